@@ -1,0 +1,22 @@
+/** Time as a parameter: what reads or schedules time takes a `Clock`, so that every race can be replayed. */
+
+/** A timer that was scheduled and may be cancelled. Cancelling twice, or after it ran, does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since an arbitrary origin, a whole number that never goes back. Not the wall clock. */
+  nowMs(): number;
+  /** Runs `run` once, `delayMs` from now or later. A pending timer does not keep the process alive. */
+  schedule(delayMs: number, run: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Math.floor(performance.now()),
+  schedule(delayMs, run) {
+    const timeout = setTimeout(run, delayMs);
+    timeout.unref();
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};

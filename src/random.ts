@@ -1,0 +1,35 @@
+/** Randomness as a parameter: ids, tokens and jitter come from an `Rng`, so that a seed replays a run. */
+import { getRandomValues } from "node:crypto";
+
+export interface Rng {
+  /** An unsigned 64-bit number, never 0: ids and tokens use 0 for "none". */
+  uint64(): bigint;
+  /** A number in [0, 1). */
+  fraction(): number;
+}
+
+const scratch = new BigUint64Array(1);
+
+/** Cryptographically random ids, since a lease token is a capability; ordinary randomness for jitter. */
+export const systemRng: Rng = {
+  uint64() {
+    getRandomValues(scratch);
+    return scratch[0] || this.uint64();
+  },
+  fraction: () => Math.random(),
+};
+
+/** The same numbers for the same seed (mulberry32, Tommy Ettinger, public domain). Not for tokens. */
+export function createSeededRng(seed: number): Rng {
+  let state = seed >>> 0;
+  const next32 = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
+  return {
+    uint64: () => (BigInt(next32()) << 32n) | BigInt(next32() | 1),
+    fraction: () => next32() / 0x1_0000_0000,
+  };
+}

@@ -1,0 +1,271 @@
+/**
+ * The contract of a store engine: what every engine does, whatever it keeps its bytes in.
+ *
+ * Synchronous, single-threaded per call, without timers: time comes from an injected clock, and the owner
+ * calls `maintain` regularly. Callers have checked every bound before (see wire/); the store checks none.
+ * `cache.proto` states the semantics in full; here is only what is particular to the engine.
+ */
+
+/** "The shard as of this revision", within the store's epoch. */
+export interface Stamp {
+  readonly shard: number;
+  /** A whole number below 2^53. */
+  readonly revision: number;
+}
+
+/** Who mutates: goes into the events. Both may be empty. */
+export interface Writer {
+  readonly origin: string;
+  readonly traceparent: string;
+}
+
+/** An entry as read. `value` is never written to after it was returned; the reader may keep it. */
+export interface EntryView {
+  readonly value: Uint8Array;
+  readonly version: number;
+  /** 0n: none. */
+  readonly sourceVersion: bigint;
+  /** 0: stale, or never expires. Else at least 1. */
+  readonly ttlRemainingMs: number;
+  /** 0: none, or no end. */
+  readonly staleRemainingMs: number;
+  readonly stale: boolean;
+  readonly absent: boolean;
+  readonly tags: readonly string[];
+  readonly contentType: string;
+}
+
+export interface GetCommand {
+  readonly namespace: string;
+  readonly key: string;
+  /** 0: none. */
+  readonly ifVersion: number;
+  /** 0n: not checked. */
+  readonly ifEpoch: bigint;
+  readonly allowStale: boolean;
+}
+
+export type GetResult =
+  | { readonly kind: "hit"; readonly asOf: Stamp; readonly entry: EntryView }
+  | { readonly kind: "notModified"; readonly asOf: Stamp; readonly entry: EntryView }
+  | { readonly kind: "miss"; readonly asOf: Stamp };
+
+export type SetCondition =
+  | { readonly kind: "always" }
+  | { readonly kind: "ifAbsent" }
+  | { readonly kind: "ifPresent" }
+  | { readonly kind: "ifVersion"; readonly version: number; readonly epoch: bigint }
+  | { readonly kind: "lease"; readonly token: bigint };
+
+export interface SetCommand {
+  readonly namespace: string;
+  readonly key: string;
+  /** Copied by the store. */
+  readonly value: Uint8Array;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly tags: readonly string[];
+  readonly contentType: string;
+  readonly absent: boolean;
+  readonly sourceVersion: bigint;
+  readonly condition: SetCondition;
+  /** 0n: none. */
+  readonly requestId: bigint;
+  readonly writer: Writer;
+}
+
+export type NotStoredReason = "exists" | "absent" | "versionMismatch" | "leaseLost" | "olderSourceVersion";
+
+export type SetResult =
+  | { readonly kind: "stored"; readonly asOf: Stamp; readonly version: number }
+  | { readonly kind: "notStored"; readonly asOf: Stamp; readonly reason: NotStoredReason };
+
+export type InvalidateTarget =
+  | { readonly kind: "keys"; readonly keys: readonly string[] }
+  | { readonly kind: "tags"; readonly tags: readonly string[] }
+  | { readonly kind: "prefix"; readonly prefix: string }
+  | { readonly kind: "all" };
+
+export interface InvalidateCommand {
+  readonly namespace: string;
+  readonly target: InvalidateTarget;
+  readonly soft: boolean;
+  /** Only with keys and hard. 0n: none. */
+  readonly sourceVersion: bigint;
+  readonly writer: Writer;
+}
+
+export interface InvalidateResult {
+  readonly stamps: readonly Stamp[];
+  readonly removed: number;
+}
+
+export interface TouchCommand {
+  readonly namespace: string;
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly writer: Writer;
+}
+
+export interface TouchResult {
+  readonly asOf: Stamp;
+  readonly touched: boolean;
+}
+
+export interface LeaseCommand {
+  readonly namespace: string;
+  readonly key: string;
+  /** 0: do not wait. */
+  readonly waitMs: number;
+  readonly leaseMs: number;
+}
+
+export type LeaseResult =
+  | { readonly kind: "hit"; readonly asOf: Stamp; readonly entry: EntryView }
+  | {
+      readonly kind: "granted";
+      readonly asOf: Stamp;
+      readonly token: bigint;
+      readonly leaseMs: number;
+      readonly stale: EntryView | undefined;
+    }
+  | {
+      readonly kind: "held";
+      readonly asOf: Stamp;
+      readonly retryAfterMs: number;
+      readonly stale: EntryView | undefined;
+    };
+
+/** A lease call that waits. After `cancel` its `settle` is never called. */
+export interface LeaseWait {
+  readonly kind: "waiting";
+  cancel(): void;
+}
+
+export type EventKind = "set" | "invalidated" | "staled" | "touched";
+export type EventTarget = "key" | "tag" | "prefix" | "all";
+
+/** One mutation as subscribers see it. Events of one mutation of a shard share its revision. */
+export interface StoreEvent {
+  readonly shard: number;
+  readonly revision: number;
+  readonly kind: EventKind;
+  readonly namespace: string;
+  readonly target: EventTarget;
+  /** The key, tag or prefix; empty for "all". */
+  readonly name: string;
+  readonly origin: string;
+  readonly traceparent: string;
+}
+
+/** Which keys a subscriber is about. No prefixes: the whole namespace. */
+export interface Selector {
+  readonly namespace: string;
+  readonly prefixes: readonly string[];
+}
+
+export type GapReason = "cursorExpired" | "epochChanged" | "cursorAhead" | "overrun";
+
+export type SubscriberRead =
+  | { readonly kind: "events"; readonly events: readonly StoreEvent[]; readonly cursor: Uint8Array }
+  | { readonly kind: "gap"; readonly reason: GapReason; readonly cursor: Uint8Array };
+
+/**
+ * A position in the event logs of all shards. It keeps no queue: it reads the shards' own bounded logs, so
+ * a subscriber that does not read costs nothing, and one that the logs overrun reads a single gap.
+ */
+export interface Subscriber {
+  /** The position: everything matching before it was read. */
+  cursor(): Uint8Array;
+  /**
+   * The next matching events in the order of each shard, or a gap; `undefined` when caught up with every
+   * log. Stops at `maxEvents` or `maxBytes` (approximate), but never splits events of one revision of a
+   * shard. A read that finds no match among very many events may return `undefined` with `behind()` still
+   * true: read again, later.
+   */
+  read(maxEvents: number, maxBytes: number): SubscriberRead | undefined;
+  /** There are log events this subscriber has not looked at yet, matching or not. */
+  behind(): boolean;
+  /** How many log events, matching or not, lie between `cursor` (this one's by default) and the logs' ends. */
+  lag(cursor?: Uint8Array): number;
+  /** Replaces the selectors from here on. Only when not `behind()`. */
+  select(selectors: readonly Selector[]): void;
+  /** Stops wake-ups. */
+  close(): void;
+}
+
+export interface ShardStats {
+  readonly revision: number;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly logEvents: number;
+}
+
+/** Counters from the store's start. */
+export interface StoreCounters {
+  hits: number;
+  misses: number;
+  staleHits: number;
+  sets: number;
+  setsRefused: number;
+  touches: number;
+  invalidatedKeys: number;
+  invalidatedTags: number;
+  invalidatedPrefixes: number;
+  invalidatedAll: number;
+  evictedCapacity: number;
+  evictedExpired: number;
+  evictedFenced: number;
+  leasesGranted: number;
+  leasesHeld: number;
+  leasesShared: number;
+  leasesFilled: number;
+  leasesLost: number;
+  leasesExpired: number;
+  leasesReleased: number;
+  /** Subscribers that a log overran. */
+  overruns: number;
+  /** Fences, tombstones, leases or waiters that a bound pushed out, in the safe direction. */
+  tagFencesPruned: number;
+  prefixFencesMerged: number;
+  tombstonesPruned: number;
+  leasesRefused: number;
+}
+
+export interface Store {
+  readonly epoch: bigint;
+  readonly shardCount: number;
+  /** The shard of a key: a seeded hash of namespace and key, so that nobody can aim at one shard. */
+  shardOf(namespace: string, key: string): number;
+  get(command: GetCommand): GetResult;
+  set(command: SetCommand): SetResult;
+  invalidate(command: InvalidateCommand): InvalidateResult;
+  touch(command: TouchCommand): TouchResult;
+  /**
+   * Without `settle`, or with `waitMs` 0, the answer is at once. With it, a held lease makes the call wait:
+   * `settle` is called exactly once, from inside the store call that decides it, unless cancelled.
+   */
+  lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait;
+  /** Gives a lease back; the next waiter is promoted. `released` is false when it was no longer held. */
+  release(
+    namespace: string,
+    key: string,
+    token: bigint,
+  ): { readonly asOf: Stamp; readonly released: boolean };
+  /**
+   * Subscribes from `cursor`, or from now when it is empty. A cursor that cannot be resumed makes the first
+   * read a gap. `wake` is called, possibly many times, when there is something to read; it must not call
+   * the store. Throws FIELD_INVALID for bytes that are no cursor.
+   */
+  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
+  /**
+   * Does what time demands: ends leases and waits that are due, and sweeps at most `maxEntries` entries for
+   * what is expired or behind a fence. True when more sweeping is waiting.
+   */
+  maintain(maxEntries: number): boolean;
+  shards(): readonly ShardStats[];
+  /** Live: read it, do not write to it. */
+  readonly counters: Readonly<StoreCounters>;
+}

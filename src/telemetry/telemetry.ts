@@ -1,0 +1,61 @@
+/**
+ * What the server tells telemetry, free of any SDK: spans for calls and batch operations, one duration
+ * histogram, counters read from the store. Never a key, a value or a token.
+ */
+import type { Store } from "../store/store.ts";
+
+/** The attributes an operation may have. */
+export interface OperationAttributes {
+  readonly namespace?: string;
+  /** "hit", "miss", "stale_hit", "not_modified", "stored", "not_stored", "granted", "held", … */
+  readonly outcome?: string;
+  readonly shard?: number;
+  /** Size of the value read or written. */
+  readonly valueBytes?: number;
+  /** Operations of a batch. */
+  readonly operations?: number;
+}
+
+/** One RPC, from its metadata to its status. */
+export interface CallSpan {
+  /** W3C traceparent of this span when it is sampled, else "". Goes into events. */
+  readonly traceparent: string;
+  readonly sampled: boolean;
+  set(attributes: OperationAttributes): void;
+  /** Once; later calls do nothing. `statusCode` is a gRPC status code number. */
+  end(statusCode: number): void;
+}
+
+/** One operation of a batch whose `traceparent` is sampled. */
+export interface OperationSpan {
+  readonly traceparent: string;
+  set(attributes: OperationAttributes): void;
+  /** `failed`: an INTERNAL error and such; a miss is no failure. */
+  end(statusCode: number): void;
+}
+
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Telemetry {
+  readonly logger: Logger;
+  /** `method` is fully qualified: "meshcache.v1.CacheService/Get". `header` reads incoming metadata. */
+  startCall(method: string, header: (name: string) => string | undefined): CallSpan;
+  /** Undefined when `traceparent` is empty, malformed or not sampled: then the operation costs nothing. */
+  startOperation(call: CallSpan, operation: string, traceparent: string): OperationSpan | undefined;
+  /** Runs `body` with the call's span active, so that log lines carry its ids. */
+  withCall<Result>(call: CallSpan, body: () => Result): Result;
+  /** Registers observable instruments over the store and the server. Returns what unregisters them. */
+  observe(store: Store, server: ServerObservation): () => void;
+}
+
+/** Gauges that the server keeps. */
+export interface ServerObservation {
+  subscribers(): number;
+  connections(): number;
+  /** Events that the slowest subscriber has yet to be sent. */
+  subscriberLagEvents(): number;
+}
