@@ -1,0 +1,84 @@
+// A client of meshcache in Go, generated from cache.proto alone: fills a key under a lease, reads it,
+// invalidates its tag and watches the invalidation arrive.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	meshcache "example.com/meshcache-client/gen/meshcache/v1"
+)
+
+func main() {
+	address := "127.0.0.1:50051"
+	if len(os.Args) > 1 {
+		address = os.Args[1]
+	}
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer connection.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	cache := meshcache.NewCacheServiceClient(connection)
+
+	stream, err := cache.Stream(ctx, &meshcache.StreamRequest{Namespace: "users"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // Opened: from here on nothing is missed
+		log.Fatal(err)
+	}
+
+	lease, err := cache.Lease(ctx, &meshcache.LeaseRequest{Namespace: "users", Key: "user:1", WaitMs: 1000})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if granted := lease.GetGranted(); granted != nil {
+		_, err := cache.Set(ctx, &meshcache.SetRequest{
+			Namespace: "users", Key: "user:1", Value: []byte("Ada"), TtlMs: 60_000, Tags: []string{"tenant:7"},
+			Condition: &meshcache.SetRequest_LeaseToken{LeaseToken: granted.Token},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	get := &meshcache.GetRequest{Namespace: "users", Key: "user:1"}
+	answer, err := cache.Get(ctx, get)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("hit: %s\n", answer.GetHit().GetValue())
+
+	_, err = cache.Invalidate(ctx, &meshcache.InvalidateRequest{
+		Namespace: "users",
+		Target:    &meshcache.InvalidateRequest_Tags{Tags: &meshcache.TagList{Tags: []string{"tenant:7"}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for invalidated := false; !invalidated; {
+		frame, err := stream.Recv()
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, event := range frame.GetEvents().GetEvents() {
+			invalidated = invalidated || event.GetTag() == "tenant:7"
+		}
+	}
+	fmt.Println("invalidated: tag tenant:7")
+
+	answer, err = cache.Get(ctx, get)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("miss: %t\n", answer.GetMiss() != nil)
+}
