@@ -1,0 +1,48 @@
+/** Get: request to command, result to response. */
+import { create } from "@bufbuild/protobuf";
+import {
+  type GetRequest,
+  type GetResponse,
+  GetResponseSchema,
+  MissSchema,
+  NotModifiedSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { EntryView, GetCommand, GetResult } from "../store/store.ts";
+import { checkKey, checkNamespace, toSafeNumber } from "./checks.ts";
+import { toHit, toStamp } from "./entry.ts";
+import type { Limits } from "./limits.ts";
+
+export function fromGetRequest(request: GetRequest, limits: Limits, defaultNamespace = ""): GetCommand {
+  return {
+    namespace: checkNamespace(request.namespace, defaultNamespace, limits),
+    key: checkKey(request.key, limits),
+    ifVersion: toSafeNumber(request.ifVersion, "if_version"),
+    ifEpoch: request.ifEpoch,
+    allowStale: request.allowStale,
+  };
+}
+
+export function toGetResponse(result: GetResult, epoch: bigint): GetResponse {
+  return create(GetResponseSchema, { asOf: toStamp(epoch, result.asOf), outcome: toOutcome(result) });
+}
+
+function toOutcome(result: GetResult): GetResponse["outcome"] {
+  switch (result.kind) {
+    case "hit":
+      return { case: "hit", value: toHit(result.entry) };
+    case "notModified":
+      return { case: "notModified", value: toNotModified(result.entry) };
+    case "miss":
+      return { case: "miss", value: create(MissSchema) };
+    default:
+      return result satisfies never;
+  }
+}
+
+function toNotModified(entry: EntryView) {
+  return create(NotModifiedSchema, {
+    ttlRemainingMs: BigInt(entry.ttlRemainingMs),
+    staleRemainingMs: BigInt(entry.staleRemainingMs),
+    stale: entry.stale,
+  });
+}

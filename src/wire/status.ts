@@ -1,0 +1,110 @@
+/**
+ * Errors on the wire: CacheError to gRPC status and google.rpc.Status, and back.
+ *
+ * Nothing but the reason, the message and the detail of a CacheError leaves the process; anything else is
+ * "internal error" to the outside, and its cause is for the log.
+ */
+import { Buffer } from "node:buffer";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { CacheError, type CacheErrorReason } from "../errors.ts";
+
+/** `ErrorInfo.domain` of every error that meshcache raises. */
+export const ERROR_DOMAIN = "meshcache";
+const DETAILS_HEADER = "grpc-status-details-bin";
+const INTERNAL_MESSAGE = "internal error";
+
+const STATUS: Record<CacheErrorReason, status> = {
+  FIELD_INVALID: status.INVALID_ARGUMENT,
+  LIMIT_EXCEEDED: status.RESOURCE_EXHAUSTED,
+  DRAINING: status.UNAVAILABLE,
+  DEADLINE: status.DEADLINE_EXCEEDED,
+  UNAVAILABLE: status.UNAVAILABLE,
+  CANCELLED: status.CANCELLED,
+  CLOSED: status.CANCELLED,
+  CODEC: status.INTERNAL,
+  LOADER_TIMEOUT: status.DEADLINE_EXCEEDED,
+  INTERNAL: status.INTERNAL,
+};
+
+/** The gRPC status code of an error. */
+export function statusCodeOf(error: unknown): status {
+  return error instanceof CacheError ? STATUS[error.reason] : status.INTERNAL;
+}
+
+/** True for what the caller must not learn and the log must. */
+export function isFault(error: unknown): boolean {
+  return statusCodeOf(error) === status.INTERNAL;
+}
+
+/** The error as a batch result or an exchange frame carries it. */
+export function toStatus(error: unknown): Status {
+  const known = error instanceof CacheError && !isFault(error);
+  const info = create(ErrorInfoSchema, {
+    domain: ERROR_DOMAIN,
+    reason: known ? error.reason : "INTERNAL",
+    metadata: known ? { ...error.detail } : {},
+  });
+  return create(StatusSchema, {
+    code: statusCodeOf(error),
+    message: known ? error.message : INTERNAL_MESSAGE,
+    details: [anyPack(ErrorInfoSchema, info)],
+  });
+}
+
+/** The error as a call ends with it. */
+export function toServiceError(error: unknown): { code: status; details: string; metadata: Metadata } {
+  const message = toStatus(error);
+  const metadata = new Metadata();
+  metadata.set(DETAILS_HEADER, Buffer.from(toBinary(StatusSchema, message)));
+  return { code: message.code, details: message.message, metadata };
+}
+
+/** What a result or a frame carried, as the caller's error. */
+export function fromStatus(message: Status, options?: ErrorOptions): CacheError {
+  for (const detail of message.details) {
+    const info = anyUnpack(detail, ErrorInfoSchema);
+    if (info?.domain === ERROR_DOMAIN && isReason(info.reason)) {
+      return new CacheError(info.reason, message.message, info.metadata, options);
+    }
+  }
+  return new CacheError(reasonOfCode(message.code), message.message, {}, options);
+}
+
+/** What a call ended with, as the caller's error. */
+export function fromServiceError(error: ServiceError): CacheError {
+  const [bytes] = error.metadata?.get(DETAILS_HEADER) ?? [];
+  if (Buffer.isBuffer(bytes)) {
+    try {
+      return fromStatus(fromBinary(StatusSchema, bytes), { cause: error });
+    } catch {
+      // Another server's trailer may hold anything; the plain status is still true.
+    }
+  }
+  return new CacheError(reasonOfCode(error.code), error.details, {}, { cause: error });
+}
+
+function isReason(reason: string): reason is CacheErrorReason {
+  return Object.hasOwn(STATUS, reason);
+}
+
+/** For statuses that something between the two sides made. */
+function reasonOfCode(code: number): CacheErrorReason {
+  switch (code) {
+    case status.CANCELLED:
+      return "CANCELLED";
+    case status.INVALID_ARGUMENT:
+      return "FIELD_INVALID";
+    case status.DEADLINE_EXCEEDED:
+      return "DEADLINE";
+    case status.RESOURCE_EXHAUSTED:
+      return "LIMIT_EXCEEDED";
+    case status.UNAVAILABLE:
+      return "UNAVAILABLE";
+    default:
+      return "INTERNAL";
+  }
+}

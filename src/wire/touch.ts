@@ -1,0 +1,29 @@
+/** Touch: request to command, result to response. */
+import { create } from "@bufbuild/protobuf";
+import {
+  type TouchRequest,
+  type TouchResponse,
+  TouchResponseSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { TouchCommand, TouchResult, Writer } from "../store/store.ts";
+import { checkKey, checkNamespace, toLifetimes } from "./checks.ts";
+import { toStamp } from "./entry.ts";
+import type { Limits } from "./limits.ts";
+
+export function fromTouchRequest(
+  request: TouchRequest,
+  limits: Limits,
+  writer: Writer,
+  defaultNamespace = "",
+): TouchCommand {
+  return {
+    namespace: checkNamespace(request.namespace, defaultNamespace, limits),
+    key: checkKey(request.key, limits),
+    ...toLifetimes(request, limits),
+    writer,
+  };
+}
+
+export function toTouchResponse(result: TouchResult, epoch: bigint): TouchResponse {
+  return create(TouchResponseSchema, { asOf: toStamp(epoch, result.asOf), touched: result.touched });
+}
