@@ -9,6 +9,7 @@ import {
   type DescMessage,
   type DescMethod,
   fromBinary,
+  type Message,
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";

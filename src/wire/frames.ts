@@ -1,0 +1,93 @@
+/**
+ * Encodes the frames of event streams, each event once for all its subscribers: an event's bytes are kept as
+ * long as the event is, and a frame is put together from them. Byte for byte what the generated encoder gives.
+ */
+import { Buffer } from "node:buffer";
+import {
+  type Event,
+  EventSchema,
+  type Events,
+  type ExchangeResponse,
+  ExchangeResponseSchema,
+  type StreamResponse,
+  StreamResponseSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { encodeMessage } from "./service.ts";
+
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+
+/** First bytes of the fields, all numbered below 16. */
+const tag = (field: number, wireType: number): number => (field << 3) | wireType;
+const EXCHANGE_EVENTS = tag(4, LENGTH_DELIMITED);
+const EXCHANGE_SEQUENCE = tag(9, VARINT);
+const STREAM_EVENTS = tag(2, LENGTH_DELIMITED);
+const STREAM_SEQUENCE = tag(6, VARINT);
+const EVENTS_EVENTS = tag(1, LENGTH_DELIMITED);
+const EVENTS_CURSOR = tag(2, LENGTH_DELIMITED);
+
+export function encodeExchangeResponse(response: ExchangeResponse): Buffer {
+  const { frame, id, sequence } = response;
+  if (frame.case !== "events" || id !== 0n) return encodeMessage(ExchangeResponseSchema, response);
+  return encodeEventsFrame(EXCHANGE_EVENTS, frame.value, EXCHANGE_SEQUENCE, Number(sequence));
+}
+
+export function encodeStreamResponse(response: StreamResponse): Buffer {
+  const { frame, sequence } = response;
+  if (frame.case !== "events") return encodeMessage(StreamResponseSchema, response);
+  return encodeEventsFrame(STREAM_EVENTS, frame.value, STREAM_SEQUENCE, Number(sequence));
+}
+
+function encodeEventsFrame(eventsTag: number, events: Events, sequenceTag: number, sequence: number): Buffer {
+  const pieces = events.events.map(encodeEvent);
+  let bodyBytes = fieldBytes(events.cursor.length);
+  for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
+  const sequenceBytes = sequence === 0 ? 0 : 1 + varintBytes(sequence);
+  const frame = Buffer.allocUnsafe(1 + varintBytes(bodyBytes) + bodyBytes + sequenceBytes);
+  let at = writeHeader(frame, 0, eventsTag, bodyBytes);
+  for (const piece of pieces) {
+    at = writeHeader(frame, at, EVENTS_EVENTS, piece.length);
+    frame.set(piece, at);
+    at += piece.length;
+  }
+  if (events.cursor.length > 0) {
+    at = writeHeader(frame, at, EVENTS_CURSOR, events.cursor.length);
+    frame.set(events.cursor, at);
+    at += events.cursor.length;
+  }
+  if (sequence !== 0) writeHeader(frame, at, sequenceTag, sequence);
+  return frame;
+}
+
+const encoded = new WeakMap<Event, Buffer>();
+
+function encodeEvent(event: Event): Buffer {
+  let bytes = encoded.get(event);
+  if (bytes === undefined) {
+    bytes = encodeMessage(EventSchema, event);
+    encoded.set(event, bytes);
+  }
+  return bytes;
+}
+
+/** Of a length-delimited field with a one-byte tag; nothing when it is empty. */
+function fieldBytes(length: number): number {
+  return length === 0 ? 0 : 1 + varintBytes(length) + length;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
+  return bytes;
+}
+
+/** Writes a tag and a varint, and returns where they end. */
+function writeHeader(into: Buffer, at: number, tagByte: number, value: number): number {
+  let position = into.writeUInt8(tagByte, at);
+  let rest = value;
+  while (rest >= 0x80) {
+    position = into.writeUInt8((rest % 0x80) | 0x80, position);
+    rest = Math.floor(rest / 0x80);
+  }
+  return into.writeUInt8(rest, position);
+}
