@@ -55,8 +55,11 @@ export interface NewTableEntry {
  */
 export type Evicted = (entry: TableEntry) => void;
 
-/** Says of a scanned entry whether to remove it. It must not call the table. */
-export type Visit = (entry: TableEntry) => boolean;
+/** What becomes of a scanned entry: nothing, removed, or marked as by `markStaled`. */
+export type ScanVerdict = "keep" | "remove" | "markStaled";
+
+/** Decides over one scanned entry. It must not call the table. The entry is good during the call only. */
+export type Visit = (entry: TableEntry) => ScanVerdict;
 
 export interface TableOptions {
   /** The most that `bytes` may ever be. */
@@ -96,7 +99,7 @@ export interface Table {
   scanStart(): number;
 
   /**
-   * Visits at most `maxEntries` entries from `position` and removes those for which `visit` says so.
+   * Visits at most `maxEntries` entries from `position` and does to each what `visit` says.
    * Returns where to go on, or 0 at the end. Other calls may come between two slices: every entry that is
    * there from `scanStart` to the end of the scan, put only before it, is visited at least once. Entries
    * put later may be visited or not. Counts as no use of an entry.
