@@ -142,7 +142,8 @@ function costBytes(entry: NewTableEntry): number {
   return bytes;
 }
 
-/** V8 keeps Latin-1 text in a byte a character and any other in two; UTF-8 needs at most three. */
+/** V8 keeps Latin-1 text in a byte a character and any other in two: never more than this. */
 function textBytes(text: string): number {
-  return Buffer.byteLength(text);
+  const bytes = Buffer.byteLength(text);
+  return bytes === text.length ? bytes : 2 * text.length;
 }

@@ -47,6 +47,7 @@ export interface GetCommand {
 
 export type GetResult =
   | { readonly kind: "hit"; readonly asOf: Stamp; readonly entry: EntryView }
+  /** The entry without its value, which the caller has: `value` is empty. */
   | { readonly kind: "notModified"; readonly asOf: Stamp; readonly entry: EntryView }
   | { readonly kind: "miss"; readonly asOf: Stamp };
 
@@ -118,6 +119,7 @@ export interface LeaseCommand {
   readonly key: string;
   /** 0: do not wait. */
   readonly waitMs: number;
+  /** 0: 5,000. */
   readonly leaseMs: number;
 }
 

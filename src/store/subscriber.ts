@@ -3,8 +3,9 @@
  *
  * It keeps no queue. Of a log that dropped what it had not read yet, it reads one gap and goes on from now.
  */
-import { fromCursor, toCursor } from "./cursor.ts";
+
 import { fieldInvalid } from "../errors.ts";
+import { fromCursor, toCursor } from "./cursor.ts";
 import type { EventLog } from "./event-log.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
@@ -134,9 +135,7 @@ export class LogSubscriber implements Subscriber {
 
   #isOverrun(): boolean {
     // The revision decides and not the position: a log may have dropped a part of one revision's events.
-    return this.#source.logs.some(
-      (log, shard) => log.lostRevision > (this.#revisions[shard] ?? 0) && this.#positionOf(shard) < log.end,
-    );
+    return this.#source.logs.some((log, shard) => log.lostRevision > (this.#revisions[shard] ?? 0));
   }
 
   #readGap(reason: GapReason): SubscriberRead {

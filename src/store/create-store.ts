@@ -1,0 +1,97 @@
+/** Makes a store from its options: fills in the defaults and checks the ranges, here and nowhere else. */
+import { type Clock, systemClock } from "../clock.ts";
+import { fieldInvalid } from "../errors.ts";
+import { type Rng, systemRng } from "../random.ts";
+import { createLruTable } from "./lru-table.ts";
+import { ShardedStore } from "./sharded-store.ts";
+import type { Store } from "./store.ts";
+import type { CreateTable } from "./table.ts";
+
+export type StoreEngine = "lru";
+
+export interface StoreOptions {
+  /** What keeps the entries. Default "lru": objects on the heap, least recently used evicted first. */
+  readonly engine: StoreEngine;
+  /** Parts with a revision, an event log and leases of their own. 1 to 256, default 16. */
+  readonly shards: number;
+  /** For all entries of all shards, overhead included. At least 65,536 a shard, default 268,435,456. */
+  readonly budgetBytes: number;
+  /** Events that a shard keeps for subscribers that resume. 1 to 16,777,216, default 65,536. */
+  readonly logMaxEvents: number;
+  /** Their bytes. 4,096 to 1,073,741,824, default 8,388,608. */
+  readonly logMaxBytes: number;
+  /** Tag fences of a shard. 1 to 1,048,576, default 8,192. */
+  readonly tagFencesMax: number;
+  /** Prefix and namespace fences of a shard that wait for their sweep. 1 to 1,024, default 64. */
+  readonly prefixFencesMax: number;
+  /** Source versions that a shard remembers of keys without entries. 1 to 16,777,216, default 65,536. */
+  readonly tombstonesMax: number;
+  /** Leases of a shard. 1 to 1,048,576, default 16,384. */
+  readonly leasesMax: number;
+  /** Callers that wait for the lease of one key. 0 to 65,536, default 1,024. */
+  readonly waitersMax: number;
+  /** Answers to Sets with a request id that a shard remembers. 1 to 1,048,576, default 4,096. */
+  readonly requestIdsMax: number;
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
+
+const engines: Record<StoreEngine, CreateTable> = { lru: createLruTable };
+
+const shardBudgetMinBytes = 65_536;
+
+/** Throws FIELD_INVALID for the first option out of its range. */
+export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreOptions {
+  const resolved: StoreOptions = {
+    engine: options.engine ?? "lru",
+    shards: options.shards ?? 16,
+    budgetBytes: options.budgetBytes ?? 256 * 1024 * 1024,
+    logMaxEvents: options.logMaxEvents ?? 65_536,
+    logMaxBytes: options.logMaxBytes ?? 8 * 1024 * 1024,
+    tagFencesMax: options.tagFencesMax ?? 8_192,
+    prefixFencesMax: options.prefixFencesMax ?? 64,
+    tombstonesMax: options.tombstonesMax ?? 65_536,
+    leasesMax: options.leasesMax ?? 16_384,
+    waitersMax: options.waitersMax ?? 1_024,
+    requestIdsMax: options.requestIdsMax ?? 4_096,
+    clock: options.clock ?? systemClock,
+    rng: options.rng ?? systemRng,
+  };
+  if (!Object.hasOwn(engines, resolved.engine)) {
+    throw fieldInvalid("engine", `one of ${Object.keys(engines).join(", ")}`);
+  }
+  const { shards } = resolved;
+  checkRange("shards", shards, 1, 256);
+  checkRange("budgetBytes", resolved.budgetBytes, shardBudgetMinBytes * shards, Number.MAX_SAFE_INTEGER);
+  checkRange("logMaxEvents", resolved.logMaxEvents, 1, 16_777_216);
+  checkRange("logMaxBytes", resolved.logMaxBytes, 4_096, 1_073_741_824);
+  checkRange("tagFencesMax", resolved.tagFencesMax, 1, 1_048_576);
+  checkRange("prefixFencesMax", resolved.prefixFencesMax, 1, 1_024);
+  checkRange("tombstonesMax", resolved.tombstonesMax, 1, 16_777_216);
+  checkRange("leasesMax", resolved.leasesMax, 1, 1_048_576);
+  checkRange("waitersMax", resolved.waitersMax, 0, 65_536);
+  checkRange("requestIdsMax", resolved.requestIdsMax, 1, 1_048_576);
+  return resolved;
+}
+
+export function createStore(options: Partial<StoreOptions> = {}): Store {
+  const resolved = resolveStoreOptions(options);
+  const { shards, clock, rng, logMaxEvents, logMaxBytes } = resolved;
+  return new ShardedStore({
+    shards,
+    limits: {
+      ...resolved,
+      budgetBytes: Math.floor(resolved.budgetBytes / shards),
+      log: { maxEvents: logMaxEvents, maxBytes: logMaxBytes },
+    },
+    createTable: engines[resolved.engine],
+    clock,
+    rng,
+  });
+}
+
+function checkRange(field: keyof StoreOptions, value: number, min: number, max: number): void {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw fieldInvalid(field, `a whole number from ${min} to ${max}`);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The entries of one shard and what time and fences have made of them: fresh, past their TTL, stale or gone.
+ *
+ * What is found gone is buried: removed, with a tombstone for its source version. A sweep in slices does the
+ * same for what nobody asks for, and then drops the fences that have nothing left to cover.
+ */
+
+import { PrefixFences } from "./prefix-fences.ts";
+import type { EntryView, StoreCounters } from "./store.ts";
+import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "./table.ts";
+import { TagFences } from "./tag-fences.ts";
+import { Tombstones } from "./tombstones.ts";
+
+/** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
+export type EntryState = "fresh" | "expired" | "staled" | "gone";
+
+export interface LiveEntriesLimits {
+  readonly budgetBytes: number;
+  readonly tagFencesMax: number;
+  readonly prefixFencesMax: number;
+  readonly tombstonesMax: number;
+}
+
+/** Prefix fences cost every read, so they are swept at once; the rest may gather for this long. */
+export const sweepPauseMs = 5_000;
+
+export class LiveEntries {
+  readonly table: Table;
+  readonly tagFences: TagFences;
+  readonly prefixFences: PrefixFences;
+  readonly tombstones: Tombstones;
+  readonly #counters: StoreCounters;
+
+  #scanPosition = 0;
+  /** The shard's revision at the beginning of the sweep under way: it retires the fences up to this one. */
+  #sweepRevision = 0;
+  #sweeping = false;
+  #sweepAgainAtMs = 0;
+  /** No entry's lifetimes end before. What the sweep under way has seen so far goes into the second. */
+  #nextGoneAtMs = Infinity;
+  #sweptNextGoneAtMs = Infinity;
+  /** The time that the table's callbacks take place at. */
+  #nowMs = 0;
+
+  constructor(createTable: CreateTable, limits: LiveEntriesLimits, counters: StoreCounters) {
+    this.#counters = counters;
+    this.tagFences = new TagFences(limits.tagFencesMax, () => counters.tagFencesPruned++);
+    this.prefixFences = new PrefixFences(limits.prefixFencesMax, (fences) => {
+      counters.prefixFencesMerged += fences;
+    });
+    this.tombstones = new Tombstones(limits.tombstonesMax, () => counters.tombstonesPruned++);
+    this.table = createTable({
+      budgetBytes: limits.budgetBytes,
+      evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
+    });
+  }
+
+  /** The entry of the key unless it is gone. As good as any `TableEntry`: until the next call. */
+  find(namespace: string, key: string, hash: number, nowMs: number): TableEntry | undefined {
+    const entry = this.table.find(namespace, key, hash);
+    if (entry === undefined || this.#stateOf(entry, nowMs) !== "gone") return entry;
+    this.#bury(entry, "gone", nowMs);
+    this.table.remove(entry);
+    return undefined;
+  }
+
+  /** Of an entry that `find` returned. */
+  stateOf(entry: TableEntry, nowMs: number): EntryState {
+    return this.#stateOf(entry, nowMs);
+  }
+
+  /** The greatest source version known for a key, whose entry is this. */
+  knownSourceVersion(namespace: string, key: string, entry: TableEntry | undefined, nowMs: number): bigint {
+    const buried = this.tombstones.known(namespace, key, nowMs);
+    return entry !== undefined && entry.sourceVersion > buried ? entry.sourceVersion : buried;
+  }
+
+  /** Puts an entry in the place of `former`, the one that `find` returned for its key. */
+  put(entry: NewTableEntry, hash: number, former: TableEntry | undefined, nowMs: number): void {
+    this.#nowMs = nowMs;
+    const { namespace, key } = entry;
+    if (entry.sourceVersion > 0n) this.tombstones.lift(namespace, key);
+    else if (former !== undefined) this.tombstones.lay(namespace, key, former.sourceVersion, nowMs, nowMs);
+    this.#nextGoneAtMs = Math.min(this.#nextGoneAtMs, entry.goneAtMs);
+    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, entry.goneAtMs);
+    this.table.put(entry, hash);
+  }
+
+  /** Of an entry that `find` returned, as of a hard invalidation of its key. */
+  remove(entry: TableEntry, nowMs: number): void {
+    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
+    this.table.remove(entry);
+  }
+
+  /** Of an entry that `find` returned. */
+  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+    this.#nextGoneAtMs = Math.min(this.#nextGoneAtMs, goneAtMs);
+    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, goneAtMs);
+    this.table.setLifetimes(entry, freshUntilMs, goneAtMs);
+  }
+
+  /**
+   * Visits at most `maxEntries` entries for what is gone; returns how many it may have visited. Fences younger
+   * than the oldest lease stay, since the lease's Set is held to them.
+   */
+  sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
+    this.tombstones.expire(nowMs);
+    if (!this.#sweeping) {
+      if (!this.#sweepIsDue(nowMs)) return 0;
+      this.#sweeping = true;
+      this.#sweepRevision = revision;
+      this.#sweptNextGoneAtMs = Infinity;
+      this.#scanPosition = this.table.scanStart();
+    }
+    if (this.#scanPosition > 0) {
+      this.#scanPosition = this.table.scan(this.#scanPosition, maxEntries, (entry) =>
+        this.#sweepEntry(entry, nowMs),
+      );
+    }
+    if (this.#scanPosition === 0) this.#endSweep(oldestLeaseRevision, nowMs);
+    return maxEntries;
+  }
+
+  /** There is a sweep to go on with, or one to begin at once. */
+  isSweepWaiting(): boolean {
+    return this.#sweeping || this.prefixFences.count > 0;
+  }
+
+  #sweepIsDue(nowMs: number): boolean {
+    if (this.prefixFences.count > 0) return true;
+    return nowMs >= this.#sweepAgainAtMs && (this.tagFences.count > 0 || nowMs >= this.#nextGoneAtMs);
+  }
+
+  #endSweep(oldestLeaseRevision: number, nowMs: number): void {
+    this.#sweeping = false;
+    this.#sweepAgainAtMs = nowMs + sweepPauseMs;
+    this.#nextGoneAtMs = this.#sweptNextGoneAtMs;
+    this.prefixFences.drop(this.#sweepRevision);
+    this.tagFences.drop(Math.min(this.#sweepRevision, oldestLeaseRevision));
+  }
+
+  #sweepEntry(entry: TableEntry, nowMs: number): ScanVerdict {
+    const state = this.#stateOf(entry, nowMs);
+    if (state === "gone") {
+      this.#bury(entry, state, nowMs);
+      return "remove";
+    }
+    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, entry.goneAtMs);
+    return state === "staled" && !entry.staled ? "markStaled" : "keep";
+  }
+
+  #stateOf(entry: TableEntry, nowMs: number): EntryState {
+    if (nowMs >= entry.goneAtMs) return "gone";
+    let staled = entry.staled;
+    // Most entries are younger than every fence, and one comparison says so.
+    if (entry.version < this.tagFences.newestRevision || entry.version < this.prefixFences.newestRevision) {
+      const byPrefix = this.prefixFences.cover(entry);
+      const byTag = byPrefix === "hard" ? byPrefix : this.tagFences.cover(entry);
+      if (byTag === "hard") return "gone";
+      staled ||= byPrefix === "soft" || byTag === "soft";
+    }
+    if (staled) return "staled";
+    return nowMs < entry.freshUntilMs ? "fresh" : "expired";
+  }
+
+  /** Lays the tombstone of an entry that is gone, since whenever it was, or evicted now. */
+  #bury(entry: TableEntry, state: EntryState, nowMs: number): void {
+    const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
+    if (state !== "gone") this.#counters.evictedCapacity++;
+    else if (fencedAtMs < entry.goneAtMs) this.#counters.evictedFenced++;
+    else this.#counters.evictedExpired++;
+    if (entry.sourceVersion === 0n) return;
+    const goneAtMs = Math.min(nowMs, fencedAtMs, entry.goneAtMs);
+    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, goneAtMs, nowMs);
+  }
+}
+
+/** An entry as its readers see it. Reads the value once. */
+export function toEntryView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
+  return toView(entry, entry.value, state, nowMs);
+}
+
+const noValue = new Uint8Array(0);
+
+/** As `toEntryView` for who has the value already: it is left out. */
+export function toValuelessView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
+  return toView(entry, noValue, state, nowMs);
+}
+
+function toView(entry: TableEntry, value: Uint8Array, state: EntryState, nowMs: number): EntryView {
+  const { freshUntilMs, goneAtMs } = entry;
+  const stale = state !== "fresh";
+  const staleFromMs = stale ? nowMs : freshUntilMs;
+  return {
+    value,
+    version: entry.version,
+    sourceVersion: entry.sourceVersion,
+    ttlRemainingMs: stale || freshUntilMs === Infinity ? 0 : freshUntilMs - nowMs,
+    staleRemainingMs: goneAtMs === Infinity ? 0 : goneAtMs - staleFromMs,
+    stale,
+    absent: entry.absent,
+    tags: entry.tags,
+    contentType: entry.contentType,
+  };
+}

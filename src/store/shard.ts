@@ -1,0 +1,349 @@
+/**
+ * One shard: its revision, and every operation on its keys in terms of entries, leases, request ids and events.
+ *
+ * A mutation bumps the revision first, so that what it stores, fences and emits carries the same one.
+ */
+import type { Rng } from "../random.ts";
+import { EventLog, type EventLogLimits } from "./event-log.ts";
+import { type LeaseLimits, Leases } from "./leases.ts";
+import {
+  type EntryState,
+  LiveEntries,
+  type LiveEntriesLimits,
+  toEntryView,
+  toValuelessView,
+} from "./live-entries.ts";
+import { RequestIds } from "./request-ids.ts";
+import type {
+  EntryView,
+  EventKind,
+  EventTarget,
+  GetCommand,
+  GetResult,
+  InvalidateCommand,
+  LeaseCommand,
+  LeaseResult,
+  LeaseWait,
+  NotStoredReason,
+  SetCommand,
+  SetCondition,
+  SetResult,
+  ShardStats,
+  Stamp,
+  StoreCounters,
+  TouchCommand,
+  TouchResult,
+  Writer,
+} from "./store.ts";
+import type { CreateTable, TableEntry } from "./table.ts";
+
+export interface ShardLimits extends LiveEntriesLimits, LeaseLimits {
+  readonly log: EventLogLimits;
+  readonly requestIdsMax: number;
+}
+
+/** What the shards of a store share. */
+export interface ShardContext {
+  readonly epoch: bigint;
+  readonly limits: ShardLimits;
+  readonly createTable: CreateTable;
+  readonly rng: Rng;
+  readonly counters: StoreCounters;
+}
+
+/** A key of the shard with its hash, which the caller has at hand. */
+export interface HashedKey {
+  readonly key: string;
+  readonly hash: number;
+}
+
+/** Every method that takes the time may end leases and waits that are due at it; `flush` tells the waiters. */
+export class Shard {
+  readonly log: EventLog;
+  readonly #index: number;
+  readonly #epoch: bigint;
+  readonly #counters: StoreCounters;
+  readonly #entries: LiveEntries;
+  readonly #leases: Leases;
+  readonly #requestIds: RequestIds;
+  readonly #hashOf: (namespace: string, key: string) => number;
+  #revision = 0;
+  #stamp: Stamp;
+  #nowMs = 0;
+
+  constructor(index: number, context: ShardContext, hashOf: (namespace: string, key: string) => number) {
+    const { limits, counters } = context;
+    this.#index = index;
+    this.#epoch = context.epoch;
+    this.#counters = counters;
+    this.#hashOf = hashOf;
+    this.#stamp = { shard: index, revision: 0 };
+    this.log = new EventLog(limits.log);
+    this.#entries = new LiveEntries(context.createTable, limits, counters);
+    this.#requestIds = new RequestIds(limits.requestIdsMax);
+    this.#leases = new Leases(
+      limits,
+      { stamp: () => this.#stamp, staleView: (namespace, key) => this.#staleView(namespace, key) },
+      context.rng,
+      counters,
+    );
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get(command: GetCommand, hash: number, nowMs: number): GetResult {
+    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    const state = entry === undefined ? "gone" : this.#entries.stateOf(entry, nowMs);
+    if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
+      this.#counters.misses++;
+      return { kind: "miss", asOf: this.#stamp };
+    }
+    if (state === "fresh") this.#counters.hits++;
+    else this.#counters.staleHits++;
+    if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {
+      return { kind: "notModified", asOf: this.#stamp, entry: toValuelessView(entry, state, nowMs) };
+    }
+    return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, state, nowMs) };
+  }
+
+  set(command: SetCommand, hash: number, nowMs: number): SetResult {
+    const { namespace, key, requestId } = command;
+    this.#endDue(nowMs);
+    if (requestId === 0n) return this.#setOnce(command, hash, nowMs);
+    const answered = this.#requestIds.answer(namespace, key, requestId, nowMs);
+    if (answered !== undefined) return answered;
+    const result = this.#setOnce(command, hash, nowMs);
+    this.#requestIds.remember(namespace, key, requestId, result, nowMs);
+    return result;
+  }
+
+  touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
+    const { namespace, key } = command;
+    this.#endDue(nowMs);
+    const entry = this.#entries.find(namespace, key, hash, nowMs);
+    if (entry === undefined || this.#entries.stateOf(entry, nowMs) !== "fresh") {
+      return { asOf: this.#stamp, touched: false };
+    }
+    this.#bump();
+    const freshUntilMs = endOf(nowMs, command.ttlMs);
+    this.#entries.setLifetimes(entry, freshUntilMs, freshUntilMs + command.staleMs);
+    this.#emit("touched", namespace, "key", key, command.writer);
+    this.#counters.touches++;
+    return { asOf: this.#stamp, touched: true };
+  }
+
+  /** All these keys at one revision. Returns how many entries this made gone or stale. */
+  invalidateKeys(command: InvalidateCommand, keys: readonly HashedKey[], nowMs: number): number {
+    const { namespace, soft } = command;
+    this.#endDue(nowMs);
+    this.#bump();
+    let removed = 0;
+    for (const { key, hash } of keys) {
+      const did = soft
+        ? this.#stale(namespace, key, hash, nowMs)
+        : this.#remove(namespace, key, hash, command.sourceVersion, nowMs);
+      if (did) removed++;
+      this.#leases.void(namespace, key, nowMs);
+      this.#emit(soft ? "staled" : "invalidated", namespace, "key", key, command.writer);
+    }
+    return removed;
+  }
+
+  invalidateTags(command: InvalidateCommand, tags: Iterable<string>, nowMs: number): void {
+    const { namespace, soft, writer } = command;
+    this.#endDue(nowMs);
+    this.#bump();
+    for (const tag of tags) {
+      this.#entries.tagFences.raise(namespace, tag, soft, this.#revision, nowMs);
+      this.#emit(soft ? "staled" : "invalidated", namespace, "tag", tag, writer);
+    }
+  }
+
+  /** Every key with this prefix; every key of the namespace when it is `undefined`. */
+  invalidatePrefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
+    const { namespace, soft, writer } = command;
+    this.#endDue(nowMs);
+    this.#bump();
+    const name = prefix ?? "";
+    this.#entries.prefixFences.raise(namespace, name, soft, this.#revision, nowMs);
+    this.#leases.voidPrefix(namespace, name, nowMs);
+    const target = prefix === undefined ? "all" : "prefix";
+    this.#emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
+  }
+
+  lease(
+    command: LeaseCommand,
+    hash: number,
+    nowMs: number,
+    settle: ((result: LeaseResult) => void) | undefined,
+  ): LeaseResult | LeaseWait {
+    this.#endDue(nowMs);
+    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    if (entry !== undefined && this.#entries.stateOf(entry, nowMs) === "fresh") {
+      this.#counters.hits++;
+      return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, "fresh", nowMs) };
+    }
+    this.#counters.misses++;
+    return this.#leases.ask(command, nowMs, settle);
+  }
+
+  release(namespace: string, key: string, token: bigint, nowMs: number): { asOf: Stamp; released: boolean } {
+    this.#endDue(nowMs);
+    const released = this.#leases.release(namespace, key, token, nowMs);
+    return { asOf: this.#stamp, released };
+  }
+
+  stamp(): Stamp {
+    return this.#stamp;
+  }
+
+  endDue(nowMs: number): void {
+    this.#endDue(nowMs);
+  }
+
+  /** Returns how many entries it may have visited. */
+  sweep(maxEntries: number, nowMs: number): number {
+    return this.#entries.sweep(maxEntries, this.#revision, this.#leases.oldestRevision(), nowMs);
+  }
+
+  isSweepWaiting(): boolean {
+    return this.#entries.isSweepWaiting();
+  }
+
+  flush(): void {
+    this.#leases.flush();
+  }
+
+  stats(): ShardStats {
+    const { entryCount, bytes, budgetBytes } = this.#entries.table;
+    const logEvents = this.log.end - this.log.start;
+    return { revision: this.#revision, entries: entryCount, bytes, budgetBytes, logEvents };
+  }
+
+  #endDue(nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#leases.endDue(nowMs);
+  }
+
+  #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
+    const { namespace, key, condition, sourceVersion } = command;
+    const former = this.#entries.find(namespace, key, hash, nowMs);
+    const known = this.#entries.knownSourceVersion(namespace, key, former, nowMs);
+    const refusal =
+      this.#refusal(command, former, nowMs) ??
+      (sourceVersion !== 0n && sourceVersion < known ? "olderSourceVersion" : undefined);
+    if (refusal !== undefined) {
+      this.#counters.setsRefused++;
+      // A lease ends with its Set, stored or not.
+      if (condition.kind === "lease" && this.#leases.find(namespace, key, condition.token)) {
+        this.#leases.void(namespace, key, nowMs);
+      }
+      return { kind: "notStored", asOf: this.#stamp, reason: refusal };
+    }
+    this.#bump();
+    const freshUntilMs = endOf(nowMs, command.ttlMs);
+    const entry = {
+      namespace,
+      key,
+      value: command.value,
+      version: this.#revision,
+      sourceVersion,
+      freshUntilMs,
+      goneAtMs: freshUntilMs + command.staleMs,
+      absent: command.absent,
+      tags: command.tags,
+      contentType: command.contentType,
+    };
+    this.#entries.put(entry, hash, former, nowMs);
+    this.#counters.sets++;
+    this.#emit("set", namespace, "key", key, command.writer);
+    const token = condition.kind === "lease" ? condition.token : undefined;
+    this.#leases.fill(namespace, key, token, () => {
+      const stored = this.#entries.find(namespace, key, hash, nowMs);
+      // An entry that no budget can hold was evicted at once: the waiters still get a copy of it.
+      const view = stored ?? { ...entry, value: new Uint8Array(entry.value), staled: false };
+      return toEntryView(view, "fresh", nowMs);
+    });
+    return { kind: "stored", asOf: this.#stamp, version: this.#revision };
+  }
+
+  #refusal(command: SetCommand, entry: TableEntry | undefined, nowMs: number): NotStoredReason | undefined {
+    const { condition } = command;
+    const state = entry === undefined ? "gone" : this.#entries.stateOf(entry, nowMs);
+    switch (condition.kind) {
+      case "always":
+        return undefined;
+      case "ifAbsent":
+        return state === "fresh" ? "exists" : undefined;
+      case "ifPresent":
+        return state === "fresh" ? undefined : "absent";
+      case "ifVersion":
+        return this.#isVersion(condition, entry, state) ? undefined : "versionMismatch";
+      case "lease":
+        return this.#isLeaseGood(command, condition.token) ? undefined : "leaseLost";
+      default:
+        return condition satisfies never;
+    }
+  }
+
+  #isVersion(
+    condition: Extract<SetCondition, { kind: "ifVersion" }>,
+    entry: TableEntry | undefined,
+    state: EntryState,
+  ): boolean {
+    const isValid = state === "fresh" || state === "expired";
+    return isValid && entry?.version === condition.version && this.#isEpoch(condition.epoch);
+  }
+
+  #isLeaseGood(command: SetCommand, token: bigint): boolean {
+    const { namespace, key, tags } = command;
+    const lease = this.#leases.find(namespace, key, token);
+    // Key, prefix and namespace invalidations have voided the lease; only its Set says which tags count.
+    return lease !== undefined && !this.#entries.tagFences.anySince(namespace, tags, lease.issuedAtRevision);
+  }
+
+  #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
+    const entry = this.#entries.find(namespace, key, hash, nowMs);
+    if (entry === undefined) return false;
+    const wasFresh = this.#entries.stateOf(entry, nowMs) === "fresh";
+    this.#entries.table.markStaled(entry);
+    return wasFresh;
+  }
+
+  #remove(namespace: string, key: string, hash: number, sourceVersion: bigint, nowMs: number): boolean {
+    const entry = this.#entries.find(namespace, key, hash, nowMs);
+    this.#entries.tombstones.lay(namespace, key, sourceVersion, nowMs, nowMs);
+    if (entry === undefined) return false;
+    if (sourceVersion !== 0n && entry.sourceVersion >= sourceVersion) return false;
+    this.#entries.remove(entry, nowMs);
+    return true;
+  }
+
+  #staleView(namespace: string, key: string): EntryView | undefined {
+    const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), this.#nowMs);
+    if (entry === undefined) return undefined;
+    return toEntryView(entry, this.#entries.stateOf(entry, this.#nowMs), this.#nowMs);
+  }
+
+  #isEpoch(epoch: bigint): boolean {
+    return epoch === 0n || epoch === this.#epoch;
+  }
+
+  #bump(): void {
+    this.#revision++;
+    this.#stamp = { shard: this.#index, revision: this.#revision };
+  }
+
+  #emit(kind: EventKind, namespace: string, target: EventTarget, name: string, writer: Writer): void {
+    const { origin, traceparent } = writer;
+    const { shard, revision } = this.#stamp;
+    this.log.append({ shard, revision, kind, namespace, target, name, origin, traceparent });
+  }
+}
+
+/** When a lifetime that begins now ends. */
+function endOf(nowMs: number, ttlMs: number): number {
+  return ttlMs === 0 ? Infinity : nowMs + ttlMs;
+}

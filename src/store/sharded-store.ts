@@ -1,0 +1,236 @@
+/** The store: finds the shard of each key, spreads what concerns all shards, and wakes the subscribers. */
+import type { Clock } from "../clock.ts";
+import type { Rng } from "../random.ts";
+import { type HashedKey, Shard, type ShardLimits } from "./shard.ts";
+import { createKeyHash, type KeyHash, shardOfHash } from "./shard-hash.ts";
+import type {
+  GetCommand,
+  GetResult,
+  InvalidateCommand,
+  InvalidateResult,
+  LeaseCommand,
+  LeaseResult,
+  LeaseWait,
+  Selector,
+  SetCommand,
+  SetResult,
+  ShardStats,
+  Stamp,
+  Store,
+  StoreCounters,
+  Subscriber,
+  TouchCommand,
+  TouchResult,
+} from "./store.ts";
+import { type EventSource, LogSubscriber } from "./subscriber.ts";
+import type { CreateTable } from "./table.ts";
+
+export interface ShardedStoreOptions {
+  readonly shards: number;
+  readonly limits: ShardLimits;
+  readonly createTable: CreateTable;
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
+
+export class ShardedStore implements Store {
+  readonly epoch: bigint;
+  readonly counters: StoreCounters = noCounts();
+  readonly #clock: Clock;
+  readonly #hashOf: KeyHash;
+  readonly #shards: readonly Shard[];
+  readonly #events: EventSource;
+  /** The shard to begin the next sweep with. */
+  #firstSwept = 0;
+
+  constructor(options: ShardedStoreOptions) {
+    const { clock, rng, limits, createTable } = options;
+    this.epoch = rng.uint64();
+    this.#clock = clock;
+    this.#hashOf = createKeyHash(rng);
+    const context = { epoch: this.epoch, limits, createTable, rng, counters: this.counters };
+    this.#shards = Array.from(
+      { length: options.shards },
+      (_, index) => new Shard(index, context, this.#hashOf),
+    );
+    this.#events = {
+      epoch: this.epoch,
+      logs: this.#shards.map((shard) => shard.log),
+      revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
+      sleepers: new Set(),
+      overran: () => this.counters.overruns++,
+    };
+  }
+
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  shardOf(namespace: string, key: string): number {
+    return shardOfHash(this.#hashOf(namespace, key), this.#shards.length);
+  }
+
+  get(command: GetCommand): GetResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    return this.#shardAt(hash).get(command, hash, this.#clock.nowMs());
+  }
+
+  set(command: SetCommand): SetResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    const shard = this.#shardAt(hash);
+    const result = shard.set(command, hash, this.#clock.nowMs());
+    this.#settle(shard);
+    return result;
+  }
+
+  invalidate(command: InvalidateCommand): InvalidateResult {
+    const nowMs = this.#clock.nowMs();
+    const { namespace, target } = command;
+    switch (target.kind) {
+      case "keys":
+        return this.#invalidateKeys(command, new Set(target.keys), nowMs);
+      case "tags": {
+        const tags = new Set(target.tags);
+        this.counters.invalidatedTags += tags.size;
+        return this.#onEveryShard((shard) => shard.invalidateTags(command, tags, nowMs));
+      }
+      case "prefix":
+        this.counters.invalidatedPrefixes++;
+        return this.#onEveryShard((shard) => shard.invalidatePrefix(command, target.prefix, nowMs));
+      case "all":
+        this.counters.invalidatedAll++;
+        return this.#onEveryShard((shard) => shard.invalidatePrefix(command, undefined, nowMs));
+      default:
+        throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
+    }
+  }
+
+  touch(command: TouchCommand): TouchResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    const shard = this.#shardAt(hash);
+    const result = shard.touch(command, hash, this.#clock.nowMs());
+    this.#settle(shard);
+    return result;
+  }
+
+  lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait {
+    const hash = this.#hashOf(command.namespace, command.key);
+    const shard = this.#shardAt(hash);
+    const result = shard.lease(command, hash, this.#clock.nowMs(), settle);
+    this.#settle(shard);
+    return result;
+  }
+
+  release(namespace: string, key: string, token: bigint): { asOf: Stamp; released: boolean } {
+    const shard = this.#shardAt(this.#hashOf(namespace, key));
+    const result = shard.release(namespace, key, token, this.#clock.nowMs());
+    this.#settle(shard);
+    return result;
+  }
+
+  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber {
+    return new LogSubscriber(this.#events, selectors, cursor, wake);
+  }
+
+  maintain(maxEntries: number): boolean {
+    const nowMs = this.#clock.nowMs();
+    for (const shard of this.#shards) shard.endDue(nowMs);
+    let left = maxEntries;
+    for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
+      left -= this.#shards[this.#firstSwept]?.sweep(left, nowMs) ?? 0;
+      // A shard that used up the slice has perhaps not had enough of it.
+      if (left > 0) this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
+    }
+    for (const shard of this.#shards) shard.flush();
+    return this.#shards.some((shard) => shard.isSweepWaiting());
+  }
+
+  shards(): readonly ShardStats[] {
+    return this.#shards.map((shard) => shard.stats());
+  }
+
+  #shardAt(hash: number): Shard {
+    const shard = this.#shards[shardOfHash(hash, this.#shards.length)];
+    if (shard === undefined) throw new RangeError("a hash has 32 bits");
+    return shard;
+  }
+
+  #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>, nowMs: number): InvalidateResult {
+    const byShard = new Map<number, HashedKey[]>();
+    for (const key of keys) {
+      const hash = this.#hashOf(command.namespace, key);
+      const shard = shardOfHash(hash, this.#shards.length);
+      const hashed = byShard.get(shard);
+      if (hashed === undefined) byShard.set(shard, [{ key, hash }]);
+      else hashed.push({ key, hash });
+    }
+    this.counters.invalidatedKeys += keys.size;
+    const stamps: Stamp[] = [];
+    let removed = 0;
+    this.#shards.forEach((shard, index) => {
+      const hashed = byShard.get(index);
+      if (hashed === undefined) return;
+      removed += shard.invalidateKeys(command, hashed, nowMs);
+      stamps.push(shard.stamp());
+    });
+    this.#settleAll();
+    return { stamps, removed };
+  }
+
+  #onEveryShard(invalidate: (shard: Shard) => void): InvalidateResult {
+    const stamps = this.#shards.map((shard) => {
+      invalidate(shard);
+      return shard.stamp();
+    });
+    this.#settleAll();
+    return { stamps, removed: 0 };
+  }
+
+  #settleAll(): void {
+    for (const shard of this.#shards) shard.flush();
+    this.#wake();
+  }
+
+  #settle(shard: Shard): void {
+    shard.flush();
+    this.#wake();
+  }
+
+  #wake(): void {
+    const { sleepers } = this.#events;
+    if (sleepers.size === 0) return;
+    const waking = [...sleepers];
+    sleepers.clear();
+    for (const wake of waking) wake();
+  }
+}
+
+function noCounts(): StoreCounters {
+  return {
+    hits: 0,
+    misses: 0,
+    staleHits: 0,
+    sets: 0,
+    setsRefused: 0,
+    touches: 0,
+    invalidatedKeys: 0,
+    invalidatedTags: 0,
+    invalidatedPrefixes: 0,
+    invalidatedAll: 0,
+    evictedCapacity: 0,
+    evictedExpired: 0,
+    evictedFenced: 0,
+    leasesGranted: 0,
+    leasesHeld: 0,
+    leasesShared: 0,
+    leasesFilled: 0,
+    leasesLost: 0,
+    leasesExpired: 0,
+    leasesReleased: 0,
+    overruns: 0,
+    tagFencesPruned: 0,
+    prefixFencesMerged: 0,
+    tombstonesPruned: 0,
+    leasesRefused: 0,
+  };
+}
