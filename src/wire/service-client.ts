@@ -89,7 +89,7 @@ export function createServiceClient(
         callOptions.metadata ?? new Metadata(),
         toCallOptions(callOptions),
       );
-      call.once("close", cancelOnAbort(call, callOptions.signal));
+      endWithStream(call, callOptions.signal);
       return call;
     },
     bidi(method, callOptions = {}) {
@@ -100,7 +100,7 @@ export function createServiceClient(
         callOptions.metadata ?? new Metadata(),
         toCallOptions(callOptions),
       );
-      call.once("close", cancelOnAbort(call, callOptions.signal));
+      endWithStream(call, callOptions.signal);
       return call;
     },
     ready: (timeoutMs) =>
@@ -113,6 +113,15 @@ export function createServiceClient(
 
 function toCallOptions(options: ServiceCallOptions): CallOptions {
   return options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
+}
+
+/** grpc-js leaves a call open when its stream is destroyed, as leaving a `for await` loop does. */
+function endWithStream(call: ClientReadableStream<unknown>, signal: AbortSignal | undefined): void {
+  const release = cancelOnAbort(call, signal);
+  call.once("close", () => {
+    release();
+    call.cancel();
+  });
 }
 
 /** Returns what stops listening, so that a long-lived signal does not gather dead calls. */

@@ -23,8 +23,8 @@ import type {
 } from "@grpc/grpc-js";
 
 /** The handlers of a service, by the names of its methods. */
-export type ServiceHandlers<Methods extends GenServiceMethods> = {
-  [Name in keyof Methods]: MethodHandler<Methods[Name]>;
+export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {
+  [Name in keyof Service["method"]]: MethodHandler<Service["method"][Name]>;
 };
 
 type MethodHandler<Method extends GenServiceMethods[string]> = Method["methodKind"] extends "unary"

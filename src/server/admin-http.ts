@@ -1,0 +1,75 @@
+/**
+ * The admin port: metrics and probes over HTTP, for the machines that watch the process. It takes no input
+ * beyond a path and shows no data of the cache.
+ */
+import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import type { Logger } from "../telemetry/telemetry.ts";
+
+export interface AdminHttpOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Prometheus' text format. */
+  readonly metricsText: () => Promise<string>;
+  /** False while the server drains: balancers then send no new callers. */
+  readonly ready: () => boolean;
+  readonly logger: Logger;
+}
+
+export interface AdminHttp {
+  readonly host: string;
+  readonly port: number;
+  /** Ends open requests and stops listening. */
+  close(): Promise<void>;
+}
+
+const INDEX = `meshcache admin
+
+/metrics   Prometheus metrics
+/healthz   200 while the process lives
+/readyz    200 while it takes calls, 503 while it drains
+`;
+
+const PLAIN = "text/plain; charset=utf-8";
+const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
+const BODY_MAX_BYTES = 1_024;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** Rejects when the address cannot be listened on. */
+export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_MAX_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: BODY_MAX_BYTES },
+  });
+  addRoutes(app, options);
+  await app.listen({ host: options.host, port: options.port });
+  const [address] = app.addresses();
+  return {
+    host: address?.address ?? options.host,
+    port: address?.port ?? options.port,
+    close: () => app.close(),
+  };
+}
+
+function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {
+  const plain = (reply: FastifyReply, code: number, text: string) => reply.code(code).type(PLAIN).send(text);
+
+  app.get("/", (_request, reply) => plain(reply, 200, INDEX));
+  app.get("/healthz", (_request, reply) => plain(reply, 200, "ok\n"));
+  app.get("/readyz", (_request, reply) =>
+    ready() ? plain(reply, 200, "ready\n") : plain(reply, 503, "draining\n"),
+  );
+  app.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS).send(await metricsText()));
+
+  // Fastify's own answers repeat the path and the error's message.
+  app.setNotFoundHandler((_request, reply) => plain(reply, 404, "not found\n"));
+  app.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) => {
+    const code = error.statusCode ?? 500;
+    if (code >= 500) logger.error({ err: error }, "an admin request failed");
+    return plain(reply, code, code >= 500 ? "internal error\n" : "bad request\n");
+  });
+}

@@ -1,0 +1,35 @@
+/** The handlers of AdminService. */
+import { create } from "@bufbuild/protobuf";
+import { type AdminService, StatsResponseSchema } from "../../gen/meshcache/v1/admin_pb.ts";
+import type { Clock } from "../clock.ts";
+import type { Store } from "../store/store.ts";
+import type { ServerObservation } from "../telemetry/telemetry.ts";
+import type { ServiceHandlers } from "../wire/service.ts";
+import { toOperationStats, toShardStats } from "../wire/stats.ts";
+import { type HandlerDeps, immediate } from "./handlers.ts";
+
+export interface AdminServiceDeps extends HandlerDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly observation: ServerObservation;
+  readonly serverVersion: string;
+}
+
+export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
+  const { store, clock, observation, serverVersion } = deps;
+  const startedMs = clock.nowMs();
+  return {
+    stats: immediate(deps, () =>
+      create(StatsResponseSchema, {
+        epoch: store.epoch,
+        uptimeMs: BigInt(clock.nowMs() - startedMs),
+        serverVersion,
+        shards: store.shards().map(toShardStats),
+        operations: toOperationStats(store.counters),
+        subscribers: BigInt(observation.subscribers()),
+        overruns: BigInt(store.counters.overruns),
+        connections: BigInt(observation.connections()),
+      }),
+    ),
+  };
+}

@@ -1,0 +1,74 @@
+/** The handlers of CacheService: each checks, delegates to the store and answers. */
+import type { CacheService, LeaseResponse } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Clock } from "../clock.ts";
+import type { Store } from "../store/store.ts";
+import {
+  type OperationContext,
+  type OperationOutcome,
+  runGet,
+  runInvalidate,
+  runLease,
+  runSet,
+  runTouch,
+} from "../wire/operations.ts";
+import type { ServiceHandlers } from "../wire/service.ts";
+import { runBatch } from "./batch.ts";
+import { openExchange } from "./exchange.ts";
+import { bidi, type CallContext, type HandlerDeps, immediate, serverStream, unary } from "./handlers.ts";
+import { describeOutcome } from "./outcome.ts";
+import { openStream } from "./stream.ts";
+import type { StreamRegister } from "./stream-register.ts";
+
+export interface CacheServiceDeps extends HandlerDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly streams: StreamRegister;
+}
+
+export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
+  const { store, limits } = deps;
+  const operation = ({ writer }: CallContext): OperationContext => ({
+    store,
+    limits,
+    writer,
+    defaultNamespace: "",
+  });
+  const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
+    if (context.span.sampled) context.span.set({ namespace, ...describeOutcome(outcome) });
+  };
+  return {
+    get: immediate(deps, (request, context) => {
+      const value = runGet(request, operation(context));
+      describe(context, request.namespace, { case: "get", value });
+      return value;
+    }),
+    set: immediate(deps, (request, context) => {
+      const value = runSet(request, operation(context));
+      describe(context, request.namespace, { case: "set", value });
+      return value;
+    }),
+    invalidate: immediate(deps, (request, context) => {
+      const value = runInvalidate(request, operation(context));
+      describe(context, request.namespace, { case: "invalidate", value });
+      return value;
+    }),
+    touch: immediate(deps, (request, context) => {
+      const value = runTouch(request, operation(context));
+      describe(context, request.namespace, { case: "touch", value });
+      return value;
+    }),
+    lease: unary(deps, (request, context, reply) => {
+      const wait = runLease(request, operation(context), (value: LeaseResponse) => {
+        describe(context, request.namespace, { case: "lease", value });
+        reply(value);
+      });
+      return wait && (() => wait.cancel());
+    }),
+    batch: unary(deps, (request, context, reply) => {
+      context.span.set({ operations: request.operations.length });
+      return runBatch(request, context, deps, reply);
+    }),
+    stream: serverStream(deps, (call) => openStream(call, deps)),
+    exchange: bidi(deps, (call, context) => openExchange(call, context, deps)),
+  };
+}

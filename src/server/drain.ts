@@ -1,0 +1,43 @@
+/**
+ * The gentle end. For the first half of its time the server goes on serving while clients, told by health and
+ * by Draining frames, leave by themselves; then it ends the streams, retires the connections and waits for
+ * the calls still running.
+ */
+import type { Clock } from "../clock.ts";
+import { CacheError } from "../errors.ts";
+import type { Connections } from "./connections.ts";
+import type { OpenCalls } from "./open-calls.ts";
+import type { StreamRegister } from "./stream-register.ts";
+
+export interface DrainDeps {
+  readonly clock: Clock;
+  readonly calls: OpenCalls;
+  readonly streams: StreamRegister;
+  readonly connections: Connections;
+  readonly stopServing: () => void;
+  readonly maxMs: number;
+}
+
+/** Resolves when nothing runs any more, or after `maxMs`. */
+export async function drainServer(deps: DrainDeps): Promise<void> {
+  const { clock, calls, streams, connections, maxMs } = deps;
+  streams.draining = true;
+  deps.stopServing();
+  for (const stream of streams.open) stream.drain();
+  await within(clock, maxMs / 2, calls.emptied());
+  const draining = new CacheError("DRAINING", "the server is shutting down");
+  for (const stream of streams.open) stream.end(draining);
+  calls.endCompanions(draining);
+  connections.retire();
+  await within(clock, maxMs / 2, connections.emptied());
+}
+
+function within(clock: Clock, ms: number, done: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.schedule(ms, resolve);
+    void done.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}

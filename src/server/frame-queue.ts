@@ -1,0 +1,58 @@
+/**
+ * Encoded frames on their way to one peer: counts the bytes that grpc-js has not yet handed on, of this
+ * stream and of all, and says when to stop and when to go on.
+ */
+import type { Buffer } from "node:buffer";
+import type { Writable } from "node:stream";
+
+/** Bytes that wait on all streams of a server. */
+export interface QueueBudget {
+  readonly maxBytes: number;
+  queuedBytes: number;
+}
+
+export interface FrameQueue {
+  /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
+  send(frame: Buffer): boolean;
+}
+
+/**
+ * `drained` is called when frames are taken again. With the common budget used up a stream still gets one
+ * frame at a time.
+ */
+export function createFrameQueue(
+  stream: Writable,
+  maxBytes: number,
+  budget: QueueBudget,
+  drained: () => void,
+): FrameQueue {
+  let queuedBytes = 0;
+  let blocked = false;
+  const writable = () =>
+    queuedBytes === 0 || (queuedBytes < maxBytes && budget.queuedBytes < budget.maxBytes);
+  const taken = (bytes: number) => {
+    queuedBytes -= bytes;
+    budget.queuedBytes -= bytes;
+    if (blocked && queuedBytes <= maxBytes / 2 && writable()) {
+      blocked = false;
+      drained();
+    }
+  };
+  // What a cut stream leaves behind is gone with it.
+  stream.once("close", () => {
+    budget.queuedBytes -= queuedBytes;
+    queuedBytes = 0;
+  });
+  return {
+    send(frame) {
+      if (stream.destroyed || stream.writableEnded) return false;
+      queuedBytes += frame.length;
+      budget.queuedBytes += frame.length;
+      stream.write(frame, (error) => {
+        if (!error && queuedBytes > 0) taken(frame.length);
+      });
+      blocked = !writable();
+      return !blocked;
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * What this server needs of grpc-js and grpc-js keeps to itself: the options and the events of its http2
+ * server, and the http2 stream of a call. Every reach is checked, so that a release of grpc-js that moves
+ * something stops the start, or the tests, and not the service.
+ */
+
+import { EventEmitter } from "node:events";
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, SessionOptions } from "node:http2";
+import { Duplex } from "node:stream";
+import type { Server } from "@grpc/grpc-js";
+
+/** Adds to the options with which `server` will create its http2 server. */
+export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
+  const common: unknown = Reflect.get(server, "commonServerOptions");
+  if (typeof common !== "object" || common === null) throw unknownRelease("commonServerOptions");
+  Object.assign(common, options);
+}
+
+/** Bounds on streams that a client opens and resets (CVE-2023-44487): a bucket and its refill a second. */
+export interface ResetLimits {
+  readonly streamResetBurst?: number;
+  readonly streamResetRate?: number;
+}
+
+/** The http2 servers that `server` has created so far. */
+export function http2ServersOf(server: Server): readonly EventEmitter[] {
+  const servers: unknown = Reflect.get(server, "http2Servers");
+  if (!(servers instanceof Map)) throw unknownRelease("http2Servers");
+  return Array.from(servers.keys(), (http2Server: unknown) => {
+    if (http2Server instanceof EventEmitter) return http2Server;
+    throw unknownRelease("http2Servers");
+  });
+}
+
+/**
+ * Puts `admit` before grpc-js's own handling of new streams. It may change the headers; when it returns
+ * false it has answered the stream itself.
+ */
+export function guardStreams(
+  http2Server: EventEmitter,
+  admit: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
+): void {
+  const [handle, ...others] = http2Server.listeners("stream");
+  if (handle === undefined || others.length > 0) throw unknownRelease("stream listeners");
+  http2Server.removeAllListeners("stream");
+  http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+    if (admit(stream, headers)) Reflect.apply(handle, http2Server, [stream, headers, flags]);
+  });
+}
+
+/** The http2 stream under a call that no interceptor wraps. */
+export function http2StreamOf(call: object): Http2Stream {
+  const stream: unknown = Reflect.get(call, "stream");
+  if (!isHttp2Stream(stream)) throw unknownRelease("stream");
+  return stream;
+}
+
+/** The slice of an http2 stream that the server uses. */
+export interface Http2Stream {
+  readonly session: ServerHttp2Session | undefined;
+  close(code: number): void;
+}
+
+function isHttp2Stream(value: unknown): value is Http2Stream {
+  return value instanceof Duplex && "session" in value && "rstCode" in value && "close" in value;
+}
+
+function unknownRelease(what: string): Error {
+  return new Error(`this release of @grpc/grpc-js has no ${what} that meshcache knows`);
+}

@@ -1,0 +1,113 @@
+/**
+ * The one place that wraps handlers: what a handler throws becomes the call's status, a fault goes to the log
+ * with its cause and to the caller without, and nothing a handler does can leave a call open or kill the
+ * process.
+ */
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+  ServerDuplexStream,
+  ServerWritableStream,
+} from "@grpc/grpc-js";
+import type { Writer } from "../store/store.ts";
+import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
+import { checkClientId } from "../wire/checks.ts";
+import type { Limits } from "../wire/limits.ts";
+import { isFault, toServiceError } from "../wire/status.ts";
+import type { OpenCalls } from "./open-calls.ts";
+
+/** What a handler knows of its call beside the request. */
+export interface CallContext {
+  readonly span: CallSpan;
+  readonly clientId: string;
+  readonly writer: Writer;
+}
+
+export interface HandlerDeps {
+  readonly calls: OpenCalls;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+}
+
+/** Stops what a handler left running when its call is cancelled. */
+export type Cancel = () => void;
+
+/** Wraps handlers that answer once, at once or later. No handler is async: a promise has no place to fail. */
+export function unary<Request, Response>(
+  deps: HandlerDeps,
+  run: (request: Request, context: CallContext, reply: (response: Response) => void) => Cancel | undefined,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    try {
+      const cancel = run(call.request, contextOf(call.metadata, deps), (response) =>
+        callback(null, response),
+      );
+      if (cancel !== undefined) call.once("cancelled", cancel);
+    } catch (error) {
+      callback(fail(error, call.metadata, deps));
+    }
+  };
+}
+
+/** Wraps handlers that only look and answer. */
+export function immediate<Request, Response>(
+  deps: HandlerDeps,
+  run: (request: Request, context: CallContext) => Response,
+): handleUnaryCall<Request, Response> {
+  return unary(deps, (request, context, reply) => {
+    reply(run(request, context));
+    return undefined;
+  });
+}
+
+export function serverStream<Request, Response>(
+  deps: HandlerDeps,
+  run: (call: ServerWritableStream<Request, Response>, context: CallContext) => Cancel,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => runStream(call, deps, run);
+}
+
+export function bidi<Request, Response>(
+  deps: HandlerDeps,
+  run: (call: ServerDuplexStream<Request, Response>, context: CallContext) => Cancel,
+): handleBidiStreamingCall<Request, Response> {
+  return (call) => runStream(call, deps, run);
+}
+
+/** The slice of a streaming call that ends it. */
+interface EndableCall {
+  readonly metadata: Metadata;
+  emit(event: "error", error: object): boolean;
+  once(event: "close" | "cancelled", listener: () => void): unknown;
+}
+
+function runStream<Call extends EndableCall>(
+  call: Call,
+  deps: HandlerDeps,
+  run: (call: Call, context: CallContext) => Cancel,
+): void {
+  try {
+    const cancel = run(call, contextOf(call.metadata, deps));
+    call.once("cancelled", cancel);
+    call.once("close", cancel);
+  } catch (error) {
+    // grpc-js ends a stream with the status that it finds in an error event.
+    call.emit("error", fail(error, call.metadata, deps));
+  }
+}
+
+function contextOf(metadata: Metadata, { calls, limits }: HandlerDeps): CallContext {
+  const span = calls.spanOf(metadata);
+  const [value] = metadata.get("meshcache-client-id");
+  const clientId = typeof value === "string" ? checkClientId(value, limits, "meshcache-client-id") : "";
+  return { span, clientId, writer: { origin: clientId, traceparent: span.traceparent } };
+}
+
+function fail(error: unknown, metadata: Metadata, { calls, telemetry }: HandlerDeps) {
+  if (isFault(error)) {
+    telemetry.withCall(calls.spanOf(metadata), () => telemetry.logger.error({ err: error }, "a call failed"));
+  }
+  return toServiceError(error);
+}

@@ -1,0 +1,33 @@
+/** Gives the store its time: regularly, and in slices one turn apart while there is sweeping to do. */
+import type { Clock, Timer } from "../clock.ts";
+import type { Store } from "../store/store.ts";
+
+const INTERVAL_MS = 20;
+/** A slice takes well under a millisecond. */
+const SLICE_MAX_ENTRIES = 512;
+/** Slices between two intervals, so that sweeping never takes the process over. */
+const SLICES_MAX = 64;
+
+/** Returns what stops it. `failed` hears of a fault in the store, which does not end the maintenance. */
+export function startMaintenance(store: Store, clock: Clock, failed: (error: unknown) => void): () => void {
+  let timer: Timer;
+  let slice: NodeJS.Immediate | undefined;
+  const sweep = (slicesLeft: number) => {
+    slice = undefined;
+    try {
+      const more = store.maintain(SLICE_MAX_ENTRIES);
+      if (more && slicesLeft > 1) slice = setImmediate(sweep, slicesLeft - 1);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const tick = () => {
+    timer = clock.schedule(INTERVAL_MS, tick);
+    if (slice === undefined) sweep(SLICES_MAX);
+  };
+  timer = clock.schedule(INTERVAL_MS, tick);
+  return () => {
+    timer.cancel();
+    clearImmediate(slice);
+  };
+}

@@ -1,0 +1,222 @@
+/**
+ * Every call from its metadata to its status: its span, its deadlines, and its end when the peer neither
+ * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
+ */
+import { constants, type ServerHttp2Session } from "node:http2";
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import type { Clock, Timer } from "../clock.ts";
+import { CacheError, limitExceeded } from "../errors.ts";
+import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
+import { toServiceError } from "../wire/status.ts";
+import { http2StreamOf } from "./grpc-internals.ts";
+import type { TransportLimits } from "./transport-limits.ts";
+
+type Method = Parameters<ServerInterceptor>[0];
+type BaseCall = Parameters<ServerInterceptor>[1];
+type Listener = Parameters<BaseCall["start"]>[0];
+type Status = Parameters<BaseCall["sendStatus"]>[0];
+
+/** How often deadlines are looked at, and how exact the times of calls are. */
+const SWEEP_MS = 250;
+/** grpc-js and its companions repeat in some statuses what they were sent. */
+const DETAILS_MAX_LENGTH = 256;
+
+export interface OpenCalls {
+  readonly interceptor: ServerInterceptor;
+  readonly size: number;
+  /** The span of the call that began with this metadata. */
+  spanOf(metadata: Metadata): CallSpan;
+  /** Resolves when no call is open. */
+  emptied(): Promise<void>;
+  /** Ends the streams of health and reflection, which end by themselves never. */
+  endCompanions(error: CacheError): void;
+  close(): void;
+}
+
+export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: TransportLimits): OpenCalls {
+  const calls = new Set<OpenCall>();
+  const spans = new WeakMap<Metadata, CallSpan>();
+  const streamsOf = new WeakMap<ServerHttp2Session, number>();
+  /** Connections that owe the answer to a ping. */
+  const silent = new WeakSet<ServerHttp2Session>();
+  let nowMs = clock.nowMs();
+  let onEmpty: (() => void) | undefined;
+  let timer: Timer = clock.schedule(SWEEP_MS, sweep);
+
+  const register: Register = {
+    nowMs: () => nowMs,
+    begin(call, metadata) {
+      call.startedMs = nowMs;
+      call.span = telemetry.startCall(call.method.path.slice(1), (name) => headerOf(metadata, name));
+      spans.set(metadata, call.span);
+      calls.add(call);
+      if (!call.streaming) return true;
+      call.session = http2StreamOf(call.base).session;
+      const streams = countStream(call.session, 1);
+      if (streams <= limits.connectionMaxSubscriptions) return true;
+      fail(call, limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
+      return false;
+    },
+    end(call, code) {
+      if (!calls.delete(call)) return;
+      call.span?.end(code);
+      countStream(call.session, -1);
+      if (calls.size === 0) onEmpty?.();
+    },
+  };
+
+  function countStream(session: ServerHttp2Session | undefined, change: 1 | -1): number {
+    if (session === undefined) return 0;
+    const count = (streamsOf.get(session) ?? 0) + change;
+    streamsOf.set(session, count);
+    return count;
+  }
+
+  /** Ends a call from outside its handler, which learns of it as of a cancelled call. */
+  function fail(call: OpenCall, error: CacheError): void {
+    const failure = toServiceError(error);
+    register.end(call, failure.code);
+    call.base.sendStatus(failure);
+  }
+
+  function sweep(): void {
+    nowMs = clock.nowMs();
+    timer = clock.schedule(SWEEP_MS, sweep);
+    for (const call of calls) judge(call);
+  }
+
+  function judge(call: OpenCall): void {
+    const stalledMs = call.sendingSinceMs === undefined ? 0 : nowMs - call.sendingSinceMs;
+    if (stalledMs >= limits.stallMaxMs) {
+      cut(call);
+      return;
+    }
+    if (stalledMs >= limits.stallMaxMs / 2) probe(http2StreamOf(call.base).session);
+    const ageMs = nowMs - call.startedMs;
+    if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
+      fail(call, new CacheError("DEADLINE", "the request did not arrive whole in time"));
+    } else if (!call.streaming && ageMs >= limits.callMaxMs) {
+      fail(call, new CacheError("DEADLINE", "the call took longer than it may"));
+    }
+  }
+
+  /**
+   * Ends a call whose peer takes nothing. When its connection takes nothing either, what was already handed
+   * to the connection is freed only with it.
+   */
+  function cut(call: OpenCall): void {
+    const stream = http2StreamOf(call.base);
+    register.end(call, status.CANCELLED);
+    if (stream.session !== undefined && silent.has(stream.session)) stream.session.destroy();
+    else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  function probe(session: ServerHttp2Session | undefined): void {
+    if (session === undefined || session.destroyed || silent.has(session)) return;
+    if (session.ping(() => silent.delete(session))) silent.add(session);
+  }
+
+  return {
+    interceptor: (method, base) => new OpenCall(method, base, register),
+    get size() {
+      return calls.size;
+    },
+    spanOf(metadata) {
+      const span = spans.get(metadata);
+      if (span === undefined) throw new Error("a handler ran outside the interceptor");
+      return span;
+    },
+    emptied: () =>
+      new Promise((resolve) => {
+        onEmpty = resolve;
+        if (calls.size === 0) resolve();
+      }),
+    endCompanions(error) {
+      for (const call of calls) {
+        if (call.streaming && isCompanion(call.method)) fail(call, error);
+      }
+    },
+    close: () => timer.cancel(),
+  };
+}
+
+interface Register {
+  nowMs(): number;
+  /** False when the call was refused. */
+  begin(call: OpenCall, metadata: Metadata): boolean;
+  end(call: OpenCall, code: status): void;
+}
+
+class OpenCall extends ServerInterceptingCall {
+  readonly method: Method;
+  /** grpc-js's own call, below this one. */
+  readonly base: BaseCall;
+  readonly streaming: boolean;
+  /** Handlers that are not ours know no backpressure: they are given a request once their answer was taken. */
+  readonly #lockstep: boolean;
+  readonly #register: Register;
+  span: CallSpan | undefined;
+  session: ServerHttp2Session | undefined;
+  startedMs = 0;
+  halfClosed = false;
+  /** Since when a message waits for the peer to take it. */
+  sendingSinceMs: number | undefined;
+  #readWanted = false;
+
+  constructor(method: Method, base: BaseCall, register: Register) {
+    super(base);
+    this.method = method;
+    this.base = base;
+    this.streaming = method.requestStream || method.responseStream;
+    this.#lockstep = method.requestStream && isCompanion(method);
+    this.#register = register;
+  }
+
+  override start(listener: Listener): void {
+    super.start({
+      onReceiveMetadata: (metadata) => {
+        if (this.#register.begin(this, metadata)) listener.onReceiveMetadata(metadata);
+      },
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveHalfClose: () => {
+        this.halfClosed = true;
+        listener.onReceiveHalfClose();
+      },
+      onCancel: () => {
+        this.#register.end(this, status.CANCELLED);
+        listener.onCancel();
+      },
+    });
+  }
+
+  override sendMessage(message: unknown, callback: () => void): void {
+    this.sendingSinceMs = this.#register.nowMs();
+    super.sendMessage(message, () => {
+      this.sendingSinceMs = undefined;
+      callback();
+      if (this.#readWanted) this.startRead();
+    });
+  }
+
+  override sendStatus(result: Status): void {
+    this.#register.end(this, result.code ?? status.UNKNOWN);
+    const details = result.details ?? "";
+    const short = details.length <= DETAILS_MAX_LENGTH;
+    super.sendStatus(short ? result : { ...result, details: details.slice(0, DETAILS_MAX_LENGTH) });
+  }
+
+  override startRead(): void {
+    this.#readWanted = this.#lockstep && this.sendingSinceMs !== undefined;
+    if (!this.#readWanted) super.startRead();
+  }
+}
+
+/** Methods of services that come with gRPC, whose handlers are not ours. */
+function isCompanion(method: Method): boolean {
+  return method.path.startsWith("/grpc.");
+}
+
+function headerOf(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return typeof value === "string" ? value : undefined;
+}

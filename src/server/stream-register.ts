@@ -1,0 +1,40 @@
+/** The open event streams of a server: what drains them, counts them and shares their queues and pumps. */
+import type { CacheError } from "../errors.ts";
+import type { Subscriber } from "../store/store.ts";
+import type { QueueBudget } from "./frame-queue.ts";
+import { createPumpScheduler, type Defer } from "./pump-scheduler.ts";
+import type { TransportLimits } from "./transport-limits.ts";
+
+/** A stream as the drain sees it. */
+export interface DrainableStream {
+  /** Tells the client to go elsewhere. */
+  drain(): void;
+  end(error: CacheError): void;
+}
+
+export interface StreamRegister {
+  readonly limits: TransportLimits;
+  readonly defer: Defer;
+  readonly budget: QueueBudget;
+  readonly open: Set<DrainableStream>;
+  readonly subscribers: Set<Subscriber>;
+  draining: boolean;
+}
+
+export function createStreamRegister(limits: TransportLimits): StreamRegister {
+  return {
+    limits,
+    defer: createPumpScheduler(),
+    budget: { maxBytes: limits.queuesMaxBytes, queuedBytes: 0 },
+    open: new Set(),
+    subscribers: new Set(),
+    draining: false,
+  };
+}
+
+/** Log events between the slowest subscriber and now. */
+export function slowestLagEvents({ subscribers }: StreamRegister): number {
+  let slowest = 0;
+  for (const subscriber of subscribers) slowest = Math.max(slowest, subscriber.lag());
+  return slowest;
+}

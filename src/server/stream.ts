@@ -1,0 +1,85 @@
+/** Stream: the invalidation stream of one namespace, for any client that can read a server stream. */
+import type { Buffer } from "node:buffer";
+import { create } from "@bufbuild/protobuf";
+import type { ServerWritableStream } from "@grpc/grpc-js";
+import {
+  DrainingSchema,
+  type StreamRequest,
+  type StreamResponse,
+  StreamResponseSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Clock, Timer } from "../clock.ts";
+import { CacheError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { checkCursor } from "../wire/checks.ts";
+import { encodeStreamResponse } from "../wire/frames.ts";
+import type { Limits } from "../wire/limits.ts";
+import { toServiceError } from "../wire/status.ts";
+import { fromSelectors } from "../wire/subscription.ts";
+import { createEventFeed } from "./event-feed.ts";
+import { createFrameQueue } from "./frame-queue.ts";
+import type { Cancel } from "./handlers.ts";
+import type { DrainableStream, StreamRegister } from "./stream-register.ts";
+
+export interface StreamDeps {
+  readonly store: Store;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly streams: StreamRegister;
+}
+
+export function openStream(
+  call: ServerWritableStream<StreamRequest, StreamResponse | Buffer>,
+  { store, limits, clock, streams }: StreamDeps,
+): Cancel {
+  if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
+  const { namespace, prefixes, cursor } = call.request;
+  const selectors = fromSelectors([{ namespace, prefixes }], limits);
+  const { defer } = streams;
+  let sequence = 0n;
+  let writable = true;
+  let closed = false;
+
+  const pump = () => {
+    if (!writable || closed) return;
+    if (feed.pump(send) === "later") defer(pump);
+  };
+  const wake = () => defer(pump);
+  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, wake);
+  const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
+    writable = true;
+    defer(pump);
+  });
+  const send = (frame: StreamResponse["frame"]): boolean => {
+    sequence += 1n;
+    writable = queue.send(encodeStreamResponse(create(StreamResponseSchema, { frame, sequence })));
+    return writable;
+  };
+  const tellProgress = () => {
+    if (writable && feed.pump(send) === "caughtUp") send(feed.progress(0n));
+    timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
+  };
+  let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
+
+  const stream: DrainableStream = {
+    drain: () => {
+      send({ case: "draining", value: create(DrainingSchema) });
+    },
+    end: (error) => {
+      call.emit("error", toServiceError(error));
+    },
+  };
+  streams.open.add(stream);
+  streams.subscribers.add(feed.subscriber);
+  send(feed.opened());
+  pump();
+
+  return () => {
+    if (closed) return;
+    closed = true;
+    timer.cancel();
+    streams.open.delete(stream);
+    streams.subscribers.delete(feed.subscriber);
+    feed.subscriber.close();
+  };
+}

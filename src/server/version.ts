@@ -1,0 +1,11 @@
+/** The version of the installed package, as its manifest says. */
+import { readFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
+
+export function packageVersion(): string {
+  const path = findPackageJSON("..", import.meta.url);
+  if (path === undefined) return "unknown";
+  const manifest: unknown = JSON.parse(readFileSync(path, "utf8"));
+  const named = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return named ? String(manifest.version) : "unknown";
+}
