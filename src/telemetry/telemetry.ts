@@ -30,7 +30,7 @@ export interface CallSpan {
 export interface OperationSpan {
   readonly traceparent: string;
   set(attributes: OperationAttributes): void;
-  /** `failed`: an INTERNAL error and such; a miss is no failure. */
+  /** Once, as of a call; a miss is no failure. */
   end(statusCode: number): void;
 }
 
@@ -44,7 +44,11 @@ export interface Telemetry {
   readonly logger: Logger;
   /** `method` is fully qualified: "meshcache.v1.CacheService/Get". `header` reads incoming metadata. */
   startCall(method: string, header: (name: string) => string | undefined): CallSpan;
-  /** Undefined when `traceparent` is empty, malformed or not sampled: then the operation costs nothing. */
+  /**
+   * A span for one operation of a batch, linked to the batch's own. `operation` is the name of the method
+   * it stands for, in lower case: "get". Undefined when `traceparent` is empty, malformed or not sampled:
+   * then the operation costs nothing.
+   */
   startOperation(call: CallSpan, operation: string, traceparent: string): OperationSpan | undefined;
   /** Runs `body` with the call's span active, so that log lines carry its ids. */
   withCall<Result>(call: CallSpan, body: () => Result): Result;

@@ -1,0 +1,71 @@
+/** The names that spans and metrics share: the stable RPC conventions (1.45) and meshcache's own. */
+import type { Attributes, Span } from "@opentelemetry/api";
+import {
+  ATTR_ERROR_TYPE,
+  ATTR_RPC_METHOD,
+  ATTR_RPC_STATUS_CODE,
+  ATTR_RPC_SYSTEM_NAME,
+  RPC_SYSTEM_NAME_VALUE_GRPC,
+} from "@opentelemetry/semantic-conventions";
+import type { OperationAttributes } from "./telemetry.ts";
+
+/** gRPC's status codes by number. */
+const statusNames = [
+  "OK",
+  "CANCELLED",
+  "UNKNOWN",
+  "INVALID_ARGUMENT",
+  "DEADLINE_EXCEEDED",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED",
+  "FAILED_PRECONDITION",
+  "ABORTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+  "UNAUTHENTICATED",
+] as const;
+
+/** What the conventions for gRPC call a server's own fault; all else is the caller's, or no fault. */
+const serverFaults: ReadonlySet<string> = new Set([
+  "UNKNOWN",
+  "DEADLINE_EXCEEDED",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+]);
+
+export function statusName(statusCode: number): string {
+  return statusNames[statusCode] ?? "UNKNOWN";
+}
+
+export function isServerFault(statusCode: number): boolean {
+  return serverFaults.has(statusName(statusCode));
+}
+
+/** What a span is born with, since a sampler sees no more than that. */
+export function methodAttributes(method: string): Attributes {
+  return { [ATTR_RPC_SYSTEM_NAME]: RPC_SYSTEM_NAME_VALUE_GRPC, [ATTR_RPC_METHOD]: method };
+}
+
+/** What the end of a call adds. */
+export function statusAttributes(statusCode: number): Attributes {
+  const name = statusName(statusCode);
+  return isServerFault(statusCode)
+    ? { [ATTR_RPC_STATUS_CODE]: name, [ATTR_ERROR_TYPE]: name }
+    : { [ATTR_RPC_STATUS_CODE]: name };
+}
+
+export function setOperationAttributes(span: Span, attributes: OperationAttributes): void {
+  const { namespace, outcome, shard, valueBytes, operations } = attributes;
+  if (namespace !== undefined) span.setAttribute("meshcache.namespace", namespace);
+  if (outcome !== undefined) span.setAttribute("meshcache.outcome", outcome);
+  if (shard !== undefined) span.setAttribute("meshcache.shard", shard);
+  if (valueBytes !== undefined) span.setAttribute("meshcache.value.size", valueBytes);
+  if (operations !== undefined) span.setAttribute("meshcache.operations", operations);
+}

@@ -1,0 +1,41 @@
+/**
+ * The process's log: one JSON object a line, with the ids of the active span. What is secret is never given
+ * to it, so it hides nothing.
+ */
+import { context, isSpanContextValid, trace } from "@opentelemetry/api";
+import { type DestinationStream, type LoggerOptions, pino } from "pino";
+import type { Logger } from "./telemetry.ts";
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/** The descriptor of standard error. */
+const STDERR = 2;
+
+export interface CreateLoggerOptions {
+  /** Lines below it are not written. Default "info". */
+  readonly level?: LogLevel;
+  /** Default: standard error, since standard output belongs to commands. */
+  readonly destination?: DestinationStream;
+}
+
+export function createLogger(options: CreateLoggerOptions = {}): Logger {
+  const settings: LoggerOptions = {
+    level: options.level ?? "info",
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    mixin: activeSpanIds,
+  };
+  return pino(settings, options.destination ?? pino.destination(STDERR));
+}
+
+/** The names that OpenTelemetry gives to the ids in logs that are not its own. */
+function activeSpanIds(): object {
+  const ids = trace.getSpanContext(context.active());
+  if (ids === undefined || !isSpanContextValid(ids)) return {};
+  return {
+    trace_id: ids.traceId,
+    span_id: ids.spanId,
+    trace_flags: ids.traceFlags.toString(16).padStart(2, "0"),
+  };
+}

@@ -1,0 +1,126 @@
+/** The instruments that are read, not written: the store's counters, the server's gauges, the event loop. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Attributes, BatchObservableCallback, Meter, Observable } from "@opentelemetry/api";
+import type { ShardStats, Store } from "../store/store.ts";
+import { type InstrumentRow, instruments } from "./instruments.ts";
+import type { ServerObservation } from "./telemetry.ts";
+
+type Observe = (value: number, attributes?: Attributes) => void;
+type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
+
+/** Reads them all whenever metrics are collected, until the returned function is called. */
+export function observeAll(meter: Meter, store: Store, server: ServerObservation): () => void {
+  const eventLoop = watchEventLoop();
+  const readers = [...storeReaders(store), ...serverReaders(server), ...eventLoop.readers];
+  const bound = readers.map(([row, read]) => ({ instrument: createObservable(meter, row), read }));
+  const callback: BatchObservableCallback = (result) => {
+    for (const { instrument, read } of bound)
+      read((value, attributes) => result.observe(instrument, value, attributes));
+    eventLoop.reset();
+  };
+  const observed = bound.map(({ instrument }) => instrument);
+  meter.addBatchObservableCallback(callback, observed);
+  return () => {
+    meter.removeBatchObservableCallback(callback, observed);
+    eventLoop.close();
+  };
+}
+
+function createObservable(meter: Meter, row: InstrumentRow): Observable {
+  const options = { unit: row.unit, description: row.description };
+  return row.kind === "counter"
+    ? meter.createObservableCounter(row.name, options)
+    : meter.createObservableGauge(row.name, options);
+}
+
+function storeReaders(store: Store): Reader[] {
+  const { counters } = store;
+  return [
+    by(instruments.reads, "meshcache.outcome", () => ({
+      hit: counters.hits,
+      stale_hit: counters.staleHits,
+      miss: counters.misses,
+    })),
+    by(instruments.sets, "meshcache.outcome", () => ({
+      stored: counters.sets,
+      not_stored: counters.setsRefused,
+    })),
+    one(instruments.touches, () => counters.touches),
+    by(instruments.invalidations, "meshcache.target", () => ({
+      key: counters.invalidatedKeys,
+      tag: counters.invalidatedTags,
+      prefix: counters.invalidatedPrefixes,
+      all: counters.invalidatedAll,
+    })),
+    by(instruments.evictions, "meshcache.reason", () => ({
+      capacity: counters.evictedCapacity,
+      expired: counters.evictedExpired,
+      fenced: counters.evictedFenced,
+    })),
+    by(instruments.leases, "meshcache.outcome", () => ({
+      granted: counters.leasesGranted,
+      held: counters.leasesHeld,
+      shared: counters.leasesShared,
+      filled: counters.leasesFilled,
+      lost: counters.leasesLost,
+      expired: counters.leasesExpired,
+      released: counters.leasesReleased,
+      refused: counters.leasesRefused,
+    })),
+    by(instruments.pruned, "meshcache.record", () => ({
+      tag_fence: counters.tagFencesPruned,
+      prefix_fence: counters.prefixFencesMerged,
+      tombstone: counters.tombstonesPruned,
+    })),
+    one(instruments.subscriberOverruns, () => counters.overruns),
+    eachShard(instruments.entries, store, (shard) => shard.entries),
+    eachShard(instruments.memoryUsage, store, (shard) => shard.bytes),
+    eachShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
+    eachShard(instruments.logEvents, store, (shard) => shard.logEvents),
+  ];
+}
+
+function serverReaders(server: ServerObservation): Reader[] {
+  return [
+    one(instruments.subscribers, () => server.subscribers()),
+    one(instruments.subscriberLag, () => server.subscriberLagEvents()),
+    one(instruments.connections, () => server.connections()),
+  ];
+}
+
+function watchEventLoop(): { readers: Reader[]; reset(): void; close(): void } {
+  const delays = monitorEventLoopDelay({ resolution: 20 });
+  delays.enable();
+  const toSeconds = (nanoseconds: number): number => nanoseconds / 1e9;
+  return {
+    readers: [
+      one(instruments.eventLoopDelayP99, () => toSeconds(delays.percentile(99))),
+      one(instruments.eventLoopDelayMax, () => toSeconds(delays.max)),
+    ],
+    reset: () => delays.reset(),
+    close: () => delays.disable(),
+  };
+}
+
+function one(row: InstrumentRow, read: () => number): Reader {
+  return [row, (observe) => observe(read())];
+}
+
+function by(row: InstrumentRow, label: string, read: () => Record<string, number>): Reader {
+  return [
+    row,
+    (observe) => {
+      for (const [value, count] of Object.entries(read())) observe(count, { [label]: value });
+    },
+  ];
+}
+
+function eachShard(row: InstrumentRow, store: Store, read: (shard: ShardStats) => number): Reader {
+  return [
+    row,
+    (observe) => {
+      for (const [index, shard] of store.shards().entries())
+        observe(read(shard), { "meshcache.shard": index });
+    },
+  ];
+}

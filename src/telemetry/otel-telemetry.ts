@@ -1,0 +1,139 @@
+/**
+ * Telemetry over the OpenTelemetry API. Which SDK is behind the providers, and whether there is one at all,
+ * is the process's business: with none every call costs a few objects.
+ */
+import {
+  type Attributes,
+  type Context,
+  context,
+  createTraceState,
+  type Histogram,
+  type MeterProvider,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  type SpanOptions,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import { methodAttributes, statusAttributes } from "./conventions.ts";
+import { callDurationBoundsS, instruments } from "./instruments.ts";
+import { observeAll } from "./observation.ts";
+import { MeasuredCall, RecordedOperation } from "./spans.ts";
+import type { Logger, OperationSpan, Telemetry } from "./telemetry.ts";
+import { formatTraceparent, maybeSampled, parseTraceparent } from "./traceparent.ts";
+
+export interface TelemetryOptions {
+  readonly tracerProvider: TracerProvider;
+  readonly meterProvider: MeterProvider;
+  readonly logger: Logger;
+}
+
+const SCOPE = "meshcache";
+/** The conventions' name for a method that is not known. */
+const OTHER_METHOD = "_OTHER";
+/** Only registered methods get here; should that ever change, names stay bounded all the same. */
+const METHODS_MAX = 256;
+
+export function createTelemetry(options: TelemetryOptions): Telemetry {
+  const tracer = options.tracerProvider.getTracer(SCOPE);
+  const meter = options.meterProvider.getMeter(SCOPE);
+  const { name, unit, description } = instruments.callDuration;
+  const durations = meter.createHistogram(name, {
+    unit,
+    description,
+    advice: { explicitBucketBoundaries: [...callDurationBoundsS] },
+  });
+  const methods = createMethodTable(durations);
+
+  return {
+    logger: options.logger,
+    startCall(method, header) {
+      const known = methods.of(method);
+      const parent = incomingContext(header);
+      return new MeasuredCall(startSpan(tracer, known, parent), known.onEnd);
+    },
+    startOperation(call, operation, traceparent) {
+      if (!maybeSampled(traceparent)) return undefined;
+      const parent = parseTraceparent(traceparent);
+      if (parent === undefined) return undefined;
+      const known = methods.of(`meshcache.v1.CacheService/${capitalize(operation)}`);
+      const links =
+        call instanceof MeasuredCall && call.sampled ? [{ context: call.span.spanContext() }] : [];
+      const span = tracer.startSpan(
+        known.name,
+        { kind: SpanKind.SERVER, attributes: known.batchedAttributes, links },
+        trace.setSpanContext(ROOT_CONTEXT, parent),
+      );
+      return span.isRecording() ? new RecordedOperation(span) : passOn(formatTraceparent(span.spanContext()));
+    },
+    withCall(call, body) {
+      // Entering a context costs more than a small call, and what is not sampled has no ids to show.
+      if (!call.sampled || !(call instanceof MeasuredCall)) return body();
+      return context.with(trace.setSpan(ROOT_CONTEXT, call.span), body);
+    },
+    observe: (store, server) => observeAll(meter, store, server),
+  };
+}
+
+interface KnownMethod {
+  readonly name: string;
+  readonly spanOptions: SpanOptions;
+  readonly batchedAttributes: Attributes;
+  readonly onEnd: (durationS: number, statusCode: number) => void;
+}
+
+/** Keeps what is the same for every call of a method, so that a call builds none of it. */
+function createMethodTable(durations: Histogram): { of(method: string): KnownMethod } {
+  const table = new Map<string, KnownMethod>();
+  const add = (method: string): KnownMethod => {
+    const known = describeMethod(method, durations);
+    table.set(method, known);
+    return known;
+  };
+  const other = add(OTHER_METHOD);
+  return { of: (method) => table.get(method) ?? (table.size < METHODS_MAX ? add(method) : other) };
+}
+
+function describeMethod(method: string, durations: Histogram): KnownMethod {
+  const attributes = methodAttributes(method);
+  const byStatus = new Map<number, Attributes>();
+  const attributesOf = (statusCode: number): Attributes => {
+    let found = byStatus.get(statusCode);
+    if (found === undefined) {
+      found = { ...attributes, ...statusAttributes(statusCode) };
+      byStatus.set(statusCode, found);
+    }
+    return found;
+  };
+  return {
+    name: method,
+    spanOptions: { kind: SpanKind.SERVER, attributes },
+    batchedAttributes: { ...attributes, "meshcache.batched": true },
+    onEnd: (durationS, statusCode) => durations.record(durationS, attributesOf(statusCode), ROOT_CONTEXT),
+  };
+}
+
+function startSpan(tracer: Tracer, method: KnownMethod, parent: Context): Span {
+  // The conventions name a span of an unknown method after its system.
+  return tracer.startSpan(method.name === OTHER_METHOD ? "grpc" : method.name, method.spanOptions, parent);
+}
+
+function incomingContext(header: (name: string) => string | undefined): Context {
+  const traceparent = header("traceparent");
+  const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+  if (parent === undefined) return ROOT_CONTEXT;
+  const tracestate = header("tracestate");
+  const state = tracestate === undefined ? undefined : createTraceState(tracestate);
+  return trace.setSpanContext(ROOT_CONTEXT, state === undefined ? parent : { ...parent, traceState: state });
+}
+
+/** Not recorded here, yet what the operation causes still joins its caller's trace when there is no SDK. */
+function passOn(traceparent: string): OperationSpan | undefined {
+  return traceparent === "" ? undefined : { traceparent, set: () => {}, end: () => {} };
+}
+
+function capitalize(operation: string): string {
+  return operation.charAt(0).toUpperCase() + operation.slice(1);
+}

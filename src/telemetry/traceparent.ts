@@ -1,0 +1,40 @@
+/**
+ * W3C trace context, level 2: reading and writing `traceparent` by hand, since it is read for every
+ * operation of every batch and most are not sampled.
+ */
+import { type SpanContext, TraceFlags } from "@opentelemetry/api";
+
+/** "00-<32 hex>-<16 hex>-<2 hex>". */
+const LENGTH = 55;
+const FLAGS_AT = 53;
+const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Undefined when it is malformed: a broken header must not begin a broken trace. */
+export function parseTraceparent(header: string): SpanContext | undefined {
+  if (header.length < LENGTH) return undefined;
+  // Later versions may append fields; version 00 has exactly these.
+  if (header.length > LENGTH && (header.startsWith("00") || header[LENGTH] !== "-")) return undefined;
+  if (!pattern.test(header.slice(0, LENGTH))) return undefined;
+  return {
+    traceId: header.slice(3, 35),
+    spanId: header.slice(36, 52),
+    traceFlags: Number.parseInt(header.slice(FLAGS_AT, LENGTH), 16) & TraceFlags.SAMPLED,
+    isRemote: true,
+  };
+}
+
+/** The cheap half of `parseTraceparent`: false for all that cannot be sampled, well-formed or not. */
+export function maybeSampled(traceparent: string): boolean {
+  return traceparent.length >= LENGTH && (hexDigit(traceparent.charCodeAt(LENGTH - 1)) & 1) === 1;
+}
+
+/** Empty when the context is not sampled. */
+export function formatTraceparent(context: SpanContext): string {
+  if ((context.traceFlags & TraceFlags.SAMPLED) === 0) return "";
+  return `00-${context.traceId}-${context.spanId}-01`;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  return code >= 97 && code <= 102 ? code - 87 : 0;
+}
