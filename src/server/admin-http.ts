@@ -47,12 +47,9 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
   });
   addRoutes(app, options);
   await app.listen({ host: options.host, port: options.port });
-  const [address] = app.addresses();
-  return {
-    host: address?.address ?? options.host,
-    port: address?.port ?? options.port,
-    close: () => app.close(),
-  };
+  const address = app.server.address();
+  if (address === null || typeof address === "string") throw new Error("the admin port has no address");
+  return { host: address.address, port: address.port, close: () => app.close() };
 }
 
 function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {
