@@ -38,9 +38,12 @@ export interface Lease {
 type Settle = (result: LeaseResult) => void;
 
 interface Waiter {
+  readonly namespace: string;
+  readonly key: string;
   readonly settle: Settle;
   readonly deadlineMs: number;
   readonly leaseMs: number;
+  cancelled: boolean;
 }
 
 interface HeldLease extends Lease {
@@ -59,7 +62,7 @@ export class Leases {
   /** No lease or wait is due before. */
   #nextDueMs = Infinity;
   /** Decided, and told to the waiters only when the shard is in order again: see `flush`. */
-  #settled: { readonly settle: Settle; readonly result: LeaseResult }[] = [];
+  #settled: { readonly waiter: Waiter; readonly result: LeaseResult }[] = [];
 
   constructor(limits: LeaseLimits, shard: LeaseShard, rng: Rng, counters: StoreCounters) {
     this.#limits = limits;
@@ -93,10 +96,17 @@ export class Leases {
       return this.#held(namespace, key, leftMs);
     }
     if (held.waiters.length >= this.#limits.waitersMax) return this.#refuse(namespace, key, leftMs);
-    const waiter: Waiter = { settle, deadlineMs: nowMs + waitMs, leaseMs };
+    const waiter: Waiter = {
+      namespace,
+      key,
+      settle,
+      deadlineMs: nowMs + waitMs,
+      leaseMs,
+      cancelled: false,
+    };
     held.waiters.push(waiter);
     this.#nextDueMs = Math.min(this.#nextDueMs, waiter.deadlineMs);
-    return { kind: "waiting", cancel: () => this.#cancel(namespace, key, waiter) };
+    return { kind: "waiting", cancel: () => this.#cancel(waiter) };
   }
 
   /** The lease with this token, when it is still the key's. */
@@ -107,6 +117,7 @@ export class Leases {
 
   /** The key has a fresh entry, set with `token` or without: its lease ends and every waiter has a hit. */
   fill(namespace: string, key: string, token: bigint | undefined, view: () => EntryView): void {
+    if (this.#byId.size === 0) return;
     const id = toEntryId(namespace, key);
     const lease = this.#byId.get(id);
     if (lease === undefined) return;
@@ -115,12 +126,13 @@ export class Leases {
     else this.#counters.leasesLost++;
     if (lease.waiters.length === 0) return;
     const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
-    for (const waiter of lease.waiters) this.#settled.push({ settle: waiter.settle, result });
+    for (const waiter of lease.waiters) this.#settled.push({ waiter, result });
     this.#counters.leasesShared += lease.waiters.length;
   }
 
   /** The key's lease, if there is one, is worth nothing any more: the next waiter is promoted. */
   void(namespace: string, key: string, nowMs: number): void {
+    if (this.#byId.size === 0) return;
     const lease = this.#byId.get(toEntryId(namespace, key));
     if (lease === undefined) return;
     this.#counters.leasesLost++;
@@ -164,11 +176,12 @@ export class Leases {
   }
 
   /** Tells the waiters what was decided. Their `settle` may call the store. */
-  flush(): void {
-    while (this.#settled.length > 0) {
-      const settled = this.#settled;
-      this.#settled = [];
-      for (const { settle, result } of settled) settle(result);
+  flush(nowMs: number): void {
+    for (let next = this.#settled.shift(); next !== undefined; next = this.#settled.shift()) {
+      const { waiter, result } = next;
+      if (!waiter.cancelled) waiter.settle(result);
+      // Nobody would use this lease.
+      else if (result.kind === "granted") this.release(waiter.namespace, waiter.key, result.token, nowMs);
     }
   }
 
@@ -202,7 +215,7 @@ export class Leases {
     const [next, ...others] = lease.waiters;
     if (next === undefined) return;
     const result = this.#grant(lease.namespace, lease.key, next.leaseMs, nowMs, others);
-    this.#settled.push({ settle: next.settle, result });
+    this.#settled.push({ waiter: next, result });
   }
 
   #endWaits(lease: HeldLease, nowMs: number): void {
@@ -212,13 +225,13 @@ export class Leases {
       lease.waiters.splice(index--, 1);
       this.#counters.leasesHeld++;
       const result = this.#held(lease.namespace, lease.key, lease.expiresAtMs - nowMs);
-      this.#settled.push({ settle: waiter.settle, result });
+      this.#settled.push({ waiter, result });
     }
   }
 
-  #cancel(namespace: string, key: string, waiter: Waiter): void {
-    this.#settled = this.#settled.filter((settled) => settled.settle !== waiter.settle);
-    const waiters = this.#byId.get(toEntryId(namespace, key))?.waiters;
+  #cancel(waiter: Waiter): void {
+    waiter.cancelled = true;
+    const waiters = this.#byId.get(toEntryId(waiter.namespace, waiter.key))?.waiters;
     const index = waiters?.indexOf(waiter) ?? -1;
     if (index >= 0) waiters?.splice(index, 1);
   }

@@ -31,6 +31,7 @@ export class LiveEntries {
   readonly tombstones: Tombstones;
   readonly #counters: StoreCounters;
 
+  #foundState: EntryState = "gone";
   #scanPosition = 0;
   /** The shard's revision at the beginning of the sweep under way: it retires the fences up to this one. */
   #sweepRevision = 0;
@@ -58,15 +59,20 @@ export class LiveEntries {
   /** The entry of the key unless it is gone. As good as any `TableEntry`: until the next call. */
   find(namespace: string, key: string, hash: number, nowMs: number): TableEntry | undefined {
     const entry = this.table.find(namespace, key, hash);
-    if (entry === undefined || this.#stateOf(entry, nowMs) !== "gone") return entry;
+    if (entry === undefined) {
+      this.#foundState = "gone";
+      return undefined;
+    }
+    this.#foundState = this.#stateOf(entry, nowMs);
+    if (this.#foundState !== "gone") return entry;
     this.#bury(entry, "gone", nowMs);
     this.table.remove(entry);
     return undefined;
   }
 
-  /** Of an entry that `find` returned. */
-  stateOf(entry: TableEntry, nowMs: number): EntryState {
-    return this.#stateOf(entry, nowMs);
+  /** The state of what the last `find` was after: an entry crosses this interface without an object around it. */
+  get foundState(): EntryState {
+    return this.#foundState;
   }
 
   /** The greatest source version known for a key, whose entry is this. */
@@ -100,8 +106,8 @@ export class LiveEntries {
   }
 
   /**
-   * Visits at most `maxEntries` entries for what is gone; returns how many it may have visited. Fences younger
-   * than the oldest lease stay, since the lease's Set is held to them.
+   * Visits at most `maxEntries` entries for what is gone; returns how many it visited. Tag fences younger than
+   * the oldest lease stay, since the lease's Set is held to them.
    */
   sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
     this.tombstones.expire(nowMs);
@@ -112,13 +118,15 @@ export class LiveEntries {
       this.#sweptNextGoneAtMs = Infinity;
       this.#scanPosition = this.table.scanStart();
     }
+    let visited = 0;
     if (this.#scanPosition > 0) {
-      this.#scanPosition = this.table.scan(this.#scanPosition, maxEntries, (entry) =>
-        this.#sweepEntry(entry, nowMs),
-      );
+      this.#scanPosition = this.table.scan(this.#scanPosition, maxEntries, (entry) => {
+        visited++;
+        return this.#sweepEntry(entry, nowMs);
+      });
     }
     if (this.#scanPosition === 0) this.#endSweep(oldestLeaseRevision, nowMs);
-    return maxEntries;
+    return visited;
   }
 
   /** There is a sweep to go on with, or one to begin at once. */

@@ -95,7 +95,7 @@ export class Shard {
 
   get(command: GetCommand, hash: number, nowMs: number): GetResult {
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    const state = entry === undefined ? "gone" : this.#entries.stateOf(entry, nowMs);
+    const state = this.#entries.foundState;
     if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
       this.#counters.misses++;
       return { kind: "miss", asOf: this.#stamp };
@@ -123,7 +123,7 @@ export class Shard {
     const { namespace, key } = command;
     this.#endDue(nowMs);
     const entry = this.#entries.find(namespace, key, hash, nowMs);
-    if (entry === undefined || this.#entries.stateOf(entry, nowMs) !== "fresh") {
+    if (entry === undefined || this.#entries.foundState !== "fresh") {
       return { asOf: this.#stamp, touched: false };
     }
     this.#bump();
@@ -181,7 +181,7 @@ export class Shard {
   ): LeaseResult | LeaseWait {
     this.#endDue(nowMs);
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    if (entry !== undefined && this.#entries.stateOf(entry, nowMs) === "fresh") {
+    if (entry !== undefined && this.#entries.foundState === "fresh") {
       this.#counters.hits++;
       return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, "fresh", nowMs) };
     }
@@ -203,7 +203,7 @@ export class Shard {
     this.#endDue(nowMs);
   }
 
-  /** Returns how many entries it may have visited. */
+  /** Returns how many entries it visited. */
   sweep(maxEntries: number, nowMs: number): number {
     return this.#entries.sweep(maxEntries, this.#revision, this.#leases.oldestRevision(), nowMs);
   }
@@ -212,8 +212,8 @@ export class Shard {
     return this.#entries.isSweepWaiting();
   }
 
-  flush(): void {
-    this.#leases.flush();
+  flush(nowMs: number): void {
+    this.#leases.flush(nowMs);
   }
 
   stats(): ShardStats {
@@ -232,7 +232,7 @@ export class Shard {
     const former = this.#entries.find(namespace, key, hash, nowMs);
     const known = this.#entries.knownSourceVersion(namespace, key, former, nowMs);
     const refusal =
-      this.#refusal(command, former, nowMs) ??
+      this.#refusal(command, former, this.#entries.foundState) ??
       (sourceVersion !== 0n && sourceVersion < known ? "olderSourceVersion" : undefined);
     if (refusal !== undefined) {
       this.#counters.setsRefused++;
@@ -269,9 +269,12 @@ export class Shard {
     return { kind: "stored", asOf: this.#stamp, version: this.#revision };
   }
 
-  #refusal(command: SetCommand, entry: TableEntry | undefined, nowMs: number): NotStoredReason | undefined {
+  #refusal(
+    command: SetCommand,
+    entry: TableEntry | undefined,
+    state: EntryState,
+  ): NotStoredReason | undefined {
     const { condition } = command;
-    const state = entry === undefined ? "gone" : this.#entries.stateOf(entry, nowMs);
     switch (condition.kind) {
       case "always":
         return undefined;
@@ -307,7 +310,7 @@ export class Shard {
   #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
     const entry = this.#entries.find(namespace, key, hash, nowMs);
     if (entry === undefined) return false;
-    const wasFresh = this.#entries.stateOf(entry, nowMs) === "fresh";
+    const wasFresh = this.#entries.foundState === "fresh";
     this.#entries.table.markStaled(entry);
     return wasFresh;
   }
@@ -324,7 +327,7 @@ export class Shard {
   #staleView(namespace: string, key: string): EntryView | undefined {
     const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), this.#nowMs);
     if (entry === undefined) return undefined;
-    return toEntryView(entry, this.#entries.stateOf(entry, this.#nowMs), this.#nowMs);
+    return toEntryView(entry, this.#entries.foundState, this.#nowMs);
   }
 
   #isEpoch(epoch: bigint): boolean {

@@ -78,8 +78,9 @@ export class ShardedStore implements Store {
   set(command: SetCommand): SetResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
-    const result = shard.set(command, hash, this.#clock.nowMs());
-    this.#settle(shard);
+    const nowMs = this.#clock.nowMs();
+    const result = shard.set(command, hash, nowMs);
+    this.#settle(shard, nowMs);
     return result;
   }
 
@@ -92,14 +93,14 @@ export class ShardedStore implements Store {
       case "tags": {
         const tags = new Set(target.tags);
         this.counters.invalidatedTags += tags.size;
-        return this.#onEveryShard((shard) => shard.invalidateTags(command, tags, nowMs));
+        return this.#onEveryShard(nowMs, (shard) => shard.invalidateTags(command, tags, nowMs));
       }
       case "prefix":
         this.counters.invalidatedPrefixes++;
-        return this.#onEveryShard((shard) => shard.invalidatePrefix(command, target.prefix, nowMs));
+        return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, target.prefix, nowMs));
       case "all":
         this.counters.invalidatedAll++;
-        return this.#onEveryShard((shard) => shard.invalidatePrefix(command, undefined, nowMs));
+        return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
     }
@@ -108,23 +109,26 @@ export class ShardedStore implements Store {
   touch(command: TouchCommand): TouchResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
-    const result = shard.touch(command, hash, this.#clock.nowMs());
-    this.#settle(shard);
+    const nowMs = this.#clock.nowMs();
+    const result = shard.touch(command, hash, nowMs);
+    this.#settle(shard, nowMs);
     return result;
   }
 
   lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
-    const result = shard.lease(command, hash, this.#clock.nowMs(), settle);
-    this.#settle(shard);
+    const nowMs = this.#clock.nowMs();
+    const result = shard.lease(command, hash, nowMs, settle);
+    this.#settle(shard, nowMs);
     return result;
   }
 
   release(namespace: string, key: string, token: bigint): { asOf: Stamp; released: boolean } {
     const shard = this.#shardAt(this.#hashOf(namespace, key));
-    const result = shard.release(namespace, key, token, this.#clock.nowMs());
-    this.#settle(shard);
+    const nowMs = this.#clock.nowMs();
+    const result = shard.release(namespace, key, token, nowMs);
+    this.#settle(shard, nowMs);
     return result;
   }
 
@@ -138,10 +142,9 @@ export class ShardedStore implements Store {
     let left = maxEntries;
     for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
       left -= this.#shards[this.#firstSwept]?.sweep(left, nowMs) ?? 0;
-      // A shard that used up the slice has perhaps not had enough of it.
-      if (left > 0) this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
+      this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
     }
-    for (const shard of this.#shards) shard.flush();
+    for (const shard of this.#shards) shard.flush(nowMs);
     return this.#shards.some((shard) => shard.isSweepWaiting());
   }
 
@@ -173,26 +176,26 @@ export class ShardedStore implements Store {
       removed += shard.invalidateKeys(command, hashed, nowMs);
       stamps.push(shard.stamp());
     });
-    this.#settleAll();
+    this.#settleAll(nowMs);
     return { stamps, removed };
   }
 
-  #onEveryShard(invalidate: (shard: Shard) => void): InvalidateResult {
+  #onEveryShard(nowMs: number, invalidate: (shard: Shard) => void): InvalidateResult {
     const stamps = this.#shards.map((shard) => {
       invalidate(shard);
       return shard.stamp();
     });
-    this.#settleAll();
+    this.#settleAll(nowMs);
     return { stamps, removed: 0 };
   }
 
-  #settleAll(): void {
-    for (const shard of this.#shards) shard.flush();
+  #settleAll(nowMs: number): void {
+    for (const shard of this.#shards) shard.flush(nowMs);
     this.#wake();
   }
 
-  #settle(shard: Shard): void {
-    shard.flush();
+  #settle(shard: Shard, nowMs: number): void {
+    shard.flush(nowMs);
     this.#wake();
   }
 
@@ -201,7 +204,7 @@ export class ShardedStore implements Store {
     if (sleepers.size === 0) return;
     const waking = [...sleepers];
     sleepers.clear();
-    for (const wake of waking) wake();
+    for (const sleeper of waking) sleeper.wake();
   }
 }
 

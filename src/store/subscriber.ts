@@ -21,8 +21,8 @@ export interface EventSource {
   readonly logs: readonly EventLog[];
   /** By shard: its revision. */
   revisionOf(shard: number): number;
-  /** Each is called once, at the next event, and then forgotten. */
-  readonly sleepers: Set<() => void>;
+  /** Each is woken once, at the next event, and then forgotten. */
+  readonly sleepers: Set<{ wake(): void }>;
   overran(): void;
 }
 
@@ -37,7 +37,7 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
 
 export class LogSubscriber implements Subscriber {
   readonly #source: EventSource;
-  readonly #wake: () => void;
+  readonly #sleeper: { wake(): void };
   #selectors: readonly Selector[];
   /** By shard: the position of the next event to look at, and the revision of the last one looked at. */
   readonly #positions: number[] = [];
@@ -52,10 +52,10 @@ export class LogSubscriber implements Subscriber {
   constructor(source: EventSource, selectors: readonly Selector[], cursor: Uint8Array, wake: () => void) {
     this.#source = source;
     this.#selectors = selectors;
-    this.#wake = wake;
+    this.#sleeper = { wake };
     this.#skipToNow();
     if (cursor.length > 0) this.#resume(cursor);
-    source.sleepers.add(wake);
+    source.sleepers.add(this.#sleeper);
   }
 
   cursor(): Uint8Array {
@@ -68,7 +68,7 @@ export class LogSubscriber implements Subscriber {
       this.#source.overran();
     }
     const result = this.#gap === undefined ? this.#readEvents(maxEvents, maxBytes) : this.#readGap(this.#gap);
-    if (!this.#closed && !this.behind()) this.#source.sleepers.add(this.#wake);
+    if (!this.#closed) this.#source.sleepers.add(this.#sleeper);
     return result;
   }
 
@@ -98,7 +98,7 @@ export class LogSubscriber implements Subscriber {
 
   close(): void {
     this.#closed = true;
-    this.#source.sleepers.delete(this.#wake);
+    this.#source.sleepers.delete(this.#sleeper);
   }
 
   #positionOf(shard: number): number {
