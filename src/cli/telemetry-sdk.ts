@@ -83,6 +83,7 @@ export function startTelemetrySdk(options: TelemetrySdkOptions): TelemetrySdk {
     meterProvider: metrics.getMeterProvider(),
     async metricsText() {
       const { resourceMetrics, errors } = await pull.collect();
+      await resourceMetrics.resource.waitForAsyncAttributes?.();
       for (const error of errors) options.logger.warn({ err: error }, "an instrument could not be read");
       return serializer.serialize(resourceMetrics);
     },

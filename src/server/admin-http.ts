@@ -43,7 +43,8 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: BODY_MAX_BYTES },
+    // Fastify's own answers repeat the path and the error's message; so here and below they are replaced.
+    frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
   addRoutes(app, options);
   await app.listen({ host: options.host, port: options.port });
@@ -53,8 +54,6 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
 }
 
 function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {
-  const plain = (reply: FastifyReply, code: number, text: string) => reply.code(code).type(PLAIN).send(text);
-
   app.get("/", (_request, reply) => plain(reply, 200, INDEX));
   app.get("/healthz", (_request, reply) => plain(reply, 200, "ok\n"));
   app.get("/readyz", (_request, reply) =>
@@ -62,11 +61,14 @@ function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHt
   );
   app.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS).send(await metricsText()));
 
-  // Fastify's own answers repeat the path and the error's message.
   app.setNotFoundHandler((_request, reply) => plain(reply, 404, "not found\n"));
   app.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) => {
     const code = error.statusCode ?? 500;
     if (code >= 500) logger.error({ err: error }, "an admin request failed");
     return plain(reply, code, code >= 500 ? "internal error\n" : "bad request\n");
   });
+}
+
+function plain(reply: FastifyReply, code: number, text: string): FastifyReply {
+  return reply.code(code).type(PLAIN).send(text);
 }
