@@ -1,0 +1,44 @@
+/**
+ * The one buffer of a table, seen as words and as bytes, and the names of the words in its control block.
+ *
+ * All state of a table is in here and none beside it, so that threads can share the table under a lock.
+ */
+
+/** Words of the control block. A ring has `ringWords` of them from where it begins. */
+export const control = {
+  segmentsTouched: 0,
+  freeSegment: 1,
+  freeSegments: 2,
+  indexSegments: 3,
+  chunkNextByte: 4,
+  chunksLeft: 5,
+  directoryDepth: 6,
+  entries: 7,
+  ghostClock: 8,
+  smallRing: 16,
+  mainRing: 32,
+} as const;
+
+export class Memory {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Uint32Array<SharedArrayBuffer>;
+  readonly bytes: Buffer<SharedArrayBuffer>;
+
+  constructor(byteLength: number) {
+    this.buffer = new SharedArrayBuffer(byteLength);
+    this.words = new Uint32Array(this.buffer);
+    this.bytes = Buffer.from(this.buffer);
+  }
+
+  word(at: number): number {
+    return this.words[at] ?? 0;
+  }
+
+  setWord(at: number, value: number): void {
+    this.words[at] = value;
+  }
+
+  addToWord(at: number, delta: number): void {
+    this.words[at] = this.word(at) + delta;
+  }
+}

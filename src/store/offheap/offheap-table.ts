@@ -1,0 +1,288 @@
+/**
+ * A table whose entries live in one `SharedArrayBuffer`, outside of the garbage-collected heap.
+ *
+ * Goals: an exact byte budget, index and all; no object an entry, so that the collector has nothing to mark;
+ * no pause that grows with the number of entries; all state in the buffer. Not goals: buffers beyond 2 GiB
+ * (more memory takes more shards) and locks (whoever shares the buffer brings them).
+ *
+ * The log of entries (log-ring.ts), the index over them (key-index.ts) and who stays when memory is needed
+ * (eviction.ts) share the buffer by segments (segment-pool.ts, geometry.ts).
+ */
+import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../table.ts";
+import { EntryCursor } from "./entry-cursor.ts";
+import { HeadEncoder, isKeyAt, isKeyBytesAt } from "./entry-head.ts";
+import {
+  entryBytes,
+  entryBytesAt,
+  flag,
+  type HeaderFields,
+  hasFlag,
+  setFlag,
+  setUses,
+  usesAt,
+  usesMax,
+  valueMaxBytes,
+  withUses,
+  writeHeader,
+  writeLifetimes,
+} from "./entry-header.ts";
+import { overwriteValue } from "./entry-value.ts";
+import { Eviction } from "./eviction.ts";
+import { resolveGeometry } from "./geometry.ts";
+import { Ghosts } from "./ghosts.ts";
+import { KeyIndex, mixHash } from "./key-index.ts";
+import { LogRing } from "./log-ring.ts";
+import { control, Memory } from "./memory.ts";
+import { moveSegments, SegmentPool } from "./segment-pool.ts";
+
+/** What an entry costs in the index, beside its bytes in the log. */
+export const slotBytes = 8;
+/** For a chunk of the index, which a put may have to split. */
+const chunkSegments = 1;
+
+/** Throws FIELD_INVALID for a budget that is out of bounds: 64 KiB to 2 GiB a shard. */
+export function createOffheapTable(options: TableOptions): OffheapTable {
+  return new OffheapTable(options);
+}
+
+export class OffheapTable implements Table {
+  readonly budgetBytes: number;
+  readonly memory: Memory;
+  readonly pool: SegmentPool;
+  readonly small: LogRing;
+  readonly main: LogRing;
+  readonly #evicted: Evicted;
+  readonly #index: KeyIndex;
+  readonly #eviction: Eviction;
+  readonly #head = new HeadEncoder();
+  readonly #found: EntryCursor;
+  readonly #scanned: EntryCursor;
+  readonly #leaving: EntryCursor;
+
+  constructor(options: TableOptions) {
+    const geometry = resolveGeometry(options.budgetBytes);
+    this.budgetBytes = options.budgetBytes;
+    this.#evicted = options.evicted;
+    this.memory = new Memory(geometry.bufferBytes);
+    this.pool = new SegmentPool(this.memory, geometry);
+    this.small = new LogRing(this.memory, this.pool, control.smallRing);
+    this.main = new LogRing(this.memory, this.pool, control.mainRing);
+    this.#index = new KeyIndex(this.memory, this.pool);
+    this.#index.initialize();
+    this.#found = new EntryCursor(this.memory, this.pool);
+    this.#scanned = new EntryCursor(this.memory, this.pool);
+    this.#leaving = new EntryCursor(this.memory, this.pool);
+    this.#eviction = new Eviction({
+      memory: this.memory,
+      pool: this.pool,
+      index: this.#index,
+      ghosts: new Ghosts(this.memory, geometry),
+      small: this.small,
+      main: this.main,
+      evicted: (at) => this.#evicted(this.#leaving.moveTo(at)),
+    });
+  }
+
+  get bytes(): number {
+    return this.small.liveBytes + this.main.liveBytes + this.entryCount * slotBytes;
+  }
+
+  get entryCount(): number {
+    return this.memory.word(control.entries);
+  }
+
+  find(namespace: string, key: string, hash: number): TableEntry | undefined {
+    const at = this.#lookUp(namespace, key, mixHash(hash));
+    return at === 0 ? undefined : this.#use(at);
+  }
+
+  /** As `find` for a key as it came off the wire: UTF-8, the bytes of `source` from `begin` to `end`. */
+  findBytes(
+    namespace: string,
+    source: Uint8Array,
+    begin: number,
+    end: number,
+    hash: number,
+  ): TableEntry | undefined {
+    const mixed = mixHash(hash);
+    let slot = this.#index.first(mixed);
+    while (slot !== 0) {
+      const at = this.#index.entryOf(slot);
+      if (isKeyBytesAt(this.memory, at, namespace, source, begin, end)) return this.#use(at);
+      slot = this.#index.next(slot, mixed);
+    }
+    return undefined;
+  }
+
+  put(entry: NewTableEntry, hash: number): void {
+    const mixed = mixHash(hash);
+    const former = this.#lookUp(entry.namespace, entry.key, mixed);
+    const head = this.#head;
+    const valueBytes = entry.value.length;
+    if (!head.encode(entry) || !this.#couldFit(head.headBytes, valueBytes)) {
+      if (former !== 0) this.#bury(former);
+      this.#refuse(entry);
+      return;
+    }
+    if (former !== 0 && this.#fitsInPlaceOf(former, head.headBytes, valueBytes)) {
+      this.#write(former, entry, mixed, this.#inheritedFlags(former));
+      overwriteValue(this.memory, this.pool, former, entry.value);
+      return;
+    }
+
+    let inherited = 0;
+    if (former !== 0) {
+      inherited = this.#inheritedFlags(former);
+      this.#bury(former);
+    }
+    const ring = former === 0 ? this.#eviction.ringFor(mixed) : this.#ringOf(inherited);
+    const spare = this.#segmentsFor(head.headBytes + valueBytes) + moveSegments + chunkSegments;
+    if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
+      this.#refuse(entry);
+      return;
+    }
+    const at = ring.beginEntry(head.headBytes);
+    this.#write(at, entry, mixed, ring === this.main ? inherited | flag.mainRing : inherited);
+    ring.append(entry.value, 0, valueBytes);
+    ring.endEntry();
+    ring.enter(entryBytes(head.headBytes, valueBytes));
+    this.#index.insert(mixed, at);
+    this.memory.addToWord(control.entries, 1);
+  }
+
+  remove(entry: TableEntry): void {
+    this.#bury(this.#wordOf(entry));
+  }
+
+  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, goneAtMs);
+  }
+
+  markStaled(entry: TableEntry): void {
+    setFlag(this.memory, this.#wordOf(entry), flag.staled);
+  }
+
+  /** Scans go by ascending hash, which moves of entries and growth of the index do not change. */
+  scanStart(): number {
+    return this.entryCount === 0 ? 0 : 1;
+  }
+
+  /**
+   * Entries whose 32 bits of hash are equal are visited in one slice, even if `maxEntries` is less. An empty
+   * part of the index counts as an entry.
+   */
+  scan(position: number, maxEntries: number, visit: Visit): number {
+    let from = position - 1;
+    let left = maxEntries;
+    while (left > 0) {
+      const hashes = this.#index.hashesFrom(from);
+      const past = this.#index.hashAfterChunk(from);
+      left -= hashes.length === 0 ? 1 : 0;
+      for (let index = 0; index < hashes.length; index++) {
+        const hash = hashes[index] ?? 0;
+        if (index > 0 && hash === hashes[index - 1]) continue;
+        const entries = this.#entriesWith(hash);
+        if (left < entries.length && left < maxEntries) return hash + 1;
+        for (const at of entries) this.#visit(at, visit);
+        left -= entries.length;
+      }
+      if (past === 2 ** 32) return 0;
+      from = past;
+    }
+    return from + 1;
+  }
+
+  #entriesWith(hash: number): number[] {
+    const entries: number[] = [];
+    for (let slot = this.#index.first(hash); slot !== 0; slot = this.#index.next(slot, hash)) {
+      entries.push(this.#index.entryOf(slot));
+    }
+    return entries;
+  }
+
+  #visit(at: number, visit: Visit): void {
+    const verdict = visit(this.#scanned.moveTo(at));
+    if (verdict === "remove") this.#bury(at);
+    else if (verdict === "markStaled") setFlag(this.memory, at, flag.staled);
+  }
+
+  /** The word of the key's entry; 0: there is none. */
+  #lookUp(namespace: string, key: string, mixed: number): number {
+    let slot = this.#index.first(mixed);
+    while (slot !== 0) {
+      const at = this.#index.entryOf(slot);
+      if (isKeyAt(this.memory, at, namespace, key)) return at;
+      slot = this.#index.next(slot, mixed);
+    }
+    return 0;
+  }
+
+  #use(at: number): TableEntry {
+    const uses = usesAt(this.memory, at);
+    if (uses < usesMax) setUses(this.memory, at, uses + 1);
+    return this.#found.moveTo(at);
+  }
+
+  #wordOf(entry: TableEntry): number {
+    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, flag.dead)) {
+      throw new Error("the entry is not the one that was found last");
+    }
+    return this.#found.at;
+  }
+
+  /** Takes an entry out of the index. Its bytes stay in the log until the tail comes by. */
+  #bury(at: number): void {
+    const bytes = entryBytesAt(this.memory, at);
+    this.#index.remove(this.#index.slotOf(this.memory.word(at), at));
+    this.#ringOf(this.memory.word(at + 1)).bury(bytes);
+    setFlag(this.memory, at, flag.dead);
+    this.memory.addToWord(control.entries, -1);
+  }
+
+  #ringOf(flags: number): LogRing {
+    return (flags & flag.mainRing) === 0 ? this.small : this.main;
+  }
+
+  /** A set is a use too: what is set again and again stays. */
+  #inheritedFlags(at: number): number {
+    const uses = Math.min(usesMax, usesAt(this.memory, at) + 1);
+    return withUses(this.memory.word(at + 1) & flag.mainRing, uses);
+  }
+
+  #write(at: number, entry: NewTableEntry, mixed: number, flags: number): void {
+    const head = this.#head;
+    const fields: HeaderFields = {
+      hash: mixed,
+      keyBytes: head.keyBytes,
+      namespaceBytes: head.namespaceBytes,
+      valueBytes: entry.value.length,
+      flags: flags | head.flags,
+      version: entry.version,
+      freshUntilMs: entry.freshUntilMs,
+      goneAtMs: entry.goneAtMs,
+    };
+    writeHeader(this.memory, at, fields);
+    head.writeTo(this.memory, at);
+  }
+
+  #fitsInPlaceOf(at: number, headBytes: number, valueBytes: number): boolean {
+    if (entryBytes(headBytes, valueBytes) !== entryBytesAt(this.memory, at)) return false;
+    return headBytes <= this.pool.geometry.segmentBytes - this.pool.offsetOf(at * 4);
+  }
+
+  /** The most segments that an entry may take from the pool. */
+  #segmentsFor(bytes: number): number {
+    return Math.ceil(bytes / this.pool.geometry.segmentBytes);
+  }
+
+  #couldFit(headBytes: number, valueBytes: number): boolean {
+    const { segmentBytes, segmentCount } = this.pool.geometry;
+    if (headBytes > segmentBytes || valueBytes > valueMaxBytes) return false;
+    const others = this.memory.word(control.indexSegments) + moveSegments + chunkSegments;
+    return this.#segmentsFor(headBytes + valueBytes) + others <= segmentCount;
+  }
+
+  #refuse(entry: NewTableEntry): void {
+    this.#evicted({ ...entry, staled: false });
+  }
+}

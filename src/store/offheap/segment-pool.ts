@@ -1,0 +1,69 @@
+/** Gives the segments of a buffer to the rings and to the index, and takes them back. */
+import type { Geometry } from "./geometry.ts";
+import { control, type Memory } from "./memory.ts";
+
+/**
+ * What moving an entry from the tail of a ring to a head may take before it gives anything back. Kept free,
+ * or else nothing could be reclaimed any more.
+ */
+export const moveSegments = 2;
+
+export class SegmentPool {
+  readonly geometry: Geometry;
+  readonly #memory: Memory;
+
+  constructor(memory: Memory, geometry: Geometry) {
+    this.#memory = memory;
+    this.geometry = geometry;
+  }
+
+  get freeCount(): number {
+    const untouched = this.geometry.segmentCount - this.#memory.word(control.segmentsTouched);
+    return this.#memory.word(control.freeSegments) + untouched;
+  }
+
+  /** Its bytes may be anything. Used ones go first: an untouched one would cost resident memory. */
+  take(): number {
+    const memory = this.#memory;
+    const free = memory.word(control.freeSegment);
+    if (free !== 0) {
+      memory.setWord(control.freeSegment, this.next(free));
+      memory.addToWord(control.freeSegments, -1);
+      this.link(free, 0);
+      return free;
+    }
+    const segment = memory.word(control.segmentsTouched) + 1;
+    if (segment > this.geometry.segmentCount) throw new Error("no segment is free");
+    memory.setWord(control.segmentsTouched, segment);
+    this.link(segment, 0);
+    return segment;
+  }
+
+  give(segment: number): void {
+    this.link(segment, this.#memory.word(control.freeSegment));
+    this.#memory.setWord(control.freeSegment, segment);
+    this.#memory.addToWord(control.freeSegments, 1);
+  }
+
+  /** The segment after this one in its ring, 0 at the end. */
+  next(segment: number): number {
+    return this.#memory.word(this.geometry.linksAtWord + segment);
+  }
+
+  link(segment: number, next: number): void {
+    this.#memory.setWord(this.geometry.linksAtWord + segment, next);
+  }
+
+  byteOf(segment: number): number {
+    return this.geometry.segmentsAtByte + (segment - 1) * this.geometry.segmentBytes;
+  }
+
+  segmentOf(byte: number): number {
+    return ((byte - this.geometry.segmentsAtByte) >>> this.geometry.segmentShift) + 1;
+  }
+
+  /** Where a byte lies in its segment. */
+  offsetOf(byte: number): number {
+    return (byte - this.geometry.segmentsAtByte) & (this.geometry.segmentBytes - 1);
+  }
+}

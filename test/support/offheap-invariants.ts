@@ -1,0 +1,191 @@
+/**
+ * Walks the whole buffer of an off-heap table and compares everything that is written down twice.
+ *
+ * It reads the raw words by the layout that geometry.ts and entry-header.ts describe and shares no walking
+ * code with the table.
+ */
+
+import { keyAt, namespaceAt } from "../../src/store/offheap/entry-head.ts";
+import {
+  entryBytesAt,
+  flag,
+  hasFlag,
+  hashAt,
+  headBytesAt,
+  headerBytes,
+  padding,
+  valueBytesAt,
+} from "../../src/store/offheap/entry-header.ts";
+import { chunkBytes } from "../../src/store/offheap/geometry.ts";
+import { homeOf, mixHash, slotsPerChunk } from "../../src/store/offheap/key-index.ts";
+import { ringWord } from "../../src/store/offheap/log-ring.ts";
+import { control } from "../../src/store/offheap/memory.ts";
+import { type OffheapTable, slotBytes } from "../../src/store/offheap/offheap-table.ts";
+
+type KeyHash = (namespace: string, key: string) => number;
+type Owner = "index" | "small" | "main" | "free";
+
+/** Throws at the first thing that is wrong. */
+export function checkInvariants(table: OffheapTable, hashOf: KeyHash): void {
+  new Walk(table, hashOf).check();
+}
+
+function must(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`the off-heap table is corrupt: ${what}`);
+}
+
+class Walk {
+  readonly #table: OffheapTable;
+  readonly #hashOf: KeyHash;
+  readonly #owners = new Map<number, Owner>();
+  /** Live entries that the rings hold and no slot has pointed to yet. */
+  readonly #unindexed = new Set<number>();
+  #liveBytes = 0;
+  #entries = 0;
+
+  constructor(table: OffheapTable, hashOf: KeyHash) {
+    this.#table = table;
+    this.#hashOf = hashOf;
+  }
+
+  check(): void {
+    const { memory, pool, budgetBytes } = this.#table;
+    must(memory.buffer.byteLength <= budgetBytes, "the buffer is larger than the budget");
+    this.#checkFree();
+    this.#checkRing("small", control.smallRing);
+    this.#checkRing("main", control.mainRing);
+    this.#checkIndex();
+    must(this.#entries === this.#table.entryCount, "the number of entries");
+    const bytes = this.#liveBytes + this.#entries * slotBytes;
+    must(bytes === this.#table.bytes && bytes <= budgetBytes, "the bytes of all entries");
+    const touched = this.#word(control.segmentsTouched);
+    must(touched <= pool.geometry.segmentCount, "more segments than there are");
+    for (let segment = 1; segment <= touched; segment++) {
+      must(this.#owners.has(segment), `segment ${segment} is lost`);
+    }
+  }
+
+  #checkFree(): void {
+    let count = 0;
+    for (let segment = this.#word(control.freeSegment); segment !== 0; segment = this.#next(segment)) {
+      this.#own(segment, "free");
+      count++;
+    }
+    must(count === this.#word(control.freeSegments), "the number of free segments");
+  }
+
+  #checkRing(owner: "small" | "main", controlAt: number): void {
+    const { memory, pool } = this.#table;
+    const { segmentBytes } = pool.geometry;
+    const headSegment = this.#word(controlAt + ringWord.headSegment);
+    const headOffset = this.#word(controlAt + ringWord.headOffset);
+    let segment = this.#word(controlAt + ringWord.tailSegment);
+    let offset = this.#word(controlAt + ringWord.tailOffset);
+    must((segment === 0) === (headSegment === 0), `the ${owner} ring has a head or a tail only`);
+
+    let segments = 0;
+    const enter = (next: number): void => {
+      must(next !== 0, `the ${owner} ring breaks off`);
+      this.#own(next, owner);
+      segments++;
+    };
+    const totals = { live: 0, dead: 0, entries: 0 };
+    if (segment !== 0) enter(segment);
+    while (segment !== 0 && !(segment === headSegment && offset >= headOffset)) {
+      const at = (pool.byteOf(segment) + offset) / 4;
+      const hasEntry = segmentBytes - offset >= headerBytes && this.#word(at + 1) !== padding;
+      if (!hasEntry) {
+        segment = this.#next(segment);
+        offset = 0;
+        enter(segment);
+        continue;
+      }
+      const bytes = entryBytesAt(memory, at);
+      must(offset + headBytesAt(memory, at) <= segmentBytes, "a head is in two pieces");
+      must(bytes - headBytesAt(memory, at) - valueBytesAt(memory, at) < 4, "an entry's length");
+      must(hasFlag(memory, at, flag.mainRing) === (owner === "main"), "an entry is in the wrong ring");
+      if (hasFlag(memory, at, flag.dead)) {
+        totals.dead += bytes;
+      } else {
+        totals.live += bytes;
+        totals.entries++;
+        this.#unindexed.add(at);
+      }
+      let left = bytes;
+      while (left > segmentBytes - offset) {
+        left -= segmentBytes - offset;
+        segment = this.#next(segment);
+        offset = 0;
+        enter(segment);
+      }
+      offset += left;
+    }
+    must(segment === 0 || offset === headOffset, `the ${owner} ring's head lies within an entry`);
+    must(this.#word(controlAt + ringWord.segments) === segments, `the ${owner} ring's segments`);
+    must(this.#word(controlAt + ringWord.liveBytes) === totals.live, `the ${owner} ring's live bytes`);
+    must(this.#word(controlAt + ringWord.deadBytes) === totals.dead, `the ${owner} ring's dead bytes`);
+    must(this.#word(controlAt + ringWord.entries) === totals.entries, `the ${owner} ring's entries`);
+    this.#liveBytes += totals.live;
+    this.#entries += totals.entries;
+  }
+
+  #checkIndex(): void {
+    const { pool } = this.#table;
+    const depth = this.#word(control.directoryDepth);
+    must(depth <= pool.geometry.directoryMaxDepth, "the directory is too deep");
+    const segments = new Set<number>();
+    let pointer = 0;
+    while (pointer < 2 ** depth) {
+      const chunk = this.#word(pool.geometry.directoryAtWord + pointer);
+      const chunkDepth = this.#word(chunk + 1);
+      must(chunkDepth <= depth, "a chunk is deeper than the directory");
+      const pointers = 2 ** (depth - chunkDepth);
+      must(pointer % pointers === 0, "a chunk's pointers begin in the wrong place");
+      for (let other = pointer; other < pointer + pointers; other++) {
+        must(this.#word(pool.geometry.directoryAtWord + other) === chunk, "a chunk's pointers differ");
+      }
+      segments.add(pool.segmentOf(chunk * 4));
+      this.#checkChunk(chunk, chunkDepth, pointer / pointers);
+      pointer += pointers;
+    }
+    for (const segment of segments) this.#own(segment, "index");
+    must(segments.size === this.#word(control.indexSegments), "the number of index segments");
+    must(this.#unindexed.size === 0, "live entries that no slot points to");
+  }
+
+  #checkChunk(chunk: number, depth: number, prefix: number): void {
+    const { memory } = this.#table;
+    let count = 0;
+    for (let slot = 0; slot < slotsPerChunk; slot++) {
+      const at = this.#word(chunk + 2 + slot * 2);
+      if (at === 0) continue;
+      count++;
+      const hash = this.#word(chunk + 3 + slot * 2);
+      must(this.#unindexed.delete(at), "a slot points to no live entry, or two to one");
+      must(hashAt(memory, at) === hash, "the hashes of slot and entry differ");
+      const key = mixHash(this.#hashOf(namespaceAt(memory, at), keyAt(memory, at)));
+      must(key === hash, "a key does not hash to its slot");
+      must(Math.floor(hash / 2 ** (32 - depth)) === prefix, "a hash is in the wrong chunk");
+      for (let probe = homeOf(hash); probe !== slot; probe = (probe + 1) % slotsPerChunk) {
+        must(this.#word(chunk + 2 + probe * 2) !== 0, "a hole in the way to a slot");
+      }
+    }
+    must(this.#word(chunk) === count && count < slotsPerChunk, "the count of a chunk");
+    must(chunk % (chunkBytes / 4) === 0, "a chunk begins in the wrong place");
+  }
+
+  #own(segment: number, owner: Owner): void {
+    must(segment > 0 && segment <= this.#word(control.segmentsTouched), `segment ${segment} of ${owner}`);
+    const other = this.#owners.get(segment);
+    must(other === undefined, `segment ${segment} is in ${owner} and in ${other}`);
+    this.#owners.set(segment, owner);
+  }
+
+  #next(segment: number): number {
+    return this.#table.pool.next(segment);
+  }
+
+  #word(at: number): number {
+    return this.#table.memory.word(at);
+  }
+}
