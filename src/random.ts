@@ -29,7 +29,7 @@ export function createSeededRng(seed: number): Rng {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   };
   return {
-    uint64: () => (BigInt(next32()) << 32n) | BigInt(next32() | 1),
+    uint64: () => (BigInt(next32()) << 32n) | BigInt((next32() | 1) >>> 0),
     fraction: () => next32() / 0x1_0000_0000,
   };
 }
