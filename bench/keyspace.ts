@@ -1,0 +1,84 @@
+/** The keys of a run and the order in which a load asks for them: uniform or zipfian, drawn from a seed. */
+import { createSeededRng } from "../src/random.ts";
+
+export type Distribution = "uniform" | "zipfian";
+
+/** As YCSB draws (Cooper et al., SoCC 2010), so that results compare. */
+const zipfExponent = 0.99;
+const drawCount = 1 << 20;
+
+/** Twenty bytes, as in the targets table. */
+export function keyAt(index: number): string {
+  return `entry:${index.toString().padStart(14, "0")}`;
+}
+
+/** Every key once, made before the clock runs so that neither side pays for it. */
+export function createKeys(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => keyAt(index));
+}
+
+/** An endless order of indices below `count`, drawn before the clock runs. */
+export function createDraws(distribution: Distribution, count: number, seed: number): () => number {
+  const rng = createSeededRng(seed);
+  const draws = new Uint32Array(drawCount);
+  if (distribution === "uniform") {
+    for (let at = 0; at < drawCount; at++) draws[at] = Math.floor(rng.fraction() * count);
+  } else {
+    const cumulative = zipfCumulative(count);
+    const total = cumulative[count - 1] ?? 1;
+    const places = shuffled(count, rng.fraction);
+    for (let at = 0; at < drawCount; at++) {
+      draws[at] = places[lowerBound(cumulative, rng.fraction() * total)] ?? 0;
+    }
+  }
+  let next = Math.floor(rng.fraction() * drawCount);
+  return () => {
+    next = (next + 1) & (drawCount - 1);
+    return draws[next] ?? 0;
+  };
+}
+
+function zipfCumulative(count: number): Float64Array {
+  const cumulative = new Float64Array(count);
+  let sum = 0;
+  for (let rank = 0; rank < count; rank++) {
+    sum += 1 / (rank + 1) ** zipfExponent;
+    cumulative[rank] = sum;
+  }
+  return cumulative;
+}
+
+/** Spreads the popular ranks over the key space: hot keys must not be neighbours in memory. */
+function shuffled(count: number, fraction: () => number): Uint32Array {
+  const places = Uint32Array.from({ length: count }, (_, index) => index);
+  for (let last = count - 1; last > 0; last--) {
+    const other = Math.floor(fraction() * (last + 1));
+    const kept = places[last] ?? 0;
+    places[last] = places[other] ?? 0;
+    places[other] = kept;
+  }
+  return places;
+}
+
+function lowerBound(sorted: Float64Array, wanted: number): number {
+  let low = 0;
+  let high = sorted.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? 0) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Values of one size that differ from one another and do not compress. */
+export function createValues(valueBytes: number, seed: number): (index: number) => Buffer {
+  const rng = createSeededRng(seed);
+  const noise = Buffer.alloc(valueBytes);
+  for (let at = 0; at < valueBytes; at++) noise[at] = rng.fraction() * 256;
+  return (index) => {
+    const value = Buffer.from(noise);
+    if (valueBytes >= 4) value.writeUInt32LE(index >>> 0, 0);
+    return value;
+  };
+}

@@ -1,0 +1,51 @@
+/** A fixed number of reads in flight, each followed by the next: what a busy service does to its cache. */
+import { createDraws, type Distribution } from "../keyspace.ts";
+import type { RemoteCache } from "../remote-cache.ts";
+
+export interface ClosedLoopShape {
+  readonly inFlight: number;
+  readonly distribution: Distribution;
+  readonly durationMs: number;
+  readonly seed: number;
+  /** Default false: a miss is cheaper than a hit and would flatter a side. */
+  readonly missesAllowed?: boolean;
+}
+
+export interface ClosedLoopWindow {
+  readonly perSecond: number;
+  /** Of this process, user and system, an operation. */
+  readonly cpuMicros: number;
+}
+
+/** Every read must find a value of `valueBytes`, or nothing where misses are allowed. */
+export async function runClosedLoop(
+  cache: RemoteCache,
+  keys: readonly string[],
+  valueBytes: number,
+  shape: ClosedLoopShape,
+): Promise<ClosedLoopWindow> {
+  const draw = createDraws(shape.distribution, keys.length, shape.seed);
+  let running = true;
+  let operations = 0;
+  let wrong = 0;
+  const lane = async (): Promise<void> => {
+    while (running) {
+      const found = cache.valueBytes(await cache.get(keys[draw()] ?? ""));
+      operations++;
+      if (found !== valueBytes && !(shape.missesAllowed === true && found < 0)) wrong++;
+    }
+  };
+  const cpuBefore = process.cpuUsage();
+  const startedMs = performance.now();
+  setTimeout(() => {
+    running = false;
+  }, shape.durationMs);
+  await Promise.all(Array.from({ length: shape.inFlight }, lane));
+  const elapsedMs = performance.now() - startedMs;
+  const cpu = process.cpuUsage(cpuBefore);
+  if (wrong > 0) throw new Error(`${wrong} of ${operations} reads did not find their value`);
+  return {
+    perSecond: operations / (elapsedMs / 1000),
+    cpuMicros: (cpu.user + cpu.system) / operations,
+  };
+}

@@ -1,0 +1,85 @@
+/** The process of a store without a network: fills it, churns it, and tells its size and its pauses. */
+import { type EntryStore, type EntryStoreName, openEntryStore } from "../entry-store.ts";
+import { createDraws, createKeys, createValues, keyAt } from "../keyspace.ts";
+import { type GcPauses, watchGc } from "../process/gc-pauses.ts";
+import { residentBytes } from "../process/resident-memory.ts";
+import { answerCalls } from "../process/worker.ts";
+
+export interface ChurnWindow {
+  readonly operationsPerSecond: number;
+  readonly gc: GcPauses;
+  readonly entries: number;
+}
+
+/** Operations between two turns of the event loop, as a server handles a burst. */
+const burst = 500;
+
+const gc = watchGc();
+let store: EntryStore | undefined;
+let churnKeys: readonly string[] = [];
+
+const handlers = {
+  async open(name: EntryStoreName, entriesMax: number, valueBytes: number): Promise<void> {
+    store = await openEntryStore(name, { entriesMax, valueBytes });
+  },
+
+  /** Sets `count` entries and returns the process's resident bytes before and after. */
+  async fill(
+    count: number,
+    valueBytes: number,
+    seed: number,
+  ): Promise<{ before: number; after: number; entries: number }> {
+    const opened = current();
+    const makeValue = createValues(valueBytes, seed);
+    collect();
+    const before = residentBytes(process.pid);
+    for (let index = 0; index < count; index++) {
+      opened.set(keyAt(index), makeValue(index));
+      if (index % burst === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    collect();
+    return { before, after: residentBytes(process.pid), entries: opened.entryCount() };
+  },
+
+  /** Half reads, half sets, uniform over half as many keys again as fit: every set of a new key evicts. */
+  async churn(entries: number, valueBytes: number, durationMs: number, seed: number): Promise<ChurnWindow> {
+    const opened = current();
+    const keyCount = Math.floor(entries * 1.5);
+    if (churnKeys.length !== keyCount) churnKeys = createKeys(keyCount);
+    const draw = createDraws("uniform", keyCount, seed);
+    const makeValue = createValues(valueBytes, seed);
+    await gc.take();
+    const startedMs = performance.now();
+    let operations = 0;
+    while (performance.now() - startedMs < durationMs) {
+      for (let at = 0; at < burst; at += 2) {
+        const index = draw();
+        opened.set(churnKeys[index] ?? "", makeValue(index));
+        opened.get(churnKeys[draw()] ?? "");
+      }
+      operations += burst;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const elapsedMs = performance.now() - startedMs;
+    return {
+      operationsPerSecond: operations / (elapsedMs / 1000),
+      gc: await gc.take(),
+      entries: opened.entryCount(),
+    };
+  },
+};
+
+function current(): EntryStore {
+  if (store === undefined) throw new Error("not opened");
+  return store;
+}
+
+function collect(): void {
+  globalThis.gc?.();
+}
+
+export type EntryLoad = typeof handlers;
+
+answerCalls(handlers);

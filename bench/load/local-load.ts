@@ -1,0 +1,64 @@
+/** The process of a cache that answers from its own memory: one read after the other, each awaited. */
+import { createDraws, createKeys, createValues } from "../keyspace.ts";
+import { type LocalCache, type LocalCacheName, openLocalCache } from "../local-cache.ts";
+import { answerCalls } from "../process/worker.ts";
+
+export interface LocalWindow {
+  readonly perSecond: number;
+}
+
+/** Between looks at the clock, which would otherwise be a good part of what is measured. */
+const readsPerLook = 2_000;
+const fillChunk = 500;
+const valueBytes = 100;
+
+let cache: LocalCache | undefined;
+let keys: readonly string[] = [];
+
+const handlers = {
+  /** Fills the cache and reads every key once, so that each has its local copy. */
+  async prepare(name: LocalCacheName, address: string, entries: number, seed: number): Promise<void> {
+    const opened = await openLocalCache(name, address, entries * 2);
+    cache = opened;
+    keys = createKeys(entries);
+    const makeValue = createValues(Math.ceil(valueBytes / 2), seed);
+    for (let from = 0; from < entries; from += fillChunk) {
+      const chunk = keys.slice(from, from + fillChunk);
+      await Promise.all(
+        chunk.map((key, offset) => opened.set(key, makeValue(from + offset).toString("hex"))),
+      );
+      await Promise.all(chunk.map((key) => opened.get(key)));
+    }
+  },
+
+  async hits(durationMs: number, seed: number): Promise<LocalWindow> {
+    const opened = cache;
+    if (opened === undefined) throw new Error("not prepared");
+    const draw = createDraws("zipfian", keys.length, seed);
+    const localBefore = opened.localHits();
+    let reads = 0;
+    let missed = 0;
+    const startedMs = performance.now();
+    let elapsedMs = 0;
+    while (elapsedMs < durationMs) {
+      for (let at = 0; at < readsPerLook; at++) {
+        const answer = await opened.get(keys[draw()] ?? "");
+        if (opened.valueChars(answer) !== valueBytes) missed++;
+      }
+      reads += readsPerLook;
+      elapsedMs = performance.now() - startedMs;
+      // Pings and events must be seen to: a cache that never looks at its socket is not coherent.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const local = opened.localHits();
+    if (local !== undefined && localBefore !== undefined)
+      missed += Math.max(0, reads - (local - localBefore));
+    // A copy may be revalidated now and then; a row about hits must be about hits.
+    if (missed > reads / 1000) throw new Error(`${missed} of ${reads} reads were no local hits`);
+    return { perSecond: reads / (elapsedMs / 1000) };
+  },
+};
+
+export type LocalLoad = typeof handlers;
+
+answerCalls(handlers);

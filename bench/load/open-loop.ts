@@ -1,0 +1,98 @@
+/**
+ * Operations at a given rate, whatever the answers do: arrivals are a Poisson process, and a read's latency
+ * counts from the moment it was due, so that a pause is seen by every read that it delayed (no coordinated
+ * omission).
+ */
+import { createSeededRng } from "../../src/random.ts";
+import { createDraws, createValues } from "../keyspace.ts";
+import type { RemoteCache } from "../remote-cache.ts";
+import { percentile } from "../statistics.ts";
+
+export interface OpenLoopShape {
+  readonly perSecond: number;
+  /** Share of the operations that set a key instead of reading one. */
+  readonly writeShare: number;
+  readonly durationMs: number;
+  readonly valueBytes: number;
+  readonly seed: number;
+}
+
+export interface OpenLoopWindow {
+  readonly reads: number;
+  readonly failed: number;
+  readonly perSecond: number;
+  readonly p50Micros: number;
+  readonly p99Micros: number;
+  readonly p999Micros: number;
+}
+
+/** What waits at once is bounded: a side that falls behind for good must fail, not fill the memory. */
+const inFlightMax = 100_000;
+
+export async function runOpenLoop(
+  cache: RemoteCache,
+  keys: readonly string[],
+  shape: OpenLoopShape,
+): Promise<OpenLoopWindow> {
+  const rng = createSeededRng(shape.seed);
+  const draw = createDraws("zipfian", keys.length, shape.seed);
+  const makeValue = createValues(shape.valueBytes, shape.seed);
+  const latencies = new Float64Array(Math.ceil((shape.perSecond * shape.durationMs) / 1000) * 2 + 1024);
+  let reads = 0;
+  let failed = 0;
+  let inFlight = 0;
+  let settled = Promise.withResolvers<void>();
+
+  const done = (): void => {
+    inFlight--;
+    if (inFlight === 0) settled.resolve();
+  };
+  const read = (dueMs: number): void => {
+    cache.get(keys[draw()] ?? "").then(
+      () => {
+        latencies[reads++] = (performance.now() - dueMs) * 1000;
+        done();
+      },
+      () => {
+        failed++;
+        done();
+      },
+    );
+  };
+  const write = (): void => {
+    const index = draw();
+    cache.set(keys[index] ?? "", makeValue(index)).then(done, () => {
+      failed++;
+      done();
+    });
+  };
+
+  const startedMs = performance.now();
+  const endMs = startedMs + shape.durationMs;
+  const meanGapMs = 1000 / shape.perSecond;
+  let dueMs = startedMs;
+  while (dueMs < endMs) {
+    const nowMs = performance.now();
+    while (dueMs <= nowMs && dueMs < endMs && inFlight < inFlightMax) {
+      inFlight++;
+      if (rng.fraction() < shape.writeShare) write();
+      else read(dueMs);
+      dueMs += -Math.log(1 - rng.fraction()) * meanGapMs;
+    }
+    // A timer would be a millisecond late; this asks the sockets again at once.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  if (inFlight > 0) {
+    settled = Promise.withResolvers<void>();
+    await settled.promise;
+  }
+  const measured = latencies.subarray(0, reads);
+  return {
+    reads,
+    failed,
+    perSecond: reads / ((performance.now() - startedMs) / 1000),
+    p50Micros: percentile(measured, 50),
+    p99Micros: percentile(measured, 99),
+    p999Micros: percentile(measured, 99.9),
+  };
+}

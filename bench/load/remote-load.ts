@@ -1,0 +1,49 @@
+/** The process of a remote cache's client: fills the cache and loads it in one of the two ways. */
+import { createKeys, createValues } from "../keyspace.ts";
+import { answerCalls } from "../process/worker.ts";
+import { connectRemoteCache, type RemoteCache, type RemoteClientName } from "../remote-cache.ts";
+import { type ClosedLoopShape, type ClosedLoopWindow, runClosedLoop } from "./closed-loop.ts";
+import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loop.ts";
+
+let cache: RemoteCache | undefined;
+let keys: readonly string[] = [];
+let valueBytes = 0;
+
+const fillChunkBytes = 256 * 1024;
+const fillChunkMax = 500;
+
+const handlers = {
+  async connect(client: RemoteClientName, address: string): Promise<void> {
+    cache = await connectRemoteCache(client, address);
+  },
+
+  /** Sets every entry once. */
+  async fill(count: number, bytes: number, seed: number): Promise<void> {
+    const connected = connection();
+    keys = createKeys(count);
+    valueBytes = bytes;
+    const makeValue = createValues(bytes, seed);
+    const chunk = Math.max(1, Math.min(fillChunkMax, Math.floor(fillChunkBytes / bytes)));
+    for (let from = 0; from < count; from += chunk) {
+      await Promise.all(
+        keys.slice(from, from + chunk).map((key, offset) => connected.set(key, makeValue(from + offset))),
+      );
+    }
+  },
+
+  closedLoop: (shape: ClosedLoopShape): Promise<ClosedLoopWindow> =>
+    runClosedLoop(connection(), keys, valueBytes, shape),
+
+  openLoop: (shape: OpenLoopShape): Promise<OpenLoopWindow> => runOpenLoop(connection(), keys, shape),
+
+  close: (): Promise<void> => connection().close(),
+};
+
+function connection(): RemoteCache {
+  if (cache === undefined) throw new Error("not connected");
+  return cache;
+}
+
+export type RemoteLoad = typeof handlers;
+
+answerCalls(handlers);

@@ -1,0 +1,62 @@
+/** The process that holds all subscribers, each on a connection of its own, and times what they receive. */
+import { answerCalls } from "../process/worker.ts";
+import { type FanOutKind, microsSince, subscriberOf } from "./fan-out.ts";
+
+interface Delivery {
+  readonly latencies: Float64Array;
+  received: number;
+  readonly complete: PromiseWithResolvers<void>;
+}
+
+const deliveryTimeoutMs = 10_000;
+const connectAtOnce = 50;
+
+const deliveries = new Map<string, Delivery>();
+let subscribers = 0;
+
+function deliveryOf(stamp: string): Delivery {
+  const known = deliveries.get(stamp);
+  if (known !== undefined) return known;
+  const fresh = {
+    latencies: new Float64Array(subscribers),
+    received: 0,
+    complete: Promise.withResolvers<void>(),
+  };
+  deliveries.set(stamp, fresh);
+  return fresh;
+}
+
+function received(stamp: string): void {
+  const delivery = deliveryOf(stamp);
+  delivery.latencies[delivery.received++] = microsSince(stamp);
+  if (delivery.received === subscribers) delivery.complete.resolve();
+}
+
+const handlers = {
+  async subscribe(kind: FanOutKind, address: string, count: number): Promise<void> {
+    const subscribe = await subscriberOf(kind);
+    subscribers = count;
+    for (let at = 0; at < count; at += connectAtOnce) {
+      const batch = Math.min(connectAtOnce, count - at);
+      await Promise.all(Array.from({ length: batch }, () => subscribe(address, received)));
+    }
+  },
+
+  /** Microseconds from publish to receipt, one for each subscriber, once all have the event. */
+  async delivered(stamp: string): Promise<Float64Array> {
+    const delivery = deliveryOf(stamp);
+    const late = setTimeout(
+      () =>
+        delivery.complete.reject(new Error(`${delivery.received} of ${subscribers} subscribers received`)),
+      deliveryTimeoutMs,
+    );
+    await delivery.complete.promise;
+    clearTimeout(late);
+    deliveries.delete(stamp);
+    return delivery.latencies;
+  },
+};
+
+export type SubscribersLoad = typeof handlers;
+
+answerCalls(handlers);

@@ -1,0 +1,45 @@
+/** The process that replays traces: cache-aside reads, a miss sets, and every entry has the same size. */
+import { type EntryStoreName, openUnitStore } from "../entry-store.ts";
+import { createKeys } from "../keyspace.ts";
+import { answerCalls } from "../process/worker.ts";
+import { readTrace, type Trace, type TraceName } from "./trace.ts";
+
+export interface ReplayResult {
+  readonly hitRatio: number;
+  readonly entriesMax: number;
+}
+
+/** Large enough that what a store keeps beside an entry is small beside it. */
+const valueBytes = 1_000;
+const looksAtCount = 1_000;
+
+let trace: Trace | undefined;
+let keys: readonly string[] = [];
+
+const handlers = {
+  /** Returns how many objects the trace has. */
+  async load(folder: string, name: TraceName, accessesMax: number): Promise<number> {
+    trace = await readTrace(folder, name, accessesMax);
+    keys = createKeys(trace.objects);
+    return trace.objects;
+  },
+
+  async replay(store: EntryStoreName, capacityEntries: number): Promise<ReplayResult> {
+    if (trace === undefined) throw new Error("no trace is loaded");
+    const opened = await openUnitStore(store, { entriesMax: capacityEntries, valueBytes });
+    const value = new Uint8Array(valueBytes);
+    let hits = 0;
+    let entriesMax = 0;
+    for (let at = 0; at < trace.accesses.length; at++) {
+      const key = keys[trace.accesses[at] ?? 0] ?? "";
+      if (opened.get(key) === undefined) opened.set(key, value);
+      else hits++;
+      if (at % looksAtCount === 0) entriesMax = Math.max(entriesMax, opened.entryCount());
+    }
+    return { hitRatio: hits / trace.accesses.length, entriesMax };
+  },
+};
+
+export type TraceLoad = typeof handlers;
+
+answerCalls(handlers);

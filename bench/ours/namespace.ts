@@ -1,0 +1,2 @@
+/** The namespace that every row works in. */
+export const namespace = "bench";

@@ -1,0 +1,21 @@
+/** meshcache's client with its near cache, as its defaults have it apart from the room for the copies. */
+import { MeshCache, type Outcome, text } from "../../src/index.ts";
+import type { LocalCache } from "../local-cache.ts";
+import { namespace } from "./namespace.ts";
+
+/** More than a copy of 100 B costs: this row is about hits. */
+const copyMaxBytes = 2_000;
+
+export async function connect(address: string, entriesMax: number): Promise<LocalCache<Outcome<string>>> {
+  const client = new MeshCache({ address, nearCache: { maxBytes: entriesMax * copyMaxBytes } });
+  const entries = client.namespace(namespace, { codec: text() });
+  // The first read opens the subscription; nothing is kept before.
+  await entries.get("opening");
+  return {
+    get: (key) => entries.get(key),
+    valueChars: (answer) => (answer.kind === "hit" ? answer.value.length : -1),
+    set: (key, value) => entries.set(key, value),
+    localHits: () => client.stats().nearHits,
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,44 @@
+/** meshcache as its command starts it: limits and metrics on, one trace in a hundred sampled and exported. */
+import type { Child } from "../process/child.ts";
+import { freePort, loopback } from "../process/loopback.ts";
+import type { Observer } from "../process/observer.ts";
+import type { Session } from "../session.ts";
+import { startTelemetrySink } from "./telemetry-sink.ts";
+
+export interface MeshcacheServer extends AsyncDisposable {
+  readonly pid: number;
+  readonly port: number;
+  readonly observer: Child<Observer>;
+}
+
+const program = new URL("../../src/cli/main.ts", import.meta.url);
+const observerFile = new URL("../process/observer.ts", import.meta.url);
+const sampledShare = "0.01";
+
+export async function startMeshcacheServer(
+  session: Session,
+  options: { readonly budgetBytes: number },
+): Promise<MeshcacheServer> {
+  await using undo = new AsyncDisposableStack();
+  const sink = undo.use(await startTelemetrySink());
+  const port = await freePort();
+  const server = undo.use(
+    session.start<Observer>("server", program, {
+      args: ["serve"],
+      nodeArgs: ["--import", observerFile.href],
+      env: {
+        MESHCACHE_LISTEN: `${loopback}:${port}`,
+        MESHCACHE_ADMIN: `${loopback}:0`,
+        MESHCACHE_STORE_MAX_BYTES: `${options.budgetBytes}`,
+        OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+        OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG: sampledShare,
+      },
+      stopSignal: "SIGTERM",
+    }),
+  );
+  await server.line(new RegExp(`${loopback.replaceAll(".", "\\.")}:${port}`));
+  const kept = undo.move();
+  return { pid: server.pid, port, observer: server, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}

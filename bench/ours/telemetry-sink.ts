@@ -1,0 +1,25 @@
+/** An OTLP collector that takes everything and keeps nothing: sampled spans are really encoded and sent. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { loopback } from "../process/loopback.ts";
+
+export interface TelemetrySink extends AsyncDisposable {
+  readonly url: string;
+}
+
+export async function startTelemetrySink(): Promise<TelemetrySink> {
+  const server = createServer((request, response) => {
+    request.resume().once("end", () => response.end());
+  });
+  server.listen(0, loopback);
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port for the telemetry sink");
+  return {
+    url: `http://${loopback}:${address.port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** Which peers there are, whether they are here, and how to get the ones that are not. */
+import { spawnSync } from "node:child_process";
+
+export type PeerName =
+  | "redis-server"
+  | "ioredis"
+  | "redis"
+  | "bentocache"
+  | "lru-cache"
+  | "grpc-js"
+  | "h2load";
+
+interface Peer {
+  readonly install: string;
+  present(): boolean;
+}
+
+const packageInstall = "npm --prefix bench ci";
+
+const peers: Record<PeerName, Peer> = {
+  "redis-server": { install: "apt-get install redis-server", present: () => runs("redis-server") },
+  h2load: { install: "apt-get install nghttp2-client", present: () => runs("h2load") },
+  ioredis: { install: packageInstall, present: () => resolves("ioredis") },
+  redis: { install: packageInstall, present: () => resolves("redis") },
+  bentocache: { install: packageInstall, present: () => resolves("bentocache") },
+  "lru-cache": { install: packageInstall, present: () => resolves("lru-cache") },
+  "grpc-js": { install: "npm ci", present: () => resolves("@grpc/grpc-js") },
+};
+
+function runs(program: string): boolean {
+  return spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+function resolves(packageName: string): boolean {
+  try {
+    import.meta.resolve(packageName);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function isPresent(name: PeerName): boolean {
+  return peers[name].present();
+}
+
+/** What is missing of `needed`, each with the way to install it; empty when nothing is. */
+export function missingPeers(needed: readonly PeerName[]): readonly string[] {
+  return needed
+    .filter((name) => !peers[name].present())
+    .map((name) => `${name} is not here: ${peers[name].install}`);
+}

@@ -1,0 +1,53 @@
+/** A redis-server of one's own: a free port, nothing on disk, gone with the run. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { freePort, loopback } from "../process/loopback.ts";
+
+export interface RedisServer extends AsyncDisposable {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const readyTimeoutMs = 5_000;
+
+export async function startRedisServer(): Promise<RedisServer> {
+  const port = await freePort();
+  const settings = [
+    "--port",
+    `${port}`,
+    "--bind",
+    loopback,
+    "--save",
+    "",
+    "--appendonly",
+    "no",
+    "--dir",
+    tmpdir(),
+  ];
+  const child = spawn("redis-server", settings, { stdio: ["ignore", "pipe", "ignore"] });
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  };
+  await new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error("redis-server is not ready")), readyTimeoutMs);
+    let log = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      log += chunk;
+      if (!/Ready to accept connections/.test(log)) return;
+      clearTimeout(late);
+      resolve();
+    });
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error(`redis-server ended\n${log}`)));
+  });
+  // Nothing reads the log any more; a full pipe would stop the server.
+  child.stdout.removeAllListeners("data").resume();
+  const { pid } = child;
+  if (pid === undefined) throw new Error("redis-server could not be started");
+  return { pid, port, stop, [Symbol.asyncDispose]: stop };
+}

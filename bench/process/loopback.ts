@@ -1,0 +1,15 @@
+/** The only host that a bench talks to, and free ports on it. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+
+export const loopback = "127.0.0.1";
+
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, loopback);
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}

@@ -1,0 +1,39 @@
+/** Every comparison, in the order of the targets table. */
+import type { Comparison } from "../comparison.ts";
+import { fanOut } from "./fan-out.ts";
+import { gcPause } from "./gc-pause.ts";
+import { hitRatio } from "./hit-ratio.ts";
+import { nearHit } from "./near-hit.ts";
+import { remoteGet, remoteGetLarge, remoteGetNodeRedis } from "./remote-get.ts";
+import { storeMemory } from "./store-memory.ts";
+import { tailLatency } from "./tail-latency.ts";
+import { unaryGet } from "./unary-get.ts";
+
+export const comparisons: readonly Comparison[] = [
+  remoteGet,
+  remoteGetLarge,
+  remoteGetNodeRedis,
+  unaryGet,
+  nearHit,
+  storeMemory,
+  gcPause,
+  fanOut,
+  tailLatency,
+  hitRatio,
+];
+
+/** By name, or by the id of one of its rows; all of them for no names. Throws RangeError for an unknown one. */
+export function selectComparisons(names: readonly string[]): readonly Comparison[] {
+  for (const name of names) {
+    if (!comparisons.some((one) => matches(one, name))) {
+      const known = comparisons.map((one) => `${one.name} (${one.ids.join(", ")})`).join(", ");
+      throw new RangeError(`${name}: no such row; there are ${known}`);
+    }
+  }
+  return names.length === 0
+    ? comparisons
+    : comparisons.filter((one) => names.some((name) => matches(one, name)));
+}
+
+const matches = (comparison: Comparison, name: string): boolean =>
+  comparison.name === name || comparison.ids.includes(name);

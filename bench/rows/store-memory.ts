@@ -1,0 +1,63 @@
+/** Row 5: what an entry costs in resident memory, in a store process of ours and in redis-server. */
+import type { Comparison, Row } from "../comparison.ts";
+import type { EntryStoreName } from "../entry-store.ts";
+import type { EntryLoad } from "../load/entry-load.ts";
+import type { RemoteLoad } from "../load/remote-load.ts";
+import { interleave, type Pair, ratioRow } from "../pairs.ts";
+import { startRedisServer } from "../peers/redis-server.ts";
+import { loopback } from "../process/loopback.ts";
+import { residentBytes } from "../process/resident-memory.ts";
+import type { Session } from "../session.ts";
+import { targets } from "../targets.ts";
+
+const entryLoadFile = new URL("../load/entry-load.ts", import.meta.url);
+const remoteLoadFile = new URL("../load/remote-load.ts", import.meta.url);
+const valueBytes = 100;
+
+async function storeBytesAnEntry(session: Session, engine: EntryStoreName): Promise<number> {
+  const { entries, seed } = session.plan;
+  await using store = session.start<EntryLoad>("server", entryLoadFile, { nodeArgs: ["--expose-gc"] });
+  await store.call("open", engine, entries, valueBytes);
+  const filled = await store.call("fill", entries, valueBytes, seed);
+  if (filled.entries !== entries) throw new Error(`${filled.entries} of ${entries} entries were kept`);
+  return (filled.after - filled.before) / filled.entries;
+}
+
+async function redisBytesAnEntry(session: Session): Promise<number> {
+  const { entries, seed } = session.plan;
+  await using redis = await startRedisServer();
+  const before = residentBytes(redis.pid);
+  await using load = session.start<RemoteLoad>("other", remoteLoadFile);
+  await load.call("connect", "ioredis", `${loopback}:${redis.port}`);
+  await load.call("fill", entries, valueBytes, seed);
+  await load.call("close");
+  return (residentBytes(redis.pid) - before) / entries;
+}
+
+export const storeMemory: Comparison = {
+  name: "store-memory",
+  ids: ["5"],
+  title: "resident memory of an entry over redis-server",
+  needs: ["redis-server", "ioredis"],
+  steps: (plan) => 2 * plan.pairs,
+  async run(session) {
+    const { entries } = session.plan;
+    // New processes each time: a fill is measured once in a life.
+    const pairs: readonly Pair<number>[] = await interleave(session, "filling", {
+      ours: () => storeBytesAnEntry(session, "meshcache"),
+      peer: () => redisBytesAnEntry(session),
+    });
+    const row: Row = ratioRow(
+      {
+        id: "5",
+        name: `resident memory an entry of 20 B + 100 B, ${entries.toLocaleString("en")} entries`,
+        unit: "B",
+        peerName: "redis-server",
+        target: targets.residentBytes,
+        note: "growth of the process's VmRSS from empty to full",
+      },
+      pairs,
+    );
+    return [row];
+  },
+};

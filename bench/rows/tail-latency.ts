@@ -1,0 +1,76 @@
+/** Row 8: the slowest reads over the usual ones, at half the load a server can take, while entries come and go. */
+import type { Comparison } from "../comparison.ts";
+import type { OpenLoopWindow } from "../load/open-loop.ts";
+import { figureRow, interleave } from "../pairs.ts";
+import type { Session } from "../session.ts";
+import { targets } from "../targets.ts";
+import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
+
+const valueBytes = 100;
+const writeShare = 0.1;
+const peakInFlight = 64;
+/** Room for two thirds of the entries at most, so that sets evict. */
+const budgetBytesAnEntry = 160;
+
+/** What the side can do at most, from a closed loop. */
+async function peakPerSecond(session: Session, side: RemoteSide): Promise<number> {
+  const { plan } = session;
+  session.step("peak");
+  const shape = {
+    inFlight: peakInFlight,
+    distribution: "zipfian",
+    seed: plan.seed,
+    missesAllowed: true,
+  } as const;
+  return (await side.load.call("closedLoop", { ...shape, durationMs: plan.warmUpMs })).perSecond;
+}
+
+export const tailLatency: Comparison = {
+  name: "tail-latency",
+  ids: ["8"],
+  title: "p99.9 of a Get at half load during churn over its p50",
+  needs: ["redis-server", "ioredis"],
+  steps: (plan) => 4 + 2 * plan.pairs,
+  async run(session) {
+    const { plan } = session;
+    await using ours = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
+    await using peer = await openRemoteSide(session, "ioredis", 0);
+    await fillSides(session, [ours, peer], plan.entries, valueBytes);
+    const half = new Map<RemoteSide, number>();
+    for (const side of [ours, peer]) half.set(side, (await peakPerSecond(session, side)) / 2);
+    const run = (side: RemoteSide, round: number): Promise<OpenLoopWindow> =>
+      side.load.call("openLoop", {
+        perSecond: half.get(side) ?? 0,
+        writeShare,
+        durationMs: plan.windowMs,
+        valueBytes,
+        seed: plan.seed + round,
+      });
+    const windows = await interleave(session, "half load", {
+      ours: (round) => run(ours, round),
+      peer: (round) => run(peer, round),
+    });
+    const tail = (window: OpenLoopWindow): number => window.p999Micros / window.p50Micros;
+    const at = windows.at(-1);
+    return [
+      figureRow(
+        {
+          id: "8",
+          name: "p99.9 of a Get at half load during churn ÷ its p50",
+          unit: "×",
+          judged: "×",
+          peerName: "ioredis",
+          target: targets.tailOverMedian,
+          note:
+            `open loop, Poisson arrivals, ${writeShare * 100} % sets; ours at ${toThousands(half.get(ours))}/s ` +
+            `p50 ${toMillis(at?.ours.p50Micros)} p99.9 ${toMillis(at?.ours.p999Micros)}, theirs at ` +
+            `${toThousands(half.get(peer))}/s p50 ${toMillis(at?.peer.p50Micros)} p99.9 ${toMillis(at?.peer.p999Micros)}`,
+        },
+        windows.map((pair) => ({ ours: tail(pair.ours), peer: tail(pair.peer) })),
+      ),
+    ];
+  },
+};
+
+const toThousands = (perSecond = Number.NaN): string => `${(perSecond / 1000).toFixed(0)} k`;
+const toMillis = (micros = Number.NaN): string => `${(micros / 1000).toFixed(2)} ms`;

@@ -1,0 +1,84 @@
+/** `soak`: half of the server's load under churn for minutes, and whether its resident memory stays flat. */
+import { resolvePlan } from "./plan.ts";
+import { residentBytes } from "./process/resident-memory.ts";
+import { createProgress } from "./report/progress.ts";
+import { fillSides, openRemoteSide } from "./rows/remote-side.ts";
+import { createSession } from "./session.ts";
+import { slope } from "./statistics.ts";
+
+export interface SoakOptions {
+  readonly minutes: number;
+  readonly entries?: number;
+  readonly json?: boolean;
+}
+
+const valueBytes = 100;
+const writeShare = 0.1;
+const windowMs = 5_000;
+const budgetBytesAnEntry = 160;
+/** Caches, compiled code and the young generation grow at first; what counts is what comes after. */
+const settledShare = 1 / 3;
+/** Growth over the settled part that noise of the allocator explains. */
+const flatGrowthShare = 0.02;
+
+/** Prints what it found; false when the memory grew. */
+export async function soak(options: SoakOptions): Promise<boolean> {
+  const plan = resolvePlan(options.entries === undefined ? {} : { entries: options.entries });
+  const windows = Math.max(6, Math.round((options.minutes * 60_000) / windowMs));
+  const progress = createProgress(windows + 2);
+  const session = createSession({ plan, step: (label) => progress.step(label) });
+  await using side = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
+  await fillSides(session, [side], plan.entries, valueBytes);
+  const shape = { inFlight: 64, distribution: "zipfian", durationMs: windowMs, seed: plan.seed } as const;
+  const peak = (await side.load.call("closedLoop", { ...shape, missesAllowed: true })).perSecond;
+
+  const samples: { x: number; y: number }[] = [];
+  let failed = 0;
+  const startedMs = performance.now();
+  for (let window = 0; window < windows; window++) {
+    const result = await side.load.call("openLoop", {
+      perSecond: peak / 2,
+      writeShare,
+      durationMs: windowMs,
+      valueBytes,
+      seed: plan.seed + window,
+    });
+    failed += result.failed;
+    samples.push({ x: (performance.now() - startedMs) / 60_000, y: residentBytes(side.serverPid) });
+    session.step(
+      `${toMebibytes(samples.at(-1)?.y)} resident, p99 ${(result.p99Micros / 1000).toFixed(2)} ms`,
+    );
+  }
+  progress.stop();
+
+  const settled = samples.slice(Math.floor(samples.length * settledShare));
+  const bytesAMinute = slope(settled);
+  const first = settled[0];
+  const last = settled.at(-1);
+  const minutes = (last?.x ?? 0) - (first?.x ?? 0);
+  const growthShare = (bytesAMinute * minutes) / (first?.y ?? 1);
+  const flat = growthShare <= flatGrowthShare && failed === 0;
+  const report = {
+    minutes: options.minutes,
+    operationsPerSecond: peak / 2,
+    failed,
+    residentBytesFirst: samples[0]?.y,
+    residentBytesLast: last?.y,
+    bytesAMinute,
+    growthShare,
+    flat,
+    samples,
+  };
+  if (options.json) console.log(JSON.stringify(report, undefined, 2));
+  else {
+    console.log(
+      `${options.minutes} min at ${Math.round(peak / 2).toLocaleString("en")} operations/s, ${writeShare * 100} % sets, ` +
+        `${plan.entries.toLocaleString("en")} keys: resident ${toMebibytes(samples[0]?.y)} at first, ${toMebibytes(last?.y)} at last; ` +
+        `slope ${(bytesAMinute / 2 ** 20).toFixed(2)} MiB/min over the last ${minutes.toFixed(1)} min ` +
+        `(${(growthShare * 100).toFixed(1)} %), ${failed} failed: ${flat ? "flat" : "NOT FLAT"}`,
+    );
+  }
+  return flat;
+}
+
+const toMebibytes = (bytes = Number.NaN): string => `${Math.round(bytes / 2 ** 20)} MiB`;

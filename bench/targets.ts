@@ -1,0 +1,20 @@
+/** The figures to reach, by row. */
+import type { Target } from "./comparison.ts";
+
+const atLeast = (must: number, ambition: number): Target => ({ must, ambition, better: "higher" });
+const atMost = (must: number, ambition: number): Target => ({ must, ambition, better: "lower" });
+
+export const targets = {
+  remoteGet: atLeast(1.3, 2),
+  remoteGetLarge: atLeast(0.8, 1.2),
+  clientCpu: atMost(0.5, 0.35),
+  unaryGet: atLeast(0.85, 0.95),
+  nearHitOverRedis: atLeast(10, 20),
+  nearHitOverLruCache: atLeast(0.6, 0.8),
+  residentBytes: atMost(1.25, 0.9),
+  gcPauseMs: atMost(10, 5),
+  fanOutP50: atMost(1.2, 1),
+  fanOutP99: atMost(1.5, 1),
+  tailOverMedian: atMost(30, 10),
+  hitRatioOverLru: atLeast(0.01, 0.025),
+} as const satisfies Record<string, Target>;
