@@ -40,7 +40,7 @@ const MIB = 1024 * KIB;
 const DAY_MS = 86_400_000;
 const UINT32_MAX = 0xffff_ffff;
 
-const BOUNDS: Record<keyof Limits, Bound> = {
+export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
   namespaceMaxBytes: { fallback: 64, min: 1, max: 256 },
   keyMaxBytes: { fallback: 512, min: 1, max: 16 * KIB },
   tagMaxBytes: { fallback: 128, min: 1, max: 4 * KIB },
@@ -66,7 +66,7 @@ const BOUNDS: Record<keyof Limits, Bound> = {
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveLimits(options: Partial<Limits> = {}): Limits {
   const pick = (name: keyof Limits): number => {
-    const { fallback, min, max } = BOUNDS[name];
+    const { fallback, min, max } = LIMIT_BOUNDS[name];
     const value = options[name] ?? fallback;
     if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw new RangeError(`${name} must be a whole number from ${min} to ${max}`);
