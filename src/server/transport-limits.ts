@@ -52,7 +52,7 @@ const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-const BOUNDS: Record<keyof TransportLimits, Bound> = {
+export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   connectionsMax: { fallback: 10_000, min: 1, max: 1_000_000 },
   connectionMaxStreams: { fallback: 256, min: 1, max: 65_536 },
   connectionMaxSubscriptions: { fallback: 16, min: 1, max: 65_536 },
@@ -81,7 +81,7 @@ const BOUNDS: Record<keyof TransportLimits, Bound> = {
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveTransportLimits(options: Partial<TransportLimits> = {}): TransportLimits {
   const pick = (name: keyof TransportLimits): number => {
-    const { fallback, min, max } = BOUNDS[name];
+    const { fallback, min, max } = TRANSPORT_BOUNDS[name];
     const value = options[name] ?? fallback;
     if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw new RangeError(`${name} must be a whole number from ${min} to ${max}`);
