@@ -1,4 +1,7 @@
-/** Server reflection (v1 and v1alpha), fed from the descriptors of the generated code. */
+/**
+ * Server reflection (v1 and v1alpha), fed from the descriptors of the generated code. Not of grpc.health.v1:
+ * its package has descriptors with relative names only, which make clients refuse the whole answer.
+ */
 import { Buffer } from "node:buffer";
 import { type DescFile, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";

@@ -24,7 +24,7 @@ function fits(text: string, maxBytes: number): boolean {
 export function checkNamespace(own: string, fallback: string, limits: Limits): string {
   const namespace = own === "" ? fallback : own;
   if (namespace.length > limits.namespaceMaxBytes || !NAMESPACE.test(namespace)) {
-    throw fieldInvalid("namespace", `1 to ${limits.namespaceMaxBytes} of [a-z0-9._-], [a-z0-9] first`);
+    throw fieldInvalid("namespace", `1 to ${limits.namespaceMaxBytes} bytes of [a-z0-9._-], [a-z0-9] first`);
   }
   return namespace;
 }
@@ -58,7 +58,7 @@ export function checkContentType(contentType: string, limits: Limits): string {
 /** `field` is "client_id" in a message and "meshcache-client-id" in metadata. */
 export function checkClientId(clientId: string, limits: Limits, field: string): string {
   if (clientId.length > limits.clientIdMaxBytes || !CLIENT_ID.test(clientId)) {
-    throw fieldInvalid(field, `0 to ${limits.clientIdMaxBytes} of [A-Za-z0-9._-]`);
+    throw fieldInvalid(field, `0 to ${limits.clientIdMaxBytes} bytes of [A-Za-z0-9._-]`);
   }
   return clientId;
 }

@@ -1,0 +1,62 @@
+/** A real server on a free port, a client for it, and what tells whether it survived a test. */
+import { Client, credentials } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
+import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
+
+export interface RunningServer {
+  readonly server: CacheServer;
+  readonly address: string;
+  readonly port: number;
+  readonly client: ServiceClient;
+  /** Another client with a connection of its own. */
+  connect(): ServiceClient;
+  /** "SERVING" and such, asked over a connection of its own. */
+  health(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const OWN_CONNECTION = { "grpc.use_local_subchannel_pool": 1, "grpc.max_receive_message_length": 8 << 20 };
+
+export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
+  const server = createServer({ listen: "127.0.0.1:0", ...options });
+  const address = await server.start();
+  const clients: ServiceClient[] = [];
+  const connect = () => {
+    const client = createServiceClient(address, credentials.createInsecure(), OWN_CONNECTION);
+    clients.push(client);
+    return client;
+  };
+  return {
+    server,
+    address,
+    port: Number(address.slice(address.lastIndexOf(":") + 1)),
+    client: connect(),
+    connect,
+    health: () => checkHealth(address),
+    async stop() {
+      for (const client of clients) client.close();
+      await server.close();
+    },
+  };
+}
+
+function checkHealth(address: string): Promise<string> {
+  const client = new Client(address, credentials.createInsecure(), OWN_CONNECTION);
+  const check = healthService["Check"];
+  if (check === undefined) throw new Error("no health service");
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      check.path,
+      check.requestSerialize,
+      check.responseDeserialize,
+      { service: "" },
+      { deadline: Date.now() + 5_000 },
+      (error, response) => {
+        client.close();
+        if (error) reject(error);
+        else resolve(String(response && "status" in response && response.status));
+      },
+    );
+  });
+}
