@@ -1,0 +1,104 @@
+/** `meshcache get`: reads one entry. */
+import type { Command } from "commander";
+import { CacheService, type GetResponse, type Hit } from "../../gen/meshcache/v1/cache_pb.ts";
+import { describeHit, toJsonHit, toJsonStamp } from "./entry.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { uint64Option } from "./options.ts";
+import {
+  addNamespaceOptions,
+  type CommandContext,
+  type NamespaceOptions,
+  runSession,
+  type Session,
+} from "./session.ts";
+import { write, writeLine } from "./terminal.ts";
+import { manyLines, toSize, toText } from "./text.ts";
+
+interface GetOptions extends NamespaceOptions {
+  readonly allowStale?: true;
+  readonly ifVersion?: bigint;
+  readonly ifEpoch?: bigint;
+}
+
+const EXAMPLES = `
+On a terminal the value is shown as text, its details on stderr. Into a pipe or a file go the value's bytes alone.
+
+Examples:
+  meshcache get greeting
+  meshcache get report.pdf > report.pdf
+  meshcache get user:42 --namespace users --allow-stale --json
+
+Exit code 1: there is no such entry, or it records that the source has none.`;
+
+export function addGetCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("get")
+    .description("read one entry")
+    .argument("<key>", "key of the entry")
+    .option("--allow-stale", "also see an entry past its TTL or softly invalidated")
+    .addOption(uint64Option("--if-version <version>", "only when the entry has another version than this"))
+    .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"));
+  addNamespaceOptions(command, context)
+    .addHelpText("after", EXAMPLES)
+    .action((key: string, options: GetOptions) =>
+      runSession(context, options, (session) => get(session, key, options)),
+    );
+}
+
+async function get(session: Session, key: string, options: GetOptions): Promise<ExitCode> {
+  const response = await session.call(CacheService.method.get, {
+    namespace: options.namespace,
+    key,
+    allowStale: options.allowStale ?? false,
+    ifVersion: options.ifVersion ?? 0n,
+    ifEpoch: options.ifEpoch ?? 0n,
+  });
+  const exitCode =
+    response.outcome.case === "notModified" ||
+    (response.outcome.case === "hit" && !response.outcome.value.absent)
+      ? EXIT.ok
+      : EXIT.negative;
+  if (session.json) {
+    const found = toJsonOutcome(response);
+    await session.answer(
+      () => ({ namespace: options.namespace, key, ...found, asOf: toJsonStamp(response.asOf) }),
+      () => "",
+    );
+    return exitCode;
+  }
+  await show(session, response);
+  return exitCode;
+}
+
+function toJsonOutcome({ outcome }: GetResponse): object {
+  if (outcome.case === "hit") {
+    return { outcome: outcome.value.absent ? "absent" : "hit", ...toJsonHit(outcome.value) };
+  }
+  return { outcome: outcome.case === "notModified" ? "notModified" : "miss" };
+}
+
+async function show({ terminal }: Session, { outcome, asOf }: GetResponse): Promise<void> {
+  switch (outcome.case) {
+    case "hit":
+      if (outcome.value.absent)
+        return writeLine(
+          terminal.stderr,
+          `absent: the source has none (${describeHit(outcome.value, asOf)})`,
+        );
+      if (terminal.stdout.isTTY !== true) return write(terminal.stdout, outcome.value.value);
+      await writeLine(terminal.stdout, toTerminalText(outcome.value));
+      return writeLine(terminal.stderr, describeHit(outcome.value, asOf));
+    case "notModified":
+      return writeLine(terminal.stderr, "not modified");
+    default:
+      return writeLine(terminal.stderr, "miss");
+  }
+}
+
+/** What others stored may hold escape sequences; a terminal gets to see them, not to obey them. */
+function toTerminalText({ value }: Hit): string {
+  const text = toText(value);
+  return text === undefined
+    ? `(${toSize(value.length)} of bytes that are not text; pipe them somewhere)`
+    : manyLines(text);
+}

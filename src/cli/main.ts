@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+/** The `meshcache` executable: hands the process to the command line, and its exit code back. */
+import { constants } from "node:os";
+import { EXIT } from "./exit-codes.ts";
+import { run } from "./program.ts";
+
+const interruption = new AbortController();
+
+/** The first signal asks, the second one insists. */
+function onSignal(signal: "SIGINT" | "SIGTERM"): void {
+  if (interruption.signal.aborted) process.exit(128 + constants.signals[signal]);
+  interruption.abort(signal);
+}
+process.on("SIGINT", onSignal);
+process.on("SIGTERM", onSignal);
+
+/** Whoever read our output has gone (`meshcache watch | head`): there is nobody left to tell, so end as SIGPIPE would. */
+function onOutputError(error: NodeJS.ErrnoException): void {
+  process.exit(error.code === "EPIPE" ? EXIT.brokenPipe : EXIT.fault);
+}
+process.stdout.on("error", onOutputError);
+process.stderr.on("error", onOutputError);
+
+process.exitCode = await run(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  interrupted: interruption.signal,
+});

@@ -1,0 +1,82 @@
+/** The whole command line: its commands, its help, and what becomes of a wrong one. */
+import { Command, CommanderError } from "commander";
+import { addConfigCommand } from "./config.ts";
+import { EXIT, EXIT_MEANINGS, type ExitCode } from "./exit-codes.ts";
+import { reportFailure } from "./failure.ts";
+import { addGetCommand } from "./get.ts";
+import { addInvalidateCommand } from "./invalidate.ts";
+import { addReplayCommand } from "./replay.ts";
+import { addServeCommand } from "./serve.ts";
+import type { CommandContext } from "./session.ts";
+import { addSetCommand } from "./set.ts";
+import { addStatsCommand } from "./stats.ts";
+import type { Terminal } from "./terminal.ts";
+import { manyLines, toColumns } from "./text.ts";
+import { addTouchCommand } from "./touch.ts";
+import { VERSION } from "./version.ts";
+import { addWatchCommand } from "./watch.ts";
+
+const DEFAULT_COLUMNS = 100;
+
+/** Runs one command line to its end. Never rejects, and never ends the process. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.ok;
+  const program = createProgram({
+    terminal,
+    finish: (code) => {
+      exitCode = code;
+    },
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander has written its help, its version or its complaint by now.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return reportFailure(error, terminal, argv.includes("--json"));
+  }
+}
+
+function createProgram(context: CommandContext): Command {
+  const { stdout, stderr } = context.terminal;
+  const program = new Command("meshcache")
+    .description("A cache that the services of a mesh share over gRPC, and its command line.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print the help of a command")
+    .exitOverride()
+    .showHelpAfterError("Try --help.")
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(manyLines(text.replace(/^error: /, "meshcache: "))),
+      getOutHelpWidth: () => stdout.columns ?? DEFAULT_COLUMNS,
+      getErrHelpWidth: () => stderr.columns ?? DEFAULT_COLUMNS,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .addHelpText("after", HELP);
+  program.commandsGroup("Server:");
+  addServeCommand(program, context);
+  addConfigCommand(program, context);
+  program.commandsGroup("Entries:");
+  addGetCommand(program, context);
+  addSetCommand(program, context);
+  addTouchCommand(program, context);
+  addInvalidateCommand(program, context);
+  program.commandsGroup("Observation:");
+  addWatchCommand(program, context);
+  addStatsCommand(program, context);
+  addReplayCommand(program, context);
+  program.commandsGroup("Help:");
+  return program;
+}
+
+const HELP = `
+Exit codes:
+${toColumns(EXIT_MEANINGS.map(([code, meaning]) => [String(code), meaning])).join("\n")}
+
+A first minute, with a server started by "meshcache serve":
+  meshcache set greeting hello --tag demo
+  meshcache get greeting
+  meshcache invalidate --tag demo`;

@@ -1,0 +1,58 @@
+/**
+ * The values of a replay: bytes of a seeded log-normal size that tell which run, which object and which version
+ * they are of, so that every read can be judged by itself.
+ */
+import { createSeededRng } from "../../random.ts";
+import type { Version } from "./origin.ts";
+import type { TraceObject } from "./trace.ts";
+
+/** "wrong": bytes that no load of this run has returned for this object. */
+export type Verdict = "current" | "stale" | "wrong";
+
+export interface Payloads {
+  encode(object: TraceObject, version: Version): Uint8Array;
+  /** `floor` as it was when the read was issued, `truth` as it is when its answer is judged. */
+  judge(value: Uint8Array, object: TraceObject, floor: Version, truth: Version): Verdict;
+}
+
+const HEADER_BYTES = 20;
+const VALUE_MAX_BYTES = 8 * 1024;
+/** Most values near the median, a long tail above it, as in measured caches. */
+const SIGMA = 1;
+
+export function createPayloads(runId: bigint, seed: number, medianBytes: number): Payloads {
+  const sizes = new Map<number, number>();
+  const sizeOf = (id: number): number => {
+    let size = sizes.get(id);
+    if (size === undefined) {
+      const rng = createSeededRng(seed ^ Math.imul(id, 0x9e3779b1));
+      // Box-Muller: two uniform numbers make a normal one. 1 - x keeps the logarithm from 0.
+      const normal = Math.sqrt(-2 * Math.log(1 - rng.fraction())) * Math.cos(2 * Math.PI * rng.fraction());
+      const bytes = Math.round(medianBytes * Math.exp(SIGMA * normal));
+      size = Math.min(Math.max(bytes, HEADER_BYTES), VALUE_MAX_BYTES);
+      sizes.set(id, size);
+    }
+    return size;
+  };
+  const fillOf = ({ id }: TraceObject, { ofKey, ofTag }: Version) => (id + ofKey + ofTag) & 0xff;
+
+  return {
+    encode(object, version) {
+      const value = Buffer.alloc(sizeOf(object.id), fillOf(object, version));
+      value.writeBigUInt64BE(runId, 0);
+      value.writeInt32BE(object.id, 8);
+      value.writeUInt32BE(version.ofKey, 12);
+      value.writeUInt32BE(version.ofTag, 16);
+      return value;
+    },
+    judge(bytes, object, floor, truth) {
+      const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      if (value.length !== sizeOf(object.id)) return "wrong";
+      if (value.readBigUInt64BE(0) !== runId || value.readInt32BE(8) !== object.id) return "wrong";
+      const version: Version = { ofKey: value.readUInt32BE(12), ofTag: value.readUInt32BE(16) };
+      if (version.ofKey > truth.ofKey || version.ofTag > truth.ofTag) return "wrong";
+      if (value.length > HEADER_BYTES && value.at(-1) !== fillOf(object, version)) return "wrong";
+      return version.ofKey < floor.ofKey || version.ofTag < floor.ofTag ? "stale" : "current";
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** The server as a replay sees it: a lone operation goes as the call it is, several go as one Batch. */
+import { create } from "@bufbuild/protobuf";
+import {
+  CacheService,
+  type OperationResult,
+  OperationResultSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { CacheError } from "../../errors.ts";
+import { toStatus } from "../../wire/status.ts";
+import type { Session } from "../session.ts";
+import type { ReplayOperation, ReplayTarget } from "./cache-aside.ts";
+
+export function createReplayTarget({ call }: Session, namespace: string): ReplayTarget {
+  const { get, set, lease, invalidate, batch } = CacheService.method;
+
+  const callOne = async ({ operation }: ReplayOperation): Promise<OperationResult["result"]> => {
+    switch (operation?.case) {
+      case "get":
+        return { case: "get", value: await call(get, { ...operation.value, namespace }) };
+      case "set":
+        return { case: "set", value: await call(set, { ...operation.value, namespace }) };
+      case "lease":
+        return { case: "lease", value: await call(lease, { ...operation.value, namespace }) };
+      case "invalidate":
+        return { case: "invalidate", value: await call(invalidate, { ...operation.value, namespace }) };
+      default:
+        throw new TypeError("a replay has no such operation");
+    }
+  };
+
+  const runOne = (operation: ReplayOperation): Promise<OperationResult["result"]> =>
+    callOne(operation).catch((error: unknown) => {
+      // As a Batch answers it. What no server answered (a lost connection) is not a result.
+      if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") {
+        return { case: "error", value: toStatus(error) };
+      }
+      throw error;
+    });
+
+  return {
+    async run(operations) {
+      const [first] = operations;
+      if (first !== undefined && operations.length === 1) {
+        return [create(OperationResultSchema, { result: await runOne(first) })];
+      }
+      const { results } = await call(batch, { namespace, operations: [...operations] });
+      return results;
+    },
+  };
+}

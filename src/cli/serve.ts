@@ -1,0 +1,37 @@
+/** `meshcache serve`: the command; what it runs is in server-process.ts. */
+import type { Command } from "commander";
+import { EXIT } from "./exit-codes.ts";
+import { reportFailure } from "./failure.ts";
+import type { CommandContext } from "./session.ts";
+import { addSettingsOptions, type SettingsOptions, settleSettings } from "./settings/command-line.ts";
+
+const HELP = `
+Every setting may come from its flag, from its variable (--value-max-bytes: MESHCACHE_VALUE_MAX_BYTES) or from the
+file (valueMaxBytes: 1MiB), in this order. Traces and metrics are exported as the standard OTEL_* variables say.
+
+SIGINT or SIGTERM drains: streams are told to move, calls end, and after --drain-max-ms what is left is cut. A second
+signal ends it at once.
+
+Examples:
+  meshcache serve
+  meshcache serve --listen 0.0.0.0:50051 --store-budget-bytes 1GiB
+  meshcache serve --config meshcache.yaml --admin off
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 meshcache serve`;
+
+export function addServeCommand(program: Command, context: CommandContext): void {
+  const command = program.command("serve").description("start a server");
+  addSettingsOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (options: SettingsOptions) => {
+      const { terminal } = context;
+      try {
+        const { values } = settleSettings(options, terminal.env);
+        // Loaded here: the other commands start faster without the server and its telemetry.
+        const { runServer } = await import("./server-process.ts");
+        await runServer(terminal, values);
+        context.finish(EXIT.ok);
+      } catch (error) {
+        context.finish(await reportFailure(error, terminal, false));
+      }
+    });
+}

@@ -1,0 +1,33 @@
+/** Sizes and times as people write them: "64MiB", "30s", "1.5h". */
+
+const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const MILLISECONDS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+function parse(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(text.trim().replaceAll("_", ""));
+  if (match === null) return undefined;
+  const factor = match[2] === "" ? 1 : units[match[2] ?? ""];
+  const value = factor === undefined ? Number.NaN : Number(match[1]) * factor;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** "64MiB", "1.5GiB", "512B" or a plain number of bytes; `undefined` for anything else. */
+export function parseBytes(text: string): number | undefined {
+  return parse(text, BYTES);
+}
+
+/** "250ms", "30s", "5min", "1.5h", "7d" or a plain number of milliseconds; `undefined` for anything else. */
+export function parseDurationMs(text: string): number | undefined {
+  return parse(text, MILLISECONDS);
+}
+
+/** A plain whole number, "10_000" too; `undefined` for anything else. */
+export function parseCount(text: string): number | undefined {
+  return parse(text, {});
+}

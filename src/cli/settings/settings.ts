@@ -1,0 +1,239 @@
+/**
+ * Every setting of the server, in one place: its default, unit, range and meaning. The flags, the environment
+ * variables, the file's keys, `config print` and the README's table are all made from this.
+ */
+import { z } from "zod";
+import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
+import type { LogLevel } from "../../telemetry/logger.ts";
+import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
+import { isEndpoint } from "./endpoint.ts";
+import { parseBytes, parseCount, parseDurationMs } from "./quantity.ts";
+
+export interface SettingInfo {
+  readonly group: string;
+  readonly initial: string | number;
+  /** Empty for a plain number and for text. */
+  readonly unit: Unit;
+  /** What the value may be, as the table says it. */
+  readonly bound: string;
+  readonly description: string;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+interface Bound {
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+type Unit = "" | "bytes" | "ms";
+
+const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
+  "": parseCount,
+  bytes: parseBytes,
+  ms: parseDurationMs,
+};
+const FORMS: Readonly<Record<Unit, string>> = {
+  "": "a whole number",
+  bytes: 'bytes, or a size such as "64MiB"',
+  ms: 'milliseconds, or a time such as "30s"',
+};
+
+const infos = z.registry<SettingInfo>();
+
+/** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
+function quantity(group: string, unit: Unit, { fallback, min, max }: Bound, description: string) {
+  const bound = `${min.toLocaleString("en-US")} to ${max.toLocaleString("en-US")}`;
+  const error = `must be ${FORMS[unit]}, from ${bound}`;
+  const number = z.int({ error }).min(min, { error }).max(max, { error });
+  const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
+  return z
+    .preprocess(fromText, number)
+    .default(fallback)
+    .register(infos, { group, initial: fallback, unit, bound, description });
+}
+
+function unitOf(name: string): Unit {
+  if (name.endsWith("Bytes")) return "bytes";
+  return name.endsWith("Ms") ? "ms" : "";
+}
+
+const limit = (name: keyof Limits, description: string) =>
+  quantity("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
+const transport = (name: keyof TransportLimits, description: string) =>
+  quantity("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
+const store = (unit: Unit, fallback: number, min: number, max: number, description: string) =>
+  quantity("Store", unit, { fallback, min, max }, description);
+
+const endpoint = z
+  .string({ error: "must be HOST:PORT" })
+  .refine(isEndpoint, { error: "must be HOST:PORT, port 0 to 65535" });
+const endpointOrOff = z
+  .string({ error: 'must be HOST:PORT or "off"' })
+  .refine((value) => value === "off" || isEndpoint(value), {
+    error: 'must be HOST:PORT, port 0 to 65535, or "off"',
+  });
+const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
+const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
+
+const about = (initial: string, bound: string, description: string): SettingInfo => ({
+  group: "Process",
+  initial,
+  unit: "",
+  bound,
+  description,
+});
+
+/** Strict: a key that is no setting is refused. */
+export const settingsSchema = z.strictObject({
+  listen: endpoint
+    .default("127.0.0.1:50051")
+    .register(
+      infos,
+      about("127.0.0.1:50051", "HOST:PORT", "Where gRPC listens. Port 0 picks a free one and prints it."),
+    ),
+  admin: endpointOrOff
+    .default("127.0.0.1:9464")
+    .register(
+      infos,
+      about(
+        "127.0.0.1:9464",
+        "HOST:PORT or off",
+        "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
+      ),
+    ),
+  logLevel: logLevel
+    .default("info")
+    .register(
+      infos,
+      about("info", logLevels.join(", "), "The least severe log lines written, as JSON, to stderr."),
+    ),
+
+  storeBudgetBytes: store(
+    "bytes",
+    256 * MIB,
+    MIB,
+    2 ** 40,
+    "For all entries, overhead included; the least recently used make room. At least 64 KiB a shard.",
+  ),
+  shards: store("", 16, 1, 256, "Parts of the store with a revision, an event log and leases of their own."),
+  logMaxEvents: store("", 65_536, 1, 16_777_216, "Events that a shard keeps for subscribers that resume."),
+  logMaxBytes: store("bytes", 8 * MIB, 4 * KIB, 1024 * MIB, "Bytes of these events."),
+  tagFencesMax: store(
+    "",
+    8_192,
+    1,
+    1_048_576,
+    "Tags of a shard whose invalidation is remembered; beyond, the oldest are forgotten in the safe direction.",
+  ),
+  prefixFencesMax: store(
+    "",
+    64,
+    1,
+    1_024,
+    "Prefix and namespace invalidations of a shard that wait for their sweep; beyond, they are merged in the safe direction.",
+  ),
+  tombstonesMax: store(
+    "",
+    65_536,
+    1,
+    16_777_216,
+    "Source versions that a shard remembers of keys without entries.",
+  ),
+  leasesMax: store("", 16_384, 1, 1_048_576, "Leases of a shard; beyond, callers are told to retry."),
+  leaseWaitersMax: store("", 1_024, 0, 65_536, "Callers that wait for the lease of one key."),
+  requestIdsMax: store("", 4_096, 1, 1_048_576, "Answers to Sets with a request id that a shard remembers."),
+
+  namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
+  keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),
+  tagMaxBytes: limit("tagMaxBytes", "Longest tag."),
+  entryMaxTags: limit("entryMaxTags", "Tags of one entry."),
+  valueMaxBytes: limit("valueMaxBytes", "Largest value."),
+  contentTypeMaxBytes: limit("contentTypeMaxBytes", "Longest content type."),
+  lifetimeMaxMs: limit("lifetimeMaxMs", "Longest TTL, and longest stale window."),
+  leaseDefaultMs: limit("leaseDefaultMs", "How long a lease holds that names no time."),
+  leaseMaxMs: limit("leaseMaxMs", "Longest lease."),
+  leaseWaitMaxMs: limit("leaseWaitMaxMs", "Longest wait for another caller's lease."),
+  invalidateMaxKeys: limit("invalidateMaxKeys", "Keys of one Invalidate."),
+  invalidateMaxTags: limit("invalidateMaxTags", "Tags of one Invalidate."),
+  batchMaxOperations: limit("batchMaxOperations", "Operations of one batch."),
+  batchMaxBytes: limit("batchMaxBytes", "Values and text of one batch together."),
+  subscriptionMaxSelectors: limit("subscriptionMaxSelectors", "Selectors of one subscription."),
+  subscriptionMaxPrefixes: limit("subscriptionMaxPrefixes", "Key prefixes of one subscription."),
+  cursorMaxBytes: limit("cursorMaxBytes", "Longest cursor."),
+  clientIdMaxBytes: limit("clientIdMaxBytes", "Longest client id."),
+  receiveMaxBytes: limit("receiveMaxBytes", "Largest message received."),
+  sendMaxBytes: limit("sendMaxBytes", "Largest message sent."),
+
+  connectionsMax: transport("connectionsMax", "Connections at a time; beyond, a new one is closed at once."),
+  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls of one connection."),
+  connectionMaxSubscriptions: transport(
+    "connectionMaxSubscriptions",
+    "Concurrent streaming calls of one connection.",
+  ),
+  connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this."),
+  connectionAgeMs: transport("connectionAgeMs", "A connection is asked to go after this."),
+  connectionGraceMs: transport("connectionGraceMs", "What still runs on it then is cut after this."),
+  keepaliveTimeMs: transport("keepaliveTimeMs", "A connection is pinged this often."),
+  keepaliveTimeoutMs: transport("keepaliveTimeoutMs", "A ping without an answer for this long closes it."),
+  callMaxMs: transport("callMaxMs", "Longest unary call; a caller's longer deadline is cut to it."),
+  halfCloseMaxMs: transport("halfCloseMaxMs", "How long a request may take to arrive whole."),
+  stallMaxMs: transport("stallMaxMs", "A reader that takes nothing for this long is cut."),
+  drainMaxMs: transport("drainMaxMs", "How long a shutdown waits for calls and streams before it cuts them."),
+  flowControlWindowBytes: transport(
+    "flowControlWindowBytes",
+    "HTTP/2 window of a connection and of each of its streams.",
+  ),
+  headersMaxBytes: transport("headersMaxBytes", "Headers of one call, as HTTP/2 counts them."),
+  headersMaxPairs: transport("headersMaxPairs", "Headers of one call."),
+  connectionMaxPingsPerSecond: transport("connectionMaxPingsPerSecond", "PING frames of one connection."),
+  connectionMaxSettingsPerSecond: transport(
+    "connectionMaxSettingsPerSecond",
+    "SETTINGS frames of one connection.",
+  ),
+  queueMaxBytes: transport("queueMaxBytes", "Frames of one stream that wait for its reader."),
+  queuesMaxBytes: transport("queuesMaxBytes", "The same over all streams."),
+  frameMaxEvents: transport("frameMaxEvents", "Events of one frame."),
+  frameMaxBytes: transport("frameMaxBytes", "Bytes of one frame's events, about."),
+  progressIntervalMs: transport("progressIntervalMs", "How often a stream is told how far it is."),
+  exchangeMaxWaitingBatches: transport(
+    "exchangeMaxWaitingBatches",
+    "Batches of one exchange that wait for leases.",
+  ),
+});
+
+export type Settings = Readonly<z.output<typeof settingsSchema>>;
+export type SettingName = keyof Settings;
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settingsSchema.shape, name);
+}
+
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(settingsSchema.shape).filter(isSettingName);
+
+export function infoOf(name: SettingName): SettingInfo {
+  const info = infos.get(settingsSchema.shape[name]);
+  if (info === undefined) throw new Error(`setting ${name} is not described`);
+  return info;
+}
+
+/** valueMaxBytes -> --value-max-bytes */
+export function toFlag(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** valueMaxBytes -> MESHCACHE_VALUE_MAX_BYTES */
+export function toVariable(name: SettingName): string {
+  return `MESHCACHE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** What must hold between settings: a message must be able to carry what another setting allows. */
+export const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
+  ["valueMaxBytes", "batchMaxBytes"],
+  ["batchMaxBytes", "receiveMaxBytes"],
+  ["valueMaxBytes", "sendMaxBytes"],
+  ["leaseDefaultMs", "leaseMaxMs"],
+  ["queueMaxBytes", "queuesMaxBytes"],
+];

@@ -1,0 +1,37 @@
+/** The settings as people read them: the README's table, and a file with the origin of every value. */
+import { stringify } from "yaml";
+import { infoOf, SETTING_NAMES, type SettingInfo, toFlag, toVariable } from "./settings.ts";
+import type { ResolvedSettings } from "./sources.ts";
+
+function initialText({ initial, unit }: SettingInfo): string {
+  return typeof initial === "string"
+    ? `\`${initial}\``
+    : `${initial.toLocaleString("en-US")}${unit && ` ${unit}`}`;
+}
+
+/** A Markdown table of every setting. The README's must be this one; a test compares them. */
+export function toMarkdownTable(): string {
+  const rows = SETTING_NAMES.map((name) => {
+    const info = infoOf(name);
+    const flag = `\`${toFlag(name)}\`<br>\`${toVariable(name)}\``;
+    return `| \`${name}\` | ${flag} | ${initialText(info)} | ${info.bound} | ${info.description} |`;
+  });
+  return ["| setting | flag, variable | default | range | meaning |", "|---|---|---|---|---|", ...rows].join(
+    "\n",
+  );
+}
+
+/** A file that, given back with `--config`, settles the same; each value with its origin beside it. */
+export function toYaml({ values, originOf }: ResolvedSettings): string {
+  const width = Math.max(...SETTING_NAMES.map((name) => name.length + String(values[name]).length));
+  let group = "";
+  const lines: string[] = [];
+  for (const name of SETTING_NAMES) {
+    const info = infoOf(name);
+    if (info.group !== group) lines.push(...(group === "" ? [] : [""]), `# ${info.group}`);
+    group = info.group;
+    const line = stringify({ [name]: values[name] }).trimEnd();
+    lines.push(`${line.padEnd(width + 4)}# ${originOf(name)}`);
+  }
+  return lines.join("\n");
+}

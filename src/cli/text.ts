@@ -1,0 +1,102 @@
+/** Text for people: what others wrote made safe to show, and numbers, sizes and times made easy to read. */
+
+/**
+ * C0 and C1 controls, DEL, the bidirectional overrides and the line separators: what can move a terminal's
+ * cursor, change its state or show text in another order than it has. Unpaired surrogates come out as U+FFFD.
+ */
+const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+function escapeCharacter(character: string): string {
+  if (character === "\n") return "\\n";
+  if (character === "\r") return "\\r";
+  if (character === "\t") return "\\t";
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+/** One line that shows `text` and can do nothing else to a terminal. Backslashes are left as they are. */
+export function oneLine(text: string): string {
+  return text.toWellFormed().replace(UNSAFE, escapeCharacter);
+}
+
+/** As `oneLine`, but line ends and tabs stay: for values on a terminal. */
+export function manyLines(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(UNSAFE, (character) => (/[\n\t]/.test(character) ? character : escapeCharacter(character)));
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The text that `bytes` are, or `undefined` when they are not UTF-8. */
+export function toText(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** 1234567 -> "1,234,567". */
+export function toCount(value: number | bigint): string {
+  return whole.format(value);
+}
+
+/** 1 -> "1 shard", 16 -> "16 shards". */
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${toCount(value)} ${value === 1 ? one : many}`;
+}
+
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** 1572864 -> "1.5 MiB". */
+export function toSize(bytes: number): string {
+  let value = bytes;
+  let step = 0;
+  while (value >= 1024 && step < SIZES.length - 1) {
+    value /= 1024;
+    step += 1;
+  }
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${SIZES[step]}`;
+}
+
+/** 192000 -> "3 min 12 s"; the two greatest units that are not zero, milliseconds below a second. */
+export function toDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = Math.floor(ms / 1000);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const first = parts.findIndex(([value]) => value > 0);
+  return parts
+    .slice(first, first + 2)
+    .filter(([value]) => value > 0)
+    .map(([value, unit]) => `${value} ${unit}`)
+    .join(" ");
+}
+
+/** "93.1 %"; "-" when there is nothing to take a share of. */
+export function toShare(part: number, total: number): string {
+  return total === 0 ? "-" : `${((100 * part) / total).toFixed(1)} %`;
+}
+
+/** Rows with their columns aligned; `right` names the columns that hold numbers. Indented by two spaces. */
+export function toColumns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const width = widths[column] ?? 0;
+      return right.includes(column) ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return `  ${cells.join("  ")}`.trimEnd();
+  });
+}

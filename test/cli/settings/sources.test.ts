@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { SETTING_NAMES, toFlag, toVariable } from "../../../src/cli/settings/settings.ts";
+import { type ResolvedSettings, resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
+import { toYaml } from "../../../src/cli/settings/table.ts";
+
+interface Given {
+  readonly flags?: Record<string, string>;
+  readonly env?: Record<string, string>;
+  readonly file?: string;
+}
+
+function resolve({ flags = {}, env = {}, file }: Given): ResolvedSettings {
+  return resolveSettings({
+    flags,
+    env,
+    filePath: file === undefined ? undefined : "mesh.yaml",
+    readFile: () => file ?? "",
+  });
+}
+
+function faultsOf(given: Given): string[] {
+  try {
+    resolve(given);
+  } catch (error) {
+    if (error instanceof SettingsError)
+      return error.faults.map(({ where, message }) => `${where}: ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+describe("resolveSettings()", () => {
+  it("takes a flag over the environment over the file over the default", () => {
+    const file = "shards: 2\nkeyMaxBytes: 100\nvalueMaxBytes: 1000\n";
+    const env = { MESHCACHE_SHARDS: "3", MESHCACHE_KEY_MAX_BYTES: "200" };
+    const { values, originOf } = resolve({ flags: { shards: "4" }, env, file });
+    expect([values.shards, originOf("shards")]).toEqual([4, "--shards"]);
+    expect([values.keyMaxBytes, originOf("keyMaxBytes")]).toEqual([200, "MESHCACHE_KEY_MAX_BYTES"]);
+    expect([values.valueMaxBytes, originOf("valueMaxBytes")]).toEqual([1000, "mesh.yaml:3 valueMaxBytes"]);
+    expect([values.listen, originOf("listen")]).toEqual(["127.0.0.1:50051", "default"]);
+  });
+
+  it("reads sizes and times with their units", () => {
+    const { values } = resolve({
+      flags: { storeBudgetBytes: "1.5GiB" },
+      env: { MESHCACHE_DRAIN_MAX_MS: "30s" },
+      file: "valueMaxBytes: 64KiB\n",
+    });
+    expect(values.storeBudgetBytes).toBe(1.5 * 1024 ** 3);
+    expect(values.drainMaxMs).toBe(30_000);
+    expect(values.valueMaxBytes).toBe(65_536);
+  });
+
+  it("names every fault of every source at once", () => {
+    const faults = faultsOf({
+      flags: { shards: "many", logLevel: "loud" },
+      env: { MESHCACHE_LISTEN: "nowhere", MESHCACHE_SHARD: "3" },
+      file: "keyMaxByte: 3\n\nstoreBudgetBytes: [1]\nadmin: 3\n",
+    });
+    expect(faults).toHaveLength(7);
+    expect(faults.join("\n")).toContain("--shards: must be a whole number, from 1 to ");
+    expect(faults.join("\n")).toContain("--log-level: must be one of ");
+    expect(faults.join("\n")).toContain("MESHCACHE_LISTEN: must be HOST:PORT");
+    expect(faults).toContain("MESHCACHE_SHARD: is no setting of meshcache");
+    expect(faults).toContain("mesh.yaml:1 keyMaxByte: is no setting of meshcache");
+    expect(faults.join("\n")).toContain("mesh.yaml:3 storeBudgetBytes: must be bytes");
+    expect(faults.join("\n")).toContain("mesh.yaml:4 admin: must be HOST:PORT");
+  });
+
+  it("finds a fault that a stronger source hides", () => {
+    expect(faultsOf({ flags: { shards: "4" }, file: "shards: 0\n" })).toHaveLength(1);
+  });
+
+  it("reports a file that cannot be read beside the other faults", () => {
+    const missing = () => {
+      throw Object.assign(new Error("no"), { code: "ENOENT" });
+    };
+    const resolveMissing = () =>
+      resolveSettings({ flags: { shards: "x" }, env: {}, filePath: "gone.yaml", readFile: missing });
+    expect(resolveMissing).toThrow(/gone\.yaml: cannot be read \(ENOENT\).*--shards/);
+  });
+
+  it("refuses a duplicate key, a list and a broken file with their lines", () => {
+    expect(faultsOf({ file: "shards: 3\nshards: 4\n" })).toEqual(["mesh.yaml:2: Map keys must be unique"]);
+    expect(faultsOf({ file: "- shards\n" })).toEqual(["mesh.yaml: must be a mapping of settings"]);
+    expect(faultsOf({ file: "shards: {\n" })[0]).toMatch(/^mesh\.yaml:/);
+  });
+
+  it("takes an empty file for no settings", () => {
+    expect(faultsOf({ file: "" })).toEqual([]);
+    expect(faultsOf({ file: "# nothing yet\n" })).toEqual([]);
+  });
+
+  it("refuses settings that contradict each other, naming where they came from", () => {
+    const faults = faultsOf({ env: { MESHCACHE_VALUE_MAX_BYTES: "8MiB" } });
+    expect(faults.length).toBeGreaterThan(0);
+    expect(faults[0]).toMatch(
+      /^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8388608\) must not be greater than/,
+    );
+  });
+
+  it("leaves the variables of Kubernetes and of the other commands alone", () => {
+    const env = {
+      MESHCACHE_PORT: "tcp://10.0.0.1:50051",
+      MESHCACHE_PORT_50051_TCP_ADDR: "10.0.0.1",
+      MESHCACHE_SERVICE_HOST: "10.0.0.1",
+      MESHCACHE_SERVICE_PORT_GRPC: "50051",
+      MESHCACHE_ADDRESS: "127.0.0.1:1",
+      MESHCACHE_NAMESPACE: "users",
+    };
+    expect(faultsOf({ env })).toEqual([]);
+  });
+
+  it("gives every setting a flag and a variable of its own", () => {
+    expect(new Set(SETTING_NAMES.map(toFlag)).size).toBe(SETTING_NAMES.length);
+    expect(new Set(SETTING_NAMES.map(toVariable)).size).toBe(SETTING_NAMES.length);
+    expect(toFlag("valueMaxBytes")).toBe("--value-max-bytes");
+    expect(toVariable("valueMaxBytes")).toBe("MESHCACHE_VALUE_MAX_BYTES");
+  });
+});
+
+describe("toYaml()", () => {
+  it("is a file that settles the same", () => {
+    const settled = resolve({ flags: { shards: "4", admin: "off" }, env: { MESHCACHE_KEY_MAX_BYTES: "64" } });
+    const again = resolve({ file: toYaml(settled) });
+    expect(again.values).toEqual(settled.values);
+    expect(toYaml(settled)).toMatch(/^shards: 4 +# --shards$/m);
+  });
+});
