@@ -104,7 +104,7 @@ describe("startTelemetrySdk()", () => {
     traced = startTracedProcess({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
     traced.telemetry.startCall(GET, () => undefined).end(0);
     const before = performance.now();
-    await traced.sdk.shutdown(200);
+    await traced.stop(200);
     expect(performance.now() - before).toBeLessThan(2_000);
     expect(traced.lines.map((line) => JSON.parse(line).level)).toContain("warn");
   });

@@ -1,0 +1,91 @@
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type AdminHttp, startAdminHttp } from "../../src/server/admin-http.ts";
+import type { Logger } from "../../src/telemetry/telemetry.ts";
+
+const errors: string[] = [];
+const logger: Logger = {
+  info: () => {},
+  warn: () => {},
+  error: (_fields, message) => void errors.push(message),
+};
+
+let ready = true;
+let metricsText: () => Promise<string>;
+let admin: AdminHttp;
+
+beforeEach(async () => {
+  ready = true;
+  errors.length = 0;
+  metricsText = async () => "meshcache_entries 1\n";
+  admin = await startAdminHttp({
+    host: "127.0.0.1",
+    port: 0,
+    metricsText: () => metricsText(),
+    ready: () => ready,
+    logger,
+  });
+});
+afterEach(() => admin.close());
+
+const request = async (path: string, init?: RequestInit) => {
+  const response = await fetch(`http://127.0.0.1:${admin.port}${path}`, init);
+  return { status: response.status, headers: response.headers, text: await response.text() };
+};
+
+describe("the admin port", () => {
+  it("serves metrics in Prometheus' text format", async () => {
+    const { status, headers, text } = await request("/metrics");
+    expect([status, text]).toEqual([200, "meshcache_entries 1\n"]);
+    expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  });
+
+  it("is live while it drains, but not ready", async () => {
+    expect((await request("/readyz")).status).toBe(200);
+    ready = false;
+    expect(await request("/readyz")).toMatchObject({ status: 503, text: "draining\n" });
+    expect(await request("/healthz")).toMatchObject({ status: 200, text: "ok\n" });
+  });
+
+  it("lists itself, and says nothing of the server", async () => {
+    const { text, headers } = await request("/");
+    for (const path of ["/metrics", "/healthz", "/readyz"]) expect(text).toContain(path);
+    expect(headers.get("server")).toBeNull();
+    expect(headers.get("x-powered-by")).toBeNull();
+  });
+
+  it.each([
+    ["an unknown path", "/canary", {}, 404],
+    ["an undecodable path", "/%zzcanary", {}, 400],
+    ["a method it has not", "/metrics", { method: "POST", body: "canary" }, 404],
+    ["a body over 1 KiB", "/", { method: "POST", body: "canary".repeat(1_000) }, 413],
+  ])("answers %s without repeating it", async (_name, path, init, status) => {
+    const answer = await request(path, init);
+    expect(answer.status).toBe(status);
+    expect(answer.text).not.toContain("canary");
+  });
+
+  it("hides why metrics failed, logs it, and goes on", async () => {
+    metricsText = () => Promise.reject(new Error("canary"));
+    expect(await request("/metrics")).toMatchObject({ status: 500, text: "internal error\n" });
+    expect(errors).toEqual(["an admin request failed"]);
+    metricsText = async () => "";
+    expect((await request("/metrics")).status).toBe(200);
+  });
+
+  it("closes with connections still open, one in the middle of a request among them", async () => {
+    const idle = connect(admin.port, "127.0.0.1");
+    const closed = new Promise((resolve) => idle.once("close", resolve));
+    await new Promise((resolve) => idle.once("connect", resolve));
+    idle.write("GET /metrics HTTP/1.1\r\nhost: x\r\n");
+    idle.on("error", () => {});
+    await request("/healthz");
+    await admin.close();
+    await closed;
+  });
+
+  it("rejects when its address is taken", async () => {
+    const options = { host: "127.0.0.1", port: admin.port, metricsText, ready: () => true, logger };
+    await expect(startAdminHttp(options)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+});

@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createSeededRng } from "../../src/random.ts";
+import { createStore } from "../../src/store/create-store.ts";
+import type { SetCommand, Store } from "../../src/store/store.ts";
+import { instruments } from "../../src/telemetry/instruments.ts";
+import type { ServerObservation } from "../../src/telemetry/telemetry.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
+
+const server: ServerObservation = {
+  subscribers: () => 2,
+  connections: () => 3,
+  subscriberLagEvents: () => 7,
+};
+const writer = { origin: "", traceparent: "" };
+const set: SetCommand = {
+  namespace: "users",
+  key: "canary-key",
+  value: new Uint8Array(10),
+  ttlMs: 0,
+  staleMs: 0,
+  tags: [],
+  contentType: "",
+  absent: false,
+  sourceVersion: 0n,
+  condition: { kind: "always" },
+  requestId: 0n,
+  writer,
+};
+
+/** "name{labels} value" lines of the Prometheus text, the resource aside. */
+const samples = (text: string): Map<string, number> =>
+  new Map(
+    text
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#") && !line.startsWith("target_info"))
+      .map((line) => {
+        const space = line.lastIndexOf(" ");
+        return [line.slice(0, space), Number(line.slice(space + 1))];
+      }),
+  );
+
+/** As Prometheus spells it. */
+const spelled = (name: string): string => name.replaceAll(".", "_");
+
+let store: Store;
+let traced: TracedProcess;
+
+beforeEach(() => {
+  store = createStore({ clock: new ManualClock(), rng: createSeededRng(1) });
+  traced = startTracedProcess({});
+});
+afterEach(() => traced.stop());
+
+describe("instruments", () => {
+  it("have names and units that Prometheus and OTLP keep apart", () => {
+    const names = Object.values(instruments).map((row) => spelled(row.name));
+    expect(new Set(names).size).toBe(names.length);
+    for (const row of Object.values(instruments)) {
+      expect(row.name).toMatch(/^(meshcache|rpc\.server|nodejs)\.[a-z0-9_.]+$/);
+      expect(row.description).not.toBe("");
+      expect(row.unit).toMatch(/^(s|By|\{[a-z]+\})$/);
+    }
+  });
+
+  it("are all there when metrics are read, with the labels of the table and no others", async () => {
+    traced.telemetry.observe(store, server);
+    traced.telemetry.startCall("meshcache.v1.CacheService/Get", () => undefined).end(13);
+    const text = await traced.sdk.metricsText();
+    const lines = [...samples(text).keys()];
+    for (const row of Object.values(instruments)) {
+      const own = lines.filter((line) =>
+        new RegExp(`^${spelled(row.name)}(_total|_bucket|_sum|_count)?(\\{|$)`).test(line),
+      );
+      expect(own, row.name).not.toEqual([]);
+      const labels = own.flatMap((line) => [...line.matchAll(/([a-z_]+)="/g)].map((match) => match[1] ?? ""));
+      expect([...new Set(labels)].filter((label) => label !== "le").sort(), row.name).toEqual(
+        row.labels.map(spelled).sort(),
+      );
+      expect(text).toContain(`# HELP ${spelled(row.name)}`);
+    }
+  });
+
+  it("show what the store counted", async () => {
+    traced.telemetry.observe(store, server);
+    const get = { namespace: "users", key: "canary-key", ifVersion: 0, ifEpoch: 0n, allowStale: false };
+    store.get(get);
+    store.set(set);
+    store.get(get);
+    store.get(get);
+    store.set({ ...set, condition: { kind: "ifAbsent" } });
+    store.lease({ namespace: "users", key: "other", waitMs: 0, leaseMs: 1_000 });
+    store.lease({ namespace: "users", key: "other", waitMs: 0, leaseMs: 1_000 });
+    store.invalidate({
+      namespace: "users",
+      target: { kind: "tags", tags: ["t"] },
+      soft: false,
+      sourceVersion: 0n,
+      writer,
+    });
+
+    const text = await traced.sdk.metricsText();
+    const values = samples(text);
+    expect(values.get('meshcache_reads_total{meshcache_outcome="hit"}')).toBe(2);
+    expect(values.get('meshcache_sets_total{meshcache_outcome="stored"}')).toBe(1);
+    expect(values.get('meshcache_sets_total{meshcache_outcome="not_stored"}')).toBe(1);
+    expect(values.get('meshcache_leases_total{meshcache_outcome="granted"}')).toBe(1);
+    expect(values.get('meshcache_leases_total{meshcache_outcome="held"}')).toBe(1);
+    expect(values.get('meshcache_invalidations_total{meshcache_target="tag"}')).toBe(1);
+    expect(values.get("meshcache_subscribers")).toBe(2);
+    expect(values.get("meshcache_subscribers_lag")).toBe(7);
+    expect(values.get("meshcache_connections")).toBe(3);
+    const entries = [...values].filter(([name]) => name.startsWith("meshcache_entries{"));
+    expect(entries).toHaveLength(store.shardCount);
+    expect(entries.reduce((sum, [, value]) => sum + value, 0)).toBe(1);
+    expect(text).not.toMatch(/users|canary/);
+  });
+
+  it("are no longer read once unobserved", async () => {
+    const unobserve = traced.telemetry.observe(store, server);
+    unobserve();
+    expect(await traced.sdk.metricsText()).not.toContain("meshcache_subscribers 2");
+  });
+});

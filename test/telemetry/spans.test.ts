@@ -1,0 +1,215 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
+
+const GET = "meshcache.v1.CacheService/Get";
+const BATCH = "meshcache.v1.CacheService/Batch";
+const [OK, INVALID_ARGUMENT, INTERNAL] = [0, 3, 13];
+const traceId = "0af7651916cd43dd8448eb211c80319c";
+const spanId = "b7ad6b7169203331";
+const sampled = `00-${traceId}-${spanId}-01`;
+const unsampled = `00-${traceId}-${spanId}-00`;
+
+const headers = (values: Record<string, string>) => (name: string) => values[name];
+
+let receiver: OtlpReceiver;
+let traced: TracedProcess | undefined;
+
+const start = (env: Record<string, string> = {}): TracedProcess => {
+  traced = startTracedProcess({
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl,
+    OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+    ...env,
+  });
+  return traced;
+};
+const flush = async (): Promise<void> => {
+  await traced?.stop();
+  traced = undefined;
+};
+
+beforeEach(async () => {
+  receiver = await startOtlpReceiver();
+});
+afterEach(async () => {
+  await flush();
+  await receiver.close();
+});
+
+describe("startCall()", () => {
+  it("makes a server span by the stable RPC conventions, below the caller's", async () => {
+    const call = start().telemetry.startCall(GET, headers({ traceparent: sampled, tracestate: "vendor=1" }));
+    call.set({ namespace: "users", outcome: "hit", shard: 3, valueBytes: 10 });
+    expect(call.sampled).toBe(true);
+    expect(call.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
+    call.end(OK);
+    await flush();
+
+    expect(receiver.spans).toEqual([
+      expect.objectContaining({
+        name: GET,
+        kind: "SPAN_KIND_SERVER",
+        traceId,
+        spanId: call.traceparent.slice(36, 52),
+        parentSpanId: spanId,
+        traceState: "vendor=1",
+        statusCode: "STATUS_CODE_UNSET",
+        attributes: {
+          "rpc.system.name": "grpc",
+          "rpc.method": GET,
+          "rpc.status_code": "OK",
+          "meshcache.namespace": "users",
+          "meshcache.outcome": "hit",
+          "meshcache.shard": 3,
+          "meshcache.value.size": 10,
+        },
+      }),
+    ]);
+  });
+
+  it("calls a fault of the server an error, and a fault of the caller not", async () => {
+    const { telemetry } = start();
+    telemetry.startCall(GET, headers({})).end(INTERNAL);
+    telemetry.startCall(GET, headers({})).end(INVALID_ARGUMENT);
+    await flush();
+
+    expect(receiver.spans.map((span) => [span.statusCode, span.attributes["error.type"]])).toEqual([
+      ["STATUS_CODE_ERROR", "INTERNAL"],
+      ["STATUS_CODE_UNSET", undefined],
+    ]);
+    expect(receiver.spans[1]?.attributes["rpc.status_code"]).toBe("INVALID_ARGUMENT");
+  });
+
+  it("ends once, and is not changed afterwards", async () => {
+    const call = start().telemetry.startCall(GET, headers({}));
+    call.end(OK);
+    call.end(INTERNAL);
+    call.set({ outcome: "late" });
+    await flush();
+
+    expect(receiver.spans).toHaveLength(1);
+    expect(receiver.spans[0]?.attributes).toMatchObject({ "rpc.status_code": "OK" });
+    expect(receiver.spans[0]?.attributes).not.toHaveProperty("meshcache.outcome");
+    const duration = receiver.metrics.find((metric) => metric.name === "rpc.server.call.duration");
+    expect(duration?.points.map((point) => point.value)).toEqual([1]);
+  });
+
+  it("leaves the decision of an unsampled caller to the sampler", async () => {
+    const call = start().telemetry.startCall(GET, headers({ traceparent: unsampled }));
+    expect([call.sampled, call.traceparent]).toEqual([false, ""]);
+    call.end(OK);
+    await flush();
+    expect(receiver.spans).toEqual([]);
+
+    start({ OTEL_TRACES_SAMPLER: "always_on" })
+      .telemetry.startCall(GET, headers({ traceparent: unsampled }))
+      .end(OK);
+    await flush();
+    expect(receiver.spans.map((span) => span.traceId)).toEqual([traceId]);
+  });
+
+  it("begins a trace of its own when the caller's context is malformed", async () => {
+    start()
+      .telemetry.startCall(GET, headers({ traceparent: `${sampled}-more` }))
+      .end(OK);
+    await flush();
+    expect(receiver.spans).toHaveLength(1);
+    expect(receiver.spans[0]?.parentSpanId).toBe("");
+    expect(receiver.spans[0]?.traceId).not.toBe(traceId);
+  });
+
+  it("bounds the method names it has ever seen", async () => {
+    const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" });
+    for (let index = 0; index < 1_000; index++)
+      telemetry.startCall(`made.up/Method${index}`, headers({})).end(OK);
+    await flush();
+    const duration = receiver.metrics.find((metric) => metric.name === "rpc.server.call.duration");
+    expect(duration?.points.length).toBeLessThanOrEqual(256);
+    const other = duration?.points.find((point) => point.attributes["rpc.method"] === "_OTHER");
+    expect(other?.value).toBeGreaterThan(700);
+  });
+});
+
+describe("startOperation()", () => {
+  it("makes a span below the operation's caller, linked to the batch's", async () => {
+    const { telemetry } = start();
+    const batch = telemetry.startCall(BATCH, headers({}));
+    const operation = telemetry.startOperation(batch, "set", sampled);
+    operation?.set({ outcome: "stored" });
+    operation?.end(OK);
+    operation?.end(INTERNAL);
+    batch.end(OK);
+    await flush();
+
+    expect(receiver.spans).toHaveLength(2);
+    const [set, call] = receiver.spans;
+    expect(set).toMatchObject({
+      name: "meshcache.v1.CacheService/Set",
+      traceId,
+      parentSpanId: spanId,
+      links: [{ traceId: call?.traceId, spanId: call?.spanId }],
+      attributes: { "meshcache.batched": true, "meshcache.outcome": "stored", "rpc.status_code": "OK" },
+    });
+    expect(operation?.traceparent).toBe(`00-${traceId}-${set?.spanId}-01`);
+  });
+
+  it.each([
+    ["empty", ""],
+    ["malformed", `${sampled}0`],
+    ["unsampled", unsampled],
+  ])("is undefined when the traceparent is %s", (_name, traceparent) => {
+    const { telemetry } = start();
+    expect(
+      telemetry.startOperation(telemetry.startCall(BATCH, headers({})), "get", traceparent),
+    ).toBeUndefined();
+  });
+
+  it("is undefined when the sampler refuses", () => {
+    const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" });
+    expect(telemetry.startOperation(telemetry.startCall(BATCH, headers({})), "get", sampled)).toBeUndefined();
+  });
+
+  it("passes the caller's context on to events when there is no SDK", () => {
+    const { telemetry } = start({ OTEL_SDK_DISABLED: "true" });
+    const call = telemetry.startCall(BATCH, headers({ traceparent: sampled }));
+    expect([call.sampled, call.traceparent]).toEqual([false, sampled]);
+    expect(telemetry.startOperation(call, "set", sampled)?.traceparent).toBe(sampled);
+  });
+});
+
+describe("withCall()", () => {
+  it("puts the ids of a sampled call into log lines, and none into others", () => {
+    const { telemetry, logger, lines } = start();
+    const call = telemetry.startCall(GET, headers({ traceparent: sampled }));
+    const result = telemetry.withCall(call, () => {
+      logger.info({ shard: 1 }, "inside");
+      return 42;
+    });
+    logger.warn({}, "outside");
+    const unsampledCall = telemetry.startCall(GET, headers({ traceparent: unsampled }));
+    telemetry.withCall(unsampledCall, () => logger.warn({}, "unsampled"));
+
+    expect(result).toBe(42);
+    const [inside, ...others] = lines.map((line) => JSON.parse(line));
+    expect(inside).toMatchObject({
+      level: "info",
+      msg: "inside",
+      shard: 1,
+      trace_id: traceId,
+      span_id: call.traceparent.slice(36, 52),
+      trace_flags: "01",
+    });
+    for (const other of others) expect(other).not.toHaveProperty("trace_id");
+  });
+});
+
+describe("createNoTelemetry()", () => {
+  it("keeps nothing and runs what it is given", () => {
+    const telemetry = createNoTelemetry();
+    const call = telemetry.startCall(GET, headers({ traceparent: sampled }));
+    expect([call.sampled, call.traceparent]).toEqual([false, ""]);
+    expect(telemetry.startOperation(call, "get", sampled)).toBeUndefined();
+    expect(telemetry.withCall(call, () => "ran")).toBe("ran");
+  });
+});
