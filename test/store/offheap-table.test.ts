@@ -202,6 +202,17 @@ describe("OffheapTable.put()", () => {
     check();
   });
 
+  it("replaces an entry by one as long whose head is too long for its place", () => {
+    const { put, find, check } = createFixture(budgetMinBytes);
+    put("filler", bytesOf(3_900, 1));
+    put("k", bytesOf(2_000, 2));
+    put("k", bytesOf(1_000, 3), { tags: ["t".repeat(994)] });
+    check();
+    put("next", bytesOf(100, 4));
+    expect(copyOf(find("k"))).toMatchObject({ value: "\x03".repeat(1_000), tags: ["t".repeat(994)] });
+    check();
+  });
+
   it("lets values go on over many segments, and around", () => {
     const { table, put, find, evicted, check } = createFixture();
     for (let one = 0; one < 40; one++) {
