@@ -71,7 +71,7 @@ export function createConnections(
     });
   }
 
-  const listener = createNetServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+  const listener = createNetServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
     socket.once("close", () => {

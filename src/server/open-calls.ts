@@ -77,6 +77,8 @@ export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: Tran
     const failure = toServiceError(error);
     register.end(call, failure.code);
     call.base.sendStatus(failure);
+    // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
+    if (!call.halfClosed) http2StreamOf(call.base).close(constants.NGHTTP2_NO_ERROR);
   }
 
   function sweep(): void {

@@ -1,0 +1,88 @@
+/** gRPC calls made by hand over node:http2, to say what no client library would. */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+
+export interface RawAnswer {
+  readonly httpStatus: number | undefined;
+  /** Undefined: the stream ended without one. */
+  readonly grpcStatus: number | undefined;
+  readonly grpcMessage: string;
+  /** 0: the stream was not reset. */
+  readonly resetCode: number;
+  readonly body: Buffer;
+}
+
+export interface RawConnection {
+  readonly session: ClientHttp2Session;
+  /** Starts a call and leaves the request open. */
+  open(path: string, headers?: OutgoingHttpHeaders): ClientHttp2Stream;
+  /** Sends `body` as it is and half-closes. */
+  call(path: string, body: Uint8Array, headers?: OutgoingHttpHeaders): Promise<RawAnswer>;
+  /** Resolves when the connection is gone, whoever ended it. */
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+export async function connectRaw(address: string, options: object = {}): Promise<RawConnection> {
+  const session = connect(`http://${address}`, { maxSendHeaderBlockLength: 1 << 20, ...options });
+  const closed = new Promise<void>((resolve) => session.once("close", resolve));
+  session.on("error", () => {});
+  await new Promise((resolve) => session.once("remoteSettings", resolve));
+  const open = (path: string, headers: OutgoingHttpHeaders = {}) => {
+    const stream = session.request(
+      { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", ...headers },
+      { endStream: false },
+    );
+    stream.on("error", () => {});
+    return stream;
+  };
+  return {
+    session,
+    open,
+    closed,
+    call(path, body, headers) {
+      const stream = open(path, headers);
+      stream.end(body);
+      return answerOf(stream);
+    },
+    close: () => session.destroy(),
+  };
+}
+
+/** Resolves when the stream is closed. */
+export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    let headers: Record<string, unknown> = {};
+    const body: Buffer[] = [];
+    stream.on("response", (received) => {
+      headers = { ...headers, ...received };
+    });
+    stream.on("trailers", (received) => {
+      headers = { ...headers, ...received };
+    });
+    stream.on("data", (chunk: Buffer) => body.push(chunk));
+    stream.on("close", () => {
+      const httpStatus = headers[":status"];
+      const grpcStatus = headers["grpc-status"];
+      resolve({
+        httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
+        grpcStatus: grpcStatus === undefined ? undefined : Number(grpcStatus),
+        grpcMessage: String(headers["grpc-message"] ?? ""),
+        resetCode: stream.rstCode ?? 0,
+        body: Buffer.concat(body),
+      });
+    });
+  });
+}
+
+/** A message as gRPC frames it. */
+export function framed(message: Uint8Array, compressed = 0, length = message.length): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(compressed, 0);
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, message]);
+}

@@ -1,0 +1,85 @@
+/** HTTP/2 frames written by hand on a plain socket, to break the protocol in ways that libraries cannot. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  windowUpdate: 8,
+  continuation: 9,
+};
+export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 };
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+export function frame(
+  type: number,
+  flags: number,
+  streamId: number,
+  payload: Uint8Array = Buffer.alloc(0),
+): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, payload]);
+}
+
+export function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** Headers as HPACK literals without indexing, names and values up to 126 bytes. */
+export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
+  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value, "latin1")]);
+  return Buffer.concat(
+    Object.entries(headers).map(([name, value]) =>
+      Buffer.concat([Buffer.from([0]), text(name), text(value)]),
+    ),
+  );
+}
+
+export const CALL_HEADERS = {
+  ":method": "POST",
+  ":scheme": "http",
+  ":path": "/meshcache.v1.CacheService/Get",
+  ":authority": "test",
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+export interface RawSocket {
+  readonly socket: Socket;
+  /** Resolves when the server has ended the connection. */
+  readonly closed: Promise<void>;
+  /** Writes as fast as the server takes it, until it ends the connection. */
+  flood(chunk: Uint8Array, times: number): Promise<void>;
+}
+
+/** `greet`: send the preface and empty SETTINGS first. */
+export async function connectSocket(port: number, greet = true): Promise<RawSocket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.resume();
+  await once(socket, "connect");
+  if (greet) socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]));
+  return {
+    socket,
+    closed,
+    async flood(chunk, times) {
+      for (let sent = 0; sent < times && socket.writable; sent++) {
+        if (socket.write(chunk)) continue;
+        // `once` rejects when the server ends the connection meanwhile, which is what a flood is for.
+        await Promise.race([once(socket, "drain").catch(() => closed), closed]);
+      }
+    },
+  };
+}
+
+export { PREFACE };
