@@ -1,0 +1,101 @@
+/** The bounded window of operations: those that wait to be sent, packed into batches, and those under way. */
+import { type CacheError, limitExceeded } from "../errors.ts";
+import type { Call } from "./call.ts";
+
+/** What the server takes in one batch, with room for the envelope. */
+const BATCH_MAX_OPERATIONS = 1_024;
+const BATCH_MAX_BYTES = 1_900_000;
+
+export interface WindowLimits {
+  readonly inFlightMaxOperations: number;
+  readonly inFlightMaxBytes: number;
+}
+
+export class CallQueue {
+  readonly #limits: WindowLimits;
+  #together: Call[] = [];
+  #alone: Call[] = [];
+  /** All calls that were admitted and not released, the oldest first. */
+  readonly #admitted = new Set<Call>();
+  #bytes = 0;
+
+  constructor(limits: WindowLimits) {
+    this.#limits = limits;
+  }
+
+  /** The calls in the window, the oldest first; some may be settled. */
+  get admitted(): ReadonlySet<Call> {
+    return this.#admitted;
+  }
+
+  /** Takes a call in, or says LIMIT_EXCEEDED when the window is full: what cannot be sent soon is not piled up. */
+  admit(call: Call): CacheError | undefined {
+    const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
+    if (this.#admitted.size >= inFlightMaxOperations) {
+      return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
+    }
+    if (this.#bytes + call.plan.sizeBytes > inFlightMaxBytes) {
+      return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
+    }
+    this.#admitted.add(call);
+    this.#bytes += call.plan.sizeBytes;
+    this.#push(call);
+    return undefined;
+  }
+
+  /** Puts calls that were sent in vain before all that wait. */
+  putBack(calls: readonly Call[]): void {
+    const later = [this.#together, this.#alone];
+    this.#together = [];
+    this.#alone = [];
+    for (const call of calls) this.#push(call);
+    this.#together.push(...(later[0] ?? []));
+    this.#alone.push(...(later[1] ?? []));
+  }
+
+  /** The call is answered, refused or dropped: its place in the window is free. */
+  release(call: Call): void {
+    if (this.#admitted.delete(call)) this.#bytes -= call.plan.sizeBytes;
+  }
+
+  /** The next calls to send as one message, in their order; undefined when none wait. Settled ones are released. */
+  take(): Call[] | undefined {
+    const batch = this.#takeTogether();
+    if (batch.length > 0) return batch;
+    for (let call = this.#alone.shift(); call !== undefined; call = this.#alone.shift()) {
+      if (!call.settled) return [call];
+      this.release(call);
+    }
+    return undefined;
+  }
+
+  /** Empties the queue. The calls stay in the window until they are released. */
+  drain(): Call[] {
+    const calls = [...this.#together, ...this.#alone];
+    this.#together = [];
+    this.#alone = [];
+    return calls;
+  }
+
+  #push(call: Call): void {
+    (call.plan.alone ? this.#alone : this.#together).push(call);
+  }
+
+  #takeTogether(): Call[] {
+    const batch: Call[] = [];
+    let bytes = 0;
+    let taken = 0;
+    for (const call of this.#together) {
+      if (call.settled) this.release(call);
+      else {
+        const full = batch.length === BATCH_MAX_OPERATIONS || bytes + call.plan.sizeBytes > BATCH_MAX_BYTES;
+        if (full && batch.length > 0) break;
+        batch.push(call);
+        bytes += call.plan.sizeBytes;
+      }
+      taken += 1;
+    }
+    this.#together = taken === this.#together.length ? [] : this.#together.slice(taken);
+    return batch;
+  }
+}

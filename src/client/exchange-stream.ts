@@ -1,0 +1,267 @@
+/**
+ * One Exchange stream: ids, frame numbers, pings and the calls that wait for an answer on it. It lives as long
+ * as its link; connection.ts decides when there is one, and what is lost with it.
+ */
+import type {
+  Event,
+  ExchangeRequest,
+  ExchangeResponse,
+  Gap,
+  Operation,
+  Selector,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Clock } from "../clock.ts";
+import { CacheError } from "../errors.ts";
+import type { Rng } from "../random.ts";
+import { fromStatus } from "../wire/status.ts";
+import type { Call } from "./call.ts";
+import type { Interest } from "./interests.ts";
+import type { Link, LinkHandlers, Transport } from "./transport.ts";
+
+/** What a stream tells its connection, in the order of the frames. */
+export interface StreamHandlers {
+  /** The server answered Open or a Subscription; with the latter `stream.live` has changed. */
+  opened(stream: ExchangeStream): void;
+  events(stream: ExchangeStream, events: readonly Event[]): void;
+  gap(stream: ExchangeStream, gap: Gap): void;
+  /** `ping`: the one that it answers. */
+  progress(stream: ExchangeStream, ping: SentPing | undefined): void;
+  draining(stream: ExchangeStream): void;
+  /** Calls of a batch were answered or refused. */
+  released(calls: readonly Call[]): void;
+  drained(stream: ExchangeStream): void;
+  /** The stream is over. `unanswered` may or may not have taken effect. */
+  closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void;
+}
+
+export interface SentPing {
+  readonly sentAtMs: number;
+  /** Called when it is answered. */
+  readonly answered: (() => void) | undefined;
+}
+
+export interface StreamDeps {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly transport: Transport;
+  readonly clientId: string;
+}
+
+type Frame = ExchangeRequest["frame"];
+
+export class ExchangeStream {
+  readonly address: string;
+  /** The server's, once it answered Open. */
+  epoch = 0n;
+  /** Of the last frame that was processed: where the next stream resumes. */
+  cursor: Uint8Array;
+  /** The link asked to hold back. */
+  congested = false;
+  /** What the subscription of this stream covers. */
+  live: readonly Interest[] = [];
+  readonly #deps: StreamDeps;
+  readonly #handlers: StreamHandlers;
+  readonly #link: Link;
+  readonly #batches = new Map<bigint, readonly Call[]>();
+  readonly #subscriptions = new Map<bigint, readonly Interest[]>();
+  readonly #pings = new Map<bigint, SentPing>();
+  #lastId = 0n;
+  #lastSequence = 0n;
+  #ackedCursor: Uint8Array;
+  #resumable = true;
+  #over = false;
+
+  /** Sends Open at once. `cursor`: where to resume; empty for from now. */
+  constructor(address: string, cursor: Uint8Array, deps: StreamDeps, handlers: StreamHandlers) {
+    this.address = address;
+    this.cursor = cursor;
+    this.#ackedCursor = cursor;
+    this.#deps = deps;
+    this.#handlers = handlers;
+    const linkHandlers: LinkHandlers = {
+      frame: (frame) => this.#receive(frame),
+      drained: () => {
+        this.congested = false;
+        if (!this.#over) handlers.drained(this);
+      },
+      closed: (error) => this.#end(error ?? unavailable("the server ended the stream")),
+    };
+    this.#link = deps.transport.open(address, linkHandlers);
+    this.#send({
+      case: "open",
+      value: { $typeName: "meshcache.v1.Open", clientId: deps.clientId },
+    });
+  }
+
+  /** Batches that were sent here and not answered. */
+  get unanswered(): number {
+    return this.#batches.size;
+  }
+
+  /** The server has answered Open and every Subscription so far. */
+  get ready(): boolean {
+    return this.epoch !== 0n && this.#subscriptions.size === 0;
+  }
+
+  // ---- Sending -------------------------------------------------------------------------------------------
+
+  subscribe(selectors: Selector[], interests: readonly Interest[]): void {
+    const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
+    this.#resumable = false;
+    const id = this.#send({
+      case: "subscription",
+      value: { $typeName: "meshcache.v1.Subscription", selectors, cursor },
+    });
+    this.#subscriptions.set(id, interests);
+  }
+
+  send(calls: readonly Call[]): void {
+    const nowMs = this.#deps.clock.nowMs();
+    const namespace = calls[0]?.plan.namespace ?? "";
+    const operations: Operation[] = [];
+    for (const call of calls) {
+      call.sending(nowMs, this.epoch);
+      operations.push(withNamespace(call, namespace));
+    }
+    const id = this.#send({
+      case: "batch",
+      value: { $typeName: "meshcache.v1.BatchRequest", namespace, operations },
+    });
+    this.#batches.set(id, calls);
+  }
+
+  ping(answered?: () => void): void {
+    const nonce = this.#deps.rng.uint64();
+    this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
+    this.#send({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
+  }
+
+  /** Tells the server how far this client is, when it has moved. */
+  ack(): void {
+    if (this.cursor === this.#ackedCursor) return;
+    this.#ackedCursor = this.cursor;
+    this.#send({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor: this.cursor } });
+  }
+
+  /** How long the oldest ping has been waiting for its answer. 0: none is. */
+  silenceMs(): number {
+    for (const ping of this.#pings.values()) return this.#deps.clock.nowMs() - ping.sentAtMs;
+    return 0;
+  }
+
+  /** Ends the stream; `closed` is called with what was unanswered. */
+  cut(error: CacheError): void {
+    if (this.#over) return;
+    this.#link.close();
+    this.#end(error);
+  }
+
+  // ---- Receiving -----------------------------------------------------------------------------------------
+
+  #receive(response: ExchangeResponse): void {
+    if (this.#over) return;
+    // A hole means that something was lost: nothing from here on can be ordered. The next stream resumes from
+    // the last frame before it, so that the server tells again what was lost, or says that it cannot.
+    if (response.sequence !== this.#lastSequence + 1n) {
+      this.cut(unavailable("a frame of the stream is missing"));
+      return;
+    }
+    this.#lastSequence = response.sequence;
+    const { frame } = response;
+    switch (frame.case) {
+      case "opened":
+        this.epoch = frame.value.epoch;
+        this.#opened(response.id, frame.value.cursor);
+        break;
+      case "batch":
+        this.#answer(response.id, (call, at) => {
+          const result = frame.value.results[at]?.result;
+          call.answer(result ?? { case: undefined });
+        });
+        break;
+      case "error": {
+        const error = fromStatus(frame.value);
+        if (this.#batches.has(response.id)) this.#answer(response.id, (call) => call.fail(error));
+        else this.cut(error);
+        break;
+      }
+      case "events":
+        this.#handlers.events(this, frame.value.events);
+        this.cursor = frame.value.cursor;
+        break;
+      case "gap":
+        this.epoch = frame.value.epoch;
+        this.cursor = frame.value.cursor;
+        this.#handlers.gap(this, frame.value);
+        break;
+      case "progress": {
+        if (frame.value.cursor.length > 0) this.cursor = frame.value.cursor;
+        this.#progress(frame.value.nonce);
+        break;
+      }
+      case "draining":
+        this.#handlers.draining(this);
+        break;
+      case undefined:
+        break;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  #opened(id: bigint, cursor: Uint8Array): void {
+    const interests = this.#subscriptions.get(id);
+    if (interests !== undefined) {
+      this.#subscriptions.delete(id);
+      this.live = interests;
+      // A resumed stream stands where it stood until the missed events are here.
+      if (this.cursor.length === 0) this.cursor = cursor;
+    }
+    this.#handlers.opened(this);
+  }
+
+  #answer(id: bigint, settle: (call: Call, at: number) => void): void {
+    const calls = this.#batches.get(id);
+    if (calls === undefined) return;
+    this.#batches.delete(id);
+    calls.forEach(settle);
+    this.#handlers.released(calls);
+  }
+
+  #progress(nonce: bigint): void {
+    const ping = this.#pings.get(nonce);
+    if (ping !== undefined) {
+      this.#pings.delete(nonce);
+      ping.answered?.();
+    }
+    this.#handlers.progress(this, ping);
+  }
+
+  #send(frame: Frame): bigint {
+    this.#lastId += 1n;
+    const sent = this.#link.send({ $typeName: "meshcache.v1.ExchangeRequest", id: this.#lastId, frame });
+    if (!sent) this.congested = true;
+    return this.#lastId;
+  }
+
+  #end(error: CacheError): void {
+    if (this.#over) return;
+    this.#over = true;
+    const unanswered = [...this.#batches.values()].flat();
+    this.#batches.clear();
+    this.#pings.clear();
+    this.#handlers.closed(this, error, unanswered);
+  }
+}
+
+export function unavailable(message: string, cause?: unknown): CacheError {
+  return new CacheError("UNAVAILABLE", message, {}, { cause });
+}
+
+/** The operation as the batch carries it: without the namespace that the batch already names. */
+function withNamespace(call: Call, batchNamespace: string): Operation {
+  const { operation, namespace } = call.plan;
+  const body = operation.operation;
+  if (body.case !== undefined) body.value.namespace = namespace === batchNamespace ? "" : namespace;
+  return operation;
+}

@@ -1,0 +1,59 @@
+/** The transport over grpc-js: one channel, and so one connection, for each Exchange stream. */
+import { type ChannelCredentials, credentials, type ServiceError } from "@grpc/grpc-js";
+import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { createServiceClient } from "../wire/service-client.ts";
+import { fromServiceError } from "../wire/status.ts";
+import type { Transport } from "./transport.ts";
+
+/** A stream of batches is one HTTP/2 stream, so the default window of 64 KiB would be its speed limit. */
+const FLOW_CONTROL_WINDOW_BYTES = 4 * 2 ** 20;
+/** More than the server ever sends in one message. */
+const RECEIVE_MAX_BYTES = 16 * 2 ** 20;
+
+export function createGrpcTransport(channelCredentials?: ChannelCredentials): Transport {
+  return {
+    open(address, handlers) {
+      const client = createServiceClient(address, channelCredentials ?? credentials.createInsecure(), {
+        "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
+        "grpc.max_receive_message_length": RECEIVE_MAX_BYTES,
+        "grpc.keepalive_time_ms": 60_000,
+        "grpc.keepalive_timeout_ms": 20_000,
+        "grpc.enable_channelz": 0,
+        // Its own connection: a stream that leaves a draining server must not meet the old one again, and the
+        // client's backoff is the only one.
+        "grpc.use_local_subchannel_pool": 1,
+        "grpc.enable_retries": 0,
+      });
+      const call = client.bidi(CacheService.method.exchange);
+      let over = false;
+      const end = (): boolean => {
+        if (over) return false;
+        over = true;
+        client.close();
+        return true;
+      };
+      call.on("data", (frame) => {
+        if (!over) handlers.frame(frame);
+      });
+      call.on("drain", () => {
+        if (!over) handlers.drained();
+      });
+      call.on("error", (error) => {
+        if (end()) handlers.closed(isServiceError(error) ? fromServiceError(error) : undefined);
+      });
+      call.on("end", () => {
+        if (end()) handlers.closed(undefined);
+      });
+      return {
+        send: (frame) => over || call.write(frame),
+        close() {
+          if (end()) call.cancel();
+        },
+      };
+    },
+  };
+}
+
+function isServiceError(error: Error): error is ServiceError {
+  return "code" in error && "details" in error;
+}

@@ -1,0 +1,155 @@
+/** Builds the operations of the contract. Plain literals rather than `create`: they are made for every call. */
+import {
+  type InvalidateRequest,
+  InvalidateRequest_Mode,
+  type Operation,
+  type SetRequest,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { EntryVersion } from "./outcomes.ts";
+
+/** When a Set may store. Unset: always. */
+export type SetCondition = SetRequest["condition"];
+export type InvalidateTarget = InvalidateRequest["target"];
+
+export interface SetArguments {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly absent: boolean;
+  readonly contentType: string;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly tags: readonly string[];
+  readonly sourceVersion: bigint;
+  readonly condition: SetCondition;
+  /** With the condition `ifVersion`; else 0n. */
+  readonly ifEpoch: bigint;
+  readonly requestId: bigint;
+}
+
+const operation = (body: Operation["operation"]): Operation => ({
+  $typeName: "meshcache.v1.Operation",
+  operation: body,
+  traceparent: "",
+});
+
+export function getOperation(key: string, allowStale: boolean, known?: EntryVersion): Operation {
+  return operation({
+    case: "get",
+    value: {
+      $typeName: "meshcache.v1.GetRequest",
+      namespace: "",
+      key,
+      ifVersion: known === undefined ? 0n : BigInt(known.revision),
+      allowStale,
+      ifEpoch: known?.epoch ?? 0n,
+    },
+  });
+}
+
+export function setOperation(set: SetArguments): Operation {
+  return operation({
+    case: "set",
+    value: {
+      $typeName: "meshcache.v1.SetRequest",
+      namespace: "",
+      key: set.key,
+      value: set.value,
+      ttlMs: BigInt(set.ttlMs),
+      staleMs: BigInt(set.staleMs),
+      tags: [...set.tags],
+      contentType: set.contentType,
+      absent: set.absent,
+      sourceVersion: set.sourceVersion,
+      condition: set.condition,
+      ifEpoch: set.ifEpoch,
+      requestId: set.requestId,
+    },
+  });
+}
+
+export function invalidateOperation(
+  target: InvalidateTarget,
+  soft: boolean,
+  sourceVersion: bigint,
+): Operation {
+  return operation({
+    case: "invalidate",
+    value: {
+      $typeName: "meshcache.v1.InvalidateRequest",
+      namespace: "",
+      target,
+      mode: soft ? InvalidateRequest_Mode.SOFT : InvalidateRequest_Mode.HARD,
+      sourceVersion,
+    },
+  });
+}
+
+export function touchOperation(key: string, ttlMs: number, staleMs: number): Operation {
+  return operation({
+    case: "touch",
+    value: {
+      $typeName: "meshcache.v1.TouchRequest",
+      namespace: "",
+      key,
+      ttlMs: BigInt(ttlMs),
+      staleMs: BigInt(staleMs),
+    },
+  });
+}
+
+export function leaseOperation(key: string, waitMs: number, leaseMs: number): Operation {
+  return operation({
+    case: "lease",
+    value: {
+      $typeName: "meshcache.v1.LeaseRequest",
+      namespace: "",
+      key,
+      waitMs,
+      leaseMs,
+      releaseToken: 0n,
+    },
+  });
+}
+
+export function releaseOperation(key: string, token: bigint): Operation {
+  return operation({
+    case: "lease",
+    value: {
+      $typeName: "meshcache.v1.LeaseRequest",
+      namespace: "",
+      key,
+      waitMs: 0,
+      leaseMs: 0,
+      releaseToken: token,
+    },
+  });
+}
+
+/** Beside the text and the values that an operation carries, it takes less than this. */
+const OPERATION_OVERHEAD_BYTES = 192;
+/** A UTF-16 unit is at most three bytes of UTF-8. */
+const textBytes = (text: string): number => text.length * 3;
+
+/** An upper bound of the encoded size. */
+export function operationBytes(namespace: string, { operation: body }: Operation): number {
+  let bytes = OPERATION_OVERHEAD_BYTES + namespace.length;
+  switch (body.case) {
+    case "get":
+    case "touch":
+    case "lease":
+      return bytes + textBytes(body.value.key);
+    case "set":
+      for (const tag of body.value.tags) bytes += textBytes(tag) + 4;
+      return bytes + textBytes(body.value.key) + body.value.contentType.length + body.value.value.length;
+    case "invalidate": {
+      const { target } = body.value;
+      if (target.case === "keys") for (const key of target.value.keys) bytes += textBytes(key) + 4;
+      if (target.case === "tags") for (const tag of target.value.tags) bytes += textBytes(tag) + 4;
+      return bytes + (target.case === "prefix" ? textBytes(target.value) : 0);
+    }
+    case undefined:
+      return bytes;
+    default:
+      return body satisfies never;
+  }
+}

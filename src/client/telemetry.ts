@@ -1,0 +1,214 @@
+/**
+ * What the client tells OpenTelemetry, through its API alone: a CLIENT span and a duration for each operation
+ * that goes to a server, counters of the near cache, and the coherence probe's findings. Without an SDK all of
+ * it is a few calls to nothing. Never a key, a value or a token.
+ */
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Histogram,
+  type Meter,
+  metrics,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
+import type { CacheError } from "../errors.ts";
+import type { OperationReply } from "./call.ts";
+
+/** The contract's methods that an operation stands for. */
+export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
+
+const SCOPE = "meshcache";
+const SERVICE = "meshcache.v1.CacheService";
+/** Seconds: from a loopback answer to a deadline. */
+const DURATION_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+/** Seconds: around the time an event takes, and around the lease. */
+const STALENESS_BUCKETS = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10];
+
+export interface OperationTrace {
+  /** W3C traceparent of the span when it is sampled, else "". */
+  readonly traceparent: string;
+  end(outcome: string): void;
+  fail(error: CacheError): void;
+}
+
+/** Counters that grow, by instrument name, and gauges that do not; read when metrics are collected. */
+export interface ObservedClient {
+  counters(): Readonly<Record<string, number>>;
+  gauges(): Readonly<Record<string, number>>;
+}
+
+export interface ClientTelemetry {
+  /** `address` is the server's "host:port". */
+  operation(name: OperationName, namespace: string, address: string): OperationTrace;
+  /** A span for a near hit; only called when the options ask for it. */
+  nearHit(namespace: string): void;
+  /** A probe ended: how out of date the probed hit can have been, and whether that broke the promise. */
+  probed(namespace: string, stalenessMs: number, violation: boolean): void;
+  /** Runs a loader under a span of its own. */
+  load<Result>(namespace: string, body: () => Promise<Result>): Promise<Result>;
+  /** Registers the counters and gauges; returns what takes them back. */
+  observe(client: ObservedClient): () => void;
+}
+
+const UNTRACED = "";
+
+export interface TelemetrySettings {
+  readonly spans: boolean;
+  /** Milliseconds with a fraction, for durations only: no decision rests on it. */
+  readonly stopwatch?: () => number;
+}
+
+export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
+  const tracer: Tracer = trace.getTracer(SCOPE);
+  const meter: Meter = metrics.getMeter(SCOPE);
+  const stopwatch = settings.stopwatch ?? (() => performance.now());
+  const duration = meter.createHistogram("meshcache.client.operation.duration", {
+    unit: "s",
+    description: "From the call of an operation to its answer.",
+    advice: { explicitBucketBoundaries: DURATION_BUCKETS },
+  });
+  const staleness = meter.createHistogram("meshcache.client.probe.staleness", {
+    unit: "s",
+    description: "The longest that a probed near hit can have been out of date; 0 when it was not.",
+    advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
+  });
+  const violations = meter.createCounter("meshcache.client.probe.violations", {
+    description: "Probed near hits that contradict the server although no event was missing. Must stay 0.",
+  });
+
+  return {
+    operation(name, namespace, address) {
+      const startedAt = stopwatch();
+      const span = settings.spans ? startSpan(tracer, name, namespace, address) : undefined;
+      const attributes: Attributes = { "meshcache.operation": name, "meshcache.namespace": namespace };
+      return {
+        traceparent: span === undefined ? UNTRACED : toTraceparent(span),
+        end(outcome) {
+          attributes["meshcache.outcome"] = outcome;
+          record(duration, stopwatch() - startedAt, attributes);
+          span?.setAttribute("meshcache.outcome", outcome);
+          span?.end();
+        },
+        fail(error) {
+          attributes["error.type"] = error.reason;
+          record(duration, stopwatch() - startedAt, attributes);
+          span?.setAttribute("error.type", error.reason);
+          span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
+          span?.end();
+        },
+      };
+    },
+    nearHit(namespace) {
+      tracer
+        .startSpan("meshcache near hit", {
+          kind: SpanKind.INTERNAL,
+          attributes: { "meshcache.namespace": namespace, "meshcache.source": "near" },
+        })
+        .end();
+    },
+    probed(namespace, stalenessMs, violation) {
+      const attributes: Attributes = { "meshcache.namespace": namespace };
+      staleness.record(stalenessMs / 1_000, attributes);
+      if (violation) violations.add(1, attributes);
+    },
+    async load(namespace, body) {
+      if (!settings.spans) return body();
+      const attributes: Attributes = { "meshcache.namespace": namespace };
+      const span = tracer.startSpan("meshcache load", { kind: SpanKind.INTERNAL, attributes });
+      const active: Context = trace.setSpan(context.active(), span);
+      try {
+        return await context.with(active, body);
+      } catch (error) {
+        span.setStatus({ code: SpanStatusCode.ERROR });
+        throw error;
+      } finally {
+        span.end();
+      }
+    },
+    observe: (client) => observe(meter, client),
+  };
+}
+
+/** The stable RPC conventions: one operation of a stream is one call of its method. */
+function startSpan(tracer: Tracer, name: OperationName, namespace: string, address: string): Span {
+  const method = `${SERVICE}/${name}`;
+  const colon = address.lastIndexOf(":");
+  const port = Number(address.slice(colon + 1));
+  return tracer.startSpan(method, {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      "rpc.system.name": "grpc",
+      "rpc.method": method,
+      "server.address": colon > 0 ? address.slice(0, colon) : address,
+      ...(colon > 0 && Number.isInteger(port) ? { "server.port": port } : {}),
+      "meshcache.namespace": namespace,
+    },
+  });
+}
+
+function toTraceparent(span: Span): string {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return (traceFlags & TraceFlags.SAMPLED) === 0 ? UNTRACED : `00-${traceId}-${spanId}-01`;
+}
+
+function record(histogram: Histogram, elapsedMs: number, attributes: Attributes): void {
+  histogram.record(elapsedMs / 1_000, attributes);
+}
+
+function observe(meter: Meter, client: ObservedClient): () => void {
+  const counters = Object.keys(client.counters()).map((name) =>
+    meter.createObservableCounter(`meshcache.client.${name}`),
+  );
+  const gauges = Object.keys(client.gauges()).map((name) =>
+    meter.createObservableGauge(`meshcache.client.${name}`),
+  );
+  const readers = [
+    { instruments: counters, read: client.counters },
+    { instruments: gauges, read: client.gauges },
+  ].map(({ instruments, read }) => {
+    const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
+      Object.values(read()).forEach((value, at) => {
+        const instrument = instruments[at];
+        if (instrument !== undefined) result.observe(instrument, value);
+      });
+    };
+    meter.addBatchObservableCallback(callback, instruments);
+    return () => meter.removeBatchObservableCallback(callback, instruments);
+  });
+  return () => {
+    for (const remove of readers) remove();
+  };
+}
+
+/** The outcome as spans and metrics call it. */
+export function outcomeOf(reply: OperationReply): string {
+  switch (reply.case) {
+    case "get": {
+      const { outcome } = reply.value;
+      if (outcome.case === "hit") return outcome.value.stale ? "stale_hit" : "hit";
+      return outcome.case === "notModified" ? "not_modified" : "miss";
+    }
+    case "set":
+      return reply.value.outcome.case === "stored" ? "stored" : "not_stored";
+    case "invalidate":
+      return "invalidated";
+    case "touch":
+      return reply.value.touched ? "touched" : "miss";
+    case "lease":
+      return reply.value.outcome.case ?? "unknown";
+    case "error":
+      return "error";
+    case undefined:
+      return "unknown";
+    default:
+      return reply satisfies never;
+  }
+}
