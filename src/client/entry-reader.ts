@@ -1,0 +1,161 @@
+/** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
+import { CacheError } from "../errors.ts";
+import type { Call } from "./call.ts";
+import type { Copy, Reading, SharedHit } from "./copy.ts";
+import { checkKey } from "./options.ts";
+import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "./outcomes.ts";
+import type { Realm } from "./realm.ts";
+import type { CallOptions } from "./remote.ts";
+import { expectReply, freshUntilMs, readGet, toAsOf } from "./replies.ts";
+import { getOperation } from "./requests.ts";
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * Serve from the near cache only what was current within so many milliseconds; 0 always asks the server.
+   * Default: the client's lease.
+   */
+  readonly maxStalenessMs?: number;
+  /** Also take an entry past its TTL, in its stale window. Asks the server. Default false. */
+  readonly allowStale?: boolean;
+}
+
+/** An answer and the value in it. */
+export interface Found<Value> {
+  readonly reading: Reading;
+  readonly outcome: Outcome<Value>;
+}
+
+export class EntryReader<Value> {
+  readonly #realm: Realm<Value>;
+
+  constructor(realm: Realm<Value>) {
+    this.#realm = realm;
+  }
+
+  /** The near copy that these options allow, if any. */
+  near(key: string, options: ReadOptions | undefined): Copy<Value> | undefined {
+    const { near } = this.#realm;
+    if (near === undefined || options?.allowStale) return undefined;
+    if (options?.maxStalenessMs === undefined) return near.read(key);
+    return options.maxStalenessMs > 0 ? near.readWithin(key, options.maxStalenessMs) : undefined;
+  }
+
+  /** Asks the server, saying which version is known, and keeps the answer if the fill rule allows it. */
+  fetch(key: string, options: ReadOptions = {}): Promise<Found<Value>> {
+    const { near, namespace, remote } = this.#realm;
+    checkKey(key);
+    const known = near?.revalidatable(key);
+    const version = known && { epoch: known.epoch, revision: known.version };
+    return remote.run({
+      ...options,
+      name: "Get",
+      namespace,
+      operation: getOperation(key, options.allowStale ?? false, version),
+      retry: "anyEpoch",
+      coverage: () => near?.coverage() ?? 0,
+      read: (reply, call) => {
+        const response = expectReply(reply, "get");
+        const reading = readGet(key, response, call.sentAtMs);
+        if (reading !== "notModified") return this.take(reading, call.coverage);
+        if (known === undefined || response.outcome.case !== "notModified") {
+          throw new CacheError("INTERNAL", "the server confirmed a version that nobody named");
+        }
+        const until = freshUntilMs(response.outcome.value, call.sentAtMs);
+        return this.#confirmed(known, call, toAsOf(response.asOf), until);
+      },
+    });
+  }
+
+  /** Asks the server and keeps nothing. `answered` is called from inside the frame that brought the answer. */
+  inspect(key: string, answered: (reading: Reading) => void): Promise<void> {
+    const { namespace, remote } = this.#realm;
+    return remote.run({
+      name: "Get",
+      namespace,
+      operation: getOperation(key, false),
+      retry: "never",
+      read: (reply, call) => {
+        const reading = readGet(key, expectReply(reply, "get"), call.sentAtMs);
+        if (reading !== "notModified") answered(reading);
+      },
+    });
+  }
+
+  /** Decodes what a response said and offers it to the near cache. Throws CODEC. */
+  take(reading: Reading, coverage: number): Found<Value> {
+    const { near } = this.#realm;
+    const { outcome, shared } = this.#decode(reading);
+    if (near !== undefined) {
+      const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
+      const undecodable = reading.kind === "hit" && outcome.kind !== "hit";
+      if (stale || undecodable) near.supersede(reading.key, reading.asOf);
+      else near.keep(reading, coverage, shared);
+    }
+    return { reading, outcome };
+  }
+
+  /** The entry as callers see it. */
+  entry({ reading, outcome }: Found<Value>, source: EntrySource): Entry<Value> {
+    const nowMs = this.#realm.clock.nowMs();
+    const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
+    if (outcome.kind === "miss") return { kind: "miss", source, ageMs };
+    const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
+    const facts = {
+      version: reading.version === 0 ? undefined : { epoch: reading.asOf.epoch, revision: reading.version },
+      sourceVersion: reading.sourceVersion,
+      ageMs,
+      ttlRemainingMs: stale ? 0 : Math.max(0, reading.freshUntilMs - nowMs),
+      stale,
+      tags: reading.tags,
+      contentType: reading.contentType,
+      source,
+    };
+    return { ...outcome, ...facts };
+  }
+
+  /** A near copy as an answer. Throws CODEC. */
+  fromCopy(copy: Copy<Value>): Found<Value> {
+    return { reading: toReading(copy), outcome: this.#outcomeOf(copy) };
+  }
+
+  #confirmed(copy: Copy<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
+    const found: Found<Value> = {
+      reading: { ...toReading(copy), asOf, readAtMs: call.sentAtMs, freshUntilMs: until },
+      outcome: this.#outcomeOf(copy),
+    };
+    this.#realm.near?.confirm(copy, asOf, call.sentAtMs, until, call.coverage);
+    return found;
+  }
+
+  #outcomeOf(copy: Copy<Value>): Outcome<Value> {
+    if (copy.kind === "hit") return copy.shared ?? { kind: "hit", value: this.#realm.copies.value(copy) };
+    return copy.kind === "miss" ? MISS : ABSENT;
+  }
+
+  #decode(reading: Reading): { outcome: Outcome<Value>; shared: SharedHit<Value> | undefined } {
+    if (reading.kind === "miss") return { outcome: MISS, shared: undefined };
+    if (reading.encoded === undefined) return { outcome: ABSENT, shared: undefined };
+    try {
+      const { hit, shareable } = this.#realm.copies.decode(reading.encoded);
+      return { outcome: hit, shared: shareable ? hit : undefined };
+    } catch (error) {
+      if (this.#realm.options.undecodable === "error") throw error;
+      return { outcome: MISS, shared: undefined };
+    }
+  }
+}
+
+function toReading<Value>(copy: Copy<Value>): Reading {
+  return {
+    key: copy.key,
+    kind: copy.kind,
+    asOf: { epoch: copy.epoch, shard: copy.shard, revision: copy.revision },
+    readAtMs: copy.readAtMs,
+    freshUntilMs: copy.freshUntilMs,
+    version: copy.version,
+    sourceVersion: copy.sourceVersion,
+    tags: copy.tags,
+    contentType: copy.contentType,
+    encoded: copy.encoded,
+  };
+}

@@ -1,0 +1,254 @@
+/**
+ * Writes entries of one namespace. Whatever an own write is about leaves this process's copies when it is
+ * issued, again when it is answered, and again when it fails: a process reads its own writes, and an
+ * ambiguous write leaves nothing.
+ */
+import { encodeValue } from "./codecs.ts";
+import type { AsOf, Change } from "./coherence.ts";
+import { checkKey, checkLifetimeMs, checkPrefixes, checkTags } from "./options.ts";
+import type { EntryVersion, InvalidateOutcome, SetOutcome } from "./outcomes.ts";
+import type { Realm } from "./realm.ts";
+import type { CallOptions } from "./remote.ts";
+import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from "./replies.ts";
+import {
+  type InvalidateTarget,
+  invalidateOperation,
+  type SetCondition,
+  setOperation,
+  touchOperation,
+} from "./requests.ts";
+
+export interface SetOptions extends CallOptions {
+  /** Default: the namespace's. */
+  readonly ttlMs?: number;
+  /** Default: the namespace's, or 0 when `ttlMs` is 0. */
+  readonly staleMs?: number;
+  /** Up to 16 different tags. Invalidating any of them makes the entry gone. */
+  readonly tags?: readonly string[];
+  /** A version that the source gave to this value: an older one loses. */
+  readonly sourceVersion?: bigint;
+  /** Store only if there is no fresh entry ("absent"), if there is one ("present"), or if it is this version. */
+  readonly when?: "absent" | "present" | EntryVersion;
+}
+
+export interface TouchOptions extends CallOptions {
+  readonly ttlMs?: number;
+  readonly staleMs?: number;
+}
+
+/** Exactly one of them. */
+export type Target =
+  | { readonly keys: readonly string[] }
+  | { readonly tags: readonly string[] }
+  | { readonly prefix: string }
+  | { readonly all: true };
+
+export interface InvalidateOptions extends CallOptions {
+  /** Leave the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
+  readonly soft?: boolean;
+  /** With keys only: they now have this version at the source; entries with this or a greater one stay. */
+  readonly sourceVersion?: bigint;
+}
+
+/** What a Set writes beside what its caller said. */
+export interface Encoded {
+  readonly encoded: Uint8Array;
+  readonly absent: boolean;
+}
+
+const NOTHING_ENCODED: Encoded = { encoded: new Uint8Array(0), absent: true };
+/** What the server takes in one Invalidate. */
+const KEYS_MAX = 1_024;
+const TAGS_MAX = 64;
+
+export class EntryWriter<Value> {
+  readonly #realm: Realm<Value>;
+
+  constructor(realm: Realm<Value>) {
+    this.#realm = realm;
+  }
+
+  /** Throws CODEC. `undefined` stands for what the source does not have. */
+  encode(value: Value | undefined, absent: boolean): Encoded {
+    if (absent || value === undefined) return NOTHING_ENCODED;
+    const { codec } = this.#realm.options;
+    return { encoded: encodeValue(codec, this.#realm.namespace, value), absent: false };
+  }
+
+  async set(
+    key: string,
+    { encoded, absent }: Encoded,
+    options: SetOptions,
+    leaseToken?: bigint,
+  ): Promise<SetOutcome> {
+    const { near, namespace, remote, options: defaults } = this.#realm;
+    checkKey(key);
+    const tags = checkTags(options.tags ?? []);
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, absent ? defaults.negativeTtlMs : defaults.ttlMs);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    const sourceVersion = options.sourceVersion ?? 0n;
+    const contentType = absent ? "" : defaults.codec.contentType;
+    const operation = setOperation({
+      key,
+      value: encoded,
+      absent,
+      contentType,
+      ttlMs,
+      staleMs,
+      tags,
+      sourceVersion,
+      condition: toCondition(options.when, leaseToken),
+      ifEpoch: typeof options.when === "object" ? options.when.epoch : 0n,
+      requestId: this.#realm.nextRequestId(),
+    });
+    const answer = await this.#write("key", [key], () =>
+      remote.run<SetReading>({
+        ...options,
+        name: "Set",
+        namespace,
+        operation,
+        retry: "sameEpoch",
+        coverage: () => near?.coverage() ?? 0,
+        read: (reply, call) => {
+          const reading = readSet(expectReply(reply, "set"));
+          this.#written("key", [key], [reading.asOf]);
+          if (reading.kind === "stored") {
+            const readAtMs = call.firstSentAtMs;
+            near?.keep(
+              {
+                key,
+                kind: absent ? "absent" : "hit",
+                asOf: reading.asOf,
+                readAtMs,
+                freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + ttlMs,
+                version: reading.version,
+                sourceVersion,
+                tags,
+                contentType,
+                encoded: absent ? undefined : encoded,
+              },
+              call.coverage,
+            );
+          }
+          return reading;
+        },
+      }),
+    );
+    if (answer.kind === "refused") return { kind: "refused", reason: answer.reason };
+    return { kind: "stored", version: { epoch: answer.asOf.epoch, revision: answer.version } };
+  }
+
+  async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
+    const parts = toParts(target);
+    const outcomes = await Promise.all(parts.map((part) => this.#invalidatePart(part, options)));
+    return { removed: outcomes.reduce((sum, removed) => sum + removed, 0) };
+  }
+
+  async touch(key: string, options: TouchOptions): Promise<boolean> {
+    const { namespace, remote, options: defaults } = this.#realm;
+    checkKey(key);
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    return this.#write("key", [key], () =>
+      remote.run({
+        ...options,
+        name: "Touch",
+        namespace,
+        operation: touchOperation(key, ttlMs, staleMs),
+        retry: "anyEpoch",
+        read: (reply) => {
+          const response = expectReply(reply, "touch");
+          this.#written("key", [key], [toAsOf(response.asOf)]);
+          return response.touched;
+        },
+      }),
+    );
+  }
+
+  #invalidatePart(part: Part, options: InvalidateOptions): Promise<number> {
+    const { namespace, remote } = this.#realm;
+    return this.#write(part.target, part.names, () =>
+      remote.run({
+        ...options,
+        name: "Invalidate",
+        namespace,
+        operation: invalidateOperation(part.request, options.soft ?? false, options.sourceVersion ?? 0n),
+        retry: "anyEpoch",
+        read: (reply) => {
+          const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
+          this.#written(part.target, part.names, asOfs);
+          return removed;
+        },
+      }),
+    );
+  }
+
+  async #write<Result>(
+    target: Change["target"],
+    names: readonly string[],
+    send: () => Promise<Result>,
+  ): Promise<Result> {
+    this.#forget(target, names);
+    try {
+      return await send();
+    } catch (error) {
+      this.#forget(target, names);
+      throw error;
+    }
+  }
+
+  #written(target: Change["target"], names: readonly string[], asOfs: readonly AsOf[]): void {
+    this.#forget(target, names);
+    for (const asOf of asOfs) this.#realm.coherence.wrote(asOf);
+  }
+
+  #forget(target: Change["target"], names: readonly string[]): void {
+    for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);
+  }
+}
+
+function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
+  if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
+  if (when === undefined) return { case: undefined };
+  if (when === "absent") return { case: "ifAbsent", value: true };
+  if (when === "present") return { case: "ifPresent", value: true };
+  return { case: "ifVersion", value: BigInt(when.revision) };
+}
+
+/** As much of a target as one Invalidate takes. */
+interface Part {
+  readonly target: Change["target"];
+  readonly names: readonly string[];
+  readonly request: InvalidateTarget;
+}
+
+function toParts(target: Target): Part[] {
+  if ("keys" in target) {
+    for (const key of target.keys) checkKey(key);
+    return chunks(target.keys, KEYS_MAX).map((keys) => ({
+      target: "key",
+      names: keys,
+      request: { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys } },
+    }));
+  }
+  if ("tags" in target) {
+    checkTags(target.tags);
+    return chunks(target.tags, TAGS_MAX).map((tags) => ({
+      target: "tag",
+      names: tags,
+      request: { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags } },
+    }));
+  }
+  if ("prefix" in target) {
+    checkPrefixes("prefix", [target.prefix]);
+    const names = [target.prefix];
+    return [{ target: "prefix", names, request: { case: "prefix", value: target.prefix } }];
+  }
+  return [{ target: "all", names: [""], request: { case: "all", value: true } }];
+}
+
+function chunks(names: readonly string[], size: number): string[][] {
+  const parts: string[][] = [];
+  for (let from = 0; from < names.length; from += size) parts.push(names.slice(from, from + size));
+  return parts;
+}

@@ -1,0 +1,374 @@
+/** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
+import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
+import { systemClock } from "../clock.ts";
+import { CacheError } from "../errors.ts";
+import { systemRng } from "../random.ts";
+import { json } from "./codecs.ts";
+import { Coherence } from "./coherence.ts";
+import { Connection, type ConnectionDeps, type ConnectionState } from "./connection.ts";
+import { CopyReader } from "./copy.ts";
+import { EntryReader } from "./entry-reader.ts";
+import { EntryWriter } from "./entry-writer.ts";
+import { EventQueue, type EventSubscription, type SubscribeOptions } from "./event-subscription.ts";
+import { createGrpcTransport } from "./grpc-transport.ts";
+import { Holders } from "./holders.ts";
+import { EntryLoader } from "./loader.ts";
+import { Namespace } from "./namespace.ts";
+import { NearCache, type NearCounters } from "./near-cache.ts";
+import {
+  type ClientInternals,
+  type ClientOptions,
+  checkNamespace,
+  checkPrefixes,
+  checkWhole,
+  type NamespaceOptions,
+  type ResolvedClientOptions,
+  resolveClientOptions,
+  resolveNamespaceOptions,
+} from "./options.ts";
+import { Probe, type ProbeCounters } from "./probe.ts";
+import type { LoadCounters, Realm } from "./realm.ts";
+import { type CallOptions, cancelled, Remote } from "./remote.ts";
+import { Revalidation } from "./revalidation.ts";
+import { type ClientTelemetry, createClientTelemetry } from "./telemetry.ts";
+import { runWithin } from "./timeouts.ts";
+
+/** A snapshot; counters count from the start. */
+export interface ClientStats {
+  readonly near: Readonly<NearCounters> & { readonly entries: number; readonly bytes: number };
+  readonly loads: Readonly<LoadCounters>;
+  readonly probes: Readonly<ProbeCounters>;
+  readonly connection: {
+    readonly state: ConnectionState;
+    /** Where operations go. */
+    readonly address: string;
+    /** Operations queued or under way. */
+    readonly inFlight: number;
+    readonly streams: number;
+    readonly failures: number;
+    readonly batches: number;
+    readonly operations: number;
+    readonly retries: number;
+    /** Times that events may have been missed, so that near copies were suspect. */
+    readonly gaps: number;
+  };
+}
+
+export interface CloseOptions {
+  /** How long what is under way may take to finish. 0 to 600,000; default 1,000. */
+  readonly graceMs?: number;
+}
+
+/** What the client asks of a near cache, whatever its values are. */
+type NearSize = Pick<NearCache<unknown>, "entries" | "bytes" | "clear">;
+
+const LONGEST_WAIT_MS = 600_000;
+
+/**
+ * A cache that is shared with the whole mesh, and this process's own fresh copy of it. Connects when it is
+ * first used. Make one for each process and close it at the end.
+ */
+export class MeshCache implements AsyncDisposable {
+  readonly #options: ResolvedClientOptions;
+  readonly #deps: ConnectionDeps;
+  readonly #coherence: Coherence;
+  readonly #holders: Holders;
+  readonly #connection: Connection;
+  readonly #remote: Remote;
+  readonly #telemetry: ClientTelemetry;
+  readonly #nears = new Set<NearSize>();
+  readonly #revalidations = new Set<Revalidation>();
+  readonly #loaders = new Set<{ landed(): Promise<void> }>();
+  readonly #subscriptions = new Set<EventQueue>();
+  readonly #closing = new AbortController();
+  readonly #nearCounters: NearCounters = {
+    hits: 0,
+    misses: 0,
+    fills: 0,
+    fillsRefused: 0,
+    invalidated: 0,
+    evicted: 0,
+    revalidated: 0,
+  };
+  readonly #loadCounters: LoadCounters = {
+    loads: 0,
+    loadFailures: 0,
+    loadsShared: 0,
+    loadsUnkept: 0,
+    staleServed: 0,
+  };
+  readonly #probeCounters: ProbeCounters = { probes: 0, probesStale: 0, probeViolations: 0 };
+  readonly #unobserve: () => void;
+  #gaps = 0;
+  #lastRequestId: bigint;
+  #closed: Promise<void> | undefined;
+
+  /** Throws FIELD_INVALID for an option out of its range. `internals` are for simulations. */
+  constructor(options: ClientOptions, internals: ClientInternals = {}) {
+    this.#options = resolveClientOptions(options);
+    const clock = internals.clock ?? systemClock;
+    const rng = internals.rng ?? systemRng;
+    this.#deps = {
+      clock,
+      rng,
+      transport: internals.transport ?? createGrpcTransport(this.#options.credentials),
+      clientId: this.#options.clientId,
+      scheduleFlush: internals.scheduleFlush ?? afterMicrotasks,
+    };
+    this.#coherence = new Coherence(clock, this.#options.leaseMs);
+    this.#holders = new Holders(this.#coherence);
+    this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, this.#deps, {
+      opened: (epoch) => {
+        this.#coherence.fellBehind();
+        this.#coherence.epochSeen(epoch);
+      },
+      events: (events) => this.#holders.apply(events),
+      gap: (gap) => this.#gap(gap),
+      caughtUp: () => this.#coherence.caughtUp(),
+      lost: () => this.#coherence.fellBehind(),
+      pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
+    });
+    this.#telemetry = createClientTelemetry({ spans: this.#options.spans });
+    this.#remote = new Remote(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
+    this.#unobserve = this.#telemetry.observe({
+      counters: () => this.#observedCounters(),
+      gauges: () => this.#observedGauges(),
+    });
+    this.#lastRequestId = rng.uint64();
+  }
+
+  /**
+   * A namespace with its codec and defaults. Throws FIELD_INVALID for an option out of its range. Two with one
+   * name see each other's writes, and should have one codec.
+   */
+  namespace(name: string): Namespace<unknown>;
+  namespace<Value>(name: string, options: NamespaceOptions<Value>): Namespace<Value>;
+  namespace(name: string, options?: NamespaceOptions<unknown>): Namespace<unknown> {
+    return this.#open(checkNamespace(name), options ?? { codec: json<unknown>() });
+  }
+
+  /**
+   * A barrier: resolves when everything that was invalidated anywhere before the call is gone from the near
+   * caches here. Rejects with DEADLINE, UNAVAILABLE, CANCELLED or CLOSED.
+   */
+  sync(options: CallOptions = {}): Promise<void> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(cancelled(signal));
+    const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs;
+    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        timer.cancel();
+        takeBack();
+        signal?.removeEventListener("abort", onAbort);
+        this.#closing.signal.removeEventListener("abort", onClose);
+      };
+      const give = (error: CacheError) => {
+        leave();
+        reject(error);
+      };
+      const onAbort = () => {
+        if (signal !== undefined) give(cancelled(signal));
+      };
+      const onClose = () => give(new CacheError("CLOSED", "the client is closed"));
+      const timer = this.#deps.clock.schedule(deadlineMs, () =>
+        give(new CacheError("DEADLINE", "the events did not arrive by the deadline")),
+      );
+      const takeBack = this.#connection.barrier(() => {
+        leave();
+        resolve();
+      });
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#closing.signal.addEventListener("abort", onClose, { once: true });
+      if (this.#closing.signal.aborted) onClose();
+      else if (this.#connection.state === "unavailable") {
+        give(new CacheError("UNAVAILABLE", "no server can be reached"));
+      }
+    });
+  }
+
+  stats(): ClientStats {
+    const { counters, state, address, inFlight } = this.#connection;
+    let entries = 0;
+    let bytes = 0;
+    for (const near of this.#nears) {
+      entries += near.entries;
+      bytes += near.bytes;
+    }
+    return {
+      near: { ...this.#nearCounters, entries, bytes },
+      loads: { ...this.#loadCounters },
+      probes: { ...this.#probeCounters },
+      connection: { state, address, inFlight, ...counters, gaps: this.#gaps },
+    };
+  }
+
+  /** Ends loads, subscriptions and the connection; what is under way may finish first. Twice is once. */
+  close(options: CloseOptions = {}): Promise<void> {
+    const graceMs = checkWhole("graceMs", options.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
+    this.#closed ??= this.#close(graceMs);
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#closing.abort();
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+    for (const revalidation of this.#revalidations) revalidation.stop();
+    // A load that ends now gives its lease back, which takes the connection.
+    const landed = Promise.all([...this.#loaders].map((loader) => loader.landed()));
+    await runWithin(this.#deps.clock, graceMs, landed);
+    await this.#connection.close(graceMs);
+    this.#unobserve();
+    for (const near of this.#nears) near.clear();
+  }
+
+  #open<Value>(name: string, given: NamespaceOptions<Value>): Namespace<Value> {
+    if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
+    const options = resolveNamespaceOptions(given, this.#options);
+    const near =
+      options.nearCache && new NearCache<Value>(name, options.nearCache, this.#coherence, this.#nearCounters);
+    const { clock, rng } = this.#deps;
+    const realm: Realm<Value> = {
+      namespace: name,
+      options,
+      near,
+      copies: new CopyReader(options.codec, name, options.nearCache?.values === "frozen"),
+      coherence: this.#coherence,
+      holders: this.#holders,
+      remote: this.#remote,
+      clock,
+      rng,
+      telemetry: this.#telemetry,
+      loads: this.#loadCounters,
+      nextRequestId: () => this.#nextRequestId(),
+    };
+    const reader = new EntryReader(realm);
+    const writer = new EntryWriter(realm);
+    const loader = new EntryLoader(realm, reader, writer, this.#closing.signal);
+    this.#holders.add(loader);
+    this.#loaders.add(loader);
+    if (near !== undefined) this.#openNear(near, reader);
+    return new Namespace({
+      realm,
+      reader,
+      writer,
+      loader,
+      probe: near && this.#createProbe(near, reader),
+      nearHit: this.#options.nearHitSpans ? () => this.#telemetry.nearHit(name) : undefined,
+      subscribe: (subscribeOptions) => this.#subscribe(name, subscribeOptions),
+    });
+  }
+
+  #openNear<Value>(near: NearCache<Value>, reader: EntryReader<Value>): void {
+    this.#connection.watch(near);
+    this.#holders.add(near);
+    this.#nears.add(near);
+    const { clock, rng } = this.#deps;
+    const { revalidateJitterMs, revalidateMaxEntries } = this.#options;
+    this.#revalidations.add(
+      new Revalidation({
+        clock,
+        rng,
+        jitterMs: revalidateJitterMs,
+        maxEntries: revalidateMaxEntries,
+        suspects: (limit) => near.suspects(limit),
+        isSuspect: (key) => near.isSuspect(key),
+        revalidate: (key) => reader.fetch(key),
+      }),
+    );
+  }
+
+  #createProbe<Value>(near: NearCache<Value>, reader: EntryReader<Value>): Probe<Value> | undefined {
+    const { probeShare } = this.#options;
+    if (probeShare === 0) return undefined;
+    return new Probe({
+      share: probeShare,
+      rng: this.#deps.rng,
+      near,
+      coherence: this.#coherence,
+      counters: this.#probeCounters,
+      stream: () => this.#connection.counters.streams,
+      read: (key, answered) => reader.inspect(key, answered),
+      probed: (stalenessMs, violation) => this.#telemetry.probed(near.namespace, stalenessMs, violation),
+    });
+  }
+
+  #subscribe(namespace: string, options: SubscribeOptions): EventSubscription {
+    if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
+    const { signal } = options;
+    if (signal?.aborted) throw cancelled(signal);
+    const prefixes = checkPrefixes("prefixes", options.prefixes ?? []);
+    const queueMaxEvents = checkWhole("queueMaxEvents", options.queueMaxEvents ?? 4_096, 1, 2 ** 20);
+    const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
+      signal?.removeEventListener("abort", onAbort);
+      this.#subscriptions.delete(closed);
+      this.#holders.delete(closed);
+      this.#connection.unwatch(closed);
+    });
+    const onAbort = () => queue.close();
+    this.#connection.watch(queue);
+    this.#holders.add(queue);
+    this.#subscriptions.add(queue);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return queue;
+  }
+
+  #gap(gap: Gap): void {
+    this.#gaps += 1;
+    this.#coherence.epochSeen(gap.epoch);
+    this.#coherence.missedEvents();
+    for (const subscription of this.#subscriptions) subscription.gap(gap);
+    for (const revalidation of this.#revalidations) revalidation.start();
+  }
+
+  /** Counted up from a random number: different from every other client's, and cheap. */
+  #nextRequestId(): bigint {
+    this.#lastRequestId = BigInt.asUintN(64, this.#lastRequestId + 1n) || 1n;
+    return this.#lastRequestId;
+  }
+
+  #observedCounters(): Record<string, number> {
+    const { near, loads, probes, connection } = this.stats();
+    return {
+      "near.hits": near.hits,
+      "near.misses": near.misses,
+      "near.fills": near.fills,
+      "near.fills_refused": near.fillsRefused,
+      "near.invalidated": near.invalidated,
+      "near.evicted": near.evicted,
+      "near.revalidated": near.revalidated,
+      loads: loads.loads,
+      "loads.failed": loads.loadFailures,
+      "loads.shared": loads.loadsShared,
+      "loads.unkept": loads.loadsUnkept,
+      "stale.served": loads.staleServed,
+      probes: probes.probes,
+      "probes.stale": probes.probesStale,
+      "connection.streams": connection.streams,
+      "connection.failures": connection.failures,
+      "connection.gaps": connection.gaps,
+      batches: connection.batches,
+      operations: connection.operations,
+      "operations.retried": connection.retries,
+    };
+  }
+
+  #observedGauges(): Record<string, number> {
+    const { near, connection } = this.stats();
+    return {
+      "near.entries": near.entries,
+      "near.bytes": near.bytes,
+      "operations.in_flight": connection.inFlight,
+      "connection.ready": connection.state === "ready" ? 1 : 0,
+    };
+  }
+}
+
+/** After the microtasks that are waiting now, which may issue operations too; a lone call waits for no timer. */
+function afterMicrotasks(run: () => void): void {
+  queueMicrotask(() => process.nextTick(run));
+}

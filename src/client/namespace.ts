@@ -1,0 +1,160 @@
+/** A namespace of the cache: what an application calls. Reads, writes and loads are in files of their own. */
+import { CacheError } from "../errors.ts";
+import type { Copy } from "./copy.ts";
+import type { EntryReader, ReadOptions } from "./entry-reader.ts";
+import type { EntryWriter, InvalidateOptions, SetOptions, Target, TouchOptions } from "./entry-writer.ts";
+import type { EventSubscription, SubscribeOptions } from "./event-subscription.ts";
+import type { EntryLoader, Loader, LoadOptions } from "./loader.ts";
+import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./outcomes.ts";
+import type { Probe } from "./probe.ts";
+import type { Realm } from "./realm.ts";
+
+export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
+  /** Load what the cache does not have, as `getOrLoad` does. */
+  readonly loader?: Loader<Value>;
+}
+
+export interface NamespaceParts<Value> {
+  readonly realm: Realm<Value>;
+  readonly reader: EntryReader<Value>;
+  readonly writer: EntryWriter<Value>;
+  readonly loader: EntryLoader<Value>;
+  readonly probe: Probe<Value> | undefined;
+  /** Spans near hits, if the options ask for it. */
+  readonly nearHit: (() => void) | undefined;
+  subscribe(options: SubscribeOptions): EventSubscription;
+}
+
+/** Made by `MeshCache.namespace`. Every operation rejects with a CacheError and nothing else, loaders apart. */
+export class Namespace<Value> {
+  readonly name: string;
+  readonly #parts: NamespaceParts<Value>;
+  readonly #reader: EntryReader<Value>;
+
+  constructor(parts: NamespaceParts<Value>) {
+    this.name = parts.realm.namespace;
+    this.#parts = parts;
+    this.#reader = parts.reader;
+  }
+
+  // ---- Reading -------------------------------------------------------------------------------------------
+
+  /** The value, or why there is none. */
+  get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
+    // No async function and nothing made anew: a near hit is to cost hardly more than the map that holds it.
+    const copy = this.#reader.near(key, options);
+    if (copy !== undefined) {
+      this.#hit(copy);
+      return copy.answer ?? this.#answer(copy);
+    }
+    return this.#get(key, options);
+  }
+
+  /** The outcomes in the order of the keys. What the near cache lacks is asked for in one message. */
+  getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
+    return Promise.all(keys.map((key) => this.get(key, options)));
+  }
+
+  /** The value with its version, age and source; with a `loader`, loaded if need be. */
+  async entry(key: string, options: EntryOptions<Value> = {}): Promise<Entry<Value>> {
+    const { loader, ...others } = options;
+    const copy = this.#reader.near(key, others);
+    if (copy !== undefined && (loader === undefined || copy.kind !== "miss")) {
+      this.#hit(copy);
+      return this.#reader.entry(this.#reader.fromCopy(copy), "near");
+    }
+    if (loader !== undefined) return this.#parts.loader.load(key, loader, others);
+    return this.#reader.entry(await this.#reader.fetch(key, others), "remote");
+  }
+
+  /**
+   * The value, loaded from its source if the cache has none: once in this process and, by a lease, once in the
+   * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what
+   * the loader throws.
+   */
+  getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions = {}): Promise<Value | undefined> {
+    const copy = this.#reader.near(key, options);
+    if (copy !== undefined && copy.kind !== "miss") {
+      this.#hit(copy);
+      return copy.loaded ?? this.#loaded(copy);
+    }
+    return this.#getOrLoad(key, loader, options);
+  }
+
+  // ---- Writing -------------------------------------------------------------------------------------------
+
+  /** Stores a value. A condition that does not hold is an outcome. */
+  async set(key: string, value: Value, options: SetOptions = {}): Promise<SetOutcome> {
+    const { writer } = this.#parts;
+    return writer.set(key, writer.encode(value, false), options);
+  }
+
+  /** Remembers that the source has no such record. */
+  async setAbsent(key: string, options: SetOptions = {}): Promise<SetOutcome> {
+    const { writer } = this.#parts;
+    return writer.set(key, writer.encode(undefined, true), options);
+  }
+
+  /** Stores values in one message; the outcomes are in their order. Rejects when any of them fails. */
+  setMany(
+    entries: Iterable<readonly [key: string, value: Value]>,
+    options: SetOptions = {},
+  ): Promise<SetOutcome[]> {
+    return Promise.all([...entries].map(([key, value]) => this.set(key, value, options)));
+  }
+
+  /** Gives a fresh entry new lifetimes, counted from now. False: there is none. */
+  touch(key: string, options: TouchOptions = {}): Promise<boolean> {
+    return this.#parts.writer.touch(key, options);
+  }
+
+  /** Makes entries gone, or stale, in the whole mesh: `{ keys }`, `{ tags }`, `{ prefix }` or `{ all: true }`. */
+  async invalidate(target: Target, options: InvalidateOptions = {}): Promise<InvalidateOutcome> {
+    return this.#parts.writer.invalidate(target, options);
+  }
+
+  /** The namespace's events from now on. */
+  subscribe(options: SubscribeOptions = {}): EventSubscription {
+    return this.#parts.subscribe(options);
+  }
+
+  // ---- What is not on a hit's way ------------------------------------------------------------------------
+
+  #hit(copy: Copy<Value>): void {
+    const { probe, nearHit } = this.#parts;
+    if (probe?.due()) probe.run(copy);
+    nearHit?.();
+  }
+
+  #answer(copy: Copy<Value>): Promise<Outcome<Value>> {
+    try {
+      return this.#parts.realm.copies.answer(copy);
+    } catch (error) {
+      return this.#parts.realm.options.undecodable === "miss" ? Promise.resolve(MISS) : Promise.reject(error);
+    }
+  }
+
+  #loaded(copy: Copy<Value>): Promise<Value | undefined> {
+    try {
+      return this.#parts.realm.copies.loaded(copy);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #get(key: string, options: ReadOptions | undefined): Promise<Outcome<Value>> {
+    return (await this.#reader.fetch(key, options)).outcome;
+  }
+
+  async #getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions): Promise<Value | undefined> {
+    const entry = await this.#parts.loader.load(key, loader, options);
+    switch (entry.kind) {
+      case "hit":
+        return entry.value;
+      case "absent":
+        return undefined;
+      default:
+        throw new CacheError("INTERNAL", `a load ended as ${String(entry satisfies never)}`);
+    }
+  }
+}

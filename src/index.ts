@@ -1,0 +1,43 @@
+/** What `import "meshcache"` gives: the client. */
+
+export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/codecs.ts";
+export type { ReadOptions } from "./client/entry-reader.ts";
+export type { InvalidateOptions, SetOptions, Target, TouchOptions } from "./client/entry-writer.ts";
+export type {
+  CacheEvent,
+  ChangeKind,
+  EventSubscription,
+  GapCause,
+  SubscribeOptions,
+} from "./client/event-subscription.ts";
+export {
+  absent,
+  type LoadContext,
+  type Loaded,
+  type LoadedOptions,
+  type Loader,
+  type LoadOptions,
+  loaded,
+} from "./client/loader.ts";
+export { type ClientStats, type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
+export type { EntryOptions, Namespace } from "./client/namespace.ts";
+export type {
+  ClientOptions,
+  NamespaceOptions,
+  NearCacheOptions,
+  Preset,
+  TelemetryOptions,
+  ValueSharing,
+} from "./client/options.ts";
+export type {
+  Entry,
+  EntryFacts,
+  EntrySource,
+  EntryVersion,
+  InvalidateOutcome,
+  Outcome,
+  RefusalReason,
+  SetOutcome,
+} from "./client/outcomes.ts";
+export type { CallOptions } from "./client/remote.ts";
+export { CacheError, type CacheErrorReason } from "./errors.ts";
