@@ -4,7 +4,7 @@ import { type AdminHttp, startAdminHttp } from "../server/admin-http.ts";
 import { type CacheServer, createServer, createStore } from "../server/index.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createTelemetry } from "../telemetry/otel-telemetry.ts";
-import type { Logger } from "../telemetry/telemetry.ts";
+import type { Logger, Telemetry } from "../telemetry/telemetry.ts";
 import { CliError, EXIT } from "./exit-codes.ts";
 import { parseEndpoint, toEndpointText } from "./settings/endpoint.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -35,7 +35,7 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
     listen: settings.listen,
     limits: settings,
     transport: settings,
-    telemetry: createTelemetry({ ...sdk, logger }),
+    telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
   });
   try {
     const address = await startListening(server, settings.listen);
@@ -54,6 +54,17 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
   } finally {
     await sdk.shutdown(TELEMETRY_FLUSH_MS);
   }
+}
+
+/** The last export comes after the server's end, and is to have the store's last counts. */
+function observedToTheEnd(telemetry: Telemetry): Telemetry {
+  return {
+    ...telemetry,
+    observe(store, server) {
+      telemetry.observe(store, server);
+      return () => {};
+    },
+  };
 }
 
 async function startListening(server: CacheServer, listen: string): Promise<string> {
