@@ -1,0 +1,45 @@
+#!/bin/sh
+# Builds a small OpenTelemetry Collector (OTLP in, debug out) from its public Go modules, once, and prints
+# where it is. The telemetry tests run against it; any other collector will do too: set OTELCOL_BIN.
+# Needs Go 1.25 or newer and takes a minute. The result stays in .cache/otelcol/<version>; remove that folder to
+# build again.
+set -eu
+
+version=0.150.0   # of the builder and the components
+stable=1.56.0     # of the configuration providers of the same release
+
+cd "$(dirname "$0")/.."
+home="$PWD/.cache/otelcol/$version"
+binary="$home/otelcorecol"
+
+if [ -x "$binary" ]; then
+  echo "$binary"
+  exit 0
+fi
+command -v go >/dev/null || { echo "build-otelcol: needs Go on PATH" >&2; exit 1; }
+
+mkdir -p "$home"
+cat >"$home/manifest.yaml" <<MANIFEST
+dist:
+  name: otelcorecol
+  description: OTLP in, debug out
+  version: $version
+  output_path: $home/source
+receivers:
+  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v$version
+processors:
+  - gomod: go.opentelemetry.io/collector/processor/batchprocessor v$version
+exporters:
+  - gomod: go.opentelemetry.io/collector/exporter/debugexporter v$version
+providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v$stable
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v$stable
+  - gomod: go.opentelemetry.io/collector/confmap/provider/yamlprovider v$stable
+MANIFEST
+
+# The ready-made cmd/otelcorecol is not published as a module of its own; the builder is the official way.
+[ -x "$home/builder" ] || GOBIN="$home" go install "go.opentelemetry.io/collector/cmd/builder@v$version" >&2
+CGO_ENABLED=0 "$home/builder" --config "$home/manifest.yaml" >&2
+mv "$home/source/otelcorecol" "$binary"
+rm -rf "$home/source"
+echo "$binary"
