@@ -3,18 +3,26 @@ import { type Clock, systemClock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
 import { type Rng, systemRng } from "../random.ts";
 import { createLruTable } from "./lru-table.ts";
+import { budgetMaxBytes } from "./offheap/geometry.ts";
+import { createOffheapTable } from "./offheap/offheap-table.ts";
 import { ShardedStore } from "./sharded-store.ts";
 import type { Store } from "./store.ts";
 import type { CreateTable } from "./table.ts";
 
-export type StoreEngine = "lru";
+export type StoreEngine = "lru" | "offheap";
 
 export interface StoreOptions {
-  /** What keeps the entries. Default "lru": objects on the heap, least recently used evicted first. */
+  /**
+   * What keeps the entries. "lru", the default: objects on the heap, least recently used evicted first.
+   * "offheap": bytes in one SharedArrayBuffer a shard, evicted by S3-FIFO.
+   */
   readonly engine: StoreEngine;
   /** Parts with a revision, an event log and leases of their own. 1 to 256, default 16. */
   readonly shards: number;
-  /** For all entries of all shards, overhead included. At least 65,536 a shard, default 268,435,456. */
+  /**
+   * For all entries of all shards, overhead included. At least 65,536 a shard, default 268,435,456; with
+   * "offheap" at most 2,147,418,112 a shard, and reserved at once, though no memory is used before it is needed.
+   */
   readonly budgetBytes: number;
   /** Events that a shard keeps for subscribers that resume. 1 to 16,777,216, default 65,536. */
   readonly logMaxEvents: number;
@@ -36,7 +44,7 @@ export interface StoreOptions {
   readonly rng: Rng;
 }
 
-const engines: Record<StoreEngine, CreateTable> = { lru: createLruTable };
+const engines: Record<StoreEngine, CreateTable> = { lru: createLruTable, offheap: createOffheapTable };
 
 const shardBudgetMinBytes = 65_536;
 
@@ -62,7 +70,8 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
   }
   const { shards } = resolved;
   checkRange("shards", shards, 1, 256);
-  checkRange("budgetBytes", resolved.budgetBytes, shardBudgetMinBytes * shards, Number.MAX_SAFE_INTEGER);
+  const budgetMost = resolved.engine === "offheap" ? budgetMaxBytes * shards : Number.MAX_SAFE_INTEGER;
+  checkRange("budgetBytes", resolved.budgetBytes, shardBudgetMinBytes * shards, budgetMost);
   checkRange("logMaxEvents", resolved.logMaxEvents, 1, 16_777_216);
   checkRange("logMaxBytes", resolved.logMaxBytes, 4_096, 1_073_741_824);
   checkRange("tagFencesMax", resolved.tagFencesMax, 1, 1_048_576);
