@@ -1,0 +1,102 @@
+/** A client in the simulation: the real MeshCache in a process that pauses and dies, and is replaced when it does. */
+import { text } from "../../src/client/codecs.ts";
+import { MeshCache } from "../../src/client/mesh-cache.ts";
+import type { Namespace } from "../../src/client/namespace.ts";
+import { createSeededRng, type Rng } from "../../src/random.ts";
+import type { Network, Wire } from "./network.ts";
+import type { Plan } from "./plan.ts";
+import { createProcess, type SimulatedProcess } from "./process.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+export const namespaceName = "app";
+
+/** One life of a client. Two lives never share a name, since the second knows nothing of the first. */
+export interface ClientLife {
+  readonly name: string;
+  readonly process: SimulatedProcess;
+  readonly cache: MeshCache;
+  readonly entries: Namespace<string>;
+}
+
+export interface ClientNode {
+  readonly name: string;
+  readonly wire: Wire;
+  readonly life: ClientLife;
+  readonly process: SimulatedProcess;
+  /** Kills the process, loads and leases and all, and starts another in its place. */
+  crash(): void;
+}
+
+export function createClientNode(
+  name: string,
+  time: VirtualTime,
+  rng: Rng,
+  plan: Plan,
+  network: Network,
+  born: (life: ClientLife) => void,
+): ClientNode {
+  const wire: Wire = {
+    upHeld: false,
+    downHeld: false,
+    slowReadMs: 0,
+    latencyMs: plan.latencyMs,
+    jitterMs: plan.jitterMs,
+  };
+  let lives = 0;
+  let life: ClientLife;
+
+  function begin(): void {
+    lives += 1;
+    const lifeName = lives === 1 ? name : `${name}.${lives}`;
+    const process = createProcess(lifeName, time, rng);
+    const cache = new MeshCache(
+      {
+        address: ["one:1", "other:1"],
+        clientId: lifeName,
+        leaseMs: plan.leaseMs,
+        pingMs: plan.pingMs,
+        deadlineMs: plan.deadlineMs,
+        connectTimeoutMs: 400,
+        backoffMinMs: 10,
+        backoffMaxMs: 200,
+        revalidateJitterMs: plan.revalidateJitterMs,
+        telemetry: { spans: false },
+      },
+      {
+        clock: process.clock,
+        rng: createSeededRng(Number(rng.uint64() & 0xffff_ffffn)),
+        transport: network.transport(process, wire),
+      },
+    );
+    const entries = cache.namespace(namespaceName, {
+      codec: text(),
+      ttlMs: plan.ttlMs,
+      staleMs: plan.staleMs,
+      negativeTtlMs: Math.max(plan.ttlMs, 100),
+    });
+    life = { name: lifeName, process, cache, entries };
+    born(life);
+  }
+
+  begin();
+  return {
+    name,
+    wire,
+    get life() {
+      return life;
+    },
+    get process() {
+      return life.process;
+    },
+    crash() {
+      const { process } = life;
+      process.kill();
+      for (const connection of [...network.connections]) {
+        if (connection.client !== process) continue;
+        if (rng.fraction() < 0.5) connection.silence();
+        else connection.reset();
+      }
+      begin();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/** Heal => converge: after all faults and operations, every near copy agrees with the server and is used again. */
+import type { ClientLife } from "./client-node.ts";
+import type { History, Moment } from "./history.ts";
+import { type Origin, rowVersionOf } from "./origin.ts";
+import type { Truth } from "./truth.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import { allKeys, originKeys, versionedKey, type Workload } from "./workload.ts";
+
+export interface ExamDeps {
+  readonly time: VirtualTime;
+  readonly history: History;
+  readonly truth: Truth;
+  readonly origin: Origin;
+  readonly workload: Workload;
+  readonly clients: readonly ClientLife[];
+  lastRestart(): Moment;
+}
+
+/** More than any answer takes when nothing is broken: the latency there and back, with what is left of jitter. */
+const answerMaxMs = 1_000;
+/** A crashed loader's lease may have to end first. */
+const loadMaxMs = 5_000;
+
+export async function examine(deps: ExamDeps): Promise<void> {
+  const { time, clients, history } = deps;
+  let open = clients.length;
+  const finish = (): void => {
+    open -= 1;
+  };
+  for (const client of clients) {
+    examineClient(deps, client).then(finish, (error: unknown) => {
+      history.violate("exam", error instanceof Error ? `${error.stack}` : String(error));
+      finish();
+    });
+  }
+  const deadlineMs = time.nowMs() + allKeys.length * 3 * answerMaxMs + originKeys.length * loadMaxMs;
+  await time.run(deadlineMs, () => open === 0);
+  if (open > 0) history.violate("liveness", "the exam was not finished");
+  examineOrigin(deps);
+}
+
+async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> {
+  const { history, time, truth, workload } = deps;
+  for (const key of allKeys) {
+    // Near or not, the first answer is the truth: nothing has changed for far longer than an event takes.
+    const spell = truth.current(key);
+    const begunMs = time.nowMs();
+    const first = await workload.readEntry(client, key);
+    if (first === undefined || time.nowMs() - begunMs > answerMaxMs) {
+      history.violate("converge", `${client.name} could not read ${key} though all is well`);
+      continue;
+    }
+    const changed = truth.current(key) !== spell;
+    const fresh = spell.held !== undefined && !spell.soft && begunMs < spell.freshUntilMs;
+    const version = first.kind === "miss" ? 0 : first.version?.revision;
+    if (!changed && first.source === "near" && version !== (fresh ? spell.held?.version : 0)) {
+      // A near copy ends its TTL no later than the server does; then it is asked for, and not near.
+      history.violate("converge", `${client.name} still has ${key} at version ${version} nearby`);
+    }
+    const endsSoon = first.kind !== "miss" && first.ttlRemainingMs < answerMaxMs;
+    const second = await workload.readEntry(client, key);
+    if (!changed && !endsSoon && second !== undefined && second.source !== "near") {
+      history.violate("converge", `${client.name} does not keep ${key} nearby though all is well`);
+    }
+  }
+  for (const key of originKeys) {
+    const begunMs = time.nowMs();
+    await workload.getOrLoad(client, key);
+    if (time.nowMs() - begunMs > loadMaxMs) {
+      history.violate("converge", `${client.name} took ${time.nowMs() - begunMs} ms to load ${key}`);
+    }
+  }
+}
+
+/** What the cache holds of the origin is the origin's last row, since every writer had its invalidation answered. */
+function examineOrigin({ history, truth, origin, lastRestart, time }: ExamDeps): void {
+  for (const key of originKeys) {
+    // A Set with a source version that was under way when everything was forgotten may store an older row.
+    if (key === versionedKey && lastRestart().order > 0) continue;
+    const { held, soft, freshUntilMs } = truth.current(key);
+    if (held === undefined || soft || time.nowMs() >= freshUntilMs) continue;
+    const row = origin.read(key);
+    const right =
+      held.value === undefined ? row.deleted : !row.deleted && rowVersionOf(held.value) === row.version;
+    if (!right)
+      history.violate(
+        "origin",
+        `${key} is cached as ${held.value ?? "absent"}, and row ${row.version} is current`,
+      );
+  }
+}

@@ -1,0 +1,137 @@
+/** Breaks things on a schedule that the seed draws, and heals all of them at the end. */
+import type { Rng } from "../../src/random.ts";
+import type { History } from "./history.ts";
+import type { Network, Wire } from "./network.ts";
+import { between, chance, type FaultKind, type Plan, pick } from "./plan.ts";
+import type { SimulatedProcess } from "./process.ts";
+import type { ServerNode } from "./server-node.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** A client as the faults see it. */
+export interface Target {
+  readonly name: string;
+  readonly process: SimulatedProcess;
+  readonly wire: Wire;
+  /** Kills the process and starts another in its place. */
+  crash(): void;
+}
+
+export interface Faults {
+  /** Nothing is broken from now on, though what was broken may take its time to notice. */
+  heal(): void;
+}
+
+export function scheduleFaults(
+  time: VirtualTime,
+  rng: Rng,
+  plan: Plan,
+  history: History,
+  network: Network,
+  server: ServerNode,
+  targets: readonly Target[],
+): Faults {
+  const undo = new Set<() => void>();
+  let healed = false;
+
+  const forMs = (durationMs: number, end: () => void): void => {
+    const once = (): void => {
+      if (undo.delete(once)) end();
+    };
+    undo.add(once);
+    time.at(time.nowMs() + durationMs, once);
+  };
+  const connectionsOf = (target: Target) =>
+    [...network.connections].filter((connection) => connection.client === target.process);
+
+  function hold(target: Target, up: boolean, down: boolean, durationMs: number): void {
+    history.note("fault", `${target.name}: ${up ? "up" : ""}${down ? "down" : ""} held for ${durationMs} ms`);
+    if (up) target.wire.upHeld = true;
+    if (down) target.wire.downHeld = true;
+    forMs(durationMs, () => {
+      if (up) target.wire.upHeld = false;
+      if (down) target.wire.downHeld = false;
+      history.note("fault", `${target.name}: heard again`);
+      network.poke();
+    });
+  }
+
+  function strike(kind: FaultKind): void {
+    if (healed) return;
+    const target = pick(rng, targets);
+    const { wire, name } = target;
+    // Often longer than a lease, sometimes by a lot; sometimes hardly noticeable.
+    const durationMs = pick(rng, [
+      between(rng, 1, 50),
+      between(rng, 50, plan.leaseMs),
+      between(rng, plan.leaseMs, 2 * plan.leaseMs),
+    ]);
+    switch (kind) {
+      case "partitionUp":
+        return hold(target, true, false, durationMs);
+      case "partitionDown":
+        return hold(target, false, true, durationMs);
+      case "partition":
+        return hold(target, true, true, durationMs);
+      case "reset":
+        history.note("fault", `${name}: reset`);
+        for (const connection of connectionsOf(target)) connection.reset();
+        return;
+      case "silence":
+        history.note("fault", `${name}: connections silent`);
+        for (const connection of connectionsOf(target)) connection.silence();
+        return;
+      case "pauseClient":
+        history.note("fault", `${name}: paused for ${durationMs} ms`);
+        return target.process.pause(durationMs);
+      case "pauseServer":
+        history.note("fault", `server: paused for ${durationMs} ms`);
+        return server.process.pause(durationMs);
+      case "restart":
+      case "powerLoss":
+        if (!server.process.alive()) return;
+        server.stop(kind === "powerLoss");
+        return forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+      case "slowReader":
+        wire.slowReadMs = between(rng, 5, 80);
+        history.note("fault", `${name}: reads a frame in ${wire.slowReadMs} ms`);
+        return forMs(durationMs, () => {
+          wire.slowReadMs = 0;
+        });
+      case "slowNetwork": {
+        const { latencyMs, jitterMs } = wire;
+        wire.latencyMs = between(rng, 20, 300);
+        wire.jitterMs = between(rng, 0, 200);
+        history.note("fault", `${name}: latency ${wire.latencyMs} to ${wire.latencyMs + wire.jitterMs} ms`);
+        return forMs(durationMs, () => {
+          wire.latencyMs = Math.min(latencyMs, plan.latencyMs);
+          wire.jitterMs = Math.min(jitterMs, plan.jitterMs);
+        });
+      }
+      case "drain":
+        history.note("fault", `${name}: its server drains`);
+        for (const connection of connectionsOf(target)) {
+          connection.drain();
+          forMs(durationMs, () => connection.reset());
+        }
+        return;
+      case "crashClient":
+        history.note("fault", `${name}: crashes`);
+        return target.crash();
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  for (let index = 0; index < plan.faults; index += 1) {
+    time.at(between(rng, 0, plan.workMs), () => strike(pick(rng, plan.faultKinds)));
+  }
+  return {
+    heal() {
+      healed = true;
+      for (const end of [...undo]) end();
+      // What is silent by now is noticed by somebody's keepalive.
+      for (const connection of [...network.connections]) connection.poke();
+      history.note("fault", "all healed");
+    },
+  };
+}

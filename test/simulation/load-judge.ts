@@ -1,0 +1,68 @@
+/**
+ * Holds what readers are given of origin keys to what the origin's writers were promised: once a write was
+ * committed and its invalidation answered, nobody is given an older row, but for a near copy within the lease.
+ */
+import type { EntrySource } from "../../src/client/outcomes.ts";
+import type { History, Moment } from "./history.ts";
+import type { Operations } from "./operations.ts";
+import { rowVersionOf } from "./origin.ts";
+import type { Observed } from "./witness.ts";
+
+export interface GivenValue {
+  readonly client: string;
+  readonly key: string;
+  readonly observed: Observed;
+  readonly source: EntrySource;
+  readonly call: Moment;
+  readonly returned: Moment;
+}
+
+export interface LoadJudge {
+  loaded(value: string, client: string, begun: Moment): void;
+  value(given: GivenValue): void;
+  readonly judged: number;
+}
+
+export function createLoadJudge(
+  history: History,
+  operations: Operations,
+  leaseMs: number,
+  /** When the store last lost everything: source versions known before it are not known any more. */
+  lastRestart: () => Moment,
+  versionedKey: string,
+): LoadJudge {
+  const loads = new Map<string, { readonly client: string; readonly begun: Moment }>();
+  let judged = 0;
+
+  return {
+    get judged() {
+      return judged;
+    },
+    loaded: (value, client, begun) => loads.set(value, { client, begun }),
+    value({ client, key, observed, source, call }) {
+      if (observed.kind !== "value") return;
+      const row = rowVersionOf(observed.value);
+      if (row === undefined) return;
+      judged += 1;
+      const load = loads.get(observed.value);
+      if (source === "loader" && load?.client !== client) {
+        history.violate("foreign-load", `${client} was given ${observed.value}, which it did not load`);
+      }
+      for (const write of operations.completedWrites) {
+        if (write.key !== key || write.row <= row) continue;
+        // A soft invalidation leaves the old row to be served while another is loaded.
+        if (write.soft && observed.stale) continue;
+        if (key === versionedKey && write.call.order < lastRestart().order) continue;
+        const own = write.client === client && write.returned.order < call.order;
+        const known = write.returned.atMs <= call.atMs - leaseMs;
+        if (!own && !known) continue;
+        history.violate(
+          own ? "own-write" : "outdated-row",
+          `${client} was given ${observed.value} (${source}), and row ${write.row} was written and published by ` +
+            `${write.client} at ${write.returned.atMs} ms`,
+        );
+        return;
+      }
+    },
+  };
+}

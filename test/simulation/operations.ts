@@ -1,0 +1,76 @@
+/** What clients asked of the cache and were told: the record that the checkers read after the run. */
+import type { History, Moment } from "./history.ts";
+import type { Observed } from "./witness.ts";
+
+interface Asked {
+  readonly client: string;
+  readonly call: Moment;
+  /** Undefined: it never came back. */
+  returned: Moment | undefined;
+}
+
+export type ClientOperation = Asked &
+  (
+    | {
+        readonly kind: "set";
+        readonly key: string;
+        readonly value: string;
+        readonly condition: "always" | "ifAbsent" | "ifPresent" | { readonly observed: Observed };
+        /** Undefined: it failed, and may or may not have taken effect. */
+        answer:
+          | "stored"
+          | "exists"
+          | "absent"
+          | "versionMismatch"
+          | "leaseLost"
+          | "olderSourceVersion"
+          | undefined;
+      }
+    | {
+        readonly kind: "invalidate";
+        readonly keys: readonly string[];
+        readonly tags: readonly string[];
+        readonly soft: boolean;
+        readonly sourceVersion: number;
+        answered: boolean;
+      }
+    | { readonly kind: "touch"; readonly key: string; touched: boolean | undefined }
+    | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
+  );
+
+export interface Restart {
+  readonly moment: Moment;
+}
+
+/** A write to the origin whose invalidation, or Set, was answered. */
+export interface CompletedWrite {
+  readonly client: string;
+  readonly key: string;
+  readonly row: number;
+  readonly soft: boolean;
+  readonly call: Moment;
+  readonly returned: Moment;
+}
+
+export interface Operations {
+  readonly all: readonly ClientOperation[];
+  readonly completedWrites: readonly CompletedWrite[];
+  add<Kind extends ClientOperation>(operation: Kind): Kind;
+  completed(write: CompletedWrite): void;
+}
+
+export function createOperations(): Operations {
+  const all: ClientOperation[] = [];
+  const completedWrites: CompletedWrite[] = [];
+  return {
+    all,
+    completedWrites,
+    add(operation) {
+      all.push(operation);
+      return operation;
+    },
+    completed: (write) => completedWrites.push(write),
+  };
+}
+
+export type { History };

@@ -1,0 +1,36 @@
+/** The simulated database behind the cache: rows with versions that only grow, read and committed at an instant. */
+import type { Rng } from "../../src/random.ts";
+
+export interface Row {
+  readonly key: string;
+  readonly version: number;
+  /** There is no such record at this version. */
+  readonly deleted: boolean;
+}
+
+export interface Origin {
+  read(key: string): Row;
+  commit(key: string): Row;
+}
+
+export function createOrigin(rng: Rng): Origin {
+  const rows = new Map<string, Row>();
+  const read = (key: string): Row => rows.get(key) ?? { key, version: 1, deleted: false };
+  return {
+    read,
+    commit(key) {
+      const row = { key, version: read(key).version + 1, deleted: rng.fraction() < 0.15 };
+      rows.set(key, row);
+      return row;
+    },
+  };
+}
+
+/** Values name the row they were made of and the Set or load that made them: `user:1@7#load12`. */
+export const valueOf = (row: Row, maker: string): string => `${row.key}@${row.version}#${maker}`;
+
+/** The row version in a value; undefined for a value that was made of none. */
+export const rowVersionOf = (value: string): number | undefined => {
+  const version = /@(\d+)#/.exec(value)?.[1];
+  return version === undefined ? undefined : Number(version);
+};

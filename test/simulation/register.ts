@@ -1,0 +1,215 @@
+/**
+ * What one key of the cache may do, as a sequential object: the specification that the operations answered
+ * by the server are held to. Written from cache.proto alone, and without looking at the store.
+ */
+import type { Model } from "./linearizability.ts";
+
+/** How long the operation took: it happened at some moment between, both included. */
+interface Span {
+  readonly id: number;
+  readonly callMs: number;
+  readonly returnMs: number;
+}
+
+interface Lifetimes {
+  /** 0: no end. */
+  readonly ttlMs: number;
+  readonly staleMs: number;
+}
+
+export type SetCondition =
+  | { readonly kind: "always" }
+  | { readonly kind: "ifAbsent" }
+  | { readonly kind: "ifPresent" }
+  /** The entry must still be the value of the Set `id`. */
+  | { readonly kind: "ifVersion"; readonly setId: number }
+  /** What a lease demands is checked elsewhere: here such a Set may be refused at will. */
+  | { readonly kind: "lease" };
+
+export type SetAnswer =
+  | "stored"
+  | "exists"
+  | "absent"
+  | "versionMismatch"
+  | "leaseLost"
+  | "olderSourceVersion";
+
+export type RegisterInput = Span &
+  (
+    | (Lifetimes & {
+        readonly kind: "set";
+        readonly condition: SetCondition;
+        readonly sourceVersion: number;
+        readonly tags: readonly string[];
+        /** Undefined: nobody knows whether it took effect. */
+        readonly answer: SetAnswer | undefined;
+      })
+    /** `setId` names the Set whose value was read. Undefined: a miss. */
+    | { readonly kind: "get"; readonly setId: number | undefined; readonly stale: boolean }
+    | (Lifetimes & { readonly kind: "touch"; readonly touched: boolean | undefined })
+    | {
+        readonly kind: "invalidate";
+        readonly target:
+          | { readonly kind: "key" }
+          | { readonly kind: "tags"; readonly tags: readonly string[] };
+        readonly soft: boolean;
+        readonly sourceVersion: number;
+        readonly answered: boolean;
+      }
+    /** A new life of the store. */
+    | { readonly kind: "restart" }
+  );
+
+type SetInput = Extract<RegisterInput, { kind: "set" }>;
+type TouchInput = Extract<RegisterInput, { kind: "touch" }>;
+
+export interface RegisterState {
+  readonly entry: SetInput | undefined;
+  /** What gave the entry its lifetimes. */
+  readonly lifetimes: SetInput | TouchInput | undefined;
+  readonly soft: boolean;
+  readonly knownSourceVersion: number;
+}
+
+const empty: RegisterState = {
+  entry: undefined,
+  lifetimes: undefined,
+  soft: false,
+  knownSourceVersion: 0,
+};
+
+/** Could the TTL have ended, seen from `span`; could it still run? Both can be true: the clock decides. */
+function mayBePastTtl(state: RegisterState, span: Span): boolean {
+  const { lifetimes } = state;
+  return (
+    lifetimes !== undefined && lifetimes.ttlMs > 0 && span.returnMs >= lifetimes.callMs + lifetimes.ttlMs
+  );
+}
+function mayBeWithinTtl(state: RegisterState, span: Span): boolean {
+  const { lifetimes } = state;
+  if (lifetimes === undefined) return false;
+  return lifetimes.ttlMs === 0 || span.callMs < lifetimes.returnMs + lifetimes.ttlMs;
+}
+function mayBeGone(state: RegisterState, span: Span): boolean {
+  const { lifetimes } = state;
+  if (lifetimes === undefined) return true;
+  return lifetimes.ttlMs > 0 && span.returnMs >= lifetimes.callMs + lifetimes.ttlMs + lifetimes.staleMs;
+}
+function mayBeKept(state: RegisterState, span: Span): boolean {
+  const { lifetimes } = state;
+  if (lifetimes === undefined) return false;
+  return lifetimes.ttlMs === 0 || span.callMs < lifetimes.returnMs + lifetimes.ttlMs + lifetimes.staleMs;
+}
+
+const mayHit = (state: RegisterState, span: Span): boolean =>
+  state.entry !== undefined && !state.soft && mayBeWithinTtl(state, span);
+const mayMiss = (state: RegisterState, span: Span): boolean =>
+  state.entry === undefined || state.soft || mayBePastTtl(state, span);
+
+function stored(state: RegisterState, input: SetInput): RegisterState {
+  return {
+    entry: input,
+    lifetimes: input,
+    soft: false,
+    knownSourceVersion: Math.max(state.knownSourceVersion, input.sourceVersion),
+  };
+}
+
+function conditionMayHold(state: RegisterState, input: SetInput): boolean {
+  switch (input.condition.kind) {
+    case "always":
+    case "lease":
+      return true;
+    case "ifAbsent":
+      return mayMiss(state, input);
+    case "ifPresent":
+      return mayHit(state, input);
+    case "ifVersion":
+      return state.entry?.id === input.condition.setId && !state.soft && mayBeKept(state, input);
+    default:
+      return input.condition satisfies never;
+  }
+}
+
+function mayRefuse(state: RegisterState, input: SetInput, answer: SetAnswer): boolean {
+  switch (answer) {
+    case "stored":
+      return false;
+    case "exists":
+      return input.condition.kind === "ifAbsent" && mayHit(state, input);
+    case "absent":
+      return input.condition.kind === "ifPresent" && mayMiss(state, input);
+    case "versionMismatch":
+      return (
+        input.condition.kind === "ifVersion" &&
+        (state.entry?.id !== input.condition.setId || state.soft || mayBeGone(state, input))
+      );
+    case "leaseLost":
+      return input.condition.kind === "lease";
+    case "olderSourceVersion":
+      return input.sourceVersion > 0 && input.sourceVersion < state.knownSourceVersion;
+    default:
+      return answer satisfies never;
+  }
+}
+
+function afterSet(state: RegisterState, input: SetInput): RegisterState[] {
+  const mayStore =
+    conditionMayHold(state, input) &&
+    (input.sourceVersion === 0 || input.sourceVersion >= state.knownSourceVersion);
+  if (input.answer === "stored") return mayStore ? [stored(state, input)] : [];
+  if (input.answer === undefined) return mayStore ? [stored(state, input), state] : [state];
+  return mayRefuse(state, input, input.answer) ? [state] : [];
+}
+
+function afterInvalidate(
+  state: RegisterState,
+  input: Extract<RegisterInput, { kind: "invalidate" }>,
+): RegisterState[] {
+  const known: RegisterState = {
+    ...state,
+    knownSourceVersion: Math.max(state.knownSourceVersion, input.sourceVersion),
+  };
+  const { entry } = state;
+  const { target } = input;
+  const matches =
+    entry !== undefined &&
+    (target.kind === "key" || target.tags.some((tag) => entry.tags.includes(tag))) &&
+    (input.sourceVersion === 0 || entry.sourceVersion < input.sourceVersion);
+  const after: RegisterState = !matches
+    ? known
+    : input.soft
+      ? { ...known, soft: true }
+      : { ...empty, knownSourceVersion: known.knownSourceVersion };
+  return input.answered ? [after] : [after, state];
+}
+
+export const registerModel: Model<RegisterInput, RegisterState> = {
+  initial: empty,
+  step(state, input) {
+    switch (input.kind) {
+      case "set":
+        return afterSet(state, input);
+      case "get":
+        if (input.setId === undefined) return mayMiss(state, input) ? [state] : [];
+        if (state.entry?.id !== input.setId) return [];
+        return (input.stale ? mayMiss(state, input) && mayBeKept(state, input) : mayHit(state, input))
+          ? [state]
+          : [];
+      case "touch": {
+        const touched: RegisterState = { ...state, lifetimes: input };
+        if (input.touched === true) return mayHit(state, input) ? [touched] : [];
+        if (input.touched === false) return mayMiss(state, input) ? [state] : [];
+        return mayHit(state, input) ? [touched, state] : [state];
+      }
+      case "invalidate":
+        return afterInvalidate(state, input);
+      case "restart":
+        return [empty];
+      default:
+        return input satisfies never;
+    }
+  },
+  keyOf: (state) =>
+    `${state.entry?.id ?? "-"}/${state.lifetimes?.id ?? "-"}/${state.soft}/${state.knownSourceVersion}`,
+};

@@ -1,0 +1,81 @@
+/** The server in the simulation: the real store and real exchange sessions in a process that pauses and dies. */
+import { createSeededRng, type Rng } from "../../src/random.ts";
+import { createExchangeSession, type FrameSink } from "../../src/server/exchange-session.ts";
+import { createStore } from "../../src/store/create-store.ts";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import { resolveLimits } from "../../src/wire/limits.ts";
+import type { History } from "./history.ts";
+import type { Network } from "./network.ts";
+import type { Plan } from "./plan.ts";
+import { createProcess, type SimulatedProcess } from "./process.ts";
+import type { Tap } from "./tapped-store.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+const maintenanceMs = 20;
+const sweepMaxEntries = 16;
+
+export interface ServerNode {
+  readonly process: SimulatedProcess;
+  /**
+   * Ends the process and everything in it. `silently`: as a power loss does, so that no peer is told; else the
+   * operating system resets the connections.
+   */
+  stop(silently: boolean): void;
+  /** A new life: a new store with a new epoch. */
+  start(): void;
+}
+
+export function createServerNode(
+  time: VirtualTime,
+  rng: Rng,
+  plan: Plan,
+  network: Network,
+  history: History,
+  tap: Tap,
+): ServerNode {
+  const limits = resolveLimits();
+  const telemetry = createNoTelemetry({
+    info() {},
+    warn() {},
+    error: (fields, message) => history.violate("server-fault", `${message}: ${causeOf(fields)}`),
+  });
+  let process: SimulatedProcess;
+
+  function start(): void {
+    process = createProcess("server", time, rng);
+    const { clock } = process;
+    const options = { clock, rng: createSeededRng(Number(rng.uint64() & 0xffff_ffffn)), shards: plan.shards };
+    const store = tap.around(
+      createStore({ ...options, logMaxEvents: plan.logMaxEvents, budgetBytes: 64 * 1024 * 1024 }),
+      time.nowMs,
+    );
+    const tick = (): void => {
+      store.maintain(sweepMaxEntries);
+      clock.schedule(maintenanceMs, tick);
+    };
+    tick();
+    const deps = { store, limits, clock, telemetry, frameMaxEvents: plan.frameMaxEvents };
+    network.listener = { process, accept: (sink: FrameSink) => createExchangeSession(deps, sink) };
+  }
+
+  start();
+  return {
+    get process() {
+      return process;
+    },
+    start,
+    stop(silently) {
+      history.note("server", silently ? "loses its power" : "is killed");
+      process.kill();
+      for (const connection of [...network.connections]) {
+        if (silently) connection.silence();
+        else connection.reset();
+      }
+    },
+  };
+}
+
+const causeOf = (fields: object): string => {
+  const error = "err" in fields ? fields.err : fields;
+  return error instanceof Error ? `${error.stack}` : String(error);
+};

@@ -1,0 +1,156 @@
+/** Runs one seed: builds the world, lets it work and break, heals it, and says what was promised and not kept. */
+import { checkRegisters } from "./check-registers.ts";
+import { type ClientLife, createClientNode } from "./client-node.ts";
+import { examine } from "./exam.ts";
+import { scheduleFaults } from "./faults.ts";
+import { createHistory, type History, type Moment, type Violation } from "./history.ts";
+import { createJudge } from "./judge.ts";
+import { createLoadJudge } from "./load-judge.ts";
+import { createNetwork } from "./network.ts";
+import { createOperations } from "./operations.ts";
+import { createOrigin } from "./origin.ts";
+import { createPlan, rngFor } from "./plan.ts";
+import { createServerNode } from "./server-node.ts";
+import { createTap, type Tap } from "./tapped-store.ts";
+import { createTruth, type Truth } from "./truth.ts";
+import { createVirtualTime } from "./virtual-time.ts";
+import { allKeys, createWorkload, versionedKey } from "./workload.ts";
+
+export interface SeedReport {
+  readonly seed: number;
+  readonly hash: string;
+  readonly violations: readonly Violation[];
+  /** What the checks looked at. A run that looked at nothing proves nothing. */
+  readonly counts: {
+    readonly nearReads: number;
+    readonly remoteReads: number;
+    readonly originReads: number;
+    readonly registerOperations: number;
+    readonly undecided: number;
+    readonly restarts: number;
+    readonly tasks: number;
+  };
+  /** Lines around the first violation, or the last ones. */
+  trace(before: number, after: number): string[];
+}
+
+/** How long after the last fault and the last operation everything must be well again. */
+const convergeMs = 2_000;
+/** No operation, retries and waits for crashed lease holders included, may take longer once all is healed. */
+const settleMaxMs = 20_000;
+
+export async function runSeed(seed: number): Promise<SeedReport> {
+  const plan = createPlan(seed);
+  const time = createVirtualTime();
+  const history = createHistory(time.nowMs);
+  const truth = createTruth(allKeys);
+  const tap = createTap(history, truth);
+  const judge = createJudge(history, truth);
+  const operations = createOperations();
+  const origin = createOrigin(rngFor(seed, 1));
+  const restarts: Moment[] = [];
+  const lastRestart = (): Moment => restarts.at(-1) ?? { order: -1, atMs: 0 };
+  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, versionedKey);
+  const workload = createWorkload({
+    plan,
+    rng: rngFor(seed, 2),
+    history,
+    truth,
+    tap,
+    judge,
+    loadJudge,
+    origin,
+    operations,
+  });
+  const network = createNetwork(time, rngFor(seed, 3), plan, (client, frame) => {
+    history.note(client.name, `receives ${frame.frame.case}`);
+    judge.received(client.name, frame);
+  });
+  const server = createServerNode(
+    time,
+    rngFor(seed, 4),
+    plan,
+    network,
+    history,
+    noteRestarts(tap, history, restarts),
+  );
+
+  let stopped = false;
+  const running = new Map<ClientLife, number>();
+  const born = (life: ClientLife): void => {
+    running.set(life, plan.programs);
+    for (let index = 0; index < plan.programs; index += 1) {
+      const done = (): unknown => running.set(life, (running.get(life) ?? 1) - 1);
+      workload
+        .run(life, () => stopped)
+        .then(done, (error: unknown) => {
+          history.violate("program", error instanceof Error ? `${error.stack}` : String(error));
+          done();
+        });
+    }
+  };
+  const rejected = (error: unknown): void => {
+    history.violate("unhandled", error instanceof Error ? `${error.stack}` : String(error));
+  };
+  process.on("unhandledRejection", rejected);
+  try {
+    const rng = rngFor(seed, 5);
+    const clients = Array.from({ length: plan.clients }, (_, index) =>
+      createClientNode(`c${index + 1}`, time, rng, plan, network, born),
+    );
+    const faults = scheduleFaults(time, rngFor(seed, 6), plan, history, network, server, clients);
+
+    await time.run(plan.workMs);
+    stopped = true;
+    faults.heal();
+    const busy = (): boolean => clients.some(({ life }) => (running.get(life) ?? 0) > 0);
+    await time.run(plan.workMs + settleMaxMs, () => !busy());
+    if (busy()) history.violate("liveness", `operations hang ${settleMaxMs} ms after all was healed`);
+    history.note("world", "is quiet");
+    await time.run(time.nowMs() + convergeMs);
+    await examine({
+      time,
+      history,
+      truth,
+      origin,
+      workload,
+      clients: clients.map(({ life }) => life),
+      lastRestart,
+    });
+    for (const { life } of clients) void life.cache.close({ graceMs: 0 });
+    await time.run(time.nowMs() + 100);
+  } finally {
+    process.off("unhandledRejection", rejected);
+  }
+
+  const registers = checkRegisters(history, truth, operations.all, tap, restarts);
+  const [first] = history.violations;
+  return {
+    seed,
+    hash: history.hash(),
+    violations: history.violations,
+    counts: {
+      nearReads: judge.judged.near,
+      remoteReads: judge.judged.remote,
+      originReads: loadJudge.judged,
+      registerOperations: registers.operations,
+      undecided: registers.undecided,
+      restarts: restarts.length - 1,
+      tasks: time.tasksRun,
+    },
+    trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
+  };
+}
+
+/** A tap that also keeps when each life of the store began. */
+function noteRestarts(tap: Tap, history: History, restarts: Moment[]): Tap {
+  return {
+    ...tap,
+    around(store, nowMs) {
+      restarts.push(history.note("server", "starts"));
+      return tap.around(store, nowMs);
+    },
+  };
+}
+
+export type { Truth };

@@ -1,0 +1,323 @@
+/**
+ * A store with a tap: passes every command on to the real store, keeps the truth, and holds each answer to
+ * what needs no search to be seen: reads against the truth, leases against what happened since they were
+ * granted, source versions against those known, request ids against a second effect.
+ */
+import type {
+  EntryView,
+  GetCommand,
+  LeaseCommand,
+  LeaseResult,
+  SetCommand,
+  Store,
+} from "../../src/store/store.ts";
+import type { History, Moment } from "./history.ts";
+import { matchesKey, type Spell, type Truth } from "./truth.ts";
+
+/** The values of the simulation name themselves: no two Sets write the same one. */
+export const decode = (entry: {
+  readonly value: Uint8Array;
+  readonly absent: boolean;
+}): string | undefined => (entry.absent ? undefined : Buffer.from(entry.value).toString("utf8"));
+
+interface Grant {
+  readonly key: string;
+  readonly moment: Moment;
+  readonly endsAtMs: number;
+}
+
+/** A Set as the store was asked for it: at least once, and again when it was retried. */
+export interface SetCall {
+  readonly key: string;
+  readonly command: SetCommand;
+  readonly life: number;
+  /** Each time that the store was asked. */
+  readonly asked: Moment[];
+  /** The first time that it stored something. */
+  stored: { readonly moment: Moment; readonly version: number } | undefined;
+}
+
+export interface TouchCall {
+  readonly key: string;
+  readonly origin: string;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly moment: Moment;
+}
+
+/** What the store was asked, for the checks that join it to what a client asked. */
+export interface StoreCalls {
+  /** By value: nothing but these can have stored it. Entries without a value are in `absences`. */
+  readonly sets: ReadonlyMap<string, SetCall>;
+  readonly absences: readonly SetCall[];
+  /** Touches that found an entry. */
+  readonly touches: readonly TouchCall[];
+}
+
+export interface Tap extends StoreCalls {
+  around(store: Store, nowMs: () => number): Store;
+  /** The moment of a load's start by the value that it made: what was set or invalidated since voids it. */
+  loadStarted(value: string, moment: Moment): void;
+}
+
+export function createTap(history: History, truth: Truth): Tap {
+  const sets = new Map<string, SetCall>();
+  const absences: SetCall[] = [];
+  const touches: TouchCall[] = [];
+  const loads = new Map<string, Moment>();
+  const storedRequests = new Set<string>();
+
+  function tapStore(store: Store, nowMs: () => number): Store {
+    const grants = new Map<bigint, Grant>();
+    const live = new Map<string, bigint>();
+    const knownSourceVersions = new Map<string, bigint>();
+    /** Answers given from inside a call whose effect the truth does not have yet. */
+    let settled: (() => void)[] = [];
+
+    const say = (what: string): Moment => history.note("store", what);
+    const know = (key: string, sourceVersion: bigint): void => {
+      const known = knownSourceVersions.get(key) ?? 0n;
+      if (sourceVersion > known) knownSourceVersions.set(key, sourceVersion);
+    };
+
+    function checkRead(
+      command: GetCommand | LeaseCommand,
+      entry: EntryView | undefined,
+      wantsStale: boolean,
+    ): void {
+      const spell = truth.current(command.key);
+      const fresh = isFresh(spell, nowMs());
+      const visible = fresh || (wantsStale && isKept(spell, nowMs()));
+      const found = entry === undefined ? undefined : `${entry.version}${entry.stale ? " stale" : ""}`;
+      const right = visible ? `${spell.held?.version}${fresh ? "" : " stale"}` : undefined;
+      if (found !== right) {
+        history.violate(
+          "store-read",
+          `${command.key} was read as ${found ?? "a miss"} but is ${right ?? "a miss"}`,
+        );
+      }
+    }
+
+    function liveLease(key: string): bigint | undefined {
+      const token = live.get(key);
+      const grant = token === undefined ? undefined : grants.get(token);
+      return grant !== undefined && nowMs() < grant.endsAtMs ? token : undefined;
+    }
+
+    function answeredLease(command: LeaseCommand, result: LeaseResult): void {
+      const { key } = command;
+      if (result.kind === "hit") {
+        checkRead(command, result.entry, false);
+        say(`lease ${key} -> hit ${result.entry.version}`);
+        return;
+      }
+      if (result.kind === "held") {
+        if (liveLease(key) === undefined) history.violate("lease-leaked", `${key} is held by nobody`);
+        say(`lease ${key} -> held, again in ${result.retryAfterMs} ms`);
+        return;
+      }
+      if (liveLease(key) !== undefined)
+        history.violate("lease-twice", `${key} was granted while it was held`);
+      if (isFresh(truth.current(key), nowMs())) {
+        history.violate("lease-on-fresh", `${key} was granted though it is fresh`);
+      }
+      const moment = say(`lease ${key} -> granted ${result.token} for ${result.leaseMs} ms`);
+      grants.set(result.token, { key, moment, endsAtMs: nowMs() + result.leaseMs });
+      live.set(key, result.token);
+    }
+
+    /** What a load began with may be stored only if nothing it depends on happened since. */
+    function checkFill(command: SetCommand, since: Moment, what: string): void {
+      const { key, tags } = command;
+      const overwritten = truth.current(key);
+      if (overwritten.held !== undefined && overwritten.held.since.order > since.order) {
+        history.violate("late-fill", `${what} of ${key} overwrote ${overwritten.held.value}, set meanwhile`);
+      }
+      const voided = truth.invalidations.findLast(
+        (one) =>
+          one.moment.order > since.order &&
+          // The fences of a former life went with it, and so did its leases.
+          matchesKey(one.target, key, tags),
+      );
+      if (voided !== undefined) {
+        history.violate(
+          "late-fill",
+          `${what} of ${key} was stored after an invalidation (${describe(voided.target)}) at ${voided.moment.atMs} ms`,
+        );
+      }
+    }
+
+    function set(command: SetCommand): ReturnType<Store["set"]> {
+      const { key, condition, sourceVersion } = command;
+      const value = decode(command);
+      const asked = say(
+        `asked to set ${key} = ${value ?? "absent"} (${condition.kind}) by ${command.writer.origin}`,
+      );
+      const known = value === undefined ? undefined : sets.get(value);
+      const call: SetCall = known ?? { key, command, life: truth.life, asked: [], stored: undefined };
+      call.asked.push(asked);
+      if (value === undefined) absences.push(call);
+      else sets.set(value, call);
+      const token = condition.kind === "lease" ? condition.token : undefined;
+      const held = liveLease(key);
+      if (token !== undefined && held === token) live.delete(key);
+      const result = store.set(command);
+      const request = `${store.epoch}/${key}/${command.requestId}`;
+      if (result.kind === "notStored") {
+        say(`set ${key} = ${value ?? "absent"} -> ${result.reason}`);
+        return result;
+      }
+      const again = command.requestId !== 0n && storedRequests.has(request);
+      const moment = say(
+        `set ${key} = ${value ?? "absent"} -> stored ${result.version}${again ? " (again)" : ""}`,
+      );
+      if (again) {
+        // Answered as before: it must not have done anything.
+        const known = truth.spells(key).some((spell) => spell.held?.version === result.version);
+        if (!known) history.violate("request-twice", `a retried Set of ${key} was stored twice`);
+        return result;
+      }
+      if (command.requestId !== 0n) storedRequests.add(request);
+      if (call.stored !== undefined) history.violate("request-twice", `a Set of ${key} was stored twice`);
+      call.stored ??= { moment, version: result.version };
+      if (token !== undefined) {
+        const grant = grants.get(token);
+        if (grant === undefined)
+          history.violate("lease-unknown", `${key} was stored with a token never granted`);
+        else if (held !== token)
+          history.violate("lease-void", `${key} was stored with a lease that had ended`);
+        if (grant !== undefined) checkFill(command, grant.moment, "a lease's fill");
+      }
+      const load = value === undefined ? undefined : loads.get(value);
+      if (load !== undefined) checkFill(command, load, `the load ${value}`);
+      const highest = knownSourceVersions.get(key) ?? 0n;
+      if (sourceVersion > 0n && sourceVersion < highest) {
+        history.violate(
+          "source-version",
+          `${key} took source version ${sourceVersion}, and ${highest} is known`,
+        );
+      }
+      know(key, sourceVersion);
+      live.delete(key);
+      truth.stored(
+        key,
+        { value, version: result.version, sourceVersion, tags: command.tags },
+        command,
+        result.asOf.shard,
+        moment,
+      );
+      return result;
+    }
+
+    const checked = <Result>(result: Result): Result => {
+      const answers = settled;
+      settled = [];
+      for (const check of answers) check();
+      return result;
+    };
+
+    return {
+      epoch: store.epoch,
+      shardCount: store.shardCount,
+      counters: store.counters,
+      shardOf: (namespace, key) => store.shardOf(namespace, key),
+      shards: () => store.shards(),
+      subscribe: (selectors, cursor, wake) => store.subscribe(selectors, cursor, wake),
+      maintain: (maxEntries) => checked(store.maintain(maxEntries)),
+      get(command) {
+        const result = store.get(command);
+        const entry = result.kind === "miss" ? undefined : result.entry;
+        checkRead(command, entry, command.allowStale);
+        say(`get ${command.key} -> ${result.kind} ${entry?.version ?? ""}`);
+        return result;
+      },
+      set: (command) => checked(set(command)),
+      invalidate(command) {
+        const { target } = command;
+        const moment = say(
+          `${command.soft ? "soft " : ""}invalidate ${describe(target)} by ${command.writer.origin}`,
+        );
+        // Before the store does it: waiters may be granted a lease from inside the call.
+        for (const key of truth.keys) {
+          if (matchesKey(target, key, truth.current(key).held?.tags ?? [])) live.delete(key);
+          if (target.kind === "keys" && target.keys.includes(key)) know(key, command.sourceVersion);
+          // A tag that the coming Set will name voids the lease too, but only the Set can tell.
+        }
+        const before = store.shards().map((shard) => shard.revision);
+        truth.invalidated({ moment, ...command, origin: command.writer.origin }, (key) => {
+          const shard = store.shardOf(command.namespace, key);
+          return { shard, revision: (before[shard] ?? 0) + 1 };
+        });
+        return checked(store.invalidate(command));
+      },
+      touch(command) {
+        const result = checked(store.touch(command));
+        const moment = say(`touch ${command.key} -> ${result.touched}`);
+        const fresh = isFresh(truth.current(command.key), nowMs());
+        if (fresh !== result.touched) {
+          history.violate("store-read", `a touch of ${command.key} answered ${result.touched}`);
+        }
+        if (result.touched) {
+          const { key, ttlMs, staleMs, writer } = command;
+          touches.push({ key, ttlMs, staleMs, origin: writer.origin, moment });
+          truth.touched(command.key, command, result.asOf, moment);
+        }
+        return result;
+      },
+      lease(command, settle) {
+        if (settle === undefined) {
+          const result = store.lease(command);
+          if (result.kind !== "waiting") answeredLease(command, result);
+          return result;
+        }
+        const result = store.lease(command, (answer) => {
+          settled.push(() => answeredLease(command, answer));
+          settle(answer);
+        });
+        if (result.kind !== "waiting") answeredLease(command, result);
+        else if (liveLease(command.key) === undefined) {
+          history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
+        } else say(`lease ${command.key} -> waits`);
+        return result;
+      },
+      release(namespace, key, token) {
+        if (liveLease(key) === token) live.delete(key);
+        say(`release ${key} ${token}`);
+        return checked(store.release(namespace, key, token));
+      },
+    };
+  }
+
+  return {
+    sets,
+    absences,
+    touches,
+    loadStarted: (value, moment) => loads.set(value, moment),
+    around(store, nowMs) {
+      truth.restarted(
+        store.epoch,
+        history.note("store", `life ${truth.life + 1} begins, epoch ${store.epoch}`),
+      );
+      return tapStore(store, nowMs);
+    },
+  };
+}
+
+const isFresh = (spell: Spell, nowMs: number): boolean =>
+  spell.held !== undefined && !spell.soft && nowMs < spell.freshUntilMs;
+const isKept = (spell: Spell, nowMs: number): boolean => spell.held !== undefined && nowMs < spell.goneAtMs;
+
+export const describe = (target: Parameters<typeof matchesKey>[0]): string => {
+  switch (target.kind) {
+    case "keys":
+      return `keys ${target.keys.join(" ")}`;
+    case "tags":
+      return `tags ${target.tags.join(" ")}`;
+    case "prefix":
+      return `prefix ${target.prefix}`;
+    case "all":
+      return "all";
+    default:
+      return target satisfies never;
+  }
+};

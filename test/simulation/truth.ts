@@ -1,0 +1,179 @@
+/**
+ * The truth: what each key really held on the server, and when. A plain list for each key, kept from the
+ * commands that the store was given; it shares no idea with the store (no fences, no floors, no sweeps).
+ */
+import type { InvalidateTarget } from "../../src/store/store.ts";
+import type { Moment } from "./history.ts";
+
+/** A stretch of time in which a key held one thing. */
+export interface Spell {
+  readonly key: string;
+  /** Undefined: no entry. */
+  readonly held: Held | undefined;
+  /** Softly invalidated: there, but not fresh. */
+  readonly soft: boolean;
+  readonly from: Moment;
+  /** Undefined: it lasts. */
+  end: Moment | undefined;
+  /** The entry is fresh before this instant of virtual time. Infinity: no TTL. */
+  readonly freshUntilMs: number;
+  readonly goneAtMs: number;
+}
+
+/** One entry: what one stored Set put there. */
+export interface Held {
+  /** Decoded. Undefined: the entry says that the source has no such record. */
+  readonly value: string | undefined;
+  readonly life: number;
+  readonly version: number;
+  readonly sourceVersion: bigint;
+  readonly tags: readonly string[];
+  readonly since: Moment;
+}
+
+/** A revision of a life of the store that changed a key. */
+interface KeyChange {
+  readonly life: number;
+  readonly shard: number;
+  readonly revision: number;
+  readonly moment: Moment;
+}
+
+/** An invalidation that the store was given. */
+export interface Invalidation {
+  readonly moment: Moment;
+  readonly namespace: string;
+  readonly target: InvalidateTarget;
+  readonly soft: boolean;
+  readonly sourceVersion: bigint;
+  readonly origin: string;
+}
+
+export interface Truth {
+  /** 0, 1, 2 …: the lives of the store. */
+  readonly life: number;
+  lifeOf(epoch: bigint): number | undefined;
+  restarted(epoch: bigint, moment: Moment): void;
+  stored(
+    key: string,
+    held: Omit<Held, "life" | "since">,
+    lifetimes: { readonly ttlMs: number; readonly staleMs: number },
+    shard: number,
+    moment: Moment,
+  ): void;
+  touched(
+    key: string,
+    lifetimes: { readonly ttlMs: number; readonly staleMs: number },
+    at: { shard: number; revision: number },
+    moment: Moment,
+  ): void;
+  invalidated(
+    invalidation: Invalidation,
+    revisionOf: (key: string) => { shard: number; revision: number },
+  ): void;
+  /** Every spell of a key, the oldest first. Never empty. */
+  spells(key: string): readonly Spell[];
+  current(key: string): Spell;
+  /** The keys that a revision changed, and when. */
+  changesAt(life: number, shard: number, revision: number): readonly { key: string; moment: Moment }[];
+  readonly invalidations: readonly Invalidation[];
+  readonly keys: readonly string[];
+}
+
+export const matchesKey = (target: InvalidateTarget, key: string, tags: readonly string[]): boolean => {
+  switch (target.kind) {
+    case "keys":
+      return target.keys.includes(key);
+    case "tags":
+      return target.tags.some((tag) => tags.includes(tag));
+    case "prefix":
+      return key.startsWith(target.prefix);
+    case "all":
+      return true;
+    default:
+      return target satisfies never;
+  }
+};
+
+export function createTruth(keys: readonly string[]): Truth {
+  const beginning: Moment = { order: -1, atMs: 0 };
+  const nothing = (key: string, from: Moment): Spell => ({
+    key,
+    held: undefined,
+    soft: false,
+    from,
+    end: undefined,
+    freshUntilMs: 0,
+    goneAtMs: 0,
+  });
+  const timelines = new Map(keys.map((key) => [key, [nothing(key, beginning)]]));
+  const changes = new Map<string, { key: string; moment: Moment }[]>();
+  const lives = new Map<bigint, number>();
+  const invalidations: Invalidation[] = [];
+
+  const spells = (key: string): Spell[] => {
+    const found = timelines.get(key);
+    if (found === undefined) throw new Error(`the simulation does not know the key ${key}`);
+    return found;
+  };
+  const current = (key: string): Spell => {
+    const last = spells(key).at(-1);
+    if (last === undefined) throw new Error("a timeline is never empty");
+    return last;
+  };
+  const begin = (spell: Spell): void => {
+    current(spell.key).end = spell.from;
+    spells(spell.key).push(spell);
+  };
+  const changed = (key: string, change: KeyChange): void => {
+    const at = `${change.life}/${change.shard}/${change.revision}`;
+    const known = changes.get(at);
+    if (known === undefined) changes.set(at, [{ key, moment: change.moment }]);
+    else known.push({ key, moment: change.moment });
+  };
+  const ends = (moment: Moment, { ttlMs, staleMs }: { ttlMs: number; staleMs: number }) => ({
+    freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : moment.atMs + ttlMs,
+    goneAtMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : moment.atMs + ttlMs + staleMs,
+  });
+
+  const truth: Truth = {
+    get life() {
+      return lives.size - 1;
+    },
+    lifeOf: (epoch) => lives.get(epoch),
+    restarted(epoch, moment) {
+      lives.set(epoch, lives.size);
+      for (const key of keys) begin(nothing(key, moment));
+    },
+    stored(key, held, lifetimes, shard, moment) {
+      const entry = { ...held, life: truth.life, since: moment };
+      begin({ key, held: entry, soft: false, from: moment, end: undefined, ...ends(moment, lifetimes) });
+      changed(key, { life: truth.life, shard, revision: held.version, moment });
+    },
+    touched(key, lifetimes, at, moment) {
+      begin({ ...current(key), from: moment, end: undefined, ...ends(moment, lifetimes) });
+      changed(key, { life: truth.life, ...at, moment });
+    },
+    invalidated(invalidation, revisionOf) {
+      invalidations.push(invalidation);
+      const { moment, target, soft, sourceVersion } = invalidation;
+      for (const key of keys) {
+        const spell = current(key);
+        const { held } = spell;
+        if (!matchesKey(target, key, held?.tags ?? [])) continue;
+        if (held !== undefined && sourceVersion > 0n && held.sourceVersion >= sourceVersion) continue;
+        if (held !== undefined) {
+          if (!soft) begin(nothing(key, moment));
+          else if (!spell.soft) begin({ ...spell, soft: true, from: moment, end: undefined });
+        }
+        changed(key, { life: truth.life, ...revisionOf(key), moment });
+      }
+    },
+    spells,
+    current,
+    changesAt: (life, shard, revision) => changes.get(`${life}/${shard}/${revision}`) ?? [],
+    invalidations,
+    keys,
+  };
+  return truth;
+}

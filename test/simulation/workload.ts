@@ -1,0 +1,440 @@
+/**
+ * What the programs in the clients do: two kinds of keys under one namespace. "user:*" are backed by the
+ * origin: loaded by getOrLoad, and written by committing to the origin and then invalidating the cache (or, by
+ * source version, setting it). "note:*" live in the cache alone: set, compared and set, touched, invalidated.
+ */
+import type { Entry } from "../../src/client/outcomes.ts";
+import type { Rng } from "../../src/random.ts";
+import type { ClientLife } from "./client-node.ts";
+import type { History, Moment } from "./history.ts";
+import type { Judge } from "./judge.ts";
+import type { LoadJudge } from "./load-judge.ts";
+import type { ClientOperation, Operations } from "./operations.ts";
+import { type Origin, type Row, valueOf } from "./origin.ts";
+import { between, chance, type Plan, pick } from "./plan.ts";
+import type { Tap } from "./tapped-store.ts";
+import { matchesKey, type Truth } from "./truth.ts";
+import type { Observed } from "./witness.ts";
+
+export const originKeys = ["user:1", "user:2", "user:22"] as const;
+export const noteKeys = ["note:1", "note:2"] as const;
+export const allKeys: readonly string[] = [...originKeys, ...noteKeys];
+/** Written with source versions; the others by invalidation. */
+export const versionedKey = "user:1";
+const noteTags = ["red", "blue"];
+const prefixes = ["user:", "user:2", "note:", "note:1"];
+/** Of every entry of an origin key, so that its writers may invalidate by tag. */
+export const tagsOf = (key: string): readonly string[] => [`row-${key}`, "users"];
+
+export interface WorkloadDeps {
+  readonly plan: Plan;
+  readonly rng: Rng;
+  readonly history: History;
+  readonly truth: Truth;
+  readonly tap: Tap;
+  readonly judge: Judge;
+  readonly loadJudge: LoadJudge;
+  readonly origin: Origin;
+  readonly operations: Operations;
+}
+
+export interface Workload {
+  /** One program in a client: works until `stopped`, and then finishes what it has begun. */
+  run(client: ClientLife, stopped: () => boolean): Promise<void>;
+  /** One read, judged; resolves to the entry, or undefined when it failed. */
+  readEntry(client: ClientLife, key: string, options?: ReadChoice): Promise<Entry<string> | undefined>;
+  getOrLoad(client: ClientLife, key: string): Promise<void>;
+}
+
+interface ReadChoice {
+  readonly allowStale?: boolean;
+  readonly maxStalenessMs?: number;
+}
+
+export function createWorkload(deps: WorkloadDeps): Workload {
+  const { plan, rng, history, truth, tap, judge, loadJudge, origin, operations } = deps;
+  let serial = 0;
+  const lastRead = new Map<string, { readonly entry: Entry<string>; readonly observed: Observed }>();
+
+  function observe(key: string, entry: Entry<string>): Observed {
+    if (entry.kind === "miss") return { kind: "miss" };
+    const { stale, version } = entry;
+    if (entry.kind === "hit") return { kind: "value", value: entry.value, stale };
+    const life = version === undefined ? undefined : truth.lifeOf(version.epoch);
+    return { kind: "absent", key, stale, version: version?.revision ?? 0, life: life ?? -1 };
+  }
+
+  // ---- Reads ---------------------------------------------------------------------------------------------
+
+  async function readEntry(
+    client: ClientLife,
+    key: string,
+    options: ReadChoice = {},
+  ): Promise<Entry<string> | undefined> {
+    const call = history.note(client.name, `reads ${key} ${describeChoice(options)}`);
+    const floor = judge.floorOf(client.name, key);
+    const operation = operations.add({
+      kind: "get",
+      client: client.name,
+      key,
+      call,
+      returned: undefined,
+      observed: undefined,
+      remote: false,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "get" }>);
+    try {
+      const entry = await client.entries.entry(key, options);
+      const observed = observe(key, entry);
+      const returned = history.note(client.name, `read ${key} = ${show(entry)} (${entry.source})`);
+      operation.returned = returned;
+      operation.observed = observed;
+      operation.remote = entry.source === "remote";
+      const source = entry.source === "near" ? "near" : "remote";
+      const maxStalenessMs = Math.min(plan.leaseMs, options.maxStalenessMs ?? plan.leaseMs);
+      judge.read({ reader: client.name, key, source, observed, call, returned, floor, maxStalenessMs });
+      loadJudge.value({ client: client.name, key, observed, call, returned, source });
+      if (!(entry.kind !== "miss" && entry.stale)) lastRead.set(`${client.name}/${key}`, { entry, observed });
+      return entry;
+    } catch (error) {
+      history.note(client.name, `could not read ${key}: ${reasonOf(error)}`);
+      return undefined;
+    }
+  }
+
+  async function readMany(client: ClientLife): Promise<void> {
+    const keys = allKeys.filter(() => chance(rng, 0.6));
+    const call = history.note(client.name, `reads ${keys.join(" ")}`);
+    const floors = keys.map((key) => judge.floorOf(client.name, key));
+    try {
+      const outcomes = await client.entries.getMany(keys);
+      const returned = history.note(client.name, `read ${outcomes.map((one) => one.kind).join(" ")}`);
+      keys.forEach((key, index) => {
+        const outcome = outcomes[index];
+        const floor = floors[index];
+        // An outcome has no version, so what is absent could be any absence.
+        if (outcome === undefined || floor === undefined || outcome.kind === "absent") return;
+        const observed: Observed =
+          outcome.kind === "hit" ? { kind: "value", value: outcome.value, stale: false } : { kind: "miss" };
+        const maxStalenessMs = plan.leaseMs;
+        judge.read({
+          reader: client.name,
+          key,
+          source: "either",
+          observed,
+          call,
+          returned,
+          floor,
+          maxStalenessMs,
+        });
+      });
+    } catch (error) {
+      history.note(client.name, `could not read: ${reasonOf(error)}`);
+    }
+  }
+
+  async function getOrLoad(client: ClientLife, key: string): Promise<void> {
+    const call = history.note(client.name, `gets or loads ${key}`);
+    const floor = judge.floorOf(client.name, key);
+    const options = {
+      tags: tagsOf(key),
+      hardTimeoutMs: 400,
+      waitMs: 1_500,
+      softTimeoutMs: pick(rng, [0, 0, 30]),
+    };
+    try {
+      const entry = await client.entries.entry(key, { ...options, loader: () => load(client, key) });
+      const observed = observe(key, entry);
+      const returned = history.note(client.name, `got or loaded ${key} = ${show(entry)} (${entry.source})`);
+      if (entry.source === "near") {
+        const { name: reader } = client;
+        judge.read({
+          reader,
+          key,
+          source: "near",
+          observed,
+          call,
+          returned,
+          floor,
+          maxStalenessMs: plan.leaseMs,
+        });
+      }
+      loadJudge.value({ client: client.name, key, observed, call, returned, source: entry.source });
+    } catch (error) {
+      history.note(client.name, `could not load ${key}: ${reasonOf(error)}`);
+    }
+  }
+
+  async function load(client: ClientLife, key: string): Promise<string | undefined> {
+    const name = `load${(serial += 1)}`;
+    const begun = history.note(client.name, `begins ${name} of ${key}`);
+    const slow = chance(rng, 0.05);
+    await client.process.sleep(between(rng, 0, plan.loadMs));
+    const row = origin.read(key);
+    const value = valueOf(row, name);
+    tap.loadStarted(value, begun);
+    loadJudge.loaded(value, client.name, begun);
+    await client.process.sleep(slow ? 600 : between(rng, 0, plan.loadMs));
+    if (chance(rng, 0.05)) throw new Error(`${name} failed on purpose`);
+    history.note(client.name, `${name} has ${row.deleted ? "nothing" : value}`);
+    return row.deleted ? undefined : value;
+  }
+
+  // ---- Writes --------------------------------------------------------------------------------------------
+
+  async function setNote(client: ClientLife, key: string): Promise<void> {
+    const value = `${key}=${(serial += 1)}`;
+    const last = lastRead.get(`${client.name}/${key}`);
+    const when = pick(rng, ["always", "always", "absent", "present", "version"] as const);
+    const version = last !== undefined && last.entry.kind !== "miss" ? last.entry.version : undefined;
+    const condition =
+      when === "absent"
+        ? ("ifAbsent" as const)
+        : when === "present"
+          ? ("ifPresent" as const)
+          : when === "version" && version !== undefined && last !== undefined
+            ? { observed: last.observed }
+            : ("always" as const);
+    const call = history.note(
+      client.name,
+      `sets ${value} (${typeof condition === "string" ? condition : "ifVersion"})`,
+    );
+    const operation = operations.add({
+      kind: "set",
+      client: client.name,
+      key,
+      value,
+      condition,
+      call,
+      returned: undefined,
+      answer: undefined,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "set" }>);
+    try {
+      const outcome = await client.entries.set(key, value, {
+        tags: noteTags.filter(() => chance(rng, 0.5)),
+        ...(condition === "ifAbsent" ? { when: "absent" } : {}),
+        ...(condition === "ifPresent" ? { when: "present" } : {}),
+        ...(typeof condition === "object" && version !== undefined ? { when: version } : {}),
+      });
+      operation.answer = outcome.kind === "stored" ? "stored" : outcome.reason;
+      operation.returned = history.note(client.name, `set ${value}: ${operation.answer}`);
+      if (outcome.kind === "stored") {
+        lastRead.set(`${client.name}/${key}`, {
+          entry: { kind: "miss", source: "remote", ageMs: 0 },
+          observed: { kind: "value", value, stale: false },
+        });
+      }
+    } catch (error) {
+      history.note(client.name, `does not know whether it set ${value}: ${reasonOf(error)}`);
+    }
+    ownWrite(client, key, tap.sets.get(value)?.stored?.moment);
+  }
+
+  async function touch(client: ClientLife, key: string): Promise<void> {
+    const call = history.note(client.name, `touches ${key}`);
+    const operation = operations.add({
+      kind: "touch",
+      client: client.name,
+      key,
+      call,
+      returned: undefined,
+      touched: undefined,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "touch" }>);
+    try {
+      const ttlMs = pick(rng, [50, 300, 2_000]);
+      operation.touched = await client.entries.touch(key, { ttlMs, staleMs: plan.staleMs });
+      operation.returned = history.note(client.name, `touched ${key}: ${operation.touched}`);
+    } catch (error) {
+      history.note(client.name, `does not know whether it touched ${key}: ${reasonOf(error)}`);
+    }
+    const done = tap.touches.find(
+      (one) => one.origin === client.name && one.key === key && one.moment.order > call.order,
+    );
+    ownWrite(client, key, done?.moment);
+  }
+
+  /** True when it was answered. */
+  async function invalidate(
+    client: ClientLife,
+    target: { keys: string[] } | { tags: string[] } | { prefix: string } | { all: true },
+    options: { soft?: boolean; sourceVersion?: bigint } = {},
+  ): Promise<Moment | undefined> {
+    const tags = "tags" in target ? target.tags : [];
+    const keys =
+      "keys" in target
+        ? target.keys
+        : "prefix" in target
+          ? allKeys.filter((key) => key.startsWith(target.prefix))
+          : "all" in target
+            ? allKeys
+            : [];
+    const soft = options.soft ?? false;
+    const call = history.note(client.name, `invalidates ${JSON.stringify(target)}${soft ? " softly" : ""}`);
+    const operation = operations.add({
+      kind: "invalidate",
+      client: client.name,
+      keys,
+      tags,
+      soft,
+      sourceVersion: Number(options.sourceVersion ?? 0n),
+      call,
+      returned: undefined,
+      answered: false,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "invalidate" }>);
+    try {
+      await client.entries.invalidate(target, options);
+      operation.answered = true;
+      operation.returned = history.note(client.name, `invalidated ${JSON.stringify(target)}`);
+    } catch (error) {
+      history.note(client.name, `does not know whether it invalidated: ${reasonOf(error)}`);
+    }
+    const done = truth.invalidations.find(
+      (one) =>
+        one.origin === client.name &&
+        one.moment.order > call.order &&
+        one.soft === soft &&
+        JSON.stringify(one.target).includes(JSON.stringify(Object.values(target)[0])),
+    );
+    if (done !== undefined) {
+      for (const key of allKeys) {
+        const held = truth.spells(key).findLast((spell) => spell.from.order < done.moment.order)?.held;
+        if (matchesKey(done.target, key, held?.tags ?? [])) ownWrite(client, key, done.moment);
+      }
+    }
+    return operation.returned;
+  }
+
+  /** Commits to the origin, and then makes the cache know it, again and again until it is answered. */
+  async function write(client: ClientLife, key: string, stopped: () => boolean): Promise<void> {
+    const call = history.note(client.name, `commits ${key}`);
+    const row = origin.commit(key);
+    const soft = key !== versionedKey && chance(rng, 0.2);
+    history.note(client.name, `committed ${key}@${row.version}${row.deleted ? " (deleted)" : ""}`);
+    if (chance(rng, 0.3)) await client.process.sleep(between(rng, 0, 40));
+    const way = pick(rng, ["key", "key", "tag", "prefix", "all"] as const);
+    for (;;) {
+      const returned = await publish(client, row, soft, way);
+      if (returned !== undefined) {
+        operations.completed({ client: client.name, key, row: row.version, soft, call, returned });
+        return;
+      }
+      await client.process.sleep(stopped() ? 50 : between(rng, 5, 100));
+    }
+  }
+
+  function publish(
+    client: ClientLife,
+    row: Row,
+    soft: boolean,
+    way: "key" | "tag" | "prefix" | "all",
+  ): Promise<Moment | undefined> {
+    const { key } = row;
+    if (key === versionedKey) {
+      const sourceVersion = BigInt(row.version);
+      if (row.deleted || way !== "key") return invalidate(client, { keys: [key] }, { sourceVersion });
+      return setRow(client, row, sourceVersion);
+    }
+    switch (way) {
+      case "key":
+        return invalidate(client, { keys: [key] }, { soft });
+      case "tag":
+        return invalidate(client, { tags: [`row-${key}`] }, { soft });
+      case "prefix":
+        return invalidate(client, { prefix: key }, { soft });
+      case "all":
+        return invalidate(client, { all: true }, { soft });
+      default:
+        return way satisfies never;
+    }
+  }
+
+  async function setRow(client: ClientLife, row: Row, sourceVersion: bigint): Promise<Moment | undefined> {
+    const { key } = row;
+    const value = valueOf(row, `set${(serial += 1)}`);
+    const call = history.note(client.name, `sets ${value}`);
+    const operation = operations.add({
+      kind: "set",
+      client: client.name,
+      key,
+      value,
+      condition: "always",
+      call,
+      returned: undefined,
+      answer: undefined,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "set" }>);
+    try {
+      const outcome = await client.entries.set(key, value, { sourceVersion, tags: tagsOf(key) });
+      operation.answer = outcome.kind === "stored" ? "stored" : outcome.reason;
+      operation.returned = history.note(client.name, `set ${value}: ${operation.answer}`);
+    } catch (error) {
+      history.note(client.name, `does not know whether it set ${value}: ${reasonOf(error)}`);
+    }
+    ownWrite(client, key, tap.sets.get(value)?.stored?.moment);
+    return operation.returned;
+  }
+
+  /** Answered or given up: what has taken effect by now, this process must know of. */
+  function ownWrite(client: ClientLife, key: string, effect: Moment | undefined): void {
+    if (effect !== undefined) judge.raise(client.name, key, effect);
+  }
+
+  async function sync(client: ClientLife): Promise<void> {
+    const called = history.note(client.name, "syncs");
+    try {
+      await client.cache.sync();
+      history.note(client.name, "synced");
+      judge.synced(client.name, called);
+    } catch (error) {
+      history.note(client.name, `could not sync: ${reasonOf(error)}`);
+    }
+  }
+
+  // ---- Programs ------------------------------------------------------------------------------------------
+
+  async function act(client: ClientLife, stopped: () => boolean): Promise<void> {
+    const dice = rng.fraction();
+    const note = pick(rng, noteKeys);
+    const user = pick(rng, originKeys);
+    if (dice < 0.2) await readEntry(client, pick(rng, allKeys));
+    else if (dice < 0.25) await readEntry(client, pick(rng, allKeys), { allowStale: true });
+    else if (dice < 0.29)
+      await readEntry(client, pick(rng, allKeys), { maxStalenessMs: pick(rng, [0, plan.pingMs]) });
+    else if (dice < 0.35) await readMany(client);
+    else if (dice < 0.58) await getOrLoad(client, user);
+    else if (dice < 0.72) await setNote(client, note);
+    else if (dice < 0.76) await touch(client, note);
+    else if (dice < 0.87) await write(client, user, stopped);
+    else if (dice < 0.91) await invalidate(client, { keys: [note] }, { soft: chance(rng, 0.3) });
+    else if (dice < 0.94)
+      await invalidate(client, { tags: [pick(rng, noteTags)] }, { soft: chance(rng, 0.3) });
+    else if (dice < 0.96) await invalidate(client, { prefix: pick(rng, prefixes) });
+    else if (dice < 0.965) await invalidate(client, { all: true });
+    else await sync(client);
+  }
+
+  return {
+    readEntry,
+    getOrLoad,
+    async run(client, stopped) {
+      while (!stopped()) {
+        await client.process.sleep(between(rng, 0, plan.thinkMs));
+        await act(client, stopped);
+      }
+    },
+  };
+}
+
+const describeChoice = (choice: ReadChoice): string =>
+  choice.allowStale
+    ? "(stale too)"
+    : choice.maxStalenessMs === undefined
+      ? ""
+      : `(at most ${choice.maxStalenessMs} ms old)`;
+
+function show(entry: Entry<string>): string {
+  if (entry.kind === "miss") return "a miss";
+  const version = entry.version === undefined ? "" : ` v${entry.version.revision}`;
+  return `${entry.stale ? "stale " : ""}${entry.kind === "hit" ? entry.value : "absent"}${version}`;
+}
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? ("reason" in error ? String(error.reason) : error.message) : String(error);
