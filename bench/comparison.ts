@@ -80,3 +80,9 @@ export function emptyRow(id: string, name: string, verdict: "skipped" | "failed"
     note: reason,
   };
 }
+
+/** What went wrong, in one line. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n").find((line) => line.trim() !== "") ?? "unknown";
+}

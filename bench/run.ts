@@ -1,5 +1,5 @@
 /** Runs comparisons one after the other. What is missing is skipped by name; what goes wrong fails its rows alone. */
-import { type Comparison, emptyRow, type Row } from "./comparison.ts";
+import { type Comparison, emptyRow, type Row, reasonOf } from "./comparison.ts";
 import { missingPeers } from "./peers/catalog.ts";
 import type { Plan } from "./plan.ts";
 import { createProgress } from "./report/progress.ts";
@@ -34,7 +34,7 @@ async function attempt(comparison: Comparison, run: () => Promise<readonly Row[]
   try {
     return await run();
   } catch (error) {
-    return blankRows(comparison, "failed", error instanceof Error ? error.message : String(error));
+    return blankRows(comparison, "failed", reasonOf(error));
   }
 }
 

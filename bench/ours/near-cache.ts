@@ -15,7 +15,7 @@ export async function connect(address: string, entriesMax: number): Promise<Loca
     get: (key) => entries.get(key),
     valueChars: (answer) => (answer.kind === "hit" ? answer.value.length : -1),
     set: (key, value) => entries.set(key, value),
-    localHits: () => client.stats().nearHits,
+    localHits: () => client.stats().near.hits,
     close: () => client.close(),
   };
 }

@@ -29,7 +29,7 @@ export async function startMeshcacheServer(
       env: {
         MESHCACHE_LISTEN: `${loopback}:${port}`,
         MESHCACHE_ADMIN: `${loopback}:0`,
-        MESHCACHE_STORE_MAX_BYTES: `${options.budgetBytes}`,
+        MESHCACHE_STORE_BUDGET_BYTES: `${options.budgetBytes}`,
         OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
         OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
         OTEL_TRACES_SAMPLER: "parentbased_traceidratio",

@@ -1,6 +1,8 @@
 /** Where a CPU profile says the time went: the functions with the most time of their own. */
 import { readFile } from "node:fs/promises";
 
+const repositoryUrl = new URL("../../", import.meta.url).href;
+
 export interface HotFunction {
   readonly name: string;
   readonly place: string;
@@ -45,6 +47,8 @@ export async function summarizeProfile(path: string, count: number): Promise<rea
 
 function toPlace(url: string, lineNumber: number): string {
   if (url === "") return "";
-  const path = url.replace(/^.*\/(node_modules|src|gen|bench)\//, "$1/");
+  const inPackage = url.lastIndexOf("/node_modules/");
+  const path =
+    inPackage < 0 ? url.replace(repositoryUrl, "") : url.slice(inPackage + "/node_modules/".length);
   return `${path}:${lineNumber + 1}`;
 }

@@ -1,8 +1,9 @@
 /** Rows 1, 1b and 2: reads over the network, and what they cost the client. */
-import type { Comparison, Row } from "../comparison.ts";
+import { type Comparison, emptyRow, type Row, reasonOf, type Target } from "../comparison.ts";
 import type { Distribution } from "../keyspace.ts";
 import type { ClosedLoopShape, ClosedLoopWindow } from "../load/closed-loop.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
+import type { PeerName } from "../peers/catalog.ts";
 import type { Plan } from "../plan.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
@@ -24,15 +25,62 @@ const otherShapes: readonly Shape[] = [
   { inFlight: 512, distribution: "uniform" },
 ];
 
-/** Far more than the entries need: these rows are about hits. */
-const smallBudgetBytes = 2 * 2 ** 30;
-const largeBudgetBytes = 3 * 2 ** 30;
+interface RemoteGets {
+  readonly name: string;
+  readonly title: string;
+  readonly id: string;
+  readonly peer: RemoteClientName;
+  readonly peerName: string;
+  readonly needs: readonly PeerName[];
+  readonly valueBytes: number;
+  readonly figure: string;
+  /** Of the shapes with more than one in flight. */
+  readonly target?: Target;
+  /** The row of the client's CPU, measured in the same windows. */
+  readonly cpuId?: string;
+  entries(plan: Plan): number;
+  shapes(plan: Plan): readonly Shape[];
+}
 
-const shapesOf = (plan: Plan): readonly Shape[] =>
-  plan.everyShape ? [...targetShapes, ...otherShapes] : targetShapes;
+/** More than the entries need, index and log included: these rows are about hits. */
+const budgetOf = (entries: number, valueBytes: number): number => 2 ** 28 + entries * (valueBytes + 1_500);
 
-/** Two fills, and for each shape a warm-up and a window of both sides. */
-const stepsOf = (plan: Plan, shapes: number): number => 2 + shapes * (2 + 2 * plan.pairs);
+function compareRemoteGets(gets: RemoteGets): Comparison {
+  return {
+    name: gets.name,
+    title: gets.title,
+    ids: gets.cpuId === undefined ? [gets.id] : [gets.id, gets.cpuId],
+    needs: gets.needs,
+    // Two fills, and for each shape a warm-up and the windows of both sides.
+    steps: (plan) =>
+      (gets.shapes(plan).length === 0 ? 0 : 2) + gets.shapes(plan).length * (2 + 2 * plan.pairs),
+    async run(session) {
+      const shapes = gets.shapes(session.plan);
+      if (shapes.length === 0) return [];
+      await using sides = await openSides(session, gets);
+      const rows: Row[] = [];
+      for (const shape of shapes) {
+        try {
+          rows.push(...rowsOf(gets, shape, session.plan, await measure(session, shape, sides)));
+        } catch (error) {
+          rows.push(emptyRow(gets.id, nameOf(gets.figure, shape), "failed", reasonOf(error)));
+        }
+      }
+      return rows.sort((left, right) => left.id.localeCompare(right.id));
+    },
+  };
+}
+
+async function openSides(session: Session, gets: RemoteGets): Promise<Pair<RemoteSide> & AsyncDisposable> {
+  const entries = gets.entries(session.plan);
+  const budgetBytes = budgetOf(entries, gets.valueBytes);
+  await using undo = new AsyncDisposableStack();
+  const ours = undo.use(await openRemoteSide(session, "meshcache", budgetBytes));
+  const peer = undo.use(await openRemoteSide(session, gets.peer, budgetBytes));
+  await fillSides(session, [ours, peer], entries, gets.valueBytes);
+  const kept = undo.move();
+  return { ours, peer, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
 
 async function measure(
   session: Session,
@@ -53,111 +101,84 @@ async function measure(
   });
 }
 
-function rateRow(
-  id: string,
-  name: string,
-  peerName: string,
+const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
+  `${figure}, ${inFlight} in flight, ${distribution}`;
+
+function rowsOf(
+  gets: RemoteGets,
   shape: Shape,
+  plan: Plan,
   pairs: readonly Pair<ClosedLoopWindow>[],
-): Row {
-  return ratioRow(
+): readonly Row[] {
+  const { peerName } = gets;
+  const targeted = shape.inFlight > 1;
+  const note = `${gets.entries(plan).toLocaleString("en")} entries`;
+  const rate = ratioRow(
     {
-      id,
-      name: `${name}, ${shape.inFlight} in flight, ${shape.distribution}`,
+      id: gets.id,
+      name: nameOf(gets.figure, shape),
       unit: "gets/s",
       peerName,
-      ...(shape.inFlight > 1 && peerName === "ioredis"
-        ? { target: id === "1" ? targets.remoteGet : targets.remoteGetLarge }
-        : {}),
+      note,
+      ...(targeted && gets.target !== undefined ? { target: gets.target } : {}),
     },
     pairs.map(({ ours, peer }) => ({ ours: ours.perSecond, peer: peer.perSecond })),
   );
-}
-
-function cpuRow(shape: Shape, pairs: readonly Pair<ClosedLoopWindow>[]): Row {
-  return ratioRow(
+  if (gets.cpuId === undefined) return [rate];
+  const cpu = ratioRow(
     {
-      id: "2",
-      name: `client CPU a remote get, ${shape.inFlight} in flight, ${shape.distribution}`,
+      id: gets.cpuId,
+      name: nameOf("client CPU a remote get", shape),
       unit: "µs",
-      peerName: "ioredis",
+      peerName,
       better: "lower",
-      ...(shape.inFlight > 1 ? { target: targets.clientCpu } : {}),
+      note,
+      ...(targeted ? { target: targets.clientCpu } : {}),
     },
     pairs.map(({ ours, peer }) => ({ ours: ours.cpuMicros, peer: peer.cpuMicros })),
   );
+  return [rate, cpu];
 }
 
-async function openSides(
-  session: Session,
-  peer: RemoteClientName,
-  entries: number,
-  valueBytes: number,
-  budgetBytes: number,
-): Promise<Pair<RemoteSide> & AsyncDisposable> {
-  await using undo = new AsyncDisposableStack();
-  const ours = undo.use(await openRemoteSide(session, "meshcache", budgetBytes));
-  const theirs = undo.use(await openRemoteSide(session, peer, budgetBytes));
-  await fillSides(session, [ours, theirs], entries, valueBytes);
-  const kept = undo.move();
-  return { ours, peer: theirs, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-export const remoteGet: Comparison = {
+export const remoteGet = compareRemoteGets({
   name: "remote-get",
-  ids: ["1", "2"],
   title: "gets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  id: "1",
+  cpuId: "2",
+  peer: "ioredis",
+  peerName: "ioredis",
   needs: ["redis-server", "ioredis"],
-  steps: (plan) => stepsOf(plan, shapesOf(plan).length),
-  async run(session) {
-    await using sides = await openSides(session, "ioredis", session.plan.entries, 100, smallBudgetBytes);
-    const rates: Row[] = [];
-    const costs: Row[] = [];
-    for (const shape of shapesOf(session.plan)) {
-      const pairs = await measure(session, shape, sides);
-      rates.push(rateRow("1", "remote gets of 100 B", "ioredis", shape, pairs));
-      costs.push(cpuRow(shape, pairs));
-    }
-    return [...rates, ...costs];
-  },
-};
+  valueBytes: 100,
+  figure: "remote gets of 100 B",
+  target: targets.remoteGet,
+  entries: (plan) => plan.entries,
+  shapes: (plan) => (plan.everyShape ? [...targetShapes, ...otherShapes] : targetShapes),
+});
 
-export const remoteGetLarge: Comparison = {
+export const remoteGetLarge = compareRemoteGets({
   name: "remote-get-large",
-  ids: ["1b"],
   title: "gets of 10 KB through the client over ioredis auto-pipelined on redis-server",
+  id: "1b",
+  peer: "ioredis",
+  peerName: "ioredis",
   needs: ["redis-server", "ioredis"],
-  steps: (plan) => stepsOf(plan, targetShapes.length),
-  async run(session) {
-    const { largeEntries } = session.plan;
-    await using sides = await openSides(session, "ioredis", largeEntries, 10_240, largeBudgetBytes);
-    const rows: Row[] = [];
-    for (const shape of targetShapes) {
-      const pairs = await measure(session, shape, sides);
-      rows.push({
-        ...rateRow("1b", "remote gets of 10 KB", "ioredis", shape, pairs),
-        note: `${largeEntries.toLocaleString("en")} entries`,
-      });
-    }
-    return rows;
-  },
-};
+  valueBytes: 10_240,
+  figure: "remote gets of 10 KB",
+  target: targets.remoteGetLarge,
+  entries: (plan) => plan.largeEntries,
+  shapes: () => targetShapes,
+});
 
-export const remoteGetNodeRedis: Comparison = {
+export const remoteGetNodeRedis = compareRemoteGets({
   name: "remote-get-node-redis",
-  ids: ["1"],
   title: "gets of 100 B through the client over node-redis",
+  id: "1",
+  peer: "redis",
+  peerName: "node-redis",
   needs: ["redis-server", "redis"],
-  steps: (plan) => (plan.everyShape ? stepsOf(plan, targetShapes.length) : 0),
-  async run(session) {
-    if (!session.plan.everyShape) return [];
-    await using sides = await openSides(session, "redis", session.plan.entries, 100, smallBudgetBytes);
-    const rows: Row[] = [];
-    for (const shape of targetShapes) {
-      rows.push(
-        rateRow("1", "remote gets of 100 B", "node-redis", shape, await measure(session, shape, sides)),
-      );
-    }
-    return rows;
-  },
-};
+  valueBytes: 100,
+  figure: "remote gets of 100 B",
+  entries: (plan) => plan.entries,
+  // No target names it: not worth a quick run's time.
+  shapes: (plan) => (plan.everyShape ? targetShapes : []),
+});
