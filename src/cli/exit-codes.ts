@@ -22,7 +22,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string]
   [EXIT.ok, "done"],
   [EXIT.negative, "the answer is no: a miss, not stored, not touched"],
   [EXIT.usage, "wrong usage or configuration; nothing was sent"],
-  [EXIT.unavailable, "the server cannot be reached, or is shutting down"],
+  [EXIT.unavailable, "the server cannot be reached, cannot listen, or is shutting down"],
   [EXIT.refused, "the server refused the request: a field or a limit"],
   [EXIT.timeout, "no answer in time: a write may or may not have taken effect"],
   [EXIT.incoherent, "replay: a read was stale or wrong"],

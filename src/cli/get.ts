@@ -21,7 +21,8 @@ interface GetOptions extends NamespaceOptions {
 }
 
 const EXAMPLES = `
-On a terminal the value is shown as text, its details on stderr. Into a pipe or a file go the value's bytes alone.
+On a terminal the value is shown as text, with its details on stderr. Into a pipe or a file go
+the value's bytes alone.
 
 Examples:
   meshcache get greeting

@@ -28,8 +28,8 @@ interface InvalidateOptions extends NamespaceOptions {
 }
 
 const EXAMPLES = `
-It takes effect before it answers, costs the same however many entries it covers, and ends the leases it covers: a
-value loaded before cannot be stored after.
+It takes effect before it answers, costs the same however many entries it covers, and ends the
+leases it covers: a value loaded before cannot be stored after.
 
 Examples:
   meshcache invalidate --key user:42 --key user:43 --namespace users

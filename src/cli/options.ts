@@ -1,6 +1,20 @@
 /** How options are read from the command line: each parser says in words what it would have taken. */
 import { InvalidArgumentError, Option } from "commander";
 import { parseCount, parseDurationMs } from "./settings/quantity.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** An option that MESHCACHE_ADDRESS, say, gives when the command line does not. */
+export function environmentOption(
+  flags: `--${string} <${string}>`,
+  description: string,
+  { env }: Pick<Terminal, "env">,
+  fallback: string,
+): Option {
+  const option = new Option(flags, description);
+  const variable = `MESHCACHE_${option.attributeName().toUpperCase()}`;
+  // The environment is the terminal's, so commander's own env() would look in the wrong place.
+  return option.default(env[variable] || fallback, `${variable}, else ${fallback}`);
+}
 
 /** A time such as "30s" as milliseconds; plain numbers are milliseconds. */
 export function durationOption(flags: string, description: string, fallback?: string): Option {

@@ -11,7 +11,7 @@ import type { CommandContext } from "./session.ts";
 import { addSetCommand } from "./set.ts";
 import { addStatsCommand } from "./stats.ts";
 import type { Terminal } from "./terminal.ts";
-import { manyLines, toColumns } from "./text.ts";
+import { oneLine, toColumns } from "./text.ts";
 import { addTouchCommand } from "./touch.ts";
 import { VERSION } from "./version.ts";
 import { addWatchCommand } from "./watch.ts";
@@ -45,11 +45,10 @@ function createProgram(context: CommandContext): Command {
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print the help of a command")
     .exitOverride()
-    .showHelpAfterError("Try --help.")
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(manyLines(text.replace(/^error: /, "meshcache: "))),
+      outputError: (text, write) => write(`${toComplaint(text)}\n`),
       getOutHelpWidth: () => stdout.columns ?? DEFAULT_COLUMNS,
       getErrHelpWidth: () => stderr.columns ?? DEFAULT_COLUMNS,
       getOutHasColors: () => false,
@@ -70,6 +69,15 @@ function createProgram(context: CommandContext): Command {
   addReplayCommand(program, context);
   program.commandsGroup("Help:");
   return program;
+}
+
+/** Commander's complaint as one line; it quotes what was typed, which may come from anywhere. */
+function toComplaint(text: string): string {
+  const words = text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll("\n", " ");
+  return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (--help tells more)"}`;
 }
 
 const HELP = `

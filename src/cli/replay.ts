@@ -4,7 +4,7 @@ import { SingleBar } from "cli-progress";
 import { type Command, Option } from "commander";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng, systemRng } from "../random.ts";
-import { EXIT, type ExitCode, usageError } from "./exit-codes.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { exitCodeOfSignal } from "./failure.ts";
 import { countOption, shareOption } from "./options.ts";
 import { type ReplayPlan, replayTrace } from "./replay/cache-aside.ts";
@@ -13,7 +13,7 @@ import { createPayloads } from "./replay/payload.ts";
 import { describeResult, toJsonResult } from "./replay/report.ts";
 import { createTally, type ReplayCounts } from "./replay/tally.ts";
 import { createReplayTarget } from "./replay/target.ts";
-import { inferFormat, readTrace, TRACE_FORMATS, type TraceFormat } from "./replay/trace.ts";
+import { readTrace, TRACE_FORMATS, type TraceFormat } from "./replay/trace.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -36,17 +36,17 @@ interface ReplayOptions extends NamespaceOptions {
 }
 
 const HELP = `
-The trace is a file of big-endian 32-bit integers, gzipped or not, one an access. It runs as cache-aside traffic: a
-read that misses takes a lease, loads and sets, tagged with the object's type (orm) or a bucket of pages (web); a
-share of the accesses are writes, which invalidate by key or by tag. Latencies are those of a closed loop with the
-given concurrency. The namespace is cleared before and after.
+The trace is a file of big-endian 32-bit integers, gzipped or not, one an access. It runs as
+cache-aside traffic: a read that misses takes a lease, loads and sets, tagged with the object's type
+(orm) or with a bucket of pages (web); a share of the accesses are writes, which invalidate by key
+or by tag. Latencies are those of a closed loop. The namespace is cleared before and after.
 
-A stale read is a value older than a write whose invalidation was answered before the read was sent. There must be
-none: exit code 6 otherwise.
+A stale read is a value older than a write whose invalidation was answered before the read was
+sent. There must be none: exit code 6 otherwise.
 
 Examples:
   meshcache replay web07.trace.gz
-  meshcache replay orm-night.trace.gz --limit 1000000 --batch 64 --concurrency 16
+  meshcache replay orm-night.trace.gz --limit 1000000 --batch 64
   meshcache replay my.trace --format web --writes 0.1 --tag-writes 0.2 --seed 7 --json`;
 
 export function addReplayCommand(program: Command, context: CommandContext): void {
@@ -63,8 +63,8 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
     )
     .addOption(countOption("--limit <n>", "only the first accesses", [1, Number.MAX_SAFE_INTEGER]))
     .optionsGroup("Traffic:")
-    .addOption(countOption("--concurrency <n>", "calls in flight", [1, 1_024], 64))
-    .addOption(countOption("--batch <n>", "accesses a call; more than 1 go as Batch", [1, 128], 1))
+    .addOption(countOption("--concurrency <n>", "calls in flight", [1, 1_024], 16))
+    .addOption(countOption("--batch <n>", "accesses a call; more than 1 go as one Batch", [1, 128], 16))
     .addOption(shareOption("--writes <share>", "share of the accesses that write", 0.02))
     .addOption(shareOption("--tag-writes <share>", "share of the writes that are of a whole tag", 0.05))
     .addOption(countOption("--value-bytes <n>", "median size of the values", [32, 4_096], 512))
@@ -79,10 +79,7 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
 }
 
 async function replay(session: Session, file: string, options: ReplayOptions): Promise<ExitCode> {
-  const format = options.format ?? inferFormat(file);
-  if (format === undefined)
-    throw usageError(`--format must say what the trace is: ${TRACE_FORMATS.join(" or ")}`);
-  const trace = await readTrace(file, format);
+  const trace = await readTrace(file, options.format);
   const plan: ReplayPlan = {
     trace,
     accesses: Math.min(options.limit ?? trace.accesses, trace.accesses),

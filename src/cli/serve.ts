@@ -6,11 +6,13 @@ import type { CommandContext } from "./session.ts";
 import { addSettingsOptions, type SettingsOptions, settleSettings } from "./settings/command-line.ts";
 
 const HELP = `
-Every setting may come from its flag, from its variable (--value-max-bytes: MESHCACHE_VALUE_MAX_BYTES) or from the
-file (valueMaxBytes: 1MiB), in this order. Traces and metrics are exported as the standard OTEL_* variables say.
+Every setting may come from its flag, from its variable (--value-max-bytes has
+MESHCACHE_VALUE_MAX_BYTES) or from the file (valueMaxBytes: 1MiB), in this order. Sizes take B, KiB,
+MiB and GiB, times take ms, s, min, h and d. Traces and metrics are exported as the standard OTEL_*
+variables say.
 
-SIGINT or SIGTERM drains: streams are told to move, calls end, and after --drain-max-ms what is left is cut. A second
-signal ends it at once.
+SIGINT or SIGTERM drains: streams are told to move, calls end, and after --drain-max-ms what is
+left is cut. A second signal ends it at once.
 
 Examples:
   meshcache serve

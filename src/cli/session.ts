@@ -7,7 +7,7 @@ import { createServiceClient, type ServiceCallOptions, type ServiceClient } from
 import { type ExitCode, usageError } from "./exit-codes.ts";
 import { fromCacheError, reportFailure } from "./failure.ts";
 import { toJsonLine } from "./json.ts";
-import { durationOption } from "./options.ts";
+import { durationOption, environmentOption } from "./options.ts";
 import { isEndpoint } from "./settings/endpoint.ts";
 import { type Terminal, writeLine } from "./terminal.ts";
 
@@ -39,8 +39,8 @@ export interface Session {
     method: DescMethodUnary<Input, Output>,
     request: MessageInitShape<Input>,
   ): Promise<MessageShape<Output>>;
-  /** One line on stdout: `json()` with --json, else what `human()` says. */
-  answer(json: () => object, human: () => string): Promise<void>;
+  /** On stdout: `toJson()` as one line with --json, else what `toHuman()` says. */
+  answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
 
 const DEFAULT_ADDRESS = "127.0.0.1:50051";
@@ -49,15 +49,10 @@ const DEFAULT_ADDRESS = "127.0.0.1:50051";
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
-    .option(
-      "--address <host:port>",
-      `the server (also MESHCACHE_ADDRESS; default: ${DEFAULT_ADDRESS})`,
-      // The environment is the terminal's, so commander's own .env() would look in the wrong place.
-      terminal.env.MESHCACHE_ADDRESS || DEFAULT_ADDRESS,
-    )
+    .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
     .addOption(durationOption("--timeout <time>", "how long one call may take", "5s"))
     .optionsGroup("Output:")
-    .option("--json", "one JSON object a line; bytes as base64, and as text when they are UTF-8");
+    .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
 }
 
 /** As `addSessionOptions`, and --namespace. */
@@ -66,14 +61,11 @@ export function addNamespaceOptions(
   context: CommandContext,
   fallback = "default",
 ): Command {
-  return addSessionOptions(
-    command.option(
-      "--namespace <name>",
-      `namespace of the keys (also MESHCACHE_NAMESPACE; default: ${fallback})`,
-      context.terminal.env.MESHCACHE_NAMESPACE || fallback,
-    ),
-    context,
-  );
+  const { terminal } = context;
+  command
+    .optionsGroup("Connection:")
+    .addOption(environmentOption("--namespace <name>", "namespace of the keys", terminal, fallback));
+  return addSessionOptions(command, context);
 }
 
 /** Runs `body` with a session, closes it, and leaves the exit code, failures included. */

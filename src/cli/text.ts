@@ -36,11 +36,9 @@ export function toText(bytes: Uint8Array): string | undefined {
   }
 }
 
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-
-/** 1234567 -> "1,234,567". */
+/** 1234567 -> "1,234,567". By hand, since Intl takes longer to load than most commands to run. */
 export function toCount(value: number | bigint): string {
-  return whole.format(value);
+  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** 1 -> "1 shard", 16 -> "16 shards". */

@@ -31,8 +31,7 @@ const GAPS: Readonly<Record<number, readonly [code: string, words: string]>> = {
 
 export function createFramePrinter(session: Session, namespace: string, maxLines: number): FramePrinter {
   const { terminal, json } = session;
-  let connections = 0;
-  let catchingUp = false;
+  let state: "new" | "live" | "lost" | "resuming" = "new";
   let lines = 0;
 
   /** What happens to the stream: a frame to a program, a remark beside the events to a person. */
@@ -53,21 +52,28 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
   };
 
   return {
-    opened: () => connections > 0,
+    opened: () => state !== "new",
     full: () => lines >= maxLines,
-    disconnected: () => remark({ frame: "disconnected" }, "-- connection lost, trying again"),
+    async disconnected() {
+      // Once, however many tries it takes.
+      if (state === "live") await remark({ frame: "disconnected" }, "-- connection lost, trying again");
+      state = "lost";
+    },
     async print({ frame }) {
       switch (frame.case) {
         case "opened": {
           const { cursor, epoch, shards } = frame.value;
-          catchingUp = connections > 0;
-          connections += 1;
-          return remark(
-            { frame: "opened", epoch, shards, cursor: toBase64(cursor) },
-            catchingUp
-              ? "-- connected again"
-              : `-- watching namespace ${oneLine(namespace)} at ${session.address} (Ctrl-C ends)`,
-          );
+          const first = state === "new";
+          state = first ? "live" : "resuming";
+          const place = `namespace ${oneLine(namespace)} at ${session.address}`;
+          if (json) {
+            return writeLine(
+              terminal.stdout,
+              toJsonLine({ frame: "opened", epoch, shards, cursor: toBase64(cursor) }),
+            );
+          }
+          // After a loss there is something to say only when the stream has caught up.
+          return first ? writeLine(terminal.stderr, `-- watching ${place} (Ctrl-C ends)`) : undefined;
         }
         case "events":
           return printEvents(frame.value.events, frame.value.cursor);
@@ -75,14 +81,15 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
           const { cursor } = frame.value;
           if (json)
             return writeLine(terminal.stdout, toJsonLine({ frame: "progress", cursor: toBase64(cursor) }));
-          if (catchingUp) await writeLine(terminal.stderr, "-- caught up, nothing was missed");
-          catchingUp = false;
+          if (state === "resuming")
+            await writeLine(terminal.stderr, "-- connected again, nothing was missed");
+          state = "live";
           return;
         }
         case "gap": {
           const { reason, cursor, epoch } = frame.value;
           const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason unknown to this version"];
-          catchingUp = false;
+          state = "live";
           return remark(
             { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
             `-- GAP: events may be missing (${words}); trust nothing that was read before`,

@@ -26,8 +26,9 @@ interface WatchOptions extends NamespaceOptions {
 }
 
 const HELP = `
-Events go to stdout, everything else to stderr. With --json every frame goes to stdout, those that a watch can be
-resumed from with their cursor. A lost connection is resumed where it stood; when events may be missing it says so.
+Events go to stdout, everything else to stderr. With --json every frame goes to stdout, those
+that a watch can be resumed from with their cursor. A lost connection is resumed where it stood;
+when events may be missing, it says so.
 
 Examples:
   meshcache watch
@@ -69,7 +70,9 @@ async function watch(session: Session, options: WatchOptions): Promise<ExitCode>
         if (printer.full()) return EXIT.ok;
         // Only after printing: what a cursor stands behind has been seen.
         cursor = resumeFrom(frame, cursor);
-        retryMs = RETRY_FIRST_MS;
+        // A server that drains ends sooner without us, and opens a stream again only to say the same.
+        if (frame.frame.case === "draining") break;
+        if (frame.frame.case !== "opened") retryMs = RETRY_FIRST_MS;
       }
     } catch (error) {
       if (interrupted.aborted) break;

@@ -1,4 +1,7 @@
-/** Access traces: big-endian 32-bit integers, one an access, gzipped or not; see the cache2k traces of Caffeine's simulator. */
+/**
+ * Access traces as the Caffeine simulator's parser of cache2k traces reads them: big-endian 32-bit integers, one
+ * an access, gzipped or not.
+ */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { promisify } from "node:util";
@@ -31,14 +34,18 @@ const WEB_BUCKETS = 256;
 /** In the orm traces the upper five bits are the object's type. */
 const ORM_TYPE_SHIFT = 27;
 
-/** The format that a file's name tells: "web07.trace.gz" is web. */
-export function inferFormat(path: string): TraceFormat | undefined {
-  return TRACE_FORMATS.find((format) => basename(path).startsWith(format));
+/** Reads a whole trace; without `format` the file's name tells it. A file that is not there has an exit code of its own. */
+export async function readTrace(path: string, format?: TraceFormat): Promise<Trace> {
+  const ids = await readIds(path);
+  const known = format ?? inferFormat(path);
+  if (known === undefined)
+    throw usageError(`--format must say what the trace is: ${TRACE_FORMATS.join(" or ")}`);
+  return createTrace(basename(path), known, ids);
 }
 
-/** Reads a whole trace. A file that is not there is a CliError of its own exit code. */
-export async function readTrace(path: string, format: TraceFormat): Promise<Trace> {
-  return createTrace(basename(path), format, await readIds(path));
+/** "web07.trace.gz" is web. */
+function inferFormat(path: string): TraceFormat | undefined {
+  return TRACE_FORMATS.find((format) => basename(path).startsWith(format));
 }
 
 export function createTrace(name: string, format: TraceFormat, ids: Buffer): Trace {

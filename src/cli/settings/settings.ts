@@ -6,6 +6,7 @@ import { z } from "zod";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
+import { toCount } from "../text.ts";
 import { isEndpoint } from "./endpoint.ts";
 import { parseBytes, parseCount, parseDurationMs } from "./quantity.ts";
 
@@ -45,7 +46,7 @@ const infos = z.registry<SettingInfo>();
 
 /** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
 function quantity(group: string, unit: Unit, { fallback, min, max }: Bound, description: string) {
-  const bound = `${min.toLocaleString("en-US")} to ${max.toLocaleString("en-US")}`;
+  const bound = `${toCount(min)} to ${toCount(max)}`;
   const error = `must be ${FORMS[unit]}, from ${bound}`;
   const number = z.int({ error }).min(min, { error }).max(max, { error });
   const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
@@ -237,3 +238,6 @@ export const RELATIONS: readonly (readonly [smaller: SettingName, greater: Setti
   ["leaseDefaultMs", "leaseMaxMs"],
   ["queueMaxBytes", "queuesMaxBytes"],
 ];
+
+/** What a shard needs at the least to be of use. */
+export const SHARD_BUDGET_MIN_BYTES = 64 * KIB;

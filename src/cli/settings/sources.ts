@@ -10,6 +10,7 @@ import {
   SETTING_NAMES,
   type SettingName,
   type Settings,
+  SHARD_BUDGET_MIN_BYTES,
   settingsSchema,
   toFlag,
   toVariable,
@@ -133,12 +134,22 @@ function check(given: GivenSettings): SettingsFault[] {
 }
 
 function relate({ values, originOf }: ResolvedSettings): SettingsFault[] {
-  return RELATIONS.filter(([smaller, greater]) => values[smaller] > values[greater]).map(
+  const whereOf = (one: SettingName, other: SettingName) =>
+    originOf(one) === "default" ? originOf(other) : originOf(one);
+  const faults = RELATIONS.filter(([smaller, greater]) => values[smaller] > values[greater]).map(
     ([smaller, greater]) => ({
-      where: originOf(smaller) === "default" ? originOf(greater) : originOf(smaller),
+      where: whereOf(smaller, greater),
       message: `${smaller} (${values[smaller]}) must not be greater than ${greater} (${values[greater]})`,
     }),
   );
+  const budgetMinBytes = values.shards * SHARD_BUDGET_MIN_BYTES;
+  if (values.storeBudgetBytes < budgetMinBytes) {
+    faults.push({
+      where: whereOf("storeBudgetBytes", "shards"),
+      message: `storeBudgetBytes (${values.storeBudgetBytes}) must be at least ${budgetMinBytes} for ${values.shards} shards`,
+    });
+  }
+  return faults;
 }
 
 /** Settles every setting. Throws a `SettingsError` with every fault there is. */

@@ -1,12 +1,11 @@
 /** The settings as people read them: the README's table, and a file with the origin of every value. */
 import { stringify } from "yaml";
+import { toCount } from "../text.ts";
 import { infoOf, SETTING_NAMES, type SettingInfo, toFlag, toVariable } from "./settings.ts";
 import type { ResolvedSettings } from "./sources.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
-  return typeof initial === "string"
-    ? `\`${initial}\``
-    : `${initial.toLocaleString("en-US")}${unit && ` ${unit}`}`;
+  return typeof initial === "string" ? `\`${initial}\`` : `${toCount(initial)}${unit && ` ${unit}`}`;
 }
 
 /** A Markdown table of every setting. The README's must be this one; a test compares them. */
