@@ -1,11 +1,8 @@
 /** The store on `lru-cache`, held to what every engine is held to. */
 import { describe } from "vitest";
 import { createStore } from "../../src/store/create-store.ts";
-import { storeFollowsModel } from "../contract/store-model.ts";
+import { storeFollowsContract } from "../contract/store-contract.ts";
 
 describe("the store on lru-cache", () => {
-  storeFollowsModel((options) => createStore({ ...options, engine: "lru" }), {
-    runs: 2_000,
-    commandsPerRun: 200,
-  });
+  storeFollowsContract((options) => createStore({ ...options, engine: "lru" }));
 });

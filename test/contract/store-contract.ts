@@ -1,0 +1,17 @@
+/** Everything that a store engine is held to. Call it inside a `describe` that names the engine. */
+import type { CreateStoreUnderTest } from "../support/store-driver.ts";
+import { storeIsCoherent } from "./store-coherence.ts";
+import { storeKeepsEntries } from "./store-entries.ts";
+import { storeTellsEvents } from "./store-events.ts";
+import { storeInvalidates } from "./store-fences.ts";
+import { storeLeases } from "./store-leases.ts";
+import { storeFollowsModel } from "./store-model.ts";
+
+export function storeFollowsContract(create: CreateStoreUnderTest): void {
+  storeKeepsEntries(create);
+  storeInvalidates(create);
+  storeLeases(create);
+  storeTellsEvents(create);
+  storeIsCoherent(create);
+  storeFollowsModel(create, { runs: 2_000, commandsPerRun: 200 });
+}
