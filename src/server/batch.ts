@@ -14,7 +14,7 @@ import {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid, limitExceeded } from "../errors.ts";
 import type { LeaseWait, Store, Writer } from "../store/store.ts";
-import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
+import type { CallSpan, OperationSpan, Telemetry } from "../telemetry/telemetry.ts";
 import type { Limits } from "../wire/limits.ts";
 import { type OperationOutcome, runOperation } from "../wire/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../wire/status.ts";
@@ -37,6 +37,7 @@ const RESULT_MIN_BYTES = 256;
 const STAMP_BYTES = 24;
 const UTF8_BYTES_PER_UNIT = 3;
 const STATUS_OK = 0;
+const STATUS_CANCELLED = 1;
 
 /**
  * Calls `done` exactly once: before it returns undefined, or later, when it returns what cancels the waits.
@@ -142,7 +143,8 @@ function runOne(
     settle(outcome);
   };
   try {
-    return runOperation(operation, context, succeed);
+    const wait = runOperation(operation, context, succeed);
+    return wait === undefined || span === undefined ? wait : endingSpan(wait, span);
   } catch (error) {
     if (isFault(error)) {
       deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
@@ -151,6 +153,16 @@ function runOne(
     settle({ case: "error", value: toStatus(error) });
     return undefined;
   }
+}
+
+function endingSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
+  return {
+    kind: "waiting",
+    cancel() {
+      wait.cancel();
+      span.end(STATUS_CANCELLED);
+    },
+  };
 }
 
 /** At most what a result takes beyond its minimum. */

@@ -1,5 +1,11 @@
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import {
+  BatchRequestSchema,
+  CacheService,
+  LeaseRequestSchema,
+  OperationSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import {
@@ -111,5 +117,29 @@ describe("one trace", () => {
       ["Get", "INVALID_ARGUMENT"],
       ["Stream", "CANCELLED"],
     ]);
+  });
+
+  it("has a span for an operation that waited when its caller gave up", async () => {
+    const lease = { namespace: "users", key: "1" };
+    await running.client.unary(CacheService.method.lease, lease);
+    const caller = startClientSpan("load user");
+    const batch = create(BatchRequestSchema, {
+      operations: [
+        {
+          operation: {
+            case: "lease" as const,
+            value: create(LeaseRequestSchema, { ...lease, waitMs: 30_000 }),
+          },
+          traceparent: caller.traceparent,
+        },
+      ].map((one) => create(OperationSchema, one)),
+    });
+    const waiting = running.client.unary(CacheService.method.batch, batch, { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ reason: "DEADLINE" });
+    await running.server.drain();
+    await flush();
+    expect(spanOf(caller, "meshcache.v1.CacheService/Lease")?.attributes).toMatchObject({
+      "rpc.status_code": "CANCELLED",
+    });
   });
 });
