@@ -203,7 +203,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   function startBatch(id: bigint, batch: BatchRequest): void {
     if (caller === undefined) return;
-    if (waiting.size >= maxWaitingBatches) {
+    if (waiting.size >= maxWaitingBatches && mayWait(batch)) {
       throw limitExceeded("waiting_batches", String(maxWaitingBatches));
     }
     let cancel: (() => void) | undefined;
@@ -255,4 +255,8 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     },
     close: release,
   };
+}
+
+function mayWait({ operations }: BatchRequest): boolean {
+  return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
 }

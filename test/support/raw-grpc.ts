@@ -86,3 +86,15 @@ export function framed(message: Uint8Array, compressed = 0, length = message.len
   head.writeUInt32BE(length, 1);
   return Buffer.concat([head, message]);
 }
+
+/** The whole messages at the beginning of `bytes`. */
+export function unframed(bytes: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at + 5 <= bytes.length; ) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    if (end > bytes.length) break;
+    messages.push(bytes.subarray(at + 5, end));
+    at = end;
+  }
+  return messages;
+}

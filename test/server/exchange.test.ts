@@ -1,0 +1,58 @@
+/** Exchange over real gRPC: what the session cannot show without a transport. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  CacheService,
+  ExchangeRequestSchema,
+  ExchangeResponseSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { decodeMessage, encodeMessage } from "../../src/wire/service.ts";
+import { answerOf, connectRaw, framed, unframed } from "../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../support/running-server.ts";
+
+const { method } = CacheService;
+let running: RunningServer | undefined;
+
+afterEach(() => running?.stop());
+
+describe("a client that does not read", () => {
+  it("is not read, and gets every answer in order once it reads", async () => {
+    running = await startServer({ transport: { queueMaxBytes: 1 << 20 } });
+    const { client, server, address } = running;
+    await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address);
+    const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    for (let id = 2n; id <= 101n; id++) {
+      const operations = [{ operation: { case: "get" as const, value: { namespace: "n", key: "k" } } }];
+      send({ id, frame: { case: "batch", value: { operations } } });
+    }
+    stream.end();
+    let before = -1;
+    while (server.store.counters.hits !== before || before === 0) {
+      before = server.store.counters.hits;
+      for (let turn = 0; turn < 500; turn++) await nextTurn();
+    }
+    expect(before).toBeLessThan(10);
+    const { body } = await answerOf(stream);
+    const ids = unframed(body).map((message) => decodeMessage(ExchangeResponseSchema, message).id);
+    expect(ids).toEqual(Array.from({ length: 101 }, (_, n) => BigInt(n + 1)));
+    raw.close();
+    expect(server.store.counters.hits).toBe(100);
+  });
+});
+
+describe("a client that breaks the protocol", () => {
+  it("is told by the status of the call", async () => {
+    running = await startServer();
+    const call = running.client.bidi(method.exchange);
+    const failed = new Promise((resolve) => call.once("error", resolve));
+    call.on("data", () => {});
+    call.write(create(ExchangeRequestSchema, { id: 0n }));
+    expect(await failed).toMatchObject({ code: status.INVALID_ARGUMENT });
+  });
+});
