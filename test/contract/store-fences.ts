@@ -216,8 +216,12 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       for (let number = 0; number < 50; number++) {
         const namespace = `n${number}`;
         driver.set("k", { namespace });
+        driver.set("l", { namespace });
         driver.invalidateAll({ namespace });
         expect(driver.read("k", { namespace })).toBeUndefined();
+      }
+      for (let number = 0; number < 50; number++) {
+        expect(driver.read("l", { namespace: `n${number}`, allowStale: true })).toBeUndefined();
       }
       driver.set("k");
       expect(driver.read("k")).toBe("v");
