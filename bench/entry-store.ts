@@ -1,4 +1,5 @@
 /** What a load needs of a store in its own process: meshcache's engines and their peers behind one shape. */
+import type { StoreEngine } from "../src/store/create-store.ts";
 
 export interface EntryStore {
   get(key: string): Uint8Array | undefined;
@@ -6,37 +7,34 @@ export interface EntryStore {
   entryCount(): number;
 }
 
-/** "meshcache" is its default engine. */
 export type EntryStoreName = "meshcache" | "lru-cache";
 
 /** Entries of a 20 B key and one size of value; what comes beyond `entriesMax` evicts. */
 export interface EntryStoreCapacity {
   readonly entriesMax: number;
   readonly valueBytes: number;
+  /** Of meshcache; undefined: its default. */
+  readonly engine: StoreEngine | undefined;
 }
 
-const shardSlack = 1.1;
-
+/** A store as it is used, with room for `entriesMax` entries. */
 export async function openEntryStore(
   name: EntryStoreName,
   capacity: EntryStoreCapacity,
 ): Promise<EntryStore> {
   switch (name) {
     case "meshcache":
-      return (await import("./ours/entry-store.ts")).open({ engine: undefined, slack: shardSlack }, capacity);
+      return (await import("./ours/entry-store.ts")).openSharded(capacity);
     case "lru-cache":
       return (await import("./peers/lru-cache.ts")).openStore(capacity.entriesMax);
   }
 }
 
-/** Without shards and without slack: the eviction policy alone is compared. */
+/** One shard that never holds more entries than `entriesMax`: eviction alone is compared. */
 export async function openUnitStore(name: EntryStoreName, capacity: EntryStoreCapacity): Promise<EntryStore> {
   switch (name) {
     case "meshcache":
-      return (await import("./ours/entry-store.ts")).open(
-        { engine: undefined, shards: 1, slack: 1 },
-        capacity,
-      );
+      return (await import("./ours/entry-store.ts")).openUnitSized(capacity);
     case "lru-cache":
       return (await import("./peers/lru-cache.ts")).openStore(capacity.entriesMax);
   }

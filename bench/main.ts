@@ -29,6 +29,7 @@ program
   .option("--pairs <n>", "interleaved pairs of each comparison (default 5)", toNumber)
   .option("--entries <n>", "entries of 100 B", toNumber)
   .option("--seed <n>", "seed of keys, values and arrivals (default 1)", toNumber)
+  .option("--engine <name>", "of our store in rows 5, 6 and 9: lru or offheap (default: its own default)")
   .option("--traces <folder>", "where web07.trace.gz and orm-night.trace.gz are (or MESHCACHE_TRACES)")
   .action(async (names: string[], options: PlanOptions & { json?: boolean }) => {
     const plan = resolvePlan(options);

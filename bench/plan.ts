@@ -1,5 +1,6 @@
 /** How much a run measures: the numbers behind a full run and behind `--quick`, resolved once. */
 import { fileURLToPath } from "node:url";
+import type { StoreEngine } from "../src/store/create-store.ts";
 
 export interface Plan {
   readonly quick: boolean;
@@ -25,6 +26,8 @@ export interface Plan {
   readonly everyShape: boolean;
   /** Folder that holds the access traces. */
   readonly traces: string;
+  /** Of our store; undefined: its own default. */
+  readonly engine: StoreEngine | undefined;
 }
 
 export interface PlanOptions {
@@ -33,6 +36,7 @@ export interface PlanOptions {
   readonly pairs?: number;
   readonly entries?: number;
   readonly traces?: string;
+  readonly engine?: string;
 }
 
 const full = {
@@ -76,9 +80,15 @@ export function resolvePlan(options: PlanOptions): Plan {
     seed: options.seed ?? 1,
     pairs,
     entries,
+    engine: toEngine(options.engine),
     traces:
       options.traces ??
       process.env.MESHCACHE_TRACES ??
       fileURLToPath(new URL("../../shared/data", import.meta.url)),
   };
+}
+
+function toEngine(name: string | undefined): StoreEngine | undefined {
+  if (name === undefined || name === "lru" || name === "offheap") return name;
+  throw new RangeError("--engine: lru or offheap");
 }

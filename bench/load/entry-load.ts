@@ -1,5 +1,10 @@
 /** The process of a store without a network: fills it, churns it, and tells its size and its pauses. */
-import { type EntryStore, type EntryStoreName, openEntryStore } from "../entry-store.ts";
+import {
+  type EntryStore,
+  type EntryStoreCapacity,
+  type EntryStoreName,
+  openEntryStore,
+} from "../entry-store.ts";
 import { createDraws, createKeys, createValues, keyAt } from "../keyspace.ts";
 import { type GcPauses, watchGc } from "../process/gc-pauses.ts";
 import { residentBytes } from "../process/resident-memory.ts";
@@ -19,8 +24,8 @@ let store: EntryStore | undefined;
 let churnKeys: readonly string[] = [];
 
 const handlers = {
-  async open(name: EntryStoreName, entriesMax: number, valueBytes: number): Promise<void> {
-    store = await openEntryStore(name, { entriesMax, valueBytes });
+  async open(name: EntryStoreName, capacity: EntryStoreCapacity): Promise<void> {
+    store = await openEntryStore(name, capacity);
   },
 
   /** Sets `count` entries and returns the process's resident bytes before and after. */

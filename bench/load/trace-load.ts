@@ -1,4 +1,5 @@
 /** The process that replays traces: cache-aside reads, a miss sets, and every entry has the same size. */
+import type { StoreEngine } from "../../src/store/create-store.ts";
 import { type EntryStoreName, openUnitStore } from "../entry-store.ts";
 import { createKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";
@@ -6,7 +7,8 @@ import { readTrace, type Trace, type TraceName } from "./trace.ts";
 
 export interface ReplayResult {
   readonly hitRatio: number;
-  readonly entriesMax: number;
+  /** The most that were held at once. */
+  readonly entriesSeen: number;
 }
 
 /** Large enough that what a store keeps beside an entry is small beside it. */
@@ -24,19 +26,23 @@ const handlers = {
     return trace.objects;
   },
 
-  async replay(store: EntryStoreName, capacityEntries: number): Promise<ReplayResult> {
+  async replay(
+    store: EntryStoreName,
+    entriesMax: number,
+    engine: StoreEngine | undefined,
+  ): Promise<ReplayResult> {
     if (trace === undefined) throw new Error("no trace is loaded");
-    const opened = await openUnitStore(store, { entriesMax: capacityEntries, valueBytes });
+    const opened = await openUnitStore(store, { entriesMax, valueBytes, engine });
     const value = new Uint8Array(valueBytes);
     let hits = 0;
-    let entriesMax = 0;
+    let entriesSeen = 0;
     for (let at = 0; at < trace.accesses.length; at++) {
       const key = keys[trace.accesses[at] ?? 0] ?? "";
       if (opened.get(key) === undefined) opened.set(key, value);
       else hits++;
-      if (at % looksAtCount === 0) entriesMax = Math.max(entriesMax, opened.entryCount());
+      if (at % looksAtCount === 0) entriesSeen = Math.max(entriesSeen, opened.entryCount());
     }
-    return { hitRatio: hits / trace.accesses.length, entriesMax };
+    return { hitRatio: hits / trace.accesses.length, entriesSeen };
   },
 };
 

@@ -1,40 +1,63 @@
 /** meshcache's store without its server, given the bytes that a number of equal entries needs. */
-import { createStore, type StoreEngine } from "../../src/store/create-store.ts";
+import { createStore } from "../../src/store/create-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { EntryStore, EntryStoreCapacity } from "../entry-store.ts";
 import { keyAt } from "../keyspace.ts";
 import { namespace } from "./namespace.ts";
 
-export interface EntryStoreOptions {
-  /** Undefined: the store's own default. */
-  readonly engine: StoreEngine | undefined;
-  /** Undefined: the store's own default. */
-  readonly shards?: number;
-  /** Of the bytes that the entries need: keys never spread quite evenly over the shards. */
-  readonly slack: number;
-}
-
 const sampleEntries = 2_000;
 const sampleBudgetBytes = 256 * 2 ** 20;
+/** Keys never spread quite evenly over the shards. */
+const shardSlack = 1.1;
+const calibrationRounds = 8;
 const writer = { origin: "", traceparent: "" };
 
-export function open(options: EntryStoreOptions, capacity: EntryStoreCapacity): EntryStore {
-  const needed = Math.ceil(capacity.entriesMax * bytesAnEntry(options, capacity.valueBytes) * options.slack);
-  return toEntryStore(createStore({ ...sharedOptions(options), budgetBytes: needed }));
+/** A store as it is used, sharded, with room for all entries. */
+export function openSharded(capacity: EntryStoreCapacity): EntryStore {
+  const budgetBytes = Math.ceil(capacity.entriesMax * bytesAnEntry(capacity) * shardSlack);
+  return toEntryStore(createStore({ ...engineOf(capacity), budgetBytes }));
+}
+
+/**
+ * One shard with the most bytes in which it never holds more than `entriesMax` entries: an engine that works
+ * in segments holds fewer in the same bytes, and what is compared is which entries it keeps.
+ */
+export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
+  const unit = bytesAnEntry(capacity);
+  const openWith = (budgetBytes: number): EntryStore =>
+    toEntryStore(createStore({ ...engineOf(capacity), shards: 1, budgetBytes: Math.floor(budgetBytes) }));
+  let fitting = capacity.entriesMax * unit;
+  let tooLarge = fitting * 1.5;
+  for (let round = 0; round < calibrationRounds; round++) {
+    const middle = (fitting + tooLarge) / 2;
+    if (mostEntries(openWith(middle), capacity) <= capacity.entriesMax) fitting = middle;
+    else tooLarge = middle;
+  }
+  return openWith(fitting);
+}
+
+/** The most entries that a store holds while keys that were never there before are set. */
+function mostEntries(store: EntryStore, { entriesMax, valueBytes }: EntryStoreCapacity): number {
+  const value = new Uint8Array(valueBytes);
+  let most = 0;
+  for (let index = 0; index < entriesMax * 3; index++) {
+    store.set(keyAt(index), value);
+    most = Math.max(most, store.entryCount());
+  }
+  return most;
 }
 
 /** What the store itself charges for one entry. */
-function bytesAnEntry(options: EntryStoreOptions, valueBytes: number): number {
-  const store = createStore({ ...sharedOptions(options), budgetBytes: sampleBudgetBytes });
+function bytesAnEntry(capacity: EntryStoreCapacity): number {
+  const store = createStore({ ...engineOf(capacity), budgetBytes: sampleBudgetBytes });
   const sample = toEntryStore(store);
   const empty = chargedBytes(store);
-  for (let index = 0; index < sampleEntries; index++) sample.set(keyAt(index), new Uint8Array(valueBytes));
+  const value = new Uint8Array(capacity.valueBytes);
+  for (let index = 0; index < sampleEntries; index++) sample.set(keyAt(index), value);
   return (chargedBytes(store) - empty) / sampleEntries;
 }
 
-function sharedOptions({ engine, shards }: EntryStoreOptions) {
-  return { ...(engine === undefined ? {} : { engine }), ...(shards === undefined ? {} : { shards }) };
-}
+const engineOf = ({ engine }: EntryStoreCapacity) => (engine === undefined ? {} : { engine });
 
 function chargedBytes(store: Store): number {
   return store.shards().reduce((sum, shard) => sum + shard.bytes, 0);

@@ -11,9 +11,9 @@ const loadFile = new URL("../load/entry-load.ts", import.meta.url);
 const valueBytes = 100;
 
 async function openStore(session: Session, name: EntryStoreName): Promise<Child<EntryLoad>> {
-  const { entries, seed } = session.plan;
+  const { entries, seed, engine } = session.plan;
   const store = session.start<EntryLoad>(name === "lru-cache" ? "other" : "server", loadFile);
-  await store.call("open", name, entries, valueBytes);
+  await store.call("open", name, { entriesMax: entries, valueBytes, engine });
   session.step(`${name}: filling`);
   await store.call("fill", entries, valueBytes, seed);
   return store;

@@ -12,7 +12,7 @@ interface Point {
   readonly trace: TraceName;
   readonly percent: number;
   readonly capacity: number;
-  readonly entriesMax: number;
+  readonly entriesSeen: number;
   readonly ours: number;
   readonly lru: number;
 }
@@ -21,20 +21,20 @@ const capacityPercents = [1, 5, 20] as const;
 const loadFile = new URL("../load/trace-load.ts", import.meta.url);
 
 async function replayTrace(session: Session, trace: TraceName): Promise<readonly Point[]> {
-  const { traces, traceAccessesMax } = session.plan;
+  const { traces, traceAccessesMax, engine } = session.plan;
   await using load = session.start<TraceLoad>("server", loadFile);
   const objects = await load.call("load", traces, trace, traceAccessesMax);
   const points: Point[] = [];
   for (const percent of capacityPercents) {
     session.step(`${trace}, ${percent} % of ${objects.toLocaleString("en")} keys`);
     const capacity = Math.floor((objects * percent) / 100);
-    const ours = await load.call("replay", "meshcache", capacity);
-    const lru = await load.call("replay", "lru-cache", capacity);
+    const ours = await load.call("replay", "meshcache", capacity, engine);
+    const lru = await load.call("replay", "lru-cache", capacity, undefined);
     points.push({
       trace,
       percent,
       capacity,
-      entriesMax: ours.entriesMax,
+      entriesSeen: ours.entriesSeen,
       ours: ours.hitRatio,
       lru: lru.hitRatio,
     });
@@ -50,7 +50,7 @@ function pointRow(point: Point): Row {
     peer: point.lru,
     ratio: point.ours - point.lru,
     pairs: 1,
-    note: `at most ${point.entriesMax.toLocaleString("en")} entries held`,
+    note: `at most ${point.entriesSeen.toLocaleString("en")} entries held`,
   };
 }
 

@@ -1,6 +1,5 @@
 /** Row 5: what an entry costs in resident memory, in a store process of ours and in redis-server. */
 import type { Comparison, Row } from "../comparison.ts";
-import type { EntryStoreName } from "../entry-store.ts";
 import type { EntryLoad } from "../load/entry-load.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
@@ -14,10 +13,10 @@ const entryLoadFile = new URL("../load/entry-load.ts", import.meta.url);
 const remoteLoadFile = new URL("../load/remote-load.ts", import.meta.url);
 const valueBytes = 100;
 
-async function storeBytesAnEntry(session: Session, engine: EntryStoreName): Promise<number> {
-  const { entries, seed } = session.plan;
+async function storeBytesAnEntry(session: Session): Promise<number> {
+  const { entries, seed, engine } = session.plan;
   await using store = session.start<EntryLoad>("server", entryLoadFile, { nodeArgs: ["--expose-gc"] });
-  await store.call("open", engine, entries, valueBytes);
+  await store.call("open", "meshcache", { entriesMax: entries, valueBytes, engine });
   const filled = await store.call("fill", entries, valueBytes, seed);
   if (filled.entries !== entries) throw new Error(`${filled.entries} of ${entries} entries were kept`);
   return (filled.after - filled.before) / filled.entries;
@@ -44,7 +43,7 @@ export const storeMemory: Comparison = {
     const { entries } = session.plan;
     // New processes each time: a fill is measured once in a life.
     const pairs: readonly Pair<number>[] = await interleave(session, "filling", {
-      ours: () => storeBytesAnEntry(session, "meshcache"),
+      ours: () => storeBytesAnEntry(session),
       peer: () => redisBytesAnEntry(session),
     });
     const row: Row = ratioRow(
