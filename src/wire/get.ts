@@ -1,12 +1,5 @@
 /** Get: request to command, result to response. */
-import { create } from "@bufbuild/protobuf";
-import {
-  type GetRequest,
-  type GetResponse,
-  GetResponseSchema,
-  MissSchema,
-  NotModifiedSchema,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { GetRequest, GetResponse, NotModified } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { EntryView, GetCommand, GetResult } from "../store/store.ts";
 import { checkKey, checkNamespace, toSafeNumber } from "./checks.ts";
 import { toHit, toStamp } from "./entry.ts";
@@ -23,7 +16,11 @@ export function fromGetRequest(request: GetRequest, limits: Limits, defaultNames
 }
 
 export function toGetResponse(result: GetResult, epoch: bigint): GetResponse {
-  return create(GetResponseSchema, { asOf: toStamp(epoch, result.asOf), outcome: toOutcome(result) });
+  return {
+    $typeName: "meshcache.v1.GetResponse",
+    asOf: toStamp(epoch, result.asOf),
+    outcome: toOutcome(result),
+  };
 }
 
 function toOutcome(result: GetResult): GetResponse["outcome"] {
@@ -33,16 +30,17 @@ function toOutcome(result: GetResult): GetResponse["outcome"] {
     case "notModified":
       return { case: "notModified", value: toNotModified(result.entry) };
     case "miss":
-      return { case: "miss", value: create(MissSchema) };
+      return { case: "miss", value: { $typeName: "meshcache.v1.Miss" } };
     default:
       return result satisfies never;
   }
 }
 
-function toNotModified(entry: EntryView) {
-  return create(NotModifiedSchema, {
+function toNotModified(entry: EntryView): NotModified {
+  return {
+    $typeName: "meshcache.v1.NotModified",
     ttlRemainingMs: BigInt(entry.ttlRemainingMs),
     staleRemainingMs: BigInt(entry.staleRemainingMs),
     stale: entry.stale,
-  });
+  };
 }

@@ -21,6 +21,7 @@ import type {
   MethodDefinition,
   ServiceDefinition,
 } from "@grpc/grpc-js";
+import { decodeHot, encodeHot } from "./hot/codecs.ts";
 
 /** The handlers of a service, by the names of its methods. */
 export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {
@@ -68,11 +69,13 @@ export function methodPath(method: DescMethod): string {
 
 /** grpc-js insists on a Buffer; it shares the encoder's bytes. */
 export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Buffer {
+  const byHand = encodeHot(schema, message);
+  if (byHand !== undefined) return byHand;
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Throws on undecodable bytes and on text that is not UTF-8. Unknown fields are skipped, not kept. */
 export function decodeMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  return fromBinary(schema, bytes, { readUnknownFields: false });
+  return decodeHot(schema, bytes) ?? fromBinary(schema, bytes, { readUnknownFields: false });
 }

@@ -1,13 +1,5 @@
 /** Set: request to command, result to response. */
-import { create } from "@bufbuild/protobuf";
-import {
-  NotStored_Reason,
-  NotStoredSchema,
-  type SetRequest,
-  type SetResponse,
-  SetResponseSchema,
-  StoredSchema,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+import { NotStored_Reason, type SetRequest, type SetResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { NotStoredReason, SetCommand, SetCondition, SetResult, Writer } from "../store/store.ts";
 import {
@@ -87,15 +79,22 @@ const NOT_STORED: Record<NotStoredReason, NotStored_Reason> = {
 };
 
 export function toSetResponse(result: SetResult, epoch: bigint): SetResponse {
-  return create(SetResponseSchema, { asOf: toStamp(epoch, result.asOf), outcome: toOutcome(result) });
+  return {
+    $typeName: "meshcache.v1.SetResponse",
+    asOf: toStamp(epoch, result.asOf),
+    outcome: toOutcome(result),
+  };
 }
 
 function toOutcome(result: SetResult): SetResponse["outcome"] {
   switch (result.kind) {
     case "stored":
-      return { case: "stored", value: create(StoredSchema, { version: BigInt(result.version) }) };
+      return { case: "stored", value: { $typeName: "meshcache.v1.Stored", version: BigInt(result.version) } };
     case "notStored":
-      return { case: "notStored", value: create(NotStoredSchema, { reason: NOT_STORED[result.reason] }) };
+      return {
+        case: "notStored",
+        value: { $typeName: "meshcache.v1.NotStored", reason: NOT_STORED[result.reason] },
+      };
     default:
       return result satisfies never;
   }

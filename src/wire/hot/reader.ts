@@ -42,7 +42,7 @@ export class WireReader {
     this.reset(Buffer.alloc(0));
   }
 
-  /** A tag: field number and wire type, as `(field << 3) | wireType`. Fields above 2^28 are irregular. */
+  /** A tag: field number and wire type, as `(field << 3) | wireType`. */
   tag(): number {
     const tag = this.uint32();
     if (tag < 8) throw irregular;
@@ -58,7 +58,9 @@ export class WireReader {
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
-    throw irregular;
+    byte = this.#byte();
+    if (byte > 0x0f) throw irregular;
+    return value + byte * 0x1000_0000;
   }
 
   bool(): boolean {
@@ -109,6 +111,17 @@ export class WireReader {
     return fieldEnd;
   }
 
+  /** Narrows the reader to the nested message that begins here; give what this returns to `leave`. */
+  enter(): number {
+    const outerEnd = this.end;
+    this.end = this.delimited();
+    return outerEnd;
+  }
+
+  leave(outerEnd: number): void {
+    this.end = outerEnd;
+  }
+
   /** A view, not a copy, and of the plain kind that generated messages hold. */
   bytes(): Uint8Array {
     const fieldEnd = this.delimited();
@@ -135,8 +148,12 @@ export class WireReader {
     return this.#recentText;
   }
 
-  /** Passes over a field that this version of the contract does not know. */
-  skip(tag: number): void {
+  /**
+   * Passes over a field that this version of the contract does not know: one numbered above `knownMax`. One
+   * that it knows is here only for a wire type that is not the field's own.
+   */
+  skip(tag: number, knownMax: number): void {
+    if (tag >>> 3 <= knownMax) throw irregular;
     switch (tag & 7) {
       case VARINT:
         this.uint64();
@@ -193,7 +210,7 @@ export class WireReader {
   #text(from: number, to: number): string {
     let bits = 0;
     for (let at = from; at < to; at++) bits |= this.#at(at);
-    if (bits < 0x80) return this.#bytes.latin1Slice(from, to);
+    if (bits < 0x80) return this.#bytes.toString("latin1", from, to);
     try {
       return strictUtf8.decode(this.#bytes.subarray(from, to));
     } catch {

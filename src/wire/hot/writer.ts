@@ -12,8 +12,8 @@ const startBytes = 64 * 1024;
 const keptMaxBytes = 4 * 1024 * 1024;
 
 export class WireWriter {
-  #bytes = Buffer.allocUnsafeSlow(startBytes);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
+  #view: DataView = new DataView(this.#bytes.buffer);
   /** Where the last written byte is. */
   #at = this.#bytes.length;
 
@@ -63,8 +63,7 @@ export class WireWriter {
   presentString(field: number, text: string): void {
     const { length } = text;
     this.#reserve(length + 6);
-    const end = this.#at;
-    const start = end - length;
+    const start = this.#at - length;
     for (let index = 0; index < length; index++) {
       const unit = text.charCodeAt(index);
       if (unit >= 0x80) {
@@ -101,14 +100,8 @@ export class WireWriter {
 
   presentUint64(field: number, value: bigint): void {
     this.#reserve(11);
-    if (value <= 0x1f_ffff_ffff_ffffn) {
-      this.#varint(Number(value));
-    } else {
-      const low = Number(BigInt.asUintN(49, value));
-      this.#padded(low, 7);
-      this.#at -= 7;
-      this.#varintBefore(Number(value >> 49n));
-    }
+    if (value <= Number.MAX_SAFE_INTEGER) this.#varint(Number(value));
+    else this.#bigVarint(value);
     this.#tag(field, 0);
   }
 
@@ -128,7 +121,7 @@ export class WireWriter {
     const length = Buffer.byteLength(text);
     this.#reserve(length + 6);
     this.#at -= length;
-    this.#bytes.utf8Write(text, this.#at, length);
+    this.#bytes.write(text, this.#at, length, "utf8");
     this.#varint(length);
     this.#tag(field, 2);
   }
@@ -136,4 +129,58 @@ export class WireWriter {
   #tag(field: number, wireType: number): void {
     this.#bytes[--this.#at] = (field << 3) | wireType;
   }
+
+  #varint(value: number): void {
+    if (value < 0x80) {
+      this.#bytes[--this.#at] = value;
+      return;
+    }
+    this.#at -= varintBytes(value);
+    let at = this.#at;
+    let rest = value;
+    while (rest > 0x7fff_ffff) {
+      this.#bytes[at++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    while (rest >= 0x80) {
+      this.#bytes[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[at] = rest;
+  }
+
+  #bigVarint(value: bigint): void {
+    let rest = value;
+    const digits: number[] = [];
+    while (rest > 0n) {
+      digits.push(Number(rest & 0x7fn));
+      rest >>= 7n;
+    }
+    for (const [index, digit] of digits.reverse().entries()) {
+      this.#bytes[--this.#at] = index === 0 ? digit : digit | 0x80;
+    }
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#at) return;
+    const written = this.mark();
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, written + bytes));
+    this.#bytes.copy(grown, grown.length - written, this.#at);
+    this.#use(grown);
+    this.#at = grown.length - written;
+  }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+}
+
+function varintBytes(value: number): number {
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  if (value < 0x1000_0000) return 4;
+  let bytes = 5;
+  for (let rest = Math.floor(value / 0x8_0000_0000); rest > 0; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
 }

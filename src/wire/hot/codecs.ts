@@ -1,0 +1,100 @@
+/**
+ * Which messages are read and written by hand, and how the generated codec stands behind them: what a hand
+ * codec finds irregular or does not do is the generated codec's, so both always agree.
+ */
+import type { Buffer } from "node:buffer";
+import { type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
+import {
+  BatchRequestSchema,
+  BatchResponseSchema,
+  ExchangeRequestSchema,
+  ExchangeResponseSchema,
+  GetRequestSchema,
+  GetResponseSchema,
+  SetRequestSchema,
+  SetResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { irregular, WireReader } from "./reader.ts";
+import {
+  readBatchRequest,
+  readExchangeRequest,
+  readGetRequest,
+  readSetRequest,
+  writeBatchRequest,
+  writeExchangeRequest,
+  writeGetRequest,
+  writeSetRequest,
+} from "./requests.ts";
+import {
+  readBatchResponse,
+  readExchangeResponse,
+  readGetResponse,
+  readSetResponse,
+  writeBatchResponse,
+  writeExchangeResponse,
+  writeGetResponse,
+  writeSetResponse,
+} from "./responses.ts";
+import { WireWriter } from "./writer.ts";
+
+interface HotCodec<Shape extends Message> {
+  read(reader: WireReader): Shape;
+  write(writer: WireWriter, message: Shape): void;
+}
+
+const codecs = new Map<DescMessage, HotCodec<Message>>();
+
+function register<Desc extends DescMessage>(schema: Desc, codec: HotCodec<MessageShape<Desc>>): void {
+  codecs.set(schema, codec);
+}
+
+register(GetRequestSchema, { read: readGetRequest, write: writeGetRequest });
+register(GetResponseSchema, { read: readGetResponse, write: writeGetResponse });
+register(SetRequestSchema, { read: readSetRequest, write: writeSetRequest });
+register(SetResponseSchema, { read: readSetResponse, write: writeSetResponse });
+register(BatchRequestSchema, { read: readBatchRequest, write: writeBatchRequest });
+register(BatchResponseSchema, { read: readBatchResponse, write: writeBatchResponse });
+register(ExchangeRequestSchema, { read: readExchangeRequest, write: writeExchangeRequest });
+register(ExchangeResponseSchema, { read: readExchangeResponse, write: writeExchangeResponse });
+
+const reader = new WireReader();
+const writer = new WireWriter();
+
+/** The message's bytes, or undefined when it is the generated codec's. */
+export function encodeHot<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): Buffer | undefined {
+  const codec = codecs.get(schema);
+  if (codec === undefined) return undefined;
+  try {
+    codec.write(writer, message);
+    return writer.finish();
+  } catch (error) {
+    writer.reset();
+    return undefinedIfIrregular(error);
+  }
+}
+
+/** The message, its byte fields being views of `bytes`; or undefined when it is the generated codec's. */
+export function decodeHot<Desc extends DescMessage>(
+  schema: Desc,
+  bytes: Uint8Array,
+): MessageShape<Desc> | undefined {
+  const codec = codecs.get(schema);
+  if (codec === undefined) return undefined;
+  reader.reset(bytes);
+  try {
+    const message = codec.read(reader);
+    return isMessage(message, schema) ? message : undefined;
+  } catch (error) {
+    return undefinedIfIrregular(error);
+  } finally {
+    reader.release();
+  }
+}
+
+function undefinedIfIrregular(error: unknown): undefined {
+  if (error !== irregular) throw error;
+  return undefined;
+}

@@ -1,0 +1,364 @@
+/** The answers to Get and Set and what carries them to the client, read and written by hand. */
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import {
+  type BatchResponse,
+  type ExchangeResponse,
+  type GetResponse,
+  type Hit,
+  InvalidateResponseSchema,
+  LeaseResponseSchema,
+  type NotModified,
+  type NotStored,
+  NotStored_Reason,
+  type OperationResult,
+  type SetResponse,
+  type Stamp,
+  type Stored,
+  TouchResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { readGenerated, writeGenerated } from "./generated.ts";
+import { irregular, type WireReader } from "./reader.ts";
+import type { WireWriter } from "./writer.ts";
+
+const noBytes = new Uint8Array(0);
+
+function readStamp(reader: WireReader): Stamp {
+  let epoch = 0n;
+  let shard = 0;
+  let revision = 0n;
+  const outerEnd = reader.enter();
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x09) epoch = reader.fixed64();
+    else if (tag === 0x10) shard = reader.uint32();
+    else if (tag === 0x18) revision = reader.uint64();
+    else reader.skip(tag, 3);
+  }
+  reader.leave(outerEnd);
+  return { $typeName: "meshcache.v1.Stamp", epoch, shard, revision };
+}
+
+function writeStamp(writer: WireWriter, field: number, stamp: Stamp | undefined): void {
+  if (stamp === undefined) return;
+  const mark = writer.mark();
+  writer.uint64(3, stamp.revision);
+  writer.uint32(2, stamp.shard);
+  writer.fixed64(1, stamp.epoch);
+  writer.message(field, mark);
+}
+
+function readHit(reader: WireReader): Hit {
+  let value: Uint8Array = noBytes;
+  let version = 0n;
+  let sourceVersion = 0n;
+  let ttlRemainingMs = 0n;
+  let staleRemainingMs = 0n;
+  let stale = false;
+  let absent = false;
+  const tags: string[] = [];
+  let contentType = "";
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x0a) value = reader.bytes();
+    else if (tag === 0x10) version = reader.uint64();
+    else if (tag === 0x18) sourceVersion = reader.uint64();
+    else if (tag === 0x20) ttlRemainingMs = reader.uint64();
+    else if (tag === 0x28) staleRemainingMs = reader.uint64();
+    else if (tag === 0x30) stale = reader.bool();
+    else if (tag === 0x38) absent = reader.bool();
+    else if (tag === 0x42) tags.push(reader.string());
+    else if (tag === 0x4a) contentType = reader.recurringString();
+    else reader.skip(tag, 9);
+  }
+  return {
+    $typeName: "meshcache.v1.Hit",
+    value,
+    version,
+    sourceVersion,
+    ttlRemainingMs,
+    staleRemainingMs,
+    stale,
+    absent,
+    tags,
+    contentType,
+  };
+}
+
+function writeHit(writer: WireWriter, hit: Hit): void {
+  writer.string(9, hit.contentType);
+  for (let index = hit.tags.length - 1; index >= 0; index--) writer.presentString(8, hit.tags[index] ?? "");
+  writer.bool(7, hit.absent);
+  writer.bool(6, hit.stale);
+  writer.uint64(5, hit.staleRemainingMs);
+  writer.uint64(4, hit.ttlRemainingMs);
+  writer.uint64(3, hit.sourceVersion);
+  writer.uint64(2, hit.version);
+  writer.bytes(1, hit.value);
+}
+
+function readNotModified(reader: WireReader): NotModified {
+  let ttlRemainingMs = 0n;
+  let staleRemainingMs = 0n;
+  let stale = false;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x08) ttlRemainingMs = reader.uint64();
+    else if (tag === 0x10) staleRemainingMs = reader.uint64();
+    else if (tag === 0x18) stale = reader.bool();
+    else reader.skip(tag, 3);
+  }
+  return { $typeName: "meshcache.v1.NotModified", ttlRemainingMs, staleRemainingMs, stale };
+}
+
+export function readGetResponse(reader: WireReader): GetResponse {
+  let asOf: Stamp | undefined;
+  let outcome: GetResponse["outcome"] = { case: undefined };
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      if (asOf !== undefined) throw irregular;
+      asOf = readStamp(reader);
+      continue;
+    }
+    if (tag > 0x22) {
+      reader.skip(tag, 4);
+      continue;
+    }
+    if (outcome.case !== undefined) throw irregular;
+    const outerEnd = reader.enter();
+    if (tag === 0x12) outcome = { case: "hit", value: readHit(reader) };
+    else if (tag === 0x1a) outcome = { case: "miss", value: readMiss(reader) };
+    else if (tag === 0x22) outcome = { case: "notModified", value: readNotModified(reader) };
+    else throw irregular;
+    reader.leave(outerEnd);
+  }
+  const response: GetResponse = { $typeName: "meshcache.v1.GetResponse", outcome };
+  if (asOf !== undefined) response.asOf = asOf;
+  return response;
+}
+
+function readMiss(reader: WireReader) {
+  while (reader.position < reader.end) reader.skip(reader.tag(), 0);
+  return { $typeName: "meshcache.v1.Miss" } as const;
+}
+
+export function writeGetResponse(writer: WireWriter, { asOf, outcome }: GetResponse): void {
+  const mark = writer.mark();
+  switch (outcome.case) {
+    case "hit":
+      writeHit(writer, outcome.value);
+      writer.message(2, mark);
+      break;
+    case "miss":
+      writer.message(3, mark);
+      break;
+    case "notModified":
+      writer.bool(3, outcome.value.stale);
+      writer.uint64(2, outcome.value.staleRemainingMs);
+      writer.uint64(1, outcome.value.ttlRemainingMs);
+      writer.message(4, mark);
+      break;
+    case undefined:
+      break;
+    default:
+      outcome satisfies never;
+  }
+  writeStamp(writer, 1, asOf);
+}
+
+export function readSetResponse(reader: WireReader): SetResponse {
+  let asOf: Stamp | undefined;
+  let outcome: SetResponse["outcome"] = { case: undefined };
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      if (asOf !== undefined) throw irregular;
+      asOf = readStamp(reader);
+      continue;
+    }
+    if (tag > 0x1a) {
+      reader.skip(tag, 3);
+      continue;
+    }
+    if (outcome.case !== undefined) throw irregular;
+    const outerEnd = reader.enter();
+    if (tag === 0x12) outcome = { case: "stored", value: readStored(reader) };
+    else if (tag === 0x1a) outcome = { case: "notStored", value: readNotStored(reader) };
+    else throw irregular;
+    reader.leave(outerEnd);
+  }
+  const response: SetResponse = { $typeName: "meshcache.v1.SetResponse", outcome };
+  if (asOf !== undefined) response.asOf = asOf;
+  return response;
+}
+
+function readStored(reader: WireReader): Stored {
+  let version = 0n;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x08) version = reader.uint64();
+    else reader.skip(tag, 1);
+  }
+  return { $typeName: "meshcache.v1.Stored", version };
+}
+
+const reasons: readonly NotStored_Reason[] = [
+  NotStored_Reason.UNSPECIFIED,
+  NotStored_Reason.EXISTS,
+  NotStored_Reason.ABSENT,
+  NotStored_Reason.VERSION_MISMATCH,
+  NotStored_Reason.LEASE_LOST,
+  NotStored_Reason.OLDER_SOURCE_VERSION,
+];
+
+function readReason(reader: WireReader): NotStored_Reason {
+  const reason = reasons[reader.uint32()];
+  if (reason === undefined) throw irregular;
+  return reason;
+}
+
+function readNotStored(reader: WireReader): NotStored {
+  let reason: NotStored_Reason = NotStored_Reason.UNSPECIFIED;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x08) reason = readReason(reader);
+    else reader.skip(tag, 1);
+  }
+  return { $typeName: "meshcache.v1.NotStored", reason };
+}
+
+export function writeSetResponse(writer: WireWriter, { asOf, outcome }: SetResponse): void {
+  const mark = writer.mark();
+  if (outcome.case === "stored") {
+    writer.uint64(1, outcome.value.version);
+    writer.message(2, mark);
+  } else if (outcome.case === "notStored") {
+    writer.uint32(1, outcome.value.reason);
+    writer.message(3, mark);
+  }
+  writeStamp(writer, 1, asOf);
+}
+
+function readOperationResult(reader: WireReader): OperationResult {
+  let result: OperationResult["result"] = { case: undefined };
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag > 0x32) {
+      reader.skip(tag, 6);
+      continue;
+    }
+    if (result.case !== undefined) throw irregular;
+    switch (tag) {
+      case 0x0a: {
+        const outerEnd = reader.enter();
+        result = { case: "get", value: readGetResponse(reader) };
+        reader.leave(outerEnd);
+        break;
+      }
+      case 0x12: {
+        const outerEnd = reader.enter();
+        result = { case: "set", value: readSetResponse(reader) };
+        reader.leave(outerEnd);
+        break;
+      }
+      case 0x1a:
+        result = { case: "invalidate", value: readGenerated(reader, InvalidateResponseSchema) };
+        break;
+      case 0x22:
+        result = { case: "touch", value: readGenerated(reader, TouchResponseSchema) };
+        break;
+      case 0x2a:
+        result = { case: "lease", value: readGenerated(reader, LeaseResponseSchema) };
+        break;
+      case 0x32:
+        result = { case: "error", value: readGenerated(reader, StatusSchema) };
+        break;
+      default:
+        throw irregular;
+    }
+  }
+  return { $typeName: "meshcache.v1.OperationResult", result };
+}
+
+function writeOperationResult(writer: WireWriter, { result }: OperationResult): void {
+  const mark = writer.mark();
+  switch (result.case) {
+    case "get":
+      writeGetResponse(writer, result.value);
+      writer.message(1, mark);
+      break;
+    case "set":
+      writeSetResponse(writer, result.value);
+      writer.message(2, mark);
+      break;
+    case "invalidate":
+      writeGenerated(writer, 3, InvalidateResponseSchema, result.value);
+      break;
+    case "touch":
+      writeGenerated(writer, 4, TouchResponseSchema, result.value);
+      break;
+    case "lease":
+      writeGenerated(writer, 5, LeaseResponseSchema, result.value);
+      break;
+    case "error":
+      writeGenerated(writer, 6, StatusSchema, result.value);
+      break;
+    case undefined:
+      break;
+    default:
+      result satisfies never;
+  }
+}
+
+export function readBatchResponse(reader: WireReader): BatchResponse {
+  const results: OperationResult[] = [];
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      const outerEnd = reader.enter();
+      results.push(readOperationResult(reader));
+      reader.leave(outerEnd);
+    } else reader.skip(tag, 1);
+  }
+  return { $typeName: "meshcache.v1.BatchResponse", results };
+}
+
+export function writeBatchResponse(writer: WireWriter, { results }: BatchResponse): void {
+  for (let index = results.length - 1; index >= 0; index--) {
+    const result = results[index];
+    if (result === undefined) continue;
+    const mark = writer.mark();
+    writeOperationResult(writer, result);
+    writer.message(1, mark);
+  }
+}
+
+/** Only of a batch: other frames are irregular here. */
+export function readExchangeResponse(reader: WireReader): ExchangeResponse {
+  let id = 0n;
+  let sequence = 0n;
+  let batch: BatchResponse | undefined;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x08) id = reader.uint64();
+    else if (tag === 0x48) sequence = reader.uint64();
+    else if (tag === 0x1a && batch === undefined) {
+      const outerEnd = reader.enter();
+      batch = readBatchResponse(reader);
+      reader.leave(outerEnd);
+    } else reader.skip(tag, 9);
+  }
+  if (batch === undefined) throw irregular;
+  return { $typeName: "meshcache.v1.ExchangeResponse", id, frame: { case: "batch", value: batch }, sequence };
+}
+
+/** Only of a batch, as it is read. */
+export function writeExchangeResponse(writer: WireWriter, response: ExchangeResponse): void {
+  const { id, frame, sequence } = response;
+  if (frame.case !== "batch") throw irregular;
+  writer.uint64(9, sequence);
+  const mark = writer.mark();
+  writeBatchResponse(writer, frame.value);
+  writer.message(3, mark);
+  writer.uint64(1, id);
+}
