@@ -109,6 +109,8 @@ const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": -1,
   "grpc.enable_channelz": 0,
   "grpc.enable_http_proxy": 0,
+  "grpc.initial_reconnect_backoff_ms": 200,
+  "grpc.max_reconnect_backoff_ms": 2_000,
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
 };

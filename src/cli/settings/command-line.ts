@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CliError, EXIT } from "../exit-codes.ts";
-import { toCount } from "../text.ts";
+import { toQuantity } from "./quantity.ts";
 import { infoOf, SETTING_NAMES, toFlag } from "./settings.ts";
 import { type ResolvedSettings, resolveSettings, SettingsError } from "./sources.ts";
 
@@ -16,7 +16,7 @@ export function addSettingsOptions(command: Command): Command {
   command.option("--config <file>", "a YAML file of settings (also MESHCACHE_CONFIG)");
   for (const name of SETTING_NAMES) {
     const { group, unit, initial, description } = infoOf(name);
-    const fallback = typeof initial === "number" ? toCount(initial) : initial;
+    const fallback = typeof initial === "number" ? toQuantity(initial, unit) : initial;
     command
       .optionsGroup(`${group}:`)
       .option(

@@ -1,6 +1,16 @@
 /** Sizes and times as people write them: "64MiB", "30s", "1.5h". */
+import { toCount, toDuration, toSize } from "../text.ts";
 
-const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+/** What a number counts: plain things, bytes or milliseconds. */
+export type Unit = "" | "bytes" | "ms";
+
+const BYTES: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
 const MILLISECONDS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1000,
@@ -30,4 +40,12 @@ export function parseDurationMs(text: string): number | undefined {
 /** A plain whole number, "10_000" too; `undefined` for anything else. */
 export function parseCount(text: string): number | undefined {
   return parse(text, {});
+}
+
+/** The shortest way to write a quantity that reads back as the same: "2.5 MiB", "30 s", "65,535 bytes". */
+export function toQuantity(value: number, unit: Unit): string {
+  if (unit === "") return toCount(value);
+  const short = unit === "bytes" ? toSize(value) : toDuration(value);
+  const parsed = unit === "bytes" ? parseBytes(short) : parseDurationMs(short);
+  return parsed === value ? short : `${toCount(value)} ${unit}`;
 }

@@ -6,9 +6,8 @@ import { z } from "zod";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
-import { toCount } from "../text.ts";
 import { isEndpoint } from "./endpoint.ts";
-import { parseBytes, parseCount, parseDurationMs } from "./quantity.ts";
+import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
 export interface SettingInfo {
   readonly group: string;
@@ -29,8 +28,6 @@ interface Bound {
   readonly max: number;
 }
 
-type Unit = "" | "bytes" | "ms";
-
 const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
   "": parseCount,
   bytes: parseBytes,
@@ -46,7 +43,7 @@ const infos = z.registry<SettingInfo>();
 
 /** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
 function quantity(group: string, unit: Unit, { fallback, min, max }: Bound, description: string) {
-  const bound = `${toCount(min)} to ${toCount(max)}`;
+  const bound = `${toQuantity(min, unit)} to ${toQuantity(max, unit)}`;
   const error = `must be ${FORMS[unit]}, from ${bound}`;
   const number = z.int({ error }).min(min, { error }).max(max, { error });
   const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
@@ -189,10 +186,13 @@ export const settingsSchema = z.strictObject({
   ),
   headersMaxBytes: transport("headersMaxBytes", "Headers of one call, as HTTP/2 counts them."),
   headersMaxPairs: transport("headersMaxPairs", "Headers of one call."),
-  connectionMaxPingsPerSecond: transport("connectionMaxPingsPerSecond", "PING frames of one connection."),
+  connectionMaxPingsPerSecond: transport(
+    "connectionMaxPingsPerSecond",
+    "PING frames of one connection within a second.",
+  ),
   connectionMaxSettingsPerSecond: transport(
     "connectionMaxSettingsPerSecond",
-    "SETTINGS frames of one connection.",
+    "SETTINGS frames of one connection within a second.",
   ),
   queueMaxBytes: transport("queueMaxBytes", "Frames of one stream that wait for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "The same over all streams."),

@@ -1,23 +1,20 @@
 /** The settings as people read them: the README's table, and a file with the origin of every value. */
 import { stringify } from "yaml";
-import { toCount } from "../text.ts";
-import { infoOf, SETTING_NAMES, type SettingInfo, toFlag, toVariable } from "./settings.ts";
+import { toQuantity } from "./quantity.ts";
+import { infoOf, SETTING_NAMES, type SettingInfo } from "./settings.ts";
 import type { ResolvedSettings } from "./sources.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
-  return typeof initial === "string" ? `\`${initial}\`` : `${toCount(initial)}${unit && ` ${unit}`}`;
+  return typeof initial === "string" ? `\`${initial}\`` : toQuantity(initial, unit);
 }
 
 /** A Markdown table of every setting. The README's must be this one; a test compares them. */
 export function toMarkdownTable(): string {
   const rows = SETTING_NAMES.map((name) => {
     const info = infoOf(name);
-    const flag = `\`${toFlag(name)}\`<br>\`${toVariable(name)}\``;
-    return `| \`${name}\` | ${flag} | ${initialText(info)} | ${info.bound} | ${info.description} |`;
+    return `| \`${name}\` | ${initialText(info)} | ${info.bound} | ${info.description} |`;
   });
-  return ["| setting | flag, variable | default | range | meaning |", "|---|---|---|---|---|", ...rows].join(
-    "\n",
-  );
+  return ["| setting | default | range | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 /** A file that, given back with `--config`, settles the same; each value with its origin beside it. */

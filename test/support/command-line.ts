@@ -1,0 +1,92 @@
+/** Runs the command line in this process, on streams that a test can read and wait for. */
+import { Readable, Writable } from "node:stream";
+import type { ExitCode } from "../../src/cli/exit-codes.ts";
+import { run } from "../../src/cli/program.ts";
+import type { Output } from "../../src/cli/terminal.ts";
+
+/** What was written to one stream. */
+export class Captured extends Writable implements Output {
+  readonly isTTY: boolean;
+  readonly columns = 100;
+  readonly #chunks: Buffer[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  constructor(isTTY = false) {
+    super({ decodeStrings: true });
+    this.isTTY = isTTY;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#chunks.push(Buffer.from(chunk));
+    for (const check of this.#waiting) check();
+    done();
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  text(): string {
+    return this.bytes().toString();
+  }
+
+  lines(): string[] {
+    return this.text().split("\n").slice(0, -1);
+  }
+
+  /** Resolves once the text matches; the test's own timeout says when it never does. */
+  until(pattern: RegExp): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!pattern.test(this.text())) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}
+
+export interface CommandOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Stdout and stderr are terminals. */
+  readonly tty?: boolean;
+}
+
+export interface RunningCommand {
+  readonly stdout: Captured;
+  readonly stderr: Captured;
+  readonly exitCode: Promise<ExitCode>;
+  interrupt(signal: "SIGINT" | "SIGTERM"): void;
+}
+
+export function startCommand(argv: readonly string[], options: CommandOptions = {}): RunningCommand {
+  const stdout = new Captured(options.tty);
+  const stderr = new Captured(options.tty);
+  const interruption = new AbortController();
+  const exitCode = run(argv, {
+    stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
+    stdout,
+    stderr,
+    env: options.env ?? {},
+    interrupted: interruption.signal,
+  });
+  return { stdout, stderr, exitCode, interrupt: (signal) => interruption.abort(signal) };
+}
+
+export interface FinishedCommand {
+  readonly exitCode: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly bytes: Buffer;
+}
+
+export async function runCommand(
+  argv: readonly string[],
+  options: CommandOptions = {},
+): Promise<FinishedCommand> {
+  const { stdout, stderr, exitCode } = startCommand(argv, options);
+  return { exitCode: await exitCode, stdout: stdout.text(), stderr: stderr.text(), bytes: stdout.bytes() };
+}
