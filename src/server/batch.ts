@@ -2,15 +2,12 @@
  * Runs the operations of a batch, which fail one by one, and gathers their results within what one message
  * may hold.
  */
-import { create } from "@bufbuild/protobuf";
-import {
-  type BatchRequest,
-  type BatchResponse,
-  BatchResponseSchema,
-  type Hit,
-  type Operation,
-  type OperationResult,
-  OperationResultSchema,
+import type {
+  BatchRequest,
+  BatchResponse,
+  Hit,
+  Operation,
+  OperationResult,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid, limitExceeded } from "../errors.ts";
 import type { LeaseWait, Store, Writer } from "../store/store.ts";
@@ -58,7 +55,7 @@ export function runBatch(
   let unsettled = operations.length + 1;
   const settleOne = () => {
     unsettled -= 1;
-    if (unsettled === 0) done(create(BatchResponseSchema, { results }));
+    if (unsettled === 0) done({ $typeName: "meshcache.v1.BatchResponse", results });
   };
 
   operations.forEach((operation, index) => {
@@ -66,14 +63,15 @@ export function runBatch(
       const extraBytes = extraBytesOf(result);
       const fits = extraBytes <= spareBytes;
       if (fits) spareBytes -= extraBytes;
-      results[index] = create(OperationResultSchema, {
+      results[index] = {
+        $typeName: "meshcache.v1.OperationResult",
         result: fits
           ? result
           : {
               case: "error",
               value: toStatus(limitExceeded("send_max_bytes", String(deps.limits.sendMaxBytes))),
             },
-      });
+      };
       settleOne();
     });
     if (wait !== undefined) waits.push(wait);

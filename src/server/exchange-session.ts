@@ -12,7 +12,6 @@ import {
   DrainingSchema,
   type ExchangeRequest,
   type ExchangeResponse,
-  ExchangeResponseSchema,
   ProgressSchema,
   type Subscription,
 } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -94,7 +93,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   function send(frame: ExchangeResponse["frame"], id = 0n): boolean {
     sequence += 1n;
-    writable = sink.send(create(ExchangeResponseSchema, { id, frame, sequence }));
+    writable = sink.send({ $typeName: "meshcache.v1.ExchangeResponse", id, frame, sequence });
     return writable && !closed;
   }
 
