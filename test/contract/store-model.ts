@@ -275,8 +275,7 @@ class ModelRun {
 
   /** The entry's, or that of some other one. */
   #versionOf(namespace: string, key: string): number {
-    const current = this.#naive.get({ namespace, key, ifVersion: 0, ifEpoch: 0n, allowStale: true });
-    return current.kind === "hit" ? current.entry.version : 1;
+    return this.#naive.versionOf(namespace, key) ?? 1;
   }
 
   #invalidate(

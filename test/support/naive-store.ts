@@ -110,6 +110,11 @@ export class NaiveStore {
     return { kind: "hit", asOf, entry: this.#view(entry) };
   }
 
+  /** Of the entry last set, gone or not: looking must not count as noticing that it is gone. */
+  versionOf(namespace: string, key: string): number | undefined {
+    return this.#entries.find((one) => one.namespace === namespace && one.key === key)?.version;
+  }
+
   /** The real store may refuse this Set for its source version, or may have forgotten the greater one. */
   mayRefuse(command: SetCommand): boolean {
     const { namespace, key, sourceVersion } = command;
