@@ -11,6 +11,7 @@ import {
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { checkCursor } from "../wire/checks.ts";
 import { encodeStreamResponse } from "../wire/frames.ts";
 import type { Limits } from "../wire/limits.ts";
@@ -25,12 +26,13 @@ export interface StreamDeps {
   readonly store: Store;
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
   readonly streams: StreamRegister;
 }
 
 export function openStream(
   call: ServerWritableStream<StreamRequest, StreamResponse | Buffer>,
-  { store, limits, clock, streams }: StreamDeps,
+  { store, limits, clock, telemetry, streams }: StreamDeps,
 ): Cancel {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
   const { namespace, prefixes, cursor } = call.request;
@@ -40,15 +42,24 @@ export function openStream(
   let writable = true;
   let closed = false;
 
-  const pump = () => {
+  /** Nobody else would catch what fails in a turn of its own. */
+  const pump = (thenProgress = false) => {
     if (!writable || closed) return;
-    if (feed.pump(send) === "later") defer(pump);
+    try {
+      const state = feed.pump(send);
+      if (state === "later") defer(pumpAgain);
+      else if (state === "caughtUp" && thenProgress) send(feed.progress(0n));
+    } catch (error) {
+      telemetry.logger.error({ err: error }, "a stream failed");
+      stream.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
+    }
   };
-  const wake = () => defer(pump);
+  const pumpAgain = () => pump();
+  const wake = () => defer(pumpAgain);
   const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, wake);
   const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     writable = true;
-    defer(pump);
+    defer(pumpAgain);
   });
   const send = (frame: StreamResponse["frame"]): boolean => {
     sequence += 1n;
@@ -56,7 +67,7 @@ export function openStream(
     return writable;
   };
   const tellProgress = () => {
-    if (writable && feed.pump(send) === "caughtUp") send(feed.progress(0n));
+    pump(true);
     timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
   };
   let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);

@@ -20,20 +20,19 @@ let running: RunningServer | undefined;
 
 afterEach(() => running?.stop());
 
-/** A store whose reads and subscriptions fail, as a bug would make them. */
-function faultyStore(): Store {
-  const store = createStore();
-  const fail = () => {
-    throw new TypeError(`${canary} is not a function`);
-  };
+/** The store, but for what a bug is made to do. */
+function withBug(store: Store, bug: Partial<Store>): Store {
   return new Proxy(store, {
     get(target, name) {
-      if (name === "get" || name === "subscribe") return fail;
-      const member: unknown = Reflect.get(target, name);
+      const member: unknown = Reflect.get(name in bug ? bug : target, name);
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
 }
+
+const fail = () => {
+  throw new TypeError(`${canary} is not a function`);
+};
 
 describe("a fault in a handler", () => {
   it("is INTERNAL without a cause outside, and logged with its cause inside", async () => {
@@ -41,7 +40,7 @@ describe("a fault in a handler", () => {
     const note = (fields: object) => causes.push(Reflect.get(fields, "err"));
     const telemetry = createNoTelemetry({ info: () => {}, warn: () => {}, error: note });
     const unhandled = countUnhandled();
-    running = await startServer({ store: faultyStore(), telemetry });
+    running = await startServer({ store: withBug(createStore(), { get: fail, subscribe: fail }), telemetry });
     const { client } = running;
     const at = { namespace: "n", key: "k" };
 
@@ -74,6 +73,41 @@ describe("a fault in a handler", () => {
     expect(outside).not.toContain(canary);
     expect(causes).toHaveLength(4);
     for (const cause of causes) expect(String(cause)).toContain(canary);
+    expect(unhandled.errors).toEqual([]);
+    unhandled.stop();
+  });
+});
+
+describe("a fault while events are read", () => {
+  it("ends that stream and exchange with INTERNAL, and no other", async () => {
+    const store = createStore();
+    let faulty = false;
+    const subscribe: Store["subscribe"] = (selectors, cursor, wake) => {
+      const subscriber = store.subscribe(selectors, cursor, wake);
+      const read = subscriber.read.bind(subscriber);
+      subscriber.read = (maxEvents, maxBytes) => {
+        return faulty ? fail() : read(maxEvents, maxBytes);
+      };
+      return subscriber;
+    };
+    const unhandled = countUnhandled();
+    running = await startServer({ store: withBug(store, { subscribe }) });
+    const { client } = running;
+    const stream = client.serverStream(method.stream, { namespace: "n" });
+    const exchange = client.bidi(method.exchange);
+    exchange.on("data", () => {});
+    const selectors = [{ namespace: "n" }];
+    exchange.write(create(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: {} } }));
+    exchange.write(
+      create(ExchangeRequestSchema, { id: 2n, frame: { case: "subscription", value: { selectors } } }),
+    );
+    await Promise.all([once(stream, "data"), once(exchange, "data")]);
+    const ended = Promise.all([once(stream, "error"), once(exchange, "error")]);
+    faulty = true;
+    await client.unary(method.set, { namespace: "n", key: "k", value: Buffer.from("v") });
+    for (const [error] of await ended) expect(error).toMatchObject({ details: "internal error" });
+    faulty = false;
+    expect((await client.unary(method.get, { namespace: "n", key: "k" })).outcome.case).toBe("hit");
     expect(unhandled.errors).toEqual([]);
     unhandled.stop();
   });
