@@ -23,7 +23,7 @@ afterAll(async () => {
 
 function toTrace(ids: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * ids.length);
-  ids.forEach((id, index) => bytes.writeInt32BE(id, 4 * index));
+  for (const [index, id] of ids.entries()) bytes.writeInt32BE(id, 4 * index);
   return bytes;
 }
 

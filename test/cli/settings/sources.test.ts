@@ -99,6 +99,13 @@ describe("resolveSettings()", () => {
     );
   });
 
+  it("refuses a budget that is too small for the shards", () => {
+    const given = { flags: { storeBudgetBytes: "2MiB" }, env: { MESHCACHE_SHARDS: "64" } };
+    expect(faultsOf(given)).toEqual([
+      "--store-budget-bytes: storeBudgetBytes (2097152) must be at least 4194304 for 64 shards",
+    ]);
+  });
+
   it("leaves the variables of Kubernetes and of the other commands alone", () => {
     const env = {
       MESHCACHE_PORT: "tcp://10.0.0.1:50051",
