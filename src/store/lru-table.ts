@@ -3,8 +3,11 @@ import { LRUCache } from "lru-cache";
 import { toEntryId } from "./entry-id.ts";
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "./table.ts";
 
-/** What an entry costs beside the bytes of its key, value and tags: objects, map and list slots. */
-export const entryOverheadBytes = 640;
+/**
+ * What an entry costs beside the bytes of its key, value and tags. Measured as resident memory of half a million
+ * entries of 20 B + 100 B on Node 24: 946 B, of which 520 B are live objects and the rest is the heap's slack.
+ */
+export const entryOverheadBytes = 960;
 /** What a tag costs beside its own bytes. */
 export const tagOverheadBytes = 32;
 
