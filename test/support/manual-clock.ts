@@ -36,6 +36,11 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
+  /** Time passes without anything running, as for a process that was paused. */
+  leap(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   #nextUntil(untilMs: number): Scheduled | undefined {
     return [...this.#scheduled]
       .filter((scheduled) => scheduled.atMs <= untilMs)

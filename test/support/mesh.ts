@@ -1,0 +1,187 @@
+/**
+ * A mesh in one process and without a network: real clients, real exchange sessions and a real store, joined by
+ * links whose frames move when the test says so, in virtual time.
+ */
+import type { ExchangeRequest, ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
+import { MeshCache } from "../../src/client/mesh-cache.ts";
+import type { ClientOptions } from "../../src/client/options.ts";
+import type { LinkHandlers, Transport } from "../../src/client/transport.ts";
+import { CacheError } from "../../src/errors.ts";
+import { createSeededRng } from "../../src/random.ts";
+import { createExchangeSession, type ExchangeSession } from "../../src/server/exchange-session.ts";
+import { createStore, type StoreOptions } from "../../src/store/create-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import { resolveLimits } from "../../src/wire/limits.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { Turns } from "./turns.ts";
+
+/** Both directions of one stream. Frames that are held stay in their order. */
+export class MeshLink {
+  readonly address: string;
+  /** Frames the client sent and the server has not seen. */
+  readonly requests: ExchangeRequest[] = [];
+  /** Frames the server sent and the client has not seen. */
+  readonly responses: ExchangeResponse[] = [];
+  holdRequests = false;
+  holdResponses = false;
+  /** Swallows everything, and says nothing: a half-open connection. */
+  blackhole = false;
+  over = false;
+  session: ExchangeSession | undefined;
+  readonly #handlers: LinkHandlers;
+
+  constructor(address: string, handlers: LinkHandlers) {
+    this.address = address;
+    this.#handlers = handlers;
+  }
+
+  hold(): void {
+    this.holdRequests = true;
+    this.holdResponses = true;
+  }
+
+  release(): void {
+    this.holdRequests = false;
+    this.holdResponses = false;
+  }
+
+  /** Moves what may move. True when something did. */
+  pump(): boolean {
+    let moved = false;
+    while (!this.over && !this.holdRequests && !this.session?.paused()) {
+      const request = this.requests.shift();
+      if (request === undefined) break;
+      if (!this.blackhole) this.session?.receive(request);
+      moved = true;
+    }
+    while (!this.over && !this.holdResponses) {
+      const response = this.responses.shift();
+      if (response === undefined) break;
+      if (!this.blackhole) this.#handlers.frame(response);
+      moved = true;
+    }
+    return moved;
+  }
+
+  /** Both ends lose the stream, and the frames that are under way with it. */
+  reset(reason: CacheError = new CacheError("UNAVAILABLE", "reset by the test")): void {
+    if (this.over) return;
+    this.end();
+    this.#handlers.closed(reason);
+  }
+
+  end(): void {
+    this.over = true;
+    this.session?.close();
+  }
+}
+
+export class Mesh {
+  readonly clock = new ManualClock();
+  readonly turns = new Turns();
+  readonly links: MeshLink[] = [];
+  /** Addresses at which nobody answers. */
+  readonly down = new Set<string>();
+  store: Store;
+  readonly #storeOptions: Partial<StoreOptions>;
+  #lives = 0;
+
+  constructor(storeOptions: Partial<StoreOptions> = {}) {
+    this.#storeOptions = storeOptions;
+    this.store = this.#createStore();
+  }
+
+  connect(options: Partial<ClientOptions> = {}): MeshCache {
+    const seed = 100 + this.links.length;
+    const transport: Transport = { open: (address, handlers) => this.#open(address, handlers) };
+    return new MeshCache(
+      { address: "server:1", revalidateJitterMs: 0, ...options },
+      { clock: this.clock, rng: createSeededRng(seed), transport, scheduleFlush: this.turns.defer },
+    );
+  }
+
+  /** The newest stream. */
+  get link(): MeshLink {
+    const link = this.links.at(-1);
+    if (link === undefined) throw new Error("nobody has connected");
+    return link;
+  }
+
+  /** Moves frames until nothing moves any more; time stands still. */
+  async settle(): Promise<void> {
+    do await this.turns.settle();
+    while (this.links.map((link) => link.pump()).includes(true));
+  }
+
+  /** Lets time pass in steps, so that timers that set timers come in their turn. */
+  async advance(byMs: number, stepMs = 50): Promise<void> {
+    await this.settle();
+    for (let passed = 0; passed < byMs; passed += stepMs) {
+      this.clock.advance(Math.min(stepMs, byMs - passed));
+      this.store.maintain(1_000);
+      await this.settle();
+    }
+  }
+
+  /** Time passes and nothing runs: a paused process. Timers come due, but late. */
+  pause(byMs: number): void {
+    this.clock.advance(0);
+    this.clock.leap(byMs);
+  }
+
+  /** The answer of an operation once the frames have moved. */
+  async run<Result>(operation: Promise<Result>): Promise<Result> {
+    operation.catch(() => undefined);
+    await this.settle();
+    return operation;
+  }
+
+  /** The server dies with everything it had; another one takes its place. */
+  restart(): void {
+    this.store = this.#createStore();
+    for (const link of this.links) link.reset();
+  }
+
+  #createStore(): Store {
+    this.#lives += 1;
+    return createStore({
+      shards: 1,
+      clock: this.clock,
+      rng: createSeededRng(this.#lives),
+      ...this.#storeOptions,
+    });
+  }
+
+  #open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {
+    const link = new MeshLink(address, handlers);
+    this.links.push(link);
+    if (this.down.has(address)) {
+      this.turns.defer(() => link.reset(new CacheError("UNAVAILABLE", "nobody answers")));
+    } else {
+      link.session = createExchangeSession(
+        {
+          store: this.store,
+          limits: resolveLimits(),
+          clock: this.clock,
+          telemetry: createNoTelemetry(),
+          defer: this.turns.defer,
+        },
+        {
+          send: (frame) => {
+            link.responses.push(frame);
+            return true;
+          },
+          end: (error) => link.reset(error),
+        },
+      );
+    }
+    return {
+      send(frame) {
+        link.requests.push(frame);
+        return true;
+      },
+      close: () => link.end(),
+    };
+  }
+}

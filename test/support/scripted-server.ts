@@ -1,0 +1,180 @@
+/** A transport whose other end is the test: it sees every frame of the client and writes every answer itself. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type EventSchema,
+  type ExchangeRequest,
+  ExchangeResponseSchema,
+  type Operation,
+  type OperationResultSchema,
+  type Subscription,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { LinkHandlers, Transport } from "../../src/client/transport.ts";
+import { CacheError } from "../../src/errors.ts";
+
+export type Reply = NonNullable<MessageInitShape<typeof OperationResultSchema>["result"]>;
+export type ScriptedEvent = MessageInitShape<typeof EventSchema>;
+type Frame = NonNullable<MessageInitShape<typeof ExchangeResponseSchema>["frame"]>;
+
+export const EPOCH = 7n;
+export const OTHER_EPOCH = 8n;
+const cursorOf = (position: number): Uint8Array<ArrayBuffer> => new Uint8Array([1, position]);
+
+/** One stream of the client, as its server sees it. */
+export class ScriptedLink {
+  readonly address: string;
+  readonly requests: ExchangeRequest[] = [];
+  closedByClient = false;
+  /** What `Link.send` answers. */
+  writable = true;
+  readonly #handlers: LinkHandlers;
+  #sequence = 0n;
+  #position = 0;
+  #greeting: bigint | undefined;
+  readonly #taken = new Set<ExchangeRequest>();
+
+  constructor(address: string, handlers: LinkHandlers) {
+    this.address = address;
+    this.#handlers = handlers;
+  }
+
+  receive(frame: ExchangeRequest): boolean {
+    this.requests.push(frame);
+    // With a greeting the stream is as quiet as a healthy one: subscriptions and pings are answered.
+    if (this.#greeting !== undefined) this.#greet(frame, this.#greeting);
+    return this.writable;
+  }
+
+  /** Answers Open, subscriptions and pings now and from now on. */
+  greet(epoch = EPOCH): void {
+    for (const frame of this.requests) this.#greet(frame, epoch);
+    this.#greeting = epoch;
+  }
+
+  stopGreeting(): void {
+    this.#greeting = undefined;
+  }
+
+  /** The nonces of the pings that were not yet taken. */
+  takePings(): bigint[] {
+    return this.#take((frame) => (frame.case === "ping" ? frame.value.nonce : undefined)).map(
+      (one) => one.what,
+    );
+  }
+
+  /** The subscriptions that were not yet taken, with the ids that `opened` answers. */
+  takeSubscriptions(): { readonly id: bigint; readonly what: Subscription }[] {
+    return this.#take((frame) => (frame.case === "subscription" ? frame.value : undefined));
+  }
+
+  /** The operations of the next batch that was not yet taken, and what answers them. */
+  takeBatch(): { readonly operations: Operation[]; answer(...replies: Reply[]): void } {
+    const request = this.requests.find((one) => one.frame.case === "batch" && !this.#taken.has(one));
+    if (request === undefined || request.frame.case !== "batch") throw new Error("no batch was sent");
+    this.#taken.add(request);
+    const { operations } = request.frame.value;
+    const answer = (...replies: Reply[]) =>
+      this.send({ case: "batch", value: { results: replies.map((result) => ({ result })) } }, request.id);
+    return { operations, answer };
+  }
+
+  get batchesWaiting(): number {
+    return this.requests.filter((one) => one.frame.case === "batch" && !this.#taken.has(one)).length;
+  }
+
+  opened(id: bigint, epoch = EPOCH): void {
+    this.send({ case: "opened", value: { epoch, shards: 4, cursor: this.cursor() } }, id);
+  }
+
+  event(...events: ScriptedEvent[]): void {
+    this.#position += 1;
+    this.send({ case: "events", value: { events, cursor: this.cursor() } });
+  }
+
+  progress(nonce = 0n): void {
+    this.send({ case: "progress", value: { nonce, cursor: this.cursor() } });
+  }
+
+  send(frame: Frame, id = 0n): void {
+    this.#sequence += 1n;
+    this.sendAs(this.#sequence, frame, id);
+  }
+
+  /** With any frame number. */
+  sendAs(sequence: bigint, frame: Frame, id = 0n): void {
+    this.#sequence = sequence;
+    this.#handlers.frame(create(ExchangeResponseSchema, { id, frame, sequence }));
+  }
+
+  /** Numbers a frame that never arrives. */
+  lose(): void {
+    this.#sequence += 1n;
+  }
+
+  drained(): void {
+    this.writable = true;
+    this.#handlers.drained();
+  }
+
+  /** The stream ends in the middle. */
+  reset(): void {
+    this.#handlers.closed(new CacheError("UNAVAILABLE", "reset by the test"));
+  }
+
+  cursor(): Uint8Array<ArrayBuffer> {
+    return cursorOf(this.#position);
+  }
+
+  #greet({ id, frame }: ExchangeRequest, epoch: bigint): void {
+    if (frame.case === "open") this.opened(id, epoch);
+    else if (frame.case === "subscription") {
+      this.opened(id, epoch);
+      this.progress();
+    } else if (frame.case === "ping") this.progress(frame.value.nonce);
+  }
+
+  #take<What>(
+    pick: (frame: ExchangeRequest["frame"]) => What | undefined,
+  ): { readonly id: bigint; readonly what: What }[] {
+    return this.requests.flatMap((request) => {
+      const what = this.#taken.has(request) ? undefined : pick(request.frame);
+      if (what === undefined) return [];
+      this.#taken.add(request);
+      return [{ id: request.id, what }];
+    });
+  }
+}
+
+export class ScriptedServer implements Transport {
+  readonly links: ScriptedLink[] = [];
+  /** Answers Open, subscriptions and pings of every new stream by itself. */
+  greeting: bigint | undefined = EPOCH;
+
+  open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {
+    const link = new ScriptedLink(address, handlers);
+    this.links.push(link);
+    const { greeting } = this;
+    // Nothing is told from inside `open` or `send`: a network takes its time.
+    let opened = false;
+    return {
+      send: (frame) => {
+        if (greeting === undefined) return link.receive(frame);
+        const sent = link.receive(frame);
+        if (!opened) {
+          opened = true;
+          queueMicrotask(() => link.greet(greeting));
+        }
+        return sent;
+      },
+      close: () => {
+        link.closedByClient = true;
+      },
+    };
+  }
+
+  /** The newest stream. */
+  get link(): ScriptedLink {
+    const link = this.links.at(-1);
+    if (link === undefined) throw new Error("the client has not connected");
+    return link;
+  }
+}
