@@ -152,7 +152,7 @@ export function checkRegisters(
         return;
       }
       default:
-        return operation satisfies never;
+        operation satisfies never;
     }
   }
 

@@ -67,45 +67,53 @@ export function scheduleFaults(
     ]);
     switch (kind) {
       case "partitionUp":
-        return hold(target, true, false, durationMs);
+        hold(target, true, false, durationMs);
+        break;
       case "partitionDown":
-        return hold(target, false, true, durationMs);
+        hold(target, false, true, durationMs);
+        break;
       case "partition":
-        return hold(target, true, true, durationMs);
+        hold(target, true, true, durationMs);
+        break;
       case "reset":
         history.note("fault", `${name}: reset`);
         for (const connection of connectionsOf(target)) connection.reset();
-        return;
+        break;
       case "silence":
         history.note("fault", `${name}: connections silent`);
         for (const connection of connectionsOf(target)) connection.silence();
-        return;
+        break;
       case "pauseClient":
         history.note("fault", `${name}: paused for ${durationMs} ms`);
-        return target.process.pause(durationMs);
+        target.process.pause(durationMs);
+        break;
       case "pauseServer":
         history.note("fault", `server: paused for ${durationMs} ms`);
-        return server.process.pause(durationMs);
+        server.process.pause(durationMs);
+        break;
       case "restart":
       case "powerLoss":
-        if (!server.process.alive()) return;
+        if (!server.process.alive()) break;
         server.stop(kind === "powerLoss");
-        return forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+        forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+        break;
       case "slowReader":
         wire.slowReadMs = between(rng, 5, 80);
         history.note("fault", `${name}: reads a frame in ${wire.slowReadMs} ms`);
-        return forMs(durationMs, () => {
+        forMs(durationMs, () => {
           wire.slowReadMs = 0;
         });
+        break;
       case "slowNetwork": {
         const { latencyMs, jitterMs } = wire;
         wire.latencyMs = between(rng, 20, 300);
         wire.jitterMs = between(rng, 0, 200);
         history.note("fault", `${name}: latency ${wire.latencyMs} to ${wire.latencyMs + wire.jitterMs} ms`);
-        return forMs(durationMs, () => {
+        forMs(durationMs, () => {
           wire.latencyMs = Math.min(latencyMs, plan.latencyMs);
           wire.jitterMs = Math.min(jitterMs, plan.jitterMs);
         });
+        break;
       }
       case "drain":
         history.note("fault", `${name}: its server drains`);
@@ -113,12 +121,13 @@ export function scheduleFaults(
           connection.drain();
           forMs(durationMs, () => connection.reset());
         }
-        return;
+        break;
       case "crashClient":
         history.note("fault", `${name}: crashes`);
-        return target.crash();
+        target.crash();
+        break;
       default:
-        return kind satisfies never;
+        kind satisfies never;
     }
   }
 

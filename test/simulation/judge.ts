@@ -8,7 +8,7 @@
  * A read is right if the server really held what was read at some moment at or after the floor; a near read
  * also later than t - L, and with lifetimes that still run; a remote one between its call and its return.
  */
-import { type ExchangeResponse, Event_Kind } from "../../gen/meshcache/v1/cache_pb.ts";
+import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { History, Moment } from "./history.ts";
 import type { Truth } from "./truth.ts";
 import { earliestWitness, type Observed, type Window } from "./witness.ts";

@@ -1,5 +1,5 @@
 /** What clients asked of the cache and were told: the record that the checkers read after the run. */
-import type { History, Moment } from "./history.ts";
+import type { Moment } from "./history.ts";
 import type { Observed } from "./witness.ts";
 
 interface Asked {
@@ -38,10 +38,6 @@ export type ClientOperation = Asked &
     | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
   );
 
-export interface Restart {
-  readonly moment: Moment;
-}
-
 /** A write to the origin whose invalidation, or Set, was answered. */
 export interface CompletedWrite {
   readonly client: string;
@@ -72,5 +68,3 @@ export function createOperations(): Operations {
     completed: (write) => completedWrites.push(write),
   };
 }
-
-export type { History };

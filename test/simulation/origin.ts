@@ -27,7 +27,7 @@ export function createOrigin(rng: Rng): Origin {
 }
 
 /** Values name the row they were made of and the Set or load that made them: `user:1@7#load12`. */
-export const valueOf = (row: Row, maker: string): string => `${row.key}@${row.version}#${maker}`;
+export const rowValue = (row: Row, maker: string): string => `${row.key}@${row.version}#${maker}`;
 
 /** The row version in a value; undefined for a value that was made of none. */
 export const rowVersionOf = (value: string): number | undefined => {

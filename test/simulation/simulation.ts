@@ -12,7 +12,7 @@ import { createOrigin } from "./origin.ts";
 import { createPlan, rngFor } from "./plan.ts";
 import { createServerNode } from "./server-node.ts";
 import { createTap, type Tap } from "./tapped-store.ts";
-import { createTruth, type Truth } from "./truth.ts";
+import { createTruth } from "./truth.ts";
 import { createVirtualTime } from "./virtual-time.ts";
 import { allKeys, createWorkload, versionedKey } from "./workload.ts";
 
@@ -28,6 +28,9 @@ export interface SeedReport {
     readonly registerOperations: number;
     readonly undecided: number;
     readonly restarts: number;
+    readonly gaps: number;
+    /** Operations that clients sent again. */
+    readonly retries: number;
     readonly tasks: number;
   };
   /** Lines around the first violation, or the last ones. */
@@ -75,6 +78,8 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     noteRestarts(tap, history, restarts),
   );
 
+  let gaps = 0;
+  let retries = 0;
   let stopped = false;
   const running = new Map<ClientLife, number>();
   const born = (life: ClientLife): void => {
@@ -117,6 +122,11 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       clients: clients.map(({ life }) => life),
       lastRestart,
     });
+    for (const { life } of clients) {
+      const { connection } = life.cache.stats();
+      gaps += connection.gaps;
+      retries += connection.retries;
+    }
     for (const { life } of clients) void life.cache.close({ graceMs: 0 });
     await time.run(time.nowMs() + 100);
   } finally {
@@ -136,6 +146,8 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       registerOperations: registers.operations,
       undecided: registers.undecided,
       restarts: restarts.length - 1,
+      gaps,
+      retries,
       tasks: time.tasksRun,
     },
     trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
@@ -152,5 +164,3 @@ function noteRestarts(tap: Tap, history: History, restarts: Moment[]): Tap {
     },
   };
 }
-
-export type { Truth };

@@ -6,10 +6,12 @@
 import type {
   EntryView,
   GetCommand,
+  InvalidateCommand,
   LeaseCommand,
   LeaseResult,
   SetCommand,
   Store,
+  TouchCommand,
 } from "../../src/store/store.ts";
 import type { History, Moment } from "./history.ts";
 import { matchesKey, type Spell, type Truth } from "./truth.ts";
@@ -73,6 +75,8 @@ export function createTap(history: History, truth: Truth): Tap {
     const knownSourceVersions = new Map<string, bigint>();
     /** Answers given from inside a call whose effect the truth does not have yet. */
     let settled: (() => void)[] = [];
+    /** The leases when the call began: a wait that was due by then ended before the call did anything. */
+    let liveBefore = new Map<string, bigint>();
 
     const say = (what: string): Moment => history.note("store", what);
     const know = (key: string, sourceVersion: bigint): void => {
@@ -104,7 +108,7 @@ export function createTap(history: History, truth: Truth): Tap {
       return grant !== undefined && nowMs() < grant.endsAtMs ? token : undefined;
     }
 
-    function answeredLease(command: LeaseCommand, result: LeaseResult): void {
+    function answeredLease(command: LeaseCommand, result: LeaseResult, waited: boolean): void {
       const { key } = command;
       if (result.kind === "hit") {
         checkRead(command, result.entry, false);
@@ -112,7 +116,8 @@ export function createTap(history: History, truth: Truth): Tap {
         return;
       }
       if (result.kind === "held") {
-        if (liveLease(key) === undefined) history.violate("lease-leaked", `${key} is held by nobody`);
+        const held = waited ? liveBefore.has(key) : liveLease(key) !== undefined;
+        if (!held) history.violate("lease-leaked", `${key} is held by nobody`);
         say(`lease ${key} -> held, again in ${result.retryAfterMs} ms`);
         return;
       }
@@ -209,7 +214,75 @@ export function createTap(history: History, truth: Truth): Tap {
       return result;
     }
 
-    const checked = <Result>(result: Result): Result => {
+    function get(command: GetCommand): ReturnType<Store["get"]> {
+      const result = store.get(command);
+      const entry = result.kind === "miss" ? undefined : result.entry;
+      checkRead(command, entry, command.allowStale);
+      say(`get ${command.key} -> ${result.kind} ${entry?.version ?? ""}`);
+      return result;
+    }
+
+    function invalidate(command: InvalidateCommand): ReturnType<Store["invalidate"]> {
+      const { target, soft } = command;
+      const moment = say(`${soft ? "soft " : ""}invalidate ${describe(target)} by ${command.writer.origin}`);
+      // Before the store does it: waiters may be granted a lease from inside the call.
+      for (const key of truth.keys) {
+        // A tag voids the lease too, but only the Set that names the tag can tell.
+        if (matchesKey(target, key, [])) live.delete(key);
+        if (target.kind === "keys" && target.keys.includes(key)) know(key, command.sourceVersion);
+      }
+      const before = store.shards().map((shard) => shard.revision);
+      truth.invalidated({ moment, ...command, origin: command.writer.origin }, (key) => {
+        const shard = store.shardOf(command.namespace, key);
+        return { shard, revision: (before[shard] ?? 0) + 1 };
+      });
+      return store.invalidate(command);
+    }
+
+    function touch(command: TouchCommand): ReturnType<Store["touch"]> {
+      const result = store.touch(command);
+      const { key, ttlMs, staleMs, writer } = command;
+      const moment = say(`touch ${key} -> ${result.touched}`);
+      if (isFresh(truth.current(key), nowMs()) !== result.touched) {
+        history.violate("store-read", `a touch of ${key} answered ${result.touched}`);
+      }
+      if (result.touched) {
+        touches.push({ key, ttlMs, staleMs, origin: writer.origin, moment });
+        truth.touched(key, command, result.asOf, moment);
+      }
+      return result;
+    }
+
+    function lease(
+      command: LeaseCommand,
+      settle: ((result: LeaseResult) => void) | undefined,
+    ): ReturnType<Store["lease"]> {
+      const result =
+        settle === undefined
+          ? store.lease(command)
+          : store.lease(command, (answer) => {
+              settled.push(() => answeredLease(command, answer, true));
+              settle(answer);
+            });
+      if (result.kind !== "waiting") answeredLease(command, result, false);
+      else {
+        say(`lease ${command.key} -> waits`);
+        if (liveLease(command.key) === undefined) {
+          history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
+        }
+      }
+      return result;
+    }
+
+    function release(namespace: string, key: string, token: bigint): ReturnType<Store["release"]> {
+      if (liveLease(key) === token) live.delete(key);
+      say(`release ${key} ${token}`);
+      return store.release(namespace, key, token);
+    }
+
+    const checked = <Result>(run: () => Result): Result => {
+      liveBefore = new Map(live);
+      const result = run();
       const answers = settled;
       settled = [];
       for (const check of answers) check();
@@ -223,68 +296,13 @@ export function createTap(history: History, truth: Truth): Tap {
       shardOf: (namespace, key) => store.shardOf(namespace, key),
       shards: () => store.shards(),
       subscribe: (selectors, cursor, wake) => store.subscribe(selectors, cursor, wake),
-      maintain: (maxEntries) => checked(store.maintain(maxEntries)),
-      get(command) {
-        const result = store.get(command);
-        const entry = result.kind === "miss" ? undefined : result.entry;
-        checkRead(command, entry, command.allowStale);
-        say(`get ${command.key} -> ${result.kind} ${entry?.version ?? ""}`);
-        return result;
-      },
-      set: (command) => checked(set(command)),
-      invalidate(command) {
-        const { target } = command;
-        const moment = say(
-          `${command.soft ? "soft " : ""}invalidate ${describe(target)} by ${command.writer.origin}`,
-        );
-        // Before the store does it: waiters may be granted a lease from inside the call.
-        for (const key of truth.keys) {
-          if (matchesKey(target, key, truth.current(key).held?.tags ?? [])) live.delete(key);
-          if (target.kind === "keys" && target.keys.includes(key)) know(key, command.sourceVersion);
-          // A tag that the coming Set will name voids the lease too, but only the Set can tell.
-        }
-        const before = store.shards().map((shard) => shard.revision);
-        truth.invalidated({ moment, ...command, origin: command.writer.origin }, (key) => {
-          const shard = store.shardOf(command.namespace, key);
-          return { shard, revision: (before[shard] ?? 0) + 1 };
-        });
-        return checked(store.invalidate(command));
-      },
-      touch(command) {
-        const result = checked(store.touch(command));
-        const moment = say(`touch ${command.key} -> ${result.touched}`);
-        const fresh = isFresh(truth.current(command.key), nowMs());
-        if (fresh !== result.touched) {
-          history.violate("store-read", `a touch of ${command.key} answered ${result.touched}`);
-        }
-        if (result.touched) {
-          const { key, ttlMs, staleMs, writer } = command;
-          touches.push({ key, ttlMs, staleMs, origin: writer.origin, moment });
-          truth.touched(command.key, command, result.asOf, moment);
-        }
-        return result;
-      },
-      lease(command, settle) {
-        if (settle === undefined) {
-          const result = store.lease(command);
-          if (result.kind !== "waiting") answeredLease(command, result);
-          return result;
-        }
-        const result = store.lease(command, (answer) => {
-          settled.push(() => answeredLease(command, answer));
-          settle(answer);
-        });
-        if (result.kind !== "waiting") answeredLease(command, result);
-        else if (liveLease(command.key) === undefined) {
-          history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
-        } else say(`lease ${command.key} -> waits`);
-        return result;
-      },
-      release(namespace, key, token) {
-        if (liveLease(key) === token) live.delete(key);
-        say(`release ${key} ${token}`);
-        return checked(store.release(namespace, key, token));
-      },
+      maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
+      get: (command) => checked(() => get(command)),
+      set: (command) => checked(() => set(command)),
+      invalidate: (command) => checked(() => invalidate(command)),
+      touch: (command) => checked(() => touch(command)),
+      lease: (command, settle) => checked(() => lease(command, settle)),
+      release: (namespace, key, token) => checked(() => release(namespace, key, token)),
     };
   }
 

@@ -10,7 +10,7 @@ import type { History, Moment } from "./history.ts";
 import type { Judge } from "./judge.ts";
 import type { LoadJudge } from "./load-judge.ts";
 import type { ClientOperation, Operations } from "./operations.ts";
-import { type Origin, type Row, valueOf } from "./origin.ts";
+import { type Origin, type Row, rowValue } from "./origin.ts";
 import { between, chance, type Plan, pick } from "./plan.ts";
 import type { Tap } from "./tapped-store.ts";
 import { matchesKey, type Truth } from "./truth.ts";
@@ -54,6 +54,10 @@ interface ReadChoice {
 export function createWorkload(deps: WorkloadDeps): Workload {
   const { plan, rng, history, truth, tap, judge, loadJudge, origin, operations } = deps;
   let serial = 0;
+  const nextSerial = (): number => {
+    serial += 1;
+    return serial;
+  };
   const lastRead = new Map<string, { readonly entry: Entry<string>; readonly observed: Observed }>();
 
   function observe(key: string, entry: Entry<string>): Observed {
@@ -165,12 +169,12 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   }
 
   async function load(client: ClientLife, key: string): Promise<string | undefined> {
-    const name = `load${(serial += 1)}`;
+    const name = `load${nextSerial()}`;
     const begun = history.note(client.name, `begins ${name} of ${key}`);
     const slow = chance(rng, 0.05);
     await client.process.sleep(between(rng, 0, plan.loadMs));
     const row = origin.read(key);
-    const value = valueOf(row, name);
+    const value = rowValue(row, name);
     tap.loadStarted(value, begun);
     loadJudge.loaded(value, client.name, begun);
     await client.process.sleep(slow ? 600 : between(rng, 0, plan.loadMs));
@@ -182,7 +186,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   // ---- Writes --------------------------------------------------------------------------------------------
 
   async function setNote(client: ClientLife, key: string): Promise<void> {
-    const value = `${key}=${(serial += 1)}`;
+    const value = `${key}=${nextSerial()}`;
     const last = lastRead.get(`${client.name}/${key}`);
     const when = pick(rng, ["always", "always", "absent", "present", "version"] as const);
     const version = last !== undefined && last.entry.kind !== "miss" ? last.entry.version : undefined;
@@ -349,7 +353,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
 
   async function setRow(client: ClientLife, row: Row, sourceVersion: bigint): Promise<Moment | undefined> {
     const { key } = row;
-    const value = valueOf(row, `set${(serial += 1)}`);
+    const value = rowValue(row, `set${nextSerial()}`);
     const call = history.note(client.name, `sets ${value}`);
     const operation = operations.add({
       kind: "set",

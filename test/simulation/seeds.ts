@@ -1,0 +1,97 @@
+/** Runs many seeds, in this thread or spread over worker threads, and adds up what the checks looked at. */
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { runSeed, type SeedReport } from "./simulation.ts";
+
+/** A run that broke a promise, as it crosses threads. */
+export interface Failure {
+  readonly seed: number;
+  readonly check: string;
+  readonly message: string;
+}
+
+export interface Outcome {
+  readonly seeds: number;
+  readonly counts: SeedReport["counts"];
+  /** One for each seed that failed, the lowest seed first. */
+  readonly failures: readonly Failure[];
+}
+
+export interface SeedRange {
+  readonly from: number;
+  readonly seeds: number;
+  /** Only every so many seeds, beginning with `from`: how threads share a range. */
+  readonly step: number;
+  /** End at the first failure. */
+  readonly stopAtFirst: boolean;
+}
+
+const nothing: SeedReport["counts"] = {
+  nearReads: 0,
+  remoteReads: 0,
+  originReads: 0,
+  registerOperations: 0,
+  undecided: 0,
+  restarts: 0,
+  gaps: 0,
+  retries: 0,
+  tasks: 0,
+};
+
+const sum = (one: SeedReport["counts"], other: SeedReport["counts"]): SeedReport["counts"] => ({
+  nearReads: one.nearReads + other.nearReads,
+  remoteReads: one.remoteReads + other.remoteReads,
+  originReads: one.originReads + other.originReads,
+  registerOperations: one.registerOperations + other.registerOperations,
+  undecided: one.undecided + other.undecided,
+  restarts: one.restarts + other.restarts,
+  gaps: one.gaps + other.gaps,
+  retries: one.retries + other.retries,
+  tasks: one.tasks + other.tasks,
+});
+
+export async function runSeeds({ from, seeds, step, stopAtFirst }: SeedRange): Promise<Outcome> {
+  let counts = nothing;
+  let run = 0;
+  const failures: Failure[] = [];
+  for (let seed = from; seed < from + seeds; seed += step) {
+    const report = await runSeed(seed);
+    run += 1;
+    counts = sum(counts, report.counts);
+    const [first] = report.violations;
+    if (first === undefined) continue;
+    failures.push({ seed, check: first.check, message: first.message });
+    if (stopAtFirst) break;
+  }
+  return { seeds: run, counts, failures };
+}
+
+/** As `runSeeds`, in `threads` threads. */
+export async function runSeedsInThreads(range: SeedRange, threads: number): Promise<Outcome> {
+  const outcomes = await Promise.all(
+    Array.from({ length: threads }, (_, index) =>
+      runInWorker({ ...range, from: range.from + index, seeds: range.seeds - index, step: threads }),
+    ),
+  );
+  return outcomes.reduce((one, other) => ({
+    seeds: one.seeds + other.seeds,
+    counts: sum(one.counts, other.counts),
+    failures: [...one.failures, ...other.failures].sort((a, b) => a.seed - b.seed),
+  }));
+}
+
+function runInWorker(range: SeedRange): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: range });
+    worker.once("message", resolve);
+    worker.once("error", reject);
+    worker.once("exit", (code) => reject(new Error(`a thread of the simulation ended with ${code}`)));
+  });
+}
+
+const isSeedRange = (data: unknown): data is SeedRange =>
+  typeof data === "object" && data !== null && "stopAtFirst" in data;
+
+// This very file is what its worker threads run.
+if (!isMainThread && isSeedRange(workerData)) {
+  parentPort?.postMessage(await runSeeds(workerData));
+}

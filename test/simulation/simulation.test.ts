@@ -1,0 +1,33 @@
+/** The simulation as part of every test run: some hundred seeds, and the proof that a seed repeats itself. */
+import { describe, expect, it } from "vitest";
+import { runSeeds } from "./seeds.ts";
+import { runSeed } from "./simulation.ts";
+
+const seeds = 300;
+
+describe("the simulation", () => {
+  it(`keeps every promise in ${seeds} seeds`, { timeout: 120_000 }, async () => {
+    const { failures, counts } = await runSeeds({ from: 0, seeds, step: 1, stopAtFirst: false });
+    expect(failures, "replay one with: npm run simulate -- --seed <seed>").toEqual([]);
+    expect(counts.undecided).toBe(0);
+    // What is not reached is not checked.
+    expect(counts.nearReads / seeds).toBeGreaterThan(20);
+    expect(counts.remoteReads / seeds).toBeGreaterThan(20);
+    expect(counts.registerOperations / seeds).toBeGreaterThan(100);
+    expect(counts.restarts).toBeGreaterThan(seeds / 10);
+    expect(counts.gaps).toBeGreaterThan(seeds / 10);
+    expect(counts.retries).toBeGreaterThan(seeds / 10);
+  });
+
+  it("has the same history for the same seed, and another for another", async () => {
+    const hashes: string[] = [];
+    for (const seed of [1, 2, 3, 7, 11]) {
+      const first = await runSeed(seed);
+      const second = await runSeed(seed);
+      expect(second.hash, `seed ${seed}`).toBe(first.hash);
+      expect(second.counts).toEqual(first.counts);
+      hashes.push(first.hash);
+    }
+    expect(new Set(hashes).size).toBe(hashes.length);
+  });
+});
