@@ -20,13 +20,13 @@ export interface TableEntry {
    * writes to it either: an engine may hand out its own bytes.
    */
   readonly value: Uint8Array;
-  /** At least 1. */
+  /** At least 1 and below 2^48, which a shard reaches after nine years of a million sets a second. */
   readonly version: number;
   /** 0n: none. */
   readonly sourceVersion: bigint;
-  /** In the clock's milliseconds; `Infinity`: no end. */
+  /** In the clock's milliseconds, a whole number of at most 2^47; `Infinity`: no end. */
   readonly freshUntilMs: number;
-  /** When the stale window ends: at or after `freshUntilMs`; `Infinity`: no end. */
+  /** When the stale window ends: at most 2^39 ms after `freshUntilMs` and not before; `Infinity`: no end. */
   readonly goneAtMs: number;
   /** Marked by `markStaled` since the put. */
   readonly staled: boolean;

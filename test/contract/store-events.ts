@@ -76,7 +76,7 @@ export function storeTellsEvents(create: CreateStoreUnderTest): void {
 
     it("tells nothing of what changed nothing, expired, was swept or evicted", () => {
       const driver = start({ shards: 1, budgetBytes: 70_000 });
-      for (let number = 0; number < 200; number++) driver.set(`k${number}`, { ttlMs: 10 });
+      for (let number = 0; number < 2_000; number++) driver.set(`k${number}`, { ttlMs: 10 });
       const subscriber = driver.subscribe();
       expect(driver.store.counters.evictedCapacity).toBeGreaterThan(0);
       driver.clock.advance(10_000);

@@ -67,10 +67,10 @@ export function tableKeepsEntries(create: CreateTable): void {
       const driver = new TableDriver(create);
       const parts = {
         value: new Uint8Array([1, 2, 3]),
-        version: 2 ** 53 - 1,
+        version: 2 ** 48 - 1,
         sourceVersion: 2n ** 64n - 1n,
-        freshUntilMs: 5,
-        goneAtMs: 2 ** 52,
+        freshUntilMs: 2 ** 47,
+        goneAtMs: 2 ** 47 + 2 ** 39,
         absent: true,
         tags: ["t", "ключ", ""],
         contentType: "text/plain",
