@@ -3,10 +3,16 @@ import { headBytesAt, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
+/** Small values are cut from slabs, since a buffer of its own costs more than the copy. */
+const slabBytes = 8_192;
+const slabValueMaxBytes = slabBytes / 4;
+let slab = new ArrayBuffer(slabBytes);
+let slabUsedBytes = 0;
+
 /** A copy that is the caller's. */
-export function readValue(memory: Memory, pool: SegmentPool, at: number): Buffer {
+export function readValue(memory: Memory, pool: SegmentPool, at: number): Uint8Array {
   const bytes = valueBytesAt(memory, at);
-  const value = Buffer.allocUnsafe(bytes);
+  const value = allocate(bytes);
   let segment = pool.segmentOf(at * 4);
   let offset = pool.offsetOf(at * 4) + headBytesAt(memory, at);
   let done = 0;
@@ -33,4 +39,19 @@ export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, va
     segment = pool.next(segment);
     offset = 0;
   }
+}
+
+/** Bytes that nobody else has, not yet written to. */
+function allocate(bytes: number): Uint8Array {
+  if (bytes > slabValueMaxBytes) {
+    const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
+    return new Uint8Array(buffer, byteOffset, bytes);
+  }
+  if (slabUsedBytes + bytes > slabBytes) {
+    slab = new ArrayBuffer(slabBytes);
+    slabUsedBytes = 0;
+  }
+  const value = new Uint8Array(slab, slabUsedBytes, bytes);
+  slabUsedBytes += bytes;
+  return value;
 }
