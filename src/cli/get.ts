@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { CacheService, type GetResponse, type Hit } from "../../gen/meshcache/v1/cache_pb.ts";
 import { describeHit, toJsonHit, toJsonStamp } from "./entry.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { toJsonLine } from "./json.ts";
 import { uint64Option } from "./options.ts";
 import {
   addNamespaceOptions,
@@ -11,7 +12,7 @@ import {
   runSession,
   type Session,
 } from "./session.ts";
-import { write, writeLine } from "./terminal.ts";
+import { type Terminal, write, writeLine } from "./terminal.ts";
 import { manyLines, toSize, toText } from "./text.ts";
 
 interface GetOptions extends NamespaceOptions {
@@ -54,21 +55,20 @@ async function get(session: Session, key: string, options: GetOptions): Promise<
     ifVersion: options.ifVersion ?? 0n,
     ifEpoch: options.ifEpoch ?? 0n,
   });
-  const exitCode =
-    response.outcome.case === "notModified" ||
-    (response.outcome.case === "hit" && !response.outcome.value.absent)
-      ? EXIT.ok
-      : EXIT.negative;
   if (session.json) {
-    const found = toJsonOutcome(response);
-    await session.answer(
-      () => ({ namespace: options.namespace, key, ...found, asOf: toJsonStamp(response.asOf) }),
-      () => "",
-    );
-    return exitCode;
+    const line = toJsonLine({
+      namespace: options.namespace,
+      key,
+      ...toJsonOutcome(response),
+      asOf: toJsonStamp(response.asOf),
+    });
+    await writeLine(session.terminal.stdout, line);
+  } else {
+    await show(session.terminal, response);
   }
-  await show(session, response);
-  return exitCode;
+  const { outcome } = response;
+  const found = outcome.case === "hit" ? !outcome.value.absent : outcome.case === "notModified";
+  return found ? EXIT.ok : EXIT.negative;
 }
 
 function toJsonOutcome({ outcome }: GetResponse): object {
@@ -78,7 +78,7 @@ function toJsonOutcome({ outcome }: GetResponse): object {
   return { outcome: outcome.case === "notModified" ? "notModified" : "miss" };
 }
 
-async function show({ terminal }: Session, { outcome, asOf }: GetResponse): Promise<void> {
+async function show(terminal: Terminal, { outcome, asOf }: GetResponse): Promise<void> {
   switch (outcome.case) {
     case "hit":
       if (outcome.value.absent)

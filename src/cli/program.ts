@@ -1,5 +1,6 @@
 /** The whole command line: its commands, its help, and what becomes of a wrong one. */
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../server/version.ts";
 import { addConfigCommand } from "./config.ts";
 import { EXIT, EXIT_MEANINGS, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failure.ts";
@@ -13,7 +14,6 @@ import { addStatsCommand } from "./stats.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, toColumns } from "./text.ts";
 import { addTouchCommand } from "./touch.ts";
-import { VERSION } from "./version.ts";
 import { addWatchCommand } from "./watch.ts";
 
 const DEFAULT_COLUMNS = 100;
@@ -41,7 +41,7 @@ function createProgram(context: CommandContext): Command {
   const { stdout, stderr } = context.terminal;
   const program = new Command("meshcache")
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
-    .version(VERSION, "-V, --version", "print the version")
+    .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print the help of a command")
     .exitOverride()

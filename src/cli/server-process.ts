@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type AdminHttp, startAdminHttp } from "../server/admin-http.ts";
 import { type CacheServer, createServer, createStore } from "../server/index.ts";
+import { packageVersion } from "../server/version.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createTelemetry } from "../telemetry/otel-telemetry.ts";
 import type { Logger, Telemetry } from "../telemetry/telemetry.ts";
@@ -10,8 +11,8 @@ import { parseEndpoint, toEndpointText } from "./settings/endpoint.ts";
 import type { Settings } from "./settings/settings.ts";
 import { startTelemetrySdk, type TelemetrySdk } from "./telemetry-sdk.ts";
 import { type Terminal, writeLine } from "./terminal.ts";
-import { VERSION } from "./version.ts";
 
+const VERSION = packageVersion();
 const TELEMETRY_FLUSH_MS = 2_000;
 const DEFAULT_LISTEN = "127.0.0.1:50051";
 

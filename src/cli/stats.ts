@@ -74,6 +74,8 @@ function describe(response: StatsResponse, address: string): string[] {
   const reads = hits + staleHits + Number(operations?.misses ?? 0n);
   const { invalidations, evictions, leases } = operations ?? {};
   const n = (count: bigint | undefined) => toCount(count ?? 0n);
+  const many = (count: bigint | undefined, one: string, several?: string) =>
+    plural(Number(count ?? 0n), one, several);
   const rows: [string, string, string][] = [
     ["entries", toCount(total("entries")), `on ${plural(shards.length, "shard")}`],
     [
@@ -84,7 +86,7 @@ function describe(response: StatsResponse, address: string): string[] {
     [
       "reads",
       toCount(reads),
-      `${toShare(hits, reads)} hits · ${toCount(staleHits)} stale · ${n(operations?.misses)} misses`,
+      `${toShare(hits, reads)} hits · ${toCount(staleHits)} stale · ${many(operations?.misses, "miss", "misses")}`,
     ],
     [
       "sets",
@@ -96,7 +98,12 @@ function describe(response: StatsResponse, address: string): string[] {
       n(
         invalidations && invalidations.keys + invalidations.tags + invalidations.prefixes + invalidations.all,
       ),
-      `${n(invalidations?.keys)} keys · ${n(invalidations?.tags)} tags · ${n(invalidations?.prefixes)} prefixes · ${n(invalidations?.all)} namespaces`,
+      [
+        many(invalidations?.keys, "key"),
+        many(invalidations?.tags, "tag"),
+        many(invalidations?.prefixes, "prefix", "prefixes"),
+        many(invalidations?.all, "namespace"),
+      ].join(" · "),
     ],
     [
       "evictions",
