@@ -25,6 +25,8 @@ export class MeshLink {
   readonly responses: ExchangeResponse[] = [];
   holdRequests = false;
   holdResponses = false;
+  /** The server's output is over its high-water mark, until `session.drained` is called. */
+  full = false;
   /** Swallows everything, and says nothing: a half-open connection. */
   blackhole = false;
   over = false;
@@ -137,6 +139,24 @@ export class Mesh {
     return operation;
   }
 
+  /** A write of somebody who needs no link, as JSON. */
+  write(namespace: string, key: string, value: string): void {
+    this.store.set({
+      namespace,
+      key,
+      value: Buffer.from(JSON.stringify(value)),
+      ttlMs: 0,
+      staleMs: 0,
+      tags: [],
+      contentType: "",
+      absent: false,
+      sourceVersion: 0n,
+      condition: { kind: "always" },
+      requestId: 0n,
+      writer: { origin: "", traceparent: "" },
+    });
+  }
+
   /** The server dies with everything it had; another one takes its place. */
   restart(): void {
     this.store = this.#createStore();
@@ -170,7 +190,7 @@ export class Mesh {
         {
           send: (frame) => {
             link.responses.push(frame);
-            return true;
+            return !link.full;
           },
           end: (error) => link.reset(error),
         },
