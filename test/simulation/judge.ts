@@ -41,7 +41,8 @@ export interface Judge {
 
 const beginning: Moment = { order: -1, atMs: 0 };
 
-export function createJudge(history: History, truth: Truth): Judge {
+/** `hasCaughtUp`: the reader is not between a disconnect and its catch-up. */
+export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader: string) => boolean): Judge {
   const floors = new Map<string, Moment>();
   const judged = { near: 0, remote: 0, either: 0 };
 
@@ -90,6 +91,9 @@ export function createJudge(history: History, truth: Truth): Judge {
     judged,
     read(read) {
       judged[read.source] += 1;
+      if (read.source === "near" && !hasCaughtUp(read.reader)) {
+        history.violate("hit-rule", `${read.reader} read ${read.key} nearby before it had caught up`);
+      }
       const spells = truth.spells(read.key);
       const windows = [
         ...(read.source === "remote" ? [] : [nearWindow(read)]),

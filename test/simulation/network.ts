@@ -60,6 +60,8 @@ export interface Network {
   transport(client: SimulatedProcess, wire: Wire): Transport;
   listener: Listener | undefined;
   readonly connections: ReadonlySet<Connection>;
+  /** A connection of the client is up, as far as the client knows, and has told that it has caught up. */
+  hasCaughtUp(client: SimulatedProcess): boolean;
   /** Something changed that may let held frames through. */
   poke(): void;
 }
@@ -73,10 +75,12 @@ export function createNetwork(
   tap: FrameTap,
 ): Network {
   const connections = new Set<Connection>();
+  const caughtUp = new Map<SimulatedProcess, Set<Connection>>();
   const network: Network = {
     listener: undefined,
     connections,
     transport: (client, wire) => ({ open: (_address, handlers) => connect(client, wire, handlers) }),
+    hasCaughtUp: (client) => (caughtUp.get(client)?.size ?? 0) > 0,
     poke() {
       for (const connection of connections) connection.poke();
     },
@@ -105,6 +109,12 @@ export function createNetwork(
     let clientGone = false;
     let serverGone = false;
     let ending: CacheError | undefined = new CacheError("UNAVAILABLE", "the connection was reset");
+
+    function knownToBeUp(): Set<Connection> {
+      const known = caughtUp.get(client) ?? new Set();
+      caughtUp.set(client, known);
+      return known;
+    }
 
     function accept(): void {
       const { listener } = network;
@@ -142,6 +152,7 @@ export function createNetwork(
         receive(frame) {
           if (clientGone) return;
           tap(client, frame);
+          if (frame.frame.case === "progress" || frame.frame.case === "gap") knownToBeUp().add(connection);
           handlers.frame(frame);
         },
         receiverWaits: () => false,
@@ -153,6 +164,7 @@ export function createNetwork(
         finished() {
           if (clientGone) return;
           clientGone = true;
+          knownToBeUp().delete(connection);
           forgetIfDone();
           handlers.closed(ending);
         },
@@ -217,6 +229,7 @@ export function createNetwork(
       close() {
         if (clientGone) return;
         clientGone = true;
+        knownToBeUp().delete(connection);
         forgetIfDone();
         down.cut(0);
         up.cut(someSurvivors());

@@ -1,5 +1,6 @@
 /** Everything that a seed decides before the run begins: sizes, options and odds. The rest it decides on the way. */
 import { createSeededRng, type Rng } from "../../src/random.ts";
+import type { StoreEngine } from "../../src/store/create-store.ts";
 
 export interface Plan {
   readonly seed: number;
@@ -8,6 +9,7 @@ export interface Plan {
   readonly programs: number;
   readonly workMs: number;
   readonly thinkMs: number;
+  readonly engine: StoreEngine;
   readonly shards: number;
   /** Small ones overrun, and make gaps. */
   readonly logMaxEvents: number;
@@ -70,6 +72,7 @@ export function createPlan(seed: number): Plan {
     programs: between(rng, 2, 3),
     workMs: between(rng, 1_500, 4_000),
     thinkMs: pick(rng, [5, 25, 60]),
+    engine: pick(rng, ["lru", "offheap"]),
     shards: pick(rng, [1, 2, 4]),
     logMaxEvents: pick(rng, [4, 16, 65_536]),
     frameMaxEvents: pick(rng, [1, 3, 512]),

@@ -79,12 +79,31 @@ export async function runSeedsInThreads(range: SeedRange, threads: number): Prom
   }));
 }
 
-function runInWorker(range: SeedRange): Promise<Outcome> {
+/** `entry`: this file, or that of a copy of the modules. A copy that takes longer than `hangMs` has failed. */
+export function runInWorker(
+  range: SeedRange,
+  entry = new URL(import.meta.url),
+  hangMs = Number.POSITIVE_INFINITY,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: range });
-    worker.once("message", resolve);
-    worker.once("error", reject);
-    worker.once("exit", (code) => reject(new Error(`a thread of the simulation ended with ${code}`)));
+    const worker = new Worker(entry, { workerData: range });
+    let timeout: NodeJS.Timeout | undefined;
+    const end = (settle: () => void): void => {
+      clearTimeout(timeout);
+      settle();
+    };
+    if (hangMs < Number.POSITIVE_INFINITY) {
+      timeout = setTimeout(() => {
+        worker.terminate().catch(reject);
+        const failure = { seed: range.from, check: "hang", message: `no end after ${hangMs} ms` };
+        resolve({ seeds: range.seeds, counts: nothing, failures: [failure] });
+      }, hangMs);
+    }
+    worker.once("message", (outcome: Outcome) => end(() => resolve(outcome)));
+    worker.once("error", (error) => end(() => reject(error)));
+    worker.once("exit", (code) =>
+      end(() => reject(new Error(`a thread of the simulation ended with ${code}`))),
+    );
   });
 }
 

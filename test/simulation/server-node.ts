@@ -13,6 +13,8 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 const maintenanceMs = 20;
 const sweepMaxEntries = 16;
+/** Room for everything: a miss is never an eviction. */
+const shardBudgetBytes = 1024 * 1024;
 
 export interface ServerNode {
   readonly process: SimulatedProcess;
@@ -44,9 +46,17 @@ export function createServerNode(
   function start(): void {
     process = createProcess("server", time, rng);
     const { clock } = process;
-    const options = { clock, rng: createSeededRng(Number(rng.uint64() & 0xffff_ffffn)), shards: plan.shards };
+    const { engine, shards, logMaxEvents } = plan;
+    const storeRng = createSeededRng(Number(rng.uint64() & 0xffff_ffffn));
     const store = tap.around(
-      createStore({ ...options, logMaxEvents: plan.logMaxEvents, budgetBytes: 64 * 1024 * 1024 }),
+      createStore({
+        engine,
+        shards,
+        logMaxEvents,
+        clock,
+        rng: storeRng,
+        budgetBytes: shards * shardBudgetBytes,
+      }),
       time.nowMs,
     );
     const tick = (): void => {

@@ -48,7 +48,11 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   const history = createHistory(time.nowMs);
   const truth = createTruth(allKeys);
   const tap = createTap(history, truth);
-  const judge = createJudge(history, truth);
+  const lives = new Map<string, ClientLife>();
+  const judge = createJudge(history, truth, (reader) => {
+    const life = lives.get(reader);
+    return life !== undefined && network.hasCaughtUp(life.process);
+  });
   const operations = createOperations();
   const origin = createOrigin(rngFor(seed, 1));
   const restarts: Moment[] = [];
@@ -83,6 +87,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   let stopped = false;
   const running = new Map<ClientLife, number>();
   const born = (life: ClientLife): void => {
+    lives.set(life.name, life);
     running.set(life, plan.programs);
     for (let index = 0; index < plan.programs; index += 1) {
       const done = (): unknown => running.set(life, (running.get(life) ?? 1) - 1);

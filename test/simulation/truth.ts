@@ -108,7 +108,9 @@ export function createTruth(keys: readonly string[]): Truth {
   });
   const timelines = new Map(keys.map((key) => [key, [nothing(key, beginning)]]));
   const changes = new Map<string, { key: string; moment: Moment }[]>();
+  // By epoch. Counted apart from it, since a store that uses an epoch again is one of the bugs to find.
   const lives = new Map<bigint, number>();
+  let life = -1;
   const invalidations: Invalidation[] = [];
 
   const spells = (key: string): Spell[] => {
@@ -138,21 +140,22 @@ export function createTruth(keys: readonly string[]): Truth {
 
   const truth: Truth = {
     get life() {
-      return lives.size - 1;
+      return life;
     },
     lifeOf: (epoch) => lives.get(epoch),
     restarted(epoch, moment) {
-      lives.set(epoch, lives.size);
+      life += 1;
+      lives.set(epoch, life);
       for (const key of keys) begin(nothing(key, moment));
     },
     stored(key, held, lifetimes, shard, moment) {
-      const entry = { ...held, life: truth.life, since: moment };
+      const entry = { ...held, life, since: moment };
       begin({ key, held: entry, soft: false, from: moment, end: undefined, ...ends(moment, lifetimes) });
-      changed(key, { life: truth.life, shard, revision: held.version, moment });
+      changed(key, { life, shard, revision: held.version, moment });
     },
     touched(key, lifetimes, at, moment) {
       begin({ ...current(key), from: moment, end: undefined, ...ends(moment, lifetimes) });
-      changed(key, { life: truth.life, ...at, moment });
+      changed(key, { life, ...at, moment });
     },
     invalidated(invalidation, revisionOf) {
       invalidations.push(invalidation);
@@ -166,7 +169,7 @@ export function createTruth(keys: readonly string[]): Truth {
           if (!soft) begin(nothing(key, moment));
           else if (!spell.soft) begin({ ...spell, soft: true, from: moment, end: undefined });
         }
-        changed(key, { life: truth.life, ...revisionOf(key), moment });
+        changed(key, { life, ...revisionOf(key), moment });
       }
     },
     spells,

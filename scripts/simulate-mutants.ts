@@ -1,0 +1,89 @@
+/**
+ * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and has the simulation look for
+ * it: prints what caught it, and fails if one got away. `--only TEXT` for those whose name has it.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { type Edit, type Mutant, mutants } from "../test/simulation/mutants.ts";
+import { type Outcome, runInWorker } from "../test/simulation/seeds.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "1500" },
+    only: { type: "string", default: "" },
+  },
+});
+
+const seeds = Number(values.seeds);
+const hangMs = 600_000;
+
+interface Verdict {
+  readonly mutant: Mutant;
+  readonly caughtBy: string | undefined;
+  readonly seeds: number;
+  readonly message: string;
+}
+
+function plant({ file, find, replace }: Edit, folder: string): void {
+  const path = join(folder, file);
+  const text = readFileSync(path, "utf8");
+  const found = text.split(find).length - 1;
+  if (found !== 1) throw new Error(`${file} has ${found} places, and not one, for: ${find}`);
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  );
+}
+
+/** A copy of what the simulation runs. Outside node_modules, where no types would be stripped. */
+function copyModules(): string {
+  const folder = mkdtempSync(join(tmpdir(), "meshcache-mutant-"));
+  for (const part of ["src", "gen", "test/simulation", "package.json"]) {
+    cpSync(part, join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
+  return folder;
+}
+
+async function hunt(mutant: Mutant): Promise<Verdict> {
+  const folder = copyModules();
+  try {
+    for (const edit of mutant.edits) plant(edit, folder);
+    const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
+    const outcome = await runInWorker({ from: 0, seeds, step: 1, stopAtFirst: true }, entry, hangMs);
+    return judge(mutant, outcome);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function judge(mutant: Mutant, { seeds: run, failures }: Outcome): Verdict {
+  const [first] = failures;
+  return { mutant, caughtBy: first?.check, seeds: run, message: first?.message ?? "" };
+}
+
+function print({ mutant, caughtBy, seeds: run, message }: Verdict): void {
+  const result = caughtBy === undefined ? "GOT AWAY" : caughtBy;
+  const [line = ""] = message.split("\n");
+  console.log(`| ${mutant.name} | ${result} | ${run} | ${line.slice(0, 140)} |`);
+}
+
+const wanted = mutants.filter(({ name }) => name.includes(values.only));
+const verdicts: Verdict[] = [];
+console.log(`| mutant | caught by | seeds (of ${seeds}) | what it said |\n|---|---|---|---|`);
+const waiting = [...wanted];
+await Promise.all(
+  Array.from({ length: Math.min(availableParallelism(), 4) }, async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const verdict = await hunt(next);
+      verdicts.push(verdict);
+      print(verdict);
+    }
+  }),
+);
+const caught = verdicts.filter(({ caughtBy }) => caughtBy !== undefined);
+console.log(`\n${caught.length} of ${wanted.length} mutants caught`);
+process.exitCode = caught.length === wanted.length ? 0 : 1;

@@ -1,0 +1,332 @@
+/**
+ * Bugs to plant, one at a time, in copies of the real modules: each must be caught. The text to replace must
+ * occur exactly once, so that a change of the code cannot disarm a mutant without anybody noticing.
+ */
+
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant {
+  /** What is wrong with it. */
+  readonly name: string;
+  readonly edits: readonly [Edit, ...Edit[]];
+}
+
+const mutant = (name: string, file: string, find: string, replace: string): Mutant => ({
+  name,
+  edits: [{ file, find, replace }],
+});
+
+const coherence = "src/client/coherence.ts";
+const nearCache = "src/client/near-cache.ts";
+const shard = "src/store/shard.ts";
+const leases = "src/store/leases.ts";
+
+export const mutants: readonly Mutant[] = [
+  // ---- The client: fill rule, hit rule, gaps -----------------------------------------------------------------
+  mutant(
+    "client: a gap is not heeded",
+    "src/client/mesh-cache.ts",
+    "    this.#coherence.missedEvents();\n",
+    "",
+  ),
+  mutant(
+    "client: late fill, an answer older than an applied event is kept",
+    coherence,
+    "return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);",
+    "void [namespace, key, tags]; return true;",
+  ),
+  mutant(
+    "client: filled before Opened",
+    nearCache,
+    "return this.#covered ? this.#coherence.generation : NOT_COVERED;",
+    "void NOT_COVERED; return this.#coherence.generation;",
+  ),
+  mutant(
+    "client: an answer asked for before a gap is kept after it",
+    coherence,
+    "if (coverage === NOT_COVERED || coverage !== this.generation) return false;",
+    "if (coverage === NOT_COVERED) return false;",
+  ),
+  mutant(
+    "client: an answer is compared with another shard's events",
+    coherence,
+    "return !this.#shards[asOf.shard]?.mayMatchAfter(",
+    "return !this.#shards[0]?.mayMatchAfter(",
+  ),
+  mutant(
+    "client: no age check in the hit rule",
+    coherence,
+    "? this.#lastAnsweredPingSentAtMs + this.#leaseMs",
+    "? Number.POSITIVE_INFINITY * this.#leaseMs",
+  ),
+  mutant(
+    "client: age counted from the receipt of the answer to a ping",
+    coherence,
+    "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs)",
+    "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs, this.#clock.nowMs())",
+  ),
+  mutant(
+    "client: served between a disconnect and the catch-up",
+    coherence,
+    "  fellBehind(): void {\n    this.#caughtUp = false;",
+    "  fellBehind(): void {",
+  ),
+  mutant(
+    "client: no TTL check in the hit rule",
+    coherence,
+    " && nowMs < copy.freshUntilMs;",
+    " && copy.freshUntilMs !== Number.NEGATIVE_INFINITY;",
+  ),
+  mutant(
+    "client: TTL aged from the receipt of the answer",
+    "src/client/entry-reader.ts",
+    "const reading = readGet(key, response, call.sentAtMs);",
+    "const reading = readGet(key, response, this.#realm.clock.nowMs());",
+  ),
+  mutant(
+    "client: a bound shorter than the lease is not heeded",
+    coherence,
+    "return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);",
+    "void maxStalenessMs; return this.mayServe(copy, nowMs);",
+  ),
+  mutant(
+    "client: the first answer of a read stays in the way of a newer one",
+    nearCache,
+    "if (copy !== undefined && isBefore(copy, asOf)) this.#copies.delete(key);",
+    "void asOf; void copy;",
+  ),
+
+  // ---- The client: events and own writes -----------------------------------------------------------------------
+  mutant(
+    "client: events of a namespace are ignored",
+    "src/client/shard-copies.ts",
+    "        return copies;",
+    "        return [];",
+  ),
+  mutant(
+    "client: events of a prefix are ignored",
+    "src/client/shard-copies.ts",
+    "        return withPrefix(name);",
+    "        return name === undefined ? withPrefix(name) : [];",
+  ),
+  mutant(
+    "client: an event is applied to another shard's copies",
+    nearCache,
+    "yield* this.#shards[change.shard]?.matching(change.target, change.name) ?? [];",
+    "yield* this.#shards[0]?.matching(change.target, change.name) ?? [];",
+  ),
+  mutant(
+    "client: a Touch that shortens a TTL is ignored",
+    nearCache,
+    "if (touched) copy.generation = SUSPECT;",
+    "void SUSPECT;\n      if (touched) continue;",
+  ),
+  mutant(
+    "client: an own write drops no near copy",
+    "src/client/entry-writer.ts",
+    "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
+    "void [target, names];",
+  ),
+  mutant(
+    "client: an ambiguous write leaves the near copy",
+    "src/client/entry-writer.ts",
+    "    } catch (error) {\n      this.#forget(target, names);\n",
+    "    } catch (error) {\n",
+  ),
+  mutant(
+    "client: a resumed stream begins from now",
+    "src/client/exchange-stream.ts",
+    "const cursor = this.#resumable ? this.cursor : new Uint8Array(0);",
+    "const cursor = new Uint8Array(0);",
+  ),
+  mutant(
+    "client: sync() does not wait for the events",
+    "src/client/connection.ts",
+    "    this.#primary?.ping(once);\n",
+    "    if (this.#primary !== undefined) once();\n",
+  ),
+  mutant(
+    "client: a Set is sent again to a store that cannot remember it",
+    "src/client/connection.ts",
+    'call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch',
+    'call.plan.retry !== "never"',
+  ),
+
+  // ---- The client: loads -----------------------------------------------------------------------------------------
+  mutant(
+    "client: a load is stored with no lease",
+    "src/client/loader.ts",
+    '"leaseToken" in condition ? condition.leaseToken : undefined,',
+    "undefined,",
+  ),
+  mutant(
+    "client: who asks after an invalidation shares a load from before it",
+    "src/client/loader.ts",
+    "if (this.#flights.size === 0) return;",
+    "if (this.#flights.size >= 0) return;",
+  ),
+  mutant(
+    "client: a stale value is served as a fresh one",
+    "src/client/replies.ts",
+    "if (entry.stale) return Number.NEGATIVE_INFINITY;",
+    "if (entry.stale) return Number.POSITIVE_INFINITY;",
+  ),
+
+  // ---- The store ---------------------------------------------------------------------------------------------------
+  mutant(
+    "store: the epoch is used again",
+    "src/store/sharded-store.ts",
+    "this.epoch = rng.uint64();",
+    "this.epoch = rng.uint64() && 7n;",
+  ),
+  mutant(
+    "store: a tag fence is forgotten",
+    "src/store/tag-fences.ts",
+    '      if (version < fence.hardRevision) return "hard";\n',
+    "",
+  ),
+  mutant(
+    "store: a soft tag fence is forgotten",
+    "src/store/tag-fences.ts",
+    '      if (version < fence.softRevision) cover = "soft";\n',
+    "",
+  ),
+  mutant(
+    "store: a prefix fence is forgotten",
+    "src/store/prefix-fences.ts",
+    '      if (!fence.soft) return "hard";\n',
+    "      if (!fence.soft) continue;\n",
+  ),
+  mutant(
+    "store: prefix fences go before the sweep has passed",
+    "src/store/live-entries.ts",
+    "    this.prefixFences.drop(this.#sweepRevision);",
+    "    this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
+  ),
+  mutant(
+    "store: tag fences go while a lease needs them",
+    "src/store/live-entries.ts",
+    "this.tagFences.drop(Math.min(this.#sweepRevision, oldestLeaseRevision));",
+    "this.tagFences.drop(oldestLeaseRevision && this.#sweepRevision);",
+  ),
+  mutant(
+    "store: a soft invalidation does nothing",
+    shard,
+    "    this.#entries.table.markStaled(entry);\n",
+    "",
+  ),
+  mutant(
+    "store: a lease is not voided by a tag",
+    shard,
+    "return lease !== undefined && !this.#entries.tagFences.anySince(namespace, tags, lease.issuedAtRevision);",
+    "void tags; return lease !== undefined;",
+  ),
+  mutant(
+    "store: a lease is not voided by an invalidation of its key",
+    shard,
+    "      this.#leases.void(namespace, key, nowMs);\n      this.#emit(",
+    "      this.#emit(",
+  ),
+  mutant(
+    "store: a lease is not voided by an invalidation of its prefix",
+    shard,
+    "    this.#leases.voidPrefix(namespace, name, nowMs);\n",
+    "",
+  ),
+  mutant(
+    "store: a released lease leaks",
+    leases,
+    "    this.#counters.leasesReleased++;\n    this.#promote(lease, nowMs);\n",
+    "    this.#counters.leasesReleased++;\n",
+  ),
+  mutant(
+    "store: a crashed holder's lease never ends",
+    leases,
+    "      if (nowMs < lease.expiresAtMs) {",
+    "      if (nowMs < lease.expiresAtMs || lease.expiresAtMs > 0) {",
+  ),
+  mutant(
+    "store: a lease outlives a plain Set",
+    leases,
+    "    this.#byId.delete(id);\n    if (lease.token === token) this.#counters.leasesFilled++;",
+    "    if (lease.token === token) this.#byId.delete(id);\n    if (lease.token === token) this.#counters.leasesFilled++;",
+  ),
+  mutant(
+    "store: source versions are ignored",
+    shard,
+    "(sourceVersion !== 0n && sourceVersion < known ?",
+    "(sourceVersion !== 0n && sourceVersion < known && known < 0n ?",
+  ),
+  mutant(
+    "store: tombstones are forgotten",
+    "src/store/tombstones.ts",
+    "if (this.#byId.size === 0) return 0n;",
+    "if (this.#byId.size >= 0) return 0n;",
+  ),
+  mutant(
+    "store: request ids are forgotten",
+    shard,
+    "if (answered !== undefined) return answered;",
+    "void answered;",
+  ),
+  mutant(
+    "store: an entry is still fresh at the end of its TTL",
+    "src/store/live-entries.ts",
+    "nowMs < entry.freshUntilMs",
+    "nowMs <= entry.freshUntilMs",
+  ),
+  mutant(
+    "store: ifVersion holds after a soft invalidation",
+    shard,
+    'const isValid = state === "fresh" || state === "expired";',
+    'const isValid = state !== "gone";',
+  ),
+  mutant(
+    "store: a resumed subscriber misses one event",
+    "src/store/event-log.ts",
+    "if (this.at(middle).revision > revision) high = middle;",
+    "if (this.at(middle).revision > revision + 1) high = middle;",
+  ),
+  {
+    name: "store: a subscriber that the log overran is not told",
+    edits: [
+      {
+        file: "src/store/subscriber.ts",
+        find: "      let position = this.#positionOf(shard);\n",
+        replace: "      let position = Math.max(log.start, this.#positionOf(shard));\n",
+      },
+      {
+        file: "src/store/subscriber.ts",
+        find: "return this.#source.logs.some((log, shard) => log.lostRevision > (this.#revisions[shard] ?? 0));",
+        replace: "return this.#source.logs.length === 0;",
+      },
+    ],
+  },
+
+  // ---- Several places at once, or the server -------------------------------------------------------------------------
+  {
+    name: "both: a version of another epoch is revalidated",
+    edits: [
+      {
+        file: nearCache,
+        find: "return copy !== undefined && copy.version !== 0 && copy.epoch === this.#coherence.epoch\n",
+        replace: "return copy !== undefined && copy.version !== 0\n",
+      },
+      {
+        file: shard,
+        find: "if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {",
+        replace: "if (command.ifVersion === entry.version) {",
+      },
+    ],
+  },
+  mutant(
+    "server: Progress overtakes events",
+    "src/server/exchange-session.ts",
+    'const state = feed?.pump(sendFeed) ?? "caughtUp";',
+    'const early = inbox[0]?.frame.case === "ping";\n    const state = early ? "caughtUp" : (feed?.pump(sendFeed) ?? "caughtUp");',
+  ),
+];
