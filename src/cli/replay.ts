@@ -91,14 +91,18 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
   const { terminal } = session;
   const progress = createProgress(terminal, plan);
   const tally = createTally(progress.update);
-  const clear = () =>
-    session.call(CacheService.method.invalidate, {
-      namespace: options.namespace,
-      target: { case: "all", value: true },
-    });
+  // Not bound to the interruption: an interrupted replay clears up behind itself too.
+  const clear = async () => {
+    await session.client.unary(
+      CacheService.method.invalidate,
+      { namespace: options.namespace, target: { case: "all", value: true } },
+      { metadata: session.callOptions.metadata, timeoutMs: options.timeout },
+    );
+  };
 
   await clear();
   const startedAt = performance.now();
+  let seconds = 0;
   try {
     await replayTrace(plan, {
       target: createReplayTarget(session, options.namespace),
@@ -108,12 +112,13 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
       tally,
       interrupted: terminal.interrupted,
     });
+    seconds = (performance.now() - startedAt) / 1000;
   } finally {
     progress.stop();
+    // What ended the replay, if anything did, is what there is to say.
+    await clear().catch(() => {});
   }
-  const seconds = (performance.now() - startedAt) / 1000;
   if (terminal.interrupted.aborted) return exitCodeOfSignal(terminal.interrupted);
-  await clear();
 
   const result = { plan, seed: options.seed, tally, seconds };
   await session.answer(

@@ -2,8 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CommandOptions, type FinishedCommand, runCommand } from "../support/command-line.ts";
+import {
+  type CommandOptions,
+  type FinishedCommand,
+  runCommand,
+  startCommand,
+} from "../support/command-line.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 let running: RunningServer;
@@ -253,6 +259,14 @@ describe("a command that fails", () => {
     expect(missing.exitCode).toBe(7);
     expect(missing.stderr).toMatch(/cannot read .*none \(ENOENT\); nothing was done\n$/);
     expect((await mesh(["get", "x"])).exitCode).toBe(1);
+  });
+
+  it("ends by a signal while it waits for stdin", async () => {
+    const stdin = new PassThrough();
+    const { exitCode, interrupt } = startCommand(["set", "x", "-", "--address", running.address], { stdin });
+    stdin.write("half a val");
+    interrupt("SIGINT");
+    expect(await exitCode).toBe(130);
   });
 
   it("quotes nothing of a command line that a terminal would obey", async () => {

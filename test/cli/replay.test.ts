@@ -171,6 +171,8 @@ describe("meshcache replay", () => {
     stopped.interrupt("SIGINT");
     expect(await stopped.exitCode).toBe(130);
     expect(stopped.stdout.text()).toBe("");
+    const left = await runCommand(["get", "page:0", "--namespace", "replay", "--address", running.address]);
+    expect(left.exitCode).toBe(1);
   });
 
   const found = existsSync(WEB07);

@@ -49,7 +49,7 @@ export class Captured extends Writable implements Output {
 }
 
 export interface CommandOptions {
-  readonly stdin?: string | Uint8Array;
+  readonly stdin?: string | Uint8Array | Readable;
   readonly env?: Readonly<Record<string, string>>;
   /** Stdout and stderr are terminals. */
   readonly tty?: boolean;
@@ -62,12 +62,17 @@ export interface RunningCommand {
   interrupt(signal: "SIGINT" | "SIGTERM"): void;
 }
 
+function toReadable(stdin: CommandOptions["stdin"]): Readable {
+  if (stdin instanceof Readable) return stdin;
+  return Readable.from(stdin === undefined ? [] : [Buffer.from(stdin)]);
+}
+
 export function startCommand(argv: readonly string[], options: CommandOptions = {}): RunningCommand {
   const stdout = new Captured(options.tty);
   const stderr = new Captured(options.tty);
   const interruption = new AbortController();
   const exitCode = run(argv, {
-    stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
+    stdin: toReadable(options.stdin),
     stdout,
     stderr,
     env: options.env ?? {},
