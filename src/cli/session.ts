@@ -34,7 +34,7 @@ export interface Session {
   readonly json: boolean;
   /** For calls that go past `call`: the same metadata, timeout and interruption. */
   readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
-  /** A unary call. Rejects with a CliError. */
+  /** A unary call. Rejects with a CacheError, which `runSession` reports. */
   call<Input extends DescMessage, Output extends DescMessage>(
     method: DescMethodUnary<Input, Output>,
     request: MessageInitShape<Input>,
