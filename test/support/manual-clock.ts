@@ -36,6 +36,11 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
+  /** Timers that are scheduled. */
+  get pending(): number {
+    return this.#scheduled.size;
+  }
+
   /** Time passes without anything running, as for a process that was paused. */
   leap(byMs: number): void {
     this.#nowMs += byMs;
