@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/random.ts";
 import { budgetMinBytes } from "../../src/store/offheap/geometry.ts";
+import { control } from "../../src/store/offheap/memory.ts";
 import { createOffheapTable, type OffheapTable } from "../../src/store/offheap/offheap-table.ts";
 import { createKeyHash } from "../../src/store/shard-hash.ts";
 import type { NewTableEntry, TableEntry } from "../../src/store/table.ts";
@@ -269,6 +270,39 @@ describe("OffheapTable.put()", () => {
     expect(evicted).toEqual([]);
     for (let one = 0; one < 100_000; one += 97) expect(find(`k${one}`)?.key).toBe(`k${one}`);
     expect(find("k100000")).toBeUndefined();
+    check();
+  });
+});
+
+describe("OffheapTable's index", () => {
+  it("gives its memory back when small entries make way for large ones", () => {
+    const { table, put, find, check } = createFixture(4 * mebibyte);
+    const indexSegments = (): number => table.memory.word(control.indexSegments);
+    for (let one = 0; one < 50_000; one++) put(`k${one}`, "v");
+    const most = indexSegments();
+    for (let one = 0; one < 3_000; one++) {
+      put(`large${one}`, bytesOf(10_000, 1));
+      if (one % 300 === 0) check();
+    }
+    expect(most).toBeGreaterThan(20);
+    expect(indexSegments()).toBeLessThanOrEqual(2);
+    for (let one = 0; one < 50_000; one++) put(`k${one}`, "v");
+    expect(indexSegments()).toBe(most);
+    expect(find("k49999")?.key).toBe("k49999");
+    check();
+  });
+
+  it("is one chunk again when all is removed", () => {
+    const { table, put, check } = createFixture(4 * mebibyte);
+    for (let one = 0; one < 20_000; one++) put(`k${one}`, "v");
+    let position = table.scanStart();
+    while (position > 0) {
+      position = table.scan(position, 500, () => "remove");
+      check();
+    }
+    expect(table.entryCount).toBe(0);
+    expect(table.bytes).toBe(0);
+    expect(table.memory.word(control.indexSegments)).toBe(1);
     check();
   });
 });

@@ -17,7 +17,8 @@ import {
   valueBytesAt,
 } from "../../src/store/offheap/entry-header.ts";
 import { chunkBytes } from "../../src/store/offheap/geometry.ts";
-import { homeOf, mixHash, slotsPerChunk } from "../../src/store/offheap/key-index.ts";
+import { homeOf, slotsPerChunk } from "../../src/store/offheap/index-chunk.ts";
+import { mixHash } from "../../src/store/offheap/key-index.ts";
 import { ringWord } from "../../src/store/offheap/log-ring.ts";
 import { control } from "../../src/store/offheap/memory.ts";
 import { type OffheapTable, slotBytes } from "../../src/store/offheap/offheap-table.ts";
@@ -133,24 +134,39 @@ class Walk {
     const { pool } = this.#table;
     const depth = this.#word(control.directoryDepth);
     must(depth <= pool.geometry.directoryMaxDepth, "the directory is too deep");
-    const segments = new Set<number>();
+    const stacked = this.#stackedChunks();
     let pointer = 0;
     while (pointer < 2 ** depth) {
       const chunk = this.#word(pool.geometry.directoryAtWord + pointer);
-      const chunkDepth = this.#word(chunk + 1);
+      must(stacked.delete(chunk), "a pointer to no chunk, or to one that others point to");
+      const chunkDepth = this.#word(chunk + 1) & 0x1f;
       must(chunkDepth <= depth, "a chunk is deeper than the directory");
       const pointers = 2 ** (depth - chunkDepth);
-      must(pointer % pointers === 0, "a chunk's pointers begin in the wrong place");
+      must(this.#word(chunk + 1) >>> 5 === pointer / pointers, "the prefix of a chunk");
       for (let other = pointer; other < pointer + pointers; other++) {
         must(this.#word(pool.geometry.directoryAtWord + other) === chunk, "a chunk's pointers differ");
       }
-      segments.add(pool.segmentOf(chunk * 4));
       this.#checkChunk(chunk, chunkDepth, pointer / pointers);
       pointer += pointers;
     }
-    for (const segment of segments) this.#own(segment, "index");
-    must(segments.size === this.#word(control.indexSegments), "the number of index segments");
+    must(stacked.size === 0, "chunks that nothing points to");
     must(this.#unindexed.size === 0, "live entries that no slot points to");
+  }
+
+  /** Every chunk of the index's segments. */
+  #stackedChunks(): Set<number> {
+    const { pool } = this.#table;
+    const chunks = new Set<number>();
+    let segments = 0;
+    let end = pool.geometry.segmentBytes - this.#word(control.chunksLeft) * chunkBytes;
+    for (let segment = this.#word(control.indexSegment); segment !== 0; segment = this.#next(segment)) {
+      this.#own(segment, "index");
+      segments++;
+      for (let byte = 0; byte < end; byte += chunkBytes) chunks.add((pool.byteOf(segment) + byte) / 4);
+      end = pool.geometry.segmentBytes;
+    }
+    must(segments === this.#word(control.indexSegments), "the number of index segments");
+    return chunks;
   }
 
   #checkChunk(chunk: number, depth: number, prefix: number): void {
@@ -171,7 +187,6 @@ class Walk {
       }
     }
     must(this.#word(chunk) === count && count < slotsPerChunk, "the count of a chunk");
-    must(chunk % (chunkBytes / 4) === 0, "a chunk begins in the wrong place");
   }
 
   #own(segment: number, owner: Owner): void {

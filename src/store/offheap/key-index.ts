@@ -1,23 +1,34 @@
 /**
  * Finds entries by their hash: extendible hashing over chunks that are small open-addressing tables.
  *
- * A directory, indexed by the upper bits of the hash, says in which chunk to look; in its chunk a hash is
- * found by linear probing. A chunk that fills up is split in two, so the index grows a chunk at a time, never
- * all at once, out of the same segments as the log. (Fagin et al., "Extendible hashing", TODS 1979.)
- *
- * A chunk is a count, its depth (how many upper bits its hashes share), and slots of two words: where the
- * entry is, 0 in an empty slot, and its hash. The directory keeps where its chunks begin, in words.
+ * A directory, indexed by the upper bits of the hash, says in which chunk to look. A chunk that fills up is
+ * split in two, and two that have emptied become one again, so the index grows and shrinks a chunk at a time
+ * and never all at once, out of the same segments as the log. (Fagin et al., "Extendible hashing", TODS 1979.)
  */
-import { chunkBytes } from "./geometry.ts";
+import { ChunkStack } from "./chunk-stack.ts";
+import {
+  chunkCount,
+  chunkDepth,
+  chunkPrefix,
+  chunkWords,
+  clearChunk,
+  firstSlot,
+  insertSlot,
+  nextSlot,
+  removeSlot,
+  setDepthAndPrefix,
+  slotsPerChunk,
+  slotWords,
+} from "./index-chunk.ts";
 import { control, type Memory } from "./memory.ts";
-import { moveSegments, type SegmentPool } from "./segment-pool.ts";
+import type { SegmentPool } from "./segment-pool.ts";
 
-const chunkWords = chunkBytes / 4;
-export const slotsPerChunk = chunkWords / 2 - 1;
 /** A chunk is split when it is fuller than 7/8; when memory forbids, it may fill up to the last empty slot. */
 const splitAtCount = Math.floor((slotsPerChunk * 7) / 8);
-export const chunkMaxCount = slotsPerChunk - 1;
-const slotWords = 2;
+const chunkMaxCount = slotsPerChunk - 1;
+/** A chunk that is emptier than 1/4 joins its neighbour when together they fill less than half of one. */
+const mergeAtCount = Math.floor(slotsPerChunk / 4);
+const mergedMaxCount = Math.floor(slotsPerChunk / 2);
 const two32 = 0x1_0000_0000;
 
 /**
@@ -28,38 +39,35 @@ export function mixHash(hash: number): number {
   return Math.imul(hash, 0x9e37_79b1) >>> 0;
 }
 
-/** Where a chunk's slots begin, and what its words say. */
-export const chunkCount = (memory: Memory, chunk: number): number => memory.word(chunk);
-export const chunkDepth = (memory: Memory, chunk: number): number => memory.word(chunk + 1);
-
 export class KeyIndex {
   readonly #memory: Memory;
-  readonly #pool: SegmentPool;
+  readonly #chunks: ChunkStack;
   readonly #directoryAt: number;
-  readonly #split = new Uint32Array(chunkWords);
+  readonly #directoryMaxDepth: number;
+  /** Slots under way from one chunk to others. */
+  readonly #moving = new Uint32Array(chunkWords);
   readonly #hashes = new Uint32Array(slotsPerChunk);
 
   constructor(memory: Memory, pool: SegmentPool) {
     this.#memory = memory;
-    this.#pool = pool;
+    this.#chunks = new ChunkStack(memory, pool);
     this.#directoryAt = pool.geometry.directoryAtWord;
+    this.#directoryMaxDepth = pool.geometry.directoryMaxDepth;
   }
 
   /** Before anything else, on memory that is all zero. */
   initialize(): void {
-    this.#memory.setWord(this.#directoryAt, this.#createChunk(0));
+    this.#memory.setWord(this.#directoryAt, this.#chunks.push());
   }
 
-  /** The first slot with this hash, as a word; 0: none. */
+  /** The first slot with this hash, as a word; 0: none. Slots are good until the next insertion or removal. */
   first(hash: number): number {
-    const chunk = this.chunkOf(hash);
-    return this.#probe(chunk, chunk + 2 + homeOf(hash) * slotWords, hash);
+    return firstSlot(this.#memory, this.#chunkOf(hash), hash);
   }
 
   /** The next slot with this hash. */
   next(slot: number, hash: number): number {
-    const chunk = this.chunkOf(hash);
-    return this.#probe(chunk, after(chunk, slot), hash);
+    return nextSlot(this.#memory, this.#chunkOf(hash), slot, hash);
   }
 
   /** The slot of the entry at a word of the log. */
@@ -82,50 +90,31 @@ export class KeyIndex {
   /** Makes sure that one more entry with this hash has a slot. False: there is no memory for it. */
   admit(hash: number): boolean {
     for (;;) {
-      const chunk = this.chunkOf(hash);
+      const chunk = this.#chunkOf(hash);
       const count = chunkCount(this.#memory, chunk);
       if (count < splitAtCount) return true;
-      if (!this.#splitChunk(chunk, hash)) return count < chunkMaxCount;
+      if (!this.#split(chunk)) return count < chunkMaxCount;
     }
   }
 
   /** After `admit`. */
   insert(hash: number, at: number): void {
-    insertSlot(this.#memory, this.chunkOf(hash), hash, at);
+    insertSlot(this.#memory, this.#chunkOf(hash), hash, at);
   }
 
-  /** Empties a slot, and moves what was probed past it. (Knuth, TAOCP 6.4, algorithm R.) */
   remove(slot: number): void {
-    const memory = this.#memory;
-    const chunk = this.chunkOf(memory.word(slot + 1));
-    let hole = slot;
-    let probe = after(chunk, slot);
-    while (memory.word(probe) !== 0) {
-      const home = chunk + 2 + homeOf(memory.word(probe + 1)) * slotWords;
-      if (!isBetween(hole, home, probe)) {
-        memory.setWord(hole, memory.word(probe));
-        memory.setWord(hole + 1, memory.word(probe + 1));
-        hole = probe;
-      }
-      probe = after(chunk, probe);
-    }
-    memory.setWord(hole, 0);
-    memory.addToWord(chunk, -1);
-  }
-
-  chunkOf(hash: number): number {
-    // In two steps, since a shift by 32 is a shift by 0.
-    const index = (hash >>> 1) >>> (31 - this.#memory.word(control.directoryDepth));
-    return this.#memory.word(this.#directoryAt + index);
+    const chunk = this.#chunkOf(this.#memory.word(slot + 1));
+    removeSlot(this.#memory, chunk, slot);
+    if (chunkCount(this.#memory, chunk) <= mergeAtCount) this.#merge(chunk);
   }
 
   /** The hashes from `from` on in the chunk of `from`, in ascending order. Good until the next call. */
   hashesFrom(from: number): Uint32Array {
     const memory = this.#memory;
-    const chunk = this.chunkOf(from);
+    const chunk = this.#chunkOf(from);
     let found = 0;
     if (chunkCount(memory, chunk) > 0) {
-      for (let slot = chunk + 2; slot < chunk + chunkWords; slot += slotWords) {
+      for (let slot = chunk + slotWords; slot < chunk + chunkWords; slot += slotWords) {
         const hash = memory.word(slot + 1);
         if (memory.word(slot) !== 0 && hash >= from) this.#hashes[found++] = hash;
       }
@@ -135,55 +124,69 @@ export class KeyIndex {
 
   /** The least hash that is past the chunk of `hash`; 2^32 when that was the last. */
   hashAfterChunk(hash: number): number {
-    const span = two32 / 2 ** chunkDepth(this.#memory, this.chunkOf(hash));
+    const span = two32 / 2 ** chunkDepth(this.#memory, this.#chunkOf(hash));
     return (Math.floor(hash / span) + 1) * span;
   }
 
-  #probe(chunk: number, from: number, hash: number): number {
-    const memory = this.#memory;
-    let slot = from;
-    while (memory.word(slot) !== 0) {
-      if (memory.word(slot + 1) === hash) return slot;
-      slot = after(chunk, slot);
-    }
-    return 0;
+  #chunkOf(hash: number): number {
+    // In two steps, since a shift by 32 is a shift by 0.
+    const pointer = (hash >>> 1) >>> (31 - this.#memory.word(control.directoryDepth));
+    return this.#memory.word(this.#directoryAt + pointer);
   }
 
-  #splitChunk(chunk: number, hash: number): boolean {
+  /** Makes the upper half of a chunk's hashes a chunk of its own. */
+  #split(chunk: number): boolean {
     const memory = this.#memory;
-    const depth = chunkDepth(memory, chunk);
-    if (depth === memory.word(control.directoryDepth) && !this.#doubleDirectory()) return false;
-    const upper = this.#createChunk(depth + 1);
+    const depth = chunkDepth(memory, chunk) + 1;
+    const prefix = chunkPrefix(memory, chunk) * 2;
+    if (depth > memory.word(control.directoryDepth) && !this.#doubleDirectory()) return false;
+    const upper = this.#chunks.push();
     if (upper === 0) return false;
-
-    const slots = this.#split;
-    slots.set(memory.words.subarray(chunk, chunk + chunkWords));
-    clearChunk(memory, chunk, depth + 1);
-    const upperBit = 0x8000_0000 >>> depth;
-    for (let slot = 2; slot < chunkWords; slot += slotWords) {
-      const at = slots[slot] ?? 0;
-      const slotHash = slots[slot + 1] ?? 0;
-      if (at !== 0) insertSlot(memory, (slotHash & upperBit) === 0 ? chunk : upper, slotHash, at);
-    }
-    this.#pointToUpper(hash, depth, upper);
+    this.#moving.set(memory.words.subarray(chunk, chunk + chunkWords));
+    clearChunk(memory, chunk);
+    setDepthAndPrefix(memory, chunk, depth, prefix);
+    setDepthAndPrefix(memory, upper, depth, prefix + 1);
+    this.#pointTo(upper);
+    this.#insertMoving();
     return true;
   }
 
-  /** Lets the upper half of what pointed to the chunk of `hash` point to `upper`. */
-  #pointToUpper(hash: number, depth: number, upper: number): void {
-    const directoryDepth = this.#memory.word(control.directoryDepth);
-    const pointers = 2 ** (directoryDepth - depth);
-    const index = (hash >>> 1) >>> (31 - directoryDepth);
-    const first = index - (index % pointers);
-    for (let pointer = first + pointers / 2; pointer < first + pointers; pointer++) {
-      this.#memory.setWord(this.#directoryAt + pointer, upper);
+  /** Makes a chunk and its neighbour, with which it was one once, one again, if that leaves it half empty. */
+  #merge(chunk: number): void {
+    const memory = this.#memory;
+    const depth = chunkDepth(memory, chunk);
+    if (depth === 0) return;
+    const prefix = chunkPrefix(memory, chunk);
+    const neighbour = this.#chunkOf((prefix ^ 1) * 2 ** (32 - depth));
+    if (chunkDepth(memory, neighbour) !== depth) return;
+    if (chunkCount(memory, chunk) + chunkCount(memory, neighbour) > mergedMaxCount) return;
+    this.#moving.set(memory.words.subarray(neighbour, neighbour + chunkWords));
+    setDepthAndPrefix(memory, chunk, depth - 1, prefix >>> 1);
+    this.#pointTo(chunk);
+    if (this.#chunks.remove(neighbour)) this.#pointTo(neighbour);
+    this.#insertMoving();
+  }
+
+  #insertMoving(): void {
+    const moving = this.#moving;
+    for (let slot = slotWords; slot < chunkWords; slot += slotWords) {
+      const at = moving[slot] ?? 0;
+      if (at !== 0) this.insert(moving[slot + 1] ?? 0, at);
     }
+  }
+
+  /** Lets the directory point to a chunk wherever its prefix says. */
+  #pointTo(chunk: number): void {
+    const memory = this.#memory;
+    const pointers = 2 ** (memory.word(control.directoryDepth) - chunkDepth(memory, chunk));
+    const first = this.#directoryAt + chunkPrefix(memory, chunk) * pointers;
+    memory.words.fill(chunk, first, first + pointers);
   }
 
   #doubleDirectory(): boolean {
     const memory = this.#memory;
     const depth = memory.word(control.directoryDepth);
-    if (depth === this.#pool.geometry.directoryMaxDepth) return false;
+    if (depth === this.#directoryMaxDepth) return false;
     for (let pointer = 2 ** depth - 1; pointer >= 0; pointer--) {
       const chunk = memory.word(this.#directoryAt + pointer);
       memory.setWord(this.#directoryAt + 2 * pointer, chunk);
@@ -192,48 +195,4 @@ export class KeyIndex {
     memory.setWord(control.directoryDepth, depth + 1);
     return true;
   }
-
-  /** An empty chunk; 0: there is no memory for one. */
-  #createChunk(depth: number): number {
-    const memory = this.#memory;
-    if (memory.word(control.chunksLeft) === 0) {
-      if (this.#pool.freeCount <= moveSegments) return 0;
-      memory.setWord(control.chunkNextByte, this.#pool.byteOf(this.#pool.take()));
-      memory.setWord(control.chunksLeft, this.#pool.geometry.segmentBytes / chunkBytes);
-      memory.addToWord(control.indexSegments, 1);
-    }
-    const chunk = memory.word(control.chunkNextByte) / 4;
-    memory.addToWord(control.chunkNextByte, chunkBytes);
-    memory.addToWord(control.chunksLeft, -1);
-    clearChunk(memory, chunk, depth);
-    return chunk;
-  }
-}
-
-function clearChunk(memory: Memory, chunk: number, depth: number): void {
-  memory.words.fill(0, chunk, chunk + chunkWords);
-  memory.setWord(chunk + 1, depth);
-}
-
-function insertSlot(memory: Memory, chunk: number, hash: number, at: number): void {
-  let slot = chunk + 2 + homeOf(hash) * slotWords;
-  while (memory.word(slot) !== 0) slot = after(chunk, slot);
-  memory.setWord(slot, at);
-  memory.setWord(slot + 1, hash);
-  memory.addToWord(chunk, 1);
-}
-
-/** Where in its chunk a hash is looked for first: by the lower bits, which the directory does not use. */
-export function homeOf(hash: number): number {
-  return ((hash & 0xffff) * slotsPerChunk) >>> 16;
-}
-
-function after(chunk: number, slot: number): number {
-  const next = slot + slotWords;
-  return next === chunk + chunkWords ? chunk + 2 : next;
-}
-
-/** Whether `home` lies after `hole` and up to `probe`, going around. */
-function isBetween(hole: number, home: number, probe: number): boolean {
-  return hole <= probe ? hole < home && home <= probe : hole < home || home <= probe;
 }

@@ -10,7 +10,7 @@ export const control = {
   freeSegment: 1,
   freeSegments: 2,
   indexSegments: 3,
-  chunkNextByte: 4,
+  indexSegment: 4,
   chunksLeft: 5,
   directoryDepth: 6,
   entries: 7,
