@@ -100,16 +100,17 @@ export function scheduleFaults(
       case "slowReader":
         wire.slowReadMs = between(rng, 5, 80);
         history.note("fault", `${name}: reads a frame in ${wire.slowReadMs} ms`);
-        forMs(durationMs, () => {
+        forMs(durationMs + plan.leaseMs, () => {
           wire.slowReadMs = 0;
         });
         break;
       case "slowNetwork": {
         const { latencyMs, jitterMs } = wire;
-        wire.latencyMs = between(rng, 20, 300);
+        // Slower than a lease lasts, sometimes: then a proof is too old when it comes.
+        wire.latencyMs = between(rng, 20, Math.floor(1.2 * plan.leaseMs));
         wire.jitterMs = between(rng, 0, 200);
         history.note("fault", `${name}: latency ${wire.latencyMs} to ${wire.latencyMs + wire.jitterMs} ms`);
-        forMs(durationMs, () => {
+        forMs(durationMs + 2 * plan.leaseMs, () => {
           wire.latencyMs = Math.min(latencyMs, plan.latencyMs);
           wire.jitterMs = Math.min(jitterMs, plan.jitterMs);
         });

@@ -93,12 +93,6 @@ export const mutants: readonly Mutant[] = [
     "return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);",
     "void maxStalenessMs; return this.mayServe(copy, nowMs);",
   ),
-  mutant(
-    "client: the first answer of a read stays in the way of a newer one",
-    nearCache,
-    "if (copy !== undefined && isBefore(copy, asOf)) this.#copies.delete(key);",
-    "void asOf; void copy;",
-  ),
 
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant(
@@ -147,7 +141,7 @@ export const mutants: readonly Mutant[] = [
     "client: sync() does not wait for the events",
     "src/client/connection.ts",
     "    this.#primary?.ping(once);\n",
-    "    if (this.#primary !== undefined) once();\n",
+    "    if (this.#primary !== undefined) queueMicrotask(once);\n",
   ),
   mutant(
     "client: a Set is sent again to a store that cannot remember it",

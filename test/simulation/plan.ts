@@ -9,6 +9,10 @@ export interface Plan {
   readonly programs: number;
   readonly workMs: number;
   readonly thinkMs: number;
+  /** Share of operations that are plain reads, beside those of the mix: quiet keys keep what went wrong with them. */
+  readonly readShare: number;
+  /** Entries that one slice of the sweep visits. */
+  readonly sweepMaxEntries: number;
   readonly engine: StoreEngine;
   readonly shards: number;
   /** Small ones overrun, and make gaps. */
@@ -71,7 +75,9 @@ export function createPlan(seed: number): Plan {
     clients: between(rng, 2, 4),
     programs: between(rng, 2, 3),
     workMs: between(rng, 1_500, 4_000),
-    thinkMs: pick(rng, [5, 25, 60]),
+    thinkMs: pick(rng, [5, 25, 60, 250]),
+    readShare: pick(rng, [0, 0.5, 0.85]),
+    sweepMaxEntries: pick(rng, [1, 2, 16]),
     engine: pick(rng, ["lru", "offheap"]),
     shards: pick(rng, [1, 2, 4]),
     logMaxEvents: pick(rng, [4, 16, 65_536]),

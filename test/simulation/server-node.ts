@@ -12,7 +12,6 @@ import type { Tap } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const maintenanceMs = 20;
-const sweepMaxEntries = 16;
 /** Room for everything: a miss is never an eviction. */
 const shardBudgetBytes = 1024 * 1024;
 
@@ -60,7 +59,7 @@ export function createServerNode(
       time.nowMs,
     );
     const tick = (): void => {
-      store.maintain(sweepMaxEntries);
+      store.maintain(plan.sweepMaxEntries);
       clock.schedule(maintenanceMs, tick);
     };
     tick();

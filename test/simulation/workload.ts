@@ -395,7 +395,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   // ---- Programs ------------------------------------------------------------------------------------------
 
   async function act(client: ClientLife, stopped: () => boolean): Promise<void> {
-    const dice = rng.fraction();
+    const dice = chance(rng, plan.readShare) ? between(rng, 0, 57) / 100 : rng.fraction();
     const note = pick(rng, noteKeys);
     const user = pick(rng, originKeys);
     if (dice < 0.2) await readEntry(client, pick(rng, allKeys));
@@ -404,15 +404,22 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       await readEntry(client, pick(rng, allKeys), { maxStalenessMs: pick(rng, [0, plan.pingMs]) });
     else if (dice < 0.35) await readMany(client);
     else if (dice < 0.58) await getOrLoad(client, user);
-    else if (dice < 0.72) await setNote(client, note);
-    else if (dice < 0.76) await touch(client, note);
-    else if (dice < 0.87) await write(client, user, stopped);
-    else if (dice < 0.91) await invalidate(client, { keys: [note] }, { soft: chance(rng, 0.3) });
+    else if (dice < 0.87) {
+      const key = dice < 0.76 ? note : user;
+      if (dice < 0.72) await setNote(client, note);
+      else if (dice < 0.76) await touch(client, note);
+      else await write(client, user, stopped);
+      // At once, before anything else can bring the news.
+      if (chance(rng, 0.5)) await readEntry(client, key);
+    } else if (dice < 0.91) await invalidate(client, { keys: [note] }, { soft: chance(rng, 0.3) });
     else if (dice < 0.94)
       await invalidate(client, { tags: [pick(rng, noteTags)] }, { soft: chance(rng, 0.3) });
     else if (dice < 0.96) await invalidate(client, { prefix: pick(rng, prefixes) });
     else if (dice < 0.965) await invalidate(client, { all: true });
-    else await sync(client);
+    else {
+      await sync(client);
+      for (const key of allKeys) await readEntry(client, key);
+    }
   }
 
   return {
