@@ -27,7 +27,7 @@ class TableDriver {
   readonly evicted: { readonly key: string; readonly version: number; readonly sourceVersion: bigint }[] = [];
   readonly table: Table;
 
-  constructor(create: CreateTable, budgetBytes = 1 << 24) {
+  constructor(create: CreateTable, budgetBytes = 1 << 20) {
     const evicted = ({ key, version, sourceVersion }: TableEntry): void => {
       this.evicted.push({ key, version, sourceVersion });
     };
