@@ -1,5 +1,5 @@
 /** The keys of a run and the order in which a load asks for them: uniform or zipfian, drawn from a seed. */
-import { createSeededRng } from "../src/random.ts";
+import { createSeededRng, type Rng } from "../src/random.ts";
 
 export type Distribution = "uniform" | "zipfian";
 
@@ -21,21 +21,31 @@ export function createKeys(count: number): readonly string[] {
 export function createDraws(distribution: Distribution, count: number, seed: number): () => number {
   const rng = createSeededRng(seed);
   const draws = new Uint32Array(drawCount);
-  if (distribution === "uniform") {
-    for (let at = 0; at < drawCount; at++) draws[at] = Math.floor(rng.fraction() * count);
-  } else {
-    const cumulative = zipfCumulative(count);
-    const total = cumulative[count - 1] ?? 1;
-    const places = shuffled(count, rng.fraction);
-    for (let at = 0; at < drawCount; at++) {
-      draws[at] = places[lowerBound(cumulative, rng.fraction() * total)] ?? 0;
-    }
-  }
+  const draw = distribution === "uniform" ? () => Math.floor(rng.fraction() * count) : zipfian(count, rng);
+  for (let at = 0; at < drawCount; at++) draws[at] = draw();
   let next = Math.floor(rng.fraction() * drawCount);
   return () => {
     next = (next + 1) & (drawCount - 1);
     return draws[next] ?? 0;
   };
+}
+
+interface ZipfTables {
+  readonly cumulative: Float64Array;
+  /** The key of each rank: hot keys must not be neighbours in memory. */
+  readonly places: Uint32Array;
+}
+
+/** Of the last count: every window of a row draws from the same. */
+let zipfTables: ZipfTables | undefined;
+
+function zipfian(count: number, rng: Rng): () => number {
+  if (zipfTables?.places.length !== count) {
+    zipfTables = { cumulative: zipfCumulative(count), places: shuffled(count, createSeededRng(count)) };
+  }
+  const { cumulative, places } = zipfTables;
+  const total = cumulative[count - 1] ?? 1;
+  return () => places[lowerBound(cumulative, rng.fraction() * total)] ?? 0;
 }
 
 function zipfCumulative(count: number): Float64Array {
@@ -48,11 +58,10 @@ function zipfCumulative(count: number): Float64Array {
   return cumulative;
 }
 
-/** Spreads the popular ranks over the key space: hot keys must not be neighbours in memory. */
-function shuffled(count: number, fraction: () => number): Uint32Array {
+function shuffled(count: number, rng: Rng): Uint32Array {
   const places = Uint32Array.from({ length: count }, (_, index) => index);
   for (let last = count - 1; last > 0; last--) {
-    const other = Math.floor(fraction() * (last + 1));
+    const other = Math.floor(rng.fraction() * (last + 1));
     const kept = places[last] ?? 0;
     places[last] = places[other] ?? 0;
     places[other] = kept;

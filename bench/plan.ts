@@ -52,8 +52,8 @@ const full = {
 };
 
 const quick: typeof full = {
-  windowMs: 350,
-  warmUpMs: 600,
+  windowMs: 300,
+  warmUpMs: 400,
   entries: 100_000,
   largeEntries: 4_000,
   nearEntries: 20_000,

@@ -2,6 +2,7 @@
 import { resolvePlan } from "./plan.ts";
 import { residentBytes } from "./process/resident-memory.ts";
 import { createProgress } from "./report/progress.ts";
+import { type Churn, sustainedPerSecond } from "./rows/capacity.ts";
 import { fillSides, openRemoteSide } from "./rows/remote-side.ts";
 import { createSession } from "./session.ts";
 import { slope } from "./statistics.ts";
@@ -12,8 +13,7 @@ export interface SoakOptions {
   readonly json?: boolean;
 }
 
-const valueBytes = 100;
-const writeShare = 0.1;
+const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
 const windowMs = 5_000;
 const budgetBytesAnEntry = 160;
 /** Caches, compiled code and the young generation grow at first; what counts is what comes after. */
@@ -28,22 +28,22 @@ export async function soak(options: SoakOptions): Promise<boolean> {
   const progress = createProgress(windows + 2);
   const session = createSession({ plan, step: (label) => progress.step(label) });
   await using side = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
-  await fillSides(session, [side], plan.entries, valueBytes);
-  const shape = { inFlight: 64, distribution: "zipfian", durationMs: windowMs, seed: plan.seed } as const;
-  const peak = (await side.load.call("closedLoop", { ...shape, missesAllowed: true })).perSecond;
+  await fillSides(session, [side], plan.entries, churn.valueBytes);
+  const perSecond = (await sustainedPerSecond(session, side, churn)) / 2;
 
   const samples: { x: number; y: number }[] = [];
   let failed = 0;
+  let failure = "";
   const startedMs = performance.now();
   for (let window = 0; window < windows; window++) {
     const result = await side.load.call("openLoop", {
-      perSecond: peak / 2,
-      writeShare,
+      ...churn,
+      perSecond,
       durationMs: windowMs,
-      valueBytes,
       seed: plan.seed + window,
     });
     failed += result.failed;
+    failure ||= result.failure;
     samples.push({ x: (performance.now() - startedMs) / 60_000, y: residentBytes(side.serverPid) });
     session.step(
       `${toMebibytes(samples.at(-1)?.y)} resident, p99 ${(result.p99Micros / 1000).toFixed(2)} ms`,
@@ -60,8 +60,9 @@ export async function soak(options: SoakOptions): Promise<boolean> {
   const flat = growthShare <= flatGrowthShare && failed === 0;
   const report = {
     minutes: options.minutes,
-    operationsPerSecond: peak / 2,
+    operationsPerSecond: perSecond,
     failed,
+    failure,
     residentBytesFirst: samples[0]?.y,
     residentBytesLast: last?.y,
     bytesAMinute,
@@ -72,10 +73,10 @@ export async function soak(options: SoakOptions): Promise<boolean> {
   if (options.json) console.log(JSON.stringify(report, undefined, 2));
   else {
     console.log(
-      `${options.minutes} min at ${Math.round(peak / 2).toLocaleString("en")} operations/s, ${writeShare * 100} % sets, ` +
+      `${options.minutes} min at ${Math.round(perSecond).toLocaleString("en")} operations/s, ${churn.writeShare * 100} % sets, ` +
         `${plan.entries.toLocaleString("en")} keys: resident ${toMebibytes(samples[0]?.y)} at first, ${toMebibytes(last?.y)} at last; ` +
         `slope ${(bytesAMinute / 2 ** 20).toFixed(2)} MiB/min over the last ${minutes.toFixed(1)} min ` +
-        `(${(growthShare * 100).toFixed(1)} %), ${failed} failed: ${flat ? "flat" : "NOT FLAT"}`,
+        `(${(growthShare * 100).toFixed(1)} %), ${failed} failed${failure && ` (${failure})`}: ${flat ? "flat" : "NOT FLAT"}`,
     );
   }
   return flat;

@@ -3,9 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-const connections = 8;
-const streamsPerConnection = 32;
+import { connections, streamsPerConnection } from "./unary-shape.ts";
 
 /** Calls a second. `message` is the request of every call: h2load repeats one body. */
 export async function runH2load(url: string, message: Uint8Array, durationMs: number): Promise<number> {

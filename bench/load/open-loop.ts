@@ -4,6 +4,7 @@
  * omission).
  */
 import { createSeededRng } from "../../src/random.ts";
+import { reasonOf } from "../comparison.ts";
 import { createDraws, createValues } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 import { percentile } from "../statistics.ts";
@@ -20,6 +21,8 @@ export interface OpenLoopShape {
 export interface OpenLoopWindow {
   readonly reads: number;
   readonly failed: number;
+  /** Of the first that failed; empty when none did. */
+  readonly failure: string;
   readonly perSecond: number;
   readonly p50Micros: number;
   readonly p99Micros: number;
@@ -40,6 +43,7 @@ export async function runOpenLoop(
   const latencies = new Float64Array(Math.ceil((shape.perSecond * shape.durationMs) / 1000) * 2 + 1024);
   let reads = 0;
   let failed = 0;
+  let failure = "";
   let inFlight = 0;
   let settled = Promise.withResolvers<void>();
 
@@ -47,24 +51,20 @@ export async function runOpenLoop(
     inFlight--;
     if (inFlight === 0) settled.resolve();
   };
+  const fail = (error: unknown): void => {
+    failed++;
+    if (failure === "") failure = reasonOf(error);
+    done();
+  };
   const read = (dueMs: number): void => {
-    cache.get(keys[draw()] ?? "").then(
-      () => {
-        latencies[reads++] = (performance.now() - dueMs) * 1000;
-        done();
-      },
-      () => {
-        failed++;
-        done();
-      },
-    );
+    cache.get(keys[draw()] ?? "").then(() => {
+      latencies[reads++] = (performance.now() - dueMs) * 1000;
+      done();
+    }, fail);
   };
   const write = (): void => {
     const index = draw();
-    cache.set(keys[index] ?? "", makeValue(index)).then(done, () => {
-      failed++;
-      done();
-    });
+    cache.set(keys[index] ?? "", makeValue(index)).then(done, fail);
   };
 
   const startedMs = performance.now();
@@ -90,6 +90,7 @@ export async function runOpenLoop(
   return {
     reads,
     failed,
+    failure,
     perSecond: reads / ((performance.now() - startedMs) / 1000),
     p50Micros: percentile(measured, 50),
     p99Micros: percentile(measured, 99),

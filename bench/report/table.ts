@@ -59,9 +59,9 @@ export function toMarkdownTable(results: Results): string {
 /** One line a note, rows that share one named together. */
 function notesOf(results: Results): readonly string[] {
   const byNote = new Map<string, string[]>();
-  for (const { id, note, verdict, name } of results.rows) {
+  for (const { id, note, verdict } of results.rows) {
     if (note === "") continue;
-    const label = verdict === "skipped" || verdict === "failed" ? `${id} ${name}: ${verdict}` : id;
+    const label = verdict === "skipped" || verdict === "failed" ? `${id} ${verdict}` : id;
     byNote.set(note, [...(byNote.get(note) ?? []), label]);
   }
   return [...byNote].map(([note, labels]) => `${[...new Set(labels)].join(", ")}: ${note}`);

@@ -2,28 +2,13 @@
 import type { Comparison } from "../comparison.ts";
 import type { OpenLoopWindow } from "../load/open-loop.ts";
 import { figureRow, interleave } from "../pairs.ts";
-import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
+import { type Churn, sustainedPerSecond } from "./capacity.ts";
 import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
 
-const valueBytes = 100;
-const writeShare = 0.1;
-const peakInFlight = 64;
+const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
 /** Room for two thirds of the entries at most, so that sets evict. */
 const budgetBytesAnEntry = 160;
-
-/** What the side can do at most, from a closed loop. */
-async function peakPerSecond(session: Session, side: RemoteSide): Promise<number> {
-  const { plan } = session;
-  session.step("peak");
-  const shape = {
-    inFlight: peakInFlight,
-    distribution: "zipfian",
-    seed: plan.seed,
-    missesAllowed: true,
-  } as const;
-  return (await side.load.call("closedLoop", { ...shape, durationMs: plan.warmUpMs })).perSecond;
-}
 
 export const tailLatency: Comparison = {
   name: "tail-latency",
@@ -35,15 +20,14 @@ export const tailLatency: Comparison = {
     const { plan } = session;
     await using ours = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
     await using peer = await openRemoteSide(session, "ioredis", 0);
-    await fillSides(session, [ours, peer], plan.entries, valueBytes);
+    await fillSides(session, [ours, peer], plan.entries, churn.valueBytes);
     const half = new Map<RemoteSide, number>();
-    for (const side of [ours, peer]) half.set(side, (await peakPerSecond(session, side)) / 2);
+    for (const side of [ours, peer]) half.set(side, (await sustainedPerSecond(session, side, churn)) / 2);
     const run = (side: RemoteSide, round: number): Promise<OpenLoopWindow> =>
       side.load.call("openLoop", {
         perSecond: half.get(side) ?? 0,
-        writeShare,
+        ...churn,
         durationMs: plan.windowMs,
-        valueBytes,
         seed: plan.seed + round,
       });
     const windows = await interleave(session, "half load", {
@@ -62,7 +46,7 @@ export const tailLatency: Comparison = {
           peerName: "ioredis",
           target: targets.tailOverMedian,
           note:
-            `open loop, Poisson arrivals, ${writeShare * 100} % sets; ours at ${toThousands(half.get(ours))}/s ` +
+            `open loop, Poisson arrivals, ${churn.writeShare * 100} % sets; ours at ${toThousands(half.get(ours))}/s ` +
             `p50 ${toMillis(at?.ours.p50Micros)} p99.9 ${toMillis(at?.ours.p999Micros)}, theirs at ` +
             `${toThousands(half.get(peer))}/s p50 ${toMillis(at?.peer.p50Micros)} p99.9 ${toMillis(at?.peer.p999Micros)}`,
         },

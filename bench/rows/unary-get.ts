@@ -5,42 +5,76 @@ import { methodPath } from "../../src/wire/service.ts";
 import type { Comparison } from "../comparison.ts";
 import { keyAt } from "../keyspace.ts";
 import { runH2load } from "../load/h2load.ts";
+import type { UnaryLoad } from "../load/unary-load.ts";
+import { connections, streamsPerConnection } from "../load/unary-shape.ts";
 import { namespace } from "../ours/namespace.ts";
 import { interleave, ratioRow } from "../pairs.ts";
+import { isPresent } from "../peers/catalog.ts";
 import type { GrpcEcho } from "../peers/grpc-echo.ts";
 import { loopback } from "../process/loopback.ts";
+import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 import { openRemoteSide } from "./remote-side.ts";
 
+/** Calls a second of one server, each call with the same message. */
+interface UnaryCaller extends AsyncDisposable {
+  run(message: Uint8Array, durationMs: number): Promise<number>;
+}
+
+const path = methodPath(CacheService.method.get);
 const echoFile = new URL("../peers/grpc-echo.ts", import.meta.url);
-const budgetBytes = 2 ** 30;
+const loadFile = new URL("../load/unary-load.ts", import.meta.url);
+const budgetBytes = 2 ** 31;
+/** Keys of two rounds are far apart. */
+const keyStride = 7_919;
+
+async function openCaller(session: Session, address: string): Promise<UnaryCaller> {
+  if (isPresent("h2load")) {
+    const url = `http://${address}${path}`;
+    return {
+      run: (message, durationMs) => runH2load(url, message, durationMs),
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+  const load = session.start<UnaryLoad>("other", loadFile);
+  await load.call("connect", address);
+  return {
+    run: (message, durationMs) => load.call("run", path, message, durationMs),
+    [Symbol.asyncDispose]: () => load.stop(),
+  };
+}
 
 export const unaryGet: Comparison = {
   name: "unary-get",
   ids: ["3"],
   title: "unary Get on the whole server over a bare grpc-js echo",
-  needs: ["grpc-js", "h2load"],
+  needs: ["grpc-js"],
   steps: (plan) => 3 + 2 * plan.pairs,
   async run(session) {
     const { plan } = session;
-    const path = methodPath(CacheService.method.get);
     await using side = await openRemoteSide(session, "meshcache", budgetBytes);
     await using echo = session.start<GrpcEcho>("other", echoFile);
-    const echoPort = await echo.call("listen", path);
+    const echoAddress = `${loopback}:${await echo.call("listen", path)}`;
     session.step("filling");
     await side.load.call("fill", plan.entries, 100, plan.seed);
 
-    const url = { ours: `http://${side.address}${path}`, peer: `http://${loopback}:${echoPort}${path}` };
-    const requestOf = (round: number): Uint8Array =>
-      toBinary(GetRequestSchema, create(GetRequestSchema, { namespace, key: keyAt(round * 7919) }));
-    for (const one of [url.ours, url.peer]) {
+    await using ours = await openCaller(session, side.address);
+    await using peer = await openCaller(session, echoAddress);
+    const requestOf = (round: number): Uint8Array => {
+      const key = keyAt((round * keyStride) % plan.entries);
+      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace, key }));
+    };
+    for (const caller of [ours, peer]) {
       session.step("warm-up");
-      await runH2load(one, requestOf(0), plan.warmUpMs);
+      await caller.run(requestOf(0), plan.warmUpMs);
     }
     const pairs = await interleave(session, "unary gets", {
-      ours: (round) => runH2load(url.ours, requestOf(round), plan.windowMs),
-      peer: (round) => runH2load(url.peer, requestOf(round), plan.windowMs),
+      ours: (round) => ours.run(requestOf(round), plan.windowMs),
+      peer: (round) => peer.run(requestOf(round), plan.windowMs),
     });
+    const caller = isPresent("h2load")
+      ? "h2load"
+      : "a grpc-js process (no h2load here: apt-get install nghttp2-client), which is itself the limit,";
     return [
       ratioRow(
         {
@@ -49,7 +83,9 @@ export const unaryGet: Comparison = {
           unit: "calls/s",
           peerName: "bare grpc-js echo",
           target: targets.unaryGet,
-          note: "h2load -c 8 -m 32, another key each window; tracing at 1 %, metrics and limits on",
+          note:
+            `${caller} with ${connections} connections of ${streamsPerConnection} streams, another key each window; ` +
+            "tracing at 1 %, metrics and limits on",
         },
         pairs,
       ),
