@@ -1,0 +1,14 @@
+/** What the example's two services agree on: the record, and how it is named in the cache. */
+import { json, type MeshCache } from "../src/index.ts";
+
+export interface User {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+}
+
+export const userKey = (id: string): string => `user:${id}`;
+export const tenantTag = (tenant: string): string => `tenant:${tenant}`;
+
+export const openUsers = (cache: MeshCache) =>
+  cache.namespace("users", { codec: json<User>(), ttlMs: 60_000, staleMs: 300_000 });
