@@ -1,5 +1,6 @@
 /** The bench's command line: runs comparisons, draws their result, profiles a row, soaks a server. */
 import { readFile } from "node:fs/promises";
+import { loadavg } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { type PlanOptions, resolvePlan } from "./plan.ts";
 import { profileComparison } from "./profile.ts";
@@ -33,8 +34,9 @@ program
   .option("--traces <folder>", "where web07.trace.gz and orm-night.trace.gz are (or MESHCACHE_TRACES)")
   .action(async (names: string[], options: PlanOptions & { json?: boolean }) => {
     const plan = resolvePlan(options);
+    const loadAverageBefore = loadavg()[0] ?? 0;
     const rows = await runComparisons(selectComparisons(names), { plan });
-    const results = toResults(rows, plan);
+    const results = toResults(rows, plan, loadAverageBefore);
     console.log(options.json ? JSON.stringify(results, undefined, 2) : toTerminalTable(results));
     if (rows.some((row) => row.verdict === "failed")) process.exitCode = 1;
   });
@@ -81,6 +83,9 @@ program
     const flat = await soak(options);
     if (!flat) process.exitCode = 1;
   });
+
+// Ends by way of "exit", where what the run has started is ended too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 try {
   await program.parseAsync();

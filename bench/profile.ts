@@ -1,5 +1,6 @@
 /** `profile NAME`: one comparison with meshcache's own processes profiled, and where their time went. */
 import { mkdir, readdir, rm } from "node:fs/promises";
+import { loadavg } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolvePlan } from "./plan.ts";
@@ -21,8 +22,9 @@ export async function profileComparison(name: string, options: { readonly entrie
   const folder = join(profilesFolder, name);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  const loadAverageBefore = loadavg()[0] ?? 0;
   const rows = await runComparisons(selectComparisons([name]), { plan, profileFolder: folder });
-  console.log(toTerminalTable(toResults(rows, plan)));
+  console.log(toTerminalTable(toResults(rows, plan, loadAverageBefore)));
   for (const file of (await readdir(folder)).filter((one) => one.endsWith(".cpuprofile")).sort()) {
     const path = join(folder, file);
     console.log(`\n${relative(process.cwd(), path)} (opens in the browser's DevTools)`);

@@ -27,10 +27,15 @@ export async function startRedisServer(): Promise<RedisServer> {
     tmpdir(),
   ];
   const child = spawn("redis-server", settings, { stdio: ["ignore", "pipe", "ignore"] });
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", kill);
   const stop = async (): Promise<void> => {
+    process.removeListener("exit", kill);
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
-    child.kill("SIGKILL");
+    kill();
     await exit;
   };
   await new Promise<void>((resolve, reject) => {

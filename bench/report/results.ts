@@ -10,6 +10,8 @@ export interface Results {
     readonly cores: number;
     readonly memoryBytes: number;
     readonly kernel: string;
+    /** Of the last minute before the run: what else the machine was doing. */
+    readonly loadAverageBefore: number;
   };
   readonly node: string;
   /** ISO 8601. */
@@ -19,7 +21,7 @@ export interface Results {
   readonly entries: number;
 }
 
-export function toResults(rows: readonly Row[], plan: Plan): Results {
+export function toResults(rows: readonly Row[], plan: Plan, loadAverageBefore: number): Results {
   const processors = cpus();
   return {
     rows,
@@ -28,6 +30,7 @@ export function toResults(rows: readonly Row[], plan: Plan): Results {
       cores: processors.length,
       memoryBytes: totalmem(),
       kernel: release(),
+      loadAverageBefore,
     },
     node: process.version,
     date: new Date().toISOString(),

@@ -73,5 +73,6 @@ export function toProvenance({ machine, node, date, seed, quick, entries }: Resu
   const scope = quick
     ? `; quick: ${entries.toLocaleString("en")} entries and short windows, a smoke test`
     : "";
-  return `${machine.cpu}, ${machine.cores} cores, ${memory}, Linux ${machine.kernel}, Node ${node}, ${date.slice(0, 10)}, seed ${seed}${scope}`;
+  const busy = `load average ${machine.loadAverageBefore.toFixed(1)} before the run`;
+  return `${machine.cpu}, ${machine.cores} cores, ${memory}, ${busy}, Linux ${machine.kernel}, Node ${node}, ${date.slice(0, 10)}, seed ${seed}${scope}`;
 }
