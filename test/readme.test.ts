@@ -1,0 +1,32 @@
+/** Holds what the README tells of the code to the code. */
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { instruments } from "../src/telemetry/instruments.ts";
+
+const readme = readFileSync("README.md", "utf8");
+
+describe("the README", () => {
+  it("lists every instrument as it is", () => {
+    const rows = Object.values(instruments).map(
+      ({ name, kind, unit, description, labels }) =>
+        `| \`${name}\` | ${kind} | \`${unit}\` | ${description} | ${labels.map((label) => `\`${label}\``).join(", ")} |`,
+    );
+    expect(rows.filter((row) => !readme.includes(row))).toEqual([]);
+  });
+
+  it("names only npm scripts that exist", () => {
+    const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
+    const named = [...readme.matchAll(/npm run (?:-s )?([a-z:]+)/g)].map(([, name = ""]) => name);
+    expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  });
+
+  it("links only to files that exist", () => {
+    const linked = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path = ""]) => path);
+    expect(linked.length).toBeGreaterThan(0);
+    expect(linked.filter((path) => !existsSync(path))).toEqual([]);
+  });
+
+  it("has no section left to fill in", () => {
+    expect(readme).not.toContain("<!--");
+  });
+});
