@@ -57,6 +57,16 @@ export function figureRow(
   return rowOf(spec, pairs, aggregate(ours), extent(ours), spec.judged, aggregate);
 }
 
+/** Judges our own figure, which has no peer. */
+export function loneRow(
+  spec: Omit<RowSpec, "peerName"> & { readonly judged: string },
+  figures: readonly number[],
+  aggregate: (figures: readonly number[]) => number = median,
+): Row {
+  const pairs = figures.map((ours) => ({ ours, peer: ours }));
+  return { ...figureRow({ ...spec, peerName: "" }, pairs, aggregate), peer: null };
+}
+
 function rowOf(
   spec: RowSpec,
   pairs: readonly Pair<number>[],

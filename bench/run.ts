@@ -27,7 +27,7 @@ export async function runComparisons(
     else rows.push(...(await attempt(comparison, () => comparison.run(session))));
   }
   progress.stop();
-  return rows;
+  return rows.sort((left, right) => left.id.localeCompare(right.id, "en", { numeric: true }));
 }
 
 async function attempt(comparison: Comparison, run: () => Promise<readonly Row[]>): Promise<readonly Row[]> {

@@ -7,6 +7,8 @@ export interface GcPauses {
   readonly totalMs: number;
 }
 
+export const noGcPauses: GcPauses = { count: 0, longestMs: 0, totalMs: 0 };
+
 export interface GcWatch {
   /** Pauses since the last call. Waits until the runtime has reported the latest. */
   take(): Promise<GcPauses>;

@@ -80,7 +80,8 @@ function barOf(row: TargetRow, y: number): readonly string[] {
   const middle = y + 12;
   const ambition = toX(reach(row, row.ambition));
   const [least, greatest] = row.spread ?? [row.ratio, row.ratio];
-  const beside = `${toSide(row, row.ours)} · ${row.peerName}: ${toSide(row, row.peer)}`;
+  const ours = toSide(row, row.ours);
+  const beside = row.peer === null ? ours : `${ours} · ${row.peerName}: ${toSide(row, row.peer)}`;
   return [
     text(16, middle, `${row.id} · ${row.name}`),
     text(16, middle + 14, beside, "faint"),

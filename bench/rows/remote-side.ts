@@ -4,6 +4,7 @@ import type { RemoteLoad } from "../load/remote-load.ts";
 import { startMeshcacheServer } from "../ours/server.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
+import { type GcPauses, noGcPauses } from "../process/gc-pauses.ts";
 import { loopback } from "../process/loopback.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
@@ -12,6 +13,8 @@ export interface RemoteSide extends AsyncDisposable {
   readonly serverPid: number;
   readonly address: string;
   readonly load: Child<RemoteLoad>;
+  /** Garbage collections of the server since the last call; none of a server without a collector. */
+  serverGc(): Promise<GcPauses>;
 }
 
 const loadFile = new URL("../load/remote-load.ts", import.meta.url);
@@ -23,10 +26,9 @@ export async function openRemoteSide(
   budgetBytes: number,
 ): Promise<RemoteSide> {
   await using undo = new AsyncDisposableStack();
-  const server =
-    client === "meshcache"
-      ? undo.use(await startMeshcacheServer(session, { budgetBytes }))
-      : undo.use(await startRedisServer());
+  const ours =
+    client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes })) : undefined;
+  const server = ours ?? undo.use(await startRedisServer());
   const address = `${loopback}:${server.port}`;
   const load = undo.use(
     session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
@@ -35,7 +37,8 @@ export async function openRemoteSide(
   );
   await load.call("connect", client, address);
   const kept = undo.move();
-  return { serverPid: server.pid, address, load, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const serverGc = async (): Promise<GcPauses> => (await ours?.observer.call("gcPauses")) ?? noGcPauses;
+  return { serverPid: server.pid, address, load, serverGc, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Fills both sides with the same entries, one after the other. */

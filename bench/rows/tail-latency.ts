@@ -1,7 +1,7 @@
-/** Row 8: the slowest reads over the usual ones, at half the load a server can take, while entries come and go. */
+/** Rows 8 and 6: the slowest reads, and the server's longest pause, at half load while entries come and go. */
 import type { Comparison } from "../comparison.ts";
 import type { OpenLoopWindow } from "../load/open-loop.ts";
-import { figureRow, interleave } from "../pairs.ts";
+import { figureRow, interleave, loneRow } from "../pairs.ts";
 import { targets } from "../targets.ts";
 import { type Churn, sustainedPerSecond } from "./capacity.ts";
 import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
@@ -12,7 +12,7 @@ const budgetBytesAnEntry = 160;
 
 export const tailLatency: Comparison = {
   name: "tail-latency",
-  ids: ["8"],
+  ids: ["8", "6"],
   title: "p99.9 of a Get at half load during churn over its p50",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 4 + 2 * plan.pairs,
@@ -30,8 +30,14 @@ export const tailLatency: Comparison = {
         durationMs: plan.windowMs,
         seed: plan.seed + round,
       });
+    const pausesMs: number[] = [];
+    await ours.serverGc();
     const windows = await interleave(session, "half load", {
-      ours: (round) => run(ours, round),
+      async ours(round) {
+        const window = await run(ours, round);
+        pausesMs.push((await ours.serverGc()).longestMs);
+        return window;
+      },
       peer: (round) => run(peer, round),
     });
     const tail = (window: OpenLoopWindow): number => window.p999Micros / window.p50Micros;
@@ -51,6 +57,18 @@ export const tailLatency: Comparison = {
             `${toThousands(half.get(peer))}/s p50 ${toMillis(at?.peer.p50Micros)} p99.9 ${toMillis(at?.peer.p999Micros)}`,
         },
         windows.map((pair) => ({ ours: tail(pair.ours), peer: tail(pair.peer) })),
+      ),
+      loneRow(
+        {
+          id: "6",
+          name: `longest GC pause of the whole server at half load, ${plan.entries.toLocaleString("en")} keys`,
+          unit: "ms",
+          judged: "ms",
+          target: targets.gcPauseMs,
+          note: "in the windows of row 8; the worst of them",
+        },
+        pausesMs,
+        (figures) => Math.max(...figures),
       ),
     ];
   },
