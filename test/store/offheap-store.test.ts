@@ -10,5 +10,5 @@ describe("the off-heap table", () => {
 });
 
 describe("the store on the off-heap table", () => {
-  storeFollowsContract((options) => createStore({ budgetBytes: 2 ** 24, ...options, engine: "offheap" }));
+  storeFollowsContract((options) => createStore({ budgetBytes: 2 ** 21, ...options, engine: "offheap" }));
 });
