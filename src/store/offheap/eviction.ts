@@ -57,10 +57,9 @@ export class Eviction {
     return true;
   }
 
-  /** The ring into which a new entry goes. */
-  ringFor(hash: number): LogRing {
-    const { ghosts, memory, small, main } = this.#parts;
-    return ghosts.recall(hash, memory.word(control.entries)) ? main : small;
+  /** Whether an entry that is not there was evicted from the small ring of late. Forgets it. */
+  hasReturned(hash: number): boolean {
+    return this.#parts.ghosts.recall(hash, this.#parts.memory.word(control.entries));
   }
 
   get #isExhausted(): boolean {

@@ -37,6 +37,8 @@ import { moveSegments, SegmentPool } from "./segment-pool.ts";
 
 /** What an entry costs in the index, beside its bytes in the log. */
 export const slotBytes = 8;
+/** What returns soon after its eviction goes into the main ring and counts as used: measured to be worth it. */
+const returnedFlags = withUses(flag.mainRing, 1);
 /** For a chunk of the index, which a put may have to split. */
 const chunkSegments = 1;
 
@@ -130,19 +132,21 @@ export class OffheapTable implements Table {
       return;
     }
 
-    let inherited = 0;
+    let flags = 0;
     if (former !== 0) {
-      inherited = this.#inheritedFlags(former);
+      flags = this.#inheritedFlags(former);
       this.#bury(former);
+    } else if (this.#eviction.hasReturned(mixed)) {
+      flags = returnedFlags;
     }
-    const ring = former === 0 ? this.#eviction.ringFor(mixed) : this.#ringOf(inherited);
     const spare = this.#segmentsFor(head.headBytes + valueBytes) + moveSegments + chunkSegments;
     if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
       this.#refuse(entry);
       return;
     }
+    const ring = this.#ringOf(flags);
     const at = ring.beginEntry(head.headBytes);
-    this.#write(at, entry, mixed, ring === this.main ? inherited | flag.mainRing : inherited);
+    this.#write(at, entry, mixed, flags);
     ring.append(entry.value, 0, valueBytes);
     ring.endEntry();
     ring.enter(entryBytes(head.headBytes, valueBytes));
