@@ -128,7 +128,7 @@ export class MeshCache implements AsyncDisposable {
       lost: () => this.#coherence.fellBehind(),
       pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
     });
-    this.#telemetry = createClientTelemetry({ spans: this.#options.spans });
+    this.#telemetry = createClientTelemetry(this.#options);
     this.#remote = new Remote(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
     this.#unobserve = this.#telemetry.observe({
       counters: () => this.#observedCounters(),

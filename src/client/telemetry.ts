@@ -62,9 +62,14 @@ const UNTRACED = "";
 
 export interface TelemetrySettings {
   readonly spans: boolean;
+  /** Tells the counters of a process's clients apart. Empty: a number is. */
+  readonly clientId: string;
   /** Milliseconds with a fraction, for durations only: no decision rests on it. */
   readonly stopwatch?: () => number;
 }
+
+/** Clients of this process without a name of their own. */
+let unnamedClients = 0;
 
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
   const tracer: Tracer = trace.getTracer(SCOPE);
@@ -133,7 +138,11 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
         span.end();
       }
     },
-    observe: (client) => observe(meter, client),
+    observe(client) {
+      if (settings.clientId === "") unnamedClients += 1;
+      const id = settings.clientId || `${unnamedClients}`;
+      return observe(meter, client, { "meshcache.client.id": id });
+    },
   };
 }
 
@@ -163,7 +172,7 @@ function record(histogram: Histogram, elapsedMs: number, attributes: Attributes)
   histogram.record(elapsedMs / 1_000, attributes);
 }
 
-function observe(meter: Meter, client: ObservedClient): () => void {
+function observe(meter: Meter, client: ObservedClient, attributes: Attributes): () => void {
   const counters = Object.keys(client.counters()).map((name) =>
     meter.createObservableCounter(`meshcache.client.${name}`),
   );
@@ -177,7 +186,7 @@ function observe(meter: Meter, client: ObservedClient): () => void {
     const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
       Object.values(read()).forEach((value, at) => {
         const instrument = instruments[at];
-        if (instrument !== undefined) result.observe(instrument, value);
+        if (instrument !== undefined) result.observe(instrument, value, attributes);
       });
     };
     meter.addBatchObservableCallback(callback, instruments);

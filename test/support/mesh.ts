@@ -141,10 +141,14 @@ export class Mesh {
 
   /** A write of somebody who needs no link, as JSON. */
   write(namespace: string, key: string, value: string): void {
+    this.writeBytes(namespace, key, Buffer.from(JSON.stringify(value)));
+  }
+
+  writeBytes(namespace: string, key: string, value: Uint8Array): void {
     this.store.set({
       namespace,
       key,
-      value: Buffer.from(JSON.stringify(value)),
+      value,
       ttlMs: 0,
       staleMs: 0,
       tags: [],
