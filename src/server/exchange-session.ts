@@ -57,6 +57,8 @@ export interface ExchangeSessionDeps {
   readonly span?: CallSpan;
   /** Runs a pump once, soon. Default: on the clock, without delay. */
   readonly defer?: Defer;
+  /** Told when the session has gone on by itself and `paused()` may be false again. Default: nobody. */
+  readonly unpaused?: () => void;
   readonly frameMaxEvents?: number;
   readonly frameMaxBytes?: number;
   /** Where this session's subscriber is listed while it has one. */
@@ -99,7 +101,12 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   const sendFeed = (frame: FeedFrame): boolean => send(frame);
   const wake = (): void => {
-    if (!closed) defer(advance);
+    if (!closed) defer(advanceLater);
+  };
+  /** Requests may have been left over when the events before them were too many for one turn. */
+  const advanceLater = (): void => {
+    advance();
+    deps.unpaused?.();
   };
 
   /** Sends what may be sent and takes what may be taken, as far as the output goes. */
@@ -119,7 +126,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   /** False when there is nothing more to do now. */
   function step(): boolean {
     const state = feed?.pump(sendFeed) ?? "caughtUp";
-    if (state === "later") defer(advance);
+    if (state === "later") defer(advanceLater);
     if (state !== "caughtUp") return false;
     const finished = ready.shift();
     if (finished !== undefined) {
@@ -210,7 +217,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
       if (cancel !== undefined) waiting.delete(cancel);
       ready.push({ id, response });
       // A lease is settled from inside somebody's store call: the response goes out after it.
-      if (!advancing) defer(advance);
+      if (!advancing) defer(advanceLater);
     };
     cancel = runBatch(batch, caller, deps, finished);
     if (cancel !== undefined) waiting.add(cancel);

@@ -48,6 +48,7 @@ export function openExchange(
       telemetry,
       span: context.span,
       defer: streams.defer,
+      unpaused: steer,
       subscribers: streams.subscribers,
       frameMaxEvents: streams.limits.frameMaxEvents,
       frameMaxBytes: streams.limits.frameMaxBytes,

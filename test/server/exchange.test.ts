@@ -46,6 +46,38 @@ describe("a client that does not read", () => {
   });
 });
 
+describe("a client whose subscription has much to look at", () => {
+  it("is read again once that is done, without having to read first", async () => {
+    running = await startServer();
+    const { client, server } = running;
+    const { store } = server;
+    const cursor = store.subscribe([], new Uint8Array(0), () => {}).cursor();
+    const keys = Array.from({ length: 1_000 }, (_, n) => `k${n}`);
+    const writer = { origin: "", traceparent: "" };
+    for (let n = 0; n < 40; n++) {
+      const target = { kind: "keys" as const, keys };
+      store.invalidate({ namespace: "elsewhere", target, soft: false, sourceVersion: 0n, writer });
+    }
+    const call = client.bidi(method.exchange);
+    call.on("error", () => {});
+    const answered: bigint[] = [];
+    const all = new Promise<void>((resolve) => {
+      call.on("data", ({ id, frame }) => {
+        if (frame.case === "batch" && answered.push(id) === 20) resolve();
+      });
+    });
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      call.write(create(ExchangeRequestSchema, request));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    send({ id: 2n, frame: { case: "subscription", value: { selectors: [{ namespace: "n" }], cursor } } });
+    const operations = [{ operation: { case: "get" as const, value: { namespace: "n", key: "k" } } }];
+    for (let id = 3n; id <= 22n; id++) send({ id, frame: { case: "batch", value: { operations } } });
+    await all;
+    expect(answered).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n + 3)));
+    call.cancel();
+  });
+});
+
 describe("a client that breaks the protocol", () => {
   it("is told by the status of the call", async () => {
     running = await startServer();
