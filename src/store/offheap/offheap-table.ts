@@ -30,6 +30,7 @@ import { overwriteValue } from "./entry-value.ts";
 import { Eviction } from "./eviction.ts";
 import { resolveGeometry } from "./geometry.ts";
 import { Ghosts } from "./ghosts.ts";
+import { firstPosition, scanIndex } from "./index-scan.ts";
 import { KeyIndex, mixHash } from "./key-index.ts";
 import { LogRing } from "./log-ring.ts";
 import { control, Memory } from "./memory.ts";
@@ -166,42 +167,12 @@ export class OffheapTable implements Table {
     setFlag(this.memory, this.#wordOf(entry), flag.staled);
   }
 
-  /** Scans go by ascending hash, which moves of entries and growth of the index do not change. */
   scanStart(): number {
-    return this.entryCount === 0 ? 0 : 1;
+    return this.entryCount === 0 ? 0 : firstPosition;
   }
 
-  /**
-   * Entries whose 32 bits of hash are equal are visited in one slice, even if `maxEntries` is less. An empty
-   * part of the index counts as an entry.
-   */
   scan(position: number, maxEntries: number, visit: Visit): number {
-    let from = position - 1;
-    let left = maxEntries;
-    while (left > 0) {
-      const hashes = this.#index.hashesFrom(from);
-      const past = this.#index.hashAfterChunk(from);
-      left -= hashes.length === 0 ? 1 : 0;
-      for (let index = 0; index < hashes.length; index++) {
-        const hash = hashes[index] ?? 0;
-        if (index > 0 && hash === hashes[index - 1]) continue;
-        const entries = this.#entriesWith(hash);
-        if (left < entries.length && left < maxEntries) return hash + 1;
-        for (const at of entries) this.#visit(at, visit);
-        left -= entries.length;
-      }
-      if (past === 2 ** 32) return 0;
-      from = past;
-    }
-    return from + 1;
-  }
-
-  #entriesWith(hash: number): number[] {
-    const entries: number[] = [];
-    for (let slot = this.#index.first(hash); slot !== 0; slot = this.#index.next(slot, hash)) {
-      entries.push(this.#index.entryOf(slot));
-    }
-    return entries;
+    return scanIndex(this.#index, position, maxEntries, (at) => this.#visit(at, visit));
   }
 
   #visit(at: number, visit: Visit): void {
