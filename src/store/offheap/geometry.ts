@@ -17,7 +17,7 @@ export const controlWords = 64;
 /** One chunk of the index; the smallest segment. */
 export const chunkBytes = 4_096;
 
-const segmentMaxBytes = 65_536;
+const segmentMaxBytes = 16_384;
 /** What the smallest entry takes, its share of the index included, and then some: bounds the directory. */
 const bytesPerChunkMin = 4_096;
 /** A ghost costs 4 bytes: at 160 B an entry there is room for about as many ghosts as entries. */
