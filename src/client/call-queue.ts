@@ -1,4 +1,9 @@
-/** The bounded window of operations: those that wait to be sent, packed into batches, and those under way. */
+/**
+ * The bounded window of operations: those that wait to be sent, packed into batches, and those under way.
+ *
+ * The window is a list through the calls themselves. A Set of what comes and goes is rebuilt again and again,
+ * and each former table holds on to its calls until a full collection: most of the client's time went there.
+ */
 import { type CacheError, limitExceeded } from "../errors.ts";
 import type { Call } from "./call.ts";
 
@@ -15,29 +20,41 @@ export class CallQueue {
   readonly #limits: WindowLimits;
   #together: Call[] = [];
   #alone: Call[] = [];
-  /** All calls that were admitted and not released, the oldest first. */
-  readonly #admitted = new Set<Call>();
+  #oldest: Call | undefined;
+  #newest: Call | undefined;
+  #size = 0;
   #bytes = 0;
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
   }
 
+  /** How many calls were admitted and not released. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** The calls in the window, the oldest first; some may be settled. */
-  get admitted(): ReadonlySet<Call> {
-    return this.#admitted;
+  admitted(): Call[] {
+    const calls: Call[] = [];
+    for (let call = this.#oldest; call !== undefined; call = call.newer) calls.push(call);
+    return calls;
   }
 
   /** Takes a call in, or says LIMIT_EXCEEDED when the window is full: what cannot be sent soon is not piled up. */
   admit(call: Call): CacheError | undefined {
     const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
-    if (this.#admitted.size >= inFlightMaxOperations) {
+    if (this.#size >= inFlightMaxOperations) {
       return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
     }
     if (this.#bytes + call.plan.sizeBytes > inFlightMaxBytes) {
       return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
     }
-    this.#admitted.add(call);
+    call.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = call;
+    else this.#newest.newer = call;
+    this.#newest = call;
+    this.#size += 1;
     this.#bytes += call.plan.sizeBytes;
     this.#push(call);
     return undefined;
@@ -55,7 +72,17 @@ export class CallQueue {
 
   /** The call is answered, refused or dropped: its place in the window is free. */
   release(call: Call): void {
-    if (this.#admitted.delete(call)) this.#bytes -= call.plan.sizeBytes;
+    const { older, newer } = call;
+    if (older === undefined && this.#oldest !== call) return;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    // A released call that still led to others would keep them from the collector.
+    call.older = undefined;
+    call.newer = undefined;
+    this.#size -= 1;
+    this.#bytes -= call.plan.sizeBytes;
   }
 
   /** The next calls to send as one message, in their order; undefined when none wait. Settled ones are released. */

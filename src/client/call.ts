@@ -44,6 +44,9 @@ export class Call {
   /** The epoch of the server it was first sent to; 0n: it was not. */
   sentEpoch = 0n;
   coverage = NOT_COVERED;
+  /** Its neighbours in the window. */
+  older: Call | undefined;
+  newer: Call | undefined;
 
   constructor(plan: CallPlan, owner: CallOwner) {
     this.plan = plan;

@@ -123,7 +123,7 @@ export class Connection {
   }
 
   get inFlight(): number {
-    return this.#queue.admitted.size;
+    return this.#queue.size;
   }
 
   // ---- What callers ask for ------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#flush();
-    if (this.#queue.admitted.size > 0 && this.#primary !== undefined) {
+    if (this.#queue.size > 0 && this.#primary !== undefined) {
       await new Promise<void>((resolve) => {
         const timer = this.#deps.clock.schedule(graceMs, resolve);
         this.#whenIdle = () => {
@@ -188,7 +188,7 @@ export class Connection {
       timer?.cancel();
     }
     for (const stream of [this.#primary, this.#candidate, ...this.#retired]) stream?.cut(closed);
-    for (const call of [...this.#queue.admitted]) this.#refuse(call, closed);
+    for (const call of this.#queue.admitted()) this.#refuse(call, closed);
   }
 
   // ---- Streams -------------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ export class Connection {
   #refuse(call: Call, error: CacheError): void {
     this.#queue.release(call);
     call.fail(error);
-    if (this.#queue.admitted.size === 0) this.#whenIdle?.();
+    if (this.#queue.size === 0) this.#whenIdle?.();
   }
 
   #released(calls: readonly Call[]): void {
@@ -388,7 +388,7 @@ export class Connection {
     for (const stream of this.#retired) {
       if (stream.unanswered === 0) stream.cut(unavailable("replaced by the next stream"));
     }
-    if (this.#queue.admitted.size === 0) this.#whenIdle?.();
+    if (this.#queue.size === 0) this.#whenIdle?.();
   }
 
   /** One timer for all deadlines: it looks at the whole window, but hardly more often than a deadline is long. */
@@ -404,7 +404,7 @@ export class Connection {
     this.#deadlineTimerAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#deps.clock.nowMs();
     let nextAtMs = Number.POSITIVE_INFINITY;
-    for (const call of this.#queue.admitted) {
+    for (const call of this.#queue.admitted()) {
       if (call.settled) continue;
       if (call.plan.deadlineAtMs <= nowMs) {
         call.fail(new CacheError("DEADLINE", "there was no answer by the deadline"));

@@ -8,6 +8,7 @@ import type {
   ExchangeResponse,
   Gap,
   Operation,
+  OperationResult,
   Selector,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
@@ -40,6 +41,11 @@ export interface SentPing {
   readonly answered: (() => void) | undefined;
 }
 
+interface SentBatch {
+  readonly id: bigint;
+  readonly calls: readonly Call[];
+}
+
 export interface StreamDeps {
   readonly clock: Clock;
   readonly rng: Rng;
@@ -62,7 +68,8 @@ export class ExchangeStream {
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
-  readonly #batches = new Map<bigint, readonly Call[]>();
+  /** In the order of their ids. No Map, for what call-queue.ts says of Sets. */
+  readonly #batches: SentBatch[] = [];
   readonly #subscriptions = new Map<bigint, readonly Interest[]>();
   readonly #pings = new Map<bigint, SentPing>();
   #lastId = 0n;
@@ -95,7 +102,7 @@ export class ExchangeStream {
 
   /** Batches that were sent here and not answered. */
   get unanswered(): number {
-    return this.#batches.size;
+    return this.#batches.length;
   }
 
   /** The server has answered Open and every Subscription so far. */
@@ -127,7 +134,7 @@ export class ExchangeStream {
       case: "batch",
       value: { $typeName: "meshcache.v1.BatchRequest", namespace, operations },
     });
-    this.#batches.set(id, calls);
+    this.#batches.push({ id, calls });
   }
 
   ping(answered?: () => void): void {
@@ -174,15 +181,16 @@ export class ExchangeStream {
         this.#opened(response.id, frame.value.cursor);
         break;
       case "batch":
-        this.#answer(response.id, (call, at) => {
-          const result = frame.value.results[at]?.result;
-          call.answer(result ?? { case: undefined });
-        });
+        this.#answer(response.id, frame.value.results);
         break;
       case "error": {
         const error = fromStatus(frame.value);
-        if (this.#batches.has(response.id)) this.#answer(response.id, (call) => call.fail(error));
-        else this.cut(error);
+        const batch = this.#takeBatch(response.id);
+        if (batch === undefined) this.cut(error);
+        else {
+          for (const call of batch) call.fail(error);
+          this.#handlers.released(batch);
+        }
         break;
       }
       case "events":
@@ -220,12 +228,27 @@ export class ExchangeStream {
     this.#handlers.opened(this);
   }
 
-  #answer(id: bigint, settle: (call: Call, at: number) => void): void {
-    const calls = this.#batches.get(id);
+  #answer(id: bigint, results: readonly OperationResult[]): void {
+    const calls = this.#takeBatch(id);
     if (calls === undefined) return;
-    this.#batches.delete(id);
-    calls.forEach(settle);
+    calls.forEach((call, at) => {
+      call.answer(results[at]?.result ?? { case: undefined });
+    });
     this.#handlers.released(calls);
+  }
+
+  /** Mostly the oldest; after one that waits for a lease, perhaps any. */
+  #takeBatch(id: bigint): readonly Call[] | undefined {
+    let from = 0;
+    let to = this.#batches.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const batch = this.#batches[middle];
+      if (batch === undefined || batch.id >= id) to = middle;
+      else from = middle + 1;
+    }
+    if (this.#batches[from]?.id !== id) return undefined;
+    return this.#batches.splice(from, 1)[0]?.calls;
   }
 
   #progress(nonce: bigint): void {
@@ -247,8 +270,8 @@ export class ExchangeStream {
   #end(error: CacheError): void {
     if (this.#over) return;
     this.#over = true;
-    const unanswered = [...this.#batches.values()].flat();
-    this.#batches.clear();
+    const unanswered = this.#batches.flatMap(({ calls }) => calls);
+    this.#batches.length = 0;
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);
   }
