@@ -15,7 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   client: ["clock", "random", "errors", "wire", "gen"],
   index: ["client", "errors"],
   testing: ["clock", "random", "errors", "store", "wire", "telemetry", "server", "client", "index"],
-  cli: ["clock", "random", "errors", "store", "wire", "telemetry", "server", "client", "gen"],
+  cli: ["clock", "random", "errors", "store", "wire", "telemetry", "server", "client", "index", "gen"],
 };
 
 /** Packages that only these rooms may import. */

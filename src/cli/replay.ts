@@ -1,19 +1,20 @@
 /** `meshcache replay`: real traffic against a running server, with every read checked for staleness. */
 
-import { SingleBar } from "cli-progress";
 import { type Command, Option } from "commander";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng, systemRng } from "../random.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { exitCodeOfSignal } from "./failure.ts";
 import { countOption, shareOption } from "./options.ts";
-import { type ReplayPlan, replayTrace } from "./replay/cache-aside.ts";
+import type { ReplayPlan } from "./replay/cache-aside.ts";
+import { createCallTraffic } from "./replay/call-traffic.ts";
+import { openMeshTraffic } from "./replay/mesh-traffic.ts";
 import { createOrigin } from "./replay/origin.ts";
 import { createPayloads } from "./replay/payload.ts";
-import { describeResult, toJsonResult } from "./replay/report.ts";
-import { createTally, type ReplayCounts } from "./replay/tally.ts";
+import { createProgressBar } from "./replay/progress.ts";
 import { createReplayTarget } from "./replay/target.ts";
 import { readTrace, TRACE_FORMATS, type TraceFormat } from "./replay/trace.ts";
+import type { Traffic } from "./replay/traffic.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -21,12 +22,11 @@ import {
   runSession,
   type Session,
 } from "./session.ts";
-import type { Terminal } from "./terminal.ts";
-import { toCount, toShare } from "./text.ts";
 
 interface ReplayOptions extends NamespaceOptions {
   readonly format?: TraceFormat;
   readonly limit?: number;
+  readonly client?: true;
   readonly concurrency: number;
   readonly batch: number;
   readonly writes: number;
@@ -44,10 +44,16 @@ or by tag. Latencies are those of a closed loop. The namespace is cleared before
 A stale read is a value older than a write whose invalidation was answered before the read was
 sent. There must be none: exit code 6 otherwise.
 
+With --client the accesses go by turns through two clients in this process, each with a near cache,
+which read with getOrLoad; one of them makes the writes. It must read its own writes; a near hit of
+the other may be older than a write whose event is on its way, but not once the event has arrived,
+and never by more than the lease of 5 s. Any other stale read is one too many: exit code 6.
+
 Examples:
   meshcache replay web07.trace.gz
   meshcache replay orm-night.trace.gz --limit 1000000 --batch 64
-  meshcache replay my.trace --format web --writes 0.1 --tag-writes 0.2 --seed 7 --json`;
+  meshcache replay my.trace --format web --writes 0.1 --tag-writes 0.2 --seed 7 --json
+  meshcache replay web07.trace.gz --client`;
 
 export function addReplayCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -63,6 +69,9 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
     )
     .addOption(countOption("--limit <n>", "only the first accesses", [1, Number.MAX_SAFE_INTEGER]))
     .optionsGroup("Traffic:")
+    .addOption(
+      new Option("--client", "through two clients with near caches, one of which writes").conflicts("batch"),
+    )
     .addOption(countOption("--concurrency <n>", "calls in flight", [1, 1_024], 16))
     .addOption(countOption("--batch <n>", "accesses a call; more than 1 go as one Batch", [1, 128], 16))
     .addOption(shareOption("--writes <share>", "share of the accesses that write", 0.02))
@@ -89,8 +98,6 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
     tagWrites: options.tagWrites,
   };
   const { terminal } = session;
-  const progress = createProgress(terminal, plan);
-  const tally = createTally(progress.update);
   // Not bound to the interruption: an interrupted replay clears up behind itself too.
   const clear = async () => {
     await session.client.unary(
@@ -101,58 +108,45 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
   };
 
   await clear();
-  const startedAt = performance.now();
-  let seconds = 0;
+  const progress = createProgressBar(terminal, plan.accesses);
+  let traffic: Traffic | undefined;
   try {
-    await replayTrace(plan, {
-      target: createReplayTarget(session, options.namespace),
-      origin: createOrigin(),
-      payloads: createPayloads(systemRng.uint64(), options.seed, options.valueBytes),
-      rng: createSeededRng(options.seed),
-      tally,
-      interrupted: terminal.interrupted,
-    });
-    seconds = (performance.now() - startedAt) / 1000;
+    const opened = await openTraffic(session, plan, options, () => progress.update(opened.progress()));
+    traffic = opened;
+    const startedAtMs = performance.now();
+    await opened.run();
+    const seconds = (performance.now() - startedAtMs) / 1000;
+    if (terminal.interrupted.aborted) return exitCodeOfSignal(terminal.interrupted);
+    progress.stop();
+    await session.answer(
+      () => opened.toJson(seconds),
+      () => opened.describe(seconds),
+    );
+    return opened.coherent() ? EXIT.ok : EXIT.incoherent;
   } finally {
     progress.stop();
+    await traffic?.close();
     // What ended the replay, if anything did, is what there is to say.
     await clear().catch(() => {});
   }
-  if (terminal.interrupted.aborted) return exitCodeOfSignal(terminal.interrupted);
-
-  const result = { plan, seed: options.seed, tally, seconds };
-  await session.answer(
-    () => toJsonResult(result),
-    () => describeResult(result),
-  );
-  return tally.counts.stale + tally.counts.wrong === 0 ? EXIT.ok : EXIT.incoherent;
 }
 
-/** A bar on a terminal, nothing elsewhere. */
-function createProgress({ stderr }: Terminal, plan: ReplayPlan) {
-  if (stderr.isTTY !== true) return { update: () => {}, stop: () => {} };
-  const bar = new SingleBar({
-    stream: stderr,
-    format: "{bar} {percentage} % · {done} of {all} · hits {hits} · stale {stale} · {eta_formatted} left",
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    barsize: 24,
-    hideCursor: true,
-    clearOnComplete: true,
-    stopOnComplete: false,
-    // The command ends by its own interruption and gives the cursor back there.
-    gracefulExit: false,
-    fps: 10,
-  });
-  const payload = (counts?: Readonly<ReplayCounts>) => ({
-    done: toCount(counts?.accesses ?? 0),
-    all: toCount(plan.accesses),
-    hits: toShare(counts?.hits ?? 0, counts?.reads ?? 0),
-    stale: toCount(counts?.stale ?? 0),
-  });
-  bar.start(plan.accesses, 0, payload());
-  return {
-    update: (counts: Readonly<ReplayCounts>) => bar.update(counts.accesses, payload(counts)),
-    stop: () => bar.stop(),
+async function openTraffic(
+  session: Session,
+  plan: ReplayPlan,
+  { client, namespace, timeout, seed, valueBytes }: ReplayOptions,
+  onProgress: () => void,
+): Promise<Traffic> {
+  const parts = {
+    origin: createOrigin(),
+    payloads: createPayloads(systemRng.uint64(), seed, valueBytes),
+    rng: createSeededRng(seed),
+    interrupted: session.terminal.interrupted,
   };
+  if (client) {
+    const connection = { address: session.address, namespace, deadlineMs: timeout };
+    return openMeshTraffic(plan, seed, connection, { ...parts, onProgress });
+  }
+  const target = createReplayTarget(session, namespace);
+  return createCallTraffic(plan, seed, { ...parts, target }, onProgress);
 }

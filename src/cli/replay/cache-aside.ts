@@ -75,7 +75,7 @@ export async function replayTrace(plan: ReplayPlan, parts: ReplayParts): Promise
     if (exchanges.length === 0) return;
     const startedAt = performance.now();
     const results = await target.run(exchanges.map(({ operation }) => operation));
-    tally.latency(kind, performance.now() - startedAt, exchanges.length);
+    tally.latencies.record(kind, performance.now() - startedAt, exchanges.length);
     exchanges.forEach(({ settle }, index) => {
       const result = results[index]?.result ?? { case: undefined };
       if (result.case === "error") {

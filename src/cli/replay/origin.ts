@@ -18,6 +18,8 @@ export interface Version {
 export interface Write {
   /** The cache has answered the invalidation. */
   acknowledge(): void;
+  /** After that: everyone who keeps copies has applied it. */
+  deliver(): void;
 }
 
 export interface Origin {
@@ -25,38 +27,69 @@ export interface Origin {
   load(object: TraceObject): Version;
   /** The oldest version that a read issued now may be answered with. */
   floor(object: TraceObject): Version;
+  /** The oldest version of which anyone may still have a copy. */
+  deliveredFloor(object: TraceObject): Version;
+  /** When the first write that a version lacks was acknowledged; undefined when none was. */
+  overtakenAtMs(object: TraceObject, version: Version): number | undefined;
   writeKey(object: TraceObject): Write;
   writeTag(object: TraceObject): Write;
 }
 
+/** Whether a write of `other` is missing from `version`. */
+export function isOlder(version: Version, other: Version): boolean {
+  return version.ofKey < other.ofKey || version.ofTag < other.ofTag;
+}
+
+/** The writes of one key or one tag. */
 interface Counter {
   written: number;
-  acknowledged: number;
+  delivered: number;
+  /** Of version v at v - 1. */
+  readonly acknowledgedAtMs: number[];
 }
 
-export function createOrigin(): Origin {
+const UNWRITTEN: Readonly<Counter> = { written: 0, delivered: 0, acknowledgedAtMs: [] };
+
+export function createOrigin(nowMs: () => number = () => performance.now()): Origin {
   const keys = new Map<number, Counter>();
   const tags = new Map<string, Counter>();
+  const countersOf = ({ id, tag }: TraceObject) => ({
+    ofKey: keys.get(id) ?? UNWRITTEN,
+    ofTag: tags.get(tag) ?? UNWRITTEN,
+  });
+  const versionOf = (object: TraceObject, part: (counter: Readonly<Counter>) => number): Version => {
+    const { ofKey, ofTag } = countersOf(object);
+    return { ofKey: part(ofKey), ofTag: part(ofTag) };
+  };
+
+  const raise = <Name>(counters: Map<Name, Counter>, name: Name): Write => {
+    const counter = counters.get(name) ?? { written: 0, delivered: 0, acknowledgedAtMs: [] };
+    counters.set(name, counter);
+    counter.written += 1;
+    const version = counter.written;
+    return {
+      // Of two writes at once the later may be answered first; its invalidation covers the earlier one too.
+      acknowledge() {
+        const atMs = nowMs();
+        while (counter.acknowledgedAtMs.length < version) counter.acknowledgedAtMs.push(atMs);
+      },
+      deliver() {
+        counter.delivered = Math.max(counter.delivered, version);
+      },
+    };
+  };
+
   return {
-    load: ({ id, tag }) => ({ ofKey: keys.get(id)?.written ?? 0, ofTag: tags.get(tag)?.written ?? 0 }),
-    floor: ({ id, tag }) => ({
-      ofKey: keys.get(id)?.acknowledged ?? 0,
-      ofTag: tags.get(tag)?.acknowledged ?? 0,
-    }),
+    load: (object) => versionOf(object, ({ written }) => written),
+    floor: (object) => versionOf(object, ({ acknowledgedAtMs }) => acknowledgedAtMs.length),
+    deliveredFloor: (object) => versionOf(object, ({ delivered }) => delivered),
+    overtakenAtMs(object, version) {
+      const { ofKey, ofTag } = countersOf(object);
+      const times = [ofKey.acknowledgedAtMs[version.ofKey], ofTag.acknowledgedAtMs[version.ofTag]];
+      const known = times.filter((time) => time !== undefined);
+      return known.length === 0 ? undefined : Math.min(...known);
+    },
     writeKey: ({ id }) => raise(keys, id),
     writeTag: ({ tag }) => raise(tags, tag),
-  };
-}
-
-function raise<Name>(counters: Map<Name, Counter>, name: Name): Write {
-  const counter = counters.get(name) ?? { written: 0, acknowledged: 0 };
-  counters.set(name, counter);
-  counter.written += 1;
-  const version = counter.written;
-  return {
-    // Of two writes at once the later may be answered first; its invalidation covers the earlier one too.
-    acknowledge: () => {
-      counter.acknowledged = Math.max(counter.acknowledged, version);
-    },
   };
 }

@@ -3,7 +3,7 @@
  * they are of, so that every read can be judged by itself.
  */
 import { createSeededRng } from "../../random.ts";
-import type { Version } from "./origin.ts";
+import { isOlder, type Version } from "./origin.ts";
 import type { TraceObject } from "./trace.ts";
 
 /** "wrong": bytes that no load of this run has returned for this object. */
@@ -13,6 +13,8 @@ export interface Payloads {
   encode(object: TraceObject, version: Version): Uint8Array;
   /** `floor` as it was when the read was issued, `truth` as it is when its answer is judged. */
   judge(value: Uint8Array, object: TraceObject, floor: Version, truth: Version): Verdict;
+  /** The version that `value` is of; undefined when it is wrong. */
+  versionOf(value: Uint8Array, object: TraceObject, truth: Version): Version | undefined;
 }
 
 const HEADER_BYTES = 20;
@@ -36,7 +38,18 @@ export function createPayloads(runId: bigint, seed: number, medianBytes: number)
   };
   const fillOf = ({ id }: TraceObject, { ofKey, ofTag }: Version) => (id + ofKey + ofTag) & 0xff;
 
+  const versionOf: Payloads["versionOf"] = (bytes, object, truth) => {
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (value.length !== sizeOf(object.id)) return undefined;
+    if (value.readBigUInt64BE(0) !== runId || value.readInt32BE(8) !== object.id) return undefined;
+    const version: Version = { ofKey: value.readUInt32BE(12), ofTag: value.readUInt32BE(16) };
+    if (isOlder(truth, version)) return undefined;
+    const filled = value.length === HEADER_BYTES || value.at(-1) === fillOf(object, version);
+    return filled ? version : undefined;
+  };
+
   return {
+    versionOf,
     encode(object, version) {
       const value = Buffer.alloc(sizeOf(object.id), fillOf(object, version));
       value.writeBigUInt64BE(runId, 0);
@@ -45,14 +58,10 @@ export function createPayloads(runId: bigint, seed: number, medianBytes: number)
       value.writeUInt32BE(version.ofTag, 16);
       return value;
     },
-    judge(bytes, object, floor, truth) {
-      const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      if (value.length !== sizeOf(object.id)) return "wrong";
-      if (value.readBigUInt64BE(0) !== runId || value.readInt32BE(8) !== object.id) return "wrong";
-      const version: Version = { ofKey: value.readUInt32BE(12), ofTag: value.readUInt32BE(16) };
-      if (version.ofKey > truth.ofKey || version.ofTag > truth.ofTag) return "wrong";
-      if (value.length > HEADER_BYTES && value.at(-1) !== fillOf(object, version)) return "wrong";
-      return version.ofKey < floor.ofKey || version.ofTag < floor.ofTag ? "stale" : "current";
+    judge(value, object, floor, truth) {
+      const version = versionOf(value, object, truth);
+      if (version === undefined) return "wrong";
+      return isOlder(version, floor) ? "stale" : "current";
     },
   };
 }

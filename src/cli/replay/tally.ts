@@ -1,15 +1,9 @@
-/** What a replay counts, and how long its calls took. */
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+/** What a replay of calls counts. */
+import { createLatencies, type Latencies } from "./latencies.ts";
 import type { Verdict } from "./payload.ts";
 
-export type CallKind = "get" | "fill" | "invalidate";
-
-export interface LatencySummary {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly maxMs: number;
-}
+const CALL_KINDS = ["get", "fill", "invalidate"] as const;
+export type CallKind = (typeof CALL_KINDS)[number];
 
 export interface ReplayCounts {
   accesses: number;
@@ -35,6 +29,8 @@ export interface ReplayCounts {
 
 export interface ReplayTally {
   readonly counts: Readonly<ReplayCounts>;
+  /** Of round trips; every operation of a batch takes as long as its batch. */
+  readonly latencies: Latencies<CallKind>;
   read(verdict: Verdict): void;
   hit(): void;
   missed(): void;
@@ -45,12 +41,7 @@ export interface ReplayTally {
   bypassed(): void;
   wrote(byTag: boolean): void;
   done(accesses: number): void;
-  /** One round trip of `ms` that carried `operations`. */
-  latency(kind: CallKind, ms: number, operations: number): void;
-  latencyOf(kind: CallKind): LatencySummary | undefined;
 }
-
-const MS_PER_NS = 1e6;
 
 export function createTally(onProgress: (counts: Readonly<ReplayCounts>) => void = () => {}): ReplayTally {
   const counts: ReplayCounts = {
@@ -69,13 +60,9 @@ export function createTally(onProgress: (counts: Readonly<ReplayCounts>) => void
     keyWrites: 0,
     tagWrites: 0,
   };
-  const histograms: Record<CallKind, RecordableHistogram> = {
-    get: createHistogram(),
-    fill: createHistogram(),
-    invalidate: createHistogram(),
-  };
   return {
     counts,
+    latencies: createLatencies(CALL_KINDS),
     read(verdict) {
       counts.checked += 1;
       if (verdict === "stale") counts.stale += 1;
@@ -111,16 +98,6 @@ export function createTally(onProgress: (counts: Readonly<ReplayCounts>) => void
     done(accesses) {
       counts.accesses += accesses;
       onProgress(counts);
-    },
-    latency(kind, ms, operations) {
-      const ns = Math.max(1, Math.round(ms * MS_PER_NS));
-      for (let operation = 0; operation < operations; operation += 1) histograms[kind].record(ns);
-    },
-    latencyOf(kind) {
-      const histogram = histograms[kind];
-      if (histogram.count === 0) return undefined;
-      const at = (percentile: number) => histogram.percentile(percentile) / MS_PER_NS;
-      return { p50Ms: at(50), p99Ms: at(99), p999Ms: at(99.9), maxMs: histogram.max / MS_PER_NS };
     },
   };
 }
