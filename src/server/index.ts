@@ -71,7 +71,10 @@ export function createServer(options: ServerOptions = {}): CacheServer {
   const store = options.store ?? createStore({ clock, rng: options.rng ?? systemRng });
 
   const streams = createStreamRegister(transport);
-  const calls = createOpenCalls(clock, telemetry, transport);
+  const calls = createOpenCalls(clock, telemetry, {
+    ...transport,
+    receiveMaxBytes: limits.receiveMaxBytes,
+  });
   const server = new Server({
     interceptors: [calls.interceptor],
     "grpc.max_receive_message_length": limits.receiveMaxBytes,

@@ -3,23 +3,17 @@
  * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
  */
 import { constants, type ServerHttp2Session } from "node:http2";
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { type Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { toServiceError } from "../wire/status.ts";
 import { http2StreamOf } from "./grpc-internals.ts";
+import { type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
 import type { TransportLimits } from "./transport-limits.ts";
-
-type Method = Parameters<ServerInterceptor>[0];
-type BaseCall = Parameters<ServerInterceptor>[1];
-type Listener = Parameters<BaseCall["start"]>[0];
-type Status = Parameters<BaseCall["sendStatus"]>[0];
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
 const SWEEP_MS = 250;
-/** grpc-js and its companions repeat in some statuses what they were sent. */
-const DETAILS_MAX_LENGTH = 256;
 
 export interface OpenCalls {
   readonly interceptor: ServerInterceptor;
@@ -33,7 +27,11 @@ export interface OpenCalls {
   close(): void;
 }
 
-export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: TransportLimits): OpenCalls {
+export function createOpenCalls(
+  clock: Clock,
+  telemetry: Telemetry,
+  limits: TransportLimits & { readonly receiveMaxBytes: number },
+): OpenCalls {
   const calls = new Set<OpenCall>();
   const spans = new WeakMap<Metadata, CallSpan>();
   const streamsOf = new WeakMap<ServerHttp2Session, number>();
@@ -43,7 +41,8 @@ export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: Tran
   let onEmpty: (() => void) | undefined;
   let timer: Timer = clock.schedule(SWEEP_MS, sweep);
 
-  const register: Register = {
+  const register: CallRegister = {
+    receiveMaxBytes: limits.receiveMaxBytes,
     nowMs: () => nowMs,
     begin(call, metadata) {
       call.startedMs = nowMs;
@@ -74,9 +73,7 @@ export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: Tran
 
   /** Ends a call from outside its handler, which learns of it as of a cancelled call. */
   function fail(call: OpenCall, error: CacheError): void {
-    const failure = toServiceError(error);
-    register.end(call, failure.code);
-    call.base.sendStatus(failure);
+    call.base.sendStatus(toServiceError(error));
     // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
     if (!call.halfClosed) http2StreamOf(call.base).close(constants.NGHTTP2_NO_ERROR);
   }
@@ -94,6 +91,7 @@ export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: Tran
       return;
     }
     if (stalledMs >= limits.stallMaxMs / 2) probe(http2StreamOf(call.base).session);
+    if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       fail(call, new CacheError("DEADLINE", "the request did not arrive whole in time"));
@@ -140,82 +138,6 @@ export function createOpenCalls(clock: Clock, telemetry: Telemetry, limits: Tran
     },
     close: () => timer.cancel(),
   };
-}
-
-interface Register {
-  nowMs(): number;
-  /** False when the call was refused. */
-  begin(call: OpenCall, metadata: Metadata): boolean;
-  end(call: OpenCall, code: status): void;
-}
-
-class OpenCall extends ServerInterceptingCall {
-  readonly method: Method;
-  /** grpc-js's own call, below this one. */
-  readonly base: BaseCall;
-  readonly streaming: boolean;
-  /** Handlers that are not ours know no backpressure: they are given a request once their answer was taken. */
-  readonly #lockstep: boolean;
-  readonly #register: Register;
-  span: CallSpan | undefined;
-  session: ServerHttp2Session | undefined;
-  startedMs = 0;
-  halfClosed = false;
-  /** Since when a message waits for the peer to take it. */
-  sendingSinceMs: number | undefined;
-  #readWanted = false;
-
-  constructor(method: Method, base: BaseCall, register: Register) {
-    super(base);
-    this.method = method;
-    this.base = base;
-    this.streaming = method.requestStream || method.responseStream;
-    this.#lockstep = method.requestStream && isCompanion(method);
-    this.#register = register;
-  }
-
-  override start(listener: Listener): void {
-    super.start({
-      onReceiveMetadata: (metadata) => {
-        if (this.#register.begin(this, metadata)) listener.onReceiveMetadata(metadata);
-      },
-      onReceiveMessage: (message) => listener.onReceiveMessage(message),
-      onReceiveHalfClose: () => {
-        this.halfClosed = true;
-        listener.onReceiveHalfClose();
-      },
-      onCancel: () => {
-        this.#register.end(this, status.CANCELLED);
-        listener.onCancel();
-      },
-    });
-  }
-
-  override sendMessage(message: unknown, callback: () => void): void {
-    this.sendingSinceMs = this.#register.nowMs();
-    super.sendMessage(message, () => {
-      this.sendingSinceMs = undefined;
-      callback();
-      if (this.#readWanted) this.startRead();
-    });
-  }
-
-  override sendStatus(result: Status): void {
-    this.#register.end(this, result.code ?? status.UNKNOWN);
-    const details = result.details ?? "";
-    const short = details.length <= DETAILS_MAX_LENGTH;
-    super.sendStatus(short ? result : { ...result, details: details.slice(0, DETAILS_MAX_LENGTH) });
-  }
-
-  override startRead(): void {
-    this.#readWanted = this.#lockstep && this.sendingSinceMs !== undefined;
-    if (!this.#readWanted) super.startRead();
-  }
-}
-
-/** Methods of services that come with gRPC, whose handlers are not ours. */
-function isCompanion(method: Method): boolean {
-  return method.path.startsWith("/grpc.");
 }
 
 function headerOf(metadata: Metadata, name: string): string | undefined {

@@ -1,5 +1,6 @@
 /** What becomes of calls: deadlines, cancels, connections, and that nothing is left of them. */
 import { once } from "node:events";
+import { constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -8,6 +9,7 @@ import { CacheService, GetRequestSchema } from "../../gen/meshcache/v1/cache_pb.
 import { parseListenAddress } from "../../src/server/listen-address.ts";
 import { resolveTransportLimits } from "../../src/server/transport-limits.ts";
 import { connectRaw, framed } from "../support/raw-grpc.ts";
+import { connectSocket } from "../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const { method } = CacheService;
@@ -67,6 +69,22 @@ describe("a unary call", () => {
   });
 });
 
+describe("a call that ends while its answer is not taken", () => {
+  it("is cut all the same", async () => {
+    running = await startServer({ transport: { callMaxMs: 300, stallMaxMs: 900 } });
+    const { client, address } = running;
+    await client.unary(method.set, { ...at, value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });
+    const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
+    // Ends by DEADLINE first, whose status waits behind the answer.
+    expect(await raw.call("/meshcache.v1.CacheService/Get", get)).toMatchObject({
+      resetCode: constants.NGHTTP2_ENHANCE_YOUR_CALM,
+      grpcStatus: undefined,
+    });
+    raw.close();
+  });
+});
+
 describe("streams that come and go", () => {
   it("leave nothing behind", async () => {
     running = await startServer();
@@ -103,6 +121,15 @@ describe("a connection", () => {
     await closed;
   });
 
+  it("that answers no keepalive is closed, and one that does is not", async () => {
+    running = await startServer({ transport: { keepaliveTimeMs: 150, keepaliveTimeoutMs: 150 } });
+    const alive = await connectRaw(running.address);
+    const { closed } = await connectSocket(running.port, true);
+    await closed;
+    expect(alive.session.closed).toBe(false);
+    alive.close();
+  });
+
   it("that asks reflection and never reads is not read either", async () => {
     running = await startServer({ transport: { stallMaxMs: 500 } });
     const { address } = running;
@@ -132,7 +159,7 @@ describe("a connection", () => {
       raw.call(path, framed(Buffer.from([0xff]))),
       raw.call(path, get),
     ]);
-    expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual([0, 13, 0]);
+    expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual([0, 3, 0]);
     raw.close();
   });
 });

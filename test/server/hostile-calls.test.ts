@@ -3,11 +3,12 @@ import { deflateRawSync, gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { GetRequestSchema, SetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
+import { GetRequestSchema, LeaseRequestSchema, SetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { answerOf, connectRaw, framed, type RawConnection } from "../support/raw-grpc.ts";
 import { surviveWith } from "../support/survival.ts";
 
 const GET = "/meshcache.v1.CacheService/Get";
+const LEASE = "/meshcache.v1.CacheService/Lease";
 const SET = "/meshcache.v1.CacheService/Set";
 const getMessage = toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: "hostile", key: "k" }));
 const get = framed(getMessage);
@@ -44,6 +45,14 @@ describe("headers", () => {
     expect(answer.grpcMessage).not.toContain("abc");
   });
 
+  it("with a deadline that passes are DEADLINE_EXCEEDED, and why", async () => {
+    const lease = { namespace: "hostile", key: "awaited", waitMs: 30_000 };
+    const message = framed(toBinary(LeaseRequestSchema, create(LeaseRequestSchema, lease)));
+    await connection.call(LEASE, message);
+    const answer = await connection.call(LEASE, message, { "grpc-timeout": "50m" });
+    expect(answer).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED, reason: "DEADLINE" });
+  });
+
   it("with a deadline of centuries are served", async () => {
     const answer = await connection.call(GET, get, { "grpc-timeout": "99999999H" });
     expect(answer.grpcStatus).toBe(status.OK);
@@ -64,6 +73,7 @@ describe("headers", () => {
   it.each([
     ["key", { "x!canary": "v" }],
     ["value", { "x-header": "canary\u00ff" }],
+    ["repeated value", { "set-cookie": ["a", "canary\u00ff"] }],
     ["binary value", { "x-header-bin": "%canary%" }],
   ])("with a malformed metadata %s are refused or ignored, and never logged raw", async (_, headers) => {
     const printed: unknown[] = [];
@@ -87,7 +97,10 @@ describe("a message", () => {
   it("that never ends is DEADLINE_EXCEEDED in time", async () => {
     const stream = connection.open(GET);
     stream.write(get.subarray(0, 7));
-    expect((await answerOf(stream)).grpcStatus).toBe(status.DEADLINE_EXCEEDED);
+    expect(await answerOf(stream)).toMatchObject({
+      grpcStatus: status.DEADLINE_EXCEEDED,
+      reason: "DEADLINE",
+    });
   });
 
   it.each([
@@ -103,7 +116,7 @@ describe("a message", () => {
 
   it("with a length of 4 GiB is RESOURCE_EXHAUSTED", async () => {
     const answer = await connection.call(GET, framed(getMessage, 0, 0xffff_ffff));
-    expect(answer.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+    expect(answer).toMatchObject({ grpcStatus: status.RESOURCE_EXHAUSTED, reason: "LIMIT_EXCEEDED" });
   });
 
   it("that is cut off is an error", async () => {
@@ -128,8 +141,10 @@ describe("a message", () => {
     ["nests groups deeply, in one byte each", Buffer.alloc(200_000, 0x7b)],
     ["has text that is not UTF-8", Buffer.from([0x0a, 0x02, 0xc3, 0x28])],
     ["has a surrogate as text", Buffer.from([0x12, 0x03, 0xed, 0xa0, 0x80])],
-  ])("that %s is INTERNAL", async (_, message) => {
-    expect((await connection.call(GET, framed(message))).grpcStatus).toBe(status.INTERNAL);
+  ])("that %s is INVALID_ARGUMENT, and why", async (_, message) => {
+    const answer = await connection.call(GET, framed(message));
+    expect(answer.grpcStatus).toBe(status.INVALID_ARGUMENT);
+    expect(answer.reason).toBe("FIELD_INVALID");
   });
 
   it("of 1 MiB of unknown fields is answered by what is known of it, and the rest is not kept", async () => {

@@ -5,12 +5,18 @@ import {
   connect,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
   /** Undefined: the stream ended without one. */
   readonly grpcStatus: number | undefined;
   readonly grpcMessage: string;
+  /** Of the ErrorInfo. Undefined: there was none. */
+  readonly reason: string | undefined;
   /** 0: the stream was not reset. */
   readonly resetCode: number;
   readonly body: Buffer;
@@ -72,11 +78,18 @@ export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
         httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
         grpcStatus: grpcStatus === undefined ? undefined : Number(grpcStatus),
         grpcMessage: String(headers["grpc-message"] ?? ""),
+        reason: reasonOf(headers["grpc-status-details-bin"]),
         resetCode: stream.rstCode ?? 0,
         body: Buffer.concat(body),
       });
     });
   });
+}
+
+function reasonOf(details: unknown): string | undefined {
+  if (typeof details !== "string") return undefined;
+  const [info] = fromBinary(StatusSchema, Buffer.from(details, "base64")).details;
+  return info && anyUnpack(info, ErrorInfoSchema)?.reason;
 }
 
 /** A message as gRPC frames it. */

@@ -7,6 +7,7 @@ import {
   OperationSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { connectRaw, framed } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import {
   batchOfSets,
@@ -110,12 +111,16 @@ describe("one trace", () => {
     await expect(
       running.client.unary(CacheService.method.get, { namespace: "users", key: "" }),
     ).rejects.toMatchObject({ reason: "FIELD_INVALID" });
+    const raw = await connectRaw(running.address);
+    await raw.call("/meshcache.v1.CacheService/Touch", framed(Buffer.from([0xff])));
+    raw.close();
     events.close();
     await flush();
     const ended = receiver.spans.map((span) => [span.name.split("/")[1], span.attributes["rpc.status_code"]]);
     expect(ended.sort()).toEqual([
       ["Get", "INVALID_ARGUMENT"],
       ["Stream", "CANCELLED"],
+      ["Touch", "INVALID_ARGUMENT"],
     ]);
   });
 
