@@ -147,8 +147,7 @@ function createRateGuard(max: number, clock: Clock, exceeded: () => void): () =>
 function admitStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
   for (const name in headers) {
     if (!HEADER_NAME.test(name)) return refuse(stream, status.INVALID_ARGUMENT, "malformed metadata key");
-    const value = headers[name];
-    if (typeof value === "string" && !PRINTABLE_ASCII.test(value)) {
+    if (!isPrintable(headers[name])) {
       return name === constants.HTTP2_HEADER_PATH
         ? refuse(stream, status.UNIMPLEMENTED, "unknown method")
         : refuse(stream, status.INVALID_ARGUMENT, "malformed metadata value");
@@ -165,6 +164,12 @@ function admitStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): b
     }
   }
   return true;
+}
+
+/** Node keeps some repeated headers as lists. */
+function isPrintable(value: string | string[] | undefined): boolean {
+  if (typeof value === "string") return PRINTABLE_ASCII.test(value);
+  return value === undefined || value.every((one) => PRINTABLE_ASCII.test(one));
 }
 
 function refuse(stream: ServerHttp2Stream, code: status, details: string): false {
