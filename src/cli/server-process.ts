@@ -22,6 +22,7 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
   const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger });
   const server = createServer({
     store: createStore({
+      engine: settings.storeEngine,
       shards: settings.shards,
       budgetBytes: settings.storeBudgetBytes,
       logMaxEvents: settings.logMaxEvents,

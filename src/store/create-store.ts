@@ -13,8 +13,8 @@ export type StoreEngine = "lru" | "offheap";
 
 export interface StoreOptions {
   /**
-   * What keeps the entries. "lru", the default: objects on the heap, least recently used evicted first.
-   * "offheap": bytes in one SharedArrayBuffer a shard, evicted by S3-FIFO.
+   * What keeps the entries. "offheap", the default: bytes in one SharedArrayBuffer a shard, evicted by S3-FIFO.
+   * "lru": objects on the heap, least recently used evicted first.
    */
   readonly engine: StoreEngine;
   /** Parts with a revision, an event log and leases of their own. 1 to 256, default 16. */
@@ -51,7 +51,7 @@ const shardBudgetMinBytes = 65_536;
 /** Throws FIELD_INVALID for the first option out of its range. */
 export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreOptions {
   const resolved: StoreOptions = {
-    engine: options.engine ?? "lru",
+    engine: options.engine ?? "offheap",
     shards: options.shards ?? 16,
     budgetBytes: options.budgetBytes ?? 256 * 1024 * 1024,
     logMaxEvents: options.logMaxEvents ?? 65_536,

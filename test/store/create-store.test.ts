@@ -6,7 +6,7 @@ import { createStore, resolveStoreOptions, type StoreOptions } from "../../src/s
 describe("resolveStoreOptions()", () => {
   it("has a default for everything", () => {
     expect(resolveStoreOptions()).toMatchObject({
-      engine: "lru",
+      engine: "offheap",
       shards: 16,
       budgetBytes: 268_435_456,
       logMaxEvents: 65_536,
@@ -25,7 +25,7 @@ describe("resolveStoreOptions()", () => {
     ["shards", { shards: 257 }, "a whole number from 1 to 256"],
     ["shards", { shards: 1.5 }, "a whole number from 1 to 256"],
     ["shards", { shards: Number.NaN }, "a whole number from 1 to 256"],
-    ["budgetBytes", { budgetBytes: 65_536 * 16 - 1 }, "a whole number from 1048576 to 9007199254740991"],
+    ["budgetBytes", { budgetBytes: 65_536 * 16 - 1 }, "a whole number from 1048576 to 34358689792"],
     ["logMaxEvents", { logMaxEvents: 0 }, "a whole number from 1 to 16777216"],
     ["logMaxBytes", { logMaxBytes: 4_095 }, "a whole number from 4096 to 1073741824"],
     ["tagFencesMax", { tagFencesMax: 0 }, "a whole number from 1 to 1048576"],

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
+import type { StoreEngine } from "../../store/create-store.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
 import { isEndpoint } from "./endpoint.ts";
@@ -76,6 +77,9 @@ const endpointOrOff = z
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
 
+const storeEngines = ["offheap", "lru"] as const satisfies readonly StoreEngine[];
+const storeEngine = z.enum(storeEngines, { error: `must be one of ${storeEngines.join(", ")}` });
+
 const about = (initial: string, bound: string, description: string): SettingInfo => ({
   group: "Process",
   initial,
@@ -109,12 +113,20 @@ export const settingsSchema = z.strictObject({
       about("info", logLevels.join(", "), "The least severe log lines written, as JSON, to stderr."),
     ),
 
+  storeEngine: storeEngine.default("offheap").register(infos, {
+    ...about(
+      "offheap",
+      storeEngines.join(", "),
+      "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
+    ),
+    group: "Store",
+  }),
   storeBudgetBytes: store(
     "bytes",
     256 * MIB,
     MIB,
     2 ** 40,
-    "For all entries, overhead included; the least recently used make room. At least 64 KiB a shard.",
+    "For all entries, overhead included; what is least used makes room. 64 KiB to 2 GiB a shard.",
   ),
   shards: store("", 16, 1, 256, "Parts of the store with a revision, an event log and leases of their own."),
   logMaxEvents: store("", 65_536, 1, 16_777_216, "Events that a shard keeps for subscribers that resume."),
