@@ -267,7 +267,7 @@ describe("The hit rule", () => {
   });
 
   it("scenario 25: a copy outlives the eviction of its entry within its TTL, and not its replacement", async () => {
-    const mesh = new Mesh({ budgetBytes: 65_536 });
+    const mesh = new Mesh({ engine: "lru", budgetBytes: 65_536 });
     const reader = await join(mesh);
     const writer = await join(mesh, { nearCache: false });
     for (let index = 0; index < 200; index += 1) {
