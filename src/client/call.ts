@@ -12,16 +12,6 @@ export type OperationReply = OperationResult["result"];
  */
 export type RetryRule = "anyEpoch" | "sameEpoch" | "never";
 
-export interface CallOwner {
-  /** Just before each sending: what the fill rule will ask for. */
-  coverage?(): number;
-  /** Synchronous, from inside the frame that brought the answer, so that a fill cannot be overtaken. */
-  answered(reply: OperationReply, call: Call): void;
-  failed(error: CacheError): void;
-  /** The answer, after the caller had given up. */
-  late?(reply: OperationReply): void;
-}
-
 export interface CallPlan {
   readonly namespace: string;
   readonly operation: Operation;
@@ -33,9 +23,9 @@ export interface CallPlan {
   readonly alone: boolean;
 }
 
-export class Call {
+/** What becomes of it is its subclass's. One object, since a client that reads a lot makes little else. */
+export abstract class Call {
   readonly plan: CallPlan;
-  readonly #owner: CallOwner;
   #settled = false;
   /** When it was last sent, and first: the age of what it reads and of what it writes. */
   sentAtMs = 0;
@@ -48,10 +38,17 @@ export class Call {
   older: Call | undefined;
   newer: Call | undefined;
 
-  constructor(plan: CallPlan, owner: CallOwner) {
+  constructor(plan: CallPlan) {
     this.plan = plan;
-    this.#owner = owner;
   }
+
+  /** Just before each sending: what the fill rule will ask for. */
+  protected abstract currentCoverage(): number;
+  /** Synchronous, from inside the frame that brought the answer, so that a fill cannot be overtaken. */
+  protected abstract answered(reply: OperationReply): void;
+  protected abstract failed(error: CacheError): void;
+  /** The answer, after the caller had given up. */
+  protected abstract late(reply: OperationReply): void;
 
   get settled(): boolean {
     return this.#settled;
@@ -64,21 +61,21 @@ export class Call {
     }
     this.attempts += 1;
     this.sentAtMs = nowMs;
-    this.coverage = this.#owner.coverage?.() ?? NOT_COVERED;
+    this.coverage = this.currentCoverage();
   }
 
   answer(reply: OperationReply): void {
     if (this.#settled) {
-      this.#owner.late?.(reply);
+      this.late(reply);
       return;
     }
     this.#settled = true;
-    this.#owner.answered(reply, this);
+    this.answered(reply);
   }
 
   fail(error: CacheError): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#owner.failed(error);
+    this.failed(error);
   }
 }

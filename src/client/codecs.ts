@@ -1,6 +1,7 @@
 /** Codecs: how a namespace's values become bytes and come back, and what a value that does not is called. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { CacheError } from "../errors.ts";
+import { copyOf } from "./slab.ts";
 
 /** Turns values into bytes and back. Synchronous and without state, since near copies are decoded on read. */
 export interface Codec<Value> {
@@ -48,14 +49,14 @@ export function text(): Codec<string> {
   };
 }
 
-/** Bytes as they are. Every read gives an array of its own. */
+/** Bytes as they are. Every read gives bytes of its own; small ones may share their `buffer`, as Node's do. */
 export function bytes(): Codec<Uint8Array> {
   return {
     name: "bytes",
     contentType: "application/octet-stream",
     // Not `slice`, which of a Buffer is a view.
     encode: (value) => new Uint8Array(value),
-    decode: (encoded) => new Uint8Array(encoded),
+    decode: copyOf,
   };
 }
 

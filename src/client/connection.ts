@@ -37,6 +37,8 @@ export interface ConnectionObserver {
   /** A stream took the place of the last, or of none. It has not caught up. */
   opened(epoch: bigint): void;
   events(events: readonly Event[]): void;
+  /** Events of a stream that was replaced. The one that counts tells them too, in their order, but later. */
+  overheard(events: readonly Event[]): void;
   gap(gap: Gap): void;
   caughtUp(): void;
   /** There is no stream. */
@@ -95,6 +97,7 @@ export class Connection {
       opened: (stream) => this.#opened(stream),
       events: (stream, events) => {
         if (stream === this.#primary) observer.events(events);
+        else if (this.#retired.has(stream)) observer.overheard(events);
       },
       gap: (stream, gap) => {
         if (stream !== this.#primary) return;

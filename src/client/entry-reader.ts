@@ -1,6 +1,6 @@
 /** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
 import { CacheError } from "../errors.ts";
-import type { Call } from "./call.ts";
+import type { Call, OperationReply } from "./call.ts";
 import type { Copy, Reading, SharedHit } from "./copy.ts";
 import { checkKey } from "./options.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "./outcomes.ts";
@@ -41,29 +41,44 @@ export class EntryReader<Value> {
   }
 
   /** Asks the server, saying which version is known, and keeps the answer if the fill rule allows it. */
-  fetch(key: string, options: ReadOptions = {}): Promise<Found<Value>> {
+  fetch(key: string, options?: ReadOptions): Promise<Found<Value>> {
+    return this.#ask(key, options, asIs);
+  }
+
+  /** As `fetch`, for who wants the outcome alone. */
+  get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
+    return this.#ask(key, options, outcomeIn);
+  }
+
+  #ask<Result>(
+    key: string,
+    options: ReadOptions | undefined,
+    pick: (found: Found<Value>) => Result,
+  ): Promise<Result> {
     const { near, namespace, remote } = this.#realm;
     checkKey(key);
     const known = near?.revalidatable(key);
     const version = known && { epoch: known.epoch, revision: known.version };
     return remote.run({
-      ...options,
+      options,
       name: "Get",
       namespace,
-      operation: getOperation(key, options.allowStale ?? false, version),
+      operation: getOperation(key, options?.allowStale ?? false, version),
       retry: "anyEpoch",
-      coverage: () => near?.coverage() ?? 0,
-      read: (reply, call) => {
-        const response = expectReply(reply, "get");
-        const reading = readGet(key, response, call.sentAtMs);
-        if (reading !== "notModified") return this.take(reading, call.coverage);
-        if (known === undefined || response.outcome.case !== "notModified") {
-          throw new CacheError("INTERNAL", "the server confirmed a version that nobody named");
-        }
-        const until = freshUntilMs(response.outcome.value, call.sentAtMs);
-        return this.#confirmed(known, call, toAsOf(response.asOf), until);
-      },
+      coverage: near && (() => near.coverage()),
+      read: (reply, call) => pick(this.#read(key, known, reply, call)),
     });
+  }
+
+  #read(key: string, known: Copy<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {
+    const response = expectReply(reply, "get");
+    const reading = readGet(key, response, call.sentAtMs);
+    if (reading !== "notModified") return this.take(reading, call.coverage);
+    if (known === undefined || response.outcome.case !== "notModified") {
+      throw new CacheError("INTERNAL", "the server confirmed a version that nobody named");
+    }
+    const until = freshUntilMs(response.outcome.value, call.sentAtMs);
+    return this.#confirmed(known, call, toAsOf(response.asOf), until);
   }
 
   /** Asks the server and keeps nothing. `answered` is called from inside the frame that brought the answer. */
@@ -144,6 +159,9 @@ export class EntryReader<Value> {
     }
   }
 }
+
+const asIs = <Value>(found: Found<Value>): Found<Value> => found;
+const outcomeIn = <Value>({ outcome }: Found<Value>): Outcome<Value> => outcome;
 
 function toReading<Value>(copy: Copy<Value>): Reading {
   return {

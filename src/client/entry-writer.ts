@@ -103,7 +103,7 @@ export class EntryWriter<Value> {
     });
     const answer = await this.#write("key", [key], () =>
       remote.run<SetReading>({
-        ...options,
+        options,
         name: "Set",
         namespace,
         operation,
@@ -151,7 +151,7 @@ export class EntryWriter<Value> {
     const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
     return this.#write("key", [key], () =>
       remote.run({
-        ...options,
+        options,
         name: "Touch",
         namespace,
         operation: touchOperation(key, ttlMs, staleMs),
@@ -169,7 +169,7 @@ export class EntryWriter<Value> {
     const { namespace, remote } = this.#realm;
     return this.#write(part.target, part.names, () =>
       remote.run({
-        ...options,
+        options,
         name: "Invalidate",
         namespace,
         operation: invalidateOperation(part.request, options.soft ?? false, options.sourceVersion ?? 0n),

@@ -28,7 +28,7 @@ export interface StreamHandlers {
   /** `ping`: the one that it answers. */
   progress(stream: ExchangeStream, ping: SentPing | undefined): void;
   draining(stream: ExchangeStream): void;
-  /** Calls of a batch were answered or refused. */
+  /** Calls of a batch, perhaps not yet all, were answered or refused. */
   released(calls: readonly Call[]): void;
   drained(stream: ExchangeStream): void;
   /** The stream is over. `unanswered` may or may not have taken effect. */
@@ -44,6 +44,8 @@ export interface SentPing {
 interface SentBatch {
   readonly id: bigint;
   readonly calls: readonly Call[];
+  /** Of the calls, from the first; the answer may come in several frames. */
+  answered: number;
 }
 
 export interface StreamDeps {
@@ -134,7 +136,7 @@ export class ExchangeStream {
       case: "batch",
       value: { $typeName: "meshcache.v1.BatchRequest", namespace, operations },
     });
-    this.#batches.push({ id, calls });
+    this.#batches.push({ id, calls, answered: 0 });
   }
 
   ping(answered?: () => void): void {
@@ -181,15 +183,17 @@ export class ExchangeStream {
         this.#opened(response.id, frame.value.cursor);
         break;
       case "batch":
-        this.#answer(response.id, frame.value.results);
+        this.#answer(response.id, frame.value.results, response.more);
         break;
       case "error": {
         const error = fromStatus(frame.value);
-        const batch = this.#takeBatch(response.id);
-        if (batch === undefined) this.cut(error);
+        const at = this.#indexOf(response.id);
+        const calls = this.#batches[at]?.calls;
+        if (calls === undefined) this.cut(error);
         else {
-          for (const call of batch) call.fail(error);
-          this.#handlers.released(batch);
+          this.#batches.splice(at, 1);
+          for (const call of calls) call.fail(error);
+          this.#handlers.released(calls);
         }
         break;
       }
@@ -228,17 +232,24 @@ export class ExchangeStream {
     this.#handlers.opened(this);
   }
 
-  #answer(id: bigint, results: readonly OperationResult[]): void {
-    const calls = this.#takeBatch(id);
-    if (calls === undefined) return;
-    calls.forEach((call, at) => {
-      call.answer(results[at]?.result ?? { case: undefined });
+  /** Each frame's calls are settled in it: a fill must not be overtaken by the events between two frames. */
+  #answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
+    const at = this.#indexOf(id);
+    const batch = this.#batches[at];
+    if (batch === undefined) return;
+    const first = batch.answered;
+    // Without `more` all the rest is answered, if only by nothing, which breaks the contract.
+    batch.answered = more ? first + results.length : batch.calls.length;
+    if (!more) this.#batches.splice(at, 1);
+    const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
+    calls.forEach((call, index) => {
+      call.answer(results[index]?.result ?? { case: undefined });
     });
     this.#handlers.released(calls);
   }
 
-  /** Mostly the oldest; after one that waits for a lease, perhaps any. */
-  #takeBatch(id: bigint): readonly Call[] | undefined {
+  /** Mostly the first; after one that waits for a lease, perhaps any. -1: none has this id. */
+  #indexOf(id: bigint): number {
     let from = 0;
     let to = this.#batches.length;
     while (from < to) {
@@ -247,8 +258,7 @@ export class ExchangeStream {
       if (batch === undefined || batch.id >= id) to = middle;
       else from = middle + 1;
     }
-    if (this.#batches[from]?.id !== id) return undefined;
-    return this.#batches.splice(from, 1)[0]?.calls;
+    return this.#batches[from]?.id === id ? from : -1;
   }
 
   #progress(nonce: bigint): void {
@@ -270,7 +280,7 @@ export class ExchangeStream {
   #end(error: CacheError): void {
     if (this.#over) return;
     this.#over = true;
-    const unanswered = this.#batches.flatMap(({ calls }) => calls);
+    const unanswered = this.#batches.flatMap(({ calls, answered }) => calls.slice(answered));
     this.#batches.length = 0;
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);

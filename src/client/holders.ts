@@ -46,6 +46,19 @@ export class Holders {
     }
   }
 
+  /**
+   * Events that come again, in their order, on the stream that counts. What they are about goes at once, since
+   * nothing is served whose invalidation has been received; subscribers hear of them in their turn.
+   */
+  overheard(events: readonly Event[]): void {
+    for (const event of events) {
+      const change = toChange(event);
+      if (change === undefined || event.stamp?.epoch !== this.#coherence.epoch) continue;
+      this.#coherence.applied(change);
+      this.forget(change.namespace, change.target, change.name);
+    }
+  }
+
   forget(namespace: string, target: Change["target"], name: string): void {
     for (const holder of this.#byNamespace.get(namespace) ?? []) holder.forget(target, name);
   }

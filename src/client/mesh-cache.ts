@@ -123,6 +123,7 @@ export class MeshCache implements AsyncDisposable {
         this.#coherence.epochSeen(epoch);
       },
       events: (events) => this.#holders.apply(events),
+      overheard: (events) => this.#holders.overheard(events),
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),

@@ -47,7 +47,11 @@ export class Namespace<Value> {
       this.#hit(copy);
       return copy.answer ?? this.#answer(copy);
     }
-    return this.#get(key, options);
+    try {
+      return this.#reader.get(key, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The outcomes in the order of the keys. What the near cache lacks is asked for in one message. */
@@ -140,10 +144,6 @@ export class Namespace<Value> {
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  async #get(key: string, options: ReadOptions | undefined): Promise<Outcome<Value>> {
-    return (await this.#reader.fetch(key, options)).outcome;
   }
 
   async #getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions): Promise<Value | undefined> {

@@ -3,11 +3,12 @@ import type { Operation } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import { fromStatus } from "../wire/status.ts";
-import { Call, type OperationReply, type RetryRule } from "./call.ts";
+import { Call, type CallPlan, type OperationReply, type RetryRule } from "./call.ts";
+import { NOT_COVERED } from "./coherence.ts";
 import type { Connection } from "./connection.ts";
 import { checkWhole } from "./options.ts";
 import { operationBytes } from "./requests.ts";
-import { type ClientTelemetry, type OperationName, outcomeOf } from "./telemetry.ts";
+import type { ClientTelemetry, OperationName, OperationTrace } from "./telemetry.ts";
 
 /** What every operation takes. */
 export interface CallOptions {
@@ -17,7 +18,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RemoteOperation<Result> extends CallOptions {
+export interface RemoteOperation<Result> {
+  readonly options?: CallOptions | undefined;
   readonly name: OperationName;
   readonly namespace: string;
   readonly operation: Operation;
@@ -26,7 +28,7 @@ export interface RemoteOperation<Result> extends CallOptions {
   readonly waitMs?: number;
   /** Reads the answer, synchronously and before any later frame. What it throws rejects the promise. */
   read(reply: OperationReply, call: Call): Result;
-  coverage?(): number;
+  readonly coverage?: (() => number) | undefined;
   late?(reply: OperationReply): void;
 }
 
@@ -46,52 +48,81 @@ export class Remote {
   }
 
   run<Result>(request: RemoteOperation<Result>): Promise<Result> {
-    const { signal } = request;
+    const { operation, namespace, options, waitMs = 0 } = request;
+    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(cancelled(signal));
-    const waitMs = request.waitMs ?? 0;
-    const deadlineMs = request.deadlineMs ?? this.#deadlineMs;
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
-    const { operation, namespace } = request;
-    const trace = this.#telemetry.operation(request.name, namespace, this.#connection.address);
+    const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
+    const plan: CallPlan = {
+      namespace,
+      operation,
+      sizeBytes: operationBytes(namespace, operation),
+      deadlineAtMs: this.#clock.nowMs() + deadlineMs + waitMs,
+      retry: request.retry,
+      alone: waitMs > 0,
+    };
     return new Promise((resolve, reject) => {
-      const give = (error: CacheError) => {
-        signal?.removeEventListener("abort", onAbort);
-        trace.fail(error);
-        reject(error);
-      };
-      const call = new Call(
-        {
-          namespace,
-          operation,
-          sizeBytes: operationBytes(namespace, operation),
-          deadlineAtMs: this.#clock.nowMs() + deadlineMs + waitMs,
-          retry: request.retry,
-          alone: waitMs > 0,
-        },
-        {
-          coverage: () => request.coverage?.() ?? 0,
-          answered(reply, answered) {
-            try {
-              if (reply.case === "error") throw fromStatus(reply.value);
-              const result = request.read(reply, answered);
-              signal?.removeEventListener("abort", onAbort);
-              trace.end(outcomeOf(reply));
-              resolve(result);
-            } catch (error) {
-              give(error instanceof CacheError ? error : fault(error));
-            }
-          },
-          failed: give,
-          late: (reply) => request.late?.(reply),
-        },
-      );
-      const onAbort = () => {
-        if (signal !== undefined) call.fail(cancelled(signal));
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const call = new RemoteCall(plan, request, trace, resolve, reject);
+      if (signal !== undefined) call.failOn(signal);
       this.#connection.submit(call);
     });
+  }
+}
+
+/** A call that settles its caller's promise. */
+class RemoteCall<Result> extends Call {
+  readonly #request: RemoteOperation<Result>;
+  readonly #trace: OperationTrace;
+  readonly #resolve: (result: Result) => void;
+  readonly #reject: (error: CacheError) => void;
+  #stopListening: (() => void) | undefined;
+
+  constructor(
+    plan: CallPlan,
+    request: RemoteOperation<Result>,
+    trace: OperationTrace,
+    resolve: (result: Result) => void,
+    reject: (error: CacheError) => void,
+  ) {
+    super(plan);
+    this.#request = request;
+    this.#trace = trace;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  failOn(signal: AbortSignal): void {
+    const onAbort = () => this.fail(cancelled(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", onAbort);
+  }
+
+  protected override currentCoverage(): number {
+    return this.#request.coverage?.() ?? NOT_COVERED;
+  }
+
+  protected override answered(reply: OperationReply): void {
+    try {
+      if (reply.case === "error") throw fromStatus(reply.value);
+      const result = this.#request.read(reply, this);
+      this.#stopListening?.();
+      this.#trace.end(reply);
+      this.#resolve(result);
+    } catch (error) {
+      this.failed(error instanceof CacheError ? error : fault(error));
+    }
+  }
+
+  protected override failed(error: CacheError): void {
+    this.#stopListening?.();
+    this.#trace.fail(error);
+    this.#reject(error);
+  }
+
+  protected override late(reply: OperationReply): void {
+    this.#request.late?.(reply);
   }
 }
 

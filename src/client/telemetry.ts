@@ -7,9 +7,11 @@ import {
   type Attributes,
   type Context,
   context,
+  createNoopMeter,
   type Histogram,
   type Meter,
   metrics,
+  ProxyTracerProvider,
   type Span,
   SpanKind,
   SpanStatusCode,
@@ -35,7 +37,7 @@ const STALENESS_BUCKETS = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10];
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
   readonly traceparent: string;
-  end(outcome: string): void;
+  end(reply: OperationReply): void;
   fail(error: CacheError): void;
 }
 
@@ -46,8 +48,8 @@ export interface ObservedClient {
 }
 
 export interface ClientTelemetry {
-  /** `address` is the server's "host:port". */
-  operation(name: OperationName, namespace: string, address: string): OperationTrace;
+  /** `server.address` is "host:port". */
+  operation(name: OperationName, namespace: string, server: { readonly address: string }): OperationTrace;
   /** A span for a near hit; only called when the options ask for it. */
   nearHit(namespace: string): void;
   /** A probe ended: how out of date the probed hit can have been, and whether that broke the promise. */
@@ -59,6 +61,8 @@ export interface ClientTelemetry {
 }
 
 const UNTRACED = "";
+
+const unobserved: OperationTrace = { traceparent: UNTRACED, end: () => {}, fail: () => {} };
 
 export interface TelemetrySettings {
   readonly spans: boolean;
@@ -73,7 +77,9 @@ let unnamedClients = 0;
 
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
   const tracer: Tracer = trace.getTracer(SCOPE);
+  const spansAreKept = watchTracerProvider();
   const meter: Meter = metrics.getMeter(SCOPE);
+  const measured = meter !== createNoopMeter();
   const stopwatch = settings.stopwatch ?? (() => performance.now());
   const duration = meter.createHistogram("meshcache.client.operation.duration", {
     unit: "s",
@@ -90,26 +96,11 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
   });
 
   return {
-    operation(name, namespace, address) {
-      const startedAt = stopwatch();
-      const span = settings.spans ? startSpan(tracer, name, namespace, address) : undefined;
-      const attributes: Attributes = { "meshcache.operation": name, "meshcache.namespace": namespace };
-      return {
-        traceparent: span === undefined ? UNTRACED : toTraceparent(span),
-        end(outcome) {
-          attributes["meshcache.outcome"] = outcome;
-          record(duration, stopwatch() - startedAt, attributes);
-          span?.setAttribute("meshcache.outcome", outcome);
-          span?.end();
-        },
-        fail(error) {
-          attributes["error.type"] = error.reason;
-          record(duration, stopwatch() - startedAt, attributes);
-          span?.setAttribute("error.type", error.reason);
-          span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
-          span?.end();
-        },
-      };
+    operation(name, namespace, server) {
+      const kept = settings.spans && spansAreKept();
+      if (!kept && !measured) return unobserved;
+      const span = kept ? startSpan(tracer, name, namespace, server.address) : undefined;
+      return new ObservedOperation(name, namespace, span, duration, stopwatch);
     },
     nearHit(namespace) {
       tracer
@@ -146,6 +137,57 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
   };
 }
 
+class ObservedOperation implements OperationTrace {
+  readonly traceparent: string;
+  readonly #attributes: Attributes;
+  readonly #span: Span | undefined;
+  readonly #duration: Histogram;
+  readonly #stopwatch: () => number;
+  readonly #startedAt: number;
+
+  constructor(
+    name: OperationName,
+    namespace: string,
+    span: Span | undefined,
+    duration: Histogram,
+    stopwatch: () => number,
+  ) {
+    this.traceparent = span === undefined ? UNTRACED : toTraceparent(span);
+    this.#attributes = { "meshcache.operation": name, "meshcache.namespace": namespace };
+    this.#span = span;
+    this.#duration = duration;
+    this.#stopwatch = stopwatch;
+    this.#startedAt = stopwatch();
+  }
+
+  end(reply: OperationReply): void {
+    this.#finish("meshcache.outcome", outcomeOf(reply));
+  }
+
+  fail({ reason }: CacheError): void {
+    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: reason });
+    this.#finish("error.type", reason);
+  }
+
+  #finish(attribute: string, value: string): void {
+    this.#attributes[attribute] = value;
+    this.#duration.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
+    this.#span?.setAttribute(attribute, value);
+    this.#span?.end();
+  }
+}
+
+/** Asks whether a tracer provider is registered, which may come later than the client. */
+function watchTracerProvider(): () => boolean {
+  const provider = trace.getTracerProvider();
+  if (!(provider instanceof ProxyTracerProvider)) return () => true;
+  let registered = false;
+  return () => {
+    registered ||= provider.getDelegateTracer(SCOPE) !== undefined;
+    return registered;
+  };
+}
+
 /** The stable RPC conventions: one operation of a stream is one call of its method. */
 function startSpan(tracer: Tracer, name: OperationName, namespace: string, address: string): Span {
   const method = `${SERVICE}/${name}`;
@@ -166,10 +208,6 @@ function startSpan(tracer: Tracer, name: OperationName, namespace: string, addre
 function toTraceparent(span: Span): string {
   const { traceId, spanId, traceFlags } = span.spanContext();
   return (traceFlags & TraceFlags.SAMPLED) === 0 ? UNTRACED : `00-${traceId}-${spanId}-01`;
-}
-
-function record(histogram: Histogram, elapsedMs: number, attributes: Attributes): void {
-  histogram.record(elapsedMs / 1_000, attributes);
 }
 
 function observe(meter: Meter, client: ObservedClient, attributes: Attributes): () => void {

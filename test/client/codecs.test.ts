@@ -40,6 +40,21 @@ describe("Codecs", () => {
     expect(value.buffer.byteLength).toBe(2);
   });
 
+  it("give every reader bytes of its own, whatever their size", () => {
+    for (const size of [0, 1, 64, 65, 100, 1_024, 1_025, 10_240]) {
+      const encoded = new Uint8Array(size).fill(1);
+      const reads = Array.from({ length: 100 }, () => bytes().decode(encoded));
+      reads.forEach((read, index) => {
+        read.fill(index);
+      });
+      expect(reads.every((read, index) => read.length === size && read.every((byte) => byte === index))).toBe(
+        true,
+      );
+      expect(encoded.every((byte) => byte === 1)).toBe(true);
+      expect(reads.every((read) => read.buffer.byteLength <= Math.max(8_192, size))).toBe(true);
+    }
+  });
+
   it("refuse what would not come back", () => {
     expect(failure(() => encodeValue(text(), "users", "\ud800"))).toMatchObject({ reason: "CODEC" });
     expect(failure(() => encodeValue(json<unknown>(), "users", undefined))).toMatchObject({
