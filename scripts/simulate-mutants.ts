@@ -2,22 +2,25 @@
  * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and has the simulation look for
  * it: prints what caught it, and fails if one got away. `--only TEXT` for those whose name has it.
  */
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, stripVTControlCharacters } from "node:util";
 import { type Edit, type Mutant, mutants } from "../test/simulation/mutants.ts";
 import { type Outcome, runInWorker } from "../test/simulation/seeds.ts";
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: "string", default: "1500" },
+    seeds: { type: "string", default: "3000" },
+    from: { type: "string", default: "0" },
     only: { type: "string", default: "" },
   },
 });
 
 const seeds = Number(values.seeds);
+const from = Number(values.from);
 const hangMs = 600_000;
 
 interface Verdict {
@@ -41,7 +44,7 @@ function plant({ file, find, replace }: Edit, folder: string): void {
 /** A copy of what the simulation runs. Outside node_modules, where no types would be stripped. */
 function copyModules(): string {
   const folder = mkdtempSync(join(tmpdir(), "meshcache-mutant-"));
-  for (const part of ["src", "gen", "test/simulation", "package.json"]) {
+  for (const part of ["src", "gen", "proto", "test", "package.json", "vitest.config.ts"]) {
     cpSync(part, join(folder, part), { recursive: true });
   }
   symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
@@ -52,12 +55,34 @@ async function hunt(mutant: Mutant): Promise<Verdict> {
   const folder = copyModules();
   try {
     for (const edit of mutant.edits) plant(edit, folder);
+    if (mutant.test !== undefined) return await runTest(mutant, mutant.test, folder);
     const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-    const outcome = await runInWorker({ from: 0, seeds, step: 1, stopAtFirst: true }, entry, hangMs);
+    const outcome = await runInWorker({ from, seeds, step: 1, stopAtFirst: true }, entry, hangMs);
     return judge(mutant, outcome);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A test that fails has caught it. Another outcome, such as a test that is not there any more, has not. */
+function runTest(
+  mutant: Mutant,
+  { file, name }: NonNullable<Mutant["test"]>,
+  folder: string,
+): Promise<Verdict> {
+  const runner = join(process.cwd(), "node_modules/vitest/vitest.mjs");
+  const run = spawn(process.execPath, [runner, "run", file, "-t", name], { cwd: folder });
+  let output = "";
+  run.stdout.on("data", (text) => {
+    output += text;
+  });
+  return new Promise((resolve, reject) => {
+    run.once("error", reject);
+    run.once("close", (code) => {
+      const failed = code === 1 && /Tests .*1 failed/.test(stripVTControlCharacters(output));
+      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seeds: 0, message: name });
+    });
+  });
 }
 
 function judge(mutant: Mutant, { seeds: run, failures }: Outcome): Verdict {

@@ -68,13 +68,25 @@ export function createClientNode(
         transport: network.transport(process, wire),
       },
     );
-    const entries = cache.namespace(namespaceName, {
-      codec: text(),
-      ttlMs: plan.ttlMs,
-      staleMs: plan.staleMs,
-      negativeTtlMs: Math.max(plan.ttlMs, 100),
-    });
-    life = { name: lifeName, process, cache, entries };
+    // Connected before there is anything to subscribe to: the subscription comes late, and in mid-stream.
+    const open = (): Namespace<string> =>
+      cache.namespace(namespaceName, {
+        codec: text(),
+        ttlMs: plan.ttlMs,
+        staleMs: plan.staleMs,
+        negativeTtlMs: Math.max(plan.ttlMs, 100),
+      });
+    if (plan.opensLate) cache.sync().catch(() => undefined);
+    let opened = plan.opensLate ? undefined : open();
+    life = {
+      name: lifeName,
+      process,
+      cache,
+      get entries() {
+        opened ??= open();
+        return opened;
+      },
+    };
     born(life);
   }
 

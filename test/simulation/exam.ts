@@ -1,6 +1,7 @@
 /** Heal => converge: after all faults and operations, every near copy agrees with the server and is used again. */
 import type { ClientLife } from "./client-node.ts";
 import type { History, Moment } from "./history.ts";
+import type { Operations } from "./operations.ts";
 import { type Origin, rowVersionOf } from "./origin.ts";
 import type { Truth } from "./truth.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -12,6 +13,7 @@ export interface ExamDeps {
   readonly truth: Truth;
   readonly origin: Origin;
   readonly workload: Workload;
+  readonly operations: Operations;
   readonly clients: readonly ClientLife[];
   lastRestart(): Moment;
 }
@@ -72,20 +74,30 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
   }
 }
 
-/** What the cache holds of the origin is the origin's last row, since every writer had its invalidation answered. */
-function examineOrigin({ history, truth, origin, lastRestart, time }: ExamDeps): void {
+/**
+ * What the cache holds of the origin is no older than the last write whose invalidation was answered. A writer
+ * that crashed between its commit and its invalidation leaves an older row, and no cache can know.
+ */
+function examineOrigin({ history, truth, origin, operations, lastRestart, time }: ExamDeps): void {
   for (const key of originKeys) {
     // A Set with a source version that was under way when everything was forgotten may store an older row.
     if (key === versionedKey && lastRestart().order > 0) continue;
     const { held, soft, freshUntilMs } = truth.current(key);
     if (held === undefined || soft || time.nowMs() >= freshUntilMs) continue;
+    const published = Math.max(
+      0,
+      ...operations.completedWrites.filter((write) => write.key === key).map((write) => write.row),
+    );
     const row = origin.read(key);
     const right =
-      held.value === undefined ? row.deleted : !row.deleted && rowVersionOf(held.value) === row.version;
-    if (!right)
+      held.value === undefined
+        ? row.deleted || row.version > published
+        : (rowVersionOf(held.value) ?? 0) >= published;
+    if (!right) {
       history.violate(
         "origin",
-        `${key} is cached as ${held.value ?? "absent"}, and row ${row.version} is current`,
+        `${key} is cached as ${held.value ?? "absent"}, and row ${published} was published`,
       );
+    }
   }
 }

@@ -13,6 +13,8 @@ export interface Mutant {
   /** What is wrong with it. */
   readonly name: string;
   readonly edits: readonly [Edit, ...Edit[]];
+  /** Caught by this directed test, where the simulation would need too many seeds to come upon it. */
+  readonly test?: { readonly file: string; readonly name: string };
 }
 
 const mutant = (name: string, file: string, find: string, replace: string): Mutant => ({
@@ -39,12 +41,20 @@ export const mutants: readonly Mutant[] = [
     "return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);",
     "void [namespace, key, tags]; return true;",
   ),
-  mutant(
-    "client: filled before Opened",
-    nearCache,
-    "return this.#covered ? this.#coherence.generation : NOT_COVERED;",
-    "void NOT_COVERED; return this.#coherence.generation;",
-  ),
+  {
+    name: "client: filled before Opened",
+    edits: [
+      {
+        file: nearCache,
+        find: "return this.#covered ? this.#coherence.generation : NOT_COVERED;",
+        replace: "void NOT_COVERED; return this.#coherence.generation;",
+      },
+    ],
+    test: {
+      file: "test/coherence/fill-rule.test.ts",
+      name: "scenario 8: keeps nothing that was asked for before the subscription was live",
+    },
+  },
   mutant(
     "client: an answer asked for before a gap is kept after it",
     coherence,
@@ -125,12 +135,20 @@ export const mutants: readonly Mutant[] = [
     "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
     "void [target, names];",
   ),
-  mutant(
-    "client: an ambiguous write leaves the near copy",
-    "src/client/entry-writer.ts",
-    "    } catch (error) {\n      this.#forget(target, names);\n",
-    "    } catch (error) {\n",
-  ),
+  {
+    name: "client: an ambiguous write leaves the near copy",
+    edits: [
+      {
+        file: "src/client/entry-writer.ts",
+        find: "    } catch (error) {\n      this.#forget(target, names);\n",
+        replace: "    } catch (error) {\n",
+      },
+    ],
+    test: {
+      file: "test/coherence/own-writes.test.ts",
+      name: "that nobody answered leaves nothing of its key, not even what was read beside it",
+    },
+  },
   mutant(
     "client: a resumed stream begins from now",
     "src/client/exchange-stream.ts",

@@ -21,6 +21,8 @@ export interface Plan {
   readonly highWaterFrames: number;
   readonly readsTogether: number;
   readonly encodes: boolean;
+  /** Clients open their namespace, and with it their subscription, only when they first use it. */
+  readonly opensLate: boolean;
   readonly latencyMs: number;
   readonly jitterMs: number;
   readonly leaseMs: number;
@@ -85,6 +87,7 @@ export function createPlan(seed: number): Plan {
     highWaterFrames: pick(rng, [2, 8, 64]),
     readsTogether: pick(rng, [0, 0.5, 1]),
     encodes: chance(rng, 0.25),
+    opensLate: chance(rngFor(seed, 7), 0.3),
     latencyMs: between(rng, 1, 8),
     jitterMs: pick(rng, [0, 4, 40]),
     leaseMs: pick(rng, [400, 1_000]),

@@ -1,4 +1,5 @@
 /** Runs one seed: builds the world, lets it work and break, heals it, and says what was promised and not kept. */
+import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";
 import { examine } from "./exam.ts";
@@ -70,7 +71,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     operations,
   });
   const network = createNetwork(time, rngFor(seed, 3), plan, (client, frame) => {
-    history.note(client.name, `receives ${frame.frame.case}`);
+    history.note(client.name, `receives ${describeFrame(frame)}`);
     judge.received(client.name, frame);
   });
   const server = createServerNode(
@@ -124,6 +125,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       truth,
       origin,
       workload,
+      operations,
       clients: clients.map(({ life }) => life),
       lastRestart,
     });
@@ -157,6 +159,16 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     },
     trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
   };
+}
+
+const kindNames = new Map<number, string>(Object.entries(Event_Kind).map(([name, kind]) => [kind, name]));
+
+function describeFrame({ frame }: ExchangeResponse): string {
+  if (frame.case !== "events") return frame.case ?? "nothing";
+  const events = frame.value.events.map(
+    ({ kind, target, stamp }) => `${kindNames.get(kind)} ${target.value} ${stamp?.shard}/${stamp?.revision}`,
+  );
+  return `events: ${events.join(", ")}`;
 }
 
 /** A tap that also keeps when each life of the store began. */

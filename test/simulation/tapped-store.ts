@@ -77,6 +77,7 @@ export function createTap(history: History, truth: Truth): Tap {
     let settled: (() => void)[] = [];
     /** The leases when the call began: a wait that was due by then ended before the call did anything. */
     let liveBefore = new Map<string, bigint>();
+    const grantedInCall = new Set<bigint>();
 
     const say = (what: string): Moment => history.note("store", what);
     const know = (key: string, sourceVersion: bigint): void => {
@@ -121,14 +122,18 @@ export function createTap(history: History, truth: Truth): Tap {
         say(`lease ${key} -> held, again in ${result.retryAfterMs} ms`);
         return;
       }
-      if (liveLease(key) !== undefined)
+      // One that the call had granted may be ended by what the call then did.
+      const former = liveLease(key);
+      if (former !== undefined && !grantedInCall.has(former)) {
         history.violate("lease-twice", `${key} was granted while it was held`);
+      }
       if (isFresh(truth.current(key), nowMs())) {
         history.violate("lease-on-fresh", `${key} was granted though it is fresh`);
       }
       const moment = say(`lease ${key} -> granted ${result.token} for ${result.leaseMs} ms`);
       grants.set(result.token, { key, moment, endsAtMs: nowMs() + result.leaseMs });
       live.set(key, result.token);
+      grantedInCall.add(result.token);
     }
 
     /** What a load began with may be stored only if nothing it depends on happened since. */
@@ -264,13 +269,16 @@ export function createTap(history: History, truth: Truth): Tap {
               settled.push(() => answeredLease(command, answer, true));
               settle(answer);
             });
-      if (result.kind !== "waiting") answeredLease(command, result, false);
-      else {
-        say(`lease ${command.key} -> waits`);
-        if (liveLease(command.key) === undefined) {
-          history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
+      // After the waiters that the call itself promoted.
+      settled.push(() => {
+        if (result.kind !== "waiting") answeredLease(command, result, false);
+        else {
+          say(`lease ${command.key} -> waits`);
+          if (liveLease(command.key) === undefined) {
+            history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
+          }
         }
-      }
+      });
       return result;
     }
 
@@ -282,6 +290,7 @@ export function createTap(history: History, truth: Truth): Tap {
 
     const checked = <Result>(run: () => Result): Result => {
       liveBefore = new Map(live);
+      grantedInCall.clear();
       const result = run();
       const answers = settled;
       settled = [];
