@@ -1,0 +1,52 @@
+/** While a client moves from a draining server to the next it listens to two streams at once. */
+import { describe, expect, it } from "vitest";
+import { json } from "../../src/index.ts";
+import { createScriptedClient, hit, keyEvent, NAMESPACE, prefixEvent } from "../support/scripted-client.ts";
+
+async function moving() {
+  const mesh = createScriptedClient();
+  const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
+  await mesh.settle();
+  const first = mesh.server.link;
+  const read = users.get("k");
+  await mesh.settle();
+  first.takeBatch().answer(hit("v1", { revision: 5 }));
+  await read;
+  // Something that the first stream still owes an answer to keeps it open.
+  void users.get("owed").catch(() => undefined);
+  await mesh.settle();
+  first.send({ case: "draining", value: {} });
+  await mesh.settle();
+  const next = mesh.server.link;
+  expect(next).not.toBe(first);
+  expect(first.closedByClient).toBe(false);
+  return { mesh, users, first, next };
+}
+
+describe("A stream that was replaced", () => {
+  it("still tells of changes, and what they are about is served no more", async () => {
+    for (const event of [keyEvent("k", { revision: 6 }), prefixEvent("k", { revision: 6 })]) {
+      const { mesh, users, first, next } = await moving();
+      expect((await users.entry("k")).source).toBe("near");
+      first.event(event);
+      void users.get("k").catch(() => undefined);
+      await mesh.settle();
+      expect(next.batchesWaiting).toBe(1);
+    }
+  });
+
+  it("tells subscribers nothing, for the stream that counts tells them everything once", async () => {
+    const { mesh, users, first, next } = await moving();
+    const events = users.subscribe();
+    await mesh.settle();
+    first.event(keyEvent("k", { revision: 6 }));
+    next.event(keyEvent("k", { revision: 6 }));
+    next.event(keyEvent("k", { revision: 7 }));
+    const heard = [];
+    for await (const event of events) {
+      heard.push(event);
+      if (heard.length === 2) break;
+    }
+    expect(heard).toMatchObject([{ revision: 6 }, { revision: 7 }]);
+  });
+});
