@@ -25,6 +25,8 @@ function onOutputError(error: NodeJS.ErrnoException): void {
 process.stdout.on("error", onOutputError);
 process.stderr.on("error", onOutputError);
 
+// A client that waits to connect again has but timers that keep no process alive, and its caller waits for it.
+const alive = setInterval(() => {}, 2 ** 30);
 process.exitCode = await run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
@@ -32,3 +34,4 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   interrupted: interruption.signal,
 });
+clearInterval(alive);

@@ -1,8 +1,13 @@
 /** The real executable, since signals, ports and pipes belong to a process. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { MeshCache } from "../../src/index.ts";
 import { Captured, runCommand } from "../support/command-line.ts";
 import { startServer } from "../support/running-server.ts";
 
@@ -108,6 +113,23 @@ describe("meshcache, the executable", () => {
     expect(await ended).toBe(141);
     expect(stderr.lines()).toHaveLength(1);
     await running.stop();
+  });
+
+  it("lives until its command has ended, though nothing but a timer is left of it", async () => {
+    const running = await startServer();
+    const folder = mkdtempSync(join(tmpdir(), "meshcache-replay-"));
+    const trace = join(folder, "web.trace");
+    writeFileSync(trace, randomBytes(400_000));
+    const cache = new MeshCache({ address: running.address });
+    const events = cache.namespace("replay").subscribe();
+    await cache.sync();
+    const { ended, stderr } = start(["replay", trace, "--client", "--address", running.address]);
+    for await (const event of events) if (event.kind === "set") break;
+    await cache.close();
+    await running.stop();
+    expect(await ended).toBe(3);
+    expect(stderr.text()).toMatch(/^meshcache: no server answers at /);
+    rmSync(folder, { recursive: true });
   });
 });
 
