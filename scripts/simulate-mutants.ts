@@ -26,7 +26,8 @@ const hangMs = 600_000;
 interface Verdict {
   readonly mutant: Mutant;
   readonly caughtBy: string | undefined;
-  readonly seeds: number;
+  readonly failedSeed?: number | undefined;
+  readonly seedsRun: number;
   readonly message: string;
 }
 
@@ -42,26 +43,38 @@ function plant({ file, find, replace }: Edit, folder: string): void {
 }
 
 /** A copy of what the simulation runs. Outside node_modules, where no types would be stripped. */
-function copyModules(): string {
+function copyModules(source: string): string {
   const folder = mkdtempSync(join(tmpdir(), "meshcache-mutant-"));
   for (const part of ["src", "gen", "proto", "test", "package.json", "vitest.config.ts"]) {
-    cpSync(part, join(folder, part), { recursive: true });
+    cpSync(join(source, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
   return folder;
 }
 
 async function hunt(mutant: Mutant): Promise<Verdict> {
-  const folder = copyModules();
+  const folder = copyModules(original);
   try {
     for (const edit of mutant.edits) plant(edit, folder);
     if (mutant.test !== undefined) return await runTest(mutant, mutant.test, folder);
-    const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-    const outcome = await runInWorker({ from, seeds, step: 1, stopAtFirst: true }, entry, hangMs);
-    return judge(mutant, outcome);
+    const verdict = judge(mutant, await run(folder, from, seeds));
+    await proveInnocent(verdict.failedSeed);
+    return verdict;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function run(folder: string, first: number, count: number): Promise<Outcome> {
+  const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
+  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, hangMs);
+}
+
+/** A seed that fails without the bug, too, has not caught it. */
+async function proveInnocent(seed: number | undefined): Promise<void> {
+  if (seed === undefined) return;
+  const { failures } = await run(original, seed, 1);
+  if (failures.length > 0) throw new Error(`seed ${seed} fails without any mutant: simulate it first`);
 }
 
 /** A test that fails has caught it. Another outcome, such as a test that is not there any more, has not. */
@@ -71,44 +84,51 @@ function runTest(
   folder: string,
 ): Promise<Verdict> {
   const runner = join(process.cwd(), "node_modules/vitest/vitest.mjs");
-  const run = spawn(process.execPath, [runner, "run", file, "-t", name], { cwd: folder });
+  const vitest = spawn(process.execPath, [runner, "run", file, "-t", name], { cwd: folder });
   let output = "";
-  run.stdout.on("data", (text) => {
+  vitest.stdout.on("data", (text) => {
     output += text;
   });
   return new Promise((resolve, reject) => {
-    run.once("error", reject);
-    run.once("close", (code) => {
+    vitest.once("error", reject);
+    vitest.once("close", (code) => {
       const failed = code === 1 && /Tests .*1 failed/.test(stripVTControlCharacters(output));
-      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seeds: 0, message: name });
+      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seedsRun: 0, message: name });
     });
   });
 }
 
-function judge(mutant: Mutant, { seeds: run, failures }: Outcome): Verdict {
+function judge(mutant: Mutant, { seeds: seedsRun, failures }: Outcome): Verdict {
   const [first] = failures;
-  return { mutant, caughtBy: first?.check, seeds: run, message: first?.message ?? "" };
+  const message = first?.message ?? "";
+  return { mutant, caughtBy: first?.check, failedSeed: first?.seed, seedsRun, message };
 }
 
-function print({ mutant, caughtBy, seeds: run, message }: Verdict): void {
+function print({ mutant, caughtBy, seedsRun, message }: Verdict): void {
   const result = caughtBy === undefined ? "GOT AWAY" : caughtBy;
   const [line = ""] = message.split("\n");
-  console.log(`| ${mutant.name} | ${result} | ${run} | ${line.slice(0, 140)} |`);
+  console.log(`| ${mutant.name} | ${result} | ${seedsRun} | ${line.slice(0, 140)} |`);
 }
 
+/** Copied once, so that who edits the modules meanwhile does not matter. */
+const original = copyModules(process.cwd());
 const wanted = mutants.filter(({ name }) => name.includes(values.only));
 const verdicts: Verdict[] = [];
 console.log(`| mutant | caught by | seeds (of ${seeds}) | what it said |\n|---|---|---|---|`);
 const waiting = [...wanted];
-await Promise.all(
-  Array.from({ length: Math.min(availableParallelism(), 4) }, async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const verdict = await hunt(next);
-      verdicts.push(verdict);
-      print(verdict);
-    }
-  }),
-);
+try {
+  await Promise.all(
+    Array.from({ length: Math.min(availableParallelism(), 4) }, async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const verdict = await hunt(next);
+        verdicts.push(verdict);
+        print(verdict);
+      }
+    }),
+  );
+} finally {
+  rmSync(original, { recursive: true, force: true });
+}
 const caught = verdicts.filter(({ caughtBy }) => caughtBy !== undefined);
 console.log(`\n${caught.length} of ${wanted.length} mutants caught`);
 process.exitCode = caught.length === wanted.length ? 0 : 1;
