@@ -11,6 +11,7 @@ import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import { createExchangeSession } from "./exchange-session.ts";
 import { createFrameQueue } from "./frame-queue.ts";
+import { takeOneAhead } from "./grpc-internals.ts";
 import type { CallContext, Cancel } from "./handlers.ts";
 import type { DrainableStream, StreamRegister } from "./stream-register.ts";
 
@@ -28,6 +29,7 @@ export function openExchange(
   { store, limits, clock, telemetry, streams }: ExchangeDeps,
 ): Cancel {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
+  takeOneAhead(call);
   const steer = () => {
     if (session.paused()) call.pause();
     else if (call.isPaused()) call.resume();

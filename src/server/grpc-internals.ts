@@ -6,7 +6,7 @@
 
 import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, SessionOptions } from "node:http2";
-import { Duplex } from "node:stream";
+import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 
 /** Adds to the options with which `server` will create its http2 server. */
@@ -53,6 +53,14 @@ export function http2StreamOf(call: object): Http2Stream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
+}
+
+/** Has a call take one message ahead of its handler, and not the 16 of up to the largest size that streams do. */
+export function takeOneAhead(call: Readable): void {
+  const state: unknown = Reflect.get(call, "_readableState");
+  const known = typeof state === "object" && state !== null && Reflect.has(state, "highWaterMark");
+  if (!known) throw unknownRelease("_readableState");
+  Reflect.set(state, "highWaterMark", 1);
 }
 
 /** The slice of an http2 stream that the server uses. */

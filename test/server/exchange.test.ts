@@ -46,6 +46,30 @@ describe("a client that does not read", () => {
   });
 });
 
+describe("a client that sends much and reads nothing", () => {
+  it("has little more taken from it than what is being answered", async () => {
+    running = await startServer({ transport: { queueMaxBytes: 1 << 16 } });
+    const { client, address } = running;
+    await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address, { settings: { initialWindowSize: 0 }, maxSessionMemory: 100 });
+    const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    const get = { case: "get" as const, value: { namespace: "n", key: "k" } };
+    const set = { case: "set" as const, value: { namespace: "n", key: "s", value: new Uint8Array(1 << 20) } };
+    const operations = [{ operation: get }, { operation: set }];
+    for (let id = 2n; id <= 25n; id++) send({ id, frame: { case: "batch", value: { operations } } });
+    const { socket } = raw.session;
+    for (let before = -1; before !== socket.bytesWritten || before < 1 << 20; ) {
+      before = socket.bytesWritten;
+      for (let turn = 0; turn < 2_000; turn++) await nextTurn();
+    }
+    expect(socket.bytesWritten).toBeLessThan(8 << 20);
+    raw.close();
+  });
+});
+
 describe("a client whose subscription has much to look at", () => {
   it("is read again once that is done, without having to read first", async () => {
     running = await startServer();
