@@ -34,6 +34,9 @@ export class OpenCall extends ServerInterceptingCall {
   answered = false;
   /** Since when a message waits for the peer to take it. */
   sendingSinceMs: number | undefined;
+  /** Its neighbours among the open calls. */
+  older: OpenCall | undefined;
+  newer: OpenCall | undefined;
   #readWanted = false;
 
   constructor(method: Method, base: BaseCall, register: CallRegister) {

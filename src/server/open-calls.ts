@@ -8,9 +8,22 @@ import type { Clock, Timer } from "../clock.ts";
 import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { toServiceError } from "../wire/status.ts";
+import { CallList } from "./call-list.ts";
 import { http2StreamOf } from "./grpc-internals.ts";
 import { type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
 import type { TransportLimits } from "./transport-limits.ts";
+
+/** On the metadata itself: a WeakMap of what lives for one call costs the collector more than the call. */
+const SPAN = Symbol("span");
+type Spanned = Metadata & { [SPAN]?: CallSpan };
+
+function attachSpan(metadata: Spanned, span: CallSpan): void {
+  metadata[SPAN] = span;
+}
+
+function attachedSpan(metadata: Spanned): CallSpan | undefined {
+  return metadata[SPAN];
+}
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
 const SWEEP_MS = 250;
@@ -32,8 +45,7 @@ export function createOpenCalls(
   telemetry: Telemetry,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
-  const calls = new Set<OpenCall>();
-  const spans = new WeakMap<Metadata, CallSpan>();
+  const calls = new CallList();
   const streamsOf = new WeakMap<ServerHttp2Session, number>();
   /** Connections that owe the answer to a ping. */
   const silent = new WeakSet<ServerHttp2Session>();
@@ -47,7 +59,7 @@ export function createOpenCalls(
     begin(call, metadata) {
       call.startedMs = nowMs;
       call.span = telemetry.startCall(call.method.path.slice(1), (name) => headerOf(metadata, name));
-      spans.set(metadata, call.span);
+      attachSpan(metadata, call.span);
       calls.add(call);
       if (!call.streaming) return true;
       call.session = http2StreamOf(call.base).session;
@@ -122,7 +134,7 @@ export function createOpenCalls(
       return calls.size;
     },
     spanOf(metadata) {
-      const span = spans.get(metadata);
+      const span = attachedSpan(metadata);
       if (span === undefined) throw new Error("a handler ran outside the interceptor");
       return span;
     },
