@@ -7,8 +7,12 @@
 import { type CacheError, limitExceeded } from "../errors.ts";
 import type { Call } from "./call.ts";
 
+/**
+ * An eighth of what the server takes. Of many operations it answers the first while the next are read and
+ * the answers before are delivered; in one batch both sides would wait for each other.
+ */
+const BATCH_MAX_OPERATIONS = 128;
 /** What the server takes in one batch, with room for the envelope. */
-const BATCH_MAX_OPERATIONS = 1_024;
 const BATCH_MAX_BYTES = 1_900_000;
 
 export interface WindowLimits {
