@@ -78,7 +78,7 @@ export class Shard {
     this.#counters = counters;
     this.#hashOf = hashOf;
     this.#stamp = { shard: index, revision: 0 };
-    this.log = new EventLog(limits.log);
+    this.log = new EventLog(index, limits.log);
     this.#entries = new LiveEntries(context.createTable, limits, counters);
     this.#requestIds = new RequestIds(limits.requestIdsMax);
     this.#leases = new Leases(

@@ -6,7 +6,7 @@
 
 import { fieldInvalid } from "../errors.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
-import type { EventLog } from "./event-log.ts";
+import type { EventLog, LogPlace } from "./event-log.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
@@ -39,8 +39,8 @@ export class LogSubscriber implements Subscriber {
   readonly #source: EventSource;
   readonly #sleeper: { wake(): void };
   #selectors: readonly Selector[];
-  /** By shard: the position of the next event to look at, and the revision of the last one looked at. */
-  readonly #positions: number[] = [];
+  /** By shard: where the next event to look at is, and the revision of the last one looked at. */
+  readonly #places: LogPlace[] = [];
   readonly #revisions: number[] = [];
   /** The shard to begin the next read with: a busy shard must not starve the others. */
   #firstShard = 0;
@@ -87,7 +87,7 @@ export class LogSubscriber implements Subscriber {
     const known = position.epoch === this.#source.epoch;
     return logs.reduce((sum, log, shard) => {
       const revision = known ? (position.revisions[shard] ?? 0) : 0;
-      return sum + log.end - log.after(revision);
+      return sum + log.end - log.placeAfter(revision).position;
     }, 0);
   }
 
@@ -102,12 +102,12 @@ export class LogSubscriber implements Subscriber {
   }
 
   #positionOf(shard: number): number {
-    return this.#positions[shard] ?? 0;
+    return this.#places[shard]?.position ?? 0;
   }
 
   #skipToNow(): void {
     this.#source.logs.forEach((log, shard) => {
-      this.#positions[shard] = log.end;
+      this.#places[shard] = log.placeAtEnd();
       this.#revisions[shard] = this.#source.revisionOf(shard);
     });
   }
@@ -128,7 +128,7 @@ export class LogSubscriber implements Subscriber {
     }
     logs.forEach((log, shard) => {
       const revision = revisions[shard] ?? 0;
-      this.#positions[shard] = log.after(revision);
+      this.#places[shard] = log.placeAfter(revision);
       this.#revisions[shard] = revision;
     });
   }
@@ -153,23 +153,22 @@ export class LogSubscriber implements Subscriber {
     for (let turn = 0; turn < logs.length; turn++) {
       const shard = (this.#firstShard + turn) % logs.length;
       const log = logs[shard];
-      if (log === undefined) continue;
-      let position = this.#positionOf(shard);
+      const place = this.#places[shard];
+      if (log === undefined || place === undefined || place.position === log.end) continue;
+      const namespaceIds = this.#selectors.map((selector) => log.namespaceId(selector.namespace));
       let revision = this.#revisions[shard] ?? 0;
-      while (position < log.end) {
-        const event = log.at(position);
+      while (place.position < log.end) {
         const full = events.length >= maxEvents || bytes >= maxBytes || scanned >= scannedEventsMax;
-        if (full && event.revision !== revision) break;
-        revision = event.revision;
-        position++;
+        if (full && log.revisionAt(place) !== revision) break;
+        const event = log.next(place, namespaceIds);
+        revision = place.revision;
         scanned++;
-        if (!this.#selectors.some((selector) => matches(selector, event))) continue;
+        if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
         events.push(event);
         bytes += eventFrameBytes + event.name.length + event.origin.length + event.traceparent.length;
       }
-      this.#positions[shard] = position;
       this.#revisions[shard] = revision;
-      if (position < log.end) {
+      if (place.position < log.end) {
         this.#firstShard = (shard + 1) % logs.length;
         break;
       }

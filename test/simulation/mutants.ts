@@ -300,16 +300,17 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a resumed subscriber misses one event",
     "src/store/event-log.ts",
-    "if (this.at(middle).revision > revision) high = middle;",
-    "if (this.at(middle).revision > revision + 1) high = middle;",
+    "this.revisionAt(place) <= revision)",
+    "this.revisionAt(place) <= revision + 1)",
   ),
   {
     name: "store: a subscriber that the log overran is not told",
     edits: [
       {
         file: "src/store/subscriber.ts",
-        find: "      let position = this.#positionOf(shard);\n",
-        replace: "      let position = Math.max(log.start, this.#positionOf(shard));\n",
+        find: "      const place = this.#places[shard];\n",
+        replace:
+          "      if (this.#positionOf(shard) < (log?.start ?? 0)) this.#skipToNow();\n      const place = this.#places[shard];\n",
       },
       {
         file: "src/store/subscriber.ts",
