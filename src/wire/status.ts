@@ -84,7 +84,13 @@ export function fromServiceError(error: ServiceError): CacheError {
       // Another server's trailer may hold anything; the plain status is still true.
     }
   }
-  return new CacheError(reasonOfCode(error.code), error.details, {}, { cause: error });
+  const reason = isCut(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
+  return new CacheError(reason, error.details, {}, { cause: error });
+}
+
+/** What grpc-js calls INTERNAL when a connection goes away under a call, if it does not call it UNAVAILABLE. */
+function isCut({ code, details }: ServiceError): boolean {
+  return code === status.INTERNAL && details.startsWith("Received RST_STREAM with code 0 ");
 }
 
 function isReason(reason: string): reason is CacheErrorReason {

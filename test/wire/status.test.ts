@@ -45,6 +45,12 @@ describe("a fault", () => {
 });
 
 describe("fromServiceError()", () => {
+  it("takes a call that ended without a status for a lost connection", () => {
+    const details = "Received RST_STREAM with code 0 (Call ended without gRPC status)";
+    const cut = serviceError({ code: status.INTERNAL, details, metadata: new Metadata() });
+    expect(fromServiceError(cut).reason).toBe("UNAVAILABLE");
+  });
+
   const metadata = (bytes: Uint8Array) => {
     const trailers = new Metadata();
     trailers.set("grpc-status-details-bin", Buffer.from(bytes));
