@@ -11,7 +11,7 @@ import { createCallTraffic } from "./replay/call-traffic.ts";
 import { openMeshTraffic } from "./replay/mesh-traffic.ts";
 import { createOrigin } from "./replay/origin.ts";
 import { createPayloads } from "./replay/payload.ts";
-import { createProgressBar } from "./replay/progress.ts";
+import { createProgressBar, type ProgressBar } from "./replay/progress.ts";
 import { createReplayTarget } from "./replay/target.ts";
 import { readTrace, TRACE_FORMATS, type TraceFormat } from "./replay/trace.ts";
 import type { Traffic } from "./replay/traffic.ts";
@@ -108,11 +108,12 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
   };
 
   await clear();
-  const progress = createProgressBar(terminal, plan.accesses);
+  let progress: ProgressBar | undefined;
   let traffic: Traffic | undefined;
   try {
-    const opened = await openTraffic(session, plan, options, () => progress.update(opened.progress()));
+    const opened = await openTraffic(session, plan, options, () => progress?.update(opened.progress()));
     traffic = opened;
+    progress = createProgressBar(terminal, plan.accesses);
     const startedAtMs = performance.now();
     await opened.run();
     const seconds = (performance.now() - startedAtMs) / 1000;
@@ -124,7 +125,7 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
     );
     return opened.coherent() ? EXIT.ok : EXIT.incoherent;
   } finally {
-    progress.stop();
+    progress?.stop();
     await traffic?.close();
     // What ended the replay, if anything did, is what there is to say.
     await clear().catch(() => {});

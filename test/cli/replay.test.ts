@@ -86,6 +86,32 @@ describe("meshcache replay", () => {
     expect(result.tagWrites).toBeGreaterThan(50);
   });
 
+  it("finds no stale read through two clients under many writes", async () => {
+    const path = writeTrace("orm-clients.trace", toTrace(randomIds(6_000, 300)));
+    const options = ["--client", "--writes", "0.1", "--tag-writes", "0.2", "--concurrency", "32"];
+    const finished = await replay(path, ...options, "--json");
+    expect(finished).toMatchObject({ exitCode: 0, stderr: "" });
+    const result = JSON.parse(finished.stdout);
+    expect(result).toMatchObject({ accesses: 6_000, clients: 2, stale: 0, staleOwn: 0, wrong: 0 });
+    expect(result.near).toBeGreaterThan(500);
+    expect(result.latency.near.p50Ms).toBeLessThan(result.latency.remote.p50Ms);
+  });
+
+  it("tells people what came of two clients", async () => {
+    const path = writeTrace("web-told.trace", toTrace(randomIds(3_000, 50)));
+    const { exitCode, stdout } = await replay(path, "--client", "--limit", "2000", "--seed", "3");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^web-told\.trace \(web\), seed 3, 16 in flight, two clients with near caches/);
+    expect(stdout).toMatch(/^ {2}near hits +[\d.]+ % {2}[\d,]+ of [\d,]+ reads · /m);
+    expect(stdout).toMatch(/^ {2}stale reads +0 {2}of [\d,]+ values checked · 0 of own writes$/m);
+    expect(stdout).toMatch(/^ {2}deliver( +[\d.]+ [mµ]s){4}$/m);
+  });
+
+  it("refuses a batch size with clients, which batch by themselves", async () => {
+    const finished = await replay("web", "--client", "--batch", "8");
+    expect(finished).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--batch") });
+  });
+
   it("reads gzip and the first accesses only, and tells people what came of it", async () => {
     const path = writeTrace("web.trace.gz", gzipSync(toTrace(randomIds(5_000, 50))));
     const { exitCode, stdout } = await replay(path, "--limit", "1000", "--seed", "3");
@@ -158,16 +184,19 @@ describe("meshcache replay", () => {
     expect((await replay(writeTrace("other", Buffer.alloc(8)))).stderr).toMatch(/--format must say/);
   });
 
-  it("ends with the server, and at a signal", async () => {
+  it.each([
+    ["by calls", []],
+    ["through clients", ["--client"]],
+  ])("ends with the server, and at a signal, %s", async (_how, options) => {
     const path = writeTrace("web-long.trace", toTrace(randomIds(200_000, 1_000)));
     const doomed = await startServer();
-    const orphan = startCommand(["replay", path, "--address", doomed.address], { tty: true });
-    await orphan.stderr.until(/ of 200,000/);
+    const orphan = startCommand(["replay", path, "--address", doomed.address, ...options], { tty: true });
+    await orphan.stderr.until(/ [1-9][\d,]* of 200,000/);
     await doomed.stop();
     expect(await orphan.exitCode).toBe(3);
 
-    const stopped = startCommand(["replay", path, "--address", running.address], { tty: true });
-    await stopped.stderr.until(/ of 200,000/);
+    const stopped = startCommand(["replay", path, "--address", running.address, ...options], { tty: true });
+    await stopped.stderr.until(/ [1-9][\d,]* of 200,000/);
     stopped.interrupt("SIGINT");
     expect(await stopped.exitCode).toBe(130);
     expect(stopped.stdout.text()).toBe("");
@@ -184,5 +213,12 @@ describe("meshcache replay", () => {
     console.log(
       `web07: ${result.accesses} accesses in ${result.seconds.toFixed(1)} s, 0 of ${result.checked} reads stale`,
     );
+  });
+
+  it.runIf(found)("finds no stale read of two clients in web07, whole", { timeout: 120_000 }, async () => {
+    const finished = await replay(WEB07, "--client", "--concurrency", "256", "--json");
+    const result = JSON.parse(finished.stdout);
+    expect(result).toMatchObject({ accesses: 76_118, stale: 0, wrong: 0 });
+    expect(result.nearRatio).toBeGreaterThan(0.4);
   });
 });
