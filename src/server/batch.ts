@@ -15,7 +15,7 @@ import type { CallSpan, OperationSpan, Telemetry } from "../telemetry/telemetry.
 import type { Limits } from "../wire/limits.ts";
 import { type OperationOutcome, runOperation } from "../wire/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../wire/status.ts";
-import { describeOutcome } from "./outcome.ts";
+import { describeOutcome, describeRequest } from "./outcome.ts";
 
 export interface BatchDeps {
   readonly store: Store;
@@ -135,7 +135,7 @@ function runOne(
   const succeed = (outcome: OperationOutcome) => {
     if (span !== undefined) {
       const namespace = operation.operation.value?.namespace || defaultNamespace;
-      span.set({ namespace, ...describeOutcome(outcome) });
+      span.set({ namespace, ...describeOutcome(outcome), ...describeRequest(operation.operation) });
       span.end(STATUS_OK);
     }
     settle(outcome);

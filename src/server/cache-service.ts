@@ -15,7 +15,7 @@ import type { ServiceHandlers } from "../wire/service.ts";
 import { runBatch } from "./batch.ts";
 import { openExchange } from "./exchange.ts";
 import { bidi, type CallContext, type HandlerDeps, immediate, serverStream, unary } from "./handlers.ts";
-import { describeOutcome } from "./outcome.ts";
+import { describeOutcome, describeRequest } from "./outcome.ts";
 import { openStream } from "./stream.ts";
 import type { StreamRegister } from "./stream-register.ts";
 
@@ -45,6 +45,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     set: immediate(deps, (request, context) => {
       const value = runSet(request, operation(context));
       describe(context, request.namespace, { case: "set", value });
+      if (context.span.sampled) context.span.set(describeRequest({ case: "set", value: request }));
       return value;
     }),
     invalidate: immediate(deps, (request, context) => {

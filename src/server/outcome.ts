@@ -1,5 +1,5 @@
 /** What a span may say about an operation: its outcome, shard and size. Never a key, a value or a token. */
-import type { Hit, Stamp } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Hit, Operation, Stamp } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { OperationAttributes } from "../telemetry/telemetry.ts";
 import type { OperationOutcome } from "../wire/operations.ts";
 
@@ -34,6 +34,11 @@ export function describeOutcome(result: OperationOutcome): OperationAttributes {
     default:
       return result satisfies never;
   }
+}
+
+/** What the request alone says: the size of the value that a Set brings, stored or not. */
+export function describeRequest(request: Operation["operation"]): OperationAttributes {
+  return request.case === "set" ? { valueBytes: request.value.value.length } : {};
 }
 
 function describe(asOf: Stamp | undefined, outcome: string, hit?: Hit): OperationAttributes {

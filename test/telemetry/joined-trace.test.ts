@@ -65,7 +65,12 @@ describe("one trace", () => {
     expect(set).toMatchObject({
       kind: "SPAN_KIND_SERVER",
       traceId: caller.traceId,
-      attributes: { "meshcache.namespace": "users", "meshcache.outcome": "stored", "rpc.status_code": "OK" },
+      attributes: {
+        "meshcache.namespace": "users",
+        "meshcache.outcome": "stored",
+        "meshcache.value.size": expect.anything(),
+        "rpc.status_code": "OK",
+      },
     });
     expect(event?.traceparent).toBe(`00-${caller.traceId}-${set?.spanId}-01`);
   });
@@ -95,7 +100,11 @@ describe("one trace", () => {
         const set = spanOf(caller, SET);
         expect(set?.traceId).toBe(caller.traceId);
         expect(set?.links).toEqual([{ traceId: call?.traceId, spanId: call?.spanId }]);
-        expect(set?.attributes).toMatchObject({ "meshcache.batched": true, "meshcache.outcome": "stored" });
+        expect(set?.attributes).toMatchObject({
+          "meshcache.batched": true,
+          "meshcache.outcome": "stored",
+          "meshcache.value.size": expect.anything(),
+        });
         const event = seen.find(({ target }) => target.value === String(index + 1));
         expect(event?.traceparent).toBe(`00-${caller.traceId}-${set?.spanId}-01`);
       }
