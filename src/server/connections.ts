@@ -183,7 +183,8 @@ function refuse(stream: ServerHttp2Stream, code: status, details: string): false
     },
     { endStream: true },
   );
-  // The rest of the request is of no interest; without this its window would stay taken.
-  stream.resume();
+  // The rest of the request is of no interest, and without this the call would last until it has come (RFC 9113,
+  // section 8.1).
+  stream.close(constants.NGHTTP2_NO_ERROR);
   return false;
 }

@@ -87,6 +87,12 @@ describe("headers", () => {
     expect(printed.concat(survivor().log).join()).not.toContain("canary");
   });
 
+  it("that are malformed end the call although its request does not", async () => {
+    const stream = connection.open(GET, { "x!header": "v" });
+    stream.write(get.subarray(0, 7));
+    expect((await answerOf(stream)).grpcStatus).toBe(status.INVALID_ARGUMENT);
+  });
+
   it("with a client id out of its bound are INVALID_ARGUMENT", async () => {
     const answer = await connection.call(GET, get, { "meshcache-client-id": "a b" });
     expect(answer.grpcStatus).toBe(status.INVALID_ARGUMENT);
