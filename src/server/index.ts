@@ -53,8 +53,10 @@ export interface CacheServer {
   /** Resolves with the address once the server accepts connections; rejects when it cannot listen. */
   start(): Promise<string>;
   /**
-   * Shuts down gently: health says NOT_SERVING, streams are told, what runs may end, and what has not ended
-   * within `transport.drainMaxMs` is cut. Calling it again gives the same promise.
+   * Shuts down gently: health says NOT_SERVING, streams are told, and calls go on being served while clients
+   * leave. Streams whose clients stay are ended with DRAINING after half of `transport.drainMaxMs`, so one of
+   * them makes the drain last that long; what has not ended within all of it is cut. Calling it again gives
+   * the same promise.
    */
   drain(): Promise<void>;
   /** Stops at once. */
