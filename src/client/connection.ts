@@ -72,6 +72,8 @@ export class Connection {
   readonly #barriers = new Set<() => void>();
   /** Streams that were replaced and still owe answers. */
   readonly #retired = new Set<ExchangeStream>();
+  /** What the candidate said before it was ready. */
+  #early: (() => void)[] = [];
   #primary: ExchangeStream | undefined;
   #candidate: ExchangeStream | undefined;
   #state: ConnectionState = "idle";
@@ -96,20 +98,20 @@ export class Connection {
     this.#handlers = {
       opened: (stream) => this.#opened(stream),
       events: (stream, events) => {
-        if (stream === this.#primary) observer.events(events);
-        else if (this.#retired.has(stream)) observer.overheard(events);
+        if (this.#retired.has(stream)) observer.overheard(events);
+        else this.#tell(stream, () => observer.events(events));
       },
-      gap: (stream, gap) => {
-        if (stream !== this.#primary) return;
-        observer.gap(gap);
-        observer.caughtUp();
-      },
-      progress: (stream, ping) => {
-        if (stream !== this.#primary) return;
-        observer.caughtUp();
-        if (ping !== undefined) observer.pingAnswered(ping.sentAtMs);
-      },
-      draining: (stream) => this.#draining(stream),
+      gap: (stream, gap) =>
+        this.#tell(stream, () => {
+          observer.gap(gap);
+          observer.caughtUp();
+        }),
+      progress: (stream, ping) =>
+        this.#tell(stream, () => {
+          observer.caughtUp();
+          if (ping !== undefined) observer.pingAnswered(ping.sentAtMs);
+        }),
+      draining: (stream) => this.#tell(stream, () => this.#draining()),
       released: (calls) => this.#released(calls),
       drained: () => this.#flush(),
       closed: (stream, error, unanswered) => this.#streamClosed(stream, error, unanswered),
@@ -235,6 +237,7 @@ export class Connection {
       else interest.lost();
     }
     if (replaced !== undefined) this.#retire(replaced);
+    for (const tell of this.#early.splice(0)) tell();
     for (const barrier of this.#barriers) stream.ping(barrier);
     this.#pingTimer?.cancel();
     this.#pulse();
@@ -247,8 +250,17 @@ export class Connection {
     if (stream.unanswered === 0) stream.cut(unavailable("replaced by the next stream"));
   }
 
-  #draining(stream: ExchangeStream): void {
-    if (stream !== this.#primary || this.#candidate !== undefined || this.#backoffTimer !== undefined) return;
+  /**
+   * What a stream says counts from when it is the primary. A candidate whose selectors were widened tells what
+   * was missed before it is ready: that waits for its turn, for it will not be told again.
+   */
+  #tell(stream: ExchangeStream, tell: () => void): void {
+    if (stream === this.#primary) tell();
+    else if (stream === this.#candidate) this.#early.push(tell);
+  }
+
+  #draining(): void {
+    if (this.#candidate !== undefined || this.#backoffTimer !== undefined) return;
     if (this.#state !== "ready") return;
     this.#address += 1;
     this.#openCandidate();
@@ -262,6 +274,7 @@ export class Connection {
     this.counters.failures += 1;
     if (stream === this.#candidate) {
       this.#candidate = undefined;
+      this.#early = [];
       this.#connectTimer?.cancel();
       this.#failedAttempts += 1;
       this.#address += 1;
