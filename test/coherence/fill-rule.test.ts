@@ -107,7 +107,7 @@ describe("The fill rule", () => {
     const read = users.get("k");
     await client.settle();
     const waiting = client.server.link.takeBatch();
-    const others = Array.from({ length: 300 }, (_, index) => users.get(`other:${index}`));
+    const others = Array.from({ length: 100 }, (_, index) => users.get(`other:${index}`));
     await client.settle();
     const large = "x".repeat(1_000);
     client.server.link.takeBatch().answer(...others.map(() => hit(large, { revision: 5 })));
