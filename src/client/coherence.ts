@@ -63,6 +63,8 @@ export class Coherence {
   epoch = 0n;
   /** Goes up whenever events may have been missed: what was filled in an earlier one is suspect. */
   generation = 1;
+  /** Goes up whenever what was asked for before must not be kept. */
+  coverage = 1;
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #shards: RecentChanges[] = [];
@@ -79,13 +81,14 @@ export class Coherence {
   // ---- The two rules -------------------------------------------------------------------------------------
 
   /**
-   * The fill rule. `coverage` was taken just before the request was sent: the generation, when the
-   * subscription covering the key was live, or else NOT_COVERED. A gap between then and now ends it, since the
-   * events that were missed may be the ones that match.
+   * The fill rule. `coverage` was taken just before the request was sent: this one's, when the subscription
+   * covering the key was live, or else NOT_COVERED. A gap between then and now ends it, since the events that
+   * were missed may be the ones that match; so does an own write that was given up, since it may have taken
+   * effect after what is answered now.
    */
   mayKeep(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
     if (asOf.epoch !== this.epoch) return false;
-    if (coverage === NOT_COVERED || coverage !== this.generation) return false;
+    if (coverage === NOT_COVERED || coverage !== this.coverage) return false;
     return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);
   }
 
@@ -117,6 +120,12 @@ export class Coherence {
   /** A Gap: nothing read before is to be trusted without revalidation. */
   missedEvents(): void {
     this.generation += 1;
+    this.coverage += 1;
+  }
+
+  /** An own write got no answer: whether it took effect, and when, this process cannot say. */
+  writeGivenUp(): void {
+    this.coverage += 1;
   }
 
   /** An event was applied to the near caches. */

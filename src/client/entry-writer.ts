@@ -193,6 +193,7 @@ export class EntryWriter<Value> {
       return await send();
     } catch (error) {
       this.#forget(target, names);
+      this.#realm.coherence.writeGivenUp();
       throw error;
     }
   }

@@ -122,7 +122,7 @@ export class NearCache<Value> implements Holder, Interest {
 
   /** What the fill rule must know of a request just before it is sent. */
   coverage(): number {
-    return this.#covered ? this.#coherence.generation : NOT_COVERED;
+    return this.#covered ? this.#coherence.coverage : NOT_COVERED;
   }
 
   /** Keeps what a response said, if the fill rule allows it. `shared`: its value, decoded and frozen. */

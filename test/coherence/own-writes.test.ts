@@ -27,4 +27,24 @@ describe("An own write", () => {
     await mesh.settle();
     expect(link.batchesWaiting).toBe(1);
   });
+
+  it("that nobody answered keeps out what was asked for before it and is answered after it", async () => {
+    const mesh = createScriptedClient();
+    const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
+    await mesh.settle();
+    const { link } = mesh.server;
+
+    const read = users.get("k");
+    await mesh.settle();
+    const older = link.takeBatch();
+    const write = users.set("k", "mine", { deadlineMs: 100 }).catch((error) => error.reason);
+    await mesh.settle();
+    link.takeBatch();
+    mesh.clock.advance(100);
+    expect(await write).toBe("DEADLINE");
+    // The server took the write after this read, and its event is right behind.
+    older.answer(hit("v1", { revision: 5 }));
+    expect(await read).toEqual({ kind: "hit", value: "v1" });
+    expect(mesh.cache.stats().near.entries).toBe(0);
+  });
 });

@@ -46,8 +46,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: nearCache,
-        find: "return this.#covered ? this.#coherence.generation : NOT_COVERED;",
-        replace: "void NOT_COVERED; return this.#coherence.generation;",
+        find: "return this.#covered ? this.#coherence.coverage : NOT_COVERED;",
+        replace: "void NOT_COVERED; return this.#coherence.coverage;",
       },
     ],
     test: {
@@ -58,7 +58,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: an answer asked for before a gap is kept after it",
     coherence,
-    "if (coverage === NOT_COVERED || coverage !== this.generation) return false;",
+    "if (coverage === NOT_COVERED || coverage !== this.coverage) return false;",
     "if (coverage === NOT_COVERED) return false;",
   ),
   mutant(
@@ -134,6 +134,12 @@ export const mutants: readonly Mutant[] = [
     "src/client/entry-writer.ts",
     "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
     "void [target, names];",
+  ),
+  mutant(
+    "client: what was asked for before an ambiguous write is kept after it",
+    "src/client/entry-writer.ts",
+    "      this.#realm.coherence.writeGivenUp();\n",
+    "",
   ),
   {
     name: "client: an ambiguous write leaves the near copy",
