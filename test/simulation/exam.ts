@@ -52,7 +52,8 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
       history.violate("converge", `${client.name} could not read ${key} though all is well`);
       continue;
     }
-    const changed = truth.current(key) !== spell;
+    // Another client's exam may have just loaded it: its event is still on the way.
+    const changed = truth.current(key) !== spell || begunMs - spell.from.atMs < answerMaxMs;
     const fresh = spell.held !== undefined && !spell.soft && begunMs < spell.freshUntilMs;
     const version = first.kind === "miss" ? 0 : first.version?.revision;
     if (!changed && first.source === "near" && version !== (fresh ? spell.held?.version : 0)) {

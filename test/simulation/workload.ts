@@ -214,6 +214,8 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     } satisfies ClientOperation as Extract<ClientOperation, { kind: "set" }>);
     try {
       const outcome = await client.entries.set(key, value, {
+        // Given up early, while reads from before it are still under way.
+        ...(chance(rng, 0.2) ? { deadlineMs: between(rng, 5, 100) } : {}),
         tags: noteTags.filter(() => chance(rng, 0.5)),
         ...(condition === "ifAbsent" ? { when: "absent" } : {}),
         ...(condition === "ifPresent" ? { when: "present" } : {}),
