@@ -76,6 +76,7 @@ export class ExchangeStream {
   readonly #pings = new Map<bigint, SentPing>();
   #lastId = 0n;
   #lastSequence = 0n;
+  #lastPartAtMs = Number.NEGATIVE_INFINITY;
   #ackedCursor: Uint8Array;
   #resumable = true;
   #over = false;
@@ -152,9 +153,14 @@ export class ExchangeStream {
     this.#send({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor: this.cursor } });
   }
 
-  /** How long the oldest ping has been waiting for its answer. 0: none is. */
+  /**
+   * How long the oldest ping has been waiting for its answer, or for its turn: it is answered behind all parts
+   * of a large answer, and counts from the last of them. 0: none is waiting.
+   */
   silenceMs(): number {
-    for (const ping of this.#pings.values()) return this.#deps.clock.nowMs() - ping.sentAtMs;
+    for (const ping of this.#pings.values()) {
+      return this.#deps.clock.nowMs() - Math.max(ping.sentAtMs, this.#lastPartAtMs);
+    }
     return 0;
   }
 
@@ -240,7 +246,8 @@ export class ExchangeStream {
     const first = batch.answered;
     // Without `more` all the rest is answered, if only by nothing, which breaks the contract.
     batch.answered = more ? first + results.length : batch.calls.length;
-    if (!more) this.#batches.splice(at, 1);
+    if (more) this.#lastPartAtMs = this.#deps.clock.nowMs();
+    else this.#batches.splice(at, 1);
     const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
     calls.forEach((call, index) => {
       call.answer(results[index]?.result ?? { case: undefined });

@@ -5,16 +5,16 @@
 import type {
   BatchRequest,
   BatchResponse,
-  Hit,
   Operation,
   OperationResult,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { fieldInvalid, limitExceeded } from "../errors.ts";
+import { limitExceeded } from "../errors.ts";
 import type { LeaseWait, Store, Writer } from "../store/store.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../telemetry/telemetry.ts";
 import type { Limits } from "../wire/limits.ts";
 import { type OperationOutcome, runOperation } from "../wire/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../wire/status.ts";
+import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
 import { describeOutcome, describeRequest } from "./outcome.ts";
 
 export interface BatchDeps {
@@ -29,10 +29,6 @@ export interface Caller {
   readonly clientId: string;
 }
 
-/** What every result is charged: an error, a miss or a stamp with all their framing. */
-const RESULT_MIN_BYTES = 256;
-const STAMP_BYTES = 24;
-const UTF8_BYTES_PER_UNIT = 3;
 const STATUS_OK = 0;
 const STATUS_CANCELLED = 1;
 
@@ -83,39 +79,13 @@ export function runBatch(
   };
 }
 
-function checkBatch({ operations }: BatchRequest, limits: Limits): void {
-  if (operations.length === 0 || operations.length > limits.batchMaxOperations) {
-    throw fieldInvalid("operations", `1 to ${limits.batchMaxOperations} operations`);
-  }
-  let bytes = 0;
-  for (const operation of operations) bytes += requestBytesOf(operation);
-  if (bytes > limits.batchMaxBytes) {
-    throw fieldInvalid("operations", `at most ${limits.batchMaxBytes} bytes of keys, tags and values`);
-  }
+/** An operation may hold back its result until a lease is decided. */
+export function mayWait({ operations }: BatchRequest): boolean {
+  return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
 }
 
-/** Text counts by its characters: what decides is the values. */
-function requestBytesOf({ operation }: Operation): number {
-  switch (operation.case) {
-    case "set":
-      return operation.value.key.length + operation.value.value.length + lengths(operation.value.tags);
-    case "invalidate": {
-      const { target } = operation.value;
-      if (target.case === "keys") return lengths(target.value.keys);
-      return target.case === "tags" ? lengths(target.value.tags) : 0;
-    }
-    case "get":
-    case "touch":
-    case "lease":
-      return operation.value.key.length;
-    case undefined:
-      return 0;
-    default:
-      return operation satisfies never;
-  }
-}
-
-function runOne(
+/** Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the wait. */
+export function runOne(
   operation: Operation,
   defaultNamespace: string,
   caller: Caller,
@@ -161,31 +131,4 @@ function endingSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
       span.end(STATUS_CANCELLED);
     },
   };
-}
-
-/** At most what a result takes beyond its minimum. */
-function extraBytesOf(result: OperationResult["result"]): number {
-  switch (result.case) {
-    case "get":
-    case "lease": {
-      const { outcome } = result.value;
-      if (outcome.case === "hit") return hitBytes(outcome.value);
-      return outcome.case === "granted" || outcome.case === "held" ? hitBytes(outcome.value.stale) : 0;
-    }
-    case "invalidate":
-      return result.value.stamps.length * STAMP_BYTES;
-    default:
-      return 0;
-  }
-}
-
-function hitBytes(hit: Hit | undefined): number {
-  if (hit === undefined) return 0;
-  return hit.value.length + hit.contentType.length + UTF8_BYTES_PER_UNIT * lengths(hit.tags);
-}
-
-function lengths(texts: readonly string[]): number {
-  let sum = 0;
-  for (const text of texts) sum += text.length + 2;
-  return sum;
 }

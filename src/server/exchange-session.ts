@@ -3,7 +3,8 @@
  *
  * Before any response is sent, every event that the shards have produced so far is: so a response never
  * overtakes an event that it reflects. Requests are taken one at a time and only while the output takes
- * frames; the rest waits, and the owner stops reading.
+ * frames; the rest waits, and the owner stops reading. That goes for the operations of one batch too: they are
+ * run a frame's worth at a time, so that what a batch answers may be large and what it holds here may not.
  */
 import { create } from "@bufbuild/protobuf";
 import {
@@ -23,7 +24,8 @@ import { checkClientId, checkCursor } from "../wire/checks.ts";
 import type { Limits } from "../wire/limits.ts";
 import { isFault, toStatus } from "../wire/status.ts";
 import { fromSelectors } from "../wire/subscription.ts";
-import { runBatch } from "./batch.ts";
+import { mayWait, runBatch } from "./batch.ts";
+import { type BatchParts, createBatchParts } from "./batch-parts.ts";
 import { createEventFeed, type EventFeed, type FeedFrame, toOpened } from "./event-feed.ts";
 import type { Defer } from "./pump-scheduler.ts";
 
@@ -60,6 +62,7 @@ export interface ExchangeSessionDeps {
   /** Told when the session has gone on by itself and `paused()` may be false again. Default: nobody. */
   readonly unpaused?: () => void;
   readonly frameMaxEvents?: number;
+  /** Of events and of results, about. Default 256 KiB. */
   readonly frameMaxBytes?: number;
   /** Where this session's subscriber is listed while it has one. */
   readonly subscribers?: Set<Subscriber>;
@@ -68,6 +71,13 @@ export interface ExchangeSessionDeps {
 }
 
 type RequestFrame = ExchangeRequest["frame"];
+
+interface Answer {
+  readonly id: bigint;
+  readonly response: BatchResponse;
+  /** Further results of the batch follow. */
+  readonly more: boolean;
+}
 
 const UNSAMPLED: CallSpan = { traceparent: "", sampled: false, set() {}, end() {} };
 const NO_CURSOR = new Uint8Array(0);
@@ -81,8 +91,10 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   };
   const maxWaitingBatches = deps.maxWaitingBatches ?? 4_096;
   const inbox: ExchangeRequest[] = [];
-  /** Responses to batches, finished and not yet sent. */
-  const ready: { readonly id: bigint; readonly response: BatchResponse }[] = [];
+  /** Responses to batches, or parts of them, not yet sent. */
+  const ready: Answer[] = [];
+  /** The batch of which operations are still to be run. */
+  let running: { readonly id: bigint; readonly parts: BatchParts } | undefined;
   const waiting = new Set<() => void>();
   let caller: { readonly span: CallSpan; readonly clientId: string } | undefined;
   let feed: EventFeed | undefined;
@@ -93,9 +105,9 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   let ending = false;
   let closed = false;
 
-  function send(frame: ExchangeResponse["frame"], id = 0n): boolean {
+  function send(frame: ExchangeResponse["frame"], id = 0n, more = false): boolean {
     sequence += 1n;
-    writable = sink.send({ $typeName: "meshcache.v1.ExchangeResponse", id, frame, sequence });
+    writable = sink.send({ $typeName: "meshcache.v1.ExchangeResponse", id, frame, sequence, more });
     return writable && !closed;
   }
 
@@ -128,9 +140,13 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     const state = feed?.pump(sendFeed) ?? "caughtUp";
     if (state === "later") defer(advanceLater);
     if (state !== "caughtUp") return false;
-    const finished = ready.shift();
-    if (finished !== undefined) {
-      send({ case: "batch", value: finished.response }, finished.id);
+    const answer = ready.shift();
+    if (answer !== undefined) {
+      send({ case: "batch", value: answer.response }, answer.id, answer.more);
+      return true;
+    }
+    if (running !== undefined) {
+      runPart(running.id, running.parts);
       return true;
     }
     const request = inbox.shift();
@@ -209,18 +225,29 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   function startBatch(id: bigint, batch: BatchRequest): void {
     if (caller === undefined) return;
-    if (waiting.size >= maxWaitingBatches && mayWait(batch)) {
+    if (!mayWait(batch)) {
+      runPart(id, createBatchParts(batch, caller, deps, feedLimits.frameMaxBytes));
+      return;
+    }
+    if (waiting.size >= maxWaitingBatches) {
       throw limitExceeded("waiting_batches", String(maxWaitingBatches));
     }
     let cancel: (() => void) | undefined;
     const finished = (response: BatchResponse) => {
       if (cancel !== undefined) waiting.delete(cancel);
-      ready.push({ id, response });
+      ready.push({ id, response, more: false });
       // A lease is settled from inside somebody's store call: the response goes out after it.
       if (!advancing) defer(advanceLater);
     };
     cancel = runBatch(batch, caller, deps, finished);
     if (cancel !== undefined) waiting.add(cancel);
+  }
+
+  /** The rest of the batch has its turn when this part has been sent. */
+  function runPart(id: bigint, parts: BatchParts): void {
+    const response = parts.next();
+    running = parts.done ? undefined : { id, parts };
+    ready.push({ id, response, more: !parts.done });
   }
 
   function finish(error?: CacheError): void {
@@ -235,6 +262,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     waiting.clear();
     inbox.length = 0;
     ready.length = 0;
+    running = undefined;
     if (feed !== undefined) {
       feed.subscriber.close();
       deps.subscribers?.delete(feed.subscriber);
@@ -247,7 +275,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
       inbox.push(frame);
       advance();
     },
-    paused: () => !writable || inbox.length > 0,
+    paused: () => !writable || running !== undefined || inbox.length > 0,
     drained() {
       writable = true;
       advance();
@@ -261,8 +289,4 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     },
     close: release,
   };
-}
-
-function mayWait({ operations }: BatchRequest): boolean {
-  return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
 }

@@ -27,8 +27,8 @@ const EVENTS_EVENTS = tag(1, LENGTH_DELIMITED);
 const EVENTS_CURSOR = tag(2, LENGTH_DELIMITED);
 
 export function encodeExchangeResponse(response: ExchangeResponse): Buffer {
-  const { frame, id, sequence } = response;
-  if (frame.case !== "events" || id !== 0n) return encodeMessage(ExchangeResponseSchema, response);
+  const { frame, id, sequence, more } = response;
+  if (frame.case !== "events" || id !== 0n || more) return encodeMessage(ExchangeResponseSchema, response);
   return encodeEventsFrame(EXCHANGE_EVENTS, frame.value, EXCHANGE_SEQUENCE, Number(sequence));
 }
 

@@ -6,6 +6,7 @@ import {
   ExchangeRequestSchema,
   type ExchangeResponse,
   Gap_Reason,
+  type OperationSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../src/errors.ts";
 import { createSeededRng } from "../../src/random.ts";
@@ -13,10 +14,12 @@ import { createExchangeSession, type ExchangeSession } from "../../src/server/ex
 import { createStore } from "../../src/store/create-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import { encodeExchangeResponse } from "../../src/wire/frames.ts";
 import { type Limits, resolveLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 type Frame = NonNullable<MessageInitShape<typeof ExchangeRequestSchema>["frame"]>;
+type Operation = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
 
 const NAMESPACE = "n";
 const value = Buffer.from("v");
@@ -37,6 +40,11 @@ const lease = (key: string, waitMs: number): Frame => ({
   case: "batch",
   value: { namespace: NAMESPACE, operations: [{ operation: { case: "lease", value: { key, waitMs } } }] },
 });
+const get = (key: string): Operation => ({ case: "get", value: { key } });
+const batchOf = (...operations: Operation[]): Frame => ({
+  case: "batch",
+  value: { namespace: NAMESPACE, operations: operations.map((operation) => ({ operation })) },
+});
 const ping = (nonce: bigint): Frame => ({ case: "ping", value: { nonce } });
 
 interface Harness {
@@ -56,7 +64,12 @@ interface Harness {
 }
 
 function harness(
-  options: { store?: Store; limits?: Partial<Limits>; maxWaitingBatches?: number } = {},
+  options: {
+    store?: Store;
+    limits?: Partial<Limits>;
+    maxWaitingBatches?: number;
+    frameMaxBytes?: number;
+  } = {},
 ): Harness {
   const clock = new ManualClock();
   const store = options.store ?? createStore({ clock, rng: createSeededRng(1), shards: 2, logMaxEvents: 64 });
@@ -65,7 +78,7 @@ function harness(
   let deferred: (() => void)[] = [];
   let told = 0;
   let id = 0n;
-  const { maxWaitingBatches } = options;
+  const { maxWaitingBatches, frameMaxBytes } = options;
   const session = createExchangeSession(
     {
       store,
@@ -74,6 +87,7 @@ function harness(
       telemetry: createNoTelemetry(),
       defer: (run) => deferred.push(run),
       ...(maxWaitingBatches !== undefined && { maxWaitingBatches }),
+      ...(frameMaxBytes !== undefined && { frameMaxBytes }),
     },
     {
       send(frame) {
@@ -108,12 +122,12 @@ function harness(
   return self;
 }
 
-function summary({ id, frame }: ExchangeResponse): string {
+function summary({ id, frame, more }: ExchangeResponse): string {
   switch (frame.case) {
     case "events":
       return frame.value.events.map((event) => `${event.origin}:${event.target.value}`).join(" ");
     case "batch":
-      return `${id} ${frame.value.results.map(({ result }) => result.case).join(" ")}`;
+      return `${id} ${frame.value.results.map(({ result }) => result.case).join(" ")}${more ? " ..." : ""}`;
     case "gap":
       return `gap ${frame.value.reason}`;
     case "progress":
@@ -123,11 +137,11 @@ function summary({ id, frame }: ExchangeResponse): string {
   }
 }
 
-function writeElsewhere({ store }: Harness, key: string): void {
+function writeElsewhere({ store }: Harness, key: string, valueBytes = 1): void {
   store.set({
     namespace: NAMESPACE,
     key,
-    value,
+    value: new Uint8Array(valueBytes),
     ttlMs: 0,
     staleMs: 0,
     tags: [],
@@ -309,31 +323,106 @@ describe("backpressure", () => {
     h.turn();
     expect(h.news()).toEqual(["other:after"]);
   });
+});
 
-  it("fails the results that outgrow a message one by one", () => {
-    const h = harness({ limits: { sendMaxBytes: 3_000, valueMaxBytes: 1_000, receiveMaxBytes: 4_000 } });
-    h.store.set({
-      namespace: NAMESPACE,
-      key: "k",
-      value: new Uint8Array(1_000),
-      ttlMs: 0,
-      staleMs: 0,
-      tags: [],
-      contentType: "",
-      absent: false,
-      sourceVersion: 0n,
-      condition: { kind: "always" },
-      requestId: 0n,
-      writer: { origin: "", traceparent: "" },
-    });
+describe("a batch whose results outgrow a frame", () => {
+  const limits = { sendMaxBytes: 3_000, valueMaxBytes: 2_000, receiveMaxBytes: 4_000 };
+
+  it("is answered in several, in the order of its operations", () => {
+    const h = harness({ limits });
+    writeElsewhere(h, "k", 1_000);
     h.send(open);
-    const operations = Array.from({ length: 4 }, () => ({
-      operation: { case: "get" as const, value: { namespace: NAMESPACE, key: "k" } },
-    }));
-    h.send({ case: "batch", value: { operations } });
-    expect(h.news()).toEqual(["1 opened", "2 get error error error"]);
-    const batch = h.sent[1]?.frame.value as BatchResponse;
-    expect(batch.results[1]?.result.value).toMatchObject({ code: 8 });
+    h.send(batchOf(get("k"), get("k"), get("missing"), get("k"), get("k")));
+    expect(h.news()).toEqual(["1 opened", "2 get get get ...", "2 get get"]);
+    expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
+    const frames = h.sent.map((frame) => encodeExchangeResponse(frame).length);
+    expect(Math.max(...frames)).toBeLessThanOrEqual(limits.sendMaxBytes);
+  });
+
+  it("has no more operations run than the output takes", () => {
+    const h = harness({ frameMaxBytes: 1_500 });
+    writeElsewhere(h, "k", 1_000);
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(...Array.from({ length: 6 }, () => get("k"))));
+    expect(h.news()).toEqual(["1 opened", "2 get get ..."]);
+    expect(h.store.counters.hits).toBe(2);
+    expect(h.session.paused()).toBe(true);
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["2 get get ...", "2 get get"]);
+    expect(h.session.paused()).toBe(false);
+  });
+
+  it("has events come before the part that reflects them, and between two parts", () => {
+    const h = harness({ frameMaxBytes: 300 });
+    h.send(open);
+    h.send(subscribe());
+    h.news();
+    h.room = 2;
+    const sets = ["a", "b", "c", "d"].map((key) => ({ case: "set" as const, value: { key, value } }));
+    h.send(batchOf(...sets));
+    expect(h.news()).toEqual(["me:a me:b me:c", "3 set set set ..."]);
+    writeElsewhere(h, "between");
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["other:between", "me:d", "3 set"]);
+  });
+
+  it("lets no request overtake its parts", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k")));
+    h.send(ping(1n));
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get", "3 progress 1"]);
+  });
+
+  it("is dropped where it stands when the stream is gone", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k"), get("k")));
+    h.session.close();
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ..."]);
+    expect(h.store.counters.misses).toBe(1);
+  });
+
+  it("is answered before the stream ends that its client has half closed", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k")));
+    h.session.halfClosed();
+    expect(h.ends).toEqual([]);
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get"]);
+    expect(h.ends).toEqual([undefined]);
+  });
+
+  it("has a result fail that no message can carry", () => {
+    const h = harness({ limits: { ...limits, sendMaxBytes: 2_000 } });
+    writeElsewhere(h, "k", 2_000);
+    h.send(open);
+    h.send(batchOf(get("missing"), get("k"), get("missing")));
+    expect(h.news()).toEqual(["1 opened", "2 get error get"]);
+    const answer = h.sent[1]?.frame.value as BatchResponse;
+    expect(answer.results[1]?.result.value).toMatchObject({ code: 8 });
+  });
+
+  it("comes as one message when one of its operations may wait, and what has no room there fails", () => {
+    const h = harness({ limits });
+    writeElsewhere(h, "k", 1_000);
+    h.send(open);
+    h.send(lease("fills", 0));
+    const waits = { case: "lease" as const, value: { key: "fills", waitMs: 10_000 } };
+    h.send(batchOf(waits, get("k"), get("k"), get("k")));
+    h.send(set("fills"));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease get error error", "4 set"]);
   });
 });
 

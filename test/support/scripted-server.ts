@@ -19,6 +19,13 @@ export const EPOCH = 7n;
 export const OTHER_EPOCH = 8n;
 const cursorOf = (position: number): Uint8Array<ArrayBuffer> => new Uint8Array([1, position]);
 
+export interface ScriptedBatch {
+  readonly operations: Operation[];
+  answer(...replies: Reply[]): void;
+  /** With more to come. */
+  answerPart(...replies: Reply[]): void;
+}
+
 /** One stream of the client, as its server sees it. */
 export class ScriptedLink {
   readonly address: string;
@@ -67,14 +74,22 @@ export class ScriptedLink {
   }
 
   /** The operations of the next batch that was not yet taken, and what answers them. */
-  takeBatch(): { readonly operations: Operation[]; answer(...replies: Reply[]): void } {
+  takeBatch(): ScriptedBatch {
     const request = this.requests.find((one) => one.frame.case === "batch" && !this.#taken.has(one));
     if (request === undefined || request.frame.case !== "batch") throw new Error("no batch was sent");
     this.#taken.add(request);
     const { operations } = request.frame.value;
-    const answer = (...replies: Reply[]) =>
-      this.send({ case: "batch", value: { results: replies.map((result) => ({ result })) } }, request.id);
-    return { operations, answer };
+    const send = (replies: Reply[], more: boolean) =>
+      this.send(
+        { case: "batch", value: { results: replies.map((result) => ({ result })) } },
+        request.id,
+        more,
+      );
+    return {
+      operations,
+      answer: (...replies) => send(replies, false),
+      answerPart: (...replies) => send(replies, true),
+    };
   }
 
   get batchesWaiting(): number {
@@ -94,15 +109,15 @@ export class ScriptedLink {
     this.send({ case: "progress", value: { nonce, cursor: this.cursor() } });
   }
 
-  send(frame: Frame, id = 0n): void {
+  send(frame: Frame, id = 0n, more = false): void {
     this.#sequence += 1n;
-    this.sendAs(this.#sequence, frame, id);
+    this.sendAs(this.#sequence, frame, id, more);
   }
 
   /** With any frame number. */
-  sendAs(sequence: bigint, frame: Frame, id = 0n): void {
+  sendAs(sequence: bigint, frame: Frame, id = 0n, more = false): void {
     this.#sequence = sequence;
-    this.#handlers.frame(create(ExchangeResponseSchema, { id, frame, sequence }));
+    this.#handlers.frame(create(ExchangeResponseSchema, { id, frame, sequence, more }));
   }
 
   /** Numbers a frame that never arrives. */

@@ -26,19 +26,24 @@
 //   key        1 to 512 bytes of UTF-8. Any character is allowed. Keys of two namespaces never meet.
 //   tag        1 to 128 bytes of UTF-8; 16 tags an entry; tags belong to their namespace.
 //   value      0 to 1,048,576 bytes.
-//   batch      1,024 operations and 2 MiB; a received message 2.5 MiB, a sent one 4 MiB.
+//   batch      1,024 operations and 2 MiB; a received message 2.5 MiB, a sent one 4 MiB. Results that do not
+//              fit into the one message of an answer fail with LIMIT_EXCEEDED (limit "send_max_bytes"); on
+//              Exchange an answer is as many messages as it takes (ExchangeResponse.more).
 //   *_ms       milliseconds. ttl_ms and stale_ms: at most 31,536,000,000 (365 days).
 //
 // ERRORS
 //   A miss or a failed condition is an outcome, never an error. Errors carry google.rpc.ErrorInfo with
 //   domain "meshcache" and one of these reasons; `metadata` names the field or limit and its bound, and
 //   no error ever holds a key, a value or a token.
-//   FIELD_INVALID       INVALID_ARGUMENT    a field breaks its bound: metadata {field, bound}.
+//   FIELD_INVALID       INVALID_ARGUMENT    a field breaks its bound: metadata {field, bound}. The field is
+//                                           "message" when the request cannot be decoded.
 //   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits: metadata {limit, bound}.
 //                                           Retry later, with backoff.
 //   DRAINING            UNAVAILABLE         the server is shutting down: go to another one.
 //   DEADLINE            DEADLINE_EXCEEDED   the request took longer than its deadline to arrive or answer.
 //   INTERNAL            INTERNAL            a fault of the server. Its log has the cause.
+//   What never becomes a call of this service ends with a plain gRPC status and no ErrorInfo: an unknown
+//   method, compression or content type, a body that cannot be decompressed, malformed metadata.
 //
 // METADATA
 //   traceparent, tracestate   W3C trace context: the server's span becomes a child of the caller's.
@@ -58,7 +63,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIjcKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi1gIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKARCBwoFZnJhbWUywgQKDENhY2hlU2VydmljZRI/CgNHZXQSGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdBoZLm1lc2hjYWNoZS52MS5HZXRSZXNwb25zZSIDkAIBEjoKA1NldBIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlElQKCkludmFsaWRhdGUSHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlcXVlc3QaIC5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlc3BvbnNlIgOQAgISRQoFVG91Y2gSGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2UiA5ACAhJACgVMZWFzZRIaLm1lc2hjYWNoZS52MS5MZWFzZVJlcXVlc3QaGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZRJACgVCYXRjaBIaLm1lc2hjYWNoZS52MS5CYXRjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuQmF0Y2hSZXNwb25zZRJFCgZTdHJlYW0SGy5tZXNoY2FjaGUudjEuU3RyZWFtUmVxdWVzdBocLm1lc2hjYWNoZS52MS5TdHJlYW1SZXNwb25zZTABEk0KCEV4Y2hhbmdlEh0ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVxdWVzdBoeLm1lc2hjYWNoZS52MS5FeGNoYW5nZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIjcKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -892,7 +897,8 @@ export type LeaseRequest = Message<"meshcache.v1.LeaseRequest"> & {
 
   /**
    * How long to wait for another caller's fill when its lease is held: 0 to 30,000. 0: do not wait. A
-   * waiting operation holds back the answer of its whole Batch, so send it alone.
+   * waiting operation holds back the answer of its whole Batch, which then is one message on Exchange too:
+   * send it alone.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -1454,8 +1460,8 @@ export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
- * events go and never overtakes them. Sent when a stream has caught up, in answer to a Ping, and every
- * few seconds.
+ * events go and never overtakes them. Sent when a stream has caught up, in answer to a Ping, and on Stream
+ * every few seconds.
  *
  * @generated from message meshcache.v1.Progress
  */
@@ -1771,7 +1777,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
     case: "subscription";
   } | {
     /**
-     * Operations. Answered by a BatchResponse.
+     * Operations. Answered by a BatchResponse, in one frame or in several.
      *
      * @generated from field: meshcache.v1.BatchRequest batch = 4;
      */
@@ -1924,7 +1930,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
     case: "opened";
   } | {
     /**
-     * Answers a batch.
+     * Answers a batch, or, with `more`, the first operations of it that are not yet answered.
      *
      * @generated from field: meshcache.v1.BatchResponse batch = 3;
      */
@@ -1964,7 +1970,8 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
     case: "draining";
   } | {
     /**
-     * The frame `id` was refused as a whole (a malformed batch, say). The stream goes on.
+     * The frame `id` was refused as a whole (a malformed batch, say): nothing of it was run. The stream
+     * goes on.
      *
      * @generated from field: google.rpc.Status error = 8;
      */
@@ -1978,6 +1985,18 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
    * @generated from field: uint64 sequence = 9;
    */
   sequence: bigint;
+
+  /**
+   * Only with `batch`: more results of this batch follow in frames of the same id, the last of them without
+   * `more`. The results of all these frames, one after the other, are those of the operations in their
+   * order; each may be used as soon as it is here. A frame is closed at about 256 KiB of results, and the
+   * operations of the next one are not run before this one has been taken. Events and other frames, among
+   * them answers to other batches, may come in between: a batch is no more atomic here than elsewhere.
+   * When the stream ends before the last frame, the operations without a result may or may not have run.
+   *
+   * @generated from field: bool more = 10;
+   */
+  more: boolean;
 };
 
 /**
@@ -2076,8 +2095,10 @@ export const CacheService: GenService<{
   /**
    * Exchange carries batches of operations and the events of a subscription on one stream, in the order
    * in which the shards produced them: an event that a response already reflects is sent before that
-   * response. Batches may be pipelined; `id` joins a response to its request. The server reads no
-   * further while its own output waits, so a client that does not read is a client that is not read.
+   * response. The reverse does not hold: a result that had to wait for its frame, because of a lease or of
+   * the client's reading, may be older than events sent before it. Who keeps results compares their `as_of`
+   * with the events. Batches may be pipelined; `id` joins a response to its request. The server reads and
+   * runs no further while its own output waits, so a client that does not read is a client that is not read.
    *
    * @generated from rpc meshcache.v1.CacheService.Exchange
    */

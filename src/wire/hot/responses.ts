@@ -337,25 +337,34 @@ export function writeBatchResponse(writer: WireWriter, { results }: BatchRespons
 export function readExchangeResponse(reader: WireReader): ExchangeResponse {
   let id = 0n;
   let sequence = 0n;
+  let more = false;
   let batch: BatchResponse | undefined;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x08) id = reader.uint64();
     else if (tag === 0x48) sequence = reader.uint64();
+    else if (tag === 0x50) more = reader.bool();
     else if (tag === 0x1a && batch === undefined) {
       const outerEnd = reader.enter();
       batch = readBatchResponse(reader);
       reader.leave(outerEnd);
-    } else reader.skip(tag, 9);
+    } else reader.skip(tag, 10);
   }
   if (batch === undefined) throw irregular;
-  return { $typeName: "meshcache.v1.ExchangeResponse", id, frame: { case: "batch", value: batch }, sequence };
+  return {
+    $typeName: "meshcache.v1.ExchangeResponse",
+    id,
+    frame: { case: "batch", value: batch },
+    sequence,
+    more,
+  };
 }
 
 /** Only of a batch, as it is read. */
 export function writeExchangeResponse(writer: WireWriter, response: ExchangeResponse): void {
-  const { id, frame, sequence } = response;
+  const { id, frame, sequence, more } = response;
   if (frame.case !== "batch") throw irregular;
+  writer.bool(10, more);
   writer.uint64(9, sequence);
   const mark = writer.mark();
   writeBatchResponse(writer, frame.value);

@@ -1,0 +1,78 @@
+/**
+ * Runs a batch a frame's worth of results at a time. Only as much of the answer is ever held as one frame
+ * carries: the next operations are run when the stream has taken the last ones' results.
+ */
+import type {
+  BatchRequest,
+  BatchResponse,
+  Operation,
+  OperationResult,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { limitExceeded } from "../errors.ts";
+import { toStatus } from "../wire/status.ts";
+import { type BatchDeps, type Caller, runOne } from "./batch.ts";
+import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
+
+export interface BatchParts {
+  /** Every operation has been run, and its result given out. */
+  readonly done: boolean;
+  /** Runs operations until their results fill a frame. Gives one result at the least; not to be called when done. */
+  next(): BatchResponse;
+}
+
+/**
+ * No operation may wait. A part is closed at `partMaxBytes`, about, and never exceeds `sendMaxBytes`. Throws
+ * FIELD_INVALID when the batch is refused as a whole.
+ */
+export function createBatchParts(
+  request: BatchRequest,
+  caller: Caller,
+  deps: BatchDeps,
+  partMaxBytes: number,
+): BatchParts {
+  const { operations, namespace } = request;
+  const { sendMaxBytes } = deps.limits;
+  const resultsMaxBytes = sendMaxBytes - ENVELOPE_BYTES;
+  checkBatch(request, deps.limits);
+  let ran = 0;
+  /** Had no room in the last part. */
+  let carried: OperationResult["result"] | undefined;
+  let settled: OperationResult["result"] = { case: undefined };
+  const settle = (result: OperationResult["result"]) => {
+    settled = result;
+  };
+
+  function run(operation: Operation): OperationResult["result"] {
+    runOne(operation, namespace, caller, deps, settle);
+    if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
+    return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
+  }
+
+  return {
+    get done() {
+      return ran === operations.length && carried === undefined;
+    },
+    next() {
+      const results: OperationResult[] = [];
+      let bytes = 0;
+      while (bytes < partMaxBytes) {
+        let result = carried;
+        carried = undefined;
+        if (result === undefined) {
+          const operation = operations[ran];
+          if (operation === undefined) break;
+          ran += 1;
+          result = run(operation);
+        }
+        const resultBytes = resultBytesOf(result);
+        if (results.length > 0 && bytes + resultBytes > resultsMaxBytes) {
+          carried = result;
+          break;
+        }
+        bytes += resultBytes;
+        results.push({ $typeName: "meshcache.v1.OperationResult", result });
+      }
+      return { $typeName: "meshcache.v1.BatchResponse", results };
+    },
+  };
+}
