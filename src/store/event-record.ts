@@ -10,6 +10,8 @@ import type { EventKind, EventTarget, StoreEvent } from "./store.ts";
 
 const kinds: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
 const targets: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
+const kindBits: Record<EventKind, number> = { set: 0, invalidated: 1, staled: 2, touched: 3 };
+const targetBits: Record<EventTarget, number> = { key: 0, tag: 1, prefix: 2, all: 3 };
 
 /** The first byte: two bits of kind, two of target, two of step, and whether there is a traceparent. */
 const twoBits = 3;
@@ -60,8 +62,8 @@ export function writeRecord(into: Buffer, begin: number, source: RecordSource): 
   const { event, step, namespaceId, originId } = source;
   const { kind, target, traceparent } = event;
   into[begin] =
-    kinds.indexOf(kind) |
-    (targets.indexOf(target) << targetShift) |
+    kindBits[kind] |
+    (targetBits[target] << targetShift) |
     (Math.min(step, largeStep) << stepShift) |
     (traceparent === "" ? 0 : traceparentFlag);
   into[begin + 1] = namespaceId;
