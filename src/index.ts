@@ -16,9 +16,9 @@ export {
   type Loaded,
   type LoadedOptions,
   type Loader,
-  type LoadOptions,
   loaded,
-} from "./client/loader.ts";
+} from "./client/loaded.ts";
+export type { LoadOptions } from "./client/loader.ts";
 export { type ClientStats, type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
 export type { EntryOptions, Namespace } from "./client/namespace.ts";
 export type {

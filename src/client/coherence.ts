@@ -23,8 +23,8 @@
  * of an older epoch is read anew.
  *
  * One Exchange stream delivers an event before every response that reflects it, so condition 3 decides in
- * three cases only: an answer that its batch held back, an answer to one's own write, and the moments in which
- * a client moves from a draining server to the next and listens to both.
+ * three cases only: an answer that waited, for its batch's lease or for the client to read, an answer to one's
+ * own write, and the moments in which a client moves from a draining server to the next and listens to both.
  */
 import type { Clock } from "../clock.ts";
 import { createRecentChanges, type RecentChanges } from "./recent-changes.ts";
@@ -100,6 +100,15 @@ export class Coherence {
   /** The hit rule with a shorter lease, for a read with `maxStalenessMs`. */
   mayServeWithin(copy: Trusted, nowMs: number, maxStalenessMs: number): boolean {
     return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);
+  }
+
+  /**
+   * Whether who asks now may share the answer of a read that is under way. Begun within the lease it is as good
+   * as a local copy; begun before, only if every change since has been heard. `coverage` was taken when it began.
+   */
+  mayShare(begunAtMs: number, coverage: number, nowMs: number): boolean {
+    if (nowMs - begunAtMs <= this.#leaseMs) return true;
+    return nowMs <= this.#servableUntilMs && coverage !== NOT_COVERED && coverage === this.generation;
   }
 
   /** The longest that a value served now can have been out of date. */

@@ -1,7 +1,7 @@
 /** A local copy of what the server answered for a key, and its value once somebody has read it. */
-import { type Codec, decodeValue } from "./codecs.ts";
+import { type Codec, decodeValue, encodeValue } from "./codecs.ts";
 import type { AsOf, Trusted } from "./coherence.ts";
-import { deepFreeze } from "./freeze.ts";
+import { deepFreeze, isDeepFrozen } from "./freeze.ts";
 import { ABSENT, MISS, type Outcome } from "./outcomes.ts";
 
 /** What a response said about a key. */
@@ -119,6 +119,12 @@ export class CopyReader<Value> {
     const loaded = Promise.resolve<Value | undefined>(this.value(copy));
     if (copy.shared !== undefined) copy.loaded = loaded;
     return loaded;
+  }
+
+  /** For one more reader of a value: the same if nobody can write to it, else one of its own. Throws CODEC. */
+  forAnother(value: Value): Value {
+    if (isDeepFrozen(value)) return value;
+    return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
   }
 
   /** A value straight from a response, and whether it was frozen and may be shared. Throws CODEC. */

@@ -5,6 +5,19 @@
  * sets, dates): such a value must not be shared. Stops early then, so a part may be frozen.
  */
 export function deepFreeze(value: unknown): boolean {
+  return walk(value, (part) => {
+    Object.freeze(part);
+    return true;
+  });
+}
+
+/** Whether nobody can write to any part of a value. */
+export function isDeepFrozen(value: unknown): boolean {
+  return walk(value, Object.isFrozen);
+}
+
+/** Visits what a value holds, as long as it could be immutable and `visit` says yes. */
+function walk(value: unknown, visit: (part: object) => boolean): boolean {
   const waiting: unknown[] = [value];
   // What came frozen may hold what is not, so it is looked into, but once.
   let cameFrozen: Set<object> | undefined;
@@ -21,7 +34,7 @@ export function deepFreeze(value: unknown): boolean {
     const plain = prototype === Object.prototype || prototype === null || Array.isArray(next);
     // Messages of protobuf-es with explicit presence inherit their defaults from a plain prototype.
     if (!plain && !("$typeName" in next)) return false;
-    Object.freeze(next);
+    if (!visit(next)) return false;
     waiting.push(...Object.values(next));
   }
   return true;

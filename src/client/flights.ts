@@ -1,0 +1,121 @@
+/**
+ * Flights: the loads of a namespace that this process has under way. Who asks for a key while it is loaded
+ * shares the load, unless something may have changed since it began: a flight is left behind by every change
+ * that may concern its key, and by silence, since a change may then have been missed.
+ */
+import type { Event } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Clock, Timer } from "../clock.ts";
+import { CacheError } from "../errors.ts";
+import type { Change, Coherence } from "./coherence.ts";
+import type { Holder } from "./holders.ts";
+import { checkWhole } from "./options.ts";
+import { type CallOptions, cancelled } from "./remote.ts";
+
+export interface JoinOptions extends CallOptions {
+  /** Share only a load that began so recently. Default: the client's lease. */
+  readonly maxStalenessMs?: number;
+}
+
+export interface FlightsDeps<Result> {
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly coherence: Coherence;
+  /** Of the fill rule: whether changes of the namespace are heard now. */
+  coverage(): number;
+  /** What one more caller is given of a result that somebody else has. */
+  share(result: Result): Result;
+  /** A caller shared a load. */
+  shared(): void;
+}
+
+interface Flight<Result> {
+  readonly result: Promise<Result>;
+  readonly begunAtMs: number;
+  readonly coverage: number;
+}
+
+const LONGEST_DEADLINE_MS = 600_000;
+
+export class Flights<Result> implements Holder {
+  readonly namespace: string;
+  readonly #deps: FlightsDeps<Result>;
+  readonly #flights = new Map<string, Flight<Result>>();
+
+  constructor(deps: FlightsDeps<Result>) {
+    this.namespace = deps.namespace;
+    this.#deps = deps;
+  }
+
+  /** Joins the key's flight, or begins one. A caller that gives up leaves the flight to the others. */
+  join(key: string, options: JoinOptions, begin: () => Promise<Result>): Promise<Result> {
+    const { signal, deadlineMs } = options;
+    if (signal?.aborted) return Promise.reject(cancelled(signal));
+    if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
+    const running = this.#joinable(key, options.maxStalenessMs);
+    if (running === undefined) return this.#accompany(this.#begin(key, begin), options);
+    this.#deps.shared();
+    return this.#accompany(running.result.then(this.#deps.share), options);
+  }
+
+  changed(change: Change, _event: Event, touched: boolean): void {
+    if (!touched) this.forget(change.target, change.name);
+  }
+
+  forget(target: Change["target"], name: string): void {
+    if (this.#flights.size === 0) return;
+    if (target === "key") this.#flights.delete(name);
+    else if (target === "prefix") {
+      for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
+      // Which tags a load will have is known to its loader alone.
+    } else this.#flights.clear();
+  }
+
+  #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
+    const flight = this.#flights.get(key);
+    if (flight === undefined) return undefined;
+    const { clock, coherence } = this.#deps;
+    const nowMs = clock.nowMs();
+    const recent = maxStalenessMs > 0 && nowMs - flight.begunAtMs <= maxStalenessMs;
+    return recent && coherence.mayShare(flight.begunAtMs, flight.coverage, nowMs) ? flight : undefined;
+  }
+
+  #begin(key: string, begin: () => Promise<Result>): Promise<Result> {
+    const begunAtMs = this.#deps.clock.nowMs();
+    const coverage = this.#deps.coverage();
+    const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
+    this.#flights.set(key, flight);
+    const land = () => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    };
+    flight.result.then(land, land);
+    return flight.result;
+  }
+
+  #accompany(shared: Promise<Result>, { deadlineMs, signal }: CallOptions): Promise<Result> {
+    if (deadlineMs === undefined && signal === undefined) return shared;
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined;
+      const leave = () => {
+        timer?.cancel();
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const give = (error: unknown) => {
+        leave();
+        reject(error);
+      };
+      const onAbort = () => {
+        if (signal !== undefined) give(cancelled(signal));
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (deadlineMs !== undefined) {
+        timer = this.#deps.clock.schedule(deadlineMs, () =>
+          give(new CacheError("DEADLINE", "the value was not loaded by the deadline")),
+        );
+      }
+      shared.then((result) => {
+        leave();
+        resolve(result);
+      }, give);
+    });
+  }
+}
