@@ -61,6 +61,12 @@ export interface ConnectionCounters {
 /** More tries than this mean that the operation is not what the network fails at. */
 const MAX_ATTEMPTS = 3;
 
+/**
+ * With so many batches unanswered calls wait for the next answer and then go together, whatever they are: as
+ * with Nagle's rule (RFC 896) the messages grow with the load, and a lone call waits for nothing.
+ */
+const BUSY_BATCHES = 8;
+
 export class Connection {
   readonly counters: ConnectionCounters = { streams: 0, failures: 0, batches: 0, operations: 0, retries: 0 };
   readonly #options: ConnectionOptions;
@@ -80,6 +86,7 @@ export class Connection {
   #cursor: Uint8Array = new Uint8Array(0);
   #address = 0;
   #failedAttempts = 0;
+  #lastFailure: CacheError | undefined;
   #flushScheduled = false;
   #selectionChanged = false;
   #wasSilent = false;
@@ -129,6 +136,11 @@ export class Connection {
 
   get inFlight(): number {
     return this.#queue.size;
+  }
+
+  /** What a call fails with while every address does. Its cause is the last failure. */
+  unreachable(): CacheError {
+    return unavailable("no server can be reached", this.#lastFailure);
   }
 
   // ---- What callers ask for ------------------------------------------------------------------------------
@@ -272,6 +284,7 @@ export class Connection {
       return;
     }
     this.counters.failures += 1;
+    this.#lastFailure = error;
     if (stream === this.#candidate) {
       this.#candidate = undefined;
       this.#early = [];
@@ -334,7 +347,7 @@ export class Connection {
   /** Why the call cannot be taken, if it cannot. */
   #admit(call: Call): CacheError | undefined {
     if (this.#state === "closed") return new CacheError("CLOSED", "the client is closed");
-    if (this.#state === "unavailable") return unavailable("no server can be reached");
+    if (this.#state === "unavailable") return this.unreachable();
     return this.#queue.admit(call);
   }
 
@@ -355,7 +368,7 @@ export class Connection {
     const stream = this.#primary;
     if (stream === undefined) return;
     while (!stream.congested) {
-      const calls = this.#queue.take();
+      const calls = this.#queue.take(stream.busy >= BUSY_BATCHES);
       if (calls === undefined) return;
       const sendable = calls.filter((call) => this.#mayResend(call, stream));
       if (sendable.length === 0) continue;
@@ -401,6 +414,8 @@ export class Connection {
 
   #released(calls: readonly Call[]): void {
     for (const call of calls) this.#queue.release(call);
+    // Not at once: what the answers make their callers ask for next goes with it.
+    if (this.#queue.waiting) this.#scheduleFlush();
     for (const stream of this.#retired) {
       if (stream.unanswered === 0) stream.cut(unavailable("replaced by the next stream"));
     }

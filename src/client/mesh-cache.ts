@@ -152,9 +152,9 @@ export class MeshCache implements AsyncDisposable {
    * A barrier: resolves when everything that was invalidated anywhere before the call is gone from the near
    * caches here. Rejects with DEADLINE, UNAVAILABLE, CANCELLED or CLOSED.
    */
-  sync(options: CallOptions = {}): Promise<void> {
+  async sync(options: CallOptions = {}): Promise<void> {
     const { signal } = options;
-    if (signal?.aborted) return Promise.reject(cancelled(signal));
+    if (signal?.aborted) throw cancelled(signal);
     const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs;
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
     return new Promise((resolve, reject) => {
@@ -183,7 +183,7 @@ export class MeshCache implements AsyncDisposable {
       this.#closing.signal.addEventListener("abort", onClose, { once: true });
       if (this.#closing.signal.aborted) onClose();
       else if (this.#connection.state === "unavailable") {
-        give(new CacheError("UNAVAILABLE", "no server can be reached"));
+        give(this.#connection.unreachable());
       }
     });
   }
@@ -206,9 +206,13 @@ export class MeshCache implements AsyncDisposable {
 
   /** Ends loads, subscriptions and the connection; what is under way may finish first. Twice is once. */
   close(options: CloseOptions = {}): Promise<void> {
-    const graceMs = checkWhole("graceMs", options.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
-    this.#closed ??= this.#close(graceMs);
-    return this.#closed;
+    try {
+      const graceMs = checkWhole("graceMs", options.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
+      this.#closed ??= this.#close(graceMs);
+      return this.#closed;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -250,7 +254,7 @@ export class MeshCache implements AsyncDisposable {
     const reader = new EntryReader(realm);
     const writer = new EntryWriter(realm);
     const loader = new EntryLoader(realm, reader, writer, this.#closing.signal);
-    this.#holders.add(loader);
+    this.#holders.add(loader.flights);
     this.#loaders.add(loader);
     if (near !== undefined) this.#openNear(near, reader);
     return new Namespace({

@@ -159,6 +159,19 @@ describe("Connection", () => {
     expect(cache.stats().connection).toMatchObject({ state: "ready", address: "one:1" });
   });
 
+  it("says why no server can be reached", async () => {
+    const { cache, server, settle } = createScriptedClient({ nearCache: false });
+    server.greeting = undefined;
+    const users = cache.namespace(NAMESPACE, { codec });
+    const first = users.get("k").catch(() => undefined);
+    await settle();
+    server.link.reset();
+    await first;
+    const refused = { reason: "UNAVAILABLE", cause: { message: "reset by the test" } };
+    await expect(users.get("k")).rejects.toMatchObject(refused);
+    await expect(cache.sync()).rejects.toMatchObject(refused);
+  });
+
   it("waits longer after each failure, never longer than the limit", async () => {
     const { cache, server, clock, settle } = createScriptedClient({
       nearCache: false,
