@@ -3,9 +3,10 @@
  * issued, again when it is answered, and again when it fails: a process reads its own writes, and an
  * ambiguous write leaves nothing.
  */
+import { fieldInvalid } from "../errors.ts";
 import { encodeValue } from "./codecs.ts";
 import type { AsOf, Change } from "./coherence.ts";
-import { checkKey, checkLifetimeMs, checkPrefixes, checkTags } from "./options.ts";
+import { checkKey, checkLifetimeMs, checkPrefixes, checkTags, checkValue } from "./options.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
 import type { CallOptions } from "./remote.ts";
@@ -83,6 +84,7 @@ export class EntryWriter<Value> {
   ): Promise<SetOutcome> {
     const { near, namespace, remote, options: defaults } = this.#realm;
     checkKey(key);
+    checkValue(encoded);
     const tags = checkTags(options.tags ?? []);
     const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, absent ? defaults.negativeTtlMs : defaults.ttlMs);
     const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
@@ -245,6 +247,8 @@ function toParts(target: Target): Part[] {
     const names = [target.prefix];
     return [{ target: "prefix", names, request: { case: "prefix", value: target.prefix } }];
   }
+  // Of an untyped caller: a misspelled target must not be taken for the whole namespace.
+  if (target.all !== true) throw fieldInvalid("target", "one of keys, tags, prefix and all");
   return [{ target: "all", names: [""], request: { case: "all", value: true } }];
 }
 

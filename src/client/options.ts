@@ -141,8 +141,10 @@ const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const KEY_MAX_BYTES = 512;
 const TAG_MAX_BYTES = 128;
 const PREFIXES_MAX = 64;
+/** What the server takes in one batch. */
+const VALUE_MAX_BYTES = 2 * MIB;
 
-const PRESETS: Record<Preset, Partial<ClientOptions>> = {
+const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   standard: {},
   tight: { pingMs: 200, leaseMs: 1_000 },
   remote: { nearCache: false },
@@ -150,7 +152,9 @@ const PRESETS: Record<Preset, Partial<ClientOptions>> = {
 
 /** Throws FIELD_INVALID naming the option and its range. */
 export function resolveClientOptions(given: ClientOptions): ResolvedClientOptions {
-  const options: ClientOptions = { ...PRESETS[given.preset ?? "standard"], ...given };
+  const preset = PRESETS[given.preset ?? "standard"];
+  if (preset === undefined) throw fieldInvalid("preset", `one of ${Object.keys(PRESETS).join(", ")}`);
+  const options: ClientOptions = { ...preset, ...given };
   const addresses = typeof options.address === "string" ? [options.address] : [...options.address];
   if (addresses.length === 0 || addresses.includes(""))
     throw fieldInvalid("address", "one or more host:port");
@@ -232,6 +236,14 @@ export function checkNamespace(namespace: string): string {
 /** A key that the encoder can write: what a lone surrogate becomes on the way would be another key. */
 export function checkKey(key: string): string {
   return checkText("key", key, KEY_MAX_BYTES);
+}
+
+/**
+ * A value that fits into a message. How large a value may be is the server's to say (1 MiB unless configured), in
+ * an answer; a message that it does not take ends the stream for everybody.
+ */
+export function checkValue(encoded: Uint8Array): void {
+  if (encoded.length > VALUE_MAX_BYTES) throw fieldInvalid("value", `at most ${VALUE_MAX_BYTES} bytes`);
 }
 
 export function checkTags(tags: readonly string[]): readonly string[] {

@@ -44,6 +44,10 @@ describe("resolveClientOptions()", () => {
       expect.objectContaining({ reason: "FIELD_INVALID", detail: expect.objectContaining({ field }) }),
     );
   });
+
+  it("knows its presets", () => {
+    expect(() => resolveClientOptions({ address, preset: JSON.parse('"loose"') })).toThrow("preset");
+  });
 });
 
 describe("resolveNamespaceOptions()", () => {
@@ -85,6 +89,16 @@ describe("Arguments of calls", () => {
     ["ttlMs", () => users.set("k", "v", { ttlMs: -1 })],
     ["deadlineMs", () => users.get("k", { deadlineMs: 0 })],
     ["hardTimeoutMs", () => users.getOrLoad("k", () => "v", { hardTimeoutMs: 0 })],
+    ["softTimeoutMs", () => users.getOrLoad("k", () => "v", { softTimeoutMs: -1 })],
+    ["deadlineMs", () => users.getOrLoad("k", () => "v", { deadlineMs: 0 })],
+    ["deadlineMs", () => cache.sync({ deadlineMs: 0 })],
+    ["graceMs", () => cache.close({ graceMs: -1 })],
+    // What a type checker refuses, and JavaScript does not: a slip must not clear a namespace.
+    ["target", () => users.invalidate(JSON.parse("{}"))],
+    ["target", () => users.invalidate(JSON.parse('{ "key": "k" }'))],
+    ["target", () => users.invalidate(JSON.parse('{ "all": false }'))],
+    // A message that the server does not take would end the stream, and with it the operations of all others.
+    ["value", () => users.set("k", "x".repeat(3_000_000))],
   ])("are checked before anything is sent: %s", async (field, call) => {
     await expect(call()).rejects.toMatchObject({ reason: "FIELD_INVALID", detail: { field } });
     expect(cache.stats().connection.state).toBe("idle");
