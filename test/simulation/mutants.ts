@@ -183,7 +183,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: who asks after an invalidation shares a load from before it",
-    "src/client/loader.ts",
+    "src/client/flights.ts",
     "if (this.#flights.size === 0) return;",
     "if (this.#flights.size >= 0) return;",
   ),
