@@ -7,6 +7,7 @@ import { EXIT } from "./exit-codes.ts";
 // Halves what a command waits before it does anything; so the rest is imported after it.
 enableCompileCache();
 const { run } = await import("./program.ts");
+const { reportFailure } = await import("./failure.ts");
 
 const interruption = new AbortController();
 
@@ -25,13 +26,20 @@ function onOutputError(error: NodeJS.ErrnoException): void {
 process.stdout.on("error", onOutputError);
 process.stderr.on("error", onOutputError);
 
-// A client that waits to connect again has but timers that keep no process alive, and its caller waits for it.
-const alive = setInterval(() => {}, 2 ** 30);
-process.exitCode = await run(process.argv.slice(2), {
+const terminal = {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
   interrupted: interruption.signal,
+};
+
+// Node's own code for it is 1, which says here that the answer is no.
+process.on("uncaughtException", (error) => {
+  void reportFailure(error, terminal, process.argv.includes("--json")).then((code) => process.exit(code));
 });
+
+// A client that waits to connect again has but timers that keep no process alive, and its caller waits for it.
+const alive = setInterval(() => {}, 2 ** 30);
+process.exitCode = await run(process.argv.slice(2), terminal);
 clearInterval(alive);

@@ -115,6 +115,18 @@ describe("meshcache, the executable", () => {
     await running.stop();
   });
 
+  it("exits with 70 at a fault that no command has caught, in one line", async () => {
+    const running = await startServer();
+    const fault = "data:text/javascript,process.on('SIGUSR2',()=>{throw%20new%20Error('a%5Cnfault')})";
+    const argv = ["watch", "--address", running.address];
+    const { child, ended, stderr } = start(argv, { NODE_OPTIONS: `--import=${fault}` });
+    await stderr.until(/watching/);
+    child.kill("SIGUSR2");
+    expect(await ended).toBe(70);
+    expect(stderr.text()).toMatch(/^meshcache: a\\nfault$/m);
+    await running.stop();
+  });
+
   it("lives until its command has ended, though nothing but a timer is left of it", async () => {
     const running = await startServer();
     const folder = mkdtempSync(join(tmpdir(), "meshcache-replay-"));
