@@ -64,6 +64,19 @@ export function uint64Option(flags: string, description: string): Option {
   });
 }
 
+const CALL_LONGEST_MS = 600_000;
+
+/** How long a call may take: as long as a client of any kind may be told to wait. */
+export function timeoutOption(flags: string, description: string, fallback: string): Option {
+  return new Option(flags, description).default(parseDurationMs(fallback), fallback).argParser((text) => {
+    const ms = parseDurationMs(text);
+    if (ms === undefined || ms < 1 || ms > CALL_LONGEST_MS) {
+      throw new InvalidArgumentError('It must be a time from "1ms" to "10min".');
+    }
+    return ms;
+  });
+}
+
 /** An option that may be given several times. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string, list: readonly string[] | undefined) => [

@@ -6,6 +6,7 @@ import { EXIT, EXIT_MEANINGS, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failure.ts";
 import { addGetCommand } from "./get.ts";
 import { addInvalidateCommand } from "./invalidate.ts";
+import { toJsonLine } from "./json.ts";
 import { addReplayCommand } from "./replay.ts";
 import { addServeCommand } from "./serve.ts";
 import type { CommandContext } from "./session.ts";
@@ -21,7 +22,8 @@ const DEFAULT_COLUMNS = 100;
 /** Runs one command line to its end. Never rejects, and never ends the process. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
-  const program = createProgram({
+  const json = argv.includes("--json");
+  const program = createProgram(json, {
     terminal,
     finish: (code) => {
       exitCode = code;
@@ -33,11 +35,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   } catch (error) {
     // Commander has written its help, its version or its complaint by now.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    return reportFailure(error, terminal, argv.includes("--json"));
+    return reportFailure(error, terminal, json);
   }
 }
 
-function createProgram(context: CommandContext): Command {
+function createProgram(json: boolean, context: CommandContext): Command {
   const { stdout, stderr } = context.terminal;
   const program = new Command("meshcache")
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
@@ -48,7 +50,7 @@ function createProgram(context: CommandContext): Command {
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(`${toComplaint(text)}\n`),
+      outputError: (text, write) => write(`${toComplaint(text, json)}\n`),
       getOutHelpWidth: () => stdout.columns ?? DEFAULT_COLUMNS,
       getErrHelpWidth: () => stderr.columns ?? DEFAULT_COLUMNS,
       getOutHasColors: () => false,
@@ -72,11 +74,12 @@ function createProgram(context: CommandContext): Command {
 }
 
 /** Commander's complaint as one line; it quotes what was typed, which may come from anywhere. */
-function toComplaint(text: string): string {
+function toComplaint(text: string, json: boolean): string {
   const words = text
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", " ");
+  if (json) return toJsonLine({ error: { reason: "USAGE", message: words } });
   return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (--help tells more)"}`;
 }
 

@@ -7,7 +7,7 @@ import { createServiceClient, type ServiceCallOptions, type ServiceClient } from
 import { type ExitCode, usageError } from "./exit-codes.ts";
 import { fromCacheError, reportFailure } from "./failure.ts";
 import { toJsonLine } from "./json.ts";
-import { durationOption, environmentOption } from "./options.ts";
+import { environmentOption, timeoutOption } from "./options.ts";
 import { isEndpoint } from "./settings/endpoint.ts";
 import { type Terminal, writeLine } from "./terminal.ts";
 
@@ -50,7 +50,7 @@ export function addSessionOptions(command: Command, { terminal }: CommandContext
   return command
     .optionsGroup("Connection:")
     .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
-    .addOption(durationOption("--timeout <time>", "how long one call may take", "5s"))
+    .addOption(timeoutOption("--timeout <time>", "how long one call may take", "5s"))
     .optionsGroup("Output:")
     .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
 }

@@ -254,6 +254,24 @@ describe("a command that fails", () => {
     expect(stderr).toMatch(said);
   });
 
+  it.each(["0", "11min", "99999999d", "-5s"])(
+    "refuses a timeout of %s that no call can have",
+    async (time) => {
+      const failed = await mesh(["get", "x", "--timeout", time]);
+      expect(failed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('from "1ms" to "10min"') });
+    },
+  );
+
+  it("says to programs what is wrong with a command line", async () => {
+    for (const argv of [["get"], ["get", "x", "--nope"], ["nope"], ["get", "x", "--timeout", "0"]]) {
+      const failed = await mesh([...argv, "--json"]);
+      expect(failed).toMatchObject({ exitCode: 2, stdout: "" });
+      expect(JSON.parse(failed.stderr)).toEqual({
+        error: { reason: "USAGE", message: expect.stringMatching(/\w/) },
+      });
+    }
+  });
+
   it("exits with 7 for a file that cannot be read, saying that nothing was done", async () => {
     const missing = await mesh(["set", "x", "--file", join(folder, "none")]);
     expect(missing.exitCode).toBe(7);
