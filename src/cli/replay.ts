@@ -45,7 +45,7 @@ A stale read is a value older than a write whose invalidation was answered befor
 sent. There must be none: exit code 6 otherwise.
 
 With --client the accesses go by turns through two clients in this process, each with a near cache,
-which read with getOrLoad; one of them makes the writes. It must read its own writes; a near hit of
+which load what is missing; one of them makes the writes. It must read its own writes; a near hit of
 the other may be older than a write whose event is on its way, but not once the event has arrived,
 and never by more than the lease of 5 s. Any other stale read is one too many: exit code 6.
 

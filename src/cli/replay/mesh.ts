@@ -1,5 +1,5 @@
 /**
- * Runs a trace through two clients with near caches: both read, by turns, with getOrLoad; one of them writes,
+ * Runs a trace through two clients with near caches: both read by turns, and load what is missing; one of them writes,
  * which changes the origin, then invalidates by key or by tag.
  *
  * Every value is held against what its client promises (coherence.ts of the client):
