@@ -19,7 +19,7 @@ export {
   loaded,
 } from "./client/loaded.ts";
 export type { LoadOptions } from "./client/loader.ts";
-export { type ClientStats, type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
+export { type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
 export type { EntryOptions, Namespace } from "./client/namespace.ts";
 export type {
   ClientOptions,
@@ -40,4 +40,5 @@ export type {
   SetOutcome,
 } from "./client/outcomes.ts";
 export type { CallOptions } from "./client/remote.ts";
+export type { ClientStats } from "./client/stats.ts";
 export { CacheError, type CacheErrorReason } from "./errors.ts";

@@ -1,13 +1,15 @@
 /** Holds what the README tells of the code to the code. */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { instruments } from "../src/telemetry/instruments.ts";
+import { observed, recorded } from "../src/client/instruments.ts";
+import { type InstrumentRow, instruments } from "../src/telemetry/instruments.ts";
 
 const readme = readFileSync("README.md", "utf8");
 
 describe("the README", () => {
   it("lists every instrument as it is", () => {
-    const rows = Object.values(instruments).map(
+    const all = [instruments, recorded, observed].flatMap((table): InstrumentRow[] => Object.values(table));
+    const rows = all.map(
       ({ name, kind, unit, description, labels }) =>
         `| \`${name}\` | ${kind} | \`${unit}\` | ${description} | ${labels.map((label) => `\`${label}\``).join(", ")} |`,
     );

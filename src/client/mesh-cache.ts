@@ -5,7 +5,7 @@ import { CacheError } from "../errors.ts";
 import { systemRng } from "../random.ts";
 import { json } from "./codecs.ts";
 import { Coherence } from "./coherence.ts";
-import { Connection, type ConnectionDeps, type ConnectionState } from "./connection.ts";
+import { Connection, type ConnectionDeps } from "./connection.ts";
 import { CopyReader } from "./copy.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { EntryWriter } from "./entry-writer.ts";
@@ -30,29 +30,9 @@ import { Probe, type ProbeCounters } from "./probe.ts";
 import type { LoadCounters, Realm } from "./realm.ts";
 import { type CallOptions, cancelled, Remote } from "./remote.ts";
 import { Revalidation } from "./revalidation.ts";
+import { type ClientStats, toObservations } from "./stats.ts";
 import { type ClientTelemetry, createClientTelemetry } from "./telemetry.ts";
 import { runWithin } from "./timeouts.ts";
-
-/** A snapshot; counters count from the start. */
-export interface ClientStats {
-  readonly near: Readonly<NearCounters> & { readonly entries: number; readonly bytes: number };
-  readonly loads: Readonly<LoadCounters>;
-  readonly probes: Readonly<ProbeCounters>;
-  readonly connection: {
-    readonly state: ConnectionState;
-    /** Where operations go. */
-    readonly address: string;
-    /** Operations queued or under way. */
-    readonly inFlight: number;
-    readonly streams: number;
-    readonly failures: number;
-    readonly batches: number;
-    readonly operations: number;
-    readonly retries: number;
-    /** Times that events may have been missed, so that near copies were suspect. */
-    readonly gaps: number;
-  };
-}
 
 export interface CloseOptions {
   /** How long what is under way may take to finish. 0 to 600,000; default 1,000. */
@@ -131,10 +111,7 @@ export class MeshCache implements AsyncDisposable {
     });
     this.#telemetry = createClientTelemetry(this.#options);
     this.#remote = new Remote(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
-    this.#unobserve = this.#telemetry.observe({
-      counters: () => this.#observedCounters(),
-      gauges: () => this.#observedGauges(),
-    });
+    this.#unobserve = this.#telemetry.observe(() => toObservations(this.stats()));
     this.#lastRequestId = rng.uint64();
   }
 
@@ -334,42 +311,6 @@ export class MeshCache implements AsyncDisposable {
   #nextRequestId(): bigint {
     this.#lastRequestId = BigInt.asUintN(64, this.#lastRequestId + 1n) || 1n;
     return this.#lastRequestId;
-  }
-
-  #observedCounters(): Record<string, number> {
-    const { near, loads, probes, connection } = this.stats();
-    return {
-      "near.hits": near.hits,
-      "near.misses": near.misses,
-      "near.fills": near.fills,
-      "near.fills_refused": near.fillsRefused,
-      "near.invalidated": near.invalidated,
-      "near.evicted": near.evicted,
-      "near.revalidated": near.revalidated,
-      loads: loads.loads,
-      "loads.failed": loads.loadFailures,
-      "loads.shared": loads.loadsShared,
-      "loads.unkept": loads.loadsUnkept,
-      "stale.served": loads.staleServed,
-      probes: probes.probes,
-      "probes.stale": probes.probesStale,
-      "connection.streams": connection.streams,
-      "connection.failures": connection.failures,
-      "connection.gaps": connection.gaps,
-      batches: connection.batches,
-      operations: connection.operations,
-      "operations.retried": connection.retries,
-    };
-  }
-
-  #observedGauges(): Record<string, number> {
-    const { near, connection } = this.stats();
-    return {
-      "near.entries": near.entries,
-      "near.bytes": near.bytes,
-      "operations.in_flight": connection.inFlight,
-      "connection.ready": connection.state === "ready" ? 1 : 0,
-    };
   }
 }
 

@@ -7,10 +7,7 @@ import {
   type Attributes,
   type Context,
   context,
-  createNoopMeter,
   type Histogram,
-  type Meter,
-  metrics,
   ProxyTracerProvider,
   type Span,
   SpanKind,
@@ -20,20 +17,18 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { CacheError } from "../errors.ts";
+import { statusCodeOf, statusName } from "../wire/status.ts";
 import type { OperationReply } from "./call.ts";
+import type { ObservedName } from "./instruments.ts";
+import { Measurements } from "./measurements.ts";
 
 /** The contract's methods that an operation stands for. */
 export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
 
 const SCOPE = "meshcache";
+/** gRPC's status code of what succeeded. */
+const OK = 0;
 const SERVICE = "meshcache.v1.CacheService";
-/** Seconds: from a loopback answer to a deadline. */
-const DURATION_BUCKETS = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-];
-/** Seconds: around the time an event takes, and around the lease. */
-const STALENESS_BUCKETS = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10];
-
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
   readonly traceparent: string;
@@ -41,11 +36,8 @@ export interface OperationTrace {
   fail(error: CacheError): void;
 }
 
-/** Counters that grow, by instrument name, and gauges that do not; read when metrics are collected. */
-export interface ObservedClient {
-  counters(): Readonly<Record<string, number>>;
-  gauges(): Readonly<Record<string, number>>;
-}
+/** What the observed instruments read when metrics are collected. */
+export type Observe = () => Readonly<Record<ObservedName, number>>;
 
 export interface ClientTelemetry {
   /** `server.address` is "host:port". */
@@ -56,8 +48,8 @@ export interface ClientTelemetry {
   probed(namespace: string, stalenessMs: number, violation: boolean): void;
   /** Runs a loader under a span of its own. */
   load<Result>(namespace: string, body: () => Promise<Result>): Promise<Result>;
-  /** Registers the counters and gauges; returns what takes them back. */
-  observe(client: ObservedClient): () => void;
+  /** Registers the client's counters and gauges; returns what takes them back. */
+  observe(read: Observe): () => void;
 }
 
 const UNTRACED = "";
@@ -78,29 +70,16 @@ let unnamedClients = 0;
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
   const tracer: Tracer = trace.getTracer(SCOPE);
   const spansAreKept = watchTracerProvider();
-  const meter: Meter = metrics.getMeter(SCOPE);
-  const measured = meter !== createNoopMeter();
+  const measurements = new Measurements(SCOPE);
   const stopwatch = settings.stopwatch ?? (() => performance.now());
-  const duration = meter.createHistogram("meshcache.client.operation.duration", {
-    unit: "s",
-    description: "From the call of an operation to its answer.",
-    advice: { explicitBucketBoundaries: DURATION_BUCKETS },
-  });
-  const staleness = meter.createHistogram("meshcache.client.probe.staleness", {
-    unit: "s",
-    description: "The longest that a probed near hit can have been out of date; 0 when it was not.",
-    advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
-  });
-  const violations = meter.createCounter("meshcache.client.probe.violations", {
-    description: "Probed near hits that contradict the server although no event was missing. Must stay 0.",
-  });
 
   return {
     operation(name, namespace, server) {
       const kept = settings.spans && spansAreKept();
-      if (!kept && !measured) return unobserved;
+      const instruments = measurements.instruments();
+      if (!kept && instruments === undefined) return unobserved;
       const span = kept ? startSpan(tracer, name, namespace, server.address) : undefined;
-      return new ObservedOperation(name, namespace, span, duration, stopwatch);
+      return new ObservedOperation(name, namespace, span, instruments?.duration, stopwatch);
     },
     nearHit(namespace) {
       tracer
@@ -111,9 +90,10 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
         .end();
     },
     probed(namespace, stalenessMs, violation) {
+      const instruments = measurements.instruments();
       const attributes: Attributes = { "meshcache.namespace": namespace };
-      staleness.record(stalenessMs / 1_000, attributes);
-      if (violation) violations.add(1, attributes);
+      instruments?.staleness.record(stalenessMs / 1_000, attributes);
+      if (violation) instruments?.violations.add(1, attributes);
     },
     async load(namespace, body) {
       if (!settings.spans) return body();
@@ -129,10 +109,9 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
         span.end();
       }
     },
-    observe(client) {
+    observe(read) {
       if (settings.clientId === "") unnamedClients += 1;
-      const id = settings.clientId || `${unnamedClients}`;
-      return observe(meter, client, { "meshcache.client.id": id });
+      return measurements.observe(read, settings.clientId || `${unnamedClients}`);
     },
   };
 }
@@ -141,7 +120,7 @@ class ObservedOperation implements OperationTrace {
   readonly traceparent: string;
   readonly #attributes: Attributes;
   readonly #span: Span | undefined;
-  readonly #duration: Histogram;
+  readonly #duration: Histogram | undefined;
   readonly #stopwatch: () => number;
   readonly #startedAt: number;
 
@@ -149,7 +128,7 @@ class ObservedOperation implements OperationTrace {
     name: OperationName,
     namespace: string,
     span: Span | undefined,
-    duration: Histogram,
+    duration: Histogram | undefined,
     stopwatch: () => number,
   ) {
     this.traceparent = span === undefined ? UNTRACED : toTraceparent(span);
@@ -161,19 +140,21 @@ class ObservedOperation implements OperationTrace {
   }
 
   end(reply: OperationReply): void {
-    this.#finish("meshcache.outcome", outcomeOf(reply));
+    this.#finish("meshcache.outcome", outcomeOf(reply), OK);
   }
 
-  fail({ reason }: CacheError): void {
-    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: reason });
-    this.#finish("error.type", reason);
+  fail(error: CacheError): void {
+    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
+    this.#finish("error.type", error.reason, statusCodeOf(error));
   }
 
-  #finish(attribute: string, value: string): void {
+  #finish(attribute: string, value: string, statusCode: number): void {
     this.#attributes[attribute] = value;
-    this.#duration.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
-    this.#span?.setAttribute(attribute, value);
-    this.#span?.end();
+    this.#duration?.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
+    if (this.#span === undefined) return;
+    this.#span.setAttribute(attribute, value);
+    this.#span.setAttribute("rpc.status_code", statusName(statusCode));
+    this.#span.end();
   }
 }
 
@@ -208,31 +189,6 @@ function startSpan(tracer: Tracer, name: OperationName, namespace: string, addre
 function toTraceparent(span: Span): string {
   const { traceId, spanId, traceFlags } = span.spanContext();
   return (traceFlags & TraceFlags.SAMPLED) === 0 ? UNTRACED : `00-${traceId}-${spanId}-01`;
-}
-
-function observe(meter: Meter, client: ObservedClient, attributes: Attributes): () => void {
-  const counters = Object.keys(client.counters()).map((name) =>
-    meter.createObservableCounter(`meshcache.client.${name}`),
-  );
-  const gauges = Object.keys(client.gauges()).map((name) =>
-    meter.createObservableGauge(`meshcache.client.${name}`),
-  );
-  const readers = [
-    { instruments: counters, read: client.counters },
-    { instruments: gauges, read: client.gauges },
-  ].map(({ instruments, read }) => {
-    const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
-      Object.values(read()).forEach((value, at) => {
-        const instrument = instruments[at];
-        if (instrument !== undefined) result.observe(instrument, value, attributes);
-      });
-    };
-    meter.addBatchObservableCallback(callback, instruments);
-    return () => meter.removeBatchObservableCallback(callback, instruments);
-  });
-  return () => {
-    for (const remove of readers) remove();
-  };
 }
 
 /** The outcome as spans and metrics call it. */

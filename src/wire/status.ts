@@ -35,6 +35,11 @@ export function statusCodeOf(error: unknown): status {
   return error instanceof CacheError ? STATUS[error.reason] : status.INTERNAL;
 }
 
+/** gRPC's name of a status code, as the conventions of telemetry want it. */
+export function statusName(code: number): string {
+  return status[code] ?? "UNKNOWN";
+}
+
 /** True for what the caller must not learn and the log must. */
 export function isFault(error: unknown): boolean {
   return statusCodeOf(error) === status.INTERNAL;

@@ -1,8 +1,9 @@
 /** What a service with an OpenTelemetry SDK sees of its client: spans, durations, counters, and no keys or values. */
-import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, metrics, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { MetricReader } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { observed, recorded } from "../../src/client/instruments.ts";
 import { json } from "../../src/index.ts";
 import { createScriptedClient, hit, keyEvent, NAMESPACE } from "../support/scripted-client.ts";
 
@@ -87,6 +88,7 @@ describe("Client telemetry", () => {
       "server.port": 1,
       "meshcache.namespace": NAMESPACE,
       "meshcache.outcome": "hit",
+      "rpc.status_code": "OK",
     });
     expect(JSON.stringify(ended.map(({ name, attributes }) => [name, attributes]))).not.toContain("secret");
   });
@@ -98,7 +100,10 @@ describe("Client telemetry", () => {
     await settle();
     clock.advance(100);
     await failed;
-    expect(ended[0]?.attributes["error.type"]).toBe("DEADLINE");
+    expect(ended[0]?.attributes).toMatchObject({
+      "error.type": "DEADLINE",
+      "rpc.status_code": "DEADLINE_EXCEEDED",
+    });
     expect(ended[0]?.status.code).toBe(SpanStatusCode.ERROR);
   });
 
@@ -141,6 +146,38 @@ describe("Client telemetry", () => {
       "meshcache.namespace": "measured",
       "meshcache.outcome": "hit",
     });
+  });
+
+  it("measures a client that was there before the SDK", async () => {
+    const provider = metrics.getMeterProvider();
+    metrics.disable();
+    const { cache, server, settle } = createScriptedClient({ clientId: "early" });
+    const users = cache.namespace("early", { codec: json<string>() });
+    await settle();
+    metrics.setGlobalMeterProvider(provider);
+    const read = users.get("k");
+    await settle();
+    server.link.takeBatch().answer(hit("v", { revision: 5 }));
+    await read;
+    const ofClient = (one: Awaited<ReturnType<typeof metric>>) =>
+      one?.dataPoints.filter(({ attributes }) => Object.values(attributes).includes("early"));
+    expect(ofClient(await metric("meshcache.client.operation.duration"))?.length).toBe(1);
+    expect(ofClient(await metric("meshcache.client.near.fills"))?.[0]?.value).toBe(1);
+    await cache.close();
+  });
+
+  it("measures what its table says", async () => {
+    const { cache } = createScriptedClient({ clientId: "table" });
+    for (const { name, unit, description, labels } of Object.values(observed)) {
+      const found = await metric(name);
+      expect(found?.descriptor).toMatchObject({ unit, description });
+      const mine = found?.dataPoints.find(({ attributes }) => attributes["meshcache.client.id"] === "table");
+      expect(Object.keys(mine?.attributes ?? {})).toEqual(labels);
+    }
+    for (const { name, unit, description } of Object.values(recorded)) {
+      expect((await metric(name))?.descriptor ?? { unit, description }).toMatchObject({ unit, description });
+    }
+    await cache.close();
   });
 
   it("exports the probe's violations and staleness", async () => {

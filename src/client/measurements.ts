@@ -1,0 +1,94 @@
+/** The client's instruments, made when a meter provider is registered, which may be later than the client is. */
+import { type Counter, createNoopMeter, type Histogram, type Meter, metrics } from "@opentelemetry/api";
+import { type InstrumentRow, type ObservedName, observed, recorded } from "./instruments.ts";
+
+/** Seconds: from a loopback answer to a deadline. */
+const DURATION_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+/** Seconds: around the time an event takes, and around the lease. */
+const STALENESS_BUCKETS = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10];
+
+interface RecordedInstruments {
+  readonly duration: Histogram;
+  readonly staleness: Histogram;
+  readonly violations: Counter;
+}
+
+type Read = () => Readonly<Record<ObservedName, number>>;
+
+/** A client whose counters and gauges are, or are to be, observed. */
+interface Observer {
+  readonly read: Read;
+  readonly clientId: string;
+  stop: (() => void) | undefined;
+}
+
+export class Measurements {
+  readonly #observers = new Set<Observer>();
+  readonly #scope: string;
+  #meter: Meter | undefined;
+  #instruments: RecordedInstruments | undefined;
+
+  constructor(scope: string) {
+    this.#scope = scope;
+  }
+
+  /** Undefined as long as nobody measures. The API stands in for a tracer provider to come, but not for this one. */
+  instruments(): RecordedInstruments | undefined {
+    if (this.#instruments !== undefined) return this.#instruments;
+    const meter = metrics.getMeter(this.#scope);
+    if (meter === createNoopMeter()) return undefined;
+    this.#meter = meter;
+    this.#instruments = createInstruments(meter);
+    for (const observer of this.#observers) observer.stop = observe(meter, observer);
+    return this.#instruments;
+  }
+
+  /** Observes a client until what is returned is called. */
+  observe(read: Read, clientId: string): () => void {
+    this.instruments();
+    const observer: Observer = { read, clientId, stop: undefined };
+    this.#observers.add(observer);
+    if (this.#meter !== undefined) observer.stop = observe(this.#meter, observer);
+    return () => {
+      this.#observers.delete(observer);
+      observer.stop?.();
+    };
+  }
+}
+
+const described = ({ unit, description }: InstrumentRow) => ({ unit, description });
+
+function createInstruments(meter: Meter): RecordedInstruments {
+  const { operationDuration, probeStaleness, probeViolations } = recorded;
+  return {
+    duration: meter.createHistogram(operationDuration.name, {
+      ...described(operationDuration),
+      advice: { explicitBucketBoundaries: DURATION_BUCKETS },
+    }),
+    staleness: meter.createHistogram(probeStaleness.name, {
+      ...described(probeStaleness),
+      advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
+    }),
+    violations: meter.createCounter(probeViolations.name, described(probeViolations)),
+  };
+}
+
+function observe(meter: Meter, { read, clientId }: Observer): () => void {
+  const attributes = { "meshcache.client.id": clientId };
+  const instruments = Object.entries(observed).map(([name, row]) => ({
+    name,
+    instrument:
+      row.kind === "counter"
+        ? meter.createObservableCounter(row.name, described(row))
+        : meter.createObservableGauge(row.name, described(row)),
+  }));
+  const all = instruments.map(({ instrument }) => instrument);
+  const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
+    const values: Readonly<Record<string, number>> = read();
+    for (const { name, instrument } of instruments) result.observe(instrument, values[name] ?? 0, attributes);
+  };
+  meter.addBatchObservableCallback(callback, all);
+  return () => meter.removeBatchObservableCallback(callback, all);
+}
