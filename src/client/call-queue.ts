@@ -23,6 +23,7 @@ export interface WindowLimits {
 export class CallQueue {
   readonly #limits: WindowLimits;
   #together: Call[] = [];
+  #togetherBytes = 0;
   #alone: Call[] = [];
   #oldest: Call | undefined;
   #newest: Call | undefined;
@@ -89,9 +90,18 @@ export class CallQueue {
     this.#bytes -= call.plan.sizeBytes;
   }
 
-  /** The next calls to send as one message, in their order; undefined when none wait. Settled ones are released. */
-  take(): Call[] | undefined {
-    const batch = this.#takeTogether();
+  /** Calls wait that may share a message. */
+  get waiting(): boolean {
+    return this.#together.length > 0;
+  }
+
+  /**
+   * The next calls to send as one message, in their order; undefined when none wait. `onlyFull`: those that may
+   * share a message wait until they fill it. Settled ones are released.
+   */
+  take(onlyFull: boolean): Call[] | undefined {
+    const full = this.#together.length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
+    const batch = full || !onlyFull ? this.#takeTogether() : [];
     if (batch.length > 0) return batch;
     for (let call = this.#alone.shift(); call !== undefined; call = this.#alone.shift()) {
       if (!call.settled) return [call];
@@ -104,12 +114,15 @@ export class CallQueue {
   drain(): Call[] {
     const calls = [...this.#together, ...this.#alone];
     this.#together = [];
+    this.#togetherBytes = 0;
     this.#alone = [];
     return calls;
   }
 
   #push(call: Call): void {
-    (call.plan.alone ? this.#alone : this.#together).push(call);
+    const { alone, sizeBytes } = call.plan;
+    if (!alone) this.#togetherBytes += sizeBytes;
+    (alone ? this.#alone : this.#together).push(call);
   }
 
   #takeTogether(): Call[] {
@@ -124,6 +137,7 @@ export class CallQueue {
         batch.push(call);
         bytes += call.plan.sizeBytes;
       }
+      this.#togetherBytes -= call.plan.sizeBytes;
       taken += 1;
     }
     this.#together = taken === this.#together.length ? [] : this.#together.slice(taken);

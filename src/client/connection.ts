@@ -62,8 +62,8 @@ export interface ConnectionCounters {
 const MAX_ATTEMPTS = 3;
 
 /**
- * With so many batches unanswered calls wait for the next answer and then go together, whatever they are: as
- * with Nagle's rule (RFC 896) the messages grow with the load, and a lone call waits for nothing.
+ * With so many batches unanswered calls wait until one is answered or they fill a message: as with Nagle's rule
+ * (RFC 896) messages grow with the load, there is no timer, and a lone call waits for nothing.
  */
 const BUSY_BATCHES = 8;
 

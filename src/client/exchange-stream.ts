@@ -74,6 +74,7 @@ export class ExchangeStream {
   readonly #batches: SentBatch[] = [];
   readonly #subscriptions = new Map<bigint, readonly Interest[]>();
   readonly #pings = new Map<bigint, SentPing>();
+  #aloneBatches = 0;
   #lastId = 0n;
   #lastSequence = 0n;
   #lastPartAtMs = Number.NEGATIVE_INFINITY;
@@ -108,6 +109,11 @@ export class ExchangeStream {
     return this.#batches.length;
   }
 
+  /** Of these the ones that wait for nothing but their turn: a call that may wait for a lease goes alone. */
+  get busy(): number {
+    return this.#batches.length - this.#aloneBatches;
+  }
+
   /** The server has answered Open and every Subscription so far. */
   get ready(): boolean {
     return this.epoch !== 0n && this.#subscriptions.size === 0;
@@ -138,6 +144,7 @@ export class ExchangeStream {
       value: { $typeName: "meshcache.v1.BatchRequest", namespace, operations },
     });
     this.#batches.push({ id, calls, answered: 0 });
+    if (isAlone(calls)) this.#aloneBatches += 1;
   }
 
   ping(answered?: () => void): void {
@@ -197,7 +204,7 @@ export class ExchangeStream {
         const calls = this.#batches[at]?.calls;
         if (calls === undefined) this.cut(error);
         else {
-          this.#batches.splice(at, 1);
+          this.#remove(at);
           for (const call of calls) call.fail(error);
           this.#handlers.released(calls);
         }
@@ -247,12 +254,16 @@ export class ExchangeStream {
     // Without `more` all the rest is answered, if only by nothing, which breaks the contract.
     batch.answered = more ? first + results.length : batch.calls.length;
     if (more) this.#lastPartAtMs = this.#deps.clock.nowMs();
-    else this.#batches.splice(at, 1);
+    else this.#remove(at);
     const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
     calls.forEach((call, index) => {
       call.answer(results[index]?.result ?? { case: undefined });
     });
     this.#handlers.released(calls);
+  }
+
+  #remove(at: number): void {
+    for (const { calls } of this.#batches.splice(at, 1)) if (isAlone(calls)) this.#aloneBatches -= 1;
   }
 
   /** Mostly the first; after one that waits for a lease, perhaps any. -1: none has this id. */
@@ -296,6 +307,10 @@ export class ExchangeStream {
 
 export function unavailable(message: string, cause?: unknown): CacheError {
   return new CacheError("UNAVAILABLE", message, {}, { cause });
+}
+
+function isAlone(calls: readonly Call[]): boolean {
+  return calls[0]?.plan.alone === true;
 }
 
 /** The operation as the batch carries it: without the namespace that the batch already names. */

@@ -1,0 +1,159 @@
+/** How calls that come one by one become messages: at once while few are unanswered, and else together. */
+import { describe, expect, it } from "vitest";
+import { json } from "../../src/index.ts";
+import { createScriptedClient, miss, NAMESPACE, stamp, stored } from "../support/scripted-client.ts";
+import type { Reply, ScriptedBatch } from "../support/scripted-server.ts";
+
+const BUSY_BATCHES = 8;
+const codec = json<string>();
+const held: Reply = {
+  case: "lease",
+  value: { asOf: stamp({ revision: 1 }), outcome: { case: "held", value: { retryAfterMs: 10n } } },
+};
+
+async function start() {
+  const client = createScriptedClient({ nearCache: false });
+  const users = client.cache.namespace(NAMESPACE, { codec });
+  const read = async (key: string) => {
+    users.get(key).catch(() => undefined);
+    await client.settle();
+  };
+  /** As many batches of one read as may be unanswered. */
+  const fill = async (count = BUSY_BATCHES): Promise<ScriptedBatch[]> => {
+    const batches: ScriptedBatch[] = [];
+    for (let at = 0; at < count; at += 1) {
+      await read(`first ${at}`);
+      batches.push(client.server.link.takeBatch());
+    }
+    return batches;
+  };
+  return { ...client, users, read, fill };
+}
+
+const keysOf = ({ operations }: ScriptedBatch) =>
+  operations.map(({ operation }) => (operation.case === "get" ? operation.value.key : operation.case));
+
+describe("A connection with many batches unanswered", () => {
+  it("sends each call at once until then", async () => {
+    const { fill, cache } = await start();
+    expect((await fill()).map((batch) => batch.operations.length)).toEqual(Array(BUSY_BATCHES).fill(1));
+    expect(cache.stats().connection).toMatchObject({ batches: BUSY_BATCHES, operations: BUSY_BATCHES });
+  });
+
+  it("lets calls wait, and sends them as one when any batch is answered", async () => {
+    const { server, settle, read, fill } = await start();
+    const batches = await fill();
+    for (const key of ["a", "b", "c"]) await read(key);
+    expect(server.link.batchesWaiting).toBe(0);
+    batches[3]?.answer(miss({ revision: 1 }));
+    await settle();
+    expect(server.link.batchesWaiting).toBe(1);
+    expect(keysOf(server.link.takeBatch())).toEqual(["a", "b", "c"]);
+  });
+
+  it("sends what an answer makes its caller ask for together with what waited", async () => {
+    const { server, settle, users, read, fill } = await start();
+    const chained = users.get("first").then(() => users.get("then"));
+    chained.catch(() => undefined);
+    await settle();
+    const first = server.link.takeBatch();
+    await fill(BUSY_BATCHES - 1);
+    await read("waited");
+    first.answer(miss({ revision: 1 }));
+    await settle();
+    expect(keysOf(server.link.takeBatch())).toEqual(["waited", "then"]);
+    expect(server.link.batchesWaiting).toBe(0);
+  });
+
+  it("does not hold back what fills a message", async () => {
+    const { server, settle, users, fill } = await start();
+    await fill();
+    for (let at = 0; at < 1_500; at += 1) users.get(`${at}`).catch(() => undefined);
+    await settle();
+    let sent = 0;
+    while (server.link.batchesWaiting > 0) sent += server.link.takeBatch().operations.length;
+    expect(sent).toBeGreaterThan(1_024);
+    expect(sent).toBeLessThan(1_500);
+    const value = "x".repeat(900_000);
+    for (const key of ["a", "b", "c"]) users.set(key, value).catch(() => undefined);
+    await settle();
+    expect(server.link.batchesWaiting).toBeGreaterThan(0);
+  });
+
+  it("waits for the last part of an answer", async () => {
+    const { server, settle, read, fill } = await start();
+    const batches = await fill();
+    await read("a");
+    batches[0]?.answerPart();
+    await settle();
+    expect(server.link.batchesWaiting).toBe(0);
+    batches[0]?.answer(miss({ revision: 1 }));
+    await settle();
+    expect(server.link.batchesWaiting).toBe(1);
+  });
+
+  it("lets those wait no longer whose batch was refused as a whole", async () => {
+    const { server, settle, read, fill } = await start();
+    await fill();
+    await read("a");
+    const refused = server.link.requests.find(({ frame }) => frame.case === "batch");
+    server.link.send({ case: "error", value: { code: 3, message: "no" } }, refused?.id);
+    await settle();
+    expect(keysOf(server.link.takeBatch())).toEqual(["a"]);
+  });
+
+  it("begins anew on the next stream", async () => {
+    const { server, clock, settle, read, fill } = await start();
+    await fill();
+    await read("a");
+    server.link.reset();
+    clock.advance(500);
+    await settle();
+    expect(server.link.takeBatch().operations.length).toBe(BUSY_BATCHES + 1);
+  });
+
+  it("does not count those that wait for leases, nor holds them back", async () => {
+    const { server, clock, settle, users, read, fill } = await start();
+    for (let at = 0; at < BUSY_BATCHES; at += 1) {
+      users.getOrLoad(`load ${at}`, () => "loaded").catch(() => undefined);
+    }
+    await settle();
+    server.link.takeBatch().answer(...Array<Reply>(BUSY_BATCHES).fill(held));
+    await settle();
+    const leases = Array.from({ length: BUSY_BATCHES }, () => server.link.takeBatch());
+    expect(leases.map(keysOf)).toEqual(leases.map(() => ["lease"]));
+    await fill();
+    await read("a");
+    expect(server.link.batchesWaiting).toBe(0);
+    // Its answer makes no room, for it took none.
+    leases[0]?.answer(held);
+    await settle();
+    expect(server.link.batchesWaiting).toBe(0);
+    clock.advance(10);
+    await settle();
+    expect(keysOf(server.link.takeBatch())).toEqual(["lease"]);
+    expect(server.link.batchesWaiting).toBe(0);
+  });
+
+  it("still sends pings", async () => {
+    const { server, clock, settle, fill } = await start();
+    await fill();
+    server.link.takePings();
+    clock.advance(1_000);
+    await settle();
+    expect(server.link.takePings().length).toBe(1);
+  });
+
+  it("finishes what waits when the client is closed", async () => {
+    const { server, settle, cache, users, fill } = await start();
+    const batches = await fill();
+    const write = users.set("k", "v");
+    await settle();
+    const closing = cache.close();
+    for (const batch of batches) batch.answer(miss({ revision: 1 }));
+    await settle();
+    server.link.takeBatch().answer(stored({ revision: 2 }));
+    expect((await write).kind).toBe("stored");
+    await closing;
+  });
+});
