@@ -10,7 +10,7 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../errors.ts";
 import { toStatus } from "../wire/status.ts";
-import { type BatchDeps, type Caller, runOne } from "./batch.ts";
+import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 
 export interface BatchParts {
@@ -30,7 +30,8 @@ export function createBatchParts(
   deps: BatchDeps,
   partMaxBytes: number,
 ): BatchParts {
-  const { operations, namespace } = request;
+  const { operations } = request;
+  const context = contextOf(request, caller, deps);
   const { sendMaxBytes } = deps.limits;
   const resultsMaxBytes = sendMaxBytes - ENVELOPE_BYTES;
   checkBatch(request, deps.limits);
@@ -43,7 +44,7 @@ export function createBatchParts(
   };
 
   function run(operation: Operation): OperationResult["result"] {
-    runOne(operation, namespace, caller, deps, settle);
+    runOne(operation, context, caller, deps, settle);
     if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
     return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
   }

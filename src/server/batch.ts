@@ -9,10 +9,10 @@ import type {
   OperationResult,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../errors.ts";
-import type { LeaseWait, Store, Writer } from "../store/store.ts";
+import type { LeaseWait, Store } from "../store/store.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../telemetry/telemetry.ts";
 import type { Limits } from "../wire/limits.ts";
-import { type OperationOutcome, runOperation } from "../wire/operations.ts";
+import { type OperationContext, runOperation } from "../wire/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../wire/status.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
 import { describeOutcome, describeRequest } from "./outcome.ts";
@@ -46,6 +46,7 @@ export function runBatch(
   const { operations } = request;
   const results: OperationResult[] = new Array(operations.length);
   const waits: LeaseWait[] = [];
+  const context = contextOf(request, caller, deps);
   let spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
   // One more than there are operations, so that only the last line of this function can settle it early.
   let unsettled = operations.length + 1;
@@ -55,7 +56,7 @@ export function runBatch(
   };
 
   operations.forEach((operation, index) => {
-    const wait = runOne(operation, request.namespace, caller, deps, (result) => {
+    const wait = runOne(operation, context, caller, deps, (result) => {
       const extraBytes = extraBytesOf(result);
       const fits = extraBytes <= spareBytes;
       if (fits) spareBytes -= extraBytes;
@@ -84,35 +85,31 @@ export function mayWait({ operations }: BatchRequest): boolean {
   return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
 }
 
+/** What the operations of a batch share. */
+export function contextOf(
+  { namespace }: BatchRequest,
+  { clientId, span }: Caller,
+  { store, limits }: BatchDeps,
+): OperationContext {
+  const writer = { origin: clientId, traceparent: span.traceparent };
+  return { store, limits, writer, defaultNamespace: namespace };
+}
+
 /** Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the wait. */
 export function runOne(
   operation: Operation,
-  defaultNamespace: string,
+  context: OperationContext,
   caller: Caller,
   deps: BatchDeps,
   settle: (result: OperationResult["result"]) => void,
 ): LeaseWait | undefined {
+  const { traceparent } = operation;
   const name = operation.operation.case ?? "unknown";
-  const span =
-    operation.traceparent === ""
-      ? undefined
-      : deps.telemetry.startOperation(caller.span, name, operation.traceparent);
-  const writer: Writer = {
-    origin: caller.clientId,
-    traceparent: span?.traceparent ?? caller.span.traceparent,
-  };
-  const context = { store: deps.store, limits: deps.limits, defaultNamespace, writer };
-  const succeed = (outcome: OperationOutcome) => {
-    if (span !== undefined) {
-      const namespace = operation.operation.value?.namespace || defaultNamespace;
-      span.set({ namespace, ...describeOutcome(outcome), ...describeRequest(operation.operation) });
-      span.end(STATUS_OK);
-    }
-    settle(outcome);
-  };
+  const span = traceparent === "" ? undefined : deps.telemetry.startOperation(caller.span, name, traceparent);
   try {
-    const wait = runOperation(operation, context, succeed);
-    return wait === undefined || span === undefined ? wait : endingSpan(wait, span);
+    return span === undefined
+      ? runOperation(operation, context, settle)
+      : runTraced(operation, context, span, settle);
   } catch (error) {
     if (isFault(error)) {
       deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
@@ -121,6 +118,22 @@ export function runOne(
     settle({ case: "error", value: toStatus(error) });
     return undefined;
   }
+}
+
+function runTraced(
+  operation: Operation,
+  context: OperationContext,
+  span: OperationSpan,
+  settle: (result: OperationResult["result"]) => void,
+): LeaseWait | undefined {
+  const writer = { origin: context.writer.origin, traceparent: span.traceparent };
+  const wait = runOperation(operation, { ...context, writer }, (outcome) => {
+    const namespace = operation.operation.value?.namespace || context.defaultNamespace;
+    span.set({ namespace, ...describeOutcome(outcome), ...describeRequest(operation.operation) });
+    span.end(STATUS_OK);
+    settle(outcome);
+  });
+  return wait && endingSpan(wait, span);
 }
 
 function endingSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {

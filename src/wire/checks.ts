@@ -20,10 +20,15 @@ function fits(text: string, maxBytes: number): boolean {
   return text.length <= maxBytes && Buffer.byteLength(text) <= maxBytes;
 }
 
+/** The namespace of one operation is that of the next, nearly always. */
+let recentNamespace = "";
+
 /** The request's own namespace, or its batch's. */
 export function checkNamespace(own: string, fallback: string, limits: Limits): string {
   const namespace = own === "" ? fallback : own;
-  if (namespace.length > limits.namespaceMaxBytes || !NAMESPACE.test(namespace)) {
+  const wellFormed = namespace !== "" && (namespace === recentNamespace || NAMESPACE.test(namespace));
+  if (wellFormed) recentNamespace = namespace;
+  if (namespace.length > limits.namespaceMaxBytes || !wellFormed) {
     throw fieldInvalid("namespace", `1 to ${limits.namespaceMaxBytes} bytes of [a-z0-9._-], [a-z0-9] first`);
   }
   return namespace;

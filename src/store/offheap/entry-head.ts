@@ -114,9 +114,17 @@ export function sourceVersionAt(memory: Memory, at: number): bigint {
   return memory.bytes.readBigUInt64LE(keyByteOf(memory, at) + keyBytesAt(memory, at));
 }
 
+/** The content type of one entry is that of the next, nearly always. */
+let recentContentType = "";
+
 export function contentTypeAt(memory: Memory, at: number): string {
   const labels = labelsByteOf(memory, at);
-  return labels === 0 ? "" : sizedTextAt(memory, labels + 2);
+  if (labels === 0) return "";
+  const length = memory.bytes.readUInt16LE(labels + 2);
+  if (!isTextAt(memory, labels + 4, length, recentContentType)) {
+    recentContentType = sizedTextAt(memory, labels + 2);
+  }
+  return recentContentType;
 }
 
 export function tagsAt(memory: Memory, at: number): readonly string[] {

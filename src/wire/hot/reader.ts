@@ -15,11 +15,11 @@ export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
+const nothing = Buffer.alloc(0);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class WireReader {
-  #bytes: Buffer = Buffer.alloc(0);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Buffer = nothing;
   /** Where the next byte is read. */
   position = 0;
   /** Where the message being read ends. */
@@ -31,15 +31,16 @@ export class WireReader {
   #recentFixed64High = 0;
 
   reset(bytes: Uint8Array): void {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = 0;
     this.end = bytes.byteLength;
   }
 
   /** Lets go of the bytes that were read. */
   release(): void {
-    this.reset(Buffer.alloc(0));
+    this.reset(nothing);
   }
 
   /** A tag: field number and wire type, as `(field << 3) | wireType`. */
@@ -93,12 +94,12 @@ export class WireReader {
     const at = this.position;
     if (at + 8 > this.end) throw irregular;
     this.position = at + 8;
-    const low = this.#view.getUint32(at, true);
-    const high = this.#view.getUint32(at + 4, true);
+    const low = this.#bytes.readUInt32LE(at);
+    const high = this.#bytes.readUInt32LE(at + 4);
     if (low !== this.#recentFixed64Low || high !== this.#recentFixed64High) {
       this.#recentFixed64Low = low;
       this.#recentFixed64High = high;
-      this.#recentFixed64 = this.#view.getBigUint64(at, true);
+      this.#recentFixed64 = this.#bytes.readBigUInt64LE(at);
     }
     return this.#recentFixed64;
   }
