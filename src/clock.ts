@@ -8,15 +8,15 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since an arbitrary origin, a whole number that never goes back. Not the wall clock. */
   nowMs(): number;
-  /** Runs `run` once, `delayMs` from now or later. A pending timer does not keep the process alive. */
-  schedule(delayMs: number, run: () => void): Timer;
+  /** Runs `run` once, `delayMs` from now or later. While it is pending it keeps the process alive if it `holds`. */
+  schedule(delayMs: number, run: () => void, holds?: boolean): Timer;
 }
 
 export const systemClock: Clock = {
   nowMs: () => Math.floor(performance.now()),
-  schedule(delayMs, run) {
+  schedule(delayMs, run, holds = false) {
     const timeout = setTimeout(run, delayMs);
-    timeout.unref();
+    if (!holds) timeout.unref();
     return { cancel: () => clearTimeout(timeout) };
   },
 };

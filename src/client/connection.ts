@@ -317,7 +317,8 @@ export class Connection {
     // its clients at once (Brooker, "Exponential backoff and jitter", 2015).
     const round = Math.floor(this.#failedAttempts / this.#options.addresses.length);
     const delayMs = Math.ceil(rng.fraction() * Math.min(backoffMaxMs, backoffMinMs * 2 ** round));
-    this.#backoffTimer = clock.schedule(delayMs, () => this.#openCandidate());
+    // It holds, as a socket does: between two of them whoever waits for an answer is not to lose the process.
+    this.#backoffTimer = clock.schedule(delayMs, () => this.#openCandidate(), true);
   }
 
   #nextAddress(): string {
