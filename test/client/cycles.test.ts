@@ -5,10 +5,15 @@ import { describe, expect, it } from "vitest";
 import { MeshCache } from "../../src/client/mesh-cache.ts";
 import { type Clock, systemClock, type Timer } from "../../src/clock.ts";
 import { json } from "../../src/index.ts";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import type { ServerObservation, Telemetry } from "../../src/telemetry/telemetry.ts";
 import { startTestCache } from "../../src/testing/index.ts";
 import { Mesh } from "../support/mesh.ts";
+import { until } from "../support/until.ts";
 
 const CYCLES = Number(process.env.MESHCACHE_CYCLES ?? 50_000);
+/** Connections of their own, so fewer in the suite; all of them take some minutes. */
+const SOCKET_CYCLES = Number(process.env.MESHCACHE_SOCKET_CYCLES ?? 500);
 const WARM_UP = Math.min(5_000, CYCLES / 5);
 const HEAP_SLOPE_MAX_BYTES = 100;
 
@@ -68,18 +73,39 @@ describe("Cycles of a client", () => {
     expect((after - before) / (CYCLES - WARM_UP)).toBeLessThan(HEAP_SLOPE_MAX_BYTES);
   });
 
-  it("leave no stream and no timer behind over real sockets", { timeout: 60_000 }, async () => {
-    await using mesh = await startTestCache();
+  it(`leave the server and the client bare after ${SOCKET_CYCLES} over real sockets`, {
+    timeout: 1_200_000,
+  }, async () => {
+    let server: ServerObservation | undefined;
+    const telemetry: Telemetry = {
+      ...createNoTelemetry(),
+      observe(_store, observation) {
+        server = observation;
+        return () => undefined;
+      },
+    };
+    await using mesh = await startTestCache({ server: { telemetry } });
     const clock = countingClock();
-    for (let index = 0; index < 100; index += 1) {
+    const held = async () => [server?.subscribers(), server?.connections()];
+    const cycle = async (): Promise<void> => {
       const cache = new MeshCache({ address: mesh.address }, { clock });
       const users = cache.namespace("users", { codec: json<string>() });
       await using subscription = users.subscribe();
       await subscription.isLive;
+      expect(server?.subscribers()).toBeGreaterThan(0);
       await users.set("k", "v");
       await cache.close();
-    }
+    };
+    const warmUp = SOCKET_CYCLES / 5;
+    for (let index = 0; index < warmUp; index += 1) await cycle();
+    await until(held, (counts) => counts.every((count) => count === 0));
+    const before = await heapBytes();
+    for (let index = warmUp; index < SOCKET_CYCLES; index += 1) await cycle();
+    await until(held, (counts) => counts.every((count) => count === 0));
     expect(clock.pending).toBe(0);
+    const slope = ((await heapBytes()) - before) / (SOCKET_CYCLES - warmUp);
+    // Of both sides together. What is seen of a few hundred cycles is mostly noise, so these may cost more.
+    expect(slope).toBeLessThan(SOCKET_CYCLES < 5_000 ? 8_192 : 1_024);
     const probe = mesh.cache.namespace("users", { codec: json<string>() });
     expect((await probe.get("k")).kind).toBe("hit");
   });
