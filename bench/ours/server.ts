@@ -3,6 +3,7 @@ import type { Child } from "../process/child.ts";
 import { freePort, loopback } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { Session } from "../session.ts";
+import { serverNodeArgs } from "./node-args.ts";
 import { startTelemetrySink } from "./telemetry-sink.ts";
 
 export interface MeshcacheServer extends AsyncDisposable {
@@ -25,7 +26,7 @@ export async function startMeshcacheServer(
   const server = undo.use(
     session.start<Observer>("server", program, {
       args: ["serve"],
-      nodeArgs: ["--import", observerFile.href],
+      nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
       env: {
         MESHCACHE_LISTEN: `${loopback}:${port}`,
         MESHCACHE_ADMIN: `${loopback}:0`,

@@ -2,6 +2,7 @@
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryStoreName } from "../entry-store.ts";
 import type { ChurnWindow, EntryLoad } from "../load/entry-load.ts";
+import { serverNodeArgs } from "../ours/node-args.ts";
 import { figureRow, interleave } from "../pairs.ts";
 import type { Child } from "../process/child.ts";
 import type { Session } from "../session.ts";
@@ -12,7 +13,9 @@ const valueBytes = 100;
 
 async function openStore(session: Session, name: EntryStoreName): Promise<Child<EntryLoad>> {
   const { entries, seed, engine } = session.plan;
-  const store = session.start<EntryLoad>(name === "lru-cache" ? "other" : "server", loadFile);
+  const store = session.start<EntryLoad>(name === "lru-cache" ? "other" : "server", loadFile, {
+    nodeArgs: serverNodeArgs,
+  });
   await store.call("open", name, { entriesMax: entries, valueBytes, engine });
   session.step(`${name}: filling`);
   await store.call("fill", entries, valueBytes, seed);

@@ -2,6 +2,7 @@
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryLoad } from "../load/entry-load.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
+import { serverNodeArgs } from "../ours/node-args.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import { loopback } from "../process/loopback.ts";
@@ -15,7 +16,9 @@ const valueBytes = 100;
 
 async function storeBytesAnEntry(session: Session): Promise<number> {
   const { entries, seed, engine } = session.plan;
-  await using store = session.start<EntryLoad>("server", entryLoadFile, { nodeArgs: ["--expose-gc"] });
+  await using store = session.start<EntryLoad>("server", entryLoadFile, {
+    nodeArgs: [...serverNodeArgs, "--expose-gc"],
+  });
   await store.call("open", "meshcache", { entriesMax: entries, valueBytes, engine });
   const filled = await store.call("fill", entries, valueBytes, seed);
   if (filled.entries !== entries) throw new Error(`${filled.entries} of ${entries} entries were kept`);
