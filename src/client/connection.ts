@@ -182,8 +182,15 @@ export class Connection {
     };
     this.#barriers.add(once);
     this.#connect();
-    this.#primary?.ping(once);
+    if (this.#primary !== undefined) this.#pingFor(once, this.#primary);
     return () => this.#barriers.delete(once);
+  }
+
+  /** What a stream says after it was replaced proves nothing of the one that counts, which is asked itself. */
+  #pingFor(barrier: () => void, stream: ExchangeStream): void {
+    stream.ping(() => {
+      if (stream === this.#primary) barrier();
+    });
   }
 
   /** Refuses new calls, lets those under way finish for `graceMs`, and then ends everything. */
@@ -250,7 +257,7 @@ export class Connection {
     }
     if (replaced !== undefined) this.#retire(replaced);
     for (const tell of this.#early.splice(0)) tell();
-    for (const barrier of this.#barriers) stream.ping(barrier);
+    for (const barrier of this.#barriers) this.#pingFor(barrier, stream);
     this.#pingTimer?.cancel();
     this.#pulse();
     this.#flush();

@@ -61,6 +61,12 @@ export class EventQueue implements Holder, Interest, EventSubscription {
   readonly #queueMaxEvents: number;
   readonly #onClose: (queue: EventQueue) => void;
   readonly #becameLive = Promise.withResolvers<void>();
+  /** Of each shard the last revision that was told while a subscription covered this reader. */
+  #told: number[] = [];
+  /** The same when the stream began: the next one resumes from before the end of the last. */
+  #toldBefore: number[] = [];
+  #epoch = 0n;
+  #covered = false;
   #events: CacheEvent[] = [];
   #waiting: ((result: IteratorResult<CacheEvent>) => void)[] = [];
   #closed = false;
@@ -81,17 +87,21 @@ export class EventQueue implements Holder, Interest, EventSubscription {
   }
 
   live(): void {
+    this.#covered = true;
+    this.#toldBefore = [...this.#told];
     this.#becameLive.resolve();
   }
 
   /** Nothing is lost: the next stream resumes, or there is a gap. */
-  lost(): void {}
+  lost(): void {
+    this.#covered = false;
+  }
 
   forget(): void {}
 
   changed(change: Change, event: Event): void {
     const kind = KINDS[event.kind];
-    if (kind === undefined || !this.#concerns(change)) return;
+    if (kind === undefined || !this.#concerns(change) || this.#wasTold(change, event)) return;
     this.#push({
       kind,
       target: change.target,
@@ -104,6 +114,8 @@ export class EventQueue implements Holder, Interest, EventSubscription {
   }
 
   gap(gap: Gap): void {
+    this.#told = [];
+    this.#toldBefore = [];
     this.#push({ kind: "gap", cause: CAUSES[gap.reason] ?? "unknown" });
   }
 
@@ -144,6 +156,18 @@ export class EventQueue implements Holder, Interest, EventSubscription {
     if (next !== undefined) next({ done: false, value: event });
     else if (this.#events.length < this.#queueMaxEvents) this.#events.push(event);
     else this.#events = [{ kind: "gap", cause: "overrun" }];
+  }
+
+  /** By the stream before this one, while both were open. */
+  #wasTold({ shard, revision }: Change, { stamp }: Event): boolean {
+    if (stamp !== undefined && stamp.epoch !== this.#epoch) {
+      this.#epoch = stamp.epoch;
+      this.#told = [];
+      this.#toldBefore = [];
+    }
+    if (revision <= (this.#toldBefore[shard] ?? 0)) return true;
+    if (this.#covered) this.#told[shard] = Math.max(this.#told[shard] ?? 0, revision);
+    return false;
   }
 
   /** The connection's selectors may be wider than this reader's. */

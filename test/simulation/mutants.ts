@@ -164,8 +164,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: sync() does not wait for the events",
     "src/client/connection.ts",
-    "    this.#primary?.ping(once);\n",
-    "    if (this.#primary !== undefined) queueMicrotask(once);\n",
+    "if (this.#primary !== undefined) this.#pingFor(once, this.#primary);",
+    "if (this.#primary !== undefined) queueMicrotask(once);",
   ),
   mutant(
     "client: a Set is sent again to a store that cannot remember it",

@@ -1,0 +1,72 @@
+/** What subscribers and barriers are told while a client moves from a draining server to the next. */
+import { describe, expect, it } from "vitest";
+import { Gap_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
+import { type CacheEvent, json } from "../../src/index.ts";
+import { createScriptedClient, keyEvent, NAMESPACE } from "../support/scripted-client.ts";
+import { EPOCH } from "../support/scripted-server.ts";
+
+async function subscribed() {
+  const mesh = createScriptedClient();
+  const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
+  const events = users.subscribe();
+  await mesh.settle();
+  const heard: CacheEvent[] = [];
+  void (async () => {
+    for await (const event of events) heard.push(event);
+  })();
+  return { mesh, users, heard, first: mesh.server.link };
+}
+
+describe("A client that moves to the next server", () => {
+  it("tells a subscriber each event once, though both streams tell it", async () => {
+    const { mesh, heard, first } = await subscribed();
+    mesh.server.greeting = undefined;
+    first.send({ case: "draining", value: {} });
+    const next = mesh.server.link;
+    // After the next stream asked to resume, and before it is ready.
+    first.event(keyEvent("a", { revision: 6 }), keyEvent("b", { revision: 6 }));
+    await mesh.settle();
+    const [open] = next.requests;
+    const [resumed] = next.takeSubscriptions();
+    if (open === undefined || resumed === undefined) throw new Error("the client does not resume");
+    next.opened(open.id);
+    next.opened(resumed.id);
+    next.event(keyEvent("a", { revision: 6 }), keyEvent("b", { revision: 6 }));
+    next.event(keyEvent("c", { revision: 7 }), keyEvent("d", { revision: 7 }));
+    next.event(keyEvent("e", { revision: 2, shard: 1 }));
+    await mesh.settle();
+    expect(heard.map((event) => "name" in event && event.name)).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  it("passes a barrier on the stream that counts alone", async () => {
+    const { mesh, users, first } = await subscribed();
+    void users.get("owed").catch(() => undefined);
+    await mesh.settle();
+    first.stopGreeting();
+    mesh.server.greeting = undefined;
+    let passed = false;
+    void mesh.cache.sync({ deadlineMs: 10_000 }).then(() => {
+      passed = true;
+    });
+    await mesh.settle();
+    const [nonce] = first.takePings().slice(-1);
+    first.send({ case: "draining", value: {} });
+    const next = mesh.server.link;
+    const [open] = next.requests;
+    const [resumed] = next.takeSubscriptions();
+    if (open === undefined || resumed === undefined) throw new Error("the client does not resume");
+    next.opened(open.id);
+    next.opened(resumed.id);
+    // It was too slow: what it missed is told by the next stream alone.
+    first.send({
+      case: "gap",
+      value: { reason: Gap_Reason.OVERRUN, epoch: EPOCH, cursor: first.cursor() },
+    });
+    first.progress(nonce);
+    await mesh.settle();
+    expect(passed).toBe(false);
+    for (const one of next.takePings()) next.progress(one);
+    await mesh.settle();
+    expect(passed).toBe(true);
+  });
+});
