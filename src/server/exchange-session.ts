@@ -62,7 +62,7 @@ export interface ExchangeSessionDeps {
   /** Told when the session has gone on by itself and `paused()` may be false again. Default: nobody. */
   readonly unpaused?: () => void;
   readonly frameMaxEvents?: number;
-  /** Of events and of results, about. Default 256 KiB. */
+  /** Of events or of results, about. Default 256 KiB. */
   readonly frameMaxBytes?: number;
   /** Where this session's subscriber is listed while it has one. */
   readonly subscribers?: Set<Subscriber>;

@@ -209,7 +209,7 @@ export const settingsSchema = z.strictObject({
   queueMaxBytes: transport("queueMaxBytes", "Frames of one stream that wait for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "The same over all streams."),
   frameMaxEvents: transport("frameMaxEvents", "Events of one frame."),
-  frameMaxBytes: transport("frameMaxBytes", "Bytes of one frame's events, about."),
+  frameMaxBytes: transport("frameMaxBytes", "Bytes of one frame's events or results, about."),
   progressIntervalMs: transport("progressIntervalMs", "How often a stream is told how far it is."),
   exchangeMaxWaitingBatches: transport(
     "exchangeMaxWaitingBatches",
