@@ -116,8 +116,9 @@ export class MeshCache implements AsyncDisposable {
   }
 
   /**
-   * A namespace with its codec and defaults. Throws FIELD_INVALID for an option out of its range. Two with one
-   * name see each other's writes, and should have one codec.
+   * A namespace with its codec and defaults. Make it once and keep it: each has a near cache of its own. Two with
+   * one name see each other's writes, and should have one codec. Throws FIELD_INVALID for an option out of its
+   * range, LIMIT_EXCEEDED for more than 64 names with a near cache, and CLOSED.
    */
   namespace(name: string): Namespace<unknown>;
   namespace<Value>(name: string, options: NamespaceOptions<Value>): Namespace<Value>;
@@ -231,9 +232,9 @@ export class MeshCache implements AsyncDisposable {
     const reader = new EntryReader(realm);
     const writer = new EntryWriter(realm);
     const loader = new EntryLoader(realm, reader, writer, this.#closing.signal);
+    if (near !== undefined) this.#openNear(near, reader);
     this.#holders.add(loader.flights);
     this.#loaders.add(loader);
-    if (near !== undefined) this.#openNear(near, reader);
     return new Namespace({
       realm,
       reader,

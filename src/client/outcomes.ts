@@ -1,6 +1,6 @@
 /** What the operations of a namespace answer. A miss or a refused write is an answer, never an error. */
 
-/** Names one Set of one key. Opaque: pass it back as `ifVersion`. */
+/** Names one Set of one key. Opaque: pass it back as `when` of a Set. */
 export interface EntryVersion {
   /** The life of the store that gave it. */
   readonly epoch: bigint;
