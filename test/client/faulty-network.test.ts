@@ -21,7 +21,7 @@ describe("A client behind a faulty network", () => {
   };
 
   beforeEach(async () => {
-    mesh = await startTestCache();
+    mesh = await startTestCache({ client: { deadlineMs: 20_000 } });
     proxy = await startFaultProxy(mesh.address);
     writer = mesh.cache.namespace("users", { codec, nearCache: false });
     await writer.set("k", "v1");
@@ -56,7 +56,7 @@ describe("A client behind a faulty network", () => {
 
   it("never goes back in time while everything is late", async () => {
     proxy.faults.latencyMs = 20;
-    join();
+    join({ deadlineMs: 20_000 });
     await read();
     let done = false;
     const seen: number[] = [];
@@ -75,7 +75,7 @@ describe("A client behind a faulty network", () => {
   });
 
   it("resumes after a reset and misses nothing", async () => {
-    join();
+    join({ deadlineMs: 20_000 });
     expect(await settled()).toBe("v1 near");
     proxy.reset();
     await writer.set("k", "v2");
@@ -85,7 +85,7 @@ describe("A client behind a faulty network", () => {
 
   it("answers calls that were under way when the connection was reset", async () => {
     proxy.faults.latencyMs = 30;
-    join();
+    join({ deadlineMs: 20_000 });
     await users.get("k");
     const reads = Array.from({ length: 50 }, (_, index) =>
       users.get(`other:${index}`, { maxStalenessMs: 0 }),
