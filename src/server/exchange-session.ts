@@ -70,6 +70,9 @@ export interface ExchangeSessionDeps {
   readonly maxWaitingBatches?: number;
 }
 
+/** Each may hold the results of its other operations, a whole message of them, until its lease is decided. */
+const MAX_HOLDING_BATCHES = 4;
+
 type RequestFrame = ExchangeRequest["frame"];
 
 interface Answer {
@@ -96,6 +99,8 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   /** The batch of which operations are still to be run. */
   let running: { readonly id: bigint; readonly parts: BatchParts } | undefined;
   const waiting = new Set<() => void>();
+  /** Of these, the ones that hold results of other operations. */
+  let holding = 0;
   let caller: { readonly span: CallSpan; readonly clientId: string } | undefined;
   let feed: EventFeed | undefined;
   let lastId = 0n;
@@ -232,15 +237,25 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     if (waiting.size >= maxWaitingBatches) {
       throw limitExceeded("waiting_batches", String(maxWaitingBatches));
     }
+    const holds = batch.operations.length > 1;
+    if (holds && holding >= MAX_HOLDING_BATCHES) {
+      throw limitExceeded("waiting_batches_of_several_operations", String(MAX_HOLDING_BATCHES));
+    }
     let cancel: (() => void) | undefined;
     const finished = (response: BatchResponse) => {
-      if (cancel !== undefined) waiting.delete(cancel);
+      if (cancel !== undefined) {
+        waiting.delete(cancel);
+        if (holds) holding -= 1;
+      }
       ready.push({ id, response, more: false });
       // A lease is settled from inside somebody's store call: the response goes out after it.
       if (!advancing) defer(advanceLater);
     };
     cancel = runBatch(batch, caller, deps, finished);
-    if (cancel !== undefined) waiting.add(cancel);
+    if (cancel !== undefined) {
+      waiting.add(cancel);
+      if (holds) holding += 1;
+    }
   }
 
   /** The rest of the batch has its turn when this part has been sent. */

@@ -236,6 +236,21 @@ describe("an exchange", () => {
     h.send(set("other"));
     expect(h.news()).toEqual(["1 opened", "2 lease", "4 error", "5 set"]);
   });
+
+  it("holds the results of four waiting batches of several operations, and refuses a fifth", () => {
+    const h = harness();
+    const waitingLease: Operation = { case: "lease", value: { key: "k", waitMs: 10_000 } };
+    h.send(open);
+    h.send(lease("k", 0));
+    for (let sent = 0; sent < 5; sent += 1) h.send(batchOf(get("other"), waitingLease));
+    h.send(lease("k", 10_000));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "7 error"]);
+    h.send(set("k"));
+    h.turn();
+    expect(h.news()).toHaveLength(6);
+    h.send(batchOf(get("other"), get("k")));
+    expect(h.news()).toHaveLength(1);
+  });
 });
 
 describe("a frame", () => {

@@ -898,7 +898,7 @@ export type LeaseRequest = Message<"meshcache.v1.LeaseRequest"> & {
   /**
    * How long to wait for another caller's fill when its lease is held: 0 to 30,000. 0: do not wait. A
    * waiting operation holds back the answer of its whole Batch, which then is one message on Exchange too:
-   * send it alone.
+   * send it alone. An Exchange holds at most 4 waiting batches of several operations, then LIMIT_EXCEEDED.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
