@@ -1,4 +1,5 @@
 /** The bounds of connections, calls and output queues: defaults, ranges, and the one place that resolves them. */
+import { type Bound, pickWithin } from "../wire/bound.ts";
 
 export interface TransportLimits {
   /** Beyond it a new connection is closed at once. */
@@ -41,12 +42,6 @@ export interface TransportLimits {
   readonly exchangeMaxWaitingBatches: number;
 }
 
-interface Bound {
-  readonly fallback: number;
-  readonly min: number;
-  readonly max: number;
-}
-
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;
@@ -80,14 +75,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
 
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveTransportLimits(options: Partial<TransportLimits> = {}): TransportLimits {
-  const pick = (name: keyof TransportLimits): number => {
-    const { fallback, min, max } = TRANSPORT_BOUNDS[name];
-    const value = options[name] ?? fallback;
-    if (!Number.isSafeInteger(value) || value < min || value > max) {
-      throw new RangeError(`${name} must be a whole number from ${min} to ${max}`);
-    }
-    return value;
-  };
+  const pick = pickWithin(TRANSPORT_BOUNDS, options);
   return {
     connectionsMax: pick("connectionsMax"),
     connectionMaxStreams: pick("connectionMaxStreams"),

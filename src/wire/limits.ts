@@ -1,4 +1,5 @@
 /** The bounds of every message field: their defaults, their ranges, and the one place that resolves them. */
+import { type Bound, pickWithin } from "./bound.ts";
 
 /** Bounds of what a message may hold. Sizes are in bytes of UTF-8 for text. */
 export interface Limits {
@@ -27,12 +28,6 @@ export interface Limits {
   readonly receiveMaxBytes: number;
   /** Largest message the server sends. */
   readonly sendMaxBytes: number;
-}
-
-interface Bound {
-  readonly fallback: number;
-  readonly min: number;
-  readonly max: number;
 }
 
 const KIB = 1024;
@@ -65,14 +60,7 @@ export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
 
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveLimits(options: Partial<Limits> = {}): Limits {
-  const pick = (name: keyof Limits): number => {
-    const { fallback, min, max } = LIMIT_BOUNDS[name];
-    const value = options[name] ?? fallback;
-    if (!Number.isSafeInteger(value) || value < min || value > max) {
-      throw new RangeError(`${name} must be a whole number from ${min} to ${max}`);
-    }
-    return value;
-  };
+  const pick = pickWithin(LIMIT_BOUNDS, options);
   const limits: Limits = {
     namespaceMaxBytes: pick("namespaceMaxBytes"),
     keyMaxBytes: pick("keyMaxBytes"),
