@@ -182,7 +182,9 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
             else if (verdict === "markStaled") kept.staled = true;
             return verdict;
           });
-          put({ ...plain, key: `scan${slice}` }, 50);
+          const key = `scan${slice}`;
+          put({ ...plain, key }, 50);
+          before.delete(idOf(plain.namespace, key));
         }
         for (const id of before) if (model.has(id)) expect(seen.has(id)).toBe(true);
         break;
