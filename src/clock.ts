@@ -6,14 +6,20 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Milliseconds since an arbitrary origin, a whole number that never goes back. Not the wall clock. */
+  /**
+   * Milliseconds since an arbitrary origin, a whole number that never goes back. Not the wall clock. The threads
+   * of a process have the same origin.
+   */
   nowMs(): number;
   /** Runs `run` once, `delayMs` from now or later. While it is pending it keeps the process alive if it `holds`. */
   schedule(delayMs: number, run: () => void, holds?: boolean): Timer;
 }
 
+/** `performance.now` counts from the start of its thread, and both from the same monotonic clock. */
+const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
-  nowMs: () => Math.floor(performance.now()),
+  nowMs: () => Math.floor(threadStartMs + performance.now()),
   schedule(delayMs, run, holds = false) {
     const timeout = setTimeout(run, delayMs);
     if (!holds) timeout.unref();

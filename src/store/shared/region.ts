@@ -1,0 +1,33 @@
+/** A part of a `SharedArrayBuffer`: where one structure that the threads of a server share has its bytes. */
+
+/** Of a cache line, so that no two regions share one; a multiple of every element's size. */
+const alignmentBytes = 64;
+
+/** All zero when new, which every structure takes for "empty". */
+export interface Region {
+  readonly buffer: SharedArrayBuffer;
+  /** In bytes, a multiple of 64. */
+  readonly begin: number;
+  readonly bytes: number;
+}
+
+/** A region with a buffer of its own. Memory that is never written to costs no resident bytes. */
+export function createRegion(bytes: number): Region {
+  return { buffer: new SharedArrayBuffer(bytes), begin: 0, bytes };
+}
+
+/** What a region of this size takes of a buffer. */
+export function alignedBytes(bytes: number): number {
+  return Math.ceil(bytes / alignmentBytes) * alignmentBytes;
+}
+
+/** Cuts a buffer into regions, one after the other: the same cuts give the same regions in every thread. */
+export function createCutter(buffer: SharedArrayBuffer): (bytes: number) => Region {
+  let end = 0;
+  return (bytes) => {
+    const begin = end;
+    end += alignedBytes(bytes);
+    if (end > buffer.byteLength) throw new RangeError("the buffer is too small for its regions");
+    return { buffer, begin, bytes };
+  };
+}
