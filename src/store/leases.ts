@@ -6,8 +6,9 @@
  * expired or released.
  */
 import type { Rng } from "../random.ts";
+import type { CounterRow } from "./counters.ts";
 import { toEntryId } from "./entry-id.ts";
-import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp, StoreCounters } from "./store.ts";
+import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "./store.ts";
 
 /** What a `leaseMs` of 0 stands for. */
 export const leaseDefaultMs = 5_000;
@@ -56,7 +57,7 @@ export class Leases {
   readonly #limits: LeaseLimits;
   readonly #shard: LeaseShard;
   readonly #rng: Rng;
-  readonly #counters: StoreCounters;
+  readonly #counters: CounterRow;
   /** In the order of the grants, so that the first has the oldest revision. */
   readonly #byId = new Map<string, HeldLease>();
   /** No lease or wait is due before. */
@@ -64,7 +65,7 @@ export class Leases {
   /** Decided, and told to the waiters only when the shard is in order again: see `flush`. */
   #settled: { readonly waiter: Waiter; readonly result: LeaseResult }[] = [];
 
-  constructor(limits: LeaseLimits, shard: LeaseShard, rng: Rng, counters: StoreCounters) {
+  constructor(limits: LeaseLimits, shard: LeaseShard, rng: Rng, counters: CounterRow) {
     this.#limits = limits;
     this.#shard = shard;
     this.#rng = rng;
@@ -92,7 +93,7 @@ export class Leases {
     }
     const leftMs = held.expiresAtMs - nowMs;
     if (settle === undefined || waitMs === 0) {
-      this.#counters.leasesHeld++;
+      this.#counters.count("leasesHeld");
       return this.#held(namespace, key, leftMs);
     }
     if (held.waiters.length >= this.#limits.waitersMax) return this.#refuse(namespace, key, leftMs);
@@ -122,12 +123,12 @@ export class Leases {
     const lease = this.#byId.get(id);
     if (lease === undefined) return;
     this.#byId.delete(id);
-    if (lease.token === token) this.#counters.leasesFilled++;
-    else this.#counters.leasesLost++;
+    if (lease.token === token) this.#counters.count("leasesFilled");
+    else this.#counters.count("leasesLost");
     if (lease.waiters.length === 0) return;
     const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
     for (const waiter of lease.waiters) this.#settled.push({ waiter, result });
-    this.#counters.leasesShared += lease.waiters.length;
+    this.#counters.count("leasesShared", lease.waiters.length);
   }
 
   /** The key's lease, if there is one, is worth nothing any more: the next waiter is promoted. */
@@ -135,7 +136,7 @@ export class Leases {
     if (this.#byId.size === 0) return;
     const lease = this.#byId.get(toEntryId(namespace, key));
     if (lease === undefined) return;
-    this.#counters.leasesLost++;
+    this.#counters.count("leasesLost");
     this.#promote(lease, nowMs);
   }
 
@@ -144,14 +145,14 @@ export class Leases {
     const matching = [...this.#byId.values()].filter(
       (lease) => lease.namespace === namespace && lease.key.startsWith(prefix),
     );
-    this.#counters.leasesLost += matching.length;
+    this.#counters.count("leasesLost", matching.length);
     for (const lease of matching) this.#promote(lease, nowMs);
   }
 
   release(namespace: string, key: string, token: bigint, nowMs: number): boolean {
     const lease = this.#byId.get(toEntryId(namespace, key));
     if (lease?.token !== token) return false;
-    this.#counters.leasesReleased++;
+    this.#counters.count("leasesReleased");
     this.#promote(lease, nowMs);
     return true;
   }
@@ -170,7 +171,7 @@ export class Leases {
         );
         continue;
       }
-      this.#counters.leasesExpired++;
+      this.#counters.count("leasesExpired");
       this.#promote(lease, nowMs);
     }
   }
@@ -192,7 +193,7 @@ export class Leases {
     const id = toEntryId(namespace, key);
     this.#byId.set(id, { namespace, key, token, issuedAtRevision: asOf.revision, expiresAtMs, waiters });
     this.#nextDueMs = Math.min(this.#nextDueMs, expiresAtMs);
-    this.#counters.leasesGranted++;
+    this.#counters.count("leasesGranted");
     return { kind: "granted", asOf, token, leaseMs, stale: this.#shard.staleView(namespace, key) };
   }
 
@@ -206,7 +207,7 @@ export class Leases {
   }
 
   #refuse(namespace: string, key: string, retryAfterMs: number): LeaseResult {
-    this.#counters.leasesRefused++;
+    this.#counters.count("leasesRefused");
     return this.#held(namespace, key, retryAfterMs);
   }
 
@@ -223,7 +224,7 @@ export class Leases {
       const waiter = lease.waiters[index];
       if (waiter === undefined || nowMs < waiter.deadlineMs) continue;
       lease.waiters.splice(index--, 1);
-      this.#counters.leasesHeld++;
+      this.#counters.count("leasesHeld");
       const result = this.#held(lease.namespace, lease.key, lease.expiresAtMs - nowMs);
       this.#settled.push({ waiter, result });
     }

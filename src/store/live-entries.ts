@@ -5,8 +5,9 @@
  * same for what nobody asks for, and then drops the fences that have nothing left to cover.
  */
 
+import type { CounterRow } from "./counters.ts";
 import { PrefixFences } from "./prefix-fences.ts";
-import type { EntryView, StoreCounters } from "./store.ts";
+import type { EntryView } from "./store.ts";
 import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "./table.ts";
 import { TagFences } from "./tag-fences.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -29,7 +30,7 @@ export class LiveEntries {
   readonly tagFences: TagFences;
   readonly prefixFences: PrefixFences;
   readonly tombstones: Tombstones;
-  readonly #counters: StoreCounters;
+  readonly #counters: CounterRow;
 
   #foundState: EntryState = "gone";
   #scanPosition = 0;
@@ -43,13 +44,13 @@ export class LiveEntries {
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
-  constructor(createTable: CreateTable, limits: LiveEntriesLimits, counters: StoreCounters) {
+  constructor(createTable: CreateTable, limits: LiveEntriesLimits, counters: CounterRow) {
     this.#counters = counters;
-    this.tagFences = new TagFences(limits.tagFencesMax, () => counters.tagFencesPruned++);
+    this.tagFences = new TagFences(limits.tagFencesMax, () => counters.count("tagFencesPruned"));
     this.prefixFences = new PrefixFences(limits.prefixFencesMax, (fences) => {
-      counters.prefixFencesMerged += fences;
+      counters.count("prefixFencesMerged", fences);
     });
-    this.tombstones = new Tombstones(limits.tombstonesMax, () => counters.tombstonesPruned++);
+    this.tombstones = new Tombstones(limits.tombstonesMax, () => counters.count("tombstonesPruned"));
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
       evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
@@ -174,9 +175,9 @@ export class LiveEntries {
   /** Lays the tombstone of an entry that is gone, since whenever it was, or evicted now. */
   #bury(entry: TableEntry, state: EntryState, nowMs: number): void {
     const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
-    if (state !== "gone") this.#counters.evictedCapacity++;
-    else if (fencedAtMs < entry.goneAtMs) this.#counters.evictedFenced++;
-    else this.#counters.evictedExpired++;
+    if (state !== "gone") this.#counters.count("evictedCapacity");
+    else if (fencedAtMs < entry.goneAtMs) this.#counters.count("evictedFenced");
+    else this.#counters.count("evictedExpired");
     if (entry.sourceVersion === 0n) return;
     const goneAtMs = Math.min(nowMs, fencedAtMs, entry.goneAtMs);
     this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, goneAtMs, nowMs);

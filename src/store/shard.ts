@@ -4,6 +4,7 @@
  * A mutation bumps the revision first, so that what it stores, fences and emits carries the same one.
  */
 import type { Rng } from "../random.ts";
+import type { CounterRow } from "./counters.ts";
 import { EventLog, type EventLogLimits } from "./event-log.ts";
 import { type LeaseLimits, Leases } from "./leases.ts";
 import {
@@ -30,7 +31,6 @@ import type {
   SetResult,
   ShardStats,
   Stamp,
-  StoreCounters,
   TouchCommand,
   TouchResult,
   Writer,
@@ -48,7 +48,7 @@ export interface ShardContext {
   readonly limits: ShardLimits;
   readonly createTable: CreateTable;
   readonly rng: Rng;
-  readonly counters: StoreCounters;
+  readonly counters: CounterRow;
 }
 
 /** A key of the shard with its hash, which the caller has at hand. */
@@ -62,7 +62,7 @@ export class Shard {
   readonly log: EventLog;
   readonly #index: number;
   readonly #epoch: bigint;
-  readonly #counters: StoreCounters;
+  readonly #counters: CounterRow;
   readonly #entries: LiveEntries;
   readonly #leases: Leases;
   readonly #requestIds: RequestIds;
@@ -97,11 +97,11 @@ export class Shard {
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
     const state = this.#entries.foundState;
     if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
-      this.#counters.misses++;
+      this.#counters.count("misses");
       return { kind: "miss", asOf: this.#stamp };
     }
-    if (state === "fresh") this.#counters.hits++;
-    else this.#counters.staleHits++;
+    if (state === "fresh") this.#counters.count("hits");
+    else this.#counters.count("staleHits");
     if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.#stamp, entry: toValuelessView(entry, state, nowMs) };
     }
@@ -130,7 +130,7 @@ export class Shard {
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     this.#entries.setLifetimes(entry, freshUntilMs, freshUntilMs + command.staleMs);
     this.#emit("touched", namespace, "key", key, command.writer);
-    this.#counters.touches++;
+    this.#counters.count("touches");
     return { asOf: this.#stamp, touched: true };
   }
 
@@ -182,10 +182,10 @@ export class Shard {
     this.#endDue(nowMs);
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
     if (entry !== undefined && this.#entries.foundState === "fresh") {
-      this.#counters.hits++;
+      this.#counters.count("hits");
       return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, "fresh", nowMs) };
     }
-    this.#counters.misses++;
+    this.#counters.count("misses");
     return this.#leases.ask(command, nowMs, settle);
   }
 
@@ -235,7 +235,7 @@ export class Shard {
       this.#refusal(command, former, this.#entries.foundState) ??
       (sourceVersion !== 0n && sourceVersion < known ? "olderSourceVersion" : undefined);
     if (refusal !== undefined) {
-      this.#counters.setsRefused++;
+      this.#counters.count("setsRefused");
       // A lease ends with its Set, stored or not.
       if (condition.kind === "lease" && this.#leases.find(namespace, key, condition.token)) {
         this.#leases.void(namespace, key, nowMs);
@@ -257,7 +257,7 @@ export class Shard {
       contentType: command.contentType,
     };
     this.#entries.put(entry, hash, former, nowMs);
-    this.#counters.sets++;
+    this.#counters.count("sets");
     this.#emit("set", namespace, "key", key, command.writer);
     const token = condition.kind === "lease" ? condition.token : undefined;
     this.#leases.fill(namespace, key, token, () => {

@@ -1,8 +1,10 @@
 /** The store: finds the shard of each key, spreads what concerns all shards, and wakes the subscribers. */
 import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
+import { CounterRow, countersBytes, totalsOf } from "./counters.ts";
 import { type HashedKey, Shard, type ShardLimits } from "./shard.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "./shard-hash.ts";
+import { createRegion } from "./shared/region.ts";
 import type {
   GetCommand,
   GetResult,
@@ -35,7 +37,8 @@ export interface ShardedStoreOptions {
 
 export class ShardedStore implements Store {
   readonly epoch: bigint;
-  readonly counters: StoreCounters = noCounts();
+  readonly counters: Readonly<StoreCounters>;
+  readonly #row: CounterRow;
   readonly #clock: Clock;
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
@@ -48,7 +51,10 @@ export class ShardedStore implements Store {
     this.epoch = rng.uint64();
     this.#clock = clock;
     this.#hashOf = createKeyHash(rng);
-    const context = { epoch: this.epoch, limits, createTable, rng, counters: this.counters };
+    const countersRegion = createRegion(countersBytes(1));
+    this.counters = totalsOf(countersRegion, 1);
+    this.#row = new CounterRow(countersRegion, 0);
+    const context = { epoch: this.epoch, limits, createTable, rng, counters: this.#row };
     this.#shards = Array.from(
       { length: options.shards },
       (_, index) => new Shard(index, context, this.#hashOf),
@@ -58,7 +64,7 @@ export class ShardedStore implements Store {
       logs: this.#shards.map((shard) => shard.log),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
       sleepers: new Set(),
-      overran: () => this.counters.overruns++,
+      overran: () => this.#row.count("overruns"),
     };
   }
 
@@ -92,14 +98,14 @@ export class ShardedStore implements Store {
         return this.#invalidateKeys(command, new Set(target.keys), nowMs);
       case "tags": {
         const tags = new Set(target.tags);
-        this.counters.invalidatedTags += tags.size;
+        this.#row.count("invalidatedTags", tags.size);
         return this.#onEveryShard(nowMs, (shard) => shard.invalidateTags(command, tags, nowMs));
       }
       case "prefix":
-        this.counters.invalidatedPrefixes++;
+        this.#row.count("invalidatedPrefixes");
         return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, target.prefix, nowMs));
       case "all":
-        this.counters.invalidatedAll++;
+        this.#row.count("invalidatedAll");
         return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
@@ -167,7 +173,7 @@ export class ShardedStore implements Store {
       if (hashed === undefined) byShard.set(shard, [{ key, hash }]);
       else hashed.push({ key, hash });
     }
-    this.counters.invalidatedKeys += keys.size;
+    this.#row.count("invalidatedKeys", keys.size);
     const stamps: Stamp[] = [];
     let removed = 0;
     this.#shards.forEach((shard, index) => {
@@ -206,34 +212,4 @@ export class ShardedStore implements Store {
     sleepers.clear();
     for (const sleeper of waking) sleeper.wake();
   }
-}
-
-function noCounts(): StoreCounters {
-  return {
-    hits: 0,
-    misses: 0,
-    staleHits: 0,
-    sets: 0,
-    setsRefused: 0,
-    touches: 0,
-    invalidatedKeys: 0,
-    invalidatedTags: 0,
-    invalidatedPrefixes: 0,
-    invalidatedAll: 0,
-    evictedCapacity: 0,
-    evictedExpired: 0,
-    evictedFenced: 0,
-    leasesGranted: 0,
-    leasesHeld: 0,
-    leasesShared: 0,
-    leasesFilled: 0,
-    leasesLost: 0,
-    leasesExpired: 0,
-    leasesReleased: 0,
-    overruns: 0,
-    tagFencesPruned: 0,
-    prefixFencesMerged: 0,
-    tombstonesPruned: 0,
-    leasesRefused: 0,
-  };
 }
