@@ -205,11 +205,13 @@ export class ShardedStore implements Store {
     this.#wake();
   }
 
+  /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
   #wake(): void {
     const { sleepers } = this.#events;
-    if (sleepers.size === 0) return;
-    const waking = [...sleepers];
-    sleepers.clear();
-    for (const sleeper of waking) sleeper.wake();
+    for (const sleeper of [...sleepers]) {
+      if (!sleeper.behind()) continue;
+      sleepers.delete(sleeper);
+      sleeper.wake();
+    }
   }
 }

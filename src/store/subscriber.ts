@@ -14,6 +14,11 @@ const scannedEventsMax = 16_384;
 /** What an event costs in `read`'s `maxBytes` beside its strings: about what its message costs. */
 const eventFrameBytes = 32;
 
+export interface Sleeper {
+  behind(): boolean;
+  wake(): void;
+}
+
 /** What subscribers share: the logs, and who wants to be woken at the next event. */
 export interface EventSource {
   readonly epoch: bigint;
@@ -21,8 +26,8 @@ export interface EventSource {
   readonly logs: readonly EventLog[];
   /** By shard: its revision. */
   revisionOf(shard: number): number;
-  /** Each is woken once, at the next event, and then forgotten. */
-  readonly sleepers: Set<{ wake(): void }>;
+  /** Each is woken once, when it is behind, and then forgotten until its next read. */
+  readonly sleepers: Set<Sleeper>;
   overran(): void;
 }
 
@@ -37,7 +42,7 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
 
 export class LogSubscriber implements Subscriber {
   readonly #source: EventSource;
-  readonly #sleeper: { wake(): void };
+  readonly #sleeper: Sleeper;
   #selectors: readonly Selector[];
   /** By shard: where the next event to look at is, and the revision of the last one looked at. */
   readonly #places: LogPlace[] = [];
@@ -52,7 +57,7 @@ export class LogSubscriber implements Subscriber {
   constructor(source: EventSource, selectors: readonly Selector[], cursor: Uint8Array, wake: () => void) {
     this.#source = source;
     this.#selectors = selectors;
-    this.#sleeper = { wake };
+    this.#sleeper = { wake, behind: () => this.behind() };
     this.#skipToNow();
     if (cursor.length > 0) this.#resume(cursor);
     source.sleepers.add(this.#sleeper);

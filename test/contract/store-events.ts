@@ -333,6 +333,19 @@ export function storeTellsEvents(create: CreateStoreUnderTest): void {
       expect(wakes).toBe(2);
     });
 
+    it("stays due after calls that make no event", () => {
+      const driver = start();
+      let wakes = 0;
+      const subscriber = driver.subscribe([], noCursor, () => wakes++);
+      readAll(subscriber);
+      driver.lease("k");
+      driver.touch("none");
+      driver.trySet("k", { condition: { kind: "ifPresent" } });
+      expect(wakes).toBe(0);
+      driver.set("k");
+      expect(wakes).toBe(1);
+    });
+
     it("comes no more after close, and to others all the same", () => {
       const driver = start();
       const woken: string[] = [];
