@@ -21,9 +21,12 @@ export function alignedBytes(bytes: number): number {
   return Math.ceil(bytes / alignmentBytes) * alignmentBytes;
 }
 
-/** Cuts a buffer into regions, one after the other: the same cuts give the same regions in every thread. */
-export function createCutter(buffer: SharedArrayBuffer): (bytes: number) => Region {
-  let end = 0;
+/**
+ * Cuts a buffer, from a multiple of 64 on, into regions, one after the other: the same cuts give the same regions
+ * in every thread.
+ */
+export function createCutter(buffer: SharedArrayBuffer, firstByte = 0): (bytes: number) => Region {
+  let end = firstByte;
   return (bytes) => {
     const begin = end;
     end += alignedBytes(bytes);
