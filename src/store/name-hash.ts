@@ -1,0 +1,91 @@
+/**
+ * HalfSipHash-1-3 over the UTF-8 bytes of a namespace and a name in it, with 32 bits of output or 64.
+ *
+ * A keyed pseudo-random function and not a murmur-like mixer, because those have collisions that hold for
+ * every seed (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is its 32-bit
+ * sibling in the same reference code). Over UTF-8, so that an engine that has the bytes of a name as they came
+ * off the wire can compute the same hash without making a string.
+ */
+
+/** Stands between namespace and name: never a byte of UTF-8. */
+const separatorByte = 0xff;
+/** Before each word of the output. They mix in zeros. */
+const finalRounds = 3;
+const utf8MaxBytesPerUnit = 3;
+/** The separator and the last word's padding. */
+const tailBytes = 8;
+
+/** Holds the bytes of one name at a time, to be hashed under one key or several. */
+export class NameHash {
+  readonly #encoder = new TextEncoder();
+  #bytes = new Uint8Array(2048);
+  #words = new Int32Array(this.#bytes.buffer);
+  /** The one that holds the bytes left over, zeros, and the length in its last byte. */
+  #lastWord = 0;
+
+  take(namespace: string, name: string): void {
+    const mostBytes = (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
+    if (mostBytes > this.#bytes.length) {
+      this.#bytes = new Uint8Array(Math.ceil(mostBytes / 4) * 4);
+      this.#words = new Int32Array(this.#bytes.buffer);
+    }
+    const bytes = this.#bytes;
+    let length = this.#write(namespace, 0);
+    bytes[length++] = separatorByte;
+    length = this.#write(name, length);
+    const lastWord = length >>> 2;
+    const lastByte = lastWord * 4 + 3;
+    for (let at = length; at < lastByte; at++) bytes[at] = 0;
+    bytes[lastByte] = length;
+    this.#lastWord = lastWord;
+  }
+
+  /** Puts `outWords` words of output at `at`. */
+  hash(k0: number, k1: number, out: Uint32Array, at: number, outWords: 1 | 2): void {
+    const words = this.#words;
+    const lastWord = this.#lastWord;
+    const isWide = outWords === 2;
+    let v0 = k0;
+    let v1 = isWide ? k1 ^ 0xee : k1;
+    let v2 = k0 ^ 0x6c796765;
+    let v3 = k1 ^ 0x74656462;
+    for (let index = 0; ; index++) {
+      let word = 0;
+      if (index <= lastWord) {
+        word = words[index] ?? 0;
+      } else if (index === lastWord + 1) {
+        v2 ^= isWide ? 0xee : 0xff;
+      } else if (index === lastWord + 1 + finalRounds) {
+        out[at] = v1 ^ v3;
+        if (!isWide) return;
+        v1 ^= 0xdd;
+      } else if (index === lastWord + 1 + 2 * finalRounds) {
+        out[at + 1] = v1 ^ v3;
+        return;
+      }
+      v3 ^= word;
+      v0 = (v0 + v1) | 0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+      v0 = (v0 << 16) | (v0 >>> 16);
+      v2 = (v2 + v3) | 0;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+      v2 = (v2 << 16) | (v2 >>> 16);
+      v0 ^= word;
+    }
+  }
+
+  /** Writes the bytes of a text and returns where they end. */
+  #write(text: string, at: number): number {
+    const bytes = this.#bytes;
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index);
+      if (unit >= 0x80) return at + this.#encoder.encodeInto(text, bytes.subarray(at)).written;
+      bytes[at + index] = unit;
+    }
+    return at + text.length;
+  }
+}
