@@ -7,7 +7,9 @@
 
 import type { CounterRow } from "./counters.ts";
 import { PrefixFences } from "./prefix-fences.ts";
+import { createRegion } from "./shared/region.ts";
 import type { EntryView } from "./store.ts";
+import { SweepState, sweepStateBytes } from "./sweep-state.ts";
 import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "./table.ts";
 import { TagFences } from "./tag-fences.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -22,9 +24,6 @@ export interface LiveEntriesLimits {
   readonly tombstonesMax: number;
 }
 
-/** Prefix fences cost every read, so they are swept at once; the rest may gather for this long. */
-export const sweepPauseMs = 5_000;
-
 export class LiveEntries {
   readonly table: Table;
   readonly tagFences: TagFences;
@@ -32,15 +31,8 @@ export class LiveEntries {
   readonly tombstones: Tombstones;
   readonly #counters: CounterRow;
 
+  readonly #sweep: SweepState;
   #foundState: EntryState = "gone";
-  #scanPosition = 0;
-  /** The shard's revision at the beginning of the sweep under way: it retires the fences up to this one. */
-  #sweepRevision = 0;
-  #sweeping = false;
-  #sweepAgainAtMs = 0;
-  /** No entry's lifetimes end before. What the sweep under way has seen so far goes into the second. */
-  #nextGoneAtMs = Infinity;
-  #sweptNextGoneAtMs = Infinity;
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
@@ -51,6 +43,7 @@ export class LiveEntries {
       counters.count("prefixFencesMerged", fences);
     });
     this.tombstones = new Tombstones(limits.tombstonesMax, () => counters.count("tombstonesPruned"));
+    this.#sweep = new SweepState(createRegion(sweepStateBytes));
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
       evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
@@ -88,8 +81,7 @@ export class LiveEntries {
     const { namespace, key } = entry;
     if (entry.sourceVersion > 0n) this.tombstones.lift(namespace, key);
     else if (former !== undefined) this.tombstones.lay(namespace, key, former.sourceVersion, nowMs, nowMs);
-    this.#nextGoneAtMs = Math.min(this.#nextGoneAtMs, entry.goneAtMs);
-    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, entry.goneAtMs);
+    this.#sweep.willGo(entry.goneAtMs);
     this.table.put(entry, hash);
   }
 
@@ -101,8 +93,7 @@ export class LiveEntries {
 
   /** Of an entry that `find` returned. */
   setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
-    this.#nextGoneAtMs = Math.min(this.#nextGoneAtMs, goneAtMs);
-    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, goneAtMs);
+    this.#sweep.willGo(goneAtMs);
     this.table.setLifetimes(entry, freshUntilMs, goneAtMs);
   }
 
@@ -112,40 +103,30 @@ export class LiveEntries {
    */
   sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
     this.tombstones.expire(nowMs);
-    if (!this.#sweeping) {
-      if (!this.#sweepIsDue(nowMs)) return 0;
-      this.#sweeping = true;
-      this.#sweepRevision = revision;
-      this.#sweptNextGoneAtMs = Infinity;
-      this.#scanPosition = this.table.scanStart();
+    const sweep = this.#sweep;
+    if (!sweep.sweeping) {
+      // Prefix fences cost every read, so they are swept at once.
+      if (this.prefixFences.count === 0 && !sweep.isDue(this.tagFences.count, nowMs)) return 0;
+      sweep.begin(revision, this.table.scanStart());
     }
     let visited = 0;
-    if (this.#scanPosition > 0) {
-      this.#scanPosition = this.table.scan(this.#scanPosition, maxEntries, (entry) => {
+    if (sweep.scanPosition > 0) {
+      sweep.scanPosition = this.table.scan(sweep.scanPosition, maxEntries, (entry) => {
         visited++;
         return this.#sweepEntry(entry, nowMs);
       });
     }
-    if (this.#scanPosition === 0) this.#endSweep(oldestLeaseRevision, nowMs);
+    if (sweep.scanPosition === 0) {
+      this.prefixFences.drop(sweep.revision);
+      this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));
+      sweep.end(nowMs);
+    }
     return visited;
   }
 
   /** There is a sweep to go on with, or one to begin at once. */
   isSweepWaiting(): boolean {
-    return this.#sweeping || this.prefixFences.count > 0;
-  }
-
-  #sweepIsDue(nowMs: number): boolean {
-    if (this.prefixFences.count > 0) return true;
-    return nowMs >= this.#sweepAgainAtMs && (this.tagFences.count > 0 || nowMs >= this.#nextGoneAtMs);
-  }
-
-  #endSweep(oldestLeaseRevision: number, nowMs: number): void {
-    this.#sweeping = false;
-    this.#sweepAgainAtMs = nowMs + sweepPauseMs;
-    this.#nextGoneAtMs = this.#sweptNextGoneAtMs;
-    this.prefixFences.drop(this.#sweepRevision);
-    this.tagFences.drop(Math.min(this.#sweepRevision, oldestLeaseRevision));
+    return this.#sweep.sweeping || this.prefixFences.count > 0;
   }
 
   #sweepEntry(entry: TableEntry, nowMs: number): ScanVerdict {
@@ -154,7 +135,7 @@ export class LiveEntries {
       this.#bury(entry, state, nowMs);
       return "remove";
     }
-    this.#sweptNextGoneAtMs = Math.min(this.#sweptNextGoneAtMs, entry.goneAtMs);
+    this.#sweep.sawOneGoing(entry.goneAtMs);
     return state === "staled" && !entry.staled ? "markStaled" : "keep";
   }
 

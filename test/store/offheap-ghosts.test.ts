@@ -6,7 +6,7 @@ import { Memory } from "../../src/store/offheap/memory.ts";
 
 function createGhosts(budgetBytes: number): Ghosts {
   const geometry = resolveGeometry(budgetBytes);
-  return new Ghosts(new Memory(geometry.bufferBytes), geometry);
+  return new Ghosts(new Memory(new SharedArrayBuffer(geometry.bufferBytes)), geometry);
 }
 
 function hashesOf(count: number): readonly number[] {

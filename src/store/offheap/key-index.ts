@@ -55,9 +55,11 @@ export class KeyIndex {
     this.#directoryMaxDepth = pool.geometry.directoryMaxDepth;
   }
 
-  /** Before anything else, on memory that is all zero. */
+  /** Before anything else. Memory that has an index keeps it. */
   initialize(): void {
-    this.#memory.setWord(this.#directoryAt, this.#chunks.push());
+    if (this.#memory.word(this.#directoryAt) === 0) {
+      this.#memory.setWord(this.#directoryAt, this.#chunks.push());
+    }
   }
 
   /** The first slot with this hash, as a word; 0: none. Slots are good until the next insertion or removal. */

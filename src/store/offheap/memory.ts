@@ -24,10 +24,10 @@ export class Memory {
   readonly words: Uint32Array<SharedArrayBuffer>;
   readonly bytes: Buffer<SharedArrayBuffer>;
 
-  constructor(byteLength: number) {
-    this.buffer = new SharedArrayBuffer(byteLength);
-    this.words = new Uint32Array(this.buffer);
-    this.bytes = Buffer.from(this.buffer);
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Uint32Array(buffer);
+    this.bytes = Buffer.from(buffer);
   }
 
   word(at: number): number {

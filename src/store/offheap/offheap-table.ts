@@ -43,9 +43,17 @@ const returnedFlags = withUses(flag.mainRing, 1);
 /** For a chunk of the index, which a put may have to split. */
 const chunkSegments = 1;
 
-/** Throws FIELD_INVALID for a budget that is out of bounds: 64 KiB to 2 GiB a shard. */
-export function createOffheapTable(options: TableOptions): OffheapTable {
-  return new OffheapTable(options);
+/** Memory for a table, empty. Throws FIELD_INVALID for a budget that is out of bounds: 64 KiB to 2 GiB a shard. */
+export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(resolveGeometry(budgetBytes).bufferBytes);
+}
+
+/** A table over a buffer of its own, or over one that others have tables over, too. Throws as `createTableBuffer`. */
+export function createOffheapTable(
+  options: TableOptions,
+  buffer = createTableBuffer(options.budgetBytes),
+): OffheapTable {
+  return new OffheapTable(options, buffer);
 }
 
 export class OffheapTable implements Table {
@@ -62,11 +70,11 @@ export class OffheapTable implements Table {
   readonly #scanned: EntryCursor;
   readonly #leaving: EntryCursor;
 
-  constructor(options: TableOptions) {
+  constructor(options: TableOptions, buffer: SharedArrayBuffer) {
     const geometry = resolveGeometry(options.budgetBytes);
     this.budgetBytes = options.budgetBytes;
     this.#evicted = options.evicted;
-    this.memory = new Memory(geometry.bufferBytes);
+    this.memory = new Memory(buffer);
     this.pool = new SegmentPool(this.memory, geometry);
     this.small = new LogRing(this.memory, this.pool, control.smallRing);
     this.main = new LogRing(this.memory, this.pool, control.mainRing);

@@ -1,0 +1,22 @@
+/** Numbers in a region: whole ones up to 2^53, fractions and infinities. */
+import type { Region } from "./region.ts";
+
+export function cellsBytes(count: number): number {
+  return count * Float64Array.BYTES_PER_ELEMENT;
+}
+
+export class Cells {
+  readonly #cells: Float64Array;
+
+  constructor({ buffer, begin, bytes }: Region) {
+    this.#cells = new Float64Array(buffer, begin, Math.floor(bytes / Float64Array.BYTES_PER_ELEMENT));
+  }
+
+  get(at: number): number {
+    return this.#cells[at] ?? 0;
+  }
+
+  set(at: number, value: number): void {
+    this.#cells[at] = value;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * A lock over a word of shared memory, which the threads of a server hold for microseconds.
+ *
+ * (Ulrich Drepper, "Futexes Are Tricky", 2011, the second mutex.) Free, held, or held with somebody asleep: only
+ * the last of these costs its holder a call out of JavaScript. A thread spins for about as long as a lock is
+ * held before it goes to sleep. Not reentrant, not fair.
+ */
+import type { Region } from "./region.ts";
+
+export interface Lock {
+  /** Throws when the lock was not to be had for ten seconds: then its holder is stuck, or gone. */
+  acquire(): void;
+  release(): void;
+}
+
+export const lockBytes = Int32Array.BYTES_PER_ELEMENT;
+
+const free = 0;
+const held = 1;
+const contended = 2;
+const spins = 256;
+const patienceMs = 10_000;
+
+export class SharedLock implements Lock {
+  readonly #word: Int32Array;
+
+  constructor(region: Region) {
+    this.#word = new Int32Array(region.buffer, region.begin, 1);
+  }
+
+  acquire(): void {
+    if (Atomics.compareExchange(this.#word, 0, free, held) !== free) this.#acquireHeld();
+  }
+
+  release(): void {
+    if (Atomics.exchange(this.#word, 0, free) === contended) Atomics.notify(this.#word, 0, 1);
+  }
+
+  #acquireHeld(): void {
+    const word = this.#word;
+    for (let spin = 0; spin < spins; spin++) {
+      if (Atomics.load(word, 0) === free && Atomics.compareExchange(word, 0, free, held) === free) return;
+    }
+    // Whoever slept cannot know that nobody else does, and so leaves the word saying that somebody may.
+    while (Atomics.exchange(word, 0, contended) !== free) {
+      if (Atomics.wait(word, 0, contended, patienceMs) === "timed-out") {
+        throw new Error(`a lock was not released within ${patienceMs} ms`);
+      }
+    }
+  }
+}
+
+/** Of what only one thread has. */
+export const noLock: Lock = {
+  acquire() {},
+  release() {},
+};
