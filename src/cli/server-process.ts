@@ -60,13 +60,15 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
 
 /** The last export comes after the server's end, and is to have the store's last counts. */
 function observedToTheEnd(telemetry: Telemetry): Telemetry {
-  return {
-    ...telemetry,
-    observe(store, server) {
-      telemetry.observe(store, server);
-      return () => {};
-    },
+  const observeProcess: Telemetry["observeProcess"] = (store, process) => {
+    telemetry.observeProcess(store, process);
+    return () => {};
   };
+  const observeThread: Telemetry["observeThread"] = (thread) => {
+    telemetry.observeThread(thread);
+    return () => {};
+  };
+  return { ...telemetry, observeProcess, observeThread };
 }
 
 async function startListening(server: CacheServer, listen: string): Promise<string> {

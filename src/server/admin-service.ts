@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type AdminService, StatsResponseSchema } from "../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
-import type { ServerObservation } from "../telemetry/telemetry.ts";
+import type { ProcessObservation } from "../telemetry/telemetry.ts";
 import type { ServiceHandlers } from "../wire/service.ts";
 import { toOperationStats, toShardStats } from "../wire/stats.ts";
 import { type HandlerDeps, immediate } from "./handlers.ts";
@@ -11,13 +11,14 @@ import { type HandlerDeps, immediate } from "./handlers.ts";
 export interface AdminServiceDeps extends HandlerDeps {
   readonly store: Store;
   readonly clock: Clock;
-  readonly observation: ServerObservation;
+  readonly observation: ProcessObservation;
+  /** When the process began to serve, by `clock`. */
+  readonly startedMs: number;
   readonly serverVersion: string;
 }
 
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
-  const { store, clock, observation, serverVersion } = deps;
-  const startedMs = clock.nowMs();
+  const { store, clock, observation, startedMs, serverVersion } = deps;
   return {
     stats: immediate(deps, () =>
       create(StatsResponseSchema, {

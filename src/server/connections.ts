@@ -15,18 +15,27 @@ import { createServer as createNetServer, type Socket } from "node:net";
 import { type Server, type ServerCredentials, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { guardStreams, http2ServersOf, setHttp2Options } from "./grpc-internals.ts";
+import type { Quota } from "./process-bounds.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 export interface Connections {
   /** Binds and resolves with the port; rejects when it cannot. */
   listen(host: string, port: number): Promise<number>;
-  readonly size: number;
   /** Accepts no connection any more and tells each open one to make no new call; they end with their calls. */
   retire(): void;
   /** Resolves when the last connection is gone. */
   emptied(): Promise<void>;
   /** Ends every connection now. */
   destroy(): void;
+}
+
+export interface ConnectionsOptions {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  /** Connections that the process may have. */
+  readonly quota: Quota;
+  /** Other servers of this process listen on the same port, and the system spreads connections over them. */
+  readonly sharesPort: boolean;
 }
 
 /** Longest `grpc-timeout` that grpc-js can count: it overflows a signed 32-bit number of milliseconds. */
@@ -40,8 +49,7 @@ const RATE_WINDOW_MS = 1_000;
 export function createConnections(
   server: Server,
   credentials: ServerCredentials,
-  limits: TransportLimits,
-  clock: Clock,
+  { limits, clock, quota, sharesPort }: ConnectionsOptions,
 ): Connections {
   setHttp2Options(server, {
     settings: {
@@ -72,30 +80,31 @@ export function createConnections(
   }
 
   const listener = createNetServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
     socket.on("error", () => {});
+    if (!quota.take()) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
     socket.once("close", () => {
+      quota.give();
       sockets.delete(socket);
       if (sockets.size === 0) onEmpty?.();
     });
     injector.injectConnection(socket);
   });
-  listener.maxConnections = limits.connectionsMax;
 
   return {
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         listener.once("error", reject);
-        listener.listen({ host, port, backlog: 1_024 }, () => {
+        listener.listen({ host, port, backlog: 1_024, reusePort: sharesPort }, () => {
           listener.off("error", reject);
           const address = listener.address();
           if (address === null || typeof address === "string") reject(new Error("not a TCP address"));
           else resolve(address.port);
         });
       }),
-    get size() {
-      return sockets.size;
-    },
     retire() {
       listener.close();
       for (const session of sessions) session.close();

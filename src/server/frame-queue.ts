@@ -5,10 +5,12 @@
 import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 
-/** Bytes that wait on all streams of a server. */
+/** Bytes that wait on all streams of the process. */
 export interface QueueBudget {
-  readonly maxBytes: number;
-  queuedBytes: number;
+  /** As many bytes wait as may. */
+  readonly spent: boolean;
+  /** Negative for those that have gone. */
+  add(bytes: number): void;
 }
 
 export interface FrameQueue {
@@ -28,11 +30,10 @@ export function createFrameQueue(
 ): FrameQueue {
   let queuedBytes = 0;
   let blocked = false;
-  const writable = () =>
-    queuedBytes === 0 || (queuedBytes < maxBytes && budget.queuedBytes < budget.maxBytes);
+  const writable = () => queuedBytes === 0 || (queuedBytes < maxBytes && !budget.spent);
   const taken = (bytes: number) => {
     queuedBytes -= bytes;
-    budget.queuedBytes -= bytes;
+    budget.add(-bytes);
     if (blocked && queuedBytes <= maxBytes / 2 && writable()) {
       blocked = false;
       drained();
@@ -40,14 +41,14 @@ export function createFrameQueue(
   };
   // What a cut stream leaves behind is gone with it.
   stream.once("close", () => {
-    budget.queuedBytes -= queuedBytes;
+    budget.add(-queuedBytes);
     queuedBytes = 0;
   });
   return {
     send(frame) {
       if (stream.destroyed || stream.writableEnded) return false;
       queuedBytes += frame.length;
-      budget.queuedBytes += frame.length;
+      budget.add(frame.length);
       stream.write(frame, (error) => {
         if (!error && queuedBytes > 0) taken(frame.length);
       });

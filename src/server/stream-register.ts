@@ -2,6 +2,7 @@
 import type { CacheError } from "../errors.ts";
 import type { Subscriber } from "../store/store.ts";
 import type { QueueBudget } from "./frame-queue.ts";
+import type { ProcessBounds, Quota } from "./process-bounds.ts";
 import { createPumpScheduler, type Defer } from "./pump-scheduler.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
@@ -21,15 +22,36 @@ export interface StreamRegister {
   draining: boolean;
 }
 
-export function createStreamRegister(limits: TransportLimits): StreamRegister {
+export function createStreamRegister(limits: TransportLimits, bounds: ProcessBounds): StreamRegister {
   return {
     limits,
     defer: createPumpScheduler(),
-    budget: { maxBytes: limits.queuesMaxBytes, queuedBytes: 0 },
+    budget: bounds.queues,
     open: new Set(),
-    subscribers: new Set(),
+    subscribers: new CountedSet(bounds.subscribers),
     draining: false,
   };
+}
+
+/** Tells the process's count of what it holds. */
+class CountedSet<Item> extends Set<Item> {
+  readonly #count: Quota;
+
+  constructor(count: Quota) {
+    super();
+    this.#count = count;
+  }
+
+  override add(item: Item): this {
+    if (!this.has(item)) this.#count.take();
+    return super.add(item);
+  }
+
+  override delete(item: Item): boolean {
+    const deleted = super.delete(item);
+    if (deleted) this.#count.give();
+    return deleted;
+  }
 }
 
 /** Log events between the slowest subscriber and now. */

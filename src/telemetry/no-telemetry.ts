@@ -21,6 +21,7 @@ export function createNoTelemetry(logger: Logger = silentLogger): Telemetry {
     startCall: () => unsampledCall,
     startOperation: () => undefined,
     withCall: (_call, body) => body(),
-    observe: () => () => {},
+    observeProcess: () => () => {},
+    observeThread: () => () => {},
   };
 }

@@ -3,27 +3,41 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Attributes, BatchObservableCallback, Meter, Observable } from "@opentelemetry/api";
 import type { ShardStats, Store } from "../store/store.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
-import type { ServerObservation } from "./telemetry.ts";
+import type { ProcessObservation, ThreadObservation } from "./telemetry.ts";
 
 type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
 
-/** Reads them all whenever metrics are collected, until the returned function is called. */
-export function observeAll(meter: Meter, store: Store, server: ServerObservation): () => void {
+/** Reads them whenever metrics are collected, until the returned function is called. */
+export function observeProcess(meter: Meter, store: Store, process: ProcessObservation): () => void {
+  return register(meter, [
+    ...storeReaders(store),
+    one(instruments.subscribers, () => process.subscribers()),
+    one(instruments.connections, () => process.connections()),
+  ]);
+}
+
+/** Likewise, with the delays of this thread's event loop since the last collection. */
+export function observeThread(meter: Meter, thread: ThreadObservation): () => void {
   const eventLoop = watchEventLoop();
-  const readers = [...storeReaders(store), ...serverReaders(server), ...eventLoop.readers];
+  const lag = one(instruments.subscriberLag, () => thread.subscriberLagEvents());
+  const unregister = register(meter, [lag, ...eventLoop.readers], () => eventLoop.reset());
+  return () => {
+    unregister();
+    eventLoop.close();
+  };
+}
+
+function register(meter: Meter, readers: readonly Reader[], collected = () => {}): () => void {
   const bound = readers.map(([row, read]) => ({ instrument: createObservable(meter, row), read }));
   const callback: BatchObservableCallback = (result) => {
     for (const { instrument, read } of bound)
       read((value, attributes) => result.observe(instrument, value, attributes));
-    eventLoop.reset();
+    collected();
   };
   const observed = bound.map(({ instrument }) => instrument);
   meter.addBatchObservableCallback(callback, observed);
-  return () => {
-    meter.removeBatchObservableCallback(callback, observed);
-    eventLoop.close();
-  };
+  return () => meter.removeBatchObservableCallback(callback, observed);
 }
 
 function createObservable(meter: Meter, row: InstrumentRow): Observable {
@@ -77,14 +91,6 @@ function storeReaders(store: Store): Reader[] {
     eachShard(instruments.memoryUsage, store, (shard) => shard.bytes),
     eachShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
     eachShard(instruments.logEvents, store, (shard) => shard.logEvents),
-  ];
-}
-
-function serverReaders(server: ServerObservation): Reader[] {
-  return [
-    one(instruments.subscribers, () => server.subscribers()),
-    one(instruments.subscriberLag, () => server.subscriberLagEvents()),
-    one(instruments.connections, () => server.connections()),
   ];
 }
 

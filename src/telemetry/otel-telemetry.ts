@@ -19,7 +19,7 @@ import {
 } from "@opentelemetry/api";
 import { methodAttributes, statusAttributes } from "./conventions.ts";
 import { callDurationBoundsS, instruments } from "./instruments.ts";
-import { observeAll } from "./observation.ts";
+import { observeProcess, observeThread } from "./observation.ts";
 import { MeasuredCall, RecordedOperation } from "./spans.ts";
 import type { Logger, OperationSpan, Telemetry } from "./telemetry.ts";
 import { formatTraceparent, maybeSampled, parseTraceparent } from "./traceparent.ts";
@@ -73,7 +73,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       if (!call.sampled || !(call instanceof MeasuredCall)) return body();
       return context.with(trace.setSpan(ROOT_CONTEXT, call.span), body);
     },
-    observe: (store, server) => observeAll(meter, store, server),
+    observeProcess: (store, process) => observeProcess(meter, store, process),
+    observeThread: (thread) => observeThread(meter, thread),
   };
 }
 

@@ -52,14 +52,23 @@ export interface Telemetry {
   startOperation(call: CallSpan, operation: string, traceparent: string): OperationSpan | undefined;
   /** Runs `body` with the call's span active, so that log lines carry its ids. */
   withCall<Result>(call: CallSpan, body: () => Result): Result;
-  /** Registers observable instruments over the store and the server. Returns what unregisters them. */
-  observe(store: Store, server: ServerObservation): () => void;
+  /**
+   * Registers observable instruments over what a process has once, however many threads serve. Returns what
+   * unregisters them.
+   */
+  observeProcess(store: Store, process: ProcessObservation): () => void;
+  /** The same over what each serving thread has for itself, its event loop included. */
+  observeThread(thread: ThreadObservation): () => void;
 }
 
-/** Gauges that the server keeps. */
-export interface ServerObservation {
+/** Gauges of all servers of a process. */
+export interface ProcessObservation {
   subscribers(): number;
   connections(): number;
+}
+
+/** Gauges of one server. Over several the greatest counts. */
+export interface ThreadObservation {
   /** Events that the slowest subscriber has yet to be sent. */
   subscriberLagEvents(): number;
 }

@@ -6,7 +6,7 @@ import { MeshCache } from "../../src/client/mesh-cache.ts";
 import { type Clock, systemClock, type Timer } from "../../src/clock.ts";
 import { json } from "../../src/index.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import type { ServerObservation, Telemetry } from "../../src/telemetry/telemetry.ts";
+import type { ProcessObservation, Telemetry } from "../../src/telemetry/telemetry.ts";
 import { startTestCache } from "../../src/testing/index.ts";
 import { Mesh } from "../support/mesh.ts";
 import { until } from "../support/until.ts";
@@ -76,10 +76,10 @@ describe("Cycles of a client", () => {
   it(`leave the server and the client bare after ${SOCKET_CYCLES} over real sockets`, {
     timeout: 1_200_000,
   }, async () => {
-    let server: ServerObservation | undefined;
+    let server: ProcessObservation | undefined;
     const telemetry: Telemetry = {
       ...createNoTelemetry(),
-      observe(_store, observation) {
+      observeProcess(_store, observation) {
         server = observation;
         return () => undefined;
       },

@@ -3,11 +3,10 @@ import { createSeededRng } from "../../src/random.ts";
 import { createStore } from "../../src/store/create-store.ts";
 import type { SetCommand, Store } from "../../src/store/store.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
-import type { ServerObservation } from "../../src/telemetry/telemetry.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
 
-const server: ServerObservation = {
+const gauges = {
   subscribers: () => 2,
   connections: () => 3,
   subscriberLagEvents: () => 7,
@@ -46,6 +45,11 @@ const spelled = (name: string): string => name.replaceAll(".", "_");
 let store: Store;
 let traced: TracedProcess;
 
+const observeAll = (): void => {
+  traced.telemetry.observeProcess(store, gauges);
+  traced.telemetry.observeThread(gauges);
+};
+
 beforeEach(() => {
   store = createStore({ clock: new ManualClock(), rng: createSeededRng(1) });
   traced = startTracedProcess({});
@@ -64,7 +68,7 @@ describe("instruments", () => {
   });
 
   it("are all there when metrics are read, with the labels of the table and no others", async () => {
-    traced.telemetry.observe(store, server);
+    observeAll();
     traced.telemetry.startCall("meshcache.v1.CacheService/Get", () => undefined).end(13);
     const text = await traced.sdk.metricsText();
     const lines = [...samples(text).keys()];
@@ -82,7 +86,7 @@ describe("instruments", () => {
   });
 
   it("show what the store counted", async () => {
-    traced.telemetry.observe(store, server);
+    observeAll();
     const get = { namespace: "users", key: "canary-key", ifVersion: 0, ifEpoch: 0n, allowStale: false };
     store.get(get);
     store.set(set);
@@ -117,8 +121,10 @@ describe("instruments", () => {
   });
 
   it("are no longer read once unobserved", async () => {
-    const unobserve = traced.telemetry.observe(store, server);
-    unobserve();
-    expect(await traced.sdk.metricsText()).not.toContain("meshcache_subscribers 2");
+    traced.telemetry.observeProcess(store, gauges)();
+    traced.telemetry.observeThread(gauges)();
+    const text = await traced.sdk.metricsText();
+    expect(text).not.toContain("meshcache_subscribers 2");
+    expect(text).not.toContain("meshcache_subscribers_lag 7");
   });
 });
