@@ -4,236 +4,269 @@
  * (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.) A key with a lease has no
  * fresh entry, since whatever stores one ends the lease. Every lease ends in exactly one way: filled, lost,
  * expired or released.
+ *
+ * Leases and waiters are in memory that the threads of a server share, under the shard's lock. What ends a wait is
+ * decided there, by whichever thread comes by; the thread that the waiter is in tells it, without the lock.
  */
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
-import { toEntryId } from "./entry-id.ts";
+import { type LeaseLimits, LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
+import { LeaseWaits, type Settle } from "./lease-waits.ts";
+import type { FingerprintOf } from "./shared/fingerprint.ts";
+import { type Lock, noLock } from "./shared/lock.ts";
+import type { Region } from "./shared/region.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "./store.ts";
+import { type StoreMessage, type StoreThreads, singleThread } from "./threads.ts";
+
+export type { LeaseLimits };
 
 /** What a `leaseMs` of 0 stands for. */
 export const leaseDefaultMs = 5_000;
 /** When to ask again after a refusal for want of room. */
 export const refusedRetryMs = 100;
 
-export interface LeaseLimits {
-  readonly leasesMax: number;
-  /** Of one key. */
-  readonly waitersMax: number;
-}
+export const leasesBytes = leaseRecordsBytes;
 
 /** What leases need to know of their shard. */
 export interface LeaseShard {
   stamp(): Stamp;
   /** The entry that may be served while the key is being filled. */
-  staleView(namespace: string, key: string): EntryView | undefined;
+  staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
 }
 
-export interface Lease {
-  readonly namespace: string;
-  readonly key: string;
-  readonly token: bigint;
-  /** The shard's revision at the grant: what was invalidated after it may not be in the loaded value. */
-  readonly issuedAtRevision: number;
-}
-
-type Settle = (result: LeaseResult) => void;
-
-interface Waiter {
-  readonly namespace: string;
-  readonly key: string;
-  readonly settle: Settle;
-  readonly deadlineMs: number;
-  readonly leaseMs: number;
-  cancelled: boolean;
-}
-
-interface HeldLease extends Lease {
-  readonly expiresAtMs: number;
-  /** First come, first promoted. */
-  readonly waiters: Waiter[];
+export interface LeasesOptions {
+  readonly region: Region;
+  readonly limits: LeaseLimits;
+  readonly shard: LeaseShard;
+  readonly fingerprintOf: FingerprintOf;
+  readonly rng: Rng;
+  readonly counters: CounterRow;
+  /** By default the store has one thread. */
+  readonly threads?: StoreThreads;
+  /** The shard's, for what happens outside of its calls: `cancel` and `flush`. All else is called under it. */
+  readonly lock?: Lock;
 }
 
 export class Leases {
-  readonly #limits: LeaseLimits;
   readonly #shard: LeaseShard;
   readonly #rng: Rng;
   readonly #counters: CounterRow;
-  /** In the order of the grants, so that the first has the oldest revision. */
-  readonly #byId = new Map<string, HeldLease>();
-  /** No lease or wait is due before. */
-  #nextDueMs = Infinity;
-  /** Decided, and told to the waiters only when the shard is in order again: see `flush`. */
-  #settled: { readonly waiter: Waiter; readonly result: LeaseResult }[] = [];
+  readonly #thread: number;
+  readonly #lock: Lock;
+  readonly #records: LeaseRecords;
+  readonly #waits: LeaseWaits;
 
-  constructor(limits: LeaseLimits, shard: LeaseShard, rng: Rng, counters: CounterRow) {
-    this.#limits = limits;
-    this.#shard = shard;
-    this.#rng = rng;
-    this.#counters = counters;
+  constructor(options: LeasesOptions) {
+    const { region, limits, fingerprintOf, threads = singleThread, lock = noLock } = options;
+    this.#shard = options.shard;
+    this.#rng = options.rng;
+    this.#counters = options.counters;
+    this.#thread = threads.self;
+    this.#lock = lock;
+    this.#records = new LeaseRecords(region, limits, fingerprintOf);
+    this.#waits = new LeaseWaits(threads);
   }
 
   get count(): number {
-    return this.#byId.size;
+    return this.#records.count;
   }
 
   /** No live lease was granted before this revision; `Infinity` when there is none. */
   oldestRevision(): number {
-    for (const lease of this.#byId.values()) return lease.issuedAtRevision;
-    return Infinity;
+    const oldest = this.#records.oldest();
+    return oldest === 0 ? Infinity : this.#records.issuedAtRevision(oldest);
   }
 
   /** The lease of a key that has no fresh entry. */
   ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
     const { namespace, key, waitMs } = command;
     const leaseMs = command.leaseMs === 0 ? leaseDefaultMs : command.leaseMs;
-    const held = this.#byId.get(toEntryId(namespace, key));
-    if (held === undefined) {
-      if (this.#byId.size < this.#limits.leasesMax) return this.#grant(namespace, key, leaseMs, nowMs, []);
-      return this.#refuse(namespace, key, refusedRetryMs);
+    const held = this.#records.find(namespace, key);
+    if (held === 0) {
+      const lease = this.#records.insert(namespace, key);
+      if (lease !== 0) return this.#grant(lease, namespace, key, leaseMs, nowMs);
+      return this.#refuse(namespace, key, refusedRetryMs, nowMs);
     }
-    const leftMs = held.expiresAtMs - nowMs;
+    const leftMs = this.#records.expiresAtMs(held) - nowMs;
     if (settle === undefined || waitMs === 0) {
       this.#counters.count("leasesHeld");
-      return this.#held(namespace, key, leftMs);
+      return this.#held(namespace, key, leftMs, nowMs);
     }
-    if (held.waiters.length >= this.#limits.waitersMax) return this.#refuse(namespace, key, leftMs);
-    const waiter: Waiter = {
-      namespace,
-      key,
-      settle,
-      deadlineMs: nowMs + waitMs,
-      leaseMs,
-      cancelled: false,
-    };
-    held.waiters.push(waiter);
-    this.#nextDueMs = Math.min(this.#nextDueMs, waiter.deadlineMs);
-    return { kind: "waiting", cancel: () => this.#cancel(waiter) };
+    const wait = this.#waits.begin(settle);
+    const deadlineMs = nowMs + waitMs;
+    const waiter = this.#records.addWaiter({ lease: held, thread: this.#thread, wait, deadlineMs, leaseMs });
+    if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
+    this.#waits.cancel(wait);
+    return this.#refuse(namespace, key, leftMs, nowMs);
   }
 
-  /** The lease with this token, when it is still the key's. */
-  find(namespace: string, key: string, token: bigint): Lease | undefined {
-    const lease = this.#byId.get(toEntryId(namespace, key));
-    return lease?.token === token ? lease : undefined;
+  /**
+   * The shard's revision when this lease was granted, if it is still the key's: what was invalidated after it may
+   * not be in the loaded value.
+   */
+  issuedAtRevision(namespace: string, key: string, token: bigint): number | undefined {
+    const lease = this.#find(namespace, key, token);
+    return lease === 0 ? undefined : this.#records.issuedAtRevision(lease);
   }
 
   /** The key has a fresh entry, set with `token` or without: its lease ends and every waiter has a hit. */
   fill(namespace: string, key: string, token: bigint | undefined, view: () => EntryView): void {
-    if (this.#byId.size === 0) return;
-    const id = toEntryId(namespace, key);
-    const lease = this.#byId.get(id);
-    if (lease === undefined) return;
-    this.#byId.delete(id);
-    if (lease.token === token) this.#counters.count("leasesFilled");
-    else this.#counters.count("leasesLost");
-    if (lease.waiters.length === 0) return;
-    const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
-    for (const waiter of lease.waiters) this.#settled.push({ waiter, result });
-    this.#counters.count("leasesShared", lease.waiters.length);
+    const records = this.#records;
+    const lease = records.find(namespace, key);
+    if (lease === 0) return;
+    this.#counters.count(records.token(lease) === token ? "leasesFilled" : "leasesLost");
+    const waiters = records.waiterCount(lease);
+    if (waiters > 0) {
+      const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
+      for (let left = waiters; left > 0; left--) {
+        this.#endWait(records.firstWaiter(lease), namespace, key, result);
+      }
+      this.#counters.count("leasesShared", waiters);
+    }
+    records.remove(lease);
   }
 
   /** The key's lease, if there is one, is worth nothing any more: the next waiter is promoted. */
   void(namespace: string, key: string, nowMs: number): void {
-    if (this.#byId.size === 0) return;
-    const lease = this.#byId.get(toEntryId(namespace, key));
-    if (lease === undefined) return;
+    const lease = this.#records.find(namespace, key);
+    if (lease === 0) return;
     this.#counters.count("leasesLost");
-    this.#promote(lease, nowMs);
+    this.#promote(lease, namespace, key, nowMs);
   }
 
   /** As `void`, for every key with this prefix. */
   voidPrefix(namespace: string, prefix: string, nowMs: number): void {
-    const matching = [...this.#byId.values()].filter(
-      (lease) => lease.namespace === namespace && lease.key.startsWith(prefix),
-    );
-    this.#counters.count("leasesLost", matching.length);
-    for (const lease of matching) this.#promote(lease, nowMs);
+    for (const lease of this.#records.matching(namespace, prefix)) {
+      this.#counters.count("leasesLost");
+      this.#promote(lease, namespace, this.#records.name(lease).key, nowMs);
+    }
   }
 
   release(namespace: string, key: string, token: bigint, nowMs: number): boolean {
-    const lease = this.#byId.get(toEntryId(namespace, key));
-    if (lease?.token !== token) return false;
+    const lease = this.#find(namespace, key, token);
+    if (lease === 0) return false;
     this.#counters.count("leasesReleased");
-    this.#promote(lease, nowMs);
+    this.#promote(lease, namespace, key, nowMs);
     return true;
   }
 
   /** Ends the waits and leases that are due. Must come before anything else at a new time. */
   endDue(nowMs: number): void {
-    if (nowMs < this.#nextDueMs) return;
-    this.#nextDueMs = Infinity;
-    // A promoted lease is met again at the end, with its own times.
-    for (const lease of this.#byId.values()) {
-      this.#endWaits(lease, nowMs);
-      if (nowMs < lease.expiresAtMs) {
-        this.#nextDueMs = lease.waiters.reduce(
-          (earliest, waiter) => Math.min(earliest, waiter.deadlineMs),
-          Math.min(this.#nextDueMs, lease.expiresAtMs),
-        );
-        continue;
+    const records = this.#records;
+    if (records.nextDueMs === 0 || nowMs < records.nextDueMs) return;
+    let nextDueMs = Infinity;
+    for (let lease = records.oldest(); lease !== 0; ) {
+      // A promoted lease is met again at the end, where there is nothing left to do about it.
+      const next = records.newer(lease);
+      if (nowMs < records.dueMs(lease) || this.#endDueOf(lease, nowMs)) {
+        nextDueMs = Math.min(nextDueMs, records.dueMs(lease));
       }
-      this.#counters.count("leasesExpired");
-      this.#promote(lease, nowMs);
+      lease = next;
     }
+    records.nextDueMs = nextDueMs === Infinity ? 0 : nextDueMs;
   }
 
-  /** Tells the waiters what was decided. Their `settle` may call the store. */
+  /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
+  settled(message: Extract<StoreMessage, { kind: "settled" }>): void {
+    const { waiter: wait, namespace, key, result } = message;
+    this.#waits.end({ thread: this.#thread, wait, namespace, key, result });
+  }
+
+  /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */
   flush(nowMs: number): void {
-    for (let next = this.#settled.shift(); next !== undefined; next = this.#settled.shift()) {
-      const { waiter, result } = next;
-      if (!waiter.cancelled) waiter.settle(result);
-      // Nobody would use this lease.
-      else if (result.kind === "granted") this.release(waiter.namespace, waiter.key, result.token, nowMs);
+    for (let end = this.#waits.next(); end !== undefined; end = this.#waits.next()) {
+      const { namespace, key, result } = end;
+      // Of a granted lease that nobody would use, the next waiter must hear.
+      if (!this.#waits.tell(end) && result.kind === "granted") {
+        this.#giveBack(namespace, key, result.token, nowMs);
+      }
     }
   }
 
-  #grant(namespace: string, key: string, leaseMs: number, nowMs: number, waiters: Waiter[]): LeaseResult {
+  #find(namespace: string, key: string, token: bigint): number {
+    const lease = this.#records.find(namespace, key);
+    return lease !== 0 && this.#records.token(lease) === token ? lease : 0;
+  }
+
+  #grant(lease: number, namespace: string, key: string, leaseMs: number, nowMs: number): LeaseResult {
     const asOf = this.#shard.stamp();
     const token = this.#rng.uint64();
-    const expiresAtMs = nowMs + leaseMs;
-    const id = toEntryId(namespace, key);
-    this.#byId.set(id, { namespace, key, token, issuedAtRevision: asOf.revision, expiresAtMs, waiters });
-    this.#nextDueMs = Math.min(this.#nextDueMs, expiresAtMs);
+    this.#records.grant(lease, token, asOf.revision, nowMs + leaseMs);
     this.#counters.count("leasesGranted");
-    return { kind: "granted", asOf, token, leaseMs, stale: this.#shard.staleView(namespace, key) };
+    const stale = this.#shard.staleView(namespace, key, nowMs);
+    return { kind: "granted", asOf, token, leaseMs, stale };
   }
 
-  #held(namespace: string, key: string, retryAfterMs: number): LeaseResult {
-    return {
-      kind: "held",
-      asOf: this.#shard.stamp(),
-      retryAfterMs: Math.max(1, retryAfterMs),
-      stale: this.#shard.staleView(namespace, key),
-    };
+  #held(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
+    const stale = this.#shard.staleView(namespace, key, nowMs);
+    return { kind: "held", asOf: this.#shard.stamp(), retryAfterMs: Math.max(1, retryAfterMs), stale };
   }
 
-  #refuse(namespace: string, key: string, retryAfterMs: number): LeaseResult {
+  #refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
     this.#counters.count("leasesRefused");
-    return this.#held(namespace, key, retryAfterMs);
+    return this.#held(namespace, key, retryAfterMs, nowMs);
   }
 
-  #promote(lease: HeldLease, nowMs: number): void {
-    this.#byId.delete(toEntryId(lease.namespace, lease.key));
-    const [next, ...others] = lease.waiters;
-    if (next === undefined) return;
-    const result = this.#grant(lease.namespace, lease.key, next.leaseMs, nowMs, others);
-    this.#settled.push({ waiter: next, result });
+  /** Gives the key to who has waited longest. False when nobody has: the lease is gone. */
+  #promote(lease: number, namespace: string, key: string, nowMs: number): boolean {
+    const next = this.#records.firstWaiter(lease);
+    if (next === 0) {
+      this.#records.remove(lease);
+      return false;
+    }
+    const leaseMs = this.#records.waiters.leaseMs(next);
+    this.#endWait(next, namespace, key, this.#grant(lease, namespace, key, leaseMs, nowMs));
+    return true;
   }
 
-  #endWaits(lease: HeldLease, nowMs: number): void {
-    for (let index = 0; index < lease.waiters.length; index++) {
-      const waiter = lease.waiters[index];
-      if (waiter === undefined || nowMs < waiter.deadlineMs) continue;
-      lease.waiters.splice(index--, 1);
-      this.#counters.count("leasesHeld");
-      const result = this.#held(lease.namespace, lease.key, lease.expiresAtMs - nowMs);
-      this.#settled.push({ waiter, result });
+  /** False when the lease itself has ended and nobody has it now. */
+  #endDueOf(lease: number, nowMs: number): boolean {
+    const records = this.#records;
+    const { namespace, key } = records.name(lease);
+    const leftMs = records.expiresAtMs(lease) - nowMs;
+    let waiter = records.firstWaiter(lease);
+    for (let left = records.waiterCount(lease); left > 0; left--) {
+      const next = records.waiters.next(waiter);
+      if (nowMs >= records.waiters.deadlineMs(waiter)) {
+        this.#counters.count("leasesHeld");
+        this.#endWait(waiter, namespace, key, this.#held(namespace, key, leftMs, nowMs));
+      }
+      waiter = next;
+    }
+    if (leftMs <= 0) {
+      this.#counters.count("leasesExpired");
+      if (!this.#promote(lease, namespace, key, nowMs)) return false;
+    }
+    records.updateDue(lease);
+    return true;
+  }
+
+  #endWait(waiter: number, namespace: string, key: string, result: LeaseResult): void {
+    const { waiters } = this.#records;
+    const thread = waiters.thread(waiter);
+    const wait = waiters.wait(waiter);
+    this.#records.removeWaiter(waiter);
+    this.#waits.end({ thread, wait, namespace, key, result });
+  }
+
+  #cancel(waiter: number, wait: number): void {
+    if (!this.#waits.cancel(wait)) return;
+    this.#lock.acquire();
+    try {
+      // Where it is no more, its end is on its way, and will find nobody.
+      if (this.#records.waiters.holds(waiter, this.#thread, wait)) this.#records.removeWaiter(waiter);
+    } finally {
+      this.#lock.release();
     }
   }
 
-  #cancel(waiter: Waiter): void {
-    waiter.cancelled = true;
-    const waiters = this.#byId.get(toEntryId(waiter.namespace, waiter.key))?.waiters;
-    const index = waiters?.indexOf(waiter) ?? -1;
-    if (index >= 0) waiters?.splice(index, 1);
+  #giveBack(namespace: string, key: string, token: bigint, nowMs: number): void {
+    this.#lock.acquire();
+    try {
+      this.endDue(nowMs);
+      this.release(namespace, key, token, nowMs);
+    } finally {
+      this.#lock.release();
+    }
   }
 }

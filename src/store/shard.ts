@@ -5,8 +5,8 @@
  */
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
-import { EventLog, type EventLogLimits } from "./event-log.ts";
-import { type LeaseLimits, Leases } from "./leases.ts";
+import { EventLog, type EventLogLimits, eventLogBytes } from "./event-log.ts";
+import { type LeaseLimits, Leases, leasesBytes } from "./leases.ts";
 import {
   type EntryState,
   LiveEntries,
@@ -14,7 +14,9 @@ import {
   toEntryView,
   toValuelessView,
 } from "./live-entries.ts";
-import { RequestIds } from "./request-ids.ts";
+import { RequestIds, requestIdsBytes } from "./request-ids.ts";
+import { createFingerprint } from "./shared/fingerprint.ts";
+import { createRegion } from "./shared/region.ts";
 import type {
   EntryView,
   EventKind,
@@ -69,7 +71,6 @@ export class Shard {
   readonly #hashOf: (namespace: string, key: string) => number;
   #revision = 0;
   #stamp: Stamp;
-  #nowMs = 0;
 
   constructor(index: number, context: ShardContext, hashOf: (namespace: string, key: string) => number) {
     const { limits, counters } = context;
@@ -78,15 +79,23 @@ export class Shard {
     this.#counters = counters;
     this.#hashOf = hashOf;
     this.#stamp = { shard: index, revision: 0 };
-    this.log = new EventLog(index, limits.log);
-    this.#entries = new LiveEntries(context.createTable, limits, counters);
-    this.#requestIds = new RequestIds(limits.requestIdsMax);
-    this.#leases = new Leases(
+    this.log = new EventLog(createRegion(eventLogBytes(limits.log)), index, limits.log);
+    const fingerprintOf = createFingerprint([context.rng.uint64(), context.rng.uint64()]);
+    this.#entries = new LiveEntries(context.createTable, limits, counters, fingerprintOf);
+    const { requestIdsMax } = limits;
+    const requestIds = createRegion(requestIdsBytes(requestIdsMax));
+    this.#requestIds = new RequestIds(requestIds, fingerprintOf, requestIdsMax, index);
+    this.#leases = new Leases({
+      region: createRegion(leasesBytes(limits)),
       limits,
-      { stamp: () => this.#stamp, staleView: (namespace, key) => this.#staleView(namespace, key) },
-      context.rng,
+      shard: {
+        stamp: () => this.#stamp,
+        staleView: (namespace, key, nowMs) => this.#staleView(namespace, key, nowMs),
+      },
+      fingerprintOf,
+      rng: context.rng,
       counters,
-    );
+    });
   }
 
   get revision(): number {
@@ -110,7 +119,7 @@ export class Shard {
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, requestId } = command;
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     if (requestId === 0n) return this.#setOnce(command, hash, nowMs);
     const answered = this.#requestIds.answer(namespace, key, requestId, nowMs);
     if (answered !== undefined) return answered;
@@ -121,7 +130,7 @@ export class Shard {
 
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
     const { namespace, key } = command;
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     const entry = this.#entries.find(namespace, key, hash, nowMs);
     if (entry === undefined || this.#entries.foundState !== "fresh") {
       return { asOf: this.#stamp, touched: false };
@@ -137,7 +146,7 @@ export class Shard {
   /** All these keys at one revision. Returns how many entries this made gone or stale. */
   invalidateKeys(command: InvalidateCommand, keys: readonly HashedKey[], nowMs: number): number {
     const { namespace, soft } = command;
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     this.#bump();
     let removed = 0;
     for (const { key, hash } of keys) {
@@ -153,7 +162,7 @@ export class Shard {
 
   invalidateTags(command: InvalidateCommand, tags: Iterable<string>, nowMs: number): void {
     const { namespace, soft, writer } = command;
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     this.#bump();
     for (const tag of tags) {
       this.#entries.tagFences.raise(namespace, tag, soft, this.#revision, nowMs);
@@ -164,7 +173,7 @@ export class Shard {
   /** Every key with this prefix; every key of the namespace when it is `undefined`. */
   invalidatePrefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
     const { namespace, soft, writer } = command;
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     this.#bump();
     const name = prefix ?? "";
     this.#entries.prefixFences.raise(namespace, name, soft, this.#revision, nowMs);
@@ -179,7 +188,7 @@ export class Shard {
     nowMs: number,
     settle: ((result: LeaseResult) => void) | undefined,
   ): LeaseResult | LeaseWait {
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
     if (entry !== undefined && this.#entries.foundState === "fresh") {
       this.#counters.count("hits");
@@ -190,7 +199,7 @@ export class Shard {
   }
 
   release(namespace: string, key: string, token: bigint, nowMs: number): { asOf: Stamp; released: boolean } {
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
     const released = this.#leases.release(namespace, key, token, nowMs);
     return { asOf: this.#stamp, released };
   }
@@ -200,7 +209,7 @@ export class Shard {
   }
 
   endDue(nowMs: number): void {
-    this.#endDue(nowMs);
+    this.#leases.endDue(nowMs);
   }
 
   /** Returns how many entries it visited. */
@@ -222,11 +231,6 @@ export class Shard {
     return { revision: this.#revision, entries: entryCount, bytes, budgetBytes, logEvents };
   }
 
-  #endDue(nowMs: number): void {
-    this.#nowMs = nowMs;
-    this.#leases.endDue(nowMs);
-  }
-
   #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
     const former = this.#entries.find(namespace, key, hash, nowMs);
@@ -237,7 +241,10 @@ export class Shard {
     if (refusal !== undefined) {
       this.#counters.count("setsRefused");
       // A lease ends with its Set, stored or not.
-      if (condition.kind === "lease" && this.#leases.find(namespace, key, condition.token)) {
+      if (
+        condition.kind === "lease" &&
+        this.#leases.issuedAtRevision(namespace, key, condition.token) !== undefined
+      ) {
         this.#leases.void(namespace, key, nowMs);
       }
       return { kind: "notStored", asOf: this.#stamp, reason: refusal };
@@ -302,9 +309,9 @@ export class Shard {
 
   #isLeaseGood(command: SetCommand, token: bigint): boolean {
     const { namespace, key, tags } = command;
-    const lease = this.#leases.find(namespace, key, token);
+    const revision = this.#leases.issuedAtRevision(namespace, key, token);
     // Key, prefix and namespace invalidations have voided the lease; only its Set says which tags count.
-    return lease !== undefined && !this.#entries.tagFences.anySince(namespace, tags, lease.issuedAtRevision);
+    return revision !== undefined && !this.#entries.tagFences.anySince(namespace, tags, revision);
   }
 
   #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
@@ -324,10 +331,10 @@ export class Shard {
     return true;
   }
 
-  #staleView(namespace: string, key: string): EntryView | undefined {
-    const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), this.#nowMs);
+  #staleView(namespace: string, key: string, nowMs: number): EntryView | undefined {
+    const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
     if (entry === undefined) return undefined;
-    return toEntryView(entry, this.#entries.foundState, this.#nowMs);
+    return toEntryView(entry, this.#entries.foundState, nowMs);
   }
 
   #isEpoch(epoch: bigint): boolean {

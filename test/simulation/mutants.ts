@@ -240,8 +240,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a lease is not voided by a tag",
     shard,
-    "return lease !== undefined && !this.#entries.tagFences.anySince(namespace, tags, lease.issuedAtRevision);",
-    "void tags; return lease !== undefined;",
+    "return revision !== undefined && !this.#entries.tagFences.anySince(namespace, tags, revision);",
+    "void tags; return revision !== undefined;",
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its key",
@@ -258,20 +258,20 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a released lease leaks",
     leases,
-    "    this.#counters.leasesReleased++;\n    this.#promote(lease, nowMs);\n",
-    "    this.#counters.leasesReleased++;\n",
+    '    this.#counters.count("leasesReleased");\n    this.#promote(lease, namespace, key, nowMs);\n',
+    '    this.#counters.count("leasesReleased");\n    void nowMs;\n',
   ),
   mutant(
     "store: a crashed holder's lease never ends",
     leases,
-    "      if (nowMs < lease.expiresAtMs) {",
-    "      if (nowMs < lease.expiresAtMs || lease.expiresAtMs > 0) {",
+    "    if (leftMs <= 0) {",
+    "    if (leftMs <= -Infinity) {",
   ),
   mutant(
     "store: a lease outlives a plain Set",
     leases,
-    "    this.#byId.delete(id);\n    if (lease.token === token) this.#counters.leasesFilled++;",
-    "    if (lease.token === token) this.#byId.delete(id);\n    if (lease.token === token) this.#counters.leasesFilled++;",
+    "    records.remove(lease);\n",
+    "    if (records.token(lease) === token) records.remove(lease);\n",
   ),
   mutant(
     "store: source versions are ignored",

@@ -1,0 +1,55 @@
+/** Equal slots in a region, taken and given back: the ones given back last go first, so that little memory is touched. */
+import type { Region } from "./region.ts";
+
+/**
+ * Slots are numbered from 1. What would be slot 0 holds the pool's own words: the first free slot, how many were
+ * ever taken, how many are taken now. The first word of a free slot is the next free one; the words of a taken
+ * one are all its owner's.
+ */
+const ownWords = { free: 0, touched: 1, taken: 2 } as const;
+
+export function slotPoolBytes(slots: number, slotBytes: number): number {
+  return (slots + 1) * slotBytes;
+}
+
+export class SlotPool {
+  readonly #words: Uint32Array;
+  readonly #slots: number;
+  readonly #slotWords: number;
+
+  /** `slotBytes`: a multiple of 4, at least 12. */
+  constructor(region: Region, slots: number, slotBytes: number) {
+    this.#words = new Uint32Array(region.buffer, region.begin, slotPoolBytes(slots, slotBytes) / 4);
+    this.#slots = slots;
+    this.#slotWords = slotBytes / 4;
+  }
+
+  get freeCount(): number {
+    return this.#slots - this.#word(ownWords.taken);
+  }
+
+  /** A slot with its former content, or 0 when none is free. */
+  take(): number {
+    const words = this.#words;
+    let slot = this.#word(ownWords.free);
+    if (slot !== 0) {
+      words[ownWords.free] = this.#word(slot * this.#slotWords);
+    } else {
+      slot = this.#word(ownWords.touched) + 1;
+      if (slot > this.#slots) return 0;
+      words[ownWords.touched] = slot;
+    }
+    words[ownWords.taken] = this.#word(ownWords.taken) + 1;
+    return slot;
+  }
+
+  give(slot: number): void {
+    this.#words[slot * this.#slotWords] = this.#word(ownWords.free);
+    this.#words[ownWords.free] = slot;
+    this.#words[ownWords.taken] = this.#word(ownWords.taken) - 1;
+  }
+
+  #word(at: number): number {
+    return this.#words[at] ?? 0;
+  }
+}
