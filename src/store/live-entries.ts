@@ -6,13 +6,14 @@
  */
 
 import type { CounterRow } from "./counters.ts";
-import { PrefixFences } from "./prefix-fences.ts";
+import { PrefixFences, prefixFencesBytes } from "./prefix-fences.ts";
+import type { FingerprintOf } from "./shared/fingerprint.ts";
 import { createRegion } from "./shared/region.ts";
 import type { EntryView } from "./store.ts";
 import { SweepState, sweepStateBytes } from "./sweep-state.ts";
 import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "./table.ts";
-import { TagFences } from "./tag-fences.ts";
-import { Tombstones } from "./tombstones.ts";
+import { TagFences, tagFencesBytes } from "./tag-fences.ts";
+import { Tombstones, tombstonesBytes } from "./tombstones.ts";
 
 /** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
 export type EntryState = "fresh" | "expired" | "staled" | "gone";
@@ -36,13 +37,31 @@ export class LiveEntries {
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
-  constructor(createTable: CreateTable, limits: LiveEntriesLimits, counters: CounterRow) {
+  constructor(
+    createTable: CreateTable,
+    limits: LiveEntriesLimits,
+    counters: CounterRow,
+    fingerprintOf: FingerprintOf,
+  ) {
     this.#counters = counters;
-    this.tagFences = new TagFences(limits.tagFencesMax, () => counters.count("tagFencesPruned"));
-    this.prefixFences = new PrefixFences(limits.prefixFencesMax, (fences) => {
-      counters.count("prefixFencesMerged", fences);
-    });
-    this.tombstones = new Tombstones(limits.tombstonesMax, () => counters.count("tombstonesPruned"));
+    const { tagFencesMax, prefixFencesMax, tombstonesMax } = limits;
+    this.tagFences = new TagFences(
+      createRegion(tagFencesBytes(tagFencesMax)),
+      fingerprintOf,
+      tagFencesMax,
+      () => counters.count("tagFencesPruned"),
+    );
+    this.prefixFences = new PrefixFences(
+      createRegion(prefixFencesBytes(prefixFencesMax)),
+      prefixFencesMax,
+      (fences) => counters.count("prefixFencesMerged", fences),
+    );
+    this.tombstones = new Tombstones(
+      createRegion(tombstonesBytes(tombstonesMax)),
+      fingerprintOf,
+      tombstonesMax,
+      () => counters.count("tombstonesPruned"),
+    );
     this.#sweep = new SweepState(createRegion(sweepStateBytes));
     this.table = createTable({
       budgetBytes: limits.budgetBytes,

@@ -3,54 +3,57 @@
  *
  * Bounded: when full, the fences of the namespace with the most of them merge into one hard fence for all of
  * it. When every namespace has but one, all merge into one for every namespace. Wrong in the safe direction.
+ * In a region, as `fence-list.ts` writes them, for every thread under the shard's lock.
  */
+import { FenceList, fenceListBytes, type PrefixFence } from "./fence-list.ts";
+import { Cells, cellsBytes } from "./shared/cells.ts";
+import { alignedBytes, createCutter, type Region } from "./shared/region.ts";
 import type { TableEntry } from "./table.ts";
 import type { Cover } from "./tag-fences.ts";
 
-interface PrefixFence {
-  /** `undefined`: every namespace. */
-  readonly namespace: string | undefined;
-  /** Empty: the whole namespace. */
-  readonly prefix: string;
-  readonly soft: boolean;
-  readonly revision: number;
-  readonly atMs: number;
+const newestRevisionCell = 0;
+const ownBytes = cellsBytes(1);
+
+export function prefixFencesBytes(maxCount: number): number {
+  return alignedBytes(ownBytes) + alignedBytes(fenceListBytes(fencesMost(maxCount)));
 }
 
 export class PrefixFences {
   readonly #maxCount: number;
   readonly #merged: (fences: number) => void;
-  #fences: PrefixFence[] = [];
-  #newestRevision = 0;
+  readonly #own: Cells;
+  readonly #list: FenceList;
 
   /** `merged` is told how many fences a merger replaced. */
-  constructor(maxCount: number, merged: (fences: number) => void) {
+  constructor(region: Region, maxCount: number, merged: (fences: number) => void) {
+    const cut = createCutter(region.buffer, region.begin);
+    this.#own = new Cells(cut(ownBytes));
+    this.#list = new FenceList(cut(fenceListBytes(fencesMost(maxCount))));
     this.#maxCount = maxCount;
     this.#merged = merged;
   }
 
   get count(): number {
-    return this.#fences.length;
+    return this.#list.count;
   }
 
   /** Entries set at this revision or later are behind no fence. */
   get newestRevision(): number {
-    return this.#newestRevision;
+    return this.#own.get(newestRevisionCell);
   }
 
   raise(namespace: string, prefix: string, soft: boolean, revision: number, nowMs: number): void {
-    this.#fences = this.#fences.filter(
-      (fence) => fence.namespace !== namespace || fence.prefix !== prefix || fence.soft !== soft,
-    );
-    if (this.#fences.length >= this.#maxCount) this.#merge(nowMs);
-    this.#fences.push({ namespace, prefix, soft, revision, atMs: nowMs });
-    this.#newestRevision = revision;
+    const list = this.#list;
+    list.keep((fence) => fence.namespace !== namespace || fence.prefix !== prefix || fence.soft !== soft);
+    if (list.count >= this.#maxCount) this.#merge(nowMs);
+    list.append({ namespace, prefix, soft, revision, atMs: nowMs });
+    this.#own.set(newestRevisionCell, revision);
   }
 
   cover(entry: TableEntry): Cover {
-    if (entry.version >= this.#newestRevision) return "none";
+    if (entry.version >= this.newestRevision) return "none";
     let cover: Cover = "none";
-    for (const fence of this.#fences) {
+    for (const fence of this.#list.fences()) {
       if (!covers(fence, entry)) continue;
       if (!fence.soft) return "hard";
       cover = "soft";
@@ -61,8 +64,8 @@ export class PrefixFences {
   /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
   coveredAtMs(entry: TableEntry): number {
     let earliest = Infinity;
-    if (entry.version >= this.#newestRevision) return earliest;
-    for (const fence of this.#fences) {
+    if (entry.version >= this.newestRevision) return earliest;
+    for (const fence of this.#list.fences()) {
       if (!fence.soft && covers(fence, entry)) earliest = Math.min(earliest, fence.atMs);
     }
     return earliest;
@@ -70,22 +73,23 @@ export class PrefixFences {
 
   /** Drops the fences raised up to `revision`: no entry that they cover is left. */
   drop(revision: number): void {
-    this.#fences = this.#fences.filter((fence) => fence.revision > revision);
-    if (this.#newestRevision <= revision) this.#newestRevision = 0;
+    this.#list.keep((fence) => fence.revision > revision);
+    if (this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
   }
 
   #merge(nowMs: number): void {
+    const fences = this.#list.fences();
     const counts = new Map<string | undefined, number>();
     let largest: string | undefined;
-    for (const { namespace } of this.#fences) {
+    for (const { namespace } of fences) {
       const count = (counts.get(namespace) ?? 0) + 1;
       counts.set(namespace, count);
       if (count > (counts.get(largest) ?? 0)) largest = namespace;
     }
     const mergesAll = (counts.get(largest) ?? 0) < 2;
-    const merging = this.#fences.filter((fence) => mergesAll || fence.namespace === largest);
-    this.#fences = this.#fences.filter((fence) => !merging.includes(fence));
-    this.#fences.push({
+    const merging = fences.filter((fence) => mergesAll || fence.namespace === largest);
+    this.#list.keep((fence) => !merging.includes(fence));
+    this.#list.append({
       namespace: mergesAll ? undefined : largest,
       prefix: "",
       soft: false,
@@ -94,6 +98,11 @@ export class PrefixFences {
     });
     this.#merged(merging.length);
   }
+}
+
+/** A merger leaves one fence, and room for another must be there even where the bound is 1. */
+function fencesMost(maxCount: number): number {
+  return Math.max(maxCount, 2);
 }
 
 function covers(fence: PrefixFence, entry: TableEntry): boolean {

@@ -1,43 +1,86 @@
 /** Remembers the answers to recent Sets by their request ids, so that a retry is answered as the first was. */
-import { toEntryId } from "./entry-id.ts";
+import type { Fingerprint, FingerprintOf } from "./shared/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "./shared/record-map.ts";
+import type { Region } from "./shared/region.ts";
 import type { SetResult } from "./store.ts";
 
 export const requestIdMs = 60_000;
 
-interface Answer {
-  readonly result: SetResult;
-  readonly untilMs: number;
+/** Cells of an answer. */
+const untilMsCell = 0;
+/** 0: stored; else one more than the place of the reason why not. */
+const outcomeCell = 1;
+const revisionCell = 2;
+/** When stored. */
+const versionCell = 3;
+const cells = 4;
+
+/** A reason that is missing here is a type error where it is looked for. */
+const reasons = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
+
+export function requestIdsBytes(maxCount: number): number {
+  return recordMapBytes(maxCount, cells);
 }
 
 export class RequestIds {
+  readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
+  readonly #shard: number;
   /** Oldest first, so that expiry and the bound both take from the front. */
-  readonly #answers = new Map<string, Answer>();
+  readonly #answers: RecordMap;
 
-  constructor(maxCount: number) {
+  /** Of the shard of this index. */
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
+    this.#answers = new RecordMap(region, maxCount, cells);
+    this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
+    this.#shard = shard;
   }
 
   get count(): number {
-    return this.#answers.size;
+    return this.#answers.count;
   }
 
   answer(namespace: string, key: string, requestId: bigint, nowMs: number): SetResult | undefined {
-    const answer = this.#answers.get(toRequestKey(namespace, key, requestId));
-    return answer !== undefined && nowMs < answer.untilMs ? answer.result : undefined;
+    const answers = this.#answers;
+    if (answers.count === 0) return undefined;
+    const slot = answers.find(this.#idOf(namespace, key, requestId));
+    if (slot === 0 || nowMs >= answers.number(slot, untilMsCell)) return undefined;
+    const asOf = { shard: this.#shard, revision: answers.number(slot, revisionCell) };
+    const reason = reasons[answers.number(slot, outcomeCell) - 1];
+    return reason === undefined
+      ? { kind: "stored", asOf, version: answers.number(slot, versionCell) }
+      : { kind: "notStored", asOf, reason };
   }
 
   remember(namespace: string, key: string, requestId: bigint, result: SetResult, nowMs: number): void {
-    const requestKey = toRequestKey(namespace, key, requestId);
-    this.#answers.delete(requestKey);
-    this.#answers.set(requestKey, { result, untilMs: nowMs + requestIdMs });
-    for (const [oldest, answer] of this.#answers) {
-      if (this.#answers.size <= this.#maxCount && nowMs < answer.untilMs) return;
-      this.#answers.delete(oldest);
+    const answers = this.#answers;
+    const id = this.#idOf(namespace, key, requestId);
+    let slot = answers.find(id);
+    if (slot !== 0) {
+      answers.moveToNewest(slot);
+    } else {
+      if (answers.count === this.#maxCount) answers.remove(answers.oldest());
+      slot = answers.insert(id);
+    }
+    const isStored = result.kind === "stored";
+    answers.setNumber(slot, untilMsCell, nowMs + requestIdMs);
+    answers.setNumber(slot, outcomeCell, isStored ? 0 : reasons.indexOf(result.reason) + 1);
+    answers.setNumber(slot, revisionCell, result.asOf.revision);
+    answers.setNumber(slot, versionCell, isStored ? result.version : 0);
+    this.#expire(nowMs);
+  }
+
+  #expire(nowMs: number): void {
+    const answers = this.#answers;
+    for (let slot = answers.oldest(); slot !== 0; slot = answers.oldest()) {
+      if (nowMs < answers.number(slot, untilMsCell)) return;
+      answers.remove(slot);
     }
   }
-}
 
-function toRequestKey(namespace: string, key: string, requestId: bigint): string {
-  return `${requestId}:${toEntryId(namespace, key)}`;
+  /** Unambiguous, since no namespace has a colon in it. */
+  #idOf(namespace: string, key: string, requestId: bigint): Fingerprint {
+    return this.#fingerprintOf(`${requestId}:${namespace}`, key);
+  }
 }

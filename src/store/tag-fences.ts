@@ -2,84 +2,105 @@
  * What was invalidated by tag, one fence for each namespace and tag: O(1) to raise, O(tags) to check.
  *
  * Bounded: pruning the oldest fence raises the floor, which covers every tagged entry that is older. Wrong in
- * the safe direction only.
+ * the safe direction only. In a region, for every thread under the shard's lock.
  */
-import { toEntryId } from "./entry-id.ts";
+import { Cells, cellsBytes } from "./shared/cells.ts";
+import type { FingerprintOf } from "./shared/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "./shared/record-map.ts";
+import { alignedBytes, createCutter, type Region } from "./shared/region.ts";
 import type { TableEntry } from "./table.ts";
 
 export type Cover = "none" | "soft" | "hard";
 
-interface TagFence {
-  /** 0: never. */
-  readonly hardRevision: number;
-  readonly hardAtMs: number;
-  readonly softRevision: number;
+/** Cells of all fences together. */
+const floorRevisionCell = 0;
+const floorAtMsCell = 1;
+const newestRevisionCell = 2;
+const ownBytes = cellsBytes(3);
+
+/** Cells of a fence. A revision of 0 says never. */
+const hardRevisionCell = 0;
+const hardAtMsCell = 1;
+const softRevisionCell = 2;
+const fenceCells = 3;
+
+export function tagFencesBytes(maxCount: number): number {
+  return alignedBytes(ownBytes) + alignedBytes(recordMapBytes(maxCount, fenceCells));
 }
 
-const noFence: TagFence = { hardRevision: 0, hardAtMs: 0, softRevision: 0 };
-
-const latestRevision = (fence: TagFence): number => Math.max(fence.hardRevision, fence.softRevision);
-
 export class TagFences {
+  readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #pruned: () => void;
+  readonly #own: Cells;
   /** In the order of their latest revisions, oldest first. */
-  readonly #byId = new Map<string, TagFence>();
-  #floorRevision = 0;
-  #floorAtMs = 0;
-  #newestRevision = 0;
+  readonly #fences: RecordMap;
 
   /** `pruned` is told of each fence that the bound pushed out. */
-  constructor(maxCount: number, pruned: () => void) {
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
+    const cut = createCutter(region.buffer, region.begin);
+    this.#own = new Cells(cut(ownBytes));
+    this.#fences = new RecordMap(cut(recordMapBytes(maxCount, fenceCells)), maxCount, fenceCells);
+    this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#pruned = pruned;
   }
 
   get count(): number {
-    return this.#byId.size;
+    return this.#fences.count;
   }
 
   /** Entries set at this revision or later are behind no fence. */
   get newestRevision(): number {
-    return this.#newestRevision;
+    return this.#own.get(newestRevisionCell);
   }
 
   raise(namespace: string, tag: string, soft: boolean, revision: number, nowMs: number): void {
-    const id = toEntryId(namespace, tag);
-    const former = this.#byId.get(id) ?? noFence;
-    this.#byId.delete(id);
-    this.#byId.set(
-      id,
-      soft
-        ? { ...former, softRevision: revision }
-        : { hardRevision: revision, hardAtMs: nowMs, softRevision: former.softRevision },
-    );
-    this.#newestRevision = revision;
-    if (this.#byId.size > this.#maxCount) this.#pruneOldest(nowMs);
+    const fences = this.#fences;
+    const id = this.#fingerprintOf(namespace, tag);
+    let fence = fences.find(id);
+    if (fence !== 0) {
+      fences.moveToNewest(fence);
+    } else {
+      if (fences.count === this.#maxCount) this.#pruneOldest(nowMs);
+      fence = fences.insert(id);
+    }
+    if (soft) {
+      fences.setNumber(fence, softRevisionCell, revision);
+    } else {
+      fences.setNumber(fence, hardRevisionCell, revision);
+      fences.setNumber(fence, hardAtMsCell, nowMs);
+    }
+    this.#own.set(newestRevisionCell, revision);
   }
 
   cover(entry: TableEntry): Cover {
-    if (entry.version >= this.#newestRevision) return "none";
+    if (entry.version >= this.newestRevision) return "none";
     const { namespace, tags, version } = entry;
-    if (tags.length > 0 && version < this.#floorRevision) return "hard";
+    if (tags.length > 0 && version < this.#own.get(floorRevisionCell)) return "hard";
     let cover: Cover = "none";
     for (const tag of tags) {
-      const fence = this.#byId.get(toEntryId(namespace, tag));
-      if (fence === undefined) continue;
-      if (version < fence.hardRevision) return "hard";
-      if (version < fence.softRevision) cover = "soft";
+      const fence = this.#find(namespace, tag);
+      if (fence === 0) continue;
+      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";
+      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";
     }
     return cover;
   }
 
   /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
   coveredAtMs(entry: TableEntry): number {
-    if (entry.version >= this.#newestRevision) return Infinity;
+    if (entry.version >= this.newestRevision) return Infinity;
     const { namespace, tags, version } = entry;
-    let earliest = tags.length > 0 && version < this.#floorRevision ? this.#floorAtMs : Infinity;
+    let earliest = Infinity;
+    if (tags.length > 0 && version < this.#own.get(floorRevisionCell)) {
+      earliest = this.#own.get(floorAtMsCell);
+    }
     for (const tag of tags) {
-      const fence = this.#byId.get(toEntryId(namespace, tag));
-      if (fence !== undefined && version < fence.hardRevision) earliest = Math.min(earliest, fence.hardAtMs);
+      const fence = this.#find(namespace, tag);
+      if (fence !== 0 && version < this.#fences.number(fence, hardRevisionCell)) {
+        earliest = Math.min(earliest, this.#fences.number(fence, hardAtMsCell));
+      }
     }
     return earliest;
   }
@@ -87,29 +108,40 @@ export class TagFences {
   /** One of these tags was invalidated, hard or soft, after `revision`, or perhaps was. */
   anySince(namespace: string, tags: readonly string[], revision: number): boolean {
     if (tags.length === 0) return false;
-    if (revision < this.#floorRevision) return true;
+    if (revision < this.#own.get(floorRevisionCell)) return true;
     return tags.some((tag) => {
-      const fence = this.#byId.get(toEntryId(namespace, tag));
-      return fence !== undefined && revision < latestRevision(fence);
+      const fence = this.#find(namespace, tag);
+      return fence !== 0 && revision < this.#latestRevision(fence);
     });
   }
 
   /** Drops the fences raised up to `revision`: no entry that they cover is left, and no lease that old. */
   drop(revision: number): void {
-    for (const [id, fence] of this.#byId) {
-      if (latestRevision(fence) > revision) return;
-      this.#byId.delete(id);
+    const fences = this.#fences;
+    for (let fence = fences.oldest(); fence !== 0; fence = fences.oldest()) {
+      if (this.#latestRevision(fence) > revision) return;
+      fences.remove(fence);
     }
-    if (this.#newestRevision <= revision) this.#newestRevision = 0;
+    if (this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+  }
+
+  /** 0: there is none. */
+  #find(namespace: string, tag: string): number {
+    return this.#fences.count === 0 ? 0 : this.#fences.find(this.#fingerprintOf(namespace, tag));
+  }
+
+  #latestRevision(fence: number): number {
+    return Math.max(
+      this.#fences.number(fence, hardRevisionCell),
+      this.#fences.number(fence, softRevisionCell),
+    );
   }
 
   #pruneOldest(nowMs: number): void {
-    for (const [id, fence] of this.#byId) {
-      this.#byId.delete(id);
-      this.#floorRevision = latestRevision(fence);
-      this.#floorAtMs = nowMs;
-      this.#pruned();
-      return;
-    }
+    const oldest = this.#fences.oldest();
+    this.#own.set(floorRevisionCell, this.#latestRevision(oldest));
+    this.#own.set(floorAtMsCell, nowMs);
+    this.#fences.remove(oldest);
+    this.#pruned();
   }
 }

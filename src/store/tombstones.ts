@@ -1,74 +1,100 @@
-/** Remembers the source versions of keys whose entries are gone, so that a slow older writer still loses. */
-import { toEntryId } from "./entry-id.ts";
+/**
+ * Remembers the source versions of keys whose entries are gone, so that a slow older writer still loses.
+ *
+ * In a region: no tombstone costs the collector anything, and any thread under the shard's lock sees them all.
+ */
+import type { FingerprintOf } from "./shared/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "./shared/record-map.ts";
+import type { Region } from "./shared/region.ts";
 
 /** Longer than a slow load. */
 export const tombstoneMs = 60_000;
 
-interface Tombstone {
-  readonly sourceVersion: bigint;
-  readonly untilMs: number;
+/** Cells of a tombstone. */
+const sourceVersionCell = 0;
+const untilMsCell = 1;
+const cells = 2;
+
+export function tombstonesBytes(maxCount: number): number {
+  return recordMapBytes(maxCount, cells);
 }
 
 export class Tombstones {
+  readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #pruned: () => void;
   /** In the order in which they were laid. */
-  readonly #byId = new Map<string, Tombstone>();
+  readonly #records: RecordMap;
 
   /** `pruned` is told of each tombstone that the bound pushed out before its time. */
-  constructor(maxCount: number, pruned: () => void) {
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
+    this.#records = new RecordMap(region, maxCount, cells);
+    this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#pruned = pruned;
   }
 
   get count(): number {
-    return this.#byId.size;
+    return this.#records.count;
   }
 
   /** The greatest source version remembered for the key, or 0n. */
   known(namespace: string, key: string, nowMs: number): bigint {
-    if (this.#byId.size === 0) return 0n;
-    const tombstone = this.#byId.get(toEntryId(namespace, key));
-    return tombstone !== undefined && nowMs < tombstone.untilMs ? tombstone.sourceVersion : 0n;
+    const records = this.#records;
+    if (records.count === 0) return 0n;
+    const slot = records.find(this.#fingerprintOf(namespace, key));
+    if (slot === 0 || nowMs >= records.number(slot, untilMsCell)) return 0n;
+    return records.bigint(slot, sourceVersionCell);
   }
 
   /** An entry, or what was said of its key, went at `goneAtMs`, which may be long ago. */
   lay(namespace: string, key: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
     const untilMs = goneAtMs + tombstoneMs;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
-    const id = toEntryId(namespace, key);
-    const former = this.#byId.get(id);
-    this.#byId.delete(id);
-    if (former === undefined || former.untilMs <= nowMs) {
-      this.#byId.set(id, { sourceVersion, untilMs });
-    } else {
-      this.#byId.set(id, {
-        sourceVersion: sourceVersion > former.sourceVersion ? sourceVersion : former.sourceVersion,
-        untilMs: Math.max(untilMs, former.untilMs),
-      });
+    const records = this.#records;
+    const id = this.#fingerprintOf(namespace, key);
+    const former = records.find(id);
+    if (former === 0) {
+      if (records.count === this.#maxCount) this.#makeRoom(nowMs);
+      this.#write(records.insert(id), sourceVersion, untilMs);
+      return;
     }
-    if (this.#byId.size > this.#maxCount) this.#prune(nowMs);
+    records.moveToNewest(former);
+    const formerUntilMs = records.number(former, untilMsCell);
+    if (formerUntilMs <= nowMs) {
+      this.#write(former, sourceVersion, untilMs);
+    } else {
+      const known = records.bigint(former, sourceVersionCell);
+      this.#write(former, sourceVersion > known ? sourceVersion : known, Math.max(untilMs, formerUntilMs));
+    }
   }
 
   /** The key has an entry again that itself carries a source version as great. */
   lift(namespace: string, key: string): void {
-    if (this.#byId.size > 0) this.#byId.delete(toEntryId(namespace, key));
+    const records = this.#records;
+    if (records.count === 0) return;
+    const slot = records.find(this.#fingerprintOf(namespace, key));
+    if (slot !== 0) records.remove(slot);
   }
 
   /** Forgets the oldest ones that are over. */
   expire(nowMs: number): void {
-    for (const [id, tombstone] of this.#byId) {
-      if (nowMs < tombstone.untilMs) return;
-      this.#byId.delete(id);
+    const records = this.#records;
+    for (let slot = records.oldest(); slot !== 0; slot = records.oldest()) {
+      if (nowMs < records.number(slot, untilMsCell)) return;
+      records.remove(slot);
     }
   }
 
-  #prune(nowMs: number): void {
+  #makeRoom(nowMs: number): void {
     this.expire(nowMs);
-    for (const id of this.#byId.keys()) {
-      if (this.#byId.size <= this.#maxCount) return;
-      this.#byId.delete(id);
-      this.#pruned();
-    }
+    if (this.#records.count < this.#maxCount) return;
+    this.#records.remove(this.#records.oldest());
+    this.#pruned();
+  }
+
+  #write(slot: number, sourceVersion: bigint, untilMs: number): void {
+    this.#records.setBigint(slot, sourceVersionCell, sourceVersion);
+    this.#records.setNumber(slot, untilMsCell, untilMs);
   }
 }
