@@ -1,14 +1,17 @@
 /**
  * The latest events of one shard, in their order, within a bound of events and of bytes.
  *
- * They are kept as bytes in pages outside the collected heap, where a million of them cost the collector
- * nothing. A page is taken when the one before is full and reused when its events were dropped, so that a
- * shard without events has none. Live subscribers all read the newest events: those are kept as objects
- * too, so that whoever makes something of an event makes it once for all of them.
+ * They are kept as bytes in shared memory, where a million of them cost the collector nothing and every thread
+ * can read them. A page is taken when the one before is full and reused when its events were dropped, so that a
+ * shard without events has none. Live subscribers all read the newest events: those each thread keeps as
+ * objects too, so that whoever makes something of an event makes it once for all of the thread's.
+ *
+ * Every call is made under the shard's lock, except where it says that it needs none.
  */
-import { Buffer } from "node:buffer";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
-import { RepeatedNames } from "./repeated-names.ts";
+import { LogPages, logPagesBytes } from "./log-pages.ts";
+import { RepeatedNames, repeatedNamesBytes } from "./repeated-names.ts";
+import { alignedBytes, createCutter, type Region } from "./shared/region.ts";
 import type { StoreEvent } from "./store.ts";
 
 export interface EventLogLimits {
@@ -27,42 +30,44 @@ export interface LogPlace {
   revision: number;
 }
 
-interface Page {
-  readonly bytes: Buffer;
-  usedBytes: number;
-  /** The revision of the event before its first. */
-  revisionBefore: number;
-  positionBefore: number;
-}
-
-/** Larger than any event that the limits of the wire let through. */
-const pageMaxBytes = 32_768;
-/** So that dropping the oldest page does not empty the smallest of logs. */
-const pagesMin = 2;
-/** Events kept as objects: what a tick of a busy server appends to one shard. */
+/** Events kept as objects, a power of two: what a tick of a busy server appends to one shard. */
 const newestEventsMax = 128;
+
+/** Cells of the head: a place each; then the end's position once more, as a word that is read without the lock. */
+const startCell = 0;
+const endCell = 3;
+const endPositionWord = 12;
+const headBytes = 64;
+
+export function eventLogBytes(limits: EventLogLimits): number {
+  return headBytes + 2 * alignedBytes(repeatedNamesBytes) + logPagesBytes(limits.maxBytes);
+}
 
 export class EventLog {
   readonly #shard: number;
   readonly #maxEvents: number;
-  readonly #pageBytes: number;
-  readonly #pagesMax: number;
-  readonly #pages: Page[] = [];
-  /** How many pages were there before the first one. */
-  #pagesBefore = 0;
-  #sparePage: Page | undefined;
-  readonly #names = { namespaces: new RepeatedNames(), origins: new RepeatedNames() };
-  /** A ring: the event at position p is in slot p modulo its length. */
-  readonly #newest: StoreEvent[] = [];
+  readonly #start: SharedPlace;
+  readonly #end: SharedPlace;
+  readonly #words: Uint32Array<SharedArrayBuffer>;
+  readonly #names: { readonly namespaces: RepeatedNames; readonly origins: RepeatedNames };
+  readonly #pages: LogPages;
   readonly #reader = new RecordReader();
-  readonly #start: LogPlace = { position: 0, address: 0, revision: 0 };
-  readonly #end: LogPlace = { position: 0, address: 0, revision: 0 };
+  readonly #newest = new NewestEvents();
 
-  constructor(shard: number, limits: EventLogLimits) {
+  constructor(region: Region, shard: number, limits: EventLogLimits) {
+    const cut = createCutter(region.buffer, region.begin);
+    const head = cut(headBytes);
+    const cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
     this.#shard = shard;
     this.#maxEvents = limits.maxEvents;
-    this.#pageBytes = Math.min(pageMaxBytes, Math.floor(limits.maxBytes / pagesMin));
-    this.#pagesMax = Math.floor(limits.maxBytes / this.#pageBytes);
+    this.#start = new SharedPlace(cells, startCell);
+    this.#end = new SharedPlace(cells, endCell);
+    this.#words = new Uint32Array(head.buffer, head.begin, headBytes / 4);
+    this.#names = {
+      namespaces: new RepeatedNames(cut(repeatedNamesBytes)),
+      origins: new RepeatedNames(cut(repeatedNamesBytes)),
+    };
+    this.#pages = new LogPages(cut(logPagesBytes(limits.maxBytes)), limits.maxBytes);
   }
 
   /** The position of the oldest event kept. */
@@ -82,7 +87,12 @@ export class EventLog {
 
   /** Of the pages taken. */
   get bytes(): number {
-    return (this.#pages.length + (this.#sparePage === undefined ? 0 : 1)) * this.#pageBytes;
+    return this.#pages.count * this.#pages.pageBytes;
+  }
+
+  /** How many events were appended from this position on, modulo 2^32. Needs no lock. */
+  eventsSince(position: number): number {
+    return (Atomics.load(this.#words, endPositionWord) - position) >>> 0;
   }
 
   append(event: StoreEvent): void {
@@ -96,22 +106,18 @@ export class EventLog {
       namespaceId: namespaces.use(event.namespace),
       originId: origins.use(event.origin),
     };
-    const page = this.#pageFor(source);
-    if (page !== undefined) {
-      const begin = page.usedBytes;
-      page.usedBytes = writeRecord(page.bytes, begin, source);
-      end.address += page.usedBytes - begin;
-    }
-    this.#newest[end.position % newestEventsMax] = event;
+    const isKept = this.#write(source);
+    this.#newest.add(end.position, event);
     end.position++;
     end.revision = event.revision;
-    if (page === undefined) {
+    if (!isKept) {
       namespaces.release(source.namespaceId);
       origins.release(source.originId);
       while (start.position < end.position - 1) this.#dropOldest();
       start.position = end.position;
       start.revision = end.revision;
     }
+    this.#words[endPositionWord] = end.position;
   }
 
   /** The number by which `next` knows a namespace; 0: none of its events has one. */
@@ -120,11 +126,12 @@ export class EventLog {
   }
 
   placeAtEnd(): LogPlace {
-    return { ...this.#end };
+    return toPlace(this.#end);
   }
 
   /** Before the first event kept with a greater revision. */
   placeAfter(revision: number): LogPlace {
+    if (revision >= this.#end.revision) return this.placeAtEnd();
     const place = this.#pageStartBefore(revision);
     while (place.position < this.end && this.revisionAt(place) <= revision) this.#pass(place);
     return place;
@@ -146,29 +153,33 @@ export class EventLog {
     this.#readAt(place);
     this.#pass(place);
     if (reader.namespaceId !== 0 && !namespaceIds.includes(reader.namespaceId)) return undefined;
-    if (this.end - position <= newestEventsMax) return this.#newest[position % newestEventsMax];
-    return reader.toEvent(this.#shard, place.revision, this.#names);
+    const known = this.#newest.at(position);
+    if (known !== undefined) return known;
+    const event = reader.toEvent(this.#shard, place.revision, this.#names);
+    this.#newest.add(position, event);
+    return event;
   }
 
   /** Moves the reader to the event at a place. */
   #readAt(place: LogPlace): void {
     const start = this.#start;
+    const pages = this.#pages;
+    const { pageBytes } = pages;
     if (place.position < start.position || place.position >= this.end) {
       throw new RangeError("no event is kept at this position");
     }
     // The end of a page is the start of the next one, and is all that is left of it when it was dropped.
     if (place.position === start.position) place.address = start.address;
-    const pageNumber = Math.floor(place.address / this.#pageBytes);
-    const page = this.#pages[pageNumber - this.#pagesBefore];
-    const begin = place.address - pageNumber * this.#pageBytes;
-    if (page !== undefined && begin < page.usedBytes) {
-      this.#reader.moveTo(page.bytes, begin);
-      return;
+    const number = Math.floor(place.address / pageBytes);
+    let index = number - pages.oldestNumber;
+    let begin = place.address - number * pageBytes;
+    if (index < 0 || begin >= pages.usedBytes(index)) {
+      index++;
+      begin = 0;
+      place.address = (number + 1) * pageBytes;
+      if (index < 0 || index >= pages.count) throw new Error("the log has no bytes for this place");
     }
-    const next = this.#pages[pageNumber + 1 - this.#pagesBefore];
-    if (next === undefined) throw new Error("the log has no bytes for this place");
-    place.address = (pageNumber + 1) * this.#pageBytes;
-    this.#reader.moveTo(next.bytes, 0);
+    this.#reader.moveTo(pages.bytes, pages.beginOf(index) + begin);
   }
 
   /** Moves a place past its event, on which the reader stands. */
@@ -180,55 +191,120 @@ export class EventLog {
 
   /** The start of the last page before which there is no greater revision. */
   #pageStartBefore(revision: number): LogPlace {
+    const pages = this.#pages;
     let low = 0;
-    let high = this.#pages.length;
+    let high = pages.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#pages[middle]?.revisionBefore ?? 0) <= revision) low = middle + 1;
+      if (pages.revisionBefore(middle) <= revision) low = middle + 1;
       else high = middle;
     }
-    const page = this.#pages[low - 1];
-    if (low <= 1 || page === undefined) return { ...this.#start };
-    const address = (this.#pagesBefore + low - 1) * this.#pageBytes;
-    return { position: page.positionBefore, address, revision: page.revisionBefore };
+    if (low <= 1) return toPlace(this.#start);
+    return {
+      position: pages.positionBefore(low - 1),
+      address: (pages.oldestNumber + low - 1) * pages.pageBytes,
+      revision: pages.revisionBefore(low - 1),
+    };
   }
 
   #dropOldest(): void {
     const start = this.#start;
+    const pages = this.#pages;
     this.#readAt(start);
     this.#names.namespaces.release(this.#reader.namespaceId);
     this.#names.origins.release(this.#reader.originId);
     this.#pass(start);
-    const first = this.#pages[0];
-    const firstEnd = this.#pagesBefore * this.#pageBytes + (first?.usedBytes ?? 0);
-    if (this.#pages.length > 1 && start.address === firstEnd) this.#dropFirstPage();
+    const oldestEnd = pages.oldestNumber * pages.pageBytes + pages.usedBytes(0);
+    if (pages.count > 1 && start.address === oldestEnd) this.#dropOldestPage();
   }
 
-  #dropFirstPage(): void {
-    this.#sparePage = this.#pages.shift();
-    this.#pagesBefore++;
-    this.#start.address = this.#pagesBefore * this.#pageBytes;
+  #dropOldestPage(): void {
+    this.#pages.dropOldest();
+    this.#start.address = this.#pages.oldestNumber * this.#pages.pageBytes;
   }
 
-  /** The page that the record goes into; `undefined`: it is larger than a page. */
-  #pageFor(source: RecordSource): Page | undefined {
-    const last = this.#pages.at(-1);
-    const room = last === undefined ? 0 : this.#pageBytes - last.usedBytes;
-    if (recordMaxBytes(source.event) <= room) return last;
-    const bytes = recordBytes(source);
-    if (bytes <= room) return last;
-    return bytes > this.#pageBytes ? undefined : this.#addPage();
+  /** Writes the record behind the last one. False: it is larger than a page. */
+  #write(source: RecordSource): boolean {
+    const pages = this.#pages;
+    const room = pages.count === 0 ? 0 : pages.pageBytes - pages.usedBytes(pages.count - 1);
+    if (recordMaxBytes(source.event) > room) {
+      const bytes = recordBytes(source);
+      if (bytes > pages.pageBytes) return false;
+      if (bytes > room) this.#addPage();
+    }
+    const last = pages.count - 1;
+    const pageBegin = pages.beginOf(last);
+    const begin = pageBegin + pages.usedBytes(last);
+    const end = writeRecord(pages.bytes, begin, source);
+    pages.setUsedBytes(last, end - pageBegin);
+    this.#end.address += end - begin;
+    return true;
   }
 
-  #addPage(): Page {
+  #addPage(): void {
+    const pages = this.#pages;
     const end = this.#end;
-    while (this.#sparePage === undefined && this.#pages.length === this.#pagesMax) this.#dropOldest();
-    if (this.start === end.position && this.#pages.length > 0) this.#dropFirstPage();
-    const bytes = this.#sparePage?.bytes ?? Buffer.allocUnsafeSlow(this.#pageBytes);
-    this.#sparePage = undefined;
-    end.address = (this.#pagesBefore + this.#pages.length) * this.#pageBytes;
-    const page = { bytes, usedBytes: 0, revisionBefore: end.revision, positionBefore: end.position };
-    this.#pages.push(page);
-    return page;
+    while (pages.isFull) this.#dropOldest();
+    if (this.start === end.position && pages.count > 0) this.#dropOldestPage();
+    end.address = (pages.oldestNumber + pages.count) * pages.pageBytes;
+    pages.add(end.revision, end.position);
   }
+}
+
+/** The newest events that this thread appended or read, as objects. */
+class NewestEvents {
+  /** A ring: the event at a position is at that position modulo its length, if it is the newest there. */
+  readonly #events: StoreEvent[] = [];
+  readonly #positions = new Float64Array(newestEventsMax).fill(-1);
+
+  at(position: number): StoreEvent | undefined {
+    const place = position & (newestEventsMax - 1);
+    return this.#positions[place] === position ? this.#events[place] : undefined;
+  }
+
+  add(position: number, event: StoreEvent): void {
+    const place = position & (newestEventsMax - 1);
+    if ((this.#positions[place] ?? 0) > position) return;
+    this.#positions[place] = position;
+    this.#events[place] = event;
+  }
+}
+
+/** A place that every thread sees. */
+class SharedPlace implements LogPlace {
+  readonly #cells: Float64Array<SharedArrayBuffer>;
+  readonly #at: number;
+
+  constructor(cells: Float64Array<SharedArrayBuffer>, at: number) {
+    this.#cells = cells;
+    this.#at = at;
+  }
+
+  get position(): number {
+    return this.#cells[this.#at] ?? 0;
+  }
+
+  set position(position: number) {
+    this.#cells[this.#at] = position;
+  }
+
+  get address(): number {
+    return this.#cells[this.#at + 1] ?? 0;
+  }
+
+  set address(address: number) {
+    this.#cells[this.#at + 1] = address;
+  }
+
+  get revision(): number {
+    return this.#cells[this.#at + 2] ?? 0;
+  }
+
+  set revision(revision: number) {
+    this.#cells[this.#at + 2] = revision;
+  }
+}
+
+function toPlace({ position, address, revision }: LogPlace): LogPlace {
+  return { position, address, revision };
 }

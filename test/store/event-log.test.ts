@@ -1,10 +1,13 @@
 /** The log of events of one shard, against an array of all events ever appended. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EventLog, type LogPlace } from "../../src/store/event-log.ts";
+import { EventLog, type EventLogLimits, eventLogBytes, type LogPlace } from "../../src/store/event-log.ts";
+import { createRegion } from "../../src/store/shared/region.ts";
 import type { StoreEvent } from "../../src/store/store.ts";
 
 const shard = 3;
+const createLog = (limits: EventLogLimits) =>
+  new EventLog(createRegion(eventLogBytes(limits)), shard, limits);
 const eventOf = (revision: number, parts: Partial<StoreEvent> = {}): StoreEvent => ({
   shard,
   revision,
@@ -62,7 +65,7 @@ describe("EventLog", () => {
       fc.oneof(fc.constant(1_000), fc.integer({ min: 1, max: 200 })),
       fc.constantFrom(4_096, 5_001, 20_000, 1 << 20),
       (steps, maxEvents, maxBytes) => {
-        const log = new EventLog(shard, { maxEvents, maxBytes });
+        const log = createLog({ maxEvents, maxBytes });
         const all: StoreEvent[] = [];
         /** Readers that stand still from some time on. */
         const places: LogPlace[] = [];
@@ -97,12 +100,12 @@ describe("EventLog", () => {
   });
 
   it("drops the oldest event for one more than the most, and the oldest page for one byte more", () => {
-    const few = new EventLog(shard, { maxEvents: 3, maxBytes: 1 << 20 });
+    const few = createLog({ maxEvents: 3, maxBytes: 1 << 20 });
     for (let revision = 1; revision <= 4; revision++) few.append(eventOf(revision));
     expect([few.start, few.end, few.lostRevision]).toEqual([1, 4, 1]);
 
     // Three bytes and a sized name of 20: 1,365 events and 8 bytes to a page.
-    const log = new EventLog(shard, { maxEvents: 1 << 20, maxBytes: 65_536 });
+    const log = createLog({ maxEvents: 1 << 20, maxBytes: 65_536 });
     expect(log.bytes).toBe(0);
     for (let revision = 1; revision <= 2 * 1_365; revision++) {
       log.append(eventOf(revision, { name: "k".repeat(20) }));
@@ -113,7 +116,7 @@ describe("EventLog", () => {
   });
 
   it("takes a page when it needs one, and gives back what events that are few do not need", () => {
-    const log = new EventLog(shard, { maxEvents: 100, maxBytes: 1 << 20 });
+    const log = createLog({ maxEvents: 100, maxBytes: 1 << 20 });
     log.append(eventOf(1));
     expect(log.bytes).toBe(32_768);
     for (let revision = 2; revision <= 200; revision++)
@@ -124,7 +127,7 @@ describe("EventLog", () => {
   });
 
   it("loses an event that is larger than a page, with all before it, and goes on", () => {
-    const log = new EventLog(shard, { maxEvents: 100, maxBytes: 4_096 });
+    const log = createLog({ maxEvents: 100, maxBytes: 4_096 });
     for (let revision = 1; revision <= 10; revision++) log.append(eventOf(revision));
     const place = log.placeAtEnd();
     log.append(eventOf(11, { name: "k".repeat(10_000), origin: "me" }));
@@ -138,7 +141,7 @@ describe("EventLog", () => {
   });
 
   it("keeps more namespaces and origins than it has numbers for", () => {
-    const log = new EventLog(shard, { maxEvents: 600, maxBytes: 1 << 20 });
+    const log = createLog({ maxEvents: 600, maxBytes: 1 << 20 });
     const all: StoreEvent[] = [];
     for (let revision = 1; revision <= 2_000; revision++) {
       all.push(eventOf(revision, { namespace: `n${revision % 700}`, origin: `client-${revision % 599}` }));
@@ -149,7 +152,7 @@ describe("EventLog", () => {
   });
 
   it("gives the newest events as one object to all readers, and passes other namespaces over", () => {
-    const log = new EventLog(shard, { maxEvents: 1_000, maxBytes: 1 << 20 });
+    const log = createLog({ maxEvents: 1_000, maxBytes: 1 << 20 });
     const first = log.placeAtEnd();
     for (let revision = 1; revision <= 500; revision++) {
       log.append(eventOf(revision, { namespace: revision % 2 === 0 ? "even" : "odd" }));
@@ -173,7 +176,7 @@ describe("EventLog", () => {
   });
 
   it("refuses places that it does not keep", () => {
-    const log = new EventLog(shard, { maxEvents: 2, maxBytes: 4_096 });
+    const log = createLog({ maxEvents: 2, maxBytes: 4_096 });
     const lost = log.placeAtEnd();
     for (let revision = 1; revision <= 3; revision++) log.append(eventOf(revision));
     for (const place of [lost, log.placeAtEnd()]) {
