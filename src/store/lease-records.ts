@@ -46,6 +46,8 @@ export class LeaseRecords {
   readonly waiters: LeaseWaiters;
 
   constructor(region: Region, limits: LeaseLimits, fingerprintOf: FingerprintOf) {
+    if (region.bytes < leaseRecordsBytes(limits))
+      throw new RangeError("the region is too small for the leases");
     const cut = createCutter(region.buffer, region.begin);
     this.#limits = limits;
     this.#fingerprintOf = fingerprintOf;

@@ -1,0 +1,217 @@
+/** The leases of a shard that several threads share, as plainly as can be: what `Leases` must amount to. */
+import type { StoreCounters } from "../../src/store/store.ts";
+
+/** A wait's end, or an answer. Tokens are numbers in the order of the grants. */
+export type NaiveResult =
+  | { readonly kind: "hit"; readonly revision: number }
+  | {
+      readonly kind: "granted";
+      readonly revision: number;
+      readonly token: number;
+      readonly leaseMs: number;
+      readonly stale: string | undefined;
+    }
+  | {
+      readonly kind: "held";
+      readonly revision: number;
+      readonly retryAfterMs: number;
+      readonly stale: string | undefined;
+    }
+  | { readonly kind: "waiting" };
+
+export interface NaiveLimits {
+  readonly leasesMax: number;
+  readonly waitersMax: number;
+  readonly waitersOfShardMax: number;
+  readonly textBlocks: number;
+}
+
+export interface NaiveName {
+  readonly namespace: string;
+  readonly key: string;
+}
+
+interface NaiveWaiter {
+  readonly id: number;
+  readonly thread: number;
+  readonly deadlineMs: number;
+  readonly leaseMs: number;
+}
+
+interface NaiveLease extends NaiveName {
+  readonly token: number;
+  readonly revision: number;
+  readonly expiresAtMs: number;
+  readonly waiters: readonly NaiveWaiter[];
+}
+
+interface NaiveMessage extends NaiveName {
+  readonly to: number;
+  readonly id: number;
+  readonly result: NaiveResult;
+}
+
+type LeaseCounter = Extract<keyof StoreCounters, `leases${string}`>;
+
+export class NaiveLeases {
+  readonly counters: Record<LeaseCounter, number> = {
+    leasesGranted: 0,
+    leasesHeld: 0,
+    leasesShared: 0,
+    leasesFilled: 0,
+    leasesLost: 0,
+    leasesExpired: 0,
+    leasesReleased: 0,
+    leasesRefused: 0,
+  };
+  /** By wait: what it was told. */
+  readonly told = new Map<number, NaiveResult>();
+  /** On its way to another thread. */
+  readonly mail: NaiveMessage[] = [];
+  /** In the order of the grants. */
+  leases: NaiveLease[] = [];
+  revision = 0;
+  nowMs = 1_000;
+  readonly #limits: NaiveLimits;
+  readonly #staleOf: (name: NaiveName) => string | undefined;
+  readonly #cancelled = new Set<number>();
+  #tokens = 0;
+  #thread = 0;
+
+  constructor(limits: NaiveLimits, staleOf: (name: NaiveName) => string | undefined) {
+    this.#limits = limits;
+    this.#staleOf = staleOf;
+  }
+
+  /** All that follows happens in this thread, now. */
+  in(thread: number): this {
+    this.#thread = thread;
+    for (const lease of [...this.leases]) {
+      const left = this.#endWaits(lease);
+      if (lease.expiresAtMs > this.nowMs) continue;
+      this.counters.leasesExpired++;
+      this.#end(left);
+    }
+    return this;
+  }
+
+  ask(name: NaiveName, waitMs: number, leaseMs: number, id: number): NaiveResult {
+    const lease = this.leases.find((one) => isSame(one, name));
+    if (lease === undefined) {
+      const hasRoom = this.leases.length < this.#limits.leasesMax && this.#hasText(name);
+      return hasRoom ? this.#grant(name, leaseMs, []) : this.#refuse(name, 100);
+    }
+    const leftMs = lease.expiresAtMs - this.nowMs;
+    if (waitMs === 0) {
+      this.counters.leasesHeld++;
+      return this.#held(name, leftMs);
+    }
+    const { waitersMax, waitersOfShardMax } = this.#limits;
+    const waiting = this.leases.reduce((sum, { waiters }) => sum + waiters.length, 0);
+    if (lease.waiters.length >= waitersMax || waiting >= waitersOfShardMax) return this.#refuse(name, leftMs);
+    const waiter = { id, thread: this.#thread, deadlineMs: this.nowMs + waitMs, leaseMs };
+    this.#replace(lease, { ...lease, waiters: [...lease.waiters, waiter] });
+    return { kind: "waiting" };
+  }
+
+  fill(name: NaiveName, token: number | undefined): void {
+    this.revision++;
+    const lease = this.leases.find((one) => isSame(one, name));
+    if (lease === undefined) return;
+    this.leases = this.leases.filter((one) => one !== lease);
+    this.counters[lease.token === token ? "leasesFilled" : "leasesLost"]++;
+    this.counters.leasesShared += lease.waiters.length;
+    for (const waiter of lease.waiters) this.#tell(waiter, lease, { kind: "hit", revision: this.revision });
+  }
+
+  void(covers: (name: NaiveName) => boolean): void {
+    this.revision++;
+    for (const lease of this.leases.filter(covers)) {
+      this.counters.leasesLost++;
+      this.#end(lease);
+    }
+  }
+
+  release(name: NaiveName, token: number): boolean {
+    const lease = this.leases.find((one) => isSame(one, name) && one.token === token);
+    if (lease === undefined) return false;
+    this.counters.leasesReleased++;
+    this.#end(lease);
+    return true;
+  }
+
+  cancel(id: number): void {
+    this.#cancelled.add(id);
+    for (const lease of this.leases) {
+      this.#replace(lease, { ...lease, waiters: lease.waiters.filter((waiter) => waiter.id !== id) });
+    }
+  }
+
+  deliver(): void {
+    const message = this.mail.shift();
+    if (message === undefined) return;
+    const { to, id, result } = message;
+    if (!this.#cancelled.has(id)) this.told.set(id, result);
+    else if (result.kind === "granted") this.in(to).release(message, result.token);
+  }
+
+  #endWaits(lease: NaiveLease): NaiveLease {
+    const isOver = ({ deadlineMs }: NaiveWaiter): boolean => deadlineMs <= this.nowMs;
+    const left = { ...lease, waiters: lease.waiters.filter((waiter) => !isOver(waiter)) };
+    this.#replace(lease, left);
+    for (const waiter of lease.waiters.filter(isOver)) {
+      this.counters.leasesHeld++;
+      this.#tell(waiter, lease, this.#held(lease, lease.expiresAtMs - this.nowMs));
+    }
+    return left;
+  }
+
+  #end(lease: NaiveLease): void {
+    this.leases = this.leases.filter((one) => one !== lease);
+    const [next, ...others] = lease.waiters;
+    if (next !== undefined) this.#tell(next, lease, this.#grant(lease, next.leaseMs, others));
+  }
+
+  #grant(name: NaiveName, leaseMs: number, waiters: readonly NaiveWaiter[]): NaiveResult {
+    const { namespace, key } = name;
+    const token = ++this.#tokens;
+    const heldMs = leaseMs === 0 ? 5_000 : leaseMs;
+    const { revision } = this;
+    this.leases.push({ namespace, key, token, revision, expiresAtMs: this.nowMs + heldMs, waiters });
+    this.counters.leasesGranted++;
+    return { kind: "granted", revision, token, leaseMs: heldMs, stale: this.#staleOf(name) };
+  }
+
+  #refuse(name: NaiveName, retryAfterMs: number): NaiveResult {
+    this.counters.leasesRefused++;
+    return this.#held(name, retryAfterMs);
+  }
+
+  #held(name: NaiveName, leftMs: number): NaiveResult {
+    const { revision } = this;
+    return { kind: "held", revision, retryAfterMs: Math.max(1, leftMs), stale: this.#staleOf(name) };
+  }
+
+  #tell(waiter: NaiveWaiter, { namespace, key }: NaiveName, result: NaiveResult): void {
+    if (waiter.thread === this.#thread) this.told.set(waiter.id, result);
+    else this.mail.push({ to: waiter.thread, id: waiter.id, namespace, key, result });
+  }
+
+  #hasText(name: NaiveName): boolean {
+    const taken = this.leases.reduce((sum, lease) => sum + blocksOf(lease), 0);
+    return taken + blocksOf(name) <= this.#limits.textBlocks;
+  }
+
+  #replace(lease: NaiveLease, by: NaiveLease): void {
+    this.leases = this.leases.map((one) => (one === lease ? by : one));
+  }
+}
+
+/** Of 64 bytes, with a link of 4 each and two lengths of 4 in the first. */
+function blocksOf({ namespace, key }: NaiveName): number {
+  return Math.ceil((8 + Buffer.byteLength(namespace) + Buffer.byteLength(key)) / 60);
+}
+
+function isSame(one: NaiveName, other: NaiveName): boolean {
+  return one.namespace === other.namespace && one.key === other.key;
+}
