@@ -32,7 +32,8 @@ export async function drainServer(deps: DrainDeps): Promise<void> {
   await within(clock, maxMs / 2, connections.emptied());
 }
 
-function within(clock: Clock, ms: number, done: Promise<void>): Promise<void> {
+/** Resolves when `done` does, or after `ms`. */
+export function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.schedule(ms, resolve);
     void done.then(() => {

@@ -1,0 +1,36 @@
+/** What a thread is given at its birth, and what it and the main thread tell each other after it. */
+import type { MessagePort } from "node:worker_threads";
+import type { Limits } from "../../wire/limits.ts";
+import type { TransportLimits } from "../transport-limits.ts";
+import type { StoreMemory } from "./store-memory.ts";
+
+export interface ThreadData {
+  /** From 0; the main thread has the number after the last worker's. */
+  readonly thread: number;
+  readonly store: StoreMemory;
+  /** By thread; undefined at this one's own place. */
+  readonly peers: readonly (MessagePort | undefined)[];
+  readonly bounds: SharedArrayBuffer;
+  readonly limits: Limits;
+  readonly transport: TransportLimits;
+  /** When the process began to serve, by the system's clock. */
+  readonly startedMs: number;
+  /** What the entry of the thread needs for itself. */
+  readonly extra: unknown;
+}
+
+/** From the main thread, in this order. Each is answered once it is done. */
+export type Order =
+  | { readonly kind: "listen"; readonly listen: string }
+  | { readonly kind: "drain" }
+  | { readonly kind: "end" };
+
+/** From a worker. */
+export type Report =
+  /** Its modules are loaded and its store is attached. */
+  | { readonly kind: "ready" }
+  | { readonly kind: "listening"; readonly address: string }
+  /** Structured clone would lose the code of an error. */
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | { readonly kind: "drained" }
+  | { readonly kind: "ended" };

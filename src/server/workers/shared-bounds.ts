@@ -1,0 +1,70 @@
+/** The bounds of a process whose servers are threads: counts in memory that they share. */
+import type { QueueBudget } from "../frame-queue.ts";
+import type { ProcessBounds, Quota } from "../process-bounds.ts";
+import type { TransportLimits } from "../transport-limits.ts";
+
+/** One cache line a count, so that no thread waits for another's. */
+const LINE_BYTES = 64;
+const CONNECTIONS_AT = 0;
+const SUBSCRIBERS_AT = LINE_BYTES;
+const QUEUES_AT = 2 * LINE_BYTES;
+const COUNT_MAX = 2 ** 31 - 1;
+
+/** All zero, which is right to begin with. */
+export function createBoundsMemory(threads: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(QUEUES_AT + threads * LINE_BYTES);
+}
+
+/** The bounds as the thread with this number sees and counts them. */
+export function attachBounds(
+  memory: SharedArrayBuffer,
+  thread: number,
+  limits: TransportLimits,
+): ProcessBounds {
+  return {
+    connections: createSharedQuota(new Int32Array(memory, CONNECTIONS_AT, 1), limits.connectionsMax),
+    subscribers: createSharedQuota(new Int32Array(memory, SUBSCRIBERS_AT, 1), COUNT_MAX),
+    queues: createSharedBudget(new Float64Array(memory, QUEUES_AT), thread, limits.queuesMaxBytes),
+  };
+}
+
+function createSharedQuota(count: Int32Array, max: number): Quota {
+  return {
+    get taken() {
+      return Atomics.load(count, 0);
+    },
+    take() {
+      let taken = Atomics.load(count, 0);
+      while (taken < max) {
+        const found = Atomics.compareExchange(count, 0, taken, taken + 1);
+        if (found === taken) return true;
+        taken = found;
+      }
+      return false;
+    },
+    give() {
+      Atomics.sub(count, 0, 1);
+    },
+  };
+}
+
+/**
+ * Bytes beyond what an Int32 counts, added for every frame: so each thread writes a row of its own, and only
+ * who asks adds them up. A frame that another thread queues at the same instant may be missed, no more.
+ */
+function createSharedBudget(rows: Float64Array, thread: number, maxBytes: number): QueueBudget {
+  const stride = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;
+  const own = thread * stride;
+  let ownBytes = 0;
+  return {
+    get spent() {
+      let queuedBytes = 0;
+      for (let row = 0; row < rows.length; row += stride) queuedBytes += rows[row] ?? 0;
+      return queuedBytes >= maxBytes;
+    },
+    add(bytes) {
+      ownBytes += bytes;
+      rows[own] = ownBytes;
+    },
+  };
+}

@@ -1,0 +1,242 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { MessageChannel } from "node:worker_threads";
+import { credentials } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it } from "vitest";
+import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import {
+  createServerThreads,
+  type ServerThreads,
+  type ServerThreadsOptions,
+  WorkerCrash,
+} from "../../../src/server/workers/index.ts";
+import { createServiceClient, type ServiceClient } from "../../../src/wire/service-client.ts";
+import { connectSocket, FRAME, frame } from "../../support/raw-http2.ts";
+import type { Script } from "../../support/scripted-thread.ts";
+import { until } from "../../support/until.ts";
+
+const undo: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const one of undo.splice(0).reverse()) await one();
+});
+
+const scriptedThread = new URL("../../support/scripted-thread.ts", import.meta.url);
+const WORKERS = 3;
+
+function create(options: Partial<ServerThreadsOptions> = {}): ServerThreads {
+  const threads = createServerThreads({ workers: WORKERS, listen: "127.0.0.1:0", ...options });
+  undo.push(() => threads.close());
+  return threads;
+}
+
+async function start(options: Partial<ServerThreadsOptions> = {}): Promise<ServerThreads> {
+  const threads = create(options);
+  await threads.start();
+  return threads;
+}
+
+/** With a connection of its own. */
+function clientOf(address: string): ServiceClient {
+  const ownConnection = { "grpc.use_local_subchannel_pool": 1 };
+  const client = createServiceClient(address, credentials.createInsecure(), ownConnection);
+  undo.push(() => client.close());
+  return client;
+}
+
+const statsOf = (client: ServiceClient) => client.unary(AdminService.method.stats, {});
+async function openStream(client: ServiceClient) {
+  const stream = client.serverStream(CacheService.method.stream, { namespace: "users" });
+  stream.on("error", () => {});
+  await once(stream, "data");
+  return stream;
+}
+
+const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1));
+
+/** The server acknowledges a ping, and does not end the connection. */
+async function isServed(socket: Socket): Promise<boolean> {
+  const ended = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
+  const answered = new Promise<boolean>((resolve) => socket.once("data", () => resolve(true)));
+  socket.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+  return Promise.race([ended, answered]);
+}
+
+/** So many that no spread leaves a worker out: with 3 of them once in 10^7 runs. */
+const MANY = 40;
+
+describe("createServerThreads()", () => {
+  it("spreads the connections to one port over all of its workers", async () => {
+    const callsOf: string[][] = [];
+    const { address } = await start({
+      entry: scriptedThread,
+      extraFor(thread) {
+        const { port1, port2 } = new MessageChannel();
+        const calls: string[] = [];
+        callsOf[thread] = calls;
+        port1.on("message", (method: string) => calls.push(method)).unref();
+        return { value: { calls: port2 } satisfies Script, transfer: [port2] };
+      },
+    });
+    await Promise.all(Array.from({ length: MANY }, () => statsOf(clientOf(address))));
+    await until(
+      async () => callsOf.flat().length,
+      (calls) => calls === MANY,
+    );
+    expect(callsOf.map((calls) => calls.length > 0)).toEqual([true, true, true]);
+  });
+
+  it("listens on IPv6 too", async () => {
+    const { address } = await start({ listen: "[::1]:0" });
+    expect(address).toMatch(/^\[::1\]:\d+$/);
+    expect((await statsOf(clientOf(address))).connections).toBe(1n);
+  });
+
+  it("counts connections and subscribers of all workers, whichever is asked", async () => {
+    const { address } = await start();
+    const clients = Array.from({ length: MANY }, () => clientOf(address));
+    const streams = await Promise.all(clients.map(openStream));
+    const answers = await Promise.all(clients.map(statsOf));
+    expect(answers.map(({ connections, subscribers }) => [connections, subscribers])).toEqual(
+      clients.map(() => [BigInt(MANY), BigInt(MANY)]),
+    );
+    for (const stream of streams) stream.cancel();
+    for (const client of clients) client.close();
+    const asking = clientOf(address);
+    const left = await until(
+      () => statsOf(asking),
+      ({ connections }) => connections === 1n,
+    );
+    expect(left.subscribers).toBe(0n);
+  });
+
+  it("holds the sum of their connections to one bound", async () => {
+    const { address } = await start({ transport: { connectionsMax: 10 } });
+    const port = portOf(address);
+    const sockets = await Promise.all(Array.from({ length: MANY }, () => connectSocket(port)));
+    undo.push(() => sockets.forEach(({ socket }) => void socket.destroy()));
+    const open = () => sockets.filter(({ socket }) => !socket.destroyed);
+    await until(
+      async () => open().length,
+      (left) => left <= 10,
+    );
+    const answers = await Promise.all(open().map(({ socket }) => isServed(socket)));
+    expect(answers).toEqual(new Array(10).fill(true));
+
+    // The place that one leaves is taken by the next, whichever worker gets that.
+    open()[0]?.socket.destroy();
+    await until(
+      async () => {
+        const { socket } = await connectSocket(port);
+        undo.push(() => void socket.destroy());
+        return isServed(socket);
+      },
+      (served) => served,
+    );
+  });
+
+  it("refuses a port that someone listens on, even another server that would share it", async () => {
+    const { address } = await start();
+    await expect(create({ listen: address }).start()).rejects.toMatchObject({ code: "EADDRINUSE" });
+    const taken = createServer().listen(0, "127.0.0.1");
+    undo.push(() => taken.close());
+    await once(taken, "listening");
+    const where = taken.address();
+    const port = typeof where === "object" ? where?.port : 0;
+    await expect(create({ listen: `127.0.0.1:${port}` }).start()).rejects.toMatchObject({
+      code: "EADDRINUSE",
+    });
+  });
+
+  it("can be started again on the port of one that has ended", async () => {
+    const first = await start();
+    const { address } = first;
+    await statsOf(clientOf(address));
+    await first.close();
+    expect(await create({ listen: address }).start()).toBe(address);
+  });
+
+  it("drains all of its workers at once: streams are told, health says so, and then the port is free", async () => {
+    const threads = await start({ transport: { drainMaxMs: 2_000 } });
+    const { address } = threads;
+    const streams = await Promise.all(
+      Array.from({ length: MANY }, async () => {
+        const client = clientOf(address);
+        return { client, stream: await openStream(client) };
+      }),
+    );
+    const told = streams.map(async ({ client, stream }) => {
+      for (;;) {
+        const [{ frame }] = await once(stream, "data");
+        if (frame.case === "draining") break;
+      }
+      client.close();
+    });
+    const drained = threads.drain();
+    expect(threads.drain()).toBe(drained);
+    await Promise.all(told);
+    await drained;
+    const again = await create({ listen: address }).start();
+    expect(again).toBe(address);
+  });
+
+  it("ends streams whose clients stay, within the time of a drain", async () => {
+    const threads = await start({ transport: { drainMaxMs: 400 } });
+    const stream = await openStream(clientOf(threads.address));
+    const failed = new Promise<{ details: string }>((resolve) => stream.on("error", resolve));
+    const before = performance.now();
+    await threads.drain();
+    expect(performance.now() - before).toBeLessThan(3_000);
+    expect((await failed).details).toContain("shutting down");
+  });
+});
+
+describe("a worker that ends untold", () => {
+  const crashing = (death: Script["death"], thread: number): Partial<ServerThreadsOptions> => ({
+    entry: scriptedThread,
+    extraFor: (one) => ({ value: one === thread ? { death } : {}, transfer: [] }),
+  });
+
+  it.each([
+    ["throw", /planted fault/],
+    ["exit", /exited with 7/],
+  ] as const)("fails the start when it cannot begin (%s)", async (by, message) => {
+    const threads = create(crashing({ at: "birth", by }, 1));
+    const error = await threads.start().catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(WorkerCrash);
+    expect(error).toMatchObject({ thread: 1, message: expect.stringMatching(message) });
+    expect(await threads.crashed).toBe(error);
+  });
+
+  it.each([
+    ["throw", /planted fault/],
+    ["rejection", /planted rejection/],
+    ["exit", /exited with 7/],
+    ["memory", /memory limit/],
+  ] as const)("ends the others, and says why (%s)", async (by, message) => {
+    const threads = await start({
+      ...crashing({ at: "Get", by }, 0),
+      workers: 2,
+      heap: { maxOldGenerationSizeMb: 64 },
+    });
+    const crashed = threads.crashed;
+    // Until one reaches the worker that dies of it.
+    const ask = () =>
+      clientOf(threads.address)
+        .unary(CacheService.method.get, { namespace: "users", key: "1" })
+        .catch(() => undefined);
+    const asking = setInterval(ask, 50);
+    const why = await crashed;
+    clearInterval(asking);
+    expect(why).toBeInstanceOf(WorkerCrash);
+    expect(why).toMatchObject({ thread: 0, message: expect.stringMatching(message) });
+    await until(
+      () =>
+        connectSocket(portOf(threads.address)).then(
+          ({ socket }) => void socket.destroy(),
+          (error: unknown) => error,
+        ),
+      (error) => error !== undefined,
+    );
+  });
+});
