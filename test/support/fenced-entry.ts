@@ -1,0 +1,19 @@
+/** The entries that fences are asked about: only what fences look at varies. */
+import type { TableEntry } from "../../src/store/table.ts";
+
+export function fencedEntry(
+  entry: Partial<TableEntry> & Pick<TableEntry, "namespace" | "version">,
+): TableEntry {
+  return {
+    key: "k",
+    value: new Uint8Array(0),
+    sourceVersion: 0n,
+    freshUntilMs: Infinity,
+    goneAtMs: Infinity,
+    staled: false,
+    absent: false,
+    tags: [],
+    contentType: "",
+    ...entry,
+  };
+}
