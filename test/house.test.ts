@@ -27,7 +27,7 @@ const packageRooms: Record<string, readonly string[]> = {
   "@opentelemetry/semantic-conventions": ["telemetry", "cli"],
   "@grpc/grpc-js": ["wire", "server", "client", "cli", "testing"],
   "@bufbuild/protobuf": ["wire", "server", "client", "cli"],
-  "lru-cache": ["store", "client"],
+  "lru-cache": ["store"],
   fastify: ["server"],
   commander: ["cli"],
   zod: ["cli"],
@@ -36,7 +36,7 @@ const packageRooms: Record<string, readonly string[]> = {
 };
 
 /** What `import "meshcache"` may pull into a service. */
-const clientPackages = ["@grpc/grpc-js", "@bufbuild/protobuf", "lru-cache", "@opentelemetry/api"];
+const clientPackages = ["@grpc/grpc-js", "@bufbuild/protobuf", "@opentelemetry/api"];
 
 interface Import {
   readonly file: string;

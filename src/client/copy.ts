@@ -1,6 +1,7 @@
 /** A local copy of what the server answered for a key, and its value once somebody has read it. */
 import { type Codec, decodeValue, encodeValue } from "./codecs.ts";
 import type { AsOf, Trusted } from "./coherence.ts";
+import type { Tabled } from "./copy-table.ts";
 import { deepFreeze, isDeepFrozen } from "./freeze.ts";
 import { ABSENT, MISS, type Outcome } from "./outcomes.ts";
 
@@ -23,8 +24,7 @@ export interface Reading {
 }
 
 /** Holds a value once: as bytes, or decoded and shared. Changed in place by near-cache.ts and here alone. */
-export interface Copy<Value> extends Trusted {
-  readonly key: string;
+export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
   readonly kind: Reading["kind"];
   readonly epoch: bigint;
   readonly shard: number;
@@ -49,18 +49,23 @@ export type SharedHit<Value> = NonNullable<Copy<Value>["shared"]>;
 
 export function createCopy<Value>(
   reading: Reading,
+  sizeBytes: number,
   generation: number,
   shared: SharedHit<Value> | undefined,
 ): Copy<Value> {
+  // What a hit looks at comes first, so that it lies together in memory.
   return {
+    used: false,
+    generation,
+    freshUntilMs: reading.freshUntilMs,
+    answer: undefined,
+    loaded: undefined,
     key: reading.key,
     kind: reading.kind,
     epoch: reading.asOf.epoch,
     shard: reading.asOf.shard,
     revision: reading.asOf.revision,
-    generation,
     readAtMs: reading.readAtMs,
-    freshUntilMs: reading.freshUntilMs,
     version: reading.version,
     sourceVersion: reading.sourceVersion,
     tags: reading.tags,
@@ -68,8 +73,9 @@ export function createCopy<Value>(
     // Copied: kept as a view, a small value would pin a large message.
     encoded: reading.encoded && shared === undefined ? new Uint8Array(reading.encoded) : undefined,
     shared,
-    answer: undefined,
-    loaded: undefined,
+    sizeBytes,
+    older: undefined,
+    newer: undefined,
   };
 }
 

@@ -31,11 +31,14 @@ export class Namespace<Value> {
   readonly name: string;
   readonly #parts: NamespaceParts<Value>;
   readonly #reader: EntryReader<Value>;
+  /** Whether anybody wants to know of near hits: asked once and not at each of them. */
+  readonly #observed: boolean;
 
   constructor(parts: NamespaceParts<Value>) {
     this.name = parts.realm.namespace;
     this.#parts = parts;
     this.#reader = parts.reader;
+    this.#observed = parts.probe !== undefined || parts.nearHit !== undefined;
   }
 
   // ---- Reading -------------------------------------------------------------------------------------------
@@ -45,7 +48,7 @@ export class Namespace<Value> {
     // No async function and nothing made anew: a near hit is to cost hardly more than the map that holds it.
     const copy = this.#reader.near(key, options);
     if (copy !== undefined) {
-      this.#hit(copy);
+      if (this.#observed) this.#hit(copy);
       return copy.answer ?? this.#answer(copy);
     }
     try {
@@ -65,7 +68,7 @@ export class Namespace<Value> {
     const { loader, ...others } = options;
     const copy = this.#reader.near(key, others);
     if (copy !== undefined && (loader === undefined || copy.kind !== "miss")) {
-      this.#hit(copy);
+      if (this.#observed) this.#hit(copy);
       return this.#reader.entry(this.#reader.fromCopy(copy), "near");
     }
     if (loader !== undefined) return this.#parts.loader.load(key, loader, others);
@@ -80,7 +83,7 @@ export class Namespace<Value> {
   getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions = {}): Promise<Value | undefined> {
     const copy = this.#reader.near(key, options);
     if (copy !== undefined && copy.kind !== "miss") {
-      this.#hit(copy);
+      if (this.#observed) this.#hit(copy);
       return copy.loaded ?? this.#loaded(copy);
     }
     return this.#getOrLoad(key, loader, options);

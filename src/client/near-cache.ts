@@ -2,11 +2,11 @@
  * The near cache of one namespace: local copies bounded in bytes, and the index by which a change finds the
  * copies it is about. What may enter and what may be served is decided in coherence.ts.
  */
-import { LRUCache } from "lru-cache";
 import type { Event } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { AsOf, Change, Coherence } from "./coherence.ts";
 import { NOT_COVERED } from "./coherence.ts";
 import { type Copy, createCopy, type Reading, type SharedHit } from "./copy.ts";
+import { CopyTable } from "./copy-table.ts";
 import type { Holder } from "./holders.ts";
 import type { Interest } from "./interests.ts";
 import { createShardCopies, type ShardCopies } from "./shard-copies.ts";
@@ -45,7 +45,7 @@ export class NearCache<Value> implements Holder, Interest {
   readonly #maxBytes: number;
   readonly #coherence: Coherence;
   readonly #counters: NearCounters;
-  readonly #copies: LRUCache<string, Copy<Value>>;
+  readonly #copies: CopyTable<Copy<Value>>;
   readonly #shards: ShardCopies<Copy<Value>>[] = [];
   #covered = false;
 
@@ -55,13 +55,7 @@ export class NearCache<Value> implements Holder, Interest {
     this.#maxBytes = options.maxBytes;
     this.#coherence = coherence;
     this.#counters = counters;
-    this.#copies = new LRUCache({
-      maxSize: options.maxBytes,
-      dispose: (copy, _key, reason) => {
-        if (reason === "evict") counters.evicted += 1;
-        this.#shards[copy.shard]?.remove(copy);
-      },
-    });
+    this.#copies = new CopyTable(options.maxBytes, (copy) => this.#shards[copy.shard]?.remove(copy));
   }
 
   // ---- Reading -------------------------------------------------------------------------------------------
@@ -99,12 +93,13 @@ export class NearCache<Value> implements Holder, Interest {
       : undefined;
   }
 
-  /** Keys whose copies are suspect and may be revalidated, the most recently used first. */
+  /** Keys whose copies are suspect and may be revalidated, about the most recently used first. */
   suspects(limit: number): string[] {
     const keys: string[] = [];
-    for (const [key, copy] of this.#copies.entries()) {
+    for (const copy of this.#copies.byUse()) {
       if (keys.length >= limit) break;
-      if (copy.generation !== this.#coherence.generation && this.revalidatable(key) === copy) keys.push(key);
+      if (copy.generation !== this.#coherence.generation && this.revalidatable(copy.key) === copy)
+        keys.push(copy.key);
     }
     return keys;
   }
@@ -134,8 +129,8 @@ export class NearCache<Value> implements Holder, Interest {
       this.supersede(key, asOf);
       return false;
     }
-    const copy = createCopy(reading, this.#coherence.generation, shared);
-    this.#copies.set(key, copy, { size: sizeBytes });
+    const copy = createCopy(reading, sizeBytes, this.#coherence.generation, shared);
+    this.#counters.evicted += this.#copies.set(copy);
     this.#shard(copy.shard).add(copy);
     this.#counters.fills += 1;
     return true;
@@ -210,7 +205,7 @@ export class NearCache<Value> implements Holder, Interest {
   }
 
   get bytes(): number {
-    return this.#copies.calculatedSize;
+    return this.#copies.bytes;
   }
 
   covers(key: string): boolean {

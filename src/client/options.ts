@@ -66,7 +66,7 @@ export interface ClientOptions {
   readonly backoffMaxMs?: number;
   /** After a gap suspects are revalidated in the background, starting at random within this. 0 to 600,000; default 2,000. */
   readonly revalidateJitterMs?: number;
-  /** At most so many of a namespace, the most recently used; the others when they are read. 0 to 2^20; default 8,192. */
+  /** At most so many of a namespace, about the most recently used; the others when they are read. 0 to 2^20; default 8,192. */
   readonly revalidateMaxEntries?: number;
   readonly telemetry?: TelemetryOptions;
 }
