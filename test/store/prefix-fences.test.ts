@@ -105,6 +105,12 @@ describe("PrefixFences", () => {
         const other = fencedEntry({ namespace, key: `${prefix.slice(0, -1)}!`, version: 0 });
         expect([reader?.cover(covered), reader?.cover(other)]).toEqual(["hard", "none"]);
       }
+      const [longest] = names;
+      if (longest === undefined) throw new Error("there is one");
+      fences?.raise(longest.namespace, `${longest.prefix.slice(0, -1)}!`, false, 9, 1_000);
+      expect(merged).toBe(maxCount);
+      expect(reader?.cover(fencedEntry({ namespace: longest.namespace, version: 0 }))).toBe("hard");
+      expect(reader?.cover(fencedEntry({ namespace: "n", version: 0 }))).toBe("hard");
     }
   });
 

@@ -50,6 +50,17 @@ describe("RecordMap", () => {
     expect([find(map, "a"), find(map, "b")]).toEqual([a, b]);
   });
 
+  it("tells fingerprints apart by any one of their words, and by the upper bits of it", () => {
+    const map = newMap(8);
+    const id = Uint32Array.of(1, 2, 3, 4);
+    const ids = [0, 1, 2, 3].map((word) => id.with(word, (id[word] ?? 0) + 2 ** 31));
+    for (const one of [id, ...ids]) {
+      expect(map.find(one)).toBe(0);
+      map.insert(one);
+    }
+    expect([id, ...ids].map((one) => map.find(one))).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it("hands out the slot freed last, with cells of zeros", () => {
     const map = newMap(8);
     const [a, b] = [put(map, "a"), put(map, "b"), put(map, "c")];
