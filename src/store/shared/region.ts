@@ -11,9 +11,22 @@ export interface Region {
   readonly bytes: number;
 }
 
-/** A region with a buffer of its own. Memory that is never written to costs no resident bytes. */
+/**
+ * Below 32 MiB the C library may give memory that was used before, and write its zeros into all of it at once.
+ * From there on it always maps new memory.
+ */
+const mappedMinBytes = 32 * 1024 * 1024 + 4_096;
+/** So little is not worth a mapping. */
+const unmappedMaxBytes = 65_536;
+
+/** At least so many bytes. What is never written to costs no resident bytes. */
+export function createBuffer(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(bytes <= unmappedMaxBytes ? bytes : Math.max(bytes, mappedMinBytes));
+}
+
+/** A region with a buffer of its own. */
 export function createRegion(bytes: number): Region {
-  return { buffer: new SharedArrayBuffer(bytes), begin: 0, bytes };
+  return { buffer: createBuffer(bytes), begin: 0, bytes };
 }
 
 /** What a region of this size takes of a buffer. */
