@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/random.ts";
 import { CounterRow, countersBytes, totalsOf } from "../../src/store/counters.ts";
+import { LeaseRecords } from "../../src/store/lease-records.ts";
 import { Leases, leasesBytes } from "../../src/store/leases.ts";
 import { createFingerprint } from "../../src/store/shared/fingerprint.ts";
 import { createRegion } from "../../src/store/shared/region.ts";
@@ -41,6 +42,9 @@ class Threads {
   readonly mail: { readonly to: number; readonly message: Settled }[] = [];
   nowMs = 1_000;
   readonly #views: readonly Leases[];
+  readonly #records: LeaseRecords;
+  /** How often it was taken. */
+  locks = 0;
   #revision = 0;
   #isLocked = false;
 
@@ -53,6 +57,7 @@ class Threads {
     const limits = { leasesMax, waitersMax };
     const counts = createRegion(countersBytes(threads));
     const rng = createSeededRng(1);
+    this.#records = new LeaseRecords(region, limits, createFingerprint([1n, 2n]));
     const stamp = (): Stamp => ({ shard: 0, revision: this.#revision });
     const lock = { acquire: () => this.#lock(false), release: () => this.#lock(true) };
     this.counters = totalsOf(counts, threads);
@@ -82,6 +87,10 @@ class Threads {
 
   get counts(): readonly number[] {
     return this.#views.map((view) => view.count);
+  }
+
+  get nextDueMs(): number {
+    return this.#records.nextDueMs;
   }
 
   get oldestRevisions(): readonly number[] {
@@ -153,6 +162,7 @@ class Threads {
   #lock(isLocked: boolean): void {
     expect(this.#isLocked, "the lock was held").toBe(isLocked);
     this.#isLocked = !isLocked;
+    if (!isLocked) this.locks++;
   }
 
   #send(from: number, to: number, message: StoreMessage): void {
@@ -244,6 +254,31 @@ describe("Leases of several threads", () => {
     expect(third.results).toMatchObject([{ kind: "granted" }]);
   });
 
+  it("forget a wait when it is over: there is nothing left to cancel", () => {
+    const threads = new Threads(2, 4, 4);
+    threads.token(0, a);
+    const waiting = [threads.wait(0, a), threads.wait(1, a)];
+    threads.in(0, (leases) => leases.fill("n", "a", undefined, () => viewOf("filled")));
+    threads.deliver();
+    const { locks } = threads;
+    for (const { results, cancel } of waiting) {
+      expect(results).toMatchObject([{ kind: "hit" }]);
+      cancel();
+    }
+    expect(threads.locks).toBe(locks);
+  });
+
+  it("have room for text to the last byte", () => {
+    for (const [keyBytes, expected] of [
+      [8 * 60 - 8 - 1, "granted"],
+      [8 * 60 - 8, "held"],
+    ] as const) {
+      const threads = new Threads(2, 2, 4);
+      threads.token(0, largest("1"));
+      expect(threads.ask(1, { namespace: "n", key: "k".repeat(keyBytes) }).kind).toBe(expected);
+    }
+  });
+
   it("find room for the largest key in an empty shard, and are refused when there is no room for a key", () => {
     const threads = new Threads(2, 2, 4);
     const token = threads.token(0, largest("1"));
@@ -281,7 +316,18 @@ describe("Leases of several threads", () => {
 
 const threadCount = 3;
 const limits = { leasesMax: 4, waitersMax: 3 };
-const keys = ["a", "ab", "abc", "b", "é", "é😀", "a".repeat(57), "a".repeat(112), "a".repeat(8_200)];
+const keys = [
+  "a",
+  "ab",
+  "abc",
+  "b",
+  "é",
+  "é😀",
+  "a".repeat(57),
+  "a".repeat(112),
+  `${"a".repeat(199)}bb`,
+  "a".repeat(8_200),
+];
 const namespaces = fc.constantFrom<string[]>("n", "na", "m");
 const names: fc.Arbitrary<NaiveName> = fc.oneof(
   { weight: 2, arbitrary: fc.constant(a) },
@@ -314,7 +360,16 @@ const commands = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("release" as const), thread, pick }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("cancel" as const), pick }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("advance" as const), thread, byMs: fc.nat(25) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("advance" as const),
+      thread,
+      byMs: fc.nat(25),
+      // Time passes before anybody does anything about it.
+      isNoticed: fc.boolean(),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("deliver" as const) }) },
 );
 type Command = typeof commands extends fc.Arbitrary<infer One> ? One : never;
@@ -401,8 +456,10 @@ class ModelRun {
       case "advance":
         real.nowMs += command.byMs;
         naive.nowMs += command.byMs;
+        if (!command.isNoticed) break;
         real.in(command.thread, () => {});
         naive.in(command.thread);
+        expect(real.nextDueMs === 0 || real.nextDueMs > real.nowMs, "nothing is due twice").toBe(true);
         break;
       case "deliver":
         real.deliver();
@@ -417,7 +474,7 @@ class ModelRun {
   /** When all is over, everything is free again. */
   finish(): void {
     for (let turn = 0; turn < 20; turn++) {
-      this.do({ do: "advance", thread: turn % threadCount, byMs: 5_000 });
+      this.do({ do: "advance", thread: turn % threadCount, byMs: 5_000, isNoticed: true });
       while (this.#real.mail.length > 0) this.do({ do: "deliver" });
     }
     expect(this.#real.counts).toEqual([0, 0, 0]);
