@@ -107,10 +107,13 @@ describe("PrefixFences", () => {
       }
       const [longest] = names;
       if (longest === undefined) throw new Error("there is one");
-      fences?.raise(longest.namespace, `${longest.prefix.slice(0, -1)}!`, false, 9, 1_000);
+      const { namespace, prefix } = longest;
+      fences?.raise(namespace, prefix, true, 9, 1_000);
       expect(merged).toBe(maxCount);
-      expect(reader?.cover(fencedEntry({ namespace: longest.namespace, version: 0 }))).toBe("hard");
       expect(reader?.cover(fencedEntry({ namespace: "n", version: 0 }))).toBe("hard");
+      const covered = fencedEntry({ namespace, key: `${prefix}!`, version: maxCount });
+      const other = fencedEntry({ namespace, key: `${prefix.slice(0, -1)}!`, version: maxCount });
+      expect([reader?.cover(covered), reader?.cover(other)]).toEqual(["soft", "none"]);
     }
   });
 
