@@ -62,8 +62,10 @@ export class NearCache<Value> implements Holder, Interest {
 
   /** The copy of a key if the hit rule lets it be served now. */
   read(key: string): Copy<Value> | undefined {
+    // First the clock: its read waits for every load before it, and so these would not overlap with those after it.
+    const nowMs = this.#coherence.nowMs();
     const copy = this.#copies.get(key);
-    if (copy === undefined || !this.#coherence.mayServe(copy, this.#coherence.nowMs())) {
+    if (copy === undefined || !this.#coherence.mayServe(copy, nowMs)) {
       this.#counters.misses += 1;
       return undefined;
     }
