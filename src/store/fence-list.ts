@@ -37,6 +37,7 @@ const prefixEndCell = 5;
 const fenceHeadBytes = cellsBytes(6);
 const fenceMaxBytes = fenceHeadBytes + fenceNamespaceMaxBytes + fencePrefixMaxBytes;
 const cellBytes = cellsBytes(1);
+const utf8MaxBytesPerUnit = 3;
 
 export function fenceListBytes(maxCount: number): number {
   return alignedBytes(ownBytes) + alignedBytes(maxCount * fenceMaxBytes);
@@ -136,7 +137,8 @@ export class FenceList {
 
 /** What is longer than any configuration allows goes unsaid: the fence then covers more, which is safe. */
 function fitting(text: string | undefined, maxBytes: number): string | undefined {
-  return text === undefined || Buffer.byteLength(text) > maxBytes ? undefined : text;
+  if (text === undefined || text.length * utf8MaxBytesPerUnit <= maxBytes) return text;
+  return Buffer.byteLength(text) > maxBytes ? undefined : text;
 }
 
 function alignedToCell(end: number): number {

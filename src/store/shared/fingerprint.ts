@@ -1,4 +1,4 @@
-/** Names as 128 bits of a keyed hash, so that memory that threads share can hold what is known of them without their text. */
+/** Names as 128 bits of a keyed hash: what memory that threads share knows them by, without their text. */
 import { NameHash } from "../name-hash.ts";
 
 /** Four words. The maker's own: good until its next call. */
