@@ -94,7 +94,7 @@ describe("RecordMap", () => {
     const capacity = 5_000;
     const region = createRegion(recordMapBytes(capacity, 1));
     const map = new RecordMap(region, capacity, 1);
-    const words = new Uint32Array(region.buffer);
+    const words = new Uint32Array(region.buffer, region.begin, region.bytes / 4);
     const slotsAt = words.length - capacity * 10;
     for (let size = 1; size <= capacity; size++) {
       put(map, `${size}`);
