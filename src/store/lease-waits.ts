@@ -3,25 +3,32 @@
  * this thread's and to those of other threads.
  */
 import type { EntryView, LeaseResult } from "./store.ts";
-import type { StoreThreads } from "./threads.ts";
+import type { StoreMessage, StoreThreads } from "./threads.ts";
 
+export type WaitsSettled = Extract<StoreMessage, { kind: "settled" }>;
 export type Settle = (result: LeaseResult) => void;
 
-/** How a wait ends. */
+/** How a wait of this thread ends, or several of another one. */
 export interface WaitEnd {
   readonly thread: number;
-  /** Its number in its thread, from 1. */
-  readonly wait: number;
+  /** Their numbers in their thread, from 1. */
+  readonly waits: readonly number[];
   readonly namespace: string;
   readonly key: string;
   readonly result: LeaseResult;
+}
+
+interface OpenWaitEnd extends WaitEnd {
+  readonly waits: number[];
 }
 
 export class LeaseWaits {
   readonly #threads: StoreThreads;
   readonly #settles = new Map<number, Settle>();
   #lastWait = 0;
-  #ends: WaitEnd[] = [];
+  readonly #ends: OpenWaitEnd[] = [];
+  /** By thread: the end that is to be sent there last. */
+  readonly #lastEnds = new Map<number, OpenWaitEnd>();
 
   constructor(threads: StoreThreads) {
     this.#threads = threads;
@@ -38,29 +45,44 @@ export class LeaseWaits {
     return this.#settles.delete(wait);
   }
 
-  /** Decided, to be told later. */
-  end(end: WaitEnd): void {
+  /** Decided, to be told later. Waits that end with the same result are told in their order. */
+  end(thread: number, wait: number, namespace: string, key: string, result: LeaseResult): void {
+    const last = this.#lastEnds.get(thread);
+    if (last?.result === result) {
+      last.waits.push(wait);
+      return;
+    }
+    const end = { thread, waits: [wait], namespace, key, result };
     this.#ends.push(end);
+    if (thread !== this.#threads.self) this.#lastEnds.set(thread, end);
+  }
+
+  /** Another thread has decided. */
+  receive({ waits, namespace, key, result }: WaitsSettled): void {
+    for (const wait of waits) this.end(this.#threads.self, wait, namespace, key, result);
   }
 
   /** The next end to tell. */
   next(): WaitEnd | undefined {
-    return this.#ends.shift();
+    const end = this.#ends.shift();
+    if (end !== undefined && this.#lastEnds.get(end.thread) === end) this.#lastEnds.delete(end.thread);
+    return end;
   }
 
   /** False when it was cancelled. What happens in another thread is that thread's to find out. */
-  tell(end: WaitEnd): boolean {
-    const { thread, wait, namespace, key, result } = end;
+  tell({ thread, waits, namespace, key, result }: WaitEnd): boolean {
     if (thread !== this.#threads.self) {
-      const message = { kind: "settled", waiter: wait, namespace, key, result: toMessage(result) } as const;
-      this.#threads.send(thread, message);
+      this.#threads.send(thread, { kind: "settled", waits, namespace, key, result: toMessage(result) });
       return true;
     }
-    const settle = this.#settles.get(wait);
-    if (settle === undefined) return false;
-    this.#settles.delete(wait);
-    settle(result);
-    return true;
+    let isHeard = false;
+    for (const wait of waits) {
+      const settle = this.#settles.get(wait);
+      isHeard ||= settle !== undefined;
+      this.#settles.delete(wait);
+      settle?.(result);
+    }
+    return isHeard;
   }
 }
 

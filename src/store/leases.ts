@@ -11,12 +11,12 @@
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
 import { type LeaseLimits, LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
-import { LeaseWaits, type Settle } from "./lease-waits.ts";
+import { LeaseWaits, type Settle, type WaitsSettled } from "./lease-waits.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
 import { type Lock, noLock } from "./shared/lock.ts";
 import type { Region } from "./shared/region.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "./store.ts";
-import { type StoreMessage, type StoreThreads, singleThread } from "./threads.ts";
+import { type StoreThreads, singleThread } from "./threads.ts";
 
 export type { LeaseLimits };
 
@@ -167,9 +167,8 @@ export class Leases {
   }
 
   /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
-  settled(message: Extract<StoreMessage, { kind: "settled" }>): void {
-    const { waiter: wait, namespace, key, result } = message;
-    this.#waits.end({ thread: this.#thread, wait, namespace, key, result });
+  settled(message: WaitsSettled): void {
+    this.#waits.receive(message);
   }
 
   /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */
@@ -224,12 +223,14 @@ export class Leases {
     const records = this.#records;
     const { namespace, key } = records.name(lease);
     const leftMs = records.expiresAtMs(lease) - nowMs;
+    let held: LeaseResult | undefined;
     let waiter = records.firstWaiter(lease);
     for (let left = records.waiterCount(lease); left > 0; left--) {
       const next = records.waiters.next(waiter);
       if (nowMs >= records.waiters.deadlineMs(waiter)) {
         this.#counters.count("leasesHeld");
-        this.#endWait(waiter, namespace, key, this.#held(namespace, key, leftMs, nowMs));
+        held ??= this.#held(namespace, key, leftMs, nowMs);
+        this.#endWait(waiter, namespace, key, held);
       }
       waiter = next;
     }
@@ -246,7 +247,7 @@ export class Leases {
     const thread = waiters.thread(waiter);
     const wait = waiters.wait(waiter);
     this.#records.removeWaiter(waiter);
-    this.#waits.end({ thread, wait, namespace, key, result });
+    this.#waits.end(thread, wait, namespace, key, result);
   }
 
   #cancel(waiter: number, wait: number): void {

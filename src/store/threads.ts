@@ -5,11 +5,11 @@ import type { LeaseResult } from "./store.ts";
 export type StoreMessage =
   /** There are new events, and subscribers of yours are asleep. */
   | { readonly kind: "wake" }
-  /** A wait of yours is over. */
+  /** Waits of yours are over, all in the same way: a value that many wait for is sent once. */
   | {
       readonly kind: "settled";
-      /** The number of the wait in its own thread. */
-      readonly waiter: number;
+      /** The numbers of the waits in their own thread. */
+      readonly waits: readonly number[];
       readonly namespace: string;
       readonly key: string;
       readonly result: LeaseResult;

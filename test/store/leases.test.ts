@@ -206,7 +206,7 @@ describe("Leases of several threads", () => {
     threads.in(1, (leases) => leases.fill("n", "a", token, () => viewOf("filled")));
     expect(waiting.map(({ results }) => results.length)).toEqual([0, 1, 0]);
     slab.fill("overwritten ");
-    threads.deliver();
+    expect(threads.mail.length, "both in one message").toBe(1);
     threads.deliver();
     for (const index of [0, 2]) {
       const [result] = waiting[index]?.results ?? [];
@@ -446,7 +446,7 @@ class ModelRun {
         // Mostly one that has been promoted in another thread, and does not know it yet.
         const sent = naive.mail.find(({ result }) => result.kind === "granted");
         const recent = this.#waits.at(-1 - (command.pick % Math.min(8, this.#waits.length)));
-        const cancelled = this.#waits.find(({ id }) => id === sent?.id) ?? recent;
+        const cancelled = this.#waits.find(({ id }) => sent?.ids.includes(id)) ?? recent;
         if (cancelled?.wait.kind !== "waiting") break;
         if (cancelled !== recent) this.#saw("cancelled on its way");
         cancelled.wait.cancel();
@@ -504,9 +504,9 @@ class ModelRun {
     const oldest = leases[0]?.revision ?? Infinity;
     expect(this.#real.counts).toEqual(Array.from({ length: threadCount }, () => count));
     expect(this.#real.oldestRevisions).toEqual(Array.from({ length: threadCount }, () => oldest));
-    expect(this.#real.mail.map(({ to, message }) => [to, message.result.kind])).toEqual(
-      mail.map(({ to, result }) => [to, result.kind]),
-    );
+    expect(
+      this.#real.mail.map(({ to, message: { result, waits } }) => [to, result.kind, waits.length]),
+    ).toEqual(mail.map(({ to, result, ids }) => [to, result.kind, ids.length]));
     expect(this.#real.counters).toMatchObject(counters);
     if (counters.leasesRefused > 0) this.#saw("refused");
   }

@@ -47,7 +47,7 @@ interface NaiveLease extends NaiveName {
 
 interface NaiveMessage extends NaiveName {
   readonly to: number;
-  readonly id: number;
+  readonly ids: number[];
   readonly result: NaiveResult;
 }
 
@@ -121,7 +121,8 @@ export class NaiveLeases {
     this.leases = this.leases.filter((one) => one !== lease);
     this.counters[lease.token === token ? "leasesFilled" : "leasesLost"]++;
     this.counters.leasesShared += lease.waiters.length;
-    for (const waiter of lease.waiters) this.#tell(waiter, lease, { kind: "hit", revision: this.revision });
+    const result: NaiveResult = { kind: "hit", revision: this.revision };
+    for (const waiter of lease.waiters) this.#tell(waiter, lease, result);
   }
 
   void(covers: (name: NaiveName) => boolean): void {
@@ -150,18 +151,21 @@ export class NaiveLeases {
   deliver(): void {
     const message = this.mail.shift();
     if (message === undefined) return;
-    const { to, id, result } = message;
-    if (!this.#cancelled.has(id)) this.told.set(id, result);
-    else if (result.kind === "granted") this.in(to).release(message, result.token);
+    const { to, ids, result } = message;
+    for (const id of ids) {
+      if (!this.#cancelled.has(id)) this.told.set(id, result);
+      else if (result.kind === "granted") this.in(to).release(message, result.token);
+    }
   }
 
   #endWaits(lease: NaiveLease): NaiveLease {
     const isOver = ({ deadlineMs }: NaiveWaiter): boolean => deadlineMs <= this.nowMs;
     const left = { ...lease, waiters: lease.waiters.filter((waiter) => !isOver(waiter)) };
     this.#replace(lease, left);
+    const held = this.#held(lease, lease.expiresAtMs - this.nowMs);
     for (const waiter of lease.waiters.filter(isOver)) {
       this.counters.leasesHeld++;
-      this.#tell(waiter, lease, this.#held(lease, lease.expiresAtMs - this.nowMs));
+      this.#tell(waiter, lease, held);
     }
     return left;
   }
@@ -193,8 +197,11 @@ export class NaiveLeases {
   }
 
   #tell(waiter: NaiveWaiter, { namespace, key }: NaiveName, result: NaiveResult): void {
-    if (waiter.thread === this.#thread) this.told.set(waiter.id, result);
-    else this.mail.push({ to: waiter.thread, id: waiter.id, namespace, key, result });
+    const { thread: to, id } = waiter;
+    const same = this.mail.find((message) => message.to === to && message.result === result);
+    if (to === this.#thread) this.told.set(id, result);
+    else if (same !== undefined) same.ids.push(id);
+    else this.mail.push({ to, ids: [id], namespace, key, result });
   }
 
   #hasText(name: NaiveName): boolean {
