@@ -1,6 +1,5 @@
 /** A table on `lru-cache`: entries are objects on the heap, the least recently used one is evicted. */
 import { LRUCache } from "lru-cache";
-import { toEntryId } from "./entry-id.ts";
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "./table.ts";
 
 /**
@@ -143,6 +142,11 @@ function costBytes(entry: NewTableEntry): number {
     entry.value.length;
   for (const tag of entry.tags) bytes += tagOverheadBytes + textBytes(tag);
   return bytes;
+}
+
+/** Unambiguous, since no namespace has a colon in it. */
+function toEntryId(namespace: string, key: string): string {
+  return `${namespace}:${key}`;
 }
 
 /** V8 keeps Latin-1 text in a byte a character and any other in two: never more than this. */
