@@ -99,6 +99,75 @@ describe("EventLog", () => {
     fc.assert(scenario, { numRuns: 80 });
   });
 
+  it("is one log to all threads, whichever of them appends and reads", () => {
+    const history = fc.array(fc.tuple(appended, fc.nat({ max: 2 }), fc.nat({ max: 2 })), {
+      maxLength: 300,
+      size: "max",
+    });
+    const scenario = fc.property(
+      history,
+      fc.integer({ min: 1, max: 100 }),
+      fc.constantFrom(4_096, 20_000, 1 << 20),
+      (steps, maxEvents, maxBytes) => {
+        const limits = { maxEvents, maxBytes };
+        const region = createRegion(eventLogBytes(limits));
+        const views = Array.from({ length: 3 }, () => new EventLog(region, shard, limits));
+        const all: StoreEvent[] = [];
+        /** One reader a view, which reads now and then. */
+        const places = views.map((view) => view.placeAtEnd());
+        const namespaces = [...new Set(steps.map(([{ event }]) => event.namespace))];
+        let revision = 1;
+        for (const [{ step, event }, writer, reader] of steps) {
+          const log = views[writer];
+          const other = views[reader];
+          const place = places[reader];
+          if (log === undefined || other === undefined || place === undefined)
+            throw new Error("no such view");
+          revision += step;
+          all.push(eventOf(revision, event));
+          log.append(eventOf(revision, event));
+          expect([other.end, other.start, other.bytes]).toEqual([all.length, log.start, log.bytes]);
+          expect(other.lostRevision).toBe(all[log.start - 1]?.revision ?? 0);
+          expect(other.eventsSince(place.position)).toBe(all.length - place.position);
+          if (all.length % 5 !== 0) continue;
+          if (place.position >= other.start) {
+            const rest = all.slice(place.position);
+            expect(readFrom(other, place, namespaces)).toEqual(rest);
+          } else {
+            expect(() => other.next(place, [])).toThrow(RangeError);
+            places[reader] = other.placeAfter(other.lostRevision);
+          }
+        }
+        for (const view of views) {
+          const kept = all.slice(view.start);
+          expect(readFrom(view, view.placeAfter(-1), namespaces)).toEqual(kept);
+          for (const { revision: asked } of kept) {
+            const first = kept.findIndex((event) => event.revision > asked);
+            expect(view.placeAfter(asked).position).toBe(first < 0 ? view.end : view.start + first);
+          }
+        }
+      },
+    );
+    fc.assert(scenario, { numRuns: 60 });
+  });
+
+  it("decodes another thread's event once for all readers of a thread", () => {
+    const limits = { maxEvents: 1_000, maxBytes: 1 << 20 };
+    const region = createRegion(eventLogBytes(limits));
+    const [mine, others] = [new EventLog(region, shard, limits), new EventLog(region, shard, limits)];
+    const first = mine.placeAtEnd();
+    const events = Array.from({ length: 200 }, (_, at) => eventOf(at + 1, { name: `k${at}` }));
+    for (const event of events) (event.revision % 2 === 0 ? others : mine).append(event);
+    const readers = [{ ...first }, { ...first }].map((place) => readFrom(mine, place, ["n"]));
+    expect(readers[0]).toEqual(events);
+    for (let at = 200 - 128; at < 200; at++) expect(readers[0]?.[at]).toBe(readers[1]?.[at]);
+    // A reader of what is long past does not take the place of the newest.
+    readFrom(mine, { ...first }, ["n"]);
+    expect(readFrom(mine, { ...first }, ["n"]).at(-1)).toBe(readers[0]?.at(-1));
+    expect(readers[0]?.at(-2)).toBe(events.at(-2));
+    expect(readers[0]?.at(-1)).not.toBe(events.at(-1));
+  });
+
   it("drops the oldest event for one more than the most, and the oldest page for one byte more", () => {
     const few = createLog({ maxEvents: 3, maxBytes: 1 << 20 });
     for (let revision = 1; revision <= 4; revision++) few.append(eventOf(revision));
