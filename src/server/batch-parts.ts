@@ -9,6 +9,7 @@ import type {
   OperationResult,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../errors.ts";
+import { lend, type ValueSpace } from "../store/value-space.ts";
 import { toStatus } from "../wire/status.ts";
 import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
@@ -16,8 +17,11 @@ import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 export interface BatchParts {
   /** Every operation has been run, and its result given out. */
   readonly done: boolean;
-  /** Runs operations until their results fill a frame. Gives one result at the least; not to be called when done. */
-  next(): BatchResponse;
+  /**
+   * Runs operations until their results fill a frame. Gives one result at the least; not to be called when done.
+   * The values of the last part are let go if they are in `space`, where those of this one may be.
+   */
+  next(space?: ValueSpace): BatchResponse;
 }
 
 /**
@@ -43,37 +47,48 @@ export function createBatchParts(
     settled = result;
   };
 
-  function run(operation: Operation): OperationResult["result"] {
-    runOne(operation, context, caller, deps, settle);
+  function run(operation: Operation, space: ValueSpace | undefined): OperationResult["result"] {
+    if (operation.operation.case === "get") lend(space);
+    try {
+      runOne(operation, context, caller, deps, settle);
+    } finally {
+      lend(undefined);
+    }
     if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
     return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
+  }
+
+  function runPart(space: ValueSpace | undefined): BatchResponse {
+    const results: OperationResult[] = [];
+    let bytes = 0;
+    while (bytes < partMaxBytes) {
+      let result = carried;
+      carried = undefined;
+      if (result === undefined) {
+        const operation = operations[ran];
+        if (operation === undefined) break;
+        ran += 1;
+        result = run(operation, space);
+      }
+      const resultBytes = resultBytesOf(result);
+      if (results.length > 0 && bytes + resultBytes > resultsMaxBytes) {
+        carried = result;
+        break;
+      }
+      bytes += resultBytes;
+      results.push({ $typeName: "meshcache.v1.OperationResult", result });
+    }
+    return { $typeName: "meshcache.v1.BatchResponse", results };
   }
 
   return {
     get done() {
       return ran === operations.length && carried === undefined;
     },
-    next() {
-      const results: OperationResult[] = [];
-      let bytes = 0;
-      while (bytes < partMaxBytes) {
-        let result = carried;
-        carried = undefined;
-        if (result === undefined) {
-          const operation = operations[ran];
-          if (operation === undefined) break;
-          ran += 1;
-          result = run(operation);
-        }
-        const resultBytes = resultBytesOf(result);
-        if (results.length > 0 && bytes + resultBytes > resultsMaxBytes) {
-          carried = result;
-          break;
-        }
-        bytes += resultBytes;
-        results.push({ $typeName: "meshcache.v1.OperationResult", result });
-      }
-      return { $typeName: "meshcache.v1.BatchResponse", results };
+    next(space) {
+      // What was carried over may lie in it.
+      if (carried === undefined) space?.clear();
+      return runPart(space);
     },
   };
 }

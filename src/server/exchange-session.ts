@@ -19,6 +19,7 @@ import {
 import type { Clock } from "../clock.ts";
 import { CacheError, fieldInvalid, limitExceeded } from "../errors.ts";
 import type { Store, Subscriber } from "../store/store.ts";
+import { returnValueSpace, takeValueSpace, type ValueSpace } from "../store/value-space.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { checkClientId, checkCursor } from "../wire/checks.ts";
 import type { Limits } from "../wire/limits.ts";
@@ -68,6 +69,8 @@ export interface ExchangeSessionDeps {
   readonly subscribers?: Set<Subscriber>;
   /** Batches that wait for leases. Default 4,096. */
   readonly maxWaitingBatches?: number;
+  /** The sink reads no frame once `send` has returned: values need no memory of their own. Default false. */
+  readonly sinkEncodes?: boolean;
 }
 
 /** Each may hold the results of its other operations, a whole message of them, until its lease is decided. */
@@ -80,6 +83,8 @@ interface Answer {
   readonly response: BatchResponse;
   /** Further results of the batch follow. */
   readonly more: boolean;
+  /** Of `running`, whose values are in `space`. */
+  readonly part: boolean;
 }
 
 const UNSAMPLED: CallSpan = { traceparent: "", sampled: false, set() {}, end() {} };
@@ -98,6 +103,8 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   const ready: Answer[] = [];
   /** The batch of which operations are still to be run. */
   let running: { readonly id: bigint; readonly parts: BatchParts } | undefined;
+  /** Where the values of its last part are, as long as that is not sent. */
+  let space: ValueSpace | undefined;
   const waiting = new Set<() => void>();
   /** Of these, the ones that hold results of other operations. */
   let holding = 0;
@@ -148,6 +155,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     const answer = ready.shift();
     if (answer !== undefined) {
       send({ case: "batch", value: answer.response }, answer.id, answer.more);
+      if (answer.part && !answer.more) leaveSpace();
       return true;
     }
     if (running !== undefined) {
@@ -247,7 +255,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
         waiting.delete(cancel);
         if (holds) holding -= 1;
       }
-      ready.push({ id, response, more: false });
+      ready.push({ id, response, more: false, part: false });
       // A lease is settled from inside somebody's store call: the response goes out after it.
       if (!advancing) defer(advanceLater);
     };
@@ -260,9 +268,16 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   /** The rest of the batch has its turn when this part has been sent. */
   function runPart(id: bigint, parts: BatchParts): void {
-    const response = parts.next();
+    if (deps.sinkEncodes) space ??= takeValueSpace();
+    const response = parts.next(space);
     running = parts.done ? undefined : { id, parts };
-    ready.push({ id, response, more: !parts.done });
+    ready.push({ id, response, more: !parts.done, part: true });
+  }
+
+  function leaveSpace(): void {
+    if (space === undefined) return;
+    returnValueSpace(space);
+    space = undefined;
   }
 
   function finish(error?: CacheError): void {
@@ -278,6 +293,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
     inbox.length = 0;
     ready.length = 0;
     running = undefined;
+    leaveSpace();
     if (feed !== undefined) {
       feed.subscriber.close();
       deps.subscribers?.delete(feed.subscriber);

@@ -1,5 +1,4 @@
 /** Exchange over grpc-js: reads while the session takes frames, encodes and queues what it sends. */
-import type { Buffer } from "node:buffer";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { ExchangeRequest, ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
@@ -7,6 +6,7 @@ import { CacheError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { encodeExchangeResponse } from "../wire/frames.ts";
+import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import { createExchangeSession } from "./exchange-session.ts";
@@ -24,7 +24,7 @@ export interface ExchangeDeps {
 }
 
 export function openExchange(
-  call: ServerDuplexStream<ExchangeRequest, ExchangeResponse | Buffer>,
+  call: ServerDuplexStream<ExchangeRequest, ExchangeResponse | GrpcFrame>,
   context: CallContext,
   { store, limits, clock, telemetry, streams }: ExchangeDeps,
 ): Cancel {
@@ -55,6 +55,7 @@ export function openExchange(
       frameMaxEvents: streams.limits.frameMaxEvents,
       frameMaxBytes: streams.limits.frameMaxBytes,
       maxWaitingBatches: streams.limits.exchangeMaxWaitingBatches,
+      sinkEncodes: true,
     },
     { send: (frame) => queue.send(encodeExchangeResponse(frame)), end },
   );

@@ -1,9 +1,9 @@
 /**
- * Encoded frames on their way to one peer: counts the bytes that grpc-js has not yet handed on, of this
+ * Encoded frames on their way to one peer: counts the memory of those that grpc-js has not yet handed on, of this
  * stream and of all, and says when to stop and when to go on.
  */
-import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
+import type { GrpcFrame } from "../wire/grpc-frame.ts";
 
 /** Bytes that wait on all streams of the process. */
 export interface QueueBudget {
@@ -15,7 +15,7 @@ export interface QueueBudget {
 
 export interface FrameQueue {
   /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
-  send(frame: Buffer): boolean;
+  send(frame: GrpcFrame): boolean;
 }
 
 /**
@@ -47,10 +47,13 @@ export function createFrameQueue(
   return {
     send(frame) {
       if (stream.destroyed || stream.writableEnded) return false;
-      queuedBytes += frame.length;
-      budget.add(frame.length);
+      const { heldBytes } = frame;
+      queuedBytes += heldBytes;
+      budget.add(heldBytes);
       stream.write(frame, (error) => {
-        if (!error && queuedBytes > 0) taken(frame.length);
+        if (error) return;
+        frame.release();
+        if (queuedBytes > 0) taken(heldBytes);
       });
       blocked = !writable();
       return !blocked;

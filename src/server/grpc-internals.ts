@@ -8,6 +8,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
+import { GrpcFrame } from "../wire/grpc-frame.ts";
 
 /** Adds to the options with which `server` will create its http2 server. */
 export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
@@ -61,6 +62,15 @@ export function takeOneAhead(call: Readable): void {
   const known = typeof state === "object" && state !== null && Reflect.has(state, "highWaterMark");
   if (!known) throw unknownRelease("_readableState");
   Reflect.set(state, "highWaterMark", 1);
+}
+
+/** Has a call send frames as they are: grpc-js would copy each message to memory of its own, behind the prefix. */
+export function sendFramesAsTheyAre(call: object): void {
+  const serialize: unknown = Reflect.get(call, "serializeMessage");
+  if (typeof serialize !== "function") throw unknownRelease("serializeMessage");
+  Reflect.set(call, "serializeMessage", (message: unknown) =>
+    message instanceof GrpcFrame ? message.bytes : Reflect.apply(serialize, call, [message]),
+  );
 }
 
 /** The slice of an http2 stream that the server uses. */

@@ -2,6 +2,7 @@
 import type { ServerHttp2Session } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { CallSpan } from "../telemetry/telemetry.ts";
+import { sendFramesAsTheyAre } from "./grpc-internals.ts";
 import { type CallStatus, explainStatus } from "./grpc-status.ts";
 
 type Method = Parameters<ServerInterceptor>[0];
@@ -46,6 +47,7 @@ export class OpenCall extends ServerInterceptingCall {
     this.streaming = method.requestStream || method.responseStream;
     this.#lockstep = method.requestStream && isCompanion(method);
     this.#register = register;
+    if (method.responseStream && !isCompanion(method)) sendFramesAsTheyAre(base);
     // Of undecodable messages, sizes and deadlines grpc-js gives the status itself, below every interceptor.
     const send = base.sendStatus.bind(base);
     base.sendStatus = (result) => this.#sendStatus(result, send);

@@ -1,5 +1,4 @@
 /** Stream: the invalidation stream of one namespace, for any client that can read a server stream. */
-import type { Buffer } from "node:buffer";
 import { create } from "@bufbuild/protobuf";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import {
@@ -14,6 +13,7 @@ import type { Store } from "../store/store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { checkCursor } from "../wire/checks.ts";
 import { encodeStreamResponse } from "../wire/frames.ts";
+import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import { fromSelectors } from "../wire/subscription.ts";
@@ -31,7 +31,7 @@ export interface StreamDeps {
 }
 
 export function openStream(
-  call: ServerWritableStream<StreamRequest, StreamResponse | Buffer>,
+  call: ServerWritableStream<StreamRequest, StreamResponse | GrpcFrame>,
   { store, limits, clock, telemetry, streams }: StreamDeps,
 ): Cancel {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");

@@ -12,7 +12,8 @@ import {
   type StreamResponse,
   StreamResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { encodeMessage } from "./service.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./grpc-frame.ts";
+import { encodeFrame, encodeMessage } from "./service.ts";
 
 const VARINT = 0;
 const LENGTH_DELIMITED = 2;
@@ -26,25 +27,32 @@ const STREAM_SEQUENCE = tag(6, VARINT);
 const EVENTS_EVENTS = tag(1, LENGTH_DELIMITED);
 const EVENTS_CURSOR = tag(2, LENGTH_DELIMITED);
 
-export function encodeExchangeResponse(response: ExchangeResponse): Buffer {
+export function encodeExchangeResponse(response: ExchangeResponse): GrpcFrame {
   const { frame, id, sequence, more } = response;
-  if (frame.case !== "events" || id !== 0n || more) return encodeMessage(ExchangeResponseSchema, response);
+  if (frame.case !== "events" || id !== 0n || more) return encodeFrame(ExchangeResponseSchema, response);
   return encodeEventsFrame(EXCHANGE_EVENTS, frame.value, EXCHANGE_SEQUENCE, Number(sequence));
 }
 
-export function encodeStreamResponse(response: StreamResponse): Buffer {
+export function encodeStreamResponse(response: StreamResponse): GrpcFrame {
   const { frame, sequence } = response;
-  if (frame.case !== "events") return encodeMessage(StreamResponseSchema, response);
+  if (frame.case !== "events") return encodeFrame(StreamResponseSchema, response);
   return encodeEventsFrame(STREAM_EVENTS, frame.value, STREAM_SEQUENCE, Number(sequence));
 }
 
-function encodeEventsFrame(eventsTag: number, events: Events, sequenceTag: number, sequence: number): Buffer {
+function encodeEventsFrame(
+  eventsTag: number,
+  events: Events,
+  sequenceTag: number,
+  sequence: number,
+): GrpcFrame {
   const pieces = events.events.map(encodeEvent);
   let bodyBytes = fieldBytes(events.cursor.length);
   for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
   const sequenceBytes = sequence === 0 ? 0 : 1 + varintBytes(sequence);
-  const frame = Buffer.allocUnsafe(1 + varintBytes(bodyBytes) + bodyBytes + sequenceBytes);
-  let at = writeHeader(frame, 0, eventsTag, bodyBytes);
+  const messageBytes = 1 + varintBytes(bodyBytes) + bodyBytes + sequenceBytes;
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + messageBytes);
+  writePrefix(frame, 0, messageBytes);
+  let at = writeHeader(frame, PREFIX_BYTES, eventsTag, bodyBytes);
   for (const piece of pieces) {
     at = writeHeader(frame, at, EVENTS_EVENTS, piece.length);
     frame.set(piece, at);
@@ -56,7 +64,7 @@ function encodeEventsFrame(eventsTag: number, events: Events, sequenceTag: numbe
     at += events.cursor.length;
   }
   if (sequence !== 0) writeHeader(frame, at, sequenceTag, sequence);
-  return frame;
+  return new GrpcFrame(frame);
 }
 
 const encoded = new WeakMap<Event, Buffer>();

@@ -2,7 +2,7 @@
  * The adapter between generated services and grpc-js: service definitions for a server, and the types of
  * the handlers that they take.
  *
- * A response may be a message or, for who encodes by hand, its bytes as a Buffer.
+ * A response may be a message or, for who encodes by hand, a frame.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -21,7 +21,8 @@ import type {
   MethodDefinition,
   ServiceDefinition,
 } from "@grpc/grpc-js";
-import { decodeHot, encodeHot } from "./hot/codecs.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./grpc-frame.ts";
+import { decodeHot, encodeHot, encodeHotFrame } from "./hot/codecs.ts";
 
 /** The handlers of a service, by the names of its methods. */
 export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {
@@ -36,7 +37,7 @@ type MethodHandler<Method extends GenServiceMethods[string]> = Method["methodKin
       ? handleBidiStreamingCall<MessageShape<Method["input"]>, Reply<Method>>
       : never;
 
-type Reply<Method extends GenServiceMethods[string]> = MessageShape<Method["output"]> | Buffer;
+type Reply<Method extends GenServiceMethods[string]> = MessageShape<Method["output"]> | GrpcFrame;
 
 /** The slice of a generated service that the adapter reads. */
 interface MethodList {
@@ -45,19 +46,20 @@ interface MethodList {
 
 /** The definition that `Server.addService` takes. */
 export function createServiceDefinition(service: MethodList): ServiceDefinition {
-  const definition: Record<string, MethodDefinition<Message, Message | Buffer>> = {};
+  const definition: Record<string, MethodDefinition<Message, Message | GrpcFrame>> = {};
   for (const method of service.methods) definition[method.localName] = toMethodDefinition(method);
   return definition;
 }
 
-function toMethodDefinition(method: DescMethod): MethodDefinition<Message, Message | Buffer> {
+function toMethodDefinition(method: DescMethod): MethodDefinition<Message, Message | GrpcFrame> {
   return {
     path: methodPath(method),
     requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
     requestSerialize: (message) => encodeMessage(method.input, message),
     requestDeserialize: (bytes) => decodeMessage(method.input, bytes),
-    responseSerialize: (reply) => (Buffer.isBuffer(reply) ? reply : encodeMessage(method.output, reply)),
+    responseSerialize: (reply) =>
+      reply instanceof GrpcFrame ? reply.message : encodeMessage(method.output, reply),
     responseDeserialize: (bytes) => decodeMessage(method.output, bytes),
   };
 }
@@ -73,6 +75,17 @@ export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: M
   if (byHand !== undefined) return byHand;
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** As `encodeMessage`, ready to be sent. */
+export function encodeFrame<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): GrpcFrame {
+  const byHand = encodeHotFrame(schema, message);
+  if (byHand !== undefined) return byHand;
+  const encoded = toBinary(schema, message);
+  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + encoded.length);
+  writePrefix(bytes, 0, encoded.length);
+  bytes.set(encoded, PREFIX_BYTES);
+  return new GrpcFrame(bytes);
 }
 
 /** Throws on undecodable bytes and on text that is not UTF-8. Unknown fields are skipped, not kept. */

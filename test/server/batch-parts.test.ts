@@ -82,7 +82,7 @@ describe("A batch in parts", () => {
               more: true,
               frame: { case: "batch", value: part },
             });
-            expect(encodeExchangeResponse(frame).length).toBeLessThanOrEqual(sendMaxBytes);
+            expect(encodeExchangeResponse(frame).message.length).toBeLessThanOrEqual(sendMaxBytes);
           }
           if (results.some(({ result }) => result.case === "error" && result.value.code === 8)) return;
           runBatch(request, caller, depsWith(1 << 20), (whole) => {

@@ -1,10 +1,12 @@
 /** The exchange session without a transport: order, pipelining, backpressure, resume, drain. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type BatchResponse,
   ExchangeRequestSchema,
   type ExchangeResponse,
+  ExchangeResponseSchema,
   Gap_Reason,
   type OperationSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -16,6 +18,7 @@ import type { Store } from "../../src/store/store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { encodeExchangeResponse } from "../../src/wire/frames.ts";
 import { type Limits, resolveLimits } from "../../src/wire/limits.ts";
+import { decodeMessage } from "../../src/wire/service.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 type Frame = NonNullable<MessageInitShape<typeof ExchangeRequestSchema>["frame"]>;
@@ -69,6 +72,8 @@ function harness(
     limits?: Partial<Limits>;
     maxWaitingBatches?: number;
     frameMaxBytes?: number;
+    /** Has every frame encoded when it is sent, and only then, as the server has. */
+    sinkEncodes?: boolean;
   } = {},
 ): Harness {
   const clock = new ManualClock();
@@ -78,7 +83,7 @@ function harness(
   let deferred: (() => void)[] = [];
   let told = 0;
   let id = 0n;
-  const { maxWaitingBatches, frameMaxBytes } = options;
+  const { maxWaitingBatches, frameMaxBytes, sinkEncodes = false } = options;
   const session = createExchangeSession(
     {
       store,
@@ -88,10 +93,11 @@ function harness(
       defer: (run) => deferred.push(run),
       ...(maxWaitingBatches !== undefined && { maxWaitingBatches }),
       ...(frameMaxBytes !== undefined && { frameMaxBytes }),
+      sinkEncodes,
     },
     {
       send(frame) {
-        sent.push(frame);
+        sent.push(sinkEncodes ? asEncoded(frame) : frame);
         self.room -= 1;
         return self.room > 0;
       },
@@ -121,6 +127,9 @@ function harness(
   };
   return self;
 }
+
+const asEncoded = (frame: ExchangeResponse): ExchangeResponse =>
+  decodeMessage(ExchangeResponseSchema, Buffer.from(encodeExchangeResponse(frame).message));
 
 function summary({ id, frame, more }: ExchangeResponse): string {
   switch (frame.case) {
@@ -350,7 +359,7 @@ describe("a batch whose results outgrow a frame", () => {
     h.send(batchOf(get("k"), get("k"), get("missing"), get("k"), get("k")));
     expect(h.news()).toEqual(["1 opened", "2 get get get ...", "2 get get"]);
     expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
-    const frames = h.sent.map((frame) => encodeExchangeResponse(frame).length);
+    const frames = h.sent.map((frame) => encodeExchangeResponse(frame).message.length);
     expect(Math.max(...frames)).toBeLessThanOrEqual(limits.sendMaxBytes);
   });
 
@@ -520,5 +529,97 @@ describe("the end", () => {
     h.turn();
     expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease"]);
     expect(h.ends).toEqual([undefined]);
+  });
+});
+
+describe("values in memory that is used again", () => {
+  const filled = (key: string, bytes: number): Uint8Array => Buffer.alloc(bytes, key);
+  const keys = ["a", "b", "c"];
+  const bytesOf = (key: string): number => 1 + keys.indexOf(key) * 700;
+  const fill = (store: Store, key: string, bytes: number) =>
+    store.set({
+      namespace: NAMESPACE,
+      key,
+      value: filled(key, bytes),
+      ttlMs: 0,
+      staleMs: 0,
+      tags: [],
+      contentType: "",
+      absent: false,
+      sourceVersion: 0n,
+      condition: { kind: "always" },
+      requestId: 0n,
+      writer: { origin: "other", traceparent: "" },
+    });
+  const expectWhole = (h: Harness): number => {
+    let hits = 0;
+    for (const { frame } of h.sent) {
+      if (frame.case !== "batch") continue;
+      for (const { result } of frame.value.results) {
+        if (result.case !== "get" && result.case !== "lease") continue;
+        const { outcome } = result.value;
+        if (outcome.case !== "hit") continue;
+        hits += 1;
+        const { value: found } = outcome.value;
+        const [first = 0] = found;
+        expect(found.every((byte) => byte === first)).toBe(true);
+        expect(found.length).toBe(bytesOf(String.fromCharCode(first)));
+      }
+    }
+    return hits;
+  };
+
+  it("are whole in every answer, of sessions that answer in turns and in parts", () => {
+    const step = fc.record({
+      session: fc.nat(2),
+      keys: fc.array(fc.constantFrom(...keys), { minLength: 1, maxLength: 12 }),
+      room: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.constantFrom(1, 1_500, 1 << 18),
+        (steps, frameMaxBytes) => {
+          const limits = { sendMaxBytes: 3_000, valueMaxBytes: 2_000, receiveMaxBytes: 4_000 };
+          const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
+          for (const key of keys) fill(store, key, bytesOf(key));
+          const sessions = Array.from({ length: 3 }, () =>
+            harness({ store, limits, frameMaxBytes, sinkEncodes: true }),
+          );
+          for (const h of sessions) h.send(open);
+          let asked = 0;
+          for (const { session, keys: some, room } of steps) {
+            const h = sessions[session];
+            if (h === undefined) continue;
+            asked += some.length;
+            h.room = room;
+            h.send(batchOf(...some.map(get)));
+          }
+          for (const h of sessions) {
+            h.room = Number.POSITIVE_INFINITY;
+            h.session.drained();
+          }
+          expect(sessions.reduce((sum, h) => sum + expectWhole(h), 0)).toBe(asked);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it("are not those of another caller whose wait a batch ends", () => {
+    const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
+    fill(store, "b", bytesOf("b"));
+    const [holder, waiter, setter] = Array.from({ length: 3 }, () => harness({ store, sinkEncodes: true }));
+    if (holder === undefined || waiter === undefined || setter === undefined) throw new Error("three");
+    for (const h of [holder, waiter, setter]) h.send(open);
+    holder.send(lease("c", 0));
+    waiter.send(lease("c", 1_000));
+    const value = filled("c", bytesOf("c"));
+    setter.send(batchOf(get("b"), { case: "set", value: { key: "c", value } }, get("b"), get("b")));
+    setter.send(batchOf(get("b"), get("b"), get("b")));
+    waiter.turn();
+    expect(expectWhole(setter)).toBe(6);
+    expect(waiter.news()).toEqual(["1 opened", "2 lease"]);
+    expect(expectWhole(waiter)).toBe(1);
   });
 });

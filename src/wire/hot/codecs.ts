@@ -14,6 +14,7 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { GrpcFrame } from "../grpc-frame.ts";
 import { irregular, WireReader } from "./reader.ts";
 import {
   readBatchRequest,
@@ -65,14 +66,27 @@ export function encodeHot<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): Buffer | undefined {
+  return write(schema, message) ? writer.finish() : undefined;
+}
+
+/** As `encodeHot`, ready to be sent. */
+export function encodeHotFrame<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): GrpcFrame | undefined {
+  return write(schema, message) ? writer.finishFrame() : undefined;
+}
+
+function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): boolean {
   const codec = codecs.get(schema);
-  if (codec === undefined) return undefined;
+  if (codec === undefined) return false;
   try {
     codec.write(writer, message);
-    return writer.finish();
+    return true;
   } catch (error) {
     writer.reset();
-    return undefinedIfIrregular(error);
+    if (error !== irregular) throw error;
+    return false;
   }
 }
 

@@ -6,10 +6,13 @@
  * proto3 wants. Field numbers are below 16: one byte of tag.
  */
 import { Buffer } from "node:buffer";
+import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../grpc-frame.ts";
 
 const startBytes = 64 * 1024;
 /** A scratch buffer that grew beyond this is not kept. */
 const keptMaxBytes = 4 * 1024 * 1024;
+/** A message that fills this share of the scratch buffer is sent from there; a smaller one would hold too much. */
+const sentFromScratch = 1 / 8;
 
 export class WireWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
@@ -23,6 +26,32 @@ export class WireWriter {
     this.#bytes.copy(message, 0, this.#at);
     this.reset();
     return message;
+  }
+
+  /** What was written, as a message to be sent; the writer begins anew. */
+  finishFrame(): GrpcFrame {
+    const messageBytes = this.mark();
+    this.#reserve(PREFIX_BYTES);
+    this.#at -= PREFIX_BYTES;
+    writePrefix(this.#bytes, this.#at, messageBytes);
+    const frameBytes = this.mark();
+    const memory = this.#bytes;
+    // The next message is most likely as large as this one.
+    const nextBytes = Math.max(startBytes, frameBytes);
+    if (frameBytes < memory.length * sentFromScratch) {
+      const bytes = Buffer.allocUnsafe(frameBytes);
+      memory.copy(bytes, 0, this.#at);
+      if (memory.length > 2 * nextBytes) {
+        returnMemory(memory);
+        this.#use(takeMemory(nextBytes));
+      }
+      this.#at = this.#bytes.length;
+      return new GrpcFrame(bytes);
+    }
+    const frame = new GrpcFrame(memory.subarray(this.#at), memory);
+    this.#use(takeMemory(nextBytes));
+    this.#at = this.#bytes.length;
+    return frame;
   }
 
   /** Forgets what was written. */
@@ -164,8 +193,9 @@ export class WireWriter {
   #reserve(bytes: number): void {
     if (bytes <= this.#at) return;
     const written = this.mark();
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, written + bytes));
+    const grown = takeMemory(Math.max(this.#bytes.length * 2, written + bytes));
     this.#bytes.copy(grown, grown.length - written, this.#at);
+    returnMemory(this.#bytes);
     this.#use(grown);
     this.#at = grown.length - written;
   }
