@@ -1,94 +1,89 @@
 /** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
 import { once } from "node:events";
 import { type AdminHttp, startAdminHttp } from "../server/admin-http.ts";
-import { type CacheServer, createServer, createStore } from "../server/index.ts";
+import type { CacheServer } from "../server/index.ts";
 import { packageVersion } from "../server/version.ts";
+import { WorkerCrash } from "../server/workers/index.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { createTelemetry } from "../telemetry/otel-telemetry.ts";
-import type { Logger, Telemetry } from "../telemetry/telemetry.ts";
+import type { Logger } from "../telemetry/telemetry.ts";
+import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 import { CliError, EXIT } from "./exit-codes.ts";
 import { parseEndpoint, toEndpointText } from "./settings/endpoint.ts";
 import type { Settings } from "./settings/settings.ts";
-import { startTelemetrySdk, type TelemetrySdk } from "./telemetry-sdk.ts";
+import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "./telemetry-sdk.ts";
 import { type Terminal, writeLine } from "./terminal.ts";
+import { createThreadMetrics } from "./thread-metrics/collection.ts";
 
 const VERSION = packageVersion();
-const TELEMETRY_FLUSH_MS = 2_000;
 const DEFAULT_LISTEN = "127.0.0.1:50051";
 
-/** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start. */
+/** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
-  const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger });
-  const server = createServer({
-    store: createStore({
-      engine: settings.storeEngine,
-      shards: settings.shards,
-      budgetBytes: settings.storeBudgetBytes,
-      logMaxEvents: settings.logMaxEvents,
-      logMaxBytes: settings.logMaxBytes,
-      tagFencesMax: settings.tagFencesMax,
-      prefixFencesMax: settings.prefixFencesMax,
-      tombstonesMax: settings.tombstonesMax,
-      leasesMax: settings.leasesMax,
-      waitersMax: settings.leaseWaitersMax,
-      requestIdsMax: settings.requestIdsMax,
-    }),
-    listen: settings.listen,
-    limits: settings,
-    transport: settings,
-    telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
-  });
+  const threads = settings.workers === 1 ? undefined : createThreadMetrics();
+  const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
-    const address = await startListening(server, settings.listen);
-    const admin = await startAdmin(terminal, settings.admin, sdk, logger).catch(async (error: unknown) => {
-      await server.close();
-      throw error;
-    });
-    logger.info({ listen: address, admin: admin && adminUrl(admin), version: VERSION }, "serving");
-    await announce(terminal, address, admin);
-    if (!terminal.interrupted.aborted) await once(terminal.interrupted, "abort");
-
-    logger.info({ signal: terminal.interrupted.reason, drainMaxMs: settings.drainMaxMs }, "draining");
-    await server.drain();
-    await admin?.close();
-    logger.info({}, "stopped");
-  } finally {
+    const server = await createConfiguredServer(settings, { logger, sdk, threads });
+    await serve(server, { terminal, settings, logger, sdk });
+  } catch (error) {
+    // A last collection would read what the worker may have left locked: no more telemetry.
+    if (error instanceof WorkerCrash) throw toCrashError(error, logger);
     await sdk.shutdown(TELEMETRY_FLUSH_MS);
+    throw error;
   }
+  await sdk.shutdown(TELEMETRY_FLUSH_MS);
 }
 
-/** The last export comes after the server's end, and is to have the store's last counts. */
-function observedToTheEnd(telemetry: Telemetry): Telemetry {
-  const observeProcess: Telemetry["observeProcess"] = (store, process) => {
-    telemetry.observeProcess(store, process);
-    return () => {};
-  };
-  const observeThread: Telemetry["observeThread"] = (thread) => {
-    telemetry.observeThread(thread);
-    return () => {};
-  };
-  return { ...telemetry, observeProcess, observeThread };
+interface Serving {
+  readonly terminal: Terminal;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly sdk: TelemetrySdk;
+}
+
+async function serve({ server, crashed }: ConfiguredServer, serving: Serving): Promise<void> {
+  const { terminal, settings, logger } = serving;
+  const { workers, drainMaxMs } = settings;
+  const address = await startListening(server, settings.listen);
+  const admin = await startAdmin(serving).catch(async (error: unknown) => {
+    await server.close();
+    throw error;
+  });
+  logger.info({ listen: address, admin: admin && adminUrl(admin), workers, version: VERSION }, "serving");
+  await announce(terminal, address, workers, admin);
+  const crash = crashed.then((why) => Promise.reject(why));
+  const interruption = terminal.interrupted.aborted ? undefined : once(terminal.interrupted, "abort");
+  try {
+    await Promise.race([interruption, crash]);
+    logger.info({ signal: terminal.interrupted.reason, drainMaxMs }, "draining");
+    await Promise.race([server.drain(), crash]);
+  } finally {
+    await admin?.close();
+  }
+  logger.info({}, "stopped");
+}
+
+function toCrashError(crash: WorkerCrash, logger: Logger): CliError {
+  logger.error({ err: crash.cause, worker: crash.thread }, "a worker ended, and the server with it");
+  return new CliError(EXIT.fault, "WORKER_CRASHED", crash.message, { cause: crash });
 }
 
 async function startListening(server: CacheServer, listen: string): Promise<string> {
   try {
     return await server.start();
   } catch (error) {
+    if (error instanceof WorkerCrash) throw error;
     throw cannotListen("listen", listen, error);
   }
 }
 
-async function startAdmin(
-  { interrupted }: Terminal,
-  admin: string,
-  { metricsText }: TelemetrySdk,
-  logger: Logger,
-): Promise<AdminHttp | undefined> {
+async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
+  const { admin } = settings;
   const endpoint = parseEndpoint(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
-    return await startAdminHttp({ ...endpoint, metricsText, ready: () => !interrupted.aborted, logger });
+    const ready = () => !terminal.interrupted.aborted;
+    return await startAdminHttp({ ...endpoint, metricsText: sdk.metricsText, ready, logger });
   } catch (error) {
     throw cannotListen("admin", admin, error, " (port 0 picks a free one, off does without)");
   }
@@ -112,12 +107,17 @@ function adminUrl({ host, port }: AdminHttp): string {
   return `http://${toEndpointText(host, port)}`;
 }
 
-async function announce({ stdout }: Terminal, address: string, admin: AdminHttp | undefined): Promise<void> {
+async function announce(
+  { stdout }: Terminal,
+  address: string,
+  workers: number,
+  admin: AdminHttp | undefined,
+): Promise<void> {
   // Run from the sources, "meshcache" is on nobody's PATH; npm knows it in both cases.
   const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
   const there = address === DEFAULT_LISTEN ? "" : ` --address ${address}`;
   const lines = [
-    `meshcache ${VERSION} listens on ${address}`,
+    `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),
     "",
     "Try it from another terminal:",

@@ -1,8 +1,10 @@
 /**
  * Starts the OpenTelemetry SDK of this process by the standard OTEL_* variables. With no endpoint and no
- * exporter named nothing is exported and nothing complains; metrics can be read here either way.
+ * exporter named nothing is exported and nothing complains; metrics can be read here either way. A worker
+ * thread has an SDK of its own, which exports its spans; its metrics go through the main thread's.
  */
 import {
+  type Attributes,
   type DiagLogger,
   DiagLogLevel,
   diag,
@@ -23,30 +25,56 @@ import {
   serviceInstanceIdDetector,
 } from "@opentelemetry/resources";
 import {
+  AggregationTemporality,
   ConsoleMetricExporter,
   type IMetricReader,
+  InstrumentType,
   MetricReader,
+  type MetricReaderOptions,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
+  type ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from "@opentelemetry/semantic-conventions";
 import type { Logger } from "../telemetry/telemetry.ts";
+import type { ThreadMetrics } from "./thread-metrics/collection.ts";
 
-export interface TelemetrySdk {
+interface Sdk {
   readonly tracerProvider: TracerProvider;
   readonly meterProvider: MeterProvider;
-  /** All metrics in Prometheus' text format. */
-  metricsText(): Promise<string>;
   /** Sends what is still unsent, for as long as it takes but not longer than `timeoutMs`. Never rejects. */
   shutdown(timeoutMs: number): Promise<void>;
+}
+
+export interface TelemetrySdk extends Sdk {
+  /** All metrics in Prometheus' text format. */
+  metricsText(): Promise<string>;
+  /** What tells this process from others, as every signal carries it. */
+  resource(): Promise<Attributes>;
+}
+
+export interface ThreadSdk extends Sdk {
+  /** All metrics of this thread, from its start. */
+  collect(): Promise<readonly ScopeMetrics[]>;
 }
 
 export interface TelemetrySdkOptions {
   readonly serviceVersion: string;
   /** Gets the SDK's own warnings: an unreachable collector, say. */
   readonly logger: Logger;
+  /** Of worker threads, to be read with this one's. */
+  readonly threads?: ThreadMetrics | undefined;
 }
+
+export interface ThreadSdkOptions {
+  readonly logger: Logger;
+  /** The main thread's. */
+  readonly resource: Attributes;
+}
+
+/** How long the end of a process waits for what is unsent. */
+export const TELEMETRY_FLUSH_MS = 2_000;
 
 type Environment = Readonly<NodeJS.ProcessEnv>;
 
@@ -54,48 +82,82 @@ const METRIC_EXPORT_INTERVAL_MS = 60_000;
 const METRIC_EXPORT_TIMEOUT_MS = 30_000;
 const DIAGNOSTIC_MAX_LENGTH = 1_000;
 
-export function startTelemetrySdk(options: TelemetrySdkOptions): TelemetrySdk {
+export function startTelemetrySdk({ serviceVersion, logger, threads }: TelemetrySdkOptions): TelemetrySdk {
   const { env } = process;
-  if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === "true") return createDisabledSdk();
+  if (isDisabled(env)) {
+    return {
+      ...disabledSdk(),
+      metricsText: async () => "# OTEL_SDK_DISABLED is set\n",
+      resource: async () => ({}),
+    };
+  }
 
-  const pull = new PullReader();
-  const sdk = new NodeSDK({
+  const pull = new PullReader(producersFor(threads, AggregationTemporality.CUMULATIVE));
+  const sdk = start(logger, {
     resource: defaultResource().merge(
       resourceFromAttributes({
         [ATTR_SERVICE_NAME]: "meshcache",
-        [ATTR_SERVICE_VERSION]: options.serviceVersion,
+        [ATTR_SERVICE_VERSION]: serviceVersion,
       }),
     ),
     ...resourceDetectorsFor(env),
-    ...spanProcessorsFor(env),
-    metricReaders: [pull, ...pushReaders(env)],
-    logRecordProcessors: [],
+    metricReaders: [pull, ...pushReaders(env, threads)],
   });
-  diag.setLogger(toDiagLogger(options.logger), {
+  const serializer = new PrometheusSerializer("", false, undefined, false, true);
+  const collect = async () => {
+    const { resourceMetrics, errors } = await pull.collect();
+    await resourceMetrics.resource.waitForAsyncAttributes?.();
+    for (const error of errors) logger.warn({ err: error }, "an instrument could not be read");
+    return resourceMetrics;
+  };
+  return {
+    ...sdk,
+    metricsText: async () => serializer.serialize(await collect()),
+    resource: async () => (await collect()).resource.attributes,
+  };
+}
+
+export function startThreadSdk({ logger, resource }: ThreadSdkOptions): ThreadSdk {
+  if (isDisabled(process.env)) return { ...disabledSdk(), collect: async () => [] };
+  const pull = new PullReader();
+  const sdk = start(logger, {
+    resource: resourceFromAttributes(resource),
+    autoDetectResources: false,
+    metricReaders: [pull],
+  });
+  return {
+    ...sdk,
+    async collect() {
+      const { resourceMetrics, errors } = await pull.collect();
+      for (const error of errors) logger.warn({ err: error }, "an instrument could not be read");
+      return resourceMetrics.scopeMetrics;
+    },
+  };
+}
+
+function start(logger: Logger, configuration: Partial<NodeSDKConfiguration>): Sdk {
+  const { env } = process;
+  const sdk = new NodeSDK({ ...configuration, ...spanProcessorsFor(env), logRecordProcessors: [] });
+  diag.setLogger(toDiagLogger(logger), {
     logLevel: env.OTEL_LOG_LEVEL?.toLowerCase() === "none" ? DiagLogLevel.NONE : DiagLogLevel.WARN,
     suppressOverrideMessage: true,
   });
   sdk.start();
-
-  const serializer = new PrometheusSerializer("", false, undefined, false, true);
   return {
     tracerProvider: trace.getTracerProvider(),
     meterProvider: metrics.getMeterProvider(),
-    async metricsText() {
-      const { resourceMetrics, errors } = await pull.collect();
-      await resourceMetrics.resource.waitForAsyncAttributes?.();
-      for (const error of errors) options.logger.warn({ err: error }, "an instrument could not be read");
-      return serializer.serialize(resourceMetrics);
-    },
-    shutdown: (timeoutMs) => settleWithin(sdk.shutdown(), timeoutMs, options.logger),
+    shutdown: (timeoutMs) => settleWithin(sdk.shutdown(), timeoutMs, logger),
   };
 }
 
-function createDisabledSdk(): TelemetrySdk {
+function isDisabled(env: Environment): boolean {
+  return env.OTEL_SDK_DISABLED?.trim().toLowerCase() === "true";
+}
+
+function disabledSdk(): Sdk {
   return {
     tracerProvider: trace.getTracerProvider(),
     meterProvider: metrics.getMeterProvider(),
-    metricsText: async () => "# OTEL_SDK_DISABLED is set\n",
     shutdown: async () => {},
   };
 }
@@ -126,7 +188,7 @@ function wantsExport(env: Environment, signal: "TRACES" | "METRICS"): boolean {
 }
 
 /** As NodeSDK would make them, had it not been given the pull reader. */
-function pushReaders(env: Environment): IMetricReader[] {
+function pushReaders(env: Environment, threads: ThreadMetrics | undefined): IMetricReader[] {
   if (!wantsExport(env, "METRICS")) return [];
   const names = new Set((env.OTEL_METRICS_EXPORTER || "otlp").split(",").map((name) => name.trim()));
   const intervalMs = positive(env.OTEL_METRIC_EXPORT_INTERVAL) ?? METRIC_EXPORT_INTERVAL_MS;
@@ -138,10 +200,18 @@ function pushReaders(env: Environment): IMetricReader[] {
       (exporter) =>
         new PeriodicExportingMetricReader({
           exporter,
+          ...producersFor(threads, exporter.selectAggregationTemporality?.(InstrumentType.HISTOGRAM)),
           exportIntervalMillis: intervalMs,
           exportTimeoutMillis: Math.min(timeoutMs, intervalMs),
         }),
     );
+}
+
+function producersFor(
+  threads: ThreadMetrics | undefined,
+  temporality = AggregationTemporality.CUMULATIVE,
+): Pick<MetricReaderOptions, "metricProducers"> {
+  return threads === undefined ? {} : { metricProducers: [threads.producer(temporality)] };
 }
 
 /** Undefined for "prometheus", which the admin port serves already, and for what is not known. */

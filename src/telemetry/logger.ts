@@ -16,12 +16,14 @@ export interface CreateLoggerOptions {
   readonly level?: LogLevel;
   /** Default: standard error, since standard output belongs to commands. */
   readonly destination?: DestinationStream;
+  /** On every line. Default: none. */
+  readonly fields?: Readonly<Record<string, string | number>>;
 }
 
 export function createLogger(options: CreateLoggerOptions = {}): Logger {
   const settings: LoggerOptions = {
     level: options.level ?? "info",
-    base: null,
+    base: options.fields ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     mixin: activeSpanIds,

@@ -11,8 +11,8 @@ export interface Script {
   readonly death?: { readonly at: "birth" | "Get"; readonly by: "throw" | "exit" | "memory" | "rejection" };
 }
 
-const data: ThreadData = workerData;
-const { calls, death } = data.extra as Script;
+const data: ThreadData<Script> = workerData;
+const { calls, death } = data.extra;
 if (parentPort === null) throw new Error("this module is the entry of a worker thread");
 
 function dieAt(place: string): void {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CliError, EXIT } from "../exit-codes.ts";
+import { thisMachine } from "./machine.ts";
 import { toQuantity } from "./quantity.ts";
 import { infoOf, SETTING_NAMES, toFlag } from "./settings.ts";
 import { type ResolvedSettings, resolveSettings, SettingsError } from "./sources.ts";
@@ -16,12 +17,13 @@ export function addSettingsOptions(command: Command): Command {
   command.option("--config <file>", "a YAML file of settings (also MESHCACHE_CONFIG)");
   for (const name of SETTING_NAMES) {
     const { group, unit, initial, description } = infoOf(name);
-    const fallback = typeof initial === "number" ? toQuantity(initial, unit) : initial;
+    const fallback = typeof initial === "object" ? initial.words : initial;
+    const shown = typeof fallback === "number" ? toQuantity(fallback, unit) : fallback;
     command
       .optionsGroup(`${group}:`)
       .option(
         `${toFlag(name)} ${PLACEHOLDERS[unit]}`,
-        `${description.replaceAll("`", "")} Default: ${fallback}.`,
+        `${description.replaceAll("`", "")} Default: ${shown}.`,
       );
   }
   return command.optionsGroup("Options:");
@@ -38,6 +40,7 @@ export function settleSettings(
       env,
       filePath: options.config ?? (env.MESHCACHE_CONFIG || undefined),
       readFile: (path) => readFileSync(path, "utf8"),
+      machine: thisMachine(),
     });
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;

@@ -12,13 +12,22 @@ import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "
 
 export interface SettingInfo {
   readonly group: string;
-  readonly initial: string | number;
+  /** The default, or what it depends on. */
+  readonly initial: string | number | Dependent;
   /** Empty for a plain number and for text. */
   readonly unit: Unit;
   /** What the value may be, as the table says it. */
   readonly bound: string;
   readonly description: string;
 }
+
+/** A default that is not the same everywhere, in words. */
+export interface Dependent {
+  readonly words: string;
+}
+
+/** Threads that serve. */
+export const WORKERS_MAX = 256;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -43,7 +52,13 @@ const FORMS: Readonly<Record<Unit, string>> = {
 const infos = z.registry<SettingInfo>();
 
 /** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
-function quantity(group: string, unit: Unit, { fallback, min, max }: Bound, description: string) {
+function quantity(
+  group: string,
+  unit: Unit,
+  { fallback, min, max }: Bound,
+  description: string,
+  initial: SettingInfo["initial"] = fallback,
+) {
   const bound = `${toQuantity(min, unit)} to ${toQuantity(max, unit)}`;
   const error = `must be ${FORMS[unit]}, from ${bound}`;
   const number = z.int({ error }).min(min, { error }).max(max, { error });
@@ -51,7 +66,7 @@ function quantity(group: string, unit: Unit, { fallback, min, max }: Bound, desc
   return z
     .preprocess(fromText, number)
     .default(fallback)
-    .register(infos, { group, initial: fallback, unit, bound, description });
+    .register(infos, { group, initial, unit, bound, description });
 }
 
 function unitOf(name: string): Unit {
@@ -106,6 +121,12 @@ export const settingsSchema = z.strictObject({
         "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
       ),
     ),
+  workers: quantity(
+    "Process",
+    "",
+    { fallback: 1, min: 1, max: WORKERS_MAX },
+    "Threads that serve, on one port over one store. 1 with the engine `lru`, and where no port can be shared (macOS, Windows).",
+  ),
   logLevel: logLevel
     .default("info")
     .register(

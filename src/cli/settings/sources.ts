@@ -4,6 +4,7 @@
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { oneLine } from "../text.ts";
+import { type Machine, sharesPorts } from "./machine.ts";
 import {
   isSettingName,
   RELATIONS,
@@ -23,6 +24,7 @@ export interface SettingsSources {
   readonly filePath: string | undefined;
   /** Returns the file's text, or throws. */
   readonly readFile: (path: string) => string;
+  readonly machine: Machine;
 }
 
 export interface SettingsFault {
@@ -133,7 +135,7 @@ function check(given: GivenSettings): SettingsFault[] {
   });
 }
 
-function relate({ values, originOf }: ResolvedSettings): SettingsFault[] {
+function relate({ values, originOf }: ResolvedSettings, machine: Machine): SettingsFault[] {
   const whereOf = (one: SettingName, other: SettingName) =>
     originOf(one) === "default" ? originOf(other) : originOf(one);
   const faults = RELATIONS.filter(([smaller, greater]) => values[smaller] > values[greater]).map(
@@ -147,6 +149,18 @@ function relate({ values, originOf }: ResolvedSettings): SettingsFault[] {
     faults.push({
       where: whereOf("storeBudgetBytes", "shards"),
       message: `storeBudgetBytes (${values.storeBudgetBytes}) must be at least ${budgetMinBytes} for ${values.shards} shards`,
+    });
+  }
+  if (values.workers > 1 && values.storeEngine === "lru") {
+    faults.push({
+      where: whereOf("workers", "storeEngine"),
+      message: `workers (${values.workers}) must be 1 with storeEngine lru`,
+    });
+  }
+  if (values.workers > 1 && !sharesPorts(machine)) {
+    faults.push({
+      where: originOf("workers"),
+      message: `workers (${values.workers}) must be 1 on ${machine.platform}, where no port can be shared`,
     });
   }
   return faults;
@@ -163,7 +177,7 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   const values = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
   const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
   const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
-  const conflicts = relate(resolved);
+  const conflicts = relate(resolved, sources.machine);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return resolved;
 }

@@ -5,6 +5,7 @@ import { infoOf, SETTING_NAMES, type SettingInfo } from "./settings.ts";
 import type { ResolvedSettings } from "./sources.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
+  if (typeof initial === "object") return initial.words;
   return typeof initial === "string" ? `\`${initial}\`` : toQuantity(initial, unit);
 }
 

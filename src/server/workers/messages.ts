@@ -4,7 +4,7 @@ import type { Limits } from "../../wire/limits.ts";
 import type { TransportLimits } from "../transport-limits.ts";
 import type { StoreMemory } from "./store-memory.ts";
 
-export interface ThreadData {
+export interface ThreadData<Extra = unknown> {
   /** From 0; the main thread has the number after the last worker's. */
   readonly thread: number;
   readonly store: StoreMemory;
@@ -16,7 +16,7 @@ export interface ThreadData {
   /** When the process began to serve, by the system's clock. */
   readonly startedMs: number;
   /** What the entry of the thread needs for itself. */
-  readonly extra: unknown;
+  readonly extra: Extra;
 }
 
 /** From the main thread, in this order. Each is answered once it is done. */

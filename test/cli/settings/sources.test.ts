@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Machine } from "../../../src/cli/settings/machine.ts";
 import { SETTING_NAMES, toFlag, toVariable } from "../../../src/cli/settings/settings.ts";
 import { type ResolvedSettings, resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
 import { toYaml } from "../../../src/cli/settings/table.ts";
@@ -7,14 +8,18 @@ interface Given {
   readonly flags?: Record<string, string>;
   readonly env?: Record<string, string>;
   readonly file?: string;
+  readonly machine?: Machine;
 }
 
-function resolve({ flags = {}, env = {}, file }: Given): ResolvedSettings {
+const twoCores: Machine = { cores: 2, platform: "linux" };
+
+function resolve({ flags = {}, env = {}, file, machine = twoCores }: Given): ResolvedSettings {
   return resolveSettings({
     flags,
     env,
     filePath: file === undefined ? undefined : "mesh.yaml",
     readFile: () => file ?? "",
+    machine,
   });
 }
 
@@ -76,7 +81,13 @@ describe("resolveSettings()", () => {
       throw Object.assign(new Error("no"), { code: "ENOENT" });
     };
     const resolveMissing = () =>
-      resolveSettings({ flags: { shards: "x" }, env: {}, filePath: "gone.yaml", readFile: missing });
+      resolveSettings({
+        flags: { shards: "x" },
+        env: {},
+        filePath: "gone.yaml",
+        readFile: missing,
+        machine: twoCores,
+      });
     expect(resolveMissing).toThrow(/gone\.yaml: cannot be read \(ENOENT\).*--shards/);
   });
 
@@ -104,6 +115,19 @@ describe("resolveSettings()", () => {
     expect(faultsOf(given)).toEqual([
       "--store-budget-bytes: storeBudgetBytes (2097152) must be at least 4194304 for 64 shards",
     ]);
+  });
+
+  it("refuses more workers than one where there may not be more, naming what says so", () => {
+    expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
+      "--workers: workers (3) must be 1 with storeEngine lru",
+    ]);
+    expect(faultsOf({ file: "workers: 2", machine: { cores: 8, platform: "win32" } })).toEqual([
+      "mesh.yaml:1 workers: workers (2) must be 1 on win32, where no port can be shared",
+    ]);
+    expect(faultsOf({ flags: { workers: "257" } })).toEqual([
+      "--workers: must be a whole number, from 1 to 256",
+    ]);
+    expect(faultsOf({ flags: { workers: "1", storeEngine: "lru" } })).toEqual([]);
   });
 
   it("leaves the variables of Kubernetes and of the other commands alone", () => {
