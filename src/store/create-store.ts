@@ -5,11 +5,13 @@ import { type Rng, systemRng } from "../random.ts";
 import { createLruTable } from "./lru-table.ts";
 import { budgetMaxBytes } from "./offheap/geometry.ts";
 import { createOffheapTable } from "./offheap/offheap-table.ts";
-import { ShardedStore } from "./sharded-store.ts";
+import { type AttachedStore, ShardedStore } from "./sharded-store.ts";
 import type { Store } from "./store.ts";
-import type { CreateTable } from "./table.ts";
+import { allocateStoreMemory, type StoreEngine, type StoreMemory } from "./store-memory.ts";
+import { type StoreThreads, singleThread } from "./threads.ts";
 
-export type StoreEngine = "lru" | "offheap";
+export type { AttachedStore } from "./sharded-store.ts";
+export type { StoreEngine, StoreMemory } from "./store-memory.ts";
 
 export interface StoreOptions {
   /**
@@ -44,8 +46,7 @@ export interface StoreOptions {
   readonly rng: Rng;
 }
 
-const engines: Record<StoreEngine, CreateTable> = { lru: createLruTable, offheap: createOffheapTable };
-
+const engines: readonly StoreEngine[] = ["offheap", "lru"];
 const shardBudgetMinBytes = 65_536;
 
 /** Throws FIELD_INVALID for the first option out of its range. */
@@ -65,9 +66,7 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
     clock: options.clock ?? systemClock,
     rng: options.rng ?? systemRng,
   };
-  if (!Object.hasOwn(engines, resolved.engine)) {
-    throw fieldInvalid("engine", `one of ${Object.keys(engines).join(", ")}`);
-  }
+  if (!engines.includes(resolved.engine)) throw fieldInvalid("engine", `one of ${engines.join(", ")}`);
   const { shards } = resolved;
   checkRange("shards", shards, 1, 256);
   const budgetMost = resolved.engine === "offheap" ? budgetMaxBytes * shards : Number.MAX_SAFE_INTEGER;
@@ -83,19 +82,57 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
   return resolved;
 }
 
+/** A store that one thread has for itself. */
 export function createStore(options: Partial<StoreOptions> = {}): Store {
+  return attachStore(createStoreMemory(options), options);
+}
+
+/**
+ * Memory for a store of several threads, empty, for `attachStore` in each of them. Throws FIELD_INVALID as
+ * `resolveStoreOptions`, or for more threads than an engine can have: "lru" keeps its entries on the heap of one.
+ */
+export function createStoreMemory(options: Partial<StoreOptions> = {}, threads = 1): StoreMemory {
   const resolved = resolveStoreOptions(options);
-  const { shards, clock, rng, logMaxEvents, logMaxBytes } = resolved;
-  return new ShardedStore({
+  const { engine, shards, rng, logMaxEvents, logMaxBytes } = resolved;
+  if (engine === "lru" && threads > 1) throw fieldInvalid("engine", "offheap for more than one thread");
+  const { tagFencesMax, prefixFencesMax, tombstonesMax, leasesMax, waitersMax, requestIdsMax } = resolved;
+  return allocateStoreMemory({
+    engine,
+    threads,
     shards,
+    rng,
     limits: {
-      ...resolved,
       budgetBytes: Math.floor(resolved.budgetBytes / shards),
       log: { maxEvents: logMaxEvents, maxBytes: logMaxBytes },
+      tagFencesMax,
+      prefixFencesMax,
+      tombstonesMax,
+      leasesMax,
+      waitersMax,
+      requestIdsMax,
     },
-    createTable: engines[resolved.engine],
+  });
+}
+
+export interface AttachOptions {
+  /** The same for all threads. Default: the system's. */
+  readonly clock?: Clock;
+  /** Of lease tokens. Default: the system's. */
+  readonly rng?: Rng;
+  /** Default: one thread has the store for itself. */
+  readonly threads?: StoreThreads;
+}
+
+/** The store in `memory` as one of its threads has it. */
+export function attachStore(memory: StoreMemory, options: AttachOptions = {}): AttachedStore {
+  const { clock = systemClock, rng = systemRng, threads = singleThread } = options;
+  return new ShardedStore({
+    memory,
     clock,
     rng,
+    threads,
+    createTableIn: (buffer) =>
+      buffer === undefined ? createLruTable : (table) => createOffheapTable(table, buffer),
   });
 }
 

@@ -6,23 +6,24 @@
  */
 
 import type { CounterRow } from "./counters.ts";
-import { PrefixFences, prefixFencesBytes } from "./prefix-fences.ts";
+import { PrefixFences } from "./prefix-fences.ts";
+import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
-import { createRegion } from "./shared/region.ts";
 import type { EntryView } from "./store.ts";
-import { SweepState, sweepStateBytes } from "./sweep-state.ts";
+import { SweepState } from "./sweep-state.ts";
 import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "./table.ts";
-import { TagFences, tagFencesBytes } from "./tag-fences.ts";
-import { Tombstones, tombstonesBytes } from "./tombstones.ts";
+import { TagFences } from "./tag-fences.ts";
+import { Tombstones } from "./tombstones.ts";
 
 /** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
 export type EntryState = "fresh" | "expired" | "staled" | "gone";
 
-export interface LiveEntriesLimits {
-  readonly budgetBytes: number;
-  readonly tagFencesMax: number;
-  readonly prefixFencesMax: number;
-  readonly tombstonesMax: number;
+export interface LiveEntriesOptions {
+  readonly createTable: CreateTable;
+  readonly limits: ShardLimits;
+  readonly regions: ShardRegions;
+  readonly fingerprintOf: FingerprintOf;
+  readonly counters: CounterRow;
 }
 
 export class LiveEntries {
@@ -37,32 +38,18 @@ export class LiveEntries {
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
-  constructor(
-    createTable: CreateTable,
-    limits: LiveEntriesLimits,
-    counters: CounterRow,
-    fingerprintOf: FingerprintOf,
-  ) {
+  constructor({ createTable, limits, regions, fingerprintOf, counters }: LiveEntriesOptions) {
     this.#counters = counters;
-    const { tagFencesMax, prefixFencesMax, tombstonesMax } = limits;
-    this.tagFences = new TagFences(
-      createRegion(tagFencesBytes(tagFencesMax)),
-      fingerprintOf,
-      tagFencesMax,
-      () => counters.count("tagFencesPruned"),
+    this.tagFences = new TagFences(regions.tagFences, fingerprintOf, limits.tagFencesMax, () =>
+      counters.count("tagFencesPruned"),
     );
-    this.prefixFences = new PrefixFences(
-      createRegion(prefixFencesBytes(prefixFencesMax)),
-      prefixFencesMax,
-      (fences) => counters.count("prefixFencesMerged", fences),
+    this.prefixFences = new PrefixFences(regions.prefixFences, limits.prefixFencesMax, (fences) =>
+      counters.count("prefixFencesMerged", fences),
     );
-    this.tombstones = new Tombstones(
-      createRegion(tombstonesBytes(tombstonesMax)),
-      fingerprintOf,
-      tombstonesMax,
-      () => counters.count("tombstonesPruned"),
+    this.tombstones = new Tombstones(regions.tombstones, fingerprintOf, limits.tombstonesMax, () =>
+      counters.count("tombstonesPruned"),
     );
-    this.#sweep = new SweepState(createRegion(sweepStateBytes));
+    this.#sweep = new SweepState(regions.sweep);
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
       evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),

@@ -1,5 +1,4 @@
 /** A seeded 32-bit hash of namespace and key, which chooses the shard of a key and its place in the table. */
-import type { Rng } from "../random.ts";
 import { NameHash } from "./name-hash.ts";
 
 /** 32 bits, unsigned, uniform for whoever does not know the seed. */
@@ -10,8 +9,7 @@ export function shardOfHash(hash: number, shards: number): number {
   return Math.floor((hash * shards) / 0x1_0000_0000);
 }
 
-export function createKeyHash(rng: Rng): KeyHash {
-  const seed = rng.uint64();
+export function createKeyHash(seed: bigint): KeyHash {
   const k0 = Number(seed & 0xffff_ffffn) | 0;
   const k1 = Number(seed >> 32n) | 0;
   const nameHash = new NameHash();

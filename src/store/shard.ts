@@ -5,18 +5,15 @@
  */
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
-import { EventLog, type EventLogLimits, eventLogBytes } from "./event-log.ts";
-import { type LeaseLimits, Leases, leasesBytes } from "./leases.ts";
-import {
-  type EntryState,
-  LiveEntries,
-  type LiveEntriesLimits,
-  toEntryView,
-  toValuelessView,
-} from "./live-entries.ts";
-import { RequestIds, requestIdsBytes } from "./request-ids.ts";
-import { createFingerprint } from "./shared/fingerprint.ts";
-import { createRegion } from "./shared/region.ts";
+import { EventLog } from "./event-log.ts";
+import { Leases } from "./leases.ts";
+import { type EntryState, LiveEntries, toEntryView, toValuelessView } from "./live-entries.ts";
+import { RequestIds } from "./request-ids.ts";
+import { ShardClock } from "./shard-clock.ts";
+import type { KeyHash } from "./shard-hash.ts";
+import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
+import type { FingerprintOf } from "./shared/fingerprint.ts";
+import { type Lock, noLock, SharedLock } from "./shared/lock.ts";
 import type {
   EntryView,
   EventKind,
@@ -38,19 +35,23 @@ import type {
   Writer,
 } from "./store.ts";
 import type { CreateTable, TableEntry } from "./table.ts";
-
-export interface ShardLimits extends LiveEntriesLimits, LeaseLimits {
-  readonly log: EventLogLimits;
-  readonly requestIdsMax: number;
-}
+import type { StoreMessage, StoreThreads } from "./threads.ts";
 
 /** What the shards of a store share. */
 export interface ShardContext {
   readonly epoch: bigint;
   readonly limits: ShardLimits;
-  readonly createTable: CreateTable;
+  readonly hashOf: KeyHash;
+  readonly fingerprintOf: FingerprintOf;
   readonly rng: Rng;
   readonly counters: CounterRow;
+  readonly threads: StoreThreads;
+}
+
+/** What a shard has for itself. */
+export interface ShardParts {
+  readonly regions: ShardRegions;
+  readonly createTable: CreateTable;
 }
 
 /** A key of the shard with its hash, which the caller has at hand. */
@@ -59,47 +60,63 @@ export interface HashedKey {
   readonly hash: number;
 }
 
-/** Every method that takes the time may end leases and waits that are due at it; `flush` tells the waiters. */
+/**
+ * Everything but `flush` and `takeEmitted` is called between `enter` and `leave`. Every method that takes the time
+ * may end leases and waits that are due at it; `flush` tells the waiters.
+ */
 export class Shard {
   readonly log: EventLog;
-  readonly #index: number;
+  readonly #lock: Lock;
+  readonly #clock: ShardClock;
   readonly #epoch: bigint;
   readonly #counters: CounterRow;
   readonly #entries: LiveEntries;
   readonly #leases: Leases;
   readonly #requestIds: RequestIds;
-  readonly #hashOf: (namespace: string, key: string) => number;
-  #revision = 0;
-  #stamp: Stamp;
+  readonly #hashOf: KeyHash;
+  #emitted = false;
 
-  constructor(index: number, context: ShardContext, hashOf: (namespace: string, key: string) => number) {
-    const { limits, counters } = context;
-    this.#index = index;
+  constructor(index: number, context: ShardContext, { regions, createTable }: ShardParts) {
+    const { limits, counters, fingerprintOf, rng, threads } = context;
+    this.#lock = threads.count === 1 ? noLock : new SharedLock(regions.lock);
+    this.#clock = new ShardClock(index, regions.clock);
     this.#epoch = context.epoch;
     this.#counters = counters;
-    this.#hashOf = hashOf;
-    this.#stamp = { shard: index, revision: 0 };
-    this.log = new EventLog(createRegion(eventLogBytes(limits.log)), index, limits.log);
-    const fingerprintOf = createFingerprint([context.rng.uint64(), context.rng.uint64()]);
-    this.#entries = new LiveEntries(context.createTable, limits, counters, fingerprintOf);
-    const { requestIdsMax } = limits;
-    const requestIds = createRegion(requestIdsBytes(requestIdsMax));
-    this.#requestIds = new RequestIds(requestIds, fingerprintOf, requestIdsMax, index);
+    this.#hashOf = context.hashOf;
+    this.log = new EventLog(regions.log, index, limits.log);
+    this.#entries = new LiveEntries({ createTable, limits, regions, fingerprintOf, counters });
+    this.#requestIds = new RequestIds(regions.requestIds, fingerprintOf, limits.requestIdsMax, index);
     this.#leases = new Leases({
-      region: createRegion(leasesBytes(limits)),
+      region: regions.leases,
       limits,
       shard: {
-        stamp: () => this.#stamp,
+        stamp: () => this.stamp,
         staleView: (namespace, key, nowMs) => this.#staleView(namespace, key, nowMs),
       },
       fingerprintOf,
-      rng: context.rng,
+      rng,
       counters,
+      threads,
+      guard: this,
     });
   }
 
+  /** Takes the shard for this thread. Returns the time of what it does there, at `nowMs` or a little later. */
+  enter(nowMs: number): number {
+    this.#lock.acquire();
+    return this.#clock.advance(nowMs);
+  }
+
+  leave(): void {
+    this.#lock.release();
+  }
+
   get revision(): number {
-    return this.#revision;
+    return this.#clock.revision;
+  }
+
+  get stamp(): Stamp {
+    return this.#clock.stamp;
   }
 
   get(command: GetCommand, hash: number, nowMs: number): GetResult {
@@ -107,14 +124,14 @@ export class Shard {
     const state = this.#entries.foundState;
     if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
       this.#counters.count("misses");
-      return { kind: "miss", asOf: this.#stamp };
+      return { kind: "miss", asOf: this.stamp };
     }
     if (state === "fresh") this.#counters.count("hits");
     else this.#counters.count("staleHits");
     if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {
-      return { kind: "notModified", asOf: this.#stamp, entry: toValuelessView(entry, state, nowMs) };
+      return { kind: "notModified", asOf: this.stamp, entry: toValuelessView(entry, state, nowMs) };
     }
-    return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, state, nowMs) };
+    return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, state, nowMs) };
   }
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -133,21 +150,21 @@ export class Shard {
     this.#leases.endDue(nowMs);
     const entry = this.#entries.find(namespace, key, hash, nowMs);
     if (entry === undefined || this.#entries.foundState !== "fresh") {
-      return { asOf: this.#stamp, touched: false };
+      return { asOf: this.stamp, touched: false };
     }
-    this.#bump();
+    this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     this.#entries.setLifetimes(entry, freshUntilMs, freshUntilMs + command.staleMs);
     this.#emit("touched", namespace, "key", key, command.writer);
     this.#counters.count("touches");
-    return { asOf: this.#stamp, touched: true };
+    return { asOf: this.stamp, touched: true };
   }
 
   /** All these keys at one revision. Returns how many entries this made gone or stale. */
   invalidateKeys(command: InvalidateCommand, keys: readonly HashedKey[], nowMs: number): number {
     const { namespace, soft } = command;
     this.#leases.endDue(nowMs);
-    this.#bump();
+    this.#clock.bump();
     let removed = 0;
     for (const { key, hash } of keys) {
       const did = soft
@@ -163,9 +180,9 @@ export class Shard {
   invalidateTags(command: InvalidateCommand, tags: Iterable<string>, nowMs: number): void {
     const { namespace, soft, writer } = command;
     this.#leases.endDue(nowMs);
-    this.#bump();
+    this.#clock.bump();
     for (const tag of tags) {
-      this.#entries.tagFences.raise(namespace, tag, soft, this.#revision, nowMs);
+      this.#entries.tagFences.raise(namespace, tag, soft, this.revision, nowMs);
       this.#emit(soft ? "staled" : "invalidated", namespace, "tag", tag, writer);
     }
   }
@@ -174,9 +191,9 @@ export class Shard {
   invalidatePrefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
     const { namespace, soft, writer } = command;
     this.#leases.endDue(nowMs);
-    this.#bump();
+    this.#clock.bump();
     const name = prefix ?? "";
-    this.#entries.prefixFences.raise(namespace, name, soft, this.#revision, nowMs);
+    this.#entries.prefixFences.raise(namespace, name, soft, this.revision, nowMs);
     this.#leases.voidPrefix(namespace, name, nowMs);
     const target = prefix === undefined ? "all" : "prefix";
     this.#emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
@@ -192,7 +209,7 @@ export class Shard {
     const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
     if (entry !== undefined && this.#entries.foundState === "fresh") {
       this.#counters.count("hits");
-      return { kind: "hit", asOf: this.#stamp, entry: toEntryView(entry, "fresh", nowMs) };
+      return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, "fresh", nowMs) };
     }
     this.#counters.count("misses");
     return this.#leases.ask(command, nowMs, settle);
@@ -201,11 +218,7 @@ export class Shard {
   release(namespace: string, key: string, token: bigint, nowMs: number): { asOf: Stamp; released: boolean } {
     this.#leases.endDue(nowMs);
     const released = this.#leases.release(namespace, key, token, nowMs);
-    return { asOf: this.#stamp, released };
-  }
-
-  stamp(): Stamp {
-    return this.#stamp;
+    return { asOf: this.stamp, released };
   }
 
   endDue(nowMs: number): void {
@@ -214,21 +227,34 @@ export class Shard {
 
   /** Returns how many entries it visited. */
   sweep(maxEntries: number, nowMs: number): number {
-    return this.#entries.sweep(maxEntries, this.#revision, this.#leases.oldestRevision(), nowMs);
+    return this.#entries.sweep(maxEntries, this.revision, this.#leases.oldestRevision(), nowMs);
   }
 
   isSweepWaiting(): boolean {
     return this.#entries.isSweepWaiting();
   }
 
+  /** Another thread has decided a wait of this one: for `flush`. Needs no lock. */
+  settled(message: Extract<StoreMessage, { kind: "settled" }>): void {
+    this.#leases.settled(message);
+  }
+
+  /** Tells the waiters of this thread, and the threads of others, how their waits have ended. */
   flush(nowMs: number): void {
     this.#leases.flush(nowMs);
+  }
+
+  /** Whether this thread has appended events since it last asked. */
+  takeEmitted(): boolean {
+    const emitted = this.#emitted;
+    this.#emitted = false;
+    return emitted;
   }
 
   stats(): ShardStats {
     const { entryCount, bytes, budgetBytes } = this.#entries.table;
     const logEvents = this.log.end - this.log.start;
-    return { revision: this.#revision, entries: entryCount, bytes, budgetBytes, logEvents };
+    return { revision: this.revision, entries: entryCount, bytes, budgetBytes, logEvents };
   }
 
   #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -247,15 +273,15 @@ export class Shard {
       ) {
         this.#leases.void(namespace, key, nowMs);
       }
-      return { kind: "notStored", asOf: this.#stamp, reason: refusal };
+      return { kind: "notStored", asOf: this.stamp, reason: refusal };
     }
-    this.#bump();
+    this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     const entry = {
       namespace,
       key,
       value: command.value,
-      version: this.#revision,
+      version: this.revision,
       sourceVersion,
       freshUntilMs,
       goneAtMs: freshUntilMs + command.staleMs,
@@ -273,7 +299,7 @@ export class Shard {
       const view = stored ?? { ...entry, value: new Uint8Array(entry.value), staled: false };
       return toEntryView(view, "fresh", nowMs);
     });
-    return { kind: "stored", asOf: this.#stamp, version: this.#revision };
+    return { kind: "stored", asOf: this.stamp, version: this.revision };
   }
 
   #refusal(
@@ -341,14 +367,10 @@ export class Shard {
     return epoch === 0n || epoch === this.#epoch;
   }
 
-  #bump(): void {
-    this.#revision++;
-    this.#stamp = { shard: this.#index, revision: this.#revision };
-  }
-
   #emit(kind: EventKind, namespace: string, target: EventTarget, name: string, writer: Writer): void {
     const { origin, traceparent } = writer;
-    const { shard, revision } = this.#stamp;
+    const { shard, revision } = this.stamp;
+    this.#emitted = true;
     this.log.append({ shard, revision, kind, namespace, target, name, origin, traceparent });
   }
 }

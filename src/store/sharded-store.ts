@@ -1,10 +1,16 @@
-/** The store: finds the shard of each key, spreads what concerns all shards, and wakes the subscribers. */
+/**
+ * The store as one thread has it: finds the shard of each key, takes its lock, spreads what concerns all shards,
+ * and wakes the subscribers. All that it knows is in memory which other threads may have such a store over, too.
+ */
 import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
-import { CounterRow, countersBytes, totalsOf } from "./counters.ts";
-import { type HashedKey, Shard, type ShardLimits } from "./shard.ts";
+import { CounterRow, totalsOf } from "./counters.ts";
+import { Doorbells } from "./doorbells.ts";
+import { type HashedKey, Shard } from "./shard.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "./shard-hash.ts";
-import { createRegion } from "./shared/region.ts";
+import { cutShardState } from "./shard-memory.ts";
+import { createFingerprint } from "./shared/fingerprint.ts";
+import { Sleepers } from "./sleepers.ts";
 import type {
   GetCommand,
   GetResult,
@@ -24,18 +30,27 @@ import type {
   TouchCommand,
   TouchResult,
 } from "./store.ts";
+import { cutCommon, type StoreMemory } from "./store-memory.ts";
 import { type EventSource, LogSubscriber } from "./subscriber.ts";
 import type { CreateTable } from "./table.ts";
+import type { StoreMessage, StoreThreads } from "./threads.ts";
 
 export interface ShardedStoreOptions {
-  readonly shards: number;
-  readonly limits: ShardLimits;
-  readonly createTable: CreateTable;
+  readonly memory: StoreMemory;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly threads: StoreThreads;
+  /** How the engine makes the table of a shard, in the buffer that the memory has for it. */
+  readonly createTableIn: (buffer: SharedArrayBuffer | undefined) => CreateTable;
 }
 
-export class ShardedStore implements Store {
+/** A store that shares its memory with those of other threads. */
+export interface AttachedStore extends Store {
+  /** Takes what another thread's store sent to this one. */
+  receive(message: StoreMessage): void;
+}
+
+export class ShardedStore implements AttachedStore {
   readonly epoch: bigint;
   readonly counters: Readonly<StoreCounters>;
   readonly #row: CounterRow;
@@ -43,27 +58,43 @@ export class ShardedStore implements Store {
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
   readonly #events: EventSource;
+  readonly #sleepers: Sleepers;
+  readonly #bells: Doorbells;
   /** The shard to begin the next sweep with. */
   #firstSwept = 0;
 
-  constructor(options: ShardedStoreOptions) {
-    const { clock, rng, limits, createTable } = options;
-    this.epoch = rng.uint64();
+  constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
+    const common = cutCommon(memory);
+    this.epoch = memory.epoch;
+    this.counters = totalsOf(common.counters, memory.threads);
+    this.#row = new CounterRow(common.counters, threads.self);
     this.#clock = clock;
-    this.#hashOf = createKeyHash(rng);
-    const countersRegion = createRegion(countersBytes(1));
-    this.counters = totalsOf(countersRegion, 1);
-    this.#row = new CounterRow(countersRegion, 0);
-    const context = { epoch: this.epoch, limits, createTable, rng, counters: this.#row };
-    this.#shards = Array.from(
-      { length: options.shards },
-      (_, index) => new Shard(index, context, this.#hashOf),
+    this.#hashOf = createKeyHash(memory.seeds.hash);
+    this.#bells = new Doorbells(common.doorbells, threads);
+    this.#sleepers = new Sleepers(this.#bells);
+    const context = {
+      epoch: this.epoch,
+      limits: memory.limits,
+      hashOf: this.#hashOf,
+      fingerprintOf: createFingerprint(memory.seeds.names),
+      rng,
+      counters: this.#row,
+      threads,
+    };
+    this.#shards = memory.shards.map(
+      ({ state, table }, index) =>
+        new Shard(index, context, {
+          regions: cutShardState(state, memory.limits),
+          createTable: createTableIn(table),
+        }),
     );
     this.#events = {
       epoch: this.epoch,
       logs: this.#shards.map((shard) => shard.log),
+      acquire: (shard) => this.#shards[shard]?.enter(0),
+      release: (shard) => this.#shards[shard]?.leave(),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
-      sleepers: new Set(),
+      sleepers: this.#sleepers,
       overran: () => this.#row.count("overruns"),
     };
   }
@@ -78,35 +109,36 @@ export class ShardedStore implements Store {
 
   get(command: GetCommand): GetResult {
     const hash = this.#hashOf(command.namespace, command.key);
-    return this.#shardAt(hash).get(command, hash, this.#clock.nowMs());
+    const shard = this.#shardAt(hash);
+    const nowMs = shard.enter(this.#clock.nowMs());
+    try {
+      return shard.get(command, hash, nowMs);
+    } finally {
+      shard.leave();
+    }
   }
 
   set(command: SetCommand): SetResult {
     const hash = this.#hashOf(command.namespace, command.key);
-    const shard = this.#shardAt(hash);
-    const nowMs = this.#clock.nowMs();
-    const result = shard.set(command, hash, nowMs);
-    this.#settle(shard, nowMs);
-    return result;
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.set(command, hash, nowMs));
   }
 
   invalidate(command: InvalidateCommand): InvalidateResult {
-    const nowMs = this.#clock.nowMs();
     const { namespace, target } = command;
     switch (target.kind) {
       case "keys":
-        return this.#invalidateKeys(command, new Set(target.keys), nowMs);
+        return this.#invalidateKeys(command, new Set(target.keys));
       case "tags": {
         const tags = new Set(target.tags);
         this.#row.count("invalidatedTags", tags.size);
-        return this.#onEveryShard(nowMs, (shard) => shard.invalidateTags(command, tags, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidateTags(command, tags, nowMs));
       }
       case "prefix":
         this.#row.count("invalidatedPrefixes");
-        return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, target.prefix, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, target.prefix, nowMs));
       case "all":
         this.#row.count("invalidatedAll");
-        return this.#onEveryShard(nowMs, (shard) => shard.invalidatePrefix(command, undefined, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
     }
@@ -114,28 +146,17 @@ export class ShardedStore implements Store {
 
   touch(command: TouchCommand): TouchResult {
     const hash = this.#hashOf(command.namespace, command.key);
-    const shard = this.#shardAt(hash);
-    const nowMs = this.#clock.nowMs();
-    const result = shard.touch(command, hash, nowMs);
-    this.#settle(shard, nowMs);
-    return result;
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.touch(command, hash, nowMs));
   }
 
   lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait {
     const hash = this.#hashOf(command.namespace, command.key);
-    const shard = this.#shardAt(hash);
-    const nowMs = this.#clock.nowMs();
-    const result = shard.lease(command, hash, nowMs, settle);
-    this.#settle(shard, nowMs);
-    return result;
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.lease(command, hash, nowMs, settle));
   }
 
   release(namespace: string, key: string, token: bigint): { asOf: Stamp; released: boolean } {
     const shard = this.#shardAt(this.#hashOf(namespace, key));
-    const nowMs = this.#clock.nowMs();
-    const result = shard.release(namespace, key, token, nowMs);
-    this.#settle(shard, nowMs);
-    return result;
+    return this.#mutate(shard, (_, nowMs) => shard.release(namespace, key, token, nowMs));
   }
 
   subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber {
@@ -143,19 +164,34 @@ export class ShardedStore implements Store {
   }
 
   maintain(maxEntries: number): boolean {
-    const nowMs = this.#clock.nowMs();
-    for (const shard of this.#shards) shard.endDue(nowMs);
+    for (const shard of this.#shards) this.#mutate(shard, (_, nowMs) => shard.endDue(nowMs));
     let left = maxEntries;
     for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
-      left -= this.#shards[this.#firstSwept]?.sweep(left, nowMs) ?? 0;
+      const shard = this.#shards[this.#firstSwept];
+      if (shard !== undefined) left -= this.#locked(shard, (_, nowMs) => shard.sweep(left, nowMs));
       this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
     }
-    for (const shard of this.#shards) shard.flush(nowMs);
-    return this.#shards.some((shard) => shard.isSweepWaiting());
+    return this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
   }
 
   shards(): readonly ShardStats[] {
-    return this.#shards.map((shard) => shard.stats());
+    return this.#shards.map((shard) => this.#locked(shard, () => shard.stats()));
+  }
+
+  receive(message: StoreMessage): void {
+    switch (message.kind) {
+      case "wake":
+        this.#sleepers.rung();
+        return;
+      case "settled": {
+        const shard = this.#shardAt(this.#hashOf(message.namespace, message.key));
+        shard.settled(message);
+        this.#settle(shard);
+        return;
+      }
+      default:
+        message satisfies never;
+    }
   }
 
   #shardAt(hash: number): Shard {
@@ -164,54 +200,60 @@ export class ShardedStore implements Store {
     return shard;
   }
 
-  #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>, nowMs: number): InvalidateResult {
-    const byShard = new Map<number, HashedKey[]>();
+  /** Runs what needs a shard for itself. */
+  #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
+    const nowMs = shard.enter(this.#clock.nowMs());
+    try {
+      return run(shard, nowMs);
+    } finally {
+      shard.leave();
+    }
+  }
+
+  /** As `#locked`, and then tells whoever is to hear of it. */
+  #mutate<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
+    const result = this.#locked(shard, run);
+    this.#settle(shard);
+    return result;
+  }
+
+  #settle(shard: Shard): void {
+    shard.flush(this.#clock.nowMs());
+    if (!shard.takeEmitted()) return;
+    this.#sleepers.wake();
+    this.#bells.ringOthers();
+  }
+
+  #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>): InvalidateResult {
+    const byShard = new Map<Shard, HashedKey[]>();
     for (const key of keys) {
       const hash = this.#hashOf(command.namespace, key);
-      const shard = shardOfHash(hash, this.#shards.length);
+      const shard = this.#shardAt(hash);
       const hashed = byShard.get(shard);
       if (hashed === undefined) byShard.set(shard, [{ key, hash }]);
       else hashed.push({ key, hash });
     }
     this.#row.count("invalidatedKeys", keys.size);
-    const stamps: Stamp[] = [];
     let removed = 0;
-    this.#shards.forEach((shard, index) => {
-      const hashed = byShard.get(index);
-      if (hashed === undefined) return;
-      removed += shard.invalidateKeys(command, hashed, nowMs);
-      stamps.push(shard.stamp());
-    });
-    this.#settleAll(nowMs);
+    const touched = this.#shards.filter((shard) => byShard.has(shard));
+    const stamps = touched.map((shard) =>
+      this.#locked(shard, (_, nowMs) => {
+        removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
+        return shard.stamp;
+      }),
+    );
+    for (const shard of touched) this.#settle(shard);
     return { stamps, removed };
   }
 
-  #onEveryShard(nowMs: number, invalidate: (shard: Shard) => void): InvalidateResult {
-    const stamps = this.#shards.map((shard) => {
-      invalidate(shard);
-      return shard.stamp();
-    });
-    this.#settleAll(nowMs);
+  #onEveryShard(invalidate: (shard: Shard, nowMs: number) => void): InvalidateResult {
+    const stamps = this.#shards.map((shard) =>
+      this.#locked(shard, (_, nowMs) => {
+        invalidate(shard, nowMs);
+        return shard.stamp;
+      }),
+    );
+    for (const shard of this.#shards) this.#settle(shard);
     return { stamps, removed: 0 };
-  }
-
-  #settleAll(nowMs: number): void {
-    for (const shard of this.#shards) shard.flush(nowMs);
-    this.#wake();
-  }
-
-  #settle(shard: Shard, nowMs: number): void {
-    shard.flush(nowMs);
-    this.#wake();
-  }
-
-  /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
-  #wake(): void {
-    const { sleepers } = this.#events;
-    for (const sleeper of [...sleepers]) {
-      if (!sleeper.behind()) continue;
-      sleepers.delete(sleeper);
-      sleeper.wake();
-    }
   }
 }

@@ -189,9 +189,14 @@ export interface Subscriber {
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined;
   /** There are log events this subscriber has not looked at yet, matching or not. */
   behind(): boolean;
+  /**
+   * The last read stopped before the end of a log, by one of its bounds. Else it has looked at all that was there
+   * when it began, whatever other threads have appended meanwhile.
+   */
+  unfinished(): boolean;
   /** How many log events, matching or not, lie between `cursor` (this one's by default) and the logs' ends. */
   lag(cursor?: Uint8Array): number;
-  /** Replaces the selectors from here on. Only when not `behind()`. */
+  /** Replaces the selectors from here on. Only after a read that was not `unfinished()`, or when not `behind()`. */
   select(selectors: readonly Selector[]): void;
   /** Stops wake-ups. */
   close(): void;

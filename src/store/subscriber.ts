@@ -1,34 +1,49 @@
 /**
  * A subscriber: a position in the event logs of all shards that moves over what its selectors match.
  *
- * It keeps no queue. Of a log that dropped what it had not read yet, it reads one gap and goes on from now.
+ * It keeps no queue. Of a log that dropped what it had not read yet, it reads one gap and goes on from now. Other
+ * threads append, and drop, whenever it does not hold the shard.
  */
 
 import { fieldInvalid } from "../errors.ts";
-import { fromCursor, toCursor } from "./cursor.ts";
+import { type CursorPosition, fromCursor, toCursor } from "./cursor.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
+import type { Sleeper, Sleepers } from "./sleepers.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
 const scannedEventsMax = 16_384;
+/** So that a reader with much to catch up with does not keep writers out of a shard: then it lets go once. */
+const heldEventsMax = 256;
+const heldScannedEventsMax = 4_096;
 /** What an event costs in `read`'s `maxBytes` beside its strings: about what its message costs. */
 const eventFrameBytes = 32;
-
-export interface Sleeper {
-  behind(): boolean;
-  wake(): void;
-}
 
 /** What subscribers share: the logs, and who wants to be woken at the next event. */
 export interface EventSource {
   readonly epoch: bigint;
   /** By shard. */
   readonly logs: readonly EventLog[];
+  /**
+   * Keeps the other threads out of a shard until `release`: for all that is done with its log and its revision.
+   * One shard at a time, and not for long.
+   */
+  acquire(shard: number): void;
+  release(shard: number): void;
   /** By shard: its revision. */
   revisionOf(shard: number): number;
-  /** Each is woken once, when it is behind, and then forgotten until its next read. */
-  readonly sleepers: Set<Sleeper>;
+  readonly sleepers: Pick<Sleepers, "add" | "delete">;
   overran(): void;
+}
+
+/** What one read has so far, and where it stops. */
+interface Taken {
+  readonly events: StoreEvent[];
+  bytes: number;
+  /** Matching or not. */
+  scanned: number;
+  readonly maxEvents: number;
+  readonly maxBytes: number;
 }
 
 export function matches(selector: Selector, event: StoreEvent): boolean {
@@ -49,18 +64,27 @@ export class LogSubscriber implements Subscriber {
   readonly #revisions: number[] = [];
   /** The shard to begin the next read with: a busy shard must not starve the others. */
   #firstShard = 0;
+  /** The last read, if there was one, stopped before the end of a log. */
+  #unfinished = true;
   #gap: GapReason | undefined;
   /** While a gap is not read, the position is the one from which there was no resuming. */
   #unresumable: Uint8Array | undefined;
   #closed = false;
 
   constructor(source: EventSource, selectors: readonly Selector[], cursor: Uint8Array, wake: () => void) {
+    const position = cursor.length === 0 ? undefined : fromCursor(cursor);
+    if (position?.epoch === source.epoch && position.revisions.length !== source.logs.length) {
+      throw fieldInvalid("cursor", "one of this store");
+    }
     this.#source = source;
     this.#selectors = selectors;
     this.#sleeper = { wake, behind: () => this.behind() };
-    this.#skipToNow();
-    if (cursor.length > 0) this.#resume(cursor);
+    // Before it looks at any log: what comes after that is to wake it.
     source.sleepers.add(this.#sleeper);
+    this.#skipToNow();
+    if (position === undefined) return;
+    this.#gap = this.#resume(position);
+    if (this.#gap !== undefined) this.#unresumable = cursor.slice();
   }
 
   cursor(): Uint8Array {
@@ -68,36 +92,39 @@ export class LogSubscriber implements Subscriber {
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
-    if (this.#gap === undefined && this.#isOverrun()) {
-      this.#gap = "overrun";
-      this.#source.overran();
-    }
-    const result = this.#gap === undefined ? this.#readEvents(maxEvents, maxBytes) : this.#readGap(this.#gap);
     if (!this.#closed) this.#source.sleepers.add(this.#sleeper);
-    return result;
+    if (this.#gap !== undefined) return this.#readGap(this.#gap);
+    return this.#readEvents({ events: [], bytes: 0, scanned: 0, maxEvents, maxBytes });
   }
 
   behind(): boolean {
     return (
-      this.#gap !== undefined || this.#source.logs.some((log, shard) => this.#positionOf(shard) < log.end)
+      this.#gap !== undefined ||
+      this.#source.logs.some((log, shard) => log.eventsSince(this.#positionOf(shard)) > 0)
     );
   }
 
+  unfinished(): boolean {
+    return this.#unfinished;
+  }
+
   lag(cursor?: Uint8Array): number {
-    const { logs } = this.#source;
+    const { epoch, logs } = this.#source;
     if (cursor === undefined) {
-      return logs.reduce((sum, log, shard) => sum + log.end - this.#positionOf(shard), 0);
+      return logs.reduce((sum, log, shard) => sum + log.eventsSince(this.#positionOf(shard)), 0);
     }
     const position = fromCursor(cursor);
-    const known = position.epoch === this.#source.epoch;
+    const known = position.epoch === epoch;
     return logs.reduce((sum, log, shard) => {
       const revision = known ? (position.revisions[shard] ?? 0) : 0;
-      return sum + log.end - log.placeAfter(revision).position;
+      return sum + this.#holding(shard, () => log.end - log.placeAfter(revision).position);
     }, 0);
   }
 
   select(selectors: readonly Selector[]): void {
-    if (this.behind()) throw new Error("selectors change only when every event was read");
+    if (this.#unfinished && this.behind()) {
+      throw new Error("selectors change only when every event was read");
+    }
     this.#selectors = selectors;
   }
 
@@ -112,72 +139,116 @@ export class LogSubscriber implements Subscriber {
 
   #skipToNow(): void {
     this.#source.logs.forEach((log, shard) => {
-      this.#places[shard] = log.placeAtEnd();
-      this.#revisions[shard] = this.#source.revisionOf(shard);
+      this.#holding(shard, () => {
+        this.#places[shard] = log.placeAtEnd();
+        this.#revisions[shard] = this.#source.revisionOf(shard);
+      });
     });
   }
 
-  #resume(cursor: Uint8Array): void {
-    const { epoch, revisions } = fromCursor(cursor);
-    const { logs } = this.#source;
-    if (epoch !== this.#source.epoch) this.#gap = "epochChanged";
-    else if (revisions.length !== logs.length) throw fieldInvalid("cursor", "one of this store");
-    else if (revisions.some((revision, shard) => revision > this.#source.revisionOf(shard))) {
-      this.#gap = "cursorAhead";
-    } else if (revisions.some((revision, shard) => revision < (logs[shard]?.lostRevision ?? 0))) {
-      this.#gap = "cursorExpired";
-    }
-    if (this.#gap !== undefined) {
-      this.#unresumable = cursor.slice();
-      return;
-    }
-    logs.forEach((log, shard) => {
+  /** Stands at the cursor's position, or gives the reason why not. */
+  #resume({ epoch, revisions }: CursorPosition): GapReason | undefined {
+    if (epoch !== this.#source.epoch) return "epochChanged";
+    let isAhead = false;
+    let isExpired = false;
+    const places = this.#source.logs.map((log, shard) => {
       const revision = revisions[shard] ?? 0;
-      this.#places[shard] = log.placeAfter(revision);
-      this.#revisions[shard] = revision;
+      return this.#holding(shard, () => {
+        isAhead ||= revision > this.#source.revisionOf(shard);
+        isExpired ||= revision < log.lostRevision;
+        return log.placeAfter(revision);
+      });
     });
-  }
-
-  #isOverrun(): boolean {
-    // The revision decides and not the position: a log may have dropped a part of one revision's events.
-    return this.#source.logs.some((log, shard) => log.lostRevision > (this.#revisions[shard] ?? 0));
+    if (isAhead) return "cursorAhead";
+    if (isExpired) return "cursorExpired";
+    places.forEach((place, shard) => {
+      this.#places[shard] = place;
+      this.#revisions[shard] = revisions[shard] ?? 0;
+    });
+    return undefined;
   }
 
   #readGap(reason: GapReason): SubscriberRead {
     this.#gap = undefined;
     this.#unresumable = undefined;
+    this.#unfinished = false;
     this.#skipToNow();
     return { kind: "gap", reason, cursor: this.cursor() };
   }
 
-  #readEvents(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
+  #readEvents(taken: Taken): SubscriberRead | undefined {
     const { logs } = this.#source;
-    const events: StoreEvent[] = [];
-    let bytes = 0;
-    let scanned = 0;
-    for (let turn = 0; turn < logs.length; turn++) {
+    this.#unfinished = false;
+    for (let turn = 0; turn < logs.length && !this.#unfinished; turn++) {
       const shard = (this.#firstShard + turn) % logs.length;
       const log = logs[shard];
       const place = this.#places[shard];
-      if (log === undefined || place === undefined || place.position === log.end) continue;
-      const namespaceIds = this.#selectors.map((selector) => log.namespaceId(selector.namespace));
-      let revision = this.#revisions[shard] ?? 0;
-      while (place.position < log.end) {
-        const full = events.length >= maxEvents || bytes >= maxBytes || scanned >= scannedEventsMax;
-        if (full && log.revisionAt(place) !== revision) break;
-        const event = log.next(place, namespaceIds);
-        revision = place.revision;
-        scanned++;
-        if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
-        events.push(event);
-        bytes += eventFrameBytes + event.name.length + event.origin.length + event.traceparent.length;
-      }
-      this.#revisions[shard] = revision;
-      if (place.position < log.end) {
-        this.#firstShard = (shard + 1) % logs.length;
-        break;
+      if (log === undefined || place === undefined || log.eventsSince(place.position) === 0) continue;
+      switch (this.#readShard(shard, log, place, taken)) {
+        case "end":
+          break;
+        case "full":
+          this.#unfinished = true;
+          this.#firstShard = (shard + 1) % logs.length;
+          break;
+        case "overrun":
+          this.#source.overran();
+          return this.#readGap("overrun");
       }
     }
+    const { events } = taken;
     return events.length === 0 ? undefined : { kind: "events", events, cursor: this.cursor() };
+  }
+
+  /** Holds the shard as often as it takes. */
+  #readShard(shard: number, log: EventLog, place: LogPlace, taken: Taken): "end" | "full" | "overrun" {
+    for (;;) {
+      this.#source.acquire(shard);
+      try {
+        const stopped = this.#readHeld(shard, log, place, taken);
+        if (stopped !== "held") return stopped;
+      } finally {
+        this.#source.release(shard);
+      }
+    }
+  }
+
+  /** Reads whole revisions until the end of the log or a bound: of the read, or of one hold of the shard. */
+  #readHeld(
+    shard: number,
+    log: EventLog,
+    place: LogPlace,
+    taken: Taken,
+  ): "end" | "full" | "held" | "overrun" {
+    let revision = this.#revisions[shard] ?? 0;
+    // The revision decides and not the position: a log may have dropped a part of one revision's events.
+    if (log.lostRevision > revision) return "overrun";
+    const { events, maxEvents, maxBytes } = taken;
+    const namespaceIds = this.#selectors.map((selector) => log.namespaceId(selector.namespace));
+    const heldEventsEnd = events.length + heldEventsMax;
+    const heldScannedEnd = taken.scanned + heldScannedEventsMax;
+    const { end } = log;
+    while (place.position < end) {
+      const full = events.length >= maxEvents || taken.bytes >= maxBytes || taken.scanned >= scannedEventsMax;
+      const held = events.length >= heldEventsEnd || taken.scanned >= heldScannedEnd;
+      if ((full || held) && log.revisionAt(place) !== revision) return full ? "full" : "held";
+      const event = log.next(place, namespaceIds);
+      revision = place.revision;
+      this.#revisions[shard] = revision;
+      taken.scanned++;
+      if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
+      events.push(event);
+      taken.bytes += eventFrameBytes + event.name.length + event.origin.length + event.traceparent.length;
+    }
+    return "end";
+  }
+
+  #holding<Result>(shard: number, run: () => Result): Result {
+    this.#source.acquire(shard);
+    try {
+      return run();
+    } finally {
+      this.#source.release(shard);
+    }
   }
 }

@@ -5,7 +5,7 @@ import { createSeededRng } from "../../src/random.ts";
 import { createKeyHash } from "../../src/store/shard-hash.ts";
 import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "../../src/store/table.ts";
 
-const hashOf = createKeyHash(createSeededRng(3));
+const hashOf = createKeyHash(createSeededRng(3).uint64());
 
 function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry {
   return {

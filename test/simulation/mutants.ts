@@ -197,20 +197,20 @@ export const mutants: readonly Mutant[] = [
   // ---- The store ---------------------------------------------------------------------------------------------------
   mutant(
     "store: the epoch is used again",
-    "src/store/sharded-store.ts",
-    "this.epoch = rng.uint64();",
-    "this.epoch = rng.uint64() && 7n;",
+    "src/store/store-memory.ts",
+    "epoch: rng.uint64(),",
+    "epoch: rng.uint64() && 7n,",
   ),
   mutant(
     "store: a tag fence is forgotten",
     "src/store/tag-fences.ts",
-    '      if (version < fence.hardRevision) return "hard";\n',
+    '      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";\n',
     "",
   ),
   mutant(
     "store: a soft tag fence is forgotten",
     "src/store/tag-fences.ts",
-    '      if (version < fence.softRevision) cover = "soft";\n',
+    '      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";\n',
     "",
   ),
   mutant(
@@ -222,14 +222,14 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: prefix fences go before the sweep has passed",
     "src/store/live-entries.ts",
-    "    this.prefixFences.drop(this.#sweepRevision);",
-    "    this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
+    "      this.prefixFences.drop(sweep.revision);",
+    "      this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
   ),
   mutant(
     "store: tag fences go while a lease needs them",
     "src/store/live-entries.ts",
-    "this.tagFences.drop(Math.min(this.#sweepRevision, oldestLeaseRevision));",
-    "this.tagFences.drop(oldestLeaseRevision && this.#sweepRevision);",
+    "this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));",
+    "this.tagFences.drop(oldestLeaseRevision && sweep.revision);",
   ),
   mutant(
     "store: a soft invalidation does nothing",
@@ -282,8 +282,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: tombstones are forgotten",
     "src/store/tombstones.ts",
-    "if (this.#byId.size === 0) return 0n;",
-    "if (this.#byId.size >= 0) return 0n;",
+    "if (records.count === 0) return 0n;",
+    "if (records.count >= 0) return 0n;",
   ),
   mutant(
     "store: request ids are forgotten",
@@ -320,8 +320,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: "src/store/subscriber.ts",
-        find: "return this.#source.logs.some((log, shard) => log.lostRevision > (this.#revisions[shard] ?? 0));",
-        replace: "return this.#source.logs.length === 0;",
+        find: 'if (log.lostRevision > revision) return "overrun";',
+        replace: 'if (log.lostRevision < 0) return "overrun";',
       },
     ],
   },

@@ -8,7 +8,7 @@ import { createKeyHash } from "../../src/store/shard-hash.ts";
 import type { NewTableEntry, ScanVerdict, TableEntry } from "../../src/store/table.ts";
 import { checkInvariants } from "../support/offheap-invariants.ts";
 
-const keyHash = createKeyHash(createSeededRng(1));
+const keyHash = createKeyHash(createSeededRng(1).uint64());
 /** Five hashes a namespace, so that chains of equal hashes are common. */
 const crowdedHash = (namespace: string, key: string): number => keyHash(namespace, "") + (key.length % 5);
 

@@ -7,7 +7,7 @@ import { createKeyHash } from "../../src/store/shard-hash.ts";
 import type { NewTableEntry, TableEntry } from "../../src/store/table.ts";
 import { checkInvariants } from "../support/offheap-invariants.ts";
 
-const hashOf = createKeyHash(createSeededRng(7));
+const hashOf = createKeyHash(createSeededRng(7).uint64());
 const mebibyte = 2 ** 20;
 
 interface Fixture {

@@ -55,11 +55,9 @@ export class KeyIndex {
     this.#directoryMaxDepth = pool.geometry.directoryMaxDepth;
   }
 
-  /** Before anything else. Memory that has an index keeps it. */
+  /** Before anything else, on memory that is all zero. */
   initialize(): void {
-    if (this.#memory.word(this.#directoryAt) === 0) {
-      this.#memory.setWord(this.#directoryAt, this.#chunks.push());
-    }
+    this.#memory.setWord(this.#directoryAt, this.#chunks.push());
   }
 
   /** The first slot with this hash, as a word; 0: none. Slots are good until the next insertion or removal. */

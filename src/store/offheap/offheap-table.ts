@@ -43,9 +43,12 @@ const returnedFlags = withUses(flag.mainRing, 1);
 /** For a chunk of the index, which a put may have to split. */
 const chunkSegments = 1;
 
-/** Memory for a table, empty. Throws FIELD_INVALID for a budget that is out of bounds: 64 KiB to 2 GiB a shard. */
+/** A table without an entry, as memory. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
 export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(resolveGeometry(budgetBytes).bufferBytes);
+  const geometry = resolveGeometry(budgetBytes);
+  const memory = new Memory(new SharedArrayBuffer(geometry.bufferBytes));
+  new KeyIndex(memory, new SegmentPool(memory, geometry)).initialize();
+  return memory.buffer;
 }
 
 /** A table over a buffer of its own, or over one that others have tables over, too. Throws as `createTableBuffer`. */
@@ -79,7 +82,6 @@ export class OffheapTable implements Table {
     this.small = new LogRing(this.memory, this.pool, control.smallRing);
     this.main = new LogRing(this.memory, this.pool, control.mainRing);
     this.#index = new KeyIndex(this.memory, this.pool);
-    this.#index.initialize();
     this.#found = new EntryCursor(this.memory, this.pool);
     this.#scanned = new EntryCursor(this.memory, this.pool);
     this.#leaving = new EntryCursor(this.memory, this.pool);

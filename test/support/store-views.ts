@@ -1,0 +1,48 @@
+/** A store as several threads have it, in one: every call goes to the view of a thread that a seed picks. */
+import { createSeededRng } from "../../src/random.ts";
+import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/create-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { StoreMessage } from "../../src/store/threads.ts";
+
+/** What the threads tell each other arrives at the end of the call that it was told in. */
+export function createStoreViews(options: Partial<StoreOptions>, count: number, seed: number): Store {
+  const rng = createSeededRng(seed);
+  const memory = createStoreMemory(options, count);
+  const mail: { readonly to: number; readonly message: StoreMessage }[] = [];
+  const views = Array.from({ length: count }, (_, self) =>
+    attachStore(memory, {
+      ...options,
+      threads: { self, count, send: (to, message) => mail.push({ to, message: structuredClone(message) }) },
+    }),
+  );
+  const pick = () => {
+    const view = views[Math.floor(rng.fraction() * count)];
+    if (view === undefined) throw new RangeError("a fraction is below 1");
+    return view;
+  };
+  const deliver = (): void => {
+    for (let next = mail.shift(); next !== undefined; next = mail.shift()) {
+      views[next.to]?.receive(next.message);
+    }
+  };
+  const then = <Result>(result: Result): Result => {
+    deliver();
+    return result;
+  };
+  const first = pick();
+  return {
+    epoch: first.epoch,
+    shardCount: first.shardCount,
+    counters: first.counters,
+    shardOf: (namespace, key) => first.shardOf(namespace, key),
+    get: (command) => then(pick().get(command)),
+    set: (command) => then(pick().set(command)),
+    invalidate: (command) => then(pick().invalidate(command)),
+    touch: (command) => then(pick().touch(command)),
+    lease: (command, settle) => then(pick().lease(command, settle)),
+    release: (namespace, key, token) => then(pick().release(namespace, key, token)),
+    subscribe: (selectors, cursor, wake) => pick().subscribe(selectors, cursor, wake),
+    maintain: (maxEntries) => then(pick().maintain(maxEntries)),
+    shards: () => pick().shards(),
+  };
+}
