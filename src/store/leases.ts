@@ -13,7 +13,6 @@ import type { CounterRow } from "./counters.ts";
 import { type LeaseLimits, LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
 import { LeaseWaits, type Settle, type WaitsSettled } from "./lease-waits.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
-import { type Lock, noLock } from "./shared/lock.ts";
 import type { Region } from "./shared/region.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "./store.ts";
 import { type StoreThreads, singleThread } from "./threads.ts";
@@ -34,6 +33,15 @@ export interface LeaseShard {
   staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
 }
 
+/** Lets one thread at a time into the shard. */
+export interface LeaseGuard {
+  /** Returns the time of what is done inside, at `nowMs` or a little later. */
+  enter(nowMs: number): number;
+  leave(): void;
+}
+
+const noGuard: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
+
 export interface LeasesOptions {
   readonly region: Region;
   readonly limits: LeaseLimits;
@@ -43,8 +51,8 @@ export interface LeasesOptions {
   readonly counters: CounterRow;
   /** By default the store has one thread. */
   readonly threads?: StoreThreads;
-  /** The shard's, for what happens outside of its calls: `cancel` and `flush`. All else is called under it. */
-  readonly lock?: Lock;
+  /** For what is called from outside: `cancel` and `flush`. All else is called inside. By default, none. */
+  readonly guard?: LeaseGuard;
 }
 
 export class Leases {
@@ -52,17 +60,17 @@ export class Leases {
   readonly #rng: Rng;
   readonly #counters: CounterRow;
   readonly #thread: number;
-  readonly #lock: Lock;
+  readonly #guard: LeaseGuard;
   readonly #records: LeaseRecords;
   readonly #waits: LeaseWaits;
 
   constructor(options: LeasesOptions) {
-    const { region, limits, fingerprintOf, threads = singleThread, lock = noLock } = options;
+    const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
     this.#shard = options.shard;
     this.#rng = options.rng;
     this.#counters = options.counters;
     this.#thread = threads.self;
-    this.#lock = lock;
+    this.#guard = guard;
     this.#records = new LeaseRecords(region, limits, fingerprintOf);
     this.#waits = new LeaseWaits(threads);
   }
@@ -252,22 +260,22 @@ export class Leases {
 
   #cancel(waiter: number, wait: number): void {
     if (!this.#waits.cancel(wait)) return;
-    this.#lock.acquire();
+    this.#guard.enter(0);
     try {
       // Where it is no more, its end is on its way, and will find nobody.
       if (this.#records.waiters.holds(waiter, this.#thread, wait)) this.#records.removeWaiter(waiter);
     } finally {
-      this.#lock.release();
+      this.#guard.leave();
     }
   }
 
   #giveBack(namespace: string, key: string, token: bigint, nowMs: number): void {
-    this.#lock.acquire();
+    const insideMs = this.#guard.enter(nowMs);
     try {
-      this.endDue(nowMs);
-      this.release(namespace, key, token, nowMs);
+      this.endDue(insideMs);
+      this.release(namespace, key, token, insideMs);
     } finally {
-      this.#lock.release();
+      this.#guard.leave();
     }
   }
 }

@@ -14,10 +14,11 @@ import { NaiveLeases, type NaiveName, type NaiveResult } from "../support/naive-
 
 type Settled = Extract<StoreMessage, { kind: "settled" }>;
 
-const slab = Buffer.alloc(1_024, "stale ");
-
+/** Its value is cut from something larger, as small values are. */
 function viewOf(text: string): EntryView {
-  const value = new Uint8Array(slab.buffer, slab.byteOffset, slab.write(text));
+  const bytes = Buffer.from(text);
+  const value = new Uint8Array(64 + bytes.length).subarray(64);
+  value.set(bytes);
   return {
     value,
     version: 1,
@@ -59,7 +60,13 @@ class Threads {
     const rng = createSeededRng(1);
     this.#records = new LeaseRecords(region, limits, createFingerprint([1n, 2n]));
     const stamp = (): Stamp => ({ shard: 0, revision: this.#revision });
-    const lock = { acquire: () => this.#lock(false), release: () => this.#lock(true) };
+    const guard = {
+      enter: (nowMs: number) => {
+        this.#lock(false);
+        return Math.max(nowMs, this.nowMs);
+      },
+      leave: () => this.#lock(true),
+    };
     this.counters = totalsOf(counts, threads);
     this.#views = Array.from(
       { length: threads },
@@ -80,7 +87,7 @@ class Threads {
           rng,
           counters: new CounterRow(counts, self),
           threads: { self, count: threads, send: (to, message) => this.#send(self, to, message) },
-          lock,
+          guard,
         }),
     );
   }
@@ -150,7 +157,8 @@ class Threads {
     const { to, message } = this.mail.shift() ?? {};
     if (to === undefined || message === undefined) return;
     this.#view(to).settled(message);
-    this.#view(to).flush(this.nowMs);
+    // The time was read before the lock was had, and others were there first.
+    this.#view(to).flush(this.nowMs - 5);
   }
 
   #view(thread: number): Leases {
@@ -205,7 +213,6 @@ describe("Leases of several threads", () => {
     const waiting = [threads.wait(2, a), threads.wait(1, a), threads.wait(2, a)];
     threads.in(1, (leases) => leases.fill("n", "a", token, () => viewOf("filled")));
     expect(waiting.map(({ results }) => results.length)).toEqual([0, 1, 0]);
-    slab.fill("overwritten ");
     expect(threads.mail.length, "both in one message").toBe(1);
     threads.deliver();
     for (const index of [0, 2]) {
