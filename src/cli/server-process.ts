@@ -1,5 +1,6 @@
 /** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
 import { once } from "node:events";
+import { systemClock } from "../clock.ts";
 import { type AdminHttp, startAdminHttp } from "../server/admin-http.ts";
 import type { CacheServer } from "../server/index.ts";
 import { packageVersion } from "../server/version.ts";
@@ -20,7 +21,7 @@ const DEFAULT_LISTEN = "127.0.0.1:50051";
 /** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
-  const threads = settings.workers === 1 ? undefined : createThreadMetrics();
+  const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
   const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
     const server = await createConfiguredServer(settings, { logger, sdk, threads });

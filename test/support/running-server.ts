@@ -2,6 +2,7 @@
 import { Client, credentials } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
+import { createServerThreads } from "../../src/server/workers/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
 
 export interface RunningServer {
@@ -18,8 +19,16 @@ export interface RunningServer {
 
 const OWN_CONNECTION = { "grpc.use_local_subchannel_pool": 1, "grpc.max_receive_message_length": 8 << 20 };
 
-export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
-  const server = createServer({ listen: "127.0.0.1:0", ...options });
+export interface RunningServerOptions extends ServerOptions {
+  /**
+   * Worker threads; 1: none, the server runs in this one. Default: what MESHCACHE_TEST_WORKERS says, so that a
+   * suite runs with as many, for a server that has nothing of this thread's own, such as a store or a clock.
+   */
+  readonly workers?: number;
+}
+
+export async function startServer(options: RunningServerOptions = {}): Promise<RunningServer> {
+  const server = createServerFor({ listen: "127.0.0.1:0", ...options });
   const address = await server.start();
   const clients: ServiceClient[] = [];
   const connect = () => {
@@ -39,6 +48,20 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
       await server.close();
     },
   };
+}
+
+function createServerFor({ workers, ...options }: RunningServerOptions): CacheServer {
+  const { store, telemetry, credentials, clock, rng, ...plain } = options;
+  const ownOf = { store, telemetry, credentials, clock, rng };
+  const bound = Object.values(ownOf).some((own) => own !== undefined);
+  if (bound && workers !== undefined && workers > 1)
+    throw new Error("what is of one thread cannot be of several");
+  const count = workers ?? (bound ? 1 : Number(process.env.MESHCACHE_TEST_WORKERS ?? 1));
+  if (count === 1) return createServer(options);
+  const server = createServerThreads({ ...plain, workers: count });
+  // Fails the test run as an unhandled rejection, whatever the test waits for.
+  void server.crashed.then((crash) => Promise.reject(crash));
+  return server;
 }
 
 function checkHealth(address: string): Promise<string> {

@@ -5,6 +5,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { emptyResource } from "@opentelemetry/resources";
 import { AggregationTemporality, type MetricProducer, type ScopeMetrics } from "@opentelemetry/sdk-metrics";
+import type { Clock } from "../../clock.ts";
 import { createChanges } from "./changes.ts";
 import { mergeScopes } from "./merge.ts";
 
@@ -18,12 +19,12 @@ export interface ThreadMetrics {
 /** A thread that takes longer is shown as it was when it last answered. */
 const ANSWER_MAX_MS = 1_000;
 
-export function createThreadMetrics(): ThreadMetrics {
+export function createThreadMetrics(clock: Clock): ThreadMetrics {
   const sources: Source[] = [];
   return {
     connect(thread) {
       const { port1, port2 } = new MessageChannel();
-      sources.push(createSource(thread, port1));
+      sources.push(createSource(thread, port1, clock));
       return port2;
     },
     producer(temporality) {
@@ -66,7 +67,7 @@ interface Source {
   latest(): readonly ScopeMetrics[];
 }
 
-function createSource(thread: number, port: MessagePort): Source {
+function createSource(thread: number, port: MessagePort, clock: Clock): Source {
   let latest: readonly ScopeMetrics[] = [];
   let open = true;
   let asked: PromiseWithResolvers<Error | undefined> | undefined;
@@ -93,15 +94,12 @@ function createSource(thread: number, port: MessagePort): Source {
       }
       const { promise } = asked;
       const late = Promise.withResolvers<Error>();
-      const timer = setTimeout(
-        () => late.resolve(new Error(`worker thread ${thread} did not tell its metrics in time`)),
-        ANSWER_MAX_MS,
+      const timer = clock.schedule(ANSWER_MAX_MS, () =>
+        late.resolve(new Error(`worker thread ${thread} did not tell its metrics in time`)),
       );
-      try {
-        return await Promise.race([promise, late.promise]);
-      } finally {
-        clearTimeout(timer);
-      }
+      const outcome = await Promise.race([promise, late.promise]);
+      timer.cancel();
+      return outcome;
     },
   };
 }
