@@ -24,8 +24,9 @@ export interface EventLogLimits {
 export interface LogPlace {
   /** How many events were ever appended before it, so that the distance of two places is a number of events. */
   position: number;
-  /** Where the event begins in the pages ever taken, laid end to end. */
-  address: number;
+  /** The page that the event is in, by its number, and where it begins there. At a page's end: in the next one. */
+  page: number;
+  offset: number;
   /** The revision of the event before. */
   revision: number;
 }
@@ -33,10 +34,14 @@ export interface LogPlace {
 /** Events kept as objects, a power of two: what a tick of a busy server appends to one shard. */
 const newestEventsMax = 128;
 
-/** Cells of the head: a place each; then the end's position once more, as a word that is read without the lock. */
-const startCell = 0;
-const endCell = 3;
-const endPositionWord = 12;
+/** Cells of the head, of eight bytes. */
+const startPositionCell = 0;
+const startRevisionCell = 1;
+const endPositionCell = 2;
+const endRevisionCell = 3;
+/** Then words: where the oldest event begins in the oldest page, and the end's position for who has no lock. */
+const startOffsetWord = 8;
+const endPositionWord = 9;
 const headBytes = 64;
 
 export function eventLogBytes(limits: EventLogLimits): number {
@@ -46,8 +51,8 @@ export function eventLogBytes(limits: EventLogLimits): number {
 export class EventLog {
   readonly #shard: number;
   readonly #maxEvents: number;
-  readonly #start: SharedPlace;
-  readonly #end: SharedPlace;
+  readonly #cells: Float64Array<SharedArrayBuffer>;
+  /** The same memory. */
   readonly #words: Uint32Array<SharedArrayBuffer>;
   readonly #names: { readonly namespaces: RepeatedNames; readonly origins: RepeatedNames };
   readonly #pages: LogPages;
@@ -57,11 +62,9 @@ export class EventLog {
   constructor(region: Region, shard: number, limits: EventLogLimits) {
     const cut = createCutter(region.buffer, region.begin);
     const head = cut(headBytes);
-    const cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
     this.#shard = shard;
     this.#maxEvents = limits.maxEvents;
-    this.#start = new SharedPlace(cells, startCell);
-    this.#end = new SharedPlace(cells, endCell);
+    this.#cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
     this.#words = new Uint32Array(head.buffer, head.begin, headBytes / 4);
     this.#names = {
       namespaces: new RepeatedNames(cut(repeatedNamesBytes)),
@@ -72,17 +75,17 @@ export class EventLog {
 
   /** The position of the oldest event kept. */
   get start(): number {
-    return this.#start.position;
+    return this.#cells[startPositionCell] ?? 0;
   }
 
   /** The position that the next event will have. */
   get end(): number {
-    return this.#end.position;
+    return this.#cells[endPositionCell] ?? 0;
   }
 
   /** The greatest revision of which events were dropped, or 0. */
   get lostRevision(): number {
-    return this.#start.revision;
+    return this.#cells[startRevisionCell] ?? 0;
   }
 
   /** Of the pages taken. */
@@ -96,28 +99,28 @@ export class EventLog {
   }
 
   append(event: StoreEvent): void {
-    const start = this.#start;
-    const end = this.#end;
-    if (end.position - start.position === this.#maxEvents) this.#dropOldest();
+    const cells = this.#cells;
+    const position = this.end;
+    if (position - this.start === this.#maxEvents) this.#dropOldest();
     const { namespaces, origins } = this.#names;
     const source = {
       event,
-      step: event.revision - end.revision,
+      step: event.revision - this.#endRevision,
       namespaceId: namespaces.use(event.namespace),
       originId: origins.use(event.origin),
     };
     const isKept = this.#write(source);
-    this.#newest.add(end.position, event);
-    end.position++;
-    end.revision = event.revision;
+    this.#newest.add(position, event);
     if (!isKept) {
       namespaces.release(source.namespaceId);
       origins.release(source.originId);
-      while (start.position < end.position - 1) this.#dropOldest();
-      start.position = end.position;
-      start.revision = end.revision;
+      while (this.start < position) this.#dropOldest();
+      cells[startPositionCell] = position + 1;
+      cells[startRevisionCell] = event.revision;
     }
-    this.#words[endPositionWord] = end.position;
+    cells[endPositionCell] = position + 1;
+    cells[endRevisionCell] = event.revision;
+    this.#words[endPositionWord] = position + 1;
   }
 
   /** The number by which `next` knows a namespace; 0: none of its events has one. */
@@ -126,12 +129,19 @@ export class EventLog {
   }
 
   placeAtEnd(): LogPlace {
-    return toPlace(this.#end);
+    const pages = this.#pages;
+    const last = pages.count - 1;
+    return {
+      position: this.end,
+      page: (pages.oldestNumber + last) >>> 0,
+      offset: last < 0 ? 0 : pages.usedBytes(last),
+      revision: this.#endRevision,
+    };
   }
 
   /** Before the first event kept with a greater revision. */
   placeAfter(revision: number): LogPlace {
-    if (revision >= this.#end.revision) return this.placeAtEnd();
+    if (revision >= this.#endRevision) return this.placeAtEnd();
     const place = this.#pageStartBefore(revision);
     while (place.position < this.end && this.revisionAt(place) <= revision) this.#pass(place);
     return place;
@@ -160,32 +170,41 @@ export class EventLog {
     return event;
   }
 
+  get #endRevision(): number {
+    return this.#cells[endRevisionCell] ?? 0;
+  }
+
+  get #startOffset(): number {
+    return this.#words[startOffsetWord] ?? 0;
+  }
+
   /** Moves the reader to the event at a place. */
   #readAt(place: LogPlace): void {
-    const start = this.#start;
     const pages = this.#pages;
-    const { pageBytes } = pages;
-    if (place.position < start.position || place.position >= this.end) {
+    const { start } = this;
+    if (place.position < start || place.position >= this.end) {
       throw new RangeError("no event is kept at this position");
     }
-    // The end of a page is the start of the next one, and is all that is left of it when it was dropped.
-    if (place.position === start.position) place.address = start.address;
-    const number = Math.floor(place.address / pageBytes);
-    let index = number - pages.oldestNumber;
-    let begin = place.address - number * pageBytes;
-    if (index < 0 || begin >= pages.usedBytes(index)) {
-      index++;
-      begin = 0;
-      place.address = (number + 1) * pageBytes;
-      if (index < 0 || index >= pages.count) throw new Error("the log has no bytes for this place");
+    const { oldestNumber } = pages;
+    if (place.position === start) {
+      place.page = oldestNumber;
+      place.offset = this.#startOffset;
     }
-    this.#reader.moveTo(pages.bytes, pages.beginOf(index) + begin);
+    // Of a page that was dropped there may be a reader at its end. The difference is modulo 2^32, as the numbers.
+    let index = (place.page - oldestNumber) | 0;
+    if (index < 0 || place.offset >= pages.usedBytes(index)) {
+      index++;
+      if (index < 0 || index >= pages.count) throw new Error("the log has no bytes for this place");
+      place.page = (oldestNumber + index) >>> 0;
+      place.offset = 0;
+    }
+    this.#reader.moveTo(pages.bytes, pages.beginOf(index) + place.offset);
   }
 
   /** Moves a place past its event, on which the reader stands. */
   #pass(place: LogPlace): void {
     place.position++;
-    place.address += this.#reader.bytes;
+    place.offset += this.#reader.bytes;
     place.revision += this.#reader.step;
   }
 
@@ -199,55 +218,65 @@ export class EventLog {
       if (pages.revisionBefore(middle) <= revision) low = middle + 1;
       else high = middle;
     }
-    if (low <= 1) return toPlace(this.#start);
+    const { oldestNumber } = pages;
+    if (low <= 1) {
+      return {
+        position: this.start,
+        page: oldestNumber,
+        offset: this.#startOffset,
+        revision: this.lostRevision,
+      };
+    }
     return {
       position: pages.positionBefore(low - 1),
-      address: (pages.oldestNumber + low - 1) * pages.pageBytes,
+      page: (oldestNumber + low - 1) >>> 0,
+      offset: 0,
       revision: pages.revisionBefore(low - 1),
     };
   }
 
   #dropOldest(): void {
-    const start = this.#start;
     const pages = this.#pages;
-    this.#readAt(start);
-    this.#names.namespaces.release(this.#reader.namespaceId);
-    this.#names.origins.release(this.#reader.originId);
-    this.#pass(start);
-    const oldestEnd = pages.oldestNumber * pages.pageBytes + pages.usedBytes(0);
-    if (pages.count > 1 && start.address === oldestEnd) this.#dropOldestPage();
+    const reader = this.#reader;
+    const offset = this.#startOffset;
+    reader.moveTo(pages.bytes, pages.beginOf(0) + offset);
+    this.#names.namespaces.release(reader.namespaceId);
+    this.#names.origins.release(reader.originId);
+    this.#cells[startPositionCell] = this.start + 1;
+    this.#cells[startRevisionCell] = this.lostRevision + reader.step;
+    this.#words[startOffsetWord] = offset + reader.bytes;
+    if (pages.count > 1 && offset + reader.bytes === pages.usedBytes(0)) this.#dropOldestPage();
   }
 
   #dropOldestPage(): void {
     this.#pages.dropOldest();
-    this.#start.address = this.#pages.oldestNumber * this.#pages.pageBytes;
+    this.#words[startOffsetWord] = 0;
   }
 
   /** Writes the record behind the last one. False: it is larger than a page. */
   #write(source: RecordSource): boolean {
     const pages = this.#pages;
-    const room = pages.count === 0 ? 0 : pages.pageBytes - pages.usedBytes(pages.count - 1);
-    if (recordMaxBytes(source.event) > room) {
+    let last = pages.count - 1;
+    let used = last < 0 ? pages.pageBytes : pages.usedBytes(last);
+    if (recordMaxBytes(source.event) > pages.pageBytes - used) {
       const bytes = recordBytes(source);
       if (bytes > pages.pageBytes) return false;
-      if (bytes > room) this.#addPage();
+      if (bytes > pages.pageBytes - used) {
+        this.#addPage();
+        last = pages.count - 1;
+        used = 0;
+      }
     }
-    const last = pages.count - 1;
-    const pageBegin = pages.beginOf(last);
-    const begin = pageBegin + pages.usedBytes(last);
-    const end = writeRecord(pages.bytes, begin, source);
-    pages.setUsedBytes(last, end - pageBegin);
-    this.#end.address += end - begin;
+    const begin = pages.beginOf(last);
+    pages.setUsedBytes(last, writeRecord(pages.bytes, begin + used, source) - begin);
     return true;
   }
 
   #addPage(): void {
     const pages = this.#pages;
-    const end = this.#end;
     while (pages.isFull) this.#dropOldest();
-    if (this.start === end.position && pages.count > 0) this.#dropOldestPage();
-    end.address = (pages.oldestNumber + pages.count) * pages.pageBytes;
-    pages.add(end.revision, end.position);
+    if (this.start === this.end && pages.count > 0) this.#dropOldestPage();
+    pages.add(this.#endRevision, this.end);
   }
 }
 
@@ -268,43 +297,4 @@ class NewestEvents {
     this.#positions[place] = position;
     this.#events[place] = event;
   }
-}
-
-/** A place that every thread sees. */
-class SharedPlace implements LogPlace {
-  readonly #cells: Float64Array<SharedArrayBuffer>;
-  readonly #at: number;
-
-  constructor(cells: Float64Array<SharedArrayBuffer>, at: number) {
-    this.#cells = cells;
-    this.#at = at;
-  }
-
-  get position(): number {
-    return this.#cells[this.#at] ?? 0;
-  }
-
-  set position(position: number) {
-    this.#cells[this.#at] = position;
-  }
-
-  get address(): number {
-    return this.#cells[this.#at + 1] ?? 0;
-  }
-
-  set address(address: number) {
-    this.#cells[this.#at + 1] = address;
-  }
-
-  get revision(): number {
-    return this.#cells[this.#at + 2] ?? 0;
-  }
-
-  set revision(revision: number) {
-    this.#cells[this.#at + 2] = revision;
-  }
-}
-
-function toPlace({ position, address, revision }: LogPlace): LogPlace {
-  return { position, address, revision };
 }

@@ -13,11 +13,11 @@ const pageMaxBytes = 32_768;
 /** So that dropping the oldest page does not empty the smallest of logs. */
 const pagesMin = 2;
 
-/** Of eight bytes: the number of the oldest page, then as two words its place in the ring and how many there are. */
+/** As words: the number of the oldest page, its place in the ring, and how many there are. */
 const headCells = 8;
-const oldestNumberCell = 0;
-const oldestWord = 2;
-const countWord = 3;
+const oldestNumberWord = 0;
+const oldestWord = 1;
+const countWord = 2;
 
 /** Of a page: the revision and the position before its first event, then as two words its slot and its used bytes. */
 const pageCells = 3;
@@ -65,14 +65,14 @@ export class LogPages {
     return this.count === this.#pagesMax;
   }
 
-  /** How many pages were dropped, and so the number of the oldest one since the log began. */
+  /** How many pages were dropped, modulo 2^32, and so the number of the oldest one since the log began. */
   get oldestNumber(): number {
-    return this.#cells[oldestNumberCell] ?? 0;
+    return this.#words[oldestNumberWord] ?? 0;
   }
 
   /** Where the page begins in `bytes`. */
   beginOf(index: number): number {
-    return (this.#words[2 * this.#cellOf(index) + slotWord] ?? 0) * this.pageBytes;
+    return Math.imul(this.#words[2 * this.#cellOf(index) + slotWord] ?? 0, this.pageBytes);
   }
 
   usedBytes(index: number): number {
@@ -108,7 +108,7 @@ export class LogPages {
     const next = (this.#words[oldestWord] ?? 0) + 1;
     this.#words[oldestWord] = next === this.#pagesMax ? 0 : next;
     this.#words[countWord] = this.count - 1;
-    this.#cells[oldestNumberCell] = this.oldestNumber + 1;
+    this.#words[oldestNumberWord] = this.oldestNumber + 1;
   }
 
   /** The first of the page's cells. */
