@@ -56,11 +56,14 @@ export function createEventFeed(
       return toOpened(store, subscriber.cursor());
     },
     pump(send) {
-      while (unread || subscriber.behind()) {
-        unread = false;
+      let more = unread || subscriber.behind();
+      unread = false;
+      while (more) {
         const read = subscriber.read(limits.frameMaxEvents, limits.frameMaxBytes);
+        // What others append from here on is for the next turn, or they could keep this one going for ever.
+        more = subscriber.unfinished();
         if (read === undefined) {
-          if (subscriber.behind()) return "later";
+          if (more) return "later";
           break;
         }
         if (read.kind === "gap") announced = true;
