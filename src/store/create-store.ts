@@ -38,7 +38,7 @@ export interface StoreOptions {
   readonly tombstonesMax: number;
   /** Leases of a shard. 1 to 1,048,576, default 16,384. */
   readonly leasesMax: number;
-  /** Callers that wait for the lease of one key. 0 to 65,536, default 1,024. */
+  /** Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all keys. */
   readonly waitersMax: number;
   /** Answers to Sets with a request id that a shard remembers. 1 to 1,048,576, default 4,096. */
   readonly requestIdsMax: number;
