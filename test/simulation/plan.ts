@@ -14,6 +14,8 @@ export interface Plan {
   /** Entries that one slice of the sweep visits. */
   readonly sweepMaxEntries: number;
   readonly engine: StoreEngine;
+  /** How many have the store, with the engine that several can have. */
+  readonly threads: number;
   readonly shards: number;
   /** Small ones overrun, and make gaps. */
   readonly logMaxEvents: number;
@@ -72,6 +74,7 @@ export function createPlan(seed: number): Plan {
   // Few kinds in one run go deeper than all of them: they meet themselves.
   const kinds = chance(rng, 0.3) ? [...faultKinds] : [pick(rng, faultKinds), pick(rng, faultKinds)];
   const ttlMs = pick(rng, [0, 150, 600, 5_000]);
+  const threads = pick(rngFor(seed, 8), [1, 3]);
   return {
     seed,
     clients: between(rng, 2, 4),
@@ -81,6 +84,7 @@ export function createPlan(seed: number): Plan {
     readShare: pick(rng, [0, 0.5, 0.85]),
     sweepMaxEntries: pick(rng, [1, 2, 16]),
     engine: pick(rng, ["lru", "offheap"]),
+    threads,
     shards: pick(rng, [1, 2, 4]),
     logMaxEvents: pick(rng, [4, 16, 65_536]),
     frameMaxEvents: pick(rng, [1, 3, 512]),

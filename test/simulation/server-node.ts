@@ -4,6 +4,7 @@ import { createExchangeSession, type FrameSink } from "../../src/server/exchange
 import { createStore } from "../../src/store/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { resolveLimits } from "../../src/wire/limits.ts";
+import { createStoreViews } from "../support/store-views.ts";
 import type { History } from "./history.ts";
 import type { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
@@ -46,16 +47,18 @@ export function createServerNode(
     process = createProcess("server", time, rng);
     const { clock } = process;
     const { engine, shards, logMaxEvents } = plan;
-    const storeRng = createSeededRng(Number(rng.uint64() & 0xffff_ffffn));
+    const storeSeed = Number(rng.uint64() & 0xffff_ffffn);
+    const options = {
+      engine,
+      shards,
+      logMaxEvents,
+      clock,
+      rng: createSeededRng(storeSeed),
+      budgetBytes: shards * shardBudgetBytes,
+    };
+    const threads = engine === "offheap" ? plan.threads : 1;
     const store = tap.around(
-      createStore({
-        engine,
-        shards,
-        logMaxEvents,
-        clock,
-        rng: storeRng,
-        budgetBytes: shards * shardBudgetBytes,
-      }),
+      threads === 1 ? createStore(options) : createStoreViews(options, threads, storeSeed),
       time.nowMs,
     );
     const tick = (): void => {
