@@ -6,7 +6,7 @@ import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
 import { systemClock } from "../../clock.ts";
 import { systemRng } from "../../random.ts";
-import type { StoreOptions } from "../../store/create-store.ts";
+import { attachStore, createStoreMemory, type StoreOptions } from "../../store/create-store.ts";
 import type { StoreMessage } from "../../store/threads.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -18,7 +18,6 @@ import { resolveTransportLimits, type TransportLimits } from "../transport-limit
 import { assertPortFree } from "./free-port.ts";
 import type { Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
-import { attachStore, createStoreMemory } from "./store-memory.ts";
 import { connectThreads } from "./thread-ports.ts";
 import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 

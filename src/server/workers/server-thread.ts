@@ -2,12 +2,12 @@
 import type { MessagePort } from "node:worker_threads";
 import { systemClock } from "../../clock.ts";
 import { systemRng } from "../../random.ts";
+import { attachStore } from "../../store/create-store.ts";
 import type { StoreMessage } from "../../store/threads.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { type CacheServer, createCacheServer } from "../cache-server.ts";
 import type { Order, Report, ThreadData } from "./messages.ts";
 import { attachBounds } from "./shared-bounds.ts";
-import { attachStore } from "./store-memory.ts";
 
 export interface ServerThreadOptions {
   readonly data: ThreadData;

@@ -4,7 +4,7 @@ import { MessageChannel } from "node:worker_threads";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
-import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { CacheService, type Event, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import {
   createServerThreads,
   type ServerThreads,
@@ -52,6 +52,15 @@ async function openStream(client: ServiceClient) {
   return stream;
 }
 
+/** The first event that the stream brings from now on. */
+async function eventOf(stream: Awaited<ReturnType<typeof openStream>>): Promise<Event> {
+  for (;;) {
+    const [response]: StreamResponse[] = await once(stream, "data");
+    const [event] = response?.frame.case === "events" ? response.frame.value.events : [];
+    if (event !== undefined) return event;
+  }
+}
+
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1));
 
 /** The server acknowledges a ping, and does not end the connection. */
@@ -90,6 +99,55 @@ describe("createServerThreads()", () => {
     const { address } = await start({ listen: "[::1]:0" });
     expect(address).toMatch(/^\[::1\]:\d+$/);
     expect((await statsOf(clientOf(address))).connections).toBe(1n);
+  });
+
+  it("gives all of its workers one store, and the main thread too", async () => {
+    const threads = await start();
+    const clients = Array.from({ length: MANY }, () => clientOf(threads.address));
+    const key = { namespace: "users", key: "1" };
+    await clients[0]?.unary(CacheService.method.set, { ...key, value: Buffer.from("Ada") });
+    const found = await Promise.all(clients.map((client) => client.unary(CacheService.method.get, key)));
+    expect(found.map(({ outcome }) => outcome.case)).toEqual(clients.map(() => "hit"));
+    const { operations, epoch } = await statsOf(clientOf(threads.address));
+    expect([operations?.sets, operations?.hits, epoch]).toEqual([1n, BigInt(MANY), threads.store.epoch]);
+    expect(threads.store.counters).toMatchObject({ sets: 1, hits: MANY });
+  });
+
+  it("tells the subscribers of every worker what was set on one", async () => {
+    const threads = await start();
+    const streams = await Promise.all(
+      Array.from({ length: MANY }, () => openStream(clientOf(threads.address))),
+    );
+    const told = streams.map(eventOf);
+    await clientOf(threads.address).unary(CacheService.method.set, { namespace: "users", key: "news" });
+    const targets = (await Promise.all(told)).map(({ target }) => target);
+    expect(targets).toEqual(streams.map(() => ({ case: "key", value: "news" })));
+    for (const stream of streams) stream.cancel();
+  });
+
+  it("gives those who wait for a lease what was filled on another worker", async () => {
+    const { address } = await start();
+    const lease = { namespace: "users", key: "slow", leaseMs: 60_000, waitMs: 20_000 };
+    const first = clientOf(address);
+    const granted = await first.unary(CacheService.method.lease, lease);
+    const token = granted.outcome.case === "granted" ? granted.outcome.value.token : 0n;
+    expect(token).not.toBe(0n);
+    const others = Array.from({ length: MANY }, () => clientOf(address));
+    const waiting = others.map((client) => client.unary(CacheService.method.lease, lease));
+    // What is answered on the same connection has come after the lease.
+    await Promise.all(others.map(statsOf));
+    await first.unary(CacheService.method.set, {
+      namespace: "users",
+      key: "slow",
+      value: Buffer.from("filled"),
+      condition: { case: "leaseToken", value: token },
+    });
+    const outcomes = (await Promise.all(waiting)).map(({ outcome }) => outcome);
+    expect(outcomes).toMatchObject(
+      outcomes.map(() => ({ case: "hit", value: { value: Buffer.from("filled") } })),
+    );
+    const { operations } = await statsOf(first);
+    expect(operations?.leases).toMatchObject({ granted: 1n, filled: 1n, shared: BigInt(MANY) });
   });
 
   it("counts connections and subscribers of all workers, whichever is asked", async () => {
