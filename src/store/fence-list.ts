@@ -19,7 +19,7 @@ export interface PrefixFence {
 }
 
 /** The most that the configuration allows of names, in UTF-8. */
-export const fenceNamespaceMaxBytes = 256;
+export const fenceNamespaceMaxBytes = 255;
 export const fencePrefixMaxBytes = 16 * 1024;
 
 /** Cells of the list: how many fences, and how often they were written anew. */

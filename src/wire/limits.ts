@@ -36,7 +36,7 @@ const DAY_MS = 86_400_000;
 const UINT32_MAX = 0xffff_ffff;
 
 export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
-  namespaceMaxBytes: { fallback: 64, min: 1, max: 256 },
+  namespaceMaxBytes: { fallback: 64, min: 1, max: 255 },
   keyMaxBytes: { fallback: 512, min: 1, max: 16 * KIB },
   tagMaxBytes: { fallback: 128, min: 1, max: 4 * KIB },
   entryMaxTags: { fallback: 16, min: 0, max: 256 },
