@@ -2,12 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
+import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { MeshCache } from "../../src/index.ts";
+import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
 import { Captured, runCommand } from "../support/command-line.ts";
 import { startServer } from "../support/running-server.ts";
 
@@ -72,8 +75,87 @@ describe("meshcache serve", () => {
     expect(logged).toEqual(["serving", "draining", "stopped"]);
   });
 
-  it("ends at once at the second signal", async () => {
-    const { child, stderr, ended, address } = await serving("--drain-max-ms", "10min");
+  it.runIf(process.platform === "linux")(
+    "starts a thread for each worker, and none for one alone",
+    async () => {
+      const serversOf = async (workers: number) => {
+        const { child, stdout, address } = await serving("--workers", String(workers));
+        expect(stdout.text()).toContain(
+          `listens on ${address} with ${workers} worker${workers > 1 ? "s" : ""}\n`,
+        );
+        const names = globSync(`/proc/${child.pid}/task/*/comm`).map((path) =>
+          readFileSync(path, "utf8").trim(),
+        );
+        return names.filter((name) => name.startsWith("server")).sort();
+      };
+      expect(await serversOf(1)).toEqual([]);
+      expect(await serversOf(3)).toEqual(["server 0", "server 1", "server 2"]);
+    },
+  );
+
+  it("serves from several workers as from one: a store, its metrics, an admin port, a drain", async () => {
+    const { child, stderr, ended, address, admin } = await serving("--workers", "3");
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(address)));
+    await clients[0]?.unary(CacheService.method.set, { namespace: "users", key: "1" });
+    const found = await Promise.all(
+      clients.map((client) => client.unary(CacheService.method.get, { namespace: "users", key: "1" })),
+    );
+    expect(found.map(({ outcome }) => outcome.case)).toEqual(clients.map(() => "hit"));
+
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    const samples = text.split("\n").filter((line) => !line.startsWith("#"));
+    expect(samples).toContain('meshcache_reads_total{meshcache_outcome="hit"} 30');
+    expect(samples).toContain(`meshcache_connections ${CLIENTS}`);
+    const ofGet = samples.filter((line) => line.includes("CacheService/Get"));
+    const counts = ofGet.filter((line) => line.startsWith("rpc_server_call_duration_count"));
+    expect(counts.map((line) => line.split(" ").at(-1))).toEqual([String(CLIENTS)]);
+    expect(ofGet.find((line) => line.includes('le="+Inf"'))).toMatch(/ 30$/);
+    for (const name of ["meshcache_subscribers_lag", "nodejs_eventloop_delay_max", "meshcache_subscribers"]) {
+      expect(samples.filter((line) => line.startsWith(`${name} `))).toHaveLength(1);
+    }
+
+    const keptOpen = await Promise.all(clients.map(async (client) => openStream(client)));
+    const told = keptOpen.map(async (stream) => {
+      for await (const { frame } of stream) if (frame.case === "draining") return true;
+      return false;
+    });
+    child.kill("SIGTERM");
+    expect(await Promise.all(told)).toEqual(keptOpen.map(() => true));
+    expect((await fetch(`${admin}/readyz`)).status).toBe(503);
+    for (const client of clients) client.close();
+    expect(await ended).toBe(0);
+    expect(stderr.lines().map((line): unknown => JSON.parse(line).msg)).toEqual([
+      "serving",
+      "draining",
+      "stopped",
+    ]);
+  });
+
+  it("ends with 70, and says why, when a worker has ended", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "meshcache-crash-"));
+    const [cue, plant] = [join(folder, "cue"), join(folder, "plant.mjs")];
+    writeFileSync(plant, plantedFault(cue));
+    const { ended, stdout, stderr } = start(["serve", ...anyPort, "--workers", "2"], {
+      NODE_OPTIONS: `--import=${plant}`,
+    });
+    await stdout.until(/Try it/);
+    writeFileSync(cue, "");
+    expect(await ended).toBe(70);
+    const lines = stderr.lines();
+    expect(lines.at(-1)).toBe("meshcache: worker thread 1 ended: a planted fault");
+    const logged = lines.slice(0, -1).map((line): unknown => JSON.parse(line));
+    expect(logged.at(-1)).toMatchObject({
+      level: "error",
+      worker: 1,
+      msg: "a worker ended, and the server with it",
+      err: { message: "a planted fault" },
+    });
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each([["1"], ["3"]])("ends at once at the second signal with %s workers", async (workers) => {
+    const argv = ["--drain-max-ms", "10min", "--workers", workers];
+    const { child, stderr, ended, address } = await serving(...argv);
     const keptOpen = await startStubbornStream(address);
     child.kill("SIGTERM");
     await stderr.until(/"draining"/);
@@ -87,15 +169,18 @@ describe("meshcache serve", () => {
     await once(taken, "listening");
     const address = taken.address();
     const port = typeof address === "object" ? address?.port : 0;
-    const [listen, admin] = [
-      start(["serve", ...anyPort, "--listen", `127.0.0.1:${port}`]),
+    const [listen, threads, admin] = [
+      start(["serve", ...anyPort, "--listen", `127.0.0.1:${port}`, "--workers", "1"]),
+      start(["serve", ...anyPort, "--listen", `127.0.0.1:${port}`, "--workers", "2"]),
       start(["serve", ...anyPort, "--admin", `127.0.0.1:${port}`]),
     ];
-    expect([await listen.ended, await admin.ended]).toEqual([3, 3]);
+    expect(await Promise.all([listen.ended, threads.ended, admin.ended])).toEqual([3, 3, 3]);
     taken.close();
-    expect(listen.stderr.text()).toContain(
-      `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another\n`,
-    );
+    for (const { stderr } of [listen, threads]) {
+      expect(stderr.text()).toContain(
+        `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another\n`,
+      );
+    }
     expect(admin.stderr.text()).toContain(
       "--admin names another (port 0 picks a free one, off does without)\n",
     );
@@ -145,15 +230,37 @@ describe("meshcache, the executable", () => {
   });
 });
 
+/** A module that makes the second worker throw, out of all calls, once there is a file. */
+function plantedFault(cue: string): string {
+  return `
+    import { existsSync } from "node:fs";
+    import { isMainThread, workerData } from "node:worker_threads";
+    if (!isMainThread && workerData.thread === 1) {
+      setInterval(() => {
+        if (existsSync(${JSON.stringify(cue)})) throw new Error("a planted fault");
+      }, 10);
+    }`;
+}
+
+/** So many that each of 3 workers gets some of them. */
+const CLIENTS = 30;
+
+/** A client with a connection of its own. */
+function connect(address: string): ServiceClient {
+  return createServiceClient(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+}
+
+async function openStream(client: ServiceClient) {
+  const stream = client.serverStream(CacheService.method.stream, { namespace: "default" });
+  await once(stream, "data");
+  return stream;
+}
+
 /** A subscriber that stays when the server asks it to go, as a client may that knows no better. */
 async function startStubbornStream(address: string): Promise<() => void> {
-  const { credentials } = await import("@grpc/grpc-js");
-  const { CacheService } = await import("../../gen/meshcache/v1/cache_pb.ts");
-  const { createServiceClient } = await import("../../src/wire/service-client.ts");
-  const client = createServiceClient(address, credentials.createInsecure());
-  const stream = client.serverStream(CacheService.method.stream, { namespace: "default" });
+  const client = connect(address);
+  const stream = await openStream(client);
   stream.on("error", () => {});
   stream.on("data", () => {});
-  await once(stream, "data");
   return () => client.close();
 }
