@@ -55,6 +55,8 @@ export function answerMetrics(
   let last: readonly ScopeMetrics[] | undefined;
   const answer = async () => port.postMessage(last ?? (await collect()));
   port.on("message", () => void answer()).unref();
+  // Nothing to tell yet, but somebody to ask.
+  port.postMessage([]);
   return async () => {
     last = await collect();
     port.postMessage(last);
@@ -69,13 +71,15 @@ interface Source {
 
 function createSource(thread: number, port: MessagePort, clock: Clock): Source {
   let latest: readonly ScopeMetrics[] = [];
-  let open = true;
+  /** From the thread's first word to its end: while it starts there is nothing to wait for. */
+  let open = false;
   let asked: PromiseWithResolvers<Error | undefined> | undefined;
   const settle = (error?: Error) => {
     asked?.resolve(error);
     asked = undefined;
   };
   port.on("message", (scopes: readonly ScopeMetrics[]) => {
+    open = true;
     latest = scopes;
     settle();
   });
