@@ -2,8 +2,25 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    projects: [
+      { extends: true, test: { name: "meshcache", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: {
+          // The contract, the streams and coherence once more, of a server with three worker threads.
+          name: "3 workers",
+          include: [
+            "test/contract/grpc.test.ts",
+            "test/contract/buf-curl.test.ts",
+            "test/server/{stream,exchange}.test.ts",
+            "test/coherence/*.test.ts",
+            "test/client/{faulty-network,stampede}.test.ts",
+          ],
+          env: { MESHCACHE_TEST_WORKERS: "3" },
+        },
+      },
+    ],
   },
 });

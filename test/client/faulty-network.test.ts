@@ -1,16 +1,18 @@
 /** The promises once over real sockets: late, sliced, reset and half-open connections, and a draining server. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/index.ts";
-import { startTestCache, type TestCache } from "../../src/testing/index.ts";
+import { startTestCache } from "../../src/testing/index.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { type RunningServer, startServer } from "../support/running-server.ts";
 import { until } from "../support/until.ts";
 
 const codec = json<string>();
 const LEASE_MS = 600;
 
 describe("A client behind a faulty network", () => {
-  let mesh: TestCache;
+  let running: RunningServer;
   let proxy: FaultProxy;
+  let writing: MeshCache;
   let writer: Namespace<string>;
   let cache: MeshCache;
   let users: Namespace<string>;
@@ -21,16 +23,18 @@ describe("A client behind a faulty network", () => {
   };
 
   beforeEach(async () => {
-    mesh = await startTestCache({ client: { deadlineMs: 20_000 } });
-    proxy = await startFaultProxy(mesh.address);
-    writer = mesh.cache.namespace("users", { codec, nearCache: false });
+    running = await startServer();
+    proxy = await startFaultProxy(running.address);
+    writing = new MeshCache({ address: running.address, deadlineMs: 20_000 });
+    writer = writing.namespace("users", { codec, nearCache: false });
     await writer.set("k", "v1");
   });
 
   afterEach(async () => {
     await cache.close({ graceMs: 0 });
+    await writing.close({ graceMs: 0 });
     await proxy[Symbol.asyncDispose]();
-    await mesh.close();
+    await running.stop();
   });
 
   /** The value and where it came from. */
@@ -130,7 +134,7 @@ describe("A client behind a faulty network", () => {
     await expect(users.getOrLoad("gone", () => "loaded", { failOpen: false })).rejects.toMatchObject({
       reason: "UNAVAILABLE",
     });
-    proxy.target = mesh.address;
+    proxy.target = running.address;
     await until(
       () => users.set("k", "back").then((outcome) => outcome.kind, String),
       (kind) => kind === "stored",
@@ -138,9 +142,10 @@ describe("A client behind a faulty network", () => {
   });
 
   it("moves to the next server before the draining one cuts it", async () => {
-    const { store } = mesh.server;
-    await using second = await startTestCache({ server: { store } });
-    cache = new MeshCache({ address: [mesh.address, second.address], leaseMs: LEASE_MS, pingMs: 50 });
+    await using first = await startTestCache();
+    await using second = await startTestCache({ server: { store: first.server.store } });
+    await first.cache.namespace("users", { codec }).set("k", "v1");
+    cache = new MeshCache({ address: [first.address, second.address], leaseMs: LEASE_MS, pingMs: 50 });
     users = cache.namespace("users", { codec });
     expect(await settled()).toBe("v1 near");
     const failures: unknown[] = [];
@@ -151,7 +156,7 @@ describe("A client behind a faulty network", () => {
         await users.set("mine", "v").catch((error) => failures.push(error));
       }
     })();
-    const drained = mesh.server.drain();
+    const drained = first.server.drain();
     await until(
       async () => cache.stats().connection.address,
       (address) => address === second.address,

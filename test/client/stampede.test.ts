@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { startTestCache, type TestCache } from "../../src/testing/index.ts";
 import type { LoadNews, LoadOrder } from "../support/loading-process.ts";
+import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const SCRIPT = fileURLToPath(new URL("../support/loading-process.ts", import.meta.url));
 const PROCESSES = 4;
@@ -43,18 +43,18 @@ function startProcess(address: string): LoadingProcess {
 }
 
 describe("A stampede of four processes", { timeout: 40_000 }, () => {
-  let mesh: TestCache;
+  let running: RunningServer;
   let processes: LoadingProcess[];
 
   beforeEach(async () => {
-    mesh = await startTestCache();
-    processes = Array.from({ length: PROCESSES }, () => startProcess(mesh.address));
+    running = await startServer();
+    processes = Array.from({ length: PROCESSES }, () => startProcess(running.address));
     await Promise.all(processes.map((one) => one.until("ready")));
   }, 40_000);
 
   afterEach(async () => {
     for (const { child } of processes) child.kill("SIGKILL");
-    await mesh.close();
+    await running.stop();
   });
 
   const loads = (): number =>

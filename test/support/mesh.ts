@@ -14,6 +14,8 @@ import type { Store } from "../../src/store/store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { resolveLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { createStoreViews } from "./store-views.ts";
+import { testWorkers } from "./test-workers.ts";
 import { Turns } from "./turns.ts";
 
 /** Both directions of one stream. Frames that are held stay in their order. */
@@ -169,12 +171,15 @@ export class Mesh {
 
   #createStore(): Store {
     this.#lives += 1;
-    return createStore({
+    const options: Partial<StoreOptions> = {
       shards: 1,
       clock: this.clock,
       rng: createSeededRng(this.#lives),
       ...this.#storeOptions,
-    });
+    };
+    // The other engine is one thread's.
+    const threads = options.engine === "lru" ? 1 : testWorkers;
+    return threads === 1 ? createStore(options) : createStoreViews(options, threads, this.#lives);
   }
 
   #open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {

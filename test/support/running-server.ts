@@ -4,6 +4,7 @@ import { service as healthService } from "grpc-health-check";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
+import { testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
   readonly server: CacheServer;
@@ -56,7 +57,7 @@ function createServerFor({ workers, ...options }: RunningServerOptions): CacheSe
   const bound = Object.values(ownOf).some((own) => own !== undefined);
   if (bound && workers !== undefined && workers > 1)
     throw new Error("what is of one thread cannot be of several");
-  const count = workers ?? (bound ? 1 : Number(process.env.MESHCACHE_TEST_WORKERS ?? 1));
+  const count = workers ?? (bound ? 1 : testWorkers);
   if (count === 1) return createServer(options);
   const server = createServerThreads({ ...plain, workers: count });
   // Fails the test run as an unhandled rejection, whatever the test waits for.
