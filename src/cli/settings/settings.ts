@@ -121,11 +121,13 @@ export const settingsSchema = z.strictObject({
         "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
       ),
     ),
+  // What it is unless given depends on the machine and the engine: sources.ts settles that.
   workers: quantity(
     "Process",
     "",
     { fallback: 1, min: 1, max: WORKERS_MAX },
     "Threads that serve, on one port over one store. 1 with the engine `lru`, and where no port can be shared (macOS, Windows).",
+    { words: "all cores" },
   ),
   logLevel: logLevel
     .default("info")

@@ -3,6 +3,7 @@
  * of every source in one go.
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import type { StoreEngine } from "../../store/create-store.ts";
 import { oneLine } from "../text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import {
@@ -15,6 +16,7 @@ import {
   settingsSchema,
   toFlag,
   toVariable,
+  WORKERS_MAX,
 } from "./settings.ts";
 
 export interface SettingsSources {
@@ -174,10 +176,18 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   if (faults.length > 0) throw new SettingsError(faults);
 
   const given = new Map(layers.flatMap((layer) => [...layer]));
-  const values = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
+  const parsed = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
+  const values = given.has("workers")
+    ? parsed
+    : { ...parsed, workers: workersUnlessGiven(parsed.storeEngine, sources.machine) };
   const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
   const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
   const conflicts = relate(resolved, sources.machine);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return resolved;
+}
+
+/** As many as there are cores to keep busy, where there may be more than one. */
+function workersUnlessGiven(engine: StoreEngine, machine: Machine): number {
+  return engine === "lru" || !sharesPorts(machine) ? 1 : Math.min(machine.cores, WORKERS_MAX);
 }

@@ -117,6 +117,16 @@ describe("resolveSettings()", () => {
     ]);
   });
 
+  it("gives a worker to every core, where there may be more than one", () => {
+    const workersOf = (given: Given) => resolve(given).values.workers;
+    expect(workersOf({ machine: { cores: 12, platform: "linux" } })).toBe(12);
+    expect(workersOf({ machine: { cores: 400, platform: "freebsd" } })).toBe(256);
+    expect(workersOf({ machine: { cores: 12, platform: "darwin" } })).toBe(1);
+    expect(workersOf({ flags: { storeEngine: "lru" } })).toBe(1);
+    expect(workersOf({ env: { MESHCACHE_WORKERS: "3" } })).toBe(3);
+    expect(resolve({}).originOf("workers")).toBe("default");
+  });
+
   it("refuses more workers than one where there may not be more, naming what says so", () => {
     expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
       "--workers: workers (3) must be 1 with storeEngine lru",
