@@ -13,10 +13,11 @@ import { createServiceDefinition } from "../wire/service.ts";
 import { createAdminHandlers } from "./admin-service.ts";
 import { createCacheHandlers } from "./cache-service.ts";
 import { createConnections } from "./connections.ts";
+import { createDirectCalls } from "./direct-calls.ts";
 import { drainServer } from "./drain.ts";
 import { addHealth } from "./health.ts";
 import { parseListenAddress } from "./listen-address.ts";
-import { startMaintenance } from "./maintenance.ts";
+import { maintainStore } from "./maintenance.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { createProcessBounds, type ProcessBounds } from "./process-bounds.ts";
 import { addReflection } from "./reflection.ts";
@@ -68,10 +69,8 @@ export interface ServerPlace {
   readonly startedMs: number;
   /** The others listen on the same port. */
   readonly sharesPort: boolean;
-  /** Gives the store its time. One of them does. */
-  readonly maintains: boolean;
-  /** Observes what the process has once, and not only what is its own. */
-  readonly observesProcess: boolean;
+  /** The server has the process to itself: it gives the store its time, and observes what the process has once. */
+  readonly alone: boolean;
 }
 
 /** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen`. */
@@ -83,7 +82,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const { host, port, join } = parseListenAddress(options.listen ?? "127.0.0.1:50051");
   const store = options.store ?? createStore({ clock, rng: options.rng ?? systemRng });
 
-  const { bounds, startedMs, sharesPort, maintains, observesProcess } = place ?? standAlone(transport, clock);
+  const { bounds, startedMs, sharesPort, alone } = place ?? standAlone(transport, clock);
 
   const streams = createStreamRegister(transport, bounds);
   const calls = createOpenCalls(clock, telemetry, {
@@ -107,7 +106,8 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     connections: () => bounds.connections.taken,
   };
   const deps = { calls, limits, telemetry, store, clock, streams, observation };
-  server.addService(createServiceDefinition(CacheService), createCacheHandlers(deps));
+  const handlers = createCacheHandlers(deps);
+  server.addService(createServiceDefinition(CacheService), handlers.service);
   server.addService(
     createServiceDefinition(AdminService),
     createAdminHandlers({ ...deps, startedMs, serverVersion: packageVersion() }),
@@ -119,17 +119,13 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     clock,
     quota: bounds.connections,
     sharesPort,
+    takeCall: createDirectCalls({ methods: handlers.direct, register: calls.register, clock, limits }),
   });
 
   let address: string | undefined;
   /** What ends with the server. */
   let stops: readonly (() => void)[] = [];
   let drained: Promise<void> | undefined;
-
-  const maintain = () =>
-    startMaintenance(store, clock, (error) =>
-      telemetry.logger.error({ err: error }, "maintenance of the store failed"),
-    );
 
   const close = async () => {
     stopServing();
@@ -149,8 +145,8 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     async start() {
       address = join(await connections.listen(host, port));
       stops = [
-        ...(maintains ? [maintain()] : []),
-        ...(observesProcess ? [telemetry.observeProcess(store, observation)] : []),
+        ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
+        ...(alone ? [telemetry.observeProcess(store, observation)] : []),
         telemetry.observeThread({ subscriberLagEvents: () => slowestLagEvents(streams) }),
       ];
       return address;
@@ -176,7 +172,6 @@ function standAlone(limits: TransportLimits, clock: Clock): ServerPlace {
     bounds: createProcessBounds(limits),
     startedMs: clock.nowMs(),
     sharesPort: false,
-    maintains: true,
-    observesProcess: true,
+    alone: true,
   };
 }

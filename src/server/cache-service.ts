@@ -1,5 +1,12 @@
 /** The handlers of CacheService: each checks, delegates to the store and answers. */
-import type { CacheService, LeaseResponse } from "../../gen/meshcache/v1/cache_pb.ts";
+import {
+  CacheService,
+  type GetRequest,
+  type InvalidateRequest,
+  type LeaseResponse,
+  type SetRequest,
+  type TouchRequest,
+} from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
 import {
@@ -13,6 +20,7 @@ import {
 } from "../wire/operations.ts";
 import type { ServiceHandlers } from "../wire/service.ts";
 import { runBatch } from "./batch.ts";
+import { type DirectMethod, directMethod } from "./direct-calls.ts";
 import { openExchange } from "./exchange.ts";
 import { bidi, type CallContext, type HandlerDeps, immediate, serverStream, unary } from "./handlers.ts";
 import { describeOutcome, describeRequest } from "./outcome.ts";
@@ -25,8 +33,16 @@ export interface CacheServiceDeps extends HandlerDeps {
   readonly streams: StreamRegister;
 }
 
-export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
+export interface CacheHandlers {
+  /** Of every method, for grpc-js. */
+  readonly service: ServiceHandlers<typeof CacheService>;
+  /** Of the methods that are answered as soon as their request is whole. */
+  readonly direct: readonly DirectMethod[];
+}
+
+export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
   const { store, limits } = deps;
+  const { method } = CacheService;
   const operation = ({ writer }: CallContext): OperationContext => ({
     store,
     limits,
@@ -36,28 +52,32 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
   const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
     if (context.span.sampled) context.span.set({ namespace, ...describeOutcome(outcome) });
   };
-  return {
-    get: immediate(deps, (request, context) => {
-      const value = runGet(request, operation(context));
-      describe(context, request.namespace, { case: "get", value });
-      return value;
-    }),
-    set: immediate(deps, (request, context) => {
-      const value = runSet(request, operation(context));
-      describe(context, request.namespace, { case: "set", value });
-      if (context.span.sampled) context.span.set(describeRequest({ case: "set", value: request }));
-      return value;
-    }),
-    invalidate: immediate(deps, (request, context) => {
-      const value = runInvalidate(request, operation(context));
-      describe(context, request.namespace, { case: "invalidate", value });
-      return value;
-    }),
-    touch: immediate(deps, (request, context) => {
-      const value = runTouch(request, operation(context));
-      describe(context, request.namespace, { case: "touch", value });
-      return value;
-    }),
+  const get = (request: GetRequest, context: CallContext) => {
+    const value = runGet(request, operation(context));
+    describe(context, request.namespace, { case: "get", value });
+    return value;
+  };
+  const set = (request: SetRequest, context: CallContext) => {
+    const value = runSet(request, operation(context));
+    describe(context, request.namespace, { case: "set", value });
+    if (context.span.sampled) context.span.set(describeRequest({ case: "set", value: request }));
+    return value;
+  };
+  const invalidate = (request: InvalidateRequest, context: CallContext) => {
+    const value = runInvalidate(request, operation(context));
+    describe(context, request.namespace, { case: "invalidate", value });
+    return value;
+  };
+  const touch = (request: TouchRequest, context: CallContext) => {
+    const value = runTouch(request, operation(context));
+    describe(context, request.namespace, { case: "touch", value });
+    return value;
+  };
+  const service: ServiceHandlers<typeof CacheService> = {
+    get: immediate(deps, get),
+    set: immediate(deps, set),
+    invalidate: immediate(deps, invalidate),
+    touch: immediate(deps, touch),
     lease: unary(deps, (request, context, reply) => {
       const wait = runLease(request, operation(context), (value: LeaseResponse) => {
         describe(context, request.namespace, { case: "lease", value });
@@ -72,4 +92,11 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     stream: serverStream(deps, (call) => openStream(call, deps)),
     exchange: bidi(deps, (call, context) => openExchange(call, context, deps)),
   };
+  const direct = [
+    directMethod(deps, method.get, get),
+    directMethod(deps, method.set, set),
+    directMethod(deps, method.invalidate, invalidate),
+    directMethod(deps, method.touch, touch),
+  ];
+  return { service, direct };
 }

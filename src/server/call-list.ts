@@ -3,18 +3,42 @@
  * rebuilt again and again, and each former table keeps its calls, with all that grpc-js and http2 hang on
  * them, until a full collection.
  */
-import type { OpenCall } from "./open-call.ts";
+import type { CacheError } from "../errors.ts";
+import type { CallSpan } from "../telemetry/telemetry.ts";
+import type { Http2Stream } from "./grpc-internals.ts";
 
-export class CallList implements Iterable<OpenCall> {
-  #oldest: OpenCall | undefined;
-  #newest: OpenCall | undefined;
+/** An open call, whoever speaks its protocol. */
+export interface ListedCall {
+  readonly method: { readonly path: string; readonly requestStream: boolean };
+  readonly streaming: boolean;
+  readonly stream: Http2Stream;
+  /** When the caller wants no answer any more, where nobody else sees to that. */
+  readonly deadlineMs: number;
+  span: CallSpan | undefined;
+  session: Http2Stream["session"];
+  startedMs: number;
+  halfClosed: boolean;
+  /** It has its status, which may still wait behind a message. */
+  answered: boolean;
+  /** Since when a message waits for the peer to take it. */
+  sendingSinceMs: number | undefined;
+  /** Its neighbours among the open calls. */
+  older: ListedCall | undefined;
+  newer: ListedCall | undefined;
+  /** Gives it a status from outside its handler, which learns of it as of a cancelled call. */
+  refuse(error: CacheError): void;
+}
+
+export class CallList implements Iterable<ListedCall> {
+  #oldest: ListedCall | undefined;
+  #newest: ListedCall | undefined;
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  add(call: OpenCall): void {
+  add(call: ListedCall): void {
     call.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = call;
     else this.#newest.newer = call;
@@ -23,7 +47,7 @@ export class CallList implements Iterable<OpenCall> {
   }
 
   /** False when it was not in the list. */
-  delete(call: OpenCall): boolean {
+  delete(call: ListedCall): boolean {
     const { older, newer } = call;
     if (older === undefined && this.#oldest !== call) return false;
     if (older === undefined) this.#oldest = newer;
@@ -38,8 +62,8 @@ export class CallList implements Iterable<OpenCall> {
   }
 
   /** A call may be deleted while it is visited, and no other. */
-  *[Symbol.iterator](): Generator<OpenCall> {
-    let next: OpenCall | undefined;
+  *[Symbol.iterator](): Generator<ListedCall> {
+    let next: ListedCall | undefined;
     for (let call = this.#oldest; call !== undefined; call = next) {
       next = call.newer;
       yield call;

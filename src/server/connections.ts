@@ -14,7 +14,9 @@ import {
 import { createServer as createNetServer, type Socket } from "node:net";
 import { type Server, type ServerCredentials, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
-import { guardStreams, http2ServersOf, setHttp2Options } from "./grpc-internals.ts";
+import type { TakeCall } from "./direct-calls.ts";
+import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "./grpc-internals.ts";
+import { parseTimeoutMs } from "./grpc-timeout.ts";
 import type { Quota } from "./process-bounds.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
@@ -36,12 +38,12 @@ export interface ConnectionsOptions {
   readonly quota: Quota;
   /** Other servers of this process listen on the same port, and the system spreads connections over them. */
   readonly sharesPort: boolean;
+  /** Takes the calls that are not for grpc-js. */
+  readonly takeCall: TakeCall;
 }
 
 /** Longest `grpc-timeout` that grpc-js can count: it overflows a signed 32-bit number of milliseconds. */
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
-const GRPC_TIMEOUT = /^(\d{1,8})([HMSmun])$/;
-const TIMEOUT_UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000 };
 const HEADER_NAME = /^:?[0-9a-z_.-]+$/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const RATE_WINDOW_MS = 1_000;
@@ -49,7 +51,7 @@ const RATE_WINDOW_MS = 1_000;
 export function createConnections(
   server: Server,
   credentials: ServerCredentials,
-  { limits, clock, quota, sharesPort }: ConnectionsOptions,
+  { limits, clock, quota, sharesPort, takeCall }: ConnectionsOptions,
 ): Connections {
   setHttp2Options(server, {
     settings: {
@@ -68,8 +70,16 @@ export function createConnections(
   const sessions = new Set<ServerHttp2Session>();
   let onEmpty: (() => void) | undefined;
 
+  const countForIdleness = idleCountOf(server);
+  /** Whether a stream is for grpc-js. */
+  const admit = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean => {
+    if (!admitStream(stream, headers)) return false;
+    if (!takeCall(stream, headers)) return true;
+    countForIdleness(stream);
+    return false;
+  };
   for (const http2Server of http2ServersOf(server)) {
-    guardStreams(http2Server, admitStream);
+    guardStreams(http2Server, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
@@ -164,11 +174,9 @@ function admitStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): b
   }
   const timeout = headers["grpc-timeout"];
   if (typeof timeout === "string") {
-    const [, amount, unit] = GRPC_TIMEOUT.exec(timeout) ?? [];
-    if (amount === undefined || unit === undefined) {
-      return refuse(stream, status.INTERNAL, "malformed grpc-timeout");
-    }
-    if (Number(amount) * (TIMEOUT_UNIT_MS[unit] ?? 1) > TIMEOUT_MAX_MS) {
+    const timeoutMs = parseTimeoutMs(timeout);
+    if (timeoutMs === undefined) return refuse(stream, status.INTERNAL, "malformed grpc-timeout");
+    if (timeoutMs > TIMEOUT_MAX_MS) {
       headers["grpc-timeout"] = `${Math.floor(TIMEOUT_MAX_MS / 1_000)}S`;
     }
   }

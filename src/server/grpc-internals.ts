@@ -5,7 +5,7 @@
  */
 
 import { EventEmitter } from "node:events";
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, SessionOptions } from "node:http2";
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 import { GrpcFrame } from "../wire/grpc-frame.ts";
@@ -49,6 +49,13 @@ export function guardStreams(
   });
 }
 
+/** Has a stream that grpc-js does not see count all the same as use of its connection, which else is closed as idle. */
+export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void {
+  const opened: unknown = Reflect.get(server, "onStreamOpened");
+  if (typeof opened !== "function") throw unknownRelease("onStreamOpened");
+  return (stream) => Reflect.apply(opened, server, [stream]);
+}
+
 /** The http2 stream under a call that no interceptor wraps. */
 export function http2StreamOf(call: object): Http2Stream {
   const stream: unknown = Reflect.get(call, "stream");
@@ -75,7 +82,7 @@ export function sendFramesAsTheyAre(call: object): void {
 
 /** The slice of an http2 stream that the server uses. */
 export interface Http2Stream {
-  readonly session: ServerHttp2Session | undefined;
+  readonly session: Http2Session | undefined;
   close(code: number): void;
 }
 

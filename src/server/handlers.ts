@@ -18,6 +18,8 @@ import type { Limits } from "../wire/limits.ts";
 import { isFault, toServiceError } from "../wire/status.ts";
 import type { OpenCalls } from "./open-calls.ts";
 
+export const CLIENT_ID_HEADER = "meshcache-client-id";
+
 /** What a handler knows of its call beside the request. */
 export interface CallContext {
   readonly span: CallSpan;
@@ -98,16 +100,24 @@ function runStream<Call extends EndableCall>(
   }
 }
 
+/** What a handler is told of a call. Throws FIELD_INVALID. */
+export function toContext(span: CallSpan, clientId: string, limits: Limits): CallContext {
+  const origin = clientId === "" ? "" : checkClientId(clientId, limits, CLIENT_ID_HEADER);
+  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent } };
+}
+
+/** Logs what is a fault of the server's own. */
+export function logFault(error: unknown, span: CallSpan, telemetry: Telemetry): void {
+  if (!isFault(error)) return;
+  telemetry.withCall(span, () => telemetry.logger.error({ err: error }, "a call failed"));
+}
+
 function contextOf(metadata: Metadata, { calls, limits }: HandlerDeps): CallContext {
-  const span = calls.spanOf(metadata);
-  const [value] = metadata.get("meshcache-client-id");
-  const clientId = typeof value === "string" ? checkClientId(value, limits, "meshcache-client-id") : "";
-  return { span, clientId, writer: { origin: clientId, traceparent: span.traceparent } };
+  const [value] = metadata.get(CLIENT_ID_HEADER);
+  return toContext(calls.spanOf(metadata), typeof value === "string" ? value : "", limits);
 }
 
 function fail(error: unknown, metadata: Metadata, { calls, telemetry }: HandlerDeps) {
-  if (isFault(error)) {
-    telemetry.withCall(calls.spanOf(metadata), () => telemetry.logger.error({ err: error }, "a call failed"));
-  }
+  logFault(error, calls.spanOf(metadata), telemetry);
   return toServiceError(error);
 }

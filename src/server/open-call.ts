@@ -1,8 +1,11 @@
 /** One call as the server's own interceptor sees it: what it waits for, and every status that it ends with. */
-import type { ServerHttp2Session } from "node:http2";
+import type { Http2Session } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import type { CacheError } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
-import { sendFramesAsTheyAre } from "./grpc-internals.ts";
+import { toServiceError } from "../wire/status.ts";
+import type { ListedCall } from "./call-list.ts";
+import { type Http2Stream, http2StreamOf, sendFramesAsTheyAre } from "./grpc-internals.ts";
 import { type CallStatus, explainStatus } from "./grpc-status.ts";
 
 type Method = Parameters<ServerInterceptor>[0];
@@ -14,12 +17,28 @@ export interface CallRegister {
   readonly receiveMaxBytes: number;
   nowMs(): number;
   /** False when the call was refused. */
-  begin(call: OpenCall, metadata: Metadata): boolean;
+  begin(call: ListedCall, header: HeaderReader): boolean;
   /** The call has its status and is over for its handler. */
-  end(call: OpenCall, code: status): void;
+  end(call: ListedCall, code: status): void;
 }
 
-export class OpenCall extends ServerInterceptingCall {
+/** Reads incoming metadata. */
+export type HeaderReader = (name: string) => string | undefined;
+
+/** On the metadata itself: a WeakMap of what lives for one call costs the collector more than the call. */
+const SPAN = Symbol("span");
+type Spanned = Metadata & { [SPAN]?: CallSpan | undefined };
+
+function attachSpan(metadata: Spanned, span: CallSpan | undefined): void {
+  metadata[SPAN] = span;
+}
+
+/** The span of the call that began with this metadata. */
+export function attachedSpan(metadata: Spanned): CallSpan | undefined {
+  return metadata[SPAN];
+}
+
+export class OpenCall extends ServerInterceptingCall implements ListedCall {
   readonly method: Method;
   /** grpc-js's own call, below this one. */
   readonly base: BaseCall;
@@ -28,16 +47,15 @@ export class OpenCall extends ServerInterceptingCall {
   readonly #lockstep: boolean;
   readonly #register: CallRegister;
   span: CallSpan | undefined;
-  session: ServerHttp2Session | undefined;
+  session: Http2Session | undefined;
   startedMs = 0;
   halfClosed = false;
-  /** It has its status, which may still wait behind a message. */
   answered = false;
-  /** Since when a message waits for the peer to take it. */
   sendingSinceMs: number | undefined;
-  /** Its neighbours among the open calls. */
-  older: OpenCall | undefined;
-  newer: OpenCall | undefined;
+  older: ListedCall | undefined;
+  newer: ListedCall | undefined;
+  /** grpc-js sees to deadlines by itself. */
+  readonly deadlineMs = Number.POSITIVE_INFINITY;
   #readWanted = false;
 
   constructor(method: Method, base: BaseCall, register: CallRegister) {
@@ -56,7 +74,9 @@ export class OpenCall extends ServerInterceptingCall {
   override start(listener: Listener): void {
     super.start({
       onReceiveMetadata: (metadata) => {
-        if (this.#register.begin(this, metadata)) listener.onReceiveMetadata(metadata);
+        const admitted = this.#register.begin(this, (name) => headerOf(metadata, name));
+        attachSpan(metadata, this.span);
+        if (admitted) listener.onReceiveMetadata(metadata);
       },
       onReceiveMessage: (message) => listener.onReceiveMessage(message),
       onReceiveHalfClose: () => {
@@ -68,6 +88,14 @@ export class OpenCall extends ServerInterceptingCall {
         listener.onCancel();
       },
     });
+  }
+
+  get stream(): Http2Stream {
+    return http2StreamOf(this.base);
+  }
+
+  refuse(error: CacheError): void {
+    this.base.sendStatus(toServiceError(error));
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
@@ -94,6 +122,11 @@ export class OpenCall extends ServerInterceptingCall {
     else this.#register.end(this, code);
     send(explained);
   }
+}
+
+function headerOf(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return typeof value === "string" ? value : undefined;
 }
 
 /** A method of a service that comes with gRPC, whose handlers are not ours. */

@@ -2,34 +2,22 @@
  * Every call from its metadata to its status: its span, its deadlines, and its end when the peer neither
  * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
  */
-import { constants, type ServerHttp2Session } from "node:http2";
+import { constants, type Http2Session } from "node:http2";
 import { type Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
-import { toServiceError } from "../wire/status.ts";
-import { CallList } from "./call-list.ts";
-import { http2StreamOf } from "./grpc-internals.ts";
-import { type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
+import { CallList, type ListedCall } from "./call-list.ts";
+import { attachedSpan, type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
 import type { TransportLimits } from "./transport-limits.ts";
-
-/** On the metadata itself: a WeakMap of what lives for one call costs the collector more than the call. */
-const SPAN = Symbol("span");
-type Spanned = Metadata & { [SPAN]?: CallSpan };
-
-function attachSpan(metadata: Spanned, span: CallSpan): void {
-  metadata[SPAN] = span;
-}
-
-function attachedSpan(metadata: Spanned): CallSpan | undefined {
-  return metadata[SPAN];
-}
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
 const SWEEP_MS = 250;
 
 export interface OpenCalls {
   readonly interceptor: ServerInterceptor;
+  /** For calls that do not pass the interceptor. */
+  readonly register: CallRegister;
   readonly size: number;
   /** The span of the call that began with this metadata. */
   spanOf(metadata: Metadata): CallSpan;
@@ -46,9 +34,9 @@ export function createOpenCalls(
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
   const calls = new CallList();
-  const streamsOf = new WeakMap<ServerHttp2Session, number>();
+  const streamsOf = new WeakMap<Http2Session, number>();
   /** Connections that owe the answer to a ping. */
-  const silent = new WeakSet<ServerHttp2Session>();
+  const silent = new WeakSet<Http2Session>();
   let nowMs = clock.nowMs();
   let onEmpty: (() => void) | undefined;
   let timer: Timer = clock.schedule(SWEEP_MS, sweep);
@@ -56,13 +44,12 @@ export function createOpenCalls(
   const register: CallRegister = {
     receiveMaxBytes: limits.receiveMaxBytes,
     nowMs: () => nowMs,
-    begin(call, metadata) {
+    begin(call, header) {
       call.startedMs = nowMs;
-      call.span = telemetry.startCall(call.method.path.slice(1), (name) => headerOf(metadata, name));
-      attachSpan(metadata, call.span);
+      call.span = telemetry.startCall(call.method.path.slice(1), header);
       calls.add(call);
       if (!call.streaming) return true;
-      call.session = http2StreamOf(call.base).session;
+      call.session = call.stream.session;
       const streams = countStream(call.session, 1);
       if (streams <= limits.connectionMaxSubscriptions) return true;
       fail(call, limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
@@ -76,18 +63,17 @@ export function createOpenCalls(
     },
   };
 
-  function countStream(session: ServerHttp2Session | undefined, change: 1 | -1): number {
+  function countStream(session: Http2Session | undefined, change: 1 | -1): number {
     if (session === undefined) return 0;
     const count = (streamsOf.get(session) ?? 0) + change;
     streamsOf.set(session, count);
     return count;
   }
 
-  /** Ends a call from outside its handler, which learns of it as of a cancelled call. */
-  function fail(call: OpenCall, error: CacheError): void {
-    call.base.sendStatus(toServiceError(error));
+  function fail(call: ListedCall, error: CacheError): void {
+    call.refuse(error);
     // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
-    if (!call.halfClosed) http2StreamOf(call.base).close(constants.NGHTTP2_NO_ERROR);
+    if (!call.halfClosed) call.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   function sweep(): void {
@@ -96,18 +82,18 @@ export function createOpenCalls(
     for (const call of calls) judge(call);
   }
 
-  function judge(call: OpenCall): void {
+  function judge(call: ListedCall): void {
     const stalledMs = call.sendingSinceMs === undefined ? 0 : nowMs - call.sendingSinceMs;
     if (stalledMs >= limits.stallMaxMs) {
       cut(call);
       return;
     }
-    if (stalledMs >= limits.stallMaxMs / 2) probe(http2StreamOf(call.base).session);
+    if (stalledMs >= limits.stallMaxMs / 2) probe(call.stream.session);
     if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       fail(call, new CacheError("DEADLINE", "the request did not arrive whole in time"));
-    } else if (!call.streaming && ageMs >= limits.callMaxMs) {
+    } else if (nowMs >= call.deadlineMs || (!call.streaming && ageMs >= limits.callMaxMs)) {
       fail(call, new CacheError("DEADLINE", "the call took longer than it may"));
     }
   }
@@ -116,20 +102,21 @@ export function createOpenCalls(
    * Ends a call whose peer takes nothing. When its connection takes nothing either, what was already handed
    * to the connection is freed only with it.
    */
-  function cut(call: OpenCall): void {
-    const stream = http2StreamOf(call.base);
+  function cut(call: ListedCall): void {
+    const { stream } = call;
     register.end(call, status.CANCELLED);
     if (stream.session !== undefined && silent.has(stream.session)) stream.session.destroy();
     else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
-  function probe(session: ServerHttp2Session | undefined): void {
+  function probe(session: Http2Session | undefined): void {
     if (session === undefined || session.destroyed || silent.has(session)) return;
     if (session.ping(() => silent.delete(session))) silent.add(session);
   }
 
   return {
     interceptor: (method, base) => new OpenCall(method, base, register),
+    register,
     get size() {
       return calls.size;
     },
@@ -150,9 +137,4 @@ export function createOpenCalls(
     },
     close: () => timer.cancel(),
   };
-}
-
-function headerOf(metadata: Metadata, name: string): string | undefined {
-  const [value] = metadata.get(name);
-  return typeof value === "string" ? value : undefined;
 }

@@ -1,0 +1,159 @@
+/** Calls that do not pass grpc-js: that they answer as it does, and what is theirs alone to see to. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import fc from "fast-check";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  CacheService,
+  GetRequestSchema,
+  InvalidateRequestSchema,
+  SetRequestSchema,
+  TouchRequestSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { answerOf, connectRaw, framed, type RawConnection } from "../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../support/running-server.ts";
+
+const pathOf = (method: string): string => `/meshcache.v1.CacheService/${method}`;
+const at = { namespace: "n", key: "k" };
+const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
+/** The same type with a parameter, which leaves a call to grpc-js. */
+const BY_GRPC_JS = { "content-type": "application/grpc;by=grpc-js" };
+
+describe("a direct call", () => {
+  let running: RunningServer;
+  let connection: RawConnection;
+
+  beforeAll(async () => {
+    running = await startServer({
+      limits: { receiveMaxBytes: 1_024, valueMaxBytes: 512, sendMaxBytes: 1_024 },
+    });
+  });
+  beforeEach(async () => {
+    connection = await connectRaw(running.address);
+  });
+  afterEach(() => connection.close());
+  afterAll(() => running.stop());
+
+  it.each([
+    ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.from("v") }))],
+    ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, at))],
+    ["Touch", toBinary(TouchRequestSchema, create(TouchRequestSchema, at))],
+    [
+      "Invalidate",
+      toBinary(
+        InvalidateRequestSchema,
+        create(InvalidateRequestSchema, {
+          namespace: "n",
+          target: { case: "keys", value: { keys: ["k"] } },
+        }),
+      ),
+    ],
+    ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.alloc(600) }))],
+    ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, { ...at, key: "" }))],
+    ["Get", Buffer.alloc(2_000)],
+  ])("to %s has the status that grpc-js would give it", async (name, message) => {
+    const body = framed(message);
+    const direct = await connection.call(pathOf(name), body);
+    const { grpcStatus, reason } = await connection.call(pathOf(name), body, BY_GRPC_JS);
+    expect(direct).toMatchObject({ grpcStatus, reason });
+  });
+
+  it("of any bytes has the status and the answer that grpc-js would give it", async () => {
+    await connection.call(
+      pathOf("Set"),
+      framed(toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.from("v") }))),
+    );
+    const body = fc.oneof(
+      fc.nat({ max: get.length }).map((length) => get.subarray(0, length)),
+      fc.uint8Array({ maxLength: 40 }).map((bytes) => framed(bytes)),
+      fc.integer({ min: 2, max: 4 }).map((count) => Buffer.concat(Array.from({ length: count }, () => get))),
+      fc.integer({ min: get.length - 5, max: 2_000 }).map((length) => framed(get.subarray(5), 0, length)),
+    );
+    await fc.assert(
+      fc.asyncProperty(body, async (bytes) => {
+        const [direct, other] = await Promise.all([
+          connection.call(pathOf("Get"), bytes),
+          connection.call(pathOf("Get"), bytes, BY_GRPC_JS),
+        ]);
+        const { httpStatus, grpcStatus, reason, body: answer } = other;
+        expect(direct).toMatchObject({ httpStatus, grpcStatus, reason, body: answer });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("may come byte by byte", async () => {
+    const stream = connection.open(pathOf("Get"));
+    for (const byte of get) stream.write(Buffer.from([byte]));
+    stream.end();
+    expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
+  });
+
+  it("that says it is compressed, and not how, is INTERNAL", async () => {
+    const answer = await connection.call(pathOf("Get"), framed(get.subarray(5), 1));
+    expect(answer.grpcStatus).toBe(status.INTERNAL);
+  });
+
+  it("whose request is not whole by its deadline is DEADLINE_EXCEEDED", async () => {
+    const stream = connection.open(pathOf("Get"), { "grpc-timeout": "20m" });
+    stream.write(get.subarray(0, 7));
+    expect(await answerOf(stream)).toMatchObject({
+      grpcStatus: status.DEADLINE_EXCEEDED,
+      reason: "DEADLINE",
+    });
+  });
+
+  it("that is reset before it is whole does nothing, and others go on", async () => {
+    const { sets } = running.server.store.counters;
+    const stream = connection.open(pathOf("Set"));
+    stream.write(get.subarray(0, 7));
+    stream.close();
+    await answerOf(stream);
+    expect((await connection.call(pathOf("Get"), get)).grpcStatus).toBe(status.OK);
+    expect(running.server.store.counters.sets).toBe(sets);
+  });
+});
+
+describe("a server", () => {
+  let running: RunningServer | undefined;
+  afterEach(() => running?.stop());
+
+  it("does not close as idle a connection on which a direct call is open", async () => {
+    running = await startServer({ transport: { connectionIdleMs: 200, halfCloseMaxMs: 700 } });
+    const { open, closed } = await connectRaw(running.address);
+    const stream = open(pathOf("Get"));
+    stream.write(get.subarray(0, 7));
+    const first = await Promise.race([answerOf(stream), closed.then(() => "closed")]);
+    expect(first).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED });
+    await closed;
+  });
+
+  it("answers a direct call that is open when it begins to drain", async () => {
+    running = await startServer();
+    const connection = await connectRaw(running.address);
+    const stream = connection.open(pathOf("Get"));
+    stream.write(get.subarray(0, 7));
+    await connection.call(pathOf("Get"), get);
+    const drained = running.server.drain();
+    stream.end(get.subarray(7));
+    expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
+    await drained;
+  });
+
+  it("does not send an answer larger than it may", async () => {
+    running = await startServer({ limits: { valueMaxBytes: 1_000, sendMaxBytes: 1_024 } });
+    const { client } = running;
+    const connection = await connectRaw(running.address);
+    await client.unary(CacheService.method.set, {
+      ...at,
+      value: Buffer.alloc(1_000),
+      contentType: "x".repeat(100),
+    });
+    const [direct, other] = await Promise.all([
+      connection.call(pathOf("Get"), get),
+      connection.call(pathOf("Get"), get, BY_GRPC_JS),
+    ]);
+    expect(direct.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+    expect(other.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+  });
+});
