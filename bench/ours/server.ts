@@ -25,7 +25,8 @@ export async function startMeshcacheServer(
   const port = await freePort();
   const server = undo.use(
     session.start<Observer>("server", program, {
-      args: ["serve"],
+      // One thread, as every peer has.
+      args: ["serve", "--workers", "1"],
       nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
       env: {
         MESHCACHE_LISTEN: `${loopback}:${port}`,
