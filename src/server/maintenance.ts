@@ -1,6 +1,7 @@
 /** Gives the store its time: regularly, and in slices one turn apart while there is sweeping to do. */
 import type { Clock, Timer } from "../clock.ts";
 import type { Store } from "../store/store.ts";
+import type { Logger } from "../telemetry/telemetry.ts";
 
 const INTERVAL_MS = 20;
 /** A slice takes well under a millisecond. */
@@ -8,8 +9,8 @@ const SLICE_MAX_ENTRIES = 512;
 /** Slices between two intervals, so that sweeping never takes the process over. */
 const SLICES_MAX = 64;
 
-/** Returns what stops it. `failed` hears of a fault in the store, which does not end the maintenance. */
-export function startMaintenance(store: Store, clock: Clock, failed: (error: unknown) => void): () => void {
+/** Returns what stops it. A fault in the store is logged, and does not end the maintenance. */
+export function maintainStore(store: Store, clock: Clock, logger: Logger): () => void {
   let timer: Timer;
   let slice: NodeJS.Immediate | undefined;
   const sweep = (slicesLeft: number) => {
@@ -18,7 +19,7 @@ export function startMaintenance(store: Store, clock: Clock, failed: (error: unk
       const more = store.maintain(SLICE_MAX_ENTRIES);
       if (more && slicesLeft > 1) slice = setImmediate(sweep, slicesLeft - 1);
     } catch (error) {
-      failed(error);
+      logger.error({ err: error }, "maintenance of the store failed");
     }
   };
   const tick = () => {

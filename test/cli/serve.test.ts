@@ -131,6 +131,25 @@ describe("meshcache serve", () => {
     ]);
   });
 
+  it("has the log lines of its workers to the last, each with the worker's number", async () => {
+    const { child, stdout, stderr, ended } = start(["serve", ...anyPort, "--workers", "2"], {
+      // Nobody there: each worker that has a span to send says so when it ends.
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
+      OTEL_METRICS_EXPORTER: "none",
+    });
+    await stdout.until(/Try it/);
+    const address = /listens on (\S+)/.exec(stdout.text())?.[1] ?? "";
+    const clients = Array.from({ length: CLIENTS }, () => connect(address));
+    const key = { namespace: "users", key: "1" };
+    await Promise.all(clients.map((client) => client.unary(CacheService.method.get, key)));
+    for (const client of clients) client.close();
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    const logged = stderr.lines().map((line): { worker?: number; msg: string } => JSON.parse(line));
+    expect(new Set(logged.map(({ worker }) => worker))).toEqual(new Set([undefined, 0, 1]));
+    expect(logged.at(-1)?.msg).toBe("stopped");
+  });
+
   it("ends with 70, and says why, when a worker has ended", async () => {
     const folder = mkdtempSync(join(tmpdir(), "meshcache-crash-"));
     const [cue, plant] = [join(folder, "cue"), join(folder, "plant.mjs")];

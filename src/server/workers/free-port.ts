@@ -1,6 +1,7 @@
 /**
  * Makes sure that nobody else listens on a port that several servers are about to share: by itself the system
- * would let another process of the same user in on it, and give each some of the connections.
+ * would let another process of the same user in on it, and give each some of the connections. Only of two
+ * processes that start within the same millisecond may both find it free.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";

@@ -37,7 +37,7 @@ export interface ServerThreadsOptions {
   readonly entry?: URL;
   /** What that module needs for itself. */
   readonly extraFor?: (thread: number) => ThreadExtra;
-  /** Of each worker's heap. Default: as the flags of the process say. */
+  /** Of each worker's heap. Default: as of the process's, flags of V8 included. */
   readonly heap?: ResourceLimits;
 }
 

@@ -6,6 +6,7 @@ import { attachStore } from "../../store/create-store.ts";
 import type { StoreMessage } from "../../store/threads.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { type CacheServer, createCacheServer } from "../cache-server.ts";
+import { maintainStore } from "../maintenance.ts";
 import type { Order, Report, ThreadData } from "./messages.ts";
 import { attachBounds } from "./shared-bounds.ts";
 
@@ -35,6 +36,8 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
     peer?.on("message", (message: StoreMessage) => store.receive(message)).unref();
   }
 
+  // One of the threads does it for all of them, until none of their servers is left.
+  const stopMaintenance = thread === 0 ? maintainStore(store, systemClock, telemetry.logger) : undefined;
   let server: CacheServer | undefined;
   const obey = async (order: Order): Promise<Report> => {
     switch (order.kind) {
@@ -45,8 +48,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
             bounds: attachBounds(data.bounds, thread, transport),
             startedMs,
             sharesPort: true,
-            maintains: thread === 0,
-            observesProcess: false,
+            alone: false,
           },
         );
         return server.start().then((address) => ({ kind: "listening", address }), toRefusal);
@@ -54,6 +56,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
         await server?.drain();
         return { kind: "drained" };
       case "end":
+        stopMaintenance?.();
         await server?.close();
         await finish?.();
         return { kind: "ended" };

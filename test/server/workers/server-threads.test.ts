@@ -71,22 +71,29 @@ async function isServed(socket: Socket): Promise<boolean> {
   return Promise.race([ended, answered]);
 }
 
+/** Has each worker tell of its calls. */
+function listenToCalls(): Partial<ServerThreadsOptions> & { readonly callsOf: readonly string[][] } {
+  const callsOf: string[][] = [];
+  return {
+    callsOf,
+    entry: scriptedThread,
+    extraFor(thread) {
+      const { port1, port2 } = new MessageChannel();
+      const calls: string[] = [];
+      callsOf[thread] = calls;
+      port1.on("message", (method: string) => calls.push(method)).unref();
+      return { value: { calls: port2 } satisfies Script, transfer: [port2] };
+    },
+  };
+}
+
 /** So many that no spread leaves a worker out: with 3 of them once in 10^7 runs. */
 const MANY = 40;
 
 describe("createServerThreads()", () => {
   it("spreads the connections to one port over all of its workers", async () => {
-    const callsOf: string[][] = [];
-    const { address } = await start({
-      entry: scriptedThread,
-      extraFor(thread) {
-        const { port1, port2 } = new MessageChannel();
-        const calls: string[] = [];
-        callsOf[thread] = calls;
-        port1.on("message", (method: string) => calls.push(method)).unref();
-        return { value: { calls: port2 } satisfies Script, transfer: [port2] };
-      },
-    });
+    const { callsOf, ...listening } = listenToCalls();
+    const { address } = await start(listening);
     await Promise.all(Array.from({ length: MANY }, () => statsOf(clientOf(address))));
     await until(
       async () => callsOf.flat().length,
@@ -236,6 +243,34 @@ describe("createServerThreads()", () => {
     await drained;
     const again = await create({ listen: address }).start();
     expect(again).toBe(address);
+  });
+
+  it("ends waits in time for the last of its workers, though the others have drained", async () => {
+    const { callsOf, ...listening } = listenToCalls();
+    const threads = await start(listening);
+    // One that the first worker, which gives the store its time, does not serve.
+    const elsewhere = async (): Promise<ServiceClient> => {
+      const client = clientOf(threads.address);
+      const before = callsOf.flat().length;
+      const ofFirst = callsOf[0]?.length;
+      await statsOf(client);
+      await until(
+        async () => callsOf.flat().length,
+        (calls) => calls > before,
+      );
+      if (callsOf[0]?.length === ofFirst) return client;
+      client.close();
+      return elsewhere();
+    };
+    const client = await elsewhere();
+    const lease = { namespace: "users", key: "slow", leaseMs: 60_000, waitMs: 1_000 };
+    await client.unary(CacheService.method.lease, lease);
+    const waiting = client.unary(CacheService.method.lease, lease);
+    await statsOf(client);
+    const drained = threads.drain();
+    expect((await waiting).outcome.case).toBe("held");
+    client.close();
+    await drained;
   });
 
   it("ends streams whose clients stay, within the time of a drain", async () => {
