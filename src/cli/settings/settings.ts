@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
+import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
 import type { StoreEngine } from "../../store/create-store.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
@@ -25,9 +26,6 @@ export interface SettingInfo {
 export interface Dependent {
   readonly words: string;
 }
-
-/** Threads that serve. */
-export const WORKERS_MAX = 256;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

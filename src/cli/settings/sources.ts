@@ -3,6 +3,7 @@
  * of every source in one go.
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
 import type { StoreEngine } from "../../store/create-store.ts";
 import { oneLine } from "../text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
@@ -16,7 +17,6 @@ import {
   settingsSchema,
   toFlag,
   toVariable,
-  WORKERS_MAX,
 } from "./settings.ts";
 
 export interface SettingsSources {

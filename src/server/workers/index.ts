@@ -18,7 +18,7 @@ import { resolveTransportLimits, type TransportLimits } from "../transport-limit
 import { assertPortFree } from "./free-port.ts";
 import type { Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
-import { connectThreads } from "./thread-ports.ts";
+import { connectThreads, WORKERS_MAX } from "./thread-ports.ts";
 import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 
 export { WorkerCrash } from "./worker-thread.ts";
@@ -59,9 +59,12 @@ export interface ServerThreads extends CacheServer {
 const DRAIN_GRACE_MS = 1_000;
 const END_MAX_MS = 5_000;
 
-/** Throws as `createServer` does. */
+/** Throws as `createServer` does, or a RangeError for `workers`. */
 export function createServerThreads(options: ServerThreadsOptions): ServerThreads {
   const { workers } = options;
+  if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
+    throw new RangeError(`workers must be a whole number from 1 to ${WORKERS_MAX}`);
+  }
   const clock = systemClock;
   const telemetry = options.telemetry ?? createNoTelemetry();
   const limits = resolveLimits(options.limits);
@@ -71,6 +74,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
   const ports = connectThreads(workers + 1);
   const memory = createStoreMemory(options.store ?? {}, workers + 1);
   const boundsMemory = createBoundsMemory(workers);
+  // The main thread is one more beside the workers.
   const peers = ports[workers] ?? [];
   const store = attachStore(memory, {
     clock,
@@ -119,13 +123,9 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
   };
   const listen = async (): Promise<string> => {
     await Promise.all(threads.map((thread) => thread.ready));
-    const [first, ...others] = threads;
-    if (first === undefined) throw new RangeError("workers must be at least 1");
     // With port 0 the first finds out which port it is.
-    const found = addressOf(await first.order({ kind: "listen", listen: join(port) }));
-    await Promise.all(
-      others.map(async (other) => addressOf(await other.order({ kind: "listen", listen: found }))),
-    );
+    let found = join(port);
+    for (const thread of threads) found = addressOf(await thread.order({ kind: "listen", listen: found }));
     return found;
   };
   const end = async (): Promise<void> => {

@@ -1,6 +1,9 @@
 /** A message port from every thread to every other. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 
+/** Of which each is a thread; the ports between them grow with its square. */
+export const WORKERS_MAX = 256;
+
 /** By thread, and there by peer; a thread has no port to itself. */
 export function connectThreads(count: number): readonly (readonly (MessagePort | undefined)[])[] {
   const ports = Array.from({ length: count }, () =>

@@ -200,6 +200,11 @@ describe("createServerThreads()", () => {
     );
   });
 
+  it("refuses more workers than ports can connect, none, and parts of one", () => {
+    for (const workers of [0, 257, 1.5, Number.NaN])
+      expect(() => create({ workers })).toThrow(/workers must be/);
+  });
+
   it("refuses a port that someone listens on, even another server that would share it", async () => {
     const { address } = await start();
     await expect(create({ listen: address }).start()).rejects.toMatchObject({ code: "EADDRINUSE" });
