@@ -1,7 +1,7 @@
 /** Codecs: how a namespace's values become bytes and come back, and what a value that does not is called. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { CacheError } from "../errors.ts";
-import { copyOf } from "./slab.ts";
+import { copyOf, keepOrCopy } from "./slab.ts";
 
 /** Turns values into bytes and back. Synchronous and without state, since near copies are decoded on read. */
 export interface Codec<Value> {
@@ -13,6 +13,11 @@ export interface Codec<Value> {
   encode(value: Value): Uint8Array;
   /** `bytes` is borrowed: copy what the value is to keep of it. */
   decode(bytes: Uint8Array): Value;
+  /**
+   * As `decode`, of bytes that are this value's alone and that nobody writes to: it may hold on to them, and with
+   * them to all of `bytes.buffer`. Default: `decode`.
+   */
+  decodeOwn?(bytes: Uint8Array): Value;
 }
 
 /** The type of the values of a codec. */
@@ -49,7 +54,10 @@ export function text(): Codec<string> {
   };
 }
 
-/** Bytes as they are. Every read gives bytes of its own; small ones may share their `buffer`, as Node's do. */
+/**
+ * Bytes as they are. Every read gives bytes of its own, which may share their `buffer` with others, as Node's do: who
+ * keeps a large value keeps up to 32 times its size of what it came with, unless it is copied.
+ */
 export function bytes(): Codec<Uint8Array> {
   return {
     name: "bytes",
@@ -57,6 +65,7 @@ export function bytes(): Codec<Uint8Array> {
     // Not `slice`, which of a Buffer is a view.
     encode: (value) => new Uint8Array(value),
     decode: copyOf,
+    decodeOwn: keepOrCopy,
   };
 }
 
@@ -84,6 +93,15 @@ export function encodeValue<Value>(codec: Codec<Value>, namespace: string, value
 export function decodeValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
   try {
     return codec.decode(encoded);
+  } catch (cause) {
+    throw codecError("decode", codec.name, namespace, cause);
+  }
+}
+
+/** As `decodeValue`, of bytes that the value may hold on to. */
+export function decodeOwnValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
+  try {
+    return codec.decodeOwn === undefined ? codec.decode(encoded) : codec.decodeOwn(encoded);
   } catch (cause) {
     throw codecError("decode", codec.name, namespace, cause);
   }

@@ -1,5 +1,5 @@
 /** A local copy of what the server answered for a key, and its value once somebody has read it. */
-import { type Codec, decodeValue, encodeValue } from "./codecs.ts";
+import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "./codecs.ts";
 import type { AsOf, Trusted } from "./coherence.ts";
 import type { Tabled } from "./copy-table.ts";
 import { deepFreeze, isDeepFrozen } from "./freeze.ts";
@@ -133,9 +133,12 @@ export class CopyReader<Value> {
     return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
   }
 
-  /** A value straight from a response, and whether it was frozen and may be shared. Throws CODEC. */
+  /**
+   * A value straight from a response, and whether it was frozen and may be shared. It may hold on to the bytes, so
+   * that they are to be decoded once. Throws CODEC.
+   */
   decode(encoded: Uint8Array): { readonly hit: SharedHit<Value>; readonly shareable: boolean } {
-    const value = decodeValue(this.#codec, this.#namespace, encoded);
+    const value = decodeOwnValue(this.#codec, this.#namespace, encoded);
     return { hit: { kind: "hit", value }, shareable: this.#frozen && deepFreeze(value) };
   }
 }

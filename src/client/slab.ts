@@ -8,6 +8,9 @@ const SLAB_COPY_MAX_BYTES = SLAB_BYTES / 8;
 /** Up to here V8 keeps an array's bytes in the array. */
 const INLINE_MAX_BYTES = 64;
 
+/** Bytes that fill less of their buffer than this would keep too much of it from the collector. */
+const KEPT_MIN_SHARE = 1 / 32;
+
 let slab = new ArrayBuffer(SLAB_BYTES);
 let usedBytes = 0;
 
@@ -23,4 +26,13 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   copy.set(bytes);
   usedBytes += length;
   return copy;
+}
+
+/**
+ * `bytes` themselves if they are large and a fair part of the memory that they lie in, else a copy: for bytes that
+ * nobody else will write to. A large copy is memory outside of the heap, of which V8 bears little before it collects.
+ */
+export function keepOrCopy(bytes: Uint8Array): Uint8Array {
+  const large = bytes.length > SLAB_COPY_MAX_BYTES;
+  return large && bytes.length >= bytes.buffer.byteLength * KEPT_MIN_SHARE ? bytes : copyOf(bytes);
 }

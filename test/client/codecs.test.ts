@@ -55,6 +55,19 @@ describe("Codecs", () => {
     }
   });
 
+  it("keep large values where they came in, and copy what would keep too much else", () => {
+    const { decodeOwn } = bytes();
+    if (decodeOwn === undefined) throw new Error("bytes may be kept");
+    const message = new Uint8Array(256 * 1024).fill(1);
+    const large = message.subarray(1_000, 1_000 + 10_240);
+    expect(decodeOwn(large)).toBe(large);
+    for (const size of [0, 64, 100, 1_024, 1_025, 8_191]) {
+      const value = decodeOwn(message.subarray(5, 5 + size));
+      expect(value.buffer).not.toBe(message.buffer);
+      expect(value).toEqual(new Uint8Array(size).fill(1));
+    }
+  });
+
   it("refuse what would not come back", () => {
     expect(failure(() => encodeValue(text(), "users", "\ud800"))).toMatchObject({ reason: "CODEC" });
     expect(failure(() => encodeValue(json<unknown>(), "users", undefined))).toMatchObject({

@@ -56,10 +56,15 @@ describe("Near cache", () => {
     const { mesh, cache } = await start();
     const blobs = cache.namespace("blobs", { codec: bytes() });
     await mesh.settle();
-    await mesh.run(blobs.set("k", Buffer.from([1, 2, 3])));
-    const one = await mesh.run(blobs.get("k"));
-    if (one.kind === "hit") one.value[0] = 99;
-    expect(await mesh.run(blobs.get("k"))).toEqual({ kind: "hit", value: new Uint8Array([1, 2, 3]) });
+    for (const size of [3, 100, 10_240]) {
+      const value = new Uint8Array(size).fill(1);
+      await mesh.run(blobs.set("k", value));
+      for (const maxStalenessMs of [0, 0, 1_000, 1_000]) {
+        const one = await mesh.run(blobs.get("k", { maxStalenessMs }));
+        expect(one).toEqual({ kind: "hit", value });
+        if (one.kind === "hit") one.value[0] = 99;
+      }
+    }
   });
 
   it("keeps protobuf messages, frozen", async () => {
