@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { createProcessBounds, type ProcessBounds } from "../../../src/server/process-bounds.ts";
 import { resolveTransportLimits } from "../../../src/server/transport-limits.ts";
 import { attachBounds, createBoundsMemory } from "../../../src/server/workers/shared-bounds.ts";
+import type { QuotaThreadData } from "../../support/quota-thread.ts";
 
 const limits = resolveTransportLimits({ connectionsMax: 3, queueMaxBytes: 1_024, queuesMaxBytes: 2 ** 40 });
 const THREADS = 3;
@@ -43,5 +46,23 @@ describe.each(sharings)("the bounds of a process of %s", (_, create) => {
     expect(spent()).toEqual([true, true, true]);
     queues[1]?.add(-1);
     expect(spent()).toEqual([false, false, false]);
+  });
+});
+
+describe("the bounds of threads that run at the same time", () => {
+  it("let exactly as many be taken as there may be", async () => {
+    const plenty = resolveTransportLimits({ connectionsMax: 200_000 });
+    const memory = createBoundsMemory(THREADS);
+    const ready = new SharedArrayBuffer(4);
+    const taken = await Promise.all(
+      Array.from({ length: THREADS }, async (_, thread) => {
+        const workerData: QuotaThreadData = { memory, thread, limits: plenty, ready, threads: THREADS };
+        const worker = new Worker(new URL("../../support/quota-thread.ts", import.meta.url), { workerData });
+        const [count]: number[] = await once(worker, "message");
+        return count ?? 0;
+      }),
+    );
+    expect(taken.reduce((sum, count) => sum + count, 0)).toBe(plenty.connectionsMax);
+    expect(attachBounds(memory, 0, plenty).connections.taken).toBe(plenty.connectionsMax);
   });
 });

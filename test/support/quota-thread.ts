@@ -1,0 +1,22 @@
+/** A worker thread that takes connections until there are no more, all at the same time as others do. */
+import { parentPort, workerData } from "node:worker_threads";
+import type { TransportLimits } from "../../src/server/transport-limits.ts";
+import { attachBounds } from "../../src/server/workers/shared-bounds.ts";
+
+export interface QuotaThreadData {
+  readonly memory: SharedArrayBuffer;
+  readonly thread: number;
+  readonly limits: TransportLimits;
+  /** Threads that are ready; nobody begins before all are. */
+  readonly ready: SharedArrayBuffer;
+  readonly threads: number;
+}
+
+const data: QuotaThreadData = workerData;
+const { connections } = attachBounds(data.memory, data.thread, data.limits);
+const ready = new Int32Array(data.ready);
+Atomics.add(ready, 0, 1);
+while (Atomics.load(ready, 0) < data.threads);
+let taken = 0;
+while (connections.take()) taken += 1;
+parentPort?.postMessage(taken);
