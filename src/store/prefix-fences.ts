@@ -51,10 +51,13 @@ export class PrefixFences {
   }
 
   cover(entry: TableEntry): Cover {
-    if (entry.version >= this.newestRevision) return "none";
+    const { version } = entry;
+    if (version >= this.newestRevision) return "none";
+    // Once for all fences, since an engine may decode a name each time that it is read.
+    const { namespace, key } = entry;
     let cover: Cover = "none";
     for (const fence of this.#list.fences()) {
-      if (!covers(fence, entry)) continue;
+      if (!covers(fence, namespace, key, version)) continue;
       if (!fence.soft) return "hard";
       cover = "soft";
     }
@@ -63,10 +66,12 @@ export class PrefixFences {
 
   /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
   coveredAtMs(entry: TableEntry): number {
+    const { version } = entry;
+    if (version >= this.newestRevision) return Infinity;
+    const { namespace, key } = entry;
     let earliest = Infinity;
-    if (entry.version >= this.newestRevision) return earliest;
     for (const fence of this.#list.fences()) {
-      if (!fence.soft && covers(fence, entry)) earliest = Math.min(earliest, fence.atMs);
+      if (!fence.soft && covers(fence, namespace, key, version)) earliest = Math.min(earliest, fence.atMs);
     }
     return earliest;
   }
@@ -105,10 +110,10 @@ function fencesMost(maxCount: number): number {
   return Math.max(maxCount, 2);
 }
 
-function covers(fence: PrefixFence, entry: TableEntry): boolean {
+function covers(fence: PrefixFence, namespace: string, key: string, version: number): boolean {
   return (
-    entry.version < fence.revision &&
-    (fence.namespace === undefined || fence.namespace === entry.namespace) &&
-    (fence.prefix === "" || entry.key.startsWith(fence.prefix))
+    version < fence.revision &&
+    (fence.namespace === undefined || fence.namespace === namespace) &&
+    (fence.prefix === "" || key.startsWith(fence.prefix))
   );
 }

@@ -127,6 +127,20 @@ describe("PrefixFences", () => {
     expect(fences.cover(fencedEntry({ namespace: "m", version: 1 }))).toBe("hard");
   });
 
+  it("reads an entry's names once, however many fences it is held to", () => {
+    const fences = new PrefixFences(createRegion(prefixFencesBytes(64)), 64, () => {});
+    for (let at = 0; at < 64; at++) fences.raise("n", `p${at}`, false, at + 2, 1_000);
+    let reads = 0;
+    const entry = Object.defineProperty(fencedEntry({ namespace: "n", version: 1 }), "key", {
+      get: () => {
+        reads++;
+        return "k";
+      },
+    });
+    expect([fences.cover(entry), fences.coveredAtMs(entry)]).toEqual(["none", Infinity]);
+    expect(reads).toBe(2);
+  });
+
   it("is a plain list, over any history and through any of three views", () => {
     const name = fc.constantFrom("", "a", "ab", "abc", "b", "ключ", "😀");
     const steps = fc.array(
