@@ -37,12 +37,16 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from "@opentelemetry/semantic-conventions";
+import { type CallDurations, createCallDurations } from "../telemetry/call-durations.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
+import { createCallDurationProducer } from "./call-duration-metrics.ts";
 import type { ThreadMetrics } from "./thread-metrics/collection.ts";
 
 interface Sdk {
   readonly tracerProvider: TracerProvider;
   readonly meterProvider: MeterProvider;
+  /** Undefined when there is no SDK. */
+  readonly callDurations?: CallDurations;
   /** Sends what is still unsent, for as long as it takes but not longer than `timeoutMs`. Never rejects. */
   shutdown(timeoutMs: number): Promise<void>;
 }
@@ -92,7 +96,9 @@ export function startTelemetrySdk({ serviceVersion, logger, threads }: Telemetry
     };
   }
 
-  const pull = new PullReader(producersFor(threads, AggregationTemporality.CUMULATIVE));
+  const callDurations = createCallDurations();
+  const sources = { callDurations, threads };
+  const pull = new PullReader(producersFor(sources, AggregationTemporality.CUMULATIVE));
   const sdk = start(logger, {
     resource: defaultResource().merge(
       resourceFromAttributes({
@@ -101,7 +107,7 @@ export function startTelemetrySdk({ serviceVersion, logger, threads }: Telemetry
       }),
     ),
     ...resourceDetectorsFor(env),
-    metricReaders: [pull, ...pushReaders(env, threads)],
+    metricReaders: [pull, ...pushReaders(env, sources)],
   });
   const serializer = new PrometheusSerializer("", false, undefined, false, true);
   const collect = async () => {
@@ -112,6 +118,7 @@ export function startTelemetrySdk({ serviceVersion, logger, threads }: Telemetry
   };
   return {
     ...sdk,
+    callDurations,
     metricsText: async () => serializer.serialize(await collect()),
     resource: async () => (await collect()).resource.attributes,
   };
@@ -119,7 +126,8 @@ export function startTelemetrySdk({ serviceVersion, logger, threads }: Telemetry
 
 export function startThreadSdk({ logger, resource }: ThreadSdkOptions): ThreadSdk {
   if (isDisabled(process.env)) return { ...disabledSdk(), collect: async () => [] };
-  const pull = new PullReader();
+  const callDurations = createCallDurations();
+  const pull = new PullReader(producersFor({ callDurations }, AggregationTemporality.CUMULATIVE));
   const sdk = start(logger, {
     resource: resourceFromAttributes(resource),
     autoDetectResources: false,
@@ -127,6 +135,7 @@ export function startThreadSdk({ logger, resource }: ThreadSdkOptions): ThreadSd
   });
   return {
     ...sdk,
+    callDurations,
     async collect() {
       const { resourceMetrics, errors } = await pull.collect();
       for (const error of errors) logger.warn({ err: error }, "an instrument could not be read");
@@ -188,7 +197,7 @@ function wantsExport(env: Environment, signal: "TRACES" | "METRICS"): boolean {
 }
 
 /** As NodeSDK would make them, had it not been given the pull reader. */
-function pushReaders(env: Environment, threads: ThreadMetrics | undefined): IMetricReader[] {
+function pushReaders(env: Environment, sources: MetricSources): IMetricReader[] {
   if (!wantsExport(env, "METRICS")) return [];
   const names = new Set((env.OTEL_METRICS_EXPORTER || "otlp").split(",").map((name) => name.trim()));
   const intervalMs = positive(env.OTEL_METRIC_EXPORT_INTERVAL) ?? METRIC_EXPORT_INTERVAL_MS;
@@ -200,18 +209,25 @@ function pushReaders(env: Environment, threads: ThreadMetrics | undefined): IMet
       (exporter) =>
         new PeriodicExportingMetricReader({
           exporter,
-          ...producersFor(threads, exporter.selectAggregationTemporality?.(InstrumentType.HISTOGRAM)),
+          ...producersFor(sources, exporter.selectAggregationTemporality?.(InstrumentType.HISTOGRAM)),
           exportIntervalMillis: intervalMs,
           exportTimeoutMillis: Math.min(timeoutMs, intervalMs),
         }),
     );
 }
 
+/** What readers read beside the SDK's own instruments. */
+interface MetricSources {
+  readonly callDurations: CallDurations;
+  readonly threads?: ThreadMetrics | undefined;
+}
+
 function producersFor(
-  threads: ThreadMetrics | undefined,
+  { callDurations, threads }: MetricSources,
   temporality = AggregationTemporality.CUMULATIVE,
 ): Pick<MetricReaderOptions, "metricProducers"> {
-  return threads === undefined ? {} : { metricProducers: [threads.producer(temporality)] };
+  const own = createCallDurationProducer(callDurations, temporality);
+  return { metricProducers: threads === undefined ? [own] : [own, threads.producer(temporality)] };
 }
 
 /** Undefined for "prometheus", which the admin port serves already, and for what is not known. */

@@ -9,6 +9,9 @@ import {
 } from "@opentelemetry/semantic-conventions";
 import type { OperationAttributes } from "./telemetry.ts";
 
+/** The instrumentation scope of all that the server measures and traces. */
+export const SCOPE = "meshcache";
+
 /** gRPC's status codes by number. */
 const statusNames = [
   "OK",

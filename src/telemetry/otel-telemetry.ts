@@ -7,7 +7,7 @@ import {
   type Context,
   context,
   createTraceState,
-  type Histogram,
+  type Meter,
   type MeterProvider,
   ROOT_CONTEXT,
   type Span,
@@ -17,7 +17,8 @@ import {
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
-import { methodAttributes, statusAttributes } from "./conventions.ts";
+import type { CallDurations } from "./call-durations.ts";
+import { methodAttributes, SCOPE, statusAttributes } from "./conventions.ts";
 import { callDurationBoundsS, instruments } from "./instruments.ts";
 import { observeProcess, observeThread } from "./observation.ts";
 import { MeasuredCall, RecordedOperation } from "./spans.ts";
@@ -28,9 +29,15 @@ export interface TelemetryOptions {
   readonly tracerProvider: TracerProvider;
   readonly meterProvider: MeterProvider;
   readonly logger: Logger;
+  /** Where durations of calls are added up. Without it a histogram of the meter provider's does. */
+  readonly callDurations?: CallDurations;
 }
 
-const SCOPE = "meshcache";
+/** Where one series of durations is added up. */
+interface Recorder {
+  record(durationS: number): void;
+}
+
 /** The conventions' name for a method that is not known. */
 const OTHER_METHOD = "_OTHER";
 /** Only registered methods get here; should that ever change, names stay bounded all the same. */
@@ -39,13 +46,10 @@ const METHODS_MAX = 256;
 export function createTelemetry(options: TelemetryOptions): Telemetry {
   const tracer = options.tracerProvider.getTracer(SCOPE);
   const meter = options.meterProvider.getMeter(SCOPE);
-  const { name, unit, description } = instruments.callDuration;
-  const durations = meter.createHistogram(name, {
-    unit,
-    description,
-    advice: { explicitBucketBoundaries: [...callDurationBoundsS] },
-  });
-  const methods = createMethodTable(durations);
+  const { callDurations } = options;
+  const methods = createMethodTable(
+    callDurations === undefined ? histogramOf(meter) : (attributes) => callDurations.series(attributes),
+  );
 
   return {
     logger: options.logger,
@@ -85,11 +89,23 @@ interface KnownMethod {
   readonly onEnd: (durationS: number, statusCode: number) => void;
 }
 
+function histogramOf(meter: Meter): (attributes: Attributes) => Recorder {
+  const { name, unit, description } = instruments.callDuration;
+  const histogram = meter.createHistogram(name, {
+    unit,
+    description,
+    advice: { explicitBucketBoundaries: [...callDurationBoundsS] },
+  });
+  return (attributes) => ({ record: (durationS) => histogram.record(durationS, attributes, ROOT_CONTEXT) });
+}
+
 /** Keeps what is the same for every call of a method, so that a call builds none of it. */
-function createMethodTable(durations: Histogram): { of(method: string): KnownMethod } {
+function createMethodTable(seriesOf: (attributes: Attributes) => Recorder): {
+  of(method: string): KnownMethod;
+} {
   const table = new Map<string, KnownMethod>();
   const add = (method: string): KnownMethod => {
-    const known = describeMethod(method, durations);
+    const known = describeMethod(method, seriesOf);
     table.set(method, known);
     return known;
   };
@@ -97,13 +113,13 @@ function createMethodTable(durations: Histogram): { of(method: string): KnownMet
   return { of: (method) => table.get(method) ?? (table.size < METHODS_MAX ? add(method) : other) };
 }
 
-function describeMethod(method: string, durations: Histogram): KnownMethod {
+function describeMethod(method: string, seriesOf: (attributes: Attributes) => Recorder): KnownMethod {
   const attributes = methodAttributes(method);
-  const byStatus = new Map<number, Attributes>();
-  const attributesOf = (statusCode: number): Attributes => {
+  const byStatus = new Map<number, Recorder>();
+  const recorderOf = (statusCode: number): Recorder => {
     let found = byStatus.get(statusCode);
     if (found === undefined) {
-      found = { ...attributes, ...statusAttributes(statusCode) };
+      found = seriesOf({ ...attributes, ...statusAttributes(statusCode) });
       byStatus.set(statusCode, found);
     }
     return found;
@@ -112,7 +128,7 @@ function describeMethod(method: string, durations: Histogram): KnownMethod {
     name: method,
     spanOptions: { kind: SpanKind.SERVER, attributes },
     batchedAttributes: { ...attributes, "meshcache.batched": true },
-    onEnd: (durationS, statusCode) => durations.record(durationS, attributesOf(statusCode), ROOT_CONTEXT),
+    onEnd: (durationS, statusCode) => recorderOf(statusCode).record(durationS),
   };
 }
 
