@@ -124,8 +124,8 @@ export class LiveEntries {
     }
     if (sweep.scanPosition === 0) {
       this.prefixFences.drop(sweep.revision);
-      this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));
-      sweep.end(nowMs);
+      const isDone = this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));
+      if (isDone) sweep.end(nowMs);
     }
     return visited;
   }

@@ -68,15 +68,7 @@ export class RequestIds {
     answers.setNumber(slot, outcomeCell, isStored ? 0 : reasons.indexOf(result.reason) + 1);
     answers.setNumber(slot, revisionCell, result.asOf.revision);
     answers.setNumber(slot, versionCell, isStored ? result.version : 0);
-    this.#expire(nowMs);
-  }
-
-  #expire(nowMs: number): void {
-    const answers = this.#answers;
-    for (let slot = answers.oldest(); slot !== 0; slot = answers.oldest()) {
-      if (nowMs < answers.number(slot, untilMsCell)) return;
-      answers.remove(slot);
-    }
+    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, untilMsCell));
   }
 
   /** Unambiguous, since no namespace has a colon in it. */

@@ -115,14 +115,14 @@ export class TagFences {
     });
   }
 
-  /** Drops the fences raised up to `revision`: no entry that they cover is left, and no lease that old. */
-  drop(revision: number): void {
-    const fences = this.#fences;
-    for (let fence = fences.oldest(); fence !== 0; fence = fences.oldest()) {
-      if (this.#latestRevision(fence) > revision) return;
-      fences.remove(fence);
-    }
-    if (this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+  /**
+   * Drops the fences raised up to `revision`, some at a time: no entry that they cover is left, and no lease that
+   * old. False: there may be more of them.
+   */
+  drop(revision: number): boolean {
+    const isDone = this.#fences.removeOldest((fence) => this.#latestRevision(fence) <= revision);
+    if (isDone && this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+    return isDone;
   }
 
   /** 0: there is none. */

@@ -77,13 +77,10 @@ export class Tombstones {
     if (slot !== 0) records.remove(slot);
   }
 
-  /** Forgets the oldest ones that are over. */
+  /** Forgets the oldest ones that are over, some at a time. */
   expire(nowMs: number): void {
     const records = this.#records;
-    for (let slot = records.oldest(); slot !== 0; slot = records.oldest()) {
-      if (nowMs < records.number(slot, untilMsCell)) return;
-      records.remove(slot);
-    }
+    records.removeOldest((slot) => nowMs >= records.number(slot, untilMsCell));
   }
 
   #makeRoom(nowMs: number): void {

@@ -26,6 +26,9 @@ const newerAt = 2;
 const idAt = 4;
 const linkWords = 8;
 
+/** So that nobody waits long for the lock while many records go at once. */
+const removedAtOnceMax = 512;
+
 /** The map in a region of this size. Slots are counted from 1, so that 0 is no slot. */
 export function recordMapBytes(capacity: number, cells: number): number {
   return (slotsBegin(capacity) + capacity * slotWords(cells)) * 4;
@@ -111,6 +114,16 @@ export class RecordMap {
   /** The slot of the record next in order, or 0. */
   newer(slot: number): number {
     return this.#words[this.#at(slot) + newerAt] ?? 0;
+  }
+
+  /** Removes the oldest records that are over, 512 at most. False: there may be more of them. */
+  removeOldest(isOver: (slot: number) => boolean): boolean {
+    for (let left = removedAtOnceMax; left > 0; left--) {
+      const slot = this.oldest();
+      if (slot === 0 || !isOver(slot)) return true;
+      this.remove(slot);
+    }
+    return false;
   }
 
   moveToNewest(slot: number): void {

@@ -34,6 +34,17 @@ describe("RecordMap", () => {
     expect([map.count, map.oldest()]).toEqual([0, 0]);
   });
 
+  it("removes the oldest that are over, and not very many at once", () => {
+    const map = newMap(2_000, 1);
+    for (let number = 1; number <= 2_000; number++) map.setNumber(put(map, `${number}`), 0, number);
+    const isOver = (slot: number) => map.number(slot, 0) <= 1_500;
+    expect([map.removeOldest(isOver), map.count]).toEqual([false, 1_488]);
+    expect([map.removeOldest(isOver), map.count]).toEqual([false, 976]);
+    expect([map.removeOldest(isOver), map.count]).toEqual([true, 500]);
+    expect(map.number(map.oldest(), 0)).toBe(1_501);
+    expect([map.removeOldest(isOver), map.count]).toEqual([true, 500]);
+  });
+
   it("keeps cells apart, exactly", () => {
     const map = newMap(2, 3);
     const [a, b] = [put(map, "a"), put(map, "b")];
