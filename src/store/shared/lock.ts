@@ -8,7 +8,7 @@
 import type { Region } from "./region.ts";
 
 export interface Lock {
-  /** Throws when the lock was not to be had for ten seconds: then its holder is stuck, or gone. */
+  /** Throws when the lock was not to be had for a long time: then its holder is stuck, or gone. */
   acquire(): void;
   release(): void;
 }
@@ -19,13 +19,16 @@ const free = 0;
 const held = 1;
 const contended = 2;
 const spins = 256;
-const patienceMs = 10_000;
+/** Patience is lost in as many sleeps, since one may seem to have lasted while the whole process was stopped. */
+const sleeps = 10;
 
 export class SharedLock implements Lock {
   readonly #word: Int32Array;
+  readonly #patienceMs: number;
 
-  constructor(region: Region) {
+  constructor(region: Region, patienceMs = 10_000) {
     this.#word = new Int32Array(region.buffer, region.begin, 1);
+    this.#patienceMs = patienceMs;
   }
 
   acquire(): void {
@@ -42,10 +45,10 @@ export class SharedLock implements Lock {
       if (Atomics.load(word, 0) === free && Atomics.compareExchange(word, 0, free, held) === free) return;
     }
     // Whoever slept cannot know that nobody else does, and so leaves the word saying that somebody may.
+    let sleepsLeft = sleeps;
     while (Atomics.exchange(word, 0, contended) !== free) {
-      if (Atomics.wait(word, 0, contended, patienceMs) === "timed-out") {
-        throw new Error(`a lock was not released within ${patienceMs} ms`);
-      }
+      if (sleepsLeft === 0) throw new Error(`a lock was not released within ${this.#patienceMs} ms`);
+      if (Atomics.wait(word, 0, contended, this.#patienceMs / sleeps) === "timed-out") sleepsLeft--;
     }
   }
 }
