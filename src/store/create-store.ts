@@ -123,9 +123,15 @@ export interface AttachOptions {
   readonly threads?: StoreThreads;
 }
 
-/** The store in `memory` as one of its threads has it. */
+/**
+ * The store in `memory` as one of its threads has it, each with a number of its own. Throws a RangeError when these
+ * are not the threads that the memory was made for: who believes to be alone takes no locks.
+ */
 export function attachStore(memory: StoreMemory, options: AttachOptions = {}): AttachedStore {
   const { clock = systemClock, rng = systemRng, threads = singleThread } = options;
+  if (threads.count !== memory.threads || threads.self < 0 || threads.self >= memory.threads) {
+    throw new RangeError(`the memory is that of ${memory.threads} threads, numbered from 0`);
+  }
   return new ShardedStore({
     memory,
     clock,

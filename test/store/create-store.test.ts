@@ -1,7 +1,13 @@
 /** The options of a store. */
 import { describe, expect, it } from "vitest";
 import { CacheError } from "../../src/errors.ts";
-import { createStore, resolveStoreOptions, type StoreOptions } from "../../src/store/create-store.ts";
+import {
+  attachStore,
+  createStore,
+  createStoreMemory,
+  resolveStoreOptions,
+  type StoreOptions,
+} from "../../src/store/create-store.ts";
 
 describe("resolveStoreOptions()", () => {
   it("has a default for everything", () => {
@@ -51,5 +57,22 @@ describe("createStore()", () => {
 
   it("is another epoch every time", () => {
     expect(createStore().epoch).not.toBe(createStore().epoch);
+  });
+});
+
+describe("attachStore()", () => {
+  it("refuses threads that the memory was not made for", () => {
+    const memory = createStoreMemory({ shards: 1 }, 3);
+    const send = (): void => {};
+    expect(() => attachStore(memory)).toThrow(RangeError);
+    for (const [self, count] of [
+      [0, 2],
+      [0, 4],
+      [3, 3],
+      [-1, 3],
+    ] as const) {
+      expect(() => attachStore(memory, { threads: { self, count, send } })).toThrow(RangeError);
+    }
+    expect(attachStore(memory, { threads: { self: 2, count: 3, send } }).epoch).toBe(memory.epoch);
   });
 });
