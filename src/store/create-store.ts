@@ -82,7 +82,7 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
   return resolved;
 }
 
-/** A store that one thread has for itself. */
+/** A store that one thread has for itself. Throws as `createStoreMemory`. */
 export function createStore(options: Partial<StoreOptions> = {}): Store {
   return attachStore(createStoreMemory(options), options);
 }
@@ -90,6 +90,7 @@ export function createStore(options: Partial<StoreOptions> = {}): Store {
 /**
  * Memory for a store of several threads, empty, for `attachStore` in each of them. Throws FIELD_INVALID as
  * `resolveStoreOptions`, or for more threads than an engine can have: "lru" keeps its entries on the heap of one.
+ * Throws LIMIT_EXCEEDED when the system has no room for so much: all of it is reserved, though not used, at once.
  */
 export function createStoreMemory(options: Partial<StoreOptions> = {}, threads = 1): StoreMemory {
   const resolved = resolveStoreOptions(options);

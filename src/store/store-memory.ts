@@ -1,4 +1,5 @@
 /** All that the threads of one store share: made once, and cloned to each of them. */
+import { CacheError } from "../errors.ts";
 import type { Rng } from "../random.ts";
 import { countersBytes } from "./counters.ts";
 import { doorbellsBytes } from "./doorbells.ts";
@@ -42,8 +43,24 @@ const sizes = {
 
 export type CommonRegions = Readonly<Record<keyof typeof sizes, Region>>;
 
+/** Throws LIMIT_EXCEEDED when the system has no room for it. */
 export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
-  const { engine, threads, limits, rng } = options;
+  try {
+    return allocate(options);
+  } catch (error) {
+    // What V8 throws for a buffer that it does not get.
+    if (!(error instanceof RangeError)) throw error;
+    const message = "the system has no room for a store as large as its shards, budget and bounds make it";
+    throw new CacheError(
+      "LIMIT_EXCEEDED",
+      message,
+      { limit: "memory", bound: "the system's" },
+      { cause: error },
+    );
+  }
+}
+
+function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions): StoreMemory {
   const commonBytes = Object.values(sizes).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
   return {
     engine,
@@ -52,7 +69,7 @@ export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
     epoch: rng.uint64(),
     seeds: { hash: rng.uint64(), names: [rng.uint64(), rng.uint64()] },
     common: createBuffer(commonBytes),
-    shards: Array.from({ length: options.shards }, () => ({
+    shards: Array.from({ length: shards }, () => ({
       state: createShardState(limits),
       table: engine === "offheap" ? createTableBuffer(limits.budgetBytes) : undefined,
     })),

@@ -1,4 +1,5 @@
 /** The options of a store. */
+import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { CacheError } from "../../src/errors.ts";
 import {
@@ -57,6 +58,21 @@ describe("createStore()", () => {
 
   it("is another epoch every time", () => {
     expect(createStore().epoch).not.toBe(createStore().epoch);
+  });
+});
+
+describe("createStoreMemory()", () => {
+  it.runIf(process.platform === "linux")("says so when the system has no room for it", () => {
+    const source = `
+      import { createStore } from "${new URL("../../src/store/create-store.ts", import.meta.url)}";
+      try {
+        createStore({ shards: 16, logMaxBytes: 2 ** 30 });
+      } catch (error) {
+        console.log(error.name, error.reason, error.detail.limit, error.cause.name);
+      }`;
+    const node = `ulimit -v ${12 * 2 ** 20} && exec "$0" --input-type=module-typescript --eval "$1"`;
+    const { stdout, stderr } = spawnSync("sh", ["-c", node, process.execPath, source], { encoding: "utf8" });
+    expect([stdout, stderr]).toEqual(["CacheError LIMIT_EXCEEDED memory RangeError\n", ""]);
   });
 });
 
