@@ -27,6 +27,8 @@ export class LeaseWaits {
   readonly #settles = new Map<number, Settle>();
   #lastWait = 0;
   readonly #ends: OpenWaitEnd[] = [];
+  /** How many of them are told: taking tens of thousands off the front one by one would move the rest each time. */
+  #toldEnds = 0;
   /** By thread: the end that is to be sent there last. */
   readonly #lastEnds = new Map<number, OpenWaitEnd>();
 
@@ -64,8 +66,14 @@ export class LeaseWaits {
 
   /** The next end to tell. */
   next(): WaitEnd | undefined {
-    const end = this.#ends.shift();
-    if (end !== undefined && this.#lastEnds.get(end.thread) === end) this.#lastEnds.delete(end.thread);
+    const end = this.#ends[this.#toldEnds];
+    if (end === undefined) {
+      this.#ends.length = 0;
+      this.#toldEnds = 0;
+      return undefined;
+    }
+    this.#toldEnds++;
+    if (this.#lastEnds.get(end.thread) === end) this.#lastEnds.delete(end.thread);
     return end;
   }
 
