@@ -1,4 +1,6 @@
 /** Time as a parameter: what reads or schedules time takes a `Clock`, so that every race can be replayed. */
+// Not the global: that one is looked up through an accessor at every call, and every near hit reads the clock.
+import { performance } from "node:perf_hooks";
 
 /** A timer that was scheduled and may be cancelled. Cancelling twice, or after it ran, does nothing. */
 export interface Timer {
