@@ -84,7 +84,9 @@ function runTest(
   folder: string,
 ): Promise<Verdict> {
   const runner = join(process.cwd(), "node_modules/vitest/vitest.mjs");
-  const vitest = spawn(process.execPath, [runner, "run", "--project", "meshcache", file, "-t", name], { cwd: folder });
+  const vitest = spawn(process.execPath, [runner, "run", "--project", "meshcache", file, "-t", name], {
+    cwd: folder,
+  });
   let output = "";
   vitest.stdout.on("data", (text) => {
     output += text;
