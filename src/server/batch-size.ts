@@ -1,6 +1,8 @@
 /** What the operations of a batch and their results take, estimated from above without encoding them. */
-import type { BatchRequest, Hit, Operation, OperationResult } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { BatchRequest, Operation, OperationResult } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../errors.ts";
+import type { EntryView, GetResult } from "../store/store.ts";
+import { StoredGetResponse } from "../wire/get.ts";
 import type { Limits } from "../wire/limits.ts";
 
 /** An error with all its framing; no other result takes more beside what `extraBytesOf` counts. */
@@ -55,6 +57,7 @@ export function extraBytesOf(result: OperationResult["result"]): number {
   switch (result.case) {
     case "get":
     case "lease": {
+      if (result.value instanceof StoredGetResponse) return storedBytes(result.value.result);
       const { outcome } = result.value;
       if (outcome.case === "hit") return hitBytes(outcome.value);
       return outcome.case === "granted" || outcome.case === "held" ? hitBytes(outcome.value.stale) : 0;
@@ -66,7 +69,11 @@ export function extraBytesOf(result: OperationResult["result"]): number {
   }
 }
 
-function hitBytes(hit: Hit | undefined): number {
+function storedBytes(result: GetResult): number {
+  return result.kind === "hit" ? hitBytes(result.entry) : 0;
+}
+
+function hitBytes(hit: Pick<EntryView, "value" | "contentType" | "tags"> | undefined): number {
   if (hit === undefined) return 0;
   return hit.value.length + hit.contentType.length + UTF8_BYTES_PER_UNIT * lengths(hit.tags);
 }

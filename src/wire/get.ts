@@ -1,5 +1,5 @@
 /** Get: request to command, result to response. */
-import type { GetRequest, GetResponse, NotModified } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { GetRequest, GetResponse, NotModified, Stamp } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { EntryView, GetCommand, GetResult } from "../store/store.ts";
 import { checkKey, checkNamespace, toSafeNumber } from "./checks.ts";
 import { toHit, toStamp } from "./entry.ts";
@@ -15,12 +15,24 @@ export function fromGetRequest(request: GetRequest, limits: Limits, defaultNames
   };
 }
 
-export function toGetResponse(result: GetResult, epoch: bigint): GetResponse {
-  return {
-    $typeName: "meshcache.v1.GetResponse",
-    asOf: toStamp(epoch, result.asOf),
-    outcome: toOutcome(result),
-  };
+/**
+ * A result of the store as a response: its entry is a message for who reads it as one, made only then. The hand codec
+ * writes the entry itself.
+ */
+export class StoredGetResponse implements GetResponse {
+  readonly $typeName = "meshcache.v1.GetResponse";
+  /** The generated codec takes only a property of its own for set. */
+  readonly asOf: Stamp;
+  readonly result: GetResult;
+
+  constructor(result: GetResult, epoch: bigint) {
+    this.asOf = toStamp(epoch, result.asOf);
+    this.result = result;
+  }
+
+  get outcome(): GetResponse["outcome"] {
+    return toOutcome(this.result);
+  }
 }
 
 function toOutcome(result: GetResult): GetResponse["outcome"] {

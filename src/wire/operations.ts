@@ -18,7 +18,7 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { LeaseWait, Store, Writer } from "../store/store.ts";
-import { fromGetRequest, toGetResponse } from "./get.ts";
+import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
 import type { Limits } from "./limits.ts";
@@ -39,7 +39,7 @@ export type OperationOutcome = Exclude<OperationResult["result"], { case: "error
 
 export function runGet(request: GetRequest, context: OperationContext): GetResponse {
   const command = fromGetRequest(request, context.limits, context.defaultNamespace);
-  return toGetResponse(context.store.get(command), context.store.epoch);
+  return new StoredGetResponse(context.store.get(command), context.store.epoch);
 }
 
 export function runSet(request: SetRequest, context: OperationContext): SetResponse {

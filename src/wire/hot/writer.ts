@@ -19,6 +19,10 @@ export class WireWriter {
   #view: DataView = new DataView(this.#bytes.buffer);
   /** Where the last written byte is. */
   #at = this.#bytes.length;
+  /** The epoch of one stamp is that of the next, nearly always. */
+  #recentFixed64 = 0n;
+  #recentFixed64Low = 0;
+  #recentFixed64High = 0;
 
   /** What was written, as bytes of their own; the writer begins anew. */
   finish(): Buffer {
@@ -123,6 +127,14 @@ export class WireWriter {
     this.#tag(field, 0);
   }
 
+  /** A uint64 that is a whole number below 2^53. */
+  uint53(field: number, value: number): void {
+    if (value === 0) return;
+    this.#reserve(9);
+    this.#varint(value);
+    this.#tag(field, 0);
+  }
+
   uint64(field: number, value: bigint): void {
     if (value !== 0n) this.presentUint64(field, value);
   }
@@ -141,7 +153,13 @@ export class WireWriter {
   presentFixed64(field: number, value: bigint): void {
     this.#reserve(9);
     this.#at -= 8;
-    this.#view.setBigUint64(this.#at, value, true);
+    if (value !== this.#recentFixed64) {
+      this.#recentFixed64 = value;
+      this.#recentFixed64Low = Number(value & 0xffff_ffffn);
+      this.#recentFixed64High = Number(value >> 32n);
+    }
+    this.#view.setUint32(this.#at, this.#recentFixed64Low, true);
+    this.#view.setUint32(this.#at + 4, this.#recentFixed64High, true);
     this.#tag(field, 1);
   }
 
