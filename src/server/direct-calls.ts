@@ -121,8 +121,9 @@ class DirectCall implements ListedCall {
   sendingSinceMs: number | undefined;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
-  /** What has come of the request, its prefix included. */
-  #received: Buffer = NO_BYTES;
+  /** What has come of the request, its prefix included, and behind it room for more. */
+  #memory: Buffer = NO_BYTES;
+  #receivedBytes = 0;
 
   constructor(
     method: DirectMethod,
@@ -163,32 +164,47 @@ class DirectCall implements ListedCall {
 
   #take(chunk: Buffer): void {
     if (this.answered) return;
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
     const { receiveMaxBytes } = this.#deps.limits;
+    this.#append(chunk);
     const messageBytes = this.#messageBytes();
     if (messageBytes > receiveMaxBytes) {
       this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
-    } else if (this.#received.length > PREFIX_BYTES + messageBytes) {
+    } else if (this.#receivedBytes > PREFIX_BYTES + messageBytes) {
       this.#end({ code: status.UNIMPLEMENTED, details: "a second request message" });
     }
   }
 
+  /** The room doubles: many small chunks are not copied again and again, and a prefix that lies is not believed. */
+  #append(chunk: Buffer): void {
+    const before = this.#receivedBytes;
+    this.#receivedBytes += chunk.length;
+    if (before === 0) {
+      this.#memory = chunk;
+      return;
+    }
+    if (this.#receivedBytes > this.#memory.length) {
+      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
+      this.#memory.copy(grown, 0, 0, before);
+      this.#memory = grown;
+    }
+    chunk.copy(this.#memory, before);
+  }
+
   /** By its prefix; 0 as long as that has not come. */
   #messageBytes(): number {
-    return this.#received.length < PREFIX_BYTES ? 0 : this.#received.readUInt32BE(1);
+    return this.#receivedBytes < PREFIX_BYTES ? 0 : this.#memory.readUInt32BE(1);
   }
 
   #requested(): void {
     this.halfClosed = true;
     if (this.answered) return;
-    const received = this.#received;
-    if (received.length < PREFIX_BYTES || received.length < PREFIX_BYTES + this.#messageBytes()) {
+    if (this.#receivedBytes < PREFIX_BYTES || this.#receivedBytes < PREFIX_BYTES + this.#messageBytes()) {
       this.#end({ code: status.UNIMPLEMENTED, details: "no request message" });
-    } else if (received[0] !== 0) {
+    } else if (this.#memory[0] !== 0) {
       this.#end({ code: status.INTERNAL, details: "a compressed request without its encoding" });
     } else if (this.deadlineMs < Number.POSITIVE_INFINITY && this.#deps.clock.nowMs() >= this.deadlineMs) {
       this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
-    } else this.#answer(received.subarray(PREFIX_BYTES));
+    } else this.#answer(this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes));
   }
 
   #answer(message: Buffer): void {
@@ -222,7 +238,7 @@ class DirectCall implements ListedCall {
     if (this.answered) return;
     this.answered = true;
     this.sendingSinceMs = this.#deps.register.nowMs();
-    this.#received = NO_BYTES;
+    this.#memory = NO_BYTES;
     this.span?.end(code);
     const { stream } = this;
     if (stream.destroyed || stream.closed) return;
