@@ -110,13 +110,14 @@ export class LogSubscriber implements Subscriber {
 
   lag(cursor?: Uint8Array): number {
     const { epoch, logs } = this.#source;
-    if (cursor === undefined) {
-      return logs.reduce((sum, log, shard) => sum + log.eventsSince(this.#positionOf(shard)), 0);
-    }
-    const position = fromCursor(cursor);
-    const known = position.epoch === epoch;
+    const position = cursor === undefined ? undefined : fromCursor(cursor);
+    const revisions = position?.epoch === epoch ? position.revisions : [];
     return logs.reduce((sum, log, shard) => {
-      const revision = known ? (position.revisions[shard] ?? 0) : 0;
+      const revision = revisions[shard] ?? 0;
+      // What a client acknowledges is mostly where its subscriber stands: nothing to look for, nobody to hold up.
+      if (position === undefined || revision === this.#revisions[shard]) {
+        return sum + log.eventsSince(this.#positionOf(shard));
+      }
       return sum + this.#holding(shard, () => log.end - log.placeAfter(revision).position);
     }, 0);
   }

@@ -91,6 +91,19 @@ describe("a subscriber among threads", () => {
     expect(threads.holds).toBe(4);
   });
 
+  it("holds only shards in which it stands elsewhere to tell the lag of a cursor", () => {
+    const threads = new TwoThreads(3, 10_000);
+    const subscriber = threads.subscribe();
+    const beginning = subscriber.cursor();
+    for (const name of numbered(5)) threads.append(1, [name]);
+    subscriber.read(10_000, 1 << 20);
+    for (const name of numbered(2)) threads.append(1, [name]);
+    threads.append(2, ["k"]);
+    threads.holds = 0;
+    expect([subscriber.lag(), subscriber.lag(subscriber.cursor()), threads.holds]).toEqual([3, 3, 0]);
+    expect([subscriber.lag(beginning), threads.holds]).toEqual([8, 1]);
+  });
+
   it("lets go of a shard between the events of others, too", () => {
     const threads = new TwoThreads(1, 20_000);
     const subscriber = threads.subscribe();
