@@ -21,6 +21,8 @@ export interface Plan {
   readonly logMaxEvents: number;
   readonly frameMaxEvents: number;
   readonly highWaterFrames: number;
+  /** After an event, until the server has its turn to tell who listens: other frames come in between. */
+  readonly turnMs: number;
   readonly readsTogether: number;
   readonly encodes: boolean;
   /** Clients open their namespace, and with it their subscription, only when they first use it. */
@@ -75,6 +77,7 @@ export function createPlan(seed: number): Plan {
   const kinds = chance(rng, 0.3) ? [...faultKinds] : [pick(rng, faultKinds), pick(rng, faultKinds)];
   const ttlMs = pick(rng, [0, 150, 600, 5_000]);
   const threads = pick(rngFor(seed, 8), [1, 3]);
+  const turnMs = pick(rngFor(seed, 9), [0, 0, 3, 15]);
   return {
     seed,
     clients: between(rng, 2, 4),
@@ -85,6 +88,7 @@ export function createPlan(seed: number): Plan {
     sweepMaxEntries: pick(rng, [1, 2, 16]),
     engine: pick(rng, ["lru", "offheap"]),
     threads,
+    turnMs,
     shards: pick(rng, [1, 2, 4]),
     logMaxEvents: pick(rng, [4, 16, 65_536]),
     frameMaxEvents: pick(rng, [1, 3, 512]),

@@ -66,7 +66,9 @@ export function createServerNode(
       clock.schedule(maintenanceMs, tick);
     };
     tick();
-    const deps = { store, limits, clock, telemetry, frameMaxEvents: plan.frameMaxEvents };
+    const { frameMaxEvents, turnMs } = plan;
+    const defer = (run: () => void) => void clock.schedule(turnMs, run);
+    const deps = { store, limits, clock, telemetry, frameMaxEvents, defer };
     network.listener = { process, accept: (sink: FrameSink) => createExchangeSession(deps, sink) };
   }
 
