@@ -11,8 +11,8 @@ MESHCACHE_VALUE_MAX_BYTES) or from the file (valueMaxBytes: 1MiB), in this order
 MiB and GiB, times take ms, s, min, h and d. Traces and metrics are exported as the standard OTEL_*
 variables say.
 
-Every core gets a worker, a thread that serves on the one port over the one store. With one worker no
-thread is started. A worker that ends by itself ends the server, with exit code 70.
+Every core gets a worker, a thread that serves on the one port over the one store. With one worker
+no thread is started. A worker that ends by itself ends the server, with exit code 70.
 
 SIGINT or SIGTERM drains: streams are told to move, calls end, and after --drain-max-ms what is
 left is cut. A second signal ends it at once.
