@@ -231,7 +231,10 @@ class DirectCall implements ListedCall {
     if (stream.destroyed || stream.closed) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
-    stream.end(frame.bytes, () => frame.release());
+    stream.end(frame.bytes, (error?: Error | null) => {
+      // What was cut off may still be on its way to the socket.
+      if (!error) frame.release();
+    });
   }
 
   #end({ code, details, metadata }: Refusal): void {

@@ -1,4 +1,5 @@
 /** Calls that do not pass grpc-js: that they answer as it does, and what is theirs alone to see to. */
+import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
@@ -10,6 +11,7 @@ import {
   SetRequestSchema,
   TouchRequestSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { takeMemory } from "../../src/wire/grpc-frame.ts";
 import { answerOf, connectRaw, framed, type RawConnection } from "../support/raw-grpc.ts";
 import { CALL_HEADERS, connectSocket, FLAG, FRAME, frame, headerBlock } from "../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
@@ -157,6 +159,24 @@ describe("a server", () => {
     await setMs({});
     const other = await setMs(BY_GRPC_JS);
     expect(await setMs({})).toBeLessThan(250 + 8 * other);
+  });
+
+  it("does not use the memory of an answer again that was cut off", async () => {
+    running = await startServer();
+    const valueBytes = 500_000;
+    const connection = await connectRaw(running.address, { settings: { initialWindowSize: 100_000 } });
+    const value = Buffer.alloc(valueBytes, "canary");
+    await connection.call(
+      pathOf("Set"),
+      framed(toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value }))),
+    );
+    const stream = connection.open(pathOf("Get"));
+    stream.end(get);
+    await once(stream, "response");
+    stream.close();
+    await answerOf(stream);
+    await connection.call(pathOf("Touch"), get);
+    expect(takeMemory(valueBytes).includes("canary")).toBe(false);
   });
 
   it("answers a direct call that is open when it begins to drain", async () => {
