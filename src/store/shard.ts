@@ -7,8 +7,9 @@ import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
 import { EventLog } from "./event-log.ts";
 import { Leases } from "./leases.ts";
-import { type EntryState, LiveEntries, toEntryView, toValuelessView } from "./live-entries.ts";
+import { LiveEntries, toEntryView, toValuelessView } from "./live-entries.ts";
 import { RequestIds } from "./request-ids.ts";
+import { SetConditions } from "./set-conditions.ts";
 import { ShardClock } from "./shard-clock.ts";
 import type { KeyHash } from "./shard-hash.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
@@ -24,9 +25,7 @@ import type {
   LeaseCommand,
   LeaseResult,
   LeaseWait,
-  NotStoredReason,
   SetCommand,
-  SetCondition,
   SetResult,
   ShardStats,
   Stamp,
@@ -34,7 +33,7 @@ import type {
   TouchResult,
   Writer,
 } from "./store.ts";
-import type { CreateTable, TableEntry } from "./table.ts";
+import type { CreateTable } from "./table.ts";
 import type { StoreMessage, StoreThreads } from "./threads.ts";
 
 /** What the shards of a store share. */
@@ -61,17 +60,17 @@ export interface HashedKey {
 }
 
 /**
- * Everything but `flush` and `takeEmitted` is called between `enter` and `leave`. Every method that takes the time
- * may end leases and waits that are due at it; `flush` tells the waiters.
+ * Everything but `settled`, `flush` and `takeEmitted` is called between `enter` and `leave`. Every method that takes
+ * the time may end leases and waits that are due at it; `flush` tells the waiters.
  */
 export class Shard {
   readonly log: EventLog;
   readonly #lock: Lock;
   readonly #clock: ShardClock;
-  readonly #epoch: bigint;
   readonly #counters: CounterRow;
   readonly #entries: LiveEntries;
   readonly #leases: Leases;
+  readonly #conditions: SetConditions;
   readonly #requestIds: RequestIds;
   readonly #hashOf: KeyHash;
   #emitted = false;
@@ -80,7 +79,6 @@ export class Shard {
     const { limits, counters, fingerprintOf, rng, threads } = context;
     this.#lock = threads.count === 1 ? noLock : new SharedLock(regions.lock);
     this.#clock = new ShardClock(index, regions.clock);
-    this.#epoch = context.epoch;
     this.#counters = counters;
     this.#hashOf = context.hashOf;
     this.log = new EventLog(regions.log, index, limits.log);
@@ -99,6 +97,7 @@ export class Shard {
       threads,
       guard: this,
     });
+    this.#conditions = new SetConditions(context.epoch, this.#leases, this.#entries.tagFences);
   }
 
   /** Takes the shard for this thread. Returns the time of what it does there, at `nowMs` or a little later. */
@@ -128,7 +127,7 @@ export class Shard {
     }
     if (state === "fresh") this.#counters.count("hits");
     else this.#counters.count("staleHits");
-    if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {
+    if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toValuelessView(entry, state, nowMs) };
     }
     return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, state, nowMs) };
@@ -260,10 +259,11 @@ export class Shard {
   #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
     const former = this.#entries.find(namespace, key, hash, nowMs);
-    const known = this.#entries.knownSourceVersion(namespace, key, former, nowMs);
-    const refusal =
-      this.#refusal(command, former, this.#entries.foundState) ??
-      (sourceVersion !== 0n && sourceVersion < known ? "olderSourceVersion" : undefined);
+    const refusal = this.#conditions.refusal(command, {
+      entry: former,
+      state: this.#entries.foundState,
+      sourceVersion: this.#entries.knownSourceVersion(namespace, key, former, nowMs),
+    });
     if (refusal !== undefined) {
       this.#counters.count("setsRefused");
       // A lease ends with its Set, stored or not.
@@ -302,44 +302,6 @@ export class Shard {
     return { kind: "stored", asOf: this.stamp, version: this.revision };
   }
 
-  #refusal(
-    command: SetCommand,
-    entry: TableEntry | undefined,
-    state: EntryState,
-  ): NotStoredReason | undefined {
-    const { condition } = command;
-    switch (condition.kind) {
-      case "always":
-        return undefined;
-      case "ifAbsent":
-        return state === "fresh" ? "exists" : undefined;
-      case "ifPresent":
-        return state === "fresh" ? undefined : "absent";
-      case "ifVersion":
-        return this.#isVersion(condition, entry, state) ? undefined : "versionMismatch";
-      case "lease":
-        return this.#isLeaseGood(command, condition.token) ? undefined : "leaseLost";
-      default:
-        return condition satisfies never;
-    }
-  }
-
-  #isVersion(
-    condition: Extract<SetCondition, { kind: "ifVersion" }>,
-    entry: TableEntry | undefined,
-    state: EntryState,
-  ): boolean {
-    const isValid = state === "fresh" || state === "expired";
-    return isValid && entry?.version === condition.version && this.#isEpoch(condition.epoch);
-  }
-
-  #isLeaseGood(command: SetCommand, token: bigint): boolean {
-    const { namespace, key, tags } = command;
-    const revision = this.#leases.issuedAtRevision(namespace, key, token);
-    // Key, prefix and namespace invalidations have voided the lease; only its Set says which tags count.
-    return revision !== undefined && !this.#entries.tagFences.anySince(namespace, tags, revision);
-  }
-
   #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
     const entry = this.#entries.find(namespace, key, hash, nowMs);
     if (entry === undefined) return false;
@@ -361,10 +323,6 @@ export class Shard {
     const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
     if (entry === undefined) return undefined;
     return toEntryView(entry, this.#entries.foundState, nowMs);
-  }
-
-  #isEpoch(epoch: bigint): boolean {
-    return epoch === 0n || epoch === this.#epoch;
   }
 
   #emit(kind: EventKind, namespace: string, target: EventTarget, name: string, writer: Writer): void {

@@ -239,8 +239,8 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: a lease is not voided by a tag",
-    shard,
-    "return revision !== undefined && !this.#entries.tagFences.anySince(namespace, tags, revision);",
+    "src/store/set-conditions.ts",
+    "return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);",
     "void tags; return revision !== undefined;",
   ),
   mutant(
@@ -275,9 +275,9 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: source versions are ignored",
-    shard,
-    "(sourceVersion !== 0n && sourceVersion < known ?",
-    "(sourceVersion !== 0n && sourceVersion < known && known < 0n ?",
+    "src/store/set-conditions.ts",
+    "(sourceVersion !== 0n && sourceVersion < former.sourceVersion ?",
+    "(sourceVersion !== 0n && sourceVersion < 0n ?",
   ),
   mutant(
     "store: tombstones are forgotten",
@@ -299,7 +299,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: ifVersion holds after a soft invalidation",
-    shard,
+    "src/store/set-conditions.ts",
     'const isValid = state === "fresh" || state === "expired";',
     'const isValid = state !== "gone";',
   ),
@@ -337,7 +337,7 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: shard,
-        find: "if (command.ifVersion === entry.version && this.#isEpoch(command.ifEpoch)) {",
+        find: "if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {",
         replace: "if (command.ifVersion === entry.version) {",
       },
     ],
