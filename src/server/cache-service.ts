@@ -20,7 +20,8 @@ import {
 } from "../wire/operations.ts";
 import type { ServiceHandlers } from "../wire/service.ts";
 import { runBatch } from "./batch.ts";
-import { type DirectMethod, directMethod } from "./direct-calls.ts";
+import type { DirectMethod } from "./direct-call.ts";
+import { directMethod } from "./direct-calls.ts";
 import { openExchange } from "./exchange.ts";
 import { bidi, type CallContext, type HandlerDeps, immediate, serverStream, unary } from "./handlers.ts";
 import { describeOutcome, describeRequest } from "./outcome.ts";
