@@ -1,15 +1,9 @@
 /** The leases of a shard as they lie in shared memory: what they are, and not what becomes of them. */
 import { type LeaseName, LeaseText, leaseTextBytes } from "./lease-text.ts";
-import { LeaseWaiters, leaseWaitersBytes, type NewWaiter } from "./lease-waiters.ts";
+import { type LeaseLimits, LeaseWaiters, leaseWaitersBytes, type NewWaiter } from "./lease-waiters.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "./shared/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "./shared/region.ts";
-
-export interface LeaseLimits {
-  readonly leasesMax: number;
-  /** Of one key. */
-  readonly waitersMax: number;
-}
 
 /** 8-byte cells of a lease. */
 const cell = {

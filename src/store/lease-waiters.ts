@@ -31,15 +31,16 @@ export interface NewWaiter {
   readonly leaseMs: number;
 }
 
-export interface LeaseWaitersLimits {
+export interface LeaseLimits {
   readonly leasesMax: number;
+  /** Of one key. */
   readonly waitersMax: number;
 }
 
-const countOf = ({ leasesMax, waitersMax }: LeaseWaitersLimits): number =>
+const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
   Math.min(leasesMax * waitersMax, shardWaitersMax);
 
-export function leaseWaitersBytes(limits: LeaseWaitersLimits): number {
+export function leaseWaitersBytes(limits: LeaseLimits): number {
   return slotPoolBytes(countOf(limits), waiterBytes);
 }
 
@@ -48,7 +49,7 @@ export class LeaseWaiters {
   readonly #words: Uint32Array;
   readonly #cells: Float64Array;
 
-  constructor(region: Region, limits: LeaseWaitersLimits) {
+  constructor(region: Region, limits: LeaseLimits) {
     const bytes = leaseWaitersBytes(limits);
     this.#pool = new SlotPool(region, countOf(limits), waiterBytes);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);

@@ -10,14 +10,13 @@
  */
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
-import { type LeaseLimits, LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
+import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
+import type { LeaseLimits } from "./lease-waiters.ts";
 import { LeaseWaits, type Settle, type WaitsSettled } from "./lease-waits.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
 import type { Region } from "./shared/region.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "./store.ts";
 import { type StoreThreads, singleThread } from "./threads.ts";
-
-export type { LeaseLimits };
 
 /** What a `leaseMs` of 0 stands for. */
 export const leaseDefaultMs = 5_000;

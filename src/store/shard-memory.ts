@@ -1,6 +1,7 @@
 /** Where each structure of a shard lies in the memory that the threads of a server share. */
 import { type EventLogLimits, eventLogBytes } from "./event-log.ts";
-import { type LeaseLimits, leasesBytes } from "./leases.ts";
+import type { LeaseLimits } from "./lease-waiters.ts";
+import { leasesBytes } from "./leases.ts";
 import { prefixFencesBytes } from "./prefix-fences.ts";
 import { requestIdsBytes } from "./request-ids.ts";
 import { shardClockBytes } from "./shard-clock.ts";
