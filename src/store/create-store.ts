@@ -36,7 +36,10 @@ export interface StoreOptions {
   readonly prefixFencesMax: number;
   /** Source versions that a shard remembers of keys without entries. 1 to 16,777,216, default 65,536. */
   readonly tombstonesMax: number;
-  /** Leases of a shard. 1 to 1,048,576, default 16,384. */
+  /**
+   * Leases of a shard; fewer of keys that take, with their namespaces, more than 232 bytes on average. 1 to
+   * 1,048,576, default 16,384.
+   */
   readonly leasesMax: number;
   /** Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all keys. */
   readonly waitersMax: number;

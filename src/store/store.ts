@@ -252,7 +252,8 @@ export interface Store {
   touch(command: TouchCommand): TouchResult;
   /**
    * Without `settle`, or with `waitMs` 0, the answer is at once. With it, a held lease makes the call wait:
-   * `settle` is called exactly once, from inside the store call that decides it, unless cancelled.
+   * `settle` is called exactly once unless cancelled: from inside the store call that decides it, or, when
+   * another thread has decided it, soon after.
    */
   lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait;
   /** Gives a lease back; the next waiter is promoted. `released` is false when it was no longer held. */
