@@ -218,10 +218,15 @@ export class ShardedStore implements AttachedStore {
   }
 
   #settle(shard: Shard): void {
-    shard.flush(this.#clock.nowMs());
-    if (!shard.takeEmitted()) return;
-    this.#sleepers.wake();
-    this.#bells.ringOthers();
+    try {
+      shard.flush(this.#clock.nowMs());
+    } finally {
+      // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
+      if (shard.takeEmitted()) {
+        this.#sleepers.wake();
+        this.#bells.ringOthers();
+      }
+    }
   }
 
   #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>): InvalidateResult {
