@@ -11,6 +11,7 @@
 import type { Rng } from "../random.ts";
 import type { CounterRow } from "./counters.ts";
 import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
+import type { LeaseName } from "./lease-text.ts";
 import type { LeaseLimits } from "./lease-waiters.ts";
 import { LeaseWaits, type Settle, type WaitsSettled } from "./lease-waits.ts";
 import type { FingerprintOf } from "./shared/fingerprint.ts";
@@ -138,14 +139,14 @@ export class Leases {
     const lease = this.#records.find(namespace, key);
     if (lease === 0) return;
     this.#counters.count("leasesLost");
-    this.#promote(lease, namespace, key, nowMs);
+    this.#promote(lease, nowMs);
   }
 
   /** As `void`, for every key with this prefix. */
   voidPrefix(namespace: string, prefix: string, nowMs: number): void {
     for (const lease of this.#records.matching(namespace, prefix)) {
       this.#counters.count("leasesLost");
-      this.#promote(lease, namespace, this.#records.name(lease).key, nowMs);
+      this.#promote(lease, nowMs);
     }
   }
 
@@ -153,7 +154,7 @@ export class Leases {
     const lease = this.#find(namespace, key, token);
     if (lease === 0) return false;
     this.#counters.count("leasesReleased");
-    this.#promote(lease, namespace, key, nowMs);
+    this.#promote(lease, nowMs);
     return true;
   }
 
@@ -214,12 +215,14 @@ export class Leases {
   }
 
   /** Gives the key to who has waited longest. False when nobody has: the lease is gone. */
-  #promote(lease: number, namespace: string, key: string, nowMs: number): boolean {
+  #promote(lease: number, nowMs: number): boolean {
     const next = this.#records.firstWaiter(lease);
     if (next === 0) {
       this.#records.remove(lease);
       return false;
     }
+    // Only now: of the many leases that may end at once, most have nobody to be told a name.
+    const { namespace, key } = this.#records.name(lease);
     const leaseMs = this.#records.waiters.leaseMs(next);
     this.#endWait(next, namespace, key, this.#grant(lease, namespace, key, leaseMs, nowMs));
     return true;
@@ -228,22 +231,23 @@ export class Leases {
   /** False when the lease itself has ended and nobody has it now. */
   #endDueOf(lease: number, nowMs: number): boolean {
     const records = this.#records;
-    const { namespace, key } = records.name(lease);
     const leftMs = records.expiresAtMs(lease) - nowMs;
+    let name: LeaseName | undefined;
     let held: LeaseResult | undefined;
     let waiter = records.firstWaiter(lease);
     for (let left = records.waiterCount(lease); left > 0; left--) {
       const next = records.waiters.next(waiter);
       if (nowMs >= records.waiters.deadlineMs(waiter)) {
         this.#counters.count("leasesHeld");
-        held ??= this.#held(namespace, key, leftMs, nowMs);
-        this.#endWait(waiter, namespace, key, held);
+        name ??= records.name(lease);
+        held ??= this.#held(name.namespace, name.key, leftMs, nowMs);
+        this.#endWait(waiter, name.namespace, name.key, held);
       }
       waiter = next;
     }
     if (leftMs <= 0) {
       this.#counters.count("leasesExpired");
-      if (!this.#promote(lease, namespace, key, nowMs)) return false;
+      if (!this.#promote(lease, nowMs)) return false;
     }
     records.updateDue(lease);
     return true;

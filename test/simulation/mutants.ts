@@ -258,7 +258,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a released lease leaks",
     leases,
-    '    this.#counters.count("leasesReleased");\n    this.#promote(lease, namespace, key, nowMs);\n',
+    '    this.#counters.count("leasesReleased");\n    this.#promote(lease, nowMs);\n',
     '    this.#counters.count("leasesReleased");\n    void nowMs;\n',
   ),
   mutant(
