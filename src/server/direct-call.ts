@@ -87,12 +87,10 @@ export class DirectCall implements ListedCall {
     stream.on("end", () => this.#requested());
   }
 
-  /** The first value of a header: http2 joins those that are repeated. */
+  /** http2 joins the values of a header that is repeated, which makes neither a trace nor a client id of it. */
   readonly header: HeaderReader = (name) => {
     const value = this.#headers[name];
-    if (typeof value !== "string") return value?.[0];
-    const comma = value.indexOf(",");
-    return comma < 0 ? value : value.slice(0, comma).trim();
+    return typeof value === "string" ? value : value?.[0];
   };
 
   refuse(error: unknown): void {

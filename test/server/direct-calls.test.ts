@@ -86,6 +86,16 @@ describe("a direct call", () => {
     );
   });
 
+  it.each(["a b", "a,b", ["a", "b"]])(
+    "of the client %j has the status that grpc-js would give it",
+    async (id) => {
+      const headers = { "meshcache-client-id": id };
+      const direct = await connection.call(pathOf("Get"), get, headers);
+      const { grpcStatus, reason } = await connection.call(pathOf("Get"), get, { ...headers, ...BY_GRPC_JS });
+      expect(direct).toMatchObject({ grpcStatus, reason });
+    },
+  );
+
   it("may come byte by byte", async () => {
     const stream = connection.open(pathOf("Get"));
     for (const byte of get) stream.write(Buffer.from([byte]));
