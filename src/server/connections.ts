@@ -1,6 +1,6 @@
 /**
  * The listening socket and its HTTP/2 connections: how many there may be, what each may do below the level
- * of calls, and how they end. Calls themselves are grpc-js's.
+ * of calls, and how they end. Calls themselves are taken by whom the options name, or are grpc-js's.
  *
  * nghttp2 and Node bound rapid resets, CONTINUATION frames, empty DATA frames, header pairs, settings
  * entries and unread acknowledgements; PING and SETTINGS frames that a peer does read are counted here.
