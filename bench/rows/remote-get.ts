@@ -59,12 +59,14 @@ function compareRemoteGets(gets: RemoteGets): Comparison {
       if (shapes.length === 0) return [];
       await using sides = await openSides(session, gets);
       const rows: Row[] = [];
+      let warmUpMs = Math.max(session.plan.warmUpMs, firstWarmUpMinMs);
       for (const shape of shapes) {
         try {
-          rows.push(...rowsOf(gets, shape, session.plan, await measure(session, shape, sides)));
+          rows.push(...rowsOf(gets, shape, session.plan, await measure(session, shape, sides, warmUpMs)));
         } catch (error) {
           rows.push(emptyRow(gets.id, nameOf(gets.figure, shape), "failed", reasonOf(error)));
         }
+        warmUpMs = session.plan.warmUpMs;
       }
       return rows;
     },
@@ -86,6 +88,7 @@ async function measure(
   session: Session,
   shape: Shape,
   sides: Pair<RemoteSide>,
+  warmUpMs: number,
 ): Promise<readonly Pair<ClosedLoopWindow>[]> {
   const label = `${shape.inFlight} in flight, ${shape.distribution}`;
   const { plan } = session;
@@ -93,13 +96,16 @@ async function measure(
     side.load.call("closedLoop", { ...shape, durationMs, seed: plan.seed + round } satisfies ClosedLoopShape);
   for (const side of [sides.ours, sides.peer]) {
     session.step(`${label}: warm-up`);
-    await load(side, plan.warmUpMs, plan.pairs);
+    await load(side, warmUpMs, plan.pairs);
   }
   return await interleave(session, label, {
     ours: (round) => load(sides.ours, plan.windowMs, round),
     peer: (round) => load(sides.peer, plan.windowMs, round),
   });
 }
+
+/** Of the first shape: before, a client and a server are measured that are still being compiled. */
+const firstWarmUpMinMs = 2_000;
 
 const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
   `${figure}, ${inFlight} in flight, ${distribution}`;
