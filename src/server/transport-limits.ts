@@ -18,7 +18,7 @@ export interface TransportLimits {
   readonly callMaxMs: number;
   /** How long a request may take to arrive whole, and a connection to say its first word. */
   readonly halfCloseMaxMs: number;
-  /** A reader that takes nothing for this long is cut. */
+  /** How long a reader may take over one message, an answer or a frame, before it is cut. */
   readonly stallMaxMs: number;
   readonly drainMaxMs: number;
   /** HTTP/2 window of a connection and of each of its streams. */
