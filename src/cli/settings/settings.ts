@@ -211,7 +211,10 @@ export const settingsSchema = z.strictObject({
   keepaliveTimeoutMs: transport("keepaliveTimeoutMs", "A ping without an answer for this long closes it."),
   callMaxMs: transport("callMaxMs", "Longest unary call; a caller's longer deadline is cut to it."),
   halfCloseMaxMs: transport("halfCloseMaxMs", "How long a request may take to arrive whole."),
-  stallMaxMs: transport("stallMaxMs", "A reader that takes longer over one message, an answer or a frame, is cut."),
+  stallMaxMs: transport(
+    "stallMaxMs",
+    "A reader that takes longer over one message, an answer or a frame, is cut.",
+  ),
   drainMaxMs: transport("drainMaxMs", "How long a shutdown waits for calls and streams before it cuts them."),
   flowControlWindowBytes: transport(
     "flowControlWindowBytes",
