@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    // Many of these wait more than they work; by default one core of two would stay idle.
+    maxWorkers: "100%",
     projects: [
       { extends: true, test: { name: "meshcache", include: ["test/**/*.test.ts"] } },
       {
