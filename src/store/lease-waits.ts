@@ -64,6 +64,11 @@ export class LeaseWaits {
     for (const wait of waits) this.end(this.#threads.self, wait, namespace, key, result);
   }
 
+  /** There are ends to tell. */
+  get ended(): boolean {
+    return this.#ends.length > 0;
+  }
+
   /** The next end to tell. */
   next(): WaitEnd | undefined {
     const end = this.#ends[this.#toldEnds];

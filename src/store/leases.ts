@@ -22,7 +22,7 @@ import { type StoreThreads, singleThread } from "./threads.ts";
 /** What a `leaseMs` of 0 stands for. */
 export const leaseDefaultMs = 5_000;
 /** When to ask again after a refusal for want of room. */
-export const refusedRetryMs = 100;
+const refusedRetryMs = 100;
 
 export const leasesBytes = leaseRecordsBytes;
 
@@ -177,6 +177,11 @@ export class Leases {
   /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
   settled(message: WaitsSettled): void {
     this.#waits.receive(message);
+  }
+
+  /** There is something for `flush` to tell. */
+  get decided(): boolean {
+    return this.#waits.ended;
   }
 
   /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */

@@ -238,6 +238,11 @@ export class Shard {
     this.#leases.settled(message);
   }
 
+  /** Waits of this thread, or decided by it, have ended: `flush` tells. */
+  get decided(): boolean {
+    return this.#leases.decided;
+  }
+
   /** Tells the waiters of this thread, and the threads of others, how their waits have ended. */
   flush(nowMs: number): void {
     this.#leases.flush(nowMs);

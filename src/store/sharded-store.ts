@@ -219,7 +219,7 @@ export class ShardedStore implements AttachedStore {
 
   #settle(shard: Shard): void {
     try {
-      shard.flush(this.#clock.nowMs());
+      if (shard.decided) shard.flush(this.#clock.nowMs());
     } finally {
       // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
       if (shard.takeEmitted()) {

@@ -27,6 +27,7 @@ export class Sleepers {
 
   /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
   wake(): void {
+    if (this.#sleepers.size === 0) return;
     for (const sleeper of [...this.#sleepers]) {
       if (!sleeper.behind()) continue;
       this.#sleepers.delete(sleeper);

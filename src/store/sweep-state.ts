@@ -14,7 +14,7 @@ const cell = {
 export const sweepStateBytes = cellsBytes(Object.keys(cell).length);
 
 /** Tag fences and ended lifetimes may gather for this long. */
-export const sweepPauseMs = 5_000;
+const sweepPauseMs = 5_000;
 
 export class SweepState {
   readonly #cells: Cells;

@@ -13,7 +13,7 @@ export const budgetMinBytes = 65_536;
 export const budgetMaxBytes = 2 ** 31 - 65_536;
 
 /** Words of 32 bits for the control block. */
-export const controlWords = 64;
+const controlWords = 64;
 /** One chunk of the index; the smallest segment. */
 export const chunkBytes = 4_096;
 
