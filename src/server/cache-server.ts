@@ -119,7 +119,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     clock,
     quota: bounds.connections,
     sharesPort,
-    takeCall: createDirectCalls({ methods: handlers.direct, register: calls.register, clock, limits }),
+    takeCall: createDirectCalls(handlers.direct, { register: calls.register, clock, limits }),
   });
 
   let address: string | undefined;

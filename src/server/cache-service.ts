@@ -1,10 +1,12 @@
 /** The handlers of CacheService: each checks, delegates to the store and answers. */
 import {
   CacheService,
+  type ExchangeRequest,
   type GetRequest,
   type InvalidateRequest,
   type LeaseResponse,
   type SetRequest,
+  type StreamRequest,
   type TouchRequest,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
@@ -20,10 +22,17 @@ import {
 } from "../wire/operations.ts";
 import type { ServiceHandlers } from "../wire/service.ts";
 import { runBatch } from "./batch.ts";
-import type { DirectMethod } from "./direct-call.ts";
-import { directMethod } from "./direct-calls.ts";
+import { type DirectMethods, directBidi, directServerStream, directUnary } from "./direct-calls.ts";
 import { openExchange } from "./exchange.ts";
-import { bidi, type CallContext, type HandlerDeps, immediate, serverStream, unary } from "./handlers.ts";
+import { bidi, serverStream } from "./grpc-streams.ts";
+import {
+  type CallContext,
+  type HandlerDeps,
+  immediate,
+  type OpenBidi,
+  type OpenServerStream,
+  unary,
+} from "./handlers.ts";
 import { describeOutcome, describeRequest } from "./outcome.ts";
 import { openStream } from "./stream.ts";
 import type { StreamRegister } from "./stream-register.ts";
@@ -37,8 +46,8 @@ export interface CacheServiceDeps extends HandlerDeps {
 export interface CacheHandlers {
   /** Of every method, for grpc-js. */
   readonly service: ServiceHandlers<typeof CacheService>;
-  /** Of the methods that are answered as soon as their request is whole. */
-  readonly direct: readonly DirectMethod[];
+  /** Of the methods that need not pass grpc-js's layers. */
+  readonly direct: DirectMethods;
 }
 
 export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
@@ -74,6 +83,8 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
     describe(context, request.namespace, { case: "touch", value });
     return value;
   };
+  const stream: OpenServerStream<StreamRequest> = (call, request) => openStream(call, request, deps);
+  const exchange: OpenBidi<ExchangeRequest> = (call, context) => openExchange(call, context, deps);
   const service: ServiceHandlers<typeof CacheService> = {
     get: immediate(deps, get),
     set: immediate(deps, set),
@@ -90,14 +101,17 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
       context.span.set({ operations: request.operations.length });
       return runBatch(request, context, deps, reply);
     }),
-    stream: serverStream(deps, (call) => openStream(call, deps)),
-    exchange: bidi(deps, (call, context) => openExchange(call, context, deps)),
+    stream: serverStream(deps, stream),
+    exchange: bidi(deps, exchange),
   };
-  const direct = [
-    directMethod(deps, method.get, get),
-    directMethod(deps, method.set, set),
-    directMethod(deps, method.invalidate, invalidate),
-    directMethod(deps, method.touch, touch),
-  ];
+  const direct: DirectMethods = {
+    unary: [
+      directUnary(deps, method.get, get),
+      directUnary(deps, method.set, set),
+      directUnary(deps, method.invalidate, invalidate),
+      directUnary(deps, method.touch, touch),
+    ],
+    streaming: [directServerStream(deps, method.stream, stream), directBidi(deps, method.exchange, exchange)],
+  };
   return { service, direct };
 }

@@ -1,4 +1,4 @@
-/** One unary call over http2: gathers its request, has its method answer it, and sends the answer or a status. */
+/** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
 import {
   constants,
   type IncomingHttpHeaders,
@@ -7,22 +7,13 @@ import {
 } from "node:http2";
 import { type Metadata, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
-import { CacheError, limitExceeded } from "../errors.ts";
+import { fieldInvalid } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
-import { type GrpcFrame, PREFIX_BYTES } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import type { ListedCall } from "./call-list.ts";
 import { parseTimeoutMs } from "./grpc-timeout.ts";
 import type { CallRegister, HeaderReader } from "./open-call.ts";
-
-/** A method whose calls are taken. */
-export interface DirectMethod {
-  readonly path: string;
-  readonly requestStream: false;
-  /** Throws what becomes the status of the call. */
-  answer(message: Uint8Array, span: CallSpan, header: HeaderReader): GrpcFrame;
-}
 
 export interface DirectCallDeps {
   readonly register: CallRegister;
@@ -30,61 +21,59 @@ export interface DirectCallDeps {
   readonly limits: Pick<Limits, "receiveMaxBytes" | "sendMaxBytes">;
 }
 
-const ANSWER_HEADERS: OutgoingHttpHeaders = {
-  ":status": 200,
-  "content-type": "application/grpc+proto",
-};
-const OK_TRAILERS: OutgoingHttpHeaders = { "grpc-status": status.OK };
-const NO_BYTES = Buffer.alloc(0);
+/** What a call says of its method's name and kind. */
+export interface MethodKind {
+  readonly path: string;
+  readonly requestStream: boolean;
+}
 
-interface Refusal {
+export interface Refusal {
   readonly code: status;
   readonly details: string;
   readonly metadata?: Metadata;
 }
 
-export class DirectCall implements ListedCall {
-  readonly method: DirectMethod;
+export const ANSWER_HEADERS: OutgoingHttpHeaders = {
+  ":status": 200,
+  "content-type": "application/grpc+proto",
+};
+export const OK_TRAILERS: OutgoingHttpHeaders = { "grpc-status": status.OK };
+
+export const NO_REQUEST: Refusal = { code: status.UNIMPLEMENTED, details: "no request message" };
+export const SECOND_REQUEST: Refusal = { code: status.UNIMPLEMENTED, details: "a second request message" };
+export const COMPRESSED_REQUEST: Refusal = {
+  code: status.INTERNAL,
+  details: "a compressed request without its encoding",
+};
+export const ANSWER_TOO_LARGE: Refusal = {
+  code: status.RESOURCE_EXHAUSTED,
+  details: "an answer larger than may be sent",
+};
+
+export abstract class DirectCall<Method extends MethodKind> implements ListedCall {
+  readonly method: Method;
   readonly stream: ServerHttp2Stream;
-  readonly streaming = false;
+  abstract readonly streaming: boolean;
+  protected readonly deps: DirectCallDeps;
   readonly #headers: IncomingHttpHeaders;
-  readonly #deps: DirectCallDeps;
   readonly deadlineMs: number;
   span: CallSpan | undefined;
-  session: undefined;
+  session: ListedCall["session"];
   startedMs = 0;
   halfClosed = false;
   answered = false;
   sendingSinceMs: number | undefined;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
-  /** What has come of the request, its prefix included, and behind it room for more. */
-  #memory: Buffer = NO_BYTES;
-  #receivedBytes = 0;
 
-  constructor(
-    method: DirectMethod,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    deps: DirectCallDeps,
-  ) {
+  constructor(method: Method, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, deps: DirectCallDeps) {
     this.method = method;
     this.stream = stream;
     this.#headers = headers;
-    this.#deps = deps;
+    this.deps = deps;
     const timeout = headers["grpc-timeout"];
     const timeoutMs = typeof timeout === "string" ? parseTimeoutMs(timeout) : undefined;
     this.deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : deps.clock.nowMs() + timeoutMs;
-  }
-
-  begin(): void {
-    const { stream } = this;
-    // Whatever goes wrong with a stream also closes it.
-    stream.on("error", () => {});
-    stream.on("close", () => this.#deps.register.end(this, status.CANCELLED));
-    this.#deps.register.begin(this, this.header);
-    stream.on("data", (chunk: Buffer) => this.#take(chunk));
-    stream.on("end", () => this.#requested());
   }
 
   /** http2 joins the values of a header that is repeated, which makes neither a trace nor a client id of it. */
@@ -94,102 +83,67 @@ export class DirectCall implements ListedCall {
   };
 
   refuse(error: unknown): void {
-    this.#end(toServiceError(error));
+    this.conclude(toServiceError(error));
   }
 
-  #take(chunk: Buffer): void {
-    if (this.answered) return;
-    const { receiveMaxBytes } = this.#deps.limits;
-    this.#append(chunk);
-    const messageBytes = this.#messageBytes();
-    if (messageBytes > receiveMaxBytes) {
-      this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
-    } else if (this.#receivedBytes > PREFIX_BYTES + messageBytes) {
-      this.#end({ code: status.UNIMPLEMENTED, details: "a second request message" });
-    }
-  }
-
-  /** The room doubles: many small chunks are not copied again and again, and a prefix that lies is not believed. */
-  #append(chunk: Buffer): void {
-    const before = this.#receivedBytes;
-    this.#receivedBytes += chunk.length;
-    if (before === 0) {
-      this.#memory = chunk;
-      return;
-    }
-    if (this.#receivedBytes > this.#memory.length) {
-      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
-      this.#memory.copy(grown, 0, 0, before);
-      this.#memory = grown;
-    }
-    chunk.copy(this.#memory, before);
-  }
-
-  /** By its prefix; 0 as long as that has not come. */
-  #messageBytes(): number {
-    return this.#receivedBytes < PREFIX_BYTES ? 0 : this.#memory.readUInt32BE(1);
-  }
-
-  #requested(): void {
-    this.halfClosed = true;
-    if (this.answered) return;
-    if (this.#receivedBytes < PREFIX_BYTES || this.#receivedBytes < PREFIX_BYTES + this.#messageBytes()) {
-      this.#end({ code: status.UNIMPLEMENTED, details: "no request message" });
-    } else if (this.#memory[0] !== 0) {
-      this.#end({ code: status.INTERNAL, details: "a compressed request without its encoding" });
-    } else if (this.deadlineMs < Number.POSITIVE_INFINITY && this.#deps.clock.nowMs() >= this.deadlineMs) {
-      this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
-    } else this.#answer(this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes));
-  }
-
-  #answer(message: Buffer): void {
-    const { span } = this;
-    if (span === undefined) throw new Error("a call was answered before it began");
-    try {
-      this.#send(this.method.answer(message, span, this.header));
-    } catch (error) {
-      this.refuse(error);
-    }
-  }
-
-  #send(frame: GrpcFrame): void {
+  /** False when it was refused, for being one too many. */
+  protected enter(): boolean {
     const { stream } = this;
-    const { limits, register } = this.#deps;
-    if (frame.bytes.length - PREFIX_BYTES > limits.sendMaxBytes) {
-      frame.release();
-      this.#end({ code: status.RESOURCE_EXHAUSTED, details: "an answer larger than may be sent" });
-      return;
-    }
-    this.answered = true;
-    this.sendingSinceMs = register.nowMs();
-    this.span?.end(status.OK);
-    if (stream.destroyed || stream.closed) return;
-    stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
-    stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
-    stream.end(frame.bytes, (error?: Error | null) => {
-      // What was cut off may still be on its way to the socket.
-      if (!error) frame.release();
-    });
+    // Whatever goes wrong with a stream also closes it.
+    stream.on("error", () => {});
+    stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
+    return this.deps.register.begin(this, this.header);
   }
 
-  #end({ code, details, metadata }: Refusal): void {
-    if (this.answered) return;
+  /** Of a call that was entered. */
+  protected get ownSpan(): CallSpan {
+    if (this.span === undefined) throw new Error("a call ran before it was entered");
+    return this.span;
+  }
+
+  /** Its status instead of an answer, or behind what was sent. */
+  protected conclude({ code, details, metadata }: Refusal): void {
+    if (!this.settle(code)) return;
+    const { stream } = this;
+    const trailers = {
+      "grpc-status": code,
+      "grpc-message": encodeURI(details),
+      ...metadata?.toHttp2Headers(),
+    };
+    if (stream.headersSent) {
+      this.finish(trailers);
+      return;
+    }
+    stream.respond({ ...ANSWER_HEADERS, ...trailers }, { endStream: true });
+    this.#leave();
+  }
+
+  /** Takes down that it has its status. False: it had one, or nobody is there to send it to. */
+  protected settle(code: status): boolean {
+    if (this.answered) return false;
     this.answered = true;
-    this.sendingSinceMs = this.#deps.register.nowMs();
-    this.#memory = NO_BYTES;
+    this.sendingSinceMs ??= this.deps.register.nowMs();
     this.span?.end(code);
-    const { stream } = this;
-    if (stream.destroyed || stream.closed) return;
-    stream.respond(
-      {
-        ...ANSWER_HEADERS,
-        "grpc-status": code,
-        "grpc-message": encodeURI(details),
-        ...metadata?.toHttp2Headers(),
-      },
-      { endStream: true },
-    );
-    // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
-    if (!this.halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
+    return !(this.stream.destroyed || this.stream.closed);
   }
+
+  /** Of a stream whose headers were sent with `waitForTrailers`. */
+  protected finish(trailers: OutgoingHttpHeaders): void {
+    const { stream } = this;
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers(trailers);
+      // They go out when nghttp2 asks for more, right after this: a reset now would be before them.
+      setImmediate(() => this.#leave());
+    });
+    stream.end();
+  }
+
+  /** A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1). */
+  #leave(): void {
+    if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+}
+
+export function undecodable(): Error {
+  return fieldInvalid("message", "one that its method takes");
 }

@@ -1,9 +1,9 @@
 /**
- * Encoded frames on their way to one peer: counts the memory of those that grpc-js has not yet handed on, of this
+ * Encoded frames on their way to one peer: counts the memory of those that its connection has not yet taken, of this
  * stream and of all, and says when to stop and when to go on.
  */
-import type { Writable } from "node:stream";
 import type { GrpcFrame } from "../wire/grpc-frame.ts";
+import type { StreamingCall } from "./streaming-call.ts";
 
 /** Bytes that wait on all streams of the process. */
 export interface QueueBudget {
@@ -16,6 +16,8 @@ export interface QueueBudget {
 export interface FrameQueue {
   /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
   send(frame: GrpcFrame): boolean;
+  /** The call is gone, and what it left behind with it. */
+  close(): void;
 }
 
 /**
@@ -23,15 +25,17 @@ export interface FrameQueue {
  * frame at a time.
  */
 export function createFrameQueue(
-  stream: Writable,
+  call: Pick<StreamingCall, "open" | "send">,
   maxBytes: number,
   budget: QueueBudget,
   drained: () => void,
 ): FrameQueue {
   let queuedBytes = 0;
   let blocked = false;
+  let closed = false;
   const writable = () => queuedBytes === 0 || (queuedBytes < maxBytes && !budget.spent);
   const taken = (bytes: number) => {
+    if (closed) return;
     queuedBytes -= bytes;
     budget.add(-bytes);
     if (blocked && queuedBytes <= maxBytes / 2 && writable()) {
@@ -39,24 +43,20 @@ export function createFrameQueue(
       drained();
     }
   };
-  // What a cut stream leaves behind is gone with it.
-  stream.once("close", () => {
-    budget.add(-queuedBytes);
-    queuedBytes = 0;
-  });
   return {
     send(frame) {
-      if (stream.destroyed || stream.writableEnded) return false;
+      if (closed || !call.open) return false;
       const { heldBytes } = frame;
       queuedBytes += heldBytes;
       budget.add(heldBytes);
-      stream.write(frame, (error) => {
-        if (error) return;
-        frame.release();
-        if (queuedBytes > 0) taken(heldBytes);
-      });
+      call.send(frame, () => taken(heldBytes));
       blocked = !writable();
       return !blocked;
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      budget.add(-queuedBytes);
     },
   };
 }

@@ -3,20 +3,14 @@
  * with its cause and to the caller without, and nothing a handler does can leave a call open or kill the
  * process.
  */
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  Metadata,
-  ServerDuplexStream,
-  ServerWritableStream,
-} from "@grpc/grpc-js";
+import type { handleUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Writer } from "../store/store.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { checkClientId } from "../wire/checks.ts";
 import type { Limits } from "../wire/limits.ts";
 import { isFault, toServiceError } from "../wire/status.ts";
 import type { OpenCalls } from "./open-calls.ts";
+import type { RequestReader, StreamingCall } from "./streaming-call.ts";
 
 export const CLIENT_ID_HEADER = "meshcache-client-id";
 
@@ -48,7 +42,7 @@ export function unary<Request, Response>(
       );
       if (cancel !== undefined) call.once("cancelled", cancel);
     } catch (error) {
-      callback(fail(error, call.metadata, deps));
+      callback(failureOf(error, call.metadata, deps));
     }
   };
 }
@@ -64,41 +58,15 @@ export function immediate<Request, Response>(
   });
 }
 
-export function serverStream<Request, Response>(
-  deps: HandlerDeps,
-  run: (call: ServerWritableStream<Request, Response>, context: CallContext) => Cancel,
-): handleServerStreamingCall<Request, Response> {
-  return (call) => runStream(call, deps, run);
-}
+/** Opens a call of which the one request is whole. */
+export type OpenServerStream<Request> = (
+  call: StreamingCall,
+  request: Request,
+  context: CallContext,
+) => Cancel;
 
-export function bidi<Request, Response>(
-  deps: HandlerDeps,
-  run: (call: ServerDuplexStream<Request, Response>, context: CallContext) => Cancel,
-): handleBidiStreamingCall<Request, Response> {
-  return (call) => runStream(call, deps, run);
-}
-
-/** The slice of a streaming call that ends it. */
-interface EndableCall {
-  readonly metadata: Metadata;
-  emit(event: "error", error: object): boolean;
-  once(event: "close" | "cancelled", listener: () => void): unknown;
-}
-
-function runStream<Call extends EndableCall>(
-  call: Call,
-  deps: HandlerDeps,
-  run: (call: Call, context: CallContext) => Cancel,
-): void {
-  try {
-    const cancel = run(call, contextOf(call.metadata, deps));
-    call.once("cancelled", cancel);
-    call.once("close", cancel);
-  } catch (error) {
-    // grpc-js ends a stream with the status that it finds in an error event.
-    call.emit("error", fail(error, call.metadata, deps));
-  }
-}
+/** Opens a call before its first request. */
+export type OpenBidi<Request> = (call: StreamingCall, context: CallContext) => RequestReader<Request>;
 
 /** What a handler is told of a call. Throws FIELD_INVALID. */
 export function toContext(span: CallSpan, clientId: string, limits: Limits): CallContext {
@@ -112,12 +80,14 @@ export function logFault(error: unknown, span: CallSpan, telemetry: Telemetry): 
   telemetry.withCall(span, () => telemetry.logger.error({ err: error }, "a call failed"));
 }
 
-function contextOf(metadata: Metadata, { calls, limits }: HandlerDeps): CallContext {
+/** Throws FIELD_INVALID. */
+export function contextOf(metadata: Metadata, { calls, limits }: HandlerDeps): CallContext {
   const [value] = metadata.get(CLIENT_ID_HEADER);
   return toContext(calls.spanOf(metadata), typeof value === "string" ? value : "", limits);
 }
 
-function fail(error: unknown, metadata: Metadata, { calls, telemetry }: HandlerDeps) {
+/** The status of a call whose handler threw, once a fault is logged. */
+export function failureOf(error: unknown, metadata: Metadata, { calls, telemetry }: HandlerDeps) {
   logFault(error, calls.spanOf(metadata), telemetry);
   return toServiceError(error);
 }

@@ -1,5 +1,5 @@
 /** One call as the server's own interceptor sees it: what it waits for, and every status that it ends with. */
-import type { Http2Session } from "node:http2";
+import { constants, type Http2Session } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { CacheError } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
@@ -96,6 +96,8 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
 
   refuse(error: CacheError): void {
     this.base.sendStatus(toServiceError(error));
+    // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
+    if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   override sendMessage(message: unknown, callback: () => void): void {

@@ -52,7 +52,7 @@ export function createOpenCalls(
       call.session = call.stream.session;
       const streams = countStream(call.session, 1);
       if (streams <= limits.connectionMaxSubscriptions) return true;
-      fail(call, limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
+      call.refuse(limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
       return false;
     },
     end(call, code) {
@@ -68,12 +68,6 @@ export function createOpenCalls(
     const count = (streamsOf.get(session) ?? 0) + change;
     streamsOf.set(session, count);
     return count;
-  }
-
-  function fail(call: ListedCall, error: CacheError): void {
-    call.refuse(error);
-    // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
-    if (!call.halfClosed) call.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   function sweep(): void {
@@ -92,9 +86,9 @@ export function createOpenCalls(
     if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
-      fail(call, new CacheError("DEADLINE", "the request did not arrive whole in time"));
+      call.refuse(new CacheError("DEADLINE", "the request did not arrive whole in time"));
     } else if (nowMs >= call.deadlineMs || (!call.streaming && ageMs >= limits.callMaxMs)) {
-      fail(call, new CacheError("DEADLINE", "the call took longer than it may"));
+      call.refuse(new CacheError("DEADLINE", "the call took longer than it may"));
     }
   }
 
@@ -132,7 +126,7 @@ export function createOpenCalls(
       }),
     endCompanions(error) {
       for (const call of calls) {
-        if (call.streaming && isCompanion(call.method)) fail(call, error);
+        if (call.streaming && isCompanion(call.method)) call.refuse(error);
       }
     },
     close: () => timer.cancel(),

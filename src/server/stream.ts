@@ -1,6 +1,5 @@
 /** Stream: the invalidation stream of one namespace, for any client that can read a server stream. */
 import { create } from "@bufbuild/protobuf";
-import type { ServerWritableStream } from "@grpc/grpc-js";
 import {
   DrainingSchema,
   type StreamRequest,
@@ -13,14 +12,13 @@ import type { Store } from "../store/store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { checkCursor } from "../wire/checks.ts";
 import { encodeStreamResponse } from "../wire/frames.ts";
-import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
-import { toServiceError } from "../wire/status.ts";
 import { fromSelectors } from "../wire/subscription.ts";
 import { createEventFeed } from "./event-feed.ts";
 import { createFrameQueue } from "./frame-queue.ts";
 import type { Cancel } from "./handlers.ts";
 import type { DrainableStream, StreamRegister } from "./stream-register.ts";
+import type { StreamingCall } from "./streaming-call.ts";
 
 export interface StreamDeps {
   readonly store: Store;
@@ -31,11 +29,11 @@ export interface StreamDeps {
 }
 
 export function openStream(
-  call: ServerWritableStream<StreamRequest, StreamResponse | GrpcFrame>,
+  call: StreamingCall,
+  { namespace, prefixes, cursor }: StreamRequest,
   { store, limits, clock, telemetry, streams }: StreamDeps,
 ): Cancel {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
-  const { namespace, prefixes, cursor } = call.request;
   const selectors = fromSelectors([{ namespace, prefixes }], limits);
   const { defer } = streams;
   let sequence = 0n;
@@ -76,9 +74,7 @@ export function openStream(
     drain: () => {
       send({ case: "draining", value: create(DrainingSchema) });
     },
-    end: (error) => {
-      call.emit("error", toServiceError(error));
-    },
+    end: (error) => call.end(error),
   };
   streams.open.add(stream);
   streams.subscribers.add(feed.subscriber);
@@ -89,6 +85,7 @@ export function openStream(
     if (closed) return;
     closed = true;
     timer.cancel();
+    queue.close();
     streams.open.delete(stream);
     streams.subscribers.delete(feed.subscriber);
     feed.subscriber.close();
