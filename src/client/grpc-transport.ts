@@ -1,19 +1,14 @@
-/** The transport over grpc-js: one channel, and so one connection, for each Exchange stream. */
-import { type ChannelCredentials, credentials, type ServiceError } from "@grpc/grpc-js";
+/** The transport over grpc-js, for its credentials: one channel, and so one connection, for each Exchange stream. */
+import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createServiceClient } from "../wire/service-client.ts";
 import { fromServiceError } from "../wire/status.ts";
-import type { Transport } from "./transport.ts";
+import { FLOW_CONTROL_WINDOW_BYTES, RECEIVE_MAX_BYTES, type Transport } from "./transport.ts";
 
-/** A stream of batches is one HTTP/2 stream, so the default window of 64 KiB would be its speed limit. */
-const FLOW_CONTROL_WINDOW_BYTES = 4 * 2 ** 20;
-/** More than the server ever sends in one message. */
-const RECEIVE_MAX_BYTES = 16 * 2 ** 20;
-
-export function createGrpcTransport(channelCredentials?: ChannelCredentials): Transport {
+export function createGrpcTransport(credentials: ChannelCredentials): Transport {
   return {
     open(address, handlers) {
-      const client = createServiceClient(address, channelCredentials ?? credentials.createInsecure(), {
+      const client = createServiceClient(address, credentials, {
         "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
         "grpc.max_receive_message_length": RECEIVE_MAX_BYTES,
         "grpc.keepalive_time_ms": 60_000,

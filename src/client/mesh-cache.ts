@@ -1,4 +1,5 @@
 /** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { systemClock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
@@ -12,6 +13,7 @@ import { EntryWriter } from "./entry-writer.ts";
 import { EventQueue, type EventSubscription, type SubscribeOptions } from "./event-subscription.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
 import { Holders } from "./holders.ts";
+import { createHttp2Transport } from "./http2-transport.ts";
 import { EntryLoader } from "./loader.ts";
 import { Namespace } from "./namespace.ts";
 import { NearCache, type NearCounters } from "./near-cache.ts";
@@ -33,6 +35,7 @@ import { Revalidation } from "./revalidation.ts";
 import { type ClientStats, toObservations } from "./stats.ts";
 import { type ClientTelemetry, createClientTelemetry } from "./telemetry.ts";
 import { runWithin } from "./timeouts.ts";
+import type { Transport } from "./transport.ts";
 
 export interface CloseOptions {
   /** How long what is under way may take to finish. 0 to 600,000; default 1,000. */
@@ -91,7 +94,7 @@ export class MeshCache implements AsyncDisposable {
     this.#deps = {
       clock,
       rng,
-      transport: internals.transport ?? createGrpcTransport(this.#options.credentials),
+      transport: internals.transport ?? createTransport(this.#options.credentials),
       clientId: this.#options.clientId,
       scheduleFlush: internals.scheduleFlush ?? afterMicrotasks,
     };
@@ -318,4 +321,8 @@ export class MeshCache implements AsyncDisposable {
 /** After the microtasks that are waiting now, which may issue operations too; a lone call waits for no timer. */
 function afterMicrotasks(run: () => void): void {
   queueMicrotask(() => process.nextTick(run));
+}
+
+function createTransport(credentials: ChannelCredentials | undefined): Transport {
+  return credentials === undefined ? createHttp2Transport() : createGrpcTransport(credentials);
 }

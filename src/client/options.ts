@@ -40,7 +40,10 @@ export interface TelemetryOptions {
 export interface ClientOptions {
   /** "host:port", or several of servers with one store behind them. */
   readonly address: string | readonly string[];
-  /** Of grpc-js. Default: insecure, for loopback and meshes that encrypt by themselves. */
+  /**
+   * Of grpc-js, which then also carries the stream, at a higher price a message. Default: none and no encryption, for
+   * loopback and meshes that encrypt by themselves.
+   */
   readonly credentials?: ChannelCredentials;
   /** Names this process in events: 0 to 64 of [A-Za-z0-9._-]. Default: empty. */
   readonly clientId?: string;
@@ -136,6 +139,8 @@ export interface ResolvedNamespaceOptions<Value> {
 const MIB = 2 ** 20;
 const YEAR_MS = 31_536_000_000;
 const LONGEST_WAIT_MS = 600_000;
+/** IPv6 hosts are in brackets. */
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
 const CLIENT_ID = /^[A-Za-z0-9._-]{0,64}$/;
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const KEY_MAX_BYTES = 512;
@@ -156,8 +161,9 @@ export function resolveClientOptions(given: ClientOptions): ResolvedClientOption
   if (preset === undefined) throw fieldInvalid("preset", `one of ${Object.keys(PRESETS).join(", ")}`);
   const options: ClientOptions = { ...preset, ...given };
   const addresses = typeof options.address === "string" ? [options.address] : [...options.address];
-  if (addresses.length === 0 || addresses.includes(""))
+  if (addresses.length === 0 || !addresses.every((address) => ADDRESS.test(address))) {
     throw fieldInvalid("address", "one or more host:port");
+  }
   const clientId = options.clientId ?? "";
   if (!CLIENT_ID.test(clientId)) throw fieldInvalid("clientId", "0 to 64 of [A-Za-z0-9._-]");
   const leaseMs = whole("leaseMs", options.leaseMs, 5_000, 50, LONGEST_WAIT_MS);

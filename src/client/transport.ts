@@ -2,6 +2,11 @@
 import type { ExchangeRequest, ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../errors.ts";
 
+/** A stream of batches is one HTTP/2 stream, so the default window of 64 KiB would be its speed limit. */
+export const FLOW_CONTROL_WINDOW_BYTES = 4 * 2 ** 20;
+/** More than the server ever sends in one message. */
+export const RECEIVE_MAX_BYTES = 16 * 2 ** 20;
+
 /** What a link tells its owner. Never called from inside `Transport.open`, nor after `closed`. */
 export interface LinkHandlers {
   /** The next frame from the server, in the order in which it was sent. */

@@ -5,6 +5,7 @@
  * "internal error" to the outside, and its cause is for the log.
  */
 import { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
@@ -82,15 +83,49 @@ export function fromStatus(message: Status, options?: ErrorOptions): CacheError 
 /** What a call ended with, as the caller's error. */
 export function fromServiceError(error: ServiceError): CacheError {
   const [bytes] = error.metadata?.get(DETAILS_HEADER) ?? [];
-  if (Buffer.isBuffer(bytes)) {
-    try {
-      return fromStatus(fromBinary(StatusSchema, bytes), { cause: error });
-    } catch {
-      // Another server's trailer may hold anything; the plain status is still true.
-    }
-  }
+  const detailed = Buffer.isBuffer(bytes) ? fromDetails(bytes, { cause: error }) : undefined;
+  if (detailed !== undefined) return detailed;
   const reason = isCut(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
   return new CacheError(reason, error.details, {}, { cause: error });
+}
+
+/** Another server's trailer may hold anything: then the plain status is still true. */
+function fromDetails(bytes: Uint8Array, options?: ErrorOptions): CacheError | undefined {
+  try {
+    return fromStatus(fromBinary(StatusSchema, bytes), options);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the headers or trailers of an HTTP/2 stream say of how its call ended. Undefined: it ended well. */
+export function fromHttp2Headers(
+  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
+): CacheError | undefined {
+  const text = headers["grpc-status"];
+  if (text === undefined) {
+    const httpStatus = headers[":status"] ?? 0;
+    return new CacheError(reasonOfHttp(httpStatus), `the server answered with HTTP status ${httpStatus}`);
+  }
+  const code = Number(text);
+  if (code === status.OK) return undefined;
+  const details = headers[DETAILS_HEADER];
+  const detailed = typeof details === "string" ? fromDetails(Buffer.from(details, "base64")) : undefined;
+  const message = percentDecoded(String(headers["grpc-message"] ?? ""));
+  return detailed ?? new CacheError(reasonOfCode(code), message);
+}
+
+/** By gRPC's table of HTTP statuses that stand for a status of its own. */
+function reasonOfHttp(httpStatus: number): CacheErrorReason {
+  return [429, 502, 503, 504].includes(httpStatus) ? "UNAVAILABLE" : "INTERNAL";
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What grpc-js calls INTERNAL when a connection goes away under a call, if it does not call it UNAVAILABLE. */

@@ -6,7 +6,7 @@ import { createMeshTally, type MeshCounts } from "../../../src/cli/replay/mesh-t
 import { createOrigin, type Origin } from "../../../src/cli/replay/origin.ts";
 import { createPayloads } from "../../../src/cli/replay/payload.ts";
 import { createTrace } from "../../../src/cli/replay/trace.ts";
-import { createGrpcTransport } from "../../../src/client/grpc-transport.ts";
+import { createHttp2Transport } from "../../../src/client/http2-transport.ts";
 import type { Transport } from "../../../src/client/transport.ts";
 import { type EntrySource, MeshCache } from "../../../src/index.ts";
 import { createSeededRng } from "../../../src/random.ts";
@@ -85,7 +85,7 @@ const remembering =
 
 /** A real client's link on which every event is lost, and nothing shows it. */
 function createDeafTransport(): Transport {
-  const transport = createGrpcTransport();
+  const transport = createHttp2Transport();
   return {
     open: (address, handlers) =>
       transport.open(address, {
