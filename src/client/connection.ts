@@ -12,6 +12,7 @@
 import type { Event, Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../clock.ts";
 import { CacheError } from "../errors.ts";
+import type { Rng } from "../random.ts";
 import type { Call } from "./call.ts";
 import { CallQueue, type WindowLimits } from "./call-queue.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
@@ -28,6 +29,7 @@ export interface ConnectionOptions extends WindowLimits {
 }
 
 export interface ConnectionDeps extends StreamDeps {
+  readonly rng: Rng;
   /** Runs `flush` soon, once what is running now is done, without a timer. */
   readonly scheduleFlush: (flush: () => void) => void;
 }

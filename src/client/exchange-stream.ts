@@ -13,7 +13,6 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
-import type { Rng } from "../random.ts";
 import { fromStatus } from "../wire/status.ts";
 import type { Call } from "./call.ts";
 import type { Interest } from "./interests.ts";
@@ -50,7 +49,6 @@ interface SentBatch {
 
 export interface StreamDeps {
   readonly clock: Clock;
-  readonly rng: Rng;
   readonly transport: Transport;
   readonly clientId: string;
 }
@@ -76,6 +74,7 @@ export class ExchangeStream {
   readonly #pings = new Map<bigint, SentPing>();
   #aloneBatches = 0;
   #lastId = 0n;
+  #lastNonce = 0n;
   #lastSequence = 0n;
   #lastPartAtMs = Number.NEGATIVE_INFINITY;
   #ackedCursor: Uint8Array;
@@ -148,7 +147,8 @@ export class ExchangeStream {
   }
 
   ping(answered?: () => void): void {
-    const nonce = this.#deps.rng.uint64();
+    this.#lastNonce += 1n;
+    const nonce = this.#lastNonce;
     this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
     this.#send({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
   }

@@ -4,14 +4,9 @@
  * the store's own bounded logs, and an overrun becomes one Gap.
  */
 import { create } from "@bufbuild/protobuf";
-import {
-  EventsSchema,
-  OpenedSchema,
-  ProgressSchema,
-  type StreamResponse,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+import { OpenedSchema, type StreamResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Selector, Store, Subscriber } from "../store/store.ts";
-import { toEvent, toGap } from "../wire/subscription.ts";
+import { toEvents, toGap } from "../wire/subscription.ts";
 
 /** The frames that Stream and Exchange have in common. */
 export type FeedFrame = Extract<StreamResponse["frame"], { case: "opened" | "events" | "progress" | "gap" }>;
@@ -46,7 +41,7 @@ export function createEventFeed(
   let unread = true;
   const progress = (nonce: bigint): FeedFrame => ({
     case: "progress",
-    value: create(ProgressSchema, { cursor: subscriber.cursor(), nonce }),
+    value: { $typeName: "meshcache.v1.Progress", cursor: subscriber.cursor(), nonce },
   });
   return {
     subscriber,
@@ -70,13 +65,7 @@ export function createEventFeed(
         const frame: FeedFrame =
           read.kind === "gap"
             ? { case: "gap", value: toGap(read.reason, read.cursor, store.epoch) }
-            : {
-                case: "events",
-                value: create(EventsSchema, {
-                  events: read.events.map((event) => toEvent(event, store.epoch)),
-                  cursor: read.cursor,
-                }),
-              };
+            : { case: "events", value: toEvents(read, store.epoch) };
         if (!send(frame)) return "full";
       }
       if (!announced) {

@@ -1,11 +1,6 @@
 /** Stream: the invalidation stream of one namespace, for any client that can read a server stream. */
 import { create } from "@bufbuild/protobuf";
-import {
-  DrainingSchema,
-  type StreamRequest,
-  type StreamResponse,
-  StreamResponseSchema,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+import { DrainingSchema, type StreamRequest, type StreamResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
@@ -61,7 +56,9 @@ export function openStream(
   });
   const send = (frame: StreamResponse["frame"]): boolean => {
     sequence += 1n;
-    writable = queue.send(encodeStreamResponse(create(StreamResponseSchema, { frame, sequence })));
+    writable = queue.send(
+      encodeStreamResponse({ $typeName: "meshcache.v1.StreamResponse", frame, sequence }),
+    );
     return writable;
   };
   const tellProgress = () => {

@@ -1,6 +1,6 @@
 /** The bytes of a cursor: a version byte, the epoch, the shard count, a revision for each shard, a CRC-32. */
 import { crc32 } from "node:zlib";
-import { fieldInvalid } from "../errors.ts";
+import { type CacheError, fieldInvalid } from "../errors.ts";
 
 export interface CursorPosition {
   readonly epoch: bigint;
@@ -32,8 +32,7 @@ export function toCursor(epoch: bigint, revisions: ArrayLike<number>): Uint8Arra
 
 /** Throws FIELD_INVALID for bytes that no store made. */
 export function fromCursor(bytes: Uint8Array): CursorPosition {
-  const invalid = fieldInvalid("cursor", "empty or a cursor that the server gave");
-  if (bytes.length < headBytes + crcBytes) throw invalid;
+  if (bytes.length < headBytes + crcBytes) throw invalid();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shards = view.getUint16(9);
   const bodyBytes = headBytes + shards * revisionBytes;
@@ -42,13 +41,17 @@ export function fromCursor(bytes: Uint8Array): CursorPosition {
     bytes.length !== bodyBytes + crcBytes ||
     view.getUint32(bodyBytes) !== crc32(bytes.subarray(0, bodyBytes))
   ) {
-    throw invalid;
+    throw invalid();
   }
   const revisions: number[] = [];
   for (let shard = 0; shard < shards; shard++) {
     const revision = Number(view.getBigUint64(headBytes + shard * revisionBytes));
-    if (!Number.isSafeInteger(revision)) throw invalid;
+    if (!Number.isSafeInteger(revision)) throw invalid();
     revisions.push(revision);
   }
   return { epoch: view.getBigUint64(1), revisions };
+}
+
+function invalid(): CacheError {
+  return fieldInvalid("cursor", "empty or a cursor that the server gave");
 }

@@ -10,6 +10,7 @@ import { type HashedKey, Shard } from "./shard.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "./shard-hash.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { createFingerprint } from "./shared/fingerprint.ts";
+import { SharedReads } from "./shared-reads.ts";
 import { Sleepers } from "./sleepers.ts";
 import type {
   GetCommand,
@@ -95,6 +96,7 @@ export class ShardedStore implements AttachedStore {
       release: (shard) => this.#shards[shard]?.leave(),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
       sleepers: this.#sleepers,
+      reads: new SharedReads(),
       overran: () => this.#row.count("overruns"),
     };
   }

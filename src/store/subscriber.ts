@@ -2,12 +2,14 @@
  * A subscriber: a position in the event logs of all shards that moves over what its selectors match.
  *
  * It keeps no queue. Of a log that dropped what it had not read yet, it reads one gap and goes on from now. Other
- * threads append, and drop, whenever it does not hold the shard.
+ * threads append, and drop, whenever it does not hold the shard. Subscribers of a thread that stand at the same place
+ * and want the same read it once.
  */
 
 import { fieldInvalid } from "../errors.ts";
-import { type CursorPosition, fromCursor, toCursor } from "./cursor.ts";
+import { type CursorPosition, fromCursor } from "./cursor.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
+import { type SharedReads, Standing } from "./shared-reads.ts";
 import type { Sleeper, Sleepers } from "./sleepers.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
@@ -33,6 +35,7 @@ export interface EventSource {
   /** By shard: its revision. */
   revisionOf(shard: number): number;
   readonly sleepers: Pick<Sleepers, "add" | "delete">;
+  readonly reads: SharedReads;
   overran(): void;
 }
 
@@ -59,11 +62,9 @@ export class LogSubscriber implements Subscriber {
   readonly #source: EventSource;
   readonly #sleeper: Sleeper;
   #selectors: readonly Selector[];
-  /** By shard: where the next event to look at is, and the revision of the last one looked at. */
-  readonly #places: LogPlace[] = [];
-  readonly #revisions: number[] = [];
-  /** The shard to begin the next read with: a busy shard must not starve the others. */
-  #firstShard = 0;
+  /** The same for all who want the same. */
+  #wanted: string;
+  #standing: Standing;
   /** The last read, if there was one, stopped before the end of a log. */
   #unfinished = true;
   #gap: GapReason | undefined;
@@ -78,30 +79,35 @@ export class LogSubscriber implements Subscriber {
     }
     this.#source = source;
     this.#selectors = selectors;
+    this.#wanted = JSON.stringify(selectors);
     this.#sleeper = { wake, behind: () => this.behind() };
     // Before it looks at any log: what comes after that is to wake it.
     source.sleepers.add(this.#sleeper);
-    this.#skipToNow();
+    this.#standing = this.#now();
     if (position === undefined) return;
     this.#gap = this.#resume(position);
     if (this.#gap !== undefined) this.#unresumable = cursor.slice();
   }
 
   cursor(): Uint8Array {
-    return this.#unresumable ?? toCursor(this.#source.epoch, this.#revisions);
+    return this.#unresumable ?? this.#standing.cursor(this.#source.epoch);
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
     if (!this.#closed) this.#source.sleepers.add(this.#sleeper);
     if (this.#gap !== undefined) return this.#readGap(this.#gap);
-    return this.#readEvents({ events: [], bytes: 0, scanned: 0, maxEvents, maxBytes });
+    const { reads, logs } = this.#source;
+    const known = reads.find(this.#standing, this.#wanted, maxEvents, maxBytes);
+    if (known === undefined)
+      return this.#readEvents({ events: [], bytes: 0, scanned: 0, maxEvents, maxBytes });
+    this.#standing = known.to;
+    // What has come since then is not in it, and was there when this read began.
+    this.#unfinished = known.unfinished || known.to.isBehind(logs);
+    return known.read;
   }
 
   behind(): boolean {
-    return (
-      this.#gap !== undefined ||
-      this.#source.logs.some((log, shard) => log.eventsSince(this.#positionOf(shard)) > 0)
-    );
+    return this.#gap !== undefined || this.#standing.isBehind(this.#source.logs);
   }
 
   unfinished(): boolean {
@@ -110,13 +116,14 @@ export class LogSubscriber implements Subscriber {
 
   lag(cursor?: Uint8Array): number {
     const { epoch, logs } = this.#source;
+    const { revisions: ownRevisions } = this.#standing;
     const position = cursor === undefined ? undefined : fromCursor(cursor);
     const revisions = position?.epoch === epoch ? position.revisions : [];
     return logs.reduce((sum, log, shard) => {
       const revision = revisions[shard] ?? 0;
       // What a client acknowledges is mostly where its subscriber stands: nothing to look for, nobody to hold up.
-      if (position === undefined || revision === this.#revisions[shard]) {
-        return sum + log.eventsSince(this.#positionOf(shard));
+      if (position === undefined || revision === ownRevisions[shard]) {
+        return sum + log.eventsSince(this.#standing.positionOf(shard));
       }
       return sum + this.#holding(shard, () => log.end - log.placeAfter(revision).position);
     }, 0);
@@ -127,6 +134,7 @@ export class LogSubscriber implements Subscriber {
       throw new Error("selectors change only when every event was read");
     }
     this.#selectors = selectors;
+    this.#wanted = JSON.stringify(selectors);
   }
 
   close(): void {
@@ -134,17 +142,17 @@ export class LogSubscriber implements Subscriber {
     this.#source.sleepers.delete(this.#sleeper);
   }
 
-  #positionOf(shard: number): number {
-    return this.#places[shard]?.position ?? 0;
-  }
-
-  #skipToNow(): void {
+  /** At the ends of all logs. */
+  #now(): Standing {
+    const places: LogPlace[] = [];
+    const revisions: number[] = [];
     this.#source.logs.forEach((log, shard) => {
       this.#holding(shard, () => {
-        this.#places[shard] = log.placeAtEnd();
-        this.#revisions[shard] = this.#source.revisionOf(shard);
+        places[shard] = log.placeAtEnd();
+        revisions[shard] = this.#source.revisionOf(shard);
       });
     });
+    return new Standing(places, revisions, 0);
   }
 
   /** Stands at the cursor's position, or gives the reason why not. */
@@ -162,10 +170,7 @@ export class LogSubscriber implements Subscriber {
     });
     if (isAhead) return "cursorAhead";
     if (isExpired) return "cursorExpired";
-    places.forEach((place, shard) => {
-      this.#places[shard] = place;
-      this.#revisions[shard] = revisions[shard] ?? 0;
-    });
+    this.#standing = new Standing(places, revisions, 0);
     return undefined;
   }
 
@@ -173,40 +178,61 @@ export class LogSubscriber implements Subscriber {
     this.#gap = undefined;
     this.#unresumable = undefined;
     this.#unfinished = false;
-    this.#skipToNow();
+    this.#standing = this.#now();
     return { kind: "gap", reason, cursor: this.cursor() };
   }
 
   #readEvents(taken: Taken): SubscriberRead | undefined {
-    const { logs } = this.#source;
-    this.#unfinished = false;
-    for (let turn = 0; turn < logs.length && !this.#unfinished; turn++) {
-      const shard = (this.#firstShard + turn) % logs.length;
+    const { logs, epoch, reads } = this.#source;
+    const from = this.#standing;
+    const places = [...from.places];
+    const revisions = [...from.revisions];
+    let { firstShard } = from;
+    let unfinished = false;
+    for (let turn = 0; turn < logs.length && !unfinished; turn++) {
+      const shard = (from.firstShard + turn) % logs.length;
       const log = logs[shard];
-      const place = this.#places[shard];
-      if (log === undefined || place === undefined || log.eventsSince(place.position) === 0) continue;
-      switch (this.#readShard(shard, log, place, taken)) {
+      const stood = places[shard];
+      if (log === undefined || stood === undefined || log.eventsSince(stood.position) === 0) continue;
+      // Others may still stand there.
+      const place = { ...stood };
+      places[shard] = place;
+      switch (this.#readShard(shard, log, place, revisions, taken)) {
         case "end":
           break;
         case "full":
-          this.#unfinished = true;
-          this.#firstShard = (shard + 1) % logs.length;
+          unfinished = true;
+          firstShard = (shard + 1) % logs.length;
           break;
         case "overrun":
           this.#source.overran();
           return this.#readGap("overrun");
       }
     }
-    const { events } = taken;
-    return events.length === 0 ? undefined : { kind: "events", events, cursor: this.cursor() };
+    const { events, maxEvents, maxBytes } = taken;
+    const to = new Standing(places, revisions, firstShard);
+    this.#unfinished = unfinished;
+    if (events.length === 0) {
+      this.#standing = to;
+      return undefined;
+    }
+    const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(epoch) };
+    this.#standing = reads.add({ from, wanted: this.#wanted, maxEvents, maxBytes, to, unfinished, read });
+    return read;
   }
 
   /** Holds the shard as often as it takes. */
-  #readShard(shard: number, log: EventLog, place: LogPlace, taken: Taken): "end" | "full" | "overrun" {
+  #readShard(
+    shard: number,
+    log: EventLog,
+    place: LogPlace,
+    revisions: number[],
+    taken: Taken,
+  ): "end" | "full" | "overrun" {
     for (;;) {
       this.#source.acquire(shard);
       try {
-        const stopped = this.#readHeld(shard, log, place, taken);
+        const stopped = this.#readHeld(shard, log, place, revisions, taken);
         if (stopped !== "held") return stopped;
       } finally {
         this.#source.release(shard);
@@ -219,9 +245,10 @@ export class LogSubscriber implements Subscriber {
     shard: number,
     log: EventLog,
     place: LogPlace,
+    revisions: number[],
     taken: Taken,
   ): "end" | "full" | "held" | "overrun" {
-    let revision = this.#revisions[shard] ?? 0;
+    let revision = revisions[shard] ?? 0;
     // The revision decides and not the position: a log may have dropped a part of one revision's events.
     if (log.lostRevision > revision) return "overrun";
     const { events, maxEvents, maxBytes } = taken;
@@ -235,7 +262,7 @@ export class LogSubscriber implements Subscriber {
       if ((full || held) && log.revisionAt(place) !== revision) return full ? "full" : "held";
       const event = log.next(place, namespaceIds);
       revision = place.revision;
-      this.#revisions[shard] = revision;
+      revisions[shard] = revision;
       taken.scanned++;
       if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
       events.push(event);

@@ -1,6 +1,7 @@
 /**
  * Encodes the frames of event streams, each event once for all its subscribers: an event's bytes are kept as
- * long as the event is, and a frame is put together from them. Byte for byte what the generated encoder gives.
+ * long as the event is, and those of a frame's events as long as the read that they come from. Byte for byte what the
+ * generated encoder gives.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -45,26 +46,46 @@ function encodeEventsFrame(
   sequenceTag: number,
   sequence: number,
 ): GrpcFrame {
-  const pieces = events.events.map(encodeEvent);
-  let bodyBytes = fieldBytes(events.cursor.length);
-  for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
+  const body = encodeBody(events);
   const sequenceBytes = sequence === 0 ? 0 : 1 + varintBytes(sequence);
-  const messageBytes = 1 + varintBytes(bodyBytes) + bodyBytes + sequenceBytes;
+  const messageBytes = 1 + varintBytes(body.length) + body.length + sequenceBytes;
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + messageBytes);
   writePrefix(frame, 0, messageBytes);
-  let at = writeHeader(frame, PREFIX_BYTES, eventsTag, bodyBytes);
-  for (const piece of pieces) {
-    at = writeHeader(frame, at, EVENTS_EVENTS, piece.length);
-    frame.set(piece, at);
-    at += piece.length;
-  }
-  if (events.cursor.length > 0) {
-    at = writeHeader(frame, at, EVENTS_CURSOR, events.cursor.length);
-    frame.set(events.cursor, at);
-    at += events.cursor.length;
-  }
+  let at = writeHeader(frame, PREFIX_BYTES, eventsTag, body.length);
+  frame.set(body, at);
+  at += body.length;
   if (sequence !== 0) writeHeader(frame, at, sequenceTag, sequence);
   return new GrpcFrame(frame);
+}
+
+const bodies = new WeakMap<Events, Buffer>();
+
+/** The message Events, which those who share a read share. */
+function encodeBody(events: Events): Buffer {
+  let body = bodies.get(events);
+  if (body === undefined) {
+    body = putTogether(events);
+    bodies.set(events, body);
+  }
+  return body;
+}
+
+function putTogether({ events, cursor }: Events): Buffer {
+  const pieces = events.map(encodeEvent);
+  let bodyBytes = fieldBytes(cursor.length);
+  for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
+  const body = Buffer.allocUnsafe(bodyBytes);
+  let at = 0;
+  for (const piece of pieces) {
+    at = writeHeader(body, at, EVENTS_EVENTS, piece.length);
+    body.set(piece, at);
+    at += piece.length;
+  }
+  if (cursor.length > 0) {
+    at = writeHeader(body, at, EVENTS_CURSOR, cursor.length);
+    body.set(cursor, at);
+  }
+  return body;
 }
 
 const encoded = new WeakMap<Event, Buffer>();

@@ -4,12 +4,13 @@ import {
   type Event,
   Event_Kind,
   EventSchema,
+  type Events,
   type Gap,
   Gap_Reason,
   GapSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../errors.ts";
-import type { EventKind, GapReason, Selector, StoreEvent } from "../store/store.ts";
+import type { EventKind, GapReason, Selector, StoreEvent, SubscriberRead } from "../store/store.ts";
 import { checkKey, checkNamespace } from "./checks.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
@@ -52,6 +53,8 @@ export function toGap(reason: GapReason, cursor: Uint8Array, epoch: bigint): Gap
   return create(GapSchema, { reason: GAP_REASON[reason], cursor, epoch });
 }
 
+type EventsRead = Extract<SubscriberRead, { kind: "events" }>;
+
 /** One message for each event, however many subscribers read it. */
 const messages = new WeakMap<StoreEvent, Event>();
 
@@ -68,6 +71,23 @@ export function toEvent(event: StoreEvent, epoch: bigint): Event {
     namespace: event.namespace,
   });
   messages.set(event, message);
+  return message;
+}
+
+/** One message for each read, which those who share the read share. */
+const frames = new WeakMap<EventsRead, Events>();
+
+/** The events of a read as a message: nobody may write to it. */
+export function toEvents(read: EventsRead, epoch: bigint): Events {
+  let message = frames.get(read);
+  if (message === undefined) {
+    message = {
+      $typeName: "meshcache.v1.Events",
+      events: read.events.map((event) => toEvent(event, epoch)),
+      cursor: read.cursor,
+    };
+    frames.set(read, message);
+  }
   return message;
 }
 

@@ -9,6 +9,7 @@ import {
   type SetRequest,
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { readAck, readPing, writeAck, writePing } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import { irregular, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
@@ -227,28 +228,53 @@ export function writeBatchRequest(writer: WireWriter, { namespace, operations }:
   writer.string(1, namespace);
 }
 
-/** Only of a batch: other frames are rare, and irregular here. */
+/** Of a batch, pings and acks: other frames are rare, and irregular here. */
 export function readExchangeRequest(reader: WireReader): ExchangeRequest {
   let id = 0n;
-  let batch: BatchRequest | undefined;
+  let frame: ExchangeRequest["frame"] | undefined;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x08) id = reader.uint64();
-    else if (tag === 0x22 && batch === undefined) {
-      const outerEnd = reader.enter();
-      batch = readBatchRequest(reader);
-      reader.leave(outerEnd);
-    } else reader.skip(tag, 6);
+    else if (tag > 0x37) reader.skip(tag, 6);
+    else {
+      // Two frames would have to be merged.
+      if (frame !== undefined) throw irregular;
+      frame = readRequestFrame(reader, tag);
+    }
   }
-  if (batch === undefined) throw irregular;
-  return { $typeName: "meshcache.v1.ExchangeRequest", id, frame: { case: "batch", value: batch } };
+  if (frame === undefined) throw irregular;
+  return { $typeName: "meshcache.v1.ExchangeRequest", id, frame };
 }
 
-/** Only of a batch, as it is read. */
+function readRequestFrame(reader: WireReader, tag: number): ExchangeRequest["frame"] {
+  const outerEnd = reader.enter();
+  let frame: ExchangeRequest["frame"];
+  if (tag === 0x22) frame = { case: "batch", value: readBatchRequest(reader) };
+  else if (tag === 0x2a) frame = { case: "ping", value: readPing(reader) };
+  else if (tag === 0x32) frame = { case: "ack", value: readAck(reader) };
+  else throw irregular;
+  reader.leave(outerEnd);
+  return frame;
+}
+
+/** Of what is read here. */
 export function writeExchangeRequest(writer: WireWriter, { id, frame }: ExchangeRequest): void {
-  if (frame.case !== "batch") throw irregular;
   const mark = writer.mark();
-  writeBatchRequest(writer, frame.value);
-  writer.message(4, mark);
+  switch (frame.case) {
+    case "batch":
+      writeBatchRequest(writer, frame.value);
+      writer.message(4, mark);
+      break;
+    case "ping":
+      writePing(writer, frame.value);
+      writer.message(5, mark);
+      break;
+    case "ack":
+      writeAck(writer, frame.value);
+      writer.message(6, mark);
+      break;
+    default:
+      throw irregular;
+  }
   writer.uint64(1, id);
 }

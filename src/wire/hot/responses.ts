@@ -17,36 +17,13 @@ import {
   TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { StoredGetResponse } from "../get.ts";
+import { readEvents, readProgress, writeProgress } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import { irregular, type WireReader } from "./reader.ts";
+import { readStamp, writeStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
 const noBytes = new Uint8Array(0);
-
-function readStamp(reader: WireReader): Stamp {
-  let epoch = 0n;
-  let shard = 0;
-  let revision = 0n;
-  const outerEnd = reader.enter();
-  while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 0x09) epoch = reader.fixed64();
-    else if (tag === 0x10) shard = reader.uint32();
-    else if (tag === 0x18) revision = reader.uint64();
-    else reader.skip(tag, 3);
-  }
-  reader.leave(outerEnd);
-  return { $typeName: "meshcache.v1.Stamp", epoch, shard, revision };
-}
-
-function writeStamp(writer: WireWriter, field: number, stamp: Stamp | undefined): void {
-  if (stamp === undefined) return;
-  const mark = writer.mark();
-  writer.uint64(3, stamp.revision);
-  writer.uint32(2, stamp.shard);
-  writer.fixed64(1, stamp.epoch);
-  writer.message(field, mark);
-}
 
 function readHit(reader: WireReader): Hit {
   let value: Uint8Array = noBytes;
@@ -374,41 +351,52 @@ export function writeBatchResponse(writer: WireWriter, { results }: BatchRespons
   }
 }
 
-/** Only of a batch: other frames are irregular here. */
+/** Of a batch, events and progress: other frames are rare, and irregular here. */
 export function readExchangeResponse(reader: WireReader): ExchangeResponse {
   let id = 0n;
   let sequence = 0n;
   let more = false;
-  let batch: BatchResponse | undefined;
+  let frame: ExchangeResponse["frame"] | undefined;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x08) id = reader.uint64();
     else if (tag === 0x48) sequence = reader.uint64();
     else if (tag === 0x50) more = reader.bool();
-    else if (tag === 0x1a && batch === undefined) {
-      const outerEnd = reader.enter();
-      batch = readBatchResponse(reader);
-      reader.leave(outerEnd);
-    } else reader.skip(tag, 10);
+    else if (tag > 0x50) reader.skip(tag, 10);
+    else {
+      // Two frames would have to be merged.
+      if (frame !== undefined) throw irregular;
+      frame = readResponseFrame(reader, tag);
+    }
   }
-  if (batch === undefined) throw irregular;
-  return {
-    $typeName: "meshcache.v1.ExchangeResponse",
-    id,
-    frame: { case: "batch", value: batch },
-    sequence,
-    more,
-  };
+  if (frame === undefined) throw irregular;
+  return { $typeName: "meshcache.v1.ExchangeResponse", id, frame, sequence, more };
 }
 
-/** Only of a batch, as it is read. */
+function readResponseFrame(reader: WireReader, tag: number): ExchangeResponse["frame"] {
+  const outerEnd = reader.enter();
+  let frame: ExchangeResponse["frame"];
+  if (tag === 0x1a) frame = { case: "batch", value: readBatchResponse(reader) };
+  else if (tag === 0x22) frame = { case: "events", value: readEvents(reader) };
+  else if (tag === 0x2a) frame = { case: "progress", value: readProgress(reader) };
+  else throw irregular;
+  reader.leave(outerEnd);
+  return frame;
+}
+
+/** Of a batch and progress: events are put together in frames.ts, once for all who read them. */
 export function writeExchangeResponse(writer: WireWriter, response: ExchangeResponse): void {
   const { id, frame, sequence, more } = response;
-  if (frame.case !== "batch") throw irregular;
+  if (frame.case !== "batch" && frame.case !== "progress") throw irregular;
   writer.bool(10, more);
   writer.uint64(9, sequence);
   const mark = writer.mark();
-  writeBatchResponse(writer, frame.value);
-  writer.message(3, mark);
+  if (frame.case === "batch") {
+    writeBatchResponse(writer, frame.value);
+    writer.message(3, mark);
+  } else {
+    writeProgress(writer, frame.value);
+    writer.message(5, mark);
+  }
   writer.uint64(1, id);
 }
