@@ -1,14 +1,7 @@
 /**
- * The transport over HTTP/2 as Node speaks it: one connection for each Exchange stream, and none of grpc-js's layers,
+ * The transport over HTTP/2: one connection for each Exchange stream, and none of the layers of grpc-js and node:http2,
  * which cost more than a message's operations. It does not encrypt.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type IncomingHttpHeaders,
-  type IncomingHttpStatusHeader,
-} from "node:http2";
 import {
   CacheService,
   type ExchangeRequest,
@@ -20,6 +13,8 @@ import { CacheError } from "../errors.ts";
 import { MessageSplitter } from "../wire/message-splitter.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../wire/service.ts";
 import { fromHttp2Headers } from "../wire/status.ts";
+import type { Headers } from "./http2/hpack.ts";
+import { StreamConnection } from "./http2/stream-connection.ts";
 import {
   FLOW_CONTROL_WINDOW_BYTES,
   type Link,
@@ -31,8 +26,9 @@ import {
 /** Of what was sent and waits for the server to take it. */
 const SEND_QUEUE_MAX_BYTES = 2 ** 20;
 
-const REQUEST_HEADERS = {
+const REQUEST_HEADERS: Headers = {
   ":method": "POST",
+  ":scheme": "http",
   ":path": methodPath(CacheService.method.exchange),
   "content-type": "application/grpc+proto",
   "grpc-accept-encoding": "identity",
@@ -46,80 +42,51 @@ export function createHttp2Transport(): Transport {
 
 class Http2Link implements Link {
   readonly #handlers: LinkHandlers;
-  readonly #session: ClientHttp2Session;
-  readonly #stream: ClientHttp2Stream;
+  readonly #connection: StreamConnection;
   readonly #splitter = new MessageSplitter({
     messageMaxBytes: RECEIVE_MAX_BYTES,
     unprovenMaxBytes: RECEIVE_MAX_BYTES,
+    copies: true,
   });
-  #queuedBytes = 0;
-  #blocked = false;
-  /** What went wrong first. */
-  #cause: unknown;
   /** How the server says that it ended the call. */
-  #status: (IncomingHttpHeaders & IncomingHttpStatusHeader) | undefined;
+  #status: Headers | undefined;
   #over = false;
 
   constructor(address: string, handlers: LinkHandlers) {
     this.#handlers = handlers;
-    const session = connect(`http://${address}`, {
-      settings: { enablePush: false, initialWindowSize: FLOW_CONTROL_WINDOW_BYTES },
-    });
-    session.on("connect", () => session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES));
-    const failed = (error: Error) => {
-      this.#cause ??= error;
+    const options = {
+      ...parseAddress(address),
+      // What begins with a colon comes first (RFC 9113, section 8.3).
+      headers: { ":authority": address, ...REQUEST_HEADERS },
+      windowBytes: FLOW_CONTROL_WINDOW_BYTES,
+      sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
     };
-    session.on("error", failed);
-    const stream = session.request(REQUEST_HEADERS, { endStream: false });
-    stream.on("error", failed);
-    stream.on("response", (headers) => this.#answered(headers));
-    stream.on("trailers", (trailers) => {
-      this.#status = trailers;
+    this.#connection = new StreamConnection(options, {
+      headers: (headers) => this.#answered(headers),
+      data: (bytes) => this.#receive(bytes),
+      drained: () => handlers.drained(),
+      closed: (cause) => this.#closed(cause),
     });
-    stream.on("data", (chunk: Buffer) => this.#receive(chunk));
-    // A server that has ended its side waits for the end of this one.
-    stream.on("end", () => stream.end());
-    stream.on("close", () => this.#closed());
-    this.#session = session;
-    this.#stream = stream;
   }
 
   send(frame: ExchangeRequest): boolean {
-    if (this.#over) return true;
-    const encoded = encodeFrame(ExchangeRequestSchema, frame);
-    const { length } = encoded.bytes;
-    this.#queuedBytes += length;
-    this.#stream.write(encoded.bytes, (error) => {
-      // What was cut off may still be on its way to the socket.
-      if (error) return;
-      encoded.release();
-      this.#taken(length);
-    });
-    this.#blocked = this.#queuedBytes >= SEND_QUEUE_MAX_BYTES;
-    return !this.#blocked;
+    return this.#over || this.#connection.send(encodeFrame(ExchangeRequestSchema, frame));
   }
 
   close(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#session.destroy();
+    this.#connection.destroy();
   }
 
-  #taken(bytes: number): void {
-    this.#queuedBytes -= bytes;
-    if (!this.#blocked || this.#queuedBytes > SEND_QUEUE_MAX_BYTES / 2) return;
-    this.#blocked = false;
-    if (!this.#over) this.#handlers.drained();
+  /** What is no gRPC has no status of its own, and what has one has it in its headers or in its trailers. */
+  #answered(headers: Headers): void {
+    if (headers["grpc-status"] !== undefined || headers[":status"] !== "200") this.#status = headers;
   }
 
-  #answered(headers: IncomingHttpHeaders & IncomingHttpStatusHeader): void {
-    // Without a message a status comes with the headers, and of what is no gRPC there is none.
-    if (headers["grpc-status"] !== undefined || headers[":status"] !== 200) this.#status = headers;
-  }
-
-  #receive(chunk: Buffer): void {
-    if (this.#over || this.#status !== undefined) return;
-    this.#splitter.push(chunk);
+  #receive(bytes: Buffer): void {
+    if (this.#status !== undefined) return;
+    this.#splitter.push(bytes);
     for (let frame = this.#nextFrame(); frame !== undefined; frame = this.#nextFrame()) {
       this.#handlers.frame(frame);
       if (this.#over) return;
@@ -137,10 +104,10 @@ class Http2Link implements Link {
     return undefined;
   }
 
-  #closed(): void {
+  #closed(cause: Error | undefined): void {
     const status = this.#status;
     if (status !== undefined) this.#end(fromHttp2Headers(status));
-    else this.#end(new CacheError("UNAVAILABLE", "the connection was lost", {}, { cause: this.#cause }));
+    else this.#end(new CacheError("UNAVAILABLE", "the connection was lost", {}, { cause }));
   }
 
   #end(error: CacheError | undefined): void {
@@ -148,6 +115,12 @@ class Http2Link implements Link {
     this.close();
     this.#handlers.closed(error);
   }
+}
+
+function parseAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon);
+  return { host: host.startsWith("[") ? host.slice(1, -1) : host, port: Number(address.slice(colon + 1)) };
 }
 
 function unreadable(cause: unknown): CacheError {

@@ -1,6 +1,6 @@
 /**
  * Cuts the bytes of a stream into the messages that they carry behind gRPC's prefixes. A message that came in one
- * piece is a view of that piece; others are gathered in memory of their own.
+ * piece is a view of that piece, or a copy of it; others are gathered in memory of their own.
  */
 import { Buffer } from "node:buffer";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
@@ -10,6 +10,8 @@ export interface SplitterLimits {
   readonly messageMaxBytes: number;
   /** The most memory that a prefix gets for what it announces; the rest as it comes. */
   readonly unprovenMaxBytes: number;
+  /** The pieces are written to again: a message that came in one is copied, and no view of it. Default false. */
+  readonly copies?: boolean;
 }
 
 /** Why a stream cannot be cut any further. */
@@ -61,7 +63,8 @@ export class MessageSplitter {
     if (this.#gatheredBytes === 0 && chunk.length - at >= messageBytes) {
       this.#pass(messageBytes);
       this.#messageBytes = -1;
-      return chunk.subarray(at, at + messageBytes);
+      const message = chunk.subarray(at, at + messageBytes);
+      return this.#limits.copies ? Buffer.from(message) : message;
     }
     return this.#gather();
   }

@@ -5,7 +5,6 @@
  * "internal error" to the outside, and its cause is for the log.
  */
 import { Buffer } from "node:buffer";
-import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
@@ -99,19 +98,17 @@ function fromDetails(bytes: Uint8Array, options?: ErrorOptions): CacheError | un
 }
 
 /** What the headers or trailers of an HTTP/2 stream say of how its call ended. Undefined: it ended well. */
-export function fromHttp2Headers(
-  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-): CacheError | undefined {
+export function fromHttp2Headers(headers: Readonly<Record<string, string>>): CacheError | undefined {
   const text = headers["grpc-status"];
   if (text === undefined) {
-    const httpStatus = headers[":status"] ?? 0;
+    const httpStatus = Number(headers[":status"]);
     return new CacheError(reasonOfHttp(httpStatus), `the server answered with HTTP status ${httpStatus}`);
   }
   const code = Number(text);
   if (code === status.OK) return undefined;
   const details = headers[DETAILS_HEADER];
-  const detailed = typeof details === "string" ? fromDetails(Buffer.from(details, "base64")) : undefined;
-  const message = percentDecoded(String(headers["grpc-message"] ?? ""));
+  const detailed = details === undefined ? undefined : fromDetails(Buffer.from(details, "base64"));
+  const message = percentDecoded(headers["grpc-message"] ?? "");
   return detailed ?? new CacheError(reasonOfCode(code), message);
 }
 

@@ -1,0 +1,168 @@
+/**
+ * Header blocks (RFC 7541) without a dynamic table: whoever reads them told the peer that the table has no room
+ * (SETTINGS_HEADER_TABLE_SIZE), and whoever writes them does without.
+ */
+import { Buffer } from "node:buffer";
+import { decodeHuffman } from "./huffman.ts";
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** Of the static table: its names with their values (appendix A). */
+const STATIC_TABLE: readonly (readonly [string, string])[] = [
+  [":authority", ""],
+  [":method", "GET"],
+  [":method", "POST"],
+  [":path", "/"],
+  [":path", "/index.html"],
+  [":scheme", "http"],
+  [":scheme", "https"],
+  [":status", "200"],
+  [":status", "204"],
+  [":status", "206"],
+  [":status", "304"],
+  [":status", "400"],
+  [":status", "404"],
+  [":status", "500"],
+  ["accept-charset", ""],
+  ["accept-encoding", "gzip, deflate"],
+  ["accept-language", ""],
+  ["accept-ranges", ""],
+  ["accept", ""],
+  ["access-control-allow-origin", ""],
+  ["age", ""],
+  ["allow", ""],
+  ["authorization", ""],
+  ["cache-control", ""],
+  ["content-disposition", ""],
+  ["content-encoding", ""],
+  ["content-language", ""],
+  ["content-length", ""],
+  ["content-location", ""],
+  ["content-range", ""],
+  ["content-type", ""],
+  ["cookie", ""],
+  ["date", ""],
+  ["etag", ""],
+  ["expect", ""],
+  ["expires", ""],
+  ["from", ""],
+  ["host", ""],
+  ["if-match", ""],
+  ["if-modified-since", ""],
+  ["if-none-match", ""],
+  ["if-range", ""],
+  ["if-unmodified-since", ""],
+  ["last-modified", ""],
+  ["link", ""],
+  ["location", ""],
+  ["max-forwards", ""],
+  ["proxy-authenticate", ""],
+  ["proxy-authorization", ""],
+  ["range", ""],
+  ["referer", ""],
+  ["refresh", ""],
+  ["retry-after", ""],
+  ["server", ""],
+  ["set-cookie", ""],
+  ["strict-transport-security", ""],
+  ["transfer-encoding", ""],
+  ["user-agent", ""],
+  ["vary", ""],
+  ["via", ""],
+  ["www-authenticate", ""],
+];
+
+/** Integers here are lengths and indices: a longer one is a fault. */
+const INTEGER_MAX = 2 ** 21;
+
+/** Names and values are ASCII. */
+export function encodeHeaders(headers: Headers): Buffer {
+  const literals = Object.entries(headers).flatMap(([name, value]) => [
+    // A literal that no table takes, with a name of its own.
+    Buffer.of(0),
+    encodeText(name),
+    encodeText(value),
+  ]);
+  return Buffer.concat(literals);
+}
+
+function encodeText(text: string): Buffer {
+  const bytes = Buffer.from(text, "latin1");
+  const length: number[] = [];
+  if (bytes.length < 0x7f) length.push(bytes.length);
+  else {
+    length.push(0x7f);
+    let rest = bytes.length - 0x7f;
+    for (; rest >= 0x80; rest >>>= 7) length.push((rest & 0x7f) | 0x80);
+    length.push(rest);
+  }
+  return Buffer.concat([Buffer.from(length), bytes]);
+}
+
+/** Undefined: it is no header block, or one for a table that there is not. Of a repeated header the last counts. */
+export function decodeHeaders(block: Uint8Array): Headers | undefined {
+  const reader = new BlockReader(block);
+  const headers: Record<string, string> = Object.create(null);
+  while (!reader.atEnd) {
+    const field = reader.field();
+    if (field === undefined) return undefined;
+    if (field !== "tableSize") headers[field[0]] = field[1];
+  }
+  return headers;
+}
+
+class BlockReader {
+  readonly #block: Uint8Array;
+  #at = 0;
+
+  constructor(block: Uint8Array) {
+    this.#block = block;
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#block.length;
+  }
+
+  field(): readonly [string, string] | "tableSize" | undefined {
+    const first = this.#block[this.#at] ?? 0;
+    if (first >= 0x80) return this.#indexed();
+    if (first >= 0x40) return this.#literal(0x3f);
+    if (first >= 0x20) return this.#integer(0x1f) === 0 ? "tableSize" : undefined;
+    return this.#literal(0x0f);
+  }
+
+  #indexed(): readonly [string, string] | undefined {
+    const index = this.#integer(0x7f);
+    return index === undefined ? undefined : STATIC_TABLE[index - 1];
+  }
+
+  #literal(indexMask: number): readonly [string, string] | undefined {
+    const index = this.#integer(indexMask);
+    if (index === undefined) return undefined;
+    const name = index === 0 ? this.#text() : STATIC_TABLE[index - 1]?.[0];
+    const value = this.#text();
+    return name === undefined || value === undefined ? undefined : [name, value];
+  }
+
+  /** `mask`: the bits of the first byte that are its own, all ones when more follow. */
+  #integer(mask: number): number | undefined {
+    let value = (this.#block[this.#at++] ?? 0) & mask;
+    if (value < mask) return value;
+    for (let scale = 1; value < INTEGER_MAX; scale *= 0x80) {
+      const byte = this.#block[this.#at++];
+      if (byte === undefined) return undefined;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    return undefined;
+  }
+
+  #text(): string | undefined {
+    const isCoded = (this.#block[this.#at] ?? 0) >= 0x80;
+    const length = this.#integer(0x7f);
+    if (length === undefined || this.#at + length > this.#block.length) return undefined;
+    const bytes = this.#block.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return isCoded ? decodeHuffman(bytes) : Buffer.from(bytes).toString("latin1");
+  }
+}
