@@ -7,6 +7,8 @@ export type Distribution = "uniform" | "zipfian";
 const zipfExponent = 0.99;
 const drawCount = 1 << 20;
 
+const keyBytes = 20;
+
 /**
  * Twenty bytes, as in the targets table. In one piece, as a request brings them: of a string in two pieces the
  * collector leaves different objects in different places, and each lookup would compare them.
@@ -18,6 +20,24 @@ export function keyAt(index: number): string {
 /** Every key once, made before the clock runs so that neither side pays for it. */
 export function createKeys(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => keyAt(index));
+}
+
+/**
+ * Every key, each as a string only when it is asked for. A million strings are marked by each full collection of
+ * the process that holds them: pauses of up to 50 ms that are no client's.
+ */
+export function packKeys(count: number): Keys {
+  const bytes = Buffer.alloc(count * keyBytes);
+  for (let index = 0; index < count; index++) bytes.write(keyAt(index), index * keyBytes, "latin1");
+  return {
+    count,
+    at: (index) => bytes.toString("latin1", index * keyBytes, (index + 1) * keyBytes),
+  };
+}
+
+export interface Keys {
+  readonly count: number;
+  at(index: number): string;
 }
 
 /** An endless order of indices below `count`, drawn before the clock runs. */

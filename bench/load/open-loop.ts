@@ -5,7 +5,7 @@
  */
 import { createSeededRng } from "../../src/random.ts";
 import { reasonOf } from "../comparison.ts";
-import { createDraws, createValues } from "../keyspace.ts";
+import { createDraws, createValues, type Keys } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 import { percentile } from "../statistics.ts";
 
@@ -34,11 +34,11 @@ const inFlightMax = 100_000;
 
 export async function runOpenLoop(
   cache: RemoteCache,
-  keys: readonly string[],
+  keys: Keys,
   shape: OpenLoopShape,
 ): Promise<OpenLoopWindow> {
   const rng = createSeededRng(shape.seed);
-  const draw = createDraws("zipfian", keys.length, shape.seed);
+  const draw = createDraws("zipfian", keys.count, shape.seed);
   const makeValue = createValues(shape.valueBytes, shape.seed);
   const latencies = new Float64Array(Math.ceil((shape.perSecond * shape.durationMs) / 1000) * 2 + 1024);
   let reads = 0;
@@ -57,14 +57,14 @@ export async function runOpenLoop(
     done();
   };
   const read = (dueMs: number): void => {
-    cache.get(keys[draw()] ?? "").then(() => {
+    cache.get(keys.at(draw())).then(() => {
       latencies[reads++] = (performance.now() - dueMs) * 1000;
       done();
     }, fail);
   };
   const write = (): void => {
     const index = draw();
-    cache.set(keys[index] ?? "", makeValue(index)).then(done, fail);
+    cache.set(keys.at(index), makeValue(index)).then(done, fail);
   };
 
   const startedMs = performance.now();
