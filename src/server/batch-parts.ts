@@ -15,8 +15,11 @@ import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 
 export interface BatchParts {
-  /** Every operation has been run, and its result given out. */
-  readonly done: boolean;
+  /**
+   * Every operation has been run, and its result given out. No getter: an object with one of its own has a hidden class
+   * of its own, and a server that makes one for each batch gives its collector long pauses.
+   */
+  done(): boolean;
   /**
    * Runs operations until their results fill a frame. Gives one result at the least; not to be called when done.
    * The values of the last part are let go if they are in `space`, where those of this one may be.
@@ -82,7 +85,7 @@ export function createBatchParts(
   }
 
   return {
-    get done() {
+    done() {
       return ran === operations.length && carried === undefined;
     },
     next(space) {

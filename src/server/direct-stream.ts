@@ -70,11 +70,11 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     stream.on("data", (chunk: Buffer) => {
       if (this.answered) return;
       this.#splitter.push(chunk);
-      this.readOn();
+      this.#read();
     });
     stream.on("end", () => {
       this.#arrived = true;
-      this.readOn();
+      this.#read();
     });
   }
 
@@ -114,11 +114,16 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
   }
 
   readOn(): void {
+    if (this.#held) this.#read();
+  }
+
+  #read(): void {
+    const reader = this.#reader;
     // A reader that goes on while it is given a request is looked at when it has taken it.
-    if (this.#reading) return;
+    if (reader === undefined || this.#reading) return;
     this.#reading = true;
     try {
-      this.#read();
+      this.#readFor(reader);
     } catch (error) {
       this.refuse(error);
     } finally {
@@ -126,9 +131,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     }
   }
 
-  #read(): void {
-    const reader = this.#reader;
-    if (reader === undefined) return;
+  #readFor(reader: RequestReader<Uint8Array>): void {
     while (!this.answered) {
       if (reader.paused()) {
         this.#hold(true);

@@ -270,8 +270,8 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   function runPart(id: bigint, parts: BatchParts): void {
     if (deps.sinkEncodes) space ??= takeValueSpace();
     const response = parts.next(space);
-    running = parts.done ? undefined : { id, parts };
-    ready.push({ id, response, more: !parts.done, part: true });
+    running = parts.done() ? undefined : { id, parts };
+    ready.push({ id, response, more: !parts.done(), part: true });
   }
 
   function leaveSpace(): void {

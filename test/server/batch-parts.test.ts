@@ -72,7 +72,7 @@ describe("A batch in parts", () => {
           });
           const parts = createBatchParts(request, caller, depsWith(sendMaxBytes), partMaxBytes);
           const results: OperationResult[] = [];
-          while (!parts.done) {
+          while (!parts.done()) {
             const part = parts.next();
             expect(part.results.length).toBeGreaterThan(0);
             results.push(...part.results);
