@@ -1,2 +1,2 @@
 /** How `meshcache` starts its Node, by the first line of src/cli/main.ts: a young generation of bounded size. */
-export const serverNodeArgs: readonly string[] = ["--max-semi-space-size=16"];
+export const serverNodeArgs: readonly string[] = ["--max-semi-space-size=4"];
