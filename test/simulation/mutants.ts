@@ -314,9 +314,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: "src/store/subscriber.ts",
-        find: "      const place = this.#places[shard];\n",
+        find: "    const from = this.#standing;\n",
         replace:
-          "      if (this.#positionOf(shard) < (log?.start ?? 0)) this.#skipToNow();\n      const place = this.#places[shard];\n",
+          "    if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now();\n    const from = this.#standing;\n",
       },
       {
         file: "src/store/subscriber.ts",
@@ -324,6 +324,20 @@ export const mutants: readonly Mutant[] = [
         replace: 'if (log.lostRevision < 0) return "overrun";',
       },
     ],
+  },
+  {
+    name: "store: a subscriber that shares a read sleeps through what has come since",
+    edits: [
+      {
+        file: "src/store/subscriber.ts",
+        find: "this.#unfinished = known.unfinished || known.to.isBehind(logs);",
+        replace: "this.#unfinished = known.unfinished; void logs;",
+      },
+    ],
+    test: {
+      file: "test/store/subscriber.test.ts",
+      name: "reads what another that stood there has read, and what has come since",
+    },
   },
 
   // ---- Several places at once, or the server -------------------------------------------------------------------------
