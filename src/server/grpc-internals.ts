@@ -83,7 +83,9 @@ export function sendFramesAsTheyAre(call: object): void {
 /** The slice of an http2 stream that the server uses. */
 export interface Http2Stream {
   readonly session: Http2Session | undefined;
+  readonly closed: boolean;
   close(code: number): void;
+  destroy(): void;
 }
 
 function isHttp2Stream(value: unknown): value is Http2Stream {

@@ -100,6 +100,7 @@ export function createOpenCalls(
     const { stream } = call;
     register.end(call, status.CANCELLED);
     if (stream.session !== undefined && silent.has(stream.session)) stream.session.destroy();
+    else if (stream.closed) stream.destroy();
     else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 

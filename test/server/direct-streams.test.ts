@@ -186,6 +186,26 @@ describe("a server", () => {
     expect((await connection.call(EXCHANGE, OPEN)).grpcStatus).toBe(status.OK);
   });
 
+  it("is rid of a stream that its peer reset while it was held back", async () => {
+    running = await startServer({
+      transport: { queueMaxBytes: 1_024, stallMaxMs: 60_000 },
+      workers: 1,
+    });
+    const { server } = running;
+    const connection = await connectRaw(running.address, { settings: { initialWindowSize: 2_000 } });
+    const stream = connection.open(EXCHANGE);
+    stream.write(OPEN);
+    for (let id = 2n; id < 2_000n; id++) {
+      stream.write(exchangeFrame({ id, frame: { case: "ping", value: { nonce: 1n } } }));
+    }
+    await new Promise((resolve) => stream.once("data", resolve));
+    stream.pause();
+    stream.close(0);
+    await new Promise((resolve) => stream.once("close", resolve));
+    // Ends well before the half of `drainMaxMs` that streams which stay would take.
+    await expect(server.drain()).resolves.toBeUndefined();
+  }, 8_000);
+
   it("does not read requests while their answers are not read", async () => {
     running = await startServer({ transport: { queueMaxBytes: 1_024, stallMaxMs: 60_000 } });
     const connection = await connectRaw(running.address, { settings: { initialWindowSize: 2_000 } });
