@@ -81,7 +81,10 @@ class Http2Link implements Link {
 
   /** What is no gRPC has no status of its own, and what has one has it in its headers or in its trailers. */
   #answered(headers: Headers): void {
-    if (headers["grpc-status"] !== undefined || headers[":status"] !== "200") this.#status = headers;
+    const httpStatus = headers[":status"];
+    // Informational headers come before those that count.
+    if (httpStatus?.startsWith("1")) return;
+    if (headers["grpc-status"] !== undefined || httpStatus !== "200") this.#status = headers;
   }
 
   #receive(bytes: Buffer): void {

@@ -38,7 +38,10 @@ export interface TelemetryOptions {
 }
 
 export interface ClientOptions {
-  /** "host:port", or several of servers with one store behind them. */
+  /**
+   * "host:port", an IPv6 host in brackets, or several of servers with one store behind them. With `credentials`, any
+   * target of grpc-js.
+   */
   readonly address: string | readonly string[];
   /**
    * Of grpc-js, which then also carries the stream, at a higher price a message. Default: none and no encryption, for
@@ -155,13 +158,20 @@ const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   remote: { nearCache: false },
 };
 
+function isHostAndPort(address: string): boolean {
+  const port = Number(address.slice(address.lastIndexOf(":") + 1));
+  return ADDRESS.test(address) && port >= 1 && port <= 65_535;
+}
+
 /** Throws FIELD_INVALID naming the option and its range. */
 export function resolveClientOptions(given: ClientOptions): ResolvedClientOptions {
   const preset = PRESETS[given.preset ?? "standard"];
   if (preset === undefined) throw fieldInvalid("preset", `one of ${Object.keys(PRESETS).join(", ")}`);
   const options: ClientOptions = { ...preset, ...given };
   const addresses = typeof options.address === "string" ? [options.address] : [...options.address];
-  if (addresses.length === 0 || !addresses.every((address) => ADDRESS.test(address))) {
+  // What grpc-js makes of an address is its own to say.
+  const isValid = options.credentials === undefined ? isHostAndPort : (address: string) => address !== "";
+  if (addresses.length === 0 || !addresses.every(isValid)) {
     throw fieldInvalid("address", "one or more host:port");
   }
   const clientId = options.clientId ?? "";

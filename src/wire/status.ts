@@ -101,11 +101,12 @@ function fromDetails(bytes: Uint8Array, options?: ErrorOptions): CacheError | un
 export function fromHttp2Headers(headers: Readonly<Record<string, string>>): CacheError | undefined {
   const text = headers["grpc-status"];
   if (text === undefined) {
-    const httpStatus = Number(headers[":status"]);
+    const httpStatus = Number(headers[":status"] ?? "0");
+    if (httpStatus === 0) return new CacheError("UNAVAILABLE", "the call ended without a status");
     return new CacheError(reasonOfHttp(httpStatus), `the server answered with HTTP status ${httpStatus}`);
   }
   const code = Number(text);
-  if (code === status.OK) return undefined;
+  if (code === status.OK && text !== "") return undefined;
   const details = headers[DETAILS_HEADER];
   const detailed = details === undefined ? undefined : fromDetails(Buffer.from(details, "base64"));
   const message = percentDecoded(headers["grpc-message"] ?? "");

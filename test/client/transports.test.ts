@@ -253,7 +253,17 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
 });
 
 it("a client refuses an address that is no host and port", () => {
-  for (const address of ["", "localhost", "dns:///a:1", "http://a:1", "a:b", "::1:50051", "a:1/b"]) {
+  for (const address of [
+    "",
+    "localhost",
+    "dns:///a:1",
+    "http://a:1",
+    "a:b",
+    "::1:50051",
+    "a:1/b",
+    "a:0",
+    "a:65536",
+  ]) {
     expect(() => new MeshCache({ address })).toThrow(expect.objectContaining({ reason: "FIELD_INVALID" }));
   }
   for (const address of ["a:1", "127.0.0.1:50051", "[::1]:50051", "a-b.c_d:65535"]) {

@@ -11,7 +11,6 @@ export const WINDOW_MAX_BYTES = 2 ** 31 - 1;
 export const frameType = {
   data: 0,
   headers: 1,
-  priority: 2,
   resetStream: 3,
   settings: 4,
   pushPromise: 5,

@@ -1,5 +1,7 @@
 /** Huffman-coded strings of HPACK (RFC 7541, section 5.2 and appendix B). */
 
+import { Buffer } from "node:buffer";
+
 /** Of each byte's code, and at last of the end of a string, in bits. The codes are canonical, so this is all of them. */
 const CODE_BITS = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,
@@ -60,5 +62,5 @@ export function decodeHuffman(bytes: Uint8Array): string | undefined {
   }
   // Padded with the beginning of the end of a string, which is all ones.
   if (bits > PADDING_MAX_BITS || code !== 2 ** bits - 1) return undefined;
-  return String.fromCharCode(...decoded);
+  return Buffer.from(decoded).toString("latin1");
 }

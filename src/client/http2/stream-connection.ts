@@ -50,7 +50,12 @@ const STREAM_ID = 1;
 const HEADERS_MAX_BYTES = 64 * 1024;
 /** Smaller messages are copied behind the head of their frame: one write, and one system call. */
 const COPIED_MAX_BYTES = 4 * 1024;
+const CONTINUATIONS_MAX = 16;
 const PRIORITY_BYTES = 5;
+/** Of the length of a frame, which has three bytes. */
+const FRAME_MAX_BYTES_MAX = 2 ** 24 - 1;
+/** Over the mark there may be one message, and then what was acknowledged and not read. */
+const ACKNOWLEDGED_MAX_BYTES = 2 ** 22;
 const PING_BYTES = 8;
 
 /** What all connections read into: each takes what it keeps before the next reads. */
@@ -64,6 +69,7 @@ interface Waiting {
 export class StreamConnection {
   readonly #handlers: StreamConnectionHandlers;
   readonly #windowBytes: number;
+  readonly #sendQueueMaxBytes: number;
   readonly #socket: Socket;
   readonly #reader: FrameReader;
   /** Messages, or the rest of one, for which the peer's windows have no room. */
@@ -76,6 +82,7 @@ export class StreamConnection {
   #receivedBytes = 0;
   /** A header block that goes on in the next frame. */
   #block: Buffer | undefined;
+  #continuations = 0;
   #isLastFrame = false;
   #blocked = false;
   #cause: Error | undefined;
@@ -84,6 +91,7 @@ export class StreamConnection {
   constructor(options: StreamConnectionOptions, handlers: StreamConnectionHandlers) {
     this.#handlers = handlers;
     this.#windowBytes = options.windowBytes;
+    this.#sendQueueMaxBytes = options.sendQueueMaxBytes;
     this.#reader = new FrameReader({
       dataBegins: (head) => this.#dataBegins(head),
       data: (bytes) => handlers.data(bytes),
@@ -203,7 +211,10 @@ export class StreamConnection {
         this.#takeHeaders(head, body);
         break;
       case frameType.continuation:
-        if (this.#block === undefined) this.#fail("headers that did not begin");
+        this.#continuations += 1;
+        if (this.#block === undefined || head.streamId !== STREAM_ID) {
+          this.#fail("headers that did not begin");
+        } else if (this.#continuations > CONTINUATIONS_MAX) this.#fail("headers in too many pieces");
         else this.#takeBlock(head, Buffer.concat([this.#block, body]));
         break;
       case frameType.settings:
@@ -211,13 +222,15 @@ export class StreamConnection {
         break;
       case frameType.ping:
         if (body.length !== PING_BYTES) this.#fail("a ping of another size");
-        else if ((head.flags & flag.ack) === 0) this.#socket.write(frame(frameType.ping, flag.ack, 0, body));
+        else if ((head.flags & flag.ack) === 0) this.#acknowledge(frameType.ping, body);
         break;
       case frameType.windowUpdate:
         this.#takeWindow(head, body);
         break;
       case frameType.resetStream:
-        this.#fail("the server reset the stream");
+        if (head.streamId === STREAM_ID && body.length === 4) {
+          this.#fail(`the server reset the stream with code ${body.readUInt32BE()}`);
+        } else this.#fail("a reset of no stream");
         break;
       case frameType.goAway:
         this.#takeGoAway(body);
@@ -236,6 +249,7 @@ export class StreamConnection {
       this.#fail("headers where there are none to be");
       return;
     }
+    this.#continuations = 0;
     this.#isLastFrame = (head.flags & flag.endStream) !== 0;
     const skipped = (head.flags & flag.priority) === 0 ? 0 : PRIORITY_BYTES;
     this.#takeBlock(head, Buffer.from(content.subarray(skipped)));
@@ -268,11 +282,11 @@ export class StreamConnection {
         this.#initialWindow = value;
       } else if (name === setting.maxFrameSize) this.#frameMaxBytes = value;
     });
-    if (!isRead || this.#initialWindow > WINDOW_MAX_BYTES || this.#frameMaxBytes < FRAME_MAX_BYTES) {
+    if (!isRead || this.#initialWindow > WINDOW_MAX_BYTES || !isFrameSize(this.#frameMaxBytes)) {
       this.#fail("settings that are none");
       return;
     }
-    this.#socket.write(frame(frameType.settings, flag.ack, 0, Buffer.alloc(0)));
+    this.#acknowledge(frameType.settings, Buffer.alloc(0));
     this.#windowsGrew();
   }
 
@@ -285,6 +299,12 @@ export class StreamConnection {
       return;
     }
     this.#windowsGrew();
+  }
+
+  #acknowledge(type: number, body: Buffer): void {
+    if (this.#socket.writableLength > this.#sendQueueMaxBytes + ACKNOWLEDGED_MAX_BYTES) {
+      this.#fail("acknowledgements that nobody reads");
+    } else this.#socket.write(frame(type, flag.ack, 0, body));
   }
 
   #windowsGrew(): void {
@@ -313,4 +333,8 @@ export class StreamConnection {
     this.destroy();
     this.#handlers.closed(this.#cause);
   }
+}
+
+function isFrameSize(bytes: number): boolean {
+  return bytes >= FRAME_MAX_BYTES && bytes <= FRAME_MAX_BYTES_MAX;
 }

@@ -281,6 +281,13 @@ describe("StreamConnection", () => {
     ["headers of a table that there is not", frame(FRAME.headers, FLAG.endHeaders, 1, Buffer.of(0xbe))],
     ["data that is all padding", data(Buffer.of(9, 0), PADDED)],
     ["headers that are all padding", frame(FRAME.headers, PADDED | FLAG.endHeaders, 1, Buffer.of(9, 0))],
+    [
+      "headers in endless pieces",
+      Buffer.concat([
+        frame(FRAME.headers, 0, 1, RESPONSE),
+        ...Array.from({ length: 17 }, () => frame(FRAME.continuation, 0, 1)),
+      ]),
+    ],
     ["a push", frame(5, FLAG.endHeaders, 1, Buffer.alloc(4))],
     ["a ping of another size", frame(FRAME.ping, 0, 0, Buffer.alloc(7))],
     ["settings that are cut", frame(FRAME.settings, 0, 0, Buffer.alloc(5))],
