@@ -92,7 +92,8 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     // Whatever goes wrong with a stream also closes it.
     stream.on("error", () => {});
     // Node leaves a stream that its peer reset open until it was read to the end, which one that is held back never is.
-    stream.on("aborted", () => stream.destroy());
+    // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
+    stream.on("aborted", () => setImmediate(() => stream.destroy()));
     stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
     return this.deps.register.begin(this, this.header);
   }
