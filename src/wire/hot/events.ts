@@ -21,12 +21,6 @@ const kinds: readonly Event_Kind[] = [
   Event_Kind.TOUCHED,
 ];
 
-function readKind(reader: WireReader): Event_Kind {
-  const kind = kinds[reader.uint32()];
-  if (kind === undefined) throw irregular;
-  return kind;
-}
-
 function readEvent(reader: WireReader): Event {
   let stamp: Event["stamp"];
   let target: Event["target"] = { case: undefined };
@@ -54,7 +48,7 @@ function readEvent(reader: WireReader): Event {
         target = { case: "all", value: reader.bool() };
         break;
       case 0x30:
-        kind = readKind(reader);
+        kind = reader.enumValue(kinds);
         break;
       case 0x3a:
         origin = reader.string();

@@ -64,6 +64,13 @@ export class WireReader {
     return value + byte * 0x1000_0000;
   }
 
+  /** One of an enum's values, which are numbered as they stand here. */
+  enumValue<Value>(values: readonly Value[]): Value {
+    const value = values[this.uint32()];
+    if (value === undefined) throw irregular;
+    return value;
+  }
+
   bool(): boolean {
     const byte = this.#byte();
     if (byte > 1) throw irregular;

@@ -229,17 +229,11 @@ const reasons: readonly NotStored_Reason[] = [
   NotStored_Reason.OLDER_SOURCE_VERSION,
 ];
 
-function readReason(reader: WireReader): NotStored_Reason {
-  const reason = reasons[reader.uint32()];
-  if (reason === undefined) throw irregular;
-  return reason;
-}
-
 function readNotStored(reader: WireReader): NotStored {
   let reason: NotStored_Reason = NotStored_Reason.UNSPECIFIED;
   while (reader.position < reader.end) {
     const tag = reader.tag();
-    if (tag === 0x08) reason = readReason(reader);
+    if (tag === 0x08) reason = reader.enumValue(reasons);
     else reader.skip(tag, 1);
   }
   return { $typeName: "meshcache.v1.NotStored", reason };
