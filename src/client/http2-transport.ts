@@ -13,6 +13,7 @@ import { CacheError } from "../errors.ts";
 import { MessageSplitter } from "../wire/message-splitter.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../wire/service.ts";
 import { fromHttp2Headers } from "../wire/status.ts";
+import { parseAddress } from "./address.ts";
 import type { Headers } from "./http2/hpack.ts";
 import { StreamConnection } from "./http2/stream-connection.ts";
 import {
@@ -54,8 +55,10 @@ class Http2Link implements Link {
 
   constructor(address: string, handlers: LinkHandlers) {
     this.#handlers = handlers;
+    const place = parseAddress(address);
+    if (place === undefined) throw new RangeError("an address that was not checked");
     const options = {
-      ...parseAddress(address),
+      ...place,
       // What begins with a colon comes first (RFC 9113, section 8.3).
       headers: { ":authority": address, ...REQUEST_HEADERS },
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
@@ -118,12 +121,6 @@ class Http2Link implements Link {
     this.close();
     this.#handlers.closed(error);
   }
-}
-
-function parseAddress(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon);
-  return { host: host.startsWith("[") ? host.slice(1, -1) : host, port: Number(address.slice(colon + 1)) };
 }
 
 function unreadable(cause: unknown): CacheError {

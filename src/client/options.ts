@@ -3,6 +3,7 @@ import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { Rng } from "../random.ts";
+import { parseAddress } from "./address.ts";
 import type { Codec } from "./codecs.ts";
 import type { Transport } from "./transport.ts";
 
@@ -142,8 +143,6 @@ export interface ResolvedNamespaceOptions<Value> {
 const MIB = 2 ** 20;
 const YEAR_MS = 31_536_000_000;
 const LONGEST_WAIT_MS = 600_000;
-/** IPv6 hosts are in brackets. */
-const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
 const CLIENT_ID = /^[A-Za-z0-9._-]{0,64}$/;
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const KEY_MAX_BYTES = 512;
@@ -158,11 +157,6 @@ const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   remote: { nearCache: false },
 };
 
-function isHostAndPort(address: string): boolean {
-  const port = Number(address.slice(address.lastIndexOf(":") + 1));
-  return ADDRESS.test(address) && port >= 1 && port <= 65_535;
-}
-
 /** Throws FIELD_INVALID naming the option and its range. */
 export function resolveClientOptions(given: ClientOptions): ResolvedClientOptions {
   const preset = PRESETS[given.preset ?? "standard"];
@@ -170,7 +164,8 @@ export function resolveClientOptions(given: ClientOptions): ResolvedClientOption
   const options: ClientOptions = { ...preset, ...given };
   const addresses = typeof options.address === "string" ? [options.address] : [...options.address];
   // What grpc-js makes of an address is its own to say.
-  const isValid = options.credentials === undefined ? isHostAndPort : (address: string) => address !== "";
+  const isValid = (address: string) =>
+    options.credentials === undefined ? parseAddress(address) !== undefined : address !== "";
   if (addresses.length === 0 || !addresses.every(isValid)) {
     throw fieldInvalid("address", "one or more host:port");
   }
