@@ -9,6 +9,7 @@ import { type Metadata, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
+import { type GrpcFrame, PREFIX_BYTES } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import type { ListedCall } from "./call-list.ts";
@@ -45,7 +46,7 @@ export const COMPRESSED_REQUEST: Refusal = {
   code: status.INTERNAL,
   details: "a compressed request without its encoding",
 };
-export const ANSWER_TOO_LARGE: Refusal = {
+const ANSWER_TOO_LARGE: Refusal = {
   code: status.RESOURCE_EXHAUSTED,
   details: "an answer larger than may be sent",
 };
@@ -102,6 +103,14 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   protected get ownSpan(): CallSpan {
     if (this.span === undefined) throw new Error("a call ran before it was entered");
     return this.span;
+  }
+
+  /** False: it is larger than may be sent, and the call has that for its status. */
+  protected fits(frame: GrpcFrame): boolean {
+    if (frame.bytes.length - PREFIX_BYTES <= this.deps.limits.sendMaxBytes) return true;
+    frame.release();
+    this.conclude(ANSWER_TOO_LARGE);
+    return false;
   }
 
   /** Its status instead of an answer, or behind what was sent. */

@@ -6,11 +6,10 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { type CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
-import { type GrpcFrame, PREFIX_BYTES } from "../wire/grpc-frame.ts";
+import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import { MessageSplitter, type SplitterFault } from "../wire/message-splitter.ts";
 import {
   ANSWER_HEADERS,
-  ANSWER_TOO_LARGE,
   COMPRESSED_REQUEST,
   DirectCall,
   type DirectCallDeps,
@@ -84,12 +83,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
 
   send(frame: GrpcFrame, taken: () => void): void {
     const { stream } = this;
-    if (!this.open) return;
-    if (frame.bytes.length - PREFIX_BYTES > this.deps.limits.sendMaxBytes) {
-      frame.release();
-      this.conclude(ANSWER_TOO_LARGE);
-      return;
-    }
+    if (!this.open || !this.fits(frame)) return;
     if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.#sending += 1;
     this.sendingSinceMs ??= this.deps.register.nowMs();

@@ -5,7 +5,6 @@ import type { CallSpan } from "../telemetry/telemetry.ts";
 import { type GrpcFrame, PREFIX_BYTES } from "../wire/grpc-frame.ts";
 import {
   ANSWER_HEADERS,
-  ANSWER_TOO_LARGE,
   COMPRESSED_REQUEST,
   DirectCall,
   NO_REQUEST,
@@ -91,12 +90,7 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
 
   #send(frame: GrpcFrame): void {
     const { stream } = this;
-    if (frame.bytes.length - PREFIX_BYTES > this.deps.limits.sendMaxBytes) {
-      frame.release();
-      this.conclude(ANSWER_TOO_LARGE);
-      return;
-    }
-    if (!this.settle(status.OK)) return;
+    if (!this.fits(frame) || !this.settle(status.OK)) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     stream.end(frame.bytes, (error?: Error | null) => {
