@@ -24,7 +24,7 @@ export function createKeys(count: number): readonly string[] {
 
 /**
  * Every key, each as a string only when it is asked for. A million strings are marked by each full collection of
- * the process that holds them: pauses of up to 50 ms that are no client's.
+ * the process that holds them: pauses of 30 to 47 ms that are no client's.
  */
 export function packKeys(count: number): Keys {
   const bytes = Buffer.alloc(count * keyBytes);

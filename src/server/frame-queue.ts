@@ -16,7 +16,7 @@ export interface QueueBudget {
 export interface FrameQueue {
   /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
   send(frame: GrpcFrame): boolean;
-  /** The call is gone, and what it left behind with it. */
+  /** The call is gone, and what it left behind with it. Once. */
   close(): void;
 }
 
@@ -54,7 +54,6 @@ export function createFrameQueue(
       return !blocked;
     },
     close() {
-      if (closed) return;
       closed = true;
       budget.add(-queuedBytes);
     },

@@ -27,7 +27,7 @@ export interface HandlerDeps {
   readonly telemetry: Telemetry;
 }
 
-/** Stops what a handler left running when its call is cancelled. */
+/** Stops what a handler left running when its call is cancelled or closed. Called once. */
 export type Cancel = () => void;
 
 /** Wraps handlers that answer once, at once or later. No handler is async: a promise has no place to fail. */

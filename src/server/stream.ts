@@ -79,7 +79,6 @@ export function openStream(
   pump();
 
   return () => {
-    if (closed) return;
     closed = true;
     timer.cancel();
     queue.close();

@@ -95,7 +95,9 @@ export class StreamConnection {
     this.#reader = new FrameReader({
       dataBegins: (head) => this.#dataBegins(head),
       data: (bytes) => handlers.data(bytes),
-      dataEnds: ({ flags }) => this.#streamMayEnd((flags & flag.endStream) !== 0),
+      dataEnds: ({ flags }) => {
+        if ((flags & flag.endStream) !== 0) this.#end();
+      },
       frame: (head, body) => this.#receive(head, body),
       fault: (what) => this.#fail(what),
     });
@@ -271,7 +273,7 @@ export class StreamConnection {
       return;
     }
     this.#handlers.headers(headers);
-    this.#streamMayEnd(this.#isLastFrame);
+    if (this.#isLastFrame) this.#end();
   }
 
   #takeSettings({ flags }: FrameHead, body: Buffer): void {
@@ -317,10 +319,6 @@ export class StreamConnection {
   #takeGoAway(body: Buffer): void {
     const lastStreamId = body.length < 8 ? 0 : body.readUInt32BE() & 0x7fff_ffff;
     if (lastStreamId < STREAM_ID) this.#fail("the server goes away");
-  }
-
-  #streamMayEnd(isLast: boolean): void {
-    if (isLast) this.#end();
   }
 
   #fail(what: string): void {
