@@ -10,12 +10,12 @@ import {
   ExchangeResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../errors.ts";
+import type { Headers } from "../wire/http2/hpack.ts";
 import { MessageSplitter } from "../wire/message-splitter.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../wire/service.ts";
 import { fromHttp2Headers } from "../wire/status.ts";
 import { parseAddress } from "./address.ts";
-import type { Headers } from "./http2/hpack.ts";
-import { StreamConnection } from "./http2/stream-connection.ts";
+import { Http2Connection } from "./http2-connection.ts";
 import {
   FLOW_CONTROL_WINDOW_BYTES,
   type Link,
@@ -43,7 +43,7 @@ export function createHttp2Transport(): Transport {
 
 class Http2Link implements Link {
   readonly #handlers: LinkHandlers;
-  readonly #connection: StreamConnection;
+  readonly #connection: Http2Connection;
   readonly #splitter = new MessageSplitter({
     messageMaxBytes: RECEIVE_MAX_BYTES,
     unprovenMaxBytes: RECEIVE_MAX_BYTES,
@@ -64,7 +64,7 @@ class Http2Link implements Link {
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
     };
-    this.#connection = new StreamConnection(options, {
+    this.#connection = new Http2Connection(options, {
       headers: (headers) => this.#answered(headers),
       data: (bytes) => this.#receive(bytes),
       drained: () => handlers.drained(),

@@ -1,5 +1,5 @@
 /** One server: puts store, services and transport together, starts them, drains them and stops them. */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -114,9 +114,11 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   );
   addReflection(server);
   const stopServing = addHealth(server);
-  const connections = createConnections(server, options.credentials ?? ServerCredentials.createInsecure(), {
+  const connections = createConnections(server, {
     limits: transport,
     clock,
+    rng: options.rng ?? systemRng,
+    credentials: options.credentials,
     quota: bounds.connections,
     sharesPort,
     takeCall: createDirectCalls(handlers.direct, { register: calls.register, clock, limits }),

@@ -5,17 +5,17 @@
  */
 import type { CacheError } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
-import type { Http2Stream } from "./grpc-internals.ts";
+import type { CallSession, ListedStream } from "./call-stream.ts";
 
 /** An open call, whoever speaks its protocol. */
 export interface ListedCall {
   readonly method: { readonly path: string; readonly requestStream: boolean };
   readonly streaming: boolean;
-  readonly stream: Http2Stream;
+  readonly stream: ListedStream;
   /** When the caller wants no answer any more, where nobody else sees to that. */
   readonly deadlineMs: number;
   span: CallSpan | undefined;
-  session: Http2Stream["session"];
+  session: CallSession | undefined;
   startedMs: number;
   halfClosed: boolean;
   /** It has its status, which may still wait behind a message. */

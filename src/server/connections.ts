@@ -12,12 +12,16 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { createServer as createNetServer, type Socket } from "node:net";
-import { type Server, type ServerCredentials, status } from "@grpc/grpc-js";
+import { type Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
+import type { Rng } from "../random.ts";
+import { admitStream, refuse } from "./admission.ts";
 import type { TakeCall } from "./direct-calls.ts";
+import { announcesSoleStream, hearGreeting } from "./greeting.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "./grpc-internals.ts";
-import { parseTimeoutMs } from "./grpc-timeout.ts";
 import type { Quota } from "./process-bounds.ts";
+import { createRateGuard } from "./rate-guard.ts";
+import { SoleStream } from "./sole-stream.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 export interface Connections {
@@ -34,6 +38,9 @@ export interface Connections {
 export interface ConnectionsOptions {
   readonly limits: TransportLimits;
   readonly clock: Clock;
+  readonly rng: Rng;
+  /** Default: without TLS. */
+  readonly credentials: ServerCredentials | undefined;
   /** Connections that the process may have. */
   readonly quota: Quota;
   /** Other servers of this process listen on the same port, and the system spreads connections over them. */
@@ -42,16 +49,9 @@ export interface ConnectionsOptions {
   readonly takeCall: TakeCall;
 }
 
-/** Longest `grpc-timeout` that grpc-js can count: it overflows a signed 32-bit number of milliseconds. */
-const TIMEOUT_MAX_MS = 2 ** 31 - 1;
-const HEADER_NAME = /^:?[0-9a-z_.-]+$/;
-const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
-const RATE_WINDOW_MS = 1_000;
-
 export function createConnections(
   server: Server,
-  credentials: ServerCredentials,
-  { limits, clock, quota, sharesPort, takeCall }: ConnectionsOptions,
+  { limits, clock, rng, credentials, quota, sharesPort, takeCall }: ConnectionsOptions,
 ): Connections {
   setHttp2Options(server, {
     settings: {
@@ -65,9 +65,12 @@ export function createConnections(
     streamResetBurst: 1_000,
     streamResetRate: 33,
   });
-  const injector = server.createConnectionInjector(credentials);
+  const injector = server.createConnectionInjector(credentials ?? ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
+  const soleStreams = new Set<SoleStream>();
+  /** Connections that have said nothing yet. */
+  const silent = new Set<Socket>();
   let onEmpty: (() => void) | undefined;
 
   const countForIdleness = idleCountOf(server);
@@ -89,6 +92,46 @@ export function createConnections(
     });
   }
 
+  const serveSoleStream = (socket: Socket, greeting: Buffer): void => {
+    const sole = new SoleStream(socket, {
+      limits,
+      clock,
+      rng,
+      take(stream, headers) {
+        if (admitStream(stream, headers) && !takeCall(stream, headers)) {
+          refuse(
+            stream,
+            status.UNIMPLEMENTED,
+            "a method or a content type that takes no connection of its own",
+          );
+        }
+      },
+    });
+    soleStreams.add(sole);
+    socket.once("close", () => soleStreams.delete(sole));
+    sole.greet(greeting);
+  };
+
+  const welcome = (socket: Socket): void => {
+    // What comes encrypted is for grpc-js to read.
+    if (credentials !== undefined) {
+      injector.injectConnection(socket);
+      return;
+    }
+    silent.add(socket);
+    const late = clock.schedule(limits.halfCloseMaxMs, () => socket.destroy());
+    hearGreeting(socket, (greeting) => {
+      silent.delete(socket);
+      late.cancel();
+      if (greeting === undefined) socket.destroy();
+      else if (announcesSoleStream(greeting)) serveSoleStream(socket, greeting);
+      else {
+        socket.unshift(greeting);
+        injector.injectConnection(socket);
+      }
+    });
+  };
+
   const listener = createNetServer({ noDelay: true }, (socket) => {
     socket.on("error", () => {});
     if (!quota.take()) {
@@ -101,7 +144,7 @@ export function createConnections(
       sockets.delete(socket);
       if (sockets.size === 0) onEmpty?.();
     });
-    injector.injectConnection(socket);
+    welcome(socket);
   });
 
   return {
@@ -118,6 +161,8 @@ export function createConnections(
     retire() {
       listener.close();
       for (const session of sessions) session.close();
+      for (const sole of soleStreams) sole.retire();
+      for (const socket of silent) socket.destroy();
     },
     emptied: () =>
       new Promise((resolve) => {
@@ -141,67 +186,12 @@ function guardSession(session: ServerHttp2Session, limits: TransportLimits, cloc
   const greeting = clock.schedule(limits.halfCloseMaxMs, end);
   session.once("remoteSettings", () => greeting.cancel());
   session.once("close", () => greeting.cancel());
-  session.on("ping", createRateGuard(limits.connectionMaxPingsPerSecond, clock, end));
-  session.on("remoteSettings", createRateGuard(limits.connectionMaxSettingsPerSecond, clock, end));
-}
-
-function createRateGuard(max: number, clock: Clock, exceeded: () => void): () => void {
-  let windowEndsMs = 0;
-  let count = 0;
-  return () => {
-    const nowMs = clock.nowMs();
-    if (nowMs >= windowEndsMs) {
-      windowEndsMs = nowMs + RATE_WINDOW_MS;
-      count = 0;
-    }
-    count += 1;
-    if (count > max) exceeded();
-  };
-}
-
-/**
- * Keeps from grpc-js what it would log or echo as it came: malformed header names and values, paths that are
- * not text. Shortens a deadline that it would overflow on.
- */
-function admitStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
-  for (const name in headers) {
-    if (!HEADER_NAME.test(name)) return refuse(stream, status.INVALID_ARGUMENT, "malformed metadata key");
-    if (!isPrintable(headers[name])) {
-      return name === constants.HTTP2_HEADER_PATH
-        ? refuse(stream, status.UNIMPLEMENTED, "unknown method")
-        : refuse(stream, status.INVALID_ARGUMENT, "malformed metadata value");
-    }
-  }
-  const timeout = headers["grpc-timeout"];
-  if (typeof timeout === "string") {
-    const timeoutMs = parseTimeoutMs(timeout);
-    if (timeoutMs === undefined) return refuse(stream, status.INTERNAL, "malformed grpc-timeout");
-    if (timeoutMs > TIMEOUT_MAX_MS) {
-      headers["grpc-timeout"] = `${Math.floor(TIMEOUT_MAX_MS / 1_000)}S`;
-    }
-  }
-  return true;
-}
-
-/** Node keeps some repeated headers as lists. */
-function isPrintable(value: string | string[] | undefined): boolean {
-  if (typeof value === "string") return PRINTABLE_ASCII.test(value);
-  return value === undefined || value.every((one) => PRINTABLE_ASCII.test(one));
-}
-
-function refuse(stream: ServerHttp2Stream, code: status, details: string): false {
-  stream.on("error", () => {});
-  stream.respond(
-    {
-      ":status": 200,
-      "content-type": "application/grpc+proto",
-      "grpc-status": String(code),
-      "grpc-message": details,
-    },
-    { endStream: true },
-  );
-  // The rest of the request is of no interest, and without this the call would last until it has come (RFC 9113,
-  // section 8.1).
-  stream.close(constants.NGHTTP2_NO_ERROR);
-  return false;
+  const pingAdmits = createRateGuard(limits.connectionMaxPingsPerSecond, clock);
+  const settingsAdmits = createRateGuard(limits.connectionMaxSettingsPerSecond, clock);
+  session.on("ping", () => {
+    if (!pingAdmits()) end();
+  });
+  session.on("remoteSettings", () => {
+    if (!settingsAdmits()) end();
+  });
 }

@@ -1,10 +1,5 @@
 /** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
-import {
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { type Metadata, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
@@ -13,6 +8,7 @@ import { type GrpcFrame, PREFIX_BYTES } from "../wire/grpc-frame.ts";
 import type { Limits } from "../wire/limits.ts";
 import { toServiceError } from "../wire/status.ts";
 import type { ListedCall } from "./call-list.ts";
+import type { CallStream } from "./call-stream.ts";
 import { parseTimeoutMs } from "./grpc-timeout.ts";
 import type { CallRegister, HeaderReader } from "./open-call.ts";
 
@@ -53,7 +49,7 @@ const ANSWER_TOO_LARGE: Refusal = {
 
 export abstract class DirectCall<Method extends MethodKind> implements ListedCall {
   readonly method: Method;
-  readonly stream: ServerHttp2Stream;
+  readonly stream: CallStream;
   abstract readonly streaming: boolean;
   protected readonly deps: DirectCallDeps;
   readonly #headers: IncomingHttpHeaders;
@@ -67,7 +63,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
-  constructor(method: Method, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, deps: DirectCallDeps) {
+  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: DirectCallDeps) {
     this.method = method;
     this.stream = stream;
     this.#headers = headers;

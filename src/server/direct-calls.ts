@@ -3,7 +3,7 @@
  * answered as soon as their request is whole, and those that carry events and batches. What is not plain about a call's
  * headers (another content type, a compressed request) is left to grpc-js, whose answer is the same.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type {
   DescMessage,
   DescMethodBiDiStreaming,
@@ -13,6 +13,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { CallSpan } from "../telemetry/telemetry.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../wire/service.ts";
+import type { CallStream } from "./call-stream.ts";
 import { type DirectCallDeps, undecodable } from "./direct-call.ts";
 import { DirectStream, type DirectStreamMethod } from "./direct-stream.ts";
 import { DirectUnary, type DirectUnaryMethod } from "./direct-unary.ts";
@@ -42,7 +43,7 @@ export interface DirectMethods {
 }
 
 /** True: the call is taken, and its stream with it. Headers were checked. */
-export type TakeCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
+export type TakeCall = (stream: CallStream, headers: IncomingHttpHeaders) => boolean;
 
 type MethodDeps = Pick<HandlerDeps, "limits" | "telemetry">;
 
@@ -135,10 +136,7 @@ function decodeRequest<Input extends DescMessage>(schema: Input, message: Uint8A
 }
 
 export function createDirectCalls(methods: DirectMethods, deps: DirectCallDeps): TakeCall {
-  const begin = new Map<
-    string | undefined,
-    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
-  >();
+  const begin = new Map<string | undefined, (stream: CallStream, headers: IncomingHttpHeaders) => void>();
   for (const method of methods.unary) {
     begin.set(method.path, (stream, headers) => new DirectUnary(method, stream, headers, deps).begin());
   }

@@ -2,12 +2,13 @@
  * One streaming call over http2: cuts its requests out of what comes, as long as its reader takes them, and sends
  * frames and in the end a status.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { type CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
 import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import { MessageSplitter, type SplitterFault } from "../wire/message-splitter.ts";
+import type { CallStream } from "./call-stream.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
@@ -45,7 +46,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
 
   constructor(
     method: DirectStreamMethod,
-    stream: ServerHttp2Stream,
+    stream: CallStream,
     headers: IncomingHttpHeaders,
     deps: DirectCallDeps,
   ) {

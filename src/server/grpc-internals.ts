@@ -5,10 +5,11 @@
  */
 
 import { EventEmitter } from "node:events";
-import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 import { GrpcFrame } from "../wire/grpc-frame.ts";
+import type { ListedStream } from "./call-stream.ts";
 
 /** Adds to the options with which `server` will create its http2 server. */
 export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
@@ -57,7 +58,7 @@ export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void
 }
 
 /** The http2 stream under a call that no interceptor wraps. */
-export function http2StreamOf(call: object): Http2Stream {
+export function http2StreamOf(call: object): ListedStream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
@@ -80,15 +81,7 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-/** The slice of an http2 stream that the server uses. */
-export interface Http2Stream {
-  readonly session: Http2Session | undefined;
-  readonly closed: boolean;
-  close(code: number): void;
-  destroy(): void;
-}
-
-function isHttp2Stream(value: unknown): value is Http2Stream {
+function isHttp2Stream(value: unknown): value is ListedStream {
   return value instanceof Duplex && "session" in value && "rstCode" in value && "close" in value;
 }
 

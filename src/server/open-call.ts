@@ -1,11 +1,12 @@
 /** One call as the server's own interceptor sees it: what it waits for, and every status that it ends with. */
-import { constants, type Http2Session } from "node:http2";
+import { constants } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { CacheError } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
 import { toServiceError } from "../wire/status.ts";
 import type { ListedCall } from "./call-list.ts";
-import { type Http2Stream, http2StreamOf, sendFramesAsTheyAre } from "./grpc-internals.ts";
+import type { CallSession, ListedStream } from "./call-stream.ts";
+import { http2StreamOf, sendFramesAsTheyAre } from "./grpc-internals.ts";
 import { type CallStatus, explainStatus } from "./grpc-status.ts";
 
 type Method = Parameters<ServerInterceptor>[0];
@@ -47,7 +48,7 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
   readonly #lockstep: boolean;
   readonly #register: CallRegister;
   span: CallSpan | undefined;
-  session: Http2Session | undefined;
+  session: CallSession | undefined;
   startedMs = 0;
   halfClosed = false;
   answered = false;
@@ -90,7 +91,7 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
     });
   }
 
-  get stream(): Http2Stream {
+  get stream(): ListedStream {
     return http2StreamOf(this.base);
   }
 

@@ -2,12 +2,13 @@
  * Every call from its metadata to its status: its span, its deadlines, and its end when the peer neither
  * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
  */
-import { constants, type Http2Session } from "node:http2";
+import { constants } from "node:http2";
 import { type Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
+import type { CallSession } from "./call-stream.ts";
 import { attachedSpan, type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
@@ -34,9 +35,9 @@ export function createOpenCalls(
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
   const calls = new CallList();
-  const streamsOf = new WeakMap<Http2Session, number>();
+  const streamsOf = new WeakMap<CallSession, number>();
   /** Connections that owe the answer to a ping. */
-  const silent = new WeakSet<Http2Session>();
+  const silent = new WeakSet<CallSession>();
   let nowMs = clock.nowMs();
   let onEmpty: (() => void) | undefined;
   let timer: Timer = clock.schedule(SWEEP_MS, sweep);
@@ -63,7 +64,7 @@ export function createOpenCalls(
     },
   };
 
-  function countStream(session: Http2Session | undefined, change: 1 | -1): number {
+  function countStream(session: CallSession | undefined, change: 1 | -1): number {
     if (session === undefined) return 0;
     const count = (streamsOf.get(session) ?? 0) + change;
     streamsOf.set(session, count);
@@ -104,7 +105,7 @@ export function createOpenCalls(
     else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
-  function probe(session: Http2Session | undefined): void {
+  function probe(session: CallSession | undefined): void {
     if (session === undefined || session.destroyed || silent.has(session)) return;
     if (session.ping(() => silent.delete(session))) silent.add(session);
   }

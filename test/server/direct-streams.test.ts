@@ -1,4 +1,7 @@
-/** Streaming calls that do not pass grpc-js: that they end as its own do, and what is theirs alone to see to. */
+/**
+ * Streaming calls that do not pass grpc-js, over node:http2 or on a connection of their own: that they end as its own
+ * do, and what is theirs alone to see to.
+ */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
@@ -12,6 +15,7 @@ import { decodeMessage } from "../../src/wire/service.ts";
 import {
   answerOf,
   connectRaw,
+  connectSole,
   framed,
   type RawAnswer,
   type RawConnection,
@@ -51,16 +55,22 @@ describe("a direct stream", () => {
   afterEach(() => connection.close());
   afterAll(() => running.stop());
 
-  /** Of both at once; a Stream that was opened is left after what it says first. */
-  async function both(path: string, body: Uint8Array, headers: Readonly<Record<string, string>> = {}) {
-    const ask = (more: Readonly<Record<string, string>>) => {
-      const stream = connection.open(path, { ...headers, ...more });
+  /** Of all ways at once; a Stream that was opened is left after what it says first. */
+  async function allWays(path: string, body: Uint8Array, headers: Readonly<Record<string, string>> = {}) {
+    const ask = (on: RawConnection, more: Readonly<Record<string, string>>) => {
+      const stream = on.open(path, { ...headers, ...more });
       if (path === STREAM) stream.once("data", () => stream.close());
       stream.end(body);
       return answerOf(stream);
     };
-    const [direct, other] = await Promise.all([ask({}), ask(BY_GRPC_JS)]);
-    return { direct, other };
+    const sole = await connectSole(running.address);
+    const [direct, alone, other] = await Promise.all([
+      ask(connection, {}),
+      ask(sole, {}),
+      ask(connection, BY_GRPC_JS),
+    ]);
+    sole.close();
+    return { ours: [direct, alone], other };
   }
 
   it.each([
@@ -73,13 +83,15 @@ describe("a direct stream", () => {
     ["a request after what is none", Buffer.concat([OPEN, framed(Buffer.alloc(20, 0xff)), PING])],
     ["a request that is too large", framed(Buffer.alloc(3), 0, 1_025)],
   ])("of an exchange with %s ends as grpc-js ends it", async (_, body) => {
-    const { direct, other } = await both(EXCHANGE, body);
-    expect(direct).toMatchObject({
-      httpStatus: other.httpStatus,
-      grpcStatus: other.grpcStatus,
-      reason: other.reason,
-    });
-    expect(framesOf(direct)).toEqual(framesOf(other));
+    const { ours, other } = await allWays(EXCHANGE, body);
+    for (const answer of ours) {
+      expect(answer).toMatchObject({
+        httpStatus: other.httpStatus,
+        grpcStatus: other.grpcStatus,
+        reason: other.reason,
+      });
+      expect(framesOf(answer)).toEqual(framesOf(other));
+    }
   });
 
   it.each([
@@ -88,9 +100,11 @@ describe("a direct stream", () => {
     ["a namespace out of its bound", streamOf({ namespace: "../b" })],
     ["a cursor that no server gave", streamOf({ namespace: "n", cursor: Buffer.from("garbage") })],
   ])("of events with %s ends as grpc-js ends it", async (_, body) => {
-    const { direct, other } = await both(STREAM, body);
-    expect(direct).toMatchObject({ grpcStatus: other.grpcStatus, reason: other.reason });
-    expect(direct.grpcStatus).not.toBe(status.OK);
+    const { ours, other } = await allWays(STREAM, body);
+    for (const answer of ours) {
+      expect(answer).toMatchObject({ grpcStatus: other.grpcStatus, reason: other.reason });
+      expect(answer.grpcStatus).not.toBe(status.OK);
+    }
   });
 
   it("of a client whose id is out of its bound ends as grpc-js ends it", async () => {
@@ -98,13 +112,44 @@ describe("a direct stream", () => {
       [STREAM, SUBSCRIPTION],
       [EXCHANGE, OPEN],
     ] as const) {
-      const { direct, other } = await both(path, body, { "meshcache-client-id": "a b" });
-      expect(direct).toMatchObject({ grpcStatus: status.INVALID_ARGUMENT, reason: other.reason });
+      const { ours, other } = await allWays(path, body, { "meshcache-client-id": "a b" });
+      for (const answer of ours) {
+        expect(answer).toMatchObject({ grpcStatus: status.INVALID_ARGUMENT, reason: other.reason });
+      }
     }
   });
+});
+
+describe.each([
+  ["among others", connectRaw],
+  ["on a connection of its own", connectSole],
+])("a direct stream %s", (_, connect) => {
+  let running: RunningServer;
+  let undo = new DisposableStack();
+
+  beforeAll(async () => {
+    running = await startServer({ limits: { receiveMaxBytes: 1_024, valueMaxBytes: 512 } });
+  });
+  afterEach(() => {
+    undo.dispose();
+    undo = new DisposableStack();
+  });
+  afterAll(() => running.stop());
+
+  async function open(path: string, headers: Readonly<Record<string, string>> = {}) {
+    const connection = await connect(running.address);
+    undo.defer(() => connection.close());
+    return connection.open(path, headers);
+  }
+
+  async function call(path: string, body: Uint8Array): Promise<RawAnswer> {
+    const stream = await open(path);
+    stream.end(body);
+    return answerOf(stream);
+  }
 
   it("of events takes one request and no second", async () => {
-    const answer = await connection.call(STREAM, Buffer.concat([SUBSCRIPTION, SUBSCRIPTION]));
+    const answer = await call(STREAM, Buffer.concat([SUBSCRIPTION, SUBSCRIPTION]));
     expect(answer.grpcStatus).toBe(status.UNIMPLEMENTED);
   });
 
@@ -112,7 +157,7 @@ describe("a direct stream", () => {
     const bytes = Buffer.concat([OPEN, PING]);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: bytes.length }), { maxLength: 6 }), async (cuts) => {
-        const stream = connection.open(EXCHANGE);
+        const stream = await open(EXCHANGE);
         let at = 0;
         for (const to of [...cuts, bytes.length].sort((one, other) => one - other)) {
           stream.write(bytes.subarray(at, to));
@@ -129,18 +174,18 @@ describe("a direct stream", () => {
   });
 
   it("whose last request is not whole is INVALID_ARGUMENT, behind the answers to the others", async () => {
-    const answer = await connection.call(EXCHANGE, Buffer.concat([OPEN, PING.subarray(0, 7)]));
+    const answer = await call(EXCHANGE, Buffer.concat([OPEN, PING.subarray(0, 7)]));
     expect(answer).toMatchObject({ grpcStatus: status.INVALID_ARGUMENT, reason: "FIELD_INVALID" });
     expect(framesOf(answer)).toEqual(["opened"]);
   });
 
   it("that says a request is compressed, and not how, is INTERNAL", async () => {
-    const answer = await connection.call(EXCHANGE, Buffer.concat([OPEN, framed(PING.subarray(5), 1)]));
+    const answer = await call(EXCHANGE, Buffer.concat([OPEN, framed(PING.subarray(5), 1)]));
     expect(answer.grpcStatus).toBe(status.INTERNAL);
   });
 
   it("has its status though its client does not end its side", async () => {
-    const stream = connection.open(EXCHANGE);
+    const stream = await open(EXCHANGE);
     stream.write(Buffer.concat([OPEN, OPEN]));
     const answer = await answerOf(stream);
     expect(answer).toMatchObject({ grpcStatus: status.INVALID_ARGUMENT, reason: "FIELD_INVALID" });
@@ -148,9 +193,9 @@ describe("a direct stream", () => {
 
   it("ends at its deadline, open or not yet", async () => {
     const timeout = { "grpc-timeout": "20m" };
-    const exchange = connection.open(EXCHANGE, timeout);
+    const exchange = await open(EXCHANGE, timeout);
     exchange.write(OPEN);
-    const unheard = connection.open(STREAM, timeout);
+    const unheard = await open(STREAM, timeout);
     const answers = await Promise.all([answerOf(exchange), answerOf(unheard)]);
     for (const answer of answers) {
       expect(answer).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED, reason: "DEADLINE" });
@@ -159,12 +204,12 @@ describe("a direct stream", () => {
 
   it("that is reset leaves nothing open", async () => {
     for (let round = 0; round < 20; round++) {
-      const stream = connection.open(round % 2 === 0 ? EXCHANGE : STREAM);
+      const stream = await open(round % 2 === 0 ? EXCHANGE : STREAM);
       stream.write(round % 2 === 0 ? OPEN : SUBSCRIPTION);
       stream.close(8);
       await answerOf(stream);
     }
-    const exchange = await connection.call(EXCHANGE, OPEN);
+    const exchange = await call(EXCHANGE, OPEN);
     expect(exchange.grpcStatus).toBe(status.OK);
   });
 });
@@ -185,6 +230,14 @@ describe("a server", () => {
     expect((await answerOf(first)).grpcStatus).toBe(status.OK);
     expect((await connection.call(EXCHANGE, OPEN)).grpcStatus).toBe(status.OK);
   });
+});
+
+describe.each([
+  ["among others", connectRaw],
+  ["on a connection of its own", connectSole],
+])("with a stream %s a server", (_, connect) => {
+  let running: RunningServer | undefined;
+  afterEach(() => running?.stop());
 
   it("is rid of a stream that its peer reset while it was held back", async () => {
     running = await startServer({
@@ -192,7 +245,7 @@ describe("a server", () => {
       workers: 1,
     });
     const { server } = running;
-    const connection = await connectRaw(running.address, { settings: { initialWindowSize: 2_000 } });
+    const connection = await connect(running.address, { settings: { initialWindowSize: 2_000 } });
     const stream = connection.open(EXCHANGE);
     stream.write(OPEN);
     for (let id = 2n; id < 2_000n; id++) {
@@ -201,6 +254,8 @@ describe("a server", () => {
     await new Promise((resolve) => stream.once("data", resolve));
     stream.pause();
     stream.close(0);
+    // Node's client, too, leaves a stream open until it was read to the end.
+    stream.resume();
     await new Promise((resolve) => stream.once("close", resolve));
     // Ends well before the half of `drainMaxMs` that streams which stay would take.
     await expect(server.drain()).resolves.toBeUndefined();
@@ -208,7 +263,7 @@ describe("a server", () => {
 
   it("does not read requests while their answers are not read", async () => {
     running = await startServer({ transport: { queueMaxBytes: 1_024, stallMaxMs: 60_000 } });
-    const connection = await connectRaw(running.address, { settings: { initialWindowSize: 2_000 } });
+    const connection = await connect(running.address, { settings: { initialWindowSize: 2_000 } });
     const stream = connection.open(EXCHANGE);
     stream.write(OPEN);
     let sent = 0;

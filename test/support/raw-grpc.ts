@@ -4,11 +4,13 @@ import {
   type ClientHttp2Stream,
   connect,
   type OutgoingHttpHeaders,
+  type Settings,
 } from "node:http2";
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { setting } from "../../src/wire/http2/frame.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
@@ -33,7 +35,12 @@ export interface RawConnection {
   close(): void;
 }
 
-export async function connectRaw(address: string, options: object = {}): Promise<RawConnection> {
+export interface RawOptions {
+  readonly settings?: Settings;
+  readonly maxSessionMemory?: number;
+}
+
+export async function connectRaw(address: string, options: RawOptions = {}): Promise<RawConnection> {
   const session = connect(`http://${address}`, { maxSendHeaderBlockLength: 1 << 20, ...options });
   const closed = new Promise<void>((resolve) => session.once("close", resolve));
   session.on("error", () => {});
@@ -57,6 +64,13 @@ export async function connectRaw(address: string, options: object = {}): Promise
     },
     close: () => session.destroy(),
   };
+}
+
+/** A connection that says it is for one stream. */
+export function connectSole(address: string, { settings }: RawOptions = {}): Promise<RawConnection> {
+  // Younger than the types of Node.
+  const announced: object = { ...settings, customSettings: { [setting.soleStream]: 1 } };
+  return connectRaw(address, { settings: announced });
 }
 
 /** Resolves when the stream is closed. */

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Headers } from "../../../src/client/http2/hpack.ts";
-import { StreamConnection } from "../../../src/client/http2/stream-connection.ts";
-import { GrpcFrame } from "../../../src/wire/grpc-frame.ts";
-import { FLAG, FRAME, frame, headerBlock, PREFACE, uint32 } from "../../support/raw-http2.ts";
+import { Http2Connection } from "../../src/client/http2-connection.ts";
+import { GrpcFrame } from "../../src/wire/grpc-frame.ts";
+import type { Headers } from "../../src/wire/http2/hpack.ts";
+import { FLAG, FRAME, frame, headerBlock, PREFACE, uint32 } from "../support/raw-http2.ts";
 
 const PADDED = 8;
 const PRIORITY = 0x20;
@@ -83,10 +83,10 @@ const response = frame(FRAME.headers, FLAG.endHeaders, 1, RESPONSE);
 const data = (bytes: Uint8Array, flags = 0): Buffer => frame(FRAME.data, flags, 1, bytes);
 const messageOf = (bytes: number): GrpcFrame => new GrpcFrame(Buffer.alloc(bytes, 7));
 
-describe("StreamConnection", () => {
+describe("Http2Connection", () => {
   let server: Server;
   let port = 0;
-  let connection: StreamConnection;
+  let connection: Http2Connection;
   let peer: Peer;
   let received: Buffer[];
   let headers: Headers[];
@@ -125,7 +125,7 @@ describe("StreamConnection", () => {
         check();
       });
     const accepted = once(server, "connection");
-    connection = new StreamConnection(
+    connection = new Http2Connection(
       {
         host: "127.0.0.1",
         port,

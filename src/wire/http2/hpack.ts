@@ -7,6 +7,17 @@ import { decodeHuffman } from "./huffman.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
+/** As node:http2 takes them: several values are as many headers. */
+export type OutgoingHeaders = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+export interface HeaderLimits {
+  /** Of names and values and 32 for each pair, as HTTP/2 counts a list of headers. */
+  readonly maxBytes: number;
+  readonly maxPairs: number;
+}
+
+const PAIR_BYTES = 32;
+
 /** Of the static table: its names with their values (appendix A). */
 const STATIC_TABLE: readonly (readonly [string, string])[] = [
   [":authority", ""],
@@ -76,13 +87,15 @@ const STATIC_TABLE: readonly (readonly [string, string])[] = [
 const INTEGER_MAX = 2 ** 21;
 
 /** Names and values are ASCII. */
-export function encodeHeaders(headers: Headers): Buffer {
-  const literals = Object.entries(headers).flatMap(([name, value]) => [
-    // A literal that no table takes, with a name of its own.
-    Buffer.of(0),
-    encodeText(name),
-    encodeText(value),
-  ]);
+export function encodeHeaders(headers: OutgoingHeaders): Buffer {
+  const literals: Buffer[] = [];
+  for (const [name, values] of Object.entries(headers)) {
+    if (values === undefined) continue;
+    for (const value of typeof values === "object" ? values : [values]) {
+      // A literal that no table takes, with a name of its own.
+      literals.push(Buffer.of(0), encodeText(name), encodeText(String(value)));
+    }
+  }
   return Buffer.concat(literals);
 }
 
@@ -99,14 +112,24 @@ function encodeText(text: string): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-/** Undefined: it is no header block, or one for a table that there is not. Of a repeated header the last counts. */
-export function decodeHeaders(block: Uint8Array): Headers | undefined {
+/**
+ * Undefined: it is no header block, one for a table that there is not, or one beyond the limits. Of a repeated header
+ * the last counts.
+ */
+export function decodeHeaders(block: Uint8Array, { maxBytes, maxPairs }: HeaderLimits): Headers | undefined {
   const reader = new BlockReader(block);
   const headers: Record<string, string> = Object.create(null);
+  let bytes = 0;
+  let pairs = 0;
   while (!reader.atEnd) {
     const field = reader.field();
     if (field === undefined) return undefined;
-    if (field !== "tableSize") headers[field[0]] = field[1];
+    if (field === "tableSize") continue;
+    const [name, value] = field;
+    bytes += name.length + value.length + PAIR_BYTES;
+    pairs += 1;
+    if (bytes > maxBytes || pairs > maxPairs) return undefined;
+    headers[name] = value;
   }
   return headers;
 }

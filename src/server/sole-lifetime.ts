@@ -1,0 +1,52 @@
+/** How long a connection of one stream may last, and how it is known to be there: what grpc-js sees to for others. */
+import type { Clock } from "../clock.ts";
+import type { Rng } from "../random.ts";
+import type { TransportLimits } from "./transport-limits.ts";
+
+/** The connection as its lifetime sees it. */
+export interface Mortal {
+  ping(answered: () => void): boolean;
+  retire(): void;
+  destroy(): void;
+}
+
+export interface LifetimeDeps {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
+
+export interface Lifetime {
+  /** The connection has its stream. */
+  begun(): void;
+  /** Nothing is watched any more. */
+  over(): void;
+}
+
+/** Connections that began together are not to end together: as grpc-js has it, a tenth earlier or later. */
+const AGE_JITTER = 0.1;
+
+export function watchLifetime(connection: Mortal, { limits, clock, rng }: LifetimeDeps): Lifetime {
+  const { keepaliveTimeMs, keepaliveTimeoutMs, connectionAgeMs, connectionGraceMs } = limits;
+  const greeting = clock.schedule(limits.halfCloseMaxMs, () => connection.destroy());
+  const probe = (): void => {
+    keepalive = clock.schedule(keepaliveTimeoutMs, () => connection.destroy());
+    connection.ping(() => {
+      keepalive.cancel();
+      keepalive = clock.schedule(keepaliveTimeMs, probe);
+    });
+  };
+  let keepalive = clock.schedule(keepaliveTimeMs, probe);
+  let age = clock.schedule(connectionAgeMs * (1 + AGE_JITTER * (2 * rng.fraction() - 1)), () => {
+    age = clock.schedule(connectionGraceMs, () => connection.destroy());
+    connection.retire();
+  });
+  return {
+    begun: () => greeting.cancel(),
+    over() {
+      greeting.cancel();
+      keepalive.cancel();
+      age.cancel();
+    },
+  };
+}

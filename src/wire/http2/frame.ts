@@ -1,0 +1,126 @@
+/** Frames of HTTP/2 (RFC 9113): how they look, and those that either side of a connection with one stream sends. */
+import { Buffer } from "node:buffer";
+
+export const FRAME_HEAD_BYTES = 9;
+/** What a peer may send in one frame unless it is told of more, and so what it is sent. */
+export const FRAME_MAX_BYTES = 16_384;
+/** Of a connection and of a stream at their beginning. */
+export const DEFAULT_WINDOW_BYTES = 65_535;
+export const WINDOW_MAX_BYTES = 2 ** 31 - 1;
+
+export const frameType = {
+  data: 0,
+  headers: 1,
+  resetStream: 3,
+  settings: 4,
+  pushPromise: 5,
+  ping: 6,
+  goAway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+
+export const flag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
+
+export const setting = {
+  headerTableSize: 1,
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxFrameSize: 5,
+  maxHeaderListSize: 6,
+  /**
+   * Ours, of those for experiments (RFC 9113, section 11.3): with 1 a client says that its connection will carry stream
+   * 1 and no other, and that it keeps no table of headers. Who does not know it ignores it.
+   */
+  soleStream: 0xf5c1,
+} as const;
+
+export const errorCode = {
+  noError: 0,
+  protocolError: 1,
+  flowControlError: 3,
+  streamClosed: 5,
+  frameSizeError: 6,
+  compressionError: 9,
+  enhanceYourCalm: 11,
+} as const;
+
+/** What a client begins with. */
+export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+const SETTING_BYTES = 6;
+
+export function writeFrameHead(
+  into: Buffer,
+  at: number,
+  type: number,
+  flags: number,
+  streamId: number,
+  bodyBytes: number,
+): void {
+  into.writeUIntBE(bodyBytes, at, 3);
+  into[at + 3] = type;
+  into[at + 4] = flags;
+  into.writeUInt32BE(streamId, at + 5);
+}
+
+export function frame(type: number, flags: number, streamId: number, body: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + body.length);
+  writeFrameHead(bytes, 0, type, flags, streamId, body.length);
+  bytes.set(body, FRAME_HEAD_BYTES);
+  return bytes;
+}
+
+export function windowUpdate(streamId: number, bytes: number): Buffer {
+  const body = Buffer.alloc(4);
+  body.writeUInt32BE(bytes);
+  return frame(frameType.windowUpdate, 0, streamId, body);
+}
+
+export function resetStream(streamId: number, code: number): Buffer {
+  const body = Buffer.alloc(4);
+  body.writeUInt32BE(code);
+  return frame(frameType.resetStream, 0, streamId, body);
+}
+
+export function goAway(lastStreamId: number, code: number): Buffer {
+  const body = Buffer.alloc(8);
+  body.writeUInt32BE(lastStreamId);
+  body.writeUInt32BE(code, 4);
+  return frame(frameType.goAway, 0, 0, body);
+}
+
+/** `flags`: those of the first frame, beside where the block ends. */
+export function headerFrames(streamId: number, block: Buffer, flags: number): Buffer {
+  const frames: Buffer[] = [];
+  for (let at = 0; at === 0 || at < block.length; at += FRAME_MAX_BYTES) {
+    const piece = block.subarray(at, at + FRAME_MAX_BYTES);
+    const end = at + piece.length === block.length ? flag.endHeaders : 0;
+    const type = at === 0 ? frameType.headers : frameType.continuation;
+    frames.push(frame(type, (at === 0 ? flags : 0) | end, streamId, piece));
+  }
+  return Buffer.concat(frames);
+}
+
+export function settings(pairs: readonly (readonly [name: number, value: number])[]): Buffer {
+  const body = Buffer.alloc(pairs.length * SETTING_BYTES);
+  pairs.forEach(([name, value], index) => {
+    body.writeUInt16BE(name, index * SETTING_BYTES);
+    body.writeUInt32BE(value, index * SETTING_BYTES + 2);
+  });
+  return frame(frameType.settings, 0, 0, body);
+}
+
+/** Gives the peer of a new connection a window of so many bytes for it, 65,535 or more. */
+export function widenConnection(windowBytes: number): Buffer {
+  const more = windowBytes - DEFAULT_WINDOW_BYTES;
+  return more > 0 ? windowUpdate(0, more) : Buffer.alloc(0);
+}
+
+/** Calls `each` with what a SETTINGS frame holds. False: it is none. */
+export function readSettings(body: Buffer, each: (name: number, value: number) => void): boolean {
+  if (body.length % SETTING_BYTES !== 0) return false;
+  for (let at = 0; at < body.length; at += SETTING_BYTES)
+    each(body.readUInt16BE(at), body.readUInt32BE(at + 2));
+  return true;
+}
