@@ -70,6 +70,7 @@ export class Coherence {
   readonly #shards: RecentChanges[] = [];
   #lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
+  #keeps = false;
   /** The hit rule's first and third condition in one number, so that a hit costs one comparison for both. */
   #servableUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -137,9 +138,17 @@ export class Coherence {
     this.coverage += 1;
   }
 
+  /**
+   * There is a near cache from now on. What is asked for before is not kept; what is asked for after is answered by a
+   * shard that has all the changes whose events have come, so that none of those is of concern for the fill rule.
+   */
+  keepsFromNow(): void {
+    this.#keeps = true;
+  }
+
   /** An event was applied to the near caches. */
   applied(change: Change): void {
-    this.#recent(change.shard).add(change);
+    if (this.#keeps) this.#recent(change.shard).add(change);
   }
 
   /**

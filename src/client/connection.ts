@@ -107,7 +107,8 @@ export class Connection {
     this.#handlers = {
       opened: (stream) => this.#opened(stream),
       events: (stream, events) => {
-        if (this.#retired.has(stream)) observer.overheard(events);
+        if (stream === this.#primary) observer.events(events);
+        else if (this.#retired.has(stream)) observer.overheard(events);
         else this.#tell(stream, () => observer.events(events));
       },
       gap: (stream, gap) =>
@@ -347,8 +348,7 @@ export class Connection {
       return;
     }
     this.#wasSilent = silent;
-    stream.ping();
-    stream.ack();
+    stream.pulse();
     this.#pingTimer = this.#deps.clock.schedule(this.#options.pingMs, () => this.#pulse());
   }
 

@@ -75,7 +75,7 @@ export class ExchangeStream {
   #aloneBatches = 0;
   #lastId = 0n;
   #lastNonce = 0n;
-  #lastSequence = 0n;
+  #lastSequence = 0;
   #lastPartAtMs = Number.NEGATIVE_INFINITY;
   #ackedCursor: Uint8Array;
   #resumable = true;
@@ -146,18 +146,21 @@ export class ExchangeStream {
     if (isAlone(calls)) this.#aloneBatches += 1;
   }
 
+  /** Pings, and tells the server how far this client is, when it has moved. */
+  pulse(): void {
+    const { cursor } = this;
+    if (cursor !== this.#ackedCursor) {
+      this.#ackedCursor = cursor;
+      this.#send({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
+    }
+    this.ping();
+  }
+
   ping(answered?: () => void): void {
     this.#lastNonce += 1n;
     const nonce = this.#lastNonce;
     this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
     this.#send({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
-  }
-
-  /** Tells the server how far this client is, when it has moved. */
-  ack(): void {
-    if (this.cursor === this.#ackedCursor) return;
-    this.#ackedCursor = this.cursor;
-    this.#send({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor: this.cursor } });
   }
 
   /**
@@ -184,11 +187,12 @@ export class ExchangeStream {
     if (this.#over) return;
     // A hole means that something was lost: nothing from here on can be ordered. The next stream resumes from
     // the last frame before it, so that the server tells again what was lost, or says that it cannot.
-    if (response.sequence !== this.#lastSequence + 1n) {
+    const sequence = Number(response.sequence);
+    if (sequence !== this.#lastSequence + 1) {
       this.cut(unavailable("a frame of the stream is missing"));
       return;
     }
-    this.#lastSequence = response.sequence;
+    this.#lastSequence = sequence;
     const { frame } = response;
     switch (frame.case) {
       case "opened":
@@ -288,9 +292,10 @@ export class ExchangeStream {
     this.#handlers.progress(this, ping);
   }
 
-  #send(frame: Frame): bigint {
+  #send(frame: Frame, more = false): bigint {
     this.#lastId += 1n;
-    const sent = this.#link.send({ $typeName: "meshcache.v1.ExchangeRequest", id: this.#lastId, frame });
+    const request: ExchangeRequest = { $typeName: "meshcache.v1.ExchangeRequest", id: this.#lastId, frame };
+    const sent = this.#link.send(request, more);
     if (!sent) this.congested = true;
     return this.#lastId;
   }

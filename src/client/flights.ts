@@ -7,7 +7,7 @@ import type { Event } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import type { Change, Coherence } from "./coherence.ts";
-import type { Holder } from "./holders.ts";
+import type { Holder, Holders } from "./holders.ts";
 import { checkWhole } from "./options.ts";
 import { type CallOptions, cancelled } from "./remote.ts";
 
@@ -20,6 +20,8 @@ export interface FlightsDeps<Result> {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
+  /** Where the flights hear of changes, while there are any. */
+  readonly holders: Pick<Holders, "add" | "delete">;
   /** Of the fill rule: whether changes of the namespace are heard now. */
   coverage(): number;
   /** What one more caller is given of a result that somebody else has. */
@@ -40,6 +42,7 @@ export class Flights<Result> implements Holder {
   readonly namespace: string;
   readonly #deps: FlightsDeps<Result>;
   readonly #flights = new Map<string, Flight<Result>>();
+  #listens = false;
 
   constructor(deps: FlightsDeps<Result>) {
     this.namespace = deps.namespace;
@@ -62,12 +65,12 @@ export class Flights<Result> implements Holder {
   }
 
   forget(target: Change["target"], name: string): void {
-    if (this.#flights.size === 0) return;
     if (target === "key") this.#flights.delete(name);
     else if (target === "prefix") {
       for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
       // Which tags a load will have is known to its loader alone.
     } else this.#flights.clear();
+    this.#listen();
   }
 
   #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
@@ -84,11 +87,23 @@ export class Flights<Result> implements Holder {
     const coverage = this.#deps.coverage();
     const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
     this.#flights.set(key, flight);
+    this.#listen();
     const land = () => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+      if (this.#flights.get(key) !== flight) return;
+      this.#flights.delete(key);
+      this.#listen();
     };
     flight.result.then(land, land);
     return flight.result;
+  }
+
+  /** Whoever only subscribes pays for its events, and not for loads that there are none of. */
+  #listen(): void {
+    const listens = this.#flights.size > 0;
+    if (listens === this.#listens) return;
+    this.#listens = listens;
+    if (listens) this.#deps.holders.add(this);
+    else this.#deps.holders.delete(this);
   }
 
   #accompany(shared: Promise<Result>, { deadlineMs, signal }: CallOptions): Promise<Result> {

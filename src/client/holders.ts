@@ -16,21 +16,23 @@ export interface Holder {
 
 export class Holders {
   readonly #coherence: Coherence;
-  readonly #byNamespace = new Map<string, Set<Holder>>();
+  /** The lists are replaced and not changed: holders come and go while they are told of a change. */
+  readonly #byNamespace = new Map<string, readonly Holder[]>();
 
   constructor(coherence: Coherence) {
     this.#coherence = coherence;
   }
 
   add(holder: Holder): void {
-    const holders = this.#byNamespace.get(holder.namespace);
-    if (holders === undefined) this.#byNamespace.set(holder.namespace, new Set([holder]));
-    else holders.add(holder);
+    const others = this.#byNamespace.get(holder.namespace) ?? [];
+    this.#byNamespace.set(holder.namespace, [...others, holder]);
   }
 
   delete(holder: Holder): void {
-    const holders = this.#byNamespace.get(holder.namespace);
-    if (holders?.delete(holder) && holders.size === 0) this.#byNamespace.delete(holder.namespace);
+    const { namespace } = holder;
+    const others = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== holder);
+    if (others.length === 0) this.#byNamespace.delete(namespace);
+    else this.#byNamespace.set(namespace, others);
   }
 
   /** Applies the events of one frame, which holds all events of each of its revisions. */

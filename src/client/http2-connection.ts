@@ -8,8 +8,8 @@ import { encodeHeaders, type Headers } from "../wire/http2/hpack.ts";
 import { STREAM_ID, StreamConnection } from "../wire/http2/stream-connection.ts";
 
 export interface Http2ConnectionHandlers {
-  /** The bytes are the connection's again when the call returns. */
-  data(bytes: Buffer): void;
+  /** The bytes, of which these have come, are the connection's again when the call returns. */
+  data(bytes: Buffer, from: number, to: number): void;
   /** The headers, and perhaps later the trailers. */
   headers(headers: Headers): void;
   /** `send` had answered false, and more is taken again. */
@@ -49,7 +49,7 @@ export class Http2Connection extends StreamConnection {
       onread: {
         buffer: readBuffer,
         callback: (length) => {
-          this.read(readBuffer.subarray(0, length));
+          this.read(readBuffer, length);
           return true;
         },
       },
@@ -66,12 +66,17 @@ export class Http2Connection extends StreamConnection {
     socket.write(greeting(encodeHeaders(options.headers), windowBytes));
   }
 
-  /** Sends a message and releases it. False: it is taken, but hold back until `drained`. */
-  send(message: GrpcFrame): boolean {
+  /**
+   * Sends a message and releases it. `more`: another follows at once, and this one may wait for it. False: it is taken,
+   * but hold back until `drained`.
+   */
+  send(message: GrpcFrame, more = false): boolean {
     if (this.#over) return true;
+    if (more) this.socket.cork();
     this.sendData(message.bytes, (error) => {
       if (!error) message.release();
     });
+    if (!more) this.socket.uncork();
     this.#blocked = !this.isFlushed || this.socket.writableNeedDrain;
     return !this.#blocked;
   }
@@ -83,8 +88,8 @@ export class Http2Connection extends StreamConnection {
     this.socket.destroy();
   }
 
-  protected override data(bytes: Buffer): void {
-    this.#handlers.data(bytes);
+  protected override data(bytes: Buffer, from: number, to: number): void {
+    this.#handlers.data(bytes, from, to);
   }
 
   protected override headers(headers: Headers): void {

@@ -15,7 +15,7 @@ import { MessageSplitter } from "../wire/message-splitter.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../wire/service.ts";
 import { fromHttp2Headers } from "../wire/status.ts";
 import { parseAddress } from "./address.ts";
-import { Http2Connection } from "./http2-connection.ts";
+import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
   FLOW_CONTROL_WINDOW_BYTES,
   type Link,
@@ -41,7 +41,7 @@ export function createHttp2Transport(): Transport {
   return { open: (address, handlers) => new Http2Link(address, handlers) };
 }
 
-class Http2Link implements Link {
+class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
   readonly #splitter = new MessageSplitter({
@@ -64,16 +64,11 @@ class Http2Link implements Link {
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
     };
-    this.#connection = new Http2Connection(options, {
-      headers: (headers) => this.#answered(headers),
-      data: (bytes) => this.#receive(bytes),
-      drained: () => handlers.drained(),
-      closed: (cause) => this.#closed(cause),
-    });
+    this.#connection = new Http2Connection(options, this);
   }
 
-  send(frame: ExchangeRequest): boolean {
-    return this.#over || this.#connection.send(encodeFrame(ExchangeRequestSchema, frame));
+  send(frame: ExchangeRequest, more = false): boolean {
+    return this.#over || this.#connection.send(encodeFrame(ExchangeRequestSchema, frame), more);
   }
 
   close(): void {
@@ -83,16 +78,16 @@ class Http2Link implements Link {
   }
 
   /** What is no gRPC has no status of its own, and what has one has it in its headers or in its trailers. */
-  #answered(headers: Headers): void {
+  headers(headers: Headers): void {
     const httpStatus = headers[":status"];
     // Informational headers come before those that count.
     if (httpStatus?.startsWith("1")) return;
     if (headers["grpc-status"] !== undefined || httpStatus !== "200") this.#status = headers;
   }
 
-  #receive(bytes: Buffer): void {
+  data(bytes: Buffer, from: number, to: number): void {
     if (this.#status !== undefined) return;
-    this.#splitter.push(bytes);
+    this.#splitter.push(bytes, from, to);
     for (let frame = this.#nextFrame(); frame !== undefined; frame = this.#nextFrame()) {
       this.#handlers.frame(frame);
       if (this.#over) return;
@@ -110,7 +105,11 @@ class Http2Link implements Link {
     return undefined;
   }
 
-  #closed(cause: Error | undefined): void {
+  drained(): void {
+    this.#handlers.drained();
+  }
+
+  closed(cause: Error | undefined): void {
     const status = this.#status;
     if (status !== undefined) this.#end(fromHttp2Headers(status));
     else this.#end(new CacheError("UNAVAILABLE", "the connection was lost", {}, { cause }));

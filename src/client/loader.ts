@@ -54,7 +54,7 @@ interface LoadPlan<Value> {
 }
 
 export class EntryLoader<Value> {
-  readonly flights: Flights<LoadedEntry<Value>>;
+  readonly #flights: Flights<LoadedEntry<Value>>;
   readonly #realm: Realm<Value>;
   readonly #reader: EntryReader<Value>;
   readonly #writer: EntryWriter<Value>;
@@ -69,11 +69,12 @@ export class EntryLoader<Value> {
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, coherence, near, loads } = realm;
-    this.flights = new Flights({
+    const { namespace, clock, coherence, holders, near, loads } = realm;
+    this.#flights = new Flights({
       namespace,
       clock,
       coherence,
+      holders,
       coverage: () => near?.coverage() ?? NOT_COVERED,
       share: (entry) => this.#shared(entry),
       shared: () => {
@@ -97,7 +98,7 @@ export class EntryLoader<Value> {
       hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, HARD_TIMEOUT_MAX_MS),
       waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
     };
-    return this.flights.join(key, options, () => this.#run(plan));
+    return this.#flights.join(key, options, () => this.#run(plan));
   }
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */

@@ -236,7 +236,6 @@ export class MeshCache implements AsyncDisposable {
     const writer = new EntryWriter(realm);
     const loader = new EntryLoader(realm, reader, writer, this.#closing.signal);
     if (near !== undefined) this.#openNear(near, reader);
-    this.#holders.add(loader.flights);
     this.#loaders.add(loader);
     return new Namespace({
       realm,
@@ -250,6 +249,7 @@ export class MeshCache implements AsyncDisposable {
   }
 
   #openNear<Value>(near: NearCache<Value>, reader: EntryReader<Value>): void {
+    this.#coherence.keepsFromNow();
     this.#connection.watch(near);
     this.#holders.add(near);
     this.#nears.add(near);

@@ -19,8 +19,11 @@ export interface LinkHandlers {
 
 /** One Exchange stream to one server, perhaps still being connected. */
 export interface Link {
-  /** Sends a frame. False: it was taken, but hold back until `drained`. */
-  send(frame: ExchangeRequest): boolean;
+  /**
+   * Sends a frame. `more`: another is sent at once, and they may go together. False: it was taken, but hold back until
+   * `drained`.
+   */
+  send(frame: ExchangeRequest, more?: boolean): boolean;
   /** Ends the stream and frees its connection. Twice does nothing. */
   close(): void;
 }

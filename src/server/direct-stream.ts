@@ -82,8 +82,9 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     return !(this.answered || this.stream.destroyed || this.stream.closed);
   }
 
-  send(frame: GrpcFrame, taken: () => void): void {
+  send(frame: GrpcFrame, taken: (heldBytes: number) => void): void {
     const { stream } = this;
+    const { heldBytes } = frame;
     if (!this.open || !this.fits(frame)) return;
     if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.#sending += 1;
@@ -94,7 +95,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
       this.#sending -= 1;
       if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
       frame.release();
-      taken();
+      taken(heldBytes);
     });
   }
 

@@ -28,7 +28,7 @@ import { fromSelectors } from "../wire/subscription.ts";
 import { mayWait, runBatch } from "./batch.ts";
 import { type BatchParts, createBatchParts } from "./batch-parts.ts";
 import { createEventFeed, type EventFeed, type FeedFrame, toOpened } from "./event-feed.ts";
-import type { Defer } from "./pump-scheduler.ts";
+import { type Defer, deferOnce } from "./pump-scheduler.ts";
 
 export interface FrameSink {
   /** False: over the high-water mark, wait for `drained()`. The frame is taken all the same. */
@@ -124,13 +124,13 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   }
 
   const sendFeed = (frame: FeedFrame): boolean => send(frame);
-  const wake = (): void => {
-    if (!closed) defer(advanceLater);
-  };
   /** Requests may have been left over when the events before them were too many for one turn. */
-  const advanceLater = (): void => {
+  const advanceLater = deferOnce(defer, () => {
     advance();
     deps.unpaused?.();
+  });
+  const wake = (): void => {
+    if (!closed) advanceLater();
   };
 
   /** Sends what may be sent and takes what may be taken, as far as the output goes. */
@@ -150,7 +150,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   /** False when there is nothing more to do now. */
   function step(): boolean {
     const state = feed?.pump(sendFeed) ?? "caughtUp";
-    if (state === "later") defer(advanceLater);
+    if (state === "later") advanceLater();
     if (state !== "caughtUp") return false;
     const answer = ready.shift();
     if (answer !== undefined) {
@@ -257,7 +257,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
       }
       ready.push({ id, response, more: false, part: false });
       // A lease is settled from inside somebody's store call: the response goes out after it.
-      if (!advancing) defer(advanceLater);
+      if (!advancing) advanceLater();
     };
     cancel = runBatch(batch, caller, deps, finished);
     if (cancel !== undefined) {

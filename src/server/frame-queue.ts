@@ -49,7 +49,7 @@ export function createFrameQueue(
       const { heldBytes } = frame;
       queuedBytes += heldBytes;
       budget.add(heldBytes);
-      call.send(frame, () => taken(heldBytes));
+      call.send(frame, taken);
       blocked = !writable();
       return !blocked;
     },

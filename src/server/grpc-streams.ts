@@ -66,10 +66,11 @@ function toStreamingCall<Request, Response>(
       return !call.destroyed && !call.writableEnded;
     },
     send(frame, taken) {
+      const { heldBytes } = frame;
       call.write(frame, (error?: Error | null) => {
         if (error) return;
         frame.release();
-        taken();
+        taken(heldBytes);
       });
     },
     end(error) {

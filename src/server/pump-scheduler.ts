@@ -1,29 +1,39 @@
 /**
- * Runs what has become due in the next turns of the event loop, each once however often it was asked for. A
- * turn runs a slice: what its streams wrote goes out before the next ones write, so that an event for a
- * thousand subscribers reaches the first while the last are yet to be told, and calls come in between.
+ * Runs what has become due in the next turns of the event loop, in its order. A turn runs a slice: calls come in
+ * between, and an event for a thousand subscribers does not hold up everybody else.
  */
 export type Defer = (run: () => void) => void;
 
 const TURN_MAX_RUNS = 64;
 
-/** Asking again for what already waits does nothing, so pass the same function each time. */
 export function createPumpScheduler(): Defer {
-  const waiting = new Set<() => void>();
-  let turn: NodeJS.Immediate | undefined;
+  const waiting: (() => void)[] = [];
+  let turnIsSet = false;
   const runSlice = () => {
     // What is asked for from here on has its turn after all that waits.
-    let left = Math.min(TURN_MAX_RUNS, waiting.size);
-    turn = waiting.size > left ? setImmediate(runSlice) : undefined;
-    for (const run of waiting) {
-      if (left === 0) return;
-      left -= 1;
-      waiting.delete(run);
-      run();
-    }
+    const slice = waiting.splice(0, TURN_MAX_RUNS);
+    turnIsSet = waiting.length > 0;
+    if (turnIsSet) setImmediate(runSlice);
+    for (const run of slice) run();
   };
   return (run) => {
-    waiting.add(run);
-    if (turn === undefined) turn = setImmediate(runSlice);
+    waiting.push(run);
+    if (turnIsSet) return;
+    turnIsSet = true;
+    setImmediate(runSlice);
+  };
+}
+
+/** Defers `run` when it is called, unless it waits already: no Set, which costs more than what it would keep apart. */
+export function deferOnce(defer: Defer, run: () => void): () => void {
+  let waits = false;
+  const runNow = (): void => {
+    waits = false;
+    run();
+  };
+  return () => {
+    if (waits) return;
+    waits = true;
+    defer(runNow);
   };
 }

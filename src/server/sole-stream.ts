@@ -99,9 +99,10 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
       ]),
     );
     socket.write(widenConnection(flowControlWindowBytes));
-    this.read(greeting.subarray(PREFACE.length));
+    const first = greeting.subarray(PREFACE.length);
+    this.read(first, first.length);
     socket.uncork();
-    socket.on("data", (chunk: Buffer) => this.read(chunk));
+    socket.on("data", (chunk: Buffer) => this.read(chunk, chunk.length));
   }
 
   /** Tells the client to make no new call here; without one, ends the connection. */
@@ -198,9 +199,10 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     this.#deps.take(this, headers);
   }
 
-  protected override data(bytes: Buffer): void {
-    if (!this.#paused && this.#heldBytes === 0) this.#events.emit("data", bytes);
-    else this.#keep(bytes);
+  protected override data(bytes: Buffer, from: number, to: number): void {
+    const content = bytes.subarray(from, to);
+    if (!this.#paused && this.#heldBytes === 0) this.#events.emit("data", content);
+    else this.#keep(content);
   }
 
   protected override ended(): void {

@@ -12,6 +12,7 @@ import { fromSelectors } from "../wire/subscription.ts";
 import { createEventFeed } from "./event-feed.ts";
 import { createFrameQueue } from "./frame-queue.ts";
 import type { Cancel } from "./handlers.ts";
+import { deferOnce } from "./pump-scheduler.ts";
 import type { DrainableStream, StreamRegister } from "./stream-register.ts";
 import type { StreamingCall } from "./streaming-call.ts";
 
@@ -30,7 +31,6 @@ export function openStream(
 ): Cancel {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
   const selectors = fromSelectors([{ namespace, prefixes }], limits);
-  const { defer } = streams;
   let sequence = 0n;
   let writable = true;
   let closed = false;
@@ -40,19 +40,18 @@ export function openStream(
     if (!writable || closed) return;
     try {
       const state = feed.pump(send);
-      if (state === "later") defer(pumpAgain);
+      if (state === "later") pumpLater();
       else if (state === "caughtUp" && thenProgress) send(feed.progress(0n));
     } catch (error) {
       telemetry.logger.error({ err: error }, "a stream failed");
       stream.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
     }
   };
-  const pumpAgain = () => pump();
-  const wake = () => defer(pumpAgain);
-  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, wake);
+  const pumpLater = deferOnce(streams.defer, () => pump());
+  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, pumpLater);
   const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     writable = true;
-    defer(pumpAgain);
+    pumpLater();
   });
   const send = (frame: StreamResponse["frame"]): boolean => {
     sequence += 1n;

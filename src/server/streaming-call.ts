@@ -6,8 +6,8 @@ import type { GrpcFrame } from "../wire/grpc-frame.ts";
 export interface StreamingCall {
   /** False: it has its status, or its peer is gone, and frames are dropped. */
   readonly open: boolean;
-  /** `taken`: the frame was handed on to the connection. Not called for what was cut off. */
-  send(frame: GrpcFrame, taken: () => void): void;
+  /** `taken`: the frame was handed on to the connection, and held so much till then. Not called for what was cut off. */
+  send(frame: GrpcFrame, taken: (heldBytes: number) => void): void;
   /** Gives it its status, behind all frames: OK without an error. */
   end(error?: CacheError): void;
   /** Reads on if its reader is not paused. */

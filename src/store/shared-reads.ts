@@ -17,6 +17,8 @@ export class Standing {
   /** The shard to begin the next read with: a busy shard must not starve the others. */
   readonly firstShard: number;
   #cursor: Uint8Array | undefined;
+  /** Logs only grow: who was behind once is behind for ever. */
+  #behind = false;
 
   constructor(places: readonly LogPlace[], revisions: readonly number[], firstShard: number) {
     this.places = places;
@@ -35,10 +37,10 @@ export class Standing {
   }
 
   isBehind(logs: readonly EventLog[]): boolean {
-    for (let shard = 0; shard < logs.length; shard++) {
-      if (logs[shard]?.eventsSince(this.positionOf(shard)) !== 0) return true;
+    for (let shard = 0; shard < logs.length && !this.#behind; shard++) {
+      this.#behind = logs[shard]?.eventsSince(this.positionOf(shard)) !== 0;
     }
-    return false;
+    return this.#behind;
   }
 
   equals(other: Standing): boolean {

@@ -2,14 +2,19 @@
 import type { Doorbells } from "./doorbells.ts";
 
 export interface Sleeper {
+  /** Where it is among those that sleep; AWAKE: nowhere. */
+  place: number;
   behind(): boolean;
   wake(): void;
 }
 
+export const AWAKE = -1;
+
 /** Each is woken once, when it is behind, and then forgotten until its next read. */
 export class Sleepers {
   readonly #bells: Doorbells;
-  readonly #sleepers = new Set<Sleeper>();
+  /** No Set: an event for a thousand subscribers takes each out and puts it back. */
+  #sleepers: Sleeper[] = [];
 
   constructor(bells: Doorbells) {
     this.#bells = bells;
@@ -17,28 +22,45 @@ export class Sleepers {
 
   /** Whoever falls asleep looks once more whether it is behind, after this. */
   add(sleeper: Sleeper): void {
-    this.#sleepers.add(sleeper);
+    if (sleeper.place === AWAKE) this.#keep(sleeper);
     this.#bells.arm();
   }
 
   delete(sleeper: Sleeper): void {
-    this.#sleepers.delete(sleeper);
+    const { place } = sleeper;
+    if (place === AWAKE) return;
+    sleeper.place = AWAKE;
+    const last = this.#sleepers.pop();
+    if (last === undefined || last === sleeper) return;
+    this.#sleepers[place] = last;
+    last.place = place;
   }
 
   /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
   wake(): void {
-    if (this.#sleepers.size === 0) return;
-    for (const sleeper of [...this.#sleepers]) {
-      if (!sleeper.behind()) continue;
-      this.#sleepers.delete(sleeper);
-      sleeper.wake();
+    if (this.#sleepers.length === 0) return;
+    const woken: Sleeper[] = [];
+    const asleep = this.#sleepers;
+    this.#sleepers = [];
+    for (const sleeper of asleep) {
+      if (sleeper.behind()) {
+        sleeper.place = AWAKE;
+        woken.push(sleeper);
+      } else this.#keep(sleeper);
     }
+    // Only now, when all have their places: who is woken may put itself and others to bed, or take them out.
+    for (const sleeper of woken) sleeper.wake();
   }
 
   /** Another thread rang. */
   rung(): void {
-    if (this.#sleepers.size === 0) return;
+    if (this.#sleepers.length === 0) return;
     this.#bells.arm();
     this.wake();
+  }
+
+  #keep(sleeper: Sleeper): void {
+    sleeper.place = this.#sleepers.length;
+    this.#sleepers.push(sleeper);
   }
 }

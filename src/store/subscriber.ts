@@ -10,7 +10,7 @@ import { fieldInvalid } from "../errors.ts";
 import { type CursorPosition, fromCursor } from "./cursor.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
 import { type SharedReads, Standing } from "./shared-reads.ts";
-import type { Sleeper, Sleepers } from "./sleepers.ts";
+import { AWAKE, type Sleeper, type Sleepers } from "./sleepers.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
@@ -58,9 +58,10 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
   );
 }
 
-export class LogSubscriber implements Subscriber {
+export class LogSubscriber implements Subscriber, Sleeper {
+  place = AWAKE;
+  readonly wake: () => void;
   readonly #source: EventSource;
-  readonly #sleeper: Sleeper;
   #selectors: readonly Selector[];
   /** The same for all who want the same. */
   #wanted: string;
@@ -80,9 +81,9 @@ export class LogSubscriber implements Subscriber {
     this.#source = source;
     this.#selectors = selectors;
     this.#wanted = JSON.stringify(selectors);
-    this.#sleeper = { wake, behind: () => this.behind() };
+    this.wake = wake;
     // Before it looks at any log: what comes after that is to wake it.
-    source.sleepers.add(this.#sleeper);
+    source.sleepers.add(this);
     this.#standing = this.#now();
     if (position === undefined) return;
     this.#gap = this.#resume(position);
@@ -94,7 +95,7 @@ export class LogSubscriber implements Subscriber {
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
-    if (!this.#closed) this.#source.sleepers.add(this.#sleeper);
+    if (!this.#closed) this.#source.sleepers.add(this);
     if (this.#gap !== undefined) return this.#readGap(this.#gap);
     const { reads, logs } = this.#source;
     const known = reads.find(this.#standing, this.#wanted, maxEvents, maxBytes);
@@ -139,7 +140,7 @@ export class LogSubscriber implements Subscriber {
 
   close(): void {
     this.#closed = true;
-    this.#source.sleepers.delete(this.#sleeper);
+    this.#source.sleepers.delete(this);
   }
 
   /** At the ends of all logs. */

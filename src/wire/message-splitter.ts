@@ -22,7 +22,9 @@ const NO_BYTES = Buffer.alloc(0);
 export class MessageSplitter {
   readonly #limits: SplitterLimits;
   #chunk: Buffer = NO_BYTES;
+  /** Where in it the next bytes are, and where they end. */
   #at = 0;
+  #end = 0;
   /** What has come of a prefix that came in pieces. */
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #prefixBytes = 0;
@@ -39,7 +41,7 @@ export class MessageSplitter {
 
   /** Whether it is between two messages. */
   get between(): boolean {
-    return this.#at === this.#chunk.length && this.#prefixBytes === 0 && this.#messageBytes < 0;
+    return this.#at === this.#end && this.#prefixBytes === 0 && this.#messageBytes < 0;
   }
 
   /** Once there is one, there are no messages any more. */
@@ -47,11 +49,15 @@ export class MessageSplitter {
     return this.#fault;
   }
 
-  /** Takes the next bytes, which may not be written to any more, after `next` had nothing left of the last. */
-  push(chunk: Buffer): void {
-    if (this.#at < this.#chunk.length) throw new Error("the last bytes were not cut to the end");
+  /**
+   * Takes the next bytes, after `next` had nothing left of the last. They may be written to again when it has nothing
+   * left of these, with `copies`; and never without.
+   */
+  push(chunk: Buffer, from = 0, to = chunk.length): void {
+    if (this.#at < this.#end) throw new Error("the last bytes were not cut to the end");
     this.#chunk = chunk;
-    this.#at = 0;
+    this.#at = from;
+    this.#end = to;
   }
 
   /** The next message, if all of it is here. */
@@ -60,11 +66,13 @@ export class MessageSplitter {
     const chunk = this.#chunk;
     const at = this.#at;
     const messageBytes = this.#messageBytes;
-    if (this.#gatheredBytes === 0 && chunk.length - at >= messageBytes) {
+    if (this.#gatheredBytes === 0 && this.#end - at >= messageBytes) {
       this.#pass(messageBytes);
       this.#messageBytes = -1;
-      const message = chunk.subarray(at, at + messageBytes);
-      return this.#limits.copies ? Buffer.from(message) : message;
+      if (!this.#limits.copies) return chunk.subarray(at, at + messageBytes);
+      const message = Buffer.allocUnsafe(messageBytes);
+      chunk.copy(message, 0, at, at + messageBytes);
+      return message;
     }
     return this.#gather();
   }
@@ -72,15 +80,16 @@ export class MessageSplitter {
   /** What was cut to the end is not kept: it may lie in much memory. */
   #pass(bytes: number): void {
     this.#at += bytes;
-    if (this.#at < this.#chunk.length) return;
+    if (this.#at < this.#end) return;
     this.#chunk = NO_BYTES;
     this.#at = 0;
+    this.#end = 0;
   }
 
   #readPrefix(): boolean {
     if (this.#fault !== undefined) return false;
     const chunk = this.#chunk;
-    const rest = chunk.length - this.#at;
+    const rest = this.#end - this.#at;
     if (this.#prefixBytes === 0 && rest >= PREFIX_BYTES) {
       this.#take(chunk, this.#at);
       this.#pass(PREFIX_BYTES);
@@ -106,7 +115,7 @@ export class MessageSplitter {
   #gather(): Buffer | undefined {
     const chunk = this.#chunk;
     const messageBytes = this.#messageBytes;
-    const taken = Math.min(chunk.length - this.#at, messageBytes - this.#gatheredBytes);
+    const taken = Math.min(this.#end - this.#at, messageBytes - this.#gatheredBytes);
     const gatheredBytes = this.#gatheredBytes + taken;
     if (gatheredBytes > this.#memory.length) this.#grow(gatheredBytes);
     chunk.copy(this.#memory, this.#gatheredBytes, this.#at, this.#at + taken);

@@ -1,21 +1,9 @@
-/** Pumps of many streams: once each, in slices, and nobody is forgotten. */
+/** Pumps of many streams: in slices, each once however often it is asked for, and nobody is forgotten. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { createPumpScheduler } from "../../src/server/pump-scheduler.ts";
+import { createPumpScheduler, deferOnce } from "../../src/server/pump-scheduler.ts";
 
 describe("createPumpScheduler()", () => {
-  it("runs what was asked for many times once", async () => {
-    const defer = createPumpScheduler();
-    let runs = 0;
-    const run = () => {
-      runs += 1;
-    };
-    for (let asked = 0; asked < 10; asked++) defer(run);
-    expect(runs).toBe(0);
-    await nextTurn();
-    expect(runs).toBe(1);
-  });
-
   it("lets the event loop turn between slices, and runs all in their order", async () => {
     const defer = createPumpScheduler();
     const ran: number[] = [];
@@ -39,5 +27,25 @@ describe("createPumpScheduler()", () => {
     while (runs < 5) await nextTurn();
     await nextTurn();
     expect(runs).toBe(5);
+  });
+});
+
+describe("deferOnce()", () => {
+  it("runs what was asked for many times once, and again what is asked for after that or in its run", async () => {
+    let runs = 0;
+    const ask = deferOnce(createPumpScheduler(), () => {
+      runs += 1;
+      if (runs === 2) ask();
+    });
+    for (let asked = 0; asked < 10; asked++) ask();
+    expect(runs).toBe(0);
+    await nextTurn();
+    expect(runs).toBe(1);
+    ask();
+    await nextTurn();
+    expect(runs).toBe(2);
+    await nextTurn();
+    await nextTurn();
+    expect(runs).toBe(3);
   });
 });

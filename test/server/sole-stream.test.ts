@@ -127,7 +127,7 @@ describe("a connection that breaks its word or HTTP/2", () => {
     ["data behind its end", closedStream, Buffer.concat([data(OPEN, FLAG.endStream), data(OPEN)])],
     ["more data than it has room for", flowControl, Buffer.concat([data(OPEN), ...excess()])],
     ["data that is all padding", protocol, data(Buffer.of(9, 0), PADDED)],
-    ["a frame that is too long", protocol, data(Buffer.alloc(16_385))],
+    ["a frame that is too long", size, data(Buffer.alloc(16_385))],
     ["a ping of another size", size, frame(FRAME.ping, 0, 0, Buffer.alloc(7))],
     ["pings without end", CALM, repeated(frame(FRAME.ping, 0, 0, Buffer.alloc(8)), 501)],
     ["settings without end", CALM, repeated(frame(FRAME.settings, 0, 0), 101)],

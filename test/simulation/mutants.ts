@@ -184,8 +184,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: who asks after an invalidation shares a load from before it",
     "src/client/flights.ts",
-    "if (this.#flights.size === 0) return;",
-    "if (this.#flights.size >= 0) return;",
+    'if (target === "key") this.#flights.delete(name);',
+    'if (target === "key") return;',
   ),
   mutant(
     "client: a stale value is served as a fresh one",

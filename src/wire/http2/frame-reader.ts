@@ -1,7 +1,8 @@
 /** Cuts what comes on a connection into frames. Bytes of DATA are passed on as they come, other frames whole. */
 import { Buffer } from "node:buffer";
-import { FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
+import { errorCode, FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
 
+/** Of the frame that is passed on; the next one is read into the same. */
 export interface FrameHead {
   readonly type: number;
   readonly flags: number;
@@ -9,57 +10,54 @@ export interface FrameHead {
   readonly bodyBytes: number;
 }
 
-/** All bytes are the reader's again when the call returns. */
-export interface FrameHandlers {
-  /** A DATA frame begins, of so many bytes with its padding. */
-  dataBegins(head: FrameHead): void;
-  data(bytes: Buffer): void;
-  dataEnds(head: FrameHead): void;
-  /** Any other frame. */
-  frame(head: FrameHead, body: Buffer): void;
-  /** The peer speaks another protocol, or breaks this one: there is no reading on. */
-  fault(what: string): void;
-}
-
 const NO_BYTES = Buffer.alloc(0);
 
-export class FrameReader {
-  readonly #handlers: FrameHandlers;
-  /** What has come of a head that came in pieces. */
-  readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
-  #headLength = 0;
-  /** Of the frame that is being read. */
-  #head: FrameHead | undefined;
+/**
+ * All bytes that it passes on are the reader's again when the call returns. Those of DATA are given as a part of what was
+ * read, since each view of bytes costs as much as all else that is done with a small frame.
+ */
+export abstract class FrameReader {
+  readonly #head = { type: 0, flags: 0, streamId: 0, bodyBytes: 0 };
+  /** A frame has begun and not ended. */
+  #inFrame = false;
   /** Of its body, what is still to come. */
   #left = 0;
   /** What has come of a body that is passed on whole. */
   #body: Buffer = NO_BYTES;
+  /** What has come of a head that came in pieces. */
+  readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
+  #headLength = 0;
   #stopped = false;
 
-  constructor(handlers: FrameHandlers) {
-    this.#handlers = handlers;
-  }
+  /** A DATA frame begins, of so many bytes with its padding. */
+  protected abstract dataBegins(head: FrameHead): void;
+  protected abstract data(bytes: Buffer, from: number, to: number): void;
+  protected abstract dataEnds(head: FrameHead): void;
+  /** Any other frame. */
+  protected abstract frame(head: FrameHead, body: Buffer): void;
+  /** The peer speaks another protocol, or breaks this one: there is no reading on. */
+  protected abstract fault(what: string, code: number): void;
 
   /** Nothing is passed on any more. */
-  stop(): void {
+  protected stopReading(): void {
     this.#stopped = true;
   }
 
-  read(chunk: Buffer): void {
+  /** `to`: where what has come ends. */
+  protected read(chunk: Buffer, to: number): void {
     let at = 0;
-    while (at < chunk.length && !this.#stopped) {
-      const head = this.#head;
-      if (head === undefined) at = this.#readHead(chunk, at);
-      else at = isPlainData(head) ? this.#passOn(head, chunk, at) : this.#gather(head, chunk, at);
+    while (at < to && !this.#stopped) {
+      if (!this.#inFrame) at = this.#readHead(chunk, at, to);
+      else at = isPlainData(this.#head) ? this.#passOn(chunk, at, to) : this.#gather(chunk, at, to);
     }
   }
 
-  #readHead(chunk: Buffer, at: number): number {
-    if (this.#headLength === 0 && chunk.length - at >= FRAME_HEAD_BYTES) {
+  #readHead(chunk: Buffer, at: number, to: number): number {
+    if (this.#headLength === 0 && to - at >= FRAME_HEAD_BYTES) {
       this.#begin(chunk, at);
       return at + FRAME_HEAD_BYTES;
     }
-    const end = Math.min(chunk.length, at + FRAME_HEAD_BYTES - this.#headLength);
+    const end = Math.min(to, at + FRAME_HEAD_BYTES - this.#headLength);
     chunk.copy(this.#headBytes, this.#headLength, at, end);
     this.#headLength += end - at;
     if (this.#headLength === FRAME_HEAD_BYTES) {
@@ -70,57 +68,57 @@ export class FrameReader {
   }
 
   #begin(bytes: Buffer, at: number): void {
-    const head: FrameHead = {
-      bodyBytes: bytes.readUIntBE(at, 3),
-      type: bytes[at + 3] ?? 0,
-      flags: bytes[at + 4] ?? 0,
-      streamId: bytes.readUInt32BE(at + 5) & 0x7fff_ffff,
-    };
+    const head = this.#head;
+    head.bodyBytes = bytes.readUIntBE(at, 3);
+    head.type = bytes[at + 3] ?? 0;
+    head.flags = bytes[at + 4] ?? 0;
+    head.streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
     if (head.bodyBytes > FRAME_MAX_BYTES) {
-      this.#handlers.fault("a frame that is longer than it may be");
+      this.fault("a frame that is longer than it may be", errorCode.frameSizeError);
       return;
     }
-    this.#head = head;
+    this.#inFrame = true;
     this.#left = head.bodyBytes;
-    if (head.type === frameType.data) this.#handlers.dataBegins(head);
-    if (this.#left === 0 && !this.#stopped) this.#end(head, NO_BYTES);
+    if (head.type === frameType.data) this.dataBegins(head);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
   }
 
-  #passOn(head: FrameHead, chunk: Buffer, at: number): number {
-    const end = Math.min(chunk.length, at + this.#left);
+  #passOn(chunk: Buffer, at: number, to: number): number {
+    const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
-    this.#handlers.data(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
-    if (this.#left === 0 && !this.#stopped) this.#end(head, NO_BYTES);
+    this.data(chunk, at, end);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
     return end;
   }
 
-  #gather(head: FrameHead, chunk: Buffer, at: number): number {
-    const end = Math.min(chunk.length, at + this.#left);
+  #gather(chunk: Buffer, at: number, to: number): number {
+    const end = Math.min(to, at + this.#left);
     const piece = chunk.subarray(at, end);
     this.#left -= end - at;
     if (this.#left === 0) {
       const body = this.#body.length === 0 ? piece : Buffer.concat([this.#body, piece]);
       this.#body = NO_BYTES;
-      this.#end(head, body);
+      this.#end(body);
     } else this.#body = Buffer.concat([this.#body, piece]);
     return end;
   }
 
-  #end(head: FrameHead, body: Buffer): void {
-    this.#head = undefined;
+  #end(body: Buffer): void {
+    const head = this.#head;
+    this.#inFrame = false;
     if (head.type !== frameType.data) {
-      this.#handlers.frame(head, body);
+      this.frame(head, body);
       return;
     }
     if ((head.flags & flag.padded) !== 0) {
       const content = withoutPadding(body);
       if (content === undefined) {
-        this.#handlers.fault("a frame that is all padding");
+        this.fault("a frame that is all padding", errorCode.protocolError);
         return;
       }
-      this.#handlers.data(content);
+      this.data(content, 0, content.length);
     }
-    if (!this.#stopped) this.#handlers.dataEnds(head);
+    if (!this.#stopped) this.dataEnds(head);
   }
 }
 

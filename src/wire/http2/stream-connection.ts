@@ -12,7 +12,7 @@ import {
   FRAME_HEAD_BYTES,
   FRAME_MAX_BYTES,
   flag,
-  frame,
+  frame as frameOf,
   frameType,
   readSettings,
   setting,
@@ -52,10 +52,9 @@ interface Waiting {
   sentBytes: number;
 }
 
-export abstract class StreamConnection {
+export abstract class StreamConnection extends FrameReader {
   protected readonly socket: Socket;
   readonly #limits: StreamConnectionLimits;
-  readonly #reader: FrameReader;
   /** Messages, or the rest of one, for which the peer's windows have no room. */
   readonly #waiting: Waiting[] = [];
   #connectionWindow = DEFAULT_WINDOW_BYTES;
@@ -78,22 +77,12 @@ export abstract class StreamConnection {
   #isLastFrame = false;
 
   constructor(socket: Socket, limits: StreamConnectionLimits) {
+    super();
     this.socket = socket;
     this.#limits = limits;
     this.#roomBytes = limits.windowBytes;
-    this.#reader = new FrameReader({
-      dataBegins: (head) => this.#dataBegins(head),
-      data: (bytes) => this.data(bytes),
-      dataEnds: ({ flags }) => {
-        if ((flags & flag.endStream) !== 0) this.#end();
-      },
-      frame: (head, body) => this.#receive(head, body),
-      fault: (what) => this.fault(what, errorCode.protocolError),
-    });
   }
 
-  /** The bytes are the connection's again when the call returns. */
-  protected abstract data(bytes: Buffer): void;
   /** The headers, and perhaps later the trailers. */
   protected abstract headers(headers: Headers, isLast: boolean): void;
   /** The peer has ended its side of the stream. */
@@ -101,21 +90,15 @@ export abstract class StreamConnection {
   protected abstract reset(code: number): void;
   /** The peer ends the connection, and takes no stream above `lastStreamId`. */
   protected abstract goesAway(lastStreamId: number): void;
-  /** The peer breaks the protocol. Nothing is to be read from then on. */
-  protected abstract fault(what: string, code: number): void;
   /** All that was sent is with the socket. */
   protected abstract flushed(): void;
   /** A frame that carries nothing of the stream has come. False: one too many. */
   protected abstract admits(type: number): boolean;
   protected abstract pingAnswered(body: Buffer): void;
 
-  protected read(chunk: Buffer): void {
-    this.#reader.read(chunk);
-  }
-
   /** Nothing is read, and nothing sent of what waits for a window. */
   protected stop(): void {
-    this.#reader.stop();
+    this.stopReading();
     const waiting = this.#waiting.splice(0);
     for (const { taken } of waiting) taken(new Error("the stream is over"));
   }
@@ -127,6 +110,11 @@ export abstract class StreamConnection {
 
   /** Sends bytes of the stream, which nobody writes to until they are taken by the socket. */
   protected sendData(bytes: Buffer, taken: Taken): void {
+    const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
+    if (this.#waiting.length === 0 && bytes.length <= room) {
+      this.#sendPart(bytes, 0, bytes.length, taken);
+      return;
+    }
     this.#waiting.push({ bytes, taken, sentBytes: 0 });
     this.#flush();
   }
@@ -146,16 +134,16 @@ export abstract class StreamConnection {
       const partBytes = Math.min(bytes.length - sentBytes, room);
       if (partBytes <= 0) return;
       first.sentBytes += partBytes;
-      this.#connectionWindow -= partBytes;
-      this.#streamWindow -= partBytes;
       const isWhole = first.sentBytes === bytes.length;
       if (isWhole) this.#waiting.shift();
-      this.#writeData(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
+      this.#sendPart(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
     }
   }
 
-  #writeData(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
+  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
     const { socket } = this;
+    this.#connectionWindow -= partBytes;
+    this.#streamWindow -= partBytes;
     if (partBytes <= COPIED_MAX_BYTES) {
       const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
       writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
@@ -179,7 +167,7 @@ export abstract class StreamConnection {
 
   // ---- Receiving -----------------------------------------------------------------------------------------
 
-  #dataBegins({ streamId, flags, bodyBytes }: FrameHead): void {
+  protected override dataBegins({ streamId, flags, bodyBytes }: FrameHead): void {
     if (streamId !== STREAM_ID || !this.#begun || this.#block !== undefined) {
       this.fault("data where there is none to be", errorCode.protocolError);
       return;
@@ -193,6 +181,10 @@ export abstract class StreamConnection {
     if (this.#roomBytes < 0) this.fault("more data than there is room for", errorCode.flowControlError);
     else if (bodyBytes === 0 && (flags & flag.endStream) === 0) this.#admit(frameType.data);
     else this.#giveRoom();
+  }
+
+  protected override dataEnds({ flags }: FrameHead): void {
+    if ((flags & flag.endStream) !== 0) this.#end();
   }
 
   #giveRoom(): void {
@@ -210,7 +202,7 @@ export abstract class StreamConnection {
     return false;
   }
 
-  #receive(head: FrameHead, body: Buffer): void {
+  protected override frame(head: FrameHead, body: Buffer): void {
     if (this.#block !== undefined && head.type !== frameType.continuation) {
       this.fault("headers that are not continued", errorCode.protocolError);
       return;
@@ -325,7 +317,7 @@ export abstract class StreamConnection {
       this.fault("acknowledgements that nobody reads", errorCode.enhanceYourCalm);
       return;
     }
-    this.socket.write(frame(type, flag.ack, 0, body), () => {
+    this.socket.write(frameOf(type, flag.ack, 0, body), () => {
       this.#acknowledgements -= 1;
     });
   }
