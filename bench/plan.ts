@@ -46,7 +46,7 @@ const full = {
   largeEntries: 50_000,
   nearEntries: 100_000,
   subscribers: 1_000,
-  eventsPerWindow: 20,
+  eventsPerWindow: 50,
   traceAccessesMax: 3_000_000,
   everyShape: true,
 };

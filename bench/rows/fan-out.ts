@@ -63,10 +63,11 @@ export const fanOut: Comparison = {
   async run(session) {
     await using ours = await openSide(session, "meshcache");
     await using peer = await openSide(session, "redis");
-    const { eventsPerWindow, subscribers } = session.plan;
+    const { eventsPerWindow, subscribers, warmUpMs } = session.plan;
     for (const side of [ours, peer]) {
       session.step("warm-up");
-      await side.measure(eventsPerWindow);
+      const warmAtMs = performance.now() + warmUpMs;
+      while (performance.now() < warmAtMs) await side.measure(1);
     }
     const pairs = await interleave(session, "events", {
       ours: () => ours.measure(eventsPerWindow),
