@@ -102,7 +102,12 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     const first = greeting.subarray(PREFACE.length);
     this.read(first, first.length);
     socket.uncork();
-    socket.on("data", (chunk: Buffer) => this.read(chunk, chunk.length));
+    socket.on("data", (chunk: Buffer) => {
+      // What answers the requests of one chunk goes out in one write.
+      socket.cork();
+      this.read(chunk, chunk.length);
+      socket.uncork();
+    });
   }
 
   /** Tells the client to make no new call here; without one, ends the connection. */

@@ -3,13 +3,13 @@
  *
  * They are kept as bytes in shared memory, where a million of them cost the collector nothing and every thread
  * can read them. A page is taken when the one before is full and reused when its events were dropped, so that a
- * shard without events has none. Live subscribers all read the newest events: those each thread keeps as
- * objects too, so that whoever makes something of an event makes it once for all of the thread's.
+ * shard without events has none.
  *
  * Every call is made under the shard's lock, except where it says that it needs none.
  */
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
 import { LogPages, logPagesBytes } from "./log-pages.ts";
+import type { RecentEvents } from "./recent-events.ts";
 import { RepeatedNames, repeatedNamesBytes } from "./repeated-names.ts";
 import { alignedBytes, createCutter, type Region } from "./shared/region.ts";
 import type { StoreEvent } from "./store.ts";
@@ -30,9 +30,6 @@ export interface LogPlace {
   /** The revision of the event before. */
   revision: number;
 }
-
-/** Events kept as objects, a power of two: what a tick of a busy server appends to one shard. */
-const newestEventsMax = 128;
 
 /** Cells of the head, of eight bytes. */
 const startPositionCell = 0;
@@ -57,7 +54,6 @@ export class EventLog {
   readonly #names: { readonly namespaces: RepeatedNames; readonly origins: RepeatedNames };
   readonly #pages: LogPages;
   readonly #reader = new RecordReader();
-  readonly #newest = new NewestEvents();
 
   constructor(region: Region, shard: number, limits: EventLogLimits) {
     const cut = createCutter(region.buffer, region.begin);
@@ -110,7 +106,6 @@ export class EventLog {
       originId: origins.use(event.origin),
     };
     const isKept = this.#write(source);
-    this.#newest.add(position, event);
     if (!isKept) {
       namespaces.release(source.namespaceId);
       origins.release(source.originId);
@@ -155,18 +150,19 @@ export class EventLog {
 
   /**
    * Moves a place from `start` to before `end` past its event. Returns the event if its namespace is one of
-   * these, by their numbers, or has none: what else there is, a reader passes without decoding it.
+   * these, by their numbers, or has none: what else there is, a reader passes without decoding it. `recent`: of the
+   * reader's thread.
    */
-  next(place: LogPlace, namespaceIds: readonly number[]): StoreEvent | undefined {
+  next(place: LogPlace, namespaceIds: readonly number[], recent: RecentEvents): StoreEvent | undefined {
     const reader = this.#reader;
     const { position } = place;
     this.#readAt(place);
     this.#pass(place);
     if (reader.namespaceId !== 0 && !namespaceIds.includes(reader.namespaceId)) return undefined;
-    const known = this.#newest.at(position);
+    const known = recent.at(this.#shard, position);
     if (known !== undefined) return known;
     const event = reader.toEvent(this.#shard, place.revision, this.#names);
-    this.#newest.add(position, event);
+    recent.add(position, event);
     return event;
   }
 
@@ -277,24 +273,5 @@ export class EventLog {
     while (pages.isFull) this.#dropOldest();
     if (this.start === this.end && pages.count > 0) this.#dropOldestPage();
     pages.add(this.#endRevision, this.end);
-  }
-}
-
-/** The newest events that this thread appended or read, as objects. */
-class NewestEvents {
-  /** A ring: the event at a position is at that position modulo its length, if it is the newest there. */
-  readonly #events: StoreEvent[] = [];
-  readonly #positions = new Float64Array(newestEventsMax).fill(-1);
-
-  at(position: number): StoreEvent | undefined {
-    const place = position & (newestEventsMax - 1);
-    return this.#positions[place] === position ? this.#events[place] : undefined;
-  }
-
-  add(position: number, event: StoreEvent): void {
-    const place = position & (newestEventsMax - 1);
-    if ((this.#positions[place] ?? 0) > position) return;
-    this.#positions[place] = position;
-    this.#events[place] = event;
   }
 }

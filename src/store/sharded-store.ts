@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
 import { CounterRow, totalsOf } from "./counters.ts";
 import { Doorbells } from "./doorbells.ts";
+import { RecentEvents } from "./recent-events.ts";
 import { type HashedKey, Shard } from "./shard.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "./shard-hash.ts";
 import { cutShardState } from "./shard-memory.ts";
@@ -72,7 +73,8 @@ export class ShardedStore implements AttachedStore {
     this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
     this.#bells = new Doorbells(common.doorbells, threads);
-    this.#sleepers = new Sleepers(this.#bells);
+    const recent = new RecentEvents();
+    this.#sleepers = new Sleepers(this.#bells, () => recent.clear());
     const context = {
       epoch: this.epoch,
       limits: memory.limits,
@@ -97,6 +99,7 @@ export class ShardedStore implements AttachedStore {
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
       sleepers: this.#sleepers,
       reads: new SharedReads(),
+      recent,
       overran: () => this.#row.count("overruns"),
     };
   }

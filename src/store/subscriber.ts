@@ -9,8 +9,9 @@
 import { fieldInvalid } from "../errors.ts";
 import { type CursorPosition, fromCursor } from "./cursor.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
+import type { RecentEvents } from "./recent-events.ts";
 import { type SharedReads, Standing } from "./shared-reads.ts";
-import { AWAKE, type Sleeper, type Sleepers } from "./sleepers.ts";
+import { NOWHERE, type Sleeper, type Sleepers } from "./sleepers.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "./store.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
@@ -36,6 +37,7 @@ export interface EventSource {
   revisionOf(shard: number): number;
   readonly sleepers: Pick<Sleepers, "add" | "delete">;
   readonly reads: SharedReads;
+  readonly recent: RecentEvents;
   overran(): void;
 }
 
@@ -59,7 +61,7 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
 }
 
 export class LogSubscriber implements Subscriber, Sleeper {
-  place = AWAKE;
+  place = NOWHERE;
   readonly wake: () => void;
   readonly #source: EventSource;
   #selectors: readonly Selector[];
@@ -261,7 +263,7 @@ export class LogSubscriber implements Subscriber, Sleeper {
       const full = events.length >= maxEvents || taken.bytes >= maxBytes || taken.scanned >= scannedEventsMax;
       const held = events.length >= heldEventsEnd || taken.scanned >= heldScannedEnd;
       if ((full || held) && log.revisionAt(place) !== revision) return full ? "full" : "held";
-      const event = log.next(place, namespaceIds);
+      const event = log.next(place, namespaceIds, this.#source.recent);
       revision = place.revision;
       revisions[shard] = revision;
       taken.scanned++;

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromCursor } from "../../src/store/cursor.ts";
 import { EventLog, eventLogBytes } from "../../src/store/event-log.ts";
+import { RecentEvents } from "../../src/store/recent-events.ts";
 import { createRegion } from "../../src/store/shared/region.ts";
 import { SharedReads } from "../../src/store/shared-reads.ts";
 import type { Selector, StoreEvent, SubscriberRead } from "../../src/store/store.ts";
@@ -67,6 +68,7 @@ class TwoThreads {
         return this.#revisions[shard] ?? 0;
       },
       sleepers: { add() {}, delete() {} },
+      recent: new RecentEvents(),
       overran: () => this.overruns++,
     };
     return new LogSubscriber(source, selectors, cursor, () => {});
