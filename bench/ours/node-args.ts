@@ -1,2 +1,5 @@
 /** How `meshcache` starts its Node, by the first line of src/cli/main.ts: a young generation of bounded size. */
-export const serverNodeArgs: readonly string[] = ["--max-semi-space-size=4"];
+export const serverNodeArgs: readonly string[] = [
+  "--max-semi-space-size=4",
+  "--no-allocation-site-pretenuring",
+];

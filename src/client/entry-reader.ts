@@ -5,7 +5,7 @@ import type { Copy, Reading, SharedHit } from "./copy.ts";
 import { checkKey } from "./options.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
-import type { CallOptions } from "./remote.ts";
+import { type CallOptions, FrequentOperation } from "./remote.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "./replies.ts";
 import { getOperation } from "./requests.ts";
 
@@ -59,15 +59,12 @@ export class EntryReader<Value> {
     checkKey(key);
     const known = near?.revalidatable(key);
     const version = known && { epoch: known.epoch, revision: known.version };
-    return remote.run({
-      options,
-      name: "Get",
-      namespace,
-      operation: getOperation(key, options?.allowStale ?? false, version),
-      retry: "anyEpoch",
-      coverage: near && (() => near.coverage()),
-      read: (reply, call) => pick(this.#read(key, known, reply, call)),
-    });
+    const operation = getOperation(key, options?.allowStale ?? false, version);
+    const coverage = near && (() => near.coverage());
+    const read = (reply: OperationReply, call: Call) => pick(this.#read(key, known, reply, call));
+    return remote.run(
+      new FrequentOperation("Get", namespace, operation, "anyEpoch", options, coverage, read),
+    );
   }
 
   #read(key: string, known: Copy<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {

@@ -4,12 +4,13 @@
  * ambiguous write leaves nothing.
  */
 import { fieldInvalid } from "../errors.ts";
+import type { Call, OperationReply } from "./call.ts";
 import { encodeValue } from "./codecs.ts";
-import type { AsOf, Change } from "./coherence.ts";
+import { type AsOf, type Change, NOT_COVERED } from "./coherence.ts";
 import { checkKey, checkLifetimeMs, checkPrefixes, checkTags, checkValue } from "./options.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
-import type { CallOptions } from "./remote.ts";
+import { type CallOptions, FrequentOperation } from "./remote.ts";
 import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from "./replies.ts";
 import {
   type InvalidateTarget,
@@ -103,38 +104,32 @@ export class EntryWriter<Value> {
       ifEpoch: typeof options.when === "object" ? options.when.epoch : 0n,
       requestId: this.#realm.nextRequestId(),
     });
+    const coverage = () => near?.coverage() ?? NOT_COVERED;
+    const read = (reply: OperationReply, call: Call): SetReading => {
+      const reading = readSet(expectReply(reply, "set"));
+      this.#written("key", [key], [reading.asOf]);
+      if (reading.kind === "stored") {
+        const readAtMs = call.firstSentAtMs;
+        near?.keep(
+          {
+            key,
+            kind: absent ? "absent" : "hit",
+            asOf: reading.asOf,
+            readAtMs,
+            freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + ttlMs,
+            version: reading.version,
+            sourceVersion,
+            tags,
+            contentType,
+            encoded: absent ? undefined : encoded,
+          },
+          call.coverage,
+        );
+      }
+      return reading;
+    };
     const answer = await this.#write("key", [key], () =>
-      remote.run<SetReading>({
-        options,
-        name: "Set",
-        namespace,
-        operation,
-        retry: "sameEpoch",
-        coverage: () => near?.coverage() ?? 0,
-        read: (reply, call) => {
-          const reading = readSet(expectReply(reply, "set"));
-          this.#written("key", [key], [reading.asOf]);
-          if (reading.kind === "stored") {
-            const readAtMs = call.firstSentAtMs;
-            near?.keep(
-              {
-                key,
-                kind: absent ? "absent" : "hit",
-                asOf: reading.asOf,
-                readAtMs,
-                freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + ttlMs,
-                version: reading.version,
-                sourceVersion,
-                tags,
-                contentType,
-                encoded: absent ? undefined : encoded,
-              },
-              call.coverage,
-            );
-          }
-          return reading;
-        },
-      }),
+      remote.run(new FrequentOperation("Set", namespace, operation, "sameEpoch", options, coverage, read)),
     );
     if (answer.kind === "refused") return { kind: "refused", reason: answer.reason };
     return { kind: "stored", version: { epoch: answer.asOf.epoch, revision: answer.version } };

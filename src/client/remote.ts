@@ -32,6 +32,35 @@ export interface RemoteOperation<Result> {
   late?(reply: OperationReply): void;
 }
 
+/** A class for what requests.ts says of literals: one that is made for every read and every Set. */
+export class FrequentOperation<Result> implements RemoteOperation<Result> {
+  readonly name: OperationName;
+  readonly namespace: string;
+  readonly operation: Operation;
+  readonly retry: RetryRule;
+  readonly options: CallOptions | undefined;
+  readonly coverage: (() => number) | undefined;
+  readonly read: (reply: OperationReply, call: Call) => Result;
+
+  constructor(
+    name: OperationName,
+    namespace: string,
+    operation: Operation,
+    retry: RetryRule,
+    options: CallOptions | undefined,
+    coverage: (() => number) | undefined,
+    read: (reply: OperationReply, call: Call) => Result,
+  ) {
+    this.name = name;
+    this.namespace = namespace;
+    this.operation = operation;
+    this.retry = retry;
+    this.options = options;
+    this.coverage = coverage;
+    this.read = read;
+  }
+}
+
 const LONGEST_DEADLINE_MS = 600_000;
 
 export class Remote {
@@ -55,19 +84,38 @@ export class Remote {
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
-    const plan: CallPlan = {
-      namespace,
-      operation,
-      sizeBytes: operationBytes(namespace, operation),
-      deadlineAtMs: this.#clock.nowMs() + deadlineMs + waitMs,
-      retry: request.retry,
-      alone: waitMs > 0,
-    };
+    const deadlineAtMs = this.#clock.nowMs() + deadlineMs + waitMs;
+    const plan = new RemotePlan(namespace, operation, deadlineAtMs, request.retry, waitMs > 0);
     return new Promise((resolve, reject) => {
       const call = new RemoteCall(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
       this.#connection.submit(call);
     });
+  }
+}
+
+/** A class for what requests.ts says of literals. */
+class RemotePlan implements CallPlan {
+  readonly namespace: string;
+  readonly operation: Operation;
+  readonly sizeBytes: number;
+  readonly deadlineAtMs: number;
+  readonly retry: RetryRule;
+  readonly alone: boolean;
+
+  constructor(
+    namespace: string,
+    operation: Operation,
+    deadlineAtMs: number,
+    retry: RetryRule,
+    alone: boolean,
+  ) {
+    this.namespace = namespace;
+    this.operation = operation;
+    this.sizeBytes = operationBytes(namespace, operation);
+    this.deadlineAtMs = deadlineAtMs;
+    this.retry = retry;
+    this.alone = alone;
   }
 }
 
