@@ -40,10 +40,19 @@ export interface Keys {
   at(index: number): string;
 }
 
+/** Memory for the draws of one load at a time. */
+export function createDrawMemory(): Uint32Array {
+  return new Uint32Array(drawCount);
+}
+
 /** An endless order of indices below `count`, drawn before the clock runs. */
-export function createDraws(distribution: Distribution, count: number, seed: number): () => number {
+export function createDraws(
+  distribution: Distribution,
+  count: number,
+  seed: number,
+  draws = createDrawMemory(),
+): () => number {
   const rng = createSeededRng(seed);
-  const draws = new Uint32Array(drawCount);
   const draw = distribution === "uniform" ? () => Math.floor(rng.fraction() * count) : zipfian(count, rng);
   for (let at = 0; at < drawCount; at++) draws[at] = draw();
   let next = Math.floor(rng.fraction() * drawCount);

@@ -6,7 +6,11 @@ export function median(numbers: readonly number[]): number {
 
 /** The nearest-rank percentile; NaN of nothing. */
 export function percentile(numbers: readonly number[] | Float64Array, percent: number): number {
-  const sorted = Float64Array.from(numbers).sort();
+  return percentileOfSorted(Float64Array.from(numbers).sort(), percent);
+}
+
+/** As `percentile`, of numbers that are in their order. */
+export function percentileOfSorted(sorted: Float64Array, percent: number): number {
   if (percent === 50 && sorted.length % 2 === 0 && sorted.length > 0) {
     const upper = sorted.length / 2;
     return ((sorted[upper - 1] ?? Number.NaN) + (sorted[upper] ?? Number.NaN)) / 2;
