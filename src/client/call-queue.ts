@@ -12,6 +12,8 @@ import type { Call } from "./call.ts";
  * the answers before are delivered; in one batch both sides would wait for each other.
  */
 const BATCH_MAX_OPERATIONS = 128;
+/** Fewer are not worth a message of their own while others wait. */
+const BATCH_MIN_OPERATIONS = 16;
 /** What the server takes in one batch, with room for the envelope. */
 const BATCH_MAX_BYTES = 1_900_000;
 
@@ -96,12 +98,16 @@ export class CallQueue {
   }
 
   /**
-   * The next calls to send as one message, in their order; undefined when none wait. `onlyFull`: those that may
-   * share a message wait until they fill it. Settled ones are released.
+   * The next calls to send as one message, in their order; undefined when none wait. `server`: "busy" makes those that
+   * may share a message wait until they fill it; "idle" takes half of them, so that both sides are at work while the
+   * other half follows. Settled ones are released.
    */
-  take(onlyFull: boolean): Call[] | undefined {
-    const full = this.#together.length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
-    const batch = full || !onlyFull ? this.#takeTogether() : [];
+  take(server: "idle" | "working" | "busy"): Call[] | undefined {
+    const { length } = this.#together;
+    const full = length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
+    const half = Math.max(BATCH_MIN_OPERATIONS, Math.ceil(length / 2));
+    const most = server === "idle" ? Math.min(half, BATCH_MAX_OPERATIONS) : BATCH_MAX_OPERATIONS;
+    const batch = full || server !== "busy" ? this.#takeTogether(most) : [];
     if (batch.length > 0) return batch;
     for (let call = this.#alone.shift(); call !== undefined; call = this.#alone.shift()) {
       if (!call.settled) return [call];
@@ -125,14 +131,14 @@ export class CallQueue {
     (alone ? this.#alone : this.#together).push(call);
   }
 
-  #takeTogether(): Call[] {
+  #takeTogether(mostOperations: number): Call[] {
     const batch: Call[] = [];
     let bytes = 0;
     let taken = 0;
     for (const call of this.#together) {
       if (call.settled) this.release(call);
       else {
-        const full = batch.length === BATCH_MAX_OPERATIONS || bytes + call.plan.sizeBytes > BATCH_MAX_BYTES;
+        const full = batch.length === mostOperations || bytes + call.plan.sizeBytes > BATCH_MAX_BYTES;
         if (full && batch.length > 0) break;
         batch.push(call);
         bytes += call.plan.sizeBytes;

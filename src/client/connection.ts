@@ -67,7 +67,7 @@ const MAX_ATTEMPTS = 3;
  * With so many batches unanswered calls wait until one is answered or they fill a message: as with Nagle's rule
  * (RFC 896) messages grow with the load, there is no timer, and a lone call waits for nothing.
  */
-const BUSY_BATCHES = 8;
+const BUSY_BATCHES = 4;
 
 export class Connection {
   readonly counters: ConnectionCounters = { streams: 0, failures: 0, batches: 0, operations: 0, retries: 0 };
@@ -378,7 +378,9 @@ export class Connection {
     const stream = this.#primary;
     if (stream === undefined) return;
     while (!stream.congested) {
-      const calls = this.#queue.take(stream.busy >= BUSY_BATCHES);
+      const { busy } = stream;
+      const server = busy >= BUSY_BATCHES ? "busy" : busy > 0 ? "working" : "idle";
+      const calls = this.#queue.take(server);
       if (calls === undefined) return;
       const sendable = calls.filter((call) => this.#mayResend(call, stream));
       if (sendable.length === 0) continue;

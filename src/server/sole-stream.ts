@@ -44,6 +44,8 @@ interface StreamEvents {
 
 const PINGS_MAX = 10;
 const PING_BYTES = 8;
+/** More does not wait for what comes behind it: the client is to be at work on it meanwhile. */
+const GATHERED_MAX_BYTES = 4 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 export class SoleStream extends StreamConnection implements CallStream, CallSession {
@@ -60,6 +62,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   #answeredPings = 0;
   #begun = false;
   #over = false;
+  #gathers = false;
   #paused = false;
   /** What came while it was paused, and behind it room for more. */
   #held: Buffer = NO_BYTES;
@@ -103,10 +106,12 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     this.read(first, first.length);
     socket.uncork();
     socket.on("data", (chunk: Buffer) => {
-      // What answers the requests of one chunk goes out in one write.
+      // Small answers to the requests of one chunk go out in one write.
+      this.#gathers = true;
       socket.cork();
       this.read(chunk, chunk.length);
       socket.uncork();
+      this.#gathers = false;
     });
   }
 
@@ -161,8 +166,15 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   write(bytes: Buffer, taken: Taken): void {
-    if (this.#over) taken(new Error("the stream is over"));
-    else this.sendData(bytes, taken);
+    if (this.#over) {
+      taken(new Error("the stream is over"));
+      return;
+    }
+    const { socket } = this;
+    this.sendData(bytes, taken);
+    if (!this.#gathers || socket.writableLength < GATHERED_MAX_BYTES) return;
+    socket.uncork();
+    socket.cork();
   }
 
   end(bytes?: Buffer, taken?: Taken): void {

@@ -4,7 +4,7 @@ import { json } from "../../src/index.ts";
 import { createScriptedClient, miss, NAMESPACE, stamp, stored } from "../support/scripted-client.ts";
 import type { Reply, ScriptedBatch } from "../support/scripted-server.ts";
 
-const BUSY_BATCHES = 8;
+const BUSY_BATCHES = 4;
 const codec = json<string>();
 const held: Reply = {
   case: "lease",
@@ -78,6 +78,26 @@ describe("A connection with many batches unanswered", () => {
     for (const key of ["a", "b", "c"]) users.set(key, value).catch(() => undefined);
     await settle();
     expect(server.link.batchesWaiting).toBeGreaterThan(0);
+  });
+
+  it("sends the calls of one turn in two messages when nothing is under way, so that both sides are at work", async () => {
+    const { server, settle, users, read } = await start();
+    await read("connects");
+    const first = server.link.takeBatch();
+    first.answer(miss({ revision: 1 }));
+    await settle();
+    for (let at = 0; at < 64; at += 1) users.get(`${at}`).catch(() => undefined);
+    await settle();
+    const batches = [server.link.takeBatch(), server.link.takeBatch()];
+    expect(batches.map(({ operations }) => operations.length)).toEqual([32, 32]);
+    expect(batches.flatMap(keysOf)).toEqual(Array.from({ length: 64 }, (_, at) => `${at}`));
+    expect(server.link.batchesWaiting).toBe(0);
+    for (const batch of batches) batch.answer(...Array<Reply>(32).fill(miss({ revision: 1 })));
+    await settle();
+    // Few are not worth a second message.
+    for (let at = 0; at < 16; at += 1) users.get(`${at}`).catch(() => undefined);
+    await settle();
+    expect(server.link.takeBatch().operations.length).toBe(16);
   });
 
   it("waits for the last part of an answer", async () => {
