@@ -28,7 +28,8 @@ export function createLogger(options: CreateLoggerOptions = {}): Logger {
     formatters: { level: (label) => ({ level: label }) },
     mixin: activeSpanIds,
   };
-  return pino(settings, options.destination ?? pino.destination(STDERR));
+  // A write that is under way when its thread ends may be lost, and with it why the thread ended.
+  return pino(settings, options.destination ?? pino.destination({ dest: STDERR, sync: true }));
 }
 
 /** The names that OpenTelemetry gives to the ids in logs that are not its own. */
