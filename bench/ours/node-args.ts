@@ -1,4 +1,4 @@
-/** How `meshcache` starts its Node, by the first line of src/cli/main.ts: a young generation of bounded size. */
+/** How `meshcache` starts its Node, by the first line of src/cli/main.ts. */
 export const serverNodeArgs: readonly string[] = [
   "--max-semi-space-size=4",
   "--no-allocation-site-pretenuring",

@@ -109,7 +109,7 @@ export class Coherence {
    */
   mayShare(begunAtMs: number, coverage: number, nowMs: number): boolean {
     if (nowMs - begunAtMs <= this.#leaseMs) return true;
-    return nowMs <= this.#servableUntilMs && coverage !== NOT_COVERED && coverage === this.generation;
+    return nowMs <= this.#servableUntilMs && coverage !== NOT_COVERED && coverage === this.coverage;
   }
 
   /** The longest that a value served now can have been out of date. */

@@ -18,7 +18,7 @@ export interface Http2ConnectionHandlers {
   closed(cause: Error | undefined): void;
 }
 
-export interface Http2ConnectionOptions {
+interface Http2ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly headers: Headers;
@@ -60,7 +60,6 @@ export class Http2Connection extends StreamConnection {
     socket.on("error", (error) => {
       this.#cause ??= error;
     });
-    socket.on("drain", () => this.flushed());
     socket.on("end", () => socket.destroy());
     socket.on("close", () => this.ended());
     socket.write(greeting(encodeHeaders(options.headers), windowBytes));

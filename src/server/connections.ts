@@ -3,7 +3,8 @@
  * of calls, and how they end. Calls themselves are taken by whom the options name, or are grpc-js's.
  *
  * nghttp2 and Node bound rapid resets, CONTINUATION frames, empty DATA frames, header pairs, settings
- * entries and unread acknowledgements; PING and SETTINGS frames that a peer does read are counted here.
+ * entries and unread acknowledgements; PING and SETTINGS frames that a peer does read are counted here. A connection for
+ * one stream bounds all of it by itself.
  */
 import {
   constants,

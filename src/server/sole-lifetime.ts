@@ -4,13 +4,13 @@ import type { Rng } from "../random.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 /** The connection as its lifetime sees it. */
-export interface Mortal {
+interface Mortal {
   ping(answered: () => void): boolean;
   retire(): void;
   destroy(): void;
 }
 
-export interface LifetimeDeps {
+interface LifetimeDeps {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;

@@ -27,7 +27,7 @@ import { createRateGuard } from "./rate-guard.ts";
 import { type Lifetime, watchLifetime } from "./sole-lifetime.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
-export interface SoleStreamDeps {
+interface SoleStreamDeps {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -69,6 +69,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   #heldBytes = 0;
   /** The peer's side has ended. */
   #arrived = false;
+  #endTold = false;
   /** No more bytes of the answer will be written. */
   #ending = false;
   #answered = false;
@@ -189,6 +190,11 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   close(code: number): void {
     if (this.#over) return;
+    // Behind what a peer does not take it would hear of nothing, and what waits there would stay.
+    if (code !== errorCode.noError && this.socket.writableLength > 0) {
+      this.destroy();
+      return;
+    }
     this.socket.write(resetStream(STREAM_ID, code));
     this.#leave(errorCode.noError);
   }
@@ -225,11 +231,12 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   protected override ended(): void {
     this.#arrived = true;
     if (this.#answered) this.#leave(errorCode.noError);
-    else if (!this.#paused && this.#heldBytes === 0) this.#events.emit("end");
+    else if (!this.#paused && this.#heldBytes === 0) this.#tellEnd();
   }
 
+  /** Whoever takes back its only call has no use for the connection, nor for what is on its way. */
   protected override reset(): void {
-    this.#leave(errorCode.noError);
+    this.destroy();
   }
 
   /** It opens no other stream, which it does not do anyway. */
@@ -240,7 +247,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   protected override flushed(): void {
-    if (this.#ending && this.isFlushed && !this.#answered) this.#events.emit("wantTrailers");
+    if (this.#ending && this.isFlushed && !this.#answered && !this.#over) this.#events.emit("wantTrailers");
   }
 
   protected override admits(type: number): boolean {
@@ -258,11 +265,12 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   // ---- Behind that ----------------------------------------------------------------------------------------
 
-  /** The room doubles; there is never more than the peer's window. */
+  /** The room doubles, up to the peer's window: there is never more. */
   #keep(bytes: Buffer): void {
     const heldBytes = this.#heldBytes + bytes.length;
     if (heldBytes > this.#held.length) {
-      const grown = Buffer.allocUnsafe(2 * heldBytes);
+      const roomBytes = Math.min(2 * heldBytes, this.#deps.limits.flowControlWindowBytes);
+      const grown = Buffer.allocUnsafe(roomBytes);
       this.#held.copy(grown, 0, 0, this.#heldBytes);
       this.#held = grown;
     }
@@ -277,9 +285,16 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     this.#held = NO_BYTES;
     this.#heldBytes = 0;
     if (kept.length > 0) this.#events.emit("data", kept);
-    if (this.#paused) return;
+    // Whoever was given it may have stopped again, or ended the call.
+    if (this.#paused || this.#over) return;
     this.hold(false);
-    if (this.#arrived) this.#events.emit("end");
+    if (this.#arrived) this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#endTold) return;
+    this.#endTold = true;
+    this.#events.emit("end");
   }
 
   #sendHeaders(headers: OutgoingHttpHeaders, endStream: boolean): void {

@@ -26,7 +26,10 @@ export interface TransportLimits {
   /** Header list of one call, as HTTP/2 counts it. */
   readonly headersMaxBytes: number;
   readonly headersMaxPairs: number;
-  /** PING frames of one connection within a second. Go's clients send one for each round trip. */
+  /**
+   * PING frames of one connection within a second; Go's clients send one for each round trip. Of a connection for one
+   * stream also other frames that carry nothing.
+   */
   readonly connectionMaxPingsPerSecond: number;
   /** SETTINGS frames of one connection within a second. */
   readonly connectionMaxSettingsPerSecond: number;

@@ -1,7 +1,8 @@
 /**
  * Events that one subscriber of a thread has read and others are about to: as objects, so that whoever makes something of
- * an event makes it once for all. They are let go of as soon as everybody has read them: kept for longer, those of a busy
- * server would all grow old, and be collected in pauses of ten milliseconds and more.
+ * an event makes it once for all. They are let go of with the next event that finds everybody asleep: kept for longer,
+ * those of a busy server would all grow old, and be collected in pauses of ten milliseconds and more. Somebody who is
+ * behind and does not read keeps them; there are never more than the places.
  */
 import type { StoreEvent } from "./store.ts";
 

@@ -253,6 +253,27 @@ describe("a connection for one stream", () => {
     await peer.answered();
     peer.socket.write(frame(FRAME.reset, 0, 1, uint32(8)));
     await peer.closed;
+  });
+
+  it("has its status though what it refuses came while it was held back", async () => {
+    await begin(
+      { transport: { queueMaxBytes: 1_024, flowControlWindowBytes: 65_535, stallMaxMs: 60_000 } },
+      frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)])),
+      data(OPEN),
+    );
+    const pings = Array.from({ length: 2_500 }, (_, index) => ping(BigInt(index + 2)));
+    const bytes = Buffer.concat([...pings, framed(Buffer.alloc(20, 0xff))]);
+    for (let at = 0; at < bytes.length; at += 16_000) {
+      peer.socket.write(data(bytes.subarray(at, at + 16_000)));
+    }
+    peer.socket.write(data(Buffer.alloc(0), FLAG.endStream));
+    await peer.roundTrip();
+    peer.socket.write(frame(FRAME.windowUpdate, 0, 0, uint32(1_000_000)));
+    peer.socket.write(frame(FRAME.windowUpdate, 0, 1, uint32(1_000_000)));
+    await peer.closed;
+    const trailers = peer.of(FRAME.headers)[1];
+    expect(trailers?.flags).toBe(FLAG.endHeaders | FLAG.endStream);
+    expect(trailers?.body.toString("latin1")).toMatch(/grpc-status.{1}3/s);
     expect(peer.fault).toBe(0);
   });
 

@@ -8,7 +8,7 @@ import { decodeHuffman } from "./huffman.ts";
 export type Headers = Readonly<Record<string, string>>;
 
 /** As node:http2 takes them: several values are as many headers. */
-export type OutgoingHeaders = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+type OutgoingHeaders = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 export interface HeaderLimits {
   /** Of names and values and 32 for each pair, as HTTP/2 counts a list of headers. */
@@ -113,8 +113,8 @@ function encodeText(text: string): Buffer {
 }
 
 /**
- * Undefined: it is no header block, one for a table that there is not, or one beyond the limits. Of a repeated header
- * the last counts.
+ * Undefined: it is no header block, one for a table that there is not, or one beyond the limits. The values of a
+ * repeated header are joined, as node:http2 joins them.
  */
 export function decodeHeaders(block: Uint8Array, { maxBytes, maxPairs }: HeaderLimits): Headers | undefined {
   const reader = new BlockReader(block);
@@ -129,7 +129,8 @@ export function decodeHeaders(block: Uint8Array, { maxBytes, maxPairs }: HeaderL
     bytes += name.length + value.length + PAIR_BYTES;
     pairs += 1;
     if (bytes > maxBytes || pairs > maxPairs) return undefined;
-    headers[name] = value;
+    const former = headers[name];
+    headers[name] = former === undefined ? value : `${former}, ${value}`;
   }
   return headers;
 }

@@ -23,7 +23,7 @@ import {
 import { type FrameHead, FrameReader, withoutPadding } from "./frame-reader.ts";
 import { decodeHeaders, type HeaderLimits, type Headers } from "./hpack.ts";
 
-export interface StreamConnectionLimits {
+interface StreamConnectionLimits {
   /** Of what the peer may send before it was read. 65,535 or more. */
   readonly windowBytes: number;
   readonly headers: HeaderLimits;
@@ -55,8 +55,10 @@ interface Waiting {
 export abstract class StreamConnection extends FrameReader {
   protected readonly socket: Socket;
   readonly #limits: StreamConnectionLimits;
-  /** Messages, or the rest of one, for which the peer's windows have no room. */
+  /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
   readonly #waiting: Waiting[] = [];
+  /** Where in it the first is: to shift a long array is to move all of it. */
+  #firstWaiting = 0;
   #connectionWindow = DEFAULT_WINDOW_BYTES;
   #streamWindow = DEFAULT_WINDOW_BYTES;
   #initialWindow = DEFAULT_WINDOW_BYTES;
@@ -81,6 +83,7 @@ export abstract class StreamConnection extends FrameReader {
     this.socket = socket;
     this.#limits = limits;
     this.#roomBytes = limits.windowBytes;
+    socket.on("drain", () => this.#roomGrew());
   }
 
   /** The headers, and perhaps later the trailers. */
@@ -99,19 +102,20 @@ export abstract class StreamConnection extends FrameReader {
   /** Nothing is read, and nothing sent of what waits for a window. */
   protected stop(): void {
     this.stopReading();
-    const waiting = this.#waiting.splice(0);
+    const waiting = this.#waiting.splice(0).slice(this.#firstWaiting);
+    this.#firstWaiting = 0;
     for (const { taken } of waiting) taken(new Error("the stream is over"));
   }
 
   /** Whether all that was sent is with the socket. */
   protected get isFlushed(): boolean {
-    return this.#waiting.length === 0;
+    return this.#firstWaiting === this.#waiting.length;
   }
 
   /** Sends bytes of the stream, which nobody writes to until they are taken by the socket. */
   protected sendData(bytes: Buffer, taken: Taken): void {
     const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
-    if (this.#waiting.length === 0 && bytes.length <= room) {
+    if (this.isFlushed && bytes.length <= room && !this.socket.writableNeedDrain) {
       this.#sendPart(bytes, 0, bytes.length, taken);
       return;
     }
@@ -127,15 +131,18 @@ export abstract class StreamConnection extends FrameReader {
 
   // ---- Sending -------------------------------------------------------------------------------------------
 
+  /** No further than the socket takes it: of each byte that a peer makes room for, one by one, a frame would be kept. */
   #flush(): void {
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+    while (!this.socket.writableNeedDrain) {
+      const first = this.#waiting[this.#firstWaiting];
+      if (first === undefined) return;
       const { bytes, sentBytes } = first;
       const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
       const partBytes = Math.min(bytes.length - sentBytes, room);
       if (partBytes <= 0) return;
       first.sentBytes += partBytes;
       const isWhole = first.sentBytes === bytes.length;
-      if (isWhole) this.#waiting.shift();
+      if (isWhole) this.#passFirst();
       this.#sendPart(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
     }
   }
@@ -159,10 +166,17 @@ export abstract class StreamConnection extends FrameReader {
     socket.uncork();
   }
 
-  #windowsGrew(): void {
-    if (this.#waiting.length === 0) return;
+  #passFirst(): void {
+    this.#firstWaiting += 1;
+    if (this.#firstWaiting < this.#waiting.length / 2) return;
+    this.#waiting.splice(0, this.#firstWaiting);
+    this.#firstWaiting = 0;
+  }
+
+  /** Of the peer's windows, or of the socket. */
+  #roomGrew(): void {
     this.#flush();
-    if (this.#waiting.length === 0) this.flushed();
+    if (this.isFlushed) this.flushed();
   }
 
   // ---- Receiving -----------------------------------------------------------------------------------------
@@ -291,7 +305,7 @@ export abstract class StreamConnection extends FrameReader {
       return;
     }
     this.#acknowledge(frameType.settings, NO_BYTES);
-    this.#windowsGrew();
+    this.#roomGrew();
   }
 
   #takePing({ flags }: FrameHead, body: Buffer): void {
@@ -308,7 +322,7 @@ export abstract class StreamConnection extends FrameReader {
       this.fault("a window that cannot be", errorCode.flowControlError);
       return;
     }
-    this.#windowsGrew();
+    this.#roomGrew();
   }
 
   #acknowledge(type: number, body: Buffer): void {
