@@ -12,7 +12,8 @@ export type OperationReply = OperationResult["result"];
  */
 export type RetryRule = "anyEpoch" | "sameEpoch" | "never";
 
-export interface CallPlan {
+/** What is fixed when a call is made. A class for what requests.ts says of literals. */
+export class CallPlan {
   readonly namespace: string;
   readonly operation: Operation;
   /** An upper bound of its encoded size, but for a constant. */
@@ -21,6 +22,22 @@ export interface CallPlan {
   readonly retry: RetryRule;
   /** Goes in a batch of its own, since it may hold back the answer. */
   readonly alone: boolean;
+
+  constructor(
+    namespace: string,
+    operation: Operation,
+    sizeBytes: number,
+    deadlineAtMs: number,
+    retry: RetryRule,
+    alone: boolean,
+  ) {
+    this.namespace = namespace;
+    this.operation = operation;
+    this.sizeBytes = sizeBytes;
+    this.deadlineAtMs = deadlineAtMs;
+    this.retry = retry;
+    this.alone = alone;
+  }
 }
 
 /** What becomes of it is its subclass's. One object, since a client that reads a lot makes little else. */

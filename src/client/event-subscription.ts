@@ -152,8 +152,7 @@ export class EventQueue implements Holder, Interest, EventSubscription {
 
   #push(event: CacheEvent): void {
     if (this.#closed) return;
-    // Nearly always there is one, and taking the last of an array is cheaper than taking its first.
-    const next = this.#waiting.length === 1 ? this.#waiting.pop() : this.#waiting.shift();
+    const next = this.#waiting.shift();
     if (next !== undefined) next({ done: false, value: event });
     else if (this.#events.length < this.#queueMaxEvents) this.#events.push(event);
     else this.#events = [{ kind: "gap", cause: "overrun" }];

@@ -37,7 +37,6 @@ export class Http2Connection extends StreamConnection {
   readonly #handlers: Http2ConnectionHandlers;
   #blocked = false;
   #cause: Error | undefined;
-  #over = false;
 
   constructor(options: Http2ConnectionOptions, handlers: Http2ConnectionHandlers) {
     const { host, port, windowBytes } = options;
@@ -70,7 +69,7 @@ export class Http2Connection extends StreamConnection {
    * but hold back until `drained`.
    */
   send(message: GrpcFrame, more = false): boolean {
-    if (this.#over) return true;
+    if (this.isStopped) return true;
     if (more) this.socket.cork();
     this.sendData(message.bytes, (error) => {
       if (!error) message.release();
@@ -82,7 +81,6 @@ export class Http2Connection extends StreamConnection {
 
   /** Ends the stream and its connection. */
   destroy(): void {
-    this.#over = true;
     this.stop();
     this.socket.destroy();
   }
@@ -96,7 +94,7 @@ export class Http2Connection extends StreamConnection {
   }
 
   protected override ended(): void {
-    if (this.#over) return;
+    if (this.isStopped) return;
     this.destroy();
     this.#handlers.closed(this.#cause);
   }
@@ -116,7 +114,7 @@ export class Http2Connection extends StreamConnection {
   }
 
   protected override flushed(): void {
-    if (!this.#blocked || !this.isFlushed || this.socket.writableNeedDrain || this.#over) return;
+    if (!this.#blocked || !this.isFlushed || this.socket.writableNeedDrain || this.isStopped) return;
     this.#blocked = false;
     this.#handlers.drained();
   }

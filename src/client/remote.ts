@@ -3,7 +3,7 @@ import type { Operation } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import { fromStatus } from "../wire/status.ts";
-import { Call, type CallPlan, type OperationReply, type RetryRule } from "./call.ts";
+import { Call, CallPlan, type OperationReply, type RetryRule } from "./call.ts";
 import { NOT_COVERED } from "./coherence.ts";
 import type { Connection } from "./connection.ts";
 import { checkWhole } from "./options.ts";
@@ -85,37 +85,13 @@ export class Remote {
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
     const deadlineAtMs = this.#clock.nowMs() + deadlineMs + waitMs;
-    const plan = new RemotePlan(namespace, operation, deadlineAtMs, request.retry, waitMs > 0);
+    const sizeBytes = operationBytes(namespace, operation);
+    const plan = new CallPlan(namespace, operation, sizeBytes, deadlineAtMs, request.retry, waitMs > 0);
     return new Promise((resolve, reject) => {
       const call = new RemoteCall(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
       this.#connection.submit(call);
     });
-  }
-}
-
-/** A class for what requests.ts says of literals. */
-class RemotePlan implements CallPlan {
-  readonly namespace: string;
-  readonly operation: Operation;
-  readonly sizeBytes: number;
-  readonly deadlineAtMs: number;
-  readonly retry: RetryRule;
-  readonly alone: boolean;
-
-  constructor(
-    namespace: string,
-    operation: Operation,
-    deadlineAtMs: number,
-    retry: RetryRule,
-    alone: boolean,
-  ) {
-    this.namespace = namespace;
-    this.operation = operation;
-    this.sizeBytes = operationBytes(namespace, operation);
-    this.deadlineAtMs = deadlineAtMs;
-    this.retry = retry;
-    this.alone = alone;
   }
 }
 

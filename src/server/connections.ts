@@ -16,13 +16,14 @@ import { createServer as createNetServer, type Socket } from "node:net";
 import { type Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
+import { SETTINGS_MAX } from "../wire/http2/frame.ts";
 import { admitStream, refuse } from "./admission.ts";
 import type { TakeCall } from "./direct-calls.ts";
 import { announcesSoleStream, hearGreeting } from "./greeting.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "./grpc-internals.ts";
 import type { Quota } from "./process-bounds.ts";
 import { createRateGuard } from "./rate-guard.ts";
-import { SoleStream } from "./sole-stream.ts";
+import { PINGS_MAX, SoleStream } from "./sole-stream.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 export interface Connections {
@@ -61,8 +62,8 @@ export function createConnections(
       maxHeaderListSize: limits.headersMaxBytes,
     },
     maxHeaderListPairs: limits.headersMaxPairs,
-    maxSettings: 32,
-    maxOutstandingPings: 10,
+    maxSettings: SETTINGS_MAX,
+    maxOutstandingPings: PINGS_MAX,
     streamResetBurst: 1_000,
     streamResetRate: 33,
   });

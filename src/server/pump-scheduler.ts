@@ -8,19 +8,15 @@ const TURN_MAX_RUNS = 64;
 
 export function createPumpScheduler(): Defer {
   const waiting: (() => void)[] = [];
-  let turnIsSet = false;
   const runSlice = () => {
     // What is asked for from here on has its turn after all that waits.
     const slice = waiting.splice(0, TURN_MAX_RUNS);
-    turnIsSet = waiting.length > 0;
-    if (turnIsSet) setImmediate(runSlice);
+    if (waiting.length > 0) setImmediate(runSlice);
     for (const run of slice) run();
   };
   return (run) => {
-    waiting.push(run);
-    if (turnIsSet) return;
-    turnIsSet = true;
-    setImmediate(runSlice);
+    // As long as anything waits a turn is set.
+    if (waiting.push(run) === 1) setImmediate(runSlice);
   };
 }
 

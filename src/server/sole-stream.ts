@@ -14,6 +14,7 @@ import {
   frameType,
   goAway,
   headerFrames,
+  PING_BYTES,
   PREFACE,
   resetStream,
   setting,
@@ -42,8 +43,8 @@ interface StreamEvents {
   wantTrailers: [];
 }
 
-const PINGS_MAX = 10;
-const PING_BYTES = 8;
+/** That wait for their answers. */
+export const PINGS_MAX = 10;
 /** More does not wait for what comes behind it: the client is to be at work on it meanwhile. */
 const GATHERED_MAX_BYTES = 4 * 1024;
 const NO_BYTES = Buffer.alloc(0);
@@ -61,7 +62,6 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   readonly #pings: (() => void)[] = [];
   #answeredPings = 0;
   #begun = false;
-  #over = false;
   #gathers = false;
   #paused = false;
   /** What came while it was paused, and behind it room for more. */
@@ -103,22 +103,14 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
       ]),
     );
     socket.write(widenConnection(flowControlWindowBytes));
-    const first = greeting.subarray(PREFACE.length);
-    this.read(first, first.length);
+    this.#take(greeting.subarray(PREFACE.length));
     socket.uncork();
-    socket.on("data", (chunk: Buffer) => {
-      // Small answers to the requests of one chunk go out in one write.
-      this.#gathers = true;
-      socket.cork();
-      this.read(chunk, chunk.length);
-      socket.uncork();
-      this.#gathers = false;
-    });
+    socket.on("data", (chunk: Buffer) => this.#take(chunk));
   }
 
   /** Tells the client to make no new call here; without one, ends the connection. */
   retire(): void {
-    if (this.#over) return;
+    if (this.isStopped) return;
     if (this.#begun) this.socket.write(goAway(STREAM_ID, errorCode.noError));
     else this.#leave(errorCode.noError);
   }
@@ -130,7 +122,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   ping(answered: () => void): boolean {
-    if (this.#over || this.#pings.length >= PINGS_MAX) return false;
+    if (this.isStopped || this.#pings.length >= PINGS_MAX) return false;
     const body = Buffer.alloc(PING_BYTES);
     body.writeUInt32BE((this.#answeredPings + this.#pings.length) % 2 ** 32);
     this.#pings.push(answered);
@@ -146,7 +138,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   // ---- The stream as calls see it -------------------------------------------------------------------------
 
   get closed(): boolean {
-    return this.#over;
+    return this.isStopped;
   }
 
   on(event: "data", listener: (chunk: Buffer) => void): void;
@@ -161,13 +153,13 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   respond(headers: OutgoingHttpHeaders, { endStream = false }: RespondOptions): void {
-    if (this.#over) return;
+    if (this.isStopped) return;
     this.headersSent = true;
     this.#sendHeaders(headers, endStream);
   }
 
   write(bytes: Buffer, taken: Taken): void {
-    if (this.#over) {
+    if (this.isStopped) {
       taken(new Error("the stream is over"));
       return;
     }
@@ -185,11 +177,11 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   sendTrailers(trailers: OutgoingHttpHeaders): void {
-    if (!this.#over) this.#sendHeaders(trailers, true);
+    if (!this.isStopped) this.#sendHeaders(trailers, true);
   }
 
   close(code: number): void {
-    if (this.#over) return;
+    if (this.isStopped) return;
     // Behind what a peer does not take it would hear of nothing, and what waits there would stay.
     if (code !== errorCode.noError && this.socket.writableLength > 0) {
       this.destroy();
@@ -247,7 +239,8 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   protected override flushed(): void {
-    if (this.#ending && this.isFlushed && !this.#answered && !this.#over) this.#events.emit("wantTrailers");
+    if (this.#ending && this.isFlushed && !this.#answered && !this.isStopped)
+      this.#events.emit("wantTrailers");
   }
 
   protected override admits(type: number): boolean {
@@ -265,6 +258,15 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   // ---- Behind that ----------------------------------------------------------------------------------------
 
+  /** Small answers to the requests of one chunk go out in one write. */
+  #take(chunk: Buffer): void {
+    this.#gathers = true;
+    this.socket.cork();
+    this.read(chunk, chunk.length);
+    this.socket.uncork();
+    this.#gathers = false;
+  }
+
   /** The room doubles, up to the peer's window: there is never more. */
   #keep(bytes: Buffer): void {
     const heldBytes = this.#heldBytes + bytes.length;
@@ -280,13 +282,13 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   /** What was kept, to a reader that goes on; it may stop again. */
   #deliver(): void {
-    if (this.#paused || this.#over) return;
+    if (this.#paused || this.isStopped) return;
     const kept = this.#held.subarray(0, this.#heldBytes);
     this.#held = NO_BYTES;
     this.#heldBytes = 0;
     if (kept.length > 0) this.#events.emit("data", kept);
     // Whoever was given it may have stopped again, or ended the call.
-    if (this.#paused || this.#over) return;
+    if (this.#paused || this.isStopped) return;
     this.hold(false);
     if (this.#arrived) this.#tellEnd();
   }
@@ -307,15 +309,14 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   /** Ends the stream, and the connection when the peer has taken what was sent, or has had the time to. */
   #leave(code: number): void {
-    if (this.#over) return;
+    if (this.isStopped) return;
     this.socket.end(goAway(STREAM_ID, code));
     this.#leaving = this.#deps.clock.schedule(this.#deps.limits.stallMaxMs, () => this.socket.destroy());
     this.#end();
   }
 
   #end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.isStopped) return;
     this.stop();
     this.#lifetime.over();
     this.#held = NO_BYTES;

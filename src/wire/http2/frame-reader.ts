@@ -43,6 +43,10 @@ export abstract class FrameReader {
     this.#stopped = true;
   }
 
+  protected get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** `to`: where what has come ends. */
   protected read(chunk: Buffer, to: number): void {
     let at = 0;

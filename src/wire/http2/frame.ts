@@ -49,6 +49,10 @@ export const errorCode = {
 /** What a client begins with. */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 const SETTING_BYTES = 6;
+/** Of one frame: more than a peer has to say. */
+export const SETTINGS_MAX = 32;
+export const SETTINGS_MAX_BYTES = SETTINGS_MAX * SETTING_BYTES;
+export const PING_BYTES = 8;
 
 export function writeFrameHead(
   into: Buffer,

@@ -14,7 +14,9 @@ import {
   flag,
   frame as frameOf,
   frameType,
+  PING_BYTES,
   readSettings,
+  SETTINGS_MAX_BYTES,
   setting,
   WINDOW_MAX_BYTES,
   windowUpdate,
@@ -40,8 +42,6 @@ const CONTINUATIONS_MAX = 16;
 const PRIORITY_BYTES = 5;
 /** Of the length of a frame, which has three bytes. */
 const FRAME_MAX_BYTES_MAX = 2 ** 24 - 1;
-const PING_BYTES = 8;
-const SETTINGS_MAX_BYTES = 6 * 32;
 /** Of those that wait for the peer to take them. */
 const ACKNOWLEDGEMENTS_MAX = 1_000;
 const NO_BYTES = Buffer.alloc(0);
