@@ -13,6 +13,8 @@ export interface Clock {
    * of a process have the same origin.
    */
   nowMs(): number;
+  /** The same with fractions, in microseconds: for what lasts less than a millisecond. */
+  nowMicros(): number;
   /** Runs `run` once, `delayMs` from now or later. While it is pending it keeps the process alive if it `holds`. */
   schedule(delayMs: number, run: () => void, holds?: boolean): Timer;
 }
@@ -22,6 +24,7 @@ const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 export const systemClock: Clock = {
   nowMs: () => Math.floor(threadStartMs + performance.now()),
+  nowMicros: () => (threadStartMs + performance.now()) * 1_000,
   schedule(delayMs, run, holds = false) {
     const timeout = setTimeout(run, delayMs);
     if (!holds) timeout.unref();

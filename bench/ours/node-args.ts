@@ -2,4 +2,5 @@
 export const serverNodeArgs: readonly string[] = [
   "--max-semi-space-size=4",
   "--no-allocation-site-pretenuring",
+  "--no-parallel-scavenge",
 ];

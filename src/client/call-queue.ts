@@ -12,8 +12,9 @@ import type { Call } from "./call.ts";
  * the answers before are delivered; in one batch both sides would wait for each other.
  */
 const BATCH_MAX_OPERATIONS = 128;
-/** Fewer are not worth a message of their own while others wait. */
+/** Operations, or bytes, that are worth a message of their own whatever else is under way. */
 const BATCH_MIN_OPERATIONS = 16;
+const BATCH_MIN_BYTES = 16_384;
 /** What the server takes in one batch, with room for the envelope. */
 const BATCH_MAX_BYTES = 1_900_000;
 
@@ -97,15 +98,21 @@ export class CallQueue {
     return this.#together.length > 0;
   }
 
+  /** Calls wait that may share a message, and are too few for a good one. */
+  get waitingFew(): boolean {
+    const { length } = this.#together;
+    return length > 0 && length < BATCH_MIN_OPERATIONS && this.#togetherBytes < BATCH_MIN_BYTES;
+  }
+
   /**
    * The next calls to send as one message, in their order; undefined when none wait. `server`: "busy" makes those that
-   * may share a message wait until they fill it; "idle" takes half of them, so that both sides are at work while the
-   * other half follows. Settled ones are released.
+   * may share a message wait until they fill it; "idle" takes half of them if both halves are worth a message, so that
+   * both sides are at work while the other one follows. Settled ones are released.
    */
   take(server: "idle" | "working" | "busy"): Call[] | undefined {
     const { length } = this.#together;
     const full = length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
-    const half = Math.max(BATCH_MIN_OPERATIONS, Math.ceil(length / 2));
+    const half = length < 2 * BATCH_MIN_OPERATIONS ? length : Math.ceil(length / 2);
     const most = server === "idle" ? Math.min(half, BATCH_MAX_OPERATIONS) : BATCH_MAX_OPERATIONS;
     const batch = full || server !== "busy" ? this.#takeTogether(most) : [];
     if (batch.length > 0) return batch;

@@ -17,6 +17,7 @@ import type { Call } from "./call.ts";
 import { CallQueue, type WindowLimits } from "./call-queue.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
 import { type Interest, Interests } from "./interests.ts";
+import { MessagePace } from "./message-pace.ts";
 
 export interface ConnectionOptions extends WindowLimits {
   readonly addresses: readonly string[];
@@ -64,8 +65,9 @@ export interface ConnectionCounters {
 const MAX_ATTEMPTS = 3;
 
 /**
- * With so many batches unanswered calls wait until one is answered or they fill a message: as with Nagle's rule
- * (RFC 896) messages grow with the load, there is no timer, and a lone call waits for nothing.
+ * With so many batches unanswered, or small ones sent as fast as their pace allows, calls wait until one is answered,
+ * the next call finds the pace kept, or they are enough: as with Nagle's rule (RFC 896) messages grow with the load,
+ * there is no timer, and a lone call waits for nothing.
  */
 const BUSY_BATCHES = 4;
 
@@ -76,6 +78,7 @@ export class Connection {
   readonly #observer: ConnectionObserver;
   readonly #handlers: StreamHandlers;
   readonly #queue: CallQueue;
+  readonly #pace = new MessagePace();
   readonly #interests = new Interests();
   readonly #barriers = new Set<() => void>();
   /** Streams that were replaced and still owe answers. */
@@ -378,9 +381,7 @@ export class Connection {
     const stream = this.#primary;
     if (stream === undefined) return;
     while (!stream.congested) {
-      const { busy } = stream;
-      const server = busy >= BUSY_BATCHES ? "busy" : busy > 0 ? "working" : "idle";
-      const calls = this.#queue.take(server);
+      const calls = this.#take(stream.busy);
       if (calls === undefined) return;
       const sendable = calls.filter((call) => this.#mayResend(call, stream));
       if (sendable.length === 0) continue;
@@ -388,6 +389,17 @@ export class Connection {
       this.counters.operations += sendable.length;
       stream.send(sendable);
     }
+  }
+
+  /** The next calls to send as one message, with so many batches unanswered. */
+  #take(unanswered: number): Call[] | undefined {
+    if (unanswered >= BUSY_BATCHES) return this.#queue.take("busy");
+    if (this.#queue.waitingFew) {
+      const nowMicros = this.#deps.clock.nowMicros();
+      if (unanswered > 0 && !this.#pace.allows(nowMicros)) return this.#queue.take("busy");
+      this.#pace.count(nowMicros);
+    }
+    return this.#queue.take(unanswered > 0 ? "working" : "idle");
   }
 
   #subscribe(stream: ExchangeStream): void {

@@ -15,6 +15,8 @@ async function start() {
   const client = createScriptedClient({ nearCache: false });
   const users = client.cache.namespace(NAMESPACE, { codec });
   const read = async (key: string) => {
+    // Slower than the pace of small messages.
+    client.clock.advance(1);
     users.get(key).catch(() => undefined);
     await client.settle();
   };
@@ -98,6 +100,52 @@ describe("A connection with many batches unanswered", () => {
     for (let at = 0; at < 16; at += 1) users.get(`${at}`).catch(() => undefined);
     await settle();
     expect(server.link.takeBatch().operations.length).toBe(16);
+  });
+
+  it("sends small messages one after another, and then no faster than their pace", async () => {
+    const { server, clock, settle, users, read } = await start();
+    await read("connects");
+    const sent = [server.link.takeBatch()];
+    const at = async (key: string) => {
+      users.get(key).catch(() => undefined);
+      await settle();
+    };
+    for (const key of ["1", "2", "3"]) {
+      await at(key);
+      sent.push(server.link.takeBatch());
+    }
+    sent[3]?.answer(miss({ revision: 1 }));
+    await settle();
+    await at("a");
+    expect(server.link.batchesWaiting).toBe(0);
+    clock.advance(1);
+    await at("b");
+    expect(keysOf(server.link.takeBatch())).toEqual(["a", "b"]);
+  });
+
+  it("asks no pace of what is alone, nor of what is worth a message", async () => {
+    const { server, settle, users, read } = await start();
+    await read("connects");
+    const answer = async () => {
+      const batch = server.link.takeBatch();
+      batch.answer(...batch.operations.map(() => miss({ revision: 1 })));
+      await settle();
+      return batch.operations.length;
+    };
+    await answer();
+    for (let at = 0; at < 20; at += 1) {
+      users.get(`${at}`).catch(() => undefined);
+      await settle();
+      expect(await answer()).toBe(1);
+    }
+    users.get("under way").catch(() => undefined);
+    await settle();
+    for (let at = 0; at < 16; at += 1) users.get(`${at}`).catch(() => undefined);
+    await settle();
+    expect(server.link.batchesWaiting).toBe(2);
+    users.set("large", "x".repeat(16_384)).catch(() => undefined);
+    await settle();
+    expect(server.link.batchesWaiting).toBe(3);
   });
 
   it("waits for the last part of an answer", async () => {

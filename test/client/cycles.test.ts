@@ -37,6 +37,7 @@ function countingClock(): Clock & { readonly pending: number } {
       return pending.size;
     },
     nowMs: () => systemClock.nowMs(),
+    nowMicros: () => systemClock.nowMicros(),
     schedule(delayMs, run) {
       const inner = systemClock.schedule(delayMs, () => {
         pending.delete(timer);

@@ -48,6 +48,7 @@ export function createProcess(name: string, time: VirtualTime, rng: Rng): Simula
 
   const clock: Clock = {
     nowMs: () => originMs + time.nowMs(),
+    nowMicros: () => (originMs + time.nowMs()) * 1_000,
     schedule(delayMs, run) {
       let cancelled = false;
       const timer = time.at(time.nowMs() + delayMs, () =>

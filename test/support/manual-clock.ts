@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  nowMicros(): number {
+    return this.#nowMs * 1_000;
+  }
+
   schedule(delayMs: number, run: () => void): Timer {
     const scheduled = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
     this.#scheduled.add(scheduled);

@@ -1,0 +1,46 @@
+/** How often small messages may follow one another. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { MessagePace } from "../../src/client/message-pace.ts";
+
+/** Which of the calls find the pace kept. */
+function send(pace: MessagePace, callsAtMicros: readonly number[]): number[] {
+  return callsAtMicros.filter((nowMicros) => {
+    const allowed = pace.allows(nowMicros);
+    if (allowed) pace.count(nowMicros);
+    return allowed;
+  });
+}
+
+describe("The pace of small messages", () => {
+  it("lets four follow one another, and one more for each gap of 200 µs that passed", () => {
+    const pace = new MessagePace();
+    const start = 1e9;
+    expect(send(pace, Array(10).fill(start))).toHaveLength(4);
+    expect(send(pace, [start + 199, start + 200, start + 201])).toEqual([start + 200]);
+    expect(send(pace, Array(10).fill(start + 10_000))).toHaveLength(4);
+  });
+
+  it("lets a call wait no longer than a gap, and over any time no more go than the gaps in it and the burst", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 300 }),
+        (gapsMicros) => {
+          let nowMicros = 1e9;
+          const calls = gapsMicros.map((gap) => (nowMicros += gap));
+          const sent = send(new MessagePace(), calls);
+          for (const [at, first] of sent.entries()) {
+            for (const [further, last] of sent.slice(at).entries()) {
+              expect(further + 1).toBeLessThanOrEqual((last - first) / 200 + 5);
+            }
+          }
+          let lastSent = Number.NEGATIVE_INFINITY;
+          for (const call of calls) {
+            if (sent.includes(call)) lastSent = call;
+            else expect(call - lastSent).toBeLessThanOrEqual(200);
+          }
+        },
+      ),
+    );
+  });
+});
