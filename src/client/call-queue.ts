@@ -112,7 +112,8 @@ export class CallQueue {
   take(server: "idle" | "working" | "busy"): Call[] | undefined {
     const { length } = this.#together;
     const full = length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
-    const half = length < 2 * BATCH_MIN_OPERATIONS ? length : Math.ceil(length / 2);
+    const two = length >= 2 * BATCH_MIN_OPERATIONS || this.#togetherBytes >= 2 * BATCH_MIN_BYTES;
+    const half = two ? Math.ceil(length / 2) : length;
     const most = server === "idle" ? Math.min(half, BATCH_MAX_OPERATIONS) : BATCH_MAX_OPERATIONS;
     const batch = full || server !== "busy" ? this.#takeTogether(most) : [];
     if (batch.length > 0) return batch;

@@ -65,9 +65,9 @@ export interface ConnectionCounters {
 const MAX_ATTEMPTS = 3;
 
 /**
- * With so many batches unanswered, or small ones sent as fast as their pace allows, calls wait until one is answered,
- * the next call finds the pace kept, or they are enough: as with Nagle's rule (RFC 896) messages grow with the load,
- * there is no timer, and a lone call waits for nothing.
+ * With so many batches unanswered calls wait until one is answered or they fill a message; with fewer, what is too
+ * little for a good message waits for its pace, which the next call or answer looks at: as with Nagle's rule (RFC 896)
+ * messages grow with the load, there is no timer, and a lone call waits for nothing.
  */
 const BUSY_BATCHES = 4;
 
@@ -382,24 +382,27 @@ export class Connection {
     if (stream === undefined) return;
     while (!stream.congested) {
       const calls = this.#take(stream.busy);
-      if (calls === undefined) return;
+      if (calls === undefined) break;
       const sendable = calls.filter((call) => this.#mayResend(call, stream));
       if (sendable.length === 0) continue;
       this.counters.batches += 1;
       this.counters.operations += sendable.length;
       stream.send(sendable);
     }
+    // Calls that were settled while they waited have left with the others.
+    if (this.#queue.size === 0) this.#whenIdle?.();
   }
 
   /** The next calls to send as one message, with so many batches unanswered. */
   #take(unanswered: number): Call[] | undefined {
     if (unanswered >= BUSY_BATCHES) return this.#queue.take("busy");
-    if (this.#queue.waitingFew) {
-      const nowMicros = this.#deps.clock.nowMicros();
-      if (unanswered > 0 && !this.#pace.allows(nowMicros)) return this.#queue.take("busy");
-      this.#pace.count(nowMicros);
-    }
-    return this.#queue.take(unanswered > 0 ? "working" : "idle");
+    const server = unanswered > 0 ? "working" : "idle";
+    if (!this.#queue.waitingFew) return this.#queue.take(server);
+    const nowMicros = this.#deps.clock.nowMicros();
+    if (unanswered > 0 && !this.#pace.allows(nowMicros)) return this.#queue.take("busy");
+    const calls = this.#queue.take(server);
+    if (calls?.[0]?.plan.alone === false) this.#pace.count(nowMicros);
+    return calls;
   }
 
   #subscribe(stream: ExchangeStream): void {

@@ -1,14 +1,14 @@
 /**
  * How often small messages may be sent while others are unanswered: a virtual schedule (GCRA, ITU-T I.371), which
- * a message may be ahead of by a few.
+ * messages may be ahead of by a few, and never by more.
  *
  * A message costs each side some tens of microseconds, and a read in it two or three. Where calls come faster than
- * this, a wait shorter than the gap spares both sides a fifth of their time, and with it the queue that forms when
- * either of them stops for a moment.
+ * this, what waits for the schedule spares both sides a fifth of their time, and with it the queue that forms when
+ * either of them stops for a moment. A lone call is not asked, but counts.
  */
 
 const GAP_MICROS = 200;
-/** So many may follow one another at once: what comes in ones and twos waits for nothing. */
+/** So many may follow one another at once. */
 const BURST_MESSAGES = 4;
 
 export class MessagePace {
@@ -22,6 +22,8 @@ export class MessagePace {
 
   /** A small message is sent. */
   count(nowMicros: number): void {
-    this.#dueMicros = Math.max(this.#dueMicros, nowMicros) + GAP_MICROS;
+    const dueMicros = Math.max(this.#dueMicros, nowMicros) + GAP_MICROS;
+    // Lone ones may be faster than the schedule for ever: they are no debt.
+    this.#dueMicros = Math.min(dueMicros, nowMicros + BURST_MESSAGES * GAP_MICROS);
   }
 }

@@ -96,10 +96,27 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.batchesWaiting).toBe(0);
     for (const batch of batches) batch.answer(...Array<Reply>(32).fill(miss({ revision: 1 })));
     await settle();
-    // Few are not worth a second message.
-    for (let at = 0; at < 16; at += 1) users.get(`${at}`).catch(() => undefined);
+  });
+
+  it.each([
+    ["gets", 16, [16]],
+    ["gets", 31, [31]],
+    ["gets", 33, [17, 16]],
+    ["sets of 3 KB", 8, [8]],
+    ["sets of 10 KB", 5, [3, 2]],
+  ])("sends %s, %i of them, in parts that are worth a message each", async (what, count, parts) => {
+    const { server, settle, users, read } = await start();
+    await read("connects");
+    server.link.takeBatch().answer(miss({ revision: 1 }));
     await settle();
-    expect(server.link.takeBatch().operations.length).toBe(16);
+    const value = "x".repeat(what === "sets of 3 KB" ? 3_000 : 10_000);
+    for (let at = 0; at < count; at += 1) {
+      const call = what === "gets" ? users.get(`${at}`) : users.set(`${at}`, value);
+      call.catch(() => undefined);
+    }
+    await settle();
+    expect(parts.map(() => server.link.takeBatch().operations.length)).toEqual(parts);
+    expect(server.link.batchesWaiting).toBe(0);
   });
 
   it("sends small messages one after another, and then no faster than their pace", async () => {
@@ -121,6 +138,48 @@ describe("A connection with many batches unanswered", () => {
     clock.advance(1);
     await at("b");
     expect(keysOf(server.link.takeBatch())).toEqual(["a", "b"]);
+  });
+
+  it("still keeps the pace after large messages", async () => {
+    const { server, settle, users, fill } = await start();
+    await fill(1);
+    for (let at = 0; at < 2; at += 1) {
+      users.set(`${at}`, "x".repeat(16_384)).catch(() => undefined);
+      await settle();
+      const batch = server.link.takeBatch();
+      batch.answer(stored({ revision: 1 }));
+      await settle();
+    }
+    for (let at = 0; at < 4; at += 1) {
+      users.get(`${at}`).catch(() => undefined);
+      await settle();
+    }
+    // One went before them, and four may follow one another.
+    expect(server.link.batchesWaiting).toBe(3);
+  });
+
+  it("holds back no call that may wait for a lease", async () => {
+    const { server, settle, users, read } = await start();
+    await read("connects");
+    for (const call of [
+      () => users.getOrLoad("held", () => "loaded"),
+      () => users.get("1"),
+      () => users.get("2"),
+    ]) {
+      call().catch(() => undefined);
+      await settle();
+    }
+    const [connects, lease, first] = Array.from({ length: 4 }, () => server.link.takeBatch());
+    connects?.answer(miss({ revision: 1 }));
+    first?.answer(miss({ revision: 1 }));
+    await settle();
+    users.get("waits for its pace").catch(() => undefined);
+    await settle();
+    expect(server.link.batchesWaiting).toBe(0);
+    lease?.answer(held);
+    await settle();
+    expect(keysOf(server.link.takeBatch())).toEqual(["lease"]);
+    expect(server.link.batchesWaiting).toBe(0);
   });
 
   it("asks no pace of what is alone, nor of what is worth a message", async () => {

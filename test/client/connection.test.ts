@@ -256,6 +256,22 @@ describe("Connection", () => {
     expect(cache.stats().connection.state).toBe("closed");
   });
 
+  it("waits for no call that was given up while it waited for its turn", async () => {
+    const { cache, server, clock, settle } = createScriptedClient({ nearCache: false });
+    const users = cache.namespace(NAMESPACE, { codec });
+    for (let at = 0; at < 5; at += 1) {
+      users.get(`${at}`, { deadlineMs: 100 }).catch(() => undefined);
+      await settle();
+    }
+    clock.advance(100);
+    const closing = cache.close({ graceMs: 600_000 });
+    await settle();
+    while (server.link.batchesWaiting > 0) server.link.takeBatch().answer(miss({ revision: 1 }));
+    await settle();
+    await closing;
+    expect(cache.stats().connection.state).toBe("closed");
+  });
+
   it("ends what has not finished within the grace", async () => {
     const { cache, clock, settle } = createScriptedClient({ nearCache: false });
     const call = reasonOf(cache.namespace(NAMESPACE, { codec }).get("k"));

@@ -21,7 +21,16 @@ describe("The pace of small messages", () => {
     expect(send(pace, Array(10).fill(start + 10_000))).toHaveLength(4);
   });
 
-  it("lets a call wait no longer than a gap, and over any time no more go than the gaps in it and the burst", () => {
+  it("has room one gap after any message, however many lone ones went before it unasked", () => {
+    const pace = new MessagePace();
+    for (let lone = 0; lone <= 10_000; lone += 1) pace.count(1e9 + lone * 60);
+    const nowMicros = 1e9 + 600_000;
+    expect(pace.allows(nowMicros)).toBe(false);
+    expect(send(pace, [nowMicros + 200])).toHaveLength(1);
+    expect(send(pace, Array(10).fill(nowMicros + 10_000))).toHaveLength(4);
+  });
+
+  it("holds a call back only for a gap after a message, and over any time no more go than the gaps in it and the burst", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 300 }),

@@ -147,7 +147,8 @@ const cancel = fc.constant(named("cancel", 1, (_, __, seen) => seen.waits.pop()?
  */
 const maintain = fc.integer({ min: 1, max: 20 }).map((made) =>
   named("maintain", made, (most, store) => {
-    while (store.maintain(most));
+    let slices = 0;
+    while (store.maintain(most)) if (++slices > 10_000) throw new Error("a sweep has no end");
   }),
 );
 
