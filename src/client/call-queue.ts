@@ -5,6 +5,7 @@
  * and each former table holds on to its calls until a full collection: most of the client's time went there.
  */
 import { type CacheError, limitExceeded } from "../errors.ts";
+import { newArray } from "../wire/hot/messages.ts";
 import type { Call } from "./call.ts";
 
 /**
@@ -140,7 +141,7 @@ export class CallQueue {
   }
 
   #takeTogether(mostOperations: number): Call[] {
-    const batch: Call[] = [];
+    const batch = newArray<Call>();
     let bytes = 0;
     let taken = 0;
     for (const call of this.#together) {
@@ -154,7 +155,7 @@ export class CallQueue {
       this.#togetherBytes -= call.plan.sizeBytes;
       taken += 1;
     }
-    this.#together = taken === this.#together.length ? [] : this.#together.slice(taken);
+    this.#together = this.#together.slice(taken);
     return batch;
   }
 }

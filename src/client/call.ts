@@ -12,7 +12,7 @@ export type OperationReply = OperationResult["result"];
  */
 export type RetryRule = "anyEpoch" | "sameEpoch" | "never";
 
-/** What is fixed when a call is made. A class for what requests.ts says of literals. */
+/** What is fixed when a call is made. A class for what wire/hot/messages.ts says of literals. */
 export class CallPlan {
   readonly namespace: string;
   readonly operation: Operation;

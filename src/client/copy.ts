@@ -47,6 +47,17 @@ export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
 
 export type SharedHit<Value> = NonNullable<Copy<Value>["shared"]>;
 
+/** A class for what wire/hot/messages.ts says of literals. */
+export class Decoded<Value> {
+  readonly hit: SharedHit<Value>;
+  readonly shareable: boolean;
+
+  constructor(hit: SharedHit<Value>, shareable: boolean) {
+    this.hit = hit;
+    this.shareable = shareable;
+  }
+}
+
 export function createCopy<Value>(
   reading: Reading,
   sizeBytes: number,
@@ -137,8 +148,8 @@ export class CopyReader<Value> {
    * A value straight from a response, and whether it was frozen and may be shared. It may hold on to the bytes, so
    * that they are to be decoded once. Throws CODEC.
    */
-  decode(encoded: Uint8Array): { readonly hit: SharedHit<Value>; readonly shareable: boolean } {
+  decode(encoded: Uint8Array): Decoded<Value> {
     const value = decodeOwnValue(this.#codec, this.#namespace, encoded);
-    return { hit: { kind: "hit", value }, shareable: this.#frozen && deepFreeze(value) };
+    return new Decoded({ kind: "hit", value }, this.#frozen && deepFreeze(value));
   }
 }

@@ -1,7 +1,7 @@
 /** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
 import { CacheError } from "../errors.ts";
 import type { Call, OperationReply } from "./call.ts";
-import type { Copy, Reading, SharedHit } from "./copy.ts";
+import type { Copy, Decoded, Reading } from "./copy.ts";
 import { checkKey } from "./options.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
@@ -19,10 +19,15 @@ export interface ReadOptions extends CallOptions {
   readonly allowStale?: boolean;
 }
 
-/** An answer and the value in it. */
-export interface Found<Value> {
+/** An answer and the value in it. A class for what wire/hot/messages.ts says of literals. */
+export class Found<Value> {
   readonly reading: Reading;
   readonly outcome: Outcome<Value>;
+
+  constructor(reading: Reading, outcome: Outcome<Value>) {
+    this.reading = reading;
+    this.outcome = outcome;
+  }
 }
 
 export class EntryReader<Value> {
@@ -96,14 +101,15 @@ export class EntryReader<Value> {
   /** Decodes what a response said and offers it to the near cache. Throws CODEC. */
   take(reading: Reading, coverage: number): Found<Value> {
     const { near } = this.#realm;
-    const { outcome, shared } = this.#decode(reading);
+    const decoded = reading.encoded && this.#decode(reading.encoded);
+    const outcome = decoded?.hit ?? (reading.kind === "absent" ? ABSENT : MISS);
     if (near !== undefined) {
       const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
       const undecodable = reading.kind === "hit" && outcome.kind !== "hit";
       if (stale || undecodable) near.supersede(reading.key, reading.asOf);
-      else near.keep(reading, coverage, shared);
+      else near.keep(reading, coverage, decoded?.shareable ? decoded.hit : undefined);
     }
-    return { reading, outcome };
+    return new Found(reading, outcome);
   }
 
   /** The entry as callers see it. */
@@ -127,14 +133,12 @@ export class EntryReader<Value> {
 
   /** A near copy as an answer. Throws CODEC. */
   fromCopy(copy: Copy<Value>): Found<Value> {
-    return { reading: toReading(copy), outcome: this.#outcomeOf(copy) };
+    return new Found(toReading(copy), this.#outcomeOf(copy));
   }
 
   #confirmed(copy: Copy<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
-    const found: Found<Value> = {
-      reading: { ...toReading(copy), asOf, readAtMs: call.sentAtMs, freshUntilMs: until },
-      outcome: this.#outcomeOf(copy),
-    };
+    const reading = { ...toReading(copy), asOf, readAtMs: call.sentAtMs, freshUntilMs: until };
+    const found = new Found(reading, this.#outcomeOf(copy));
     this.#realm.near?.confirm(copy, asOf, call.sentAtMs, until, call.coverage);
     return found;
   }
@@ -144,15 +148,13 @@ export class EntryReader<Value> {
     return copy.kind === "miss" ? MISS : ABSENT;
   }
 
-  #decode(reading: Reading): { outcome: Outcome<Value>; shared: SharedHit<Value> | undefined } {
-    if (reading.kind === "miss") return { outcome: MISS, shared: undefined };
-    if (reading.encoded === undefined) return { outcome: ABSENT, shared: undefined };
+  /** Undefined: it cannot be, and counts as a miss. */
+  #decode(encoded: Uint8Array): Decoded<Value> | undefined {
     try {
-      const { hit, shareable } = this.#realm.copies.decode(reading.encoded);
-      return { outcome: hit, shared: shareable ? hit : undefined };
+      return this.#realm.copies.decode(encoded);
     } catch (error) {
       if (this.#realm.options.undecodable === "error") throw error;
-      return { outcome: MISS, shared: undefined };
+      return undefined;
     }
   }
 }

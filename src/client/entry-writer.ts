@@ -205,9 +205,11 @@ export class EntryWriter<Value> {
   }
 }
 
+const ALWAYS: SetCondition = { case: undefined };
+
 function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
   if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
-  if (when === undefined) return { case: undefined };
+  if (when === undefined) return ALWAYS;
   if (when === "absent") return { case: "ifAbsent", value: true };
   if (when === "present") return { case: "ifPresent", value: true };
   return { case: "ifVersion", value: BigInt(when.revision) };

@@ -13,9 +13,11 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
+import { newArray } from "../wire/hot/messages.ts";
 import { fromStatus } from "../wire/status.ts";
 import type { Call } from "./call.ts";
 import type { Interest } from "./interests.ts";
+import { batchFrame, ExchangeRequestMessage } from "./requests.ts";
 import type { Link, LinkHandlers, Transport } from "./transport.ts";
 
 /** What a stream tells its connection, in the order of the frames. */
@@ -40,11 +42,17 @@ export interface SentPing {
   readonly answered: (() => void) | undefined;
 }
 
-interface SentBatch {
+/** A class for what wire/hot/messages.ts says of literals. */
+class SentBatch {
   readonly id: bigint;
   readonly calls: readonly Call[];
   /** Of the calls, from the first; the answer may come in several frames. */
-  answered: number;
+  answered = 0;
+
+  constructor(id: bigint, calls: readonly Call[]) {
+    this.id = id;
+    this.calls = calls;
+  }
 }
 
 export interface StreamDeps {
@@ -133,16 +141,13 @@ export class ExchangeStream {
   send(calls: readonly Call[]): void {
     const nowMs = this.#deps.clock.nowMs();
     const namespace = calls[0]?.plan.namespace ?? "";
-    const operations: Operation[] = [];
+    const operations = newArray<Operation>();
     for (const call of calls) {
       call.sending(nowMs, this.epoch);
       operations.push(withNamespace(call, namespace));
     }
-    const id = this.#send({
-      case: "batch",
-      value: { $typeName: "meshcache.v1.BatchRequest", namespace, operations },
-    });
-    this.#batches.push({ id, calls, answered: 0 });
+    const id = this.#send(batchFrame(namespace, operations));
+    this.#batches.push(new SentBatch(id, calls));
     if (isAlone(calls)) this.#aloneBatches += 1;
   }
 
@@ -294,8 +299,7 @@ export class ExchangeStream {
 
   #send(frame: Frame, more = false): bigint {
     this.#lastId += 1n;
-    const request: ExchangeRequest = { $typeName: "meshcache.v1.ExchangeRequest", id: this.#lastId, frame };
-    const sent = this.#link.send(request, more);
+    const sent = this.#link.send(new ExchangeRequestMessage(this.#lastId, frame), more);
     if (!sent) this.congested = true;
     return this.#lastId;
   }

@@ -32,7 +32,7 @@ export interface RemoteOperation<Result> {
   late?(reply: OperationReply): void;
 }
 
-/** A class for what requests.ts says of literals: one that is made for every read and every Set. */
+/** A class for what wire/hot/messages.ts says of literals: one that is made for every read and every Set. */
 export class FrequentOperation<Result> implements RemoteOperation<Result> {
   readonly name: OperationName;
   readonly namespace: string;

@@ -15,9 +15,81 @@ import type { AsOf } from "./coherence.ts";
 import type { Reading } from "./copy.ts";
 import type { RefusalReason } from "./outcomes.ts";
 
+/** These are classes for what wire/hot/messages.ts says of literals. */
+class AnsweredAsOf implements AsOf {
+  readonly epoch: bigint;
+  readonly shard: number;
+  readonly revision: number;
+
+  constructor(stamp: Stamp) {
+    this.epoch = stamp.epoch;
+    this.shard = stamp.shard;
+    this.revision = Number(stamp.revision);
+  }
+}
+
+class HitReading implements Reading {
+  readonly key: string;
+  readonly kind: "absent" | "hit";
+  readonly asOf: AsOf;
+  readonly readAtMs: number;
+  readonly freshUntilMs: number;
+  readonly version: number;
+  readonly sourceVersion: bigint;
+  readonly tags: readonly string[];
+  readonly contentType: string;
+  readonly encoded: Uint8Array | undefined;
+
+  constructor(key: string, asOf: AsOf, hit: Hit, sentAtMs: number) {
+    this.key = key;
+    this.kind = hit.absent ? "absent" : "hit";
+    this.asOf = asOf;
+    this.readAtMs = sentAtMs;
+    this.freshUntilMs = freshUntilMs(hit, sentAtMs);
+    this.version = Number(hit.version);
+    this.sourceVersion = hit.sourceVersion;
+    this.tags = hit.tags;
+    this.contentType = hit.contentType;
+    this.encoded = hit.absent ? undefined : hit.value;
+  }
+}
+
+const NO_TAGS: readonly string[] = [];
+
+class MissReading implements Reading {
+  readonly key: string;
+  readonly kind = "miss";
+  readonly asOf: AsOf;
+  readonly readAtMs: number;
+  /** Only a Set ends a miss, and a Set is an event. */
+  readonly freshUntilMs = Number.POSITIVE_INFINITY;
+  readonly version = 0;
+  readonly sourceVersion = 0n;
+  readonly tags = NO_TAGS;
+  readonly contentType = "";
+  readonly encoded = undefined;
+
+  constructor(key: string, asOf: AsOf, sentAtMs: number) {
+    this.key = key;
+    this.asOf = asOf;
+    this.readAtMs = sentAtMs;
+  }
+}
+
+class StoredReading {
+  readonly kind = "stored";
+  readonly asOf: AsOf;
+  readonly version: number;
+
+  constructor(asOf: AsOf, version: bigint) {
+    this.asOf = asOf;
+    this.version = Number(version);
+  }
+}
+
 export function toAsOf(stamp: Stamp | undefined): AsOf {
   if (stamp === undefined) throw malformed();
-  return { epoch: stamp.epoch, shard: stamp.shard, revision: Number(stamp.revision) };
+  return new AnsweredAsOf(stamp);
 }
 
 /** An answer that breaks the contract. */
@@ -49,9 +121,9 @@ export function readGet(key: string, response: GetResponse, sentAtMs: number): R
   const { outcome } = response;
   switch (outcome.case) {
     case "hit":
-      return readHit(key, asOf, outcome.value, sentAtMs);
+      return new HitReading(key, asOf, outcome.value, sentAtMs);
     case "miss":
-      return missReading(key, asOf, sentAtMs);
+      return new MissReading(key, asOf, sentAtMs);
     case "notModified":
       return "notModified";
     case undefined:
@@ -59,37 +131,6 @@ export function readGet(key: string, response: GetResponse, sentAtMs: number): R
     default:
       return outcome satisfies never;
   }
-}
-
-export function readHit(key: string, asOf: AsOf, hit: Hit, sentAtMs: number): Reading {
-  return {
-    key,
-    kind: hit.absent ? "absent" : "hit",
-    asOf,
-    readAtMs: sentAtMs,
-    freshUntilMs: freshUntilMs(hit, sentAtMs),
-    version: Number(hit.version),
-    sourceVersion: hit.sourceVersion,
-    tags: hit.tags,
-    contentType: hit.contentType,
-    encoded: hit.absent ? undefined : hit.value,
-  };
-}
-
-function missReading(key: string, asOf: AsOf, sentAtMs: number): Reading {
-  return {
-    key,
-    kind: "miss",
-    asOf,
-    readAtMs: sentAtMs,
-    // Only a Set ends a miss, and a Set is an event.
-    freshUntilMs: Number.POSITIVE_INFINITY,
-    version: 0,
-    sourceVersion: 0n,
-    tags: [],
-    contentType: "",
-    encoded: undefined,
-  };
 }
 
 /** The end of the TTL, counted from the moment the request was sent; the server counted it from later on. */
@@ -110,13 +151,13 @@ const REFUSALS: Partial<Record<number, RefusalReason>> = {
 };
 
 export type SetReading =
-  | { readonly kind: "stored"; readonly asOf: AsOf; readonly version: number }
+  | StoredReading
   | { readonly kind: "refused"; readonly asOf: AsOf; readonly reason: RefusalReason };
 
 export function readSet(response: SetResponse): SetReading {
   const asOf = toAsOf(response.asOf);
   const { outcome } = response;
-  if (outcome.case === "stored") return { kind: "stored", asOf, version: Number(outcome.value.version) };
+  if (outcome.case === "stored") return new StoredReading(asOf, outcome.value.version);
   const reason = outcome.case === "notStored" ? REFUSALS[outcome.value.reason] : undefined;
   if (reason === undefined) throw malformed();
   return { kind: "refused", asOf, reason };
@@ -141,17 +182,17 @@ export function readLease(key: string, response: LeaseResponse, sentAtMs: number
   const { outcome } = response;
   switch (outcome.case) {
     case "hit":
-      return { kind: "hit", reading: readHit(key, asOf, outcome.value, sentAtMs) };
+      return { kind: "hit", reading: new HitReading(key, asOf, outcome.value, sentAtMs) };
     case "granted": {
       const { token, stale } = outcome.value;
-      return { kind: "granted", token, stale: stale && readHit(key, asOf, stale, sentAtMs) };
+      return { kind: "granted", token, stale: stale && new HitReading(key, asOf, stale, sentAtMs) };
     }
     case "held": {
       const { retryAfterMs, stale } = outcome.value;
       return {
         kind: "held",
         retryAfterMs: Number(retryAfterMs),
-        stale: stale && readHit(key, asOf, stale, sentAtMs),
+        stale: stale && new HitReading(key, asOf, stale, sentAtMs),
       };
     }
     case "released":

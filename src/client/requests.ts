@@ -1,15 +1,17 @@
 /**
  * Builds the operations of the contract, without `create`: they are made for every call. Those of reads and Sets are made
- * by classes: where many calls wait at once, as for a first connection, V8 takes what literals make for long-lived, makes
- * it in the old generation from then on, and with it keeps all that a call leads to until a full collection.
+ * by classes, for what wire/hot/messages.ts says of literals.
  */
 import {
+  type BatchRequest,
+  type ExchangeRequest,
   type GetRequest,
   type InvalidateRequest,
   InvalidateRequest_Mode,
   type Operation,
   type SetRequest,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { Case } from "../wire/hot/messages.ts";
 import type { EntryVersion } from "./outcomes.ts";
 
 /** When a Set may store. Unset: always. */
@@ -42,17 +44,6 @@ class OperationMessage implements Operation {
 }
 
 const operation = (body: Operation["operation"]): Operation => new OperationMessage(body);
-
-/** One of the cases of an operation. */
-class Body<Case extends string, Request> {
-  readonly case: Case;
-  readonly value: Request;
-
-  constructor(name: Case, value: Request) {
-    this.case = name;
-    this.value = value;
-  }
-}
 
 class GetRequestMessage implements GetRequest {
   readonly $typeName = "meshcache.v1.GetRequest";
@@ -100,12 +91,38 @@ class SetRequestMessage implements SetRequest {
   }
 }
 
+class BatchRequestMessage implements BatchRequest {
+  readonly $typeName = "meshcache.v1.BatchRequest";
+  namespace: string;
+  operations: Operation[];
+
+  constructor(namespace: string, operations: Operation[]) {
+    this.namespace = namespace;
+    this.operations = operations;
+  }
+}
+
+export class ExchangeRequestMessage implements ExchangeRequest {
+  readonly $typeName = "meshcache.v1.ExchangeRequest";
+  id: bigint;
+  frame: ExchangeRequest["frame"];
+
+  constructor(id: bigint, frame: ExchangeRequest["frame"]) {
+    this.id = id;
+    this.frame = frame;
+  }
+}
+
+export function batchFrame(namespace: string, operations: Operation[]): ExchangeRequest["frame"] {
+  return new Case("batch", new BatchRequestMessage(namespace, operations));
+}
+
 export function getOperation(key: string, allowStale: boolean, known?: EntryVersion): Operation {
-  return operation(new Body("get", new GetRequestMessage(key, allowStale, known)));
+  return operation(new Case("get", new GetRequestMessage(key, allowStale, known)));
 }
 
 export function setOperation(set: SetArguments): Operation {
-  return operation(new Body("set", new SetRequestMessage(set)));
+  return operation(new Case("set", new SetRequestMessage(set)));
 }
 
 export function invalidateOperation(

@@ -7,6 +7,7 @@ import {
   type Hit,
   InvalidateResponseSchema,
   LeaseResponseSchema,
+  type Miss,
   type NotModified,
   type NotStored,
   NotStored_Reason,
@@ -19,47 +20,40 @@ import {
 import { StoredGetResponse } from "../get.ts";
 import { readEvents, readProgress, writeProgress } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
+import {
+  BatchResponseMessage,
+  Case,
+  ExchangeResponseMessage,
+  GetResponseMessage,
+  HitMessage,
+  newArray,
+  OperationResultMessage,
+  SetResponseMessage,
+  StoredMessage,
+} from "./messages.ts";
 import { irregular, type WireReader } from "./reader.ts";
 import { readStamp, writeStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
-const noBytes = new Uint8Array(0);
+/** A oneof that no case is set of. */
+const unset: { case: undefined; value?: undefined } = { case: undefined };
 
 function readHit(reader: WireReader): Hit {
-  let value: Uint8Array = noBytes;
-  let version = 0n;
-  let sourceVersion = 0n;
-  let ttlRemainingMs = 0n;
-  let staleRemainingMs = 0n;
-  let stale = false;
-  let absent = false;
-  const tags: string[] = [];
-  let contentType = "";
+  const hit = new HitMessage();
   while (reader.position < reader.end) {
     const tag = reader.tag();
-    if (tag === 0x0a) value = reader.bytes();
-    else if (tag === 0x10) version = reader.uint64();
-    else if (tag === 0x18) sourceVersion = reader.uint64();
-    else if (tag === 0x20) ttlRemainingMs = reader.uint64();
-    else if (tag === 0x28) staleRemainingMs = reader.uint64();
-    else if (tag === 0x30) stale = reader.bool();
-    else if (tag === 0x38) absent = reader.bool();
-    else if (tag === 0x42) tags.push(reader.string());
-    else if (tag === 0x4a) contentType = reader.recurringString();
+    if (tag === 0x0a) hit.value = reader.bytes();
+    else if (tag === 0x10) hit.version = reader.uint64();
+    else if (tag === 0x18) hit.sourceVersion = reader.uint64();
+    else if (tag === 0x20) hit.ttlRemainingMs = reader.uint64();
+    else if (tag === 0x28) hit.staleRemainingMs = reader.uint64();
+    else if (tag === 0x30) hit.stale = reader.bool();
+    else if (tag === 0x38) hit.absent = reader.bool();
+    else if (tag === 0x42) hit.tags.push(reader.string());
+    else if (tag === 0x4a) hit.contentType = reader.recurringString();
     else reader.skip(tag, 9);
   }
-  return {
-    $typeName: "meshcache.v1.Hit",
-    value,
-    version,
-    sourceVersion,
-    ttlRemainingMs,
-    staleRemainingMs,
-    stale,
-    absent,
-    tags,
-    contentType,
-  };
+  return hit;
 }
 
 function writeHit(writer: WireWriter, hit: Hit): void {
@@ -90,7 +84,7 @@ function readNotModified(reader: WireReader): NotModified {
 
 export function readGetResponse(reader: WireReader): GetResponse {
   let asOf: Stamp | undefined;
-  let outcome: GetResponse["outcome"] = { case: undefined };
+  let outcome: GetResponse["outcome"] = unset;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
@@ -104,20 +98,21 @@ export function readGetResponse(reader: WireReader): GetResponse {
     }
     if (outcome.case !== undefined) throw irregular;
     const outerEnd = reader.enter();
-    if (tag === 0x12) outcome = { case: "hit", value: readHit(reader) };
-    else if (tag === 0x1a) outcome = { case: "miss", value: readMiss(reader) };
-    else if (tag === 0x22) outcome = { case: "notModified", value: readNotModified(reader) };
+    if (tag === 0x12) outcome = new Case("hit", readHit(reader));
+    else if (tag === 0x1a) outcome = new Case("miss", readMiss(reader));
+    else if (tag === 0x22) outcome = new Case("notModified", readNotModified(reader));
     else throw irregular;
     reader.leave(outerEnd);
   }
-  const response: GetResponse = { $typeName: "meshcache.v1.GetResponse", outcome };
-  if (asOf !== undefined) response.asOf = asOf;
-  return response;
+  return new GetResponseMessage(outcome, asOf);
 }
 
-function readMiss(reader: WireReader) {
+const miss: Miss = { $typeName: "meshcache.v1.Miss" };
+
+/** There is nothing in one, so there is one. */
+function readMiss(reader: WireReader): Miss {
   while (reader.position < reader.end) reader.skip(reader.tag(), 0);
-  return { $typeName: "meshcache.v1.Miss" } as const;
+  return miss;
 }
 
 /** As the messages would be written that `result` stands for, of which none is made. */
@@ -186,7 +181,7 @@ export function writeGetResponse(writer: WireWriter, response: GetResponse): voi
 
 export function readSetResponse(reader: WireReader): SetResponse {
   let asOf: Stamp | undefined;
-  let outcome: SetResponse["outcome"] = { case: undefined };
+  let outcome: SetResponse["outcome"] = unset;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
@@ -200,14 +195,12 @@ export function readSetResponse(reader: WireReader): SetResponse {
     }
     if (outcome.case !== undefined) throw irregular;
     const outerEnd = reader.enter();
-    if (tag === 0x12) outcome = { case: "stored", value: readStored(reader) };
-    else if (tag === 0x1a) outcome = { case: "notStored", value: readNotStored(reader) };
+    if (tag === 0x12) outcome = new Case("stored", readStored(reader));
+    else if (tag === 0x1a) outcome = new Case("notStored", readNotStored(reader));
     else throw irregular;
     reader.leave(outerEnd);
   }
-  const response: SetResponse = { $typeName: "meshcache.v1.SetResponse", outcome };
-  if (asOf !== undefined) response.asOf = asOf;
-  return response;
+  return new SetResponseMessage(outcome, asOf);
 }
 
 function readStored(reader: WireReader): Stored {
@@ -217,7 +210,7 @@ function readStored(reader: WireReader): Stored {
     if (tag === 0x08) version = reader.uint64();
     else reader.skip(tag, 1);
   }
-  return { $typeName: "meshcache.v1.Stored", version };
+  return new StoredMessage(version);
 }
 
 const reasons: readonly NotStored_Reason[] = [
@@ -252,7 +245,7 @@ export function writeSetResponse(writer: WireWriter, { asOf, outcome }: SetRespo
 }
 
 function readOperationResult(reader: WireReader): OperationResult {
-  let result: OperationResult["result"] = { case: undefined };
+  let result: OperationResult["result"] = unset;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag > 0x32) {
@@ -263,13 +256,13 @@ function readOperationResult(reader: WireReader): OperationResult {
     switch (tag) {
       case 0x0a: {
         const outerEnd = reader.enter();
-        result = { case: "get", value: readGetResponse(reader) };
+        result = new Case("get", readGetResponse(reader));
         reader.leave(outerEnd);
         break;
       }
       case 0x12: {
         const outerEnd = reader.enter();
-        result = { case: "set", value: readSetResponse(reader) };
+        result = new Case("set", readSetResponse(reader));
         reader.leave(outerEnd);
         break;
       }
@@ -289,7 +282,7 @@ function readOperationResult(reader: WireReader): OperationResult {
         throw irregular;
     }
   }
-  return { $typeName: "meshcache.v1.OperationResult", result };
+  return new OperationResultMessage(result);
 }
 
 function writeOperationResult(writer: WireWriter, { result }: OperationResult): void {
@@ -323,7 +316,7 @@ function writeOperationResult(writer: WireWriter, { result }: OperationResult): 
 }
 
 export function readBatchResponse(reader: WireReader): BatchResponse {
-  const results: OperationResult[] = [];
+  const results = newArray<OperationResult>();
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
@@ -332,7 +325,7 @@ export function readBatchResponse(reader: WireReader): BatchResponse {
       reader.leave(outerEnd);
     } else reader.skip(tag, 1);
   }
-  return { $typeName: "meshcache.v1.BatchResponse", results };
+  return new BatchResponseMessage(results);
 }
 
 export function writeBatchResponse(writer: WireWriter, { results }: BatchResponse): void {
@@ -364,15 +357,15 @@ export function readExchangeResponse(reader: WireReader): ExchangeResponse {
     }
   }
   if (frame === undefined) throw irregular;
-  return { $typeName: "meshcache.v1.ExchangeResponse", id, frame, sequence, more };
+  return new ExchangeResponseMessage(id, frame, sequence, more);
 }
 
 function readResponseFrame(reader: WireReader, tag: number): ExchangeResponse["frame"] {
   const outerEnd = reader.enter();
   let frame: ExchangeResponse["frame"];
-  if (tag === 0x1a) frame = { case: "batch", value: readBatchResponse(reader) };
-  else if (tag === 0x22) frame = { case: "events", value: readEvents(reader) };
-  else if (tag === 0x2a) frame = { case: "progress", value: readProgress(reader) };
+  if (tag === 0x1a) frame = new Case("batch", readBatchResponse(reader));
+  else if (tag === 0x22) frame = new Case("events", readEvents(reader));
+  else if (tag === 0x2a) frame = new Case("progress", readProgress(reader));
   else throw irregular;
   reader.leave(outerEnd);
   return frame;

@@ -1,5 +1,6 @@
 /** The stamp, which answers and events carry, read and written by hand. */
 import type { Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { StampMessage } from "./messages.ts";
 import type { WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
 
@@ -16,7 +17,7 @@ export function readStamp(reader: WireReader): Stamp {
     else reader.skip(tag, 3);
   }
   reader.leave(outerEnd);
-  return { $typeName: "meshcache.v1.Stamp", epoch, shard, revision };
+  return new StampMessage(epoch, shard, revision);
 }
 
 export function writeStamp(writer: WireWriter, field: number, stamp: Stamp | undefined): void {
