@@ -47,6 +47,9 @@ export class StampMessage implements Stamp {
   }
 }
 
+/** Of what has none, which is most of what there is; nobody writes to it. */
+export const noTags = Object.freeze<string[]>([]) as string[];
+
 /** With the defaults of its fields. */
 export class HitMessage implements Hit {
   readonly $typeName = "meshcache.v1.Hit";
@@ -57,7 +60,7 @@ export class HitMessage implements Hit {
   staleRemainingMs = 0n;
   stale = false;
   absent = false;
-  tags: string[] = newArray();
+  tags: string[] = noTags;
   contentType = "";
 }
 

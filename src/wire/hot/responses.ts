@@ -27,6 +27,7 @@ import {
   GetResponseMessage,
   HitMessage,
   newArray,
+  noTags,
   OperationResultMessage,
   SetResponseMessage,
   StoredMessage,
@@ -49,8 +50,10 @@ function readHit(reader: WireReader): Hit {
     else if (tag === 0x28) hit.staleRemainingMs = reader.uint64();
     else if (tag === 0x30) hit.stale = reader.bool();
     else if (tag === 0x38) hit.absent = reader.bool();
-    else if (tag === 0x42) hit.tags.push(reader.string());
-    else if (tag === 0x4a) hit.contentType = reader.recurringString();
+    else if (tag === 0x42) {
+      if (hit.tags === noTags) hit.tags = newArray();
+      hit.tags.push(reader.string());
+    } else if (tag === 0x4a) hit.contentType = reader.recurringString();
     else reader.skip(tag, 9);
   }
   return hit;
