@@ -10,6 +10,7 @@ import {
   type TouchResponse,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../errors.ts";
+import { noTags } from "../wire/hot/messages.ts";
 import type { OperationReply } from "./call.ts";
 import type { AsOf } from "./coherence.ts";
 import type { Reading } from "./copy.ts";
@@ -54,8 +55,6 @@ class HitReading implements Reading {
   }
 }
 
-const NO_TAGS: readonly string[] = [];
-
 class MissReading implements Reading {
   readonly key: string;
   readonly kind = "miss";
@@ -65,7 +64,7 @@ class MissReading implements Reading {
   readonly freshUntilMs = Number.POSITIVE_INFINITY;
   readonly version = 0;
   readonly sourceVersion = 0n;
-  readonly tags = NO_TAGS;
+  readonly tags: readonly string[] = noTags;
   readonly contentType = "";
   readonly encoded = undefined;
 

@@ -253,6 +253,8 @@ describe("a connection for one stream", () => {
     await peer.answered();
     peer.socket.write(frame(FRAME.reset, 0, 1, uint32(8)));
     await peer.closed;
+    // Nothing follows: who took back its only call reads no more.
+    expect(peer.fault).toBeUndefined();
   });
 
   it("has its status though what it refuses came while it was held back", async () => {
