@@ -11,6 +11,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { type Limits, resolveLimits } from "../wire/limits.ts";
 import { createServiceDefinition } from "../wire/service.ts";
 import { createAdminHandlers } from "./admin-service.ts";
+import { createBusyPoll } from "./busy-poll.ts";
 import { createCacheHandlers } from "./cache-service.ts";
 import { createConnections } from "./connections.ts";
 import { createDirectCalls } from "./direct-calls.ts";
@@ -105,7 +106,8 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
   };
-  const deps = { calls, limits, telemetry, store, clock, streams, observation };
+  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock });
+  const deps = { calls, limits, telemetry, store, clock, streams, busyPoll, observation };
   const handlers = createCacheHandlers(deps);
   server.addService(createServiceDefinition(CacheService), handlers.service);
   server.addService(
@@ -149,7 +151,10 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
       stops = [
         ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
         ...(alone ? [telemetry.observeProcess(store, observation)] : []),
-        telemetry.observeThread({ subscriberLagEvents: () => slowestLagEvents(streams) }),
+        telemetry.observeThread({
+          subscriberLagEvents: () => slowestLagEvents(streams),
+          busyPollMicros: () => busyPoll.spentMicros,
+        }),
       ];
       return address;
     },

@@ -22,6 +22,7 @@ import {
 } from "../wire/operations.ts";
 import type { ServiceHandlers } from "../wire/service.ts";
 import { runBatch } from "./batch.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 import { type DirectMethods, directBidi, directServerStream, directUnary } from "./direct-calls.ts";
 import { openExchange } from "./exchange.ts";
 import { bidi, serverStream } from "./grpc-streams.ts";
@@ -41,6 +42,7 @@ export interface CacheServiceDeps extends HandlerDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly streams: StreamRegister;
+  readonly busyPoll: BusyPoll;
 }
 
 export interface CacheHandlers {

@@ -6,6 +6,7 @@ import type { Store } from "../store/store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { encodeExchangeResponse } from "../wire/frames.ts";
 import type { Limits } from "../wire/limits.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 import { createExchangeSession } from "./exchange-session.ts";
 import { createFrameQueue } from "./frame-queue.ts";
 import type { CallContext } from "./handlers.ts";
@@ -18,12 +19,13 @@ export interface ExchangeDeps {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly streams: StreamRegister;
+  readonly busyPoll: BusyPoll;
 }
 
 export function openExchange(
   call: StreamingCall,
   context: CallContext,
-  { store, limits, clock, telemetry, streams }: ExchangeDeps,
+  { store, limits, clock, telemetry, streams, busyPoll }: ExchangeDeps,
 ): RequestReader<ExchangeRequest> {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
   const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
@@ -51,7 +53,10 @@ export function openExchange(
   const stream: DrainableStream = { drain: () => session.drain(), end };
   streams.open.add(stream);
   return {
-    receive: (frame) => session.receive(frame),
+    receive(frame) {
+      session.receive(frame);
+      if (frame.frame.case === "batch") busyPoll.tookBatch(frame.frame.value.operations.length);
+    },
     paused: () => session.paused(),
     halfClosed: () => session.halfClosed(),
     closed() {

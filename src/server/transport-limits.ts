@@ -43,6 +43,8 @@ export interface TransportLimits {
   readonly progressIntervalMs: number;
   /** Batches of one exchange that wait for leases. */
   readonly exchangeMaxWaitingBatches: number;
+  /** How long a thread looks for the next message of a busy client before it sleeps. 0: not at all. */
+  readonly busyPollMaxMs: number;
 }
 
 const KIB = 1024;
@@ -74,6 +76,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   frameMaxBytes: { fallback: 256 * KIB, min: KIB, max: 2 * MIB },
   progressIntervalMs: { fallback: 5_000, min: 10, max: DAY_MS },
   exchangeMaxWaitingBatches: { fallback: 4_096, min: 1, max: 65_536 },
+  busyPollMaxMs: { fallback: 1, min: 0, max: 10 },
 };
 
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
@@ -103,5 +106,6 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
     frameMaxBytes: pick("frameMaxBytes"),
     progressIntervalMs: pick("progressIntervalMs"),
     exchangeMaxWaitingBatches: pick("exchangeMaxWaitingBatches"),
+    busyPollMaxMs: pick("busyPollMaxMs"),
   };
 }

@@ -97,6 +97,12 @@ export const instruments = {
     "Gaps because a subscriber read too slowly",
   ),
   connections: row("gauge", "meshcache.connections", "{connection}", "Open connections"),
+  busyPollTime: row(
+    "counter",
+    "meshcache.busy_poll.time",
+    "s",
+    "Time in which threads looked for the next batch instead of sleeping: it is no load",
+  ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

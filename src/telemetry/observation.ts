@@ -21,7 +21,8 @@ export function observeProcess(meter: Meter, store: Store, process: ProcessObser
 export function observeThread(meter: Meter, thread: ThreadObservation): () => void {
   const eventLoop = watchEventLoop();
   const lag = one(instruments.subscriberLag, () => thread.subscriberLagEvents());
-  const unregister = register(meter, [lag, ...eventLoop.readers], () => eventLoop.reset());
+  const busyPoll = one(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
+  const unregister = register(meter, [lag, busyPoll, ...eventLoop.readers], () => eventLoop.reset());
   return () => {
     unregister();
     eventLoop.close();

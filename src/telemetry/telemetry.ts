@@ -67,8 +67,10 @@ export interface ProcessObservation {
   connections(): number;
 }
 
-/** Gauges of one server. Over several the greatest counts. */
+/** What is read of one server. Over several, counts add up, and of gauges the greatest counts. */
 export interface ThreadObservation {
-  /** Events that the slowest subscriber has yet to be sent. */
+  /** Gauge: events that the slowest subscriber has yet to be sent. */
   subscriberLagEvents(): number;
+  /** Count: time in which its thread looked for messages instead of sleeping. */
+  busyPollMicros(): number;
 }

@@ -8,6 +8,8 @@ import {
   ExchangeRequestSchema,
   ExchangeResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/service.ts";
 import { answerOf, connectRaw, framed, unframed } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
@@ -110,5 +112,36 @@ describe("a client that breaks the protocol", () => {
     call.on("data", () => {});
     call.write(create(ExchangeRequestSchema, { id: 0n }));
     expect(await failed).toMatchObject({ code: status.INVALID_ARGUMENT });
+  });
+});
+
+describe("a client that sends many operations at once", () => {
+  it("has its next ones looked for instead of slept for, unless that is switched off", async () => {
+    const spentMicros: (() => number)[] = [];
+    const observeThread = ({ busyPollMicros }: ThreadObservation) => {
+      spentMicros.push(busyPollMicros);
+      return () => {};
+    };
+    for (const busyPollMaxMs of [0, 1]) {
+      running = await startServer({
+        telemetry: { ...createNoTelemetry(), observeThread },
+        transport: { busyPollMaxMs },
+      });
+      const raw = await connectRaw(running.address);
+      const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+      const get = { case: "get" as const, value: { namespace: "n", key: "k" } };
+      const operations = Array.from({ length: 16 }, () => ({ operation: get }));
+      const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+        stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+      send({ id: 1n, frame: { case: "open", value: {} } });
+      send({ id: 2n, frame: { case: "batch", value: { operations } } });
+      stream.end();
+      await answerOf(stream);
+      raw.close();
+      await running.stop();
+    }
+    const [never, once] = spentMicros.map((spent) => spent());
+    expect(never).toBe(0);
+    expect(once).toBeGreaterThan(0);
   });
 });

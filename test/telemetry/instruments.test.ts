@@ -10,6 +10,7 @@ const gauges = {
   subscribers: () => 2,
   connections: () => 3,
   subscriberLagEvents: () => 7,
+  busyPollMicros: () => 2_500_000,
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {
@@ -114,6 +115,7 @@ describe("instruments", () => {
     expect(values.get("meshcache_subscribers")).toBe(2);
     expect(values.get("meshcache_subscribers_lag")).toBe(7);
     expect(values.get("meshcache_connections")).toBe(3);
+    expect(values.get("meshcache_busy_poll_time_total")).toBe(2.5);
     const entries = [...values].filter(([name]) => name.startsWith("meshcache_entries{"));
     expect(entries).toHaveLength(store.shardCount);
     expect(entries.reduce((sum, [, value]) => sum + value, 0)).toBe(1);

@@ -239,6 +239,10 @@ export const settingsSchema = z.strictObject({
     "exchangeMaxWaitingBatches",
     "Batches of one exchange that wait for leases.",
   ),
+  busyPollMaxMs: transport(
+    "busyPollMaxMs",
+    "How long a worker that took a batch of 16 operations or more looks for the next one before it sleeps; 0 where processors are shared and every microsecond of them counts.",
+  ),
 });
 
 export type Settings = Readonly<z.output<typeof settingsSchema>>;

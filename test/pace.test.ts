@@ -1,10 +1,12 @@
-/** How often small messages may follow one another. */
+/** How often something may be done. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MessagePace } from "../../src/client/message-pace.ts";
+import { Pace } from "../src/pace.ts";
+
+const createPace = () => new Pace({ gapMicros: 200, burst: 4 });
 
 /** Which of the calls find the pace kept. */
-function send(pace: MessagePace, callsAtMicros: readonly number[]): number[] {
+function send(pace: Pace, callsAtMicros: readonly number[]): number[] {
   return callsAtMicros.filter((nowMicros) => {
     const allowed = pace.allows(nowMicros);
     if (allowed) pace.count(nowMicros);
@@ -12,18 +14,18 @@ function send(pace: MessagePace, callsAtMicros: readonly number[]): number[] {
   });
 }
 
-describe("The pace of small messages", () => {
+describe("A pace", () => {
   it("lets four follow one another, and one more for each gap of 200 µs that passed", () => {
-    const pace = new MessagePace();
+    const pace = createPace();
     const start = 1e9;
     expect(send(pace, Array(10).fill(start))).toHaveLength(4);
     expect(send(pace, [start + 199, start + 200, start + 201])).toEqual([start + 200]);
     expect(send(pace, Array(10).fill(start + 10_000))).toHaveLength(4);
   });
 
-  it("has room one gap after any message, however many lone ones went before it unasked", () => {
-    const pace = new MessagePace();
-    for (let lone = 0; lone <= 10_000; lone += 1) pace.count(1e9 + lone * 60);
+  it("has room one gap after any message, however many went before it unasked", () => {
+    const pace = createPace();
+    for (let one = 0; one <= 10_000; one += 1) pace.count(1e9 + one * 60);
     const nowMicros = 1e9 + 600_000;
     expect(pace.allows(nowMicros)).toBe(false);
     expect(send(pace, [nowMicros + 200])).toHaveLength(1);
@@ -37,7 +39,7 @@ describe("The pace of small messages", () => {
         (gapsMicros) => {
           let nowMicros = 1e9;
           const calls = gapsMicros.map((gap) => (nowMicros += gap));
-          const sent = send(new MessagePace(), calls);
+          const sent = send(createPace(), calls);
           for (const [at, first] of sent.entries()) {
             for (const [further, last] of sent.slice(at).entries()) {
               expect(further + 1).toBeLessThanOrEqual((last - first) / 200 + 5);
