@@ -3,4 +3,5 @@ export const serverNodeArgs: readonly string[] = [
   "--max-semi-space-size=16",
   "--no-allocation-site-pretenuring",
   "--no-parallel-scavenge",
+  "--no-memory-reducer",
 ];

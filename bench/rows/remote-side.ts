@@ -19,6 +19,12 @@ export interface RemoteSide extends AsyncDisposable {
 
 const loadFile = new URL("../load/remote-load.ts", import.meta.url);
 
+/**
+ * The same for every side. V8 takes a load that waits for the other side's window for idle, and shrinks its heap before
+ * the next; and the helpers of its young collections wait for a core that the server has.
+ */
+const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
+
 /** `budgetBytes` bounds our store; redis-server is given no bound. */
 export async function openRemoteSide(
   session: Session,
@@ -32,7 +38,7 @@ export async function openRemoteSide(
   const address = `${loopback}:${server.port}`;
   const load = undo.use(
     session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
-      nodeArgs: ["--expose-gc"],
+      nodeArgs: loadNodeArgs,
     }),
   );
   await load.call("connect", client, address);
