@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { type BusyPoll, createBusyPoll } from "../../src/server/busy-poll.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
-const BATCH = 16;
+const BATCH = 24;
 /** An eighth of a millisecond: sums of it are exact. */
 const TURN_MICROS = 125;
 
@@ -31,7 +31,7 @@ const lookInVain = (turnMicros: number): number => {
 beforeEach(() => start(1));
 
 describe("Busy polling", () => {
-  it("begins with a batch of 16 operations, and ends after its time", () => {
+  it("begins with a batch of 24 operations, and ends after its time", () => {
     busyPoll.tookBatch(BATCH - 1);
     expect(turns).toHaveLength(0);
     busyPoll.tookBatch(BATCH);

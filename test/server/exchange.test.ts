@@ -130,7 +130,7 @@ describe("a client that sends many operations at once", () => {
       const raw = await connectRaw(running.address);
       const stream = raw.open("/meshcache.v1.CacheService/Exchange");
       const get = { case: "get" as const, value: { namespace: "n", key: "k" } };
-      const operations = Array.from({ length: 16 }, () => ({ operation: get }));
+      const operations = Array.from({ length: 24 }, () => ({ operation: get }));
       const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
         stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
       send({ id: 1n, frame: { case: "open", value: {} } });
