@@ -22,9 +22,11 @@ describe("the README", () => {
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it("links only to files that exist", () => {
-    const linked = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path = ""]) => path);
-    expect(linked.length).toBeGreaterThan(0);
+  it("names only files that exist", () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)];
+    const sources = [...readme.matchAll(/`((?:src|test|bench|proto|scripts)\/[\w./-]+\.\w+)`/g)];
+    expect(Math.min(links.length, sources.length)).toBeGreaterThan(0);
+    const linked = [...links, ...sources].map(([, path = ""]) => path);
     expect(linked.filter((path) => !existsSync(path))).toEqual([]);
   });
 

@@ -55,7 +55,7 @@ export function openExchange(
   return {
     receive(frame) {
       session.receive(frame);
-      if (frame.frame.case === "batch") busyPoll.tookBatch(frame.frame.value.operations.length);
+      if (frame.frame.case === "batch") busyPoll.sawBatch(frame.frame.value.operations.length);
     },
     paused: () => session.paused(),
     halfClosed: () => session.halfClosed(),

@@ -43,7 +43,7 @@ export interface TransportLimits {
   readonly progressIntervalMs: number;
   /** Batches of one exchange that wait for leases. */
   readonly exchangeMaxWaitingBatches: number;
-  /** How long a thread looks for the next message of a busy client before it sleeps. 0: not at all. */
+  /** How long a thread looks for the next frame after an Exchange's batch of 24 operations or more. 0: not at all. */
   readonly busyPollMaxMs: number;
 }
 
@@ -76,7 +76,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   frameMaxBytes: { fallback: 256 * KIB, min: KIB, max: 2 * MIB },
   progressIntervalMs: { fallback: 5_000, min: 10, max: DAY_MS },
   exchangeMaxWaitingBatches: { fallback: 4_096, min: 1, max: 65_536 },
-  busyPollMaxMs: { fallback: 1, min: 0, max: 10 },
+  busyPollMaxMs: { fallback: 1, min: 0, max: 2 },
 };
 
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */

@@ -101,7 +101,7 @@ export const instruments = {
     "counter",
     "meshcache.busy_poll.time",
     "s",
-    "Time in which threads looked for the next batch instead of sleeping: it is no load",
+    "Time in which threads looked for the next batch instead of sleeping, and had nothing else to do",
   ),
   eventLoopDelayP99: row(
     "gauge",

@@ -71,6 +71,6 @@ export interface ProcessObservation {
 export interface ThreadObservation {
   /** Gauge: events that the slowest subscriber has yet to be sent. */
   subscriberLagEvents(): number;
-  /** Count: time in which its thread looked for messages instead of sleeping. */
+  /** Count: time in which its thread looked for messages instead of sleeping, and had nothing to do. */
   busyPollMicros(): number;
 }

@@ -8,6 +8,7 @@ import {
   ExchangeRequestSchema,
   ExchangeResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { systemClock } from "../../src/clock.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/service.ts";
@@ -122,8 +123,11 @@ describe("a client that sends many operations at once", () => {
       spentMicros.push(busyPollMicros);
       return () => {};
     };
+    let micros = 0;
+    const clock = { ...systemClock, nowMicros: () => micros++ };
     for (const busyPollMaxMs of [0, 1]) {
       running = await startServer({
+        clock,
         telemetry: { ...createNoTelemetry(), observeThread },
         transport: { busyPollMaxMs },
       });

@@ -241,7 +241,7 @@ export const settingsSchema = z.strictObject({
   ),
   busyPollMaxMs: transport(
     "busyPollMaxMs",
-    "How long a worker that took a batch of 24 operations or more looks for the next one before it sleeps; 0 where processors are shared and every microsecond of them counts.",
+    "How long a worker looks for the next frame after an Exchange's batch of 24 operations or more, before it sleeps. 0: never, for a CPU quota, or where other processes need the cores.",
   ),
 });
 
