@@ -73,6 +73,13 @@ const packageOf = (from: string): string => from.match(/^(@[^/]+\/[^/]+|[^/]+)/)
 const targetRoom = (one: Import): string => roomOf(relative(".", normalize(join(one.file, "..", one.from))));
 
 describe("the house", () => {
+  it("starts the server with the same flags of Node by its command and by npm", () => {
+    const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
+    const [firstLine = ""] = readFileSync("src/cli/main.ts", "utf8").split("\n", 1);
+    const [, flags = ""] = firstLine.match(/^#!\/usr\/bin\/env -S node( --.+)$/) ?? [];
+    expect(scripts.start).toBe(`node${flags} src/cli/main.ts serve`);
+  });
+
   it("has a rule for every room", () => {
     expect(imports.length).toBeGreaterThan(0);
     expect([...new Set(imports.map((one) => one.room))].filter((room) => !(room in mayImport))).toEqual([]);

@@ -1,7 +1,7 @@
-/** How `meshcache` starts its Node, by the first line of src/cli/main.ts. */
-export const serverNodeArgs: readonly string[] = [
-  "--max-semi-space-size=16",
-  "--no-allocation-site-pretenuring",
-  "--no-parallel-scavenge",
-  "--no-memory-reducer",
-];
+import { readFileSync } from "node:fs";
+
+const program = readFileSync(new URL("../../src/cli/main.ts", import.meta.url), "utf8");
+const [firstLine = ""] = program.split("\n", 1);
+
+/** How `meshcache` starts its Node. */
+export const serverNodeArgs: readonly string[] = firstLine.split(" ").filter((word) => word.startsWith("--"));
