@@ -1,35 +1,16 @@
-/** The pauses that this process's garbage collector made, as the runtime reports them. */
-import { PerformanceObserver } from "node:perf_hooks";
+/** The pauses that this process's garbage collector makes, as the runtime reports them. */
+import { GCProfiler } from "node:v8";
 
-export interface GcPauses {
-  readonly count: number;
-  readonly longestMs: number;
-  readonly totalMs: number;
-}
-
-export const noGcPauses: GcPauses = { count: 0, longestMs: 0, totalMs: 0 };
-
-export interface GcWatch {
-  /** Pauses since the last call. Waits until the runtime has reported the latest. */
-  take(): Promise<GcPauses>;
-}
-
-export function watchGc(): GcWatch {
-  let durationsMs: number[] = [];
-  const observer = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) durationsMs.push(entry.duration);
-  });
-  observer.observe({ entryTypes: ["gc"] });
-  return {
-    async take() {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      const taken = durationsMs;
-      durationsMs = [];
-      return {
-        count: taken.length,
-        longestMs: taken.reduce((longest, one) => Math.max(longest, one), 0),
-        totalMs: taken.reduce((sum, one) => sum + one, 0),
-      };
-    },
+/**
+ * Watches until the function that it returns is called: that tells the longest pause since, in milliseconds, 0 when
+ * there was none. The runtime's `PerformanceObserver` would do, but its entries survive the next collection, so that a
+ * server that is watched collects in full what only its watcher left behind.
+ */
+export function watchGc(): () => number {
+  const profiler = new GCProfiler();
+  profiler.start();
+  return () => {
+    const collections = profiler.stop()?.statistics ?? [];
+    return collections.reduce((longestMs, { cost }) => Math.max(longestMs, cost / 1000), 0);
   };
 }

@@ -1,11 +1,21 @@
 /** Loaded into a server process before its program: tells the bench what only that process can know. */
-import { type GcPauses, watchGc } from "./gc-pauses.ts";
+import { watchGc } from "./gc-pauses.ts";
 import { answerCalls } from "./worker.ts";
 
-const gc = watchGc();
+let endWatch = (): number => 0;
 
 const handlers = {
-  gcPauses: (): Promise<GcPauses> => gc.take(),
+  async watchGc(): Promise<void> {
+    endWatch();
+    endWatch = watchGc();
+  },
+
+  /** Of the collections since `watchGc`. */
+  async longestGcPauseMs(): Promise<number> {
+    const longestMs = endWatch();
+    endWatch = () => 0;
+    return longestMs;
+  },
 };
 
 export type Observer = typeof handlers;

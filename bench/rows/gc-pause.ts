@@ -52,7 +52,10 @@ export const gcPause: Comparison = {
         target: targets.gcPauseMs,
         note: "half sets, half gets, uniform over half as many keys again as fit; the worst of all windows",
       },
-      pairs.map(({ ours: mine, peer: theirs }) => ({ ours: mine.gc.longestMs, peer: theirs.gc.longestMs })),
+      pairs.map(({ ours: mine, peer: theirs }) => ({
+        ours: mine.longestGcPauseMs,
+        peer: theirs.longestGcPauseMs,
+      })),
       (figures) => Math.max(...figures),
     );
     return [row];

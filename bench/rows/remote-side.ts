@@ -4,8 +4,8 @@ import type { RemoteLoad } from "../load/remote-load.ts";
 import { startMeshcacheServer } from "../ours/server.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
-import { type GcPauses, noGcPauses } from "../process/gc-pauses.ts";
 import { loopback } from "../process/loopback.ts";
+import type { Observer } from "../process/observer.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
 
@@ -13,8 +13,8 @@ export interface RemoteSide extends AsyncDisposable {
   readonly serverPid: number;
   readonly address: string;
   readonly load: Child<RemoteLoad>;
-  /** Garbage collections of the server since the last call; none of a server without a collector. */
-  serverGc(): Promise<GcPauses>;
+  /** Of the server; none where it has no garbage collector. */
+  readonly observer: Child<Observer> | undefined;
 }
 
 const loadFile = new URL("../load/remote-load.ts", import.meta.url);
@@ -43,8 +43,13 @@ export async function openRemoteSide(
   );
   await load.call("connect", client, address);
   const kept = undo.move();
-  const serverGc = async (): Promise<GcPauses> => (await ours?.observer.call("gcPauses")) ?? noGcPauses;
-  return { serverPid: server.pid, address, load, serverGc, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    serverPid: server.pid,
+    address,
+    load,
+    observer: ours?.observer,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 /** Fills both sides with the same entries, one after the other. */

@@ -33,10 +33,9 @@ export const tailLatency: Comparison = {
     const pausesMs: number[] = [];
     const windows = await interleave(session, "half load", {
       async ours(round) {
-        // What the server did while the peer was under load is no pause of this window.
-        await ours.serverGc();
+        await ours.observer?.call("watchGc");
         const window = await run(ours, round);
-        pausesMs.push((await ours.serverGc()).longestMs);
+        pausesMs.push((await ours.observer?.call("longestGcPauseMs")) ?? 0);
         return window;
       },
       peer: (round) => run(peer, round),
