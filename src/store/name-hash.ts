@@ -12,6 +12,7 @@ const separatorByte = 0xff;
 /** Before each word of the output. They mix in zeros. */
 const finalRounds = 3;
 const utf8MaxBytesPerUnit = 3;
+const nonceBytes = 8;
 /** The separator and the last word's padding. */
 const tailBytes = 8;
 
@@ -20,17 +21,21 @@ export class NameHash {
   readonly #encoder = new TextEncoder();
   #bytes = new Uint8Array(2048);
   #words = new Int32Array(this.#bytes.buffer);
+  #nonce = new BigUint64Array(this.#bytes.buffer, 0, 1);
   /** The one that holds the bytes left over, zeros, and the length in its last byte. */
   #lastWord = 0;
 
-  take(namespace: string, name: string): void {
-    const mostBytes = (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
+  /** A `nonce`, of 64 bits, tells it from the same name with another. What is hashed has one, or nothing has. */
+  take(namespace: string, name: string, nonce?: bigint): void {
+    const mostBytes = nonceBytes + (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
     if (mostBytes > this.#bytes.length) {
       this.#bytes = new Uint8Array(Math.ceil(mostBytes / 4) * 4);
       this.#words = new Int32Array(this.#bytes.buffer);
+      this.#nonce = new BigUint64Array(this.#bytes.buffer, 0, 1);
     }
     const bytes = this.#bytes;
-    let length = this.#write(namespace, 0);
+    if (nonce !== undefined) this.#nonce[0] = nonce;
+    let length = this.#write(namespace, nonce === undefined ? 0 : nonceBytes);
     bytes[length++] = separatorByte;
     length = this.#write(name, length);
     const lastWord = length >>> 2;

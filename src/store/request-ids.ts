@@ -28,6 +28,8 @@ export class RequestIds {
   readonly #shard: number;
   /** Oldest first, so that expiry and the bound both take from the front. */
   readonly #answers: RecordMap;
+  /** Of the Set that `once` is about: others have fingerprints made while it runs. */
+  readonly #id: Fingerprint = new Uint32Array(4);
 
   /** Of the shard of this index. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
@@ -41,11 +43,19 @@ export class RequestIds {
     return this.#answers.count;
   }
 
-  answer(namespace: string, key: string, requestId: bigint, nowMs: number): SetResult | undefined {
+  /** What the Set with this request id was answered; the first time, what `run` answers, if it does not throw. */
+  once(namespace: string, key: string, requestId: bigint, nowMs: number, run: () => SetResult): SetResult {
     const answers = this.#answers;
-    if (answers.count === 0) return undefined;
-    const slot = answers.find(this.#idOf(namespace, key, requestId));
-    if (slot === 0 || nowMs >= answers.number(slot, untilMsCell)) return undefined;
+    this.#id.set(this.#fingerprintOf(namespace, key, requestId));
+    const slot = answers.find(this.#id);
+    if (slot !== 0 && nowMs < answers.number(slot, untilMsCell)) return this.#answerAt(slot);
+    const result = run();
+    this.#remember(slot, result, nowMs);
+    return result;
+  }
+
+  #answerAt(slot: number): SetResult {
+    const answers = this.#answers;
     const asOf = { shard: this.#shard, revision: answers.number(slot, revisionCell) };
     const reason = reasons[answers.number(slot, outcomeCell) - 1];
     return reason === undefined
@@ -53,26 +63,26 @@ export class RequestIds {
       : { kind: "notStored", asOf, reason };
   }
 
-  remember(namespace: string, key: string, requestId: bigint, result: SetResult, nowMs: number): void {
+  /** In the slot of an answer that is over, or in a new one if that is 0. */
+  #remember(former: number, result: SetResult, nowMs: number): void {
     const answers = this.#answers;
-    const id = this.#idOf(namespace, key, requestId);
-    let slot = answers.find(id);
+    let slot = former;
     if (slot !== 0) {
       answers.moveToNewest(slot);
     } else {
       if (answers.count === this.#maxCount) answers.remove(answers.oldest());
-      slot = answers.insert(id);
+      slot = answers.insert(this.#id);
     }
     const isStored = result.kind === "stored";
     answers.setNumber(slot, untilMsCell, nowMs + requestIdMs);
     answers.setNumber(slot, outcomeCell, isStored ? 0 : reasons.indexOf(result.reason) + 1);
     answers.setNumber(slot, revisionCell, result.asOf.revision);
     answers.setNumber(slot, versionCell, isStored ? result.version : 0);
-    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, untilMsCell));
+    if (nowMs >= answers.number(answers.oldest(), untilMsCell)) this.#expire(nowMs);
   }
 
-  /** Unambiguous, since no namespace has a colon in it. */
-  #idOf(namespace: string, key: string, requestId: bigint): Fingerprint {
-    return this.#fingerprintOf(`${requestId}:${namespace}`, key);
+  #expire(nowMs: number): void {
+    const answers = this.#answers;
+    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, untilMsCell));
   }
 }

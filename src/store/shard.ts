@@ -33,7 +33,7 @@ import type {
   TouchResult,
   Writer,
 } from "./store.ts";
-import type { CreateTable } from "./table.ts";
+import type { CreateTable, NewTableEntry } from "./table.ts";
 import type { StoreMessage, StoreThreads } from "./threads.ts";
 
 /** What the shards of a store share. */
@@ -137,11 +137,7 @@ export class Shard {
     const { namespace, key, requestId } = command;
     this.#leases.endDue(nowMs);
     if (requestId === 0n) return this.#setOnce(command, hash, nowMs);
-    const answered = this.#requestIds.answer(namespace, key, requestId, nowMs);
-    if (answered !== undefined) return answered;
-    const result = this.#setOnce(command, hash, nowMs);
-    this.#requestIds.remember(namespace, key, requestId, result, nowMs);
-    return result;
+    return this.#requestIds.once(namespace, key, requestId, nowMs, () => this.#setOnce(command, hash, nowMs));
   }
 
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
@@ -297,14 +293,21 @@ export class Shard {
     this.#entries.put(entry, hash, former, nowMs);
     this.#counters.count("sets");
     this.#emit("set", namespace, "key", key, command.writer);
-    const token = condition.kind === "lease" ? condition.token : undefined;
+    if (this.#leases.count > 0) {
+      this.#fillLease(entry, hash, condition.kind === "lease" ? condition.token : undefined, nowMs);
+    }
+    return { kind: "stored", asOf: this.stamp, version: this.revision };
+  }
+
+  /** Ends the lease of an entry that was just put, if there is one. `token`: of the Set, if it came with one. */
+  #fillLease(entry: NewTableEntry, hash: number, token: bigint | undefined, nowMs: number): void {
+    const { namespace, key } = entry;
     this.#leases.fill(namespace, key, token, () => {
       const stored = this.#entries.find(namespace, key, hash, nowMs);
       // An entry that no budget can hold was evicted at once: the waiters still get a copy of it.
       const view = stored ?? { ...entry, value: new Uint8Array(entry.value), staled: false };
       return toEntryView(view, "fresh", nowMs);
     });
-    return { kind: "stored", asOf: this.stamp, version: this.revision };
   }
 
   #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {

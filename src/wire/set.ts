@@ -24,11 +24,13 @@ export function fromSetRequest(
     throw fieldInvalid("value", `0 to ${limits.valueMaxBytes} bytes`);
   }
   if (request.absent && request.value.length > 0) throw fieldInvalid("value", "empty when absent");
+  const { ttlMs, staleMs } = toLifetimes(request, limits);
   return {
     namespace: checkNamespace(request.namespace, defaultNamespace, limits),
     key: checkKey(request.key, limits),
     value: request.value,
-    ...toLifetimes(request, limits),
+    ttlMs,
+    staleMs,
     tags: checkDifferentTags(request.tags, limits),
     contentType: checkContentType(request.contentType, limits),
     absent: request.absent,

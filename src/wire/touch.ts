@@ -16,10 +16,12 @@ export function fromTouchRequest(
   writer: Writer,
   defaultNamespace = "",
 ): TouchCommand {
+  const { ttlMs, staleMs } = toLifetimes(request, limits);
   return {
     namespace: checkNamespace(request.namespace, defaultNamespace, limits),
     key: checkKey(request.key, limits),
-    ...toLifetimes(request, limits),
+    ttlMs,
+    staleMs,
     writer,
   };
 }

@@ -35,7 +35,7 @@ export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, va
   let done = 0;
   while (done < value.length) {
     const part = Math.min(value.length - done, pool.geometry.segmentBytes - offset);
-    memory.bytes.set(value.subarray(done, done + part), pool.byteOf(segment) + offset);
+    memory.setBytes(pool.byteOf(segment) + offset, value, done, done + part);
     done += part;
     segment = pool.next(segment);
     offset = 0;

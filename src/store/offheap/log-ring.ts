@@ -100,7 +100,7 @@ export class LogRing {
     let from = begin;
     while (from < end) {
       const bytes = Math.min(end - from, this.#headRoom());
-      this.#memory.bytes.set(source.subarray(from, from + bytes), this.#headByte());
+      this.#memory.setBytes(this.#headByte(), source, from, from + bytes);
       this.#add(ringWord.headOffset, bytes);
       from += bytes;
     }

@@ -41,4 +41,10 @@ export class Memory {
   addToWord(at: number, delta: number): void {
     this.words[at] = this.word(at) + delta;
   }
+
+  /** Copies the bytes of `source` from `begin` to `end`, most often all of them. */
+  setBytes(atByte: number, source: Uint8Array, begin: number, end: number): void {
+    const isWhole = begin === 0 && end === source.length;
+    this.bytes.set(isWhole ? source : source.subarray(begin, end), atByte);
+  }
 }

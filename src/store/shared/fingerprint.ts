@@ -5,10 +5,11 @@ import { NameHash } from "../name-hash.ts";
 export type Fingerprint = Uint32Array;
 
 /**
- * Of a name in a namespace. Equal fingerprints are the same name: that any two of 2^40 names share one has a
- * chance of 2^-49, and who does not know the seed cannot do better than chance.
+ * Of a name in a namespace, and of a nonce where it is one of several things of that name. Equal fingerprints are
+ * the same name: that any two of 2^40 names share one has a chance of 2^-49, and who does not know the seed cannot
+ * do better than chance.
  */
-export type FingerprintOf = (namespace: string, name: string) => Fingerprint;
+export type FingerprintOf = (namespace: string, name: string, nonce?: bigint) => Fingerprint;
 
 /** Half of the output under each key, since HalfSipHash has no more than 64 bits to give. */
 export function createFingerprint(seed: readonly [bigint, bigint]): FingerprintOf {
@@ -16,8 +17,8 @@ export function createFingerprint(seed: readonly [bigint, bigint]): FingerprintO
   const [b0, b1] = toKeyWords(seed[1]);
   const nameHash = new NameHash();
   const fingerprint = new Uint32Array(4);
-  return (namespace, name) => {
-    nameHash.take(namespace, name);
+  return (namespace, name, nonce) => {
+    nameHash.take(namespace, name, nonce);
     nameHash.hash(a0, a1, fingerprint, 0, 2);
     nameHash.hash(b0, b1, fingerprint, 2, 2);
     return fingerprint;

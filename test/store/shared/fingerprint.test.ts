@@ -42,6 +42,16 @@ describe("createFingerprint()", () => {
     expect(fingerprintOf("abc", "\0\0").join()).toBe(texts[5]);
   });
 
+  it("tells the same name with other nonces apart, however long it is", () => {
+    const fingerprintOf = createFingerprint(seed);
+    const texts = [
+      ...[0n, 1n, 1n << 32n, 1n << 63n].map((nonce) => fingerprintOf("n", "k", nonce).join()),
+      fingerprintOf("n", "x".repeat(5_000), 1n).join(),
+      fingerprintOf("n", "x".repeat(5_000), 2n).join(),
+    ];
+    expect(new Set(texts).size).toBe(texts.length);
+  });
+
   it("changes half of its bits when a name changes by one", () => {
     const fingerprintOf = createFingerprint(seed);
     const flips = new Array<number>(128).fill(0);
