@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=16 --no-allocation-site-pretenuring --no-parallel-scavenge --no-memory-reducer
+#!/usr/bin/env -S node --max-semi-space-size=16 --no-allocation-site-pretenuring --no-parallel-scavenge --no-memory-reducer --initial-old-space-size=128
 /** The `meshcache` executable: hands the process to the command line, and its exit code back. */
 import { enableCompileCache } from "node:module";
 import { constants } from "node:os";
