@@ -52,9 +52,9 @@ const full = {
 };
 
 const quick: typeof full = {
-  windowMs: 300,
-  warmUpMs: 400,
-  entries: 100_000,
+  windowMs: 200,
+  warmUpMs: 300,
+  entries: 50_000,
   largeEntries: 4_000,
   nearEntries: 20_000,
   subscribers: 1_000,

@@ -1,8 +1,9 @@
-/** A fixed number of reads in flight, each followed by the next: what a busy service does to its cache. */
-import { createDraws, type Distribution } from "../keyspace.ts";
+/** A fixed number of operations in flight, each followed by the next: what a busy service does to its cache. */
+import { createDraws, createValues, type Distribution } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 
 export interface ClosedLoopShape {
+  readonly operation: "get" | "set";
   readonly inFlight: number;
   readonly distribution: Distribution;
   readonly durationMs: number;
@@ -26,15 +27,24 @@ export async function runClosedLoop(
 ): Promise<ClosedLoopWindow> {
   const draw = createDraws(shape.distribution, keys.length, shape.seed);
   let running = true;
+  const makeValue = createValues(valueBytes, shape.seed);
   let operations = 0;
   let wrong = 0;
-  const lane = async (): Promise<void> => {
+  const read = async (): Promise<void> => {
     while (running) {
       const found = cache.valueBytes(await cache.get(keys[draw()] ?? ""));
       operations++;
       if (found !== valueBytes && !(shape.missesAllowed === true && found < 0)) wrong++;
     }
   };
+  const write = async (): Promise<void> => {
+    while (running) {
+      const index = draw();
+      await cache.set(keys[index] ?? "", makeValue(index));
+      operations++;
+    }
+  };
+  const lane = shape.operation === "get" ? read : write;
   const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
   setTimeout(() => {

@@ -4,7 +4,7 @@ import { fanOut } from "./fan-out.ts";
 import { gcPause } from "./gc-pause.ts";
 import { hitRatio } from "./hit-ratio.ts";
 import { nearHit } from "./near-hit.ts";
-import { remoteGet, remoteGetLarge, remoteGetNodeRedis } from "./remote-get.ts";
+import { remoteGet, remoteGetLarge, remoteGetNodeRedis, remoteSet } from "./remote-operations.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
 import { unaryGet } from "./unary-get.ts";
@@ -13,6 +13,7 @@ export const comparisons: readonly Comparison[] = [
   remoteGet,
   remoteGetLarge,
   remoteGetNodeRedis,
+  remoteSet,
   unaryGet,
   nearHit,
   storeMemory,

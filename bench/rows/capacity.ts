@@ -28,6 +28,7 @@ export async function sustainedPerSecond(
   const { warmUpMs, seed } = session.plan;
   session.step("capacity");
   const closed = await side.load.call("closedLoop", {
+    operation: "get",
     inFlight: closedLoopInFlight,
     distribution: "zipfian",
     durationMs: warmUpMs,

@@ -1,4 +1,4 @@
-/** Rows 1, 1b and 2: reads over the network, and what they cost the client. */
+/** Rows 1, 1b and 2: operations over the network, and what they cost the client. */
 import { type Comparison, emptyRow, type Row, reasonOf, type Target } from "../comparison.ts";
 import type { Distribution } from "../keyspace.ts";
 import type { ClosedLoopShape, ClosedLoopWindow } from "../load/closed-loop.ts";
@@ -25,7 +25,8 @@ const otherShapes: readonly Shape[] = [
   { inFlight: 512, distribution: "uniform" },
 ];
 
-interface RemoteGets {
+interface RemoteOperations {
+  readonly operation: ClosedLoopShape["operation"];
   readonly name: string;
   readonly title: string;
   readonly id: string;
@@ -38,6 +39,7 @@ interface RemoteGets {
   readonly target?: Target;
   /** The row of the client's CPU, measured in the same windows. */
   readonly cpuId?: string;
+  readonly cpuTarget?: Target;
   entries(plan: Plan): number;
   shapes(plan: Plan): readonly Shape[];
 }
@@ -45,26 +47,32 @@ interface RemoteGets {
 /** More than the entries need, index and log included: these rows are about hits. */
 const budgetOf = (entries: number, valueBytes: number): number => 2 ** 28 + entries * (valueBytes + 1_500);
 
-function compareRemoteGets(gets: RemoteGets): Comparison {
+function compareRemoteOperations(row: RemoteOperations): Comparison {
   return {
-    name: gets.name,
-    title: gets.title,
-    ids: gets.cpuId === undefined ? [gets.id] : [gets.id, gets.cpuId],
-    needs: gets.needs,
+    name: row.name,
+    title: row.title,
+    ids: row.cpuId === undefined ? [row.id] : [row.id, row.cpuId],
+    needs: row.needs,
     // Two fills, and for each shape a warm-up and the windows of both sides.
-    steps: (plan) =>
-      (gets.shapes(plan).length === 0 ? 0 : 2) + gets.shapes(plan).length * (2 + 2 * plan.pairs),
+    steps: (plan) => (row.shapes(plan).length === 0 ? 0 : 2) + row.shapes(plan).length * (2 + 2 * plan.pairs),
     async run(session) {
-      const shapes = gets.shapes(session.plan);
+      const shapes = row.shapes(session.plan);
       if (shapes.length === 0) return [];
-      await using sides = await openSides(session, gets);
+      await using sides = await openSides(session, row);
       const rows: Row[] = [];
       let warmUpMs = Math.max(session.plan.warmUpMs, firstWarmUpMinMs);
       for (const shape of shapes) {
         try {
-          rows.push(...rowsOf(gets, shape, session.plan, await measure(session, shape, sides, warmUpMs)));
+          rows.push(
+            ...rowsOf(
+              row,
+              shape,
+              session.plan,
+              await measure(session, row.operation, shape, sides, warmUpMs),
+            ),
+          );
         } catch (error) {
-          rows.push(emptyRow(gets.id, nameOf(gets.figure, shape), "failed", reasonOf(error)));
+          rows.push(emptyRow(row.id, nameOf(row.figure, shape), "failed", reasonOf(error)));
         }
         warmUpMs = session.plan.warmUpMs;
       }
@@ -73,19 +81,23 @@ function compareRemoteGets(gets: RemoteGets): Comparison {
   };
 }
 
-async function openSides(session: Session, gets: RemoteGets): Promise<Pair<RemoteSide> & AsyncDisposable> {
-  const entries = gets.entries(session.plan);
-  const budgetBytes = budgetOf(entries, gets.valueBytes);
+async function openSides(
+  session: Session,
+  row: RemoteOperations,
+): Promise<Pair<RemoteSide> & AsyncDisposable> {
+  const entries = row.entries(session.plan);
+  const budgetBytes = budgetOf(entries, row.valueBytes);
   await using undo = new AsyncDisposableStack();
   const ours = undo.use(await openRemoteSide(session, "meshcache", budgetBytes));
-  const peer = undo.use(await openRemoteSide(session, gets.peer, budgetBytes));
-  await fillSides(session, [ours, peer], entries, gets.valueBytes);
+  const peer = undo.use(await openRemoteSide(session, row.peer, budgetBytes));
+  await fillSides(session, [ours, peer], entries, row.valueBytes);
   const kept = undo.move();
   return { ours, peer, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 async function measure(
   session: Session,
+  operation: RemoteOperations["operation"],
   shape: Shape,
   sides: Pair<RemoteSide>,
   warmUpMs: number,
@@ -93,7 +105,12 @@ async function measure(
   const label = `${shape.inFlight} in flight, ${shape.distribution}`;
   const { plan } = session;
   const load = (side: RemoteSide, durationMs: number, round: number): Promise<ClosedLoopWindow> =>
-    side.load.call("closedLoop", { ...shape, durationMs, seed: plan.seed + round } satisfies ClosedLoopShape);
+    side.load.call("closedLoop", {
+      operation,
+      ...shape,
+      durationMs,
+      seed: plan.seed + round,
+    } satisfies ClosedLoopShape);
   for (const side of [sides.ours, sides.peer]) {
     session.step(`${label}: warm-up`);
     await load(side, warmUpMs, plan.pairs);
@@ -111,46 +128,48 @@ const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
   `${figure}, ${inFlight} in flight, ${distribution}`;
 
 function rowsOf(
-  gets: RemoteGets,
+  row: RemoteOperations,
   shape: Shape,
   plan: Plan,
   pairs: readonly Pair<ClosedLoopWindow>[],
 ): readonly Row[] {
-  const { peerName } = gets;
+  const { peerName } = row;
   const targeted = shape.inFlight > 1;
-  const note = `${gets.entries(plan).toLocaleString("en")} entries`;
+  const note = `${row.entries(plan).toLocaleString("en")} entries`;
   const rate = ratioRow(
     {
-      id: gets.id,
-      name: nameOf(gets.figure, shape),
-      unit: "gets/s",
+      id: row.id,
+      name: nameOf(row.figure, shape),
+      unit: `${row.operation}s/s`,
       peerName,
       note,
-      ...(targeted && gets.target !== undefined ? { target: gets.target } : {}),
+      ...(targeted && row.target !== undefined ? { target: row.target } : {}),
     },
     pairs.map(({ ours, peer }) => ({ ours: ours.perSecond, peer: peer.perSecond })),
   );
-  if (gets.cpuId === undefined) return [rate];
+  if (row.cpuId === undefined) return [rate];
   const cpu = ratioRow(
     {
-      id: gets.cpuId,
-      name: nameOf("client CPU a remote get", shape),
+      id: row.cpuId,
+      name: nameOf(`client CPU a remote ${row.operation}`, shape),
       unit: "µs",
       peerName,
       better: "lower",
       note,
-      ...(targeted ? { target: targets.clientCpu } : {}),
+      ...(targeted && row.cpuTarget !== undefined ? { target: row.cpuTarget } : {}),
     },
     pairs.map(({ ours, peer }) => ({ ours: ours.cpuMicros, peer: peer.cpuMicros })),
   );
   return [rate, cpu];
 }
 
-export const remoteGet = compareRemoteGets({
+export const remoteGet = compareRemoteOperations({
+  operation: "get",
   name: "remote-get",
   title: "gets of 100 B through the client over ioredis auto-pipelined on redis-server",
   id: "1",
   cpuId: "2",
+  cpuTarget: targets.clientCpu,
   peer: "ioredis",
   peerName: "ioredis",
   needs: ["redis-server", "ioredis"],
@@ -161,7 +180,8 @@ export const remoteGet = compareRemoteGets({
   shapes: (plan) => (plan.everyShape ? [...targetShapes, ...otherShapes] : targetShapes),
 });
 
-export const remoteGetLarge = compareRemoteGets({
+export const remoteGetLarge = compareRemoteOperations({
+  operation: "get",
   name: "remote-get-large",
   title: "gets of 10 KB through the client over ioredis auto-pipelined on redis-server",
   id: "1b",
@@ -175,7 +195,8 @@ export const remoteGetLarge = compareRemoteGets({
   shapes: () => targetShapes,
 });
 
-export const remoteGetNodeRedis = compareRemoteGets({
+export const remoteGetNodeRedis = compareRemoteOperations({
+  operation: "get",
   name: "remote-get-node-redis",
   title: "gets of 100 B through the client over node-redis",
   id: "1",
@@ -187,4 +208,20 @@ export const remoteGetNodeRedis = compareRemoteGets({
   entries: (plan) => plan.entries,
   // No target names it: not worth a quick run's time.
   shapes: (plan) => (plan.everyShape ? targetShapes : []),
+});
+
+export const remoteSet = compareRemoteOperations({
+  operation: "set",
+  name: "remote-set",
+  title: "sets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  id: "1s",
+  cpuId: "2s",
+  peer: "ioredis",
+  peerName: "ioredis",
+  needs: ["redis-server", "ioredis"],
+  valueBytes: 100,
+  figure: "remote sets of 100 B",
+  entries: (plan) => plan.entries,
+  // No target names it either; a profile has one shape.
+  shapes: (plan) => (plan.quick ? [] : plan.everyShape ? targetShapes : targetShapes.slice(0, 1)),
 });
