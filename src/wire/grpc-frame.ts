@@ -11,9 +11,14 @@ export const PREFIX_BYTES = 5;
 const STEP_BYTES = 64 * 1024;
 /** Larger memory is left to the collector: few messages need it. */
 const KEPT_MAX_BYTES = 1024 * 1024;
-const KEPT_MAX_COUNT = 8;
+/**
+ * For as many messages as are answered at once after a stop of some 10 ms. What is kept is old, so that what a burst
+ * pushed out would stay until the next full collection.
+ */
+const KEPT_TOTAL_MAX_BYTES = 4 * 1024 * 1024;
 
 const kept: Buffer[] = [];
+let keptBytes = 0;
 
 /** Memory for at least so many bytes, not much more, and not cleared. */
 export function takeMemory(bytes: number): Buffer {
@@ -21,6 +26,7 @@ export function takeMemory(bytes: number): Buffer {
     const memory = kept[index];
     if (memory === undefined || memory.length < bytes || memory.length > 2 * bytes + STEP_BYTES) continue;
     kept.splice(index, 1);
+    keptBytes -= memory.length;
     return memory;
   }
   return Buffer.allocUnsafeSlow(Math.ceil(bytes / STEP_BYTES) * STEP_BYTES);
@@ -29,8 +35,12 @@ export function takeMemory(bytes: number): Buffer {
 /** Takes back what `takeMemory` gave: nobody reads it any longer. */
 export function returnMemory(memory: Buffer): void {
   if (memory.length > KEPT_MAX_BYTES) return;
-  if (kept.length === KEPT_MAX_COUNT) kept.shift();
   kept.push(memory);
+  keptBytes += memory.length;
+  while (keptBytes > KEPT_TOTAL_MAX_BYTES) {
+    const oldest = kept.shift();
+    keptBytes -= oldest?.length ?? keptBytes;
+  }
 }
 
 /** One message, ready to be sent. */

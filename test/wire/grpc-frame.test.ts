@@ -67,6 +67,15 @@ describe("A frame", () => {
     returnMemory(second);
   });
 
+  it("has its memory kept for the messages of a burst, up to 4 MiB", () => {
+    const burst = Array.from({ length: 80 }, () => takeMemory(STEP_BYTES));
+    for (const memory of burst) returnMemory(memory);
+    const next = burst.map(() => takeMemory(STEP_BYTES));
+    expect(next.filter((memory) => burst.includes(memory))).toHaveLength((4 * 1024 * 1024) / STEP_BYTES);
+    expect(new Set(next).size).toBe(next.length);
+    for (const memory of next) returnMemory(memory);
+  });
+
   it("holds at most eight times its bytes, or a step", () => {
     for (const bytes of [700_000, 10, 5_000, 9_000, 70_000, 300_000, 9_000]) {
       const { heldBytes, bytes: sent } = encodeFrame(SetRequestSchema, message(bytes, 1));
