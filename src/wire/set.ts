@@ -24,10 +24,12 @@ export function fromSetRequest(
     throw fieldInvalid("value", `0 to ${limits.valueMaxBytes} bytes`);
   }
   if (request.absent && request.value.length > 0) throw fieldInvalid("value", "empty when absent");
+  const namespace = checkNamespace(request.namespace, defaultNamespace, limits);
+  const key = checkKey(request.key, limits);
   const { ttlMs, staleMs } = toLifetimes(request, limits);
   return {
-    namespace: checkNamespace(request.namespace, defaultNamespace, limits),
-    key: checkKey(request.key, limits),
+    namespace,
+    key,
     value: request.value,
     ttlMs,
     staleMs,

@@ -16,10 +16,12 @@ export function fromTouchRequest(
   writer: Writer,
   defaultNamespace = "",
 ): TouchCommand {
+  const namespace = checkNamespace(request.namespace, defaultNamespace, limits);
+  const key = checkKey(request.key, limits);
   const { ttlMs, staleMs } = toLifetimes(request, limits);
   return {
-    namespace: checkNamespace(request.namespace, defaultNamespace, limits),
-    key: checkKey(request.key, limits),
+    namespace,
+    key,
     ttlMs,
     staleMs,
     writer,
