@@ -12,10 +12,10 @@ const STEP_BYTES = 64 * 1024;
 /** Larger memory is left to the collector: few messages need it. */
 const KEPT_MAX_BYTES = 1024 * 1024;
 /**
- * For as many messages as are answered at once after a stop of some 10 ms. What is kept is old, so that what a burst
- * pushed out would stay until the next full collection.
+ * For as many messages as are answered at once when the host has stopped a process for some 10 ms. What is kept has
+ * come into V8's old generation: what a burst pushed out would be freed by the next full collection only.
  */
-const KEPT_TOTAL_MAX_BYTES = 4 * 1024 * 1024;
+const KEPT_TOTAL_MAX_BYTES = 8 * 1024 * 1024;
 
 const kept: Buffer[] = [];
 let keptBytes = 0;
@@ -37,10 +37,7 @@ export function returnMemory(memory: Buffer): void {
   if (memory.length > KEPT_MAX_BYTES) return;
   kept.push(memory);
   keptBytes += memory.length;
-  while (keptBytes > KEPT_TOTAL_MAX_BYTES) {
-    const oldest = kept.shift();
-    keptBytes -= oldest?.length ?? keptBytes;
-  }
+  while (keptBytes > KEPT_TOTAL_MAX_BYTES) keptBytes -= kept.shift()?.length ?? 0;
 }
 
 /** One message, ready to be sent. */

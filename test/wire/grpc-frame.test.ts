@@ -67,12 +67,18 @@ describe("A frame", () => {
     returnMemory(second);
   });
 
-  it("has its memory kept for the messages of a burst, up to 4 MiB", () => {
-    const burst = Array.from({ length: 80 }, () => takeMemory(STEP_BYTES));
+  it("has its memory kept for the messages of a burst, up to 8 MiB, and none of more than 1 MiB", () => {
+    const bytesOf = (memories: readonly Buffer[]): number =>
+      memories.reduce((sum, memory) => sum + memory.length, 0);
+    const sizes = Array.from({ length: 120 }, (_, index) => STEP_BYTES * (1 + (index % 3)));
+    const burst = [...sizes, 2 ** 20 + 1].map(takeMemory);
     for (const memory of burst) returnMemory(memory);
-    const next = burst.map(() => takeMemory(STEP_BYTES));
-    expect(next.filter((memory) => burst.includes(memory))).toHaveLength((4 * 1024 * 1024) / STEP_BYTES);
+    const next = [2 ** 20 + 1, ...sizes, ...sizes].map(takeMemory);
     expect(new Set(next).size).toBe(next.length);
+    expect(next[0]).not.toBe(burst.at(-1));
+    const keptBytes = bytesOf(next.filter((memory) => burst.includes(memory)));
+    expect(keptBytes).toBeGreaterThan(8 * 2 ** 20 - 3 * STEP_BYTES);
+    expect(keptBytes).toBeLessThanOrEqual(8 * 2 ** 20);
     for (const memory of next) returnMemory(memory);
   });
 
