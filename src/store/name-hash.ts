@@ -1,5 +1,6 @@
 /**
- * HalfSipHash-1-3 over the UTF-8 bytes of a namespace and a name in it, with 32 bits of output or 64.
+ * HalfSipHash-1-3 over the UTF-8 bytes of a namespace and a name in it, with a nonce of 64 bits before them where
+ * there is one, and with 32 bits of output or 64.
  *
  * A keyed pseudo-random function and not a murmur-like mixer, because those have collisions that hold for
  * every seed (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is its 32-bit
@@ -25,7 +26,7 @@ export class NameHash {
   /** The one that holds the bytes left over, zeros, and the length in its last byte. */
   #lastWord = 0;
 
-  /** A `nonce`, of 64 bits, tells it from the same name with another. What is hashed has one, or nothing has. */
+  /** With a nonce, what is hashed may be what it is of other names without one. */
   take(namespace: string, name: string, nonce?: bigint): void {
     const mostBytes = nonceBytes + (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
     if (mostBytes > this.#bytes.length) {

@@ -288,8 +288,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: request ids are forgotten",
     shard,
-    "if (answered !== undefined) return answered;",
-    "void answered;",
+    "if (requestId === 0n) return",
+    "if (requestId >= 0n) return",
   ),
   mutant(
     "store: an entry is still fresh at the end of its TTL",

@@ -5,9 +5,9 @@ import { NameHash } from "../name-hash.ts";
 export type Fingerprint = Uint32Array;
 
 /**
- * Of a name in a namespace, and of a nonce where it is one of several things of that name. Equal fingerprints are
- * the same name: that any two of 2^40 names share one has a chance of 2^-49, and who does not know the seed cannot
- * do better than chance.
+ * Of a name in a namespace, and of a nonce where it is one of several things of that name. In a map all have a nonce
+ * or none has; there equal fingerprints are the same name: that any two of 2^40 names share one has a chance of 2^-49,
+ * and who does not know the seed cannot do better than chance.
  */
 export type FingerprintOf = (namespace: string, name: string, nonce?: bigint) => Fingerprint;
 

@@ -46,10 +46,22 @@ describe("createFingerprint()", () => {
     const fingerprintOf = createFingerprint(seed);
     const texts = [
       ...[0n, 1n, 1n << 32n, 1n << 63n].map((nonce) => fingerprintOf("n", "k", nonce).join()),
+      fingerprintOf("n", "ключ", 1n).join(),
+      fingerprintOf("n", "ключ", 2n).join(),
       fingerprintOf("n", "x".repeat(5_000), 1n).join(),
       fingerprintOf("n", "x".repeat(5_000), 2n).join(),
     ];
     expect(new Set(texts).size).toBe(texts.length);
+  });
+
+  it("takes all eight bytes of a nonce, in front of the name", () => {
+    const fingerprintOf = createFingerprint(seed);
+    const withNonce = fingerprintOf(
+      "n",
+      "k",
+      new DataView(Buffer.from("abcdefgh").buffer).getBigUint64(0, true),
+    );
+    expect([...fingerprintOf("abcdefghn", "k")]).toEqual([...withNonce]);
   });
 
   it("changes half of its bits when a name changes by one", () => {
