@@ -22,7 +22,7 @@ export interface Plan {
   readonly eventsPerWindow: number;
   /** Accesses of the long trace that are replayed; 0: the table's three million. */
   readonly traceAccessesMax: number;
-  /** Also measure one call in flight and uniform keys, which no target names. */
+  /** Also measure one call in flight, uniform keys, and what no target names. */
   readonly everyShape: boolean;
   /** Folder that holds the access traces. */
   readonly traces: string;

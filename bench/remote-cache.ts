@@ -1,11 +1,12 @@
 /** What a load needs of a client of a remote cache: the same few calls over every client. */
 
-export interface RemoteCache<Answer = unknown> {
+export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
   /** What the client itself answers: a wrapper of its promise would cost what its users do not pay. */
   get(key: string): Promise<Answer>;
   /** Of the value in an answer; -1 for a miss. */
   valueBytes(answer: Answer): number;
-  set(key: string, value: Buffer): Promise<unknown>;
+  set(key: string, value: Buffer): Promise<SetAnswer>;
+  isStored(answer: SetAnswer): boolean;
   close(): Promise<void>;
 }
 

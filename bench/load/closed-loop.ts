@@ -18,7 +18,7 @@ export interface ClosedLoopWindow {
   readonly cpuMicros: number;
 }
 
-/** Every read must find a value of `valueBytes`, or nothing where misses are allowed. */
+/** Every read must find a value of `valueBytes`, or nothing where misses are allowed, and every set must store its own. */
 export async function runClosedLoop(
   cache: RemoteCache,
   keys: readonly string[],
@@ -40,8 +40,9 @@ export async function runClosedLoop(
   const write = async (): Promise<void> => {
     while (running) {
       const index = draw();
-      await cache.set(keys[index] ?? "", makeValue(index));
+      const answer = await cache.set(keys[index] ?? "", makeValue(index));
       operations++;
+      if (!cache.isStored(answer)) wrong++;
     }
   };
   const lane = shape.operation === "get" ? read : write;
@@ -53,7 +54,8 @@ export async function runClosedLoop(
   await Promise.all(Array.from({ length: shape.inFlight }, lane));
   const elapsedMs = performance.now() - startedMs;
   const cpu = process.cpuUsage(cpuBefore);
-  if (wrong > 0) throw new Error(`${wrong} of ${operations} reads did not find their value`);
+  if (wrong > 0)
+    throw new Error(`${wrong} of ${operations} ${shape.operation}s did not find or store their value`);
   return {
     perSecond: operations / (elapsedMs / 1000),
     cpuMicros: (cpu.user + cpu.system) / operations,

@@ -1,15 +1,16 @@
 /** meshcache's client without its near cache: every read goes over its one stream to the server. */
-import { bytes, MeshCache, type Outcome } from "../../src/index.ts";
+import { bytes, MeshCache, type Outcome, type SetOutcome } from "../../src/index.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 import { namespace } from "./namespace.ts";
 
-export async function connect(address: string): Promise<RemoteCache<Outcome<Uint8Array>>> {
+export async function connect(address: string): Promise<RemoteCache<Outcome<Uint8Array>, SetOutcome>> {
   const client = new MeshCache({ address, nearCache: false });
   const entries = client.namespace(namespace, { codec: bytes() });
   return {
     get: (key) => entries.get(key),
     valueBytes: (answer) => (answer.kind === "hit" ? answer.value.length : -1),
     set: (key, value) => entries.set(key, value),
+    isStored: (answer) => answer.kind === "stored",
     close: () => client.close(),
   };
 }

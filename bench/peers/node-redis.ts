@@ -3,7 +3,7 @@ import { BasicClientSideCache, createClient, RESP_TYPES } from "redis";
 import type { LocalCache } from "../local-cache.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 
-export async function connect(address: string): Promise<RemoteCache<Buffer | null>> {
+export async function connect(address: string): Promise<RemoteCache<Buffer | null, unknown>> {
   const client = createClient({ url: `redis://${address}` });
   await client.connect();
   const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
@@ -11,6 +11,7 @@ export async function connect(address: string): Promise<RemoteCache<Buffer | nul
     get: (key) => binary.get(key),
     valueBytes: (answer) => answer?.length ?? -1,
     set: (key, value) => client.set(key, value),
+    isStored: (answer) => answer === "OK",
     async close() {
       client.destroy();
     },

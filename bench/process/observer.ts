@@ -2,18 +2,19 @@
 import { watchGc } from "./gc-pauses.ts";
 import { answerCalls } from "./worker.ts";
 
-let endWatch = (): number => 0;
+let endWatch: (() => number) | undefined;
 
 const handlers = {
   async watchGc(): Promise<void> {
-    endWatch();
+    endWatch?.();
     endWatch = watchGc();
   },
 
   /** Of the collections since `watchGc`. */
   async longestGcPauseMs(): Promise<number> {
+    if (endWatch === undefined) throw new Error("nobody watches");
     const longestMs = endWatch();
-    endWatch = () => 0;
+    endWatch = undefined;
     return longestMs;
   },
 };
