@@ -44,6 +44,12 @@ interface RemoteOperations {
   shapes(plan: Plan): readonly Shape[];
 }
 
+const overIoredis = {
+  peer: "ioredis",
+  peerName: "ioredis",
+  needs: ["redis-server", "ioredis"],
+} as const satisfies Partial<RemoteOperations>;
+
 /** More than the entries need, index and log included: these rows are about hits, and about sets that evict nothing. */
 const budgetOf = (entries: number, valueBytes: number): number => 2 ** 28 + entries * (valueBytes + 1_500);
 
@@ -171,9 +177,7 @@ export const remoteGet = compareRemoteOperations({
   id: "1",
   cpuId: "2",
   cpuTarget: targets.clientCpu,
-  peer: "ioredis",
-  peerName: "ioredis",
-  needs: ["redis-server", "ioredis"],
+  ...overIoredis,
   valueBytes: 100,
   figure: "remote gets of 100 B",
   target: targets.remoteGet,
@@ -186,9 +190,7 @@ export const remoteGetLarge = compareRemoteOperations({
   name: "remote-get-large",
   title: "gets of 10 KB through the client over ioredis auto-pipelined on redis-server",
   id: "1b",
-  peer: "ioredis",
-  peerName: "ioredis",
-  needs: ["redis-server", "ioredis"],
+  ...overIoredis,
   valueBytes: 10_240,
   figure: "remote gets of 10 KB",
   target: targets.remoteGetLarge,
@@ -217,9 +219,7 @@ export const remoteSet = compareRemoteOperations({
   title: "sets of 100 B through the client over ioredis auto-pipelined on redis-server",
   id: "1s",
   cpuId: "2s",
-  peer: "ioredis",
-  peerName: "ioredis",
-  needs: ["redis-server", "ioredis"],
+  ...overIoredis,
   valueBytes: 100,
   figure: "remote sets of 100 B",
   entries: (plan) => plan.entries,

@@ -5,7 +5,7 @@ import { constants } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { EXIT } from "./exit-codes.ts";
 
-// It may be set late, and the line above has no room: Linux before 5.1 reads 127 bytes of it.
+// This one may be set late, and the line above has no room: Linux before 5.1 reads 127 bytes of it.
 setFlagsFromString("--no-allocation-site-pretenuring");
 
 // Halves what a command waits before it does anything; so the rest is imported after it.
