@@ -1,11 +1,12 @@
 /** The transport over grpc-js, for its credentials: one channel, and so one connection, for each Exchange stream. */
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Boundary } from "../boundary.ts";
 import { createServiceClient } from "../wire/service-client.ts";
 import { fromServiceError } from "../wire/status.ts";
 import { FLOW_CONTROL_WINDOW_BYTES, RECEIVE_MAX_BYTES, type Transport } from "./transport.ts";
 
-export function createGrpcTransport(credentials: ChannelCredentials): Transport {
+export function createGrpcTransport(credentials: ChannelCredentials, boundary: Boundary): Transport {
   return {
     open(address, handlers) {
       const client = createServiceClient(address, credentials, {
@@ -19,7 +20,7 @@ export function createGrpcTransport(credentials: ChannelCredentials): Transport 
         "grpc.use_local_subchannel_pool": 1,
         "grpc.enable_retries": 0,
       });
-      const call = client.bidi(CacheService.method.exchange);
+      const call = boundary.contain(client.bidi(CacheService.method.exchange));
       let over = false;
       const end = (): boolean => {
         if (over) return false;

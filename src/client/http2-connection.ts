@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
+import type { Boundary } from "../boundary.ts";
 import type { GrpcFrame } from "../wire/grpc-frame.ts";
 import { flag, frame, frameType, PREFACE, setting, settings, widenConnection } from "../wire/http2/frame.ts";
 import { encodeHeaders, type Headers } from "../wire/http2/hpack.ts";
@@ -26,6 +27,7 @@ interface Http2ConnectionOptions {
   readonly windowBytes: number;
   /** Of what waits for the peer to take it. */
   readonly sendQueueMaxBytes: number;
+  readonly boundary: Boundary;
 }
 
 const HEADER_LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_024 };
@@ -39,7 +41,7 @@ export class Http2Connection extends StreamConnection {
   #cause: Error | undefined;
 
   constructor(options: Http2ConnectionOptions, handlers: Http2ConnectionHandlers) {
-    const { host, port, windowBytes } = options;
+    const { host, port, windowBytes, boundary } = options;
     const socketOptions: TcpNetConnectOpts & DuplexOptions = {
       host,
       port,
@@ -48,13 +50,13 @@ export class Http2Connection extends StreamConnection {
       onread: {
         buffer: readBuffer,
         callback: (length) => {
-          this.read(readBuffer, length);
+          this.#take(length);
           return true;
         },
       },
     };
     const socket = connect(socketOptions);
-    super(socket, { windowBytes, headers: HEADER_LIMITS });
+    super(socket, boundary, { windowBytes, headers: HEADER_LIMITS });
     this.#handlers = handlers;
     socket.on("error", (error) => {
       this.#cause ??= error;
@@ -71,12 +73,25 @@ export class Http2Connection extends StreamConnection {
   send(message: GrpcFrame, more = false): boolean {
     if (this.isStopped) return true;
     if (more) this.socket.cork();
-    this.sendData(message.bytes, (error) => {
-      if (!error) message.release();
-    });
+    this.sendData(
+      message.bytes,
+      this.boundary.guard(this.socket, (error?: Error | null) => {
+        if (!error) message.release();
+      }),
+    );
     if (!more) this.socket.uncork();
     this.#blocked = !this.isFlushed || this.socket.writableNeedDrain;
     return !this.#blocked;
+  }
+
+  /** What a handler throws ends this connection, which the handlers are told. */
+  #take(length: number): void {
+    try {
+      this.read(readBuffer, length);
+    } catch (error) {
+      this.#cause ??= error instanceof Error ? error : new Error(String(error));
+      this.boundary.caught(this.socket, error);
+    }
   }
 
   /** Ends the stream and its connection. */

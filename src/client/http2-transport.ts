@@ -9,6 +9,7 @@ import {
   type ExchangeResponse,
   ExchangeResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { Boundary } from "../boundary.ts";
 import { CacheError } from "../errors.ts";
 import type { Headers } from "../wire/http2/hpack.ts";
 import { MessageSplitter } from "../wire/message-splitter.ts";
@@ -37,8 +38,8 @@ const REQUEST_HEADERS: Headers = {
   "user-agent": "meshcache-node",
 };
 
-export function createHttp2Transport(): Transport {
-  return { open: (address, handlers) => new Http2Link(address, handlers) };
+export function createHttp2Transport(boundary: Boundary): Transport {
+  return { open: (address, handlers) => new Http2Link(address, handlers, boundary) };
 }
 
 class Http2Link implements Link, Http2ConnectionHandlers {
@@ -53,7 +54,7 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   #status: Headers | undefined;
   #over = false;
 
-  constructor(address: string, handlers: LinkHandlers) {
+  constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
     this.#handlers = handlers;
     const place = parseAddress(address);
     if (place === undefined) throw new RangeError("an address that was not checked");
@@ -63,6 +64,7 @@ class Http2Link implements Link, Http2ConnectionHandlers {
       headers: { ":authority": address, ...REQUEST_HEADERS },
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
+      boundary,
     };
     this.#connection = new Http2Connection(options, this);
   }

@@ -98,6 +98,7 @@ export const observed = {
     CLIENT,
   ),
   gaps: row("counter", "connection.gaps", "{gap}", "Times that events may have been missed", CLIENT),
+  faults: row("counter", "faults", "{fault}", "Callbacks that failed by a fault of the client", CLIENT),
   ready: row("gauge", "connection.ready", "1", "1 while there is a stream, else 0", CLIENT),
   batches: row("counter", "batches", "{batch}", "Messages of operations that were sent", CLIENT),
   operations: row("counter", "operations", "{operation}", "Operations that were sent", CLIENT),

@@ -1,6 +1,7 @@
 /** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
+import { type Boundary, createBoundary, guardTimers } from "../boundary.ts";
 import { systemClock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import { systemRng } from "../random.ts";
@@ -53,6 +54,7 @@ const LONGEST_WAIT_MS = 600_000;
  */
 export class MeshCache implements AsyncDisposable {
   readonly #options: ResolvedClientOptions;
+  readonly #boundary = createBoundary(warnOfFault);
   readonly #deps: ConnectionDeps;
   readonly #coherence: Coherence;
   readonly #holders: Holders;
@@ -91,12 +93,13 @@ export class MeshCache implements AsyncDisposable {
     this.#options = resolveClientOptions(options);
     const clock = internals.clock ?? systemClock;
     const rng = internals.rng ?? systemRng;
+    const scheduleFlush = internals.scheduleFlush ?? afterMicrotasks;
     this.#deps = {
-      clock,
+      clock: guardTimers(clock, this.#boundary),
       rng,
-      transport: internals.transport ?? createTransport(this.#options.credentials),
+      transport: internals.transport ?? createTransport(this.#options.credentials, this.#boundary),
       clientId: this.#options.clientId,
-      scheduleFlush: internals.scheduleFlush ?? afterMicrotasks,
+      scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
     };
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
     this.#holders = new Holders(this.#coherence);
@@ -181,7 +184,7 @@ export class MeshCache implements AsyncDisposable {
       near: { ...this.#nearCounters, entries, bytes },
       loads: { ...this.#loadCounters },
       probes: { ...this.#probeCounters },
-      connection: { state, address, inFlight, ...counters, gaps: this.#gaps },
+      connection: { state, address, inFlight, ...counters, gaps: this.#gaps, faults: this.#boundary.faults },
     };
   }
 
@@ -323,6 +326,17 @@ function afterMicrotasks(run: () => void): void {
   queueMicrotask(() => process.nextTick(run));
 }
 
-function createTransport(credentials: ChannelCredentials | undefined): Transport {
-  return credentials === undefined ? createHttp2Transport() : createGrpcTransport(credentials);
+function createTransport(credentials: ChannelCredentials | undefined, boundary: Boundary): Transport {
+  return credentials === undefined
+    ? createHttp2Transport(boundary)
+    : createGrpcTransport(credentials, boundary);
+}
+
+/** The process of a user is not to end by a fault in here, and not to hide it either. */
+function warnOfFault(error: unknown): void {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning("a callback of the client failed; its connection was ended", {
+    type: "MeshCacheWarning",
+    detail,
+  });
 }

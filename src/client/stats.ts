@@ -18,6 +18,8 @@ export interface ClientStats {
     readonly inFlight: number;
     /** Times that events may have been missed, so that near copies were suspect. */
     readonly gaps: number;
+    /** Callbacks that failed by a fault of this library. Each ended its connection, and the next one follows. */
+    readonly faults: number;
   };
 }
 
@@ -44,6 +46,7 @@ export function toObservations(stats: ClientStats): Readonly<Record<ObservedName
     streams: connection.streams,
     failures: connection.failures,
     gaps: connection.gaps,
+    faults: connection.faults,
     ready: connection.state === "ready" ? 1 : 0,
     batches: connection.batches,
     operations: connection.operations,

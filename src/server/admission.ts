@@ -39,8 +39,10 @@ function isPrintable(value: string | string[] | undefined): boolean {
   return value === undefined || value.every((one) => PRINTABLE_ASCII.test(one));
 }
 
+/** Answers a call that nobody else takes. Its stream may be over already. */
 export function refuse(stream: CallStream, code: status, details: string): false {
   stream.on("error", () => {});
+  if (stream.closed || stream.destroyed) return false;
   stream.respond(
     {
       ":status": 200,

@@ -7,6 +7,7 @@
  * Only large batches begin it. While they follow one another in time the thread takes its core whole, whatever they
  * are to do; what it looks for in vain takes a tenth of the time at most.
  */
+import type { Boundary } from "../boundary.ts";
 import type { Clock } from "../clock.ts";
 import { Pace } from "../pace.ts";
 
@@ -21,6 +22,7 @@ export interface BusyPollOptions {
   /** How long the next batch is looked for. 0: not at all. */
   readonly maxMs: number;
   readonly clock: Clock;
+  readonly boundary: Boundary;
   /** Runs `look` in the next turn of the event loop, which does not sleep before it. Default: `setImmediate`. */
   readonly nextTurn?: (look: () => void) => void;
 }
@@ -35,7 +37,12 @@ const VAIN_BURST = 10;
 /** One in which nothing is done takes one or two. */
 const EMPTY_TURN_MAX_MICROS = 20;
 
-export function createBusyPoll({ maxMs, clock, nextTurn = setImmediate }: BusyPollOptions): BusyPoll {
+export function createBusyPoll({
+  maxMs,
+  clock,
+  boundary,
+  nextTurn = setImmediate,
+}: BusyPollOptions): BusyPoll {
   const maxMicros = maxMs * 1_000;
   const vain = new Pace({ gapMicros: maxMicros / VAIN_SHARE, burst: VAIN_BURST });
   let looking = false;
@@ -44,7 +51,7 @@ export function createBusyPoll({ maxMs, clock, nextTurn = setImmediate }: BusyPo
   let turnsLeft = 0;
   let spentMicros = 0;
 
-  const look = (): void => {
+  const look = boundary.guard(undefined, (): void => {
     const nowMicros = clock.nowMicros();
     const turnMicros = nowMicros - lookedMicros;
     lookedMicros = nowMicros;
@@ -56,7 +63,7 @@ export function createBusyPoll({ maxMs, clock, nextTurn = setImmediate }: BusyPo
     }
     looking = false;
     vain.count(nowMicros);
-  };
+  });
 
   return {
     sawBatch(operations) {

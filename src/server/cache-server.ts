@@ -2,6 +2,7 @@
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { createBoundary } from "../boundary.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { type Rng, systemRng } from "../random.ts";
 import { createStore } from "../store/create-store.ts";
@@ -85,8 +86,11 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
 
   const { bounds, startedMs, sharesPort, alone } = place ?? standAlone(transport, clock);
 
-  const streams = createStreamRegister(transport, bounds);
-  const calls = createOpenCalls(clock, telemetry, {
+  const boundary = createBoundary((error) => {
+    telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
+  });
+  const streams = createStreamRegister(transport, bounds, boundary);
+  const calls = createOpenCalls(clock, telemetry, boundary, {
     ...transport,
     receiveMaxBytes: limits.receiveMaxBytes,
   });
@@ -106,8 +110,8 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
   };
-  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock });
-  const deps = { calls, limits, telemetry, store, clock, streams, busyPoll, observation };
+  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
+  const deps = { calls, limits, telemetry, store, clock, boundary, streams, busyPoll, observation };
   const handlers = createCacheHandlers(deps);
   server.addService(createServiceDefinition(CacheService), handlers.service);
   server.addService(
@@ -120,10 +124,16 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     limits: transport,
     clock,
     rng: options.rng ?? systemRng,
+    boundary,
     credentials: options.credentials,
     quota: bounds.connections,
     sharesPort,
-    takeCall: createDirectCalls(handlers.direct, { register: calls.register, clock, limits }),
+    takeCall: createDirectCalls(handlers.direct, {
+      register: calls.register,
+      clock,
+      boundary,
+      limits,
+    }),
   });
 
   let address: string | undefined;
@@ -154,6 +164,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
         telemetry.observeThread({
           subscriberLagEvents: () => slowestLagEvents(streams),
           busyPollMicros: () => busyPoll.spentMicros,
+          containedFaults: () => boundary.faults,
         }),
       ];
       return address;

@@ -14,6 +14,7 @@ import {
 } from "node:http2";
 import { createServer as createNetServer, type Socket } from "node:net";
 import { type Server, ServerCredentials, status } from "@grpc/grpc-js";
+import type { Boundary } from "../boundary.ts";
 import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
 import { SETTINGS_MAX } from "../wire/http2/frame.ts";
@@ -41,6 +42,7 @@ export interface ConnectionsOptions {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly boundary: Boundary;
   /** Default: without TLS. */
   readonly credentials: ServerCredentials | undefined;
   /** Connections that the process may have. */
@@ -53,7 +55,7 @@ export interface ConnectionsOptions {
 
 export function createConnections(
   server: Server,
-  { limits, clock, rng, credentials, quota, sharesPort, takeCall }: ConnectionsOptions,
+  { limits, clock, rng, boundary, credentials, quota, sharesPort, takeCall }: ConnectionsOptions,
 ): Connections {
   setHttp2Options(server, {
     settings: {
@@ -84,13 +86,14 @@ export function createConnections(
     return false;
   };
   for (const http2Server of http2ServersOf(server)) {
-    guardStreams(http2Server, admit);
+    guardStreams(http2Server, boundary, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
+      boundary.contain(session);
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
       // A protocol fault of the peer ends its session; there is nobody to tell.
       session.on("error", () => {});
-      guardSession(session, limits, clock);
+      guardSession(session, { limits, clock, boundary });
     });
   }
 
@@ -99,6 +102,7 @@ export function createConnections(
       limits,
       clock,
       rng,
+      boundary,
       take(stream, headers) {
         if (admitStream(stream, headers) && !takeCall(stream, headers)) {
           refuse(
@@ -121,7 +125,10 @@ export function createConnections(
       return;
     }
     silent.add(socket);
-    const late = clock.schedule(limits.halfCloseMaxMs, () => socket.destroy());
+    const late = clock.schedule(
+      limits.halfCloseMaxMs,
+      boundary.guard(socket, () => socket.destroy()),
+    );
     hearGreeting(socket, (greeting) => {
       silent.delete(socket);
       late.cancel();
@@ -134,7 +141,8 @@ export function createConnections(
     });
   };
 
-  const listener = createNetServer({ noDelay: true }, (socket) => {
+  const accept = (socket: Socket): void => {
+    boundary.contain(socket);
     socket.on("error", () => {});
     if (!quota.take()) {
       socket.destroy();
@@ -147,7 +155,8 @@ export function createConnections(
       if (sockets.size === 0) onEmpty?.();
     });
     welcome(socket);
-  });
+  };
+  const listener = createNetServer({ noDelay: true }, (socket) => boundary.guard(socket, accept)(socket));
 
   return {
     listen: (host, port) =>
@@ -181,11 +190,14 @@ export function createConnections(
 }
 
 /** Bounds what a peer may do on a connection without making a call. */
-function guardSession(session: ServerHttp2Session, limits: TransportLimits, clock: Clock): void {
+function guardSession(
+  session: ServerHttp2Session,
+  { limits, clock, boundary }: Pick<ConnectionsOptions, "limits" | "clock" | "boundary">,
+): void {
   // Sets the connection's own window; the stream's comes with SETTINGS.
   session.setLocalWindowSize(limits.flowControlWindowBytes);
   const end = () => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  const greeting = clock.schedule(limits.halfCloseMaxMs, end);
+  const greeting = clock.schedule(limits.halfCloseMaxMs, boundary.guard(session, end));
   session.once("remoteSettings", () => greeting.cancel());
   session.once("close", () => greeting.cancel());
   const pingAdmits = createRateGuard(limits.connectionMaxPingsPerSecond, clock);

@@ -1,6 +1,7 @@
 /** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { type Metadata, status } from "@grpc/grpc-js";
+import type { Boundary } from "../boundary.ts";
 import type { Clock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
@@ -15,6 +16,7 @@ import type { CallRegister, HeaderReader } from "./open-call.ts";
 export interface DirectCallDeps {
   readonly register: CallRegister;
   readonly clock: Clock;
+  readonly boundary: Boundary;
   readonly limits: Pick<Limits, "receiveMaxBytes" | "sendMaxBytes">;
 }
 
@@ -83,6 +85,11 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     this.conclude(toServiceError(error));
   }
 
+  /** What the callback throws ends the call's stream. */
+  protected guard<Args extends unknown[]>(callback: (...args: Args) => void): (...args: Args) => void {
+    return this.deps.boundary.guard(this.stream, callback);
+  }
+
   /** False when it was refused, for being one too many. */
   protected enter(): boolean {
     const { stream } = this;
@@ -90,7 +97,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     stream.on("error", () => {});
     // Node leaves a stream that its peer reset open until it was read to the end, which one that is held back never is.
     // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
-    stream.on("aborted", () => setImmediate(() => stream.destroy()));
+    stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
     return this.deps.register.begin(this, this.header);
   }
@@ -141,7 +148,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     stream.once("wantTrailers", () => {
       stream.sendTrailers(trailers);
       // They go out when nghttp2 asks for more, right after this: a reset now would be before them.
-      setImmediate(() => this.#leave());
+      setImmediate(this.guard(() => this.#leave()));
     });
     stream.end();
   }

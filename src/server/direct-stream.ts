@@ -89,14 +89,17 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.#sending += 1;
     this.sendingSinceMs ??= this.deps.register.nowMs();
-    stream.write(frame.bytes, (error) => {
-      // What was cut off may still be on its way to the socket.
-      if (error) return;
-      this.#sending -= 1;
-      if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
-      frame.release();
-      taken(heldBytes);
-    });
+    stream.write(
+      frame.bytes,
+      this.guard((error?: Error | null) => {
+        // What was cut off may still be on its way to the socket.
+        if (error) return;
+        this.#sending -= 1;
+        if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
+        frame.release();
+        taken(heldBytes);
+      }),
+    );
   }
 
   end(error?: CacheError): void {

@@ -93,10 +93,13 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
     if (!this.fits(frame) || !this.settle(status.OK)) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
-    stream.end(frame.bytes, (error?: Error | null) => {
-      // What was cut off may still be on its way to the socket.
-      if (!error) frame.release();
-    });
+    stream.end(
+      frame.bytes,
+      this.guard((error?: Error | null) => {
+        // What was cut off may still be on its way to the socket.
+        if (!error) frame.release();
+      }),
+    );
   }
 
   protected override conclude(refusal: Refusal): void {

@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import type { OpenCalls } from "./open-calls.ts";
-import type { StreamRegister } from "./stream-register.ts";
+import type { DrainableStream, StreamRegister } from "./stream-register.ts";
 
 export interface DrainDeps {
   readonly clock: Clock;
@@ -23,13 +23,18 @@ export async function drainServer(deps: DrainDeps): Promise<void> {
   const { clock, calls, streams, connections, maxMs } = deps;
   streams.draining = true;
   deps.stopServing();
-  for (const stream of streams.open) stream.drain();
+  forEachStream(streams, (stream) => stream.drain());
   await within(clock, maxMs / 2, calls.emptied());
   const draining = new CacheError("DRAINING", "the server is shutting down");
-  for (const stream of streams.open) stream.end(draining);
+  forEachStream(streams, (stream) => stream.end(draining));
   calls.endCompanions(draining);
   connections.retire();
   await within(clock, maxMs / 2, connections.emptied());
+}
+
+/** One stream that fails does not keep the others from being told. */
+function forEachStream({ open, boundary }: StreamRegister, tell: (stream: DrainableStream) => void): void {
+  for (const stream of open) boundary.guard(undefined, tell)(stream);
 }
 
 /** Resolves when `done` does, or after `ms`. */

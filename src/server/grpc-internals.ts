@@ -8,6 +8,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
+import type { Boundary } from "../boundary.ts";
 import { GrpcFrame } from "../wire/grpc-frame.ts";
 import type { ListedStream } from "./call-stream.ts";
 
@@ -36,18 +37,32 @@ export function http2ServersOf(server: Server): readonly EventEmitter[] {
 
 /**
  * Puts `admit` before grpc-js's own handling of new streams. It may change the headers; when it returns
- * false it has answered the stream itself.
+ * false it has answered the stream itself. Streams are contained by `boundary` with all that listens to them.
+ *
+ * A stream that its peer has already reset is nobody's call, and `respond()` on it throws: when the connection's first
+ * bytes were read here and given back, node:http2 parses HEADERS and RST_STREAM before it announces the stream.
  */
 export function guardStreams(
   http2Server: EventEmitter,
+  boundary: Boundary,
   admit: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
 ): void {
   const [handle, ...others] = http2Server.listeners("stream");
   if (handle === undefined || others.length > 0) throw unknownRelease("stream listeners");
   http2Server.removeAllListeners("stream");
   http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
-    if (admit(stream, headers)) Reflect.apply(handle, http2Server, [stream, headers, flags]);
+    boundary.contain(stream);
+    try {
+      if (isOver(stream)) stream.destroy();
+      else if (admit(stream, headers)) Reflect.apply(handle, http2Server, [stream, headers, flags]);
+    } catch (error) {
+      boundary.caught(stream, error);
+    }
   });
+}
+
+function isOver(stream: ServerHttp2Stream): boolean {
+  return stream.closed || stream.destroyed;
 }
 
 /** Has a stream that grpc-js does not see count all the same as use of its connection, which else is closed as idle. */

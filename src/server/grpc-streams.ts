@@ -27,7 +27,7 @@ export function serverStream<Request, Response>(
   return (call) =>
     openStream(call, deps, (context) =>
       open(
-        toStreamingCall(call, () => {}),
+        toStreamingCall(call, deps, () => {}),
         call.request,
         context,
       ),
@@ -45,12 +45,23 @@ export function bidi<Request, Response>(
         if (reader.paused()) call.pause();
         else if (call.isPaused()) call.resume();
       };
-      const reader = open(toStreamingCall(call, readOn), context);
+      const reader = open(toStreamingCall(call, deps, readOn), context);
+      const fail = (error: unknown) => call.emit("error", failureOf(error, call.metadata, deps));
       call.on("data", (request: Request) => {
-        reader.receive(request);
-        readOn();
+        try {
+          reader.receive(request);
+          readOn();
+        } catch (error) {
+          fail(error);
+        }
       });
-      call.once("end", () => reader.halfClosed());
+      call.once("end", () => {
+        try {
+          reader.halfClosed();
+        } catch (error) {
+          fail(error);
+        }
+      });
       return () => reader.closed();
     });
 }
@@ -59,6 +70,7 @@ function toStreamingCall<Request, Response>(
   call:
     | ServerWritableStream<Request, Response | GrpcFrame>
     | ServerDuplexStream<Request, Response | GrpcFrame>,
+  { boundary }: HandlerDeps,
   readOn: () => void,
 ): StreamingCall {
   return {
@@ -67,11 +79,14 @@ function toStreamingCall<Request, Response>(
     },
     send(frame, taken) {
       const { heldBytes } = frame;
-      call.write(frame, (error?: Error | null) => {
-        if (error) return;
-        frame.release();
-        taken(heldBytes);
-      });
+      call.write(
+        frame,
+        boundary.guard(call, (error?: Error | null) => {
+          if (error) return;
+          frame.release();
+          taken(heldBytes);
+        }),
+      );
     },
     end(error) {
       // grpc-js ends a stream with the status that it finds in an error event.
@@ -93,11 +108,11 @@ function openStream(call: EndableCall, deps: HandlerDeps, open: (context: CallCo
   try {
     const closed = open(contextOf(call.metadata, deps));
     let over = false;
-    const once = () => {
+    const once = deps.boundary.guard(undefined, () => {
       if (over) return;
       over = true;
       closed();
-    };
+    });
     call.once("cancelled", once);
     call.once("close", once);
   } catch (error) {

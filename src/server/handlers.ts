@@ -4,6 +4,7 @@
  * process.
  */
 import type { handleUnaryCall, Metadata } from "@grpc/grpc-js";
+import type { Boundary } from "../boundary.ts";
 import type { Writer } from "../store/store.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { checkClientId } from "../wire/checks.ts";
@@ -25,6 +26,7 @@ export interface HandlerDeps {
   readonly calls: OpenCalls;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
+  readonly boundary: Boundary;
 }
 
 /** Stops what a handler left running when its call is cancelled or closed. Called once. */
@@ -40,7 +42,7 @@ export function unary<Request, Response>(
       const cancel = run(call.request, contextOf(call.metadata, deps), (response) =>
         callback(null, response),
       );
-      if (cancel !== undefined) call.once("cancelled", cancel);
+      if (cancel !== undefined) call.once("cancelled", deps.boundary.guard(undefined, cancel));
     } catch (error) {
       callback(failureOf(error, call.metadata, deps));
     }

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:http2";
 import { type Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
+import type { Boundary } from "../boundary.ts";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
@@ -32,6 +33,7 @@ export interface OpenCalls {
 export function createOpenCalls(
   clock: Clock,
   telemetry: Telemetry,
+  boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
   const calls = new CallList();
@@ -40,7 +42,7 @@ export function createOpenCalls(
   const silent = new WeakSet<CallSession>();
   let nowMs = clock.nowMs();
   let onEmpty: (() => void) | undefined;
-  let timer: Timer = clock.schedule(SWEEP_MS, sweep);
+  let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
 
   const register: CallRegister = {
     receiveMaxBytes: limits.receiveMaxBytes,
@@ -73,8 +75,14 @@ export function createOpenCalls(
 
   function sweep(): void {
     nowMs = clock.nowMs();
-    timer = clock.schedule(SWEEP_MS, sweep);
-    for (const call of calls) judge(call);
+    timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
+    for (const call of calls) {
+      try {
+        judge(call);
+      } catch (error) {
+        boundary.caught(call.stream, error);
+      }
+    }
   }
 
   function judge(call: ListedCall): void {
@@ -107,7 +115,7 @@ export function createOpenCalls(
 
   function probe(session: CallSession | undefined): void {
     if (session === undefined || session.destroyed || silent.has(session)) return;
-    if (session.ping(() => silent.delete(session))) silent.add(session);
+    if (session.ping(boundary.guard(session, () => silent.delete(session)))) silent.add(session);
   }
 
   return {

@@ -1,4 +1,5 @@
 /** How long a connection of one stream may last, and how it is known to be there: what grpc-js sees to for others. */
+import type { Boundary } from "../boundary.ts";
 import type { Clock } from "../clock.ts";
 import type { Rng } from "../random.ts";
 import type { TransportLimits } from "./transport-limits.ts";
@@ -14,6 +15,7 @@ interface LifetimeDeps {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly boundary: Boundary;
 }
 
 export interface Lifetime {
@@ -26,19 +28,22 @@ export interface Lifetime {
 /** Connections that began together are not to end together: as grpc-js has it, a tenth earlier or later. */
 const AGE_JITTER = 0.1;
 
-export function watchLifetime(connection: Mortal, { limits, clock, rng }: LifetimeDeps): Lifetime {
+export function watchLifetime(connection: Mortal, deps: LifetimeDeps): Lifetime {
+  const { limits, rng } = deps;
   const { keepaliveTimeMs, keepaliveTimeoutMs, connectionAgeMs, connectionGraceMs } = limits;
-  const greeting = clock.schedule(limits.halfCloseMaxMs, () => connection.destroy());
+  const after = (delayMs: number, run: () => void) =>
+    deps.clock.schedule(delayMs, deps.boundary.guard(connection, run));
+  const greeting = after(limits.halfCloseMaxMs, () => connection.destroy());
   const probe = (): void => {
-    keepalive = clock.schedule(keepaliveTimeoutMs, () => connection.destroy());
+    keepalive = after(keepaliveTimeoutMs, () => connection.destroy());
     connection.ping(() => {
       keepalive.cancel();
-      keepalive = clock.schedule(keepaliveTimeMs, probe);
+      keepalive = after(keepaliveTimeMs, probe);
     });
   };
-  let keepalive = clock.schedule(keepaliveTimeMs, probe);
-  let age = clock.schedule(connectionAgeMs * (1 + AGE_JITTER * (2 * rng.fraction() - 1)), () => {
-    age = clock.schedule(connectionGraceMs, () => connection.destroy());
+  let keepalive = after(keepaliveTimeMs, probe);
+  let age = after(connectionAgeMs * (1 + AGE_JITTER * (2 * rng.fraction() - 1)), () => {
+    age = after(connectionGraceMs, () => connection.destroy());
     connection.retire();
   });
   return {

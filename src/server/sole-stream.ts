@@ -5,6 +5,7 @@
 import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
+import type { Boundary } from "../boundary.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { Rng } from "../random.ts";
 import {
@@ -32,6 +33,7 @@ interface SoleStreamDeps {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly boundary: Boundary;
   /** Takes the call, or answers it. */
   readonly take: (stream: CallStream, headers: Headers) => void;
 }
@@ -77,7 +79,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
 
   constructor(socket: Socket, deps: SoleStreamDeps) {
     const { limits, clock } = deps;
-    super(socket, {
+    super(socket, deps.boundary, {
       windowBytes: limits.flowControlWindowBytes,
       headers: { maxBytes: limits.headersMaxBytes, maxPairs: limits.headersMaxPairs },
     });
@@ -199,7 +201,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    process.nextTick(() => this.#deliver());
+    process.nextTick(this.boundary.guard(this, () => this.#deliver()));
   }
 
   // ---- What the peer does ---------------------------------------------------------------------------------
@@ -311,7 +313,10 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   #leave(code: number): void {
     if (this.isStopped) return;
     this.socket.end(goAway(STREAM_ID, code));
-    this.#leaving = this.#deps.clock.schedule(this.#deps.limits.stallMaxMs, () => this.socket.destroy());
+    this.#leaving = this.#deps.clock.schedule(
+      this.#deps.limits.stallMaxMs,
+      this.boundary.guard(this, () => this.socket.destroy()),
+    );
     this.#end();
   }
 
@@ -321,7 +326,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     this.#lifetime.over();
     this.#held = NO_BYTES;
     // As a stream of node:http2 closes: never inside a call of whoever closes it.
-    process.nextTick(() => this.#events.emit("close"));
+    process.nextTick(this.boundary.guard(this, () => this.#events.emit("close")));
   }
 
   #gone(): void {

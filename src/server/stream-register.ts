@@ -1,4 +1,5 @@
 /** The open event streams of a server: what drains them, counts them and shares their queues and pumps. */
+import type { Boundary } from "../boundary.ts";
 import type { CacheError } from "../errors.ts";
 import type { Subscriber } from "../store/store.ts";
 import type { QueueBudget } from "./frame-queue.ts";
@@ -15,6 +16,7 @@ export interface DrainableStream {
 
 export interface StreamRegister {
   readonly limits: TransportLimits;
+  readonly boundary: Boundary;
   readonly defer: Defer;
   readonly budget: QueueBudget;
   readonly open: Set<DrainableStream>;
@@ -22,10 +24,15 @@ export interface StreamRegister {
   draining: boolean;
 }
 
-export function createStreamRegister(limits: TransportLimits, bounds: ProcessBounds): StreamRegister {
+export function createStreamRegister(
+  limits: TransportLimits,
+  bounds: ProcessBounds,
+  boundary: Boundary,
+): StreamRegister {
   return {
     limits,
-    defer: createPumpScheduler(),
+    boundary,
+    defer: createPumpScheduler(boundary),
     budget: bounds.queues,
     open: new Set(),
     subscribers: new CountedSet(bounds.subscribers),

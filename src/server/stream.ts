@@ -60,10 +60,10 @@ export function openStream(
     );
     return writable;
   };
-  const tellProgress = () => {
+  const tellProgress = streams.boundary.guard(undefined, () => {
     pump(true);
     timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
-  };
+  });
   let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
 
   const stream: DrainableStream = {

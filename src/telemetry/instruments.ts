@@ -103,6 +103,12 @@ export const instruments = {
     "s",
     "Time in which threads looked for the next batch instead of sleeping, and had nothing else to do",
   ),
+  containedFaults: row(
+    "counter",
+    "meshcache.contained_faults",
+    "{fault}",
+    "Callbacks that failed by a fault of the server, each of which ended its stream or connection",
+  ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

@@ -22,7 +22,8 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const eventLoop = watchEventLoop();
   const lag = one(instruments.subscriberLag, () => thread.subscriberLagEvents());
   const busyPoll = one(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
-  const unregister = register(meter, [lag, busyPoll, ...eventLoop.readers], () => eventLoop.reset());
+  const faults = one(instruments.containedFaults, () => thread.containedFaults());
+  const unregister = register(meter, [lag, busyPoll, faults, ...eventLoop.readers], () => eventLoop.reset());
   return () => {
     unregister();
     eventLoop.close();

@@ -73,4 +73,6 @@ export interface ThreadObservation {
   subscriberLagEvents(): number;
   /** Count: time in which its thread looked for messages instead of sleeping, and had nothing to do. */
   busyPollMicros(): number;
+  /** Count: callbacks that failed by a fault of the server, each of which ended its stream or connection. */
+  containedFaults(): number;
 }

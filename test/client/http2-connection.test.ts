@@ -1,4 +1,5 @@
 /** A connection of one stream against a peer that does all that HTTP/2 lets it do, and what it does not. */
+
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import fc from "fast-check";
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Http2Connection } from "../../src/client/http2-connection.ts";
 import { GrpcFrame } from "../../src/wire/grpc-frame.ts";
 import type { Headers } from "../../src/wire/http2/hpack.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 import { FLAG, FRAME, frame, headerBlock, PREFACE, uint32 } from "../support/raw-http2.ts";
 
 const PADDED = 8;
@@ -132,6 +134,7 @@ describe("Http2Connection", () => {
         headers: { ":authority": "a", ":method": "POST", ":scheme": "http", ":path": "/" },
         windowBytes: WINDOW_BYTES + 1,
         sendQueueMaxBytes: 65_536,
+        boundary: loudBoundary,
       },
       {
         data(bytes, from, to) {

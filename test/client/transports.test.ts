@@ -1,4 +1,5 @@
 /** Both transports over real connections: what they carry, and what they say of a stream's end. */
+
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createNetServer, type Socket } from "node:net";
 import { credentials } from "@grpc/grpc-js";
@@ -9,6 +10,7 @@ import { createHttp2Transport } from "../../src/client/http2-transport.ts";
 import type { Link, Transport } from "../../src/client/transport.ts";
 import type { CacheError } from "../../src/errors.ts";
 import { json, MeshCache } from "../../src/index.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 import { framed } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
@@ -59,8 +61,8 @@ const ping = (id: bigint): ExchangeRequest =>
   request(id, { case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce: id } });
 
 const transports: readonly (readonly [string, () => Transport])[] = [
-  ["http2", createHttp2Transport],
-  ["grpc-js", () => createGrpcTransport(credentials.createInsecure())],
+  ["http2", () => createHttp2Transport(loudBoundary)],
+  ["grpc-js", () => createGrpcTransport(credentials.createInsecure(), loudBoundary)],
 ];
 
 describe.each(transports)("the transport over %s", (name, createTransport) => {

@@ -1,6 +1,8 @@
 /** When a server looks for the next batch instead of sleeping, and for how long. */
+
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BusyPoll, createBusyPoll } from "../../src/server/busy-poll.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 const BATCH = 24;
@@ -14,7 +16,7 @@ let busyPoll: BusyPoll;
 const start = (maxMs: number): void => {
   clock = new ManualClock();
   turns = [];
-  busyPoll = createBusyPoll({ maxMs, clock, nextTurn: (look) => turns.push(look) });
+  busyPoll = createBusyPoll({ maxMs, clock, boundary: loudBoundary, nextTurn: (look) => turns.push(look) });
 };
 const turn = (micros: number): void => {
   clock.leap(micros / 1_000);

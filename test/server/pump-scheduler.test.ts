@@ -1,11 +1,13 @@
 /** Pumps of many streams: in slices, each once however often it is asked for, and nobody is forgotten. */
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createPumpScheduler, deferOnce } from "../../src/server/pump-scheduler.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 
 describe("createPumpScheduler()", () => {
   it("lets the event loop turn between slices, and runs all in their order", async () => {
-    const defer = createPumpScheduler();
+    const defer = createPumpScheduler(loudBoundary);
     const ran: number[] = [];
     for (let index = 0; index < 1_000; index++) defer(() => ran.push(index));
     await nextTurn();
@@ -15,7 +17,7 @@ describe("createPumpScheduler()", () => {
   });
 
   it("runs again what asks again from inside its run, in a later turn", async () => {
-    const defer = createPumpScheduler();
+    const defer = createPumpScheduler(loudBoundary);
     let runs = 0;
     const run = () => {
       runs += 1;
@@ -33,7 +35,7 @@ describe("createPumpScheduler()", () => {
 describe("deferOnce()", () => {
   it("runs what was asked for many times once, and again what is asked for after that or in its run", async () => {
     let runs = 0;
-    const ask = deferOnce(createPumpScheduler(), () => {
+    const ask = deferOnce(createPumpScheduler(loudBoundary), () => {
       runs += 1;
       if (runs === 2) ask();
     });

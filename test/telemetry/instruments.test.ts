@@ -11,6 +11,7 @@ const gauges = {
   connections: () => 3,
   subscriberLagEvents: () => 7,
   busyPollMicros: () => 2_500_000,
+  containedFaults: () => 2,
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

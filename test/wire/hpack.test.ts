@@ -1,4 +1,5 @@
 /** Header blocks, held to what nghttp2 writes and reads. */
+
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import fc from "fast-check";
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Http2Connection } from "../../src/client/http2-connection.ts";
 import { decodeHeaders, encodeHeaders, type Headers } from "../../src/wire/http2/hpack.ts";
 import { decodeHuffman } from "../../src/wire/http2/huffman.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 
 const server = createServer();
 let port = 0;
@@ -46,6 +48,7 @@ async function exchange(request: Headers, trailers: Headers) {
         headers: { ...REQUEST, ...request },
         windowBytes: 65_536,
         sendQueueMaxBytes: 65_536,
+        boundary: loudBoundary,
       },
       {
         data: () => {},

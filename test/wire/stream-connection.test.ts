@@ -1,9 +1,11 @@
 /** What a connection keeps for a peer that makes room for it and takes nothing. */
+
 import { Socket, type SocketConstructorOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { frame, frameType, settings, windowUpdate } from "../../src/wire/http2/frame.ts";
 import { StreamConnection } from "../../src/wire/http2/stream-connection.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 
 const MARK_BYTES = 1_024;
 
@@ -37,7 +39,7 @@ class Connection extends StreamConnection {
   taken = 0;
 
   constructor(socket: Socket) {
-    super(socket, { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } });
+    super(socket, loudBoundary, { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } });
   }
 
   send(bytes: Buffer): void {

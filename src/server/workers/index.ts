@@ -4,6 +4,7 @@
  */
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
+import { createBoundary } from "../../boundary.ts";
 import { systemClock } from "../../clock.ts";
 import { systemRng } from "../../random.ts";
 import { attachStore, createStoreMemory, type StoreOptions } from "../../store/create-store.ts";
@@ -81,8 +82,12 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
     rng: systemRng,
     threads: { self: workers, count: workers + 1, send: (to, message) => peers[to]?.postMessage(message) },
   });
+  const { guard } = createBoundary((error) => {
+    telemetry.logger.error({ err: error }, "a message of another thread was not taken");
+  });
+  const receive = guard(undefined, (message: StoreMessage) => store.receive(message));
   for (const peer of peers) {
-    peer?.on("message", (message: StoreMessage) => store.receive(message)).unref();
+    peer?.on("message", receive).unref();
   }
 
   const startedMs = clock.nowMs();

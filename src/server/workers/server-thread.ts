@@ -1,5 +1,6 @@
 /** A worker thread's part: attaches the store, runs one server over it, and does what the main thread orders. */
 import type { MessagePort } from "node:worker_threads";
+import { createBoundary } from "../../boundary.ts";
 import { systemClock } from "../../clock.ts";
 import { systemRng } from "../../random.ts";
 import { attachStore } from "../../store/create-store.ts";
@@ -31,9 +32,13 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
       send: (to, message) => peers[to]?.postMessage(message),
     },
   });
+  const { guard } = createBoundary((error) => {
+    telemetry.logger.error({ err: error }, "a message of another thread was not taken");
+  });
+  const receive = guard(undefined, (message: StoreMessage) => store.receive(message));
   for (const peer of peers) {
     // The orders keep the thread alive, and nothing else.
-    peer?.on("message", (message: StoreMessage) => store.receive(message)).unref();
+    peer?.on("message", receive).unref();
   }
 
   // One of the threads does it for all of them, until none of their servers is left.

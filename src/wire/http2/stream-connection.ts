@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import type { Boundary } from "../../boundary.ts";
 import {
   DEFAULT_WINDOW_BYTES,
   errorCode,
@@ -54,6 +55,7 @@ interface Waiting {
 
 export abstract class StreamConnection extends FrameReader {
   protected readonly socket: Socket;
+  protected readonly boundary: Boundary;
   readonly #limits: StreamConnectionLimits;
   /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
   readonly #waiting: Waiting[] = [];
@@ -78,9 +80,11 @@ export abstract class StreamConnection extends FrameReader {
   #continuations = 0;
   #isLastFrame = false;
 
-  constructor(socket: Socket, limits: StreamConnectionLimits) {
+  /** All that listens to `socket` is contained by `boundary`. */
+  constructor(socket: Socket, boundary: Boundary, limits: StreamConnectionLimits) {
     super();
-    this.socket = socket;
+    this.socket = boundary.contain(socket);
+    this.boundary = boundary;
     this.#limits = limits;
     this.#roomBytes = limits.windowBytes;
     socket.on("drain", () => this.#roomGrew());
@@ -331,9 +335,12 @@ export abstract class StreamConnection extends FrameReader {
       this.fault("acknowledgements that nobody reads", errorCode.enhanceYourCalm);
       return;
     }
-    this.socket.write(frameOf(type, flag.ack, 0, body), () => {
-      this.#acknowledgements -= 1;
-    });
+    this.socket.write(
+      frameOf(type, flag.ack, 0, body),
+      this.boundary.guard(this.socket, () => {
+        this.#acknowledgements -= 1;
+      }),
+    );
   }
 
   #end(): void {

@@ -1,4 +1,5 @@
 /** The check of a replay through clients is itself checked: clients that break one promise each must be caught. */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { replayThroughClients } from "../../../src/cli/replay/mesh.ts";
 import { createMeshClient, fromMeshCache, type MeshClient } from "../../../src/cli/replay/mesh-client.ts";
@@ -10,6 +11,7 @@ import { createHttp2Transport } from "../../../src/client/http2-transport.ts";
 import type { Transport } from "../../../src/client/transport.ts";
 import { type EntrySource, MeshCache } from "../../../src/index.ts";
 import { createSeededRng } from "../../../src/random.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 
 let running: RunningServer;
@@ -85,7 +87,7 @@ const remembering =
 
 /** A real client's link on which every event is lost, and nothing shows it. */
 function createDeafTransport(): Transport {
-  const transport = createHttp2Transport();
+  const transport = createHttp2Transport(loudBoundary);
   return {
     open: (address, handlers) =>
       transport.open(address, {
