@@ -39,9 +39,9 @@ export function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     try {
-      const cancel = run(call.request, contextOf(call.metadata, deps), (response) =>
-        callback(null, response),
-      );
+      // It may run inside of another peer's call, whose fault a failure here is not.
+      const reply = deps.boundary.guard(undefined, (response: Response) => callback(null, response));
+      const cancel = run(call.request, contextOf(call.metadata, deps), reply);
       if (cancel !== undefined) call.once("cancelled", deps.boundary.guard(undefined, cancel));
     } catch (error) {
       callback(failureOf(error, call.metadata, deps));
