@@ -11,7 +11,6 @@ const ROOMS = ["src/server", "src/wire", "src/client"];
 
 /** Emitters that are contained where they are made, by the file that listens to them. */
 const containedElsewhere: Record<string, Record<string, string>> = {
-  "src/server/admission.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
   "src/server/direct-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
   "src/server/direct-stream.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
   "src/server/direct-unary.ts": { stream: "guardStreams contains it, or it is a SoleStream" },

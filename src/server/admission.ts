@@ -41,7 +41,6 @@ function isPrintable(value: string | string[] | undefined): boolean {
 
 /** Answers a call that nobody else takes. Its stream may be over already. */
 export function refuse(stream: CallStream, code: status, details: string): false {
-  stream.on("error", () => {});
   if (stream.closed || stream.destroyed) return false;
   stream.respond(
     {

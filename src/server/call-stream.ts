@@ -23,7 +23,7 @@ export interface CallStream extends ListedStream {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
   on(event: "data", listener: (chunk: Buffer) => void): unknown;
-  on(event: "aborted" | "close" | "end" | "error", listener: () => void): unknown;
+  on(event: "aborted" | "close" | "end", listener: () => void): unknown;
   once(event: "wantTrailers", listener: () => void): unknown;
   respond(headers: OutgoingHttpHeaders, options: RespondOptions): void;
   /** `taken`: the bytes were handed on to the connection, or cut off by an error. */

@@ -93,8 +93,6 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   /** False when it was refused, for being one too many. */
   protected enter(): boolean {
     const { stream } = this;
-    // Whatever goes wrong with a stream also closes it.
-    stream.on("error", () => {});
     // Node leaves a stream that its peer reset open until it was read to the end, which one that is held back never is.
     // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));

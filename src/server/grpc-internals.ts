@@ -52,6 +52,8 @@ export function guardStreams(
   http2Server.removeAllListeners("stream");
   http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
     boundary.contain(stream);
+    // Whatever goes wrong with a stream also closes it: there is nothing else to tell.
+    stream.on("error", () => {});
     try {
       if (isOver(stream)) stream.destroy();
       else if (admit(stream, headers)) Reflect.apply(handle, http2Server, [stream, headers, flags]);

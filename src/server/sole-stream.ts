@@ -144,10 +144,10 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   }
 
   on(event: "data", listener: (chunk: Buffer) => void): void;
-  on(event: "aborted" | "close" | "end" | "error", listener: () => void): void;
-  on(event: keyof StreamEvents | "aborted" | "error", listener: (chunk: Buffer) => void): void {
-    // A stream that is aborted is closed, and so is one that fails: there is nothing else to tell.
-    if (event !== "aborted" && event !== "error") this.#events.on(event, listener);
+  on(event: "aborted" | "close" | "end", listener: () => void): void;
+  on(event: keyof StreamEvents | "aborted", listener: (chunk: Buffer) => void): void {
+    // A stream that is aborted is closed: there is nothing else to tell.
+    if (event !== "aborted") this.#events.on(event, listener);
   }
 
   once(event: "wantTrailers", listener: () => void): void {

@@ -1,0 +1,40 @@
+/** HTTP/2 frames as a fuzzer holds them: apart from their bytes, so that what a frame says of itself may be wrong. */
+import { FRAME_HEAD_BYTES, writeFrameHead } from "../../src/wire/http2/frame.ts";
+
+export interface RawFrame {
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+  readonly body: Buffer;
+  /** What its head says. Default: how long it is. */
+  readonly declaredBytes?: number;
+}
+
+export function toBytes({ type, flags, streamId, body, declaredBytes }: RawFrame): Buffer {
+  const bytes = Buffer.alloc(FRAME_HEAD_BYTES + body.length);
+  writeFrameHead(bytes, 0, type, flags, streamId, declaredBytes ?? body.length);
+  body.copy(bytes, FRAME_HEAD_BYTES);
+  return bytes;
+}
+
+/** Cuts a stream of bytes into frames. */
+export class FrameCutter {
+  #rest = Buffer.alloc(0);
+
+  push(chunk: Buffer): RawFrame[] {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    const frames: RawFrame[] = [];
+    for (;;) {
+      const bodyBytes = this.#rest.length < FRAME_HEAD_BYTES ? Infinity : this.#rest.readUIntBE(0, 3);
+      const end = FRAME_HEAD_BYTES + bodyBytes;
+      if (this.#rest.length < end) return frames;
+      frames.push({
+        type: this.#rest.readUInt8(3),
+        flags: this.#rest.readUInt8(4),
+        streamId: this.#rest.readUInt32BE(5),
+        body: Buffer.from(this.#rest.subarray(FRAME_HEAD_BYTES, end)),
+      });
+      this.#rest = this.#rest.subarray(end);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** The server under attack, in a process of its own: what ends it is seen from outside, as an operator would see it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { connectRaw } from "../support/raw-grpc.ts";
+
+/** A request of Health/Check for the whole server, and the answer that it serves. */
+const CHECK = Buffer.alloc(5);
+const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
+
+export interface ServerProcess {
+  readonly port: number;
+  /** Undefined while it runs. */
+  readonly ended: string | undefined;
+  /** Lines of its log at level error. */
+  readonly errors: readonly string[];
+  isServing(): Promise<boolean>;
+  /** Callbacks that threw and were contained. */
+  containedFaults(): Promise<number>;
+  residentMiB(): number;
+  stop(): Promise<void>;
+}
+
+export async function startServerProcess(): Promise<ServerProcess> {
+  const child = spawn(
+    process.execPath,
+    ["src/cli/main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const errors: string[] = [];
+  let ended: string | undefined;
+  child.once("exit", (code, signal) => {
+    ended = `the server ended with ${signal ?? `code ${code}`}`;
+  });
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    if (!line.startsWith("{") || line.includes('"level":"error"')) errors.push(line);
+  });
+  const { port, adminUrl } = await readAddresses(child);
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${adminUrl}/metrics`)).text();
+    const [, value = "0"] = text.match(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, "m")) ?? [];
+    return Number(value);
+  };
+  return {
+    port,
+    errors,
+    get ended() {
+      return ended;
+    },
+    async isServing() {
+      const raw = await connectRaw(`127.0.0.1:${port}`);
+      const { body } = await raw.call("/grpc.health.v1.Health/Check", CHECK);
+      raw.close();
+      return body.equals(SERVING);
+    },
+    containedFaults: () => metric("meshcache_contained_faults_total"),
+    residentMiB: () => Math.round(residentKiB(child.pid) / 1_024),
+    async stop() {
+      if (ended !== undefined) return;
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** 0 where the system does not say. */
+function residentKiB(pid: number | undefined): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+async function readAddresses(child: ChildProcess): Promise<{ port: number; adminUrl: string }> {
+  if (child.stdout === null) throw new Error("the server has no output");
+  let port: number | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    port ??= Number(line.match(/listens on 127\.0\.0\.1:(\d+)/)?.[1] ?? Number.NaN) || undefined;
+    const adminUrl = line.match(/metrics and health on (\S+)/)?.[1];
+    if (port !== undefined && adminUrl !== undefined) return { port, adminUrl };
+  }
+  throw new Error("the server did not start");
+}
