@@ -1,7 +1,5 @@
 /** One server: puts store, services and transport together, starts them, drains them and stops them. */
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
-import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
-import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createBoundary } from "../boundary.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { type Rng, systemRng } from "../random.ts";
@@ -10,19 +8,15 @@ import type { Store } from "../store/store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { type Limits, resolveLimits } from "../wire/limits.ts";
-import { createServiceDefinition } from "../wire/service.ts";
-import { createAdminHandlers } from "./admin-service.ts";
 import { createBusyPoll } from "./busy-poll.ts";
-import { createCacheHandlers } from "./cache-service.ts";
 import { createConnections } from "./connections.ts";
 import { createDirectCalls } from "./direct-calls.ts";
 import { drainServer } from "./drain.ts";
-import { addHealth } from "./health.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { maintainStore } from "./maintenance.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { createProcessBounds, type ProcessBounds } from "./process-bounds.ts";
-import { addReflection } from "./reflection.ts";
+import { addServices } from "./services.ts";
 import { createStreamRegister, slowestLagEvents } from "./stream-register.ts";
 import { resolveTransportLimits, type TransportLimits } from "./transport-limits.ts";
 import { packageVersion } from "./version.ts";
@@ -111,15 +105,20 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     connections: () => bounds.connections.taken,
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
-  const deps = { calls, limits, telemetry, store, clock, boundary, streams, busyPoll, observation };
-  const handlers = createCacheHandlers(deps);
-  server.addService(createServiceDefinition(CacheService), handlers.service);
-  server.addService(
-    createServiceDefinition(AdminService),
-    createAdminHandlers({ ...deps, startedMs, serverVersion: packageVersion() }),
-  );
-  addReflection(server);
-  const stopServing = addHealth(server);
+  const direct = addServices(server, {
+    calls,
+    limits,
+    telemetry,
+    store,
+    clock,
+    boundary,
+    streams,
+    busyPoll,
+    observation,
+    watchers: bounds.watchers,
+    startedMs,
+    serverVersion: packageVersion(),
+  });
   const connections = createConnections(server, {
     limits: transport,
     clock,
@@ -128,7 +127,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     credentials: options.credentials,
     quota: bounds.connections,
     sharesPort,
-    takeCall: createDirectCalls(handlers.direct, {
+    takeCall: createDirectCalls(direct, {
       register: calls.register,
       clock,
       boundary,
@@ -142,7 +141,6 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   let drained: Promise<void> | undefined;
 
   const close = async () => {
-    stopServing();
     connections.destroy();
     await connections.emptied();
     calls.close();
@@ -175,7 +173,6 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
         calls,
         streams,
         connections,
-        stopServing,
         maxMs: transport.drainMaxMs,
       }).then(close);
       return drained;

@@ -14,7 +14,6 @@ export interface DrainDeps {
   readonly calls: OpenCalls;
   readonly streams: StreamRegister;
   readonly connections: Connections;
-  readonly stopServing: () => void;
   readonly maxMs: number;
 }
 
@@ -22,12 +21,10 @@ export interface DrainDeps {
 export async function drainServer(deps: DrainDeps): Promise<void> {
   const { clock, calls, streams, connections, maxMs } = deps;
   streams.draining = true;
-  deps.stopServing();
   forEachStream(streams, (stream) => stream.drain());
   await within(clock, maxMs / 2, calls.emptied());
   const draining = new CacheError("DRAINING", "the server is shutting down");
   forEachStream(streams, (stream) => stream.end(draining));
-  calls.endCompanions(draining);
   connections.retire();
   await within(clock, maxMs / 2, connections.emptied());
 }

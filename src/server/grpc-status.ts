@@ -8,7 +8,7 @@ import { toServiceError } from "../wire/status.ts";
 
 export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
 
-/** grpc-js and its companions repeat in some statuses what they were sent. */
+/** grpc-js repeats in some statuses what it was sent. */
 const DETAILS_MAX_LENGTH = 256;
 /** What grpc-js says of a message that its deserializer refused. */
 const UNDECODABLE = "Error deserializing request";
@@ -16,7 +16,7 @@ const UNDECODABLE = "Error deserializing request";
 /** `sending`: a message was being sent, so that a size out of bounds is that of the answer. */
 export function explainStatus(result: CallStatus, messageMaxBytes: number, sending: boolean): CallStatus {
   const { code, details } = result;
-  // Statuses of handlers, ours and the companions', have metadata or say all there is to say.
+  // Statuses of handlers have metadata.
   const error = result.metadata ? undefined : errorOf(code, details ?? "", messageMaxBytes, sending);
   if (error !== undefined) return toServiceError(error);
   if (details === undefined || details === null || details.length <= DETAILS_MAX_LENGTH) return result;

@@ -3,7 +3,7 @@
  * with its cause and to the caller without, and nothing a handler does can leave a call open or kill the
  * process.
  */
-import type { handleUnaryCall, Metadata } from "@grpc/grpc-js";
+import { type handleUnaryCall, Metadata, type status } from "@grpc/grpc-js";
 import type { Boundary } from "../boundary.ts";
 import type { Writer } from "../store/store.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
@@ -27,6 +27,17 @@ export interface HandlerDeps {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly boundary: Boundary;
+}
+
+/** The status that the standard of a service names. `message` holds nothing that a caller sent. */
+export class StatusError extends Error {
+  override readonly name = "StatusError";
+  readonly code: status;
+
+  constructor(code: status, message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** Stops what a handler left running when its call is cancelled or closed. Called once. */
@@ -90,6 +101,9 @@ export function contextOf(metadata: Metadata, { calls, limits }: HandlerDeps): C
 
 /** The status of a call whose handler threw, once a fault is logged. */
 export function failureOf(error: unknown, metadata: Metadata, { calls, telemetry }: HandlerDeps) {
+  if (error instanceof StatusError) {
+    return { code: error.code, details: error.message, metadata: new Metadata() };
+  }
   logFault(error, calls.spanOf(metadata), telemetry);
   return toServiceError(error);
 }

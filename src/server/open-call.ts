@@ -44,8 +44,6 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
   /** grpc-js's own call, below this one. */
   readonly base: BaseCall;
   readonly streaming: boolean;
-  /** Handlers that are not ours know no backpressure: they are given a request once their answer was taken. */
-  readonly #lockstep: boolean;
   readonly #register: CallRegister;
   span: CallSpan | undefined;
   session: CallSession | undefined;
@@ -57,16 +55,14 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
   newer: ListedCall | undefined;
   /** grpc-js sees to deadlines by itself. */
   readonly deadlineMs = Number.POSITIVE_INFINITY;
-  #readWanted = false;
 
   constructor(method: Method, base: BaseCall, register: CallRegister) {
     super(base);
     this.method = method;
     this.base = base;
     this.streaming = method.requestStream || method.responseStream;
-    this.#lockstep = method.requestStream && isCompanion(method);
     this.#register = register;
-    if (method.responseStream && !isCompanion(method)) sendFramesAsTheyAre(base);
+    if (method.responseStream) sendFramesAsTheyAre(base);
     // Of undecodable messages, sizes and deadlines grpc-js gives the status itself, below every interceptor.
     const send = base.sendStatus.bind(base);
     base.sendStatus = (result) => this.#sendStatus(result, send);
@@ -106,13 +102,7 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
     super.sendMessage(message, () => {
       this.sendingSinceMs = undefined;
       callback();
-      if (this.#readWanted) this.startRead();
     });
-  }
-
-  override startRead(): void {
-    this.#readWanted = this.#lockstep && this.sendingSinceMs !== undefined;
-    if (!this.#readWanted) super.startRead();
   }
 
   #sendStatus(result: CallStatus, send: (result: CallStatus) => void): void {
@@ -130,9 +120,4 @@ export class OpenCall extends ServerInterceptingCall implements ListedCall {
 function headerOf(metadata: Metadata, name: string): string | undefined {
   const [value] = metadata.get(name);
   return typeof value === "string" ? value : undefined;
-}
-
-/** A method of a service that comes with gRPC, whose handlers are not ours. */
-export function isCompanion(method: { readonly path: string }): boolean {
-  return method.path.startsWith("/grpc.");
 }

@@ -10,7 +10,7 @@ import { CacheError, limitExceeded } from "../errors.ts";
 import type { CallSpan, Telemetry } from "../telemetry/telemetry.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
 import type { CallSession } from "./call-stream.ts";
-import { attachedSpan, type CallRegister, isCompanion, OpenCall } from "./open-call.ts";
+import { attachedSpan, type CallRegister, OpenCall } from "./open-call.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
@@ -25,8 +25,6 @@ export interface OpenCalls {
   spanOf(metadata: Metadata): CallSpan;
   /** Resolves when no call is open. */
   emptied(): Promise<void>;
-  /** Ends the streams of health and reflection, which end by themselves never. */
-  endCompanions(error: CacheError): void;
   close(): void;
 }
 
@@ -134,11 +132,6 @@ export function createOpenCalls(
         onEmpty = resolve;
         if (calls.size === 0) resolve();
       }),
-    endCompanions(error) {
-      for (const call of calls) {
-        if (call.streaming && isCompanion(call.method)) call.refuse(error);
-      }
-    },
     close: () => timer.cancel(),
   };
 }

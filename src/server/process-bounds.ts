@@ -18,6 +18,8 @@ export interface ProcessBounds {
   readonly connections: Quota;
   /** Counted, and bounded by what carries them. */
   readonly subscribers: Quota;
+  /** Open watches of health: as many as connections, since a client needs one for each. */
+  readonly watchers: Quota;
   readonly queues: QueueBudget;
 }
 
@@ -25,6 +27,7 @@ export function createProcessBounds(limits: TransportLimits): ProcessBounds {
   return {
     connections: createQuota(limits.connectionsMax),
     subscribers: createQuota(Number.POSITIVE_INFINITY),
+    watchers: createQuota(limits.connectionsMax),
     queues: createQueueBudget(limits.queuesMaxBytes),
   };
 }

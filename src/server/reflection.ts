@@ -1,32 +1,103 @@
 /**
- * Server reflection (v1 and v1alpha), fed from the descriptors of the generated code. Not of grpc.health.v1:
- * its package has descriptors with relative names only, which make clients refuse the whole answer.
+ * Server reflection from the descriptors of the generated code. Each request has its answer at once and is
+ * forgotten; the next is read when the answer was taken.
  */
-import { Buffer } from "node:buffer";
-import { type DescFile, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import type { Server } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
-import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
-import { file_meshcache_v1_admin } from "../../gen/meshcache/v1/admin_pb.ts";
-import { file_meshcache_v1_cache } from "../../gen/meshcache/v1/cache_pb.ts";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import {
+  type ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+} from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { encodeFrame, type ServiceHandlers } from "../wire/service.ts";
+import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
+import { createFrameQueue } from "./frame-queue.ts";
+import { bidi } from "./grpc-streams.ts";
+import type { HandlerDeps } from "./handlers.ts";
+import type { DrainableStream, StreamRegister } from "./stream-register.ts";
+import type { RequestReader, StreamingCall } from "./streaming-call.ts";
 
-export function addReflection(server: Server): void {
-  const files = new Map<string, Buffer>();
-  for (const file of [file_meshcache_v1_cache, file_meshcache_v1_admin, file_google_rpc_error_details]) {
-    collect(file, files);
-  }
-  // The package takes descriptors only as a part of some definition; this one names no type of its own.
-  const definition = {
-    format: "Protocol Buffer 3 EnumDescriptorProto" as const,
-    type: {},
-    fileDescriptorProtos: [...files.values()],
-  };
-  new ReflectionService({ "meshcache.v1": definition }).addToServer(server);
+/** A longer request than what can name anything is answered without being repeated. */
+const REPEATED_MAX_LENGTH = 1_024;
+
+export interface ReflectionDeps extends HandlerDeps {
+  readonly streams: StreamRegister;
+  /** Full names of the services. */
+  readonly services: readonly string[];
+  readonly index: DescriptorIndex;
 }
 
-function collect(file: DescFile, into: Map<string, Buffer>): void {
-  if (into.has(file.name)) return;
-  into.set(file.name, Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
-  for (const dependency of file.dependencies) collect(dependency, into);
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<typeof ServerReflection> {
+  return { serverReflectionInfo: bidi(deps, (call) => openReflection(call, deps)) };
+}
+
+function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {
+  const { streams } = deps;
+  let taken = true;
+  // With no room at all, one answer waits at a time.
+  const queue = createFrameQueue(call, 0, streams.budget, () => {
+    taken = true;
+    call.readOn();
+  });
+  const stream: DrainableStream = { drain: () => {}, end: (error) => call.end(error) };
+  streams.open.add(stream);
+  return {
+    receive(request) {
+      taken = queue.send(encodeFrame(ServerReflectionResponseSchema, respond(request, deps)));
+    },
+    paused: () => !taken,
+    halfClosed: () => call.end(),
+    closed() {
+      queue.close();
+      streams.open.delete(stream);
+    },
+  };
+}
+
+function respond(request: ServerReflectionRequest, deps: ReflectionDeps): ServerReflectionResponse {
+  const repeated = lengthOf(request) <= REPEATED_MAX_LENGTH;
+  return create(ServerReflectionResponseSchema, {
+    ...(repeated ? { validHost: request.host, originalRequest: request } : {}),
+    messageResponse: answer(request, deps),
+  });
+}
+
+function lengthOf({ host, messageRequest: { value } }: ServerReflectionRequest): number {
+  const name = typeof value === "object" ? value.containingType : (value ?? "");
+  return host.length + name.length;
+}
+
+function answer({ messageRequest }: ServerReflectionRequest, { index, services }: ReflectionDeps): Answer {
+  switch (messageRequest.case) {
+    case "fileByFilename":
+      return filesOr(index.byName.get(messageRequest.value), "unknown file");
+    case "fileContainingSymbol":
+      return filesOr(index.bySymbol.get(messageRequest.value), "unknown symbol");
+    case "fileContainingExtension": {
+      const { containingType, extensionNumber } = messageRequest.value;
+      return filesOr(index.extensions.get(containingType)?.get(extensionNumber), "unknown extension");
+    }
+    case "allExtensionNumbersOfType": {
+      const numbers = index.extensions.get(messageRequest.value);
+      if (numbers === undefined) return failure(status.NOT_FOUND, "unknown type");
+      const value = { baseTypeName: messageRequest.value, extensionNumber: [...numbers.keys()] };
+      return { case: "allExtensionNumbersResponse", value };
+    }
+    case "listServices":
+      return { case: "listServicesResponse", value: { service: services.map((name) => ({ name })) } };
+    case undefined:
+      return failure(status.INVALID_ARGUMENT, "the request asks for nothing");
+  }
+}
+
+function filesOr(files: EncodedFiles | undefined, otherwise: string): Answer {
+  if (files === undefined) return failure(status.NOT_FOUND, otherwise);
+  return { case: "fileDescriptorResponse", value: { fileDescriptorProto: [...files] } };
+}
+
+function failure(errorCode: status, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
 }

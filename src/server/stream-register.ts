@@ -1,4 +1,4 @@
-/** The open event streams of a server: what drains them, counts them and shares their queues and pumps. */
+/** The streams of a server that their clients end: what drains them, counts them and shares their queues and pumps. */
 import type { Boundary } from "../boundary.ts";
 import type { CacheError } from "../errors.ts";
 import type { Subscriber } from "../store/store.ts";
@@ -9,7 +9,7 @@ import type { TransportLimits } from "./transport-limits.ts";
 
 /** A stream as the drain sees it. */
 export interface DrainableStream {
-  /** Tells the client to go elsewhere. */
+  /** Tells the client that the server is going. */
   drain(): void;
   end(error: CacheError): void;
 }

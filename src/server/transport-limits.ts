@@ -2,7 +2,7 @@
 import { type Bound, pickWithin } from "../wire/bound.ts";
 
 export interface TransportLimits {
-  /** Beyond it a new connection is closed at once. */
+  /** Beyond it a new connection is closed at once. Bounds the open watches of health too. */
   readonly connectionsMax: number;
   /** Concurrent calls of one connection. */
   readonly connectionMaxStreams: number;

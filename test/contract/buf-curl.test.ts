@@ -16,6 +16,11 @@ describeService("buf curl", () => createBufCalls(running.address));
 describe("reflection", () => {
   it("names every method of every service", async () => {
     expect(await listMethods(running.address)).toEqual([
+      "grpc.health.v1.Health/Check",
+      "grpc.health.v1.Health/List",
+      "grpc.health.v1.Health/Watch",
+      "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+      "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
       "meshcache.v1.AdminService/Stats",
       "meshcache.v1.CacheService/Batch",
       "meshcache.v1.CacheService/Exchange",

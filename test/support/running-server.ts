@@ -1,6 +1,9 @@
 /** A real server on a free port, a client for it, and what tells whether it survived a test. */
-import { Client, credentials } from "@grpc/grpc-js";
-import { service as healthService } from "grpc-health-check";
+import { credentials } from "@grpc/grpc-js";
+import {
+  Health,
+  HealthCheckResponse_ServingStatusSchema as ServingStatusSchema,
+} from "../../gen/grpc/health/v1/health_pb.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
@@ -65,22 +68,12 @@ function createServerFor({ workers, ...options }: RunningServerOptions): CacheSe
   return server;
 }
 
-function checkHealth(address: string): Promise<string> {
-  const client = new Client(address, credentials.createInsecure(), OWN_CONNECTION);
-  const check = healthService["Check"];
-  if (check === undefined) throw new Error("no health service");
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      check.path,
-      check.requestSerialize,
-      check.responseDeserialize,
-      { service: "" },
-      { deadline: Date.now() + 5_000 },
-      (error, response) => {
-        client.close();
-        if (error) reject(error);
-        else resolve(String(response && "status" in response && response.status));
-      },
-    );
-  });
+async function checkHealth(address: string): Promise<string> {
+  const client = createServiceClient(address, credentials.createInsecure(), OWN_CONNECTION);
+  try {
+    const { status } = await client.unary(Health.method.check, {}, { timeoutMs: 5_000 });
+    return ServingStatusSchema.value[status]?.name ?? "";
+  } finally {
+    client.close();
+  }
 }

@@ -198,7 +198,10 @@ export const settingsSchema = z.strictObject({
   receiveMaxBytes: limit("receiveMaxBytes", "Largest message received."),
   sendMaxBytes: limit("sendMaxBytes", "Largest message sent."),
 
-  connectionsMax: transport("connectionsMax", "Connections at a time; beyond, a new one is closed at once."),
+  connectionsMax: transport(
+    "connectionsMax",
+    "Connections at a time; beyond, a new one is closed at once. As many may watch health.",
+  ),
   connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls of one connection."),
   connectionMaxSubscriptions: transport(
     "connectionMaxSubscriptions",

@@ -7,7 +7,8 @@ import type { TransportLimits } from "../transport-limits.ts";
 const LINE_BYTES = 64;
 const CONNECTIONS_AT = 0;
 const SUBSCRIBERS_AT = LINE_BYTES;
-const QUEUES_AT = 2 * LINE_BYTES;
+const WATCHERS_AT = 2 * LINE_BYTES;
+const QUEUES_AT = 3 * LINE_BYTES;
 const COUNT_MAX = 2 ** 31 - 1;
 
 /** All zero, which is right to begin with. */
@@ -24,6 +25,7 @@ export function attachBounds(
   return {
     connections: createSharedQuota(new Int32Array(memory, CONNECTIONS_AT, 1), limits.connectionsMax),
     subscribers: createSharedQuota(new Int32Array(memory, SUBSCRIBERS_AT, 1), COUNT_MAX),
+    watchers: createSharedQuota(new Int32Array(memory, WATCHERS_AT, 1), limits.connectionsMax),
     queues: createSharedBudget(new Float64Array(memory, QUEUES_AT), thread, limits.queuesMaxBytes),
   };
 }
