@@ -22,8 +22,8 @@ const sharings: readonly (readonly [string, () => readonly ProcessBounds[]])[] =
 ];
 
 describe.each(sharings)("the bounds of a process of %s", (_, create) => {
-  it("let as many be taken as there may be, whoever takes them, and no more", () => {
-    const quotas = create().map(({ connections }) => connections);
+  it.each(["connections", "watchers"] as const)("let as many %s be taken as may be and no more", (name) => {
+    const quotas = create().map((bounds) => bounds[name]);
     expect(quotas.map((quota) => quota.take())).toEqual([true, true, true]);
     expect(quotas.map((quota) => quota.take())).toEqual([false, false, false]);
     quotas[2]?.give();
