@@ -9,6 +9,7 @@ import { resolveTransportLimits } from "../../src/server/transport-limits.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { resolveLimits } from "../../src/wire/limits.ts";
 import { createServiceDefinition } from "../../src/wire/service.ts";
+import { loudBoundary } from "./loud-boundary.ts";
 
 export interface SharedDeps extends HandlerDeps {
   readonly bounds: ProcessBounds;
@@ -30,12 +31,12 @@ export async function serveHandlers(
   const limits = resolveLimits();
   const telemetry = createNoTelemetry();
   const allBounds = { ...createProcessBounds(transport), ...bounds };
-  const calls = createOpenCalls(systemClock, telemetry, {
+  const calls = createOpenCalls(systemClock, telemetry, loudBoundary, {
     ...transport,
     receiveMaxBytes: limits.receiveMaxBytes,
   });
-  const streams = createStreamRegister(transport, allBounds);
-  const deps = { calls, limits, telemetry, streams, bounds: allBounds };
+  const streams = createStreamRegister(transport, allBounds, loudBoundary);
+  const deps = { calls, limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
   const server = new Server({ interceptors: [calls.interceptor] });
   server.addService(createServiceDefinition(service), handlersOf(deps));
   const port = await new Promise<number>((resolve, reject) => {
