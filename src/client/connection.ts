@@ -240,7 +240,15 @@ export class Connection {
   #openCandidate(): void {
     this.#backoffTimer = undefined;
     const cursor = this.#primary?.cursor ?? this.#cursor;
-    const stream = new ExchangeStream(this.#nextAddress(), cursor, this.#deps, this.#handlers);
+    let stream: ExchangeStream;
+    try {
+      stream = new ExchangeStream(this.#nextAddress(), cursor, this.#deps, this.#handlers);
+    } catch (cause) {
+      this.counters.failures += 1;
+      this.#attemptFailed();
+      this.#afterFailure(unavailable("no stream could be begun", cause), []);
+      return;
+    }
     this.#candidate = stream;
     if (!this.#interests.empty) this.#subscribe(stream);
     const { clock } = this.#deps;
@@ -305,13 +313,11 @@ export class Connection {
       return;
     }
     this.counters.failures += 1;
-    this.#lastFailure = error;
     if (stream === this.#candidate) {
       this.#candidate = undefined;
       this.#early = [];
       this.#connectTimer?.cancel();
-      this.#failedAttempts += 1;
-      this.#address += 1;
+      this.#attemptFailed();
     } else if (stream === this.#primary) {
       this.#primary = undefined;
       this.#cursor = stream.cursor;
@@ -319,6 +325,16 @@ export class Connection {
       for (const interest of this.#interests.all()) interest.lost();
       this.#observer.lost();
     }
+    this.#afterFailure(error, unanswered);
+  }
+
+  #attemptFailed(): void {
+    this.#failedAttempts += 1;
+    this.#address += 1;
+  }
+
+  #afterFailure(error: CacheError, unanswered: readonly Call[]): void {
+    this.#lastFailure = error;
     if (this.#state === "closed") {
       this.#resend(unanswered, error);
       return;

@@ -1,8 +1,8 @@
 /** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
 import { CacheError } from "../errors.ts";
 import type { Call, OperationReply } from "./call.ts";
+import { checkFlag, checkKey, checkStalenessMs } from "./checks.ts";
 import type { Copy, Decoded, Reading } from "./copy.ts";
-import { checkKey } from "./options.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
 import { type CallOptions, FrequentOperation } from "./remote.ts";
@@ -41,8 +41,10 @@ export class EntryReader<Value> {
   near(key: string, options: ReadOptions | undefined): Copy<Value> | undefined {
     const { near } = this.#realm;
     if (near === undefined || options?.allowStale) return undefined;
-    if (options?.maxStalenessMs === undefined) return near.read(key);
-    return options.maxStalenessMs > 0 ? near.readWithin(key, options.maxStalenessMs) : undefined;
+    if (options === undefined) return near.read(key);
+    const maxStalenessMs = checkStalenessMs(options.maxStalenessMs);
+    if (maxStalenessMs === undefined) return near.read(key);
+    return maxStalenessMs > 0 ? near.readWithin(key, maxStalenessMs) : undefined;
   }
 
   /** Asks the server, saying which version is known, and keeps the answer if the fill rule allows it. */
@@ -62,9 +64,10 @@ export class EntryReader<Value> {
   ): Promise<Result> {
     const { near, namespace, remote } = this.#realm;
     checkKey(key);
+    const allowStale = options !== undefined && checkFlag("allowStale", options.allowStale, false);
     const known = near?.revalidatable(key);
     const version = known && { epoch: known.epoch, revision: known.version };
-    const operation = getOperation(key, options?.allowStale ?? false, version);
+    const operation = getOperation(key, allowStale, version);
     const coverage = near && (() => near.coverage());
     const read = (reply: OperationReply, call: Call) => pick(this.#read(key, known, reply, call));
     return remote.run(

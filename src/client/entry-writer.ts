@@ -3,11 +3,23 @@
  * issued, again when it is answered, and again when it fails: a process reads its own writes, and an
  * ambiguous write leaves nothing.
  */
-import { fieldInvalid } from "../errors.ts";
+import { type CacheError, fieldInvalid } from "../errors.ts";
 import type { Call, OperationReply } from "./call.ts";
+import {
+  checkEntryTags,
+  checkFlag,
+  checkKey,
+  checkKeys,
+  checkLifetimeMs,
+  checkPrefix,
+  checkTags,
+  checkUint64,
+  checkValue,
+  checkWhole,
+  unreadable,
+} from "./checks.ts";
 import { encodeValue } from "./codecs.ts";
 import { type AsOf, type Change, NOT_COVERED } from "./coherence.ts";
-import { checkKey, checkLifetimeMs, checkPrefixes, checkTags, checkValue } from "./options.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
 import { type CallOptions, FrequentOperation } from "./remote.ts";
@@ -86,11 +98,12 @@ export class EntryWriter<Value> {
     const { near, namespace, remote, options: defaults } = this.#realm;
     checkKey(key);
     checkValue(encoded);
-    const tags = checkTags(options.tags ?? []);
+    const tags = checkEntryTags(options.tags);
     const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, absent ? defaults.negativeTtlMs : defaults.ttlMs);
     const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
-    const sourceVersion = options.sourceVersion ?? 0n;
-    const contentType = absent ? "" : defaults.codec.contentType;
+    const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
+    const when = checkWhen(options.when);
+    const contentType = absent ? "" : defaults.contentType;
     const operation = setOperation({
       key,
       value: encoded,
@@ -100,8 +113,8 @@ export class EntryWriter<Value> {
       staleMs,
       tags,
       sourceVersion,
-      condition: toCondition(options.when, leaseToken),
-      ifEpoch: typeof options.when === "object" ? options.when.epoch : 0n,
+      condition: toCondition(when, leaseToken),
+      ifEpoch: typeof when === "object" ? when.epoch : 0n,
       requestId: this.#realm.nextRequestId(),
     });
     const coverage = () => near?.coverage() ?? NOT_COVERED;
@@ -137,7 +150,11 @@ export class EntryWriter<Value> {
 
   async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
     const parts = toParts(target);
-    const outcomes = await Promise.all(parts.map((part) => this.#invalidatePart(part, options)));
+    const soft = checkFlag("soft", options.soft, false);
+    const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
+    const outcomes = await Promise.all(
+      parts.map((part) => this.#invalidatePart(part, soft, sourceVersion, options)),
+    );
     return { removed: outcomes.reduce((sum, removed) => sum + removed, 0) };
   }
 
@@ -162,14 +179,19 @@ export class EntryWriter<Value> {
     );
   }
 
-  #invalidatePart(part: Part, options: InvalidateOptions): Promise<number> {
+  #invalidatePart(
+    part: Part,
+    soft: boolean,
+    sourceVersion: bigint,
+    options: InvalidateOptions,
+  ): Promise<number> {
     const { namespace, remote } = this.#realm;
     return this.#write(part.target, part.names, () =>
       remote.run({
         options,
         name: "Invalidate",
         namespace,
-        operation: invalidateOperation(part.request, options.soft ?? false, options.sourceVersion ?? 0n),
+        operation: invalidateOperation(part.request, soft, sourceVersion),
         retry: "anyEpoch",
         read: (reply) => {
           const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
@@ -207,6 +229,16 @@ export class EntryWriter<Value> {
 
 const ALWAYS: SetCondition = { case: undefined };
 
+function checkWhen(when: SetOptions["when"]): SetOptions["when"] {
+  if (when === undefined || when === null) return undefined;
+  if (when === "absent" || when === "present") return when;
+  if (typeof when !== "object") throw fieldInvalid("when", '"absent", "present" or a version');
+  return {
+    epoch: checkUint64("when.epoch", when.epoch),
+    revision: checkWhole("when.revision", when.revision, 1, Number.MAX_SAFE_INTEGER),
+  };
+}
+
 function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
   if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
   if (when === undefined) return ALWAYS;
@@ -223,30 +255,55 @@ interface Part {
 }
 
 function toParts(target: Target): Part[] {
-  if ("keys" in target) {
-    for (const key of target.keys) checkKey(key);
-    return chunks(target.keys, KEYS_MAX).map((keys) => ({
+  const { keys, tags, prefix, all } = read(target);
+  if (keys !== undefined) {
+    return chunks(keys, KEYS_MAX).map((some) => ({
       target: "key",
-      names: keys,
-      request: { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys } },
+      names: some,
+      request: { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys: some } },
     }));
   }
-  if ("tags" in target) {
-    checkTags(target.tags);
-    return chunks(target.tags, TAGS_MAX).map((tags) => ({
+  if (tags !== undefined) {
+    return chunks(tags, TAGS_MAX).map((some) => ({
       target: "tag",
-      names: tags,
-      request: { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags } },
+      names: some,
+      request: { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags: some } },
     }));
   }
-  if ("prefix" in target) {
-    checkPrefixes("prefix", [target.prefix]);
-    const names = [target.prefix];
-    return [{ target: "prefix", names, request: { case: "prefix", value: target.prefix } }];
+  if (prefix !== undefined) {
+    return [{ target: "prefix", names: [prefix], request: { case: "prefix", value: prefix } }];
   }
   // Of an untyped caller: a misspelled target must not be taken for the whole namespace.
-  if (target.all !== true) throw fieldInvalid("target", "one of keys, tags, prefix and all");
+  if (all !== true) throw badTarget();
   return [{ target: "all", names: [""], request: { case: "all", value: true } }];
+}
+
+interface CheckedTarget {
+  readonly keys?: readonly string[] | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly prefix?: string | undefined;
+  readonly all?: boolean | undefined;
+}
+
+/** One of its fields is given, or none. */
+function read(target: Target): CheckedTarget {
+  if (typeof target !== "object" || target === null) throw badTarget();
+  try {
+    const { keys, tags, prefix, all }: CheckedTarget = target;
+    if ([keys, tags, prefix, all].filter((one) => one !== undefined).length > 1) throw badTarget();
+    return {
+      keys: keys === undefined ? undefined : checkKeys(keys),
+      tags: tags === undefined ? undefined : checkTags(tags),
+      prefix: prefix === undefined ? undefined : checkPrefix(prefix),
+      all,
+    };
+  } catch (error) {
+    throw unreadable("target", error);
+  }
+}
+
+function badTarget(): CacheError {
+  return fieldInvalid("target", "one of keys, tags, prefix and all");
 }
 
 function chunks(names: readonly string[], size: number): string[][] {

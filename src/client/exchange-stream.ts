@@ -89,7 +89,10 @@ export class ExchangeStream {
   #resumable = true;
   #over = false;
 
-  /** Sends Open at once. `cursor`: where to resume; empty for from now. */
+  /**
+   * Sends Open at once. `cursor`: where to resume; empty for from now. Throws what the transport throws of an address
+   * or of credentials that it cannot use.
+   */
   constructor(address: string, cursor: Uint8Array, deps: StreamDeps, handlers: StreamHandlers) {
     this.address = address;
     this.cursor = cursor;
@@ -129,9 +132,10 @@ export class ExchangeStream {
   // ---- Sending -------------------------------------------------------------------------------------------
 
   subscribe(selectors: Selector[], interests: readonly Interest[]): void {
+    if (this.#over) return;
     const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
     this.#resumable = false;
-    const id = this.#send({
+    const id = this.#sendOrCut({
       case: "subscription",
       value: { $typeName: "meshcache.v1.Subscription", selectors, cursor },
     });
@@ -146,9 +150,31 @@ export class ExchangeStream {
       call.sending(nowMs, this.epoch);
       operations.push(withNamespace(call, namespace));
     }
+    try {
+      this.#sendBatch(namespace, operations, calls);
+    } catch (error) {
+      this.#sendEach(calls, error);
+    }
+  }
+
+  #sendBatch(namespace: string, operations: Operation[], calls: readonly Call[]): void {
     const id = this.#send(batchFrame(namespace, operations));
     this.#batches.push(new SentBatch(id, calls));
     if (isAlone(calls)) this.#aloneBatches += 1;
+  }
+
+  /** Of a batch that could not be encoded: its calls by themselves, so that those fail alone that are the reason. */
+  #sendEach(calls: readonly Call[], reason: unknown): void {
+    for (const call of calls) {
+      try {
+        if (calls.length === 1) throw reason;
+        const { namespace } = call.plan;
+        this.#sendBatch(namespace, [withNamespace(call, namespace)], [call]);
+      } catch (cause) {
+        call.fail(new CacheError("INTERNAL", "the operation could not be encoded", {}, { cause }));
+        this.#handlers.released([call]);
+      }
+    }
   }
 
   /** Pings, and tells the server how far this client is, when it has moved. */
@@ -156,7 +182,7 @@ export class ExchangeStream {
     const { cursor } = this;
     if (cursor !== this.#ackedCursor) {
       this.#ackedCursor = cursor;
-      this.#send({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
+      this.#sendOrCut({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
     }
     this.ping();
   }
@@ -165,7 +191,7 @@ export class ExchangeStream {
     this.#lastNonce += 1n;
     const nonce = this.#lastNonce;
     this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
-    this.#send({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
+    this.#sendOrCut({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
   }
 
   /**
@@ -297,11 +323,22 @@ export class ExchangeStream {
     this.#handlers.progress(this, ping);
   }
 
+  /** Throws when the frame cannot be encoded. */
   #send(frame: Frame, more = false): bigint {
     this.#lastId += 1n;
     const sent = this.#link.send(new ExchangeRequestMessage(this.#lastId, frame), more);
     if (!sent) this.congested = true;
     return this.#lastId;
+  }
+
+  /** What is no call's own: a stream that cannot say it is of no use. */
+  #sendOrCut(frame: Frame, more = false): bigint {
+    try {
+      return this.#send(frame, more);
+    } catch (cause) {
+      this.cut(new CacheError("INTERNAL", "a frame could not be encoded", {}, { cause }));
+      return this.#lastId;
+    }
   }
 
   #end(error: CacheError): void {

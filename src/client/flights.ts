@@ -6,14 +6,16 @@
 import type { Event } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../clock.ts";
 import { CacheError } from "../errors.ts";
+import { checkWhole } from "./checks.ts";
 import type { Change, Coherence } from "./coherence.ts";
 import type { Holder, Holders } from "./holders.ts";
-import { checkWhole } from "./options.ts";
-import { type CallOptions, cancelled } from "./remote.ts";
+import { cancelled } from "./remote.ts";
 
-export interface JoinOptions extends CallOptions {
+export interface JoinOptions {
+  readonly deadlineMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Share only a load that began so recently. Default: the client's lease. */
-  readonly maxStalenessMs?: number;
+  readonly maxStalenessMs?: number | undefined;
 }
 
 export interface FlightsDeps<Result> {
@@ -106,7 +108,7 @@ export class Flights<Result> implements Holder {
     else this.#deps.holders.delete(this);
   }
 
-  #accompany(shared: Promise<Result>, { deadlineMs, signal }: CallOptions): Promise<Result> {
+  #accompany(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
     if (deadlineMs === undefined && signal === undefined) return shared;
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;

@@ -1,7 +1,8 @@
 /** The transport over grpc-js, for its credentials: one channel, and so one connection, for each Exchange stream. */
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
-import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { CacheService, ExchangeRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Boundary } from "../boundary.ts";
+import { encodeFrame } from "../wire/service.ts";
 import { createServiceClient } from "../wire/service-client.ts";
 import { fromServiceError } from "../wire/status.ts";
 import { FLOW_CONTROL_WINDOW_BYTES, RECEIVE_MAX_BYTES, type Transport } from "./transport.ts";
@@ -41,7 +42,8 @@ export function createGrpcTransport(credentials: ChannelCredentials, boundary: B
         if (end()) handlers.closed(undefined);
       });
       return {
-        send: (frame) => over || call.write(frame),
+        // Encoded here, for grpc-js would end the stream of what it cannot encode.
+        send: (frame) => over || call.write(encodeFrame(ExchangeRequestSchema, frame)),
         close() {
           if (end()) call.cancel();
         },

@@ -7,13 +7,24 @@
  * to who asked before it, and never kept. What may be *shared* is decided in flights.ts.
  */
 import { CacheError } from "../errors.ts";
+import {
+  checkEntryTags,
+  checkFlag,
+  checkKey,
+  checkLifetimeMs,
+  checkOptions,
+  checkSignal,
+  checkStalenessMs,
+  checkUint64,
+  checkWhole,
+  unreadable,
+} from "./checks.ts";
 import { NOT_COVERED } from "./coherence.ts";
 import type { EntryReader, Found } from "./entry-reader.ts";
 import type { EntryWriter } from "./entry-writer.ts";
 import { Flights } from "./flights.ts";
 import { type LeaseAnswer, Leases } from "./leases.ts";
 import { type Loaded, type LoadedOptions, type Loader, toLoaded } from "./loaded.ts";
-import { checkKey, checkWhole } from "./options.ts";
 import type { Entry } from "./outcomes.ts";
 import type { Realm } from "./realm.ts";
 import type { CallOptions } from "./remote.ts";
@@ -47,7 +58,8 @@ const LONGEST_WAIT_MS = 600_000;
 interface LoadPlan<Value> {
   readonly key: string;
   readonly loader: Loader<Value>;
-  readonly options: LoadOptions;
+  readonly entry: LoadedOptions;
+  readonly failOpen: boolean;
   readonly softTimeoutMs: number;
   readonly hardTimeoutMs: number;
   readonly waitMs: number;
@@ -93,12 +105,18 @@ export class EntryLoader<Value> {
     const plan: LoadPlan<Value> = {
       key: checkKey(key),
       loader,
-      options,
+      entry: checkLoaded(options),
+      failOpen: checkFlag("failOpen", options.failOpen, true),
       softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
       hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, HARD_TIMEOUT_MAX_MS),
       waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
     };
-    return this.#flights.join(key, options, () => this.#run(plan));
+    const joining = {
+      deadlineMs: options.deadlineMs ?? undefined,
+      signal: checkSignal(options.signal),
+      maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
+    };
+    return this.#flights.join(key, joining, () => this.#run(plan));
   }
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */
@@ -115,12 +133,12 @@ export class EntryLoader<Value> {
   // ---- One flight ----------------------------------------------------------------------------------------
 
   async #run(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
-    const { key, options, hardTimeoutMs, waitMs } = plan;
+    const { key, failOpen, hardTimeoutMs, waitMs } = plan;
     let answer: LeaseAnswer<Value>;
     try {
       answer = await this.#leases.acquire(key, waitMs, hardTimeoutMs + LEASE_MARGIN_MS);
     } catch (error) {
-      if (!isOutage(error) || options.failOpen === false) throw error;
+      if (!isOutage(error) || !failOpen) throw error;
       return this.#loadUnkept(plan);
     }
     switch (answer.kind) {
@@ -157,7 +175,7 @@ export class EntryLoader<Value> {
   async #loadUnkept(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
     const load = await this.#load(plan);
     this.#realm.loads.loadsUnkept += 1;
-    return unstored(load, { ...plan.options, ...load.options });
+    return unstored(load, { ...plan.entry, ...load.options });
   }
 
   /** Runs the loader, for as long as it may take. */
@@ -169,7 +187,7 @@ export class EntryLoader<Value> {
     try {
       const running = telemetry.load(namespace, async () => loader({ signal }));
       const outcome = await runWithin(clock, hardTimeoutMs, running.then(toLoaded), this.#closing);
-      if (outcome !== undefined) return outcome;
+      if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options) };
       const bound = String(hardTimeoutMs);
       throw this.#closing.aborted
         ? new CacheError("CLOSED", "the client was closed during the load")
@@ -186,11 +204,11 @@ export class EntryLoader<Value> {
 
   /** Stores a loaded value under its lease. Its callers get it whether it could be stored or not. */
   async #store(
-    { key, options: callOptions }: LoadPlan<Value>,
+    { key, entry, failOpen }: LoadPlan<Value>,
     load: Loaded<Value>,
     condition: { readonly leaseToken: bigint } | { readonly when: LoadedEntry<Value>["version"] },
   ): Promise<LoadedEntry<Value>> {
-    const { deadlineMs: _deadline, signal: _signal, ...lifetimes } = { ...callOptions, ...load.options };
+    const lifetimes: LoadedOptions = { ...entry, ...load.options };
     const encoded = this.#writer.encode(load.value, load.absent);
     const ttlMs = this.#jittered(lifetimes.ttlMs, load.absent);
     const staleMs = load.absent ? 0 : lifetimes.staleMs;
@@ -216,7 +234,7 @@ export class EntryLoader<Value> {
         };
       }
     } catch (error) {
-      if (!isOutage(error) || callOptions.failOpen === false) throw error;
+      if (!isOutage(error) || !failOpen) throw error;
     }
     loads.loadsUnkept += 1;
     return unstored(load, lifetimes);
@@ -236,6 +254,23 @@ export class EntryLoader<Value> {
     return entry;
   }
 }
+
+/** What is given of them, each read once. Throws FIELD_INVALID. */
+function checkLoaded(given: LoadedOptions): LoadedOptions {
+  try {
+    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
+    return {
+      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0) }),
+      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0) }),
+      ...(isGiven(tags) && { tags: checkEntryTags(tags) }),
+      ...(isGiven(sourceVersion) && { sourceVersion: checkUint64("sourceVersion", sourceVersion) }),
+    };
+  } catch (error) {
+    throw unreadable("options", error);
+  }
+}
+
+const isGiven = (option: unknown): boolean => option !== undefined && option !== null;
 
 /** The cache's trouble, not the caller's: the loader can do without it. */
 function isOutage(error: unknown): boolean {

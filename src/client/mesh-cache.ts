@@ -5,6 +5,14 @@ import { type Boundary, createBoundary, guardTimers } from "../boundary.ts";
 import { systemClock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import { systemRng } from "../random.ts";
+import {
+  checkNamespace,
+  checkOptions,
+  checkPrefixes,
+  checkSignal,
+  checkWhole,
+  unreadable,
+} from "./checks.ts";
 import { json } from "./codecs.ts";
 import { Coherence } from "./coherence.ts";
 import { Connection, type ConnectionDeps } from "./connection.ts";
@@ -21,9 +29,6 @@ import { NearCache, type NearCounters } from "./near-cache.ts";
 import {
   type ClientInternals,
   type ClientOptions,
-  checkNamespace,
-  checkPrefixes,
-  checkWhole,
   type NamespaceOptions,
   type ResolvedClientOptions,
   resolveClientOptions,
@@ -136,11 +141,9 @@ export class MeshCache implements AsyncDisposable {
    * A barrier: resolves when everything that was invalidated anywhere before the call is gone from the near
    * caches here. Rejects with DEADLINE, UNAVAILABLE, CANCELLED or CLOSED.
    */
-  async sync(options: CallOptions = {}): Promise<void> {
-    const { signal } = options;
+  async sync(options?: CallOptions): Promise<void> {
+    const { signal, deadlineMs } = this.#checkCall(options);
     if (signal?.aborted) throw cancelled(signal);
-    const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs;
-    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
     return new Promise((resolve, reject) => {
       const leave = () => {
         timer.cancel();
@@ -189,18 +192,32 @@ export class MeshCache implements AsyncDisposable {
   }
 
   /** Ends loads, subscriptions and the connection; what is under way may finish first. Twice is once. */
-  close(options: CloseOptions = {}): Promise<void> {
+  close(options?: CloseOptions): Promise<void> {
     try {
-      const graceMs = checkWhole("graceMs", options.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
+      const given: CloseOptions = checkOptions(options);
+      const graceMs = checkWhole("graceMs", given.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
       this.#closed ??= this.#close(graceMs);
       return this.#closed;
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(unreadable("options", error));
     }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #checkCall(options: CallOptions | undefined) {
+    try {
+      const given: CallOptions = checkOptions(options);
+      const deadlineMs = given.deadlineMs ?? this.#options.deadlineMs;
+      return {
+        signal: checkSignal(given.signal),
+        deadlineMs: checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS),
+      };
+    } catch (error) {
+      throw unreadable("options", error);
+    }
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -288,7 +305,7 @@ export class MeshCache implements AsyncDisposable {
 
   #subscribe(namespace: string, options: SubscribeOptions): EventSubscription {
     if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
-    const { signal } = options;
+    const signal = checkSignal(options.signal);
     if (signal?.aborted) throw cancelled(signal);
     const prefixes = checkPrefixes("prefixes", options.prefixes ?? []);
     const queueMaxEvents = checkWhole("queueMaxEvents", options.queueMaxEvents ?? 4_096, 1, 2 ** 20);

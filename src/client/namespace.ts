@@ -1,5 +1,6 @@
 /** A namespace of the cache: what an application calls. Reads, writes and loads are in files of their own. */
 import { CacheError } from "../errors.ts";
+import { checkFunction, checkKeys, checkOptions, unreadable } from "./checks.ts";
 import type { Copy } from "./copy.ts";
 import type { EntryReader, ReadOptions } from "./entry-reader.ts";
 import type { EntryWriter, InvalidateOptions, SetOptions, Target, TouchOptions } from "./entry-writer.ts";
@@ -46,26 +47,31 @@ export class Namespace<Value> {
   /** The value, or why there is none. */
   get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
     // No async function and nothing made anew: a near hit is to cost hardly more than the map that holds it.
-    const copy = this.#reader.near(key, options);
-    if (copy !== undefined) {
+    try {
+      const checked = options && checkOptions(options);
+      const copy = this.#reader.near(key, checked);
+      if (copy === undefined) return this.#reader.get(key, checked);
       if (this.#observed) this.#hit(copy);
       return copy.answer ?? this.#answer(copy);
-    }
-    try {
-      return this.#reader.get(key, options);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(unreadable("options", error));
     }
   }
 
   /** The outcomes in the order of the keys. What the near cache lacks is asked for in one message. */
-  getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
-    return Promise.all(keys.map((key) => this.get(key, options)));
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
+    return Promise.all(checkKeys(keys).map((key) => this.get(key, options)));
   }
 
   /** The value with its version, age and source; with a `loader`, loaded if need be. */
-  async entry(key: string, options: EntryOptions<Value> = {}): Promise<Entry<Value>> {
-    const { loader, ...others } = options;
+  async entry(key: string, options?: EntryOptions<Value>): Promise<Entry<Value>> {
+    const { loader, ...others } = readable(
+      "options",
+      (): EntryOptions<Value> => ({
+        ...checkOptions(options),
+      }),
+    );
+    if (loader !== undefined) checkFunction("loader", loader);
     const copy = this.#reader.near(key, others);
     if (copy !== undefined && (loader === undefined || copy.kind !== "miss")) {
       if (this.#observed) this.#hit(copy);
@@ -80,50 +86,72 @@ export class Namespace<Value> {
    * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what
    * the loader throws.
    */
-  getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions = {}): Promise<Value | undefined> {
-    const copy = this.#reader.near(key, options);
-    if (copy !== undefined && copy.kind !== "miss") {
+  getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<Value | undefined> {
+    try {
+      const checked: LoadOptions = checkOptions(options);
+      checkFunction("loader", loader);
+      const copy = this.#reader.near(key, checked);
+      if (copy === undefined || copy.kind === "miss") return this.#getOrLoad(key, loader, checked);
       if (this.#observed) this.#hit(copy);
       return copy.loaded ?? this.#loaded(copy);
+    } catch (error) {
+      return Promise.reject(unreadable("options", error));
     }
-    return this.#getOrLoad(key, loader, options);
   }
 
   // ---- Writing -------------------------------------------------------------------------------------------
 
   /** Stores a value. A condition that does not hold is an outcome. */
-  async set(key: string, value: Value, options: SetOptions = {}): Promise<SetOutcome> {
+  async set(key: string, value: Value, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
-    return writer.set(key, writer.encode(value, false), options);
+    try {
+      return await writer.set(key, writer.encode(value, false), checkOptions(options));
+    } catch (error) {
+      throw unreadable("options", error);
+    }
   }
 
   /** Remembers that the source has no such record. */
-  async setAbsent(key: string, options: SetOptions = {}): Promise<SetOutcome> {
+  async setAbsent(key: string, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
-    return writer.set(key, writer.encode(undefined, true), options);
+    try {
+      return await writer.set(key, writer.encode(undefined, true), checkOptions(options));
+    } catch (error) {
+      throw unreadable("options", error);
+    }
   }
 
   /** Stores values in one message; the outcomes are in their order. Rejects when any of them fails. */
-  setMany(
+  async setMany(
     entries: Iterable<readonly [key: string, value: Value]>,
-    options: SetOptions = {},
+    options?: SetOptions,
   ): Promise<SetOutcome[]> {
-    return Promise.all([...entries].map(([key, value]) => this.set(key, value, options)));
+    // All are read before the first is sent: nobody would hear of the Sets before one that cannot be read.
+    const pairs = readable("entries", () => Array.from(entries, ([key, value]) => ({ key, value })));
+    return Promise.all(pairs.map(({ key, value }) => this.set(key, value, options)));
   }
 
   /** Gives a fresh entry new lifetimes, counted from now. False: there is none. */
-  touch(key: string, options: TouchOptions = {}): Promise<boolean> {
-    return this.#parts.writer.touch(key, options);
+  async touch(key: string, options?: TouchOptions): Promise<boolean> {
+    try {
+      return await this.#parts.writer.touch(key, checkOptions(options));
+    } catch (error) {
+      throw unreadable("options", error);
+    }
   }
 
   /** Makes entries gone, or stale, in the whole mesh: `{ keys }`, `{ tags }`, `{ prefix }` or `{ all: true }`. */
-  async invalidate(target: Target, options: InvalidateOptions = {}): Promise<InvalidateOutcome> {
-    return this.#parts.writer.invalidate(target, options);
+  async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
+    try {
+      return await this.#parts.writer.invalidate(target, checkOptions(options));
+    } catch (error) {
+      throw unreadable("options", error);
+    }
   }
 
   /** The namespace's events from now on. */
-  subscribe(options: SubscribeOptions = {}): EventSubscription {
-    return this.#parts.subscribe(options);
+  subscribe(options?: SubscribeOptions): EventSubscription {
+    return this.#parts.subscribe(readable("options", () => ({ ...checkOptions(options) })));
   }
 
   // ---- What is not on a hit's way ------------------------------------------------------------------------
@@ -160,5 +188,14 @@ export class Namespace<Value> {
       default:
         throw new CacheError("INTERNAL", `a load ended as ${String(entry satisfies never)}`);
     }
+  }
+}
+
+/** What `read` makes of an argument that may throw when it is looked at. */
+function readable<Result>(field: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    throw unreadable(field, error);
   }
 }

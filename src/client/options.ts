@@ -1,9 +1,18 @@
 /** The client's options: their meanings, defaults and ranges, and the functions that fill in and check them. */
-import type { ChannelCredentials } from "@grpc/grpc-js";
+import { ChannelCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { fieldInvalid } from "../errors.ts";
 import type { Rng } from "../random.ts";
 import { parseAddress } from "./address.ts";
+import {
+  checkFlag,
+  checkFunction,
+  checkPrefixes,
+  checkShare,
+  checkWord,
+  unreadable,
+  wholeOption,
+} from "./checks.ts";
 import type { Codec } from "./codecs.ts";
 import type { Transport } from "./transport.ts";
 
@@ -132,6 +141,8 @@ export interface NamespaceOptions<Value> {
 
 export interface ResolvedNamespaceOptions<Value> {
   readonly codec: Codec<Value>;
+  /** The codec's. */
+  readonly contentType: string;
   readonly ttlMs: number;
   readonly staleMs: number;
   readonly negativeTtlMs: number;
@@ -144,12 +155,7 @@ const MIB = 2 ** 20;
 const YEAR_MS = 31_536_000_000;
 const LONGEST_WAIT_MS = 600_000;
 const CLIENT_ID = /^[A-Za-z0-9._-]{0,64}$/;
-const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const KEY_MAX_BYTES = 512;
-const TAG_MAX_BYTES = 128;
-const PREFIXES_MAX = 64;
-/** What the server takes in one batch. */
-const VALUE_MAX_BYTES = 2 * MIB;
+const CONTENT_TYPE = /^[\x20-\x7e]{0,128}$/;
 
 const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   standard: {},
@@ -159,61 +165,110 @@ const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
 
 /** Throws FIELD_INVALID naming the option and its range. */
 export function resolveClientOptions(given: ClientOptions): ResolvedClientOptions {
-  const preset = PRESETS[given.preset ?? "standard"];
-  if (preset === undefined) throw fieldInvalid("preset", `one of ${Object.keys(PRESETS).join(", ")}`);
-  const options: ClientOptions = { ...preset, ...given };
-  const addresses = typeof options.address === "string" ? [options.address] : [...options.address];
-  // What grpc-js makes of an address is its own to say.
-  const isValid = (address: string) =>
-    options.credentials === undefined ? parseAddress(address) !== undefined : address !== "";
-  if (addresses.length === 0 || !addresses.every(isValid)) {
-    throw fieldInvalid("address", "one or more host:port");
+  if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
+  try {
+    return resolveClient({ ...given });
+  } catch (error) {
+    throw unreadable("options", error);
+  }
+}
+
+function resolveClient(own: ClientOptions): ResolvedClientOptions {
+  const preset = checkWord("preset", own.preset, "standard", ["standard", "tight", "remote"]);
+  const options: ClientOptions = { ...PRESETS[preset], ...own };
+  const { credentials } = options;
+  if (credentials !== undefined && !(credentials instanceof ChannelCredentials)) {
+    throw fieldInvalid("credentials", "ChannelCredentials of grpc-js");
   }
   const clientId = options.clientId ?? "";
-  if (!CLIENT_ID.test(clientId)) throw fieldInvalid("clientId", "0 to 64 of [A-Za-z0-9._-]");
-  const leaseMs = whole("leaseMs", options.leaseMs, 5_000, 50, LONGEST_WAIT_MS);
-  const backoffMinMs = whole("backoffMinMs", options.backoffMinMs, 50, 1, LONGEST_WAIT_MS);
+  if (typeof clientId !== "string" || !CLIENT_ID.test(clientId)) {
+    throw fieldInvalid("clientId", "0 to 64 of [A-Za-z0-9._-]");
+  }
+  const telemetry = checkGroup("telemetry", options.telemetry);
+  const leaseMs = wholeOption("leaseMs", options.leaseMs, 5_000, 50, LONGEST_WAIT_MS);
+  const backoffMinMs = wholeOption("backoffMinMs", options.backoffMinMs, 50, 1, LONGEST_WAIT_MS);
   return {
-    addresses,
-    credentials: options.credentials,
+    addresses: checkAddresses(options.address, credentials !== undefined),
+    credentials,
     clientId,
     nearCache: resolveNearCache(options.nearCache, undefined),
-    deadlineMs: whole("deadlineMs", options.deadlineMs, 2_000, 1, LONGEST_WAIT_MS),
+    deadlineMs: wholeOption("deadlineMs", options.deadlineMs, 2_000, 1, LONGEST_WAIT_MS),
     leaseMs,
-    pingMs: whole("pingMs", options.pingMs, Math.min(1_000, leaseMs), 10, leaseMs),
-    inFlightMaxOperations: whole("inFlightMaxOperations", options.inFlightMaxOperations, 16_384, 1, MIB),
-    inFlightMaxBytes: whole("inFlightMaxBytes", options.inFlightMaxBytes, 64 * MIB, 2 * MIB, 2 ** 40),
-    connectTimeoutMs: whole("connectTimeoutMs", options.connectTimeoutMs, 2_000, 1, LONGEST_WAIT_MS),
+    pingMs: wholeOption("pingMs", options.pingMs, Math.min(1_000, leaseMs), 10, leaseMs),
+    inFlightMaxOperations: wholeOption(
+      "inFlightMaxOperations",
+      options.inFlightMaxOperations,
+      16_384,
+      1,
+      MIB,
+    ),
+    inFlightMaxBytes: wholeOption("inFlightMaxBytes", options.inFlightMaxBytes, 64 * MIB, 2 * MIB, 2 ** 40),
+    connectTimeoutMs: wholeOption("connectTimeoutMs", options.connectTimeoutMs, 2_000, 1, LONGEST_WAIT_MS),
     backoffMinMs,
-    backoffMaxMs: whole(
+    backoffMaxMs: wholeOption(
       "backoffMaxMs",
       options.backoffMaxMs,
       Math.max(5_000, backoffMinMs),
       backoffMinMs,
       LONGEST_WAIT_MS,
     ),
-    revalidateJitterMs: whole("revalidateJitterMs", options.revalidateJitterMs, 2_000, 0, LONGEST_WAIT_MS),
-    revalidateMaxEntries: whole("revalidateMaxEntries", options.revalidateMaxEntries, 8_192, 0, MIB),
-    spans: options.telemetry?.spans ?? true,
-    nearHitSpans: options.telemetry?.nearHitSpans ?? false,
-    probeShare: share("telemetry.probeShare", options.telemetry?.probeShare, 0, 1),
+    revalidateJitterMs: wholeOption(
+      "revalidateJitterMs",
+      options.revalidateJitterMs,
+      2_000,
+      0,
+      LONGEST_WAIT_MS,
+    ),
+    revalidateMaxEntries: wholeOption("revalidateMaxEntries", options.revalidateMaxEntries, 8_192, 0, MIB),
+    spans: checkFlag("telemetry.spans", telemetry?.spans, true),
+    nearHitSpans: checkFlag("telemetry.nearHitSpans", telemetry?.nearHitSpans, false),
+    probeShare: checkShare("telemetry.probeShare", telemetry?.probeShare, 0, 1),
   };
+}
+
+function checkAddresses(address: ClientOptions["address"], areTargets: boolean): readonly string[] {
+  const addresses = typeof address === "string" ? [address] : address;
+  // What grpc-js makes of a target is its own to say.
+  const isValid = (one: string) => typeof one === "string" && (areTargets ? one !== "" : parseAddress(one));
+  const copy = Array.isArray(addresses) ? Array.from(addresses) : [];
+  if (copy.length === 0 || !copy.every(isValid)) throw fieldInvalid("address", "one or more host:port");
+  return copy;
+}
+
+function checkGroup<Group extends object>(field: string, group: Group | undefined): Group | undefined {
+  if (group === undefined || group === null) return undefined;
+  if (typeof group !== "object") throw fieldInvalid(field, "an object");
+  return group;
 }
 
 /** Throws FIELD_INVALID naming the option and its range. */
 export function resolveNamespaceOptions<Value>(
+  given: NamespaceOptions<Value>,
+  client: ResolvedClientOptions,
+): ResolvedNamespaceOptions<Value> {
+  if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
+  try {
+    return resolveNamespace({ ...given }, client);
+  } catch (error) {
+    throw unreadable("options", error);
+  }
+}
+
+function resolveNamespace<Value>(
   options: NamespaceOptions<Value>,
   client: ResolvedClientOptions,
 ): ResolvedNamespaceOptions<Value> {
-  const ttlMs = whole("ttlMs", options.ttlMs, 0, 0, YEAR_MS);
+  const { codec } = options;
+  const ttlMs = wholeOption("ttlMs", options.ttlMs, 0, 0, YEAR_MS);
   const negativeMs = ttlMs === 0 ? 30_000 : Math.min(ttlMs, 30_000);
   return {
-    codec: options.codec,
+    codec,
+    contentType: checkCodec(codec),
     ttlMs,
-    staleMs: whole("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : YEAR_MS),
-    negativeTtlMs: whole("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, YEAR_MS),
-    ttlJitter: share("ttlJitter", options.ttlJitter, 0.05, 0.5),
-    undecodable: options.undecodable ?? "error",
+    staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : YEAR_MS),
+    negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, YEAR_MS),
+    ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
+    undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache: resolveNearCache(options.nearCache, client.nearCache, client.nearCache === undefined),
   };
 }
@@ -223,79 +278,28 @@ function resolveNearCache(
   inherited: ResolvedNearCache | undefined,
   off = false,
 ): ResolvedNearCache | undefined {
-  if (options === false || (options === undefined && off)) return undefined;
+  if (options === false) return undefined;
+  const own = checkGroup("nearCache", options);
+  if (own === undefined && off) return undefined;
+  const maxBytes = inherited?.maxBytes ?? 32 * MIB;
+  const values = inherited?.values ?? "frozen";
   return {
-    maxBytes: whole(
-      "nearCache.maxBytes",
-      options?.maxBytes,
-      inherited?.maxBytes ?? 32 * MIB,
-      65_536,
-      2 ** 40,
-    ),
-    values: options?.values ?? inherited?.values ?? "frozen",
-    prefixes: checkPrefixes("nearCache.prefixes", options?.prefixes ?? inherited?.prefixes ?? []),
+    maxBytes: wholeOption("nearCache.maxBytes", own?.maxBytes, maxBytes, 65_536, 2 ** 40),
+    values: checkWord("nearCache.values", own?.values, values, ["frozen", "cloned"]),
+    prefixes: checkPrefixes("nearCache.prefixes", own?.prefixes ?? inherited?.prefixes ?? []),
   };
 }
 
-export function checkNamespace(namespace: string): string {
-  if (!NAMESPACE.test(namespace)) {
-    throw fieldInvalid("namespace", "1 to 64 bytes of [a-z0-9] and then [a-z0-9._-]");
+/** Returns what its values are stored with, which is asked for once. */
+function checkCodec<Value>(codec: Codec<Value>): string {
+  if (typeof codec !== "object" || codec === null) throw fieldInvalid("codec", "a codec, such as json()");
+  if (typeof codec.name !== "string") throw fieldInvalid("codec.name", "a string");
+  checkFunction("codec.encode", codec.encode);
+  checkFunction("codec.decode", codec.decode);
+  if (codec.decodeOwn !== undefined) checkFunction("codec.decodeOwn", codec.decodeOwn);
+  const { contentType } = codec;
+  if (typeof contentType !== "string" || !CONTENT_TYPE.test(contentType)) {
+    throw fieldInvalid("codec.contentType", "0 to 128 printable ASCII characters");
   }
-  return namespace;
-}
-
-/** A key that the encoder can write: what a lone surrogate becomes on the way would be another key. */
-export function checkKey(key: string): string {
-  return checkText("key", key, KEY_MAX_BYTES);
-}
-
-/**
- * A value that fits into a message. How large a value may be is the server's to say (1 MiB unless configured), in
- * an answer; a message that it does not take ends the stream for everybody.
- */
-export function checkValue(encoded: Uint8Array): void {
-  if (encoded.length > VALUE_MAX_BYTES) throw fieldInvalid("value", `at most ${VALUE_MAX_BYTES} bytes`);
-}
-
-export function checkTags(tags: readonly string[]): readonly string[] {
-  for (const tag of tags) checkText("tags", tag, TAG_MAX_BYTES);
-  return tags;
-}
-
-export function checkPrefixes(field: string, prefixes: readonly string[]): readonly string[] {
-  if (prefixes.length > PREFIXES_MAX) throw fieldInvalid(field, `at most ${PREFIXES_MAX}`);
-  for (const prefix of prefixes) checkText(field, prefix, KEY_MAX_BYTES);
-  return prefixes;
-}
-
-/** A whole number of milliseconds from 0 to 365 days. */
-export function checkLifetimeMs(field: string, value: number | undefined, fallback: number): number {
-  return whole(field, value, fallback, 0, YEAR_MS);
-}
-
-export function checkWhole(field: string, value: number, min: number, max: number): number {
-  return whole(field, value, value, min, max);
-}
-
-function checkText(field: string, value: string, maxBytes: number): string {
-  // A UTF-16 unit is at most three bytes of UTF-8, so short text needs no counting.
-  const fits = value.length * 3 <= maxBytes || Buffer.byteLength(value, "utf8") <= maxBytes;
-  if (value.length === 0 || !fits || !value.isWellFormed()) {
-    throw fieldInvalid(field, `1 to ${maxBytes} bytes of UTF-8`);
-  }
-  return value;
-}
-
-function whole(field: string, value: number | undefined, fallback: number, min: number, max: number): number {
-  const resolved = value ?? fallback;
-  if (!Number.isSafeInteger(resolved) || resolved < min || resolved > max) {
-    throw fieldInvalid(field, `a whole number from ${min} to ${max}`);
-  }
-  return resolved;
-}
-
-function share(field: string, value: number | undefined, fallback: number, max: number): number {
-  const resolved = value ?? fallback;
-  if (!(resolved >= 0 && resolved <= max)) throw fieldInvalid(field, `a number from 0 to ${max}`);
-  return resolved;
+  return contentType;
 }

@@ -4,9 +4,9 @@ import type { Clock } from "../clock.ts";
 import { CacheError } from "../errors.ts";
 import { fromStatus } from "../wire/status.ts";
 import { Call, CallPlan, type OperationReply, type RetryRule } from "./call.ts";
+import { checkSignal, checkWhole } from "./checks.ts";
 import { NOT_COVERED } from "./coherence.ts";
 import type { Connection } from "./connection.ts";
-import { checkWhole } from "./options.ts";
 import { operationBytes } from "./requests.ts";
 import type { ClientTelemetry, OperationName, OperationTrace } from "./telemetry.ts";
 
@@ -78,7 +78,7 @@ export class Remote {
 
   run<Result>(request: RemoteOperation<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
-    const signal = options?.signal;
+    const signal = options && checkSignal(options.signal);
     if (signal?.aborted) return Promise.reject(cancelled(signal));
     const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);

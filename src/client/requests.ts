@@ -25,7 +25,8 @@ export interface SetArguments {
   readonly contentType: string;
   readonly ttlMs: number;
   readonly staleMs: number;
-  readonly tags: readonly string[];
+  /** The message's from here on. */
+  readonly tags: string[];
   readonly sourceVersion: bigint;
   readonly condition: SetCondition;
   /** With the condition `ifVersion`; else 0n. */
@@ -81,7 +82,7 @@ class SetRequestMessage implements SetRequest {
     this.value = set.value;
     this.ttlMs = BigInt(set.ttlMs);
     this.staleMs = BigInt(set.staleMs);
-    this.tags = [...set.tags];
+    this.tags = set.tags;
     this.contentType = set.contentType;
     this.absent = set.absent;
     this.sourceVersion = set.sourceVersion;

@@ -8,6 +8,7 @@ import {
   type Context,
   context,
   type Histogram,
+  isSpanContextValid,
   ProxyTracerProvider,
   type Span,
   SpanKind,
@@ -187,8 +188,9 @@ function startSpan(tracer: Tracer, name: OperationName, namespace: string, addre
 }
 
 function toTraceparent(span: Span): string {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return (traceFlags & TraceFlags.SAMPLED) === 0 ? UNTRACED : `00-${traceId}-${spanId}-01`;
+  const spanContext = span.spanContext();
+  if ((spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return UNTRACED;
+  return isSpanContextValid(spanContext) ? `00-${spanContext.traceId}-${spanContext.spanId}-01` : UNTRACED;
 }
 
 /** The outcome as spans and metrics call it. */

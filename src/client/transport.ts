@@ -20,7 +20,7 @@ export interface LinkHandlers {
 /** One Exchange stream to one server, perhaps still being connected. */
 export interface Link {
   /**
-   * Sends a frame. `more`: another is sent at once, and they may go together. False: it was taken, but hold back until
+   * Sends a frame, or throws when it cannot be encoded: then nothing of it is sent. `more`: another is sent at once, and they may go together. False: it was taken, but hold back until
    * `drained`.
    */
   send(frame: ExchangeRequest, more?: boolean): boolean;

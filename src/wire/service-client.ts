@@ -20,6 +20,8 @@ import {
   type ClientReadableStream,
   Metadata,
 } from "@grpc/grpc-js";
+import { CacheError } from "../errors.ts";
+import { GrpcFrame } from "./grpc-frame.ts";
 import { decodeMessage, encodeMessage, methodPath } from "./service.ts";
 import { fromServiceError } from "./status.ts";
 
@@ -32,7 +34,10 @@ export interface ServiceCallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Unary calls reject with a CacheError; streams emit grpc-js's ServiceError. */
+/**
+ * Unary calls reject with a CacheError; streams emit grpc-js's ServiceError. What a bidirectional stream is given to
+ * write may be a message or, for who encodes by hand, a frame: a message that cannot be encoded ends the stream.
+ */
 export interface ServiceClient {
   /** `client.unary(CacheService.method.get, { namespace, key })` */
   unary<Input extends DescMessage, Output extends DescMessage>(
@@ -48,7 +53,7 @@ export interface ServiceClient {
   bidi<Input extends DescMessage, Output extends DescMessage>(
     method: DescMethodBiDiStreaming<Input, Output>,
     options?: ServiceCallOptions,
-  ): ClientDuplexStream<MessageShape<Input>, MessageShape<Output>>;
+  ): ClientDuplexStream<MessageShape<Input> | GrpcFrame, MessageShape<Output>>;
   /** Resolves when the channel is connected; rejects after `timeoutMs`. */
   ready(timeoutMs: number): Promise<void>;
   /** Lets running calls end, then closes the connection. */
@@ -66,9 +71,9 @@ export function createServiceClient(
       return new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
           methodPath(method),
-          (message: MessageShape<typeof method.input>) => encodeMessage(method.input, message),
+          (bytes: Buffer) => bytes,
           (bytes) => decodeMessage(method.output, bytes),
-          create(method.input, request),
+          encodeRequest(method.input, request),
           callOptions.metadata ?? new Metadata(),
           toCallOptions(callOptions),
           (error, response) => {
@@ -95,7 +100,8 @@ export function createServiceClient(
     bidi(method, callOptions = {}) {
       const call = client.makeBidiStreamRequest(
         methodPath(method),
-        (message: MessageShape<typeof method.input>) => encodeMessage(method.input, message),
+        (request: MessageShape<typeof method.input> | GrpcFrame) =>
+          request instanceof GrpcFrame ? request.message : encodeMessage(method.input, request),
         (bytes) => decodeMessage(method.output, bytes),
         callOptions.metadata ?? new Metadata(),
         toCallOptions(callOptions),
@@ -109,6 +115,15 @@ export function createServiceClient(
       }),
     close: () => client.close(),
   };
+}
+
+/** Before the call is begun, so that nothing of grpc-js is in between. Throws INTERNAL. */
+function encodeRequest<Input extends DescMessage>(schema: Input, request: MessageInitShape<Input>): Buffer {
+  try {
+    return encodeMessage(schema, create(schema, request));
+  } catch (cause) {
+    throw new CacheError("INTERNAL", "the request could not be encoded", {}, { cause });
+  }
 }
 
 function toCallOptions(options: ServiceCallOptions): CallOptions {

@@ -14,6 +14,8 @@ const keptMaxBytes = 4 * 1024 * 1024;
 /** A message that fills this share of the scratch buffer is sent from there; a smaller one would hold too much. */
 const sentFromScratch = 1 / 8;
 
+const UINT64_MAX = 2n ** 64n - 1n;
+
 export class WireWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
   #view: DataView = new DataView(this.#bytes.buffer);
@@ -141,8 +143,11 @@ export class WireWriter {
 
   presentUint64(field: number, value: bigint): void {
     this.#reserve(11);
-    if (value <= Number.MAX_SAFE_INTEGER) this.#varint(Number(value));
-    else this.#bigVarint(value);
+    if (value <= Number.MAX_SAFE_INTEGER) {
+      const small = Number(value);
+      if (small < 0) throw new RangeError("a uint64 is negative");
+      this.#varint(small);
+    } else this.#bigVarint(value);
     this.#tag(field, 0);
   }
 
@@ -154,9 +159,11 @@ export class WireWriter {
     this.#reserve(9);
     this.#at -= 8;
     if (value !== this.#recentFixed64) {
-      this.#recentFixed64 = value;
+      const high = Number(value >> 32n);
+      if (!(high >= 0 && high <= 0xffff_ffff)) throw new RangeError("a fixed64 is out of its range");
       this.#recentFixed64Low = Number(value & 0xffff_ffffn);
-      this.#recentFixed64High = Number(value >> 32n);
+      this.#recentFixed64High = high;
+      this.#recentFixed64 = value;
     }
     this.#view.setUint32(this.#at, this.#recentFixed64Low, true);
     this.#view.setUint32(this.#at + 4, this.#recentFixed64High, true);
@@ -197,6 +204,7 @@ export class WireWriter {
   }
 
   #bigVarint(value: bigint): void {
+    if (!(value <= UINT64_MAX)) throw new RangeError("a uint64 is out of its range");
     let rest = value;
     const digits: number[] = [];
     while (rest > 0n) {
