@@ -167,8 +167,12 @@ export function checkStalenessMs(maxStalenessMs: number | undefined): number | u
 
 export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
-  if (!(signal instanceof AbortSignal)) throw fieldInvalid("signal", "an AbortSignal");
-  return signal;
+  try {
+    if (signal instanceof AbortSignal && typeof signal.aborted === "boolean") return signal;
+  } catch (error) {
+    throw unreadable("signal", error);
+  }
+  throw fieldInvalid("signal", "an AbortSignal");
 }
 
 export function checkFunction<Given>(field: string, given: Given): Given {

@@ -250,11 +250,11 @@ export class Connection {
       return;
     }
     this.#candidate = stream;
-    if (!this.#interests.empty) this.#subscribe(stream);
     const { clock } = this.#deps;
     this.#connectTimer = clock.schedule(this.#options.connectTimeoutMs, () => {
       stream.cut(unavailable("the server did not answer in time"));
     });
+    if (!this.#interests.empty) this.#subscribe(stream);
   }
 
   #opened(stream: ExchangeStream): void {

@@ -108,10 +108,13 @@ export class ExchangeStream {
       closed: (error) => this.#end(error ?? unavailable("the server ended the stream")),
     };
     this.#link = deps.transport.open(address, linkHandlers);
-    this.#send({
-      case: "open",
-      value: { $typeName: "meshcache.v1.Open", clientId: deps.clientId },
-    });
+    try {
+      this.#send({ case: "open", value: { $typeName: "meshcache.v1.Open", clientId: deps.clientId } });
+    } catch (error) {
+      this.#over = true;
+      this.#link.close();
+      throw error;
+    }
   }
 
   /** Batches that were sent here and not answered. */
@@ -132,7 +135,6 @@ export class ExchangeStream {
   // ---- Sending -------------------------------------------------------------------------------------------
 
   subscribe(selectors: Selector[], interests: readonly Interest[]): void {
-    if (this.#over) return;
     const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
     this.#resumable = false;
     const id = this.#sendOrCut({

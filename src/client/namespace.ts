@@ -48,7 +48,7 @@ export class Namespace<Value> {
   get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
     // No async function and nothing made anew: a near hit is to cost hardly more than the map that holds it.
     try {
-      const checked = options && checkOptions(options);
+      const checked = options === undefined ? undefined : checkOptions(options);
       const copy = this.#reader.near(key, checked);
       if (copy === undefined) return this.#reader.get(key, checked);
       if (this.#observed) this.#hit(copy);
@@ -91,7 +91,7 @@ export class Namespace<Value> {
       const checked: LoadOptions = checkOptions(options);
       checkFunction("loader", loader);
       const copy = this.#reader.near(key, checked);
-      if (copy === undefined || copy.kind === "miss") return this.#getOrLoad(key, loader, checked);
+      if (copy === undefined || copy.kind === "miss") return this.#getOrLoad(key, loader, { ...checked });
       if (this.#observed) this.#hit(copy);
       return copy.loaded ?? this.#loaded(copy);
     } catch (error) {

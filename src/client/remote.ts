@@ -78,7 +78,7 @@ export class Remote {
 
   run<Result>(request: RemoteOperation<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
-    const signal = options && checkSignal(options.signal);
+    const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal?.aborted) return Promise.reject(cancelled(signal));
     const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
