@@ -302,9 +302,11 @@ const PLACES: [string, Place][] = [
   ...fields("subscribe", ["prefixes", "queueMaxEvents", "signal"], subscribe),
   ["subscribe prefix", (value) => subscribe(listed("prefixes")(value))],
   ["namespace name", (value) => openNamespace(value, undefined)],
-  ...fields("namespace", NAMESPACE, (given) =>
-    openNamespace("users", Object.assign({ codec: json() }, given)),
-  ),
+  ["namespace options", (value) => openNamespace("users", value)],
+  ...NAMESPACE.map((field): [string, Place] => [
+    `namespace ${field}`,
+    (value) => openNamespace("users", { codec: json(), [field]: value }),
+  ]),
   ...["name", "contentType", "encode", "decode", "decodeOwn"].map((field): [string, Place] => [
     `codec ${field}`,
     (value) => openNamespace("users", { codec: { ...json(), [field]: value } }),
