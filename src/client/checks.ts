@@ -4,7 +4,7 @@
  * says the second time is nobody's concern. Lists are copied, so that what was checked is what is sent.
  */
 import { CacheError, fieldInvalid } from "../errors.ts";
-import { newArray, noTags } from "../wire/hot/messages.ts";
+import { noTags } from "../wire/hot/messages.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const KEY_MAX_BYTES = 512;
@@ -55,7 +55,7 @@ export function checkValue(encoded: Uint8Array): void {
 
 /** Any number of keys. */
 export function checkKeys(keys: readonly string[]): string[] {
-  return checkItems("keys", keys, Number.POSITIVE_INFINITY, checkKey);
+  return checkTexts("keys", keys, Number.POSITIVE_INFINITY, KEY_MAX_BYTES, "key");
 }
 
 /** The tags of an entry: how many of them it may have is the server's to say, as with values. */
@@ -75,23 +75,22 @@ export function checkPrefix(prefix: string): string {
   return checkText("prefix", prefix, KEY_MAX_BYTES);
 }
 
-function checkTexts(field: string, texts: readonly string[], most: number, maxBytes: number): string[] {
-  return checkItems(field, texts, most, (text) => checkText(field, text, maxBytes));
-}
-
-/** By index, for an array may iterate as it likes. A hole in it is an item that no check takes. */
-function checkItems(
+/** By index, for an array may iterate as it likes. A hole in it is no text. */
+function checkTexts(
   field: string,
-  items: readonly string[],
+  texts: readonly string[],
   most: number,
-  check: (item: string) => string,
+  maxBytes: number,
+  itemField = field,
 ): string[] {
   try {
-    if (!Array.isArray(items)) throw fieldInvalid(field, "an array");
-    const { length } = items;
+    if (!Array.isArray(texts)) throw fieldInvalid(field, "an array");
+    const { length } = texts;
     if (length > most) throw fieldInvalid(field, `at most ${most}`);
-    const checked = newArray<string>();
-    for (let index = 0; index < length; index += 1) checked.push(check(items[index]));
+    const checked = new Array<string>(length);
+    for (let index = 0; index < length; index += 1) {
+      checked[index] = checkText(itemField, texts[index], maxBytes);
+    }
     return checked;
   } catch (error) {
     throw unreadable(field, error);
