@@ -1,4 +1,5 @@
 /** What no check refused and the encoder does: one call's trouble, or its stream's, and never the process's. */
+
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService, type ExchangeRequest } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -7,6 +8,7 @@ import { createHttp2Transport } from "../../src/client/http2-transport.ts";
 import type { Transport } from "../../src/client/transport.ts";
 import { MeshCache } from "../../src/index.ts";
 import { WireWriter } from "../../src/wire/hot/writer.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { countUnhandled, type UnhandledCount } from "../support/unhandled.ts";
 
@@ -52,8 +54,8 @@ const connect = (transport: Transport) =>
   new MeshCache({ address: server.address, nearCache: false, backoffMinMs: 1 }, { transport });
 
 describe.each([
-  ["HTTP/2", createHttp2Transport],
-  ["grpc-js", () => createGrpcTransport(credentials.createInsecure())],
+  ["HTTP/2", () => createHttp2Transport(loudBoundary)],
+  ["grpc-js", () => createGrpcTransport(credentials.createInsecure(), loudBoundary)],
 ])("C2: an operation that cannot be encoded, over %s", (_name, create) => {
   it.each(["set", "get", "touch"] as const)("fails alone of its batch: %s", async (operation) => {
     const cache = connect(tampered(create(), spoil));
@@ -111,7 +113,7 @@ describe.each([
 
 describe("C1: a transport that cannot begin", () => {
   it("fails calls with its cause, and is tried again", async () => {
-    const transport = createHttp2Transport();
+    const transport = createHttp2Transport(loudBoundary);
     let attempts = 0;
     const cache = connect({
       open(address, handlers) {
