@@ -16,7 +16,7 @@ export default defineConfig({
           include: [
             "test/contract/grpc.test.ts",
             "test/contract/buf-curl.test.ts",
-            "test/server/{stream,exchange}.test.ts",
+            "test/server/streams/{event-stream,exchange}.test.ts",
             "test/coherence/*.test.ts",
             "test/client/{faulty-network,stampede}.test.ts",
           ],

@@ -1,5 +1,5 @@
 /** What a load needs of a store in its own process: meshcache's engines and their peers behind one shape. */
-import type { StoreEngine } from "../src/store/create-store.ts";
+import type { StoreEngine } from "../src/store/engine/create-store.ts";
 
 export interface EntryStore {
   get(key: string): Uint8Array | undefined;

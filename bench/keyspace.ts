@@ -1,5 +1,5 @@
 /** The keys of a run and the order in which a load asks for them: uniform or zipfian, drawn from a seed. */
-import { createSeededRng, type Rng } from "../src/random.ts";
+import { createSeededRng, type Rng } from "../src/common/random.ts";
 
 export type Distribution = "uniform" | "zipfian";
 

@@ -1,6 +1,6 @@
 /** How much a run measures: the numbers behind a full run and behind `--quick`, resolved once. */
 import { fileURLToPath } from "node:url";
-import type { StoreEngine } from "../src/store/create-store.ts";
+import type { StoreEngine } from "../src/store/engine/create-store.ts";
 
 export interface Plan {
   readonly quick: boolean;

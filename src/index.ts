@@ -1,15 +1,6 @@
 /** What `import "meshcache"` gives: the client. */
 
-export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/codecs.ts";
-export type { ReadOptions } from "./client/entry-reader.ts";
-export type { InvalidateOptions, SetOptions, Target, TouchOptions } from "./client/entry-writer.ts";
-export type {
-  CacheEvent,
-  ChangeKind,
-  EventSubscription,
-  GapCause,
-  SubscribeOptions,
-} from "./client/event-subscription.ts";
+export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/api/codecs.ts";
 export {
   absent,
   type LoadContext,
@@ -17,10 +8,7 @@ export {
   type LoadedOptions,
   type Loader,
   loaded,
-} from "./client/loaded.ts";
-export type { LoadOptions } from "./client/loader.ts";
-export { type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
-export type { EntryOptions, Namespace } from "./client/namespace.ts";
+} from "./client/api/load-result.ts";
 export type {
   ClientOptions,
   NamespaceOptions,
@@ -28,7 +16,7 @@ export type {
   Preset,
   TelemetryOptions,
   ValueSharing,
-} from "./client/options.ts";
+} from "./client/api/options.ts";
 export type {
   Entry,
   EntryFacts,
@@ -38,7 +26,19 @@ export type {
   Outcome,
   RefusalReason,
   SetOutcome,
-} from "./client/outcomes.ts";
-export type { CallOptions } from "./client/remote.ts";
+} from "./client/api/results.ts";
+export { type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
+export type { EntryOptions, Namespace } from "./client/namespace.ts";
+export type {
+  CacheEvent,
+  ChangeKind,
+  EventSubscription,
+  GapCause,
+  SubscribeOptions,
+} from "./client/operations/event-subscription.ts";
+export type { LoadOptions } from "./client/operations/loader.ts";
+export type { ReadOptions } from "./client/operations/reader.ts";
+export type { CallOptions } from "./client/operations/runner.ts";
+export type { InvalidateOptions, SetOptions, Target, TouchOptions } from "./client/operations/writer.ts";
 export type { ClientStats } from "./client/stats.ts";
-export { CacheError, type CacheErrorReason } from "./errors.ts";
+export { CacheError, type CacheErrorReason } from "./common/errors.ts";

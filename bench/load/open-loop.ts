@@ -3,7 +3,7 @@
  * counts from the moment it was due, so that a pause is seen by every read that it delayed (no coordinated
  * omission).
  */
-import { createSeededRng } from "../../src/random.ts";
+import { createSeededRng } from "../../src/common/random.ts";
 import { reasonOf } from "../comparison.ts";
 import { createDrawMemory, createDraws, createValues, type Keys } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";

@@ -1,5 +1,5 @@
 /** The process that replays traces: cache-aside reads, a miss sets, and every entry has the same size. */
-import type { StoreEngine } from "../../src/store/create-store.ts";
+import type { StoreEngine } from "../../src/store/engine/create-store.ts";
 import { type EntryStoreName, openUnitStore } from "../entry-store.ts";
 import { createKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";

@@ -1,6 +1,7 @@
 /** meshcache's store without its server, given the bytes that a number of equal entries needs. */
-import { createStore } from "../../src/store/create-store.ts";
-import type { Store } from "../../src/store/store.ts";
+
+import type { Store } from "../../src/store/api/store.ts";
+import { createStore } from "../../src/store/engine/create-store.ts";
 import type { EntryStore, EntryStoreCapacity } from "../entry-store.ts";
 import { keyAt } from "../keyspace.ts";
 import { namespace } from "./namespace.ts";

@@ -1,7 +1,7 @@
 /** Row 3: a unary Get on the whole server, telemetry and limits included, over the least grpc-js can do. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CacheService, GetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
-import { methodPath } from "../../src/wire/service.ts";
+import { methodPath } from "../../src/codec/messages.ts";
 import type { Comparison } from "../comparison.ts";
 import { keyAt } from "../keyspace.ts";
 import { runH2load } from "../load/h2load.ts";

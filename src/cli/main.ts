@@ -3,7 +3,7 @@
 import { enableCompileCache } from "node:module";
 import { constants } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT } from "./output/exit-codes.ts";
 
 // This one may be set late, and the line above has no room: Linux before 5.1 reads 127 bytes of it.
 setFlagsFromString("--no-allocation-site-pretenuring");
@@ -11,7 +11,7 @@ setFlagsFromString("--no-allocation-site-pretenuring");
 // Halves what a command waits before it does anything; so the rest is imported after it.
 enableCompileCache();
 const { run } = await import("./program.ts");
-const { reportFailure } = await import("./failure.ts");
+const { reportFailure } = await import("./output/failure.ts");
 
 const interruption = new AbortController();
 

@@ -1,21 +1,21 @@
 /** The whole command line: its commands, its help, and what becomes of a wrong one. */
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../server/version.ts";
-import { addConfigCommand } from "./config.ts";
-import { EXIT, EXIT_MEANINGS, type ExitCode } from "./exit-codes.ts";
-import { reportFailure } from "./failure.ts";
-import { addGetCommand } from "./get.ts";
-import { addInvalidateCommand } from "./invalidate.ts";
-import { toJsonLine } from "./json.ts";
-import { addReplayCommand } from "./replay.ts";
-import { addServeCommand } from "./serve.ts";
-import type { CommandContext } from "./session.ts";
-import { addSetCommand } from "./set.ts";
-import { addStatsCommand } from "./stats.ts";
-import type { Terminal } from "./terminal.ts";
-import { oneLine, toColumns } from "./text.ts";
-import { addTouchCommand } from "./touch.ts";
-import { addWatchCommand } from "./watch.ts";
+import { addConfigCommand } from "./commands/config.ts";
+import { addGetCommand } from "./commands/get.ts";
+import { addInvalidateCommand } from "./commands/invalidate.ts";
+import { addReplayCommand } from "./commands/replay.ts";
+import { addServeCommand } from "./commands/serve.ts";
+import { addSetCommand } from "./commands/set.ts";
+import { addStatsCommand } from "./commands/stats.ts";
+import { addTouchCommand } from "./commands/touch.ts";
+import { addWatchCommand } from "./commands/watch.ts";
+import { EXIT, EXIT_MEANINGS, type ExitCode } from "./output/exit-codes.ts";
+import { reportFailure } from "./output/failure.ts";
+import { toJsonLine } from "./output/json.ts";
+import type { Terminal } from "./output/terminal.ts";
+import { oneLine, toColumns } from "./output/text.ts";
+import type { CommandContext } from "./service/session.ts";
 
 const DEFAULT_COLUMNS = 100;
 

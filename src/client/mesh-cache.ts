@@ -1,10 +1,10 @@
 /** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
-import { type Boundary, createBoundary, guardTimers } from "../boundary.ts";
-import { systemClock } from "../clock.ts";
-import { CacheError } from "../errors.ts";
-import { systemRng } from "../random.ts";
+import { type Boundary, createBoundary, guardTimers } from "../common/boundary.ts";
+import { systemClock } from "../common/clock.ts";
+import { CacheError } from "../common/errors.ts";
+import { systemRng } from "../common/random.ts";
 import {
   checkNamespace,
   checkOptions,
@@ -12,20 +12,8 @@ import {
   checkSignal,
   checkWhole,
   unreadable,
-} from "./checks.ts";
-import { json } from "./codecs.ts";
-import { Coherence } from "./coherence.ts";
-import { Connection, type ConnectionDeps } from "./connection.ts";
-import { CopyReader } from "./copy.ts";
-import { EntryReader } from "./entry-reader.ts";
-import { EntryWriter } from "./entry-writer.ts";
-import { EventQueue, type EventSubscription, type SubscribeOptions } from "./event-subscription.ts";
-import { createGrpcTransport } from "./grpc-transport.ts";
-import { Holders } from "./holders.ts";
-import { createHttp2Transport } from "./http2-transport.ts";
-import { EntryLoader } from "./loader.ts";
-import { Namespace } from "./namespace.ts";
-import { NearCache, type NearCounters } from "./near-cache.ts";
+} from "./api/checks.ts";
+import { json } from "./api/codecs.ts";
 import {
   type ClientInternals,
   type ClientOptions,
@@ -33,15 +21,31 @@ import {
   type ResolvedClientOptions,
   resolveClientOptions,
   resolveNamespaceOptions,
-} from "./options.ts";
-import { Probe, type ProbeCounters } from "./probe.ts";
-import type { LoadCounters, Realm } from "./realm.ts";
-import { type CallOptions, cancelled, Remote } from "./remote.ts";
-import { Revalidation } from "./revalidation.ts";
+} from "./api/options.ts";
+import { runWithin } from "./api/timeouts.ts";
+import { Coherence } from "./coherence/coherence.ts";
+import { Holders } from "./coherence/invalidation-bus.ts";
+import { Connection, type ConnectionDeps } from "./connection/connection.ts";
+import { Namespace } from "./namespace.ts";
+import { CopyReader } from "./near-cache/cached-entry.ts";
+import { Probe, type ProbeCounters } from "./near-cache/coherence-probe.ts";
+import { NearCache, type NearCounters } from "./near-cache/near-cache.ts";
+import { Revalidation } from "./near-cache/revalidation.ts";
+import {
+  EventQueue,
+  type EventSubscription,
+  type SubscribeOptions,
+} from "./operations/event-subscription.ts";
+import { EntryLoader } from "./operations/loader.ts";
+import type { LoadCounters, Realm } from "./operations/namespace-context.ts";
+import { EntryReader } from "./operations/reader.ts";
+import { type CallOptions, cancelled, Remote } from "./operations/runner.ts";
+import { EntryWriter } from "./operations/writer.ts";
 import { type ClientStats, toObservations } from "./stats.ts";
-import { type ClientTelemetry, createClientTelemetry } from "./telemetry.ts";
-import { runWithin } from "./timeouts.ts";
-import type { Transport } from "./transport.ts";
+import { type ClientTelemetry, createClientTelemetry } from "./telemetry/telemetry.ts";
+import { createGrpcTransport } from "./transport/grpc-transport.ts";
+import { createHttp2Transport } from "./transport/http2-transport.ts";
+import type { Transport } from "./transport/transport.ts";
 
 export interface CloseOptions {
   /** How long what is under way may take to finish. 0 to 600,000; default 1,000. */

@@ -1,15 +1,21 @@
 /** A namespace of the cache: what an application calls. Reads, writes and loads are in files of their own. */
-import { CacheError } from "../errors.ts";
-import { checkFunction, checkKeys, checkOptions, unreadable } from "./checks.ts";
-import type { Copy } from "./copy.ts";
-import type { EntryReader, ReadOptions } from "./entry-reader.ts";
-import type { EntryWriter, InvalidateOptions, SetOptions, Target, TouchOptions } from "./entry-writer.ts";
-import type { EventSubscription, SubscribeOptions } from "./event-subscription.ts";
-import type { Loader } from "./loaded.ts";
-import type { EntryLoader, LoadOptions } from "./loader.ts";
-import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./outcomes.ts";
-import type { Probe } from "./probe.ts";
-import type { Realm } from "./realm.ts";
+import { CacheError } from "../common/errors.ts";
+import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
+import type { Loader } from "./api/load-result.ts";
+import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
+import type { Copy } from "./near-cache/cached-entry.ts";
+import type { Probe } from "./near-cache/coherence-probe.ts";
+import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
+import type { EntryLoader, LoadOptions } from "./operations/loader.ts";
+import type { Realm } from "./operations/namespace-context.ts";
+import type { EntryReader, ReadOptions } from "./operations/reader.ts";
+import type {
+  EntryWriter,
+  InvalidateOptions,
+  SetOptions,
+  Target,
+  TouchOptions,
+} from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Load what the cache does not have, as `getOrLoad` does. */

@@ -1,9 +1,9 @@
 /** What the client counts, as its owner reads it and as metrics do. */
-import type { ConnectionCounters, ConnectionState } from "./connection.ts";
-import type { ObservedName } from "./instruments.ts";
-import type { NearCounters } from "./near-cache.ts";
-import type { ProbeCounters } from "./probe.ts";
-import type { LoadCounters } from "./realm.ts";
+import type { ConnectionCounters, ConnectionState } from "./connection/connection.ts";
+import type { ProbeCounters } from "./near-cache/coherence-probe.ts";
+import type { NearCounters } from "./near-cache/near-cache.ts";
+import type { LoadCounters } from "./operations/namespace-context.ts";
+import type { ObservedName } from "./telemetry/instruments.ts";
 
 /** A snapshot; counters count from the start. */
 export interface ClientStats {

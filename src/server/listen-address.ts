@@ -1,5 +1,5 @@
 /** Parses where to listen. */
-import { fieldInvalid } from "../errors.ts";
+import { fieldInvalid } from "../common/errors.ts";
 
 export interface ListenAddress {
   readonly host: string;

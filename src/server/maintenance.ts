@@ -1,6 +1,6 @@
 /** Gives the store its time: regularly, and in slices one turn apart while there is sweeping to do. */
-import type { Clock, Timer } from "../clock.ts";
-import type { Store } from "../store/store.ts";
+import type { Clock, Timer } from "../common/clock.ts";
+import type { Store } from "../store/api/store.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 
 const INTERVAL_MS = 20;

@@ -1,7 +1,7 @@
 /** The instruments that are read, not written: the store's counters, the server's gauges, the event loop. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Attributes, BatchObservableCallback, Meter, Observable } from "@opentelemetry/api";
-import type { ShardStats, Store } from "../store/store.ts";
+import type { ShardStats, Store } from "../store/api/store.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
 import type { ProcessObservation, ThreadObservation } from "./telemetry.ts";
 

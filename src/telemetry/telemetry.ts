@@ -2,7 +2,7 @@
  * What the server tells telemetry, free of any SDK: spans for calls and batch operations, one duration
  * histogram, counters read from the store. Never a key, a value or a token.
  */
-import type { Store } from "../store/store.ts";
+import type { Store } from "../store/api/store.ts";
 
 /** The attributes an operation may have. */
 export interface OperationAttributes {

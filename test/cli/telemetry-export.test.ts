@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
-import { createServiceClient } from "../../src/wire/service-client.ts";
+import { createServiceClient } from "../../src/rpc/client.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
 
 const SET = "meshcache.v1.CacheService/Set";

@@ -15,7 +15,7 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
-import { CacheError } from "../../src/errors.ts";
+import { CacheError } from "../../src/common/errors.ts";
 import type { CacheCalls } from "./cache-calls.ts";
 
 const registry = createRegistry(ErrorInfoSchema);

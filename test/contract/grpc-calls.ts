@@ -6,8 +6,8 @@ import {
   ExchangeRequestSchema,
   type ExchangeResponse,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import type { ServiceClient } from "../../src/wire/service-client.ts";
-import { fromServiceError } from "../../src/wire/status.ts";
+import type { ServiceClient } from "../../src/rpc/client.ts";
+import { fromServiceError } from "../../src/rpc/status.ts";
 import type { CacheCalls } from "./cache-calls.ts";
 
 export function createGrpcCalls(client: ServiceClient): CacheCalls {

@@ -1,6 +1,6 @@
 /** What every engine tells subscribers: every mutation once, in order, resumable, or an explicit gap. */
 import { describe, expect, it } from "vitest";
-import type { StoreEvent, Subscriber } from "../../src/store/store.ts";
+import type { StoreEvent, Subscriber } from "../../src/store/api/store.ts";
 import {
   type CreateStoreUnderTest,
   noCursor,

@@ -1,6 +1,6 @@
 /** What every engine does with leases: grants, waits, promotions, and what ends them. */
 import { describe, expect, it } from "vitest";
-import type { SetCondition } from "../../src/store/store.ts";
+import type { SetCondition } from "../../src/store/api/store.ts";
 import { type CreateStoreUnderTest, StoreDriver } from "../support/store-driver.ts";
 
 const byLease = (token: bigint): { readonly condition: SetCondition } => ({

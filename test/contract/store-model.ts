@@ -2,8 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { createSeededRng } from "../../src/random.ts";
-import type { StoreOptions } from "../../src/store/create-store.ts";
+import { createSeededRng } from "../../src/common/random.ts";
 import type {
   EntryView,
   LeaseResult,
@@ -14,8 +13,9 @@ import type {
   Store,
   StoreEvent,
   Subscriber,
-} from "../../src/store/store.ts";
-import { matches } from "../../src/store/subscriber.ts";
+} from "../../src/store/api/store.ts";
+import type { StoreOptions } from "../../src/store/engine/create-store.ts";
+import { matches } from "../../src/store/events/subscriber.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { NaiveStore } from "../support/naive-store.ts";
 import { commandLists, type StoreCommand } from "../support/store-commands.ts";

@@ -1,9 +1,15 @@
 /** What every table is held to below the store: finding, replacing, exact bytes, and a scan that misses nothing. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createSeededRng } from "../../src/random.ts";
-import { createKeyHash } from "../../src/store/shard-hash.ts";
-import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "../../src/store/table.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import type {
+  CreateTable,
+  NewTableEntry,
+  ScanVerdict,
+  Table,
+  TableEntry,
+} from "../../src/store/api/table.ts";
+import { createKeyHash } from "../../src/store/hashing/shard-hash.ts";
 
 const hashOf = createKeyHash(createSeededRng(3).uint64());
 

@@ -4,8 +4,8 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { credentials } from "@grpc/grpc-js";
+import { createSeededRng } from "../../src/common/random.ts";
 import { CacheError, json, MeshCache, text } from "../../src/index.ts";
-import { createSeededRng } from "../../src/random.ts";
 import { below, pick } from "./mutations.ts";
 
 const [port, seed] = process.argv.slice(2).map(Number);

@@ -1,5 +1,5 @@
 /** HTTP/2 frames as a fuzzer holds them: apart from their bytes, so that what a frame says of itself may be wrong. */
-import { FRAME_HEAD_BYTES, writeFrameHead } from "../../src/wire/http2/frame.ts";
+import { FRAME_HEAD_BYTES, writeFrameHead } from "../../src/http2/frame.ts";
 
 export interface RawFrame {
   readonly type: number;

@@ -1,8 +1,8 @@
 /** Mutated connections to a server: each is a recording, changed by its seed, written in pieces and ended somehow. */
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { createSeededRng, type Rng } from "../../src/random.ts";
-import { PREFACE } from "../../src/wire/http2/frame.ts";
+import { createSeededRng, type Rng } from "../../src/common/random.ts";
+import { PREFACE } from "../../src/http2/frame.ts";
 import { toBytes } from "./frames.ts";
 import { below, mutate, pick } from "./mutations.ts";
 import { recordings } from "./recordings.ts";

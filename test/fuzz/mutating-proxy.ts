@@ -1,7 +1,7 @@
 /** A proxy between a client and a server that mutates the frames of either of them on their way. */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { createSeededRng, type Rng } from "../../src/random.ts";
-import { PREFACE } from "../../src/wire/http2/frame.ts";
+import { createSeededRng, type Rng } from "../../src/common/random.ts";
+import { PREFACE } from "../../src/http2/frame.ts";
 import { FrameCutter, toBytes } from "./frames.ts";
 import { mutate } from "./mutations.ts";
 

@@ -1,6 +1,6 @@
 /** Mutations of HTTP/2 frames. All of them are drawn from a seeded generator, so that a seed names a connection. */
-import type { Rng } from "../../src/random.ts";
-import { frameType } from "../../src/wire/http2/frame.ts";
+import type { Rng } from "../../src/common/random.ts";
+import { frameType } from "../../src/http2/frame.ts";
 import type { RawFrame } from "./frames.ts";
 
 const STREAM_IDS = [0, 1, 2, 3, 5, 7, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff];

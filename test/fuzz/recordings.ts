@@ -14,9 +14,9 @@ import {
   StreamRequestSchema,
   TouchRequestSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { flag, frameType, setting, settings } from "../../src/wire/http2/frame.ts";
-import { encodeHeaders } from "../../src/wire/http2/hpack.ts";
-import { methodPath } from "../../src/wire/service.ts";
+import { methodPath } from "../../src/codec/messages.ts";
+import { flag, frameType, setting, settings } from "../../src/http2/frame.ts";
+import { encodeHeaders } from "../../src/http2/hpack.ts";
 import { FrameCutter, type RawFrame } from "./frames.ts";
 
 const NAMESPACE = "fuzz";

@@ -1,8 +1,8 @@
 /** A client in the simulation: the real MeshCache in a process that pauses and dies, and is replaced when it does. */
-import { text } from "../../src/client/codecs.ts";
+import { text } from "../../src/client/api/codecs.ts";
 import { MeshCache } from "../../src/client/mesh-cache.ts";
 import type { Namespace } from "../../src/client/namespace.ts";
-import { createSeededRng, type Rng } from "../../src/random.ts";
+import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import type { Network, Wire } from "./network.ts";
 import type { Plan } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";

@@ -1,5 +1,5 @@
 /** Breaks things on a schedule that the seed draws, and heals all of them at the end. */
-import type { Rng } from "../../src/random.ts";
+import type { Rng } from "../../src/common/random.ts";
 import type { History } from "./history.ts";
 import type { Network, Wire } from "./network.ts";
 import { between, chance, type FaultKind, type Plan, pick } from "./plan.ts";

@@ -2,7 +2,7 @@
  * Holds what readers are given of origin keys to what the origin's writers were promised: once a write was
  * committed and its invalidation answered, nobody is given an older row, but for a near copy within the lease.
  */
-import type { EntrySource } from "../../src/client/outcomes.ts";
+import type { EntrySource } from "../../src/client/api/results.ts";
 import type { History, Moment } from "./history.ts";
 import type { Operations } from "./operations.ts";
 import { rowVersionOf } from "./origin.ts";

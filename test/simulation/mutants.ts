@@ -22,10 +22,10 @@ const mutant = (name: string, file: string, find: string, replace: string): Muta
   edits: [{ file, find, replace }],
 });
 
-const coherence = "src/client/coherence.ts";
-const nearCache = "src/client/near-cache.ts";
-const shard = "src/store/shard.ts";
-const leases = "src/store/leases.ts";
+const coherence = "src/client/coherence/coherence.ts";
+const nearCache = "src/client/near-cache/near-cache.ts";
+const shard = "src/store/engine/shard.ts";
+const leases = "src/store/leases/leases.ts";
 
 export const mutants: readonly Mutant[] = [
   // ---- The client: fill rule, hit rule, gaps -----------------------------------------------------------------
@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: TTL aged from the receipt of the answer",
-    "src/client/entry-reader.ts",
+    "src/client/operations/reader.ts",
     "const reading = readGet(key, response, call.sentAtMs);",
     "const reading = readGet(key, response, this.#realm.clock.nowMs());",
   ),
@@ -107,13 +107,13 @@ export const mutants: readonly Mutant[] = [
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant(
     "client: events of a namespace are ignored",
-    "src/client/shard-copies.ts",
+    "src/client/near-cache/tag-index.ts",
     "        return copies;",
     "        return [];",
   ),
   mutant(
     "client: events of a prefix are ignored",
-    "src/client/shard-copies.ts",
+    "src/client/near-cache/tag-index.ts",
     "        return withPrefix(name);",
     "        return name === undefined ? withPrefix(name) : [];",
   ),
@@ -131,13 +131,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: an own write drops no near copy",
-    "src/client/entry-writer.ts",
+    "src/client/operations/writer.ts",
     "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
     "void [target, names];",
   ),
   mutant(
     "client: what was asked for before an ambiguous write is kept after it",
-    "src/client/entry-writer.ts",
+    "src/client/operations/writer.ts",
     "      this.#realm.coherence.writeGivenUp();\n",
     "",
   ),
@@ -145,7 +145,7 @@ export const mutants: readonly Mutant[] = [
     name: "client: an ambiguous write leaves the near copy",
     edits: [
       {
-        file: "src/client/entry-writer.ts",
+        file: "src/client/operations/writer.ts",
         find: "    } catch (error) {\n      this.#forget(target, names);\n",
         replace: "    } catch (error) {\n",
       },
@@ -157,19 +157,19 @@ export const mutants: readonly Mutant[] = [
   },
   mutant(
     "client: a resumed stream begins from now",
-    "src/client/exchange-stream.ts",
+    "src/client/connection/exchange-stream.ts",
     "const cursor = this.#resumable ? this.cursor : new Uint8Array(0);",
     "const cursor = new Uint8Array(0);",
   ),
   mutant(
     "client: sync() does not wait for the events",
-    "src/client/connection.ts",
+    "src/client/connection/connection.ts",
     "if (this.#primary !== undefined) this.#pingFor(once, this.#primary);",
     "if (this.#primary !== undefined) queueMicrotask(once);",
   ),
   mutant(
     "client: a Set is sent again to a store that cannot remember it",
-    "src/client/connection.ts",
+    "src/client/connection/connection.ts",
     'call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch',
     'call.plan.retry !== "never"',
   ),
@@ -177,19 +177,19 @@ export const mutants: readonly Mutant[] = [
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(
     "client: a load is stored with no lease",
-    "src/client/loader.ts",
+    "src/client/operations/loader.ts",
     '"leaseToken" in condition ? condition.leaseToken : undefined,',
     "undefined,",
   ),
   mutant(
     "client: who asks after an invalidation shares a load from before it",
-    "src/client/flights.ts",
+    "src/client/operations/singleflight.ts",
     'if (target === "key") this.#flights.delete(name);',
     'if (target === "key") return;',
   ),
   mutant(
     "client: a stale value is served as a fresh one",
-    "src/client/replies.ts",
+    "src/client/messages/replies.ts",
     "if (entry.stale) return Number.NEGATIVE_INFINITY;",
     "if (entry.stale) return Number.POSITIVE_INFINITY;",
   ),
@@ -197,37 +197,37 @@ export const mutants: readonly Mutant[] = [
   // ---- The store ---------------------------------------------------------------------------------------------------
   mutant(
     "store: the epoch is used again",
-    "src/store/store-memory.ts",
+    "src/store/engine/store-memory.ts",
     "epoch: rng.uint64(),",
     "epoch: rng.uint64() && 7n,",
   ),
   mutant(
     "store: a tag fence is forgotten",
-    "src/store/tag-fences.ts",
+    "src/store/fences/tag-fences.ts",
     '      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";\n',
     "",
   ),
   mutant(
     "store: a soft tag fence is forgotten",
-    "src/store/tag-fences.ts",
+    "src/store/fences/tag-fences.ts",
     '      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";\n',
     "",
   ),
   mutant(
     "store: a prefix fence is forgotten",
-    "src/store/prefix-fences.ts",
+    "src/store/fences/prefix-fences.ts",
     '      if (!fence.soft) return "hard";\n',
     "      if (!fence.soft) continue;\n",
   ),
   mutant(
     "store: prefix fences go before the sweep has passed",
-    "src/store/live-entries.ts",
+    "src/store/engine/entries.ts",
     "      this.prefixFences.drop(sweep.revision);",
     "      this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
   ),
   mutant(
     "store: tag fences go while a lease needs them",
-    "src/store/live-entries.ts",
+    "src/store/engine/entries.ts",
     "this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));",
     "this.tagFences.drop(oldestLeaseRevision && sweep.revision);",
   ),
@@ -239,7 +239,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: a lease is not voided by a tag",
-    "src/store/set-conditions.ts",
+    "src/store/engine/set-conditions.ts",
     "return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);",
     "void tags; return revision !== undefined;",
   ),
@@ -275,13 +275,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: source versions are ignored",
-    "src/store/set-conditions.ts",
+    "src/store/engine/set-conditions.ts",
     "(sourceVersion !== 0n && sourceVersion < former.sourceVersion ?",
     "(sourceVersion !== 0n && sourceVersion < 0n ?",
   ),
   mutant(
     "store: tombstones are forgotten",
-    "src/store/tombstones.ts",
+    "src/store/engine/tombstones.ts",
     "if (records.count === 0) return 0n;",
     "if (records.count >= 0) return 0n;",
   ),
@@ -293,19 +293,19 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: an entry is still fresh at the end of its TTL",
-    "src/store/live-entries.ts",
+    "src/store/engine/entries.ts",
     "nowMs < entry.freshUntilMs",
     "nowMs <= entry.freshUntilMs",
   ),
   mutant(
     "store: ifVersion holds after a soft invalidation",
-    "src/store/set-conditions.ts",
+    "src/store/engine/set-conditions.ts",
     'const isValid = state === "fresh" || state === "expired";',
     'const isValid = state !== "gone";',
   ),
   mutant(
     "store: a resumed subscriber misses one event",
-    "src/store/event-log.ts",
+    "src/store/events/event-log.ts",
     "this.revisionAt(place) <= revision)",
     "this.revisionAt(place) <= revision + 1)",
   ),
@@ -313,13 +313,13 @@ export const mutants: readonly Mutant[] = [
     name: "store: a subscriber that the log overran is not told",
     edits: [
       {
-        file: "src/store/subscriber.ts",
+        file: "src/store/events/subscriber.ts",
         find: "    const from = this.#standing;\n",
         replace:
           "    if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now();\n    const from = this.#standing;\n",
       },
       {
-        file: "src/store/subscriber.ts",
+        file: "src/store/events/subscriber.ts",
         find: 'if (log.lostRevision > revision) return "overrun";',
         replace: 'if (log.lostRevision < 0) return "overrun";',
       },
@@ -329,13 +329,13 @@ export const mutants: readonly Mutant[] = [
     name: "store: a subscriber that shares a read sleeps through what has come since",
     edits: [
       {
-        file: "src/store/subscriber.ts",
+        file: "src/store/events/subscriber.ts",
         find: "this.#unfinished = known.unfinished || known.to.isBehind(logs);",
         replace: "this.#unfinished = known.unfinished; void logs;",
       },
     ],
     test: {
-      file: "test/store/subscriber.test.ts",
+      file: "test/store/events/subscriber.test.ts",
       name: "reads what another that stood there has read, and what has come since",
     },
   },
@@ -358,7 +358,7 @@ export const mutants: readonly Mutant[] = [
   },
   mutant(
     "server: Progress overtakes events",
-    "src/server/exchange-session.ts",
+    "src/server/streams/exchange-session.ts",
     'const state = feed?.pump(sendFeed) ?? "caughtUp";',
     'const early = inbox[0]?.frame.case === "ping";\n    const state = early ? "caughtUp" : (feed?.pump(sendFeed) ?? "caughtUp");',
   ),

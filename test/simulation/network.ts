@@ -10,10 +10,10 @@ import {
   type ExchangeResponse,
   ExchangeResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import type { LinkHandlers, Transport } from "../../src/client/transport.ts";
-import { CacheError } from "../../src/errors.ts";
-import type { Rng } from "../../src/random.ts";
-import type { ExchangeSession, FrameSink } from "../../src/server/exchange-session.ts";
+import type { LinkHandlers, Transport } from "../../src/client/transport/transport.ts";
+import { CacheError } from "../../src/common/errors.ts";
+import type { Rng } from "../../src/common/random.ts";
+import type { ExchangeSession, FrameSink } from "../../src/server/streams/exchange-session.ts";
 import { createPipe } from "./pipe.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";

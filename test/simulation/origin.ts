@@ -1,5 +1,5 @@
 /** The simulated database behind the cache: rows with versions that only grow, read and committed at an instant. */
-import type { Rng } from "../../src/random.ts";
+import type { Rng } from "../../src/common/random.ts";
 
 export interface Row {
   readonly key: string;

@@ -1,6 +1,6 @@
 /** Everything that a seed decides before the run begins: sizes, options and odds. The rest it decides on the way. */
-import { createSeededRng, type Rng } from "../../src/random.ts";
-import type { StoreEngine } from "../../src/store/create-store.ts";
+import { createSeededRng, type Rng } from "../../src/common/random.ts";
+import type { StoreEngine } from "../../src/store/engine/create-store.ts";
 
 export interface Plan {
   readonly seed: number;

@@ -2,8 +2,8 @@
  * A simulated operating-system process: a monotonic clock with an origin of its own, timers and incoming
  * work that stand still while it is paused (its clock does not), and nothing at all once it was killed.
  */
-import type { Clock } from "../../src/clock.ts";
-import type { Rng } from "../../src/random.ts";
+import type { Clock } from "../../src/common/clock.ts";
+import type { Rng } from "../../src/common/random.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 export interface SimulatedProcess {

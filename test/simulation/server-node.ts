@@ -1,9 +1,9 @@
 /** The server in the simulation: the real store and real exchange sessions in a process that pauses and dies. */
-import { createSeededRng, type Rng } from "../../src/random.ts";
-import { createExchangeSession, type FrameSink } from "../../src/server/exchange-session.ts";
-import { createStore } from "../../src/store/create-store.ts";
+import { createSeededRng, type Rng } from "../../src/common/random.ts";
+import { resolveLimits } from "../../src/rpc/limits.ts";
+import { createExchangeSession, type FrameSink } from "../../src/server/streams/exchange-session.ts";
+import { createStore } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import { resolveLimits } from "../../src/wire/limits.ts";
 import { createStoreViews } from "../support/store-views.ts";
 import type { History } from "./history.ts";
 import type { Network } from "./network.ts";

@@ -12,7 +12,7 @@ import type {
   SetCommand,
   Store,
   TouchCommand,
-} from "../../src/store/store.ts";
+} from "../../src/store/api/store.ts";
 import type { History, Moment } from "./history.ts";
 import { matchesKey, type Spell, type Truth } from "./truth.ts";
 

@@ -2,7 +2,7 @@
  * The truth: what each key really held on the server, and when. A plain list for each key, kept from the
  * commands that the store was given; it shares no idea with the store (no fences, no floors, no sweeps).
  */
-import type { InvalidateTarget } from "../../src/store/store.ts";
+import type { InvalidateTarget } from "../../src/store/api/store.ts";
 import type { Moment } from "./history.ts";
 
 /** A stretch of time in which a key held one thing. */

@@ -2,7 +2,7 @@
  * Virtual time: a queue of tasks in the order of their instants. One task runs, everything it promised
  * settles, and only then does the next one run, so that a seed decides every interleaving.
  */
-import type { Timer } from "../../src/clock.ts";
+import type { Timer } from "../../src/common/clock.ts";
 
 interface Task {
   readonly atMs: number;

@@ -3,8 +3,8 @@
  * origin: loaded by getOrLoad, and written by committing to the origin and then invalidating the cache (or, by
  * source version, setting it). "note:*" live in the cache alone: set, compared and set, touched, invalidated.
  */
-import type { Entry } from "../../src/client/outcomes.ts";
-import type { Rng } from "../../src/random.ts";
+import type { Entry } from "../../src/client/api/results.ts";
+import type { Rng } from "../../src/common/random.ts";
 import type { ClientLife } from "./client-node.ts";
 import type { History, Moment } from "./history.ts";
 import type { Judge } from "./judge.ts";

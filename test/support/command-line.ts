@@ -1,8 +1,8 @@
 /** Runs the command line in this process, on streams that a test can read and wait for. */
 import { Readable, Writable } from "node:stream";
-import type { ExitCode } from "../../src/cli/exit-codes.ts";
+import type { ExitCode } from "../../src/cli/output/exit-codes.ts";
+import type { Output } from "../../src/cli/output/terminal.ts";
 import { run } from "../../src/cli/program.ts";
-import type { Output } from "../../src/cli/terminal.ts";
 
 /** What was written to one stream. */
 export class Captured extends Writable implements Output {

@@ -1,5 +1,5 @@
 /** The entries that fences are asked about: only what fences look at varies. */
-import type { TableEntry } from "../../src/store/table.ts";
+import type { TableEntry } from "../../src/store/api/table.ts";
 
 export function fencedEntry(
   entry: Partial<TableEntry> & Pick<TableEntry, "namespace" | "version">,

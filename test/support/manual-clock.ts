@@ -1,5 +1,5 @@
 /** A clock that stands still until it is told to go on; what is scheduled runs on the way, in its order. */
-import type { Clock, Timer } from "../../src/clock.ts";
+import type { Clock, Timer } from "../../src/common/clock.ts";
 
 interface Scheduled {
   readonly atMs: number;

@@ -3,16 +3,16 @@
  * links whose frames move when the test says so, in virtual time.
  */
 import type { ExchangeRequest, ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { ClientOptions } from "../../src/client/api/options.ts";
 import { MeshCache } from "../../src/client/mesh-cache.ts";
-import type { ClientOptions } from "../../src/client/options.ts";
-import type { LinkHandlers, Transport } from "../../src/client/transport.ts";
-import { CacheError } from "../../src/errors.ts";
-import { createSeededRng } from "../../src/random.ts";
-import { createExchangeSession, type ExchangeSession } from "../../src/server/exchange-session.ts";
-import { createStore, type StoreOptions } from "../../src/store/create-store.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { LinkHandlers, Transport } from "../../src/client/transport/transport.ts";
+import { CacheError } from "../../src/common/errors.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import { resolveLimits } from "../../src/rpc/limits.ts";
+import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
+import type { Store } from "../../src/store/api/store.ts";
+import { createStore, type StoreOptions } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import { resolveLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { createStoreViews } from "./store-views.ts";
 import { testWorkers } from "./test-workers.ts";

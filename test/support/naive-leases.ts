@@ -1,5 +1,5 @@
 /** The leases of a shard that several threads share, as plainly as can be: what `Leases` must amount to. */
-import type { StoreCounters } from "../../src/store/store.ts";
+import type { StoreCounters } from "../../src/store/api/store.ts";
 
 /** A wait's end, or an answer. Tokens are numbers in the order of the grants. */
 export type NaiveResult =

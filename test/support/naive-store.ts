@@ -22,7 +22,7 @@ import type {
   StoreEvent,
   TouchCommand,
   TouchResult,
-} from "../../src/store/store.ts";
+} from "../../src/store/api/store.ts";
 
 interface NaiveEntry {
   readonly namespace: string;

@@ -5,7 +5,7 @@
  * code with the table.
  */
 
-import { keyAt, namespaceAt } from "../../src/store/offheap/entry-head.ts";
+import { keyAt, namespaceAt } from "../../src/store/tables/offheap/entry-head.ts";
 import {
   entryBytesAt,
   flag,
@@ -15,13 +15,13 @@ import {
   headerBytes,
   padding,
   valueBytesAt,
-} from "../../src/store/offheap/entry-header.ts";
-import { chunkBytes } from "../../src/store/offheap/geometry.ts";
-import { homeOf, slotsPerChunk } from "../../src/store/offheap/index-chunk.ts";
-import { mixHash } from "../../src/store/offheap/key-index.ts";
-import { ringWord } from "../../src/store/offheap/log-ring.ts";
-import { control } from "../../src/store/offheap/memory.ts";
-import { type OffheapTable, slotBytes } from "../../src/store/offheap/offheap-table.ts";
+} from "../../src/store/tables/offheap/entry-header.ts";
+import { chunkBytes } from "../../src/store/tables/offheap/geometry.ts";
+import { homeOf, slotsPerChunk } from "../../src/store/tables/offheap/index-chunk.ts";
+import { mixHash } from "../../src/store/tables/offheap/key-index.ts";
+import { ringWord } from "../../src/store/tables/offheap/log-ring.ts";
+import { control } from "../../src/store/tables/offheap/memory.ts";
+import { type OffheapTable, slotBytes } from "../../src/store/tables/offheap/offheap-table.ts";
 
 type KeyHash = (namespace: string, key: string) => number;
 type Owner = "index" | "small" | "main" | "free";

@@ -1,6 +1,6 @@
 /** A worker thread that takes connections until there are no more, all at the same time as others do. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { TransportLimits } from "../../src/server/transport-limits.ts";
+import type { TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { attachBounds } from "../../src/server/workers/shared-bounds.ts";
 
 export interface QuotaThreadData {

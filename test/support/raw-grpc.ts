@@ -10,7 +10,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
-import { setting } from "../../src/wire/http2/frame.ts";
+import { setting } from "../../src/http2/frame.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;

@@ -4,9 +4,9 @@ import {
   Health,
   HealthCheckResponse_ServingStatusSchema as ServingStatusSchema,
 } from "../../gen/grpc/health/v1/health_pb.ts";
+import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
-import { createServiceClient, type ServiceClient } from "../../src/wire/service-client.ts";
 import { testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {

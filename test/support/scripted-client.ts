@@ -1,8 +1,8 @@
 /** A client whose server is the test, and the answers such a server gives. */
 import { Event_Kind, NotStored_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { ClientOptions } from "../../src/client/api/options.ts";
 import { MeshCache } from "../../src/client/mesh-cache.ts";
-import type { ClientOptions } from "../../src/client/options.ts";
-import { createSeededRng } from "../../src/random.ts";
+import { createSeededRng } from "../../src/common/random.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { EPOCH, type Reply, type ScriptedEvent, ScriptedServer } from "./scripted-server.ts";
 import { Turns } from "./turns.ts";

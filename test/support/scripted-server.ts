@@ -8,8 +8,8 @@ import {
   type OperationResultSchema,
   type Subscription,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import type { LinkHandlers, Transport } from "../../src/client/transport.ts";
-import { CacheError } from "../../src/errors.ts";
+import type { LinkHandlers, Transport } from "../../src/client/transport/transport.ts";
+import { CacheError } from "../../src/common/errors.ts";
 
 export type Reply = NonNullable<MessageInitShape<typeof OperationResultSchema>["result"]>;
 export type ScriptedEvent = MessageInitShape<typeof EventSchema>;

@@ -1,14 +1,14 @@
 /** The handlers of one service behind grpc-js and the server's interceptor, and what they share with others. */
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { systemClock } from "../../src/clock.ts";
-import type { HandlerDeps } from "../../src/server/handlers.ts";
-import { createOpenCalls } from "../../src/server/open-calls.ts";
-import { createProcessBounds, type ProcessBounds } from "../../src/server/process-bounds.ts";
-import { createStreamRegister, type StreamRegister } from "../../src/server/stream-register.ts";
-import { resolveTransportLimits } from "../../src/server/transport-limits.ts";
+import { createServiceDefinition } from "../../src/codec/messages.ts";
+import { systemClock } from "../../src/common/clock.ts";
+import { resolveLimits } from "../../src/rpc/limits.ts";
+import type { HandlerDeps } from "../../src/server/calls/handler.ts";
+import { createOpenCalls } from "../../src/server/calls/registry.ts";
+import { createProcessBounds, type ProcessBounds } from "../../src/server/limits/quotas.ts";
+import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
+import { createStreamRegister, type StreamRegister } from "../../src/server/streams/stream-registry.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import { resolveLimits } from "../../src/wire/limits.ts";
-import { createServiceDefinition } from "../../src/wire/service.ts";
 import { loudBoundary } from "./loud-boundary.ts";
 
 export interface SharedDeps extends HandlerDeps {

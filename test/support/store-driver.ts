@@ -1,6 +1,5 @@
 /** A store in a few words: a clock that stands still, one namespace, and only what a test is about spelled out. */
-import { createSeededRng } from "../../src/random.ts";
-import type { StoreOptions } from "../../src/store/create-store.ts";
+import { createSeededRng } from "../../src/common/random.ts";
 import type {
   EntryView,
   GetResult,
@@ -14,7 +13,8 @@ import type {
   StoreEvent,
   Subscriber,
   TouchResult,
-} from "../../src/store/store.ts";
+} from "../../src/store/api/store.ts";
+import type { StoreOptions } from "../../src/store/engine/create-store.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 export type CreateStoreUnderTest = (options: Partial<StoreOptions>) => Store;

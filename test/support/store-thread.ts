@@ -1,11 +1,11 @@
 /**
  * A thread that works a store which others work at the same time, and holds what it is told to what all threads
- * know to have happened. Run as a worker by test/store/threads.test.ts.
+ * know to have happened. Run as a worker by test/store/api/threads.test.ts.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { createSeededRng } from "../../src/random.ts";
-import { attachStore, type StoreMemory } from "../../src/store/create-store.ts";
-import type { LeaseResult, Stamp } from "../../src/store/store.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import type { LeaseResult, Stamp } from "../../src/store/api/store.ts";
+import { attachStore, type StoreMemory } from "../../src/store/engine/create-store.ts";
 
 export interface StoreThreadData {
   readonly memory: StoreMemory;

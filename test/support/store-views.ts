@@ -1,8 +1,8 @@
 /** A store as several threads have it, in one: every call goes to the view of a thread that a seed picks. */
-import { createSeededRng } from "../../src/random.ts";
-import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/create-store.ts";
-import type { Store } from "../../src/store/store.ts";
-import type { StoreMessage } from "../../src/store/threads.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import type { Store } from "../../src/store/api/store.ts";
+import type { StoreMessage } from "../../src/store/api/threads.ts";
+import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/engine/create-store.ts";
 
 /** What the threads tell each other arrives at the end of the call that it was told in. */
 export function createStoreViews(options: Partial<StoreOptions>, count: number, seed: number): Store {

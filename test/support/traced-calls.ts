@@ -12,8 +12,8 @@ import {
   SetRequestSchema,
   type StreamResponse,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { ServiceClient } from "../../src/rpc/client.ts";
 import { formatTraceparent } from "../../src/telemetry/traceparent.ts";
-import type { ServiceClient } from "../../src/wire/service-client.ts";
 
 export interface ClientSpan {
   readonly traceId: string;

@@ -3,7 +3,7 @@
  * and undone again: the SDK keeps itself in globals.
  */
 import { context, diag, logs, metrics, propagation, trace } from "@opentelemetry/api";
-import { startTelemetrySdk, type TelemetrySdk } from "../../src/cli/telemetry-sdk.ts";
+import { startTelemetrySdk, type TelemetrySdk } from "../../src/cli/telemetry/telemetry-sdk.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createTelemetry } from "../../src/telemetry/otel-telemetry.ts";
 import type { Logger, Telemetry } from "../../src/telemetry/telemetry.ts";

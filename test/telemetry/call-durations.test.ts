@@ -10,7 +10,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createCallDurationProducer } from "../../src/cli/call-duration-metrics.ts";
+import { createCallDurationProducer } from "../../src/cli/telemetry/call-duration-metrics.ts";
 import { createCallDurations } from "../../src/telemetry/call-durations.ts";
 import { callDurationBoundsS } from "../../src/telemetry/instruments.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createSeededRng } from "../../src/random.ts";
-import { createStore } from "../../src/store/create-store.ts";
-import type { SetCommand, Store } from "../../src/store/store.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import type { SetCommand, Store } from "../../src/store/api/store.ts";
+import { createStore } from "../../src/store/engine/create-store.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";

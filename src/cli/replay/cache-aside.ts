@@ -13,8 +13,8 @@ import {
   type OperationResult,
   type OperationSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { Rng } from "../../random.ts";
-import { fromStatus } from "../../wire/status.ts";
+import type { Rng } from "../../common/random.ts";
+import { fromStatus } from "../../rpc/status.ts";
 import type { Origin, Version } from "./origin.ts";
 import type { Payloads } from "./payload.ts";
 import type { ReplayTally } from "./tally.ts";

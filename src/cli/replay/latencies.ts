@@ -1,6 +1,6 @@
 /** How long the calls of a replay took, by what they were. */
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { toColumns } from "../text.ts";
+import { toColumns } from "../output/text.ts";
 
 export interface LatencySummary {
   readonly p50Ms: number;

@@ -1,5 +1,5 @@
 /** A trace through two clients with near caches, and the result of that for people and for programs. */
-import { plural, toCount, toShare } from "../text.ts";
+import { plural, toCount, toShare } from "../output/text.ts";
 import type { ReplayPlan } from "./cache-aside.ts";
 import { type MeshParts, replayThroughClients } from "./mesh.ts";
 import { createMeshClient, type MeshClient, type NearCounts } from "./mesh-client.ts";

@@ -10,7 +10,7 @@
  *     everything invalidated before is gone, it must be.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { Rng } from "../../random.ts";
+import type { Rng } from "../../common/random.ts";
 import type { ReplayPlan } from "./cache-aside.ts";
 import type { MeshClient, MeshRead } from "./mesh-client.ts";
 import type { MeshTally } from "./mesh-tally.ts";

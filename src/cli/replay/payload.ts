@@ -2,7 +2,7 @@
  * The values of a replay: bytes of a seeded log-normal size that tell which run, which object and which version
  * they are of, so that every read can be judged by itself.
  */
-import { createSeededRng } from "../../random.ts";
+import { createSeededRng } from "../../common/random.ts";
 import { isOlder, type Version } from "./origin.ts";
 import type { TraceObject } from "./trace.ts";
 

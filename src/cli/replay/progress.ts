@@ -1,7 +1,7 @@
 /** How far a replay is: a bar on a terminal, nothing elsewhere. */
 import { SingleBar } from "cli-progress";
-import type { Terminal } from "../terminal.ts";
-import { toCount, toShare } from "../text.ts";
+import type { Terminal } from "../output/terminal.ts";
+import { toCount, toShare } from "../output/text.ts";
 import type { TrafficProgress } from "./traffic.ts";
 
 export interface ProgressBar {

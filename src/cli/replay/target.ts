@@ -5,9 +5,9 @@ import {
   type OperationResult,
   OperationResultSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { CacheError } from "../../errors.ts";
-import { toStatus } from "../../wire/status.ts";
-import type { Session } from "../session.ts";
+import { CacheError } from "../../common/errors.ts";
+import { toStatus } from "../../rpc/status.ts";
+import type { Session } from "../service/session.ts";
 import type { ReplayOperation, ReplayTarget } from "./cache-aside.ts";
 
 export function createReplayTarget({ call }: Session, namespace: string): ReplayTarget {

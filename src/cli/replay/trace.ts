@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { CliError, EXIT, usageError } from "../exit-codes.ts";
+import { CliError, EXIT, usageError } from "../output/exit-codes.ts";
 
 export const TRACE_FORMATS = ["web", "orm"] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];

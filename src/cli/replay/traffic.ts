@@ -1,5 +1,5 @@
 /** What the two ways of replaying a trace, by calls and through clients, have in common. */
-import { toColumns, toCount } from "../text.ts";
+import { toColumns, toCount } from "../output/text.ts";
 import type { ReplayPlan } from "./cache-aside.ts";
 
 export interface TrafficProgress {

@@ -1,7 +1,7 @@
 /** The settings on a command line: a flag for each, and the file that `--config` names. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { CliError, EXIT } from "../exit-codes.ts";
+import { CliError, EXIT } from "../output/exit-codes.ts";
 import { thisMachine } from "./machine.ts";
 import { toQuantity } from "./quantity.ts";
 import { infoOf, SETTING_NAMES, toFlag } from "./settings.ts";

@@ -1,5 +1,5 @@
 /** Sizes and times as people write them: "64MiB", "30s", "1.5h". */
-import { toCount, toDuration, toSize } from "../text.ts";
+import { toCount, toDuration, toSize } from "../output/text.ts";
 
 /** What a number counts: plain things, bytes or milliseconds. */
 export type Unit = "" | "bytes" | "ms";

@@ -3,11 +3,11 @@
  * variables, the file's keys, `config print` and the README's table are all made from this.
  */
 import { z } from "zod";
-import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/transport-limits.ts";
+import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
+import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/create-store.ts";
+import type { StoreEngine } from "../../store/engine/create-store.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
-import { LIMIT_BOUNDS, type Limits } from "../../wire/limits.ts";
 import { isEndpoint } from "./endpoint.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 

@@ -4,8 +4,8 @@
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/create-store.ts";
-import { oneLine } from "../text.ts";
+import type { StoreEngine } from "../../store/engine/create-store.ts";
+import { oneLine } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import {
   isSettingName,

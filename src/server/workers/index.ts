@@ -4,18 +4,18 @@
  */
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
-import { createBoundary } from "../../boundary.ts";
-import { systemClock } from "../../clock.ts";
-import { systemRng } from "../../random.ts";
-import { attachStore, createStoreMemory, type StoreOptions } from "../../store/create-store.ts";
-import type { StoreMessage } from "../../store/threads.ts";
+import { createBoundary } from "../../common/boundary.ts";
+import { systemClock } from "../../common/clock.ts";
+import { systemRng } from "../../common/random.ts";
+import { type Limits, resolveLimits } from "../../rpc/limits.ts";
+import type { StoreMessage } from "../../store/api/threads.ts";
+import { attachStore, createStoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import { type Limits, resolveLimits } from "../../wire/limits.ts";
-import type { CacheServer } from "../cache-server.ts";
-import { within } from "../drain.ts";
+import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import { parseListenAddress } from "../listen-address.ts";
-import { resolveTransportLimits, type TransportLimits } from "../transport-limits.ts";
+import type { CacheServer } from "../server.ts";
+import { within } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
 import type { Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";

@@ -1,8 +1,8 @@
 /** What a thread is given at its birth, and what it and the main thread tell each other after it. */
 import type { MessagePort } from "node:worker_threads";
-import type { StoreMemory } from "../../store/create-store.ts";
-import type { Limits } from "../../wire/limits.ts";
-import type { TransportLimits } from "../transport-limits.ts";
+import type { Limits } from "../../rpc/limits.ts";
+import type { StoreMemory } from "../../store/engine/create-store.ts";
+import type { TransportLimits } from "../limits/transport-limits.ts";
 
 export interface ThreadData<Extra = unknown> {
   /** From 0; the main thread has the number after the last worker's. */

@@ -1,13 +1,13 @@
 /** A worker thread's part: attaches the store, runs one server over it, and does what the main thread orders. */
 import type { MessagePort } from "node:worker_threads";
-import { createBoundary } from "../../boundary.ts";
-import { systemClock } from "../../clock.ts";
-import { systemRng } from "../../random.ts";
-import { attachStore } from "../../store/create-store.ts";
-import type { StoreMessage } from "../../store/threads.ts";
+import { createBoundary } from "../../common/boundary.ts";
+import { systemClock } from "../../common/clock.ts";
+import { systemRng } from "../../common/random.ts";
+import type { StoreMessage } from "../../store/api/threads.ts";
+import { attachStore } from "../../store/engine/create-store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import { type CacheServer, createCacheServer } from "../cache-server.ts";
 import { maintainStore } from "../maintenance.ts";
+import { type CacheServer, createCacheServer } from "../server.ts";
 import type { Order, Report, ThreadData } from "./messages.ts";
 import { attachBounds } from "./shared-bounds.ts";
 

@@ -11,7 +11,7 @@ import { createOrigin } from "../../../src/cli/replay/origin.ts";
 import { createPayloads } from "../../../src/cli/replay/payload.ts";
 import { createTally, type ReplayCounts } from "../../../src/cli/replay/tally.ts";
 import { createTrace } from "../../../src/cli/replay/trace.ts";
-import { createSeededRng } from "../../../src/random.ts";
+import { createSeededRng } from "../../../src/common/random.ts";
 
 type ResultInit = NonNullable<MessageInitShape<typeof OperationResultSchema>["result"]>;
 type Flaw = "none" | "forgetsKeys" | "forgetsTags" | "keepsLeases" | "mixesKeys" | "cutsValues";

@@ -7,10 +7,10 @@ import { createMeshTally, type MeshCounts } from "../../../src/cli/replay/mesh-t
 import { createOrigin, type Origin } from "../../../src/cli/replay/origin.ts";
 import { createPayloads } from "../../../src/cli/replay/payload.ts";
 import { createTrace } from "../../../src/cli/replay/trace.ts";
-import { createHttp2Transport } from "../../../src/client/http2-transport.ts";
-import type { Transport } from "../../../src/client/transport.ts";
+import { createHttp2Transport } from "../../../src/client/transport/http2-transport.ts";
+import type { Transport } from "../../../src/client/transport/transport.ts";
+import { createSeededRng } from "../../../src/common/random.ts";
 import { type EntrySource, MeshCache } from "../../../src/index.ts";
-import { createSeededRng } from "../../../src/random.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 

@@ -5,13 +5,13 @@ import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService, type Event, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
 import {
   createServerThreads,
   type ServerThreads,
   type ServerThreadsOptions,
   WorkerCrash,
 } from "../../../src/server/workers/index.ts";
-import { createServiceClient, type ServiceClient } from "../../../src/wire/service-client.ts";
 import { connectSocket, FRAME, frame } from "../../support/raw-http2.ts";
 import type { Script } from "../../support/scripted-thread.ts";
 import { until } from "../../support/until.ts";

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { createProcessBounds, type ProcessBounds } from "../../../src/server/process-bounds.ts";
-import { resolveTransportLimits } from "../../../src/server/transport-limits.ts";
+import { createProcessBounds, type ProcessBounds } from "../../../src/server/limits/quotas.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { attachBounds, createBoundsMemory } from "../../../src/server/workers/shared-bounds.ts";
 import type { QuotaThreadData } from "../../support/quota-thread.ts";
 

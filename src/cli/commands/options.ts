@@ -1,0 +1,86 @@
+/** How options are read from the command line: each parser says in words what it would have taken. */
+import { InvalidArgumentError, Option } from "commander";
+import type { Terminal } from "../output/terminal.ts";
+import { parseCount, parseDurationMs } from "../settings/quantity.ts";
+
+/** An option that MESHCACHE_ADDRESS, say, gives when the command line does not. */
+export function environmentOption(
+  flags: `--${string} <${string}>`,
+  description: string,
+  { env }: Pick<Terminal, "env">,
+  fallback: string,
+): Option {
+  const option = new Option(flags, description);
+  const variable = `MESHCACHE_${option.attributeName().toUpperCase()}`;
+  // The environment is the terminal's, so commander's own env() would look in the wrong place.
+  return option.default(env[variable] || fallback, `${variable}, else ${fallback}`);
+}
+
+/** A time such as "30s" as milliseconds; plain numbers are milliseconds. */
+export function durationOption(flags: string, description: string, fallback?: string): Option {
+  const option = new Option(flags, description).argParser((text: string) => {
+    const ms = parseDurationMs(text);
+    if (ms === undefined)
+      throw new InvalidArgumentError('It must be a time such as "250ms", "30s", "5min" or "1h".');
+    return ms;
+  });
+  return fallback === undefined ? option : option.default(parseDurationMs(fallback), fallback);
+}
+
+export function countOption(
+  flags: string,
+  description: string,
+  [min, max]: readonly [min: number, max: number],
+  fallback?: number,
+): Option {
+  const option = new Option(flags, description).argParser((text: string) => {
+    const count = parseCount(text);
+    if (count === undefined || count < min || count > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return count;
+  });
+  return fallback === undefined ? option : option.default(fallback);
+}
+
+/** A share of a whole, from 0 to 1. */
+export function shareOption(flags: string, description: string, fallback: number): Option {
+  return new Option(flags, description).default(fallback).argParser((text: string) => {
+    const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(share >= 0 && share <= 1)) throw new InvalidArgumentError("It must be a number from 0 to 1.");
+    return share;
+  });
+}
+
+const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** A 64-bit id or version, decimal or 0x-hexadecimal. Not 0, which means "none" on the wire. */
+export function uint64Option(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    const value = /^(?:\d+|0x[\da-f]+)$/i.test(text) ? BigInt(text) : 0n;
+    if (value === 0n || value > UINT64_MAX)
+      throw new InvalidArgumentError("It must be a whole number from 1 to 2^64 - 1.");
+    return value;
+  });
+}
+
+const CALL_LONGEST_MS = 600_000;
+
+/** How long a call may take: as long as a client of any kind may be told to wait. */
+export function timeoutOption(flags: string, description: string, fallback: string): Option {
+  return new Option(flags, description).default(parseDurationMs(fallback), fallback).argParser((text) => {
+    const ms = parseDurationMs(text);
+    if (ms === undefined || ms < 1 || ms > CALL_LONGEST_MS) {
+      throw new InvalidArgumentError('It must be a time from "1ms" to "10min".');
+    }
+    return ms;
+  });
+}
+
+/** An option that may be given several times. */
+export function listOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, list: readonly string[] | undefined) => [
+    ...(list ?? []),
+    text,
+  ]);
+}

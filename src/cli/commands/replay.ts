@@ -1,0 +1,153 @@
+/** `meshcache replay`: real traffic against a running server, with every read checked for staleness. */
+
+import { type Command, Option } from "commander";
+import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { createSeededRng, systemRng } from "../../common/random.ts";
+import { EXIT, type ExitCode } from "../output/exit-codes.ts";
+import { exitCodeOfSignal } from "../output/failure.ts";
+import type { ReplayPlan } from "../replay/cache-aside.ts";
+import { createCallTraffic } from "../replay/call-traffic.ts";
+import { openMeshTraffic } from "../replay/mesh-traffic.ts";
+import { createOrigin } from "../replay/origin.ts";
+import { createPayloads } from "../replay/payload.ts";
+import { createProgressBar, type ProgressBar } from "../replay/progress.ts";
+import { createReplayTarget } from "../replay/target.ts";
+import { readTrace, TRACE_FORMATS, type TraceFormat } from "../replay/trace.ts";
+import type { Traffic } from "../replay/traffic.ts";
+import {
+  addNamespaceOptions,
+  type CommandContext,
+  type NamespaceOptions,
+  runSession,
+  type Session,
+} from "../service/session.ts";
+import { countOption, shareOption } from "./options.ts";
+
+interface ReplayOptions extends NamespaceOptions {
+  readonly format?: TraceFormat;
+  readonly limit?: number;
+  readonly client?: true;
+  readonly concurrency: number;
+  readonly batch: number;
+  readonly writes: number;
+  readonly tagWrites: number;
+  readonly valueBytes: number;
+  readonly seed: number;
+}
+
+const HELP = `
+The trace is a file of big-endian 32-bit integers, gzipped or not, one an access. It runs as
+cache-aside traffic: a read that misses takes a lease, loads and sets, tagged with the object's type
+(orm) or with a bucket of pages (web); a share of the accesses are writes, which invalidate by key
+or by tag. Latencies are those of a closed loop. The namespace is cleared before and after.
+
+A stale read is a value older than a write whose invalidation was answered before the read was
+sent. There must be none: exit code 6 otherwise.
+
+With --client the accesses go by turns through two clients in this process, each with a near cache,
+which load what is missing; one of them makes the writes. It must read its own writes; a near hit of
+the other may be older than a write whose event is on its way, but not once the event has arrived,
+and never by more than the lease of 5 s. Any other stale read is one too many: exit code 6.
+
+Examples:
+  meshcache replay web07.trace.gz
+  meshcache replay orm-night.trace.gz --limit 1000000 --batch 64
+  meshcache replay my.trace --format web --writes 0.1 --tag-writes 0.2 --seed 7 --json
+  meshcache replay web07.trace.gz --client`;
+
+export function addReplayCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("replay")
+    .description("run an access trace against the server and count stale reads")
+    .argument("<file>", "the trace")
+    .optionsGroup("Trace:")
+    .addOption(
+      new Option(
+        "--format <format>",
+        "what the integers are (default: what the file's name begins with)",
+      ).choices(TRACE_FORMATS),
+    )
+    .addOption(countOption("--limit <n>", "only the first accesses", [1, Number.MAX_SAFE_INTEGER]))
+    .optionsGroup("Traffic:")
+    .addOption(
+      new Option("--client", "through two clients with near caches, one of which writes").conflicts("batch"),
+    )
+    .addOption(countOption("--concurrency <n>", "calls in flight", [1, 1_024], 16))
+    .addOption(countOption("--batch <n>", "accesses a call; more than 1 go as one Batch", [1, 128], 16))
+    .addOption(shareOption("--writes <share>", "share of the accesses that write", 0.02))
+    .addOption(shareOption("--tag-writes <share>", "share of the writes that are of a whole tag", 0.05))
+    .addOption(countOption("--value-bytes <n>", "median size of the values", [32, 4_096], 512))
+    .addOption(
+      countOption("--seed <n>", "what the writes and the sizes are drawn from", [0, 0xffff_ffff], 1),
+    );
+  addNamespaceOptions(command, context, "replay")
+    .addHelpText("after", HELP)
+    .action((file: string, options: ReplayOptions) =>
+      runSession(context, options, (session) => replay(session, file, options)),
+    );
+}
+
+async function replay(session: Session, file: string, options: ReplayOptions): Promise<ExitCode> {
+  const trace = await readTrace(file, options.format);
+  const plan: ReplayPlan = {
+    trace,
+    accesses: Math.min(options.limit ?? trace.accesses, trace.accesses),
+    concurrency: options.concurrency,
+    batch: options.batch,
+    writes: options.writes,
+    tagWrites: options.tagWrites,
+  };
+  const { terminal } = session;
+  // Not bound to the interruption: an interrupted replay clears up behind itself too.
+  const clear = async () => {
+    await session.client.unary(
+      CacheService.method.invalidate,
+      { namespace: options.namespace, target: { case: "all", value: true } },
+      { metadata: session.callOptions.metadata, timeoutMs: options.timeout },
+    );
+  };
+
+  await clear();
+  let progress: ProgressBar | undefined;
+  let traffic: Traffic | undefined;
+  try {
+    const opened = await openTraffic(session, plan, options, () => progress?.update(opened.progress()));
+    traffic = opened;
+    progress = createProgressBar(terminal, plan.accesses);
+    const startedAtMs = performance.now();
+    await opened.run();
+    const seconds = (performance.now() - startedAtMs) / 1000;
+    if (terminal.interrupted.aborted) return exitCodeOfSignal(terminal.interrupted);
+    progress.stop();
+    await session.answer(
+      () => opened.toJson(seconds),
+      () => opened.describe(seconds),
+    );
+    return opened.coherent() ? EXIT.ok : EXIT.incoherent;
+  } finally {
+    progress?.stop();
+    await traffic?.close();
+    // What ended the replay, if anything did, is what there is to say.
+    await clear().catch(() => {});
+  }
+}
+
+async function openTraffic(
+  session: Session,
+  plan: ReplayPlan,
+  { client, namespace, timeout, seed, valueBytes }: ReplayOptions,
+  onProgress: () => void,
+): Promise<Traffic> {
+  const parts = {
+    origin: createOrigin(),
+    payloads: createPayloads(systemRng.uint64(), seed, valueBytes),
+    rng: createSeededRng(seed),
+    interrupted: session.terminal.interrupted,
+  };
+  if (client) {
+    const connection = { address: session.address, namespace, deadlineMs: timeout };
+    return openMeshTraffic(plan, seed, connection, { ...parts, onProgress });
+  }
+  const target = createReplayTarget(session, namespace);
+  return createCallTraffic(plan, seed, { ...parts, target }, onProgress);
+}

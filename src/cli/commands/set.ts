@@ -1,0 +1,172 @@
+/** `meshcache set`: stores one entry, from an argument, a file or stdin. */
+import { createReadStream } from "node:fs";
+import { addAbortSignal, type Readable } from "node:stream";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Command, Option } from "commander";
+import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
+import type { Terminal } from "../output/terminal.ts";
+import {
+  addNamespaceOptions,
+  type CommandContext,
+  type NamespaceOptions,
+  runSession,
+  type Session,
+} from "../service/session.ts";
+import { toJsonStamp } from "./entry.ts";
+import { durationOption, listOption, uint64Option } from "./options.ts";
+
+interface SetOptions extends NamespaceOptions {
+  readonly file?: string;
+  readonly absent?: true;
+  readonly ttl: number;
+  readonly stale: number;
+  readonly tag?: readonly string[];
+  readonly contentType?: string;
+  readonly sourceVersion?: bigint;
+  readonly ifAbsent?: true;
+  readonly ifPresent?: true;
+  readonly ifVersion?: bigint;
+  readonly ifEpoch?: bigint;
+}
+
+const EXAMPLES = `
+Examples:
+  meshcache set greeting hello
+  meshcache set user:42 '{"name":"Ada"}' --namespace users --ttl 60s --stale 5min --tag tenant:7
+  meshcache set logo --file logo.png --content-type image/png
+  pg_dump -s shop | meshcache set schema -
+  meshcache set lock:job-7 me --if-absent --ttl 30s
+
+Exit code 1: a condition or the source version refused it; nothing was changed.`;
+
+/** What `valueMaxBytes` can be raised to: no server takes more, so no more is read. */
+const VALUE_READ_MAX_BYTES = 64 * 1024 * 1024;
+
+const REASONS: Readonly<Record<number, readonly [code: string, words: string]>> = {
+  [NotStored_Reason.EXISTS]: ["EXISTS", "an entry is fresh"],
+  [NotStored_Reason.ABSENT]: ["ABSENT", "no entry is fresh"],
+  [NotStored_Reason.VERSION_MISMATCH]: [
+    "VERSION_MISMATCH",
+    "the entry has another version, was invalidated since, or is gone",
+  ],
+  [NotStored_Reason.LEASE_LOST]: ["LEASE_LOST", "the lease is lost"],
+  [NotStored_Reason.OLDER_SOURCE_VERSION]: ["OLDER_SOURCE_VERSION", "a greater source version is known"],
+};
+
+export function addSetCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("set")
+    .description("store one entry")
+    .argument("<key>", "key of the entry")
+    .argument("[value]", 'the value; "-" reads it from stdin')
+    .optionsGroup("Value:")
+    .addOption(new Option("--file <path>", 'read the value from a file; "-" is stdin').conflicts("absent"))
+    .option("--absent", "store that the source has no such record, instead of a value")
+    .option("--content-type <type>", 'what the value is, such as "application/json"')
+    .optionsGroup("Lifetime:")
+    .addOption(durationOption("--ttl <time>", "how long it is fresh; 0 is for ever", "0"))
+    .addOption(durationOption("--stale <time>", "how long after that it may be served stale", "0"))
+    .addOption(listOption("--tag <tag>", "a tag to invalidate it by; may be repeated"))
+    .optionsGroup("Conditions:")
+    .addOption(new Option("--if-absent", "only when no entry is fresh").conflicts(["ifPresent", "ifVersion"]))
+    .addOption(new Option("--if-present", "only when an entry is fresh").conflicts("ifVersion"))
+    .addOption(uint64Option("--if-version <version>", "only when the entry has this version"))
+    .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"))
+    .addOption(uint64Option("--source-version <n>", "the source's own version: loses against a greater one"));
+  addNamespaceOptions(command, context)
+    .addHelpText("after", EXAMPLES)
+    .action((key: string, value: string | undefined, options: SetOptions) =>
+      runSession(context, options, (session) => set(session, key, value, options)),
+    );
+}
+
+async function set(
+  session: Session,
+  key: string,
+  value: string | undefined,
+  options: SetOptions,
+): Promise<ExitCode> {
+  const response = await session.call(CacheService.method.set, {
+    namespace: options.namespace,
+    key,
+    value: await readValue(session.terminal, value, options),
+    ttlMs: BigInt(options.ttl),
+    staleMs: BigInt(options.stale),
+    tags: [...(options.tag ?? [])],
+    contentType: options.contentType ?? "",
+    absent: options.absent ?? false,
+    sourceVersion: options.sourceVersion ?? 0n,
+    condition: toCondition(options),
+    ifEpoch: options.ifEpoch ?? 0n,
+  });
+  const { outcome, asOf } = response;
+  const about = { namespace: options.namespace, key };
+  if (outcome.case === "stored") {
+    const version = Number(outcome.value.version);
+    await session.answer(
+      () => ({ ...about, outcome: "stored", version, asOf: toJsonStamp(asOf) }),
+      () => `stored · version ${version} · shard ${asOf?.shard}`,
+    );
+    return EXIT.ok;
+  }
+  const [reason, words] = REASONS[outcome.value?.reason ?? 0] ?? [
+    "UNKNOWN",
+    "for a reason unknown to this version",
+  ];
+  await session.answer(
+    () => ({ ...about, outcome: "notStored", reason, asOf: toJsonStamp(asOf) }),
+    () => `not stored: ${words}`,
+  );
+  return EXIT.negative;
+}
+
+type Condition = NonNullable<MessageInitShape<typeof SetRequestSchema>["condition"]>;
+
+function toCondition({ ifAbsent, ifPresent, ifVersion }: SetOptions): Condition {
+  if (ifAbsent) return { case: "ifAbsent", value: true };
+  if (ifPresent) return { case: "ifPresent", value: true };
+  if (ifVersion !== undefined) return { case: "ifVersion", value: ifVersion };
+  return { case: undefined };
+}
+
+async function readValue(
+  terminal: Terminal,
+  value: string | undefined,
+  options: SetOptions,
+): Promise<Uint8Array> {
+  const given = [value, options.file, options.absent].filter((source) => source !== undefined).length;
+  if (given !== 1)
+    throw usageError("give the value once: as an argument, with --file, or --absent instead of one");
+  if (options.absent) return new Uint8Array();
+  const path = options.file ?? value;
+  if (path === "-") return readAll(addAbortSignal(terminal.interrupted, terminal.stdin), "stdin");
+  return options.file === undefined
+    ? Buffer.from(value ?? "")
+    : readAll(createReadStream(options.file), options.file);
+}
+
+async function readAll(stream: Readable, name: string): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of stream) {
+      const part = Buffer.from(chunk);
+      bytes += part.length;
+      if (bytes > VALUE_READ_MAX_BYTES)
+        throw usageError(`${name} holds more than ${VALUE_READ_MAX_BYTES} bytes`);
+      chunks.push(part);
+    }
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw unreadable(name, error);
+  }
+  return Buffer.concat(chunks);
+}
+
+function unreadable(name: string, error: unknown): CliError {
+  const why = error instanceof Error && "code" in error ? String(error.code) : "error";
+  return new CliError(EXIT.noFile, "NO_FILE", `cannot read ${name} (${why}); nothing was done`, {
+    cause: error,
+  });
+}

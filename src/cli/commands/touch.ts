@@ -1,0 +1,58 @@
+/** `meshcache touch`: gives a fresh entry new lifetimes. */
+import type { Command } from "commander";
+import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { EXIT, type ExitCode } from "../output/exit-codes.ts";
+import {
+  addNamespaceOptions,
+  type CommandContext,
+  type NamespaceOptions,
+  runSession,
+  type Session,
+} from "../service/session.ts";
+import { toJsonStamp } from "./entry.ts";
+import { durationOption } from "./options.ts";
+
+interface TouchOptions extends NamespaceOptions {
+  readonly ttl: number;
+  readonly stale: number;
+}
+
+const EXAMPLES = `
+Examples:
+  meshcache touch session:9f3 --ttl 30min
+  meshcache touch greeting --ttl 60s --stale 5min
+
+Exit code 1: no entry is fresh; what is stale or gone is not brought back.`;
+
+export function addTouchCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("touch")
+    .description("give a fresh entry new lifetimes, counted from now")
+    .argument("<key>", "key of the entry")
+    .addOption(durationOption("--ttl <time>", "how long it is fresh; 0 is for ever").makeOptionMandatory())
+    .addOption(durationOption("--stale <time>", "how long after that it may be served stale", "0"));
+  addNamespaceOptions(command, context)
+    .addHelpText("after", EXAMPLES)
+    .action((key: string, options: TouchOptions) =>
+      runSession(context, options, (session) => touch(session, key, options)),
+    );
+}
+
+async function touch(session: Session, key: string, options: TouchOptions): Promise<ExitCode> {
+  const { touched, asOf } = await session.call(CacheService.method.touch, {
+    namespace: options.namespace,
+    key,
+    ttlMs: BigInt(options.ttl),
+    staleMs: BigInt(options.stale),
+  });
+  await session.answer(
+    () => ({
+      namespace: options.namespace,
+      key,
+      outcome: touched ? "touched" : "notTouched",
+      asOf: toJsonStamp(asOf),
+    }),
+    () => (touched ? `touched · shard ${asOf?.shard}` : "not touched: no entry is fresh"),
+  );
+  return touched ? EXIT.ok : EXIT.negative;
+}

@@ -1,0 +1,116 @@
+/** One command's conversation with a server: its channel, the options that every such command has, its answers. */
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { credentials, Metadata } from "@grpc/grpc-js";
+import type { Command } from "commander";
+import { CacheError } from "../../common/errors.ts";
+import { createServiceClient, type ServiceCallOptions, type ServiceClient } from "../../rpc/client.ts";
+import { environmentOption, timeoutOption } from "../commands/options.ts";
+import { type ExitCode, usageError } from "../output/exit-codes.ts";
+import { fromCacheError, reportFailure } from "../output/failure.ts";
+import { toJsonLine } from "../output/json.ts";
+import { type Terminal, writeLine } from "../output/terminal.ts";
+import { isEndpoint } from "../settings/endpoint.ts";
+
+/** What a command is given: the terminal, and where to leave its exit code. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  finish(exitCode: ExitCode): void;
+}
+
+export interface SessionOptions {
+  readonly address: string;
+  readonly json?: true;
+  readonly timeout: number;
+}
+
+export interface NamespaceOptions extends SessionOptions {
+  readonly namespace: string;
+}
+
+export interface Session {
+  readonly terminal: Terminal;
+  readonly client: ServiceClient;
+  readonly address: string;
+  readonly json: boolean;
+  /** For calls that go past `call`: the same metadata, timeout and interruption. */
+  readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
+  /** A unary call. Rejects with a CacheError, which `runSession` reports. */
+  call<Input extends DescMessage, Output extends DescMessage>(
+    method: DescMethodUnary<Input, Output>,
+    request: MessageInitShape<Input>,
+  ): Promise<MessageShape<Output>>;
+  /** On stdout: `toJson()` as one line with --json, else what `toHuman()` says. */
+  answer(toJson: () => object, toHuman: () => string): Promise<void>;
+}
+
+const DEFAULT_ADDRESS = "127.0.0.1:50051";
+
+/** --address, --timeout and --json. */
+export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
+  return command
+    .optionsGroup("Connection:")
+    .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
+    .addOption(timeoutOption("--timeout <time>", "how long one call may take", "5s"))
+    .optionsGroup("Output:")
+    .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
+}
+
+/** As `addSessionOptions`, and --namespace. */
+export function addNamespaceOptions(
+  command: Command,
+  context: CommandContext,
+  fallback = "default",
+): Command {
+  const { terminal } = context;
+  command
+    .optionsGroup("Connection:")
+    .addOption(environmentOption("--namespace <name>", "namespace of the keys", terminal, fallback));
+  return addSessionOptions(command, context);
+}
+
+/** Runs `body` with a session, closes it, and leaves the exit code, failures included. */
+export async function runSession(
+  context: CommandContext,
+  options: SessionOptions,
+  body: (session: Session) => Promise<ExitCode>,
+): Promise<void> {
+  const { terminal } = context;
+  let session: Session | undefined;
+  try {
+    session = openSession(terminal, options);
+    context.finish(await body(session));
+  } catch (error) {
+    const failure = error instanceof CacheError ? fromCacheError(error, options.address) : error;
+    context.finish(await reportFailure(failure, terminal, options.json === true));
+  } finally {
+    session?.client.close();
+  }
+}
+
+function openSession(terminal: Terminal, { address, timeout, json = undefined }: SessionOptions): Session {
+  if (!isEndpoint(address)) throw usageError("--address must be HOST:PORT");
+  const metadata = new Metadata();
+  metadata.set("meshcache-client-id", "cli");
+  const client = createServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const callOptions = { metadata, timeoutMs: timeout, signal: terminal.interrupted };
+  return {
+    terminal,
+    client,
+    address,
+    json: json === true,
+    callOptions,
+    call: (method, request) => client.unary(method, request, callOptions),
+    answer: (toJson, toHuman) => writeLine(terminal.stdout, json ? toJsonLine(toJson()) : toHuman()),
+  };
+}
+
+/** The server's own limits decide; a proxy that the environment names is not asked for a cache nearby. */
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": -1,
+  "grpc.enable_channelz": 0,
+  "grpc.enable_http_proxy": 0,
+  "grpc.initial_reconnect_backoff_ms": 200,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+  "grpc.keepalive_time_ms": 20_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+};

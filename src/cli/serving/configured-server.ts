@@ -1,0 +1,69 @@
+/** The server that the settings ask for: in the main thread, or in worker threads. */
+import { extname } from "node:path";
+import { type CacheServer, createServer, createStore, type StoreOptions } from "../../server/index.ts";
+import { createServerThreads, type WorkerCrash } from "../../server/workers/index.ts";
+import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
+import type { Logger } from "../../telemetry/telemetry.ts";
+import type { Settings } from "../settings/settings.ts";
+import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
+import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
+import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import type { ThreadServerExtra } from "./thread-server.ts";
+
+export interface ConfiguredServer {
+  readonly server: CacheServer;
+  /** Resolves when a worker has ended, and with it all of the server. */
+  readonly crashed: Promise<WorkerCrash>;
+}
+
+export interface ServerTelemetry {
+  readonly logger: Logger;
+  readonly sdk: TelemetrySdk;
+  /** Undefined for a server without threads. */
+  readonly threads: ThreadMetrics | undefined;
+}
+
+export async function createConfiguredServer(
+  settings: Settings,
+  { logger, sdk, threads }: ServerTelemetry,
+): Promise<ConfiguredServer> {
+  const options = {
+    listen: settings.listen,
+    limits: settings,
+    transport: settings,
+    telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
+  };
+  if (threads === undefined) {
+    const server = createServer({ ...options, store: createStore(storeOptions(settings)) });
+    return { server, crashed: new Promise(() => {}) };
+  }
+  const resource = await sdk.resource();
+  const server = createServerThreads({
+    ...options,
+    workers: settings.workers,
+    store: storeOptions(settings),
+    entry: new URL(`./serve-thread${extname(import.meta.url)}`, import.meta.url),
+    extraFor(thread) {
+      const metrics = threads.connect(thread);
+      const value: ThreadServerExtra = { logLevel: settings.logLevel, resource, metrics };
+      return { value, transfer: [metrics] };
+    },
+  });
+  return { server, crashed: server.crashed };
+}
+
+function storeOptions(settings: Settings): Partial<StoreOptions> {
+  return {
+    engine: settings.storeEngine,
+    shards: settings.shards,
+    budgetBytes: settings.storeBudgetBytes,
+    logMaxEvents: settings.logMaxEvents,
+    logMaxBytes: settings.logMaxBytes,
+    tagFencesMax: settings.tagFencesMax,
+    prefixFencesMax: settings.prefixFencesMax,
+    tombstonesMax: settings.tombstonesMax,
+    leasesMax: settings.leasesMax,
+    waitersMax: settings.leaseWaitersMax,
+    requestIdsMax: settings.requestIdsMax,
+  };
+}

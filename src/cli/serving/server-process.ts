@@ -1,0 +1,128 @@
+/** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
+import { once } from "node:events";
+import { systemClock } from "../../common/clock.ts";
+import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
+import type { CacheServer } from "../../server/index.ts";
+import { packageVersion } from "../../server/version.ts";
+import { WorkerCrash } from "../../server/workers/index.ts";
+import { createLogger } from "../../telemetry/logger.ts";
+import type { Logger } from "../../telemetry/telemetry.ts";
+import { CliError, EXIT } from "../output/exit-codes.ts";
+import { type Terminal, writeLine } from "../output/terminal.ts";
+import { parseEndpoint, toEndpointText } from "../settings/endpoint.ts";
+import type { Settings } from "../settings/settings.ts";
+import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
+import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
+
+const VERSION = packageVersion();
+const DEFAULT_LISTEN = "127.0.0.1:50051";
+
+/** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
+export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
+  const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
+  const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
+  const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
+  try {
+    const server = await createConfiguredServer(settings, { logger, sdk, threads });
+    await serve(server, { terminal, settings, logger, sdk });
+  } catch (error) {
+    // A last collection would read what the worker may have left locked: no more telemetry.
+    if (error instanceof WorkerCrash) throw toCrashError(error, logger);
+    await sdk.shutdown(TELEMETRY_FLUSH_MS);
+    throw error;
+  }
+  await sdk.shutdown(TELEMETRY_FLUSH_MS);
+}
+
+interface Serving {
+  readonly terminal: Terminal;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly sdk: TelemetrySdk;
+}
+
+async function serve({ server, crashed }: ConfiguredServer, serving: Serving): Promise<void> {
+  const { terminal, settings, logger } = serving;
+  const { workers, drainMaxMs } = settings;
+  const address = await startListening(server, settings.listen);
+  const admin = await startAdmin(serving).catch(async (error: unknown) => {
+    await server.close();
+    throw error;
+  });
+  logger.info({ listen: address, admin: admin && adminUrl(admin), workers, version: VERSION }, "serving");
+  await announce(terminal, address, workers, admin);
+  const crash = crashed.then((why) => Promise.reject(why));
+  const interruption = terminal.interrupted.aborted ? undefined : once(terminal.interrupted, "abort");
+  try {
+    await Promise.race([interruption, crash]);
+    logger.info({ signal: terminal.interrupted.reason, drainMaxMs }, "draining");
+    await Promise.race([server.drain(), crash]);
+  } finally {
+    await admin?.close();
+  }
+  logger.info({}, "stopped");
+}
+
+function toCrashError(crash: WorkerCrash, logger: Logger): CliError {
+  logger.error({ err: crash.cause, worker: crash.thread }, "a worker ended, and the server with it");
+  return new CliError(EXIT.fault, "WORKER_CRASHED", crash.message, { cause: crash });
+}
+
+async function startListening(server: CacheServer, listen: string): Promise<string> {
+  try {
+    return await server.start();
+  } catch (error) {
+    if (error instanceof WorkerCrash) throw error;
+    throw cannotListen("listen", listen, error);
+  }
+}
+
+async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
+  const { admin } = settings;
+  const endpoint = parseEndpoint(admin);
+  if (endpoint === undefined) return undefined; // "off"
+  try {
+    const ready = () => !terminal.interrupted.aborted;
+    return await startAdminHttp({ ...endpoint, metricsText: sdk.metricsText, ready, logger });
+  } catch (error) {
+    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off does without)");
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "something else listens there",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "not permitted",
+  ENOTFOUND: "no such host",
+};
+
+function cannotListen(setting: "listen" | "admin", address: string, error: unknown, advice = ""): CliError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const why = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+  const message = `cannot listen on ${address}: ${why}; --${setting} names another${advice}`;
+  return new CliError(EXIT.unavailable, "CANNOT_LISTEN", message, { cause: error });
+}
+
+function adminUrl({ host, port }: AdminHttp): string {
+  return `http://${toEndpointText(host, port)}`;
+}
+
+async function announce(
+  { stdout }: Terminal,
+  address: string,
+  workers: number,
+  admin: AdminHttp | undefined,
+): Promise<void> {
+  // Run from the sources, "meshcache" is on nobody's PATH; npm knows it in both cases.
+  const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
+  const there = address === DEFAULT_LISTEN ? "" : ` --address ${address}`;
+  const lines = [
+    `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
+    ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),
+    "",
+    "Try it from another terminal:",
+    `  ${command} set greeting hello${there} && ${command} get greeting${there}`,
+  ];
+  await writeLine(stdout, lines.join("\n"));
+}

@@ -1,0 +1,81 @@
+/** Gives the durations of calls to the SDK's readers, as its own histogram would. */
+
+import { type HrTime, ValueType } from "@opentelemetry/api";
+import { emptyResource } from "@opentelemetry/resources";
+import {
+  AggregationTemporality,
+  type DataPoint,
+  DataPointType,
+  type Histogram,
+  type MetricProducer,
+  type ScopeMetrics,
+} from "@opentelemetry/sdk-metrics";
+import type { CallDurations, DurationSeries } from "../../telemetry/call-durations.ts";
+import { SCOPE } from "../../telemetry/conventions.ts";
+import { callDurationBoundsS, instruments } from "../../telemetry/instruments.ts";
+import { createChanges } from "./thread-metrics/changes.ts";
+
+/** One for each reader. */
+export function createCallDurationProducer(
+  durations: CallDurations,
+  temporality: AggregationTemporality,
+): MetricProducer {
+  const startTime = toHrTime(Date.now());
+  const changes = createChanges();
+  return {
+    async collect() {
+      const totals = toScopes(durations.all, startTime, toHrTime(Date.now()));
+      return {
+        resourceMetrics: {
+          // Ignored: the reader has its own.
+          resource: emptyResource(),
+          scopeMetrics: temporality === AggregationTemporality.DELTA ? changes(totals) : totals,
+        },
+        errors: [],
+      };
+    },
+  };
+}
+
+function toScopes(all: readonly DurationSeries[], startTime: HrTime, endTime: HrTime): ScopeMetrics[] {
+  if (all.length === 0) return [];
+  const { name, unit, description } = instruments.callDuration;
+  return [
+    {
+      scope: { name: SCOPE },
+      metrics: [
+        {
+          descriptor: {
+            name,
+            unit,
+            description,
+            valueType: ValueType.DOUBLE,
+          },
+          aggregationTemporality: AggregationTemporality.CUMULATIVE,
+          dataPointType: DataPointType.HISTOGRAM,
+          dataPoints: all.map((series) => toPoint(series, startTime, endTime)),
+        },
+      ],
+    },
+  ];
+}
+
+function toPoint(series: DurationSeries, startTime: HrTime, endTime: HrTime): DataPoint<Histogram> {
+  const { attributes, bucketCounts, count, sumS, minS, maxS } = series;
+  return {
+    attributes,
+    startTime,
+    endTime,
+    value: {
+      buckets: { boundaries: [...callDurationBoundsS], counts: [...bucketCounts] },
+      count,
+      sum: sumS,
+      min: minS,
+      max: maxS,
+    },
+  };
+}
+
+function toHrTime(epochMs: number): HrTime {
+  return [Math.floor(epochMs / 1_000), (epochMs % 1_000) * 1_000_000];
+}

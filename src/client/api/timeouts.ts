@@ -1,0 +1,40 @@
+/** Waiting on the client's clock. */
+import type { Clock } from "../../common/clock.ts";
+
+export function pause(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.schedule(delayMs, resolve);
+  });
+}
+
+/** What `work` becomes, or undefined when it takes longer than `limitMs` or `signal` is aborted first. */
+export function runWithin<Result>(
+  clock: Clock,
+  limitMs: number,
+  work: Promise<Result>,
+  signal?: AbortSignal,
+): Promise<Result | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      timer.cancel();
+      signal?.removeEventListener("abort", giveUp);
+    };
+    const giveUp = () => {
+      leave();
+      resolve(undefined);
+    };
+    const timer = clock.schedule(limitMs, giveUp);
+    if (signal?.aborted) giveUp();
+    else signal?.addEventListener("abort", giveUp, { once: true });
+    work.then(
+      (result) => {
+        leave();
+        resolve(result);
+      },
+      (error) => {
+        leave();
+        reject(error);
+      },
+    );
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * Builds the operations of the contract, without `create`: they are made for every call. Those of reads and Sets are made
+ * by classes, for what wire/hot/messages.ts says of literals.
+ */
+import {
+  type BatchRequest,
+  type ExchangeRequest,
+  type GetRequest,
+  type InvalidateRequest,
+  InvalidateRequest_Mode,
+  type Operation,
+  type SetRequest,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { Case } from "../../codec/fast/messages.ts";
+import type { EntryVersion } from "../api/results.ts";
+
+/** When a Set may store. Unset: always. */
+export type SetCondition = SetRequest["condition"];
+export type InvalidateTarget = InvalidateRequest["target"];
+
+export interface SetArguments {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly absent: boolean;
+  readonly contentType: string;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  /** The message's from here on. */
+  readonly tags: string[];
+  readonly sourceVersion: bigint;
+  readonly condition: SetCondition;
+  /** With the condition `ifVersion`; else 0n. */
+  readonly ifEpoch: bigint;
+  readonly requestId: bigint;
+}
+
+class OperationMessage implements Operation {
+  readonly $typeName = "meshcache.v1.Operation";
+  operation: Operation["operation"];
+  traceparent = "";
+
+  constructor(body: Operation["operation"]) {
+    this.operation = body;
+  }
+}
+
+const operation = (body: Operation["operation"]): Operation => new OperationMessage(body);
+
+class GetRequestMessage implements GetRequest {
+  readonly $typeName = "meshcache.v1.GetRequest";
+  namespace = "";
+  key: string;
+  ifVersion: bigint;
+  allowStale: boolean;
+  ifEpoch: bigint;
+
+  constructor(key: string, allowStale: boolean, known: EntryVersion | undefined) {
+    this.key = key;
+    this.ifVersion = known === undefined ? 0n : BigInt(known.revision);
+    this.allowStale = allowStale;
+    this.ifEpoch = known?.epoch ?? 0n;
+  }
+}
+
+class SetRequestMessage implements SetRequest {
+  readonly $typeName = "meshcache.v1.SetRequest";
+  namespace = "";
+  key: string;
+  value: Uint8Array;
+  ttlMs: bigint;
+  staleMs: bigint;
+  tags: string[];
+  contentType: string;
+  absent: boolean;
+  sourceVersion: bigint;
+  condition: SetCondition;
+  ifEpoch: bigint;
+  requestId: bigint;
+
+  constructor(set: SetArguments) {
+    this.key = set.key;
+    this.value = set.value;
+    this.ttlMs = BigInt(set.ttlMs);
+    this.staleMs = BigInt(set.staleMs);
+    this.tags = set.tags;
+    this.contentType = set.contentType;
+    this.absent = set.absent;
+    this.sourceVersion = set.sourceVersion;
+    this.condition = set.condition;
+    this.ifEpoch = set.ifEpoch;
+    this.requestId = set.requestId;
+  }
+}
+
+class BatchRequestMessage implements BatchRequest {
+  readonly $typeName = "meshcache.v1.BatchRequest";
+  namespace: string;
+  operations: Operation[];
+
+  constructor(namespace: string, operations: Operation[]) {
+    this.namespace = namespace;
+    this.operations = operations;
+  }
+}
+
+export class ExchangeRequestMessage implements ExchangeRequest {
+  readonly $typeName = "meshcache.v1.ExchangeRequest";
+  id: bigint;
+  frame: ExchangeRequest["frame"];
+
+  constructor(id: bigint, frame: ExchangeRequest["frame"]) {
+    this.id = id;
+    this.frame = frame;
+  }
+}
+
+export function batchFrame(namespace: string, operations: Operation[]): ExchangeRequest["frame"] {
+  return new Case("batch", new BatchRequestMessage(namespace, operations));
+}
+
+export function getOperation(key: string, allowStale: boolean, known?: EntryVersion): Operation {
+  return operation(new Case("get", new GetRequestMessage(key, allowStale, known)));
+}
+
+export function setOperation(set: SetArguments): Operation {
+  return operation(new Case("set", new SetRequestMessage(set)));
+}
+
+export function invalidateOperation(
+  target: InvalidateTarget,
+  soft: boolean,
+  sourceVersion: bigint,
+): Operation {
+  return operation({
+    case: "invalidate",
+    value: {
+      $typeName: "meshcache.v1.InvalidateRequest",
+      namespace: "",
+      target,
+      mode: soft ? InvalidateRequest_Mode.SOFT : InvalidateRequest_Mode.HARD,
+      sourceVersion,
+    },
+  });
+}
+
+export function touchOperation(key: string, ttlMs: number, staleMs: number): Operation {
+  return operation({
+    case: "touch",
+    value: {
+      $typeName: "meshcache.v1.TouchRequest",
+      namespace: "",
+      key,
+      ttlMs: BigInt(ttlMs),
+      staleMs: BigInt(staleMs),
+    },
+  });
+}
+
+export function leaseOperation(key: string, waitMs: number, leaseMs: number): Operation {
+  return operation({
+    case: "lease",
+    value: {
+      $typeName: "meshcache.v1.LeaseRequest",
+      namespace: "",
+      key,
+      waitMs,
+      leaseMs,
+      releaseToken: 0n,
+    },
+  });
+}
+
+export function releaseOperation(key: string, token: bigint): Operation {
+  return operation({
+    case: "lease",
+    value: {
+      $typeName: "meshcache.v1.LeaseRequest",
+      namespace: "",
+      key,
+      waitMs: 0,
+      leaseMs: 0,
+      releaseToken: token,
+    },
+  });
+}
+
+/** Beside the text and the values that an operation carries, it takes less than this. */
+const OPERATION_OVERHEAD_BYTES = 192;
+/** A UTF-16 unit is at most three bytes of UTF-8. */
+const textBytes = (text: string): number => text.length * 3;
+
+/** An upper bound of the encoded size. */
+export function operationBytes(namespace: string, { operation: body }: Operation): number {
+  let bytes = OPERATION_OVERHEAD_BYTES + namespace.length;
+  switch (body.case) {
+    case "get":
+    case "touch":
+    case "lease":
+      return bytes + textBytes(body.value.key);
+    case "set":
+      for (const tag of body.value.tags) bytes += textBytes(tag) + 4;
+      return bytes + textBytes(body.value.key) + body.value.contentType.length + body.value.value.length;
+    case "invalidate": {
+      const { target } = body.value;
+      if (target.case === "keys") for (const key of target.value.keys) bytes += textBytes(key) + 4;
+      if (target.case === "tags") for (const tag of target.value.tags) bytes += textBytes(tag) + 4;
+      return bytes + (target.case === "prefix" ? textBytes(target.value) : 0);
+    }
+    case undefined:
+      return bytes;
+    default:
+      return body satisfies never;
+  }
+}

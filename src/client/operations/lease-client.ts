@@ -1,0 +1,121 @@
+/** Asks for leases: an entry, or the right to fill it, after waiting for whoever has that right now. */
+import { CacheError } from "../../common/errors.ts";
+import type { EntryVersion } from "../api/results.ts";
+import { pause } from "../api/timeouts.ts";
+import { expectReply, type LeaseReading, readLease } from "../messages/replies.ts";
+import { leaseOperation, releaseOperation } from "../messages/requests.ts";
+import type { Reading } from "../near-cache/cached-entry.ts";
+import type { Realm } from "./namespace-context.ts";
+import type { EntryReader, Found } from "./reader.ts";
+
+export type LeaseAnswer<Value> =
+  | { readonly kind: "found"; readonly found: Found<Value> }
+  | { readonly kind: "granted"; readonly token: bigint; readonly stale: Found<Value> | undefined }
+  /** A fresh entry that the codec cannot read, in a namespace where that is as good as a miss. */
+  | { readonly kind: "undecodable"; readonly when: EntryVersion };
+
+/** The longest that a server holds an answer back. */
+const WAIT_MAX_MS = 30_000;
+/** When a server says "later" although it was asked to wait, it is short of something. */
+const RETRY_MAX_MS = 1_000;
+
+export class Leases<Value> {
+  readonly #realm: Realm<Value>;
+  readonly #reader: EntryReader<Value>;
+
+  constructor(realm: Realm<Value>, reader: EntryReader<Value>) {
+    this.#realm = realm;
+    this.#reader = reader;
+  }
+
+  /** Throws DEADLINE when another process holds the lease, there is no stale value, and `waitMs` have passed. */
+  async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
+    const { clock, rng } = this.#realm;
+    const untilMs = clock.nowMs() + waitMs;
+    // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
+    let holdMs = 0;
+    for (;;) {
+      const answer = await this.#ask(key, holdMs, leaseMs);
+      if (answer.kind !== "held") return answer;
+      const remainingMs = untilMs - clock.nowMs();
+      if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
+      if (holdMs > 0) {
+        const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
+        await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));
+      }
+      holdMs = Math.max(1, Math.min(remainingMs, WAIT_MAX_MS));
+    }
+  }
+
+  /** Gives a lease back. Nobody waits for the answer: a lease that cannot be given back expires. */
+  release(key: string, token: bigint): void {
+    const { namespace, remote } = this.#realm;
+    remote
+      .run({
+        name: "Lease",
+        namespace,
+        operation: releaseOperation(key, token),
+        retry: "anyEpoch",
+        read: () => undefined,
+      })
+      .catch(() => undefined);
+  }
+
+  async #ask(
+    key: string,
+    waitMs: number,
+    leaseMs: number,
+  ): Promise<LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number }> {
+    const { near, namespace, remote } = this.#realm;
+    return remote.run({
+      name: "Lease",
+      namespace,
+      operation: leaseOperation(key, waitMs, leaseMs),
+      retry: "anyEpoch",
+      waitMs,
+      coverage: () => near?.coverage() ?? 0,
+      read: (reply, call) =>
+        this.#read(readLease(key, expectReply(reply, "lease"), call.sentAtMs), call.coverage),
+      // Granted to nobody any more.
+      late: (reply) => {
+        const outcome = reply.case === "lease" ? reply.value.outcome : undefined;
+        if (outcome?.case === "granted") this.release(key, outcome.value.token);
+      },
+    });
+  }
+
+  #read(
+    lease: LeaseReading,
+    coverage: number,
+  ): LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number } {
+    switch (lease.kind) {
+      case "hit": {
+        const found = this.#reader.take(lease.reading, coverage);
+        if (found.outcome.kind !== "miss") return { kind: "found", found };
+        const { asOf, version } = lease.reading;
+        return { kind: "undecodable", when: { epoch: asOf.epoch, revision: version } };
+      }
+      case "granted":
+        return { kind: "granted", token: lease.token, stale: this.#stale(lease.stale, coverage) };
+      case "held": {
+        const found = this.#stale(lease.stale, coverage);
+        return found === undefined
+          ? { kind: "held", retryAfterMs: lease.retryAfterMs }
+          : { kind: "found", found };
+      }
+      default:
+        return lease satisfies never;
+    }
+  }
+
+  #stale(reading: Reading | undefined, coverage: number): Found<Value> | undefined {
+    if (reading === undefined) return undefined;
+    try {
+      const found = this.#reader.take(reading, coverage);
+      return found.outcome.kind === "miss" ? undefined : found;
+    } catch {
+      // What is stale and cannot be read is about to be replaced anyway; throwing would lose the lease.
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/** The client's side of a connection with one stream: connects, begins the stream at once, and goes with it. */
+import { Buffer } from "node:buffer";
+import { connect, type TcpNetConnectOpts } from "node:net";
+import type { DuplexOptions } from "node:stream";
+import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import type { Boundary } from "../../common/boundary.ts";
+import { flag, frame, frameType, PREFACE, setting, settings, widenConnection } from "../../http2/frame.ts";
+import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
+import { STREAM_ID, StreamConnection } from "../../http2/single-stream.ts";
+
+export interface Http2ConnectionHandlers {
+  /** The bytes, of which these have come, are the connection's again when the call returns. */
+  data(bytes: Buffer, from: number, to: number): void;
+  /** The headers, and perhaps later the trailers. */
+  headers(headers: Headers): void;
+  /** `send` had answered false, and more is taken again. */
+  drained(): void;
+  /** The stream is over, and the connection with it. Once; not after `destroy`. `cause`: what went wrong, if anything. */
+  closed(cause: Error | undefined): void;
+}
+
+interface Http2ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly headers: Headers;
+  /** Of what the peer may send before it was read. 65,535 or more. */
+  readonly windowBytes: number;
+  /** Of what waits for the peer to take it. */
+  readonly sendQueueMaxBytes: number;
+  readonly boundary: Boundary;
+}
+
+const HEADER_LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_024 };
+
+/** What all connections read into: each takes what it keeps before the next reads. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+export class Http2Connection extends StreamConnection {
+  readonly #handlers: Http2ConnectionHandlers;
+  #blocked = false;
+  #cause: Error | undefined;
+
+  constructor(options: Http2ConnectionOptions, handlers: Http2ConnectionHandlers) {
+    const { host, port, windowBytes, boundary } = options;
+    const socketOptions: TcpNetConnectOpts & DuplexOptions = {
+      host,
+      port,
+      noDelay: true,
+      writableHighWaterMark: options.sendQueueMaxBytes,
+      onread: {
+        buffer: readBuffer,
+        callback: (length) => {
+          this.#take(length);
+          return true;
+        },
+      },
+    };
+    const socket = connect(socketOptions);
+    super(socket, boundary, { windowBytes, headers: HEADER_LIMITS });
+    this.#handlers = handlers;
+    socket.on("error", (error) => {
+      this.#cause ??= error;
+    });
+    socket.on("end", () => socket.destroy());
+    socket.on("close", () => this.ended());
+    socket.write(greeting(encodeHeaders(options.headers), windowBytes));
+  }
+
+  /**
+   * Sends a message and releases it. `more`: another follows at once, and this one may wait for it. False: it is taken,
+   * but hold back until `drained`.
+   */
+  send(message: GrpcFrame, more = false): boolean {
+    if (this.isStopped) return true;
+    if (more) this.socket.cork();
+    this.sendData(
+      message.bytes,
+      this.boundary.guard(this.socket, (error?: Error | null) => {
+        if (!error) message.release();
+      }),
+    );
+    if (!more) this.socket.uncork();
+    this.#blocked = !this.isFlushed || this.socket.writableNeedDrain;
+    return !this.#blocked;
+  }
+
+  /** What a handler throws ends this connection, which the handlers are told. */
+  #take(length: number): void {
+    try {
+      this.read(readBuffer, length);
+    } catch (error) {
+      this.#cause ??= error instanceof Error ? error : new Error(String(error));
+      this.boundary.caught(this.socket, error);
+    }
+  }
+
+  /** Ends the stream and its connection. */
+  destroy(): void {
+    this.stop();
+    this.socket.destroy();
+  }
+
+  protected override data(bytes: Buffer, from: number, to: number): void {
+    this.#handlers.data(bytes, from, to);
+  }
+
+  protected override headers(headers: Headers): void {
+    this.#handlers.headers(headers);
+  }
+
+  protected override ended(): void {
+    if (this.isStopped) return;
+    this.destroy();
+    this.#handlers.closed(this.#cause);
+  }
+
+  protected override reset(code: number): void {
+    this.fault(`the server reset the stream with code ${code}`);
+  }
+
+  /** A stream that the server has begun with goes on to its end. */
+  protected override goesAway(lastStreamId: number): void {
+    if (lastStreamId < STREAM_ID) this.fault("the server goes away");
+  }
+
+  protected override fault(what: string): void {
+    this.#cause ??= new Error(what);
+    this.ended();
+  }
+
+  protected override flushed(): void {
+    if (!this.#blocked || !this.isFlushed || this.socket.writableNeedDrain || this.isStopped) return;
+    this.#blocked = false;
+    this.#handlers.drained();
+  }
+
+  /** What is read costs little, and what is acknowledged is bounded. */
+  protected override admits(): boolean {
+    return true;
+  }
+
+  /** This side sends none. */
+  protected override pingAnswered(): void {}
+}
+
+/** All that a client says before it knows of its server: its settings, its window, and the headers of its stream. */
+function greeting(headerBlock: Buffer, windowBytes: number): Buffer {
+  return Buffer.concat([
+    PREFACE,
+    settings([
+      [setting.headerTableSize, 0],
+      [setting.enablePush, 0],
+      [setting.initialWindowSize, windowBytes],
+      [setting.soleStream, 1],
+    ]),
+    widenConnection(windowBytes),
+    frame(frameType.headers, flag.endHeaders, STREAM_ID, headerBlock),
+  ]);
+}

@@ -1,0 +1,122 @@
+/**
+ * Encodes the frames of event streams, each event once for all its subscribers: an event's bytes are kept as
+ * long as the event is, and those of a frame's events as long as the read that they come from. Byte for byte what the
+ * generated encoder gives.
+ */
+import { Buffer } from "node:buffer";
+import {
+  type Event,
+  EventSchema,
+  type Events,
+  type ExchangeResponse,
+  ExchangeResponseSchema,
+  type StreamResponse,
+  StreamResponseSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./grpc-frame.ts";
+import { encodeFrame, encodeMessage } from "./messages.ts";
+
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+
+/** First bytes of the fields, all numbered below 16. */
+const tag = (field: number, wireType: number): number => (field << 3) | wireType;
+const EXCHANGE_EVENTS = tag(4, LENGTH_DELIMITED);
+const EXCHANGE_SEQUENCE = tag(9, VARINT);
+const STREAM_EVENTS = tag(2, LENGTH_DELIMITED);
+const STREAM_SEQUENCE = tag(6, VARINT);
+const EVENTS_EVENTS = tag(1, LENGTH_DELIMITED);
+const EVENTS_CURSOR = tag(2, LENGTH_DELIMITED);
+
+export function encodeExchangeResponse(response: ExchangeResponse): GrpcFrame {
+  const { frame, id, sequence, more } = response;
+  if (frame.case !== "events" || id !== 0n || more) return encodeFrame(ExchangeResponseSchema, response);
+  return encodeEventsFrame(EXCHANGE_EVENTS, frame.value, EXCHANGE_SEQUENCE, Number(sequence));
+}
+
+export function encodeStreamResponse(response: StreamResponse): GrpcFrame {
+  const { frame, sequence } = response;
+  if (frame.case !== "events") return encodeFrame(StreamResponseSchema, response);
+  return encodeEventsFrame(STREAM_EVENTS, frame.value, STREAM_SEQUENCE, Number(sequence));
+}
+
+function encodeEventsFrame(
+  eventsTag: number,
+  events: Events,
+  sequenceTag: number,
+  sequence: number,
+): GrpcFrame {
+  const body = encodeBody(events);
+  const sequenceBytes = sequence === 0 ? 0 : 1 + varintBytes(sequence);
+  const messageBytes = 1 + varintBytes(body.length) + body.length + sequenceBytes;
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + messageBytes);
+  writePrefix(frame, 0, messageBytes);
+  let at = writeHeader(frame, PREFIX_BYTES, eventsTag, body.length);
+  frame.set(body, at);
+  at += body.length;
+  if (sequence !== 0) writeHeader(frame, at, sequenceTag, sequence);
+  return new GrpcFrame(frame);
+}
+
+const bodies = new WeakMap<Events, Buffer>();
+
+/** The message Events, which those who share a read share. */
+function encodeBody(events: Events): Buffer {
+  let body = bodies.get(events);
+  if (body === undefined) {
+    body = putTogether(events);
+    bodies.set(events, body);
+  }
+  return body;
+}
+
+function putTogether({ events, cursor }: Events): Buffer {
+  const pieces = events.map(encodeEvent);
+  let bodyBytes = fieldBytes(cursor.length);
+  for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
+  const body = Buffer.allocUnsafe(bodyBytes);
+  let at = 0;
+  for (const piece of pieces) {
+    at = writeHeader(body, at, EVENTS_EVENTS, piece.length);
+    body.set(piece, at);
+    at += piece.length;
+  }
+  if (cursor.length > 0) {
+    at = writeHeader(body, at, EVENTS_CURSOR, cursor.length);
+    body.set(cursor, at);
+  }
+  return body;
+}
+
+const encoded = new WeakMap<Event, Buffer>();
+
+function encodeEvent(event: Event): Buffer {
+  let bytes = encoded.get(event);
+  if (bytes === undefined) {
+    bytes = encodeMessage(EventSchema, event);
+    encoded.set(event, bytes);
+  }
+  return bytes;
+}
+
+/** Of a length-delimited field with a one-byte tag; nothing when it is empty. */
+function fieldBytes(length: number): number {
+  return length === 0 ? 0 : 1 + varintBytes(length) + length;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
+  return bytes;
+}
+
+/** Writes a tag and a varint, and returns where they end. */
+function writeHeader(into: Buffer, at: number, tagByte: number, value: number): number {
+  let position = into.writeUInt8(tagByte, at);
+  let rest = value;
+  while (rest >= 0x80) {
+    position = into.writeUInt8((rest % 0x80) | 0x80, position);
+    rest = Math.floor(rest / 0x80);
+  }
+  return into.writeUInt8(rest, position);
+}

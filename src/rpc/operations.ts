@@ -1,0 +1,108 @@
+/**
+ * Runs requests against a store, each as check, call, answer: the one path that unary calls, Batch and
+ * Exchange share.
+ */
+import type {
+  GetRequest,
+  GetResponse,
+  InvalidateRequest,
+  InvalidateResponse,
+  LeaseRequest,
+  LeaseResponse,
+  Operation,
+  OperationResult,
+  SetRequest,
+  SetResponse,
+  TouchRequest,
+  TouchResponse,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { fieldInvalid } from "../common/errors.ts";
+import type { LeaseWait, Store, Writer } from "../store/api/store.ts";
+import { fromGetRequest, StoredGetResponse } from "./get.ts";
+import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
+import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
+import type { Limits } from "./limits.ts";
+import { fromSetRequest, toSetResponse } from "./set.ts";
+import { fromTouchRequest, toTouchResponse } from "./touch.ts";
+
+/** What an operation needs beside its request. */
+export interface OperationContext {
+  readonly store: Store;
+  readonly limits: Limits;
+  readonly writer: Writer;
+  /** For requests that name none; empty: they must. */
+  readonly defaultNamespace: string;
+}
+
+/** A successful result. */
+export type OperationOutcome = Exclude<OperationResult["result"], { case: "error" } | { case: undefined }>;
+
+export function runGet(request: GetRequest, context: OperationContext): GetResponse {
+  const command = fromGetRequest(request, context.limits, context.defaultNamespace);
+  return new StoredGetResponse(context.store.get(command), context.store.epoch);
+}
+
+export function runSet(request: SetRequest, context: OperationContext): SetResponse {
+  const command = fromSetRequest(request, context.limits, context.writer, context.defaultNamespace);
+  return toSetResponse(context.store.set(command), context.store.epoch);
+}
+
+export function runInvalidate(request: InvalidateRequest, context: OperationContext): InvalidateResponse {
+  const command = fromInvalidateRequest(request, context.limits, context.writer, context.defaultNamespace);
+  return toInvalidateResponse(context.store.invalidate(command), context.store.epoch);
+}
+
+export function runTouch(request: TouchRequest, context: OperationContext): TouchResponse {
+  const command = fromTouchRequest(request, context.limits, context.writer, context.defaultNamespace);
+  return toTouchResponse(context.store.touch(command), context.store.epoch);
+}
+
+/**
+ * Calls `settle` exactly once: before it returns undefined, or later, from inside the store call that decides
+ * the lease, when it returns what cancels the wait.
+ */
+export function runLease(
+  request: LeaseRequest,
+  context: OperationContext,
+  settle: (response: LeaseResponse) => void,
+): LeaseWait | undefined {
+  const { store } = context;
+  const command = fromLeaseRequest(request, context.limits, context.defaultNamespace);
+  if (request.releaseToken !== 0n) {
+    const released = store.release(command.namespace, command.key, request.releaseToken);
+    settle(toReleaseResponse(released, store.epoch));
+    return undefined;
+  }
+  const result = store.lease(command, (late) => settle(toLeaseResponse(late, store.epoch)));
+  if (result.kind === "waiting") return result;
+  settle(toLeaseResponse(result, store.epoch));
+  return undefined;
+}
+
+/** Runs any operation. Throws what its checks or the store throw; settles as `runLease` does. */
+export function runOperation(
+  { operation }: Operation,
+  context: OperationContext,
+  settle: (outcome: OperationOutcome) => void,
+): LeaseWait | undefined {
+  switch (operation.case) {
+    case "get":
+      settle({ case: "get", value: runGet(operation.value, context) });
+      return undefined;
+    case "set":
+      settle({ case: "set", value: runSet(operation.value, context) });
+      return undefined;
+    case "invalidate":
+      settle({ case: "invalidate", value: runInvalidate(operation.value, context) });
+      return undefined;
+    case "touch":
+      settle({ case: "touch", value: runTouch(operation.value, context) });
+      return undefined;
+    case "lease":
+      return runLease(operation.value, context, (value) => settle({ case: "lease", value }));
+    case undefined:
+      throw fieldInvalid("operation", "one of get, set, invalidate, touch and lease");
+    default:
+      return operation satisfies never;
+  }
+}

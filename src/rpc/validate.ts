@@ -1,0 +1,88 @@
+/**
+ * Checks of the fields that many messages share, and the narrowing of 64-bit integers to numbers.
+ *
+ * Each returns what the store takes or throws FIELD_INVALID naming the field of the proto and its bound.
+ * Text came through a strict UTF-8 decoder, so it is well-formed.
+ */
+import { Buffer } from "node:buffer";
+import { fieldInvalid } from "../common/errors.ts";
+import type { Limits } from "./limits.ts";
+
+const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
+const CLIENT_ID = /^[A-Za-z0-9._-]*$/;
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+/** No character of UTF-16 takes more bytes of UTF-8 than this. */
+const BYTES_PER_UNIT_MAX = 3;
+
+/** Whether `text` takes at most `maxBytes` of UTF-8; looks at its characters only when its length leaves doubt. */
+function fits(text: string, maxBytes: number): boolean {
+  if (text.length * BYTES_PER_UNIT_MAX <= maxBytes) return true;
+  return text.length <= maxBytes && Buffer.byteLength(text) <= maxBytes;
+}
+
+/** The namespace of one operation is that of the next, nearly always. */
+let recentNamespace = "";
+
+/** The request's own namespace, or its batch's. */
+export function checkNamespace(own: string, fallback: string, limits: Limits): string {
+  const namespace = own === "" ? fallback : own;
+  const wellFormed = namespace !== "" && (namespace === recentNamespace || NAMESPACE.test(namespace));
+  if (wellFormed) recentNamespace = namespace;
+  if (namespace.length > limits.namespaceMaxBytes || !wellFormed) {
+    throw fieldInvalid("namespace", `1 to ${limits.namespaceMaxBytes} bytes of [a-z0-9._-], [a-z0-9] first`);
+  }
+  return namespace;
+}
+
+export function checkKey(key: string, limits: Limits, field = "key"): string {
+  if (key === "" || !fits(key, limits.keyMaxBytes)) {
+    throw fieldInvalid(field, `1 to ${limits.keyMaxBytes} bytes of UTF-8`);
+  }
+  return key;
+}
+
+export function checkTags(tags: readonly string[], minTags: number, maxTags: number, limits: Limits) {
+  if (tags.length < minTags || tags.length > maxTags) {
+    throw fieldInvalid("tags", `${minTags} to ${maxTags} tags`);
+  }
+  for (const tag of tags) {
+    if (tag === "" || !fits(tag, limits.tagMaxBytes)) {
+      throw fieldInvalid("tags", `tags of 1 to ${limits.tagMaxBytes} bytes of UTF-8`);
+    }
+  }
+  return tags;
+}
+
+export function checkContentType(contentType: string, limits: Limits): string {
+  if (contentType.length > limits.contentTypeMaxBytes || !PRINTABLE_ASCII.test(contentType)) {
+    throw fieldInvalid("content_type", `0 to ${limits.contentTypeMaxBytes} printable ASCII bytes`);
+  }
+  return contentType;
+}
+
+/** `field` is "client_id" in a message and "meshcache-client-id" in metadata. */
+export function checkClientId(clientId: string, limits: Limits, field: string): string {
+  if (clientId.length > limits.clientIdMaxBytes || !CLIENT_ID.test(clientId)) {
+    throw fieldInvalid(field, `0 to ${limits.clientIdMaxBytes} bytes of [A-Za-z0-9._-]`);
+  }
+  return clientId;
+}
+
+export function checkCursor(cursor: Uint8Array, limits: Limits): Uint8Array {
+  if (cursor.length > limits.cursorMaxBytes) throw fieldInvalid("cursor", "a cursor that a server sent");
+  return cursor;
+}
+
+/** A revision, a version or a source's count: whole numbers that the store keeps as such. */
+export function toSafeNumber(value: bigint, field: string, max = Number.MAX_SAFE_INTEGER): number {
+  if (value > max) throw fieldInvalid(field, `at most ${max}`);
+  return Number(value);
+}
+
+/** The two lifetimes of an entry, in milliseconds. */
+export function toLifetimes(request: { readonly ttlMs: bigint; readonly staleMs: bigint }, limits: Limits) {
+  const ttlMs = toSafeNumber(request.ttlMs, "ttl_ms", limits.lifetimeMaxMs);
+  const staleMs = toSafeNumber(request.staleMs, "stale_ms", limits.lifetimeMaxMs);
+  if (ttlMs === 0 && staleMs !== 0) throw fieldInvalid("stale_ms", "0 when ttl_ms is 0");
+  return { ttlMs, staleMs };
+}

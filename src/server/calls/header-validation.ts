@@ -1,0 +1,58 @@
+/** What the headers of a call must be like before anybody looks at its method. */
+import { constants, type IncomingHttpHeaders } from "node:http2";
+import { status } from "@grpc/grpc-js";
+import { parseTimeoutMs } from "./grpc-timeout.ts";
+import type { CallStream } from "./http2-stream.ts";
+
+/** Longest `grpc-timeout` that grpc-js can count: it overflows a signed 32-bit number of milliseconds. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1;
+const HEADER_NAME = /^:?[0-9a-z_.-]+$/;
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+
+/**
+ * Keeps from grpc-js what it would log or echo as it came: malformed header names and values, paths that are
+ * not text. Shortens a deadline that it would overflow on.
+ */
+export function admitStream(stream: CallStream, headers: IncomingHttpHeaders): boolean {
+  for (const name in headers) {
+    if (!HEADER_NAME.test(name)) return refuse(stream, status.INVALID_ARGUMENT, "malformed metadata key");
+    if (!isPrintable(headers[name])) {
+      return name === constants.HTTP2_HEADER_PATH
+        ? refuse(stream, status.UNIMPLEMENTED, "unknown method")
+        : refuse(stream, status.INVALID_ARGUMENT, "malformed metadata value");
+    }
+  }
+  const timeout = headers["grpc-timeout"];
+  if (typeof timeout === "string") {
+    const timeoutMs = parseTimeoutMs(timeout);
+    if (timeoutMs === undefined) return refuse(stream, status.INTERNAL, "malformed grpc-timeout");
+    if (timeoutMs > TIMEOUT_MAX_MS) {
+      headers["grpc-timeout"] = `${Math.floor(TIMEOUT_MAX_MS / 1_000)}S`;
+    }
+  }
+  return true;
+}
+
+/** Node keeps some repeated headers as lists. */
+function isPrintable(value: string | string[] | undefined): boolean {
+  if (typeof value === "string") return PRINTABLE_ASCII.test(value);
+  return value === undefined || value.every((one) => PRINTABLE_ASCII.test(one));
+}
+
+/** Answers a call that nobody else takes. Its stream may be over already. */
+export function refuse(stream: CallStream, code: status, details: string): false {
+  if (stream.closed || stream.destroyed) return false;
+  stream.respond(
+    {
+      ":status": 200,
+      "content-type": "application/grpc+proto",
+      "grpc-status": String(code),
+      "grpc-message": details,
+    },
+    { endStream: true },
+  );
+  // The rest of the request is of no interest, and without this the call would last until it has come (RFC 9113,
+  // section 8.1).
+  stream.close(constants.NGHTTP2_NO_ERROR);
+  return false;
+}

@@ -1,0 +1,37 @@
+/**
+ * Statuses that grpc-js gives to calls by itself, in the terms of the contract: with an ErrorInfo where one of
+ * its reasons says what happened, and never longer than a status need be.
+ */
+import { type ServerInterceptingCall, status } from "@grpc/grpc-js";
+import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
+import { toServiceError } from "../../rpc/status.ts";
+
+export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
+
+/** grpc-js repeats in some statuses what it was sent. */
+const DETAILS_MAX_LENGTH = 256;
+/** What grpc-js says of a message that its deserializer refused. */
+const UNDECODABLE = "Error deserializing request";
+
+/** `sending`: a message was being sent, so that a size out of bounds is that of the answer. */
+export function explainStatus(result: CallStatus, messageMaxBytes: number, sending: boolean): CallStatus {
+  const { code, details } = result;
+  // Statuses of handlers have metadata.
+  const error = result.metadata ? undefined : errorOf(code, details ?? "", messageMaxBytes, sending);
+  if (error !== undefined) return toServiceError(error);
+  if (details === undefined || details === null || details.length <= DETAILS_MAX_LENGTH) return result;
+  return { ...result, details: details.slice(0, DETAILS_MAX_LENGTH) };
+}
+
+function errorOf(
+  code: CallStatus["code"],
+  details: string,
+  messageMaxBytes: number,
+  sending: boolean,
+): CacheError | undefined {
+  if (code === status.DEADLINE_EXCEEDED) return new CacheError("DEADLINE", "the call's deadline has passed");
+  if (code === status.RESOURCE_EXHAUSTED && !sending) {
+    return limitExceeded("receive_max_bytes", String(messageMaxBytes));
+  }
+  return details.startsWith(UNDECODABLE) ? fieldInvalid("message", "one that its method takes") : undefined;
+}

@@ -1,0 +1,111 @@
+/** The bounds of connections, calls and output queues: defaults, ranges, and the one place that resolves them. */
+import { type Bound, pickWithin } from "../../common/bound.ts";
+
+export interface TransportLimits {
+  /** Beyond it a new connection is closed at once. Bounds the open watches of health too. */
+  readonly connectionsMax: number;
+  /** Concurrent calls of one connection. */
+  readonly connectionMaxStreams: number;
+  /** Concurrent streaming calls of one connection. */
+  readonly connectionMaxSubscriptions: number;
+  readonly connectionIdleMs: number;
+  readonly connectionAgeMs: number;
+  /** What running calls of an aged connection have left. */
+  readonly connectionGraceMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** Longest unary call; a caller's longer deadline, or none, is cut to it. */
+  readonly callMaxMs: number;
+  /** How long a request may take to arrive whole, and a connection to say its first word. */
+  readonly halfCloseMaxMs: number;
+  /** How long a reader may take over one message, an answer or a frame, before it is cut. */
+  readonly stallMaxMs: number;
+  readonly drainMaxMs: number;
+  /** HTTP/2 window of a connection and of each of its streams. */
+  readonly flowControlWindowBytes: number;
+  /** Header list of one call, as HTTP/2 counts it. */
+  readonly headersMaxBytes: number;
+  readonly headersMaxPairs: number;
+  /**
+   * PING frames of one connection within a second; Go's clients send one for each round trip. Of a connection for one
+   * stream also other frames that carry nothing.
+   */
+  readonly connectionMaxPingsPerSecond: number;
+  /** SETTINGS frames of one connection within a second. */
+  readonly connectionMaxSettingsPerSecond: number;
+  /** Encoded frames of one stream that wait for its reader. */
+  readonly queueMaxBytes: number;
+  /** The same over all streams. */
+  readonly queuesMaxBytes: number;
+  readonly frameMaxEvents: number;
+  readonly frameMaxBytes: number;
+  /** How often a Stream is told how far it is. */
+  readonly progressIntervalMs: number;
+  /** Batches of one exchange that wait for leases. */
+  readonly exchangeMaxWaitingBatches: number;
+  /** How long a thread looks for the next frame after an Exchange's batch of 24 operations or more. 0: not at all. */
+  readonly busyPollMaxMs: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
+  connectionsMax: { fallback: 10_000, min: 1, max: 1_000_000 },
+  connectionMaxStreams: { fallback: 256, min: 1, max: 65_536 },
+  connectionMaxSubscriptions: { fallback: 16, min: 1, max: 65_536 },
+  connectionIdleMs: { fallback: 5 * MINUTE_MS, min: 100, max: DAY_MS },
+  connectionAgeMs: { fallback: 30 * MINUTE_MS, min: 100, max: DAY_MS },
+  connectionGraceMs: { fallback: 30_000, min: 0, max: DAY_MS },
+  keepaliveTimeMs: { fallback: MINUTE_MS, min: 100, max: DAY_MS },
+  keepaliveTimeoutMs: { fallback: 20_000, min: 100, max: DAY_MS },
+  callMaxMs: { fallback: 30_000, min: 10, max: DAY_MS },
+  halfCloseMaxMs: { fallback: 10_000, min: 10, max: DAY_MS },
+  stallMaxMs: { fallback: 10_000, min: 10, max: DAY_MS },
+  drainMaxMs: { fallback: 10_000, min: 0, max: DAY_MS },
+  flowControlWindowBytes: { fallback: MIB, min: 64 * KIB - 1, max: 2 ** 31 - 1 },
+  headersMaxBytes: { fallback: 16 * KIB, min: KIB, max: MIB },
+  headersMaxPairs: { fallback: 64, min: 16, max: 1_024 },
+  connectionMaxPingsPerSecond: { fallback: 10_000, min: 1, max: 1_000_000 },
+  connectionMaxSettingsPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
+  queueMaxBytes: { fallback: MIB, min: KIB, max: 64 * MIB },
+  queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
+  frameMaxEvents: { fallback: 512, min: 1, max: 65_536 },
+  frameMaxBytes: { fallback: 256 * KIB, min: KIB, max: 2 * MIB },
+  progressIntervalMs: { fallback: 5_000, min: 10, max: DAY_MS },
+  exchangeMaxWaitingBatches: { fallback: 4_096, min: 1, max: 65_536 },
+  busyPollMaxMs: { fallback: 1, min: 0, max: 2 },
+};
+
+/** Fills in the defaults. Throws a RangeError that names the field and its range. */
+export function resolveTransportLimits(options: Partial<TransportLimits> = {}): TransportLimits {
+  const pick = pickWithin(TRANSPORT_BOUNDS, options);
+  return {
+    connectionsMax: pick("connectionsMax"),
+    connectionMaxStreams: pick("connectionMaxStreams"),
+    connectionMaxSubscriptions: pick("connectionMaxSubscriptions"),
+    connectionIdleMs: pick("connectionIdleMs"),
+    connectionAgeMs: pick("connectionAgeMs"),
+    connectionGraceMs: pick("connectionGraceMs"),
+    keepaliveTimeMs: pick("keepaliveTimeMs"),
+    keepaliveTimeoutMs: pick("keepaliveTimeoutMs"),
+    callMaxMs: pick("callMaxMs"),
+    halfCloseMaxMs: pick("halfCloseMaxMs"),
+    stallMaxMs: pick("stallMaxMs"),
+    drainMaxMs: pick("drainMaxMs"),
+    flowControlWindowBytes: pick("flowControlWindowBytes"),
+    headersMaxBytes: pick("headersMaxBytes"),
+    headersMaxPairs: pick("headersMaxPairs"),
+    connectionMaxPingsPerSecond: pick("connectionMaxPingsPerSecond"),
+    connectionMaxSettingsPerSecond: pick("connectionMaxSettingsPerSecond"),
+    queueMaxBytes: pick("queueMaxBytes"),
+    queuesMaxBytes: pick("queuesMaxBytes"),
+    frameMaxEvents: pick("frameMaxEvents"),
+    frameMaxBytes: pick("frameMaxBytes"),
+    progressIntervalMs: pick("progressIntervalMs"),
+    exchangeMaxWaitingBatches: pick("exchangeMaxWaitingBatches"),
+    busyPollMaxMs: pick("busyPollMaxMs"),
+  };
+}

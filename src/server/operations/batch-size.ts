@@ -1,0 +1,85 @@
+/** What the operations of a batch and their results take, estimated from above without encoding them. */
+import type { BatchRequest, Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { fieldInvalid } from "../../common/errors.ts";
+import { StoredGetResponse } from "../../rpc/get.ts";
+import type { Limits } from "../../rpc/limits.ts";
+import type { EntryView, GetResult } from "../../store/api/store.ts";
+
+/** An error with all its framing; no other result takes more beside what `extraBytesOf` counts. */
+export const RESULT_MIN_BYTES = 256;
+/** A stamp, versions, lifetimes and a token with all their framing. */
+const ANSWER_MIN_BYTES = 112;
+/** What a frame takes beside its results. */
+export const ENVELOPE_BYTES = 32;
+const STAMP_BYTES = 24;
+const UTF8_BYTES_PER_UNIT = 3;
+
+/** Throws FIELD_INVALID when the batch is refused as a whole. */
+export function checkBatch({ operations }: BatchRequest, limits: Limits): void {
+  if (operations.length === 0 || operations.length > limits.batchMaxOperations) {
+    throw fieldInvalid("operations", `1 to ${limits.batchMaxOperations} operations`);
+  }
+  let bytes = 0;
+  for (const operation of operations) bytes += requestBytesOf(operation);
+  if (bytes > limits.batchMaxBytes) {
+    throw fieldInvalid("operations", `at most ${limits.batchMaxBytes} bytes of keys, tags and values`);
+  }
+}
+
+/** Text counts by its characters: what decides is the values. */
+function requestBytesOf({ operation }: Operation): number {
+  switch (operation.case) {
+    case "set":
+      return operation.value.key.length + operation.value.value.length + lengths(operation.value.tags);
+    case "invalidate": {
+      const { target } = operation.value;
+      if (target.case === "keys") return lengths(target.value.keys);
+      return target.case === "tags" ? lengths(target.value.tags) : 0;
+    }
+    case "get":
+    case "touch":
+    case "lease":
+      return operation.value.key.length;
+    case undefined:
+      return 0;
+    default:
+      return operation satisfies never;
+  }
+}
+
+/** At most what a result takes. */
+export function resultBytesOf(result: OperationResult["result"]): number {
+  return result.case === "error" ? RESULT_MIN_BYTES : ANSWER_MIN_BYTES + extraBytesOf(result);
+}
+
+/** At most what a result takes beyond RESULT_MIN_BYTES. */
+export function extraBytesOf(result: OperationResult["result"]): number {
+  switch (result.case) {
+    case "get":
+    case "lease": {
+      if (result.value instanceof StoredGetResponse) return storedBytes(result.value.result);
+      const { outcome } = result.value;
+      if (outcome.case === "hit") return hitBytes(outcome.value);
+      return outcome.case === "granted" || outcome.case === "held" ? hitBytes(outcome.value.stale) : 0;
+    }
+    case "invalidate":
+      return result.value.stamps.length * STAMP_BYTES;
+    default:
+      return 0;
+  }
+}
+
+function storedBytes(result: GetResult): number {
+  return result.kind === "hit" ? hitBytes(result.entry) : 0;
+}
+
+function hitBytes(hit: Pick<EntryView, "value" | "contentType" | "tags"> | undefined): number {
+  if (hit === undefined) return 0;
+  return hit.value.length + hit.contentType.length + UTF8_BYTES_PER_UNIT * lengths(hit.tags);
+}
+
+function lengths(texts: readonly string[]): number {
+  let sum = 0;
+  for (const text of texts) sum += text.length + 2;
+  return sum;
+}

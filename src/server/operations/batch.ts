@@ -1,0 +1,147 @@
+/**
+ * Runs the operations of a batch, which fail one by one, and gathers their results within what one message
+ * may hold.
+ */
+import type {
+  BatchRequest,
+  BatchResponse,
+  Operation,
+  OperationResult,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { limitExceeded } from "../../common/errors.ts";
+import type { Limits } from "../../rpc/limits.ts";
+import { type OperationContext, runOperation } from "../../rpc/operations.ts";
+import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
+import type { LeaseWait, Store } from "../../store/api/store.ts";
+import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
+import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
+import { describeOutcome, describeRequest } from "./span-attributes.ts";
+
+export interface BatchDeps {
+  readonly store: Store;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+}
+
+/** Who calls. */
+export interface Caller {
+  readonly span: CallSpan;
+  readonly clientId: string;
+}
+
+const STATUS_OK = 0;
+const STATUS_CANCELLED = 1;
+
+/**
+ * Calls `done` exactly once: before it returns undefined, or later, when it returns what cancels the waits.
+ * Throws FIELD_INVALID when the batch is refused as a whole.
+ */
+export function runBatch(
+  request: BatchRequest,
+  caller: Caller,
+  deps: BatchDeps,
+  done: (response: BatchResponse) => void,
+): (() => void) | undefined {
+  checkBatch(request, deps.limits);
+  const { operations } = request;
+  const results: OperationResult[] = new Array(operations.length);
+  const waits: LeaseWait[] = [];
+  const context = contextOf(request, caller, deps);
+  let spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
+  // One more than there are operations, so that only the last line of this function can settle it early.
+  let unsettled = operations.length + 1;
+  const settleOne = () => {
+    unsettled -= 1;
+    if (unsettled === 0) done({ $typeName: "meshcache.v1.BatchResponse", results });
+  };
+
+  operations.forEach((operation, index) => {
+    const wait = runOne(operation, context, caller, deps, (result) => {
+      const extraBytes = extraBytesOf(result);
+      const fits = extraBytes <= spareBytes;
+      if (fits) spareBytes -= extraBytes;
+      results[index] = {
+        $typeName: "meshcache.v1.OperationResult",
+        result: fits
+          ? result
+          : {
+              case: "error",
+              value: toStatus(limitExceeded("send_max_bytes", String(deps.limits.sendMaxBytes))),
+            },
+      };
+      settleOne();
+    });
+    if (wait !== undefined) waits.push(wait);
+  });
+  settleOne();
+  if (unsettled === 0) return undefined;
+  return () => {
+    for (const wait of waits) wait.cancel();
+  };
+}
+
+/** An operation may hold back its result until a lease is decided. */
+export function mayWait({ operations }: BatchRequest): boolean {
+  return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
+}
+
+/** What the operations of a batch share. */
+export function contextOf(
+  { namespace }: BatchRequest,
+  { clientId, span }: Caller,
+  { store, limits }: BatchDeps,
+): OperationContext {
+  const writer = { origin: clientId, traceparent: span.traceparent };
+  return { store, limits, writer, defaultNamespace: namespace };
+}
+
+/** Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the wait. */
+export function runOne(
+  operation: Operation,
+  context: OperationContext,
+  caller: Caller,
+  deps: BatchDeps,
+  settle: (result: OperationResult["result"]) => void,
+): LeaseWait | undefined {
+  const { traceparent } = operation;
+  const name = operation.operation.case ?? "unknown";
+  const span = traceparent === "" ? undefined : deps.telemetry.startOperation(caller.span, name, traceparent);
+  try {
+    return span === undefined
+      ? runOperation(operation, context, settle)
+      : runTraced(operation, context, span, settle);
+  } catch (error) {
+    if (isFault(error)) {
+      deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
+    }
+    span?.end(statusCodeOf(error));
+    settle({ case: "error", value: toStatus(error) });
+    return undefined;
+  }
+}
+
+function runTraced(
+  operation: Operation,
+  context: OperationContext,
+  span: OperationSpan,
+  settle: (result: OperationResult["result"]) => void,
+): LeaseWait | undefined {
+  const writer = { origin: context.writer.origin, traceparent: span.traceparent };
+  const wait = runOperation(operation, { ...context, writer }, (outcome) => {
+    const namespace = operation.operation.value?.namespace || context.defaultNamespace;
+    span.set({ namespace, ...describeOutcome(outcome), ...describeRequest(operation.operation) });
+    span.end(STATUS_OK);
+    settle(outcome);
+  });
+  return wait && endingSpan(wait, span);
+}
+
+function endingSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
+  return {
+    kind: "waiting",
+    cancel() {
+      wait.cancel();
+      span.end(STATUS_CANCELLED);
+    },
+  };
+}

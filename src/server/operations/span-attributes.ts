@@ -1,0 +1,50 @@
+/** What a span may say about an operation: its outcome, shard and size. Never a key, a value or a token. */
+import type { Hit, Operation, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { OperationOutcome } from "../../rpc/operations.ts";
+import type { OperationAttributes } from "../../telemetry/telemetry.ts";
+
+export function describeOutcome(result: OperationOutcome): OperationAttributes {
+  switch (result.case) {
+    case "get":
+    case "lease": {
+      const { outcome, asOf } = result.value;
+      switch (outcome.case) {
+        case "hit":
+          return describe(asOf, outcome.value.stale ? "stale_hit" : "hit", outcome.value);
+        case "granted":
+        case "held":
+          return describe(asOf, outcome.case, outcome.value.stale);
+        case "miss":
+        case "released":
+          return describe(asOf, outcome.case);
+        case "notModified":
+          return describe(asOf, "not_modified");
+        case undefined:
+          return {};
+        default:
+          return outcome satisfies never;
+      }
+    }
+    case "set":
+      return describe(result.value.asOf, result.value.outcome.case === "stored" ? "stored" : "not_stored");
+    case "touch":
+      return describe(result.value.asOf, result.value.touched ? "touched" : "miss");
+    case "invalidate":
+      return { outcome: "invalidated" };
+    default:
+      return result satisfies never;
+  }
+}
+
+/** What the request alone says: the size of the value that a Set brings, stored or not. */
+export function describeRequest(request: Operation["operation"]): OperationAttributes {
+  return request.case === "set" ? { valueBytes: request.value.value.length } : {};
+}
+
+function describe(asOf: Stamp | undefined, outcome: string, hit?: Hit): OperationAttributes {
+  return {
+    outcome,
+    ...(asOf !== undefined && { shard: asOf.shard }),
+    ...(hit !== undefined && { valueBytes: hit.value.length }),
+  };
+}

@@ -1,0 +1,36 @@
+/** The handlers of AdminService. */
+import { create } from "@bufbuild/protobuf";
+import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
+import type { ServiceHandlers } from "../../codec/messages.ts";
+import type { Clock } from "../../common/clock.ts";
+import { toOperationStats, toShardStats } from "../../rpc/stats.ts";
+import type { Store } from "../../store/api/store.ts";
+import type { ProcessObservation } from "../../telemetry/telemetry.ts";
+import { type HandlerDeps, immediate } from "../calls/handler.ts";
+
+export interface AdminServiceDeps extends HandlerDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly observation: ProcessObservation;
+  /** When the process began to serve, by `clock`. */
+  readonly startedMs: number;
+  readonly serverVersion: string;
+}
+
+export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
+  const { store, clock, observation, startedMs, serverVersion } = deps;
+  return {
+    stats: immediate(deps, () =>
+      create(StatsResponseSchema, {
+        epoch: store.epoch,
+        uptimeMs: BigInt(clock.nowMs() - startedMs),
+        serverVersion,
+        shards: store.shards().map(toShardStats),
+        operations: toOperationStats(store.counters),
+        subscribers: BigInt(observation.subscribers()),
+        overruns: BigInt(store.counters.overruns),
+        connections: BigInt(observation.connections()),
+      }),
+    ),
+  };
+}

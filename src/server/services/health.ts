@@ -1,0 +1,86 @@
+/**
+ * grpc.health.v1, of the server as a whole and of each of its services. Nothing is kept of other names: a
+ * watcher of an unknown service is a stream that was told so.
+ */
+import { create } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import {
+  type Health,
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthCheckResponseSchema,
+  HealthListResponseSchema,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../../gen/grpc/health/v1/health_pb.ts";
+import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
+import { limitExceeded } from "../../common/errors.ts";
+import { type Cancel, type HandlerDeps, immediate, StatusError } from "../calls/handler.ts";
+import type { StreamingCall } from "../calls/handler-call.ts";
+import { serverStream } from "../grpc-js/adapters.ts";
+import type { Quota } from "../limits/quotas.ts";
+import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
+
+export interface HealthDeps extends HandlerDeps {
+  readonly streams: StreamRegister;
+  /** Open watches of the process. */
+  readonly watchers: Quota;
+  /** Full names of the services. */
+  readonly services: readonly string[];
+}
+
+/** Every service is SERVING until the drain begins, and NOT_SERVING from then on. */
+export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof Health> {
+  // "" stands for the server as a whole.
+  const known: ReadonlySet<string> = new Set(["", ...deps.services]);
+  const current = () => {
+    const status = deps.streams.draining ? ServingStatus.NOT_SERVING : ServingStatus.SERVING;
+    return create(HealthCheckResponseSchema, { status });
+  };
+  return {
+    check: immediate(deps, ({ service }) => {
+      if (!known.has(service)) throw new StatusError(status.NOT_FOUND, "unknown service");
+      return current();
+    }),
+    list: immediate(deps, () =>
+      create(HealthListResponseSchema, {
+        statuses: Object.fromEntries(Array.from(known, (service) => [service, current()])),
+      }),
+    ),
+    watch: serverStream(deps, (call, request) => {
+      return openWatch(call, deps, known.has(takeService(request)) ? current : undefined);
+    }),
+  };
+}
+
+/** The name, taken out of a request that grpc-js keeps for as long as its call is open. */
+function takeService(request: HealthCheckRequest): string {
+  const { service } = request;
+  request.service = "";
+  return service;
+}
+
+const UNKNOWN = create(HealthCheckResponseSchema, { status: ServingStatus.SERVICE_UNKNOWN });
+
+/** `current`: the status of a known service. It changes once, so that two frames at most wait for a slow reader. */
+function openWatch(
+  call: StreamingCall,
+  { streams, watchers }: HealthDeps,
+  current: (() => HealthCheckResponse) | undefined,
+): Cancel {
+  if (!watchers.take()) throw limitExceeded("watchers", String(streams.limits.connectionsMax));
+  const tell = (response: HealthCheckResponse) => {
+    if (call.open) call.send(encodeFrame(HealthCheckResponseSchema, response), () => {});
+  };
+  const watcher: DrainableStream = {
+    drain() {
+      if (current !== undefined) tell(current());
+    },
+    end: (error) => call.end(error),
+  };
+  streams.open.add(watcher);
+  tell(current?.() ?? UNKNOWN);
+  return () => {
+    streams.open.delete(watcher);
+    watchers.give();
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * Server reflection from the descriptors of the generated code. Each request has its answer at once and is
+ * forgotten; the next is read when the answer was taken.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import {
+  type ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+} from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
+import type { HandlerDeps } from "../calls/handler.ts";
+import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
+import { bidi } from "../grpc-js/adapters.ts";
+import { createFrameQueue } from "../streams/send-queue.ts";
+import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
+import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
+
+/** A longer request than what can name anything is answered without being repeated. */
+const REPEATED_MAX_LENGTH = 1_024;
+
+export interface ReflectionDeps extends HandlerDeps {
+  readonly streams: StreamRegister;
+  /** Full names of the services. */
+  readonly services: readonly string[];
+  readonly index: DescriptorIndex;
+}
+
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<typeof ServerReflection> {
+  return { serverReflectionInfo: bidi(deps, (call) => openReflection(call, deps)) };
+}
+
+function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {
+  const { streams } = deps;
+  let taken = true;
+  // With no room at all, one answer waits at a time.
+  const queue = createFrameQueue(call, 0, streams.budget, () => {
+    taken = true;
+    call.readOn();
+  });
+  const stream: DrainableStream = { drain: () => {}, end: (error) => call.end(error) };
+  streams.open.add(stream);
+  return {
+    receive(request) {
+      taken = queue.send(encodeFrame(ServerReflectionResponseSchema, respond(request, deps)));
+    },
+    paused: () => !taken,
+    halfClosed: () => call.end(),
+    closed() {
+      queue.close();
+      streams.open.delete(stream);
+    },
+  };
+}
+
+function respond(request: ServerReflectionRequest, deps: ReflectionDeps): ServerReflectionResponse {
+  const repeated = lengthOf(request) <= REPEATED_MAX_LENGTH;
+  return create(ServerReflectionResponseSchema, {
+    ...(repeated ? { validHost: request.host, originalRequest: request } : {}),
+    messageResponse: answer(request, deps),
+  });
+}
+
+function lengthOf({ host, messageRequest: { value } }: ServerReflectionRequest): number {
+  const name = typeof value === "object" ? value.containingType : (value ?? "");
+  return host.length + name.length;
+}
+
+function answer({ messageRequest }: ServerReflectionRequest, { index, services }: ReflectionDeps): Answer {
+  switch (messageRequest.case) {
+    case "fileByFilename":
+      return filesOr(index.byName.get(messageRequest.value), "unknown file");
+    case "fileContainingSymbol":
+      return filesOr(index.bySymbol.get(messageRequest.value), "unknown symbol");
+    case "fileContainingExtension": {
+      const { containingType, extensionNumber } = messageRequest.value;
+      return filesOr(index.extensions.get(containingType)?.get(extensionNumber), "unknown extension");
+    }
+    case "allExtensionNumbersOfType": {
+      const numbers = index.extensions.get(messageRequest.value);
+      if (numbers === undefined) return failure(status.NOT_FOUND, "unknown type");
+      const value = { baseTypeName: messageRequest.value, extensionNumber: [...numbers.keys()] };
+      return { case: "allExtensionNumbersResponse", value };
+    }
+    case "listServices":
+      return { case: "listServicesResponse", value: { service: services.map((name) => ({ name })) } };
+    case undefined:
+      return failure(status.INVALID_ARGUMENT, "the request asks for nothing");
+  }
+}
+
+function filesOr(files: EncodedFiles | undefined, otherwise: string): Answer {
+  if (files === undefined) return failure(status.NOT_FOUND, otherwise);
+  return { case: "fileDescriptorResponse", value: { fileDescriptorProto: [...files] } };
+}
+
+function failure(errorCode: status, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}

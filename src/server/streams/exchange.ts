@@ -1,0 +1,68 @@
+/** Exchange on a call: reads while the session takes frames, encodes and queues what it sends. */
+import type { ExchangeRequest } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { encodeExchangeResponse } from "../../codec/event-frames.ts";
+import type { Clock } from "../../common/clock.ts";
+import { CacheError } from "../../common/errors.ts";
+import type { Limits } from "../../rpc/limits.ts";
+import type { Store } from "../../store/api/store.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import type { CallContext } from "../calls/handler.ts";
+import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
+import type { BusyPoll } from "./busy-poll.ts";
+import { createExchangeSession } from "./exchange-session.ts";
+import { createFrameQueue } from "./send-queue.ts";
+import type { DrainableStream, StreamRegister } from "./stream-registry.ts";
+
+export interface ExchangeDeps {
+  readonly store: Store;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly streams: StreamRegister;
+  readonly busyPoll: BusyPoll;
+}
+
+export function openExchange(
+  call: StreamingCall,
+  context: CallContext,
+  { store, limits, clock, telemetry, streams, busyPoll }: ExchangeDeps,
+): RequestReader<ExchangeRequest> {
+  if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
+  const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
+    session.drained();
+    call.readOn();
+  });
+  const end = (error?: CacheError) => call.end(error);
+  const session = createExchangeSession(
+    {
+      store,
+      limits,
+      clock,
+      telemetry,
+      span: context.span,
+      defer: streams.defer,
+      unpaused: () => call.readOn(),
+      subscribers: streams.subscribers,
+      frameMaxEvents: streams.limits.frameMaxEvents,
+      frameMaxBytes: streams.limits.frameMaxBytes,
+      maxWaitingBatches: streams.limits.exchangeMaxWaitingBatches,
+      sinkEncodes: true,
+    },
+    { send: (frame) => queue.send(encodeExchangeResponse(frame)), end },
+  );
+  const stream: DrainableStream = { drain: () => session.drain(), end };
+  streams.open.add(stream);
+  return {
+    receive(frame) {
+      session.receive(frame);
+      if (frame.frame.case === "batch") busyPoll.sawBatch(frame.frame.value.operations.length);
+    },
+    paused: () => session.paused(),
+    halfClosed: () => session.halfClosed(),
+    closed() {
+      queue.close();
+      streams.open.delete(stream);
+      session.close();
+    },
+  };
+}

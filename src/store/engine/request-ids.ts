@@ -1,0 +1,89 @@
+/** Remembers the answers to recent Sets by their request ids, so that a retry is answered as the first was. */
+
+import type { SetResult } from "../api/store.ts";
+import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
+import type { Region } from "../shm/region.ts";
+
+export const requestIdMs = 60_000;
+
+/** Cells of an answer. */
+const untilMsCell = 0;
+/** 0: stored; else one more than the place of the reason why not. */
+const outcomeCell = 1;
+const revisionCell = 2;
+/** When stored. */
+const versionCell = 3;
+const cells = 4;
+
+/** A reason that is missing here is a type error where it is looked for. */
+const reasons = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
+
+export function requestIdsBytes(maxCount: number): number {
+  return recordMapBytes(maxCount, cells);
+}
+
+export class RequestIds {
+  readonly #fingerprintOf: FingerprintOf;
+  readonly #maxCount: number;
+  readonly #shard: number;
+  /** Oldest first, so that expiry and the bound both take from the front. */
+  readonly #answers: RecordMap;
+  /** Of the Set that `once` is about: others have fingerprints made while it runs. */
+  readonly #id: Fingerprint = new Uint32Array(4);
+
+  /** Of the shard of this index. */
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
+    this.#answers = new RecordMap(region, maxCount, cells);
+    this.#fingerprintOf = fingerprintOf;
+    this.#maxCount = maxCount;
+    this.#shard = shard;
+  }
+
+  get count(): number {
+    return this.#answers.count;
+  }
+
+  /** What the Set with this request id was answered; the first time, what `run` answers, if it does not throw. */
+  once(namespace: string, key: string, requestId: bigint, nowMs: number, run: () => SetResult): SetResult {
+    const answers = this.#answers;
+    this.#id.set(this.#fingerprintOf(namespace, key, requestId));
+    const slot = answers.find(this.#id);
+    if (slot !== 0 && nowMs < answers.number(slot, untilMsCell)) return this.#answerAt(slot);
+    const result = run();
+    this.#remember(slot, result, nowMs);
+    return result;
+  }
+
+  #answerAt(slot: number): SetResult {
+    const answers = this.#answers;
+    const asOf = { shard: this.#shard, revision: answers.number(slot, revisionCell) };
+    const reason = reasons[answers.number(slot, outcomeCell) - 1];
+    return reason === undefined
+      ? { kind: "stored", asOf, version: answers.number(slot, versionCell) }
+      : { kind: "notStored", asOf, reason };
+  }
+
+  /** In the slot of an answer that is over, or in a new one if that is 0. */
+  #remember(former: number, result: SetResult, nowMs: number): void {
+    const answers = this.#answers;
+    let slot = former;
+    if (slot !== 0) {
+      answers.moveToNewest(slot);
+    } else {
+      if (answers.count === this.#maxCount) answers.remove(answers.oldest());
+      slot = answers.insert(this.#id);
+    }
+    const isStored = result.kind === "stored";
+    answers.setNumber(slot, untilMsCell, nowMs + requestIdMs);
+    answers.setNumber(slot, outcomeCell, isStored ? 0 : reasons.indexOf(result.reason) + 1);
+    answers.setNumber(slot, revisionCell, result.asOf.revision);
+    answers.setNumber(slot, versionCell, isStored ? result.version : 0);
+    if (nowMs >= answers.number(answers.oldest(), untilMsCell)) this.#expire(nowMs);
+  }
+
+  #expire(nowMs: number): void {
+    const answers = this.#answers;
+    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, untilMsCell));
+  }
+}

@@ -1,0 +1,73 @@
+/** Whether a Set may store: its condition, its lease and its source version, held to what the shard knows. */
+
+import type { NotStoredReason, SetCommand, SetCondition } from "../api/store.ts";
+import type { TableEntry } from "../api/table.ts";
+import type { TagFences } from "../fences/tag-fences.ts";
+import type { Leases } from "../leases/leases.ts";
+import type { EntryState } from "./entries.ts";
+
+/** What there is for the key of a Set when it comes. */
+export interface FormerEntry {
+  readonly entry: TableEntry | undefined;
+  readonly state: EntryState;
+  /** The greatest source version known for the key. */
+  readonly sourceVersion: bigint;
+}
+
+export class SetConditions {
+  readonly #epoch: bigint;
+  readonly #leases: Leases;
+  readonly #tagFences: TagFences;
+
+  constructor(epoch: bigint, leases: Leases, tagFences: TagFences) {
+    this.#epoch = epoch;
+    this.#leases = leases;
+    this.#tagFences = tagFences;
+  }
+
+  isEpoch(epoch: bigint): boolean {
+    return epoch === 0n || epoch === this.#epoch;
+  }
+
+  /** Why the Set may not store; `undefined` when it may. */
+  refusal(command: SetCommand, former: FormerEntry): NotStoredReason | undefined {
+    const { sourceVersion } = command;
+    return (
+      this.#conditionRefusal(command, former) ??
+      (sourceVersion !== 0n && sourceVersion < former.sourceVersion ? "olderSourceVersion" : undefined)
+    );
+  }
+
+  #conditionRefusal(command: SetCommand, former: FormerEntry): NotStoredReason | undefined {
+    const { condition } = command;
+    switch (condition.kind) {
+      case "always":
+        return undefined;
+      case "ifAbsent":
+        return former.state === "fresh" ? "exists" : undefined;
+      case "ifPresent":
+        return former.state === "fresh" ? undefined : "absent";
+      case "ifVersion":
+        return this.#isVersion(condition, former) ? undefined : "versionMismatch";
+      case "lease":
+        return this.#isLeaseGood(command, condition.token) ? undefined : "leaseLost";
+      default:
+        return condition satisfies never;
+    }
+  }
+
+  #isVersion(
+    condition: Extract<SetCondition, { kind: "ifVersion" }>,
+    { entry, state }: FormerEntry,
+  ): boolean {
+    const isValid = state === "fresh" || state === "expired";
+    return isValid && entry?.version === condition.version && this.isEpoch(condition.epoch);
+  }
+
+  #isLeaseGood(command: SetCommand, token: bigint): boolean {
+    const { namespace, key, tags } = command;
+    const revision = this.#leases.issuedAtRevision(namespace, key, token);
+    // Key, prefix and namespace invalidations have voided the lease; only its Set says which tags count.
+    return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);
+  }
+}

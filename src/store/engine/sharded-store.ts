@@ -1,0 +1,269 @@
+/**
+ * The store as one thread has it: finds the shard of each key, takes its lock, spreads what concerns all shards,
+ * and wakes the subscribers. All that it knows is in memory which other threads may have such a store over, too.
+ */
+import type { Clock } from "../../common/clock.ts";
+import type { Rng } from "../../common/random.ts";
+import type {
+  GetCommand,
+  GetResult,
+  InvalidateCommand,
+  InvalidateResult,
+  LeaseCommand,
+  LeaseResult,
+  LeaseWait,
+  Selector,
+  SetCommand,
+  SetResult,
+  ShardStats,
+  Stamp,
+  Store,
+  StoreCounters,
+  Subscriber,
+  TouchCommand,
+  TouchResult,
+} from "../api/store.ts";
+import type { CreateTable } from "../api/table.ts";
+import type { StoreMessage, StoreThreads } from "../api/threads.ts";
+import { RecentEvents } from "../events/decoded-events.ts";
+import { SharedReads } from "../events/shared-reads.ts";
+import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
+import { Doorbells } from "../events/thread-wakeups.ts";
+import { Sleepers } from "../events/wait-list.ts";
+import { createFingerprint } from "../hashing/fingerprint.ts";
+import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
+import { CounterRow, totalsOf } from "../shm/counters.ts";
+import { type HashedKey, Shard } from "./shard.ts";
+import { cutShardState } from "./shard-memory.ts";
+import { cutCommon, type StoreMemory } from "./store-memory.ts";
+
+export interface ShardedStoreOptions {
+  readonly memory: StoreMemory;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly threads: StoreThreads;
+  /** How the engine makes the table of a shard, in the buffer that the memory has for it. */
+  readonly createTableIn: (buffer: SharedArrayBuffer | undefined) => CreateTable;
+}
+
+/** A store that shares its memory with those of other threads. */
+export interface AttachedStore extends Store {
+  /** Takes what another thread's store sent to this one. */
+  receive(message: StoreMessage): void;
+}
+
+export class ShardedStore implements AttachedStore {
+  readonly epoch: bigint;
+  readonly counters: Readonly<StoreCounters>;
+  readonly #row: CounterRow;
+  readonly #clock: Clock;
+  readonly #hashOf: KeyHash;
+  readonly #shards: readonly Shard[];
+  readonly #events: EventSource;
+  readonly #sleepers: Sleepers;
+  readonly #bells: Doorbells;
+  /** The shard to begin the next sweep with. */
+  #firstSwept = 0;
+
+  constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
+    const common = cutCommon(memory);
+    this.epoch = memory.epoch;
+    this.counters = totalsOf(common.counters, memory.threads);
+    this.#row = new CounterRow(common.counters, threads.self);
+    this.#clock = clock;
+    this.#hashOf = createKeyHash(memory.seeds.hash);
+    this.#bells = new Doorbells(common.doorbells, threads);
+    const recent = new RecentEvents();
+    this.#sleepers = new Sleepers(this.#bells, () => recent.clear());
+    const context = {
+      epoch: this.epoch,
+      limits: memory.limits,
+      hashOf: this.#hashOf,
+      fingerprintOf: createFingerprint(memory.seeds.names),
+      rng,
+      counters: this.#row,
+      threads,
+    };
+    this.#shards = memory.shards.map(
+      ({ state, table }, index) =>
+        new Shard(index, context, {
+          regions: cutShardState(state, memory.limits),
+          createTable: createTableIn(table),
+        }),
+    );
+    this.#events = {
+      epoch: this.epoch,
+      logs: this.#shards.map((shard) => shard.log),
+      acquire: (shard) => this.#shards[shard]?.enter(0),
+      release: (shard) => this.#shards[shard]?.leave(),
+      revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
+      sleepers: this.#sleepers,
+      reads: new SharedReads(),
+      recent,
+      overran: () => this.#row.count("overruns"),
+    };
+  }
+
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  shardOf(namespace: string, key: string): number {
+    return shardOfHash(this.#hashOf(namespace, key), this.#shards.length);
+  }
+
+  get(command: GetCommand): GetResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    const shard = this.#shardAt(hash);
+    const nowMs = shard.enter(this.#clock.nowMs());
+    try {
+      return shard.get(command, hash, nowMs);
+    } finally {
+      shard.leave();
+    }
+  }
+
+  set(command: SetCommand): SetResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.set(command, hash, nowMs));
+  }
+
+  invalidate(command: InvalidateCommand): InvalidateResult {
+    const { namespace, target } = command;
+    switch (target.kind) {
+      case "keys":
+        return this.#invalidateKeys(command, new Set(target.keys));
+      case "tags": {
+        const tags = new Set(target.tags);
+        this.#row.count("invalidatedTags", tags.size);
+        return this.#onEveryShard((shard, nowMs) => shard.invalidateTags(command, tags, nowMs));
+      }
+      case "prefix":
+        this.#row.count("invalidatedPrefixes");
+        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, target.prefix, nowMs));
+      case "all":
+        this.#row.count("invalidatedAll");
+        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, undefined, nowMs));
+      default:
+        throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
+    }
+  }
+
+  touch(command: TouchCommand): TouchResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.touch(command, hash, nowMs));
+  }
+
+  lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait {
+    const hash = this.#hashOf(command.namespace, command.key);
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.lease(command, hash, nowMs, settle));
+  }
+
+  release(namespace: string, key: string, token: bigint): { asOf: Stamp; released: boolean } {
+    const shard = this.#shardAt(this.#hashOf(namespace, key));
+    return this.#mutate(shard, (_, nowMs) => shard.release(namespace, key, token, nowMs));
+  }
+
+  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber {
+    return new LogSubscriber(this.#events, selectors, cursor, wake);
+  }
+
+  maintain(maxEntries: number): boolean {
+    for (const shard of this.#shards) this.#mutate(shard, (_, nowMs) => shard.endDue(nowMs));
+    let left = maxEntries;
+    for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
+      const shard = this.#shards[this.#firstSwept];
+      if (shard !== undefined) left -= this.#locked(shard, (_, nowMs) => shard.sweep(left, nowMs));
+      this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
+    }
+    return this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
+  }
+
+  shards(): readonly ShardStats[] {
+    return this.#shards.map((shard) => this.#locked(shard, () => shard.stats()));
+  }
+
+  receive(message: StoreMessage): void {
+    switch (message.kind) {
+      case "wake":
+        this.#sleepers.rung();
+        return;
+      case "settled": {
+        const shard = this.#shardAt(this.#hashOf(message.namespace, message.key));
+        shard.settled(message);
+        this.#settle(shard);
+        return;
+      }
+      default:
+        message satisfies never;
+    }
+  }
+
+  #shardAt(hash: number): Shard {
+    const shard = this.#shards[shardOfHash(hash, this.#shards.length)];
+    if (shard === undefined) throw new RangeError("a hash has 32 bits");
+    return shard;
+  }
+
+  /** Runs what needs a shard for itself. */
+  #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
+    const nowMs = shard.enter(this.#clock.nowMs());
+    try {
+      return run(shard, nowMs);
+    } finally {
+      shard.leave();
+    }
+  }
+
+  /** As `#locked`, and then tells whoever is to hear of it. */
+  #mutate<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
+    const result = this.#locked(shard, run);
+    this.#settle(shard);
+    return result;
+  }
+
+  #settle(shard: Shard): void {
+    try {
+      if (shard.decided) shard.flush(this.#clock.nowMs());
+    } finally {
+      // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
+      if (shard.takeEmitted()) {
+        this.#sleepers.wake();
+        this.#bells.ringOthers();
+      }
+    }
+  }
+
+  #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>): InvalidateResult {
+    const byShard = new Map<Shard, HashedKey[]>();
+    for (const key of keys) {
+      const hash = this.#hashOf(command.namespace, key);
+      const shard = this.#shardAt(hash);
+      const hashed = byShard.get(shard);
+      if (hashed === undefined) byShard.set(shard, [{ key, hash }]);
+      else hashed.push({ key, hash });
+    }
+    this.#row.count("invalidatedKeys", keys.size);
+    let removed = 0;
+    const touched = this.#shards.filter((shard) => byShard.has(shard));
+    const stamps = touched.map((shard) =>
+      this.#locked(shard, (_, nowMs) => {
+        removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
+        return shard.stamp;
+      }),
+    );
+    for (const shard of touched) this.#settle(shard);
+    return { stamps, removed };
+  }
+
+  #onEveryShard(invalidate: (shard: Shard, nowMs: number) => void): InvalidateResult {
+    const stamps = this.#shards.map((shard) =>
+      this.#locked(shard, (_, nowMs) => {
+        invalidate(shard, nowMs);
+        return shard.stamp;
+      }),
+    );
+    for (const shard of this.#shards) this.#settle(shard);
+    return { stamps, removed: 0 };
+  }
+}

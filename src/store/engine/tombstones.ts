@@ -1,0 +1,97 @@
+/**
+ * Remembers the source versions of keys whose entries are gone, so that a slow older writer still loses.
+ *
+ * In a region: no tombstone costs the collector anything, and any thread under the shard's lock sees them all.
+ */
+import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
+import type { Region } from "../shm/region.ts";
+
+/** Longer than a slow load. */
+export const tombstoneMs = 60_000;
+
+/** Cells of a tombstone. */
+const sourceVersionCell = 0;
+const untilMsCell = 1;
+const cells = 2;
+
+export function tombstonesBytes(maxCount: number): number {
+  return recordMapBytes(maxCount, cells);
+}
+
+export class Tombstones {
+  readonly #fingerprintOf: FingerprintOf;
+  readonly #maxCount: number;
+  readonly #pruned: () => void;
+  /** In the order in which they were laid. */
+  readonly #records: RecordMap;
+
+  /** `pruned` is told of each tombstone that the bound pushed out before its time. */
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
+    this.#records = new RecordMap(region, maxCount, cells);
+    this.#fingerprintOf = fingerprintOf;
+    this.#maxCount = maxCount;
+    this.#pruned = pruned;
+  }
+
+  get count(): number {
+    return this.#records.count;
+  }
+
+  /** The greatest source version remembered for the key, or 0n. */
+  known(namespace: string, key: string, nowMs: number): bigint {
+    const records = this.#records;
+    if (records.count === 0) return 0n;
+    const slot = records.find(this.#fingerprintOf(namespace, key));
+    if (slot === 0 || nowMs >= records.number(slot, untilMsCell)) return 0n;
+    return records.bigint(slot, sourceVersionCell);
+  }
+
+  /** An entry, or what was said of its key, went at `goneAtMs`, which may be long ago. */
+  lay(namespace: string, key: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
+    const untilMs = goneAtMs + tombstoneMs;
+    if (sourceVersion === 0n || untilMs <= nowMs) return;
+    const records = this.#records;
+    const id = this.#fingerprintOf(namespace, key);
+    const former = records.find(id);
+    if (former === 0) {
+      if (records.count === this.#maxCount) this.#makeRoom(nowMs);
+      this.#write(records.insert(id), sourceVersion, untilMs);
+      return;
+    }
+    records.moveToNewest(former);
+    const formerUntilMs = records.number(former, untilMsCell);
+    if (formerUntilMs <= nowMs) {
+      this.#write(former, sourceVersion, untilMs);
+    } else {
+      const known = records.bigint(former, sourceVersionCell);
+      this.#write(former, sourceVersion > known ? sourceVersion : known, Math.max(untilMs, formerUntilMs));
+    }
+  }
+
+  /** The key has an entry again that itself carries a source version as great. */
+  lift(namespace: string, key: string): void {
+    const records = this.#records;
+    if (records.count === 0) return;
+    const slot = records.find(this.#fingerprintOf(namespace, key));
+    if (slot !== 0) records.remove(slot);
+  }
+
+  /** Forgets the oldest ones that are over, some at a time. */
+  expire(nowMs: number): void {
+    const records = this.#records;
+    records.removeOldest((slot) => nowMs >= records.number(slot, untilMsCell));
+  }
+
+  #makeRoom(nowMs: number): void {
+    this.expire(nowMs);
+    if (this.#records.count < this.#maxCount) return;
+    this.#records.remove(this.#records.oldest());
+    this.#pruned();
+  }
+
+  #write(slot: number, sourceVersion: bigint, untilMs: number): void {
+    this.#records.setBigint(slot, sourceVersionCell, sourceVersion);
+    this.#records.setNumber(slot, untilMsCell, untilMs);
+  }
+}

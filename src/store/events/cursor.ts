@@ -1,0 +1,57 @@
+/** The bytes of a cursor: a version byte, the epoch, the shard count, a revision for each shard, a CRC-32. */
+import { crc32 } from "node:zlib";
+import { type CacheError, fieldInvalid } from "../../common/errors.ts";
+
+export interface CursorPosition {
+  readonly epoch: bigint;
+  /** By shard: everything up to this revision was seen. */
+  readonly revisions: readonly number[];
+}
+
+const formatVersion = 1;
+const headBytes = 11;
+const revisionBytes = 8;
+const crcBytes = 4;
+
+export function toCursor(epoch: bigint, revisions: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(headBytes + revisions.length * revisionBytes + crcBytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, formatVersion);
+  view.setBigUint64(1, epoch);
+  view.setUint16(9, revisions.length);
+  for (let shard = 0; shard < revisions.length; shard++) {
+    const revision = revisions[shard] ?? 0;
+    const at = headBytes + shard * revisionBytes;
+    view.setUint32(at, Math.floor(revision / 0x1_0000_0000));
+    view.setUint32(at + 4, revision >>> 0);
+  }
+  const body = bytes.subarray(0, bytes.length - crcBytes);
+  view.setUint32(body.length, crc32(body));
+  return bytes;
+}
+
+/** Throws FIELD_INVALID for bytes that no store made. */
+export function fromCursor(bytes: Uint8Array): CursorPosition {
+  if (bytes.length < headBytes + crcBytes) throw invalid();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const shards = view.getUint16(9);
+  const bodyBytes = headBytes + shards * revisionBytes;
+  if (
+    view.getUint8(0) !== formatVersion ||
+    bytes.length !== bodyBytes + crcBytes ||
+    view.getUint32(bodyBytes) !== crc32(bytes.subarray(0, bodyBytes))
+  ) {
+    throw invalid();
+  }
+  const revisions: number[] = [];
+  for (let shard = 0; shard < shards; shard++) {
+    const revision = Number(view.getBigUint64(headBytes + shard * revisionBytes));
+    if (!Number.isSafeInteger(revision)) throw invalid();
+    revisions.push(revision);
+  }
+  return { epoch: view.getBigUint64(1), revisions };
+}
+
+function invalid(): CacheError {
+  return fieldInvalid("cursor", "empty or a cursor that the server gave");
+}

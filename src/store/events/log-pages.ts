@@ -1,0 +1,129 @@
+/**
+ * The pages that hold the bytes of a log, in shared memory: taken one after the other, dropped in the same order.
+ *
+ * What is known of them lies in a ring, from the oldest on. Their bytes are where a page was dropped last: a log
+ * that keeps few of its pages touches few, however many it may take.
+ */
+import { Buffer } from "node:buffer";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
+
+/** Larger than any event that the limits of the wire let through. */
+const pageMaxBytes = 32_768;
+/** So that dropping the oldest page does not empty the smallest of logs. */
+const pagesMin = 2;
+
+/** As words: the number of the oldest page, its place in the ring, and how many there are. */
+const headCells = 8;
+const oldestNumberWord = 0;
+const oldestWord = 1;
+const countWord = 2;
+
+/** Of a page: the revision and the position before its first event, then as two words its slot and its used bytes. */
+const pageCells = 3;
+const revisionCell = 0;
+const positionCell = 1;
+const slotWord = 4;
+const usedBytesWord = 5;
+
+const cellBytes = 8;
+
+export function logPagesBytes(maxBytes: number): number {
+  const { pageBytes, pagesMax } = shapeOf(maxBytes);
+  return tableBytes(pagesMax) + alignedBytes(slotPoolBytes(pagesMax, pageBytes));
+}
+
+/** A page is named by its index: 0 is the oldest. */
+export class LogPages {
+  readonly pageBytes: number;
+  /** All pages are in here. */
+  readonly bytes: Buffer<SharedArrayBuffer>;
+  readonly #pagesMax: number;
+  readonly #slots: SlotPool;
+  readonly #cells: Float64Array<SharedArrayBuffer>;
+  /** The same memory. */
+  readonly #words: Uint32Array<SharedArrayBuffer>;
+
+  constructor(region: Region, maxBytes: number) {
+    const { pageBytes, pagesMax } = shapeOf(maxBytes);
+    const cut = createCutter(region.buffer, region.begin);
+    const table = cut(tableBytes(pagesMax));
+    const slots = cut(slotPoolBytes(pagesMax, pageBytes));
+    this.pageBytes = pageBytes;
+    this.#pagesMax = pagesMax;
+    this.#cells = new Float64Array(table.buffer, table.begin, table.bytes / cellBytes);
+    this.#words = new Uint32Array(table.buffer, table.begin, table.bytes / 4);
+    this.#slots = new SlotPool(slots, pagesMax, pageBytes);
+    this.bytes = Buffer.from(slots.buffer, slots.begin, slots.bytes);
+  }
+
+  get count(): number {
+    return this.#words[countWord] ?? 0;
+  }
+
+  get isFull(): boolean {
+    return this.count === this.#pagesMax;
+  }
+
+  /** How many pages were dropped, modulo 2^32, and so the number of the oldest one since the log began. */
+  get oldestNumber(): number {
+    return this.#words[oldestNumberWord] ?? 0;
+  }
+
+  /** Where the page begins in `bytes`. */
+  beginOf(index: number): number {
+    return Math.imul(this.#words[2 * this.#cellOf(index) + slotWord] ?? 0, this.pageBytes);
+  }
+
+  usedBytes(index: number): number {
+    return this.#words[2 * this.#cellOf(index) + usedBytesWord] ?? 0;
+  }
+
+  setUsedBytes(index: number, usedBytes: number): void {
+    this.#words[2 * this.#cellOf(index) + usedBytesWord] = usedBytes;
+  }
+
+  revisionBefore(index: number): number {
+    return this.#cells[this.#cellOf(index) + revisionCell] ?? 0;
+  }
+
+  positionBefore(index: number): number {
+    return this.#cells[this.#cellOf(index) + positionCell] ?? 0;
+  }
+
+  /** An empty page behind the newest one, when not full. */
+  add(revisionBefore: number, positionBefore: number): void {
+    const slot = this.#slots.take();
+    if (slot === 0) throw new Error("every page of the log is taken");
+    const cell = this.#cellOf(this.count);
+    this.#cells[cell + revisionCell] = revisionBefore;
+    this.#cells[cell + positionCell] = positionBefore;
+    this.#words[2 * cell + slotWord] = slot;
+    this.#words[2 * cell + usedBytesWord] = 0;
+    this.#words[countWord] = this.count + 1;
+  }
+
+  dropOldest(): void {
+    this.#slots.give(this.#words[2 * this.#cellOf(0) + slotWord] ?? 0);
+    const next = (this.#words[oldestWord] ?? 0) + 1;
+    this.#words[oldestWord] = next === this.#pagesMax ? 0 : next;
+    this.#words[countWord] = this.count - 1;
+    this.#words[oldestNumberWord] = this.oldestNumber + 1;
+  }
+
+  /** The first of the page's cells. */
+  #cellOf(index: number): number {
+    const place = (this.#words[oldestWord] ?? 0) + index;
+    return headCells + pageCells * (place < this.#pagesMax ? place : place - this.#pagesMax);
+  }
+}
+
+function shapeOf(maxBytes: number): { readonly pageBytes: number; readonly pagesMax: number } {
+  const share = Math.floor(maxBytes / pagesMin);
+  const pageBytes = Math.min(pageMaxBytes, share - (share % cellBytes));
+  return { pageBytes, pagesMax: Math.floor(maxBytes / pageBytes) };
+}
+
+function tableBytes(pagesMax: number): number {
+  return alignedBytes((headCells + pageCells * pagesMax) * cellBytes);
+}

@@ -1,0 +1,152 @@
+/**
+ * The names that many events of a log repeat, each kept once under a number of one byte while events use it.
+ *
+ * The numbers, their uses and the names' bytes are in shared memory. Every thread also has the names as strings:
+ * of the numbers whose name changed since it last looked, it decodes the names again.
+ */
+import { Buffer } from "node:buffer";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+
+/** Numbers are bytes, and 0 says that the name has none. */
+const idsMax = 255;
+/** A longer one has no number. */
+const nameMaxBytes = 256;
+
+/** How many times a number was given to a name or taken from it, as a cell of eight bytes. */
+const changesCell = 0;
+/** Then words: how many numbers were ever given, how many of them are free, and four tables. */
+const touchedWord = 2;
+const freeCountWord = 3;
+const usesWord = 16;
+const nameBytesWord = usesWord + idsMax + 1;
+const freeWord = nameBytesWord + idsMax + 1;
+/** The numbers of the latest changes: a ring. */
+const changedWord = freeWord + idsMax + 1;
+const changedMax = idsMax + 1;
+
+const tablesBytes = alignedBytes(4 * (changedWord + changedMax));
+
+/** Each name under a number; a region of this size holds the names of one log. */
+export const repeatedNamesBytes = tablesBytes + (idsMax + 1) * nameMaxBytes;
+
+export class RepeatedNames {
+  readonly #cells: Float64Array<SharedArrayBuffer>;
+  /** The same memory. */
+  readonly #words: Uint32Array<SharedArrayBuffer>;
+  readonly #bytes: Buffer<SharedArrayBuffer>;
+  /** This thread's strings, as of so many changes. */
+  #seenChanges = 0;
+  readonly #ids = new Map<string, number>();
+  /** By number. */
+  readonly #names: string[] = [""];
+
+  constructor(region: Region) {
+    const cut = createCutter(region.buffer, region.begin);
+    const tables = cut(tablesBytes);
+    const names = cut((idsMax + 1) * nameMaxBytes);
+    this.#cells = new Float64Array(tables.buffer, tables.begin, 1);
+    this.#words = new Uint32Array(tables.buffer, tables.begin, tables.bytes / 4);
+    this.#bytes = Buffer.from(names.buffer, names.begin, names.bytes);
+  }
+
+  /** The name's number, for one more event; 0 when too many other names are in use, or it is too long. */
+  use(name: string): number {
+    this.#catchUp();
+    const id = this.#ids.get(name) ?? this.#add(name);
+    if (id !== 0) this.#words[usesWord + id] = this.#word(usesWord + id) + 1;
+    return id;
+  }
+
+  /** One event less uses the name with this number. */
+  release(id: number): void {
+    if (id === 0) return;
+    const uses = this.#word(usesWord + id) - 1;
+    this.#words[usesWord + id] = uses;
+    if (uses === 0) this.#free(id);
+  }
+
+  /** 0: no event that uses it has a number for it. */
+  idOf(name: string): number {
+    this.#catchUp();
+    return this.#ids.get(name) ?? 0;
+  }
+
+  nameOf(id: number): string {
+    this.#catchUp();
+    return this.#names[id] ?? "";
+  }
+
+  #add(name: string): number {
+    // A lone surrogate has no bytes: the other threads would know another name.
+    if (name.length > nameMaxBytes || !name.isWellFormed()) return 0;
+    const nameBytes = Buffer.byteLength(name);
+    const freeCount = this.#word(freeCountWord);
+    const touched = this.#word(touchedWord);
+    if (nameBytes > nameMaxBytes || (freeCount === 0 && touched === idsMax)) return 0;
+    let id = touched + 1;
+    if (freeCount === 0) {
+      this.#words[touchedWord] = id;
+    } else {
+      id = this.#word(freeWord + freeCount - 1);
+      this.#words[freeCountWord] = freeCount - 1;
+    }
+    this.#words[nameBytesWord + id] = nameBytes;
+    this.#bytes.write(name, id * nameMaxBytes);
+    this.#ids.set(name, id);
+    this.#names[id] = name;
+    this.#changed(id);
+    return id;
+  }
+
+  #free(id: number): void {
+    this.#catchUp();
+    const freeCount = this.#word(freeCountWord);
+    this.#words[freeWord + freeCount] = id;
+    this.#words[freeCountWord] = freeCount + 1;
+    this.#forget(id);
+    this.#changed(id);
+  }
+
+  /** By this thread, which knows already. */
+  #changed(id: number): void {
+    this.#words[changedWord + (this.#seenChanges % changedMax)] = id;
+    this.#seenChanges++;
+    this.#cells[changesCell] = this.#seenChanges;
+  }
+
+  #catchUp(): void {
+    if (this.#seenChanges !== this.#cells[changesCell]) this.#readChanged(this.#cells[changesCell] ?? 0);
+  }
+
+  #readChanged(changes: number): void {
+    if (changes - this.#seenChanges > changedMax) {
+      const touched = this.#word(touchedWord);
+      for (let id = 1; id <= touched; id++) this.#readName(id);
+    } else {
+      for (let change = this.#seenChanges; change < changes; change++) {
+        this.#readName(this.#word(changedWord + (change % changedMax)));
+      }
+    }
+    this.#seenChanges = changes;
+  }
+
+  #readName(id: number): void {
+    this.#forget(id);
+    if (this.#word(usesWord + id) === 0) return;
+    const begin = id * nameMaxBytes;
+    const name = this.#bytes.toString("utf8", begin, begin + this.#word(nameBytesWord + id));
+    this.#ids.set(name, id);
+    this.#names[id] = name;
+  }
+
+  #forget(id: number): void {
+    const name = this.#names[id] ?? "";
+    // The name may have been read under another number since.
+    if (this.#ids.get(name) === id) this.#ids.delete(name);
+    this.#names[id] = "";
+  }
+
+  #word(at: number): number {
+    return this.#words[at] ?? 0;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * What was invalidated by tag, one fence for each namespace and tag: O(1) to raise, O(tags) to check.
+ *
+ * Bounded: pruning the oldest fence raises the floor, which covers every tagged entry that is older. Wrong in
+ * the safe direction only. In a region, for every thread under the shard's lock.
+ */
+
+import type { TableEntry } from "../api/table.ts";
+import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import { Cells, cellsBytes } from "../shm/cells.ts";
+import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+
+export type Cover = "none" | "soft" | "hard";
+
+/** Cells of all fences together. */
+const floorRevisionCell = 0;
+const floorAtMsCell = 1;
+const newestRevisionCell = 2;
+const ownBytes = cellsBytes(3);
+
+/** Cells of a fence. A revision of 0 says never. */
+const hardRevisionCell = 0;
+const hardAtMsCell = 1;
+const softRevisionCell = 2;
+const fenceCells = 3;
+
+export function tagFencesBytes(maxCount: number): number {
+  return alignedBytes(ownBytes) + alignedBytes(recordMapBytes(maxCount, fenceCells));
+}
+
+export class TagFences {
+  readonly #fingerprintOf: FingerprintOf;
+  readonly #maxCount: number;
+  readonly #pruned: () => void;
+  readonly #own: Cells;
+  /** In the order of their latest revisions, oldest first. */
+  readonly #fences: RecordMap;
+
+  /** `pruned` is told of each fence that the bound pushed out. */
+  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
+    const cut = createCutter(region.buffer, region.begin);
+    this.#own = new Cells(cut(ownBytes));
+    this.#fences = new RecordMap(cut(recordMapBytes(maxCount, fenceCells)), maxCount, fenceCells);
+    this.#fingerprintOf = fingerprintOf;
+    this.#maxCount = maxCount;
+    this.#pruned = pruned;
+  }
+
+  get count(): number {
+    return this.#fences.count;
+  }
+
+  /** Entries set at this revision or later are behind no fence. */
+  get newestRevision(): number {
+    return this.#own.get(newestRevisionCell);
+  }
+
+  raise(namespace: string, tag: string, soft: boolean, revision: number, nowMs: number): void {
+    const fences = this.#fences;
+    const id = this.#fingerprintOf(namespace, tag);
+    let fence = fences.find(id);
+    if (fence !== 0) {
+      fences.moveToNewest(fence);
+    } else {
+      if (fences.count === this.#maxCount) this.#pruneOldest(nowMs);
+      fence = fences.insert(id);
+    }
+    if (soft) {
+      fences.setNumber(fence, softRevisionCell, revision);
+    } else {
+      fences.setNumber(fence, hardRevisionCell, revision);
+      fences.setNumber(fence, hardAtMsCell, nowMs);
+    }
+    this.#own.set(newestRevisionCell, revision);
+  }
+
+  cover(entry: TableEntry): Cover {
+    if (entry.version >= this.newestRevision) return "none";
+    const { namespace, tags, version } = entry;
+    if (tags.length > 0 && version < this.#own.get(floorRevisionCell)) return "hard";
+    let cover: Cover = "none";
+    for (const tag of tags) {
+      const fence = this.#find(namespace, tag);
+      if (fence === 0) continue;
+      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";
+      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";
+    }
+    return cover;
+  }
+
+  /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
+  coveredAtMs(entry: TableEntry): number {
+    if (entry.version >= this.newestRevision) return Infinity;
+    const { namespace, tags, version } = entry;
+    let earliest = Infinity;
+    if (tags.length > 0 && version < this.#own.get(floorRevisionCell)) {
+      earliest = this.#own.get(floorAtMsCell);
+    }
+    for (const tag of tags) {
+      const fence = this.#find(namespace, tag);
+      if (fence !== 0 && version < this.#fences.number(fence, hardRevisionCell)) {
+        earliest = Math.min(earliest, this.#fences.number(fence, hardAtMsCell));
+      }
+    }
+    return earliest;
+  }
+
+  /** One of these tags was invalidated, hard or soft, after `revision`, or perhaps was. */
+  anySince(namespace: string, tags: readonly string[], revision: number): boolean {
+    if (tags.length === 0) return false;
+    if (revision < this.#own.get(floorRevisionCell)) return true;
+    return tags.some((tag) => {
+      const fence = this.#find(namespace, tag);
+      return fence !== 0 && revision < this.#latestRevision(fence);
+    });
+  }
+
+  /**
+   * Drops the fences raised up to `revision`, some at a time: no entry that they cover is left, and no lease that
+   * old. False: there may be more of them.
+   */
+  drop(revision: number): boolean {
+    const isDone = this.#fences.removeOldest((fence) => this.#latestRevision(fence) <= revision);
+    if (isDone && this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+    return isDone;
+  }
+
+  /** 0: there is none. */
+  #find(namespace: string, tag: string): number {
+    return this.#fences.count === 0 ? 0 : this.#fences.find(this.#fingerprintOf(namespace, tag));
+  }
+
+  #latestRevision(fence: number): number {
+    return Math.max(
+      this.#fences.number(fence, hardRevisionCell),
+      this.#fences.number(fence, softRevisionCell),
+    );
+  }
+
+  #pruneOldest(nowMs: number): void {
+    const oldest = this.#fences.oldest();
+    this.#own.set(floorRevisionCell, this.#latestRevision(oldest));
+    this.#own.set(floorAtMsCell, nowMs);
+    this.#fences.remove(oldest);
+    this.#pruned();
+  }
+}

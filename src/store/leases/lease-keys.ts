@@ -1,0 +1,140 @@
+/**
+ * The namespaces and keys of a shard's leases, which keep them as text where most else has a fingerprint: a prefix
+ * may void them, and who is promoted is told the stale entry.
+ *
+ * In chains of small blocks, since most keys are short and a few are not. Each block begins with the number of the
+ * next; the first also has the two lengths.
+ */
+import type { Region } from "../shm/region.ts";
+import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
+
+const blockBytes = 64;
+const linkBytes = 4;
+const firstHeadBytes = 12;
+const blocksPerLease = 4;
+/** Of a namespace of 256 bytes with a key of 16 KiB: one such lease finds room in any empty shard. */
+const largestTextBlocks = 278;
+const utf8MaxBytesPerUnit = 3;
+
+/** Where a name is on its way between string and memory. */
+let scratch = Buffer.allocUnsafeSlow(1_024);
+
+export interface LeaseName {
+  readonly namespace: string;
+  readonly key: string;
+}
+
+const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestTextBlocks;
+
+export function leaseTextBytes(leasesMax: number): number {
+  return slotPoolBytes(blocksMaxOf(leasesMax), blockBytes);
+}
+
+export class LeaseText {
+  readonly #pool: SlotPool;
+  readonly #words: Uint32Array;
+  readonly #bytes: Buffer;
+
+  constructor(region: Region, leasesMax: number) {
+    const bytes = leaseTextBytes(leasesMax);
+    this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), blockBytes);
+    this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
+    this.#bytes = Buffer.from(region.buffer, region.begin, bytes);
+  }
+
+  /** The first block of the name's chain, or 0 when there is no room for it. */
+  write(namespace: string, key: string): number {
+    const namespaceBytes = encode(namespace, 0);
+    const bytes = encode(key, namespaceBytes);
+    const blocks = Math.ceil((firstHeadBytes - linkBytes + bytes) / (blockBytes - linkBytes));
+    if (this.#pool.freeCount < blocks) return 0;
+    const first = this.#pool.take();
+    this.#words[wordOf(first) + 1] = namespaceBytes;
+    this.#words[wordOf(first) + 2] = bytes - namespaceBytes;
+    let block = first;
+    let done = 0;
+    for (let headBytes = firstHeadBytes; ; headBytes = linkBytes) {
+      const part = Math.min(bytes - done, blockBytes - headBytes);
+      scratch.copy(this.#bytes, block * blockBytes + headBytes, done, done + part);
+      done += part;
+      const next = done < bytes ? this.#pool.take() : 0;
+      this.#words[wordOf(block)] = next;
+      if (next === 0) return first;
+      block = next;
+    }
+  }
+
+  read(first: number): LeaseName {
+    const namespaceBytes = this.#word(wordOf(first) + 1);
+    const bytes = namespaceBytes + this.#word(wordOf(first) + 2);
+    reserve(bytes);
+    this.#eachPart(first, bytes, (from, until, done) => {
+      this.#bytes.copy(scratch, done, from, until);
+      return true;
+    });
+    return {
+      namespace: scratch.toString("utf8", 0, namespaceBytes),
+      key: scratch.toString("utf8", namespaceBytes, bytes),
+    };
+  }
+
+  /** Says whether a name is of the namespace, with a key that begins with the prefix. Good until the next call. */
+  matcher(namespace: string, prefix: string): (first: number) => boolean {
+    const namespaceBytes = encode(namespace, 0);
+    const bytes = encode(prefix, namespaceBytes);
+    return (first) => {
+      if (this.#word(wordOf(first) + 1) !== namespaceBytes) return false;
+      if (this.#word(wordOf(first) + 2) < bytes - namespaceBytes) return false;
+      return this.#eachPart(
+        first,
+        bytes,
+        (from, until, done) => this.#bytes.compare(scratch, done, done + until - from, from, until) === 0,
+      );
+    };
+  }
+
+  free(first: number): void {
+    for (let block = first; block !== 0; ) {
+      const next = this.#word(wordOf(block));
+      this.#pool.give(block);
+      block = next;
+    }
+  }
+
+  /** Visits the first `bytes` of a text, piece by piece; false as soon as a visit says so. */
+  #eachPart(
+    first: number,
+    bytes: number,
+    visit: (from: number, until: number, done: number) => boolean,
+  ): boolean {
+    let headBytes = firstHeadBytes;
+    let done = 0;
+    for (let block = first; done < bytes; block = this.#word(wordOf(block))) {
+      const from = block * blockBytes + headBytes;
+      const part = Math.min(bytes - done, blockBytes - headBytes);
+      if (!visit(from, from + part, done)) return false;
+      done += part;
+      headBytes = linkBytes;
+    }
+    return true;
+  }
+
+  #word(at: number): number {
+    return this.#words[at] ?? 0;
+  }
+}
+
+const wordOf = (block: number): number => (block * blockBytes) / 4;
+
+/** Writes a text to the scratch and returns where it ends. */
+function encode(text: string, at: number): number {
+  reserve(at + text.length * utf8MaxBytesPerUnit);
+  return at + scratch.write(text, at);
+}
+
+function reserve(bytes: number): void {
+  if (bytes <= scratch.length) return;
+  const larger = Buffer.allocUnsafeSlow(bytes);
+  scratch.copy(larger);
+  scratch = larger;
+}

@@ -1,0 +1,185 @@
+/** The leases of a shard as they lie in shared memory: what they are, and not what becomes of them. */
+
+import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+import { type LeaseName, LeaseText, leaseTextBytes } from "./lease-keys.ts";
+import { type LeaseLimits, LeaseWaiters, leaseWaitersBytes, type NewWaiter } from "./waiter-records.ts";
+
+/** 8-byte cells of a lease. */
+const cell = {
+  token: 0,
+  issuedAtRevision: 1,
+  expiresAtMs: 2,
+  dueMs: 3,
+  text: 4,
+  firstWaiter: 5,
+  waiterCount: 6,
+} as const;
+const cells = 7;
+
+/** Of all leases: a single number, `nextDueMs`. */
+const sharedBytes = 8;
+
+export function leaseRecordsBytes(limits: LeaseLimits): number {
+  return [
+    sharedBytes,
+    recordMapBytes(limits.leasesMax, cells),
+    leaseTextBytes(limits.leasesMax),
+    leaseWaitersBytes(limits),
+  ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
+}
+
+/** A lease is named by its slot, at least 1, from its insertion to its removal. */
+export class LeaseRecords {
+  readonly #limits: LeaseLimits;
+  readonly #fingerprintOf: FingerprintOf;
+  readonly #shared: Float64Array;
+  readonly #map: RecordMap;
+  readonly #text: LeaseText;
+  /** To read: `addWaiter` and `removeWaiter` keep the lists. */
+  readonly waiters: LeaseWaiters;
+
+  constructor(region: Region, limits: LeaseLimits, fingerprintOf: FingerprintOf) {
+    if (region.bytes < leaseRecordsBytes(limits))
+      throw new RangeError("the region is too small for the leases");
+    const cut = createCutter(region.buffer, region.begin);
+    this.#limits = limits;
+    this.#fingerprintOf = fingerprintOf;
+    this.#shared = new Float64Array(region.buffer, cut(sharedBytes).begin, 1);
+    this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, cells)), limits.leasesMax, cells);
+    this.#text = new LeaseText(cut(leaseTextBytes(limits.leasesMax)), limits.leasesMax);
+    this.waiters = new LeaseWaiters(cut(leaseWaitersBytes(limits)), limits);
+  }
+
+  get count(): number {
+    return this.#map.count;
+  }
+
+  /** No lease or wait is due before; 0 when none ever is. */
+  get nextDueMs(): number {
+    return this.#shared[0] ?? 0;
+  }
+
+  set nextDueMs(dueMs: number) {
+    this.#shared[0] = dueMs;
+  }
+
+  /** The slot, or 0. */
+  find(namespace: string, key: string): number {
+    return this.#map.count === 0 ? 0 : this.#map.find(this.#fingerprintOf(namespace, key));
+  }
+
+  /** The lease of a key that has none, to be granted now; or 0 when there is no room for it. */
+  insert(namespace: string, key: string): number {
+    if (this.#map.count >= this.#limits.leasesMax) return 0;
+    const text = this.#text.write(namespace, key);
+    if (text === 0) return 0;
+    const slot = this.#map.insert(this.#fingerprintOf(namespace, key));
+    this.#map.setNumber(slot, cell.text, text);
+    this.#map.setNumber(slot, cell.dueMs, Infinity);
+    return slot;
+  }
+
+  /** With all its waiters. */
+  remove(slot: number): void {
+    while (this.firstWaiter(slot) !== 0) this.removeWaiter(this.firstWaiter(slot));
+    this.#text.free(this.#map.number(slot, cell.text));
+    this.#map.remove(slot);
+  }
+
+  /** In the order of their grants: the slot of the first, or 0. */
+  oldest(): number {
+    return this.#map.oldest();
+  }
+
+  /** The one granted next, or 0. */
+  newer(slot: number): number {
+    return this.#map.newer(slot);
+  }
+
+  /** The lease is another one from now on, the latest, with the waiters that it has. */
+  grant(slot: number, token: bigint, issuedAtRevision: number, expiresAtMs: number): void {
+    this.#map.setBigint(slot, cell.token, token);
+    this.#map.setNumber(slot, cell.issuedAtRevision, issuedAtRevision);
+    this.#map.setNumber(slot, cell.expiresAtMs, expiresAtMs);
+    this.#map.moveToNewest(slot);
+    this.#noteDue(slot, expiresAtMs);
+  }
+
+  name(slot: number): LeaseName {
+    return this.#text.read(this.#map.number(slot, cell.text));
+  }
+
+  /** The slots of the leases of a namespace whose keys begin with a prefix, in the order of their grants. */
+  matching(namespace: string, prefix: string): number[] {
+    const slots: number[] = [];
+    if (this.#map.count === 0) return slots;
+    const matches = this.#text.matcher(namespace, prefix);
+    for (let slot = this.#map.oldest(); slot !== 0; slot = this.#map.newer(slot)) {
+      if (matches(this.#map.number(slot, cell.text))) slots.push(slot);
+    }
+    return slots;
+  }
+
+  token(slot: number): bigint {
+    return this.#map.bigint(slot, cell.token);
+  }
+
+  issuedAtRevision(slot: number): number {
+    return this.#map.number(slot, cell.issuedAtRevision);
+  }
+
+  expiresAtMs(slot: number): number {
+    return this.#map.number(slot, cell.expiresAtMs);
+  }
+
+  /** Neither the lease nor one of its waits is due before. */
+  dueMs(slot: number): number {
+    return this.#map.number(slot, cell.dueMs);
+  }
+
+  /** Finds out when exactly the next of them is due. */
+  updateDue(slot: number): void {
+    let dueMs = this.expiresAtMs(slot);
+    let waiter = this.firstWaiter(slot);
+    for (let left = this.waiterCount(slot); left > 0; left--) {
+      dueMs = Math.min(dueMs, this.waiters.deadlineMs(waiter));
+      waiter = this.waiters.next(waiter);
+    }
+    this.#map.setNumber(slot, cell.dueMs, dueMs);
+  }
+
+  /** The slot of who has waited longest, or 0. */
+  firstWaiter(slot: number): number {
+    return this.#map.number(slot, cell.firstWaiter);
+  }
+
+  waiterCount(slot: number): number {
+    return this.#map.number(slot, cell.waiterCount);
+  }
+
+  /** The slot of the waiter, or 0 when there is no room for it. */
+  addWaiter(waiter: NewWaiter): number {
+    const { lease, deadlineMs } = waiter;
+    if (this.waiterCount(lease) >= this.#limits.waitersMax) return 0;
+    const first = this.firstWaiter(lease);
+    const slot = this.waiters.append(first, waiter);
+    if (slot === 0) return 0;
+    if (first === 0) this.#map.setNumber(lease, cell.firstWaiter, slot);
+    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) + 1);
+    this.#noteDue(lease, deadlineMs);
+    return slot;
+  }
+
+  removeWaiter(waiter: number): void {
+    const lease = this.waiters.lease(waiter);
+    this.#map.setNumber(lease, cell.firstWaiter, this.waiters.remove(this.firstWaiter(lease), waiter));
+    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) - 1);
+  }
+
+  #noteDue(slot: number, dueMs: number): void {
+    if (dueMs < this.dueMs(slot)) this.#map.setNumber(slot, cell.dueMs, dueMs);
+    if (this.nextDueMs === 0 || dueMs < this.nextDueMs) this.nextDueMs = dueMs;
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The leases of one shard: who may fill a key, who waits for it, and who is next.
+ *
+ * (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.) A key with a lease has no
+ * fresh entry, since whatever stores one ends the lease. Every lease ends in exactly one way: filled, lost,
+ * expired or released.
+ *
+ * Leases and waiters are in memory that the threads of a server share, under the shard's lock. What ends a wait is
+ * decided there, by whichever thread comes by; the thread that the waiter is in tells it, without the lock.
+ */
+import type { Rng } from "../../common/random.ts";
+import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "../api/store.ts";
+import { type StoreThreads, singleThread } from "../api/threads.ts";
+import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import type { CounterRow } from "../shm/counters.ts";
+import type { Region } from "../shm/region.ts";
+import type { LeaseName } from "./lease-keys.ts";
+import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
+import { LeaseWaits, type Settle, type WaitsSettled } from "./waiter-callbacks.ts";
+import type { LeaseLimits } from "./waiter-records.ts";
+
+/** What a `leaseMs` of 0 stands for. */
+export const leaseDefaultMs = 5_000;
+/** When to ask again after a refusal for want of room. */
+const refusedRetryMs = 100;
+
+export const leasesBytes = leaseRecordsBytes;
+
+/** What leases need to know of their shard. */
+export interface LeaseShard {
+  stamp(): Stamp;
+  /** The entry that may be served while the key is being filled. */
+  staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
+}
+
+/** Lets one thread at a time into the shard. */
+export interface LeaseGuard {
+  /** Returns the time of what is done inside, at `nowMs` or a little later. */
+  enter(nowMs: number): number;
+  leave(): void;
+}
+
+const noGuard: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
+
+export interface LeasesOptions {
+  readonly region: Region;
+  readonly limits: LeaseLimits;
+  readonly shard: LeaseShard;
+  readonly fingerprintOf: FingerprintOf;
+  readonly rng: Rng;
+  readonly counters: CounterRow;
+  /** By default the store has one thread. */
+  readonly threads?: StoreThreads;
+  /** For what is called from outside: `cancel` and `flush`. All else is called inside. By default, none. */
+  readonly guard?: LeaseGuard;
+}
+
+export class Leases {
+  readonly #shard: LeaseShard;
+  readonly #rng: Rng;
+  readonly #counters: CounterRow;
+  readonly #thread: number;
+  readonly #guard: LeaseGuard;
+  readonly #records: LeaseRecords;
+  readonly #waits: LeaseWaits;
+
+  constructor(options: LeasesOptions) {
+    const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
+    this.#shard = options.shard;
+    this.#rng = options.rng;
+    this.#counters = options.counters;
+    this.#thread = threads.self;
+    this.#guard = guard;
+    this.#records = new LeaseRecords(region, limits, fingerprintOf);
+    this.#waits = new LeaseWaits(threads);
+  }
+
+  get count(): number {
+    return this.#records.count;
+  }
+
+  /** No live lease was granted before this revision; `Infinity` when there is none. */
+  oldestRevision(): number {
+    const oldest = this.#records.oldest();
+    return oldest === 0 ? Infinity : this.#records.issuedAtRevision(oldest);
+  }
+
+  /** The lease of a key that has no fresh entry. */
+  ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
+    const { namespace, key, waitMs } = command;
+    const leaseMs = command.leaseMs === 0 ? leaseDefaultMs : command.leaseMs;
+    const held = this.#records.find(namespace, key);
+    if (held === 0) {
+      const lease = this.#records.insert(namespace, key);
+      if (lease !== 0) return this.#grant(lease, namespace, key, leaseMs, nowMs);
+      return this.#refuse(namespace, key, refusedRetryMs, nowMs);
+    }
+    const leftMs = this.#records.expiresAtMs(held) - nowMs;
+    if (settle === undefined || waitMs === 0) {
+      this.#counters.count("leasesHeld");
+      return this.#held(namespace, key, leftMs, nowMs);
+    }
+    const wait = this.#waits.begin(settle);
+    const deadlineMs = nowMs + waitMs;
+    const waiter = this.#records.addWaiter({ lease: held, thread: this.#thread, wait, deadlineMs, leaseMs });
+    if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
+    this.#waits.cancel(wait);
+    return this.#refuse(namespace, key, leftMs, nowMs);
+  }
+
+  /**
+   * The shard's revision when this lease was granted, if it is still the key's: what was invalidated after it may
+   * not be in the loaded value.
+   */
+  issuedAtRevision(namespace: string, key: string, token: bigint): number | undefined {
+    const lease = this.#find(namespace, key, token);
+    return lease === 0 ? undefined : this.#records.issuedAtRevision(lease);
+  }
+
+  /** The key has a fresh entry, set with `token` or without: its lease ends and every waiter has a hit. */
+  fill(namespace: string, key: string, token: bigint | undefined, view: () => EntryView): void {
+    const records = this.#records;
+    const lease = records.find(namespace, key);
+    if (lease === 0) return;
+    this.#counters.count(records.token(lease) === token ? "leasesFilled" : "leasesLost");
+    const waiters = records.waiterCount(lease);
+    if (waiters > 0) {
+      const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
+      for (let left = waiters; left > 0; left--) {
+        this.#endWait(records.firstWaiter(lease), namespace, key, result);
+      }
+      this.#counters.count("leasesShared", waiters);
+    }
+    records.remove(lease);
+  }
+
+  /** The key's lease, if there is one, is worth nothing any more: the next waiter is promoted. */
+  void(namespace: string, key: string, nowMs: number): void {
+    const lease = this.#records.find(namespace, key);
+    if (lease === 0) return;
+    this.#counters.count("leasesLost");
+    this.#promote(lease, nowMs);
+  }
+
+  /** As `void`, for every key with this prefix. */
+  voidPrefix(namespace: string, prefix: string, nowMs: number): void {
+    for (const lease of this.#records.matching(namespace, prefix)) {
+      this.#counters.count("leasesLost");
+      this.#promote(lease, nowMs);
+    }
+  }
+
+  release(namespace: string, key: string, token: bigint, nowMs: number): boolean {
+    const lease = this.#find(namespace, key, token);
+    if (lease === 0) return false;
+    this.#counters.count("leasesReleased");
+    this.#promote(lease, nowMs);
+    return true;
+  }
+
+  /** Ends the waits and leases that are due. Must come before anything else at a new time. */
+  endDue(nowMs: number): void {
+    const records = this.#records;
+    if (records.nextDueMs === 0 || nowMs < records.nextDueMs) return;
+    let nextDueMs = Infinity;
+    for (let lease = records.oldest(); lease !== 0; ) {
+      // A promoted lease is met again at the end, where there is nothing left to do about it.
+      const next = records.newer(lease);
+      if (nowMs < records.dueMs(lease) || this.#endDueOf(lease, nowMs)) {
+        nextDueMs = Math.min(nextDueMs, records.dueMs(lease));
+      }
+      lease = next;
+    }
+    records.nextDueMs = nextDueMs === Infinity ? 0 : nextDueMs;
+  }
+
+  /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
+  settled(message: WaitsSettled): void {
+    this.#waits.receive(message);
+  }
+
+  /** There is something for `flush` to tell. */
+  get decided(): boolean {
+    return this.#waits.ended;
+  }
+
+  /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */
+  flush(nowMs: number): void {
+    for (let end = this.#waits.next(); end !== undefined; end = this.#waits.next()) {
+      const { namespace, key, result } = end;
+      // Of a granted lease that nobody would use, the next waiter must hear.
+      if (!this.#waits.tell(end) && result.kind === "granted") {
+        this.#giveBack(namespace, key, result.token, nowMs);
+      }
+    }
+  }
+
+  #find(namespace: string, key: string, token: bigint): number {
+    const lease = this.#records.find(namespace, key);
+    return lease !== 0 && this.#records.token(lease) === token ? lease : 0;
+  }
+
+  #grant(lease: number, namespace: string, key: string, leaseMs: number, nowMs: number): LeaseResult {
+    const asOf = this.#shard.stamp();
+    const token = this.#rng.uint64();
+    this.#records.grant(lease, token, asOf.revision, nowMs + leaseMs);
+    this.#counters.count("leasesGranted");
+    const stale = this.#shard.staleView(namespace, key, nowMs);
+    return { kind: "granted", asOf, token, leaseMs, stale };
+  }
+
+  #held(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
+    const stale = this.#shard.staleView(namespace, key, nowMs);
+    return { kind: "held", asOf: this.#shard.stamp(), retryAfterMs: Math.max(1, retryAfterMs), stale };
+  }
+
+  #refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
+    this.#counters.count("leasesRefused");
+    return this.#held(namespace, key, retryAfterMs, nowMs);
+  }
+
+  /** Gives the key to who has waited longest. False when nobody has: the lease is gone. */
+  #promote(lease: number, nowMs: number): boolean {
+    const next = this.#records.firstWaiter(lease);
+    if (next === 0) {
+      this.#records.remove(lease);
+      return false;
+    }
+    // Only now: of the many leases that may end at once, most have nobody to be told a name.
+    const { namespace, key } = this.#records.name(lease);
+    const leaseMs = this.#records.waiters.leaseMs(next);
+    this.#endWait(next, namespace, key, this.#grant(lease, namespace, key, leaseMs, nowMs));
+    return true;
+  }
+
+  /** False when the lease itself has ended and nobody has it now. */
+  #endDueOf(lease: number, nowMs: number): boolean {
+    const records = this.#records;
+    const leftMs = records.expiresAtMs(lease) - nowMs;
+    let name: LeaseName | undefined;
+    let held: LeaseResult | undefined;
+    let waiter = records.firstWaiter(lease);
+    for (let left = records.waiterCount(lease); left > 0; left--) {
+      const next = records.waiters.next(waiter);
+      if (nowMs >= records.waiters.deadlineMs(waiter)) {
+        this.#counters.count("leasesHeld");
+        name ??= records.name(lease);
+        held ??= this.#held(name.namespace, name.key, leftMs, nowMs);
+        this.#endWait(waiter, name.namespace, name.key, held);
+      }
+      waiter = next;
+    }
+    if (leftMs <= 0) {
+      this.#counters.count("leasesExpired");
+      if (!this.#promote(lease, nowMs)) return false;
+    }
+    records.updateDue(lease);
+    return true;
+  }
+
+  #endWait(waiter: number, namespace: string, key: string, result: LeaseResult): void {
+    const { waiters } = this.#records;
+    const thread = waiters.thread(waiter);
+    const wait = waiters.wait(waiter);
+    this.#records.removeWaiter(waiter);
+    this.#waits.end(thread, wait, namespace, key, result);
+  }
+
+  #cancel(waiter: number, wait: number): void {
+    if (!this.#waits.cancel(wait)) return;
+    this.#guard.enter(0);
+    try {
+      // Where it is no more, its end is on its way, and will find nobody.
+      if (this.#records.waiters.holds(waiter, this.#thread, wait)) this.#records.removeWaiter(waiter);
+    } finally {
+      this.#guard.leave();
+    }
+  }
+
+  #giveBack(namespace: string, key: string, token: bigint, nowMs: number): void {
+    const insideMs = this.#guard.enter(nowMs);
+    try {
+      this.endDue(insideMs);
+      this.release(namespace, key, token, insideMs);
+    } finally {
+      this.#guard.leave();
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Who waits for the leases of a shard, in shared memory: a list for each lease, first come first, of waiters that
+ * may be in different threads.
+ *
+ * The lists are rings, so that one number, that of the first waiter, has both ends of it; 0 is the empty list.
+ */
+import type { Region } from "../shm/region.ts";
+import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
+
+/** Of a shard, over all its leases, whatever a single one may have. */
+const shardWaitersMax = 65_536;
+
+/**
+ * Words of a waiter, and its two numbers in 8-byte cells behind them. The number of the wait is 0 in a slot that
+ * is free.
+ */
+const waiterBytes = 40;
+const waiterWords = waiterBytes / 4;
+const waiterCells = waiterBytes / 8;
+const word = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
+const cell = { wait: 3, deadlineMs: 4 } as const;
+
+export interface NewWaiter {
+  /** The slot of the lease that it waits for. */
+  readonly lease: number;
+  readonly thread: number;
+  /** The number of the wait in its thread, at least 1. */
+  readonly wait: number;
+  readonly deadlineMs: number;
+  /** For how long it wants the lease. Below 2^32. */
+  readonly leaseMs: number;
+}
+
+export interface LeaseLimits {
+  readonly leasesMax: number;
+  /** Of one key. */
+  readonly waitersMax: number;
+}
+
+const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
+  Math.min(leasesMax * waitersMax, shardWaitersMax);
+
+export function leaseWaitersBytes(limits: LeaseLimits): number {
+  return slotPoolBytes(countOf(limits), waiterBytes);
+}
+
+export class LeaseWaiters {
+  readonly #pool: SlotPool;
+  readonly #words: Uint32Array;
+  readonly #cells: Float64Array;
+
+  constructor(region: Region, limits: LeaseLimits) {
+    const bytes = leaseWaitersBytes(limits);
+    this.#pool = new SlotPool(region, countOf(limits), waiterBytes);
+    this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
+    this.#cells = new Float64Array(region.buffer, region.begin, bytes / 8);
+  }
+
+  /** Puts a waiter at the end of the list that begins with `first`. Returns its slot, or 0 when all are taken. */
+  append(first: number, waiter: NewWaiter): number {
+    const slot = this.#pool.take();
+    if (slot === 0) return 0;
+    this.#words[slot * waiterWords + word.lease] = waiter.lease;
+    this.#words[slot * waiterWords + word.thread] = waiter.thread;
+    this.#words[slot * waiterWords + word.leaseMs] = waiter.leaseMs;
+    this.#cells[slot * waiterCells + cell.wait] = waiter.wait;
+    this.#cells[slot * waiterCells + cell.deadlineMs] = waiter.deadlineMs;
+    const next = first === 0 ? slot : first;
+    const previous = first === 0 ? slot : this.#word(first, word.previous);
+    this.#link(previous, slot);
+    this.#link(slot, next);
+    return slot;
+  }
+
+  /** Returns the first of what is left of the list that begins with `first`. */
+  remove(first: number, slot: number): number {
+    const next = this.next(slot);
+    this.#link(this.#word(slot, word.previous), next);
+    this.#cells[slot * waiterCells + cell.wait] = 0;
+    this.#pool.give(slot);
+    if (next === slot) return 0;
+    return slot === first ? next : first;
+  }
+
+  /** The next in its list, which after the last is the first. */
+  next(slot: number): number {
+    return this.#word(slot, word.next);
+  }
+
+  /** The wait is still in this slot, where it was put when it began. */
+  holds(slot: number, thread: number, wait: number): boolean {
+    return this.wait(slot) === wait && this.thread(slot) === thread;
+  }
+
+  lease(slot: number): number {
+    return this.#word(slot, word.lease);
+  }
+
+  thread(slot: number): number {
+    return this.#word(slot, word.thread);
+  }
+
+  leaseMs(slot: number): number {
+    return this.#word(slot, word.leaseMs);
+  }
+
+  wait(slot: number): number {
+    return this.#cells[slot * waiterCells + cell.wait] ?? 0;
+  }
+
+  deadlineMs(slot: number): number {
+    return this.#cells[slot * waiterCells + cell.deadlineMs] ?? 0;
+  }
+
+  #word(slot: number, which: number): number {
+    return this.#words[slot * waiterWords + which] ?? 0;
+  }
+
+  #link(slot: number, next: number): void {
+    this.#words[slot * waiterWords + word.next] = next;
+    this.#words[next * waiterWords + word.previous] = slot;
+  }
+}

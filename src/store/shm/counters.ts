@@ -1,0 +1,76 @@
+/** The counters of a store in shared memory: each thread counts in a row of its own, and readers add the rows up. */
+
+import type { StoreCounters } from "../api/store.ts";
+import { alignedBytes, type Region } from "./region.ts";
+
+export type CounterName = keyof StoreCounters;
+
+const none: StoreCounters = {
+  hits: 0,
+  misses: 0,
+  staleHits: 0,
+  sets: 0,
+  setsRefused: 0,
+  touches: 0,
+  invalidatedKeys: 0,
+  invalidatedTags: 0,
+  invalidatedPrefixes: 0,
+  invalidatedAll: 0,
+  evictedCapacity: 0,
+  evictedExpired: 0,
+  evictedFenced: 0,
+  leasesGranted: 0,
+  leasesHeld: 0,
+  leasesShared: 0,
+  leasesFilled: 0,
+  leasesLost: 0,
+  leasesExpired: 0,
+  leasesReleased: 0,
+  overruns: 0,
+  tagFencesPruned: 0,
+  prefixFencesMerged: 0,
+  tombstonesPruned: 0,
+  leasesRefused: 0,
+};
+
+const columns: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.keys(none).map((name, column) => [name, column]),
+);
+
+/** A row begins on a cache line of its own, so that threads do not slow each other down. */
+const rowBytes = alignedBytes(Object.keys(none).length * Float64Array.BYTES_PER_ELEMENT);
+
+export function countersBytes(threads: number): number {
+  return threads * rowBytes;
+}
+
+/** What a thread counts with. */
+export class CounterRow {
+  readonly #cells: Float64Array;
+
+  constructor(region: Region, thread: number) {
+    this.#cells = cellsOf(region, thread);
+  }
+
+  count(name: CounterName, by = 1): void {
+    const column = columns[name] ?? 0;
+    this.#cells[column] = (this.#cells[column] ?? 0) + by;
+  }
+}
+
+/** The sums over all threads, live. */
+export function totalsOf(region: Region, threads: number): Readonly<StoreCounters> {
+  const rows = Array.from({ length: threads }, (_, thread) => cellsOf(region, thread));
+  const totals = { ...none };
+  for (const [name, column] of Object.entries(columns)) {
+    Object.defineProperty(totals, name, {
+      get: () => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0),
+    });
+  }
+  return totals;
+}
+
+function cellsOf(region: Region, thread: number): Float64Array {
+  const begin = region.begin + thread * rowBytes;
+  return new Float64Array(region.buffer, begin, rowBytes / Float64Array.BYTES_PER_ELEMENT);
+}

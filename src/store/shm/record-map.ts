@@ -1,0 +1,240 @@
+/**
+ * A map of fixed capacity from fingerprints to fixed-size records, in the order of insertion, in one region.
+ *
+ * All zero is the empty map. A record is in a slot: links, fingerprint, then cells of eight bytes, each a number
+ * or a bigint. Freed slots are used again, last freed first, before a new one is touched. The hash table has as
+ * many buckets as slots have ever been touched: touching one more splits one bucket (Litwin, "Linear hashing",
+ * VLDB 1980), so that the map takes only the memory that it has needed and is never rehashed as a whole.
+ *
+ * Under the lock of whoever shares it, as every structure in a region.
+ */
+import type { Fingerprint } from "../hashing/fingerprint.ts";
+import type { Region } from "./region.ts";
+
+/** Words of the header; the rest of its cache line is spare. */
+const countAt = 0;
+const touchedAt = 1;
+const freeAt = 2;
+const oldestAt = 3;
+const newestAt = 4;
+const headerWords = 16;
+
+/** Words of a slot before its cells. The one left out keeps the cells aligned. */
+const nextAt = 0;
+const olderAt = 1;
+const newerAt = 2;
+const idAt = 4;
+const linkWords = 8;
+
+/** So that nobody waits long for the lock while many records go at once. */
+const removedAtOnceMax = 512;
+
+/** The map in a region of this size. Slots are counted from 1, so that 0 is no slot. */
+export function recordMapBytes(capacity: number, cells: number): number {
+  return (slotsBegin(capacity) + capacity * slotWords(cells)) * 4;
+}
+
+export class RecordMap {
+  readonly #capacity: number;
+  readonly #slotWords: number;
+  /** Where slot 0 would begin. */
+  readonly #slotsAt: number;
+  readonly #words: Uint32Array<SharedArrayBuffer>;
+  /** The same bytes. */
+  readonly #numbers: Float64Array<SharedArrayBuffer>;
+  readonly #bigints: BigUint64Array<SharedArrayBuffer>;
+
+  constructor(region: Region, capacity: number, cells: number) {
+    const bytes = recordMapBytes(capacity, cells);
+    if (region.bytes < bytes) throw new RangeError("the region is too small for the map");
+    this.#capacity = capacity;
+    this.#slotWords = slotWords(cells);
+    this.#slotsAt = slotsBegin(capacity) - this.#slotWords;
+    this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
+    this.#numbers = new Float64Array(region.buffer, region.begin, bytes / 8);
+    this.#bigints = new BigUint64Array(region.buffer, region.begin, bytes / 8);
+  }
+
+  get count(): number {
+    return this.#words[countAt] ?? 0;
+  }
+
+  /** The slot of the record with this fingerprint, or 0. Good until the record is removed. */
+  find(id: Fingerprint): number {
+    const words = this.#words;
+    if (words[countAt] === 0) return 0;
+    const first = id[0];
+    const second = id[1];
+    const third = id[2];
+    const fourth = id[3];
+    let slot = words[this.#bucketOf(first ?? 0, words[touchedAt] ?? 0)] ?? 0;
+    while (slot !== 0) {
+      const at = this.#at(slot);
+      if (
+        words[at + idAt] === first &&
+        words[at + idAt + 1] === second &&
+        words[at + idAt + 2] === third &&
+        words[at + idAt + 3] === fourth
+      ) {
+        return slot;
+      }
+      slot = words[at + nextAt] ?? 0;
+    }
+    return 0;
+  }
+
+  /** A record of zeros, as the newest, for a fingerprint that has none. Throws when full: make room first. */
+  insert(id: Fingerprint): number {
+    const slot = this.#takeSlot();
+    const words = this.#words;
+    const at = this.#at(slot);
+    for (let word = 0; word < 4; word++) words[at + idAt + word] = id[word] ?? 0;
+    this.#chain(slot, words[touchedAt] ?? 0);
+    this.#append(slot);
+    words[countAt] = this.count + 1;
+    return slot;
+  }
+
+  remove(slot: number): void {
+    const words = this.#words;
+    const at = this.#at(slot);
+    this.#unchain(slot);
+    this.#detach(slot);
+    words.fill(0, at, at + this.#slotWords);
+    words[at + nextAt] = words[freeAt] ?? 0;
+    words[freeAt] = slot;
+    words[countAt] = this.count - 1;
+  }
+
+  /** The slot of the oldest record, or 0. */
+  oldest(): number {
+    return this.#words[oldestAt] ?? 0;
+  }
+
+  /** The slot of the record next in order, or 0. */
+  newer(slot: number): number {
+    return this.#words[this.#at(slot) + newerAt] ?? 0;
+  }
+
+  /** Removes the oldest records that are over, 512 at most. False: there may be more of them. */
+  removeOldest(isOver: (slot: number) => boolean): boolean {
+    for (let left = removedAtOnceMax; left > 0; left--) {
+      const slot = this.oldest();
+      if (slot === 0 || !isOver(slot)) return true;
+      this.remove(slot);
+    }
+    return false;
+  }
+
+  moveToNewest(slot: number): void {
+    if (this.#words[newestAt] === slot) return;
+    this.#detach(slot);
+    this.#append(slot);
+  }
+
+  number(slot: number, cell: number): number {
+    return this.#numbers[this.#cellAt(slot, cell)] ?? 0;
+  }
+
+  setNumber(slot: number, cell: number, value: number): void {
+    this.#numbers[this.#cellAt(slot, cell)] = value;
+  }
+
+  bigint(slot: number, cell: number): bigint {
+    return this.#bigints[this.#cellAt(slot, cell)] ?? 0n;
+  }
+
+  setBigint(slot: number, cell: number, value: bigint): void {
+    this.#bigints[this.#cellAt(slot, cell)] = value;
+  }
+
+  #at(slot: number): number {
+    return this.#slotsAt + slot * this.#slotWords;
+  }
+
+  #cellAt(slot: number, cell: number): number {
+    return (this.#at(slot) + linkWords) / 2 + cell;
+  }
+
+  /** The word of a fingerprint's bucket, by the fingerprint's first word. */
+  #bucketOf(first: number, buckets: number): number {
+    const mask = 0x7fff_ffff >>> (Math.clz32(buckets - 1) - 1);
+    const bucket = first & mask;
+    // Those that are not split yet go by one bit less.
+    return headerWords + (bucket < buckets ? bucket : bucket & (mask >>> 1));
+  }
+
+  #takeSlot(): number {
+    const words = this.#words;
+    const freed = words[freeAt] ?? 0;
+    if (freed !== 0) {
+      words[freeAt] = words[this.#at(freed) + nextAt] ?? 0;
+      return freed;
+    }
+    const touched = words[touchedAt] ?? 0;
+    if (touched === this.#capacity) throw new RangeError("the map is full");
+    words[touchedAt] = touched + 1;
+    if (touched > 0) this.#split(touched);
+    return touched + 1;
+  }
+
+  /** Spreads the records of one bucket over it and the new one, of which there are `buckets` more. */
+  #split(buckets: number): void {
+    const words = this.#words;
+    const splitAt = headerWords + buckets - 2 ** (31 - Math.clz32(buckets));
+    let slot = words[splitAt] ?? 0;
+    words[splitAt] = 0;
+    while (slot !== 0) {
+      const next = words[this.#at(slot) + nextAt] ?? 0;
+      this.#chain(slot, buckets + 1);
+      slot = next;
+    }
+  }
+
+  #chain(slot: number, buckets: number): void {
+    const words = this.#words;
+    const at = this.#at(slot);
+    const bucketAt = this.#bucketOf(words[at + idAt] ?? 0, buckets);
+    words[at + nextAt] = words[bucketAt] ?? 0;
+    words[bucketAt] = slot;
+  }
+
+  #unchain(slot: number): void {
+    const words = this.#words;
+    const at = this.#at(slot);
+    let linkAt = this.#bucketOf(words[at + idAt] ?? 0, words[touchedAt] ?? 0);
+    while (words[linkAt] !== slot) {
+      if (words[linkAt] === 0) throw new Error("the map has no record in this slot");
+      linkAt = this.#at(words[linkAt] ?? 0) + nextAt;
+    }
+    words[linkAt] = words[at + nextAt] ?? 0;
+  }
+
+  #append(slot: number): void {
+    const words = this.#words;
+    const at = this.#at(slot);
+    const newest = words[newestAt] ?? 0;
+    words[at + olderAt] = newest;
+    words[at + newerAt] = 0;
+    words[newest === 0 ? oldestAt : this.#at(newest) + newerAt] = slot;
+    words[newestAt] = slot;
+  }
+
+  #detach(slot: number): void {
+    const words = this.#words;
+    const at = this.#at(slot);
+    const older = words[at + olderAt] ?? 0;
+    const newer = words[at + newerAt] ?? 0;
+    words[older === 0 ? oldestAt : this.#at(older) + newerAt] = newer;
+    words[newer === 0 ? newestAt : this.#at(newer) + olderAt] = older;
+  }
+}
+
+function slotWords(cells: number): number {
+  return linkWords + 2 * cells;
+}
+
+/** Behind the header and the buckets, in words; even, since cells are. */
+function slotsBegin(capacity: number): number {
+  return headerWords + 2 * Math.ceil(capacity / 2);
+}

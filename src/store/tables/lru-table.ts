@@ -1,0 +1,156 @@
+/** A table on `lru-cache`: entries are objects on the heap, the least recently used one is evicted. */
+import { LRUCache } from "lru-cache";
+import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../api/table.ts";
+
+/**
+ * What an entry costs beside the bytes of its key, value and tags. Measured as resident memory of half a million
+ * entries of 20 B + 100 B on Node 24: 946 B, of which 520 B are live objects and the rest is the heap's slack.
+ */
+export const entryOverheadBytes = 960;
+/** What a tag costs beside its own bytes. */
+export const tagOverheadBytes = 32;
+
+interface LruEntry extends TableEntry {
+  freshUntilMs: number;
+  goneAtMs: number;
+  staled: boolean;
+  readonly costBytes: number;
+  /** Where the entry is in the scan list. */
+  slot: number;
+}
+
+export function createLruTable(options: TableOptions): Table {
+  return new LruTable(options);
+}
+
+class LruTable implements Table {
+  readonly budgetBytes: number;
+  readonly #evicted: Evicted;
+  readonly #cache: LRUCache<string, LruEntry>;
+  /**
+   * Every entry, densely: a removed one is replaced by the last. A scan goes from the end down, so what takes
+   * the place of a removed entry was scanned already or came later.
+   */
+  readonly #scanList: LruEntry[] = [];
+
+  constructor(options: TableOptions) {
+    this.budgetBytes = options.budgetBytes;
+    this.#evicted = options.evicted;
+    this.#cache = new LRUCache<string, LruEntry>({
+      maxSize: options.budgetBytes,
+      sizeCalculation: (entry) => entry.costBytes,
+      dispose: (entry, _id, reason) => {
+        this.#unlist(entry);
+        if (reason === "evict") this.#evicted(entry);
+      },
+    });
+  }
+
+  get bytes(): number {
+    return this.#cache.calculatedSize;
+  }
+
+  get entryCount(): number {
+    return this.#scanList.length;
+  }
+
+  find(namespace: string, key: string): LruEntry | undefined {
+    return this.#cache.get(toEntryId(namespace, key));
+  }
+
+  put(entry: NewTableEntry): void {
+    const kept: LruEntry = {
+      namespace: entry.namespace,
+      key: entry.key,
+      // A copy: the value may be a view of a whole request.
+      value: new Uint8Array(entry.value),
+      version: entry.version,
+      sourceVersion: entry.sourceVersion,
+      freshUntilMs: entry.freshUntilMs,
+      goneAtMs: entry.goneAtMs,
+      staled: false,
+      absent: entry.absent,
+      tags: entry.tags.slice(),
+      contentType: entry.contentType,
+      costBytes: costBytes(entry),
+      slot: this.#scanList.length,
+    };
+    const id = toEntryId(entry.namespace, entry.key);
+    if (kept.costBytes > this.budgetBytes) {
+      this.#cache.delete(id);
+      this.#evicted(kept);
+      return;
+    }
+    this.#cache.set(id, kept);
+    kept.slot = this.#scanList.length;
+    this.#scanList.push(kept);
+  }
+
+  remove(entry: TableEntry): void {
+    this.#cache.delete(toEntryId(entry.namespace, entry.key));
+  }
+
+  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+    const kept = this.#kept(entry);
+    kept.freshUntilMs = freshUntilMs;
+    kept.goneAtMs = goneAtMs;
+  }
+
+  markStaled(entry: TableEntry): void {
+    this.#kept(entry).staled = true;
+  }
+
+  scanStart(): number {
+    return this.#scanList.length;
+  }
+
+  scan(position: number, maxEntries: number, visit: Visit): number {
+    let next = Math.min(position, this.#scanList.length);
+    const stop = Math.max(0, next - maxEntries);
+    while (next > stop) {
+      next--;
+      const entry = this.#scanList[next];
+      if (entry === undefined) break;
+      const verdict = visit(entry);
+      if (verdict === "remove") this.remove(entry);
+      else if (verdict === "markStaled") entry.staled = true;
+    }
+    return next;
+  }
+
+  /** The entry behind what a caller holds, which the interface lets it see only as read-only. */
+  #kept(entry: TableEntry): LruEntry {
+    const kept = this.#cache.peek(toEntryId(entry.namespace, entry.key));
+    if (kept !== entry) throw new Error("the entry is no longer in the table");
+    return kept;
+  }
+
+  #unlist(entry: LruEntry): void {
+    const last = this.#scanList.pop();
+    if (last === undefined || last === entry) return;
+    this.#scanList[entry.slot] = last;
+    last.slot = entry.slot;
+  }
+}
+
+function costBytes(entry: NewTableEntry): number {
+  let bytes =
+    entryOverheadBytes +
+    textBytes(entry.namespace) +
+    textBytes(entry.key) +
+    textBytes(entry.contentType) +
+    entry.value.length;
+  for (const tag of entry.tags) bytes += tagOverheadBytes + textBytes(tag);
+  return bytes;
+}
+
+/** Unambiguous, since no namespace has a colon in it. */
+function toEntryId(namespace: string, key: string): string {
+  return `${namespace}:${key}`;
+}
+
+/** V8 keeps Latin-1 text in a byte a character and any other in two: never more than this. */
+function textBytes(text: string): number {
+  const bytes = Buffer.byteLength(text);
+  return bytes === text.length ? bytes : 2 * text.length;
+}

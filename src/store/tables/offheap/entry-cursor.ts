@@ -1,0 +1,68 @@
+/** An entry as the callers of a table see it: one object, moved from entry to entry, decoded when read. */
+import type { TableEntry } from "../../api/table.ts";
+import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
+import { flag, freshUntilMsAt, goneAtMsAt, hasFlag, versionAt } from "./entry-header.ts";
+import { readValue } from "./entry-value.ts";
+import type { Memory } from "./memory.ts";
+import type { SegmentPool } from "./segment-pool.ts";
+
+export class EntryCursor implements TableEntry {
+  /** The entry's word in the log; 0: it stands nowhere. */
+  at = 0;
+  readonly #memory: Memory;
+  readonly #pool: SegmentPool;
+
+  constructor(memory: Memory, pool: SegmentPool) {
+    this.#memory = memory;
+    this.#pool = pool;
+  }
+
+  moveTo(at: number): this {
+    this.at = at;
+    return this;
+  }
+
+  get namespace(): string {
+    return namespaceAt(this.#memory, this.at);
+  }
+
+  get key(): string {
+    return keyAt(this.#memory, this.at);
+  }
+
+  get value(): Uint8Array {
+    return readValue(this.#memory, this.#pool, this.at);
+  }
+
+  get version(): number {
+    return versionAt(this.#memory, this.at);
+  }
+
+  get sourceVersion(): bigint {
+    return sourceVersionAt(this.#memory, this.at);
+  }
+
+  get freshUntilMs(): number {
+    return freshUntilMsAt(this.#memory, this.at);
+  }
+
+  get goneAtMs(): number {
+    return goneAtMsAt(this.#memory, this.at);
+  }
+
+  get staled(): boolean {
+    return hasFlag(this.#memory, this.at, flag.staled);
+  }
+
+  get absent(): boolean {
+    return hasFlag(this.#memory, this.at, flag.absent);
+  }
+
+  get tags(): readonly string[] {
+    return tagsAt(this.#memory, this.at);
+  }
+
+  get contentType(): string {
+    return contentTypeAt(this.#memory, this.at);
+  }
+}

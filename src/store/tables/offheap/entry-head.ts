@@ -1,0 +1,204 @@
+/**
+ * The variable part of an entry's head: namespace, key, source version, content type and tags as bytes.
+ *
+ * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
+ */
+import type { NewTableEntry } from "../../api/table.ts";
+import {
+  flag,
+  headerBytes,
+  keyBytesAt,
+  keyMaxBytes,
+  namespaceBytesAt,
+  namespaceMaxBytes,
+  sourceVersionBytes,
+} from "./entry-header.ts";
+import type { Memory } from "./memory.ts";
+
+const noTags: readonly string[] = [];
+const labelsMaxBytes = 0xffff;
+const bytesPerUnitMax = 3;
+
+/** Encodes heads, one at a time, before it is known where in the log they go. */
+export class HeadEncoder {
+  /** The bytes after the header, up to `length`. */
+  scratch = Buffer.alloc(4_096);
+  length = 0;
+  namespaceBytes = 0;
+  keyBytes = 0;
+  flags = 0;
+
+  get headBytes(): number {
+    return headerBytes + this.length;
+  }
+
+  /** False when a part is longer than any head has room for. */
+  encode(entry: NewTableEntry): boolean {
+    this.#reserve(entry);
+    this.length = 0;
+    this.flags = entry.absent ? flag.absent : 0;
+    this.namespaceBytes = this.#text(entry.namespace);
+    this.keyBytes = this.#text(entry.key);
+    if (entry.sourceVersion !== 0n) {
+      this.flags |= flag.sourceVersion;
+      this.length = this.scratch.writeBigUInt64LE(entry.sourceVersion, this.length);
+    }
+    const labelsBytes = this.#labels(entry);
+    return (
+      this.namespaceBytes <= namespaceMaxBytes &&
+      this.keyBytes <= keyMaxBytes &&
+      labelsBytes <= labelsMaxBytes
+    );
+  }
+
+  /** Writes what was encoded behind the header at `at`. */
+  writeTo(memory: Memory, at: number): void {
+    this.scratch.copy(memory.bytes, at * 4 + headerBytes, 0, this.length);
+  }
+
+  #labels(entry: NewTableEntry): number {
+    if (entry.tags.length === 0 && entry.contentType === "") return 0;
+    this.flags |= flag.labels;
+    const begin = this.length;
+    this.length += 2;
+    this.#sizedText(entry.contentType);
+    for (const tag of entry.tags) this.#sizedText(tag);
+    const bytes = this.length - begin;
+    if (bytes <= labelsMaxBytes) this.scratch.writeUInt16LE(bytes, begin);
+    return bytes;
+  }
+
+  #sizedText(text: string): void {
+    const begin = this.length;
+    this.length += 2;
+    const bytes = this.#text(text);
+    this.scratch.writeUInt16LE(bytes & 0xffff, begin);
+  }
+
+  #text(text: string): number {
+    const begin = this.length;
+    this.length = writeText(this.scratch, begin, text);
+    return this.length - begin;
+  }
+
+  #reserve(entry: NewTableEntry): void {
+    let units = entry.namespace.length + entry.key.length + entry.contentType.length;
+    for (const tag of entry.tags) units += tag.length + 1;
+    const bytes = units * bytesPerUnitMax + 64;
+    if (bytes > this.scratch.length) this.scratch = Buffer.alloc(bytes * 2);
+  }
+}
+
+/** Returns where it ends. Short ASCII, which most text here is, is not worth a call out of JavaScript. */
+function writeText(target: Buffer, begin: number, text: string): number {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) return begin + target.write(text, begin);
+    target[begin + index] = unit;
+  }
+  return begin + text.length;
+}
+
+export function namespaceAt(memory: Memory, at: number): string {
+  const begin = at * 4 + headerBytes;
+  return memory.bytes.toString("utf8", begin, begin + namespaceBytesAt(memory, at));
+}
+
+export function keyAt(memory: Memory, at: number): string {
+  const begin = keyByteOf(memory, at);
+  return memory.bytes.toString("utf8", begin, begin + keyBytesAt(memory, at));
+}
+
+export function sourceVersionAt(memory: Memory, at: number): bigint {
+  if ((memory.word(at + 1) & flag.sourceVersion) === 0) return 0n;
+  return memory.bytes.readBigUInt64LE(keyByteOf(memory, at) + keyBytesAt(memory, at));
+}
+
+/** The content type of one entry is that of the next, nearly always. */
+let recentContentType = "";
+
+export function contentTypeAt(memory: Memory, at: number): string {
+  const labels = labelsByteOf(memory, at);
+  if (labels === 0) return "";
+  const length = memory.bytes.readUInt16LE(labels + 2);
+  if (!isTextAt(memory, labels + 4, length, recentContentType)) {
+    recentContentType = sizedTextAt(memory, labels + 2);
+  }
+  return recentContentType;
+}
+
+export function tagsAt(memory: Memory, at: number): readonly string[] {
+  const labels = labelsByteOf(memory, at);
+  if (labels === 0) return noTags;
+  const end = labels + memory.bytes.readUInt16LE(labels);
+  const tags: string[] = [];
+  let byte = labels + 2;
+  byte += 2 + memory.bytes.readUInt16LE(byte);
+  while (byte < end) {
+    tags.push(sizedTextAt(memory, byte));
+    byte += 2 + memory.bytes.readUInt16LE(byte);
+  }
+  return tags;
+}
+
+/** Whether the entry is this key's. */
+export function isKeyAt(memory: Memory, at: number, namespace: string, key: string): boolean {
+  const begin = at * 4 + headerBytes;
+  const keyBegin = begin + namespaceBytesAt(memory, at);
+  return (
+    isTextAt(memory, begin, namespaceBytesAt(memory, at), namespace) &&
+    isTextAt(memory, keyBegin, keyBytesAt(memory, at), key)
+  );
+}
+
+/** As `isKeyAt` for a key as it came off the wire: the bytes of `source` from `begin` to `end`. */
+export function isKeyBytesAt(
+  memory: Memory,
+  at: number,
+  namespace: string,
+  source: Uint8Array,
+  begin: number,
+  end: number,
+): boolean {
+  if (keyBytesAt(memory, at) !== end - begin) return false;
+  const namespaceBegin = at * 4 + headerBytes;
+  if (!isTextAt(memory, namespaceBegin, namespaceBytesAt(memory, at), namespace)) return false;
+  const kept = memory.bytes;
+  const shift = keyByteOf(memory, at) - begin;
+  for (let index = begin; index < end; index++) {
+    if (kept[index + shift] !== source[index]) return false;
+  }
+  return true;
+}
+
+function isTextAt(memory: Memory, begin: number, length: number, text: string): boolean {
+  // UTF-8 has no fewer bytes than UTF-16 has units.
+  if (length < text.length) return false;
+  const kept = memory.bytes;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) {
+      const rest = Buffer.from(text.slice(index));
+      return length === index + rest.length && rest.compare(kept, begin + index, begin + length) === 0;
+    }
+    if (kept[begin + index] !== unit) return false;
+  }
+  return length === text.length;
+}
+
+function keyByteOf(memory: Memory, at: number): number {
+  return at * 4 + headerBytes + namespaceBytesAt(memory, at);
+}
+
+/** 0: the entry has none. */
+function labelsByteOf(memory: Memory, at: number): number {
+  const word = memory.word(at + 1);
+  if ((word & flag.labels) === 0) return 0;
+  const begin = keyByteOf(memory, at) + keyBytesAt(memory, at);
+  return (word & flag.sourceVersion) === 0 ? begin : begin + sourceVersionBytes;
+}
+
+function sizedTextAt(memory: Memory, byte: number): string {
+  const begin = byte + 2;
+  return memory.bytes.toString("utf8", begin, begin + memory.bytes.readUInt16LE(byte));
+}

@@ -1,0 +1,58 @@
+/** The bytes of a value that is in the log already, which may lie in several segments. */
+import { takeLent } from "../../api/value-arena.ts";
+import { headBytesAt, valueBytesAt } from "./entry-header.ts";
+import type { Memory } from "./memory.ts";
+import type { SegmentPool } from "./segment-pool.ts";
+
+/** Small values are cut from slabs, since a buffer of its own costs more than the copy. */
+const slabBytes = 8_192;
+const slabValueMaxBytes = slabBytes / 4;
+let slab = new ArrayBuffer(slabBytes);
+let slabUsedBytes = 0;
+
+/** A copy that is the caller's, or lies in the space that the caller lent. */
+export function readValue(memory: Memory, pool: SegmentPool, at: number): Uint8Array {
+  const bytes = valueBytesAt(memory, at);
+  const value = takeLent(bytes) ?? allocate(bytes);
+  let segment = pool.segmentOf(at * 4);
+  let offset = pool.offsetOf(at * 4) + headBytesAt(memory, at);
+  let done = 0;
+  while (done < bytes) {
+    const part = Math.min(bytes - done, pool.geometry.segmentBytes - offset);
+    const from = pool.byteOf(segment) + offset;
+    memory.bytes.copy(value, done, from, from + part);
+    done += part;
+    segment = pool.next(segment);
+    offset = 0;
+  }
+  return value;
+}
+
+/** Writes a value over one of the same length; the head before it is written already. */
+export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, value: Uint8Array): void {
+  let segment = pool.segmentOf(at * 4);
+  let offset = pool.offsetOf(at * 4) + headBytesAt(memory, at);
+  let done = 0;
+  while (done < value.length) {
+    const part = Math.min(value.length - done, pool.geometry.segmentBytes - offset);
+    memory.setBytes(pool.byteOf(segment) + offset, value, done, done + part);
+    done += part;
+    segment = pool.next(segment);
+    offset = 0;
+  }
+}
+
+/** Bytes that nobody else has, not yet written to. */
+function allocate(bytes: number): Uint8Array {
+  if (bytes > slabValueMaxBytes) {
+    const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
+    return new Uint8Array(buffer, byteOffset, bytes);
+  }
+  if (slabUsedBytes + bytes > slabBytes) {
+    slab = new ArrayBuffer(slabBytes);
+    slabUsedBytes = 0;
+  }
+  const value = new Uint8Array(slab, slabUsedBytes, bytes);
+  slabUsedBytes += bytes;
+  return value;
+}

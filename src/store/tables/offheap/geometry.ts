@@ -1,0 +1,74 @@
+/**
+ * Where everything lies in the one buffer of a table, computed once from the byte budget.
+ *
+ *   control block | directory of the index | links of the segments | ghosts | segment 1 | segment 2 | …
+ *
+ * Segments are the unit in which the index and the two rings share what is left of the budget. Memory that was
+ * never written to costs no resident bytes, so the whole buffer is there from the start.
+ */
+import { fieldInvalid } from "../../../common/errors.ts";
+
+export const budgetMinBytes = 65_536;
+/** Every position fits a signed 32-bit number. More memory takes more shards. */
+export const budgetMaxBytes = 2 ** 31 - 65_536;
+
+/** Words of 32 bits for the control block. */
+const controlWords = 64;
+/** One chunk of the index; the smallest segment. */
+export const chunkBytes = 4_096;
+
+const segmentMaxBytes = 16_384;
+/** What the smallest entry takes, its share of the index included, and then some: bounds the directory. */
+const bytesPerChunkMin = 4_096;
+/** A ghost costs 4 bytes: at 160 B an entry there is room for about as many ghosts as entries. */
+const bytesPerGhost = 192;
+export const ghostsPerBucket = 8;
+
+export interface Geometry {
+  readonly bufferBytes: number;
+  readonly directoryAtWord: number;
+  /** The directory has room for 2 to the power of this. */
+  readonly directoryMaxDepth: number;
+  readonly linksAtWord: number;
+  readonly ghostsAtWord: number;
+  readonly ghostBuckets: number;
+  readonly segmentsAtByte: number;
+  readonly segmentBytes: number;
+  readonly segmentShift: number;
+  /** Segments are numbered from 1: 0 says "none". */
+  readonly segmentCount: number;
+}
+
+/** Throws FIELD_INVALID for a budget outside of `budgetMinBytes` to `budgetMaxBytes`. */
+export function resolveGeometry(budgetBytes: number): Geometry {
+  if (!Number.isInteger(budgetBytes) || budgetBytes < budgetMinBytes || budgetBytes > budgetMaxBytes) {
+    throw fieldInvalid("budgetBytes", `${budgetMinBytes} to ${budgetMaxBytes} bytes a shard`);
+  }
+  // Small enough that a ring of a tenth of the budget has many, since memory goes from ring to ring by them.
+  const segmentShift = Math.min(
+    Math.log2(segmentMaxBytes),
+    Math.max(Math.log2(chunkBytes), Math.floor(Math.log2(budgetBytes / 256))),
+  );
+  const segmentBytes = 2 ** segmentShift;
+  const directoryMaxDepth = Math.ceil(Math.log2(budgetBytes / bytesPerChunkMin));
+  const ghostBuckets = Math.floor(budgetBytes / bytesPerGhost / ghostsPerBucket);
+
+  const directoryAtWord = controlWords;
+  const linksAtWord = directoryAtWord + 2 ** directoryMaxDepth;
+  const ghostsAtWord = linksAtWord + 1 + Math.floor(budgetBytes / segmentBytes);
+  const fixedWords = ghostsAtWord + ghostBuckets * ghostsPerBucket;
+  const segmentsAtByte = Math.ceil((fixedWords * 4) / chunkBytes) * chunkBytes;
+  const segmentCount = Math.floor((budgetBytes - segmentsAtByte) / segmentBytes);
+  return {
+    bufferBytes: segmentsAtByte + segmentCount * segmentBytes,
+    directoryAtWord,
+    directoryMaxDepth,
+    linksAtWord,
+    ghostsAtWord,
+    ghostBuckets,
+    segmentsAtByte,
+    segmentBytes,
+    segmentShift,
+    segmentCount,
+  };
+}

@@ -1,0 +1,273 @@
+/**
+ * A table whose entries live in one `SharedArrayBuffer`, outside of the garbage-collected heap.
+ *
+ * Goals: an exact byte budget, index and all; no object an entry, so that the collector has nothing to mark;
+ * no pause that grows with the number of entries; all state in the buffer. Not goals: buffers beyond 2 GiB
+ * (more memory takes more shards) and locks (whoever shares the buffer brings them).
+ *
+ * The log of entries (log-ring.ts), the index over them (key-index.ts) and who stays when memory is needed
+ * (eviction.ts) share the buffer by segments (segment-pool.ts, geometry.ts).
+ */
+import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../../api/table.ts";
+import { EntryCursor } from "./entry-cursor.ts";
+import { HeadEncoder, isKeyAt, isKeyBytesAt } from "./entry-head.ts";
+import {
+  entryBytes,
+  entryBytesAt,
+  flag,
+  type HeaderFields,
+  hasFlag,
+  setFlag,
+  setUses,
+  usesAt,
+  usesMax,
+  valueMaxBytes,
+  withUses,
+  writeHeader,
+  writeLifetimes,
+} from "./entry-header.ts";
+import { overwriteValue } from "./entry-value.ts";
+import { Eviction } from "./eviction.ts";
+import { resolveGeometry } from "./geometry.ts";
+import { Ghosts } from "./ghosts.ts";
+import { firstPosition, scanIndex } from "./index-scan.ts";
+import { KeyIndex, mixHash } from "./key-index.ts";
+import { LogRing } from "./log-ring.ts";
+import { control, Memory } from "./memory.ts";
+import { moveSegments, SegmentPool } from "./segment-pool.ts";
+
+/** What an entry costs in the index, beside its bytes in the log. */
+export const slotBytes = 8;
+/** What returns soon after its eviction goes into the main ring and counts as used: measured to be worth it. */
+const returnedFlags = withUses(flag.mainRing, 1);
+/** For a chunk of the index, which a put may have to split. */
+const chunkSegments = 1;
+
+/** A table without an entry, as memory. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
+export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
+  const geometry = resolveGeometry(budgetBytes);
+  const memory = new Memory(new SharedArrayBuffer(geometry.bufferBytes));
+  new KeyIndex(memory, new SegmentPool(memory, geometry)).initialize();
+  return memory.buffer;
+}
+
+/** A table over a buffer of its own, or over one that others have tables over, too. Throws as `createTableBuffer`. */
+export function createOffheapTable(
+  options: TableOptions,
+  buffer = createTableBuffer(options.budgetBytes),
+): OffheapTable {
+  return new OffheapTable(options, buffer);
+}
+
+export class OffheapTable implements Table {
+  readonly budgetBytes: number;
+  readonly memory: Memory;
+  readonly pool: SegmentPool;
+  readonly small: LogRing;
+  readonly main: LogRing;
+  readonly #evicted: Evicted;
+  readonly #index: KeyIndex;
+  readonly #eviction: Eviction;
+  readonly #head = new HeadEncoder();
+  readonly #found: EntryCursor;
+  readonly #scanned: EntryCursor;
+  readonly #leaving: EntryCursor;
+
+  constructor(options: TableOptions, buffer: SharedArrayBuffer) {
+    const geometry = resolveGeometry(options.budgetBytes);
+    this.budgetBytes = options.budgetBytes;
+    this.#evicted = options.evicted;
+    this.memory = new Memory(buffer);
+    this.pool = new SegmentPool(this.memory, geometry);
+    this.small = new LogRing(this.memory, this.pool, control.smallRing);
+    this.main = new LogRing(this.memory, this.pool, control.mainRing);
+    this.#index = new KeyIndex(this.memory, this.pool);
+    this.#found = new EntryCursor(this.memory, this.pool);
+    this.#scanned = new EntryCursor(this.memory, this.pool);
+    this.#leaving = new EntryCursor(this.memory, this.pool);
+    this.#eviction = new Eviction({
+      memory: this.memory,
+      pool: this.pool,
+      index: this.#index,
+      ghosts: new Ghosts(this.memory, geometry),
+      small: this.small,
+      main: this.main,
+      evicted: (at) => this.#evicted(this.#leaving.moveTo(at)),
+    });
+  }
+
+  get bytes(): number {
+    return this.small.liveBytes + this.main.liveBytes + this.entryCount * slotBytes;
+  }
+
+  get entryCount(): number {
+    return this.memory.word(control.entries);
+  }
+
+  find(namespace: string, key: string, hash: number): TableEntry | undefined {
+    const at = this.#lookUp(namespace, key, mixHash(hash));
+    return at === 0 ? undefined : this.#use(at);
+  }
+
+  /** As `find` for a key as it came off the wire: UTF-8, the bytes of `source` from `begin` to `end`. */
+  findBytes(
+    namespace: string,
+    source: Uint8Array,
+    begin: number,
+    end: number,
+    hash: number,
+  ): TableEntry | undefined {
+    const mixed = mixHash(hash);
+    let slot = this.#index.first(mixed);
+    while (slot !== 0) {
+      const at = this.#index.entryOf(slot);
+      if (isKeyBytesAt(this.memory, at, namespace, source, begin, end)) return this.#use(at);
+      slot = this.#index.next(slot, mixed);
+    }
+    return undefined;
+  }
+
+  put(entry: NewTableEntry, hash: number): void {
+    const mixed = mixHash(hash);
+    const former = this.#lookUp(entry.namespace, entry.key, mixed);
+    const head = this.#head;
+    const valueBytes = entry.value.length;
+    if (!head.encode(entry) || !this.#couldFit(head.headBytes, valueBytes)) {
+      if (former !== 0) this.#bury(former);
+      this.#refuse(entry);
+      return;
+    }
+    if (former !== 0 && this.#fitsInPlaceOf(former, head.headBytes, valueBytes)) {
+      this.#write(former, entry, mixed, this.#inheritedFlags(former));
+      overwriteValue(this.memory, this.pool, former, entry.value);
+      return;
+    }
+
+    let flags = 0;
+    if (former !== 0) {
+      flags = this.#inheritedFlags(former);
+      this.#bury(former);
+    } else if (this.#eviction.hasReturned(mixed)) {
+      flags = returnedFlags;
+    }
+    const spare = this.#segmentsFor(head.headBytes + valueBytes) + moveSegments + chunkSegments;
+    if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
+      this.#refuse(entry);
+      return;
+    }
+    const ring = this.#ringOf(flags);
+    const at = ring.beginEntry(head.headBytes);
+    this.#write(at, entry, mixed, flags);
+    ring.append(entry.value, 0, valueBytes);
+    ring.endEntry();
+    ring.enter(entryBytes(head.headBytes, valueBytes));
+    this.#index.insert(mixed, at);
+    this.memory.addToWord(control.entries, 1);
+  }
+
+  remove(entry: TableEntry): void {
+    this.#bury(this.#wordOf(entry));
+  }
+
+  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, goneAtMs);
+  }
+
+  markStaled(entry: TableEntry): void {
+    setFlag(this.memory, this.#wordOf(entry), flag.staled);
+  }
+
+  scanStart(): number {
+    return this.entryCount === 0 ? 0 : firstPosition;
+  }
+
+  scan(position: number, maxEntries: number, visit: Visit): number {
+    return scanIndex(this.#index, position, maxEntries, (at) => this.#visit(at, visit));
+  }
+
+  #visit(at: number, visit: Visit): void {
+    const verdict = visit(this.#scanned.moveTo(at));
+    if (verdict === "remove") this.#bury(at);
+    else if (verdict === "markStaled") setFlag(this.memory, at, flag.staled);
+  }
+
+  /** The word of the key's entry; 0: there is none. */
+  #lookUp(namespace: string, key: string, mixed: number): number {
+    let slot = this.#index.first(mixed);
+    while (slot !== 0) {
+      const at = this.#index.entryOf(slot);
+      if (isKeyAt(this.memory, at, namespace, key)) return at;
+      slot = this.#index.next(slot, mixed);
+    }
+    return 0;
+  }
+
+  #use(at: number): TableEntry {
+    const uses = usesAt(this.memory, at);
+    if (uses < usesMax) setUses(this.memory, at, uses + 1);
+    return this.#found.moveTo(at);
+  }
+
+  #wordOf(entry: TableEntry): number {
+    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, flag.dead)) {
+      throw new Error("the entry is not the one that was found last");
+    }
+    return this.#found.at;
+  }
+
+  /** Takes an entry out of the index. Its bytes stay in the log until the tail comes by. */
+  #bury(at: number): void {
+    const bytes = entryBytesAt(this.memory, at);
+    this.#index.remove(this.#index.slotOf(this.memory.word(at), at));
+    this.#ringOf(this.memory.word(at + 1)).bury(bytes);
+    setFlag(this.memory, at, flag.dead);
+    this.memory.addToWord(control.entries, -1);
+  }
+
+  #ringOf(flags: number): LogRing {
+    return (flags & flag.mainRing) === 0 ? this.small : this.main;
+  }
+
+  /** A set is a use too: what is set again and again stays. */
+  #inheritedFlags(at: number): number {
+    const uses = Math.min(usesMax, usesAt(this.memory, at) + 1);
+    return withUses(this.memory.word(at + 1) & flag.mainRing, uses);
+  }
+
+  #write(at: number, entry: NewTableEntry, mixed: number, flags: number): void {
+    const head = this.#head;
+    const fields: HeaderFields = {
+      hash: mixed,
+      keyBytes: head.keyBytes,
+      namespaceBytes: head.namespaceBytes,
+      valueBytes: entry.value.length,
+      flags: flags | head.flags,
+      version: entry.version,
+      freshUntilMs: entry.freshUntilMs,
+      goneAtMs: entry.goneAtMs,
+    };
+    writeHeader(this.memory, at, fields);
+    head.writeTo(this.memory, at);
+  }
+
+  #fitsInPlaceOf(at: number, headBytes: number, valueBytes: number): boolean {
+    if (entryBytes(headBytes, valueBytes) !== entryBytesAt(this.memory, at)) return false;
+    return headBytes <= this.pool.geometry.segmentBytes - this.pool.offsetOf(at * 4);
+  }
+
+  /** The most segments that an entry may take from the pool. */
+  #segmentsFor(bytes: number): number {
+    return Math.ceil(bytes / this.pool.geometry.segmentBytes);
+  }
+
+  #couldFit(headBytes: number, valueBytes: number): boolean {
+    const { segmentBytes, segmentCount } = this.pool.geometry;
+    if (headBytes > segmentBytes || valueBytes > valueMaxBytes) return false;
+    const others = this.memory.word(control.indexSegments) + moveSegments + chunkSegments;
+    return this.#segmentsFor(headBytes + valueBytes) + others <= segmentCount;
+  }
+
+  #refuse(entry: NewTableEntry): void {
+    this.#evicted({ ...entry, staled: false });
+  }
+}

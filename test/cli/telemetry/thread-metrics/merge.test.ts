@@ -1,0 +1,117 @@
+import { ValueType } from "@opentelemetry/api";
+import {
+  AggregationTemporality,
+  type DataPoint,
+  DataPointType,
+  type Histogram,
+  type MetricData,
+  type ScopeMetrics,
+} from "@opentelemetry/sdk-metrics";
+import { describe, expect, it } from "vitest";
+import { createChanges } from "../../../../src/cli/telemetry/thread-metrics/changes.ts";
+import { mergeScopes } from "../../../../src/cli/telemetry/thread-metrics/merge.ts";
+
+const about = (name: string) => ({
+  descriptor: { name, description: "", unit: "s", valueType: ValueType.DOUBLE },
+  aggregationTemporality: AggregationTemporality.CUMULATIVE,
+});
+const at = <Value>(value: Value, attributes = {}, from = 1, to = 10): DataPoint<Value> => ({
+  attributes,
+  startTime: [from, 0],
+  endTime: [to, 0],
+  value,
+});
+const histogram = (...dataPoints: DataPoint<Histogram>[]): MetricData => ({
+  ...about("duration"),
+  dataPointType: DataPointType.HISTOGRAM,
+  dataPoints,
+});
+const changed = (...dataPoints: DataPoint<Histogram>[]): MetricData => ({
+  ...about("duration"),
+  aggregationTemporality: AggregationTemporality.DELTA,
+  dataPointType: DataPointType.HISTOGRAM,
+  dataPoints,
+});
+const gauge = (...dataPoints: DataPoint<number>[]): MetricData => ({
+  ...about("lag"),
+  dataPointType: DataPointType.GAUGE,
+  dataPoints,
+});
+const sum = (...dataPoints: DataPoint<number>[]): MetricData => ({
+  ...about("calls"),
+  dataPointType: DataPointType.SUM,
+  isMonotonic: true,
+  dataPoints,
+});
+const scope = (...metrics: MetricData[]): ScopeMetrics => ({ scope: { name: "meshcache" }, metrics });
+
+/** Durations as a histogram with bounds at 1 and 2 keeps them. */
+const of = (...seconds: number[]): Histogram => ({
+  buckets: {
+    boundaries: [1, 2],
+    counts: [
+      seconds.filter((one) => one <= 1).length,
+      seconds.filter((one) => one > 1 && one <= 2).length,
+      seconds.filter((one) => one > 2).length,
+    ],
+  },
+  count: seconds.length,
+  sum: seconds.reduce((total, one) => total + one, 0),
+  min: Math.min(...seconds),
+  max: Math.max(...seconds),
+});
+
+describe("mergeScopes()", () => {
+  it("adds histograms up as if one thread had measured all, by their attributes in any order", () => {
+    const one = scope(histogram(at(of(0.5, 3), { a: "1", b: "2" }), at(of(1.5), { a: "2" })));
+    const other = scope(histogram(at(of(0.25), { b: "2", a: "1" }), at(of(4), { a: "3" })));
+    expect(mergeScopes([[one], [other]])).toEqual([
+      scope(
+        histogram(at(of(0.5, 3, 0.25), { a: "1", b: "2" }), at(of(1.5), { a: "2" }), at(of(4), { a: "3" })),
+      ),
+    ]);
+  });
+
+  it("adds sums up, and keeps the greatest of gauges", () => {
+    const threads = [3, 7, 5].map((value) => [scope(sum(at(value)), gauge(at(value)))]);
+    expect(mergeScopes(threads)).toEqual([scope(sum(at(15)), gauge(at(7)))]);
+  });
+
+  it("lasts from the earliest start to the latest end", () => {
+    const [merged] = mergeScopes([[scope(sum(at(1, {}, 5, 9)))], [scope(sum(at(1, {}, 3, 12)))]]);
+    expect(merged?.metrics).toEqual([sum(at(2, {}, 3, 12))]);
+  });
+
+  it("keeps scopes apart, and what only one thread has", () => {
+    const other: ScopeMetrics = { scope: { name: "other" }, metrics: [sum(at(1))] };
+    expect(mergeScopes([[scope(sum(at(1)))], [], [other]])).toEqual([scope(sum(at(1))), other]);
+    expect(mergeScopes([])).toEqual([]);
+  });
+
+  it("leaves what the threads gave as it was", () => {
+    const one = scope(histogram(at(of(1))));
+    const before = structuredClone(one);
+    mergeScopes([[one], [scope(histogram(at(of(2))))]]);
+    expect(one).toEqual(before);
+  });
+});
+
+describe("createChanges()", () => {
+  it("tells of each series what came since the last time, and nothing of one that stands still", () => {
+    const changes = createChanges();
+    const points = [at(of(0.5), { a: "1" }), at(of(3), { a: "2" })];
+    expect(changes([scope(histogram(...points))])).toEqual([scope(changed(...points))]);
+
+    const { min, max, ...since } = of(1.5, 1.5);
+    const later = [at(of(0.5, 1.5, 1.5), { a: "1" }, 1, 20), at(of(3), { a: "2" }, 1, 20)];
+    expect(changes([scope(histogram(...later))])).toEqual([scope(changed(at(since, { a: "1" }, 10, 20)))]);
+  });
+
+  it("leaves gauges alone, and each reader with changes of its own", () => {
+    const totals = [scope(gauge(at(3)), histogram(at(of(1))))];
+    const [one, other] = [createChanges(), createChanges()];
+    one(totals);
+    expect(one(totals)).toEqual([scope(gauge(at(3)), changed())]);
+    expect(other(totals)).toEqual([scope(gauge(at(3)), changed(at(of(1))))]);
+  });
+});

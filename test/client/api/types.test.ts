@@ -1,0 +1,85 @@
+/** What the compiler knows about codecs, outcomes and loads. The checks are `tsc`'s; running proves nothing more. */
+import { describe, expectTypeOf, it } from "vitest";
+import { type Hit, HitSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import {
+  absent,
+  type bytes,
+  type Codec,
+  type Entry,
+  json,
+  loaded,
+  type MeshCache,
+  type Namespace,
+  type Outcome,
+  protobuf,
+  type SetOutcome,
+  type text,
+  type ValueOf,
+} from "../../../src/index.ts";
+
+interface User {
+  readonly name: string;
+}
+
+declare const cache: MeshCache;
+declare const users: Namespace<User>;
+const user: User = { name: "Ada" };
+
+describe("Types", () => {
+  it("a codec decides the type of a namespace's values", () => {
+    expectTypeOf<ValueOf<ReturnType<typeof text>>>().toEqualTypeOf<string>();
+    expectTypeOf<ValueOf<ReturnType<typeof bytes>>>().toEqualTypeOf<Uint8Array>();
+    const hits = protobuf(HitSchema);
+    expectTypeOf(hits).toEqualTypeOf<Codec<Hit>>();
+    const open = () => cache.namespace("users", { codec: json<User>() });
+    expectTypeOf(open).returns.toEqualTypeOf<Namespace<User>>();
+    const bare = () => cache.namespace("users");
+    expectTypeOf(bare).returns.toEqualTypeOf<Namespace<unknown>>();
+  });
+
+  it("an outcome has a value only when it is a hit", () => {
+    expectTypeOf<Namespace<User>["get"]>().returns.resolves.toEqualTypeOf<Outcome<User>>();
+    expectTypeOf<Extract<Outcome<User>, { kind: "hit" }>["value"]>().toEqualTypeOf<User>();
+    expectTypeOf<Extract<Outcome<User>, { kind: "miss" | "absent" }>>().not.toHaveProperty("value");
+    expectTypeOf<Outcome<User>["kind"]>().toEqualTypeOf<"hit" | "miss" | "absent">();
+  });
+
+  it("an entry has a version, an age and a source", () => {
+    expectTypeOf<Namespace<User>["entry"]>().returns.resolves.toEqualTypeOf<Entry<User>>();
+    expectTypeOf<Entry<User>["source"]>().toEqualTypeOf<"near" | "remote" | "loader">();
+    expectTypeOf<Extract<Entry<User>, { kind: "miss" }>>().not.toHaveProperty("version");
+  });
+
+  it("a refused Set says why and a stored one has a version", () => {
+    expectTypeOf<Namespace<User>["set"]>().returns.resolves.toEqualTypeOf<SetOutcome>();
+    expectTypeOf<Extract<SetOutcome, { kind: "refused" }>["reason"]>().toEqualTypeOf<
+      "exists" | "absent" | "versionMismatch" | "leaseLost" | "olderSourceVersion"
+    >();
+    expectTypeOf<Extract<SetOutcome, { kind: "stored" }>>().not.toHaveProperty("reason");
+  });
+
+  it("a load gives the value or undefined, and a loader must give the namespace's values", () => {
+    expectTypeOf<Namespace<User>["getOrLoad"]>().returns.resolves.toEqualTypeOf<User | undefined>();
+    const wellTyped = [
+      () => users.getOrLoad("k", () => user),
+      () => users.getOrLoad("k", async () => user),
+      () => users.getOrLoad("k", () => undefined),
+      () => users.getOrLoad("k", () => loaded(user, { tags: ["t"] })),
+      () => users.getOrLoad("k", ({ signal }) => (signal.aborted ? absent() : user)),
+    ];
+    expectTypeOf(wellTyped).items.returns.resolves.toEqualTypeOf<User | undefined>();
+    // @ts-expect-error a number is no User
+    void (() => users.getOrLoad("k", () => 1));
+    // @ts-expect-error neither is it in `loaded`
+    void (() => users.getOrLoad("k", () => loaded(1, {})));
+    // @ts-expect-error nor in `set`
+    void (() => users.set("k", 1));
+  });
+
+  it("a target is one of four", () => {
+    // @ts-expect-error nothing to invalidate
+    void (() => users.invalidate({}));
+    // @ts-expect-error `all` is true or it is not said
+    void (() => users.invalidate({ all: false }));
+  });
+});

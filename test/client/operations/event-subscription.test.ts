@@ -1,0 +1,120 @@
+/** Events as applications read them: order, prefixes, gaps, a slow reader, and the end. */
+import { describe, expect, it } from "vitest";
+import { type CacheEvent, type EventSubscription, json } from "../../../src/index.ts";
+import { Mesh } from "../../support/mesh.ts";
+
+const codec = json<string>();
+
+async function start() {
+  const mesh = new Mesh({ logMaxEvents: 16 });
+  const cache = mesh.connect({ clientId: "reader" });
+  const users = cache.namespace("users", { codec, nearCache: false });
+  const writer = mesh.connect({ clientId: "writer" }).namespace("users", { codec });
+  return { mesh, cache, users, writer };
+}
+
+async function take(subscription: EventSubscription, count: number): Promise<CacheEvent[]> {
+  const events: CacheEvent[] = [];
+  const iterator = subscription[Symbol.asyncIterator]();
+  while (events.length < count) {
+    const next = await iterator.next();
+    if (next.done) break;
+    events.push(next.value);
+  }
+  return events;
+}
+
+const brief = (event: CacheEvent): string =>
+  event.kind === "gap" ? `gap ${event.cause}` : `${event.kind} ${event.target} ${event.name}`.trim();
+
+describe("subscribe()", () => {
+  it("tells every change from when it is live, with its writer", async () => {
+    const { mesh, users, writer } = await start();
+    const subscription = users.subscribe();
+    await mesh.settle();
+    await subscription.isLive;
+    await mesh.run(writer.set("k", "v", { ttlMs: 1_000 }));
+    await mesh.run(writer.touch("k", { ttlMs: 500 }));
+    await mesh.run(writer.invalidate({ keys: ["k"] }, { soft: true }));
+    await mesh.run(writer.invalidate({ tags: ["t"] }));
+    await mesh.run(writer.invalidate({ prefix: "p" }));
+    await mesh.run(writer.invalidate({ all: true }));
+    const events = await take(subscription, 6);
+    expect(events.map(brief)).toEqual([
+      "set key k",
+      "touched key k",
+      "staled key k",
+      "invalidated tag t",
+      "invalidated prefix p",
+      "invalidated all",
+    ]);
+    expect(events[0]).toMatchObject({ origin: "writer", revision: 1, shard: 0 });
+  });
+
+  it("tells only what its prefixes are about, whatever others in this process want", async () => {
+    const { mesh, users, writer } = await start();
+    const everything = users.subscribe();
+    const hot = users.subscribe({ prefixes: ["hot:"] });
+    await mesh.settle();
+    await mesh.run(writer.setMany([["hot:1", "v"] as const, ["cold:1", "v"] as const]));
+    await mesh.run(writer.invalidate({ tags: ["t"] }));
+    await mesh.run(writer.invalidate({ prefix: "cold" }));
+    await mesh.run(writer.invalidate({ prefix: "hot:1" }));
+    expect((await take(hot, 3)).map(brief)).toEqual([
+      "set key hot:1",
+      "invalidated tag t",
+      "invalidated prefix hot:1",
+    ]);
+    expect((await take(everything, 5)).length).toBe(5);
+  });
+
+  it("has one gap in the place of what a slow reader missed", async () => {
+    const { mesh, users, writer } = await start();
+    const subscription = users.subscribe({ queueMaxEvents: 3 });
+    await mesh.settle();
+    for (let index = 0; index < 4; index += 1) await mesh.run(writer.set(`${index}`, "v"));
+    await mesh.run(writer.set("last", "v"));
+    expect((await take(subscription, 2)).map(brief)).toEqual(["gap overrun", "set key last"]);
+  });
+
+  it("goes on after a reconnect, and says when it cannot", async () => {
+    const { mesh, users, writer } = await start();
+    const subscription = users.subscribe();
+    await mesh.settle();
+    await mesh.run(writer.set("before", "v"));
+    mesh.links.find((link) => !link.over)?.reset();
+    mesh.write("users", "during", "v");
+    await mesh.advance(100);
+    mesh.write("users", "after", "v");
+    await mesh.settle();
+    expect((await take(subscription, 3)).map(brief)).toEqual([
+      "set key before",
+      "set key during",
+      "set key after",
+    ]);
+    mesh.restart();
+    await mesh.advance(200);
+    expect((await take(subscription, 1)).map(brief)).toEqual(["gap epochChanged"]);
+  });
+
+  it("ends with its signal, its loop, its scope and its client", async () => {
+    const { mesh, cache, users } = await start();
+    const controller = new AbortController();
+    const bySignal = users.subscribe({ signal: controller.signal });
+    const byClient = users.subscribe({ prefixes: ["quiet:"] });
+    const waiting = [take(bySignal, 1), take(byClient, 1)];
+    await mesh.settle();
+    controller.abort();
+    expect(await waiting[0]).toEqual([]);
+    expect(() => users.subscribe({ signal: controller.signal })).toThrow("gave up");
+    await using scoped = users.subscribe();
+    await mesh.settle();
+    mesh.write("users", "k", "v");
+    await mesh.settle();
+    for await (const _event of scoped) break;
+    expect(await take(scoped, 1)).toEqual([]);
+    await mesh.run(cache.close());
+    expect(await waiting[1]).toEqual([]);
+    expect(() => users.subscribe()).toThrow("closed");
+  });
+});

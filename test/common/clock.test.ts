@@ -1,0 +1,11 @@
+/** The clock of a real process. */
+import { expect, it } from "vitest";
+import { systemClock } from "../../src/common/clock.ts";
+
+it("tells milliseconds and microseconds of one time", () => {
+  const beforeMs = systemClock.nowMs();
+  const micros = systemClock.nowMicros();
+  const afterMs = systemClock.nowMs();
+  expect(micros).toBeGreaterThanOrEqual(beforeMs * 1_000);
+  expect(micros).toBeLessThan((afterMs + 1) * 1_000);
+});

@@ -1,0 +1,192 @@
+/** What becomes of calls: deadlines, cancels, connections, and that nothing is left of them. */
+import { once } from "node:events";
+import { constants } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Metadata } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { CacheService, GetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { parseListenAddress } from "../../../src/server/listen-address.ts";
+import { connectRaw, framed } from "../../support/raw-grpc.ts";
+import { connectSocket } from "../../support/raw-http2.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+
+const { method } = CacheService;
+const at = { namespace: "n", key: "k" };
+let running: RunningServer | undefined;
+
+afterEach(() => running?.stop());
+
+describe("a unary call", () => {
+  it("without a deadline ends at the longest, with its reason, and leaves no waiter behind", async () => {
+    running = await startServer({ transport: { callMaxMs: 300 } });
+    const { client, server } = running;
+    await client.unary(method.lease, { ...at, leaseMs: 60_000 });
+    const waiting = client.unary(method.lease, { ...at, waitMs: 30_000 });
+    await expect(waiting).rejects.toMatchObject({ reason: "DEADLINE" });
+    await client.unary(method.set, { ...at, value: Buffer.from("v") });
+    expect(server.store.counters.leasesShared).toBe(0);
+  });
+
+  it("ends at its own deadline when that is shorter", async () => {
+    running = await startServer();
+    const { client } = running;
+    await client.unary(method.lease, at);
+    const waiting = client.unary(method.lease, { ...at, waitMs: 30_000 }, { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ reason: "DEADLINE" });
+  });
+
+  it("that its caller gives up waits no longer", async () => {
+    running = await startServer();
+    const { client, server } = running;
+    await client.unary(method.lease, at);
+    const abort = new AbortController();
+    const waiting = client.unary(method.lease, { ...at, waitMs: 30_000 }, { signal: abort.signal });
+    const other = client.unary(method.lease, { ...at, waitMs: 30_000 });
+    // Both wait once a later call on the same connection was answered.
+    await client.unary(method.get, at);
+    abort.abort();
+    await expect(waiting).rejects.toMatchObject({ reason: "CANCELLED" });
+    await client.unary(method.get, at);
+    await client.unary(method.set, { ...at, value: Buffer.from("v") });
+    expect((await other).outcome.case).toBe("hit");
+    expect(server.store.counters.leasesShared).toBe(1);
+  });
+
+  it("gives its client id to the events it causes", async () => {
+    running = await startServer();
+    const { client } = running;
+    const stream = client.serverStream(method.stream, { namespace: "n" });
+    const metadata = new Metadata();
+    metadata.set("meshcache-client-id", "writer-1");
+    for await (const { frame } of stream) {
+      if (frame.case === "progress") await client.unary(method.set, at, { metadata });
+      if (frame.case !== "events") continue;
+      expect(frame.value.events).toMatchObject([{ origin: "writer-1" }]);
+      break;
+    }
+  });
+});
+
+describe("a call that ends while its answer is not taken", () => {
+  it("is cut all the same", async () => {
+    running = await startServer({ transport: { callMaxMs: 300, stallMaxMs: 900 } });
+    const { client, address } = running;
+    await client.unary(method.set, { ...at, value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });
+    const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
+    // Ends by DEADLINE first, whose status waits behind the answer.
+    expect(await raw.call("/meshcache.v1.CacheService/Get", get)).toMatchObject({
+      resetCode: constants.NGHTTP2_ENHANCE_YOUR_CALM,
+      grpcStatus: undefined,
+    });
+    raw.close();
+  });
+});
+
+describe("streams that come and go", () => {
+  it("leave nothing behind", async () => {
+    running = await startServer();
+    const { client } = running;
+    const stats = () => client.unary(AdminService.method.stats, {});
+    for (let cycle = 0; cycle < 40; cycle++) {
+      const opened = Array.from({ length: 8 }, () => client.serverStream(method.stream, { namespace: "n" }));
+      const exchanges = Array.from({ length: 8 }, () => client.bidi(method.exchange));
+      for (const call of exchanges) {
+        call.on("error", () => {});
+        call.cancel();
+      }
+      for (const call of opened) {
+        call.on("error", () => {});
+        await once(call, "data");
+        call.cancel();
+      }
+      await vi.waitFor(async () => expect((await stats()).subscribers).toBe(0n));
+    }
+  });
+});
+
+describe("a connection", () => {
+  it("is closed when it has been idle for long enough", async () => {
+    running = await startServer({ transport: { connectionIdleMs: 200 } });
+    const { closed } = await connectRaw(running.address);
+    await closed;
+  });
+
+  it("is closed when it is old enough, after its calls", async () => {
+    running = await startServer({ transport: { connectionAgeMs: 100, connectionGraceMs: 100 } });
+    const { closed, open } = await connectRaw(running.address);
+    open("/meshcache.v1.CacheService/Exchange");
+    await closed;
+  });
+
+  it("that answers no keepalive is closed, and one that does is not", async () => {
+    running = await startServer({ transport: { keepaliveTimeMs: 150, keepaliveTimeoutMs: 150 } });
+    const alive = await connectRaw(running.address);
+    const { closed } = await connectSocket(running.port, true);
+    await closed;
+    expect(alive.session.closed).toBe(false);
+    alive.close();
+  });
+
+  it("that asks reflection and never reads is not read either", async () => {
+    running = await startServer({ transport: { stallMaxMs: 500 } });
+    const { address } = running;
+    const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });
+    const stream = raw.open("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    const cut = new Promise((resolve) => stream.once("close", resolve));
+    // list_services: "*"
+    const ask = framed(Buffer.from([0x3a, 0x01, 0x2a]));
+    let taken = 0;
+    for (let n = 0; n < 200 && !stream.destroyed; n++) {
+      stream.write(Buffer.concat(Array(1_000).fill(ask)), () => {
+        taken += 1;
+      });
+    }
+    await cut;
+    expect(taken).toBeLessThan(200);
+    raw.close();
+  });
+
+  it("keeps its other calls when one of them is refused", async () => {
+    running = await startServer();
+    const raw = await connectRaw(running.address);
+    const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
+    const path = "/meshcache.v1.CacheService/Get";
+    const answers = await Promise.all([
+      raw.call(path, get),
+      raw.call(path, framed(Buffer.from([0xff]))),
+      raw.call(path, get),
+    ]);
+    expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual([0, 3, 0]);
+    raw.close();
+  });
+});
+
+describe("parseListenAddress()", () => {
+  it.each([
+    ["127.0.0.1:0", "127.0.0.1", 0],
+    ["localhost:50051", "localhost", 50_051],
+    ["[::1]:65535", "::1", 65_535],
+  ])("takes %s", (listen, host, port) => {
+    expect(parseListenAddress(listen)).toMatchObject({ host, port });
+  });
+
+  it.each(["", "localhost", ":1", "::1:1", "host:65536", "host:-1", "host:1x"])("refuses %j", (listen) => {
+    expect(() => parseListenAddress(listen)).toThrow(/listen/);
+  });
+});
+
+describe("start()", () => {
+  it("rejects when the address is taken", async () => {
+    running = await startServer();
+    await expect(startServer({ listen: running.address })).rejects.toThrow(/EADDRINUSE/);
+  });
+});
+
+describe("resolveTransportLimits()", () => {
+  it("refuses a limit out of its range, naming it", () => {
+    expect(() => resolveTransportLimits({ connectionsMax: 0 })).toThrow(/connectionsMax/);
+  });
+});

@@ -1,0 +1,220 @@
+/** Calls that do not pass grpc-js: that they answer as it does, and what is theirs alone to see to. */
+import { once } from "node:events";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import fc from "fast-check";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  CacheService,
+  GetRequestSchema,
+  InvalidateRequestSchema,
+  SetRequestSchema,
+  TouchRequestSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { takeMemory } from "../../../src/codec/grpc-frame.ts";
+import { answerOf, connectRaw, framed, type RawConnection } from "../../support/raw-grpc.ts";
+import { CALL_HEADERS, connectSocket, FLAG, FRAME, frame, headerBlock } from "../../support/raw-http2.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { until } from "../../support/until.ts";
+
+const pathOf = (method: string): string => `/meshcache.v1.CacheService/${method}`;
+const at = { namespace: "n", key: "k" };
+const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
+/** The same type with a parameter, which leaves a call to grpc-js. */
+const BY_GRPC_JS = { "content-type": "application/grpc;by=grpc-js" };
+
+describe("a direct call", () => {
+  let running: RunningServer;
+  let connection: RawConnection;
+
+  beforeAll(async () => {
+    running = await startServer({
+      limits: { receiveMaxBytes: 1_024, valueMaxBytes: 512, sendMaxBytes: 1_024 },
+    });
+  });
+  beforeEach(async () => {
+    connection = await connectRaw(running.address);
+  });
+  afterEach(() => connection.close());
+  afterAll(() => running.stop());
+
+  it.each([
+    ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.from("v") }))],
+    ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, at))],
+    ["Touch", toBinary(TouchRequestSchema, create(TouchRequestSchema, at))],
+    [
+      "Invalidate",
+      toBinary(
+        InvalidateRequestSchema,
+        create(InvalidateRequestSchema, {
+          namespace: "n",
+          target: { case: "keys", value: { keys: ["k"] } },
+        }),
+      ),
+    ],
+    ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.alloc(600) }))],
+    ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, { ...at, key: "" }))],
+    ["Get", Buffer.alloc(2_000)],
+  ])("to %s has the status that grpc-js would give it", async (name, message) => {
+    const body = framed(message);
+    const direct = await connection.call(pathOf(name), body);
+    const { grpcStatus, reason } = await connection.call(pathOf(name), body, BY_GRPC_JS);
+    expect(direct).toMatchObject({ grpcStatus, reason });
+  });
+
+  it("of any bytes has the status and the answer that grpc-js would give it", async () => {
+    await connection.call(
+      pathOf("Set"),
+      framed(toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.from("v") }))),
+    );
+    const body = fc.oneof(
+      fc.nat({ max: get.length }).map((length) => get.subarray(0, length)),
+      fc.uint8Array({ maxLength: 40 }).map((bytes) => framed(bytes)),
+      fc.integer({ min: 2, max: 4 }).map((count) => Buffer.concat(Array.from({ length: count }, () => get))),
+      fc.integer({ min: get.length - 5, max: 2_000 }).map((length) => framed(get.subarray(5), 0, length)),
+    );
+    await fc.assert(
+      fc.asyncProperty(body, async (bytes) => {
+        const [direct, other] = await Promise.all([
+          connection.call(pathOf("Get"), bytes),
+          connection.call(pathOf("Get"), bytes, BY_GRPC_JS),
+        ]);
+        const { httpStatus, grpcStatus, reason, body: answer } = other;
+        expect(direct).toMatchObject({ httpStatus, grpcStatus, reason, body: answer });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each(["a b", "a,b", ["a", "b"]])(
+    "of the client %j has the status that grpc-js would give it",
+    async (id) => {
+      const headers = { "meshcache-client-id": id };
+      const direct = await connection.call(pathOf("Get"), get, headers);
+      const { grpcStatus, reason } = await connection.call(pathOf("Get"), get, { ...headers, ...BY_GRPC_JS });
+      expect(direct).toMatchObject({ grpcStatus, reason });
+    },
+  );
+
+  it("may come byte by byte", async () => {
+    const stream = connection.open(pathOf("Get"));
+    for (const byte of get) stream.write(Buffer.from([byte]));
+    stream.end();
+    expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
+  });
+
+  it("that says it is compressed, and not how, is INTERNAL", async () => {
+    const answer = await connection.call(pathOf("Get"), framed(get.subarray(5), 1));
+    expect(answer.grpcStatus).toBe(status.INTERNAL);
+  });
+
+  it("whose request is not whole by its deadline is DEADLINE_EXCEEDED", async () => {
+    const stream = connection.open(pathOf("Get"), { "grpc-timeout": "20m" });
+    stream.write(get.subarray(0, 7));
+    expect(await answerOf(stream)).toMatchObject({
+      grpcStatus: status.DEADLINE_EXCEEDED,
+      reason: "DEADLINE",
+    });
+  });
+
+  it("that is reset before it is whole does nothing, and others go on", async () => {
+    const { sets } = running.server.store.counters;
+    const stream = connection.open(pathOf("Set"));
+    stream.write(get.subarray(0, 7));
+    stream.close();
+    await answerOf(stream);
+    expect((await connection.call(pathOf("Get"), get)).grpcStatus).toBe(status.OK);
+    expect(running.server.store.counters.sets).toBe(sets);
+  });
+});
+
+describe("a server", () => {
+  let running: RunningServer | undefined;
+  afterEach(() => running?.stop());
+
+  it("does not close as idle a connection on which a direct call is open", async () => {
+    running = await startServer({ transport: { connectionIdleMs: 200, halfCloseMaxMs: 700 } });
+    const { open, closed } = await connectRaw(running.address);
+    const stream = open(pathOf("Get"));
+    stream.write(get.subarray(0, 7));
+    const first = await Promise.race([answerOf(stream), closed.then(() => "closed")]);
+    expect(first).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED });
+    await closed;
+  });
+
+  it("gathers a request of 2 MiB in frames of 1 KiB as fast as grpc-js does", async () => {
+    running = await startServer({ limits: { valueMaxBytes: 2 << 20 } });
+    const { server, port } = running;
+    const { counters } = server.store;
+    const value = Buffer.alloc((2 << 20) - 1_024);
+    const body = framed(toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value })));
+    const setMs = async (headers: Readonly<Record<string, string>>) => {
+      const { socket } = await connectSocket(port);
+      const block = headerBlock({ ...CALL_HEADERS, ":path": pathOf("Set"), ...headers });
+      const frames = [frame(FRAME.headers, FLAG.endHeaders, 1, block)];
+      for (let from = 0; from < body.length; from += 1_024) {
+        frames.push(frame(FRAME.data, 0, 1, body.subarray(from, from + 1_024)));
+      }
+      frames.push(frame(FRAME.data, FLAG.endStream, 1));
+      const { sets } = counters;
+      const beganMs = performance.now();
+      socket.write(Buffer.concat(frames));
+      await until(
+        async () => counters.sets,
+        (now) => now > sets,
+      );
+      socket.destroy();
+      return performance.now() - beganMs;
+    };
+    await setMs({});
+    const other = await setMs(BY_GRPC_JS);
+    expect(await setMs({})).toBeLessThan(250 + 8 * other);
+  });
+
+  it("does not use the memory of an answer again that was cut off", async () => {
+    running = await startServer();
+    const valueBytes = 500_000;
+    const connection = await connectRaw(running.address, { settings: { initialWindowSize: 100_000 } });
+    const value = Buffer.alloc(valueBytes, "canary");
+    await connection.call(
+      pathOf("Set"),
+      framed(toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value }))),
+    );
+    const stream = connection.open(pathOf("Get"));
+    stream.end(get);
+    await once(stream, "response");
+    stream.close();
+    await answerOf(stream);
+    await connection.call(pathOf("Touch"), get);
+    expect(takeMemory(valueBytes).includes("canary")).toBe(false);
+  });
+
+  it("answers a direct call that is open when it begins to drain", async () => {
+    running = await startServer();
+    const connection = await connectRaw(running.address);
+    const stream = connection.open(pathOf("Get"));
+    stream.write(get.subarray(0, 7));
+    await connection.call(pathOf("Get"), get);
+    const drained = running.server.drain();
+    stream.end(get.subarray(7));
+    expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
+    await drained;
+  });
+
+  it("does not send an answer larger than it may", async () => {
+    running = await startServer({ limits: { valueMaxBytes: 1_000, sendMaxBytes: 1_024 } });
+    const { client } = running;
+    const connection = await connectRaw(running.address);
+    await client.unary(CacheService.method.set, {
+      ...at,
+      value: Buffer.alloc(1_000),
+      contentType: "x".repeat(100),
+    });
+    const [direct, other] = await Promise.all([
+      connection.call(pathOf("Get"), get),
+      connection.call(pathOf("Get"), get, BY_GRPC_JS),
+    ]);
+    expect(direct.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+    expect(other.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+  });
+});

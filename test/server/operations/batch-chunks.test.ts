@@ -1,0 +1,106 @@
+/** A batch in parts: together what one message would have been, and none larger than a message may be. */
+import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  BatchRequestSchema,
+  BatchResponseSchema,
+  ExchangeResponseSchema,
+  type OperationResult,
+  type OperationSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { encodeExchangeResponse } from "../../../src/codec/event-frames.ts";
+import { createSeededRng } from "../../../src/common/random.ts";
+import { resolveLimits } from "../../../src/rpc/limits.ts";
+import { runBatch } from "../../../src/server/operations/batch.ts";
+import { createBatchParts } from "../../../src/server/operations/batch-chunks.ts";
+import { createStore } from "../../../src/store/engine/create-store.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+type Operation = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
+
+const caller = { span: { traceparent: "", sampled: false, set() {}, end() {} }, clientId: "me" };
+const UINT64_MAX = 2n ** 64n - 1n;
+
+const key = fc.constantFrom("a", "b", "c", "");
+const tags = fc.uniqueArray(fc.constantFrom("t", "äöü", "\u{1f600}".repeat(8)), { maxLength: 3 });
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({
+    case: fc.constant("set" as const),
+    value: fc.record({
+      key,
+      value: fc.integer({ min: 0, max: 2_000 }).map((bytes) => new Uint8Array(bytes)),
+      tags,
+      sourceVersion: fc.constantFrom(0n, UINT64_MAX),
+      ttlMs: fc.constantFrom(0n, 86_400_000n),
+      contentType: fc.constantFrom("", "x".repeat(128)),
+    }),
+  }),
+  fc.record({ case: fc.constant("get" as const), value: fc.record({ key, allowStale: fc.boolean() }) }),
+  fc.record({ case: fc.constant("lease" as const), value: fc.record({ key }) }),
+  fc.record({ case: fc.constant("touch" as const), value: fc.record({ key }) }),
+  fc.record({
+    case: fc.constant("invalidate" as const),
+    value: fc.record({
+      mode: fc.constantFrom(1, 2),
+      target: fc.record({ case: fc.constant("tags" as const), value: tags.map((all) => ({ tags: all })) }),
+    }),
+  }),
+);
+
+const depsWith = (sendMaxBytes: number) => {
+  const rng = createSeededRng(1);
+  return {
+    store: createStore({ clock: new ManualClock(), rng, shards: 2 }),
+    limits: resolveLimits({ sendMaxBytes, valueMaxBytes: 2_000 }),
+    telemetry: createNoTelemetry(),
+  };
+};
+
+describe("A batch in parts", () => {
+  it("answers together what one message would, within frames that may be sent", () => {
+    fc.assert(
+      fc.property(
+        fc.array(operation, { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 2_000, max: 6_000 }),
+        fc.integer({ min: 1, max: 8_000 }),
+        (operations, sendMaxBytes, partMaxBytes) => {
+          const request = create(BatchRequestSchema, {
+            namespace: "n",
+            operations: operations.map((one) => ({ operation: one })),
+          });
+          const parts = createBatchParts(request, caller, depsWith(sendMaxBytes), partMaxBytes);
+          const results: OperationResult[] = [];
+          while (!parts.done()) {
+            const part = parts.next();
+            expect(part.results.length).toBeGreaterThan(0);
+            results.push(...part.results);
+            const frame = create(ExchangeResponseSchema, {
+              id: UINT64_MAX,
+              sequence: UINT64_MAX,
+              more: true,
+              frame: { case: "batch", value: part },
+            });
+            expect(encodeExchangeResponse(frame).message.length).toBeLessThanOrEqual(sendMaxBytes);
+          }
+          if (results.some(({ result }) => result.case === "error" && result.value.code === 8)) return;
+          runBatch(request, caller, depsWith(1 << 20), (whole) => {
+            const together = create(BatchResponseSchema, { results });
+            expect(equals(BatchResponseSchema, together, whole)).toBe(true);
+          });
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("is refused as a whole before any of it is run", () => {
+    const deps = depsWith(4_000);
+    const operations = Array.from({ length: 1_025 }, () => ({
+      operation: { case: "touch" as const, value: { key: "k" } },
+    }));
+    const request = create(BatchRequestSchema, { namespace: "n", operations });
+    expect(() => createBatchParts(request, caller, deps, 1_000)).toThrow("operations");
+  });
+});

@@ -1,0 +1,54 @@
+/** What is kept of a batch: the values, and nothing of the message that brought them. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { BatchRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { decodeMessage, encodeMessage } from "../../../src/codec/messages.ts";
+import { resolveLimits } from "../../../src/rpc/limits.ts";
+import { runBatch } from "../../../src/server/operations/batch.ts";
+import { createStore, type StoreOptions } from "../../../src/store/engine/create-store.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+
+const MIB = 1 << 20;
+const batches = 300;
+const caller = { span: { traceparent: "", sampled: false, set() {}, end() {} }, clientId: "" };
+
+/** The bytes of all array buffers that something still holds. */
+function heldBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const gc: unknown = runInNewContext("gc");
+  if (typeof gc !== "function") throw new Error("no garbage collector to call");
+  gc();
+  gc();
+  return process.memoryUsage().arrayBuffers;
+}
+
+/** A value of 100 bytes in a message of 1.5 MiB, the rest of which is refused. */
+function smallInBig(key: string): Buffer {
+  const ballast = { key: "absent", value: new Uint8Array(MIB / 2) };
+  const operations = [
+    { operation: { case: "set" as const, value: { key, value: new Uint8Array(100) } } },
+    ...Array.from({ length: 3 }, () => ({
+      operation: {
+        case: "set" as const,
+        value: { ...ballast, condition: { case: "ifPresent" as const, value: true } },
+      },
+    })),
+  ];
+  return encodeMessage(BatchRequestSchema, create(BatchRequestSchema, { namespace: "n", operations }));
+}
+
+describe("300 batches of 1.5 MiB that bring 100 bytes each", () => {
+  it.each<StoreOptions["engine"]>(["lru", "offheap"])("leave those alone in a store of %s", (engine) => {
+    const store = createStore({ engine, budgetBytes: 16 * MIB });
+    const deps = { store, limits: resolveLimits(), telemetry: createNoTelemetry() };
+    const before = heldBytes();
+    for (let n = 0; n < batches; n++) {
+      const request = decodeMessage(BatchRequestSchema, smallInBig(`k${n}`));
+      runBatch(request, caller, deps, () => {});
+    }
+    expect(store.counters.sets).toBe(batches);
+    expect(heldBytes() - before).toBeLessThan(16 * MIB);
+  });
+});

@@ -1,0 +1,206 @@
+/** grpc.health.v1: who is told what, and that nothing is left of who asked. */
+import { once } from "node:events";
+import { constants } from "node:http2";
+import { type ClientReadableStream, credentials, status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  Health,
+  HealthCheckRequestSchema,
+  type HealthCheckResponse,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../../gen/grpc/health/v1/health_pb.ts";
+import { encodeMessage } from "../../../src/codec/messages.ts";
+import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
+import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { createCacheServer } from "../../../src/server/server.ts";
+import { createHealthHandlers } from "../../../src/server/services/health.ts";
+import { connectRaw, framed } from "../../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { serveHandlers } from "../../support/served-handlers.ts";
+
+const { method } = Health;
+const SERVICES = [
+  "",
+  "grpc.health.v1.Health",
+  "grpc.reflection.v1.ServerReflection",
+  "grpc.reflection.v1alpha.ServerReflection",
+  "meshcache.v1.AdminService",
+  "meshcache.v1.CacheService",
+];
+const LARGE_NAME = "x".repeat(64 * 1024);
+let running: RunningServer | undefined;
+let cleanUp: (() => unknown)[] = [];
+
+afterEach(async () => {
+  await running?.stop();
+  running = undefined;
+  for (const clean of cleanUp.reverse()) await clean();
+  cleanUp = [];
+});
+
+function watch(client: ServiceClient, service: string) {
+  const call = client.serverStream(method.watch, { service });
+  const error = once(call, "error").then(([cause]) => cause);
+  return { call, error, next: () => nextStatus(call) };
+}
+
+async function nextStatus(call: ClientReadableStream<HealthCheckResponse>) {
+  const [response] = await once(call, "data");
+  return response.status;
+}
+
+/** A server whose watchers can be counted. */
+async function startCounted() {
+  const bounds = createProcessBounds(resolveTransportLimits());
+  const place = { bounds, startedMs: 0, sharesPort: false, alone: true };
+  const server = createCacheServer({ listen: "127.0.0.1:0" }, place);
+  cleanUp.push(() => server.close());
+  return { bounds, address: await server.start() };
+}
+
+describe("Health/Check", () => {
+  it("of the server and of each of its services is SERVING", async () => {
+    running = await startServer();
+    for (const service of SERVICES) {
+      expect(await running.client.unary(method.check, { service })).toMatchObject({
+        status: ServingStatus.SERVING,
+      });
+    }
+  });
+
+  it("of an unknown name is NOT_FOUND, and does not repeat it", async () => {
+    running = await startServer();
+    await expect(running.client.unary(method.check, { service: "canary" })).rejects.toMatchObject({
+      message: "unknown service",
+      cause: { code: status.NOT_FOUND },
+    });
+  });
+});
+
+describe("Health/List", () => {
+  it("names the server and each of its services", async () => {
+    running = await startServer();
+    const { statuses } = await running.client.unary(method.list, {});
+    expect(Object.keys(statuses).sort()).toEqual(SERVICES);
+    for (const each of Object.values(statuses)) expect(each.status).toBe(ServingStatus.SERVING);
+  });
+});
+
+describe("Health/Watch", () => {
+  it("tells the status at once, of the drain, and ends with it", async () => {
+    running = await startServer({ transport: { drainMaxMs: 1_000 } });
+    const { client, server } = running;
+    const known = SERVICES.map((service) => watch(client, service));
+    for (const { next } of known) expect(await next()).toBe(ServingStatus.SERVING);
+    const unknown = watch(client, "unknown");
+    expect(await unknown.next()).toBe(ServingStatus.SERVICE_UNKNOWN);
+    const further: unknown[] = [];
+    unknown.call.on("data", (response) => further.push(response));
+
+    const changed = Promise.all(known.map(({ next }) => next()));
+    const drained = server.drain();
+    expect(await changed).toEqual(known.map(() => ServingStatus.NOT_SERVING));
+    const late = watch(client, "");
+    expect(await late.next()).toBe(ServingStatus.NOT_SERVING);
+    for (const { error } of [...known, unknown, late]) {
+      expect(await error).toMatchObject({ code: status.UNAVAILABLE });
+    }
+    expect(further).toEqual([]);
+    await drained;
+  });
+
+  it("counts among the streams of its connection", async () => {
+    running = await startServer({ transport: { connectionMaxSubscriptions: 2 } });
+    const { client } = running;
+    for (const service of ["", "unknown"]) await watch(client, service).next();
+    expect(await watch(client, "").error).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: "streams is limited to 2",
+    });
+  });
+
+  it("is opened as often at a time as there may be connections", async () => {
+    running = await startServer({ transport: { connectionsMax: 3 } });
+    const { client } = running;
+    const watches = ["", "unknown", ""].map((service) => watch(client, service));
+    for (const { next } of watches) await next();
+    expect(await watch(client, "").error).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: "watchers is limited to 3",
+    });
+    watches[1]?.call.cancel();
+    await vi.waitFor(async () => {
+      const again = watch(client, "");
+      expect(await Promise.race([again.next(), again.error])).toBe(ServingStatus.SERVING);
+    });
+  });
+});
+
+describe("A2: Health/Watch of unknown names", () => {
+  it("leaves nothing behind of thousands of cancelled calls", async () => {
+    const { address, bounds } = await startCounted();
+    // A connection that resets some 1,000 streams in a row is ended: 900 of each.
+    for (let connection = 0; connection < 3; connection++) {
+      const client = createServiceClient(address, credentials.createInsecure(), {
+        "grpc.use_local_subchannel_pool": 1,
+      });
+      for (let round = 0; round < 75; round++) {
+        const calls = Array.from({ length: 12 }, (_, n) => watch(client, `${round}-${n}-${LARGE_NAME}`));
+        for (const { next } of calls) expect(await next()).toBe(ServingStatus.SERVICE_UNKNOWN);
+        expect(bounds.watchers.taken).toBe(calls.length);
+        for (const { call, error } of calls) {
+          call.cancel();
+          expect(await error).toMatchObject({ code: status.CANCELLED });
+        }
+        await vi.waitFor(() => expect(bounds.watchers.taken).toBe(0), { interval: 1 });
+      }
+      expect(bounds.connections.taken).toBe(1);
+      client.close();
+      await vi.waitFor(() => expect(bounds.connections.taken).toBe(0), { interval: 1 });
+    }
+  });
+
+  it("leaves nothing behind of calls that are reset as soon as they are whole", async () => {
+    const { address, bounds } = await startCounted();
+    const raw = await connectRaw(address);
+    cleanUp.push(raw.close);
+    const request = framed(
+      encodeMessage(HealthCheckRequestSchema, {
+        $typeName: "grpc.health.v1.HealthCheckRequest",
+        service: "u",
+      }),
+    );
+    for (let n = 0; n < 900; n++) {
+      const stream = raw.open("/grpc.health.v1.Health/Watch");
+      stream.end(request, () => stream.close(constants.NGHTTP2_CANCEL));
+      await once(stream, "close");
+    }
+    // Behind them on the connection: what came before was seen.
+    expect((await raw.call("/grpc.health.v1.Health/Check", framed(Buffer.alloc(0)))).grpcStatus).toBe(0);
+    await vi.waitFor(() => expect(bounds.watchers.taken).toBe(0));
+  });
+
+  it("does not have grpc-js keep the name while the call is open, and the drain no stream behind it", async () => {
+    const kept: { readonly service: string }[] = [];
+    const { address, bounds, streams, stop } = await serveHandlers(Health, ({ bounds, ...deps }) => {
+      const handlers = createHealthHandlers({ ...deps, watchers: bounds.watchers, services: [] });
+      return {
+        ...handlers,
+        watch(call: Parameters<typeof handlers.watch>[0]) {
+          kept.push(call.request);
+          handlers.watch(call);
+        },
+      };
+    });
+    const client = createServiceClient(address, credentials.createInsecure());
+    cleanUp.push(stop, client.close);
+    const { call, next, error } = watch(client, LARGE_NAME);
+    expect(await next()).toBe(ServingStatus.SERVICE_UNKNOWN);
+    expect(kept.map(({ service }) => service)).toEqual([""]);
+    expect([bounds.watchers.taken, streams.open.size]).toEqual([1, 1]);
+    call.cancel();
+    await error;
+    await vi.waitFor(() => expect([bounds.watchers.taken, streams.open.size]).toEqual([0, 0]));
+  });
+});

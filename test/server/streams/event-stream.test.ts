@@ -1,0 +1,201 @@
+/** Stream over real gRPC: resuming at every index, slow and stalled readers, progress. */
+import { once } from "node:events";
+import type { ClientHttp2Stream } from "node:http2";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import type { ClientReadableStream } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  CacheService,
+  type Event,
+  Gap_Reason,
+  StreamRequestSchema,
+  type StreamResponse,
+  StreamResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { decodeMessage, encodeMessage } from "../../../src/codec/messages.ts";
+import { createSeededRng } from "../../../src/common/random.ts";
+import type { ServiceClient } from "../../../src/rpc/client.ts";
+import { createStore } from "../../../src/server/index.ts";
+import type { Store } from "../../../src/store/api/store.ts";
+import { connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+
+const { method } = CacheService;
+const namespace = "stream";
+let running: RunningServer | undefined;
+
+async function start(options: Parameters<typeof startServer>[0]): Promise<RunningServer> {
+  running = await startServer(options);
+  return running;
+}
+
+afterEach(() => running?.stop());
+
+type Frames = ClientReadableStream<StreamResponse>;
+
+function openStream(client: ServiceClient, cursor: Uint8Array = new Uint8Array()): Frames {
+  const stream = client.serverStream(method.stream, { namespace, cursor: Uint8Array.from(cursor) });
+  stream.on("error", () => {});
+  return stream;
+}
+
+async function readUntil(frames: Frames, done: (frame: StreamResponse["frame"]) => boolean) {
+  const read: StreamResponse["frame"][] = [];
+  for await (const { frame } of frames) {
+    read.push(frame);
+    if (done(frame)) break;
+  }
+  return read;
+}
+
+const isProgress = (frame: StreamResponse["frame"]) => frame.case === "progress";
+const eventsOf = (frames: readonly StreamResponse["frame"][]): Event[] =>
+  frames.flatMap((frame) => (frame.case === "events" ? frame.value.events : []));
+const nameOf = ({ stamp, target, kind }: Event) =>
+  `${stamp?.shard}/${stamp?.revision} ${target.value} ${kind}`;
+
+/** Every kind of mutation, from a fixed seed. */
+async function mutate(client: ServiceClient, count: number): Promise<void> {
+  const rng = createSeededRng(7);
+  for (let n = 0; n < count; n++) {
+    const key = `k${Math.floor(rng.fraction() * 8)}`;
+    const chance = rng.fraction();
+    if (chance < 0.6)
+      await client.unary(method.set, { namespace, key, value: Buffer.from("v"), ttlMs: 60_000n });
+    else if (chance < 0.7) await client.unary(method.touch, { namespace, key, ttlMs: 60_000n });
+    else if (chance < 0.85) {
+      const keys = [key, `${key}/other`];
+      await client.unary(method.invalidate, { namespace, target: { case: "keys", value: { keys } } });
+    } else if (chance < 0.95) {
+      await client.unary(method.invalidate, {
+        namespace,
+        target: { case: "tags", value: { tags: ["a", "b"] } },
+      });
+    } else await client.unary(method.invalidate, { namespace, target: { case: "prefix", value: "k" } });
+  }
+}
+
+describe("a stream that is cut", () => {
+  it("after any event resumes without loss and without duplicates", async () => {
+    const { client, server } = await start({
+      transport: { frameMaxEvents: 1 },
+      store: createStore({ shards: 3, rng: createSeededRng(1) }),
+    });
+    const [opened] = await readUntil(openStream(client), isProgress);
+    const origin = opened?.case === "opened" ? opened.value.cursor : new Uint8Array();
+    await mutate(client, 60);
+    const history = await readUntil(openStream(client, origin), isProgress);
+    const expected = eventsOf(history).map(nameOf);
+    expect(expected.length).toBeGreaterThan(80);
+    expect(new Set(expected).size).toBe(expected.length);
+    const frameCount = history.filter((frame) => frame.case === "events").length;
+
+    for (let cutAfter = 0; cutAfter <= frameCount; cutAfter++) {
+      let seen = 0;
+      const before = await readUntil(openStream(client, origin), (frame) => {
+        if (frame.case === "events") seen += 1;
+        return frame.case === "opened" ? cutAfter === 0 : seen === cutAfter;
+      });
+      const last = before.at(-1);
+      const cursor = last?.case === "events" || last?.case === "opened" ? last.value.cursor : origin;
+      const after = await readUntil(openStream(client, cursor), isProgress);
+      const names = [...eventsOf(before), ...eventsOf(after)].map(nameOf);
+      expect(byShard(names), `cut after ${cutAfter}`).toEqual(byShard(expected));
+    }
+    expect(server.store.counters.overruns).toBe(0);
+  });
+});
+
+/** Order is per shard; shards may be interleaved in any way. */
+function byShard(names: readonly string[]): Record<string, string[] | undefined> {
+  return Object.groupBy(names, (name) => name.slice(0, name.indexOf("/")));
+}
+
+describe("a reader that stops reading", () => {
+  it("gets one Gap and costs bounded memory while 50 others see everything", async () => {
+    const started = await start({
+      transport: {
+        queueMaxBytes: 65_536,
+        frameMaxBytes: 16_384,
+        flowControlWindowBytes: 65_535,
+        stallMaxMs: 120_000,
+      },
+      store: createStore({ shards: 2, logMaxEvents: 1_000 }),
+    });
+    const { client, server } = started;
+    const others = Array.from({ length: 4 }, () => started.connect());
+    const readers = Array.from({ length: 50 }, (_, n) => openStream(others[n % 4] ?? client));
+    const seen = readers.map(() => 0);
+    readers.forEach((reader, n) => {
+      reader.on("data", ({ frame }: StreamResponse) => {
+        if (frame.case === "gap") throw new Error("a healthy reader got a gap");
+        if (frame.case === "events") seen[n] = (seen[n] ?? 0) + frame.value.events.length;
+      });
+    });
+    const stalled = await stallStream(started.address);
+    await Promise.all(readers.map((reader) => once(reader, "metadata")));
+
+    const total = 4_000;
+    const padding = "x".repeat(400);
+    for (let n = 0; n < total; n++) {
+      publish(server.store, `${padding}${n}`);
+      if (n % 100 !== 99) continue;
+      // The publisher never waits for readers; this only gives the process of the test its turns.
+      while (seen.some((count) => count < n - 500)) await nextTurn();
+    }
+    while (seen.some((count) => count < total)) await nextTurn();
+
+    let body = Buffer.alloc(0);
+    let frames: StreamResponse["frame"][] = [];
+    for await (const chunk of stalled) {
+      body = Buffer.concat([body, chunk]);
+      frames = unframed(body).map((message) => decodeMessage(StreamResponseSchema, message).frame);
+      if (frames.at(-1)?.case === "gap") break;
+    }
+    const gaps = frames.flatMap((frame) => (frame.case === "gap" ? [frame.value.reason] : []));
+    expect(gaps).toEqual([Gap_Reason.OVERRUN]);
+    expect(server.store.counters.overruns).toBe(1);
+    // What waited for this reader anywhere, of the 1.7 MB that were published.
+    expect(body.length).toBeLessThan(300 * 1024);
+  });
+
+  it("is cut when it takes nothing for too long", async () => {
+    const { server, address } = await start({ transport: { stallMaxMs: 500 } });
+    const stalled = await stallStream(address);
+    const ended = new Promise((resolve) => stalled.once("close", resolve));
+    for (let n = 0; n < 4_000; n++) publish(server.store, "x".repeat(500) + n);
+    const began = performance.now();
+    await ended;
+    expect(stalled.rstCode).not.toBe(0);
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});
+
+/** Opens a stream on a connection of its own and takes nothing from it but its headers. */
+async function stallStream(address: string): Promise<ClientHttp2Stream> {
+  const { open } = await connectRaw(address);
+  const stream = open("/meshcache.v1.CacheService/Stream");
+  stream.end(framed(encodeMessage(StreamRequestSchema, create(StreamRequestSchema, { namespace }))));
+  await once(stream, "response");
+  return stream;
+}
+
+function publish(store: Store, key: string): void {
+  store.invalidate({
+    namespace,
+    target: { kind: "keys", keys: [key] },
+    soft: false,
+    sourceVersion: 0n,
+    writer: { origin: "", traceparent: "" },
+  });
+}
+
+describe("a quiet stream", () => {
+  it("is told every so often how far it is", async () => {
+    const { client } = await start({ transport: { progressIntervalMs: 30 } });
+    let progress = 0;
+    await readUntil(openStream(client), (frame) => frame.case === "progress" && ++progress === 3);
+    expect(progress).toBe(3);
+  });
+});

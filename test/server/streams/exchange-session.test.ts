@@ -1,0 +1,625 @@
+/** The exchange session without a transport: order, pipelining, backpressure, resume, drain. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  type BatchResponse,
+  ExchangeRequestSchema,
+  type ExchangeResponse,
+  ExchangeResponseSchema,
+  Gap_Reason,
+  type OperationSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { encodeExchangeResponse } from "../../../src/codec/event-frames.ts";
+import { decodeMessage } from "../../../src/codec/messages.ts";
+import type { CacheError } from "../../../src/common/errors.ts";
+import { createSeededRng } from "../../../src/common/random.ts";
+import { type Limits, resolveLimits } from "../../../src/rpc/limits.ts";
+import { createExchangeSession, type ExchangeSession } from "../../../src/server/streams/exchange-session.ts";
+import type { Store } from "../../../src/store/api/store.ts";
+import { createStore } from "../../../src/store/engine/create-store.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+type Frame = NonNullable<MessageInitShape<typeof ExchangeRequestSchema>["frame"]>;
+type Operation = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
+
+const NAMESPACE = "n";
+const value = Buffer.from("v");
+const open: Frame = { case: "open", value: { clientId: "me" } };
+const subscribe = (
+  namespace = NAMESPACE,
+  cursor: Uint8Array = new Uint8Array(),
+  prefixes: string[] = [],
+): Frame => ({
+  case: "subscription",
+  value: { selectors: [{ namespace, prefixes }], cursor: Uint8Array.from(cursor) },
+});
+const set = (key: string): Frame => ({
+  case: "batch",
+  value: { namespace: NAMESPACE, operations: [{ operation: { case: "set", value: { key, value } } }] },
+});
+const lease = (key: string, waitMs: number): Frame => ({
+  case: "batch",
+  value: { namespace: NAMESPACE, operations: [{ operation: { case: "lease", value: { key, waitMs } } }] },
+});
+const get = (key: string): Operation => ({ case: "get", value: { key } });
+const batchOf = (...operations: Operation[]): Frame => ({
+  case: "batch",
+  value: { namespace: NAMESPACE, operations: operations.map((operation) => ({ operation })) },
+});
+const ping = (nonce: bigint): Frame => ({ case: "ping", value: { nonce } });
+
+interface Harness {
+  readonly store: Store;
+  readonly session: ExchangeSession;
+  readonly sent: ExchangeResponse[];
+  /** How the session ended the stream. */
+  readonly ends: (CacheError | undefined)[];
+  /** Frames that the sink takes before it is full. */
+  room: number;
+  /** Sends a frame under the next id. */
+  send(frame: Frame): void;
+  /** What was sent since the last call, in short. */
+  news(): string[];
+  /** Runs what was deferred. */
+  turn(): void;
+}
+
+function harness(
+  options: {
+    store?: Store;
+    limits?: Partial<Limits>;
+    maxWaitingBatches?: number;
+    frameMaxBytes?: number;
+    /** Has every frame encoded when it is sent, and only then, as the server has. */
+    sinkEncodes?: boolean;
+  } = {},
+): Harness {
+  const clock = new ManualClock();
+  const store = options.store ?? createStore({ clock, rng: createSeededRng(1), shards: 2, logMaxEvents: 64 });
+  const sent: ExchangeResponse[] = [];
+  const ends: (CacheError | undefined)[] = [];
+  let deferred: (() => void)[] = [];
+  let told = 0;
+  let id = 0n;
+  const { maxWaitingBatches, frameMaxBytes, sinkEncodes = false } = options;
+  const session = createExchangeSession(
+    {
+      store,
+      limits: resolveLimits(options.limits),
+      clock,
+      telemetry: createNoTelemetry(),
+      defer: (run) => deferred.push(run),
+      ...(maxWaitingBatches !== undefined && { maxWaitingBatches }),
+      ...(frameMaxBytes !== undefined && { frameMaxBytes }),
+      sinkEncodes,
+    },
+    {
+      send(frame) {
+        sent.push(sinkEncodes ? asEncoded(frame) : frame);
+        self.room -= 1;
+        return self.room > 0;
+      },
+      end: (error) => ends.push(error),
+    },
+  );
+  const self: Harness = {
+    store,
+    session,
+    sent,
+    ends,
+    room: Number.POSITIVE_INFINITY,
+    send(frame) {
+      id += 1n;
+      session.receive(create(ExchangeRequestSchema, { id, frame }));
+    },
+    news() {
+      const fresh = sent.slice(told).map(summary);
+      told = sent.length;
+      return fresh;
+    },
+    turn() {
+      const due = deferred;
+      deferred = [];
+      for (const run of due) run();
+    },
+  };
+  return self;
+}
+
+const asEncoded = (frame: ExchangeResponse): ExchangeResponse =>
+  decodeMessage(ExchangeResponseSchema, Buffer.from(encodeExchangeResponse(frame).message));
+
+function summary({ id, frame, more }: ExchangeResponse): string {
+  switch (frame.case) {
+    case "events":
+      return frame.value.events.map((event) => `${event.origin}:${event.target.value}`).join(" ");
+    case "batch":
+      return `${id} ${frame.value.results.map(({ result }) => result.case).join(" ")}${more ? " ..." : ""}`;
+    case "gap":
+      return `gap ${frame.value.reason}`;
+    case "progress":
+      return frame.value.nonce === 0n ? "progress" : `${id} progress ${frame.value.nonce}`;
+    default:
+      return id === 0n ? String(frame.case) : `${id} ${frame.case}`;
+  }
+}
+
+function writeElsewhere({ store }: Harness, key: string, valueBytes = 1): void {
+  store.set({
+    namespace: NAMESPACE,
+    key,
+    value: new Uint8Array(valueBytes),
+    ttlMs: 0,
+    staleMs: 0,
+    tags: [],
+    contentType: "",
+    absent: false,
+    sourceVersion: 0n,
+    condition: { kind: "always" },
+    requestId: 0n,
+    writer: { origin: "other", traceparent: "" },
+  });
+}
+
+describe("an exchange", () => {
+  it("answers frames in their order and numbers its own without holes", () => {
+    const h = harness();
+    for (const frame of [open, subscribe(), set("a"), ping(7n), set("b")]) h.send(frame);
+    expect(h.news()).toEqual([
+      "1 opened",
+      "2 opened",
+      "progress",
+      "me:a",
+      "3 set",
+      "4 progress 7",
+      "me:b",
+      "5 set",
+    ]);
+    expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
+  });
+
+  it("sends what others wrote before the response that may reflect it", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    h.news();
+    writeElsewhere(h, "theirs");
+    h.send(set("mine"));
+    expect(h.news()).toEqual(["other:theirs", "me:mine", "3 set"]);
+  });
+
+  it("sends events by itself, all subscribers of a turn together", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    h.news();
+    writeElsewhere(h, "k");
+    expect(h.news()).toEqual([]);
+    h.turn();
+    expect(h.news()).toEqual(["other:k"]);
+  });
+
+  it("sends the first of pipelined responses although a later lease waits", () => {
+    const h = harness();
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.send(set("other"));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "4 set"]);
+    h.send(set("k"));
+    expect(h.news()).toEqual(["3 lease", "5 set"]);
+  });
+
+  it("answers a lease that another caller's fill decides", () => {
+    const h = harness();
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.news();
+    writeElsewhere(h, "k");
+    h.turn();
+    expect(h.news()).toEqual(["3 lease"]);
+  });
+
+  it("cancels waiting leases when it is closed", () => {
+    const h = harness();
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.session.close();
+    h.news();
+    writeElsewhere(h, "k");
+    h.turn();
+    expect(h.news()).toEqual([]);
+    expect(h.store.counters.leasesShared).toBe(0);
+  });
+
+  it("refuses more waiting batches than it may hold, and goes on", () => {
+    const h = harness({ maxWaitingBatches: 1 });
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.send(lease("k", 10_000));
+    h.send(set("other"));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "4 error", "5 set"]);
+  });
+
+  it("holds the results of four waiting batches of several operations, and refuses a fifth", () => {
+    const h = harness();
+    const waitingLease: Operation = { case: "lease", value: { key: "k", waitMs: 10_000 } };
+    h.send(open);
+    h.send(lease("k", 0));
+    for (let sent = 0; sent < 5; sent += 1) h.send(batchOf(get("other"), waitingLease));
+    h.send(lease("k", 10_000));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "7 error"]);
+    h.send(set("k"));
+    h.turn();
+    expect(h.news()).toHaveLength(6);
+    h.send(batchOf(get("other"), get("k")));
+    expect(h.news()).toHaveLength(1);
+  });
+});
+
+describe("a frame", () => {
+  it("that is refused gets an error under its id, and the stream goes on", () => {
+    const h = harness();
+    h.send(open);
+    h.send(open);
+    h.send(ping(0n));
+    h.send({ case: "batch", value: { operations: [] } });
+    h.send({ case: undefined });
+    h.send(subscribe("A"));
+    h.send({ case: "ack", value: { cursor: new Uint8Array(3) } });
+    h.send(subscribe());
+    h.send({ case: "ack", value: { cursor: new Uint8Array(3) } });
+    h.send(subscribe(NAMESPACE, new Uint8Array(3)));
+    h.send(ping(1n));
+    expect(h.news()).toEqual([
+      "1 opened",
+      "2 error",
+      "3 error",
+      "4 error",
+      "5 error",
+      "6 error",
+      "8 opened",
+      "progress",
+      "9 error",
+      "10 error",
+      "11 progress 1",
+    ]);
+    expect(h.ends).toEqual([]);
+  });
+
+  it("before Open ends the stream", () => {
+    const h = harness();
+    h.send(ping(1n));
+    expect(h.news()).toEqual([]);
+    expect(h.ends).toMatchObject([{ reason: "FIELD_INVALID", detail: { field: "frame" } }]);
+  });
+
+  it("under an id that is not greater than the last one ends the stream", () => {
+    const h = harness();
+    h.send(open);
+    h.session.receive(create(ExchangeRequestSchema, { id: 1n, frame: ping(1n) }));
+    expect(h.ends).toMatchObject([{ reason: "FIELD_INVALID", detail: { field: "id" } }]);
+    h.send(ping(1n));
+    expect(h.news()).toEqual(["1 opened"]);
+  });
+});
+
+describe("backpressure", () => {
+  it("takes no request while the output is full, and all of them in order afterwards", () => {
+    const h = harness();
+    h.room = 1;
+    h.send(open);
+    h.send(set("a"));
+    h.send(set("b"));
+    expect(h.session.paused()).toBe(true);
+    expect(h.news()).toEqual(["1 opened"]);
+    expect(h.store.counters.sets).toBe(0);
+    h.room = 1;
+    h.session.drained();
+    expect(h.news()).toEqual(["2 set"]);
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["3 set"]);
+    expect(h.session.paused()).toBe(false);
+  });
+
+  it("leaves events in the logs while the output is full, until an overrun is one Gap", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    h.news();
+    h.room = 1;
+    writeElsewhere(h, "first");
+    h.turn();
+    expect(h.news()).toEqual(["other:first"]);
+    for (let n = 0; n < 1_000; n++) writeElsewhere(h, `k${n}`);
+    h.turn();
+    expect(h.news()).toEqual([]);
+    h.room = 100;
+    h.session.drained();
+    expect(h.news()).toEqual([`gap ${Gap_Reason.OVERRUN}`]);
+    writeElsewhere(h, "after");
+    h.turn();
+    expect(h.news()).toEqual(["other:after"]);
+  });
+});
+
+describe("a batch whose results outgrow a frame", () => {
+  const limits = { sendMaxBytes: 3_000, valueMaxBytes: 2_000, receiveMaxBytes: 4_000 };
+
+  it("is answered in several, in the order of its operations", () => {
+    const h = harness({ limits });
+    writeElsewhere(h, "k", 1_000);
+    h.send(open);
+    h.send(batchOf(get("k"), get("k"), get("missing"), get("k"), get("k")));
+    expect(h.news()).toEqual(["1 opened", "2 get get get ...", "2 get get"]);
+    expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
+    const frames = h.sent.map((frame) => encodeExchangeResponse(frame).message.length);
+    expect(Math.max(...frames)).toBeLessThanOrEqual(limits.sendMaxBytes);
+  });
+
+  it("has no more operations run than the output takes", () => {
+    const h = harness({ frameMaxBytes: 1_500 });
+    writeElsewhere(h, "k", 1_000);
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(...Array.from({ length: 6 }, () => get("k"))));
+    expect(h.news()).toEqual(["1 opened", "2 get get ..."]);
+    expect(h.store.counters.hits).toBe(2);
+    expect(h.session.paused()).toBe(true);
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["2 get get ...", "2 get get"]);
+    expect(h.session.paused()).toBe(false);
+  });
+
+  it("has events come before the part that reflects them, and between two parts", () => {
+    const h = harness({ frameMaxBytes: 300 });
+    h.send(open);
+    h.send(subscribe());
+    h.news();
+    h.room = 2;
+    const sets = ["a", "b", "c", "d"].map((key) => ({ case: "set" as const, value: { key, value } }));
+    h.send(batchOf(...sets));
+    expect(h.news()).toEqual(["me:a me:b me:c", "3 set set set ..."]);
+    writeElsewhere(h, "between");
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["other:between", "me:d", "3 set"]);
+  });
+
+  it("lets no request overtake its parts", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k")));
+    h.send(ping(1n));
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get", "3 progress 1"]);
+  });
+
+  it("is dropped where it stands when the stream is gone", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k"), get("k")));
+    h.session.close();
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ..."]);
+    expect(h.store.counters.misses).toBe(1);
+  });
+
+  it("is answered before the stream ends that its client has half closed", () => {
+    const h = harness({ frameMaxBytes: 1 });
+    h.send(open);
+    h.room = 1;
+    h.send(batchOf(get("k"), get("k")));
+    h.session.halfClosed();
+    expect(h.ends).toEqual([]);
+    h.room = 10;
+    h.session.drained();
+    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get"]);
+    expect(h.ends).toEqual([undefined]);
+  });
+
+  it("has a result fail that no message can carry", () => {
+    const h = harness({ limits: { ...limits, sendMaxBytes: 2_000 } });
+    writeElsewhere(h, "k", 2_000);
+    h.send(open);
+    h.send(batchOf(get("missing"), get("k"), get("missing")));
+    expect(h.news()).toEqual(["1 opened", "2 get error get"]);
+    const answer = h.sent[1]?.frame.value as BatchResponse;
+    expect(answer.results[1]?.result.value).toMatchObject({ code: 8 });
+  });
+
+  it("comes as one message when one of its operations may wait, and what has no room there fails", () => {
+    const h = harness({ limits });
+    writeElsewhere(h, "k", 1_000);
+    h.send(open);
+    h.send(lease("fills", 0));
+    const waits = { case: "lease" as const, value: { key: "fills", waitMs: 10_000 } };
+    h.send(batchOf(waits, get("k"), get("k"), get("k")));
+    h.send(set("fills"));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease get error error", "4 set"]);
+  });
+});
+
+describe("a subscription", () => {
+  it("is live from its Opened on when its selectors change", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe(NAMESPACE, new Uint8Array(), ["a/"]));
+    h.news();
+    writeElsewhere(h, "a/1");
+    writeElsewhere(h, "b/1");
+    h.send(subscribe(NAMESPACE, new Uint8Array(), ["b/"]));
+    writeElsewhere(h, "a/2");
+    writeElsewhere(h, "b/2");
+    h.turn();
+    expect(h.news()).toEqual(["other:a/1", "3 opened", "progress", "other:b/2"]);
+  });
+
+  it("without selectors tells of nothing any more", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    h.send({ case: "subscription", value: {} });
+    h.news();
+    writeElsewhere(h, "k");
+    h.turn();
+    expect(h.news()).toEqual([]);
+  });
+
+  it("resumes where a cursor says, with nothing lost and nothing twice", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    writeElsewhere(h, "seen");
+    h.turn();
+    const last = h.sent.at(-1)?.frame;
+    const cursor = last?.case === "events" ? last.value.cursor : new Uint8Array();
+    h.session.close();
+    writeElsewhere(h, "missed");
+    const next = harness({ store: h.store });
+    next.send(open);
+    next.send(subscribe(NAMESPACE, cursor));
+    expect(next.news()).toEqual(["1 opened", "2 opened", "other:missed", "progress"]);
+  });
+
+  it("past the window begins with a Gap", () => {
+    const h = harness();
+    h.send(open);
+    h.send(subscribe());
+    const last = h.sent[1]?.frame;
+    const cursor = last?.case === "opened" ? last.value.cursor : new Uint8Array();
+    for (let n = 0; n < 1_000; n++) writeElsewhere(h, `k${n}`);
+    const next = harness({ store: h.store });
+    next.send(open);
+    next.send(subscribe(NAMESPACE, cursor));
+    expect(next.news()).toEqual(["1 opened", "2 opened", `gap ${Gap_Reason.CURSOR_EXPIRED}`]);
+  });
+});
+
+describe("the end", () => {
+  it("is told by Draining, and what runs is still answered", () => {
+    const h = harness();
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.session.drain();
+    h.send(set("k"));
+    expect(h.news()).toEqual(["1 opened", "2 lease", "draining", "3 lease", "4 set"]);
+    expect(h.ends).toEqual([]);
+  });
+
+  it("comes when the client sends no more and everything is answered", () => {
+    const h = harness();
+    h.send(open);
+    h.send(lease("k", 0));
+    h.send(lease("k", 10_000));
+    h.session.halfClosed();
+    expect(h.ends).toEqual([]);
+    writeElsewhere(h, "k");
+    h.turn();
+    expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease"]);
+    expect(h.ends).toEqual([undefined]);
+  });
+});
+
+describe("values in memory that is used again", () => {
+  const filled = (key: string, bytes: number): Uint8Array => Buffer.alloc(bytes, key);
+  const keys = ["a", "b", "c"];
+  const bytesOf = (key: string): number => 1 + keys.indexOf(key) * 700;
+  const fill = (store: Store, key: string, bytes: number) =>
+    store.set({
+      namespace: NAMESPACE,
+      key,
+      value: filled(key, bytes),
+      ttlMs: 0,
+      staleMs: 0,
+      tags: [],
+      contentType: "",
+      absent: false,
+      sourceVersion: 0n,
+      condition: { kind: "always" },
+      requestId: 0n,
+      writer: { origin: "other", traceparent: "" },
+    });
+  const expectWhole = (h: Harness): number => {
+    let hits = 0;
+    for (const { frame } of h.sent) {
+      if (frame.case !== "batch") continue;
+      for (const { result } of frame.value.results) {
+        if (result.case !== "get" && result.case !== "lease") continue;
+        const { outcome } = result.value;
+        if (outcome.case !== "hit") continue;
+        hits += 1;
+        const { value: found } = outcome.value;
+        const [first = 0] = found;
+        expect(found.every((byte) => byte === first)).toBe(true);
+        expect(found.length).toBe(bytesOf(String.fromCharCode(first)));
+      }
+    }
+    return hits;
+  };
+
+  it("are whole in every answer, of sessions that answer in turns and in parts", () => {
+    const step = fc.record({
+      session: fc.nat(2),
+      keys: fc.array(fc.constantFrom(...keys), { minLength: 1, maxLength: 12 }),
+      room: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.constantFrom(1, 1_500, 1 << 18),
+        (steps, frameMaxBytes) => {
+          const limits = { sendMaxBytes: 3_000, valueMaxBytes: 2_000, receiveMaxBytes: 4_000 };
+          const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
+          for (const key of keys) fill(store, key, bytesOf(key));
+          const sessions = Array.from({ length: 3 }, () =>
+            harness({ store, limits, frameMaxBytes, sinkEncodes: true }),
+          );
+          for (const h of sessions) h.send(open);
+          let asked = 0;
+          for (const { session, keys: some, room } of steps) {
+            const h = sessions[session];
+            if (h === undefined) continue;
+            asked += some.length;
+            h.room = room;
+            h.send(batchOf(...some.map(get)));
+          }
+          for (const h of sessions) {
+            h.room = Number.POSITIVE_INFINITY;
+            h.session.drained();
+          }
+          expect(sessions.reduce((sum, h) => sum + expectWhole(h), 0)).toBe(asked);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it("are not those of another caller whose wait a batch ends", () => {
+    const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
+    fill(store, "b", bytesOf("b"));
+    const [holder, waiter, setter] = Array.from({ length: 3 }, () => harness({ store, sinkEncodes: true }));
+    if (holder === undefined || waiter === undefined || setter === undefined) throw new Error("three");
+    for (const h of [holder, waiter, setter]) h.send(open);
+    holder.send(lease("c", 0));
+    waiter.send(lease("c", 1_000));
+    const value = filled("c", bytesOf("c"));
+    setter.send(batchOf(get("b"), { case: "set", value: { key: "c", value } }, get("b"), get("b")));
+    setter.send(batchOf(get("b"), get("b"), get("b")));
+    waiter.turn();
+    expect(expectWhole(setter)).toBe(6);
+    expect(waiter.news()).toEqual(["1 opened", "2 lease"]);
+    expect(expectWhole(waiter)).toBe(1);
+  });
+});

@@ -1,0 +1,151 @@
+/** Exchange over real gRPC: what the session cannot show without a transport. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  CacheService,
+  ExchangeRequestSchema,
+  ExchangeResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { decodeMessage, encodeMessage } from "../../../src/codec/messages.ts";
+import { systemClock } from "../../../src/common/clock.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import type { ThreadObservation } from "../../../src/telemetry/telemetry.ts";
+import { answerOf, connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+
+const { method } = CacheService;
+let running: RunningServer | undefined;
+
+afterEach(() => running?.stop());
+
+describe("a client that does not read", () => {
+  it("is not read, and gets every answer in order once it reads", async () => {
+    running = await startServer({ transport: { queueMaxBytes: 1 << 20 } });
+    const { client, server, address } = running;
+    await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address);
+    const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    for (let id = 2n; id <= 101n; id++) {
+      const operations = [{ operation: { case: "get" as const, value: { namespace: "n", key: "k" } } }];
+      send({ id, frame: { case: "batch", value: { operations } } });
+    }
+    stream.end();
+    let before = -1;
+    while (server.store.counters.hits !== before || before === 0) {
+      before = server.store.counters.hits;
+      for (let turn = 0; turn < 500; turn++) await nextTurn();
+    }
+    expect(before).toBeLessThan(10);
+    const { body } = await answerOf(stream);
+    const ids = unframed(body).map((message) => decodeMessage(ExchangeResponseSchema, message).id);
+    expect(ids).toEqual(Array.from({ length: 101 }, (_, n) => BigInt(n + 1)));
+    raw.close();
+    expect(server.store.counters.hits).toBe(100);
+  });
+});
+
+describe("a client that sends much and reads nothing", () => {
+  it("has little more taken from it than what is being answered", async () => {
+    running = await startServer({ transport: { queueMaxBytes: 1 << 16 } });
+    const { client, address } = running;
+    await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
+    const raw = await connectRaw(address, { settings: { initialWindowSize: 0 }, maxSessionMemory: 100 });
+    const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    const get = { case: "get" as const, value: { namespace: "n", key: "k" } };
+    const set = { case: "set" as const, value: { namespace: "n", key: "s", value: new Uint8Array(1 << 20) } };
+    const operations = [{ operation: get }, { operation: set }];
+    for (let id = 2n; id <= 25n; id++) send({ id, frame: { case: "batch", value: { operations } } });
+    const { socket } = raw.session;
+    for (let before = -1; before !== socket.bytesWritten || before < 1 << 20; ) {
+      before = socket.bytesWritten;
+      for (let turn = 0; turn < 2_000; turn++) await nextTurn();
+    }
+    expect(socket.bytesWritten).toBeLessThan(8 << 20);
+    raw.close();
+  });
+});
+
+describe("a client whose subscription has much to look at", () => {
+  it("is read again once that is done, without having to read first", async () => {
+    running = await startServer();
+    const { client, server } = running;
+    const { store } = server;
+    const cursor = store.subscribe([], new Uint8Array(0), () => {}).cursor();
+    const keys = Array.from({ length: 1_000 }, (_, n) => `k${n}`);
+    const writer = { origin: "", traceparent: "" };
+    for (let n = 0; n < 40; n++) {
+      const target = { kind: "keys" as const, keys };
+      store.invalidate({ namespace: "elsewhere", target, soft: false, sourceVersion: 0n, writer });
+    }
+    const call = client.bidi(method.exchange);
+    call.on("error", () => {});
+    const answered: bigint[] = [];
+    const all = new Promise<void>((resolve) => {
+      call.on("data", ({ id, frame }) => {
+        if (frame.case === "batch" && answered.push(id) === 20) resolve();
+      });
+    });
+    const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+      call.write(create(ExchangeRequestSchema, request));
+    send({ id: 1n, frame: { case: "open", value: {} } });
+    send({ id: 2n, frame: { case: "subscription", value: { selectors: [{ namespace: "n" }], cursor } } });
+    const operations = [{ operation: { case: "get" as const, value: { namespace: "n", key: "k" } } }];
+    for (let id = 3n; id <= 22n; id++) send({ id, frame: { case: "batch", value: { operations } } });
+    await all;
+    expect(answered).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n + 3)));
+    call.cancel();
+  });
+});
+
+describe("a client that breaks the protocol", () => {
+  it("is told by the status of the call", async () => {
+    running = await startServer();
+    const call = running.client.bidi(method.exchange);
+    const failed = new Promise((resolve) => call.once("error", resolve));
+    call.on("data", () => {});
+    call.write(create(ExchangeRequestSchema, { id: 0n }));
+    expect(await failed).toMatchObject({ code: status.INVALID_ARGUMENT });
+  });
+});
+
+describe("a client that sends many operations at once", () => {
+  it("has its next ones looked for instead of slept for, unless that is switched off", async () => {
+    const spentMicros: (() => number)[] = [];
+    const observeThread = ({ busyPollMicros }: ThreadObservation) => {
+      spentMicros.push(busyPollMicros);
+      return () => {};
+    };
+    let micros = 0;
+    const clock = { ...systemClock, nowMicros: () => micros++ };
+    for (const busyPollMaxMs of [0, 1]) {
+      running = await startServer({
+        clock,
+        telemetry: { ...createNoTelemetry(), observeThread },
+        transport: { busyPollMaxMs },
+      });
+      const raw = await connectRaw(running.address);
+      const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+      const get = { case: "get" as const, value: { namespace: "n", key: "k" } };
+      const operations = Array.from({ length: 24 }, () => ({ operation: get }));
+      const send = (request: MessageInitShape<typeof ExchangeRequestSchema>) =>
+        stream.write(framed(encodeMessage(ExchangeRequestSchema, create(ExchangeRequestSchema, request))));
+      send({ id: 1n, frame: { case: "open", value: {} } });
+      send({ id: 2n, frame: { case: "batch", value: { operations } } });
+      stream.end();
+      await answerOf(stream);
+      raw.close();
+      await running.stop();
+    }
+    const [never, once] = spentMicros.map((spent) => spent());
+    expect(never).toBe(0);
+    expect(once).toBeGreaterThan(0);
+  });
+});

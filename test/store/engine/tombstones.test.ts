@@ -1,0 +1,116 @@
+/** Tombstones against a plain list, through three views of one region, and the order in which the bound takes them. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Tombstones, tombstoneMs, tombstonesBytes } from "../../../src/store/engine/tombstones.ts";
+import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
+import { createRegion } from "../../../src/store/shm/region.ts";
+
+const fingerprintOf = createFingerprint([1n, 2n]);
+const uint64Max = 2n ** 64n - 1n;
+
+interface Laid {
+  readonly name: string;
+  readonly sourceVersion: bigint;
+  readonly untilMs: number;
+}
+
+/** What the class promises, with no thought for speed. */
+class Model {
+  laid: Laid[] = [];
+  pruned = 0;
+  readonly #maxCount: number;
+
+  constructor(maxCount: number) {
+    this.#maxCount = maxCount;
+  }
+
+  known(name: string, nowMs: number): bigint {
+    const found = this.laid.find((one) => one.name === name && nowMs < one.untilMs);
+    return found?.sourceVersion ?? 0n;
+  }
+
+  lay(name: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
+    if (sourceVersion === 0n || goneAtMs + tombstoneMs <= nowMs) return;
+    const former = this.laid.find((one) => one.name === name && nowMs < one.untilMs);
+    this.lift(name);
+    this.laid.push({
+      name,
+      sourceVersion: [sourceVersion, former?.sourceVersion ?? 0n].reduce((a, b) => (a > b ? a : b)),
+      untilMs: Math.max(goneAtMs + tombstoneMs, former?.untilMs ?? 0),
+    });
+    if (this.laid.length <= this.#maxCount) return;
+    this.expire(nowMs);
+    while (this.laid.length > this.#maxCount) {
+      this.laid.shift();
+      this.pruned++;
+    }
+  }
+
+  lift(name: string): void {
+    this.laid = this.laid.filter((one) => one.name !== name);
+  }
+
+  expire(nowMs: number): void {
+    const kept = this.laid.findIndex((one) => nowMs < one.untilMs);
+    this.laid = kept === -1 ? [] : this.laid.slice(kept);
+  }
+}
+
+describe("Tombstones", () => {
+  it("remembers a source version for a minute from when the entry went", () => {
+    const tombstones = new Tombstones(createRegion(tombstonesBytes(2)), fingerprintOf, 2, () => {});
+    tombstones.lay("n", "k", uint64Max, 1_000, 5_000);
+    expect(tombstones.known("n", "k", 1_000 + tombstoneMs - 1)).toBe(uint64Max);
+    expect(tombstones.known("n", "k", 1_000 + tombstoneMs)).toBe(0n);
+    expect(tombstones.known("n", "other", 5_000)).toBe(0n);
+    expect(tombstones.known("other", "k", 5_000)).toBe(0n);
+  });
+
+  it("is a plain list, over any history and through any of three views", () => {
+    const steps = fc.array(
+      fc.record({
+        kind: fc.constantFrom("lay", "lay", "lay", "lift", "expire"),
+        view: fc.nat(2),
+        namespace: fc.constantFrom("a", "b"),
+        key: fc.constantFrom("1", "2", "3", "4", "ключ", ""),
+        sourceVersion: fc.oneof(fc.bigInt({ min: 0n, max: 5n }), fc.constant(uint64Max)),
+        passedMs: fc.constantFrom(0, 0, 0, 1, 1, 5_000, tombstoneMs - 1, tombstoneMs),
+        agoMs: fc.constantFrom(0, 0, 1, 30_000, tombstoneMs - 1, tombstoneMs),
+      }),
+      { maxLength: 80 },
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7 }), steps, (maxCount, history) => {
+        let pruned = 0;
+        const region = createRegion(tombstonesBytes(maxCount));
+        const views = [0, 1, 2].map(() => new Tombstones(region, fingerprintOf, maxCount, () => pruned++));
+        const model = new Model(maxCount);
+        const names = new Map(
+          history.map(({ namespace, key }) => [`${namespace}:${key}`, { namespace, key }]),
+        );
+        let nowMs = 100_000;
+        for (const { kind, view, namespace, key, sourceVersion, passedMs, agoMs } of history) {
+          nowMs += passedMs;
+          const name = `${namespace}:${key}`;
+          if (kind === "lay") {
+            views[view]?.lay(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
+            model.lay(name, sourceVersion, nowMs - agoMs, nowMs);
+          } else if (kind === "lift") {
+            views[view]?.lift(namespace, key);
+            model.lift(name);
+          } else {
+            views[view]?.expire(nowMs);
+            model.expire(nowMs);
+          }
+          const reader = views[(view + 1) % 3];
+          expect([reader?.count, pruned]).toEqual([model.laid.length, model.pruned]);
+          for (const [id, one] of names) {
+            for (const atMs of [nowMs, nowMs + 30_000, nowMs + tombstoneMs - 1]) {
+              expect(reader?.known(one.namespace, one.key, atMs)).toBe(model.known(id, atMs));
+            }
+          }
+        }
+      }),
+    );
+  });
+});

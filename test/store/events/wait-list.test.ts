@@ -1,0 +1,135 @@
+/** Who sleeps, who is woken, and when everybody has read; then what a store keeps for readers of the same events. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { singleThread } from "../../../src/store/api/threads.ts";
+import { createStore } from "../../../src/store/engine/create-store.ts";
+import { Doorbells, doorbellsBytes } from "../../../src/store/events/thread-wakeups.ts";
+import { NOWHERE, type Sleeper, Sleepers } from "../../../src/store/events/wait-list.ts";
+import { createRegion } from "../../../src/store/shm/region.ts";
+
+interface Reader extends Sleeper {
+  isBehind: boolean;
+  wakes: number;
+}
+
+function newReader(): Reader {
+  const reader: Reader = {
+    place: NOWHERE,
+    isBehind: false,
+    wakes: 0,
+    behind: () => reader.isBehind,
+    wake: () => {
+      reader.wakes += 1;
+    },
+  };
+  return reader;
+}
+
+describe("Sleepers", () => {
+  it("wakes who sleeps and is behind, once, and tells when nobody else was awake, over any history", () => {
+    const step = fc.record({
+      act: fc.constantFrom("sleep" as const, "leave" as const, "event" as const, "wake" as const),
+      who: fc.nat(4),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let caughtUp = 0;
+        const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
+        const sleepers = new Sleepers(bells, () => {
+          caughtUp += 1;
+        });
+        const readers = Array.from({ length: 5 }, newReader);
+        const asleep = new Set<Reader>();
+        const awake = new Set<Reader>();
+        for (const { act, who } of steps) {
+          const reader = readers[who];
+          if (reader === undefined) throw new Error("five readers");
+          const wakesBefore = readers.map(({ wakes }) => wakes);
+          const before = caughtUp;
+          if (act === "sleep") {
+            sleepers.add(reader);
+            asleep.add(reader);
+            awake.delete(reader);
+          } else if (act === "leave") {
+            sleepers.delete(reader);
+            asleep.delete(reader);
+            awake.delete(reader);
+          } else if (act === "event") reader.isBehind = !reader.isBehind;
+          else {
+            const expected = asleep.size > 0 && awake.size === 0 ? before + 1 : before;
+            sleepers.wake();
+            expect(caughtUp).toBe(expected);
+            for (const [index, one] of readers.entries()) {
+              const isWoken = asleep.has(one) && one.isBehind;
+              expect(one.wakes).toBe((wakesBefore[index] ?? 0) + (isWoken ? 1 : 0));
+              if (!isWoken) continue;
+              asleep.delete(one);
+              awake.add(one);
+            }
+          }
+        }
+      }),
+    );
+  });
+
+  it("may be changed by who is woken", () => {
+    const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
+    const sleepers = new Sleepers(bells, () => {});
+    const [first, second, third] = [newReader(), newReader(), newReader()];
+    for (const reader of [first, second, third]) {
+      reader.isBehind = true;
+      sleepers.add(reader);
+    }
+    first.wake = () => {
+      first.wakes += 1;
+      first.isBehind = false;
+      sleepers.add(first);
+      sleepers.delete(third);
+    };
+    sleepers.wake();
+    sleepers.add(second);
+    first.isBehind = true;
+    sleepers.wake();
+    expect([first.wakes, second.wakes]).toEqual([2, 2]);
+    expect(third.place).toBe(NOWHERE);
+  });
+});
+
+describe("what a store keeps of an event for its readers", () => {
+  it("is one object for whoever wants something different of it, until everybody has read it", () => {
+    const store = createStore({ shards: 2 });
+    const read = (prefix: string) => {
+      const subscriber = store.subscribe(
+        [{ namespace: "n", prefixes: [prefix] }],
+        new Uint8Array(),
+        () => {},
+      );
+      return () => {
+        const events = subscriber.read(10, 1 << 20);
+        return events?.kind === "events" ? events.events : [];
+      };
+    };
+    const [one, other] = [read(""), read("k")];
+    const invalidate = (key: string) =>
+      store.invalidate({
+        namespace: "n",
+        target: { kind: "keys", keys: [key] },
+        soft: false,
+        sourceVersion: 0n,
+        writer: { origin: "", traceparent: "" },
+      });
+    const gone = store.subscribe([], new Uint8Array(), () => {});
+    const beginning = gone.cursor();
+    gone.close();
+    invalidate("k");
+    const [event] = one();
+    expect(other()[0]).toBe(event);
+    expect(event?.name).toBe("k");
+    invalidate("k2");
+    const late = store.subscribe([{ namespace: "n", prefixes: ["k"] }], beginning, () => {});
+    const again = late.read(10, 1 << 20);
+    const first = again?.kind === "events" ? again.events.find(({ name }) => name === "k") : undefined;
+    expect(first).toEqual(event);
+    expect(first).not.toBe(event);
+  });
+});

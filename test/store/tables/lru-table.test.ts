@@ -1,0 +1,44 @@
+/** The table on `lru-cache`: what every table is held to, and its own order of eviction and cost. */
+import { describe, expect, it } from "vitest";
+import type { NewTableEntry, Table } from "../../../src/store/api/table.ts";
+import { createLruTable, entryOverheadBytes, tagOverheadBytes } from "../../../src/store/tables/lru-table.ts";
+import { tableKeepsEntries } from "../../contract/store-table.ts";
+
+function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): void {
+  const entry: NewTableEntry = {
+    namespace: "n",
+    key,
+    value: new Uint8Array(100),
+    version: 1,
+    sourceVersion: 0n,
+    freshUntilMs: Infinity,
+    goneAtMs: Infinity,
+    absent: false,
+    tags: [],
+    contentType: "",
+    ...parts,
+  };
+  table.put(entry, 0);
+}
+
+describe("the table on lru-cache", () => {
+  tableKeepsEntries(createLruTable);
+
+  it("charges key, value, tags and the stated overhead", () => {
+    const table = createLruTable({ budgetBytes: 1 << 20, evicted: () => {} });
+    put(table, "key", { tags: ["tag"], contentType: "a/b" });
+    expect(table.bytes).toBe(entryOverheadBytes + 1 + 3 + 3 + 100 + tagOverheadBytes + 3);
+    put(table, "key");
+    expect(table.bytes).toBe(entryOverheadBytes + 1 + 3 + 100);
+  });
+
+  it("evicts in the order of the last use", () => {
+    const evicted: string[] = [];
+    const budgetBytes = 3 * (entryOverheadBytes + 102);
+    const table = createLruTable({ budgetBytes, evicted: ({ key }) => evicted.push(key) });
+    for (const key of ["a", "b", "c"]) put(table, key);
+    table.find("n", "a", 0);
+    for (const key of ["d", "e"]) put(table, key);
+    expect(evicted).toEqual(["b", "c"]);
+  });
+});
