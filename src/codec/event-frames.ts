@@ -13,7 +13,7 @@ import {
   type StreamResponse,
   StreamResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./grpc-frame.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
 import { encodeFrame, encodeMessage } from "./messages.ts";
 
 const VARINT = 0;

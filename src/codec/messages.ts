@@ -22,7 +22,7 @@ import type {
   ServiceDefinition,
 } from "@grpc/grpc-js";
 import { decodeHot, encodeHot, encodeHotFrame } from "./fast/codecs.ts";
-import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./grpc-frame.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
 
 /** The handlers of a service, by the names of its methods. */
 export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {

@@ -20,7 +20,7 @@ import {
   type ClientReadableStream,
   Metadata,
 } from "@grpc/grpc-js";
-import { GrpcFrame } from "../codec/grpc-frame.ts";
+import { GrpcFrame } from "../codec/framing/grpc-frame.ts";
 import { decodeMessage, encodeMessage, methodPath } from "../codec/messages.ts";
 import { CacheError } from "../common/errors.ts";
 import { fromServiceError } from "./status.ts";

@@ -1,5 +1,8 @@
 /** Get: request to command, result to response. */
 import type { GetRequest, GetResponse, NotModified, Stamp } from "../../gen/meshcache/v1/cache_pb.ts";
+import { SelfWritingMessage } from "../codec/fast/self-writing-message.ts";
+import { writeStamp } from "../codec/fast/stamp.ts";
+import type { WireWriter } from "../codec/fast/writer.ts";
 import type { EntryView, GetCommand, GetResult } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
@@ -19,19 +22,55 @@ export function fromGetRequest(request: GetRequest, limits: Limits, defaultNames
  * A result of the store as a response: its entry is a message for who reads it as one, made only then. The hand codec
  * writes the entry itself.
  */
-export class StoredGetResponse implements GetResponse {
+export class StoredGetResponse extends SelfWritingMessage implements GetResponse {
   readonly $typeName = "meshcache.v1.GetResponse";
   /** The generated codec takes only a property of its own for set. */
   readonly asOf: Stamp;
   readonly result: GetResult;
 
   constructor(result: GetResult, epoch: bigint) {
+    super();
     this.asOf = toStamp(epoch, result.asOf);
     this.result = result;
   }
 
   get outcome(): GetResponse["outcome"] {
     return toOutcome(this.result);
+  }
+
+  override writeTo(writer: WireWriter): void {
+    const { result, asOf } = this;
+    const mark = writer.mark();
+    switch (result.kind) {
+      case "hit": {
+        const { entry } = result;
+        writer.string(9, entry.contentType);
+        for (let index = entry.tags.length - 1; index >= 0; index--) {
+          writer.presentString(8, entry.tags[index] ?? "");
+        }
+        writer.bool(7, entry.absent);
+        writer.bool(6, entry.stale);
+        writer.uint53(5, entry.staleRemainingMs);
+        writer.uint53(4, entry.ttlRemainingMs);
+        writer.uint64(3, entry.sourceVersion);
+        writer.uint53(2, entry.version);
+        writer.bytes(1, entry.value);
+        writer.message(2, mark);
+        break;
+      }
+      case "notModified":
+        writer.bool(3, result.entry.stale);
+        writer.uint53(2, result.entry.staleRemainingMs);
+        writer.uint53(1, result.entry.ttlRemainingMs);
+        writer.message(4, mark);
+        break;
+      case "miss":
+        writer.message(3, mark);
+        break;
+      default:
+        result satisfies never;
+    }
+    writeStamp(writer, 1, asOf);
   }
 }
 

@@ -11,6 +11,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createOpenCalls } from "./calls/registry.ts";
 import { createConnections } from "./connections/listener.ts";
 import { createDirectCalls } from "./fast/router.ts";
+import { createInterceptor } from "./grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { parseListenAddress } from "./listen-address.ts";
@@ -89,7 +90,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     receiveMaxBytes: limits.receiveMaxBytes,
   });
   const server = new Server({
-    interceptors: [calls.interceptor],
+    interceptors: [createInterceptor(calls.register)],
     "grpc.max_receive_message_length": limits.receiveMaxBytes,
     "grpc.max_send_message_length": limits.sendMaxBytes,
     "grpc.max_concurrent_streams": transport.connectionMaxStreams,
@@ -106,7 +107,6 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
   const direct = addServices(server, {
-    calls,
     limits,
     telemetry,
     store,

@@ -1,124 +1,105 @@
-/** Reads every import under `src/` and holds it to the house's directions. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join, normalize, relative } from "node:path";
+/** The rooms of `src/`: what each may import, held to a table that a reader can learn the structure from. */
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { cyclesOf, importsOf, reachedFrom, type SourceFile, sourceFiles, violationsOf } from "./imports.ts";
+import { packageRooms, rooms } from "./rooms.ts";
 
-/** What each room may import beside itself. A file at the top of `src/` is a room of its own. */
-const mayImport: Record<string, readonly string[]> = {
-  common: [],
-  http2: ["common"],
-  codec: ["common", "gen", "rpc"],
-  rpc: ["common", "codec", "store", "gen"],
-  store: ["common"],
-  telemetry: ["common", "store", "rpc"],
-  server: ["common", "http2", "codec", "rpc", "store", "telemetry", "gen"],
-  client: ["common", "http2", "codec", "rpc", "gen"],
-  index: ["client", "common"],
-  testing: ["common", "store", "rpc", "telemetry", "server", "client", "index"],
-  cli: ["common", "codec", "rpc", "store", "telemetry", "server", "client", "index", "gen"],
-};
+const files = sourceFiles("src");
+const imports = importsOf(files);
 
-/** Packages that only these rooms may import. */
-const packageRooms: Record<string, readonly string[]> = {
-  "@opentelemetry/sdk-node": ["cli"],
-  "@opentelemetry/sdk-metrics": ["cli"],
-  "@opentelemetry/exporter-prometheus": ["cli", "server"],
-  "@opentelemetry/api": ["telemetry", "server", "client", "cli"],
-  "@opentelemetry/semantic-conventions": ["telemetry", "cli"],
-  "@grpc/grpc-js": ["codec", "rpc", "server", "client", "cli", "testing"],
-  "@bufbuild/protobuf": ["codec", "rpc", "server", "client", "cli"],
-  "lru-cache": ["store"],
-  fastify: ["server"],
-  commander: ["cli"],
-  zod: ["cli"],
-  yaml: ["cli"],
-  pino: ["telemetry", "cli"],
-};
+describe("the rooms", () => {
+  it("have a row in the table, each of them, and no row is left over", () => {
+    const found = new Set(imports.map(({ room }) => room));
+    expect(Object.keys(rooms).sort()).toEqual([...found].sort());
+  });
+
+  it("import what the table allows", () => {
+    expect(imports.length).toBeGreaterThan(500);
+    expect(violationsOf(imports, rooms, packageRooms)).toEqual([]);
+  });
+
+  it("are allowed nothing that they do not use", () => {
+    const unused = Object.entries(rooms).flatMap(([room, allowed]) =>
+      allowed
+        .filter((other) => !imports.some((one) => one.room === room && one.target === other))
+        .map((other) => `${room} imports nothing of ${other}`),
+    );
+    expect(unused).toEqual([]);
+  });
+
+  it("have no cycle among them", () => {
+    expect(cyclesOf(imports)).toEqual([]);
+  });
+});
+
+describe("the import test", () => {
+  const at = (path: string, text: string): SourceFile => ({ path, text });
+  const planted = (path: string, text: string) => importsOf([at(path, text)]);
+
+  it.each([
+    ["a room that is not allowed", "src/common/clock.ts", 'import { x } from "../store/api/store.ts";'],
+    ["a type alone", "src/http2/frame.ts", 'import type { X } from "../server/index.ts";'],
+    ["an import on demand", "src/common/clock.ts", 'await import("../cli/program.ts");'],
+    ["an import for its effects", "src/common/clock.ts", 'import "../cli/main.ts";'],
+    ["what is exported on", "src/client/api/options.ts", 'export { x } from "../../server/index.ts";'],
+    [
+      "a file of the tests",
+      "src/client/api/options.ts",
+      'import { x } from "../../../test/support/until.ts";',
+    ],
+    ["a package of another room", "src/client/api/options.ts", 'import { fastify } from "fastify";'],
+    ["a room without a row", "src/store/new-room/file.ts", 'import { x } from "../api/store.ts";'],
+    ["the accelerator", "src/server/streams/exchange.ts", 'import { x } from "../fast/router.ts";'],
+  ])("finds %s", (_, path, text) => {
+    expect(violationsOf(planted(path, text), rooms, packageRooms)).toHaveLength(1);
+  });
+
+  it("finds a cycle of two rooms and of three, and names them", () => {
+    const cycle = (...paths: readonly string[]) =>
+      importsOf(
+        paths.map((path, index) =>
+          at(
+            `src/${path}/a.ts`,
+            `import "${"../".repeat(path.split("/").length)}${paths[(index + 1) % paths.length]}/a.ts";`,
+          ),
+        ),
+      );
+    expect(cyclesOf(cycle("common", "codec"))).toEqual([["codec", "common"]]);
+    expect(cyclesOf(cycle("common", "server/calls", "rpc"))).toEqual([["common", "rpc", "server/calls"]]);
+    expect(cyclesOf(cycle("common", "codec").slice(1))).toEqual([]);
+  });
+});
 
 /** What `import "meshcache"` may pull into a service. */
 const clientPackages = ["@grpc/grpc-js", "@bufbuild/protobuf", "@opentelemetry/api"];
 
-interface Import {
-  readonly file: string;
-  readonly room: string;
-  readonly from: string;
-}
+describe("the client", () => {
+  const reached = reachedFrom("src/index.ts", imports);
 
-const roomOf = (path: string): string => {
-  const [top = "", second = ""] = path.split("/");
-  return top === "src" ? second.replace(/\.ts$/, "") : top;
-};
-
-function importsUnder(folder: string): Import[] {
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
-    file.endsWith(".ts"),
-  );
-  return files.flatMap((name) => {
-    const file = join(folder, name);
-    const text = readFileSync(file, "utf8");
-    const specifiers = text.matchAll(
-      /(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*"([^"]+)"|import\(\s*"([^"]+)"|(?:^|\n)import\s+"([^"]+)"/g,
+  it("takes three packages and no more into a service that imports it", () => {
+    const packages = imports.filter(({ file }) => reached.has(file)).map(({ package: name }) => name);
+    expect([...new Set(packages)].filter((name) => name !== undefined).sort()).toEqual(
+      [...clientPackages].sort(),
     );
-    return [...specifiers].map((match) => ({
-      file,
-      room: roomOf(file),
-      from: match[1] ?? match[2] ?? match[3] ?? "",
-    }));
   });
-}
 
-const imports = importsUnder("src");
-const packageOf = (from: string): string => from.match(/^(@[^/]+\/[^/]+|[^/]+)/)?.[0] ?? from;
-const targetRoom = (one: Import): string => roomOf(relative(".", normalize(join(one.file, "..", one.from))));
+  it("takes nothing of the server and of the store", () => {
+    expect([...reached].filter((file) => /^src\/(server|store|cli|telemetry)\//.test(file))).toEqual([]);
+  });
+});
 
-describe("the house", () => {
-  it("starts the server with the same flags of Node by its command and by npm", () => {
+describe("the sources", () => {
+  it("open with what each file is responsible for", () => {
+    const silent = files.filter(({ text }) => !/^(#!.*\n)?(\/\*\*|\/\/ )/.test(text));
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it("start the server with the same flags of Node by its command and by npm", () => {
     const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
     const [firstLine = ""] = readFileSync("src/cli/main.ts", "utf8").split("\n", 1);
     const [, flags = ""] = firstLine.match(/^#!\/usr\/bin\/env -S node( --.+)$/) ?? [];
     expect(scripts.start).toBe(`node${flags} src/cli/main.ts serve`);
     // What Linux before 5.1 reads of it.
     expect(Buffer.byteLength(firstLine)).toBeLessThanOrEqual(127);
-  });
-
-  it("has a rule for every room", () => {
-    expect(imports.length).toBeGreaterThan(0);
-    expect([...new Set(imports.map((one) => one.room))].filter((room) => !(room in mayImport))).toEqual([]);
-  });
-
-  it("imports in one direction only", () => {
-    const wrong = imports
-      .filter((one) => one.from.startsWith("."))
-      .filter((one) => targetRoom(one) !== one.room && !mayImport[one.room]?.includes(targetRoom(one)));
-    expect(wrong.map((one) => `${one.file} imports ${one.from}`)).toEqual([]);
-  });
-
-  it("keeps each package in its rooms", () => {
-    const wrong = imports
-      .filter((one) => !one.from.startsWith("."))
-      .filter((one) => !(packageRooms[packageOf(one.from)] ?? [one.room]).includes(one.room));
-    expect(wrong.map((one) => `${one.file} imports ${one.from}`)).toEqual([]);
-  });
-
-  it("gives a service that imports the client four packages and no more", () => {
-    const reached = new Set<string>();
-    const packages = new Set<string>();
-    const visit = (file: string): void => {
-      if (reached.has(file)) return;
-      reached.add(file);
-      for (const one of imports.filter((candidate) => candidate.file === file)) {
-        if (one.from.startsWith(".")) visit(normalize(join(file, "..", one.from)));
-        else if (!one.from.startsWith("node:")) packages.add(packageOf(one.from));
-      }
-    };
-    visit("src/index.ts");
-    expect([...packages].filter((name) => !clientPackages.includes(name))).toEqual([]);
-  });
-
-  it("opens every file with what it is responsible for", () => {
-    const silent = readdirSync("src", { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
-      .filter((name) => !/^(#!.*\n)?(\/\*\*|\/\/ )/.test(readFileSync(join("src", name), "utf8")));
-    expect(silent).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { systemClock } from "../../src/common/clock.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import type { HandlerDeps } from "../../src/server/calls/handler.ts";
 import { createOpenCalls } from "../../src/server/calls/registry.ts";
+import { createInterceptor } from "../../src/server/grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createStreamRegister, type StreamRegister } from "../../src/server/streams/stream-registry.ts";
@@ -36,8 +37,8 @@ export async function serveHandlers(
     receiveMaxBytes: limits.receiveMaxBytes,
   });
   const streams = createStreamRegister(transport, allBounds, loudBoundary);
-  const deps = { calls, limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
-  const server = new Server({ interceptors: [calls.interceptor] });
+  const deps = { limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
+  const server = new Server({ interceptors: [createInterceptor(calls.register)] });
   server.addService(createServiceDefinition(service), handlersOf(deps));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>

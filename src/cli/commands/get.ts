@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, write, writeLine } from "../output/terminal.ts";
 import { manyLines, toSize, toText } from "../output/text.ts";
+import { uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -13,7 +14,6 @@ import {
   type Session,
 } from "../service/session.ts";
 import { describeHit, toJsonHit, toJsonStamp } from "./entry.ts";
-import { uint64Option } from "./options.ts";
 
 interface GetOptions extends NamespaceOptions {
   readonly allowStale?: true;

@@ -8,6 +8,7 @@ import {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import { plural } from "../output/text.ts";
+import { listOption, uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -16,7 +17,6 @@ import {
   type Session,
 } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
-import { listOption, uint64Option } from "./options.ts";
 
 interface InvalidateOptions extends NamespaceOptions {
   readonly key?: readonly string[];

@@ -14,6 +14,7 @@ import { createProgressBar, type ProgressBar } from "../replay/progress.ts";
 import { createReplayTarget } from "../replay/target.ts";
 import { readTrace, TRACE_FORMATS, type TraceFormat } from "../replay/trace.ts";
 import type { Traffic } from "../replay/traffic.ts";
+import { countOption, shareOption } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -21,7 +22,6 @@ import {
   runSession,
   type Session,
 } from "../service/session.ts";
-import { countOption, shareOption } from "./options.ts";
 
 interface ReplayOptions extends NamespaceOptions {
   readonly format?: TraceFormat;

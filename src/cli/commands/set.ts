@@ -6,6 +6,7 @@ import { type Command, Option } from "commander";
 import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import type { Terminal } from "../output/terminal.ts";
+import { durationOption, listOption, uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -14,7 +15,6 @@ import {
   type Session,
 } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
-import { durationOption, listOption, uint64Option } from "./options.ts";
 
 interface SetOptions extends NamespaceOptions {
   readonly file?: string;

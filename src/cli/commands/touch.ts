@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
+import { durationOption } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -10,7 +11,6 @@ import {
   type Session,
 } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
-import { durationOption } from "./options.ts";
 
 interface TouchOptions extends NamespaceOptions {
   readonly ttl: number;

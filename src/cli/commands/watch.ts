@@ -9,6 +9,7 @@ import { CacheError } from "../../common/errors.ts";
 import { fromServiceError } from "../../rpc/status.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { exitCodeOfSignal } from "../output/failure.ts";
+import { countOption, listOption } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -16,7 +17,6 @@ import {
   runSession,
   type Session,
 } from "../service/session.ts";
-import { countOption, listOption } from "./options.ts";
 import { createFramePrinter } from "./watch-frames.ts";
 
 interface WatchOptions extends NamespaceOptions {

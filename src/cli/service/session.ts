@@ -4,12 +4,12 @@ import { credentials, Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { CacheError } from "../../common/errors.ts";
 import { createServiceClient, type ServiceCallOptions, type ServiceClient } from "../../rpc/client.ts";
-import { environmentOption, timeoutOption } from "../commands/options.ts";
 import { type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import { isEndpoint } from "../settings/endpoint.ts";
+import { environmentOption, timeoutOption } from "./options.ts";
 
 /** What a command is given: the terminal, and where to leave its exit code. */
 export interface CommandContext {

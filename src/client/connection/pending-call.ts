@@ -1,9 +1,9 @@
 /** One operation on its way: queued, sent, perhaps sent again, and settled once. */
-import type { Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
+
+import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-
-export type OperationReply = OperationResult["result"];
+import type { OperationReply } from "../messages/replies.ts";
 
 /**
  * What may be done when a stream ended between an operation and its answer. "anyEpoch": again, wherever, for

@@ -5,6 +5,7 @@ import {
   type InvalidateResponse,
   type LeaseResponse,
   NotStored_Reason,
+  type OperationResult,
   type SetResponse,
   type Stamp,
   type TouchResponse,
@@ -13,8 +14,10 @@ import { noTags } from "../../codec/fast/messages.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { RefusalReason } from "../api/results.ts";
 import type { AsOf } from "../coherence/coherence.ts";
-import type { OperationReply } from "../connection/pending-call.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
+
+/** The answer to one operation. */
+export type OperationReply = OperationResult["result"];
 
 /** These are classes for what wire/hot/messages.ts says of literals. */
 class AnsweredAsOf implements AsOf {

@@ -1,8 +1,10 @@
 /** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
+
 import { CacheError } from "../../common/errors.ts";
 import { checkFlag, checkKey, checkStalenessMs } from "../api/checks.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "../api/results.ts";
-import type { Call, OperationReply } from "../connection/pending-call.ts";
+import type { Call } from "../connection/pending-call.ts";
+import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.ts";
 import { getOperation } from "../messages/requests.ts";
 import type { Copy, Decoded, Reading } from "../near-cache/cached-entry.ts";

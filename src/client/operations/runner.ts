@@ -1,4 +1,5 @@
 /** Operations that go to a server: a promise, a deadline, a signal and a span around each call. */
+
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -6,7 +7,8 @@ import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, checkWhole } from "../api/checks.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { Connection } from "../connection/connection.ts";
-import { Call, CallPlan, type OperationReply, type RetryRule } from "../connection/pending-call.ts";
+import { Call, CallPlan, type RetryRule } from "../connection/pending-call.ts";
+import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
 import type { ClientTelemetry, OperationName, OperationTrace } from "../telemetry/telemetry.ts";
 

@@ -3,6 +3,7 @@
  * issued, again when it is answered, and again when it fails: a process reads its own writes, and an
  * ambiguous write leaves nothing.
  */
+
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import {
   checkEntryTags,
@@ -20,7 +21,8 @@ import {
 import { encodeValue } from "../api/codecs.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "../api/results.ts";
 import { type AsOf, type Change, NOT_COVERED } from "../coherence/coherence.ts";
-import type { Call, OperationReply } from "../connection/pending-call.ts";
+import type { Call } from "../connection/pending-call.ts";
+import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from "../messages/replies.ts";
 import {
   type InvalidateTarget,

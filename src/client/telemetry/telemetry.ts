@@ -3,6 +3,7 @@
  * that goes to a server, counters of the near cache, and the coherence probe's findings. Without an SDK all of
  * it is a few calls to nothing. Never a key, a value or a token.
  */
+
 import {
   type Attributes,
   type Context,
@@ -19,7 +20,7 @@ import {
 } from "@opentelemetry/api";
 import type { CacheError } from "../../common/errors.ts";
 import { statusCodeOf, statusName } from "../../rpc/status.ts";
-import type { OperationReply } from "../connection/pending-call.ts";
+import type { OperationReply } from "../messages/replies.ts";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
 

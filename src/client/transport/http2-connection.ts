@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
-import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { flag, frame, frameType, PREFACE, setting, settings, widenConnection } from "../../http2/frame.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";

@@ -9,7 +9,7 @@ import {
   type ExchangeResponse,
   ExchangeResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { MessageSplitter } from "../../codec/grpc-deframer.ts";
+import { MessageSplitter } from "../../codec/framing/grpc-deframer.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError } from "../../common/errors.ts";

@@ -14,7 +14,7 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { GrpcFrame } from "../grpc-frame.ts";
+import type { GrpcFrame } from "../framing/grpc-frame.ts";
 import { irregular, WireReader } from "./reader.ts";
 import {
   readBatchRequest,

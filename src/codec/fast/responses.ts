@@ -17,7 +17,6 @@ import {
   type Stored,
   TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { StoredGetResponse } from "../../rpc/get.ts";
 import { readEvents, readProgress, writeProgress } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import {
@@ -33,6 +32,7 @@ import {
   StoredMessage,
 } from "./messages.ts";
 import { irregular, type WireReader } from "./reader.ts";
+import { SelfWritingMessage } from "./self-writing-message.ts";
 import { readStamp, writeStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
@@ -118,44 +118,9 @@ function readMiss(reader: WireReader): Miss {
   return miss;
 }
 
-/** As the messages would be written that `result` stands for, of which none is made. */
-function writeStored(writer: WireWriter, { result, asOf }: StoredGetResponse): void {
-  const mark = writer.mark();
-  switch (result.kind) {
-    case "hit": {
-      const { entry } = result;
-      writer.string(9, entry.contentType);
-      for (let index = entry.tags.length - 1; index >= 0; index--) {
-        writer.presentString(8, entry.tags[index] ?? "");
-      }
-      writer.bool(7, entry.absent);
-      writer.bool(6, entry.stale);
-      writer.uint53(5, entry.staleRemainingMs);
-      writer.uint53(4, entry.ttlRemainingMs);
-      writer.uint64(3, entry.sourceVersion);
-      writer.uint53(2, entry.version);
-      writer.bytes(1, entry.value);
-      writer.message(2, mark);
-      break;
-    }
-    case "notModified":
-      writer.bool(3, result.entry.stale);
-      writer.uint53(2, result.entry.staleRemainingMs);
-      writer.uint53(1, result.entry.ttlRemainingMs);
-      writer.message(4, mark);
-      break;
-    case "miss":
-      writer.message(3, mark);
-      break;
-    default:
-      result satisfies never;
-  }
-  writeStamp(writer, 1, asOf);
-}
-
 export function writeGetResponse(writer: WireWriter, response: GetResponse): void {
-  if (response instanceof StoredGetResponse) {
-    writeStored(writer, response);
+  if (response instanceof SelfWritingMessage) {
+    response.writeTo(writer);
     return;
   }
   const { asOf, outcome } = response;

@@ -6,7 +6,7 @@
  * proto3 wants. Field numbers are below 16: one byte of tag.
  */
 import { Buffer } from "node:buffer";
-import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../grpc-frame.ts";
+import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../framing/grpc-frame.ts";
 
 const startBytes = 64 * 1024;
 /** A scratch buffer that grew beyond this is not kept. */

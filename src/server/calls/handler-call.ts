@@ -1,6 +1,6 @@
 /** A streaming call as its handler sees it, whoever speaks its protocol. */
 
-import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { CacheError } from "../../common/errors.ts";
 
 /** What a handler has of its call. */

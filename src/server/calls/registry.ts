@@ -3,12 +3,11 @@
  * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
  */
 import { constants } from "node:http2";
-import { type Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
-import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
-import { attachedSpan, type CallRegister, OpenCall } from "../grpc-js/interceptor.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
 import type { CallSession } from "./http2-stream.ts";
@@ -16,13 +15,22 @@ import type { CallSession } from "./http2-stream.ts";
 /** How often deadlines are looked at, and how exact the times of calls are. */
 const SWEEP_MS = 250;
 
+/** Where calls are listed from their metadata to their end. */
+export interface CallRegister {
+  readonly receiveMaxBytes: number;
+  nowMs(): number;
+  /** False when the call was refused. */
+  begin(call: ListedCall, header: HeaderReader): boolean;
+  /** The call has its status and is over for its handler. */
+  end(call: ListedCall, code: status): void;
+}
+
+/** Reads incoming metadata. */
+export type HeaderReader = (name: string) => string | undefined;
+
 export interface OpenCalls {
-  readonly interceptor: ServerInterceptor;
-  /** For calls that do not pass the interceptor. */
   readonly register: CallRegister;
   readonly size: number;
-  /** The span of the call that began with this metadata. */
-  spanOf(metadata: Metadata): CallSpan;
   /** Resolves when no call is open. */
   emptied(): Promise<void>;
   close(): void;
@@ -117,15 +125,9 @@ export function createOpenCalls(
   }
 
   return {
-    interceptor: (method, base) => new OpenCall(method, base, register),
     register,
     get size() {
       return calls.size;
-    },
-    spanOf(metadata) {
-      const span = attachedSpan(metadata);
-      if (span === undefined) throw new Error("a handler ran outside the interceptor");
-      return span;
     },
     emptied: () =>
       new Promise((resolve) => {

@@ -1,7 +1,7 @@
 /** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { type Metadata, status } from "@grpc/grpc-js";
-import { type GrpcFrame, PREFIX_BYTES } from "../../codec/grpc-frame.ts";
+import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
@@ -11,7 +11,7 @@ import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import type { CallRegister, HeaderReader } from "../grpc-js/interceptor.ts";
+import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 
 export interface DirectCallDeps {
   readonly register: CallRegister;

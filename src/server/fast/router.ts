@@ -24,7 +24,7 @@ import {
 } from "../calls/handler.ts";
 import type { RequestReader } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import type { HeaderReader } from "../grpc-js/interceptor.ts";
+import type { HeaderReader } from "../calls/registry.ts";
 import { type DirectCallDeps, undecodable } from "./call.ts";
 import { DirectStream, type DirectStreamMethod } from "./streaming-call.ts";
 import { DirectUnary, type DirectUnaryMethod } from "./unary-call.ts";

@@ -4,13 +4,13 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import { MessageSplitter, type SplitterFault } from "../../codec/grpc-deframer.ts";
-import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import { MessageSplitter, type SplitterFault } from "../../codec/framing/grpc-deframer.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import type { HeaderReader } from "../grpc-js/interceptor.ts";
+import type { HeaderReader } from "../calls/registry.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,

@@ -1,9 +1,9 @@
 /** One unary call over http2: gathers its request, has its method answer it, and sends the answer or a status. */
 import { status } from "@grpc/grpc-js";
-import { type GrpcFrame, PREFIX_BYTES } from "../../codec/grpc-frame.ts";
+import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
-import type { HeaderReader } from "../grpc-js/interceptor.ts";
+import type { HeaderReader } from "../calls/registry.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,

@@ -6,19 +6,20 @@ import type {
   ServerDuplexStream,
   ServerWritableStream,
 } from "@grpc/grpc-js";
-import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { toServiceError } from "../../rpc/status.ts";
 import {
   type CallContext,
   type Cancel,
-  contextOf,
   failureOf,
   type HandlerDeps,
   type OpenBidi,
   type OpenServerStream,
 } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
+import { spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
+import { contextOf } from "./unary-handlers.ts";
 
 export function serverStream<Request, Response>(
   deps: HandlerDeps,
@@ -46,7 +47,8 @@ export function bidi<Request, Response>(
         else if (call.isPaused()) call.resume();
       };
       const reader = open(toStreamingCall(call, deps, readOn), context);
-      const fail = (error: unknown) => call.emit("error", failureOf(error, call.metadata, deps));
+      const fail = (error: unknown) =>
+        call.emit("error", failureOf(error, spanOf(call.metadata), deps.telemetry));
       call.on("data", (request: Request) => {
         try {
           reader.receive(request);
@@ -116,6 +118,6 @@ function openStream(call: EndableCall, deps: HandlerDeps, open: (context: CallCo
     call.once("cancelled", once);
     call.once("close", once);
   } catch (error) {
-    call.emit("error", failureOf(error, call.metadata, deps));
+    call.emit("error", failureOf(error, spanOf(call.metadata), deps.telemetry));
   }
 }

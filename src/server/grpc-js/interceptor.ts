@@ -6,25 +6,13 @@ import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
+import type { CallRegister } from "../calls/registry.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
 
 type Method = Parameters<ServerInterceptor>[0];
 type BaseCall = Parameters<ServerInterceptor>[1];
 type Listener = Parameters<BaseCall["start"]>[0];
-
-/** Where calls are listed from their metadata to their end. */
-export interface CallRegister {
-  readonly receiveMaxBytes: number;
-  nowMs(): number;
-  /** False when the call was refused. */
-  begin(call: ListedCall, header: HeaderReader): boolean;
-  /** The call has its status and is over for its handler. */
-  end(call: ListedCall, code: status): void;
-}
-
-/** Reads incoming metadata. */
-export type HeaderReader = (name: string) => string | undefined;
 
 /** On the metadata itself: a WeakMap of what lives for one call costs the collector more than the call. */
 const SPAN = Symbol("span");
@@ -35,11 +23,18 @@ function attachSpan(metadata: Spanned, span: CallSpan | undefined): void {
 }
 
 /** The span of the call that began with this metadata. */
-export function attachedSpan(metadata: Spanned): CallSpan | undefined {
-  return metadata[SPAN];
+export function spanOf(metadata: Spanned): CallSpan {
+  const span = metadata[SPAN];
+  if (span === undefined) throw new Error("a handler ran outside the interceptor");
+  return span;
 }
 
-export class OpenCall extends ServerInterceptingCall implements ListedCall {
+/** Lists every call that grpc-js serves. */
+export function createInterceptor(register: CallRegister): ServerInterceptor {
+  return (method, base) => new OpenCall(method, base, register);
+}
+
+class OpenCall extends ServerInterceptingCall implements ListedCall {
   readonly method: Method;
   /** grpc-js's own call, below this one. */
   readonly base: BaseCall;

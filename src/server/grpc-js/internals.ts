@@ -8,7 +8,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
-import { GrpcFrame } from "../../codec/grpc-frame.ts";
+import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import type { ListedStream } from "../calls/http2-stream.ts";
 

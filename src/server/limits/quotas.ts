@@ -2,7 +2,6 @@
  * What is bounded or counted over the whole process, however many servers share it. Here for one that is
  * alone; for the threads of one process in workers/shared-bounds.ts.
  */
-import type { QueueBudget } from "../streams/send-queue.ts";
 import type { TransportLimits } from "./transport-limits.ts";
 
 /** How many there are of something, and whether there may be one more. */
@@ -12,6 +11,14 @@ export interface Quota {
   take(): boolean;
   /** One that was taken is gone. */
   give(): void;
+}
+
+/** Bytes that wait on all streams of the process. */
+export interface QueueBudget {
+  /** As many bytes wait as may. */
+  readonly spent: boolean;
+  /** Negative for those that have gone. */
+  add(bytes: number): void;
 }
 
 export interface ProcessBounds {

@@ -6,7 +6,8 @@ import type { Clock } from "../../common/clock.ts";
 import { toOperationStats, toShardStats } from "../../rpc/stats.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
-import { type HandlerDeps, immediate } from "../calls/handler.ts";
+import type { HandlerDeps } from "../calls/handler.ts";
+import { immediate } from "../grpc-js/unary-handlers.ts";
 
 export interface AdminServiceDeps extends HandlerDeps {
   readonly store: Store;

@@ -21,16 +21,10 @@ import {
   runTouch,
 } from "../../rpc/operations.ts";
 import type { Store } from "../../store/api/store.ts";
-import {
-  type CallContext,
-  type HandlerDeps,
-  immediate,
-  type OpenBidi,
-  type OpenServerStream,
-  unary,
-} from "../calls/handler.ts";
+import type { CallContext, HandlerDeps, OpenBidi, OpenServerStream } from "../calls/handler.ts";
 import { type DirectMethods, directBidi, directServerStream, directUnary } from "../fast/router.ts";
 import { bidi, serverStream } from "../grpc-js/adapters.ts";
+import { immediate, unary } from "../grpc-js/unary-handlers.ts";
 import { runBatch } from "../operations/batch.ts";
 import { describeOutcome, describeRequest } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";

@@ -14,9 +14,10 @@ import {
 } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
 import { limitExceeded } from "../../common/errors.ts";
-import { type Cancel, type HandlerDeps, immediate, StatusError } from "../calls/handler.ts";
+import { type Cancel, type HandlerDeps, StatusError } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import { serverStream } from "../grpc-js/adapters.ts";
+import { immediate } from "../grpc-js/unary-handlers.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
 

@@ -2,16 +2,9 @@
  * Encoded frames on their way to one peer: counts the memory of those that its connection has not yet taken, of this
  * stream and of all, and says when to stop and when to go on.
  */
-import type { GrpcFrame } from "../../codec/grpc-frame.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
-
-/** Bytes that wait on all streams of the process. */
-export interface QueueBudget {
-  /** As many bytes wait as may. */
-  readonly spent: boolean;
-  /** Negative for those that have gone. */
-  add(bytes: number): void;
-}
+import type { QueueBudget } from "../limits/quotas.ts";
 
 export interface FrameQueue {
   /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */

@@ -2,10 +2,9 @@
 import type { Boundary } from "../../common/boundary.ts";
 import type { CacheError } from "../../common/errors.ts";
 import type { Subscriber } from "../../store/api/store.ts";
-import type { ProcessBounds, Quota } from "../limits/quotas.ts";
+import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { createPumpScheduler, type Defer } from "./pump-scheduler.ts";
-import type { QueueBudget } from "./send-queue.ts";
 
 /** A stream as the drain sees it. */
 export interface DrainableStream {

@@ -1,8 +1,7 @@
 /** The bounds of a process whose servers are threads: counts in memory that they share. */
 
-import type { ProcessBounds, Quota } from "../limits/quotas.ts";
+import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import type { QueueBudget } from "../streams/send-queue.ts";
 
 /** One cache line a count, so that no thread waits for another's. */
 const LINE_BYTES = 64;

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Http2Connection } from "../../../src/client/transport/http2-connection.ts";
-import { GrpcFrame } from "../../../src/codec/grpc-frame.ts";
+import { GrpcFrame } from "../../../src/codec/framing/grpc-frame.ts";
 import type { Headers } from "../../../src/http2/hpack.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { FLAG, FRAME, frame, headerBlock, PREFACE, uint32 } from "../../support/raw-http2.ts";

@@ -11,7 +11,7 @@ import {
   SetRequestSchema,
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { takeMemory } from "../../../src/codec/grpc-frame.ts";
+import { takeMemory } from "../../../src/codec/framing/grpc-frame.ts";
 import { answerOf, connectRaw, framed, type RawConnection } from "../../support/raw-grpc.ts";
 import { CALL_HEADERS, connectSocket, FLAG, FRAME, frame, headerBlock } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";

@@ -2,9 +2,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { GetRequestSchema, SetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
-import { GrpcFrame, returnMemory, takeMemory } from "../../src/codec/grpc-frame.ts";
-import { encodeFrame } from "../../src/codec/messages.ts";
+import { GetRequestSchema, SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { GrpcFrame, returnMemory, takeMemory } from "../../../src/codec/framing/grpc-frame.ts";
+import { encodeFrame } from "../../../src/codec/messages.ts";
 
 const STEP_BYTES = 64 * 1024;
 
@@ -70,7 +70,7 @@ describe("A frame", () => {
   it("has its memory kept for the messages of a burst, up to 8 MiB, and none of more than 1 MiB", async () => {
     // With nothing kept of other tests, whose sizes are drawn.
     vi.resetModules();
-    const { returnMemory, takeMemory } = await import("../../src/codec/grpc-frame.ts");
+    const { returnMemory, takeMemory } = await import("../../../src/codec/framing/grpc-frame.ts");
     const bytesOf = (memories: readonly Buffer[]): number =>
       memories.reduce((sum, memory) => sum + memory.length, 0);
     const sizes = Array.from({ length: 120 }, (_, index) => STEP_BYTES * (1 + (index % 3)));

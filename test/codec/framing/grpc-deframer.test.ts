@@ -1,8 +1,8 @@
 /** Messages are cut out of a stream however its bytes come in pieces. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MessageSplitter } from "../../src/codec/grpc-deframer.ts";
-import { framed } from "../support/raw-grpc.ts";
+import { MessageSplitter } from "../../../src/codec/framing/grpc-deframer.ts";
+import { framed } from "../../support/raw-grpc.ts";
 
 const limits = { messageMaxBytes: 1_000, unprovenMaxBytes: 16 };
 
