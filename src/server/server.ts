@@ -19,7 +19,7 @@ import { maintainStore } from "./maintenance.ts";
 import { addServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
-import { createStreamRegister, slowestLagEvents } from "./streams/stream-registry.ts";
+import { createStreamRegistry, slowestLagEvents } from "./streams/stream-registry.ts";
 import { packageVersion } from "./version.ts";
 
 export interface ServerOptions {
@@ -84,7 +84,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const boundary = createBoundary((error) => {
     telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
   });
-  const streams = createStreamRegister(transport, bounds, boundary);
+  const streams = createStreamRegistry(transport, bounds, boundary);
   const calls = createOpenCalls(clock, telemetry, boundary, {
     ...transport,
     receiveMaxBytes: limits.receiveMaxBytes,

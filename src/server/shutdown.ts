@@ -7,12 +7,12 @@ import type { Clock } from "../common/clock.ts";
 import { CacheError } from "../common/errors.ts";
 import type { OpenCalls } from "./calls/registry.ts";
 import type { Connections } from "./connections/listener.ts";
-import type { DrainableStream, StreamRegister } from "./streams/stream-registry.ts";
+import type { DrainableStream, StreamRegistry } from "./streams/stream-registry.ts";
 
 export interface DrainDeps {
   readonly clock: Clock;
   readonly calls: OpenCalls;
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
   readonly connections: Connections;
   readonly maxMs: number;
 }
@@ -22,20 +22,20 @@ export async function drainServer(deps: DrainDeps): Promise<void> {
   const { clock, calls, streams, connections, maxMs } = deps;
   streams.draining = true;
   forEachStream(streams, (stream) => stream.drain());
-  await within(clock, maxMs / 2, calls.emptied());
+  await waitUpTo(clock, maxMs / 2, calls.emptied());
   const draining = new CacheError("DRAINING", "the server is shutting down");
   forEachStream(streams, (stream) => stream.end(draining));
   connections.retire();
-  await within(clock, maxMs / 2, connections.emptied());
+  await waitUpTo(clock, maxMs / 2, connections.emptied());
 }
 
 /** One stream that fails does not keep the others from being told. */
-function forEachStream({ open, boundary }: StreamRegister, tell: (stream: DrainableStream) => void): void {
+function forEachStream({ open, boundary }: StreamRegistry, tell: (stream: DrainableStream) => void): void {
   for (const stream of open) boundary.guard(undefined, tell)(stream);
 }
 
 /** Resolves when `done` does, or after `ms`. */
-export function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
+export function waitUpTo(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.schedule(ms, resolve);
     void done.then(() => {

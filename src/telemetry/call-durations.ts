@@ -4,13 +4,13 @@
  * Who starts the SDK gives these to its readers instead.
  */
 import type { Attributes } from "@opentelemetry/api";
-import { callDurationBoundsS } from "./instruments.ts";
+import { CALL_DURATION_BOUNDS_S } from "./instruments.ts";
 
 /** The calls of one method that ended with one status. */
 export class DurationSeries {
   readonly attributes: Attributes;
   /** Of the calls up to and with each bound, beyond the one before; the last of those beyond all bounds. */
-  readonly bucketCounts: number[] = Array.from({ length: callDurationBoundsS.length + 1 }, () => 0);
+  readonly bucketCounts: number[] = Array.from({ length: CALL_DURATION_BOUNDS_S.length + 1 }, () => 0);
   count = 0;
   sumS = 0;
   minS = Number.POSITIVE_INFINITY;
@@ -23,7 +23,7 @@ export class DurationSeries {
   record(durationS: number): void {
     let bucket = 0;
     // Most calls are short, and the bounds few.
-    while (durationS > (callDurationBoundsS[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
+    while (durationS > (CALL_DURATION_BOUNDS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
     this.bucketCounts[bucket] = (this.bucketCounts[bucket] ?? 0) + 1;
     this.count += 1;
     this.sumS += durationS;

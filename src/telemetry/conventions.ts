@@ -13,7 +13,7 @@ import type { OperationAttributes } from "./telemetry.ts";
 export const SCOPE = "meshcache";
 
 /** gRPC's status codes by number. */
-const statusNames = [
+const STATUS_NAMES = [
   "OK",
   "CANCELLED",
   "UNKNOWN",
@@ -34,7 +34,7 @@ const statusNames = [
 ] as const;
 
 /** What the conventions for gRPC call a server's own fault; all else is the caller's, or no fault. */
-const serverFaults: ReadonlySet<string> = new Set([
+const SERVER_FAULTS: ReadonlySet<string> = new Set([
   "UNKNOWN",
   "DEADLINE_EXCEEDED",
   "UNIMPLEMENTED",
@@ -44,11 +44,11 @@ const serverFaults: ReadonlySet<string> = new Set([
 ]);
 
 export function statusName(statusCode: number): string {
-  return statusNames[statusCode] ?? "UNKNOWN";
+  return STATUS_NAMES[statusCode] ?? "UNKNOWN";
 }
 
 export function isServerFault(statusCode: number): boolean {
-  return serverFaults.has(statusName(statusCode));
+  return SERVER_FAULTS.has(statusName(statusCode));
 }
 
 /** What a span is born with, since a sampler sees no more than that. */

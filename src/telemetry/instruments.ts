@@ -124,7 +124,7 @@ export const instruments = {
 } as const satisfies Record<string, InstrumentRow>;
 
 /** Bounds of `rpc.server.call.duration` in seconds. Finer than the conventions advise below 5 ms. */
-export const callDurationBoundsS: readonly number[] = [
+export const CALL_DURATION_BOUNDS_S: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
   7.5, 10,
 ];

@@ -1,13 +1,13 @@
 /** A telemetry that keeps nothing: for tests and for servers that are not observed. */
 import type { CallSpan, Logger, Telemetry } from "./telemetry.ts";
 
-const silentLogger: Logger = {
+const SILENT_LOGGER: Logger = {
   info: () => {},
   warn: () => {},
   error: () => {},
 };
 
-const unsampledCall: CallSpan = {
+const UNSAMPLED_CALL: CallSpan = {
   traceparent: "",
   sampled: false,
   set: () => {},
@@ -15,10 +15,10 @@ const unsampledCall: CallSpan = {
 };
 
 /** Only `logger` does anything, and only when one is given. */
-export function createNoTelemetry(logger: Logger = silentLogger): Telemetry {
+export function createNoTelemetry(logger: Logger = SILENT_LOGGER): Telemetry {
   return {
     logger,
-    startCall: () => unsampledCall,
+    startCall: () => UNSAMPLED_CALL,
     startOperation: () => undefined,
     withCall: (_call, body) => body(),
     observeProcess: () => () => {},

@@ -19,7 +19,7 @@ import {
 } from "@opentelemetry/api";
 import type { CallDurations } from "./call-durations.ts";
 import { methodAttributes, SCOPE, statusAttributes } from "./conventions.ts";
-import { callDurationBoundsS, instruments } from "./instruments.ts";
+import { CALL_DURATION_BOUNDS_S, instruments } from "./instruments.ts";
 import { observeProcess, observeThread } from "./observation.ts";
 import { MeasuredCall, RecordedOperation } from "./spans.ts";
 import type { Logger, OperationSpan, Telemetry } from "./telemetry.ts";
@@ -94,7 +94,7 @@ function histogramOf(meter: Meter): (attributes: Attributes) => Recorder {
   const histogram = meter.createHistogram(name, {
     unit,
     description,
-    advice: { explicitBucketBoundaries: [...callDurationBoundsS] },
+    advice: { explicitBucketBoundaries: [...CALL_DURATION_BOUNDS_S] },
   });
   return (attributes) => ({ record: (durationS) => histogram.record(durationS, attributes, ROOT_CONTEXT) });
 }

@@ -5,27 +5,31 @@
 import { type SpanContext, TraceFlags } from "@opentelemetry/api";
 
 /** "00-<32 hex>-<16 hex>-<2 hex>". */
-const LENGTH = 55;
+const TRACEPARENT_LENGTH = 55;
 const FLAGS_AT = 53;
-const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACEPARENT_PATTERN = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Undefined when it is malformed: a broken header must not begin a broken trace. */
 export function parseTraceparent(header: string): SpanContext | undefined {
-  if (header.length < LENGTH) return undefined;
+  if (header.length < TRACEPARENT_LENGTH) return undefined;
   // Later versions may append fields; version 00 has exactly these.
-  if (header.length > LENGTH && (header.startsWith("00") || header[LENGTH] !== "-")) return undefined;
-  if (!pattern.test(header.slice(0, LENGTH))) return undefined;
+  if (header.length > TRACEPARENT_LENGTH && (header.startsWith("00") || header[TRACEPARENT_LENGTH] !== "-"))
+    return undefined;
+  if (!TRACEPARENT_PATTERN.test(header.slice(0, TRACEPARENT_LENGTH))) return undefined;
   return {
     traceId: header.slice(3, 35),
     spanId: header.slice(36, 52),
-    traceFlags: Number.parseInt(header.slice(FLAGS_AT, LENGTH), 16) & TraceFlags.SAMPLED,
+    traceFlags: Number.parseInt(header.slice(FLAGS_AT, TRACEPARENT_LENGTH), 16) & TraceFlags.SAMPLED,
     isRemote: true,
   };
 }
 
 /** The cheap half of `parseTraceparent`: false for all that cannot be sampled, well-formed or not. */
 export function maybeSampled(traceparent: string): boolean {
-  return traceparent.length >= LENGTH && (hexDigit(traceparent.charCodeAt(LENGTH - 1)) & 1) === 1;
+  return (
+    traceparent.length >= TRACEPARENT_LENGTH &&
+    (hexDigit(traceparent.charCodeAt(TRACEPARENT_LENGTH - 1)) & 1) === 1
+  );
 }
 
 /** Empty when the context is not sampled. */

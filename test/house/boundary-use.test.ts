@@ -40,12 +40,12 @@ const containedElsewhere: Record<string, Record<string, string>> = {
 const unguarded: Record<string, string> = {
   "src/server/maintenance.ts": "has its own catch, since it must go on",
   "src/server/shutdown.ts": "only settles a promise",
-  "src/server/streams/pump-scheduler.ts": "the slice is guarded",
+  "src/server/streams/turn-scheduler.ts": "the slice is guarded",
   "src/server/streams/busy-poll.ts": "the turn is guarded",
   "src/server/streams/event-stream.ts": "the timer's callback is guarded",
   "src/server/fast/keepalive.ts": "guarded in one place",
   "src/server/streams/exchange-session.ts":
-    "the default of simulations; the server defers by its pump scheduler",
+    "the default of simulations; the server defers by its turn scheduler",
   "src/client/mesh-cache.ts": "flushes are guarded, and timers run on the guarded clock",
 };
 

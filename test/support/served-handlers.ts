@@ -8,13 +8,13 @@ import { createOpenCalls } from "../../src/server/calls/registry.ts";
 import { createInterceptor } from "../../src/server/grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
-import { createStreamRegister, type StreamRegister } from "../../src/server/streams/stream-registry.ts";
+import { createStreamRegistry, type StreamRegistry } from "../../src/server/streams/stream-registry.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "./loud-boundary.ts";
 
 export interface SharedDeps extends HandlerDeps {
   readonly bounds: ProcessBounds;
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
 }
 
 export interface ServedHandlers extends SharedDeps {
@@ -36,7 +36,7 @@ export async function serveHandlers(
     ...transport,
     receiveMaxBytes: limits.receiveMaxBytes,
   });
-  const streams = createStreamRegister(transport, allBounds, loudBoundary);
+  const streams = createStreamRegistry(transport, allBounds, loudBoundary);
   const deps = { limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
   const server = new Server({ interceptors: [createInterceptor(calls.register)] });
   server.addService(createServiceDefinition(service), handlersOf(deps));

@@ -12,7 +12,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createCallDurationProducer } from "../../src/cli/telemetry/call-duration-metrics.ts";
 import { createCallDurations } from "../../src/telemetry/call-durations.ts";
-import { callDurationBoundsS } from "../../src/telemetry/instruments.ts";
+import { CALL_DURATION_BOUNDS_S } from "../../src/telemetry/instruments.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { createTelemetry } from "../../src/telemetry/otel-telemetry.ts";
 
@@ -39,7 +39,7 @@ function pointsOf(scopes: readonly ScopeMetrics[]) {
 describe("the durations of calls", () => {
   it("are what the SDK's histogram makes of the same calls", async () => {
     const duration = fc.oneof(
-      fc.constantFrom(0, ...callDurationBoundsS, 1_000),
+      fc.constantFrom(0, ...CALL_DURATION_BOUNDS_S, 1_000),
       fc.double({ min: 0, max: 20, noNaN: true }),
     );
     await fc.assert(
@@ -53,7 +53,7 @@ describe("the durations of calls", () => {
           const histogram = provider.getMeter("meshcache").createHistogram("rpc.server.call.duration", {
             unit: "s",
             description: "Duration of calls, from their metadata to their status; of a stream its whole life",
-            advice: { explicitBucketBoundaries: [...callDurationBoundsS] },
+            advice: { explicitBucketBoundaries: [...CALL_DURATION_BOUNDS_S] },
           });
           const attributesOf = (kind: number): Attributes => ({ "rpc.method": `m/${kind}` });
           for (const [kind, seconds] of calls) {

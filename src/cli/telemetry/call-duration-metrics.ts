@@ -12,7 +12,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import type { CallDurations, DurationSeries } from "../../telemetry/call-durations.ts";
 import { SCOPE } from "../../telemetry/conventions.ts";
-import { callDurationBoundsS, instruments } from "../../telemetry/instruments.ts";
+import { CALL_DURATION_BOUNDS_S, instruments } from "../../telemetry/instruments.ts";
 import { createChanges } from "./thread-metrics/changes.ts";
 
 /** One for each reader. */
@@ -67,7 +67,7 @@ function toPoint(series: DurationSeries, startTime: HrTime, endTime: HrTime): Da
     startTime,
     endTime,
     value: {
-      buckets: { boundaries: [...callDurationBoundsS], counts: [...bucketCounts] },
+      buckets: { boundaries: [...CALL_DURATION_BOUNDS_S], counts: [...bucketCounts] },
       count,
       sum: sumS,
       min: minS,

@@ -14,7 +14,7 @@ import { lend, type ValueSpace } from "../../store/api/value-arena.ts";
 import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 
-export interface BatchParts {
+export interface BatchChunks {
   /**
    * Every operation has been run, and its result given out. No getter: with one, most of what a batch made outlived two
    * young collections, which took 5 ms instead of 0.8 (Node 24.21), and was left to full ones.
@@ -28,15 +28,15 @@ export interface BatchParts {
 }
 
 /**
- * No operation may wait. A part is closed at `partMaxBytes`, about, and never exceeds `sendMaxBytes`. Throws
+ * No operation may wait. A part is closed at `chunkMaxBytes`, about, and never exceeds `sendMaxBytes`. Throws
  * FIELD_INVALID when the batch is refused as a whole.
  */
-export function createBatchParts(
+export function createBatchChunks(
   request: BatchRequest,
   caller: Caller,
   deps: BatchDeps,
-  partMaxBytes: number,
-): BatchParts {
+  chunkMaxBytes: number,
+): BatchChunks {
   const { operations } = request;
   const context = contextOf(request, caller, deps);
   const { sendMaxBytes } = deps.limits;
@@ -64,7 +64,7 @@ export function createBatchParts(
   function runPart(space: ValueSpace | undefined): BatchResponse {
     const results: OperationResult[] = [];
     let bytes = 0;
-    while (bytes < partMaxBytes) {
+    while (bytes < chunkMaxBytes) {
       let result = carried;
       carried = undefined;
       if (result === undefined) {

@@ -15,7 +15,7 @@ import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
-import { describeOutcome, describeRequest } from "./span-attributes.ts";
+import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
 export interface BatchDeps {
   readonly store: Store;
@@ -129,7 +129,7 @@ function runTraced(
   const writer = { origin: context.writer.origin, traceparent: span.traceparent };
   const wait = runOperation(operation, { ...context, writer }, (outcome) => {
     const namespace = operation.operation.value?.namespace || context.defaultNamespace;
-    span.set({ namespace, ...describeOutcome(outcome), ...describeRequest(operation.operation) });
+    span.set({ namespace, ...outcomeAttributes(outcome), ...requestAttributes(operation.operation) });
     span.end(STATUS_OK);
     settle(outcome);
   });

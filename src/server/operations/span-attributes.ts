@@ -3,7 +3,7 @@ import type { Hit, Operation, Stamp } from "../../../gen/meshcache/v1/cache_pb.t
 import type { OperationOutcome } from "../../rpc/operations.ts";
 import type { OperationAttributes } from "../../telemetry/telemetry.ts";
 
-export function describeOutcome(result: OperationOutcome): OperationAttributes {
+export function outcomeAttributes(result: OperationOutcome): OperationAttributes {
   switch (result.case) {
     case "get":
     case "lease": {
@@ -37,7 +37,7 @@ export function describeOutcome(result: OperationOutcome): OperationAttributes {
 }
 
 /** What the request alone says: the size of the value that a Set brings, stored or not. */
-export function describeRequest(request: Operation["operation"]): OperationAttributes {
+export function requestAttributes(request: Operation["operation"]): OperationAttributes {
   return request.case === "set" ? { valueBytes: request.value.value.length } : {};
 }
 

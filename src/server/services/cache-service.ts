@@ -26,16 +26,16 @@ import { type DirectMethods, directBidi, directServerStream, directUnary } from 
 import { bidi, serverStream } from "../grpc-js/adapters.ts";
 import { immediate, unary } from "../grpc-js/unary-handlers.ts";
 import { runBatch } from "../operations/batch.ts";
-import { describeOutcome, describeRequest } from "../operations/span-attributes.ts";
+import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
 import { openStream } from "../streams/event-stream.ts";
 import { openExchange } from "../streams/exchange.ts";
-import type { StreamRegister } from "../streams/stream-registry.ts";
+import type { StreamRegistry } from "../streams/stream-registry.ts";
 
 export interface CacheServiceDeps extends HandlerDeps {
   readonly store: Store;
   readonly clock: Clock;
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
 }
 
@@ -56,7 +56,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
     defaultNamespace: "",
   });
   const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
-    if (context.span.sampled) context.span.set({ namespace, ...describeOutcome(outcome) });
+    if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });
   };
   const get = (request: GetRequest, context: CallContext) => {
     const value = runGet(request, operation(context));
@@ -66,7 +66,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
   const set = (request: SetRequest, context: CallContext) => {
     const value = runSet(request, operation(context));
     describe(context, request.namespace, { case: "set", value });
-    if (context.span.sampled) context.span.set(describeRequest({ case: "set", value: request }));
+    if (context.span.sampled) context.span.set(requestAttributes({ case: "set", value: request }));
     return value;
   };
   const invalidate = (request: InvalidateRequest, context: CallContext) => {

@@ -19,10 +19,10 @@ import type { StreamingCall } from "../calls/handler-call.ts";
 import { serverStream } from "../grpc-js/adapters.ts";
 import { immediate } from "../grpc-js/unary-handlers.ts";
 import type { Quota } from "../limits/quotas.ts";
-import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
+import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 
 export interface HealthDeps extends HandlerDeps {
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
   /** Open watches of the process. */
   readonly watchers: Quota;
   /** Full names of the services. */

@@ -14,15 +14,15 @@ import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
 import type { HandlerDeps } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import { bidi } from "../grpc-js/adapters.ts";
-import { createFrameQueue } from "../streams/send-queue.ts";
-import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
+import { createSendQueue } from "../streams/send-queue.ts";
+import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
 
 /** A longer request than what can name anything is answered without being repeated. */
 const REPEATED_MAX_LENGTH = 1_024;
 
 export interface ReflectionDeps extends HandlerDeps {
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
   /** Full names of the services. */
   readonly services: readonly string[];
   readonly index: DescriptorIndex;
@@ -38,7 +38,7 @@ function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReade
   const { streams } = deps;
   let taken = true;
   // With no room at all, one answer waits at a time.
-  const queue = createFrameQueue(call, 0, streams.budget, () => {
+  const queue = createSendQueue(call, 0, streams.budget, () => {
     taken = true;
     call.readOn();
   });

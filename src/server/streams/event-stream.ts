@@ -16,16 +16,16 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Cancel } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import { createEventFeed } from "./event-feed.ts";
-import { deferOnce } from "./pump-scheduler.ts";
-import { createFrameQueue } from "./send-queue.ts";
-import type { DrainableStream, StreamRegister } from "./stream-registry.ts";
+import { createSendQueue } from "./send-queue.ts";
+import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
+import { deferOnce } from "./turn-scheduler.ts";
 
 export interface StreamDeps {
   readonly store: Store;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
 }
 
 export function openStream(
@@ -53,7 +53,7 @@ export function openStream(
   };
   const pumpLater = deferOnce(streams.defer, () => pump());
   const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, pumpLater);
-  const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
+  const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     writable = true;
     pumpLater();
   });

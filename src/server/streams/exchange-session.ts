@@ -26,9 +26,9 @@ import type { Store, Subscriber } from "../../store/api/store.ts";
 import { returnValueSpace, takeValueSpace, type ValueSpace } from "../../store/api/value-arena.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import { mayWait, runBatch } from "../operations/batch.ts";
-import { type BatchParts, createBatchParts } from "../operations/batch-chunks.ts";
+import { type BatchChunks, createBatchChunks } from "../operations/batch-chunks.ts";
 import { createEventFeed, type EventFeed, type FeedFrame, toOpened } from "./event-feed.ts";
-import { type Defer, deferOnce } from "./pump-scheduler.ts";
+import { type Defer, deferOnce } from "./turn-scheduler.ts";
 
 export interface FrameSink {
   /** False: over the high-water mark, wait for `drained()`. The frame is taken all the same. */
@@ -102,7 +102,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   /** Responses to batches, or parts of them, not yet sent. */
   const ready: Answer[] = [];
   /** The batch of which operations are still to be run. */
-  let running: { readonly id: bigint; readonly parts: BatchParts } | undefined;
+  let running: { readonly id: bigint; readonly parts: BatchChunks } | undefined;
   /** Where the values of its last part are, as long as that is not sent. */
   let space: ValueSpace | undefined;
   const waiting = new Set<() => void>();
@@ -239,7 +239,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   function startBatch(id: bigint, batch: BatchRequest): void {
     if (caller === undefined) return;
     if (!mayWait(batch)) {
-      runPart(id, createBatchParts(batch, caller, deps, feedLimits.frameMaxBytes));
+      runPart(id, createBatchChunks(batch, caller, deps, feedLimits.frameMaxBytes));
       return;
     }
     if (waiting.size >= maxWaitingBatches) {
@@ -267,7 +267,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   }
 
   /** The rest of the batch has its turn when this part has been sent. */
-  function runPart(id: bigint, parts: BatchParts): void {
+  function runPart(id: bigint, parts: BatchChunks): void {
     if (deps.sinkEncodes) space ??= takeValueSpace();
     const response = parts.next(space);
     running = parts.done() ? undefined : { id, parts };

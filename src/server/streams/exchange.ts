@@ -10,15 +10,15 @@ import type { CallContext } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { BusyPoll } from "./busy-poll.ts";
 import { createExchangeSession } from "./exchange-session.ts";
-import { createFrameQueue } from "./send-queue.ts";
-import type { DrainableStream, StreamRegister } from "./stream-registry.ts";
+import { createSendQueue } from "./send-queue.ts";
+import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
 
 export interface ExchangeDeps {
   readonly store: Store;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly streams: StreamRegister;
+  readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
 }
 
@@ -28,7 +28,7 @@ export function openExchange(
   { store, limits, clock, telemetry, streams, busyPoll }: ExchangeDeps,
 ): RequestReader<ExchangeRequest> {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
-  const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
+  const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     session.drained();
     call.readOn();
   });

@@ -6,7 +6,7 @@ import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { QueueBudget } from "../limits/quotas.ts";
 
-export interface FrameQueue {
+export interface SendQueue {
   /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
   send(frame: GrpcFrame): boolean;
   /** The call is gone, and what it left behind with it. Once. */
@@ -17,12 +17,12 @@ export interface FrameQueue {
  * `drained` is called when frames are taken again. With the common budget used up a stream still gets one
  * frame at a time.
  */
-export function createFrameQueue(
+export function createSendQueue(
   call: Pick<StreamingCall, "open" | "send">,
   maxBytes: number,
   budget: QueueBudget,
   drained: () => void,
-): FrameQueue {
+): SendQueue {
   let queuedBytes = 0;
   let blocked = false;
   let closed = false;

@@ -4,7 +4,7 @@ import type { CacheError } from "../../common/errors.ts";
 import type { Subscriber } from "../../store/api/store.ts";
 import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { createPumpScheduler, type Defer } from "./pump-scheduler.ts";
+import { createTurnScheduler, type Defer } from "./turn-scheduler.ts";
 
 /** A stream as the drain sees it. */
 export interface DrainableStream {
@@ -13,7 +13,7 @@ export interface DrainableStream {
   end(error: CacheError): void;
 }
 
-export interface StreamRegister {
+export interface StreamRegistry {
   readonly limits: TransportLimits;
   readonly boundary: Boundary;
   readonly defer: Defer;
@@ -23,15 +23,15 @@ export interface StreamRegister {
   draining: boolean;
 }
 
-export function createStreamRegister(
+export function createStreamRegistry(
   limits: TransportLimits,
   bounds: ProcessBounds,
   boundary: Boundary,
-): StreamRegister {
+): StreamRegistry {
   return {
     limits,
     boundary,
-    defer: createPumpScheduler(boundary),
+    defer: createTurnScheduler(boundary),
     budget: bounds.queues,
     open: new Set(),
     subscribers: new CountedSet(bounds.subscribers),
@@ -61,7 +61,7 @@ class CountedSet<Item> extends Set<Item> {
 }
 
 /** Log events between the slowest subscriber and now. */
-export function slowestLagEvents({ subscribers }: StreamRegister): number {
+export function slowestLagEvents({ subscribers }: StreamRegistry): number {
   let slowest = 0;
   for (const subscriber of subscribers) slowest = Math.max(slowest, subscriber.lag());
   return slowest;

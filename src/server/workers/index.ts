@@ -15,7 +15,7 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import type { CacheServer } from "../server.ts";
-import { within } from "../shutdown.ts";
+import { waitUpTo } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
 import type { Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
@@ -135,7 +135,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
   };
   const end = async (): Promise<void> => {
     const ended = Promise.allSettled(threads.map((thread) => thread.order({ kind: "end" })));
-    await within(clock, END_MAX_MS, ended);
+    await waitUpTo(clock, END_MAX_MS, ended);
     await terminate();
   };
   const close = (): Promise<void> => {
@@ -168,7 +168,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
     },
     drain() {
       const all = () => Promise.allSettled(threads.map((thread) => thread.order({ kind: "drain" })));
-      drained ??= within(clock, transport.drainMaxMs + DRAIN_GRACE_MS, all()).then(close);
+      drained ??= waitUpTo(clock, transport.drainMaxMs + DRAIN_GRACE_MS, all()).then(close);
       return drained;
     },
     close,

@@ -13,7 +13,7 @@ import { encodeExchangeResponse } from "../../../src/codec/event-frames.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { runBatch } from "../../../src/server/operations/batch.ts";
-import { createBatchParts } from "../../../src/server/operations/batch-chunks.ts";
+import { createBatchChunks } from "../../../src/server/operations/batch-chunks.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -65,12 +65,12 @@ describe("A batch in parts", () => {
         fc.array(operation, { minLength: 1, maxLength: 40 }),
         fc.integer({ min: 2_000, max: 6_000 }),
         fc.integer({ min: 1, max: 8_000 }),
-        (operations, sendMaxBytes, partMaxBytes) => {
+        (operations, sendMaxBytes, chunkMaxBytes) => {
           const request = create(BatchRequestSchema, {
             namespace: "n",
             operations: operations.map((one) => ({ operation: one })),
           });
-          const parts = createBatchParts(request, caller, depsWith(sendMaxBytes), partMaxBytes);
+          const parts = createBatchChunks(request, caller, depsWith(sendMaxBytes), chunkMaxBytes);
           const results: OperationResult[] = [];
           while (!parts.done()) {
             const part = parts.next();
@@ -101,6 +101,6 @@ describe("A batch in parts", () => {
       operation: { case: "touch" as const, value: { key: "k" } },
     }));
     const request = create(BatchRequestSchema, { namespace: "n", operations });
-    expect(() => createBatchParts(request, caller, deps, 1_000)).toThrow("operations");
+    expect(() => createBatchChunks(request, caller, deps, 1_000)).toThrow("operations");
   });
 });

@@ -7,48 +7,48 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { describeOutcome, describeRequest } from "../../../src/server/operations/span-attributes.ts";
+import { outcomeAttributes, requestAttributes } from "../../../src/server/operations/span-attributes.ts";
 
 const asOf = { epoch: 1n, shard: 3, revision: 4n };
 const hit = { value: new Uint8Array(5), version: 4n };
 
-describe("describeOutcome()", () => {
+describe("outcomeAttributes()", () => {
   it("says of a hit how large its value is, and whether it is stale", () => {
     const of = (stale: boolean) =>
       create(GetResponseSchema, { asOf, outcome: { case: "hit", value: { ...hit, stale } } });
-    expect(describeOutcome({ case: "get", value: of(false) })).toEqual({
+    expect(outcomeAttributes({ case: "get", value: of(false) })).toEqual({
       outcome: "hit",
       shard: 3,
       valueBytes: 5,
     });
-    expect(describeOutcome({ case: "get", value: of(true) })).toMatchObject({ outcome: "stale_hit" });
+    expect(outcomeAttributes({ case: "get", value: of(true) })).toMatchObject({ outcome: "stale_hit" });
   });
 
   it("says of a lease how large the stale value is that comes with it, if any", () => {
     const granted = { token: 1n, leaseMs: 1n };
     const of = (value: object) =>
       create(LeaseResponseSchema, { asOf, outcome: { case: "granted", value: { ...granted, ...value } } });
-    expect(describeOutcome({ case: "lease", value: of({ stale: hit }) })).toEqual({
+    expect(outcomeAttributes({ case: "lease", value: of({ stale: hit }) })).toEqual({
       outcome: "granted",
       shard: 3,
       valueBytes: 5,
     });
-    expect(describeOutcome({ case: "lease", value: of({}) })).toEqual({ outcome: "granted", shard: 3 });
+    expect(outcomeAttributes({ case: "lease", value: of({}) })).toEqual({ outcome: "granted", shard: 3 });
   });
 
   it("says of a Set whether it stored", () => {
     const value = create(SetResponseSchema, { asOf, outcome: { case: "notStored", value: {} } });
-    expect(describeOutcome({ case: "set", value })).toEqual({ outcome: "not_stored", shard: 3 });
+    expect(outcomeAttributes({ case: "set", value })).toEqual({ outcome: "not_stored", shard: 3 });
   });
 });
 
-describe("describeRequest()", () => {
+describe("requestAttributes()", () => {
   it("says how large the value is that a Set brings", () => {
     const value = create(SetRequestSchema, { value: new Uint8Array(7) });
-    expect(describeRequest({ case: "set", value })).toEqual({ valueBytes: 7 });
+    expect(requestAttributes({ case: "set", value })).toEqual({ valueBytes: 7 });
   });
 
   it("says nothing of operations that bring none", () => {
-    expect(describeRequest({ case: undefined })).toEqual({});
+    expect(requestAttributes({ case: undefined })).toEqual({});
   });
 });

@@ -9,7 +9,7 @@ export type Defer = (run: () => void) => void;
 const TURN_MAX_RUNS = 64;
 
 /** What one run throws is contained by `boundary` and costs the others nothing. */
-export function createPumpScheduler(boundary: Boundary): Defer {
+export function createTurnScheduler(boundary: Boundary): Defer {
   const waiting: (() => void)[] = [];
   const runSlice = boundary.guard(undefined, () => {
     // What is asked for from here on has its turn after all that waits.

@@ -2,12 +2,12 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { createPumpScheduler, deferOnce } from "../../../src/server/streams/pump-scheduler.ts";
+import { createTurnScheduler, deferOnce } from "../../../src/server/streams/turn-scheduler.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 
-describe("createPumpScheduler()", () => {
+describe("createTurnScheduler()", () => {
   it("lets the event loop turn between slices, and runs all in their order", async () => {
-    const defer = createPumpScheduler(loudBoundary);
+    const defer = createTurnScheduler(loudBoundary);
     const ran: number[] = [];
     for (let index = 0; index < 1_000; index++) defer(() => ran.push(index));
     await nextTurn();
@@ -17,7 +17,7 @@ describe("createPumpScheduler()", () => {
   });
 
   it("runs again what asks again from inside its run, in a later turn", async () => {
-    const defer = createPumpScheduler(loudBoundary);
+    const defer = createTurnScheduler(loudBoundary);
     let runs = 0;
     const run = () => {
       runs += 1;
@@ -35,7 +35,7 @@ describe("createPumpScheduler()", () => {
 describe("deferOnce()", () => {
   it("runs what was asked for many times once, and again what is asked for after that or in its run", async () => {
     let runs = 0;
-    const ask = deferOnce(createPumpScheduler(loudBoundary), () => {
+    const ask = deferOnce(createTurnScheduler(loudBoundary), () => {
       runs += 1;
       if (runs === 2) ask();
     });
