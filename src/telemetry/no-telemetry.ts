@@ -7,7 +7,8 @@ const SILENT_LOGGER: Logger = {
   error: () => {},
 };
 
-const UNSAMPLED_CALL: CallSpan = {
+/** The span of a call that is not observed. */
+export const UNSAMPLED_CALL: CallSpan = {
   traceparent: "",
   sampled: false,
   set: () => {},

@@ -44,8 +44,6 @@ const unguarded: Record<string, string> = {
   "src/server/streams/busy-poll.ts": "the turn is guarded",
   "src/server/streams/event-stream.ts": "the timer's callback is guarded",
   "src/server/fast/keepalive.ts": "guarded in one place",
-  "src/server/streams/exchange-session.ts":
-    "the default of simulations; the server defers by its turn scheduler",
   "src/client/mesh-cache.ts": "flushes are guarded, and timers run on the guarded clock",
 };
 

@@ -359,7 +359,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "server: Progress overtakes events",
     "src/server/streams/exchange-session.ts",
-    'const state = feed?.pump(sendFeed) ?? "caughtUp";',
-    'const early = inbox[0]?.frame.case === "ping";\n    const state = early ? "caughtUp" : (feed?.pump(sendFeed) ?? "caughtUp");',
+    "const state = this.#subscription.sendPending(this.#sendFeedFrame);",
+    'const early = this.#inbox[0]?.frame.case === "ping";\n    const state = early ? "caughtUp" : this.#subscription.sendPending(this.#sendFeedFrame);',
   ),
 ];

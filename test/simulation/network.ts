@@ -13,7 +13,8 @@ import {
 import type { LinkHandlers, Transport } from "../../src/client/transport/transport.ts";
 import { CacheError } from "../../src/common/errors.ts";
 import type { Rng } from "../../src/common/random.ts";
-import type { ExchangeSession, FrameSink } from "../../src/server/streams/exchange-session.ts";
+import type { ExchangeSession } from "../../src/server/streams/exchange-session.ts";
+import type { FrameSink } from "../../src/server/streams/frame-output.ts";
 import { createPipe } from "./pipe.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";

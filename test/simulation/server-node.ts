@@ -1,7 +1,9 @@
 /** The server in the simulation: the real store and real exchange sessions in a process that pauses and dies. */
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
-import { createExchangeSession, type FrameSink } from "../../src/server/streams/exchange-session.ts";
+import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
+import { createExchangeSession } from "../../src/server/streams/exchange-session.ts";
+import type { FrameSink } from "../../src/server/streams/frame-output.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { createStoreViews } from "../support/store-views.ts";
@@ -68,7 +70,8 @@ export function createServerNode(
     tick();
     const { frameMaxEvents, turnMs } = plan;
     const defer = (run: () => void) => void clock.schedule(turnMs, run);
-    const deps = { store, limits, clock, telemetry, frameMaxEvents, defer };
+    const transport = { ...resolveTransportLimits(), frameMaxEvents };
+    const deps = { store, limits, transport, telemetry, defer };
     network.listener = { process, accept: (sink: FrameSink) => createExchangeSession(deps, sink) };
   }
 

@@ -9,6 +9,7 @@ import type { LinkHandlers, Transport } from "../../src/client/transport/transpo
 import { CacheError } from "../../src/common/errors.ts";
 import { createSeededRng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
+import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
 import type { Store } from "../../src/store/api/store.ts";
 import { createStore, type StoreOptions } from "../../src/store/engine/create-store.ts";
@@ -192,7 +193,7 @@ export class Mesh {
         {
           store: this.store,
           limits: resolveLimits(),
-          clock: this.clock,
+          transport: resolveTransportLimits(),
           telemetry: createNoTelemetry(),
           defer: this.turns.defer,
         },

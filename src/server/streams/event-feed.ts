@@ -1,7 +1,7 @@
 /**
- * Turns one subscriber's position in the store into the frames of a stream: Opened, events, gaps, and the
- * Progress that says it has caught up. Reads only while the stream takes frames: what is not read stays in
- * the store's own bounded logs, and an overrun becomes one Gap.
+ * Turns the events after one subscriber's position into the frames of a stream: Opened, events, gaps, and the Progress
+ * that says it has caught up. It reads only while the stream takes frames: unread events stay in the bounded logs of the
+ * store, and when a log overruns its reader, the reader gets one Gap.
  */
 import { create } from "@bufbuild/protobuf";
 import { OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -18,16 +18,20 @@ export interface FeedLimits {
 
 export interface EventFeed {
   readonly subscriber: Subscriber;
-  /** The Opened frame of this feed as it stands. The next time it has caught up it says so. */
+  /** The Opened frame for the current position. A Progress follows the next time everything was sent. */
   opened(): FeedFrame;
-  /**
-   * Sends what there is while `send` returns true. "caughtUp": everything was sent; "full": `send` refused
-   * more for now; "later": there is more to look at, but others have a turn first.
-   */
-  pump(send: (frame: FeedFrame) => boolean): "caughtUp" | "full" | "later";
+  /** Sends pending events while `send` returns true. */
+  sendPending(send: (frame: FeedFrame) => boolean): FeedState;
   progress(nonce: bigint): FeedFrame;
 }
 
+/**
+ * "caughtUp": everything was sent. "full": `send` returned false. "later": there is more, to be sent in a later turn of the
+ * event loop.
+ */
+export type FeedState = "caughtUp" | "full" | "later";
+
+/** Subscribes from `cursor`, or from now when it is empty. `wake`: called when there may be events to send. */
 export function createEventFeed(
   store: Store,
   selectors: readonly Selector[],
@@ -36,9 +40,9 @@ export function createEventFeed(
   wake: () => void,
 ): EventFeed {
   const subscriber = store.subscribe(selectors, cursor, wake);
-  let announced = true;
-  /** The first read also tells what became of the cursor. */
-  let unread = true;
+  let progressDue = false;
+  /** The first read is made even without new events: it returns the gap of an expired cursor. */
+  let firstRead = true;
   const progress = (nonce: bigint): FeedFrame => ({
     case: "progress",
     value: { $typeName: "meshcache.v1.Progress", cursor: subscriber.cursor(), nonce },
@@ -47,29 +51,30 @@ export function createEventFeed(
     subscriber,
     progress,
     opened() {
-      announced = false;
+      progressDue = true;
       return toOpened(store, subscriber.cursor());
     },
-    pump(send) {
-      let more = unread || subscriber.behind();
-      unread = false;
+    sendPending(send) {
+      let more = firstRead || subscriber.behind();
+      firstRead = false;
       while (more) {
         const read = subscriber.read(limits.frameMaxEvents, limits.frameMaxBytes);
-        // What others append from here on is for the next turn, or they could keep this one going for ever.
+        // Events that are appended from here on belong to a later call, or other threads could keep this one going.
         more = subscriber.unfinished();
         if (read === undefined) {
           if (more) return "later";
           break;
         }
-        if (read.kind === "gap") announced = true;
+        // A Gap carries the position too.
+        if (read.kind === "gap") progressDue = false;
         const frame: FeedFrame =
           read.kind === "gap"
             ? { case: "gap", value: toGap(read.reason, read.cursor, store.epoch) }
             : { case: "events", value: toEvents(read, store.epoch) };
         if (!send(frame)) return "full";
       }
-      if (!announced) {
-        announced = true;
+      if (progressDue) {
+        progressDue = false;
         if (!send(progress(0n))) return "full";
       }
       return "caughtUp";
@@ -77,7 +82,7 @@ export function createEventFeed(
   };
 }
 
-/** Opened of a stream that has no subscription yet has an empty cursor. */
+/** `cursor`: empty for a stream without a subscription. */
 export function toOpened(store: Store, cursor: Uint8Array): FeedFrame {
   return {
     case: "opened",

@@ -1,4 +1,4 @@
-/** Stream: the invalidation stream of one namespace, for any client that can read a server stream. */
+/** The Stream method: the events of one namespace, for any client that can read a server stream. */
 import { create } from "@bufbuild/protobuf";
 import {
   DrainingSchema,
@@ -39,23 +39,23 @@ export function openStream(
   let writable = true;
   let closed = false;
 
-  /** Nobody else would catch what fails in a turn of its own. */
-  const pump = (thenProgress = false) => {
+  /** Catches what fails, which in a deferred turn would not become the status of this stream. */
+  const sendPending = (thenProgress = false) => {
     if (!writable || closed) return;
     try {
-      const state = feed.pump(send);
-      if (state === "later") pumpLater();
+      const state = feed.sendPending(send);
+      if (state === "later") sendLater();
       else if (state === "caughtUp" && thenProgress) send(feed.progress(0n));
     } catch (error) {
       telemetry.logger.error({ err: error }, "a stream failed");
       stream.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
     }
   };
-  const pumpLater = deferOnce(streams.defer, () => pump());
-  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, pumpLater);
+  const sendLater = deferOnce(streams.defer, () => sendPending());
+  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, sendLater);
   const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     writable = true;
-    pumpLater();
+    sendLater();
   });
   const send = (frame: StreamResponse["frame"]): boolean => {
     sequence += 1n;
@@ -64,11 +64,11 @@ export function openStream(
     );
     return writable;
   };
-  const tellProgress = streams.boundary.guard(undefined, () => {
-    pump(true);
-    timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
+  const sendProgress = streams.boundary.guard(undefined, () => {
+    sendPending(true);
+    timer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
   });
-  let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, tellProgress);
+  let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
 
   const stream: DrainableStream = {
     drain: () => {
@@ -79,7 +79,7 @@ export function openStream(
   streams.open.add(stream);
   streams.subscribers.add(feed.subscriber);
   send(feed.opened());
-  pump();
+  sendPending();
 
   return () => {
     closed = true;

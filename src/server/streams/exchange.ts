@@ -1,7 +1,6 @@
-/** Exchange on a call: reads while the session takes frames, encodes and queues what it sends. */
+/** The Exchange method: connects a session to its call, encodes the frames it sends and queues them. */
 import type { ExchangeRequest } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { encodeExchangeResponse } from "../../codec/event-frames.ts";
-import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { Store } from "../../store/api/store.ts";
@@ -16,7 +15,6 @@ import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
 export interface ExchangeDeps {
   readonly store: Store;
   readonly limits: Limits;
-  readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
@@ -25,7 +23,7 @@ export interface ExchangeDeps {
 export function openExchange(
   call: StreamingCall,
   context: CallContext,
-  { store, limits, clock, telemetry, streams, busyPoll }: ExchangeDeps,
+  { store, limits, telemetry, streams, busyPoll }: ExchangeDeps,
 ): RequestReader<ExchangeRequest> {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
   const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
@@ -37,15 +35,12 @@ export function openExchange(
     {
       store,
       limits,
-      clock,
+      transport: streams.limits,
       telemetry,
       span: context.span,
       defer: streams.defer,
       unpaused: () => call.readOn(),
       subscribers: streams.subscribers,
-      frameMaxEvents: streams.limits.frameMaxEvents,
-      frameMaxBytes: streams.limits.frameMaxBytes,
-      maxWaitingBatches: streams.limits.exchangeMaxWaitingBatches,
       sinkEncodes: true,
     },
     { send: (frame) => queue.send(encodeExchangeResponse(frame)), end },

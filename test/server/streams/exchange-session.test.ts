@@ -15,7 +15,12 @@ import { decodeMessage } from "../../../src/codec/messages.ts";
 import type { CacheError } from "../../../src/common/errors.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
 import { type Limits, resolveLimits } from "../../../src/rpc/limits.ts";
-import { createExchangeSession, type ExchangeSession } from "../../../src/server/streams/exchange-session.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import {
+  createExchangeSession,
+  type ExchangeLimits,
+  type ExchangeSession,
+} from "../../../src/server/streams/exchange-session.ts";
 import type { Store } from "../../../src/store/api/store.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
@@ -70,8 +75,7 @@ function harness(
   options: {
     store?: Store;
     limits?: Partial<Limits>;
-    maxWaitingBatches?: number;
-    frameMaxBytes?: number;
+    transport?: Partial<ExchangeLimits>;
     /** Has every frame encoded when it is sent, and only then, as the server has. */
     sinkEncodes?: boolean;
   } = {},
@@ -83,16 +87,14 @@ function harness(
   let deferred: (() => void)[] = [];
   let told = 0;
   let id = 0n;
-  const { maxWaitingBatches, frameMaxBytes, sinkEncodes = false } = options;
+  const { sinkEncodes = false } = options;
   const session = createExchangeSession(
     {
       store,
       limits: resolveLimits(options.limits),
-      clock,
+      transport: { ...resolveTransportLimits(), ...options.transport },
       telemetry: createNoTelemetry(),
       defer: (run) => deferred.push(run),
-      ...(maxWaitingBatches !== undefined && { maxWaitingBatches }),
-      ...(frameMaxBytes !== undefined && { frameMaxBytes }),
       sinkEncodes,
     },
     {
@@ -237,7 +239,7 @@ describe("an exchange", () => {
   });
 
   it("refuses more waiting batches than it may hold, and goes on", () => {
-    const h = harness({ maxWaitingBatches: 1 });
+    const h = harness({ transport: { exchangeMaxWaitingBatches: 1 } });
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
@@ -364,7 +366,7 @@ describe("a batch whose results outgrow a frame", () => {
   });
 
   it("has no more operations run than the output takes", () => {
-    const h = harness({ frameMaxBytes: 1_500 });
+    const h = harness({ transport: { frameMaxBytes: 1_500 } });
     writeElsewhere(h, "k", 1_000);
     h.send(open);
     h.room = 1;
@@ -379,7 +381,7 @@ describe("a batch whose results outgrow a frame", () => {
   });
 
   it("has events come before the part that reflects them, and between two parts", () => {
-    const h = harness({ frameMaxBytes: 300 });
+    const h = harness({ transport: { frameMaxBytes: 300 } });
     h.send(open);
     h.send(subscribe());
     h.news();
@@ -394,7 +396,7 @@ describe("a batch whose results outgrow a frame", () => {
   });
 
   it("lets no request overtake its parts", () => {
-    const h = harness({ frameMaxBytes: 1 });
+    const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
     h.send(batchOf(get("k"), get("k")));
@@ -405,7 +407,7 @@ describe("a batch whose results outgrow a frame", () => {
   });
 
   it("is dropped where it stands when the stream is gone", () => {
-    const h = harness({ frameMaxBytes: 1 });
+    const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
     h.send(batchOf(get("k"), get("k"), get("k")));
@@ -416,7 +418,7 @@ describe("a batch whose results outgrow a frame", () => {
   });
 
   it("is answered before the stream ends that its client has half closed", () => {
-    const h = harness({ frameMaxBytes: 1 });
+    const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
     h.send(batchOf(get("k"), get("k")));
@@ -584,7 +586,7 @@ describe("values in memory that is used again", () => {
           const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
           for (const key of keys) fill(store, key, bytesOf(key));
           const sessions = Array.from({ length: 3 }, () =>
-            harness({ store, limits, frameMaxBytes, sinkEncodes: true }),
+            harness({ store, limits, transport: { frameMaxBytes }, sinkEncodes: true }),
           );
           for (const h of sessions) h.send(open);
           let asked = 0;
