@@ -1,25 +1,25 @@
-/** What a thread is given at its birth, and what it and the main thread tell each other after it. */
-import type { MessagePort } from "node:worker_threads";
+/** What a worker thread is given when it starts, and the messages between it and the main thread. */
 import type { Limits } from "../../rpc/limits.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import type { PeerPorts } from "./thread-ports.ts";
 
 export interface ThreadData<Extra = unknown> {
-  /** From 0; the main thread has the number after the last worker's. */
+  /** Workers are numbered from 0; the main thread has the number after the last worker's. */
   readonly thread: number;
   readonly store: StoreMemory;
-  /** By thread; undefined at this one's own place. */
-  readonly peers: readonly (MessagePort | undefined)[];
+  readonly peers: PeerPorts;
+  /** The memory of the bounds that all servers of the process share. */
   readonly bounds: SharedArrayBuffer;
   readonly limits: Limits;
   readonly transport: TransportLimits;
-  /** When the process began to serve, by the system's clock. */
+  /** When the process began to serve, by the system clock. */
   readonly startedMs: number;
-  /** What the entry of the thread needs for itself. */
+  /** What the entry module of the thread needs beyond that. */
   readonly extra: Extra;
 }
 
-/** From the main thread, in this order. Each is answered once it is done. */
+/** From the main thread, each kind once, in this order. The worker reports when it has carried one out. */
 export type Order =
   | { readonly kind: "listen"; readonly listen: string }
   | { readonly kind: "drain" }
@@ -30,7 +30,7 @@ export type Report =
   /** Its modules are loaded and its store is attached. */
   | { readonly kind: "ready" }
   | { readonly kind: "listening"; readonly address: string }
-  /** Structured clone would lose the code of an error. */
+  /** It cannot listen. An Error would lose its code in structured clone. */
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
   | { readonly kind: "drained" }
   | { readonly kind: "ended" };

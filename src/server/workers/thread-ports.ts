@@ -1,20 +1,23 @@
-/** A message port from every thread to every other. */
+/** The message ports between the threads of one process: one channel for every pair. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 
-/** Of which each is a thread; the ports between them grow with its square. */
+/** The number of channels grows with the square of the number of threads. */
 export const WORKERS_MAX = 256;
 
-/** By thread, and there by peer; a thread has no port to itself. */
-export function connectThreads(count: number): readonly (readonly (MessagePort | undefined)[])[] {
+/** The ports of one thread, by the number of the thread at the other end; undefined at its own number. */
+export type PeerPorts = readonly (MessagePort | undefined)[];
+
+/** The ports of `count` threads, by thread. */
+export function connectThreads(count: number): readonly PeerPorts[] {
   const ports = Array.from({ length: count }, () =>
     new Array<MessagePort | undefined>(count).fill(undefined),
   );
-  for (const [one, ofOne] of ports.entries()) {
-    for (const [other, ofOther] of ports.entries()) {
-      if (other <= one) continue;
+  for (const [thread, ownPorts] of ports.entries()) {
+    for (const [other, otherPorts] of ports.entries()) {
+      if (other <= thread) continue;
       const { port1, port2 } = new MessageChannel();
-      ofOne[other] = port1;
-      ofOther[one] = port2;
+      ownPorts[other] = port1;
+      otherPorts[thread] = port2;
     }
   }
   return ports;

@@ -1,17 +1,20 @@
-/** One worker thread as the main thread sees it: its orders and their answers, and its death. */
+/** One worker thread as the main thread sees it: the orders it gets, its reports, and its end. */
 import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads";
 import type { Order, Report, ThreadData } from "./messages.ts";
 
 export interface WorkerThread {
-  /** Resolves when it can take orders. */
+  /** Resolves when the thread takes orders. */
   readonly ready: Promise<Report>;
-  /** Resolves with the answer. */
+  /**
+   * Resolves with the report on the order; rejects when the thread ends before it. Each kind of order is sent once: given
+   * again, it has the result of the first.
+   */
   order(order: Order): Promise<Report>;
-  /** Ends it now, whatever it does. What it still owes is rejected. */
+  /** Ends the thread at once. Reports that it has not sent are rejected. */
   terminate(): Promise<void>;
 }
 
-/** A worker thread ended that nobody had told to, or could not begin. Its cause says why, as far as that is known. */
+/** A worker thread failed to start, or ended although it was not told to. `cause` is the reason as far as it is known. */
 export class WorkerCrash extends Error {
   override readonly name = "WorkerCrash";
   readonly thread: number;
@@ -27,20 +30,20 @@ export interface WorkerThreadOptions {
   readonly data: ThreadData;
   readonly transfer: readonly Transferable[];
   readonly heap: ResourceLimits | undefined;
-  /** Once, when it ended without having been told to, or could not begin. */
+  /** Called once when the thread failed to start, or ended although it was not told to. */
   readonly crashed: (crash: WorkerCrash) => void;
 }
 
-/** What each report answers. */
-const ANSWERS = {
-  ready: "birth",
+/** Which order each report is on. A thread reports that it is ready without an order. */
+const REPORTS_ON = {
+  ready: "ready",
   listening: "listen",
   refused: "listen",
   drained: "drain",
   ended: "end",
-} as const satisfies Record<Report["kind"], Order["kind"] | "birth">;
+} as const satisfies Record<Report["kind"], Order["kind"] | "ready">;
 
-type Question = (typeof ANSWERS)[Report["kind"]];
+type Subject = (typeof REPORTS_ON)[Report["kind"]];
 
 export function startWorkerThread(options: WorkerThreadOptions): WorkerThread {
   const { entry, data, transfer, heap, crashed } = options;
@@ -50,47 +53,49 @@ export function startWorkerThread(options: WorkerThreadOptions): WorkerThread {
     resourceLimits: heap,
     name: `server ${data.thread}`,
   });
-  const unanswered = new Map<Question, PromiseWithResolvers<Report>>();
-  let end: Error | undefined;
+  const reports = new Map<Subject, PromiseWithResolvers<Report>>();
+  let ended: Error | undefined;
 
-  const ask = (question: Question): Promise<Report> => {
-    if (end !== undefined) return Promise.reject(end);
-    const answer = Promise.withResolvers<Report>();
-    // Whoever asks may have stopped waiting by the time that the thread dies.
-    answer.promise.catch(() => {});
-    unanswered.set(question, answer);
-    return answer.promise;
+  const awaitReport = (subject: Subject): Promise<Report> => {
+    const report = Promise.withResolvers<Report>();
+    // The caller may have stopped waiting by the time that the thread ends.
+    report.promise.catch(() => {});
+    reports.set(subject, report);
+    return report.promise;
   };
-  const die = (why: Error): void => {
-    end = why;
-    for (const { reject } of unanswered.values()) reject(why);
+  const end = (reason: Error): void => {
+    ended = reason;
+    for (const { reject } of reports.values()) reject(reason);
   };
   const crash = (cause: Error): void => {
-    if (end !== undefined) return;
-    const why = new WorkerCrash(data.thread, cause);
-    die(why);
-    crashed(why);
+    if (ended !== undefined) return;
+    const reason = new WorkerCrash(data.thread, cause);
+    end(reason);
+    crashed(reason);
   };
 
-  worker.on("message", (report: Report) => unanswered.get(ANSWERS[report.kind])?.resolve(report));
+  worker.on("message", (report: Report) => reports.get(REPORTS_ON[report.kind])?.resolve(report));
   worker.on("error", (cause) => crash(toError(cause)));
   worker.on("messageerror", (cause) => crash(toError(cause)));
   worker.on("exit", (code) => crash(new Error(`it exited with ${code}`)));
   return {
-    ready: ask("birth"),
+    ready: awaitReport("ready"),
     order(order) {
-      const answer = ask(order.kind);
+      const given = reports.get(order.kind);
+      if (given !== undefined) return given.promise;
+      if (ended !== undefined) return Promise.reject(ended);
+      const report = awaitReport(order.kind);
       worker.postMessage(order);
-      return answer;
+      return report;
     },
     async terminate() {
-      if (end === undefined) die(new Error(`worker thread ${data.thread} was told to end`));
+      if (ended === undefined) end(new Error(`worker thread ${data.thread} was told to end`));
       await worker.terminate();
     },
   };
 }
 
-/** A thread may throw anything, and what cannot be cloned arrives as something else. */
+/** A thread may throw anything, and an error that cannot be cloned arrives as something else. */
 function toError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(`a worker thread threw ${String(cause)}`);
 }
