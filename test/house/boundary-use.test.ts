@@ -28,11 +28,8 @@ const containedElsewhere: Record<string, Record<string, string>> = {
   "src/server/grpc-js/adapters.ts": { call: "each listener is guarded or has its own catch" },
   "src/server/grpc-js/unary-handlers.ts": { call: "the listener is guarded" },
   "src/server/workers/worker-thread.ts": { worker: "the main thread's own orders; no bytes from outside" },
-  "src/server/workers/server-thread.ts": {
-    port: "the main thread's own orders; no bytes from outside",
-    peer: "the listener is guarded",
-  },
-  "src/server/workers/index.ts": { peer: "the listener is guarded" },
+  "src/server/workers/server-thread.ts": { port: "the main thread's own orders; no bytes from outside" },
+  "src/server/workers/thread-store.ts": { peer: "the listener is guarded" },
   "src/rpc/client.ts": { call: "only settles a promise" },
 };
 

@@ -1,15 +1,12 @@
 /**
- * Several servers in one process: worker threads that listen on one port over one store. The main thread
- * starts them, tells them to drain and ends them; it serves no calls.
+ * Several servers in one process: worker threads that listen on one port over one store. The main thread starts them, tells
+ * them to drain and ends them. It serves no calls.
  */
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
-import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
-import { systemRng } from "../../common/random.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
-import type { StoreMessage } from "../../store/api/threads.ts";
-import { attachStore, createStoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
+import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
@@ -17,9 +14,10 @@ import { parseListenAddress } from "../listen-address.ts";
 import type { CacheServer } from "../server.ts";
 import { waitUpTo } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
-import type { Report } from "./messages.ts";
+import type { Order, Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
-import { connectThreads, WORKERS_MAX } from "./thread-ports.ts";
+import { connectThreads, type PeerPorts, WORKERS_MAX } from "./thread-ports.ts";
+import { attachThreadStore } from "./thread-store.ts";
 import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 
 export { WorkerCrash } from "./worker-thread.ts";
@@ -27,155 +25,194 @@ export { WorkerCrash } from "./worker-thread.ts";
 export interface ServerThreadsOptions {
   /** 1 to 256. */
   readonly workers: number;
-  /** As of a server that is alone. */
+  /** As of a single server. */
   readonly listen?: string;
   readonly limits?: Partial<Limits>;
   readonly transport?: Partial<TransportLimits>;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
-  /** Observes what the process has once. */
+  /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
-  /** The module that a worker runs, which is to call `runServerThread`. Default: one without telemetry. */
+  /** The entry module of a worker, which calls `runServerThread`. Default: one without telemetry. */
   readonly entry?: URL;
-  /** What that module needs for itself. */
+  /** What the entry module of this thread needs for itself. */
   readonly extraFor?: (thread: number) => ThreadExtra;
-  /** Of each worker's heap. Default: as of the process's, flags of V8 included. */
+  /** The heap of each worker. Default: as the process, including its V8 flags. */
   readonly heap?: ResourceLimits;
 }
 
 export interface ThreadExtra {
-  /** As structured clone takes it. */
+  /** Passed by structured clone. */
   readonly value: unknown;
   readonly transfer: readonly Transferable[];
 }
 
 export interface ServerThreads extends CacheServer {
   /**
-   * Resolves when a worker has ended that nobody told to, or could not begin. All others are
-   * ended by then: one of them may have left shared memory as no other can go on with.
+   * Resolves when a worker failed to start, or ended although it was not told to. Then all others are being ended too: the
+   * shared memory may be in a state that no other thread can use.
    */
   readonly crashed: Promise<WorkerCrash>;
 }
 
-/** Ways out of a thread that does not answer any more. */
+/** A thread that does not answer is given up after its drain and this long. */
 const DRAIN_GRACE_MS = 1_000;
+/** The same for its end. */
 const END_MAX_MS = 5_000;
 
-/** Throws as `createServer` does, or a RangeError for `workers`. */
+/** Throws as `createCacheServer` does, and a RangeError for `workers`. */
 export function createServerThreads(options: ServerThreadsOptions): ServerThreads {
-  const { workers } = options;
-  if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
-    throw new RangeError(`workers must be a whole number from 1 to ${WORKERS_MAX}`);
-  }
-  const clock = systemClock;
-  const telemetry = options.telemetry ?? createNoTelemetry();
-  const limits = resolveLimits(options.limits);
-  const transport = resolveTransportLimits(options.transport);
-  const { host, port, join } = parseListenAddress(options.listen ?? "127.0.0.1:50051");
-
-  const ports = connectThreads(workers + 1);
-  const memory = createStoreMemory(options.store ?? {}, workers + 1);
-  const boundsMemory = createBoundsMemory(workers);
-  // The main thread is one more beside the workers.
-  const peers = ports[workers] ?? [];
-  const store = attachStore(memory, {
-    clock,
-    rng: systemRng,
-    threads: { self: workers, count: workers + 1, send: (to, message) => peers[to]?.postMessage(message) },
-  });
-  const { guard } = createBoundary((error) => {
-    telemetry.logger.error({ err: error }, "a message of another thread was not taken");
-  });
-  const receive = guard(undefined, (message: StoreMessage) => store.receive(message));
-  for (const peer of peers) {
-    peer?.on("message", receive).unref();
-  }
-
-  const startedMs = clock.nowMs();
-  const crash = Promise.withResolvers<WorkerCrash>();
-  let threads: readonly WorkerThread[] = [];
-  let address: string | undefined;
-  let unobserve = () => {};
-  let drained: Promise<void> | undefined;
-  let closed: Promise<void> | undefined;
-
-  const terminate = async (): Promise<void> => {
-    unobserve();
-    for (const peer of peers) peer?.close();
-    await Promise.all(threads.map((thread) => thread.terminate()));
-  };
-  const startThread = (thread: number): WorkerThread => {
-    const extra = options.extraFor?.(thread);
-    const own = ports[thread] ?? [];
-    return startWorkerThread({
-      entry: options.entry ?? plainEntry(),
-      heap: options.heap,
-      data: {
-        thread,
-        store: memory,
-        peers: own,
-        bounds: boundsMemory,
-        limits,
-        transport,
-        startedMs,
-        extra: extra?.value,
-      },
-      transfer: [...own.filter(isPort), ...(extra?.transfer ?? [])],
-      crashed(why) {
-        void terminate();
-        crash.resolve(why);
-      },
-    });
-  };
-  const listen = async (): Promise<string> => {
-    await Promise.all(threads.map((thread) => thread.ready));
-    // With port 0 the first finds out which port it is.
-    let found = join(port);
-    for (const thread of threads) found = addressOf(await thread.order({ kind: "listen", listen: found }));
-    return found;
-  };
-  const end = async (): Promise<void> => {
-    const ended = Promise.allSettled(threads.map((thread) => thread.order({ kind: "end" })));
-    await waitUpTo(clock, END_MAX_MS, ended);
-    await terminate();
-  };
-  const close = (): Promise<void> => {
-    closed ??= end();
-    return closed;
-  };
-
-  return {
-    store,
-    crashed: crash.promise,
-    get address() {
-      if (address === undefined) throw new Error("the server has not started");
-      return address;
-    },
-    async start() {
-      try {
-        await assertPortFree(host, port);
-        threads = Array.from({ length: workers }, (_, thread) => startThread(thread));
-        address = await listen();
-      } catch (error) {
-        await terminate();
-        throw error;
-      }
-      const bounds = attachBounds(boundsMemory, workers, transport);
-      unobserve = telemetry.observeProcess(store, {
-        subscribers: () => bounds.subscribers.taken,
-        connections: () => bounds.connections.taken,
-      });
-      return address;
-    },
-    drain() {
-      const all = () => Promise.allSettled(threads.map((thread) => thread.order({ kind: "drain" })));
-      drained ??= waitUpTo(clock, transport.drainMaxMs + DRAIN_GRACE_MS, all()).then(close);
-      return drained;
-    },
-    close,
-  };
+  return new ServerThreadGroup(options);
 }
 
-/** Beside this module, in the sources as in what is built of them. */
+class ServerThreadGroup implements ServerThreads {
+  readonly store: CacheServer["store"];
+  readonly crashed: Promise<WorkerCrash>;
+  readonly #options: ServerThreadsOptions;
+  readonly #telemetry: Telemetry;
+  readonly #limits: Limits;
+  readonly #transport: TransportLimits;
+  readonly #listen: ReturnType<typeof parseListenAddress>;
+  readonly #startedMs = systemClock.nowMs();
+  readonly #storeMemory: StoreMemory;
+  readonly #boundsMemory: SharedArrayBuffer;
+  /** By thread; the last are the main thread's. */
+  readonly #ports: readonly PeerPorts[];
+  readonly #crash = Promise.withResolvers<WorkerCrash>();
+  #threads: readonly WorkerThread[] = [];
+  #address: string | undefined;
+  #unobserve = () => {};
+  #started: Promise<string> | undefined;
+  #drained: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ServerThreadsOptions) {
+    const { workers } = options;
+    if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
+      throw new RangeError(`workers must be a whole number from 1 to ${WORKERS_MAX}`);
+    }
+    this.#options = options;
+    this.#telemetry = options.telemetry ?? createNoTelemetry();
+    this.#limits = resolveLimits(options.limits);
+    this.#transport = resolveTransportLimits(options.transport);
+    this.#listen = parseListenAddress(options.listen ?? "127.0.0.1:50051");
+    const count = workers + 1;
+    this.#ports = connectThreads(count);
+    this.#storeMemory = createStoreMemory(options.store ?? {}, count);
+    this.#boundsMemory = createBoundsMemory(workers);
+    this.store = attachThreadStore(this.#storeMemory, workers, this.#ownPorts, this.#telemetry.logger);
+    this.crashed = this.#crash.promise;
+  }
+
+  get address(): string {
+    if (this.#address === undefined) throw new Error("the server has not started");
+    return this.#address;
+  }
+
+  start(): Promise<string> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  drain(): Promise<void> {
+    const maxMs = this.#transport.drainMaxMs + DRAIN_GRACE_MS;
+    this.#drained ??= waitUpTo(systemClock, maxMs, this.#orderAll({ kind: "drain" })).then(() =>
+      this.close(),
+    );
+    return this.#drained;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  get #ownPorts(): PeerPorts {
+    return this.#ports[this.#options.workers] ?? [];
+  }
+
+  async #start(): Promise<string> {
+    const { host, port } = this.#listen;
+    try {
+      await assertPortFree(host, port);
+      this.#assertNotEnding();
+      this.#threads = Array.from({ length: this.#options.workers }, (_, thread) => this.#startThread(thread));
+      const address = await this.#listenAll();
+      this.#assertNotEnding();
+      this.#address = address;
+      this.#observe();
+      return address;
+    } catch (error) {
+      await this.#terminate();
+      this.#assertNotEnding(error);
+      throw error;
+    }
+  }
+
+  #assertNotEnding(cause?: unknown): void {
+    if (this.#drained === undefined && this.#closed === undefined) return;
+    throw new Error("the server was closed before it had started", { cause });
+  }
+
+  #startThread(thread: number): WorkerThread {
+    const { entry, heap, extraFor } = this.#options;
+    const extra = extraFor?.(thread);
+    const peers = this.#ports[thread] ?? [];
+    return startWorkerThread({
+      entry: entry ?? plainEntry(),
+      heap,
+      data: {
+        thread,
+        store: this.#storeMemory,
+        peers,
+        bounds: this.#boundsMemory,
+        limits: this.#limits,
+        transport: this.#transport,
+        startedMs: this.#startedMs,
+        extra: extra?.value,
+      },
+      transfer: [...peers.filter(isPort), ...(extra?.transfer ?? [])],
+      crashed: (crash) => {
+        void this.#terminate();
+        this.#crash.resolve(crash);
+      },
+    });
+  }
+
+  /** With port 0, the first thread picks the port for all. */
+  async #listenAll(): Promise<string> {
+    await Promise.all(this.#threads.map((thread) => thread.ready));
+    let address = this.#listen.join(this.#listen.port);
+    for (const thread of this.#threads) {
+      address = addressOf(await thread.order({ kind: "listen", listen: address }));
+    }
+    return address;
+  }
+
+  #observe(): void {
+    const bounds = attachBounds(this.#boundsMemory, this.#options.workers, this.#transport);
+    this.#unobserve = this.#telemetry.observeProcess(this.store, {
+      subscribers: () => bounds.subscribers.taken,
+      connections: () => bounds.connections.taken,
+    });
+  }
+
+  async #orderAll(order: Order): Promise<void> {
+    await Promise.allSettled(this.#threads.map((thread) => thread.order(order)));
+  }
+
+  async #close(): Promise<void> {
+    await waitUpTo(systemClock, END_MAX_MS, this.#orderAll({ kind: "end" }));
+    await this.#terminate();
+  }
+
+  async #terminate(): Promise<void> {
+    this.#unobserve();
+    for (const port of this.#ownPorts) port?.close();
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  }
+}
+
+/** Beside this module, in the sources as in the build. */
 function plainEntry(): URL {
   return new URL(`./plain-thread${extname(import.meta.url)}`, import.meta.url);
 }
@@ -187,5 +224,5 @@ function isPort(port: MessagePort | undefined): port is MessagePort {
 function addressOf(report: Report): string {
   if (report.kind === "listening") return report.address;
   if (report.kind === "refused") throw Object.assign(new Error(report.message), { code: report.code });
-  throw new Error(`a worker thread answered ${report.kind} when told to listen`);
+  throw new Error(`a worker thread reported ${report.kind} when it was told to listen`);
 }

@@ -1,4 +1,4 @@
-/** The entry of a worker thread that nobody observes: a server and no more. */
+/** The default entry of a worker thread: a server without telemetry. */
 import { parentPort, workerData } from "node:worker_threads";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { ThreadData } from "./messages.ts";

@@ -1,50 +1,30 @@
-/** A worker thread's part: attaches the store, runs one server over it, and does what the main thread orders. */
+/** The worker's side of a server thread: attaches the store, runs one server over it and carries out the main thread's orders. */
 import type { MessagePort } from "node:worker_threads";
-import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
-import { systemRng } from "../../common/random.ts";
-import type { StoreMessage } from "../../store/api/threads.ts";
-import { attachStore } from "../../store/engine/create-store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { maintainStore } from "../maintenance.ts";
 import { type CacheServer, createCacheServer } from "../server.ts";
 import type { Order, Report, ThreadData } from "./messages.ts";
 import { attachBounds } from "./shared-bounds.ts";
+import { attachThreadStore } from "./thread-store.ts";
 
 export interface ServerThreadOptions {
   readonly data: ThreadData;
-  /** The thread's own port to the main thread. */
+  /** The thread's own port to the main thread. The orders keep the thread alive, and nothing else does. */
   readonly port: MessagePort;
   readonly telemetry: Telemetry;
-  /** What is left to do when the server has ended, before the thread does. Must not reject. */
+  /** Runs after the server has closed and before the thread ends. Must not reject. */
   readonly finish?: () => Promise<void>;
 }
 
-/** Returns when the thread can take orders. What throws here or later ends the whole process. */
+/** Returns when the thread takes orders. An error here, or from an order, ends the whole process. */
 export function runServerThread({ data, port, telemetry, finish }: ServerThreadOptions): void {
   const { thread, peers, limits, transport, startedMs } = data;
-  const store = attachStore(data.store, {
-    clock: systemClock,
-    rng: systemRng,
-    threads: {
-      self: thread,
-      count: peers.length,
-      send: (to, message) => peers[to]?.postMessage(message),
-    },
-  });
-  const { guard } = createBoundary((error) => {
-    telemetry.logger.error({ err: error }, "a message of another thread was not taken");
-  });
-  const receive = guard(undefined, (message: StoreMessage) => store.receive(message));
-  for (const peer of peers) {
-    // The orders keep the thread alive, and nothing else.
-    peer?.on("message", receive).unref();
-  }
-
-  // One of the threads does it for all of them, until none of their servers is left.
+  const store = attachThreadStore(data.store, thread, peers, telemetry.logger);
+  // One thread maintains the store for all of them, until it is told to end: by then all servers have drained.
   const stopMaintenance = thread === 0 ? maintainStore(store, systemClock, telemetry.logger) : undefined;
   let server: CacheServer | undefined;
-  const obey = async (order: Order): Promise<Report> => {
+  const carryOut = async (order: Order): Promise<Report> => {
     switch (order.kind) {
       case "listen":
         server = createCacheServer(
@@ -69,9 +49,9 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
         return order satisfies never;
     }
   };
-  const report = (what: Report) => port.postMessage(what);
-  port.on("message", (order: Order) => void obey(order).then(report));
-  report({ kind: "ready" });
+  const send = (report: Report) => port.postMessage(report);
+  port.on("message", (order: Order) => void carryOut(order).then(send));
+  send({ kind: "ready" });
 }
 
 function toRefusal(error: unknown): Report {

@@ -1,9 +1,8 @@
-/** The bounds of a process whose servers are threads: counts in memory that they share. */
-
+/** The bounds of a process whose servers are threads: their counts are in memory that all threads share. */
 import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 
-/** One cache line a count, so that no thread waits for another's. */
+/** Each count has a cache line of its own, so that threads that write different counts do not slow each other down. */
 const LINE_BYTES = 64;
 const CONNECTIONS_AT = 0;
 const SUBSCRIBERS_AT = LINE_BYTES;
@@ -11,12 +10,12 @@ const WATCHERS_AT = 2 * LINE_BYTES;
 const QUEUES_AT = 3 * LINE_BYTES;
 const COUNT_MAX = 2 ** 31 - 1;
 
-/** All zero, which is right to begin with. */
+/** For the bounds of `threads` servers. All counts are zero. */
 export function createBoundsMemory(threads: number): SharedArrayBuffer {
   return new SharedArrayBuffer(QUEUES_AT + threads * LINE_BYTES);
 }
 
-/** The bounds as the thread with this number sees and counts them. */
+/** The bounds as the thread with this number uses them. */
 export function attachBounds(
   memory: SharedArrayBuffer,
   thread: number,
@@ -51,8 +50,8 @@ function createSharedQuota(count: Int32Array, max: number): Quota {
 }
 
 /**
- * Bytes beyond what an Int32 counts, added for every frame: so each thread writes a row of its own, and only
- * who asks adds them up. A frame that another thread queues at the same instant may be missed, no more.
+ * The bytes exceed an Int32, for which alone there are atomic additions, and change with every frame. So each thread writes
+ * a row of its own, and `spent` adds the rows up. It may miss a frame that another thread queues at the same instant.
  */
 function createSharedBudget(rows: Float64Array, thread: number, maxBytes: number): QueueBudget {
   const stride = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;

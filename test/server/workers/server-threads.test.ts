@@ -226,6 +226,24 @@ describe("createServerThreads()", () => {
     expect(await create({ listen: address }).start()).toBe(address);
   });
 
+  it("starts once, however often it is asked to", async () => {
+    const threads = create();
+    const [first, second] = await Promise.all([threads.start(), threads.start()]);
+    expect(second).toBe(first);
+    expect(await threads.start()).toBe(first);
+    expect((await statsOf(clientOf(first))).connections).toBe(1n);
+  });
+
+  it.each(["close", "drain"] as const)("does not start when %s() came before it was done", async (end) => {
+    const threads = create();
+    const starting = threads.start();
+    const refused = expect(starting).rejects.toThrow("closed before it had started");
+    await threads[end]();
+    await refused;
+    await expect(threads.start()).rejects.toThrow("closed before it had started");
+    expect(() => threads.address).toThrow("has not started");
+  });
+
   it("drains all of its workers at once: streams are told, health says so, and then the port is free", async () => {
     const threads = await start({ transport: { drainMaxMs: 2_000 } });
     const { address } = threads;
