@@ -1,7 +1,7 @@
 /**
- * How long calls took, added up by method and status as they end. The SDK's own histogram sorts and serializes the
- * attributes of every call to find where to add it, for each of its readers: a tenth of what a small call costs.
- * Who starts the SDK gives these to its readers instead.
+ * A histogram of the durations of calls, by method and status. The histogram of the SDK sorts and serializes the attributes of
+ * every call for each of its readers, which is a tenth of the cost of a small call. Whoever starts the SDK gives its readers
+ * these series instead.
  */
 import type { Attributes } from "@opentelemetry/api";
 import { CALL_DURATION_BOUNDS_S } from "./instruments.ts";
@@ -9,7 +9,7 @@ import { CALL_DURATION_BOUNDS_S } from "./instruments.ts";
 /** The calls of one method that ended with one status. */
 export class DurationSeries {
   readonly attributes: Attributes;
-  /** Of the calls up to and with each bound, beyond the one before; the last of those beyond all bounds. */
+  /** Calls by bucket: bucket n holds those above boundary n - 1 and up to boundary n. The last one has no upper boundary. */
   readonly bucketCounts: number[] = Array.from({ length: CALL_DURATION_BOUNDS_S.length + 1 }, () => 0);
   count = 0;
   sumS = 0;
@@ -22,7 +22,7 @@ export class DurationSeries {
 
   record(durationS: number): void {
     let bucket = 0;
-    // Most calls are short, and the bounds few.
+    // A linear search is fastest: most calls are short, and there are few boundaries.
     while (durationS > (CALL_DURATION_BOUNDS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
     this.bucketCounts[bucket] = (this.bucketCounts[bucket] ?? 0) + 1;
     this.count += 1;
@@ -34,7 +34,7 @@ export class DurationSeries {
 
 export interface CallDurations {
   readonly all: readonly DurationSeries[];
-  /** A new series: ask once for each set of attributes. */
+  /** Adds a series. Call it once for each set of attributes. */
   series(attributes: Attributes): DurationSeries;
 }
 

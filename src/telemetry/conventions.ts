@@ -1,4 +1,4 @@
-/** The names that spans and metrics share: the stable RPC conventions (1.45) and meshcache's own. */
+/** The attribute names that spans and metrics share: the stable RPC conventions (1.45) and those of meshcache. */
 import type { Attributes, Span } from "@opentelemetry/api";
 import {
   ATTR_ERROR_TYPE,
@@ -9,10 +9,10 @@ import {
 } from "@opentelemetry/semantic-conventions";
 import type { OperationAttributes } from "./telemetry.ts";
 
-/** The instrumentation scope of all that the server measures and traces. */
+/** The instrumentation scope of all spans and metrics of the server. */
 export const SCOPE = "meshcache";
 
-/** gRPC's status codes by number. */
+/** The gRPC status codes by number. */
 const STATUS_NAMES = [
   "OK",
   "CANCELLED",
@@ -33,7 +33,7 @@ const STATUS_NAMES = [
   "UNAUTHENTICATED",
 ] as const;
 
-/** What the conventions for gRPC call a server's own fault; all else is the caller's, or no fault. */
+/** The codes that the gRPC conventions call errors of the server. All others are errors of the caller, or none. */
 const SERVER_FAULTS: ReadonlySet<string> = new Set([
   "UNKNOWN",
   "DEADLINE_EXCEEDED",
@@ -51,12 +51,12 @@ export function isServerFault(statusCode: number): boolean {
   return SERVER_FAULTS.has(statusName(statusCode));
 }
 
-/** What a span is born with, since a sampler sees no more than that. */
+/** The attributes that a span has at its start: a sampler sees only these. */
 export function methodAttributes(method: string): Attributes {
   return { [ATTR_RPC_SYSTEM_NAME]: RPC_SYSTEM_NAME_VALUE_GRPC, [ATTR_RPC_METHOD]: method };
 }
 
-/** What the end of a call adds. */
+/** The attributes that the end of a call adds. */
 export function statusAttributes(statusCode: number): Attributes {
   const name = statusName(statusCode);
   return isServerFault(statusCode)

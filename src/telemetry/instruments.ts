@@ -1,4 +1,4 @@
-/** The one table of what is measured: names, units, meanings and the values of every label. */
+/** The table of all instruments of the server: name, unit, description and labels of each. */
 import { METRIC_RPC_SERVER_CALL_DURATION } from "@opentelemetry/semantic-conventions";
 
 export type InstrumentKind = "histogram" | "counter" | "gauge";
@@ -6,10 +6,10 @@ export type InstrumentKind = "histogram" | "counter" | "gauge";
 export interface InstrumentRow {
   readonly name: string;
   readonly kind: InstrumentKind;
-  /** UCUM. */
+  /** As UCUM writes it. */
   readonly unit: string;
   readonly description: string;
-  /** Names of the labels. Each has a small fixed set of values: never a namespace, a key or a client. */
+  /** Names of the labels. Each has a small fixed set of values: never namespaces, keys or clients. */
   readonly labels: readonly string[];
 }
 
@@ -23,13 +23,13 @@ function row(
   return { name, kind, unit, description, labels };
 }
 
-/** Labels of the stable RPC conventions come as they are; our own begin with `meshcache.`. */
+/** Labels of the stable RPC conventions keep their names. All others begin with `meshcache.`. */
 export const instruments = {
   callDuration: row(
     "histogram",
     METRIC_RPC_SERVER_CALL_DURATION,
     "s",
-    "Duration of calls, from their metadata to their status; of a stream its whole life",
+    "Duration of a call from its metadata to its status; for a stream, its whole lifetime",
     "rpc.system.name",
     "rpc.method",
     "rpc.status_code",
@@ -39,48 +39,60 @@ export const instruments = {
     "counter",
     "meshcache.reads",
     "{read}",
-    "Reads by what they found: hit, stale_hit, miss",
+    "Reads by result: hit, stale_hit, miss",
     "meshcache.outcome",
   ),
-  sets: row("counter", "meshcache.sets", "{set}", "Sets: stored, not_stored", "meshcache.outcome"),
-  touches: row("counter", "meshcache.touches", "{touch}", "Touches that gave an entry new lifetimes"),
+  sets: row(
+    "counter",
+    "meshcache.sets",
+    "{set}",
+    "Sets by result: stored, not_stored (a condition or a newer source version refused it)",
+    "meshcache.outcome",
+  ),
+  touches: row(
+    "counter",
+    "meshcache.touches",
+    "{touch}",
+    "Touches that found an entry and gave it new lifetimes",
+  ),
   invalidations: row(
     "counter",
     "meshcache.invalidations",
     "{invalidation}",
-    "Targets invalidated, hard or soft: key, tag, prefix, all",
+    "Invalidated targets, hard or soft: key, tag, prefix, all (a whole namespace)",
     "meshcache.target",
   ),
   evictions: row(
     "counter",
     "meshcache.evictions",
     "{entry}",
-    "Entries freed: capacity (memory was needed), expired, fenced (invalidated by tag, prefix or namespace)",
+    "Removed entries by reason: capacity (memory was needed), expired, fenced (invalidated by tag, prefix or namespace)",
     "meshcache.reason",
   ),
   leases: row(
     "counter",
     "meshcache.leases",
     "{lease}",
-    "Leases by what became of them: granted, held (another caller has it), shared (waited and got the fill), " +
-      "filled, lost (invalidated during the load), expired, released, refused (a bound was reached)",
+    "Leases by outcome: granted, held (another caller has the lease), shared (a waiter got the value that the holder " +
+      "set), filled, lost (invalidated during the load), expired, released, refused (a limit was reached)",
     "meshcache.outcome",
   ),
   pruned: row(
     "counter",
     "meshcache.pruned",
     "{record}",
-    "Records that a bound pushed out, in the safe direction: tag_fence, prefix_fence, tombstone",
+    "Records dropped or merged because a limit was reached: tag_fence, prefix_fence (more entries than necessary become " +
+      "invalid), tombstone (a Set with an older source version may be stored)",
     "meshcache.record",
   ),
   entries: row("gauge", "meshcache.entries", "{entry}", "Entries in the store", "meshcache.shard"),
-  memoryUsage: row("gauge", "meshcache.memory.usage", "By", "Bytes that entries take", "meshcache.shard"),
-  memoryLimit: row("gauge", "meshcache.memory.limit", "By", "Bytes that entries may take", "meshcache.shard"),
+  memoryUsage: row("gauge", "meshcache.memory.usage", "By", "Bytes that entries use", "meshcache.shard"),
+  memoryLimit: row("gauge", "meshcache.memory.limit", "By", "Bytes that entries may use", "meshcache.shard"),
   logEvents: row(
     "gauge",
     "meshcache.log.events",
     "{event}",
-    "Events kept for subscribers that resume",
+    "Events that are kept for subscribers that resume",
     "meshcache.shard",
   ),
   subscribers: row("gauge", "meshcache.subscribers", "{subscriber}", "Open subscriptions"),
@@ -88,42 +100,42 @@ export const instruments = {
     "gauge",
     "meshcache.subscribers.lag",
     "{event}",
-    "Events that the slowest subscriber has yet to be sent",
+    "Events that the slowest subscriber has not been sent yet",
   ),
   subscriberOverruns: row(
     "counter",
     "meshcache.subscribers.overruns",
     "{gap}",
-    "Gaps because a subscriber read too slowly",
+    "Gaps that subscribers got because they read too slowly",
   ),
   connections: row("gauge", "meshcache.connections", "{connection}", "Open connections"),
   busyPollTime: row(
     "counter",
     "meshcache.busy_poll.time",
     "s",
-    "Time in which threads looked for the next batch instead of sleeping, and had nothing else to do",
+    "Time in which threads polled for the next batch instead of sleeping, and had nothing to do",
   ),
   containedFaults: row(
     "counter",
     "meshcache.contained_faults",
     "{fault}",
-    "Callbacks that failed by a fault of the server, each of which ended its stream or connection",
+    "Callbacks that threw because of a fault in the server; each ended its stream or connection",
   ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",
     "s",
-    "99th percentile of the event loop's delay since the last collection",
+    "99th percentile of the event loop delay since the last collection",
   ),
   eventLoopDelayMax: row(
     "gauge",
     "nodejs.eventloop.delay.max",
     "s",
-    "Longest delay of the event loop since the last collection",
+    "Longest event loop delay since the last collection",
   ),
 } as const satisfies Record<string, InstrumentRow>;
 
-/** Bounds of `rpc.server.call.duration` in seconds. Finer than the conventions advise below 5 ms. */
+/** Bucket boundaries of `rpc.server.call.duration` in seconds: those of the conventions, and more below 5 ms. */
 export const CALL_DURATION_BOUNDS_S: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
   7.5, 10,

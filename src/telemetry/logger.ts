@@ -1,6 +1,6 @@
 /**
- * The process's log: one JSON object a line, with the ids of the active span. What is secret is never given
- * to it, so it hides nothing.
+ * The log of the process: one JSON object per line, with the ids of the active span. Callers never pass it anything secret, so
+ * it redacts nothing.
  */
 import { context, isSpanContextValid, trace } from "@opentelemetry/api";
 import { type DestinationStream, type LoggerOptions, pino } from "pino";
@@ -8,15 +8,15 @@ import type { Logger } from "./telemetry.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
-/** The descriptor of standard error. */
+/** File descriptor. */
 const STDERR = 2;
 
 export interface CreateLoggerOptions {
-  /** Lines below it are not written. Default "info". */
+  /** Lines of a lower level are not written. Default "info". */
   readonly level?: LogLevel;
-  /** Default: standard error, since standard output belongs to commands. */
+  /** Default: standard error, since commands print their results to standard output. */
   readonly destination?: DestinationStream;
-  /** On every line. Default: none. */
+  /** Fields of every line. Default: none. */
   readonly fields?: Readonly<Record<string, string | number>>;
 }
 
@@ -28,11 +28,11 @@ export function createLogger(options: CreateLoggerOptions = {}): Logger {
     formatters: { level: (label) => ({ level: label }) },
     mixin: activeSpanIds,
   };
-  // A write that is under way when its thread ends may be lost, and with it why the thread ended.
+  // Synchronous: otherwise the line that says why a thread ended may be lost when it ends.
   return pino(settings, options.destination ?? pino.destination({ dest: STDERR, sync: true }));
 }
 
-/** The names that OpenTelemetry gives to the ids in logs that are not its own. */
+/** Field names as OpenTelemetry specifies them for other log formats. */
 function activeSpanIds(): object {
   const ids = trace.getSpanContext(context.active());
   if (ids === undefined || !isSpanContextValid(ids)) return {};

@@ -1,4 +1,4 @@
-/** A telemetry that keeps nothing: for tests and for servers that are not observed. */
+/** Telemetry that records nothing: for tests and for servers that are not observed. */
 import type { CallSpan, Logger, Telemetry } from "./telemetry.ts";
 
 const SILENT_LOGGER: Logger = {
@@ -15,7 +15,7 @@ export const UNSAMPLED_CALL: CallSpan = {
   end: () => {},
 };
 
-/** Only `logger` does anything, and only when one is given. */
+/** Log lines go to `logger`, by default nowhere. */
 export function createNoTelemetry(logger: Logger = SILENT_LOGGER): Telemetry {
   return {
     logger,

@@ -1,4 +1,4 @@
-/** The instruments that are read, not written: the store's counters, the server's gauges, the event loop. */
+/** The instruments that are read when metrics are collected: counters of the store, gauges of the server, the event loop. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Attributes, BatchObservableCallback, Meter, Observable } from "@opentelemetry/api";
 import type { ShardStats, Store } from "../store/api/store.ts";
@@ -8,21 +8,21 @@ import type { ProcessObservation, ThreadObservation } from "./telemetry.ts";
 type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
 
-/** Reads them whenever metrics are collected, until the returned function is called. */
+/** Registers the instruments of a process. Returns a function that unregisters them. */
 export function observeProcess(meter: Meter, store: Store, process: ProcessObservation): () => void {
   return register(meter, [
     ...storeReaders(store),
-    one(instruments.subscribers, () => process.subscribers()),
-    one(instruments.connections, () => process.connections()),
+    single(instruments.subscribers, () => process.subscribers()),
+    single(instruments.connections, () => process.connections()),
   ]);
 }
 
-/** Likewise, with the delays of this thread's event loop since the last collection. */
+/** Registers the instruments of this thread. Each collection begins a new period for the delays of its event loop. */
 export function observeThread(meter: Meter, thread: ThreadObservation): () => void {
   const eventLoop = watchEventLoop();
-  const lag = one(instruments.subscriberLag, () => thread.subscriberLagEvents());
-  const busyPoll = one(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
-  const faults = one(instruments.containedFaults, () => thread.containedFaults());
+  const lag = single(instruments.subscriberLag, () => thread.subscriberLagEvents());
+  const busyPoll = single(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
+  const faults = single(instruments.containedFaults, () => thread.containedFaults());
   const unregister = register(meter, [lag, busyPoll, faults, ...eventLoop.readers], () => eventLoop.reset());
   return () => {
     unregister();
@@ -30,12 +30,12 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   };
 }
 
-function register(meter: Meter, readers: readonly Reader[], collected = () => {}): () => void {
+function register(meter: Meter, readers: readonly Reader[], afterCollection = () => {}): () => void {
   const bound = readers.map(([row, read]) => ({ instrument: createObservable(meter, row), read }));
   const callback: BatchObservableCallback = (result) => {
     for (const { instrument, read } of bound)
       read((value, attributes) => result.observe(instrument, value, attributes));
-    collected();
+    afterCollection();
   };
   const observed = bound.map(({ instrument }) => instrument);
   meter.addBatchObservableCallback(callback, observed);
@@ -52,28 +52,28 @@ function createObservable(meter: Meter, row: InstrumentRow): Observable {
 function storeReaders(store: Store): Reader[] {
   const { counters } = store;
   return [
-    by(instruments.reads, "meshcache.outcome", () => ({
+    byLabel(instruments.reads, "meshcache.outcome", () => ({
       hit: counters.hits,
       stale_hit: counters.staleHits,
       miss: counters.misses,
     })),
-    by(instruments.sets, "meshcache.outcome", () => ({
+    byLabel(instruments.sets, "meshcache.outcome", () => ({
       stored: counters.sets,
       not_stored: counters.setsRefused,
     })),
-    one(instruments.touches, () => counters.touches),
-    by(instruments.invalidations, "meshcache.target", () => ({
+    single(instruments.touches, () => counters.touches),
+    byLabel(instruments.invalidations, "meshcache.target", () => ({
       key: counters.invalidatedKeys,
       tag: counters.invalidatedTags,
       prefix: counters.invalidatedPrefixes,
       all: counters.invalidatedAll,
     })),
-    by(instruments.evictions, "meshcache.reason", () => ({
+    byLabel(instruments.evictions, "meshcache.reason", () => ({
       capacity: counters.evictedCapacity,
       expired: counters.evictedExpired,
       fenced: counters.evictedFenced,
     })),
-    by(instruments.leases, "meshcache.outcome", () => ({
+    byLabel(instruments.leases, "meshcache.outcome", () => ({
       granted: counters.leasesGranted,
       held: counters.leasesHeld,
       shared: counters.leasesShared,
@@ -83,16 +83,16 @@ function storeReaders(store: Store): Reader[] {
       released: counters.leasesReleased,
       refused: counters.leasesRefused,
     })),
-    by(instruments.pruned, "meshcache.record", () => ({
+    byLabel(instruments.pruned, "meshcache.record", () => ({
       tag_fence: counters.tagFencesPruned,
       prefix_fence: counters.prefixFencesMerged,
       tombstone: counters.tombstonesPruned,
     })),
-    one(instruments.subscriberOverruns, () => counters.overruns),
-    eachShard(instruments.entries, store, (shard) => shard.entries),
-    eachShard(instruments.memoryUsage, store, (shard) => shard.bytes),
-    eachShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
-    eachShard(instruments.logEvents, store, (shard) => shard.logEvents),
+    single(instruments.subscriberOverruns, () => counters.overruns),
+    byShard(instruments.entries, store, (shard) => shard.entries),
+    byShard(instruments.memoryUsage, store, (shard) => shard.bytes),
+    byShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
+    byShard(instruments.logEvents, store, (shard) => shard.logEvents),
   ];
 }
 
@@ -102,19 +102,19 @@ function watchEventLoop(): { readers: Reader[]; reset(): void; close(): void } {
   const toSeconds = (nanoseconds: number): number => nanoseconds / 1e9;
   return {
     readers: [
-      one(instruments.eventLoopDelayP99, () => toSeconds(delays.percentile(99))),
-      one(instruments.eventLoopDelayMax, () => toSeconds(delays.max)),
+      single(instruments.eventLoopDelayP99, () => toSeconds(delays.percentile(99))),
+      single(instruments.eventLoopDelayMax, () => toSeconds(delays.max)),
     ],
     reset: () => delays.reset(),
     close: () => delays.disable(),
   };
 }
 
-function one(row: InstrumentRow, read: () => number): Reader {
+function single(row: InstrumentRow, read: () => number): Reader {
   return [row, (observe) => observe(read())];
 }
 
-function by(row: InstrumentRow, label: string, read: () => Record<string, number>): Reader {
+function byLabel(row: InstrumentRow, label: string, read: () => Record<string, number>): Reader {
   return [
     row,
     (observe) => {
@@ -123,7 +123,7 @@ function by(row: InstrumentRow, label: string, read: () => Record<string, number
   ];
 }
 
-function eachShard(row: InstrumentRow, store: Store, read: (shard: ShardStats) => number): Reader {
+function byShard(row: InstrumentRow, store: Store, read: (shard: ShardStats) => number): Reader {
   return [
     row,
     (observe) => {

@@ -1,6 +1,6 @@
 /**
- * Telemetry over the OpenTelemetry API. Which SDK is behind the providers, and whether there is one at all,
- * is the process's business: with none every call costs a few objects.
+ * Telemetry through the OpenTelemetry API. The process decides which SDK is behind the providers, or none: then a call costs a
+ * few small objects.
  */
 import {
   type Attributes,
@@ -29,18 +29,18 @@ export interface TelemetryOptions {
   readonly tracerProvider: TracerProvider;
   readonly meterProvider: MeterProvider;
   readonly logger: Logger;
-  /** Where durations of calls are added up. Without it a histogram of the meter provider's does. */
+  /** Records the durations of calls. Default: a histogram of the meter provider. */
   readonly callDurations?: CallDurations;
 }
 
-/** Where one series of durations is added up. */
+/** Records the durations of one series. */
 interface Recorder {
   record(durationS: number): void;
 }
 
-/** The conventions' name for a method that is not known. */
+/** The name of the conventions for an unknown method. */
 const OTHER_METHOD = "_OTHER";
-/** Only registered methods get here; should that ever change, names stay bounded all the same. */
+/** Bounds the number of series, although only registered methods get here today. */
 const METHODS_MAX = 256;
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
@@ -73,7 +73,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       return span.isRecording() ? new RecordedOperation(span) : passOn(formatTraceparent(span.spanContext()));
     },
     withCall(call, body) {
-      // Entering a context costs more than a small call, and what is not sampled has no ids to show.
+      // Entering a context costs more than a small call, and log lines show no ids of a call that is not sampled.
       if (!call.sampled || !(call instanceof MeasuredCall)) return body();
       return context.with(trace.setSpan(ROOT_CONTEXT, call.span), body);
     },
@@ -99,7 +99,7 @@ function histogramOf(meter: Meter): (attributes: Attributes) => Recorder {
   return (attributes) => ({ record: (durationS) => histogram.record(durationS, attributes, ROOT_CONTEXT) });
 }
 
-/** Keeps what is the same for every call of a method, so that a call builds none of it. */
+/** Keeps what all calls of a method share, so that a call allocates none of it. */
 function createMethodTable(seriesOf: (attributes: Attributes) => Recorder): {
   of(method: string): KnownMethod;
 } {
@@ -133,7 +133,7 @@ function describeMethod(method: string, seriesOf: (attributes: Attributes) => Re
 }
 
 function startSpan(tracer: Tracer, method: KnownMethod, parent: Context): Span {
-  // The conventions name a span of an unknown method after its system.
+  // The conventions name the span of an unknown method after its system.
   return tracer.startSpan(method.name === OTHER_METHOD ? "grpc" : method.name, method.spanOptions, parent);
 }
 
@@ -146,7 +146,7 @@ function incomingContext(header: (name: string) => string | undefined): Context 
   return trace.setSpanContext(ROOT_CONTEXT, state === undefined ? parent : { ...parent, traceState: state });
 }
 
-/** Not recorded here, yet what the operation causes still joins its caller's trace when there is no SDK. */
+/** Without an SDK nothing is recorded here, but events of the operation still join the trace of its caller. */
 function passOn(traceparent: string): OperationSpan | undefined {
   return traceparent === "" ? undefined : { traceparent, set: () => {}, end: () => {} };
 }

@@ -1,13 +1,13 @@
-/** The spans of calls and of batch operations, each ended once whatever the transport reports twice. */
+/** The spans of calls and batch operations. Each ends once, although the transport may report the end twice. */
 import { type Span, SpanStatusCode, TraceFlags } from "@opentelemetry/api";
 import { isServerFault, setOperationAttributes, statusAttributes } from "./conventions.ts";
 import type { CallSpan, OperationAttributes, OperationSpan } from "./telemetry.ts";
 import { formatTraceparent } from "./traceparent.ts";
 
-/** Told when a call ended: how long it took, and its status. */
+/** Called when a call ends. */
 export type OnCallEnd = (durationS: number, statusCode: number) => void;
 
-/** A call always has a duration to report, and a span to fill only when it is recorded. */
+/** The span of a call, which also measures its duration: always, although the span may not be recorded. */
 export class MeasuredCall implements CallSpan {
   readonly span: Span;
   readonly sampled: boolean;

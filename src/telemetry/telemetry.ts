@@ -1,36 +1,36 @@
 /**
- * What the server tells telemetry, free of any SDK: spans for calls and batch operations, one duration
- * histogram, counters read from the store. Never a key, a value or a token.
+ * The interface between the server and its telemetry, without any SDK: spans of calls and batch operations, the duration of
+ * calls, and what is read from store and server when metrics are collected. Never a key, a value or a token.
  */
 import type { Store } from "../store/api/store.ts";
 
-/** The attributes an operation may have. */
+/** The attributes that a span may have for an operation. */
 export interface OperationAttributes {
   readonly namespace?: string;
   /** "hit", "miss", "stale_hit", "not_modified", "stored", "not_stored", "granted", "held", … */
   readonly outcome?: string;
   readonly shard?: number;
-  /** Size of the value read or written. */
+  /** Size of the value that was read or sent. */
   readonly valueBytes?: number;
-  /** Operations of a batch. */
+  /** Number of operations of a batch. */
   readonly operations?: number;
 }
 
-/** One RPC, from its metadata to its status. */
+/** The span of one RPC, from its metadata to its status. */
 export interface CallSpan {
-  /** W3C traceparent of this span when it is sampled, else "". Goes into events. */
+  /** The W3C traceparent of this span when it is sampled, otherwise "". Events carry it. */
   readonly traceparent: string;
   readonly sampled: boolean;
   set(attributes: OperationAttributes): void;
-  /** Once; later calls do nothing. `statusCode` is a gRPC status code number. */
+  /** `statusCode`: the number of a gRPC status. Only the first call has an effect. */
   end(statusCode: number): void;
 }
 
-/** One operation of a batch whose `traceparent` is sampled. */
+/** The span of one operation of a batch whose `traceparent` is sampled. */
 export interface OperationSpan {
   readonly traceparent: string;
   set(attributes: OperationAttributes): void;
-  /** Once, as of a call; a miss is no failure. */
+  /** As of a call. A miss is OK. */
   end(statusCode: number): void;
 }
 
@@ -42,37 +42,33 @@ export interface Logger {
 
 export interface Telemetry {
   readonly logger: Logger;
-  /** `method` is fully qualified: "meshcache.v1.CacheService/Get". `header` reads incoming metadata. */
+  /** `method`: with package and service, "meshcache.v1.CacheService/Get". `header` reads incoming metadata. */
   startCall(method: string, header: (name: string) => string | undefined): CallSpan;
   /**
-   * A span for one operation of a batch, linked to the batch's own. `operation` is the name of the method
-   * it stands for, in lower case: "get". Undefined when `traceparent` is empty, malformed or not sampled:
-   * then the operation costs nothing.
+   * A span for one operation of a batch, linked to the span of the batch. `operation`: the method that does the same, in lower
+   * case: "get". Undefined, at no cost, when `traceparent` is empty, malformed or not sampled.
    */
   startOperation(call: CallSpan, operation: string, traceparent: string): OperationSpan | undefined;
-  /** Runs `body` with the call's span active, so that log lines carry its ids. */
+  /** Runs `body` with the span of the call active, so that log lines have its ids. */
   withCall<Result>(call: CallSpan, body: () => Result): Result;
-  /**
-   * Registers observable instruments over what a process has once, however many threads serve. Returns what
-   * unregisters them.
-   */
+  /** Registers observable instruments for what a process has once. Returns a function that unregisters them. */
   observeProcess(store: Store, process: ProcessObservation): () => void;
-  /** The same over what each serving thread has for itself, its event loop included. */
+  /** The same for what each serving thread has of its own, including its event loop. */
   observeThread(thread: ThreadObservation): () => void;
 }
 
-/** Gauges of all servers of a process. */
+/** Gauges over all servers of a process. */
 export interface ProcessObservation {
   subscribers(): number;
   connections(): number;
 }
 
-/** What is read of one server. Over several, counts add up, and of gauges the greatest counts. */
+/** What is read from one server. Over the servers of a process, counters are added and of a gauge the maximum is taken. */
 export interface ThreadObservation {
-  /** Gauge: events that the slowest subscriber has yet to be sent. */
+  /** Gauge: events that the slowest subscriber has not been sent yet. */
   subscriberLagEvents(): number;
-  /** Count: time in which its thread looked for messages instead of sleeping, and had nothing to do. */
+  /** Counter: time in which its thread polled for the next batch and had nothing to do. */
   busyPollMicros(): number;
-  /** Count: callbacks that failed by a fault of the server, each of which ended its stream or connection. */
+  /** Counter: callbacks that threw because of a fault in the server; each ended its stream or connection. */
   containedFaults(): number;
 }

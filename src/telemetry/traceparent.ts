@@ -1,6 +1,6 @@
 /**
- * W3C trace context, level 2: reading and writing `traceparent` by hand, since it is read for every
- * operation of every batch and most are not sampled.
+ * Reads and writes `traceparent` of the W3C trace context, level 2. Not with the propagator of OpenTelemetry: it is read for
+ * every operation of every batch, and most are not sampled.
  */
 import { type SpanContext, TraceFlags } from "@opentelemetry/api";
 
@@ -9,7 +9,7 @@ const TRACEPARENT_LENGTH = 55;
 const FLAGS_AT = 53;
 const TRACEPARENT_PATTERN = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** Undefined when it is malformed: a broken header must not begin a broken trace. */
+/** Undefined when the header is malformed. */
 export function parseTraceparent(header: string): SpanContext | undefined {
   if (header.length < TRACEPARENT_LENGTH) return undefined;
   // Later versions may append fields; version 00 has exactly these.
@@ -24,7 +24,7 @@ export function parseTraceparent(header: string): SpanContext | undefined {
   };
 }
 
-/** The cheap half of `parseTraceparent`: false for all that cannot be sampled, well-formed or not. */
+/** A cheap check before `parseTraceparent`: false when the header is not sampled, or too short. */
 export function maybeSampled(traceparent: string): boolean {
   return (
     traceparent.length >= TRACEPARENT_LENGTH &&
@@ -32,7 +32,7 @@ export function maybeSampled(traceparent: string): boolean {
   );
 }
 
-/** Empty when the context is not sampled. */
+/** "" when the context is not sampled. */
 export function formatTraceparent(context: SpanContext): string {
   if ((context.traceFlags & TraceFlags.SAMPLED) === 0) return "";
   return `00-${context.traceId}-${context.spanId}-01`;

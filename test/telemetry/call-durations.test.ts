@@ -12,7 +12,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createCallDurationProducer } from "../../src/cli/telemetry/call-duration-metrics.ts";
 import { createCallDurations } from "../../src/telemetry/call-durations.ts";
-import { CALL_DURATION_BOUNDS_S } from "../../src/telemetry/instruments.ts";
+import { CALL_DURATION_BOUNDS_S, instruments } from "../../src/telemetry/instruments.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { createTelemetry } from "../../src/telemetry/otel-telemetry.ts";
 
@@ -52,7 +52,7 @@ describe("the durations of calls", () => {
           const own = new Map<number, { record(s: number): void }>();
           const histogram = provider.getMeter("meshcache").createHistogram("rpc.server.call.duration", {
             unit: "s",
-            description: "Duration of calls, from their metadata to their status; of a stream its whole life",
+            description: instruments.callDuration.description,
             advice: { explicitBucketBoundaries: [...CALL_DURATION_BOUNDS_S] },
           });
           const attributesOf = (kind: number): Attributes => ({ "rpc.method": `m/${kind}` });
