@@ -1,40 +1,41 @@
 /**
- * Looks at the sockets again and again for a while instead of sleeping until one has something. Waking a thread takes
- * some microseconds on a machine of one's own; on a shared one its processor is given to others when it halts, and comes
- * back up to milliseconds later, while a client with all its calls in two batches waits. Linux does the same for one
- * socket (SO_BUSY_POLL), Seastar for its reactor (`--idle-poll-time-us`).
+ * Busy polling: after a large batch the thread polls its sockets for a short time instead of sleeping until one is readable.
+ * Waking a thread costs some microseconds on a machine of its own. On a shared machine the hypervisor gives the processor to
+ * others when the thread sleeps, and it may come back milliseconds later, while a client that sends all its calls in two
+ * batches waits. Linux does the same for one socket (SO_BUSY_POLL), Seastar for its reactor (`--idle-poll-time-us`).
  *
- * Only large batches begin it. While they follow one another in time the thread takes its core whole, whatever they
- * are to do; what it looks for in vain takes a tenth of the time at most.
+ * Only large batches begin it. While each next batch arrives in time, the thread uses a whole core, however little work
+ * there is. Polls that end without a batch take at most a tenth of the time.
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { Pace } from "../../common/gcra.ts";
 
 export interface BusyPoll {
-  /** A batch of so many operations has come: the next may follow soon. */
+  /** Tells it that a batch of so many operations has arrived: the next may follow soon. */
   sawBatch(operations: number): void;
-  /** Turns of the event loop in which there was nothing to do, in all. */
+  /** Total time of the turns of the event loop in which there was nothing to do. */
   readonly spentMicros: number;
 }
 
 export interface BusyPollOptions {
-  /** How long the next batch is looked for. 0: not at all. */
+  /** How long to poll for the next batch. 0: not at all. */
   readonly maxMs: number;
   readonly clock: Clock;
   readonly boundary: Boundary;
-  /** Runs `look` in the next turn of the event loop, which does not sleep before it. Default: `setImmediate`. */
-  readonly nextTurn?: (look: () => void) => void;
+  /** Runs `poll` in the next turn of the event loop, which does not sleep before it. Default: `setImmediate`. */
+  readonly nextTurn?: (poll: () => void) => void;
 }
 
 /**
- * Half of 48, which the client sends in two. At half load, with some 15 in a message, looking gained nothing, and the
- * slowest reads were slower.
+ * Half of 48, the calls that the measured client had in flight, in two batches. At half load, with about 15 operations in a
+ * batch, polling gained nothing and the slowest reads became slower.
  */
 const BATCH_MIN_OPERATIONS = 24;
-const VAIN_SHARE = 0.1;
-const VAIN_BURST = 10;
-/** One in which nothing is done takes one or two. */
+/** The part of the time that polls without a batch may take, and how many of these may follow one another. */
+const MISSED_SHARE = 0.1;
+const MISSED_BURST = 10;
+/** A turn without work takes one or two microseconds. */
 const EMPTY_TURN_MAX_MICROS = 20;
 
 export function createBusyPoll({
@@ -44,39 +45,39 @@ export function createBusyPoll({
   nextTurn = setImmediate,
 }: BusyPollOptions): BusyPoll {
   const maxMicros = maxMs * 1_000;
-  const vain = new Pace({ gapMicros: maxMicros / VAIN_SHARE, burst: VAIN_BURST });
-  let looking = false;
-  let sinceMicros = 0;
-  let lookedMicros = 0;
+  const missedPolls = new Pace({ gapMicros: maxMicros / MISSED_SHARE, burst: MISSED_BURST });
+  let polling = false;
+  let batchAtMicros = 0;
+  let turnAtMicros = 0;
   let turnsLeft = 0;
   let spentMicros = 0;
 
-  const look = boundary.guard(undefined, (): void => {
+  const poll = boundary.guard(undefined, (): void => {
     const nowMicros = clock.nowMicros();
-    const turnMicros = nowMicros - lookedMicros;
-    lookedMicros = nowMicros;
+    const turnMicros = nowMicros - turnAtMicros;
+    turnAtMicros = nowMicros;
     turnsLeft -= 1;
     if (turnMicros <= EMPTY_TURN_MAX_MICROS) spentMicros += turnMicros;
-    if (nowMicros - sinceMicros < maxMicros && turnsLeft > 0) {
-      nextTurn(look);
+    if (nowMicros - batchAtMicros < maxMicros && turnsLeft > 0) {
+      nextTurn(poll);
       return;
     }
-    looking = false;
-    vain.count(nowMicros);
+    polling = false;
+    missedPolls.count(nowMicros);
   });
 
   return {
     sawBatch(operations) {
       if (operations < BATCH_MIN_OPERATIONS || maxMicros === 0) return;
       const nowMicros = clock.nowMicros();
-      if (!looking && !vain.allows(nowMicros)) return;
-      sinceMicros = nowMicros;
-      // A turn takes a microsecond or more: a clock that stands ends it, too.
+      if (!polling && !missedPolls.allows(nowMicros)) return;
+      batchAtMicros = nowMicros;
+      // A turn takes at least a microsecond. So polling ends although the clock stands still.
       turnsLeft = maxMicros;
-      if (looking) return;
-      looking = true;
-      lookedMicros = nowMicros;
-      nextTurn(look);
+      if (polling) return;
+      polling = true;
+      turnAtMicros = nowMicros;
+      nextTurn(poll);
     },
     get spentMicros() {
       return spentMicros;

@@ -1,21 +1,21 @@
 /**
- * Encoded frames on their way to one peer: counts the memory of those that its connection has not yet taken, of this
- * stream and of all, and says when to stop and when to go on.
+ * The encoded frames of one stream that its connection has not taken yet: counts their bytes, for this stream and for the
+ * process, and tells the sender when to stop and when to go on.
  */
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { QueueBudget } from "../limits/quotas.ts";
 
 export interface SendQueue {
-  /** False: over the high-water mark, wait for `drained`. The frame is taken all the same. */
+  /** False: over the high-water mark, wait for `drained`. The frame was taken nevertheless, unless the call is over. */
   send(frame: GrpcFrame): boolean;
-  /** The call is gone, and what it left behind with it. Once. */
+  /** The call is over: its bytes are no longer counted. Call it once. */
   close(): void;
 }
 
 /**
- * `drained` is called when frames are taken again. With the common budget used up a stream still gets one
- * frame at a time.
+ * `maxBytes`: the high-water mark of this stream; 0 lets one frame wait at a time, and so does a `budget` that is spent.
+ * `drained`: called when the queue is down to half of its high-water mark after `send` returned false.
  */
 export function createSendQueue(
   call: Pick<StreamingCall, "open" | "send">,

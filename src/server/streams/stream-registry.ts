@@ -1,4 +1,4 @@
-/** The streams of a server that their clients end: what drains them, counts them and shares their queues and pumps. */
+/** The open streams and subscribers of one server, and what all streams share: limits, scheduler and budget of queues. */
 import type { Boundary } from "../../common/boundary.ts";
 import type { CacheError } from "../../common/errors.ts";
 import type { Subscriber } from "../../store/api/store.ts";
@@ -6,9 +6,9 @@ import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { createTurnScheduler, type Defer } from "./turn-scheduler.ts";
 
-/** A stream as the drain sees it. */
+/** A stream that would not end by itself when the server drains. */
 export interface DrainableStream {
-  /** Tells the client that the server is going. */
+  /** Tells the client that the server is shutting down. */
   drain(): void;
   end(error: CacheError): void;
 }
@@ -19,7 +19,9 @@ export interface StreamRegistry {
   readonly defer: Defer;
   readonly budget: QueueBudget;
   readonly open: Set<DrainableStream>;
+  /** Those of this server; the process counts them too. */
   readonly subscribers: Set<Subscriber>;
+  /** The server is shutting down: new streams are refused. */
   draining: boolean;
 }
 
@@ -39,28 +41,28 @@ export function createStreamRegistry(
   };
 }
 
-/** Tells the process's count of what it holds. */
+/** A set whose items are counted in a quota of the process. */
 class CountedSet<Item> extends Set<Item> {
-  readonly #count: Quota;
+  readonly #quota: Quota;
 
-  constructor(count: Quota) {
+  constructor(quota: Quota) {
     super();
-    this.#count = count;
+    this.#quota = quota;
   }
 
   override add(item: Item): this {
-    if (!this.has(item)) this.#count.take();
+    if (!this.has(item)) this.#quota.take();
     return super.add(item);
   }
 
   override delete(item: Item): boolean {
     const deleted = super.delete(item);
-    if (deleted) this.#count.give();
+    if (deleted) this.#quota.give();
     return deleted;
   }
 }
 
-/** Log events between the slowest subscriber and now. */
+/** How many events of the logs the slowest subscriber has not read yet. */
 export function slowestLagEvents({ subscribers }: StreamRegistry): number {
   let slowest = 0;
   for (const subscriber of subscribers) slowest = Math.max(slowest, subscriber.lag());

@@ -1,18 +1,19 @@
 /**
- * Runs what has become due in the next turns of the event loop, in its order. A turn runs a slice: calls come in
- * between, and an event for a thousand subscribers does not hold up everybody else.
+ * Runs deferred functions in later turns of the event loop, in the order in which they were deferred, and a limited number in
+ * each turn. So an event for a thousand subscribers does not delay the calls that arrive meanwhile.
  */
 import type { Boundary } from "../../common/boundary.ts";
 
+/** Runs `run` once, in a later turn. */
 export type Defer = (run: () => void) => void;
 
 const TURN_MAX_RUNS = 64;
 
-/** What one run throws is contained by `boundary` and costs the others nothing. */
+/** `boundary` contains what one function throws; the others run nevertheless. */
 export function createTurnScheduler(boundary: Boundary): Defer {
   const waiting: (() => void)[] = [];
   const runSlice = boundary.guard(undefined, () => {
-    // What is asked for from here on has its turn after all that waits.
+    // Functions that are deferred from here on run after all that wait already.
     const slice = waiting.splice(0, TURN_MAX_RUNS);
     if (waiting.length > 0) setImmediate(runSlice);
     for (const run of slice) {
@@ -24,12 +25,12 @@ export function createTurnScheduler(boundary: Boundary): Defer {
     }
   });
   return (run) => {
-    // As long as anything waits a turn is set.
+    // While others wait, their turn is set already.
     if (waiting.push(run) === 1) setImmediate(runSlice);
   };
 }
 
-/** Defers `run` when it is called, unless it waits already: no Set, which costs more than what it would keep apart. */
+/** Returns a function that defers `run`, unless it waits already. A flag for each `run` costs less than a common Set. */
 export function deferOnce(defer: Defer, run: () => void): () => void {
   let waits = false;
   const runNow = (): void => {

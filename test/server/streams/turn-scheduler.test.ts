@@ -1,12 +1,11 @@
-/** Pumps of many streams: in slices, each once however often it is asked for, and nobody is forgotten. */
-
+/** Deferred functions: a limited number in each turn, in their order, none forgotten and none run twice. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createTurnScheduler, deferOnce } from "../../../src/server/streams/turn-scheduler.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 
 describe("createTurnScheduler()", () => {
-  it("lets the event loop turn between slices, and runs all in their order", async () => {
+  it("runs a limited number in each turn, and all of them in their order", async () => {
     const defer = createTurnScheduler(loudBoundary);
     const ran: number[] = [];
     for (let index = 0; index < 1_000; index++) defer(() => ran.push(index));
@@ -16,7 +15,7 @@ describe("createTurnScheduler()", () => {
     expect(ran).toEqual(Array.from({ length: 1_000 }, (_, index) => index));
   });
 
-  it("runs again what asks again from inside its run, in a later turn", async () => {
+  it("runs a function that defers itself again in a later turn", async () => {
     const defer = createTurnScheduler(loudBoundary);
     let runs = 0;
     const run = () => {
@@ -33,17 +32,17 @@ describe("createTurnScheduler()", () => {
 });
 
 describe("deferOnce()", () => {
-  it("runs what was asked for many times once, and again what is asked for after that or in its run", async () => {
+  it("runs once for many calls, and again for a call after or during the run", async () => {
     let runs = 0;
-    const ask = deferOnce(createTurnScheduler(loudBoundary), () => {
+    const runLater = deferOnce(createTurnScheduler(loudBoundary), () => {
       runs += 1;
-      if (runs === 2) ask();
+      if (runs === 2) runLater();
     });
-    for (let asked = 0; asked < 10; asked++) ask();
+    for (let calls = 0; calls < 10; calls++) runLater();
     expect(runs).toBe(0);
     await nextTurn();
     expect(runs).toBe(1);
-    ask();
+    runLater();
     await nextTurn();
     expect(runs).toBe(2);
     await nextTurn();
