@@ -1,17 +1,17 @@
 /**
- * The admin port: metrics and probes over HTTP, for the machines that watch the process. It takes no input
- * beyond a path and shows no data of the cache.
+ * The admin port: metrics and health probes over HTTP, for monitoring systems. It takes no input beyond a path, and its
+ * answers contain no data of the cache.
  */
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { Logger } from "../telemetry/telemetry.ts";
 
 export interface AdminHttpOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** Prometheus' text format. */
+  /** All metrics in the Prometheus text format. */
   readonly metricsText: () => Promise<string>;
-  /** False while the server drains: balancers then send no new callers. */
+  /** False while the server drains: load balancers then send it no new callers. */
   readonly ready: () => boolean;
   readonly logger: Logger;
 }
@@ -19,7 +19,7 @@ export interface AdminHttpOptions {
 export interface AdminHttp {
   readonly host: string;
   readonly port: number;
-  /** Ends open requests and stops listening. */
+  /** Stops listening and closes all connections, also in the middle of a request. */
   close(): Promise<void>;
 }
 
@@ -30,12 +30,12 @@ const INDEX = `meshcache admin
 /readyz    200 while it takes calls, 503 while it drains
 `;
 
-const PLAIN = "text/plain; charset=utf-8";
-const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
+const PLAIN_TEXT = "text/plain; charset=utf-8";
+const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const BODY_MAX_BYTES = 1_024;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Rejects when the address cannot be listened on. */
+/** Resolves when it listens; rejects when it cannot listen on the address. */
 export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
   const app = fastify({
     logger: false,
@@ -43,7 +43,7 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
-    // Fastify's own answers repeat the path and the error's message; so here and below they are replaced.
+    // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
   addRoutes(app, options);
@@ -59,7 +59,7 @@ function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHt
   app.get("/readyz", (_request, reply) =>
     ready() ? plain(reply, 200, "ready\n") : plain(reply, 503, "draining\n"),
   );
-  app.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS).send(await metricsText()));
+  app.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS_TEXT).send(await metricsText()));
 
   app.setNotFoundHandler((_request, reply) => plain(reply, 404, "not found\n"));
   app.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) => {
@@ -70,5 +70,5 @@ function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHt
 }
 
 function plain(reply: FastifyReply, code: number, text: string): FastifyReply {
-  return reply.code(code).type(PLAIN).send(text);
+  return reply.code(code).type(PLAIN_TEXT).send(text);
 }

@@ -1,15 +1,15 @@
-/** Gives the store its time: regularly, and in slices one turn apart while there is sweeping to do. */
+/** Calls the store's maintenance at an interval, and in every turn of the event loop while there is more to sweep. */
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Store } from "../store/api/store.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 
 const INTERVAL_MS = 20;
-/** A slice takes well under a millisecond. */
+/** Entries that one slice sweeps, which takes well under a millisecond. */
 const SLICE_MAX_ENTRIES = 512;
-/** Slices between two intervals, so that sweeping never takes the process over. */
+/** Slices that follow one another at most, so that sweeping leaves time for calls. */
 const SLICES_MAX = 64;
 
-/** Returns what stops it. A fault in the store is logged, and does not end the maintenance. */
+/** Returns a function that stops it. An error of the store is logged, and maintenance goes on at the next interval. */
 export function maintainStore(store: Store, clock: Clock, logger: Logger): () => void {
   let timer: Timer;
   let slice: NodeJS.Immediate | undefined;

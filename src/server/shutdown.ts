@@ -1,7 +1,6 @@
 /**
- * The gentle end. For the first half of its time the server goes on serving while clients, told by health and
- * by Draining frames, leave by themselves; then it ends the streams, retires the connections and waits for
- * the calls still running.
+ * Graceful shutdown. In the first half of its time the server goes on serving, while clients that health and Draining frames
+ * have told leave by themselves. Then it ends the streams, lets connections take no new calls and waits until they are closed.
  */
 import type { Clock } from "../common/clock.ts";
 import { CacheError } from "../common/errors.ts";
@@ -17,7 +16,7 @@ export interface DrainDeps {
   readonly maxMs: number;
 }
 
-/** Resolves when nothing runs any more, or after `maxMs`. */
+/** Resolves when the last connection is closed, or after `maxMs`. */
 export async function drainServer(deps: DrainDeps): Promise<void> {
   const { clock, calls, streams, connections, maxMs } = deps;
   streams.draining = true;
@@ -29,12 +28,12 @@ export async function drainServer(deps: DrainDeps): Promise<void> {
   await waitUpTo(clock, maxMs / 2, connections.emptied());
 }
 
-/** One stream that fails does not keep the others from being told. */
+/** `tell` is called for every stream, although it throws for one of them. */
 function forEachStream({ open, boundary }: StreamRegistry, tell: (stream: DrainableStream) => void): void {
   for (const stream of open) boundary.guard(undefined, tell)(stream);
 }
 
-/** Resolves when `done` does, or after `ms`. */
+/** Resolves when `done` does, or after `ms`. `done` must not reject. */
 export function waitUpTo(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.schedule(ms, resolve);

@@ -1,15 +1,15 @@
-/** What the operations of a batch and their results take, estimated from above without encoding them. */
+/** Upper estimates of the encoded size of batch operations and their results, made without encoding them. */
 import type { BatchRequest, Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { EntryView, GetResult } from "../../store/api/store.ts";
 
-/** An error with all its framing; no other result takes more beside what `extraBytesOf` counts. */
+/** An error with its framing. Any other result takes at most this and what `extraBytesOf` counts. */
 export const RESULT_MIN_BYTES = 256;
-/** A stamp, versions, lifetimes and a token with all their framing. */
+/** A stamp, versions, lifetimes and a token with their framing. */
 const ANSWER_MIN_BYTES = 112;
-/** What a frame takes beside its results. */
+/** A frame without its results. */
 export const ENVELOPE_BYTES = 32;
 const STAMP_BYTES = 24;
 const UTF8_BYTES_PER_UNIT = 3;
@@ -26,7 +26,7 @@ export function checkBatch({ operations }: BatchRequest, limits: Limits): void {
   }
 }
 
-/** Text counts by its characters: what decides is the values. */
+/** Counts text by its UTF-16 units: the bound is there for the values, which are most of the bytes. */
 function requestBytesOf({ operation }: Operation): number {
   switch (operation.case) {
     case "set":
@@ -47,12 +47,12 @@ function requestBytesOf({ operation }: Operation): number {
   }
 }
 
-/** At most what a result takes. */
+/** The most that the result takes. */
 export function resultBytesOf(result: OperationResult["result"]): number {
   return result.case === "error" ? RESULT_MIN_BYTES : ANSWER_MIN_BYTES + extraBytesOf(result);
 }
 
-/** At most what a result takes beyond RESULT_MIN_BYTES. */
+/** The most that the result takes beyond RESULT_MIN_BYTES. */
 export function extraBytesOf(result: OperationResult["result"]): number {
   switch (result.case) {
     case "get":

@@ -1,7 +1,4 @@
-/**
- * Runs the operations of a batch, which fail one by one, and gathers their results within what one message
- * may hold.
- */
+/** Runs the operations of a batch, each of which may fail alone, and collects their results into one message. */
 import type {
   BatchRequest,
   BatchResponse,
@@ -23,7 +20,7 @@ export interface BatchDeps {
   readonly telemetry: Telemetry;
 }
 
-/** Who calls. */
+/** The caller of a batch, or of all batches of a stream. */
 export interface Caller {
   readonly span: CallSpan;
   readonly clientId: string;
@@ -33,8 +30,9 @@ const STATUS_OK = 0;
 const STATUS_CANCELLED = 1;
 
 /**
- * Calls `done` exactly once: before it returns undefined, or later, when it returns what cancels the waits.
- * Throws FIELD_INVALID when the batch is refused as a whole.
+ * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that cancels
+ * the waits. A result that would make the message larger than `sendMaxBytes` is replaced by an error. Throws FIELD_INVALID
+ * when the batch is refused as a whole.
  */
 export function runBatch(
   request: BatchRequest,
@@ -48,7 +46,7 @@ export function runBatch(
   const waits: LeaseWait[] = [];
   const context = contextOf(request, caller, deps);
   let spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
-  // One more than there are operations, so that only the last line of this function can settle it early.
+  // Starts one too high, so that `done` is not called before all operations have begun.
   let unsettled = operations.length + 1;
   const settleOne = () => {
     unsettled -= 1;
@@ -80,7 +78,7 @@ export function runBatch(
   };
 }
 
-/** An operation may hold back its result until a lease is decided. */
+/** An operation of the batch may wait until a lease is decided. */
 export function mayWait({ operations }: BatchRequest): boolean {
   return operations.some(({ operation }) => operation.case === "lease" && operation.value.waitMs > 0);
 }
@@ -95,7 +93,10 @@ export function contextOf(
   return { store, limits, writer, defaultNamespace: namespace };
 }
 
-/** Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the wait. */
+/**
+ * Calls `settle` exactly once, with an error when the operation fails. Returns undefined when `settle` was called before the
+ * return; otherwise the wait, which can be cancelled.
+ */
 export function runOne(
   operation: Operation,
   context: OperationContext,
@@ -133,10 +134,10 @@ function runTraced(
     span.end(STATUS_OK);
     settle(outcome);
   });
-  return wait && endingSpan(wait, span);
+  return wait && withSpan(wait, span);
 }
 
-function endingSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
+function withSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
   return {
     kind: "waiting",
     cancel() {

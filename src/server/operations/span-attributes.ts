@@ -1,4 +1,4 @@
-/** What a span may say about an operation: its outcome, shard and size. Never a key, a value or a token. */
+/** The span attributes of an operation: its outcome, its shard and the size of its value. Never a key, a value or a token. */
 import type { Hit, Operation, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { OperationOutcome } from "../../rpc/operations.ts";
 import type { OperationAttributes } from "../../telemetry/telemetry.ts";
@@ -36,7 +36,7 @@ export function outcomeAttributes(result: OperationOutcome): OperationAttributes
   }
 }
 
-/** What the request alone says: the size of the value that a Set brings, stored or not. */
+/** The size of the value of a Set, whether it is stored or not. No attributes for other operations. */
 export function requestAttributes(request: Operation["operation"]): OperationAttributes {
   return request.case === "set" ? { valueBytes: request.value.value.length } : {};
 }
