@@ -34,20 +34,20 @@ const request = async (path: string, init?: RequestInit) => {
 };
 
 describe("the admin port", () => {
-  it("serves metrics in Prometheus' text format", async () => {
+  it("serves metrics in the Prometheus text format", async () => {
     const { status, headers, text } = await request("/metrics");
     expect([status, text]).toEqual([200, "meshcache_entries 1\n"]);
     expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
   });
 
-  it("is live while it drains, but not ready", async () => {
+  it("is live but not ready while the server drains", async () => {
     expect((await request("/readyz")).status).toBe(200);
     ready = false;
     expect(await request("/readyz")).toMatchObject({ status: 503, text: "draining\n" });
     expect(await request("/healthz")).toMatchObject({ status: 200, text: "ok\n" });
   });
 
-  it("lists itself, and says nothing of the server", async () => {
+  it("lists its paths, and names no software", async () => {
     const { text, headers } = await request("/");
     for (const path of ["/metrics", "/healthz", "/readyz"]) expect(text).toContain(path);
     expect(headers.get("server")).toBeNull();
@@ -57,7 +57,7 @@ describe("the admin port", () => {
   it.each([
     ["an unknown path", "/canary", {}, 404],
     ["an undecodable path", "/%zzcanary", {}, 400],
-    ["a method it has not", "/metrics", { method: "POST", body: "canary" }, 404],
+    ["an unknown method", "/metrics", { method: "POST", body: "canary" }, 404],
     ["a body over 1 KiB", "/", { method: "POST", body: "canary".repeat(1_000) }, 413],
   ])("answers %s without repeating it", async (_name, path, init, status) => {
     const answer = await request(path, init);
@@ -65,7 +65,7 @@ describe("the admin port", () => {
     expect(answer.text).not.toContain("canary");
   });
 
-  it("hides why metrics failed, logs it, and goes on", async () => {
+  it("does not answer why metrics failed, logs it, and goes on", async () => {
     metricsText = () => Promise.reject(new Error("canary"));
     expect(await request("/metrics")).toMatchObject({ status: 500, text: "internal error\n" });
     expect(errors).toEqual(["an admin request failed"]);
@@ -73,7 +73,7 @@ describe("the admin port", () => {
     expect((await request("/metrics")).status).toBe(200);
   });
 
-  it("closes with connections still open, one in the middle of a request among them", async () => {
+  it("closes open connections, also in the middle of a request", async () => {
     const idle = connect(admin.port, "127.0.0.1");
     const closed = new Promise((resolve) => idle.once("close", resolve));
     await new Promise((resolve) => idle.once("connect", resolve));
@@ -84,7 +84,7 @@ describe("the admin port", () => {
     await closed;
   });
 
-  it("rejects when its address is taken", async () => {
+  it("rejects when its address is in use", async () => {
     const options = { host: "127.0.0.1", port: admin.port, metricsText, ready: () => true, logger };
     await expect(startAdminHttp(options)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });

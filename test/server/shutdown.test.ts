@@ -1,4 +1,4 @@
-/** The gentle end: who is told what, what is finished, and that it ends in time. */
+/** Graceful shutdown: who is told, what is still served, and that it ends in time. */
 import { once } from "node:events";
 import { status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ let running: RunningServer | undefined;
 afterEach(() => running?.stop());
 
 describe("drain()", () => {
-  it("tells health and streams, refuses new streams, serves calls meanwhile, and ends in time", async () => {
+  it("tells health and streams, refuses new streams, still serves calls, and ends in time", async () => {
     running = await startServer({ transport: { drainMaxMs: 1_000 } });
     const { client, server } = running;
     const stream = client.serverStream(method.stream, { namespace: "n" });
@@ -45,7 +45,7 @@ describe("drain()", () => {
     });
   });
 
-  it("cuts what does not end", async () => {
+  it("cuts calls that do not end in time", async () => {
     running = await startServer({ transport: { drainMaxMs: 200 } });
     const { client, server } = running;
     await client.unary(method.lease, { namespace: "n", key: "k" });
@@ -56,7 +56,7 @@ describe("drain()", () => {
     await lost;
   });
 
-  it("takes no time when nothing runs", async () => {
+  it("does not wait when nothing runs", async () => {
     running = await startServer();
     await running.client.unary(method.get, { namespace: "n", key: "k" });
     const began = performance.now();

@@ -1,4 +1,4 @@
-/** Durations of calls added up here: held to what the SDK's own histogram makes of the same calls. */
+/** The histogram of call durations: compared with the histogram of the SDK for the same calls. */
 import type { Attributes } from "@opentelemetry/api";
 import { trace } from "@opentelemetry/api";
 import {
@@ -21,7 +21,7 @@ class Reader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
 }
 
-/** Without the times, which are the clock's. */
+/** Without the times of collection. */
 function pointsOf(scopes: readonly ScopeMetrics[]) {
   return scopes.map(({ scope, metrics }) => ({
     scope: scope.name,
@@ -37,7 +37,7 @@ function pointsOf(scopes: readonly ScopeMetrics[]) {
 }
 
 describe("the durations of calls", () => {
-  it("are what the SDK's histogram makes of the same calls", async () => {
+  it("equal the histogram of the SDK for the same calls", async () => {
     const duration = fc.oneof(
       fc.constantFrom(0, ...CALL_DURATION_BOUNDS_S, 1_000),
       fc.double({ min: 0, max: 20, noNaN: true }),
@@ -104,7 +104,7 @@ describe("the durations of calls", () => {
     ]);
   });
 
-  it("are told to each reader by itself where it wants what came since", async () => {
+  it("are counted for each reader since its own last collection, with delta temporality", async () => {
     const durations = createCallDurations();
     const series = durations.series({ "rpc.method": "m" });
     const one = createCallDurationProducer(durations, AggregationTemporality.DELTA);

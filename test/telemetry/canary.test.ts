@@ -18,7 +18,7 @@ import { type RunningServer, startServer } from "../support/running-server.ts";
 import { tapEvents } from "../support/traced-calls.ts";
 import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
 
-// Letters that nothing else has, in every place where a caller may put something.
+/** A word that occurs nowhere else. It is put into every field that a caller controls. */
 const CANARY = "kanarienvogel";
 const key = `${CANARY}-key`;
 const value = new TextEncoder().encode(`${CANARY}-value`);
@@ -52,7 +52,7 @@ afterEach(async () => {
   await receiver.close();
 });
 
-/** A call that must fail: what it says goes with everything that is searched. */
+/** A call that must fail. Its error is searched too. */
 const failing = async (call: Promise<unknown>): Promise<void> => {
   const error = await call.then(
     () => expect.unreachable("the call was answered"),
@@ -61,7 +61,7 @@ const failing = async (call: Promise<unknown>): Promise<void> => {
   failures.push(error);
 };
 
-/** Everything that left the server but its answers, as text. */
+/** Everything that left the server except successful answers, as text. */
 const everything = async (): Promise<string> => {
   const metrics = await traced.sdk.metricsText();
   await traced.stop();
@@ -69,7 +69,7 @@ const everything = async (): Promise<string> => {
   return [receiver.text(), metrics, ...traced.lines, ...statuses].join("\n");
 };
 
-/** Every byte array in it as text: a status's details are bytes. */
+/** Every byte array in the error as text: the details of a status are bytes. */
 const bytesOf = (error: unknown): string => {
   const found: string[] = [];
   const visit = (part: unknown): void => {
@@ -166,7 +166,7 @@ const failEverything = async (): Promise<void> => {
   badClient.set("meshcache-client-id", `${CANARY} ${CANARY}`);
   badClient.set("traceparent", CANARY);
   await failing(client.unary(method.get, { namespace: "users", key }, { metadata: badClient }));
-  // grpc-js repeats the path of an unknown method to its caller: that is no key, and goes nowhere else.
+  // grpc-js repeats the path of an unknown method to its caller: that is not a key, and it goes nowhere else.
   await failing(rawCall("/meshcache.v1.CacheService/Unknown", Buffer.from(CANARY)));
   await failing(rawCall("/meshcache.v1.CacheService/Get", Buffer.from(`${CANARY} no protobuf`)));
   await failing(drain(client.serverStream(method.stream, { namespace: "users", cursor: value }, options)));
@@ -188,7 +188,7 @@ const rawCall = (path: string, request: Buffer): Promise<unknown> => {
   });
 };
 
-/** An exchange answers a refused frame and goes on, or ends: either way with an error. */
+/** The error of a refused frame, whether the exchange goes on after it or ends. */
 const refusedFrame = async (
   exchange: ClientDuplexStream<ExchangeRequest, ExchangeResponse>,
 ): Promise<void> => {
@@ -202,7 +202,7 @@ const drain = async (stream: AsyncIterable<unknown>): Promise<void> => {
 };
 
 describe("spans, metrics, log lines and statuses", () => {
-  it("hold no key, value, tag, prefix, token or header of calls that succeed", async () => {
+  it("contain no key, value, tag, prefix, token or header of calls that succeed", async () => {
     const tokens = await useEverything();
     expect(tokens).toHaveLength(2);
     const text = await everything();
@@ -210,14 +210,14 @@ describe("spans, metrics, log lines and statuses", () => {
     expectNone(text, tokens);
   });
 
-  it("hold none of calls that fail", async () => {
+  it("contain none of calls that fail", async () => {
     await failEverything();
     const text = await everything();
     expect(failures).toHaveLength(13);
     expectNone(text, []);
   });
 
-  it("are really searched: each of them is found when it does leak", async () => {
+  it("are searched: the test finds each of them when it does leak", async () => {
     const { telemetry, logger } = traced;
     const call = telemetry.startCall(`${CANARY}.1`, () => undefined);
     call.set({ namespace: `${CANARY}.2` });

@@ -29,7 +29,7 @@ const set: SetCommand = {
   writer,
 };
 
-/** "name{labels} value" lines of the Prometheus text, the resource aside. */
+/** The samples of the Prometheus text by "name{labels}", without the resource. */
 const samples = (text: string): Map<string, number> =>
   new Map(
     text
@@ -41,7 +41,7 @@ const samples = (text: string): Map<string, number> =>
       }),
   );
 
-/** As Prometheus spells it. */
+/** The name in the Prometheus text. */
 const spelled = (name: string): string => name.replaceAll(".", "_");
 
 let store: Store;
@@ -59,7 +59,7 @@ beforeEach(() => {
 afterEach(() => traced.stop());
 
 describe("instruments", () => {
-  it("have names and units that Prometheus and OTLP keep apart", () => {
+  it("have names and units that are valid and distinct in Prometheus and OTLP", () => {
     const names = Object.values(instruments).map((row) => spelled(row.name));
     expect(new Set(names).size).toBe(names.length);
     for (const row of Object.values(instruments)) {
@@ -69,7 +69,7 @@ describe("instruments", () => {
     }
   });
 
-  it("are all there when metrics are read, with the labels of the table and no others", async () => {
+  it("are all collected, with exactly the labels of the table", async () => {
     observeAll();
     traced.telemetry.startCall("meshcache.v1.CacheService/Get", () => undefined).end(13);
     const text = await traced.sdk.metricsText();
@@ -87,7 +87,7 @@ describe("instruments", () => {
     }
   });
 
-  it("show what the store counted", async () => {
+  it("have the counts of the store", async () => {
     observeAll();
     const get = { namespace: "users", key: "canary-key", ifVersion: 0, ifEpoch: 0n, allowStale: false };
     store.get(get);
@@ -123,7 +123,7 @@ describe("instruments", () => {
     expect(text).not.toMatch(/users|canary/);
   });
 
-  it("are no longer read once unobserved", async () => {
+  it("are no longer read when they are unregistered", async () => {
     traced.telemetry.observeProcess(store, gauges)();
     traced.telemetry.observeThread(gauges)();
     const text = await traced.sdk.metricsText();

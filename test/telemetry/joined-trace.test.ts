@@ -109,13 +109,13 @@ describe("one trace", () => {
         expect(event?.traceparent).toBe(`00-${caller.traceId}-${set?.spanId}-01`);
       }
       expect(receiver.spans.filter((span) => span.name === SET)).toHaveLength(2);
-      // What has no caller of its own is the batch's.
+      // An event of an operation without a caller's span belongs to the span of the batch.
       const third = seen.find(({ target }) => target.value === "3");
       expect(third?.traceparent).toBe(`00-${call?.traceId}-${call?.spanId}-01`);
     },
   );
 
-  it("has one span for each call, ended once, when calls fail and streams are cancelled", async () => {
+  it("has one span for each call, ended once, also when calls fail and streams are cancelled", async () => {
     const events = await tapEvents(running.client, "users");
     await expect(
       running.client.unary(CacheService.method.get, { namespace: "users", key: "" }),
@@ -133,7 +133,7 @@ describe("one trace", () => {
     ]);
   });
 
-  it("has a span for an operation that waited when its caller gave up", async () => {
+  it("has a span for a waiting operation whose caller gave up", async () => {
     const lease = { namespace: "users", key: "1" };
     await running.client.unary(CacheService.method.lease, lease);
     const caller = startClientSpan("load user");

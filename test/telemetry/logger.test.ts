@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 describe("createLogger()", () => {
-  it("writes one JSON object a line, with a level in words and a time in UTC", () => {
+  it("writes one JSON object per line, with the name of the level and a time in UTC", () => {
     loggerAt().info({ shard: 3 }, "compacted");
     expect(lines).toHaveLength(1);
     expect(lines[0]?.endsWith("\n")).toBe(true);
@@ -22,7 +22,7 @@ describe("createLogger()", () => {
     });
   });
 
-  it("keeps its level, info by default", () => {
+  it("writes lines from its level on, info by default", () => {
     const write = (level?: LogLevel) => {
       const logger = loggerAt(level);
       logger.info({}, "i");
@@ -35,10 +35,10 @@ describe("createLogger()", () => {
     expect(write("silent")).toEqual([]);
   });
 
-  it("lets nothing break out of a line", () => {
+  it("escapes control characters, so that nothing breaks out of a line", () => {
     loggerAt().error({ err: new Error("first\r\nsecond \u001b[31m\u0000") }, "x\ny");
     expect(lines).toHaveLength(1);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test searches for control characters.
     expect(lines[0]?.trimEnd()).not.toMatch(/[\u0000-\u001f]/);
     expect(JSON.parse(lines[0] ?? "").err).toMatchObject({
       type: "Error",

@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 
 describe("startCall()", () => {
-  it("makes a server span by the stable RPC conventions, below the caller's", async () => {
+  it("starts a server span as the stable RPC conventions specify, with the caller's span as its parent", async () => {
     const call = start().telemetry.startCall(GET, headers({ traceparent: sampled, tracestate: "vendor=1" }));
     call.set({ namespace: "users", outcome: "hit", shard: 3, valueBytes: 10 });
     expect(call.sampled).toBe(true);
@@ -68,7 +68,7 @@ describe("startCall()", () => {
     ]);
   });
 
-  it("calls a fault of the server an error, and a fault of the caller not", async () => {
+  it("marks a fault of the server as an error, and not a fault of the caller", async () => {
     const { telemetry } = start();
     telemetry.startCall(GET, headers({})).end(INTERNAL);
     telemetry.startCall(GET, headers({})).end(INVALID_ARGUMENT);
@@ -81,7 +81,7 @@ describe("startCall()", () => {
     expect(receiver.spans[1]?.attributes["rpc.status_code"]).toBe("INVALID_ARGUMENT");
   });
 
-  it("ends once, and is not changed afterwards", async () => {
+  it("ends once, and does not change afterwards", async () => {
     const call = start().telemetry.startCall(GET, headers({}));
     call.end(OK);
     call.end(INTERNAL);
@@ -95,7 +95,7 @@ describe("startCall()", () => {
     expect(duration?.points.map((point) => point.value)).toEqual([1]);
   });
 
-  it("leaves the decision of an unsampled caller to the sampler", async () => {
+  it("lets the sampler decide when the caller is not sampled", async () => {
     const call = start().telemetry.startCall(GET, headers({ traceparent: unsampled }));
     expect([call.sampled, call.traceparent]).toEqual([false, ""]);
     call.end(OK);
@@ -109,7 +109,7 @@ describe("startCall()", () => {
     expect(receiver.spans.map((span) => span.traceId)).toEqual([traceId]);
   });
 
-  it("begins a trace of its own when the caller's context is malformed", async () => {
+  it("starts a new trace when the caller's context is malformed", async () => {
     start()
       .telemetry.startCall(GET, headers({ traceparent: `${sampled}-more` }))
       .end(OK);
@@ -119,7 +119,7 @@ describe("startCall()", () => {
     expect(receiver.spans[0]?.traceId).not.toBe(traceId);
   });
 
-  it("bounds the method names it has ever seen", async () => {
+  it("bounds the number of method names", async () => {
     const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" });
     for (let index = 0; index < 1_000; index++)
       telemetry.startCall(`made.up/Method${index}`, headers({})).end(OK);
@@ -132,7 +132,7 @@ describe("startCall()", () => {
 });
 
 describe("startOperation()", () => {
-  it("makes a span below the operation's caller, linked to the batch's", async () => {
+  it("starts a span below the caller of the operation, linked to the span of the batch", async () => {
     const { telemetry } = start();
     const batch = telemetry.startCall(BATCH, headers({}));
     const operation = telemetry.startOperation(batch, "set", sampled);
@@ -170,7 +170,7 @@ describe("startOperation()", () => {
     expect(telemetry.startOperation(telemetry.startCall(BATCH, headers({})), "get", sampled)).toBeUndefined();
   });
 
-  it("passes the caller's context on to events when there is no SDK", () => {
+  it("passes the context of the caller on to events without an SDK", () => {
     const { telemetry } = start({ OTEL_SDK_DISABLED: "true" });
     const call = telemetry.startCall(BATCH, headers({ traceparent: sampled }));
     expect([call.sampled, call.traceparent]).toEqual([false, sampled]);
@@ -179,7 +179,7 @@ describe("startOperation()", () => {
 });
 
 describe("withCall()", () => {
-  it("puts the ids of a sampled call into log lines, and none into others", () => {
+  it("puts the ids of a sampled call into log lines, and no ids of others", () => {
     const { telemetry, logger, lines } = start();
     const call = telemetry.startCall(GET, headers({ traceparent: sampled }));
     const result = telemetry.withCall(call, () => {
@@ -205,7 +205,7 @@ describe("withCall()", () => {
 });
 
 describe("createNoTelemetry()", () => {
-  it("keeps nothing and runs what it is given", () => {
+  it("records nothing, and runs the body of withCall()", () => {
     const telemetry = createNoTelemetry();
     const call = telemetry.startCall(GET, headers({ traceparent: sampled }));
     expect([call.sampled, call.traceparent]).toEqual([false, ""]);

@@ -32,18 +32,18 @@ describe("parseTraceparent()", () => {
     ["empty", ""],
     ["version ff", `ff-${traceId}-${spanId}-01`],
     ["version 00 with more fields", `00-${traceId}-${spanId}-01-x`],
-    ["a later version with more than a field", `cc-${traceId}-${spanId}-01x`],
+    ["a later version without a separator after the flags", `cc-${traceId}-${spanId}-01x`],
     ["a zero trace id", `00-${"0".repeat(32)}-${spanId}-01`],
     ["a zero span id", `00-${traceId}-${"0".repeat(16)}-01`],
     ["upper case", `00-${traceId.toUpperCase()}-${spanId}-01`],
     ["a short trace id", `00-${traceId.slice(1)}-${spanId}-01`],
     ["a newline at the end", `00-${traceId}-${spanId}-0\n`],
-    ["no hex in the flags", `00-${traceId}-${spanId}-0g`],
+    ["flags that are not hex", `00-${traceId}-${spanId}-0g`],
   ])("refuses %s", (_name, header) => {
     expect(parseTraceparent(header)).toBeUndefined();
   });
 
-  it("takes any text without throwing, and never more than it was given", () => {
+  it("accepts any text without throwing, and returns only parts of it", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 80 }), (header) => {
         const parsed = parseTraceparent(header);
@@ -54,7 +54,7 @@ describe("parseTraceparent()", () => {
 });
 
 describe("maybeSampled()", () => {
-  it("is false for nothing that parses as sampled", () => {
+  it("agrees with the sampled flag of every valid header", () => {
     fc.assert(
       fc.property(hex(32), hex(16), fc.integer({ min: 0, max: 255 }), (trace, span, flags) => {
         const header = `00-${trace}-${span}-${flags.toString(16).padStart(2, "0")}`;
@@ -63,7 +63,7 @@ describe("maybeSampled()", () => {
     );
   });
 
-  it("is false for what is too short", () => {
+  it("is false for a header that is too short", () => {
     expect(maybeSampled("")).toBe(false);
     expect(maybeSampled(`00-${traceId}-${spanId}-1`)).toBe(false);
   });

@@ -1,4 +1,4 @@
-/** A batch in parts: together what one message would have been, and none larger than a message may be. */
+/** A batch in chunks: together they have the results of one message, and none is larger than a message may be. */
 import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -58,8 +58,8 @@ const depsWith = (sendMaxBytes: number) => {
   };
 };
 
-describe("A batch in parts", () => {
-  it("answers together what one message would, within frames that may be sent", () => {
+describe("createBatchChunks()", () => {
+  it("returns the results that one message would have, in frames of at most sendMaxBytes", () => {
     fc.assert(
       fc.property(
         fc.array(operation, { minLength: 1, maxLength: 40 }),
@@ -70,17 +70,17 @@ describe("A batch in parts", () => {
             namespace: "n",
             operations: operations.map((one) => ({ operation: one })),
           });
-          const parts = createBatchChunks(request, caller, depsWith(sendMaxBytes), chunkMaxBytes);
+          const chunks = createBatchChunks(request, caller, depsWith(sendMaxBytes), chunkMaxBytes);
           const results: OperationResult[] = [];
-          while (!parts.done()) {
-            const part = parts.next();
-            expect(part.results.length).toBeGreaterThan(0);
-            results.push(...part.results);
+          while (!chunks.done()) {
+            const chunk = chunks.next();
+            expect(chunk.results.length).toBeGreaterThan(0);
+            results.push(...chunk.results);
             const frame = create(ExchangeResponseSchema, {
               id: UINT64_MAX,
               sequence: UINT64_MAX,
               more: true,
-              frame: { case: "batch", value: part },
+              frame: { case: "batch", value: chunk },
             });
             expect(encodeExchangeResponse(frame).message.length).toBeLessThanOrEqual(sendMaxBytes);
           }
@@ -95,7 +95,7 @@ describe("A batch in parts", () => {
     );
   });
 
-  it("is refused as a whole before any of it is run", () => {
+  it("refuses too many operations before it runs any", () => {
     const deps = depsWith(4_000);
     const operations = Array.from({ length: 1_025 }, () => ({
       operation: { case: "touch" as const, value: { key: "k" } },

@@ -1,4 +1,4 @@
-/** What is kept of a batch: the values, and nothing of the message that brought them. */
+/** The store keeps the values of a batch, and not the message that they came in. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { create } from "@bufbuild/protobuf";
@@ -11,10 +11,10 @@ import { createStore, type StoreOptions } from "../../../src/store/engine/create
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 
 const MIB = 1 << 20;
-const batches = 300;
+const BATCHES = 300;
 const caller = { span: { traceparent: "", sampled: false, set() {}, end() {} }, clientId: "" };
 
-/** The bytes of all array buffers that something still holds. */
+/** The bytes of all array buffers that are still in use. */
 function heldBytes(): number {
   setFlagsFromString("--expose-gc");
   const gc: unknown = runInNewContext("gc");
@@ -24,8 +24,8 @@ function heldBytes(): number {
   return process.memoryUsage().arrayBuffers;
 }
 
-/** A value of 100 bytes in a message of 1.5 MiB, the rest of which is refused. */
-function smallInBig(key: string): Buffer {
+/** A Set of 100 bytes in a message of 1.5 MiB. The other Sets are refused. */
+function smallInLarge(key: string): Buffer {
   const ballast = { key: "absent", value: new Uint8Array(MIB / 2) };
   const operations = [
     { operation: { case: "set" as const, value: { key, value: new Uint8Array(100) } } },
@@ -39,16 +39,16 @@ function smallInBig(key: string): Buffer {
   return encodeMessage(BatchRequestSchema, create(BatchRequestSchema, { namespace: "n", operations }));
 }
 
-describe("300 batches of 1.5 MiB that bring 100 bytes each", () => {
-  it.each<StoreOptions["engine"]>(["lru", "offheap"])("leave those alone in a store of %s", (engine) => {
+describe("300 batches of 1.5 MiB of which 100 bytes each are stored", () => {
+  it.each<StoreOptions["engine"]>(["lru", "offheap"])("leave only those in a store of %s", (engine) => {
     const store = createStore({ engine, budgetBytes: 16 * MIB });
     const deps = { store, limits: resolveLimits(), telemetry: createNoTelemetry() };
     const before = heldBytes();
-    for (let n = 0; n < batches; n++) {
-      const request = decodeMessage(BatchRequestSchema, smallInBig(`k${n}`));
+    for (let n = 0; n < BATCHES; n++) {
+      const request = decodeMessage(BatchRequestSchema, smallInLarge(`k${n}`));
       runBatch(request, caller, deps, () => {});
     }
-    expect(store.counters.sets).toBe(batches);
+    expect(store.counters.sets).toBe(BATCHES);
     expect(heldBytes() - before).toBeLessThan(16 * MIB);
   });
 });

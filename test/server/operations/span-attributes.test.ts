@@ -1,4 +1,4 @@
-/** What spans say of operations: the outcome, the shard, the size of the value read or brought. */
+/** The span attributes of operations: the outcome, the shard, the size of the value. */
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
@@ -13,7 +13,7 @@ const asOf = { epoch: 1n, shard: 3, revision: 4n };
 const hit = { value: new Uint8Array(5), version: 4n };
 
 describe("outcomeAttributes()", () => {
-  it("says of a hit how large its value is, and whether it is stale", () => {
+  it("has the size of a hit's value, and whether it is stale", () => {
     const of = (stale: boolean) =>
       create(GetResponseSchema, { asOf, outcome: { case: "hit", value: { ...hit, stale } } });
     expect(outcomeAttributes({ case: "get", value: of(false) })).toEqual({
@@ -24,7 +24,7 @@ describe("outcomeAttributes()", () => {
     expect(outcomeAttributes({ case: "get", value: of(true) })).toMatchObject({ outcome: "stale_hit" });
   });
 
-  it("says of a lease how large the stale value is that comes with it, if any", () => {
+  it("has the size of the stale value that comes with a lease, if any", () => {
     const granted = { token: 1n, leaseMs: 1n };
     const of = (value: object) =>
       create(LeaseResponseSchema, { asOf, outcome: { case: "granted", value: { ...granted, ...value } } });
@@ -36,19 +36,19 @@ describe("outcomeAttributes()", () => {
     expect(outcomeAttributes({ case: "lease", value: of({}) })).toEqual({ outcome: "granted", shard: 3 });
   });
 
-  it("says of a Set whether it stored", () => {
+  it("says whether a Set stored its value", () => {
     const value = create(SetResponseSchema, { asOf, outcome: { case: "notStored", value: {} } });
     expect(outcomeAttributes({ case: "set", value })).toEqual({ outcome: "not_stored", shard: 3 });
   });
 });
 
 describe("requestAttributes()", () => {
-  it("says how large the value is that a Set brings", () => {
+  it("has the size of the value of a Set", () => {
     const value = create(SetRequestSchema, { value: new Uint8Array(7) });
     expect(requestAttributes({ case: "set", value })).toEqual({ valueBytes: 7 });
   });
 
-  it("says nothing of operations that bring none", () => {
+  it("is empty for operations without a value", () => {
     expect(requestAttributes({ case: undefined })).toEqual({});
   });
 });

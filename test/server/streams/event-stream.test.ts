@@ -76,8 +76,8 @@ async function mutate(client: ServiceClient, count: number): Promise<void> {
   }
 }
 
-describe("a stream that is cut", () => {
-  it("after any event resumes without loss and without duplicates", async () => {
+describe("a stream that is cut after any event", () => {
+  it("resumes without a lost or a repeated event", async () => {
     const { client, server } = await start({
       transport: { frameMaxEvents: 1 },
       store: createStore({ shards: 3, rng: createSeededRng(1) }),
@@ -107,13 +107,13 @@ describe("a stream that is cut", () => {
   });
 });
 
-/** Order is per shard; shards may be interleaved in any way. */
+/** Events are ordered within a shard only. */
 function byShard(names: readonly string[]): Record<string, string[] | undefined> {
   return Object.groupBy(names, (name) => name.slice(0, name.indexOf("/")));
 }
 
 describe("a reader that stops reading", () => {
-  it("gets one Gap and costs bounded memory while 50 others see everything", async () => {
+  it("gets one Gap and uses bounded memory, while 50 others get every event", async () => {
     const started = await start({
       transport: {
         queueMaxBytes: 65_536,
@@ -141,7 +141,7 @@ describe("a reader that stops reading", () => {
     for (let n = 0; n < total; n++) {
       publish(server.store, `${padding}${n}`);
       if (n % 100 !== 99) continue;
-      // The publisher never waits for readers; this only gives the process of the test its turns.
+      // The publisher does not wait for readers. But they run in this process too, and need turns of the event loop.
       while (seen.some((count) => count < n - 500)) await nextTurn();
     }
     while (seen.some((count) => count < total)) await nextTurn();
@@ -156,11 +156,11 @@ describe("a reader that stops reading", () => {
     const gaps = frames.flatMap((frame) => (frame.case === "gap" ? [frame.value.reason] : []));
     expect(gaps).toEqual([Gap_Reason.OVERRUN]);
     expect(server.store.counters.overruns).toBe(1);
-    // What waited for this reader anywhere, of the 1.7 MB that were published.
+    // All that was queued for this reader, of the 1.7 MB that were published.
     expect(body.length).toBeLessThan(300 * 1024);
   });
 
-  it("is cut when it takes nothing for too long", async () => {
+  it("is cut when it takes nothing for longer than stallMaxMs", async () => {
     const { server, address } = await start({ transport: { stallMaxMs: 500 } });
     const stalled = await stallStream(address);
     const ended = new Promise((resolve) => stalled.once("close", resolve));
@@ -172,7 +172,7 @@ describe("a reader that stops reading", () => {
   });
 });
 
-/** Opens a stream on a connection of its own and takes nothing from it but its headers. */
+/** Opens a stream on a connection of its own and reads nothing from it but its headers. */
 async function stallStream(address: string): Promise<ClientHttp2Stream> {
   const { open } = await connectRaw(address);
   const stream = open("/meshcache.v1.CacheService/Stream");
@@ -192,7 +192,7 @@ function publish(store: Store, key: string): void {
 }
 
 describe("a quiet stream", () => {
-  it("is told every so often how far it is", async () => {
+  it("gets a Progress every progressIntervalMs", async () => {
     const { client } = await start({ transport: { progressIntervalMs: 30 } });
     let progress = 0;
     await readUntil(openStream(client), (frame) => frame.case === "progress" && ++progress === 3);

@@ -61,13 +61,13 @@ interface Harness {
   readonly sent: ExchangeResponse[];
   /** How the session ended the stream. */
   readonly ends: (CacheError | undefined)[];
-  /** Frames that the sink takes before it is full. */
+  /** How many frames the sink takes before it is full. */
   room: number;
   /** Sends a frame under the next id. */
   send(frame: Frame): void;
-  /** What was sent since the last call, in short. */
-  news(): string[];
-  /** Runs what was deferred. */
+  /** A summary of each frame that was sent since the last call. */
+  newFrames(): string[];
+  /** Runs the deferred functions. */
   turn(): void;
 }
 
@@ -76,7 +76,7 @@ function harness(
     store?: Store;
     limits?: Partial<Limits>;
     transport?: Partial<ExchangeLimits>;
-    /** Has every frame encoded when it is sent, and only then, as the server has. */
+    /** Encodes every frame when it is sent, as the server does. */
     sinkEncodes?: boolean;
   } = {},
 ): Harness {
@@ -116,7 +116,7 @@ function harness(
       id += 1n;
       session.receive(create(ExchangeRequestSchema, { id, frame }));
     },
-    news() {
+    newFrames() {
       const fresh = sent.slice(told).map(summary);
       told = sent.length;
       return fresh;
@@ -166,10 +166,10 @@ function writeElsewhere({ store }: Harness, key: string, valueBytes = 1): void {
 }
 
 describe("an exchange", () => {
-  it("answers frames in their order and numbers its own without holes", () => {
+  it("answers frames in their order and numbers its own frames without gaps", () => {
     const h = harness();
     for (const frame of [open, subscribe(), set("a"), ping(7n), set("b")]) h.send(frame);
-    expect(h.news()).toEqual([
+    expect(h.newFrames()).toEqual([
       "1 opened",
       "2 opened",
       "progress",
@@ -182,90 +182,90 @@ describe("an exchange", () => {
     expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
   });
 
-  it("sends what others wrote before the response that may reflect it", () => {
+  it("sends the events of others before a response that may reflect them", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "theirs");
     h.send(set("mine"));
-    expect(h.news()).toEqual(["other:theirs", "me:mine", "3 set"]);
+    expect(h.newFrames()).toEqual(["other:theirs", "me:mine", "3 set"]);
   });
 
-  it("sends events by itself, all subscribers of a turn together", () => {
+  it("sends events without a request, in a deferred turn", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "k");
-    expect(h.news()).toEqual([]);
+    expect(h.newFrames()).toEqual([]);
     h.turn();
-    expect(h.news()).toEqual(["other:k"]);
+    expect(h.newFrames()).toEqual(["other:k"]);
   });
 
-  it("sends the first of pipelined responses although a later lease waits", () => {
+  it("answers requests that can be answered while a lease waits", () => {
     const h = harness();
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
     h.send(set("other"));
-    expect(h.news()).toEqual(["1 opened", "2 lease", "4 set"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "4 set"]);
     h.send(set("k"));
-    expect(h.news()).toEqual(["3 lease", "5 set"]);
+    expect(h.newFrames()).toEqual(["3 lease", "5 set"]);
   });
 
-  it("answers a lease that another caller's fill decides", () => {
+  it("answers a waiting lease when another caller stores the value", () => {
     const h = harness();
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "k");
     h.turn();
-    expect(h.news()).toEqual(["3 lease"]);
+    expect(h.newFrames()).toEqual(["3 lease"]);
   });
 
-  it("cancels waiting leases when it is closed", () => {
+  it("cancels waits for leases when it is closed", () => {
     const h = harness();
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
     h.session.close();
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "k");
     h.turn();
-    expect(h.news()).toEqual([]);
+    expect(h.newFrames()).toEqual([]);
     expect(h.store.counters.leasesShared).toBe(0);
   });
 
-  it("refuses more waiting batches than it may hold, and goes on", () => {
+  it("refuses more waiting batches than exchangeMaxWaitingBatches, and goes on", () => {
     const h = harness({ transport: { exchangeMaxWaitingBatches: 1 } });
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
     h.send(lease("k", 10_000));
     h.send(set("other"));
-    expect(h.news()).toEqual(["1 opened", "2 lease", "4 error", "5 set"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "4 error", "5 set"]);
   });
 
-  it("holds the results of four waiting batches of several operations, and refuses a fifth", () => {
+  it("lets four batches of several operations wait, and refuses a fifth", () => {
     const h = harness();
     const waitingLease: Operation = { case: "lease", value: { key: "k", waitMs: 10_000 } };
     h.send(open);
     h.send(lease("k", 0));
     for (let sent = 0; sent < 5; sent += 1) h.send(batchOf(get("other"), waitingLease));
     h.send(lease("k", 10_000));
-    expect(h.news()).toEqual(["1 opened", "2 lease", "7 error"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "7 error"]);
     h.send(set("k"));
     h.turn();
-    expect(h.news()).toHaveLength(6);
+    expect(h.newFrames()).toHaveLength(6);
     h.send(batchOf(get("other"), get("k")));
-    expect(h.news()).toHaveLength(1);
+    expect(h.newFrames()).toHaveLength(1);
   });
 });
 
 describe("a frame", () => {
-  it("that is refused gets an error under its id, and the stream goes on", () => {
+  it("that is refused is answered with an error, and the stream goes on", () => {
     const h = harness();
     h.send(open);
     h.send(open);
@@ -278,7 +278,7 @@ describe("a frame", () => {
     h.send({ case: "ack", value: { cursor: new Uint8Array(3) } });
     h.send(subscribe(NAMESPACE, new Uint8Array(3)));
     h.send(ping(1n));
-    expect(h.news()).toEqual([
+    expect(h.newFrames()).toEqual([
       "1 opened",
       "2 error",
       "3 error",
@@ -294,108 +294,108 @@ describe("a frame", () => {
     expect(h.ends).toEqual([]);
   });
 
-  it("before Open ends the stream", () => {
+  it("ends the stream when it comes before Open", () => {
     const h = harness();
     h.send(ping(1n));
-    expect(h.news()).toEqual([]);
+    expect(h.newFrames()).toEqual([]);
     expect(h.ends).toMatchObject([{ reason: "FIELD_INVALID", detail: { field: "frame" } }]);
   });
 
-  it("under an id that is not greater than the last one ends the stream", () => {
+  it("ends the stream when its id is not greater than the last one", () => {
     const h = harness();
     h.send(open);
     h.session.receive(create(ExchangeRequestSchema, { id: 1n, frame: ping(1n) }));
     expect(h.ends).toMatchObject([{ reason: "FIELD_INVALID", detail: { field: "id" } }]);
     h.send(ping(1n));
-    expect(h.news()).toEqual(["1 opened"]);
+    expect(h.newFrames()).toEqual(["1 opened"]);
   });
 });
 
 describe("backpressure", () => {
-  it("takes no request while the output is full, and all of them in order afterwards", () => {
+  it("takes no request while the sink is full, and takes all of them in order afterwards", () => {
     const h = harness();
     h.room = 1;
     h.send(open);
     h.send(set("a"));
     h.send(set("b"));
     expect(h.session.paused()).toBe(true);
-    expect(h.news()).toEqual(["1 opened"]);
+    expect(h.newFrames()).toEqual(["1 opened"]);
     expect(h.store.counters.sets).toBe(0);
     h.room = 1;
     h.session.drained();
-    expect(h.news()).toEqual(["2 set"]);
+    expect(h.newFrames()).toEqual(["2 set"]);
     h.room = 10;
     h.session.drained();
-    expect(h.news()).toEqual(["3 set"]);
+    expect(h.newFrames()).toEqual(["3 set"]);
     expect(h.session.paused()).toBe(false);
   });
 
-  it("leaves events in the logs while the output is full, until an overrun is one Gap", () => {
+  it("leaves events in the logs while the sink is full, and sends one Gap after an overrun", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
-    h.news();
+    h.newFrames();
     h.room = 1;
     writeElsewhere(h, "first");
     h.turn();
-    expect(h.news()).toEqual(["other:first"]);
+    expect(h.newFrames()).toEqual(["other:first"]);
     for (let n = 0; n < 1_000; n++) writeElsewhere(h, `k${n}`);
     h.turn();
-    expect(h.news()).toEqual([]);
+    expect(h.newFrames()).toEqual([]);
     h.room = 100;
     h.session.drained();
-    expect(h.news()).toEqual([`gap ${Gap_Reason.OVERRUN}`]);
+    expect(h.newFrames()).toEqual([`gap ${Gap_Reason.OVERRUN}`]);
     writeElsewhere(h, "after");
     h.turn();
-    expect(h.news()).toEqual(["other:after"]);
+    expect(h.newFrames()).toEqual(["other:after"]);
   });
 });
 
-describe("a batch whose results outgrow a frame", () => {
+describe("a batch whose results exceed a frame", () => {
   const limits = { sendMaxBytes: 3_000, valueMaxBytes: 2_000, receiveMaxBytes: 4_000 };
 
-  it("is answered in several, in the order of its operations", () => {
+  it("is answered in several frames, in the order of its operations", () => {
     const h = harness({ limits });
     writeElsewhere(h, "k", 1_000);
     h.send(open);
     h.send(batchOf(get("k"), get("k"), get("missing"), get("k"), get("k")));
-    expect(h.news()).toEqual(["1 opened", "2 get get get ...", "2 get get"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get get get ...", "2 get get"]);
     expect(h.sent.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
     const frames = h.sent.map((frame) => encodeExchangeResponse(frame).message.length);
     expect(Math.max(...frames)).toBeLessThanOrEqual(limits.sendMaxBytes);
   });
 
-  it("has no more operations run than the output takes", () => {
+  it("runs no more operations than the sink takes results of", () => {
     const h = harness({ transport: { frameMaxBytes: 1_500 } });
     writeElsewhere(h, "k", 1_000);
     h.send(open);
     h.room = 1;
     h.send(batchOf(...Array.from({ length: 6 }, () => get("k"))));
-    expect(h.news()).toEqual(["1 opened", "2 get get ..."]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get get ..."]);
     expect(h.store.counters.hits).toBe(2);
     expect(h.session.paused()).toBe(true);
     h.room = 10;
     h.session.drained();
-    expect(h.news()).toEqual(["2 get get ...", "2 get get"]);
+    expect(h.newFrames()).toEqual(["2 get get ...", "2 get get"]);
     expect(h.session.paused()).toBe(false);
   });
 
-  it("has events come before the part that reflects them, and between two parts", () => {
+  it("sends events before the chunk that reflects them, also between two chunks", () => {
     const h = harness({ transport: { frameMaxBytes: 300 } });
     h.send(open);
     h.send(subscribe());
-    h.news();
+    h.newFrames();
     h.room = 2;
     const sets = ["a", "b", "c", "d"].map((key) => ({ case: "set" as const, value: { key, value } }));
     h.send(batchOf(...sets));
-    expect(h.news()).toEqual(["me:a me:b me:c", "3 set set set ..."]);
+    expect(h.newFrames()).toEqual(["me:a me:b me:c", "3 set set set ..."]);
     writeElsewhere(h, "between");
     h.room = 10;
     h.session.drained();
-    expect(h.news()).toEqual(["other:between", "me:d", "3 set"]);
+    expect(h.newFrames()).toEqual(["other:between", "me:d", "3 set"]);
   });
 
-  it("lets no request overtake its parts", () => {
+  it("is answered whole before the next request", () => {
     const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
@@ -403,21 +403,21 @@ describe("a batch whose results outgrow a frame", () => {
     h.send(ping(1n));
     h.room = 10;
     h.session.drained();
-    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get", "3 progress 1"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get ...", "2 get", "3 progress 1"]);
   });
 
-  it("is dropped where it stands when the stream is gone", () => {
+  it("runs no further operations when the stream is closed", () => {
     const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
     h.send(batchOf(get("k"), get("k"), get("k")));
     h.session.close();
     h.session.drained();
-    expect(h.news()).toEqual(["1 opened", "2 get ..."]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get ..."]);
     expect(h.store.counters.misses).toBe(1);
   });
 
-  it("is answered before the stream ends that its client has half closed", () => {
+  it("is answered whole before a half-closed stream ends", () => {
     const h = harness({ transport: { frameMaxBytes: 1 } });
     h.send(open);
     h.room = 1;
@@ -426,21 +426,21 @@ describe("a batch whose results outgrow a frame", () => {
     expect(h.ends).toEqual([]);
     h.room = 10;
     h.session.drained();
-    expect(h.news()).toEqual(["1 opened", "2 get ...", "2 get"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get ...", "2 get"]);
     expect(h.ends).toEqual([undefined]);
   });
 
-  it("has a result fail that no message can carry", () => {
+  it("gets an error for a result that is too large for any message", () => {
     const h = harness({ limits: { ...limits, sendMaxBytes: 2_000 } });
     writeElsewhere(h, "k", 2_000);
     h.send(open);
     h.send(batchOf(get("missing"), get("k"), get("missing")));
-    expect(h.news()).toEqual(["1 opened", "2 get error get"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 get error get"]);
     const answer = h.sent[1]?.frame.value as BatchResponse;
     expect(answer.results[1]?.result.value).toMatchObject({ code: 8 });
   });
 
-  it("comes as one message when one of its operations may wait, and what has no room there fails", () => {
+  it("is answered in one frame when an operation may wait, with an error for each result without room", () => {
     const h = harness({ limits });
     writeElsewhere(h, "k", 1_000);
     h.send(open);
@@ -448,37 +448,37 @@ describe("a batch whose results outgrow a frame", () => {
     const waits = { case: "lease" as const, value: { key: "fills", waitMs: 10_000 } };
     h.send(batchOf(waits, get("k"), get("k"), get("k")));
     h.send(set("fills"));
-    expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease get error error", "4 set"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "3 lease get error error", "4 set"]);
   });
 });
 
 describe("a subscription", () => {
-  it("is live from its Opened on when its selectors change", () => {
+  it("has its new selectors from Opened on", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe(NAMESPACE, new Uint8Array(), ["a/"]));
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "a/1");
     writeElsewhere(h, "b/1");
     h.send(subscribe(NAMESPACE, new Uint8Array(), ["b/"]));
     writeElsewhere(h, "a/2");
     writeElsewhere(h, "b/2");
     h.turn();
-    expect(h.news()).toEqual(["other:a/1", "3 opened", "progress", "other:b/2"]);
+    expect(h.newFrames()).toEqual(["other:a/1", "3 opened", "progress", "other:b/2"]);
   });
 
-  it("without selectors tells of nothing any more", () => {
+  it("without selectors sends no events", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
     h.send({ case: "subscription", value: {} });
-    h.news();
+    h.newFrames();
     writeElsewhere(h, "k");
     h.turn();
-    expect(h.news()).toEqual([]);
+    expect(h.newFrames()).toEqual([]);
   });
 
-  it("resumes where a cursor says, with nothing lost and nothing twice", () => {
+  it("resumes from a cursor without a lost or a repeated event", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
@@ -491,10 +491,10 @@ describe("a subscription", () => {
     const next = harness({ store: h.store });
     next.send(open);
     next.send(subscribe(NAMESPACE, cursor));
-    expect(next.news()).toEqual(["1 opened", "2 opened", "other:missed", "progress"]);
+    expect(next.newFrames()).toEqual(["1 opened", "2 opened", "other:missed", "progress"]);
   });
 
-  it("past the window begins with a Gap", () => {
+  it("begins with a Gap when the events after its cursor are no longer kept", () => {
     const h = harness();
     h.send(open);
     h.send(subscribe());
@@ -504,23 +504,23 @@ describe("a subscription", () => {
     const next = harness({ store: h.store });
     next.send(open);
     next.send(subscribe(NAMESPACE, cursor));
-    expect(next.news()).toEqual(["1 opened", "2 opened", `gap ${Gap_Reason.CURSOR_EXPIRED}`]);
+    expect(next.newFrames()).toEqual(["1 opened", "2 opened", `gap ${Gap_Reason.CURSOR_EXPIRED}`]);
   });
 });
 
-describe("the end", () => {
-  it("is told by Draining, and what runs is still answered", () => {
+describe("the end of an exchange", () => {
+  it("is announced by Draining, and running batches are still answered", () => {
     const h = harness();
     h.send(open);
     h.send(lease("k", 0));
     h.send(lease("k", 10_000));
     h.session.drain();
     h.send(set("k"));
-    expect(h.news()).toEqual(["1 opened", "2 lease", "draining", "3 lease", "4 set"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "draining", "3 lease", "4 set"]);
     expect(h.ends).toEqual([]);
   });
 
-  it("comes when the client sends no more and everything is answered", () => {
+  it("comes when the client has half closed and everything is answered", () => {
     const h = harness();
     h.send(open);
     h.send(lease("k", 0));
@@ -529,12 +529,12 @@ describe("the end", () => {
     expect(h.ends).toEqual([]);
     writeElsewhere(h, "k");
     h.turn();
-    expect(h.news()).toEqual(["1 opened", "2 lease", "3 lease"]);
+    expect(h.newFrames()).toEqual(["1 opened", "2 lease", "3 lease"]);
     expect(h.ends).toEqual([undefined]);
   });
 });
 
-describe("values in memory that is used again", () => {
+describe("values in memory that is reused", () => {
   const filled = (key: string, bytes: number): Uint8Array => Buffer.alloc(bytes, key);
   const keys = ["a", "b", "c"];
   const bytesOf = (key: string): number => 1 + keys.indexOf(key) * 700;
@@ -553,7 +553,7 @@ describe("values in memory that is used again", () => {
       requestId: 0n,
       writer: { origin: "other", traceparent: "" },
     });
-  const expectWhole = (h: Harness): number => {
+  const expectIntact = (h: Harness): number => {
     let hits = 0;
     for (const { frame } of h.sent) {
       if (frame.case !== "batch") continue;
@@ -571,7 +571,7 @@ describe("values in memory that is used again", () => {
     return hits;
   };
 
-  it("are whole in every answer, of sessions that answer in turns and in parts", () => {
+  it("are intact in every answer of sessions that answer in turns and in chunks", () => {
     const step = fc.record({
       session: fc.nat(2),
       keys: fc.array(fc.constantFrom(...keys), { minLength: 1, maxLength: 12 }),
@@ -601,14 +601,14 @@ describe("values in memory that is used again", () => {
             h.room = Number.POSITIVE_INFINITY;
             h.session.drained();
           }
-          expect(sessions.reduce((sum, h) => sum + expectWhole(h), 0)).toBe(asked);
+          expect(sessions.reduce((sum, h) => sum + expectIntact(h), 0)).toBe(asked);
         },
       ),
       { numRuns: 200 },
     );
   });
 
-  it("are not those of another caller whose wait a batch ends", () => {
+  it("do not change in the answer to another caller whose wait the batch ends", () => {
     const store = createStore({ clock: new ManualClock(), rng: createSeededRng(1), shards: 2 });
     fill(store, "b", bytesOf("b"));
     const [holder, waiter, setter] = Array.from({ length: 3 }, () => harness({ store, sinkEncodes: true }));
@@ -620,8 +620,8 @@ describe("values in memory that is used again", () => {
     setter.send(batchOf(get("b"), { case: "set", value: { key: "c", value } }, get("b"), get("b")));
     setter.send(batchOf(get("b"), get("b"), get("b")));
     waiter.turn();
-    expect(expectWhole(setter)).toBe(6);
-    expect(waiter.news()).toEqual(["1 opened", "2 lease"]);
-    expect(expectWhole(waiter)).toBe(1);
+    expect(expectIntact(setter)).toBe(6);
+    expect(waiter.newFrames()).toEqual(["1 opened", "2 lease"]);
+    expect(expectIntact(waiter)).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-/** Exchange over real gRPC: what the session cannot show without a transport. */
+/** Exchange over real gRPC: what needs a transport. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -21,7 +21,7 @@ let running: RunningServer | undefined;
 afterEach(() => running?.stop());
 
 describe("a client that does not read", () => {
-  it("is not read, and gets every answer in order once it reads", async () => {
+  it("is not read from, and gets every answer in order when it reads again", async () => {
     running = await startServer({ transport: { queueMaxBytes: 1 << 20 } });
     const { client, server, address } = running;
     await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
@@ -50,7 +50,7 @@ describe("a client that does not read", () => {
 });
 
 describe("a client that sends much and reads nothing", () => {
-  it("has little more taken from it than what is being answered", async () => {
+  it("can send little more than the requests that are being answered", async () => {
     running = await startServer({ transport: { queueMaxBytes: 1 << 16 } });
     const { client, address } = running;
     await client.unary(method.set, { namespace: "n", key: "k", value: new Uint8Array(1 << 20) });
@@ -73,8 +73,8 @@ describe("a client that sends much and reads nothing", () => {
   });
 });
 
-describe("a client whose subscription has much to look at", () => {
-  it("is read again once that is done, without having to read first", async () => {
+describe("a client whose subscription has many events to skip", () => {
+  it("is read from again when they are skipped, although it gets no frame", async () => {
     running = await startServer();
     const { client, server } = running;
     const { store } = server;
@@ -106,7 +106,7 @@ describe("a client whose subscription has much to look at", () => {
 });
 
 describe("a client that breaks the protocol", () => {
-  it("is told by the status of the call", async () => {
+  it("gets an error as the status of the call", async () => {
     running = await startServer();
     const call = running.client.bidi(method.exchange);
     const failed = new Promise((resolve) => call.once("error", resolve));
@@ -117,7 +117,7 @@ describe("a client that breaks the protocol", () => {
 });
 
 describe("a client that sends many operations at once", () => {
-  it("has its next ones looked for instead of slept for, unless that is switched off", async () => {
+  it("makes the server poll for the next batch, unless that is switched off", async () => {
     const spentMicros: (() => number)[] = [];
     const observeThread = ({ busyPollMicros }: ThreadObservation) => {
       spentMicros.push(busyPollMicros);

@@ -52,7 +52,7 @@ async function openStream(client: ServiceClient) {
   return stream;
 }
 
-/** The first event that the stream brings from now on. */
+/** The next event of the stream. */
 async function eventOf(stream: Awaited<ReturnType<typeof openStream>>): Promise<Event> {
   for (;;) {
     const [response]: StreamResponse[] = await once(stream, "data");
@@ -63,7 +63,7 @@ async function eventOf(stream: Awaited<ReturnType<typeof openStream>>): Promise<
 
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1));
 
-/** The server acknowledges a ping, and does not end the connection. */
+/** True when the server acknowledges a ping, false when it ends the connection. */
 async function isServed(socket: Socket): Promise<boolean> {
   const ended = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
   const answered = new Promise<boolean>((resolve) => socket.once("data", () => resolve(true)));
@@ -71,7 +71,7 @@ async function isServed(socket: Socket): Promise<boolean> {
   return Promise.race([ended, answered]);
 }
 
-/** Has each worker tell of its calls. */
+/** Each worker reports its calls. */
 function listenToCalls(): Partial<ServerThreadsOptions> & { readonly callsOf: readonly string[][] } {
   const callsOf: string[][] = [];
   return {
@@ -87,7 +87,7 @@ function listenToCalls(): Partial<ServerThreadsOptions> & { readonly callsOf: re
   };
 }
 
-/** So many that no spread leaves a worker out: with 3 of them once in 10^7 runs. */
+/** So many connections that each of 3 workers gets one: it fails once in 10^7 runs. */
 const MANY = 40;
 
 describe("createServerThreads()", () => {
@@ -120,7 +120,7 @@ describe("createServerThreads()", () => {
     expect(threads.store.counters).toMatchObject({ sets: 1, hits: MANY });
   });
 
-  it("tells the subscribers of every worker at once what was set on one", async () => {
+  it("sends the event of a Set on one worker to the subscribers of all workers", async () => {
     const threads = await start({ transport: { progressIntervalMs: 600_000 } });
     const streams = await Promise.all(
       Array.from({ length: MANY }, () => openStream(clientOf(threads.address))),
@@ -132,7 +132,7 @@ describe("createServerThreads()", () => {
     for (const stream of streams) stream.cancel();
   });
 
-  it("gives those who wait for a lease what was filled on another worker", async () => {
+  it("answers waits for a lease with the value that was stored on another worker", async () => {
     const { address } = await start();
     const lease = { namespace: "users", key: "slow", leaseMs: 60_000, waitMs: 20_000 };
     const first = clientOf(address);
@@ -141,7 +141,7 @@ describe("createServerThreads()", () => {
     expect(token).not.toBe(0n);
     const others = Array.from({ length: MANY }, () => clientOf(address));
     const waiting = others.map((client) => client.unary(CacheService.method.lease, lease));
-    // What is answered on the same connection has come after the lease.
+    // A later call on the same connection is answered: so the server has the lease request.
     await Promise.all(others.map(statsOf));
     await first.unary(CacheService.method.set, {
       namespace: "users",
@@ -157,7 +157,7 @@ describe("createServerThreads()", () => {
     expect(operations?.leases).toMatchObject({ granted: 1n, filled: 1n, shared: BigInt(MANY) });
   });
 
-  it("counts connections and subscribers of all workers, whichever is asked", async () => {
+  it("counts the connections and subscribers of all workers, whichever worker is asked", async () => {
     const { address } = await start();
     const clients = Array.from({ length: MANY }, () => clientOf(address));
     const streams = await Promise.all(clients.map(openStream));
@@ -175,7 +175,7 @@ describe("createServerThreads()", () => {
     expect(left.subscribers).toBe(0n);
   });
 
-  it("holds the sum of their connections to one bound", async () => {
+  it("bounds the connections of all workers together", async () => {
     const { address } = await start({ transport: { connectionsMax: 10 } });
     const port = portOf(address);
     const sockets = await Promise.all(Array.from({ length: MANY }, () => connectSocket(port)));
@@ -188,7 +188,7 @@ describe("createServerThreads()", () => {
     const answers = await Promise.all(open().map(({ socket }) => isServed(socket)));
     expect(answers).toEqual(new Array(10).fill(true));
 
-    // The place that one leaves is taken by the next, whichever worker gets that.
+    // When one connection ends, the next is served, whichever worker gets it.
     open()[0]?.socket.destroy();
     await until(
       async () => {
@@ -200,12 +200,12 @@ describe("createServerThreads()", () => {
     );
   });
 
-  it("refuses more workers than ports can connect, none, and parts of one", () => {
+  it("refuses a number of workers that is not whole or not within 1 to 256", () => {
     for (const workers of [0, 257, 1.5, Number.NaN])
       expect(() => create({ workers })).toThrow(/workers must be/);
   });
 
-  it("refuses a port that someone listens on, even another server that would share it", async () => {
+  it("refuses a port that is in use, even by another server that would share it", async () => {
     const { address } = await start();
     await expect(create({ listen: address }).start()).rejects.toMatchObject({ code: "EADDRINUSE" });
     const taken = createServer().listen(0, "127.0.0.1");
@@ -218,7 +218,7 @@ describe("createServerThreads()", () => {
     });
   });
 
-  it("can be started again on the port of one that has ended", async () => {
+  it("can listen on the port of a server that has ended", async () => {
     const first = await start();
     const { address } = first;
     await statsOf(clientOf(address));
@@ -244,7 +244,7 @@ describe("createServerThreads()", () => {
     expect(() => threads.address).toThrow("has not started");
   });
 
-  it("drains all of its workers at once: streams are told, health says so, and then the port is free", async () => {
+  it("drains all of its workers at once: streams get Draining, and then the port is free", async () => {
     const threads = await start({ transport: { drainMaxMs: 2_000 } });
     const { address } = threads;
     const streams = await Promise.all(
@@ -268,10 +268,10 @@ describe("createServerThreads()", () => {
     expect(again).toBe(address);
   });
 
-  it("ends waits in time for the last of its workers, though the others have drained", async () => {
+  it("ends waits in time on the last worker, although the others have drained", async () => {
     const { callsOf, ...listening } = listenToCalls();
     const threads = await start(listening);
-    // One that the first worker, which gives the store its time, does not serve.
+    // A connection that is not on the first worker, which maintains the store.
     const elsewhere = async (): Promise<ServiceClient> => {
       const client = clientOf(threads.address);
       const before = callsOf.flat().length;
@@ -296,7 +296,7 @@ describe("createServerThreads()", () => {
     await drained;
   });
 
-  it("ends streams whose clients stay, within the time of a drain", async () => {
+  it("ends the streams of clients that do not leave, within drainMaxMs", async () => {
     const threads = await start({ transport: { drainMaxMs: 400 } });
     const stream = await openStream(clientOf(threads.address));
     const failed = new Promise<{ details: string }>((resolve) => stream.on("error", resolve));
@@ -307,7 +307,7 @@ describe("createServerThreads()", () => {
   });
 });
 
-describe("a worker that ends untold", () => {
+describe("a worker that crashes", () => {
   const crashing = (death: Script["death"], thread: number): Partial<ServerThreadsOptions> => ({
     entry: scriptedThread,
     extraFor: (one) => ({ value: one === thread ? { death } : {}, transfer: [] }),
@@ -316,7 +316,7 @@ describe("a worker that ends untold", () => {
   it.each([
     ["throw", /planted fault/],
     ["exit", /exited with 7/],
-  ] as const)("fails the start when it cannot begin (%s)", async (by, message) => {
+  ] as const)("makes start() reject when it cannot begin (%s)", async (by, message) => {
     const threads = create(crashing({ at: "birth", by }, 1));
     const error = await threads.start().catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(WorkerCrash);
@@ -329,14 +329,14 @@ describe("a worker that ends untold", () => {
     ["rejection", /planted rejection/],
     ["exit", /exited with 7/],
     ["memory", /memory limit/],
-  ] as const)("ends the others, and says why (%s)", async (by, message) => {
+  ] as const)("ends the others, and its cause is known (%s)", async (by, message) => {
     const threads = await start({
       ...crashing({ at: "Get", by }, 0),
       workers: 2,
       heap: { maxOldGenerationSizeMb: 64 },
     });
     const crashed = threads.crashed;
-    // Until one reaches the worker that dies of it.
+    // Until one reaches the worker that crashes on it.
     const ask = () =>
       clientOf(threads.address)
         .unary(CacheService.method.get, { namespace: "users", key: "1" })

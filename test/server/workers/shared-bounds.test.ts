@@ -9,7 +9,7 @@ import type { QuotaThreadData } from "../../support/quota-thread.ts";
 const limits = resolveTransportLimits({ connectionsMax: 3, queueMaxBytes: 1_024, queuesMaxBytes: 2 ** 40 });
 const THREADS = 3;
 
-/** The bounds as each of the servers of one process has them. */
+/** The bounds of each server of one process. */
 const sharings: readonly (readonly [string, () => readonly ProcessBounds[]])[] = [
   ["one server", () => new Array(THREADS).fill(createProcessBounds(limits))],
   [
@@ -21,8 +21,8 @@ const sharings: readonly (readonly [string, () => readonly ProcessBounds[]])[] =
   ],
 ];
 
-describe.each(sharings)("the bounds of a process of %s", (_, create) => {
-  it.each(["connections", "watchers"] as const)("let as many %s be taken as may be and no more", (name) => {
+describe.each(sharings)("the bounds of a process with %s", (_, create) => {
+  it.each(["connections", "watchers"] as const)("allow connectionsMax %s over all servers", (name) => {
     const quotas = create().map((bounds) => bounds[name]);
     expect(quotas.map((quota) => quota.take())).toEqual([true, true, true]);
     expect(quotas.map((quota) => quota.take())).toEqual([false, false, false]);
@@ -37,7 +37,7 @@ describe.each(sharings)("the bounds of a process of %s", (_, create) => {
     expect(quotas.map(({ taken }) => taken)).toEqual([30, 30, 30]);
   });
 
-  it("add up the bytes that wait, beyond what 32 bits count", () => {
+  it("add up queued bytes beyond 32 bits", () => {
     const queues = create().map((bounds) => bounds.queues);
     const spent = () => queues.map((queue) => queue.spent);
     for (const queue of queues) queue.add(2 ** 38);
@@ -50,7 +50,7 @@ describe.each(sharings)("the bounds of a process of %s", (_, create) => {
 });
 
 describe("the bounds of threads that run at the same time", () => {
-  it("let exactly as many be taken as there may be", async () => {
+  it("allow exactly connectionsMax connections", async () => {
     const plenty = resolveTransportLimits({ connectionsMax: 200_000 });
     const memory = createBoundsMemory(THREADS);
     const ready = new SharedArrayBuffer(4);
