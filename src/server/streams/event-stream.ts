@@ -15,8 +15,8 @@ import type { Store } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Cancel } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
-import { createEventFeed } from "./event-feed.ts";
-import { createSendQueue } from "./send-queue.ts";
+import { createEventFeed, type EventFeed } from "./event-feed.ts";
+import { createSendQueue, type SendQueue } from "./send-queue.ts";
 import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
 import { deferOnce } from "./turn-scheduler.ts";
 
@@ -28,65 +28,101 @@ export interface StreamDeps {
   readonly streams: StreamRegistry;
 }
 
-export function openStream(
-  call: StreamingCall,
-  { namespace, prefixes, cursor }: StreamRequest,
-  { store, limits, clock, telemetry, streams }: StreamDeps,
-): Cancel {
-  if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
-  const selectors = fromSelectors([{ namespace, prefixes }], limits);
-  let sequence = 0n;
-  let writable = true;
-  let closed = false;
+/** Throws DRAINING, or FIELD_INVALID for the request. Returns what the end of the call has to run. */
+export function openStream(call: StreamingCall, request: StreamRequest, deps: StreamDeps): Cancel {
+  if (deps.streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
+  const stream = new EventStream(call, request, deps);
+  stream.open();
+  return () => stream.close();
+}
 
-  /** Catches what fails, which in a deferred turn would not become the status of this stream. */
-  const sendPending = (thenProgress = false) => {
-    if (!writable || closed) return;
+class EventStream implements DrainableStream {
+  readonly #call: StreamingCall;
+  readonly #deps: StreamDeps;
+  readonly #feed: EventFeed;
+  readonly #queue: SendQueue;
+  readonly #sendLater: () => void;
+  readonly #sendFrame = (frame: StreamResponse["frame"]): boolean => this.#send(frame);
+  #progressTimer: Timer | undefined;
+  #sequence = 0n;
+  #writable = true;
+  #closed = false;
+
+  constructor(call: StreamingCall, { namespace, prefixes, cursor }: StreamRequest, deps: StreamDeps) {
+    const { store, limits, streams } = deps;
+    const selectors = fromSelectors([{ namespace, prefixes }], limits);
+    this.#call = call;
+    this.#deps = deps;
+    this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
+    this.#feed = createEventFeed(
+      store,
+      selectors,
+      checkCursor(cursor, limits),
+      streams.limits,
+      this.#sendLater,
+    );
+    this.#queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
+      this.#writable = true;
+      this.#sendLater();
+    });
+  }
+
+  open(): void {
+    const { streams } = this.#deps;
+    streams.open.add(this);
+    streams.subscribers.add(this.#feed.subscriber);
+    this.#scheduleProgress();
+    this.#send(this.#feed.opened());
+    this.#sendPending();
+  }
+
+  drain(): void {
+    this.#send({ case: "draining", value: create(DrainingSchema) });
+  }
+
+  end(error: CacheError): void {
+    this.#call.end(error);
+  }
+
+  /** The call is over. */
+  close(): void {
+    const { streams } = this.#deps;
+    this.#closed = true;
+    this.#progressTimer?.cancel();
+    this.#queue.close();
+    streams.open.delete(this);
+    streams.subscribers.delete(this.#feed.subscriber);
+    this.#feed.subscriber.close();
+  }
+
+  #scheduleProgress(): void {
+    const { clock, streams } = this.#deps;
+    const sendProgress = streams.boundary.guard(undefined, () => {
+      this.#sendPending(true);
+      this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
+    });
+    this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
+  }
+
+  /** Sends pending events, and then a Progress if `withProgress`. An error becomes the status of the call. */
+  #sendPending(withProgress = false): void {
+    if (!this.#writable || this.#closed) return;
     try {
-      const state = feed.sendPending(send);
-      if (state === "later") sendLater();
-      else if (state === "caughtUp" && thenProgress) send(feed.progress(0n));
+      const state = this.#feed.sendPending(this.#sendFrame);
+      if (state === "later") this.#sendLater();
+      else if (state === "caughtUp" && withProgress) this.#send(this.#feed.progress(0n));
     } catch (error) {
-      telemetry.logger.error({ err: error }, "a stream failed");
-      stream.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
+      this.#deps.telemetry.logger.error({ err: error }, "a stream failed");
+      this.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
     }
-  };
-  const sendLater = deferOnce(streams.defer, () => sendPending());
-  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, sendLater);
-  const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
-    writable = true;
-    sendLater();
-  });
-  const send = (frame: StreamResponse["frame"]): boolean => {
-    sequence += 1n;
-    writable = queue.send(
+  }
+
+  #send(frame: StreamResponse["frame"]): boolean {
+    this.#sequence += 1n;
+    const sequence = this.#sequence;
+    this.#writable = this.#queue.send(
       encodeStreamResponse({ $typeName: "meshcache.v1.StreamResponse", frame, sequence }),
     );
-    return writable;
-  };
-  const sendProgress = streams.boundary.guard(undefined, () => {
-    sendPending(true);
-    timer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
-  });
-  let timer: Timer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
-
-  const stream: DrainableStream = {
-    drain: () => {
-      send({ case: "draining", value: create(DrainingSchema) });
-    },
-    end: (error) => call.end(error),
-  };
-  streams.open.add(stream);
-  streams.subscribers.add(feed.subscriber);
-  send(feed.opened());
-  sendPending();
-
-  return () => {
-    closed = true;
-    timer.cancel();
-    queue.close();
-    streams.open.delete(stream);
-    streams.subscribers.delete(feed.subscriber);
-    feed.subscriber.close();
-  };
+    return this.#writable;
+  }
 }
