@@ -98,8 +98,9 @@ class EventStream implements DrainableStream {
   #scheduleProgress(): void {
     const { clock, streams } = this.#deps;
     const sendProgress = streams.boundary.guard(undefined, () => {
-      this.#sendPending(true);
+      // First: sending may end the call, and `close()` then cancels this timer.
       this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
+      this.#sendPending(true);
     });
     this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
   }

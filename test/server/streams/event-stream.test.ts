@@ -4,7 +4,7 @@ import type { ClientHttp2Stream } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { ClientReadableStream } from "@grpc/grpc-js";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   CacheService,
   type Event,
@@ -14,10 +14,19 @@ import {
   StreamResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { decodeMessage, encodeMessage } from "../../../src/codec/messages.ts";
+import type { CacheError } from "../../../src/common/errors.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
 import type { ServiceClient } from "../../../src/rpc/client.ts";
+import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { createStore } from "../../../src/server/index.ts";
+import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { openStream } from "../../../src/server/streams/event-stream.ts";
+import { createStreamRegistry } from "../../../src/server/streams/stream-registry.ts";
 import type { Store } from "../../../src/store/api/store.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 
@@ -34,7 +43,7 @@ afterEach(() => running?.stop());
 
 type Frames = ClientReadableStream<StreamResponse>;
 
-function openStream(client: ServiceClient, cursor: Uint8Array = new Uint8Array()): Frames {
+function startStream(client: ServiceClient, cursor: Uint8Array = new Uint8Array()): Frames {
   const stream = client.serverStream(method.stream, { namespace, cursor: Uint8Array.from(cursor) });
   stream.on("error", () => {});
   return stream;
@@ -82,10 +91,10 @@ describe("a stream that is cut after any event", () => {
       transport: { frameMaxEvents: 1 },
       store: createStore({ shards: 3, rng: createSeededRng(1) }),
     });
-    const [opened] = await readUntil(openStream(client), isProgress);
+    const [opened] = await readUntil(startStream(client), isProgress);
     const origin = opened?.case === "opened" ? opened.value.cursor : new Uint8Array();
     await mutate(client, 60);
-    const history = await readUntil(openStream(client, origin), isProgress);
+    const history = await readUntil(startStream(client, origin), isProgress);
     const expected = eventsOf(history).map(nameOf);
     expect(expected.length).toBeGreaterThan(80);
     expect(new Set(expected).size).toBe(expected.length);
@@ -93,13 +102,13 @@ describe("a stream that is cut after any event", () => {
 
     for (let cutAfter = 0; cutAfter <= frameCount; cutAfter++) {
       let seen = 0;
-      const before = await readUntil(openStream(client, origin), (frame) => {
+      const before = await readUntil(startStream(client, origin), (frame) => {
         if (frame.case === "events") seen += 1;
         return frame.case === "opened" ? cutAfter === 0 : seen === cutAfter;
       });
       const last = before.at(-1);
       const cursor = last?.case === "events" || last?.case === "opened" ? last.value.cursor : origin;
-      const after = await readUntil(openStream(client, cursor), isProgress);
+      const after = await readUntil(startStream(client, cursor), isProgress);
       const names = [...eventsOf(before), ...eventsOf(after)].map(nameOf);
       expect(byShard(names), `cut after ${cutAfter}`).toEqual(byShard(expected));
     }
@@ -125,7 +134,7 @@ describe("a reader that stops reading", () => {
     });
     const { client, server } = started;
     const others = Array.from({ length: 4 }, () => started.connect());
-    const readers = Array.from({ length: 50 }, (_, n) => openStream(others[n % 4] ?? client));
+    const readers = Array.from({ length: 50 }, (_, n) => startStream(others[n % 4] ?? client));
     const seen = readers.map(() => 0);
     readers.forEach((reader, n) => {
       reader.on("data", ({ frame }: StreamResponse) => {
@@ -195,7 +204,39 @@ describe("a quiet stream", () => {
   it("gets a Progress every progressIntervalMs", async () => {
     const { client } = await start({ transport: { progressIntervalMs: 30 } });
     let progress = 0;
-    await readUntil(openStream(client), (frame) => frame.case === "progress" && ++progress === 3);
+    await readUntil(startStream(client), (frame) => frame.case === "progress" && ++progress === 3);
     expect(progress).toBe(3);
+  });
+});
+
+describe("openStream()", () => {
+  it("leaves no timer behind when a failed read ends the call at once", () => {
+    const clock = new ManualClock();
+    const store = createStore({ clock, rng: createSeededRng(1) });
+    const transport = resolveTransportLimits();
+    const streams = createStreamRegistry(transport, createProcessBounds(transport), loudBoundary);
+    const ends: (CacheError | undefined)[] = [];
+    let close = (): void => {};
+    const call = {
+      open: true,
+      send() {},
+      end(error?: CacheError) {
+        ends.push(error);
+        close();
+      },
+      readOn() {},
+    };
+    const deps = { store, limits: resolveLimits(), clock, telemetry: createNoTelemetry(), streams };
+    close = openStream(call, create(StreamRequestSchema, { namespace }), deps);
+    expect(clock.pending).toBe(1);
+    for (const subscriber of streams.subscribers) {
+      vi.spyOn(subscriber, "behind").mockImplementation(() => {
+        throw new Error("a planted fault");
+      });
+    }
+    clock.advance(transport.progressIntervalMs);
+    expect(ends).toMatchObject([{ reason: "INTERNAL" }]);
+    expect(clock.pending).toBe(0);
+    expect([streams.open.size, streams.subscribers.size]).toEqual([0, 0]);
   });
 });
