@@ -3,12 +3,12 @@ import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } fro
 import { credentials, Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { CacheError } from "../../common/errors.ts";
+import { DEFAULT_ADDRESS, parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
 import { createServiceClient, type ServiceCallOptions, type ServiceClient } from "../../rpc/client.ts";
 import { type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
-import { isEndpoint } from "../settings/endpoint.ts";
 import { environmentOption, timeoutOption } from "./options.ts";
 
 /** What a command is given: the terminal, and where to leave its exit code. */
@@ -42,8 +42,6 @@ export interface Session {
   /** On stdout: `toJson()` as one line with --json, else what `toHuman()` says. */
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
-
-const DEFAULT_ADDRESS = "127.0.0.1:50051";
 
 /** --address, --timeout and --json. */
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
@@ -88,7 +86,7 @@ export async function runSession(
 }
 
 function openSession(terminal: Terminal, { address, timeout, json = undefined }: SessionOptions): Session {
-  if (!isEndpoint(address)) throw usageError("--address must be HOST:PORT");
+  if (parseServerAddress(address) === undefined) throw usageError(`--address must be ${SERVER_ADDRESS_FORM}`);
   const metadata = new Metadata();
   metadata.set("meshcache-client-id", "cli");
   const client = createServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);

@@ -1,6 +1,7 @@
 /** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
 import { once } from "node:events";
 import { systemClock } from "../../common/clock.ts";
+import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { packageVersion } from "../../server/version.ts";
@@ -9,14 +10,12 @@ import { createLogger } from "../../telemetry/logger.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
-import { parseEndpoint, toEndpointText } from "../settings/endpoint.ts";
 import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 
 const VERSION = packageVersion();
-const DEFAULT_LISTEN = "127.0.0.1:50051";
 
 /** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
@@ -80,7 +79,7 @@ async function startListening(server: CacheServer, listen: string): Promise<stri
 
 async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
   const { admin } = settings;
-  const endpoint = parseEndpoint(admin);
+  const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
     const ready = () => !terminal.interrupted.aborted;
@@ -105,7 +104,7 @@ function cannotListen(setting: "listen" | "admin", address: string, error: unkno
 }
 
 function adminUrl({ host, port }: AdminHttp): string {
-  return `http://${toEndpointText(host, port)}`;
+  return `http://${toHostPort(host, port)}`;
 }
 
 async function announce(
@@ -116,7 +115,7 @@ async function announce(
 ): Promise<void> {
   // Run from the sources, "meshcache" is on nobody's PATH; npm knows it in both cases.
   const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
-  const there = address === DEFAULT_LISTEN ? "" : ` --address ${address}`;
+  const there = address === DEFAULT_ADDRESS ? "" : ` --address ${address}`;
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),

@@ -3,12 +3,12 @@
  * variables, the file's keys, `config print` and the README's table are all made from this.
  */
 import { z } from "zod";
+import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
 import type { StoreEngine } from "../../store/engine/create-store.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
-import { isEndpoint } from "./endpoint.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
 export interface SettingInfo {
@@ -79,13 +79,14 @@ const transport = (name: keyof TransportLimits, description: string) =>
 const store = (unit: Unit, fallback: number, min: number, max: number, description: string) =>
   quantity("Store", unit, { fallback, min, max }, description);
 
-const endpoint = z
-  .string({ error: "must be HOST:PORT" })
-  .refine(isEndpoint, { error: "must be HOST:PORT, port 0 to 65535" });
-const endpointOrOff = z
-  .string({ error: 'must be HOST:PORT or "off"' })
-  .refine((value) => value === "off" || isEndpoint(value), {
-    error: 'must be HOST:PORT, port 0 to 65535, or "off"',
+const isListenAddress = (text: string) => parseListenAddress(text) !== undefined;
+const address = z
+  .string({ error: `must be ${LISTEN_ADDRESS_FORM}` })
+  .refine(isListenAddress, { error: `must be ${LISTEN_ADDRESS_FORM}` });
+const addressOrOff = z
+  .string({ error: `must be ${LISTEN_ADDRESS_FORM}, or "off"` })
+  .refine((text) => text === "off" || isListenAddress(text), {
+    error: `must be ${LISTEN_ADDRESS_FORM}, or "off"`,
   });
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
@@ -103,13 +104,13 @@ const about = (initial: string, bound: string, description: string): SettingInfo
 
 /** Strict: a key that is no setting is refused. */
 export const settingsSchema = z.strictObject({
-  listen: endpoint
-    .default("127.0.0.1:50051")
+  listen: address
+    .default(DEFAULT_ADDRESS)
     .register(
       infos,
-      about("127.0.0.1:50051", "HOST:PORT", "Where gRPC listens. Port 0 picks a free one and prints it."),
+      about(DEFAULT_ADDRESS, "HOST:PORT", "Where gRPC listens. Port 0 picks a free one and prints it."),
     ),
-  admin: endpointOrOff
+  admin: addressOrOff
     .default("127.0.0.1:9464")
     .register(
       infos,

@@ -13,9 +13,9 @@ import { MessageSplitter } from "../../codec/framing/grpc-deframer.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError } from "../../common/errors.ts";
+import { parseServerAddress } from "../../common/host-port.ts";
 import type { Headers } from "../../http2/hpack.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
-import { parseAddress } from "./address.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
   FLOW_CONTROL_WINDOW_BYTES,
@@ -56,7 +56,7 @@ class Http2Link implements Link, Http2ConnectionHandlers {
 
   constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
     this.#handlers = handlers;
-    const place = parseAddress(address);
+    const place = parseServerAddress(address);
     if (place === undefined) throw new RangeError("an address that was not checked");
     const options = {
       ...place,

@@ -6,6 +6,13 @@ import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
 import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
+import { fieldInvalid } from "../../common/errors.ts";
+import {
+  DEFAULT_ADDRESS,
+  LISTEN_ADDRESS_FORM,
+  parseListenAddress,
+  toHostPort,
+} from "../../common/host-port.ts";
 import { systemRng } from "../../common/random.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
 import type { StoreMessage } from "../../store/api/threads.ts";
@@ -13,7 +20,6 @@ import { attachStore, createStoreMemory, type StoreOptions } from "../../store/e
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
-import { parseListenAddress } from "../listen-address.ts";
 import type { CacheServer } from "../server.ts";
 import { within } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
@@ -70,7 +76,9 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
   const telemetry = options.telemetry ?? createNoTelemetry();
   const limits = resolveLimits(options.limits);
   const transport = resolveTransportLimits(options.transport);
-  const { host, port, join } = parseListenAddress(options.listen ?? "127.0.0.1:50051");
+  const where = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
+  if (where === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
+  const { host, port } = where;
 
   const ports = connectThreads(workers + 1);
   const memory = createStoreMemory(options.store ?? {}, workers + 1);
@@ -129,7 +137,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
   const listen = async (): Promise<string> => {
     await Promise.all(threads.map((thread) => thread.ready));
     // With port 0 the first finds out which port it is.
-    let found = join(port);
+    let found = toHostPort(host, port);
     for (const thread of threads) found = addressOf(await thread.order({ kind: "listen", listen: found }));
     return found;
   };
