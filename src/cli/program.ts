@@ -1,6 +1,6 @@
 /** The whole command line: its commands, its help, and what becomes of a wrong one. */
 import { Command, CommanderError } from "commander";
-import { packageVersion } from "../server/version.ts";
+import { VERSION } from "../common/version.ts";
 import { addConfigCommand } from "./commands/config.ts";
 import { addGetCommand } from "./commands/get.ts";
 import { addInvalidateCommand } from "./commands/invalidate.ts";
@@ -43,7 +43,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
   const { stdout, stderr } = context.terminal;
   const program = new Command("meshcache")
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
-    .version(packageVersion(), "-V, --version", "print the version")
+    .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print the help of a command")
     .exitOverride()

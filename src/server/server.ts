@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } from "../common/host-port.ts";
 import { type Rng, systemRng } from "../common/random.ts";
+import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
 import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
@@ -21,7 +22,6 @@ import { addServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
 import { createStreamRegister, slowestLagEvents } from "./streams/stream-registry.ts";
-import { packageVersion } from "./version.ts";
 
 export interface ServerOptions {
   /** Default: an embedded store with its own defaults. */
@@ -120,7 +120,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     observation,
     watchers: bounds.watchers,
     startedMs,
-    serverVersion: packageVersion(),
+    serverVersion: VERSION,
   });
   const connections = createConnections(server, {
     limits: transport,

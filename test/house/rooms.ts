@@ -159,7 +159,7 @@ export const rooms: Rooms = {
     "gen",
     "rpc",
   ],
-  cli: ["cli/commands", "cli/output", "cli/service", "server"],
+  cli: ["cli/commands", "cli/output", "cli/service", "common"],
   testing: ["client", "client/api", "server"],
 };
 

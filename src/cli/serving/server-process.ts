@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { systemClock } from "../../common/clock.ts";
 import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
+import { VERSION } from "../../common/version.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
-import { packageVersion } from "../../server/version.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
@@ -14,8 +14,6 @@ import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
-
-const VERSION = packageVersion();
 
 /** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
