@@ -6,6 +6,9 @@ export interface Bound {
   readonly max: number;
 }
 
+/** Two values of which the first must not exceed the second. */
+export type Relation<Name extends string> = readonly [smaller: Name, greater: Name];
+
 /** Reads one option after the other, or its default. Throws a RangeError naming the option and its range. */
 export function pickWithin<Name extends string>(
   bounds: Readonly<Record<Name, Bound>>,

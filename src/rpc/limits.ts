@@ -1,7 +1,7 @@
-/** The bounds of every message field: their defaults, their ranges, and the one place that resolves them. */
-import { type Bound, pickWithin } from "../common/bound.ts";
+/** The limits of every message field: the default and the range of each, and the check of chosen values. */
+import { type Bound, pickWithin, type Relation } from "../common/bound.ts";
 
-/** Bounds of what a message may hold. Sizes are in bytes of UTF-8 for text. */
+/** Limits of what a message may hold. Sizes are in bytes of UTF-8 for text. */
 export interface Limits {
   readonly namespaceMaxBytes: number;
   readonly keyMaxBytes: number;
@@ -58,6 +58,13 @@ export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
   sendMaxBytes: { fallback: 4 * MIB, min: KIB, max: 256 * MIB },
 };
 
+/** Pairs of limits of which the first must not exceed the second. */
+export const LIMIT_RELATIONS: readonly Relation<keyof Limits>[] = [
+  ["valueMaxBytes", "receiveMaxBytes"],
+  ["valueMaxBytes", "sendMaxBytes"],
+  ["leaseDefaultMs", "leaseMaxMs"],
+];
+
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveLimits(options: Partial<Limits> = {}): Limits {
   const pick = pickWithin(LIMIT_BOUNDS, options);
@@ -83,11 +90,10 @@ export function resolveLimits(options: Partial<Limits> = {}): Limits {
     receiveMaxBytes: pick("receiveMaxBytes"),
     sendMaxBytes: pick("sendMaxBytes"),
   };
-  if (limits.valueMaxBytes > limits.receiveMaxBytes || limits.valueMaxBytes > limits.sendMaxBytes) {
-    throw new RangeError("valueMaxBytes must be within receiveMaxBytes and sendMaxBytes");
-  }
-  if (limits.leaseDefaultMs > limits.leaseMaxMs) {
-    throw new RangeError("leaseDefaultMs must be within leaseMaxMs");
+  for (const [smaller, greater] of LIMIT_RELATIONS) {
+    if (limits[smaller] > limits[greater]) {
+      throw new RangeError(`${smaller} (${limits[smaller]}) must not exceed ${greater} (${limits[greater]})`);
+    }
   }
   return limits;
 }

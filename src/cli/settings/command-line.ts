@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CliError, EXIT } from "../output/exit-codes.ts";
+import type { ResolvedSettings } from "./conflicts.ts";
 import { thisMachine } from "./machine.ts";
+import { toFlag } from "./names.ts";
 import { toQuantity } from "./quantity.ts";
-import { infoOf, SETTING_NAMES, toFlag } from "./settings.ts";
-import { type ResolvedSettings, resolveSettings, SettingsError } from "./sources.ts";
+import { infoOf, SETTING_NAMES } from "./settings.ts";
+import { resolveSettings, SettingsError } from "./sources.ts";
 
 /** As commander gives them: `config`, and each setting under its own name. */
 export type SettingsOptions = Readonly<Partial<Record<string, string>>>;
@@ -16,14 +18,14 @@ const PLACEHOLDERS = { bytes: "<bytes>", ms: "<ms>", "": "<value>" } as const;
 export function addSettingsOptions(command: Command): Command {
   command.option("--config <file>", "a YAML file of settings (also MESHCACHE_CONFIG)");
   for (const name of SETTING_NAMES) {
-    const { group, unit, initial, description } = infoOf(name);
+    const { group, unit, initial, bound, description } = infoOf(name);
     const fallback = typeof initial === "object" ? initial.words : initial;
     const shown = typeof fallback === "number" ? toQuantity(fallback, unit) : fallback;
     command
       .optionsGroup(`${group}:`)
       .option(
         `${toFlag(name)} ${PLACEHOLDERS[unit]}`,
-        `${description.replaceAll("`", "")} Default: ${shown}.`,
+        `${description.replaceAll("`", "")} (${bound}; default ${shown})`,
       );
   }
   return command.optionsGroup("Options:");

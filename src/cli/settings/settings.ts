@@ -1,71 +1,24 @@
 /**
- * Every setting of the server, in one place: its default, unit, range and meaning. The flags, the environment
- * variables, the file's keys, `config print` and the README's table are all made from this.
+ * Every setting of the server and what it means. Its default and its range are those of the part of the server that
+ * it sets. The flags, the environment variables, the file's keys, `config print` and the README's table are made
+ * from this list.
  */
 import { z } from "zod";
-import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
+import { DEFAULT_ADDRESS } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
-import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/engine/create-store.ts";
-import type { LogLevel } from "../../telemetry/logger.ts";
-import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
+import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
+import {
+  DEFAULT_STORE_ENGINE,
+  STORE_BOUNDS,
+  STORE_ENGINES,
+  storeBudgetRange,
+} from "../../store/engine/create-store.ts";
+import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
+import { toQuantity, type Unit } from "./quantity.ts";
+import { INFOS, listenSetting, quantitySetting, type SettingInfo, wordSetting } from "./setting.ts";
 
-export interface SettingInfo {
-  readonly group: string;
-  /** The default, or what it depends on. */
-  readonly initial: string | number | Dependent;
-  /** Empty for a plain number and for text. */
-  readonly unit: Unit;
-  /** What the value may be, as the table says it. */
-  readonly bound: string;
-  readonly description: string;
-}
-
-/** A default that is not the same everywhere, in words. */
-export interface Dependent {
-  readonly words: string;
-}
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-interface Bound {
-  readonly fallback: number;
-  readonly min: number;
-  readonly max: number;
-}
-
-const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
-  "": parseCount,
-  bytes: parseBytes,
-  ms: parseDurationMs,
-};
-const FORMS: Readonly<Record<Unit, string>> = {
-  "": "a whole number",
-  bytes: 'bytes, or a size such as "64MiB"',
-  ms: 'milliseconds, or a time such as "30s"',
-};
-
-const infos = z.registry<SettingInfo>();
-
-/** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
-function quantity(
-  group: string,
-  unit: Unit,
-  { fallback, min, max }: Bound,
-  description: string,
-  initial: SettingInfo["initial"] = fallback,
-) {
-  const bound = `${toQuantity(min, unit)} to ${toQuantity(max, unit)}`;
-  const error = `must be ${FORMS[unit]}, from ${bound}`;
-  const number = z.int({ error }).min(min, { error }).max(max, { error });
-  const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
-  return z
-    .preprocess(fromText, number)
-    .default(fallback)
-    .register(infos, { group, initial, unit, bound, description });
-}
+const DEFAULT_ADMIN = "127.0.0.1:9464";
 
 function unitOf(name: string): Unit {
   if (name.endsWith("Bytes")) return "bytes";
@@ -73,110 +26,68 @@ function unitOf(name: string): Unit {
 }
 
 const limit = (name: keyof Limits, description: string) =>
-  quantity("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
+  quantitySetting("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
 const transport = (name: keyof TransportLimits, description: string) =>
-  quantity("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
-const store = (unit: Unit, fallback: number, min: number, max: number, description: string) =>
-  quantity("Store", unit, { fallback, min, max }, description);
+  quantitySetting("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
+const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
+  quantitySetting("Store", unitOf(name), STORE_BOUNDS[name], description);
 
-const isListenAddress = (text: string) => parseListenAddress(text) !== undefined;
-const address = z
-  .string({ error: `must be ${LISTEN_ADDRESS_FORM}` })
-  .refine(isListenAddress, { error: `must be ${LISTEN_ADDRESS_FORM}` });
-const addressOrOff = z
-  .string({ error: `must be ${LISTEN_ADDRESS_FORM}, or "off"` })
-  .refine((text) => text === "off" || isListenAddress(text), {
-    error: `must be ${LISTEN_ADDRESS_FORM}, or "off"`,
-  });
-const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
-const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
-
-const storeEngines = ["offheap", "lru"] as const satisfies readonly StoreEngine[];
-const storeEngine = z.enum(storeEngines, { error: `must be one of ${storeEngines.join(", ")}` });
-
-const about = (initial: string, bound: string, description: string): SettingInfo => ({
-  group: "Process",
-  initial,
-  unit: "",
-  bound,
-  description,
-});
+function describeBudget(): string {
+  const { min, max } = storeBudgetRange("offheap", 1);
+  const perShard = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")} a shard`;
+  return `For all entries, overhead included; what is least used makes room. ${perShard}.`;
+}
 
 /** Strict: a key that is no setting is refused. */
 export const settingsSchema = z.strictObject({
-  listen: address
-    .default(DEFAULT_ADDRESS)
-    .register(
-      infos,
-      about(DEFAULT_ADDRESS, "HOST:PORT", "Where gRPC listens. Port 0 picks a free one and prints it."),
-    ),
-  admin: addressOrOff
-    .default("127.0.0.1:9464")
-    .register(
-      infos,
-      about(
-        "127.0.0.1:9464",
-        "HOST:PORT or off",
-        "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
-      ),
-    ),
+  listen: listenSetting(
+    "Process",
+    DEFAULT_ADDRESS,
+    "Where gRPC listens. Port 0 picks a free one and prints it.",
+  ),
+  admin: listenSetting(
+    "Process",
+    DEFAULT_ADMIN,
+    "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
+    true,
+  ),
   // What it is unless given depends on the machine and the engine: sources.ts settles that.
-  workers: quantity(
+  workers: quantitySetting(
     "Process",
     "",
-    { fallback: 1, min: 1, max: WORKERS_MAX },
+    WORKERS_BOUND,
     "Threads that serve, on one port over one store. 1 with the engine `lru`, and where no port can be shared (macOS, Windows).",
     { words: "all cores" },
   ),
-  logLevel: logLevel
-    .default("info")
-    .register(
-      infos,
-      about("info", logLevels.join(", "), "The least severe log lines written, as JSON, to stderr."),
-    ),
-
-  storeEngine: storeEngine.default("offheap").register(infos, {
-    ...about(
-      "offheap",
-      storeEngines.join(", "),
-      "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
-    ),
-    group: "Store",
-  }),
-  storeBudgetBytes: store(
-    "bytes",
-    256 * MIB,
-    MIB,
-    2 ** 40,
-    "For all entries, overhead included; what is least used makes room. 64 KiB to 2 GiB a shard.",
+  logLevel: wordSetting(
+    "Process",
+    LOG_LEVELS,
+    DEFAULT_LOG_LEVEL,
+    "The least severe log lines written, as JSON, to stderr.",
   ),
-  shards: store("", 16, 1, 256, "Parts of the store with a revision, an event log and leases of their own."),
-  logMaxEvents: store("", 65_536, 1, 16_777_216, "Events that a shard keeps for subscribers that resume."),
-  logMaxBytes: store("bytes", 8 * MIB, 4 * KIB, 1024 * MIB, "Bytes of these events."),
+
+  storeEngine: wordSetting(
+    "Store",
+    STORE_ENGINES,
+    DEFAULT_STORE_ENGINE,
+    "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
+  ),
+  storeBudgetBytes: store("budgetBytes", describeBudget()),
+  shards: store("shards", "Parts of the store with a revision, an event log and leases of their own."),
+  logMaxEvents: store("logMaxEvents", "Events that a shard keeps for subscribers that resume."),
+  logMaxBytes: store("logMaxBytes", "Bytes of these events."),
   tagFencesMax: store(
-    "",
-    8_192,
-    1,
-    1_048_576,
+    "tagFencesMax",
     "Tags of a shard whose invalidation is remembered; beyond, the oldest are forgotten in the safe direction.",
   ),
   prefixFencesMax: store(
-    "",
-    64,
-    1,
-    1_024,
+    "prefixFencesMax",
     "Prefix and namespace invalidations of a shard that wait for their sweep; beyond, they are merged in the safe direction.",
   ),
-  tombstonesMax: store(
-    "",
-    65_536,
-    1,
-    16_777_216,
-    "Source versions that a shard remembers of keys without entries.",
-  ),
-  leasesMax: store("", 16_384, 1, 1_048_576, "Leases of a shard; beyond, callers are told to retry."),
-  leaseWaitersMax: store("", 1_024, 0, 65_536, "Callers that wait for the lease of one key."),
-  requestIdsMax: store("", 4_096, 1, 1_048_576, "Answers to Sets with a request id that a shard remembers."),
+  tombstonesMax: store("tombstonesMax", "Source versions that a shard remembers of keys without entries."),
+  leasesMax: store("leasesMax", "Leases of a shard; beyond, callers are told to retry."),
+  leaseWaitersMax: store("waitersMax", "Callers that wait for the lease of one key."),
+  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that a shard remembers."),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
   keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),
@@ -259,29 +170,7 @@ export function isSettingName(name: string): name is SettingName {
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(settingsSchema.shape).filter(isSettingName);
 
 export function infoOf(name: SettingName): SettingInfo {
-  const info = infos.get(settingsSchema.shape[name]);
+  const info = INFOS.get(settingsSchema.shape[name]);
   if (info === undefined) throw new Error(`setting ${name} is not described`);
   return info;
 }
-
-/** valueMaxBytes -> --value-max-bytes */
-export function toFlag(name: SettingName): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-/** valueMaxBytes -> MESHCACHE_VALUE_MAX_BYTES */
-export function toVariable(name: SettingName): string {
-  return `MESHCACHE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-}
-
-/** What must hold between settings: a message must be able to carry what another setting allows. */
-export const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
-  ["valueMaxBytes", "batchMaxBytes"],
-  ["batchMaxBytes", "receiveMaxBytes"],
-  ["valueMaxBytes", "sendMaxBytes"],
-  ["leaseDefaultMs", "leaseMaxMs"],
-  ["queueMaxBytes", "queuesMaxBytes"],
-];
-
-/** What a shard needs at the least to be of use. */
-export const SHARD_BUDGET_MIN_BYTES = 64 * KIB;

@@ -3,21 +3,11 @@
  * of every source in one go.
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
-import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/engine/create-store.ts";
 import { oneLine } from "../output/text.ts";
-import { type Machine, sharesPorts } from "./machine.ts";
-import {
-  isSettingName,
-  RELATIONS,
-  SETTING_NAMES,
-  type SettingName,
-  type Settings,
-  SHARD_BUDGET_MIN_BYTES,
-  settingsSchema,
-  toFlag,
-  toVariable,
-} from "./settings.ts";
+import { conflictsOf, type ResolvedSettings, type SettingsFault, workersUnlessGiven } from "./conflicts.ts";
+import type { Machine } from "./machine.ts";
+import { toFlag, toVariable } from "./names.ts";
+import { isSettingName, SETTING_NAMES, type SettingName, settingsSchema } from "./settings.ts";
 
 export interface SettingsSources {
   /** By setting; `undefined` where the flag was not given. */
@@ -27,18 +17,6 @@ export interface SettingsSources {
   /** Returns the file's text, or throws. */
   readonly readFile: (path: string) => string;
   readonly machine: Machine;
-}
-
-export interface SettingsFault {
-  /** Where the fault is, such as "--shards" or "meshcache.yaml:3 shards". */
-  readonly where: string;
-  readonly message: string;
-}
-
-export interface ResolvedSettings {
-  readonly values: Settings;
-  /** Where each value came from: "default", or as in a fault. */
-  readonly originOf: (name: SettingName) => string;
 }
 
 /** Every fault of every source: nothing was settled. */
@@ -137,37 +115,6 @@ function check(given: GivenSettings): SettingsFault[] {
   });
 }
 
-function relate({ values, originOf }: ResolvedSettings, machine: Machine): SettingsFault[] {
-  const whereOf = (one: SettingName, other: SettingName) =>
-    originOf(one) === "default" ? originOf(other) : originOf(one);
-  const faults = RELATIONS.filter(([smaller, greater]) => values[smaller] > values[greater]).map(
-    ([smaller, greater]) => ({
-      where: whereOf(smaller, greater),
-      message: `${smaller} (${values[smaller]}) must not be greater than ${greater} (${values[greater]})`,
-    }),
-  );
-  const budgetMinBytes = values.shards * SHARD_BUDGET_MIN_BYTES;
-  if (values.storeBudgetBytes < budgetMinBytes) {
-    faults.push({
-      where: whereOf("storeBudgetBytes", "shards"),
-      message: `storeBudgetBytes (${values.storeBudgetBytes}) must be at least ${budgetMinBytes} for ${values.shards} shards`,
-    });
-  }
-  if (values.workers > 1 && values.storeEngine === "lru") {
-    faults.push({
-      where: whereOf("workers", "storeEngine"),
-      message: `workers (${values.workers}) must be 1 with storeEngine lru`,
-    });
-  }
-  if (values.workers > 1 && !sharesPorts(machine)) {
-    faults.push({
-      where: originOf("workers"),
-      message: `workers (${values.workers}) must be 1 on ${machine.platform}, where no port can be shared`,
-    });
-  }
-  return faults;
-}
-
 /** Settles every setting. Throws a `SettingsError` with every fault there is. */
 export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   const faults: SettingsFault[] = [];
@@ -182,12 +129,7 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
     : { ...parsed, workers: workersUnlessGiven(parsed.storeEngine, sources.machine) };
   const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
   const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
-  const conflicts = relate(resolved, sources.machine);
+  const conflicts = conflictsOf(resolved, sources.machine);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return resolved;
-}
-
-/** As many as there are cores to keep busy, where there may be more than one. */
-function workersUnlessGiven(engine: StoreEngine, machine: Machine): number {
-  return engine === "lru" || !sharesPorts(machine) ? 1 : Math.min(machine.cores, WORKERS_MAX);
 }

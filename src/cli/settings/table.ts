@@ -1,8 +1,9 @@
 /** The settings as people read them: the README's table, and a file with the origin of every value. */
 import { stringify } from "yaml";
+import type { ResolvedSettings } from "./conflicts.ts";
 import { toQuantity } from "./quantity.ts";
-import { infoOf, SETTING_NAMES, type SettingInfo } from "./settings.ts";
-import type { ResolvedSettings } from "./sources.ts";
+import type { SettingInfo } from "./setting.ts";
+import { infoOf, SETTING_NAMES } from "./settings.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
   if (typeof initial === "object") return initial.words;

@@ -4,6 +4,7 @@
  */
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
+import { pickWithin } from "../../common/bound.ts";
 import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
@@ -25,7 +26,7 @@ import { within } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
 import type { Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
-import { connectThreads, WORKERS_MAX } from "./thread-ports.ts";
+import { connectThreads, WORKERS_BOUND } from "./thread-ports.ts";
 import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 
 export { WorkerCrash } from "./worker-thread.ts";
@@ -68,10 +69,7 @@ const END_MAX_MS = 5_000;
 
 /** Throws as `createServer` does, or a RangeError for `workers`. */
 export function createServerThreads(options: ServerThreadsOptions): ServerThreads {
-  const { workers } = options;
-  if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
-    throw new RangeError(`workers must be a whole number from 1 to ${WORKERS_MAX}`);
-  }
+  const workers = pickWithin<"workers">({ workers: WORKERS_BOUND }, options)("workers");
   const clock = systemClock;
   const telemetry = options.telemetry ?? createNoTelemetry();
   const limits = resolveLimits(options.limits);

@@ -1,8 +1,9 @@
 /** A message port from every thread to every other. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { Bound } from "../../common/bound.ts";
 
-/** Of which each is a thread; the ports between them grow with its square. */
-export const WORKERS_MAX = 256;
+/** Each worker is a thread; the number of ports between threads grows with the square of theirs. */
+export const WORKERS_BOUND: Bound = { fallback: 1, min: 1, max: 256 };
 
 /** By thread, and there by peer; a thread has no port to itself. */
 export function connectThreads(count: number): readonly (readonly (MessagePort | undefined)[])[] {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { ResolvedSettings } from "../../../src/cli/settings/conflicts.ts";
 import type { Machine } from "../../../src/cli/settings/machine.ts";
-import { SETTING_NAMES, toFlag, toVariable } from "../../../src/cli/settings/settings.ts";
-import { type ResolvedSettings, resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
+import { toFlag, toVariable } from "../../../src/cli/settings/names.ts";
+import { SETTING_NAMES } from "../../../src/cli/settings/settings.ts";
+import { resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
 import { toYaml } from "../../../src/cli/settings/table.ts";
 
 interface Given {
@@ -105,16 +107,23 @@ describe("resolveSettings()", () => {
   it("refuses settings that contradict each other, naming where they came from", () => {
     const faults = faultsOf({ env: { MESHCACHE_VALUE_MAX_BYTES: "8MiB" } });
     expect(faults.length).toBeGreaterThan(0);
-    expect(faults[0]).toMatch(
-      /^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8388608\) must not be greater than/,
-    );
+    expect(faults[0]).toMatch(/^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8 MiB\) must not be greater than/);
   });
 
   it("refuses a budget that is too small for the shards", () => {
     const given = { flags: { storeBudgetBytes: "2MiB" }, env: { MESHCACHE_SHARDS: "64" } };
     expect(faultsOf(given)).toEqual([
-      "--store-budget-bytes: storeBudgetBytes (2097152) must be at least 4194304 for 64 shards",
+      "--store-budget-bytes: storeBudgetBytes (2 MiB) must be 4 MiB to 137,434,759,168 bytes with 64 shards",
     ]);
+  });
+
+  it("refuses a budget that is too large for the shards, and says what more of them reach", () => {
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB" } })).toEqual([
+      "--store-budget-bytes: storeBudgetBytes (32 GiB) must be 1 MiB to 34,358,689,792 bytes with 16 shards; " +
+        "up to 549,739,036,672 bytes with more shards",
+    ]);
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB", shards: "17" } })).toEqual([]);
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB", storeEngine: "lru" } })).toEqual([]);
   });
 
   it("gives a worker to every core, where there may be more than one", () => {
