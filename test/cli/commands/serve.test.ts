@@ -1,5 +1,5 @@
 /** The real executable, since signals, ports and pipes belong to a process. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -181,6 +181,29 @@ describe("meshcache serve", () => {
     child.kill("SIGTERM");
     expect(await ended).toBe(143);
     keptOpen();
+  });
+
+  it.runIf(process.platform === "linux").each(["1", "2"])(
+    "says that the system has no memory for the store, and exits with 2, with %s workers",
+    (workers) => {
+      // 16 GiB are asked for.
+      const command = `ulimit -v ${12 * 2 ** 20} && exec "$0" "$@"`;
+      const argv = ["src/cli/main.ts", "serve", ...anyPort, "--workers", workers, "--log-max-bytes", "1GiB"];
+      const { status, stderr } = spawnSync("sh", ["-c", command, process.execPath, ...argv], {
+        encoding: "utf8",
+      });
+      expect(stderr).toBe(
+        "meshcache: the system does not give the memory for a store of 256 MiB (storeBudgetBytes) on 16 shards " +
+          "with its logs, fences and leases\n",
+      );
+      expect(status).toBe(2);
+    },
+  );
+
+  it("refuses a budget that no such number of shards can have, with exit code 2", async () => {
+    const { ended, stderr } = start(["serve", ...anyPort, "--store-budget-bytes", "32GiB"]);
+    expect(await ended).toBe(2);
+    expect(stderr.text()).toContain("  --store-budget-bytes: storeBudgetBytes (32 GiB) must be 1 MiB to ");
   });
 
   it("says clearly that a port is taken, and exits with 3", async () => {
