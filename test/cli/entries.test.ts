@@ -240,7 +240,12 @@ describe("a command that fails", () => {
     [["get", "x", "--address", "nowhere"], /--address must be HOST:PORT/],
     [["set", "x"], /give the value once/],
     [["set", "x", "v", "--absent"], /give the value once/],
-    [["set", "x", "v", "--ttl", "soon"], /--ttl.*must be a time/],
+    [["set", "x", "v", "--ttl", "soon"], /--ttl.*must be a time with a unit: .*"30s"/],
+    [["set", "x", "v", "--ttl", "60"], /--ttl.*needs a unit: 60s for seconds, 60ms for milliseconds/],
+    [["set", "x", "v", "--ttl", "1h", "--stale", "60"], /--stale.*needs a unit/],
+    [["touch", "x", "--ttl", "60"], /--ttl.*needs a unit/],
+    [["get", "x", "--timeout", "-5s"], /--timeout.*must be a time with a unit/],
+    [["get", "x", "--timeout", "5"], /--timeout.*needs a unit: 5s for seconds/],
     [["set", "x", "v", "--if-absent", "--if-present"], /cannot be used with/],
     [["set", "x", "v", "--if-version", "0"], /from 1 to 2\^64 - 1/],
     [["touch", "x"], /--ttl.*not specified/],
@@ -254,13 +259,10 @@ describe("a command that fails", () => {
     expect(stderr).toMatch(said);
   });
 
-  it.each(["0", "11min", "99999999d", "-5s"])(
-    "refuses a timeout of %s that no call can have",
-    async (time) => {
-      const failed = await mesh(["get", "x", "--timeout", time]);
-      expect(failed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('from "1ms" to "10min"') });
-    },
-  );
+  it.each(["0", "11min", "99999999d"])("refuses a timeout of %s that no call can have", async (time) => {
+    const failed = await mesh(["get", "x", "--timeout", time]);
+    expect(failed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('from "1ms" to "10min"') });
+  });
 
   it("says to programs what is wrong with a command line", async () => {
     for (const argv of [["get"], ["get", "x", "--nope"], ["nope"], ["get", "x", "--timeout", "0"]]) {
@@ -301,6 +303,14 @@ describe("meshcache --help", () => {
       expect(stdout).toMatch(new RegExp(`^ {2}${word} `, "m"));
     }
     expect(stdout).toMatch(/^ {2}141 +whoever read the output has gone$/m);
+  });
+
+  it.each(["set", "touch"])("shows the times of %s with their units", async (command) => {
+    const { stdout } = await mesh([command, "--help"]);
+    expect(stdout).toMatch(/--ttl <time> .*such as 60s/);
+    expect(stdout).toMatch(/--stale <time> .*such as 5min/);
+    expect(stdout).toMatch(/--timeout <time> .*such as 500ms/);
+    expect(stdout).toMatch(/^A time needs a unit: ms, s, min, h or d\. /m);
   });
 
   it.each(["serve", "config print", "get", "set", "touch", "invalidate", "watch", "stats", "replay"])(

@@ -6,7 +6,7 @@ import { type Command, Option } from "commander";
 import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import type { Terminal } from "../output/terminal.ts";
-import { durationOption, listOption, uint64Option } from "../service/options.ts";
+import { durationOption, listOption, TIME_HELP, uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -30,7 +30,9 @@ interface SetOptions extends NamespaceOptions {
   readonly ifEpoch?: bigint;
 }
 
-const EXAMPLES = `
+const HELP = `
+${TIME_HELP}
+
 Examples:
   meshcache set greeting hello
   meshcache set user:42 '{"name":"Ada"}' --namespace users --ttl 60s --stale 5min --tag tenant:7
@@ -65,8 +67,16 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     .option("--absent", "store that the source has no such record, instead of a value")
     .option("--content-type <type>", 'what the value is, such as "application/json"')
     .optionsGroup("Lifetime:")
-    .addOption(durationOption("--ttl <time>", "how long it is fresh; 0 is for ever", "0"))
-    .addOption(durationOption("--stale <time>", "how long after that it may be served stale", "0"))
+    .addOption(
+      durationOption(
+        "--ttl <time>",
+        "how long the entry is fresh, such as 60s; 0: until it is invalidated or evicted",
+        "0",
+      ),
+    )
+    .addOption(
+      durationOption("--stale <time>", "how long after that it may be served stale, such as 5min", "0"),
+    )
     .addOption(listOption("--tag <tag>", "a tag to invalidate it by; may be repeated"))
     .optionsGroup("Conditions:")
     .addOption(new Option("--if-absent", "only when no entry is fresh").conflicts(["ifPresent", "ifVersion"]))
@@ -75,7 +85,7 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"))
     .addOption(uint64Option("--source-version <n>", "the source's own version: loses against a greater one"));
   addNamespaceOptions(command, context)
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((key: string, value: string | undefined, options: SetOptions) =>
       runSession(context, options, (session) => set(session, key, value, options)),
     );

@@ -3,6 +3,11 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Terminal } from "../output/terminal.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
 
+/** For the help of a command that takes times. */
+export const TIME_HELP = "A time needs a unit: ms, s, min, h or d. Only 0 may be without one.";
+
+const TIME_EXAMPLES = '"250ms", "30s", "5min", "1h" or "7d"';
+
 /** An option that MESHCACHE_ADDRESS, say, gives when the command line does not. */
 export function environmentOption(
   flags: `--${string} <${string}>`,
@@ -16,15 +21,21 @@ export function environmentOption(
   return option.default(env[variable] || fallback, `${variable}, else ${fallback}`);
 }
 
-/** A time such as "30s" as milliseconds; plain numbers are milliseconds. */
+/** A time as milliseconds. It needs a unit: "60" would mean seconds to one reader and milliseconds to another. */
+function parseTime(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined) throw new InvalidArgumentError(`It must be a time with a unit: ${TIME_EXAMPLES}.`);
+  if (ms !== 0 && /\d$/.test(text.trim())) {
+    const number = text.trim();
+    throw new InvalidArgumentError(`It needs a unit: ${number}s for seconds, ${number}ms for milliseconds.`);
+  }
+  return ms;
+}
+
+/** A time with a unit; a plain 0 is one too. */
 export function durationOption(flags: string, description: string, fallback?: string): Option {
-  const option = new Option(flags, description).argParser((text: string) => {
-    const ms = parseDurationMs(text);
-    if (ms === undefined)
-      throw new InvalidArgumentError('It must be a time such as "250ms", "30s", "5min" or "1h".');
-    return ms;
-  });
-  return fallback === undefined ? option : option.default(parseDurationMs(fallback), fallback);
+  const option = new Option(flags, description).argParser(parseTime);
+  return fallback === undefined ? option : option.default(parseTime(fallback), fallback);
 }
 
 export function countOption(
@@ -64,15 +75,14 @@ export function uint64Option(flags: string, description: string): Option {
   });
 }
 
-const CALL_LONGEST_MS = 600_000;
+const TIMEOUT_MAX_MS = 600_000;
 
-/** How long a call may take: as long as a client of any kind may be told to wait. */
+/** How long a call may take, at most as long as an operation of the client library may. */
 export function timeoutOption(flags: string, description: string, fallback: string): Option {
-  return new Option(flags, description).default(parseDurationMs(fallback), fallback).argParser((text) => {
-    const ms = parseDurationMs(text);
-    if (ms === undefined || ms < 1 || ms > CALL_LONGEST_MS) {
+  return new Option(flags, description).default(parseTime(fallback), fallback).argParser((text) => {
+    const ms = parseTime(text);
+    if (ms < 1 || ms > TIMEOUT_MAX_MS)
       throw new InvalidArgumentError('It must be a time from "1ms" to "10min".');
-    }
     return ms;
   });
 }

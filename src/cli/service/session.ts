@@ -48,7 +48,7 @@ export function addSessionOptions(command: Command, { terminal }: CommandContext
   return command
     .optionsGroup("Connection:")
     .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
-    .addOption(timeoutOption("--timeout <time>", "how long one call may take", "5s"))
+    .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
     .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
 }
