@@ -21,7 +21,7 @@ import type {
   MethodDefinition,
   ServiceDefinition,
 } from "@grpc/grpc-js";
-import { decodeHot, encodeHot, encodeHotFrame } from "./fast/codecs.ts";
+import { decodeFast, encodeFast, encodeFastFrame } from "./fast/codecs.ts";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
 
 /** The handlers of a service, by the names of its methods. */
@@ -71,7 +71,7 @@ export function methodPath(method: DescMethod): string {
 
 /** grpc-js insists on a Buffer; it shares the encoder's bytes. */
 export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Buffer {
-  const byHand = encodeHot(schema, message);
+  const byHand = encodeFast(schema, message);
   if (byHand !== undefined) return byHand;
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -79,7 +79,7 @@ export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: M
 
 /** As `encodeMessage`, ready to be sent. */
 export function encodeFrame<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): GrpcFrame {
-  const byHand = encodeHotFrame(schema, message);
+  const byHand = encodeFastFrame(schema, message);
   if (byHand !== undefined) return byHand;
   const encoded = toBinary(schema, message);
   const bytes = Buffer.allocUnsafe(PREFIX_BYTES + encoded.length);
@@ -90,5 +90,5 @@ export function encodeFrame<Desc extends DescMessage>(schema: Desc, message: Mes
 
 /** Throws on undecodable bytes and on text that is not UTF-8. Unknown fields are skipped, not kept. */
 export function decodeMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  return decodeHot(schema, bytes) ?? fromBinary(schema, bytes, { readUnknownFields: false });
+  return decodeFast(schema, bytes) ?? fromBinary(schema, bytes, { readUnknownFields: false });
 }

@@ -6,13 +6,13 @@ import type { WireWriter } from "../codec/fast/writer.ts";
 import type { EntryView, GetCommand, GetResult } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import { checkKey, checkNamespace, toSafeNumber } from "./validate.ts";
+import { checkKey, checkNamespace, fromUint64 } from "./validate.ts";
 
 export function fromGetRequest(request: GetRequest, limits: Limits, defaultNamespace = ""): GetCommand {
   return {
     namespace: checkNamespace(request.namespace, defaultNamespace, limits),
     key: checkKey(request.key, limits),
-    ifVersion: toSafeNumber(request.ifVersion, "if_version"),
+    ifVersion: fromUint64(request.ifVersion, "if_version"),
     ifEpoch: request.ifEpoch,
     allowStale: request.allowStale,
   };

@@ -84,7 +84,7 @@ export function fromServiceError(error: ServiceError): CacheError {
   const [bytes] = error.metadata?.get(DETAILS_HEADER) ?? [];
   const detailed = Buffer.isBuffer(bytes) ? fromDetails(bytes, { cause: error }) : undefined;
   if (detailed !== undefined) return detailed;
-  const reason = isCut(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
+  const reason = isLostConnection(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
   return new CacheError(reason, error.details, {}, { cause: error });
 }
 
@@ -127,7 +127,7 @@ function percentDecoded(text: string): string {
 }
 
 /** What grpc-js calls INTERNAL when a connection goes away under a call, if it does not call it UNAVAILABLE. */
-function isCut({ code, details }: ServiceError): boolean {
+function isLostConnection({ code, details }: ServiceError): boolean {
   return code === status.INTERNAL && details.startsWith("Received RST_STREAM with code 0 ");
 }
 

@@ -74,15 +74,15 @@ export function checkCursor(cursor: Uint8Array, limits: Limits): Uint8Array {
 }
 
 /** A revision, a version or a source's count: whole numbers that the store keeps as such. */
-export function toSafeNumber(value: bigint, field: string, max = Number.MAX_SAFE_INTEGER): number {
+export function fromUint64(value: bigint, field: string, max = Number.MAX_SAFE_INTEGER): number {
   if (value > max) throw fieldInvalid(field, `at most ${max}`);
   return Number(value);
 }
 
 /** The two lifetimes of an entry, in milliseconds. */
-export function toLifetimes(request: { readonly ttlMs: bigint; readonly staleMs: bigint }, limits: Limits) {
-  const ttlMs = toSafeNumber(request.ttlMs, "ttl_ms", limits.lifetimeMaxMs);
-  const staleMs = toSafeNumber(request.staleMs, "stale_ms", limits.lifetimeMaxMs);
+export function fromLifetimes(request: { readonly ttlMs: bigint; readonly staleMs: bigint }, limits: Limits) {
+  const ttlMs = fromUint64(request.ttlMs, "ttl_ms", limits.lifetimeMaxMs);
+  const staleMs = fromUint64(request.staleMs, "stale_ms", limits.lifetimeMaxMs);
   if (ttlMs === 0 && staleMs !== 0) throw fieldInvalid("stale_ms", "0 when ttl_ms is 0");
   return { ttlMs, staleMs };
 }

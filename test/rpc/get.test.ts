@@ -3,7 +3,7 @@ import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GetResponseSchema } from "../../gen/meshcache/v1/cache_pb.ts";
-import { encodeHot } from "../../src/codec/fast/codecs.ts";
+import { encodeFast } from "../../src/codec/fast/codecs.ts";
 import { StoredGetResponse } from "../../src/rpc/get.ts";
 import type { EntryView, GetResult, Stamp } from "../../src/store/api/store.ts";
 
@@ -35,7 +35,7 @@ describe("StoredGetResponse", () => {
           const response = new StoredGetResponse(stored, epoch);
           const message = create(GetResponseSchema, { asOf: response.asOf, outcome: response.outcome });
           const expected = toBinary(GetResponseSchema, message);
-          expect(encodeHot(GetResponseSchema, response)).toEqual(Buffer.from(expected));
+          expect(encodeFast(GetResponseSchema, response)).toEqual(Buffer.from(expected));
           expect(equals(GetResponseSchema, fromBinary(GetResponseSchema, expected), message)).toBe(true);
           expect(toBinary(GetResponseSchema, response)).toEqual(expected);
         }

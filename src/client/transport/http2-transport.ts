@@ -9,7 +9,7 @@ import {
   type ExchangeResponse,
   ExchangeResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { MessageSplitter } from "../../codec/framing/grpc-deframer.ts";
+import { GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -45,9 +45,9 @@ export function createHttp2Transport(boundary: Boundary): Transport {
 class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
-  readonly #splitter = new MessageSplitter({
+  readonly #splitter = new GrpcDeframer({
     messageMaxBytes: RECEIVE_MAX_BYTES,
-    unprovenMaxBytes: RECEIVE_MAX_BYTES,
+    firstAllocationMaxBytes: RECEIVE_MAX_BYTES,
     copies: true,
   });
   /** How the server says that it ended the call. */

@@ -15,7 +15,7 @@ import {
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { GrpcFrame } from "../framing/grpc-frame.ts";
-import { irregular, WireReader } from "./reader.ts";
+import { IRREGULAR, WireReader } from "./reader.ts";
 import {
   readBatchRequest,
   readExchangeRequest,
@@ -38,14 +38,14 @@ import {
 } from "./responses.ts";
 import { WireWriter } from "./writer.ts";
 
-interface HotCodec<Shape extends Message> {
+interface FastCodec<Shape extends Message> {
   read(reader: WireReader): Shape;
   write(writer: WireWriter, message: Shape): void;
 }
 
-const codecs = new Map<DescMessage, HotCodec<Message>>();
+const codecs = new Map<DescMessage, FastCodec<Message>>();
 
-function register<Desc extends DescMessage>(schema: Desc, codec: HotCodec<MessageShape<Desc>>): void {
+function register<Desc extends DescMessage>(schema: Desc, codec: FastCodec<MessageShape<Desc>>): void {
   codecs.set(schema, codec);
 }
 
@@ -62,15 +62,15 @@ const reader = new WireReader();
 const writer = new WireWriter();
 
 /** The message's bytes, or undefined when it is the generated codec's. */
-export function encodeHot<Desc extends DescMessage>(
+export function encodeFast<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): Buffer | undefined {
   return write(schema, message) ? writer.finish() : undefined;
 }
 
-/** As `encodeHot`, ready to be sent. */
-export function encodeHotFrame<Desc extends DescMessage>(
+/** As `encodeFast`, ready to be sent. */
+export function encodeFastFrame<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): GrpcFrame | undefined {
@@ -85,13 +85,13 @@ function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Des
     return true;
   } catch (error) {
     writer.reset();
-    if (error !== irregular) throw error;
+    if (error !== IRREGULAR) throw error;
     return false;
   }
 }
 
 /** The message, its byte fields being views of `bytes`; or undefined when it is the generated codec's. */
-export function decodeHot<Desc extends DescMessage>(
+export function decodeFast<Desc extends DescMessage>(
   schema: Desc,
   bytes: Uint8Array,
 ): MessageShape<Desc> | undefined {
@@ -109,6 +109,6 @@ export function decodeHot<Desc extends DescMessage>(
 }
 
 function undefinedIfIrregular(error: unknown): undefined {
-  if (error !== irregular) throw error;
+  if (error !== IRREGULAR) throw error;
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** The parts of hot messages that are not hot: read and written by the generated codec, in place. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { irregular, type WireReader } from "./reader.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
 
 export function readGenerated<Desc extends DescMessage>(
@@ -11,7 +11,7 @@ export function readGenerated<Desc extends DescMessage>(
     return fromBinary(schema, reader.bytes(), { readUnknownFields: false });
   } catch {
     // The generated codec meets the fault again in the whole message, and says what it is.
-    throw irregular;
+    throw IRREGULAR;
   }
 }
 

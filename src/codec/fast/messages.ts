@@ -14,6 +14,7 @@ import type {
   Stamp,
   Stored,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/no-bytes.ts";
 
 /** The case of a oneof that is set. */
 export class Case<Name extends string, Value> {
@@ -26,12 +27,11 @@ export class Case<Name extends string, Value> {
   }
 }
 
-const noBytes = new Uint8Array(0);
-const none: never[] = [];
+const EMPTY_ARRAY: never[] = [];
 
 /** A new `[]` that nobody counts. */
 export function newArray<Item>(): Item[] {
-  return none.slice();
+  return EMPTY_ARRAY.slice();
 }
 
 export class StampMessage implements Stamp {
@@ -48,19 +48,19 @@ export class StampMessage implements Stamp {
 }
 
 /** Of what has none, which is most of what there is; nobody writes to it. */
-export const noTags = Object.freeze<string[]>([]) as string[];
+export const NO_TAGS = Object.freeze<string[]>([]) as string[];
 
 /** With the defaults of its fields. */
 export class HitMessage implements Hit {
   readonly $typeName = "meshcache.v1.Hit";
-  value: Uint8Array = noBytes;
+  value: Uint8Array = NO_BYTES;
   version = 0n;
   sourceVersion = 0n;
   ttlRemainingMs = 0n;
   staleRemainingMs = 0n;
   stale = false;
   absent = false;
-  tags: string[] = noTags;
+  tags: string[] = NO_TAGS;
   contentType = "";
 }
 

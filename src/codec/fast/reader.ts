@@ -6,20 +6,20 @@
  * whose answer is the right one by definition.
  */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/no-bytes.ts";
 
 /** Says "decode this with the generated codec". Thrown without a stack: it is no error. */
-export const irregular: unique symbol = Symbol("irregular");
+export const IRREGULAR: unique symbol = Symbol("irregular");
 
 export const VARINT = 0;
 export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
-const nothing = Buffer.alloc(0);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class WireReader {
-  #bytes: Buffer = nothing;
+  #bytes: Buffer = NO_BUFFER;
   /** Where the next byte is read. */
   position = 0;
   /** Where the message being read ends. */
@@ -40,13 +40,13 @@ export class WireReader {
 
   /** Lets go of the bytes that were read. */
   release(): void {
-    this.reset(nothing);
+    this.reset(NO_BUFFER);
   }
 
   /** A tag: field number and wire type, as `(field << 3) | wireType`. */
   tag(): number {
     const tag = this.uint32();
-    if (tag < 8) throw irregular;
+    if (tag < 8) throw IRREGULAR;
     return tag;
   }
 
@@ -60,20 +60,20 @@ export class WireReader {
       if (byte < 0x80) return value;
     }
     byte = this.#byte();
-    if (byte > 0x0f) throw irregular;
+    if (byte > 0x0f) throw IRREGULAR;
     return value + byte * 0x1000_0000;
   }
 
   /** One of an enum's values, which are numbered as they stand here. */
   enumValue<Value>(values: readonly Value[]): Value {
     const value = values[this.uint32()];
-    if (value === undefined) throw irregular;
+    if (value === undefined) throw IRREGULAR;
     return value;
   }
 
   bool(): boolean {
     const byte = this.#byte();
-    if (byte > 1) throw irregular;
+    if (byte > 1) throw IRREGULAR;
     return byte === 1;
   }
 
@@ -99,7 +99,7 @@ export class WireReader {
 
   fixed64(): bigint {
     const at = this.position;
-    if (at + 8 > this.end) throw irregular;
+    if (at + 8 > this.end) throw IRREGULAR;
     this.position = at + 8;
     const low = this.#bytes.readUInt32LE(at);
     const high = this.#bytes.readUInt32LE(at + 4);
@@ -115,7 +115,7 @@ export class WireReader {
   delimited(): number {
     const length = this.uint32();
     const fieldEnd = this.position + length;
-    if (fieldEnd > this.end) throw irregular;
+    if (fieldEnd > this.end) throw IRREGULAR;
     return fieldEnd;
   }
 
@@ -161,7 +161,7 @@ export class WireReader {
    * that it knows is here only for a wire type that is not the field's own.
    */
   skip(tag: number, knownMax: number): void {
-    if (tag >>> 3 <= knownMax) throw irregular;
+    if (tag >>> 3 <= knownMax) throw IRREGULAR;
     switch (tag & 7) {
       case VARINT:
         this.uint64();
@@ -176,17 +176,17 @@ export class WireReader {
         this.#advance(4);
         return;
       default:
-        throw irregular;
+        throw IRREGULAR;
     }
   }
 
   #advance(count: number): void {
     this.position += count;
-    if (this.position > this.end) throw irregular;
+    if (this.position > this.end) throw IRREGULAR;
   }
 
   #byte(): number {
-    if (this.position >= this.end) throw irregular;
+    if (this.position >= this.end) throw IRREGULAR;
     return this.#at(this.position++);
   }
 
@@ -201,10 +201,10 @@ export class WireReader {
       const byte = this.#byte();
       tail |= BigInt(byte & 0x7f) << BigInt(7 * read);
       if (byte >= 0x80) continue;
-      if (tail > 0x7fffn) throw irregular;
+      if (tail > 0x7fffn) throw IRREGULAR;
       return BigInt.asUintN(64, (tail << 49n) | (BigInt(high) << 28n) | BigInt(low));
     }
-    throw irregular;
+    throw IRREGULAR;
   }
 
   #isRecent(from: number): boolean {
@@ -222,7 +222,7 @@ export class WireReader {
     try {
       return strictUtf8.decode(this.#bytes.subarray(from, to));
     } catch {
-      throw irregular;
+      throw IRREGULAR;
     }
   }
 }

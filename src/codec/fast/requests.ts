@@ -9,12 +9,11 @@ import {
   type SetRequest,
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/no-bytes.ts";
 import { readAck, readPing, writeAck, writePing } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
-import { irregular, type WireReader } from "./reader.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
-
-const noBytes = new Uint8Array(0);
 
 export function readGetRequest(reader: WireReader): GetRequest {
   let namespace = "";
@@ -45,7 +44,7 @@ export function writeGetRequest(writer: WireWriter, request: GetRequest): void {
 export function readSetRequest(reader: WireReader): SetRequest {
   let namespace = "";
   let key = "";
-  let value: Uint8Array = noBytes;
+  let value: Uint8Array = NO_BYTES;
   let ttlMs = 0n;
   let staleMs = 0n;
   const tags: string[] = [];
@@ -158,7 +157,7 @@ function readOperation(reader: WireReader): Operation {
       reader.skip(tag, 6);
       continue;
     }
-    if (operation.case !== undefined) throw irregular;
+    if (operation.case !== undefined) throw IRREGULAR;
     if (tag === 0x1a)
       operation = { case: "invalidate", value: readGenerated(reader, InvalidateRequestSchema) };
     else if (tag === 0x22) operation = { case: "touch", value: readGenerated(reader, TouchRequestSchema) };
@@ -167,7 +166,7 @@ function readOperation(reader: WireReader): Operation {
       const outerEnd = reader.enter();
       if (tag === 0x0a) operation = { case: "get", value: readGetRequest(reader) };
       else if (tag === 0x12) operation = { case: "set", value: readSetRequest(reader) };
-      else throw irregular;
+      else throw IRREGULAR;
       reader.leave(outerEnd);
     }
   }
@@ -238,11 +237,11 @@ export function readExchangeRequest(reader: WireReader): ExchangeRequest {
     else if (tag > 0x37) reader.skip(tag, 6);
     else {
       // Two frames would have to be merged.
-      if (frame !== undefined) throw irregular;
+      if (frame !== undefined) throw IRREGULAR;
       frame = readRequestFrame(reader, tag);
     }
   }
-  if (frame === undefined) throw irregular;
+  if (frame === undefined) throw IRREGULAR;
   return { $typeName: "meshcache.v1.ExchangeRequest", id, frame };
 }
 
@@ -252,7 +251,7 @@ function readRequestFrame(reader: WireReader, tag: number): ExchangeRequest["fra
   if (tag === 0x22) frame = { case: "batch", value: readBatchRequest(reader) };
   else if (tag === 0x2a) frame = { case: "ping", value: readPing(reader) };
   else if (tag === 0x32) frame = { case: "ack", value: readAck(reader) };
-  else throw irregular;
+  else throw IRREGULAR;
   reader.leave(outerEnd);
   return frame;
 }
@@ -274,7 +273,7 @@ export function writeExchangeRequest(writer: WireWriter, { id, frame }: Exchange
       writer.message(6, mark);
       break;
     default:
-      throw irregular;
+      throw IRREGULAR;
   }
   writer.uint64(1, id);
 }

@@ -25,19 +25,19 @@ import {
   ExchangeResponseMessage,
   GetResponseMessage,
   HitMessage,
+  NO_TAGS,
   newArray,
-  noTags,
   OperationResultMessage,
   SetResponseMessage,
   StoredMessage,
 } from "./messages.ts";
-import { irregular, type WireReader } from "./reader.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
 import { SelfWritingMessage } from "./self-writing-message.ts";
 import { readStamp, writeStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
 /** A oneof that no case is set of. */
-const unset: { case: undefined; value?: undefined } = { case: undefined };
+const UNSET: { case: undefined; value?: undefined } = { case: undefined };
 
 function readHit(reader: WireReader): Hit {
   const hit = new HitMessage();
@@ -51,7 +51,7 @@ function readHit(reader: WireReader): Hit {
     else if (tag === 0x30) hit.stale = reader.bool();
     else if (tag === 0x38) hit.absent = reader.bool();
     else if (tag === 0x42) {
-      if (hit.tags === noTags) hit.tags = newArray();
+      if (hit.tags === NO_TAGS) hit.tags = newArray();
       hit.tags.push(reader.string());
     } else if (tag === 0x4a) hit.contentType = reader.recurringString();
     else reader.skip(tag, 9);
@@ -87,11 +87,11 @@ function readNotModified(reader: WireReader): NotModified {
 
 export function readGetResponse(reader: WireReader): GetResponse {
   let asOf: Stamp | undefined;
-  let outcome: GetResponse["outcome"] = unset;
+  let outcome: GetResponse["outcome"] = UNSET;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
-      if (asOf !== undefined) throw irregular;
+      if (asOf !== undefined) throw IRREGULAR;
       asOf = readStamp(reader);
       continue;
     }
@@ -99,23 +99,23 @@ export function readGetResponse(reader: WireReader): GetResponse {
       reader.skip(tag, 4);
       continue;
     }
-    if (outcome.case !== undefined) throw irregular;
+    if (outcome.case !== undefined) throw IRREGULAR;
     const outerEnd = reader.enter();
     if (tag === 0x12) outcome = new Case("hit", readHit(reader));
     else if (tag === 0x1a) outcome = new Case("miss", readMiss(reader));
     else if (tag === 0x22) outcome = new Case("notModified", readNotModified(reader));
-    else throw irregular;
+    else throw IRREGULAR;
     reader.leave(outerEnd);
   }
   return new GetResponseMessage(outcome, asOf);
 }
 
-const miss: Miss = { $typeName: "meshcache.v1.Miss" };
+const MISS: Miss = { $typeName: "meshcache.v1.Miss" };
 
 /** There is nothing in one, so there is one. */
 function readMiss(reader: WireReader): Miss {
   while (reader.position < reader.end) reader.skip(reader.tag(), 0);
-  return miss;
+  return MISS;
 }
 
 export function writeGetResponse(writer: WireWriter, response: GetResponse): void {
@@ -149,11 +149,11 @@ export function writeGetResponse(writer: WireWriter, response: GetResponse): voi
 
 export function readSetResponse(reader: WireReader): SetResponse {
   let asOf: Stamp | undefined;
-  let outcome: SetResponse["outcome"] = unset;
+  let outcome: SetResponse["outcome"] = UNSET;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
-      if (asOf !== undefined) throw irregular;
+      if (asOf !== undefined) throw IRREGULAR;
       asOf = readStamp(reader);
       continue;
     }
@@ -161,11 +161,11 @@ export function readSetResponse(reader: WireReader): SetResponse {
       reader.skip(tag, 3);
       continue;
     }
-    if (outcome.case !== undefined) throw irregular;
+    if (outcome.case !== undefined) throw IRREGULAR;
     const outerEnd = reader.enter();
     if (tag === 0x12) outcome = new Case("stored", readStored(reader));
     else if (tag === 0x1a) outcome = new Case("notStored", readNotStored(reader));
-    else throw irregular;
+    else throw IRREGULAR;
     reader.leave(outerEnd);
   }
   return new SetResponseMessage(outcome, asOf);
@@ -181,7 +181,7 @@ function readStored(reader: WireReader): Stored {
   return new StoredMessage(version);
 }
 
-const reasons: readonly NotStored_Reason[] = [
+const NOT_STORED_REASONS: readonly NotStored_Reason[] = [
   NotStored_Reason.UNSPECIFIED,
   NotStored_Reason.EXISTS,
   NotStored_Reason.ABSENT,
@@ -194,7 +194,7 @@ function readNotStored(reader: WireReader): NotStored {
   let reason: NotStored_Reason = NotStored_Reason.UNSPECIFIED;
   while (reader.position < reader.end) {
     const tag = reader.tag();
-    if (tag === 0x08) reason = reader.enumValue(reasons);
+    if (tag === 0x08) reason = reader.enumValue(NOT_STORED_REASONS);
     else reader.skip(tag, 1);
   }
   return { $typeName: "meshcache.v1.NotStored", reason };
@@ -213,14 +213,14 @@ export function writeSetResponse(writer: WireWriter, { asOf, outcome }: SetRespo
 }
 
 function readOperationResult(reader: WireReader): OperationResult {
-  let result: OperationResult["result"] = unset;
+  let result: OperationResult["result"] = UNSET;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag > 0x32) {
       reader.skip(tag, 6);
       continue;
     }
-    if (result.case !== undefined) throw irregular;
+    if (result.case !== undefined) throw IRREGULAR;
     switch (tag) {
       case 0x0a: {
         const outerEnd = reader.enter();
@@ -247,7 +247,7 @@ function readOperationResult(reader: WireReader): OperationResult {
         result = { case: "error", value: readGenerated(reader, StatusSchema) };
         break;
       default:
-        throw irregular;
+        throw IRREGULAR;
     }
   }
   return new OperationResultMessage(result);
@@ -320,11 +320,11 @@ export function readExchangeResponse(reader: WireReader): ExchangeResponse {
     else if (tag > 0x50) reader.skip(tag, 10);
     else {
       // Two frames would have to be merged.
-      if (frame !== undefined) throw irregular;
+      if (frame !== undefined) throw IRREGULAR;
       frame = readResponseFrame(reader, tag);
     }
   }
-  if (frame === undefined) throw irregular;
+  if (frame === undefined) throw IRREGULAR;
   return new ExchangeResponseMessage(id, frame, sequence, more);
 }
 
@@ -334,7 +334,7 @@ function readResponseFrame(reader: WireReader, tag: number): ExchangeResponse["f
   if (tag === 0x1a) frame = new Case("batch", readBatchResponse(reader));
   else if (tag === 0x22) frame = new Case("events", readEvents(reader));
   else if (tag === 0x2a) frame = new Case("progress", readProgress(reader));
-  else throw irregular;
+  else throw IRREGULAR;
   reader.leave(outerEnd);
   return frame;
 }
@@ -342,7 +342,7 @@ function readResponseFrame(reader: WireReader, tag: number): ExchangeResponse["f
 /** Of a batch and progress: events are put together in frames.ts, once for all who read them. */
 export function writeExchangeResponse(writer: WireWriter, response: ExchangeResponse): void {
   const { id, frame, sequence, more } = response;
-  if (frame.case !== "batch" && frame.case !== "progress") throw irregular;
+  if (frame.case !== "batch" && frame.case !== "progress") throw IRREGULAR;
   writer.bool(10, more);
   writer.uint64(9, sequence);
   const mark = writer.mark();

@@ -8,16 +8,16 @@
 import { Buffer } from "node:buffer";
 import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../framing/grpc-frame.ts";
 
-const startBytes = 64 * 1024;
+const START_BYTES = 64 * 1024;
 /** A scratch buffer that grew beyond this is not kept. */
-const keptMaxBytes = 4 * 1024 * 1024;
+const KEPT_MAX_BYTES = 4 * 1024 * 1024;
 /** A message that fills this share of the scratch buffer is sent from there; a smaller one would hold too much. */
-const sentFromScratch = 1 / 8;
+const SENT_IN_PLACE_SHARE = 1 / 8;
 
 const UINT64_MAX = 2n ** 64n - 1n;
 
 export class WireWriter {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
   #view: DataView = new DataView(this.#bytes.buffer);
   /** Where the last written byte is. */
   #at = this.#bytes.length;
@@ -43,8 +43,8 @@ export class WireWriter {
     const frameBytes = this.mark();
     const memory = this.#bytes;
     // The next message is most likely as large as this one.
-    const nextBytes = Math.max(startBytes, frameBytes);
-    if (frameBytes < memory.length * sentFromScratch) {
+    const nextBytes = Math.max(START_BYTES, frameBytes);
+    if (frameBytes < memory.length * SENT_IN_PLACE_SHARE) {
       const bytes = Buffer.allocUnsafe(frameBytes);
       memory.copy(bytes, 0, this.#at);
       if (memory.length > 2 * nextBytes) {
@@ -62,7 +62,7 @@ export class WireWriter {
 
   /** Forgets what was written. */
   reset(): void {
-    if (this.#bytes.length > keptMaxBytes) this.#use(Buffer.allocUnsafeSlow(startBytes));
+    if (this.#bytes.length > KEPT_MAX_BYTES) this.#use(Buffer.allocUnsafeSlow(START_BYTES));
     this.#at = this.#bytes.length;
   }
 

@@ -3,25 +3,24 @@
  * piece is a view of that piece, or a copy of it; others are gathered in memory of their own.
  */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/no-bytes.ts";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
 
-export interface SplitterLimits {
+export interface DeframerLimits {
   /** A longer message is a fault. */
   readonly messageMaxBytes: number;
   /** The most memory that a prefix gets for what it announces; the rest as it comes. */
-  readonly unprovenMaxBytes: number;
+  readonly firstAllocationMaxBytes: number;
   /** The pieces are written to again: a message that came in one is copied, and no view of it. Default false. */
   readonly copies?: boolean;
 }
 
 /** Why a stream cannot be cut any further. */
-export type SplitterFault = "tooLarge" | "compressed";
+export type DeframerFault = "tooLarge" | "compressed";
 
-const NO_BYTES = Buffer.alloc(0);
-
-export class MessageSplitter {
-  readonly #limits: SplitterLimits;
-  #chunk: Buffer = NO_BYTES;
+export class GrpcDeframer {
+  readonly #limits: DeframerLimits;
+  #chunk: Buffer = NO_BUFFER;
   /** Where in it the next bytes are, and where they end. */
   #at = 0;
   #end = 0;
@@ -31,21 +30,21 @@ export class MessageSplitter {
   /** Of the message whose prefix was read; -1: none was. */
   #messageBytes = -1;
   /** What has come of it, if not all came in one piece. */
-  #memory: Buffer = NO_BYTES;
+  #memory: Buffer = NO_BUFFER;
   #gatheredBytes = 0;
-  #fault: SplitterFault | undefined;
+  #fault: DeframerFault | undefined;
 
-  constructor(limits: SplitterLimits) {
+  constructor(limits: DeframerLimits) {
     this.#limits = limits;
   }
 
   /** Whether it is between two messages. */
-  get between(): boolean {
+  get betweenMessages(): boolean {
     return this.#at === this.#end && this.#prefixBytes === 0 && this.#messageBytes < 0;
   }
 
   /** Once there is one, there are no messages any more. */
-  get fault(): SplitterFault | undefined {
+  get fault(): DeframerFault | undefined {
     return this.#fault;
   }
 
@@ -81,7 +80,7 @@ export class MessageSplitter {
   #pass(bytes: number): void {
     this.#at += bytes;
     if (this.#at < this.#end) return;
-    this.#chunk = NO_BYTES;
+    this.#chunk = NO_BUFFER;
     this.#at = 0;
     this.#end = 0;
   }
@@ -123,7 +122,7 @@ export class MessageSplitter {
     this.#gatheredBytes = gatheredBytes;
     if (gatheredBytes < messageBytes) return undefined;
     const message = this.#memory.subarray(0, messageBytes);
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     this.#gatheredBytes = 0;
     this.#messageBytes = -1;
     return message;
@@ -131,7 +130,7 @@ export class MessageSplitter {
 
   /** The room doubles, so that many small pieces are not copied again and again. */
   #grow(neededBytes: number): void {
-    const roomBytes = Math.max(2 * neededBytes, this.#limits.unprovenMaxBytes);
+    const roomBytes = Math.max(2 * neededBytes, this.#limits.firstAllocationMaxBytes);
     const grown = Buffer.allocUnsafe(Math.min(this.#messageBytes, roomBytes));
     this.#memory.copy(grown, 0, 0, this.#gatheredBytes);
     this.#memory = grown;

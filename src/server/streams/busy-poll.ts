@@ -9,7 +9,7 @@
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
-import { Pace } from "../../common/gcra.ts";
+import { Gcra } from "../../common/gcra.ts";
 
 export interface BusyPoll {
   /** A batch of so many operations has come: the next may follow soon. */
@@ -44,7 +44,7 @@ export function createBusyPoll({
   nextTurn = setImmediate,
 }: BusyPollOptions): BusyPoll {
   const maxMicros = maxMs * 1_000;
-  const vain = new Pace({ gapMicros: maxMicros / VAIN_SHARE, burst: VAIN_BURST });
+  const vain = new Gcra({ intervalMicros: maxMicros / VAIN_SHARE, burst: VAIN_BURST });
   let looking = false;
   let sinceMicros = 0;
   let lookedMicros = 0;
