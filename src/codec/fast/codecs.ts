@@ -15,27 +15,16 @@ import {
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { GrpcFrame } from "../framing/grpc-frame.ts";
-import { IRREGULAR, WireReader } from "./reader.ts";
+import { readBatchRequest, readBatchResponse, writeBatchRequest, writeBatchResponse } from "./batch.ts";
 import {
-  readBatchRequest,
   readExchangeRequest,
-  readGetRequest,
-  readSetRequest,
-  writeBatchRequest,
-  writeExchangeRequest,
-  writeGetRequest,
-  writeSetRequest,
-} from "./requests.ts";
-import {
-  readBatchResponse,
   readExchangeResponse,
-  readGetResponse,
-  readSetResponse,
-  writeBatchResponse,
+  writeExchangeRequest,
   writeExchangeResponse,
-  writeGetResponse,
-  writeSetResponse,
-} from "./responses.ts";
+} from "./exchange.ts";
+import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
+import { IRREGULAR, WireReader } from "./reader.ts";
+import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
 import { WireWriter } from "./writer.ts";
 
 interface FastCodec<Shape extends Message> {

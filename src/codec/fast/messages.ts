@@ -27,6 +27,9 @@ export class Case<Name extends string, Value> {
   }
 }
 
+/** A oneof that no case is set of. */
+export const UNSET: { case: undefined; value?: undefined } = { case: undefined };
+
 const EMPTY_ARRAY: never[] = [];
 
 /** A new `[]` that nobody counts. */
