@@ -1,6 +1,6 @@
 /**
- * Which messages are read and written by hand, and how the generated codec stands behind them: what a hand
- * codec finds irregular or does not do is the generated codec's, so both always agree.
+ * The messages that are read and written by hand. Where a hand codec finds something irregular, or does not know a
+ * message, its caller uses the generated codec, so that both always agree.
  */
 import type { Buffer } from "node:buffer";
 import { type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
@@ -50,7 +50,7 @@ register(ExchangeResponseSchema, { read: readExchangeResponse, write: writeExcha
 const reader = new WireReader();
 const writer = new WireWriter();
 
-/** The message's bytes, or undefined when it is the generated codec's. */
+/** The bytes of a message, which the caller owns. Undefined: the generated codec must encode it. */
 export function encodeFast<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
@@ -58,7 +58,7 @@ export function encodeFast<Desc extends DescMessage>(
   return write(schema, message) ? writer.finish() : undefined;
 }
 
-/** As `encodeFast`, ready to be sent. */
+/** As `encodeFast`, behind its gRPC prefix, to be sent. */
 export function encodeFastFrame<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
@@ -79,7 +79,7 @@ function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Des
   }
 }
 
-/** The message, its byte fields being views of `bytes`; or undefined when it is the generated codec's. */
+/** The message, whose byte fields are views of `bytes`. Undefined: the generated codec must decode it. */
 export function decodeFast<Desc extends DescMessage>(
   schema: Desc,
   bytes: Uint8Array,

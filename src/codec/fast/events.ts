@@ -1,4 +1,6 @@
-/** What an exchange carries beside batches, read and written by hand: events, progress, and the pings and acks for it. */
+/**
+ * Events, Progress, Ping and Ack, read and written by hand. Events are only read here: `event-frames.ts` writes them.
+ */
 import {
   type Ack,
   type Event,

@@ -1,6 +1,6 @@
 /**
- * The frames of Exchange that come often, read and written by hand: batches, events, progress, pings and acks. Any other
- * frame is left to the generated codec.
+ * The frames of Exchange that come often, read and written by hand: batches, events, progress, pings and acks. Any
+ * other frame is left to the generated codec.
  */
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { readBatchRequest, readBatchResponse, writeBatchRequest, writeBatchResponse } from "./batch.ts";
@@ -9,7 +9,7 @@ import { Case, ExchangeResponseMessage } from "./messages.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
 
-/** Of a batch, pings and acks: other frames are rare, and irregular here. */
+/** Reads a batch, a ping or an ack; throws IRREGULAR for any other frame. */
 export function readExchangeRequest(reader: WireReader): ExchangeRequest {
   let id = 0n;
   let frame: ExchangeRequest["frame"] | undefined;
@@ -18,7 +18,7 @@ export function readExchangeRequest(reader: WireReader): ExchangeRequest {
     if (tag === 0x08) id = reader.uint64();
     else if (tag > 0x37) reader.skip(tag, 6);
     else {
-      // Two frames would have to be merged.
+      // Two frames of one kind would have to be merged.
       if (frame !== undefined) throw IRREGULAR;
       frame = readRequestFrame(reader, tag);
     }
@@ -38,7 +38,7 @@ function readRequestFrame(reader: WireReader, tag: number): ExchangeRequest["fra
   return frame;
 }
 
-/** Of what is read here. */
+/** Writes the frames that `readExchangeRequest` reads. */
 export function writeExchangeRequest(writer: WireWriter, { id, frame }: ExchangeRequest): void {
   const mark = writer.mark();
   switch (frame.case) {
@@ -60,7 +60,7 @@ export function writeExchangeRequest(writer: WireWriter, { id, frame }: Exchange
   writer.uint64(1, id);
 }
 
-/** Of a batch, events and progress: other frames are rare, and irregular here. */
+/** Reads a batch, events or progress; throws IRREGULAR for any other frame. */
 export function readExchangeResponse(reader: WireReader): ExchangeResponse {
   let id = 0n;
   let sequence = 0n;
@@ -73,7 +73,7 @@ export function readExchangeResponse(reader: WireReader): ExchangeResponse {
     else if (tag === 0x50) more = reader.bool();
     else if (tag > 0x50) reader.skip(tag, 10);
     else {
-      // Two frames would have to be merged.
+      // Two frames of one kind would have to be merged.
       if (frame !== undefined) throw IRREGULAR;
       frame = readResponseFrame(reader, tag);
     }
@@ -93,7 +93,7 @@ function readResponseFrame(reader: WireReader, tag: number): ExchangeResponse["f
   return frame;
 }
 
-/** Of a batch and progress: events are put together in frames.ts, once for all who read them. */
+/** Writes a batch or progress. Events are encoded in event-frames.ts, once for all subscribers. */
 export function writeExchangeResponse(writer: WireWriter, response: ExchangeResponse): void {
   const { id, frame, sequence, more } = response;
   if (frame.case !== "batch" && frame.case !== "progress") throw IRREGULAR;

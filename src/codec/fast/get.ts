@@ -141,7 +141,7 @@ function readNotModified(reader: WireReader): NotModified {
 
 const MISS: Miss = { $typeName: "meshcache.v1.Miss" };
 
-/** There is nothing in one, so there is one. */
+/** A miss has no fields, so all of them are one object. */
 function readMiss(reader: WireReader): Miss {
   while (reader.position < reader.end) reader.skip(reader.tag(), 0);
   return MISS;

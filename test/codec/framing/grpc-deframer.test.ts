@@ -79,7 +79,7 @@ describe("GrpcDeframer", () => {
     const deframer = new GrpcDeframer(limits);
     const bytes = framed(Buffer.from("abc"));
     deframer.push(bytes);
-    expect(() => deframer.push(bytes)).toThrow("not cut to the end");
+    expect(() => deframer.push(bytes)).toThrow("has unread bytes");
     expect(deframer.next()?.buffer).toBe(bytes.buffer);
   });
 });
