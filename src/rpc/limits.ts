@@ -9,7 +9,7 @@ export interface Limits {
   readonly entryMaxTags: number;
   readonly valueMaxBytes: number;
   readonly contentTypeMaxBytes: number;
-  /** Longest `ttl_ms` and `stale_ms`. */
+  /** The longest `ttl_ms` and `stale_ms`. */
   readonly lifetimeMaxMs: number;
   readonly leaseDefaultMs: number;
   readonly leaseMaxMs: number;
@@ -24,9 +24,9 @@ export interface Limits {
   readonly subscriptionMaxPrefixes: number;
   readonly cursorMaxBytes: number;
   readonly clientIdMaxBytes: number;
-  /** Largest message the server accepts. */
+  /** The largest message that the server accepts. */
   readonly receiveMaxBytes: number;
-  /** Largest message the server sends. */
+  /** The largest message that the server sends. */
   readonly sendMaxBytes: number;
 }
 
@@ -65,7 +65,10 @@ export const LIMIT_RELATIONS: readonly Relation<keyof Limits>[] = [
   ["leaseDefaultMs", "leaseMaxMs"],
 ];
 
-/** Fills in the defaults. Throws a RangeError that names the field and its range. */
+/**
+ * Fills in the defaults. Throws a RangeError that names the limit and its range, or the two limits of which the first
+ * exceeds the second.
+ */
 export function resolveLimits(options: Partial<Limits> = {}): Limits {
   const pick = pickWithin(LIMIT_BOUNDS, options);
   const limits: Limits = {

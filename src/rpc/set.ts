@@ -13,7 +13,7 @@ import {
   fromUint64,
 } from "./validate.ts";
 
-/** The command shares the request's bytes; the store copies them. */
+/** The command refers to the bytes of the request; the store copies them. */
 export function fromSetRequest(
   request: SetRequest,
   limits: Limits,
@@ -45,7 +45,7 @@ export function fromSetRequest(
 
 function checkEntryTags(tags: readonly string[], limits: Limits): readonly string[] {
   checkTags(tags, 0, limits.entryMaxTags, limits);
-  if (tags.length > 1 && new Set(tags).size < tags.length) throw fieldInvalid("tags", "different tags");
+  if (tags.length > 1 && new Set(tags).size < tags.length) throw fieldInvalid("tags", "without duplicates");
   return tags;
 }
 

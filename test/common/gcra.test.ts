@@ -1,11 +1,11 @@
-/** How often something may be done. */
+/** The rate limiter: its burst, its average rate and its bounded debt. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Gcra } from "../../src/common/gcra.ts";
 
 const createGcra = () => new Gcra({ intervalMicros: 200, burst: 4 });
 
-/** Which of the calls find the gcra kept. */
+/** The calls that are within the rate. Only these are counted. */
 function send(gcra: Gcra, callsAtMicros: readonly number[]): number[] {
   return callsAtMicros.filter((nowMicros) => {
     const allowed = gcra.allows(nowMicros);
@@ -15,7 +15,7 @@ function send(gcra: Gcra, callsAtMicros: readonly number[]): number[] {
 }
 
 describe("Gcra", () => {
-  it("lets four follow one another, and one more for each gap of 200 µs that passed", () => {
+  it("allows a burst of four, and then one more for each interval of 200 µs that passed", () => {
     const gcra = createGcra();
     const start = 1e9;
     expect(send(gcra, Array(10).fill(start))).toHaveLength(4);
@@ -23,7 +23,7 @@ describe("Gcra", () => {
     expect(send(gcra, Array(10).fill(start + 10_000))).toHaveLength(4);
   });
 
-  it("has room one gap after any message, however many went before it unasked", () => {
+  it("allows one event an interval after the last, however many were counted without being allowed", () => {
     const gcra = createGcra();
     for (let one = 0; one <= 10_000; one += 1) gcra.count(1e9 + one * 60);
     const nowMicros = 1e9 + 600_000;
@@ -32,7 +32,7 @@ describe("Gcra", () => {
     expect(send(gcra, Array(10).fill(nowMicros + 10_000))).toHaveLength(4);
   });
 
-  it("holds a call back only for a gap after a message, and over any time no more go than the gaps in it and the burst", () => {
+  it("refuses for at most an interval after an event, and in any time allows no more than its intervals and one burst", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 300 }),

@@ -1,6 +1,6 @@
 /**
- * The rooms of `src/` and what each may import beside itself, from the leaves up. A room is a folder with files in it; a
- * file at the top of `src/` is one of its own. `docs/architecture.md` says what each is for.
+ * The rooms of `src/`, and the other rooms that each may import, leaves first. A room is a folder with files in it; a
+ * file at the top of `src/` is a room of its own. `docs/architecture.md` says what each is for.
  */
 import type { Rooms } from "./imports.ts";
 
@@ -163,7 +163,7 @@ export const rooms: Rooms = {
   testing: ["client", "client/api", "server"],
 };
 
-/** The packages that are used, and the rooms that may import them, with all rooms inside of these. */
+/** The packages, and the rooms that may import each, with the rooms inside of these. */
 export const packageRooms: Rooms = {
   "@bufbuild/protobuf": ["codec", "rpc", "server", "client", "cli"],
   "@grpc/grpc-js": ["codec", "rpc", "server", "client", "cli"],

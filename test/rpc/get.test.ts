@@ -1,4 +1,4 @@
-/** A result of the store as a response: the same bytes, whether it is read as a message or written as it is. */
+/** The response to a Get: the same bytes, whether the hand codec or the generated one writes it. */
 import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -28,7 +28,7 @@ const result: fc.Arbitrary<GetResult> = fc.oneof(
 );
 
 describe("StoredGetResponse", () => {
-  it("is written by hand as the message that it stands for is by the generated codec", () => {
+  it("writes itself as the generated codec writes the same message", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(result, uint64), { minLength: 1, maxLength: 5 }), (answers) => {
         for (const [stored, epoch] of answers) {

@@ -1,4 +1,4 @@
-/** Messages are cut out of a stream however its bytes come in pieces. */
+/** Messages come out of a stream whole, whatever the chunks of its bytes. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GrpcDeframer } from "../../../src/codec/framing/grpc-deframer.ts";
@@ -29,7 +29,7 @@ function piecesOf(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 }
 
 describe("GrpcDeframer", () => {
-  it("gives the messages that went in, in whatever pieces they come", () => {
+  it("returns the messages of the stream, whatever its chunks", () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 12 });
     const lengths = fc.array(fc.nat({ max: 90 }), { maxLength: 40 });
     fc.assert(
@@ -44,7 +44,7 @@ describe("GrpcDeframer", () => {
     );
   });
 
-  it("stands between two messages only where one ends", () => {
+  it("is between two messages only at the end of one", () => {
     const deframer = new GrpcDeframer(limits);
     const bytes = framed(Buffer.from("abc"));
     expect(deframer.betweenMessages).toBe(true);
@@ -59,7 +59,7 @@ describe("GrpcDeframer", () => {
   it.each([
     ["tooLarge", framed(Buffer.alloc(3), 0, 1_001)],
     ["compressed", framed(Buffer.alloc(3), 1)],
-  ])("ends with the fault %s, after the messages before it", (fault, bad) => {
+  ])("returns the messages before the fault %s, and none after it", (fault, bad) => {
     const deframer = new GrpcDeframer(limits);
     const good = framed(Buffer.from("good"));
     deframer.push(Buffer.concat([good, bad, good]));
@@ -75,7 +75,7 @@ describe("GrpcDeframer", () => {
     expect(cut(deframer, piecesOf(framed(largest), [3, 40, 500]))).toEqual([largest]);
   });
 
-  it("shares the bytes of a message that came in one piece, and does not take more before they are cut", () => {
+  it("shares the bytes of a message within one chunk, and refuses the next chunk while bytes are unread", () => {
     const deframer = new GrpcDeframer(limits);
     const bytes = framed(Buffer.from("abc"));
     deframer.push(bytes);
