@@ -1,4 +1,4 @@
-/** The whole command line: its commands, its help, and what becomes of a wrong one. */
+/** The command line: its commands, its help, and the errors of wrong usage. */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../common/version.ts";
 import { addConfigCommand } from "./commands/config.ts";
@@ -19,7 +19,7 @@ import type { CommandContext } from "./service/session.ts";
 
 const DEFAULT_COLUMNS = 100;
 
-/** Runs one command line to its end. Never rejects, and never ends the process. */
+/** Runs one command to its end. Never rejects, and never ends the process. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
   const json = argv.includes("--json");
@@ -33,7 +33,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync([...argv], { from: "user" });
     return exitCode;
   } catch (error) {
-    // Commander has written its help, its version or its complaint by now.
+    // Commander has already written its help, the version or its error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return reportFailure(error, terminal, json);
   }
@@ -50,7 +50,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(`${toComplaint(text, json)}\n`),
+      outputError: (text, write) => write(`${toErrorLine(text, json)}\n`),
       getOutHelpWidth: () => stdout.columns ?? DEFAULT_COLUMNS,
       getErrHelpWidth: () => stderr.columns ?? DEFAULT_COLUMNS,
       getOutHasColors: () => false,
@@ -65,7 +65,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
   addSetCommand(program, context);
   addTouchCommand(program, context);
   addInvalidateCommand(program, context);
-  program.commandsGroup("Observation:");
+  program.commandsGroup("Observe and test:");
   addWatchCommand(program, context);
   addStatsCommand(program, context);
   addReplayCommand(program, context);
@@ -73,14 +73,14 @@ function createProgram(json: boolean, context: CommandContext): Command {
   return program;
 }
 
-/** Commander's complaint as one line; it quotes what was typed, which may come from anywhere. */
-function toComplaint(text: string, json: boolean): string {
+/** An error of commander as one safe line: it quotes what was typed. */
+function toErrorLine(text: string, json: boolean): string {
   const words = text
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", " ");
   if (json) return toJsonLine({ error: { reason: "USAGE", message: words } });
-  return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (--help tells more)"}`;
+  return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (see --help)"}`;
 }
 
 const HELP = `

@@ -112,7 +112,7 @@ describe("meshcache set and get", () => {
     await mesh(["set", "once", "1", "--if-absent"]);
     expect(await mesh(["set", "once", "2", "--if-absent"])).toMatchObject({
       exitCode: 1,
-      stdout: "not stored: an entry is fresh\n",
+      stdout: "not stored: there is a fresh entry\n",
     });
     expect(jsonOf(await mesh(["set", "nothing", "2", "--if-present", "--json"]))).toMatchObject({
       outcome: "notStored",
@@ -302,7 +302,7 @@ describe("meshcache --help", () => {
     for (const word of ["serve", "config", "get", "set", "touch", "invalidate", "watch", "stats", "replay"]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${word} `, "m"));
     }
-    expect(stdout).toMatch(/^ {2}141 +whoever read the output has gone$/m);
+    expect(stdout).toMatch(/^ {2}141 +the reader of the output has closed it$/m);
   });
 
   it.each(["set", "touch"])("shows the times of %s with their units", async (command) => {

@@ -1,4 +1,4 @@
-/** `meshcache stats`: the server's counters at a glance. */
+/** `meshcache stats`: the counters of the server. */
 import type { Command } from "commander";
 import { AdminService, type StatsResponse } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
@@ -16,7 +16,8 @@ interface StatsOptions extends SessionOptions {
 }
 
 const EXAMPLES = `
-Counters count from the server's start.
+Counters start at zero when the server starts. A fenced entry was removed because an invalidation
+covers it.
 
 Examples:
   meshcache stats
@@ -26,8 +27,8 @@ Examples:
 export function addStatsCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("stats")
-    .description("show the server's counters")
-    .option("--shards", "every shard in a row of its own");
+    .description("show the counters of the server")
+    .option("--shards", "also show a row for each shard");
   addSessionOptions(command, context)
     .addHelpText("after", EXAMPLES)
     .action((options: StatsOptions) => runSession(context, options, (session) => stats(session, options)));
@@ -46,7 +47,7 @@ async function stats(session: Session, options: StatsOptions): Promise<ExitCode>
   return EXIT.ok;
 }
 
-/** The response's own names; counters as numbers, the epoch as a string. */
+/** The names of the response; counters as numbers, the epoch as a string. */
 function toJsonStats({ $typeName, epoch, ...rest }: StatsResponse): object {
   return { epoch: epoch.toString(), ...toPlain(rest) };
 }
@@ -115,7 +116,7 @@ function describe(response: StatsResponse, address: string): string[] {
       n(leases?.granted),
       `${n(leases?.filled)} filled · ${n(leases?.shared)} shared · ${n(leases?.lost)} lost · ${n(leases?.expired)} expired`,
     ],
-    ["subscribers", n(response.subscribers), `${n(response.overruns)} overrun so far`],
+    ["subscribers", n(response.subscribers), `${n(response.overruns)} dropped for being too slow`],
     ["connections", n(response.connections), ""],
   ];
   return [

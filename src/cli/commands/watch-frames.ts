@@ -1,4 +1,4 @@
-/** The frames of an invalidation stream as lines: events on stdout, what happens to the stream on stderr. */
+/** Prints the frames of an invalidation stream: events on stdout, remarks about the stream on stderr. */
 import {
   type Event,
   Event_Kind,
@@ -14,9 +14,9 @@ import { toJsonStamp } from "./entry.ts";
 export interface FramePrinter {
   print(frame: StreamResponse): Promise<void>;
   disconnected(): Promise<void>;
-  /** A stream was open at some time. */
+  /** Whether a stream has been open. */
   opened(): boolean;
-  /** `maxLines` lines of events are printed. */
+  /** Whether `maxLines` lines of events have been printed. */
   full(): boolean;
 }
 
@@ -28,8 +28,8 @@ const KINDS: Readonly<Record<number, string>> = {
 };
 
 const GAPS: Readonly<Record<number, readonly [code: string, words: string]>> = {
-  [Gap_Reason.CURSOR_EXPIRED]: ["CURSOR_EXPIRED", "the server no longer keeps the events since then"],
-  [Gap_Reason.EPOCH_CHANGED]: ["EPOCH_CHANGED", "the server was restarted and began empty"],
+  [Gap_Reason.CURSOR_EXPIRED]: ["CURSOR_EXPIRED", "the server no longer has the events since then"],
+  [Gap_Reason.EPOCH_CHANGED]: ["EPOCH_CHANGED", "the server has restarted and is empty"],
   [Gap_Reason.CURSOR_AHEAD]: ["CURSOR_AHEAD", "the cursor is ahead of the server"],
   [Gap_Reason.OVERRUN]: ["OVERRUN", "this reader was too slow"],
 };
@@ -39,7 +39,7 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
   let state: "new" | "live" | "lost" | "resuming" = "new";
   let lines = 0;
 
-  /** What happens to the stream: a frame to a program, a remark beside the events to a person. */
+  /** Something about the stream: a frame for programs, a remark on stderr for people. */
   const remark = (frame: object, words: string) =>
     json ? writeLine(terminal.stdout, toJsonLine(frame)) : writeLine(terminal.stderr, words);
 
@@ -60,8 +60,8 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
     opened: () => state !== "new",
     full: () => lines >= maxLines,
     async disconnected() {
-      // Once, however many tries it takes.
-      if (state === "live") await remark({ frame: "disconnected" }, "-- connection lost, trying again");
+      // Once, not at every attempt to reconnect.
+      if (state === "live") await remark({ frame: "disconnected" }, "-- connection lost, reconnecting");
       state = "lost";
     },
     async print({ frame }) {
@@ -77,7 +77,7 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
               toJsonLine({ frame: "opened", epoch, shards, cursor: toBase64(cursor) }),
             );
           }
-          // After a loss there is something to say only when the stream has caught up.
+          // After a reconnection the remark comes once the stream has caught up.
           return first ? writeLine(terminal.stderr, `-- watching ${place} (Ctrl-C ends)`) : undefined;
         }
         case "events":
@@ -93,17 +93,17 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
         }
         case "gap": {
           const { reason, cursor, epoch } = frame.value;
-          const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason unknown to this version"];
+          const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason that this version does not know"];
           state = "live";
           return remark(
             { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
-            `-- GAP: events may be missing (${words}); trust nothing that was read before`,
+            `-- GAP: events may be missing (${words}); anything read before may be stale`,
           );
         }
         case "draining":
           return remark({ frame: "draining" }, "-- the server is shutting down");
         default:
-          return; // A frame of a newer server: its cursors come with those that are known.
+          return; // A frame of a newer server. The known frames carry all cursors.
       }
     },
   };
@@ -130,21 +130,21 @@ function toJsonEvent({ target, stamp, origin, traceparent, namespace, ...event }
 }
 
 /**
- * Events of one frame that tell the same of different shards: one invalidation of a tag, a prefix or a namespace
- * is an event of every shard, and one line to a person.
+ * Groups the events of one frame that come from the same change: the invalidation of a tag, a prefix or a namespace is
+ * one event of every shard, and is shown as one line.
  */
 function groupEvents(events: readonly Event[]): Event[][] {
   const groups: Event[][] = [];
   for (const event of events) {
     const first = groups.at(-1)?.[0];
-    if (event.target.case !== "key" && first !== undefined && tellsTheSame(first, event))
+    if (event.target.case !== "key" && first !== undefined && areOfOneChange(first, event))
       groups.at(-1)?.push(event);
     else groups.push([event]);
   }
   return groups;
 }
 
-function tellsTheSame(one: Event, other: Event): boolean {
+function areOfOneChange(one: Event, other: Event): boolean {
   return (
     one.kind === other.kind &&
     one.target.case === other.target.case &&

@@ -34,7 +34,10 @@ const WEB_BUCKETS = 256;
 /** In the orm traces the upper five bits are the object's type. */
 const ORM_TYPE_SHIFT = 27;
 
-/** Reads a whole trace; without `format` the file's name tells it. A file that is not there has an exit code of its own. */
+/**
+ * Reads a whole trace; without `format` the file's name tells it. A file that is not there has an exit code of its
+ * own.
+ */
 export async function readTrace(path: string, format?: TraceFormat): Promise<Trace> {
   const ids = await readIds(path);
   const known = format ?? inferFormat(path);

@@ -1,4 +1,4 @@
-/** How options are read from the command line: each parser says in words what it would have taken. */
+/** Options of several commands. The error of each parser says which values it takes. */
 import { InvalidArgumentError, Option } from "commander";
 import type { Terminal } from "../output/terminal.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
@@ -8,7 +8,7 @@ export const TIME_HELP = "A time needs a unit: ms, s, min, h or d. Only 0 may be
 
 const TIME_EXAMPLES = '"250ms", "30s", "5min", "1h" or "7d"';
 
-/** An option that MESHCACHE_ADDRESS, say, gives when the command line does not. */
+/** An option whose default is in the environment, such as MESHCACHE_ADDRESS. */
 export function environmentOption(
   flags: `--${string} <${string}>`,
   description: string,
@@ -17,8 +17,8 @@ export function environmentOption(
 ): Option {
   const option = new Option(flags, description);
   const variable = `MESHCACHE_${option.attributeName().toUpperCase()}`;
-  // The environment is the terminal's, so commander's own env() would look in the wrong place.
-  return option.default(env[variable] || fallback, `${variable}, else ${fallback}`);
+  // Not commander's env(), which reads the environment of the process and not that of the terminal.
+  return option.default(env[variable] || fallback, `$${variable}, or "${fallback}"`);
 }
 
 /** A time as milliseconds. It needs a unit: "60" would mean seconds to one reader and milliseconds to another. */
@@ -54,7 +54,7 @@ export function countOption(
   return fallback === undefined ? option : option.default(fallback);
 }
 
-/** A share of a whole, from 0 to 1. */
+/** A share, from 0 to 1. */
 export function shareOption(flags: string, description: string, fallback: number): Option {
   return new Option(flags, description).default(fallback).argParser((text: string) => {
     const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -65,7 +65,7 @@ export function shareOption(flags: string, description: string, fallback: number
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** A 64-bit id or version, decimal or 0x-hexadecimal. Not 0, which means "none" on the wire. */
+/** A 64-bit id or version, decimal or hexadecimal with 0x. Not 0, which means "none" in a message. */
 export function uint64Option(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     const value = /^(?:\d+|0x[\da-f]+)$/i.test(text) ? BigInt(text) : 0n;
@@ -87,7 +87,7 @@ export function timeoutOption(flags: string, description: string, fallback: stri
   });
 }
 
-/** An option that may be given several times. */
+/** An option that may be repeated. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string, list: readonly string[] | undefined) => [
     ...(list ?? []),

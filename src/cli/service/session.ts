@@ -1,4 +1,4 @@
-/** One command's conversation with a server: its channel, the options that every such command has, its answers. */
+/** The connection of one command to a server: its options, its calls and its output. */
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
@@ -11,7 +11,7 @@ import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import { environmentOption, timeoutOption } from "./options.ts";
 
-/** What a command is given: the terminal, and where to leave its exit code. */
+/** What every command gets: the terminal, and a function that takes its exit code. */
 export interface CommandContext {
   readonly terminal: Terminal;
   finish(exitCode: ExitCode): void;
@@ -32,14 +32,14 @@ export interface Session {
   readonly client: ServiceClient;
   readonly address: string;
   readonly json: boolean;
-  /** For calls that go past `call`: the same metadata, timeout and interruption. */
+  /** For calls without `call`: the same metadata, timeout and interruption. */
   readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
   /** A unary call. Rejects with a CacheError, which `runSession` reports. */
   call<Input extends DescMessage, Output extends DescMessage>(
     method: DescMethodUnary<Input, Output>,
     request: MessageInitShape<Input>,
   ): Promise<MessageShape<Output>>;
-  /** On stdout: `toJson()` as one line with --json, else what `toHuman()` says. */
+  /** Writes to stdout: `toJson()` as one line with --json, else `toHuman()`. */
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
 
@@ -47,10 +47,10 @@ export interface Session {
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
-    .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
+    .addOption(environmentOption("--address <host:port>", "address of the server", terminal, DEFAULT_ADDRESS))
     .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
-    .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
+    .option("--json", "print one JSON object per line; bytes as base64, and as text if UTF-8");
 }
 
 /** As `addSessionOptions`, and --namespace. */
@@ -62,11 +62,11 @@ export function addNamespaceOptions(
   const { terminal } = context;
   command
     .optionsGroup("Connection:")
-    .addOption(environmentOption("--namespace <name>", "namespace of the keys", terminal, fallback));
+    .addOption(environmentOption("--namespace <name>", "the namespace", terminal, fallback));
   return addSessionOptions(command, context);
 }
 
-/** Runs `body` with a session, closes it, and leaves the exit code, failures included. */
+/** Runs `body` with a session, closes the session, and passes the exit code on, also that of an error. */
 export async function runSession(
   context: CommandContext,
   options: SessionOptions,
@@ -102,7 +102,7 @@ function openSession(terminal: Terminal, { address, timeout, json = undefined }:
   };
 }
 
-/** The server's own limits decide; a proxy that the environment names is not asked for a cache nearby. */
+/** The limits of the server apply. A proxy from the environment is not used: the cache is on the local network. */
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": -1,
   "grpc.enable_channelz": 0,

@@ -1,4 +1,4 @@
-/** The server that the settings ask for: in the main thread, or in worker threads. */
+/** Creates the server as the settings say: in the main thread, or in worker threads. */
 import { extname } from "node:path";
 import { CacheError } from "../../common/errors.ts";
 import { type CacheServer, createServer, createStore, type StoreOptions } from "../../server/index.ts";
@@ -16,14 +16,14 @@ import type { ThreadServerExtra } from "./thread-server.ts";
 
 export interface ConfiguredServer {
   readonly server: CacheServer;
-  /** Resolves when a worker has ended, and with it all of the server. */
+  /** Resolves when a worker has ended unexpectedly, which ends the whole server. */
   readonly crashed: Promise<WorkerCrash>;
 }
 
 export interface ServerTelemetry {
   readonly logger: Logger;
   readonly sdk: TelemetrySdk;
-  /** Undefined for a server without threads. */
+  /** Undefined for a server in the main thread. */
   readonly threads: ThreadMetrics | undefined;
 }
 

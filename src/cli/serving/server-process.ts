@@ -1,4 +1,4 @@
-/** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
+/** Runs a server process: starts telemetry, store, gRPC port and admin port, and drains them at the end. */
 import { once } from "node:events";
 import { systemClock } from "../../common/clock.ts";
 import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
@@ -15,7 +15,7 @@ import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../tel
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 
-/** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
+/** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
   const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
@@ -24,7 +24,7 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
     const server = await createConfiguredServer(settings, { logger, sdk, threads });
     await serve(server, { terminal, settings, logger, sdk });
   } catch (error) {
-    // A last collection would read what the worker may have left locked: no more telemetry.
+    // Without a last export: it would read the store, which the worker may have left locked.
     if (error instanceof WorkerCrash) throw toCrashError(error, logger);
     await sdk.shutdown(TELEMETRY_FLUSH_MS);
     throw error;
@@ -83,7 +83,7 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
     const ready = () => !terminal.interrupted.aborted;
     return await startAdminHttp({ ...endpoint, metricsText: sdk.metricsText, ready, logger });
   } catch (error) {
-    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off does without)");
+    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
   }
 }
 
@@ -97,7 +97,7 @@ const REASONS: Readonly<Record<string, string>> = {
 function cannotListen(setting: "listen" | "admin", address: string, error: unknown, advice = ""): CliError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const why = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
-  const message = `cannot listen on ${address}: ${why}; --${setting} names another${advice}`;
+  const message = `cannot listen on ${address}: ${why}; --${setting} names another address${advice}`;
   return new CliError(EXIT.unavailable, "CANNOT_LISTEN", message, { cause: error });
 }
 
@@ -111,7 +111,7 @@ async function announce(
   workers: number,
   admin: AdminHttp | undefined,
 ): Promise<void> {
-  // Run from the sources, "meshcache" is on nobody's PATH; npm knows it in both cases.
+  // Neither from the sources nor as a dependency is "meshcache" in the PATH; npm finds it in both cases.
   const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
   const there = address === DEFAULT_ADDRESS ? "" : ` --address ${address}`;
   const lines = [

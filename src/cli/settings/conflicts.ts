@@ -1,4 +1,4 @@
-/** Settings that are each in their range and cannot be together. */
+/** Finds settings that contradict each other, though each is in its range. */
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
 import { STORE_BOUNDS, type StoreEngine, storeBudgetRange } from "../../store/engine/create-store.ts";
@@ -8,18 +8,20 @@ import { toQuantity } from "./quantity.ts";
 import { infoOf, type SettingName, type Settings } from "./settings.ts";
 
 export interface SettingsFault {
-  /** Where the fault is, such as "--shards" or "meshcache.yaml:3 shards". */
+  /** The source of the value, such as "--shards" or "meshcache.yaml:3 shards". */
   readonly where: string;
   readonly message: string;
 }
 
 export interface ResolvedSettings {
   readonly values: Settings;
-  /** Where each value came from: "default", or as in a fault. */
+  /** The source of each value: "default", or as in a fault. */
   readonly originOf: (name: SettingName) => string;
 }
 
-/** Pairs of settings of which the first must not exceed the second. A message must carry what another setting allows. */
+/**
+ * Pairs of settings of which the first must not exceed the second. A message must carry what another setting allows.
+ */
 const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
   ...LIMIT_RELATIONS,
   ["valueMaxBytes", "batchMaxBytes"],

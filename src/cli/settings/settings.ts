@@ -51,7 +51,7 @@ export const settingsSchema = z.strictObject({
     "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
     true,
   ),
-  // What it is unless given depends on the machine and the engine: sources.ts settles that.
+  // Its default depends on the machine and the engine: see workersUnlessGiven().
   workers: quantitySetting(
     "Process",
     "",

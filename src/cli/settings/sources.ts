@@ -1,6 +1,6 @@
 /**
- * Settles the settings from their sources, flag over environment over file over default, and finds every fault
- * of every source in one go.
+ * Reads the settings from their sources: from flags, else from the environment, else from the file, else their
+ * defaults. Finds every fault of every source at once.
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { oneLine } from "../output/text.ts";
@@ -10,16 +10,16 @@ import { toFlag, toVariable } from "./names.ts";
 import { isSettingName, SETTING_NAMES, type SettingName, settingsSchema } from "./settings.ts";
 
 export interface SettingsSources {
-  /** By setting; `undefined` where the flag was not given. */
+  /** By setting. Undefined: the flag was not given. */
   readonly flags: Readonly<Partial<Record<SettingName, string | undefined>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly filePath: string | undefined;
-  /** Returns the file's text, or throws. */
+  /** Returns the text of the file, or throws. */
   readonly readFile: (path: string) => string;
   readonly machine: Machine;
 }
 
-/** Every fault of every source: nothing was settled. */
+/** All faults of all sources. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
   readonly faults: readonly SettingsFault[];
@@ -30,16 +30,16 @@ export class SettingsError extends Error {
   }
 }
 
-/** A value that a source gave, not yet checked. */
+/** An unchecked value, and where it was given. */
 interface Given {
   readonly where: string;
   readonly raw: unknown;
 }
 type GivenSettings = Map<SettingName, Given>;
 
-const NO_SETTING = "is no setting of meshcache";
+const NO_SETTING = "is not a setting of meshcache";
 
-/** Variables that are the command line's own, not the server's settings. */
+/** Variables of the other commands and of the tests, which are not settings. */
 const OTHER_VARIABLES = new Set([
   "MESHCACHE_CONFIG",
   "MESHCACHE_ADDRESS",
@@ -47,7 +47,7 @@ const OTHER_VARIABLES = new Set([
   "MESHCACHE_TRACES",
 ]);
 
-/** Kubernetes sets these in every pod beside a Service that is named "meshcache". They are not ours to refuse. */
+/** Kubernetes sets these in every pod of a namespace with a Service named "meshcache". They are ignored. */
 const SERVICE_LINK =
   /^MESHCACHE_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/;
 
@@ -104,7 +104,7 @@ function fromFile({ filePath, readFile }: SettingsSources, faults: SettingsFault
   return given;
 }
 
-/** Every fault of one source's values, whether or not a stronger source hides them. */
+/** The faults of one source, also of values that another source overrides. */
 function check(given: GivenSettings): SettingsFault[] {
   const raw = Object.fromEntries([...given].map(([name, value]) => [name, value.raw]));
   const result = settingsSchema.safeParse(raw);
@@ -115,7 +115,7 @@ function check(given: GivenSettings): SettingsFault[] {
   });
 }
 
-/** Settles every setting. Throws a `SettingsError` with every fault there is. */
+/** Throws a `SettingsError` with all faults. */
 export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   const faults: SettingsFault[] = [];
   const layers = [fromFile(sources, faults), fromEnvironment(sources.env, faults), fromFlags(sources.flags)];

@@ -106,8 +106,8 @@ describe("meshcache config print", () => {
     expect(failed).toMatchObject({ exitCode: 2, stdout: "" });
     expect(failed.stderr.split("\n")).toEqual([
       "meshcache: 3 faults in the configuration; nothing was started",
-      `  ${path}:2 shard: is no setting of meshcache`,
-      "  MESHCACHE_FOO: is no setting of meshcache",
+      `  ${path}:2 shard: is not a setting of meshcache`,
+      "  MESHCACHE_FOO: is not a setting of meshcache",
       expect.stringMatching(
         /^ {2}--value-max-bytes: must be bytes, or a size such as "64MiB", from 1 B to 64 MiB$/,
       ),

@@ -220,11 +220,11 @@ describe("meshcache serve", () => {
     taken.close();
     for (const { stderr } of [listen, threads]) {
       expect(stderr.text()).toContain(
-        `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another\n`,
+        `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another address\n`,
       );
     }
     expect(admin.stderr.text()).toContain(
-      "--admin names another (port 0 picks a free one, off does without)\n",
+      "--admin names another address (port 0 picks a free one, off starts none)\n",
     );
   });
 });

@@ -103,7 +103,7 @@ describe("meshcache watch", () => {
     await stderr.until(/watching/);
     await first.stop();
     await serve(createStore(), first.address);
-    await stderr.until(/GAP: events may be missing \(the server was restarted/);
+    await stderr.until(/GAP: events may be missing \(the server has restarted/);
   });
 
   it("leaves a server that drains, and finds its successor", async () => {

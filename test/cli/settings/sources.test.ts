@@ -68,8 +68,8 @@ describe("resolveSettings()", () => {
     expect(faults.join("\n")).toContain("--shards: must be a whole number, from 1 to ");
     expect(faults.join("\n")).toContain("--log-level: must be one of ");
     expect(faults.join("\n")).toContain("MESHCACHE_LISTEN: must be HOST:PORT");
-    expect(faults).toContain("MESHCACHE_SHARD: is no setting of meshcache");
-    expect(faults).toContain("mesh.yaml:1 keyMaxByte: is no setting of meshcache");
+    expect(faults).toContain("MESHCACHE_SHARD: is not a setting of meshcache");
+    expect(faults).toContain("mesh.yaml:1 keyMaxByte: is not a setting of meshcache");
     expect(faults.join("\n")).toContain("mesh.yaml:3 storeBudgetBytes: must be bytes");
     expect(faults.join("\n")).toContain("mesh.yaml:4 admin: must be HOST:PORT");
   });
