@@ -67,7 +67,7 @@ describe("createThreadMetrics()", () => {
     clock.advance(1_000);
     const { errors } = await late;
     expect(countIn(await late)).toBe(5);
-    expect(errors).toEqual([new Error("worker thread 0 did not tell its metrics in time")]);
+    expect(errors).toEqual([new Error("worker thread 0 did not send its metrics in time")]);
     slow.resolve(calls(6));
     expect((await collected(6)).errors).toEqual([]);
   });

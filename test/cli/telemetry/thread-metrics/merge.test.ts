@@ -8,7 +8,7 @@ import {
   type ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { describe, expect, it } from "vitest";
-import { createChanges } from "../../../../src/cli/telemetry/thread-metrics/changes.ts";
+import { createDeltas } from "../../../../src/cli/telemetry/thread-metrics/deltas.ts";
 import { mergeScopes } from "../../../../src/cli/telemetry/thread-metrics/merge.ts";
 
 const about = (name: string) => ({
@@ -96,9 +96,9 @@ describe("mergeScopes()", () => {
   });
 });
 
-describe("createChanges()", () => {
+describe("createDeltas()", () => {
   it("tells of each series what came since the last time, and nothing of one that stands still", () => {
-    const changes = createChanges();
+    const changes = createDeltas();
     const points = [at(of(0.5), { a: "1" }), at(of(3), { a: "2" })];
     expect(changes([scope(histogram(...points))])).toEqual([scope(changed(...points))]);
 
@@ -109,7 +109,7 @@ describe("createChanges()", () => {
 
   it("leaves gauges alone, and each reader with changes of its own", () => {
     const totals = [scope(gauge(at(3)), histogram(at(of(1))))];
-    const [one, other] = [createChanges(), createChanges()];
+    const [one, other] = [createDeltas(), createDeltas()];
     one(totals);
     expect(one(totals)).toEqual([scope(gauge(at(3)), changed())]);
     expect(other(totals)).toEqual([scope(gauge(at(3)), changed(at(of(1))))]);
