@@ -1,4 +1,4 @@
-/** A trace through two clients with near caches, and the result of that for people and for programs. */
+/** Replays a trace through two clients with near caches, and describes the result for people and for programs. */
 import { plural, toCount, toShare } from "../output/text.ts";
 import type { ReplayPlan } from "./cache-aside.ts";
 import { type MeshParts, replayThroughClients } from "./mesh.ts";
@@ -20,7 +20,7 @@ export interface MeshConnection {
   readonly deadlineMs: number;
 }
 
-/** L of the promise: the client's default. */
+/** The longest that a near cache may be behind (`leaseMs` of the client). */
 const LEASE_MS = 5_000;
 
 /** Connects both clients. */
@@ -39,7 +39,7 @@ export async function openMeshTraffic(
     await Promise.all(clients.map((client) => client.close()));
   };
   try {
-    // Nothing is kept before the subscription is live.
+    // A near cache keeps nothing before its subscription is live.
     await Promise.all(clients.map((client) => client.sync()));
   } catch (error) {
     await close();
@@ -100,7 +100,7 @@ function toRows(counts: Readonly<MeshCounts>, near: NearCounts, seconds: number)
       "behind",
       toCount(behind),
       behind === 0
-        ? "no read was overtaken by an event on its way"
+        ? "no near hit was older than an acknowledged write"
         : `within the bound of ${toCount(LEASE_MS)} ms, at most by ${counts.behindMaxMs.toFixed(2)} ms`,
     ],
     [
