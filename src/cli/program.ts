@@ -45,7 +45,13 @@ function createProgram(json: boolean, context: CommandContext): Command {
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
     .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
-    .helpCommand("help [command]", "print the help of a command")
+    .addHelpCommand(
+      new Command("help")
+        .argument("[command]")
+        .description("print the help of a command")
+        .helpOption(false)
+        .helpGroup("Help:"),
+    )
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
@@ -69,7 +75,6 @@ function createProgram(json: boolean, context: CommandContext): Command {
   addWatchCommand(program, context);
   addStatsCommand(program, context);
   addReplayCommand(program, context);
-  program.commandsGroup("Help:");
   return program;
 }
 

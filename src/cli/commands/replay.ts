@@ -5,9 +5,10 @@ import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng, systemRng } from "../../common/random.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { exitCodeOfSignal } from "../output/failure.ts";
+import { toDuration } from "../output/text.ts";
 import type { ReplayPlan } from "../replay/cache-aside.ts";
 import { createCallTraffic } from "../replay/call-traffic.ts";
-import { openMeshTraffic } from "../replay/mesh-traffic.ts";
+import { MESH_LEASE_MS, openMeshTraffic } from "../replay/mesh-traffic.ts";
 import { createOrigin } from "../replay/origin.ts";
 import { createPayloads } from "../replay/payload.ts";
 import { createProgressBar, type ProgressBar } from "../replay/progress.ts";
@@ -48,7 +49,7 @@ was sent. If there is one, the exit code is 6.
 With --client the accesses alternate between two clients in this process, each with a near cache.
 They load what is missing; one of them also writes. The writing client must read its own writes. A
 near hit of the other client may be older than a write until the event of the write has arrived,
-and by at most 5 s. Any other read of an older value is stale.
+and by at most ${toDuration(MESH_LEASE_MS)}. Any other read of an older value is stale.
 
 Examples:
   meshcache replay web07.trace.gz

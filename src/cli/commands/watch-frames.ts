@@ -11,15 +11,6 @@ import { oneLine } from "../output/text.ts";
 import type { Session } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
 
-export interface FramePrinter {
-  print(frame: StreamResponse): Promise<void>;
-  disconnected(): Promise<void>;
-  /** Whether a stream has been open. */
-  opened(): boolean;
-  /** Whether `maxLines` lines of events have been printed. */
-  full(): boolean;
-}
-
 const KINDS: Readonly<Record<number, string>> = {
   [Event_Kind.SET]: "set",
   [Event_Kind.INVALIDATED]: "invalidated",
@@ -34,17 +25,71 @@ const GAPS: Readonly<Record<number, readonly [code: string, words: string]>> = {
   [Gap_Reason.OVERRUN]: ["OVERRUN", "this reader was too slow"],
 };
 
-export function createFramePrinter(session: Session, namespace: string, maxLines: number): FramePrinter {
-  const { terminal, json } = session;
-  let state: "new" | "live" | "lost" | "resuming" = "new";
-  let lines = 0;
+type Frame<Case extends StreamResponse["frame"]["case"]> = Extract<
+  StreamResponse["frame"],
+  { case: Case }
+>["value"];
 
-  /** Something about the stream: a frame for programs, a remark on stderr for people. */
-  const remark = (frame: object, words: string) =>
-    json ? writeLine(terminal.stdout, toJsonLine(frame)) : writeLine(terminal.stderr, words);
+export class FramePrinter {
+  readonly #session: Session;
+  readonly #namespace: string;
+  readonly #maxLines: number;
+  #state: "new" | "live" | "lost" | "resuming" = "new";
+  #lines = 0;
 
-  const printEvents = async (events: readonly Event[], cursor: Uint8Array): Promise<void> => {
-    const rows = json
+  constructor(session: Session, namespace: string, maxLines: number) {
+    this.#session = session;
+    this.#namespace = namespace;
+    this.#maxLines = maxLines;
+  }
+
+  /** Whether a stream has been open. */
+  get opened(): boolean {
+    return this.#state !== "new";
+  }
+
+  /** Whether `maxLines` lines of events have been printed. */
+  get full(): boolean {
+    return this.#lines >= this.#maxLines;
+  }
+
+  async disconnected(): Promise<void> {
+    const known = this.#state === "lost";
+    this.#state = "lost";
+    // Once, not at every attempt to reconnect.
+    if (!known) await this.#report({ frame: "disconnected" }, "-- connection lost, reconnecting");
+  }
+
+  async print({ frame }: StreamResponse): Promise<void> {
+    switch (frame.case) {
+      case "opened":
+        return this.#printOpened(frame.value);
+      case "events":
+        return this.#printEvents(frame.value);
+      case "progress":
+        return this.#printProgress(frame.value);
+      case "gap":
+        return this.#printGap(frame.value);
+      case "draining":
+        return this.#report({ frame: "draining" }, "-- the server is shutting down");
+      default:
+        return; // A frame of a newer server. The known frames carry all cursors.
+    }
+  }
+
+  #printOpened({ cursor, epoch, shards }: Frame<"opened">): Promise<void> {
+    const first = this.#state === "new";
+    this.#state = first ? "live" : "resuming";
+    const place = `namespace ${oneLine(this.#namespace)} at ${this.#session.address}`;
+    return this.#report(
+      { frame: "opened", epoch, shards, cursor: toBase64(cursor) },
+      // After a reconnection the remark comes once the stream has caught up.
+      first ? `-- watching ${place} (Ctrl-C ends)` : undefined,
+    );
+  }
+
+  async #printEvents({ events, cursor }: Frame<"events">): Promise<void> {
+    const rows = this.#session.json
       ? events.map((event, index) =>
           toJsonLine({
             ...toJsonEvent(event),
@@ -52,61 +97,36 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
           }),
         )
       : groupEvents(events).map(describeGroup);
-    for (const row of rows.slice(0, maxLines - lines)) await writeLine(terminal.stdout, row);
-    lines += rows.length;
-  };
+    for (const row of rows.slice(0, this.#maxLines - this.#lines)) {
+      await writeLine(this.#session.terminal.stdout, row);
+    }
+    this.#lines += rows.length;
+  }
 
-  return {
-    opened: () => state !== "new",
-    full: () => lines >= maxLines,
-    async disconnected() {
-      // Once, not at every attempt to reconnect.
-      if (state === "live") await remark({ frame: "disconnected" }, "-- connection lost, reconnecting");
-      state = "lost";
-    },
-    async print({ frame }) {
-      switch (frame.case) {
-        case "opened": {
-          const { cursor, epoch, shards } = frame.value;
-          const first = state === "new";
-          state = first ? "live" : "resuming";
-          const place = `namespace ${oneLine(namespace)} at ${session.address}`;
-          if (json) {
-            return writeLine(
-              terminal.stdout,
-              toJsonLine({ frame: "opened", epoch, shards, cursor: toBase64(cursor) }),
-            );
-          }
-          // After a reconnection the remark comes once the stream has caught up.
-          return first ? writeLine(terminal.stderr, `-- watching ${place} (Ctrl-C ends)`) : undefined;
-        }
-        case "events":
-          return printEvents(frame.value.events, frame.value.cursor);
-        case "progress": {
-          const { cursor } = frame.value;
-          if (json)
-            return writeLine(terminal.stdout, toJsonLine({ frame: "progress", cursor: toBase64(cursor) }));
-          if (state === "resuming")
-            await writeLine(terminal.stderr, "-- connected again, nothing was missed");
-          state = "live";
-          return;
-        }
-        case "gap": {
-          const { reason, cursor, epoch } = frame.value;
-          const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason that this version does not know"];
-          state = "live";
-          return remark(
-            { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
-            `-- GAP: events may be missing (${words}); anything read before may be stale`,
-          );
-        }
-        case "draining":
-          return remark({ frame: "draining" }, "-- the server is shutting down");
-        default:
-          return; // A frame of a newer server. The known frames carry all cursors.
-      }
-    },
-  };
+  #printProgress({ cursor }: Frame<"progress">): Promise<void> {
+    const resumed = this.#state === "resuming";
+    this.#state = "live";
+    return this.#report(
+      { frame: "progress", cursor: toBase64(cursor) },
+      resumed ? "-- connected again, nothing was missed" : undefined,
+    );
+  }
+
+  #printGap({ reason, cursor, epoch }: Frame<"gap">): Promise<void> {
+    const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason that this version does not know"];
+    this.#state = "live";
+    return this.#report(
+      { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
+      `-- GAP: events may be missing (${words}); anything read before may be stale`,
+    );
+  }
+
+  /** Something about the stream: a frame for programs; for people a remark on stderr, or nothing. */
+  async #report(frame: object, words: string | undefined): Promise<void> {
+    const { terminal, json } = this.#session;
+    if (json) await writeLine(terminal.stdout, toJsonLine(frame));
+    else if (words !== undefined) await writeLine(terminal.stderr, words);
+  }
 }
 
 function toBase64(bytes: Uint8Array): string {

@@ -17,7 +17,7 @@ import {
   runSession,
   type Session,
 } from "../service/session.ts";
-import { createFramePrinter } from "./watch-frames.ts";
+import { FramePrinter } from "./watch-frames.ts";
 
 interface WatchOptions extends NamespaceOptions {
   readonly prefix?: readonly string[];
@@ -62,14 +62,14 @@ export function addWatchCommand(program: Command, context: CommandContext): void
 
 async function watch(session: Session, options: WatchOptions): Promise<ExitCode> {
   const { interrupted } = session.terminal;
-  const printer = createFramePrinter(session, options.namespace, options.count ?? Number.POSITIVE_INFINITY);
+  const printer = new FramePrinter(session, options.namespace, options.count ?? Number.POSITIVE_INFINITY);
   let cursor = options.cursor ?? new Uint8Array();
   let retryMs = RETRY_FIRST_MS;
   while (!interrupted.aborted) {
     try {
       for await (const frame of openStream(session, options, cursor)) {
         await printer.print(frame);
-        if (printer.full()) return EXIT.ok;
+        if (printer.full) return EXIT.ok;
         // Only after printing: events before the cursor are not sent again.
         cursor = resumeFrom(frame, cursor);
         // Leaves at once, so that the drain ends sooner. The loop reconnects.
@@ -79,7 +79,7 @@ async function watch(session: Session, options: WatchOptions): Promise<ExitCode>
     } catch (error) {
       if (interrupted.aborted) break;
       // The first connection must succeed, and a refusal is final.
-      if (!printer.opened() || !isTransient(error)) throw error;
+      if (!printer.opened || !isTransient(error)) throw error;
     }
     await printer.disconnected();
     await delay(retryMs * (0.5 + Math.random() / 2), undefined, { signal: interrupted }).catch(() => {});

@@ -21,7 +21,7 @@ export interface MeshConnection {
 }
 
 /** The longest that a near cache may be behind (`leaseMs` of the client). */
-const LEASE_MS = 5_000;
+export const MESH_LEASE_MS = 5_000;
 
 /** Connects both clients. */
 export async function openMeshTraffic(
@@ -31,7 +31,7 @@ export async function openMeshTraffic(
   parts: Omit<MeshParts, "tally" | "writer" | "reader" | "leaseMs">,
 ): Promise<Traffic> {
   const connect = (clientId: string): MeshClient =>
-    createMeshClient({ ...connection, clientId, leaseMs: LEASE_MS });
+    createMeshClient({ ...connection, clientId, leaseMs: MESH_LEASE_MS });
   const writer = connect("replay-writer");
   const reader = connect("replay-reader");
   const clients = [writer, reader];
@@ -49,7 +49,7 @@ export async function openMeshTraffic(
   const tally = createMeshTally();
   const { counts, latencies } = tally;
   return {
-    run: () => replayThroughClients(plan, { ...parts, writer, reader, leaseMs: LEASE_MS, tally }),
+    run: () => replayThroughClients(plan, { ...parts, writer, reader, leaseMs: MESH_LEASE_MS, tally }),
     progress: () => ({ ...counts, hits: counts.near + counts.remote }),
     coherent: () => counts.stale + counts.wrong === 0,
     toJson: (seconds) => ({
@@ -58,7 +58,7 @@ export async function openMeshTraffic(
       ...counts,
       nearRatio: counts.reads === 0 ? 0 : counts.near / counts.reads,
       remoteRatio: counts.reads === 0 ? 0 : counts.remote / counts.reads,
-      boundMs: LEASE_MS,
+      boundMs: MESH_LEASE_MS,
       ...sumNearCounts(clients),
       ...toJsonRates(counts.accesses, seconds),
       latency: latencies.toJson(),
@@ -101,7 +101,7 @@ function toRows(counts: Readonly<MeshCounts>, near: NearCounts, seconds: number)
       toCount(behind),
       behind === 0
         ? "no near hit was older than an acknowledged write"
-        : `within the bound of ${toCount(LEASE_MS)} ms, at most by ${counts.behindMaxMs.toFixed(2)} ms`,
+        : `within the bound of ${toCount(MESH_LEASE_MS)} ms, at most by ${counts.behindMaxMs.toFixed(2)} ms`,
     ],
     [
       "stale reads",
