@@ -35,7 +35,7 @@ const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
 function describeBudget(): string {
   const { min, max } = storeBudgetRange("offheap", 1);
   const perShard = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")} a shard`;
-  return `For all entries, overhead included; what is least used makes room. ${perShard}.`;
+  return `Memory for all entries, overhead included. Beyond, entries are evicted. ${perShard}.`;
 }
 
 /** Strict: a key that is no setting is refused. */
@@ -43,12 +43,12 @@ export const settingsSchema = z.strictObject({
   listen: listenSetting(
     "Process",
     DEFAULT_ADDRESS,
-    "Where gRPC listens. Port 0 picks a free one and prints it.",
+    "Address of the gRPC port. Port 0 picks a free port, which is printed.",
   ),
   admin: listenSetting(
     "Process",
     DEFAULT_ADMIN,
-    "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
+    "Address of the admin port: `/metrics`, `/healthz` and `/readyz` over HTTP. Port 0 picks a free port.",
     true,
   ),
   // Its default depends on the machine and the engine: see workersUnlessGiven().
@@ -56,38 +56,41 @@ export const settingsSchema = z.strictObject({
     "Process",
     "",
     WORKERS_BOUND,
-    "Threads that serve, on one port over one store. 1 with the engine `lru`, and where no port can be shared (macOS, Windows).",
+    "Worker threads, which share the gRPC port and the store. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
     { words: "all cores" },
   ),
   logLevel: wordSetting(
     "Process",
     LOG_LEVELS,
     DEFAULT_LOG_LEVEL,
-    "The least severe log lines written, as JSON, to stderr.",
+    "Least severe level of the log, which goes to stderr as JSON lines.",
   ),
 
   storeEngine: wordSetting(
     "Store",
     STORE_ENGINES,
     DEFAULT_STORE_ENGINE,
-    "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
+    "Storage of the entries: `offheap` keeps bytes outside the JavaScript heap and evicts by S3-FIFO, `lru` keeps objects on the heap and evicts the least recently used.",
   ),
   storeBudgetBytes: store("budgetBytes", describeBudget()),
-  shards: store("shards", "Parts of the store with a revision, an event log and leases of their own."),
-  logMaxEvents: store("logMaxEvents", "Events that a shard keeps for subscribers that resume."),
-  logMaxBytes: store("logMaxBytes", "Bytes of these events."),
+  shards: store("shards", "Parts of the store, each with its own revision, event log and leases."),
+  logMaxEvents: store("logMaxEvents", "Events that each shard keeps for subscribers that resume."),
+  logMaxBytes: store("logMaxBytes", "Bytes of the events that each shard keeps."),
   tagFencesMax: store(
     "tagFencesMax",
-    "Tags of a shard whose invalidation is remembered; beyond, the oldest are forgotten in the safe direction.",
+    "Invalidated tags that each shard remembers. Beyond, the oldest is forgotten, and all tagged entries that are older than it are removed.",
   ),
   prefixFencesMax: store(
     "prefixFencesMax",
-    "Prefix and namespace invalidations of a shard that wait for their sweep; beyond, they are merged in the safe direction.",
+    "Invalidations of prefixes and namespaces that each shard remembers until they are swept. Beyond, they are merged: more entries than necessary may be removed, never fewer.",
   ),
-  tombstonesMax: store("tombstonesMax", "Source versions that a shard remembers of keys without entries."),
-  leasesMax: store("leasesMax", "Leases of a shard; beyond, callers are told to retry."),
-  leaseWaitersMax: store("waitersMax", "Callers that wait for the lease of one key."),
-  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that a shard remembers."),
+  tombstonesMax: store(
+    "tombstonesMax",
+    "Source versions that each shard remembers for keys without an entry.",
+  ),
+  leasesMax: store("leasesMax", "Leases of each shard. Beyond, callers are told to retry."),
+  leaseWaitersMax: store("waitersMax", "Callers that may wait for the lease of one key."),
+  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that each shard remembers."),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
   keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),
@@ -96,13 +99,13 @@ export const settingsSchema = z.strictObject({
   valueMaxBytes: limit("valueMaxBytes", "Largest value."),
   contentTypeMaxBytes: limit("contentTypeMaxBytes", "Longest content type."),
   lifetimeMaxMs: limit("lifetimeMaxMs", "Longest TTL, and longest stale window."),
-  leaseDefaultMs: limit("leaseDefaultMs", "How long a lease holds that names no time."),
+  leaseDefaultMs: limit("leaseDefaultMs", "Time of a lease, if the request names none."),
   leaseMaxMs: limit("leaseMaxMs", "Longest lease."),
-  leaseWaitMaxMs: limit("leaseWaitMaxMs", "Longest wait for another caller's lease."),
-  invalidateMaxKeys: limit("invalidateMaxKeys", "Keys of one Invalidate."),
-  invalidateMaxTags: limit("invalidateMaxTags", "Tags of one Invalidate."),
-  batchMaxOperations: limit("batchMaxOperations", "Operations of one batch."),
-  batchMaxBytes: limit("batchMaxBytes", "Values and text of one batch together."),
+  leaseWaitMaxMs: limit("leaseWaitMaxMs", "Longest wait for the lease of another caller."),
+  invalidateMaxKeys: limit("invalidateMaxKeys", "Keys in one Invalidate."),
+  invalidateMaxTags: limit("invalidateMaxTags", "Tags in one Invalidate."),
+  batchMaxOperations: limit("batchMaxOperations", "Operations in one batch."),
+  batchMaxBytes: limit("batchMaxBytes", "Bytes of all values and text in one batch."),
   subscriptionMaxSelectors: limit("subscriptionMaxSelectors", "Selectors of one subscription."),
   subscriptionMaxPrefixes: limit("subscriptionMaxPrefixes", "Key prefixes of one subscription."),
   cursorMaxBytes: limit("cursorMaxBytes", "Longest cursor."),
@@ -112,51 +115,60 @@ export const settingsSchema = z.strictObject({
 
   connectionsMax: transport(
     "connectionsMax",
-    "Connections at a time; beyond, a new one is closed at once. As many may watch health.",
+    "Concurrent connections. Beyond, a new one is closed at once. Also the number of concurrent health watches.",
   ),
-  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls of one connection."),
+  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls on one connection."),
   connectionMaxSubscriptions: transport(
     "connectionMaxSubscriptions",
-    "Concurrent streaming calls of one connection.",
+    "Concurrent streaming calls on one connection.",
   ),
-  connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this."),
-  connectionAgeMs: transport("connectionAgeMs", "A connection is asked to go after this."),
-  connectionGraceMs: transport("connectionGraceMs", "What still runs on it then is cut after this."),
-  keepaliveTimeMs: transport("keepaliveTimeMs", "A connection is pinged this often."),
-  keepaliveTimeoutMs: transport("keepaliveTimeoutMs", "A ping without an answer for this long closes it."),
-  callMaxMs: transport("callMaxMs", "Longest unary call; a caller's longer deadline is cut to it."),
-  halfCloseMaxMs: transport("halfCloseMaxMs", "How long a request may take to arrive whole."),
-  stallMaxMs: transport(
-    "stallMaxMs",
-    "A reader that takes longer over one message, an answer or a frame, is cut.",
+  connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this time."),
+  connectionAgeMs: transport(
+    "connectionAgeMs",
+    "Age at which a connection is asked to close, and its client to reconnect.",
   ),
-  drainMaxMs: transport("drainMaxMs", "How long a shutdown waits for calls and streams before it cuts them."),
+  connectionGraceMs: transport(
+    "connectionGraceMs",
+    "Time that running calls get after that, before they are cut.",
+  ),
+  keepaliveTimeMs: transport("keepaliveTimeMs", "Interval of keepalive pings on a connection."),
+  keepaliveTimeoutMs: transport(
+    "keepaliveTimeoutMs",
+    "A connection is closed when a ping is unanswered for this time.",
+  ),
+  callMaxMs: transport("callMaxMs", "Longest unary call. A longer deadline is shortened to this."),
+  halfCloseMaxMs: transport("halfCloseMaxMs", "Time for a request to arrive completely."),
+  stallMaxMs: transport("stallMaxMs", "Time for a client to read one message. A slower one is cut."),
+  drainMaxMs: transport(
+    "drainMaxMs",
+    "Time that a shutdown waits for calls and streams before it cuts them.",
+  ),
   flowControlWindowBytes: transport(
     "flowControlWindowBytes",
     "HTTP/2 window of a connection and of each of its streams.",
   ),
-  headersMaxBytes: transport("headersMaxBytes", "Headers of one call, as HTTP/2 counts them."),
-  headersMaxPairs: transport("headersMaxPairs", "Headers of one call."),
+  headersMaxBytes: transport("headersMaxBytes", "Size of the headers of one call, as HTTP/2 counts it."),
+  headersMaxPairs: transport("headersMaxPairs", "Number of headers of one call."),
   connectionMaxPingsPerSecond: transport(
     "connectionMaxPingsPerSecond",
-    "PING frames of one connection within a second.",
+    "PING frames on one connection in one second.",
   ),
   connectionMaxSettingsPerSecond: transport(
     "connectionMaxSettingsPerSecond",
-    "SETTINGS frames of one connection within a second.",
+    "SETTINGS frames on one connection in one second.",
   ),
-  queueMaxBytes: transport("queueMaxBytes", "Frames of one stream that wait for its reader."),
-  queuesMaxBytes: transport("queuesMaxBytes", "The same over all streams."),
-  frameMaxEvents: transport("frameMaxEvents", "Events of one frame."),
-  frameMaxBytes: transport("frameMaxBytes", "Bytes of one frame's events or results, about."),
-  progressIntervalMs: transport("progressIntervalMs", "How often a stream is told how far it is."),
+  queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
+  queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),
+  frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),
+  frameMaxBytes: transport("frameMaxBytes", "Approximate bytes of events or results in one frame."),
+  progressIntervalMs: transport("progressIntervalMs", "Interval of progress frames on a Stream."),
   exchangeMaxWaitingBatches: transport(
     "exchangeMaxWaitingBatches",
-    "Batches of one exchange that wait for leases.",
+    "Batches of one Exchange that may wait for leases.",
   ),
   busyPollMaxMs: transport(
     "busyPollMaxMs",
-    "How long a worker looks for the next frame after an Exchange's batch of 24 operations or more, before it sleeps. 0: never, for a CPU quota, or where other processes need the cores.",
+    "Time that a worker polls for the next frame after a batch of 24 operations or more on an Exchange, before it sleeps. Set 0, no polling, under a CPU quota, or where other processes need the cores.",
   ),
 });
 
