@@ -18,27 +18,15 @@ import { fromStatus } from "../../rpc/status.ts";
 import { runConcurrently } from "./concurrently.ts";
 import type { Origin, Version } from "./origin.ts";
 import type { Payloads } from "./payload.ts";
+import type { ReplayPlan } from "./plan.ts";
 import type { CallKind, ReplayTally } from "./tally.ts";
-import type { Trace, TraceObject } from "./trace.ts";
+import type { TraceObject } from "./trace.ts";
 
 export type ReplayOperation = MessageInitShape<typeof OperationSchema>;
 
 /** The cache under test. Results come in the order of the operations. */
 export interface ReplayTarget {
   run(operations: readonly ReplayOperation[]): Promise<readonly OperationResult[]>;
-}
-
-export interface ReplayPlan {
-  readonly trace: Trace;
-  /** How many of the trace's accesses are replayed. */
-  readonly accesses: number;
-  readonly concurrency: number;
-  /** Accesses in one call. */
-  readonly batch: number;
-  /** Share of the accesses that write. */
-  readonly writes: number;
-  /** Share of the writes that write a whole tag. */
-  readonly tagWrites: number;
 }
 
 export interface ReplayParts {

@@ -1,9 +1,9 @@
 /** Replays a trace through two clients with near caches, and describes the result for people and for programs. */
 import { plural, toCount, toShare } from "../output/text.ts";
-import type { ReplayPlan } from "./cache-aside.ts";
 import { type MeshParts, replayThroughClients } from "./mesh.ts";
 import { createMeshClient, type MeshClient, type NearCounts } from "./mesh-client.ts";
 import { createMeshTally, type MeshCounts } from "./mesh-tally.ts";
+import type { ReplayPlan } from "./plan.ts";
 import {
   describeTraffic,
   type Traffic,

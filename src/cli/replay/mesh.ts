@@ -11,12 +11,12 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Rng } from "../../common/random.ts";
-import type { ReplayPlan } from "./cache-aside.ts";
 import { runConcurrently } from "./concurrently.ts";
 import type { MeshClient, MeshRead } from "./mesh-client.ts";
 import type { MeshTally } from "./mesh-tally.ts";
 import { isOlder, type Origin, type Version } from "./origin.ts";
 import type { Payloads } from "./payload.ts";
+import type { ReplayPlan } from "./plan.ts";
 import type { TraceObject } from "./trace.ts";
 
 export interface MeshParts {

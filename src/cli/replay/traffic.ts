@@ -1,6 +1,6 @@
 /** The common part of the two kinds of replay: by calls, and through clients. */
 import { toColumns, toCount } from "../output/text.ts";
-import type { ReplayPlan } from "./cache-aside.ts";
+import type { ReplayPlan } from "./plan.ts";
 
 export interface TrafficProgress {
   readonly accesses: number;
