@@ -1,21 +1,21 @@
 #!/usr/bin/env -S node --max-semi-space-size=16 --no-parallel-scavenge --no-memory-reducer --initial-old-space-size=128
-/** The `meshcache` executable: hands the process to the command line, and its exit code back. */
+/** The `meshcache` executable: runs the command line with this process's streams, signals and environment. */
 import { enableCompileCache } from "node:module";
 import { constants } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { EXIT } from "./output/exit-codes.ts";
 
-// This one may be set late, and the line above has no room: Linux before 5.1 reads 127 bytes of it.
+// This flag takes effect late too. The first line has no room for it: Linux before 5.1 reads 127 bytes.
 setFlagsFromString("--no-allocation-site-pretenuring");
 
-// Halves what a command waits before it does anything; so the rest is imported after it.
+// Halves the start of a command. It only works for what is imported after it.
 enableCompileCache();
 const { run } = await import("./program.ts");
 const { reportFailure } = await import("./output/failure.ts");
 
 const interruption = new AbortController();
 
-/** The first signal asks, the second one insists. */
+/** The first signal interrupts the command, the second ends the process. */
 function onSignal(signal: "SIGINT" | "SIGTERM"): void {
   if (interruption.signal.aborted) process.exit(128 + constants.signals[signal]);
   interruption.abort(signal);
@@ -23,7 +23,7 @@ function onSignal(signal: "SIGINT" | "SIGTERM"): void {
 process.on("SIGINT", onSignal);
 process.on("SIGTERM", onSignal);
 
-/** Whoever read our output has gone (`meshcache watch | head`): there is nobody left to tell, so end as SIGPIPE would. */
+/** The reader of the output has closed it (`meshcache watch | head`): ends as SIGPIPE would. */
 function onOutputError(error: NodeJS.ErrnoException): void {
   process.exit(error.code === "EPIPE" ? EXIT.brokenPipe : EXIT.fault);
 }
@@ -38,12 +38,12 @@ const terminal = {
   interrupted: interruption.signal,
 };
 
-// Node's own code for it is 1, which says here that the answer is no.
+// Node's exit code would be 1, which means "the answer is no" here.
 process.on("uncaughtException", (error) => {
   void reportFailure(error, terminal, process.argv.includes("--json")).then((code) => process.exit(code));
 });
 
-// A client that waits to connect again has but timers that keep no process alive, and its caller waits for it.
+// Keeps the process alive until the command ends: a client that waits to reconnect has only unreferenced timers.
 const alive = setInterval(() => {}, 2 ** 30);
 process.exitCode = await run(process.argv.slice(2), terminal);
 clearInterval(alive);

@@ -1,6 +1,6 @@
-/** The whole command line: its commands, its help, and what becomes of a wrong one. */
+/** The command line: its commands, its help, and the errors of wrong usage. */
 import { Command, CommanderError } from "commander";
-import { packageVersion } from "../server/version.ts";
+import { VERSION } from "../common/version.ts";
 import { addConfigCommand } from "./commands/config.ts";
 import { addGetCommand } from "./commands/get.ts";
 import { addInvalidateCommand } from "./commands/invalidate.ts";
@@ -19,7 +19,7 @@ import type { CommandContext } from "./service/session.ts";
 
 const DEFAULT_COLUMNS = 100;
 
-/** Runs one command line to its end. Never rejects, and never ends the process. */
+/** Runs one command to its end. Never rejects, and never ends the process. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
   const json = argv.includes("--json");
@@ -33,7 +33,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync([...argv], { from: "user" });
     return exitCode;
   } catch (error) {
-    // Commander has written its help, its version or its complaint by now.
+    // Commander has already written its help, the version or its error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return reportFailure(error, terminal, json);
   }
@@ -43,14 +43,20 @@ function createProgram(json: boolean, context: CommandContext): Command {
   const { stdout, stderr } = context.terminal;
   const program = new Command("meshcache")
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
-    .version(packageVersion(), "-V, --version", "print the version")
+    .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
-    .helpCommand("help [command]", "print the help of a command")
+    .addHelpCommand(
+      new Command("help")
+        .argument("[command]")
+        .description("print the help of a command")
+        .helpOption(false)
+        .helpGroup("Help:"),
+    )
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(`${toComplaint(text, json)}\n`),
+      outputError: (text, write) => write(`${toErrorLine(text, json)}\n`),
       getOutHelpWidth: () => stdout.columns ?? DEFAULT_COLUMNS,
       getErrHelpWidth: () => stderr.columns ?? DEFAULT_COLUMNS,
       getOutHasColors: () => false,
@@ -65,22 +71,21 @@ function createProgram(json: boolean, context: CommandContext): Command {
   addSetCommand(program, context);
   addTouchCommand(program, context);
   addInvalidateCommand(program, context);
-  program.commandsGroup("Observation:");
+  program.commandsGroup("Observe and test:");
   addWatchCommand(program, context);
   addStatsCommand(program, context);
   addReplayCommand(program, context);
-  program.commandsGroup("Help:");
   return program;
 }
 
-/** Commander's complaint as one line; it quotes what was typed, which may come from anywhere. */
-function toComplaint(text: string, json: boolean): string {
+/** An error of commander as one safe line: it quotes what was typed. */
+function toErrorLine(text: string, json: boolean): string {
   const words = text
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", " ");
   if (json) return toJsonLine({ error: { reason: "USAGE", message: words } });
-  return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (--help tells more)"}`;
+  return `meshcache: ${oneLine(words)}${words.endsWith(")") ? "" : " (see --help)"}`;
 }
 
 const HELP = `

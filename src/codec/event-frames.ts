@@ -1,7 +1,7 @@
 /**
- * Encodes the frames of event streams, each event once for all its subscribers: an event's bytes are kept as
- * long as the event is, and those of a frame's events as long as the read that they come from. Byte for byte what the
- * generated encoder gives.
+ * Encodes the frames of event streams. Subscribers share messages, so each is encoded once: the bytes of an event are
+ * kept as long as the event, those of a frame's events as long as the read that they come from. The result is byte
+ * for byte that of the generated encoder.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -13,13 +13,11 @@ import {
   type StreamResponse,
   StreamResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { LENGTH_DELIMITED, VARINT, varintBytes } from "./fast/wire-format.ts";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
 import { encodeFrame, encodeMessage } from "./messages.ts";
 
-const VARINT = 0;
-const LENGTH_DELIMITED = 2;
-
-/** First bytes of the fields, all numbered below 16. */
+/** The tags of the fields, which are all numbered below 16: one byte each. */
 const tag = (field: number, wireType: number): number => (field << 3) | wireType;
 const EXCHANGE_EVENTS = tag(4, LENGTH_DELIMITED);
 const EXCHANGE_SEQUENCE = tag(9, VARINT);
@@ -58,19 +56,19 @@ function encodeEventsFrame(
   return new GrpcFrame(frame);
 }
 
-const bodies = new WeakMap<Events, Buffer>();
+const encodedBodies = new WeakMap<Events, Buffer>();
 
-/** The message Events, which those who share a read share. */
+/** The message Events, encoded once for all subscribers that share a read. */
 function encodeBody(events: Events): Buffer {
-  let body = bodies.get(events);
+  let body = encodedBodies.get(events);
   if (body === undefined) {
-    body = putTogether(events);
-    bodies.set(events, body);
+    body = concatEvents(events);
+    encodedBodies.set(events, body);
   }
   return body;
 }
 
-function putTogether({ events, cursor }: Events): Buffer {
+function concatEvents({ events, cursor }: Events): Buffer {
   const pieces = events.map(encodeEvent);
   let bodyBytes = fieldBytes(cursor.length);
   for (const piece of pieces) bodyBytes += 1 + varintBytes(piece.length) + piece.length;
@@ -88,29 +86,23 @@ function putTogether({ events, cursor }: Events): Buffer {
   return body;
 }
 
-const encoded = new WeakMap<Event, Buffer>();
+const encodedEvents = new WeakMap<Event, Buffer>();
 
 function encodeEvent(event: Event): Buffer {
-  let bytes = encoded.get(event);
+  let bytes = encodedEvents.get(event);
   if (bytes === undefined) {
     bytes = encodeMessage(EventSchema, event);
-    encoded.set(event, bytes);
+    encodedEvents.set(event, bytes);
   }
   return bytes;
 }
 
-/** Of a length-delimited field with a one-byte tag; nothing when it is empty. */
+/** Bytes of a length-delimited field with a one-byte tag; 0 when it is empty, since it is left out. */
 function fieldBytes(length: number): number {
   return length === 0 ? 0 : 1 + varintBytes(length) + length;
 }
 
-function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
-  return bytes;
-}
-
-/** Writes a tag and a varint, and returns where they end. */
+/** Writes a tag and a varint. Returns the position after them. */
 function writeHeader(into: Buffer, at: number, tagByte: number, value: number): number {
   let position = into.writeUInt8(tagByte, at);
   let rest = value;

@@ -1,8 +1,6 @@
 /**
- * The adapter between generated services and grpc-js: service definitions for a server, and the types of
- * the handlers that they take.
- *
- * A response may be a message or, for who encodes by hand, a frame.
+ * Encodes and decodes messages, by hand where `fast/` can and else by the generated codec, and defines services for
+ * grpc-js in these terms. A handler may answer with a message or with a frame that it has encoded.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -21,7 +19,7 @@ import type {
   MethodDefinition,
   ServiceDefinition,
 } from "@grpc/grpc-js";
-import { decodeHot, encodeHot, encodeHotFrame } from "./fast/codecs.ts";
+import { decodeFast, encodeFast, encodeFastFrame } from "./fast/codecs.ts";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
 
 /** The handlers of a service, by the names of its methods. */
@@ -39,12 +37,12 @@ type MethodHandler<Method extends GenServiceMethods[string]> = Method["methodKin
 
 type Reply<Method extends GenServiceMethods[string]> = MessageShape<Method["output"]> | GrpcFrame;
 
-/** The slice of a generated service that the adapter reads. */
+/** What is read of a generated service. */
 interface MethodList {
   readonly methods: readonly DescMethod[];
 }
 
-/** The definition that `Server.addService` takes. */
+/** The definition of a service, for `Server.addService` of grpc-js. */
 export function createServiceDefinition(service: MethodList): ServiceDefinition {
   const definition: Record<string, MethodDefinition<Message, Message | GrpcFrame>> = {};
   for (const method of service.methods) definition[method.localName] = toMethodDefinition(method);
@@ -69,18 +67,18 @@ export function methodPath(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** grpc-js insists on a Buffer; it shares the encoder's bytes. */
+/** The bytes of a message, without a prefix. A Buffer, since grpc-js takes nothing else. */
 export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Buffer {
-  const byHand = encodeHot(schema, message);
-  if (byHand !== undefined) return byHand;
+  const fast = encodeFast(schema, message);
+  if (fast !== undefined) return fast;
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** As `encodeMessage`, ready to be sent. */
+/** The message behind its gRPC prefix, to be sent. */
 export function encodeFrame<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): GrpcFrame {
-  const byHand = encodeHotFrame(schema, message);
-  if (byHand !== undefined) return byHand;
+  const fast = encodeFastFrame(schema, message);
+  if (fast !== undefined) return fast;
   const encoded = toBinary(schema, message);
   const bytes = Buffer.allocUnsafe(PREFIX_BYTES + encoded.length);
   writePrefix(bytes, 0, encoded.length);
@@ -88,7 +86,10 @@ export function encodeFrame<Desc extends DescMessage>(schema: Desc, message: Mes
   return new GrpcFrame(bytes);
 }
 
-/** Throws on undecodable bytes and on text that is not UTF-8. Unknown fields are skipped, not kept. */
+/**
+ * The message in `bytes`; its byte fields may be views of them. Unknown fields are dropped. Throws for bytes that are
+ * no such message, and for text that is not UTF-8.
+ */
 export function decodeMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  return decodeHot(schema, bytes) ?? fromBinary(schema, bytes, { readUnknownFields: false });
+  return decodeFast(schema, bytes) ?? fromBinary(schema, bytes, { readUnknownFields: false });
 }

@@ -1,12 +1,19 @@
-/** The range and default of a limit, and the one check of a chosen value against them. */
+/** The range and the default of a number that can be configured, and the check of a chosen value. */
 
 export interface Bound {
+  /** The default. */
   readonly fallback: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** Reads one option after the other, or its default. Throws a RangeError naming the option and its range. */
+/** Two values of which the first must not exceed the second. */
+export type Relation<Name extends string> = readonly [smaller: Name, greater: Name];
+
+/**
+ * Returns a function that gives the value of one option, or its default. That function throws a RangeError, which
+ * names the option and its range, for a value that is no whole number or out of the range.
+ */
 export function pickWithin<Name extends string>(
   bounds: Readonly<Record<Name, Bound>>,
   options: { readonly [Option in Name]?: number },

@@ -1,17 +1,17 @@
 /**
- * The boundary between bytes from outside and the process. A peer decides when callbacks of sockets, sessions, streams,
- * timers and message ports run, and in which state they find their stream. What such a callback throws would end the
- * process: Node has nobody else to tell. Here it ends the stream or connection that the callback belongs to, is counted,
- * and is reported once for each cause.
+ * Contains what callbacks throw. A peer decides when the callbacks of sockets, sessions, streams, timers and message
+ * ports run, and in which state they find their stream. An error that such a callback throws has no caller, so Node
+ * would end the process. Here it ends the stream or connection that the callback belongs to, is counted, and is
+ * reported once for each cause.
  *
- * `test/house/boundary-use.test.ts` finds callbacks that are registered without it.
+ * `test/house/boundary-use.test.ts` finds callbacks that are registered without this.
  */
 import { EventEmitter } from "node:events";
 import type { Clock } from "./clock.ts";
 
 /** The stream or connection that a callback belongs to. */
 export interface Owner {
-  /** Ends it at once. Does nothing when it has ended. */
+  /** Ends it at once. Does nothing after its end. */
   destroy(): void;
 }
 
@@ -19,23 +19,25 @@ export interface Boundary {
   /** How many callbacks have thrown. */
   readonly faults: number;
   /**
-   * Contains what any listener of `emitter` throws, whoever registered it and whenever: it destroys the emitter. Also
-   * contains an `error` event that nobody listens for. Returns the emitter. Doing it twice changes nothing.
+   * Makes `emitter` destroy itself when one of its listeners throws, also one that is registered later, and when it
+   * emits an `error` event without a listener. Returns the emitter. A second call changes nothing.
    */
   contain<Emitter extends EventEmitter & Owner>(emitter: Emitter): Emitter;
-  /** `callback`, and what it throws destroys `owner`, if there is one. For timers, turns, ports and completions of writes. */
+  /**
+   * Wraps `callback`: what it throws destroys `owner`, if there is one. For timers, ports and completions of writes.
+   */
   guard<Args extends unknown[]>(
     owner: Owner | undefined,
     callback: (...args: Args) => void,
   ): (...args: Args) => void;
-  /** Counts and reports what was thrown, and destroys `owner`. For loops that call many owners in turn. */
+  /** Counts and reports an error, and destroys `owner`. For loops over many owners, which catch errors themselves. */
   caught(owner: Owner | undefined, error: unknown): void;
 }
 
-/** Causes that are remembered as reported. Beyond it nothing more is reported: faults are still counted. */
+/** Distinct causes that are reported. Further ones are only counted. */
 const CAUSES_MAX = 100;
 
-/** `report`: told of each cause once. What it throws is dropped. */
+/** `report` is called once for each cause. Errors of its own are ignored. */
 export function createBoundary(report: (error: unknown) => void): Boundary {
   const causes = new Set<string>();
   let faults = 0;
@@ -53,7 +55,7 @@ export function createBoundary(report: (error: unknown) => void): Boundary {
     quietly(() => owner?.destroy());
   };
 
-  /** Takes the place of `emit`, so that no listener is outside of it. */
+  /** Replaces `emit`, through which every listener is called. */
   function emitContained(this: EventEmitter & Owner, ...args: unknown[]): boolean {
     try {
       return Reflect.apply(EventEmitter.prototype.emit, this, args);
@@ -93,14 +95,14 @@ export function guardTimers(clock: Clock, boundary: Boundary): Clock {
   };
 }
 
-/** Where it was thrown, which is the same for a thousand peers that cause it: the first line of its stack may name theirs. */
+/** The place where it was thrown, without the message: the message may differ for each peer. */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const [, thrownAt = ""] = error.stack?.split("\n    at ", 2) ?? [];
   return `${error.name} ${thrownAt}`;
 }
 
-/** There is nobody left to tell. */
+/** Ignores errors: they have no caller, and this is where they would be reported. */
 function quietly(run: () => void): void {
   try {
     run();

@@ -1,25 +1,25 @@
-/** Time as a parameter: what reads or schedules time takes a `Clock`, so that every race can be replayed. */
-// Not the global: that one is looked up through an accessor at every call, and every near hit reads the clock.
+/** Time as a parameter: code that reads or schedules time takes a `Clock`, so that a test can replay every race. */
+// Imported, since the global is an accessor that runs at every use, and every near hit reads the clock.
 import { performance } from "node:perf_hooks";
 
-/** A timer that was scheduled and may be cancelled. Cancelling twice, or after it ran, does nothing. */
+/** A scheduled timer. `cancel` does nothing after the timer ran or was cancelled. */
 export interface Timer {
   cancel(): void;
 }
 
 export interface Clock {
   /**
-   * Milliseconds since an arbitrary origin, a whole number that never goes back. Not the wall clock. The threads
-   * of a process have the same origin.
+   * Whole milliseconds since an arbitrary origin, which all threads of the process share. Monotonic, not the wall
+   * clock.
    */
   nowMs(): number;
-  /** The same with fractions, in microseconds: for what lasts less than a millisecond. */
+  /** The same time in microseconds, with fractions. */
   nowMicros(): number;
-  /** Runs `run` once, `delayMs` from now or later. While it is pending it keeps the process alive if it `holds`. */
+  /** Calls `run` once, after at least `delayMs`. With `holds`, the process does not end before. */
   schedule(delayMs: number, run: () => void, holds?: boolean): Timer;
 }
 
-/** `performance.now` counts from the start of its thread, and both from the same monotonic clock. */
+/** `performance.now` counts from the start of the thread, `hrtime` from the same origin in every thread. */
 const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 export const systemClock: Clock = {

@@ -2,30 +2,30 @@
 
 /** What went wrong, by its stable reason: `ErrorInfo.reason` on the wire, `CacheError.reason` in code. */
 export type CacheErrorReason =
-  /** A field breaks its bound. `detail` is `{ field, bound }`. */
+  /** A field is outside its bound. `detail` is `{ field, bound }`. */
   | "FIELD_INVALID"
   /** A limit of the server or of this client is reached. `detail` is `{ limit, bound }`. */
   | "LIMIT_EXCEEDED"
   /** The server is shutting down. */
   | "DRAINING"
-  /** There is no answer in time. The operation may or may not have taken effect. */
+  /** No answer arrived in time. The operation may or may not have taken effect. */
   | "DEADLINE"
   /** The server cannot be reached. */
   | "UNAVAILABLE"
-  /** The caller gave up. */
+  /** The caller cancelled the call. */
   | "CANCELLED"
   /** The client or the stream was closed. */
   | "CLOSED"
   /** A codec refused a value. `detail` is `{ namespace, codec }`. */
   | "CODEC"
-  /** A loader took longer than it may. `detail` is `{ limit, bound }`. */
+  /** A loader took longer than its limit. `detail` is `{ limit, bound }`. */
   | "LOADER_TIMEOUT"
-  /** A fault: the cause is in the log of the side that had it. */
+  /** A fault of the program. Its cause is in the log of the side where it happened. */
   | "INTERNAL";
 
 /**
- * Carries no key, no value and no token: neither `message` nor `detail` may hold what a caller sent.
- * `cause` stays inside the process and is for its log.
+ * Carries no key, no value and no token: `message` and `detail` must not contain anything that a caller sent. `cause`
+ * is for the log and never leaves the process.
  */
 export class CacheError extends Error {
   override readonly name = "CacheError";
@@ -44,7 +44,7 @@ export class CacheError extends Error {
   }
 }
 
-/** A field breaks its bound: `fieldInvalid("key", "1 to 512 bytes of UTF-8")`. */
+/** A field is outside its bound: `fieldInvalid("key", "1 to 512 bytes of UTF-8")`. */
 export function fieldInvalid(field: string, bound: string): CacheError {
   return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound });
 }

@@ -1,31 +1,32 @@
-/** How often something may be done: a virtual schedule (GCRA, ITU-T I.371), which it may be ahead of by a few. */
+/** A rate limiter: the generic cell rate algorithm (GCRA, ITU-T I.371), with a burst. */
 
-export interface PaceLimits {
-  readonly gapMicros: number;
-  /** So many times at once. */
+export interface GcraLimits {
+  /** The average time between two events. */
+  readonly intervalMicros: number;
+  /** Events that may come at once after a pause. At least 1. */
   readonly burst: number;
 }
 
-export class Pace {
-  readonly #gapMicros: number;
+export class Gcra {
+  readonly #intervalMicros: number;
   readonly #burst: number;
-  /** When the next is due, were all one gap apart. */
-  #dueMicros = 0;
+  /** The theoretical arrival time of the next event: one interval after the last one. */
+  #nextDueMicros = 0;
 
-  constructor({ gapMicros, burst }: PaceLimits) {
-    this.#gapMicros = gapMicros;
+  constructor({ intervalMicros, burst }: GcraLimits) {
+    this.#intervalMicros = intervalMicros;
     this.#burst = burst;
   }
 
-  /** The schedule has room for one more. */
+  /** Whether an event now is within the rate. */
   allows(nowMicros: number): boolean {
-    return nowMicros >= this.#dueMicros - (this.#burst - 1) * this.#gapMicros;
+    return nowMicros >= this.#nextDueMicros - (this.#burst - 1) * this.#intervalMicros;
   }
 
-  /** It is done once, whether or not there was room. */
+  /** Counts an event, within the rate or not. */
   count(nowMicros: number): void {
-    const dueMicros = Math.max(this.#dueMicros, nowMicros) + this.#gapMicros;
-    // Who does not ask may be faster than the schedule for ever, and leaves no debt.
-    this.#dueMicros = Math.min(dueMicros, nowMicros + this.#burst * this.#gapMicros);
+    const dueMicros = Math.max(this.#nextDueMicros, nowMicros) + this.#intervalMicros;
+    // Events are counted without being asked for, too. However many they are, their debt is at most one burst.
+    this.#nextDueMicros = Math.min(dueMicros, nowMicros + this.#burst * this.#intervalMicros);
   }
 }

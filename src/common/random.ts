@@ -1,4 +1,6 @@
-/** Randomness as a parameter: ids, tokens and jitter come from an `Rng`, so that a seed replays a run. */
+/**
+ * Randomness as a parameter: ids, tokens and jitter come from an `Rng`, so that a test can replay them from a seed.
+ */
 import { getRandomValues } from "node:crypto";
 
 export interface Rng {
@@ -10,7 +12,9 @@ export interface Rng {
 
 const scratch = new BigUint64Array(1);
 
-/** Cryptographically random ids, since a lease token is a capability; ordinary randomness for jitter. */
+/**
+ * Ids are cryptographically random, since whoever guesses a lease token can use it. Fractions, for jitter, are not.
+ */
 export const systemRng: Rng = {
   uint64() {
     getRandomValues(scratch);

@@ -1,6 +1,6 @@
 /**
- * A client for any generated service over one grpc-js channel: methods are named by their descriptors, so
- * that requests and responses have their types without a cast.
+ * A client of any generated service, over one grpc-js channel. A method is named by its descriptor, so that requests
+ * and responses are typed without a cast.
  */
 import {
   create,
@@ -26,7 +26,7 @@ import { CacheError } from "../common/errors.ts";
 import { fromServiceError } from "./status.ts";
 
 export interface ServiceCallOptions {
-  /** How long the call may take, from now. Default: no limit of the client's. */
+  /** How long the call may take, from now. Default: as long as the server lets it. */
   readonly timeoutMs?: number;
   /** Default: empty. */
   readonly metadata?: Metadata;
@@ -35,8 +35,8 @@ export interface ServiceCallOptions {
 }
 
 /**
- * Unary calls reject with a CacheError; streams emit grpc-js's ServiceError. What a bidirectional stream is given to
- * write may be a message or, for who encodes by hand, a frame: a message that cannot be encoded ends the stream.
+ * Unary calls reject with a CacheError; streams emit grpc-js's ServiceError. A caller may write messages or encoded
+ * frames to a bidirectional stream. A message that cannot be encoded ends the stream.
  */
 export interface ServiceClient {
   /** `client.unary(CacheService.method.get, { namespace, key })` */
@@ -56,7 +56,7 @@ export interface ServiceClient {
   ): ClientDuplexStream<MessageShape<Input> | GrpcFrame, MessageShape<Output>>;
   /** Resolves when the channel is connected; rejects after `timeoutMs`. */
   ready(timeoutMs: number): Promise<void>;
-  /** Lets running calls end, then closes the connection. */
+  /** Closes the connection once the running calls have ended. */
   close(): void;
 }
 
@@ -117,7 +117,7 @@ export function createServiceClient(
   };
 }
 
-/** Before the call is begun, so that nothing of grpc-js is in between. Throws INTERNAL. */
+/** Encodes a request before its call starts, so that a failure is not mixed with those of grpc-js. Throws INTERNAL. */
 function encodeRequest<Input extends DescMessage>(schema: Input, request: MessageInitShape<Input>): Buffer {
   try {
     return encodeMessage(schema, create(schema, request));
@@ -130,7 +130,7 @@ function toCallOptions(options: ServiceCallOptions): CallOptions {
   return options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
 }
 
-/** grpc-js leaves a call open when its stream is destroyed, as leaving a `for await` loop does. */
+/** Cancels the call with its stream: grpc-js leaves it open when a `for await` loop ends and destroys the stream. */
 function endWithStream(call: ClientReadableStream<unknown>, signal: AbortSignal | undefined): void {
   const release = cancelOnAbort(call, signal);
   call.once("close", () => {
@@ -139,7 +139,7 @@ function endWithStream(call: ClientReadableStream<unknown>, signal: AbortSignal 
   });
 }
 
-/** Returns what stops listening, so that a long-lived signal does not gather dead calls. */
+/** Returns a function that removes the listener, so that a long-lived signal does not keep ended calls. */
 function cancelOnAbort(call: { cancel(): void }, signal: AbortSignal | undefined): () => void {
   if (signal === undefined) return () => {};
   const cancel = () => call.cancel();

@@ -1,6 +1,6 @@
 /**
- * Stamps and entries, which several responses carry. Written as literals: `create` costs more than the whole
- * lookup, and these are made for every Get.
+ * Stamps and entries as messages, which several responses carry. They are literals, since they are made for every Get
+ * and `create` costs more than the whole lookup.
  */
 import type { Hit, Stamp } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { EntryView, Stamp as StoreStamp } from "../store/api/store.ts";
@@ -9,7 +9,7 @@ export function toStamp(epoch: bigint, stamp: StoreStamp): Stamp {
   return { $typeName: "meshcache.v1.Stamp", epoch, shard: stamp.shard, revision: BigInt(stamp.revision) };
 }
 
-/** Shares the entry's bytes: the store gave them away for good. */
+/** Shares the bytes of the entry, which nobody changes after the store returned them. */
 export function toHit(entry: EntryView): Hit {
   return {
     $typeName: "meshcache.v1.Hit",

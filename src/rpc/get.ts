@@ -6,25 +6,25 @@ import type { WireWriter } from "../codec/fast/writer.ts";
 import type { EntryView, GetCommand, GetResult } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import { checkKey, checkNamespace, toSafeNumber } from "./validate.ts";
+import { checkKey, checkNamespace, fromUint64 } from "./validate.ts";
 
 export function fromGetRequest(request: GetRequest, limits: Limits, defaultNamespace = ""): GetCommand {
   return {
     namespace: checkNamespace(request.namespace, defaultNamespace, limits),
     key: checkKey(request.key, limits),
-    ifVersion: toSafeNumber(request.ifVersion, "if_version"),
+    ifVersion: fromUint64(request.ifVersion, "if_version"),
     ifEpoch: request.ifEpoch,
     allowStale: request.allowStale,
   };
 }
 
 /**
- * A result of the store as a response: its entry is a message for who reads it as one, made only then. The hand codec
- * writes the entry itself.
+ * The response to a Get, with the store's result inside. The hand codec writes the result itself; only the generated
+ * codec reads `outcome`, which makes a message of it each time.
  */
 export class StoredGetResponse extends SelfWritingMessage implements GetResponse {
   readonly $typeName = "meshcache.v1.GetResponse";
-  /** The generated codec takes only a property of its own for set. */
+  /** A property, not a getter: to the generated codec, only an own property is a field that is set. */
   readonly asOf: Stamp;
   readonly result: GetResult;
 

@@ -19,7 +19,7 @@ export function fromInvalidateRequest(
   defaultNamespace = "",
 ): InvalidateCommand {
   const namespace = checkNamespace(request.namespace, defaultNamespace, limits);
-  const target = toTarget(request, limits);
+  const target = fromTarget(request, limits);
   const soft = isSoft(request.mode);
   if (request.sourceVersion !== 0n && (soft || target.kind !== "keys")) {
     throw fieldInvalid("source_version", "0 unless keys are invalidated HARD");
@@ -39,7 +39,7 @@ function isSoft(mode: InvalidateRequest_Mode): boolean {
   }
 }
 
-function toTarget({ target }: InvalidateRequest, limits: Limits): InvalidateTarget {
+function fromTarget({ target }: InvalidateRequest, limits: Limits): InvalidateTarget {
   switch (target.case) {
     case "keys": {
       const { keys } = target.value;

@@ -1,7 +1,7 @@
-/** The bounds of every message field: their defaults, their ranges, and the one place that resolves them. */
-import { type Bound, pickWithin } from "../common/bound.ts";
+/** The limits of every message field: the default and the range of each, and the check of chosen values. */
+import { type Bound, pickWithin, type Relation } from "../common/bound.ts";
 
-/** Bounds of what a message may hold. Sizes are in bytes of UTF-8 for text. */
+/** Limits of what a message may hold. Sizes are in bytes of UTF-8 for text. */
 export interface Limits {
   readonly namespaceMaxBytes: number;
   readonly keyMaxBytes: number;
@@ -9,7 +9,7 @@ export interface Limits {
   readonly entryMaxTags: number;
   readonly valueMaxBytes: number;
   readonly contentTypeMaxBytes: number;
-  /** Longest `ttl_ms` and `stale_ms`. */
+  /** The longest `ttl_ms` and `stale_ms`. */
   readonly lifetimeMaxMs: number;
   readonly leaseDefaultMs: number;
   readonly leaseMaxMs: number;
@@ -24,9 +24,9 @@ export interface Limits {
   readonly subscriptionMaxPrefixes: number;
   readonly cursorMaxBytes: number;
   readonly clientIdMaxBytes: number;
-  /** Largest message the server accepts. */
+  /** The largest message that the server accepts. */
   readonly receiveMaxBytes: number;
-  /** Largest message the server sends. */
+  /** The largest message that the server sends. */
   readonly sendMaxBytes: number;
 }
 
@@ -58,7 +58,17 @@ export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
   sendMaxBytes: { fallback: 4 * MIB, min: KIB, max: 256 * MIB },
 };
 
-/** Fills in the defaults. Throws a RangeError that names the field and its range. */
+/** Pairs of limits of which the first must not exceed the second. */
+export const LIMIT_RELATIONS: readonly Relation<keyof Limits>[] = [
+  ["valueMaxBytes", "receiveMaxBytes"],
+  ["valueMaxBytes", "sendMaxBytes"],
+  ["leaseDefaultMs", "leaseMaxMs"],
+];
+
+/**
+ * Fills in the defaults. Throws a RangeError that names the limit and its range, or the two limits of which the first
+ * exceeds the second.
+ */
 export function resolveLimits(options: Partial<Limits> = {}): Limits {
   const pick = pickWithin(LIMIT_BOUNDS, options);
   const limits: Limits = {
@@ -83,11 +93,10 @@ export function resolveLimits(options: Partial<Limits> = {}): Limits {
     receiveMaxBytes: pick("receiveMaxBytes"),
     sendMaxBytes: pick("sendMaxBytes"),
   };
-  if (limits.valueMaxBytes > limits.receiveMaxBytes || limits.valueMaxBytes > limits.sendMaxBytes) {
-    throw new RangeError("valueMaxBytes must be within receiveMaxBytes and sendMaxBytes");
-  }
-  if (limits.leaseDefaultMs > limits.leaseMaxMs) {
-    throw new RangeError("leaseDefaultMs must be within leaseMaxMs");
+  for (const [smaller, greater] of LIMIT_RELATIONS) {
+    if (limits[smaller] > limits[greater]) {
+      throw new RangeError(`${smaller} (${limits[smaller]}) must not exceed ${greater} (${limits[greater]})`);
+    }
   }
   return limits;
 }

@@ -1,6 +1,6 @@
 /**
- * Runs requests against a store, each as check, call, answer: the one path that unary calls, Batch and
- * Exchange share.
+ * Runs requests against a store: checks the request, calls the store, makes the response. Unary calls, Batch and
+ * Exchange share this path.
  */
 import type {
   GetRequest,
@@ -25,12 +25,12 @@ import type { Limits } from "./limits.ts";
 import { fromSetRequest, toSetResponse } from "./set.ts";
 import { fromTouchRequest, toTouchResponse } from "./touch.ts";
 
-/** What an operation needs beside its request. */
+/** What an operation needs besides its request. */
 export interface OperationContext {
   readonly store: Store;
   readonly limits: Limits;
   readonly writer: Writer;
-  /** For requests that name none; empty: they must. */
+  /** The namespace of requests that name none. Empty: such a request is refused. */
   readonly defaultNamespace: string;
 }
 
@@ -58,8 +58,8 @@ export function runTouch(request: TouchRequest, context: OperationContext): Touc
 }
 
 /**
- * Calls `settle` exactly once: before it returns undefined, or later, from inside the store call that decides
- * the lease, when it returns what cancels the wait.
+ * Calls `settle` exactly once. If it returns undefined, it has called it. If it returns a wait, which can be
+ * cancelled, the call comes later, from within the store call that decides the lease.
  */
 export function runLease(
   request: LeaseRequest,
@@ -79,7 +79,7 @@ export function runLease(
   return undefined;
 }
 
-/** Runs any operation. Throws what its checks or the store throw; settles as `runLease` does. */
+/** Runs any operation, and settles as `runLease`. Throws the errors of its checks and of the store. */
 export function runOperation(
   { operation }: Operation,
   context: OperationContext,

@@ -9,11 +9,11 @@ import {
   checkKey,
   checkNamespace,
   checkTags,
-  toLifetimes,
-  toSafeNumber,
+  fromLifetimes,
+  fromUint64,
 } from "./validate.ts";
 
-/** The command shares the request's bytes; the store copies them. */
+/** The command refers to the bytes of the request; the store copies them. */
 export function fromSetRequest(
   request: SetRequest,
   limits: Limits,
@@ -26,26 +26,26 @@ export function fromSetRequest(
   if (request.absent && request.value.length > 0) throw fieldInvalid("value", "empty when absent");
   const namespace = checkNamespace(request.namespace, defaultNamespace, limits);
   const key = checkKey(request.key, limits);
-  const { ttlMs, staleMs } = toLifetimes(request, limits);
+  const { ttlMs, staleMs } = fromLifetimes(request, limits);
   return {
     namespace,
     key,
     value: request.value,
     ttlMs,
     staleMs,
-    tags: checkDifferentTags(request.tags, limits),
+    tags: checkEntryTags(request.tags, limits),
     contentType: checkContentType(request.contentType, limits),
     absent: request.absent,
     sourceVersion: request.sourceVersion,
-    condition: toCondition(request),
+    condition: fromCondition(request),
     requestId: request.requestId,
     writer,
   };
 }
 
-function checkDifferentTags(tags: readonly string[], limits: Limits): readonly string[] {
+function checkEntryTags(tags: readonly string[], limits: Limits): readonly string[] {
   checkTags(tags, 0, limits.entryMaxTags, limits);
-  if (tags.length > 1 && new Set(tags).size < tags.length) throw fieldInvalid("tags", "different tags");
+  if (tags.length > 1 && new Set(tags).size < tags.length) throw fieldInvalid("tags", "without duplicates");
   return tags;
 }
 
@@ -53,7 +53,7 @@ const ALWAYS: SetCondition = { kind: "always" };
 const IF_ABSENT: SetCondition = { kind: "ifAbsent" };
 const IF_PRESENT: SetCondition = { kind: "ifPresent" };
 
-function toCondition({ condition, ifEpoch }: SetRequest): SetCondition {
+function fromCondition({ condition, ifEpoch }: SetRequest): SetCondition {
   switch (condition.case) {
     case undefined:
       return ALWAYS;
@@ -65,7 +65,7 @@ function toCondition({ condition, ifEpoch }: SetRequest): SetCondition {
       return IF_PRESENT;
     case "ifVersion":
       if (condition.value === 0n) throw fieldInvalid("if_version", "at least 1");
-      return { kind: "ifVersion", version: toSafeNumber(condition.value, "if_version"), epoch: ifEpoch };
+      return { kind: "ifVersion", version: fromUint64(condition.value, "if_version"), epoch: ifEpoch };
     case "leaseToken":
       if (condition.value === 0n) throw fieldInvalid("lease_token", "a token that was granted");
       return { kind: "lease", token: condition.value };

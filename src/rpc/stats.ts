@@ -1,4 +1,4 @@
-/** The counters of a store as AdminService shows them. */
+/** The counters of a store as messages of AdminService. */
 import { create } from "@bufbuild/protobuf";
 import {
   EvictionStatsSchema,

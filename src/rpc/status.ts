@@ -1,8 +1,8 @@
 /**
- * Errors on the wire: CacheError to gRPC status and google.rpc.Status, and back.
+ * Converts errors: CacheError to the status of a gRPC call and to google.rpc.Status, and back.
  *
- * Nothing but the reason, the message and the detail of a CacheError leaves the process; anything else is
- * "internal error" to the outside, and its cause is for the log.
+ * Of an error only the reason, the message and the detail of a CacheError leave the process. Any other error is sent
+ * as "internal error"; its cause is for the log.
  */
 import { Buffer } from "node:buffer";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CacheError, type CacheErrorReason } from "../common/errors.ts";
 
-/** `ErrorInfo.domain` of every error that meshcache raises. */
+/** `ErrorInfo.domain` of every error of meshcache. */
 export const ERROR_DOMAIN = "meshcache";
 const DETAILS_HEADER = "grpc-status-details-bin";
 const INTERNAL_MESSAGE = "internal error";
@@ -35,17 +35,17 @@ export function statusCodeOf(error: unknown): status {
   return error instanceof CacheError ? STATUS[error.reason] : status.INTERNAL;
 }
 
-/** gRPC's name of a status code, as the conventions of telemetry want it. */
+/** The name of a gRPC status code, as the semantic conventions of OpenTelemetry write it. */
 export function statusName(code: number): string {
   return status[code] ?? "UNKNOWN";
 }
 
-/** True for what the caller must not learn and the log must. */
+/** True for a fault of the program, which is logged and whose text is not sent. */
 export function isFault(error: unknown): boolean {
   return statusCodeOf(error) === status.INTERNAL;
 }
 
-/** The error as a batch result or an exchange frame carries it. */
+/** The error as a result of a Batch or a frame of an Exchange. */
 export function toStatus(error: unknown): Status {
   const known = error instanceof CacheError && !isFault(error);
   const info = create(ErrorInfoSchema, {
@@ -60,7 +60,7 @@ export function toStatus(error: unknown): Status {
   });
 }
 
-/** The error as a call ends with it. */
+/** The error as the status of a call. */
 export function toServiceError(error: unknown): { code: status; details: string; metadata: Metadata } {
   const message = toStatus(error);
   const metadata = new Metadata();
@@ -68,7 +68,7 @@ export function toServiceError(error: unknown): { code: status; details: string;
   return { code: message.code, details: message.message, metadata };
 }
 
-/** What a result or a frame carried, as the caller's error. */
+/** The error that a result of a Batch or a frame of an Exchange carried. */
 export function fromStatus(message: Status, options?: ErrorOptions): CacheError {
   for (const detail of message.details) {
     const info = anyUnpack(detail, ErrorInfoSchema);
@@ -79,16 +79,16 @@ export function fromStatus(message: Status, options?: ErrorOptions): CacheError 
   return new CacheError(reasonOfCode(message.code), message.message, {}, options);
 }
 
-/** What a call ended with, as the caller's error. */
+/** The error that a call of grpc-js ended with. */
 export function fromServiceError(error: ServiceError): CacheError {
   const [bytes] = error.metadata?.get(DETAILS_HEADER) ?? [];
   const detailed = Buffer.isBuffer(bytes) ? fromDetails(bytes, { cause: error }) : undefined;
   if (detailed !== undefined) return detailed;
-  const reason = isCut(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
+  const reason = isLostConnection(error) ? "UNAVAILABLE" : reasonOfCode(error.code);
   return new CacheError(reason, error.details, {}, { cause: error });
 }
 
-/** Another server's trailer may hold anything: then the plain status is still true. */
+/** Undefined for a trailer that cannot be decoded, as of a foreign server: its plain status is used instead. */
 function fromDetails(bytes: Uint8Array, options?: ErrorOptions): CacheError | undefined {
   try {
     return fromStatus(fromBinary(StatusSchema, bytes), options);
@@ -97,7 +97,7 @@ function fromDetails(bytes: Uint8Array, options?: ErrorOptions): CacheError | un
   }
 }
 
-/** What the headers or trailers of an HTTP/2 stream say of how its call ended. Undefined: it ended well. */
+/** The error in the headers or trailers of a call over HTTP/2. Undefined: the call succeeded. */
 export function fromHttp2Headers(headers: Readonly<Record<string, string>>): CacheError | undefined {
   const text = headers["grpc-status"];
   if (text === undefined) {
@@ -113,7 +113,7 @@ export function fromHttp2Headers(headers: Readonly<Record<string, string>>): Cac
   return detailed ?? new CacheError(reasonOfCode(code), message);
 }
 
-/** By gRPC's table of HTTP statuses that stand for a status of its own. */
+/** For an answer without a gRPC status, by gRPC's mapping of HTTP statuses (http-grpc-status-mapping.md). */
 function reasonOfHttp(httpStatus: number): CacheErrorReason {
   return [429, 502, 503, 504].includes(httpStatus) ? "UNAVAILABLE" : "INTERNAL";
 }
@@ -126,8 +126,8 @@ function percentDecoded(text: string): string {
   }
 }
 
-/** What grpc-js calls INTERNAL when a connection goes away under a call, if it does not call it UNAVAILABLE. */
-function isCut({ code, details }: ServiceError): boolean {
+/** grpc-js sometimes reports a connection that was lost during a call as INTERNAL, with these details. */
+function isLostConnection({ code, details }: ServiceError): boolean {
   return code === status.INTERNAL && details.startsWith("Received RST_STREAM with code 0 ");
 }
 
@@ -135,7 +135,7 @@ function isReason(reason: string): reason is CacheErrorReason {
   return Object.hasOwn(STATUS, reason);
 }
 
-/** For statuses that something between the two sides made. */
+/** For a status without details of ours, as a proxy or grpc-js itself sends it. */
 function reasonOfCode(code: number): CacheErrorReason {
   switch (code) {
     case status.CANCELLED:

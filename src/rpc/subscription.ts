@@ -1,4 +1,4 @@
-/** Selectors, gaps and events of the invalidation streams. */
+/** The selectors, gaps and events of Stream and Exchange: requests to selectors, and reads to messages. */
 import { create } from "@bufbuild/protobuf";
 import {
   type Event,
@@ -55,10 +55,10 @@ export function toGap(reason: GapReason, cursor: Uint8Array, epoch: bigint): Gap
 
 type EventsRead = Extract<SubscriberRead, { kind: "events" }>;
 
-/** One message for each event, however many subscribers read it. */
+/** The message of each event, made once for all subscribers. */
 const messages = new WeakMap<StoreEvent, Event>();
 
-/** The event as a message, which its readers share: nobody may write to it. */
+/** The event as a message. Subscribers share it: nobody may write to it. */
 export function toEvent(event: StoreEvent, epoch: bigint): Event {
   const known = messages.get(event);
   if (known?.stamp?.epoch === epoch) return known;
@@ -74,10 +74,10 @@ export function toEvent(event: StoreEvent, epoch: bigint): Event {
   return message;
 }
 
-/** One message for each read, which those who share the read share. */
+/** The message of each read, made once for all subscribers that share the read. */
 const frames = new WeakMap<EventsRead, Events>();
 
-/** The events of a read as a message: nobody may write to it. */
+/** The events of a read as a message. Subscribers share it: nobody may write to it. */
 export function toEvents(read: EventsRead, epoch: bigint): Events {
   let message = frames.get(read);
   if (message === undefined) {

@@ -8,7 +8,7 @@ import {
 import type { TouchCommand, TouchResult, Writer } from "../store/api/store.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import { checkKey, checkNamespace, toLifetimes } from "./validate.ts";
+import { checkKey, checkNamespace, fromLifetimes } from "./validate.ts";
 
 export function fromTouchRequest(
   request: TouchRequest,
@@ -18,7 +18,7 @@ export function fromTouchRequest(
 ): TouchCommand {
   const namespace = checkNamespace(request.namespace, defaultNamespace, limits);
   const key = checkKey(request.key, limits);
-  const { ttlMs, staleMs } = toLifetimes(request, limits);
+  const { ttlMs, staleMs } = fromLifetimes(request, limits);
   return {
     namespace,
     key,

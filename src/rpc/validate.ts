@@ -1,8 +1,8 @@
 /**
- * Checks of the fields that many messages share, and the narrowing of 64-bit integers to numbers.
+ * Checks the fields that several requests share, and converts 64-bit integers to numbers.
  *
- * Each returns what the store takes or throws FIELD_INVALID naming the field of the proto and its bound.
- * Text came through a strict UTF-8 decoder, so it is well-formed.
+ * Each function returns the value for the store, or throws FIELD_INVALID, which names the field of the proto and its
+ * bound. Text is well-formed, since the decoder refuses anything but UTF-8.
  */
 import { Buffer } from "node:buffer";
 import { fieldInvalid } from "../common/errors.ts";
@@ -11,19 +11,19 @@ import type { Limits } from "./limits.ts";
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const CLIENT_ID = /^[A-Za-z0-9._-]*$/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
-/** No character of UTF-16 takes more bytes of UTF-8 than this. */
+/** The most bytes of UTF-8 that one UTF-16 code unit takes. */
 const BYTES_PER_UNIT_MAX = 3;
 
-/** Whether `text` takes at most `maxBytes` of UTF-8; looks at its characters only when its length leaves doubt. */
+/** Whether `text` has at most `maxBytes` of UTF-8. Counts them only when its length does not decide. */
 function fits(text: string, maxBytes: number): boolean {
   if (text.length * BYTES_PER_UNIT_MAX <= maxBytes) return true;
   return text.length <= maxBytes && Buffer.byteLength(text) <= maxBytes;
 }
 
-/** The namespace of one operation is that of the next, nearly always. */
+/** The last valid namespace: consecutive operations have nearly always the same. */
 let recentNamespace = "";
 
-/** The request's own namespace, or its batch's. */
+/** The namespace of a request: `own`, or if that is empty, the `fallback` of its batch. */
 export function checkNamespace(own: string, fallback: string, limits: Limits): string {
   const namespace = own === "" ? fallback : own;
   const wellFormed = namespace !== "" && (namespace === recentNamespace || NAMESPACE.test(namespace));
@@ -60,7 +60,7 @@ export function checkContentType(contentType: string, limits: Limits): string {
   return contentType;
 }
 
-/** `field` is "client_id" in a message and "meshcache-client-id" in metadata. */
+/** `field`: "client_id" in a message, "meshcache-client-id" in metadata. */
 export function checkClientId(clientId: string, limits: Limits, field: string): string {
   if (clientId.length > limits.clientIdMaxBytes || !CLIENT_ID.test(clientId)) {
     throw fieldInvalid(field, `0 to ${limits.clientIdMaxBytes} bytes of [A-Za-z0-9._-]`);
@@ -73,16 +73,16 @@ export function checkCursor(cursor: Uint8Array, limits: Limits): Uint8Array {
   return cursor;
 }
 
-/** A revision, a version or a source's count: whole numbers that the store keeps as such. */
-export function toSafeNumber(value: bigint, field: string, max = Number.MAX_SAFE_INTEGER): number {
+/** A uint64 that the store keeps as a number: at most `max`. */
+export function fromUint64(value: bigint, field: string, max = Number.MAX_SAFE_INTEGER): number {
   if (value > max) throw fieldInvalid(field, `at most ${max}`);
   return Number(value);
 }
 
 /** The two lifetimes of an entry, in milliseconds. */
-export function toLifetimes(request: { readonly ttlMs: bigint; readonly staleMs: bigint }, limits: Limits) {
-  const ttlMs = toSafeNumber(request.ttlMs, "ttl_ms", limits.lifetimeMaxMs);
-  const staleMs = toSafeNumber(request.staleMs, "stale_ms", limits.lifetimeMaxMs);
+export function fromLifetimes(request: { readonly ttlMs: bigint; readonly staleMs: bigint }, limits: Limits) {
+  const ttlMs = fromUint64(request.ttlMs, "ttl_ms", limits.lifetimeMaxMs);
+  const staleMs = fromUint64(request.staleMs, "stale_ms", limits.lifetimeMaxMs);
   if (ttlMs === 0 && staleMs !== 0) throw fieldInvalid("stale_ms", "0 when ttl_ms is 0");
   return { ttlMs, staleMs };
 }

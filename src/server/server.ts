@@ -2,7 +2,10 @@
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
+import { fieldInvalid } from "../common/errors.ts";
+import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } from "../common/host-port.ts";
 import { type Rng, systemRng } from "../common/random.ts";
+import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
 import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
@@ -14,13 +17,11 @@ import { createDirectCalls } from "./fast/router.ts";
 import { createInterceptor } from "./grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
-import { parseListenAddress } from "./listen-address.ts";
 import { maintainStore } from "./maintenance.ts";
 import { addServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
 import { createStreamRegistry, slowestLagEvents } from "./streams/stream-registry.ts";
-import { packageVersion } from "./version.ts";
 
 export interface ServerOptions {
   /** Default: an embedded store with its own defaults. */
@@ -76,7 +77,9 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const telemetry = options.telemetry ?? createNoTelemetry();
   const limits = resolveLimits(options.limits);
   const transport = resolveTransportLimits(options.transport);
-  const { host, port, join } = parseListenAddress(options.listen ?? "127.0.0.1:50051");
+  const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
+  if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
+  const { host, port } = listen;
   const store = options.store ?? createStore({ clock, rng: options.rng ?? systemRng });
 
   const { bounds, startedMs, sharesPort, alone } = place ?? standAlone(transport, clock);
@@ -117,7 +120,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     observation,
     watchers: bounds.watchers,
     startedMs,
-    serverVersion: packageVersion(),
+    serverVersion: VERSION,
   });
   const connections = createConnections(server, {
     limits: transport,
@@ -155,7 +158,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
       return address;
     },
     async start() {
-      address = join(await connections.listen(host, port));
+      address = toHostPort(host, await connections.listen(host, port));
       stops = [
         ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
         ...(alone ? [telemetry.observeProcess(store, observation)] : []),

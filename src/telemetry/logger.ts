@@ -6,7 +6,10 @@ import { context, isSpanContextValid, trace } from "@opentelemetry/api";
 import { type DestinationStream, type LoggerOptions, pino } from "pino";
 import type { Logger } from "./telemetry.ts";
 
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+/** From the least severe. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const DEFAULT_LOG_LEVEL: LogLevel = "info";
 
 /** File descriptor. */
 const STDERR = 2;
@@ -22,7 +25,7 @@ export interface CreateLoggerOptions {
 
 export function createLogger(options: CreateLoggerOptions = {}): Logger {
   const settings: LoggerOptions = {
-    level: options.level ?? "info",
+    level: options.level ?? DEFAULT_LOG_LEVEL,
     base: options.fields ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },

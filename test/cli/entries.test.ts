@@ -24,7 +24,7 @@ afterAll(async () => {
   await running.stop();
 });
 
-/** A command against the test's server. */
+/** Runs a command against the server of the test. */
 function mesh(argv: readonly string[], options: CommandOptions = {}): Promise<FinishedCommand> {
   return runCommand(argv, { ...options, env: { MESHCACHE_ADDRESS: running.address, ...options.env } });
 }
@@ -39,13 +39,13 @@ describe("meshcache set and get", () => {
     expect(await mesh(["get", "greeting"])).toMatchObject({ exitCode: 0, stdout: "hello", stderr: "" });
   });
 
-  it("takes any bytes from stdin and gives them back untouched", async () => {
+  it("stores any bytes from stdin and reads them back unchanged", async () => {
     const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => (index * 7) & 0xff);
     expect((await mesh(["set", "raw", "-"], { stdin: bytes })).exitCode).toBe(0);
     expect((await mesh(["get", "raw"])).bytes).toEqual(Buffer.from(bytes));
   });
 
-  it("takes a file", async () => {
+  it("stores a file", async () => {
     const path = join(folder, "value");
     writeFileSync(path, "from a file\n");
     expect((await mesh(["set", "filed", "--file", path])).exitCode).toBe(0);
@@ -60,21 +60,21 @@ describe("meshcache set and get", () => {
     expect(shown.stdout + shown.stderr).not.toContain("\u001b");
   });
 
-  it("does not fill a terminal with bytes that are not text", async () => {
+  it("writes no binary value to a terminal", async () => {
     await mesh(["set", "binary", "-"], { stdin: Uint8Array.of(0xff, 0xfe) });
     expect((await mesh(["get", "binary"], { tty: true })).stdout).toMatch(
       /^\(2 B of bytes that are not text/,
     );
   });
 
-  it("tells lifetimes and tags on a terminal", async () => {
+  it("shows lifetimes and tags on a terminal", async () => {
     await mesh(["set", "aging", "x", "--ttl", "1h", "--stale", "1d", "--tag", "a", "--tag", "b"]);
     expect((await mesh(["get", "aging"], { tty: true })).stderr).toMatch(
       /^version \d+ · fresh for (1 h|59 min 59 s), then stale for 1 d · tags a, b · shard \d+\n$/,
     );
   });
 
-  it("answers as one line of JSON", async () => {
+  it("prints one line of JSON", async () => {
     await mesh(["set", "json", "-", "--content-type", "text/plain", "--source-version", "7"], {
       stdin: "hé",
     });
@@ -93,7 +93,7 @@ describe("meshcache set and get", () => {
     expect(jsonOf(await mesh(["get", "none", "--json"]))).toMatchObject({ key: "none", outcome: "miss" });
   });
 
-  it("exits with 1 for a miss, and for what the source does not have", async () => {
+  it("exits with 1 for a miss, and for an entry that was stored with --absent", async () => {
     expect(await mesh(["get", "none"])).toMatchObject({ exitCode: 1, stdout: "", stderr: "miss\n" });
     await mesh(["set", "ghost", "--absent"]);
     expect(await mesh(["get", "ghost"])).toMatchObject({ exitCode: 1, stdout: "" });
@@ -112,7 +112,7 @@ describe("meshcache set and get", () => {
     await mesh(["set", "once", "1", "--if-absent"]);
     expect(await mesh(["set", "once", "2", "--if-absent"])).toMatchObject({
       exitCode: 1,
-      stdout: "not stored: an entry is fresh\n",
+      stdout: "not stored: there is a fresh entry\n",
     });
     expect(jsonOf(await mesh(["set", "nothing", "2", "--if-present", "--json"]))).toMatchObject({
       outcome: "notStored",
@@ -153,7 +153,7 @@ describe("meshcache invalidate", () => {
     ["tags", ["--tag", "user:1-tag", "--tag", "team:1-tag"], ["user:2"], /^gone · .*tags on 16 shards\n$/],
     ["prefix", ["--prefix", "user:"], ["team:1"], /^gone · .*prefix on 16 shards\n$/],
     ["all", ["--all"], [], /^gone · every key of namespace all on 16 shards\n$/],
-  ])("makes entries gone by %s", async (namespace, target, survivors, said) => {
+  ])("removes entries by %s", async (namespace, target, survivors, said) => {
     await fill(namespace);
     const result = await mesh(["invalidate", ...target, "--namespace", namespace]);
     expect(result.exitCode).toBe(0);
@@ -161,7 +161,7 @@ describe("meshcache invalidate", () => {
     expect(await left(namespace)).toEqual(survivors);
   });
 
-  it("makes entries stale with --soft", async () => {
+  it("marks entries stale with --soft", async () => {
     await fill("soft");
     const { stdout } = await mesh(["invalidate", "--prefix", "user:", "--soft", "--namespace", "soft"]);
     expect(stdout).toMatch(/^stale · /);
@@ -170,7 +170,7 @@ describe("meshcache invalidate", () => {
     expect(jsonOf(stale)).toMatchObject({ outcome: "hit", stale: true });
   });
 
-  it("wants exactly one kind of target", async () => {
+  it("needs exactly one kind of target", async () => {
     for (const argv of [[], ["--key", "a", "--all"], ["--tag", "a", "--prefix", "b"]]) {
       expect(await mesh(["invalidate", ...argv])).toMatchObject({ exitCode: 2, stdout: "" });
     }
@@ -178,7 +178,7 @@ describe("meshcache invalidate", () => {
 });
 
 describe("meshcache touch", () => {
-  it("gives new lifetimes, and exits with 1 where nothing is fresh", async () => {
+  it("gives new lifetimes, and exits with 1 without a fresh entry", async () => {
     await mesh(["set", "session", "x", "--ttl", "1h"]);
     expect((await mesh(["touch", "session", "--ttl", "2h"])).stdout).toMatch(/^touched · shard \d+\n$/);
     const ttlRemainingMs = expect.closeTo(7_200_000, -5);
@@ -203,7 +203,7 @@ describe("meshcache stats", () => {
 });
 
 describe("a command that fails", () => {
-  it("says what the server refused, naming field and bound, on one line", async () => {
+  it("reports a refusal of the server on one line, with field and bound", async () => {
     const refused = await mesh(["get", ""]);
     expect(refused).toMatchObject({
       exitCode: 4,
@@ -215,7 +215,7 @@ describe("a command that fails", () => {
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { reason: "FIELD_INVALID", field: "namespace" } });
   });
 
-  it("exits with 3 where no server is", async () => {
+  it("exits with 3 without a server", async () => {
     const failed = await mesh(["get", "x", "--address", "127.0.0.1:1"]);
     expect(failed.exitCode).toBe(3);
     expect(failed.stderr).toMatch(/^meshcache: no server answers at 127\.0\.0\.1:1 .*\n$/);
@@ -240,7 +240,12 @@ describe("a command that fails", () => {
     [["get", "x", "--address", "nowhere"], /--address must be HOST:PORT/],
     [["set", "x"], /give the value once/],
     [["set", "x", "v", "--absent"], /give the value once/],
-    [["set", "x", "v", "--ttl", "soon"], /--ttl.*must be a time/],
+    [["set", "x", "v", "--ttl", "soon"], /--ttl.*must be a time with a unit: .*"30s"/],
+    [["set", "x", "v", "--ttl", "60"], /--ttl.*needs a unit: 60s for seconds, 60ms for milliseconds/],
+    [["set", "x", "v", "--ttl", "1h", "--stale", "60"], /--stale.*needs a unit/],
+    [["touch", "x", "--ttl", "60"], /--ttl.*needs a unit/],
+    [["get", "x", "--timeout", "-5s"], /--timeout.*must be a time with a unit/],
+    [["get", "x", "--timeout", "5"], /--timeout.*needs a unit: 5s for seconds/],
     [["set", "x", "v", "--if-absent", "--if-present"], /cannot be used with/],
     [["set", "x", "v", "--if-version", "0"], /from 1 to 2\^64 - 1/],
     [["touch", "x"], /--ttl.*not specified/],
@@ -254,15 +259,12 @@ describe("a command that fails", () => {
     expect(stderr).toMatch(said);
   });
 
-  it.each(["0", "11min", "99999999d", "-5s"])(
-    "refuses a timeout of %s that no call can have",
-    async (time) => {
-      const failed = await mesh(["get", "x", "--timeout", time]);
-      expect(failed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('from "1ms" to "10min"') });
-    },
-  );
+  it.each(["0", "11min", "99999999d"])("refuses a timeout of %s, which is out of range", async (time) => {
+    const failed = await mesh(["get", "x", "--timeout", time]);
+    expect(failed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('from "1ms" to "10min"') });
+  });
 
-  it("says to programs what is wrong with a command line", async () => {
+  it("reports wrong usage as JSON with --json", async () => {
     for (const argv of [["get"], ["get", "x", "--nope"], ["nope"], ["get", "x", "--timeout", "0"]]) {
       const failed = await mesh([...argv, "--json"]);
       expect(failed).toMatchObject({ exitCode: 2, stdout: "" });
@@ -287,7 +289,7 @@ describe("a command that fails", () => {
     expect(await exitCode).toBe(130);
   });
 
-  it("quotes nothing of a command line that a terminal would obey", async () => {
+  it("quotes no escape sequence of a command line", async () => {
     const { stderr } = await mesh(["get", "x", "--\u001b[31m"]);
     expect(stderr).not.toContain("\u001b");
   });
@@ -300,7 +302,15 @@ describe("meshcache --help", () => {
     for (const word of ["serve", "config", "get", "set", "touch", "invalidate", "watch", "stats", "replay"]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${word} `, "m"));
     }
-    expect(stdout).toMatch(/^ {2}141 +whoever read the output has gone$/m);
+    expect(stdout).toMatch(/^ {2}141 +the reader of the output has closed it$/m);
+  });
+
+  it.each(["set", "touch"])("shows the times of %s with their units", async (command) => {
+    const { stdout } = await mesh([command, "--help"]);
+    expect(stdout).toMatch(/--ttl <time> .*such as 60s/);
+    expect(stdout).toMatch(/--stale <time> .*such as 5min/);
+    expect(stdout).toMatch(/--timeout <time> .*such as 500ms/);
+    expect(stdout).toMatch(/^A time needs a unit: ms, s, min, h or d\. /m);
   });
 
   it.each(["serve", "config print", "get", "set", "touch", "invalidate", "watch", "stats", "replay"])(

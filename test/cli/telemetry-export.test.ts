@@ -64,7 +64,7 @@ async function startExporting(workers: number, env: Record<string, string> = {})
   };
 }
 
-/** One Set from each of so many connections. */
+/** One Set from each of several connections. */
 async function setFrom(connections: number, address: string): Promise<void> {
   await Promise.all(
     Array.from({ length: connections }, async (_, key) => {

@@ -1,4 +1,4 @@
-/** The hand-built frames of events against the generated encoder. */
+/** Compares the frames of events, encoded by hand, with those of the generated encoder. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -61,7 +61,7 @@ describe("encodeExchangeResponse() and encodeStreamResponse()", () => {
 });
 
 describe("toEvent()", () => {
-  it("makes one message for an event however many read it, and another for another epoch", () => {
+  it("makes one message of an event for all its readers, and another for another epoch", () => {
     const [event] = fc.sample(storeEvent, { numRuns: 1, seed: 1 });
     if (event === undefined) throw new Error("no sample");
     expect(toEvent(event, 1n)).toBe(toEvent(event, 1n));

@@ -1,4 +1,4 @@
-/** The adapter: every method of every service, and what its codecs take and refuse. */
+/** The definitions of services, and what their codecs accept and refuse. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";

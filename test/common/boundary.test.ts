@@ -33,7 +33,7 @@ describe("Boundary.contain()", () => {
     expect([stream.destroyed, boundary.faults, reported.length]).toEqual([2, 2, 1]);
   });
 
-  it("contains an error event that nobody listens for", () => {
+  it("contains an error event without a listener", () => {
     const { boundary } = bounded();
     const stream = boundary.contain(new Stream());
     stream.emit("error", new Error("nobody listens"));
@@ -51,7 +51,7 @@ describe("Boundary.contain()", () => {
 });
 
 describe("Boundary.guard()", () => {
-  it("ends the owner, survives an owner that cannot be ended, and needs none", () => {
+  it("destroys the owner, survives an owner that throws, and works without one", () => {
     const { boundary } = bounded();
     const stream = new Stream();
     boundary.guard(stream, fail)();

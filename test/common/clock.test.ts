@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { systemClock } from "../../src/common/clock.ts";
 
-it("tells milliseconds and microseconds of one time", () => {
+it("has the same time in milliseconds and in microseconds", () => {
   const beforeMs = systemClock.nowMs();
   const micros = systemClock.nowMicros();
   const afterMs = systemClock.nowMs();

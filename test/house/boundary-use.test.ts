@@ -1,15 +1,15 @@
 /**
- * Finds callbacks that bytes from outside can reach and that are registered outside of the boundary. Every rule is also
- * held to find a planted violation.
+ * Finds callbacks that bytes from outside can reach and that are registered outside of the boundary. Every rule is
+ * also held to find a planted violation.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
-/** Where bytes from outside come in. */
+/** The files that handle bytes from outside. */
 const ROOMS = ["src/server", "src/http2", "src/codec", "src/rpc", "src/client"];
 
-/** Emitters that are contained where they are made, by the file that listens to them. */
+/** Emitters that are contained elsewhere, where they are made, by the file that listens to them. */
 const containedElsewhere: Record<string, Record<string, string>> = {
   "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
   "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
@@ -33,7 +33,7 @@ const containedElsewhere: Record<string, Record<string, string>> = {
   "src/rpc/client.ts": { call: "only settles a promise" },
 };
 
-/** Timers and turns that need no guard, by their file. */
+/** Timers and turns that need no guard, by their file, and why. */
 const unguarded: Record<string, string> = {
   "src/server/maintenance.ts": "has its own catch, since it must go on",
   "src/server/shutdown.ts": "only settles a promise",
@@ -50,7 +50,7 @@ interface Violation {
   readonly what: string;
 }
 
-/** The text of the call's arguments, its parentheses balanced. */
+/** The text of the arguments of a call, to its closing parenthesis. */
 function argumentsAt(text: string, open: number): string {
   let depth = 0;
   for (let at = open; at < text.length; at++) {
@@ -77,7 +77,7 @@ function violationsIn(file: string, text: string): Violation[] {
     if (!contains && containedElsewhere[file]?.[emitter] === undefined)
       note(match.index, `listens to ${emitter}, which nothing contains`);
   }
-  // The clock of the client is guarded whole.
+  // The client guards its whole clock.
   const turnsAreGuarded = file in unguarded;
   for (const match of text.matchAll(TURNS)) {
     const call = argumentsAt(text, match.index + match[0].length - 1);
@@ -104,7 +104,7 @@ describe("callbacks that bytes from outside can reach", () => {
     expect(violations).toEqual([]);
   });
 
-  it("are excused by no entry that nothing needs", () => {
+  it("use every exception in the lists", () => {
     for (const [file, emitters] of Object.entries(containedElsewhere)) {
       const text = readFileSync(file, "utf8");
       for (const emitter of Object.keys(emitters))
@@ -125,7 +125,7 @@ describe("callbacks that bytes from outside can reach", () => {
     ["a tick", "process.nextTick(close);"],
     ["the completion of a write", "socket.write(bytes, () => release());"],
     ["the answer of a ping", "session.ping((error) => release(error));"],
-  ])("are found when they do not: %s", (_, line) => {
+  ])("are found where they do not: %s", (_, line) => {
     expect(violationsIn("src/server/new-file.ts", `const a = 1;\n${line}\n`)).toMatchObject([{ line: 2 }]);
   });
 });

@@ -1,4 +1,4 @@
-/** Reads the imports of TypeScript files, and tells which of them a table of rooms forbids. */
+/** Reads the imports of TypeScript files, and finds those that a table of rooms does not allow. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize, relative } from "node:path";
 
@@ -11,11 +11,11 @@ export interface Import {
   readonly file: string;
   /** The folder that the file is in, below `src/`; of a file at the top of `src/` its name. */
   readonly room: string;
-  /** The room of what is imported, when that is a file of this repository. */
+  /** The room of the imported file, if it is one of this repository. */
   readonly target: string | undefined;
-  /** The file that is imported, likewise. */
+  /** The imported file, if it is one of this repository. */
   readonly targetFile: string | undefined;
-  /** The package that is imported, when it is one and not Node's own. */
+  /** The imported package, if it is one and not a module of Node. */
   readonly package: string | undefined;
 }
 
@@ -58,7 +58,7 @@ function packageOf(from: string): string {
   return from.match(/^(@[^/]+\/[^/]+|[^/]+)/)?.[0] ?? from;
 }
 
-/** A sentence for each import that is not allowed. `packages`: the rooms of those that only some may import. */
+/** A sentence for each import that is not allowed. `packages`: the rooms that may import each package. */
 export function violationsOf(imports: readonly Import[], rooms: Rooms, packages: Rooms): string[] {
   return imports.flatMap((one) => {
     if (one.package !== undefined) {
@@ -72,7 +72,7 @@ export function violationsOf(imports: readonly Import[], rooms: Rooms, packages:
   });
 }
 
-/** Rooms that import one another around a circle, each group sorted (Tarjan's strongly connected components). */
+/** Groups of rooms that import each other in a cycle, sorted (Tarjan's strongly connected components). */
 export function cyclesOf(imports: readonly Import[]): string[][] {
   const edges = new Map<string, Set<string>>();
   for (const { room, target } of imports) {
@@ -106,7 +106,7 @@ export function cyclesOf(imports: readonly Import[]): string[][] {
   return cycles;
 }
 
-/** All files that are loaded with `entry`. */
+/** `entry` and all files that it imports, directly or not. */
 export function reachedFrom(entry: string, imports: readonly Import[]): ReadonlySet<string> {
   const reached = new Set<string>();
   const visit = (file: string): void => {

@@ -1,4 +1,4 @@
-/** The rooms of `src/`: what each may import, held to a table that a reader can learn the structure from. */
+/** Checks the imports of `src/` against the table of rooms. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { cyclesOf, importsOf, reachedFrom, type SourceFile, sourceFiles, violationsOf } from "./imports.ts";
@@ -8,17 +8,17 @@ const files = sourceFiles("src");
 const imports = importsOf(files);
 
 describe("the rooms", () => {
-  it("have a row in the table, each of them, and no row is left over", () => {
+  it("each have a row in the table, and every row has a room", () => {
     const found = new Set(imports.map(({ room }) => room));
     expect(Object.keys(rooms).sort()).toEqual([...found].sort());
   });
 
-  it("import what the table allows", () => {
+  it("import only what the table allows", () => {
     expect(imports.length).toBeGreaterThan(500);
     expect(violationsOf(imports, rooms, packageRooms)).toEqual([]);
   });
 
-  it("are allowed nothing that they do not use", () => {
+  it("use every import that the table allows", () => {
     const unused = Object.entries(rooms).flatMap(([room, allowed]) =>
       allowed
         .filter((other) => !imports.some((one) => one.room === room && one.target === other))
@@ -70,26 +70,26 @@ describe("the import test", () => {
   });
 });
 
-/** What `import "meshcache"` may pull into a service. */
+/** The packages that `import "meshcache"` may load. */
 const clientPackages = ["@grpc/grpc-js", "@bufbuild/protobuf", "@opentelemetry/api"];
 
 describe("the client", () => {
   const reached = reachedFrom("src/index.ts", imports);
 
-  it("takes three packages and no more into a service that imports it", () => {
+  it("loads three packages and no more", () => {
     const packages = imports.filter(({ file }) => reached.has(file)).map(({ package: name }) => name);
     expect([...new Set(packages)].filter((name) => name !== undefined).sort()).toEqual(
       [...clientPackages].sort(),
     );
   });
 
-  it("takes nothing of the server and of the store", () => {
+  it("loads nothing of the server or the store", () => {
     expect([...reached].filter((file) => /^src\/(server|store|cli|telemetry)\//.test(file))).toEqual([]);
   });
 });
 
 describe("the sources", () => {
-  it("open with what each file is responsible for", () => {
+  it("each begin with what the file is responsible for", () => {
     const silent = files.filter(({ text }) => !/^(#!.*\n)?(\/\*\*|\/\/ )/.test(text));
     expect(silent.map(({ path }) => path)).toEqual([]);
   });

@@ -1,14 +1,14 @@
 /**
- * The rooms of `src/` and what each may import beside itself, from the leaves up. A room is a folder with files in it; a
- * file at the top of `src/` is one of its own. `docs/architecture.md` says what each is for.
+ * The rooms of `src/`, and the other rooms that each may import, leaves first. A room is a folder with files in it; a
+ * file at the top of `src/` is a room of its own. `docs/architecture.md` says what each is for.
  */
 import type { Rooms } from "./imports.ts";
 
 export const rooms: Rooms = {
   common: [],
   "cli/output": ["common"],
-  "codec/framing": [],
-  "codec/fast": ["codec/framing", "gen"],
+  "codec/framing": ["common"],
+  "codec/fast": ["codec/framing", "common", "gen"],
   codec: ["codec/fast", "codec/framing", "gen"],
   "store/api": [],
   rpc: ["codec", "codec/fast", "codec/framing", "common", "gen", "store/api"],
@@ -88,7 +88,15 @@ export const rooms: Rooms = {
     "telemetry",
   ],
   "server/workers": ["common", "rpc", "server", "server/limits", "store/api", "store/engine", "telemetry"],
-  "cli/settings": ["cli/output", "rpc", "server/limits", "server/workers", "store/engine", "telemetry"],
+  "cli/settings": [
+    "cli/output",
+    "common",
+    "rpc",
+    "server/limits",
+    "server/workers",
+    "store/engine",
+    "telemetry",
+  ],
   "cli/service": ["cli/output", "cli/settings", "common", "rpc"],
   "client/transport": ["codec", "codec/framing", "common", "gen", "http2", "rpc"],
   "client/api": ["client/transport", "codec/fast", "common"],
@@ -151,11 +159,11 @@ export const rooms: Rooms = {
     "gen",
     "rpc",
   ],
-  cli: ["cli/commands", "cli/output", "cli/service", "server"],
+  cli: ["cli/commands", "cli/output", "cli/service", "common"],
   testing: ["client", "client/api", "server"],
 };
 
-/** The packages that are used, and the rooms that may import them, with all rooms inside of these. */
+/** The packages, and the rooms that may import each, with the rooms inside of these. */
 export const packageRooms: Rooms = {
   "@bufbuild/protobuf": ["codec", "rpc", "server", "client", "cli"],
   "@grpc/grpc-js": ["codec", "rpc", "server", "client", "cli"],

@@ -1,4 +1,4 @@
-/** Limits: defaults, ranges, and what they mean to a request at the bound and one beyond it. */
+/** Limits: their defaults and ranges, and requests at a limit and one beyond it. */
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { GetRequestSchema, SetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -32,7 +32,7 @@ describe("resolveLimits()", () => {
     },
   );
 
-  it("refuses values that no message could carry", () => {
+  it("refuses values that no message can carry", () => {
     expect(() => resolveLimits({ valueMaxBytes: 8 << 20 })).toThrow(/valueMaxBytes/);
   });
 });

@@ -1,4 +1,4 @@
-/** Errors over the wire and back: what the other side learns, and what it must not. */
+/** Errors as statuses and back: what the other side learns, and what must not leave the process. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
@@ -18,7 +18,7 @@ describe("a CacheError", () => {
     [new CacheError("DRAINING", "the server is shutting down"), status.UNAVAILABLE],
     [new CacheError("DEADLINE", "too late"), status.DEADLINE_EXCEEDED],
     [new CacheError("CANCELLED", "given up"), status.CANCELLED],
-  ])("arrives with its reason, message and detail, by either way: %s", (error, code) => {
+  ])("arrives with its reason, message and detail, in a call and in a result: %s", (error, code) => {
     const sent = toServiceError(error);
     expect(sent.code).toBe(code);
     for (const received of [fromServiceError(serviceError(sent)), fromStatus(toStatus(error))]) {
@@ -33,7 +33,7 @@ describe("a CacheError", () => {
 
 describe("a fault", () => {
   it.each([new TypeError("canary"), "canary", new CacheError("INTERNAL", "canary", { canary: "canary" })])(
-    "tells nothing outside",
+    "sends neither its text nor its detail",
     (fault) => {
       expect(isFault(fault)).toBe(true);
       const sent = toServiceError(fault);
@@ -73,7 +73,7 @@ describe("fromServiceError()", () => {
     ["another domain's reason", foreign("elsewhere", "FIELD_INVALID")],
     ["an unknown reason", foreign("meshcache", "NEW_IN_V2")],
     ["a reason of the prototype", foreign("meshcache", "toString")],
-  ])("goes by the status code with %s", (_, trailers) => {
+  ])("uses the status code when there is %s", (_, trailers) => {
     const error = serviceError({ code: status.UNAVAILABLE, details: "gone", metadata: trailers });
     expect(fromServiceError(error).reason).toBe("UNAVAILABLE");
   });

@@ -1,4 +1,4 @@
-/** An entry and its stamp as answers show them. */
+/** How commands show an entry and its stamp. */
 import type { Hit, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { toJsonBytes } from "../output/json.ts";
 import { oneLine, toDuration } from "../output/text.ts";
@@ -23,7 +23,7 @@ export function toJsonHit(hit: Hit): object {
 function toLifetime(hit: Hit): string {
   const ttl = toDuration(Number(hit.ttlRemainingMs));
   const stale = toDuration(Number(hit.staleRemainingMs));
-  if (hit.stale) return hit.staleRemainingMs === 0n ? "stale, without end" : `stale, for another ${stale}`;
+  if (hit.stale) return hit.staleRemainingMs === 0n ? "stale" : `stale, for another ${stale}`;
   if (hit.ttlRemainingMs === 0n) return "never expires";
   return hit.staleRemainingMs === 0n ? `fresh for ${ttl}` : `fresh for ${ttl}, then stale for ${stale}`;
 }

@@ -22,23 +22,23 @@ interface GetOptions extends NamespaceOptions {
 }
 
 const EXAMPLES = `
-On a terminal the value is shown as text, with its details on stderr. Into a pipe or a file go
-the value's bytes alone.
+On a terminal it prints the value as text, and details on stderr. Into a pipe or a file it writes
+only the bytes of the value.
 
 Examples:
   meshcache get greeting
   meshcache get report.pdf > report.pdf
   meshcache get user:42 --namespace users --allow-stale --json
 
-Exit code 1: there is no such entry, or it records that the source has none.`;
+Exit code 1: there is no such entry, or it was stored with --absent.`;
 
 export function addGetCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("get")
     .description("read one entry")
     .argument("<key>", "key of the entry")
-    .option("--allow-stale", "also see an entry past its TTL or softly invalidated")
-    .addOption(uint64Option("--if-version <version>", "only when the entry has another version than this"))
+    .option("--allow-stale", "also return a stale entry: past its TTL, or invalidated with --soft")
+    .addOption(uint64Option("--if-version <version>", "return the value only if its version is not this one"))
     .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"));
   addNamespaceOptions(command, context)
     .addHelpText("after", EXAMPLES)
@@ -84,7 +84,7 @@ async function show(terminal: Terminal, { outcome, asOf }: GetResponse): Promise
       if (outcome.value.absent)
         return writeLine(
           terminal.stderr,
-          `absent: the source has none (${describeHit(outcome.value, asOf)})`,
+          `absent: the source has no such record (${describeHit(outcome.value, asOf)})`,
         );
       if (terminal.stdout.isTTY !== true) return write(terminal.stdout, outcome.value.value);
       await writeLine(terminal.stdout, toTerminalText(outcome.value));
@@ -96,10 +96,10 @@ async function show(terminal: Terminal, { outcome, asOf }: GetResponse): Promise
   }
 }
 
-/** What others stored may hold escape sequences; a terminal gets to see them, not to obey them. */
+/** The value as text in which a terminal finds no escape sequences. */
 function toTerminalText({ value }: Hit): string {
   const text = toText(value);
   return text === undefined
-    ? `(${toSize(value.length)} of bytes that are not text; pipe them somewhere)`
+    ? `(${toSize(value.length)} of bytes that are not text; write them to a file or a pipe)`
     : manyLines(text);
 }

@@ -1,4 +1,4 @@
-/** `meshcache invalidate`: makes entries gone or stale by key, tag, prefix or for a namespace. */
+/** `meshcache invalidate`: removes entries, or marks them stale, by key, tag, prefix or namespace. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import {
@@ -28,8 +28,9 @@ interface InvalidateOptions extends NamespaceOptions {
 }
 
 const EXAMPLES = `
-It takes effect before it answers, costs the same however many entries it covers, and ends the
-leases it covers: a value loaded before cannot be stored after.
+The invalidation is in effect when the command returns. By tag, prefix or namespace, it costs the
+same for any number of entries. It also ends the leases on these keys, so that a value which was
+loaded before cannot be stored afterwards.
 
 Examples:
   meshcache invalidate --key user:42 --key user:43 --namespace users
@@ -40,18 +41,18 @@ Examples:
 export function addInvalidateCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("invalidate")
-    .description("make entries gone, or stale")
-    .optionsGroup("Target, one of:")
-    .addOption(listOption("--key <key>", "these keys; may be repeated"))
-    .addOption(listOption("--tag <tag>", "every entry with one of these tags; may be repeated"))
-    .option("--prefix <prefix>", "every key that begins with this")
+    .description("remove entries, or mark them stale")
+    .optionsGroup("Target (one of):")
+    .addOption(listOption("--key <key>", "this key; may be repeated"))
+    .addOption(listOption("--tag <tag>", "every entry with this tag; may be repeated"))
+    .option("--prefix <prefix>", "every key with this prefix")
     .option("--all", "every key of the namespace")
     .optionsGroup("Mode:")
-    .option("--soft", "stale instead of gone: still served to readers that allow it")
+    .option("--soft", "mark them stale: readers that allow stale entries still get them")
     .addOption(
       uint64Option(
         "--source-version <n>",
-        "with --key: the source's version now; newer entries stay",
+        "with --key: keep entries whose source version is greater than this",
       ).conflicts(["tag", "prefix", "all", "soft"]),
     );
   addNamespaceOptions(command, context)
@@ -102,7 +103,7 @@ function toTarget({ key, tag, prefix, all }: InvalidateOptions): KnownTarget {
   if (all) targets.push({ case: "all", value: true });
   const [target] = targets;
   if (target === undefined || targets.length > 1) {
-    throw usageError("name one target: --key, --tag, --prefix or --all");
+    throw usageError("give one target: --key, --tag, --prefix or --all");
   }
   return target;
 }

@@ -1,15 +1,16 @@
-/** `meshcache replay`: real traffic against a running server, with every read checked for staleness. */
+/** `meshcache replay`: replays an access trace against a server, and checks every read for staleness. */
 
 import { type Command, Option } from "commander";
 import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng, systemRng } from "../../common/random.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { exitCodeOfSignal } from "../output/failure.ts";
-import type { ReplayPlan } from "../replay/cache-aside.ts";
+import { toDuration } from "../output/text.ts";
 import { createCallTraffic } from "../replay/call-traffic.ts";
-import { openMeshTraffic } from "../replay/mesh-traffic.ts";
+import { MESH_LEASE_MS, openMeshTraffic } from "../replay/mesh-traffic.ts";
 import { createOrigin } from "../replay/origin.ts";
 import { createPayloads } from "../replay/payload.ts";
+import type { ReplayPlan } from "../replay/plan.ts";
 import { createProgressBar, type ProgressBar } from "../replay/progress.ts";
 import { createReplayTarget } from "../replay/target.ts";
 import { readTrace, TRACE_FORMATS, type TraceFormat } from "../replay/trace.ts";
@@ -36,18 +37,19 @@ interface ReplayOptions extends NamespaceOptions {
 }
 
 const HELP = `
-The trace is a file of big-endian 32-bit integers, gzipped or not, one an access. It runs as
-cache-aside traffic: a read that misses takes a lease, loads and sets, tagged with the object's type
-(orm) or with a bucket of pages (web); a share of the accesses are writes, which invalidate by key
-or by tag. Latencies are those of a closed loop. The namespace is cleared before and after.
+The trace is a file of big-endian 32-bit integers, one per access, gzipped or not. It is replayed as
+cache-aside traffic. A read that misses takes a lease, loads, and sets the entry with a tag: the
+type of the object (orm), or a bucket of pages (web). Some accesses are writes, which invalidate by
+key or by tag. Latencies are those of a closed loop. All entries of the namespace are removed before
+and after.
 
-A stale read is a value older than a write whose invalidation was answered before the read was
-sent. There must be none: exit code 6 otherwise.
+A read is stale if its value is older than a write whose invalidation was answered before the read
+was sent. If there is one, the exit code is 6.
 
-With --client the accesses go by turns through two clients in this process, each with a near cache,
-which load what is missing; one of them makes the writes. It must read its own writes; a near hit of
-the other may be older than a write whose event is on its way, but not once the event has arrived,
-and never by more than the lease of 5 s. Any other stale read is one too many: exit code 6.
+With --client the accesses alternate between two clients in this process, each with a near cache.
+They load what is missing; one of them also writes. The writing client must read its own writes. A
+near hit of the other client may be older than a write until the event of the write has arrived,
+and by at most ${toDuration(MESH_LEASE_MS)}. Any other read of an older value is stale.
 
 Examples:
   meshcache replay web07.trace.gz
@@ -58,27 +60,26 @@ Examples:
 export function addReplayCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("replay")
-    .description("run an access trace against the server and count stale reads")
-    .argument("<file>", "the trace")
+    .description("replay an access trace against the server, and count stale reads")
+    .argument("<file>", "file of the trace")
     .optionsGroup("Trace:")
     .addOption(
-      new Option(
-        "--format <format>",
-        "what the integers are (default: what the file's name begins with)",
-      ).choices(TRACE_FORMATS),
+      new Option("--format <format>", "kind of the trace (default: the beginning of the file name)").choices(
+        TRACE_FORMATS,
+      ),
     )
-    .addOption(countOption("--limit <n>", "only the first accesses", [1, Number.MAX_SAFE_INTEGER]))
+    .addOption(countOption("--limit <n>", "replay only this many accesses", [1, Number.MAX_SAFE_INTEGER]))
     .optionsGroup("Traffic:")
     .addOption(
-      new Option("--client", "through two clients with near caches, one of which writes").conflicts("batch"),
+      new Option("--client", "use two clients with near caches, one of which writes").conflicts("batch"),
     )
-    .addOption(countOption("--concurrency <n>", "calls in flight", [1, 1_024], 16))
-    .addOption(countOption("--batch <n>", "accesses a call; more than 1 go as one Batch", [1, 128], 16))
-    .addOption(shareOption("--writes <share>", "share of the accesses that write", 0.02))
-    .addOption(shareOption("--tag-writes <share>", "share of the writes that are of a whole tag", 0.05))
-    .addOption(countOption("--value-bytes <n>", "median size of the values", [32, 4_096], 512))
+    .addOption(countOption("--concurrency <n>", "number of calls at a time", [1, 1_024], 16))
+    .addOption(countOption("--batch <n>", "accesses per call; more than 1 are one Batch", [1, 128], 16))
+    .addOption(shareOption("--writes <share>", "share of the accesses that are writes", 0.02))
+    .addOption(shareOption("--tag-writes <share>", "share of the writes that invalidate a whole tag", 0.05))
+    .addOption(countOption("--value-bytes <n>", "median size of the values in bytes", [32, 4_096], 512))
     .addOption(
-      countOption("--seed <n>", "what the writes and the sizes are drawn from", [0, 0xffff_ffff], 1),
+      countOption("--seed <n>", "seed of the random choice of writes and sizes", [0, 0xffff_ffff], 1),
     );
   addNamespaceOptions(command, context, "replay")
     .addHelpText("after", HELP)
@@ -98,7 +99,7 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
     tagWrites: options.tagWrites,
   };
   const { terminal } = session;
-  // Not bound to the interruption: an interrupted replay clears up behind itself too.
+  // Without the interruption's signal: an interrupted replay removes its entries too.
   const clear = async () => {
     await session.client.unary(
       CacheService.method.invalidate,
@@ -127,7 +128,7 @@ async function replay(session: Session, file: string, options: ReplayOptions): P
   } finally {
     progress?.stop();
     await traffic?.close();
-    // What ended the replay, if anything did, is what there is to say.
+    // An error of the replay itself is more important.
     await clear().catch(() => {});
   }
 }

@@ -1,21 +1,23 @@
-/** `meshcache serve`: the command; what it runs is in server-process.ts. */
+/** `meshcache serve`: the command. server-process.ts runs the server. */
 import type { Command } from "commander";
 import { EXIT } from "../output/exit-codes.ts";
 import { reportFailure } from "../output/failure.ts";
 import type { CommandContext } from "../service/session.ts";
-import { addSettingsOptions, type SettingsOptions, settleSettings } from "../settings/command-line.ts";
+import { addSettingsOptions, readSettings, type SettingsOptions } from "../settings/command-line.ts";
 
 const HELP = `
-Every setting may come from its flag, from its variable (--value-max-bytes has
-MESHCACHE_VALUE_MAX_BYTES) or from the file (valueMaxBytes: 1MiB), in this order. Sizes take B, KiB,
-MiB and GiB, times take ms, s, min, h and d. Traces and metrics are exported as the standard OTEL_*
-variables say.
+A setting is taken from its flag (--value-max-bytes), else from its environment variable
+(MESHCACHE_VALUE_MAX_BYTES), else from the file (valueMaxBytes: 1MiB), else from its default.
+A size may have a unit: B, KiB, MiB, GiB or TiB. A time may have one too: ms, s, min, h or d;
+without, it is in milliseconds. The standard OTEL_* variables say where to export traces and
+metrics.
 
-Every core gets a worker, a thread that serves on the one port over the one store. With one worker
-no thread is started. A worker that ends by itself ends the server, with exit code 70.
+By default there is a worker for each core: a thread that serves on the shared port over the
+shared store. With one worker no thread is started. If a worker ends unexpectedly, the server ends
+with exit code 70.
 
-SIGINT or SIGTERM drains: streams are told to move, calls end, and after --drain-max-ms what is
-left is cut. A second signal ends it at once.
+SIGINT or SIGTERM drains the server: clients are told to reconnect elsewhere, running calls end,
+and after --drain-max-ms those that are left are cut. A second signal ends it at once.
 
 Examples:
   meshcache serve
@@ -30,8 +32,8 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .action(async (options: SettingsOptions) => {
       const { terminal } = context;
       try {
-        const { values } = settleSettings(options, terminal.env);
-        // Loaded here: the other commands start faster without the server and its telemetry.
+        const { values } = readSettings(options, terminal.env);
+        // Imported here, so that the other commands start without the server and its telemetry.
         const { runServer } = await import("../serving/server-process.ts");
         await runServer(terminal, values);
         context.finish(EXIT.ok);

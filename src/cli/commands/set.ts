@@ -4,9 +4,10 @@ import { addAbortSignal, type Readable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import type { Terminal } from "../output/terminal.ts";
-import { durationOption, listOption, uint64Option } from "../service/options.ts";
+import { durationOption, listOption, TIME_HELP, uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -30,7 +31,9 @@ interface SetOptions extends NamespaceOptions {
   readonly ifEpoch?: bigint;
 }
 
-const EXAMPLES = `
+const HELP = `
+${TIME_HELP}
+
 Examples:
   meshcache set greeting hello
   meshcache set user:42 '{"name":"Ada"}' --namespace users --ttl 60s --stale 5min --tag tenant:7
@@ -38,19 +41,19 @@ Examples:
   pg_dump -s shop | meshcache set schema -
   meshcache set lock:job-7 me --if-absent --ttl 30s
 
-Exit code 1: a condition or the source version refused it; nothing was changed.`;
+Exit code 1: not stored, because of a condition or of the source version.`;
 
-/** What `valueMaxBytes` can be raised to: no server takes more, so no more is read. */
-const VALUE_READ_MAX_BYTES = 64 * 1024 * 1024;
+/** No server takes more, so no more is read. */
+const VALUE_READ_MAX_BYTES = LIMIT_BOUNDS.valueMaxBytes.max;
 
 const REASONS: Readonly<Record<number, readonly [code: string, words: string]>> = {
-  [NotStored_Reason.EXISTS]: ["EXISTS", "an entry is fresh"],
-  [NotStored_Reason.ABSENT]: ["ABSENT", "no entry is fresh"],
+  [NotStored_Reason.EXISTS]: ["EXISTS", "there is a fresh entry"],
+  [NotStored_Reason.ABSENT]: ["ABSENT", "there is no fresh entry"],
   [NotStored_Reason.VERSION_MISMATCH]: [
     "VERSION_MISMATCH",
-    "the entry has another version, was invalidated since, or is gone",
+    "the entry has another version, was invalidated, or is gone",
   ],
-  [NotStored_Reason.LEASE_LOST]: ["LEASE_LOST", "the lease is lost"],
+  [NotStored_Reason.LEASE_LOST]: ["LEASE_LOST", "the lease was lost"],
   [NotStored_Reason.OLDER_SOURCE_VERSION]: ["OLDER_SOURCE_VERSION", "a greater source version is known"],
 };
 
@@ -62,20 +65,35 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     .argument("[value]", 'the value; "-" reads it from stdin')
     .optionsGroup("Value:")
     .addOption(new Option("--file <path>", 'read the value from a file; "-" is stdin').conflicts("absent"))
-    .option("--absent", "store that the source has no such record, instead of a value")
-    .option("--content-type <type>", 'what the value is, such as "application/json"')
+    .option("--absent", "store, instead of a value, that the source has no such record")
+    .option("--content-type <type>", 'media type of the value, such as "application/json"')
     .optionsGroup("Lifetime:")
-    .addOption(durationOption("--ttl <time>", "how long it is fresh; 0 is for ever", "0"))
-    .addOption(durationOption("--stale <time>", "how long after that it may be served stale", "0"))
-    .addOption(listOption("--tag <tag>", "a tag to invalidate it by; may be repeated"))
+    .addOption(
+      durationOption(
+        "--ttl <time>",
+        "how long the entry is fresh, such as 60s; 0: until it is invalidated or evicted",
+        "0",
+      ),
+    )
+    .addOption(
+      durationOption("--stale <time>", "how long after that it may be served stale, such as 5min", "0"),
+    )
+    .addOption(listOption("--tag <tag>", "a tag, by which it can be invalidated; may be repeated"))
     .optionsGroup("Conditions:")
-    .addOption(new Option("--if-absent", "only when no entry is fresh").conflicts(["ifPresent", "ifVersion"]))
-    .addOption(new Option("--if-present", "only when an entry is fresh").conflicts("ifVersion"))
-    .addOption(uint64Option("--if-version <version>", "only when the entry has this version"))
+    .addOption(
+      new Option("--if-absent", "only if there is no fresh entry").conflicts(["ifPresent", "ifVersion"]),
+    )
+    .addOption(new Option("--if-present", "only if there is a fresh entry").conflicts("ifVersion"))
+    .addOption(uint64Option("--if-version <version>", "only if the entry has this version"))
     .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"))
-    .addOption(uint64Option("--source-version <n>", "the source's own version: loses against a greater one"));
+    .addOption(
+      uint64Option(
+        "--source-version <n>",
+        "version of the record in the source; refused if a greater one is known",
+      ),
+    );
   addNamespaceOptions(command, context)
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((key: string, value: string | undefined, options: SetOptions) =>
       runSession(context, options, (session) => set(session, key, value, options)),
     );
@@ -112,7 +130,7 @@ async function set(
   }
   const [reason, words] = REASONS[outcome.value?.reason ?? 0] ?? [
     "UNKNOWN",
-    "for a reason unknown to this version",
+    "for a reason that this version does not know",
   ];
   await session.answer(
     () => ({ ...about, outcome: "notStored", reason, asOf: toJsonStamp(asOf) }),
@@ -136,8 +154,7 @@ async function readValue(
   options: SetOptions,
 ): Promise<Uint8Array> {
   const given = [value, options.file, options.absent].filter((source) => source !== undefined).length;
-  if (given !== 1)
-    throw usageError("give the value once: as an argument, with --file, or --absent instead of one");
+  if (given !== 1) throw usageError("give the value once: as an argument, with --file, or as --absent");
   if (options.absent) return new Uint8Array();
   const path = options.file ?? value;
   if (path === "-") return readAll(addAbortSignal(terminal.interrupted, terminal.stdin), "stdin");

@@ -1,6 +1,6 @@
-/** `meshcache stats`: the server's counters at a glance. */
+/** `meshcache stats`: the counters of the server. */
 import type { Command } from "commander";
-import { AdminService, type StatsResponse } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { AdminService, type OperationStats, type StatsResponse } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { plural, toColumns, toCount, toDuration, toShare, toSize } from "../output/text.ts";
 import {
@@ -16,7 +16,8 @@ interface StatsOptions extends SessionOptions {
 }
 
 const EXAMPLES = `
-Counters count from the server's start.
+Counters start at zero when the server starts. A fenced entry was removed because an invalidation
+covers it.
 
 Examples:
   meshcache stats
@@ -26,8 +27,8 @@ Examples:
 export function addStatsCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("stats")
-    .description("show the server's counters")
-    .option("--shards", "every shard in a row of its own");
+    .description("show the counters of the server")
+    .option("--shards", "also show a row for each shard");
   addSessionOptions(command, context)
     .addHelpText("after", EXAMPLES)
     .action((options: StatsOptions) => runSession(context, options, (session) => stats(session, options)));
@@ -46,7 +47,7 @@ async function stats(session: Session, options: StatsOptions): Promise<ExitCode>
   return EXIT.ok;
 }
 
-/** The response's own names; counters as numbers, the epoch as a string. */
+/** The names of the response; counters as numbers, the epoch as a string. */
 function toJsonStats({ $typeName, epoch, ...rest }: StatsResponse): object {
   return { epoch: epoch.toString(), ...toPlain(rest) };
 }
@@ -66,62 +67,66 @@ function toPlainValue(value: unknown): unknown {
 }
 
 function describe(response: StatsResponse, address: string): string[] {
-  const { shards, operations, serverVersion, uptimeMs, epoch } = response;
-  const total = (field: "entries" | "bytes" | "budgetBytes") =>
-    shards.reduce((sum, shard) => sum + Number(shard[field]), 0);
-  const hits = Number(operations?.hits ?? 0n);
-  const staleHits = Number(operations?.staleHits ?? 0n);
-  const reads = hits + staleHits + Number(operations?.misses ?? 0n);
-  const { invalidations, evictions, leases } = operations ?? {};
-  const n = (count: bigint | undefined) => toCount(count ?? 0n);
-  const many = (count: bigint | undefined, one: string, several?: string) =>
-    plural(Number(count ?? 0n), one, several);
-  const rows: [string, string, string][] = [
-    ["entries", toCount(total("entries")), `on ${plural(shards.length, "shard")}`],
+  const { serverVersion, uptimeMs, epoch, operations } = response;
+  const uptime = toDuration(Number(uptimeMs));
+  const rows = [
+    ...toStoreRows(response),
+    ...(operations === undefined ? [] : toOperationRows(operations)),
     [
-      "memory",
-      toSize(total("bytes")),
-      `of ${toSize(total("budgetBytes"))} (${toShare(total("bytes"), total("budgetBytes"))})`,
+      "subscribers",
+      toCount(response.subscribers),
+      `${plural(Number(response.overruns), "gap")} for slow readers`,
     ],
-    [
-      "reads",
-      toCount(reads),
-      `${toShare(hits, reads)} hits · ${toCount(staleHits)} stale · ${many(operations?.misses, "miss", "misses")}`,
-    ],
-    [
-      "sets",
-      n(operations?.sets),
-      `${n(operations?.setsRefused)} refused · ${n(operations?.touches)} touched`,
-    ],
-    [
-      "invalidations",
-      n(
-        invalidations && invalidations.keys + invalidations.tags + invalidations.prefixes + invalidations.all,
-      ),
-      [
-        many(invalidations?.keys, "key"),
-        many(invalidations?.tags, "tag"),
-        many(invalidations?.prefixes, "prefix", "prefixes"),
-        many(invalidations?.all, "namespace"),
-      ].join(" · "),
-    ],
-    [
-      "evictions",
-      n(evictions && evictions.capacity + evictions.expired + evictions.fenced),
-      `${n(evictions?.capacity)} for room · ${n(evictions?.expired)} expired · ${n(evictions?.fenced)} fenced`,
-    ],
-    [
-      "leases",
-      n(leases?.granted),
-      `${n(leases?.filled)} filled · ${n(leases?.shared)} shared · ${n(leases?.lost)} lost · ${n(leases?.expired)} expired`,
-    ],
-    ["subscribers", n(response.subscribers), `${n(response.overruns)} overrun so far`],
-    ["connections", n(response.connections), ""],
+    ["connections", toCount(response.connections), ""],
   ];
   return [
-    `meshcache ${serverVersion} at ${address} · up ${toDuration(Number(uptimeMs))} · epoch ${epoch.toString(16)}`,
+    `meshcache ${serverVersion} at ${address} · up ${uptime} · epoch ${epoch.toString(16)}`,
     ...toColumns(rows, [1]),
   ];
+}
+
+function toStoreRows({ shards }: StatsResponse): string[][] {
+  const total = (field: "entries" | "bytes" | "budgetBytes") =>
+    shards.reduce((sum, shard) => sum + Number(shard[field]), 0);
+  const share = toShare(total("bytes"), total("budgetBytes"));
+  return [
+    ["entries", toCount(total("entries")), `on ${plural(shards.length, "shard")}`],
+    ["memory", toSize(total("bytes")), `of ${toSize(total("budgetBytes"))} (${share})`],
+  ];
+}
+
+function toOperationRows(operations: OperationStats): string[][] {
+  const { hits, staleHits, misses, sets, setsRefused, touches, invalidations, evictions, leases } =
+    operations;
+  const n = toCount;
+  const many = (count: bigint, one: string, several?: string) => plural(Number(count), one, several);
+  const reads = hits + staleHits + misses;
+  const rows = [
+    [
+      "reads",
+      n(reads),
+      `${toShare(Number(hits), Number(reads))} hits · ${n(staleHits)} stale · ${many(misses, "miss", "misses")}`,
+    ],
+    ["sets", n(sets), `${n(setsRefused)} refused · ${n(touches)} touched`],
+  ];
+  if (invalidations !== undefined) {
+    const { keys, tags, prefixes, all } = invalidations;
+    const [byKey, byTag] = [many(keys, "key"), many(tags, "tag")];
+    const [byPrefix, ofNamespace] = [many(prefixes, "prefix", "prefixes"), many(all, "namespace")];
+    const kinds = [byKey, byTag, byPrefix, ofNamespace].join(" · ");
+    rows.push(["invalidations", n(keys + tags + prefixes + all), kinds]);
+  }
+  if (evictions !== undefined) {
+    const { capacity, expired, fenced } = evictions;
+    const kinds = `${n(capacity)} for room · ${n(expired)} expired · ${n(fenced)} fenced`;
+    rows.push(["evictions", n(capacity + expired + fenced), kinds]);
+  }
+  if (leases !== undefined) {
+    const { granted, filled, shared, lost, expired } = leases;
+    const kinds = `${n(filled)} filled · ${n(shared)} shared · ${n(lost)} lost · ${n(expired)} expired`;
+    rows.push(["leases", n(granted), kinds]);
+  }
+  return rows;
 }
 
 function describeShards({ shards }: StatsResponse): string[] {

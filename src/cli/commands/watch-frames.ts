@@ -1,4 +1,4 @@
-/** The frames of an invalidation stream as lines: events on stdout, what happens to the stream on stderr. */
+/** Prints the frames of an invalidation stream: events on stdout, remarks about the stream on stderr. */
 import {
   type Event,
   Event_Kind,
@@ -11,15 +11,6 @@ import { oneLine } from "../output/text.ts";
 import type { Session } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
 
-export interface FramePrinter {
-  print(frame: StreamResponse): Promise<void>;
-  disconnected(): Promise<void>;
-  /** A stream was open at some time. */
-  opened(): boolean;
-  /** `maxLines` lines of events are printed. */
-  full(): boolean;
-}
-
 const KINDS: Readonly<Record<number, string>> = {
   [Event_Kind.SET]: "set",
   [Event_Kind.INVALIDATED]: "invalidated",
@@ -28,23 +19,77 @@ const KINDS: Readonly<Record<number, string>> = {
 };
 
 const GAPS: Readonly<Record<number, readonly [code: string, words: string]>> = {
-  [Gap_Reason.CURSOR_EXPIRED]: ["CURSOR_EXPIRED", "the server no longer keeps the events since then"],
-  [Gap_Reason.EPOCH_CHANGED]: ["EPOCH_CHANGED", "the server was restarted and began empty"],
+  [Gap_Reason.CURSOR_EXPIRED]: ["CURSOR_EXPIRED", "the server no longer has the events since then"],
+  [Gap_Reason.EPOCH_CHANGED]: ["EPOCH_CHANGED", "the server has restarted and is empty"],
   [Gap_Reason.CURSOR_AHEAD]: ["CURSOR_AHEAD", "the cursor is ahead of the server"],
   [Gap_Reason.OVERRUN]: ["OVERRUN", "this reader was too slow"],
 };
 
-export function createFramePrinter(session: Session, namespace: string, maxLines: number): FramePrinter {
-  const { terminal, json } = session;
-  let state: "new" | "live" | "lost" | "resuming" = "new";
-  let lines = 0;
+type Frame<Case extends StreamResponse["frame"]["case"]> = Extract<
+  StreamResponse["frame"],
+  { case: Case }
+>["value"];
 
-  /** What happens to the stream: a frame to a program, a remark beside the events to a person. */
-  const remark = (frame: object, words: string) =>
-    json ? writeLine(terminal.stdout, toJsonLine(frame)) : writeLine(terminal.stderr, words);
+export class FramePrinter {
+  readonly #session: Session;
+  readonly #namespace: string;
+  readonly #maxLines: number;
+  #state: "new" | "live" | "lost" | "resuming" = "new";
+  #lines = 0;
 
-  const printEvents = async (events: readonly Event[], cursor: Uint8Array): Promise<void> => {
-    const rows = json
+  constructor(session: Session, namespace: string, maxLines: number) {
+    this.#session = session;
+    this.#namespace = namespace;
+    this.#maxLines = maxLines;
+  }
+
+  /** Whether a stream has been open. */
+  get opened(): boolean {
+    return this.#state !== "new";
+  }
+
+  /** Whether `maxLines` lines of events have been printed. */
+  get full(): boolean {
+    return this.#lines >= this.#maxLines;
+  }
+
+  async disconnected(): Promise<void> {
+    const known = this.#state === "lost";
+    this.#state = "lost";
+    // Once, not at every attempt to reconnect.
+    if (!known) await this.#report({ frame: "disconnected" }, "-- connection lost, reconnecting");
+  }
+
+  async print({ frame }: StreamResponse): Promise<void> {
+    switch (frame.case) {
+      case "opened":
+        return this.#printOpened(frame.value);
+      case "events":
+        return this.#printEvents(frame.value);
+      case "progress":
+        return this.#printProgress(frame.value);
+      case "gap":
+        return this.#printGap(frame.value);
+      case "draining":
+        return this.#report({ frame: "draining" }, "-- the server is shutting down");
+      default:
+        return; // A frame of a newer server. The known frames carry all cursors.
+    }
+  }
+
+  #printOpened({ cursor, epoch, shards }: Frame<"opened">): Promise<void> {
+    const first = this.#state === "new";
+    this.#state = first ? "live" : "resuming";
+    const place = `namespace ${oneLine(this.#namespace)} at ${this.#session.address}`;
+    return this.#report(
+      { frame: "opened", epoch, shards, cursor: toBase64(cursor) },
+      // After a reconnection the remark comes once the stream has caught up.
+      first ? `-- watching ${place} (Ctrl-C ends)` : undefined,
+    );
+  }
+
+  async #printEvents({ events, cursor }: Frame<"events">): Promise<void> {
+    const rows = this.#session.json
       ? events.map((event, index) =>
           toJsonLine({
             ...toJsonEvent(event),
@@ -52,61 +97,36 @@ export function createFramePrinter(session: Session, namespace: string, maxLines
           }),
         )
       : groupEvents(events).map(describeGroup);
-    for (const row of rows.slice(0, maxLines - lines)) await writeLine(terminal.stdout, row);
-    lines += rows.length;
-  };
+    for (const row of rows.slice(0, this.#maxLines - this.#lines)) {
+      await writeLine(this.#session.terminal.stdout, row);
+    }
+    this.#lines += rows.length;
+  }
 
-  return {
-    opened: () => state !== "new",
-    full: () => lines >= maxLines,
-    async disconnected() {
-      // Once, however many tries it takes.
-      if (state === "live") await remark({ frame: "disconnected" }, "-- connection lost, trying again");
-      state = "lost";
-    },
-    async print({ frame }) {
-      switch (frame.case) {
-        case "opened": {
-          const { cursor, epoch, shards } = frame.value;
-          const first = state === "new";
-          state = first ? "live" : "resuming";
-          const place = `namespace ${oneLine(namespace)} at ${session.address}`;
-          if (json) {
-            return writeLine(
-              terminal.stdout,
-              toJsonLine({ frame: "opened", epoch, shards, cursor: toBase64(cursor) }),
-            );
-          }
-          // After a loss there is something to say only when the stream has caught up.
-          return first ? writeLine(terminal.stderr, `-- watching ${place} (Ctrl-C ends)`) : undefined;
-        }
-        case "events":
-          return printEvents(frame.value.events, frame.value.cursor);
-        case "progress": {
-          const { cursor } = frame.value;
-          if (json)
-            return writeLine(terminal.stdout, toJsonLine({ frame: "progress", cursor: toBase64(cursor) }));
-          if (state === "resuming")
-            await writeLine(terminal.stderr, "-- connected again, nothing was missed");
-          state = "live";
-          return;
-        }
-        case "gap": {
-          const { reason, cursor, epoch } = frame.value;
-          const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason unknown to this version"];
-          state = "live";
-          return remark(
-            { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
-            `-- GAP: events may be missing (${words}); trust nothing that was read before`,
-          );
-        }
-        case "draining":
-          return remark({ frame: "draining" }, "-- the server is shutting down");
-        default:
-          return; // A frame of a newer server: its cursors come with those that are known.
-      }
-    },
-  };
+  #printProgress({ cursor }: Frame<"progress">): Promise<void> {
+    const resumed = this.#state === "resuming";
+    this.#state = "live";
+    return this.#report(
+      { frame: "progress", cursor: toBase64(cursor) },
+      resumed ? "-- connected again, nothing was missed" : undefined,
+    );
+  }
+
+  #printGap({ reason, cursor, epoch }: Frame<"gap">): Promise<void> {
+    const [code, words] = GAPS[reason] ?? ["UNKNOWN", "for a reason that this version does not know"];
+    this.#state = "live";
+    return this.#report(
+      { frame: "gap", reason: code, epoch, cursor: toBase64(cursor) },
+      `-- GAP: events may be missing (${words}); anything read before may be stale`,
+    );
+  }
+
+  /** Something about the stream: a frame for programs; for people a remark on stderr, or nothing. */
+  async #report(frame: object, words: string | undefined): Promise<void> {
+    const { terminal, json } = this.#session;
+    if (json) await writeLine(terminal.stdout, toJsonLine(frame));
+    else if (words !== undefined) await writeLine(terminal.stderr, words);
+  }
 }
 
 function toBase64(bytes: Uint8Array): string {
@@ -130,21 +150,21 @@ function toJsonEvent({ target, stamp, origin, traceparent, namespace, ...event }
 }
 
 /**
- * Events of one frame that tell the same of different shards: one invalidation of a tag, a prefix or a namespace
- * is an event of every shard, and one line to a person.
+ * Groups the events of one frame that come from the same change: the invalidation of a tag, a prefix or a namespace is
+ * one event of every shard, and is shown as one line.
  */
 function groupEvents(events: readonly Event[]): Event[][] {
   const groups: Event[][] = [];
   for (const event of events) {
     const first = groups.at(-1)?.[0];
-    if (event.target.case !== "key" && first !== undefined && tellsTheSame(first, event))
+    if (event.target.case !== "key" && first !== undefined && areOfOneChange(first, event))
       groups.at(-1)?.push(event);
     else groups.push([event]);
   }
   return groups;
 }
 
-function tellsTheSame(one: Event, other: Event): boolean {
+function areOfOneChange(one: Event, other: Event): boolean {
   return (
     one.kind === other.kind &&
     one.target.case === other.target.case &&

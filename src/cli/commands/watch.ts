@@ -1,6 +1,6 @@
 /**
- * `meshcache watch`: follows the invalidation stream. A lost connection is resumed with the cursor of the last
- * frame that was printed, so that what was missed is printed too, or the gap is said.
+ * `meshcache watch`: follows the invalidation stream. After a lost connection it resumes with the cursor of the last
+ * frame that was printed, so that the missed events are printed too, or a gap is reported.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -17,7 +17,7 @@ import {
   runSession,
   type Session,
 } from "../service/session.ts";
-import { createFramePrinter } from "./watch-frames.ts";
+import { FramePrinter } from "./watch-frames.ts";
 
 interface WatchOptions extends NamespaceOptions {
   readonly prefix?: readonly string[];
@@ -26,9 +26,9 @@ interface WatchOptions extends NamespaceOptions {
 }
 
 const HELP = `
-Events go to stdout, everything else to stderr. With --json every frame goes to stdout, those
-that a watch can be resumed from with their cursor. A lost connection is resumed where it stood;
-when events may be missing, it says so.
+Events go to stdout, remarks to stderr. With --json every frame goes to stdout; a frame from which
+a watch can resume has a cursor. After a lost connection the watch resumes where it was. When
+events may be missing, it reports a gap.
 
 Examples:
   meshcache watch
@@ -39,20 +39,22 @@ const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5_000;
 
 export function addWatchCommand(program: Command, context: CommandContext): void {
-  const cursor = new Option("--cursor <base64>", "resume after a frame of an earlier watch --json").argParser(
-    (text: string) => {
-      const bytes = Buffer.from(text, "base64");
-      if (bytes.length === 0)
-        throw new InvalidArgumentError("It must be a cursor that watch --json printed.");
-      return bytes;
-    },
-  );
+  const cursor = new Option(
+    "--cursor <base64>",
+    "resume after the frame with this cursor, from watch --json",
+  ).argParser((text: string) => {
+    const bytes = Buffer.from(text, "base64");
+    if (bytes.length === 0) throw new InvalidArgumentError("It must be a cursor from watch --json.");
+    return bytes;
+  });
   const command = program
     .command("watch")
-    .description("follow what is set and invalidated")
-    .addOption(listOption("--prefix <prefix>", "only keys that begin with this; may be repeated"))
+    .description("print sets, touches and invalidations as they happen")
+    .addOption(listOption("--prefix <prefix>", "only keys with this prefix; may be repeated"))
     .addOption(cursor)
-    .addOption(countOption("--count <n>", "end after so many lines of events", [1, Number.MAX_SAFE_INTEGER]));
+    .addOption(
+      countOption("--count <n>", "end after this many lines of events", [1, Number.MAX_SAFE_INTEGER]),
+    );
   addNamespaceOptions(command, context)
     .addHelpText("after", HELP)
     .action((options: WatchOptions) => runSession(context, options, (session) => watch(session, options)));
@@ -60,24 +62,24 @@ export function addWatchCommand(program: Command, context: CommandContext): void
 
 async function watch(session: Session, options: WatchOptions): Promise<ExitCode> {
   const { interrupted } = session.terminal;
-  const printer = createFramePrinter(session, options.namespace, options.count ?? Number.POSITIVE_INFINITY);
+  const printer = new FramePrinter(session, options.namespace, options.count ?? Number.POSITIVE_INFINITY);
   let cursor = options.cursor ?? new Uint8Array();
   let retryMs = RETRY_FIRST_MS;
   while (!interrupted.aborted) {
     try {
       for await (const frame of openStream(session, options, cursor)) {
         await printer.print(frame);
-        if (printer.full()) return EXIT.ok;
-        // Only after printing: what a cursor stands behind has been seen.
+        if (printer.full) return EXIT.ok;
+        // Only after printing: events before the cursor are not sent again.
         cursor = resumeFrom(frame, cursor);
-        // A server that drains ends sooner without us, and opens a stream again only to say the same.
+        // Leaves at once, so that the drain ends sooner. The loop reconnects.
         if (frame.frame.case === "draining") break;
         if (frame.frame.case !== "opened") retryMs = RETRY_FIRST_MS;
       }
     } catch (error) {
       if (interrupted.aborted) break;
-      // Before it was ever open the user waits for an answer, and another try cannot change a refusal.
-      if (!printer.opened() || !isPassing(error)) throw error;
+      // The first connection must succeed, and a refusal is final.
+      if (!printer.opened || !isTransient(error)) throw error;
     }
     await printer.disconnected();
     await delay(retryMs * (0.5 + Math.random() / 2), undefined, { signal: interrupted }).catch(() => {});
@@ -98,7 +100,7 @@ async function* openStream(
     { metadata, signal },
   );
   let failure: CacheError | undefined;
-  // Also keeps the error that follows a cancel, when nobody reads any more, from ending the process.
+  // This listener also handles the error that follows a cancel, which would end the process.
   call.on("error", (error: Parameters<typeof fromServiceError>[0]) => {
     failure = fromServiceError(error);
   });
@@ -111,13 +113,13 @@ async function* openStream(
   }
 }
 
-function isPassing(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   return (
     error instanceof CacheError && ["UNAVAILABLE", "DRAINING", "DEADLINE", "CANCELLED"].includes(error.reason)
   );
 }
 
-/** The cursor behind `frame`. Opened does not move one that resumes: the missed events come after it. */
+/** The cursor after `frame`. While it resumes, Opened does not change it: the missed events come later. */
 function resumeFrom({ frame }: StreamResponse, cursor: Uint8Array): Uint8Array<ArrayBufferLike> {
   switch (frame.case) {
     case "opened":

@@ -1,4 +1,4 @@
-/** What a command's exit says to a script, in one place: the codes, their table, and the error that carries one. */
+/** The exit codes of all commands, their meanings, and the error that ends a command with one of them. */
 
 export const EXIT = {
   ok: 0,
@@ -17,30 +17,30 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The meaning of every code, as `--help` and the README print it. */
+/** The meaning of each code, as `--help` prints it. */
 export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [EXIT.ok, "done"],
   [EXIT.negative, "the answer is no: a miss, not stored, not touched"],
-  [EXIT.usage, "wrong usage or configuration; nothing was sent"],
+  [EXIT.usage, "wrong usage or configuration; nothing was done"],
   [EXIT.unavailable, "the server cannot be reached, cannot listen, or is shutting down"],
-  [EXIT.refused, "the server refused the request: a field or a limit"],
+  [EXIT.refused, "the server refused the request: a field is out of its range, or a limit is reached"],
   [EXIT.timeout, "no answer in time: a write may or may not have taken effect"],
   [EXIT.incoherent, "replay: a read was stale or wrong"],
   [EXIT.noFile, "a named file cannot be read; nothing was done"],
-  [EXIT.fault, "a fault of the server or of this program"],
-  [EXIT.interrupted, "ended by SIGINT (serve: only when forced)"],
-  [EXIT.brokenPipe, "whoever read the output has gone"],
-  [EXIT.terminated, "ended by SIGTERM (serve: only when forced)"],
+  [EXIT.fault, "a fault in the server or in this program"],
+  [EXIT.interrupted, "ended by SIGINT (serve: by the second one)"],
+  [EXIT.brokenPipe, "the reader of the output has closed it"],
+  [EXIT.terminated, "ended by SIGTERM (serve: by the second one)"],
 ];
 
 export interface CliErrorOptions extends ErrorOptions {
-  /** For `--json`: what it concerns. */
+  /** For `--json`: the field or the limit, as in CacheError. */
   readonly detail?: Readonly<Record<string, string>>;
-  /** Further lines, such as one for each of several faults. */
+  /** Further lines, one for each of several faults. */
   readonly notes?: readonly string[];
 }
 
-/** Ends a command with one line on stderr. The message may name what the user typed: it goes back to them alone. */
+/** Ends a command with one line on stderr. The message may contain what the user typed: only they see it. */
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly exitCode: ExitCode;

@@ -1,4 +1,4 @@
-/** Every error as one line for a person, one object for a program, and one exit code. */
+/** Reports an error: as a line for people or an object for programs, and by its exit code. */
 import type { CacheError, CacheErrorReason } from "../../common/errors.ts";
 import { CliError, EXIT, type ExitCode } from "./exit-codes.ts";
 import { toJsonLine } from "./json.ts";
@@ -18,16 +18,16 @@ const EXIT_OF: Record<CacheErrorReason, ExitCode> = {
   INTERNAL: EXIT.fault,
 };
 
-/** What a call to the server at `address` failed with, in words for who typed the command. */
+/** The error of a call to the server at `address`, in words for the user of the command line. */
 export function fromCacheError(error: CacheError, address: string): CliError {
   const message = (() => {
     switch (error.reason) {
       case "UNAVAILABLE":
-        return `no server answers at ${address} (is it started? --address names another)`;
+        return `no server answers at ${address} (is it running? --address names another server)`;
       case "DRAINING":
         return `the server at ${address} is shutting down`;
       case "DEADLINE":
-        return `no answer from ${address} in time (--timeout gives it longer)`;
+        return `no answer from ${address} in time (--timeout allows more)`;
       case "INTERNAL":
         return `the server at ${address} failed: ${error.message}`;
       default:
@@ -37,12 +37,12 @@ export function fromCacheError(error: CacheError, address: string): CliError {
   return new CliError(EXIT_OF[error.reason], error.reason, message, { detail: error.detail, cause: error });
 }
 
-/** The exit code that a signal asks for. */
+/** The exit code for the signal that interrupted the command. */
 export function exitCodeOfSignal(signal: AbortSignal): ExitCode {
   return signal.reason === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
 }
 
-/** Says on stderr what ended the command, unless the user did, and returns its exit code. */
+/** Writes on stderr why the command ended, unless a signal ended it. Returns its exit code. */
 export async function reportFailure(error: unknown, terminal: Terminal, json: boolean): Promise<ExitCode> {
   if (terminal.interrupted.aborted) return exitCodeOfSignal(terminal.interrupted);
   const failure =

@@ -1,6 +1,6 @@
 /**
- * What a command sees of the process: its streams, its environment and its interruption. Only `main.ts` makes
- * one from the real process; tests make their own.
+ * The streams, the environment and the interruption that a command gets. Only `main.ts` makes them from the process;
+ * tests make their own.
  */
 import type { Readable, Writable } from "node:stream";
 
@@ -15,11 +15,11 @@ export interface Terminal {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted at the first SIGINT or SIGTERM, with the signal's name as its reason. */
+  /** Aborted by the first SIGINT or SIGTERM, whose name is the reason. */
   readonly interrupted: AbortSignal;
 }
 
-/** Writes and waits until the stream took it, so that a large value is out before the process ends. */
+/** Resolves when the stream has taken the data, so that the process does not end before. */
 export function write(stream: Writable, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => (error ? reject(error) : resolve()));

@@ -1,8 +1,8 @@
-/** Text for people: what others wrote made safe to show, and numbers, sizes and times made easy to read. */
+/** Text for people: makes foreign text safe for a terminal, and numbers, sizes and times easy to read. */
 
 /**
- * C0 and C1 controls, DEL, the bidirectional overrides and the line separators: what can move a terminal's
- * cursor, change its state or show text in another order than it has. Unpaired surrogates come out as U+FFFD.
+ * C0 and C1 controls, DEL, the bidirectional overrides and the line separators. They can move the cursor of a
+ * terminal, change its state, or reorder text.
  */
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
@@ -13,12 +13,12 @@ function escapeCharacter(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
-/** One line that shows `text` and can do nothing else to a terminal. Backslashes are left as they are. */
+/** `text` as one line, its unsafe characters escaped and unpaired surrogates replaced by U+FFFD. */
 export function oneLine(text: string): string {
   return text.toWellFormed().replace(UNSAFE, escapeCharacter);
 }
 
-/** As `oneLine`, but line ends and tabs stay: for values on a terminal. */
+/** As `oneLine`, but keeps line ends and tabs. */
 export function manyLines(text: string): string {
   return text
     .toWellFormed()
@@ -27,7 +27,7 @@ export function manyLines(text: string): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The text that `bytes` are, or `undefined` when they are not UTF-8. */
+/** `bytes` as text. Undefined when they are not UTF-8. */
 export function toText(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
@@ -36,7 +36,7 @@ export function toText(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** 1234567 -> "1,234,567". By hand, since Intl takes longer to load than most commands to run. */
+/** 1234567 -> "1,234,567". Without Intl, which takes longer to load than most commands take to run. */
 export function toCount(value: number | bigint): string {
   return String(value).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
@@ -59,7 +59,7 @@ export function toSize(bytes: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${SIZES[step]}`;
 }
 
-/** 192000 -> "3 min 12 s"; the two greatest units that are not zero, milliseconds below a second. */
+/** 192000 -> "3 min 12 s": the greatest unit and the next one. Milliseconds below one second. */
 export function toDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = Math.floor(ms / 1000);
@@ -77,12 +77,12 @@ export function toDuration(ms: number): string {
     .join(" ");
 }
 
-/** "93.1 %"; "-" when there is nothing to take a share of. */
+/** "93.1 %", or "-" when the total is 0. */
 export function toShare(part: number, total: number): string {
   return total === 0 ? "-" : `${((100 * part) / total).toFixed(1)} %`;
 }
 
-/** Rows with their columns aligned; `right` names the columns that hold numbers. Indented by two spaces. */
+/** Rows with aligned columns, indented by two spaces. `right`: the columns to align on the right. */
 export function toColumns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -1,6 +1,7 @@
-/** A trace as calls to a server, and the result of that for people and for programs. */
+/** Replays a trace as calls to a server, and describes the result for people and for programs. */
 import { plural, toCount, toShare } from "../output/text.ts";
-import { type ReplayParts, type ReplayPlan, replayTrace } from "./cache-aside.ts";
+import { type ReplayParts, replayTrace } from "./cache-aside.ts";
+import type { ReplayPlan } from "./plan.ts";
 import { createTally, type ReplayCounts } from "./tally.ts";
 import {
   describeTraffic,

@@ -1,4 +1,4 @@
-/** How long the calls of a replay took, by what they were. */
+/** The latencies of a replay, by kind. */
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { toColumns } from "../output/text.ts";
 
@@ -10,12 +10,12 @@ export interface LatencySummary {
 }
 
 export interface Latencies<Kind extends string> {
-  /** `operations` that took `ms` together, each of them. */
+  /** Records `ms` for each of `operations`, which were in one call. */
   record(kind: Kind, ms: number, operations?: number): void;
   of(kind: Kind): LatencySummary | undefined;
-  /** Every kind, null for those that did not occur. */
+  /** All kinds; null for one that did not occur. */
   toJson(): Record<string, LatencySummary | null>;
-  /** A table of the kinds that occurred, one a line. */
+  /** A table of the kinds that occurred. */
   toLines(): string[];
 }
 

@@ -1,4 +1,4 @@
-/** A MeshCache client as a replay drives it. */
+/** The operations of a MeshCache client that a replay uses. */
 import { bytes, type Entry, type EntrySource, MeshCache } from "../../index.ts";
 import type { TraceObject } from "./trace.ts";
 
@@ -8,18 +8,18 @@ export interface MeshRead {
 }
 
 export interface MeshClient {
-  /** As cache-aside: what the near cache, the server or else `load` gives. Fails when no server answers. */
+  /** The value from the near cache, else from the server, else from `load`. Rejects when no server answers. */
   read(object: TraceObject, load: () => Promise<Uint8Array>): Promise<MeshRead>;
   invalidateKey(object: TraceObject): Promise<void>;
   invalidateTag(object: TraceObject): Promise<void>;
-  /** Resolves when everything invalidated before is gone from the near cache. */
+  /** Resolves when everything that was invalidated before has left the near cache. */
   sync(): Promise<void>;
-  /** What the near cache did, counted from the start. */
+  /** The counters of the near cache, since the start. */
   nearCounts(): NearCounts;
   close(): Promise<void>;
 }
 
-/** As in the client's own statistics. */
+/** As in the statistics of the client. */
 export type NearCounts = Pick<ReturnType<MeshCache["stats"]>["near"], "invalidated" | "evicted">;
 
 export interface MeshClientOptions {
@@ -38,7 +38,7 @@ export function fromMeshCache(cache: MeshCache, namespace: string): MeshClient {
   const entries = cache.namespace(namespace, { codec: bytes() });
   return {
     async read({ key, tag }, load) {
-      // Failing open would load everything by itself when the server is gone, and call it a success.
+      // Otherwise a replay without a server would load everything, and succeed.
       const entry: Entry<Uint8Array> = await entries.entry(key, {
         loader: load,
         tags: [tag],

@@ -1,8 +1,8 @@
-/** What a replay through clients counts. */
+/** The counters of a replay through clients. */
 import type { EntrySource } from "../../index.ts";
 import { createLatencies, type Latencies } from "./latencies.ts";
 
-/** "invalidate": until it is answered. "deliver": from then until the other client has applied it. */
+/** "invalidate": until the answer. "deliver": from the answer until the other client has applied it. */
 const MESH_LATENCY_KINDS = ["near", "remote", "loader", "invalidate", "deliver"] as const;
 export type MeshLatencyKind = (typeof MESH_LATENCY_KINDS)[number];
 
@@ -15,13 +15,13 @@ export interface MeshCounts {
   loader: number;
   keyWrites: number;
   tagWrites: number;
-  /** Local reads that a write had overtaken, within the bound: its event was on the way. */
+  /** Near hits that were older than an acknowledged write, within the bound: the event was on its way. */
   behind: number;
-  /** How far the furthest of them was behind, in ms. */
+  /** The longest time that such a read was behind, in ms. */
   behindMaxMs: number;
   /** Reads older than the promise allows. */
   stale: number;
-  /** The same of the client that had written by itself. */
+  /** Stale reads by the client that had written. */
   staleOwn: number;
   wrong: number;
 }

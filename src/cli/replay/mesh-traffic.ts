@@ -1,9 +1,9 @@
-/** A trace through two clients with near caches, and the result of that for people and for programs. */
+/** Replays a trace through two clients with near caches, and describes the result for people and for programs. */
 import { plural, toCount, toShare } from "../output/text.ts";
-import type { ReplayPlan } from "./cache-aside.ts";
 import { type MeshParts, replayThroughClients } from "./mesh.ts";
 import { createMeshClient, type MeshClient, type NearCounts } from "./mesh-client.ts";
 import { createMeshTally, type MeshCounts } from "./mesh-tally.ts";
+import type { ReplayPlan } from "./plan.ts";
 import {
   describeTraffic,
   type Traffic,
@@ -20,8 +20,8 @@ export interface MeshConnection {
   readonly deadlineMs: number;
 }
 
-/** L of the promise: the client's default. */
-const LEASE_MS = 5_000;
+/** The longest that a near cache may be behind (`leaseMs` of the client). */
+export const MESH_LEASE_MS = 5_000;
 
 /** Connects both clients. */
 export async function openMeshTraffic(
@@ -31,7 +31,7 @@ export async function openMeshTraffic(
   parts: Omit<MeshParts, "tally" | "writer" | "reader" | "leaseMs">,
 ): Promise<Traffic> {
   const connect = (clientId: string): MeshClient =>
-    createMeshClient({ ...connection, clientId, leaseMs: LEASE_MS });
+    createMeshClient({ ...connection, clientId, leaseMs: MESH_LEASE_MS });
   const writer = connect("replay-writer");
   const reader = connect("replay-reader");
   const clients = [writer, reader];
@@ -39,7 +39,7 @@ export async function openMeshTraffic(
     await Promise.all(clients.map((client) => client.close()));
   };
   try {
-    // Nothing is kept before the subscription is live.
+    // A near cache keeps nothing before its subscription is live.
     await Promise.all(clients.map((client) => client.sync()));
   } catch (error) {
     await close();
@@ -49,7 +49,7 @@ export async function openMeshTraffic(
   const tally = createMeshTally();
   const { counts, latencies } = tally;
   return {
-    run: () => replayThroughClients(plan, { ...parts, writer, reader, leaseMs: LEASE_MS, tally }),
+    run: () => replayThroughClients(plan, { ...parts, writer, reader, leaseMs: MESH_LEASE_MS, tally }),
     progress: () => ({ ...counts, hits: counts.near + counts.remote }),
     coherent: () => counts.stale + counts.wrong === 0,
     toJson: (seconds) => ({
@@ -58,7 +58,7 @@ export async function openMeshTraffic(
       ...counts,
       nearRatio: counts.reads === 0 ? 0 : counts.near / counts.reads,
       remoteRatio: counts.reads === 0 ? 0 : counts.remote / counts.reads,
-      boundMs: LEASE_MS,
+      boundMs: MESH_LEASE_MS,
       ...sumNearCounts(clients),
       ...toJsonRates(counts.accesses, seconds),
       latency: latencies.toJson(),
@@ -100,8 +100,8 @@ function toRows(counts: Readonly<MeshCounts>, near: NearCounts, seconds: number)
       "behind",
       toCount(behind),
       behind === 0
-        ? "no read was overtaken by an event on its way"
-        : `within the bound of ${toCount(LEASE_MS)} ms, at most by ${counts.behindMaxMs.toFixed(2)} ms`,
+        ? "no near hit was older than an acknowledged write"
+        : `within the bound of ${toCount(MESH_LEASE_MS)} ms, at most by ${counts.behindMaxMs.toFixed(2)} ms`,
     ],
     [
       "stale reads",

@@ -1,11 +1,11 @@
 /**
- * The source that a replay caches: it knows the true version of every object, and from which version on a read
- * must be answered.
+ * The data source of a replay. It knows the current version of every object, and the oldest version that a read may
+ * return: its floor.
  *
- * An object's version has two parts, one that its own writes raise and one that writes of its whole tag raise. A
- * write first raises a version here, then invalidates in the cache, then is acknowledged. So a value in the
- * cache may be older than the truth while its write is under way; it is stale when it is older than a write
- * that was acknowledged before the read was issued. That is the floor of the read.
+ * A version has two parts: a count of the writes of the key, and a count of the writes of the tag. A write first
+ * raises a count here, then invalidates in the cache, and is then acknowledged. While a write is under way, the cache
+ * may still return the version before. A value is stale when it is older than a write that was acknowledged before the
+ * read was sent.
  */
 import type { TraceObject } from "./trace.ts";
 
@@ -18,24 +18,24 @@ export interface Version {
 export interface Write {
   /** The cache has answered the invalidation. */
   acknowledge(): void;
-  /** After that: everyone who keeps copies has applied it. */
+  /** Later: all near caches have applied the invalidation. */
   deliver(): void;
 }
 
 export interface Origin {
-  /** The true version now: what a load would return. */
+  /** The current version, which a load returns. */
   load(object: TraceObject): Version;
-  /** The oldest version that a read issued now may be answered with. */
+  /** The oldest version that a read sent now may return. */
   floor(object: TraceObject): Version;
-  /** The oldest version of which anyone may still have a copy. */
+  /** The oldest version that a near cache may still have. */
   deliveredFloor(object: TraceObject): Version;
-  /** When the first write that a version lacks was acknowledged; undefined when none was. */
+  /** When the first write after `version` was acknowledged. Undefined: none was. */
   overtakenAtMs(object: TraceObject, version: Version): number | undefined;
   writeKey(object: TraceObject): Write;
   writeTag(object: TraceObject): Write;
 }
 
-/** Whether a write of `other` is missing from `version`. */
+/** Whether `version` lacks a write that `other` has. */
 export function isOlder(version: Version, other: Version): boolean {
   return version.ofKey < other.ofKey || version.ofTag < other.ofTag;
 }
@@ -44,7 +44,7 @@ export function isOlder(version: Version, other: Version): boolean {
 interface Counter {
   written: number;
   delivered: number;
-  /** Of version v at v - 1. */
+  /** When the write of version v was acknowledged, at index v - 1. */
   readonly acknowledgedAtMs: number[];
 }
 
@@ -68,7 +68,7 @@ export function createOrigin(nowMs: () => number = () => performance.now()): Ori
     counter.written += 1;
     const version = counter.written;
     return {
-      // Of two writes at once the later may be answered first; its invalidation covers the earlier one too.
+      // Of two concurrent writes the later may be answered first. Its invalidation covers the earlier one.
       acknowledge() {
         const atMs = nowMs();
         while (counter.acknowledgedAtMs.length < version) counter.acknowledgedAtMs.push(atMs);

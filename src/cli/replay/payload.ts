@@ -1,25 +1,25 @@
 /**
- * The values of a replay: bytes of a seeded log-normal size that tell which run, which object and which version
- * they are of, so that every read can be judged by itself.
+ * The values of a replay. Each contains its run, its object and its version, so that every read can be checked by
+ * itself. Their sizes are log-normal, drawn from a seed.
  */
 import { createSeededRng } from "../../common/random.ts";
 import { isOlder, type Version } from "./origin.ts";
 import type { TraceObject } from "./trace.ts";
 
-/** "wrong": bytes that no load of this run has returned for this object. */
+/** "wrong": not a value that a load of this run has returned for this object. */
 export type Verdict = "current" | "stale" | "wrong";
 
 export interface Payloads {
   encode(object: TraceObject, version: Version): Uint8Array;
-  /** `floor` as it was when the read was issued, `truth` as it is when its answer is judged. */
+  /** `floor`: of the origin when the read was sent. `truth`: the current version when the answer is checked. */
   judge(value: Uint8Array, object: TraceObject, floor: Version, truth: Version): Verdict;
-  /** The version that `value` is of; undefined when it is wrong. */
+  /** The version of `value`. Undefined when it is wrong. */
   versionOf(value: Uint8Array, object: TraceObject, truth: Version): Version | undefined;
 }
 
 const HEADER_BYTES = 20;
 const VALUE_MAX_BYTES = 8 * 1024;
-/** Most values near the median, a long tail above it, as in measured caches. */
+/** Most values are near the median, with a long tail above it, as measured in real caches. */
 const SIGMA = 1;
 
 export function createPayloads(runId: bigint, seed: number, medianBytes: number): Payloads {

@@ -1,4 +1,4 @@
-/** How far a replay is: a bar on a terminal, nothing elsewhere. */
+/** The progress bar of a replay, on a terminal only. */
 import { SingleBar } from "cli-progress";
 import type { Terminal } from "../output/terminal.ts";
 import { toCount, toShare } from "../output/text.ts";
@@ -20,7 +20,7 @@ export function createProgressBar({ stderr }: Terminal, accesses: number): Progr
     hideCursor: true,
     clearOnComplete: true,
     stopOnComplete: false,
-    // The command ends by its own interruption and gives the cursor back there.
+    // The command handles signals itself, and restores the cursor.
     gracefulExit: false,
     fps: 10,
   });

@@ -1,4 +1,4 @@
-/** What a replay of calls counts. */
+/** The counters of a replay by calls. */
 import { createLatencies, type Latencies } from "./latencies.ts";
 import type { Verdict } from "./payload.ts";
 
@@ -10,18 +10,18 @@ export interface ReplayCounts {
   reads: number;
   hits: number;
   misses: number;
-  /** Values that were judged: hits, and what another reader's fill gave. */
+  /** Values that were checked: hits, and values from another reader's fill. */
   checked: number;
   stale: number;
   wrong: number;
   filled: number;
-  /** Fills that lost their lease to an invalidation. */
+  /** Fills whose lease was ended by an invalidation. */
   lost: number;
-  /** Fills that the cache had no room for. */
+  /** Fills that the cache refused for lack of room. */
   refused: number;
-  /** Misses that another reader's fill answered. */
+  /** Misses that were answered by another reader's fill. */
   shared: number;
-  /** Misses that went past the cache, because another reader held the lease. */
+  /** Misses that were not filled, since another reader held the lease. */
   bypassed: number;
   keyWrites: number;
   tagWrites: number;
@@ -29,7 +29,7 @@ export interface ReplayCounts {
 
 export interface ReplayTally {
   readonly counts: Readonly<ReplayCounts>;
-  /** Of round trips; every operation of a batch takes as long as its batch. */
+  /** Of calls. Each operation of a batch counts with the time of its batch. */
   readonly latencies: Latencies<CallKind>;
   read(verdict: Verdict): void;
   hit(): void;

@@ -1,4 +1,4 @@
-/** The server as a replay sees it: a lone operation goes as the call it is, several go as one Batch. */
+/** Sends the operations of a replay to the server: a single one as a call of its own, several as one Batch. */
 import { create } from "@bufbuild/protobuf";
 import {
   CacheService,
@@ -24,13 +24,13 @@ export function createReplayTarget({ call }: Session, namespace: string): Replay
       case "invalidate":
         return { case: "invalidate", value: await call(invalidate, { ...operation.value, namespace }) };
       default:
-        throw new TypeError("a replay has no such operation");
+        throw new TypeError("a replay does not send this operation");
     }
   };
 
   const runOne = (operation: ReplayOperation): Promise<OperationResult["result"]> =>
     callOne(operation).catch((error: unknown) => {
-      // As a Batch answers it. What no server answered (a lost connection) is not a result.
+      // As in the results of a Batch. Other errors, such as a lost connection, end the replay.
       if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") {
         return { case: "error", value: toStatus(error) };
       }

@@ -1,6 +1,6 @@
 /**
- * Access traces as the Caffeine simulator's parser of cache2k traces reads them: big-endian 32-bit integers, one
- * an access, gzipped or not.
+ * Reads access traces in the format of cache2k, as the simulator of Caffeine does: one big-endian 32-bit integer per
+ * access, gzipped or not.
  */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -11,7 +11,7 @@ import { CliError, EXIT, usageError } from "../output/exit-codes.ts";
 export const TRACE_FORMATS = ["web", "orm"] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
-/** One object of a trace: what is cached under `key`, and invalidated by `key` or by `tag`. */
+/** An object of a trace, cached under `key`, and invalidated by `key` or by `tag`. */
 export interface TraceObject {
   readonly id: number;
   readonly key: string;
@@ -22,24 +22,27 @@ export interface Trace {
   readonly name: string;
   readonly format: TraceFormat;
   readonly accesses: number;
-  /** The object of access `index`, from 0; the same object for the same id. */
+  /** The object of an access, whose `index` starts at 0. The same object for the same id. */
   at(index: number): TraceObject;
 }
 
-/** A compressed file may not unfold to more than this. */
+/** The largest size of a decompressed trace. */
 const TRACE_MAX_BYTES = 1024 ** 3;
 const ID_BYTES = 4;
-/** Web traces have no types, so pages are grouped by id into as many tags as this. */
+/** Web traces have no types. Their pages are grouped by id into this many tags. */
 const WEB_BUCKETS = 256;
-/** In the orm traces the upper five bits are the object's type. */
+/** In orm traces the upper five bits of an id are the type of the object. */
 const ORM_TYPE_SHIFT = 27;
 
-/** Reads a whole trace; without `format` the file's name tells it. A file that is not there has an exit code of its own. */
+/**
+ * Reads a whole trace; without `format` the file's name tells it. A file that is not there has an exit code of its
+ * own.
+ */
 export async function readTrace(path: string, format?: TraceFormat): Promise<Trace> {
   const ids = await readIds(path);
   const known = format ?? inferFormat(path);
   if (known === undefined)
-    throw usageError(`--format must say what the trace is: ${TRACE_FORMATS.join(" or ")}`);
+    throw usageError(`--format must say the kind of the trace: ${TRACE_FORMATS.join(" or ")}`);
   return createTrace(basename(path), known, ids);
 }
 
@@ -83,11 +86,11 @@ async function readIds(path: string): Promise<Buffer> {
   }
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     bytes = await promisify(gunzip)(bytes, { maxOutputLength: TRACE_MAX_BYTES }).catch((error: unknown) => {
-      throw new CliError(EXIT.usage, "USAGE", `${path} is no sound gzip file`, { cause: error });
+      throw new CliError(EXIT.usage, "USAGE", `${path} is a broken gzip file`, { cause: error });
     });
   }
   if (bytes.length === 0 || bytes.length % ID_BYTES !== 0) {
-    throw usageError(`${path} is no trace: its length is not a multiple of ${ID_BYTES} bytes above 0`);
+    throw usageError(`${path} is not a trace: its length must be a positive multiple of ${ID_BYTES} bytes`);
   }
   return bytes;
 }

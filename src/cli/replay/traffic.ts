@@ -1,6 +1,6 @@
-/** What the two ways of replaying a trace, by calls and through clients, have in common. */
+/** The common part of the two kinds of replay: by calls, and through clients. */
 import { toColumns, toCount } from "../output/text.ts";
-import type { ReplayPlan } from "./cache-aside.ts";
+import type { ReplayPlan } from "./plan.ts";
 
 export interface TrafficProgress {
   readonly accesses: number;
@@ -9,9 +9,9 @@ export interface TrafficProgress {
   readonly stale: number;
 }
 
-/** A trace on its way through a cache. */
+/** A replay of one trace. */
 export interface Traffic {
-  /** To the end, or to the interruption. Rejects with the first error of the cache. */
+  /** Resolves at the end of the trace, or after an interruption. Rejects with the first error of the cache. */
   run(): Promise<void>;
   progress(): TrafficProgress;
   /** No read was stale or wrong. */
@@ -21,7 +21,7 @@ export interface Traffic {
   close(): Promise<void>;
 }
 
-/** What the plan says, for the head of a result. */
+/** The plan, for the head of a result. */
 export function toJsonPlan({ trace, concurrency }: ReplayPlan, seed: number): object {
   return { trace: trace.name, format: trace.format, seed, concurrency };
 }
@@ -30,7 +30,7 @@ export function toJsonRates(accesses: number, seconds: number): object {
   return { seconds, accessesPerSecond: seconds === 0 ? 0 : accesses / seconds };
 }
 
-/** The result for people: what was run, a table of what came of it, a table of how long it took. */
+/** The result for people: the plan, a table of counters, a table of latencies. */
 export function describeTraffic(
   { trace, concurrency }: ReplayPlan,
   seed: number,

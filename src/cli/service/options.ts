@@ -1,9 +1,14 @@
-/** How options are read from the command line: each parser says in words what it would have taken. */
+/** Options of several commands. The error of each parser says which values it takes. */
 import { InvalidArgumentError, Option } from "commander";
 import type { Terminal } from "../output/terminal.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
 
-/** An option that MESHCACHE_ADDRESS, say, gives when the command line does not. */
+/** For the help of a command that takes times. */
+export const TIME_HELP = "A time needs a unit: ms, s, min, h or d. Only 0 may be without one.";
+
+const TIME_EXAMPLES = '"250ms", "30s", "5min", "1h" or "7d"';
+
+/** An option whose default is in the environment, such as MESHCACHE_ADDRESS. */
 export function environmentOption(
   flags: `--${string} <${string}>`,
   description: string,
@@ -12,19 +17,25 @@ export function environmentOption(
 ): Option {
   const option = new Option(flags, description);
   const variable = `MESHCACHE_${option.attributeName().toUpperCase()}`;
-  // The environment is the terminal's, so commander's own env() would look in the wrong place.
-  return option.default(env[variable] || fallback, `${variable}, else ${fallback}`);
+  // Not commander's env(), which reads the environment of the process and not that of the terminal.
+  return option.default(env[variable] || fallback, `$${variable}, or "${fallback}"`);
 }
 
-/** A time such as "30s" as milliseconds; plain numbers are milliseconds. */
+/** A time as milliseconds. It needs a unit: "60" would mean seconds to one reader and milliseconds to another. */
+function parseTime(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined) throw new InvalidArgumentError(`It must be a time with a unit: ${TIME_EXAMPLES}.`);
+  if (ms !== 0 && /\d$/.test(text.trim())) {
+    const number = text.trim();
+    throw new InvalidArgumentError(`It needs a unit: ${number}s for seconds, ${number}ms for milliseconds.`);
+  }
+  return ms;
+}
+
+/** A time with a unit; a plain 0 is one too. */
 export function durationOption(flags: string, description: string, fallback?: string): Option {
-  const option = new Option(flags, description).argParser((text: string) => {
-    const ms = parseDurationMs(text);
-    if (ms === undefined)
-      throw new InvalidArgumentError('It must be a time such as "250ms", "30s", "5min" or "1h".');
-    return ms;
-  });
-  return fallback === undefined ? option : option.default(parseDurationMs(fallback), fallback);
+  const option = new Option(flags, description).argParser(parseTime);
+  return fallback === undefined ? option : option.default(parseTime(fallback), fallback);
 }
 
 export function countOption(
@@ -43,7 +54,7 @@ export function countOption(
   return fallback === undefined ? option : option.default(fallback);
 }
 
-/** A share of a whole, from 0 to 1. */
+/** A share, from 0 to 1. */
 export function shareOption(flags: string, description: string, fallback: number): Option {
   return new Option(flags, description).default(fallback).argParser((text: string) => {
     const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -54,7 +65,7 @@ export function shareOption(flags: string, description: string, fallback: number
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** A 64-bit id or version, decimal or 0x-hexadecimal. Not 0, which means "none" on the wire. */
+/** A 64-bit id or version, decimal or hexadecimal with 0x. Not 0, which means "none" in a message. */
 export function uint64Option(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     const value = /^(?:\d+|0x[\da-f]+)$/i.test(text) ? BigInt(text) : 0n;
@@ -64,20 +75,19 @@ export function uint64Option(flags: string, description: string): Option {
   });
 }
 
-const CALL_LONGEST_MS = 600_000;
+const TIMEOUT_MAX_MS = 600_000;
 
-/** How long a call may take: as long as a client of any kind may be told to wait. */
+/** How long a call may take, at most as long as an operation of the client library may. */
 export function timeoutOption(flags: string, description: string, fallback: string): Option {
-  return new Option(flags, description).default(parseDurationMs(fallback), fallback).argParser((text) => {
-    const ms = parseDurationMs(text);
-    if (ms === undefined || ms < 1 || ms > CALL_LONGEST_MS) {
+  return new Option(flags, description).default(parseTime(fallback), fallback).argParser((text) => {
+    const ms = parseTime(text);
+    if (ms < 1 || ms > TIMEOUT_MAX_MS)
       throw new InvalidArgumentError('It must be a time from "1ms" to "10min".');
-    }
     return ms;
   });
 }
 
-/** An option that may be given several times. */
+/** An option that may be repeated. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string, list: readonly string[] | undefined) => [
     ...(list ?? []),

@@ -1,17 +1,17 @@
-/** One command's conversation with a server: its channel, the options that every such command has, its answers. */
+/** The connection of one command to a server: its options, its calls and its output. */
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { CacheError } from "../../common/errors.ts";
+import { DEFAULT_ADDRESS, parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
 import { createServiceClient, type ServiceCallOptions, type ServiceClient } from "../../rpc/client.ts";
 import { type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
-import { isEndpoint } from "../settings/endpoint.ts";
 import { environmentOption, timeoutOption } from "./options.ts";
 
-/** What a command is given: the terminal, and where to leave its exit code. */
+/** What every command gets: the terminal, and a function that takes its exit code. */
 export interface CommandContext {
   readonly terminal: Terminal;
   finish(exitCode: ExitCode): void;
@@ -32,27 +32,25 @@ export interface Session {
   readonly client: ServiceClient;
   readonly address: string;
   readonly json: boolean;
-  /** For calls that go past `call`: the same metadata, timeout and interruption. */
+  /** For calls without `call`: the same metadata, timeout and interruption. */
   readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
   /** A unary call. Rejects with a CacheError, which `runSession` reports. */
   call<Input extends DescMessage, Output extends DescMessage>(
     method: DescMethodUnary<Input, Output>,
     request: MessageInitShape<Input>,
   ): Promise<MessageShape<Output>>;
-  /** On stdout: `toJson()` as one line with --json, else what `toHuman()` says. */
+  /** Writes to stdout: `toJson()` as one line with --json, else `toHuman()`. */
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
-
-const DEFAULT_ADDRESS = "127.0.0.1:50051";
 
 /** --address, --timeout and --json. */
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
-    .addOption(environmentOption("--address <host:port>", "the server", terminal, DEFAULT_ADDRESS))
-    .addOption(timeoutOption("--timeout <time>", "how long one call may take", "5s"))
+    .addOption(environmentOption("--address <host:port>", "address of the server", terminal, DEFAULT_ADDRESS))
+    .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
-    .option("--json", "one JSON object a line; bytes as base64, and as text if they are UTF-8");
+    .option("--json", "print one JSON object per line; bytes as base64, and as text if UTF-8");
 }
 
 /** As `addSessionOptions`, and --namespace. */
@@ -64,11 +62,11 @@ export function addNamespaceOptions(
   const { terminal } = context;
   command
     .optionsGroup("Connection:")
-    .addOption(environmentOption("--namespace <name>", "namespace of the keys", terminal, fallback));
+    .addOption(environmentOption("--namespace <name>", "the namespace", terminal, fallback));
   return addSessionOptions(command, context);
 }
 
-/** Runs `body` with a session, closes it, and leaves the exit code, failures included. */
+/** Runs `body` with a session, closes the session, and passes the exit code on, also that of an error. */
 export async function runSession(
   context: CommandContext,
   options: SessionOptions,
@@ -88,7 +86,7 @@ export async function runSession(
 }
 
 function openSession(terminal: Terminal, { address, timeout, json = undefined }: SessionOptions): Session {
-  if (!isEndpoint(address)) throw usageError("--address must be HOST:PORT");
+  if (parseServerAddress(address) === undefined) throw usageError(`--address must be ${SERVER_ADDRESS_FORM}`);
   const metadata = new Metadata();
   metadata.set("meshcache-client-id", "cli");
   const client = createServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
@@ -104,7 +102,7 @@ function openSession(terminal: Terminal, { address, timeout, json = undefined }:
   };
 }
 
-/** The server's own limits decide; a proxy that the environment names is not asked for a cache nearby. */
+/** The limits of the server apply. A proxy from the environment is not used: the cache is on the local network. */
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": -1,
   "grpc.enable_channelz": 0,

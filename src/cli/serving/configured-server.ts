@@ -1,9 +1,13 @@
-/** The server that the settings ask for: in the main thread, or in worker threads. */
+/** Creates the server as the settings say: in the main thread, or in worker threads. */
 import { extname } from "node:path";
+import { CacheError } from "../../common/errors.ts";
 import { type CacheServer, createServer, createStore, type StoreOptions } from "../../server/index.ts";
 import { createServerThreads, type WorkerCrash } from "../../server/workers/index.ts";
 import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
+import { CliError, EXIT } from "../output/exit-codes.ts";
+import { plural } from "../output/text.ts";
+import { toQuantity } from "../settings/quantity.ts";
 import type { Settings } from "../settings/settings.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
@@ -12,18 +16,38 @@ import type { ThreadServerExtra } from "./thread-server.ts";
 
 export interface ConfiguredServer {
   readonly server: CacheServer;
-  /** Resolves when a worker has ended, and with it all of the server. */
+  /** Resolves when a worker has ended unexpectedly, which ends the whole server. */
   readonly crashed: Promise<WorkerCrash>;
 }
 
 export interface ServerTelemetry {
   readonly logger: Logger;
   readonly sdk: TelemetrySdk;
-  /** Undefined for a server without threads. */
+  /** Undefined for a server in the main thread. */
   readonly threads: ThreadMetrics | undefined;
 }
 
+/** Throws a CliError when the system cannot give the memory that the settings ask for. */
 export async function createConfiguredServer(
+  settings: Settings,
+  telemetry: ServerTelemetry,
+): Promise<ConfiguredServer> {
+  try {
+    return await create(settings, telemetry);
+  } catch (error) {
+    if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") throw noMemory(settings, error);
+    throw error;
+  }
+}
+
+/** All memory of the store is reserved at the start, so that this is known before the first call. */
+function noMemory({ storeBudgetBytes, shards }: Settings, cause: CacheError): CliError {
+  const size = `${toQuantity(storeBudgetBytes, "bytes")} (storeBudgetBytes) on ${plural(shards, "shard")}`;
+  const message = `the system does not give the memory for a store of ${size} with its logs, fences and leases`;
+  return new CliError(EXIT.usage, "CONFIG", message, { cause });
+}
+
+async function create(
   settings: Settings,
   { logger, sdk, threads }: ServerTelemetry,
 ): Promise<ConfiguredServer> {

@@ -1,7 +1,7 @@
-/** The entry of a worker thread of `meshcache serve`; what it runs is in thread-server.ts. */
+/** The entry module of a worker thread of `meshcache serve`. thread-server.ts runs the server. */
 import { enableCompileCache } from "node:module";
 
-// Halves what each worker takes to start, and holds for its own thread only; so the rest is imported after it.
+// Halves the start of a worker. It is set for each thread, and only works for what is imported after it.
 enableCompileCache();
 const { runThreadServer } = await import("./thread-server.ts");
 runThreadServer();

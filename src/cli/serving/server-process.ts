@@ -1,24 +1,21 @@
-/** One life of a server: telemetry, store, gRPC port and admin port, from their start to the end of the drain. */
+/** Runs a server process: starts telemetry, store, gRPC port and admin port, and drains them at the end. */
 import { once } from "node:events";
 import { systemClock } from "../../common/clock.ts";
+import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
+import { VERSION } from "../../common/version.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
-import { packageVersion } from "../../server/version.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
-import { parseEndpoint, toEndpointText } from "../settings/endpoint.ts";
 import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 
-const VERSION = packageVersion();
-const DEFAULT_LISTEN = "127.0.0.1:50051";
-
-/** Resolves when the server has drained after the terminal's interruption; rejects when it cannot start or go on. */
+/** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
   const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
@@ -27,7 +24,7 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
     const server = await createConfiguredServer(settings, { logger, sdk, threads });
     await serve(server, { terminal, settings, logger, sdk });
   } catch (error) {
-    // A last collection would read what the worker may have left locked: no more telemetry.
+    // Without a last export: it would read the store, which the worker may have left locked.
     if (error instanceof WorkerCrash) throw toCrashError(error, logger);
     await sdk.shutdown(TELEMETRY_FLUSH_MS);
     throw error;
@@ -80,13 +77,13 @@ async function startListening(server: CacheServer, listen: string): Promise<stri
 
 async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
   const { admin } = settings;
-  const endpoint = parseEndpoint(admin);
+  const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
     const ready = () => !terminal.interrupted.aborted;
     return await startAdminHttp({ ...endpoint, metricsText: sdk.metricsText, ready, logger });
   } catch (error) {
-    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off does without)");
+    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
   }
 }
 
@@ -100,12 +97,12 @@ const REASONS: Readonly<Record<string, string>> = {
 function cannotListen(setting: "listen" | "admin", address: string, error: unknown, advice = ""): CliError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const why = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
-  const message = `cannot listen on ${address}: ${why}; --${setting} names another${advice}`;
+  const message = `cannot listen on ${address}: ${why}; --${setting} names another address${advice}`;
   return new CliError(EXIT.unavailable, "CANNOT_LISTEN", message, { cause: error });
 }
 
 function adminUrl({ host, port }: AdminHttp): string {
-  return `http://${toEndpointText(host, port)}`;
+  return `http://${toHostPort(host, port)}`;
 }
 
 async function announce(
@@ -114,9 +111,9 @@ async function announce(
   workers: number,
   admin: AdminHttp | undefined,
 ): Promise<void> {
-  // Run from the sources, "meshcache" is on nobody's PATH; npm knows it in both cases.
+  // Neither from the sources nor as a dependency is "meshcache" in the PATH; npm finds it in both cases.
   const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
-  const there = address === DEFAULT_LISTEN ? "" : ` --address ${address}`;
+  const there = address === DEFAULT_ADDRESS ? "" : ` --address ${address}`;
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),

@@ -1,4 +1,4 @@
-/** A worker thread of `meshcache serve`: a server with the process's telemetry and log. */
+/** Runs a server in a worker thread of `meshcache serve`, with the telemetry and the log of the process. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Attributes } from "@opentelemetry/api";
 import type { ThreadData } from "../../server/workers/messages.ts";
@@ -9,7 +9,7 @@ import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import { startThreadSdk, TELEMETRY_FLUSH_MS } from "../telemetry/telemetry-sdk.ts";
 import { answerMetrics } from "../telemetry/thread-metrics/collection.ts";
 
-/** What the main thread gives it beside what every server thread gets. */
+/** What the main thread passes to it besides the data of every server thread. */
 export interface ThreadServerExtra {
   readonly logLevel: LogLevel;
   readonly resource: Attributes;
@@ -17,19 +17,19 @@ export interface ThreadServerExtra {
 }
 
 export function runThreadServer(): void {
-  if (parentPort === null) throw new Error("there is no thread to serve");
+  if (parentPort === null) throw new Error("this must run in a worker thread");
   const data: ThreadData<ThreadServerExtra> = workerData;
   const { logLevel, resource, metrics } = data.extra;
-  // Writes to the descriptor itself: lines that went through the main thread would be lost with it.
+  // Writes to the file descriptor: lines that go through the main thread could be lost at its end.
   const logger = createLogger({ level: logLevel, fields: { worker: data.thread } });
   const sdk = startThreadSdk({ logger, resource });
-  const tellLast = answerMetrics(metrics, sdk.collect);
+  const sendLast = answerMetrics(metrics, sdk.collect);
   runServerThread({
     data,
     port: parentPort,
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
     async finish() {
-      await tellLast();
+      await sendLast();
       await sdk.shutdown(TELEMETRY_FLUSH_MS);
     },
   });

@@ -1,36 +1,38 @@
-/** The settings on a command line: a flag for each, and the file that `--config` names. */
+/** The settings as flags of a command, with the file of `--config`. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CliError, EXIT } from "../output/exit-codes.ts";
+import type { ResolvedSettings } from "./conflicts.ts";
 import { thisMachine } from "./machine.ts";
+import { toFlag } from "./names.ts";
 import { toQuantity } from "./quantity.ts";
-import { infoOf, SETTING_NAMES, toFlag } from "./settings.ts";
-import { type ResolvedSettings, resolveSettings, SettingsError } from "./sources.ts";
+import { infoOf, SETTING_NAMES } from "./settings.ts";
+import { resolveSettings, SettingsError } from "./sources.ts";
 
-/** As commander gives them: `config`, and each setting under its own name. */
+/** The options as commander passes them: `config`, and each setting by its name. */
 export type SettingsOptions = Readonly<Partial<Record<string, string>>>;
 
 const PLACEHOLDERS = { bytes: "<bytes>", ms: "<ms>", "": "<value>" } as const;
 
-/** --config, and a flag for every setting, in the groups that the settings have. */
+/** Adds --config, and a flag for each setting, in groups. */
 export function addSettingsOptions(command: Command): Command {
-  command.option("--config <file>", "a YAML file of settings (also MESHCACHE_CONFIG)");
+  command.option("--config <file>", "a YAML file with settings (default: $MESHCACHE_CONFIG)");
   for (const name of SETTING_NAMES) {
-    const { group, unit, initial, description } = infoOf(name);
+    const { group, unit, initial, bound, description } = infoOf(name);
     const fallback = typeof initial === "object" ? initial.words : initial;
     const shown = typeof fallback === "number" ? toQuantity(fallback, unit) : fallback;
     command
       .optionsGroup(`${group}:`)
       .option(
         `${toFlag(name)} ${PLACEHOLDERS[unit]}`,
-        `${description.replaceAll("`", "")} Default: ${shown}.`,
+        `${description.replaceAll("`", "")} (${bound}; default ${shown})`,
       );
   }
   return command.optionsGroup("Options:");
 }
 
-/** Throws a CliError that names every fault at once. */
-export function settleSettings(
+/** Throws a CliError that lists every fault. */
+export function readSettings(
   options: SettingsOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): ResolvedSettings {

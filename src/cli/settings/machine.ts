@@ -1,14 +1,14 @@
-/** What of the machine decides how many workers a server has, and may have. */
+/** The properties of the machine that decide how many workers a server has, and may have. */
 import { availableParallelism } from "node:os";
 import { platform } from "node:process";
 
 export interface Machine {
   readonly cores: number;
-  /** As Node names it: "linux", "darwin" and so on. */
+  /** `process.platform`: "linux", "darwin" and so on. */
   readonly platform: string;
 }
 
-/** Where the system spreads connections over the sockets that listen on one port (Node's `reusePort`). */
+/** Platforms that spread the connections to one port over several listening sockets (Node's `reusePort`). */
 const SHARING_PLATFORMS: ReadonlySet<string> = new Set(["linux", "freebsd", "sunos", "aix"]);
 
 export function thisMachine(): Machine {

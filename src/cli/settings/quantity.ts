@@ -1,7 +1,7 @@
-/** Sizes and times as people write them: "64MiB", "30s", "1.5h". */
+/** Reads and writes sizes and times as text: "64MiB", "30s", "1.5h". */
 import { toCount, toDuration, toSize } from "../output/text.ts";
 
-/** What a number counts: plain things, bytes or milliseconds. */
+/** The unit of a number: none, bytes or milliseconds. */
 export type Unit = "" | "bytes" | "ms";
 
 const BYTES: Readonly<Record<string, number>> = {
@@ -42,7 +42,7 @@ export function parseCount(text: string): number | undefined {
   return parse(text, {});
 }
 
-/** The shortest way to write a quantity that reads back as the same: "2.5 MiB", "30 s", "65,535 bytes". */
+/** A quantity as text: with a greater unit if that is exact, as "2.5 MiB", else as "65,535 bytes". */
 export function toQuantity(value: number, unit: Unit): string {
   if (unit === "") return toCount(value);
   const short = unit === "bytes" ? toSize(value) : toDuration(value);

@@ -1,71 +1,24 @@
 /**
- * Every setting of the server, in one place: its default, unit, range and meaning. The flags, the environment
- * variables, the file's keys, `config print` and the README's table are all made from this.
+ * Every setting of the server and what it means. Its default and its range are those of the part of the server that
+ * it sets. The flags, the environment variables, the file's keys, `config print` and the README's table are made
+ * from this list.
  */
 import { z } from "zod";
+import { DEFAULT_ADDRESS } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
-import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/engine/create-store.ts";
-import type { LogLevel } from "../../telemetry/logger.ts";
-import { isEndpoint } from "./endpoint.ts";
-import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
+import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
+import {
+  DEFAULT_STORE_ENGINE,
+  STORE_BOUNDS,
+  STORE_ENGINES,
+  storeBudgetRange,
+} from "../../store/engine/create-store.ts";
+import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
+import { toQuantity, type Unit } from "./quantity.ts";
+import { INFOS, listenSetting, quantitySetting, type SettingInfo, wordSetting } from "./setting.ts";
 
-export interface SettingInfo {
-  readonly group: string;
-  /** The default, or what it depends on. */
-  readonly initial: string | number | Dependent;
-  /** Empty for a plain number and for text. */
-  readonly unit: Unit;
-  /** What the value may be, as the table says it. */
-  readonly bound: string;
-  readonly description: string;
-}
-
-/** A default that is not the same everywhere, in words. */
-export interface Dependent {
-  readonly words: string;
-}
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-interface Bound {
-  readonly fallback: number;
-  readonly min: number;
-  readonly max: number;
-}
-
-const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
-  "": parseCount,
-  bytes: parseBytes,
-  ms: parseDurationMs,
-};
-const FORMS: Readonly<Record<Unit, string>> = {
-  "": "a whole number",
-  bytes: 'bytes, or a size such as "64MiB"',
-  ms: 'milliseconds, or a time such as "30s"',
-};
-
-const infos = z.registry<SettingInfo>();
-
-/** A number: its unit is what its name ends in, its default and range come from where it is enforced. */
-function quantity(
-  group: string,
-  unit: Unit,
-  { fallback, min, max }: Bound,
-  description: string,
-  initial: SettingInfo["initial"] = fallback,
-) {
-  const bound = `${toQuantity(min, unit)} to ${toQuantity(max, unit)}`;
-  const error = `must be ${FORMS[unit]}, from ${bound}`;
-  const number = z.int({ error }).min(min, { error }).max(max, { error });
-  const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
-  return z
-    .preprocess(fromText, number)
-    .default(fallback)
-    .register(infos, { group, initial, unit, bound, description });
-}
+const DEFAULT_ADMIN = "127.0.0.1:9464";
 
 function unitOf(name: string): Unit {
   if (name.endsWith("Bytes")) return "bytes";
@@ -73,109 +26,71 @@ function unitOf(name: string): Unit {
 }
 
 const limit = (name: keyof Limits, description: string) =>
-  quantity("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
+  quantitySetting("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
 const transport = (name: keyof TransportLimits, description: string) =>
-  quantity("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
-const store = (unit: Unit, fallback: number, min: number, max: number, description: string) =>
-  quantity("Store", unit, { fallback, min, max }, description);
+  quantitySetting("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
+const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
+  quantitySetting("Store", unitOf(name), STORE_BOUNDS[name], description);
 
-const endpoint = z
-  .string({ error: "must be HOST:PORT" })
-  .refine(isEndpoint, { error: "must be HOST:PORT, port 0 to 65535" });
-const endpointOrOff = z
-  .string({ error: 'must be HOST:PORT or "off"' })
-  .refine((value) => value === "off" || isEndpoint(value), {
-    error: 'must be HOST:PORT, port 0 to 65535, or "off"',
-  });
-const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
-const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
-
-const storeEngines = ["offheap", "lru"] as const satisfies readonly StoreEngine[];
-const storeEngine = z.enum(storeEngines, { error: `must be one of ${storeEngines.join(", ")}` });
-
-const about = (initial: string, bound: string, description: string): SettingInfo => ({
-  group: "Process",
-  initial,
-  unit: "",
-  bound,
-  description,
-});
+function describeBudget(): string {
+  const { min, max } = storeBudgetRange("offheap", 1);
+  const perShard = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")} a shard`;
+  return `Memory for all entries, overhead included. Beyond, entries are evicted. ${perShard}.`;
+}
 
 /** Strict: a key that is no setting is refused. */
 export const settingsSchema = z.strictObject({
-  listen: endpoint
-    .default("127.0.0.1:50051")
-    .register(
-      infos,
-      about("127.0.0.1:50051", "HOST:PORT", "Where gRPC listens. Port 0 picks a free one and prints it."),
-    ),
-  admin: endpointOrOff
-    .default("127.0.0.1:9464")
-    .register(
-      infos,
-      about(
-        "127.0.0.1:9464",
-        "HOST:PORT or off",
-        "Where HTTP serves `/metrics`, `/healthz` and `/readyz`. Port 0 picks a free one.",
-      ),
-    ),
-  // What it is unless given depends on the machine and the engine: sources.ts settles that.
-  workers: quantity(
+  listen: listenSetting(
+    "Process",
+    DEFAULT_ADDRESS,
+    "Address of the gRPC port. Port 0 picks a free port, which is printed.",
+  ),
+  admin: listenSetting(
+    "Process",
+    DEFAULT_ADMIN,
+    "Address of the admin port: `/metrics`, `/healthz` and `/readyz` over HTTP. Port 0 picks a free port.",
+    true,
+  ),
+  // Its default depends on the machine and the engine: see workersUnlessGiven().
+  workers: quantitySetting(
     "Process",
     "",
-    { fallback: 1, min: 1, max: WORKERS_MAX },
-    "Threads that serve, on one port over one store. 1 with the engine `lru`, and where no port can be shared (macOS, Windows).",
+    WORKERS_BOUND,
+    "Worker threads, which share the gRPC port and the store. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
     { words: "all cores" },
   ),
-  logLevel: logLevel
-    .default("info")
-    .register(
-      infos,
-      about("info", logLevels.join(", "), "The least severe log lines written, as JSON, to stderr."),
-    ),
-
-  storeEngine: storeEngine.default("offheap").register(infos, {
-    ...about(
-      "offheap",
-      storeEngines.join(", "),
-      "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
-    ),
-    group: "Store",
-  }),
-  storeBudgetBytes: store(
-    "bytes",
-    256 * MIB,
-    MIB,
-    2 ** 40,
-    "For all entries, overhead included; what is least used makes room. 64 KiB to 2 GiB a shard.",
+  logLevel: wordSetting(
+    "Process",
+    LOG_LEVELS,
+    DEFAULT_LOG_LEVEL,
+    "Least severe level of the log, which goes to stderr as JSON lines.",
   ),
-  shards: store("", 16, 1, 256, "Parts of the store with a revision, an event log and leases of their own."),
-  logMaxEvents: store("", 65_536, 1, 16_777_216, "Events that a shard keeps for subscribers that resume."),
-  logMaxBytes: store("bytes", 8 * MIB, 4 * KIB, 1024 * MIB, "Bytes of these events."),
+
+  storeEngine: wordSetting(
+    "Store",
+    STORE_ENGINES,
+    DEFAULT_STORE_ENGINE,
+    "Storage of the entries: `offheap` keeps bytes outside the JavaScript heap and evicts by S3-FIFO, `lru` keeps objects on the heap and evicts the least recently used.",
+  ),
+  storeBudgetBytes: store("budgetBytes", describeBudget()),
+  shards: store("shards", "Parts of the store, each with its own revision, event log and leases."),
+  logMaxEvents: store("logMaxEvents", "Events that each shard keeps for subscribers that resume."),
+  logMaxBytes: store("logMaxBytes", "Bytes of the events that each shard keeps."),
   tagFencesMax: store(
-    "",
-    8_192,
-    1,
-    1_048_576,
-    "Tags of a shard whose invalidation is remembered; beyond, the oldest are forgotten in the safe direction.",
+    "tagFencesMax",
+    "Invalidated tags that each shard remembers. Beyond, the oldest is forgotten, and all tagged entries that are older than it are removed.",
   ),
   prefixFencesMax: store(
-    "",
-    64,
-    1,
-    1_024,
-    "Prefix and namespace invalidations of a shard that wait for their sweep; beyond, they are merged in the safe direction.",
+    "prefixFencesMax",
+    "Invalidations of prefixes and namespaces that each shard remembers until they are swept. Beyond, they are merged: more entries than necessary may be removed, never fewer.",
   ),
   tombstonesMax: store(
-    "",
-    65_536,
-    1,
-    16_777_216,
-    "Source versions that a shard remembers of keys without entries.",
+    "tombstonesMax",
+    "Source versions that each shard remembers for keys without an entry.",
   ),
-  leasesMax: store("", 16_384, 1, 1_048_576, "Leases of a shard; beyond, callers are told to retry."),
-  leaseWaitersMax: store("", 1_024, 0, 65_536, "Callers that wait for the lease of one key."),
-  requestIdsMax: store("", 4_096, 1, 1_048_576, "Answers to Sets with a request id that a shard remembers."),
+  leasesMax: store("leasesMax", "Leases of each shard. Beyond, callers are told to retry."),
+  leaseWaitersMax: store("waitersMax", "Callers that may wait for the lease of one key."),
+  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that each shard remembers."),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
   keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),
@@ -184,13 +99,13 @@ export const settingsSchema = z.strictObject({
   valueMaxBytes: limit("valueMaxBytes", "Largest value."),
   contentTypeMaxBytes: limit("contentTypeMaxBytes", "Longest content type."),
   lifetimeMaxMs: limit("lifetimeMaxMs", "Longest TTL, and longest stale window."),
-  leaseDefaultMs: limit("leaseDefaultMs", "How long a lease holds that names no time."),
+  leaseDefaultMs: limit("leaseDefaultMs", "Time of a lease, if the request names none."),
   leaseMaxMs: limit("leaseMaxMs", "Longest lease."),
-  leaseWaitMaxMs: limit("leaseWaitMaxMs", "Longest wait for another caller's lease."),
-  invalidateMaxKeys: limit("invalidateMaxKeys", "Keys of one Invalidate."),
-  invalidateMaxTags: limit("invalidateMaxTags", "Tags of one Invalidate."),
-  batchMaxOperations: limit("batchMaxOperations", "Operations of one batch."),
-  batchMaxBytes: limit("batchMaxBytes", "Values and text of one batch together."),
+  leaseWaitMaxMs: limit("leaseWaitMaxMs", "Longest wait for the lease of another caller."),
+  invalidateMaxKeys: limit("invalidateMaxKeys", "Keys in one Invalidate."),
+  invalidateMaxTags: limit("invalidateMaxTags", "Tags in one Invalidate."),
+  batchMaxOperations: limit("batchMaxOperations", "Operations in one batch."),
+  batchMaxBytes: limit("batchMaxBytes", "Bytes of all values and text in one batch."),
   subscriptionMaxSelectors: limit("subscriptionMaxSelectors", "Selectors of one subscription."),
   subscriptionMaxPrefixes: limit("subscriptionMaxPrefixes", "Key prefixes of one subscription."),
   cursorMaxBytes: limit("cursorMaxBytes", "Longest cursor."),
@@ -200,51 +115,60 @@ export const settingsSchema = z.strictObject({
 
   connectionsMax: transport(
     "connectionsMax",
-    "Connections at a time; beyond, a new one is closed at once. As many may watch health.",
+    "Concurrent connections. Beyond, a new one is closed at once. Also the number of concurrent health watches.",
   ),
-  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls of one connection."),
+  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls on one connection."),
   connectionMaxSubscriptions: transport(
     "connectionMaxSubscriptions",
-    "Concurrent streaming calls of one connection.",
+    "Concurrent streaming calls on one connection.",
   ),
-  connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this."),
-  connectionAgeMs: transport("connectionAgeMs", "A connection is asked to go after this."),
-  connectionGraceMs: transport("connectionGraceMs", "What still runs on it then is cut after this."),
-  keepaliveTimeMs: transport("keepaliveTimeMs", "A connection is pinged this often."),
-  keepaliveTimeoutMs: transport("keepaliveTimeoutMs", "A ping without an answer for this long closes it."),
-  callMaxMs: transport("callMaxMs", "Longest unary call; a caller's longer deadline is cut to it."),
-  halfCloseMaxMs: transport("halfCloseMaxMs", "How long a request may take to arrive whole."),
-  stallMaxMs: transport(
-    "stallMaxMs",
-    "A reader that takes longer over one message, an answer or a frame, is cut.",
+  connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this time."),
+  connectionAgeMs: transport(
+    "connectionAgeMs",
+    "Age at which a connection is asked to close, and its client to reconnect.",
   ),
-  drainMaxMs: transport("drainMaxMs", "How long a shutdown waits for calls and streams before it cuts them."),
+  connectionGraceMs: transport(
+    "connectionGraceMs",
+    "Time that running calls get after that, before they are cut.",
+  ),
+  keepaliveTimeMs: transport("keepaliveTimeMs", "Interval of keepalive pings on a connection."),
+  keepaliveTimeoutMs: transport(
+    "keepaliveTimeoutMs",
+    "A connection is closed when a ping is unanswered for this time.",
+  ),
+  callMaxMs: transport("callMaxMs", "Longest unary call. A longer deadline is shortened to this."),
+  halfCloseMaxMs: transport("halfCloseMaxMs", "Time for a request to arrive completely."),
+  stallMaxMs: transport("stallMaxMs", "Time for a client to read one message. A slower one is cut."),
+  drainMaxMs: transport(
+    "drainMaxMs",
+    "Time that a shutdown waits for calls and streams before it cuts them.",
+  ),
   flowControlWindowBytes: transport(
     "flowControlWindowBytes",
     "HTTP/2 window of a connection and of each of its streams.",
   ),
-  headersMaxBytes: transport("headersMaxBytes", "Headers of one call, as HTTP/2 counts them."),
-  headersMaxPairs: transport("headersMaxPairs", "Headers of one call."),
+  headersMaxBytes: transport("headersMaxBytes", "Size of the headers of one call, as HTTP/2 counts it."),
+  headersMaxPairs: transport("headersMaxPairs", "Number of headers of one call."),
   connectionMaxPingsPerSecond: transport(
     "connectionMaxPingsPerSecond",
-    "PING frames of one connection within a second.",
+    "PING frames on one connection in one second.",
   ),
   connectionMaxSettingsPerSecond: transport(
     "connectionMaxSettingsPerSecond",
-    "SETTINGS frames of one connection within a second.",
+    "SETTINGS frames on one connection in one second.",
   ),
-  queueMaxBytes: transport("queueMaxBytes", "Frames of one stream that wait for its reader."),
-  queuesMaxBytes: transport("queuesMaxBytes", "The same over all streams."),
-  frameMaxEvents: transport("frameMaxEvents", "Events of one frame."),
-  frameMaxBytes: transport("frameMaxBytes", "Bytes of one frame's events or results, about."),
-  progressIntervalMs: transport("progressIntervalMs", "How often a stream is told how far it is."),
+  queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
+  queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),
+  frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),
+  frameMaxBytes: transport("frameMaxBytes", "Approximate bytes of events or results in one frame."),
+  progressIntervalMs: transport("progressIntervalMs", "Interval of progress frames on a Stream."),
   exchangeMaxWaitingBatches: transport(
     "exchangeMaxWaitingBatches",
-    "Batches of one exchange that wait for leases.",
+    "Batches of one Exchange that may wait for leases.",
   ),
   busyPollMaxMs: transport(
     "busyPollMaxMs",
-    "How long a worker looks for the next frame after an Exchange's batch of 24 operations or more, before it sleeps. 0: never, for a CPU quota, or where other processes need the cores.",
+    "Time that a worker polls for the next frame after a batch of 24 operations or more on an Exchange, before it sleeps. Set 0, no polling, under a CPU quota, or where other processes need the cores.",
   ),
 });
 
@@ -258,29 +182,7 @@ export function isSettingName(name: string): name is SettingName {
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(settingsSchema.shape).filter(isSettingName);
 
 export function infoOf(name: SettingName): SettingInfo {
-  const info = infos.get(settingsSchema.shape[name]);
+  const info = INFOS.get(settingsSchema.shape[name]);
   if (info === undefined) throw new Error(`setting ${name} is not described`);
   return info;
 }
-
-/** valueMaxBytes -> --value-max-bytes */
-export function toFlag(name: SettingName): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-/** valueMaxBytes -> MESHCACHE_VALUE_MAX_BYTES */
-export function toVariable(name: SettingName): string {
-  return `MESHCACHE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-}
-
-/** What must hold between settings: a message must be able to carry what another setting allows. */
-export const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
-  ["valueMaxBytes", "batchMaxBytes"],
-  ["batchMaxBytes", "receiveMaxBytes"],
-  ["valueMaxBytes", "sendMaxBytes"],
-  ["leaseDefaultMs", "leaseMaxMs"],
-  ["queueMaxBytes", "queuesMaxBytes"],
-];
-
-/** What a shard needs at the least to be of use. */
-export const SHARD_BUDGET_MIN_BYTES = 64 * KIB;

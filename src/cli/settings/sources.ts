@@ -1,47 +1,25 @@
 /**
- * Settles the settings from their sources, flag over environment over file over default, and finds every fault
- * of every source in one go.
+ * Reads the settings from their sources: from flags, else from the environment, else from the file, else their
+ * defaults. Finds every fault of every source at once.
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
-import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/engine/create-store.ts";
 import { oneLine } from "../output/text.ts";
-import { type Machine, sharesPorts } from "./machine.ts";
-import {
-  isSettingName,
-  RELATIONS,
-  SETTING_NAMES,
-  type SettingName,
-  type Settings,
-  SHARD_BUDGET_MIN_BYTES,
-  settingsSchema,
-  toFlag,
-  toVariable,
-} from "./settings.ts";
+import { conflictsOf, type ResolvedSettings, type SettingsFault, workersUnlessGiven } from "./conflicts.ts";
+import type { Machine } from "./machine.ts";
+import { toFlag, toVariable } from "./names.ts";
+import { isSettingName, SETTING_NAMES, type SettingName, settingsSchema } from "./settings.ts";
 
 export interface SettingsSources {
-  /** By setting; `undefined` where the flag was not given. */
+  /** By setting. Undefined: the flag was not given. */
   readonly flags: Readonly<Partial<Record<SettingName, string | undefined>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly filePath: string | undefined;
-  /** Returns the file's text, or throws. */
+  /** Returns the text of the file, or throws. */
   readonly readFile: (path: string) => string;
   readonly machine: Machine;
 }
 
-export interface SettingsFault {
-  /** Where the fault is, such as "--shards" or "meshcache.yaml:3 shards". */
-  readonly where: string;
-  readonly message: string;
-}
-
-export interface ResolvedSettings {
-  readonly values: Settings;
-  /** Where each value came from: "default", or as in a fault. */
-  readonly originOf: (name: SettingName) => string;
-}
-
-/** Every fault of every source: nothing was settled. */
+/** All faults of all sources. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
   readonly faults: readonly SettingsFault[];
@@ -52,16 +30,16 @@ export class SettingsError extends Error {
   }
 }
 
-/** A value that a source gave, not yet checked. */
+/** An unchecked value, and where it was given. */
 interface Given {
   readonly where: string;
   readonly raw: unknown;
 }
 type GivenSettings = Map<SettingName, Given>;
 
-const NO_SETTING = "is no setting of meshcache";
+const NO_SETTING = "is not a setting of meshcache";
 
-/** Variables that are the command line's own, not the server's settings. */
+/** Variables of the other commands and of the tests, which are not settings. */
 const OTHER_VARIABLES = new Set([
   "MESHCACHE_CONFIG",
   "MESHCACHE_ADDRESS",
@@ -69,7 +47,7 @@ const OTHER_VARIABLES = new Set([
   "MESHCACHE_TRACES",
 ]);
 
-/** Kubernetes sets these in every pod beside a Service that is named "meshcache". They are not ours to refuse. */
+/** Kubernetes sets these in every pod of a namespace with a Service named "meshcache". They are ignored. */
 const SERVICE_LINK =
   /^MESHCACHE_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/;
 
@@ -126,7 +104,7 @@ function fromFile({ filePath, readFile }: SettingsSources, faults: SettingsFault
   return given;
 }
 
-/** Every fault of one source's values, whether or not a stronger source hides them. */
+/** The faults of one source, also of values that another source overrides. */
 function check(given: GivenSettings): SettingsFault[] {
   const raw = Object.fromEntries([...given].map(([name, value]) => [name, value.raw]));
   const result = settingsSchema.safeParse(raw);
@@ -137,38 +115,7 @@ function check(given: GivenSettings): SettingsFault[] {
   });
 }
 
-function relate({ values, originOf }: ResolvedSettings, machine: Machine): SettingsFault[] {
-  const whereOf = (one: SettingName, other: SettingName) =>
-    originOf(one) === "default" ? originOf(other) : originOf(one);
-  const faults = RELATIONS.filter(([smaller, greater]) => values[smaller] > values[greater]).map(
-    ([smaller, greater]) => ({
-      where: whereOf(smaller, greater),
-      message: `${smaller} (${values[smaller]}) must not be greater than ${greater} (${values[greater]})`,
-    }),
-  );
-  const budgetMinBytes = values.shards * SHARD_BUDGET_MIN_BYTES;
-  if (values.storeBudgetBytes < budgetMinBytes) {
-    faults.push({
-      where: whereOf("storeBudgetBytes", "shards"),
-      message: `storeBudgetBytes (${values.storeBudgetBytes}) must be at least ${budgetMinBytes} for ${values.shards} shards`,
-    });
-  }
-  if (values.workers > 1 && values.storeEngine === "lru") {
-    faults.push({
-      where: whereOf("workers", "storeEngine"),
-      message: `workers (${values.workers}) must be 1 with storeEngine lru`,
-    });
-  }
-  if (values.workers > 1 && !sharesPorts(machine)) {
-    faults.push({
-      where: originOf("workers"),
-      message: `workers (${values.workers}) must be 1 on ${machine.platform}, where no port can be shared`,
-    });
-  }
-  return faults;
-}
-
-/** Settles every setting. Throws a `SettingsError` with every fault there is. */
+/** Throws a `SettingsError` with all faults. */
 export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   const faults: SettingsFault[] = [];
   const layers = [fromFile(sources, faults), fromEnvironment(sources.env, faults), fromFlags(sources.flags)];
@@ -182,12 +129,7 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
     : { ...parsed, workers: workersUnlessGiven(parsed.storeEngine, sources.machine) };
   const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
   const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
-  const conflicts = relate(resolved, sources.machine);
+  const conflicts = conflictsOf(resolved, sources.machine);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return resolved;
-}
-
-/** As many as there are cores to keep busy, where there may be more than one. */
-function workersUnlessGiven(engine: StoreEngine, machine: Machine): number {
-  return engine === "lru" || !sharesPorts(machine) ? 1 : Math.min(machine.cores, WORKERS_MAX);
 }

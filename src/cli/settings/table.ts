@@ -1,15 +1,16 @@
-/** The settings as people read them: the README's table, and a file with the origin of every value. */
+/** The settings as text: a Markdown table for the documents, and a YAML file with the source of each value. */
 import { stringify } from "yaml";
+import type { ResolvedSettings } from "./conflicts.ts";
 import { toQuantity } from "./quantity.ts";
-import { infoOf, SETTING_NAMES, type SettingInfo } from "./settings.ts";
-import type { ResolvedSettings } from "./sources.ts";
+import type { SettingInfo } from "./setting.ts";
+import { infoOf, SETTING_NAMES } from "./settings.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
   if (typeof initial === "object") return initial.words;
   return typeof initial === "string" ? `\`${initial}\`` : toQuantity(initial, unit);
 }
 
-/** A Markdown table of every setting. The README's must be this one; a test compares them. */
+/** A Markdown table of all settings. A test compares the one in the README with it. */
 export function toMarkdownTable(): string {
   const rows = SETTING_NAMES.map((name) => {
     const info = infoOf(name);
@@ -18,7 +19,7 @@ export function toMarkdownTable(): string {
   return ["| setting | default | range | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
-/** A file that, given back with `--config`, settles the same; each value with its origin beside it. */
+/** A YAML file for `--config` that gives the same settings. The source of each value is a comment beside it. */
 export function toYaml({ values, originOf }: ResolvedSettings): string {
   const width = Math.max(...SETTING_NAMES.map((name) => name.length + String(values[name]).length));
   let group = "";

@@ -1,4 +1,4 @@
-/** Gives the durations of calls to the SDK's readers, as its own histogram would. */
+/** Gives the durations of calls to the readers of the SDK, as a histogram. */
 
 import { type HrTime, ValueType } from "@opentelemetry/api";
 import { emptyResource } from "@opentelemetry/resources";
@@ -13,23 +13,23 @@ import {
 import type { CallDurations, DurationSeries } from "../../telemetry/call-durations.ts";
 import { SCOPE } from "../../telemetry/conventions.ts";
 import { CALL_DURATION_BOUNDS_S, instruments } from "../../telemetry/instruments.ts";
-import { createChanges } from "./thread-metrics/changes.ts";
+import { createDeltas } from "./thread-metrics/deltas.ts";
 
-/** One for each reader. */
+/** A producer for one reader. */
 export function createCallDurationProducer(
   durations: CallDurations,
   temporality: AggregationTemporality,
 ): MetricProducer {
   const startTime = toHrTime(Date.now());
-  const changes = createChanges();
+  const toDeltas = createDeltas();
   return {
     async collect() {
       const totals = toScopes(durations.all, startTime, toHrTime(Date.now()));
       return {
         resourceMetrics: {
-          // Ignored: the reader has its own.
+          // Readers ignore it and use their own.
           resource: emptyResource(),
-          scopeMetrics: temporality === AggregationTemporality.DELTA ? changes(totals) : totals,
+          scopeMetrics: temporality === AggregationTemporality.DELTA ? toDeltas(totals) : totals,
         },
         errors: [],
       };

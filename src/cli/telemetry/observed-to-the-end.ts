@@ -1,4 +1,6 @@
-/** Telemetry whose instruments outlive the server: the last export comes after it, and is to have the last counts. */
+/**
+ * Keeps the instruments of a server after its end, so that the last export, which comes later, has the last counts.
+ */
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 
 export function observedToTheEnd(telemetry: Telemetry): Telemetry {

@@ -4,7 +4,7 @@
  * says the second time is nobody's concern. Lists are copied, so that what was checked is what is sent.
  */
 
-import { noTags } from "../../codec/fast/messages.ts";
+import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -61,7 +61,7 @@ export function checkKeys(keys: readonly string[]): string[] {
 
 /** The tags of an entry: how many of them it may have is the server's to say, as with values. */
 export function checkEntryTags(tags: readonly string[] | undefined): string[] {
-  return tags === undefined || tags === null ? noTags : checkTags(tags, ENTRY_MAX_TAGS);
+  return tags === undefined || tags === null ? NO_TAGS : checkTags(tags, ENTRY_MAX_TAGS);
 }
 
 export function checkTags(tags: readonly string[], mostTags = Number.POSITIVE_INFINITY): string[] {

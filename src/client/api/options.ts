@@ -2,8 +2,8 @@
 import { ChannelCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
+import { parseServerAddress } from "../../common/host-port.ts";
 import type { Rng } from "../../common/random.ts";
-import { parseAddress } from "../transport/address.ts";
 import type { Transport } from "../transport/transport.ts";
 import {
   checkFlag,
@@ -229,7 +229,8 @@ function resolveClient(own: ClientOptions): ResolvedClientOptions {
 function checkAddresses(address: ClientOptions["address"], areTargets: boolean): readonly string[] {
   const addresses = typeof address === "string" ? [address] : address;
   // What grpc-js makes of a target is its own to say.
-  const isValid = (one: string) => typeof one === "string" && (areTargets ? one !== "" : parseAddress(one));
+  const isValid = (one: string) =>
+    typeof one === "string" && (areTargets ? one !== "" : parseServerAddress(one));
   const copy = Array.isArray(addresses) ? Array.from(addresses) : [];
   if (copy.length === 0 || !copy.every(isValid)) throw fieldInvalid("address", "one or more host:port");
   return copy;

@@ -12,7 +12,7 @@
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
-import { Pace } from "../../common/gcra.ts";
+import { Gcra } from "../../common/gcra.ts";
 import type { Rng } from "../../common/random.ts";
 import { type Interest, Interests } from "../coherence/subscription-set.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
@@ -77,7 +77,7 @@ const BUSY_BATCHES = 4;
  * their time, and with it the queue that forms when either of them stops for a moment. A lone call is not asked, but
  * counts.
  */
-const SMALL_MESSAGES = { gapMicros: 200, burst: 4 };
+const SMALL_MESSAGES = { intervalMicros: 200, burst: 4 };
 
 export class Connection {
   readonly counters: ConnectionCounters = { streams: 0, failures: 0, batches: 0, operations: 0, retries: 0 };
@@ -86,7 +86,7 @@ export class Connection {
   readonly #observer: ConnectionObserver;
   readonly #handlers: StreamHandlers;
   readonly #queue: CallQueue;
-  readonly #pace = new Pace(SMALL_MESSAGES);
+  readonly #pace = new Gcra(SMALL_MESSAGES);
   readonly #interests = new Interests();
   readonly #barriers = new Set<() => void>();
   /** Streams that were replaced and still owe answers. */

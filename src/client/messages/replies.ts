@@ -10,7 +10,7 @@ import {
   type Stamp,
   type TouchResponse,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { noTags } from "../../codec/fast/messages.ts";
+import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { RefusalReason } from "../api/results.ts";
 import type { AsOf } from "../coherence/coherence.ts";
@@ -67,7 +67,7 @@ class MissReading implements Reading {
   readonly freshUntilMs = Number.POSITIVE_INFINITY;
   readonly version = 0;
   readonly sourceVersion = 0n;
-  readonly tags: readonly string[] = noTags;
+  readonly tags: readonly string[] = NO_TAGS;
   readonly contentType = "";
   readonly encoded = undefined;
 

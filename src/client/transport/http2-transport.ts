@@ -9,13 +9,13 @@ import {
   type ExchangeResponse,
   ExchangeResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { MessageSplitter } from "../../codec/framing/grpc-deframer.ts";
+import { GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError } from "../../common/errors.ts";
+import { parseServerAddress } from "../../common/host-port.ts";
 import type { Headers } from "../../http2/hpack.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
-import { parseAddress } from "./address.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
   FLOW_CONTROL_WINDOW_BYTES,
@@ -45,9 +45,9 @@ export function createHttp2Transport(boundary: Boundary): Transport {
 class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
-  readonly #splitter = new MessageSplitter({
+  readonly #splitter = new GrpcDeframer({
     messageMaxBytes: RECEIVE_MAX_BYTES,
-    unprovenMaxBytes: RECEIVE_MAX_BYTES,
+    firstAllocationMaxBytes: RECEIVE_MAX_BYTES,
     copies: true,
   });
   /** How the server says that it ended the call. */
@@ -56,7 +56,7 @@ class Http2Link implements Link, Http2ConnectionHandlers {
 
   constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
     this.#handlers = handlers;
-    const place = parseAddress(address);
+    const place = parseServerAddress(address);
     if (place === undefined) throw new RangeError("an address that was not checked");
     const options = {
       ...place,

@@ -1,6 +1,6 @@
 /**
- * Which messages are read and written by hand, and how the generated codec stands behind them: what a hand
- * codec finds irregular or does not do is the generated codec's, so both always agree.
+ * The messages that are read and written by hand. Where a hand codec finds something irregular, or does not know a
+ * message, its caller uses the generated codec, so that both always agree.
  */
 import type { Buffer } from "node:buffer";
 import { type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
@@ -15,37 +15,26 @@ import {
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { GrpcFrame } from "../framing/grpc-frame.ts";
-import { irregular, WireReader } from "./reader.ts";
+import { readBatchRequest, readBatchResponse, writeBatchRequest, writeBatchResponse } from "./batch.ts";
 import {
-  readBatchRequest,
   readExchangeRequest,
-  readGetRequest,
-  readSetRequest,
-  writeBatchRequest,
-  writeExchangeRequest,
-  writeGetRequest,
-  writeSetRequest,
-} from "./requests.ts";
-import {
-  readBatchResponse,
   readExchangeResponse,
-  readGetResponse,
-  readSetResponse,
-  writeBatchResponse,
+  writeExchangeRequest,
   writeExchangeResponse,
-  writeGetResponse,
-  writeSetResponse,
-} from "./responses.ts";
+} from "./exchange.ts";
+import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
+import { IRREGULAR, WireReader } from "./reader.ts";
+import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
 import { WireWriter } from "./writer.ts";
 
-interface HotCodec<Shape extends Message> {
+interface FastCodec<Shape extends Message> {
   read(reader: WireReader): Shape;
   write(writer: WireWriter, message: Shape): void;
 }
 
-const codecs = new Map<DescMessage, HotCodec<Message>>();
+const codecs = new Map<DescMessage, FastCodec<Message>>();
 
-function register<Desc extends DescMessage>(schema: Desc, codec: HotCodec<MessageShape<Desc>>): void {
+function register<Desc extends DescMessage>(schema: Desc, codec: FastCodec<MessageShape<Desc>>): void {
   codecs.set(schema, codec);
 }
 
@@ -61,16 +50,16 @@ register(ExchangeResponseSchema, { read: readExchangeResponse, write: writeExcha
 const reader = new WireReader();
 const writer = new WireWriter();
 
-/** The message's bytes, or undefined when it is the generated codec's. */
-export function encodeHot<Desc extends DescMessage>(
+/** The bytes of a message, which the caller owns. Undefined: the generated codec must encode it. */
+export function encodeFast<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): Buffer | undefined {
   return write(schema, message) ? writer.finish() : undefined;
 }
 
-/** As `encodeHot`, ready to be sent. */
-export function encodeHotFrame<Desc extends DescMessage>(
+/** As `encodeFast`, behind its gRPC prefix, to be sent. */
+export function encodeFastFrame<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): GrpcFrame | undefined {
@@ -85,13 +74,13 @@ function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Des
     return true;
   } catch (error) {
     writer.reset();
-    if (error !== irregular) throw error;
+    if (error !== IRREGULAR) throw error;
     return false;
   }
 }
 
-/** The message, its byte fields being views of `bytes`; or undefined when it is the generated codec's. */
-export function decodeHot<Desc extends DescMessage>(
+/** The message, whose byte fields are views of `bytes`. Undefined: the generated codec must decode it. */
+export function decodeFast<Desc extends DescMessage>(
   schema: Desc,
   bytes: Uint8Array,
 ): MessageShape<Desc> | undefined {
@@ -109,6 +98,6 @@ export function decodeHot<Desc extends DescMessage>(
 }
 
 function undefinedIfIrregular(error: unknown): undefined {
-  if (error !== irregular) throw error;
+  if (error !== IRREGULAR) throw error;
   return undefined;
 }

@@ -1,4 +1,6 @@
-/** What an exchange carries beside batches, read and written by hand: events, progress, and the pings and acks for it. */
+/**
+ * Events, Progress, Ping and Ack, read and written by hand. Events are only read here: `event-frames.ts` writes them.
+ */
 import {
   type Ack,
   type Event,
@@ -7,13 +9,12 @@ import {
   type Ping,
   type Progress,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { irregular, type WireReader } from "./reader.ts";
+import { NO_BYTES } from "../../common/no-bytes.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
 import { readStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
-const noBytes = new Uint8Array(0);
-
-const kinds: readonly Event_Kind[] = [
+const EVENT_KINDS: readonly Event_Kind[] = [
   Event_Kind.UNSPECIFIED,
   Event_Kind.SET,
   Event_Kind.INVALIDATED,
@@ -32,7 +33,7 @@ function readEvent(reader: WireReader): Event {
     const tag = reader.tag();
     switch (tag) {
       case 0x0a:
-        if (stamp !== undefined) throw irregular;
+        if (stamp !== undefined) throw IRREGULAR;
         stamp = readStamp(reader);
         break;
       case 0x12:
@@ -48,7 +49,7 @@ function readEvent(reader: WireReader): Event {
         target = { case: "all", value: reader.bool() };
         break;
       case 0x30:
-        kind = reader.enumValue(kinds);
+        kind = reader.enumValue(EVENT_KINDS);
         break;
       case 0x3a:
         origin = reader.string();
@@ -70,7 +71,7 @@ function readEvent(reader: WireReader): Event {
 
 export function readEvents(reader: WireReader): Events {
   const events: Event[] = [];
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
@@ -84,7 +85,7 @@ export function readEvents(reader: WireReader): Events {
 }
 
 export function readProgress(reader: WireReader): Progress {
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   let nonce = 0n;
   while (reader.position < reader.end) {
     const tag = reader.tag();
@@ -115,7 +116,7 @@ export function writePing(writer: WireWriter, { nonce }: Ping): void {
 }
 
 export function readAck(reader: WireReader): Ack {
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) cursor = reader.bytes();

@@ -1,6 +1,6 @@
-/** The parts of hot messages that are not hot: read and written by the generated codec, in place. */
+/** Nested messages that are rare: the generated codec reads and writes them in the place where they are. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { irregular, type WireReader } from "./reader.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
 
 export function readGenerated<Desc extends DescMessage>(
@@ -10,8 +10,8 @@ export function readGenerated<Desc extends DescMessage>(
   try {
     return fromBinary(schema, reader.bytes(), { readUnknownFields: false });
   } catch {
-    // The generated codec meets the fault again in the whole message, and says what it is.
-    throw irregular;
+    // The generated codec then decodes the whole message, and reports the fault.
+    throw IRREGULAR;
   }
 }
 

@@ -1,8 +1,10 @@
 /**
- * What the hot messages are made of, as classes. Literals, `[]` among them, would be cheaper to write, but V8 counts how
- * many of what each of them makes live on: where many calls wait at once, as for a first connection, it takes it for
- * long-lived, makes it in the old generation from then on, and with it keeps all that it leads to until a full
- * collection.
+ * The messages of the hand codec, and their parts, as classes.
+ *
+ * Object and array literals are avoided, because V8 tracks for each literal how many of its objects survive
+ * (allocation site pretenuring). When many calls wait at once, as for a first connection, many survive. V8 then
+ * allocates all objects of that literal in the old generation, where they, and all that they refer to, stay until a
+ * full collection. It does not track what a class constructor or `slice` allocates.
  */
 import type {
   BatchResponse,
@@ -14,8 +16,9 @@ import type {
   Stamp,
   Stored,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/no-bytes.ts";
 
-/** The case of a oneof that is set. */
+/** A oneof whose field `case` is set. */
 export class Case<Name extends string, Value> {
   readonly case: Name;
   readonly value: Value;
@@ -26,12 +29,14 @@ export class Case<Name extends string, Value> {
   }
 }
 
-const noBytes = new Uint8Array(0);
-const none: never[] = [];
+/** A oneof without a field that is set. */
+export const UNSET: { case: undefined; value?: undefined } = { case: undefined };
 
-/** A new `[]` that nobody counts. */
+const EMPTY_ARRAY: never[] = [];
+
+/** A new empty array, without a literal. */
 export function newArray<Item>(): Item[] {
-  return none.slice();
+  return EMPTY_ARRAY.slice();
 }
 
 export class StampMessage implements Stamp {
@@ -47,27 +52,27 @@ export class StampMessage implements Stamp {
   }
 }
 
-/** Of what has none, which is most of what there is; nobody writes to it. */
-export const noTags = Object.freeze<string[]>([]) as string[];
+/** The tags of an entry that has none. Shared by all of them, and frozen. */
+export const NO_TAGS = Object.freeze<string[]>([]) as string[];
 
-/** With the defaults of its fields. */
+/** Its fields begin at their defaults. */
 export class HitMessage implements Hit {
   readonly $typeName = "meshcache.v1.Hit";
-  value: Uint8Array = noBytes;
+  value: Uint8Array = NO_BYTES;
   version = 0n;
   sourceVersion = 0n;
   ttlRemainingMs = 0n;
   staleRemainingMs = 0n;
   stale = false;
   absent = false;
-  tags: string[] = noTags;
+  tags: string[] = NO_TAGS;
   contentType = "";
 }
 
 export class GetResponseMessage implements GetResponse {
   readonly $typeName = "meshcache.v1.GetResponse";
   outcome: GetResponse["outcome"];
-  /** The generated codec takes a property that is there for one that is set. */
+  /** Declared only: to the generated codec, a property that exists is a field that is set. */
   declare asOf?: Stamp;
 
   constructor(outcome: GetResponse["outcome"], asOf: Stamp | undefined) {

@@ -1,30 +1,24 @@
 /**
- * Reads the protobuf wire format where it is plain, without an object for each field.
- *
- * Plain is what encoders write: known wire types, varints no longer than they need to be for their range,
- * valid UTF-8, no groups. Anything else throws `irregular`, and the caller decodes with the generated codec,
- * whose answer is the right one by definition.
+ * Reads the protobuf wire format as encoders write it, without an object for each field: known wire types, varints no
+ * longer than their type allows, valid UTF-8, no groups. For anything else it throws `IRREGULAR`, and the caller
+ * decodes the message again with the generated codec, which is right by definition.
  */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/no-bytes.ts";
+import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT } from "./wire-format.ts";
 
-/** Says "decode this with the generated codec". Thrown without a stack: it is no error. */
-export const irregular: unique symbol = Symbol("irregular");
+/** Thrown for "decode this with the generated codec". A symbol, since a stack would cost and nobody would read it. */
+export const IRREGULAR: unique symbol = Symbol("irregular");
 
-export const VARINT = 0;
-export const FIXED64 = 1;
-export const LENGTH_DELIMITED = 2;
-const FIXED32 = 5;
-
-const nothing = Buffer.alloc(0);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class WireReader {
-  #bytes: Buffer = nothing;
-  /** Where the next byte is read. */
+  #bytes: Buffer = NO_BUFFER;
+  /** The index of the next byte. */
   position = 0;
-  /** Where the message being read ends. */
+  /** The end of the message that is being read. */
   end = 0;
-  /** The namespace and the epoch of one message are those of the next, nearly always. */
+  /** The last namespace and epoch: consecutive messages have nearly always the same. */
   #recentText = "";
   #recentFixed64 = 0n;
   #recentFixed64Low = 0;
@@ -38,15 +32,15 @@ export class WireReader {
     this.end = bytes.byteLength;
   }
 
-  /** Lets go of the bytes that were read. */
+  /** Drops its reference to the bytes. */
   release(): void {
-    this.reset(nothing);
+    this.reset(NO_BUFFER);
   }
 
   /** A tag: field number and wire type, as `(field << 3) | wireType`. */
   tag(): number {
     const tag = this.uint32();
-    if (tag < 8) throw irregular;
+    if (tag < 8) throw IRREGULAR;
     return tag;
   }
 
@@ -60,20 +54,20 @@ export class WireReader {
       if (byte < 0x80) return value;
     }
     byte = this.#byte();
-    if (byte > 0x0f) throw irregular;
+    if (byte > 0x0f) throw IRREGULAR;
     return value + byte * 0x1000_0000;
   }
 
-  /** One of an enum's values, which are numbered as they stand here. */
+  /** The value of an enum: `values` holds them at the index of their number. */
   enumValue<Value>(values: readonly Value[]): Value {
     const value = values[this.uint32()];
-    if (value === undefined) throw irregular;
+    if (value === undefined) throw IRREGULAR;
     return value;
   }
 
   bool(): boolean {
     const byte = this.#byte();
-    if (byte > 1) throw irregular;
+    if (byte > 1) throw IRREGULAR;
     return byte === 1;
   }
 
@@ -99,7 +93,7 @@ export class WireReader {
 
   fixed64(): bigint {
     const at = this.position;
-    if (at + 8 > this.end) throw irregular;
+    if (at + 8 > this.end) throw IRREGULAR;
     this.position = at + 8;
     const low = this.#bytes.readUInt32LE(at);
     const high = this.#bytes.readUInt32LE(at + 4);
@@ -111,15 +105,15 @@ export class WireReader {
     return this.#recentFixed64;
   }
 
-  /** Where the length-delimited field that begins here ends. */
+  /** Reads the length of a length-delimited field, and returns where the field ends. */
   delimited(): number {
     const length = this.uint32();
     const fieldEnd = this.position + length;
-    if (fieldEnd > this.end) throw irregular;
+    if (fieldEnd > this.end) throw IRREGULAR;
     return fieldEnd;
   }
 
-  /** Narrows the reader to the nested message that begins here; give what this returns to `leave`. */
+  /** Narrows the reader to the nested message that begins here. Pass the result to `leave` after its fields. */
   enter(): number {
     const outerEnd = this.end;
     this.end = this.delimited();
@@ -130,7 +124,7 @@ export class WireReader {
     this.end = outerEnd;
   }
 
-  /** A view, not a copy, and of the plain kind that generated messages hold. */
+  /** A view of the bytes, not a copy: a plain Uint8Array, as in generated messages. */
   bytes(): Uint8Array {
     const fieldEnd = this.delimited();
     const from = this.position;
@@ -145,7 +139,7 @@ export class WireReader {
     return this.#text(from, fieldEnd);
   }
 
-  /** As `string`, for text that was most likely the same the last time. */
+  /** As `string`, for a field that probably has the same text as the last time: then no new string is made. */
   recurringString(): string {
     const fieldEnd = this.delimited();
     const from = this.position;
@@ -157,11 +151,11 @@ export class WireReader {
   }
 
   /**
-   * Passes over a field that this version of the contract does not know: one numbered above `knownMax`. One
-   * that it knows is here only for a wire type that is not the field's own.
+   * Skips a field that this version of the contract does not know: its number is above `knownMax`. A known field only
+   * comes here with a wrong wire type, which is irregular.
    */
   skip(tag: number, knownMax: number): void {
-    if (tag >>> 3 <= knownMax) throw irregular;
+    if (tag >>> 3 <= knownMax) throw IRREGULAR;
     switch (tag & 7) {
       case VARINT:
         this.uint64();
@@ -176,17 +170,17 @@ export class WireReader {
         this.#advance(4);
         return;
       default:
-        throw irregular;
+        throw IRREGULAR;
     }
   }
 
   #advance(count: number): void {
     this.position += count;
-    if (this.position > this.end) throw irregular;
+    if (this.position > this.end) throw IRREGULAR;
   }
 
   #byte(): number {
-    if (this.position >= this.end) throw irregular;
+    if (this.position >= this.end) throw IRREGULAR;
     return this.#at(this.position++);
   }
 
@@ -194,17 +188,17 @@ export class WireReader {
     return this.#bytes[position] ?? 0;
   }
 
-  /** From the fifty-sixth bit on. */
+  /** The rest of a varint of more than seven bytes, which are in `low` (28 bits) and `high` (21 bits). */
   #uint64Tail(low: number, high: number): bigint {
     let tail = 0n;
     for (let read = 0; read < 3; read++) {
       const byte = this.#byte();
       tail |= BigInt(byte & 0x7f) << BigInt(7 * read);
       if (byte >= 0x80) continue;
-      if (tail > 0x7fffn) throw irregular;
+      if (tail > 0x7fffn) throw IRREGULAR;
       return BigInt.asUintN(64, (tail << 49n) | (BigInt(high) << 28n) | BigInt(low));
     }
-    throw irregular;
+    throw IRREGULAR;
   }
 
   #isRecent(from: number): boolean {
@@ -222,7 +216,7 @@ export class WireReader {
     try {
       return strictUtf8.decode(this.#bytes.subarray(from, to));
     } catch {
-      throw irregular;
+      throw IRREGULAR;
     }
   }
 }

@@ -1,7 +1,9 @@
-/** A message that is written from what it was made of, so that no message object is made for the fields inside it. */
+/**
+ * A message that writes itself from the values that it holds, so that no objects are made for its nested messages.
+ */
 import type { WireWriter } from "./writer.ts";
 
 export abstract class SelfWritingMessage {
-  /** Writes the fields in descending order, byte for byte as the generated encoder would. */
+  /** Writes the fields in descending order. The result must be byte for byte that of the generated encoder. */
   abstract writeTo(writer: WireWriter): void;
 }

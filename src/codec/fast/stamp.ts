@@ -1,4 +1,4 @@
-/** The stamp, which answers and events carry, read and written by hand. */
+/** Stamp, which responses and events carry, read and written by hand. */
 import type { Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { StampMessage } from "./messages.ts";
 import type { WireReader } from "./reader.ts";

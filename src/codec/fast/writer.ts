@@ -1,32 +1,37 @@
 /**
- * Writes the protobuf wire format from the end to the beginning, so that the length of a nested message is
- * known when it is to be written: no sizes are computed beforehand, and the bytes are copied out once.
+ * Writes the protobuf wire format from the end to the beginning. The length of a nested message is then known when it
+ * must be written: nothing is measured beforehand, and the bytes are copied once.
  *
- * A message's fields are therefore written in descending order. Fields at their zero value are left out, as
- * proto3 wants. Field numbers are below 16: one byte of tag.
+ * Callers therefore write the fields of a message in descending order. A field at its zero value is left out, as
+ * proto3 demands; the `present*` methods write it all the same. Field numbers are below 16, so that a tag is one
+ * byte.
  */
 import { Buffer } from "node:buffer";
 import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../framing/grpc-frame.ts";
+import { FIXED64, LENGTH_DELIMITED, VARINT, varintBytes } from "./wire-format.ts";
 
-const startBytes = 64 * 1024;
-/** A scratch buffer that grew beyond this is not kept. */
-const keptMaxBytes = 4 * 1024 * 1024;
-/** A message that fills this share of the scratch buffer is sent from there; a smaller one would hold too much. */
-const sentFromScratch = 1 / 8;
+const START_BYTES = 64 * 1024;
+/** A larger scratch buffer is given back after a message that could not be written. */
+const KEPT_MAX_BYTES = 4 * 1024 * 1024;
+/**
+ * A message that fills at least this share of the scratch buffer is sent from there, without a copy. A smaller one
+ * would keep too much memory until it is sent.
+ */
+const SENT_IN_PLACE_SHARE = 1 / 8;
 
 const UINT64_MAX = 2n ** 64n - 1n;
 
 export class WireWriter {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
   #view: DataView = new DataView(this.#bytes.buffer);
-  /** Where the last written byte is. */
+  /** The index of the byte that was written last. */
   #at = this.#bytes.length;
-  /** The epoch of one stamp is that of the next, nearly always. */
+  /** The last fixed64: consecutive stamps have nearly always the same epoch. */
   #recentFixed64 = 0n;
   #recentFixed64Low = 0;
   #recentFixed64High = 0;
 
-  /** What was written, as bytes of their own; the writer begins anew. */
+  /** The message as a copy, which the caller owns. The writer starts the next message. */
   finish(): Buffer {
     const message = Buffer.allocUnsafe(this.#bytes.length - this.#at);
     this.#bytes.copy(message, 0, this.#at);
@@ -34,7 +39,7 @@ export class WireWriter {
     return message;
   }
 
-  /** What was written, as a message to be sent; the writer begins anew. */
+  /** The message behind its gRPC prefix, to be sent. The writer starts the next message. */
   finishFrame(): GrpcFrame {
     const messageBytes = this.mark();
     this.#reserve(PREFIX_BYTES);
@@ -42,9 +47,9 @@ export class WireWriter {
     writePrefix(this.#bytes, this.#at, messageBytes);
     const frameBytes = this.mark();
     const memory = this.#bytes;
-    // The next message is most likely as large as this one.
-    const nextBytes = Math.max(startBytes, frameBytes);
-    if (frameBytes < memory.length * sentFromScratch) {
+    // The next message is probably as large as this one.
+    const nextBytes = Math.max(START_BYTES, frameBytes);
+    if (frameBytes < memory.length * SENT_IN_PLACE_SHARE) {
       const bytes = Buffer.allocUnsafe(frameBytes);
       memory.copy(bytes, 0, this.#at);
       if (memory.length > 2 * nextBytes) {
@@ -60,35 +65,35 @@ export class WireWriter {
     return frame;
   }
 
-  /** Forgets what was written. */
+  /** Discards what was written. */
   reset(): void {
-    if (this.#bytes.length > keptMaxBytes) this.#use(Buffer.allocUnsafeSlow(startBytes));
+    if (this.#bytes.length > KEPT_MAX_BYTES) this.#use(Buffer.allocUnsafeSlow(START_BYTES));
     this.#at = this.#bytes.length;
   }
 
-  /** Bytes written so far: give it to `message` to say where a nested message ends. */
+  /** Bytes written so far. Taken before the fields of a nested message, it tells `message` where that one ends. */
   mark(): number {
     return this.#bytes.length - this.#at;
   }
 
-  /** Makes what was written since `mark` the nested message of a field. */
+  /** Makes everything written since `mark` the nested message of a field. */
   message(field: number, mark: number): void {
     this.#reserve(6);
     this.#varint(this.mark() - mark);
-    this.#tag(field, 2);
+    this.#tag(field, LENGTH_DELIMITED);
   }
 
   bytes(field: number, value: Uint8Array): void {
     if (value.length > 0) this.presentBytes(field, value);
   }
 
-  /** As `bytes` for a field that is written when empty too, such as a nested message. */
+  /** As `bytes`, but also when it is empty: for a nested message that was encoded elsewhere. */
   presentBytes(field: number, value: Uint8Array): void {
     this.#reserve(value.length + 6);
     this.#at -= value.length;
     this.#bytes.set(value, this.#at);
     this.#varint(value.length);
-    this.#tag(field, 2);
+    this.#tag(field, LENGTH_DELIMITED);
   }
 
   string(field: number, text: string): void {
@@ -109,7 +114,7 @@ export class WireWriter {
     }
     this.#at = start;
     this.#varint(length);
-    this.#tag(field, 2);
+    this.#tag(field, LENGTH_DELIMITED);
   }
 
   bool(field: number, value: boolean): void {
@@ -119,22 +124,22 @@ export class WireWriter {
   presentBool(field: number, value: boolean): void {
     this.#reserve(2);
     this.#bytes[--this.#at] = value ? 1 : 0;
-    this.#tag(field, 0);
+    this.#tag(field, VARINT);
   }
 
   uint32(field: number, value: number): void {
     if (value === 0) return;
     this.#reserve(6);
     this.#varint(value);
-    this.#tag(field, 0);
+    this.#tag(field, VARINT);
   }
 
-  /** A uint64 that is a whole number below 2^53. */
+  /** A uint64 as a number: whole, not negative, below 2^53. */
   uint53(field: number, value: number): void {
     if (value === 0) return;
     this.#reserve(9);
     this.#varint(value);
-    this.#tag(field, 0);
+    this.#tag(field, VARINT);
   }
 
   uint64(field: number, value: bigint): void {
@@ -148,7 +153,7 @@ export class WireWriter {
       if (small < 0) throw new RangeError("a uint64 is negative");
       this.#varint(small);
     } else this.#bigVarint(value);
-    this.#tag(field, 0);
+    this.#tag(field, VARINT);
   }
 
   fixed64(field: number, value: bigint): void {
@@ -167,7 +172,7 @@ export class WireWriter {
     }
     this.#view.setUint32(this.#at, this.#recentFixed64Low, true);
     this.#view.setUint32(this.#at + 4, this.#recentFixed64High, true);
-    this.#tag(field, 1);
+    this.#tag(field, FIXED64);
   }
 
   #unicode(field: number, text: string): void {
@@ -177,7 +182,7 @@ export class WireWriter {
     this.#at -= length;
     this.#bytes.write(text, this.#at, length, "utf8");
     this.#varint(length);
-    this.#tag(field, 2);
+    this.#tag(field, LENGTH_DELIMITED);
   }
 
   #tag(field: number, wireType: number): void {
@@ -230,13 +235,4 @@ export class WireWriter {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-}
-
-function varintBytes(value: number): number {
-  if (value < 0x4000) return 2;
-  if (value < 0x20_0000) return 3;
-  if (value < 0x1000_0000) return 4;
-  let bytes = 5;
-  for (let rest = Math.floor(value / 0x8_0000_0000); rest > 0; rest = Math.floor(rest / 0x80)) bytes++;
-  return bytes;
 }

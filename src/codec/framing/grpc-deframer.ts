@@ -1,87 +1,92 @@
 /**
- * Cuts the bytes of a stream into the messages that they carry behind gRPC's prefixes. A message that came in one
- * piece is a view of that piece, or a copy of it; others are gathered in memory of their own.
+ * Cuts the bytes of a stream into its messages, each of which is behind a gRPC prefix. A message that arrives within
+ * one chunk is a view of that chunk, or a copy. A message that arrives in several chunks is assembled in memory of
+ * its own.
  */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/no-bytes.ts";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
 
-export interface SplitterLimits {
-  /** A longer message is a fault. */
+export interface DeframerLimits {
+  /** A longer message is the fault "tooLarge". */
   readonly messageMaxBytes: number;
-  /** The most memory that a prefix gets for what it announces; the rest as it comes. */
-  readonly unprovenMaxBytes: number;
-  /** The pieces are written to again: a message that came in one is copied, and no view of it. Default false. */
+  /**
+   * The most memory that is allocated for a message of which only the prefix has arrived. More follows as its bytes
+   * arrive, so that a peer cannot reserve memory by announcing a length.
+   */
+  readonly firstAllocationMaxBytes: number;
+  /**
+   * The memory of the chunks is used again, so a message is always a copy, never a view of a chunk. Default false.
+   */
   readonly copies?: boolean;
 }
 
-/** Why a stream cannot be cut any further. */
-export type SplitterFault = "tooLarge" | "compressed";
+/** Why the rest of a stream cannot be read. */
+export type DeframerFault = "tooLarge" | "compressed";
 
-const NO_BYTES = Buffer.alloc(0);
-
-export class MessageSplitter {
-  readonly #limits: SplitterLimits;
-  #chunk: Buffer = NO_BYTES;
-  /** Where in it the next bytes are, and where they end. */
+export class GrpcDeframer {
+  readonly #limits: DeframerLimits;
+  #chunk: Buffer = NO_BUFFER;
+  /** The unread bytes of `#chunk`: from here to `#end`. */
   #at = 0;
   #end = 0;
-  /** What has come of a prefix that came in pieces. */
+  /** A prefix that arrives in several chunks, and how much of it has arrived. */
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #prefixBytes = 0;
-  /** Of the message whose prefix was read; -1: none was. */
+  /** The length of the message whose prefix was read; -1 between two messages. */
   #messageBytes = -1;
-  /** What has come of it, if not all came in one piece. */
-  #memory: Buffer = NO_BYTES;
-  #gatheredBytes = 0;
-  #fault: SplitterFault | undefined;
+  /** A message that arrives in several chunks, and how much of it has arrived. */
+  #memory: Buffer = NO_BUFFER;
+  #assembledBytes = 0;
+  #fault: DeframerFault | undefined;
 
-  constructor(limits: SplitterLimits) {
+  constructor(limits: DeframerLimits) {
     this.#limits = limits;
   }
 
-  /** Whether it is between two messages. */
-  get between(): boolean {
+  /** The stream may end here: no message has begun. */
+  get betweenMessages(): boolean {
     return this.#at === this.#end && this.#prefixBytes === 0 && this.#messageBytes < 0;
   }
 
-  /** Once there is one, there are no messages any more. */
-  get fault(): SplitterFault | undefined {
+  /** After a fault, `next` returns no more messages. */
+  get fault(): DeframerFault | undefined {
     return this.#fault;
   }
 
   /**
-   * Takes the next bytes, after `next` had nothing left of the last. They may be written to again when it has nothing
-   * left of these, with `copies`; and never without.
+   * Takes the next chunk, once `next` has returned undefined for the one before. With `copies`, the caller may write
+   * to the chunk again when `next` returns undefined for this one; without, never. Throws when unread bytes are left.
    */
   push(chunk: Buffer, from = 0, to = chunk.length): void {
-    if (this.#at < this.#end) throw new Error("the last bytes were not cut to the end");
+    if (this.#at < this.#end) throw new Error("the last chunk has unread bytes");
     this.#chunk = chunk;
     this.#at = from;
     this.#end = to;
   }
 
-  /** The next message, if all of it is here. */
+  /** The next message. Undefined until all of it has arrived, and after a fault. */
   next(): Buffer | undefined {
     if (this.#messageBytes < 0 && !this.#readPrefix()) return undefined;
     const chunk = this.#chunk;
     const at = this.#at;
     const messageBytes = this.#messageBytes;
-    if (this.#gatheredBytes === 0 && this.#end - at >= messageBytes) {
-      this.#pass(messageBytes);
+    if (this.#assembledBytes === 0 && this.#end - at >= messageBytes) {
+      this.#advance(messageBytes);
       this.#messageBytes = -1;
       if (!this.#limits.copies) return chunk.subarray(at, at + messageBytes);
       const message = Buffer.allocUnsafe(messageBytes);
       chunk.copy(message, 0, at, at + messageBytes);
       return message;
     }
-    return this.#gather();
+    return this.#assemble();
   }
 
-  /** What was cut to the end is not kept: it may lie in much memory. */
-  #pass(bytes: number): void {
+  /** Drops the chunk once it is read: it may be a view of a large buffer. */
+  #advance(bytes: number): void {
     this.#at += bytes;
     if (this.#at < this.#end) return;
-    this.#chunk = NO_BYTES;
+    this.#chunk = NO_BUFFER;
     this.#at = 0;
     this.#end = 0;
   }
@@ -91,49 +96,49 @@ export class MessageSplitter {
     const chunk = this.#chunk;
     const rest = this.#end - this.#at;
     if (this.#prefixBytes === 0 && rest >= PREFIX_BYTES) {
-      this.#take(chunk, this.#at);
-      this.#pass(PREFIX_BYTES);
+      this.#parsePrefix(chunk, this.#at);
+      this.#advance(PREFIX_BYTES);
       return this.#fault === undefined;
     }
     const taken = Math.min(rest, PREFIX_BYTES - this.#prefixBytes);
     chunk.copy(this.#prefix, this.#prefixBytes, this.#at, this.#at + taken);
     this.#prefixBytes += taken;
-    this.#pass(taken);
+    this.#advance(taken);
     if (this.#prefixBytes < PREFIX_BYTES) return false;
     this.#prefixBytes = 0;
-    this.#take(this.#prefix, 0);
+    this.#parsePrefix(this.#prefix, 0);
     return this.#fault === undefined;
   }
 
-  #take(bytes: Buffer, at: number): void {
+  #parsePrefix(bytes: Buffer, at: number): void {
     const messageBytes = bytes.readUInt32BE(at + 1);
     if (bytes[at] !== 0) this.#fault = "compressed";
     else if (messageBytes > this.#limits.messageMaxBytes) this.#fault = "tooLarge";
     else this.#messageBytes = messageBytes;
   }
 
-  #gather(): Buffer | undefined {
+  #assemble(): Buffer | undefined {
     const chunk = this.#chunk;
     const messageBytes = this.#messageBytes;
-    const taken = Math.min(this.#end - this.#at, messageBytes - this.#gatheredBytes);
-    const gatheredBytes = this.#gatheredBytes + taken;
-    if (gatheredBytes > this.#memory.length) this.#grow(gatheredBytes);
-    chunk.copy(this.#memory, this.#gatheredBytes, this.#at, this.#at + taken);
-    this.#pass(taken);
-    this.#gatheredBytes = gatheredBytes;
-    if (gatheredBytes < messageBytes) return undefined;
+    const taken = Math.min(this.#end - this.#at, messageBytes - this.#assembledBytes);
+    const assembledBytes = this.#assembledBytes + taken;
+    if (assembledBytes > this.#memory.length) this.#grow(assembledBytes);
+    chunk.copy(this.#memory, this.#assembledBytes, this.#at, this.#at + taken);
+    this.#advance(taken);
+    this.#assembledBytes = assembledBytes;
+    if (assembledBytes < messageBytes) return undefined;
     const message = this.#memory.subarray(0, messageBytes);
-    this.#memory = NO_BYTES;
-    this.#gatheredBytes = 0;
+    this.#memory = NO_BUFFER;
+    this.#assembledBytes = 0;
     this.#messageBytes = -1;
     return message;
   }
 
-  /** The room doubles, so that many small pieces are not copied again and again. */
+  /** At least doubles the memory, so that many small chunks do not cause as many copies. */
   #grow(neededBytes: number): void {
-    const roomBytes = Math.max(2 * neededBytes, this.#limits.unprovenMaxBytes);
-    const grown = Buffer.allocUnsafe(Math.min(this.#messageBytes, roomBytes));
-    this.#memory.copy(grown, 0, 0, this.#gatheredBytes);
+    const capacityBytes = Math.max(2 * neededBytes, this.#limits.firstAllocationMaxBytes);
+    const grown = Buffer.allocUnsafe(Math.min(this.#messageBytes, capacityBytes));
+    this.#memory.copy(grown, 0, 0, this.#assembledBytes);
     this.#memory = grown;
   }
 }

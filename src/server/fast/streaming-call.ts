@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import { MessageSplitter, type SplitterFault } from "../../codec/framing/grpc-deframer.ts";
+import { type DeframerFault, GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
@@ -35,7 +35,7 @@ const UNPROVEN_MAX_BYTES = 64 * 1024;
 
 export class DirectStream extends DirectCall<DirectStreamMethod> implements StreamingCall {
   readonly streaming = true;
-  readonly #splitter: MessageSplitter;
+  readonly #splitter: GrpcDeframer;
   #reader: RequestReader<Uint8Array> | undefined;
   #requests = 0;
   /** Frames that the connection has not taken. */
@@ -51,9 +51,9 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     deps: DirectCallDeps,
   ) {
     super(method, stream, headers, deps);
-    this.#splitter = new MessageSplitter({
+    this.#splitter = new GrpcDeframer({
       messageMaxBytes: deps.limits.receiveMaxBytes,
-      unprovenMaxBytes: UNPROVEN_MAX_BYTES,
+      firstAllocationMaxBytes: UNPROVEN_MAX_BYTES,
     });
   }
 
@@ -147,7 +147,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     else this.#hold(false);
   }
 
-  #fail(fault: SplitterFault): void {
+  #fail(fault: DeframerFault): void {
     const { receiveMaxBytes } = this.deps.limits;
     if (fault === "compressed") this.conclude(COMPRESSED_REQUEST);
     else this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
@@ -157,7 +157,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     if (this.halfClosed) return;
     this.halfClosed = true;
     if (this.answered) return;
-    if (!this.#splitter.between) this.refuse(undecodable());
+    if (!this.#splitter.betweenMessages) this.refuse(undecodable());
     else if (this.#requests === 0 && !this.method.requestStream) this.conclude(NO_REQUEST);
     else reader.halfClosed();
   }

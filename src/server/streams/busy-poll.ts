@@ -9,7 +9,7 @@
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
-import { Pace } from "../../common/gcra.ts";
+import { Gcra } from "../../common/gcra.ts";
 
 export interface BusyPoll {
   /** Tells it that a batch of so many operations has arrived: the next may follow soon. */
@@ -45,7 +45,7 @@ export function createBusyPoll({
   nextTurn = setImmediate,
 }: BusyPollOptions): BusyPoll {
   const maxMicros = maxMs * 1_000;
-  const missedPolls = new Pace({ gapMicros: maxMicros / MISSED_SHARE, burst: MISSED_BURST });
+  const missedPolls = new Gcra({ intervalMicros: maxMicros / MISSED_SHARE, burst: MISSED_BURST });
   let polling = false;
   let batchAtMicros = 0;
   let turnAtMicros = 0;

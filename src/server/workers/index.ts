@@ -4,19 +4,27 @@
  */
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
+import { pickWithin } from "../../common/bound.ts";
 import { systemClock } from "../../common/clock.ts";
+import { fieldInvalid } from "../../common/errors.ts";
+import {
+  DEFAULT_ADDRESS,
+  type HostPort,
+  LISTEN_ADDRESS_FORM,
+  parseListenAddress,
+  toHostPort,
+} from "../../common/host-port.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
-import { parseListenAddress } from "../listen-address.ts";
 import type { CacheServer } from "../server.ts";
 import { waitUpTo } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
 import type { Order, Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
-import { connectThreads, type PeerPorts, WORKERS_MAX } from "./thread-ports.ts";
+import { connectThreads, type PeerPorts, WORKERS_BOUND } from "./thread-ports.ts";
 import { attachThreadStore } from "./thread-store.ts";
 import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 
@@ -71,7 +79,7 @@ class ServerThreadGroup implements ServerThreads {
   readonly #telemetry: Telemetry;
   readonly #limits: Limits;
   readonly #transport: TransportLimits;
-  readonly #listen: ReturnType<typeof parseListenAddress>;
+  readonly #listen: HostPort;
   readonly #startedMs = systemClock.nowMs();
   readonly #storeMemory: StoreMemory;
   readonly #boundsMemory: SharedArrayBuffer;
@@ -86,15 +94,14 @@ class ServerThreadGroup implements ServerThreads {
   #closed: Promise<void> | undefined;
 
   constructor(options: ServerThreadsOptions) {
-    const { workers } = options;
-    if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
-      throw new RangeError(`workers must be a whole number from 1 to ${WORKERS_MAX}`);
-    }
+    const workers = pickWithin<"workers">({ workers: WORKERS_BOUND }, options)("workers");
     this.#options = options;
     this.#telemetry = options.telemetry ?? createNoTelemetry();
     this.#limits = resolveLimits(options.limits);
     this.#transport = resolveTransportLimits(options.transport);
-    this.#listen = parseListenAddress(options.listen ?? "127.0.0.1:50051");
+    const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
+    if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
+    this.#listen = listen;
     const count = workers + 1;
     this.#ports = connectThreads(count);
     this.#storeMemory = createStoreMemory(options.store ?? {}, count);
@@ -181,7 +188,7 @@ class ServerThreadGroup implements ServerThreads {
   /** With port 0, the first thread picks the port for all. */
   async #listenAll(): Promise<string> {
     await Promise.all(this.#threads.map((thread) => thread.ready));
-    let address = this.#listen.join(this.#listen.port);
+    let address = toHostPort(this.#listen.host, this.#listen.port);
     for (const thread of this.#threads) {
       address = addressOf(await thread.order({ kind: "listen", listen: address }));
     }

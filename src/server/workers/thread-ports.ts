@@ -1,8 +1,9 @@
 /** The message ports between the threads of one process: one channel for every pair. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { Bound } from "../../common/bound.ts";
 
-/** The number of channels grows with the square of the number of threads. */
-export const WORKERS_MAX = 256;
+/** Each worker is a thread; the number of ports between threads grows with the square of theirs. */
+export const WORKERS_BOUND: Bound = { fallback: 1, min: 1, max: 256 };
 
 /** The ports of one thread, by the number of the thread at the other end; undefined at its own number. */
 export type PeerPorts = readonly (MessagePort | undefined)[];

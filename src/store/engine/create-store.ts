@@ -1,11 +1,12 @@
 /** Makes a store from its options: fills in the defaults and checks the ranges, here and nowhere else. */
+import type { Bound } from "../../common/bound.ts";
 import { type Clock, systemClock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { type Rng, systemRng } from "../../common/random.ts";
 import type { Store } from "../api/store.ts";
 import { type StoreThreads, singleThread } from "../api/threads.ts";
 import { createLruTable } from "../tables/lru-table.ts";
-import { budgetMaxBytes } from "../tables/offheap/geometry.ts";
+import { budgetMaxBytes, budgetMinBytes } from "../tables/offheap/geometry.ts";
 import { createOffheapTable } from "../tables/offheap/offheap-table.ts";
 import { type AttachedStore, ShardedStore } from "./sharded-store.ts";
 import { allocateStoreMemory, type StoreEngine, type StoreMemory } from "./store-memory.ts";
@@ -22,8 +23,9 @@ export interface StoreOptions {
   /** Parts with a revision, an event log and leases of their own. 1 to 256, default 16. */
   readonly shards: number;
   /**
-   * For all entries of all shards, overhead included. At least 65,536 a shard, default 268,435,456; with
-   * "offheap" at most 2,147,418,112 a shard, and reserved at once, though no memory is used before it is needed.
+   * For all entries of all shards, overhead included. At least 65,536 a shard, at most 549,739,036,672, default
+   * 268,435,456; with "offheap" at most 2,147,418,112 a shard, and reserved at once, though no memory is used before
+   * it is needed.
    */
   readonly budgetBytes: number;
   /** Events that a shard keeps for subscribers that resume. 1 to 16,777,216, default 65,536. */
@@ -49,40 +51,61 @@ export interface StoreOptions {
   readonly rng: Rng;
 }
 
-const engines: readonly StoreEngine[] = ["offheap", "lru"];
-const shardBudgetMinBytes = 65_536;
+export const STORE_ENGINES: readonly StoreEngine[] = ["offheap", "lru"];
+export const DEFAULT_STORE_ENGINE: StoreEngine = "offheap";
+
+const SHARDS_MAX = 256;
+const MIB = 2 ** 20;
+
+/** The range and the default of every option that is a number. `storeBudgetRange` narrows that of the budget. */
+export const STORE_BOUNDS: Readonly<Record<StoreQuantity, Bound>> = {
+  shards: { fallback: 16, min: 1, max: SHARDS_MAX },
+  budgetBytes: { fallback: 256 * MIB, min: budgetMinBytes, max: budgetMaxBytes * SHARDS_MAX },
+  logMaxEvents: { fallback: 65_536, min: 1, max: 16_777_216 },
+  logMaxBytes: { fallback: 8 * MIB, min: 4_096, max: 1_024 * MIB },
+  tagFencesMax: { fallback: 8_192, min: 1, max: 1_048_576 },
+  prefixFencesMax: { fallback: 64, min: 1, max: 1_024 },
+  tombstonesMax: { fallback: 65_536, min: 1, max: 16_777_216 },
+  leasesMax: { fallback: 16_384, min: 1, max: 1_048_576 },
+  waitersMax: { fallback: 1_024, min: 0, max: 65_536 },
+  requestIdsMax: { fallback: 4_096, min: 1, max: 1_048_576 },
+};
+
+type StoreQuantity = Exclude<keyof StoreOptions, "engine" | "clock" | "rng">;
+
+/** The budgets in bytes that an engine takes for so many shards. */
+export function storeBudgetRange(engine: StoreEngine, shards: number): Pick<Bound, "min" | "max"> {
+  const { max } = STORE_BOUNDS.budgetBytes;
+  return { min: budgetMinBytes * shards, max: engine === "offheap" ? budgetMaxBytes * shards : max };
+}
 
 /** Throws FIELD_INVALID for the first option out of its range. */
 export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreOptions {
-  const resolved: StoreOptions = {
-    engine: options.engine ?? "offheap",
-    shards: options.shards ?? 16,
-    budgetBytes: options.budgetBytes ?? 256 * 1024 * 1024,
-    logMaxEvents: options.logMaxEvents ?? 65_536,
-    logMaxBytes: options.logMaxBytes ?? 8 * 1024 * 1024,
-    tagFencesMax: options.tagFencesMax ?? 8_192,
-    prefixFencesMax: options.prefixFencesMax ?? 64,
-    tombstonesMax: options.tombstonesMax ?? 65_536,
-    leasesMax: options.leasesMax ?? 16_384,
-    waitersMax: options.waitersMax ?? 1_024,
-    requestIdsMax: options.requestIdsMax ?? 4_096,
-    clock: options.clock ?? systemClock,
-    rng: options.rng ?? systemRng,
+  const { engine = DEFAULT_STORE_ENGINE, clock = systemClock, rng = systemRng } = options;
+  if (!STORE_ENGINES.includes(engine)) throw fieldInvalid("engine", `one of ${STORE_ENGINES.join(", ")}`);
+  const pick = (name: StoreQuantity, range: Pick<Bound, "min" | "max"> = STORE_BOUNDS[name]): number => {
+    const value = options[name] ?? STORE_BOUNDS[name].fallback;
+    if (!Number.isSafeInteger(value) || value < range.min || value > range.max) {
+      throw fieldInvalid(name, `a whole number from ${range.min} to ${range.max}`);
+    }
+    return value;
   };
-  if (!engines.includes(resolved.engine)) throw fieldInvalid("engine", `one of ${engines.join(", ")}`);
-  const { shards } = resolved;
-  checkRange("shards", shards, 1, 256);
-  const budgetMost = resolved.engine === "offheap" ? budgetMaxBytes * shards : Number.MAX_SAFE_INTEGER;
-  checkRange("budgetBytes", resolved.budgetBytes, shardBudgetMinBytes * shards, budgetMost);
-  checkRange("logMaxEvents", resolved.logMaxEvents, 1, 16_777_216);
-  checkRange("logMaxBytes", resolved.logMaxBytes, 4_096, 1_073_741_824);
-  checkRange("tagFencesMax", resolved.tagFencesMax, 1, 1_048_576);
-  checkRange("prefixFencesMax", resolved.prefixFencesMax, 1, 1_024);
-  checkRange("tombstonesMax", resolved.tombstonesMax, 1, 16_777_216);
-  checkRange("leasesMax", resolved.leasesMax, 1, 1_048_576);
-  checkRange("waitersMax", resolved.waitersMax, 0, 65_536);
-  checkRange("requestIdsMax", resolved.requestIdsMax, 1, 1_048_576);
-  return resolved;
+  const shards = pick("shards");
+  return {
+    engine,
+    shards,
+    budgetBytes: pick("budgetBytes", storeBudgetRange(engine, shards)),
+    logMaxEvents: pick("logMaxEvents"),
+    logMaxBytes: pick("logMaxBytes"),
+    tagFencesMax: pick("tagFencesMax"),
+    prefixFencesMax: pick("prefixFencesMax"),
+    tombstonesMax: pick("tombstonesMax"),
+    leasesMax: pick("leasesMax"),
+    waitersMax: pick("waitersMax"),
+    requestIdsMax: pick("requestIdsMax"),
+    clock,
+    rng,
+  };
 }
 
 /** A store that one thread has for itself. Throws as `createStoreMemory`. */
@@ -144,10 +167,4 @@ export function attachStore(memory: StoreMemory, options: AttachOptions = {}): A
     createTableIn: (buffer) =>
       buffer === undefined ? createLruTable : (table) => createOffheapTable(table, buffer),
   });
-}
-
-function checkRange(field: keyof StoreOptions, value: number, min: number, max: number): void {
-  if (!Number.isSafeInteger(value) || value < min || value > max) {
-    throw fieldInvalid(field, `a whole number from ${min} to ${max}`);
-  }
 }

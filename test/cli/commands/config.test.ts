@@ -2,20 +2,73 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { toFlag } from "../../../src/cli/settings/names.ts";
+import { toQuantity } from "../../../src/cli/settings/quantity.ts";
 import { SETTING_NAMES, settingsSchema } from "../../../src/cli/settings/settings.ts";
 import { toMarkdownTable } from "../../../src/cli/settings/table.ts";
-import { resolveLimits } from "../../../src/rpc/limits.ts";
-import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { resolveStoreOptions } from "../../../src/store/engine/create-store.ts";
+import type { Bound } from "../../../src/common/bound.ts";
+import { DEFAULT_ADDRESS } from "../../../src/common/host-port.ts";
+import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
+import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
+import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
+import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/create-store.ts";
+import { DEFAULT_LOG_LEVEL } from "../../../src/telemetry/logger.ts";
 import { runCommand } from "../../support/command-line.ts";
 
+/** Options of the store whose settings have another name. */
+const STORE_SETTINGS: Readonly<Record<string, string>> = {
+  budgetBytes: "storeBudgetBytes",
+  waitersMax: "leaseWaitersMax",
+};
+
+/** The bound of each setting that is a number, by the setting's name, where it is enforced. */
+const enforced: ReadonlyMap<string, Bound> = new Map([
+  ...Object.entries({ workers: WORKERS_BOUND, ...LIMIT_BOUNDS, ...TRANSPORT_BOUNDS }),
+  ...Object.entries(STORE_BOUNDS).map(([name, bound]): [string, Bound] => [
+    STORE_SETTINGS[name] ?? name,
+    bound,
+  ]),
+]);
+
+/** The settings that are not a number, and their defaults. */
+const words: ReadonlyMap<string, string> = new Map([
+  ["listen", DEFAULT_ADDRESS],
+  ["admin", "127.0.0.1:9464"],
+  ["logLevel", DEFAULT_LOG_LEVEL],
+  ["storeEngine", DEFAULT_STORE_ENGINE],
+]);
+
+function rangeOf(name: string, { fallback, min, max }: Bound): string {
+  const unit = name.endsWith("Bytes") ? "bytes" : name.endsWith("Ms") ? "ms" : "";
+  const [from, to, initial] = [min, max, fallback].map((value) => toQuantity(value, unit));
+  return `${from} to ${to}; default ${name === "workers" ? "all cores" : initial}`;
+}
+
 describe("the settings", () => {
-  it("have the defaults of what they set, and cover every limit", () => {
-    const settings: Record<string, unknown> = settingsSchema.parse({});
-    expect(settings).toMatchObject({ ...resolveLimits() });
-    expect(settings).toMatchObject({ ...resolveTransportLimits() });
-    const { engine, budgetBytes, waitersMax, clock, rng, ...store } = resolveStoreOptions();
-    expect(settings).toMatchObject({ ...store, storeBudgetBytes: budgetBytes, leaseWaitersMax: waitersMax });
+  it("are every bound of the server, and nothing else", () => {
+    expect([...enforced.keys(), ...words.keys()].sort()).toEqual([...SETTING_NAMES].sort());
+  });
+
+  it.each([...enforced])("%s has the range and the default of what it sets", (name, bound) => {
+    const { fallback, min, max } = bound;
+    const isValid = (value: number) => settingsSchema.safeParse({ [name]: value }).success;
+    expect([min - 1, min, fallback, max, max + 1].map(isValid)).toEqual([false, true, true, true, false]);
+    expect(settingsSchema.parse({})).toMatchObject({ [name]: fallback });
+  });
+
+  it("are shown with their ranges and defaults by serve --help", async () => {
+    const [, ...texts] = (await runCommand(["serve", "--help"])).stdout.replace(/\s+/g, " ").split(/ (?=--)/);
+    const shown = (name: string) => texts.find((text) => text.startsWith(`${toFlag(name)} <`)) ?? "";
+    for (const [name, bound] of enforced) expect(shown(name)).toContain(`(${rangeOf(name, bound)})`);
+    for (const [name, initial] of words) expect(shown(name)).toContain(`; default ${initial})`);
+  });
+
+  it("are printed with their defaults by config print", async () => {
+    const { stdout } = await runCommand(["config", "print", "--workers", "1", "--json"]);
+    const printed = stdout.trimEnd().split("\n");
+    const values = printed.map((line): { name: string; value: unknown } => JSON.parse(line));
+    const defaults = [...enforced].map(([name, { fallback }]): [string, unknown] => [name, fallback]);
+    expect(new Map(values.map(({ name, value }) => [name, value]))).toEqual(new Map([...defaults, ...words]));
   });
 
   it("are in the README as they are in the code", () => {
@@ -53,8 +106,8 @@ describe("meshcache config print", () => {
     expect(failed).toMatchObject({ exitCode: 2, stdout: "" });
     expect(failed.stderr.split("\n")).toEqual([
       "meshcache: 3 faults in the configuration; nothing was started",
-      `  ${path}:2 shard: is no setting of meshcache`,
-      "  MESHCACHE_FOO: is no setting of meshcache",
+      `  ${path}:2 shard: is not a setting of meshcache`,
+      "  MESHCACHE_FOO: is not a setting of meshcache",
       expect.stringMatching(
         /^ {2}--value-max-bytes: must be bytes, or a size such as "64MiB", from 1 B to 64 MiB$/,
       ),

@@ -97,7 +97,7 @@ describe("meshcache replay", () => {
     expect(result.latency.near.p50Ms).toBeLessThan(result.latency.remote.p50Ms);
   });
 
-  it("tells people what came of two clients", async () => {
+  it("describes the result of two clients", async () => {
     const path = writeTrace("web-told.trace", toTrace(randomIds(3_000, 50)));
     const { exitCode, stdout } = await replay(path, "--client", "--limit", "2000", "--seed", "3");
     expect(exitCode).toBe(0);
@@ -107,12 +107,12 @@ describe("meshcache replay", () => {
     expect(stdout).toMatch(/^ {2}deliver( +[\d.]+ [mµ]s){4}$/m);
   });
 
-  it("refuses a batch size with clients, which batch by themselves", async () => {
+  it("refuses --batch with --client: clients batch by themselves", async () => {
     const finished = await replay("web", "--client", "--batch", "8");
     expect(finished).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--batch") });
   });
 
-  it("reads gzip and the first accesses only, and tells people what came of it", async () => {
+  it("reads gzip, replays only the first accesses, and describes the result", async () => {
     const path = writeTrace("web.trace.gz", gzipSync(toTrace(randomIds(5_000, 50))));
     const { exitCode, stdout } = await replay(path, "--limit", "1000", "--seed", "3");
     expect(exitCode).toBe(0);
@@ -122,7 +122,7 @@ describe("meshcache replay", () => {
     expect(stdout).toMatch(/^ {2}latency +p50 +p99 +p99\.9 +max$/m);
   });
 
-  it("leaves nothing behind in its namespace", async () => {
+  it("leaves its namespace empty", async () => {
     await replay(writeTrace("web-clean.trace", toTrace([1, 2, 3])), "--namespace", "clean");
     const left = await runCommand(["get", "page:1", "--namespace", "clean", "--address", running.address]);
     expect(left.exitCode).toBe(1);
@@ -166,7 +166,7 @@ describe("meshcache replay", () => {
     expect(command.stderr.text()).toMatch(/[█░]{24} \d+ % · [\d,]+ of 2,000 · hits .* · stale 0/);
   });
 
-  it("says that it did nothing where the file is not, is not sound or is of no known format", async () => {
+  it("reports a file that is missing, broken or of no known format, and replays nothing", async () => {
     expect(await replay(join(folder, "none.trace"))).toMatchObject({
       exitCode: 7,
       stdout: "",

@@ -1,5 +1,5 @@
-/** The real executable, since signals, ports and pipes belong to a process. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** Tests the real executable, since signals, ports and pipes belong to a process. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ interface Spawned {
   readonly child: ChildProcess;
   readonly stdout: Captured;
   readonly stderr: Captured;
-  /** The exit code, or the signal's name. */
+  /** The exit code, or the name of the signal. */
   readonly ended: Promise<number | string>;
 }
 
@@ -93,7 +93,7 @@ describe("meshcache serve", () => {
     },
   );
 
-  it("serves from several workers as from one: a store, its metrics, an admin port, a drain", async () => {
+  it("serves from several workers as from one: one store, one set of metrics, one admin port, one drain", async () => {
     const { child, stderr, ended, address, admin } = await serving("--workers", "3");
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(address)));
     await clients[0]?.unary(CacheService.method.set, { namespace: "users", key: "1" });
@@ -131,9 +131,9 @@ describe("meshcache serve", () => {
     ]);
   });
 
-  it("has the log lines of its workers to the last, each with the worker's number", async () => {
+  it("logs the last lines of its workers too, each with the number of the worker", async () => {
     const { child, stdout, stderr, ended } = start(["serve", ...anyPort, "--workers", "2"], {
-      // Nobody there: each worker that has a span to send says so when it ends.
+      // Nothing listens there, so each worker with a span to send logs that at its end.
       OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
       OTEL_METRICS_EXPORTER: "none",
     });
@@ -150,7 +150,7 @@ describe("meshcache serve", () => {
     expect(logged.at(-1)?.msg).toBe("stopped");
   });
 
-  it("ends with 70, and says why, when a worker has ended", async () => {
+  it("exits with 70, and says why, when a worker has ended", async () => {
     const folder = mkdtempSync(join(tmpdir(), "meshcache-crash-"));
     const [cue, plant] = [join(folder, "cue"), join(folder, "plant.mjs")];
     writeFileSync(plant, plantedFault(cue));
@@ -183,7 +183,30 @@ describe("meshcache serve", () => {
     keptOpen();
   });
 
-  it("says clearly that a port is taken, and exits with 3", async () => {
+  it.runIf(process.platform === "linux").each(["1", "2"])(
+    "says that the system has no memory for the store, and exits with 2, with %s workers",
+    (workers) => {
+      // 16 GiB are asked for.
+      const command = `ulimit -v ${12 * 2 ** 20} && exec "$0" "$@"`;
+      const argv = ["src/cli/main.ts", "serve", ...anyPort, "--workers", workers, "--log-max-bytes", "1GiB"];
+      const { status, stderr } = spawnSync("sh", ["-c", command, process.execPath, ...argv], {
+        encoding: "utf8",
+      });
+      expect(stderr).toBe(
+        "meshcache: the system does not give the memory for a store of 256 MiB (storeBudgetBytes) on 16 shards " +
+          "with its logs, fences and leases\n",
+      );
+      expect(status).toBe(2);
+    },
+  );
+
+  it("refuses a budget that its shards cannot have, and exits with 2", async () => {
+    const { ended, stderr } = start(["serve", ...anyPort, "--store-budget-bytes", "32GiB"]);
+    expect(await ended).toBe(2);
+    expect(stderr.text()).toContain("  --store-budget-bytes: storeBudgetBytes (32 GiB) must be 1 MiB to ");
+  });
+
+  it("says that a port is taken, and exits with 3", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const address = taken.address();
@@ -197,29 +220,29 @@ describe("meshcache serve", () => {
     taken.close();
     for (const { stderr } of [listen, threads]) {
       expect(stderr.text()).toContain(
-        `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another\n`,
+        `meshcache: cannot listen on 127.0.0.1:${port}: something else listens there; --listen names another address\n`,
       );
     }
     expect(admin.stderr.text()).toContain(
-      "--admin names another (port 0 picks a free one, off does without)\n",
+      "--admin names another address (port 0 picks a free one, off starts none)\n",
     );
   });
 });
 
 describe("meshcache, the executable", () => {
-  it("ends quietly when whoever read its output has gone", async () => {
+  it("ends quietly when the reader of its output has closed it", async () => {
     const running = await startServer();
     const { child, stderr, ended } = start(["watch", "--address", running.address]);
     await stderr.until(/watching/);
     child.stdout?.destroy();
-    // A pipe tells that its reader has gone only to who writes into it.
+    // The writer of a pipe learns that its reader has gone only when it writes.
     await runCommand(["invalidate", "--all", "--address", running.address]);
     expect(await ended).toBe(141);
     expect(stderr.lines()).toHaveLength(1);
     await running.stop();
   });
 
-  it("exits with 70 at a fault that no command has caught, in one line", async () => {
+  it("exits with 70 at an uncaught error, which it reports on one line", async () => {
     const running = await startServer();
     const fault = "data:text/javascript,process.on('SIGUSR2',()=>{throw%20new%20Error('a%5Cnfault')})";
     const argv = ["watch", "--address", running.address];
@@ -231,7 +254,7 @@ describe("meshcache, the executable", () => {
     await running.stop();
   });
 
-  it("lives until its command has ended, though nothing but a timer is left of it", async () => {
+  it("lives until its command ends, also while only an unreferenced timer is pending", async () => {
     const running = await startServer();
     const folder = mkdtempSync(join(tmpdir(), "meshcache-replay-"));
     const trace = join(folder, "web.trace");
@@ -249,7 +272,7 @@ describe("meshcache, the executable", () => {
   });
 });
 
-/** A module that makes the second worker throw, out of all calls, once there is a file. */
+/** A module that makes the second worker throw, outside of any call, once a file exists. */
 function plantedFault(cue: string): string {
   return `
     import { existsSync } from "node:fs";
@@ -261,7 +284,7 @@ function plantedFault(cue: string): string {
     }`;
 }
 
-/** So many that each of 3 workers gets some of them. */
+/** Enough for each of 3 workers to get some of them. */
 const CLIENTS = 30;
 
 /** A client with a connection of its own. */
@@ -275,7 +298,7 @@ async function openStream(client: ServiceClient) {
   return stream;
 }
 
-/** A subscriber that stays when the server asks it to go, as a client may that knows no better. */
+/** A subscriber that ignores that the server drains, as a foreign client may. */
 async function startStubbornStream(address: string): Promise<() => void> {
   const client = connect(address);
   const stream = await openStream(client);

@@ -42,7 +42,7 @@ const set = (store: Store, key: string) =>
   });
 
 describe("meshcache watch", () => {
-  it("prints what happens, one line for what concerns every shard", async () => {
+  it("prints events, and one line for an event of every shard", async () => {
     const store = createStore();
     const { address } = await serve(store);
     const { stdout, stderr } = watch(address);
@@ -97,16 +97,16 @@ describe("meshcache watch", () => {
     ]);
   });
 
-  it("says plainly that events may be missing after a restart", async () => {
+  it("reports a gap after a restart", async () => {
     const first = await serve(createStore());
     const { stderr } = watch(first.address);
     await stderr.until(/watching/);
     await first.stop();
     await serve(createStore(), first.address);
-    await stderr.until(/GAP: events may be missing \(the server was restarted/);
+    await stderr.until(/GAP: events may be missing \(the server has restarted/);
   });
 
-  it("leaves a server that drains, and finds its successor", async () => {
+  it("leaves a server that drains, and reconnects to the next one", async () => {
     const store = createStore();
     const first = await serve(store);
     const { stdout, stderr } = watch(first.address);
@@ -119,7 +119,7 @@ describe("meshcache watch", () => {
     await stdout.until(/after/);
   });
 
-  it("gives programs every frame, and cursors to resume from", async () => {
+  it("prints every frame as JSON, with cursors to resume from", async () => {
     const store = createStore();
     const { address } = await serve(store);
     const first = watch(address, "--json", "--count", "1");
@@ -137,7 +137,23 @@ describe("meshcache watch", () => {
     expect(keys.filter(Boolean).sort()).toEqual(["one", "two"]);
   });
 
-  it("fails at once where it cannot begin", async () => {
+  it("reports each lost connection to programs, however soon after the last one", async () => {
+    const store = createStore();
+    let running = await serve(store);
+    const { stdout } = watch(running.address, "--json");
+    const { address } = running;
+    const lost = () => stdout.lines().filter((line) => line.includes('"disconnected"')).length;
+    await stdout.until(/"opened"/);
+    for (const losses of [1, 2, 3]) {
+      await running.stop();
+      await stdout.until(new RegExp(`("disconnected"[^]*){${losses}}$`));
+      running = await serve(store, address);
+      await stdout.until(new RegExp(`("opened"[^]*){${losses + 1}}`));
+    }
+    expect(lost()).toBe(3);
+  });
+
+  it("fails at once when the first connection is refused", async () => {
     const { address } = await serve(createStore());
     const refused = watch(address, "--cursor", "bm8gY3Vyc29y");
     expect(await refused.exitCode).toBe(4);

@@ -11,7 +11,7 @@ import {
   toText,
 } from "../../../src/cli/output/text.ts";
 
-/** What a terminal or a line reader may act on. */
+/** Characters that control a terminal or end a line. */
 const acts = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 
 describe("oneLine()", () => {
@@ -19,7 +19,7 @@ describe("oneLine()", () => {
     expect(oneLine("a\u001b[31mb\u009b0m\r\nc\u202ed")).toBe("a\\u{1b}[31mb\\u{9b}0m\\r\\nc\\u{202e}d");
   });
 
-  it("leaves nothing that a terminal acts on in any text", () => {
+  it("leaves no such character in any text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(oneLine(text)).not.toMatch(acts);
@@ -28,19 +28,19 @@ describe("oneLine()", () => {
     );
   });
 
-  it("leaves ordinary text of any language alone", () => {
+  it("does not change ordinary text of any language", () => {
     for (const text of ["user:42", "größe", "日本語", "🦊", "C:\\path"]) expect(oneLine(text)).toBe(text);
   });
 });
 
 describe("manyLines()", () => {
-  it("keeps line ends and tabs and nothing else", () => {
+  it("keeps line ends and tabs, and no other control character", () => {
     expect(manyLines("a\tb\nc\u001bd")).toBe("a\tb\nc\\u{1b}d");
   });
 });
 
 describe("toJsonLine()", () => {
-  it("is one harmless line that means the same", () => {
+  it("is one safe line with the same meaning", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const line = toJsonLine({ text });
@@ -54,7 +54,7 @@ describe("toJsonLine()", () => {
     expect(toJsonLine({ epoch: 2n ** 64n - 1n })).toBe('{"epoch":"18446744073709551615"}');
   });
 
-  it("gives bytes as base64, and as text only when they are", () => {
+  it("writes bytes as base64, and as text only if they are UTF-8", () => {
     expect(toJsonBytes(Buffer.from("hé"))).toEqual({ value: "aMOp", text: "hé" });
     expect(toJsonBytes(Uint8Array.of(0xff))).toEqual({ value: "/w==" });
   });

@@ -1,4 +1,4 @@
-/** The check of a replay is itself checked: caches that are wrong in one way each must be caught. */
+/** Checks the check of a replay: it must find the fault of each broken cache. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {

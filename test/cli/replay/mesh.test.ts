@@ -1,4 +1,4 @@
-/** The check of a replay through clients is itself checked: clients that break one promise each must be caught. */
+/** Checks the check of a replay through clients: it must find each client that breaks a promise. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { replayThroughClients } from "../../../src/cli/replay/mesh.ts";
@@ -68,7 +68,7 @@ async function replay(scene: Scene): Promise<MeshCounts> {
   return tally.counts;
 }
 
-/** Keeps what it read first for ever, and says that it has it from `source`. */
+/** A client that returns the first value of each key for ever, as if from `source`. */
 const remembering =
   (source: EntrySource) =>
   (client: MeshClient): MeshClient => {
@@ -85,7 +85,7 @@ const remembering =
     };
   };
 
-/** A real client's link on which every event is lost, and nothing shows it. */
+/** A link of a real client that loses every event without notice. */
 function createDeafTransport(): Transport {
   const transport = createHttp2Transport(loudBoundary);
   return {
@@ -102,7 +102,7 @@ function createDeafTransport(): Transport {
   };
 }
 
-/** An origin that never hears of a delivery, so that the lease alone bounds a copy. */
+/** An origin that ignores deliveries, so that only the lease bounds how old a near hit may be. */
 function createUntoldOrigin(): Origin {
   const origin = createOrigin();
   return { ...origin, deliveredFloor: () => ({ ofKey: 0, ofTag: 0 }) };
@@ -119,7 +119,7 @@ describe("replayThroughClients()", () => {
     }
   });
 
-  it("counts stale reads of a near cache that hears of no invalidation", async () => {
+  it("counts stale reads of a near cache that gets no invalidations", async () => {
     const counts = await replay({ readerTransport: createDeafTransport() });
     expect(counts.stale).toBeGreaterThan(0);
     expect(counts.staleOwn).toBe(0);
@@ -131,7 +131,7 @@ describe("replayThroughClients()", () => {
     expect(counts.staleOwn).toBe(counts.stale);
   });
 
-  it("takes no stale answer of the server, however young", async () => {
+  it("counts an old answer of the server as stale at once", async () => {
     const scene = { origin: createUntoldOrigin(), leaseMs: Number.POSITIVE_INFINITY };
     expect((await replay({ ...scene, reader: remembering("remote") })).stale).toBeGreaterThan(0);
     const local = await replay({ ...scene, reader: remembering("near") });
@@ -140,7 +140,7 @@ describe("replayThroughClients()", () => {
     expect(local.behindMaxMs).toBeGreaterThan(0);
   });
 
-  it("takes no copy that is further behind than the lease", async () => {
+  it("counts a near hit as stale that is behind by more than the lease", async () => {
     const counts = await replay({
       origin: createUntoldOrigin(),
       leaseMs: 1,

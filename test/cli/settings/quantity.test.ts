@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { parseEndpoint, toEndpointText } from "../../../src/cli/settings/endpoint.ts";
 import { parseBytes, parseCount, parseDurationMs } from "../../../src/cli/settings/quantity.ts";
 
 describe("parseBytes(), parseDurationMs(), parseCount()", () => {
@@ -31,28 +30,4 @@ describe("parseBytes(), parseDurationMs(), parseCount()", () => {
       ]);
     },
   );
-});
-
-describe("parseEndpoint()", () => {
-  it.each([
-    ["127.0.0.1:50051", "127.0.0.1", 50_051],
-    ["localhost:0", "localhost", 0],
-    ["[::1]:9464", "::1", 9_464],
-  ])("takes %s", (text, host, port) => {
-    expect(parseEndpoint(text)).toEqual({ host, port });
-    expect(toEndpointText(host, port)).toBe(text);
-  });
-
-  it.each([
-    "",
-    "50051",
-    ":50051",
-    "host",
-    "host:",
-    "host:65536",
-    "::1:80",
-    "http://host:80",
-    "a b:1",
-    "host:1/x",
-  ])("refuses %j", (text) => expect(parseEndpoint(text)).toBeUndefined());
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { ResolvedSettings } from "../../../src/cli/settings/conflicts.ts";
 import type { Machine } from "../../../src/cli/settings/machine.ts";
-import { SETTING_NAMES, toFlag, toVariable } from "../../../src/cli/settings/settings.ts";
-import { type ResolvedSettings, resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
+import { toFlag, toVariable } from "../../../src/cli/settings/names.ts";
+import { SETTING_NAMES } from "../../../src/cli/settings/settings.ts";
+import { resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
 import { toYaml } from "../../../src/cli/settings/table.ts";
 
 interface Given {
@@ -35,7 +37,7 @@ function faultsOf(given: Given): string[] {
 }
 
 describe("resolveSettings()", () => {
-  it("takes a flag over the environment over the file over the default", () => {
+  it("prefers a flag to the environment, to the file, to the default", () => {
     const file = "shards: 2\nkeyMaxBytes: 100\nvalueMaxBytes: 1000\n";
     const env = { MESHCACHE_SHARDS: "3", MESHCACHE_KEY_MAX_BYTES: "200" };
     const { values, originOf } = resolve({ flags: { shards: "4" }, env, file });
@@ -66,17 +68,17 @@ describe("resolveSettings()", () => {
     expect(faults.join("\n")).toContain("--shards: must be a whole number, from 1 to ");
     expect(faults.join("\n")).toContain("--log-level: must be one of ");
     expect(faults.join("\n")).toContain("MESHCACHE_LISTEN: must be HOST:PORT");
-    expect(faults).toContain("MESHCACHE_SHARD: is no setting of meshcache");
-    expect(faults).toContain("mesh.yaml:1 keyMaxByte: is no setting of meshcache");
+    expect(faults).toContain("MESHCACHE_SHARD: is not a setting of meshcache");
+    expect(faults).toContain("mesh.yaml:1 keyMaxByte: is not a setting of meshcache");
     expect(faults.join("\n")).toContain("mesh.yaml:3 storeBudgetBytes: must be bytes");
     expect(faults.join("\n")).toContain("mesh.yaml:4 admin: must be HOST:PORT");
   });
 
-  it("finds a fault that a stronger source hides", () => {
+  it("finds a fault in a value that another source overrides", () => {
     expect(faultsOf({ flags: { shards: "4" }, file: "shards: 0\n" })).toHaveLength(1);
   });
 
-  it("reports a file that cannot be read beside the other faults", () => {
+  it("reports a file that cannot be read, and the other faults too", () => {
     const missing = () => {
       throw Object.assign(new Error("no"), { code: "ENOENT" });
     };
@@ -91,33 +93,40 @@ describe("resolveSettings()", () => {
     expect(resolveMissing).toThrow(/gone\.yaml: cannot be read \(ENOENT\).*--shards/);
   });
 
-  it("refuses a duplicate key, a list and a broken file with their lines", () => {
+  it("refuses a duplicate key, a list and a broken file, naming the line", () => {
     expect(faultsOf({ file: "shards: 3\nshards: 4\n" })).toEqual(["mesh.yaml:2: Map keys must be unique"]);
     expect(faultsOf({ file: "- shards\n" })).toEqual(["mesh.yaml: must be a mapping of settings"]);
     expect(faultsOf({ file: "shards: {\n" })[0]).toMatch(/^mesh\.yaml:/);
   });
 
-  it("takes an empty file for no settings", () => {
+  it("accepts an empty file", () => {
     expect(faultsOf({ file: "" })).toEqual([]);
     expect(faultsOf({ file: "# nothing yet\n" })).toEqual([]);
   });
 
-  it("refuses settings that contradict each other, naming where they came from", () => {
+  it("refuses settings that contradict each other, naming their source", () => {
     const faults = faultsOf({ env: { MESHCACHE_VALUE_MAX_BYTES: "8MiB" } });
     expect(faults.length).toBeGreaterThan(0);
-    expect(faults[0]).toMatch(
-      /^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8388608\) must not be greater than/,
-    );
+    expect(faults[0]).toMatch(/^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8 MiB\) must not be greater than/);
   });
 
   it("refuses a budget that is too small for the shards", () => {
     const given = { flags: { storeBudgetBytes: "2MiB" }, env: { MESHCACHE_SHARDS: "64" } };
     expect(faultsOf(given)).toEqual([
-      "--store-budget-bytes: storeBudgetBytes (2097152) must be at least 4194304 for 64 shards",
+      "--store-budget-bytes: storeBudgetBytes (2 MiB) must be 4 MiB to 137,434,759,168 bytes with 64 shards",
     ]);
   });
 
-  it("gives a worker to every core, where there may be more than one", () => {
+  it("refuses a budget that is too large for the shards, and says what more shards allow", () => {
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB" } })).toEqual([
+      "--store-budget-bytes: storeBudgetBytes (32 GiB) must be 1 MiB to 34,358,689,792 bytes with 16 shards; " +
+        "up to 549,739,036,672 bytes with more shards",
+    ]);
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB", shards: "17" } })).toEqual([]);
+    expect(faultsOf({ flags: { storeBudgetBytes: "32GiB", storeEngine: "lru" } })).toEqual([]);
+  });
+
+  it("has a worker for each core, where more than one is possible", () => {
     const workersOf = (given: Given) => resolve(given).values.workers;
     expect(workersOf({ machine: { cores: 12, platform: "linux" } })).toBe(12);
     expect(workersOf({ machine: { cores: 400, platform: "freebsd" } })).toBe(256);
@@ -127,7 +136,7 @@ describe("resolveSettings()", () => {
     expect(resolve({}).originOf("workers")).toBe("default");
   });
 
-  it("refuses more workers than one where there may not be more, naming what says so", () => {
+  it("refuses several workers where only one is possible, naming the reason", () => {
     expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
       "--workers: workers (3) must be 1 with storeEngine lru",
     ]);
@@ -140,7 +149,7 @@ describe("resolveSettings()", () => {
     expect(faultsOf({ flags: { workers: "1", storeEngine: "lru" } })).toEqual([]);
   });
 
-  it("leaves the variables of Kubernetes and of the other commands alone", () => {
+  it("ignores the variables of Kubernetes and of other commands", () => {
     const env = {
       MESHCACHE_PORT: "tcp://10.0.0.1:50051",
       MESHCACHE_PORT_50051_TCP_ADDR: "10.0.0.1",
@@ -161,7 +170,7 @@ describe("resolveSettings()", () => {
 });
 
 describe("toYaml()", () => {
-  it("is a file that settles the same", () => {
+  it("is a file with the same settings", () => {
     const settled = resolve({ flags: { shards: "4", admin: "off" }, env: { MESHCACHE_KEY_MAX_BYTES: "64" } });
     const again = resolve({ file: toYaml(settled) });
     expect(again.values).toEqual(settled.values);

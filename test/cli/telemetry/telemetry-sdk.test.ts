@@ -8,7 +8,7 @@ const GET = "meshcache.v1.CacheService/Get";
 let receiver: OtlpReceiver;
 let traced: TracedProcess | undefined;
 
-/** One call in a process with these variables, all of it flushed. */
+/** Makes one call in a process with these variables, and flushes its telemetry. */
 const runOnce = async (env: Record<string, string>): Promise<readonly string[]> => {
   traced = startTracedProcess(env);
   traced.telemetry.startCall(GET, () => undefined).end(0);
@@ -51,13 +51,13 @@ describe("startTelemetrySdk()", () => {
     expect(Object.keys(resources[0] ?? {}).filter((name) => name.startsWith("process."))).toEqual([]);
   });
 
-  it("exports nothing and says nothing with no endpoint, yet shows metrics", async () => {
+  it("exports and logs nothing without an endpoint, but has metrics", async () => {
     const attempts: string[] = [];
     const byDefault = createServer((socket) => {
       attempts.push("connection");
       socket.destroy();
     });
-    // Where the specification's default would send it; taken already, it is watched by someone else.
+    // The default endpoint of the specification. If it is taken, another test watches it.
     await new Promise((resolve) =>
       byDefault.once("error", resolve).listen(4318, "127.0.0.1", () => resolve(undefined)),
     );
@@ -99,7 +99,7 @@ describe("startTelemetrySdk()", () => {
     expect(receiver.spans).toEqual([]);
   });
 
-  it("logs that a collector is away, and is not kept alive by it", async () => {
+  it("logs that a collector does not answer, and does not wait for it", async () => {
     await receiver.close();
     traced = startTracedProcess({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
     traced.telemetry.startCall(GET, () => undefined).end(0);

@@ -1,4 +1,4 @@
-/** Holds the hand codecs to the generated ones, both ways, on messages and bytes nobody would write. */
+/** Compares the hand codecs with the generated ones, both ways, on arbitrary messages and on damaged bytes. */
 import { type DescMessage, equals, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
@@ -13,7 +13,7 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { decodeHot, encodeHot } from "../../../src/codec/fast/codecs.ts";
+import { decodeFast, encodeFast } from "../../../src/codec/fast/codecs.ts";
 import { arbitraryMessage } from "../../support/arbitrary-message.ts";
 
 const schemas: readonly DescMessage[] = [
@@ -38,9 +38,9 @@ const generated = <Desc extends DescMessage>(
   }
 };
 
-/** The hand codec may leave bytes to the generated one, but what it reads it must read the same. */
+/** The hand codec may refuse bytes, but what it reads must be what the generated codec reads. */
 function expectSameReading(schema: DescMessage, bytes: Uint8Array): boolean {
-  const byHand = decodeHot(schema, bytes);
+  const byHand = decodeFast(schema, bytes);
   if (byHand === undefined) return false;
   const expected = generated(schema, bytes);
   if (expected === "refused")
@@ -116,7 +116,7 @@ describe.each(schemas.map((schema) => [schema.name, schema] as const))(
       fc.assert(
         fc.property(messages, (message) => {
           const expected = toBinary(schema, message);
-          const bytes = encodeHot(schema, message);
+          const bytes = encodeFast(schema, message);
           if (bytes !== undefined) expect(Buffer.compare(bytes, expected)).toBe(0);
           const plain = expectSameReading(schema, expected);
           expect(plain || schema === ExchangeRequestSchema || schema === ExchangeResponseSchema).toBe(true);
@@ -163,7 +163,7 @@ describe.each(schemas.map((schema) => [schema.name, schema] as const))(
       );
     });
 
-    it("agrees on bytes that were cut or changed", () => {
+    it("agrees on bytes that were truncated or changed", () => {
       fc.assert(
         fc.property(messages, fc.nat(), fc.nat(255), fc.boolean(), (message, where, byte, cut) => {
           const bytes = Uint8Array.from(toBinary(schema, message));
@@ -179,18 +179,18 @@ describe.each(schemas.map((schema) => [schema.name, schema] as const))(
 );
 
 describe("the hand codecs", () => {
-  it("leave no bytes behind after a message that cannot be written", () => {
+  it("leave no bytes of a message that cannot be written", () => {
     const request = { ...generatedGet(), key: "\ud800\u1234" };
-    expect(() => encodeHot(GetRequestSchema, request)).toThrow();
+    expect(() => encodeFast(GetRequestSchema, request)).toThrow();
     const next = generatedGet();
-    expect(encodeHot(GetRequestSchema, next)).toEqual(Buffer.from(toBinary(GetRequestSchema, next)));
+    expect(encodeFast(GetRequestSchema, next)).toEqual(Buffer.from(toBinary(GetRequestSchema, next)));
   });
 
-  it("write a message far larger than their scratch", () => {
+  it("write a message much larger than the scratch buffer", () => {
     const message = fromBinary(SetRequestSchema, new Uint8Array(0));
     message.value = new Uint8Array(6 << 20).fill(7);
     message.key = "k";
-    const bytes = encodeHot(SetRequestSchema, message);
+    const bytes = encodeFast(SetRequestSchema, message);
     expect(Buffer.compare(bytes ?? Buffer.alloc(0), toBinary(SetRequestSchema, message))).toBe(0);
   });
 });

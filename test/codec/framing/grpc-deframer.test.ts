@@ -1,16 +1,16 @@
-/** Messages are cut out of a stream however its bytes come in pieces. */
+/** Messages come out of a stream whole, whatever the chunks of its bytes. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MessageSplitter } from "../../../src/codec/framing/grpc-deframer.ts";
+import { GrpcDeframer } from "../../../src/codec/framing/grpc-deframer.ts";
 import { framed } from "../../support/raw-grpc.ts";
 
-const limits = { messageMaxBytes: 1_000, unprovenMaxBytes: 16 };
+const limits = { messageMaxBytes: 1_000, firstAllocationMaxBytes: 16 };
 
-function cut(splitter: MessageSplitter, pieces: readonly Buffer[]): Buffer[] {
+function cut(deframer: GrpcDeframer, pieces: readonly Buffer[]): Buffer[] {
   const messages: Buffer[] = [];
   for (const piece of pieces) {
-    splitter.push(piece);
-    for (let message = splitter.next(); message !== undefined; message = splitter.next()) {
+    deframer.push(piece);
+    for (let message = deframer.next(); message !== undefined; message = deframer.next()) {
       messages.push(Buffer.from(message));
     }
   }
@@ -28,58 +28,58 @@ function piecesOf(bytes: Buffer, lengths: readonly number[]): Buffer[] {
   return pieces;
 }
 
-describe("MessageSplitter", () => {
-  it("gives the messages that went in, in whatever pieces they come", () => {
+describe("GrpcDeframer", () => {
+  it("returns the messages of the stream, whatever its chunks", () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 12 });
     const lengths = fc.array(fc.nat({ max: 90 }), { maxLength: 40 });
     fc.assert(
       fc.property(messages, lengths, (sent, pieceLengths) => {
-        const splitter = new MessageSplitter(limits);
+        const deframer = new GrpcDeframer(limits);
         const bytes = Buffer.concat(sent.map((message) => framed(message)));
-        const cutOut = cut(splitter, piecesOf(bytes, pieceLengths));
+        const cutOut = cut(deframer, piecesOf(bytes, pieceLengths));
         expect(cutOut).toEqual(sent.map((message) => Buffer.from(message)));
-        expect(splitter.between).toBe(true);
-        expect(splitter.fault).toBeUndefined();
+        expect(deframer.betweenMessages).toBe(true);
+        expect(deframer.fault).toBeUndefined();
       }),
     );
   });
 
-  it("stands between two messages only where one ends", () => {
-    const splitter = new MessageSplitter(limits);
+  it("is between two messages only at the end of one", () => {
+    const deframer = new GrpcDeframer(limits);
     const bytes = framed(Buffer.from("abc"));
-    expect(splitter.between).toBe(true);
+    expect(deframer.betweenMessages).toBe(true);
     for (let at = 0; at < bytes.length - 1; at++) {
-      expect(cut(splitter, [bytes.subarray(at, at + 1)])).toEqual([]);
-      expect(splitter.between).toBe(false);
+      expect(cut(deframer, [bytes.subarray(at, at + 1)])).toEqual([]);
+      expect(deframer.betweenMessages).toBe(false);
     }
-    expect(cut(splitter, [bytes.subarray(-1)])).toEqual([Buffer.from("abc")]);
-    expect(splitter.between).toBe(true);
+    expect(cut(deframer, [bytes.subarray(-1)])).toEqual([Buffer.from("abc")]);
+    expect(deframer.betweenMessages).toBe(true);
   });
 
   it.each([
     ["tooLarge", framed(Buffer.alloc(3), 0, 1_001)],
     ["compressed", framed(Buffer.alloc(3), 1)],
-  ])("ends with the fault %s, after the messages before it", (fault, bad) => {
-    const splitter = new MessageSplitter(limits);
+  ])("returns the messages before the fault %s, and none after it", (fault, bad) => {
+    const deframer = new GrpcDeframer(limits);
     const good = framed(Buffer.from("good"));
-    splitter.push(Buffer.concat([good, bad, good]));
-    expect(splitter.next()).toEqual(Buffer.from("good"));
-    expect(splitter.next()).toBeUndefined();
-    expect(splitter.next()).toBeUndefined();
-    expect(splitter.fault).toBe(fault);
+    deframer.push(Buffer.concat([good, bad, good]));
+    expect(deframer.next()).toEqual(Buffer.from("good"));
+    expect(deframer.next()).toBeUndefined();
+    expect(deframer.next()).toBeUndefined();
+    expect(deframer.fault).toBe(fault);
   });
 
   it("takes a message of the largest size", () => {
     const largest = Buffer.alloc(limits.messageMaxBytes, 7);
-    const splitter = new MessageSplitter(limits);
-    expect(cut(splitter, piecesOf(framed(largest), [3, 40, 500]))).toEqual([largest]);
+    const deframer = new GrpcDeframer(limits);
+    expect(cut(deframer, piecesOf(framed(largest), [3, 40, 500]))).toEqual([largest]);
   });
 
-  it("shares the bytes of a message that came in one piece, and does not take more before they are cut", () => {
-    const splitter = new MessageSplitter(limits);
+  it("shares the bytes of a message within one chunk, and refuses the next chunk while bytes are unread", () => {
+    const deframer = new GrpcDeframer(limits);
     const bytes = framed(Buffer.from("abc"));
-    splitter.push(bytes);
-    expect(() => splitter.push(bytes)).toThrow("not cut to the end");
-    expect(splitter.next()?.buffer).toBe(bytes.buffer);
+    deframer.push(bytes);
+    expect(() => deframer.push(bytes)).toThrow("has unread bytes");
+    expect(deframer.next()?.buffer).toBe(bytes.buffer);
   });
 });

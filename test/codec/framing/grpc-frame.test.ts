@@ -1,4 +1,4 @@
-/** Frames share memory over time: none may be written to while somebody still reads it. */
+/** Frames use pooled memory: none of it may be given out again before its frame is released. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
@@ -55,7 +55,7 @@ describe("A frame", () => {
     );
   });
 
-  it("gives its memory back once, however often it is released", () => {
+  it("returns its memory once, however often it is released", () => {
     const memory = takeMemory(STEP_BYTES);
     const frame = new GrpcFrame(memory.subarray(0, 10), memory);
     frame.release();
@@ -67,8 +67,8 @@ describe("A frame", () => {
     returnMemory(second);
   });
 
-  it("has its memory kept for the messages of a burst, up to 8 MiB, and none of more than 1 MiB", async () => {
-    // With nothing kept of other tests, whose sizes are drawn.
+  it("returns its memory to a pool of at most 8 MiB, unless it has more than 1 MiB", async () => {
+    // A fresh module, whose pool is empty.
     vi.resetModules();
     const { returnMemory, takeMemory } = await import("../../../src/codec/framing/grpc-frame.ts");
     const bytesOf = (memories: readonly Buffer[]): number =>
@@ -84,7 +84,7 @@ describe("A frame", () => {
     expect(keptBytes).toBeLessThanOrEqual(8 * 2 ** 20);
   });
 
-  it("holds at most eight times its bytes, or a step", () => {
+  it("occupies at most eight times its bytes, or one step of allocation", () => {
     for (const bytes of [700_000, 10, 5_000, 9_000, 70_000, 300_000, 9_000]) {
       const { heldBytes, bytes: sent } = encodeFrame(SetRequestSchema, message(bytes, 1));
       expect(heldBytes).toBeLessThanOrEqual(Math.max(STEP_BYTES, 8 * sent.length));

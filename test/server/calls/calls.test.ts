@@ -7,7 +7,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService, GetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { parseListenAddress } from "../../../src/server/listen-address.ts";
 import { connectRaw, framed } from "../../support/raw-grpc.ts";
 import { connectSocket } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
@@ -164,21 +163,11 @@ describe("a connection", () => {
   });
 });
 
-describe("parseListenAddress()", () => {
-  it.each([
-    ["127.0.0.1:0", "127.0.0.1", 0],
-    ["localhost:50051", "localhost", 50_051],
-    ["[::1]:65535", "::1", 65_535],
-  ])("takes %s", (listen, host, port) => {
-    expect(parseListenAddress(listen)).toMatchObject({ host, port });
-  });
-
-  it.each(["", "localhost", ":1", "::1:1", "host:65536", "host:-1", "host:1x"])("refuses %j", (listen) => {
-    expect(() => parseListenAddress(listen)).toThrow(/listen/);
-  });
-});
-
 describe("start()", () => {
+  it("refuses an address that is no HOST:PORT, naming the option", async () => {
+    await expect(startServer({ listen: "localhost" })).rejects.toThrow(/^listen must be HOST:PORT/);
+  });
+
   it("rejects when the address is taken", async () => {
     running = await startServer();
     await expect(startServer({ listen: running.address })).rejects.toThrow(/EADDRINUSE/);

@@ -1,22 +1,22 @@
 /**
- * The metrics of worker threads in the main thread: asks each for what it has measured whenever metrics are
- * read, and gives it to the SDK's readers as if it were one thread's.
+ * Collects the metrics of worker threads in the main thread: asks each thread when metrics are read, and gives the
+ * merged metrics to the readers of the SDK.
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { emptyResource } from "@opentelemetry/resources";
 import { AggregationTemporality, type MetricProducer, type ScopeMetrics } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../../../common/clock.ts";
-import { createChanges } from "./changes.ts";
+import { createDeltas } from "./deltas.ts";
 import { mergeScopes } from "./merge.ts";
 
 export interface ThreadMetrics {
-  /** The port for a new thread, which `answerMetrics` takes there. */
+  /** Returns the port for a new thread, which must pass it to `answerMetrics`. */
   connect(thread: number): MessagePort;
-  /** One for each reader. */
+  /** A producer for one reader. */
   producer(temporality: AggregationTemporality): MetricProducer;
 }
 
-/** A thread that takes longer is shown as it was when it last answered. */
+/** If a thread takes longer, its last metrics are used. */
 const ANSWER_MAX_MS = 1_000;
 
 export function createThreadMetrics(clock: Clock): ThreadMetrics {
@@ -28,16 +28,16 @@ export function createThreadMetrics(clock: Clock): ThreadMetrics {
       return port2;
     },
     producer(temporality) {
-      const changes = createChanges();
+      const toDeltas = createDeltas();
       return {
         async collect() {
           const late = await Promise.all(sources.map((source) => source.refresh()));
           const totals = mergeScopes(sources.map((source) => source.latest()));
           return {
             resourceMetrics: {
-              // Ignored: the reader has its own.
+              // Readers ignore it and use their own.
               resource: emptyResource(),
-              scopeMetrics: temporality === AggregationTemporality.DELTA ? changes(totals) : totals,
+              scopeMetrics: temporality === AggregationTemporality.DELTA ? toDeltas(totals) : totals,
             },
             errors: late.filter((error) => error !== undefined),
           };
@@ -47,7 +47,7 @@ export function createThreadMetrics(clock: Clock): ThreadMetrics {
   };
 }
 
-/** In the thread: answers for as long as it lives. Returns what sends the last answer, unasked. */
+/** In the worker thread: answers requests for metrics. Returns a function that sends the last metrics unasked. */
 export function answerMetrics(
   port: MessagePort,
   collect: () => Promise<readonly ScopeMetrics[]>,
@@ -55,7 +55,7 @@ export function answerMetrics(
   let last: readonly ScopeMetrics[] | undefined;
   const answer = async () => port.postMessage(last ?? (await collect()));
   port.on("message", () => void answer()).unref();
-  // Nothing to tell yet, but somebody to ask.
+  // Tells the main thread that this one answers.
   port.postMessage([]);
   return async () => {
     last = await collect();
@@ -64,14 +64,14 @@ export function answerMetrics(
 }
 
 interface Source {
-  /** Resolves when there is nothing later to be had; with an error when that took too long to wait for. */
+  /** Asks for the current metrics. Resolves when they have arrived, or with an error when that takes too long. */
   refresh(): Promise<Error | undefined>;
   latest(): readonly ScopeMetrics[];
 }
 
 function createSource(thread: number, port: MessagePort, clock: Clock): Source {
   let latest: readonly ScopeMetrics[] = [];
-  /** From the thread's first word to its end: while it starts there is nothing to wait for. */
+  /** The thread answers: from its first message to its end. */
   let open = false;
   let asked: PromiseWithResolvers<Error | undefined> | undefined;
   const settle = (error?: Error) => {
@@ -99,7 +99,7 @@ function createSource(thread: number, port: MessagePort, clock: Clock): Source {
       const { promise } = asked;
       const late = Promise.withResolvers<Error>();
       const timer = clock.schedule(ANSWER_MAX_MS, () =>
-        late.resolve(new Error(`worker thread ${thread} did not tell its metrics in time`)),
+        late.resolve(new Error(`worker thread ${thread} did not send its metrics in time`)),
       );
       const outcome = await Promise.race([promise, late.promise]);
       timer.cancel();

@@ -1,4 +1,4 @@
-/** Makes one set of metrics of those of several threads: sums and histograms add up, of gauges the greatest stays. */
+/** Merges the metrics of several threads: adds sums and histograms, and takes the greatest of gauges. */
 import type { Attributes, HrTime } from "@opentelemetry/api";
 import {
   type DataPoint,
@@ -8,7 +8,7 @@ import {
   type ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 
-/** Metrics of the same scope and name must be of the same kind; what else a thread says of them is left out. */
+/** Metrics of the same scope and name must have the same type. The description is that of the first thread. */
 export function mergeScopes(threads: readonly (readonly ScopeMetrics[])[]): ScopeMetrics[] {
   const scopes = new Map<string, ScopeMetrics[]>();
   for (const one of threads.flat()) {
@@ -48,7 +48,7 @@ function mergeOne(first: MetricData, same: readonly MetricData[]): MetricData {
       return { ...first, dataPoints: mergePoints(points, addHistograms) };
     }
     case DataPointType.EXPONENTIAL_HISTOGRAM:
-      // Nothing here records one, and their buckets differ from thread to thread.
+      // Not used here: their buckets would differ between threads.
       return first;
     default:
       return first satisfies never;
@@ -101,7 +101,7 @@ function both(
   return one === undefined || other === undefined ? {} : { [name]: merge(one, other) };
 }
 
-/** The same for the same attributes, in whichever order they come. */
+/** The same key for the same attributes in any order. */
 export function attributesKey(attributes: Attributes): string {
   return JSON.stringify(Object.entries(attributes).sort(([one], [other]) => (one < other ? -1 : 1)));
 }

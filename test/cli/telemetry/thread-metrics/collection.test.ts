@@ -53,7 +53,7 @@ describe("createThreadMetrics()", () => {
     expect(await Promise.all([collect(), collect()]).then((both) => both.map(countIn))).toEqual([21, 21]);
   });
 
-  it("shows a thread that does not answer as it last was, and says so", async () => {
+  it("uses the last metrics of a thread that does not answer, and reports that", async () => {
     let answer = Promise.resolve(calls(5));
     answerMetrics(threads.connect(0), () => answer);
     await collected(5);
@@ -67,18 +67,18 @@ describe("createThreadMetrics()", () => {
     clock.advance(1_000);
     const { errors } = await late;
     expect(countIn(await late)).toBe(5);
-    expect(errors).toEqual([new Error("worker thread 0 did not tell its metrics in time")]);
+    expect(errors).toEqual([new Error("worker thread 0 did not send its metrics in time")]);
     slow.resolve(calls(6));
     expect((await collected(6)).errors).toEqual([]);
   });
 
-  it("does not wait for a thread that has yet to start", async () => {
+  it("does not wait for a thread that has not started", async () => {
     threads.connect(0);
     const { resourceMetrics, errors } = await collect();
     expect([resourceMetrics.scopeMetrics, errors]).toEqual([[], []]);
   });
 
-  it("keeps what a thread told last before it ended", async () => {
+  it("keeps the last metrics of a thread that has ended", async () => {
     const port = threads.connect(0);
     let count = 1;
     const tellLast = answerMetrics(port, async () => calls(count));

@@ -8,7 +8,7 @@ import {
   type ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { describe, expect, it } from "vitest";
-import { createChanges } from "../../../../src/cli/telemetry/thread-metrics/changes.ts";
+import { createDeltas } from "../../../../src/cli/telemetry/thread-metrics/deltas.ts";
 import { mergeScopes } from "../../../../src/cli/telemetry/thread-metrics/merge.ts";
 
 const about = (name: string) => ({
@@ -45,7 +45,7 @@ const sum = (...dataPoints: DataPoint<number>[]): MetricData => ({
 });
 const scope = (...metrics: MetricData[]): ScopeMetrics => ({ scope: { name: "meshcache" }, metrics });
 
-/** Durations as a histogram with bounds at 1 and 2 keeps them. */
+/** A histogram of durations, with bounds at 1 and 2. */
 const of = (...seconds: number[]): Histogram => ({
   buckets: {
     boundaries: [1, 2],
@@ -62,7 +62,7 @@ const of = (...seconds: number[]): Histogram => ({
 });
 
 describe("mergeScopes()", () => {
-  it("adds histograms up as if one thread had measured all, by their attributes in any order", () => {
+  it("adds the histograms with the same attributes, in any order", () => {
     const one = scope(histogram(at(of(0.5, 3), { a: "1", b: "2" }), at(of(1.5), { a: "2" })));
     const other = scope(histogram(at(of(0.25), { b: "2", a: "1" }), at(of(4), { a: "3" })));
     expect(mergeScopes([[one], [other]])).toEqual([
@@ -72,23 +72,23 @@ describe("mergeScopes()", () => {
     ]);
   });
 
-  it("adds sums up, and keeps the greatest of gauges", () => {
+  it("adds sums, and takes the greatest of gauges", () => {
     const threads = [3, 7, 5].map((value) => [scope(sum(at(value)), gauge(at(value)))]);
     expect(mergeScopes(threads)).toEqual([scope(sum(at(15)), gauge(at(7)))]);
   });
 
-  it("lasts from the earliest start to the latest end", () => {
+  it("spans from the earliest start to the latest end", () => {
     const [merged] = mergeScopes([[scope(sum(at(1, {}, 5, 9)))], [scope(sum(at(1, {}, 3, 12)))]]);
     expect(merged?.metrics).toEqual([sum(at(2, {}, 3, 12))]);
   });
 
-  it("keeps scopes apart, and what only one thread has", () => {
+  it("keeps scopes apart, and metrics that only one thread has", () => {
     const other: ScopeMetrics = { scope: { name: "other" }, metrics: [sum(at(1))] };
     expect(mergeScopes([[scope(sum(at(1)))], [], [other]])).toEqual([scope(sum(at(1))), other]);
     expect(mergeScopes([])).toEqual([]);
   });
 
-  it("leaves what the threads gave as it was", () => {
+  it("does not change its input", () => {
     const one = scope(histogram(at(of(1))));
     const before = structuredClone(one);
     mergeScopes([[one], [scope(histogram(at(of(2))))]]);
@@ -96,9 +96,9 @@ describe("mergeScopes()", () => {
   });
 });
 
-describe("createChanges()", () => {
-  it("tells of each series what came since the last time, and nothing of one that stands still", () => {
-    const changes = createChanges();
+describe("createDeltas()", () => {
+  it("returns what is new in each series, and nothing of a series that did not change", () => {
+    const changes = createDeltas();
     const points = [at(of(0.5), { a: "1" }), at(of(3), { a: "2" })];
     expect(changes([scope(histogram(...points))])).toEqual([scope(changed(...points))]);
 
@@ -107,9 +107,9 @@ describe("createChanges()", () => {
     expect(changes([scope(histogram(...later))])).toEqual([scope(changed(at(since, { a: "1" }, 10, 20)))]);
   });
 
-  it("leaves gauges alone, and each reader with changes of its own", () => {
+  it("does not change gauges, and keeps the readers apart", () => {
     const totals = [scope(gauge(at(3)), histogram(at(of(1))))];
-    const [one, other] = [createChanges(), createChanges()];
+    const [one, other] = [createDeltas(), createDeltas()];
     one(totals);
     expect(one(totals)).toEqual([scope(gauge(at(3)), changed())]);
     expect(other(totals)).toEqual([scope(gauge(at(3)), changed(at(of(1))))]);

@@ -1,4 +1,4 @@
-/** Makes of totals what came since the last time, for a collector that wants to be told no more. */
+/** Makes deltas of cumulative histograms, for a collector that wants only what is new since the last export. */
 import {
   AggregationTemporality,
   type DataPoint,
@@ -9,15 +9,15 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { attributesKey } from "./merge.ts";
 
-/** What was told of each series so far is kept in the returned function: one of it for each reader. */
-export function createChanges(): (scopes: readonly ScopeMetrics[]) => ScopeMetrics[] {
-  const told = new Map<string, DataPoint<Histogram>>();
+/** The returned function remembers the last totals of each series, so each reader needs one of its own. */
+export function createDeltas(): (scopes: readonly ScopeMetrics[]) => ScopeMetrics[] {
+  const lastPoints = new Map<string, DataPoint<Histogram>>();
   const since = (metric: MetricData, scope: string): MetricData => {
     if (metric.dataPointType !== DataPointType.HISTOGRAM) return metric;
     const dataPoints = metric.dataPoints.flatMap((point) => {
       const series = JSON.stringify([scope, metric.descriptor.name, attributesKey(point.attributes)]);
-      const before = told.get(series);
-      told.set(series, point);
+      const before = lastPoints.get(series);
+      lastPoints.set(series, point);
       if (before === undefined) return [point];
       return point.value.count === before.value.count ? [] : [subtract(point, before)];
     });
@@ -27,7 +27,7 @@ export function createChanges(): (scopes: readonly ScopeMetrics[]) => ScopeMetri
     scopes.map(({ scope, metrics }) => ({ scope, metrics: metrics.map((one) => since(one, scope.name)) }));
 }
 
-/** The least and the greatest of a part cannot be told from those of the whole. */
+/** Without minimum and maximum, which are unknown for the time since the last export. */
 function subtract(point: DataPoint<Histogram>, before: DataPoint<Histogram>): DataPoint<Histogram> {
   const { buckets, count, sum } = point.value;
   return {

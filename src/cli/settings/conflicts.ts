@@ -1,0 +1,79 @@
+/** Finds settings that contradict each other, though each is in its range. */
+import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
+import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
+import { STORE_BOUNDS, type StoreEngine, storeBudgetRange } from "../../store/engine/create-store.ts";
+import { plural } from "../output/text.ts";
+import { type Machine, sharesPorts } from "./machine.ts";
+import { toQuantity } from "./quantity.ts";
+import { infoOf, type SettingName, type Settings } from "./settings.ts";
+
+export interface SettingsFault {
+  /** The source of the value, such as "--shards" or "meshcache.yaml:3 shards". */
+  readonly where: string;
+  readonly message: string;
+}
+
+export interface ResolvedSettings {
+  readonly values: Settings;
+  /** The source of each value: "default", or as in a fault. */
+  readonly originOf: (name: SettingName) => string;
+}
+
+/**
+ * Pairs of settings of which the first must not exceed the second. A message must carry what another setting allows.
+ */
+const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
+  ...LIMIT_RELATIONS,
+  ["valueMaxBytes", "batchMaxBytes"],
+  ["batchMaxBytes", "receiveMaxBytes"],
+  ["queueMaxBytes", "queuesMaxBytes"],
+];
+
+/** A fault for every conflict, at the setting that was given. */
+export function conflictsOf(settings: ResolvedSettings, machine: Machine): SettingsFault[] {
+  const { values, originOf } = settings;
+  const whereOf = (one: SettingName, other: SettingName) =>
+    originOf(one) === "default" ? originOf(other) : originOf(one);
+  const faults: SettingsFault[] = [];
+  for (const [smaller, greater] of RELATIONS) {
+    if (values[smaller] <= values[greater]) continue;
+    const message = `${describe(smaller, values)} must not be greater than ${describe(greater, values)}`;
+    faults.push({ where: whereOf(smaller, greater), message });
+  }
+  const budget = budgetConflict(values);
+  if (budget !== undefined) {
+    faults.push({ where: whereOf("storeBudgetBytes", "shards"), message: budget });
+  }
+  if (values.workers > 1 && values.storeEngine === "lru") {
+    const message = `workers (${values.workers}) must be 1 with storeEngine lru`;
+    faults.push({ where: whereOf("workers", "storeEngine"), message });
+  }
+  if (values.workers > 1 && !sharesPorts(machine)) {
+    const message = `workers (${values.workers}) must be 1 on ${machine.platform}, where no port can be shared`;
+    faults.push({ where: originOf("workers"), message });
+  }
+  return faults;
+}
+
+/** The budget is bounded for each shard. */
+function budgetConflict(values: Settings): string | undefined {
+  const { storeBudgetBytes, storeEngine, shards } = values;
+  const { min, max } = storeBudgetRange(storeEngine, shards);
+  if (storeBudgetBytes >= min && storeBudgetBytes <= max) return undefined;
+  const range = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")}`;
+  const must = `${describe("storeBudgetBytes", values)} must be ${range} with ${plural(shards, "shard")}`;
+  if (storeBudgetBytes < min) return must;
+  const most = storeBudgetRange(storeEngine, STORE_BOUNDS.shards.max).max;
+  return `${must}; up to ${toQuantity(most, "bytes")} with more shards`;
+}
+
+/** "valueMaxBytes (8 MiB)" */
+function describe(name: SettingName, values: Settings): string {
+  const value = values[name];
+  return `${name} (${typeof value === "number" ? toQuantity(value, infoOf(name).unit) : value})`;
+}
+
+/** A worker for each core, where there may be more than one. */
+export function workersUnlessGiven(engine: StoreEngine, machine: Machine): number {
+  return engine === "lru" || !sharesPorts(machine) ? 1 : Math.min(machine.cores, WORKERS_BOUND.max);
+}

@@ -1,0 +1,78 @@
+/** What one setting is: the schema that checks its value, and what help and tables say about it. */
+import { z } from "zod";
+import type { Bound } from "../../common/bound.ts";
+import { LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
+import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
+
+export interface SettingInfo {
+  readonly group: string;
+  /** The default, or what it depends on. */
+  readonly initial: string | number | Dependent;
+  /** Empty for a plain number and for text. */
+  readonly unit: Unit;
+  /** What the value may be, in words. */
+  readonly bound: string;
+  readonly description: string;
+}
+
+/** A default that is not the same everywhere, in words. */
+export interface Dependent {
+  readonly words: string;
+}
+
+/** The information about each schema that a function of this file has made. */
+export const INFOS = z.registry<SettingInfo>();
+
+const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
+  "": parseCount,
+  bytes: parseBytes,
+  ms: parseDurationMs,
+};
+const FORMS: Readonly<Record<Unit, string>> = {
+  "": "a whole number",
+  bytes: 'bytes, or a size such as "64MiB"',
+  ms: 'milliseconds, or a time such as "30s"',
+};
+
+/** A number. `unit` is what it counts; `initial` replaces the default in help and tables. */
+export function quantitySetting(
+  group: string,
+  unit: Unit,
+  { fallback, min, max }: Bound,
+  description: string,
+  initial: SettingInfo["initial"] = fallback,
+) {
+  const bound = `${toQuantity(min, unit)} to ${toQuantity(max, unit)}`;
+  const error = `must be ${FORMS[unit]}, from ${bound}`;
+  const number = z.int({ error }).min(min, { error }).max(max, { error });
+  const fromText = (raw: unknown) => (typeof raw === "string" ? PARSERS[unit](raw) : raw);
+  return z
+    .preprocess(fromText, number)
+    .default(fallback)
+    .register(INFOS, { group, initial, unit, bound, description });
+}
+
+/** One of several words. */
+export function wordSetting<Word extends string>(
+  group: string,
+  words: readonly Word[],
+  fallback: NoInfer<Word>,
+  description: string,
+) {
+  const bound = words.join(", ");
+  return z
+    .enum(words, { error: `must be one of ${bound}` })
+    .default(() => fallback)
+    .register(INFOS, { group, initial: fallback, unit: "", bound, description });
+}
+
+/** Where something listens; "off" too, if it is `optional`. */
+export function listenSetting(group: string, fallback: string, description: string, optional = false) {
+  const error = `must be ${LISTEN_ADDRESS_FORM}${optional ? ', or "off"' : ""}`;
+  const bound = optional ? "HOST:PORT or off" : "HOST:PORT";
+  return z
+    .string({ error })
+    .refine((text) => (optional && text === "off") || parseListenAddress(text) !== undefined, { error })
+    .default(fallback)
+    .register(INFOS, { group, initial: fallback, unit: "", bound, description });
+}

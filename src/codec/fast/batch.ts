@@ -1,0 +1,200 @@
+/**
+ * BatchRequest and BatchResponse, read and written by hand. Of their operations, Get and Set are too; the others are
+ * left to the generated codec.
+ */
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import {
+  type BatchRequest,
+  type BatchResponse,
+  InvalidateRequestSchema,
+  InvalidateResponseSchema,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
+  type Operation,
+  type OperationResult,
+  TouchRequestSchema,
+  TouchResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { readGenerated, writeGenerated } from "./generated.ts";
+import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
+import { BatchResponseMessage, Case, newArray, OperationResultMessage, UNSET } from "./messages.ts";
+import { IRREGULAR, type WireReader } from "./reader.ts";
+import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
+import type { WireWriter } from "./writer.ts";
+
+export function readBatchRequest(reader: WireReader): BatchRequest {
+  let namespace = "";
+  const operations: Operation[] = [];
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x12) {
+      const outerEnd = reader.enter();
+      operations.push(readOperation(reader));
+      reader.leave(outerEnd);
+    } else if (tag === 0x0a) namespace = reader.recurringString();
+    else reader.skip(tag, 2);
+  }
+  return { $typeName: "meshcache.v1.BatchRequest", namespace, operations };
+}
+
+export function writeBatchRequest(writer: WireWriter, { namespace, operations }: BatchRequest): void {
+  for (let index = operations.length - 1; index >= 0; index--) {
+    const operation = operations[index];
+    if (operation === undefined) continue;
+    const mark = writer.mark();
+    writeOperation(writer, operation);
+    writer.message(2, mark);
+  }
+  writer.string(1, namespace);
+}
+
+function readOperation(reader: WireReader): Operation {
+  let operation: Operation["operation"] = { case: undefined };
+  let traceparent = "";
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x32) {
+      traceparent = reader.string();
+      continue;
+    }
+    if (tag > 0x2a) {
+      reader.skip(tag, 6);
+      continue;
+    }
+    if (operation.case !== undefined) throw IRREGULAR;
+    if (tag === 0x1a)
+      operation = { case: "invalidate", value: readGenerated(reader, InvalidateRequestSchema) };
+    else if (tag === 0x22) operation = { case: "touch", value: readGenerated(reader, TouchRequestSchema) };
+    else if (tag === 0x2a) operation = { case: "lease", value: readGenerated(reader, LeaseRequestSchema) };
+    else {
+      const outerEnd = reader.enter();
+      if (tag === 0x0a) operation = { case: "get", value: readGetRequest(reader) };
+      else if (tag === 0x12) operation = { case: "set", value: readSetRequest(reader) };
+      else throw IRREGULAR;
+      reader.leave(outerEnd);
+    }
+  }
+  return { $typeName: "meshcache.v1.Operation", operation, traceparent };
+}
+
+function writeOperation(writer: WireWriter, { operation, traceparent }: Operation): void {
+  writer.string(6, traceparent);
+  const mark = writer.mark();
+  switch (operation.case) {
+    case "get":
+      writeGetRequest(writer, operation.value);
+      writer.message(1, mark);
+      break;
+    case "set":
+      writeSetRequest(writer, operation.value);
+      writer.message(2, mark);
+      break;
+    case "invalidate":
+      writeGenerated(writer, 3, InvalidateRequestSchema, operation.value);
+      break;
+    case "touch":
+      writeGenerated(writer, 4, TouchRequestSchema, operation.value);
+      break;
+    case "lease":
+      writeGenerated(writer, 5, LeaseRequestSchema, operation.value);
+      break;
+    case undefined:
+      break;
+    default:
+      operation satisfies never;
+  }
+}
+
+export function readBatchResponse(reader: WireReader): BatchResponse {
+  const results = newArray<OperationResult>();
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      const outerEnd = reader.enter();
+      results.push(readOperationResult(reader));
+      reader.leave(outerEnd);
+    } else reader.skip(tag, 1);
+  }
+  return new BatchResponseMessage(results);
+}
+
+export function writeBatchResponse(writer: WireWriter, { results }: BatchResponse): void {
+  for (let index = results.length - 1; index >= 0; index--) {
+    const result = results[index];
+    if (result === undefined) continue;
+    const mark = writer.mark();
+    writeOperationResult(writer, result);
+    writer.message(1, mark);
+  }
+}
+
+function readOperationResult(reader: WireReader): OperationResult {
+  let result: OperationResult["result"] = UNSET;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag > 0x32) {
+      reader.skip(tag, 6);
+      continue;
+    }
+    if (result.case !== undefined) throw IRREGULAR;
+    switch (tag) {
+      case 0x0a: {
+        const outerEnd = reader.enter();
+        result = new Case("get", readGetResponse(reader));
+        reader.leave(outerEnd);
+        break;
+      }
+      case 0x12: {
+        const outerEnd = reader.enter();
+        result = new Case("set", readSetResponse(reader));
+        reader.leave(outerEnd);
+        break;
+      }
+      case 0x1a:
+        result = { case: "invalidate", value: readGenerated(reader, InvalidateResponseSchema) };
+        break;
+      case 0x22:
+        result = { case: "touch", value: readGenerated(reader, TouchResponseSchema) };
+        break;
+      case 0x2a:
+        result = { case: "lease", value: readGenerated(reader, LeaseResponseSchema) };
+        break;
+      case 0x32:
+        result = { case: "error", value: readGenerated(reader, StatusSchema) };
+        break;
+      default:
+        throw IRREGULAR;
+    }
+  }
+  return new OperationResultMessage(result);
+}
+
+function writeOperationResult(writer: WireWriter, { result }: OperationResult): void {
+  const mark = writer.mark();
+  switch (result.case) {
+    case "get":
+      writeGetResponse(writer, result.value);
+      writer.message(1, mark);
+      break;
+    case "set":
+      writeSetResponse(writer, result.value);
+      writer.message(2, mark);
+      break;
+    case "invalidate":
+      writeGenerated(writer, 3, InvalidateResponseSchema, result.value);
+      break;
+    case "touch":
+      writeGenerated(writer, 4, TouchResponseSchema, result.value);
+      break;
+    case "lease":
+      writeGenerated(writer, 5, LeaseResponseSchema, result.value);
+      break;
+    case "error":
+      writeGenerated(writer, 6, StatusSchema, result.value);
+      break;
+    case undefined:
+      break;
+    default:
+      result satisfies never;
+  }
+}
