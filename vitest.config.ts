@@ -23,6 +23,23 @@ export default defineConfig({
           env: { MESHCACHE_TEST_WORKERS: "3" },
         },
       },
+      {
+        extends: true,
+        test: {
+          // The same, and what hostile peers do, of a server without its accelerator.
+          name: "grpc-js alone",
+          include: [
+            "test/contract/grpc.test.ts",
+            "test/contract/buf-curl.test.ts",
+            "test/server/{calls,connections,hostile}/*.test.ts",
+            "test/server/streams/{event-stream,exchange}.test.ts",
+            "test/server/shutdown.test.ts",
+            "test/coherence/*.test.ts",
+            "test/client/{faulty-network,stampede}.test.ts",
+          ],
+          env: { MESHCACHE_TEST_ACCELERATION: "off" },
+        },
+      },
     ],
   },
 });

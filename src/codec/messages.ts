@@ -1,6 +1,5 @@
 /**
- * The adapter between generated services and grpc-js: service definitions for a server, and the types of
- * the handlers that they take.
+ * The adapter between generated services and grpc-js: service definitions for a server.
  *
  * A response may be a message or, for who encodes by hand, a frame.
  */
@@ -13,31 +12,9 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  MethodDefinition,
-  ServiceDefinition,
-} from "@grpc/grpc-js";
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { decodeHot, encodeHot, encodeHotFrame } from "./fast/codecs.ts";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
-
-/** The handlers of a service, by the names of its methods. */
-export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {
-  [Name in keyof Service["method"]]: MethodHandler<Service["method"][Name]>;
-};
-
-type MethodHandler<Method extends GenServiceMethods[string]> = Method["methodKind"] extends "unary"
-  ? handleUnaryCall<MessageShape<Method["input"]>, Reply<Method>>
-  : Method["methodKind"] extends "server_streaming"
-    ? handleServerStreamingCall<MessageShape<Method["input"]>, Reply<Method>>
-    : Method["methodKind"] extends "bidi_streaming"
-      ? handleBidiStreamingCall<MessageShape<Method["input"]>, Reply<Method>>
-      : never;
-
-type Reply<Method extends GenServiceMethods[string]> = MessageShape<Method["output"]> | GrpcFrame;
 
 /** The slice of a generated service that the adapter reads. */
 interface MethodList {

@@ -3,6 +3,7 @@ import { type CacheServer, createCacheServer, type ServerOptions } from "./serve
 
 export { type Limits, resolveLimits } from "../rpc/limits.ts";
 export { createStore, type StoreOptions } from "../store/engine/create-store.ts";
+export type { Acceleration } from "./connections/accelerator.ts";
 export { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 export type { CacheServer, ServerOptions } from "./server.ts";
 

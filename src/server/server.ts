@@ -9,14 +9,15 @@ import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createOpenCalls } from "./calls/registry.ts";
+import type { Acceleration } from "./connections/accelerator.ts";
 import { createConnections } from "./connections/listener.ts";
-import { createDirectCalls } from "./fast/router.ts";
+import { addMethods } from "./grpc-js/adapters.ts";
 import { createInterceptor } from "./grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { maintainStore } from "./maintenance.ts";
-import { addServices } from "./services/services.ts";
+import { createServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
 import { createStreamRegister, slowestLagEvents } from "./streams/stream-registry.ts";
@@ -31,6 +32,11 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Bounds of connections, calls and queues. */
   readonly transport?: Partial<TransportLimits>;
+  /**
+   * Whether frequent calls, and connections that announce a single stream, are served without the layers of grpc-js. Off,
+   * grpc-js serves every call: answers are the same, and each call costs about twice as much. Default "on".
+   */
+  readonly acceleration?: Acceleration;
   /** Default: none. */
   readonly telemetry?: Telemetry;
   /** Default: without TLS. */
@@ -106,12 +112,11 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     connections: () => bounds.connections.taken,
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
-  const direct = addServices(server, {
-    limits,
-    telemetry,
+  const deps = { limits, telemetry, boundary };
+  const services = createServices({
+    ...deps,
     store,
     clock,
-    boundary,
     streams,
     busyPoll,
     observation,
@@ -119,20 +124,18 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     startedMs,
     serverVersion: packageVersion(),
   });
+  for (const methods of services.all) addMethods(server, methods, deps);
   const connections = createConnections(server, {
-    limits: transport,
+    ...deps,
+    acceleration: options.acceleration ?? "on",
+    methods: services.frequent,
+    register: calls.register,
+    transport,
     clock,
     rng: options.rng ?? systemRng,
-    boundary,
     credentials: options.credentials,
     quota: bounds.connections,
     sharesPort,
-    takeCall: createDirectCalls(direct, {
-      register: calls.register,
-      clock,
-      boundary,
-      limits,
-    }),
   });
 
   let address: string | undefined;

@@ -1,23 +1,28 @@
-/** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
+/** What every call that is served without grpc-js has: its headers, its place in the register, and how it gets a status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
-import type { Boundary } from "../../common/boundary.ts";
+import { decodeMessage } from "../../codec/messages.ts";
 import type { Clock } from "../../common/clock.ts";
-import { fieldInvalid } from "../../common/errors.ts";
-import type { Limits } from "../../rpc/limits.ts";
+import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
+import {
+  type CallContext,
+  CLIENT_ID_HEADER,
+  failureOf,
+  type HandlerDeps,
+  toContext,
+} from "../calls/handler.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 
-export interface DirectCallDeps {
+export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;
   readonly clock: Clock;
-  readonly boundary: Boundary;
-  readonly limits: Pick<Limits, "receiveMaxBytes" | "sendMaxBytes">;
 }
 
 /** What a call says of its method's name and kind. */
@@ -49,11 +54,11 @@ const ANSWER_TOO_LARGE: Refusal = {
   details: "an answer larger than may be sent",
 };
 
-export abstract class DirectCall<Method extends MethodKind> implements ListedCall {
+export abstract class FastCall<Method extends MethodKind> implements ListedCall {
   readonly method: Method;
   readonly stream: CallStream;
   abstract readonly streaming: boolean;
-  protected readonly deps: DirectCallDeps;
+  protected readonly deps: FastCallDeps;
   readonly #headers: IncomingHttpHeaders;
   readonly deadlineMs: number;
   span: CallSpan | undefined;
@@ -65,7 +70,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
-  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: DirectCallDeps) {
+  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: FastCallDeps) {
     this.method = method;
     this.stream = stream;
     this.#headers = headers;
@@ -76,13 +81,23 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   }
 
   /** http2 joins the values of a header that is repeated, which makes neither a trace nor a client id of it. */
-  readonly header: HeaderReader = (name) => {
+  readonly #header: HeaderReader = (name) => {
     const value = this.#headers[name];
     return typeof value === "string" ? value : value?.[0];
   };
 
-  refuse(error: unknown): void {
+  refuse(error: CacheError): void {
     this.conclude(toServiceError(error));
+  }
+
+  /** Its status is what its handler threw. */
+  protected fail(error: unknown): void {
+    this.conclude(failureOf(error, this.#ownSpan, this.deps.telemetry));
+  }
+
+  /** Throws FIELD_INVALID. */
+  protected context(): CallContext {
+    return toContext(this.#ownSpan, this.#header(CLIENT_ID_HEADER) ?? "", this.deps.limits);
   }
 
   /** What the callback throws ends the call's stream. */
@@ -97,11 +112,11 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
-    return this.deps.register.begin(this, this.header);
+    return this.deps.register.begin(this, this.#header);
   }
 
   /** Of a call that was entered. */
-  protected get ownSpan(): CallSpan {
+  get #ownSpan(): CallSpan {
     if (this.span === undefined) throw new Error("a call ran before it was entered");
     return this.span;
   }
@@ -116,7 +131,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
 
   /** Its status instead of an answer, or behind what was sent. */
   protected conclude({ code, details, metadata }: Refusal): void {
-    if (!this.settle(code)) return;
+    if (!this.setStatus(code)) return;
     const { stream } = this;
     const trailers = {
       "grpc-status": code,
@@ -131,8 +146,8 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     this.#leave();
   }
 
-  /** Takes down that it has its status. False: it had one, or nobody is there to send it to. */
-  protected settle(code: status): boolean {
+  /** False: it had a status already, or its stream is gone. */
+  protected setStatus(code: status): boolean {
     if (this.answered) return false;
     this.answered = true;
     this.sendingSinceMs ??= this.deps.register.nowMs();
@@ -157,6 +172,18 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   }
 }
 
-export function undecodable(): Error {
+/** Throws FIELD_INVALID. */
+export function decodeRequest<Input extends DescMessage>(
+  schema: Input,
+  message: Uint8Array,
+): MessageShape<Input> {
+  try {
+    return decodeMessage(schema, message);
+  } catch {
+    throw undecodable();
+  }
+}
+
+export function undecodable(): CacheError {
   return fieldInvalid("message", "one that its method takes");
 }

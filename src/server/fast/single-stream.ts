@@ -26,7 +26,7 @@ import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { STREAM_ID, StreamConnection, type Taken } from "../../http2/single-stream.ts";
 import type { CallSession, CallStream, RespondOptions } from "../calls/http2-stream.ts";
 import { createRateGuard } from "../limits/rate-limiter.ts";
-import type { TransportLimits } from "../limits/transport-limits.ts";
+import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
 import { type Lifetime, watchLifetime } from "./keepalive.ts";
 
 interface SoleStreamDeps {
@@ -45,8 +45,6 @@ interface StreamEvents {
   wantTrailers: [];
 }
 
-/** That wait for their answers. */
-export const PINGS_MAX = 10;
 /** More does not wait for what comes behind it: the client is to be at work on it meanwhile. */
 const GATHERED_MAX_BYTES = 4 * 1024;
 const NO_BYTES = Buffer.alloc(0);

@@ -3,37 +3,38 @@
  * frames and in the end a status.
  */
 import type { IncomingHttpHeaders } from "node:http2";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { MessageSplitter, type SplitterFault } from "../../codec/framing/grpc-deframer.ts";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
-import type { CallSpan } from "../../telemetry/telemetry.ts";
+import type { BidiHandler, CallContext, Cancel, ServerStreamHandler } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import type { HeaderReader } from "../calls/registry.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
-  DirectCall,
-  type DirectCallDeps,
+  decodeRequest,
+  FastCall,
+  type FastCallDeps,
   NO_REQUEST,
   OK_TRAILERS,
   SECOND_REQUEST,
   undecodable,
 } from "./call.ts";
 
-/** A method that sends more than one message. Its calls are read and closed by what it opens. */
-export interface DirectStreamMethod {
+/** A method that sends more than one message. */
+interface FastStreamingMethod {
   readonly path: string;
   readonly requestStream: boolean;
-  /** Without a request stream its reader is given exactly one request. Throws what becomes the status. */
-  open(call: StreamingCall, span: CallSpan, header: HeaderReader): RequestReader<Uint8Array>;
+  /** Without a request stream the reader is given exactly one request. Throws what becomes the status. */
+  open(call: StreamingCall, context: CallContext): RequestReader<Uint8Array>;
 }
 
 /** What a prefix gets before its message proves to be as long. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
 
-export class DirectStream extends DirectCall<DirectStreamMethod> implements StreamingCall {
+export class FastStreamingCall extends FastCall<FastStreamingMethod> implements StreamingCall {
   readonly streaming = true;
   readonly #splitter: MessageSplitter;
   #reader: RequestReader<Uint8Array> | undefined;
@@ -45,10 +46,10 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
   #arrived = false;
 
   constructor(
-    method: DirectStreamMethod,
+    method: FastStreamingMethod,
     stream: CallStream,
     headers: IncomingHttpHeaders,
-    deps: DirectCallDeps,
+    deps: FastCallDeps,
   ) {
     super(method, stream, headers, deps);
     this.#splitter = new MessageSplitter({
@@ -61,9 +62,9 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     if (!this.enter()) return;
     const { stream } = this;
     try {
-      this.#reader = this.method.open(this, this.ownSpan, this.header);
+      this.#reader = this.method.open(this, this.context());
     } catch (error) {
-      this.refuse(error);
+      this.fail(error);
       return;
     }
     stream.on("close", () => this.#reader?.closed());
@@ -107,7 +108,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
       this.refuse(error);
       return;
     }
-    if (!this.settle(status.OK)) return;
+    if (!this.setStatus(status.OK)) return;
     if (!this.stream.headersSent) this.stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.finish(OK_TRAILERS);
   }
@@ -124,7 +125,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     try {
       this.#readFor(reader);
     } catch (error) {
-      this.refuse(error);
+      this.fail(error);
     } finally {
       this.#reading = false;
     }
@@ -142,12 +143,12 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
       if (this.#requests > 1 && !this.method.requestStream) this.conclude(SECOND_REQUEST);
       else reader.receive(message);
     }
-    if (this.#splitter.fault !== undefined) this.#fail(this.#splitter.fault);
+    if (this.#splitter.fault !== undefined) this.#refuseFault(this.#splitter.fault);
     if (this.#arrived) this.#halfClose(reader);
     else this.#hold(false);
   }
 
-  #fail(fault: SplitterFault): void {
+  #refuseFault(fault: SplitterFault): void {
     const { receiveMaxBytes } = this.deps.limits;
     if (fault === "compressed") this.conclude(COMPRESSED_REQUEST);
     else this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
@@ -168,4 +169,52 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     if (held) this.stream.pause();
     else this.stream.resume();
   }
+}
+
+/** Its handler is given the request when that is complete. */
+export function toServerStreamMethod(
+  path: string,
+  input: DescMessage,
+  handler: ServerStreamHandler<Message>,
+): FastStreamingMethod {
+  return {
+    path,
+    requestStream: false,
+    open(call, context) {
+      let request: Message | undefined;
+      let close: Cancel | undefined;
+      return {
+        receive(message) {
+          request = decodeRequest(input, message);
+        },
+        paused: () => false,
+        halfClosed() {
+          if (request === undefined) throw undecodable();
+          close = handler.open(call, request, context);
+        },
+        closed: () => close?.(),
+      };
+    },
+  };
+}
+
+/** Its handler is open before its first request. */
+export function toBidiMethod(
+  path: string,
+  input: DescMessage,
+  handler: BidiHandler<Message>,
+): FastStreamingMethod {
+  return {
+    path,
+    requestStream: true,
+    open(call, context) {
+      const reader = handler.open(call, context);
+      return {
+        receive: (message) => reader.receive(decodeRequest(input, message)),
+        paused: () => reader.paused(),
+        halfClosed: () => reader.halfClosed(),
+        closed: () => reader.closed(),
+      };
+    },
+  };
 }

@@ -47,6 +47,9 @@ export interface TransportLimits {
   readonly busyPollMaxMs: number;
 }
 
+/** Pings of the server on one connection that wait for their answers. */
+export const PINGS_MAX = 10;
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;

@@ -12,12 +12,11 @@ import {
   HealthListResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
-import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
+import { encodeFrame } from "../../codec/messages.ts";
 import { limitExceeded } from "../../common/errors.ts";
-import { type Cancel, type HandlerDeps, StatusError } from "../calls/handler.ts";
+import { type Cancel, type HandlerDeps, immediate, StatusError, serverStream } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
-import { serverStream } from "../grpc-js/adapters.ts";
-import { immediate } from "../grpc-js/unary-handlers.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
 
@@ -38,16 +37,16 @@ export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof H
     return create(HealthCheckResponseSchema, { status });
   };
   return {
-    check: immediate(deps, ({ service }) => {
+    check: immediate(({ service }) => {
       if (!known.has(service)) throw new StatusError(status.NOT_FOUND, "unknown service");
       return current();
     }),
-    list: immediate(deps, () =>
+    list: immediate(() =>
       create(HealthListResponseSchema, {
         statuses: Object.fromEntries(Array.from(known, (service) => [service, current()])),
       }),
     ),
-    watch: serverStream(deps, (call, request) => {
+    watch: serverStream((call, request) => {
       return openWatch(call, deps, known.has(takeService(request)) ? current : undefined);
     }),
   };

@@ -10,10 +10,10 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
-import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
-import type { HandlerDeps } from "../calls/handler.ts";
+import { encodeFrame } from "../../codec/messages.ts";
+import { bidi, type HandlerDeps } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
-import { bidi } from "../grpc-js/adapters.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 import { createFrameQueue } from "../streams/send-queue.ts";
 import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
 import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
@@ -31,7 +31,7 @@ export interface ReflectionDeps extends HandlerDeps {
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<typeof ServerReflection> {
-  return { serverReflectionInfo: bidi(deps, (call) => openReflection(call, deps)) };
+  return { serverReflectionInfo: bidi((call) => openReflection(call, deps)) };
 }
 
 function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {

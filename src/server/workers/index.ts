@@ -12,6 +12,7 @@ import type { StoreMessage } from "../../store/api/threads.ts";
 import { attachStore, createStoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import type { Acceleration } from "../connections/accelerator.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import type { CacheServer } from "../server.ts";
@@ -31,6 +32,7 @@ export interface ServerThreadsOptions {
   readonly listen?: string;
   readonly limits?: Partial<Limits>;
   readonly transport?: Partial<TransportLimits>;
+  readonly acceleration?: Acceleration;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. */
   readonly telemetry?: Telemetry;
@@ -116,6 +118,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
         bounds: boundsMemory,
         limits,
         transport,
+        acceleration: options.acceleration ?? "on",
         startedMs,
         extra: extra?.value,
       },

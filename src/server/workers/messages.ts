@@ -2,6 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Limits } from "../../rpc/limits.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
+import type { Acceleration } from "../connections/accelerator.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 
 export interface ThreadData<Extra = unknown> {
@@ -13,6 +14,7 @@ export interface ThreadData<Extra = unknown> {
   readonly bounds: SharedArrayBuffer;
   readonly limits: Limits;
   readonly transport: TransportLimits;
+  readonly acceleration: Acceleration;
   /** When the process began to serve, by the system's clock. */
   readonly startedMs: number;
   /** What the entry of the thread needs for itself. */

@@ -22,7 +22,7 @@ export interface ServerThreadOptions {
 
 /** Returns when the thread can take orders. What throws here or later ends the whole process. */
 export function runServerThread({ data, port, telemetry, finish }: ServerThreadOptions): void {
-  const { thread, peers, limits, transport, startedMs } = data;
+  const { thread, peers, limits, transport, acceleration, startedMs } = data;
   const store = attachStore(data.store, {
     clock: systemClock,
     rng: systemRng,
@@ -48,7 +48,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
     switch (order.kind) {
       case "listen":
         server = createCacheServer(
-          { store, listen: order.listen, limits, transport, telemetry },
+          { store, listen: order.listen, limits, transport, acceleration, telemetry },
           {
             bounds: attachBounds(data.bounds, thread, transport),
             startedMs,

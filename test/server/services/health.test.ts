@@ -5,12 +5,14 @@ import { type ClientReadableStream, credentials, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   Health,
+  type HealthCheckRequest,
   HealthCheckRequestSchema,
   type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { encodeMessage } from "../../../src/codec/messages.ts";
 import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
+import { serverStream } from "../../../src/server/calls/handler.ts";
 import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { createCacheServer } from "../../../src/server/server.ts";
@@ -185,13 +187,11 @@ describe("A2: Health/Watch of unknown names", () => {
     const kept: { readonly service: string }[] = [];
     const { address, bounds, streams, stop } = await serveHandlers(Health, ({ bounds, ...deps }) => {
       const handlers = createHealthHandlers({ ...deps, watchers: bounds.watchers, services: [] });
-      return {
-        ...handlers,
-        watch(call: Parameters<typeof handlers.watch>[0]) {
-          kept.push(call.request);
-          handlers.watch(call);
-        },
-      };
+      const watch = serverStream<HealthCheckRequest>((call, request, context) => {
+        kept.push(request);
+        return handlers.watch.open(call, request, context);
+      });
+      return { ...handlers, watch };
     });
     const client = createServiceClient(address, credentials.createInsecure());
     cleanUp.push(stop, client.close);
