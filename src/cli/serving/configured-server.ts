@@ -31,6 +31,7 @@ export async function createConfiguredServer(
     listen: settings.listen,
     limits: settings,
     transport: settings,
+    acceleration: settings.acceleration,
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
   };
   if (threads === undefined) {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
+import type { Acceleration } from "../../server/connections/accelerator.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
 import type { StoreEngine } from "../../store/engine/create-store.ts";
@@ -92,6 +93,9 @@ const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", 
 
 const storeEngines = ["offheap", "lru"] as const satisfies readonly StoreEngine[];
 const storeEngine = z.enum(storeEngines, { error: `must be one of ${storeEngines.join(", ")}` });
+
+const accelerations = ["on", "off"] as const satisfies readonly Acceleration[];
+const acceleration = z.enum(accelerations, { error: `must be one of ${accelerations.join(", ")}` });
 
 const about = (initial: string, bound: string, description: string): SettingInfo => ({
   group: "Process",
@@ -198,6 +202,14 @@ export const settingsSchema = z.strictObject({
   receiveMaxBytes: limit("receiveMaxBytes", "Largest message received."),
   sendMaxBytes: limit("sendMaxBytes", "Largest message sent."),
 
+  acceleration: acceleration.default("on").register(infos, {
+    ...about(
+      "on",
+      accelerations.join(", "),
+      "Serves frequent calls, and connections that announce a single stream, without the layers of grpc-js. Off: grpc-js serves every call, with the same answers, at about twice the cost.",
+    ),
+    group: "Transport",
+  }),
   connectionsMax: transport(
     "connectionsMax",
     "Connections at a time; beyond, a new one is closed at once. As many may watch health.",
