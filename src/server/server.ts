@@ -142,13 +142,18 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   /** What ends with the server. */
   let stops: readonly (() => void)[] = [];
   let drained: Promise<void> | undefined;
+  let closed: Promise<void> | undefined;
 
-  const close = async () => {
+  const end = async () => {
     connections.destroy();
     await connections.emptied();
     calls.close();
     server.forceShutdown();
     for (const stop of stops) stop();
+  };
+  const close = () => {
+    closed ??= end();
+    return closed;
   };
 
   return {

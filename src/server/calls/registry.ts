@@ -10,6 +10,7 @@ import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
+import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
@@ -47,7 +48,7 @@ export function createOpenCalls(
   /** Connections that owe the answer to a ping. */
   const silent = new WeakSet<CallSession>();
   let nowMs = clock.nowMs();
-  let onEmpty: (() => void) | undefined;
+  const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
 
   const register: CallRegister = {
@@ -68,7 +69,7 @@ export function createOpenCalls(
       if (!calls.delete(call)) return;
       call.span?.end(code);
       countStream(call.session, -1);
-      if (calls.size === 0) onEmpty?.();
+      if (calls.size === 0) empty.reached();
     },
   };
 
@@ -129,11 +130,7 @@ export function createOpenCalls(
     get size() {
       return calls.size;
     },
-    emptied: () =>
-      new Promise((resolve) => {
-        onEmpty = resolve;
-        if (calls.size === 0) resolve();
-      }),
+    emptied: () => empty.wait(calls.size),
     close: () => timer.cancel(),
   };
 }

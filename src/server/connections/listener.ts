@@ -4,6 +4,7 @@
  */
 import { createServer as createNetServer, type Socket } from "node:net";
 import type { Server, ServerCredentials } from "@grpc/grpc-js";
+import { EmptySignal } from "../calls/empty-signal.ts";
 import type { Quota } from "../limits/quotas.ts";
 import {
   type AcceleratedConnection,
@@ -50,7 +51,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
   const accelerated = new Map<Socket, AcceleratedConnection>();
   /** Connections whose first bytes have not come. */
   const silent = new Set<Socket>();
-  let onEmpty: (() => void) | undefined;
+  const empty = new EmptySignal();
 
   const accept = (socket: Socket): void => {
     boundary.contain(socket);
@@ -64,7 +65,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
       quota.give();
       sockets.delete(socket);
       accelerated.delete(socket);
-      if (sockets.size === 0) onEmpty?.();
+      if (sockets.size === 0) empty.reached();
     });
     // Nobody but grpc-js reads what is encrypted.
     if (accelerator === undefined || credentials !== undefined) sessions.serve(socket);
@@ -111,11 +112,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
       for (const connection of accelerated.values()) connection.retire();
       for (const socket of silent) socket.destroy();
     },
-    emptied: () =>
-      new Promise((resolve) => {
-        onEmpty = resolve;
-        if (sockets.size === 0) resolve();
-      }),
+    emptied: () => empty.wait(sockets.size),
     destroy() {
       listener.close();
       sessions.destroy();
