@@ -26,12 +26,13 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // The same, and what hostile peers do, of a server without its accelerator.
+          // The same, and calls and hostile peers, of a server whose accelerator is off.
           name: "grpc-js alone",
           include: [
             "test/contract/grpc.test.ts",
             "test/contract/buf-curl.test.ts",
-            "test/server/{calls,connections,hostile}/*.test.ts",
+            "test/server/{calls,hostile}/*.test.ts",
+            "test/server/connections/reset-streams.test.ts",
             "test/server/streams/{event-stream,exchange}.test.ts",
             "test/server/shutdown.test.ts",
             "test/coherence/*.test.ts",
