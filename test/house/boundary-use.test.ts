@@ -11,15 +11,15 @@ const ROOMS = ["src/server", "src/http2", "src/codec", "src/rpc", "src/client"];
 
 /** Emitters that are contained where they are made, by the file that listens to them. */
 const containedElsewhere: Record<string, Record<string, string>> = {
-  "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
-  "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
-  "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
+  "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
   "src/server/connections/first-bytes.ts": { socket: "contained when it was accepted" },
+  "src/server/fast/single-stream-session.ts": { socket: "SingleStreamConnection contains it" },
   "src/server/fast/single-stream.ts": {
-    socket: "StreamConnection contains it",
     "this.#events": "emits only inside of callbacks of its socket, and of guarded turns",
   },
-  "src/client/transport/http2-connection.ts": { socket: "StreamConnection contains it" },
+  "src/client/transport/http2-connection.ts": { socket: "SingleStreamConnection contains it" },
   "src/server/connections/http2-sessions.ts": {
     http2Server: "emits only inside of its sessions, which are contained, and while a socket is accepted",
   },

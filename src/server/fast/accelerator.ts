@@ -13,7 +13,7 @@ import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { FastCallDeps } from "./call.ts";
 import { announcesSingleStream } from "./preface.ts";
 import { createRouter, type TakeCall } from "./router.ts";
-import { SoleStream } from "./single-stream.ts";
+import { SingleStreamSession } from "./single-stream-session.ts";
 
 interface AcceleratorDeps extends FastCallDeps {
   /** The methods whose calls it takes. */
@@ -24,7 +24,7 @@ interface AcceleratorDeps extends FastCallDeps {
 
 interface FastServer {
   readonly takeCall: TakeCall;
-  takeConnection(socket: Socket, firstBytes: Buffer): SoleStream | undefined;
+  takeConnection(socket: Socket, firstBytes: Buffer): SingleStreamSession | undefined;
 }
 
 export function createAccelerator(deps: AcceleratorDeps): FastServer {
@@ -42,8 +42,8 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
     takeConnection(socket, firstBytes) {
       if (!announcesSingleStream(firstBytes)) return undefined;
       const { transport: limits, clock, rng, boundary } = deps;
-      const connection = new SoleStream(socket, { limits, clock, rng, boundary, take: serveCall });
-      connection.greet(firstBytes);
+      const connection = new SingleStreamSession(socket, { limits, clock, rng, boundary, serveCall });
+      connection.start(firstBytes);
       return connection;
     },
   };

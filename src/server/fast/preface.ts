@@ -13,7 +13,7 @@ export function announcesSingleStream(firstBytes: Buffer): boolean {
   if (firstBytes[at + 3] !== frameType.settings || firstBytes.length < bodyAt + bodyBytes) return false;
   let announced = false;
   const isRead = readSettings(firstBytes.subarray(bodyAt, bodyAt + bodyBytes), (name, value) => {
-    if (name === setting.soleStream) announced = value === 1;
+    if (name === setting.singleStream) announced = value === 1;
   });
   return isRead && announced;
 }

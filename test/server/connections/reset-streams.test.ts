@@ -39,7 +39,7 @@ const UNKNOWN = "/nobody.Knows/This";
 const KNOWN = CALL_HEADERS[":path"];
 const greetings = {
   "a connection of many streams": Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]),
-  "a connection for one stream": Buffer.concat([PREFACE, settings([[setting.soleStream, 1]])]),
+  "a connection for one stream": Buffer.concat([PREFACE, settings([[setting.singleStream, 1]])]),
 };
 
 const calls: readonly (readonly [name: string, headers: Record<string, string>])[] = [

@@ -18,7 +18,7 @@ const CALM = 11;
 const EXCHANGE = { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" };
 const ANNOUNCED = settings([
   [setting.headerTableSize, 0],
-  [setting.soleStream, 1],
+  [setting.singleStream, 1],
 ]);
 const headers = (fields: Readonly<Record<string, string>> = EXCHANGE): Buffer =>
   frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(fields));
