@@ -14,7 +14,7 @@ const containedElsewhere: Record<string, Record<string, string>> = {
   "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
   "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
   "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
-  "src/server/connections/first-bytes.ts": { socket: "contained when it was accepted" },
+  "src/server/connections/accelerated-connections.ts": { socket: "contained when it was accepted" },
   "src/server/fast/single-stream-session.ts": { socket: "SingleStreamConnection contains it" },
   "src/server/fast/single-stream.ts": {
     "this.#events": "emits only inside of callbacks of its socket, and of guarded turns",

@@ -2,19 +2,21 @@
  * The listening socket and its connections: how many there may be, who serves each one, and how they end. Connections that
  * the accelerator does not take are served by grpc-js.
  */
-import { createServer as createNetServer, type Socket } from "node:net";
-import type { Server, ServerCredentials } from "@grpc/grpc-js";
-import { EmptySignal } from "../calls/empty-signal.ts";
-import type { Quota } from "../limits/quotas.ts";
 import {
-  type AcceleratedConnection,
-  type Acceleration,
-  type Accelerator,
-  type AcceleratorDeps,
-  chooseAccelerator,
-} from "./accelerator.ts";
-import { readFirstBytes } from "./first-bytes.ts";
+  createServer as createNetServer,
+  type ListenOptions,
+  type Server as NetServer,
+  type Socket,
+} from "node:net";
+import type { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Quota } from "../limits/quotas.ts";
+import { AcceleratedConnections } from "./accelerated-connections.ts";
+import { type Acceleration, type AcceleratorDeps, chooseAccelerator } from "./accelerator.ts";
+import { AcceptedSockets } from "./accepted-sockets.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+
+/** Connections that the system keeps until they are accepted. */
+const BACKLOG_MAX = 1_024;
 
 export interface Connections {
   /** Binds and resolves with the port; rejects when it cannot. */
@@ -40,6 +42,7 @@ export interface ConnectionsOptions extends AcceleratorDeps {
 export function createConnections(server: Server, options: ConnectionsOptions): Connections {
   const { acceleration, transport: limits, clock, boundary, credentials, quota, sharesPort } = options;
   const accelerator = chooseAccelerator(acceleration, options);
+  const sockets = new AcceptedSockets(quota, boundary);
   const sessions = createHttp2Sessions(server, {
     limits,
     clock,
@@ -47,76 +50,44 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     credentials,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
-  const sockets = new Set<Socket>();
-  const accelerated = new Map<Socket, AcceleratedConnection>();
-  /** Connections whose first bytes have not come. */
-  const silent = new Set<Socket>();
-  const empty = new EmptySignal();
+  // What comes encrypted is read by grpc-js alone.
+  const accelerated =
+    accelerator === undefined || credentials !== undefined
+      ? undefined
+      : new AcceleratedConnections(accelerator, { limits, clock, boundary });
 
   const accept = (socket: Socket): void => {
-    boundary.contain(socket);
-    socket.on("error", () => {});
-    if (!quota.take()) {
-      socket.destroy();
-      return;
-    }
-    sockets.add(socket);
-    socket.once("close", () => {
-      quota.give();
-      sockets.delete(socket);
-      accelerated.delete(socket);
-      if (sockets.size === 0) empty.reached();
-    });
-    // Nobody but grpc-js reads what is encrypted.
-    if (accelerator === undefined || credentials !== undefined) sessions.serve(socket);
-    else offer(socket, accelerator);
-  };
-
-  const offer = (socket: Socket, to: Accelerator): void => {
-    silent.add(socket);
-    const late = clock.schedule(
-      limits.halfCloseMaxMs,
-      boundary.guard(socket, () => socket.destroy()),
-    );
-    readFirstBytes(socket, (firstBytes) => {
-      silent.delete(socket);
-      late.cancel();
-      if (firstBytes === undefined) {
-        socket.destroy();
-        return;
-      }
-      const taken = to.takeConnection(socket, firstBytes);
-      if (taken !== undefined) accelerated.set(socket, taken);
-      else {
-        socket.unshift(firstBytes);
-        sessions.serve(socket);
-      }
-    });
+    if (!sockets.add(socket)) return;
+    if (accelerated === undefined) sessions.serve(socket);
+    else accelerated.offer(socket, sessions.serve);
   };
   const listener = createNetServer({ noDelay: true }, (socket) => boundary.guard(socket, accept)(socket));
 
   return {
-    listen: (host, port) =>
-      new Promise((resolve, reject) => {
-        listener.once("error", reject);
-        listener.listen({ host, port, backlog: 1_024, reusePort: sharesPort }, () => {
-          listener.off("error", reject);
-          const address = listener.address();
-          if (address === null || typeof address === "string") reject(new Error("not a TCP address"));
-          else resolve(address.port);
-        });
-      }),
+    listen: (host, port) => listenOn(listener, { host, port, backlog: BACKLOG_MAX, reusePort: sharesPort }),
     retire() {
       listener.close();
       sessions.retire();
-      for (const connection of accelerated.values()) connection.retire();
-      for (const socket of silent) socket.destroy();
+      accelerated?.retire();
     },
-    emptied: () => empty.wait(sockets.size),
+    emptied: () => sockets.emptied(),
     destroy() {
       listener.close();
       sessions.destroy();
-      for (const socket of sockets) socket.destroy();
+      sockets.destroyAll();
     },
   };
+}
+
+/** Resolves with the port. */
+function listenOn(listener: NetServer, options: ListenOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen(options, () => {
+      listener.off("error", reject);
+      const address = listener.address();
+      if (address === null || typeof address === "string") reject(new Error("not a TCP address"));
+      else resolve(address.port);
+    });
+  });
 }
