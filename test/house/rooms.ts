@@ -26,7 +26,7 @@ export const rooms: Rooms = {
     "server/limits",
     "telemetry",
   ],
-  "server/grpc-js": ["codec", "codec/framing", "common", "rpc", "server/calls", "telemetry"],
+  "server/grpc-js": ["codec", "codec/framing", "common", "rpc", "server/calls", "server/limits", "telemetry"],
   // The only room that may import the accelerator, `server/fast`.
   "server/connections": ["common", "http2", "server/calls", "server/fast", "server/grpc-js", "server/limits"],
   "server/operations": ["common", "gen", "rpc", "store/api", "telemetry"],

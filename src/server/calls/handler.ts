@@ -1,5 +1,5 @@
 /**
- * What the handlers of a method are given and what they return, whoever serves their calls. What a handler throws becomes
+ * What the handlers of methods are given and what they return, whether grpc-js or the accelerator serves their calls. What a handler throws becomes
  * the status of its call: a fault goes to the log with its cause, and to the caller without it.
  */
 import { Metadata, type status } from "@grpc/grpc-js";

@@ -1,4 +1,4 @@
-/** The methods of a service with their handlers: the table from which grpc-js and the accelerator serve calls. */
+/** The table of methods and their handlers, from which grpc-js and the accelerator serve calls. */
 import type { DescMethod, Message, MessageShape } from "@bufbuild/protobuf";
 import type { GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
 import type { BidiHandler, ServerStreamHandler, UnaryHandler } from "./handler.ts";
