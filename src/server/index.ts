@@ -1,4 +1,4 @@
-/** What `import "meshcache/server"` gives: a server to embed, its store and its limits. */
+/** The exports of "meshcache/server": a server to embed, its store and its limits. */
 import { type CacheServer, createCacheServer, type ServerOptions } from "./server.ts";
 
 export { type Limits, resolveLimits } from "../rpc/limits.ts";

@@ -1,10 +1,10 @@
-/** Parses where to listen. */
+/** Parses the address to listen on. */
 import { fieldInvalid } from "../common/errors.ts";
 
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
-  /** The address with the port that was bound. */
+  /** The same address with the port that was bound. */
   join(port: number): string;
 }
 

@@ -1,4 +1,4 @@
-/** The version of the installed package, as its manifest says. */
+/** Reads the version of the installed package from its manifest. */
 import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 

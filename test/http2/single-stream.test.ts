@@ -1,4 +1,4 @@
-/** What a connection keeps for a peer that makes room for it and takes nothing. */
+/** What a single-stream connection keeps for a peer that grants a window and takes nothing. */
 
 import { Socket, type SocketConstructorOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
@@ -9,7 +9,7 @@ import { loudBoundary } from "../support/loud-boundary.ts";
 
 const MARK_BYTES = 1_024;
 
-/** Takes nothing until it is told to. */
+/** A socket that takes nothing until `takeAll` is called. */
 class StuckSocket extends Socket {
   #waiting: (() => void)[] = [];
 
@@ -68,7 +68,7 @@ class Connection {
 }
 
 describe("SingleStreamConnection", () => {
-  it("keeps no frame for each byte that its peer makes room for, and sends all when that is taken", async () => {
+  it("queues no frame for each one-byte window update, and sends all when the peer takes it", async () => {
     const socket = new StuckSocket();
     const connection = new Connection(socket);
     connection.receive(settings([[4, 0]]));
@@ -83,7 +83,7 @@ describe("SingleStreamConnection", () => {
     socket.destroy();
   });
 
-  it("sends many waiting messages in their order, and forgets them when the stream is over", () => {
+  it("sends many waiting messages in their order", () => {
     const sent: number[] = [];
     const socket = new StuckSocket();
     socket._write = (chunk: unknown, _encoding, taken) => {

@@ -1,4 +1,4 @@
-/** What every call that is served without grpc-js has: its headers, its place in the register, and how it gets a status. */
+/** The base of calls that are served without grpc-js: their headers, their place in the register, and their status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
@@ -25,7 +25,7 @@ export interface FastCallDeps extends HandlerDeps {
   readonly clock: Clock;
 }
 
-/** What a call says of its method's name and kind. */
+/** The name and kind of a method. */
 export interface MethodKind {
   readonly path: string;
   readonly requestStream: boolean;
@@ -80,7 +80,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     this.deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : deps.clock.nowMs() + timeoutMs;
   }
 
-  /** http2 joins the values of a header that is repeated, which makes neither a trace nor a client id of it. */
+  /** node:http2 joins the values of a repeated header, and the result is neither a valid trace nor a valid client id. */
   readonly #header: HeaderReader = (name) => {
     const value = this.#headers[name];
     return typeof value === "string" ? value : value?.[0];
@@ -90,7 +90,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     this.conclude(toServiceError(error));
   }
 
-  /** Its status is what its handler threw. */
+  /** Ends it with the status for what its handler threw. */
   protected fail(error: unknown): void {
     this.conclude(failureOf(error, this.#ownSpan, this.deps.telemetry));
   }
@@ -100,28 +100,28 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     return toContext(this.#ownSpan, this.#header(CLIENT_ID_HEADER) ?? "", this.deps.limits);
   }
 
-  /** What the callback throws ends the call's stream. */
+  /** What the callback throws destroys the stream of the call. */
   protected guard<Args extends unknown[]>(callback: (...args: Args) => void): (...args: Args) => void {
     return this.deps.boundary.guard(this.stream, callback);
   }
 
-  /** False when it was refused, for being one too many. */
+  /** Lists it in the register. False: it was refused, since its connection has too many streams. */
   protected enter(): boolean {
     const { stream } = this;
-    // Node leaves a stream that its peer reset open until it was read to the end, which one that is held back never is.
-    // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
+    // Node closes a stream that its peer has reset only when it was read to the end, and a paused one never is. A stream
+    // that this side closes is aborted too, before its RST_STREAM is sent: hence setImmediate.
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
     return this.deps.register.begin(this, this.#header);
   }
 
-  /** Of a call that was entered. */
+  /** The span, which the register has started. */
   get #ownSpan(): CallSpan {
     if (this.span === undefined) throw new Error("a call ran before it was entered");
     return this.span;
   }
 
-  /** False: it is larger than may be sent, and the call has that for its status. */
+  /** False: the frame is larger than may be sent, and the call has its status for that. */
   protected fits(frame: GrpcFrame): boolean {
     if (frame.bytes.length - PREFIX_BYTES <= this.deps.limits.sendMaxBytes) return true;
     frame.release();
@@ -129,7 +129,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     return false;
   }
 
-  /** Its status instead of an answer, or behind what was sent. */
+  /** Sends a status instead of an answer, or behind the frames that were sent. */
   protected conclude({ code, details, metadata }: Refusal): void {
     if (!this.setStatus(code)) return;
     const { stream } = this;
@@ -155,18 +155,18 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     return !(this.stream.destroyed || this.stream.closed);
   }
 
-  /** Of a stream whose headers were sent with `waitForTrailers`. */
+  /** Ends a stream whose headers were sent with `waitForTrailers`. */
   protected finish(trailers: OutgoingHttpHeaders): void {
     const { stream } = this;
     stream.once("wantTrailers", () => {
       stream.sendTrailers(trailers);
-      // They go out when nghttp2 asks for more, right after this: a reset now would be before them.
+      // nghttp2 sends them right after this callback: a reset now would go before them.
       setImmediate(this.guard(() => this.#leave()));
     });
     stream.end();
   }
 
-  /** A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1). */
+  /** Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1). */
   #leave(): void {
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }

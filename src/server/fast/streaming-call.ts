@@ -1,6 +1,6 @@
 /**
- * One streaming call over http2: cuts its requests out of what comes, as long as its reader takes them, and sends
- * frames and in the end a status.
+ * One streaming call without grpc-js: reads its requests as long as its handler takes them, and sends frames and in the end
+ * a status.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
@@ -31,7 +31,7 @@ interface FastStreamingMethod {
   open(call: StreamingCall, context: CallContext): RequestReader<Uint8Array>;
 }
 
-/** What a prefix gets before its message proves to be as long. */
+/** Memory that a message gets for the length in its prefix alone, before its bytes have come. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
 
 export class FastStreamingCall extends FastCall<FastStreamingMethod> implements StreamingCall {
@@ -39,7 +39,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   readonly #splitter: MessageSplitter;
   #reader: RequestReader<Uint8Array> | undefined;
   #requests = 0;
-  /** Frames that the connection has not taken. */
+  /** The number of frames that the connection has not taken. */
   #sending = 0;
   #reading = false;
   #held = false;
@@ -119,7 +119,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
 
   #read(): void {
     const reader = this.#reader;
-    // A reader that goes on while it is given a request is looked at when it has taken it.
+    // A reader that unpauses while it takes a request is asked again when it has taken it.
     if (reader === undefined || this.#reading) return;
     this.#reading = true;
     try {
@@ -171,7 +171,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   }
 }
 
-/** Its handler is given the request when that is complete. */
+/** Calls the handler when the request is complete. */
 export function toServerStreamMethod(
   path: string,
   input: DescMessage,
@@ -198,7 +198,7 @@ export function toServerStreamMethod(
   };
 }
 
-/** Its handler is open before its first request. */
+/** Calls the handler before the first request. */
 export function toBidiMethod(
   path: string,
   input: DescMessage,

@@ -1,4 +1,4 @@
-/** The handlers of CacheService: each checks, delegates to the store and answers. */
+/** The handlers of CacheService. Each one runs its operation against the store and answers. */
 import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * grpc.health.v1, of the server as a whole and of each of its services. Nothing is kept of other names: a
- * watcher of an unknown service is a stream that was told so.
+ * The handlers of grpc.health.v1, for the server as a whole and for each of its services. Other names are not kept: a
+ * watcher of an unknown service is told so, and stays open.
  */
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -52,7 +52,7 @@ export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof H
   };
 }
 
-/** The name, taken out of a request that grpc-js keeps for as long as its call is open. */
+/** Takes the name out of the request, which grpc-js keeps for as long as the call is open. */
 function takeService(request: HealthCheckRequest): string {
   const { service } = request;
   request.service = "";
@@ -61,7 +61,7 @@ function takeService(request: HealthCheckRequest): string {
 
 const UNKNOWN = create(HealthCheckResponseSchema, { status: ServingStatus.SERVICE_UNKNOWN });
 
-/** `current`: the status of a known service. It changes once, so that two frames at most wait for a slow reader. */
+/** `current`: the status of a known service. It changes once, so at most two frames wait for a slow peer. */
 function openWatch(
   call: StreamingCall,
   { streams, watchers }: HealthDeps,

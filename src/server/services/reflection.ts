@@ -1,6 +1,6 @@
 /**
- * Server reflection from the descriptors of the generated code. Each request has its answer at once and is
- * forgotten; the next is read when the answer was taken.
+ * The handlers of server reflection, over the descriptors of the generated code. Each request is answered at once; the next
+ * one is read when the connection has taken the answer.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -18,7 +18,7 @@ import { createFrameQueue } from "../streams/send-queue.ts";
 import type { DrainableStream, StreamRegister } from "../streams/stream-registry.ts";
 import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
 
-/** A longer request than what can name anything is answered without being repeated. */
+/** The answer does not repeat a request that is longer than any name. */
 const REPEATED_MAX_LENGTH = 1_024;
 
 export interface ReflectionDeps extends HandlerDeps {
@@ -37,7 +37,7 @@ export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<
 function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {
   const { streams } = deps;
   let taken = true;
-  // With no room at all, one answer waits at a time.
+  // A queue without room lets one answer wait at a time.
   const queue = createFrameQueue(call, 0, streams.budget, () => {
     taken = true;
     call.readOn();

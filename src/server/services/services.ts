@@ -1,4 +1,4 @@
-/** The services of a server, which health knows and reflection lists and describes. */
+/** The services of a server and their methods. Health knows all of them, and reflection lists and describes them. */
 import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.ts";
 import { Health } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
@@ -25,7 +25,7 @@ export interface Services {
 
 export function createServices(deps: ServicesDeps): Services {
   const services = SERVICES.map(({ typeName }) => typeName).sort();
-  // The details of a status are described too, though no service names their types.
+  // Reflection describes the details of a status too, though no service names their types.
   const index = createDescriptorIndex([...SERVICES.map(({ file }) => file), file_google_rpc_error_details]);
   const cache = listMethods(CacheService.methods, createCacheHandlers(deps));
   const reflection = createReflectionHandlers({ ...deps, services, index });

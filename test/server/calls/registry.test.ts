@@ -1,4 +1,4 @@
-/** The register of open calls: who is told that none is left. */
+/** The register of open calls: that every waiter learns that none is left. */
 import { it } from "vitest";
 import type { ListedCall } from "../../../src/server/calls/call-list.ts";
 import { createOpenCalls } from "../../../src/server/calls/registry.ts";

@@ -14,7 +14,13 @@ import {
   StreamRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Acceleration } from "../../../src/server/index.ts";
-import { answerOf, connectRaw, connectSole, framed, type RawConnection } from "../../support/raw-grpc.ts";
+import {
+  answerOf,
+  connectRaw,
+  connectSingleStream,
+  framed,
+  type RawConnection,
+} from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 
 const at = { namespace: "n", key: "k" };
@@ -60,7 +66,7 @@ describe.each(["on", "off"] as const)("acceleration %s", (acceleration) => {
   it.each(calls.slice(-2))(
     "decides who serves %s on a connection that announces a single stream",
     async (method, body) => {
-      connection = await connectSole(await start(acceleration));
+      connection = await connectSingleStream(await start(acceleration));
       expect(await isServedByGrpcJs(connection, method, body)).toBe(isOff);
     },
   );
@@ -73,7 +79,7 @@ describe.each(["on", "off"] as const)("acceleration %s", (acceleration) => {
 
   // The accelerator has no second stream on such a connection, and no method beside those of CacheService.
   it("decides what a connection that announces a single stream may carry", async () => {
-    connection = await connectSole(await start(acceleration));
+    connection = await connectSingleStream(await start(acceleration));
     expect(connection.session.remoteSettings.maxConcurrentStreams).toBe(isOff ? 256 : 1);
     const health = connection.open("/grpc.health.v1.Health/Check");
     health.end(framed(Buffer.alloc(0)));
