@@ -4,22 +4,12 @@
  * It has no second stream, no pushes, no table of headers and no priorities. A peer may send settings, window updates,
  * pings, padding, continued headers, resets and GOAWAY.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
+import { ControlFrames } from "./control-frames.ts";
 import { DataSender, type Taken } from "./data-sender.ts";
-import {
-  errorCode,
-  flag,
-  frame as frameOf,
-  frameType,
-  PING_BYTES,
-  readSettings,
-  SETTINGS_MAX_BYTES,
-  STREAM_ID,
-  setting,
-  WINDOW_MAX_BYTES,
-} from "./frame.ts";
+import { errorCode, type Fault, flag, frameType, PING_BYTES, STREAM_ID } from "./frame.ts";
 import { type FrameHead, FrameParser } from "./frame-parser.ts";
 import { HeaderBlock, type HeaderBlockState } from "./header-block.ts";
 import type { HeaderLimits, Headers } from "./hpack.ts";
@@ -51,19 +41,13 @@ export interface SingleStreamHandlers {
   fault(what: string, code: number): void;
 }
 
-/** Acknowledgements that wait for the peer to take them. */
-const ACKNOWLEDGEMENTS_MAX = 1_000;
-const NO_BYTES = Buffer.alloc(0);
-
 export class SingleStreamConnection {
-  readonly #socket: Socket;
-  readonly #boundary: Boundary;
   readonly #handlers: SingleStreamHandlers;
   readonly #parser: FrameParser;
   readonly #sender: DataSender;
+  readonly #control: ControlFrames;
   readonly #window: ReceiveWindow;
   readonly #headerBlock: HeaderBlock;
-  #acknowledgements = 0;
   /** The peer's headers have come. */
   #begun = false;
   /** The peer sends no more on the stream. */
@@ -76,10 +60,10 @@ export class SingleStreamConnection {
     limits: SingleStreamLimits,
     handlers: SingleStreamHandlers,
   ) {
-    this.#socket = boundary.contain(socket);
-    this.#boundary = boundary;
+    boundary.contain(socket);
     this.#handlers = handlers;
     this.#sender = new DataSender(socket);
+    this.#control = new ControlFrames(socket, boundary, this.#sender);
     this.#window = new ReceiveWindow(socket, limits.windowBytes);
     this.#headerBlock = new HeaderBlock(limits.headers);
     this.#parser = new FrameParser({
@@ -166,7 +150,7 @@ export class SingleStreamConnection {
         this.#takePing(head, body);
         break;
       case frameType.windowUpdate:
-        this.#takeWindow(head, body);
+        this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
         break;
       case frameType.resetStream:
         if (head.streamId === STREAM_ID && body.length === 4 && this.#begun) {
@@ -195,56 +179,31 @@ export class SingleStreamConnection {
   }
 
   #takeBlock(state: HeaderBlockState): void {
-    if (state.kind === "fault") this.#fault(state.what, state.code);
+    if (state.kind === "fault") this.#takeFault(state);
     if (state.kind !== "whole") return;
     this.#handlers.headers(state.headers, state.isLast);
     if (state.isLast) this.#end();
   }
 
   #takeSettings({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) !== 0 || !this.#admit(frameType.settings)) return;
-    let inRange = true;
-    const isRead =
-      body.length <= SETTINGS_MAX_BYTES &&
-      readSettings(body, (name, value) => {
-        if (name === setting.initialWindowSize) inRange &&= this.#sender.setInitialWindow(value);
-        else if (name === setting.maxFrameSize) inRange &&= this.#sender.setFrameMax(value);
-      });
-    if (!isRead || !inRange) {
-      this.#fault("malformed settings", errorCode.protocolError);
-      return;
+    if ((flags & flag.ack) === 0 && this.#admit(frameType.settings)) {
+      this.#takeRoom(this.#control.settings(body));
     }
-    this.#acknowledge(frameType.settings, NO_BYTES);
-    this.#roomGrew();
   }
 
   #takePing({ flags }: FrameHead, body: Buffer): void {
-    if (body.length !== PING_BYTES) this.#fault("a ping of another size", errorCode.frameSizeError);
-    else if ((flags & flag.ack) !== 0) this.#handlers.pingAnswered(body);
-    else if (this.#admit(frameType.ping)) this.#acknowledge(frameType.ping, body);
+    if ((flags & flag.ack) !== 0 && body.length === PING_BYTES) this.#handlers.pingAnswered(body);
+    else if (this.#admit(frameType.ping)) this.#takeFault(this.#control.ping(body));
   }
 
-  #takeWindow({ streamId }: FrameHead, body: Buffer): void {
-    const bytes = body.length === 4 ? body.readUInt32BE() & WINDOW_MAX_BYTES : 0;
-    if (bytes === 0 || !this.#sender.grow(streamId, bytes)) {
-      this.#fault("a window out of its range", errorCode.flowControlError);
-      return;
-    }
-    this.#roomGrew();
+  /** After a frame that may have made room. */
+  #takeRoom(fault: Fault | undefined): void {
+    if (fault === undefined) this.#roomGrew();
+    else this.#takeFault(fault);
   }
 
-  #acknowledge(type: number, body: Buffer): void {
-    this.#acknowledgements += 1;
-    if (this.#acknowledgements > ACKNOWLEDGEMENTS_MAX) {
-      this.#fault("acknowledgements that the peer does not read", errorCode.enhanceYourCalm);
-      return;
-    }
-    this.#socket.write(
-      frameOf(type, flag.ack, 0, body),
-      this.#boundary.guard(this.#socket, () => {
-        this.#acknowledgements -= 1;
-      }),
-    );
+  #takeFault(fault: Fault | undefined): void {
+    if (fault !== undefined) this.#fault(fault.what, fault.code);
   }
 
   #end(): void {

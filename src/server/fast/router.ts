@@ -7,7 +7,8 @@ import { methodPath } from "../../codec/messages.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
 import type { FastCallDeps } from "./call.ts";
-import { FastStreamingCall, toBidiMethod, toServerStreamMethod } from "./streaming-call.ts";
+import { FastStreamingCall } from "./streaming-call.ts";
+import { toBidiMethod, toServerStreamMethod } from "./streaming-methods.ts";
 import { FastUnaryCall } from "./unary-call.ts";
 
 /** Content types of messages without an encoding of their own. */

@@ -3,18 +3,15 @@
  * a status.
  */
 import type { IncomingHttpHeaders } from "node:http2";
-import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { MessageSplitter, type SplitterFault } from "../../codec/framing/grpc-deframer.ts";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
-import type { BidiHandler, CallContext, Cancel, ServerStreamHandler } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
-  decodeRequest,
   FastCall,
   type FastCallDeps,
   NO_REQUEST,
@@ -22,14 +19,7 @@ import {
   SECOND_REQUEST,
   undecodable,
 } from "./call.ts";
-
-/** A method that sends more than one message. */
-interface FastStreamingMethod {
-  readonly path: string;
-  readonly requestStream: boolean;
-  /** Without a request stream the reader is given exactly one request. Throws what becomes the status. */
-  open(call: StreamingCall, context: CallContext): RequestReader<Uint8Array>;
-}
+import type { FastStreamingMethod } from "./streaming-methods.ts";
 
 /** Memory that a message gets for the length in its prefix alone, before its bytes have come. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
@@ -169,52 +159,4 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     if (held) this.stream.pause();
     else this.stream.resume();
   }
-}
-
-/** Calls the handler when the request is complete. */
-export function toServerStreamMethod(
-  path: string,
-  input: DescMessage,
-  handler: ServerStreamHandler<Message>,
-): FastStreamingMethod {
-  return {
-    path,
-    requestStream: false,
-    open(call, context) {
-      let request: Message | undefined;
-      let close: Cancel | undefined;
-      return {
-        receive(message) {
-          request = decodeRequest(input, message);
-        },
-        paused: () => false,
-        halfClosed() {
-          if (request === undefined) throw undecodable();
-          close = handler.open(call, request, context);
-        },
-        closed: () => close?.(),
-      };
-    },
-  };
-}
-
-/** Calls the handler before the first request. */
-export function toBidiMethod(
-  path: string,
-  input: DescMessage,
-  handler: BidiHandler<Message>,
-): FastStreamingMethod {
-  return {
-    path,
-    requestStream: true,
-    open(call, context) {
-      const reader = handler.open(call, context);
-      return {
-        receive: (message) => reader.receive(decodeRequest(input, message)),
-        paused: () => reader.paused(),
-        halfClosed: () => reader.halfClosed(),
-        closed: () => reader.closed(),
-      };
-    },
-  };
 }
