@@ -19,7 +19,7 @@ import { SETTINGS_MAX } from "../../http2/frame.ts";
 import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
-import { createRateGuard } from "../limits/rate-limiter.ts";
+import { createRateLimiter } from "../limits/rate-limiter.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
 
 export interface Http2Sessions {
@@ -102,8 +102,8 @@ function guardSession(
   const preface = clock.schedule(limits.halfCloseMaxMs, boundary.guard(session, end));
   session.once("remoteSettings", () => preface.cancel());
   session.once("close", () => preface.cancel());
-  const pingAdmits = createRateGuard(limits.connectionMaxPingsPerSecond, clock);
-  const settingsAdmits = createRateGuard(limits.connectionMaxSettingsPerSecond, clock);
+  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
+  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
   session.on("ping", () => {
     if (!pingAdmits()) end();
   });

@@ -26,7 +26,7 @@ import {
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import { createRateGuard } from "../limits/rate-limiter.ts";
+import { createRateLimiter } from "../limits/rate-limiter.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { PendingPings } from "./pending-pings.ts";
@@ -213,9 +213,9 @@ export class SingleStreamSession implements StreamConnection {
 
 /** Whether a frame that carries nothing of the stream is within the rate for its type. */
 function createFrameGuard(limits: TransportLimits, clock: Clock): (type: number) => boolean {
-  const pingAdmits = createRateGuard(limits.connectionMaxPingsPerSecond, clock);
-  const settingsAdmits = createRateGuard(limits.connectionMaxSettingsPerSecond, clock);
-  const otherAdmits = createRateGuard(limits.connectionMaxPingsPerSecond, clock);
+  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
+  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
+  const otherAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
   return (type) => {
     if (type === frameType.ping) return pingAdmits();
     return type === frameType.settings ? settingsAdmits() : otherAdmits();

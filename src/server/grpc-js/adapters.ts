@@ -57,17 +57,16 @@ function toUnaryCall(
   deps: HandlerDeps,
 ): handleUnaryCall<Message, Message> {
   return (call, callback) => {
-    const fail = (error: unknown) => callback(failureOf(error, spanOf(call.metadata), deps.telemetry));
     // It may run inside the call of another peer, which a failure here must not end.
     const settle = deps.boundary.guard(undefined, (outcome: Message | CacheError) => {
-      if (outcome instanceof CacheError) fail(outcome);
+      if (outcome instanceof CacheError) callback(failureOf(outcome, spanOf(call.metadata), deps.telemetry));
       else callback(null, outcome);
     });
     try {
       const cancel = handler.run(call.request, contextOf(call.metadata, deps), settle);
       if (cancel !== undefined) call.once("cancelled", deps.boundary.guard(undefined, cancel));
     } catch (error) {
-      fail(error);
+      callback(failureOf(error, spanOf(call.metadata), deps.telemetry));
     }
   };
 }

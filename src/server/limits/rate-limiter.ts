@@ -4,7 +4,7 @@ import type { Clock } from "../../common/clock.ts";
 const WINDOW_MS = 1_000;
 
 /** The result returns false from the first call beyond `max` until its window has ended. */
-export function createRateGuard(max: number, clock: Clock): () => boolean {
+export function createRateLimiter(max: number, clock: Clock): () => boolean {
   let windowEndsMs = 0;
   let count = 0;
   return () => {

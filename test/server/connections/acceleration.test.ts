@@ -71,6 +71,12 @@ describe.each(["on", "off"] as const)("acceleration %s", (acceleration) => {
     },
   );
 
+  it("is passed on to worker threads", async () => {
+    running = await startServer({ acceleration, workers: 2 });
+    connection = await connectSingleStream(running.address);
+    expect(connection.session.remoteSettings.maxConcurrentStreams).toBe(isOff ? 256 : 1);
+  });
+
   it("leaves the methods of other services to grpc-js", async () => {
     connection = await connectRaw(await start(acceleration));
     const { grpcStatus } = await connection.call("/grpc.health.v1.Health/Check", framed(Buffer.alloc(0)));
