@@ -1,5 +1,6 @@
 /** Unary calls that are answered later, without grpc-js: what they leave behind, however they end. */
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { EventEmitter } from "node:events";
+import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -10,9 +11,17 @@ import {
   LeaseResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { decodeMessage } from "../../../src/codec/messages.ts";
+import { createBoundary } from "../../../src/common/boundary.ts";
+import { resolveLimits } from "../../../src/rpc/limits.ts";
+import { type Settle, unary } from "../../../src/server/calls/handler.ts";
+import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
+import { createOpenCalls } from "../../../src/server/calls/registry.ts";
+import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { answerOf, connectRaw, framed, type RawConnection, unframed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 import { countUnhandled } from "../../support/unhandled.ts";
@@ -180,5 +189,67 @@ describe("a Lease whose answer fails inside the store call of another caller", (
     expect((await running.client.unary(method.get, at)).outcome.case).toBe("hit");
     expect(unhandled.errors).toEqual([]);
     unhandled.stop();
+  });
+});
+
+/** A stream whose connection breaks when it is answered. */
+class BrokenStream extends EventEmitter implements CallStream {
+  readonly session = undefined;
+  closed = false;
+  destroyed = false;
+  readonly headersSent = false;
+
+  respond(): void {
+    throw new Error("the connection is broken");
+  }
+  destroy(): void {
+    this.destroyed = true;
+    this.emit("close");
+  }
+  write(): void {}
+  end(): void {}
+  sendTrailers(): void {}
+  close(): void {}
+  pause(): void {}
+  resume(): void {}
+}
+
+describe("a response that cannot be sent", () => {
+  it("is contained by the boundary, which destroys its stream alone", () => {
+    const reported: unknown[] = [];
+    const boundary = createBoundary((error) => reported.push(error));
+    const clock = new ManualClock();
+    const telemetry = createNoTelemetry();
+    const limits = resolveLimits();
+    const { receiveMaxBytes } = limits;
+    const calls = createOpenCalls(clock, telemetry, boundary, {
+      ...resolveTransportLimits(),
+      receiveMaxBytes,
+    });
+    const stream = new BrokenStream();
+    let settle: Settle<Message> = () => {};
+    let isCancelled = false;
+    const handler = unary<Message, Message>((_request, _context, settleLater) => {
+      settle = settleLater;
+      return () => {
+        isCancelled = true;
+      };
+    });
+    const { input, output } = method.lease;
+    const served = { path: LEASE, requestStream: false, input, output, handler } as const;
+    const { register } = calls;
+    const call = new FastUnaryCall(served, stream, {}, { register, clock, boundary, limits, telemetry });
+    call.begin();
+    stream.emit("data", request(LeaseRequestSchema, leaseThatWaits));
+    stream.emit("end");
+    expect(calls.size).toBe(1);
+    settle(create(LeaseResponseSchema));
+    expect(reported).toMatchObject([{ message: "the connection is broken" }]);
+    expect({ destroyed: stream.destroyed, isCancelled, open: calls.size }).toEqual({
+      destroyed: true,
+      isCancelled: false,
+      open: 0,
+    });
+    calls.close();
   });
 });
