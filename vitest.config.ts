@@ -23,6 +23,24 @@ export default defineConfig({
           env: { MESHCACHE_TEST_WORKERS: "3" },
         },
       },
+      {
+        extends: true,
+        test: {
+          // The same, and calls and hostile peers, of a server whose accelerator is off.
+          name: "grpc-js alone",
+          include: [
+            "test/contract/grpc.test.ts",
+            "test/contract/buf-curl.test.ts",
+            "test/server/{calls,hostile}/*.test.ts",
+            "test/server/connections/reset-streams.test.ts",
+            "test/server/streams/{event-stream,exchange}.test.ts",
+            "test/server/shutdown.test.ts",
+            "test/coherence/*.test.ts",
+            "test/client/{faulty-network,stampede}.test.ts",
+          ],
+          env: { MESHCACHE_TEST_ACCELERATION: "off" },
+        },
+      },
     ],
   },
 });

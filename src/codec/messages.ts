@@ -11,31 +11,9 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  MethodDefinition,
-  ServiceDefinition,
-} from "@grpc/grpc-js";
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { decodeFast, encodeFast, encodeFastFrame } from "./fast/codecs.ts";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "./framing/grpc-frame.ts";
-
-/** The handlers of a service, by the names of its methods. */
-export type ServiceHandlers<Service extends { readonly method: GenServiceMethods }> = {
-  [Name in keyof Service["method"]]: MethodHandler<Service["method"][Name]>;
-};
-
-type MethodHandler<Method extends GenServiceMethods[string]> = Method["methodKind"] extends "unary"
-  ? handleUnaryCall<MessageShape<Method["input"]>, Reply<Method>>
-  : Method["methodKind"] extends "server_streaming"
-    ? handleServerStreamingCall<MessageShape<Method["input"]>, Reply<Method>>
-    : Method["methodKind"] extends "bidi_streaming"
-      ? handleBidiStreamingCall<MessageShape<Method["input"]>, Reply<Method>>
-      : never;
-
-type Reply<Method extends GenServiceMethods[string]> = MessageShape<Method["output"]> | GrpcFrame;
 
 /** What is read of a generated service. */
 interface MethodList {

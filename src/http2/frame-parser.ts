@@ -1,8 +1,8 @@
-/** Cuts what comes on a connection into frames. Bytes of DATA are passed on as they come, other frames whole. */
+/** Cuts the bytes of a connection into frames. It passes on bytes of DATA as they come, and other frames whole. */
 import { Buffer } from "node:buffer";
 import { errorCode, FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
 
-/** Of the frame that is passed on; the next one is read into the same. */
+/** The head of the frame that is passed on. The next frame is read into the same object. */
 export interface FrameHead {
   readonly type: number;
   readonly flags: number;
@@ -12,11 +12,21 @@ export interface FrameHead {
 
 const NO_BYTES = Buffer.alloc(0);
 
-/**
- * All bytes that it passes on are the reader's again when the call returns. Those of DATA are given as a part of what was
- * read, since each view of bytes costs as much as all else that is done with a small frame.
- */
-export abstract class FrameReader {
+/** Told of what comes. All bytes are the parser's again when the call returns. */
+export interface FrameHandlers {
+  /** A DATA frame begins, of so many bytes with its padding. */
+  dataBegins(head: FrameHead): void;
+  /** A range of what was read, and not a view of it: a view costs as much as all else that is done with a small frame. */
+  data(bytes: Buffer, from: number, to: number): void;
+  dataEnds(head: FrameHead): void;
+  /** Any other frame. */
+  frame(head: FrameHead, body: Buffer): void;
+  /** The peer speaks another protocol, or breaks this one: nothing more can be read. */
+  fault(what: string, code: number): void;
+}
+
+export class FrameParser {
+  readonly #handlers: FrameHandlers;
   readonly #head = { type: 0, flags: 0, streamId: 0, bodyBytes: 0 };
   /** A frame has begun and not ended. */
   #inFrame = false;
@@ -29,26 +39,21 @@ export abstract class FrameReader {
   #headLength = 0;
   #stopped = false;
 
-  /** A DATA frame begins, of so many bytes with its padding. */
-  protected abstract dataBegins(head: FrameHead): void;
-  protected abstract data(bytes: Buffer, from: number, to: number): void;
-  protected abstract dataEnds(head: FrameHead): void;
-  /** Any other frame. */
-  protected abstract frame(head: FrameHead, body: Buffer): void;
-  /** The peer speaks another protocol, or breaks this one: there is no reading on. */
-  protected abstract fault(what: string, code: number): void;
+  constructor(handlers: FrameHandlers) {
+    this.#handlers = handlers;
+  }
 
   /** Nothing is passed on any more. */
-  protected stopReading(): void {
+  stop(): void {
     this.#stopped = true;
   }
 
-  protected get isStopped(): boolean {
+  get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** `to`: where what has come ends. */
-  protected read(chunk: Buffer, to: number): void {
+  /** Reads the bytes of `chunk` before `to`. */
+  read(chunk: Buffer, to: number): void {
     let at = 0;
     while (at < to && !this.#stopped) {
       if (!this.#inFrame) at = this.#readHead(chunk, at, to);
@@ -78,19 +83,19 @@ export abstract class FrameReader {
     head.flags = bytes[at + 4] ?? 0;
     head.streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
     if (head.bodyBytes > FRAME_MAX_BYTES) {
-      this.fault("a frame that is longer than it may be", errorCode.frameSizeError);
+      this.#handlers.fault("a frame that is longer than it may be", errorCode.frameSizeError);
       return;
     }
     this.#inFrame = true;
     this.#left = head.bodyBytes;
-    if (head.type === frameType.data) this.dataBegins(head);
+    if (head.type === frameType.data) this.#handlers.dataBegins(head);
     if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
   }
 
   #passOn(chunk: Buffer, at: number, to: number): number {
     const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
-    this.data(chunk, at, end);
+    this.#handlers.data(chunk, at, end);
     if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
     return end;
   }
@@ -111,22 +116,22 @@ export abstract class FrameReader {
     const head = this.#head;
     this.#inFrame = false;
     if (head.type !== frameType.data) {
-      this.frame(head, body);
+      this.#handlers.frame(head, body);
       return;
     }
     if ((head.flags & flag.padded) !== 0) {
       const content = withoutPadding(body);
       if (content === undefined) {
-        this.fault("a frame that is all padding", errorCode.protocolError);
+        this.#handlers.fault("a frame that is all padding", errorCode.protocolError);
         return;
       }
-      this.data(content, 0, content.length);
+      this.#handlers.data(content, 0, content.length);
     }
-    if (!this.#stopped) this.dataEnds(head);
+    if (!this.#stopped) this.#handlers.dataEnds(head);
   }
 }
 
-/** Undefined: there is more padding than body. */
+/** Undefined when there is more padding than body. */
 export function withoutPadding(body: Buffer): Buffer | undefined {
   const paddingBytes = body[0];
   if (paddingBytes === undefined || paddingBytes >= body.length) return undefined;

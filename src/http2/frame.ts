@@ -1,12 +1,14 @@
-/** Frames of HTTP/2 (RFC 9113): how they look, and those that either side of a connection with one stream sends. */
+/** Frames of HTTP/2 (RFC 9113): their layout, and those that either side of a single-stream connection sends. */
 import { Buffer } from "node:buffer";
 
 export const FRAME_HEAD_BYTES = 9;
-/** What a peer may send in one frame unless it is told of more, and so what it is sent. */
+/** The largest body of a frame, for both sides: a peer that was told of no other size may send no more. */
 export const FRAME_MAX_BYTES = 16_384;
-/** Of a connection and of a stream at their beginning. */
+/** The window of a connection, and of a stream, at its beginning. */
 export const DEFAULT_WINDOW_BYTES = 65_535;
 export const WINDOW_MAX_BYTES = 2 ** 31 - 1;
+/** The first stream that a client may open; on a single-stream connection the only one. */
+export const STREAM_ID = 1;
 
 export const frameType = {
   data: 0,
@@ -30,10 +32,10 @@ export const setting = {
   maxFrameSize: 5,
   maxHeaderListSize: 6,
   /**
-   * Ours, of those for experiments (RFC 9113, section 11.3): with 1 a client says that its connection will carry stream
-   * 1 and no other, and that it keeps no table of headers. Who does not know it ignores it.
+   * Our own, from the range for experiments (RFC 9113, section 11.3). With the value 1 a client announces that its
+   * connection carries stream 1 and no other, and that it keeps no table of headers. Other servers ignore it.
    */
-  soleStream: 0xf5c1,
+  singleStream: 0xf5c1,
 } as const;
 
 export const errorCode = {
@@ -46,10 +48,16 @@ export const errorCode = {
   enhanceYourCalm: 11,
 } as const;
 
-/** What a client begins with. */
+/** Why a peer's connection has to end. */
+export interface Fault {
+  readonly what: string;
+  readonly code: number;
+}
+
+/** The first bytes that a client sends. */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 const SETTING_BYTES = 6;
-/** Of one frame: more than a peer has to say. */
+/** Settings in one frame: more than any peer needs. */
 export const SETTINGS_MAX = 32;
 export const SETTINGS_MAX_BYTES = SETTINGS_MAX * SETTING_BYTES;
 export const PING_BYTES = 8;
@@ -94,7 +102,7 @@ export function goAway(lastStreamId: number, code: number): Buffer {
   return frame(frameType.goAway, 0, 0, body);
 }
 
-/** `flags`: those of the first frame, beside where the block ends. */
+/** `flags`: those of the first frame, beside END_HEADERS. */
 export function headerFrames(streamId: number, block: Buffer, flags: number): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at === 0 || at < block.length; at += FRAME_MAX_BYTES) {
@@ -115,13 +123,13 @@ export function settings(pairs: readonly (readonly [name: number, value: number]
   return frame(frameType.settings, 0, 0, body);
 }
 
-/** Gives the peer of a new connection a window of so many bytes for it, 65,535 or more. */
+/** Widens the window of a new connection for its peer. `windowBytes`: 65,535 or more. */
 export function widenConnection(windowBytes: number): Buffer {
   const more = windowBytes - DEFAULT_WINDOW_BYTES;
   return more > 0 ? windowUpdate(0, more) : Buffer.alloc(0);
 }
 
-/** Calls `each` with what a SETTINGS frame holds. False: it is none. */
+/** Calls `each` with every setting of a SETTINGS frame. False: its length is wrong. */
 export function readSettings(body: Buffer, each: (name: number, value: number) => void): boolean {
   if (body.length % SETTING_BYTES !== 0) return false;
   for (let at = 0; at < body.length; at += SETTING_BYTES)

@@ -1,24 +1,24 @@
 /**
- * Header blocks (RFC 7541) without a dynamic table: whoever reads them told the peer that the table has no room
- * (SETTINGS_HEADER_TABLE_SIZE), and whoever writes them does without.
+ * Header blocks (RFC 7541) without a dynamic table. The reader told its peer that the table has no room
+ * (SETTINGS_HEADER_TABLE_SIZE), and the writer does not use one.
  */
 import { Buffer } from "node:buffer";
 import { decodeHuffman } from "./huffman.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** As node:http2 takes them: several values are as many headers. */
+/** As node:http2 takes them: an array of values stands for as many headers. */
 type OutgoingHeaders = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 export interface HeaderLimits {
-  /** Of names and values and 32 for each pair, as HTTP/2 counts a list of headers. */
+  /** The bytes of names and values, and 32 for each pair, as HTTP/2 counts a list of headers. */
   readonly maxBytes: number;
   readonly maxPairs: number;
 }
 
 const PAIR_BYTES = 32;
 
-/** Of the static table: its names with their values (appendix A). */
+/** The static table: names with their values (appendix A). */
 const STATIC_TABLE: readonly (readonly [string, string])[] = [
   [":authority", ""],
   [":method", "GET"],
@@ -83,7 +83,7 @@ const STATIC_TABLE: readonly (readonly [string, string])[] = [
   ["www-authenticate", ""],
 ];
 
-/** Integers here are lengths and indices: a longer one is a fault. */
+/** Integers are lengths and indices: a larger one is a fault. */
 const INTEGER_MAX = 2 ** 21;
 
 /** Names and values are ASCII. */
@@ -92,7 +92,7 @@ export function encodeHeaders(headers: OutgoingHeaders): Buffer {
   for (const [name, values] of Object.entries(headers)) {
     if (values === undefined) continue;
     for (const value of typeof values === "object" ? values : [values]) {
-      // A literal that no table takes, with a name of its own.
+      // A literal without indexing, whose name is not in the table either.
       literals.push(Buffer.of(0), encodeText(name), encodeText(String(value)));
     }
   }
@@ -113,8 +113,8 @@ function encodeText(text: string): Buffer {
 }
 
 /**
- * Undefined: it is no header block, one for a table that there is not, or one beyond the limits. The values of a
- * repeated header are joined, as node:http2 joins them.
+ * Undefined when the block is malformed, refers to a dynamic table, or exceeds the limits. The values of a repeated header
+ * are joined, as node:http2 joins them.
  */
 export function decodeHeaders(block: Uint8Array, { maxBytes, maxPairs }: HeaderLimits): Headers | undefined {
   const reader = new BlockReader(block);
@@ -168,7 +168,7 @@ class BlockReader {
     return name === undefined || value === undefined ? undefined : [name, value];
   }
 
-  /** `mask`: the bits of the first byte that are its own, all ones when more follow. */
+  /** `mask`: the bits of the first byte that belong to the integer. All ones: more bytes follow. */
   #integer(mask: number): number | undefined {
     let value = (this.#block[this.#at++] ?? 0) & mask;
     if (value < mask) return value;

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 
-/** Of each byte's code, and at last of the end of a string, in bits. The codes are canonical, so this is all of them. */
+/** The length in bits of the code of each byte, and last that of the end of a string. The codes are canonical, so their lengths define them. */
 const CODE_BITS = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,
   28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7,

@@ -1,228 +1,138 @@
 /**
- * A connection of HTTP/2 (RFC 9113) with one stream, whichever side it is: the one that an Exchange has to itself.
+ * A connection of HTTP/2 (RFC 9113) with a single stream, for either side: the one that an Exchange has to itself.
  *
- * What a connection of many streams needs is not here: no second stream, no pushes, no table of headers, no priorities.
- * What a peer may do is: settings, windows both ways, pings, padding, continued headers, resets and going away.
+ * It has no second stream, no pushes, no table of headers and no priorities. A peer may send settings, window updates,
+ * pings, padding, continued headers, resets and GOAWAY.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
-import {
-  DEFAULT_WINDOW_BYTES,
-  errorCode,
-  FRAME_HEAD_BYTES,
-  FRAME_MAX_BYTES,
-  flag,
-  frame as frameOf,
-  frameType,
-  PING_BYTES,
-  readSettings,
-  SETTINGS_MAX_BYTES,
-  setting,
-  WINDOW_MAX_BYTES,
-  windowUpdate,
-  writeFrameHead,
-} from "./frame.ts";
-import { type FrameHead, FrameReader, withoutPadding } from "./frame-parser.ts";
-import { decodeHeaders, type HeaderLimits, type Headers } from "./hpack.ts";
+import { ControlFrames } from "./control-frames.ts";
+import { DataSender, type Taken } from "./data-sender.ts";
+import { errorCode, type Fault, flag, frameType, PING_BYTES, STREAM_ID } from "./frame.ts";
+import { type FrameHead, FrameParser } from "./frame-parser.ts";
+import { HeaderBlock, type HeaderBlockState } from "./header-block.ts";
+import type { HeaderLimits, Headers } from "./hpack.ts";
+import { ReceiveWindow } from "./receive-window.ts";
 
-interface StreamConnectionLimits {
-  /** Of what the peer may send before it was read. 65,535 or more. */
+export interface SingleStreamLimits {
+  /** What the peer may send before it was read. 65,535 or more. */
   readonly windowBytes: number;
   readonly headers: HeaderLimits;
 }
 
-/** `error`: they were cut off, and some of them may still be on their way to the socket. */
-export type Taken = (error?: Error | null) => void;
-
-/** The first that a client may open, and here the only one. */
-export const STREAM_ID = 1;
-/** Smaller messages are copied behind the head of their frame: one write, and one system call. */
-const COPIED_MAX_BYTES = 4 * 1024;
-const CONTINUATIONS_MAX = 16;
-const PRIORITY_BYTES = 5;
-/** Of the length of a frame, which has three bytes. */
-const FRAME_MAX_BYTES_MAX = 2 ** 24 - 1;
-/** Of those that wait for the peer to take them. */
-const ACKNOWLEDGEMENTS_MAX = 1_000;
-const NO_BYTES = Buffer.alloc(0);
-
-interface Waiting {
-  readonly bytes: Buffer;
-  readonly taken: Taken;
-  sentBytes: number;
+/** Told of what the peer does. */
+export interface SingleStreamHandlers {
+  /** The headers, and perhaps later the trailers. */
+  headers(headers: Headers, isLast: boolean): void;
+  /** Bytes of the stream, as a range of what was read: the connection's again when the call returns. */
+  data(bytes: Buffer, from: number, to: number): void;
+  /** The peer has ended its side of the stream. */
+  ended(): void;
+  reset(code: number): void;
+  /** The peer ends the connection, and takes no stream above `lastStreamId`. */
+  goesAway(lastStreamId: number): void;
+  /** The socket has all that was sent. */
+  flushed(): void;
+  /** A frame that carries nothing of the stream has come. False: one too many. */
+  admits(type: number): boolean;
+  pingAnswered(body: Buffer): void;
+  /** The peer breaks the protocol. */
+  fault(what: string, code: number): void;
 }
 
-export abstract class StreamConnection extends FrameReader {
-  protected readonly socket: Socket;
-  protected readonly boundary: Boundary;
-  readonly #limits: StreamConnectionLimits;
-  /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
-  readonly #waiting: Waiting[] = [];
-  /** Where in it the first is: to shift a long array is to move all of it. */
-  #firstWaiting = 0;
-  #connectionWindow = DEFAULT_WINDOW_BYTES;
-  #streamWindow = DEFAULT_WINDOW_BYTES;
-  #initialWindow = DEFAULT_WINDOW_BYTES;
-  #frameMaxBytes = FRAME_MAX_BYTES;
-  /** What the peer may still send. */
-  #roomBytes: number;
-  /** Received, and not yet given back to the peer's windows. */
-  #receivedBytes = 0;
-  #acknowledgements = 0;
-  #holding = false;
+export class SingleStreamConnection {
+  readonly #handlers: SingleStreamHandlers;
+  readonly #parser: FrameParser;
+  readonly #sender: DataSender;
+  readonly #control: ControlFrames;
+  readonly #window: ReceiveWindow;
+  readonly #headerBlock: HeaderBlock;
   /** The peer's headers have come. */
   #begun = false;
   /** The peer sends no more on the stream. */
   #ended = false;
-  /** A header block that goes on in the next frame. */
-  #block: Buffer | undefined;
-  #continuations = 0;
-  #isLastFrame = false;
 
-  /** All that listens to `socket` is contained by `boundary`. */
-  constructor(socket: Socket, boundary: Boundary, limits: StreamConnectionLimits) {
-    super();
-    this.socket = boundary.contain(socket);
-    this.boundary = boundary;
-    this.#limits = limits;
-    this.#roomBytes = limits.windowBytes;
+  /** `boundary` contains all that listens to `socket`. */
+  constructor(
+    socket: Socket,
+    boundary: Boundary,
+    limits: SingleStreamLimits,
+    handlers: SingleStreamHandlers,
+  ) {
+    boundary.contain(socket);
+    this.#handlers = handlers;
+    this.#sender = new DataSender(socket);
+    this.#control = new ControlFrames(socket, boundary, this.#sender);
+    this.#window = new ReceiveWindow(socket, limits.windowBytes);
+    this.#headerBlock = new HeaderBlock(limits.headers);
+    this.#parser = new FrameParser({
+      dataBegins: (head) => this.#dataBegins(head),
+      data: (bytes, from, to) => handlers.data(bytes, from, to),
+      dataEnds: ({ flags }) => {
+        if ((flags & flag.endStream) !== 0) this.#end();
+      },
+      frame: (head, body) => this.#frame(head, body),
+      fault: (what, code) => handlers.fault(what, code),
+    });
     socket.on("drain", () => this.#roomGrew());
   }
 
-  /** The headers, and perhaps later the trailers. */
-  protected abstract headers(headers: Headers, isLast: boolean): void;
-  /** The peer has ended its side of the stream. */
-  protected abstract ended(): void;
-  protected abstract reset(code: number): void;
-  /** The peer ends the connection, and takes no stream above `lastStreamId`. */
-  protected abstract goesAway(lastStreamId: number): void;
-  /** All that was sent is with the socket. */
-  protected abstract flushed(): void;
-  /** A frame that carries nothing of the stream has come. False: one too many. */
-  protected abstract admits(type: number): boolean;
-  protected abstract pingAnswered(body: Buffer): void;
-
-  /** Nothing is read, and nothing sent of what waits for a window. */
-  protected stop(): void {
-    this.stopReading();
-    const waiting = this.#waiting.splice(0).slice(this.#firstWaiting);
-    this.#firstWaiting = 0;
-    for (const { taken } of waiting) taken(new Error("the stream is over"));
+  /** Reads the bytes of `chunk` before `to`. */
+  read(chunk: Buffer, to: number): void {
+    this.#parser.read(chunk, to);
   }
 
-  /** Whether all that was sent is with the socket. */
-  protected get isFlushed(): boolean {
-    return this.#firstWaiting === this.#waiting.length;
+  /** Reads nothing more, and sends nothing of what waits for a window. */
+  stop(): void {
+    this.#parser.stop();
+    this.#sender.stop();
   }
 
-  /** Sends bytes of the stream, which nobody writes to until they are taken by the socket. */
-  protected sendData(bytes: Buffer, taken: Taken): void {
-    const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
-    if (this.isFlushed && bytes.length <= room && !this.socket.writableNeedDrain) {
-      this.#sendPart(bytes, 0, bytes.length, taken);
-      return;
-    }
-    this.#waiting.push({ bytes, taken, sentBytes: 0 });
-    this.#flush();
+  get stopped(): boolean {
+    return this.#parser.stopped;
   }
 
-  /** While it is held the peer gets no room for what it sends, and so stops sooner or later. */
-  protected hold(held: boolean): void {
-    this.#holding = held;
-    if (!held) this.#giveRoom();
+  /** Whether the socket has all that was sent. */
+  get flushed(): boolean {
+    return this.#sender.flushed;
   }
 
-  // ---- Sending -------------------------------------------------------------------------------------------
-
-  /** No further than the socket takes it: of each byte that a peer makes room for, one by one, a frame would be kept. */
-  #flush(): void {
-    while (!this.socket.writableNeedDrain) {
-      const first = this.#waiting[this.#firstWaiting];
-      if (first === undefined) return;
-      const { bytes, sentBytes } = first;
-      const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
-      const partBytes = Math.min(bytes.length - sentBytes, room);
-      if (partBytes <= 0) return;
-      first.sentBytes += partBytes;
-      const isWhole = first.sentBytes === bytes.length;
-      if (isWhole) this.#passFirst();
-      this.#sendPart(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
-    }
+  /** Sends bytes of the stream. Nobody may write to them until they are taken by the socket. */
+  sendData(bytes: Buffer, taken: Taken): void {
+    this.#sender.send(bytes, taken);
   }
 
-  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
-    const { socket } = this;
-    this.#connectionWindow -= partBytes;
-    this.#streamWindow -= partBytes;
-    if (partBytes <= COPIED_MAX_BYTES) {
-      const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
-      writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
-      bytes.copy(copy, FRAME_HEAD_BYTES, from, from + partBytes);
-      socket.write(copy, taken);
-      return;
-    }
-    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
-    writeFrameHead(head, 0, frameType.data, 0, STREAM_ID, partBytes);
-    socket.cork();
-    socket.write(head);
-    socket.write(bytes.subarray(from, from + partBytes), taken);
-    socket.uncork();
+  /** While it is held the peer gets no room for what it sends, and so has to stop. */
+  hold(held: boolean): void {
+    this.#window.hold(held);
   }
 
-  #passFirst(): void {
-    this.#firstWaiting += 1;
-    if (this.#firstWaiting < this.#waiting.length / 2) return;
-    this.#waiting.splice(0, this.#firstWaiting);
-    this.#firstWaiting = 0;
-  }
-
-  /** Of the peer's windows, or of the socket. */
+  /** The peer's windows, or the socket, have room. */
   #roomGrew(): void {
-    this.#flush();
-    if (this.isFlushed) this.flushed();
+    this.#sender.flush();
+    if (this.flushed) this.#handlers.flushed();
   }
 
-  // ---- Receiving -----------------------------------------------------------------------------------------
-
-  protected override dataBegins({ streamId, flags, bodyBytes }: FrameHead): void {
-    if (streamId !== STREAM_ID || !this.#begun || this.#block !== undefined) {
-      this.fault("data where there is none to be", errorCode.protocolError);
-      return;
-    }
-    if (this.#ended) {
-      this.fault("data behind the end of its stream", errorCode.streamClosed);
-      return;
-    }
-    this.#roomBytes -= bodyBytes;
-    this.#receivedBytes += bodyBytes;
-    if (this.#roomBytes < 0) this.fault("more data than there is room for", errorCode.flowControlError);
-    else if (bodyBytes === 0 && (flags & flag.endStream) === 0) this.#admit(frameType.data);
-    else this.#giveRoom();
-  }
-
-  protected override dataEnds({ flags }: FrameHead): void {
-    if ((flags & flag.endStream) !== 0) this.#end();
-  }
-
-  #giveRoom(): void {
-    if (this.#holding || this.#receivedBytes < this.#limits.windowBytes / 2) return;
-    this.socket.write(
-      Buffer.concat([windowUpdate(0, this.#receivedBytes), windowUpdate(STREAM_ID, this.#receivedBytes)]),
-    );
-    this.#roomBytes += this.#receivedBytes;
-    this.#receivedBytes = 0;
+  #dataBegins({ streamId, flags, bodyBytes }: FrameHead): void {
+    if (streamId !== STREAM_ID || !this.#begun || this.#headerBlock.continues) {
+      this.#fault("data where none may be", errorCode.protocolError);
+    } else if (this.#ended) this.#fault("data behind the end of its stream", errorCode.streamClosed);
+    else if (!this.#window.take(bodyBytes)) {
+      this.#fault("more data than there is room for", errorCode.flowControlError);
+    } else if (bodyBytes === 0 && (flags & flag.endStream) === 0) this.#admit(frameType.data);
+    else this.#window.giveBack();
   }
 
   #admit(type: number): boolean {
-    if (this.admits(type)) return true;
-    this.fault("too many frames that carry nothing", errorCode.enhanceYourCalm);
+    if (this.#handlers.admits(type)) return true;
+    this.#fault("too many frames that carry nothing", errorCode.enhanceYourCalm);
     return false;
   }
 
-  protected override frame(head: FrameHead, body: Buffer): void {
-    if (this.#block !== undefined && head.type !== frameType.continuation) {
-      this.fault("headers that are not continued", errorCode.protocolError);
+  #frame(head: FrameHead, body: Buffer): void {
+    if (this.#headerBlock.continues && head.type !== frameType.continuation) {
+      this.#fault("headers that are not continued", errorCode.protocolError);
       return;
     }
     switch (head.type) {
@@ -230,12 +140,8 @@ export abstract class StreamConnection extends FrameReader {
         this.#takeHeaders(head, body);
         break;
       case frameType.continuation:
-        this.#continuations += 1;
-        if (this.#block === undefined || head.streamId !== STREAM_ID) {
-          this.fault("headers that did not begin", errorCode.protocolError);
-        } else if (this.#continuations > CONTINUATIONS_MAX) {
-          this.fault("headers in too many pieces", errorCode.enhanceYourCalm);
-        } else this.#takeBlock(head, Buffer.concat([this.#block, body]));
+        if (head.streamId !== STREAM_ID) this.#fault("headers of no stream", errorCode.protocolError);
+        else this.#takeBlock(this.#headerBlock.continue(head, body));
         break;
       case frameType.settings:
         this.#takeSettings(head, body);
@@ -244,111 +150,68 @@ export abstract class StreamConnection extends FrameReader {
         this.#takePing(head, body);
         break;
       case frameType.windowUpdate:
-        this.#takeWindow(head, body);
+        this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
         break;
       case frameType.resetStream:
-        if (head.streamId === STREAM_ID && body.length === 4 && this.#begun) this.reset(body.readUInt32BE());
-        else this.fault("a reset of no stream", errorCode.protocolError);
+        if (head.streamId === STREAM_ID && body.length === 4 && this.#begun) {
+          this.#handlers.reset(body.readUInt32BE());
+        } else this.#fault("a reset of no stream", errorCode.protocolError);
         break;
       case frameType.goAway:
-        this.goesAway(body.length < 8 ? 0 : body.readUInt32BE() & 0x7fff_ffff);
+        this.#handlers.goesAway(body.length < 8 ? 0 : body.readUInt32BE() & 0x7fff_ffff);
         break;
       case frameType.pushPromise:
-        this.fault("a push, which was forbidden", errorCode.protocolError);
+        this.#fault("a push, which was forbidden", errorCode.protocolError);
         break;
       default:
-        // Priorities, and what this version of the protocol does not know, change nothing.
+        // Priorities, and frames that this version of the protocol does not know, change nothing.
         this.#admit(head.type);
     }
   }
 
   #takeHeaders(head: FrameHead, body: Buffer): void {
-    const content = (head.flags & flag.padded) === 0 ? body : withoutPadding(body);
-    if (head.streamId !== STREAM_ID || content === undefined || this.#ended) {
-      this.fault("headers where there are none to be", errorCode.protocolError);
+    if (head.streamId !== STREAM_ID || this.#ended) {
+      this.#fault("headers where none may be", errorCode.protocolError);
       return;
     }
     this.#begun = true;
-    this.#continuations = 0;
-    this.#isLastFrame = (head.flags & flag.endStream) !== 0;
-    const skipped = (head.flags & flag.priority) === 0 ? 0 : PRIORITY_BYTES;
-    this.#takeBlock(head, Buffer.from(content.subarray(skipped)));
+    this.#takeBlock(this.#headerBlock.begin(head, body));
   }
 
-  #takeBlock({ flags }: FrameHead, block: Buffer): void {
-    if (block.length > this.#limits.headers.maxBytes) {
-      this.fault("headers that are longer than they may be", errorCode.enhanceYourCalm);
-      return;
-    }
-    if ((flags & flag.endHeaders) === 0) {
-      this.#block = block;
-      return;
-    }
-    this.#block = undefined;
-    const headers = decodeHeaders(block, this.#limits.headers);
-    if (headers === undefined) {
-      this.fault("headers that cannot be decoded", errorCode.compressionError);
-      return;
-    }
-    this.headers(headers, this.#isLastFrame);
-    if (this.#isLastFrame) this.#end();
+  #takeBlock(state: HeaderBlockState): void {
+    if (state.kind === "fault") this.#takeFault(state);
+    if (state.kind !== "whole") return;
+    this.#handlers.headers(state.headers, state.isLast);
+    if (state.isLast) this.#end();
   }
 
   #takeSettings({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) !== 0 || !this.#admit(frameType.settings)) return;
-    const isRead =
-      body.length <= SETTINGS_MAX_BYTES &&
-      readSettings(body, (name, value) => {
-        if (name === setting.initialWindowSize) {
-          this.#streamWindow += value - this.#initialWindow;
-          this.#initialWindow = value;
-        } else if (name === setting.maxFrameSize) this.#frameMaxBytes = value;
-      });
-    if (!isRead || this.#initialWindow > WINDOW_MAX_BYTES || !isFrameSize(this.#frameMaxBytes)) {
-      this.fault("settings that are none", errorCode.protocolError);
-      return;
+    if ((flags & flag.ack) === 0 && this.#admit(frameType.settings)) {
+      this.#takeRoom(this.#control.settings(body));
     }
-    this.#acknowledge(frameType.settings, NO_BYTES);
-    this.#roomGrew();
   }
 
   #takePing({ flags }: FrameHead, body: Buffer): void {
-    if (body.length !== PING_BYTES) this.fault("a ping of another size", errorCode.frameSizeError);
-    else if ((flags & flag.ack) !== 0) this.pingAnswered(body);
-    else if (this.#admit(frameType.ping)) this.#acknowledge(frameType.ping, body);
+    if ((flags & flag.ack) !== 0 && body.length === PING_BYTES) this.#handlers.pingAnswered(body);
+    else if (this.#admit(frameType.ping)) this.#takeFault(this.#control.ping(body));
   }
 
-  #takeWindow({ streamId }: FrameHead, body: Buffer): void {
-    const bytes = body.length === 4 ? body.readUInt32BE() & WINDOW_MAX_BYTES : 0;
-    if (streamId === 0) this.#connectionWindow += bytes;
-    else if (streamId === STREAM_ID) this.#streamWindow += bytes;
-    if (bytes === 0 || Math.max(this.#connectionWindow, this.#streamWindow) > WINDOW_MAX_BYTES) {
-      this.fault("a window that cannot be", errorCode.flowControlError);
-      return;
-    }
-    this.#roomGrew();
+  /** After a frame that may have made room. */
+  #takeRoom(fault: Fault | undefined): void {
+    if (fault === undefined) this.#roomGrew();
+    else this.#takeFault(fault);
   }
 
-  #acknowledge(type: number, body: Buffer): void {
-    this.#acknowledgements += 1;
-    if (this.#acknowledgements > ACKNOWLEDGEMENTS_MAX) {
-      this.fault("acknowledgements that nobody reads", errorCode.enhanceYourCalm);
-      return;
-    }
-    this.socket.write(
-      frameOf(type, flag.ack, 0, body),
-      this.boundary.guard(this.socket, () => {
-        this.#acknowledgements -= 1;
-      }),
-    );
+  #takeFault(fault: Fault | undefined): void {
+    if (fault !== undefined) this.#fault(fault.what, fault.code);
   }
 
   #end(): void {
     this.#ended = true;
-    this.ended();
+    this.#handlers.ended();
   }
-}
 
-function isFrameSize(bytes: number): boolean {
-  return bytes >= FRAME_MAX_BYTES && bytes <= FRAME_MAX_BYTES_MAX;
+  #fault(what: string, code: number): void {
+    this.#handlers.fault(what, code);
+  }
 }

@@ -1,8 +1,9 @@
-/** What `import "meshcache/server"` gives: a server to embed, its store and its limits. */
+/** The exports of "meshcache/server": a server to embed, its store and its limits. */
 import { type CacheServer, createCacheServer, type ServerOptions } from "./server.ts";
 
 export { type Limits, resolveLimits } from "../rpc/limits.ts";
 export { createStore, type StoreOptions } from "../store/engine/create-store.ts";
+export type { Acceleration } from "./connections/accelerator.ts";
 export { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 export type { CacheServer, ServerOptions } from "./server.ts";
 

@@ -1,5 +1,5 @@
-/** One server: puts store, services and transport together, starts them, drains them and stops them. */
-import { Server, type ServerCredentials } from "@grpc/grpc-js";
+/** One server: puts its store, services and transport together, and starts, drains and stops them. */
+import type { ServerCredentials } from "@grpc/grpc-js";
 import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
@@ -11,17 +11,18 @@ import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { createOpenCalls } from "./calls/registry.ts";
-import { createConnections } from "./connections/listener.ts";
-import { createDirectCalls } from "./fast/router.ts";
-import { createInterceptor } from "./grpc-js/interceptor.ts";
+import { createOpenCalls, type OpenCalls } from "./calls/registry.ts";
+import type { Acceleration } from "./connections/accelerator.ts";
+import { type Connections, createConnections } from "./connections/listener.ts";
+import { addMethods } from "./grpc-js/adapters.ts";
+import { createGrpcServer } from "./grpc-js/server.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { maintainStore } from "./maintenance.ts";
-import { addServices } from "./services/services.ts";
+import { createServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
-import { createStreamRegistry, slowestLagEvents } from "./streams/stream-registry.ts";
+import { createStreamRegistry, type StreamRegistry, slowestLagEvents } from "./streams/stream-registry.ts";
 
 export interface ServerOptions {
   /** Default: an embedded store with its own defaults. */
@@ -32,13 +33,18 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Bounds of connections, calls and queues. */
   readonly transport?: Partial<TransportLimits>;
+  /**
+   * Whether frequent calls, and connections that announce a single stream, are served without the layers of grpc-js. Off,
+   * grpc-js serves every call: answers are the same, and each call costs about twice as much. Default "on".
+   */
+  readonly acceleration?: Acceleration;
   /** Default: none. */
   readonly telemetry?: Telemetry;
   /** Default: without TLS. */
   readonly credentials?: ServerCredentials;
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** Of the embedded store. Default: the system's. */
+  /** For the embedded store and the ages of connections. Default: the system's. */
   readonly rng?: Rng;
 }
 
@@ -49,106 +55,52 @@ export interface CacheServer {
   /** Resolves with the address once the server accepts connections; rejects when it cannot listen. */
   start(): Promise<string>;
   /**
-   * Shuts down gently: health says NOT_SERVING, streams are told, and calls go on being served while clients
-   * leave. Streams whose clients stay are ended with DRAINING after half of `transport.drainMaxMs`, so one of
-   * them makes the drain last that long; what has not ended within all of it is cut. Calling it again gives
-   * the same promise.
+   * Shuts down gracefully. Health reports NOT_SERVING, streams get a Draining frame, and calls are still served while
+   * clients leave. After half of `transport.drainMaxMs`, streams whose clients stay end with DRAINING. After all of it,
+   * whatever still runs is cut. Calling it again returns the same promise.
    */
   drain(): Promise<void>;
-  /** Stops at once. */
+  /** Stops at once, and ends a drain. Calling it again returns the same promise. */
   close(): Promise<void>;
 }
 
 /** Where a server stands among the servers of its process. */
 export interface ServerPlace {
-  /** What they share. */
+  /** The bounds that all of them share. */
   readonly bounds: ProcessBounds;
   /** When the process began to serve, by the server's clock. */
   readonly startedMs: number;
   /** The others listen on the same port. */
   readonly sharesPort: boolean;
-  /** The server has the process to itself: it gives the store its time, and observes what the process has once. */
+  /** The server has the process to itself: it maintains the store, and observes what the process has once. */
   readonly alone: boolean;
 }
 
 /** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen`. */
 export function createCacheServer(options: ServerOptions, place?: ServerPlace): CacheServer {
-  const clock = options.clock ?? systemClock;
-  const telemetry = options.telemetry ?? createNoTelemetry();
-  const limits = resolveLimits(options.limits);
   const transport = resolveTransportLimits(options.transport);
+  const clock = options.clock ?? systemClock;
   const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
   if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
   const { host, port } = listen;
-  const store = options.store ?? createStore({ clock, rng: options.rng ?? systemRng });
-
-  const { bounds, startedMs, sharesPort, alone } = place ?? standAlone(transport, clock);
-
-  const boundary = createBoundary((error) => {
-    telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
-  });
-  const streams = createStreamRegistry(transport, bounds, boundary);
-  const calls = createOpenCalls(clock, telemetry, boundary, {
-    ...transport,
-    receiveMaxBytes: limits.receiveMaxBytes,
-  });
-  const server = new Server({
-    interceptors: [createInterceptor(calls.register)],
-    "grpc.max_receive_message_length": limits.receiveMaxBytes,
-    "grpc.max_send_message_length": limits.sendMaxBytes,
-    "grpc.max_concurrent_streams": transport.connectionMaxStreams,
-    "grpc.max_connection_idle_ms": transport.connectionIdleMs,
-    "grpc.max_connection_age_ms": transport.connectionAgeMs,
-    "grpc.max_connection_age_grace_ms": transport.connectionGraceMs,
-    "grpc.keepalive_time_ms": transport.keepaliveTimeMs,
-    "grpc.keepalive_timeout_ms": transport.keepaliveTimeoutMs,
-    "grpc.enable_channelz": 0,
-  });
-  const observation = {
-    subscribers: () => bounds.subscribers.taken,
-    connections: () => bounds.connections.taken,
-  };
-  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
-  const direct = addServices(server, {
-    limits,
-    telemetry,
-    store,
-    clock,
-    boundary,
-    streams,
-    busyPoll,
-    observation,
-    watchers: bounds.watchers,
-    startedMs,
-    serverVersion: VERSION,
-  });
-  const connections = createConnections(server, {
-    limits: transport,
-    clock,
-    rng: options.rng ?? systemRng,
-    boundary,
-    credentials: options.credentials,
-    quota: bounds.connections,
-    sharesPort,
-    takeCall: createDirectCalls(direct, {
-      register: calls.register,
-      clock,
-      boundary,
-      limits,
-    }),
-  });
+  const stand = place ?? standAlone(transport, clock);
+  const { store, streams, calls, connections, observe, forceShutdown } = assemble(options, transport, stand);
 
   let address: string | undefined;
-  /** What ends with the server. */
-  let stops: readonly (() => void)[] = [];
+  let stopObserving = (): void => {};
   let drained: Promise<void> | undefined;
+  let closed: Promise<void> | undefined;
 
-  const close = async () => {
+  const end = async () => {
     connections.destroy();
     await connections.emptied();
     calls.close();
-    server.forceShutdown();
-    for (const stop of stops) stop();
+    forceShutdown();
+    stopObserving();
+  };
+  const close = () => {
+    closed ??= end();
+    return closed;
   };
 
   return {
@@ -159,7 +111,79 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     },
     async start() {
       address = toHostPort(host, await connections.listen(host, port));
-      stops = [
+      stopObserving = observe();
+      return address;
+    },
+    drain() {
+      const maxMs = transport.drainMaxMs;
+      drained ??= drainServer({ clock, calls, streams, connections, maxMs }).then(close);
+      return drained;
+    },
+    close,
+  };
+}
+
+interface ServerParts {
+  readonly store: Store;
+  readonly streams: StreamRegistry;
+  readonly calls: OpenCalls;
+  readonly connections: Connections;
+  /** Observes the server, and maintains its store if nobody else does. Returns what stops both. */
+  observe(): () => void;
+  /** Ends what grpc-js has left. */
+  forceShutdown(): void;
+}
+
+function assemble(options: ServerOptions, transport: TransportLimits, place: ServerPlace): ServerParts {
+  const { bounds, startedMs, sharesPort, alone } = place;
+  const clock = options.clock ?? systemClock;
+  const rng = options.rng ?? systemRng;
+  const telemetry = options.telemetry ?? createNoTelemetry();
+  const limits = resolveLimits(options.limits);
+  const store = options.store ?? createStore({ clock, rng });
+  const boundary = createBoundary((error) => {
+    telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
+  });
+  const streams = createStreamRegistry(transport, bounds, boundary);
+  const { receiveMaxBytes } = limits;
+  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes });
+  const { register } = calls;
+  const server = createGrpcServer(register, limits, transport);
+  const observation = {
+    subscribers: () => bounds.subscribers.taken,
+    connections: () => bounds.connections.taken,
+  };
+  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
+  const deps = { limits, telemetry, boundary, clock };
+  const services = createServices({
+    ...deps,
+    store,
+    streams,
+    busyPoll,
+    observation,
+    watchers: bounds.watchers,
+    startedMs,
+    serverVersion: VERSION,
+  });
+  for (const methods of services.all) addMethods(server, methods, deps);
+  const connections = createConnections(server, {
+    ...deps,
+    acceleration: options.acceleration ?? "on",
+    methods: services.frequent,
+    register,
+    transport,
+    rng,
+    credentials: options.credentials,
+    quota: bounds.connections,
+    sharesPort,
+  });
+  return {
+    store,
+    streams,
+    calls,
+    connections,
+    observe() {
+      const stops = [
         ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
         ...(alone ? [telemetry.observeProcess(store, observation)] : []),
         telemetry.observeThread({
@@ -168,23 +192,15 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
           containedFaults: () => boundary.faults,
         }),
       ];
-      return address;
+      return () => {
+        for (const stop of stops) stop();
+      };
     },
-    drain() {
-      drained ??= drainServer({
-        clock,
-        calls,
-        streams,
-        connections,
-        maxMs: transport.drainMaxMs,
-      }).then(close);
-      return drained;
-    },
-    close,
+    forceShutdown: () => server.forceShutdown(),
   };
 }
 
-/** Of a server that has its process to itself. */
+/** The place of a server that has its process to itself. */
 function standAlone(limits: TransportLimits, clock: Clock): ServerPlace {
   return {
     bounds: createProcessBounds(limits),

@@ -92,7 +92,7 @@ const greetings: readonly Buffer[] = [
   settings([
     [setting.headerTableSize, 0],
     [setting.enablePush, 0],
-    [setting.soleStream, 1],
+    [setting.singleStream, 1],
   ]),
 ];
 

@@ -11,22 +11,23 @@ const ROOMS = ["src/server", "src/http2", "src/codec", "src/rpc", "src/client"];
 
 /** Emitters that are contained elsewhere, where they are made, by the file that listens to them. */
 const containedElsewhere: Record<string, Record<string, string>> = {
-  "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
-  "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
-  "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SoleStream" },
-  "src/server/connections/preface.ts": { socket: "contained when it was accepted" },
+  "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/connections/accelerated-connections.ts": { socket: "contained when it was accepted" },
+  "src/server/fast/single-stream-session.ts": { socket: "SingleStreamConnection contains it" },
   "src/server/fast/single-stream.ts": {
-    socket: "StreamConnection contains it",
     "this.#events": "emits only inside of callbacks of its socket, and of guarded turns",
   },
-  "src/client/transport/http2-connection.ts": { socket: "StreamConnection contains it" },
-  "src/server/connections/listener.ts": {
+  "src/client/transport/http2-connection.ts": { socket: "SingleStreamConnection contains it" },
+  "src/server/connections/http2-sessions.ts": {
     http2Server: "emits only inside of its sessions, which are contained, and while a socket is accepted",
+  },
+  "src/server/connections/listener.ts": {
     listener: "its error before it listens; connections come through a guarded callback",
   },
   "src/server/grpc-js/internals.ts": { http2Server: "its listener has its own catch" },
   "src/server/grpc-js/adapters.ts": { call: "each listener is guarded or has its own catch" },
-  "src/server/grpc-js/unary-handlers.ts": { call: "the listener is guarded" },
   "src/server/workers/worker-thread.ts": { worker: "the main thread's own orders; no bytes from outside" },
   "src/server/workers/server-thread.ts": { port: "the main thread's own orders; no bytes from outside" },
   "src/server/workers/thread-store.ts": { peer: "the listener is guarded" },

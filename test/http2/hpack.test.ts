@@ -1,4 +1,4 @@
-/** Header blocks, held to what nghttp2 writes and reads. */
+/** Header blocks, compared with what nghttp2 writes and reads. */
 
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
@@ -11,7 +11,7 @@ import { loudBoundary } from "../support/loud-boundary.ts";
 
 const server = createServer();
 let port = 0;
-/** The server's end of the next stream. */
+/** The server's side of the next stream. */
 let opened: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = () => {};
 server.on("stream", (stream, headers) => {
   stream.on("error", () => {});
@@ -29,7 +29,7 @@ afterAll(() => new Promise((resolve) => server.close(resolve)));
 const LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_000 };
 const REQUEST = { ":authority": "a", ":method": "POST", ":scheme": "http", ":path": "/" };
 
-/** What each side has of a call with these headers and these trailers. */
+/** What each side receives of a call with these headers and trailers. */
 async function exchange(request: Headers, trailers: Headers) {
   const atServer = new Promise<IncomingHttpHeaders>((resolve) => {
     opened = (stream, headers) => {
@@ -68,14 +68,14 @@ async function exchange(request: Headers, trailers: Headers) {
 }
 
 const name = fc.stringMatching(/^x-[a-z0-9_.-]{1,20}$/);
-/** Visible, with spaces between. */
+/** Visible characters, with spaces between them. */
 const value = fc.oneof(
   fc.stringMatching(/^[!-~]([ -~]{0,150}[!-~])?$/),
   fc.uint8Array({ minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("base64")),
 );
 
 describe("header blocks", () => {
-  it("are read by nghttp2 as they were written, and its own are read as it wrote them", async () => {
+  it("are read by nghttp2 as they were written, and the other way round", async () => {
     const headers = fc.dictionary(name, value, { minKeys: 1, maxKeys: 6 });
     await fc.assert(
       fc.asyncProperty(headers, headers, async (request, trailers) => {

@@ -1,15 +1,15 @@
-/** What a connection keeps for a peer that makes room for it and takes nothing. */
+/** What a single-stream connection keeps for a peer that grants a window and takes nothing. */
 
 import { Socket, type SocketConstructorOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { frame, frameType, settings, windowUpdate } from "../../src/http2/frame.ts";
-import { StreamConnection } from "../../src/http2/single-stream.ts";
+import { SingleStreamConnection } from "../../src/http2/single-stream.ts";
 import { loudBoundary } from "../support/loud-boundary.ts";
 
 const MARK_BYTES = 1_024;
 
-/** Takes nothing until it is told to. */
+/** A socket that takes nothing until `takeAll` is called. */
 class StuckSocket extends Socket {
   #waiting: (() => void)[] = [];
 
@@ -35,40 +35,40 @@ class StuckSocket extends Socket {
   }
 }
 
-class Connection extends StreamConnection {
+class Connection {
   taken = 0;
+  readonly #wire: SingleStreamConnection;
 
   constructor(socket: Socket) {
-    super(socket, loudBoundary, { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } });
+    const limits = { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } };
+    this.#wire = new SingleStreamConnection(socket, loudBoundary, limits, {
+      headers: () => {},
+      data: () => {},
+      ended: () => {},
+      reset: () => {},
+      goesAway: () => {},
+      flushed: () => {},
+      pingAnswered: () => {},
+      admits: () => true,
+      fault(what) {
+        throw new Error(what);
+      },
+    });
   }
 
   send(bytes: Buffer): void {
-    this.sendData(bytes, () => {
+    this.#wire.sendData(bytes, () => {
       this.taken += 1;
     });
   }
 
   receive(bytes: Buffer): void {
-    this.read(bytes, bytes.length);
-  }
-
-  protected override data(): void {}
-  protected override headers(): void {}
-  protected override ended(): void {}
-  protected override reset(): void {}
-  protected override goesAway(): void {}
-  protected override flushed(): void {}
-  protected override pingAnswered(): void {}
-  protected override admits(): boolean {
-    return true;
-  }
-  protected override fault(what: string): void {
-    throw new Error(what);
+    this.#wire.read(bytes, bytes.length);
   }
 }
 
-describe("StreamConnection", () => {
-  it("keeps no frame for each byte that its peer makes room for, and sends all when that is taken", async () => {
+describe("SingleStreamConnection", () => {
+  it("queues no frame for each one-byte window update, and sends all when the peer takes it", async () => {
     const socket = new StuckSocket();
     const connection = new Connection(socket);
     connection.receive(settings([[4, 0]]));
@@ -83,7 +83,7 @@ describe("StreamConnection", () => {
     socket.destroy();
   });
 
-  it("sends many waiting messages in their order, and forgets them when the stream is over", () => {
+  it("sends many waiting messages in their order", () => {
     const sent: number[] = [];
     const socket = new StuckSocket();
     socket._write = (chunk: unknown, _encoding, taken) => {

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { connectRaw } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const { method } = CacheService;
@@ -62,5 +64,21 @@ describe("drain()", () => {
     const began = performance.now();
     await running.server.drain();
     expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  it("ends with a close() that comes while it waits for connections", async () => {
+    const clock = new ManualClock();
+    running = await startServer({ clock, transport: { drainMaxMs: 2_000 } });
+    const { server, address } = running;
+    const connection = await connectRaw(address);
+    // A request that is never complete keeps its connection open.
+    connection.open("/meshcache.v1.CacheService/Get").write(Buffer.of(0));
+    await new Promise((resolve) => connection.session.ping(resolve));
+    const retired = once(connection.session, "goaway");
+    const drained = server.drain();
+    clock.advance(1_000);
+    await retired;
+    // The clock stands still: nothing but the end of the connection resolves either of them.
+    await Promise.all([server.close(), drained]);
   });
 });

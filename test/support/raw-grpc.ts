@@ -67,9 +67,9 @@ export async function connectRaw(address: string, options: RawOptions = {}): Pro
 }
 
 /** A connection that says it is for one stream. */
-export function connectSole(address: string, { settings }: RawOptions = {}): Promise<RawConnection> {
+export function connectSingleStream(address: string, { settings }: RawOptions = {}): Promise<RawConnection> {
   // Younger than the types of Node.
-  const announced: object = { ...settings, customSettings: { [setting.soleStream]: 1 } };
+  const announced: object = { ...settings, customSettings: { [setting.singleStream]: 1 } };
   return connectRaw(address, { settings: announced });
 }
 

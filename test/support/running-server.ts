@@ -7,7 +7,7 @@ import {
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
-import { testWorkers } from "./test-workers.ts";
+import { testAcceleration, testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
   readonly server: CacheServer;
@@ -32,7 +32,11 @@ export interface RunningServerOptions extends ServerOptions {
 }
 
 export async function startServer(options: RunningServerOptions = {}): Promise<RunningServer> {
-  const server = createServerFor({ listen: "127.0.0.1:0", ...options });
+  const server = createServerFor({
+    listen: "127.0.0.1:0",
+    acceleration: testAcceleration,
+    ...options,
+  });
   const address = await server.start();
   const clients: ServiceClient[] = [];
   const connect = () => {

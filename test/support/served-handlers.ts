@@ -1,10 +1,12 @@
 /** The handlers of one service behind grpc-js and the server's interceptor, and what they share with others. */
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { createServiceDefinition } from "../../src/codec/messages.ts";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { systemClock } from "../../src/common/clock.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import type { HandlerDeps } from "../../src/server/calls/handler.ts";
+import { type Handler, listMethods } from "../../src/server/calls/methods.ts";
 import { createOpenCalls } from "../../src/server/calls/registry.ts";
+import { addMethods } from "../../src/server/grpc-js/adapters.ts";
 import { createInterceptor } from "../../src/server/grpc-js/interceptor.ts";
 import { createProcessBounds, type ProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
@@ -24,8 +26,8 @@ export interface ServedHandlers extends SharedDeps {
 
 /** `bounds`: in place of the default ones. */
 export async function serveHandlers(
-  service: Parameters<typeof createServiceDefinition>[0],
-  handlersOf: (deps: SharedDeps) => UntypedServiceImplementation,
+  service: { readonly methods: readonly DescMethod[] },
+  handlersOf: (deps: SharedDeps) => Readonly<Record<string, Handler>>,
   bounds: Partial<ProcessBounds> = {},
 ): Promise<ServedHandlers> {
   const transport = resolveTransportLimits();
@@ -39,7 +41,7 @@ export async function serveHandlers(
   const streams = createStreamRegistry(transport, allBounds, loudBoundary);
   const deps = { limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
   const server = new Server({ interceptors: [createInterceptor(calls.register)] });
-  server.addService(createServiceDefinition(service), handlersOf(deps));
+  addMethods(server, listMethods(service.methods, handlersOf(deps)), deps);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),

@@ -1,4 +1,10 @@
-/** How many threads the servers of a suite have: what has to hold for one has to hold for several. */
+/** How the servers of a suite run, unless a test says it: what holds for one way has to hold for every way. */
 
-/** Set by the projects of vitest.config.ts. */
+import type { Acceleration } from "../../src/server/index.ts";
+
+/** How many threads they have. Set by the projects of vitest.config.ts. */
 export const testWorkers = Number(process.env.MESHCACHE_TEST_WORKERS ?? 1);
+
+/** Whether they use the accelerator, likewise. */
+export const testAcceleration: Acceleration =
+  process.env.MESHCACHE_TEST_ACCELERATION === "off" ? "off" : "on";

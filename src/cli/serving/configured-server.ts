@@ -55,6 +55,7 @@ async function create(
     listen: settings.listen,
     limits: settings,
     transport: settings,
+    acceleration: settings.acceleration,
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
   };
   if (threads === undefined) {

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DEFAULT_ADDRESS } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
+import { ACCELERATIONS } from "../../server/connections/accelerator.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
 import {
@@ -113,6 +114,12 @@ export const settingsSchema = z.strictObject({
   receiveMaxBytes: limit("receiveMaxBytes", "Largest message received."),
   sendMaxBytes: limit("sendMaxBytes", "Largest message sent."),
 
+  acceleration: wordSetting(
+    "Transport",
+    ACCELERATIONS,
+    "on",
+    "Serves frequent calls, and connections that announce a single stream, without the layers of grpc-js. Off: grpc-js serves every call, with the same answers, at about twice the cost.",
+  ),
   connectionsMax: transport(
     "connectionsMax",
     "Concurrent connections. Beyond, a new one is closed at once. Also the number of concurrent health watches.",

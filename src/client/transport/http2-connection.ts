@@ -1,12 +1,21 @@
 /** The client's side of a connection with one stream: connects, begins the stream at once, and goes with it. */
 import { Buffer } from "node:buffer";
-import { connect, type TcpNetConnectOpts } from "node:net";
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
-import { flag, frame, frameType, PREFACE, setting, settings, widenConnection } from "../../http2/frame.ts";
+import {
+  flag,
+  frame,
+  frameType,
+  PREFACE,
+  STREAM_ID,
+  setting,
+  settings,
+  widenConnection,
+} from "../../http2/frame.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
-import { STREAM_ID, StreamConnection } from "../../http2/single-stream.ts";
+import { SingleStreamConnection } from "../../http2/single-stream.ts";
 
 export interface Http2ConnectionHandlers {
   /** The bytes, of which these have come, are the connection's again when the call returns. */
@@ -35,7 +44,10 @@ const HEADER_LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_024 };
 /** What all connections read into: each takes what it keeps before the next reads. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-export class Http2Connection extends StreamConnection {
+export class Http2Connection {
+  readonly #socket: Socket;
+  readonly #boundary: Boundary;
+  readonly #wire: SingleStreamConnection;
   readonly #handlers: Http2ConnectionHandlers;
   #blocked = false;
   #cause: Error | undefined;
@@ -56,13 +68,35 @@ export class Http2Connection extends StreamConnection {
       },
     };
     const socket = connect(socketOptions);
-    super(socket, boundary, { windowBytes, headers: HEADER_LIMITS });
+    this.#socket = socket;
+    this.#boundary = boundary;
     this.#handlers = handlers;
+    this.#wire = new SingleStreamConnection(
+      socket,
+      boundary,
+      { windowBytes, headers: HEADER_LIMITS },
+      {
+        data: (bytes, from, to) => handlers.data(bytes, from, to),
+        headers: (received) => handlers.headers(received),
+        ended: () => this.#ended(),
+        reset: (code) => this.#fault(`the server reset the stream with code ${code}`),
+        // A stream that the server has begun with goes on to its end.
+        goesAway: (lastStreamId) => {
+          if (lastStreamId < STREAM_ID) this.#fault("the server goes away");
+        },
+        fault: (what) => this.#fault(what),
+        flushed: () => this.#flushed(),
+        // What is read costs little, and what is acknowledged is bounded.
+        admits: () => true,
+        // This side sends no pings.
+        pingAnswered: () => {},
+      },
+    );
     socket.on("error", (error) => {
       this.#cause ??= error;
     });
     socket.on("end", () => socket.destroy());
-    socket.on("close", () => this.ended());
+    socket.on("close", () => this.#ended());
     socket.write(greeting(encodeHeaders(options.headers), windowBytes));
   }
 
@@ -71,76 +105,52 @@ export class Http2Connection extends StreamConnection {
    * but hold back until `drained`.
    */
   send(message: GrpcFrame, more = false): boolean {
-    if (this.isStopped) return true;
-    if (more) this.socket.cork();
-    this.sendData(
+    if (this.#wire.stopped) return true;
+    if (more) this.#socket.cork();
+    this.#wire.sendData(
       message.bytes,
-      this.boundary.guard(this.socket, (error?: Error | null) => {
+      this.#boundary.guard(this.#socket, (error?: Error | null) => {
         if (!error) message.release();
       }),
     );
-    if (!more) this.socket.uncork();
-    this.#blocked = !this.isFlushed || this.socket.writableNeedDrain;
+    if (!more) this.#socket.uncork();
+    this.#blocked = !this.#wire.flushed || this.#socket.writableNeedDrain;
     return !this.#blocked;
   }
 
   /** What a handler throws ends this connection, which the handlers are told. */
   #take(length: number): void {
     try {
-      this.read(readBuffer, length);
+      this.#wire.read(readBuffer, length);
     } catch (error) {
       this.#cause ??= error instanceof Error ? error : new Error(String(error));
-      this.boundary.caught(this.socket, error);
+      this.#boundary.caught(this.#socket, error);
     }
   }
 
   /** Ends the stream and its connection. */
   destroy(): void {
-    this.stop();
-    this.socket.destroy();
+    this.#wire.stop();
+    this.#socket.destroy();
   }
 
-  protected override data(bytes: Buffer, from: number, to: number): void {
-    this.#handlers.data(bytes, from, to);
-  }
-
-  protected override headers(headers: Headers): void {
-    this.#handlers.headers(headers);
-  }
-
-  protected override ended(): void {
-    if (this.isStopped) return;
+  #ended(): void {
+    if (this.#wire.stopped) return;
     this.destroy();
     this.#handlers.closed(this.#cause);
   }
 
-  protected override reset(code: number): void {
-    this.fault(`the server reset the stream with code ${code}`);
-  }
-
-  /** A stream that the server has begun with goes on to its end. */
-  protected override goesAway(lastStreamId: number): void {
-    if (lastStreamId < STREAM_ID) this.fault("the server goes away");
-  }
-
-  protected override fault(what: string): void {
+  #fault(what: string): void {
     this.#cause ??= new Error(what);
-    this.ended();
+    this.#ended();
   }
 
-  protected override flushed(): void {
-    if (!this.#blocked || !this.isFlushed || this.socket.writableNeedDrain || this.isStopped) return;
+  #flushed(): void {
+    const { flushed, stopped } = this.#wire;
+    if (!this.#blocked || !flushed || this.#socket.writableNeedDrain || stopped) return;
     this.#blocked = false;
     this.#handlers.drained();
   }
-
-  /** What is read costs little, and what is acknowledged is bounded. */
-  protected override admits(): boolean {
-    return true;
-  }
-
-  /** This side sends none. */
-  protected override pingAnswered(): void {}
 }
 
 /** All that a client says before it knows of its server: its settings, its window, and the headers of its stream. */
@@ -151,7 +161,7 @@ function greeting(headerBlock: Buffer, windowBytes: number): Buffer {
       [setting.headerTableSize, 0],
       [setting.enablePush, 0],
       [setting.initialWindowSize, windowBytes],
-      [setting.soleStream, 1],
+      [setting.singleStream, 1],
     ]),
     widenConnection(windowBytes),
     frame(frameType.headers, flag.endHeaders, STREAM_ID, headerBlock),

@@ -1,31 +1,30 @@
 /**
- * The open calls, the oldest first, as a list through the calls themselves. A Set of what comes and goes is
- * rebuilt again and again, and each former table keeps its calls, with all that grpc-js and http2 hang on
- * them, until a full collection.
+ * The open calls, the oldest first, as an intrusive list. A Set whose members come and go is rehashed again and again, and
+ * each old table keeps its calls, with all that grpc-js and http2 attach to them, until a full garbage collection.
  */
 import type { CacheError } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { CallSession, ListedStream } from "./http2-stream.ts";
 
-/** An open call, whoever speaks its protocol. */
+/** An open call, whether grpc-js or the accelerator serves it. */
 export interface ListedCall {
   readonly method: { readonly path: string; readonly requestStream: boolean };
   readonly streaming: boolean;
   readonly stream: ListedStream;
-  /** When the caller wants no answer any more, where nobody else sees to that. */
+  /** When the call has to end with DEADLINE. Infinity: it has no deadline, or grpc-js watches it. */
   readonly deadlineMs: number;
   span: CallSpan | undefined;
   session: CallSession | undefined;
   startedMs: number;
   halfClosed: boolean;
-  /** It has its status, which may still wait behind a message. */
+  /** It has its status, which may still wait to be sent behind a message. */
   answered: boolean;
-  /** Since when a message waits for the peer to take it. */
+  /** Since when a message waits for the peer to take it. Undefined: none waits. */
   sendingSinceMs: number | undefined;
-  /** Its neighbours among the open calls. */
+  /** Its neighbours in the list. */
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
-  /** Gives it a status from outside its handler, which learns of it as of a cancelled call. */
+  /** Ends it with this error. Its handler sees a cancelled call. */
   refuse(error: CacheError): void;
 }
 
@@ -46,7 +45,7 @@ export class CallList implements Iterable<ListedCall> {
     this.#size += 1;
   }
 
-  /** False when it was not in the list. */
+  /** False: it was not in the list. */
   delete(call: ListedCall): boolean {
     const { older, newer } = call;
     if (older === undefined && this.#oldest !== call) return false;
@@ -54,14 +53,14 @@ export class CallList implements Iterable<ListedCall> {
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    // A call that still led to others would keep them from the collector.
+    // A deleted call must not keep its neighbours from being collected.
     call.older = undefined;
     call.newer = undefined;
     this.#size -= 1;
     return true;
   }
 
-  /** A call may be deleted while it is visited, and no other. */
+  /** While a call is visited it may be deleted, but no other. */
   *[Symbol.iterator](): Generator<ListedCall> {
     let next: ListedCall | undefined;
     for (let call = this.#oldest; call !== undefined; call = next) {

@@ -1,4 +1,4 @@
-/** Reads `grpc-timeout`, the deadline that a caller names. */
+/** Parses the header `grpc-timeout`, the time that a caller gives its call. */
 
 const FORM = /^(\d{1,8})([HMSmun])$/;
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -10,7 +10,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   n: 0.000_001,
 };
 
-/** In milliseconds; undefined when it is malformed. */
+/** In milliseconds. Undefined: it is malformed. */
 export function parseTimeoutMs(header: string): number | undefined {
   const [, amount, unit] = FORM.exec(header) ?? [];
   if (amount === undefined || unit === undefined) return undefined;

@@ -1,28 +1,28 @@
-/** A streaming call as its handler sees it, whoever speaks its protocol. */
+/** A streaming call as its handler sees it, whether grpc-js or the accelerator serves it. */
 
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { CacheError } from "../../common/errors.ts";
 
-/** What a handler has of its call. */
+/** The call, as its handler uses it. */
 export interface StreamingCall {
-  /** False: it has its status, or its peer is gone, and frames are dropped. */
+  /** False: it has its status or its peer is gone, and frames are dropped. */
   readonly open: boolean;
-  /** `taken`: the frame was handed on to the connection, and held so much till then. Not called for what was cut off. */
+  /** `taken`: the connection has the frame, which has held so many bytes until now. Not called for a frame that is cut off. */
   send(frame: GrpcFrame, taken: (heldBytes: number) => void): void;
-  /** Gives it its status, behind all frames: OK without an error. */
+  /** Ends it behind all frames, with OK or this error. */
   end(error?: CacheError): void;
-  /** Reads on if its reader is not paused. */
+  /** Its reader may not be paused any more: reads on if so. */
   readOn(): void;
 }
 
-/** What a call has of its handler. */
+/** The handler of a call, as the call uses it. */
 export interface RequestReader<Request> {
-  /** Throws what becomes the status of the call. */
+  /** What it throws becomes the status of the call. */
   receive(request: Request): void;
-  /** Asked between two requests: while it is true none is read, and the peer is held back. */
+  /** Asked before each request. While it is true none is read, and flow control holds the peer back. */
   paused(): boolean;
-  /** There will be no further request. */
+  /** No further request will come. */
   halfClosed(): void;
-  /** The call is gone. Once, and the last that it says. */
+  /** The call is over. Called once, and last. */
   closed(): void;
 }

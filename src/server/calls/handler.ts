@@ -1,9 +1,10 @@
 /**
- * What handlers are given and what becomes of what they throw: a fault goes to the log with its cause, and to the
- * caller without.
+ * What the handlers of methods are given and what they return, whether grpc-js or the accelerator serves their calls. What a handler throws becomes
+ * the status of its call: a fault goes to the log with its cause, and to the caller without it.
  */
 import { Metadata, type status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
+import type { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { isFault, toServiceError } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
@@ -26,7 +27,7 @@ export interface HandlerDeps {
   readonly boundary: Boundary;
 }
 
-/** The status that the standard of a service names. `message` holds nothing that a caller sent. */
+/** A status that the specification of a service names. `message` holds nothing that a caller sent. */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   readonly code: status;
@@ -37,36 +38,75 @@ export class StatusError extends Error {
   }
 }
 
-/** Stops what a handler left running when its call is cancelled or closed. Called once. */
+/** Stops what a handler left running when its call is cancelled or closed. Called at most once. */
 export type Cancel = () => void;
 
-/** Opens a call of which the one request is whole. */
-export type OpenServerStream<Request> = (
-  call: StreamingCall,
-  request: Request,
-  context: CallContext,
-) => Cancel;
+/** Ends a unary call with its response or an error. Never throws: what fails here ends this call alone. */
+export type Settle<Response> = (outcome: Response | CacheError) => void;
 
-/** Opens a call before its first request. */
-export type OpenBidi<Request> = (call: StreamingCall, context: CallContext) => RequestReader<Request>;
+/** Answers one request with one response. */
+export interface UnaryHandler<Request, Response> {
+  readonly kind: "unary";
+  /**
+   * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. Later may
+   * be inside the store call of another caller. No handler is async: nobody would see what a promise rejects with.
+   */
+  run(request: Request, context: CallContext, settle: Settle<Response>): Cancel | undefined;
+}
 
-/** What a handler is told of a call. Throws FIELD_INVALID. */
+/** Answers one request with many responses, which it encodes itself. */
+export interface ServerStreamHandler<Request> {
+  readonly kind: "serverStream";
+  /** Called when the request is complete. Returns what closes the stream. */
+  open(call: StreamingCall, request: Request, context: CallContext): Cancel;
+}
+
+/** Answers many requests with many responses, which it encodes itself. */
+export interface BidiHandler<Request> {
+  readonly kind: "bidi";
+  /** Called before the first request. */
+  open(call: StreamingCall, context: CallContext): RequestReader<Request>;
+}
+
+export function unary<Request, Response>(
+  run: UnaryHandler<Request, Response>["run"],
+): UnaryHandler<Request, Response> {
+  return { kind: "unary", run };
+}
+
+/** A unary handler that never waits. */
+export function immediate<Request, Response>(
+  run: (request: Request, context: CallContext) => Response,
+): UnaryHandler<Request, Response> {
+  return unary((request, context, settle) => {
+    settle(run(request, context));
+    return undefined;
+  });
+}
+
+export function serverStream<Request>(
+  open: ServerStreamHandler<Request>["open"],
+): ServerStreamHandler<Request> {
+  return { kind: "serverStream", open };
+}
+
+export function bidi<Request>(open: BidiHandler<Request>["open"]): BidiHandler<Request> {
+  return { kind: "bidi", open };
+}
+
+/** `clientId`: empty when the caller named none. Throws FIELD_INVALID. */
 export function toContext(span: CallSpan, clientId: string, limits: Limits): CallContext {
   const origin = clientId === "" ? "" : checkClientId(clientId, limits, CLIENT_ID_HEADER);
   return { span, clientId: origin, writer: { origin, traceparent: span.traceparent } };
 }
 
-/** Logs what is a fault of the server's own. */
-export function logFault(error: unknown, span: CallSpan, telemetry: Telemetry): void {
-  if (!isFault(error)) return;
-  telemetry.withCall(span, () => telemetry.logger.error({ err: error }, "a call failed"));
-}
-
-/** The status of a call whose handler threw, once a fault is logged. */
+/** The status of a call whose handler threw `error`. Logs a fault. */
 export function failureOf(error: unknown, span: CallSpan, telemetry: Telemetry) {
   if (error instanceof StatusError) {
     return { code: error.code, details: error.message, metadata: new Metadata() };
   }
-  logFault(error, span, telemetry);
+  if (isFault(error)) {
+    telemetry.withCall(span, () => telemetry.logger.error({ err: error }, "a call failed"));
+  }
   return toServiceError(error);
 }

@@ -1,17 +1,17 @@
-/** What the headers of a call must be like before anybody looks at its method. */
+/** Validates the headers of a call before its method is looked at. */
 import { constants, type IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { parseTimeoutMs } from "./grpc-timeout.ts";
 import type { CallStream } from "./http2-stream.ts";
 
-/** Longest `grpc-timeout` that grpc-js can count: it overflows a signed 32-bit number of milliseconds. */
+/** The longest `grpc-timeout` that grpc-js can count: milliseconds in a signed 32-bit number. */
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 const HEADER_NAME = /^:?[0-9a-z_.-]+$/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 /**
- * Keeps from grpc-js what it would log or echo as it came: malformed header names and values, paths that are
- * not text. Shortens a deadline that it would overflow on.
+ * Refuses malformed header names and values, and paths that are not text: grpc-js would log or echo them. Shortens a
+ * deadline that grpc-js cannot count. False: the stream has its answer.
  */
 export function admitStream(stream: CallStream, headers: IncomingHttpHeaders): boolean {
   for (const name in headers) {
@@ -33,13 +33,13 @@ export function admitStream(stream: CallStream, headers: IncomingHttpHeaders): b
   return true;
 }
 
-/** Node keeps some repeated headers as lists. */
+/** Node keeps some repeated headers as arrays. */
 function isPrintable(value: string | string[] | undefined): boolean {
   if (typeof value === "string") return PRINTABLE_ASCII.test(value);
   return value === undefined || value.every((one) => PRINTABLE_ASCII.test(one));
 }
 
-/** Answers a call that nobody else takes. Its stream may be over already. */
+/** Answers a call with a status and nothing else. Its stream may be over already. */
 export function refuse(stream: CallStream, code: status, details: string): false {
   if (stream.closed || stream.destroyed) return false;
   stream.respond(
@@ -51,8 +51,7 @@ export function refuse(stream: CallStream, code: status, details: string): false
     },
     { endStream: true },
   );
-  // The rest of the request is of no interest, and without this the call would last until it has come (RFC 9113,
-  // section 8.1).
+  // Otherwise the stream would stay open until the rest of the request has come (RFC 9113, section 8.1).
   stream.close(constants.NGHTTP2_NO_ERROR);
   return false;
 }

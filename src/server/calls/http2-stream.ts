@@ -1,16 +1,16 @@
-/** As much of node:http2's streams and sessions as calls use, for whoever speaks HTTP/2 to their peer. */
+/** The part of the streams and sessions of node:http2 that calls use. The accelerator has others with the same methods. */
 import type { OutgoingHttpHeaders } from "node:http2";
 
 /** The connection of a call. */
 export interface CallSession {
   readonly destroyed: boolean;
-  /** Calls `answered` when the peer has answered. False: no ping was sent. */
+  /** Calls `answered` when the peer has answered. False: too many pings wait, and none was sent. */
   ping(answered: () => void): boolean;
-  /** Ends the connection with all its calls, at once. */
+  /** Ends the connection and all its calls at once. */
   destroy(): void;
 }
 
-/** What ends a call from outside. */
+/** The part of a stream that the register of calls uses. */
 export interface ListedStream {
   readonly session: CallSession | undefined;
   readonly closed: boolean;
@@ -18,7 +18,7 @@ export interface ListedStream {
   destroy(): void;
 }
 
-/** What a call is spoken on. Events and methods mean what they mean in node:http2. */
+/** The stream of a call. Events and methods mean what they mean in node:http2. */
 export interface CallStream extends ListedStream {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
@@ -26,7 +26,7 @@ export interface CallStream extends ListedStream {
   on(event: "aborted" | "close" | "end", listener: () => void): unknown;
   once(event: "wantTrailers", listener: () => void): unknown;
   respond(headers: OutgoingHttpHeaders, options: RespondOptions): void;
-  /** `taken`: the bytes were handed on to the connection, or cut off by an error. */
+  /** `taken`: the socket has the bytes, or an error has cut them off. */
   write(bytes: Buffer, taken: (error?: Error | null) => void): unknown;
   end(): unknown;
   end(bytes: Buffer, taken: (error?: Error | null) => void): unknown;
@@ -36,8 +36,8 @@ export interface CallStream extends ListedStream {
 }
 
 export interface RespondOptions {
-  /** The headers are all of the answer. */
+  /** The headers are the whole answer. */
   readonly endStream?: boolean;
-  /** "wantTrailers" comes behind the last bytes. */
+  /** "wantTrailers" is emitted after the last bytes. */
   readonly waitForTrailers?: boolean;
 }

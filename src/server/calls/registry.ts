@@ -1,8 +1,7 @@
 /**
- * Every call from its metadata to its status: its span, its deadlines, and its end when the peer neither
- * sends nor reads. One coarse sweep serves all calls, so that a call costs no timer of its own.
+ * The register of open calls, each from its metadata to its status: its span, its deadlines, and its end when the peer
+ * neither sends nor reads. One sweep serves all calls, so that a call needs no timer of its own.
  */
-import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
@@ -10,28 +9,30 @@ import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
+import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
+import { StallGuard } from "./stall-guard.ts";
 
-/** How often deadlines are looked at, and how exact the times of calls are. */
+/** How often the deadlines of calls are checked, and how exact the times in the register are. */
 const SWEEP_MS = 250;
 
-/** Where calls are listed from their metadata to their end. */
+/** Where whoever serves a call lists it, from its metadata to its end. */
 export interface CallRegister {
   readonly receiveMaxBytes: number;
   nowMs(): number;
-  /** False when the call was refused. */
+  /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
-  /** The call has its status and is over for its handler. */
+  /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }
 
-/** Reads incoming metadata. */
+/** Reads a header of the request by its lower-case name. */
 export type HeaderReader = (name: string) => string | undefined;
 
 export interface OpenCalls {
   readonly register: CallRegister;
   readonly size: number;
-  /** Resolves when no call is open. */
+  /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
   close(): void;
 }
@@ -44,10 +45,9 @@ export function createOpenCalls(
 ): OpenCalls {
   const calls = new CallList();
   const streamsOf = new WeakMap<CallSession, number>();
-  /** Connections that owe the answer to a ping. */
-  const silent = new WeakSet<CallSession>();
+  const stalls = new StallGuard(limits.stallMaxMs, boundary);
   let nowMs = clock.nowMs();
-  let onEmpty: (() => void) | undefined;
+  const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
 
   const register: CallRegister = {
@@ -68,7 +68,7 @@ export function createOpenCalls(
       if (!calls.delete(call)) return;
       call.span?.end(code);
       countStream(call.session, -1);
-      if (calls.size === 0) onEmpty?.();
+      if (calls.size === 0) empty.reached();
     },
   };
 
@@ -92,12 +92,11 @@ export function createOpenCalls(
   }
 
   function judge(call: ListedCall): void {
-    const stalledMs = call.sendingSinceMs === undefined ? 0 : nowMs - call.sendingSinceMs;
-    if (stalledMs >= limits.stallMaxMs) {
-      cut(call);
+    if (stalls.isStalled(call, nowMs)) {
+      register.end(call, status.CANCELLED);
+      stalls.cut(call);
       return;
     }
-    if (stalledMs >= limits.stallMaxMs / 2) probe(call.stream.session);
     if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
@@ -107,33 +106,12 @@ export function createOpenCalls(
     }
   }
 
-  /**
-   * Ends a call whose peer takes nothing. When its connection takes nothing either, what was already handed
-   * to the connection is freed only with it.
-   */
-  function cut(call: ListedCall): void {
-    const { stream } = call;
-    register.end(call, status.CANCELLED);
-    if (stream.session !== undefined && silent.has(stream.session)) stream.session.destroy();
-    else if (stream.closed) stream.destroy();
-    else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-
-  function probe(session: CallSession | undefined): void {
-    if (session === undefined || session.destroyed || silent.has(session)) return;
-    if (session.ping(boundary.guard(session, () => silent.delete(session)))) silent.add(session);
-  }
-
   return {
     register,
     get size() {
       return calls.size;
     },
-    emptied: () =>
-      new Promise((resolve) => {
-        onEmpty = resolve;
-        if (calls.size === 0) resolve();
-      }),
+    emptied: () => empty.wait(calls.size),
     close: () => timer.cancel(),
   };
 }

@@ -1,26 +1,31 @@
-/** What calls that are spoken over http2 have in common: headers, a place in the register, and how they get a status. */
+/** The base of calls that are served without grpc-js: their headers, their place in the register, and their status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
-import type { Boundary } from "../../common/boundary.ts";
+import { decodeMessage } from "../../codec/messages.ts";
 import type { Clock } from "../../common/clock.ts";
-import { fieldInvalid } from "../../common/errors.ts";
-import type { Limits } from "../../rpc/limits.ts";
+import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
+import {
+  type CallContext,
+  CLIENT_ID_HEADER,
+  failureOf,
+  type HandlerDeps,
+  toContext,
+} from "../calls/handler.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 
-export interface DirectCallDeps {
+export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;
   readonly clock: Clock;
-  readonly boundary: Boundary;
-  readonly limits: Pick<Limits, "receiveMaxBytes" | "sendMaxBytes">;
 }
 
-/** What a call says of its method's name and kind. */
+/** The name and kind of a method. */
 export interface MethodKind {
   readonly path: string;
   readonly requestStream: boolean;
@@ -49,11 +54,11 @@ const ANSWER_TOO_LARGE: Refusal = {
   details: "an answer larger than may be sent",
 };
 
-export abstract class DirectCall<Method extends MethodKind> implements ListedCall {
+export abstract class FastCall<Method extends MethodKind> implements ListedCall {
   readonly method: Method;
   readonly stream: CallStream;
   abstract readonly streaming: boolean;
-  protected readonly deps: DirectCallDeps;
+  protected readonly deps: FastCallDeps;
   readonly #headers: IncomingHttpHeaders;
   readonly deadlineMs: number;
   span: CallSpan | undefined;
@@ -65,7 +70,7 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
-  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: DirectCallDeps) {
+  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: FastCallDeps) {
     this.method = method;
     this.stream = stream;
     this.#headers = headers;
@@ -75,38 +80,48 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     this.deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : deps.clock.nowMs() + timeoutMs;
   }
 
-  /** http2 joins the values of a header that is repeated, which makes neither a trace nor a client id of it. */
-  readonly header: HeaderReader = (name) => {
+  /** node:http2 joins the values of a repeated header, and the result is neither a valid trace nor a valid client id. */
+  readonly #header: HeaderReader = (name) => {
     const value = this.#headers[name];
     return typeof value === "string" ? value : value?.[0];
   };
 
-  refuse(error: unknown): void {
+  refuse(error: CacheError): void {
     this.conclude(toServiceError(error));
   }
 
-  /** What the callback throws ends the call's stream. */
+  /** Ends it with the status for what its handler threw. */
+  protected fail(error: unknown): void {
+    this.conclude(failureOf(error, this.#ownSpan, this.deps.telemetry));
+  }
+
+  /** Throws FIELD_INVALID. */
+  protected context(): CallContext {
+    return toContext(this.#ownSpan, this.#header(CLIENT_ID_HEADER) ?? "", this.deps.limits);
+  }
+
+  /** What the callback throws destroys the stream of the call. */
   protected guard<Args extends unknown[]>(callback: (...args: Args) => void): (...args: Args) => void {
     return this.deps.boundary.guard(this.stream, callback);
   }
 
-  /** False when it was refused, for being one too many. */
+  /** Lists it in the register. False: it was refused, since its connection has too many streams. */
   protected enter(): boolean {
     const { stream } = this;
-    // Node leaves a stream that its peer reset open until it was read to the end, which one that is held back never is.
-    // A stream that is closed from here is aborted too, before its reset is sent: hence the turn between.
+    // Node closes a stream that its peer has reset only when it was read to the end, and a paused one never is. A stream
+    // that this side closes is aborted too, before its RST_STREAM is sent: hence setImmediate.
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
-    return this.deps.register.begin(this, this.header);
+    return this.deps.register.begin(this, this.#header);
   }
 
-  /** Of a call that was entered. */
-  protected get ownSpan(): CallSpan {
+  /** The span, which the register has started. */
+  get #ownSpan(): CallSpan {
     if (this.span === undefined) throw new Error("a call ran before it was entered");
     return this.span;
   }
 
-  /** False: it is larger than may be sent, and the call has that for its status. */
+  /** False: the frame is larger than may be sent, and the call has its status for that. */
   protected fits(frame: GrpcFrame): boolean {
     if (frame.bytes.length - PREFIX_BYTES <= this.deps.limits.sendMaxBytes) return true;
     frame.release();
@@ -114,9 +129,9 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     return false;
   }
 
-  /** Its status instead of an answer, or behind what was sent. */
+  /** Sends a status instead of an answer, or behind the frames that were sent. */
   protected conclude({ code, details, metadata }: Refusal): void {
-    if (!this.settle(code)) return;
+    if (!this.setStatus(code)) return;
     const { stream } = this;
     const trailers = {
       "grpc-status": code,
@@ -131,8 +146,8 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     this.#leave();
   }
 
-  /** Takes down that it has its status. False: it had one, or nobody is there to send it to. */
-  protected settle(code: status): boolean {
+  /** False: it had a status already, or its stream is gone. */
+  protected setStatus(code: status): boolean {
     if (this.answered) return false;
     this.answered = true;
     this.sendingSinceMs ??= this.deps.register.nowMs();
@@ -140,23 +155,35 @@ export abstract class DirectCall<Method extends MethodKind> implements ListedCal
     return !(this.stream.destroyed || this.stream.closed);
   }
 
-  /** Of a stream whose headers were sent with `waitForTrailers`. */
+  /** Ends a stream whose headers were sent with `waitForTrailers`. */
   protected finish(trailers: OutgoingHttpHeaders): void {
     const { stream } = this;
     stream.once("wantTrailers", () => {
       stream.sendTrailers(trailers);
-      // They go out when nghttp2 asks for more, right after this: a reset now would be before them.
+      // nghttp2 sends them right after this callback: a reset now would go before them.
       setImmediate(this.guard(() => this.#leave()));
     });
     stream.end();
   }
 
-  /** A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1). */
+  /** Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1). */
   #leave(): void {
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
 
-export function undecodable(): Error {
+/** Throws FIELD_INVALID. */
+export function decodeRequest<Input extends DescMessage>(
+  schema: Input,
+  message: Uint8Array,
+): MessageShape<Input> {
+  try {
+    return decodeMessage(schema, message);
+  } catch {
+    throw undecodable();
+  }
+}
+
+export function undecodable(): CacheError {
   return fieldInvalid("message", "one that its method takes");
 }

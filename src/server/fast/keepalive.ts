@@ -1,55 +1,54 @@
-/** How long a connection of one stream may last, and how it is known to be there: what grpc-js sees to for others. */
+/** Pings a single-stream connection, and ends it when it is silent, unanswered or too old, as grpc-js does for others. */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 
-/** The connection as its lifetime sees it. */
-interface Mortal {
+interface WatchedConnection {
   ping(answered: () => void): boolean;
   retire(): void;
   destroy(): void;
 }
 
-interface LifetimeDeps {
+interface KeepaliveDeps {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly boundary: Boundary;
 }
 
-export interface Lifetime {
+export interface Keepalive {
   /** The connection has its stream. */
   begun(): void;
-  /** Nothing is watched any more. */
-  over(): void;
+  /** The connection is closed. */
+  stop(): void;
 }
 
-/** Connections that began together are not to end together: as grpc-js has it, a tenth earlier or later. */
+/** As in grpc-js, ages differ by up to a tenth, so that connections that began together do not end together. */
 const AGE_JITTER = 0.1;
 
-export function watchLifetime(connection: Mortal, deps: LifetimeDeps): Lifetime {
+export function startKeepalive(connection: WatchedConnection, deps: KeepaliveDeps): Keepalive {
   const { limits, rng } = deps;
   const { keepaliveTimeMs, keepaliveTimeoutMs, connectionAgeMs, connectionGraceMs } = limits;
   const after = (delayMs: number, run: () => void) =>
     deps.clock.schedule(delayMs, deps.boundary.guard(connection, run));
-  const greeting = after(limits.halfCloseMaxMs, () => connection.destroy());
-  const probe = (): void => {
+  const headersLate = after(limits.halfCloseMaxMs, () => connection.destroy());
+  const ping = (): void => {
     keepalive = after(keepaliveTimeoutMs, () => connection.destroy());
     connection.ping(() => {
       keepalive.cancel();
-      keepalive = after(keepaliveTimeMs, probe);
+      keepalive = after(keepaliveTimeMs, ping);
     });
   };
-  let keepalive = after(keepaliveTimeMs, probe);
+  let keepalive = after(keepaliveTimeMs, ping);
   let age = after(connectionAgeMs * (1 + AGE_JITTER * (2 * rng.fraction() - 1)), () => {
     age = after(connectionGraceMs, () => connection.destroy());
     connection.retire();
   });
   return {
-    begun: () => greeting.cancel(),
-    over() {
-      greeting.cancel();
+    begun: () => headersLate.cancel(),
+    stop() {
+      headersLate.cancel();
       keepalive.cancel();
       age.cancel();
     },

@@ -1,54 +1,45 @@
 /**
- * One streaming call over http2: cuts its requests out of what comes, as long as its reader takes them, and sends
- * frames and in the end a status.
+ * One streaming call without grpc-js: reads its requests as long as its handler takes them, and sends frames and in the end
+ * a status.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { type DeframerFault, GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
-import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import type { HeaderReader } from "../calls/registry.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
-  DirectCall,
-  type DirectCallDeps,
+  FastCall,
+  type FastCallDeps,
   NO_REQUEST,
   OK_TRAILERS,
   SECOND_REQUEST,
   undecodable,
 } from "./call.ts";
+import type { FastStreamingMethod } from "./streaming-methods.ts";
 
-/** A method that sends more than one message. Its calls are read and closed by what it opens. */
-export interface DirectStreamMethod {
-  readonly path: string;
-  readonly requestStream: boolean;
-  /** Without a request stream its reader is given exactly one request. Throws what becomes the status. */
-  open(call: StreamingCall, span: CallSpan, header: HeaderReader): RequestReader<Uint8Array>;
-}
-
-/** What a prefix gets before its message proves to be as long. */
+/** Memory that a message gets for the length in its prefix alone, before its bytes have come. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
 
-export class DirectStream extends DirectCall<DirectStreamMethod> implements StreamingCall {
+export class FastStreamingCall extends FastCall<FastStreamingMethod> implements StreamingCall {
   readonly streaming = true;
   readonly #splitter: GrpcDeframer;
   #reader: RequestReader<Uint8Array> | undefined;
   #requests = 0;
-  /** Frames that the connection has not taken. */
+  /** The number of frames that the connection has not taken. */
   #sending = 0;
   #reading = false;
   #held = false;
   #arrived = false;
 
   constructor(
-    method: DirectStreamMethod,
+    method: FastStreamingMethod,
     stream: CallStream,
     headers: IncomingHttpHeaders,
-    deps: DirectCallDeps,
+    deps: FastCallDeps,
   ) {
     super(method, stream, headers, deps);
     this.#splitter = new GrpcDeframer({
@@ -61,9 +52,9 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
     if (!this.enter()) return;
     const { stream } = this;
     try {
-      this.#reader = this.method.open(this, this.ownSpan, this.header);
+      this.#reader = this.method.open(this, this.context());
     } catch (error) {
-      this.refuse(error);
+      this.fail(error);
       return;
     }
     stream.on("close", () => this.#reader?.closed());
@@ -107,7 +98,7 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
       this.refuse(error);
       return;
     }
-    if (!this.settle(status.OK)) return;
+    if (!this.setStatus(status.OK)) return;
     if (!this.stream.headersSent) this.stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.finish(OK_TRAILERS);
   }
@@ -118,13 +109,13 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
 
   #read(): void {
     const reader = this.#reader;
-    // A reader that goes on while it is given a request is looked at when it has taken it.
+    // A reader that unpauses while it takes a request is asked again when it has taken it.
     if (reader === undefined || this.#reading) return;
     this.#reading = true;
     try {
       this.#readFor(reader);
     } catch (error) {
-      this.refuse(error);
+      this.fail(error);
     } finally {
       this.#reading = false;
     }
@@ -142,12 +133,12 @@ export class DirectStream extends DirectCall<DirectStreamMethod> implements Stre
       if (this.#requests > 1 && !this.method.requestStream) this.conclude(SECOND_REQUEST);
       else reader.receive(message);
     }
-    if (this.#splitter.fault !== undefined) this.#fail(this.#splitter.fault);
+    if (this.#splitter.fault !== undefined) this.#refuseFault(this.#splitter.fault);
     if (this.#arrived) this.#halfClose(reader);
     else this.#hold(false);
   }
 
-  #fail(fault: DeframerFault): void {
+  #refuseFault(fault: DeframerFault): void {
     const { receiveMaxBytes } = this.deps.limits;
     if (fault === "compressed") this.conclude(COMPRESSED_REQUEST);
     else this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));

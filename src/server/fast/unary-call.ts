@@ -1,34 +1,39 @@
-/** One unary call over http2: gathers its request, has its method answer it, and sends the answer or a status. */
+/** One unary call without grpc-js: gathers its request, runs its handler, and sends the response or a status. */
+import { Buffer } from "node:buffer";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
+import { encodeFrame } from "../../codec/messages.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
-import type { CallSpan } from "../../telemetry/telemetry.ts";
-import type { HeaderReader } from "../calls/registry.ts";
+import type { Cancel, UnaryHandler } from "../calls/handler.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
-  DirectCall,
+  decodeRequest,
+  FastCall,
   NO_REQUEST,
   OK_TRAILERS,
   type Refusal,
   SECOND_REQUEST,
 } from "./call.ts";
 
-/** A method that is answered as soon as its request is whole. */
-export interface DirectUnaryMethod {
+interface FastUnaryMethod {
   readonly path: string;
   readonly requestStream: false;
-  /** Throws what becomes the status of the call. */
-  answer(message: Uint8Array, span: CallSpan, header: HeaderReader): GrpcFrame;
+  readonly input: DescMessage;
+  readonly output: DescMessage;
+  readonly handler: UnaryHandler<Message, Message>;
 }
 
 const NO_BYTES = Buffer.alloc(0);
 
-export class DirectUnary extends DirectCall<DirectUnaryMethod> {
+export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   readonly streaming = false;
   /** What has come of the request, its prefix included, and behind it room for more. */
   #memory: Buffer = NO_BYTES;
   #receivedBytes = 0;
+  /** Of a handler that answers later. */
+  #cancel: Cancel | undefined;
 
   begin(): void {
     const { stream } = this;
@@ -47,7 +52,7 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
     } else if (this.#receivedBytes > PREFIX_BYTES + messageBytes) this.conclude(SECOND_REQUEST);
   }
 
-  /** The room doubles: many small chunks are not copied again and again, and a prefix that lies is not believed. */
+  /** The room doubles, so that many small chunks are not copied again and again. It never trusts the length in the prefix. */
   #append(chunk: Buffer): void {
     const before = this.#receivedBytes;
     this.#receivedBytes += chunk.length;
@@ -63,7 +68,7 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
     chunk.copy(this.#memory, before);
   }
 
-  /** By its prefix; 0 as long as that has not come. */
+  /** As its prefix says; 0 until that has come. */
   #messageBytes(): number {
     return this.#receivedBytes < PREFIX_BYTES ? 0 : this.#memory.readUInt32BE(1);
   }
@@ -76,21 +81,59 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
     } else if (this.#memory[0] !== 0) this.conclude(COMPRESSED_REQUEST);
     else if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
       this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
-    } else this.#answer(this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes));
+    } else this.#run(this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes));
   }
 
-  #answer(message: Buffer): void {
-    const span = this.ownSpan;
+  #run(message: Buffer): void {
+    const { input, handler } = this.method;
+    this.#memory = NO_BYTES;
     try {
-      this.#send(this.method.answer(message, span, this.header));
+      const request = decodeRequest(input, message);
+      const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
+      if (cancel !== undefined) this.#wait(cancel);
     } catch (error) {
-      this.refuse(error);
+      this.fail(error);
     }
+  }
+
+  #wait(cancel: Cancel): void {
+    const { stream } = this;
+    this.#cancel = this.guard(cancel);
+    stream.on("close", () => this.#stopWaiting());
+  }
+
+  #stopWaiting(): void {
+    const cancel = this.#cancel;
+    this.#cancel = undefined;
+    cancel?.();
+  }
+
+  /** Contains what fails here: it may run inside the call of another peer. */
+  #settle(outcome: Message | CacheError): void {
+    this.#cancel = undefined;
+    try {
+      if (outcome instanceof CacheError) this.fail(outcome);
+      else this.#respond(outcome);
+    } catch (error) {
+      this.deps.boundary.caught(this.stream, error);
+    }
+  }
+
+  #respond(response: Message): void {
+    if (this.answered) return;
+    let frame: GrpcFrame;
+    try {
+      frame = encodeFrame(this.method.output, response);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#send(frame);
   }
 
   #send(frame: GrpcFrame): void {
     const { stream } = this;
-    if (!this.fits(frame) || !this.settle(status.OK)) return;
+    if (!this.fits(frame) || !this.setStatus(status.OK)) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     stream.end(
@@ -105,5 +148,6 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
   protected override conclude(refusal: Refusal): void {
     this.#memory = NO_BYTES;
     super.conclude(refusal);
+    this.#stopWaiting();
   }
 }

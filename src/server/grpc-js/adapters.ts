@@ -1,33 +1,83 @@
-/** Streaming calls whose protocol grpc-js speaks, for the handlers that take them from whoever does. */
+/** Serves a table of methods through grpc-js: handlers of this server as the service implementations of grpc-js. */
+import type { Message } from "@bufbuild/protobuf";
 import type {
   handleBidiStreamingCall,
   handleServerStreamingCall,
+  handleUnaryCall,
   Metadata,
+  Server,
   ServerDuplexStream,
   ServerWritableStream,
+  UntypedHandleCall,
 } from "@grpc/grpc-js";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
+import { createServiceDefinition } from "../../codec/messages.ts";
+import { CacheError } from "../../common/errors.ts";
 import { toServiceError } from "../../rpc/status.ts";
 import {
+  type BidiHandler,
   type CallContext,
   type Cancel,
+  CLIENT_ID_HEADER,
   failureOf,
   type HandlerDeps,
-  type OpenBidi,
-  type OpenServerStream,
+  type ServerStreamHandler,
+  toContext,
+  type UnaryHandler,
 } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
+import type { Handler, ServedMethod } from "../calls/methods.ts";
 import { spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
-import { contextOf } from "./unary-handlers.ts";
 
-export function serverStream<Request, Response>(
+/** The methods of one service. */
+export function addMethods(server: Server, methods: readonly ServedMethod[], deps: HandlerDeps): void {
+  const implementation = Object.fromEntries(
+    methods.map(({ descriptor, handler }) => [descriptor.localName, toHandleCall(handler, deps)]),
+  );
+  const definition = createServiceDefinition({ methods: methods.map(({ descriptor }) => descriptor) });
+  server.addService(definition, implementation);
+}
+
+function toHandleCall(handler: Handler, deps: HandlerDeps): UntypedHandleCall {
+  switch (handler.kind) {
+    case "unary":
+      return toUnaryCall(handler, deps);
+    case "serverStream":
+      return toServerStreamingCall(handler, deps);
+    case "bidi":
+      return toBidiCall(handler, deps);
+    default:
+      return handler satisfies never;
+  }
+}
+
+function toUnaryCall(
+  handler: UnaryHandler<Message, Message>,
   deps: HandlerDeps,
-  open: OpenServerStream<Request>,
-): handleServerStreamingCall<Request, Response | GrpcFrame> {
+): handleUnaryCall<Message, Message> {
+  return (call, callback) => {
+    // It may run inside the call of another peer, which a failure here must not end.
+    const settle = deps.boundary.guard(undefined, (outcome: Message | CacheError) => {
+      if (outcome instanceof CacheError) callback(failureOf(outcome, spanOf(call.metadata), deps.telemetry));
+      else callback(null, outcome);
+    });
+    try {
+      const cancel = handler.run(call.request, contextOf(call.metadata, deps), settle);
+      if (cancel !== undefined) call.once("cancelled", deps.boundary.guard(undefined, cancel));
+    } catch (error) {
+      callback(failureOf(error, spanOf(call.metadata), deps.telemetry));
+    }
+  };
+}
+
+function toServerStreamingCall(
+  handler: ServerStreamHandler<Message>,
+  deps: HandlerDeps,
+): handleServerStreamingCall<Message, Message | GrpcFrame> {
   return (call) =>
     openStream(call, deps, (context) =>
-      open(
+      handler.open(
         toStreamingCall(call, deps, () => {}),
         call.request,
         context,
@@ -35,10 +85,10 @@ export function serverStream<Request, Response>(
     );
 }
 
-export function bidi<Request, Response>(
+function toBidiCall(
+  handler: BidiHandler<Message>,
   deps: HandlerDeps,
-  open: OpenBidi<Request>,
-): handleBidiStreamingCall<Request, Response | GrpcFrame> {
+): handleBidiStreamingCall<Message, Message | GrpcFrame> {
   return (call) =>
     openStream(call, deps, (context) => {
       takeOneAhead(call);
@@ -46,10 +96,10 @@ export function bidi<Request, Response>(
         if (reader.paused()) call.pause();
         else if (call.isPaused()) call.resume();
       };
-      const reader = open(toStreamingCall(call, deps, readOn), context);
+      const reader = handler.open(toStreamingCall(call, deps, readOn), context);
       const fail = (error: unknown) =>
         call.emit("error", failureOf(error, spanOf(call.metadata), deps.telemetry));
-      call.on("data", (request: Request) => {
+      call.on("data", (request: Message) => {
         try {
           reader.receive(request);
           readOn();
@@ -68,10 +118,8 @@ export function bidi<Request, Response>(
     });
 }
 
-function toStreamingCall<Request, Response>(
-  call:
-    | ServerWritableStream<Request, Response | GrpcFrame>
-    | ServerDuplexStream<Request, Response | GrpcFrame>,
+function toStreamingCall(
+  call: ServerWritableStream<Message, Message | GrpcFrame> | ServerDuplexStream<Message, Message | GrpcFrame>,
   { boundary }: HandlerDeps,
   readOn: () => void,
 ): StreamingCall {
@@ -99,7 +147,7 @@ function toStreamingCall<Request, Response>(
   };
 }
 
-/** The slice of a streaming call that ends it. */
+/** The part of a streaming call that ends it. */
 interface EndableCall {
   readonly metadata: Metadata;
   emit(event: "error", error: object): boolean;
@@ -120,4 +168,10 @@ function openStream(call: EndableCall, deps: HandlerDeps, open: (context: CallCo
   } catch (error) {
     call.emit("error", failureOf(error, spanOf(call.metadata), deps.telemetry));
   }
+}
+
+/** Throws FIELD_INVALID. */
+function contextOf(metadata: Metadata, { limits }: HandlerDeps): CallContext {
+  const [value] = metadata.get(CLIENT_ID_HEADER);
+  return toContext(spanOf(metadata), typeof value === "string" ? value : "", limits);
 }

@@ -1,4 +1,4 @@
-/** One call as the server's own interceptor sees it: what it waits for, and every status that it ends with. */
+/** The interceptor that lists every call of grpc-js in the register of open calls, and sees every status it ends with. */
 import { constants } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { CacheError } from "../../common/errors.ts";
@@ -14,7 +14,7 @@ type Method = Parameters<ServerInterceptor>[0];
 type BaseCall = Parameters<ServerInterceptor>[1];
 type Listener = Parameters<BaseCall["start"]>[0];
 
-/** On the metadata itself: a WeakMap of what lives for one call costs the collector more than the call. */
+/** The span is kept on the metadata itself: a WeakMap of objects that live for one call costs the garbage collector more. */
 const SPAN = Symbol("span");
 type Spanned = Metadata & { [SPAN]?: CallSpan | undefined };
 
@@ -29,14 +29,13 @@ export function spanOf(metadata: Spanned): CallSpan {
   return span;
 }
 
-/** Lists every call that grpc-js serves. */
 export function createInterceptor(register: CallRegister): ServerInterceptor {
   return (method, base) => new OpenCall(method, base, register);
 }
 
 class OpenCall extends ServerInterceptingCall implements ListedCall {
   readonly method: Method;
-  /** grpc-js's own call, below this one. */
+  /** The call of grpc-js that this one wraps. */
   readonly base: BaseCall;
   readonly streaming: boolean;
   readonly #register: CallRegister;
@@ -48,7 +47,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   sendingSinceMs: number | undefined;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
-  /** grpc-js sees to deadlines by itself. */
+  /** grpc-js watches deadlines by itself. */
   readonly deadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(method: Method, base: BaseCall, register: CallRegister) {
@@ -58,7 +57,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     this.streaming = method.requestStream || method.responseStream;
     this.#register = register;
     if (method.responseStream) sendFramesAsTheyAre(base);
-    // Of undecodable messages, sizes and deadlines grpc-js gives the status itself, below every interceptor.
+    // For undecodable messages, sizes and deadlines grpc-js sends the status itself, below every interceptor.
     const send = base.sendStatus.bind(base);
     base.sendStatus = (result) => this.#sendStatus(result, send);
   }
@@ -88,7 +87,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
 
   refuse(error: CacheError): void {
     this.base.sendStatus(toServiceError(error));
-    // A request that has not ended would keep its stream open behind the answer (RFC 9113, section 8.1).
+    // Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1).
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
@@ -105,7 +104,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     const explained = explainStatus(result, this.#register.receiveMaxBytes, sending);
     const code = explained.code ?? status.UNKNOWN;
     this.answered = true;
-    // Behind a message that nobody takes the status waits too: the call stays listed, so that it is cut.
+    // The status waits behind a message that the peer does not take: the call stays listed, so that it is cut.
     if (sending) this.span?.end(code);
     else this.#register.end(this, code);
     send(explained);

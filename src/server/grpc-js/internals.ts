@@ -1,9 +1,8 @@
 /**
- * What this server needs of grpc-js and grpc-js keeps to itself: the options and the events of its http2
- * server, and the http2 stream of a call. Every reach is checked, so that a release of grpc-js that moves
- * something stops the start, or the tests, and not the service.
+ * All uses of private members of grpc-js: the options and events of its http2 servers, and the http2 stream of a call.
+ * Each use checks what it finds, so that a release of grpc-js that moves a member fails the start, or the tests, and not
+ * a running service.
  */
-
 import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
 import { Duplex, type Readable } from "node:stream";
@@ -12,14 +11,14 @@ import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import type { ListedStream } from "../calls/http2-stream.ts";
 
-/** Adds to the options with which `server` will create its http2 server. */
+/** Adds to the options with which `server` will create its http2 servers. */
 export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
   const common: unknown = Reflect.get(server, "commonServerOptions");
   if (typeof common !== "object" || common === null) throw unknownRelease("commonServerOptions");
   Object.assign(common, options);
 }
 
-/** Bounds on streams that a client opens and resets (CVE-2023-44487): a bucket and its refill a second. */
+/** Bounds on streams that a client opens and resets (CVE-2023-44487): a token bucket, and its tokens a second. */
 export interface ResetLimits {
   readonly streamResetBurst?: number;
   readonly streamResetRate?: number;
@@ -36,11 +35,11 @@ export function http2ServersOf(server: Server): readonly EventEmitter[] {
 }
 
 /**
- * Puts `admit` before grpc-js's own handling of new streams. It may change the headers; when it returns
- * false it has answered the stream itself. Streams are contained by `boundary` with all that listens to them.
+ * Calls `admit` before grpc-js handles a new stream. It may change the headers; when it returns false it has taken or
+ * answered the stream. `boundary` contains the stream with all its listeners.
  *
- * A stream that its peer has already reset is nobody's call, and `respond()` on it throws: when the connection's first
- * bytes were read here and given back, node:http2 parses HEADERS and RST_STREAM before it announces the stream.
+ * A stream that its peer has already reset is dropped, since `respond()` on it throws. That happens when the first bytes of
+ * a connection were read and put back: node:http2 then parses HEADERS and RST_STREAM before it announces the stream.
  */
 export function guardStreams(
   http2Server: EventEmitter,
@@ -52,7 +51,7 @@ export function guardStreams(
   http2Server.removeAllListeners("stream");
   http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
     boundary.contain(stream);
-    // Whatever goes wrong with a stream also closes it: there is nothing else to tell.
+    // Every error of a stream also closes it, and "close" is enough.
     stream.on("error", () => {});
     try {
       if (isOver(stream)) stream.destroy();
@@ -67,21 +66,21 @@ function isOver(stream: ServerHttp2Stream): boolean {
   return stream.closed || stream.destroyed;
 }
 
-/** Has a stream that grpc-js does not see count all the same as use of its connection, which else is closed as idle. */
+/** Returns what counts a stream that grpc-js does not see as use of its connection, which would otherwise be closed as idle. */
 export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void {
   const opened: unknown = Reflect.get(server, "onStreamOpened");
   if (typeof opened !== "function") throw unknownRelease("onStreamOpened");
   return (stream) => Reflect.apply(opened, server, [stream]);
 }
 
-/** The http2 stream under a call that no interceptor wraps. */
+/** The http2 stream of a call that no interceptor wraps. */
 export function http2StreamOf(call: object): ListedStream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
 }
 
-/** Has a call take one message ahead of its handler, and not the 16 of up to the largest size that streams do. */
+/** Makes a call read one message ahead of its handler, and not 16 as streams do by default, each as large as may be. */
 export function takeOneAhead(call: Readable): void {
   const state: unknown = Reflect.get(call, "_readableState");
   const known = typeof state === "object" && state !== null && Reflect.has(state, "highWaterMark");
@@ -89,7 +88,7 @@ export function takeOneAhead(call: Readable): void {
   Reflect.set(state, "highWaterMark", 1);
 }
 
-/** Has a call send frames as they are: grpc-js would copy each message to memory of its own, behind the prefix. */
+/** Makes a call send frames as they are: grpc-js would copy each message behind a prefix of its own. */
 export function sendFramesAsTheyAre(call: object): void {
   const serialize: unknown = Reflect.get(call, "serializeMessage");
   if (typeof serialize !== "function") throw unknownRelease("serializeMessage");

@@ -1,6 +1,6 @@
 /**
- * Statuses that grpc-js gives to calls by itself, in the terms of the contract: with an ErrorInfo where one of
- * its reasons says what happened, and never longer than a status need be.
+ * Rewrites the statuses that grpc-js gives to calls by itself as the contract wants them: with an ErrorInfo where one of
+ * its reasons applies, and of bounded length.
  */
 import { type ServerInterceptingCall, status } from "@grpc/grpc-js";
 import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
@@ -8,15 +8,15 @@ import { toServiceError } from "../../rpc/status.ts";
 
 export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
 
-/** grpc-js repeats in some statuses what it was sent. */
+/** Some statuses of grpc-js repeat what it was sent. */
 const DETAILS_MAX_LENGTH = 256;
-/** What grpc-js says of a message that its deserializer refused. */
+/** The beginning of the status for a message that the deserializer refused. */
 const UNDECODABLE = "Error deserializing request";
 
-/** `sending`: a message was being sent, so that a size out of bounds is that of the answer. */
+/** `sending`: a message was being sent, so a size out of bounds is that of the answer. */
 export function explainStatus(result: CallStatus, messageMaxBytes: number, sending: boolean): CallStatus {
   const { code, details } = result;
-  // Statuses of handlers have metadata.
+  // A status with metadata comes from a handler, and is left as it is.
   const error = result.metadata ? undefined : errorOf(code, details ?? "", messageMaxBytes, sending);
   if (error !== undefined) return toServiceError(error);
   if (details === undefined || details === null || details.length <= DETAILS_MAX_LENGTH) return result;

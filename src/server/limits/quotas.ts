@@ -1,31 +1,31 @@
 /**
- * What is bounded or counted over the whole process, however many servers share it. Here for one that is
- * alone; for the threads of one process in workers/shared-bounds.ts.
+ * Bounds and counts over the whole process, however many servers share it. These are for a server that is alone; those for
+ * the threads of one process are in workers/shared-bounds.ts.
  */
 import type { TransportLimits } from "./transport-limits.ts";
 
-/** How many there are of something, and whether there may be one more. */
+/** Counts things of one kind up to a bound. */
 export interface Quota {
   readonly taken: number;
-  /** False: as many as there may be are taken. */
+  /** Takes one. False: all are taken. */
   take(): boolean;
-  /** One that was taken is gone. */
+  /** Gives one back. */
   give(): void;
 }
 
-/** Bytes that wait on all streams of the process. */
+/** The bytes that wait on all streams of the process. */
 export interface QueueBudget {
-  /** As many bytes wait as may. */
+  /** As many bytes wait as are allowed. */
   readonly spent: boolean;
-  /** Negative for those that have gone. */
+  /** Adds to the bytes that wait. Negative: so many wait no longer. */
   add(bytes: number): void;
 }
 
 export interface ProcessBounds {
   readonly connections: Quota;
-  /** Counted, and bounded by what carries them. */
+  /** Only counted: the bounds of connections and streams bound them too. */
   readonly subscribers: Quota;
-  /** Open watches of health: as many as connections, since a client needs one for each. */
+  /** Open watches of health: as many as connections, since a client needs one on each. */
   readonly watchers: Quota;
   readonly queues: QueueBudget;
 }

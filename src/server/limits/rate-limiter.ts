@@ -1,10 +1,10 @@
-/** Counts what a peer does for free, in windows of a second. */
+/** Limits how often a peer does something that costs it nothing, in windows of a second. */
 import type { Clock } from "../../common/clock.ts";
 
 const WINDOW_MS = 1_000;
 
-/** Returns false from the one that is too many in its window. */
-export function createRateGuard(max: number, clock: Clock): () => boolean {
+/** The result returns false from the first call beyond `max` until its window has ended. */
+export function createRateLimiter(max: number, clock: Clock): () => boolean {
   let windowEndsMs = 0;
   let count = 0;
   return () => {

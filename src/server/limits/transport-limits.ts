@@ -1,51 +1,62 @@
-/** The bounds of connections, calls and output queues: defaults, ranges, and the one place that resolves them. */
+/** The limits of connections, calls and output queues: their defaults and ranges, and what resolves them. */
 import { type Bound, pickWithin } from "../../common/bound.ts";
 
 export interface TransportLimits {
-  /** Beyond it a new connection is closed at once. Bounds the open watches of health too. */
+  /** Connections at a time; beyond it a new one is closed at once. Bounds the open watches of health too. */
   readonly connectionsMax: number;
   /** Concurrent calls of one connection. */
   readonly connectionMaxStreams: number;
   /** Concurrent streaming calls of one connection. */
   readonly connectionMaxSubscriptions: number;
+  /** A connection without calls is closed after this. */
   readonly connectionIdleMs: number;
+  /** A connection is asked to go after this, a tenth more or less. */
   readonly connectionAgeMs: number;
-  /** What running calls of an aged connection have left. */
+  /** Calls that still run on such a connection are cut after this. */
   readonly connectionGraceMs: number;
+  /** How often a connection is pinged. */
   readonly keepaliveTimeMs: number;
+  /** A ping without an answer for this long closes the connection. */
   readonly keepaliveTimeoutMs: number;
-  /** Longest unary call; a caller's longer deadline, or none, is cut to it. */
+  /** The longest unary call; a caller's longer deadline is cut to it. */
   readonly callMaxMs: number;
-  /** How long a request may take to arrive whole, and a connection to say its first word. */
+  /** How long a request may take to arrive whole, and a connection to send its first bytes. */
   readonly halfCloseMaxMs: number;
-  /** How long a reader may take over one message, an answer or a frame, before it is cut. */
+  /** How long a peer may take over one message, an answer or a frame, before its call is cut. */
   readonly stallMaxMs: number;
+  /** How long a shutdown waits for calls and streams before it cuts them. */
   readonly drainMaxMs: number;
-  /** HTTP/2 window of a connection and of each of its streams. */
+  /** The HTTP/2 window of a connection, and of each of its streams. */
   readonly flowControlWindowBytes: number;
-  /** Header list of one call, as HTTP/2 counts it. */
+  /** The headers of one call, as HTTP/2 counts their bytes. */
   readonly headersMaxBytes: number;
+  /** The number of headers of one call. */
   readonly headersMaxPairs: number;
   /**
-   * PING frames of one connection within a second; Go's clients send one for each round trip. Of a connection for one
-   * stream also other frames that carry nothing.
+   * PING frames of one connection within a second; Go's clients send one for each round trip. On a single-stream connection
+   * also other frames that carry nothing.
    */
   readonly connectionMaxPingsPerSecond: number;
   /** SETTINGS frames of one connection within a second. */
   readonly connectionMaxSettingsPerSecond: number;
-  /** Encoded frames of one stream that wait for its reader. */
+  /** The bytes of encoded frames of one stream that wait for its peer. */
   readonly queueMaxBytes: number;
-  /** The same over all streams. */
+  /** The same over all streams of the process. */
   readonly queuesMaxBytes: number;
+  /** Events of one frame. */
   readonly frameMaxEvents: number;
+  /** Bytes of the events or results of one frame, approximately. */
   readonly frameMaxBytes: number;
-  /** How often a Stream is told how far it is. */
+  /** How often a Stream gets a Progress frame. */
   readonly progressIntervalMs: number;
-  /** Batches of one exchange that wait for leases. */
+  /** Batches of one Exchange that wait for leases. */
   readonly exchangeMaxWaitingBatches: number;
-  /** How long a thread looks for the next frame after an Exchange's batch of 24 operations or more. 0: not at all. */
+  /** How long a thread polls for the next frame after a batch of 24 operations or more of an Exchange. 0: not at all. */
   readonly busyPollMaxMs: number;
 }
+
+/** Pings of the server on one connection that wait for their answers. */
+export const PINGS_MAX = 10;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

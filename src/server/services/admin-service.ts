@@ -1,13 +1,12 @@
 /** The handlers of AdminService. */
 import { create } from "@bufbuild/protobuf";
 import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
-import type { ServiceHandlers } from "../../codec/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { toOperationStats, toShardStats } from "../../rpc/stats.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
-import type { HandlerDeps } from "../calls/handler.ts";
-import { immediate } from "../grpc-js/unary-handlers.ts";
+import { type HandlerDeps, immediate } from "../calls/handler.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 
 export interface AdminServiceDeps extends HandlerDeps {
   readonly store: Store;
@@ -21,7 +20,7 @@ export interface AdminServiceDeps extends HandlerDeps {
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
   const { store, clock, observation, startedMs, serverVersion } = deps;
   return {
-    stats: immediate(deps, () =>
+    stats: immediate(() =>
       create(StatsResponseSchema, {
         epoch: store.epoch,
         uptimeMs: BigInt(clock.nowMs() - startedMs),

@@ -1,15 +1,5 @@
-/** The handlers of CacheService: each checks, delegates to the store and answers. */
-import {
-  CacheService,
-  type ExchangeRequest,
-  type GetRequest,
-  type InvalidateRequest,
-  type LeaseResponse,
-  type SetRequest,
-  type StreamRequest,
-  type TouchRequest,
-} from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { ServiceHandlers } from "../../codec/messages.ts";
+/** The handlers of CacheService. Each one runs its operation against the store and answers. */
+import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import {
   type OperationContext,
@@ -21,10 +11,15 @@ import {
   runTouch,
 } from "../../rpc/operations.ts";
 import type { Store } from "../../store/api/store.ts";
-import type { CallContext, HandlerDeps, OpenBidi, OpenServerStream } from "../calls/handler.ts";
-import { type DirectMethods, directBidi, directServerStream, directUnary } from "../fast/router.ts";
-import { bidi, serverStream } from "../grpc-js/adapters.ts";
-import { immediate, unary } from "../grpc-js/unary-handlers.ts";
+import {
+  bidi,
+  type CallContext,
+  type HandlerDeps,
+  immediate,
+  serverStream,
+  unary,
+} from "../calls/handler.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 import { runBatch } from "../operations/batch.ts";
 import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
@@ -39,16 +34,8 @@ export interface CacheServiceDeps extends HandlerDeps {
   readonly busyPoll: BusyPoll;
 }
 
-export interface CacheHandlers {
-  /** Of every method, for grpc-js. */
-  readonly service: ServiceHandlers<typeof CacheService>;
-  /** Of the methods that need not pass grpc-js's layers. */
-  readonly direct: DirectMethods;
-}
-
-export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
-  const { store, limits } = deps;
-  const { method } = CacheService;
+export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
+  const { store, limits, boundary } = deps;
   const operation = ({ writer }: CallContext): OperationContext => ({
     store,
     limits,
@@ -58,56 +45,45 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
   const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
     if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });
   };
-  const get = (request: GetRequest, context: CallContext) => {
-    const value = runGet(request, operation(context));
-    describe(context, request.namespace, { case: "get", value });
-    return value;
-  };
-  const set = (request: SetRequest, context: CallContext) => {
-    const value = runSet(request, operation(context));
-    describe(context, request.namespace, { case: "set", value });
-    if (context.span.sampled) context.span.set(requestAttributes({ case: "set", value: request }));
-    return value;
-  };
-  const invalidate = (request: InvalidateRequest, context: CallContext) => {
-    const value = runInvalidate(request, operation(context));
-    describe(context, request.namespace, { case: "invalidate", value });
-    return value;
-  };
-  const touch = (request: TouchRequest, context: CallContext) => {
-    const value = runTouch(request, operation(context));
-    describe(context, request.namespace, { case: "touch", value });
-    return value;
-  };
-  const stream: OpenServerStream<StreamRequest> = (call, request) => openStream(call, request, deps);
-  const exchange: OpenBidi<ExchangeRequest> = (call, context) => openExchange(call, context, deps);
-  const service: ServiceHandlers<typeof CacheService> = {
-    get: immediate(deps, get),
-    set: immediate(deps, set),
-    invalidate: immediate(deps, invalidate),
-    touch: immediate(deps, touch),
-    lease: unary(deps, (request, context, reply) => {
+  return {
+    get: immediate((request, context) => {
+      const value = runGet(request, operation(context));
+      describe(context, request.namespace, { case: "get", value });
+      return value;
+    }),
+    set: immediate((request, context) => {
+      const value = runSet(request, operation(context));
+      describe(context, request.namespace, { case: "set", value });
+      if (context.span.sampled) context.span.set(requestAttributes({ case: "set", value: request }));
+      return value;
+    }),
+    invalidate: immediate((request, context) => {
+      const value = runInvalidate(request, operation(context));
+      describe(context, request.namespace, { case: "invalidate", value });
+      return value;
+    }),
+    touch: immediate((request, context) => {
+      const value = runTouch(request, operation(context));
+      describe(context, request.namespace, { case: "touch", value });
+      return value;
+    }),
+    lease: unary((request, context, settle) => {
       const wait = runLease(request, operation(context), (value: LeaseResponse) => {
-        describe(context, request.namespace, { case: "lease", value });
-        reply(value);
+        // It may run inside the store call of another caller, who must not see what fails here.
+        try {
+          describe(context, request.namespace, { case: "lease", value });
+        } catch (error) {
+          boundary.caught(undefined, error);
+        }
+        settle(value);
       });
       return wait && (() => wait.cancel());
     }),
-    batch: unary(deps, (request, context, reply) => {
+    batch: unary((request, context, settle) => {
       context.span.set({ operations: request.operations.length });
-      return runBatch(request, context, deps, reply);
+      return runBatch(request, context, deps, settle);
     }),
-    stream: serverStream(deps, stream),
-    exchange: bidi(deps, exchange),
+    stream: serverStream((call, request) => openStream(call, request, deps)),
+    exchange: bidi((call, context) => openExchange(call, context, deps)),
   };
-  const direct: DirectMethods = {
-    unary: [
-      directUnary(deps, method.get, get),
-      directUnary(deps, method.set, set),
-      directUnary(deps, method.invalidate, invalidate),
-      directUnary(deps, method.touch, touch),
-    ],
-    streaming: [directServerStream(deps, method.stream, stream), directBidi(deps, method.exchange, exchange)],
-  };
-  return { service, direct };
 }

@@ -1,4 +1,4 @@
-/** What reflection is asked for: descriptor files by name, by what they declare, and by what they extend. */
+/** Finds descriptor files for reflection: by name, by the symbols that they declare, and by the messages that they extend. */
 import {
   type DescEnum,
   type DescFile,
@@ -9,19 +9,19 @@ import {
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** An encoded FileDescriptorProto, and behind it those of all files that it depends on. */
+/** An encoded FileDescriptorProto, followed by those of all files that it depends on. */
 export type EncodedFiles = readonly Uint8Array[];
 
 export interface DescriptorIndex {
   /** By file name: "meshcache/v1/cache.proto". */
   readonly byName: ReadonlyMap<string, EncodedFiles>;
-  /** By the full name of a type, a service, or a member of one, which the file declares. */
+  /** By the full name of a type, a service, or a member of one that the file declares. */
   readonly bySymbol: ReadonlyMap<string, EncodedFiles>;
-  /** By the full name of each message, and by field number: the files whose extensions extend it. */
+  /** By the full name of a message and a field number: the file that extends it with that field. */
   readonly extensions: ReadonlyMap<string, ReadonlyMap<number, EncodedFiles>>;
 }
 
-/** Of these files and all that they depend on. */
+/** Indexes these files and all that they depend on. */
 export function createDescriptorIndex(roots: readonly DescFile[]): DescriptorIndex {
   const bytes = new Map<DescFile, Uint8Array>();
   for (const file of withDependencies(roots))
@@ -63,7 +63,7 @@ function membersOf(type: DescMessage | DescEnum | DescService): string[] {
     case "service":
       return type.methods.map(({ name }) => `${type.typeName}.${name}`);
     case "enum": {
-      // As in C++, its values are siblings of the enum.
+      // As in C++, the values of an enum are in the scope that the enum is in.
       const scope = type.typeName.slice(0, -type.name.length);
       return type.values.map(({ name }) => scope + name);
     }

@@ -1,6 +1,6 @@
 /**
- * grpc.health.v1, of the server as a whole and of each of its services. Nothing is kept of other names: a
- * watcher of an unknown service is a stream that was told so.
+ * The handlers of grpc.health.v1, for the server as a whole and for each of its services. Other names are not kept: a
+ * watcher of an unknown service is told so, and stays open.
  */
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -12,12 +12,11 @@ import {
   HealthListResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
-import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
+import { encodeFrame } from "../../codec/messages.ts";
 import { limitExceeded } from "../../common/errors.ts";
-import { type Cancel, type HandlerDeps, StatusError } from "../calls/handler.ts";
+import { type Cancel, type HandlerDeps, immediate, StatusError, serverStream } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
-import { serverStream } from "../grpc-js/adapters.ts";
-import { immediate } from "../grpc-js/unary-handlers.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 
@@ -38,22 +37,22 @@ export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof H
     return create(HealthCheckResponseSchema, { status });
   };
   return {
-    check: immediate(deps, ({ service }) => {
+    check: immediate(({ service }) => {
       if (!known.has(service)) throw new StatusError(status.NOT_FOUND, "unknown service");
       return current();
     }),
-    list: immediate(deps, () =>
+    list: immediate(() =>
       create(HealthListResponseSchema, {
         statuses: Object.fromEntries(Array.from(known, (service) => [service, current()])),
       }),
     ),
-    watch: serverStream(deps, (call, request) => {
+    watch: serverStream((call, request) => {
       return openWatch(call, deps, known.has(takeService(request)) ? current : undefined);
     }),
   };
 }
 
-/** The name, taken out of a request that grpc-js keeps for as long as its call is open. */
+/** Takes the name out of the request, which grpc-js keeps for as long as the call is open. */
 function takeService(request: HealthCheckRequest): string {
   const { service } = request;
   request.service = "";
@@ -62,7 +61,7 @@ function takeService(request: HealthCheckRequest): string {
 
 const UNKNOWN = create(HealthCheckResponseSchema, { status: ServingStatus.SERVICE_UNKNOWN });
 
-/** `current`: the status of a known service. It changes once, so that two frames at most wait for a slow reader. */
+/** `current`: the status of a known service. It changes once, so at most two frames wait for a slow peer. */
 function openWatch(
   call: StreamingCall,
   { streams, watchers }: HealthDeps,

@@ -1,6 +1,6 @@
 /**
- * Server reflection from the descriptors of the generated code. Each request has its answer at once and is
- * forgotten; the next is read when the answer was taken.
+ * The handlers of server reflection, over the descriptors of the generated code. Each request is answered at once; the next
+ * one is read when the connection has taken the answer.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -10,15 +10,15 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
-import { encodeFrame, type ServiceHandlers } from "../../codec/messages.ts";
-import type { HandlerDeps } from "../calls/handler.ts";
+import { encodeFrame } from "../../codec/messages.ts";
+import { bidi, type HandlerDeps } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
-import { bidi } from "../grpc-js/adapters.ts";
+import type { ServiceHandlers } from "../calls/methods.ts";
 import { createSendQueue } from "../streams/send-queue.ts";
 import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
 
-/** A longer request than what can name anything is answered without being repeated. */
+/** The answer does not repeat a request that is longer than any name. */
 const REPEATED_MAX_LENGTH = 1_024;
 
 export interface ReflectionDeps extends HandlerDeps {
@@ -31,13 +31,13 @@ export interface ReflectionDeps extends HandlerDeps {
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<typeof ServerReflection> {
-  return { serverReflectionInfo: bidi(deps, (call) => openReflection(call, deps)) };
+  return { serverReflectionInfo: bidi((call) => openReflection(call, deps)) };
 }
 
 function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {
   const { streams } = deps;
   let taken = true;
-  // With no room at all, one answer waits at a time.
+  // A queue without room lets one answer wait at a time.
   const queue = createSendQueue(call, 0, streams.budget, () => {
     taken = true;
     call.readOn();

@@ -1,13 +1,11 @@
-/** The services of a server, which health knows and reflection lists and describes. */
-import type { Server } from "@grpc/grpc-js";
+/** The services of a server and their methods. Health knows all of them, and reflection lists and describes them. */
 import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.ts";
 import { Health } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { createServiceDefinition } from "../../codec/messages.ts";
-import type { DirectMethods } from "../fast/router.ts";
+import { listMethods, type ServedMethod } from "../calls/methods.ts";
 import { type AdminServiceDeps, createAdminHandlers } from "./admin-service.ts";
 import { type CacheServiceDeps, createCacheHandlers } from "./cache-service.ts";
 import { createDescriptorIndex } from "./descriptor-index.ts";
@@ -18,19 +16,29 @@ const SERVICES = [CacheService, AdminService, Health, ServerReflection, ServerRe
 
 export type ServicesDeps = CacheServiceDeps & AdminServiceDeps & Pick<HealthDeps, "watchers">;
 
-/** Adds them all. Returns those methods that need not pass grpc-js's layers. */
-export function addServices(server: Server, deps: ServicesDeps): DirectMethods {
+export interface Services {
+  /** The methods of each service. */
+  readonly all: readonly (readonly ServedMethod[])[];
+  /** Those that an accelerator may serve: their calls are frequent. */
+  readonly frequent: readonly ServedMethod[];
+}
+
+export function createServices(deps: ServicesDeps): Services {
   const services = SERVICES.map(({ typeName }) => typeName).sort();
-  // The details of a status are described too, though no service names their types.
+  // Reflection describes the details of a status too, though no service names their types.
   const index = createDescriptorIndex([...SERVICES.map(({ file }) => file), file_google_rpc_error_details]);
-  const cache = createCacheHandlers(deps);
+  const cache = listMethods(CacheService.methods, createCacheHandlers(deps));
   const reflection = createReflectionHandlers({ ...deps, services, index });
-  server.addService(createServiceDefinition(CacheService), cache.service);
-  server.addService(createServiceDefinition(AdminService), createAdminHandlers(deps));
-  server.addService(createServiceDefinition(Health), createHealthHandlers({ ...deps, services }));
-  server.addService(createServiceDefinition(ServerReflection), reflection);
   // v1alpha has the messages of v1, byte for byte.
   const alpha = ServerReflection.methods.map((method) => ({ ...method, parent: ServerReflectionAlpha }));
-  server.addService(createServiceDefinition({ methods: alpha }), reflection);
-  return cache.direct;
+  return {
+    all: [
+      cache,
+      listMethods(AdminService.methods, createAdminHandlers(deps)),
+      listMethods(Health.methods, createHealthHandlers({ ...deps, services })),
+      listMethods(ServerReflection.methods, reflection),
+      listMethods(alpha, reflection),
+    ],
+    frequent: cache,
+  };
 }

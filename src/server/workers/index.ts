@@ -18,6 +18,7 @@ import { type Limits, resolveLimits } from "../../rpc/limits.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import type { Acceleration } from "../connections/accelerator.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import type { CacheServer } from "../server.ts";
 import { waitUpTo } from "../shutdown.ts";
@@ -37,6 +38,7 @@ export interface ServerThreadsOptions {
   readonly listen?: string;
   readonly limits?: Partial<Limits>;
   readonly transport?: Partial<TransportLimits>;
+  readonly acceleration?: Acceleration;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
@@ -174,6 +176,7 @@ class ServerThreadGroup implements ServerThreads {
         bounds: this.#boundsMemory,
         limits: this.#limits,
         transport: this.#transport,
+        acceleration: this.#options.acceleration ?? "on",
         startedMs: this.#startedMs,
         extra: extra?.value,
       },

@@ -1,6 +1,7 @@
 /** What a worker thread is given when it starts, and the messages between it and the main thread. */
 import type { Limits } from "../../rpc/limits.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
+import type { Acceleration } from "../connections/accelerator.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { PeerPorts } from "./thread-ports.ts";
 
@@ -13,6 +14,7 @@ export interface ThreadData<Extra = unknown> {
   readonly bounds: SharedArrayBuffer;
   readonly limits: Limits;
   readonly transport: TransportLimits;
+  readonly acceleration: Acceleration;
   /** When the process began to serve, by the system clock. */
   readonly startedMs: number;
   /** What the entry module of the thread needs beyond that. */

@@ -1,4 +1,4 @@
-/** What becomes of calls: deadlines, cancels, connections, and that nothing is left of them. */
+/** How calls end: deadlines, cancels and connections, and that nothing is left of them. */
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -18,7 +18,7 @@ let running: RunningServer | undefined;
 afterEach(() => running?.stop());
 
 describe("a unary call", () => {
-  it("without a deadline ends at the longest, with its reason, and leaves no waiter behind", async () => {
+  it("without a deadline ends after callMaxMs with DEADLINE, and leaves no waiter behind", async () => {
     running = await startServer({ transport: { callMaxMs: 300 } });
     const { client, server } = running;
     await client.unary(method.lease, { ...at, leaseMs: 60_000 });
@@ -36,7 +36,7 @@ describe("a unary call", () => {
     await expect(waiting).rejects.toMatchObject({ reason: "DEADLINE" });
   });
 
-  it("that its caller gives up waits no longer", async () => {
+  it("waits no longer when its caller cancels it", async () => {
     running = await startServer();
     const { client, server } = running;
     await client.unary(method.lease, at);
@@ -69,13 +69,13 @@ describe("a unary call", () => {
 });
 
 describe("a call that ends while its answer is not taken", () => {
-  it("is cut all the same", async () => {
+  it("is cut nevertheless", async () => {
     running = await startServer({ transport: { callMaxMs: 300, stallMaxMs: 900 } });
     const { client, address } = running;
     await client.unary(method.set, { ...at, value: new Uint8Array(1 << 20) });
     const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });
     const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
-    // Ends by DEADLINE first, whose status waits behind the answer.
+    // It ends with DEADLINE first, and that status waits behind the answer.
     expect(await raw.call("/meshcache.v1.CacheService/Get", get)).toMatchObject({
       resetCode: constants.NGHTTP2_ENHANCE_YOUR_CALM,
       grpcStatus: undefined,
@@ -113,7 +113,7 @@ describe("a connection", () => {
     await closed;
   });
 
-  it("is closed when it is old enough, after its calls", async () => {
+  it("is closed at its age, after its calls", async () => {
     running = await startServer({ transport: { connectionAgeMs: 100, connectionGraceMs: 100 } });
     const { closed, open } = await connectRaw(running.address);
     open("/meshcache.v1.CacheService/Exchange");
@@ -129,7 +129,7 @@ describe("a connection", () => {
     alive.close();
   });
 
-  it("that asks reflection and never reads is not read either", async () => {
+  it("is not read while it does not read the answers of reflection", async () => {
     running = await startServer({ transport: { stallMaxMs: 500 } });
     const { address } = running;
     const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });

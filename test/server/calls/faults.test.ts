@@ -1,4 +1,4 @@
-/** A fault of the server: its log has the cause, and nobody else has anything. */
+/** A fault of the server: the log has the cause, and no caller learns of it. */
 import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -20,7 +20,7 @@ let running: RunningServer | undefined;
 
 afterEach(() => running?.stop());
 
-/** The store, but for what a bug is made to do. */
+/** The store with some methods replaced by faulty ones. */
 function withBug(store: Store, bug: Partial<Store>): Store {
   return new Proxy(store, {
     get(target, name) {
@@ -35,7 +35,7 @@ const fail = () => {
 };
 
 describe("a fault in a handler", () => {
-  it("is INTERNAL without a cause outside, and logged with its cause inside", async () => {
+  it("is INTERNAL for the caller, and is logged with its cause", async () => {
     const causes: unknown[] = [];
     const note = (fields: object) => causes.push(Reflect.get(fields, "err"));
     const telemetry = createNoTelemetry({ info: () => {}, warn: () => {}, error: note });

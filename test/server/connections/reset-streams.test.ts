@@ -1,4 +1,4 @@
-/** A1: streams that their peer has already reset, or resets at any moment: nobody notices. */
+/** A1: streams that their peer has already reset, or resets at any moment, disturb nobody. */
 import { connect as connectHttp2 } from "node:http2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PREFACE, setting, settings } from "../../../src/http2/frame.ts";
@@ -17,7 +17,7 @@ import { countUnhandled, type UnhandledCount } from "../../support/unhandled.ts"
 
 let running: RunningServer;
 let unhandled: UnhandledCount;
-/** What the boundary reported: containing a fault is the last resort, and none of these inputs may need it. */
+/** What the boundary reported: it is the last resort, and none of these inputs may need it. */
 let contained: unknown[];
 
 beforeEach(async () => {
@@ -37,15 +37,15 @@ afterEach(async () => {
 
 const UNKNOWN = "/nobody.Knows/This";
 const KNOWN = CALL_HEADERS[":path"];
-const greetings = {
+const prefaces = {
   "a connection of many streams": Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]),
-  "a connection for one stream": Buffer.concat([PREFACE, settings([[setting.soleStream, 1]])]),
+  "a single-stream connection": Buffer.concat([PREFACE, settings([[setting.singleStream, 1]])]),
 };
 
 const calls: readonly (readonly [name: string, headers: Record<string, string>])[] = [
   ["an unknown path", { ...CALL_HEADERS, ":path": UNKNOWN }],
-  ["a path of ours", { ...CALL_HEADERS, ":path": KNOWN }],
-  ["a stream of ours", { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" }],
+  ["a unary method", { ...CALL_HEADERS, ":path": KNOWN }],
+  ["a streaming method", { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" }],
   ["a call for grpc-js", { ...CALL_HEADERS, "grpc-encoding": "gzip" }],
   ["a content type that is no gRPC", { ...CALL_HEADERS, "content-type": "text/html" }],
   ["a malformed metadata key", { ...CALL_HEADERS, "x!y": "1" }],
@@ -76,33 +76,30 @@ function reset(): Buffer {
   return frame(FRAME.reset, 0, 1, uint32(8));
 }
 
-describe.each(Object.entries(greetings))(
-  "A1: %s whose stream is reset in its first segment",
-  (_, greeting) => {
-    it.each(endings)("%s", async (_name, frames) => {
-      await Promise.all(
-        calls.map(async ([, headers]) => {
-          const { socket, closed } = await connectSocket(running.port, false);
-          socket.write(Buffer.concat([greeting, ...frames(headerBlock(headers))]));
-          socket.end();
-          await closed;
-        }),
-      );
-    });
+describe.each(Object.entries(prefaces))("A1: %s whose stream is reset in its first segment", (_, preface) => {
+  it.each(endings)("%s", async (_name, frames) => {
+    await Promise.all(
+      calls.map(async ([, headers]) => {
+        const { socket, closed } = await connectSocket(running.port, false);
+        socket.write(Buffer.concat([preface, ...frames(headerBlock(headers))]));
+        socket.end();
+        await closed;
+      }),
+    );
+  });
 
-    it.each(endings)("%s, cut off by a reset of the connection", async (_name, frames) => {
-      await Promise.all(
-        calls.map(async ([, headers]) => {
-          const { socket, closed } = await connectSocket(running.port, false);
-          socket.write(Buffer.concat([greeting, ...frames(headerBlock(headers))]), () =>
-            socket.resetAndDestroy(),
-          );
-          await closed;
-        }),
-      );
-    });
-  },
-);
+  it.each(endings)("%s, cut off by a reset of the connection", async (_name, frames) => {
+    await Promise.all(
+      calls.map(async ([, headers]) => {
+        const { socket, closed } = await connectSocket(running.port, false);
+        socket.write(Buffer.concat([preface, ...frames(headerBlock(headers))]), () =>
+          socket.resetAndDestroy(),
+        );
+        await closed;
+      }),
+    );
+  });
+});
 
 describe("A1: a client of node:http2 that closes at once", () => {
   it.each([UNKNOWN, KNOWN])("after a request of %s", async (path) => {
@@ -115,7 +112,7 @@ describe("A1: a client of node:http2 that closes at once", () => {
         "content-type": "application/grpc",
       });
       stream.on("error", () => {});
-      // The greeting, the request and its reset leave in one segment.
+      // The preface, the request and its reset leave in one segment.
       session.once("connect", () => {
         stream.close(8);
         session.close();

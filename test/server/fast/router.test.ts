@@ -1,13 +1,15 @@
-/** Calls that do not pass grpc-js: that they answer as it does, and what is theirs alone to see to. */
+/** Unary calls of the accelerator: they get the answers of grpc-js, and what grpc-js does for others is done for them too. */
 import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
+  BatchRequestSchema,
   CacheService,
   GetRequestSchema,
   InvalidateRequestSchema,
+  LeaseRequestSchema,
   SetRequestSchema,
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -20,10 +22,10 @@ import { until } from "../../support/until.ts";
 const pathOf = (method: string): string => `/meshcache.v1.CacheService/${method}`;
 const at = { namespace: "n", key: "k" };
 const get = framed(toBinary(GetRequestSchema, create(GetRequestSchema, at)));
-/** The same type with a parameter, which leaves a call to grpc-js. */
+/** A content type with a parameter, which the accelerator leaves to grpc-js. */
 const BY_GRPC_JS = { "content-type": "application/grpc;by=grpc-js" };
 
-describe("a direct call", () => {
+describe("an accelerated call", () => {
   let running: RunningServer;
   let connection: RawConnection;
 
@@ -55,11 +57,21 @@ describe("a direct call", () => {
     ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.alloc(600) }))],
     ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, { ...at, key: "" }))],
     ["Get", Buffer.alloc(2_000)],
+    ["Lease", toBinary(LeaseRequestSchema, create(LeaseRequestSchema, at))],
+    ["Lease", toBinary(LeaseRequestSchema, create(LeaseRequestSchema, { ...at, waitMs: 3_600_000 }))],
+    [
+      "Batch",
+      toBinary(
+        BatchRequestSchema,
+        create(BatchRequestSchema, { operations: [{ operation: { case: "get", value: at } }] }),
+      ),
+    ],
+    ["Batch", Buffer.alloc(0)],
   ])("to %s has the status that grpc-js would give it", async (name, message) => {
     const body = framed(message);
-    const direct = await connection.call(pathOf(name), body);
+    const accelerated = await connection.call(pathOf(name), body);
     const { grpcStatus, reason } = await connection.call(pathOf(name), body, BY_GRPC_JS);
-    expect(direct).toMatchObject({ grpcStatus, reason });
+    expect(accelerated).toMatchObject({ grpcStatus, reason });
   });
 
   it("of any bytes has the status and the answer that grpc-js would give it", async () => {
@@ -75,12 +87,12 @@ describe("a direct call", () => {
     );
     await fc.assert(
       fc.asyncProperty(body, async (bytes) => {
-        const [direct, other] = await Promise.all([
+        const [accelerated, other] = await Promise.all([
           connection.call(pathOf("Get"), bytes),
           connection.call(pathOf("Get"), bytes, BY_GRPC_JS),
         ]);
         const { httpStatus, grpcStatus, reason, body: answer } = other;
-        expect(direct).toMatchObject({ httpStatus, grpcStatus, reason, body: answer });
+        expect(accelerated).toMatchObject({ httpStatus, grpcStatus, reason, body: answer });
       }),
       { numRuns: 60 },
     );
@@ -90,20 +102,20 @@ describe("a direct call", () => {
     "of the client %j has the status that grpc-js would give it",
     async (id) => {
       const headers = { "meshcache-client-id": id };
-      const direct = await connection.call(pathOf("Get"), get, headers);
+      const accelerated = await connection.call(pathOf("Get"), get, headers);
       const { grpcStatus, reason } = await connection.call(pathOf("Get"), get, { ...headers, ...BY_GRPC_JS });
-      expect(direct).toMatchObject({ grpcStatus, reason });
+      expect(accelerated).toMatchObject({ grpcStatus, reason });
     },
   );
 
-  it("may come byte by byte", async () => {
+  it("may arrive byte by byte", async () => {
     const stream = connection.open(pathOf("Get"));
     for (const byte of get) stream.write(Buffer.from([byte]));
     stream.end();
     expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
   });
 
-  it("that says it is compressed, and not how, is INTERNAL", async () => {
+  it("with a compressed message and no encoding is INTERNAL", async () => {
     const answer = await connection.call(pathOf("Get"), framed(get.subarray(5), 1));
     expect(answer.grpcStatus).toBe(status.INTERNAL);
   });
@@ -117,7 +129,7 @@ describe("a direct call", () => {
     });
   });
 
-  it("that is reset before it is whole does nothing, and others go on", async () => {
+  it("that is reset before its request is whole does nothing, and other calls go on", async () => {
     const { sets } = running.server.store.counters;
     const stream = connection.open(pathOf("Set"));
     stream.write(get.subarray(0, 7));
@@ -132,7 +144,7 @@ describe("a server", () => {
   let running: RunningServer | undefined;
   afterEach(() => running?.stop());
 
-  it("does not close as idle a connection on which a direct call is open", async () => {
+  it("does not close a connection as idle while an accelerated call is open", async () => {
     running = await startServer({ transport: { connectionIdleMs: 200, halfCloseMaxMs: 700 } });
     const { open, closed } = await connectRaw(running.address);
     const stream = open(pathOf("Get"));
@@ -171,7 +183,7 @@ describe("a server", () => {
     expect(await setMs({})).toBeLessThan(250 + 8 * other);
   });
 
-  it("does not use the memory of an answer again that was cut off", async () => {
+  it("does not reuse the memory of an answer that was cut off", async () => {
     running = await startServer();
     const valueBytes = 500_000;
     const connection = await connectRaw(running.address, { settings: { initialWindowSize: 100_000 } });
@@ -189,7 +201,7 @@ describe("a server", () => {
     expect(takeMemory(valueBytes).includes("canary")).toBe(false);
   });
 
-  it("answers a direct call that is open when it begins to drain", async () => {
+  it("answers an accelerated call that is open when the drain begins", async () => {
     running = await startServer();
     const connection = await connectRaw(running.address);
     const stream = connection.open(pathOf("Get"));
@@ -201,7 +213,7 @@ describe("a server", () => {
     await drained;
   });
 
-  it("does not send an answer larger than it may", async () => {
+  it("does not send an answer that is larger than sendMaxBytes", async () => {
     running = await startServer({ limits: { valueMaxBytes: 1_000, sendMaxBytes: 1_024 } });
     const { client } = running;
     const connection = await connectRaw(running.address);
@@ -210,11 +222,11 @@ describe("a server", () => {
       value: Buffer.alloc(1_000),
       contentType: "x".repeat(100),
     });
-    const [direct, other] = await Promise.all([
+    const [accelerated, other] = await Promise.all([
       connection.call(pathOf("Get"), get),
       connection.call(pathOf("Get"), get, BY_GRPC_JS),
     ]);
-    expect(direct.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
+    expect(accelerated.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
     expect(other.grpcStatus).toBe(status.RESOURCE_EXHAUSTED);
   });
 });

@@ -1,4 +1,4 @@
-/** A connection that its client keeps for one stream: what it may do there, what ends it, and how long it lasts. */
+/** Single-stream connections: what the client may do there, what ends them, and how long they last. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -18,7 +18,7 @@ const CALM = 11;
 const EXCHANGE = { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" };
 const ANNOUNCED = settings([
   [setting.headerTableSize, 0],
-  [setting.soleStream, 1],
+  [setting.singleStream, 1],
 ]);
 const headers = (fields: Readonly<Record<string, string>> = EXCHANGE): Buffer =>
   frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(fields));
@@ -35,7 +35,7 @@ interface Frame {
   readonly body: Buffer;
 }
 
-/** The client's end, frame by frame. */
+/** The client's side, frame by frame. */
 class Peer {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
@@ -61,7 +61,7 @@ class Peer {
   }
 
   /** In one segment, as a client that announces itself does. */
-  greet(...more: readonly Buffer[]): void {
+  start(...more: readonly Buffer[]): void {
     this.socket.write(Buffer.concat([PREFACE, ANNOUNCED, ...more]));
   }
 
@@ -105,7 +105,7 @@ class Peer {
   }
 }
 
-describe("a connection that breaks its word or HTTP/2", () => {
+describe("a single-stream connection that breaks its announcement or HTTP/2", () => {
   const survivor = surviveWith({
     transport: {
       halfCloseMaxMs: 500,
@@ -123,7 +123,7 @@ describe("a connection that breaks its word or HTTP/2", () => {
     ["data of another stream", protocol, frame(FRAME.data, 0, 3, Buffer.of(1))],
     ["headers behind its headers", protocol, headers()],
     ["headers that are not continued", protocol, Buffer.concat([frame(FRAME.headers, 0, 1), data(OPEN)])],
-    ["a continuation of nothing", protocol, frame(FRAME.continuation, FLAG.endHeaders, 1)],
+    ["a continuation of no headers", protocol, frame(FRAME.continuation, FLAG.endHeaders, 1)],
     ["data behind its end", closedStream, Buffer.concat([data(OPEN, FLAG.endStream), data(OPEN)])],
     ["more data than it has room for", flowControl, Buffer.concat([data(OPEN), ...excess()])],
     ["data that is all padding", protocol, data(Buffer.of(9, 0), PADDED)],
@@ -134,15 +134,15 @@ describe("a connection that breaks its word or HTTP/2", () => {
     ["empty data without end", CALM, repeated(data(Buffer.alloc(0)), 501)],
     ["priorities without end", CALM, repeated(frame(2, 0, 1, Buffer.alloc(5)), 501)],
     ["settings with too many entries", protocol, settings(Array(33).fill([3, 1]))],
-    ["settings that are cut", protocol, frame(FRAME.settings, 0, 0, Buffer.alloc(5))],
-    ["a window that grows by nothing", flowControl, frame(FRAME.windowUpdate, 0, 1, uint32(0))],
+    ["settings of a wrong length", protocol, frame(FRAME.settings, 0, 0, Buffer.alloc(5))],
+    ["a window update of 0", flowControl, frame(FRAME.windowUpdate, 0, 1, uint32(0))],
     ["a window that overflows", flowControl, frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff))],
     ["a push", protocol, frame(5, FLAG.endHeaders, 1, Buffer.alloc(4))],
-    ["trailers that cannot be read", compression, frame(FRAME.headers, 5, 1, Buffer.of(0xbe))],
-  ])("is told why and closed for %s", async (_, code, bytes) => {
+    ["trailers that cannot be decoded", compression, frame(FRAME.headers, 5, 1, Buffer.of(0xbe))],
+  ])("gets GOAWAY with the reason and is closed for %s", async (_, code, bytes) => {
     peer = new Peer(survivor().running.port);
-    // It takes no answer, so that they wait, and requests behind them.
-    peer.greet(frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)])), headers());
+    // The client takes no answers, so that they wait, and requests behind them.
+    peer.start(frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)])), headers());
     peer.socket.write(bytes);
     await peer.closed;
     expect(peer.fault).toBe(code);
@@ -151,7 +151,7 @@ describe("a connection that breaks its word or HTTP/2", () => {
   it.each([
     ["data before its headers", protocol, data(OPEN)],
     ["a reset before its headers", protocol, frame(FRAME.reset, 0, 1, uint32(8))],
-    ["headers beyond what they may be", compression, headers({ ...EXCHANGE, ...manyHeaders(65) })],
+    ["too many headers", compression, headers({ ...EXCHANGE, ...manyHeaders(65) })],
     [
       "headers without end",
       CALM,
@@ -160,23 +160,23 @@ describe("a connection that breaks its word or HTTP/2", () => {
         repeated(frame(FRAME.continuation, 0, 1, headerBlock({ "x-more": "v".repeat(100) })), 200),
       ]),
     ],
-  ])("is told why and closed for %s", async (_, code, bytes) => {
+  ])("gets GOAWAY with the reason and is closed for %s", async (_, code, bytes) => {
     peer = new Peer(survivor().running.port);
-    peer.greet(bytes);
+    peer.start(bytes);
     await peer.closed;
     expect(peer.fault).toBe(code);
   });
 
-  it("is closed when it announces itself and asks for nothing", async () => {
+  it("is closed when it announces a single stream and opens none", async () => {
     peer = new Peer(survivor().running.port);
-    peer.greet();
+    peer.start();
     await peer.closed;
   });
 
-  it("is told that what it asks for takes no connection of its own", async () => {
+  it("gets UNIMPLEMENTED for a method that it does not serve", async () => {
     for (const fields of [{ ":path": "/x" }, { "content-type": "application/grpc;by=x" }]) {
       peer = new Peer(survivor().running.port);
-      peer.greet(headers({ ...EXCHANGE, ...fields }));
+      peer.start(headers({ ...EXCHANGE, ...fields }));
       await peer.closed;
       const [answer] = peer.of(FRAME.headers);
       expect(answer?.body.toString("latin1")).toMatch(/grpc-status.{1}12/s);
@@ -190,7 +190,7 @@ describe("a connection that breaks its word or HTTP/2", () => {
         fc.boolean(),
         async (bytes, begun) => {
           peer = new Peer(survivor().running.port);
-          peer.greet(...(begun ? [headers(), data(OPEN)] : []), Buffer.from(bytes));
+          peer.start(...(begun ? [headers(), data(OPEN)] : []), Buffer.from(bytes));
           peer.socket.end();
           await peer.closed;
         },
@@ -210,7 +210,7 @@ function manyHeaders(count: number): Readonly<Record<string, string>> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, "v"]));
 }
 
-describe("a connection for one stream", () => {
+describe("a single-stream connection", () => {
   let running: RunningServer;
   let peer: Peer;
 
@@ -218,14 +218,14 @@ describe("a connection for one stream", () => {
     running = await startServer(options);
     peer = new Peer(running.port);
     await once(peer.socket, "connect");
-    peer.greet(headers(), ...first);
+    peer.start(headers(), ...first);
   }
   afterEach(async () => {
     peer.socket.destroy();
     await running.stop();
   });
 
-  it("is taken as one, and answers", async () => {
+  it("is served as one, and answers", async () => {
     await begin({}, data(OPEN));
     await peer.answered();
     expect(peer.frames.slice(0, 5).map(({ type, flags }) => [type, flags])).toEqual([
@@ -253,11 +253,11 @@ describe("a connection for one stream", () => {
     await peer.answered();
     peer.socket.write(frame(FRAME.reset, 0, 1, uint32(8)));
     await peer.closed;
-    // Nothing follows: who took back its only call reads no more.
+    // Nothing follows: the client has reset its only stream, and reads no more.
     expect(peer.fault).toBeUndefined();
   });
 
-  it("has its status though what it refuses came while it was held back", async () => {
+  it("gets its status although the refused request came while the stream was paused", async () => {
     await begin(
       { transport: { queueMaxBytes: 1_024, flowControlWindowBytes: 65_535, stallMaxMs: 60_000 } },
       frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)])),
@@ -279,7 +279,7 @@ describe("a connection for one stream", () => {
     expect(peer.fault).toBe(0);
   });
 
-  it("sends no more than there is room for, and its status behind all of it", async () => {
+  it("sends no more than the window allows, and its status last", async () => {
     await begin({}, data(OPEN));
     await peer.answered();
     const before = bytesOf(peer);
@@ -308,7 +308,7 @@ describe("a connection for one stream", () => {
       peer.socket.write(data(Buffer.concat(pings)));
     }
     await peer.until(() => bytesOf(peer) === 65_535);
-    // It still answers pings, so it has its stream reset.
+    // It still answers pings, so only its stream is reset.
     for (let round = 0; round < 10 && peer.of(FRAME.reset).length === 0; round++) {
       clock.advance(250);
       await peer.roundTrip();
@@ -319,7 +319,7 @@ describe("a connection for one stream", () => {
     expect(peer.of(FRAME.reset)[0]?.body.readUInt32BE()).toBe(CALM);
   });
 
-  it("lives as long as its pings are answered", async () => {
+  it("stays open as long as its pings are answered", async () => {
     const clock = new ManualClock();
     await begin({ clock, transport: { keepaliveTimeMs: 1_000, keepaliveTimeoutMs: 500 } }, data(OPEN));
     await peer.answered();
@@ -336,7 +336,7 @@ describe("a connection for one stream", () => {
     await peer.closed;
   });
 
-  it("is told to leave at its age, and ended after its grace", async () => {
+  it("gets GOAWAY at its age, and is closed after its grace", async () => {
     const clock = new ManualClock();
     const ages = { connectionAgeMs: 10_000, connectionGraceMs: 5_000 };
     await begin({ clock, transport: { ...ages, keepaliveTimeMs: 86_400_000 } }, data(OPEN));
@@ -345,7 +345,7 @@ describe("a connection for one stream", () => {
     peer.socket.write(data(ping(2n)));
     await peer.answered(2);
     expect(peer.fault).toBeUndefined();
-    // A tenth earlier or later.
+    // The age is a tenth more or less.
     clock.advance(2_200);
     await peer.until(() => peer.fault !== undefined);
     expect(peer.fault).toBe(0);
@@ -355,12 +355,12 @@ describe("a connection for one stream", () => {
     await peer.closed;
   });
 
-  it("leaves nothing behind: no timer, and no place in the server's count", async () => {
+  it("leaves neither a timer nor a count behind", async () => {
     const clock = new ManualClock();
     running = await startServer({ clock });
     const idle = clock.pending;
     peer = new Peer(running.port);
-    peer.greet(headers(), data(OPEN));
+    peer.start(headers(), data(OPEN));
     await peer.answered();
     expect(clock.pending).toBeGreaterThan(idle);
     peer.socket.destroy();

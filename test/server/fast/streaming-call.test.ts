@@ -1,6 +1,6 @@
 /**
- * Streaming calls that do not pass grpc-js, over node:http2 or on a connection of their own: that they end as its own
- * do, and what is theirs alone to see to.
+ * Streaming calls of the accelerator, among others on a connection or on a single-stream connection: they end as with
+ * grpc-js, and what grpc-js does for others is done for them too.
  */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
@@ -15,7 +15,7 @@ import { decodeMessage } from "../../../src/codec/messages.ts";
 import {
   answerOf,
   connectRaw,
-  connectSole,
+  connectSingleStream,
   framed,
   type RawAnswer,
   type RawConnection,
@@ -25,7 +25,7 @@ import { type RunningServer, startServer } from "../../support/running-server.ts
 
 const STREAM = "/meshcache.v1.CacheService/Stream";
 const EXCHANGE = "/meshcache.v1.CacheService/Exchange";
-/** The same type with a parameter, which leaves a call to grpc-js. */
+/** A content type with a parameter, which the accelerator leaves to grpc-js. */
 const BY_GRPC_JS = { "content-type": "application/grpc;by=grpc-js" };
 
 const exchangeFrame = (request: MessageInitShape<typeof ExchangeRequestSchema>): Buffer =>
@@ -39,7 +39,7 @@ const SUBSCRIPTION = streamOf({ namespace: "n" });
 const framesOf = ({ body }: RawAnswer) =>
   unframed(body).map((bytes) => decodeMessage(ExchangeResponseSchema, bytes).frame.case);
 
-describe("a direct stream", () => {
+describe("an accelerated stream", () => {
   let running: RunningServer;
   let connection: RawConnection;
 
@@ -55,7 +55,7 @@ describe("a direct stream", () => {
   afterEach(() => connection.close());
   afterAll(() => running.stop());
 
-  /** Of all ways at once; a Stream that was opened is left after what it says first. */
+  /** Makes the same call in each way at once. A Stream that opens is closed after its first frame. */
   async function allWays(path: string, body: Uint8Array, headers: Readonly<Record<string, string>> = {}) {
     const ask = (on: RawConnection, more: Readonly<Record<string, string>>) => {
       const stream = on.open(path, { ...headers, ...more });
@@ -63,14 +63,14 @@ describe("a direct stream", () => {
       stream.end(body);
       return answerOf(stream);
     };
-    const sole = await connectSole(running.address);
-    const [direct, alone, other] = await Promise.all([
+    const single = await connectSingleStream(running.address);
+    const [accelerated, alone, other] = await Promise.all([
       ask(connection, {}),
-      ask(sole, {}),
+      ask(single, {}),
       ask(connection, BY_GRPC_JS),
     ]);
-    sole.close();
-    return { ours: [direct, alone], other };
+    single.close();
+    return { ours: [accelerated, alone], other };
   }
 
   it.each([
@@ -80,7 +80,7 @@ describe("a direct stream", () => {
     ["a request before Open", PING],
     ["ids that do not grow", Buffer.concat([OPEN, OPEN])],
     ["what is no request", framed(Buffer.alloc(20, 0xff))],
-    ["a request after what is none", Buffer.concat([OPEN, framed(Buffer.alloc(20, 0xff)), PING])],
+    ["a request behind what is no request", Buffer.concat([OPEN, framed(Buffer.alloc(20, 0xff)), PING])],
     ["a request that is too large", framed(Buffer.alloc(3), 0, 1_025)],
   ])("of an exchange with %s ends as grpc-js ends it", async (_, body) => {
     const { ours, other } = await allWays(EXCHANGE, body);
@@ -122,8 +122,8 @@ describe("a direct stream", () => {
 
 describe.each([
   ["among others", connectRaw],
-  ["on a connection of its own", connectSole],
-])("a direct stream %s", (_, connect) => {
+  ["on a single-stream connection", connectSingleStream],
+])("an accelerated stream %s", (_, connect) => {
   let running: RunningServer;
   let undo = new DisposableStack();
 
@@ -148,12 +148,12 @@ describe.each([
     return answerOf(stream);
   }
 
-  it("of events takes one request and no second", async () => {
+  it("of events refuses a second request", async () => {
     const answer = await call(STREAM, Buffer.concat([SUBSCRIPTION, SUBSCRIPTION]));
     expect(answer.grpcStatus).toBe(status.UNIMPLEMENTED);
   });
 
-  it("answers requests that come in whatever pieces", async () => {
+  it("answers requests that arrive in any pieces", async () => {
     const bytes = Buffer.concat([OPEN, PING]);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: bytes.length }), { maxLength: 6 }), async (cuts) => {
@@ -179,30 +179,30 @@ describe.each([
     expect(framesOf(answer)).toEqual(["opened"]);
   });
 
-  it("that says a request is compressed, and not how, is INTERNAL", async () => {
+  it("with a compressed request and no encoding is INTERNAL", async () => {
     const answer = await call(EXCHANGE, Buffer.concat([OPEN, framed(PING.subarray(5), 1)]));
     expect(answer.grpcStatus).toBe(status.INTERNAL);
   });
 
-  it("has its status though its client does not end its side", async () => {
+  it("gets its status although its client does not end its side", async () => {
     const stream = await open(EXCHANGE);
     stream.write(Buffer.concat([OPEN, OPEN]));
     const answer = await answerOf(stream);
     expect(answer).toMatchObject({ grpcStatus: status.INVALID_ARGUMENT, reason: "FIELD_INVALID" });
   });
 
-  it("ends at its deadline, open or not yet", async () => {
+  it("ends at its deadline, whether it is open or not", async () => {
     const timeout = { "grpc-timeout": "20m" };
     const exchange = await open(EXCHANGE, timeout);
     exchange.write(OPEN);
-    const unheard = await open(STREAM, timeout);
-    const answers = await Promise.all([answerOf(exchange), answerOf(unheard)]);
+    const unopened = await open(STREAM, timeout);
+    const answers = await Promise.all([answerOf(exchange), answerOf(unopened)]);
     for (const answer of answers) {
       expect(answer).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED, reason: "DEADLINE" });
     }
   });
 
-  it("that is reset leaves nothing open", async () => {
+  it("leaves nothing open when it is reset", async () => {
     for (let round = 0; round < 20; round++) {
       const stream = await open(round % 2 === 0 ? EXCHANGE : STREAM);
       stream.write(round % 2 === 0 ? OPEN : SUBSCRIPTION);
@@ -234,12 +234,12 @@ describe("a server", () => {
 
 describe.each([
   ["among others", connectRaw],
-  ["on a connection of its own", connectSole],
+  ["on a single-stream connection", connectSingleStream],
 ])("with a stream %s a server", (_, connect) => {
   let running: RunningServer | undefined;
   afterEach(() => running?.stop());
 
-  it("is rid of a stream that its peer reset while it was held back", async () => {
+  it("drops a stream that its peer reset while it was paused", async () => {
     running = await startServer({
       transport: { queueMaxBytes: 1_024, stallMaxMs: 60_000 },
       workers: 1,
@@ -254,10 +254,10 @@ describe.each([
     await new Promise((resolve) => stream.once("data", resolve));
     stream.pause();
     stream.close(0);
-    // Node's client, too, leaves a stream open until it was read to the end.
+    // The client of Node, too, keeps a stream open until it was read to the end.
     stream.resume();
     await new Promise((resolve) => stream.once("close", resolve));
-    // Ends well before the half of `drainMaxMs` that streams which stay would take.
+    // The drain ends well before the half of `drainMaxMs` that it gives to open streams.
     await expect(server.drain()).resolves.toBeUndefined();
   }, 8_000);
 
@@ -274,7 +274,7 @@ describe.each([
             exchangeFrame({ id: BigInt(sent + 2), frame: { case: "ping", value: { nonce: 1n } } }),
           );
         }
-        // The window of the requests is 4 MiB: what lies there beyond it was not read.
+        // Requests beyond the window of the server stay in this buffer.
         if (stream.writableLength > 200_000) resolve(sent);
         else setImmediate(sendMore);
       };

@@ -32,7 +32,7 @@ describe("a path", () => {
     "/constructor/prototype",
     "/",
     "/\u00e9/\u00fc",
-  ])("%j that is no method is UNIMPLEMENTED", async (path) => {
+  ])("%j without a method is UNIMPLEMENTED", async (path) => {
     expect(await connection.call(path, get)).toMatchObject({ grpcStatus: status.UNIMPLEMENTED });
   });
 });
@@ -49,7 +49,7 @@ describe("headers", () => {
     expect(answer.grpcMessage).not.toContain("abc");
   });
 
-  it("with a deadline that passes are DEADLINE_EXCEEDED, and why", async () => {
+  it("with a deadline that passes are DEADLINE_EXCEEDED, with the reason", async () => {
     const lease = { namespace: "hostile", key: "awaited", waitMs: 30_000 };
     const message = framed(toBinary(LeaseRequestSchema, create(LeaseRequestSchema, lease)));
     await connection.call(LEASE, message);
@@ -91,7 +91,7 @@ describe("headers", () => {
     expect(printed.concat(survivor().log).join()).not.toContain("canary");
   });
 
-  it("that are malformed end the call although its request does not", async () => {
+  it("that are malformed end the call although its request has not ended", async () => {
     const stream = connection.open(GET, { "x!header": "v" });
     stream.write(get.subarray(0, 7));
     expect((await answerOf(stream)).grpcStatus).toBe(status.INVALID_ARGUMENT);
@@ -119,7 +119,7 @@ describe("a message", () => {
     ["gzip", gzipSync(Buffer.alloc(64 << 20)), status.RESOURCE_EXHAUSTED],
     ["br", deflateRawSync(getMessage), status.UNIMPLEMENTED],
     ["__proto__", getMessage, status.UNIMPLEMENTED],
-  ])("compressed as %s that cannot be taken has its status", async (encoding, body, code) => {
+  ])("compressed as %s that cannot be decoded has its status", async (encoding, body, code) => {
     const answer = await connection.call(GET, framed(body, 1), { "grpc-encoding": encoding });
     expect(answer.grpcStatus).toBe(code);
   });
@@ -129,7 +129,7 @@ describe("a message", () => {
     expect(answer).toMatchObject({ grpcStatus: status.RESOURCE_EXHAUSTED, reason: "LIMIT_EXCEEDED" });
   });
 
-  it("that is cut off is an error", async () => {
+  it("that is incomplete is an error", async () => {
     const answer = await connection.call(GET, get.subarray(0, -1));
     expect(answer.grpcStatus).toBe(status.UNIMPLEMENTED);
   });
@@ -151,26 +151,26 @@ describe("a message", () => {
     ["nests groups deeply, in one byte each", Buffer.alloc(200_000, 0x7b)],
     ["has text that is not UTF-8", Buffer.from([0x0a, 0x02, 0xc3, 0x28])],
     ["has a surrogate as text", Buffer.from([0x12, 0x03, 0xed, 0xa0, 0x80])],
-  ])("that %s is INVALID_ARGUMENT, and why", async (_, message) => {
+  ])("that %s is INVALID_ARGUMENT, with the reason", async (_, message) => {
     const answer = await connection.call(GET, framed(message));
     expect(answer.grpcStatus).toBe(status.INVALID_ARGUMENT);
     expect(answer.reason).toBe("FIELD_INVALID");
   });
 
-  it("of 1 MiB of unknown fields is answered by what is known of it, and the rest is not kept", async () => {
+  it("with 1 MiB of unknown fields is answered by its known fields, and the rest is not kept", async () => {
     const unknown = Buffer.concat([Buffer.from([0xfa, 0x06, 0x80, 0x80, 0x40]), Buffer.alloc(1 << 20)]);
     expect((await connection.call(GET, framed(unknown))).grpcStatus).toBe(status.INVALID_ARGUMENT);
   });
 
-  it("of an unknown service name for health is refused without repeating 2 MiB of it", async () => {
+  it("with an unknown service name of 2 MiB for health is refused without repeating it", async () => {
     const name = Buffer.concat([Buffer.from([0x0a, 0x80, 0x80, 0x80, 0x01]), Buffer.alloc(2 << 20, 0x78)]);
     const answer = await connection.call("/grpc.health.v1.Health/Check", framed(name));
     expect(answer.grpcStatus).toBe(status.NOT_FOUND);
     expect(answer.grpcMessage.length).toBeLessThan(1_000);
   });
 
-  it("in mutated copies of a good one never does more than fail", async () => {
-    // mulberry32 with a fixed seed: every run mutates alike.
+  it("that is a mutated copy of a good one at most fails", async () => {
+    // mulberry32 with a fixed seed: every run makes the same mutations.
     let state = 20_260_722;
     const random = (below: number) => {
       state = (state + 0x6d2b79f5) >>> 0;
@@ -188,7 +188,7 @@ describe("a message", () => {
 });
 
 describe("a reader", () => {
-  it("that takes nothing of 50 replies of 1 MiB is cut in time", async () => {
+  it("that takes none of 50 replies of 1 MiB is cut in time", async () => {
     const { running } = survivor();
     running.server.store.set({
       namespace: "hostile",

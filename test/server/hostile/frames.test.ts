@@ -1,4 +1,4 @@
-/** Connections that break HTTP/2 or wear it out: each is closed, and others are not affected. */
+/** Connections that break HTTP/2 or flood it: each is closed, and others are not affected. */
 import { describe, expect, it, vi } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { connectRaw } from "../../support/raw-grpc.ts";
@@ -18,7 +18,7 @@ const survivor = surviveWith({
   transport: { halfCloseMaxMs: 500, connectionMaxPingsPerSecond: 2_000, connectionsMax: 60 },
 });
 
-/** Runs the attack while another connection is at work, and expects only the attacker to go. */
+/** Runs the attack while another connection is in use, and expects only the attacker to be closed. */
 async function attack(run: (socket: RawSocket) => Promise<void> | void, greet = true): Promise<void> {
   const { running } = survivor();
   const bystander = await connectRaw(running.address);
@@ -101,7 +101,7 @@ describe("a connection is closed", () => {
       socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     }, false));
 
-  it("for saying nothing at all", () => attack(() => {}, false));
+  it("for sending nothing at all", () => attack(() => {}, false));
 });
 
 describe("connections beyond the cap", () => {

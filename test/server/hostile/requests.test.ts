@@ -1,4 +1,4 @@
-/** Well-formed calls with hostile contents: each gets its answer, and nothing of it is logged or repeated. */
+/** Well-formed calls with hostile contents: each gets its answer, and no content is logged or repeated. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
@@ -54,7 +54,7 @@ describe("a key", () => {
     expect(survivor().log).toEqual([]);
   });
 
-  it("that is no prototype's business has no value before it is set", async () => {
+  it("named like a property of Object.prototype has no value before it is set", async () => {
     const { outcome } = await client().unary(method.get, { namespace: "n", key: "hasOwnProperty" });
     expect(outcome.case).toBe("miss");
   });
@@ -136,7 +136,7 @@ describe("a batch", () => {
     expect(error).toMatchObject({ reason: "FIELD_INVALID", detail: { field: "operations" } });
   });
 
-  it("of more than 2 MiB is refused, and one beyond what may be received is cut off before", async () => {
+  it("of more than 2 MiB is refused, and one larger than a message is cut off before", async () => {
     const of = (bytes: number, count: number) =>
       client().unary(method.batch, {
         namespace: "n",
@@ -148,7 +148,7 @@ describe("a batch", () => {
     expect(await refusalOf(of(1_000_000, 3))).toMatchObject({ reason: "LIMIT_EXCEEDED" });
   });
 
-  it("whose results outgrow a message fails the operations that do not fit, one by one", async () => {
+  it("whose results do not fit a message fails the operations that do not fit, one by one", async () => {
     await client().unary(method.set, { namespace: "n", key: "mib", value: new Uint8Array(1 << 20) });
     const operations = Array.from({ length: 6 }, () => ({
       operation: { case: "get" as const, value: { key: "mib" } },

@@ -1,4 +1,4 @@
-/** What the index of descriptors finds, in files made for it. */
+/** The index of descriptors, over files made for these tests. */
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import {
   FileDescriptorProtoSchema,
@@ -47,7 +47,7 @@ const namesIn = (files: EncodedFiles | undefined) =>
   files?.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name);
 
 describe("createDescriptorIndex()", () => {
-  it("finds files by name, each before what it depends on, which comes once", () => {
+  it("finds files by name, each followed by its dependencies, each of them once", () => {
     expect(namesIn(index.byName.get("a/top.proto"))).toEqual(["a/top.proto", "a/middle.proto", "base.proto"]);
     expect(namesIn(index.byName.get("a/middle.proto"))).toEqual(["a/middle.proto", "base.proto"]);
     expect(namesIn(index.byName.get("base.proto"))).toEqual(["base.proto"]);

@@ -1,16 +1,18 @@
-/** grpc.health.v1: who is told what, and that nothing is left of who asked. */
+/** grpc.health.v1: what each method answers, and that nothing is left of its callers. */
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { type ClientReadableStream, credentials, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   Health,
+  type HealthCheckRequest,
   HealthCheckRequestSchema,
   type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { encodeMessage } from "../../../src/codec/messages.ts";
 import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
+import { serverStream } from "../../../src/server/calls/handler.ts";
 import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { createCacheServer } from "../../../src/server/server.ts";
@@ -88,7 +90,7 @@ describe("Health/List", () => {
 });
 
 describe("Health/Watch", () => {
-  it("tells the status at once, of the drain, and ends with it", async () => {
+  it("tells the status at once and when the drain begins, and ends with the drain", async () => {
     running = await startServer({ transport: { drainMaxMs: 1_000 } });
     const { client, server } = running;
     const known = SERVICES.map((service) => watch(client, service));
@@ -120,7 +122,7 @@ describe("Health/Watch", () => {
     });
   });
 
-  it("is opened as often at a time as there may be connections", async () => {
+  it("may be open as many times as there may be connections", async () => {
     running = await startServer({ transport: { connectionsMax: 3 } });
     const { client } = running;
     const watches = ["", "unknown", ""].map((service) => watch(client, service));
@@ -138,9 +140,9 @@ describe("Health/Watch", () => {
 });
 
 describe("A2: Health/Watch of unknown names", () => {
-  it("leaves nothing behind of thousands of cancelled calls", async () => {
+  it("leaves nothing behind after thousands of cancelled calls", async () => {
     const { address, bounds } = await startCounted();
-    // A connection that resets some 1,000 streams in a row is ended: 900 of each.
+    // A connection that resets some 1,000 streams in a row is closed: hence 900 on each.
     for (let connection = 0; connection < 3; connection++) {
       const client = createServiceClient(address, credentials.createInsecure(), {
         "grpc.use_local_subchannel_pool": 1,
@@ -161,7 +163,7 @@ describe("A2: Health/Watch of unknown names", () => {
     }
   });
 
-  it("leaves nothing behind of calls that are reset as soon as they are whole", async () => {
+  it("leaves nothing behind after calls that are reset as soon as their requests are whole", async () => {
     const { address, bounds } = await startCounted();
     const raw = await connectRaw(address);
     cleanUp.push(raw.close);
@@ -176,22 +178,20 @@ describe("A2: Health/Watch of unknown names", () => {
       stream.end(request, () => stream.close(constants.NGHTTP2_CANCEL));
       await once(stream, "close");
     }
-    // Behind them on the connection: what came before was seen.
+    // This call comes behind them on the connection, so they were handled before it.
     expect((await raw.call("/grpc.health.v1.Health/Check", framed(Buffer.alloc(0)))).grpcStatus).toBe(0);
     await vi.waitFor(() => expect(bounds.watchers.taken).toBe(0));
   });
 
-  it("does not have grpc-js keep the name while the call is open, and the drain no stream behind it", async () => {
+  it("does not let grpc-js keep the name while the call is open, and leaves the drain no stream", async () => {
     const kept: { readonly service: string }[] = [];
     const { address, bounds, streams, stop } = await serveHandlers(Health, ({ bounds, ...deps }) => {
       const handlers = createHealthHandlers({ ...deps, watchers: bounds.watchers, services: [] });
-      return {
-        ...handlers,
-        watch(call: Parameters<typeof handlers.watch>[0]) {
-          kept.push(call.request);
-          handlers.watch(call);
-        },
-      };
+      const watch = serverStream<HealthCheckRequest>((call, request, context) => {
+        kept.push(request);
+        return handlers.watch.open(call, request, context);
+      });
+      return { ...handlers, watch };
     });
     const client = createServiceClient(address, credentials.createInsecure());
     cleanUp.push(stop, client.close);

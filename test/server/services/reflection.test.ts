@@ -1,4 +1,4 @@
-/** Server reflection: what each kind of request is answered with, in both versions of the service. */
+/** Server reflection: the answer to each kind of request, in both versions of the service. */
 import { once } from "node:events";
 import {
   create,
@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => running.stop());
 
-/** On one stream, each when the one before was answered. */
+/** Sends the requests on one stream, each when the one before was answered. */
 async function ask(
   method: typeof v1,
   requests: readonly Asked[],
@@ -120,7 +120,7 @@ describe.each([
     });
   });
 
-  it("says of what it does not know that it is not found, and goes on", async () => {
+  it("answers NOT_FOUND for what it does not know, and goes on", async () => {
     const responses = await ask(method, [
       { case: "fileByFilename", value: "meshcache/v1/none.proto" },
       { case: "fileContainingSymbol", value: "meshcache.v1.None" },
@@ -145,7 +145,7 @@ describe.each([
     expect(response && errorIn(response)).toEqual([status.INVALID_ARGUMENT, "the request asks for nothing"]);
   });
 
-  it("repeats the host and the request, if they are not longer than names are", async () => {
+  it("repeats the host and the request, unless they are longer than any name", async () => {
     const short: Asked = { case: "fileContainingSymbol", value: "x".repeat(1_000) };
     const [repeated] = await ask(method, [short], "host");
     expect(repeated).toMatchObject({
@@ -178,7 +178,7 @@ describe("reflection", () => {
     expect(messagesOf(fileOfV1)).toEqual(messagesOf(fileOfV1alpha));
   });
 
-  it("has its streams ended by the drain", async () => {
+  it("ends its streams when the server drains", async () => {
     const draining = await startServer({ transport: { drainMaxMs: 200 } });
     const call = draining.client.bidi(v1);
     call.write(create(v1.input, { messageRequest: { case: "listServices", value: "*" } }));
@@ -190,7 +190,7 @@ describe("reflection", () => {
     await draining.stop();
   });
 
-  it("reads a request when the answer before it was taken, and leaves no stream behind", async () => {
+  it("reads a request when the client has taken the answer before it, and leaves no stream behind", async () => {
     let queuedBytes = 0;
     let mostBytes = 0;
     const queues = {

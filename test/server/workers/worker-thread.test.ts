@@ -29,6 +29,7 @@ function start(): WorkerThread {
       bounds: createBoundsMemory(1),
       limits: resolveLimits(),
       transport: resolveTransportLimits(),
+      acceleration: "on",
       startedMs: 0,
       extra: undefined,
     },

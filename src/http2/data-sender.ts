@@ -1,0 +1,127 @@
+/** Sends the bytes of a stream as DATA frames, within the windows of the peer and what the socket takes. */
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import {
+  DEFAULT_WINDOW_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_MAX_BYTES,
+  frameType,
+  STREAM_ID,
+  WINDOW_MAX_BYTES,
+  writeFrameHead,
+} from "./frame.ts";
+
+/** `error`: the bytes were cut off, and some of them may still be on their way to the socket. */
+export type Taken = (error?: Error | null) => void;
+
+/** Smaller messages are copied behind the head of their frame: one write, and one system call. */
+const COPIED_MAX_BYTES = 4 * 1024;
+/** The length of a frame has three bytes. */
+const FRAME_LENGTH_MAX = 2 ** 24 - 1;
+
+interface Waiting {
+  readonly bytes: Buffer;
+  readonly taken: Taken;
+  sentBytes: number;
+}
+
+export class DataSender {
+  readonly #socket: Socket;
+  /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
+  readonly #waiting: Waiting[] = [];
+  /** Index of the first: to shift a long array moves all of it. */
+  #firstWaiting = 0;
+  #connectionWindow = DEFAULT_WINDOW_BYTES;
+  #streamWindow = DEFAULT_WINDOW_BYTES;
+  #initialWindow = DEFAULT_WINDOW_BYTES;
+  #frameMaxBytes = FRAME_MAX_BYTES;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Whether the socket has all that was sent. */
+  get flushed(): boolean {
+    return this.#firstWaiting === this.#waiting.length;
+  }
+
+  /** Nobody may write to `bytes` until they are taken by the socket. */
+  send(bytes: Buffer, taken: Taken): void {
+    const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
+    if (this.flushed && bytes.length <= room && !this.#socket.writableNeedDrain) {
+      this.#sendPart(bytes, 0, bytes.length, taken);
+      return;
+    }
+    this.#waiting.push({ bytes, taken, sentBytes: 0 });
+    this.flush();
+  }
+
+  /** Stops at backpressure of the socket: otherwise one-byte window updates would queue one frame for each byte. */
+  flush(): void {
+    while (!this.#socket.writableNeedDrain) {
+      const first = this.#waiting[this.#firstWaiting];
+      if (first === undefined) return;
+      const { bytes, sentBytes } = first;
+      const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
+      const partBytes = Math.min(bytes.length - sentBytes, room);
+      if (partBytes <= 0) return;
+      first.sentBytes += partBytes;
+      const isWhole = first.sentBytes === bytes.length;
+      if (isWhole) this.#passFirst();
+      this.#sendPart(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
+    }
+  }
+
+  /** Sends nothing of what waits. */
+  stop(): void {
+    const waiting = this.#waiting.splice(0).slice(this.#firstWaiting);
+    this.#firstWaiting = 0;
+    for (const { taken } of waiting) taken(new Error("the stream is over"));
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE of the peer. False: it is out of its range. */
+  setInitialWindow(bytes: number): boolean {
+    this.#streamWindow += bytes - this.#initialWindow;
+    this.#initialWindow = bytes;
+    return bytes <= WINDOW_MAX_BYTES;
+  }
+
+  /** SETTINGS_MAX_FRAME_SIZE of the peer. False: it is out of its range. */
+  setFrameMax(bytes: number): boolean {
+    this.#frameMaxBytes = bytes;
+    return bytes >= FRAME_MAX_BYTES && bytes <= FRAME_LENGTH_MAX;
+  }
+
+  /** WINDOW_UPDATE of the peer. False: a window is larger than it may be. */
+  grow(streamId: number, bytes: number): boolean {
+    if (streamId === 0) this.#connectionWindow += bytes;
+    else if (streamId === STREAM_ID) this.#streamWindow += bytes;
+    return Math.max(this.#connectionWindow, this.#streamWindow) <= WINDOW_MAX_BYTES;
+  }
+
+  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
+    const socket = this.#socket;
+    this.#connectionWindow -= partBytes;
+    this.#streamWindow -= partBytes;
+    if (partBytes <= COPIED_MAX_BYTES) {
+      const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
+      writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
+      bytes.copy(copy, FRAME_HEAD_BYTES, from, from + partBytes);
+      socket.write(copy, taken);
+      return;
+    }
+    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+    writeFrameHead(head, 0, frameType.data, 0, STREAM_ID, partBytes);
+    socket.cork();
+    socket.write(head);
+    socket.write(bytes.subarray(from, from + partBytes), taken);
+    socket.uncork();
+  }
+
+  #passFirst(): void {
+    this.#firstWaiting += 1;
+    if (this.#firstWaiting < this.#waiting.length / 2) return;
+    this.#waiting.splice(0, this.#firstWaiting);
+    this.#firstWaiting = 0;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The connections that node:http2 serves for grpc-js: their HTTP/2 options, the validation of headers before anybody
+ * looks at a call, and bounds on what a peer may do without making a call.
+ *
+ * nghttp2 and Node bound rapid resets, CONTINUATION frames, empty DATA frames, header pairs, settings entries and
+ * unread acknowledgements. PING and SETTINGS frames that a peer does read are counted here.
+ */
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Socket } from "node:net";
+import { type Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Boundary } from "../../common/boundary.ts";
+import type { Clock } from "../../common/clock.ts";
+import { SETTINGS_MAX } from "../../http2/frame.ts";
+import { admitStream } from "../calls/header-validation.ts";
+import type { CallStream } from "../calls/http2-stream.ts";
+import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
+import { createRateLimiter } from "../limits/rate-limiter.ts";
+import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
+
+export interface Http2Sessions {
+  /** Serves a new connection, whose first bytes are still in the socket. */
+  serve(socket: Socket): void;
+  /** Tells each client to make no new call. A session ends with its last call. */
+  retire(): void;
+  /** Ends every session now. */
+  destroy(): void;
+}
+
+interface Http2SessionsOptions {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  readonly boundary: Boundary;
+  /** Undefined: without TLS. */
+  readonly credentials: ServerCredentials | undefined;
+  /** Takes a call that grpc-js is not to serve. */
+  readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
+}
+
+/** Has to be called before `server` starts. */
+export function createHttp2Sessions(
+  server: Server,
+  { limits, clock, boundary, credentials, takeCall }: Http2SessionsOptions,
+): Http2Sessions {
+  setHttp2Options(server, {
+    settings: {
+      maxConcurrentStreams: limits.connectionMaxStreams,
+      initialWindowSize: limits.flowControlWindowBytes,
+      maxHeaderListSize: limits.headersMaxBytes,
+    },
+    maxHeaderListPairs: limits.headersMaxPairs,
+    maxSettings: SETTINGS_MAX,
+    maxOutstandingPings: PINGS_MAX,
+    streamResetBurst: 1_000,
+    streamResetRate: 33,
+  });
+  const injector = server.createConnectionInjector(credentials ?? ServerCredentials.createInsecure());
+  const sessions = new Set<ServerHttp2Session>();
+  const countForIdleness = idleCountOf(server);
+  /** Whether grpc-js serves the stream. */
+  const admit = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean => {
+    if (!admitStream(stream, headers)) return false;
+    if (takeCall === undefined || !takeCall(stream, headers)) return true;
+    countForIdleness(stream);
+    return false;
+  };
+  for (const http2Server of http2ServersOf(server)) {
+    guardStreams(http2Server, boundary, admit);
+    http2Server.on("session", (session: ServerHttp2Session) => {
+      boundary.contain(session);
+      sessions.add(session);
+      session.once("close", () => sessions.delete(session));
+      // A protocol fault of the peer ends its session; there is nobody to tell.
+      session.on("error", () => {});
+      guardSession(session, { limits, clock, boundary });
+    });
+  }
+  return {
+    serve: (socket) => injector.injectConnection(socket),
+    retire() {
+      for (const session of sessions) session.close();
+    },
+    destroy() {
+      for (const session of sessions) session.destroy();
+      injector.destroy();
+    },
+  };
+}
+
+/** Bounds what a peer may do on a connection without making a call. */
+function guardSession(
+  session: ServerHttp2Session,
+  { limits, clock, boundary }: Pick<Http2SessionsOptions, "limits" | "clock" | "boundary">,
+): void {
+  // This is the window of the connection; that of its streams comes with SETTINGS.
+  session.setLocalWindowSize(limits.flowControlWindowBytes);
+  const end = () => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  const preface = clock.schedule(limits.halfCloseMaxMs, boundary.guard(session, end));
+  session.once("remoteSettings", () => preface.cancel());
+  session.once("close", () => preface.cancel());
+  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
+  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
+  session.on("ping", () => {
+    if (!pingAdmits()) end();
+  });
+  session.on("remoteSettings", () => {
+    if (!settingsAdmits()) end();
+  });
+}

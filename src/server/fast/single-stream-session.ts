@@ -1,0 +1,223 @@
+/**
+ * The server's side of a connection that its client keeps for a single stream. node:http2 would do the same at twice the
+ * cost of an event. The connection ends with its stream.
+ */
+import type { Buffer } from "node:buffer";
+import type { OutgoingHttpHeaders } from "node:http2";
+import type { Socket } from "node:net";
+import type { Boundary } from "../../common/boundary.ts";
+import type { Clock, Timer } from "../../common/clock.ts";
+import type { Rng } from "../../common/random.ts";
+import type { Taken } from "../../http2/data-sender.ts";
+import {
+  errorCode,
+  flag,
+  frame,
+  frameType,
+  goAway,
+  headerFrames,
+  PREFACE,
+  resetStream,
+  STREAM_ID,
+  setting,
+  settings,
+  widenConnection,
+} from "../../http2/frame.ts";
+import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
+import { SingleStreamConnection } from "../../http2/single-stream.ts";
+import type { CallStream } from "../calls/http2-stream.ts";
+import { createRateLimiter } from "../limits/rate-limiter.ts";
+import type { TransportLimits } from "../limits/transport-limits.ts";
+import { type Keepalive, startKeepalive } from "./keepalive.ts";
+import { PendingPings } from "./pending-pings.ts";
+import { SingleStream, type StreamConnection } from "./single-stream.ts";
+
+interface SingleStreamSessionDeps {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly boundary: Boundary;
+  /** Serves the call, or answers it with a status. */
+  readonly serveCall: (stream: CallStream, headers: Headers) => void;
+}
+
+/** Small answers to the requests of one chunk go out in one write. Beyond this size they leave at once, so that the client can go on. */
+const GATHERED_MAX_BYTES = 4 * 1024;
+
+export class SingleStreamSession implements StreamConnection {
+  readonly #socket: Socket;
+  readonly #deps: SingleStreamSessionDeps;
+  readonly #wire: SingleStreamConnection;
+  readonly #stream: SingleStream;
+  readonly #keepalive: Keepalive;
+  readonly #pings = new PendingPings();
+  /** The stream has begun. */
+  #begun = false;
+  /** A chunk is being read. */
+  #gathers = false;
+  #leaving: Timer | undefined;
+
+  constructor(socket: Socket, deps: SingleStreamSessionDeps) {
+    const { limits, clock, boundary } = deps;
+    const { flowControlWindowBytes, headersMaxBytes, headersMaxPairs } = limits;
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#stream = new SingleStream(this, { boundary, windowBytes: flowControlWindowBytes });
+    this.#wire = new SingleStreamConnection(
+      socket,
+      boundary,
+      {
+        windowBytes: flowControlWindowBytes,
+        headers: { maxBytes: headersMaxBytes, maxPairs: headersMaxPairs },
+      },
+      {
+        headers: (headers, isLast) => this.#takeHeaders(headers, isLast),
+        data: (bytes, from, to) => this.#stream.receive(bytes.subarray(from, to)),
+        ended: () => this.#stream.requestEnded(),
+        // RST_STREAM on the only stream closes the connection.
+        reset: () => this.destroy(),
+        // The client opens no other stream anyway.
+        goesAway: () => {},
+        flushed: () => this.#stream.flushed(),
+        admits: createFrameGuard(limits, clock),
+        pingAnswered: (body) => this.#pings.answer(body),
+        fault: (_, code) => this.leave(code),
+      },
+    );
+    this.#keepalive = startKeepalive(this, deps);
+    socket.on("close", () => {
+      this.#leaving?.cancel();
+      this.#end();
+    });
+  }
+
+  /** Begins to serve. `firstBytes`: what the client has sent so far, its preface first. */
+  start(firstBytes: Buffer): void {
+    const socket = this.#socket;
+    const { flowControlWindowBytes, headersMaxBytes } = this.#deps.limits;
+    socket.cork();
+    socket.write(
+      settings([
+        [setting.headerTableSize, 0],
+        [setting.maxConcurrentStreams, 1],
+        [setting.initialWindowSize, flowControlWindowBytes],
+        [setting.maxHeaderListSize, headersMaxBytes],
+      ]),
+    );
+    socket.write(widenConnection(flowControlWindowBytes));
+    this.#read(firstBytes.subarray(PREFACE.length));
+    socket.uncork();
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+  }
+
+  // ---- How it ends ----------------------------------------------------------------------------------------
+
+  get closed(): boolean {
+    return this.#wire.stopped;
+  }
+
+  get destroyed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  /** Tells the client to make no new call here; without a call, ends the connection. */
+  retire(): void {
+    if (this.closed) return;
+    if (this.#begun) this.#socket.write(goAway(STREAM_ID, errorCode.noError));
+    else this.leave(errorCode.noError);
+  }
+
+  /** Ends the connection when the peer has taken what was sent, or has had the time to. */
+  leave(code: number): void {
+    if (this.closed) return;
+    const { clock, limits, boundary } = this.#deps;
+    this.#socket.end(goAway(STREAM_ID, code));
+    this.#leaving = clock.schedule(
+      limits.stallMaxMs,
+      boundary.guard(this, () => this.#socket.destroy()),
+    );
+    this.#end();
+  }
+
+  reset(code: number): void {
+    // A peer that takes nothing would not learn of it, and what waits for it would stay in memory.
+    if (code !== errorCode.noError && this.#socket.writableLength > 0) {
+      this.destroy();
+      return;
+    }
+    this.#socket.write(resetStream(STREAM_ID, code));
+    this.leave(errorCode.noError);
+  }
+
+  destroy(): void {
+    this.#end();
+    this.#socket.destroy();
+  }
+
+  #end(): void {
+    if (this.closed) return;
+    this.#wire.stop();
+    this.#keepalive.stop();
+    this.#stream.over();
+  }
+
+  // ---- What it sends --------------------------------------------------------------------------------------
+
+  get flushed(): boolean {
+    return this.#wire.flushed;
+  }
+
+  sendHeaders(headers: OutgoingHttpHeaders, endStream: boolean): void {
+    this.#socket.write(headerFrames(STREAM_ID, encodeHeaders(headers), endStream ? flag.endStream : 0));
+  }
+
+  sendData(bytes: Buffer, taken: Taken): void {
+    const socket = this.#socket;
+    this.#wire.sendData(bytes, taken);
+    if (!this.#gathers || socket.writableLength < GATHERED_MAX_BYTES) return;
+    socket.uncork();
+    socket.cork();
+  }
+
+  ping(answered: () => void): boolean {
+    const body = this.closed ? undefined : this.#pings.add(answered);
+    if (body === undefined) return false;
+    this.#socket.write(frame(frameType.ping, 0, 0, body));
+    return true;
+  }
+
+  hold(held: boolean): void {
+    this.#wire.hold(held);
+  }
+
+  // ---- What it reads --------------------------------------------------------------------------------------
+
+  #read(chunk: Buffer): void {
+    this.#gathers = true;
+    this.#socket.cork();
+    this.#wire.read(chunk, chunk.length);
+    this.#socket.uncork();
+    this.#gathers = false;
+  }
+
+  #takeHeaders(headers: Headers, isLast: boolean): void {
+    if (this.#begun) {
+      if (!isLast) this.leave(errorCode.protocolError);
+      return;
+    }
+    this.#begun = true;
+    this.#keepalive.begun();
+    this.#deps.serveCall(this.#stream, headers);
+  }
+}
+
+/** Whether a frame that carries nothing of the stream is within the rate for its type. */
+function createFrameGuard(limits: TransportLimits, clock: Clock): (type: number) => boolean {
+  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
+  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
+  const otherAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
+  return (type) => {
+    if (type === frameType.ping) return pingAdmits();
+    return type === frameType.settings ? settingsAdmits() : otherAdmits();
+  };
+}

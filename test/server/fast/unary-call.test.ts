@@ -1,0 +1,255 @@
+/** Unary calls that are answered later, without grpc-js: what they leave behind, however they end. */
+import { EventEmitter } from "node:events";
+import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  BatchRequestSchema,
+  BatchResponseSchema,
+  CacheService,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { decodeMessage } from "../../../src/codec/messages.ts";
+import { createBoundary } from "../../../src/common/boundary.ts";
+import { resolveLimits } from "../../../src/rpc/limits.ts";
+import { type Settle, unary } from "../../../src/server/calls/handler.ts";
+import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
+import { createOpenCalls } from "../../../src/server/calls/registry.ts";
+import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
+import { createStore } from "../../../src/server/index.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { answerOf, connectRaw, framed, type RawConnection, unframed } from "../../support/raw-grpc.ts";
+import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { countUnhandled } from "../../support/unhandled.ts";
+import { until } from "../../support/until.ts";
+
+const LEASE = "/meshcache.v1.CacheService/Lease";
+const BATCH = "/meshcache.v1.CacheService/Batch";
+const { method } = CacheService;
+const at = { namespace: "n", key: "k" };
+const request = <Desc extends DescMessage>(schema: Desc, message: MessageInitShape<Desc>): Buffer =>
+  framed(toBinary(schema, create(schema, message)));
+const leaseThatWaits = { ...at, waitMs: 30_000, leaseMs: 30_000 };
+const waiting = {
+  Lease: [LEASE, request(LeaseRequestSchema, leaseThatWaits)],
+  Batch: [
+    BATCH,
+    request(BatchRequestSchema, {
+      operations: [
+        { operation: { case: "touch", value: at } },
+        { operation: { case: "lease", value: leaseThatWaits } },
+      ],
+    }),
+  ],
+} as const;
+
+let running: RunningServer;
+let connection: RawConnection;
+/** Waits for leases, and those of them that were cancelled. */
+let waits: number;
+let cancelled: number;
+/** Changes what the next waiter of a lease is told. */
+let tamper: (result: LeaseResult) => LeaseResult;
+let log: unknown[];
+
+/** Counts the waits for leases of a store, and gives their answers to `tamper`. */
+function countWaits(store: Store): Store {
+  const lease = store.lease.bind(store);
+  store.lease = (command, settle) => {
+    const result = lease(command, (late) => settle?.(tamper(late)));
+    if (result.kind !== "waiting") return result;
+    waits += 1;
+    return {
+      kind: "waiting",
+      cancel() {
+        cancelled += 1;
+        result.cancel();
+      },
+    };
+  };
+  return store;
+}
+
+beforeEach(async () => {
+  waits = 0;
+  cancelled = 0;
+  log = [];
+  tamper = (result) => result;
+  const note = (fields: object) => log.push(Reflect.get(fields, "err"));
+  running = await startServer({
+    acceleration: "on",
+    store: countWaits(createStore()),
+    telemetry: createNoTelemetry({ info: note, warn: note, error: note }),
+    transport: { callMaxMs: 1_500, drainMaxMs: 2_000 },
+  });
+  connection = await connectRaw(running.address);
+  await running.client.unary(method.lease, { ...at, leaseMs: 30_000 });
+});
+afterEach(async () => {
+  connection.close();
+  await running.stop();
+});
+
+async function open(name: keyof typeof waiting, headers: Readonly<Record<string, string>> = {}) {
+  const [path, body] = waiting[name];
+  const stream = connection.open(path, headers);
+  stream.end(body);
+  await until(
+    async () => waits,
+    (count) => count > 0,
+  );
+  return stream;
+}
+
+const fill = () => running.client.unary(method.set, { ...at, value: Buffer.from("v") });
+
+describe.each(["Lease", "Batch"] as const)("a %s that waits", (name) => {
+  it("is answered by the call that fills the entry", async () => {
+    const stream = await open(name);
+    await fill();
+    const { grpcStatus, body } = await answerOf(stream);
+    expect(grpcStatus).toBe(status.OK);
+    const [message = Buffer.alloc(0)] = unframed(body);
+    const results =
+      name === "Lease"
+        ? [decodeMessage(LeaseResponseSchema, message)]
+        : decodeMessage(BatchResponseSchema, message).results.map(({ result }) => result.value);
+    expect(results.at(-1)).toMatchObject({ outcome: { case: "hit" } });
+    expect(cancelled).toBe(0);
+  });
+
+  it("waits no longer when its client resets it", async () => {
+    const stream = await open(name);
+    stream.close(8);
+    await until(
+      async () => cancelled,
+      (count) => count === 1,
+    );
+    await fill();
+    expect(running.server.store.counters.leasesShared).toBe(0);
+  });
+
+  it("waits no longer when its connection is gone", async () => {
+    await open(name);
+    connection.close();
+    await until(
+      async () => cancelled,
+      (count) => count === 1,
+    );
+  });
+
+  it("ends with DEADLINE at its own deadline, and waits no longer", async () => {
+    const stream = await open(name, { "grpc-timeout": "100m" });
+    expect(await answerOf(stream)).toMatchObject({
+      grpcStatus: status.DEADLINE_EXCEEDED,
+      reason: "DEADLINE",
+    });
+    expect(cancelled).toBe(1);
+  });
+
+  it("ends with DEADLINE after the longest that a call may take", async () => {
+    const stream = await open(name);
+    expect(await answerOf(stream)).toMatchObject({
+      grpcStatus: status.DEADLINE_EXCEEDED,
+      reason: "DEADLINE",
+    });
+    expect(cancelled).toBe(1);
+  });
+
+  it("is answered while the server drains", async () => {
+    const stream = await open(name);
+    const drained = running.server.drain();
+    await fill();
+    expect((await answerOf(stream)).grpcStatus).toBe(status.OK);
+    await drained;
+  });
+});
+
+describe("a Lease whose answer fails inside the store call of another caller", () => {
+  it("ends alone: the other caller has its answer, and the log the cause", async () => {
+    const unhandled = countUnhandled();
+    const stream = await open("Lease");
+    // A value that no encoder takes.
+    tamper = (result) => {
+      if (result.kind !== "hit") return result;
+      return { ...result, entry: { ...result.entry, value: Reflect.get({}, "absent") } };
+    };
+    const answered = answerOf(stream);
+    expect((await fill()).outcome.case).toBe("stored");
+    const { grpcStatus, grpcMessage } = await answered;
+    expect({ grpcStatus, grpcMessage }).toEqual({
+      grpcStatus: status.INTERNAL,
+      grpcMessage: "internal%20error",
+    });
+    expect(log).toMatchObject([expect.any(Error)]);
+    expect((await running.client.unary(method.get, at)).outcome.case).toBe("hit");
+    expect(unhandled.errors).toEqual([]);
+    unhandled.stop();
+  });
+});
+
+/** A stream whose connection breaks when it is answered. */
+class BrokenStream extends EventEmitter implements CallStream {
+  readonly session = undefined;
+  closed = false;
+  destroyed = false;
+  readonly headersSent = false;
+
+  respond(): void {
+    throw new Error("the connection is broken");
+  }
+  destroy(): void {
+    this.destroyed = true;
+    this.emit("close");
+  }
+  write(): void {}
+  end(): void {}
+  sendTrailers(): void {}
+  close(): void {}
+  pause(): void {}
+  resume(): void {}
+}
+
+describe("a response that cannot be sent", () => {
+  it("is contained by the boundary, which destroys its stream alone", () => {
+    const reported: unknown[] = [];
+    const boundary = createBoundary((error) => reported.push(error));
+    const clock = new ManualClock();
+    const telemetry = createNoTelemetry();
+    const limits = resolveLimits();
+    const { receiveMaxBytes } = limits;
+    const calls = createOpenCalls(clock, telemetry, boundary, {
+      ...resolveTransportLimits(),
+      receiveMaxBytes,
+    });
+    const stream = new BrokenStream();
+    let settle: Settle<Message> = () => {};
+    let isCancelled = false;
+    const handler = unary<Message, Message>((_request, _context, settleLater) => {
+      settle = settleLater;
+      return () => {
+        isCancelled = true;
+      };
+    });
+    const { input, output } = method.lease;
+    const served = { path: LEASE, requestStream: false, input, output, handler } as const;
+    const { register } = calls;
+    const call = new FastUnaryCall(served, stream, {}, { register, clock, boundary, limits, telemetry });
+    call.begin();
+    stream.emit("data", request(LeaseRequestSchema, leaseThatWaits));
+    stream.emit("end");
+    expect(calls.size).toBe(1);
+    settle(create(LeaseResponseSchema));
+    expect(reported).toMatchObject([{ message: "the connection is broken" }]);
+    expect({ destroyed: stream.destroyed, isCancelled, open: calls.size }).toEqual({
+      destroyed: true,
+      isCancelled: false,
+      open: 0,
+    });
+    calls.close();
+  });
+});
