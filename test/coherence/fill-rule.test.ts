@@ -1,4 +1,4 @@
-/** Scenarios 1 to 8, 24, 26 and 30: what may enter the near cache, frame by frame. */
+/** Scenarios 1 to 8, 24, 26, 28 and 30: what may enter the near cache, frame by frame. */
 import { describe, expect, it } from "vitest";
 import { json, type Namespace } from "../../src/index.ts";
 import {
@@ -243,6 +243,35 @@ describe("The fill rule", () => {
     batch.answer(notModified({ revision: 6 }));
     expect(await again).toEqual({ kind: "hit", value: "v1" });
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
+  });
+
+  it("scenario 28: an answer that lags behind what the client already knows is returned and not kept", async () => {
+    const mesh = await start();
+    const { link } = mesh.server;
+    const lagging = async (key: string, revision: number) => {
+      const read = mesh.users.get(key, { maxStalenessMs: 0 });
+      await mesh.settle();
+      link.takeBatch().answer(hit("old", { revision }));
+      expect(await read).toEqual({ kind: "hit", value: "old" });
+    };
+    // The client knows of an event.
+    link.event(keyEvent("told", { revision: 6 }));
+    await lagging("told", 5);
+    expect(await batchesOf(mesh, () => mesh.users.get("told"))).toBe(1);
+    link.takeBatch().answer(miss({ revision: 6 }));
+    // It knows of its own write.
+    const clear = mesh.users.invalidate({ keys: ["written"] });
+    await mesh.settle();
+    link.takeBatch().answer(invalidated({ revision: 7 }));
+    await clear;
+    await lagging("written", 6);
+    expect(await batchesOf(mesh, () => mesh.users.get("written"))).toBe(1);
+    link.takeBatch().answer(hit("new", { revision: 9 }));
+    await mesh.settle();
+    // It knows of a newer answer, which stays in the near cache.
+    await lagging("written", 8);
+    expect(await batchesOf(mesh, () => mesh.users.get("written"))).toBe(0);
+    expect(await mesh.users.get("written")).toEqual({ kind: "hit", value: "new" });
   });
 
   it("scenario 30: keeps a new range only after the subscription that covers it was opened", async () => {
