@@ -19,7 +19,7 @@ export const mutants: readonly Mutant[] = [
   mutant("client: a gap is not heeded", "MeshCache.#gap", "this.#coherence.missedEvents();", ""),
   mutant(
     "client: late fill, an answer older than an applied event is kept",
-    "Coherence.mayKeep",
+    "Coherence.mayFill",
     "return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);",
     "void [namespace, key, tags]; return true;",
   ),
@@ -36,13 +36,13 @@ export const mutants: readonly Mutant[] = [
   },
   mutant(
     "client: an answer asked for before a gap is kept after it",
-    "Coherence.mayKeep",
+    "Coherence.mayFill",
     "if (coverage === NOT_COVERED || coverage !== this.coverage) return false;",
     "if (coverage === NOT_COVERED) return false;",
   ),
   mutant(
     "client: an answer is compared with another shard's events",
-    "Coherence.mayKeep",
+    "Coherence.mayFill",
     "return !this.#shards[asOf.shard]?.mayMatchAfter(",
     "return !this.#shards[0]?.mayMatchAfter(",
   ),
@@ -74,7 +74,7 @@ export const mutants: readonly Mutant[] = [
     "client: TTL aged from the receipt of the answer",
     "EntryReader.#read",
     "const reading = readGet(key, response, call.sentAtMs);",
-    "const reading = readGet(key, response, this.#realm.clock.nowMs());",
+    "const reading = readGet(key, response, this.#context.clock.nowMs());",
   ),
   mutant(
     "client: a bound shorter than the lease is not heeded",
@@ -86,38 +86,38 @@ export const mutants: readonly Mutant[] = [
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant(
     "client: events of a namespace are ignored",
-    "createShardCopies.matching",
+    "createTagIndex.matching",
     "return copies;",
     "return [];",
   ),
   mutant(
     "client: events of a prefix are ignored",
-    "createShardCopies.matching",
+    "createTagIndex.matching",
     "return withPrefix(name);",
     "return name === undefined ? withPrefix(name) : [];",
   ),
   mutant(
     "client: an event is applied to another shard's copies",
     "NearCache.#matching",
-    "yield* this.#shards[change.shard]?.matching(change.target, change.name) ?? [];",
-    "yield* this.#shards[0]?.matching(change.target, change.name) ?? [];",
+    "yield* this.#shardIndexes[change.shard]?.matching(change.target, change.name) ?? [];",
+    "yield* this.#shardIndexes[0]?.matching(change.target, change.name) ?? [];",
   ),
   mutant(
     "client: a Touch that shortens a TTL is ignored",
-    "NearCache.changed",
+    "NearCache.onEvent",
     "if (touched) copy.generation = SUSPECT;",
     "void SUSPECT; if (touched) continue;",
   ),
   mutant(
     "client: an own write drops no near copy",
-    "EntryWriter.#forget",
-    "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
+    "EntryWriter.#invalidateLocal",
+    "for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);",
     "void [target, names];",
   ),
   mutant(
     "client: what was asked for before an ambiguous write is kept after it",
     "EntryWriter.#write",
-    "this.#realm.coherence.writeGivenUp();",
+    "this.#context.coherence.writeUnanswered();",
     "",
   ),
   {
@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         inFunction: "EntryWriter.#write",
-        find: "catch (error) { this.#forget(target, names);",
+        find: "catch (error) { this.#invalidateLocal(target, names);",
         replace: "catch (error) {",
       },
     ],
@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: who asks after an invalidation shares a load from before it",
-    "Flights.forget",
+    "Singleflight.invalidate",
     'if (target === "key") this.#flights.delete(name);',
     'if (target === "key") return;',
   ),

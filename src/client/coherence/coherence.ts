@@ -48,7 +48,7 @@ export interface AsOf {
 }
 
 /** What the hit rule needs to know about a local copy. */
-export interface Trusted {
+export interface Servable {
   /** Of `Coherence.generation` when it was filled or last revalidated. */
   readonly generation: number;
   /** The copy is inside its TTL before this instant, at which it is past it. Infinity: no TTL. */
@@ -87,19 +87,19 @@ export class Coherence {
    * were missed may be the ones that match; so does an own write that was given up, since it may have taken
    * effect after what is answered now.
    */
-  mayKeep(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
+  mayFill(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
     if (asOf.epoch !== this.epoch) return false;
     if (coverage === NOT_COVERED || coverage !== this.coverage) return false;
     return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);
   }
 
   /** The hit rule. `<=` as the promise says: at exactly L the value was still current within it. */
-  mayServe(copy: Trusted, nowMs: number): boolean {
+  mayServe(copy: Servable, nowMs: number): boolean {
     return nowMs <= this.#servableUntilMs && copy.generation === this.generation && nowMs < copy.freshUntilMs;
   }
 
   /** The hit rule with a shorter lease, for a read with `maxStalenessMs`. */
-  mayServeWithin(copy: Trusted, nowMs: number, maxStalenessMs: number): boolean {
+  mayServeWithin(copy: Servable, nowMs: number, maxStalenessMs: number): boolean {
     return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);
   }
 
@@ -134,7 +134,7 @@ export class Coherence {
   }
 
   /** An own write got no answer: whether it took effect, and when, this process cannot say. */
-  writeGivenUp(): void {
+  writeUnanswered(): void {
     this.coverage += 1;
   }
 
@@ -142,7 +142,7 @@ export class Coherence {
    * There is a near cache from now on. What is asked for before is not kept; what is asked for after is answered by a
    * shard that has all the changes whose events have come, so that none of those is of concern for the fill rule.
    */
-  keepsFromNow(): void {
+  nearCacheOpened(): void {
     this.#keeps = true;
   }
 

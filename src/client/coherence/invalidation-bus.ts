@@ -6,31 +6,31 @@ import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Change, Coherence } from "./coherence.ts";
 
-export interface Holder {
+export interface InvalidationListener {
   readonly namespace: string;
   /** An event from the server. `touched`: the value is the same, its lifetimes are not. */
-  changed(change: Change, event: Event, touched: boolean): void;
+  onEvent(change: Change, event: Event, touched: boolean): void;
   /** An own write is about to be sent, or was answered, or failed. */
-  forget(target: Change["target"], name: string): void;
+  invalidate(target: Change["target"], name: string): void;
 }
 
-export class Holders {
+export class InvalidationBus {
   readonly #coherence: Coherence;
   /** The lists are replaced and not changed: holders come and go while they are told of a change. */
-  readonly #byNamespace = new Map<string, readonly Holder[]>();
+  readonly #byNamespace = new Map<string, readonly InvalidationListener[]>();
 
   constructor(coherence: Coherence) {
     this.#coherence = coherence;
   }
 
-  add(holder: Holder): void {
-    const others = this.#byNamespace.get(holder.namespace) ?? [];
-    this.#byNamespace.set(holder.namespace, [...others, holder]);
+  add(listener: InvalidationListener): void {
+    const others = this.#byNamespace.get(listener.namespace) ?? [];
+    this.#byNamespace.set(listener.namespace, [...others, listener]);
   }
 
-  delete(holder: Holder): void {
-    const { namespace } = holder;
-    const others = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== holder);
+  delete(listener: InvalidationListener): void {
+    const { namespace } = listener;
+    const others = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== listener);
     if (others.length === 0) this.#byNamespace.delete(namespace);
     else this.#byNamespace.set(namespace, others);
   }
@@ -42,8 +42,8 @@ export class Holders {
       if (change === undefined) continue;
       this.#coherence.applied(change);
       const touched = event.kind === Event_Kind.TOUCHED;
-      for (const holder of this.#byNamespace.get(change.namespace) ?? []) {
-        holder.changed(change, event, touched);
+      for (const listener of this.#byNamespace.get(change.namespace) ?? []) {
+        listener.onEvent(change, event, touched);
       }
     }
   }
@@ -52,17 +52,17 @@ export class Holders {
    * Events that come again, in their order, on the stream that counts. What they are about goes at once, since
    * nothing is served whose invalidation has been received; subscribers hear of them in their turn.
    */
-  overheard(events: readonly Event[]): void {
+  evict(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
       if (change === undefined || event.stamp?.epoch !== this.#coherence.epoch) continue;
       this.#coherence.applied(change);
-      this.forget(change.namespace, change.target, change.name);
+      this.invalidate(change.namespace, change.target, change.name);
     }
   }
 
-  forget(namespace: string, target: Change["target"], name: string): void {
-    for (const holder of this.#byNamespace.get(namespace) ?? []) holder.forget(target, name);
+  invalidate(namespace: string, target: Change["target"], name: string): void {
+    for (const listener of this.#byNamespace.get(namespace) ?? []) listener.invalidate(target, name);
   }
 }
 

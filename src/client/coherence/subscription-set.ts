@@ -6,7 +6,7 @@ import { limitExceeded } from "../../common/errors.ts";
 const MAX_SELECTORS = 64;
 const MAX_PREFIXES = 64;
 
-export interface Interest {
+export interface LocalSubscription {
   readonly namespace: string;
   /** None: the whole namespace. */
   readonly prefixes: readonly string[];
@@ -16,26 +16,26 @@ export interface Interest {
   lost(): void;
 }
 
-export class Interests {
-  readonly #interests = new Set<Interest>();
+export class SubscriptionSet {
+  readonly #interests = new Set<LocalSubscription>();
 
   get empty(): boolean {
     return this.#interests.size === 0;
   }
 
   /** Throws LIMIT_EXCEEDED for more namespaces than one subscription may have. */
-  add(interest: Interest): void {
+  add(interest: LocalSubscription): void {
     this.#interests.add(interest);
     if (new Set(this.all().map((one) => one.namespace)).size <= MAX_SELECTORS) return;
     this.#interests.delete(interest);
     throw limitExceeded("namespaces with a near cache or a subscriber", String(MAX_SELECTORS));
   }
 
-  delete(interest: Interest): boolean {
+  delete(interest: LocalSubscription): boolean {
     return this.#interests.delete(interest);
   }
 
-  all(): Interest[] {
+  all(): LocalSubscription[] {
     return [...this.#interests];
   }
 

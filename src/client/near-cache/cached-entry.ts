@@ -2,8 +2,8 @@
 import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
 import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
-import type { AsOf, Trusted } from "../coherence/coherence.ts";
-import type { Tabled } from "./clock-cache.ts";
+import type { AsOf, Servable } from "../coherence/coherence.ts";
+import type { ClockEntry } from "./clock-cache.ts";
 
 /** What a response said about a key. */
 export interface Reading {
@@ -24,7 +24,7 @@ export interface Reading {
 }
 
 /** Holds a value once: as bytes, or decoded and shared. Changed in place by near-cache.ts and here alone. */
-export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
+export interface CachedEntry<Value> extends Servable, ClockEntry<CachedEntry<Value>> {
   readonly kind: Reading["kind"];
   readonly epoch: bigint;
   readonly shard: number;
@@ -45,7 +45,7 @@ export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
   loaded: Promise<Value | undefined> | undefined;
 }
 
-export type SharedHit<Value> = NonNullable<Copy<Value>["shared"]>;
+export type SharedHit<Value> = NonNullable<CachedEntry<Value>["shared"]>;
 
 /** A class for what wire/hot/messages.ts says of literals. */
 export class Decoded<Value> {
@@ -58,12 +58,12 @@ export class Decoded<Value> {
   }
 }
 
-export function createCopy<Value>(
+export function createCachedEntry<Value>(
   reading: Reading,
   sizeBytes: number,
   generation: number,
   shared: SharedHit<Value> | undefined,
-): Copy<Value> {
+): CachedEntry<Value> {
   // What a hit looks at comes first, so that it lies together in memory.
   return {
     used: false,
@@ -99,7 +99,7 @@ const NO_BYTES = new Uint8Array(0);
  * Reads copies with a codec. Frozen values are decoded once and shared by all readers; when `frozen` is false,
  * or a value cannot be frozen (bytes, say), it is decoded for each reader.
  */
-export class CopyReader<Value> {
+export class ValueReader<Value> {
   readonly #codec: Codec<Value>;
   readonly #namespace: string;
   readonly #frozen: boolean;
@@ -111,7 +111,7 @@ export class CopyReader<Value> {
   }
 
   /** The value of a hit. Throws CODEC. */
-  value(copy: Copy<Value>): Value {
+  value(copy: CachedEntry<Value>): Value {
     if (copy.shared !== undefined) return copy.shared.value;
     const value = decodeValue(this.#codec, this.#namespace, copy.encoded ?? NO_BYTES);
     if (this.#frozen && deepFreeze(value)) {
@@ -122,7 +122,7 @@ export class CopyReader<Value> {
   }
 
   /** Throws CODEC. */
-  answer(copy: Copy<Value>): Promise<Outcome<Value>> {
+  answer(copy: CachedEntry<Value>): Promise<Outcome<Value>> {
     if (copy.kind !== "hit") return copy.kind === "miss" ? MISS_ANSWER : ABSENT_ANSWER;
     const value = this.value(copy);
     if (copy.shared === undefined) return Promise.resolve({ kind: "hit", value });
@@ -131,7 +131,7 @@ export class CopyReader<Value> {
   }
 
   /** Undefined for what is absent. Throws CODEC. */
-  loaded(copy: Copy<Value>): Promise<Value | undefined> {
+  loaded(copy: CachedEntry<Value>): Promise<Value | undefined> {
     if (copy.kind !== "hit") return NOTHING;
     const loaded = Promise.resolve<Value | undefined>(this.value(copy));
     if (copy.shared !== undefined) copy.loaded = loaded;

@@ -8,25 +8,25 @@
 const SPARED_MAX = 64;
 
 /** What the table keeps in a copy; nobody else writes it. */
-export interface Tabled<Copy> {
+export interface ClockEntry<Entry> {
   readonly key: string;
   readonly sizeBytes: number;
   /** Read since it came or was last spared. */
   used: boolean;
-  older: Copy | undefined;
-  newer: Copy | undefined;
+  older: Entry | undefined;
+  newer: Entry | undefined;
 }
 
-export class CopyTable<Copy extends Tabled<Copy>> {
+export class ClockCache<Entry extends ClockEntry<Entry>> {
   readonly #maxBytes: number;
-  readonly #onRemove: (copy: Copy) => void;
-  readonly #byKey = new Map<string, Copy>();
-  #oldest: Copy | undefined;
-  #newest: Copy | undefined;
+  readonly #onRemove: (copy: Entry) => void;
+  readonly #byKey = new Map<string, Entry>();
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
   #bytes = 0;
 
   /** `onRemove` is told of every copy that goes, for whatever reason. */
-  constructor(maxBytes: number, onRemove: (copy: Copy) => void) {
+  constructor(maxBytes: number, onRemove: (copy: Entry) => void) {
     this.#maxBytes = maxBytes;
     this.#onRemove = onRemove;
   }
@@ -40,19 +40,19 @@ export class CopyTable<Copy extends Tabled<Copy>> {
   }
 
   /** For a reader: what is read stays longer. */
-  get(key: string): Copy | undefined {
+  get(key: string): Entry | undefined {
     const copy = this.#byKey.get(key);
     // Written only when it changes, so that a hot copy's memory stays clean.
     if (copy !== undefined && !copy.used) copy.used = true;
     return copy;
   }
 
-  peek(key: string): Copy | undefined {
+  peek(key: string): Entry | undefined {
     return this.#byKey.get(key);
   }
 
   /** Takes the place of the copy with its key. Returns how many others had to go. */
-  set(copy: Copy): number {
+  set(copy: Entry): number {
     this.delete(copy.key);
     const evicted = this.#makeRoom(copy.sizeBytes);
     this.#byKey.set(copy.key, copy);
@@ -73,7 +73,7 @@ export class CopyTable<Copy extends Tabled<Copy>> {
   }
 
   /** About the most recently used first: those that were read, then the others, of each the newest first. */
-  *byUse(): Iterable<Copy> {
+  *byUse(): Iterable<Entry> {
     for (const used of [true, false]) {
       for (let copy = this.#newest; copy !== undefined; copy = copy.older) if (copy.used === used) yield copy;
     }
@@ -98,21 +98,21 @@ export class CopyTable<Copy extends Tabled<Copy>> {
     return evicted;
   }
 
-  #remove(copy: Copy): void {
+  #remove(copy: Entry): void {
     this.#byKey.delete(copy.key);
     this.#detach(copy);
     this.#bytes -= copy.sizeBytes;
     this.#onRemove(copy);
   }
 
-  #append(copy: Copy): void {
+  #append(copy: Entry): void {
     copy.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = copy;
     else this.#newest.newer = copy;
     this.#newest = copy;
   }
 
-  #detach(copy: Copy): void {
+  #detach(copy: Entry): void {
     if (copy.older === undefined) this.#oldest = copy.newer;
     else copy.older.newer = copy.newer;
     if (copy.newer === undefined) this.#newest = copy.older;

@@ -6,7 +6,7 @@
 
 import type { Rng } from "../../common/random.ts";
 import type { Coherence } from "../coherence/coherence.ts";
-import type { Copy, Reading } from "./cached-entry.ts";
+import type { CachedEntry, Reading } from "./cached-entry.ts";
 import type { NearCache } from "./near-cache.ts";
 
 export interface ProbeCounters {
@@ -29,7 +29,7 @@ export interface ProbeDeps<Value> {
   probed(stalenessMs: number, violation: boolean): void;
 }
 
-export class Probe<Value> {
+export class CoherenceProbe<Value> {
   readonly #deps: ProbeDeps<Value>;
   #hitsUntilNext: number;
 
@@ -47,7 +47,7 @@ export class Probe<Value> {
   }
 
   /** Compares a copy that was just served with what the server says. Never throws, never keeps. */
-  run(copy: Copy<Value>): void {
+  run(copy: CachedEntry<Value>): void {
     const { coherence, counters, near } = this.#deps;
     const servedBoundMs = coherence.stalenessBoundMs(coherence.nowMs());
     const { generation, revision } = copy;

@@ -5,11 +5,11 @@
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { AsOf, Change, Coherence } from "../coherence/coherence.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-import type { Holder } from "../coherence/invalidation-bus.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
-import { type Copy, createCopy, type Reading, type SharedHit } from "./cached-entry.ts";
-import { CopyTable } from "./clock-cache.ts";
-import { createShardCopies, type ShardCopies } from "./tag-index.ts";
+import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
+import type { LocalSubscription } from "../coherence/subscription-set.ts";
+import { type CachedEntry, createCachedEntry, type Reading, type SharedHit } from "./cached-entry.ts";
+import { ClockCache } from "./clock-cache.ts";
+import { createTagIndex, type TagIndex } from "./tag-index.ts";
 
 /** Never a generation: a copy that has it is suspect until it is revalidated. */
 const SUSPECT = 0;
@@ -39,14 +39,14 @@ export interface NearCounters {
 /** Besides its value, a copy costs about this much: the object, the map's slot and the index's. */
 const COPY_OVERHEAD_BYTES = 256;
 
-export class NearCache<Value> implements Holder, Interest {
+export class NearCache<Value> implements InvalidationListener, LocalSubscription {
   readonly namespace: string;
   readonly prefixes: readonly string[];
   readonly #maxBytes: number;
   readonly #coherence: Coherence;
   readonly #counters: NearCounters;
-  readonly #copies: CopyTable<Copy<Value>>;
-  readonly #shards: ShardCopies<Copy<Value>>[] = [];
+  readonly #entries: ClockCache<CachedEntry<Value>>;
+  readonly #shardIndexes: TagIndex<CachedEntry<Value>>[] = [];
   #covered = false;
 
   constructor(namespace: string, options: NearCacheOptions, coherence: Coherence, counters: NearCounters) {
@@ -55,16 +55,16 @@ export class NearCache<Value> implements Holder, Interest {
     this.#maxBytes = options.maxBytes;
     this.#coherence = coherence;
     this.#counters = counters;
-    this.#copies = new CopyTable(options.maxBytes, (copy) => this.#shards[copy.shard]?.remove(copy));
+    this.#entries = new ClockCache(options.maxBytes, (copy) => this.#shardIndexes[copy.shard]?.remove(copy));
   }
 
   // ---- Reading -------------------------------------------------------------------------------------------
 
   /** The copy of a key if the hit rule lets it be served now. */
-  read(key: string): Copy<Value> | undefined {
+  read(key: string): CachedEntry<Value> | undefined {
     // First the clock: its read waits for every load before it, and so these would not overlap with those after it.
     const nowMs = this.#coherence.nowMs();
-    const copy = this.#copies.get(key);
+    const copy = this.#entries.get(key);
     if (copy === undefined || !this.#coherence.mayServe(copy, nowMs)) {
       this.#counters.misses += 1;
       return undefined;
@@ -74,8 +74,8 @@ export class NearCache<Value> implements Holder, Interest {
   }
 
   /** As `read`, if also the promise holds with `maxStalenessMs` for its L. */
-  readWithin(key: string, maxStalenessMs: number): Copy<Value> | undefined {
-    const copy = this.#copies.get(key);
+  readWithin(key: string, maxStalenessMs: number): CachedEntry<Value> | undefined {
+    const copy = this.#entries.get(key);
     if (
       copy === undefined ||
       !this.#coherence.mayServeWithin(copy, this.#coherence.nowMs(), maxStalenessMs)
@@ -88,8 +88,8 @@ export class NearCache<Value> implements Holder, Interest {
   }
 
   /** The copy of a key that may not be served but may be revalidated: of the current epoch, with a version. */
-  revalidatable(key: string): Copy<Value> | undefined {
-    const copy = this.#copies.peek(key);
+  revalidatable(key: string): CachedEntry<Value> | undefined {
+    const copy = this.#entries.peek(key);
     return copy !== undefined && copy.version !== 0 && copy.epoch === this.#coherence.epoch
       ? copy
       : undefined;
@@ -98,7 +98,7 @@ export class NearCache<Value> implements Holder, Interest {
   /** Keys whose copies are suspect and may be revalidated, about the most recently used first. */
   suspects(limit: number): string[] {
     const keys: string[] = [];
-    for (const copy of this.#copies.byUse()) {
+    for (const copy of this.#entries.byUse()) {
       if (keys.length >= limit) break;
       if (copy.generation !== this.#coherence.generation && this.revalidatable(copy.key) === copy)
         keys.push(copy.key);
@@ -128,23 +128,29 @@ export class NearCache<Value> implements Holder, Interest {
     const sizeBytes = sizeOf(reading);
     if (!this.#mayEnter(asOf, key, reading.tags, coverage) || sizeBytes > this.#maxBytes) {
       this.#counters.fillsRefused += 1;
-      this.supersede(key, asOf);
+      this.removeOlder(key, asOf);
       return false;
     }
-    const copy = createCopy(reading, sizeBytes, this.#coherence.generation, shared);
-    this.#counters.evicted += this.#copies.set(copy);
+    const copy = createCachedEntry(reading, sizeBytes, this.#coherence.generation, shared);
+    this.#counters.evicted += this.#entries.set(copy);
     this.#shard(copy.shard).add(copy);
     this.#counters.fills += 1;
     return true;
   }
 
   /** The server said that a copy still is what it has. False: the fill rule keeps it from being trusted again. */
-  confirm(copy: Copy<Value>, asOf: AsOf, readAtMs: number, freshUntilMs: number, coverage: number): boolean {
+  confirm(
+    copy: CachedEntry<Value>,
+    asOf: AsOf,
+    readAtMs: number,
+    freshUntilMs: number,
+    coverage: number,
+  ): boolean {
     const { key } = copy;
     // What was removed or replaced while the answer was under way is not brought back.
-    if (this.#copies.peek(key) !== copy || !this.#mayEnter(asOf, key, copy.tags, coverage)) {
+    if (this.#entries.peek(key) !== copy || !this.#mayEnter(asOf, key, copy.tags, coverage)) {
       this.#counters.fillsRefused += 1;
-      this.supersede(key, asOf);
+      this.removeOlder(key, asOf);
       return false;
     }
     copy.revision = asOf.revision;
@@ -156,22 +162,22 @@ export class NearCache<Value> implements Holder, Interest {
   }
 
   /** A response that is not kept may still show that the copy is older than what the caller now knows. */
-  supersede(key: string, asOf: AsOf): void {
-    const copy = this.#copies.peek(key);
-    if (copy !== undefined && isBefore(copy, asOf)) this.#copies.delete(key);
+  removeOlder(key: string, asOf: AsOf): void {
+    const copy = this.#entries.peek(key);
+    if (copy !== undefined && isBefore(copy, asOf)) this.#entries.delete(key);
   }
 
   // ---- Changes -------------------------------------------------------------------------------------------
 
   /** Removes the copies that a change is about, but for those that already reflect it. */
-  changed(change: Change, _event: Event, touched: boolean): void {
+  onEvent(change: Change, _event: Event, touched: boolean): void {
     const { epoch } = this.#coherence;
     const at: AsOf = { epoch, shard: change.shard, revision: change.revision };
     for (const copy of this.#matching(change)) {
       if (!isBefore(copy, at)) continue;
       // New lifetimes, shorter perhaps; the value is the same, so asking again is cheap.
       if (touched) copy.generation = SUSPECT;
-      else this.#invalidate(copy.key);
+      else this.#remove(copy.key);
     }
   }
 
@@ -179,35 +185,35 @@ export class NearCache<Value> implements Holder, Interest {
    * Removes the copies that an own write is about, whatever they reflect: before it is sent and when it is
    * answered, so that an ambiguous write leaves nothing.
    */
-  forget(target: Change["target"], name: string): void {
-    if (target === "key") this.#invalidate(name);
+  invalidate(target: Change["target"], name: string): void {
+    if (target === "key") this.#remove(name);
     else {
-      for (const shard of this.#shards) {
-        for (const copy of shard?.matching(target, name) ?? []) this.#invalidate(copy.key);
+      for (const shard of this.#shardIndexes) {
+        for (const copy of shard?.matching(target, name) ?? []) this.#remove(copy.key);
       }
     }
   }
 
   /** This very copy is still here. */
-  holds(copy: Copy<Value>): boolean {
-    return this.#copies.peek(copy.key) === copy;
+  holds(copy: CachedEntry<Value>): boolean {
+    return this.#entries.peek(copy.key) === copy;
   }
 
   isSuspect(key: string): boolean {
-    const copy = this.#copies.peek(key);
+    const copy = this.#entries.peek(key);
     return copy !== undefined && copy.generation !== this.#coherence.generation;
   }
 
   clear(): void {
-    this.#copies.clear();
+    this.#entries.clear();
   }
 
   get entries(): number {
-    return this.#copies.size;
+    return this.#entries.size;
   }
 
   get bytes(): number {
-    return this.#copies.bytes;
+    return this.#entries.bytes;
   }
 
   covers(key: string): boolean {
@@ -217,28 +223,28 @@ export class NearCache<Value> implements Holder, Interest {
 
   #mayEnter(asOf: AsOf, key: string, tags: readonly string[], coverage: number): boolean {
     if (!this.covers(key)) return false;
-    if (!this.#coherence.mayKeep(coverage, asOf, this.namespace, key, tags)) return false;
+    if (!this.#coherence.mayFill(coverage, asOf, this.namespace, key, tags)) return false;
     // Two streams of one client may answer out of order while it moves from a draining server to the next.
-    const held = this.#copies.peek(key);
+    const held = this.#entries.peek(key);
     return held === undefined || held.epoch !== asOf.epoch || held.revision <= asOf.revision;
   }
 
-  *#matching(change: Change): Iterable<Copy<Value>> {
+  *#matching(change: Change): Iterable<CachedEntry<Value>> {
     if (change.target === "key") {
-      const copy = this.#copies.peek(change.name);
+      const copy = this.#entries.peek(change.name);
       if (copy !== undefined) yield copy;
-    } else yield* this.#shards[change.shard]?.matching(change.target, change.name) ?? [];
+    } else yield* this.#shardIndexes[change.shard]?.matching(change.target, change.name) ?? [];
   }
 
-  #invalidate(key: string): void {
-    if (this.#copies.delete(key)) this.#counters.invalidated += 1;
+  #remove(key: string): void {
+    if (this.#entries.delete(key)) this.#counters.invalidated += 1;
   }
 
-  #shard(shard: number): ShardCopies<Copy<Value>> {
-    let copies = this.#shards[shard];
+  #shard(shard: number): TagIndex<CachedEntry<Value>> {
+    let copies = this.#shardIndexes[shard];
     if (copies === undefined) {
-      copies = createShardCopies();
-      this.#shards[shard] = copies;
+      copies = createTagIndex();
+      this.#shardIndexes[shard] = copies;
     }
     return copies;
   }

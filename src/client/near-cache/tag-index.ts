@@ -1,22 +1,22 @@
 /** The copies of one shard, by tag too: an event of a tag, a prefix or a namespace comes once for each shard. */
 
-interface Indexed {
+interface IndexedEntry {
   readonly key: string;
   readonly tags: readonly string[];
 }
 
-export interface ShardCopies<Copy extends Indexed> {
-  add(copy: Copy): void;
-  remove(copy: Copy): void;
+export interface TagIndex<Entry extends IndexedEntry> {
+  add(copy: Entry): void;
+  remove(copy: Entry): void;
   /** May be removed from while it is walked. */
-  matching(target: "key" | "tag" | "prefix" | "all", name: string): Iterable<Copy>;
+  matching(target: "key" | "tag" | "prefix" | "all", name: string): Iterable<Entry>;
 }
 
-export function createShardCopies<Copy extends Indexed>(): ShardCopies<Copy> {
-  const copies = new Set<Copy>();
-  const byTag = new Map<string, Set<Copy>>();
+export function createTagIndex<Entry extends IndexedEntry>(): TagIndex<Entry> {
+  const copies = new Set<Entry>();
+  const byTag = new Map<string, Set<Entry>>();
 
-  function* withPrefix(prefix: string): Iterable<Copy> {
+  function* withPrefix(prefix: string): Iterable<Entry> {
     for (const copy of copies) if (copy.key.startsWith(prefix)) yield copy;
   }
 

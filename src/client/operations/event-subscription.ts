@@ -3,8 +3,8 @@ import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Change } from "../coherence/coherence.ts";
-import type { Holder } from "../coherence/invalidation-bus.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
+import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
+import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import type { CallOptions } from "./runner.ts";
 
 export type ChangeKind = "set" | "invalidated" | "staled" | "touched";
@@ -54,7 +54,7 @@ const CAUSES: Partial<Record<number, GapCause>> = {
   [Gap_Reason.OVERRUN]: "overrun",
 };
 
-export class EventQueue implements Holder, Interest, EventSubscription {
+export class EventQueue implements InvalidationListener, LocalSubscription, EventSubscription {
   readonly namespace: string;
   readonly prefixes: readonly string[];
   readonly isLive: Promise<void>;
@@ -97,9 +97,9 @@ export class EventQueue implements Holder, Interest, EventSubscription {
     this.#covered = false;
   }
 
-  forget(): void {}
+  invalidate(): void {}
 
-  changed(change: Change, event: Event): void {
+  onEvent(change: Change, event: Event): void {
     const kind = KINDS[event.kind];
     if (kind === undefined || !this.#concerns(change) || this.#wasTold(change, event)) return;
     this.#push({

@@ -5,7 +5,7 @@ import { pause } from "../api/timeouts.ts";
 import { expectReply, type LeaseReading, readLease } from "../messages/replies.ts";
 import { leaseOperation, releaseOperation } from "../messages/requests.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
-import type { Realm } from "./namespace-context.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
 
 export type LeaseAnswer<Value> =
@@ -19,18 +19,18 @@ const WAIT_MAX_MS = 30_000;
 /** When a server says "later" although it was asked to wait, it is short of something. */
 const RETRY_MAX_MS = 1_000;
 
-export class Leases<Value> {
-  readonly #realm: Realm<Value>;
+export class LeaseClient<Value> {
+  readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
 
-  constructor(realm: Realm<Value>, reader: EntryReader<Value>) {
-    this.#realm = realm;
+  constructor(context: NamespaceContext<Value>, reader: EntryReader<Value>) {
+    this.#context = context;
     this.#reader = reader;
   }
 
   /** Throws DEADLINE when another process holds the lease, there is no stale value, and `waitMs` have passed. */
   async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
-    const { clock, rng } = this.#realm;
+    const { clock, rng } = this.#context;
     const untilMs = clock.nowMs() + waitMs;
     // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
     let holdMs = 0;
@@ -49,8 +49,8 @@ export class Leases<Value> {
 
   /** Gives a lease back. Nobody waits for the answer: a lease that cannot be given back expires. */
   release(key: string, token: bigint): void {
-    const { namespace, remote } = this.#realm;
-    remote
+    const { namespace, runner } = this.#context;
+    runner
       .run({
         name: "Lease",
         namespace,
@@ -66,8 +66,8 @@ export class Leases<Value> {
     waitMs: number,
     leaseMs: number,
   ): Promise<LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number }> {
-    const { near, namespace, remote } = this.#realm;
-    return remote.run({
+    const { near, namespace, runner } = this.#context;
+    return runner.run({
       name: "Lease",
       namespace,
       operation: leaseOperation(key, waitMs, leaseMs),

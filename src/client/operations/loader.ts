@@ -23,11 +23,11 @@ import { type Loaded, type LoadedOptions, type Loader, toLoaded } from "../api/l
 import type { Entry } from "../api/results.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-import { type LeaseAnswer, Leases } from "./lease-client.ts";
-import type { Realm } from "./namespace-context.ts";
+import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
 import type { CallOptions } from "./runner.ts";
-import { Flights } from "./singleflight.ts";
+import { Singleflight } from "./singleflight.ts";
 import type { EntryWriter } from "./writer.ts";
 
 export interface LoadOptions extends CallOptions, LoadedOptions {
@@ -66,37 +66,37 @@ interface LoadPlan<Value> {
 }
 
 export class EntryLoader<Value> {
-  readonly #flights: Flights<LoadedEntry<Value>>;
-  readonly #realm: Realm<Value>;
+  readonly #singleflight: Singleflight<LoadedEntry<Value>>;
+  readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
   readonly #writer: EntryWriter<Value>;
-  readonly #leases: Leases<Value>;
+  readonly #leases: LeaseClient<Value>;
   /** Loads that hold a lease, in the background too. */
   readonly #loads = new Set<Promise<unknown>>();
   readonly #closing: AbortSignal;
 
   constructor(
-    realm: Realm<Value>,
+    context: NamespaceContext<Value>,
     reader: EntryReader<Value>,
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, coherence, holders, near, loads } = realm;
-    this.#flights = new Flights({
+    const { namespace, clock, coherence, invalidations, near, loads } = context;
+    this.#singleflight = new Singleflight({
       namespace,
       clock,
       coherence,
-      holders,
+      invalidations,
       coverage: () => near?.coverage() ?? NOT_COVERED,
       share: (entry) => this.#shared(entry),
       shared: () => {
         loads.loadsShared += 1;
       },
     });
-    this.#realm = realm;
+    this.#context = context;
     this.#reader = reader;
     this.#writer = writer;
-    this.#leases = new Leases(realm, reader);
+    this.#leases = new LeaseClient(context, reader);
     this.#closing = closing;
   }
 
@@ -116,18 +116,18 @@ export class EntryLoader<Value> {
       signal: checkSignal(options.signal),
       maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
     };
-    return this.#flights.join(key, joining, () => this.#run(plan));
+    return this.#singleflight.join(key, joining, () => this.#run(plan));
   }
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */
-  async landed(): Promise<void> {
+  async settled(): Promise<void> {
     await Promise.allSettled(this.#loads);
   }
 
   /** Of one load each caller gets a value that no other can write to. */
   #shared(entry: LoadedEntry<Value>): LoadedEntry<Value> {
     if (entry.kind !== "hit") return entry;
-    return { ...entry, value: this.#realm.copies.forAnother(entry.value) };
+    return { ...entry, value: this.#context.values.forAnother(entry.value) };
   }
 
   // ---- One flight ----------------------------------------------------------------------------------------
@@ -168,19 +168,20 @@ export class EntryLoader<Value> {
     const { softTimeoutMs } = plan;
     // A stale value also stands in for a loader that fails. The failure is counted, and the next caller retries.
     const fresh = load.catch(() => undefined);
-    const first = softTimeoutMs === 0 ? undefined : await runWithin(this.#realm.clock, softTimeoutMs, fresh);
+    const first =
+      softTimeoutMs === 0 ? undefined : await runWithin(this.#context.clock, softTimeoutMs, fresh);
     return first ?? this.#served(stale);
   }
 
   async #loadUnkept(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
     const load = await this.#load(plan);
-    this.#realm.loads.loadsUnkept += 1;
+    this.#context.loads.loadsUnkept += 1;
     return unstored(load, { ...plan.entry, ...load.options });
   }
 
   /** Runs the loader, for as long as it may take. */
   async #load({ loader, hardTimeoutMs }: LoadPlan<Value>): Promise<Loaded<Value>> {
-    const { clock, loads, namespace, telemetry } = this.#realm;
+    const { clock, loads, namespace, telemetry } = this.#context;
     const giveUp = new AbortController();
     const { signal } = giveUp;
     loads.loads += 1;
@@ -212,7 +213,7 @@ export class EntryLoader<Value> {
     const encoded = this.#writer.encode(load.value, load.absent);
     const ttlMs = this.#jittered(lifetimes.ttlMs, load.absent);
     const staleMs = load.absent ? 0 : lifetimes.staleMs;
-    const { loads } = this.#realm;
+    const { loads } = this.#context;
     try {
       const outcome = await this.#writer.set(
         key,
@@ -242,7 +243,7 @@ export class EntryLoader<Value> {
 
   /** Shortened, never lengthened: what the caller said is the longest that the value may live. */
   #jittered(given: number | undefined, isAbsent: boolean): number {
-    const { options, rng } = this.#realm;
+    const { options, rng } = this.#context;
     const ttlMs = given ?? (isAbsent ? options.negativeTtlMs : options.ttlMs);
     return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
@@ -250,7 +251,7 @@ export class EntryLoader<Value> {
   #served(found: Found<Value>): LoadedEntry<Value> {
     const entry = this.#reader.entry(found, "remote");
     if (entry.kind === "miss") throw new CacheError("INTERNAL", "a lease answered with nothing");
-    if (entry.stale) this.#realm.loads.staleServed += 1;
+    if (entry.stale) this.#context.loads.staleServed += 1;
     return entry;
   }
 }

@@ -3,11 +3,11 @@ import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ResolvedNamespaceOptions } from "../api/options.ts";
 import type { Coherence } from "../coherence/coherence.ts";
-import type { Holders } from "../coherence/invalidation-bus.ts";
-import type { CopyReader } from "../near-cache/cached-entry.ts";
+import type { InvalidationBus } from "../coherence/invalidation-bus.ts";
+import type { ValueReader } from "../near-cache/cached-entry.ts";
 import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
-import type { Remote } from "./runner.ts";
+import type { OperationRunner } from "./runner.ts";
 
 export interface LoadCounters {
   /** Loaders that were run. */
@@ -22,14 +22,14 @@ export interface LoadCounters {
   staleServed: number;
 }
 
-export interface Realm<Value> {
+export interface NamespaceContext<Value> {
   readonly namespace: string;
   readonly options: ResolvedNamespaceOptions<Value>;
   readonly near: NearCache<Value> | undefined;
-  readonly copies: CopyReader<Value>;
+  readonly values: ValueReader<Value>;
   readonly coherence: Coherence;
-  readonly holders: Holders;
-  readonly remote: Remote;
+  readonly invalidations: InvalidationBus;
+  readonly runner: OperationRunner;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;

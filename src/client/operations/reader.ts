@@ -7,9 +7,9 @@ import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.ts";
 import { getOperation } from "../messages/requests.ts";
-import type { Copy, Decoded, Reading } from "../near-cache/cached-entry.ts";
-import type { Realm } from "./namespace-context.ts";
-import { type CallOptions, FrequentOperation } from "./runner.ts";
+import type { CachedEntry, Decoded, Reading } from "../near-cache/cached-entry.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
+import { type CallOptions, FrequentRequest } from "./runner.ts";
 
 export interface ReadOptions extends CallOptions {
   /**
@@ -33,15 +33,15 @@ export class Found<Value> {
 }
 
 export class EntryReader<Value> {
-  readonly #realm: Realm<Value>;
+  readonly #context: NamespaceContext<Value>;
 
-  constructor(realm: Realm<Value>) {
-    this.#realm = realm;
+  constructor(context: NamespaceContext<Value>) {
+    this.#context = context;
   }
 
   /** The near copy that these options allow, if any. */
-  near(key: string, options: ReadOptions | undefined): Copy<Value> | undefined {
-    const { near } = this.#realm;
+  near(key: string, options: ReadOptions | undefined): CachedEntry<Value> | undefined {
+    const { near } = this.#context;
     if (near === undefined || options?.allowStale) return undefined;
     if (options === undefined) return near.read(key);
     const maxStalenessMs = checkStalenessMs(options.maxStalenessMs);
@@ -64,7 +64,7 @@ export class EntryReader<Value> {
     options: ReadOptions | undefined,
     pick: (found: Found<Value>) => Result,
   ): Promise<Result> {
-    const { near, namespace, remote } = this.#realm;
+    const { near, namespace, runner } = this.#context;
     checkKey(key);
     const allowStale = options !== undefined && checkFlag("allowStale", options.allowStale, false);
     const known = near?.revalidatable(key);
@@ -72,12 +72,10 @@ export class EntryReader<Value> {
     const operation = getOperation(key, allowStale, version);
     const coverage = near && (() => near.coverage());
     const read = (reply: OperationReply, call: Call) => pick(this.#read(key, known, reply, call));
-    return remote.run(
-      new FrequentOperation("Get", namespace, operation, "anyEpoch", options, coverage, read),
-    );
+    return runner.run(new FrequentRequest("Get", namespace, operation, "anyEpoch", options, coverage, read));
   }
 
-  #read(key: string, known: Copy<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {
+  #read(key: string, known: CachedEntry<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {
     const response = expectReply(reply, "get");
     const reading = readGet(key, response, call.sentAtMs);
     if (reading !== "notModified") return this.take(reading, call.coverage);
@@ -90,8 +88,8 @@ export class EntryReader<Value> {
 
   /** Asks the server and keeps nothing. `answered` is called from inside the frame that brought the answer. */
   inspect(key: string, answered: (reading: Reading) => void): Promise<void> {
-    const { namespace, remote } = this.#realm;
-    return remote.run({
+    const { namespace, runner } = this.#context;
+    return runner.run({
       name: "Get",
       namespace,
       operation: getOperation(key, false),
@@ -105,13 +103,13 @@ export class EntryReader<Value> {
 
   /** Decodes what a response said and offers it to the near cache. Throws CODEC. */
   take(reading: Reading, coverage: number): Found<Value> {
-    const { near } = this.#realm;
+    const { near } = this.#context;
     const decoded = reading.encoded && this.#decode(reading.encoded);
     const outcome = decoded?.hit ?? (reading.kind === "absent" ? ABSENT : MISS);
     if (near !== undefined) {
       const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
       const undecodable = reading.kind === "hit" && outcome.kind !== "hit";
-      if (stale || undecodable) near.supersede(reading.key, reading.asOf);
+      if (stale || undecodable) near.removeOlder(reading.key, reading.asOf);
       else near.keep(reading, coverage, decoded?.shareable ? decoded.hit : undefined);
     }
     return new Found(reading, outcome);
@@ -119,7 +117,7 @@ export class EntryReader<Value> {
 
   /** The entry as callers see it. */
   entry({ reading, outcome }: Found<Value>, source: EntrySource): Entry<Value> {
-    const nowMs = this.#realm.clock.nowMs();
+    const nowMs = this.#context.clock.nowMs();
     const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
     if (outcome.kind === "miss") return { kind: "miss", source, ageMs };
     const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
@@ -137,28 +135,28 @@ export class EntryReader<Value> {
   }
 
   /** A near copy as an answer. Throws CODEC. */
-  fromCopy(copy: Copy<Value>): Found<Value> {
+  fromCached(copy: CachedEntry<Value>): Found<Value> {
     return new Found(toReading(copy), this.#outcomeOf(copy));
   }
 
-  #confirmed(copy: Copy<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
+  #confirmed(copy: CachedEntry<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
     const reading = { ...toReading(copy), asOf, readAtMs: call.sentAtMs, freshUntilMs: until };
     const found = new Found(reading, this.#outcomeOf(copy));
-    this.#realm.near?.confirm(copy, asOf, call.sentAtMs, until, call.coverage);
+    this.#context.near?.confirm(copy, asOf, call.sentAtMs, until, call.coverage);
     return found;
   }
 
-  #outcomeOf(copy: Copy<Value>): Outcome<Value> {
-    if (copy.kind === "hit") return copy.shared ?? { kind: "hit", value: this.#realm.copies.value(copy) };
+  #outcomeOf(copy: CachedEntry<Value>): Outcome<Value> {
+    if (copy.kind === "hit") return copy.shared ?? { kind: "hit", value: this.#context.values.value(copy) };
     return copy.kind === "miss" ? MISS : ABSENT;
   }
 
   /** Undefined: it cannot be, and counts as a miss. */
   #decode(encoded: Uint8Array): Decoded<Value> | undefined {
     try {
-      return this.#realm.copies.decode(encoded);
+      return this.#context.values.decode(encoded);
     } catch (error) {
-      if (this.#realm.options.undecodable === "error") throw error;
+      if (this.#context.options.undecodable === "error") throw error;
       return undefined;
     }
   }
@@ -167,7 +165,7 @@ export class EntryReader<Value> {
 const asIs = <Value>(found: Found<Value>): Found<Value> => found;
 const outcomeIn = <Value>({ outcome }: Found<Value>): Outcome<Value> => outcome;
 
-function toReading<Value>(copy: Copy<Value>): Reading {
+function toReading<Value>(copy: CachedEntry<Value>): Reading {
   return {
     key: copy.key,
     kind: copy.kind,

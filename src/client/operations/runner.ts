@@ -20,7 +20,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RemoteOperation<Result> {
+export interface OperationRequest<Result> {
   readonly options?: CallOptions | undefined;
   readonly name: OperationName;
   readonly namespace: string;
@@ -35,7 +35,7 @@ export interface RemoteOperation<Result> {
 }
 
 /** A class for what wire/hot/messages.ts says of literals: one that is made for every read and every Set. */
-export class FrequentOperation<Result> implements RemoteOperation<Result> {
+export class FrequentRequest<Result> implements OperationRequest<Result> {
   readonly name: OperationName;
   readonly namespace: string;
   readonly operation: Operation;
@@ -65,7 +65,7 @@ export class FrequentOperation<Result> implements RemoteOperation<Result> {
 
 const LONGEST_DEADLINE_MS = 600_000;
 
-export class Remote {
+export class OperationRunner {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #telemetry: ClientTelemetry;
@@ -78,7 +78,7 @@ export class Remote {
     this.#deadlineMs = deadlineMs;
   }
 
-  run<Result>(request: RemoteOperation<Result>): Promise<Result> {
+  run<Result>(request: OperationRequest<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
     const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal?.aborted) return Promise.reject(cancelled(signal));
@@ -90,7 +90,7 @@ export class Remote {
     const sizeBytes = operationBytes(namespace, operation);
     const plan = new CallPlan(namespace, operation, sizeBytes, deadlineAtMs, request.retry, waitMs > 0);
     return new Promise((resolve, reject) => {
-      const call = new RemoteCall(plan, request, trace, resolve, reject);
+      const call = new PendingOperation(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
       this.#connection.submit(call);
     });
@@ -98,8 +98,8 @@ export class Remote {
 }
 
 /** A call that settles its caller's promise. */
-class RemoteCall<Result> extends Call {
-  readonly #request: RemoteOperation<Result>;
+class PendingOperation<Result> extends Call {
+  readonly #request: OperationRequest<Result>;
   readonly #trace: OperationTrace;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: CacheError) => void;
@@ -107,7 +107,7 @@ class RemoteCall<Result> extends Call {
 
   constructor(
     plan: CallPlan,
-    request: RemoteOperation<Result>,
+    request: OperationRequest<Result>,
     trace: OperationTrace,
     resolve: (result: Result) => void,
     reject: (error: CacheError) => void,

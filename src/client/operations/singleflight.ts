@@ -1,5 +1,5 @@
 /**
- * Flights: the loads of a namespace that this process has under way. Who asks for a key while it is loaded
+ * Singleflight: the loads of a namespace that this process has under way. Who asks for a key while it is loaded
  * shares the load, unless something may have changed since it began: a flight is left behind by every change
  * that may concern its key, and by silence, since a change may then have been missed.
  */
@@ -8,7 +8,7 @@ import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { checkWhole } from "../api/checks.ts";
 import type { Change, Coherence } from "../coherence/coherence.ts";
-import type { Holder, Holders } from "../coherence/invalidation-bus.ts";
+import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
 import { cancelled } from "./runner.ts";
 
 export interface JoinOptions {
@@ -18,12 +18,12 @@ export interface JoinOptions {
   readonly maxStalenessMs?: number | undefined;
 }
 
-export interface FlightsDeps<Result> {
+export interface SingleflightDeps<Result> {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
   /** Where the flights hear of changes, while there are any. */
-  readonly holders: Pick<Holders, "add" | "delete">;
+  readonly invalidations: Pick<InvalidationBus, "add" | "delete">;
   /** Of the fill rule: whether changes of the namespace are heard now. */
   coverage(): number;
   /** What one more caller is given of a result that somebody else has. */
@@ -40,13 +40,13 @@ interface Flight<Result> {
 
 const LONGEST_DEADLINE_MS = 600_000;
 
-export class Flights<Result> implements Holder {
+export class Singleflight<Result> implements InvalidationListener {
   readonly namespace: string;
-  readonly #deps: FlightsDeps<Result>;
+  readonly #deps: SingleflightDeps<Result>;
   readonly #flights = new Map<string, Flight<Result>>();
   #listens = false;
 
-  constructor(deps: FlightsDeps<Result>) {
+  constructor(deps: SingleflightDeps<Result>) {
     this.namespace = deps.namespace;
     this.#deps = deps;
   }
@@ -57,16 +57,16 @@ export class Flights<Result> implements Holder {
     if (signal?.aborted) return Promise.reject(cancelled(signal));
     if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
-    if (running === undefined) return this.#accompany(this.#begin(key, begin), options);
+    if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
     this.#deps.shared();
-    return this.#accompany(running.result.then(this.#deps.share), options);
+    return this.#waitFor(running.result.then(this.#deps.share), options);
   }
 
-  changed(change: Change, _event: Event, touched: boolean): void {
-    if (!touched) this.forget(change.target, change.name);
+  onEvent(change: Change, _event: Event, touched: boolean): void {
+    if (!touched) this.invalidate(change.target, change.name);
   }
 
-  forget(target: Change["target"], name: string): void {
+  invalidate(target: Change["target"], name: string): void {
     if (target === "key") this.#flights.delete(name);
     else if (target === "prefix") {
       for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
@@ -90,12 +90,12 @@ export class Flights<Result> implements Holder {
     const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
     this.#flights.set(key, flight);
     this.#listen();
-    const land = () => {
+    const remove = () => {
       if (this.#flights.get(key) !== flight) return;
       this.#flights.delete(key);
       this.#listen();
     };
-    flight.result.then(land, land);
+    flight.result.then(remove, remove);
     return flight.result;
   }
 
@@ -104,11 +104,11 @@ export class Flights<Result> implements Holder {
     const listens = this.#flights.size > 0;
     if (listens === this.#listens) return;
     this.#listens = listens;
-    if (listens) this.#deps.holders.add(this);
-    else this.#deps.holders.delete(this);
+    if (listens) this.#deps.invalidations.add(this);
+    else this.#deps.invalidations.delete(this);
   }
 
-  #accompany(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
+  #waitFor(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
     if (deadlineMs === undefined && signal === undefined) return shared;
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;

@@ -31,8 +31,8 @@ import {
   setOperation,
   touchOperation,
 } from "../messages/requests.ts";
-import type { Realm } from "./namespace-context.ts";
-import { type CallOptions, FrequentOperation } from "./runner.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
+import { type CallOptions, FrequentRequest } from "./runner.ts";
 
 export interface SetOptions extends CallOptions {
   /** Default: the namespace's. */
@@ -78,17 +78,17 @@ const KEYS_MAX = 1_024;
 const TAGS_MAX = 64;
 
 export class EntryWriter<Value> {
-  readonly #realm: Realm<Value>;
+  readonly #context: NamespaceContext<Value>;
 
-  constructor(realm: Realm<Value>) {
-    this.#realm = realm;
+  constructor(context: NamespaceContext<Value>) {
+    this.#context = context;
   }
 
   /** Throws CODEC. `undefined` stands for what the source does not have. */
   encode(value: Value | undefined, absent: boolean): Encoded {
     if (absent || value === undefined) return NOTHING_ENCODED;
-    const { codec } = this.#realm.options;
-    return { encoded: encodeValue(codec, this.#realm.namespace, value), absent: false };
+    const { codec } = this.#context.options;
+    return { encoded: encodeValue(codec, this.#context.namespace, value), absent: false };
   }
 
   async set(
@@ -97,7 +97,7 @@ export class EntryWriter<Value> {
     options: SetOptions,
     leaseToken?: bigint,
   ): Promise<SetOutcome> {
-    const { near, namespace, remote, options: defaults } = this.#realm;
+    const { near, namespace, runner, options: defaults } = this.#context;
     checkKey(key);
     checkValue(encoded);
     const tags = checkEntryTags(options.tags);
@@ -117,7 +117,7 @@ export class EntryWriter<Value> {
       sourceVersion,
       condition: toCondition(when, leaseToken),
       ifEpoch: typeof when === "object" ? when.epoch : 0n,
-      requestId: this.#realm.nextRequestId(),
+      requestId: this.#context.nextRequestId(),
     });
     const coverage = () => near?.coverage() ?? NOT_COVERED;
     const read = (reply: OperationReply, call: Call): SetReading => {
@@ -144,7 +144,7 @@ export class EntryWriter<Value> {
       return reading;
     };
     const answer = await this.#write("key", [key], () =>
-      remote.run(new FrequentOperation("Set", namespace, operation, "sameEpoch", options, coverage, read)),
+      runner.run(new FrequentRequest("Set", namespace, operation, "sameEpoch", options, coverage, read)),
     );
     if (answer.kind === "refused") return { kind: "refused", reason: answer.reason };
     return { kind: "stored", version: { epoch: answer.asOf.epoch, revision: answer.version } };
@@ -161,12 +161,12 @@ export class EntryWriter<Value> {
   }
 
   async touch(key: string, options: TouchOptions): Promise<boolean> {
-    const { namespace, remote, options: defaults } = this.#realm;
+    const { namespace, runner, options: defaults } = this.#context;
     checkKey(key);
     const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs);
     const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
     return this.#write("key", [key], () =>
-      remote.run({
+      runner.run({
         options,
         name: "Touch",
         namespace,
@@ -187,9 +187,9 @@ export class EntryWriter<Value> {
     sourceVersion: bigint,
     options: InvalidateOptions,
   ): Promise<number> {
-    const { namespace, remote } = this.#realm;
+    const { namespace, runner } = this.#context;
     return this.#write(part.target, part.names, () =>
-      remote.run({
+      runner.run({
         options,
         name: "Invalidate",
         namespace,
@@ -209,23 +209,23 @@ export class EntryWriter<Value> {
     names: readonly string[],
     send: () => Promise<Result>,
   ): Promise<Result> {
-    this.#forget(target, names);
+    this.#invalidateLocal(target, names);
     try {
       return await send();
     } catch (error) {
-      this.#forget(target, names);
-      this.#realm.coherence.writeGivenUp();
+      this.#invalidateLocal(target, names);
+      this.#context.coherence.writeUnanswered();
       throw error;
     }
   }
 
   #written(target: Change["target"], names: readonly string[], asOfs: readonly AsOf[]): void {
-    this.#forget(target, names);
-    for (const asOf of asOfs) this.#realm.coherence.wrote(asOf);
+    this.#invalidateLocal(target, names);
+    for (const asOf of asOfs) this.#context.coherence.wrote(asOf);
   }
 
-  #forget(target: Change["target"], names: readonly string[]): void {
-    for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);
+  #invalidateLocal(target: Change["target"], names: readonly string[]): void {
+    for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);
   }
 }
 

@@ -1,9 +1,9 @@
 /** The table of near copies: held to a plain model of CLOCK, and its order and bounds by example. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CopyTable, type Tabled } from "../../../src/client/near-cache/clock-cache.ts";
+import { ClockCache, type ClockEntry } from "../../../src/client/near-cache/clock-cache.ts";
 
-interface Copy extends Tabled<Copy> {
+interface Copy extends ClockEntry<Copy> {
   readonly id: number;
 }
 
@@ -16,13 +16,13 @@ function copyOf(key: string, sizeBytes: number): Copy {
 
 function start(maxBytes: number) {
   const removed: string[] = [];
-  const table = new CopyTable<Copy>(maxBytes, (copy) => removed.push(copy.key));
+  const table = new ClockCache<Copy>(maxBytes, (copy) => removed.push(copy.key));
   return { table, removed };
 }
 
-const keysByUse = (table: CopyTable<Copy>): string[] => [...table.byUse()].map(({ key }) => key);
+const keysByUse = (table: ClockCache<Copy>): string[] => [...table.byUse()].map(({ key }) => key);
 
-describe("CopyTable", () => {
+describe("ClockCache", () => {
   it("evicts the oldest that nobody read, and spares once what was read", () => {
     const { table, removed } = start(3);
     for (const key of ["a", "b", "c"]) table.set(copyOf(key, 1));
