@@ -20,16 +20,16 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: late fill, an answer older than an applied event is kept",
     "Coherence.mayFill",
-    "return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);",
-    "void [namespace, key, tags]; return true;",
+    "!this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags)",
+    "true",
   ),
   {
     name: "client: filled before Opened",
     edits: [
       {
         inFunction: "NearCache.coverage",
-        find: "return this.#covered ? this.#coherence.coverage : NOT_COVERED;",
-        replace: "void NOT_COVERED; return this.#coherence.coverage;",
+        find: "this.#covered ? this.#coherence.coverage : NOT_COVERED",
+        replace: "this.#coherence.coverage",
       },
     ],
     test: "scenario 8: keeps nothing that was asked for before the subscription was live",
@@ -43,12 +43,12 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: an answer is compared with another shard's events",
     "Coherence.mayFill",
-    "return !this.#shards[asOf.shard]?.mayMatchAfter(",
-    "return !this.#shards[0]?.mayMatchAfter(",
+    "this.#shards[asOf.shard]?.mayMatchAfter",
+    "this.#shards[0]?.mayMatchAfter",
   ),
   mutant(
     "client: no age check in the hit rule",
-    "Coherence.#settle",
+    "Coherence.#updateServableUntil",
     "? this.#lastAnsweredPingSentAtMs + this.#leaseMs",
     "? Number.POSITIVE_INFINITY * this.#leaseMs",
   ),
@@ -67,8 +67,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: no TTL check in the hit rule",
     "Coherence.mayServe",
-    "&& nowMs < copy.freshUntilMs;",
-    "&& copy.freshUntilMs !== Number.NEGATIVE_INFINITY;",
+    "nowMs < entry.freshUntilMs",
+    "entry.freshUntilMs !== Number.NEGATIVE_INFINITY",
   ),
   mutant(
     "client: TTL aged from the receipt of the answer",
@@ -79,15 +79,15 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: a bound shorter than the lease is not heeded",
     "Coherence.mayServeWithin",
-    "return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);",
-    "void maxStalenessMs; return this.mayServe(copy, nowMs);",
+    "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
+    "",
   ),
 
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant(
     "client: events of a namespace are ignored",
     "createTagIndex.matching",
-    "return copies;",
+    "return entries;",
     "return [];",
   ),
   mutant(
@@ -98,15 +98,15 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: an event is applied to another shard's copies",
-    "NearCache.#matching",
-    "yield* this.#shardIndexes[change.shard]?.matching(change.target, change.name) ?? [];",
-    "yield* this.#shardIndexes[0]?.matching(change.target, change.name) ?? [];",
+    "ShardIndexes.matching",
+    "this.#shards[change.shard]?.matching",
+    "this.#shards[0]?.matching",
   ),
   mutant(
     "client: a Touch that shortens a TTL is ignored",
     "NearCache.onEvent",
-    "if (touched) copy.generation = SUSPECT;",
-    "void SUSPECT; if (touched) continue;",
+    "entry.generation = SUSPECT;",
+    "continue;",
   ),
   mutant(
     "client: an own write drops no near copy",
@@ -211,8 +211,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a lease is not voided by a tag",
     "SetConditions.#isLeaseGood",
-    "return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);",
-    "void tags; return revision !== undefined;",
+    "&& !this.#tagFences.anySince(namespace, tags, revision)",
+    "",
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its key",
@@ -309,8 +309,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         inFunction: "NearCache.revalidatable",
-        find: "return copy !== undefined && copy.version !== 0 && copy.epoch === this.#coherence.epoch",
-        replace: "return copy !== undefined && copy.version !== 0",
+        find: "&& entry.epoch === this.#coherence.epoch",
+        replace: "",
       },
       {
         inFunction: "Shard.get",

@@ -1,6 +1,6 @@
 /**
- * Who in this process holds something of a namespace: near caches, loads under way, subscribers. Every change,
- * from the server or of this process's own, goes through here to all of them.
+ * The invalidation bus: passes every change of a namespace, from the server or of an own write, to the near caches,
+ * the loads in flight and the event subscriptions of this process.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -8,15 +8,18 @@ import type { Change, Coherence } from "./coherence.ts";
 
 export interface InvalidationListener {
   readonly namespace: string;
-  /** An event from the server. `touched`: the value is the same, its lifetimes are not. */
+  /** An event from the server. `touched`: only the lifetimes have changed, not the value. */
   onEvent(change: Change, event: Event, touched: boolean): void;
-  /** An own write is about to be sent, or was answered, or failed. */
+  /**
+   * Drop what the change concerns, whatever it reflects. Called before an own write is sent, when it is answered and
+   * when it fails, and for an event of a replaced stream.
+   */
   invalidate(target: Change["target"], name: string): void;
 }
 
 export class InvalidationBus {
   readonly #coherence: Coherence;
-  /** The lists are replaced and not changed: holders come and go while they are told of a change. */
+  /** Each list is replaced, never changed in place: a listener may come or go while a change is passed on. */
   readonly #byNamespace = new Map<string, readonly InvalidationListener[]>();
 
   constructor(coherence: Coherence) {
@@ -24,23 +27,23 @@ export class InvalidationBus {
   }
 
   add(listener: InvalidationListener): void {
-    const others = this.#byNamespace.get(listener.namespace) ?? [];
-    this.#byNamespace.set(listener.namespace, [...others, listener]);
+    const rest = this.#byNamespace.get(listener.namespace) ?? [];
+    this.#byNamespace.set(listener.namespace, [...rest, listener]);
   }
 
   delete(listener: InvalidationListener): void {
     const { namespace } = listener;
-    const others = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== listener);
-    if (others.length === 0) this.#byNamespace.delete(namespace);
-    else this.#byNamespace.set(namespace, others);
+    const rest = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== listener);
+    if (rest.length === 0) this.#byNamespace.delete(namespace);
+    else this.#byNamespace.set(namespace, rest);
   }
 
-  /** Applies the events of one frame, which holds all events of each of its revisions. */
+  /** Applies the events of one frame. A frame holds all events of each of its revisions. */
   apply(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
       if (change === undefined) continue;
-      this.#coherence.applied(change);
+      this.#coherence.eventApplied(change);
       const touched = event.kind === Event_Kind.TOUCHED;
       for (const listener of this.#byNamespace.get(change.namespace) ?? []) {
         listener.onEvent(change, event, touched);
@@ -48,15 +51,12 @@ export class InvalidationBus {
     }
   }
 
-  /**
-   * Events that come again, in their order, on the stream that counts. What they are about goes at once, since
-   * nothing is served whose invalidation has been received; subscribers hear of them in their turn.
-   */
+  /** Events from a replaced stream: evict now; the primary stream delivers them again, in order, to subscribers. */
   evict(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
       if (change === undefined || event.stamp?.epoch !== this.#coherence.epoch) continue;
-      this.#coherence.applied(change);
+      this.#coherence.eventApplied(change);
       this.invalidate(change.namespace, change.target, change.name);
     }
   }

@@ -221,7 +221,7 @@ export class EntryWriter<Value> {
 
   #written(target: Change["target"], names: readonly string[], asOfs: readonly AsOf[]): void {
     this.#invalidateLocal(target, names);
-    for (const asOf of asOfs) this.#context.coherence.wrote(asOf);
+    for (const asOf of asOfs) this.#context.coherence.writeAnswered(asOf);
   }
 
   #invalidateLocal(target: Change["target"], names: readonly string[]): void {
