@@ -6,16 +6,12 @@ import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome
 import type { CachedEntry } from "./near-cache/cached-entry.ts";
 import type { CoherenceProbe } from "./near-cache/coherence-probe.ts";
 import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
-import type { EntryLoader, LoadOptions } from "./operations/loader.ts";
+import type { Target } from "./operations/invalidate-target.ts";
+import type { LoadOptions } from "./operations/load-options.ts";
+import type { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import type { EntryReader, ReadOptions } from "./operations/reader.ts";
-import type {
-  EntryWriter,
-  InvalidateOptions,
-  SetOptions,
-  Target,
-  TouchOptions,
-} from "./operations/writer.ts";
+import type { EntryWriter, InvalidateOptions, SetOptions, TouchOptions } from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Load what the cache does not have, as `getOrLoad` does. */

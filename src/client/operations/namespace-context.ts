@@ -1,4 +1,4 @@
-/** What the parts of one namespace share: its name, its options and the client's machinery. */
+/** What the reader, writer and loader of one namespace share: its name and options, and parts of the client. */
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ResolvedNamespaceOptions } from "../api/options.ts";
@@ -10,15 +10,15 @@ import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import type { OperationRunner } from "./runner.ts";
 
 export interface LoadCounters {
-  /** Loaders that were run. */
+  /** Loader runs. */
   loads: number;
-  /** Loads that threw, or took too long. */
+  /** Loader runs that threw or took too long. */
   loadFailures: number;
-  /** `getOrLoad` calls that shared a load of this process. */
+  /** `getOrLoad` calls that joined a load in flight in this process. */
   loadsShared: number;
-  /** Values that were loaded and not stored, because something had changed or no server could be reached. */
+  /** Loaded values that were not stored: the entry had changed, or no server was reachable. */
   loadsUnkept: number;
-  /** Stale values that were served while another was loaded. */
+  /** Stale values that were served during a load. */
   staleServed: number;
 }
 
@@ -34,6 +34,6 @@ export interface NamespaceContext<Value> {
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;
   readonly loads: LoadCounters;
-  /** Names a Set, so that the server can tell its retry from another. Never 0n. */
+  /** Identifies a Set, so that the server recognises a retry. Never 0n. */
   nextRequestId(): bigint;
 }

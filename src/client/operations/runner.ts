@@ -1,5 +1,4 @@
-/** Operations that go to a server: a promise, a deadline, a signal and a span around each call. */
-
+/** Runs operations on a server: gives each call a promise, a deadline, a signal and a span. */
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -12,11 +11,11 @@ import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
 import type { ClientTelemetry, OperationName, OperationTrace } from "../telemetry/telemetry.ts";
 
-/** What every operation takes. */
+/** The options that every operation has. */
 export interface CallOptions {
-  /** How long it may take, in milliseconds: 1 to 600,000. Default: the client's. */
+  /** How long the operation may take, in milliseconds: 1 to 600,000. Default: the `deadlineMs` of the client. */
   readonly deadlineMs?: number;
-  /** Gives up with CANCELLED. A write that was sent may still take effect. */
+  /** Aborting it rejects the operation with CANCELLED. A write that was already sent may still take effect. */
   readonly signal?: AbortSignal;
 }
 
@@ -26,15 +25,17 @@ export interface OperationRequest<Result> {
   readonly namespace: string;
   readonly operation: Operation;
   readonly retry: RetryRule;
-  /** How long the server may hold back the answer; more than 0 sends the operation alone. Default 0. */
+  /** How long the server may wait before it answers. Above 0, the operation is sent in a batch of its own. Default 0. */
   readonly waitMs?: number;
-  /** Reads the answer, synchronously and before any later frame. What it throws rejects the promise. */
+  /** Reads the answer: synchronously, before any later frame is handled. An error that it throws rejects the promise. */
   read(reply: OperationReply, call: Call): Result;
+  /** For the fill rule: called just before the operation is sent. Default: NOT_COVERED. */
   readonly coverage?: (() => number) | undefined;
+  /** Called with an answer that came after the caller gave up. */
   late?(reply: OperationReply): void;
 }
 
-/** A class for what wire/hot/messages.ts says of literals: one that is made for every read and every Set. */
+/** For reads and Sets. A class and not an object literal: codec/fast/messages.ts says why. */
 export class FrequentRequest<Result> implements OperationRequest<Result> {
   readonly name: OperationName;
   readonly namespace: string;
@@ -97,7 +98,7 @@ export class OperationRunner {
   }
 }
 
-/** A call that settles its caller's promise. */
+/** A call that settles the promise of its caller. */
 class PendingOperation<Result> extends Call {
   readonly #request: OperationRequest<Result>;
   readonly #trace: OperationTrace;

@@ -1,7 +1,7 @@
 /**
- * Singleflight: the loads of a namespace that this process has under way. Who asks for a key while it is loaded
- * shares the load, unless something may have changed since it began: a flight is left behind by every change
- * that may concern its key, and by silence, since a change may then have been missed.
+ * Singleflight: at most one load in flight for each key of a namespace in this process. A caller joins the load in flight
+ * unless the key may have changed since the load began: after a change that may concern the key, or when a change may
+ * have been missed, a caller begins a load of its own. A flight is one load and its callers.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
@@ -14,7 +14,7 @@ import { cancelled } from "./runner.ts";
 export interface JoinOptions {
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Share only a load that began so recently. Default: the client's lease. */
+  /** Join only a load that is not older than this. Default: the lease of the client. */
   readonly maxStalenessMs?: number | undefined;
 }
 
@@ -22,14 +22,14 @@ export interface SingleflightDeps<Result> {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
-  /** Where the flights hear of changes, while there are any. */
+  /** Delivers the changes of the namespace while a load is in flight. */
   readonly invalidations: Pick<InvalidationBus, "add" | "delete">;
-  /** Of the fill rule: whether changes of the namespace are heard now. */
+  /** For the fill rule: whether a live subscription covers the namespace. */
   coverage(): number;
-  /** What one more caller is given of a result that somebody else has. */
+  /** What a caller that joins is given of the result. */
   share(result: Result): Result;
-  /** A caller shared a load. */
-  shared(): void;
+  /** Called when a caller joins a load. */
+  onJoin(): void;
 }
 
 interface Flight<Result> {
@@ -44,21 +44,21 @@ export class Singleflight<Result> implements InvalidationListener {
   readonly namespace: string;
   readonly #deps: SingleflightDeps<Result>;
   readonly #flights = new Map<string, Flight<Result>>();
-  #listens = false;
+  #isListening = false;
 
   constructor(deps: SingleflightDeps<Result>) {
     this.namespace = deps.namespace;
     this.#deps = deps;
   }
 
-  /** Joins the key's flight, or begins one. A caller that gives up leaves the flight to the others. */
+  /** Joins the load in flight, or begins one. A caller that gives up does not end the load. */
   join(key: string, options: JoinOptions, begin: () => Promise<Result>): Promise<Result> {
     const { signal, deadlineMs } = options;
     if (signal?.aborted) return Promise.reject(cancelled(signal));
     if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
     if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
-    this.#deps.shared();
+    this.#deps.onJoin();
     return this.#waitFor(running.result.then(this.#deps.share), options);
   }
 
@@ -70,9 +70,9 @@ export class Singleflight<Result> implements InvalidationListener {
     if (target === "key") this.#flights.delete(name);
     else if (target === "prefix") {
       for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
-      // Which tags a load will have is known to its loader alone.
+      // Only the loader knows the tags, so a change of a tag may concern every load.
     } else this.#flights.clear();
-    this.#listen();
+    this.#updateListening();
   }
 
   #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
@@ -89,22 +89,22 @@ export class Singleflight<Result> implements InvalidationListener {
     const coverage = this.#deps.coverage();
     const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
     this.#flights.set(key, flight);
-    this.#listen();
+    this.#updateListening();
     const remove = () => {
       if (this.#flights.get(key) !== flight) return;
       this.#flights.delete(key);
-      this.#listen();
+      this.#updateListening();
     };
     flight.result.then(remove, remove);
     return flight.result;
   }
 
-  /** Whoever only subscribes pays for its events, and not for loads that there are none of. */
-  #listen(): void {
-    const listens = this.#flights.size > 0;
-    if (listens === this.#listens) return;
-    this.#listens = listens;
-    if (listens) this.#deps.invalidations.add(this);
+  /** Listens only while a load is in flight, so that events cost nothing at other times. */
+  #updateListening(): void {
+    const isListening = this.#flights.size > 0;
+    if (isListening === this.#isListening) return;
+    this.#isListening = isListening;
+    if (isListening) this.#deps.invalidations.add(this);
     else this.#deps.invalidations.delete(this);
   }
 

@@ -1,22 +1,16 @@
 /**
- * Writes entries of one namespace. Whatever an own write is about leaves this process's copies when it is
- * issued, again when it is answered, and again when it fails: a process reads its own writes, and an
- * ambiguous write leaves nothing.
+ * Writes entries of one namespace. A write invalidates its target in this process before it is sent, when it is answered
+ * and when it fails. So a process reads its own writes, and a write without an answer leaves no cached entry.
  */
-
-import { type CacheError, fieldInvalid } from "../../common/errors.ts";
+import { fieldInvalid } from "../../common/errors.ts";
 import {
   checkEntryTags,
   checkFlag,
   checkKey,
-  checkKeys,
   checkLifetimeMs,
-  checkPrefix,
-  checkTags,
   checkUint64,
   checkValue,
   checkWhole,
-  unreadable,
 } from "../api/checks.ts";
 import { encodeValue } from "../api/codecs.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "../api/results.ts";
@@ -25,12 +19,14 @@ import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from "../messages/replies.ts";
 import {
-  type InvalidateTarget,
   invalidateOperation,
+  type SetArguments,
   type SetCondition,
   setOperation,
   touchOperation,
 } from "../messages/requests.ts";
+import type { Reading } from "../near-cache/cached-entry.ts";
+import { type Target, type TargetPart, toTargetParts } from "./invalidate-target.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 import { type CallOptions, FrequentRequest } from "./runner.ts";
 
@@ -41,9 +37,9 @@ export interface SetOptions extends CallOptions {
   readonly staleMs?: number;
   /** Up to 16 different tags. Invalidating any of them makes the entry gone. */
   readonly tags?: readonly string[];
-  /** A version that the source gave to this value: an older one loses. */
+  /** The version of this value at the source. A Set with an older version is refused. Default 0: none. */
   readonly sourceVersion?: bigint;
-  /** Store only if there is no fresh entry ("absent"), if there is one ("present"), or if it is this version. */
+  /** Store only if there is no fresh entry ("absent"), there is one ("present"), or it has this version. */
   readonly when?: "absent" | "present" | EntryVersion;
 }
 
@@ -52,30 +48,20 @@ export interface TouchOptions extends CallOptions {
   readonly staleMs?: number;
 }
 
-/** Exactly one of them. */
-export type Target =
-  | { readonly keys: readonly string[] }
-  | { readonly tags: readonly string[] }
-  | { readonly prefix: string }
-  | { readonly all: true };
-
 export interface InvalidateOptions extends CallOptions {
-  /** Leave the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
+  /** Makes the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
   readonly soft?: boolean;
-  /** With keys only: they now have this version at the source; entries with this or a greater one stay. */
+  /** With keys only: their new version at the source. Entries with this version or a later one stay. Default 0: none. */
   readonly sourceVersion?: bigint;
 }
 
-/** What a Set writes beside what its caller said. */
+/** An encoded value, or the absence of one. */
 export interface Encoded {
   readonly encoded: Uint8Array;
   readonly absent: boolean;
 }
 
 const NOTHING_ENCODED: Encoded = { encoded: new Uint8Array(0), absent: true };
-/** What the server takes in one Invalidate. */
-const KEYS_MAX = 1_024;
-const TAGS_MAX = 64;
 
 export class EntryWriter<Value> {
   readonly #context: NamespaceContext<Value>;
@@ -84,7 +70,7 @@ export class EntryWriter<Value> {
     this.#context = context;
   }
 
-  /** Throws CODEC. `undefined` stands for what the source does not have. */
+  /** `undefined` means that the source has no such record. Throws CODEC. */
   encode(value: Value | undefined, absent: boolean): Encoded {
     if (absent || value === undefined) return NOTHING_ENCODED;
     const { codec } = this.#context.options;
@@ -105,12 +91,11 @@ export class EntryWriter<Value> {
     const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
     const when = checkWhen(options.when);
-    const contentType = absent ? "" : defaults.contentType;
-    const operation = setOperation({
+    const set: SetArguments = {
       key,
       value: encoded,
       absent,
-      contentType,
+      contentType: absent ? "" : defaults.contentType,
       ttlMs,
       staleMs,
       tags,
@@ -118,31 +103,10 @@ export class EntryWriter<Value> {
       condition: toCondition(when, leaseToken),
       ifEpoch: typeof when === "object" ? when.epoch : 0n,
       requestId: this.#context.nextRequestId(),
-    });
-    const coverage = () => near?.coverage() ?? NOT_COVERED;
-    const read = (reply: OperationReply, call: Call): SetReading => {
-      const reading = readSet(expectReply(reply, "set"));
-      this.#written("key", [key], [reading.asOf]);
-      if (reading.kind === "stored") {
-        const readAtMs = call.firstSentAtMs;
-        near?.keep(
-          {
-            key,
-            kind: absent ? "absent" : "hit",
-            asOf: reading.asOf,
-            readAtMs,
-            freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + ttlMs,
-            version: reading.version,
-            sourceVersion,
-            tags,
-            contentType,
-            encoded: absent ? undefined : encoded,
-          },
-          call.coverage,
-        );
-      }
-      return reading;
     };
+    const operation = setOperation(set);
+    const coverage = () => near?.coverage() ?? NOT_COVERED;
+    const read = (reply: OperationReply, call: Call): SetReading => this.#readSet(set, reply, call);
     const answer = await this.#write("key", [key], () =>
       runner.run(new FrequentRequest("Set", namespace, operation, "sameEpoch", options, coverage, read)),
     );
@@ -150,8 +114,32 @@ export class EntryWriter<Value> {
     return { kind: "stored", version: { epoch: answer.asOf.epoch, revision: answer.version } };
   }
 
+  /** Takes the answer to a Set, and keeps the value if the fill rule allows it. */
+  #readSet(set: SetArguments, reply: OperationReply, call: Call): SetReading {
+    const reading = readSet(expectReply(reply, "set"));
+    this.#answered("key", [set.key], [reading.asOf]);
+    if (reading.kind === "stored") {
+      // A Set that was sent more than once may have taken effect at the first time.
+      const readAtMs = call.firstSentAtMs;
+      const entry: Reading = {
+        key: set.key,
+        kind: set.absent ? "absent" : "hit",
+        asOf: reading.asOf,
+        readAtMs,
+        freshUntilMs: set.ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + set.ttlMs,
+        version: reading.version,
+        sourceVersion: set.sourceVersion,
+        tags: set.tags,
+        contentType: set.contentType,
+        encoded: set.absent ? undefined : set.value,
+      };
+      this.#context.near?.keep(entry, call.coverage);
+    }
+    return reading;
+  }
+
   async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
-    const parts = toParts(target);
+    const parts = toTargetParts(target);
     const soft = checkFlag("soft", options.soft, false);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
     const outcomes = await Promise.all(
@@ -174,7 +162,7 @@ export class EntryWriter<Value> {
         retry: "anyEpoch",
         read: (reply) => {
           const response = expectReply(reply, "touch");
-          this.#written("key", [key], [toAsOf(response.asOf)]);
+          this.#answered("key", [key], [toAsOf(response.asOf)]);
           return response.touched;
         },
       }),
@@ -182,7 +170,7 @@ export class EntryWriter<Value> {
   }
 
   #invalidatePart(
-    part: Part,
+    part: TargetPart,
     soft: boolean,
     sourceVersion: bigint,
     options: InvalidateOptions,
@@ -197,13 +185,14 @@ export class EntryWriter<Value> {
         retry: "anyEpoch",
         read: (reply) => {
           const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
-          this.#written(part.target, part.names, asOfs);
+          this.#answered(part.target, part.names, asOfs);
           return removed;
         },
       }),
     );
   }
 
+  /** Sends an own write. Its answer calls `#answered`, before the promise resolves. */
   async #write<Result>(
     target: Change["target"],
     names: readonly string[],
@@ -219,7 +208,8 @@ export class EntryWriter<Value> {
     }
   }
 
-  #written(target: Change["target"], names: readonly string[], asOfs: readonly AsOf[]): void {
+  /** An own write was answered. */
+  #answered(target: Change["target"], names: readonly string[], asOfs: readonly AsOf[]): void {
     this.#invalidateLocal(target, names);
     for (const asOf of asOfs) this.#context.coherence.writeAnswered(asOf);
   }
@@ -247,69 +237,4 @@ function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): 
   if (when === "absent") return { case: "ifAbsent", value: true };
   if (when === "present") return { case: "ifPresent", value: true };
   return { case: "ifVersion", value: BigInt(when.revision) };
-}
-
-/** As much of a target as one Invalidate takes. */
-interface Part {
-  readonly target: Change["target"];
-  readonly names: readonly string[];
-  readonly request: InvalidateTarget;
-}
-
-function toParts(target: Target): Part[] {
-  const { keys, tags, prefix, all } = read(target);
-  if (keys !== undefined) {
-    return chunks(keys, KEYS_MAX).map((some) => ({
-      target: "key",
-      names: some,
-      request: { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys: some } },
-    }));
-  }
-  if (tags !== undefined) {
-    return chunks(tags, TAGS_MAX).map((some) => ({
-      target: "tag",
-      names: some,
-      request: { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags: some } },
-    }));
-  }
-  if (prefix !== undefined) {
-    return [{ target: "prefix", names: [prefix], request: { case: "prefix", value: prefix } }];
-  }
-  // Of an untyped caller: a misspelled target must not be taken for the whole namespace.
-  if (all !== true) throw badTarget();
-  return [{ target: "all", names: [""], request: { case: "all", value: true } }];
-}
-
-interface CheckedTarget {
-  readonly keys?: readonly string[] | undefined;
-  readonly tags?: readonly string[] | undefined;
-  readonly prefix?: string | undefined;
-  readonly all?: boolean | undefined;
-}
-
-/** One of its fields is given, or none. */
-function read(target: Target): CheckedTarget {
-  if (typeof target !== "object" || target === null) throw badTarget();
-  try {
-    const { keys, tags, prefix, all }: CheckedTarget = target;
-    if ([keys, tags, prefix, all].filter((one) => one !== undefined).length > 1) throw badTarget();
-    return {
-      keys: keys === undefined ? undefined : checkKeys(keys),
-      tags: tags === undefined ? undefined : checkTags(tags),
-      prefix: prefix === undefined ? undefined : checkPrefix(prefix),
-      all,
-    };
-  } catch (error) {
-    throw unreadable("target", error);
-  }
-}
-
-function badTarget(): CacheError {
-  return fieldInvalid("target", "one of keys, tags, prefix and all");
-}
-
-function chunks(names: readonly string[], size: number): string[][] {
-  const parts: string[][] = [];
-  for (let from = 0; from < names.length; from += size) parts.push(names.slice(from, from + size));
-  return parts;
 }
