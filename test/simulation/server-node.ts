@@ -1,4 +1,4 @@
-/** The server in the simulation: the real store and real exchange sessions in a process that pauses and dies. */
+/** The server in the simulation: a real store and real exchange sessions in a process that can pause and crash. */
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import { createExchangeSession, type FrameSink } from "../../src/server/streams/exchange-session.ts";
@@ -13,17 +13,17 @@ import type { Tap } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const maintenanceMs = 20;
-/** Room for everything: a miss is never an eviction. */
+/** Large enough that nothing is evicted: no miss is the result of an eviction. */
 const shardBudgetBytes = 1024 * 1024;
 
 export interface ServerNode {
   readonly process: SimulatedProcess;
   /**
-   * Ends the process and everything in it. `silently`: as a power loss does, so that no peer is told; else the
-   * operating system resets the connections.
+   * Ends the process and everything in it. `silently`: as at a power loss, no peer is told. Otherwise the operating
+   * system resets the connections.
    */
   stop(silently: boolean): void;
-  /** A new life: a new store with a new epoch. */
+  /** Begins a new life: a new store with a new epoch. */
   start(): void;
 }
 

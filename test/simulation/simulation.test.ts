@@ -1,4 +1,4 @@
-/** The simulation as part of every test run: some hundred seeds, and the proof that a seed repeats itself. */
+/** Runs some hundred seeds of the simulation, and proves that a seed gives the same run again. */
 import { describe, expect, it } from "vitest";
 import { runSeeds } from "./seeds.ts";
 import { runSeed } from "./simulation.ts";
@@ -10,7 +10,7 @@ describe("the simulation", () => {
     const { failures, counts } = await runSeeds({ from: 0, seeds, step: 1, stopAtFirst: false });
     expect(failures, "replay one with: npm run simulate -- --seed <seed>").toEqual([]);
     expect(counts.undecided).toBe(0);
-    // What is not reached is not checked.
+    // Every kind of check must have been reached.
     expect(counts.nearReads / seeds).toBeGreaterThan(20);
     expect(counts.remoteReads / seeds).toBeGreaterThan(20);
     expect(counts.registerOperations / seeds).toBeGreaterThan(100);

@@ -1,4 +1,4 @@
-/** Runs one seed: builds the world, lets it work and break, heals it, and says what was promised and not kept. */
+/** Runs one seed: builds server, network and clients, runs the workload with faults, heals all, and reports violations. */
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";
@@ -21,7 +21,7 @@ export interface SeedReport {
   readonly seed: number;
   readonly hash: string;
   readonly violations: readonly Violation[];
-  /** What the checks looked at. A run that looked at nothing proves nothing. */
+  /** How much was checked. A run that checked nothing proves nothing. */
   readonly counts: {
     readonly nearReads: number;
     readonly remoteReads: number;
@@ -38,9 +38,9 @@ export interface SeedReport {
   trace(before: number, after: number): string[];
 }
 
-/** How long after the last fault and the last operation everything must be well again. */
+/** How long after the last fault and the last operation every client must have recovered. */
 const convergeMs = 2_000;
-/** No operation, retries and waits for crashed lease holders included, may take longer once all is healed. */
+/** After healing, no operation may take longer, including retries and waits for the lease of a crashed holder. */
 const settleMaxMs = 20_000;
 
 export async function runSeed(seed: number): Promise<SeedReport> {
@@ -171,7 +171,7 @@ function describeFrame({ frame }: ExchangeResponse): string {
   return `events: ${events.join(", ")}`;
 }
 
-/** A tap that also keeps when each life of the store began. */
+/** A tap that also records when each life of the store began. */
 function noteRestarts(tap: Tap, history: History, restarts: Moment[]): Tap {
   return {
     ...tap,
