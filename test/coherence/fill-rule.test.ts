@@ -170,7 +170,7 @@ describe("The fill rule", () => {
 
   it("scenario 8: keeps nothing that was asked for before the subscription was live", async () => {
     const mesh = createScriptedClient();
-    mesh.server.greeting = undefined;
+    mesh.server.autoEpoch = undefined;
     // A namespace without a near cache connects first, so that the subscription comes late.
     const plain = mesh.cache.namespace("plain", { codec: json<string>(), nearCache: false });
     void plain.get("any").catch(() => undefined);
@@ -279,7 +279,7 @@ describe("The fill rule", () => {
     const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
     await mesh.settle();
     const { link } = mesh.server;
-    link.stopGreeting();
+    link.stopAnswering();
     const read = users.get("k");
     await mesh.settle();
     link.takeBatch().answer(hit("v1", { revision: 5 }));

@@ -20,7 +20,7 @@ async function subscribed() {
 describe("A client that moves to the next server", () => {
   it("tells a subscriber each event once, though both streams tell it", async () => {
     const { mesh, heard, first } = await subscribed();
-    mesh.server.greeting = undefined;
+    mesh.server.autoEpoch = undefined;
     first.send({ case: "draining", value: {} });
     const next = mesh.server.link;
     // After the next stream asked to resume, and before it is ready.
@@ -42,8 +42,8 @@ describe("A client that moves to the next server", () => {
     const { mesh, users, first } = await subscribed();
     void users.get("owed").catch(() => undefined);
     await mesh.settle();
-    first.stopGreeting();
-    mesh.server.greeting = undefined;
+    first.stopAnswering();
+    mesh.server.autoEpoch = undefined;
     let passed = false;
     void mesh.cache.sync({ deadlineMs: 10_000 }).then(() => {
       passed = true;

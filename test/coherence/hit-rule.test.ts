@@ -79,7 +79,7 @@ describe("The hit rule", () => {
 
   it("scenario 9: an open subscription that has not caught up serves nothing", async () => {
     const client = await scripted();
-    client.server.greeting = undefined;
+    client.server.autoEpoch = undefined;
     client.server.link.reset();
     client.clock.advance(100);
     await client.settle();
@@ -121,7 +121,7 @@ describe("The hit rule", () => {
     lossy.event(keyEvent("other", { revision: 7 }));
     expect(lossy.closedByClient).toBe(true);
     expect(isNear(client)).toBe(false);
-    client.server.greeting = undefined;
+    client.server.autoEpoch = undefined;
     client.clock.advance(100);
     await client.settle();
     const { link } = client.server;
@@ -150,7 +150,7 @@ describe("The hit rule", () => {
 
   it("scenario 12: not even when the version is the very same number", async () => {
     const client = await scripted({ revalidateMaxEntries: 0 });
-    client.server.greeting = 8n;
+    client.server.autoEpoch = 8n;
     client.server.link.reset();
     client.clock.advance(100);
     await client.settle();
@@ -195,7 +195,7 @@ describe("The hit rule", () => {
 
   it("scenario 15: the lease counts from when a ping was sent, however late its answer is", async () => {
     const client = await scripted();
-    client.server.link.stopGreeting();
+    client.server.link.stopAnswering();
     client.clock.advance(1_000);
     client.clock.advance(3_000);
     const [oldest, ...younger] = client.server.link.takePings().slice(-4);
@@ -360,7 +360,7 @@ describe("The hit rule", () => {
 
   it("takes a shorter bound from the read", async () => {
     const client = await scripted({ pingMs: 1_000 });
-    client.server.link.stopGreeting();
+    client.server.link.stopAnswering();
     client.clock.advance(999);
     const near = (maxStalenessMs: number): boolean => {
       const { hits } = client.cache.stats().near;

@@ -15,7 +15,7 @@ async function widening() {
   await mesh.settle();
   mesh.server.link.takeBatch().answer(hit("v1", { revision: 5 }));
   await read;
-  mesh.server.greeting = undefined;
+  mesh.server.autoEpoch = undefined;
   mesh.server.link.reset();
   mesh.clock.advance(100);
   const next = mesh.server.link;
@@ -31,7 +31,7 @@ async function widening() {
   const finish = (missed: (link: ScriptedLink) => void) => {
     missed(next);
     next.opened(widened.id);
-    next.greet();
+    next.answerAlways();
   };
   return { mesh, users, events, next, finish };
 }

@@ -1,4 +1,4 @@
-/** The handlers of one service behind grpc-js and the server's interceptor, and what they share with others. */
+/** Serves the handlers of one service by grpc-js with the interceptor of the server. */
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { createServiceDefinition } from "../../src/codec/messages.ts";
 import { systemClock } from "../../src/common/clock.ts";
@@ -22,7 +22,7 @@ export interface ServedHandlers extends SharedDeps {
   stop(): void;
 }
 
-/** `bounds`: in place of the default ones. */
+/** `bounds` replaces the default bounds. */
 export async function serveHandlers(
   service: Parameters<typeof createServiceDefinition>[0],
   handlersOf: (deps: SharedDeps) => UntypedServiceImplementation,

@@ -1,6 +1,6 @@
 /**
- * A thread that works a store which others work at the same time, and holds what it is told to what all threads
- * know to have happened. Run as a worker by test/store/api/threads.test.ts.
+ * A thread that uses a store at the same time as other threads, and checks every answer against what all threads know to
+ * have happened. Run as a worker by test/store/api/threads.test.ts.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { createSeededRng } from "../../src/common/random.ts";
@@ -11,13 +11,13 @@ export interface StoreThreadData {
   readonly memory: StoreMemory;
   readonly self: number;
   readonly count: number;
-  /** By thread, without its own. */
+  /** By thread, without the own thread. */
   readonly ports: readonly (MessagePort | undefined)[];
   readonly seed: number;
-  /** From before the first thread. */
+  /** Taken before the first thread began. */
   readonly cursor: Uint8Array;
   readonly operations: number;
-  /** By key: the latest revision at which some thread knows it to have been set or invalidated. */
+  /** By key: the latest revision at which some thread knows that the key was set or invalidated. */
   readonly known: SharedArrayBuffer;
 }
 
@@ -48,14 +48,14 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   for (const port of ports) port?.on("message", (message) => store.receive(message));
   const revisions = new Int32Array(known);
 
-  /** What is known now holds for whatever is asked from now on. */
+  /** What is known now must be true for every later answer. */
   const learn = (key: number, revision: number): void => {
     for (let old = Atomics.load(revisions, key); old < revision; old = Atomics.load(revisions, key)) {
       Atomics.compareExchange(revisions, key, old, revision);
     }
   };
 
-  // ---- Events: read when woken and at no other time ---------------------------------------------------------------
+  // ---- Events: read only when woken ---------------------------------------------------------------
   const seen = memory.shards.map(() => 0);
   let events = 0;
   let gaps = 0;
@@ -101,7 +101,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   let waits = 0;
   let outstanding = 0;
 
-  /** Each value names its key and is as long, and all of the bytes, that its first ones say. */
+  /** A value begins with its key and its length. All other bytes are equal, so that a torn value is recognised. */
   const newValue = (key: number): Uint8Array => {
     const length = 8 + (below(8) === 0 ? below(9_000) : below(200));
     const value = new Uint8Array(length).fill(below(256));
@@ -216,7 +216,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
       setImmediate(turn);
       return;
     }
-    // One turn later nothing that was granted is still to be set.
+    // One turn later every granted lease has been used by a Set.
     setImmediate(() => {
       const report: StoreThreadReport = { kind: "done", sets, waits };
       parentPort?.postMessage(report);

@@ -1,4 +1,4 @@
-/** How many threads the servers of a suite have: what has to hold for one has to hold for several. */
+/** How many threads the servers of a suite have. Suites run with one and with several. */
 
-/** Set by the projects of vitest.config.ts. */
+/** Set by the projects in vitest.config.ts. */
 export const testWorkers = Number(process.env.MESHCACHE_TEST_WORKERS ?? 1);

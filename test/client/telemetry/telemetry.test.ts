@@ -189,7 +189,7 @@ describe("Client telemetry", () => {
       await settle();
       server.link.takeBatch().answer(hit("v1", { revision: 5 }));
       await read;
-      server.link.stopGreeting();
+      server.link.stopAnswering();
       clock.advance(500);
       await users.get(`${lost}`);
       await settle();
@@ -204,7 +204,7 @@ describe("Client telemetry", () => {
 
   it("runs a loader under a span, so that what it calls belongs to the trace", async () => {
     const { cache, server, settle } = createScriptedClient();
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
     const load = inSpan((span) =>
       users.getOrLoad("k", () => {
