@@ -32,7 +32,7 @@ export const mutants: readonly Mutant[] = [
         replace: "this.#coherence.coverage",
       },
     ],
-    test: "scenario 8: keeps nothing that was asked for before the subscription was live",
+    test: "scenario 8: keeps no answer to a request from before the subscription was live",
   },
   mutant(
     "client: an answer asked for before a gap is kept after it",
@@ -129,7 +129,7 @@ export const mutants: readonly Mutant[] = [
         replace: "catch (error) {",
       },
     ],
-    test: "that nobody answered leaves nothing of its key, not even what was read beside it",
+    test: "without an answer removes the entry of its key, also one that was read during the write",
   },
   mutant(
     "client: a resumed stream begins from now",
