@@ -1,30 +1,30 @@
-/** The keys of a run and the order in which a load asks for them: uniform or zipfian, drawn from a seed. */
+/** The keys of a run, and the order in which a load uses them: uniform or zipfian, from a seed. */
 import { createSeededRng, type Rng } from "../src/common/random.ts";
 
 export type Distribution = "uniform" | "zipfian";
 
-/** As YCSB draws (Cooper et al., SoCC 2010), so that results compare. */
+/** As in YCSB (Cooper et al., SoCC 2010), so that results can be compared. */
 const zipfExponent = 0.99;
 const drawCount = 1 << 20;
 
 const keyBytes = 20;
 
 /**
- * Twenty bytes, as in the targets table. In one piece, as a request brings them: of a string in two pieces the
- * collector leaves different objects in different places, and each lookup would compare them.
+ * Twenty bytes, as in the targets table. A flat string, as decoded from a request: after a garbage collection, lookups with
+ * concatenated strings would compare different objects.
  */
 export function keyAt(index: number): string {
   return Buffer.from(`entry:${index.toString().padStart(14, "0")}`).toString("latin1");
 }
 
-/** Every key once, made before the clock runs so that neither side pays for it. */
+/** Every key once, created before the measurement, so that it costs neither side anything. */
 export function createKeys(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => keyAt(index));
 }
 
 /**
- * Every key, each as a string only when it is asked for. A million strings are marked by each full collection of
- * the process that holds them: pauses of 30 to 47 ms that are no client's.
+ * Every key, created as a string only when it is used. Each full collection would mark a million kept strings: pauses of 30
+ * to 47 ms that no client has.
  */
 export function packKeys(count: number): Keys {
   const bytes = Buffer.alloc(count * keyBytes);
@@ -40,12 +40,12 @@ export interface Keys {
   at(index: number): string;
 }
 
-/** Memory for the draws of one load at a time. */
+/** Memory for the indices of one load at a time. */
 export function createDrawMemory(): Uint32Array {
   return new Uint32Array(drawCount);
 }
 
-/** An endless order of indices below `count`, drawn before the clock runs. */
+/** An endless sequence of indices below `count`, created before the measurement. */
 export function createDraws(
   distribution: Distribution,
   count: number,
@@ -64,11 +64,11 @@ export function createDraws(
 
 interface ZipfTables {
   readonly cumulative: Float64Array;
-  /** The key of each rank: hot keys must not be neighbours in memory. */
+  /** The key of each rank. Hot keys must not be next to each other in memory. */
   readonly places: Uint32Array;
 }
 
-/** Of the last count: every window of a row draws from the same. */
+/** For the last count, because all windows of a row use the same. */
 let zipfTables: ZipfTables | undefined;
 
 function zipfian(count: number, rng: Rng): () => number {
@@ -112,7 +112,7 @@ function lowerBound(sorted: Float64Array, wanted: number): number {
   return low;
 }
 
-/** Values of one size that differ from one another and do not compress. */
+/** Different values of one size that do not compress. */
 export function createValues(valueBytes: number, seed: number): (index: number) => Buffer {
   const rng = createSeededRng(seed);
   const noise = Buffer.alloc(valueBytes);

@@ -1,4 +1,4 @@
-/** The bench's command line: runs comparisons, draws their result, profiles a row, soaks a server. */
+/** The command line of the bench: runs comparisons, draws their results, profiles a row, runs the soak test. */
 import { readFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
@@ -84,7 +84,7 @@ program
     if (!flat) process.exitCode = 1;
   });
 
-// Ends by way of "exit", where what the run has started is ended too.
+// `process.exit`, so that the "exit" handlers end the processes of the run.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 try {

@@ -1,4 +1,4 @@
-/** `profile NAME`: one comparison with meshcache's own processes profiled, and where their time went. */
+/** `profile NAME`: runs one comparison with CPU profiles of meshcache's processes, and prints their summary. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { join, relative } from "node:path";

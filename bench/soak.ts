@@ -1,4 +1,4 @@
-/** `soak`: half of the server's load under churn for minutes, and whether its resident memory stays flat. */
+/** `soak`: loads the server at half of its capacity for minutes, and checks that its resident memory does not grow. */
 import { resolvePlan } from "./plan.ts";
 import { residentBytes } from "./process/resident-memory.ts";
 import { createProgress } from "./report/progress.ts";
@@ -16,12 +16,12 @@ export interface SoakOptions {
 const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
 const windowMs = 5_000;
 const budgetBytesAnEntry = 160;
-/** Caches, compiled code and the young generation grow at first; what counts is what comes after. */
+/** Caches, compiled code and the young generation grow at first. The check begins after that. */
 const settledShare = 1 / 3;
-/** Growth over the settled part that noise of the allocator explains. */
+/** Growth after the start that can be noise of the allocator. */
 const flatGrowthShare = 0.02;
 
-/** Prints what it found; false when the memory grew. */
+/** Prints the result. False: the memory grew. */
 export async function soak(options: SoakOptions): Promise<boolean> {
   const plan = resolvePlan(options.entries === undefined ? {} : { entries: options.entries });
   const windows = Math.max(6, Math.round((options.minutes * 60_000) / windowMs));

@@ -1,6 +1,6 @@
 /**
- * Runs the coherence simulation: `--seeds N [--from S]` for many seeds, `--seed S` to replay one with the
- * history around what it broke.
+ * Runs the coherence simulation: `--seeds N [--from S]` runs many seeds, `--seed S` replays one seed and prints the
+ * history around its first violation.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,4 +1,4 @@
-/** The process of a store without a network: fills it, churns it, and tells its size and its pauses. */
+/** The process of a store without a network: fills it, churns it, and reports its size and its pauses. */
 import {
   type EntryStore,
   type EntryStoreCapacity,
@@ -16,7 +16,7 @@ export interface ChurnWindow {
   readonly entries: number;
 }
 
-/** Operations between two turns of the event loop, as a server handles a burst. */
+/** Operations in one turn of the event loop, as for a burst of requests. */
 const burst = 500;
 
 let store: EntryStore | undefined;
@@ -27,7 +27,7 @@ const handlers = {
     store = await openEntryStore(name, capacity);
   },
 
-  /** Sets `count` entries and returns the process's resident bytes before and after. */
+  /** Sets `count` entries. Returns the resident bytes of the process before and after. */
   async fill(
     count: number,
     valueBytes: number,
@@ -47,7 +47,7 @@ const handlers = {
     return { before, after: residentBytes(process.pid), entries: opened.entryCount() };
   },
 
-  /** Half reads, half sets, uniform over half as many keys again as fit: every set of a new key evicts. */
+  /** Half reads and half Sets, uniform over 1.5 times as many keys as fit. Every Set of a new key evicts. */
   async churn(entries: number, valueBytes: number, durationMs: number, seed: number): Promise<ChurnWindow> {
     const opened = current();
     const keyCount = Math.floor(entries * 1.5);

@@ -1,11 +1,11 @@
-/** Unary gRPC calls from h2load, a load generator in C that no JavaScript server can outrun. */
+/** Unary gRPC calls from h2load, a load generator in C that is faster than any JavaScript server. */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connections, streamsPerConnection } from "./unary-shape.ts";
 
-/** Calls a second. `message` is the request of every call: h2load repeats one body. */
+/** Returns calls per second. Every call has the request `message`, because h2load repeats one body. */
 export async function runH2load(url: string, message: Uint8Array, durationMs: number): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "meshcache-bench-"));
   try {
@@ -27,7 +27,7 @@ export async function runH2load(url: string, message: Uint8Array, durationMs: nu
   }
 }
 
-/** One uncompressed message of the gRPC wire format. */
+/** One uncompressed message in the gRPC wire format. */
 function grpcFrame(message: Uint8Array): Buffer {
   const frame = Buffer.alloc(5 + message.length);
   frame.writeUInt32BE(message.length, 1);

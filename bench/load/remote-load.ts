@@ -1,4 +1,4 @@
-/** The process of a remote cache's client: fills the cache and loads it in one of the two ways. */
+/** The process of a client of a remote cache: fills the cache, and loads it in a closed or an open loop. */
 import { createKeys, createValues, type Keys, packKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";
 import { connectRemoteCache, type RemoteCache, type RemoteClientName } from "../remote-cache.ts";
@@ -7,7 +7,7 @@ import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loo
 
 let cache: RemoteCache | undefined;
 let packedKeys: Keys = packKeys(0);
-/** Of a closed loop, which is to pay for none of them. An open loop lets go of them: it would pay for their marking. */
+/** The keys of a closed loop, created in advance. An open loop does not keep them, because full collections would mark them. */
 let madeKeys: readonly string[] | undefined;
 let valueBytes = 0;
 
@@ -19,7 +19,7 @@ const handlers = {
     cache = await connectRemoteCache(client, address);
   },
 
-  /** Sets every entry once. */
+  /** Sets every key once. */
   async fill(count: number, bytes: number, seed: number): Promise<void> {
     const connected = connection();
     packedKeys = packKeys(count);

@@ -1,4 +1,4 @@
-/** The process that holds all subscribers, each on a connection of its own, and times what they receive. */
+/** The process with all subscribers, each on a connection of its own. It measures when they receive events. */
 import { answerCalls } from "../process/worker.ts";
 import { type FanOutKind, microsSince, subscriberOf } from "./fan-out.ts";
 
@@ -42,7 +42,7 @@ const handlers = {
     }
   },
 
-  /** Microseconds from publish to receipt, one for each subscriber, once all have the event. */
+  /** Resolves when all subscribers have the event: for each, the microseconds from publish to receipt. */
   async delivered(stamp: string): Promise<Float64Array> {
     const delivery = deliveryOf(stamp);
     const late = setTimeout(

@@ -1,4 +1,4 @@
-/** The process that replays traces: cache-aside reads, a miss sets, and every entry has the same size. */
+/** The process that replays traces: cache-aside reads, a Set after each miss, and entries of one size. */
 import type { StoreEngine } from "../../src/store/engine/create-store.ts";
 import { type EntryStoreName, openUnitStore } from "../entry-store.ts";
 import { createKeys } from "../keyspace.ts";
@@ -7,11 +7,11 @@ import { readTrace, type Trace, type TraceName } from "./trace.ts";
 
 export interface ReplayResult {
   readonly hitRatio: number;
-  /** The most that were held at once. */
+  /** The largest number of entries held at once. */
   readonly entriesSeen: number;
 }
 
-/** Large enough that what a store keeps beside an entry is small beside it. */
+/** Large, so that the overhead of an entry is small in comparison. */
 const valueBytes = 1_000;
 const looksAtCount = 1_000;
 
@@ -19,7 +19,7 @@ let trace: Trace | undefined;
 let keys: readonly string[] = [];
 
 const handlers = {
-  /** Returns how many objects the trace has. */
+  /** Returns the number of different objects in the trace. */
   async load(folder: string, name: TraceName, accessesMax: number): Promise<number> {
     trace = await readTrace(folder, name, accessesMax);
     keys = createKeys(trace.objects);

@@ -1,4 +1,4 @@
-/** Unary calls from grpc-js, for where h2load is not: a load generator no faster than the server it loads. */
+/** Unary calls from grpc-js, used when h2load is not installed. This generator is not faster than the server. */
 import { Client, credentials } from "@grpc/grpc-js";
 import { answerCalls } from "../process/worker.ts";
 import { connections, streamsPerConnection } from "./unary-shape.ts";
@@ -16,7 +16,7 @@ const handlers = {
     );
   },
 
-  /** Calls a second. */
+  /** In calls per second. */
   async run(path: string, message: Uint8Array, durationMs: number): Promise<number> {
     const request = Buffer.from(message);
     let running = true;

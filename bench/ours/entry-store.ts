@@ -1,4 +1,4 @@
-/** meshcache's store without its server, given the bytes that a number of equal entries needs. */
+/** meshcache's store without its server, with a budget for a number of equal entries. */
 
 import type { Store } from "../../src/store/api/store.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
@@ -8,20 +8,20 @@ import { namespace } from "./namespace.ts";
 
 const sampleEntries = 2_000;
 const sampleBudgetBytes = 256 * 2 ** 20;
-/** Keys never spread quite evenly over the shards, and segments are never quite full. */
+/** Extra room, because keys are not spread evenly over the shards and segments are never completely full. */
 const shardSlack = 1.25;
 const calibrationRounds = 8;
 const writer = { origin: "", traceparent: "" };
 
-/** A store as it is used, sharded, with room for all entries. */
+/** A store as the server uses it, with shards and room for all entries. */
 export function openSharded(capacity: EntryStoreCapacity): EntryStore {
   const budgetBytes = Math.ceil(capacity.entriesMax * bytesAnEntry(capacity) * shardSlack);
   return toEntryStore(createStore({ ...engineOf(capacity), budgetBytes }));
 }
 
 /**
- * One shard with the most bytes in which it never holds more than `entriesMax` entries: an engine that works
- * in segments holds fewer in the same bytes, and what is compared is which entries it keeps.
+ * One shard with the largest budget in which it never holds more than `entriesMax` entries. An engine with segments holds
+ * fewer entries in the same budget, but this comparison is about which entries it keeps.
  */
 export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
   const unit = bytesAnEntry(capacity);
@@ -37,7 +37,7 @@ export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
   return openWith(fitting);
 }
 
-/** The most entries that a store holds while keys that were never there before are set. */
+/** The largest number of entries that a store holds while new keys are set. */
 function mostEntries(store: EntryStore, { entriesMax, valueBytes }: EntryStoreCapacity): number {
   const value = new Uint8Array(valueBytes);
   let most = 0;
@@ -48,7 +48,7 @@ function mostEntries(store: EntryStore, { entriesMax, valueBytes }: EntryStoreCa
   return most;
 }
 
-/** What the store itself charges for one entry. */
+/** The bytes that the store counts for one entry. */
 function bytesAnEntry(capacity: EntryStoreCapacity): number {
   const store = createStore({ ...engineOf(capacity), budgetBytes: sampleBudgetBytes });
   const sample = toEntryStore(store);

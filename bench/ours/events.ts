@@ -1,4 +1,4 @@
-/** meshcache's own client as a reader of events, one client, and so one connection, a subscriber. */
+/** meshcache's client as a subscriber. Each subscriber is a client with a connection of its own. */
 import { bytes, MeshCache } from "../../src/index.ts";
 import type { Publisher } from "../load/fan-out.ts";
 import { namespace } from "./namespace.ts";

@@ -1,2 +1,2 @@
-/** The namespace that every row works in. */
+/** The namespace of all rows. */
 export const namespace = "bench";

@@ -1,4 +1,4 @@
-/** meshcache's client without its near cache: every read goes over its one stream to the server. */
+/** meshcache's client without its near cache. Every read goes to the server over one stream. */
 import { bytes, MeshCache, type Outcome, type SetOutcome } from "../../src/index.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 import { namespace } from "./namespace.ts";

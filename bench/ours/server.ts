@@ -1,4 +1,4 @@
-/** meshcache as its command starts it: limits and metrics on, one trace in a hundred sampled and exported. */
+/** meshcache as its command starts it, with limits and metrics. One trace in a hundred is sampled and exported. */
 import type { Child } from "../process/child.ts";
 import { freePort, loopback } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
@@ -25,7 +25,7 @@ export async function startMeshcacheServer(
   const port = await freePort();
   const server = undo.use(
     session.start<Observer>("server", program, {
-      // One thread, as every peer has.
+      // One thread, as for every peer.
       args: ["serve", "--workers", "1"],
       nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
       env: {

@@ -1,4 +1,4 @@
-/** An OTLP collector that takes everything and keeps nothing: sampled spans are really encoded and sent. */
+/** An OTLP collector that discards everything, so that sampled spans are encoded and sent as in production. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { loopback } from "../process/loopback.ts";

@@ -1,4 +1,4 @@
-/** Which peers there are, whether they are here, and how to get the ones that are not. */
+/** The peers, whether each is installed, and how to install it. */
 import { spawnSync } from "node:child_process";
 
 export type PeerName =
@@ -44,7 +44,7 @@ export function isPresent(name: PeerName): boolean {
   return peers[name].present();
 }
 
-/** What is missing of `needed`, each with the way to install it; empty when nothing is. */
+/** Names the `needed` peers that are missing, each with the way to install it. Empty: none is missing. */
 export function missingPeers(needed: readonly PeerName[]): readonly string[] {
   return needed
     .filter((name) => !peers[name].present())

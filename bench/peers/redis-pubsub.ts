@@ -1,4 +1,4 @@
-/** Redis pub/sub through ioredis, one connection a subscriber. */
+/** Redis pub/sub by ioredis, with one connection for each subscriber. */
 import { Redis } from "ioredis";
 import type { Publisher } from "../load/fan-out.ts";
 

@@ -1,4 +1,4 @@
-/** A redis-server of one's own: a free port, nothing on disk, gone with the run. */
+/** A redis-server for one run: on a free port, with nothing on disk. It ends with the run. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -50,7 +50,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     child.once("error", reject);
     child.once("exit", () => reject(new Error(`redis-server ended\n${log}`)));
   });
-  // Nothing reads the log any more; a full pipe would stop the server.
+  // From now on the log is discarded. A full pipe would block the server.
   child.stdout.removeAllListeners("data").resume();
   const { pid } = child;
   if (pid === undefined) throw new Error("redis-server could not be started");

@@ -1,4 +1,4 @@
-/** The only host that a bench talks to, and free ports on it. */
+/** The host that all benches use, and free ports on it. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 

@@ -1,4 +1,4 @@
-/** The result as an SVG: for each target how far the figure lies from it, on one logarithmic scale. */
+/** The results as an SVG: the distance of each figure from its target, on one logarithmic scale. */
 import type { Row } from "../comparison.ts";
 import { toBound, toJudged, toSide } from "./figures.ts";
 import type { Results } from "./results.ts";
@@ -12,11 +12,11 @@ const labelWidth = 400;
 const figureWidth = 150;
 const plotLeft = labelWidth + 16;
 const plotWidth = width - plotLeft - figureWidth;
-/** From a quarter of a target to sixteen times it. */
+/** From a quarter of the target to sixteen times the target. */
 const scaleMin = Math.log2(1 / 4);
 const scaleMax = Math.log2(16);
 
-/** Legible on a light and on a dark page alike. */
+/** Legible on light and dark pages. */
 const style = `
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .faint { fill: #6e7781; font-size: 11px }
@@ -63,7 +63,7 @@ function hasTarget(row: Row): row is TargetRow {
   return row.ratio !== null && row.must !== null && row.ambition !== null;
 }
 
-/** How many times better than the target: 1 at it, whichever direction is good. */
+/** How many times better than the target the figure is, whichever direction is better. 1: equal. */
 function reach(row: TargetRow, figure: number): number {
   if (figure <= 0) return row.better === "higher" ? 0 : Number.POSITIVE_INFINITY;
   return row.better === "higher" ? figure / row.must : row.must / figure;

@@ -1,25 +1,25 @@
-/** What a side can sustain when operations come as they please: the load of which rows take a half. */
+/** The highest open-loop rate that a side sustains. Other rows measure at half of it. */
 import type { Session } from "../session.ts";
 import type { RemoteSide } from "./remote-side.ts";
 
 export interface Churn {
-  /** Share of the operations that set a key instead of reading one. */
+  /** Share of Sets among the operations. */
   readonly writeShare: number;
   readonly valueBytes: number;
 }
 
 const closedLoopInFlight = 64;
 /**
- * A closed loop lets a client pipeline at its best, since answers and the next requests come in bursts; single
- * arrivals cost more each, so the search begins well below its rate.
+ * In a closed loop answers and new requests come in bursts, which a client pipelines best. Single arrivals cost more each,
+ * so the search begins well below the rate of the closed loop.
  */
 const firstShare = 1 / 8;
 const factor = 1.4;
 const keptUpShare = 0.95;
-/** The machine may have been busy with something else. */
+/** A step that fails is repeated, because the machine may have been busy with other work. */
 const tries = 2;
 
-/** Operations a second: the highest rate of a ladder at which the side keeps up with Poisson arrivals. */
+/** In operations per second: the highest of the tried rates at which the side keeps up with Poisson arrivals. */
 export async function sustainedPerSecond(
   session: Session,
   side: RemoteSide,

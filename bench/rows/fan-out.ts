@@ -23,7 +23,7 @@ interface FanOutSide extends AsyncDisposable {
 const publisherFile = new URL("../load/publisher.ts", import.meta.url);
 const subscribersFile = new URL("../load/subscribers.ts", import.meta.url);
 const budgetBytes = 2 ** 28;
-/** Between two events: each fans out over quiet connections. */
+/** The pause between two events, so that each is sent over idle connections. */
 const pauseMs = 20;
 
 async function openSide(session: Session, kind: FanOutKind): Promise<FanOutSide> {

@@ -1,4 +1,4 @@
-/** Row 9: how many accesses of real traces the store's eviction answers, over LRU with as many entries. */
+/** Row 9: the hit ratio of the store's eviction on real traces, compared with an LRU of as many entries. */
 import type { Comparison, Row } from "../comparison.ts";
 import { emptyRow, judge } from "../comparison.ts";
 import { hasTrace, type TraceName, traceNames, tracePath } from "../load/trace.ts";

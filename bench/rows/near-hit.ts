@@ -1,4 +1,4 @@
-/** Row 4: reads that the process answers from its own copies. */
+/** Row 4: reads that the process answers from its own memory. */
 import type { Comparison, Row, Target } from "../comparison.ts";
 import { emptyRow } from "../comparison.ts";
 import type { LocalLoad } from "../load/local-load.ts";

@@ -1,4 +1,4 @@
-/** Rows 1, 1b, 1s, 2 and 2s: operations over the network, and what they cost the client. */
+/** Rows 1, 1b, 1s, 2 and 2s: operations over the network, and the CPU time of the client. */
 import { type Comparison, emptyRow, type Row, reasonOf, type Target } from "../comparison.ts";
 import type { Distribution } from "../keyspace.ts";
 import type { ClosedLoopShape, ClosedLoopWindow } from "../load/closed-loop.ts";
@@ -35,9 +35,9 @@ interface RemoteOperations {
   readonly needs: readonly PeerName[];
   readonly valueBytes: number;
   readonly figure: string;
-  /** Of the shapes with more than one in flight. */
+  /** The target for shapes with more than one operation in flight. */
   readonly target?: Target;
-  /** The row of the client's CPU, measured in the same windows. */
+  /** The row for the CPU of the client, measured in the same windows. */
   readonly cpuId?: string;
   readonly cpuTarget?: Target;
   entries(plan: Plan): number;
@@ -50,7 +50,7 @@ const overIoredis = {
   needs: ["redis-server", "ioredis"],
 } as const satisfies Partial<RemoteOperations>;
 
-/** More than the entries need, index and log included: these rows are about hits, and about sets that evict nothing. */
+/** More than the entries need, including index and log, so that reads hit and Sets evict nothing. */
 const budgetOf = (entries: number, valueBytes: number): number => 2 ** 28 + entries * (valueBytes + 1_500);
 
 function compareRemoteOperations(spec: RemoteOperations): Comparison {
@@ -59,7 +59,7 @@ function compareRemoteOperations(spec: RemoteOperations): Comparison {
     title: spec.title,
     ids: spec.cpuId === undefined ? [spec.id] : [spec.id, spec.cpuId],
     needs: spec.needs,
-    // Two fills, and for each shape a warm-up and the windows of both sides.
+    // Two fills, and for each shape one warm-up and the windows of both sides.
     steps: (plan) =>
       (spec.shapes(plan).length === 0 ? 0 : 2) + spec.shapes(plan).length * (2 + 2 * plan.pairs),
     async run(session) {
@@ -128,7 +128,7 @@ async function measure(
   });
 }
 
-/** Of the first shape: before, a client and a server are measured that are still being compiled. */
+/** For the first shape. Without it, the code of client and server would still be compiled during the measurement. */
 const firstWarmUpMinMs = 2_000;
 
 const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
@@ -209,7 +209,7 @@ export const remoteGetNodeRedis = compareRemoteOperations({
   valueBytes: 100,
   figure: "remote gets of 100 B",
   entries: (plan) => plan.entries,
-  // No target names it: not worth a quick run's time.
+  // It has no target, so the quick run leaves it out.
   shapes: (plan) => (plan.everyShape ? targetShapes : []),
 });
 
@@ -223,6 +223,6 @@ export const remoteSet = compareRemoteOperations({
   valueBytes: 100,
   figure: "remote sets of 100 B",
   entries: (plan) => plan.entries,
-  // Nor is this worth a quick run's time. A profile is of one shape: two would be mixed in it.
+  // The quick run leaves it out too. A profile covers one shape only, because two would be mixed.
   shapes: (plan) => (plan.quick ? [] : plan.everyShape ? targetShapes : targetShapes.slice(0, 1)),
 });

@@ -1,4 +1,4 @@
-/** Row 5: what an entry costs in resident memory, in a store process of ours and in redis-server. */
+/** Row 5: the resident memory for each entry, in a process with meshcache's store and in redis-server. */
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryLoad } from "../load/entry-load.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
@@ -44,7 +44,7 @@ export const storeMemory: Comparison = {
   steps: (plan) => 2 * plan.pairs,
   async run(session) {
     const { entries } = session.plan;
-    // New processes each time: a fill is measured once in a life.
+    // New processes for each measurement: a process can be filled only once.
     const pairs: readonly Pair<number>[] = await interleave(session, "filling", {
       ours: () => storeBytesAnEntry(session),
       peer: () => redisBytesAnEntry(session),

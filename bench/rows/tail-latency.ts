@@ -1,4 +1,4 @@
-/** Rows 8 and 6: the slowest reads, and the server's longest pause, at half load while entries come and go. */
+/** Rows 8 and 6: the slowest reads, and the longest pause of the server, at half load with eviction. */
 import type { Comparison } from "../comparison.ts";
 import type { OpenLoopWindow } from "../load/open-loop.ts";
 import { figureRow, interleave, loneRow } from "../pairs.ts";
@@ -7,7 +7,7 @@ import { type Churn, sustainedPerSecond } from "./capacity.ts";
 import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
 
 const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
-/** Room for two thirds of the entries at most, so that sets evict. */
+/** Room for at most two thirds of the entries, so that Sets evict. */
 const budgetBytesAnEntry = 160;
 
 export const tailLatency: Comparison = {
@@ -20,7 +20,7 @@ export const tailLatency: Comparison = {
     const { plan } = session;
     await using ours = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
     const { observer } = ours;
-    if (observer === undefined) throw new Error("the server has nobody to watch its collector");
+    if (observer === undefined) throw new Error("the server has no observer for its garbage collector");
     await using peer = await openRemoteSide(session, "ioredis", 0);
     await fillSides(session, [ours, peer], plan.entries, churn.valueBytes);
     const half = new Map<RemoteSide, number>();

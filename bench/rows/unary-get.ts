@@ -1,4 +1,4 @@
-/** Row 3: a unary Get on the whole server, telemetry and limits included, over the least grpc-js can do. */
+/** Row 3: a unary Get on the whole server, with telemetry and limits, compared with a minimal grpc-js server. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CacheService, GetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { methodPath } from "../../src/codec/messages.ts";
@@ -16,7 +16,7 @@ import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 import { openRemoteSide } from "./remote-side.ts";
 
-/** Calls a second of one server, each call with the same message. */
+/** The calls per second of one server. Every call has the same message. */
 interface UnaryCaller extends AsyncDisposable {
   run(message: Uint8Array, durationMs: number): Promise<number>;
 }
@@ -25,7 +25,7 @@ const path = methodPath(CacheService.method.get);
 const echoFile = new URL("../peers/grpc-echo.ts", import.meta.url);
 const loadFile = new URL("../load/unary-load.ts", import.meta.url);
 const budgetBytes = 2 ** 31;
-/** Keys of two rounds are far apart. */
+/** Different rounds use distant keys. */
 const keyStride = 7_919;
 
 async function openCaller(session: Session, address: string): Promise<UnaryCaller> {
