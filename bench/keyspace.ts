@@ -4,10 +4,10 @@ import { createSeededRng, type Rng } from "../src/common/random.ts";
 export type Distribution = "uniform" | "zipfian";
 
 /** As in YCSB (Cooper et al., SoCC 2010), so that results can be compared. */
-const zipfExponent = 0.99;
-const drawCount = 1 << 20;
+const ZIPF_EXPONENT = 0.99;
+const DRAW_COUNT = 1 << 20;
 
-const keyBytes = 20;
+const KEY_BYTES = 20;
 
 /**
  * Twenty bytes, as in the targets table. A flat string, as decoded from a request: after a garbage collection, lookups with
@@ -27,11 +27,11 @@ export function createKeys(count: number): readonly string[] {
  * to 47 ms that no client has.
  */
 export function packKeys(count: number): Keys {
-  const bytes = Buffer.alloc(count * keyBytes);
-  for (let index = 0; index < count; index++) bytes.write(keyAt(index), index * keyBytes, "latin1");
+  const bytes = Buffer.alloc(count * KEY_BYTES);
+  for (let index = 0; index < count; index++) bytes.write(keyAt(index), index * KEY_BYTES, "latin1");
   return {
     count,
-    at: (index) => bytes.toString("latin1", index * keyBytes, (index + 1) * keyBytes),
+    at: (index) => bytes.toString("latin1", index * KEY_BYTES, (index + 1) * KEY_BYTES),
   };
 }
 
@@ -42,7 +42,7 @@ export interface Keys {
 
 /** Memory for the indices of one load at a time. */
 export function createDrawMemory(): Uint32Array {
-  return new Uint32Array(drawCount);
+  return new Uint32Array(DRAW_COUNT);
 }
 
 /** An endless sequence of indices below `count`, created before the measurement. */
@@ -54,10 +54,10 @@ export function createDraws(
 ): () => number {
   const rng = createSeededRng(seed);
   const draw = distribution === "uniform" ? () => Math.floor(rng.fraction() * count) : zipfian(count, rng);
-  for (let at = 0; at < drawCount; at++) draws[at] = draw();
-  let next = Math.floor(rng.fraction() * drawCount);
+  for (let at = 0; at < DRAW_COUNT; at++) draws[at] = draw();
+  let next = Math.floor(rng.fraction() * DRAW_COUNT);
   return () => {
-    next = (next + 1) & (drawCount - 1);
+    next = (next + 1) & (DRAW_COUNT - 1);
     return draws[next] ?? 0;
   };
 }
@@ -84,7 +84,7 @@ function zipfCumulative(count: number): Float64Array {
   const cumulative = new Float64Array(count);
   let sum = 0;
   for (let rank = 0; rank < count; rank++) {
-    sum += 1 / (rank + 1) ** zipfExponent;
+    sum += 1 / (rank + 1) ** ZIPF_EXPONENT;
     cumulative[rank] = sum;
   }
   return cumulative;

@@ -63,12 +63,12 @@ const quick: typeof full = {
   everyShape: false,
 };
 
-const pairsMin = 5;
+const PAIRS_MIN = 5;
 
 /** Throws RangeError with the name of the option that is out of its range. */
 export function resolvePlan(options: PlanOptions): Plan {
   const sizes = options.quick ? quick : full;
-  const pairs = options.pairs ?? pairsMin;
+  const pairs = options.pairs ?? PAIRS_MIN;
   if (!Number.isInteger(pairs) || pairs < 1 || pairs > 100) throw new RangeError("--pairs: 1 to 100");
   const entries = options.entries ?? sizes.entries;
   if (!Number.isInteger(entries) || entries < 1_000 || entries > 16_000_000) {

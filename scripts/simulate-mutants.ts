@@ -23,7 +23,7 @@ const { values } = parseArgs({
 
 const seeds = Number(values.seeds);
 const from = Number(values.from);
-const hangMs = 600_000;
+const HANG_MS = 600_000;
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -58,7 +58,7 @@ async function tryMutant(mutant: Mutant): Promise<Verdict> {
 
 function run(folder: string, first: number, count: number): Promise<Outcome> {
   const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, hangMs);
+  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, HANG_MS);
 }
 
 /** A seed that also fails without the bug has not caught it. */

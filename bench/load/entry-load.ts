@@ -17,7 +17,7 @@ export interface ChurnWindow {
 }
 
 /** Operations in one turn of the event loop, as for a burst of requests. */
-const burst = 500;
+const BURST = 500;
 
 let store: EntryStore | undefined;
 let churnKeys: readonly string[] = [];
@@ -39,7 +39,7 @@ const handlers = {
     const before = residentBytes(process.pid);
     for (let index = 0; index < count; index++) {
       opened.set(keyAt(index), makeValue(index));
-      if (index % burst === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (index % BURST === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     collect();
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -58,12 +58,12 @@ const handlers = {
     const startedMs = performance.now();
     let operations = 0;
     while (performance.now() - startedMs < durationMs) {
-      for (let at = 0; at < burst; at += 2) {
+      for (let at = 0; at < BURST; at += 2) {
         const index = draw();
         opened.set(churnKeys[index] ?? "", makeValue(index));
         opened.get(churnKeys[draw()] ?? "");
       }
-      operations += burst;
+      operations += BURST;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     const elapsedMs = performance.now() - startedMs;

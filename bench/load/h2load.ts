@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connections, streamsPerConnection } from "./unary-shape.ts";
+import { CONNECTIONS, STREAMS_PER_CONNECTION } from "./unary-shape.ts";
 
 /** Returns calls per second. Every call has the request `message`, because h2load repeats one body. */
 export async function runH2load(url: string, message: Uint8Array, durationMs: number): Promise<number> {
@@ -12,7 +12,7 @@ export async function runH2load(url: string, message: Uint8Array, durationMs: nu
     const body = join(folder, "request.bin");
     await writeFile(body, grpcFrame(message));
     const output = await run([
-      ...["-D", `${durationMs}ms`, "-c", `${connections}`, "-m", `${streamsPerConnection}`],
+      ...["-D", `${durationMs}ms`, "-c", `${CONNECTIONS}`, "-m", `${STREAMS_PER_CONNECTION}`],
       ...["-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers", url],
     ]);
     const rate = output.match(/finished in [^,]+, ([\d.]+) req\/s/)?.[1];

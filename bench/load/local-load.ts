@@ -8,9 +8,9 @@ export interface LocalWindow {
 }
 
 /** Reads between two reads of the clock, whose cost would otherwise be a large part of the result. */
-const readsPerLook = 2_000;
-const fillChunk = 500;
-const valueBytes = 100;
+const READS_PER_CLOCK_READ = 2_000;
+const FILL_CHUNK = 500;
+const VALUE_BYTES = 100;
 
 let cache: LocalCache | undefined;
 let keys: readonly string[] = [];
@@ -21,9 +21,9 @@ const handlers = {
     const opened = await openLocalCache(name, address, entries * 2);
     cache = opened;
     keys = createKeys(entries);
-    const makeValue = createValues(Math.ceil(valueBytes / 2), seed);
-    for (let from = 0; from < entries; from += fillChunk) {
-      const chunk = keys.slice(from, from + fillChunk);
+    const makeValue = createValues(Math.ceil(VALUE_BYTES / 2), seed);
+    for (let from = 0; from < entries; from += FILL_CHUNK) {
+      const chunk = keys.slice(from, from + FILL_CHUNK);
       await Promise.all(
         chunk.map((key, offset) => opened.set(key, makeValue(from + offset).toString("hex"))),
       );
@@ -41,11 +41,11 @@ const handlers = {
     const startedMs = performance.now();
     let elapsedMs = 0;
     while (elapsedMs < durationMs) {
-      for (let at = 0; at < readsPerLook; at++) {
+      for (let at = 0; at < READS_PER_CLOCK_READ; at++) {
         const answer = await opened.get(keys[draw()] ?? "");
-        if (opened.valueChars(answer) !== valueBytes) missed++;
+        if (opened.valueChars(answer) !== VALUE_BYTES) missed++;
       }
-      reads += readsPerLook;
+      reads += READS_PER_CLOCK_READ;
       elapsedMs = performance.now() - startedMs;
       // The event loop must handle pings and events. A cache that never reads its socket is not coherent.
       await new Promise<void>((resolve) => setImmediate(resolve));

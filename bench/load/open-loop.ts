@@ -42,7 +42,7 @@ function latenciesFor(count: number): Float64Array {
 }
 
 /** The bound of operations in flight. A side that cannot keep up must fail, and not fill the memory. */
-const inFlightMax = 100_000;
+const IN_FLIGHT_MAX = 100_000;
 
 export async function runOpenLoop(
   cache: RemoteCache,
@@ -85,7 +85,7 @@ export async function runOpenLoop(
   let dueMs = startedMs;
   while (dueMs < endMs) {
     const nowMs = performance.now();
-    while (dueMs <= nowMs && dueMs < endMs && inFlight < inFlightMax) {
+    while (dueMs <= nowMs && dueMs < endMs && inFlight < IN_FLIGHT_MAX) {
       inFlight++;
       if (rng.fraction() < shape.writeShare) write();
       else read(dueMs);

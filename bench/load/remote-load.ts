@@ -11,8 +11,8 @@ let packedKeys: Keys = packKeys(0);
 let madeKeys: readonly string[] | undefined;
 let valueBytes = 0;
 
-const fillChunkBytes = 256 * 1024;
-const fillChunkMax = 500;
+const FILL_CHUNK_BYTES = 256 * 1024;
+const FILL_CHUNK_MAX = 500;
 
 const handlers = {
   async connect(client: RemoteClientName, address: string): Promise<void> {
@@ -26,7 +26,7 @@ const handlers = {
     madeKeys = undefined;
     valueBytes = bytes;
     const makeValue = createValues(bytes, seed);
-    const chunk = Math.max(1, Math.min(fillChunkMax, Math.floor(fillChunkBytes / bytes)));
+    const chunk = Math.max(1, Math.min(FILL_CHUNK_MAX, Math.floor(FILL_CHUNK_BYTES / bytes)));
     for (let from = 0; from < count; from += chunk) {
       const size = Math.min(chunk, count - from);
       await Promise.all(

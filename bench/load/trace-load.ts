@@ -12,8 +12,8 @@ export interface ReplayResult {
 }
 
 /** Large, so that the overhead of an entry is small in comparison. */
-const valueBytes = 1_000;
-const looksAtCount = 1_000;
+const VALUE_BYTES = 1_000;
+const ACCESSES_PER_COUNT = 1_000;
 
 let trace: Trace | undefined;
 let keys: readonly string[] = [];
@@ -32,15 +32,15 @@ const handlers = {
     engine: StoreEngine | undefined,
   ): Promise<ReplayResult> {
     if (trace === undefined) throw new Error("no trace is loaded");
-    const opened = await openUnitStore(store, { entriesMax, valueBytes, engine });
-    const value = new Uint8Array(valueBytes);
+    const opened = await openUnitStore(store, { entriesMax, valueBytes: VALUE_BYTES, engine });
+    const value = new Uint8Array(VALUE_BYTES);
     let hits = 0;
     let entriesSeen = 0;
     for (let at = 0; at < trace.accesses.length; at++) {
       const key = keys[trace.accesses[at] ?? 0] ?? "";
       if (opened.get(key) === undefined) opened.set(key, value);
       else hits++;
-      if (at % looksAtCount === 0) entriesSeen = Math.max(entriesSeen, opened.entryCount());
+      if (at % ACCESSES_PER_COUNT === 0) entriesSeen = Math.max(entriesSeen, opened.entryCount());
     }
     return { hitRatio: hits / trace.accesses.length, entriesSeen };
   },

@@ -1,2 +1,2 @@
 /** The namespace of all rows. */
-export const namespace = "bench";
+export const NAMESPACE = "bench";

@@ -15,15 +15,15 @@ interface Peer {
   present(): boolean;
 }
 
-const packageInstall = "npm --prefix bench ci";
+const PACKAGE_INSTALL = "npm --prefix bench ci";
 
 const peers: Record<PeerName, Peer> = {
   "redis-server": { install: "apt-get install redis-server", present: () => runs("redis-server") },
   h2load: { install: "apt-get install nghttp2-client", present: () => runs("h2load") },
-  ioredis: { install: packageInstall, present: () => resolves("ioredis") },
-  redis: { install: packageInstall, present: () => resolves("redis") },
-  bentocache: { install: packageInstall, present: () => resolves("bentocache") },
-  "lru-cache": { install: packageInstall, present: () => resolves("lru-cache") },
+  ioredis: { install: PACKAGE_INSTALL, present: () => resolves("ioredis") },
+  redis: { install: PACKAGE_INSTALL, present: () => resolves("redis") },
+  bentocache: { install: PACKAGE_INSTALL, present: () => resolves("bentocache") },
+  "lru-cache": { install: PACKAGE_INSTALL, present: () => resolves("lru-cache") },
   "grpc-js": { install: "npm ci", present: () => resolves("@grpc/grpc-js") },
 };
 

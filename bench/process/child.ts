@@ -26,8 +26,8 @@ export interface ChildOptions {
   readonly stopSignal?: NodeJS.Signals;
 }
 
-const stopTimeoutMs = 12_000;
-const outputKeptChars = 16_384;
+const STOP_TIMEOUT_MS = 12_000;
+const OUTPUT_KEPT_CHARS = 16_384;
 
 /** Starts `file` with this Node. Its standard error is shown only when it fails. */
 export function startChild<Api extends Handlers>(file: URL, options: ChildOptions = {}): Child<Api> {
@@ -61,7 +61,7 @@ export function startChild<Api extends Handlers>(file: URL, options: ChildOption
     const exit = once(child, "exit");
     if (options.stopSignal === undefined) child.disconnect();
     else child.kill(options.stopSignal);
-    const force = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+    const force = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     await exit;
     clearTimeout(force);
   };
@@ -94,11 +94,11 @@ function keepOutput(child: ChildProcess): Output {
   let stderr = "";
   let check = (): void => {};
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    stdout = (stdout + chunk).slice(-outputKeptChars);
+    stdout = (stdout + chunk).slice(-OUTPUT_KEPT_CHARS);
     check();
   });
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-    stderr = (stderr + chunk).slice(-outputKeptChars);
+    stderr = (stderr + chunk).slice(-OUTPUT_KEPT_CHARS);
     check();
   });
   return {

@@ -9,7 +9,7 @@ import type { PeerName } from "../peers/catalog.ts";
 import { isPresent, missingPeers } from "../peers/catalog.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 
@@ -37,7 +37,7 @@ const peers: readonly NearPeer[] = [
 ];
 
 const loadFile = new URL("../load/local-load.ts", import.meta.url);
-const budgetBytes = 2 ** 30;
+const BUDGET_BYTES = 2 ** 30;
 
 async function openLocal(session: Session, name: LocalCacheName, address: string): Promise<Child<LocalLoad>> {
   const load = session.start<LocalLoad>(name === "meshcache" ? "client" : "other", loadFile);
@@ -49,7 +49,7 @@ async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer)
   const { plan } = session;
   await using server = peer.name === "redis" ? await startRedisServer() : undefined;
   session.step(`${peer.title}: filling`);
-  await using theirs = await openLocal(session, peer.name, server ? `${loopback}:${server.port}` : "");
+  await using theirs = await openLocal(session, peer.name, server ? `${LOOPBACK}:${server.port}` : "");
   const hits = async (load: Child<LocalLoad>, durationMs: number, round: number): Promise<number> =>
     (await load.call("hits", durationMs, plan.seed + round)).perSecond;
   for (const load of [ours, theirs]) {
@@ -80,9 +80,9 @@ export const nearHit: Comparison = {
   needs: [],
   steps: (plan) => 1 + peers.filter(({ needs }) => needs.every(isPresent)).length * (3 + 2 * plan.pairs),
   async run(session) {
-    await using server = await startMeshcacheServer(session, { budgetBytes });
+    await using server = await startMeshcacheServer(session, { budgetBytes: BUDGET_BYTES });
     session.step("filling");
-    await using ours = await openLocal(session, "meshcache", `${loopback}:${server.port}`);
+    await using ours = await openLocal(session, "meshcache", `${LOOPBACK}:${server.port}`);
     const rows: Row[] = [];
     for (const peer of peers) {
       const missing = missingPeers(peer.needs);

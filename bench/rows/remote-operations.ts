@@ -67,7 +67,7 @@ function compareRemoteOperations(spec: RemoteOperations): Comparison {
       if (shapes.length === 0) return [];
       await using sides = await openSides(session, spec);
       const rows: Row[] = [];
-      let warmUpMs = Math.max(session.plan.warmUpMs, firstWarmUpMinMs);
+      let warmUpMs = Math.max(session.plan.warmUpMs, FIRST_WARM_UP_MIN_MS);
       for (const shape of shapes) {
         try {
           rows.push(
@@ -129,7 +129,7 @@ async function measure(
 }
 
 /** For the first shape. Without it, the code of client and server would still be compiled during the measurement. */
-const firstWarmUpMinMs = 2_000;
+const FIRST_WARM_UP_MIN_MS = 2_000;
 
 const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
   `${figure}, ${inFlight} in flight, ${distribution}`;

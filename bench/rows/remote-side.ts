@@ -4,7 +4,7 @@ import type { RemoteLoad } from "../load/remote-load.ts";
 import { startMeshcacheServer } from "../ours/server.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
@@ -35,7 +35,7 @@ export async function openRemoteSide(
   const ours =
     client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes })) : undefined;
   const server = ours ?? undo.use(await startRedisServer());
-  const address = `${loopback}:${server.port}`;
+  const address = `${LOOPBACK}:${server.port}`;
   const load = undo.use(
     session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
       nodeArgs: loadNodeArgs,

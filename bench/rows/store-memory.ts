@@ -5,22 +5,22 @@ import type { RemoteLoad } from "../load/remote-load.ts";
 import { serverNodeArgs } from "../ours/node-args.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import { residentBytes } from "../process/resident-memory.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 
 const entryLoadFile = new URL("../load/entry-load.ts", import.meta.url);
 const remoteLoadFile = new URL("../load/remote-load.ts", import.meta.url);
-const valueBytes = 100;
+const VALUE_BYTES = 100;
 
 async function storeBytesAnEntry(session: Session): Promise<number> {
   const { entries, seed, engine } = session.plan;
   await using store = session.start<EntryLoad>("server", entryLoadFile, {
     nodeArgs: [...serverNodeArgs, "--expose-gc"],
   });
-  await store.call("open", "meshcache", { entriesMax: entries, valueBytes, engine });
-  const filled = await store.call("fill", entries, valueBytes, seed);
+  await store.call("open", "meshcache", { entriesMax: entries, valueBytes: VALUE_BYTES, engine });
+  const filled = await store.call("fill", entries, VALUE_BYTES, seed);
   if (filled.entries !== entries) throw new Error(`${filled.entries} of ${entries} entries were kept`);
   return (filled.after - filled.before) / filled.entries;
 }
@@ -30,8 +30,8 @@ async function redisBytesAnEntry(session: Session): Promise<number> {
   await using redis = await startRedisServer();
   const before = residentBytes(redis.pid);
   await using load = session.start<RemoteLoad>("other", remoteLoadFile);
-  await load.call("connect", "ioredis", `${loopback}:${redis.port}`);
-  await load.call("fill", entries, valueBytes, seed);
+  await load.call("connect", "ioredis", `${LOOPBACK}:${redis.port}`);
+  await load.call("fill", entries, VALUE_BYTES, seed);
   await load.call("close");
   return (residentBytes(redis.pid) - before) / entries;
 }

@@ -8,7 +8,7 @@ import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
 
 const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
 /** Room for at most two thirds of the entries, so that Sets evict. */
-const budgetBytesAnEntry = 160;
+const BUDGET_BYTES_AN_ENTRY = 160;
 
 export const tailLatency: Comparison = {
   name: "tail-latency",
@@ -18,7 +18,7 @@ export const tailLatency: Comparison = {
   steps: (plan) => 4 + 2 * plan.pairs,
   async run(session) {
     const { plan } = session;
-    await using ours = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
+    await using ours = await openRemoteSide(session, "meshcache", plan.entries * BUDGET_BYTES_AN_ENTRY);
     const { observer } = ours;
     if (observer === undefined) throw new Error("the server has no observer for its garbage collector");
     await using peer = await openRemoteSide(session, "ioredis", 0);

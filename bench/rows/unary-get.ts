@@ -6,12 +6,12 @@ import type { Comparison } from "../comparison.ts";
 import { keyAt } from "../keyspace.ts";
 import { runH2load } from "../load/h2load.ts";
 import type { UnaryLoad } from "../load/unary-load.ts";
-import { connections, streamsPerConnection } from "../load/unary-shape.ts";
-import { namespace } from "../ours/namespace.ts";
+import { CONNECTIONS, STREAMS_PER_CONNECTION } from "../load/unary-shape.ts";
+import { NAMESPACE } from "../ours/namespace.ts";
 import { interleave, ratioRow } from "../pairs.ts";
 import { isPresent } from "../peers/catalog.ts";
 import type { GrpcEcho } from "../peers/grpc-echo.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 import { openRemoteSide } from "./remote-side.ts";
@@ -24,9 +24,9 @@ interface UnaryCaller extends AsyncDisposable {
 const path = methodPath(CacheService.method.get);
 const echoFile = new URL("../peers/grpc-echo.ts", import.meta.url);
 const loadFile = new URL("../load/unary-load.ts", import.meta.url);
-const budgetBytes = 2 ** 31;
+const BUDGET_BYTES = 2 ** 31;
 /** Different rounds use distant keys. */
-const keyStride = 7_919;
+const KEY_STRIDE = 7_919;
 
 async function openCaller(session: Session, address: string): Promise<UnaryCaller> {
   if (isPresent("h2load")) {
@@ -52,17 +52,17 @@ export const unaryGet: Comparison = {
   steps: (plan) => 3 + 2 * plan.pairs,
   async run(session) {
     const { plan } = session;
-    await using side = await openRemoteSide(session, "meshcache", budgetBytes);
+    await using side = await openRemoteSide(session, "meshcache", BUDGET_BYTES);
     await using echo = session.start<GrpcEcho>("other", echoFile);
-    const echoAddress = `${loopback}:${await echo.call("listen", path)}`;
+    const echoAddress = `${LOOPBACK}:${await echo.call("listen", path)}`;
     session.step("filling");
     await side.load.call("fill", plan.entries, 100, plan.seed);
 
     await using ours = await openCaller(session, side.address);
     await using peer = await openCaller(session, echoAddress);
     const requestOf = (round: number): Uint8Array => {
-      const key = keyAt((round * keyStride) % plan.entries);
-      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace, key }));
+      const key = keyAt((round * KEY_STRIDE) % plan.entries);
+      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: NAMESPACE, key }));
     };
     for (const caller of [ours, peer]) {
       session.step("warm-up");
@@ -85,7 +85,7 @@ export const unaryGet: Comparison = {
           peerName: "bare grpc-js echo",
           ...(fast ? { target: targets.unaryGet } : {}),
           note:
-            `${caller} with ${connections} connections of ${streamsPerConnection} streams, another key each window; ` +
+            `${caller} with ${CONNECTIONS} connections of ${STREAMS_PER_CONNECTION} streams, another key each window; ` +
             "tracing at 1 %, metrics and limits on",
         },
         pairs,

@@ -8,7 +8,7 @@ import type { Plan } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-export const namespaceName = "app";
+export const NAMESPACE_NAME = "app";
 
 /** One life of a client. Each life has a name of its own, because a new process knows nothing of the one before. */
 export interface ClientLife {
@@ -70,7 +70,7 @@ export function createClientNode(
     );
     // The client connects before it has a namespace, so the subscription comes in the middle of a stream.
     const open = (): Namespace<string> =>
-      cache.namespace(namespaceName, {
+      cache.namespace(NAMESPACE_NAME, {
         codec: text(),
         ttlMs: plan.ttlMs,
         staleMs: plan.staleMs,

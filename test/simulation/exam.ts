@@ -5,7 +5,7 @@ import type { Operations } from "./operations.ts";
 import { type Origin, rowVersionOf } from "./origin.ts";
 import type { Truth } from "./truth.ts";
 import type { VirtualTime } from "./virtual-time.ts";
-import { allKeys, originKeys, versionedKey, type Workload } from "./workload.ts";
+import { allKeys, originKeys, VERSIONED_KEY, type Workload } from "./workload.ts";
 
 export interface ExamDeps {
   readonly time: VirtualTime;
@@ -19,9 +19,9 @@ export interface ExamDeps {
 }
 
 /** Longer than any answer takes without faults: twice the latency, with the jitter. */
-const answerMaxMs = 1_000;
+const ANSWER_MAX_MS = 1_000;
 /** A load may have to wait until the lease of a crashed process ends. */
-const loadMaxMs = 5_000;
+const LOAD_MAX_MS = 5_000;
 
 export async function examine(deps: ExamDeps): Promise<void> {
   const { time, clients, history } = deps;
@@ -35,7 +35,7 @@ export async function examine(deps: ExamDeps): Promise<void> {
       finish();
     });
   }
-  const deadlineMs = time.nowMs() + allKeys.length * 3 * answerMaxMs + originKeys.length * loadMaxMs;
+  const deadlineMs = time.nowMs() + allKeys.length * 3 * ANSWER_MAX_MS + originKeys.length * LOAD_MAX_MS;
   await time.run(deadlineMs, () => open === 0);
   if (open > 0) history.violate("liveness", "the exam was not finished");
   examineOrigin(deps);
@@ -48,19 +48,19 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
     const spell = truth.current(key);
     const begunMs = time.nowMs();
     const first = await workload.readEntry(client, key);
-    if (first === undefined || time.nowMs() - begunMs > answerMaxMs) {
+    if (first === undefined || time.nowMs() - begunMs > ANSWER_MAX_MS) {
       history.violate("converge", `${client.name} could not read ${key} though there are no faults`);
       continue;
     }
     // The exam of another client may have loaded the key just now, so that its event is still under way.
-    const changed = truth.current(key) !== spell || begunMs - spell.from.atMs < answerMaxMs;
+    const changed = truth.current(key) !== spell || begunMs - spell.from.atMs < ANSWER_MAX_MS;
     const fresh = spell.held !== undefined && !spell.soft && begunMs < spell.freshUntilMs;
     const version = first.kind === "miss" ? 0 : first.version?.revision;
     if (!changed && first.source === "near" && version !== (fresh ? spell.held?.version : 0)) {
       // An entry of a near cache ends its TTL no later than that of the server, and then the server is asked.
       history.violate("converge", `${client.name} still has ${key} at version ${version} in its near cache`);
     }
-    const endsSoon = first.kind !== "miss" && first.ttlRemainingMs < answerMaxMs;
+    const endsSoon = first.kind !== "miss" && first.ttlRemainingMs < ANSWER_MAX_MS;
     const second = await workload.readEntry(client, key);
     if (!changed && !endsSoon && second !== undefined && second.source !== "near") {
       history.violate(
@@ -72,7 +72,7 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
   for (const key of originKeys) {
     const begunMs = time.nowMs();
     await workload.getOrLoad(client, key);
-    if (time.nowMs() - begunMs > loadMaxMs) {
+    if (time.nowMs() - begunMs > LOAD_MAX_MS) {
       history.violate("converge", `${client.name} took ${time.nowMs() - begunMs} ms to load ${key}`);
     }
   }
@@ -85,7 +85,7 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
 function examineOrigin({ history, truth, origin, operations, lastRestart, time }: ExamDeps): void {
   for (const key of originKeys) {
     // After a restart the store knows no source versions, so a Set that was under way may store an older row.
-    if (key === versionedKey && lastRestart().order > 0) continue;
+    if (key === VERSIONED_KEY && lastRestart().order > 0) continue;
     const { held, soft, freshUntilMs } = truth.current(key);
     if (held === undefined || soft || time.nowMs() >= freshUntilMs) continue;
     const published = Math.max(

@@ -66,7 +66,7 @@ export interface Network {
   poke(): void;
 }
 
-const syn = "syn";
+const SYN = "syn";
 
 export function createNetwork(
   time: VirtualTime,
@@ -171,7 +171,7 @@ export function createNetwork(
       },
     );
 
-    const up = createPipe<ExchangeRequest | typeof syn>(
+    const up = createPipe<ExchangeRequest | typeof SYN>(
       time,
       pipeSettings(
         wire,
@@ -182,7 +182,7 @@ export function createNetwork(
         sender: () => client,
         receiver: () => server ?? network.listener?.process ?? client,
         receive(frame) {
-          if (frame === syn) accept();
+          if (frame === SYN) accept();
           else if (!serverGone) session?.receive(frame);
         },
         receiverWaits: () => server !== undefined && (session?.paused() ?? true),
@@ -223,7 +223,7 @@ export function createNetwork(
       if (clientGone && serverGone) connections.delete(connection);
     };
 
-    up.send(syn);
+    up.send(SYN);
     return {
       send: (frame) => up.send(asSentUp(frame)),
       close() {

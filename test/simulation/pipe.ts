@@ -41,7 +41,7 @@ export interface Pipe<Frame> {
 }
 
 /** The interval at which a receiver that does not read is checked again: it may have resumed without a signal. */
-const pollMs = 3;
+const POLL_MS = 3;
 
 export function createPipe<Frame>(
   time: VirtualTime,
@@ -91,7 +91,7 @@ export function createPipe<Frame>(
     if (readable()) ends.receiver().deliver(lane, read);
     else if (queue.length > 0 && !polling && ends.receiverWaits()) {
       polling = true;
-      time.at(time.nowMs() + pollMs, () => {
+      time.at(time.nowMs() + POLL_MS, () => {
         polling = false;
         poke();
       });

@@ -12,9 +12,9 @@ import { createProcess, type SimulatedProcess } from "./process.ts";
 import type { Tap } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-const maintenanceMs = 20;
+const MAINTENANCE_MS = 20;
 /** Large enough that nothing is evicted: no miss is the result of an eviction. */
-const shardBudgetBytes = 1024 * 1024;
+const SHARD_BUDGET_BYTES = 1024 * 1024;
 
 export interface ServerNode {
   readonly process: SimulatedProcess;
@@ -54,7 +54,7 @@ export function createServerNode(
       logMaxEvents,
       clock,
       rng: createSeededRng(storeSeed),
-      budgetBytes: shards * shardBudgetBytes,
+      budgetBytes: shards * SHARD_BUDGET_BYTES,
     };
     const threads = engine === "offheap" ? plan.threads : 1;
     const store = tap.around(
@@ -63,7 +63,7 @@ export function createServerNode(
     );
     const tick = (): void => {
       store.maintain(plan.sweepMaxEntries);
-      clock.schedule(maintenanceMs, tick);
+      clock.schedule(MAINTENANCE_MS, tick);
     };
     tick();
     const { frameMaxEvents, turnMs } = plan;

@@ -15,7 +15,7 @@ import { createServerNode } from "./server-node.ts";
 import { createTap, type Tap } from "./tapped-store.ts";
 import { createTruth } from "./truth.ts";
 import { createVirtualTime } from "./virtual-time.ts";
-import { allKeys, createWorkload, versionedKey } from "./workload.ts";
+import { allKeys, createWorkload, VERSIONED_KEY } from "./workload.ts";
 
 export interface SeedReport {
   readonly seed: number;
@@ -39,9 +39,9 @@ export interface SeedReport {
 }
 
 /** How long after the last fault and the last operation every client must have recovered. */
-const convergeMs = 2_000;
+const CONVERGE_MS = 2_000;
 /** After healing, no operation may take longer, including retries and waits for the lease of a crashed holder. */
-const settleMaxMs = 20_000;
+const SETTLE_MAX_MS = 20_000;
 
 export async function runSeed(seed: number): Promise<SeedReport> {
   const plan = createPlan(seed);
@@ -58,7 +58,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   const origin = createOrigin(rngFor(seed, 1));
   const restarts: Moment[] = [];
   const lastRestart = (): Moment => restarts.at(-1) ?? { order: -1, atMs: 0 };
-  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, versionedKey);
+  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, VERSIONED_KEY);
   const workload = createWorkload({
     plan,
     rng: rngFor(seed, 2),
@@ -115,10 +115,10 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     stopped = true;
     faults.heal();
     const busy = (): boolean => clients.some(({ life }) => (running.get(life) ?? 0) > 0);
-    await time.run(plan.workMs + settleMaxMs, () => !busy());
-    if (busy()) history.violate("liveness", `operations hang ${settleMaxMs} ms after all was healed`);
+    await time.run(plan.workMs + SETTLE_MAX_MS, () => !busy());
+    if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
-    await time.run(time.nowMs() + convergeMs);
+    await time.run(time.nowMs() + CONVERGE_MS);
     await examine({
       time,
       history,

@@ -20,7 +20,7 @@ export const originKeys = ["user:1", "user:2", "user:22"] as const;
 export const noteKeys = ["note:1", "note:2"] as const;
 export const allKeys: readonly string[] = [...originKeys, ...noteKeys];
 /** This origin key is written with source versions, the others by invalidation. */
-export const versionedKey = "user:1";
+export const VERSIONED_KEY = "user:1";
 const noteTags = ["red", "blue"];
 const prefixes = ["user:", "user:2", "note:", "note:1"];
 /** Every entry of an origin key has this tag, so that writers can invalidate by tag. */
@@ -313,7 +313,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   async function write(client: ClientLife, key: string, stopped: () => boolean): Promise<void> {
     const call = history.note(client.name, `commits ${key}`);
     const row = origin.commit(key);
-    const soft = key !== versionedKey && chance(rng, 0.2);
+    const soft = key !== VERSIONED_KEY && chance(rng, 0.2);
     history.note(client.name, `committed ${key}@${row.version}${row.deleted ? " (deleted)" : ""}`);
     if (chance(rng, 0.3)) await client.process.sleep(between(rng, 0, 40));
     const way = pick(rng, ["key", "key", "tag", "prefix", "all"] as const);
@@ -334,7 +334,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     way: "key" | "tag" | "prefix" | "all",
   ): Promise<Moment | undefined> {
     const { key } = row;
-    if (key === versionedKey) {
+    if (key === VERSIONED_KEY) {
       const sourceVersion = BigInt(row.version);
       if (row.deleted || way !== "key") return invalidate(client, { keys: [key] }, { sourceVersion });
       return setRow(client, row, sourceVersion);
