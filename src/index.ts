@@ -40,6 +40,6 @@ export type { Target } from "./client/operations/invalidate-target.ts";
 export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
-export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/writer.ts";
+export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
 export type { ClientStats } from "./client/stats.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

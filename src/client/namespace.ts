@@ -11,7 +11,8 @@ import type { LoadOptions } from "./operations/load-options.ts";
 import type { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import type { EntryReader, ReadOptions } from "./operations/reader.ts";
-import type { EntryWriter, InvalidateOptions, SetOptions, TouchOptions } from "./operations/writer.ts";
+import type { InvalidateOptions, SetOptions, TouchOptions } from "./operations/write-options.ts";
+import type { EntryWriter } from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Load what the cache does not have, as `getOrLoad` does. */

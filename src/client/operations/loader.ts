@@ -7,14 +7,15 @@
  * before it, and is never stored. singleflight.ts decides which callers may share a load.
  */
 import { CacheError } from "../../common/errors.ts";
-import { type Loaded, type LoadedOptions, type Loader, toLoaded } from "../api/load-result.ts";
+import type { Loaded, LoadedOptions, Loader } from "../api/load-result.ts";
 import type { Entry } from "../api/results.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
-import { checkLoaded, type LoadOptions, type LoadPlan, toJoinOptions, toLoadPlan } from "./load-options.ts";
+import { type LoadOptions, type LoadPlan, toJoinOptions, toLoadPlan } from "./load-options.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
+import { runLoader } from "./run-loader.ts";
 import { Singleflight } from "./singleflight.ts";
 import type { EntryWriter } from "./writer.ts";
 
@@ -94,7 +95,7 @@ export class EntryLoader<Value> {
         return this.#fill(plan, answer.token, answer.stale);
       case "undecodable":
         // The entry is fresh, so the server grants no lease. The Set replaces this version or nothing.
-        return this.#store(plan, await this.#load(plan), { when: answer.when });
+        return this.#store(plan, await runLoader(this.#context, plan, this.#closing), { when: answer.when });
       default:
         return answer satisfies never;
     }
@@ -105,7 +106,9 @@ export class EntryLoader<Value> {
     token: bigint,
     stale: Found<Value> | undefined,
   ): Promise<LoadedEntry<Value>> {
-    const load = this.#load(plan).then((value) => this.#store(plan, value, { leaseToken: token }));
+    const load = runLoader(this.#context, plan, this.#closing).then((value) =>
+      this.#store(plan, value, { leaseToken: token }),
+    );
     // After a release the server grants the lease to the next waiter at once, not only when it expires.
     const ended = load.catch(() => this.#leases.release(plan.key, token));
     this.#loads.add(ended);
@@ -120,33 +123,9 @@ export class EntryLoader<Value> {
   }
 
   async #loadUnkept(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
-    const load = await this.#load(plan);
+    const load = await runLoader(this.#context, plan, this.#closing);
     this.#context.loads.loadsUnkept += 1;
     return unstored(load, { ...plan.entry, ...load.options });
-  }
-
-  /** Runs the loader, for `hardTimeoutMs` at most. */
-  async #load({ loader, hardTimeoutMs }: LoadPlan<Value>): Promise<Loaded<Value>> {
-    const { clock, loads, namespace, telemetry } = this.#context;
-    const giveUp = new AbortController();
-    const { signal } = giveUp;
-    loads.loads += 1;
-    try {
-      const running = telemetry.load(namespace, async () => loader({ signal }));
-      const outcome = await runWithin(clock, hardTimeoutMs, running.then(toLoaded), this.#closing);
-      if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options) };
-      const bound = String(hardTimeoutMs);
-      throw this.#closing.aborted
-        ? new CacheError("CLOSED", "the client was closed during the load")
-        : new CacheError("LOADER_TIMEOUT", `the loader took longer than ${bound} ms`, {
-            limit: "hardTimeoutMs",
-            bound,
-          });
-    } catch (error) {
-      loads.loadFailures += 1;
-      giveUp.abort(error);
-      throw error;
-    }
   }
 
   /** Stores a loaded value. The callers get it whether it could be stored or not. */

@@ -2,7 +2,6 @@
  * Writes entries of one namespace. A write invalidates its target in this process before it is sent, when it is answered
  * and when it fails. So a process reads its own writes, and a write without an answer leaves no cached entry.
  */
-import { fieldInvalid } from "../../common/errors.ts";
 import {
   checkEntryTags,
   checkFlag,
@@ -10,10 +9,9 @@ import {
   checkLifetimeMs,
   checkUint64,
   checkValue,
-  checkWhole,
 } from "../api/checks.ts";
 import { encodeValue } from "../api/codecs.ts";
-import type { EntryVersion, InvalidateOutcome, SetOutcome } from "../api/results.ts";
+import type { InvalidateOutcome, SetOutcome } from "../api/results.ts";
 import { type AsOf, type Change, NOT_COVERED } from "../coherence/coherence.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
@@ -21,39 +19,20 @@ import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from ".
 import {
   invalidateOperation,
   type SetArguments,
-  type SetCondition,
   setOperation,
   touchOperation,
 } from "../messages/requests.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
 import { type Target, type TargetPart, toTargetParts } from "./invalidate-target.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
-import { type CallOptions, FrequentRequest } from "./runner.ts";
-
-export interface SetOptions extends CallOptions {
-  /** Default: the namespace's. */
-  readonly ttlMs?: number;
-  /** Default: the namespace's, or 0 when `ttlMs` is 0. */
-  readonly staleMs?: number;
-  /** Up to 16 different tags. Invalidating any of them makes the entry gone. */
-  readonly tags?: readonly string[];
-  /** The version of this value at the source. A Set with an older version is refused. Default 0: none. */
-  readonly sourceVersion?: bigint;
-  /** Store only if there is no fresh entry ("absent"), there is one ("present"), or it has this version. */
-  readonly when?: "absent" | "present" | EntryVersion;
-}
-
-export interface TouchOptions extends CallOptions {
-  readonly ttlMs?: number;
-  readonly staleMs?: number;
-}
-
-export interface InvalidateOptions extends CallOptions {
-  /** Makes the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
-  readonly soft?: boolean;
-  /** With keys only: their new version at the source. Entries with this version or a later one stay. Default 0: none. */
-  readonly sourceVersion?: bigint;
-}
+import { FrequentRequest } from "./runner.ts";
+import {
+  checkWhen,
+  type InvalidateOptions,
+  type SetOptions,
+  type TouchOptions,
+  toCondition,
+} from "./write-options.ts";
 
 /** An encoded value, or the absence of one. */
 export interface Encoded {
@@ -217,24 +196,4 @@ export class EntryWriter<Value> {
   #invalidateLocal(target: Change["target"], names: readonly string[]): void {
     for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);
   }
-}
-
-const ALWAYS: SetCondition = { case: undefined };
-
-function checkWhen(when: SetOptions["when"]): SetOptions["when"] {
-  if (when === undefined || when === null) return undefined;
-  if (when === "absent" || when === "present") return when;
-  if (typeof when !== "object") throw fieldInvalid("when", '"absent", "present" or a version');
-  return {
-    epoch: checkUint64("when.epoch", when.epoch),
-    revision: checkWhole("when.revision", when.revision, 1, Number.MAX_SAFE_INTEGER),
-  };
-}
-
-function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
-  if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
-  if (when === undefined) return ALWAYS;
-  if (when === "absent") return { case: "ifAbsent", value: true };
-  if (when === "present") return { case: "ifPresent", value: true };
-  return { case: "ifVersion", value: BigInt(when.revision) };
 }
