@@ -16,7 +16,7 @@ const mutant = (name: string, inFunction: string, find: string, replace: string)
 
 export const mutants: readonly Mutant[] = [
   // ---- The client: fill rule, hit rule, gaps -----------------------------------------------------------------
-  mutant("client: a gap is not heeded", "MeshCache.#gap", "this.#coherence.missedEvents();", ""),
+  mutant("client: a gap is ignored", "MeshCache.#gap", "this.#coherence.missedEvents();", ""),
   mutant(
     "client: late fill, an answer older than an applied event is kept",
     "Coherence.mayFill",
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
     "const reading = readGet(key, response, this.#context.clock.nowMs());",
   ),
   mutant(
-    "client: a bound shorter than the lease is not heeded",
+    "client: a bound shorter than the lease is ignored",
     "Coherence.mayServeWithin",
     "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
     "",
@@ -97,7 +97,7 @@ export const mutants: readonly Mutant[] = [
     "return name === undefined ? withPrefix(name) : [];",
   ),
   mutant(
-    "client: an event is applied to another shard's copies",
+    "client: an event is applied to the entries of another shard",
     "ShardIndexes.matching",
     "this.#shards[change.shard]?.matching",
     "this.#shards[0]?.matching",
@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
     "continue;",
   ),
   mutant(
-    "client: an own write drops no near copy",
+    "client: an own write removes no cached entry",
     "EntryWriter.#invalidateLocal",
     "for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);",
     "void [target, names];",
@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
     "",
   ),
   {
-    name: "client: an ambiguous write leaves the near copy",
+    name: "client: an ambiguous write leaves the cached entry",
     edits: [
       {
         inFunction: "EntryWriter.#write",
@@ -158,7 +158,7 @@ export const mutants: readonly Mutant[] = [
     "undefined",
   ),
   mutant(
-    "client: who asks after an invalidation shares a load from before it",
+    "client: a caller from after an invalidation shares a load from before it",
     "Singleflight.invalidate",
     'if (target === "key") this.#flights.delete(name);',
     'if (target === "key") return;',
@@ -292,7 +292,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "store: a subscriber that shares a read sleeps through what has come since",
+    name: "store: a subscriber that shares a read misses the events since then",
     edits: [
       {
         inFunction: "LogSubscriber.read",
