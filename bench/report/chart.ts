@@ -41,7 +41,7 @@ export function toChart(results: Results): string {
   const height = TOP + rows.length * ROW_HEIGHT + BOTTOM;
   const mustX = toX(1);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="meshcache beside its peers">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="meshcache compared with its peers">`,
     `<style>${style}\n</style>`,
     text(16, 26, "Figures over their targets: right of the line is reached", "title"),
     text(mustX, 48, "must", "faint", "middle"),

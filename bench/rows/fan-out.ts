@@ -57,7 +57,7 @@ async function openSide(session: Session, kind: FanOutKind): Promise<FanOutSide>
 export const fanOut: Comparison = {
   name: "fan-out",
   ids: ["7"],
-  title: "one event to 1,000 subscribers over Redis pub/sub",
+  title: "one event to 1,000 subscribers, compared with Redis pub/sub",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 4 + 2 * plan.pairs,
   async run(session) {

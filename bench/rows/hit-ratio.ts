@@ -94,7 +94,7 @@ function meanRow(plan: Plan, points: readonly Point[]): Row {
 export const hitRatio: Comparison = {
   name: "hit-ratio",
   ids: ["9"],
-  title: "hit ratio on real traces over LRU",
+  title: "hit ratio on real traces, compared with LRU",
   needs: ["lru-cache"],
   steps: () => traceNames.length * capacityPercents.length,
   async run(session) {

@@ -76,7 +76,7 @@ async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer)
 export const nearHit: Comparison = {
   name: "near-hit",
   ids: ["4"],
-  title: "near-cache hits over node-redis client-side cache, lru-cache and bentocache",
+  title: "near-cache hits, compared with the client-side cache of node-redis, lru-cache and bentocache",
   needs: [],
   steps: (plan) => 1 + peers.filter(({ needs }) => needs.every(isPresent)).length * (3 + 2 * plan.pairs),
   async run(session) {

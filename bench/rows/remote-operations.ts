@@ -173,7 +173,7 @@ function rowsOf(
 export const remoteGet = compareRemoteOperations({
   operation: "get",
   name: "remote-get",
-  title: "gets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  title: "gets of 100 B by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1",
   cpuId: "2",
   cpuTarget: targets.clientCpu,
@@ -188,7 +188,7 @@ export const remoteGet = compareRemoteOperations({
 export const remoteGetLarge = compareRemoteOperations({
   operation: "get",
   name: "remote-get-large",
-  title: "gets of 10 KB through the client over ioredis auto-pipelined on redis-server",
+  title: "gets of 10 KB by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1b",
   ...overIoredis,
   valueBytes: 10_240,
@@ -201,7 +201,7 @@ export const remoteGetLarge = compareRemoteOperations({
 export const remoteGetNodeRedis = compareRemoteOperations({
   operation: "get",
   name: "remote-get-node-redis",
-  title: "gets of 100 B through the client over node-redis",
+  title: "gets of 100 B by the client, compared with node-redis",
   id: "1",
   peer: "redis",
   peerName: "node-redis",
@@ -216,7 +216,7 @@ export const remoteGetNodeRedis = compareRemoteOperations({
 export const remoteSet = compareRemoteOperations({
   operation: "set",
   name: "remote-set",
-  title: "sets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  title: "sets of 100 B by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1s",
   cpuId: "2s",
   ...overIoredis,

@@ -39,7 +39,7 @@ async function redisBytesAnEntry(session: Session): Promise<number> {
 export const storeMemory: Comparison = {
   name: "store-memory",
   ids: ["5"],
-  title: "resident memory of an entry over redis-server",
+  title: "resident memory of an entry, compared with redis-server",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 2 * plan.pairs,
   async run(session) {

@@ -13,7 +13,7 @@ const BUDGET_BYTES_AN_ENTRY = 160;
 export const tailLatency: Comparison = {
   name: "tail-latency",
   ids: ["8", "6"],
-  title: "p99.9 of a Get at half load during churn over its p50",
+  title: "p99.9 of a Get at half load during churn, divided by its p50",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 4 + 2 * plan.pairs,
   async run(session) {

@@ -47,7 +47,7 @@ async function openCaller(session: Session, address: string): Promise<UnaryCalle
 export const unaryGet: Comparison = {
   name: "unary-get",
   ids: ["3"],
-  title: "unary Get on the whole server over a bare grpc-js echo",
+  title: "unary Get on the whole server, compared with a bare grpc-js echo server",
   needs: ["grpc-js"],
   steps: (plan) => 3 + 2 * plan.pairs,
   async run(session) {

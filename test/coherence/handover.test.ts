@@ -10,16 +10,16 @@ async function subscribed() {
   const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
   const events = users.subscribe();
   await mesh.settle();
-  const heard: CacheEvent[] = [];
+  const received: CacheEvent[] = [];
   void (async () => {
-    for await (const event of events) heard.push(event);
+    for await (const event of events) received.push(event);
   })();
-  return { mesh, users, heard, first: mesh.server.link };
+  return { mesh, users, received, first: mesh.server.link };
 }
 
 describe("A handover", () => {
   it("delivers each event once to a subscriber, though both streams deliver it", async () => {
-    const { mesh, heard, first } = await subscribed();
+    const { mesh, received, first } = await subscribed();
     mesh.server.autoEpoch = undefined;
     first.send({ case: "draining", value: {} });
     const next = mesh.server.link;
@@ -35,7 +35,7 @@ describe("A handover", () => {
     next.event(keyEvent("c", { revision: 7 }), keyEvent("d", { revision: 7 }));
     next.event(keyEvent("e", { revision: 2, shard: 1 }));
     await mesh.settle();
-    expect(heard.map((event) => "name" in event && event.name)).toEqual(["a", "b", "c", "d", "e"]);
+    expect(received.map((event) => "name" in event && event.name)).toEqual(["a", "b", "c", "d", "e"]);
   });
 
   it("completes a barrier only by the primary stream", async () => {

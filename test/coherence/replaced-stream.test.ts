@@ -42,11 +42,11 @@ describe("A stream that was replaced", () => {
     first.event(keyEvent("k", { revision: 6 }));
     next.event(keyEvent("k", { revision: 6 }));
     next.event(keyEvent("k", { revision: 7 }));
-    const heard = [];
+    const received = [];
     for await (const event of events) {
-      heard.push(event);
-      if (heard.length === 2) break;
+      received.push(event);
+      if (received.length === 2) break;
     }
-    expect(heard).toMatchObject([{ revision: 6 }, { revision: 7 }]);
+    expect(received).toMatchObject([{ revision: 6 }, { revision: 7 }]);
   });
 });

@@ -50,7 +50,7 @@ export function scheduleFaults(
     forMs(durationMs, () => {
       if (up) target.wire.upHeld = false;
       if (down) target.wire.downHeld = false;
-      history.note("fault", `${target.name}: heard again`);
+      history.note("fault", `${target.name}: connected again`);
       network.poke();
     });
   }

@@ -91,7 +91,7 @@ export function createCachedEntry<Value>(
   };
 }
 
-/** What an entry costs beside its value: the object, its place in the map and in the indexes. Estimated. */
+/** What an entry costs in addition to its value: the object, its place in the map and in the indexes. Estimated. */
 const ENTRY_OVERHEAD_BYTES = 256;
 
 /** How much an entry counts toward `maxBytes`. */
