@@ -18,9 +18,9 @@
  * its TTL (aged from request send), and the stream is not between a disconnect and its catch-up. Otherwise go
  * to the server.
  *
- * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until
- * revalidated with `if_version`. Versions of different epochs have nothing to do with each other, so a suspect
- * of an older epoch is read anew.
+ * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until revalidated, in
+ * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
+ * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
  *
  * One Exchange stream delivers an event before every response that reflects it. So condition 3 decides in three cases
  * only: a response that was delayed (behind a lease of its batch, or because the client read slowly), the response to
