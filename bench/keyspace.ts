@@ -10,8 +10,8 @@ const DRAW_COUNT = 1 << 20;
 const KEY_BYTES = 20;
 
 /**
- * Twenty bytes, as in the targets table. A flat string, as decoded from a request: after a garbage collection, lookups with
- * concatenated strings would compare different objects.
+ * Twenty bytes, as in the targets table. A flat string, as decoded from a request: after a garbage
+ * collection, lookups with concatenated strings would compare different objects.
  */
 export function keyAt(index: number): string {
   return Buffer.from(`entry:${index.toString().padStart(14, "0")}`).toString("latin1");
@@ -23,8 +23,8 @@ export function createKeys(count: number): readonly string[] {
 }
 
 /**
- * Every key, created as a string only when it is used. Each full collection would mark a million kept strings: pauses of 30
- * to 47 ms that no client has.
+ * Every key, created as a string only when it is used. Each full collection would mark a million kept
+ * strings: pauses of 30 to 47 ms that no client has.
  */
 export function packKeys(count: number): Keys {
   const bytes = Buffer.alloc(count * KEY_BYTES);

@@ -1,8 +1,9 @@
 /**
- * Runs mutated connections for `--seconds N` from `--seed S`: mutated recordings of each kind of call against a server, on
- * both HTTP/2 implementations, and a live client and server whose frames are mutated in both directions. At the end the
- * same server process must be SERVING, the client must have got only answers and CacheErrors, and no callback may have
- * thrown. `--connection S` replays one connection against a server of its own.
+ * Runs mutated connections for `--seconds N` from `--seed S`: mutated recordings of each kind of call against
+ * a server, on both HTTP/2 implementations, and a live client and server whose frames are mutated in both
+ * directions. At the end the same server process must be SERVING, the client must have got only answers and
+ * CacheErrors, and no callback may have thrown. `--connection S` replays one connection against a server of
+ * its own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,7 @@
-/** A closed loop: a fixed number of operations in flight, each followed by the next. A busy service loads its cache so. */
+/**
+ * A closed loop: a fixed number of operations in flight, each followed by the next. A busy service loads its
+ * cache so.
+ */
 import { createDraws, createValues, type Distribution } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 

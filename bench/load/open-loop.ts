@@ -1,7 +1,7 @@
 /**
- * An open loop: operations at a given rate, independent of the answers. Arrivals are a Poisson process. The latency of a
- * read counts from the instant at which it was due, so that a pause shows in every read that it delayed (no coordinated
- * omission).
+ * An open loop: operations at a given rate, independent of the answers. Arrivals are a Poisson process. The
+ * latency of a read counts from the instant at which it was due, so that a pause shows in every read that it
+ * delayed (no coordinated omission).
  */
 import { createSeededRng } from "../../src/common/random.ts";
 import { reasonOf } from "../comparison.ts";
@@ -30,8 +30,8 @@ export interface OpenLoopWindow {
 }
 
 /**
- * Memory that all windows use. New external memory for each window would cause a full collection in this process, a pause
- * that no client has.
+ * Memory that all windows use. New external memory for each window would cause a full collection in this
+ * process, a pause that no client has.
  */
 const drawMemory = createDrawMemory();
 let latencyMemory = new Float64Array(0);

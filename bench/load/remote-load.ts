@@ -7,7 +7,10 @@ import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loo
 
 let cache: RemoteCache | undefined;
 let packedKeys: Keys = packKeys(0);
-/** The keys of a closed loop, created in advance. An open loop does not keep them, because full collections would mark them. */
+/**
+ * The keys of a closed loop, created in advance. An open loop does not keep them, because full collections
+ * would mark them.
+ */
 let madeKeys: readonly string[] | undefined;
 let valueBytes = 0;
 

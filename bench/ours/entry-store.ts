@@ -20,8 +20,8 @@ export function openSharded(capacity: EntryStoreCapacity): EntryStore {
 }
 
 /**
- * One shard with the largest budget in which it never holds more than `entriesMax` entries. An engine with segments holds
- * fewer entries in the same budget, but this comparison is about which entries it keeps.
+ * One shard with the largest budget in which it never holds more than `entriesMax` entries. An engine with
+ * segments holds fewer entries in the same budget, but this comparison is about which entries it keeps.
  */
 export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
   const unit = bytesAnEntry(capacity);

@@ -1,4 +1,7 @@
-/** node-redis over one connection: as a remote client with binary replies, and as a near cache with its client-side cache. */
+/**
+ * node-redis over one connection: as a remote client with binary replies, and as a near cache with its
+ * client-side cache.
+ */
 import { BasicClientSideCache, createClient, RESP_TYPES } from "redis";
 import type { LocalCache } from "../local-cache.ts";
 import type { RemoteCache } from "../remote-cache.ts";

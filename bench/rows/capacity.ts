@@ -10,8 +10,8 @@ export interface Churn {
 
 const CLOSED_LOOP_IN_FLIGHT = 64;
 /**
- * In a closed loop answers and new requests come in bursts, which a client pipelines best. Single arrivals cost more each,
- * so the search begins well below the rate of the closed loop.
+ * In a closed loop answers and new requests come in bursts, which a client pipelines best. Single arrivals
+ * cost more each, so the search begins well below the rate of the closed loop.
  */
 const FIRST_SHARE = 1 / 8;
 const FACTOR = 1.4;

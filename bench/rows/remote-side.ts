@@ -20,8 +20,8 @@ export interface RemoteSide extends AsyncDisposable {
 const loadFile = new URL("../load/remote-load.ts", import.meta.url);
 
 /**
- * The same for every side. While a load waits for the window of the other side, V8 considers it idle and shrinks its heap.
- * The parallel threads of young collections would wait for a core that the server uses.
+ * The same for every side. While a load waits for the window of the other side, V8 considers it idle and
+ * shrinks its heap. The parallel threads of young collections would wait for a core that the server uses.
  */
 const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
 

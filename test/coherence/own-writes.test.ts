@@ -1,4 +1,7 @@
-/** A process always reads its own writes, including a write without an answer, which may or may not have taken effect. */
+/**
+ * A process always reads its own writes, including a write without an answer, which may or may not have taken
+ * effect.
+ */
 import { describe, expect, it } from "vitest";
 import { json } from "../../src/index.ts";
 import { createScriptedClient, hit, NAMESPACE } from "../support/scripted-client.ts";

@@ -1,4 +1,7 @@
-/** Mutated connections to a server: each is a recording that is mutated by its seed, written in pieces and then ended. */
+/**
+ * Mutated connections to a server: each is a recording that is mutated by its seed, written in pieces and
+ * then ended.
+ */
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { createSeededRng, type Rng } from "../../src/common/random.ts";

@@ -79,8 +79,8 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
 }
 
 /**
- * An entry of an origin key must not be older than the last write whose invalidation was answered. A writer that crashes
- * between its commit and its invalidation leaves an older row behind, which no cache can detect.
+ * An entry of an origin key must not be older than the last write whose invalidation was answered. A writer
+ * that crashes between its commit and its invalidation leaves an older row behind, which no cache can detect.
  */
 function examineOrigin({ history, truth, origin, operations, lastRestart, time }: ExamDeps): void {
   for (const key of originKeys) {

@@ -1,6 +1,6 @@
 /**
- * Checks the reads of origin keys against the promise to the writers of the origin: after the invalidation of a committed
- * write was answered, no reader gets an older row, except from a near cache within the lease.
+ * Checks the reads of origin keys against the promise to the writers of the origin: after the invalidation of
+ * a committed write was answered, no reader gets an older row, except from a near cache within the lease.
  */
 import type { EntrySource } from "../../src/client/api/results.ts";
 import type { History, Moment } from "./history.ts";

@@ -1,7 +1,7 @@
 /**
- * The simulated network between clients and one server: connections of two pipes, partitions of either direction, resets,
- * and peers that end without notice. A frame is never changed. The seed decides when it arrives, whether it arrives and
- * which frames arrive together.
+ * The simulated network between clients and one server: connections of two pipes, partitions of either
+ * direction, resets, and peers that end without notice. A frame is never changed. The seed decides when it
+ * arrives, whether it arrives and which frames arrive together.
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {

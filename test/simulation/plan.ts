@@ -9,7 +9,10 @@ export interface Plan {
   readonly programs: number;
   readonly workMs: number;
   readonly thinkMs: number;
-  /** Share of operations that are plain reads, in addition to those of the mix. A key that is only read keeps an error visible. */
+  /**
+   * Share of operations that are plain reads, in addition to those of the mix. A key that is only read keeps
+   * an error visible.
+   */
   readonly readShare: number;
   /** Entries that one slice of the sweep visits. */
   readonly sweepMaxEntries: number;

@@ -1,6 +1,6 @@
 /**
- * A simulated operating-system process. It has a monotonic clock with an origin of its own. While it is paused, its timers
- * and incoming work wait, but its clock goes on. Once it is killed, nothing in it runs.
+ * A simulated operating-system process. It has a monotonic clock with an origin of its own. While it is
+ * paused, its timers and incoming work wait, but its clock goes on. Once it is killed, nothing in it runs.
  */
 import type { Clock } from "../../src/common/clock.ts";
 import type { Rng } from "../../src/common/random.ts";

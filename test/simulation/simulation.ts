@@ -1,4 +1,7 @@
-/** Runs one seed: builds server, network and clients, runs the workload with faults, heals all, and reports violations. */
+/**
+ * Runs one seed: builds server, network and clients, runs the workload with faults, heals all, and reports
+ * violations.
+ */
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";

@@ -1,7 +1,7 @@
 /**
- * A store with a tap: passes every command to the real store, records the truth, and checks at once what needs no search:
- * reads against the truth, leases against the invalidations since they were granted, source versions against those that
- * are known, and request ids against a second effect.
+ * A store with a tap: passes every command to the real store, records the truth, and checks at once what
+ * needs no search: reads against the truth, leases against the invalidations since they were granted, source
+ * versions against those that are known, and request ids against a second effect.
  */
 import type {
   EntryView,

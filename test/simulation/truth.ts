@@ -1,6 +1,7 @@
 /**
- * The truth: what each key held on the server, and when. A plain list for each key, built from the commands to the store.
- * It has nothing in common with the implementation of the store: no fences, no floors, no sweeps.
+ * The truth: what each key held on the server, and when. A plain list for each key, built from the commands
+ * to the store. It has nothing in common with the implementation of the store: no fences, no floors, no
+ * sweeps.
  */
 import type { InvalidateTarget } from "../../src/store/api/store.ts";
 import type { Moment } from "./history.ts";

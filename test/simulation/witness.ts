@@ -1,6 +1,6 @@
 /**
- * Answers the question behind every check of a read: at which moment of a window did the server hold what the reader was
- * given? If there is no such moment, the read broke a promise.
+ * Answers the question behind every check of a read: at which moment of a window did the server hold what the
+ * reader was given? If there is no such moment, the read broke a promise.
  */
 import type { Moment } from "./history.ts";
 import type { Spell } from "./truth.ts";

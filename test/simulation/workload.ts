@@ -1,7 +1,8 @@
 /**
- * The programs that run in the clients. They use two kinds of keys in one namespace. "user:*" come from the origin: they
- * are loaded by getOrLoad, and written by a commit to the origin and then an invalidation (or a Set with a source
- * version). "note:*" exist in the cache alone: they are set, compared and set, touched and invalidated.
+ * The programs that run in the clients. They use two kinds of keys in one namespace. "user:*" come from the
+ * origin: they are loaded by getOrLoad, and written by a commit to the origin and then an invalidation (or a
+ * Set with a source version). "note:*" exist in the cache alone: they are set, compared and set, touched and
+ * invalidated.
  */
 import type { Entry } from "../../src/client/api/results.ts";
 import type { Rng } from "../../src/common/random.ts";

@@ -47,7 +47,10 @@ function arbitraryValue(field: DescField, depth: number): fc.Arbitrary<unknown> 
   return fc.constant(undefined);
 }
 
-/** Each field may be missing, and at most one field of a oneof is set. Messages are nested at most `depth` levels deep. */
+/**
+ * Each field may be missing, and at most one field of a oneof is set. Messages are nested at most `depth`
+ * levels deep.
+ */
 export function arbitraryMessage(schema: DescMessage, depth = 6): fc.Arbitrary<Message> {
   const usable = schema.fields.filter(
     (field) => field.fieldKind !== "map" && (depth > 0 || field.message === undefined),

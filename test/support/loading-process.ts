@@ -1,6 +1,6 @@
 /**
- * A process that loads one key many times at once. Messages tell it what to do. It reports how often its loader ran, and
- * the results.
+ * A process that loads one key many times at once. Messages tell it what to do. It reports how often its
+ * loader ran, and the results.
  */
 import { MeshCache, text } from "../../src/index.ts";
 

@@ -161,7 +161,10 @@ export class ScriptedLink {
 
 export class ScriptedServer implements Transport {
   readonly links: ScriptedLink[] = [];
-  /** Every new stream answers Open, subscriptions and pings automatically, with this epoch. Undefined: the test answers. */
+  /**
+   * Every new stream answers Open, subscriptions and pings automatically, with this epoch. Undefined: the
+   * test answers.
+   */
   autoEpoch: bigint | undefined = EPOCH;
 
   open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {

@@ -1,4 +1,7 @@
-/** Random commands for a store. They use few keys, tags and times, so that they often meet, and number tokens and cursors. */
+/**
+ * Random commands for a store. They use few keys, tags and times, so that they often meet, and number tokens
+ * and cursors.
+ */
 import * as fc from "fast-check";
 
 export const namespaces = ["n", "m"] as const;

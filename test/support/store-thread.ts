@@ -1,6 +1,6 @@
 /**
- * A thread that uses a store at the same time as other threads, and checks every answer against what all threads know to
- * have happened. Run as a worker by test/store/api/threads.test.ts.
+ * A thread that uses a store at the same time as other threads, and checks every answer against what all
+ * threads know to have happened. Run as a worker by test/store/api/threads.test.ts.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { createSeededRng } from "../../src/common/random.ts";

@@ -1,4 +1,7 @@
-/** The last changes of one shard, for the third condition of the fill rule. Bounded: a change that was dropped counts as a match. */
+/**
+ * The last changes of one shard, for the third condition of the fill rule. Bounded: a change that was dropped
+ * counts as a match.
+ */
 import type { Change } from "./coherence.ts";
 
 /** More changes than usually overtake a response. A dropped change costs a fill, never coherence. */

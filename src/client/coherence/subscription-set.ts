@@ -1,4 +1,7 @@
-/** What the near caches and event subscriptions of this process want to receive, and the selectors that cover it all. */
+/**
+ * What the near caches and event subscriptions of this process want to receive, and the selectors that cover
+ * it all.
+ */
 import type { Selector } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
 

@@ -75,7 +75,10 @@ export class CoherenceProbe<Value> {
       .catch(() => undefined);
   }
 
-  /** The distance to the next sampled hit, geometrically distributed: one random number for each sample, not each hit. */
+  /**
+   * The distance to the next sampled hit, geometrically distributed: one random number for each sample, not
+   * each hit.
+   */
   #draw(): number {
     const { share, rng } = this.#deps;
     if (share >= 1) return 1;

@@ -1,6 +1,7 @@
 /**
- * Revalidates suspect entries in the background after a gap: in batches, each after a random delay, so that a mass
- * reconnect overloads neither the server nor the origin. An entry that it does not reach is revalidated when it is read.
+ * Revalidates suspect entries in the background after a gap: in batches, each after a random delay, so that a
+ * mass reconnect overloads neither the server nor the origin. An entry that it does not reach is revalidated
+ * when it is read.
  */
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";

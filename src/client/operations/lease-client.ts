@@ -1,4 +1,7 @@
-/** Asks for leases. A lease is the right to fill an entry; while another process holds it, the server lets a caller wait. */
+/**
+ * Asks for leases. A lease is the right to fill an entry; while another process holds it, the server lets a
+ * caller wait.
+ */
 import { CacheError } from "../../common/errors.ts";
 import type { EntryVersion } from "../api/results.ts";
 import { pause } from "../api/timeouts.ts";

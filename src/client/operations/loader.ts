@@ -1,10 +1,10 @@
 /**
- * getOrLoad: the value of a key, loaded from its source when the cache has none. One load at a time for each key: in this
- * process by a singleflight, in the whole mesh by a lease.
+ * getOrLoad: the value of a key, loaded from its source when the cache has none. One load at a time for each
+ * key: in this process by a singleflight, in the whole mesh by a lease.
  *
- * The server decides what may be stored. A lease ends when its key, a prefix of it, the namespace or a tag of the Set is
- * invalidated while the loader runs. So a value that was loaded before an invalidation is returned to the callers from
- * before it, and is never stored. singleflight.ts decides which callers may share a load.
+ * The server decides what may be stored. A lease ends when its key, a prefix of it, the namespace or a tag of
+ * the Set is invalidated while the loader runs. So a value that was loaded before an invalidation is returned
+ * to the callers from before it, and is never stored. singleflight.ts decides which callers may share a load.
  */
 import { CacheError } from "../../common/errors.ts";
 import type { Loaded, LoadedOptions, Loader } from "../api/load-result.ts";

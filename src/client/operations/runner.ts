@@ -26,9 +26,15 @@ export interface OperationRequest<Result> {
   readonly namespace: string;
   readonly operation: Operation;
   readonly retry: RetryRule;
-  /** How long the server may wait before it answers. Above 0, the operation is sent in a batch of its own. Default 0. */
+  /**
+   * How long the server may wait before it answers. Above 0, the operation is sent in a batch of its own.
+   * Default 0.
+   */
   readonly waitMs?: number;
-  /** Reads the answer: synchronously, before any later frame is handled. An error that it throws rejects the promise. */
+  /**
+   * Reads the answer: synchronously, before any later frame is handled. An error that it throws rejects the
+   * promise.
+   */
   read(reply: OperationReply, call: Call): Result;
   /** For the fill rule: called just before the operation is sent. Default: NOT_COVERED. */
   readonly coverage?: (() => number) | undefined;

@@ -1,7 +1,8 @@
 /**
- * Singleflight: at most one load in flight for each key of a namespace in this process. A caller joins the load in flight
- * unless the key may have changed since the load began: after a change that may concern the key, or when a change may
- * have been missed, a caller begins a load of its own. A flight is one load and its callers.
+ * Singleflight: at most one load in flight for each key of a namespace in this process. A caller joins the
+ * load in flight unless the key may have changed since the load began: after a change that may concern the
+ * key, or when a change may have been missed, a caller begins a load of its own. A flight is one load and its
+ * callers.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";

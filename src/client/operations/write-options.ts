@@ -26,7 +26,10 @@ export interface TouchOptions extends CallOptions {
 export interface InvalidateOptions extends CallOptions {
   /** Makes the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
   readonly soft?: boolean;
-  /** With keys only: their new version at the source. Entries with this version or a later one stay. Default 0: none. */
+  /**
+   * With keys only: their new version at the source. Entries with this version or a later one stay. Default
+   * 0: none.
+   */
   readonly sourceVersion?: bigint;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Writes entries of one namespace. A write invalidates its target in this process before it is sent, when it is answered
- * and when it fails. So a process reads its own writes, and a write without an answer leaves no cached entry.
+ * Writes entries of one namespace. A write invalidates its target in this process before it is sent, when it
+ * is answered and when it fails. So a process reads its own writes, and a write without an answer leaves no
+ * cached entry.
  */
 import {
   checkEntryTags,

@@ -1,4 +1,7 @@
-/** The signals of a client in a service with an OpenTelemetry SDK: spans, durations, counters, and no keys or values. */
+/**
+ * The signals of a client in a service with an OpenTelemetry SDK: spans, durations, counters, and no keys or
+ * values.
+ */
 import { context, metrics, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { MetricReader } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
