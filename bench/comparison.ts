@@ -1,10 +1,10 @@
-/** What a row of the targets table is, and how a figure is judged against it. */
+/** The rows of the targets table, and how a figure is compared with its target. */
 
 import type { PeerName } from "./peers/catalog.ts";
 import type { Plan } from "./plan.ts";
 import type { Session } from "./session.ts";
 
-/** The figure to reach. `better` says on which side of it is good. */
+/** The figure to reach. `better` says whether higher or lower figures are better. */
 export interface Target {
   readonly must: number;
   readonly ambition: number;
@@ -17,33 +17,33 @@ export interface Target {
  */
 export type Verdict = "ambition" | "must" | "short" | "shown" | "skipped" | "failed";
 
-/** A row of the result. A skipped or failed row has only a name and, in `note`, the reason. */
+/** A row of the results. A skipped or failed row has only a name, and the reason in `note`. */
 export interface Row {
   readonly id: string;
   readonly name: string;
-  /** Of `ours` and `peer`. */
+  /** The unit of `ours` and `peer`. */
   readonly unit: string;
   readonly ours: number | null;
   readonly peer: number | null;
   readonly peerName: string;
-  /** What is judged: the median of the pairs' ratios, or the figure itself where the target is absolute. */
+  /** The compared figure: the median of the ratios of all pairs, or our own figure when the target is absolute. */
   readonly ratio: number | null;
-  /** Least and greatest of the pairs. */
+  /** The lowest and highest of all pairs. */
   readonly spread: readonly [number, number] | null;
   readonly pairs: number;
   readonly must: number | null;
   readonly ambition: number | null;
   readonly better: "higher" | "lower";
-  /** Of `ratio`: "×" for a ratio, else the unit of the absolute figure. */
+  /** The unit of `ratio`: "×", or that of the absolute figure. */
   readonly judged: string;
   readonly verdict: Verdict;
-  /** How it was measured where the name does not say it, or why it was not. */
+  /** How it was measured, if the name does not say it; or why it was not measured. */
   readonly note: string;
 }
 
 /** One or more rows that are measured with the same processes. */
 export interface Comparison {
-  /** What `npm run bench -- NAME` selects it by, besides the ids of its rows. */
+  /** `npm run bench -- NAME` selects it by this name, or by the id of one of its rows. */
   readonly name: string;
   readonly ids: readonly string[];
   readonly title: string;
@@ -81,7 +81,7 @@ export function emptyRow(id: string, name: string, verdict: "skipped" | "failed"
   };
 }
 
-/** What went wrong, in one line. */
+/** The error, in one line. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split("\n").find((line) => line.trim() !== "") ?? "unknown";

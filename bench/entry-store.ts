@@ -1,4 +1,4 @@
-/** What a load needs of a store in its own process: meshcache's engines and their peers behind one shape. */
+/** The interface of a store in the process of its load, for the engines of meshcache and their peers. */
 import type { StoreEngine } from "../src/store/engine/create-store.ts";
 
 export interface EntryStore {
@@ -9,15 +9,15 @@ export interface EntryStore {
 
 export type EntryStoreName = "meshcache" | "lru-cache";
 
-/** Entries of a 20 B key and one size of value; what comes beyond `entriesMax` evicts. */
+/** Entries have keys of 20 B and values of one size. A Set beyond `entriesMax` evicts. */
 export interface EntryStoreCapacity {
   readonly entriesMax: number;
   readonly valueBytes: number;
-  /** Of meshcache; undefined: its default. */
+  /** The engine of meshcache. Undefined: its default. */
   readonly engine: StoreEngine | undefined;
 }
 
-/** A store as it is used, with room for `entriesMax` entries. */
+/** A store as a service uses it, with room for `entriesMax` entries. */
 export async function openEntryStore(
   name: EntryStoreName,
   capacity: EntryStoreCapacity,
@@ -30,7 +30,7 @@ export async function openEntryStore(
   }
 }
 
-/** One shard that never holds more entries than `entriesMax`: eviction alone is compared. */
+/** One shard that never holds more than `entriesMax` entries, to compare eviction alone. */
 export async function openUnitStore(name: EntryStoreName, capacity: EntryStoreCapacity): Promise<EntryStore> {
   switch (name) {
     case "meshcache":

@@ -1,37 +1,37 @@
-/** The keys of a run and the order in which a load asks for them: uniform or zipfian, drawn from a seed. */
+/** The keys of a run, and the order in which a load uses them: uniform or zipfian, from a seed. */
 import { createSeededRng, type Rng } from "../src/common/random.ts";
 
 export type Distribution = "uniform" | "zipfian";
 
-/** As YCSB draws (Cooper et al., SoCC 2010), so that results compare. */
-const zipfExponent = 0.99;
-const drawCount = 1 << 20;
+/** As in YCSB (Cooper et al., SoCC 2010), so that results can be compared. */
+const ZIPF_EXPONENT = 0.99;
+const DRAW_COUNT = 1 << 20;
 
-const keyBytes = 20;
+const KEY_BYTES = 20;
 
 /**
- * Twenty bytes, as in the targets table. In one piece, as a request brings them: of a string in two pieces the
- * collector leaves different objects in different places, and each lookup would compare them.
+ * Twenty bytes, as in the targets table. A flat string, as decoded from a request: after a garbage
+ * collection, lookups with concatenated strings would compare different objects.
  */
 export function keyAt(index: number): string {
   return Buffer.from(`entry:${index.toString().padStart(14, "0")}`).toString("latin1");
 }
 
-/** Every key once, made before the clock runs so that neither side pays for it. */
+/** Every key once, created before the measurement, so that it costs neither side anything. */
 export function createKeys(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => keyAt(index));
 }
 
 /**
- * Every key, each as a string only when it is asked for. A million strings are marked by each full collection of
- * the process that holds them: pauses of 30 to 47 ms that are no client's.
+ * Every key, created as a string only when it is used. Each full collection would mark a million kept
+ * strings: pauses of 30 to 47 ms that no client has.
  */
 export function packKeys(count: number): Keys {
-  const bytes = Buffer.alloc(count * keyBytes);
-  for (let index = 0; index < count; index++) bytes.write(keyAt(index), index * keyBytes, "latin1");
+  const bytes = Buffer.alloc(count * KEY_BYTES);
+  for (let index = 0; index < count; index++) bytes.write(keyAt(index), index * KEY_BYTES, "latin1");
   return {
     count,
-    at: (index) => bytes.toString("latin1", index * keyBytes, (index + 1) * keyBytes),
+    at: (index) => bytes.toString("latin1", index * KEY_BYTES, (index + 1) * KEY_BYTES),
   };
 }
 
@@ -40,12 +40,12 @@ export interface Keys {
   at(index: number): string;
 }
 
-/** Memory for the draws of one load at a time. */
+/** Memory for the indices of one load at a time. */
 export function createDrawMemory(): Uint32Array {
-  return new Uint32Array(drawCount);
+  return new Uint32Array(DRAW_COUNT);
 }
 
-/** An endless order of indices below `count`, drawn before the clock runs. */
+/** An endless sequence of indices below `count`, created before the measurement. */
 export function createDraws(
   distribution: Distribution,
   count: number,
@@ -54,21 +54,21 @@ export function createDraws(
 ): () => number {
   const rng = createSeededRng(seed);
   const draw = distribution === "uniform" ? () => Math.floor(rng.fraction() * count) : zipfian(count, rng);
-  for (let at = 0; at < drawCount; at++) draws[at] = draw();
-  let next = Math.floor(rng.fraction() * drawCount);
+  for (let at = 0; at < DRAW_COUNT; at++) draws[at] = draw();
+  let next = Math.floor(rng.fraction() * DRAW_COUNT);
   return () => {
-    next = (next + 1) & (drawCount - 1);
+    next = (next + 1) & (DRAW_COUNT - 1);
     return draws[next] ?? 0;
   };
 }
 
 interface ZipfTables {
   readonly cumulative: Float64Array;
-  /** The key of each rank: hot keys must not be neighbours in memory. */
+  /** The key of each rank. Hot keys must not be next to each other in memory. */
   readonly places: Uint32Array;
 }
 
-/** Of the last count: every window of a row draws from the same. */
+/** For the last count, because all windows of a row use the same. */
 let zipfTables: ZipfTables | undefined;
 
 function zipfian(count: number, rng: Rng): () => number {
@@ -84,7 +84,7 @@ function zipfCumulative(count: number): Float64Array {
   const cumulative = new Float64Array(count);
   let sum = 0;
   for (let rank = 0; rank < count; rank++) {
-    sum += 1 / (rank + 1) ** zipfExponent;
+    sum += 1 / (rank + 1) ** ZIPF_EXPONENT;
     cumulative[rank] = sum;
   }
   return cumulative;
@@ -112,7 +112,7 @@ function lowerBound(sorted: Float64Array, wanted: number): number {
   return low;
 }
 
-/** Values of one size that differ from one another and do not compress. */
+/** Different values of one size that do not compress. */
 export function createValues(valueBytes: number, seed: number): (index: number) => Buffer {
   const rng = createSeededRng(seed);
   const noise = Buffer.alloc(valueBytes);

@@ -1,19 +1,19 @@
-/** What a load needs of a cache in its own process. Values are strings: what no cache has to clone. */
+/** The interface of a cache in the process of its load. Values are strings, which no cache has to clone. */
 
 export interface LocalCache<Answer = unknown> {
-  /** What the cache itself answers: a wrapper of its promise would cost what its users do not pay. */
+  /** The promise of the cache itself. A wrapper would add a cost that its users do not have. */
   get(key: string): Promise<Answer> | Answer;
-  /** Of the value in an answer; -1 for a miss. */
+  /** The size of the value in an answer. -1 for a miss. */
   valueChars(answer: Answer): number;
   set(key: string, value: string): Promise<unknown> | unknown;
-  /** Reads answered without leaving the process, from its start, where the cache counts them. */
+  /** Reads that were answered in the process since its start, if the cache counts them. */
   localHits(): number | undefined;
   close(): Promise<void>;
 }
 
 export type LocalCacheName = "meshcache" | "redis" | "bentocache" | "lru-cache";
 
-/** `address` is of the server behind the cache, where there is one. */
+/** `address`: the server behind the cache, if there is one. */
 export async function openLocalCache(
   name: LocalCacheName,
   address: string,

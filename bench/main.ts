@@ -1,4 +1,4 @@
-/** The bench's command line: runs comparisons, draws their result, profiles a row, soaks a server. */
+/** The command line of the bench: runs comparisons, draws their results, profiles a row, runs the soak test. */
 import { readFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
@@ -18,7 +18,7 @@ function toNumber(text: string): number {
 }
 
 const program = new Command("bench").description(
-  "Measures meshcache beside its peers, both in the same run.",
+  "Compares meshcache with its peers, both measured in the same run.",
 );
 
 program
@@ -30,8 +30,11 @@ program
   .option("--pairs <n>", "interleaved pairs of each comparison (default 5)", toNumber)
   .option("--entries <n>", "entries of 100 B", toNumber)
   .option("--seed <n>", "seed of keys, values and arrivals (default 1)", toNumber)
-  .option("--engine <name>", "of our store in rows 5, 6 and 9: lru or offheap (default: its own default)")
-  .option("--traces <folder>", "where web07.trace.gz and orm-night.trace.gz are (or MESHCACHE_TRACES)")
+  .option(
+    "--engine <name>",
+    "engine of our store in rows 5, 6 and 9: lru or offheap (default: the default of the store)",
+  )
+  .option("--traces <folder>", "folder with web07.trace.gz and orm-night.trace.gz (or MESHCACHE_TRACES)")
   .action(async (names: string[], options: PlanOptions & { json?: boolean }) => {
     const plan = resolvePlan(options);
     const loadAverageBefore = loadavg()[0] ?? 0;
@@ -43,7 +46,7 @@ program
 
 program
   .command("list")
-  .description("name the comparisons")
+  .description("list the comparisons")
   .action(() => {
     for (const { name, ids, title } of comparisons) console.log(`${name} (${ids.join(", ")}): ${title}`);
   });
@@ -75,7 +78,9 @@ program
 
 program
   .command("soak")
-  .description("hold a server at half load under churn and judge the slope of its resident memory")
+  .description(
+    "load a server at half of its capacity under churn and check that its resident memory does not grow",
+  )
   .option("--minutes <n>", "how long", toNumber, 10)
   .option("--entries <n>", "entries of 100 B", toNumber)
   .option("--json", "print the result as JSON")
@@ -84,7 +89,7 @@ program
     if (!flat) process.exitCode = 1;
   });
 
-// Ends by way of "exit", where what the run has started is ended too.
+// `process.exit`, so that the "exit" handlers end the processes of the run.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 try {

@@ -1,4 +1,4 @@
-/** Interleaved windows of two sides, A B A B, and the rows that come of them. */
+/** Interleaved windows of two sides, A B A B, and the rows computed from them. */
 import { judge, type Row, type Target } from "./comparison.ts";
 import type { Session } from "./session.ts";
 import { extent, median } from "./statistics.ts";
@@ -9,7 +9,7 @@ export interface Pair<Window> {
 }
 
 export interface Sides<Window> {
-  /** `round` counts the pairs from 0: both sides of a pair get the same. */
+  /** `round` counts the pairs from 0. Both sides of a pair get the same number. */
   ours(round: number): Promise<Window>;
   peer(round: number): Promise<Window>;
 }
@@ -32,22 +32,22 @@ export async function interleave<Window>(
 export interface RowSpec {
   readonly id: string;
   readonly name: string;
-  /** Of the two sides' own figures. */
+  /** The unit of the figures of both sides. */
   readonly unit: string;
   readonly peerName: string;
   readonly target?: Target;
-  /** Where there is no target. */
+  /** For a row without a target. */
   readonly better?: "higher" | "lower";
   readonly note?: string;
 }
 
-/** Judges ours ÷ peer: the ratio of each pair, their median and their extremes. */
+/** Compares ours ÷ peer with the target: the median of the ratios of all pairs, with the lowest and the highest. */
 export function ratioRow(spec: RowSpec, pairs: readonly Pair<number>[]): Row {
   const ratios = pairs.map(({ ours, peer }) => ours / peer);
   return rowOf(spec, pairs, median(ratios), extent(ratios), "×");
 }
 
-/** Judges our own figure, which the target states as such; the peer's stands beside it. */
+/** Compares our own figure with an absolute target. The figure of the peer is shown beside it. */
 export function figureRow(
   spec: RowSpec & { readonly judged: string },
   pairs: readonly Pair<number>[],
@@ -57,7 +57,7 @@ export function figureRow(
   return rowOf(spec, pairs, aggregate(ours), extent(ours), spec.judged, aggregate);
 }
 
-/** Judges our own figure, which has no peer. */
+/** Compares our own figure with the target. There is no peer. */
 export function loneRow(
   spec: Omit<RowSpec, "peerName"> & { readonly judged: string },
   figures: readonly number[],

@@ -1,32 +1,32 @@
-/** How much a run measures: the numbers behind a full run and behind `--quick`, resolved once. */
+/** How much a run measures: the numbers for a full run and for `--quick`. */
 import { fileURLToPath } from "node:url";
 import type { StoreEngine } from "../src/store/engine/create-store.ts";
 
 export interface Plan {
   readonly quick: boolean;
   readonly seed: number;
-  /** Interleaved pairs of every comparison. */
+  /** How many pairs of windows each comparison has. */
   readonly pairs: number;
-  /** One side's measured window within a pair. */
+  /** The measured window of one side in a pair. */
   readonly windowMs: number;
-  /** Unmeasured load on each side before the first pair. */
+  /** Load without measurement on each side, before the first pair. */
   readonly warmUpMs: number;
-  /** Entries of 100 B that the remote and memory rows work on. */
+  /** Entries of 100 B in the remote rows and the memory row. */
   readonly entries: number;
-  /** Entries of 10 KB: as many as both sides can hold beside each other. */
+  /** Entries of 10 KB: as many as both sides can hold at the same time. */
   readonly largeEntries: number;
-  /** Entries that fit into the near caches. */
+  /** Entries in the near caches. All fit. */
   readonly nearEntries: number;
   readonly subscribers: number;
-  /** Events published within one fan-out window. */
+  /** Events in one fan-out window. */
   readonly eventsPerWindow: number;
-  /** Accesses of the long trace that are replayed; 0: the table's three million. */
+  /** How many accesses of the long trace are replayed. 0: three million, as in the targets table. */
   readonly traceAccessesMax: number;
-  /** Also measure one call in flight, uniform keys, and what no target names. */
+  /** Also measure one call in flight, uniform keys, and shapes without a target. */
   readonly everyShape: boolean;
-  /** Folder that holds the access traces. */
+  /** The folder with the access traces. */
   readonly traces: string;
-  /** Of our store; undefined: its own default. */
+  /** The engine of our store. Undefined: its default. */
   readonly engine: StoreEngine | undefined;
 }
 
@@ -63,12 +63,12 @@ const quick: typeof full = {
   everyShape: false,
 };
 
-const pairsMin = 5;
+const PAIRS_MIN = 5;
 
-/** Throws RangeError naming the option that is out of its range. */
+/** Throws RangeError with the name of the option that is out of its range. */
 export function resolvePlan(options: PlanOptions): Plan {
   const sizes = options.quick ? quick : full;
-  const pairs = options.pairs ?? pairsMin;
+  const pairs = options.pairs ?? PAIRS_MIN;
   if (!Number.isInteger(pairs) || pairs < 1 || pairs > 100) throw new RangeError("--pairs: 1 to 100");
   const entries = options.entries ?? sizes.entries;
   if (!Number.isInteger(entries) || entries < 1_000 || entries > 16_000_000) {

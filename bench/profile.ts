@@ -1,4 +1,4 @@
-/** `profile NAME`: one comparison with meshcache's own processes profiled, and where their time went. */
+/** `profile NAME`: runs one comparison with CPU profiles of meshcache's processes, and prints their summary. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { join, relative } from "node:path";
@@ -11,12 +11,12 @@ import { selectComparisons } from "./rows/all.ts";
 import { runComparisons } from "./run.ts";
 
 const profilesFolder = fileURLToPath(new URL("profiles", import.meta.url));
-const hotFunctions = 20;
-const defaultEntries = 100_000;
+const HOT_FUNCTIONS = 20;
+const DEFAULT_ENTRIES = 100_000;
 
 export async function profileComparison(name: string, options: { readonly entries?: number }): Promise<void> {
   const plan = {
-    ...resolvePlan({ entries: options.entries ?? defaultEntries, pairs: 2 }),
+    ...resolvePlan({ entries: options.entries ?? DEFAULT_ENTRIES, pairs: 2 }),
     everyShape: false,
   };
   const folder = join(profilesFolder, name);
@@ -28,7 +28,7 @@ export async function profileComparison(name: string, options: { readonly entrie
   for (const file of (await readdir(folder)).filter((one) => one.endsWith(".cpuprofile")).sort()) {
     const path = join(folder, file);
     console.log(`\n${relative(process.cwd(), path)} (opens in the browser's DevTools)`);
-    for (const { share, name: functionName, place } of await summarizeProfile(path, hotFunctions)) {
+    for (const { share, name: functionName, place } of await summarizeProfile(path, HOT_FUNCTIONS)) {
       console.log(`  ${(share * 100).toFixed(1).padStart(5)} %  ${functionName}  ${place}`);
     }
   }

@@ -1,9 +1,9 @@
-/** What a load needs of a client of a remote cache: the same few calls over every client. */
+/** The interface of a client of a remote cache: the same calls for every client. */
 
 export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
-  /** What the client itself answers: a wrapper of its promise would cost what its users do not pay. */
+  /** The promise of the client itself. A wrapper would add a cost that its users do not have. */
   get(key: string): Promise<Answer>;
-  /** Of the value in an answer; -1 for a miss. */
+  /** The size of the value in an answer. -1 for a miss. */
   valueBytes(answer: Answer): number;
   set(key: string, value: Buffer): Promise<SetAnswer>;
   isStored(answer: SetAnswer): boolean;
@@ -12,7 +12,7 @@ export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
 
 export type RemoteClientName = "meshcache" | "ioredis" | "redis";
 
-/** Loads only the named client, so that a peer that is not installed is missed by its own rows alone. */
+/** Imports only the named client, so that a peer that is not installed affects only its own rows. */
 export async function connectRemoteCache(name: RemoteClientName, address: string): Promise<RemoteCache> {
   switch (name) {
     case "meshcache":

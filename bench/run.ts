@@ -1,4 +1,4 @@
-/** Runs comparisons one after the other. What is missing is skipped by name; what goes wrong fails its rows alone. */
+/** Runs comparisons one after the other. A missing peer skips its rows, and an error fails only its rows. */
 import { type Comparison, emptyRow, type Row, reasonOf } from "./comparison.ts";
 import { missingPeers } from "./peers/catalog.ts";
 import type { Plan } from "./plan.ts";

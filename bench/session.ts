@@ -1,15 +1,15 @@
-/** What a comparison runs in: the plan, the progress, and the start of processes, profiled or not. */
+/** The context of a comparison: the plan, the progress, and the start of processes, with or without a profile. */
 
 import type { Plan } from "./plan.ts";
 import { type Child, type ChildOptions, startChild } from "./process/child.ts";
 import type { Handlers } from "./process/worker.ts";
 
-/** Only meshcache's own processes are ever profiled. */
+/** Only processes of meshcache are profiled. */
 export type Role = "server" | "client" | "other";
 
 export interface Session {
   readonly plan: Plan;
-  /** One measured window or one fill has begun. */
+  /** Reports that a measured window or a fill has begun. */
   step(label: string): void;
   start<Api extends Handlers>(role: Role, file: URL, options?: ChildOptions): Child<Api>;
 }
@@ -17,7 +17,7 @@ export interface Session {
 export interface SessionOptions {
   readonly plan: Plan;
   readonly step: (label: string) => void;
-  /** Where profiles of meshcache's processes go; without it none are taken. */
+  /** The folder for profiles of meshcache's processes. Undefined: no profiles are taken. */
   readonly profileFolder?: string;
 }
 

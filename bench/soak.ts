@@ -1,4 +1,4 @@
-/** `soak`: half of the server's load under churn for minutes, and whether its resident memory stays flat. */
+/** `soak`: loads the server at half of its capacity for minutes, and checks that its resident memory does not grow. */
 import { resolvePlan } from "./plan.ts";
 import { residentBytes } from "./process/resident-memory.ts";
 import { createProgress } from "./report/progress.ts";
@@ -14,20 +14,20 @@ export interface SoakOptions {
 }
 
 const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
-const windowMs = 5_000;
-const budgetBytesAnEntry = 160;
-/** Caches, compiled code and the young generation grow at first; what counts is what comes after. */
-const settledShare = 1 / 3;
-/** Growth over the settled part that noise of the allocator explains. */
-const flatGrowthShare = 0.02;
+const WINDOW_MS = 5_000;
+const BUDGET_BYTES_AN_ENTRY = 160;
+/** Caches, compiled code and the young generation grow at first. The check begins after that. */
+const SETTLED_SHARE = 1 / 3;
+/** Growth after the start that can be noise of the allocator. */
+const FLAT_GROWTH_SHARE = 0.02;
 
-/** Prints what it found; false when the memory grew. */
+/** Prints the result. False: the memory grew. */
 export async function soak(options: SoakOptions): Promise<boolean> {
   const plan = resolvePlan(options.entries === undefined ? {} : { entries: options.entries });
-  const windows = Math.max(6, Math.round((options.minutes * 60_000) / windowMs));
+  const windows = Math.max(6, Math.round((options.minutes * 60_000) / WINDOW_MS));
   const progress = createProgress(windows + 2);
   const session = createSession({ plan, step: (label) => progress.step(label) });
-  await using side = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
+  await using side = await openRemoteSide(session, "meshcache", plan.entries * BUDGET_BYTES_AN_ENTRY);
   await fillSides(session, [side], plan.entries, churn.valueBytes);
   const perSecond = (await sustainedPerSecond(session, side, churn)) / 2;
 
@@ -39,7 +39,7 @@ export async function soak(options: SoakOptions): Promise<boolean> {
     const result = await side.load.call("openLoop", {
       ...churn,
       perSecond,
-      durationMs: windowMs,
+      durationMs: WINDOW_MS,
       seed: plan.seed + window,
     });
     failed += result.failed;
@@ -51,13 +51,13 @@ export async function soak(options: SoakOptions): Promise<boolean> {
   }
   progress.stop();
 
-  const settled = samples.slice(Math.floor(samples.length * settledShare));
+  const settled = samples.slice(Math.floor(samples.length * SETTLED_SHARE));
   const bytesAMinute = slope(settled);
   const first = settled[0];
   const last = settled.at(-1);
   const minutes = (last?.x ?? 0) - (first?.x ?? 0);
   const growthShare = (bytesAMinute * minutes) / (first?.y ?? 1);
-  const flat = growthShare <= flatGrowthShare && failed === 0;
+  const flat = growthShare <= FLAT_GROWTH_SHARE && failed === 0;
   const report = {
     minutes: options.minutes,
     operationsPerSecond: perSecond,

@@ -4,12 +4,12 @@ export function median(numbers: readonly number[]): number {
   return percentile(numbers, 50);
 }
 
-/** The nearest-rank percentile; NaN of nothing. */
+/** The nearest-rank percentile. NaN without numbers. */
 export function percentile(numbers: readonly number[] | Float64Array, percent: number): number {
   return percentileOfSorted(Float64Array.from(numbers).sort(), percent);
 }
 
-/** As `percentile`, of numbers that are in their order. */
+/** As `percentile`, for sorted numbers. */
 export function percentileOfSorted(sorted: Float64Array, percent: number): number {
   if (percent === 50 && sorted.length % 2 === 0 && sorted.length > 0) {
     const upper = sorted.length / 2;

@@ -1,4 +1,4 @@
-/** The figures to reach, by row. */
+/** The target of each row. */
 import type { Target } from "./comparison.ts";
 
 const atLeast = (must: number, ambition: number): Target => ({ must, ambition, better: "higher" });

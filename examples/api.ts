@@ -1,4 +1,4 @@
-/** A service that reads: users by way of the cache, from the worker that owns them when the cache has none. */
+/** A service that reads users from the cache. On a miss it loads them from the worker, which owns them. */
 import { SpanKind } from "@opentelemetry/api";
 // In your own service: from "meshcache".
 import { loaded, MeshCache } from "../src/index.ts";
@@ -12,7 +12,7 @@ startTracing("api");
 const cache = new MeshCache({ address: cacheAddress, clientId: "api" });
 const users = openUsers(cache);
 
-/** The tags are known once the user is. */
+/** The tags depend on the user, so the loader returns them. */
 async function loadUser(id: string) {
   const { status, body } = await call(`${workerUrl}/rows/${id}`);
   if (status === 404) return undefined;
@@ -20,7 +20,7 @@ async function loadUser(id: string) {
   return loaded(user, { tags: [tenantTag(user.tenant)] });
 }
 
-/** What becomes of users here is a span in the trace of whoever changed them. */
+/** Each invalidation here becomes a span in the trace of the service that changed the user. */
 async function followChanges(): Promise<void> {
   for await (const event of users.subscribe()) {
     if (event.kind === "gap" || event.traceparent === "") continue;

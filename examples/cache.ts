@@ -1,4 +1,4 @@
-/** The cache server of the example: what `meshcache serve` starts, with its spans told to who started it. */
+/** The cache server of the example, as `meshcache serve` starts it. It reports its spans to the parent process. */
 import { metrics, trace } from "@opentelemetry/api";
 import { createServer } from "../src/server/index.ts";
 import { createLogger } from "../src/telemetry/logger.ts";

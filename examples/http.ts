@@ -1,4 +1,4 @@
-/** As much HTTP as the example needs: JSON in, JSON out, traces passed on. */
+/** The HTTP of the example: JSON requests and answers, with trace headers. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SpanKind } from "@opentelemetry/api";

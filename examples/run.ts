@@ -1,4 +1,4 @@
-/** Runs the example: a cache, a worker and an API in processes of their own, some requests, and their traces. */
+/** Runs the example: starts a cache, a worker and an API as processes, sends requests, and prints their traces. */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { call } from "./http.ts";
@@ -15,7 +15,7 @@ export interface Story {
   readonly spans: readonly SpanReport[];
 }
 
-/** The spans of a last request reach us soon after its answer. */
+/** How long to wait for the spans of the last request, which come after its answer. */
 const LAST_SPANS_MS = 200;
 
 export async function runExample(): Promise<Story> {
@@ -46,10 +46,10 @@ export async function runExample(): Promise<Story> {
     await ask(`${api}/users/0`);
     await ask(`${api}/users/0`);
     await ask(`${worker}/users/0`, "PUT", { name: "Ada Lovelace" });
-    await eventTold();
+    await eventReported();
     await ask(`${api}/users/0`);
     await ask(`${worker}/tenants/acme`, "DELETE");
-    await eventTold();
+    await eventReported();
     await ask(`${api}/users/0`);
     await new Promise((resolve) => setTimeout(resolve, LAST_SPANS_MS));
   } finally {
@@ -57,8 +57,8 @@ export async function runExample(): Promise<Story> {
   }
   return { steps, spans };
 
-  /** Until the API has told of the event: its near copy is gone before. */
-  async function eventTold(): Promise<void> {
+  /** Waits until the API has reported the event. Its near cache has dropped the entry before that. */
+  async function eventReported(): Promise<void> {
     const writes = steps.filter(({ request }) => !request.startsWith("GET")).length;
     const told = () => new Set(changes().map(({ traceId }) => traceId)).size >= writes;
     while (!told()) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -69,11 +69,11 @@ export async function runExample(): Promise<Story> {
   }
 }
 
-/** The spans as trees, one for each trace; siblings that are alike are one line. */
+/** The spans as trees, one for each trace. Equal siblings share a line. */
 export function drawTraces(spans: readonly SpanReport[]): string {
   const lines: string[] = [];
   const draw = (siblings: readonly SpanReport[], depth: number): void => {
-    // Roots are traces of their own, however alike.
+    // Roots are never joined: each is a trace of its own.
     const alike = Map.groupBy(siblings, ({ service, name, spanId }) =>
       depth === 1 ? spanId : `${service}: ${name}`,
     );

@@ -1,4 +1,4 @@
-/** OpenTelemetry for the example: every span that ends is told to the process that started this one. */
+/** OpenTelemetry for the example: every ended span is reported to the parent process. */
 import { context, propagation, ROOT_CONTEXT, type SpanKind, trace } from "@opentelemetry/api";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 
@@ -11,7 +11,7 @@ export interface SpanReport {
   readonly parentId: string;
 }
 
-/** What a service of the example tells whoever started it. */
+/** The messages of a service to its parent process. */
 export type Report =
   | { readonly kind: "listening"; readonly address: string }
   | { readonly kind: "span"; readonly span: SpanReport };
@@ -20,7 +20,7 @@ export function report(message: Report): void {
   process.send?.(message);
 }
 
-/** Your own services would export to a collector instead: `new NodeSDK()` and the OTEL_* variables. */
+/** A real service exports to a collector instead: `new NodeSDK()` and the OTEL_* variables. */
 export function startTracing(service: string): void {
   new NodeSDK({
     serviceName: service,
@@ -42,7 +42,7 @@ export function startTracing(service: string): void {
   }).start();
 }
 
-/** Runs `body` under a span whose parent came from elsewhere, as W3C headers. */
+/** Runs `body` under a span. The W3C `headers` name its parent. */
 export async function withSpan<Result>(
   name: string,
   kind: SpanKind,

@@ -1,4 +1,4 @@
-/** What the example's two services agree on: the record, and how it is named in the cache. */
+/** The record that both services of the example use, and its key and tag in the cache. */
 import { json, type MeshCache } from "../src/index.ts";
 
 export interface User {

@@ -1,4 +1,4 @@
-/** A service that writes: it owns the users, and invalidates what it changes in the whole mesh. */
+/** A service that owns the users. It invalidates each user that it changes, in the whole mesh. */
 // In your own service: from "meshcache".
 import { MeshCache } from "../src/index.ts";
 import { serveHttp } from "./http.ts";
@@ -25,7 +25,7 @@ const url = await serveHttp(async (method, path, body) => {
   if (what === "users" && method === "PUT" && row !== undefined) {
     const { name } = body as Pick<User, "name">;
     rows.set(id, { ...row, name });
-    // After the commit: a load that read the old row cannot store it any more.
+    // After the commit. A load that has read the old row can no longer store it.
     await users.invalidate({ keys: [userKey(id)] });
     return { status: 200, body: {} };
   }

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Builds a small OpenTelemetry Collector (OTLP in, debug out) from its public Go modules, once, and prints
-# where it is. The telemetry tests run against it; any other collector will do too: set OTELCOL_BIN.
-# Needs Go 1.25 or newer and takes a minute. The result stays in .cache/otelcol/<version>; remove that folder to
-# build again.
+# Builds a small OpenTelemetry Collector (OTLP receiver, debug exporter) from its public Go modules, and prints its
+# path. The telemetry tests use it. To use another collector, set OTELCOL_BIN. The build needs Go 1.25 or newer and
+# takes a minute. The result stays in .cache/otelcol/<version>; remove that folder to build it again.
 set -eu
 
 version=0.150.0   # of the builder and the components
@@ -37,7 +36,7 @@ providers:
   - gomod: go.opentelemetry.io/collector/confmap/provider/yamlprovider v$stable
 MANIFEST
 
-# The ready-made cmd/otelcorecol is not published as a module of its own; the builder is the official way.
+# cmd/otelcorecol is not published as a Go module. The builder is the official way.
 [ -x "$home/builder" ] || GOBIN="$home" go install "go.opentelemetry.io/collector/cmd/builder@v$version" >&2
 CGO_ENABLED=0 "$home/builder" --config "$home/manifest.yaml" >&2
 mv "$home/source/otelcorecol" "$binary"

@@ -1,4 +1,7 @@
-/** Fails when `gen/` is not what `buf generate` makes of `proto/`: generates beside it and compares. */
+/**
+ * Fails when `gen/` differs from what `buf generate` creates from `proto/`: generates into another folder and
+ * compares.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

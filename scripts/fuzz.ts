@@ -1,8 +1,9 @@
 /**
- * Runs mutated connections for `--seconds N` from `--seed S`: recordings of each kind of call against a server, on both
- * HTTP/2 paths, and beside them the frames of a live client and its server, mutated on their way in both directions.
- * At the end the same server process must be SERVING, the client's process must have seen answers and CacheErrors alone,
- * and no fault may have needed the boundary. `--connection S` replays one connection against a server of its own.
+ * Runs mutated connections for `--seconds N` from `--seed S`: mutated recordings of each kind of call against
+ * a server, on both HTTP/2 implementations, and a live client and server whose frames are mutated in both
+ * directions. At the end the same server process must be SERVING, the client must have got only answers and
+ * CacheErrors, and no callback may have thrown. `--connection S` replays one connection against a server of
+ * its own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -31,7 +32,7 @@ interface ClientReport {
   readonly faults: number;
 }
 
-/** Connections from `seed` up, until the time is over or the server is. Returns how many. */
+/** Runs connections from `seed` upwards, until the time is over or the server has ended. Returns how many. */
 async function attack(server: ServerProcess, seed: number, untilMs: number): Promise<number> {
   let next = seed;
   const attacker = async (): Promise<void> => {
@@ -69,14 +70,14 @@ async function fuzz(server: ServerProcess, seconds: number, seed: number): Promi
   else {
     if (!(await server.isServing())) faults.push("the server is not SERVING");
     const contained = await server.containedFaults();
-    if (contained > 0) faults.push(`${contained} faults of the server needed the boundary`);
+    if (contained > 0) faults.push(`${contained} callbacks of the server threw`);
     console.log(`${attacks} connections from seed ${seed}; resident ${server.residentMiB()} MiB at the end`);
   }
   if (typeof client === "string") faults.push(client);
   else {
     const { sessions, answers, refusals } = client;
-    if (client.faults > 0) faults.push(`${client.faults} faults of the client needed the boundary`);
-    if (answers === 0) faults.push("the client was given no answer");
+    if (client.faults > 0) faults.push(`${client.faults} callbacks of the client threw`);
+    if (answers === 0) faults.push("the client got no answer");
     console.log(
       `${sessions} clients over ${proxy.connections} mutated connections: ${answers} answers, ${refusals} refusals`,
     );

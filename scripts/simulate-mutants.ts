@@ -1,14 +1,16 @@
 /**
- * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and has the simulation look for
- * it: prints what caught it, and fails if one got away. `--only TEXT` for those whose name has it.
+ * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and runs the simulation, or the test
+ * that the bug names. Prints what caught the bug, and fails when nothing did. `--only TEXT` takes the bugs whose name
+ * contains the text.
  */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs, stripVTControlCharacters } from "node:util";
-import { type Edit, type Mutant, mutants } from "../test/simulation/mutants.ts";
+import { type Mutant, mutants } from "../test/simulation/mutants.ts";
+import { fileOfTest, plantAll, readModules, readTests } from "../test/simulation/planting.ts";
 import { type Outcome, runInWorker } from "../test/simulation/seeds.ts";
 
 const { values } = parseArgs({
@@ -21,7 +23,7 @@ const { values } = parseArgs({
 
 const seeds = Number(values.seeds);
 const from = Number(values.from);
-const hangMs = 600_000;
+const HANG_MS = 600_000;
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -29,17 +31,6 @@ interface Verdict {
   readonly failedSeed?: number | undefined;
   readonly seedsRun: number;
   readonly message: string;
-}
-
-function plant({ file, find, replace }: Edit, folder: string): void {
-  const path = join(folder, file);
-  const text = readFileSync(path, "utf8");
-  const found = text.split(find).length - 1;
-  if (found !== 1) throw new Error(`${file} has ${found} places, and not one, for: ${find}`);
-  writeFileSync(
-    path,
-    text.replace(find, () => replace),
-  );
 }
 
 /** A copy of what the simulation runs. Outside node_modules, where no types would be stripped. */
@@ -52,13 +43,13 @@ function copyModules(source: string): string {
   return folder;
 }
 
-async function hunt(mutant: Mutant): Promise<Verdict> {
+async function tryMutant(mutant: Mutant): Promise<Verdict> {
   const folder = copyModules(original);
   try {
-    for (const edit of mutant.edits) plant(edit, folder);
+    for (const { path, text } of plantAll(modules, mutant.edits)) writeFileSync(join(folder, path), text);
     if (mutant.test !== undefined) return await runTest(mutant, mutant.test, folder);
     const verdict = judge(mutant, await run(folder, from, seeds));
-    await proveInnocent(verdict.failedSeed);
+    await checkOriginal(verdict.failedSeed);
     return verdict;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -67,24 +58,22 @@ async function hunt(mutant: Mutant): Promise<Verdict> {
 
 function run(folder: string, first: number, count: number): Promise<Outcome> {
   const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, hangMs);
+  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, HANG_MS);
 }
 
-/** A seed that fails without the bug, too, has not caught it. */
-async function proveInnocent(seed: number | undefined): Promise<void> {
+/** A seed that also fails without the bug has not caught it. */
+async function checkOriginal(seed: number | undefined): Promise<void> {
   if (seed === undefined) return;
   const { failures } = await run(original, seed, 1);
   if (failures.length > 0) throw new Error(`seed ${seed} fails without any mutant: simulate it first`);
 }
 
-/** A test that fails has caught it. Another outcome, such as a test that is not there any more, has not. */
-function runTest(
-  mutant: Mutant,
-  { file, name }: NonNullable<Mutant["test"]>,
-  folder: string,
-): Promise<Verdict> {
+/** A test that fails has caught it. Another outcome, such as a run without tests, has not. */
+function runTest(mutant: Mutant, title: string, folder: string): Promise<Verdict> {
+  const file = fileOfTest(tests, title);
   const runner = join(process.cwd(), "node_modules/vitest/vitest.mjs");
-  const vitest = spawn(process.execPath, [runner, "run", "--project", "meshcache", file, "-t", name], {
+  const pattern = title.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const vitest = spawn(process.execPath, [runner, "run", "--project", "meshcache", file, "-t", pattern], {
     cwd: folder,
   });
   let output = "";
@@ -95,7 +84,7 @@ function runTest(
     vitest.once("error", reject);
     vitest.once("close", (code) => {
       const failed = code === 1 && /Tests .*1 failed/.test(stripVTControlCharacters(output));
-      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seedsRun: 0, message: name });
+      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seedsRun: 0, message: title });
     });
   });
 }
@@ -112,8 +101,10 @@ function print({ mutant, caughtBy, seedsRun, message }: Verdict): void {
   console.log(`| ${mutant.name} | ${result} | ${seedsRun} | ${line.slice(0, 140)} |`);
 }
 
-/** Copied once, so that who edits the modules meanwhile does not matter. */
+/** Copied once, so that edits of the repository during the run change nothing. */
 const original = copyModules(process.cwd());
+const modules = readModules(original);
+const tests = readTests(original);
 const wanted = mutants.filter(({ name }) => name.includes(values.only));
 const verdicts: Verdict[] = [];
 console.log(`| mutant | caught by | seeds (of ${seeds}) | what it said |\n|---|---|---|---|`);
@@ -122,7 +113,7 @@ try {
   await Promise.all(
     Array.from({ length: Math.min(availableParallelism(), 4) }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const verdict = await hunt(next);
+        const verdict = await tryMutant(next);
         verdicts.push(verdict);
         print(verdict);
       }

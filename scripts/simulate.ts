@@ -1,15 +1,15 @@
 /**
- * Runs the coherence simulation: `--seeds N [--from S]` for many seeds, `--seed S` to replay one with the
- * history around what it broke.
+ * Runs the coherence simulation: `--seeds N [--from S]` runs many seeds, `--seed S` replays one seed and prints the
+ * history around its first violation.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { runSeedsInThreads } from "../test/simulation/seeds.ts";
 import { runSeed } from "../test/simulation/simulation.ts";
 
-const linesBefore = 80;
-const linesAfter = 10;
-const failuresShown = 20;
+const LINES_BEFORE = 80;
+const LINES_AFTER = 10;
+const FAILURES_SHOWN = 20;
 
 const { values } = parseArgs({
   options: {
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "0" },
     seed: { type: "string" },
     threads: { type: "string", default: String(Math.min(availableParallelism(), 8)) },
-    lines: { type: "string", default: String(linesBefore) },
+    lines: { type: "string", default: String(LINES_BEFORE) },
     "stop-at-first": { type: "boolean", default: false },
   },
 });
@@ -30,7 +30,7 @@ function wholeNumber(name: string, text: string): number {
 
 async function replay(seed: number): Promise<boolean> {
   const report = await runSeed(seed);
-  for (const line of report.trace(wholeNumber("lines", values.lines), linesAfter)) console.log(line);
+  for (const line of report.trace(wholeNumber("lines", values.lines), LINES_AFTER)) console.log(line);
   console.log(`\nseed ${seed}, history ${report.hash}, ${JSON.stringify(report.counts)}`);
   for (const { atMs, check, message } of report.violations) console.log(`${atMs} ms  ${check}: ${message}`);
   return report.violations.length === 0;
@@ -51,7 +51,7 @@ async function runMany(): Promise<boolean> {
       `${counts.registerOperations} operations put in order (${counts.undecided} keys undecided), ` +
       `${counts.restarts} restarts, ${counts.gaps} gaps, ${counts.retries} retries`,
   );
-  for (const { seed, check, message } of failures.slice(0, failuresShown)) {
+  for (const { seed, check, message } of failures.slice(0, FAILURES_SHOWN)) {
     console.log(`seed ${seed}  ${check}: ${message}\n    replay: npm run simulate -- --seed ${seed}`);
   }
   console.log(`${failures.length} seeds with violations`);

@@ -36,9 +36,10 @@ export type {
   GapCause,
   SubscribeOptions,
 } from "./client/operations/event-subscription.ts";
-export type { LoadOptions } from "./client/operations/loader.ts";
+export type { Target } from "./client/operations/invalidate-target.ts";
+export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
-export type { InvalidateOptions, SetOptions, Target, TouchOptions } from "./client/operations/writer.ts";
+export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
 export type { ClientStats } from "./client/stats.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

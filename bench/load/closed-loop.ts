@@ -1,4 +1,7 @@
-/** A fixed number of operations in flight, each followed by the next: what a busy service does to its cache. */
+/**
+ * A closed loop: a fixed number of operations in flight, each followed by the next. A busy service loads its
+ * cache so.
+ */
 import { createDraws, createValues, type Distribution } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 
@@ -8,17 +11,17 @@ export interface ClosedLoopShape {
   readonly distribution: Distribution;
   readonly durationMs: number;
   readonly seed: number;
-  /** Default false: a miss is cheaper than a hit and would flatter a side. */
+  /** Default false: a miss costs less than a hit, so misses would favour a side. */
   readonly missesAllowed?: boolean;
 }
 
 export interface ClosedLoopWindow {
   readonly perSecond: number;
-  /** Of this process, user and system, an operation. */
+  /** CPU time of this process for each operation, user and system. */
   readonly cpuMicros: number;
 }
 
-/** Every read must find a value of `valueBytes`, or nothing where misses are allowed, and every set must store its own. */
+/** Every read must return a value of `valueBytes`, or a miss where that is allowed. Every Set must be stored. */
 export async function runClosedLoop(
   cache: RemoteCache,
   keys: readonly string[],

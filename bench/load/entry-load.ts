@@ -1,4 +1,4 @@
-/** The process of a store without a network: fills it, churns it, and tells its size and its pauses. */
+/** The process of a store without a network: fills it, churns it, and reports its size and its pauses. */
 import {
   type EntryStore,
   type EntryStoreCapacity,
@@ -16,8 +16,8 @@ export interface ChurnWindow {
   readonly entries: number;
 }
 
-/** Operations between two turns of the event loop, as a server handles a burst. */
-const burst = 500;
+/** Operations in one turn of the event loop, as for a burst of requests. */
+const BURST = 500;
 
 let store: EntryStore | undefined;
 let churnKeys: readonly string[] = [];
@@ -27,7 +27,7 @@ const handlers = {
     store = await openEntryStore(name, capacity);
   },
 
-  /** Sets `count` entries and returns the process's resident bytes before and after. */
+  /** Sets `count` entries. Returns the resident bytes of the process before and after. */
   async fill(
     count: number,
     valueBytes: number,
@@ -39,7 +39,7 @@ const handlers = {
     const before = residentBytes(process.pid);
     for (let index = 0; index < count; index++) {
       opened.set(keyAt(index), makeValue(index));
-      if (index % burst === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (index % BURST === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     collect();
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -47,7 +47,7 @@ const handlers = {
     return { before, after: residentBytes(process.pid), entries: opened.entryCount() };
   },
 
-  /** Half reads, half sets, uniform over half as many keys again as fit: every set of a new key evicts. */
+  /** Half reads and half Sets, uniform over 1.5 times as many keys as fit. Every Set of a new key evicts. */
   async churn(entries: number, valueBytes: number, durationMs: number, seed: number): Promise<ChurnWindow> {
     const opened = current();
     const keyCount = Math.floor(entries * 1.5);
@@ -58,12 +58,12 @@ const handlers = {
     const startedMs = performance.now();
     let operations = 0;
     while (performance.now() - startedMs < durationMs) {
-      for (let at = 0; at < burst; at += 2) {
+      for (let at = 0; at < BURST; at += 2) {
         const index = draw();
         opened.set(churnKeys[index] ?? "", makeValue(index));
         opened.get(churnKeys[draw()] ?? "");
       }
-      operations += burst;
+      operations += BURST;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     const elapsedMs = performance.now() - startedMs;

@@ -1,8 +1,8 @@
-/** What the two processes of a fan-out agree on: subscribers, and an event that carries when it was sent. */
+/** The interface between the two processes of a fan-out: subscribers, and events that carry their send time. */
 
 export type FanOutKind = "meshcache" | "redis";
 
-/** The monotonic clock, which all processes of a machine share, as the event's own name. */
+/** The monotonic clock, which all processes of a machine share. It is the name of the event. */
 export function stampNow(): string {
   return process.hrtime.bigint().toString();
 }
@@ -21,7 +21,7 @@ export async function openPublisher(kind: FanOutKind, address: string): Promise<
     : (await import("../peers/redis-pubsub.ts")).openPublisher(address);
 }
 
-/** Opens one subscription on a connection of its own. Resolves when it is live. */
+/** Opens a subscription on a connection of its own. Resolves when it is live. */
 export type Subscribe = (address: string, received: (stamp: string) => void) => Promise<void>;
 
 export async function subscriberOf(kind: FanOutKind): Promise<Subscribe> {

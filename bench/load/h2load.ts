@@ -1,18 +1,18 @@
-/** Unary gRPC calls from h2load, a load generator in C that no JavaScript server can outrun. */
+/** Unary gRPC calls from h2load, a load generator in C that is faster than any JavaScript server. */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connections, streamsPerConnection } from "./unary-shape.ts";
+import { CONNECTIONS, STREAMS_PER_CONNECTION } from "./unary-shape.ts";
 
-/** Calls a second. `message` is the request of every call: h2load repeats one body. */
+/** Returns calls per second. Every call has the request `message`, because h2load repeats one body. */
 export async function runH2load(url: string, message: Uint8Array, durationMs: number): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "meshcache-bench-"));
   try {
     const body = join(folder, "request.bin");
     await writeFile(body, grpcFrame(message));
     const output = await run([
-      ...["-D", `${durationMs}ms`, "-c", `${connections}`, "-m", `${streamsPerConnection}`],
+      ...["-D", `${durationMs}ms`, "-c", `${CONNECTIONS}`, "-m", `${STREAMS_PER_CONNECTION}`],
       ...["-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers", url],
     ]);
     const rate = output.match(/finished in [^,]+, ([\d.]+) req\/s/)?.[1];
@@ -27,7 +27,7 @@ export async function runH2load(url: string, message: Uint8Array, durationMs: nu
   }
 }
 
-/** One uncompressed message of the gRPC wire format. */
+/** One uncompressed message in the gRPC wire format. */
 function grpcFrame(message: Uint8Array): Buffer {
   const frame = Buffer.alloc(5 + message.length);
   frame.writeUInt32BE(message.length, 1);

@@ -1,7 +1,7 @@
 /**
- * Operations at a given rate, whatever the answers do: arrivals are a Poisson process, and a read's latency
- * counts from the moment it was due, so that a pause is seen by every read that it delayed (no coordinated
- * omission).
+ * An open loop: operations at a given rate, independent of the answers. Arrivals are a Poisson process. The
+ * latency of a read counts from the instant at which it was due, so that a pause shows in every read that it
+ * delayed (no coordinated omission).
  */
 import { createSeededRng } from "../../src/common/random.ts";
 import { reasonOf } from "../comparison.ts";
@@ -11,7 +11,7 @@ import { percentileOfSorted } from "../statistics.ts";
 
 export interface OpenLoopShape {
   readonly perSecond: number;
-  /** Share of the operations that set a key instead of reading one. */
+  /** Share of Sets among the operations. */
   readonly writeShare: number;
   readonly durationMs: number;
   readonly valueBytes: number;
@@ -21,7 +21,7 @@ export interface OpenLoopShape {
 export interface OpenLoopWindow {
   readonly reads: number;
   readonly failed: number;
-  /** Of the first that failed; empty when none did. */
+  /** The error of the first operation that failed. Empty: none failed. */
   readonly failure: string;
   readonly perSecond: number;
   readonly p50Micros: number;
@@ -30,8 +30,8 @@ export interface OpenLoopWindow {
 }
 
 /**
- * The memory of every window. Were it new each time, its megabytes outside the heap would have this process collect in
- * full once a window, which is no client's pause.
+ * Memory that all windows use. New external memory for each window would cause a full collection in this
+ * process, a pause that no client has.
  */
 const drawMemory = createDrawMemory();
 let latencyMemory = new Float64Array(0);
@@ -41,8 +41,8 @@ function latenciesFor(count: number): Float64Array {
   return latencyMemory;
 }
 
-/** What waits at once is bounded: a side that falls behind for good must fail, not fill the memory. */
-const inFlightMax = 100_000;
+/** The bound of operations in flight. A side that cannot keep up must fail, and not fill the memory. */
+const IN_FLIGHT_MAX = 100_000;
 
 export async function runOpenLoop(
   cache: RemoteCache,
@@ -85,13 +85,13 @@ export async function runOpenLoop(
   let dueMs = startedMs;
   while (dueMs < endMs) {
     const nowMs = performance.now();
-    while (dueMs <= nowMs && dueMs < endMs && inFlight < inFlightMax) {
+    while (dueMs <= nowMs && dueMs < endMs && inFlight < IN_FLIGHT_MAX) {
       inFlight++;
       if (rng.fraction() < shape.writeShare) write();
       else read(dueMs);
       dueMs += -Math.log(1 - rng.fraction()) * meanGapMs;
     }
-    // A timer would be a millisecond late; this asks the sockets again at once.
+    // `setImmediate` and not a timer, which can be a millisecond late.
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   if (inFlight > 0) {

@@ -9,7 +9,7 @@ const handlers = {
     publisher = await openPublisher(kind, address);
   },
 
-  /** Publishes one event and returns its stamp. */
+  /** Publishes one event. Returns its stamp. */
   async publish(): Promise<string> {
     const stamp = stampNow();
     await publisher?.publish(stamp);

@@ -1,4 +1,4 @@
-/** The process of a remote cache's client: fills the cache and loads it in one of the two ways. */
+/** The process of a client of a remote cache: fills the cache, and loads it in a closed or an open loop. */
 import { createKeys, createValues, type Keys, packKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";
 import { connectRemoteCache, type RemoteCache, type RemoteClientName } from "../remote-cache.ts";
@@ -7,26 +7,29 @@ import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loo
 
 let cache: RemoteCache | undefined;
 let packedKeys: Keys = packKeys(0);
-/** Of a closed loop, which is to pay for none of them. An open loop lets go of them: it would pay for their marking. */
+/**
+ * The keys of a closed loop, created in advance. An open loop does not keep them, because full collections
+ * would mark them.
+ */
 let madeKeys: readonly string[] | undefined;
 let valueBytes = 0;
 
-const fillChunkBytes = 256 * 1024;
-const fillChunkMax = 500;
+const FILL_CHUNK_BYTES = 256 * 1024;
+const FILL_CHUNK_MAX = 500;
 
 const handlers = {
   async connect(client: RemoteClientName, address: string): Promise<void> {
     cache = await connectRemoteCache(client, address);
   },
 
-  /** Sets every entry once. */
+  /** Sets every key once. */
   async fill(count: number, bytes: number, seed: number): Promise<void> {
     const connected = connection();
     packedKeys = packKeys(count);
     madeKeys = undefined;
     valueBytes = bytes;
     const makeValue = createValues(bytes, seed);
-    const chunk = Math.max(1, Math.min(fillChunkMax, Math.floor(fillChunkBytes / bytes)));
+    const chunk = Math.max(1, Math.min(FILL_CHUNK_MAX, Math.floor(FILL_CHUNK_BYTES / bytes)));
     for (let from = 0; from < count; from += chunk) {
       const size = Math.min(chunk, count - from);
       await Promise.all(

@@ -1,4 +1,4 @@
-/** The process that holds all subscribers, each on a connection of its own, and times what they receive. */
+/** The process with all subscribers, each on a connection of its own. It measures when they receive events. */
 import { answerCalls } from "../process/worker.ts";
 import { type FanOutKind, microsSince, subscriberOf } from "./fan-out.ts";
 
@@ -8,8 +8,8 @@ interface Delivery {
   readonly complete: PromiseWithResolvers<void>;
 }
 
-const deliveryTimeoutMs = 10_000;
-const connectAtOnce = 50;
+const DELIVERY_TIMEOUT_MS = 10_000;
+const CONNECT_AT_ONCE = 50;
 
 const deliveries = new Map<string, Delivery>();
 let subscribers = 0;
@@ -36,19 +36,19 @@ const handlers = {
   async subscribe(kind: FanOutKind, address: string, count: number): Promise<void> {
     const subscribe = await subscriberOf(kind);
     subscribers = count;
-    for (let at = 0; at < count; at += connectAtOnce) {
-      const batch = Math.min(connectAtOnce, count - at);
+    for (let at = 0; at < count; at += CONNECT_AT_ONCE) {
+      const batch = Math.min(CONNECT_AT_ONCE, count - at);
       await Promise.all(Array.from({ length: batch }, () => subscribe(address, received)));
     }
   },
 
-  /** Microseconds from publish to receipt, one for each subscriber, once all have the event. */
+  /** Resolves when all subscribers have the event: for each, the microseconds from publish to receipt. */
   async delivered(stamp: string): Promise<Float64Array> {
     const delivery = deliveryOf(stamp);
     const late = setTimeout(
       () =>
         delivery.complete.reject(new Error(`${delivery.received} of ${subscribers} subscribers received`)),
-      deliveryTimeoutMs,
+      DELIVERY_TIMEOUT_MS,
     );
     await delivery.complete.promise;
     clearTimeout(late);

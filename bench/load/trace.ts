@@ -1,4 +1,4 @@
-/** The access traces of the hit-ratio row: big-endian 32-bit integers, gzipped. */
+/** The access traces for the hit-ratio row: big-endian 32-bit integers, gzipped. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ export function hasTrace(folder: string, name: TraceName): boolean {
   return existsSync(tracePath(folder, name));
 }
 
-/** Accesses as numbers from 0, one for each different object, in the order of their first access. */
+/** The accesses. Objects are numbered from 0 in the order of their first access. */
 export interface Trace {
   readonly accesses: Uint32Array;
   readonly objects: number;

@@ -1,7 +1,7 @@
-/** Unary calls from grpc-js, for where h2load is not: a load generator no faster than the server it loads. */
+/** Unary calls from grpc-js, used when h2load is not installed. This generator is not faster than the server. */
 import { Client, credentials } from "@grpc/grpc-js";
 import { answerCalls } from "../process/worker.ts";
-import { connections, streamsPerConnection } from "./unary-shape.ts";
+import { CONNECTIONS, STREAMS_PER_CONNECTION } from "./unary-shape.ts";
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
@@ -11,12 +11,12 @@ const handlers = {
   connect(address: string): void {
     const ownConnection = { "grpc.use_local_subchannel_pool": 1 };
     clients = Array.from(
-      { length: connections },
+      { length: CONNECTIONS },
       () => new Client(address, credentials.createInsecure(), ownConnection),
     );
   },
 
-  /** Calls a second. */
+  /** In calls per second. */
   async run(path: string, message: Uint8Array, durationMs: number): Promise<number> {
     const request = Buffer.from(message);
     let running = true;
@@ -38,7 +38,7 @@ const handlers = {
       running = false;
     }, durationMs);
     await Promise.all(
-      clients.flatMap((client) => Array.from({ length: streamsPerConnection }, () => lane(client))),
+      clients.flatMap((client) => Array.from({ length: STREAMS_PER_CONNECTION }, () => lane(client))),
     );
     return calls / ((performance.now() - startedMs) / 1000);
   },

@@ -1,4 +1,4 @@
-/** How many unary calls are under way at once, whoever makes them. */
+/** How many unary calls are in flight, for every load generator. */
 
-export const connections = 8;
-export const streamsPerConnection = 32;
+export const CONNECTIONS = 8;
+export const STREAMS_PER_CONNECTION = 32;

@@ -1,27 +1,27 @@
-/** meshcache's store without its server, given the bytes that a number of equal entries needs. */
+/** meshcache's store without its server, with a budget for a number of equal entries. */
 
 import type { Store } from "../../src/store/api/store.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import type { EntryStore, EntryStoreCapacity } from "../entry-store.ts";
 import { keyAt } from "../keyspace.ts";
-import { namespace } from "./namespace.ts";
+import { NAMESPACE } from "./namespace.ts";
 
-const sampleEntries = 2_000;
-const sampleBudgetBytes = 256 * 2 ** 20;
-/** Keys never spread quite evenly over the shards, and segments are never quite full. */
-const shardSlack = 1.25;
-const calibrationRounds = 8;
+const SAMPLE_ENTRIES = 2_000;
+const SAMPLE_BUDGET_BYTES = 256 * 2 ** 20;
+/** Extra room, because keys are not spread evenly over the shards and segments are never completely full. */
+const SHARD_SLACK = 1.25;
+const CALIBRATION_ROUNDS = 8;
 const writer = { origin: "", traceparent: "" };
 
-/** A store as it is used, sharded, with room for all entries. */
+/** A store as the server uses it, with shards and room for all entries. */
 export function openSharded(capacity: EntryStoreCapacity): EntryStore {
-  const budgetBytes = Math.ceil(capacity.entriesMax * bytesAnEntry(capacity) * shardSlack);
+  const budgetBytes = Math.ceil(capacity.entriesMax * bytesAnEntry(capacity) * SHARD_SLACK);
   return toEntryStore(createStore({ ...engineOf(capacity), budgetBytes }));
 }
 
 /**
- * One shard with the most bytes in which it never holds more than `entriesMax` entries: an engine that works
- * in segments holds fewer in the same bytes, and what is compared is which entries it keeps.
+ * One shard with the largest budget in which it never holds more than `entriesMax` entries. An engine with
+ * segments holds fewer entries in the same budget, but this comparison is about which entries it keeps.
  */
 export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
   const unit = bytesAnEntry(capacity);
@@ -29,7 +29,7 @@ export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
     toEntryStore(createStore({ ...engineOf(capacity), shards: 1, budgetBytes: Math.floor(budgetBytes) }));
   let fitting = capacity.entriesMax * unit;
   let tooLarge = fitting * 1.5;
-  for (let round = 0; round < calibrationRounds; round++) {
+  for (let round = 0; round < CALIBRATION_ROUNDS; round++) {
     const middle = (fitting + tooLarge) / 2;
     if (mostEntries(openWith(middle), capacity) <= capacity.entriesMax) fitting = middle;
     else tooLarge = middle;
@@ -37,7 +37,7 @@ export function openUnitSized(capacity: EntryStoreCapacity): EntryStore {
   return openWith(fitting);
 }
 
-/** The most entries that a store holds while keys that were never there before are set. */
+/** The largest number of entries that a store holds while new keys are set. */
 function mostEntries(store: EntryStore, { entriesMax, valueBytes }: EntryStoreCapacity): number {
   const value = new Uint8Array(valueBytes);
   let most = 0;
@@ -48,14 +48,14 @@ function mostEntries(store: EntryStore, { entriesMax, valueBytes }: EntryStoreCa
   return most;
 }
 
-/** What the store itself charges for one entry. */
+/** The bytes that the store counts for one entry. */
 function bytesAnEntry(capacity: EntryStoreCapacity): number {
-  const store = createStore({ ...engineOf(capacity), budgetBytes: sampleBudgetBytes });
+  const store = createStore({ ...engineOf(capacity), budgetBytes: SAMPLE_BUDGET_BYTES });
   const sample = toEntryStore(store);
   const empty = chargedBytes(store);
   const value = new Uint8Array(capacity.valueBytes);
-  for (let index = 0; index < sampleEntries; index++) sample.set(keyAt(index), value);
-  return (chargedBytes(store) - empty) / sampleEntries;
+  for (let index = 0; index < SAMPLE_ENTRIES; index++) sample.set(keyAt(index), value);
+  return (chargedBytes(store) - empty) / SAMPLE_ENTRIES;
 }
 
 const engineOf = ({ engine }: EntryStoreCapacity) => (engine === undefined ? {} : { engine });
@@ -67,12 +67,12 @@ function chargedBytes(store: Store): number {
 function toEntryStore(store: Store): EntryStore {
   return {
     get(key) {
-      const result = store.get({ namespace, key, ifVersion: 0, ifEpoch: 0n, allowStale: false });
+      const result = store.get({ namespace: NAMESPACE, key, ifVersion: 0, ifEpoch: 0n, allowStale: false });
       return result.kind === "hit" ? result.entry.value : undefined;
     },
     set(key, value) {
       store.set({
-        namespace,
+        namespace: NAMESPACE,
         key,
         value,
         ttlMs: 0,

@@ -1,16 +1,16 @@
-/** meshcache's own client as a reader of events, one client, and so one connection, a subscriber. */
+/** meshcache's client as a subscriber. Each subscriber is a client with a connection of its own. */
 import { bytes, MeshCache } from "../../src/index.ts";
 import type { Publisher } from "../load/fan-out.ts";
-import { namespace } from "./namespace.ts";
+import { NAMESPACE } from "./namespace.ts";
 
 export async function openPublisher(address: string): Promise<Publisher> {
-  const entries = new MeshCache({ address, nearCache: false }).namespace(namespace, { codec: bytes() });
+  const entries = new MeshCache({ address, nearCache: false }).namespace(NAMESPACE, { codec: bytes() });
   return { publish: (stamp) => entries.invalidate({ keys: [stamp] }) };
 }
 
 export async function subscribe(address: string, received: (stamp: string) => void): Promise<void> {
   const client = new MeshCache({ address, nearCache: false });
-  const events = client.namespace(namespace, { codec: bytes() }).subscribe();
+  const events = client.namespace(NAMESPACE, { codec: bytes() }).subscribe();
   const read = async (): Promise<void> => {
     for await (const event of events) {
       if (event.kind === "gap") throw new Error("a subscriber missed events");

@@ -1,2 +1,2 @@
-/** The namespace that every row works in. */
-export const namespace = "bench";
+/** The namespace of all rows. */
+export const NAMESPACE = "bench";

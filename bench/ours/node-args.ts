@@ -5,7 +5,10 @@ const [firstLine = ""] = program.split("\n", 1);
 
 const setLate = [...program.matchAll(/^setFlagsFromString\("(--.+)"\);$/gm)].map(([, flag = ""]) => flag);
 
-/** How `meshcache` starts its Node, and what it sets once it runs: for who runs a part of it without its program. */
+/**
+ * The Node arguments and settings of the `meshcache` command, for processes that run a part of it without the
+ * command.
+ */
 export const serverNodeArgs: readonly string[] = [
   ...firstLine.split(" ").filter((word) => word.startsWith("--")),
   ...setLate,

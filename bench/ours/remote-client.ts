@@ -1,11 +1,11 @@
-/** meshcache's client without its near cache: every read goes over its one stream to the server. */
+/** meshcache's client without its near cache. Every read goes to the server over one stream. */
 import { bytes, MeshCache, type Outcome, type SetOutcome } from "../../src/index.ts";
 import type { RemoteCache } from "../remote-cache.ts";
-import { namespace } from "./namespace.ts";
+import { NAMESPACE } from "./namespace.ts";
 
 export async function connect(address: string): Promise<RemoteCache<Outcome<Uint8Array>, SetOutcome>> {
   const client = new MeshCache({ address, nearCache: false });
-  const entries = client.namespace(namespace, { codec: bytes() });
+  const entries = client.namespace(NAMESPACE, { codec: bytes() });
   return {
     get: (key) => entries.get(key),
     valueBytes: (answer) => (answer.kind === "hit" ? answer.value.length : -1),

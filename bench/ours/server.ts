@@ -1,6 +1,6 @@
-/** meshcache as its command starts it: limits and metrics on, one trace in a hundred sampled and exported. */
+/** meshcache as its command starts it, with limits and metrics. One trace in a hundred is sampled and exported. */
 import type { Child } from "../process/child.ts";
-import { freePort, loopback } from "../process/loopback.ts";
+import { freePort, LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { Session } from "../session.ts";
 import { serverNodeArgs } from "./node-args.ts";
@@ -14,7 +14,7 @@ export interface MeshcacheServer extends AsyncDisposable {
 
 const program = new URL("../../src/cli/main.ts", import.meta.url);
 const observerFile = new URL("../process/observer.ts", import.meta.url);
-const sampledShare = "0.01";
+const SAMPLED_SHARE = "0.01";
 
 export async function startMeshcacheServer(
   session: Session,
@@ -25,22 +25,22 @@ export async function startMeshcacheServer(
   const port = await freePort();
   const server = undo.use(
     session.start<Observer>("server", program, {
-      // One thread, as every peer has.
+      // One thread, as for every peer.
       args: ["serve", "--workers", "1"],
       nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
       env: {
-        MESHCACHE_LISTEN: `${loopback}:${port}`,
-        MESHCACHE_ADMIN: `${loopback}:0`,
+        MESHCACHE_LISTEN: `${LOOPBACK}:${port}`,
+        MESHCACHE_ADMIN: `${LOOPBACK}:0`,
         MESHCACHE_STORE_BUDGET_BYTES: `${options.budgetBytes}`,
         OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
         OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
         OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
-        OTEL_TRACES_SAMPLER_ARG: sampledShare,
+        OTEL_TRACES_SAMPLER_ARG: SAMPLED_SHARE,
       },
       stopSignal: "SIGTERM",
     }),
   );
-  await server.line(new RegExp(`${loopback.replaceAll(".", "\\.")}:${port}`));
+  await server.line(new RegExp(`${LOOPBACK.replaceAll(".", "\\.")}:${port}`));
   const kept = undo.move();
   return { pid: server.pid, port, observer: server, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }

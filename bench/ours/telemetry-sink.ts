@@ -1,7 +1,7 @@
-/** An OTLP collector that takes everything and keeps nothing: sampled spans are really encoded and sent. */
+/** An OTLP collector that discards everything, so that sampled spans are encoded and sent as in production. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 
 export interface TelemetrySink extends AsyncDisposable {
   readonly url: string;
@@ -11,12 +11,12 @@ export async function startTelemetrySink(): Promise<TelemetrySink> {
   const server = createServer((request, response) => {
     request.resume().once("end", () => response.end());
   });
-  server.listen(0, loopback);
+  server.listen(0, LOOPBACK);
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port for the telemetry sink");
   return {
-    url: `http://${loopback}:${address.port}`,
+    url: `http://${LOOPBACK}:${address.port}`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

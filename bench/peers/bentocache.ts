@@ -1,4 +1,4 @@
-/** bentocache with its in-memory tier alone. */
+/** bentocache with only its in-memory tier. */
 import { BentoCache, bentostore } from "bentocache";
 import { memoryDriver } from "bentocache/drivers/memory";
 import type { LocalCache } from "../local-cache.ts";

@@ -1,4 +1,4 @@
-/** Which peers there are, whether they are here, and how to get the ones that are not. */
+/** The peers, whether each is installed, and how to install it. */
 import { spawnSync } from "node:child_process";
 
 export type PeerName =
@@ -15,15 +15,15 @@ interface Peer {
   present(): boolean;
 }
 
-const packageInstall = "npm --prefix bench ci";
+const PACKAGE_INSTALL = "npm --prefix bench ci";
 
 const peers: Record<PeerName, Peer> = {
   "redis-server": { install: "apt-get install redis-server", present: () => runs("redis-server") },
   h2load: { install: "apt-get install nghttp2-client", present: () => runs("h2load") },
-  ioredis: { install: packageInstall, present: () => resolves("ioredis") },
-  redis: { install: packageInstall, present: () => resolves("redis") },
-  bentocache: { install: packageInstall, present: () => resolves("bentocache") },
-  "lru-cache": { install: packageInstall, present: () => resolves("lru-cache") },
+  ioredis: { install: PACKAGE_INSTALL, present: () => resolves("ioredis") },
+  redis: { install: PACKAGE_INSTALL, present: () => resolves("redis") },
+  bentocache: { install: PACKAGE_INSTALL, present: () => resolves("bentocache") },
+  "lru-cache": { install: PACKAGE_INSTALL, present: () => resolves("lru-cache") },
   "grpc-js": { install: "npm ci", present: () => resolves("@grpc/grpc-js") },
 };
 
@@ -44,7 +44,7 @@ export function isPresent(name: PeerName): boolean {
   return peers[name].present();
 }
 
-/** What is missing of `needed`, each with the way to install it; empty when nothing is. */
+/** Names the `needed` peers that are missing, each with the way to install it. Empty: none is missing. */
 export function missingPeers(needed: readonly PeerName[]): readonly string[] {
   return needed
     .filter((name) => !peers[name].present())

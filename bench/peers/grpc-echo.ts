@@ -1,12 +1,12 @@
-/** The least that grpc-js can do: a server that answers each unary call with its own raw request bytes. */
+/** A minimal grpc-js server: it answers each unary call with the raw bytes of the request. */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import { answerCalls } from "../process/worker.ts";
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
 const handlers = {
-  /** Serves `path` and returns the port. */
+  /** Serves `path`. Returns the port. */
   async listen(path: string): Promise<number> {
     const server = new Server();
     server.addService(
@@ -27,7 +27,7 @@ const handlers = {
       },
     );
     return await new Promise((resolve, reject) => {
-      server.bindAsync(`${loopback}:0`, ServerCredentials.createInsecure(), (error, port) =>
+      server.bindAsync(`${LOOPBACK}:0`, ServerCredentials.createInsecure(), (error, port) =>
         error ? reject(error) : resolve(port),
       );
     });

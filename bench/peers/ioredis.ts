@@ -1,4 +1,4 @@
-/** ioredis as its documentation says to use it for throughput: one connection, auto-pipelining. */
+/** ioredis as its documentation recommends for throughput: one connection with auto-pipelining. */
 import { Redis } from "ioredis";
 import type { RemoteCache } from "../remote-cache.ts";
 

@@ -1,4 +1,4 @@
-/** lru-cache as it is, awaited by the load like every other cache: what a coherent near cache is held against. */
+/** lru-cache, which the load awaits like every other cache. It is the peer of the coherent near cache. */
 import { LRUCache } from "lru-cache";
 import type { EntryStore } from "../entry-store.ts";
 import type { LocalCache } from "../local-cache.ts";
@@ -14,7 +14,7 @@ export function open(entriesMax: number): LocalCache<string | undefined> {
   };
 }
 
-/** Its usual use for bytes: a copy of each value in a Buffer of its own. */
+/** Its usual use for bytes: each value is copied to a Buffer of its own. */
 export function openStore(entriesMax: number): EntryStore {
   const cache = new LRUCache<string, Buffer>({ max: entriesMax });
   return {

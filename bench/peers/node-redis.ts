@@ -1,4 +1,7 @@
-/** node-redis over one connection: as a remote client with binary replies, and with its client-side cache. */
+/**
+ * node-redis over one connection: as a remote client with binary replies, and as a near cache with its
+ * client-side cache.
+ */
 import { BasicClientSideCache, createClient, RESP_TYPES } from "redis";
 import type { LocalCache } from "../local-cache.ts";
 import type { RemoteCache } from "../remote-cache.ts";
@@ -18,7 +21,7 @@ export async function connect(address: string): Promise<RemoteCache<Buffer | nul
   };
 }
 
-/** RESP3 client tracking keeps the copies coherent: the nearest peer to a near cache. */
+/** RESP3 client tracking invalidates its cached entries. It is the closest peer to a near cache. */
 export async function connectWithClientSideCache(
   address: string,
   entriesMax: number,

@@ -1,8 +1,8 @@
-/** A redis-server of one's own: a free port, nothing on disk, gone with the run. */
+/** A redis-server for one run: on a free port, with nothing on disk. It ends with the run. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { freePort, loopback } from "../process/loopback.ts";
+import { freePort, LOOPBACK } from "../process/loopback.ts";
 
 export interface RedisServer extends AsyncDisposable {
   readonly pid: number;
@@ -10,7 +10,7 @@ export interface RedisServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const readyTimeoutMs = 5_000;
+const READY_TIMEOUT_MS = 5_000;
 
 export async function startRedisServer(): Promise<RedisServer> {
   const port = await freePort();
@@ -18,7 +18,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     "--port",
     `${port}`,
     "--bind",
-    loopback,
+    LOOPBACK,
     "--save",
     "",
     "--appendonly",
@@ -39,7 +39,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     await exit;
   };
   await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("redis-server is not ready")), readyTimeoutMs);
+    const late = setTimeout(() => reject(new Error("redis-server is not ready")), READY_TIMEOUT_MS);
     let log = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       log += chunk;
@@ -50,7 +50,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     child.once("error", reject);
     child.once("exit", () => reject(new Error(`redis-server ended\n${log}`)));
   });
-  // Nothing reads the log any more; a full pipe would stop the server.
+  // From now on the log is discarded. A full pipe would block the server.
   child.stdout.removeAllListeners("data").resume();
   const { pid } = child;
   if (pid === undefined) throw new Error("redis-server could not be started");

@@ -1,4 +1,4 @@
-/** The parent's end of a bench process: starts it, calls it, and sees that it ends. */
+/** The parent's side of a bench process: starts it, calls it, and makes sure that it ends. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { CallMessage, ReplyMessage } from "./messages.ts";
@@ -10,9 +10,9 @@ export interface Child<Api extends Handlers> extends AsyncDisposable {
     method: Method,
     ...input: Parameters<Api[Method]>
   ): Promise<Answer<Api[Method]>>;
-  /** The first line of standard output that `pattern` matches. */
+  /** The first line of standard output that matches `pattern`. */
   line(pattern: RegExp): Promise<RegExpMatchArray>;
-  /** Asks it to end, and forces it after `stopTimeoutMs`. */
+  /** Asks the process to end, and kills it after `stopTimeoutMs`. */
   stop(): Promise<void>;
 }
 
@@ -22,14 +22,14 @@ export interface ChildOptions {
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** How to ask a process to end that does not end when its parent disconnects. */
+  /** Asks the process to end, when it does not end by itself after its parent has disconnected. */
   readonly stopSignal?: NodeJS.Signals;
 }
 
-const stopTimeoutMs = 12_000;
-const outputKeptChars = 16_384;
+const STOP_TIMEOUT_MS = 12_000;
+const OUTPUT_KEPT_CHARS = 16_384;
 
-/** Starts `file` with this Node. Its standard error is kept, and shown only when it fails. */
+/** Starts `file` with this Node. Its standard error is shown only when it fails. */
 export function startChild<Api extends Handlers>(file: URL, options: ChildOptions = {}): Child<Api> {
   const child = fork(file, [...(options.args ?? [])], {
     execArgv: [...(options.nodeArgs ?? [])],
@@ -61,7 +61,7 @@ export function startChild<Api extends Handlers>(file: URL, options: ChildOption
     const exit = once(child, "exit");
     if (options.stopSignal === undefined) child.disconnect();
     else child.kill(options.stopSignal);
-    const force = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+    const force = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     await exit;
     clearTimeout(force);
   };
@@ -75,7 +75,7 @@ export function startChild<Api extends Handlers>(file: URL, options: ChildOption
         pending.set(id, waiting);
         child.send({ id, method, input } satisfies CallMessage);
       } else waiting.reject(ended);
-      // Both ends are this repository at one commit, so a reply has the type that its handler gives it.
+      // Both sides come from the same commit, so a reply has the type of its handler.
       return waiting.promise as Promise<Answer<Api[Method]>>;
     },
     line: (pattern) => output.line(pattern),
@@ -94,11 +94,11 @@ function keepOutput(child: ChildProcess): Output {
   let stderr = "";
   let check = (): void => {};
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    stdout = (stdout + chunk).slice(-outputKeptChars);
+    stdout = (stdout + chunk).slice(-OUTPUT_KEPT_CHARS);
     check();
   });
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-    stderr = (stderr + chunk).slice(-outputKeptChars);
+    stderr = (stderr + chunk).slice(-OUTPUT_KEPT_CHARS);
     check();
   });
   return {

@@ -1,10 +1,10 @@
-/** The pauses that this process's garbage collector makes, as the runtime reports them. */
+/** The pauses of the garbage collector in this process, as the runtime reports them. */
 import { GCProfiler } from "node:v8";
 
 /**
- * Watches until the function that it returns is called: that tells the longest pause since, in milliseconds, 0 when
- * there was none. The runtime's `PerformanceObserver` would do, but its entries survive the next collection, so that a
- * server that is watched collects in full what only its watcher left behind.
+ * Watches until the returned function is called. That function returns the longest pause since then in milliseconds, or
+ * 0. `PerformanceObserver` would work too, but its entries survive the next collection, so that the observation itself
+ * would cause full collections in the server.
  */
 export function watchGc(): () => number {
   const profiler = new GCProfiler();

@@ -1,11 +1,11 @@
-/** The only host that a bench talks to, and free ports on it. */
+/** The host that all benches use, and free ports on it. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-export const loopback = "127.0.0.1";
+export const LOOPBACK = "127.0.0.1";
 
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, loopback);
+  const probe = createServer().listen(0, LOOPBACK);
   await once(probe, "listening");
   const address = probe.address();
   probe.close();

@@ -1,4 +1,4 @@
-/** What goes over IPC between a bench run and its processes. */
+/** The IPC messages between a bench run and its processes. */
 
 export interface CallMessage {
   readonly id: number;

@@ -1,4 +1,4 @@
-/** Loaded into a server process before its program: tells the bench what only that process can know. */
+/** Loaded into a server process before its program. It reports to the bench what only that process can measure. */
 import { watchGc } from "./gc-pauses.ts";
 import { answerCalls } from "./worker.ts";
 
@@ -10,9 +10,9 @@ const handlers = {
     endWatch = watchGc();
   },
 
-  /** Of the collections since `watchGc`. */
+  /** The longest pause since `watchGc`. */
   async longestGcPauseMs(): Promise<number> {
-    if (endWatch === undefined) throw new Error("nobody watches");
+    if (endWatch === undefined) throw new Error("watchGc was not called");
     const longestMs = endWatch();
     endWatch = undefined;
     return longestMs;
@@ -22,5 +22,5 @@ const handlers = {
 export type Observer = typeof handlers;
 
 answerCalls(handlers);
-// The program under observation decides when it ends, not this channel.
+// This channel must not keep the program alive.
 process.channel?.unref();

@@ -1,10 +1,10 @@
-/** The child's end of a bench process: answers the calls that its parent makes over IPC. */
+/** The child's side of a bench process: answers the calls of its parent over IPC. */
 import type { CallMessage, ReplyMessage } from "./messages.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: a table of handlers of any parameters; `Remote` keeps each one's own types
+// biome-ignore lint/suspicious/noExplicitAny: a table of handlers with any parameters; `Remote` keeps the types of each
 export type Handlers = Record<string, (...input: any[]) => unknown>;
 
-/** Answers calls until the parent goes away, and then ends the process: no bench process outlives its run. */
+/** Answers calls until the parent disconnects, and then ends the process. No bench process outlives its run. */
 export function answerCalls(handlers: Handlers): void {
   process.on("message", (message: CallMessage) => {
     void answer(handlers, message).then((reply) => process.send?.(reply));

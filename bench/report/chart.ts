@@ -1,22 +1,22 @@
-/** The result as an SVG: for each target how far the figure lies from it, on one logarithmic scale. */
+/** The results as an SVG: the distance of each figure from its target, on one logarithmic scale. */
 import type { Row } from "../comparison.ts";
 import { toBound, toJudged, toSide } from "./figures.ts";
 import type { Results } from "./results.ts";
 import { toProvenance } from "./table.ts";
 
-const width = 960;
-const rowHeight = 34;
-const top = 64;
-const bottom = 44;
-const labelWidth = 400;
-const figureWidth = 150;
-const plotLeft = labelWidth + 16;
-const plotWidth = width - plotLeft - figureWidth;
-/** From a quarter of a target to sixteen times it. */
+const WIDTH = 960;
+const ROW_HEIGHT = 34;
+const TOP = 64;
+const BOTTOM = 44;
+const LABEL_WIDTH = 400;
+const FIGURE_WIDTH = 150;
+const plotLeft = LABEL_WIDTH + 16;
+const plotWidth = WIDTH - plotLeft - FIGURE_WIDTH;
+/** From a quarter of the target to sixteen times the target. */
 const scaleMin = Math.log2(1 / 4);
 const scaleMax = Math.log2(16);
 
-/** Legible on a light and on a dark page alike. */
+/** Legible on light and dark pages. */
 const style = `
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .faint { fill: #6e7781; font-size: 11px }
@@ -38,15 +38,15 @@ interface TargetRow extends Row {
 
 export function toChart(results: Results): string {
   const rows = results.rows.filter(hasTarget);
-  const height = top + rows.length * rowHeight + bottom;
+  const height = TOP + rows.length * ROW_HEIGHT + BOTTOM;
   const mustX = toX(1);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="meshcache beside its peers">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="meshcache compared with its peers">`,
     `<style>${style}\n</style>`,
     text(16, 26, "Figures over their targets: right of the line is reached", "title"),
     text(mustX, 48, "must", "faint", "middle"),
-    ...rows.flatMap((row, index) => barOf(row, top + index * rowHeight)),
-    `<line class="must-line" x1="${mustX}" y1="${top - 8}" x2="${mustX}" y2="${height - bottom}"/>`,
+    ...rows.flatMap((row, index) => barOf(row, TOP + index * ROW_HEIGHT)),
+    `<line class="must-line" x1="${mustX}" y1="${TOP - 8}" x2="${mustX}" y2="${height - BOTTOM}"/>`,
     text(
       16,
       height - 26,
@@ -63,7 +63,7 @@ function hasTarget(row: Row): row is TargetRow {
   return row.ratio !== null && row.must !== null && row.ambition !== null;
 }
 
-/** How many times better than the target: 1 at it, whichever direction is good. */
+/** How many times better than the target the figure is, whichever direction is better. 1: equal. */
 function reach(row: TargetRow, figure: number): number {
   if (figure <= 0) return row.better === "higher" ? 0 : Number.POSITIVE_INFINITY;
   return row.better === "higher" ? figure / row.must : row.must / figure;
@@ -88,8 +88,8 @@ function barOf(row: TargetRow, y: number): readonly string[] {
     `<rect class="${row.verdict}" x="${Math.min(start, end)}" y="${y + 4}" width="${Math.max(2, Math.abs(end - start))}" height="14" rx="2"/>`,
     `<line class="spread" x1="${toX(reach(row, least))}" y1="${y + 11}" x2="${toX(reach(row, greatest))}" y2="${y + 11}"/>`,
     `<line class="ambition-mark" x1="${ambition}" y1="${y + 1}" x2="${ambition}" y2="${y + 21}"/>`,
-    text(width - 16, middle, toJudged(row, row.ratio), "", "end"),
-    text(width - 16, middle + 14, toBound(row, row.must), "faint", "end"),
+    text(WIDTH - 16, middle, toJudged(row, row.ratio), "", "end"),
+    text(WIDTH - 16, middle + 14, toBound(row, row.must), "faint", "end"),
   ];
 }
 

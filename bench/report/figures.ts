@@ -1,4 +1,4 @@
-/** Figures of a row as people read them, the same in the table, the chart and the README. */
+/** Formats the figures of a row, in the same way for the table, the chart and the README. */
 import type { Row } from "../comparison.ts";
 
 /** Three significant digits, thousands with a k: 1.32, 0.047, 187 k, 1.2 M. */
@@ -22,12 +22,12 @@ export function toJudged(row: Row, figure: number): string {
   return `${toShort(figure)} ${row.judged}`;
 }
 
-/** "≥ 1.3" or "≤ 10"; empty without a target. */
+/** "≥ 1.3" or "≤ 10". Empty without a target. */
 export function toBound(row: Row, bound: number | null): string {
   return bound === null ? "" : `${row.better === "higher" ? "≥" : "≤"} ${bound}`;
 }
 
-/** "187 k gets/s"; empty for what was not measured. */
+/** "187 k gets/s". Empty if it was not measured. */
 export function toSide(row: Row, figure: number | null): string {
   return figure === null ? "" : `${toShort(figure)}${row.unit === "" ? "" : ` ${row.unit}`}`;
 }

@@ -1,4 +1,4 @@
-/** Where a CPU profile says the time went: the functions with the most time of their own. */
+/** Summary of a CPU profile: the functions with the most self time. */
 import { readFile } from "node:fs/promises";
 
 const repositoryUrl = new URL("../../", import.meta.url).href;
@@ -6,7 +6,7 @@ const repositoryUrl = new URL("../../", import.meta.url).href;
 export interface HotFunction {
   readonly name: string;
   readonly place: string;
-  /** Share of the time that was not idle. */
+  /** Share of the busy time. */
   readonly share: number;
 }
 
@@ -22,7 +22,7 @@ interface CpuProfile {
 }
 
 export async function summarizeProfile(path: string, count: number): Promise<readonly HotFunction[]> {
-  // The runtime wrote it a moment ago, in the format of the DevTools protocol.
+  // The runtime has just written it, in the format of the DevTools protocol.
   const profile = JSON.parse(await readFile(path, "utf8")) as CpuProfile;
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const selfMicros = new Map<string, number>();

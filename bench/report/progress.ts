@@ -1,4 +1,4 @@
-/** A progress bar on a terminal; nothing where nobody watches. Written to standard error, as the result is not. */
+/** A progress bar on standard error, if that is a terminal. The results go to standard output. */
 import { SingleBar } from "cli-progress";
 
 export interface Progress {

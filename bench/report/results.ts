@@ -1,4 +1,4 @@
-/** The result of a run as machines read it, and back. */
+/** Writes and parses the results of a run as JSON. */
 import { cpus, release, totalmem } from "node:os";
 import type { Row } from "../comparison.ts";
 import type { Plan } from "../plan.ts";
@@ -10,7 +10,7 @@ export interface Results {
     readonly cores: number;
     readonly memoryBytes: number;
     readonly kernel: string;
-    /** Of the last minute before the run: what else the machine was doing. */
+    /** The load average of the minute before the run, as a sign of other work on the machine. */
     readonly loadAverageBefore: number;
   };
   readonly node: string;
@@ -40,7 +40,7 @@ export function toResults(rows: readonly Row[], plan: Plan, loadAverageBefore: n
   };
 }
 
-/** Throws SyntaxError for what no run has written. */
+/** Throws SyntaxError for a text that is not the result of a run. */
 export function parseResults(json: string): Results {
   const parsed: unknown = JSON.parse(json);
   if (!isResults(parsed)) throw new SyntaxError("not the results of a bench run");

@@ -1,4 +1,4 @@
-/** The result as a table: in columns for a terminal, in Markdown for the README. */
+/** The results as a table: in columns for a terminal, in Markdown for the README. */
 import type { Row, Verdict } from "../comparison.ts";
 import { toBound, toJudged, toSide, toSpread } from "./figures.ts";
 import type { Results } from "./results.ts";
@@ -56,7 +56,7 @@ export function toMarkdownTable(results: Results): string {
   return [line(headings), line(headings.map(() => "---")), ...rows, "", toProvenance(results)].join("\n");
 }
 
-/** One line a note, rows that share one named together. */
+/** One line for each note, with the names of all rows that share it. */
 function notesOf(results: Results): readonly string[] {
   const byNote = new Map<string, string[]>();
   for (const { id, note, verdict } of results.rows) {
@@ -67,7 +67,7 @@ function notesOf(results: Results): readonly string[] {
   return [...byNote].map(([note, labels]) => `${[...new Set(labels)].join(", ")}: ${note}`);
 }
 
-/** Where, when and with what it was measured. */
+/** The machine, the date and the versions of the measurement. */
 export function toProvenance({ machine, node, date, seed, quick, entries }: Results): string {
   const memory = `${Math.round(machine.memoryBytes / 2 ** 30)} GiB`;
   const scope = quick

@@ -23,7 +23,7 @@ export const comparisons: readonly Comparison[] = [
   hitRatio,
 ];
 
-/** By name, or by the id of one of its rows; all of them for no names. Throws RangeError for an unknown one. */
+/** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */
 export function selectComparisons(names: readonly string[]): readonly Comparison[] {
   for (const name of names) {
     if (!comparisons.some((one) => matches(one, name))) {

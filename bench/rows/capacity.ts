@@ -1,25 +1,25 @@
-/** What a side can sustain when operations come as they please: the load of which rows take a half. */
+/** The highest open-loop rate that a side sustains. Other rows measure at half of it. */
 import type { Session } from "../session.ts";
 import type { RemoteSide } from "./remote-side.ts";
 
 export interface Churn {
-  /** Share of the operations that set a key instead of reading one. */
+  /** Share of Sets among the operations. */
   readonly writeShare: number;
   readonly valueBytes: number;
 }
 
-const closedLoopInFlight = 64;
+const CLOSED_LOOP_IN_FLIGHT = 64;
 /**
- * A closed loop lets a client pipeline at its best, since answers and the next requests come in bursts; single
- * arrivals cost more each, so the search begins well below its rate.
+ * In a closed loop answers and new requests come in bursts, which a client pipelines best. Single arrivals
+ * cost more each, so the search begins well below the rate of the closed loop.
  */
-const firstShare = 1 / 8;
-const factor = 1.4;
-const keptUpShare = 0.95;
-/** The machine may have been busy with something else. */
-const tries = 2;
+const FIRST_SHARE = 1 / 8;
+const FACTOR = 1.4;
+const KEPT_UP_SHARE = 0.95;
+/** A step that fails is repeated, because the machine may have been busy with other work. */
+const TRIES = 2;
 
-/** Operations a second: the highest rate of a ladder at which the side keeps up with Poisson arrivals. */
+/** In operations per second: the highest of the tried rates at which the side keeps up with Poisson arrivals. */
 export async function sustainedPerSecond(
   session: Session,
   side: RemoteSide,
@@ -29,14 +29,14 @@ export async function sustainedPerSecond(
   session.step("capacity");
   const closed = await side.load.call("closedLoop", {
     operation: "get",
-    inFlight: closedLoopInFlight,
+    inFlight: CLOSED_LOOP_IN_FLIGHT,
     distribution: "zipfian",
     durationMs: warmUpMs,
     seed,
     missesAllowed: true,
   });
   const keepsUp = async (perSecond: number): Promise<boolean> => {
-    for (let at = 0; at < tries; at++) {
+    for (let at = 0; at < TRIES; at++) {
       const window = await side.load.call("openLoop", {
         perSecond,
         writeShare,
@@ -44,11 +44,12 @@ export async function sustainedPerSecond(
         valueBytes,
         seed: seed + at,
       });
-      if (window.failed === 0 && window.perSecond >= perSecond * (1 - writeShare) * keptUpShare) return true;
+      if (window.failed === 0 && window.perSecond >= perSecond * (1 - writeShare) * KEPT_UP_SHARE)
+        return true;
     }
     return false;
   };
-  let sustained = closed.perSecond * firstShare;
-  while (sustained < closed.perSecond && (await keepsUp(sustained * factor))) sustained *= factor;
+  let sustained = closed.perSecond * FIRST_SHARE;
+  while (sustained < closed.perSecond && (await keepsUp(sustained * FACTOR))) sustained *= FACTOR;
   return sustained;
 }

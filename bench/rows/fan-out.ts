@@ -6,7 +6,7 @@ import type { SubscribersLoad } from "../load/subscribers.ts";
 import { startMeshcacheServer } from "../ours/server.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 import { percentile } from "../statistics.ts";
 import { targets } from "../targets.ts";
@@ -22,17 +22,17 @@ interface FanOutSide extends AsyncDisposable {
 
 const publisherFile = new URL("../load/publisher.ts", import.meta.url);
 const subscribersFile = new URL("../load/subscribers.ts", import.meta.url);
-const budgetBytes = 2 ** 28;
-/** Between two events: each fans out over quiet connections. */
-const pauseMs = 20;
+const BUDGET_BYTES = 2 ** 28;
+/** The pause between two events, so that each is sent over idle connections. */
+const PAUSE_MS = 20;
 
 async function openSide(session: Session, kind: FanOutKind): Promise<FanOutSide> {
   await using undo = new AsyncDisposableStack();
   const server =
     kind === "meshcache"
-      ? undo.use(await startMeshcacheServer(session, { budgetBytes }))
+      ? undo.use(await startMeshcacheServer(session, { budgetBytes: BUDGET_BYTES }))
       : undo.use(await startRedisServer());
-  const address = `${loopback}:${server.port}`;
+  const address = `${LOOPBACK}:${server.port}`;
   const role = kind === "meshcache" ? "client" : "other";
   const subscribers = undo.use(session.start<SubscribersLoad>(role, subscribersFile));
   const publisher = undo.use(session.start<PublisherLoad>("other", publisherFile));
@@ -46,7 +46,7 @@ async function openSide(session: Session, kind: FanOutKind): Promise<FanOutSide>
       for (let event = 0; event < events; event++) {
         const stamp = await publisher.call("publish");
         latencies.push(...(await subscribers.call("delivered", stamp)));
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
       return { p50Ms: percentile(latencies, 50) / 1000, p99Ms: percentile(latencies, 99) / 1000 };
     },
@@ -57,7 +57,7 @@ async function openSide(session: Session, kind: FanOutKind): Promise<FanOutSide>
 export const fanOut: Comparison = {
   name: "fan-out",
   ids: ["7"],
-  title: "one event to 1,000 subscribers over Redis pub/sub",
+  title: "one event to 1,000 subscribers, compared with Redis pub/sub",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 4 + 2 * plan.pairs,
   async run(session) {

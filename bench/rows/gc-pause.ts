@@ -9,16 +9,16 @@ import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 
 const loadFile = new URL("../load/entry-load.ts", import.meta.url);
-const valueBytes = 100;
+const VALUE_BYTES = 100;
 
 async function openStore(session: Session, name: EntryStoreName): Promise<Child<EntryLoad>> {
   const { entries, seed, engine } = session.plan;
   const store = session.start<EntryLoad>(name === "lru-cache" ? "other" : "server", loadFile, {
     nodeArgs: serverNodeArgs,
   });
-  await store.call("open", name, { entriesMax: entries, valueBytes, engine });
+  await store.call("open", name, { entriesMax: entries, valueBytes: VALUE_BYTES, engine });
   session.step(`${name}: filling`);
-  await store.call("fill", entries, valueBytes, seed);
+  await store.call("fill", entries, VALUE_BYTES, seed);
   return store;
 }
 
@@ -33,7 +33,7 @@ export const gcPause: Comparison = {
     await using ours = await openStore(session, "meshcache");
     await using peer = await openStore(session, "lru-cache");
     const churn = (store: Child<EntryLoad>, durationMs: number, round: number): Promise<ChurnWindow> =>
-      store.call("churn", plan.entries, valueBytes, durationMs, plan.seed + round);
+      store.call("churn", plan.entries, VALUE_BYTES, durationMs, plan.seed + round);
     for (const store of [ours, peer]) {
       session.step("warm-up");
       await churn(store, plan.warmUpMs, plan.pairs);

@@ -1,4 +1,4 @@
-/** Row 9: how many accesses of real traces the store's eviction answers, over LRU with as many entries. */
+/** Row 9: the hit ratio of the store's eviction on real traces, compared with an LRU of as many entries. */
 import type { Comparison, Row } from "../comparison.ts";
 import { emptyRow, judge } from "../comparison.ts";
 import { hasTrace, type TraceName, traceNames, tracePath } from "../load/trace.ts";
@@ -94,7 +94,7 @@ function meanRow(plan: Plan, points: readonly Point[]): Row {
 export const hitRatio: Comparison = {
   name: "hit-ratio",
   ids: ["9"],
-  title: "hit ratio on real traces over LRU",
+  title: "hit ratio on real traces, compared with LRU",
   needs: ["lru-cache"],
   steps: () => traceNames.length * capacityPercents.length,
   async run(session) {

@@ -1,4 +1,4 @@
-/** Row 4: reads that the process answers from its own copies. */
+/** Row 4: reads that the process answers from its own memory. */
 import type { Comparison, Row, Target } from "../comparison.ts";
 import { emptyRow } from "../comparison.ts";
 import type { LocalLoad } from "../load/local-load.ts";
@@ -9,7 +9,7 @@ import type { PeerName } from "../peers/catalog.ts";
 import { isPresent, missingPeers } from "../peers/catalog.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 
@@ -37,7 +37,7 @@ const peers: readonly NearPeer[] = [
 ];
 
 const loadFile = new URL("../load/local-load.ts", import.meta.url);
-const budgetBytes = 2 ** 30;
+const BUDGET_BYTES = 2 ** 30;
 
 async function openLocal(session: Session, name: LocalCacheName, address: string): Promise<Child<LocalLoad>> {
   const load = session.start<LocalLoad>(name === "meshcache" ? "client" : "other", loadFile);
@@ -49,7 +49,7 @@ async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer)
   const { plan } = session;
   await using server = peer.name === "redis" ? await startRedisServer() : undefined;
   session.step(`${peer.title}: filling`);
-  await using theirs = await openLocal(session, peer.name, server ? `${loopback}:${server.port}` : "");
+  await using theirs = await openLocal(session, peer.name, server ? `${LOOPBACK}:${server.port}` : "");
   const hits = async (load: Child<LocalLoad>, durationMs: number, round: number): Promise<number> =>
     (await load.call("hits", durationMs, plan.seed + round)).perSecond;
   for (const load of [ours, theirs]) {
@@ -76,13 +76,13 @@ async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer)
 export const nearHit: Comparison = {
   name: "near-hit",
   ids: ["4"],
-  title: "near-cache hits over node-redis client-side cache, lru-cache and bentocache",
+  title: "near-cache hits, compared with the client-side cache of node-redis, lru-cache and bentocache",
   needs: [],
   steps: (plan) => 1 + peers.filter(({ needs }) => needs.every(isPresent)).length * (3 + 2 * plan.pairs),
   async run(session) {
-    await using server = await startMeshcacheServer(session, { budgetBytes });
+    await using server = await startMeshcacheServer(session, { budgetBytes: BUDGET_BYTES });
     session.step("filling");
-    await using ours = await openLocal(session, "meshcache", `${loopback}:${server.port}`);
+    await using ours = await openLocal(session, "meshcache", `${LOOPBACK}:${server.port}`);
     const rows: Row[] = [];
     for (const peer of peers) {
       const missing = missingPeers(peer.needs);

@@ -1,4 +1,4 @@
-/** Rows 1, 1b, 1s, 2 and 2s: operations over the network, and what they cost the client. */
+/** Rows 1, 1b, 1s, 2 and 2s: operations over the network, and the CPU time of the client. */
 import { type Comparison, emptyRow, type Row, reasonOf, type Target } from "../comparison.ts";
 import type { Distribution } from "../keyspace.ts";
 import type { ClosedLoopShape, ClosedLoopWindow } from "../load/closed-loop.ts";
@@ -35,9 +35,9 @@ interface RemoteOperations {
   readonly needs: readonly PeerName[];
   readonly valueBytes: number;
   readonly figure: string;
-  /** Of the shapes with more than one in flight. */
+  /** The target for shapes with more than one operation in flight. */
   readonly target?: Target;
-  /** The row of the client's CPU, measured in the same windows. */
+  /** The row for the CPU of the client, measured in the same windows. */
   readonly cpuId?: string;
   readonly cpuTarget?: Target;
   entries(plan: Plan): number;
@@ -50,7 +50,7 @@ const overIoredis = {
   needs: ["redis-server", "ioredis"],
 } as const satisfies Partial<RemoteOperations>;
 
-/** More than the entries need, index and log included: these rows are about hits, and about sets that evict nothing. */
+/** More than the entries need, including index and log, so that reads hit and Sets evict nothing. */
 const budgetOf = (entries: number, valueBytes: number): number => 2 ** 28 + entries * (valueBytes + 1_500);
 
 function compareRemoteOperations(spec: RemoteOperations): Comparison {
@@ -59,7 +59,7 @@ function compareRemoteOperations(spec: RemoteOperations): Comparison {
     title: spec.title,
     ids: spec.cpuId === undefined ? [spec.id] : [spec.id, spec.cpuId],
     needs: spec.needs,
-    // Two fills, and for each shape a warm-up and the windows of both sides.
+    // Two fills, and for each shape one warm-up and the windows of both sides.
     steps: (plan) =>
       (spec.shapes(plan).length === 0 ? 0 : 2) + spec.shapes(plan).length * (2 + 2 * plan.pairs),
     async run(session) {
@@ -67,7 +67,7 @@ function compareRemoteOperations(spec: RemoteOperations): Comparison {
       if (shapes.length === 0) return [];
       await using sides = await openSides(session, spec);
       const rows: Row[] = [];
-      let warmUpMs = Math.max(session.plan.warmUpMs, firstWarmUpMinMs);
+      let warmUpMs = Math.max(session.plan.warmUpMs, FIRST_WARM_UP_MIN_MS);
       for (const shape of shapes) {
         try {
           rows.push(
@@ -128,8 +128,8 @@ async function measure(
   });
 }
 
-/** Of the first shape: before, a client and a server are measured that are still being compiled. */
-const firstWarmUpMinMs = 2_000;
+/** For the first shape. Without it, the code of client and server would still be compiled during the measurement. */
+const FIRST_WARM_UP_MIN_MS = 2_000;
 
 const nameOf = (figure: string, { inFlight, distribution }: Shape): string =>
   `${figure}, ${inFlight} in flight, ${distribution}`;
@@ -173,7 +173,7 @@ function rowsOf(
 export const remoteGet = compareRemoteOperations({
   operation: "get",
   name: "remote-get",
-  title: "gets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  title: "gets of 100 B by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1",
   cpuId: "2",
   cpuTarget: targets.clientCpu,
@@ -188,7 +188,7 @@ export const remoteGet = compareRemoteOperations({
 export const remoteGetLarge = compareRemoteOperations({
   operation: "get",
   name: "remote-get-large",
-  title: "gets of 10 KB through the client over ioredis auto-pipelined on redis-server",
+  title: "gets of 10 KB by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1b",
   ...overIoredis,
   valueBytes: 10_240,
@@ -201,7 +201,7 @@ export const remoteGetLarge = compareRemoteOperations({
 export const remoteGetNodeRedis = compareRemoteOperations({
   operation: "get",
   name: "remote-get-node-redis",
-  title: "gets of 100 B through the client over node-redis",
+  title: "gets of 100 B by the client, compared with node-redis",
   id: "1",
   peer: "redis",
   peerName: "node-redis",
@@ -209,20 +209,20 @@ export const remoteGetNodeRedis = compareRemoteOperations({
   valueBytes: 100,
   figure: "remote gets of 100 B",
   entries: (plan) => plan.entries,
-  // No target names it: not worth a quick run's time.
+  // It has no target, so the quick run leaves it out.
   shapes: (plan) => (plan.everyShape ? targetShapes : []),
 });
 
 export const remoteSet = compareRemoteOperations({
   operation: "set",
   name: "remote-set",
-  title: "sets of 100 B through the client over ioredis auto-pipelined on redis-server",
+  title: "sets of 100 B by the client, compared with auto-pipelined ioredis on redis-server",
   id: "1s",
   cpuId: "2s",
   ...overIoredis,
   valueBytes: 100,
   figure: "remote sets of 100 B",
   entries: (plan) => plan.entries,
-  // Nor is this worth a quick run's time. A profile is of one shape: two would be mixed in it.
+  // The quick run leaves it out too. A profile covers one shape only, because two would be mixed.
   shapes: (plan) => (plan.quick ? [] : plan.everyShape ? targetShapes : targetShapes.slice(0, 1)),
 });

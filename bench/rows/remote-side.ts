@@ -1,10 +1,10 @@
-/** One side of a remote row: a cache server and, in a process of its own, the client that loads it. */
+/** One side of a remote row: a cache server, and the client that loads it in a process of its own. */
 
 import type { RemoteLoad } from "../load/remote-load.ts";
 import { startMeshcacheServer } from "../ours/server.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
@@ -13,19 +13,19 @@ export interface RemoteSide extends AsyncDisposable {
   readonly serverPid: number;
   readonly address: string;
   readonly load: Child<RemoteLoad>;
-  /** Of the server; none where it has no garbage collector. */
+  /** The observer of the server. Undefined for a server without a garbage collector. */
   readonly observer: Child<Observer> | undefined;
 }
 
 const loadFile = new URL("../load/remote-load.ts", import.meta.url);
 
 /**
- * The same for every side. V8 takes a load that waits for the other side's window for idle, and shrinks its heap before
- * the next; and the helpers of its young collections wait for a core that the server has.
+ * The same for every side. While a load waits for the window of the other side, V8 considers it idle and
+ * shrinks its heap. The parallel threads of young collections would wait for a core that the server uses.
  */
 const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
 
-/** `budgetBytes` bounds our store; redis-server is given no bound. */
+/** `budgetBytes` bounds the store of meshcache. redis-server has no bound. */
 export async function openRemoteSide(
   session: Session,
   client: RemoteClientName,
@@ -35,7 +35,7 @@ export async function openRemoteSide(
   const ours =
     client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes })) : undefined;
   const server = ours ?? undo.use(await startRedisServer());
-  const address = `${loopback}:${server.port}`;
+  const address = `${LOOPBACK}:${server.port}`;
   const load = undo.use(
     session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
       nodeArgs: loadNodeArgs,

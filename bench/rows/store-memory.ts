@@ -1,26 +1,26 @@
-/** Row 5: what an entry costs in resident memory, in a store process of ours and in redis-server. */
+/** Row 5: the resident memory for each entry, in a process with meshcache's store and in redis-server. */
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryLoad } from "../load/entry-load.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
 import { serverNodeArgs } from "../ours/node-args.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import { residentBytes } from "../process/resident-memory.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 
 const entryLoadFile = new URL("../load/entry-load.ts", import.meta.url);
 const remoteLoadFile = new URL("../load/remote-load.ts", import.meta.url);
-const valueBytes = 100;
+const VALUE_BYTES = 100;
 
 async function storeBytesAnEntry(session: Session): Promise<number> {
   const { entries, seed, engine } = session.plan;
   await using store = session.start<EntryLoad>("server", entryLoadFile, {
     nodeArgs: [...serverNodeArgs, "--expose-gc"],
   });
-  await store.call("open", "meshcache", { entriesMax: entries, valueBytes, engine });
-  const filled = await store.call("fill", entries, valueBytes, seed);
+  await store.call("open", "meshcache", { entriesMax: entries, valueBytes: VALUE_BYTES, engine });
+  const filled = await store.call("fill", entries, VALUE_BYTES, seed);
   if (filled.entries !== entries) throw new Error(`${filled.entries} of ${entries} entries were kept`);
   return (filled.after - filled.before) / filled.entries;
 }
@@ -30,8 +30,8 @@ async function redisBytesAnEntry(session: Session): Promise<number> {
   await using redis = await startRedisServer();
   const before = residentBytes(redis.pid);
   await using load = session.start<RemoteLoad>("other", remoteLoadFile);
-  await load.call("connect", "ioredis", `${loopback}:${redis.port}`);
-  await load.call("fill", entries, valueBytes, seed);
+  await load.call("connect", "ioredis", `${LOOPBACK}:${redis.port}`);
+  await load.call("fill", entries, VALUE_BYTES, seed);
   await load.call("close");
   return (residentBytes(redis.pid) - before) / entries;
 }
@@ -39,12 +39,12 @@ async function redisBytesAnEntry(session: Session): Promise<number> {
 export const storeMemory: Comparison = {
   name: "store-memory",
   ids: ["5"],
-  title: "resident memory of an entry over redis-server",
+  title: "resident memory of an entry, compared with redis-server",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 2 * plan.pairs,
   async run(session) {
     const { entries } = session.plan;
-    // New processes each time: a fill is measured once in a life.
+    // New processes for each measurement: a process can be filled only once.
     const pairs: readonly Pair<number>[] = await interleave(session, "filling", {
       ours: () => storeBytesAnEntry(session),
       peer: () => redisBytesAnEntry(session),

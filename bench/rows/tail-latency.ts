@@ -1,4 +1,4 @@
-/** Rows 8 and 6: the slowest reads, and the server's longest pause, at half load while entries come and go. */
+/** Rows 8 and 6: the slowest reads, and the longest pause of the server, at half load with eviction. */
 import type { Comparison } from "../comparison.ts";
 import type { OpenLoopWindow } from "../load/open-loop.ts";
 import { figureRow, interleave, loneRow } from "../pairs.ts";
@@ -7,20 +7,20 @@ import { type Churn, sustainedPerSecond } from "./capacity.ts";
 import { fillSides, openRemoteSide, type RemoteSide } from "./remote-side.ts";
 
 const churn: Churn = { writeShare: 0.1, valueBytes: 100 };
-/** Room for two thirds of the entries at most, so that sets evict. */
-const budgetBytesAnEntry = 160;
+/** Room for at most two thirds of the entries, so that Sets evict. */
+const BUDGET_BYTES_AN_ENTRY = 160;
 
 export const tailLatency: Comparison = {
   name: "tail-latency",
   ids: ["8", "6"],
-  title: "p99.9 of a Get at half load during churn over its p50",
+  title: "p99.9 of a Get at half load during churn, divided by its p50",
   needs: ["redis-server", "ioredis"],
   steps: (plan) => 4 + 2 * plan.pairs,
   async run(session) {
     const { plan } = session;
-    await using ours = await openRemoteSide(session, "meshcache", plan.entries * budgetBytesAnEntry);
+    await using ours = await openRemoteSide(session, "meshcache", plan.entries * BUDGET_BYTES_AN_ENTRY);
     const { observer } = ours;
-    if (observer === undefined) throw new Error("the server has nobody to watch its collector");
+    if (observer === undefined) throw new Error("the server has no observer for its garbage collector");
     await using peer = await openRemoteSide(session, "ioredis", 0);
     await fillSides(session, [ours, peer], plan.entries, churn.valueBytes);
     const half = new Map<RemoteSide, number>();

@@ -1,4 +1,4 @@
-/** Row 3: a unary Get on the whole server, telemetry and limits included, over the least grpc-js can do. */
+/** Row 3: a unary Get on the whole server, with telemetry and limits, compared with a minimal grpc-js server. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CacheService, GetRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { methodPath } from "../../src/codec/messages.ts";
@@ -6,17 +6,17 @@ import type { Comparison } from "../comparison.ts";
 import { keyAt } from "../keyspace.ts";
 import { runH2load } from "../load/h2load.ts";
 import type { UnaryLoad } from "../load/unary-load.ts";
-import { connections, streamsPerConnection } from "../load/unary-shape.ts";
-import { namespace } from "../ours/namespace.ts";
+import { CONNECTIONS, STREAMS_PER_CONNECTION } from "../load/unary-shape.ts";
+import { NAMESPACE } from "../ours/namespace.ts";
 import { interleave, ratioRow } from "../pairs.ts";
 import { isPresent } from "../peers/catalog.ts";
 import type { GrpcEcho } from "../peers/grpc-echo.ts";
-import { loopback } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 import { targets } from "../targets.ts";
 import { openRemoteSide } from "./remote-side.ts";
 
-/** Calls a second of one server, each call with the same message. */
+/** The calls per second of one server. Every call has the same message. */
 interface UnaryCaller extends AsyncDisposable {
   run(message: Uint8Array, durationMs: number): Promise<number>;
 }
@@ -24,9 +24,9 @@ interface UnaryCaller extends AsyncDisposable {
 const path = methodPath(CacheService.method.get);
 const echoFile = new URL("../peers/grpc-echo.ts", import.meta.url);
 const loadFile = new URL("../load/unary-load.ts", import.meta.url);
-const budgetBytes = 2 ** 31;
-/** Keys of two rounds are far apart. */
-const keyStride = 7_919;
+const BUDGET_BYTES = 2 ** 31;
+/** Different rounds use distant keys. */
+const KEY_STRIDE = 7_919;
 
 async function openCaller(session: Session, address: string): Promise<UnaryCaller> {
   if (isPresent("h2load")) {
@@ -47,22 +47,22 @@ async function openCaller(session: Session, address: string): Promise<UnaryCalle
 export const unaryGet: Comparison = {
   name: "unary-get",
   ids: ["3"],
-  title: "unary Get on the whole server over a bare grpc-js echo",
+  title: "unary Get on the whole server, compared with a bare grpc-js echo server",
   needs: ["grpc-js"],
   steps: (plan) => 3 + 2 * plan.pairs,
   async run(session) {
     const { plan } = session;
-    await using side = await openRemoteSide(session, "meshcache", budgetBytes);
+    await using side = await openRemoteSide(session, "meshcache", BUDGET_BYTES);
     await using echo = session.start<GrpcEcho>("other", echoFile);
-    const echoAddress = `${loopback}:${await echo.call("listen", path)}`;
+    const echoAddress = `${LOOPBACK}:${await echo.call("listen", path)}`;
     session.step("filling");
     await side.load.call("fill", plan.entries, 100, plan.seed);
 
     await using ours = await openCaller(session, side.address);
     await using peer = await openCaller(session, echoAddress);
     const requestOf = (round: number): Uint8Array => {
-      const key = keyAt((round * keyStride) % plan.entries);
-      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace, key }));
+      const key = keyAt((round * KEY_STRIDE) % plan.entries);
+      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: NAMESPACE, key }));
     };
     for (const caller of [ours, peer]) {
       session.step("warm-up");
@@ -85,7 +85,7 @@ export const unaryGet: Comparison = {
           peerName: "bare grpc-js echo",
           ...(fast ? { target: targets.unaryGet } : {}),
           note:
-            `${caller} with ${connections} connections of ${streamsPerConnection} streams, another key each window; ` +
+            `${caller} with ${CONNECTIONS} connections of ${STREAMS_PER_CONNECTION} streams, another key each window; ` +
             "tracing at 1 %, metrics and limits on",
         },
         pairs,

@@ -24,11 +24,11 @@ import {
 } from "./api/options.ts";
 import { runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
-import { Holders } from "./coherence/invalidation-bus.ts";
+import { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
 import { Namespace } from "./namespace.ts";
-import { CopyReader } from "./near-cache/cached-entry.ts";
-import { Probe, type ProbeCounters } from "./near-cache/coherence-probe.ts";
+import { ValueReader } from "./near-cache/cached-entry.ts";
+import { CoherenceProbe, type ProbeCounters } from "./near-cache/coherence-probe.ts";
 import { NearCache, type NearCounters } from "./near-cache/near-cache.ts";
 import { Revalidation } from "./near-cache/revalidation.ts";
 import {
@@ -37,9 +37,9 @@ import {
   type SubscribeOptions,
 } from "./operations/event-subscription.ts";
 import { EntryLoader } from "./operations/loader.ts";
-import type { LoadCounters, Realm } from "./operations/namespace-context.ts";
+import type { LoadCounters, NamespaceContext } from "./operations/namespace-context.ts";
 import { EntryReader } from "./operations/reader.ts";
-import { type CallOptions, cancelled, Remote } from "./operations/runner.ts";
+import { type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
 import { EntryWriter } from "./operations/writer.ts";
 import { type ClientStats, toObservations } from "./stats.ts";
 import { type ClientTelemetry, createClientTelemetry } from "./telemetry/telemetry.ts";
@@ -66,13 +66,13 @@ export class MeshCache implements AsyncDisposable {
   readonly #boundary = createBoundary(warnOfFault);
   readonly #deps: ConnectionDeps;
   readonly #coherence: Coherence;
-  readonly #holders: Holders;
+  readonly #invalidations: InvalidationBus;
   readonly #connection: Connection;
-  readonly #remote: Remote;
+  readonly #runner: OperationRunner;
   readonly #telemetry: ClientTelemetry;
   readonly #nears = new Set<NearSize>();
   readonly #revalidations = new Set<Revalidation>();
-  readonly #loaders = new Set<{ landed(): Promise<void> }>();
+  readonly #loaders = new Set<{ settled(): Promise<void> }>();
   readonly #subscriptions = new Set<EventQueue>();
   readonly #closing = new AbortController();
   readonly #nearCounters: NearCounters = {
@@ -111,21 +111,21 @@ export class MeshCache implements AsyncDisposable {
       scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
     };
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
-    this.#holders = new Holders(this.#coherence);
+    this.#invalidations = new InvalidationBus(this.#coherence);
     this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, this.#deps, {
       opened: (epoch) => {
         this.#coherence.fellBehind();
         this.#coherence.epochSeen(epoch);
       },
-      events: (events) => this.#holders.apply(events),
-      overheard: (events) => this.#holders.overheard(events),
+      events: (events) => this.#invalidations.apply(events),
+      overheard: (events) => this.#invalidations.evict(events),
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),
       pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
     });
     this.#telemetry = createClientTelemetry(this.#options);
-    this.#remote = new Remote(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
+    this.#runner = new OperationRunner(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
     this.#unobserve = this.#telemetry.observe(() => toObservations(this.stats()));
     this.#lastRequestId = rng.uint64();
   }
@@ -229,8 +229,8 @@ export class MeshCache implements AsyncDisposable {
     for (const subscription of [...this.#subscriptions]) subscription.close();
     for (const revalidation of this.#revalidations) revalidation.stop();
     // A load that ends now gives its lease back, which takes the connection.
-    const landed = Promise.all([...this.#loaders].map((loader) => loader.landed()));
-    await runWithin(this.#deps.clock, graceMs, landed);
+    const settled = Promise.all([...this.#loaders].map((loader) => loader.settled()));
+    await runWithin(this.#deps.clock, graceMs, settled);
     await this.#connection.close(graceMs);
     this.#unobserve();
     for (const near of this.#nears) near.clear();
@@ -242,27 +242,27 @@ export class MeshCache implements AsyncDisposable {
     const near =
       options.nearCache && new NearCache<Value>(name, options.nearCache, this.#coherence, this.#nearCounters);
     const { clock, rng } = this.#deps;
-    const realm: Realm<Value> = {
+    const context: NamespaceContext<Value> = {
       namespace: name,
       options,
       near,
-      copies: new CopyReader(options.codec, name, options.nearCache?.values === "frozen"),
+      values: new ValueReader(options.codec, name, options.nearCache?.values === "frozen"),
       coherence: this.#coherence,
-      holders: this.#holders,
-      remote: this.#remote,
+      invalidations: this.#invalidations,
+      runner: this.#runner,
       clock,
       rng,
       telemetry: this.#telemetry,
       loads: this.#loadCounters,
       nextRequestId: () => this.#nextRequestId(),
     };
-    const reader = new EntryReader(realm);
-    const writer = new EntryWriter(realm);
-    const loader = new EntryLoader(realm, reader, writer, this.#closing.signal);
+    const reader = new EntryReader(context);
+    const writer = new EntryWriter(context);
+    const loader = new EntryLoader(context, reader, writer, this.#closing.signal);
     if (near !== undefined) this.#openNear(near, reader);
     this.#loaders.add(loader);
     return new Namespace({
-      realm,
+      context,
       reader,
       writer,
       loader,
@@ -273,9 +273,9 @@ export class MeshCache implements AsyncDisposable {
   }
 
   #openNear<Value>(near: NearCache<Value>, reader: EntryReader<Value>): void {
-    this.#coherence.keepsFromNow();
+    this.#coherence.nearCacheOpened();
     this.#connection.watch(near);
-    this.#holders.add(near);
+    this.#invalidations.add(near);
     this.#nears.add(near);
     const { clock, rng } = this.#deps;
     const { revalidateJitterMs, revalidateMaxEntries } = this.#options;
@@ -292,10 +292,10 @@ export class MeshCache implements AsyncDisposable {
     );
   }
 
-  #createProbe<Value>(near: NearCache<Value>, reader: EntryReader<Value>): Probe<Value> | undefined {
+  #createProbe<Value>(near: NearCache<Value>, reader: EntryReader<Value>): CoherenceProbe<Value> | undefined {
     const { probeShare } = this.#options;
     if (probeShare === 0) return undefined;
-    return new Probe({
+    return new CoherenceProbe({
       share: probeShare,
       rng: this.#deps.rng,
       near,
@@ -316,12 +316,12 @@ export class MeshCache implements AsyncDisposable {
     const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
       signal?.removeEventListener("abort", onAbort);
       this.#subscriptions.delete(closed);
-      this.#holders.delete(closed);
+      this.#invalidations.delete(closed);
       this.#connection.unwatch(closed);
     });
     const onAbort = () => queue.close();
     this.#connection.watch(queue);
-    this.#holders.add(queue);
+    this.#invalidations.add(queue);
     this.#subscriptions.add(queue);
     signal?.addEventListener("abort", onAbort, { once: true });
     return queue;

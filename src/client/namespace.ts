@@ -3,19 +3,16 @@ import { CacheError } from "../common/errors.ts";
 import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
 import type { Loader } from "./api/load-result.ts";
 import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
-import type { Copy } from "./near-cache/cached-entry.ts";
-import type { Probe } from "./near-cache/coherence-probe.ts";
+import type { CachedEntry } from "./near-cache/cached-entry.ts";
+import type { CoherenceProbe } from "./near-cache/coherence-probe.ts";
 import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
-import type { EntryLoader, LoadOptions } from "./operations/loader.ts";
-import type { Realm } from "./operations/namespace-context.ts";
+import type { Target } from "./operations/invalidate-target.ts";
+import type { LoadOptions } from "./operations/load-options.ts";
+import type { EntryLoader } from "./operations/loader.ts";
+import type { NamespaceContext } from "./operations/namespace-context.ts";
 import type { EntryReader, ReadOptions } from "./operations/reader.ts";
-import type {
-  EntryWriter,
-  InvalidateOptions,
-  SetOptions,
-  Target,
-  TouchOptions,
-} from "./operations/writer.ts";
+import type { InvalidateOptions, SetOptions, TouchOptions } from "./operations/write-options.ts";
+import type { EntryWriter } from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Load what the cache does not have, as `getOrLoad` does. */
@@ -23,11 +20,11 @@ export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
 }
 
 export interface NamespaceParts<Value> {
-  readonly realm: Realm<Value>;
+  readonly context: NamespaceContext<Value>;
   readonly reader: EntryReader<Value>;
   readonly writer: EntryWriter<Value>;
   readonly loader: EntryLoader<Value>;
-  readonly probe: Probe<Value> | undefined;
+  readonly probe: CoherenceProbe<Value> | undefined;
   /** Spans near hits, if the options ask for it. */
   readonly nearHit: (() => void) | undefined;
   subscribe(options: SubscribeOptions): EventSubscription;
@@ -42,7 +39,7 @@ export class Namespace<Value> {
   readonly #observed: boolean;
 
   constructor(parts: NamespaceParts<Value>) {
-    this.name = parts.realm.namespace;
+    this.name = parts.context.namespace;
     this.#parts = parts;
     this.#reader = parts.reader;
     this.#observed = parts.probe !== undefined || parts.nearHit !== undefined;
@@ -81,7 +78,7 @@ export class Namespace<Value> {
     const copy = this.#reader.near(key, others);
     if (copy !== undefined && (loader === undefined || copy.kind !== "miss")) {
       if (this.#observed) this.#hit(copy);
-      return this.#reader.entry(this.#reader.fromCopy(copy), "near");
+      return this.#reader.entry(this.#reader.fromCached(copy), "near");
     }
     if (loader !== undefined) return this.#parts.loader.load(key, loader, others);
     return this.#reader.entry(await this.#reader.fetch(key, others), "remote");
@@ -162,23 +159,25 @@ export class Namespace<Value> {
 
   // ---- What is not on a hit's way ------------------------------------------------------------------------
 
-  #hit(copy: Copy<Value>): void {
+  #hit(copy: CachedEntry<Value>): void {
     const { probe, nearHit } = this.#parts;
     if (probe?.due()) probe.run(copy);
     nearHit?.();
   }
 
-  #answer(copy: Copy<Value>): Promise<Outcome<Value>> {
+  #answer(copy: CachedEntry<Value>): Promise<Outcome<Value>> {
     try {
-      return this.#parts.realm.copies.answer(copy);
+      return this.#parts.context.values.answer(copy);
     } catch (error) {
-      return this.#parts.realm.options.undecodable === "miss" ? Promise.resolve(MISS) : Promise.reject(error);
+      return this.#parts.context.options.undecodable === "miss"
+        ? Promise.resolve(MISS)
+        : Promise.reject(error);
     }
   }
 
-  #loaded(copy: Copy<Value>): Promise<Value | undefined> {
+  #loaded(copy: CachedEntry<Value>): Promise<Value | undefined> {
     try {
-      return this.#parts.realm.copies.loaded(copy);
+      return this.#parts.context.values.loaded(copy);
     } catch (error) {
       return Promise.reject(error);
     }

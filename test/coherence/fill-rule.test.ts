@@ -1,4 +1,4 @@
-/** Scenarios 1 to 8, 24, 26 and 30: what may enter the near cache, frame by frame. */
+/** Scenarios 1 to 8, 24, 26, 28 and 30: what may enter the near cache, frame by frame. */
 import { describe, expect, it } from "vitest";
 import { json, type Namespace } from "../../src/index.ts";
 import {
@@ -23,7 +23,7 @@ async function start(): Promise<ScriptedClient & { users: Namespace<string> }> {
   return { ...client, users };
 }
 
-/** The number of batches that a read costs: 0 is a near hit. */
+/** How many batches a read sends. 0: it is a near hit. */
 async function batchesOf({ server, settle }: ScriptedClient, read: () => Promise<unknown>): Promise<number> {
   const before = server.link.batchesWaiting;
   read().catch(() => undefined);
@@ -32,7 +32,7 @@ async function batchesOf({ server, settle }: ScriptedClient, read: () => Promise
 }
 
 describe("The fill rule", () => {
-  it("keeps an answer that nothing has overtaken", async () => {
+  it("keeps an answer that no event has overtaken", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
@@ -51,7 +51,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
-  it("scenario 1: an event about another key, tag or prefix does not keep the answer out", async () => {
+  it("scenario 1: an event of another key, tag or prefix does not prevent the fill", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
@@ -61,11 +61,11 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(0);
   });
 
-  it("scenario 2: an event right behind the answer wins over the promise of the answer", async () => {
+  it("scenario 2: an event right behind the answer is applied before the promise of the answer resolves", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
-    // One chunk: both frames are handled before anybody who waits for the promise runs.
+    // One chunk: both frames are handled before the callbacks of the promise run.
     mesh.server.link.takeBatch().answer(hit("v1", { revision: 5 }));
     mesh.server.link.event(keyEvent("k", { revision: 6 }));
     let second: Promise<unknown> | undefined;
@@ -90,7 +90,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
-  it("scenario 3: a clear of one shard leaves what another shard answered", async () => {
+  it("scenario 3: a clear of one shard does not prevent the fill from another shard", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
@@ -100,7 +100,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(0);
   });
 
-  it("scenario 4: there is no marker to evict: a read under way survives a full near cache", async () => {
+  it("scenario 4: the fill rule holds for a read under way although the near cache is full: there is no marker to evict", async () => {
     const client = createScriptedClient({ nearCache: { maxBytes: 65_536 } });
     const users = client.cache.namespace(NAMESPACE, { codec: json<string>() });
     await client.settle();
@@ -119,7 +119,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(client, () => users.get("k"))).toBe(1);
   });
 
-  it("scenario 5: ignores an event that the copy already reflects", async () => {
+  it("scenario 5: ignores an event that the entry already reflects", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
@@ -132,7 +132,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
-  it("scenario 6: the echo of an own write leaves the value that was just written", async () => {
+  it("scenario 6: the event of an own write does not remove the value that was just written", async () => {
     const mesh = await start();
     const write = mesh.users.set("k", "mine");
     await mesh.settle();
@@ -153,14 +153,14 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
-  it("scenario 7: neither is what was read before an own write and answered after it", async () => {
+  it("scenario 7: nor is a read kept that was sent before an own write and answered after it", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
     const older = mesh.server.link.takeBatch();
     const clear = mesh.users.invalidate({ keys: ["k"] });
     await mesh.settle();
-    // The event itself is still on the way.
+    // The event is still under way.
     mesh.server.link.takeBatch().answer(invalidated({ revision: 6 }));
     await clear;
     older.answer(hit("v1", { revision: 5 }));
@@ -168,9 +168,9 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
-  it("scenario 8: keeps nothing that was asked for before the subscription was live", async () => {
+  it("scenario 8: keeps no answer to a request from before the subscription was live", async () => {
     const mesh = createScriptedClient();
-    mesh.server.greeting = undefined;
+    mesh.server.autoEpoch = undefined;
     // A namespace without a near cache connects first, so that the subscription comes late.
     const plain = mesh.cache.namespace("plain", { codec: json<string>(), nearCache: false });
     void plain.get("any").catch(() => undefined);
@@ -216,7 +216,7 @@ describe("The fill rule", () => {
       mesh.server.link.takeBatch().answer(miss({ revision: 6 }));
       await mesh.settle();
     }
-    // Created while the read was under way: the answer is older than the event.
+    // The key is created while the read is under way: the answer is older than the event.
     const read = mesh.users.get("created");
     await mesh.settle();
     mesh.server.link.event(keyEvent("created", { revision: 8 }));
@@ -225,7 +225,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("created"))).toBe(1);
   });
 
-  it("scenario 26: a suspect copy that was invalidated is not brought back by a late confirmation", async () => {
+  it("scenario 26: a late confirmation does not restore a suspect entry that was invalidated", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();
@@ -245,12 +245,41 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
 
+  it("scenario 28: an answer that lags behind what the client already knows is returned and not kept", async () => {
+    const mesh = await start();
+    const { link } = mesh.server;
+    const lagging = async (key: string, revision: number) => {
+      const read = mesh.users.get(key, { maxStalenessMs: 0 });
+      await mesh.settle();
+      link.takeBatch().answer(hit("old", { revision }));
+      expect(await read).toEqual({ kind: "hit", value: "old" });
+    };
+    // The client knows of an event.
+    link.event(keyEvent("told", { revision: 6 }));
+    await lagging("told", 5);
+    expect(await batchesOf(mesh, () => mesh.users.get("told"))).toBe(1);
+    link.takeBatch().answer(miss({ revision: 6 }));
+    // It knows of its own write.
+    const clear = mesh.users.invalidate({ keys: ["written"] });
+    await mesh.settle();
+    link.takeBatch().answer(invalidated({ revision: 7 }));
+    await clear;
+    await lagging("written", 6);
+    expect(await batchesOf(mesh, () => mesh.users.get("written"))).toBe(1);
+    link.takeBatch().answer(hit("new", { revision: 9 }));
+    await mesh.settle();
+    // It knows of a newer answer, which stays in the near cache.
+    await lagging("written", 8);
+    expect(await batchesOf(mesh, () => mesh.users.get("written"))).toBe(0);
+    expect(await mesh.users.get("written")).toEqual({ kind: "hit", value: "new" });
+  });
+
   it("scenario 30: keeps a new range only after the subscription that covers it was opened", async () => {
     const mesh = createScriptedClient();
     const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
     await mesh.settle();
     const { link } = mesh.server;
-    link.stopGreeting();
+    link.stopAnswering();
     const read = users.get("k");
     await mesh.settle();
     link.takeBatch().answer(hit("v1", { revision: 5 }));
@@ -265,7 +294,7 @@ describe("The fill rule", () => {
     link.takeBatch().answer(hit("old", { revision: 5 }));
     await early;
     link.opened(widened?.id ?? 0n);
-    // What was covered all along is still served; what was read too early is not.
+    // The entry of the covered range is still served. The answer that came too early was not kept.
     expect(await batchesOf(mesh, () => users.get("k"))).toBe(0);
     expect(await batchesOf(mesh, () => orders.get("o"))).toBe(1);
     link.takeBatch().answer(hit("new", { revision: 6 }));
@@ -273,7 +302,7 @@ describe("The fill rule", () => {
     expect(await batchesOf(mesh, () => orders.get("o"))).toBe(0);
   });
 
-  it("keeps nothing of an epoch that is not the current one", async () => {
+  it("keeps no answer of another epoch", async () => {
     const mesh = await start();
     const read = mesh.users.get("k");
     await mesh.settle();

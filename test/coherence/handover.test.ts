@@ -1,4 +1,4 @@
-/** What subscribers and barriers are told while a client moves from a draining server to the next. */
+/** Subscribers and barriers during the handover from a draining server to the next. */
 import { describe, expect, it } from "vitest";
 import { Gap_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type CacheEvent, json } from "../../src/index.ts";
@@ -10,20 +10,20 @@ async function subscribed() {
   const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
   const events = users.subscribe();
   await mesh.settle();
-  const heard: CacheEvent[] = [];
+  const received: CacheEvent[] = [];
   void (async () => {
-    for await (const event of events) heard.push(event);
+    for await (const event of events) received.push(event);
   })();
-  return { mesh, users, heard, first: mesh.server.link };
+  return { mesh, users, received, first: mesh.server.link };
 }
 
-describe("A client that moves to the next server", () => {
-  it("tells a subscriber each event once, though both streams tell it", async () => {
-    const { mesh, heard, first } = await subscribed();
-    mesh.server.greeting = undefined;
+describe("A handover", () => {
+  it("delivers each event once to a subscriber, though both streams deliver it", async () => {
+    const { mesh, received, first } = await subscribed();
+    mesh.server.autoEpoch = undefined;
     first.send({ case: "draining", value: {} });
     const next = mesh.server.link;
-    // After the next stream asked to resume, and before it is ready.
+    // After the next stream has asked to resume, and before it is ready.
     first.event(keyEvent("a", { revision: 6 }), keyEvent("b", { revision: 6 }));
     await mesh.settle();
     const [open] = next.requests;
@@ -35,15 +35,15 @@ describe("A client that moves to the next server", () => {
     next.event(keyEvent("c", { revision: 7 }), keyEvent("d", { revision: 7 }));
     next.event(keyEvent("e", { revision: 2, shard: 1 }));
     await mesh.settle();
-    expect(heard.map((event) => "name" in event && event.name)).toEqual(["a", "b", "c", "d", "e"]);
+    expect(received.map((event) => "name" in event && event.name)).toEqual(["a", "b", "c", "d", "e"]);
   });
 
-  it("passes a barrier on the stream that counts alone", async () => {
+  it("completes a barrier only by the primary stream", async () => {
     const { mesh, users, first } = await subscribed();
     void users.get("owed").catch(() => undefined);
     await mesh.settle();
-    first.stopGreeting();
-    mesh.server.greeting = undefined;
+    first.stopAnswering();
+    mesh.server.autoEpoch = undefined;
     let passed = false;
     void mesh.cache.sync({ deadlineMs: 10_000 }).then(() => {
       passed = true;
@@ -57,7 +57,7 @@ describe("A client that moves to the next server", () => {
     if (open === undefined || resumed === undefined) throw new Error("the client does not resume");
     next.opened(open.id);
     next.opened(resumed.id);
-    // It was too slow: what it missed is told by the next stream alone.
+    // The first stream was overrun. Only the next stream delivers the events that it missed.
     first.send({
       case: "gap",
       value: { reason: Gap_Reason.OVERRUN, epoch: EPOCH, cursor: first.cursor() },

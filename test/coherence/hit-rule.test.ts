@@ -20,7 +20,7 @@ interface Joined {
   readonly users: Namespace<string>;
 }
 
-/** A client that has kept "k" at "v1". */
+/** A client with "k" = "v1" in its near cache. */
 async function join(mesh: Mesh, options: Partial<ClientOptions> = {}, ttlMs = 0): Promise<Joined> {
   const cache = mesh.connect(options);
   const users = cache.namespace(NAMESPACE, { codec: json<string>() });
@@ -30,7 +30,7 @@ async function join(mesh: Mesh, options: Partial<ClientOptions> = {}, ttlMs = 0)
   return { cache, users };
 }
 
-/** What a read answers, and whether the near cache answered it. */
+/** The result of a read, and whether the near cache answered it. */
 async function read(
   mesh: Mesh,
   { cache, users }: Joined,
@@ -59,7 +59,7 @@ const isNear = (client: Joined, key = "k"): boolean => {
 };
 
 describe("The hit rule", () => {
-  it("scenario 9: serves nothing between a disconnect and the catch-up, and then what was not changed", async () => {
+  it("scenario 9: serves nothing between a disconnect and the catch-up, and afterwards only unchanged entries", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh);
     const writer = await join(mesh);
@@ -79,7 +79,7 @@ describe("The hit rule", () => {
 
   it("scenario 9: an open subscription that has not caught up serves nothing", async () => {
     const client = await scripted();
-    client.server.greeting = undefined;
+    client.server.autoEpoch = undefined;
     client.server.link.reset();
     client.clock.advance(100);
     await client.settle();
@@ -95,7 +95,7 @@ describe("The hit rule", () => {
     expect(isNear(client)).toBe(true);
   });
 
-  it("scenario 10: a stream resumed past the window is a gap: copies are asked for again, by version", async () => {
+  it("scenario 10: a stream that resumes past the window has a gap, and entries are revalidated by version", async () => {
     const mesh = new Mesh({ logMaxEvents: 4 });
     const reader = await join(mesh, { revalidateMaxEntries: 0 });
     await mesh.run(reader.users.set("quiet", "still"));
@@ -112,16 +112,16 @@ describe("The hit rule", () => {
     expect(await read(mesh, reader, "quiet")).toEqual(["still", true]);
   });
 
-  it("scenario 11: one lost frame ends the stream, and the next one tells what was in it", async () => {
+  it("scenario 11: one lost frame ends the stream, and the next stream delivers its events", async () => {
     const client = await scripted();
     const lossy = client.server.link;
     const before = lossy.cursor();
-    // The event of "k" is lost; the one behind it says nothing about "k".
+    // The event of "k" is lost. The next event does not concern "k".
     lossy.lose();
     lossy.event(keyEvent("other", { revision: 7 }));
     expect(lossy.closedByClient).toBe(true);
     expect(isNear(client)).toBe(false);
-    client.server.greeting = undefined;
+    client.server.autoEpoch = undefined;
     client.clock.advance(100);
     await client.settle();
     const { link } = client.server;
@@ -134,7 +134,7 @@ describe("The hit rule", () => {
     expect(isNear(client)).toBe(false);
   });
 
-  it("scenario 12: a restart that gives the same revisions anew does not revive old copies", async () => {
+  it("scenario 12: a restart that uses the same revisions again does not revive old entries", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh, { revalidateMaxEntries: 0 });
     const versions = [await mesh.run(reader.users.entry("k"))];
@@ -148,9 +148,9 @@ describe("The hit rule", () => {
     expect(await read(mesh, reader)).toEqual(["reborn", false]);
   });
 
-  it("scenario 12: not even when the version is the very same number", async () => {
+  it("scenario 12: an entry of an old epoch is not revalidated, even when the version is the same number", async () => {
     const client = await scripted({ revalidateMaxEntries: 0 });
-    client.server.greeting = 8n;
+    client.server.autoEpoch = 8n;
     client.server.link.reset();
     client.clock.advance(100);
     await client.settle();
@@ -169,21 +169,21 @@ describe("The hit rule", () => {
     const [readersLink] = mesh.links;
     if (readersLink !== undefined) readersLink.blackhole = true;
     await mesh.run(writer.users.set("k", "v2"));
-    // Within the lease the copy was current when the last answered ping was sent.
+    // Within the lease: the entry was current when the last answered ping was sent.
     expect(isNear(reader)).toBe(true);
     mesh.clock.advance(LEASE_MS);
     await mesh.settle();
     expect(isNear(reader)).toBe(true);
     mesh.clock.advance(1);
     expect(isNear(reader)).toBe(false);
-    // And it heals: the silent stream is given up, and the next one answers.
+    // Later the client ends the silent stream, and the next one answers.
     await mesh.advance(4 * LEASE_MS);
     expect(await read(mesh, reader)).toEqual(["v2", false]);
     expect(await read(mesh, reader)).toEqual(["v2", true]);
     expect(reader.cache.stats().connection.streams).toBe(2);
   });
 
-  it("scenario 14: after a pause the first read knows how long it was, before any timer does", async () => {
+  it("scenario 14: after a pause the first read checks the lease, before any timer runs", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh);
     expect(isNear(reader)).toBe(true);
@@ -193,9 +193,9 @@ describe("The hit rule", () => {
     expect(isNear(reader)).toBe(true);
   });
 
-  it("scenario 15: the lease counts from when a ping was sent, however late its answer is", async () => {
+  it("scenario 15: the lease counts from when a ping was sent, however late its answer comes", async () => {
     const client = await scripted();
-    client.server.link.stopGreeting();
+    client.server.link.stopAnswering();
     client.clock.advance(1_000);
     client.clock.advance(3_000);
     const [oldest, ...younger] = client.server.link.takePings().slice(-4);
@@ -209,7 +209,7 @@ describe("The hit rule", () => {
     expect(isNear(client)).toBe(false);
   });
 
-  it("scenario 16: a progress does not overtake the events from before its ping", async () => {
+  it("scenario 16: a Progress does not overtake the events from before its ping", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh);
     const writer = await join(mesh);
@@ -227,7 +227,7 @@ describe("The hit rule", () => {
     expect(await read(mesh, reader)).toEqual(["v2", false]);
   });
 
-  it("scenario 17: a client that reads too slowly is told so with one gap, and asks again", async () => {
+  it("scenario 17: a client that reads too slowly gets one gap, and reads again", async () => {
     const mesh = new Mesh({ logMaxEvents: 8 });
     const reader = await join(mesh, { revalidateMaxEntries: 0 });
     const writer = await join(mesh);
@@ -242,7 +242,7 @@ describe("The hit rule", () => {
     expect(await read(mesh, reader)).toEqual(["v2", false]);
   });
 
-  it("scenario 25: a TTL that was shortened elsewhere is learned from its event", async () => {
+  it("scenario 25: a client learns from the event that another client shortened a TTL", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh, {}, 60_000);
     const writer = await join(mesh);
@@ -266,7 +266,7 @@ describe("The hit rule", () => {
     expect(isNear(client, "slow")).toBe(false);
   });
 
-  it("scenario 25: a copy outlives the eviction of its entry within its TTL, and not its replacement", async () => {
+  it("scenario 25: an entry outlives its eviction on the server within its TTL, but not its replacement", async () => {
     const mesh = new Mesh({ engine: "lru", budgetBytes: 65_536 });
     const reader = await join(mesh);
     const writer = await join(mesh, { nearCache: false });
@@ -279,7 +279,7 @@ describe("The hit rule", () => {
     expect(await read(mesh, reader)).toEqual(["v2", false]);
   });
 
-  it("scenario 31: after a mass reconnect each client revalidates in batches, at its own time", async () => {
+  it("scenario 31: after a mass reconnect each client revalidates in batches, after a delay of its own", async () => {
     const starts: number[] = [];
     const mesh = new Mesh({ logMaxEvents: 1_000 });
     const keys = Array.from({ length: 600 }, (_, index) => `k:${index}`);
@@ -340,13 +340,13 @@ describe("The hit rule", () => {
     expect([isNear(reader, "a"), isNear(reader, "b")]).toEqual([false, false]);
   });
 
-  it("drops what a soft invalidation made stale", async () => {
+  it("drops an entry after a soft invalidation", async () => {
     const client = await scripted();
     client.server.link.event(keyEvent("k", { revision: 6 }, Event_Kind.STALED));
     expect(isNear(client)).toBe(false);
   });
 
-  it("asks by version after a touch, and serves again once confirmed", async () => {
+  it("revalidates an entry after a touch, and then serves it again", async () => {
     const client = await scripted();
     client.server.link.event(keyEvent("k", { revision: 6 }, Event_Kind.TOUCHED));
     const again = client.users.get("k");
@@ -358,9 +358,9 @@ describe("The hit rule", () => {
     expect(isNear(client)).toBe(false);
   });
 
-  it("takes a shorter bound from the read", async () => {
+  it("serves within the shorter bound of a read", async () => {
     const client = await scripted({ pingMs: 1_000 });
-    client.server.link.stopGreeting();
+    client.server.link.stopAnswering();
     client.clock.advance(999);
     const near = (maxStalenessMs: number): boolean => {
       const { hits } = client.cache.stats().near;
@@ -372,7 +372,7 @@ describe("The hit rule", () => {
     expect(near(0)).toBe(false);
   });
 
-  it("a tag event finds exactly the copies with the tag", async () => {
+  it("an event of a tag removes exactly the entries with the tag", async () => {
     const client = await scripted();
     const other = client.users.get("other");
     await client.settle();

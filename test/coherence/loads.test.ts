@@ -22,7 +22,7 @@ async function join(mesh: Mesh, staleMs = 0): Promise<Service> {
   return { cache, users };
 }
 
-/** A source whose answer comes when the test says so. */
+/** A source that answers when the test says so. */
 function slowSource() {
   const loads: ((value: string) => void)[] = [];
   return {
@@ -40,7 +40,7 @@ const storedValue = async (mesh: Mesh, { users }: Service, key = "k"): Promise<s
 };
 
 describe("Loads", () => {
-  it("scenario 18: what was loaded before an invalidation is returned and not stored", async () => {
+  it("scenario 18: a value that was loaded before an invalidation is returned and not stored", async () => {
     const mesh = new Mesh();
     const [reader, writer] = [await join(mesh), await join(mesh)];
     const source = slowSource();
@@ -54,7 +54,7 @@ describe("Loads", () => {
     expect(reader.cache.stats().loads.loadsUnkept).toBe(1);
   });
 
-  it("scenario 18: who asks after the invalidation does not join the load from before it", async () => {
+  it("scenario 18: a caller from after the invalidation does not join the load from before it", async () => {
     const mesh = new Mesh();
     const reader = await join(mesh);
     const source = slowSource();
@@ -98,7 +98,7 @@ describe("Loads", () => {
     expect(await storedValue(mesh, reader)).toBe("row");
   });
 
-  it("scenario 20: a background refresh does not overwrite what was set in the meantime", async () => {
+  it("scenario 20: a background refresh does not overwrite a newer Set", async () => {
     const mesh = new Mesh();
     const [reader, writer] = [await join(mesh, 300_000), await join(mesh, 300_000)];
     await mesh.run(writer.users.set("k", "first"));
@@ -113,7 +113,7 @@ describe("Loads", () => {
     expect(await storedValue(mesh, reader)).toBe("newer");
   });
 
-  it("scenario 21: two commits that arrive in the wrong order leave the later one", async () => {
+  it("scenario 21: two commits that arrive in the wrong order leave the later one stored", async () => {
     const mesh = new Mesh();
     const [one, two] = [await join(mesh), await join(mesh)];
     await mesh.run(two.users.set("k", "commit 2", { sourceVersion: 2n }));
@@ -122,14 +122,14 @@ describe("Loads", () => {
       reason: "olderSourceVersion",
     });
     expect(await storedValue(mesh, one)).toBe("commit 2");
-    // The entry goes, and what was known of it stays for longer than a slow writer takes.
+    // The entry is removed, and its source version is remembered for longer than a slow writer needs.
     await mesh.run(two.users.invalidate({ keys: ["k"] }));
     await mesh.advance(59_000, 1_000);
     expect((await mesh.run(one.users.set("k", "commit 1", { sourceVersion: 1n }))).kind).toBe("refused");
     expect((await mesh.run(one.users.set("k", "commit 2", { sourceVersion: 2n }))).kind).toBe("stored");
   });
 
-  it("scenario 22: a holder whose lease expired writes in vain", async () => {
+  it("scenario 22: a late write by a holder whose lease expired is refused", async () => {
     const mesh = new Mesh();
     const [slow, quick] = [await join(mesh), await join(mesh)];
     const [slowly, quickly] = [slowSource(), slowSource()];
@@ -137,7 +137,7 @@ describe("Loads", () => {
     await mesh.settle();
     const waiting = quick.users.getOrLoad("k", quickly.load);
     await mesh.settle();
-    // The slow process stands still: its own timeout does not fire, but the server's lease runs out.
+    // The slow process is paused: its own timeout does not fire, but its lease expires on the server.
     mesh.clock.leap(3_000);
     mesh.store.maintain(1_000);
     await mesh.settle();
@@ -149,7 +149,7 @@ describe("Loads", () => {
     expect(await storedValue(mesh, quick)).toBe("by the second");
   });
 
-  it("scenario 23: when a holder is gone the next waiter loads, once, and all others get its value", async () => {
+  it("scenario 23: when a lease holder crashes, one waiter loads the value and all others get it", async () => {
     const mesh = new Mesh();
     const doomed = await join(mesh);
     const lost = slowSource();
@@ -169,7 +169,7 @@ describe("Loads", () => {
     expect(source.running).toBe(0);
   });
 
-  it("scenario 23: a loader that throws gives its lease back at once", async () => {
+  it("scenario 23: a loader that throws releases its lease at once", async () => {
     const mesh = new Mesh();
     const [one, two] = [await join(mesh), await join(mesh)];
     const failing = Promise.withResolvers<string>();
@@ -186,7 +186,7 @@ describe("Loads", () => {
     expect(await mesh.run(waiting)).toBe("row");
   });
 
-  it("scenario 27: a pruned tag fence makes tagged entries and loads go, never stay", async () => {
+  it("scenario 27: a pruned tag fence removes tagged entries and voids loads, and never keeps one", async () => {
     const mesh = new Mesh({ tagFencesMax: 4 });
     const [reader, writer] = [await join(mesh), await join(mesh)];
     await mesh.run(writer.users.set("tagged", "v", { tags: ["t"] }));
@@ -195,7 +195,7 @@ describe("Loads", () => {
     const loading = reader.users.getOrLoad("loaded", source.load, { tags: ["t"] });
     await mesh.settle();
     await mesh.run(writer.users.invalidate({ tags: ["t"] }));
-    // The fence of "t" is pushed out by younger ones; the floor takes its place.
+    // Newer fences push out the fence of "t". The floor takes its place.
     for (let index = 0; index < 8; index += 1) {
       await mesh.run(writer.users.invalidate({ tags: [`other:${index}`] }));
     }
@@ -207,7 +207,7 @@ describe("Loads", () => {
     expect(await storedValue(mesh, reader, "plain")).toBe("v");
   });
 
-  it("scenario 29: a conditional Set whose answer was lost is answered the same when it is tried again", async () => {
+  it("scenario 29: a retried conditional Set whose answer was lost gets the same answer", async () => {
     const mesh = new Mesh();
     const { cache, users } = await join(mesh);
     mesh.link.holdResponses = true;
@@ -223,7 +223,7 @@ describe("Loads", () => {
     expect(cache.stats().connection.retries).toBe(1);
   });
 
-  it("scenario 29: a Set is not tried again on a store that cannot remember it", async () => {
+  it("scenario 29: a Set is not retried on a store that does not know its request id", async () => {
     const mesh = new Mesh();
     const { users } = await join(mesh);
     mesh.link.holdResponses = true;
@@ -237,7 +237,7 @@ describe("Loads", () => {
     await mesh.advance(100);
     expect(await failed).toBe("UNAVAILABLE");
     expect(mesh.store.counters.sets).toBe(0);
-    // An ambiguous write leaves nothing behind.
+    // A write without an answer leaves no cached entry.
     expect((await mesh.run(users.get("k"))).kind).toBe("miss");
   });
 });

@@ -1,10 +1,13 @@
-/** A process always reads its own writes: also those of which nobody can say whether they took effect. */
+/**
+ * A process always reads its own writes, including a write without an answer, which may or may not have taken
+ * effect.
+ */
 import { describe, expect, it } from "vitest";
 import { json } from "../../src/index.ts";
 import { createScriptedClient, hit, NAMESPACE } from "../support/scripted-client.ts";
 
 describe("An own write", () => {
-  it("that nobody answered leaves nothing of its key, not even what was read beside it", async () => {
+  it("without an answer removes the entry of its key, also one that was read during the write", async () => {
     const mesh = createScriptedClient();
     const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
     await mesh.settle();
@@ -18,7 +21,7 @@ describe("An own write", () => {
     link.takeBatch();
     older.answer(hit("v1", { revision: 5 }));
     await read;
-    // Until the deadline the write is under way, and the read may count as the earlier of the two.
+    // Until its deadline the write is under way, so the read may have come before it.
     expect(mesh.cache.stats().near.entries).toBe(1);
 
     mesh.clock.advance(100);
@@ -28,7 +31,7 @@ describe("An own write", () => {
     expect(link.batchesWaiting).toBe(1);
   });
 
-  it("that nobody answered keeps out what was asked for before it and is answered after it", async () => {
+  it("without an answer prevents the fill from a read that was sent before it and is answered after it", async () => {
     const mesh = createScriptedClient();
     const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
     await mesh.settle();
@@ -42,7 +45,7 @@ describe("An own write", () => {
     link.takeBatch();
     mesh.clock.advance(100);
     expect(await write).toBe("DEADLINE");
-    // The server took the write after this read, and its event is right behind.
+    // The server applied the write after this read, and its event comes next.
     older.answer(hit("v1", { revision: 5 }));
     expect(await read).toEqual({ kind: "hit", value: "v1" });
     expect(mesh.cache.stats().near.entries).toBe(0);

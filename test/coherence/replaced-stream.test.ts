@@ -1,4 +1,4 @@
-/** While a client moves from a draining server to the next it listens to two streams at once. */
+/** During a handover from a draining server to the next a client receives events from two streams. */
 import { describe, expect, it } from "vitest";
 import { json } from "../../src/index.ts";
 import { createScriptedClient, hit, keyEvent, NAMESPACE, prefixEvent } from "../support/scripted-client.ts";
@@ -12,7 +12,7 @@ async function moving() {
   await mesh.settle();
   first.takeBatch().answer(hit("v1", { revision: 5 }));
   await read;
-  // Something that the first stream still owes an answer to keeps it open.
+  // An unanswered read keeps the first stream open.
   void users.get("owed").catch(() => undefined);
   await mesh.settle();
   first.send({ case: "draining", value: {} });
@@ -24,7 +24,7 @@ async function moving() {
 }
 
 describe("A stream that was replaced", () => {
-  it("still tells of changes, and what they are about is served no more", async () => {
+  it("still invalidates the entries that its events concern", async () => {
     for (const event of [keyEvent("k", { revision: 6 }), prefixEvent("k", { revision: 6 })]) {
       const { mesh, users, first, next } = await moving();
       expect((await users.entry("k")).source).toBe("near");
@@ -35,18 +35,18 @@ describe("A stream that was replaced", () => {
     }
   });
 
-  it("tells subscribers nothing, for the stream that counts tells them everything once", async () => {
+  it("delivers nothing to subscribers, because the primary stream delivers every event once", async () => {
     const { mesh, users, first, next } = await moving();
     const events = users.subscribe();
     await mesh.settle();
     first.event(keyEvent("k", { revision: 6 }));
     next.event(keyEvent("k", { revision: 6 }));
     next.event(keyEvent("k", { revision: 7 }));
-    const heard = [];
+    const received = [];
     for await (const event of events) {
-      heard.push(event);
-      if (heard.length === 2) break;
+      received.push(event);
+      if (received.length === 2) break;
     }
-    expect(heard).toMatchObject([{ revision: 6 }, { revision: 7 }]);
+    expect(received).toMatchObject([{ revision: 6 }, { revision: 7 }]);
   });
 });

@@ -1,4 +1,4 @@
-/** What a resuming stream tells while its subscription is being widened must not be lost. */
+/** The events of a resuming stream must not be lost when its subscription is widened before it is ready. */
 import { describe, expect, it } from "vitest";
 import { Gap_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
 import { json } from "../../src/index.ts";
@@ -6,7 +6,7 @@ import { Mesh } from "../support/mesh.ts";
 import { createScriptedClient, hit, keyEvent, NAMESPACE } from "../support/scripted-client.ts";
 import { EPOCH, type ScriptedLink } from "../support/scripted-server.ts";
 
-/** A client with a copy of "k" whose stream broke, and which opened another namespace before the next was ready. */
+/** A client that has cached "k", lost its stream, and opened another namespace before the next stream was ready. */
 async function widening() {
   const mesh = createScriptedClient();
   const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
@@ -15,7 +15,7 @@ async function widening() {
   await mesh.settle();
   mesh.server.link.takeBatch().answer(hit("v1", { revision: 5 }));
   await read;
-  mesh.server.greeting = undefined;
+  mesh.server.autoEpoch = undefined;
   mesh.server.link.reset();
   mesh.clock.advance(100);
   const next = mesh.server.link;
@@ -27,11 +27,11 @@ async function widening() {
   if (open === undefined || resumed === undefined || widened === undefined) throw new Error("not widened");
   next.opened(open.id);
   next.opened(resumed.id);
-  /** As a server does: everything that was missed comes before the answer to the wider subscription. */
+  /** As a real server: all missed events come before the answer to the wider subscription. */
   const finish = (missed: (link: ScriptedLink) => void) => {
     missed(next);
     next.opened(widened.id);
-    next.greet();
+    next.answerAlways();
   };
   return { mesh, users, events, next, finish };
 }
@@ -49,7 +49,7 @@ describe("A stream that resumes while a namespace is opened", () => {
     expect(next.batchesWaiting).toBe(1);
   });
 
-  it("heeds the gap that comes before it is ready", async () => {
+  it("applies the gap that comes before it is ready", async () => {
     const { mesh, users, next, finish } = await widening();
     finish((link) =>
       link.send({
@@ -63,7 +63,7 @@ describe("A stream that resumes while a namespace is opened", () => {
     expect(next.batchesWaiting).toBe(1);
   });
 
-  it("misses nothing of a real server either", async () => {
+  it("misses no event of a real server", async () => {
     const mesh = new Mesh();
     const reader = mesh.connect();
     const users = reader.namespace(NAMESPACE, { codec: json<string>() });

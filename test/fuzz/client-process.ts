@@ -1,6 +1,7 @@
 /**
- * A process of a user whose connections are mutated: `node client-process.ts PORT SEED`. It makes clients, uses all of
- * what they do, and expects values or CacheErrors. Anything else ends it, as it would end a service.
+ * A process with clients whose connections are mutated: `node client-process.ts PORT SEED`. It uses every
+ * operation of the clients, and expects values or CacheErrors. Any other error ends it, as it would end a
+ * service.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { credentials } from "@grpc/grpc-js";

@@ -1,4 +1,4 @@
-/** HTTP/2 frames as a fuzzer holds them: apart from their bytes, so that what a frame says of itself may be wrong. */
+/** HTTP/2 frames as objects, so that a mutation can give a frame a wrong length. */
 import { FRAME_HEAD_BYTES, writeFrameHead } from "../../src/http2/frame.ts";
 
 export interface RawFrame {
@@ -6,7 +6,7 @@ export interface RawFrame {
   readonly flags: number;
   readonly streamId: number;
   readonly body: Buffer;
-  /** What its head says. Default: how long it is. */
+  /** The length field. Default: the length of the payload. */
   readonly declaredBytes?: number;
 }
 
@@ -17,7 +17,7 @@ export function toBytes({ type, flags, streamId, body, declaredBytes }: RawFrame
   return bytes;
 }
 
-/** Cuts a stream of bytes into frames. */
+/** Divides a stream of bytes into frames. */
 export class FrameCutter {
   #rest = Buffer.alloc(0);
 

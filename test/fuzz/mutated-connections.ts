@@ -1,4 +1,7 @@
-/** Mutated connections to a server: each is a recording, changed by its seed, written in pieces and ended somehow. */
+/**
+ * Mutated connections to a server: each is a recording that is mutated by its seed, written in pieces and
+ * then ended.
+ */
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
@@ -7,7 +10,7 @@ import { toBytes } from "./frames.ts";
 import { below, mutate, pick } from "./mutations.ts";
 import { recordings } from "./recordings.ts";
 
-/** How long one may last that the server does not end. */
+/** How long a connection may last that the server does not end. */
 const CONNECTION_MAX_MS = 300;
 const PIECES_MAX = 6;
 
@@ -16,7 +19,7 @@ type Ending = "end" | "reset" | "wait";
 interface Plan {
   readonly pieces: readonly Buffer[];
   readonly ending: Ending;
-  /** Answers are left unread. */
+  /** Leaves the answers unread. */
   readonly deaf: boolean;
 }
 
@@ -32,7 +35,7 @@ export function planConnection(seed: number): Plan {
   };
 }
 
-/** One piece half of the time: what comes in one segment is read in one turn. */
+/** One piece in half of the cases: the server reads one segment in one turn of the event loop. */
 function cutInPieces(bytes: Buffer, rng: Rng): Buffer[] {
   if (rng.fraction() < 0.5) return [bytes];
   const cuts = Array.from({ length: below(rng, PIECES_MAX) }, () => below(rng, bytes.length)).sort(
@@ -45,7 +48,7 @@ export async function runConnection(port: number, seed: number): Promise<void> {
   const { pieces, ending, deaf } = planConnection(seed);
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  // What the server does to the connection is its affair.
+  // The server may end the connection as it likes.
   socket.on("error", () => {});
   if (deaf) socket.pause();
   else socket.resume();

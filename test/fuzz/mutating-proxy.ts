@@ -1,11 +1,11 @@
-/** A proxy between a client and a server that mutates the frames of either of them on their way. */
+/** A proxy between a client and a server that mutates the frames of both directions. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { PREFACE } from "../../src/http2/frame.ts";
 import { FrameCutter, toBytes } from "./frames.ts";
 import { mutate } from "./mutations.ts";
 
-/** Of the chunks that pass, once a connection has got somewhere. */
+/** Share of the chunks whose frames are mutated. */
 const MUTATED_SHARE = 0.05;
 
 export interface MutatingProxy {
@@ -50,7 +50,7 @@ export async function startMutatingProxy(serverPort: number, seed: number): Prom
   };
 }
 
-/** `plainBytes`: they are no frames, and pass as they are. */
+/** `plainBytes`: bytes before the first frame. They are forwarded unchanged. */
 function passOn(from: Socket, to: Socket, rng: Rng, plainBytes: number): void {
   const cutter = new FrameCutter();
   let plainLeft = plainBytes;

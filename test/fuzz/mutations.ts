@@ -1,4 +1,4 @@
-/** Mutations of HTTP/2 frames. All of them are drawn from a seeded generator, so that a seed names a connection. */
+/** Mutations of HTTP/2 frames. They depend on a seeded generator alone, so that a seed reproduces a connection. */
 import type { Rng } from "../../src/common/random.ts";
 import { frameType } from "../../src/http2/frame.ts";
 import type { RawFrame } from "./frames.ts";
@@ -31,7 +31,7 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** A frame of any type, of which most are well formed enough to be read. */
+/** A frame of any type. Most are well formed enough to be parsed. */
 export function randomFrame(rng: Rng): RawFrame {
   const type = below(rng, UNKNOWN_TYPES_FROM + 3);
   const streamId = pick(rng, STREAM_IDS);
@@ -63,7 +63,7 @@ function randomBody(rng: Rng, type: number): Buffer {
   }
 }
 
-/** Changes one frame where `change` says how. */
+/** Applies `change` to one frame. */
 function onOne(change: (frame: RawFrame, rng: Rng) => RawFrame): Mutation {
   return (frames, rng) => {
     const at = below(rng, frames.length);
@@ -109,7 +109,7 @@ const mutations: readonly Mutation[] = [
   onOne((frame, rng) => ({ ...frame, declaredBytes: pick(rng, [...LENGTHS, frame.body.length + 1]) })),
 ];
 
-/** From none to four mutations, one after another. */
+/** Applies none to four mutations, one after another. */
 export function mutate(frames: readonly RawFrame[], rng: Rng): readonly RawFrame[] {
   let mutated = frames;
   for (let times = below(rng, 5); times > 0 && mutated.length > 0; times--) {

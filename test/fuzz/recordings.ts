@@ -1,4 +1,4 @@
-/** Connections as clients begin them, from which the fuzzer makes others: each kind of call on both HTTP/2 paths. */
+/** Recorded beginnings of connections, which the fuzzer mutates: each kind of call on both HTTP/2 implementations. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import {
@@ -87,7 +87,7 @@ const calls: readonly (readonly [path: string, messages: readonly Uint8Array[]])
   ["/nobody.Knows/This", [new Uint8Array(0)]],
 ];
 
-const greetings: readonly Buffer[] = [
+const prefaces: readonly Buffer[] = [
   settings([]),
   settings([
     [setting.headerTableSize, 0],
@@ -96,7 +96,7 @@ const greetings: readonly Buffer[] = [
   ]),
 ];
 
-function recording(greeting: Buffer, path: string, messages: readonly Uint8Array[]): readonly RawFrame[] {
+function recording(preface: Buffer, path: string, messages: readonly Uint8Array[]): readonly RawFrame[] {
   const block = encodeHeaders({
     ":method": "POST",
     ":scheme": "http",
@@ -110,14 +110,14 @@ function recording(greeting: Buffer, path: string, messages: readonly Uint8Array
     return { type: frameType.data, flags, streamId: 1, body: prefixed(message) };
   });
   return [
-    ...new FrameCutter().push(greeting),
+    ...new FrameCutter().push(preface),
     { type: frameType.headers, flags: flag.endHeaders, streamId: 1, body: block },
     ...data,
     { type: frameType.ping, flags: 0, streamId: 0, body: Buffer.alloc(8) },
   ];
 }
 
-/** Frames behind the preface. */
-export const recordings: readonly (readonly RawFrame[])[] = greetings.flatMap((greeting) =>
-  calls.map(([path, messages]) => recording(greeting, path, messages)),
+/** The frames after the preface. */
+export const recordings: readonly (readonly RawFrame[])[] = prefaces.flatMap((preface) =>
+  calls.map(([path, messages]) => recording(preface, path, messages)),
 );

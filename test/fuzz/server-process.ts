@@ -1,22 +1,22 @@
-/** The server under attack, in a process of its own: what ends it is seen from outside, as an operator would see it. */
+/** The server under attack, in a process of its own, so that its end is seen from outside, as an operator sees it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { connectRaw } from "../support/raw-grpc.ts";
 
-/** A request of Health/Check for the whole server, and the answer that it serves. */
+/** A Health/Check request for the whole server, and the answer SERVING. */
 const CHECK = Buffer.alloc(5);
 const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
 
 export interface ServerProcess {
   readonly port: number;
-  /** Undefined while it runs. */
+  /** How the process ended. Undefined while it runs. */
   readonly ended: string | undefined;
-  /** Lines of its log at level error. */
+  /** The lines of its log at level error. */
   readonly errors: readonly string[];
   isServing(): Promise<boolean>;
-  /** Callbacks that threw and were contained. */
+  /** How many callbacks threw an error that the boundary caught. */
   containedFaults(): Promise<number>;
   residentMiB(): number;
   stop(): Promise<void>;
@@ -64,7 +64,7 @@ export async function startServerProcess(): Promise<ServerProcess> {
   };
 }
 
-/** 0 where the system does not say. */
+/** 0 if the system does not tell. */
 function residentKiB(pid: number | undefined): number {
   try {
     return Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);

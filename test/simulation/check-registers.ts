@@ -1,4 +1,4 @@
-/** Joins what clients were told to what a key may do, and has each key's history searched for an order. */
+/** Checks the history of each key: whether some order of the operations explains the answers of the server. */
 import type { History, Moment } from "./history.ts";
 import { checkLinearizable, type Operation } from "./linearizability.ts";
 import type { ClientOperation } from "./operations.ts";
@@ -15,8 +15,8 @@ export interface RegisterCheck {
 type Timed = Operation<RegisterInput>;
 
 /**
- * An operation that failed may have taken effect, but only while the store was asked for it: for such "maybe"
- * operations the network knows the last moment at which a frame of theirs arrived, which keeps the search small.
+ * An operation that failed may have taken effect, but only at a moment when the store was asked for it. For such an
+ * operation the tap knows the last of these moments, which keeps the search small.
  */
 export function checkRegisters(
   history: History,
@@ -62,7 +62,7 @@ export function checkRegisters(
         answered: true,
       }));
     }
-    // What the store was asked beside the answered ones: retries that came late, and writes given up.
+    // The store was also asked for operations that were not answered: late retries, and writes that failed.
     for (const one of truth.invalidations) {
       const byTags = one.target.kind === "tags" ? one.target.tags : undefined;
       if (byTags === undefined && !matchesKey(one.target, key, [])) continue;
@@ -82,7 +82,7 @@ export function checkRegisters(
     }
     for (const call of [...calls.sets.values(), ...calls.absences]) {
       if (call.key !== key || asked.has(call)) continue;
-      // A load's fill: what its lease demands is checked where it is stored.
+      // The Set of a load: its lease is checked where the Set is stored.
       const moment = call.stored?.moment;
       if (moment !== undefined) point(moment, (span) => setInput(span, call, "stored", { kind: "lease" }));
     }
@@ -183,7 +183,7 @@ interface Span {
   readonly returnMs: number;
 }
 
-/** Numbers what was set, by its value, or by its version where there is none. */
+/** Numbers each Set: by its value, or by its version when there is no value. */
 function createIds() {
   const known = new Map<string, number>();
   const idOf = (name: string): number => {

@@ -1,4 +1,4 @@
-/** A client in the simulation: the real MeshCache in a process that pauses and dies, and is replaced when it does. */
+/** A client in the simulation: a real MeshCache in a process that can pause and crash. A new process replaces it. */
 import { text } from "../../src/client/api/codecs.ts";
 import { MeshCache } from "../../src/client/mesh-cache.ts";
 import type { Namespace } from "../../src/client/namespace.ts";
@@ -8,9 +8,9 @@ import type { Plan } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-export const namespaceName = "app";
+export const NAMESPACE_NAME = "app";
 
-/** One life of a client. Two lives never share a name, since the second knows nothing of the first. */
+/** One life of a client. Each life has a name of its own, because a new process knows nothing of the one before. */
 export interface ClientLife {
   readonly name: string;
   readonly process: SimulatedProcess;
@@ -23,7 +23,7 @@ export interface ClientNode {
   readonly wire: Wire;
   readonly life: ClientLife;
   readonly process: SimulatedProcess;
-  /** Kills the process, loads and leases and all, and starts another in its place. */
+  /** Kills the process with its loads and leases, and starts another one in its place. */
   crash(): void;
 }
 
@@ -68,9 +68,9 @@ export function createClientNode(
         transport: network.transport(process, wire),
       },
     );
-    // Connected before there is anything to subscribe to: the subscription comes late, and in mid-stream.
+    // The client connects before it has a namespace, so the subscription comes in the middle of a stream.
     const open = (): Namespace<string> =>
-      cache.namespace(namespaceName, {
+      cache.namespace(NAMESPACE_NAME, {
         codec: text(),
         ttlMs: plan.ttlMs,
         staleMs: plan.staleMs,

@@ -1,11 +1,11 @@
-/** Heal => converge: after all faults and operations, every near copy agrees with the server and is used again. */
+/** Convergence: after all faults and operations, every near cache agrees with the server and is used again. */
 import type { ClientLife } from "./client-node.ts";
 import type { History, Moment } from "./history.ts";
 import type { Operations } from "./operations.ts";
 import { type Origin, rowVersionOf } from "./origin.ts";
 import type { Truth } from "./truth.ts";
 import type { VirtualTime } from "./virtual-time.ts";
-import { allKeys, originKeys, versionedKey, type Workload } from "./workload.ts";
+import { allKeys, originKeys, VERSIONED_KEY, type Workload } from "./workload.ts";
 
 export interface ExamDeps {
   readonly time: VirtualTime;
@@ -18,10 +18,10 @@ export interface ExamDeps {
   lastRestart(): Moment;
 }
 
-/** More than any answer takes when nothing is broken: the latency there and back, with what is left of jitter. */
-const answerMaxMs = 1_000;
-/** A crashed loader's lease may have to end first. */
-const loadMaxMs = 5_000;
+/** Longer than any answer takes without faults: twice the latency, with the jitter. */
+const ANSWER_MAX_MS = 1_000;
+/** A load may have to wait until the lease of a crashed process ends. */
+const LOAD_MAX_MS = 5_000;
 
 export async function examine(deps: ExamDeps): Promise<void> {
   const { time, clients, history } = deps;
@@ -35,7 +35,7 @@ export async function examine(deps: ExamDeps): Promise<void> {
       finish();
     });
   }
-  const deadlineMs = time.nowMs() + allKeys.length * 3 * answerMaxMs + originKeys.length * loadMaxMs;
+  const deadlineMs = time.nowMs() + allKeys.length * 3 * ANSWER_MAX_MS + originKeys.length * LOAD_MAX_MS;
   await time.run(deadlineMs, () => open === 0);
   if (open > 0) history.violate("liveness", "the exam was not finished");
   examineOrigin(deps);
@@ -44,45 +44,48 @@ export async function examine(deps: ExamDeps): Promise<void> {
 async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> {
   const { history, time, truth, workload } = deps;
   for (const key of allKeys) {
-    // Near or not, the first answer is the truth: nothing has changed for far longer than an event takes.
+    // From whatever source, the first answer must be current: every earlier event has long arrived.
     const spell = truth.current(key);
     const begunMs = time.nowMs();
     const first = await workload.readEntry(client, key);
-    if (first === undefined || time.nowMs() - begunMs > answerMaxMs) {
-      history.violate("converge", `${client.name} could not read ${key} though all is well`);
+    if (first === undefined || time.nowMs() - begunMs > ANSWER_MAX_MS) {
+      history.violate("converge", `${client.name} could not read ${key} though there are no faults`);
       continue;
     }
-    // Another client's exam may have just loaded it: its event is still on the way.
-    const changed = truth.current(key) !== spell || begunMs - spell.from.atMs < answerMaxMs;
+    // The exam of another client may have loaded the key just now, so that its event is still under way.
+    const changed = truth.current(key) !== spell || begunMs - spell.from.atMs < ANSWER_MAX_MS;
     const fresh = spell.held !== undefined && !spell.soft && begunMs < spell.freshUntilMs;
     const version = first.kind === "miss" ? 0 : first.version?.revision;
     if (!changed && first.source === "near" && version !== (fresh ? spell.held?.version : 0)) {
-      // A near copy ends its TTL no later than the server does; then it is asked for, and not near.
-      history.violate("converge", `${client.name} still has ${key} at version ${version} nearby`);
+      // An entry of a near cache ends its TTL no later than that of the server, and then the server is asked.
+      history.violate("converge", `${client.name} still has ${key} at version ${version} in its near cache`);
     }
-    const endsSoon = first.kind !== "miss" && first.ttlRemainingMs < answerMaxMs;
+    const endsSoon = first.kind !== "miss" && first.ttlRemainingMs < ANSWER_MAX_MS;
     const second = await workload.readEntry(client, key);
     if (!changed && !endsSoon && second !== undefined && second.source !== "near") {
-      history.violate("converge", `${client.name} does not keep ${key} nearby though all is well`);
+      history.violate(
+        "converge",
+        `${client.name} does not keep ${key} in its near cache though there are no faults`,
+      );
     }
   }
   for (const key of originKeys) {
     const begunMs = time.nowMs();
     await workload.getOrLoad(client, key);
-    if (time.nowMs() - begunMs > loadMaxMs) {
+    if (time.nowMs() - begunMs > LOAD_MAX_MS) {
       history.violate("converge", `${client.name} took ${time.nowMs() - begunMs} ms to load ${key}`);
     }
   }
 }
 
 /**
- * What the cache holds of the origin is no older than the last write whose invalidation was answered. A writer
- * that crashed between its commit and its invalidation leaves an older row, and no cache can know.
+ * An entry of an origin key must not be older than the last write whose invalidation was answered. A writer
+ * that crashes between its commit and its invalidation leaves an older row behind, which no cache can detect.
  */
 function examineOrigin({ history, truth, origin, operations, lastRestart, time }: ExamDeps): void {
   for (const key of originKeys) {
-    // A Set with a source version that was under way when everything was forgotten may store an older row.
-    if (key === versionedKey && lastRestart().order > 0) continue;
+    // After a restart the store knows no source versions, so a Set that was under way may store an older row.
+    if (key === VERSIONED_KEY && lastRestart().order > 0) continue;
     const { held, soft, freshUntilMs } = truth.current(key);
     if (held === undefined || soft || time.nowMs() >= freshUntilMs) continue;
     const published = Math.max(
@@ -97,7 +100,7 @@ function examineOrigin({ history, truth, origin, operations, lastRestart, time }
     if (!right) {
       history.violate(
         "origin",
-        `${key} is cached as ${held.value ?? "absent"}, and row ${published} was published`,
+        `${key} is cached as ${held.value ?? "absent"}, but the invalidation of row ${published} was answered`,
       );
     }
   }

@@ -1,4 +1,4 @@
-/** Breaks things on a schedule that the seed draws, and heals all of them at the end. */
+/** Injects faults at times that the seed chooses, and heals all of them at the end. */
 import type { Rng } from "../../src/common/random.ts";
 import type { History } from "./history.ts";
 import type { Network, Wire } from "./network.ts";
@@ -7,7 +7,7 @@ import type { SimulatedProcess } from "./process.ts";
 import type { ServerNode } from "./server-node.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** A client as the faults see it. */
+/** What the faults need of a client. */
 export interface Target {
   readonly name: string;
   readonly process: SimulatedProcess;
@@ -17,7 +17,7 @@ export interface Target {
 }
 
 export interface Faults {
-  /** Nothing is broken from now on, though what was broken may take its time to notice. */
+  /** Ends all faults. The clients and the server may need time to notice. */
   heal(): void;
 }
 
@@ -50,7 +50,7 @@ export function scheduleFaults(
     forMs(durationMs, () => {
       if (up) target.wire.upHeld = false;
       if (down) target.wire.downHeld = false;
-      history.note("fault", `${target.name}: heard again`);
+      history.note("fault", `${target.name}: connected again`);
       network.poke();
     });
   }
@@ -59,7 +59,7 @@ export function scheduleFaults(
     if (healed) return;
     const target = pick(rng, targets);
     const { wire, name } = target;
-    // Often longer than a lease, sometimes by a lot; sometimes hardly noticeable.
+    // Often longer than a lease, sometimes much longer, and sometimes very short.
     const durationMs = pick(rng, [
       between(rng, 1, 50),
       between(rng, 50, plan.leaseMs),
@@ -106,7 +106,7 @@ export function scheduleFaults(
         break;
       case "slowNetwork": {
         const { latencyMs, jitterMs } = wire;
-        // Slower than a lease lasts, sometimes: then a proof is too old when it comes.
+        // Sometimes longer than the lease: then the answer to a ping is too old when it arrives.
         wire.latencyMs = between(rng, 20, Math.floor(1.2 * plan.leaseMs));
         wire.jitterMs = between(rng, 0, 200);
         history.note("fault", `${name}: latency ${wire.latencyMs} to ${wire.latencyMs + wire.jitterMs} ms`);
@@ -139,7 +139,7 @@ export function scheduleFaults(
     heal() {
       healed = true;
       for (const end of [...undo]) end();
-      // What is silent by now is noticed by somebody's keepalive.
+      // From now on a keepalive finds every connection that is silent.
       for (const connection of [...network.connections]) connection.poke();
       history.note("fault", "all healed");
     },

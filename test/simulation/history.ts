@@ -1,4 +1,4 @@
-/** What happened in a run, in one order: the hash that proves it repeatable and the lines that explain it. */
+/** The events of a run in one total order: a hash that shows whether two runs are equal, and lines for a reader. */
 
 /** A moment: `order` is unique and total, `atMs` is virtual time. */
 export interface Moment {
@@ -8,27 +8,27 @@ export interface Moment {
 
 /** A promise that was broken. */
 export interface Violation extends Moment {
-  /** Stable name of the check. */
+  /** The stable name of the check. */
   readonly check: string;
   readonly message: string;
 }
 
 export interface History {
-  /** Notes what happened; the words are made only when somebody reads them. */
+  /** Records an event. Its text is built only when it is read. */
   note(actor: string, what: string): Moment;
   violate(check: string, message: string): void;
   readonly violations: readonly Violation[];
   readonly length: number;
   /** The same for the same seed, in every process and on every machine. */
   hash(): string;
-  /** The lines around `order`, at most `before` and `after` of them. */
+  /** The lines around `order`: at most `before` lines before it and `after` lines after it. */
   trace(order: number, before: number, after: number): string[];
 }
 
 export function createHistory(nowMs: () => number): History {
   const lines: { readonly atMs: number; readonly actor: string; readonly what: string }[] = [];
   const violations: Violation[] = [];
-  // FNV-1a over the characters: fast, and what it must tell apart are accidents.
+  // FNV-1a over the characters: it is fast, and no adversary chooses the input.
   let hash = 0x811c9dc5;
 
   const mix = (text: string): void => {

@@ -1,12 +1,13 @@
 /**
- * Holds every read to what COHERENCE.md promises, at the moment it returns. Each reader of a key keeps a floor:
- * the latest moment that it must already know of. It is raised by
- *   - the reader's own writes, once answered or given up (a process reads its own writes),
+ * Checks every read against the promise of coherence, when the read returns. For each reader and key there is a floor:
+ * the latest moment whose state the reader must know. The floor is raised by
+ *   - the reader's own writes, once they are answered or have failed (a process reads its own writes),
  *   - the events it has received (nothing whose invalidation has been received is served),
  *   - `sync()` (nothing invalidated before the call is served after it),
  *   - what it has read (monotonic reads).
- * A read is right if the server really held what was read at some moment at or after the floor; a near read
- * also later than t - L, and with lifetimes that still run; a remote one between its call and its return.
+ * A read is correct if the server held its result at some moment at or after the floor. For a near read the moment must
+ * also be later than t - L, and the TTL must not have ended. For a remote read the moment must be between its call and
+ * its return.
  */
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { History, Moment } from "./history.ts";
@@ -17,12 +18,12 @@ import { earliestWitness, type Observed, type Window } from "./witness.ts";
 export interface Read {
   readonly reader: string;
   readonly key: string;
-  /** "either": some of a `getMany` came from each, and the answer does not say which. */
+  /** "either": a `getMany` was answered from both sources, and its result does not tell them apart. */
   readonly source: "near" | "remote" | "either";
   readonly observed: Observed;
   readonly call: Moment;
   readonly returned: Moment;
-  /** The reader's floor for the key when it called. */
+  /** The floor of the reader for the key at the time of the call. */
   readonly floor: Moment;
   readonly maxStalenessMs: number;
 }
@@ -30,18 +31,18 @@ export interface Read {
 export interface Judge {
   floorOf(reader: string, key: string): Moment;
   read(read: Read): void;
-  /** A frame reached a reader. */
+  /** A frame arrived at a reader. */
   received(reader: string, frame: ExchangeResponse): void;
-  /** The reader must know what was true at `moment`. */
+  /** The reader must know the state at `moment`. */
   raise(reader: string, key: string, moment: Moment): void;
   synced(reader: string, called: Moment): void;
-  /** How many reads were judged, by source: a check that judged nothing proves nothing. */
+  /** How many reads were checked, by source. A run that checked nothing proves nothing. */
   readonly judged: Readonly<Record<Read["source"], number>>;
 }
 
 const beginning: Moment = { order: -1, atMs: 0 };
 
-/** `hasCaughtUp`: the reader is not between a disconnect and its catch-up. */
+/** `hasCaughtUp`: the stream of the reader is not between a disconnect and its catch-up. */
 export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader: string) => boolean): Judge {
   const floors = new Map<string, Moment>();
   const judged = { near: 0, remote: 0, either: 0 };
@@ -64,7 +65,7 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     livesAtMs: -1,
   });
 
-  /** Which promise was broken: the first that, left out, would excuse the read. */
+  /** Reports the promise that was broken: the first one without which the read would be correct. */
   function accuse(read: Read): void {
     const spells = truth.spells(read.key);
     const what = describe(read.observed);
@@ -74,13 +75,13 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
       earliestWitness(spells, read.observed, { ...window, ...changes }) !== undefined;
     const name = `${read.reader} read ${read.key} as ${what} (${read.source})`;
     if (!near) history.violate("remote-read", `${name}, which it never was during the call`);
-    else if (excusedBy({ livesAtMs: -1 })) history.violate("near-ttl", `${name} past its lifetime`);
+    else if (excusedBy({ livesAtMs: -1 })) history.violate("near-ttl", `${name} after the end of its TTL`);
     else if (excusedBy({ afterMs: -1 })) {
       history.violate("near-staleness", `${name}, which it has not been for ${read.maxStalenessMs} ms`);
     } else if (excusedBy({ from: beginning })) {
       history.violate(
         "near-floor",
-        `${name}, though it must know of ${read.floor.atMs} ms (#${read.floor.order})`,
+        `${name}, though it must know the state at ${read.floor.atMs} ms (#${read.floor.order})`,
       );
     } else history.violate("near-read", `${name}, which it never was`);
   }
@@ -92,7 +93,10 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     read(read) {
       judged[read.source] += 1;
       if (read.source === "near" && !hasCaughtUp(read.reader)) {
-        history.violate("hit-rule", `${read.reader} read ${read.key} nearby before it had caught up`);
+        history.violate(
+          "hit-rule",
+          `${read.reader} read ${read.key} from its near cache before it had caught up`,
+        );
       }
       const spells = truth.spells(read.key);
       const windows = [
@@ -112,12 +116,12 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
         const { stamp } = event;
         const life = stamp === undefined ? undefined : truth.lifeOf(stamp.epoch);
         if (stamp === undefined || life === undefined) {
-          history.violate("event-stamp", `${reader} received an event of no life of the store`);
+          history.violate("event-stamp", `${reader} received an event whose epoch no store had`);
           continue;
         }
         const known = truth.changesAt(life, stamp.shard, Number(stamp.revision));
         if (event.kind === Event_Kind.SET && known.length === 0) {
-          history.violate("event-stamp", `${reader} received a Set that never was`);
+          history.violate("event-stamp", `${reader} received a SET event of a revision that set nothing`);
         }
         for (const { key, moment } of known) raise(reader, key, moment);
       }

@@ -4,7 +4,7 @@ import { type RegisterInput, registerModel } from "./register.ts";
 
 let nextId = 0;
 
-/** An operation from `call` to `returned`, one millisecond to each place in the order. */
+/** An operation from `call` to `returned`. Each position in the order takes one millisecond. */
 function operation<Kind extends RegisterInput["kind"]>(
   call: number,
   returned: number,
@@ -15,7 +15,7 @@ function operation<Kind extends RegisterInput["kind"]>(
 ): Operation<RegisterInput> {
   nextId += 1;
   const span = { id: nextId, callMs: call, returnMs: returned };
-  // The spread of a generic union is not seen to be the union again.
+  // TypeScript does not infer that the spread of a generic union is that union.
   return { input: { ...span, ...input } as unknown as RegisterInput, callOrder: call, returnOrder: returned };
 }
 

@@ -1,28 +1,28 @@
 /**
- * Decides whether a history of operations on one object could have happened one operation at a time:
- * Wing & Gong's search with Lowe's memoisation ("Testing for linearizability", 2017), as Porcupine does it.
+ * Decides whether a history of operations on one object is linearizable. Uses the search of Wing and Gong with the
+ * memoisation of Lowe ("Testing for linearizability", 2017), as Porcupine does.
  */
 
 export interface Operation<Input> {
   readonly input: Input;
-  /** Places in a total order of calls and returns; every place is taken once. */
+  /** Positions in a total order of all calls and returns. Each position is used once. */
   readonly callOrder: number;
   readonly returnOrder: number;
 }
 
 export interface Model<Input, State> {
   readonly initial: State;
-  /** The states after `input` with the result it had. None: it could not have had that result here. */
+  /** The possible states after `input` with the result that it had. Empty: the result is impossible in this state. */
   step(state: State, input: Input): readonly State[];
-  /** Equal for equal states only. */
+  /** Different states have different keys. */
   keyOf(state: State): string;
 }
 
 export type Verdict<Input> =
   | { readonly kind: "linearizable" }
-  /** No order explains the history; `stuckAt` is the first operation that no longest attempt got past. */
+  /** No order explains the history. `stuckAt` is the operation at which the longest attempt ended. */
   | { readonly kind: "violation"; readonly stuckAt: Operation<Input>; readonly explained: number }
-  /** The search was given up after `steps`: neither proven nor refuted. */
+  /** The search ended after `steps` without a result. */
   | { readonly kind: "undecided"; readonly steps: number };
 
 export function checkLinearizable<Input, State>(
@@ -38,17 +38,17 @@ export function checkLinearizable<Input, State>(
   let stuckAt: Operation<Input> | undefined;
 
   interface Choice {
-    /** Operations that may come next, and the states each leads to. */
+    /** The operations that may come next, and the states that each leads to. */
     readonly options: { readonly index: number; readonly state: State }[];
     next: number;
     taken: number;
   }
 
-  /** Where the first operation that is not done stands: everything before it is. */
+  /** The position of the first operation that is not placed yet. All earlier ones are placed. */
   let firstOpen = 0;
 
   function optionsAfter(state: State): Choice["options"] {
-    // Only operations that were called before the earliest open return may come next.
+    // Only operations that were called before the earliest pending return may come next.
     let earliestReturn = Number.POSITIVE_INFINITY;
     const candidates: number[] = [];
     for (let index = firstOpen; index < sorted.length; index += 1) {

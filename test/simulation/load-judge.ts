@@ -1,6 +1,6 @@
 /**
- * Holds what readers are given of origin keys to what the origin's writers were promised: once a write was
- * committed and its invalidation answered, nobody is given an older row, but for a near copy within the lease.
+ * Checks the reads of origin keys against the promise to the writers of the origin: after the invalidation of
+ * a committed write was answered, no reader gets an older row, except from a near cache within the lease.
  */
 import type { EntrySource } from "../../src/client/api/results.ts";
 import type { History, Moment } from "./history.ts";
@@ -27,7 +27,7 @@ export function createLoadJudge(
   history: History,
   operations: Operations,
   leaseMs: number,
-  /** When the store last lost everything: source versions known before it are not known any more. */
+  /** When the store last lost all entries and, with them, all source versions. */
   lastRestart: () => Moment,
   versionedKey: string,
 ): LoadJudge {
@@ -50,7 +50,7 @@ export function createLoadJudge(
       }
       for (const write of operations.completedWrites) {
         if (write.key !== key || write.row <= row) continue;
-        // A soft invalidation leaves the old row to be served while another is loaded.
+        // After a soft invalidation the old row may be served during a load.
         if (write.soft && observed.stale) continue;
         if (key === versionedKey && write.call.order < lastRestart().order) continue;
         const own = write.client === client && write.returned.order < call.order;

@@ -1,175 +1,151 @@
-/**
- * Bugs to plant, one at a time, in copies of the real modules: each must be caught. The text to replace must
- * occur exactly once, so that a change of the code cannot disarm a mutant without anybody noticing.
- */
-
-export interface Edit {
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
+/** Bugs to plant, one at a time, in copies of the real modules: each must be caught. planting.ts finds their places. */
+import type { Edit } from "./planting.ts";
 
 export interface Mutant {
   /** What is wrong with it. */
   readonly name: string;
   readonly edits: readonly [Edit, ...Edit[]];
-  /** Caught by this directed test, where the simulation would need too many seeds to come upon it. */
-  readonly test?: { readonly file: string; readonly name: string };
+  /** The title of the test that catches it, where the simulation would need too many seeds to find it. */
+  readonly test?: string;
 }
 
-const mutant = (name: string, file: string, find: string, replace: string): Mutant => ({
+const mutant = (name: string, inFunction: string, find: string, replace: string): Mutant => ({
   name,
-  edits: [{ file, find, replace }],
+  edits: [{ inFunction, find, replace }],
 });
-
-const coherence = "src/client/coherence/coherence.ts";
-const nearCache = "src/client/near-cache/near-cache.ts";
-const shard = "src/store/engine/shard.ts";
-const leases = "src/store/leases/leases.ts";
 
 export const mutants: readonly Mutant[] = [
   // ---- The client: fill rule, hit rule, gaps -----------------------------------------------------------------
-  mutant(
-    "client: a gap is not heeded",
-    "src/client/mesh-cache.ts",
-    "    this.#coherence.missedEvents();\n",
-    "",
-  ),
+  mutant("client: a gap is ignored", "MeshCache.#gap", "this.#coherence.missedEvents();", ""),
   mutant(
     "client: late fill, an answer older than an applied event is kept",
-    coherence,
-    "return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);",
-    "void [namespace, key, tags]; return true;",
+    "Coherence.mayFill",
+    "!this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags)",
+    "true",
   ),
   {
     name: "client: filled before Opened",
     edits: [
       {
-        file: nearCache,
-        find: "return this.#covered ? this.#coherence.coverage : NOT_COVERED;",
-        replace: "void NOT_COVERED; return this.#coherence.coverage;",
+        inFunction: "NearCache.coverage",
+        find: "this.#covered ? this.#coherence.coverage : NOT_COVERED",
+        replace: "this.#coherence.coverage",
       },
     ],
-    test: {
-      file: "test/coherence/fill-rule.test.ts",
-      name: "scenario 8: keeps nothing that was asked for before the subscription was live",
-    },
+    test: "scenario 8: keeps no answer to a request from before the subscription was live",
   },
   mutant(
     "client: an answer asked for before a gap is kept after it",
-    coherence,
+    "Coherence.mayFill",
     "if (coverage === NOT_COVERED || coverage !== this.coverage) return false;",
     "if (coverage === NOT_COVERED) return false;",
   ),
   mutant(
     "client: an answer is compared with another shard's events",
-    coherence,
-    "return !this.#shards[asOf.shard]?.mayMatchAfter(",
-    "return !this.#shards[0]?.mayMatchAfter(",
+    "Coherence.mayFill",
+    "this.#shards[asOf.shard]?.mayMatchAfter",
+    "this.#shards[0]?.mayMatchAfter",
   ),
   mutant(
     "client: no age check in the hit rule",
-    coherence,
+    "Coherence.#updateServableUntil",
     "? this.#lastAnsweredPingSentAtMs + this.#leaseMs",
     "? Number.POSITIVE_INFINITY * this.#leaseMs",
   ),
   mutant(
     "client: age counted from the receipt of the answer to a ping",
-    coherence,
+    "Coherence.pingAnswered",
     "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs)",
     "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs, this.#clock.nowMs())",
   ),
   mutant(
     "client: served between a disconnect and the catch-up",
-    coherence,
-    "  fellBehind(): void {\n    this.#caughtUp = false;",
-    "  fellBehind(): void {",
+    "Coherence.fellBehind",
+    "this.#caughtUp = false;",
+    "",
   ),
   mutant(
     "client: no TTL check in the hit rule",
-    coherence,
-    " && nowMs < copy.freshUntilMs;",
-    " && copy.freshUntilMs !== Number.NEGATIVE_INFINITY;",
+    "Coherence.mayServe",
+    "nowMs < entry.freshUntilMs",
+    "entry.freshUntilMs !== Number.NEGATIVE_INFINITY",
   ),
   mutant(
     "client: TTL aged from the receipt of the answer",
-    "src/client/operations/reader.ts",
+    "EntryReader.#read",
     "const reading = readGet(key, response, call.sentAtMs);",
-    "const reading = readGet(key, response, this.#realm.clock.nowMs());",
+    "const reading = readGet(key, response, this.#context.clock.nowMs());",
   ),
   mutant(
-    "client: a bound shorter than the lease is not heeded",
-    coherence,
-    "return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);",
-    "void maxStalenessMs; return this.mayServe(copy, nowMs);",
+    "client: a bound shorter than the lease is ignored",
+    "Coherence.mayServeWithin",
+    "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
+    "",
   ),
 
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant(
     "client: events of a namespace are ignored",
-    "src/client/near-cache/tag-index.ts",
-    "        return copies;",
-    "        return [];",
+    "createTagIndex.matching",
+    "return entries;",
+    "return [];",
   ),
   mutant(
     "client: events of a prefix are ignored",
-    "src/client/near-cache/tag-index.ts",
-    "        return withPrefix(name);",
-    "        return name === undefined ? withPrefix(name) : [];",
+    "createTagIndex.matching",
+    "return withPrefix(name);",
+    "return name === undefined ? withPrefix(name) : [];",
   ),
   mutant(
-    "client: an event is applied to another shard's copies",
-    nearCache,
-    "yield* this.#shards[change.shard]?.matching(change.target, change.name) ?? [];",
-    "yield* this.#shards[0]?.matching(change.target, change.name) ?? [];",
+    "client: an event is applied to the entries of another shard",
+    "ShardIndexes.matching",
+    "this.#shards[change.shard]?.matching",
+    "this.#shards[0]?.matching",
   ),
   mutant(
     "client: a Touch that shortens a TTL is ignored",
-    nearCache,
-    "if (touched) copy.generation = SUSPECT;",
-    "void SUSPECT;\n      if (touched) continue;",
+    "NearCache.onEvent",
+    "entry.generation = SUSPECT;",
+    "continue;",
   ),
   mutant(
-    "client: an own write drops no near copy",
-    "src/client/operations/writer.ts",
-    "for (const name of names) this.#realm.holders.forget(this.#realm.namespace, target, name);",
+    "client: an own write removes no cached entry",
+    "EntryWriter.#invalidateLocal",
+    "for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);",
     "void [target, names];",
   ),
   mutant(
     "client: what was asked for before an ambiguous write is kept after it",
-    "src/client/operations/writer.ts",
-    "      this.#realm.coherence.writeGivenUp();\n",
+    "EntryWriter.#write",
+    "this.#context.coherence.writeUnanswered();",
     "",
   ),
   {
-    name: "client: an ambiguous write leaves the near copy",
+    name: "client: an ambiguous write leaves the cached entry",
     edits: [
       {
-        file: "src/client/operations/writer.ts",
-        find: "    } catch (error) {\n      this.#forget(target, names);\n",
-        replace: "    } catch (error) {\n",
+        inFunction: "EntryWriter.#write",
+        find: "catch (error) { this.#invalidateLocal(target, names);",
+        replace: "catch (error) {",
       },
     ],
-    test: {
-      file: "test/coherence/own-writes.test.ts",
-      name: "that nobody answered leaves nothing of its key, not even what was read beside it",
-    },
+    test: "without an answer removes the entry of its key, also one that was read during the write",
   },
   mutant(
     "client: a resumed stream begins from now",
-    "src/client/connection/exchange-stream.ts",
+    "ExchangeStream.subscribe",
     "const cursor = this.#resumable ? this.cursor : new Uint8Array(0);",
     "const cursor = new Uint8Array(0);",
   ),
   mutant(
     "client: sync() does not wait for the events",
-    "src/client/connection/connection.ts",
+    "Connection.barrier",
     "if (this.#primary !== undefined) this.#pingFor(once, this.#primary);",
     "if (this.#primary !== undefined) queueMicrotask(once);",
   ),
   mutant(
     "client: a Set is sent again to a store that cannot remember it",
-    "src/client/connection/connection.ts",
+    "Connection.#mayResend",
     'call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch',
     'call.plan.retry !== "never"',
   ),
@@ -177,135 +153,125 @@ export const mutants: readonly Mutant[] = [
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(
     "client: a load is stored with no lease",
-    "src/client/operations/loader.ts",
-    '"leaseToken" in condition ? condition.leaseToken : undefined,',
-    "undefined,",
+    "EntryLoader.#store",
+    '"leaseToken" in condition ? condition.leaseToken : undefined',
+    "undefined",
   ),
   mutant(
-    "client: who asks after an invalidation shares a load from before it",
-    "src/client/operations/singleflight.ts",
+    "client: a caller from after an invalidation shares a load from before it",
+    "Singleflight.invalidate",
     'if (target === "key") this.#flights.delete(name);',
     'if (target === "key") return;',
   ),
   mutant(
     "client: a stale value is served as a fresh one",
-    "src/client/messages/replies.ts",
+    "freshUntilMs",
     "if (entry.stale) return Number.NEGATIVE_INFINITY;",
     "if (entry.stale) return Number.POSITIVE_INFINITY;",
   ),
 
   // ---- The store ---------------------------------------------------------------------------------------------------
-  mutant(
-    "store: the epoch is used again",
-    "src/store/engine/store-memory.ts",
-    "epoch: rng.uint64(),",
-    "epoch: rng.uint64() && 7n,",
-  ),
+  mutant("store: the epoch is used again", "allocate", "epoch: rng.uint64(),", "epoch: rng.uint64() && 7n,"),
   mutant(
     "store: a tag fence is forgotten",
-    "src/store/fences/tag-fences.ts",
-    '      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";\n',
+    "TagFences.cover",
+    'if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";',
     "",
   ),
   mutant(
     "store: a soft tag fence is forgotten",
-    "src/store/fences/tag-fences.ts",
-    '      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";\n',
+    "TagFences.cover",
+    'if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";',
     "",
   ),
   mutant(
     "store: a prefix fence is forgotten",
-    "src/store/fences/prefix-fences.ts",
-    '      if (!fence.soft) return "hard";\n',
-    "      if (!fence.soft) continue;\n",
+    "PrefixFences.cover",
+    'if (!fence.soft) return "hard";',
+    "if (!fence.soft) continue;",
   ),
   mutant(
     "store: prefix fences go before the sweep has passed",
-    "src/store/engine/entries.ts",
-    "      this.prefixFences.drop(sweep.revision);",
-    "      this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
+    "LiveEntries.sweep",
+    "this.prefixFences.drop(sweep.revision);",
+    "this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
   ),
   mutant(
     "store: tag fences go while a lease needs them",
-    "src/store/engine/entries.ts",
+    "LiveEntries.sweep",
     "this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));",
     "this.tagFences.drop(oldestLeaseRevision && sweep.revision);",
   ),
   mutant(
     "store: a soft invalidation does nothing",
-    shard,
-    "    this.#entries.table.markStaled(entry);\n",
+    "Shard.#stale",
+    "this.#entries.table.markStaled(entry);",
     "",
   ),
   mutant(
     "store: a lease is not voided by a tag",
-    "src/store/engine/set-conditions.ts",
-    "return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);",
-    "void tags; return revision !== undefined;",
-  ),
-  mutant(
-    "store: a lease is not voided by an invalidation of its key",
-    shard,
-    "      this.#leases.void(namespace, key, nowMs);\n      this.#emit(",
-    "      this.#emit(",
-  ),
-  mutant(
-    "store: a lease is not voided by an invalidation of its prefix",
-    shard,
-    "    this.#leases.voidPrefix(namespace, name, nowMs);\n",
+    "SetConditions.#isLeaseGood",
+    "&& !this.#tagFences.anySince(namespace, tags, revision)",
     "",
   ),
   mutant(
-    "store: a released lease leaks",
-    leases,
-    '    this.#counters.count("leasesReleased");\n    this.#promote(lease, nowMs);\n',
-    '    this.#counters.count("leasesReleased");\n    void nowMs;\n',
+    "store: a lease is not voided by an invalidation of its key",
+    "Shard.invalidateKeys",
+    "this.#leases.void(namespace, key, nowMs); this.#emit(",
+    "this.#emit(",
   ),
   mutant(
+    "store: a lease is not voided by an invalidation of its prefix",
+    "Shard.invalidatePrefix",
+    "this.#leases.voidPrefix(namespace, name, nowMs);",
+    "",
+  ),
+  mutant("store: a released lease leaks", "Leases.release", "this.#promote(lease, nowMs);", "void nowMs;"),
+  mutant(
     "store: a crashed holder's lease never ends",
-    leases,
-    "    if (leftMs <= 0) {",
-    "    if (leftMs <= -Infinity) {",
+    "Leases.#endDueOf",
+    "if (leftMs <= 0) {",
+    "if (leftMs <= -Infinity) {",
   ),
   mutant(
     "store: a lease outlives a plain Set",
-    leases,
-    "    records.remove(lease);\n",
-    "    if (records.token(lease) === token) records.remove(lease);\n",
+    "Leases.fill",
+    "records.remove(lease);",
+    "if (records.token(lease) === token) records.remove(lease);",
   ),
   mutant(
     "store: source versions are ignored",
-    "src/store/engine/set-conditions.ts",
+    "SetConditions.refusal",
     "(sourceVersion !== 0n && sourceVersion < former.sourceVersion ?",
     "(sourceVersion !== 0n && sourceVersion < 0n ?",
   ),
   mutant(
     "store: tombstones are forgotten",
-    "src/store/engine/tombstones.ts",
+    "Tombstones.known",
     "if (records.count === 0) return 0n;",
     "if (records.count >= 0) return 0n;",
   ),
   mutant(
     "store: request ids are forgotten",
-    shard,
+    "Shard.set",
     "if (requestId === 0n) return",
     "if (requestId >= 0n) return",
   ),
   mutant(
     "store: an entry is still fresh at the end of its TTL",
-    "src/store/engine/entries.ts",
+    "LiveEntries.#stateOf",
     "nowMs < entry.freshUntilMs",
     "nowMs <= entry.freshUntilMs",
   ),
   mutant(
     "store: ifVersion holds after a soft invalidation",
-    "src/store/engine/set-conditions.ts",
+    "SetConditions.#isVersion",
     'const isValid = state === "fresh" || state === "expired";',
     'const isValid = state !== "gone";',
   ),
   mutant(
     "store: a resumed subscriber misses one event",
-    "src/store/events/event-log.ts",
+    "EventLog.placeAfter",
     "this.revisionAt(place) <= revision)",
     "this.revisionAt(place) <= revision + 1)",
   ),
@@ -313,31 +279,28 @@ export const mutants: readonly Mutant[] = [
     name: "store: a subscriber that the log overran is not told",
     edits: [
       {
-        file: "src/store/events/subscriber.ts",
-        find: "    const from = this.#standing;\n",
+        inFunction: "LogSubscriber.#readEvents",
+        find: "const from = this.#standing;",
         replace:
-          "    if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now();\n    const from = this.#standing;\n",
+          "if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now(); const from = this.#standing;",
       },
       {
-        file: "src/store/events/subscriber.ts",
+        inFunction: "LogSubscriber.#readHeld",
         find: 'if (log.lostRevision > revision) return "overrun";',
         replace: 'if (log.lostRevision < 0) return "overrun";',
       },
     ],
   },
   {
-    name: "store: a subscriber that shares a read sleeps through what has come since",
+    name: "store: a subscriber that shares a read misses the events since then",
     edits: [
       {
-        file: "src/store/events/subscriber.ts",
+        inFunction: "LogSubscriber.read",
         find: "this.#unfinished = known.unfinished || known.to.isBehind(logs);",
         replace: "this.#unfinished = known.unfinished; void logs;",
       },
     ],
-    test: {
-      file: "test/store/events/subscriber.test.ts",
-      name: "reads what another that stood there has read, and what has come since",
-    },
+    test: "reads what another that stood there has read, and what has come since",
   },
 
   // ---- Several places at once, or the server -------------------------------------------------------------------------
@@ -345,12 +308,12 @@ export const mutants: readonly Mutant[] = [
     name: "both: a version of another epoch is revalidated",
     edits: [
       {
-        file: nearCache,
-        find: "return copy !== undefined && copy.version !== 0 && copy.epoch === this.#coherence.epoch\n",
-        replace: "return copy !== undefined && copy.version !== 0\n",
+        inFunction: "NearCache.revalidatable",
+        find: "&& entry.epoch === this.#coherence.epoch",
+        replace: "",
       },
       {
-        file: shard,
+        inFunction: "Shard.get",
         find: "if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {",
         replace: "if (command.ifVersion === entry.version) {",
       },
@@ -358,8 +321,8 @@ export const mutants: readonly Mutant[] = [
   },
   mutant(
     "server: Progress overtakes events",
-    "src/server/streams/exchange-session.ts",
+    "Session.#step",
     "const state = this.#subscription.sendPending(this.#sendFeedFrame);",
-    'const early = this.#inbox[0]?.frame.case === "ping";\n    const state = early ? "caughtUp" : this.#subscription.sendPending(this.#sendFeedFrame);',
+    'const early = this.#inbox[0]?.frame.case === "ping"; const state = early ? "caughtUp" : this.#subscription.sendPending(this.#sendFeedFrame);',
   ),
 ];

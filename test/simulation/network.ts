@@ -1,7 +1,7 @@
 /**
  * The simulated network between clients and one server: connections of two pipes, partitions of either
- * direction, resets, and peers that are gone without a word. What a frame is stays whole; when it comes,
- * whether it comes and with what it comes is the seed's.
+ * direction, resets, and peers that end without notice. A frame is never changed. The seed decides when it
+ * arrives, whether it arrives and which frames arrive together.
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
@@ -25,11 +25,11 @@ export interface Listener {
   accept(sink: FrameSink): ExchangeSession;
 }
 
-/** How the network treats one client: the faults turn these knobs. */
+/** The behaviour of the network for one client. The faults change it. */
 export interface Wire {
   upHeld: boolean;
   downHeld: boolean;
-  /** Milliseconds that the client takes over a frame. */
+  /** How long the client needs for one frame. */
   slowReadMs: number;
   latencyMs: number;
   jitterMs: number;
@@ -37,22 +37,22 @@ export interface Wire {
 
 export interface NetworkSettings {
   readonly highWaterFrames: number;
-  /** Share of turns in which several frames come together. */
+  /** Share of turns in which several frames arrive together. */
   readonly readsTogether: number;
-  /** Frames go through the binary codec, as on a real wire, instead of by reference. */
+  /** Frames go through the binary codec, as on a real connection, and not by reference. */
   readonly encodes: boolean;
 }
 
-/** Sees each frame in the very turn in which the client does, before the client. */
+/** Gets each frame in the same turn as the client, just before it. */
 export type FrameTap = (client: SimulatedProcess, frame: ExchangeResponse) => void;
 
 export interface Connection {
   readonly client: SimulatedProcess;
-  /** Both sides lose what is under way but a random head of it, and learn of it after the latency. */
+  /** A random number of the frames under way still arrive. Both sides learn of the end after the latency. */
   reset(): void;
-  /** From now on the two sides cannot hear each other, and nothing tells them, until a `reset`. */
+  /** From now on nothing arrives on either side, and neither is told, until a `reset`. */
   silence(): void;
-  /** The server says that it is about to go. */
+  /** The server sends Draining. */
   drain(): void;
   poke(): void;
 }
@@ -61,13 +61,13 @@ export interface Network {
   transport(client: SimulatedProcess, wire: Wire): Transport;
   listener: Listener | undefined;
   readonly connections: ReadonlySet<Connection>;
-  /** A connection of the client is up, as far as the client knows, and has told that it has caught up. */
+  /** Whether the client has, as far as it knows, an open connection that has reported its catch-up. */
   hasCaughtUp(client: SimulatedProcess): boolean;
-  /** Something changed that may let held frames through. */
+  /** Looks for frames that may arrive now, after a change of the network. */
   poke(): void;
 }
 
-const syn = "syn";
+const SYN = "syn";
 
 export function createNetwork(
   time: VirtualTime,
@@ -172,7 +172,7 @@ export function createNetwork(
       },
     );
 
-    const up = createPipe<ExchangeRequest | typeof syn>(
+    const up = createPipe<ExchangeRequest | typeof SYN>(
       time,
       pipeSettings(
         wire,
@@ -183,7 +183,7 @@ export function createNetwork(
         sender: () => client,
         receiver: () => server ?? network.listener?.process ?? client,
         receive(frame) {
-          if (frame === syn) accept();
+          if (frame === SYN) accept();
           else if (!serverGone) session?.receive(frame);
         },
         receiverWaits: () => server !== undefined && (session?.paused() ?? true),
@@ -224,7 +224,7 @@ export function createNetwork(
       if (clientGone && serverGone) connections.delete(connection);
     };
 
-    up.send(syn);
+    up.send(SYN);
     return {
       send: (frame) => up.send(asSentUp(frame)),
       close() {

@@ -1,11 +1,11 @@
-/** What clients asked of the cache and were told: the record that the checkers read after the run. */
+/** The calls of the clients and their results, recorded for the checks after the run. */
 import type { Moment } from "./history.ts";
 import type { Observed } from "./witness.ts";
 
 interface Asked {
   readonly client: string;
   readonly call: Moment;
-  /** Undefined: it never came back. */
+  /** Undefined: the call never returned. */
   returned: Moment | undefined;
 }
 
@@ -16,7 +16,7 @@ export type ClientOperation = Asked &
         readonly key: string;
         readonly value: string;
         readonly condition: "always" | "ifAbsent" | "ifPresent" | { readonly observed: Observed };
-        /** Undefined: it failed, and may or may not have taken effect. */
+        /** Undefined: the call failed, and it may or may not have taken effect. */
         answer:
           | "stored"
           | "exists"
@@ -38,7 +38,7 @@ export type ClientOperation = Asked &
     | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
   );
 
-/** A write to the origin whose invalidation, or Set, was answered. */
+/** A write to the origin whose invalidation or Set was answered. */
 export interface CompletedWrite {
   readonly client: string;
   readonly key: string;

@@ -1,10 +1,10 @@
-/** The simulated database behind the cache: rows with versions that only grow, read and committed at an instant. */
+/** The simulated database behind the cache: rows with increasing versions. A read or a commit takes no time. */
 import type { Rng } from "../../src/common/random.ts";
 
 export interface Row {
   readonly key: string;
   readonly version: number;
-  /** There is no such record at this version. */
+  /** At this version there is no such record. */
   readonly deleted: boolean;
 }
 
@@ -26,10 +26,10 @@ export function createOrigin(rng: Rng): Origin {
   };
 }
 
-/** Values name the row they were made of and the Set or load that made them: `user:1@7#load12`. */
+/** A value names its row and the Set or load that created it: `user:1@7#load12`. */
 export const rowValue = (row: Row, maker: string): string => `${row.key}@${row.version}#${maker}`;
 
-/** The row version in a value; undefined for a value that was made of none. */
+/** The row version in a value. Undefined for a value without a row. */
 export const rowVersionOf = (value: string): number | undefined => {
   const version = /@(\d+)#/.exec(value)?.[1];
   return version === undefined ? undefined : Number(version);

@@ -1,6 +1,6 @@
 /**
- * One direction of one connection, as TCP behaves: frames arrive in order or not at all. What is held back
- * arrives late, what is cut off never does, and a full pipe tells its sender to wait.
+ * One direction of one connection, with the behaviour of TCP: frames arrive in order or not at all. A blocked pipe
+ * delivers late, a cut pipe never, and a full pipe tells its sender to wait.
  */
 import type { SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -9,9 +9,9 @@ export interface PipeEnds<Frame> {
   receiver(): SimulatedProcess;
   sender(): SimulatedProcess;
   receive(frame: Frame): void;
-  /** The receiver reads no further for now; `poke` makes it look again. */
+  /** The receiver does not read now. `poke` checks it again. */
   receiverWaits(): boolean;
-  /** The sender may go on. */
+  /** The sender may continue. */
   drained(): void;
   /** Every frame that will ever arrive has arrived. */
   finished(): void;
@@ -21,27 +21,27 @@ export interface PipeSettings {
   /** Frames under way before the sender is told to wait. */
   readonly highWaterFrames: number;
   latencyMs(): number;
-  /** Several frames that have arrived may come in one turn of the event loop, as from one TCP segment. */
+  /** Several frames may be delivered in one turn of the event loop, as from one TCP segment. */
   readsTogether(): boolean;
-  /** Nothing gets through now: a partition or a silent peer. */
+  /** Nothing arrives now: a partition or a silent peer. */
   held(): boolean;
-  /** How long the reader takes over a frame: more than 0 is a slow reader. */
+  /** How long the reader needs for a frame. Above 0: a slow reader. */
   frameMs(): number;
 }
 
 export interface Pipe<Frame> {
-  /** False: taken, but over the high-water mark. */
+  /** False: the frame was accepted, and the pipe is over its high-water mark. */
   send(frame: Frame): boolean;
-  /** Frames may have become readable. */
+  /** Checks again whether frames can be delivered. */
   poke(): void;
-  /** Only the first `survivors` frames of those under way arrive, and then the receiver learns of the end. */
+  /** Only the first `survivors` of the frames under way arrive. Then the receiver learns of the end. */
   cut(survivors: number): void;
-  /** Nothing arrives any more, not even the news of the end. */
+  /** Nothing arrives any more, not even the end. */
   silence(): void;
 }
 
-/** How soon a receiver that reads no further is looked at again: it may have gone on without telling. */
-const pollMs = 3;
+/** The interval at which a receiver that does not read is checked again: it may have resumed without a signal. */
+const POLL_MS = 3;
 
 export function createPipe<Frame>(
   time: VirtualTime,
@@ -91,7 +91,7 @@ export function createPipe<Frame>(
     if (readable()) ends.receiver().deliver(lane, read);
     else if (queue.length > 0 && !polling && ends.receiverWaits()) {
       polling = true;
-      time.at(time.nowMs() + pollMs, () => {
+      time.at(time.nowMs() + POLL_MS, () => {
         polling = false;
         poke();
       });

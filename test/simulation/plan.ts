@@ -1,4 +1,4 @@
-/** Everything that a seed decides before the run begins: sizes, options and odds. The rest it decides on the way. */
+/** What a seed decides before the run begins: sizes, options and probabilities. It decides the rest during the run. */
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import type { StoreEngine } from "../../src/store/engine/create-store.ts";
 
@@ -9,23 +9,26 @@ export interface Plan {
   readonly programs: number;
   readonly workMs: number;
   readonly thinkMs: number;
-  /** Share of operations that are plain reads, beside those of the mix: quiet keys keep what went wrong with them. */
+  /**
+   * Share of operations that are plain reads, in addition to those of the mix. A key that is only read keeps
+   * an error visible.
+   */
   readonly readShare: number;
   /** Entries that one slice of the sweep visits. */
   readonly sweepMaxEntries: number;
   readonly engine: StoreEngine;
-  /** How many have the store, with the engine that several can have. */
+  /** How many threads share the store, with the engine that supports it. */
   readonly threads: number;
   readonly shards: number;
-  /** Small ones overrun, and make gaps. */
+  /** A small log is overrun, which causes gaps. */
   readonly logMaxEvents: number;
   readonly frameMaxEvents: number;
   readonly highWaterFrames: number;
-  /** After an event, until the server has its turn to tell who listens: other frames come in between. */
+  /** The delay between an event and its delivery by the server, in which other frames are sent. */
   readonly turnMs: number;
   readonly readsTogether: number;
   readonly encodes: boolean;
-  /** Clients open their namespace, and with it their subscription, only when they first use it. */
+  /** Clients open their namespace, and so their subscription, only at its first use. */
   readonly opensLate: boolean;
   readonly latencyMs: number;
   readonly jitterMs: number;
@@ -67,13 +70,13 @@ export const between = (rng: Rng, min: number, max: number): number =>
   min + Math.floor(rng.fraction() * (max - min + 1));
 export const chance = (rng: Rng, share: number): boolean => rng.fraction() < share;
 
-/** A random number generator of its own for each purpose, so that one more draw here changes nothing there. */
+/** Each purpose has a generator of its own, so that one more draw for one purpose changes no other. */
 export const rngFor = (seed: number, purpose: number): Rng =>
   createSeededRng(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(purpose + 1, 0x85ebca6b));
 
 export function createPlan(seed: number): Plan {
   const rng = rngFor(seed, 0);
-  // Few kinds in one run go deeper than all of them: they meet themselves.
+  // A run with few kinds of faults has more of each, so that faults of one kind overlap.
   const kinds = chance(rng, 0.3) ? [...faultKinds] : [pick(rng, faultKinds), pick(rng, faultKinds)];
   const ttlMs = pick(rng, [0, 150, 600, 5_000]);
   const threads = pick(rngFor(seed, 8), [1, 3]);

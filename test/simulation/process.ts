@@ -1,6 +1,6 @@
 /**
- * A simulated operating-system process: a monotonic clock with an origin of its own, timers and incoming
- * work that stand still while it is paused (its clock does not), and nothing at all once it was killed.
+ * A simulated operating-system process. It has a monotonic clock with an origin of its own. While it is
+ * paused, its timers and incoming work wait, but its clock goes on. Once it is killed, nothing in it runs.
  */
 import type { Clock } from "../../src/common/clock.ts";
 import type { Rng } from "../../src/common/random.ts";
@@ -11,8 +11,8 @@ export interface SimulatedProcess {
   readonly clock: Clock;
   alive(): boolean;
   /**
-   * Runs `run` in the process: now, or after the pause. Work of one lane keeps its order; after a pause the
-   * lanes (timers, each link, the program) come back in any interleaving, as they may in a real one.
+   * Runs `run` in the process: now, or after the pause. Work of one lane keeps its order. After a pause the work of
+   * different lanes (timers, each link, the program) is interleaved at random, as in a real process.
    */
   deliver(lane: unknown, run: () => void): void;
   /** Resolves after `delayMs` of running time. Never in a killed process. */
@@ -22,7 +22,7 @@ export interface SimulatedProcess {
 }
 
 export function createProcess(name: string, time: VirtualTime, rng: Rng): SimulatedProcess {
-  // Clocks of different processes have nothing to do with each other: a sum of two of them is a bug.
+  // The clocks of different processes have different origins, so code that mixes two of them fails.
   const originMs = Math.floor(rng.fraction() * 1e9);
   const timers = {};
   let alive = true;

@@ -1,10 +1,10 @@
 /**
- * What one key of the cache may do, as a sequential object: the specification that the operations answered
- * by the server are held to. Written from cache.proto alone, and without looking at the store.
+ * One key of the cache as a sequential object: the specification for the answers of the server. It is written from
+ * cache.proto alone, independently of the store.
  */
 import type { Model } from "./linearizability.ts";
 
-/** How long the operation took: it happened at some moment between, both included. */
+/** The time of an operation: it took effect at some instant between these two, both included. */
 interface Span {
   readonly id: number;
   readonly callMs: number;
@@ -12,7 +12,7 @@ interface Span {
 }
 
 interface Lifetimes {
-  /** 0: no end. */
+  /** 0: no TTL. */
   readonly ttlMs: number;
   readonly staleMs: number;
 }
@@ -21,9 +21,9 @@ export type SetCondition =
   | { readonly kind: "always" }
   | { readonly kind: "ifAbsent" }
   | { readonly kind: "ifPresent" }
-  /** The entry must still be the value of the Set `id`. */
+  /** The entry must still be the one that the Set `id` stored. */
   | { readonly kind: "ifVersion"; readonly setId: number }
-  /** What a lease demands is checked elsewhere: here such a Set may be refused at will. */
+  /** Leases are checked elsewhere, so that here such a Set may always be refused. */
   | { readonly kind: "lease" };
 
 export type SetAnswer =
@@ -41,10 +41,10 @@ export type RegisterInput = Span &
         readonly condition: SetCondition;
         readonly sourceVersion: number;
         readonly tags: readonly string[];
-        /** Undefined: nobody knows whether it took effect. */
+        /** Undefined: it is unknown whether the operation took effect. */
         readonly answer: SetAnswer | undefined;
       })
-    /** `setId` names the Set whose value was read. Undefined: a miss. */
+    /** `setId` is the Set whose value was read. Undefined: a miss. */
     | { readonly kind: "get"; readonly setId: number | undefined; readonly stale: boolean }
     | (Lifetimes & { readonly kind: "touch"; readonly touched: boolean | undefined })
     | {
@@ -65,7 +65,7 @@ type TouchInput = Extract<RegisterInput, { kind: "touch" }>;
 
 export interface RegisterState {
   readonly entry: SetInput | undefined;
-  /** What gave the entry its lifetimes. */
+  /** The operation that gave the entry its TTL. */
   readonly lifetimes: SetInput | TouchInput | undefined;
   readonly soft: boolean;
   readonly knownSourceVersion: number;
@@ -78,7 +78,7 @@ const empty: RegisterState = {
   knownSourceVersion: 0,
 };
 
-/** Could the TTL have ended, seen from `span`; could it still run? Both can be true: the clock decides. */
+/** Whether the TTL may have ended during `span`, and whether it may still have run. Both can be true. */
 function mayBePastTtl(state: RegisterState, span: Span): boolean {
   const { lifetimes } = state;
   return (

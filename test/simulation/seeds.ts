@@ -1,8 +1,8 @@
-/** Runs many seeds, in this thread or spread over worker threads, and adds up what the checks looked at. */
+/** Runs many seeds, in this thread or in worker threads, and adds up what was checked. */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { runSeed, type SeedReport } from "./simulation.ts";
 
-/** A run that broke a promise, as it crosses threads. */
+/** A run that broke a promise, in a form that can be sent between threads. */
 export interface Failure {
   readonly seed: number;
   readonly check: string;
@@ -19,7 +19,7 @@ export interface Outcome {
 export interface SeedRange {
   readonly from: number;
   readonly seeds: number;
-  /** Only every so many seeds, beginning with `from`: how threads share a range. */
+  /** Runs every `step`-th seed, beginning with `from`, so that threads can share a range. */
   readonly step: number;
   /** End at the first failure. */
   readonly stopAtFirst: boolean;
@@ -79,7 +79,7 @@ export async function runSeedsInThreads(range: SeedRange, threads: number): Prom
   }));
 }
 
-/** `entry`: this file, or that of a copy of the modules. A copy that takes longer than `hangMs` has failed. */
+/** `entry` is this file, or its copy beside a copy of the modules. A run that takes longer than `hangMs` has failed. */
 export function runInWorker(
   range: SeedRange,
   entry = new URL(import.meta.url),
@@ -110,7 +110,7 @@ export function runInWorker(
 const isSeedRange = (data: unknown): data is SeedRange =>
   typeof data === "object" && data !== null && "stopAtFirst" in data;
 
-// This very file is what its worker threads run.
+// This file is also the entry of its worker threads.
 if (!isMainThread && isSeedRange(workerData)) {
   parentPort?.postMessage(await runSeeds(workerData));
 }

@@ -1,4 +1,4 @@
-/** The server in the simulation: the real store and real exchange sessions in a process that pauses and dies. */
+/** The server in the simulation: a real store and real exchange sessions in a process that can pause and crash. */
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
@@ -14,18 +14,18 @@ import { createProcess, type SimulatedProcess } from "./process.ts";
 import type { Tap } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-const maintenanceMs = 20;
-/** Room for everything: a miss is never an eviction. */
-const shardBudgetBytes = 1024 * 1024;
+const MAINTENANCE_MS = 20;
+/** Large enough that nothing is evicted: no miss is the result of an eviction. */
+const SHARD_BUDGET_BYTES = 1024 * 1024;
 
 export interface ServerNode {
   readonly process: SimulatedProcess;
   /**
-   * Ends the process and everything in it. `silently`: as a power loss does, so that no peer is told; else the
-   * operating system resets the connections.
+   * Ends the process and everything in it. `silently`: as at a power loss, no peer is told. Otherwise the operating
+   * system resets the connections.
    */
   stop(silently: boolean): void;
-  /** A new life: a new store with a new epoch. */
+  /** Begins a new life: a new store with a new epoch. */
   start(): void;
 }
 
@@ -56,7 +56,7 @@ export function createServerNode(
       logMaxEvents,
       clock,
       rng: createSeededRng(storeSeed),
-      budgetBytes: shards * shardBudgetBytes,
+      budgetBytes: shards * SHARD_BUDGET_BYTES,
     };
     const threads = engine === "offheap" ? plan.threads : 1;
     const store = tap.around(
@@ -65,7 +65,7 @@ export function createServerNode(
     );
     const tick = (): void => {
       store.maintain(plan.sweepMaxEntries);
-      clock.schedule(maintenanceMs, tick);
+      clock.schedule(MAINTENANCE_MS, tick);
     };
     tick();
     const { frameMaxEvents, turnMs } = plan;

@@ -1,4 +1,7 @@
-/** Runs one seed: builds the world, lets it work and break, heals it, and says what was promised and not kept. */
+/**
+ * Runs one seed: builds server, network and clients, runs the workload with faults, heals all, and reports
+ * violations.
+ */
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";
@@ -15,13 +18,13 @@ import { createServerNode } from "./server-node.ts";
 import { createTap, type Tap } from "./tapped-store.ts";
 import { createTruth } from "./truth.ts";
 import { createVirtualTime } from "./virtual-time.ts";
-import { allKeys, createWorkload, versionedKey } from "./workload.ts";
+import { allKeys, createWorkload, VERSIONED_KEY } from "./workload.ts";
 
 export interface SeedReport {
   readonly seed: number;
   readonly hash: string;
   readonly violations: readonly Violation[];
-  /** What the checks looked at. A run that looked at nothing proves nothing. */
+  /** How much was checked. A run that checked nothing proves nothing. */
   readonly counts: {
     readonly nearReads: number;
     readonly remoteReads: number;
@@ -38,10 +41,10 @@ export interface SeedReport {
   trace(before: number, after: number): string[];
 }
 
-/** How long after the last fault and the last operation everything must be well again. */
-const convergeMs = 2_000;
-/** No operation, retries and waits for crashed lease holders included, may take longer once all is healed. */
-const settleMaxMs = 20_000;
+/** How long after the last fault and the last operation every client must have recovered. */
+const CONVERGE_MS = 2_000;
+/** After healing, no operation may take longer, including retries and waits for the lease of a crashed holder. */
+const SETTLE_MAX_MS = 20_000;
 
 export async function runSeed(seed: number): Promise<SeedReport> {
   const plan = createPlan(seed);
@@ -58,7 +61,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   const origin = createOrigin(rngFor(seed, 1));
   const restarts: Moment[] = [];
   const lastRestart = (): Moment => restarts.at(-1) ?? { order: -1, atMs: 0 };
-  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, versionedKey);
+  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, VERSIONED_KEY);
   const workload = createWorkload({
     plan,
     rng: rngFor(seed, 2),
@@ -115,10 +118,10 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     stopped = true;
     faults.heal();
     const busy = (): boolean => clients.some(({ life }) => (running.get(life) ?? 0) > 0);
-    await time.run(plan.workMs + settleMaxMs, () => !busy());
-    if (busy()) history.violate("liveness", `operations hang ${settleMaxMs} ms after all was healed`);
+    await time.run(plan.workMs + SETTLE_MAX_MS, () => !busy());
+    if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
-    await time.run(time.nowMs() + convergeMs);
+    await time.run(time.nowMs() + CONVERGE_MS);
     await examine({
       time,
       history,
@@ -171,7 +174,7 @@ function describeFrame({ frame }: ExchangeResponse): string {
   return `events: ${events.join(", ")}`;
 }
 
-/** A tap that also keeps when each life of the store began. */
+/** A tap that also records when each life of the store began. */
 function noteRestarts(tap: Tap, history: History, restarts: Moment[]): Tap {
   return {
     ...tap,

@@ -1,7 +1,7 @@
 /**
- * A store with a tap: passes every command on to the real store, keeps the truth, and holds each answer to
- * what needs no search to be seen: reads against the truth, leases against what happened since they were
- * granted, source versions against those known, request ids against a second effect.
+ * A store with a tap: passes every command to the real store, records the truth, and checks at once what
+ * needs no search: reads against the truth, leases against the invalidations since they were granted, source
+ * versions against those that are known, and request ids against a second effect.
  */
 import type {
   EntryView,
@@ -16,7 +16,7 @@ import type {
 import type { History, Moment } from "./history.ts";
 import { matchesKey, type Spell, type Truth } from "./truth.ts";
 
-/** The values of the simulation name themselves: no two Sets write the same one. */
+/** Every Set of the simulation writes a value of its own, so that a value identifies its Set. */
 export const decode = (entry: {
   readonly value: Uint8Array;
   readonly absent: boolean;
@@ -28,14 +28,14 @@ interface Grant {
   readonly endsAtMs: number;
 }
 
-/** A Set as the store was asked for it: at least once, and again when it was retried. */
+/** One Set, for which the store was asked once, or more often when it was retried. */
 export interface SetCall {
   readonly key: string;
   readonly command: SetCommand;
   readonly life: number;
-  /** Each time that the store was asked. */
+  /** The moments at which the store was asked. */
   readonly asked: Moment[];
-  /** The first time that it stored something. */
+  /** The moment at which it first stored something. */
   stored: { readonly moment: Moment; readonly version: number } | undefined;
 }
 
@@ -47,9 +47,9 @@ export interface TouchCall {
   readonly moment: Moment;
 }
 
-/** What the store was asked, for the checks that join it to what a client asked. */
+/** The calls of the store, for the checks that compare them with the calls of the clients. */
 export interface StoreCalls {
-  /** By value: nothing but these can have stored it. Entries without a value are in `absences`. */
+  /** By value: only these calls can have stored it. Entries without a value are in `absences`. */
   readonly sets: ReadonlyMap<string, SetCall>;
   readonly absences: readonly SetCall[];
   /** Touches that found an entry. */
@@ -58,7 +58,7 @@ export interface StoreCalls {
 
 export interface Tap extends StoreCalls {
   around(store: Store, nowMs: () => number): Store;
-  /** The moment of a load's start by the value that it made: what was set or invalidated since voids it. */
+  /** The start of each load, by the value that it returned. A Set or an invalidation since then voids its lease. */
   loadStarted(value: string, moment: Moment): void;
 }
 
@@ -73,9 +73,9 @@ export function createTap(history: History, truth: Truth): Tap {
     const grants = new Map<bigint, Grant>();
     const live = new Map<string, bigint>();
     const knownSourceVersions = new Map<string, bigint>();
-    /** Answers given from inside a call whose effect the truth does not have yet. */
+    /** Answers that the store gave during a call, before the truth has recorded the effect of the call. */
     let settled: (() => void)[] = [];
-    /** The leases when the call began: a wait that was due by then ended before the call did anything. */
+    /** The leases at the begin of the call. A wait whose time was over by then ended before the call had an effect. */
     let liveBefore = new Map<string, bigint>();
     const grantedInCall = new Set<bigint>();
 
@@ -118,14 +118,14 @@ export function createTap(history: History, truth: Truth): Tap {
       }
       if (result.kind === "held") {
         const held = waited ? liveBefore.has(key) : liveLease(key) !== undefined;
-        if (!held) history.violate("lease-leaked", `${key} is held by nobody`);
+        if (!held) history.violate("lease-leaked", `the lease of ${key} has no holder`);
         say(`lease ${key} -> held, again in ${result.retryAfterMs} ms`);
         return;
       }
-      // One that the call had granted may be ended by what the call then did.
+      // The call may have granted a lease and then ended it.
       const former = liveLease(key);
       if (former !== undefined && !grantedInCall.has(former)) {
-        history.violate("lease-twice", `${key} was granted while it was held`);
+        history.violate("lease-twice", `${key} was granted while another call held it`);
       }
       if (isFresh(truth.current(key), nowMs())) {
         history.violate("lease-on-fresh", `${key} was granted though it is fresh`);
@@ -136,7 +136,7 @@ export function createTap(history: History, truth: Truth): Tap {
       grantedInCall.add(result.token);
     }
 
-    /** What a load began with may be stored only if nothing it depends on happened since. */
+    /** A loaded value may be stored only if nothing that it depends on has changed since the load began. */
     function checkFill(command: SetCommand, since: Moment, what: string): void {
       const { key, tags } = command;
       const overwritten = truth.current(key);
@@ -146,7 +146,7 @@ export function createTap(history: History, truth: Truth): Tap {
       const voided = truth.invalidations.findLast(
         (one) =>
           one.moment.order > since.order &&
-          // The fences of a former life went with it, and so did its leases.
+          // The fences of an earlier life are gone, and so are its leases.
           matchesKey(one.target, key, tags),
       );
       if (voided !== undefined) {
@@ -182,7 +182,7 @@ export function createTap(history: History, truth: Truth): Tap {
         `set ${key} = ${value ?? "absent"} -> stored ${result.version}${again ? " (again)" : ""}`,
       );
       if (again) {
-        // Answered as before: it must not have done anything.
+        // It was answered as the first time, so it must have had no effect.
         const known = truth.spells(key).some((spell) => spell.held?.version === result.version);
         if (!known) history.violate("request-twice", `a retried Set of ${key} was stored twice`);
         return result;
@@ -230,9 +230,9 @@ export function createTap(history: History, truth: Truth): Tap {
     function invalidate(command: InvalidateCommand): ReturnType<Store["invalidate"]> {
       const { target, soft } = command;
       const moment = say(`${soft ? "soft " : ""}invalidate ${describe(target)} by ${command.writer.origin}`);
-      // Before the store does it: waiters may be granted a lease from inside the call.
+      // Recorded before the call, because the store may grant a lease to a waiter during the call.
       for (const key of truth.keys) {
-        // A tag voids the lease too, but only the Set that names the tag can tell.
+        // A tag voids the lease too, but the tags are known only with the Set.
         if (matchesKey(target, key, [])) live.delete(key);
         if (target.kind === "keys" && target.keys.includes(key)) know(key, command.sourceVersion);
       }
@@ -269,7 +269,7 @@ export function createTap(history: History, truth: Truth): Tap {
               settled.push(() => answeredLease(command, answer, true));
               settle(answer);
             });
-      // After the waiters that the call itself promoted.
+      // Recorded after the waiters that the call itself promoted.
       settled.push(() => {
         if (result.kind !== "waiting") answeredLease(command, result, false);
         else {

@@ -1,28 +1,29 @@
 /**
- * The truth: what each key really held on the server, and when. A plain list for each key, kept from the
- * commands that the store was given; it shares no idea with the store (no fences, no floors, no sweeps).
+ * The truth: what each key held on the server, and when. A plain list for each key, built from the commands
+ * to the store. It has nothing in common with the implementation of the store: no fences, no floors, no
+ * sweeps.
  */
 import type { InvalidateTarget } from "../../src/store/api/store.ts";
 import type { Moment } from "./history.ts";
 
-/** A stretch of time in which a key held one thing. */
+/** A period in which the state of a key did not change. */
 export interface Spell {
   readonly key: string;
   /** Undefined: no entry. */
   readonly held: Held | undefined;
-  /** Softly invalidated: there, but not fresh. */
+  /** Softly invalidated: the entry exists and is stale. */
   readonly soft: boolean;
   readonly from: Moment;
-  /** Undefined: it lasts. */
+  /** Undefined: the period has not ended. */
   end: Moment | undefined;
   /** The entry is fresh before this instant of virtual time. Infinity: no TTL. */
   readonly freshUntilMs: number;
   readonly goneAtMs: number;
 }
 
-/** One entry: what one stored Set put there. */
+/** The entry that one Set stored. */
 export interface Held {
-  /** Decoded. Undefined: the entry says that the source has no such record. */
+  /** Decoded. Undefined: the entry records that the source has no such record. */
   readonly value: string | undefined;
   readonly life: number;
   readonly version: number;
@@ -31,7 +32,7 @@ export interface Held {
   readonly since: Moment;
 }
 
-/** A revision of a life of the store that changed a key. */
+/** A revision, in one life of the store, that changed a key. */
 interface KeyChange {
   readonly life: number;
   readonly shard: number;
@@ -39,7 +40,7 @@ interface KeyChange {
   readonly moment: Moment;
 }
 
-/** An invalidation that the store was given. */
+/** An invalidation command to the store. */
 export interface Invalidation {
   readonly moment: Moment;
   readonly namespace: string;
@@ -50,7 +51,7 @@ export interface Invalidation {
 }
 
 export interface Truth {
-  /** 0, 1, 2 …: the lives of the store. */
+  /** The lives of the store: 0, 1, 2 and so on. */
   readonly life: number;
   lifeOf(epoch: bigint): number | undefined;
   restarted(epoch: bigint, moment: Moment): void;
@@ -71,7 +72,7 @@ export interface Truth {
     invalidation: Invalidation,
     revisionOf: (key: string) => { shard: number; revision: number },
   ): void;
-  /** Every spell of a key, the oldest first. Never empty. */
+  /** All periods of a key, the oldest first. Never empty. */
   spells(key: string): readonly Spell[];
   current(key: string): Spell;
   /** The keys that a revision changed, and when. */
@@ -108,7 +109,7 @@ export function createTruth(keys: readonly string[]): Truth {
   });
   const timelines = new Map(keys.map((key) => [key, [nothing(key, beginning)]]));
   const changes = new Map<string, { key: string; moment: Moment }[]>();
-  // By epoch. Counted apart from it, since a store that uses an epoch again is one of the bugs to find.
+  // A number for each life, because a store that uses an epoch twice is one of the bugs to find.
   const lives = new Map<bigint, number>();
   let life = -1;
   const invalidations: Invalidation[] = [];

@@ -1,6 +1,6 @@
 /**
- * Virtual time: a queue of tasks in the order of their instants. One task runs, everything it promised
- * settles, and only then does the next one run, so that a seed decides every interleaving.
+ * Virtual time: a queue of tasks, ordered by instant. The next task runs only when all promises of the last one have
+ * settled. So the seed alone decides every interleaving.
  */
 import type { Timer } from "../../src/common/clock.ts";
 
@@ -12,10 +12,10 @@ interface Task {
 }
 
 export interface VirtualTime {
-  /** A whole number of milliseconds. There is no wall clock anywhere in the simulation. */
+  /** A whole number of milliseconds. The simulation uses no wall clock. */
   nowMs(): number;
   at(atMs: number, run: () => void): Timer;
-  /** Runs every task due up to `untilMs`, or until `done` says so. */
+  /** Runs every task due up to `untilMs`, or until `done` returns true. */
   run(untilMs: number, done?: () => boolean): Promise<void>;
   readonly tasksRun: number;
 }

@@ -7,7 +7,7 @@ const at = (order: number): Moment => ({ order, atMs: order * 10 });
 const fresh = (value: string): Observed => ({ kind: "value", value, stale: false });
 const miss: Observed = { kind: "miss" };
 
-/** "a" from 1, "b" from 3, gone at 5. */
+/** The key holds "a" from 1, "b" from 3, and nothing from 5. */
 function history() {
   const truth = createTruth(["k"]);
   truth.restarted(7n, at(0));

@@ -1,14 +1,14 @@
 /**
- * Answers the one question behind every check of a read: at which moment of a window did the server really
- * hold what the reader was given? No moment, no excuse.
+ * Answers the question behind every check of a read: at which moment of a window did the server hold what the
+ * reader was given? If there is no such moment, the read broke a promise.
  */
 import type { Moment } from "./history.ts";
 import type { Spell } from "./truth.ts";
 
-/** What a reader was given. */
+/** The result of a read. */
 export type Observed =
   | { readonly kind: "value"; readonly value: string; readonly stale: boolean }
-  /** An entry that says that the source has no such record. */
+  /** An entry that records that the source has no such record. */
   | {
       readonly kind: "absent";
       readonly key: string;
@@ -19,12 +19,12 @@ export type Observed =
   | { readonly kind: "miss" };
 
 export interface Window {
-  /** Not before this moment. */
+  /** At this moment or later. */
   readonly from: Moment;
   readonly to: Moment;
-  /** Only moments later than this instant. */
+  /** Only after this instant. */
   readonly afterMs: number;
-  /** The lifetimes that held at the moment must still run at this instant. */
+  /** The TTL that the entry had at the moment must not have ended at this instant. */
   readonly livesAtMs: number;
 }
 

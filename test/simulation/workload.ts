@@ -1,7 +1,8 @@
 /**
- * What the programs in the clients do: two kinds of keys under one namespace. "user:*" are backed by the
- * origin: loaded by getOrLoad, and written by committing to the origin and then invalidating the cache (or, by
- * source version, setting it). "note:*" live in the cache alone: set, compared and set, touched, invalidated.
+ * The programs that run in the clients. They use two kinds of keys in one namespace. "user:*" come from the
+ * origin: they are loaded by getOrLoad, and written by a commit to the origin and then an invalidation (or a
+ * Set with a source version). "note:*" exist in the cache alone: they are set, compared and set, touched and
+ * invalidated.
  */
 import type { Entry } from "../../src/client/api/results.ts";
 import type { Rng } from "../../src/common/random.ts";
@@ -19,11 +20,11 @@ import type { Observed } from "./witness.ts";
 export const originKeys = ["user:1", "user:2", "user:22"] as const;
 export const noteKeys = ["note:1", "note:2"] as const;
 export const allKeys: readonly string[] = [...originKeys, ...noteKeys];
-/** Written with source versions; the others by invalidation. */
-export const versionedKey = "user:1";
+/** This origin key is written with source versions, the others by invalidation. */
+export const VERSIONED_KEY = "user:1";
 const noteTags = ["red", "blue"];
 const prefixes = ["user:", "user:2", "note:", "note:1"];
-/** Of every entry of an origin key, so that its writers may invalidate by tag. */
+/** Every entry of an origin key has this tag, so that writers can invalidate by tag. */
 export const tagsOf = (key: string): readonly string[] => [`row-${key}`, "users"];
 
 export interface WorkloadDeps {
@@ -39,9 +40,9 @@ export interface WorkloadDeps {
 }
 
 export interface Workload {
-  /** One program in a client: works until `stopped`, and then finishes what it has begun. */
+  /** One program in a client. It works until `stopped`, and then completes what it has begun. */
   run(client: ClientLife, stopped: () => boolean): Promise<void>;
-  /** One read, judged; resolves to the entry, or undefined when it failed. */
+  /** Reads once and checks the result. Resolves to the entry, or to undefined when the read failed. */
   readEntry(client: ClientLife, key: string, options?: ReadChoice): Promise<Entry<string> | undefined>;
   getOrLoad(client: ClientLife, key: string): Promise<void>;
 }
@@ -115,7 +116,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       keys.forEach((key, index) => {
         const outcome = outcomes[index];
         const floor = floors[index];
-        // An outcome has no version, so what is absent could be any absence.
+        // An outcome has no version, so an absence cannot be told from an earlier or later one.
         if (outcome === undefined || floor === undefined || outcome.kind === "absent") return;
         const observed: Observed =
           outcome.kind === "hit" ? { kind: "value", value: outcome.value, stale: false } : { kind: "miss" };
@@ -214,7 +215,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     } satisfies ClientOperation as Extract<ClientOperation, { kind: "set" }>);
     try {
       const outcome = await client.entries.set(key, value, {
-        // Given up early, while reads from before it are still under way.
+        // With a short deadline, so that the write fails while earlier reads are still under way.
         ...(chance(rng, 0.2) ? { deadlineMs: between(rng, 5, 100) } : {}),
         tags: noteTags.filter(() => chance(rng, 0.5)),
         ...(condition === "ifAbsent" ? { when: "absent" } : {}),
@@ -258,7 +259,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     ownWrite(client, key, done?.moment);
   }
 
-  /** True when it was answered. */
+  /** True when the write was answered. */
   async function invalidate(
     client: ClientLife,
     target: { keys: string[] } | { tags: string[] } | { prefix: string } | { all: true },
@@ -309,11 +310,11 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     return operation.returned;
   }
 
-  /** Commits to the origin, and then makes the cache know it, again and again until it is answered. */
+  /** Commits to the origin, and then updates or invalidates the cache. Repeats this until it is answered. */
   async function write(client: ClientLife, key: string, stopped: () => boolean): Promise<void> {
     const call = history.note(client.name, `commits ${key}`);
     const row = origin.commit(key);
-    const soft = key !== versionedKey && chance(rng, 0.2);
+    const soft = key !== VERSIONED_KEY && chance(rng, 0.2);
     history.note(client.name, `committed ${key}@${row.version}${row.deleted ? " (deleted)" : ""}`);
     if (chance(rng, 0.3)) await client.process.sleep(between(rng, 0, 40));
     const way = pick(rng, ["key", "key", "tag", "prefix", "all"] as const);
@@ -334,7 +335,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     way: "key" | "tag" | "prefix" | "all",
   ): Promise<Moment | undefined> {
     const { key } = row;
-    if (key === versionedKey) {
+    if (key === VERSIONED_KEY) {
       const sourceVersion = BigInt(row.version);
       if (row.deleted || way !== "key") return invalidate(client, { keys: [key] }, { sourceVersion });
       return setRow(client, row, sourceVersion);
@@ -378,7 +379,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     return operation.returned;
   }
 
-  /** Answered or given up: what has taken effect by now, this process must know of. */
+  /** The write was answered or has failed. From now on the process must know every effect that it has had. */
   function ownWrite(client: ClientLife, key: string, effect: Moment | undefined): void {
     if (effect !== undefined) judge.raise(client.name, key, effect);
   }
@@ -411,7 +412,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       if (dice < 0.72) await setNote(client, note);
       else if (dice < 0.76) await touch(client, note);
       else await write(client, user, stopped);
-      // At once, before anything else can bring the news.
+      // At once, before anything else can tell the client of the change.
       if (chance(rng, 0.5)) await readEntry(client, key);
     } else if (dice < 0.91) await invalidate(client, { keys: [note] }, { soft: chance(rng, 0.3) });
     else if (dice < 0.94)

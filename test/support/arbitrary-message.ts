@@ -1,4 +1,4 @@
-/** Random messages of any schema, as fast-check arbitraries made from its descriptor. */
+/** Random messages of any schema: fast-check arbitraries that are built from its descriptor. */
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import fc from "fast-check";
@@ -47,7 +47,10 @@ function arbitraryValue(field: DescField, depth: number): fc.Arbitrary<unknown> 
   return fc.constant(undefined);
 }
 
-/** Fields are there or not; of a oneof at most one is. Messages nest `depth` deep at the most. */
+/**
+ * Each field may be missing, and at most one field of a oneof is set. Messages are nested at most `depth`
+ * levels deep.
+ */
 export function arbitraryMessage(schema: DescMessage, depth = 6): fc.Arbitrary<Message> {
   const usable = schema.fields.filter(
     (field) => field.fieldKind !== "map" && (depth > 0 || field.message === undefined),

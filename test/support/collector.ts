@@ -1,4 +1,4 @@
-/** A real OpenTelemetry Collector with the example's configuration, when this machine has one. */
+/** A real OpenTelemetry Collector with the configuration of the example, if one is installed. */
 import { spawn } from "node:child_process";
 import { accessSync, constants, globSync } from "node:fs";
 import { createServer } from "node:net";
@@ -7,9 +7,9 @@ import { delimiter, join } from "node:path";
 export interface Collector {
   readonly grpcUrl: string;
   readonly httpUrl: string;
-  /** What the debug exporter printed so far. */
+  /** What the debug exporter has printed. */
   output(): string;
-  /** Resolves once the output has all of these. */
+  /** Resolves once the output contains all of these texts. */
   printed(...texts: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { ExitCode } from "../../src/cli/output/exit-codes.ts";
 import type { Output } from "../../src/cli/output/terminal.ts";
 import { run } from "../../src/cli/program.ts";
 
-/** What was written to one stream. */
+/** The text that was written to one stream. */
 export class Captured extends Writable implements Output {
   readonly isTTY: boolean;
   readonly columns = 100;
@@ -34,7 +34,7 @@ export class Captured extends Writable implements Output {
     return this.text().split("\n").slice(0, -1);
   }
 
-  /** Resolves once the text matches; the test's own timeout says when it never does. */
+  /** Resolves once the text matches. Otherwise the timeout of the test ends the wait. */
   until(pattern: RegExp): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
@@ -51,7 +51,7 @@ export class Captured extends Writable implements Output {
 export interface CommandOptions {
   readonly stdin?: string | Uint8Array | Readable;
   readonly env?: Readonly<Record<string, string>>;
-  /** Stdout and stderr are terminals. */
+  /** Whether stdout and stderr are terminals. */
   readonly tty?: boolean;
 }
 

@@ -1,24 +1,24 @@
-/** A TCP proxy in this process that makes a network bad: late, in slices, reset, or swallowing everything. */
+/** A TCP proxy in this process that delays, divides, resets or swallows the traffic. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface Faults {
-  /** Each chunk is held back for so long. Default 0. */
+  /** Delays each chunk. Default 0. */
   latencyMs: number;
-  /** Chunks are cut into pieces of so many bytes, written apart. 0: not at all. */
+  /** Divides chunks into pieces of this size, written one by one. 0: chunks are not divided. */
   sliceBytes: number;
-  /** Bytes go nowhere, in both directions, and nobody is told: a half-open connection. */
+  /** Drops all bytes in both directions without closing anything: a half-open connection. */
   blackhole: boolean;
 }
 
 export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
-  /** May be changed at any time; what is under way keeps what it had. */
+  /** May be changed at any time. Bytes that are under way keep their old faults. */
   readonly faults: Faults;
-  /** Connections so far. */
+  /** How many connections there have been. */
   readonly connections: number;
-  /** Resets every connection that is open (RST). */
+  /** Resets every open connection (RST). */
   reset(): void;
-  /** Where new connections go. */
+  /** The port that new connections are forwarded to. */
   target: string;
 }
 
@@ -66,7 +66,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   return proxy;
 }
 
-/** Writes what it gets, with the faults of that moment and in order. */
+/** Forwards chunks in order, each with the faults at the time of its arrival. */
 function createPipe(to: Socket, faults: Faults): (chunk: Buffer) => void {
   let last: Promise<void> = Promise.resolve();
   const write = async (chunk: Buffer, { latencyMs, sliceBytes }: Faults): Promise<void> => {

@@ -1,4 +1,4 @@
-/** The entries that fences are asked about: only what fences look at varies. */
+/** Entries for tests of fences. Only the fields that fences read differ. */
 import type { TableEntry } from "../../src/store/api/table.ts";
 
 export function fencedEntry(

@@ -1,13 +1,13 @@
 /**
- * A process of its own that loads one key many times at once: told what to do by messages, and says how often
- * its loader ran and what came of it.
+ * A process that loads one key many times at once. Messages tell it what to do. It reports how often its
+ * loader ran, and the results.
  */
 import { MeshCache, text } from "../../src/index.ts";
 
 export interface LoadOrder {
   readonly key: string;
   readonly calls: number;
-  /** How long the source takes. */
+  /** How long the source needs. */
   readonly loadMs: number;
   readonly hardTimeoutMs: number;
 }

@@ -1,4 +1,4 @@
-/** A clock that stands still until it is told to go on; what is scheduled runs on the way, in its order. */
+/** A clock that moves only when a test says so. Timers that come due on the way run in their order. */
 import type { Clock, Timer } from "../../src/common/clock.ts";
 
 interface Scheduled {
@@ -40,12 +40,12 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
-  /** Timers that are scheduled. */
+  /** How many timers are scheduled. */
   get pending(): number {
     return this.#scheduled.size;
   }
 
-  /** Time passes without anything running, as for a process that was paused. */
+  /** Time passes and no timer runs, as in a paused process. */
   leap(byMs: number): void {
     this.#nowMs += byMs;
   }

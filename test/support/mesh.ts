@@ -1,6 +1,6 @@
 /**
- * A mesh in one process and without a network: real clients, real exchange sessions and a real store, joined by
- * links whose frames move when the test says so, in virtual time.
+ * A mesh in one process and without a network: real clients, real exchange sessions and a real store. A link connects
+ * each client to a session. Its frames move when the test says so, in virtual time.
  */
 import type { ExchangeRequest, ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { ClientOptions } from "../../src/client/api/options.ts";
@@ -19,18 +19,18 @@ import { createStoreViews } from "./store-views.ts";
 import { testWorkers } from "./test-workers.ts";
 import { Turns } from "./turns.ts";
 
-/** Both directions of one stream. Frames that are held stay in their order. */
+/** Both directions of one stream. Held frames keep their order. */
 export class MeshLink {
   readonly address: string;
-  /** Frames the client sent and the server has not seen. */
+  /** Frames that the client has sent and the server has not received. */
   readonly requests: ExchangeRequest[] = [];
-  /** Frames the server sent and the client has not seen. */
+  /** Frames that the server has sent and the client has not received. */
   readonly responses: ExchangeResponse[] = [];
   holdRequests = false;
   holdResponses = false;
-  /** The server's output is over its high-water mark, until `session.drained` is called. */
+  /** The output of the server is over its high-water mark. The test then calls `session.drained`. */
   full = false;
-  /** Swallows everything, and says nothing: a half-open connection. */
+  /** Drops all frames without closing anything: a half-open connection. */
   blackhole = false;
   over = false;
   session: ExchangeSession | undefined;
@@ -51,7 +51,7 @@ export class MeshLink {
     this.holdResponses = false;
   }
 
-  /** Moves what may move. True when something did. */
+  /** Moves every frame that is not held. True when one moved. */
   pump(): boolean {
     let moved = false;
     while (!this.over && !this.holdRequests && !this.session?.paused()) {
@@ -69,7 +69,7 @@ export class MeshLink {
     return moved;
   }
 
-  /** Both ends lose the stream, and the frames that are under way with it. */
+  /** Both ends lose the stream and all frames that are under way. */
   reset(reason: CacheError = new CacheError("UNAVAILABLE", "reset by the test")): void {
     if (this.over) return;
     this.end();
@@ -86,7 +86,7 @@ export class Mesh {
   readonly clock = new ManualClock();
   readonly turns = new Turns();
   readonly links: MeshLink[] = [];
-  /** Addresses at which nobody answers. */
+  /** Addresses that refuse every connection. */
   readonly down = new Set<string>();
   store: Store;
   readonly #storeOptions: Partial<StoreOptions>;
@@ -113,13 +113,13 @@ export class Mesh {
     return link;
   }
 
-  /** Moves frames until nothing moves any more; time stands still. */
+  /** Moves frames until none is left to move. No time passes. */
   async settle(): Promise<void> {
     do await this.turns.settle();
     while (this.links.map((link) => link.pump()).includes(true));
   }
 
-  /** Lets time pass in steps, so that timers that set timers come in their turn. */
+  /** Lets time pass in steps, so that timers set by timers run in their order. */
   async advance(byMs: number, stepMs = 50): Promise<void> {
     await this.settle();
     for (let passed = 0; passed < byMs; passed += stepMs) {
@@ -129,20 +129,20 @@ export class Mesh {
     }
   }
 
-  /** Time passes and nothing runs: a paused process. Timers come due, but late. */
+  /** Time passes and nothing runs, as in a paused process. Due timers run late. */
   pause(byMs: number): void {
     this.clock.advance(0);
     this.clock.leap(byMs);
   }
 
-  /** The answer of an operation once the frames have moved. */
+  /** Moves the frames, and returns the answer to the operation. */
   async run<Result>(operation: Promise<Result>): Promise<Result> {
     operation.catch(() => undefined);
     await this.settle();
     return operation;
   }
 
-  /** A write of somebody who needs no link, as JSON. */
+  /** Writes JSON directly to the store. */
   write(namespace: string, key: string, value: string): void {
     this.writeBytes(namespace, key, Buffer.from(JSON.stringify(value)));
   }
@@ -164,7 +164,7 @@ export class Mesh {
     });
   }
 
-  /** The server dies with everything it had; another one takes its place. */
+  /** The server crashes and loses everything. A new one takes its place. */
   restart(): void {
     this.store = this.#createStore();
     for (const link of this.links) link.reset();
@@ -178,7 +178,7 @@ export class Mesh {
       rng: createSeededRng(this.#lives),
       ...this.#storeOptions,
     };
-    // The other engine is one thread's.
+    // The "lru" engine supports one thread only.
     const threads = options.engine === "lru" ? 1 : testWorkers;
     return threads === 1 ? createStore(options) : createStoreViews(options, threads, this.#lives);
   }

@@ -1,7 +1,7 @@
-/** The leases of a shard that several threads share, as plainly as can be: what `Leases` must amount to. */
+/** A simple model of the leases of a shard that several threads share. `Leases` must behave the same. */
 import type { StoreCounters } from "../../src/store/api/store.ts";
 
-/** A wait's end, or an answer. Tokens are numbers in the order of the grants. */
+/** An answer, or the end of a wait. Tokens are numbers in the order of the grants. */
 export type NaiveResult =
   | { readonly kind: "hit"; readonly revision: number }
   | {
@@ -64,9 +64,9 @@ export class NaiveLeases {
     leasesReleased: 0,
     leasesRefused: 0,
   };
-  /** By wait: what it was told. */
+  /** By wait: its answer. */
   readonly told = new Map<number, NaiveResult>();
-  /** On its way to another thread. */
+  /** Messages under way to another thread. */
   readonly mail: NaiveMessage[] = [];
   /** In the order of the grants. */
   leases: NaiveLease[] = [];
@@ -83,7 +83,7 @@ export class NaiveLeases {
     this.#staleOf = staleOf;
   }
 
-  /** All that follows happens in this thread, now. */
+  /** The following calls are made in this thread, at this time. */
   in(thread: number): this {
     this.#thread = thread;
     for (const lease of [...this.leases]) {

@@ -1,9 +1,9 @@
 /**
- * A store as plain as it can be, to hold the real one to: it forgets nothing, bounds nothing, and answers every
- * question by looking through all that ever happened.
+ * A simple model of the store, to compare the real one with. It never drops anything, has no bounds, and answers every
+ * question from the list of all commands so far.
  *
- * Its tokens are small numbers of its own; a value is compared by its bytes. Where the real store may forget a
- * source version sooner or later (see `mayRefuse`), it lets both answers pass.
+ * Its tokens are small numbers. Values are compared by their bytes. The real store may drop a source version earlier or
+ * later (see `mayRefuse`), so the model accepts both answers there.
  */
 import type {
   EntryView,
@@ -43,7 +43,7 @@ interface NaiveFence {
   readonly covers: (namespace: string, key: string, tags: readonly string[]) => boolean;
 }
 
-/** "The key had this source version, and that is remembered so long." */
+/** A source version of a key, and how long it is remembered. */
 interface Saying {
   readonly sourceVersion: bigint;
   readonly atLeastUntilMs: number;
@@ -74,7 +74,7 @@ interface NaiveRequest {
 export class NaiveStore {
   nowMs: number;
   readonly events: StoreEvent[] = [];
-  /** What the waiters were told, by their ids. */
+  /** The answers to the waiters, by their ids. */
   readonly settled = new Map<number, LeaseResult>();
   leases: NaiveLease[] = [];
   readonly #epoch: bigint;
@@ -110,12 +110,12 @@ export class NaiveStore {
     return { kind: "hit", asOf, entry: this.#view(entry) };
   }
 
-  /** Of the entry last set, gone or not: looking must not count as noticing that it is gone. */
+  /** For the last entry that was set, gone or not. Reading it here must not record that it is gone. */
   versionOf(namespace: string, key: string): number | undefined {
     return this.#entries.find((one) => one.namespace === namespace && one.key === key)?.version;
   }
 
-  /** The real store may refuse this Set for its source version, or may have forgotten the greater one. */
+  /** Whether the real store may refuse this Set for its source version. It may have dropped the later version. */
   mayRefuse(command: SetCommand): boolean {
     const { namespace, key, sourceVersion } = command;
     const sayings = this.#sayingsOf(namespace, key);
@@ -185,7 +185,7 @@ export class NaiveStore {
     return { stamps: shards.map((shard) => this.#stamp(shard)), removed: 0 };
   }
 
-  /** `undefined`: it waits, and `settled` will have what it is told under `waiterId`. */
+  /** `undefined`: the call waits. Its answer will be in `settled`, under `waiterId`. */
   lease(command: LeaseCommand, waiterId: number): LeaseResult | undefined {
     const { namespace, key } = command;
     const entry = this.#entry(namespace, key);
@@ -292,7 +292,7 @@ export class NaiveStore {
     return this.mayRefuse(command) ? "olderSourceVersion" : undefined;
   }
 
-  /** What is known of a key's source versions, the entry's own among it. */
+  /** The known source versions of a key, including that of its entry. */
   #sayingsOf(namespace: string, key: string): Saying[] {
     const entry = this.#entry(namespace, key);
     const sayings = this.#sayings.get(`${namespace} ${key}`) ?? [];
@@ -330,7 +330,7 @@ export class NaiveStore {
     this.#entries = this.#entries.filter((entry) => entry.namespace !== namespace || entry.key !== key);
   }
 
-  /** The entry unless it is gone; then what it says of its source version is put down. */
+  /** The entry, unless it is gone. The source version of a gone entry is recorded. */
   #entry(namespace: string, key: string): NaiveEntry | undefined {
     const entry = this.#entries.find((one) => one.namespace === namespace && one.key === key);
     if (entry === undefined) return undefined;

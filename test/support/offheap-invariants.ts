@@ -1,8 +1,7 @@
 /**
- * Walks the whole buffer of an off-heap table and compares everything that is written down twice.
+ * Walks the whole buffer of an off-heap table and compares everything that is stored redundantly.
  *
- * It reads the raw words by the layout that geometry.ts and entry-header.ts describe and shares no walking
- * code with the table.
+ * It reads the raw words by the layout of geometry.ts and entry-header.ts, and shares no traversal code with the table.
  */
 
 import { keyAt, namespaceAt } from "../../src/store/tables/offheap/entry-head.ts";
@@ -26,7 +25,7 @@ import { type OffheapTable, slotBytes } from "../../src/store/tables/offheap/off
 type KeyHash = (namespace: string, key: string) => number;
 type Owner = "index" | "small" | "main" | "free";
 
-/** Throws at the first thing that is wrong. */
+/** Throws at the first violation. */
 export function checkInvariants(table: OffheapTable, hashOf: KeyHash): void {
   new Walk(table, hashOf).check();
 }
@@ -39,7 +38,7 @@ class Walk {
   readonly #table: OffheapTable;
   readonly #hashOf: KeyHash;
   readonly #owners = new Map<number, Owner>();
-  /** Live entries that the rings hold and no slot has pointed to yet. */
+  /** Live entries in the rings to which no slot has pointed so far. */
   readonly #unindexed = new Set<number>();
   #liveBytes = 0;
   #entries = 0;
@@ -153,7 +152,7 @@ class Walk {
     must(this.#unindexed.size === 0, "live entries that no slot points to");
   }
 
-  /** Every chunk of the index's segments. */
+  /** Every chunk of the segments of the index. */
   #stackedChunks(): Set<number> {
     const { pool } = this.#table;
     const chunks = new Set<number>();

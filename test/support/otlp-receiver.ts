@@ -1,4 +1,4 @@
-/** An OTLP endpoint in this process, built from the public definitions: what the exporters really send. */
+/** An OTLP endpoint in this process, built from the public .proto files. It shows what the exporters send. */
 import {
   createServer,
   type Server as HttpServer,
@@ -39,7 +39,7 @@ export interface OtlpReceiver {
   readonly httpUrl: string;
   readonly spans: readonly ReceivedSpan[];
   readonly metrics: readonly ReceivedMetric[];
-  /** All that was received as JSON, for searching. */
+  /** Everything that was received, as JSON, to search in. */
   text(): string;
   close(): Promise<void>;
 }
@@ -131,7 +131,7 @@ function exportOf(service: ServiceDefinition): Method {
   return method;
 }
 
-// What proto-loader decodes is typed by the .proto files alone; these shapes name the parts that are read.
+// proto-loader gives its results no types. These are the types of the fields that are read.
 interface KeyValue {
   readonly key: string;
   readonly value: Readonly<Record<string, unknown>> & { readonly value: string };

@@ -1,4 +1,4 @@
-/** A worker thread that takes connections until there are no more, all at the same time as others do. */
+/** A worker thread that takes connections until none are left, at the same time as other threads. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { attachBounds } from "../../src/server/workers/shared-bounds.ts";
@@ -7,7 +7,7 @@ export interface QuotaThreadData {
   readonly memory: SharedArrayBuffer;
   readonly thread: number;
   readonly limits: TransportLimits;
-  /** Threads that are ready; nobody begins before all are. */
+  /** How many threads are ready. No thread begins before all are. */
   readonly ready: SharedArrayBuffer;
   readonly threads: number;
 }

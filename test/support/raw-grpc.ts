@@ -1,4 +1,4 @@
-/** gRPC calls made by hand over node:http2, to say what no client library would. */
+/** gRPC calls built by hand over node:http2, to send what no client library sends. */
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -14,12 +14,12 @@ import { setting } from "../../src/http2/frame.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
-  /** Undefined: the stream ended without one. */
+  /** Undefined: the stream ended without a status. */
   readonly grpcStatus: number | undefined;
   readonly grpcMessage: string;
-  /** Of the ErrorInfo. Undefined: there was none. */
+  /** The reason in the ErrorInfo. Undefined: there was none. */
   readonly reason: string | undefined;
-  /** 0: the stream was not reset. */
+  /** The code of RST_STREAM. 0: the stream was not reset. */
   readonly resetCode: number;
   readonly body: Buffer;
 }
@@ -28,9 +28,9 @@ export interface RawConnection {
   readonly session: ClientHttp2Session;
   /** Starts a call and leaves the request open. */
   open(path: string, headers?: OutgoingHttpHeaders): ClientHttp2Stream;
-  /** Sends `body` as it is and half-closes. */
+  /** Sends `body` unchanged and half-closes. */
   call(path: string, body: Uint8Array, headers?: OutgoingHttpHeaders): Promise<RawAnswer>;
-  /** Resolves when the connection is gone, whoever ended it. */
+  /** Resolves when either side has ended the connection. */
   readonly closed: Promise<void>;
   close(): void;
 }
@@ -66,9 +66,9 @@ export async function connectRaw(address: string, options: RawOptions = {}): Pro
   };
 }
 
-/** A connection that says it is for one stream. */
+/** A connection whose SETTINGS announce a single stream. */
 export function connectSingleStream(address: string, { settings }: RawOptions = {}): Promise<RawConnection> {
-  // Younger than the types of Node.
+  // The types of Node do not have this option yet.
   const announced: object = { ...settings, customSettings: { [setting.singleStream]: 1 } };
   return connectRaw(address, { settings: announced });
 }
@@ -106,7 +106,7 @@ function reasonOf(details: unknown): string | undefined {
   return info && anyUnpack(info, ErrorInfoSchema)?.reason;
 }
 
-/** A message as gRPC frames it. */
+/** A message in a gRPC frame. */
 export function framed(message: Uint8Array, compressed = 0, length = message.length): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(compressed, 0);
@@ -114,7 +114,7 @@ export function framed(message: Uint8Array, compressed = 0, length = message.len
   return Buffer.concat([head, message]);
 }
 
-/** The whole messages at the beginning of `bytes`. */
+/** The complete messages at the beginning of `bytes`. */
 export function unframed(bytes: Buffer): Buffer[] {
   const messages: Buffer[] = [];
   for (let at = 0; at + 5 <= bytes.length; ) {

@@ -1,4 +1,4 @@
-/** HTTP/2 frames written by hand on a plain socket, to break the protocol in ways that libraries cannot. */
+/** Writes HTTP/2 frames directly to a socket, to break the protocol in ways that libraries do not allow. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
@@ -57,25 +57,25 @@ export interface RawSocket {
   readonly socket: Socket;
   /** Resolves when the server has ended the connection. */
   readonly closed: Promise<void>;
-  /** Writes as fast as the server takes it, until it ends the connection. */
+  /** Writes as fast as the server reads, until the server ends the connection. */
   flood(chunk: Uint8Array, times: number): Promise<void>;
 }
 
-/** `greet`: send the preface and empty SETTINGS first. */
-export async function connectSocket(port: number, greet = true): Promise<RawSocket> {
+/** `sendPreface`: sends the preface and empty SETTINGS first. */
+export async function connectSocket(port: number, sendPreface = true): Promise<RawSocket> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.resume();
   await once(socket, "connect");
-  if (greet) socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]));
+  if (sendPreface) socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]));
   return {
     socket,
     closed,
     async flood(chunk, times) {
       for (let sent = 0; sent < times && socket.writable; sent++) {
         if (socket.write(chunk)) continue;
-        // `once` rejects when the server ends the connection meanwhile, which is what a flood is for.
+        // `once` rejects when the server ends the connection, which is the aim of a flood.
         await Promise.race([once(socket, "drain").catch(() => closed), closed]);
       }
     },

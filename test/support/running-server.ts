@@ -1,4 +1,4 @@
-/** A real server on a free port, a client for it, and what tells whether it survived a test. */
+/** A real server on a free port, a client for it, and a check that it survived a test. */
 import { credentials } from "@grpc/grpc-js";
 import {
   Health,
@@ -16,7 +16,7 @@ export interface RunningServer {
   readonly client: ServiceClient;
   /** Another client with a connection of its own. */
   connect(): ServiceClient;
-  /** "SERVING" and such, asked over a connection of its own. */
+  /** The health status, such as "SERVING", read over a separate connection. */
   health(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -25,8 +25,8 @@ const OWN_CONNECTION = { "grpc.use_local_subchannel_pool": 1, "grpc.max_receive_
 
 export interface RunningServerOptions extends ServerOptions {
   /**
-   * Worker threads; 1: none, the server runs in this one. Default: what MESHCACHE_TEST_WORKERS says, so that a
-   * suite runs with as many, for a server that has nothing of this thread's own, such as a store or a clock.
+   * Worker threads. 1: none, the server runs in this thread. Default: MESHCACHE_TEST_WORKERS, or 1 for a server with
+   * objects of this thread, such as a store or a clock.
    */
   readonly workers?: number;
 }
@@ -63,11 +63,11 @@ function createServerFor({ workers, ...options }: RunningServerOptions): CacheSe
   const ownOf = { store, telemetry, credentials, clock, rng };
   const bound = Object.values(ownOf).some((own) => own !== undefined);
   if (bound && workers !== undefined && workers > 1)
-    throw new Error("what is of one thread cannot be of several");
+    throw new Error("objects of this thread cannot be shared with worker threads");
   const count = workers ?? (bound ? 1 : testWorkers);
   if (count === 1) return createServer(options);
   const server = createServerThreads({ ...plain, workers: count });
-  // Fails the test run as an unhandled rejection, whatever the test waits for.
+  // An error here fails the test run as an unhandled rejection.
   void server.crashed.then((crash) => Promise.reject(crash));
   return server;
 }

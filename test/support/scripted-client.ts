@@ -1,4 +1,4 @@
-/** A client whose server is the test, and the answers such a server gives. */
+/** A client whose server is the test, and builders for the answers and events of that server. */
 import { Event_Kind, NotStored_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { ClientOptions } from "../../src/client/api/options.ts";
 import { MeshCache } from "../../src/client/mesh-cache.ts";

@@ -1,4 +1,4 @@
-/** A transport whose other end is the test: it sees every frame of the client and writes every answer itself. */
+/** A transport whose server is the test: it reads every frame of the client and writes every answer. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type EventSchema,
@@ -22,21 +22,21 @@ const cursorOf = (position: number): Uint8Array<ArrayBuffer> => new Uint8Array([
 export interface ScriptedBatch {
   readonly operations: Operation[];
   answer(...replies: Reply[]): void;
-  /** With more to come. */
+  /** Answers some of the operations; more follow. */
   answerPart(...replies: Reply[]): void;
 }
 
-/** One stream of the client, as its server sees it. */
+/** One stream of the client, at the side of the server. */
 export class ScriptedLink {
   readonly address: string;
   readonly requests: ExchangeRequest[] = [];
   closedByClient = false;
-  /** What `Link.send` answers. */
+  /** The result of `Link.send`. */
   writable = true;
   readonly #handlers: LinkHandlers;
   #sequence = 0n;
   #position = 0;
-  #greeting: bigint | undefined;
+  #autoEpoch: bigint | undefined;
   readonly #taken = new Set<ExchangeRequest>();
 
   constructor(address: string, handlers: LinkHandlers) {
@@ -46,34 +46,34 @@ export class ScriptedLink {
 
   receive(frame: ExchangeRequest): boolean {
     this.requests.push(frame);
-    // With a greeting the stream is as quiet as a healthy one: subscriptions and pings are answered.
-    if (this.#greeting !== undefined) this.#greet(frame, this.#greeting);
+    // An automatic stream answers subscriptions and pings, as a healthy server does.
+    if (this.#autoEpoch !== undefined) this.#answer(frame, this.#autoEpoch);
     return this.writable;
   }
 
-  /** Answers Open, subscriptions and pings now and from now on. */
-  greet(epoch = EPOCH): void {
-    for (const frame of this.requests) this.#greet(frame, epoch);
-    this.#greeting = epoch;
+  /** Answers Open, subscriptions and pings automatically: those so far and all later ones. */
+  answerAlways(epoch = EPOCH): void {
+    for (const frame of this.requests) this.#answer(frame, epoch);
+    this.#autoEpoch = epoch;
   }
 
-  stopGreeting(): void {
-    this.#greeting = undefined;
+  stopAnswering(): void {
+    this.#autoEpoch = undefined;
   }
 
-  /** The nonces of the pings that were not yet taken. */
+  /** The nonces of the pings that were not taken before. */
   takePings(): bigint[] {
     return this.#take((frame) => (frame.case === "ping" ? frame.value.nonce : undefined)).map(
       (one) => one.what,
     );
   }
 
-  /** The subscriptions that were not yet taken, with the ids that `opened` answers. */
+  /** The subscriptions that were not taken before, with the ids for `opened`. */
   takeSubscriptions(): { readonly id: bigint; readonly what: Subscription }[] {
     return this.#take((frame) => (frame.case === "subscription" ? frame.value : undefined));
   }
 
-  /** The operations of the next batch that was not yet taken, and what answers them. */
+  /** The next batch that was not taken before, with the functions that answer it. */
   takeBatch(): ScriptedBatch {
     const request = this.requests.find((one) => one.frame.case === "batch" && !this.#taken.has(one));
     if (request === undefined || request.frame.case !== "batch") throw new Error("no batch was sent");
@@ -114,13 +114,13 @@ export class ScriptedLink {
     this.sendAs(this.#sequence, frame, id, more);
   }
 
-  /** With any frame number. */
+  /** Sends a frame with any sequence number. */
   sendAs(sequence: bigint, frame: Frame, id = 0n, more = false): void {
     this.#sequence = sequence;
     this.#handlers.frame(create(ExchangeResponseSchema, { id, frame, sequence, more }));
   }
 
-  /** Numbers a frame that never arrives. */
+  /** Skips a sequence number, as if a frame was lost. */
   lose(): void {
     this.#sequence += 1n;
   }
@@ -130,7 +130,7 @@ export class ScriptedLink {
     this.#handlers.drained();
   }
 
-  /** The stream ends in the middle. */
+  /** The stream ends with an error. */
   reset(): void {
     this.#handlers.closed(new CacheError("UNAVAILABLE", "reset by the test"));
   }
@@ -139,7 +139,7 @@ export class ScriptedLink {
     return cursorOf(this.#position);
   }
 
-  #greet({ id, frame }: ExchangeRequest, epoch: bigint): void {
+  #answer({ id, frame }: ExchangeRequest, epoch: bigint): void {
     if (frame.case === "open") this.opened(id, epoch);
     else if (frame.case === "subscription") {
       this.opened(id, epoch);
@@ -161,22 +161,25 @@ export class ScriptedLink {
 
 export class ScriptedServer implements Transport {
   readonly links: ScriptedLink[] = [];
-  /** Answers Open, subscriptions and pings of every new stream by itself. */
-  greeting: bigint | undefined = EPOCH;
+  /**
+   * Every new stream answers Open, subscriptions and pings automatically, with this epoch. Undefined: the
+   * test answers.
+   */
+  autoEpoch: bigint | undefined = EPOCH;
 
   open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {
     const link = new ScriptedLink(address, handlers);
     this.links.push(link);
-    const { greeting } = this;
-    // Nothing is told from inside `open` or `send`: a network takes its time.
+    const { autoEpoch } = this;
+    // Frames never arrive during `open` or `send`, as on a real network.
     let opened = false;
     return {
       send: (frame) => {
-        if (greeting === undefined) return link.receive(frame);
+        if (autoEpoch === undefined) return link.receive(frame);
         const sent = link.receive(frame);
         if (!opened) {
           opened = true;
-          queueMicrotask(() => link.greet(greeting));
+          queueMicrotask(() => link.answerAlways(autoEpoch));
         }
         return sent;
       },

@@ -1,13 +1,13 @@
-/** The entry of a worker thread that tells a test of its calls, or dies as the test wants it to. */
+/** The entry of a worker thread that reports its calls to a test, or dies when the test wants it to. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { ThreadData } from "../../src/server/workers/messages.ts";
 import { runServerThread } from "../../src/server/workers/server-thread.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 
 export interface Script {
-  /** Gets the name of each call's method. */
+  /** Receives the name of the method of each call. */
   readonly calls?: MessagePort;
-  /** When it dies, and of what: at its birth, or at a call of this method. */
+  /** When and how the thread dies: at its start, or at a call of this method. */
   readonly death?: { readonly at: "birth" | "Get"; readonly by: "throw" | "exit" | "memory" | "rejection" };
 }
 
@@ -18,7 +18,7 @@ if (parentPort === null) throw new Error("this module is the entry of a worker t
 function dieAt(place: string): void {
   if (death === undefined || !place.endsWith(death.at)) return;
   if (death.by === "exit") process.exit(7);
-  // Out of the call, where nothing catches it.
+  // Thrown outside of the call, where nothing catches it.
   if (death.by === "rejection") void Promise.reject(new Error("a planted rejection"));
   if (death.by === "throw") setImmediate(() => raise("a planted fault"));
   if (death.by === "memory") setImmediate(() => hoard());

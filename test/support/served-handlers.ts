@@ -1,4 +1,4 @@
-/** The handlers of one service behind grpc-js and the server's interceptor, and what they share with others. */
+/** Serves the handlers of one service by grpc-js with the interceptor of the server. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { systemClock } from "../../src/common/clock.ts";
@@ -24,7 +24,7 @@ export interface ServedHandlers extends SharedDeps {
   stop(): void;
 }
 
-/** `bounds`: in place of the default ones. */
+/** `bounds` replaces the default bounds. */
 export async function serveHandlers(
   service: { readonly methods: readonly DescMethod[] },
   handlersOf: (deps: SharedDeps) => Readonly<Record<string, Handler>>,

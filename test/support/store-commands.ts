@@ -1,4 +1,7 @@
-/** Random commands for a store over few keys, tags and times, so that they meet; tokens and cursors by number. */
+/**
+ * Random commands for a store. They use few keys, tags and times, so that they often meet, and number tokens
+ * and cursors.
+ */
 import * as fc from "fast-check";
 
 export const namespaces = ["n", "m"] as const;
@@ -16,9 +19,9 @@ interface Lifetimes {
   readonly staleMs: number;
 }
 
-/** `pick` chooses among what there is by then: modulo its number. */
+/** `pick` chooses one of those that exist at that time: modulo their number. */
 export type StoreCommand =
-  /** What every command shrinks to. */
+  /** The command to which all others shrink. */
   | { readonly do: "nothing" }
   | (On & {
       readonly do: "get";

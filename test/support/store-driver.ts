@@ -1,4 +1,4 @@
-/** A store in a few words: a clock that stands still, one namespace, and only what a test is about spelled out. */
+/** Short forms of the store's calls for tests: a manual clock, one namespace, and defaults for all other fields. */
 import { createSeededRng } from "../../src/common/random.ts";
 import type {
   EntryView,
@@ -66,7 +66,7 @@ export class StoreDriver {
     });
   }
 
-  /** "stored", or why not. */
+  /** "stored", or the reason for the refusal. */
   trySet(key: string, parts: SetParts = {}): string {
     const result = this.set(key, parts);
     return result.kind === "stored" ? "stored" : result.reason;
@@ -124,13 +124,13 @@ export class StoreDriver {
     return this.store.release("n", key, token).released;
   }
 
-  /** Lets time pass and the owner do its duty. */
+  /** Lets time pass and then runs maintenance. */
   advance(byMs: number): void {
     this.clock.advance(byMs);
     this.store.maintain(0);
   }
 
-  /** Maintains until nothing waits. */
+  /** Runs maintenance until nothing is left to do. */
   sweep(): void {
     for (let slices = 0; this.store.maintain(16); slices++) {
       if (slices > 100_000) throw new Error("the sweep never ends");
@@ -145,7 +145,7 @@ export class StoreDriver {
     return this.store.subscribe([{ namespace: "n", prefixes }], cursor, wake);
   }
 
-  /** Keys of which none shares its shard with another. */
+  /** Keys of different shards. */
   keysOnShards(count: number): string[] {
     const keys = new Map<number, string>();
     for (let number = 0; keys.size < count; number++) {
@@ -171,7 +171,7 @@ export class Waiting {
     return this.#call.kind === "waiting" && this.results.length === 0;
   }
 
-  /** What it was told, at once or later. */
+  /** The answer, once there is one. */
   get result(): LeaseResult | undefined {
     return this.#call.kind === "waiting" ? this.results[0] : this.#call;
   }

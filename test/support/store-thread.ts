@@ -1,6 +1,6 @@
 /**
- * A thread that works a store which others work at the same time, and holds what it is told to what all threads
- * know to have happened. Run as a worker by test/store/api/threads.test.ts.
+ * A thread that uses a store at the same time as other threads, and checks every answer against what all
+ * threads know to have happened. Run as a worker by test/store/api/threads.test.ts.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { createSeededRng } from "../../src/common/random.ts";
@@ -11,13 +11,13 @@ export interface StoreThreadData {
   readonly memory: StoreMemory;
   readonly self: number;
   readonly count: number;
-  /** By thread, without its own. */
+  /** By thread, without the own thread. */
   readonly ports: readonly (MessagePort | undefined)[];
   readonly seed: number;
-  /** From before the first thread. */
+  /** Taken before the first thread began. */
   readonly cursor: Uint8Array;
   readonly operations: number;
-  /** By key: the latest revision at which some thread knows it to have been set or invalidated. */
+  /** By key: the latest revision at which some thread knows that the key was set or invalidated. */
   readonly known: SharedArrayBuffer;
 }
 
@@ -29,15 +29,15 @@ export interface FinalRevisions {
   readonly revisions: readonly number[];
 }
 
-export const namespace = "n";
-export const keys = 300;
-const tags = 5;
-const hotKeys = 4;
-const burst = 40;
+export const NAMESPACE = "n";
+export const KEYS = 300;
+const TAGS = 5;
+const HOT_KEYS = 4;
+const BURST = 40;
 const writer = { origin: "", traceparent: "" };
 const always = { kind: "always" } as const;
 
-const tagOf = (key: number): string => `tag${key % tags}`;
+const tagOf = (key: number): string => `tag${key % TAGS}`;
 
 function main({ memory, self, count, ports, seed, cursor, operations, known }: StoreThreadData): void {
   const rng = createSeededRng(seed * 1_000 + self);
@@ -48,14 +48,14 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   for (const port of ports) port?.on("message", (message) => store.receive(message));
   const revisions = new Int32Array(known);
 
-  /** What is known now holds for whatever is asked from now on. */
+  /** What is known now must be true for every later answer. */
   const learn = (key: number, revision: number): void => {
     for (let old = Atomics.load(revisions, key); old < revision; old = Atomics.load(revisions, key)) {
       Atomics.compareExchange(revisions, key, old, revision);
     }
   };
 
-  // ---- Events: read when woken and at no other time ---------------------------------------------------------------
+  // ---- Events: read only when woken ---------------------------------------------------------------
   const seen = memory.shards.map(() => 0);
   let events = 0;
   let gaps = 0;
@@ -80,7 +80,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
     reportWhenCaughtUp();
   };
   let pumping = false;
-  const subscriber = store.subscribe([{ namespace, prefixes: [] }], cursor, () => {
+  const subscriber = store.subscribe([{ namespace: NAMESPACE, prefixes: [] }], cursor, () => {
     if (pumping) return;
     pumping = true;
     setImmediate(() => {
@@ -101,7 +101,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   let waits = 0;
   let outstanding = 0;
 
-  /** Each value names its key and is as long, and all of the bytes, that its first ones say. */
+  /** A value begins with its key and its length. All other bytes are equal, so that a torn value is recognised. */
   const newValue = (key: number): Uint8Array => {
     const length = 8 + (below(8) === 0 ? below(9_000) : below(200));
     const value = new Uint8Array(length).fill(below(256));
@@ -118,7 +118,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   };
   const set = (key: number, token?: bigint): void => {
     const result = store.set({
-      namespace,
+      namespace: NAMESPACE,
       key: `${key}`,
       value: newValue(key),
       ttlMs: below(20) === 0 ? 5 : 0,
@@ -137,7 +137,13 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   };
   const get = (key: number): void => {
     const atLeast = Atomics.load(revisions, key);
-    const result = store.get({ namespace, key: `${key}`, ifVersion: 0, ifEpoch: 0n, allowStale: false });
+    const result = store.get({
+      namespace: NAMESPACE,
+      key: `${key}`,
+      ifVersion: 0,
+      ifEpoch: 0n,
+      allowStale: false,
+    });
     if (result.kind !== "hit") return;
     check(key, result.entry.value);
     if (result.entry.version < atLeast) {
@@ -146,14 +152,14 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   };
   const learnOf = (stamps: readonly Stamp[], some: readonly number[]): void => {
     for (const key of some) {
-      const shard = store.shardOf(namespace, `${key}`);
+      const shard = store.shardOf(NAMESPACE, `${key}`);
       const stamp = stamps.find((one) => one.shard === shard);
       if (stamp !== undefined) learn(key, stamp.revision);
     }
   };
   const invalidate = (): void => {
-    const common = { namespace, soft: false, sourceVersion: 0n, writer };
-    const key = below(keys);
+    const common = { namespace: NAMESPACE, soft: false, sourceVersion: 0n, writer };
+    const key = below(KEYS);
     switch (below(3)) {
       case 0:
         learnOf(store.invalidate({ ...common, target: { kind: "keys", keys: [`${key}`] } }).stamps, [key]);
@@ -181,7 +187,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
     else if (result.kind === "hit") check(key, result.entry.value);
   };
   const lease = (): void => {
-    const key = below(hotKeys);
+    const key = below(HOT_KEYS);
     waits++;
     outstanding++;
     let answered = false;
@@ -191,7 +197,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
       outstanding--;
       settled(key, result);
     };
-    const command = { namespace, key: `${key}`, waitMs: 300, leaseMs: 100 };
+    const command = { namespace: NAMESPACE, key: `${key}`, waitMs: 300, leaseMs: 100 };
     const result = store.lease(command, answer);
     if (result.kind !== "waiting") answer(result);
     else if (below(10) === 0) {
@@ -203,20 +209,20 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
 
   const operate = (): void => {
     const choice = below(100);
-    if (choice < 55) get(below(keys));
-    else if (choice < 85) set(below(keys));
+    if (choice < 55) get(below(KEYS));
+    else if (choice < 85) set(below(KEYS));
     else if (choice < 90) invalidate();
     else lease();
   };
   let left = operations;
   const turn = (): void => {
-    for (let count = 0; count < burst && left > 0; count++, left--) operate();
+    for (let count = 0; count < BURST && left > 0; count++, left--) operate();
     store.maintain(64);
     if (left > 0 || outstanding > 0) {
       setImmediate(turn);
       return;
     }
-    // One turn later nothing that was granted is still to be set.
+    // One turn later every granted lease has been used by a Set.
     setImmediate(() => {
       const report: StoreThreadReport = { kind: "done", sets, waits };
       parentPort?.postMessage(report);
@@ -230,6 +236,6 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
   setImmediate(turn);
 }
 
-const allKeys = Array.from({ length: keys }, (_, key) => key);
+const allKeys = Array.from({ length: KEYS }, (_, key) => key);
 
 if (parentPort !== null) main(workerData);

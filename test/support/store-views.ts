@@ -1,10 +1,10 @@
-/** A store as several threads have it, in one: every call goes to the view of a thread that a seed picks. */
+/** A store with the views of several threads, all in this thread. A seed chooses the view for each call. */
 import { createSeededRng } from "../../src/common/random.ts";
 import type { Store } from "../../src/store/api/store.ts";
 import type { StoreMessage } from "../../src/store/api/threads.ts";
 import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/engine/create-store.ts";
 
-/** What the threads tell each other arrives at the end of the call that it was told in. */
+/** Messages between the threads are delivered at the end of the call that sent them. */
 export function createStoreViews(options: Partial<StoreOptions>, count: number, seed: number): Store {
   const rng = createSeededRng(seed);
   const memory = createStoreMemory(options, count);

@@ -1,4 +1,4 @@
-/** What must hold after every hostile input: the server still serves, and nothing went unhandled. */
+/** The check after every hostile input: the server still serves, and no error was unhandled. */
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import type { ServerOptions } from "../../src/server/index.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
@@ -8,11 +8,11 @@ import { countUnhandled, type UnhandledCount } from "./unhandled.ts";
 
 export interface Survivor {
   readonly running: RunningServer;
-  /** Everything the server logged, as text. */
+  /** All log lines of the server, as text. */
   readonly log: string[];
 }
 
-/** Registers the hooks of a file whose tests attack one server. */
+/** Registers the hooks for a file of tests that attack one server. */
 export function surviveWith(options: ServerOptions = {}): () => Survivor {
   let running: RunningServer | undefined;
   let unhandled: UnhandledCount | undefined;

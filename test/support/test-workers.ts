@@ -1,8 +1,7 @@
-/** How the servers of a suite run, unless a test says it: what holds for one way has to hold for every way. */
-
+/** How the servers of a suite run, unless a test says it. Set by the projects of vitest.config.ts. */
 import type { Acceleration } from "../../src/server/index.ts";
 
-/** How many threads they have. Set by the projects of vitest.config.ts. */
+/** How many threads the servers have. */
 export const testWorkers = Number(process.env.MESHCACHE_TEST_WORKERS ?? 1);
 
 /** Whether they use the accelerator, likewise. */

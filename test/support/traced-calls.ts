@@ -1,4 +1,4 @@
-/** A client of any language that traces itself, by the generated API: its spans go where the server's go. */
+/** A client that uses the generated API and traces its calls, as a client in any language can. */
 import { create } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
 import { SpanKind, trace } from "@opentelemetry/api";
@@ -32,7 +32,7 @@ export function startClientSpan(name: string): ClientSpan {
   return { traceId, spanId, traceparent, metadata, end: () => span.end() };
 }
 
-/** A batch of Sets, each for the span of another caller. */
+/** A batch of Sets, each with the span of a different caller. */
 export function batchOfSets(keys: readonly string[], spans: readonly ClientSpan[]): BatchRequest {
   return create(BatchRequestSchema, {
     namespace: "users",

@@ -1,6 +1,6 @@
 /**
- * The telemetry of one server process as the command line builds it, with the OTEL_* variables given here,
- * and undone again: the SDK keeps itself in globals.
+ * The telemetry of one server process, built as the command line builds it from the OTEL_* variables given here. It is
+ * undone afterwards, because the SDK registers itself in globals.
  */
 import { context, diag, logs, metrics, propagation, trace } from "@opentelemetry/api";
 import { startTelemetrySdk, type TelemetrySdk } from "../../src/cli/telemetry/telemetry-sdk.ts";
@@ -12,9 +12,9 @@ export interface TracedProcess {
   readonly sdk: TelemetrySdk;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
-  /** Every log line so far. */
+  /** All log lines so far. */
   readonly lines: readonly string[];
-  /** Flushes for at most `timeoutMs`, and leaves the process as it was. The second time it does nothing. */
+  /** Flushes for at most `timeoutMs` and restores the process. A second call does nothing. */
   stop(timeoutMs?: number): Promise<void>;
 }
 

@@ -1,19 +1,19 @@
-/** Turns of an event loop that a test takes by hand: what is deferred runs when the test says so. */
+/** An event loop that a test controls: deferred callbacks run when the test says so. */
 
 const promisesSettled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** More turns than any test needs: something defers itself for ever. */
+/** More turns than any test needs. Reaching it means that a callback defers itself again and again. */
 const TURNS_MAX = 10_000;
 
 export class Turns {
   #deferred: (() => void)[] = [];
 
-  /** Runs later, once for each time it is asked. */
+  /** Defers a callback. It runs once for each call. */
   readonly defer = (run: () => void): void => {
     this.#deferred.push(run);
   };
 
-  /** Runs what is deferred, and what that defers, until nothing is and every promise has settled. */
+  /** Runs deferred callbacks, including new ones, until none is left and every promise has settled. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       await promisesSettled();

@@ -1,4 +1,4 @@
-/** Counts what nobody handled, so that a test can say that nothing was. */
+/** Counts unhandled errors and rejections, so that a test can require that there are none. */
 export interface UnhandledCount {
   readonly errors: readonly unknown[];
   stop(): void;

@@ -1,4 +1,4 @@
-/** Asks again until the answer is the wanted one; the test's own timeout is the limit. */
+/** Repeats a question until it has the expected answer. The timeout of the test is the limit. */
 export async function until<Answer>(
   ask: () => Promise<Answer>,
   wanted: (answer: Answer) => boolean,

@@ -1,6 +1,6 @@
 /**
- * Coherence: decides what may enter a near cache (the fill rule) and what may be served from it (the hit
- * rule). It keeps no values and knows no network: it is told facts, and answers questions.
+ * Coherence: decides what may enter a near cache (the fill rule) and what may be served from it (the hit rule). It
+ * stores no values and has no network code: other parts report facts to it and ask it questions.
  *
  * THE PROMISE. Let L be the lease, measured by this process's monotonic clock from the moment it *sent* the
  * last ping that was answered. A near cache serves a local value at time t only if it had been current on the
@@ -18,21 +18,21 @@
  * its TTL (aged from request send), and the stream is not between a disconnect and its catch-up. Otherwise go
  * to the server.
  *
- * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until
- * revalidated with `if_version`. Versions of different epochs have nothing to do with each other, so a suspect
- * of an older epoch is read anew.
+ * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until revalidated, in
+ * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
+ * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
  *
- * One Exchange stream delivers an event before every response that reflects it, so condition 3 decides in
- * three cases only: an answer that waited, for its batch's lease or for the client to read, an answer to one's
- * own write, and the moments in which a client moves from a draining server to the next and listens to both.
+ * One Exchange stream delivers an event before every response that reflects it. So condition 3 decides in three cases
+ * only: a response that was delayed (behind a lease of its batch, or because the client read slowly), the response to
+ * an own write, and the handover from a draining server to the next, while two streams deliver events.
  */
 import type { Clock } from "../../common/clock.ts";
 import { createRecentChanges, type RecentChanges } from "./recent-changes.ts";
 
-/** One mutation, as an event or the answer to an own write tells it. */
+/** One mutation, as an event or the response to an own write reports it. */
 export interface Change {
   readonly shard: number;
-  /** The shard just after the mutation. */
+  /** Of the shard, just after the mutation. */
   readonly revision: number;
   readonly namespace: string;
   readonly target: "key" | "tag" | "prefix" | "all";
@@ -40,18 +40,18 @@ export interface Change {
   readonly name: string;
 }
 
-/** The `as_of` of a response: the shard when it was answered. */
+/** The `as_of` of a response: the state of the shard when the server answered. */
 export interface AsOf {
   readonly epoch: bigint;
   readonly shard: number;
   readonly revision: number;
 }
 
-/** What the hit rule needs to know about a local copy. */
-export interface Trusted {
-  /** Of `Coherence.generation` when it was filled or last revalidated. */
+/** What the hit rule needs to know about a cached entry. */
+export interface Servable {
+  /** `Coherence.generation` when the entry was filled or last revalidated. */
   readonly generation: number;
-  /** The copy is inside its TTL before this instant, at which it is past it. Infinity: no TTL. */
+  /** The first instant at which the entry is past its TTL. Infinity: no TTL. */
   readonly freshUntilMs: number;
 }
 
@@ -59,19 +59,19 @@ export interface Trusted {
 export const NOT_COVERED = 0;
 
 export class Coherence {
-  /** The store's epoch; 0n before the first Opened. */
+  /** The epoch of the store; 0n before the first Opened. */
   epoch = 0n;
-  /** Goes up whenever events may have been missed: what was filled in an earlier one is suspect. */
+  /** Incremented when events may have been missed. Entries of an earlier generation are suspect. */
   generation = 1;
-  /** Goes up whenever what was asked for before must not be kept. */
+  /** Incremented when responses to earlier requests may no longer enter a near cache. */
   coverage = 1;
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #shards: RecentChanges[] = [];
   #lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
-  #keeps = false;
-  /** The hit rule's first and third condition in one number, so that a hit costs one comparison for both. */
+  #hasNearCache = false;
+  /** The first and third condition of the hit rule in one number, so that a hit needs one comparison for both. */
   #servableUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, leaseMs: number) {
@@ -82,42 +82,44 @@ export class Coherence {
   // ---- The two rules -------------------------------------------------------------------------------------
 
   /**
-   * The fill rule. `coverage` was taken just before the request was sent: this one's, when the subscription
-   * covering the key was live, or else NOT_COVERED. A gap between then and now ends it, since the events that
-   * were missed may be the ones that match; so does an own write that was given up, since it may have taken
-   * effect after what is answered now.
+   * The fill rule. `coverage` was read just before the request was sent: `this.coverage` when the subscription that
+   * covers the key was live, else NOT_COVERED. A gap since then forbids the fill, because a missed event may match. An
+   * own write without an answer also forbids it, because the write may have taken effect after this response.
    */
-  mayKeep(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
+  mayFill(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
     if (asOf.epoch !== this.epoch) return false;
     if (coverage === NOT_COVERED || coverage !== this.coverage) return false;
     return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);
   }
 
-  /** The hit rule. `<=` as the promise says: at exactly L the value was still current within it. */
-  mayServe(copy: Trusted, nowMs: number): boolean {
-    return nowMs <= this.#servableUntilMs && copy.generation === this.generation && nowMs < copy.freshUntilMs;
+  /** The hit rule. The age of the last answered ping may be exactly L. */
+  mayServe(entry: Servable, nowMs: number): boolean {
+    return (
+      nowMs <= this.#servableUntilMs && entry.generation === this.generation && nowMs < entry.freshUntilMs
+    );
   }
 
   /** The hit rule with a shorter lease, for a read with `maxStalenessMs`. */
-  mayServeWithin(copy: Trusted, nowMs: number, maxStalenessMs: number): boolean {
-    return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(copy, nowMs);
+  mayServeWithin(entry: Servable, nowMs: number, maxStalenessMs: number): boolean {
+    return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(entry, nowMs);
   }
 
   /**
-   * Whether who asks now may share the answer of a read that is under way. Begun within the lease it is as good
-   * as a local copy; begun before, only if every change since has been heard. `coverage` was taken when it began.
+   * Whether a new caller may share the result of a load in flight. A load that began within the lease is as fresh as a
+   * cached entry. An older load may be shared only if no event can have been missed since it began. `coverage` was
+   * read when the load began.
    */
   mayShare(begunAtMs: number, coverage: number, nowMs: number): boolean {
     if (nowMs - begunAtMs <= this.#leaseMs) return true;
     return nowMs <= this.#servableUntilMs && coverage !== NOT_COVERED && coverage === this.coverage;
   }
 
-  /** The longest that a value served now can have been out of date. */
+  /** How long a value that is served now can have been out of date, at most. */
   stalenessBoundMs(nowMs: number): number {
     return nowMs - this.#lastAnsweredPingSentAtMs;
   }
 
-  // ---- The facts they rest on ----------------------------------------------------------------------------
+  // ---- The facts that the rules use ----------------------------------------------------------------------------
 
   /** A subscription was opened, or a gap named the epoch. */
   epochSeen(epoch: bigint): void {
@@ -127,54 +129,54 @@ export class Coherence {
     this.#shards.length = 0;
   }
 
-  /** A Gap: nothing read before is to be trusted without revalidation. */
+  /** A Gap: every cached entry is suspect until it is revalidated. */
   missedEvents(): void {
     this.generation += 1;
     this.coverage += 1;
   }
 
-  /** An own write got no answer: whether it took effect, and when, this process cannot say. */
-  writeGivenUp(): void {
+  /** An own write got no answer: this process cannot know whether it took effect, nor when. */
+  writeUnanswered(): void {
     this.coverage += 1;
   }
 
   /**
-   * There is a near cache from now on. What is asked for before is not kept; what is asked for after is answered by a
-   * shard that has all the changes whose events have come, so that none of those is of concern for the fill rule.
+   * The client has its first near cache. Earlier events need not be remembered for the fill rule: a response to an
+   * earlier request is not kept, and a response to a later request reflects every event that has already arrived.
    */
-  keepsFromNow(): void {
-    this.#keeps = true;
+  nearCacheOpened(): void {
+    this.#hasNearCache = true;
   }
 
   /** An event was applied to the near caches. */
-  applied(change: Change): void {
-    if (this.#keeps) this.#recent(change.shard).add(change);
+  eventApplied(change: Change): void {
+    if (this.#hasNearCache) this.#recent(change.shard).add(change);
   }
 
   /**
-   * An own write was answered. Its event may still be on the way, on another stream; what was read before the
-   * write is out of date from here on, and to be sure nothing of its shard that old is kept.
+   * An own write was answered. Its event may still be under way on another stream. From now on nothing of the shard
+   * that was read before the write is kept.
    */
-  wrote(asOf: AsOf): void {
-    if (asOf.epoch === this.epoch) this.#recent(asOf.shard).forget(asOf.revision);
+  writeAnswered(asOf: AsOf): void {
+    if (asOf.epoch === this.epoch) this.#recent(asOf.shard).drop(asOf.revision);
   }
 
   /** The first Progress or Gap after Opened. */
   caughtUp(): void {
     this.#caughtUp = true;
-    this.#settle();
+    this.#updateServableUntil();
   }
 
-  /** The stream is gone, or another has taken its place and has yet to catch up. */
+  /** The stream is lost, or its successor has not caught up yet. */
   fellBehind(): void {
     this.#caughtUp = false;
-    this.#settle();
+    this.#updateServableUntil();
   }
 
-  /** A Progress answered a ping. Its age counts from when the ping was sent, however long it was under way. */
+  /** A Progress answered a ping. The lease counts from when that ping was sent. */
   pingAnswered(sentAtMs: number): void {
     this.#lastAnsweredPingSentAtMs = Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs);
-    this.#settle();
+    this.#updateServableUntil();
   }
 
   nowMs(): number {
@@ -190,7 +192,7 @@ export class Coherence {
     return recent;
   }
 
-  #settle(): void {
+  #updateServableUntil(): void {
     this.#servableUntilMs = this.#caughtUp
       ? this.#lastAnsweredPingSentAtMs + this.#leaseMs
       : Number.NEGATIVE_INFINITY;

@@ -1,68 +1,68 @@
 /**
- * Who in this process holds something of a namespace: near caches, loads under way, subscribers. Every change,
- * from the server or of this process's own, goes through here to all of them.
+ * The invalidation bus: passes every change of a namespace, from the server or of an own write, to the near caches,
+ * the loads in flight and the event subscriptions of this process.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Change, Coherence } from "./coherence.ts";
 
-export interface Holder {
+export interface InvalidationListener {
   readonly namespace: string;
-  /** An event from the server. `touched`: the value is the same, its lifetimes are not. */
-  changed(change: Change, event: Event, touched: boolean): void;
-  /** An own write is about to be sent, or was answered, or failed. */
-  forget(target: Change["target"], name: string): void;
+  /** An event from the server. `touched`: only the lifetimes have changed, not the value. */
+  onEvent(change: Change, event: Event, touched: boolean): void;
+  /**
+   * Drop what the change concerns, whatever it reflects. Called before an own write is sent, when it is answered and
+   * when it fails, and for an event of a replaced stream.
+   */
+  invalidate(target: Change["target"], name: string): void;
 }
 
-export class Holders {
+export class InvalidationBus {
   readonly #coherence: Coherence;
-  /** The lists are replaced and not changed: holders come and go while they are told of a change. */
-  readonly #byNamespace = new Map<string, readonly Holder[]>();
+  /** Each list is replaced, never changed in place: a listener may come or go while a change is passed on. */
+  readonly #byNamespace = new Map<string, readonly InvalidationListener[]>();
 
   constructor(coherence: Coherence) {
     this.#coherence = coherence;
   }
 
-  add(holder: Holder): void {
-    const others = this.#byNamespace.get(holder.namespace) ?? [];
-    this.#byNamespace.set(holder.namespace, [...others, holder]);
+  add(listener: InvalidationListener): void {
+    const rest = this.#byNamespace.get(listener.namespace) ?? [];
+    this.#byNamespace.set(listener.namespace, [...rest, listener]);
   }
 
-  delete(holder: Holder): void {
-    const { namespace } = holder;
-    const others = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== holder);
-    if (others.length === 0) this.#byNamespace.delete(namespace);
-    else this.#byNamespace.set(namespace, others);
+  delete(listener: InvalidationListener): void {
+    const { namespace } = listener;
+    const rest = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== listener);
+    if (rest.length === 0) this.#byNamespace.delete(namespace);
+    else this.#byNamespace.set(namespace, rest);
   }
 
-  /** Applies the events of one frame, which holds all events of each of its revisions. */
+  /** Applies the events of one frame. A frame holds all events of each of its revisions. */
   apply(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
       if (change === undefined) continue;
-      this.#coherence.applied(change);
+      this.#coherence.eventApplied(change);
       const touched = event.kind === Event_Kind.TOUCHED;
-      for (const holder of this.#byNamespace.get(change.namespace) ?? []) {
-        holder.changed(change, event, touched);
+      for (const listener of this.#byNamespace.get(change.namespace) ?? []) {
+        listener.onEvent(change, event, touched);
       }
     }
   }
 
-  /**
-   * Events that come again, in their order, on the stream that counts. What they are about goes at once, since
-   * nothing is served whose invalidation has been received; subscribers hear of them in their turn.
-   */
-  overheard(events: readonly Event[]): void {
+  /** Events from a replaced stream: evict now; the primary stream delivers them again, in order, to subscribers. */
+  evict(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
       if (change === undefined || event.stamp?.epoch !== this.#coherence.epoch) continue;
-      this.#coherence.applied(change);
-      this.forget(change.namespace, change.target, change.name);
+      this.#coherence.eventApplied(change);
+      this.invalidate(change.namespace, change.target, change.name);
     }
   }
 
-  forget(namespace: string, target: Change["target"], name: string): void {
-    for (const holder of this.#byNamespace.get(namespace) ?? []) holder.forget(target, name);
+  invalidate(namespace: string, target: Change["target"], name: string): void {
+    for (const listener of this.#byNamespace.get(namespace) ?? []) listener.invalidate(target, name);
   }
 }
 

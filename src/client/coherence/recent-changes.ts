@@ -1,17 +1,17 @@
-/** The last changes of one shard, for the fill rule's third condition. Bounded: it forgets in the safe direction. */
+/**
+ * The last changes of one shard, for the third condition of the fill rule. Bounded: a change that was dropped
+ * counts as a match.
+ */
 import type { Change } from "./coherence.ts";
 
-/** Enough for what can overtake an answer; what is forgotten costs a fill, never coherence. */
+/** More changes than usually overtake a response. A dropped change costs a fill, never coherence. */
 const DEFAULT_CAPACITY = 256;
 
 export interface RecentChanges {
   add(change: Change): void;
-  /** As if changes up to `revision` had been forgotten. */
-  forget(revision: number): void;
-  /**
-   * True when a change after `revision` matches the entry, and also when a change after it was forgotten, for
-   * that one might have.
-   */
+  /** Counts every change up to `revision` as dropped. */
+  drop(revision: number): void;
+  /** True when a change after `revision` matches the entry, or when a change after it was dropped and so may match. */
   mayMatchAfter(revision: number, namespace: string, key: string, tags: readonly string[]): boolean;
 }
 
@@ -19,28 +19,28 @@ export function createRecentChanges(capacity = DEFAULT_CAPACITY): RecentChanges 
   const ring: Change[] = [];
   let next = 0;
   let highest = 0;
-  let forgotten = 0;
+  let highestDropped = 0;
   return {
     add(change) {
       highest = Math.max(highest, change.revision);
       const pushedOut = ring[next];
-      if (pushedOut !== undefined) forgotten = Math.max(forgotten, pushedOut.revision);
+      if (pushedOut !== undefined) highestDropped = Math.max(highestDropped, pushedOut.revision);
       ring[next] = change;
       next = (next + 1) % capacity;
     },
-    forget(revision) {
+    drop(revision) {
       highest = Math.max(highest, revision);
-      forgotten = Math.max(forgotten, revision);
+      highestDropped = Math.max(highestDropped, revision);
     },
     mayMatchAfter(revision, namespace, key, tags) {
       if (revision >= highest) return false;
-      if (revision < forgotten) return true;
+      if (revision < highestDropped) return true;
       return ring.some((change) => change.revision > revision && matches(change, namespace, key, tags));
     },
   };
 }
 
-/** Whether a change is about the entry. */
+/** Whether a change concerns the entry. */
 export function matches(change: Change, namespace: string, key: string, tags: readonly string[]): boolean {
   if (change.namespace !== namespace) return false;
   switch (change.target) {

@@ -14,7 +14,7 @@ import type { Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { Gcra } from "../../common/gcra.ts";
 import type { Rng } from "../../common/random.ts";
-import { type Interest, Interests } from "../coherence/subscription-set.ts";
+import { type LocalSubscription, SubscriptionSet } from "../coherence/subscription-set.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
 import type { Call } from "./pending-call.ts";
 import { CallQueue, type WindowLimits } from "./send-window.ts";
@@ -87,7 +87,7 @@ export class Connection {
   readonly #handlers: StreamHandlers;
   readonly #queue: CallQueue;
   readonly #pace = new Gcra(SMALL_MESSAGES);
-  readonly #interests = new Interests();
+  readonly #interests = new SubscriptionSet();
   readonly #barriers = new Set<() => void>();
   /** Streams that were replaced and still owe answers. */
   readonly #retired = new Set<ExchangeStream>();
@@ -172,7 +172,7 @@ export class Connection {
   }
 
   /** Subscribes to what the interest is about, as long as there is a connection, until `unwatch`. */
-  watch(interest: Interest): void {
+  watch(interest: LocalSubscription): void {
     if (this.#state === "closed") throw new CacheError("CLOSED", "the client is closed");
     this.#interests.add(interest);
     this.#selectionChanged = true;
@@ -180,7 +180,7 @@ export class Connection {
     this.#scheduleFlush();
   }
 
-  unwatch(interest: Interest): void {
+  unwatch(interest: LocalSubscription): void {
     if (!this.#interests.delete(interest)) return;
     this.#selectionChanged = true;
     this.#scheduleFlush();

@@ -15,7 +15,7 @@ import { newArray } from "../../codec/fast/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { fromStatus } from "../../rpc/status.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
+import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import { batchFrame, ExchangeRequestMessage } from "../messages/requests.ts";
 import type { Link, LinkHandlers, Transport } from "../transport/transport.ts";
 import type { Call } from "./pending-call.ts";
@@ -72,13 +72,13 @@ export class ExchangeStream {
   /** The link asked to hold back. */
   congested = false;
   /** What the subscription of this stream covers. */
-  live: readonly Interest[] = [];
+  live: readonly LocalSubscription[] = [];
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
   /** In the order of their ids. No Map, for what call-queue.ts says of Sets. */
   readonly #batches: SentBatch[] = [];
-  readonly #subscriptions = new Map<bigint, readonly Interest[]>();
+  readonly #subscriptions = new Map<bigint, readonly LocalSubscription[]>();
   readonly #pings = new Map<bigint, SentPing>();
   #aloneBatches = 0;
   #lastId = 0n;
@@ -134,7 +134,7 @@ export class ExchangeStream {
 
   // ---- Sending -------------------------------------------------------------------------------------------
 
-  subscribe(selectors: Selector[], interests: readonly Interest[]): void {
+  subscribe(selectors: Selector[], interests: readonly LocalSubscription[]): void {
     const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
     this.#resumable = false;
     const id = this.#sendOrCut({

@@ -1,30 +1,30 @@
-/** A local copy of what the server answered for a key, and its value once somebody has read it. */
+/** One entry of a near cache: what the server answered for a key, and the value once it has been decoded. */
 import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
 import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
-import type { AsOf, Trusted } from "../coherence/coherence.ts";
-import type { Tabled } from "./clock-cache.ts";
+import type { AsOf, Servable } from "../coherence/coherence.ts";
+import type { ClockEntry } from "./clock-cache.ts";
 
 /** What a response said about a key. */
 export interface Reading {
   readonly key: string;
   readonly kind: "hit" | "absent" | "miss";
   readonly asOf: AsOf;
-  /** When the request was sent: what the age and the TTL count from. */
+  /** When the request was sent. The age and the TTL count from here. */
   readonly readAtMs: number;
   /** The end of the TTL; Infinity when there is none. */
   readonly freshUntilMs: number;
-  /** 0: a miss has none. */
+  /** 0 for a miss. */
   readonly version: number;
   readonly sourceVersion: bigint;
   readonly tags: readonly string[];
   readonly contentType: string;
-  /** The value's bytes, borrowed: perhaps a view of a whole message. Undefined but for a hit. */
+  /** The bytes of the value, borrowed: they may be a view of a whole message. Only for a hit. */
   readonly encoded: Uint8Array | undefined;
 }
 
-/** Holds a value once: as bytes, or decoded and shared. Changed in place by near-cache.ts and here alone. */
-export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
+/** Holds its value once: as bytes, or decoded and shared. Only near-cache.ts and this file change it. */
+export interface CachedEntry<Value> extends Servable, ClockEntry<CachedEntry<Value>> {
   readonly kind: Reading["kind"];
   readonly epoch: bigint;
   readonly shard: number;
@@ -37,19 +37,20 @@ export interface Copy<Value> extends Trusted, Tabled<Copy<Value>> {
   readonly tags: readonly string[];
   readonly contentType: string;
   encoded: Uint8Array | undefined;
-  /** What all readers get, once the value is decoded and frozen; then `encoded` is let go. */
+  /** The decoded and frozen value that all readers share. It replaces `encoded`. */
   shared: { readonly kind: "hit"; readonly value: Value } | undefined;
-  /** What `get` returns for it, made once: a hit allocates nothing. */
+  /** What `get` returns, created once, so that a hit allocates nothing. */
   answer: Promise<Outcome<Value>> | undefined;
-  /** What `getOrLoad` returns for it. */
+  /** What `getOrLoad` returns, created once. */
   loaded: Promise<Value | undefined> | undefined;
 }
 
-export type SharedHit<Value> = NonNullable<Copy<Value>["shared"]>;
+export type SharedHit<Value> = NonNullable<CachedEntry<Value>["shared"]>;
 
-/** A class for what wire/hot/messages.ts says of literals. */
+/** A decoded value. A class and not an object literal: codec/fast/messages.ts says why. */
 export class Decoded<Value> {
   readonly hit: SharedHit<Value>;
+  /** The value is frozen. */
   readonly shareable: boolean;
 
   constructor(hit: SharedHit<Value>, shareable: boolean) {
@@ -58,13 +59,13 @@ export class Decoded<Value> {
   }
 }
 
-export function createCopy<Value>(
+export function createCachedEntry<Value>(
   reading: Reading,
   sizeBytes: number,
   generation: number,
   shared: SharedHit<Value> | undefined,
-): Copy<Value> {
-  // What a hit looks at comes first, so that it lies together in memory.
+): CachedEntry<Value> {
+  // The fields that a hit reads come first, so that they are next to each other in memory.
   return {
     used: false,
     generation,
@@ -81,7 +82,7 @@ export function createCopy<Value>(
     sourceVersion: reading.sourceVersion,
     tags: reading.tags,
     contentType: reading.contentType,
-    // Copied: kept as a view, a small value would pin a large message.
+    // A copy: a view of a small value would keep a large message in memory.
     encoded: reading.encoded && shared === undefined ? new Uint8Array(reading.encoded) : undefined,
     shared,
     sizeBytes,
@@ -90,16 +91,26 @@ export function createCopy<Value>(
   };
 }
 
+/** What an entry costs in addition to its value: the object, its place in the map and in the indexes. Estimated. */
+const ENTRY_OVERHEAD_BYTES = 256;
+
+/** How much an entry counts toward `maxBytes`. */
+export function sizeOf(reading: Reading): number {
+  let tagBytes = 0;
+  for (const tag of reading.tags) tagBytes += tag.length;
+  return ENTRY_OVERHEAD_BYTES + reading.key.length + tagBytes + (reading.encoded?.length ?? 0);
+}
+
 const MISS_ANSWER: Promise<Outcome<never>> = Promise.resolve(MISS);
 const ABSENT_ANSWER: Promise<Outcome<never>> = Promise.resolve(ABSENT);
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Reads copies with a codec. Frozen values are decoded once and shared by all readers; when `frozen` is false,
- * or a value cannot be frozen (bytes, say), it is decoded for each reader.
+ * Reads the values of entries with a codec. A value that can be frozen is decoded once and shared by all readers. When
+ * `frozen` is false, or a value cannot be frozen (bytes, for example), each reader gets a value of its own.
  */
-export class CopyReader<Value> {
+export class ValueReader<Value> {
   readonly #codec: Codec<Value>;
   readonly #namespace: string;
   readonly #frozen: boolean;
@@ -111,43 +122,40 @@ export class CopyReader<Value> {
   }
 
   /** The value of a hit. Throws CODEC. */
-  value(copy: Copy<Value>): Value {
-    if (copy.shared !== undefined) return copy.shared.value;
-    const value = decodeValue(this.#codec, this.#namespace, copy.encoded ?? NO_BYTES);
+  value(entry: CachedEntry<Value>): Value {
+    if (entry.shared !== undefined) return entry.shared.value;
+    const value = decodeValue(this.#codec, this.#namespace, entry.encoded ?? NO_BYTES);
     if (this.#frozen && deepFreeze(value)) {
-      copy.shared = { kind: "hit", value };
-      copy.encoded = undefined;
+      entry.shared = { kind: "hit", value };
+      entry.encoded = undefined;
     }
     return value;
   }
 
   /** Throws CODEC. */
-  answer(copy: Copy<Value>): Promise<Outcome<Value>> {
-    if (copy.kind !== "hit") return copy.kind === "miss" ? MISS_ANSWER : ABSENT_ANSWER;
-    const value = this.value(copy);
-    if (copy.shared === undefined) return Promise.resolve({ kind: "hit", value });
-    copy.answer = Promise.resolve(copy.shared);
-    return copy.answer;
+  answer(entry: CachedEntry<Value>): Promise<Outcome<Value>> {
+    if (entry.kind !== "hit") return entry.kind === "miss" ? MISS_ANSWER : ABSENT_ANSWER;
+    const value = this.value(entry);
+    if (entry.shared === undefined) return Promise.resolve({ kind: "hit", value });
+    entry.answer = Promise.resolve(entry.shared);
+    return entry.answer;
   }
 
-  /** Undefined for what is absent. Throws CODEC. */
-  loaded(copy: Copy<Value>): Promise<Value | undefined> {
-    if (copy.kind !== "hit") return NOTHING;
-    const loaded = Promise.resolve<Value | undefined>(this.value(copy));
-    if (copy.shared !== undefined) copy.loaded = loaded;
+  /** Undefined for an entry that is absent at the source. Throws CODEC. */
+  loaded(entry: CachedEntry<Value>): Promise<Value | undefined> {
+    if (entry.kind !== "hit") return NOTHING;
+    const loaded = Promise.resolve<Value | undefined>(this.value(entry));
+    if (entry.shared !== undefined) entry.loaded = loaded;
     return loaded;
   }
 
-  /** For one more reader of a value: the same if nobody can write to it, else one of its own. Throws CODEC. */
+  /** For one more reader of a value: the same value if it is frozen, else a copy. Throws CODEC. */
   forAnother(value: Value): Value {
     if (isDeepFrozen(value)) return value;
     return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
   }
 
-  /**
-   * A value straight from a response, and whether it was frozen and may be shared. It may hold on to the bytes, so
-   * that they are to be decoded once. Throws CODEC.
-   */
+  /** Decodes a value from a response. The value may keep the bytes, so they are decoded only once. Throws CODEC. */
   decode(encoded: Uint8Array): Decoded<Value> {
     const value = decodeOwnValue(this.#codec, this.#namespace, encoded);
     return new Decoded({ kind: "hit", value }, this.#frozen && deepFreeze(value));

@@ -1,32 +1,32 @@
 /**
- * The copies of a near cache by key, bounded in bytes. What has to go is found by CLOCK (Corbató, 1969), an LRU
- * whose hits set one bit and move nothing: when room is needed the oldest copy goes, unless it was read since it
- * came or was last spared; then it is spared, as if it were the newest.
+ * Entries by key, bounded in bytes. CLOCK (Corbató, 1969) chooses what to evict: an approximation of LRU in which a hit
+ * sets one bit and moves nothing. The oldest entry is evicted, unless it was read since it was stored or last spared;
+ * then it is spared and becomes the newest.
  */
 
-/** Of one eviction: where every copy was read since, a fill is not to walk over all of them. */
+/** In one eviction. It bounds the work of a fill when every entry was read. */
 const SPARED_MAX = 64;
 
-/** What the table keeps in a copy; nobody else writes it. */
-export interface Tabled<Copy> {
+/** The fields that the cache needs in an entry. Only the cache writes `used`, `older` and `newer`. */
+export interface ClockEntry<Entry> {
   readonly key: string;
   readonly sizeBytes: number;
-  /** Read since it came or was last spared. */
+  /** Read since it was stored or last spared. */
   used: boolean;
-  older: Copy | undefined;
-  newer: Copy | undefined;
+  older: Entry | undefined;
+  newer: Entry | undefined;
 }
 
-export class CopyTable<Copy extends Tabled<Copy>> {
+export class ClockCache<Entry extends ClockEntry<Entry>> {
   readonly #maxBytes: number;
-  readonly #onRemove: (copy: Copy) => void;
-  readonly #byKey = new Map<string, Copy>();
-  #oldest: Copy | undefined;
-  #newest: Copy | undefined;
+  readonly #onRemove: (entry: Entry) => void;
+  readonly #byKey = new Map<string, Entry>();
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
   #bytes = 0;
 
-  /** `onRemove` is told of every copy that goes, for whatever reason. */
-  constructor(maxBytes: number, onRemove: (copy: Copy) => void) {
+  /** `onRemove` is called for every entry that leaves the cache, for whatever reason. */
+  constructor(maxBytes: number, onRemove: (entry: Entry) => void) {
     this.#maxBytes = maxBytes;
     this.#onRemove = onRemove;
   }
@@ -39,32 +39,33 @@ export class CopyTable<Copy extends Tabled<Copy>> {
     return this.#bytes;
   }
 
-  /** For a reader: what is read stays longer. */
-  get(key: string): Copy | undefined {
-    const copy = this.#byKey.get(key);
-    // Written only when it changes, so that a hot copy's memory stays clean.
-    if (copy !== undefined && !copy.used) copy.used = true;
-    return copy;
+  /** For a reader: marks the entry as used. */
+  get(key: string): Entry | undefined {
+    const entry = this.#byKey.get(key);
+    // The bit is written only when it changes: a write would dirty the cache line of a hot entry at every hit.
+    if (entry !== undefined && !entry.used) entry.used = true;
+    return entry;
   }
 
-  peek(key: string): Copy | undefined {
+  /** Does not mark the entry as used. */
+  peek(key: string): Entry | undefined {
     return this.#byKey.get(key);
   }
 
-  /** Takes the place of the copy with its key. Returns how many others had to go. */
-  set(copy: Copy): number {
-    this.delete(copy.key);
-    const evicted = this.#makeRoom(copy.sizeBytes);
-    this.#byKey.set(copy.key, copy);
-    this.#append(copy);
-    this.#bytes += copy.sizeBytes;
+  /** Replaces the entry with the same key. Returns how many other entries were evicted. */
+  set(entry: Entry): number {
+    this.delete(entry.key);
+    const evicted = this.#makeRoom(entry.sizeBytes);
+    this.#byKey.set(entry.key, entry);
+    this.#append(entry);
+    this.#bytes += entry.sizeBytes;
     return evicted;
   }
 
   delete(key: string): boolean {
-    const copy = this.#byKey.get(key);
-    if (copy === undefined) return false;
-    this.#remove(copy);
+    const entry = this.#byKey.get(key);
+    if (entry === undefined) return false;
+    this.#remove(entry);
     return true;
   }
 
@@ -72,10 +73,12 @@ export class CopyTable<Copy extends Tabled<Copy>> {
     while (this.#oldest !== undefined) this.#remove(this.#oldest);
   }
 
-  /** About the most recently used first: those that were read, then the others, of each the newest first. */
-  *byUse(): Iterable<Copy> {
+  /** The used entries, then the others, each from the newest to the oldest: about the most recently used first. */
+  *byUse(): Iterable<Entry> {
     for (const used of [true, false]) {
-      for (let copy = this.#newest; copy !== undefined; copy = copy.older) if (copy.used === used) yield copy;
+      for (let entry = this.#newest; entry !== undefined; entry = entry.older) {
+        if (entry.used === used) yield entry;
+      }
     }
   }
 
@@ -98,26 +101,26 @@ export class CopyTable<Copy extends Tabled<Copy>> {
     return evicted;
   }
 
-  #remove(copy: Copy): void {
-    this.#byKey.delete(copy.key);
-    this.#detach(copy);
-    this.#bytes -= copy.sizeBytes;
-    this.#onRemove(copy);
+  #remove(entry: Entry): void {
+    this.#byKey.delete(entry.key);
+    this.#detach(entry);
+    this.#bytes -= entry.sizeBytes;
+    this.#onRemove(entry);
   }
 
-  #append(copy: Copy): void {
-    copy.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = copy;
-    else this.#newest.newer = copy;
-    this.#newest = copy;
+  #append(entry: Entry): void {
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
   }
 
-  #detach(copy: Copy): void {
-    if (copy.older === undefined) this.#oldest = copy.newer;
-    else copy.older.newer = copy.newer;
-    if (copy.newer === undefined) this.#newest = copy.older;
-    else copy.newer.older = copy.older;
-    copy.older = undefined;
-    copy.newer = undefined;
+  #detach(entry: Entry): void {
+    if (entry.older === undefined) this.#oldest = entry.newer;
+    else entry.older.newer = entry.newer;
+    if (entry.newer === undefined) this.#newest = entry.older;
+    else entry.newer.older = entry.older;
+    entry.older = undefined;
+    entry.newer = undefined;
   }
 }

@@ -1,35 +1,36 @@
 /**
- * The coherence probe: reads a sampled share of near hits again from the server. An answer that contradicts a
- * copy which no event has touched would mean that an event was lost, for on one stream the event comes before
- * the answer: that is a violation, and there must be none.
+ * The coherence probe: reads a sampled share of near hits again from the server. On one stream an event comes before
+ * every response that reflects it. So a response that contradicts an entry for which no event came is a violation: an
+ * event was lost. There must be none.
  */
 
 import type { Rng } from "../../common/random.ts";
 import type { Coherence } from "../coherence/coherence.ts";
-import type { Copy, Reading } from "./cached-entry.ts";
+import type { CachedEntry, Reading } from "./cached-entry.ts";
 import type { NearCache } from "./near-cache.ts";
 
 export interface ProbeCounters {
   probes: number;
-  /** Probed hits that had been changed on the server by the time of the second look. */
+  /** Probed hits whose entry the server had already changed. */
   probesStale: number;
   probeViolations: number;
 }
 
 export interface ProbeDeps<Value> {
+  /** Of all near hits: above 0, at most 1. */
   readonly share: number;
   readonly rng: Rng;
   readonly near: NearCache<Value>;
   readonly coherence: Coherence;
   readonly counters: ProbeCounters;
-  /** Which stream is the one that counts: between two of them the order of event and answer is lost. */
+  /** Identifies the primary stream. Between two streams the order of event and response is not kept. */
   stream(): number;
-  /** Reads the entry anew, keeping nothing and naming no version. */
+  /** Reads from the server without a version, and keeps nothing. */
   read(key: string, answered: (reading: Reading) => void): Promise<unknown>;
   probed(stalenessMs: number, violation: boolean): void;
 }
 
-export class Probe<Value> {
+export class CoherenceProbe<Value> {
   readonly #deps: ProbeDeps<Value>;
   #hitsUntilNext: number;
 
@@ -38,7 +39,7 @@ export class Probe<Value> {
     this.#hitsUntilNext = this.#draw();
   }
 
-  /** Called at each near hit; true for the sampled ones. */
+  /** Called at each near hit. True for the sampled ones. */
   due(): boolean {
     this.#hitsUntilNext -= 1;
     if (this.#hitsUntilNext > 0) return false;
@@ -46,25 +47,25 @@ export class Probe<Value> {
     return true;
   }
 
-  /** Compares a copy that was just served with what the server says. Never throws, never keeps. */
-  run(copy: Copy<Value>): void {
+  /** Compares an entry that was just served with the server. Never throws and keeps nothing. */
+  run(entry: CachedEntry<Value>): void {
     const { coherence, counters, near } = this.#deps;
     const servedBoundMs = coherence.stalenessBoundMs(coherence.nowMs());
-    const { generation, revision } = copy;
+    const { generation, revision } = entry;
     const stream = this.#deps.stream();
     const changed = (reading: Reading) =>
-      reading.asOf.epoch !== copy.epoch || reading.version !== copy.version;
-    // No event, gap, own write or change of streams came between the hit and this answer.
+      reading.asOf.epoch !== entry.epoch || reading.version !== entry.version;
+    // No event, gap, own write or change of streams came between the hit and this response.
     const untouched = () =>
-      near.holds(copy) &&
-      copy.generation === generation &&
-      copy.revision === revision &&
+      near.holds(entry) &&
+      entry.generation === generation &&
+      entry.revision === revision &&
       coherence.generation === generation &&
       this.#deps.stream() === stream;
     this.#deps
-      .read(copy.key, (reading) => {
+      .read(entry.key, (reading) => {
         counters.probes += 1;
-        // Expiry and eviction emit nothing: a copy that outlives them is still true within its TTL.
+        // Expiry and eviction send no event: the entry may still be served within its TTL.
         if (reading.kind === "miss" || !changed(reading)) return this.#deps.probed(0, false);
         counters.probesStale += 1;
         const violation = untouched();
@@ -74,7 +75,10 @@ export class Probe<Value> {
       .catch(() => undefined);
   }
 
-  /** Geometric, so that a share of all hits is taken without a random number for each. */
+  /**
+   * The distance to the next sampled hit, geometrically distributed: one random number for each sample, not
+   * each hit.
+   */
   #draw(): number {
     const { share, rng } = this.#deps;
     if (share >= 1) return 1;

@@ -1,52 +1,49 @@
 /**
- * The near cache of one namespace: local copies bounded in bytes, and the index by which a change finds the
- * copies it is about. What may enter and what may be served is decided in coherence.ts.
+ * The near cache of one namespace: entries bounded in bytes, and the indexes that find the entries that a change
+ * concerns. `Coherence` decides what may enter and what may be served.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { AsOf, Change, Coherence } from "../coherence/coherence.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-import type { Holder } from "../coherence/invalidation-bus.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
-import { type Copy, createCopy, type Reading, type SharedHit } from "./cached-entry.ts";
-import { CopyTable } from "./clock-cache.ts";
-import { createShardCopies, type ShardCopies } from "./tag-index.ts";
+import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
+import type { LocalSubscription } from "../coherence/subscription-set.ts";
+import { type CachedEntry, createCachedEntry, type Reading, type SharedHit, sizeOf } from "./cached-entry.ts";
+import { ClockCache } from "./clock-cache.ts";
+import { ShardIndexes } from "./tag-index.ts";
 
-/** Never a generation: a copy that has it is suspect until it is revalidated. */
+/** Is never a generation: an entry that has it is suspect until it is revalidated. */
 const SUSPECT = 0;
 
 export interface NearCacheOptions {
-  /** Bytes of the copies' encoded values, keys and tags, and a constant for each copy. */
+  /** Bounds the sum of the encoded values, keys and tags, plus a constant for each entry. */
   readonly maxBytes: number;
-  /** Keys that may be kept. None: every key of the namespace. */
+  /** Only keys with one of these prefixes are kept. Empty: every key of the namespace. */
   readonly prefixes: readonly string[];
 }
 
-/** Counted from the start, over all namespaces. */
+/** Counted since the start of the client, over all namespaces. */
 export interface NearCounters {
   hits: number;
   /** Reads that had to ask the server. */
   misses: number;
   fills: number;
-  /** Answers that the fill rule kept out. */
+  /** Responses that were not kept, by the fill rule or because they were too large. */
   fillsRefused: number;
-  /** Copies that a change, a remote one or an own one, removed. */
+  /** Entries that were removed by an event or an own write. */
   invalidated: number;
   evicted: number;
-  /** Copies that the server said are still true. */
+  /** Entries that the server confirmed. */
   revalidated: number;
 }
 
-/** Besides its value, a copy costs about this much: the object, the map's slot and the index's. */
-const COPY_OVERHEAD_BYTES = 256;
-
-export class NearCache<Value> implements Holder, Interest {
+export class NearCache<Value> implements InvalidationListener, LocalSubscription {
   readonly namespace: string;
   readonly prefixes: readonly string[];
   readonly #maxBytes: number;
   readonly #coherence: Coherence;
   readonly #counters: NearCounters;
-  readonly #copies: CopyTable<Copy<Value>>;
-  readonly #shards: ShardCopies<Copy<Value>>[] = [];
+  readonly #entries: ClockCache<CachedEntry<Value>>;
+  readonly #indexes = new ShardIndexes<CachedEntry<Value>>();
   #covered = false;
 
   constructor(namespace: string, options: NearCacheOptions, coherence: Coherence, counters: NearCounters) {
@@ -55,60 +52,78 @@ export class NearCache<Value> implements Holder, Interest {
     this.#maxBytes = options.maxBytes;
     this.#coherence = coherence;
     this.#counters = counters;
-    this.#copies = new CopyTable(options.maxBytes, (copy) => this.#shards[copy.shard]?.remove(copy));
+    this.#entries = new ClockCache(options.maxBytes, (entry) => this.#indexes.remove(entry));
   }
 
   // ---- Reading -------------------------------------------------------------------------------------------
 
-  /** The copy of a key if the hit rule lets it be served now. */
-  read(key: string): Copy<Value> | undefined {
-    // First the clock: its read waits for every load before it, and so these would not overlap with those after it.
+  /** The entry of a key, if the hit rule lets it be served now. */
+  read(key: string): CachedEntry<Value> | undefined {
+    // The clock comes first. Reading it waits for every earlier load, which then cannot overlap with the later ones.
     const nowMs = this.#coherence.nowMs();
-    const copy = this.#copies.get(key);
-    if (copy === undefined || !this.#coherence.mayServe(copy, nowMs)) {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || !this.#coherence.mayServe(entry, nowMs)) {
       this.#counters.misses += 1;
       return undefined;
     }
     this.#counters.hits += 1;
-    return copy;
+    return entry;
   }
 
-  /** As `read`, if also the promise holds with `maxStalenessMs` for its L. */
-  readWithin(key: string, maxStalenessMs: number): Copy<Value> | undefined {
-    const copy = this.#copies.get(key);
+  /** The entry of a key, if the hit rule lets it be served with `maxStalenessMs` in place of a longer lease. */
+  readWithin(key: string, maxStalenessMs: number): CachedEntry<Value> | undefined {
+    const entry = this.#entries.get(key);
     if (
-      copy === undefined ||
-      !this.#coherence.mayServeWithin(copy, this.#coherence.nowMs(), maxStalenessMs)
+      entry === undefined ||
+      !this.#coherence.mayServeWithin(entry, this.#coherence.nowMs(), maxStalenessMs)
     ) {
       this.#counters.misses += 1;
       return undefined;
     }
     this.#counters.hits += 1;
-    return copy;
+    return entry;
   }
 
-  /** The copy of a key that may not be served but may be revalidated: of the current epoch, with a version. */
-  revalidatable(key: string): Copy<Value> | undefined {
-    const copy = this.#copies.peek(key);
-    return copy !== undefined && copy.version !== 0 && copy.epoch === this.#coherence.epoch
-      ? copy
+  /** The entry of a key, if it has a version of the current epoch, with which it can be revalidated. */
+  revalidatable(key: string): CachedEntry<Value> | undefined {
+    const entry = this.#entries.peek(key);
+    return entry !== undefined && entry.version !== 0 && entry.epoch === this.#coherence.epoch
+      ? entry
       : undefined;
   }
 
-  /** Keys whose copies are suspect and may be revalidated, about the most recently used first. */
+  /** Keys of suspect entries that can be revalidated, about the most recently used first. */
   suspects(limit: number): string[] {
     const keys: string[] = [];
-    for (const copy of this.#copies.byUse()) {
+    for (const entry of this.#entries.byUse()) {
       if (keys.length >= limit) break;
-      if (copy.generation !== this.#coherence.generation && this.revalidatable(copy.key) === copy)
-        keys.push(copy.key);
+      if (entry.generation !== this.#coherence.generation && this.revalidatable(entry.key) === entry)
+        keys.push(entry.key);
     }
     return keys;
   }
 
+  isSuspect(key: string): boolean {
+    const entry = this.#entries.peek(key);
+    return entry !== undefined && entry.generation !== this.#coherence.generation;
+  }
+
+  /** Whether this very entry is still in the cache. */
+  holds(entry: CachedEntry<Value>): boolean {
+    return this.#entries.peek(entry.key) === entry;
+  }
+
+  get entries(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#entries.bytes;
+  }
+
   // ---- Filling -------------------------------------------------------------------------------------------
 
-  /** The subscription covering the namespace is live. */
+  /** A subscription that covers the near cache is live. */
   live(): void {
     this.#covered = true;
   }
@@ -117,97 +132,53 @@ export class NearCache<Value> implements Holder, Interest {
     this.#covered = false;
   }
 
-  /** What the fill rule must know of a request just before it is sent. */
+  /** For the fill rule, to be read just before a request is sent. */
   coverage(): number {
     return this.#covered ? this.#coherence.coverage : NOT_COVERED;
   }
 
-  /** Keeps what a response said, if the fill rule allows it. `shared`: its value, decoded and frozen. */
+  /** Keeps what a response said, if the fill rule allows it. `shared` is its value, decoded and frozen. */
   keep(reading: Reading, coverage: number, shared?: SharedHit<Value>): boolean {
     const { asOf, key } = reading;
     const sizeBytes = sizeOf(reading);
     if (!this.#mayEnter(asOf, key, reading.tags, coverage) || sizeBytes > this.#maxBytes) {
       this.#counters.fillsRefused += 1;
-      this.supersede(key, asOf);
+      this.removeOlder(key, asOf);
       return false;
     }
-    const copy = createCopy(reading, sizeBytes, this.#coherence.generation, shared);
-    this.#counters.evicted += this.#copies.set(copy);
-    this.#shard(copy.shard).add(copy);
+    const entry = createCachedEntry(reading, sizeBytes, this.#coherence.generation, shared);
+    this.#counters.evicted += this.#entries.set(entry);
+    this.#indexes.add(entry);
     this.#counters.fills += 1;
     return true;
   }
 
-  /** The server said that a copy still is what it has. False: the fill rule keeps it from being trusted again. */
-  confirm(copy: Copy<Value>, asOf: AsOf, readAtMs: number, freshUntilMs: number, coverage: number): boolean {
-    const { key } = copy;
-    // What was removed or replaced while the answer was under way is not brought back.
-    if (this.#copies.peek(key) !== copy || !this.#mayEnter(asOf, key, copy.tags, coverage)) {
+  /** The server confirmed an entry. False: the fill rule forbids to serve it again. */
+  confirm(
+    entry: CachedEntry<Value>,
+    asOf: AsOf,
+    readAtMs: number,
+    freshUntilMs: number,
+    coverage: number,
+  ): boolean {
+    // An entry that was removed or replaced while the response was under way is not restored.
+    if (!this.holds(entry) || !this.#mayEnter(asOf, entry.key, entry.tags, coverage)) {
       this.#counters.fillsRefused += 1;
-      this.supersede(key, asOf);
+      this.removeOlder(entry.key, asOf);
       return false;
     }
-    copy.revision = asOf.revision;
-    copy.readAtMs = readAtMs;
-    copy.freshUntilMs = freshUntilMs;
-    copy.generation = this.#coherence.generation;
+    entry.revision = asOf.revision;
+    entry.readAtMs = readAtMs;
+    entry.freshUntilMs = freshUntilMs;
+    entry.generation = this.#coherence.generation;
     this.#counters.revalidated += 1;
     return true;
   }
 
-  /** A response that is not kept may still show that the copy is older than what the caller now knows. */
-  supersede(key: string, asOf: AsOf): void {
-    const copy = this.#copies.peek(key);
-    if (copy !== undefined && isBefore(copy, asOf)) this.#copies.delete(key);
-  }
-
-  // ---- Changes -------------------------------------------------------------------------------------------
-
-  /** Removes the copies that a change is about, but for those that already reflect it. */
-  changed(change: Change, _event: Event, touched: boolean): void {
-    const { epoch } = this.#coherence;
-    const at: AsOf = { epoch, shard: change.shard, revision: change.revision };
-    for (const copy of this.#matching(change)) {
-      if (!isBefore(copy, at)) continue;
-      // New lifetimes, shorter perhaps; the value is the same, so asking again is cheap.
-      if (touched) copy.generation = SUSPECT;
-      else this.#invalidate(copy.key);
-    }
-  }
-
-  /**
-   * Removes the copies that an own write is about, whatever they reflect: before it is sent and when it is
-   * answered, so that an ambiguous write leaves nothing.
-   */
-  forget(target: Change["target"], name: string): void {
-    if (target === "key") this.#invalidate(name);
-    else {
-      for (const shard of this.#shards) {
-        for (const copy of shard?.matching(target, name) ?? []) this.#invalidate(copy.key);
-      }
-    }
-  }
-
-  /** This very copy is still here. */
-  holds(copy: Copy<Value>): boolean {
-    return this.#copies.peek(copy.key) === copy;
-  }
-
-  isSuspect(key: string): boolean {
-    const copy = this.#copies.peek(key);
-    return copy !== undefined && copy.generation !== this.#coherence.generation;
-  }
-
-  clear(): void {
-    this.#copies.clear();
-  }
-
-  get entries(): number {
-    return this.#copies.size;
-  }
-
-  get bytes(): number {
-    return this.#copies.bytes;
+  /** Removes the entry of a key if it is older than a response that was not kept: the caller knows a newer state. */
+  removeOlder(key: string, asOf: AsOf): void {
+    const entry = this.#entries.peek(key);
+    if (entry !== undefined && isBefore(entry, asOf)) this.#entries.delete(key);
   }
 
   covers(key: string): boolean {
@@ -217,40 +188,48 @@ export class NearCache<Value> implements Holder, Interest {
 
   #mayEnter(asOf: AsOf, key: string, tags: readonly string[], coverage: number): boolean {
     if (!this.covers(key)) return false;
-    if (!this.#coherence.mayKeep(coverage, asOf, this.namespace, key, tags)) return false;
-    // Two streams of one client may answer out of order while it moves from a draining server to the next.
-    const held = this.#copies.peek(key);
+    if (!this.#coherence.mayFill(coverage, asOf, this.namespace, key, tags)) return false;
+    // During a handover two streams may deliver responses out of order.
+    const held = this.#entries.peek(key);
     return held === undefined || held.epoch !== asOf.epoch || held.revision <= asOf.revision;
   }
 
-  *#matching(change: Change): Iterable<Copy<Value>> {
-    if (change.target === "key") {
-      const copy = this.#copies.peek(change.name);
-      if (copy !== undefined) yield copy;
-    } else yield* this.#shards[change.shard]?.matching(change.target, change.name) ?? [];
-  }
+  // ---- Invalidation --------------------------------------------------------------------------------------
 
-  #invalidate(key: string): void {
-    if (this.#copies.delete(key)) this.#counters.invalidated += 1;
-  }
-
-  #shard(shard: number): ShardCopies<Copy<Value>> {
-    let copies = this.#shards[shard];
-    if (copies === undefined) {
-      copies = createShardCopies();
-      this.#shards[shard] = copies;
+  /** Removes the entries that a change concerns, except those that already reflect it. */
+  onEvent(change: Change, _event: Event, touched: boolean): void {
+    const { epoch } = this.#coherence;
+    const asOf: AsOf = { epoch, shard: change.shard, revision: change.revision };
+    for (const entry of this.#matching(change)) {
+      if (!isBefore(entry, asOf)) continue;
+      // A touch may shorten the TTL. The value is unchanged, so revalidation is cheap.
+      if (touched) entry.generation = SUSPECT;
+      else this.#remove(entry.key);
     }
-    return copies;
+  }
+
+  invalidate(target: Change["target"], name: string): void {
+    if (target === "key") this.#remove(name);
+    else for (const entry of this.#indexes.matchingInAll(target, name)) this.#remove(entry.key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  *#matching(change: Change): Iterable<CachedEntry<Value>> {
+    if (change.target === "key") {
+      const entry = this.#entries.peek(change.name);
+      if (entry !== undefined) yield entry;
+    } else yield* this.#indexes.matching(change);
+  }
+
+  #remove(key: string): void {
+    if (this.#entries.delete(key)) this.#counters.invalidated += 1;
   }
 }
 
-/** Whether a copy was read before `asOf`. Of another epoch it always was: that epoch is over. */
-function isBefore(copy: AsOf, asOf: AsOf): boolean {
-  return copy.epoch !== asOf.epoch || copy.revision < asOf.revision;
-}
-
-function sizeOf(reading: Reading): number {
-  let tagBytes = 0;
-  for (const tag of reading.tags) tagBytes += tag.length;
-  return COPY_OVERHEAD_BYTES + reading.key.length + tagBytes + (reading.encoded?.length ?? 0);
+/** Whether an entry was read before `asOf`. An entry of another epoch was: that epoch is over. */
+function isBefore(entry: AsOf, asOf: AsOf): boolean {
+  return entry.epoch !== asOf.epoch || entry.revision < asOf.revision;
 }

@@ -1,21 +1,24 @@
 /**
- * Revalidates suspects in the background after a gap: a few at a time, starting at random, so that a mass
- * reconnect stampedes neither the server nor the origin. What it does not reach is revalidated when it is read.
+ * Revalidates suspect entries in the background after a gap: in batches, each after a random delay, so that a
+ * mass reconnect overloads neither the server nor the origin. An entry that it does not reach is revalidated
+ * when it is read.
  */
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 
-/** One message of reads, most of which are answered "not modified". */
+/** The reads of one message. Most are answered "not modified". */
 const BATCH_KEYS = 256;
 
 export interface RevalidationDeps {
   readonly clock: Clock;
   readonly rng: Rng;
+  /** The longest delay before a batch. */
   readonly jitterMs: number;
+  /** For each gap. 0 turns background revalidation off. */
   readonly maxEntries: number;
-  /** The keys to revalidate, the most wanted first. */
+  /** The keys to revalidate, the most recently used first. */
   suspects(limit: number): string[];
-  /** Still a suspect: it may have been read, invalidated or evicted since. */
+  /** False when the entry was revalidated, invalidated or evicted since. */
   isSuspect(key: string): boolean;
   revalidate(key: string): Promise<unknown>;
 }
@@ -24,14 +27,14 @@ export class Revalidation {
   readonly #deps: RevalidationDeps;
   #keys: string[] = [];
   #timer: Timer | undefined;
-  /** Goes up with each start and stop, so that an older round does not go on. */
+  /** Incremented by each start and stop, so that an older round ends. */
   #round = 0;
 
   constructor(deps: RevalidationDeps) {
     this.#deps = deps;
   }
 
-  /** There was a gap. A round that is under way begins again. */
+  /** Called after a gap. Restarts a round that is under way. */
   start(): void {
     this.stop();
     if (this.#deps.maxEntries > 0) this.#schedule(() => this.#begin());
@@ -55,7 +58,7 @@ export class Revalidation {
       return;
     }
     const round = this.#round;
-    // What fails stays suspect; when the connection is the reason, the rest would fail too.
+    // An entry whose read failed stays suspect. The round ends, because the connection is the likely cause.
     Promise.all(keys.map((key) => this.#deps.revalidate(key))).then(
       () => {
         if (round === this.#round && this.#keys.length > 0) this.#schedule(() => this.#next());

@@ -1,10 +1,10 @@
-/** A namespace's events as an async iterable: bounded, and with a gap in the place of what did not fit. */
+/** The events of a namespace as an async iterable. Its queue is bounded: an overflow becomes a gap. */
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Change } from "../coherence/coherence.ts";
-import type { Holder } from "../coherence/invalidation-bus.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
+import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
+import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import type { CallOptions } from "./runner.ts";
 
 export type ChangeKind = "set" | "invalidated" | "staled" | "touched";
@@ -16,27 +16,27 @@ export type CacheEvent =
       readonly target: Change["target"];
       /** The key, tag or prefix; empty for "all". */
       readonly name: string;
-      /** Tag, prefix and namespace events come once for each shard. */
+      /** An event of a tag, a prefix or the namespace comes once for each shard. */
       readonly shard: number;
       readonly revision: number;
-      /** The writer's client id. Empty: unknown. */
+      /** The client id of the writer. Empty: unknown. */
       readonly origin: string;
-      /** W3C traceparent of the writer's span. Empty: not sampled. */
+      /** W3C traceparent of the span of the writer. Empty: not sampled. */
       readonly traceparent: string;
     }
-  /** Events may have been missed: by the server's account, or because this reader was too slow ("overrun"). */
+  /** Events may have been missed. "overrun": the connection or this reader was too slow. */
   | { readonly kind: "gap"; readonly cause: GapCause };
 
 export interface SubscribeOptions extends Pick<CallOptions, "signal"> {
-  /** Only keys that begin with one of these, and all tags. Default: the whole namespace. */
+  /** Only events of keys with one of these prefixes, and of all tags. Default: the whole namespace. */
   readonly prefixes?: readonly string[];
-  /** Events that wait for the reader; more become one gap. 1 to 1,048,576; default 4,096. */
+  /** How many events may wait for the reader. An overflow replaces them by one gap. 1 to 1,048,576; default 4,096. */
   readonly queueMaxEvents?: number;
 }
 
-/** One reader. Leaving the loop, `close`, or the end of its scope ends it. */
+/** Has one reader. Leaving the loop, `close`, or the end of an `await using` scope ends it. */
 export interface EventSubscription extends AsyncIterable<CacheEvent>, AsyncDisposable {
-  /** Resolves when every event from then on will be told; rejects when it is closed before. */
+  /** Resolves when the subscription is live: every later event is delivered. Rejects when it is closed before. */
   readonly isLive: Promise<void>;
   close(): void;
 }
@@ -54,17 +54,17 @@ const CAUSES: Partial<Record<number, GapCause>> = {
   [Gap_Reason.OVERRUN]: "overrun",
 };
 
-export class EventQueue implements Holder, Interest, EventSubscription {
+export class EventQueue implements InvalidationListener, LocalSubscription, EventSubscription {
   readonly namespace: string;
   readonly prefixes: readonly string[];
   readonly isLive: Promise<void>;
   readonly #queueMaxEvents: number;
   readonly #onClose: (queue: EventQueue) => void;
   readonly #becameLive = Promise.withResolvers<void>();
-  /** Of each shard the last revision that was told while a subscription covered this reader. */
-  #told: number[] = [];
-  /** The same when the stream began: the next one resumes from before the end of the last. */
-  #toldBefore: number[] = [];
+  /** For each shard, the last revision that was delivered while a live subscription covered this reader. */
+  #delivered: number[] = [];
+  /** The same, when the current stream began: a stream may resume from before the end of the last one. */
+  #deliveredBefore: number[] = [];
   #epoch = 0n;
   #covered = false;
   #events: CacheEvent[] = [];
@@ -82,26 +82,27 @@ export class EventQueue implements Holder, Interest, EventSubscription {
     this.#queueMaxEvents = queueMaxEvents;
     this.#onClose = onClose;
     this.isLive = this.#becameLive.promise;
-    // Few wait for it: its rejection is no unhandled one for all others.
+    // Most callers never wait for it, and then its rejection must not be unhandled.
     this.isLive.catch(() => undefined);
   }
 
   live(): void {
     this.#covered = true;
-    this.#toldBefore = [...this.#told];
+    this.#deliveredBefore = [...this.#delivered];
     this.#becameLive.resolve();
   }
 
-  /** Nothing is lost: the next stream resumes, or there is a gap. */
+  /** The next stream resumes, or delivers a gap. */
   lost(): void {
     this.#covered = false;
   }
 
-  forget(): void {}
+  /** An own write sends an event too. */
+  invalidate(): void {}
 
-  changed(change: Change, event: Event): void {
+  onEvent(change: Change, event: Event): void {
     const kind = KINDS[event.kind];
-    if (kind === undefined || !this.#concerns(change) || this.#wasTold(change, event)) return;
+    if (kind === undefined || !this.#matches(change) || this.#wasDelivered(change, event)) return;
     this.#push({
       kind,
       target: change.target,
@@ -114,8 +115,8 @@ export class EventQueue implements Holder, Interest, EventSubscription {
   }
 
   gap(gap: Gap): void {
-    this.#told = [];
-    this.#toldBefore = [];
+    this.#delivered = [];
+    this.#deliveredBefore = [];
     this.#push({ kind: "gap", cause: CAUSES[gap.reason] ?? "unknown" });
   }
 
@@ -158,20 +159,20 @@ export class EventQueue implements Holder, Interest, EventSubscription {
     else this.#events = [{ kind: "gap", cause: "overrun" }];
   }
 
-  /** By the stream before this one, while both were open. */
-  #wasTold({ shard, revision }: Change, { stamp }: Event): boolean {
+  /** Whether the stream before this one has delivered the event. */
+  #wasDelivered({ shard, revision }: Change, { stamp }: Event): boolean {
     if (stamp !== undefined && stamp.epoch !== this.#epoch) {
       this.#epoch = stamp.epoch;
-      this.#told = [];
-      this.#toldBefore = [];
+      this.#delivered = [];
+      this.#deliveredBefore = [];
     }
-    if (revision <= (this.#toldBefore[shard] ?? 0)) return true;
-    if (this.#covered) this.#told[shard] = Math.max(this.#told[shard] ?? 0, revision);
+    if (revision <= (this.#deliveredBefore[shard] ?? 0)) return true;
+    if (this.#covered) this.#delivered[shard] = Math.max(this.#delivered[shard] ?? 0, revision);
     return false;
   }
 
-  /** The connection's selectors may be wider than this reader's. */
-  #concerns({ target, name }: Change): boolean {
+  /** The selectors of the connection may cover more than this reader wants. */
+  #matches({ target, name }: Change): boolean {
     if (this.prefixes.length === 0) return true;
     if (target === "key") return this.prefixes.some((prefix) => name.startsWith(prefix));
     if (target !== "prefix") return true;

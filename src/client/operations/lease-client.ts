@@ -1,56 +1,59 @@
-/** Asks for leases: an entry, or the right to fill it, after waiting for whoever has that right now. */
+/**
+ * Asks for leases. A lease is the right to fill an entry; while another process holds it, the server lets a
+ * caller wait.
+ */
 import { CacheError } from "../../common/errors.ts";
 import type { EntryVersion } from "../api/results.ts";
 import { pause } from "../api/timeouts.ts";
 import { expectReply, type LeaseReading, readLease } from "../messages/replies.ts";
 import { leaseOperation, releaseOperation } from "../messages/requests.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
-import type { Realm } from "./namespace-context.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
 
 export type LeaseAnswer<Value> =
   | { readonly kind: "found"; readonly found: Found<Value> }
   | { readonly kind: "granted"; readonly token: bigint; readonly stale: Found<Value> | undefined }
-  /** A fresh entry that the codec cannot read, in a namespace where that is as good as a miss. */
+  /** A fresh entry that the codec cannot decode, in a namespace that treats such an entry as a miss. */
   | { readonly kind: "undecodable"; readonly when: EntryVersion };
 
-/** The longest that a server holds an answer back. */
+/** How long a server waits before it answers, at most. */
 const WAIT_MAX_MS = 30_000;
-/** When a server says "later" although it was asked to wait, it is short of something. */
+/** The longest pause after a server did not wait although it was asked to: it has reached a limit. */
 const RETRY_MAX_MS = 1_000;
 
-export class Leases<Value> {
-  readonly #realm: Realm<Value>;
+export class LeaseClient<Value> {
+  readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
 
-  constructor(realm: Realm<Value>, reader: EntryReader<Value>) {
-    this.#realm = realm;
+  constructor(context: NamespaceContext<Value>, reader: EntryReader<Value>) {
+    this.#context = context;
     this.#reader = reader;
   }
 
-  /** Throws DEADLINE when another process holds the lease, there is no stale value, and `waitMs` have passed. */
+  /** Throws DEADLINE when another process still holds the lease after `waitMs`, and there is no stale value. */
   async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
-    const { clock, rng } = this.#realm;
+    const { clock, rng } = this.#context;
     const untilMs = clock.nowMs() + waitMs;
-    // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
-    let holdMs = 0;
+    // The first request does not wait: it can share a batch, and usually no other process holds the lease.
+    let serverWaitMs = 0;
     for (;;) {
-      const answer = await this.#ask(key, holdMs, leaseMs);
+      const answer = await this.#ask(key, serverWaitMs, leaseMs);
       if (answer.kind !== "held") return answer;
       const remainingMs = untilMs - clock.nowMs();
       if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
-      if (holdMs > 0) {
+      if (serverWaitMs > 0) {
         const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
         await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));
       }
-      holdMs = Math.max(1, Math.min(remainingMs, WAIT_MAX_MS));
+      serverWaitMs = Math.max(1, Math.min(remainingMs, WAIT_MAX_MS));
     }
   }
 
-  /** Gives a lease back. Nobody waits for the answer: a lease that cannot be given back expires. */
+  /** Releases a lease. Failure is ignored: the lease expires. */
   release(key: string, token: bigint): void {
-    const { namespace, remote } = this.#realm;
-    remote
+    const { namespace, runner } = this.#context;
+    runner
       .run({
         name: "Lease",
         namespace,
@@ -66,8 +69,8 @@ export class Leases<Value> {
     waitMs: number,
     leaseMs: number,
   ): Promise<LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number }> {
-    const { near, namespace, remote } = this.#realm;
-    return remote.run({
+    const { near, namespace, runner } = this.#context;
+    return runner.run({
       name: "Lease",
       namespace,
       operation: leaseOperation(key, waitMs, leaseMs),
@@ -76,7 +79,7 @@ export class Leases<Value> {
       coverage: () => near?.coverage() ?? 0,
       read: (reply, call) =>
         this.#read(readLease(key, expectReply(reply, "lease"), call.sentAtMs), call.coverage),
-      // Granted to nobody any more.
+      // The caller has given up: release the lease that it cannot use.
       late: (reply) => {
         const outcome = reply.case === "lease" ? reply.value.outcome : undefined;
         if (outcome?.case === "granted") this.release(key, outcome.value.token);
@@ -114,7 +117,7 @@ export class Leases<Value> {
       const found = this.#reader.take(reading, coverage);
       return found.outcome.kind === "miss" ? undefined : found;
     } catch {
-      // What is stale and cannot be read is about to be replaced anyway; throwing would lose the lease.
+      // A stale value that cannot be decoded is about to be replaced. An error here would lose the lease.
       return undefined;
     }
   }

@@ -1,136 +1,83 @@
 /**
- * getOrLoad: the value of a key, loaded from its source when the cache has none. One load for each key in this
- * process (a flight), and one in the mesh (a lease).
+ * getOrLoad: the value of a key, loaded from its source when the cache has none. One load at a time for each
+ * key: in this process by a singleflight, in the whole mesh by a lease.
  *
- * What may be stored is decided by the server: a lease dies when the key, a tag named at the Set, its prefix
- * or its namespace is invalidated while the loader runs, so a value loaded before an invalidation is returned
- * to who asked before it, and never kept. What may be *shared* is decided in flights.ts.
+ * The server decides what may be stored. A lease ends when its key, a prefix of it, the namespace or a tag of
+ * the Set is invalidated while the loader runs. So a value that was loaded before an invalidation is returned
+ * to the callers from before it, and is never stored. singleflight.ts decides which callers may share a load.
  */
 import { CacheError } from "../../common/errors.ts";
-import {
-  checkEntryTags,
-  checkFlag,
-  checkKey,
-  checkLifetimeMs,
-  checkOptions,
-  checkSignal,
-  checkStalenessMs,
-  checkUint64,
-  checkWhole,
-  unreadable,
-} from "../api/checks.ts";
-import { type Loaded, type LoadedOptions, type Loader, toLoaded } from "../api/load-result.ts";
+import type { Loaded, LoadedOptions, Loader } from "../api/load-result.ts";
 import type { Entry } from "../api/results.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-import { type LeaseAnswer, Leases } from "./lease-client.ts";
-import type { Realm } from "./namespace-context.ts";
+import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
+import { type LoadOptions, type LoadPlan, toJoinOptions, toLoadPlan } from "./load-options.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
-import type { CallOptions } from "./runner.ts";
-import { Flights } from "./singleflight.ts";
+import { runLoader } from "./run-loader.ts";
+import { Singleflight } from "./singleflight.ts";
 import type { EntryWriter } from "./writer.ts";
 
-export interface LoadOptions extends CallOptions, LoadedOptions {
-  /** As in a read. */
-  readonly maxStalenessMs?: number;
-  /** When there is a stale value: how long to wait for a fresh one before it is served. Default 0: not at all. */
-  readonly softTimeoutMs?: number;
-  /** How long the loader may take, after which it is given up with LOADER_TIMEOUT. 1 to 58,000; default 10,000. */
-  readonly hardTimeoutMs?: number;
-  /**
-   * How long to wait for another process's load: 0 to 600,000; default 30,000. A process that dies while it
-   * loads holds its lease for `hardTimeoutMs` and 2 s; a shorter wait than that makes its death felt.
-   */
-  readonly waitMs?: number;
-  /** When no server answers: run the loader and keep nothing (true, the default), or fail. */
-  readonly failOpen?: boolean;
-}
-
-/** An entry that nobody stored has no version. */
+/** The version is undefined when the loaded value was not stored. */
 export type LoadedEntry<Value> = Exclude<Entry<Value>, { kind: "miss" }>;
 
-/** What the lease takes beyond the loader: the Set must arrive before it ends. */
+/** The lease lasts this much longer than the loader may take, for the Set to arrive in time. */
 const LEASE_MARGIN_MS = 2_000;
-const HARD_TIMEOUT_MAX_MS = 58_000;
-const LONGEST_WAIT_MS = 600_000;
-
-/** A load's options with their defaults. */
-interface LoadPlan<Value> {
-  readonly key: string;
-  readonly loader: Loader<Value>;
-  readonly entry: LoadedOptions;
-  readonly failOpen: boolean;
-  readonly softTimeoutMs: number;
-  readonly hardTimeoutMs: number;
-  readonly waitMs: number;
-}
 
 export class EntryLoader<Value> {
-  readonly #flights: Flights<LoadedEntry<Value>>;
-  readonly #realm: Realm<Value>;
+  readonly #singleflight: Singleflight<LoadedEntry<Value>>;
+  readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
   readonly #writer: EntryWriter<Value>;
-  readonly #leases: Leases<Value>;
-  /** Loads that hold a lease, in the background too. */
+  readonly #leases: LeaseClient<Value>;
+  /** Loads that hold a lease, also those in the background. */
   readonly #loads = new Set<Promise<unknown>>();
   readonly #closing: AbortSignal;
 
   constructor(
-    realm: Realm<Value>,
+    context: NamespaceContext<Value>,
     reader: EntryReader<Value>,
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, coherence, holders, near, loads } = realm;
-    this.#flights = new Flights({
+    const { namespace, clock, coherence, invalidations, near, loads } = context;
+    this.#singleflight = new Singleflight({
       namespace,
       clock,
       coherence,
-      holders,
+      invalidations,
       coverage: () => near?.coverage() ?? NOT_COVERED,
       share: (entry) => this.#shared(entry),
-      shared: () => {
+      onJoin: () => {
         loads.loadsShared += 1;
       },
     });
-    this.#realm = realm;
+    this.#context = context;
     this.#reader = reader;
     this.#writer = writer;
-    this.#leases = new Leases(realm, reader);
+    this.#leases = new LeaseClient(context, reader);
     this.#closing = closing;
   }
 
-  /** Loads the entry, or shares the load of it that is under way. Throws FIELD_INVALID. */
+  /** Loads the entry, or shares a load that is in flight. Throws FIELD_INVALID. */
   load(key: string, loader: Loader<Value>, options: LoadOptions): Promise<LoadedEntry<Value>> {
-    const plan: LoadPlan<Value> = {
-      key: checkKey(key),
-      loader,
-      entry: checkLoaded(options),
-      failOpen: checkFlag("failOpen", options.failOpen, true),
-      softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
-      hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, HARD_TIMEOUT_MAX_MS),
-      waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
-    };
-    const joining = {
-      deadlineMs: options.deadlineMs ?? undefined,
-      signal: checkSignal(options.signal),
-      maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
-    };
-    return this.#flights.join(key, joining, () => this.#run(plan));
+    const plan = toLoadPlan(key, loader, options);
+    return this.#singleflight.join(key, toJoinOptions(options), () => this.#run(plan));
   }
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */
-  async landed(): Promise<void> {
+  async settled(): Promise<void> {
     await Promise.allSettled(this.#loads);
   }
 
-  /** Of one load each caller gets a value that no other can write to. */
+  /** Gives each caller of a shared load a value that no other caller can change. */
   #shared(entry: LoadedEntry<Value>): LoadedEntry<Value> {
     if (entry.kind !== "hit") return entry;
-    return { ...entry, value: this.#realm.copies.forAnother(entry.value) };
+    return { ...entry, value: this.#context.values.forAnother(entry.value) };
   }
 
-  // ---- One flight ----------------------------------------------------------------------------------------
+  // ---- One load ----------------------------------------------------------------------------------------
 
   async #run(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
     const { key, failOpen, hardTimeoutMs, waitMs } = plan;
@@ -147,8 +94,8 @@ export class EntryLoader<Value> {
       case "granted":
         return this.#fill(plan, answer.token, answer.stale);
       case "undecodable":
-        // The entry is there and fresh, so there is no lease to be had: replace that very version, or nothing.
-        return this.#store(plan, await this.#load(plan), { when: answer.when });
+        // The entry is fresh, so the server grants no lease. The Set replaces this version or nothing.
+        return this.#store(plan, await runLoader(this.#context, plan, this.#closing), { when: answer.when });
       default:
         return answer satisfies never;
     }
@@ -159,50 +106,29 @@ export class EntryLoader<Value> {
     token: bigint,
     stale: Found<Value> | undefined,
   ): Promise<LoadedEntry<Value>> {
-    const load = this.#load(plan).then((value) => this.#store(plan, value, { leaseToken: token }));
-    // Whoever waits for the lease is promoted at once instead of when it expires.
+    const load = runLoader(this.#context, plan, this.#closing).then((value) =>
+      this.#store(plan, value, { leaseToken: token }),
+    );
+    // After a release the server grants the lease to the next waiter at once, not only when it expires.
     const ended = load.catch(() => this.#leases.release(plan.key, token));
     this.#loads.add(ended);
     void ended.then(() => this.#loads.delete(ended));
     if (stale === undefined) return load;
     const { softTimeoutMs } = plan;
-    // A stale value also stands in for a loader that fails. The failure is counted, and the next caller retries.
+    // A stale value is also served when the loader fails. The failure is counted, and the next caller loads again.
     const fresh = load.catch(() => undefined);
-    const first = softTimeoutMs === 0 ? undefined : await runWithin(this.#realm.clock, softTimeoutMs, fresh);
+    const first =
+      softTimeoutMs === 0 ? undefined : await runWithin(this.#context.clock, softTimeoutMs, fresh);
     return first ?? this.#served(stale);
   }
 
   async #loadUnkept(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
-    const load = await this.#load(plan);
-    this.#realm.loads.loadsUnkept += 1;
+    const load = await runLoader(this.#context, plan, this.#closing);
+    this.#context.loads.loadsUnkept += 1;
     return unstored(load, { ...plan.entry, ...load.options });
   }
 
-  /** Runs the loader, for as long as it may take. */
-  async #load({ loader, hardTimeoutMs }: LoadPlan<Value>): Promise<Loaded<Value>> {
-    const { clock, loads, namespace, telemetry } = this.#realm;
-    const giveUp = new AbortController();
-    const { signal } = giveUp;
-    loads.loads += 1;
-    try {
-      const running = telemetry.load(namespace, async () => loader({ signal }));
-      const outcome = await runWithin(clock, hardTimeoutMs, running.then(toLoaded), this.#closing);
-      if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options) };
-      const bound = String(hardTimeoutMs);
-      throw this.#closing.aborted
-        ? new CacheError("CLOSED", "the client was closed during the load")
-        : new CacheError("LOADER_TIMEOUT", `the loader took longer than ${bound} ms`, {
-            limit: "hardTimeoutMs",
-            bound,
-          });
-    } catch (error) {
-      loads.loadFailures += 1;
-      giveUp.abort(error);
-      throw error;
-    }
-  }
-
-  /** Stores a loaded value under its lease. Its callers get it whether it could be stored or not. */
+  /** Stores a loaded value. The callers get it whether it could be stored or not. */
   async #store(
     { key, entry, failOpen }: LoadPlan<Value>,
     load: Loaded<Value>,
@@ -212,7 +138,7 @@ export class EntryLoader<Value> {
     const encoded = this.#writer.encode(load.value, load.absent);
     const ttlMs = this.#jittered(lifetimes.ttlMs, load.absent);
     const staleMs = load.absent ? 0 : lifetimes.staleMs;
-    const { loads } = this.#realm;
+    const { loads } = this.#context;
     try {
       const outcome = await this.#writer.set(
         key,
@@ -240,39 +166,22 @@ export class EntryLoader<Value> {
     return unstored(load, lifetimes);
   }
 
-  /** Shortened, never lengthened: what the caller said is the longest that the value may live. */
+  /** Jitter shortens a TTL and never lengthens it. */
   #jittered(given: number | undefined, isAbsent: boolean): number {
-    const { options, rng } = this.#realm;
+    const { options, rng } = this.#context;
     const ttlMs = given ?? (isAbsent ? options.negativeTtlMs : options.ttlMs);
     return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
 
   #served(found: Found<Value>): LoadedEntry<Value> {
     const entry = this.#reader.entry(found, "remote");
-    if (entry.kind === "miss") throw new CacheError("INTERNAL", "a lease answered with nothing");
-    if (entry.stale) this.#realm.loads.staleServed += 1;
+    if (entry.kind === "miss") throw new CacheError("INTERNAL", "the lease was answered with a miss");
+    if (entry.stale) this.#context.loads.staleServed += 1;
     return entry;
   }
 }
 
-/** What is given of them, each read once. Throws FIELD_INVALID. */
-function checkLoaded(given: LoadedOptions): LoadedOptions {
-  try {
-    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
-    return {
-      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0) }),
-      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0) }),
-      ...(isGiven(tags) && { tags: checkEntryTags(tags) }),
-      ...(isGiven(sourceVersion) && { sourceVersion: checkUint64("sourceVersion", sourceVersion) }),
-    };
-  } catch (error) {
-    throw unreadable("options", error);
-  }
-}
-
-const isGiven = (option: unknown): boolean => option !== undefined && option !== null;
-
-/** The cache's trouble, not the caller's: the loader can do without it. */
+/** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
 function isOutage(error: unknown): boolean {
   if (!(error instanceof CacheError)) return false;
   switch (error.reason) {
@@ -293,7 +202,7 @@ function isOutage(error: unknown): boolean {
   }
 }
 
-/** The entry that a loaded value is while no server has stored it. */
+/** The entry of a loaded value that no server has stored. */
 function unstored<Value>(load: Loaded<Value>, options: LoadedOptions): LoadedEntry<Value> {
   const facts = {
     version: undefined,

@@ -1,39 +1,39 @@
-/** What the parts of one namespace share: its name, its options and the client's machinery. */
+/** What the reader, writer and loader of one namespace share: its name and options, and parts of the client. */
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ResolvedNamespaceOptions } from "../api/options.ts";
 import type { Coherence } from "../coherence/coherence.ts";
-import type { Holders } from "../coherence/invalidation-bus.ts";
-import type { CopyReader } from "../near-cache/cached-entry.ts";
+import type { InvalidationBus } from "../coherence/invalidation-bus.ts";
+import type { ValueReader } from "../near-cache/cached-entry.ts";
 import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
-import type { Remote } from "./runner.ts";
+import type { OperationRunner } from "./runner.ts";
 
 export interface LoadCounters {
-  /** Loaders that were run. */
+  /** Loader runs. */
   loads: number;
-  /** Loads that threw, or took too long. */
+  /** Loader runs that threw or took too long. */
   loadFailures: number;
-  /** `getOrLoad` calls that shared a load of this process. */
+  /** `getOrLoad` calls that joined a load in flight in this process. */
   loadsShared: number;
-  /** Values that were loaded and not stored, because something had changed or no server could be reached. */
+  /** Loaded values that were not stored: the entry had changed, or no server was reachable. */
   loadsUnkept: number;
-  /** Stale values that were served while another was loaded. */
+  /** Stale values that were served during a load. */
   staleServed: number;
 }
 
-export interface Realm<Value> {
+export interface NamespaceContext<Value> {
   readonly namespace: string;
   readonly options: ResolvedNamespaceOptions<Value>;
   readonly near: NearCache<Value> | undefined;
-  readonly copies: CopyReader<Value>;
+  readonly values: ValueReader<Value>;
   readonly coherence: Coherence;
-  readonly holders: Holders;
-  readonly remote: Remote;
+  readonly invalidations: InvalidationBus;
+  readonly runner: OperationRunner;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;
   readonly loads: LoadCounters;
-  /** Names a Set, so that the server can tell its retry from another. Never 0n. */
+  /** Identifies a Set, so that the server recognises a retry. Never 0n. */
   nextRequestId(): bigint;
 }

@@ -1,5 +1,4 @@
-/** Reads entries of one namespace: from the near cache when the hit rule lets it, else from the server. */
-
+/** Reads entries of one namespace: from the near cache if the hit rule allows it, else from the server. */
 import { CacheError } from "../../common/errors.ts";
 import { checkFlag, checkKey, checkStalenessMs } from "../api/checks.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "../api/results.ts";
@@ -7,21 +6,21 @@ import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.ts";
 import { getOperation } from "../messages/requests.ts";
-import type { Copy, Decoded, Reading } from "../near-cache/cached-entry.ts";
-import type { Realm } from "./namespace-context.ts";
-import { type CallOptions, FrequentOperation } from "./runner.ts";
+import type { CachedEntry, Decoded, Reading } from "../near-cache/cached-entry.ts";
+import type { NamespaceContext } from "./namespace-context.ts";
+import { type CallOptions, FrequentRequest } from "./runner.ts";
 
 export interface ReadOptions extends CallOptions {
   /**
-   * Serve from the near cache only what was current within so many milliseconds; 0 always asks the server.
-   * Default: the client's lease.
+   * Serve from the near cache only an entry that was current on the server within this many milliseconds. 0 always asks
+   * the server. Default: the lease of the client.
    */
   readonly maxStalenessMs?: number;
-  /** Also take an entry past its TTL, in its stale window. Asks the server. Default false. */
+  /** Accept an entry that is past its TTL and in its stale window. Always asks the server. Default false. */
   readonly allowStale?: boolean;
 }
 
-/** An answer and the value in it. A class for what wire/hot/messages.ts says of literals. */
+/** A response and its decoded value. A class and not an object literal: codec/fast/messages.ts says why. */
 export class Found<Value> {
   readonly reading: Reading;
   readonly outcome: Outcome<Value>;
@@ -33,15 +32,15 @@ export class Found<Value> {
 }
 
 export class EntryReader<Value> {
-  readonly #realm: Realm<Value>;
+  readonly #context: NamespaceContext<Value>;
 
-  constructor(realm: Realm<Value>) {
-    this.#realm = realm;
+  constructor(context: NamespaceContext<Value>) {
+    this.#context = context;
   }
 
-  /** The near copy that these options allow, if any. */
-  near(key: string, options: ReadOptions | undefined): Copy<Value> | undefined {
-    const { near } = this.#realm;
+  /** The near-cache entry, if these options and the hit rule allow it. */
+  near(key: string, options: ReadOptions | undefined): CachedEntry<Value> | undefined {
+    const { near } = this.#context;
     if (near === undefined || options?.allowStale) return undefined;
     if (options === undefined) return near.read(key);
     const maxStalenessMs = checkStalenessMs(options.maxStalenessMs);
@@ -49,12 +48,12 @@ export class EntryReader<Value> {
     return maxStalenessMs > 0 ? near.readWithin(key, maxStalenessMs) : undefined;
   }
 
-  /** Asks the server, saying which version is known, and keeps the answer if the fill rule allows it. */
+  /** Asks the server, naming the version that is cached, and keeps the answer if the fill rule allows it. */
   fetch(key: string, options?: ReadOptions): Promise<Found<Value>> {
     return this.#ask(key, options, asIs);
   }
 
-  /** As `fetch`, for who wants the outcome alone. */
+  /** As `fetch`, for the outcome alone. */
   get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
     return this.#ask(key, options, outcomeIn);
   }
@@ -64,7 +63,7 @@ export class EntryReader<Value> {
     options: ReadOptions | undefined,
     pick: (found: Found<Value>) => Result,
   ): Promise<Result> {
-    const { near, namespace, remote } = this.#realm;
+    const { near, namespace, runner } = this.#context;
     checkKey(key);
     const allowStale = options !== undefined && checkFlag("allowStale", options.allowStale, false);
     const known = near?.revalidatable(key);
@@ -72,26 +71,24 @@ export class EntryReader<Value> {
     const operation = getOperation(key, allowStale, version);
     const coverage = near && (() => near.coverage());
     const read = (reply: OperationReply, call: Call) => pick(this.#read(key, known, reply, call));
-    return remote.run(
-      new FrequentOperation("Get", namespace, operation, "anyEpoch", options, coverage, read),
-    );
+    return runner.run(new FrequentRequest("Get", namespace, operation, "anyEpoch", options, coverage, read));
   }
 
-  #read(key: string, known: Copy<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {
+  #read(key: string, known: CachedEntry<Value> | undefined, reply: OperationReply, call: Call): Found<Value> {
     const response = expectReply(reply, "get");
     const reading = readGet(key, response, call.sentAtMs);
     if (reading !== "notModified") return this.take(reading, call.coverage);
     if (known === undefined || response.outcome.case !== "notModified") {
-      throw new CacheError("INTERNAL", "the server confirmed a version that nobody named");
+      throw new CacheError("INTERNAL", "the server confirmed a version that was not named");
     }
     const until = freshUntilMs(response.outcome.value, call.sentAtMs);
     return this.#confirmed(known, call, toAsOf(response.asOf), until);
   }
 
-  /** Asks the server and keeps nothing. `answered` is called from inside the frame that brought the answer. */
+  /** Asks the server and keeps nothing. `answered` is called synchronously, before any later frame is handled. */
   inspect(key: string, answered: (reading: Reading) => void): Promise<void> {
-    const { namespace, remote } = this.#realm;
-    return remote.run({
+    const { namespace, runner } = this.#context;
+    return runner.run({
       name: "Get",
       namespace,
       operation: getOperation(key, false),
@@ -103,23 +100,23 @@ export class EntryReader<Value> {
     });
   }
 
-  /** Decodes what a response said and offers it to the near cache. Throws CODEC. */
+  /** Decodes a response and offers it to the near cache. Throws CODEC. */
   take(reading: Reading, coverage: number): Found<Value> {
-    const { near } = this.#realm;
+    const { near } = this.#context;
     const decoded = reading.encoded && this.#decode(reading.encoded);
     const outcome = decoded?.hit ?? (reading.kind === "absent" ? ABSENT : MISS);
     if (near !== undefined) {
       const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
       const undecodable = reading.kind === "hit" && outcome.kind !== "hit";
-      if (stale || undecodable) near.supersede(reading.key, reading.asOf);
+      if (stale || undecodable) near.removeOlder(reading.key, reading.asOf);
       else near.keep(reading, coverage, decoded?.shareable ? decoded.hit : undefined);
     }
     return new Found(reading, outcome);
   }
 
-  /** The entry as callers see it. */
+  /** The entry as the caller gets it. */
   entry({ reading, outcome }: Found<Value>, source: EntrySource): Entry<Value> {
-    const nowMs = this.#realm.clock.nowMs();
+    const nowMs = this.#context.clock.nowMs();
     const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
     if (outcome.kind === "miss") return { kind: "miss", source, ageMs };
     const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
@@ -136,29 +133,30 @@ export class EntryReader<Value> {
     return { ...outcome, ...facts };
   }
 
-  /** A near copy as an answer. Throws CODEC. */
-  fromCopy(copy: Copy<Value>): Found<Value> {
-    return new Found(toReading(copy), this.#outcomeOf(copy));
+  /** A near-cache entry in the form of a response. Throws CODEC. */
+  fromCached(cached: CachedEntry<Value>): Found<Value> {
+    return new Found(toReading(cached), this.#outcomeOf(cached));
   }
 
-  #confirmed(copy: Copy<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
-    const reading = { ...toReading(copy), asOf, readAtMs: call.sentAtMs, freshUntilMs: until };
-    const found = new Found(reading, this.#outcomeOf(copy));
-    this.#realm.near?.confirm(copy, asOf, call.sentAtMs, until, call.coverage);
+  #confirmed(cached: CachedEntry<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
+    const reading = { ...toReading(cached), asOf, readAtMs: call.sentAtMs, freshUntilMs: until };
+    const found = new Found(reading, this.#outcomeOf(cached));
+    this.#context.near?.confirm(cached, asOf, call.sentAtMs, until, call.coverage);
     return found;
   }
 
-  #outcomeOf(copy: Copy<Value>): Outcome<Value> {
-    if (copy.kind === "hit") return copy.shared ?? { kind: "hit", value: this.#realm.copies.value(copy) };
-    return copy.kind === "miss" ? MISS : ABSENT;
+  #outcomeOf(cached: CachedEntry<Value>): Outcome<Value> {
+    if (cached.kind === "hit")
+      return cached.shared ?? { kind: "hit", value: this.#context.values.value(cached) };
+    return cached.kind === "miss" ? MISS : ABSENT;
   }
 
-  /** Undefined: it cannot be, and counts as a miss. */
+  /** Undefined when the value cannot be decoded and the namespace treats that as a miss. */
   #decode(encoded: Uint8Array): Decoded<Value> | undefined {
     try {
-      return this.#realm.copies.decode(encoded);
+      return this.#context.values.decode(encoded);
     } catch (error) {
-      if (this.#realm.options.undecodable === "error") throw error;
+      if (this.#context.options.undecodable === "error") throw error;
       return undefined;
     }
   }
@@ -167,17 +165,17 @@ export class EntryReader<Value> {
 const asIs = <Value>(found: Found<Value>): Found<Value> => found;
 const outcomeIn = <Value>({ outcome }: Found<Value>): Outcome<Value> => outcome;
 
-function toReading<Value>(copy: Copy<Value>): Reading {
+function toReading<Value>(cached: CachedEntry<Value>): Reading {
   return {
-    key: copy.key,
-    kind: copy.kind,
-    asOf: { epoch: copy.epoch, shard: copy.shard, revision: copy.revision },
-    readAtMs: copy.readAtMs,
-    freshUntilMs: copy.freshUntilMs,
-    version: copy.version,
-    sourceVersion: copy.sourceVersion,
-    tags: copy.tags,
-    contentType: copy.contentType,
-    encoded: copy.encoded,
+    key: cached.key,
+    kind: cached.kind,
+    asOf: { epoch: cached.epoch, shard: cached.shard, revision: cached.revision },
+    readAtMs: cached.readAtMs,
+    freshUntilMs: cached.freshUntilMs,
+    version: cached.version,
+    sourceVersion: cached.sourceVersion,
+    tags: cached.tags,
+    contentType: cached.contentType,
+    encoded: cached.encoded,
   };
 }

@@ -1,5 +1,4 @@
-/** Operations that go to a server: a promise, a deadline, a signal and a span around each call. */
-
+/** Runs operations on a server: gives each call a promise, a deadline, a signal and a span. */
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -10,32 +9,41 @@ import type { Connection } from "../connection/connection.ts";
 import { Call, CallPlan, type RetryRule } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
-import type { ClientTelemetry, OperationName, OperationTrace } from "../telemetry/telemetry.ts";
+import type { OperationName, OperationTrace } from "../telemetry/operation-trace.ts";
+import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 
-/** What every operation takes. */
+/** The options that every operation has. */
 export interface CallOptions {
-  /** How long it may take, in milliseconds: 1 to 600,000. Default: the client's. */
+  /** How long the operation may take, in milliseconds: 1 to 600,000. Default: the `deadlineMs` of the client. */
   readonly deadlineMs?: number;
-  /** Gives up with CANCELLED. A write that was sent may still take effect. */
+  /** Aborting it rejects the operation with CANCELLED. A write that was already sent may still take effect. */
   readonly signal?: AbortSignal;
 }
 
-export interface RemoteOperation<Result> {
+export interface OperationRequest<Result> {
   readonly options?: CallOptions | undefined;
   readonly name: OperationName;
   readonly namespace: string;
   readonly operation: Operation;
   readonly retry: RetryRule;
-  /** How long the server may hold back the answer; more than 0 sends the operation alone. Default 0. */
+  /**
+   * How long the server may wait before it answers. Above 0, the operation is sent in a batch of its own.
+   * Default 0.
+   */
   readonly waitMs?: number;
-  /** Reads the answer, synchronously and before any later frame. What it throws rejects the promise. */
+  /**
+   * Reads the answer: synchronously, before any later frame is handled. An error that it throws rejects the
+   * promise.
+   */
   read(reply: OperationReply, call: Call): Result;
+  /** For the fill rule: called just before the operation is sent. Default: NOT_COVERED. */
   readonly coverage?: (() => number) | undefined;
+  /** Called with an answer that came after the caller gave up. */
   late?(reply: OperationReply): void;
 }
 
-/** A class for what wire/hot/messages.ts says of literals: one that is made for every read and every Set. */
-export class FrequentOperation<Result> implements RemoteOperation<Result> {
+/** For reads and Sets. A class and not an object literal: codec/fast/messages.ts says why. */
+export class FrequentRequest<Result> implements OperationRequest<Result> {
   readonly name: OperationName;
   readonly namespace: string;
   readonly operation: Operation;
@@ -65,7 +73,7 @@ export class FrequentOperation<Result> implements RemoteOperation<Result> {
 
 const LONGEST_DEADLINE_MS = 600_000;
 
-export class Remote {
+export class OperationRunner {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #telemetry: ClientTelemetry;
@@ -78,7 +86,7 @@ export class Remote {
     this.#deadlineMs = deadlineMs;
   }
 
-  run<Result>(request: RemoteOperation<Result>): Promise<Result> {
+  run<Result>(request: OperationRequest<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
     const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal?.aborted) return Promise.reject(cancelled(signal));
@@ -90,16 +98,16 @@ export class Remote {
     const sizeBytes = operationBytes(namespace, operation);
     const plan = new CallPlan(namespace, operation, sizeBytes, deadlineAtMs, request.retry, waitMs > 0);
     return new Promise((resolve, reject) => {
-      const call = new RemoteCall(plan, request, trace, resolve, reject);
+      const call = new PendingOperation(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
       this.#connection.submit(call);
     });
   }
 }
 
-/** A call that settles its caller's promise. */
-class RemoteCall<Result> extends Call {
-  readonly #request: RemoteOperation<Result>;
+/** A call that settles the promise of its caller. */
+class PendingOperation<Result> extends Call {
+  readonly #request: OperationRequest<Result>;
   readonly #trace: OperationTrace;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: CacheError) => void;
@@ -107,7 +115,7 @@ class RemoteCall<Result> extends Call {
 
   constructor(
     plan: CallPlan,
-    request: RemoteOperation<Result>,
+    request: OperationRequest<Result>,
     trace: OperationTrace,
     resolve: (result: Result) => void,
     reject: (error: CacheError) => void,

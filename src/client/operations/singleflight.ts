@@ -1,35 +1,36 @@
 /**
- * Flights: the loads of a namespace that this process has under way. Who asks for a key while it is loaded
- * shares the load, unless something may have changed since it began: a flight is left behind by every change
- * that may concern its key, and by silence, since a change may then have been missed.
+ * Singleflight: at most one load in flight for each key of a namespace in this process. A caller joins the
+ * load in flight unless the key may have changed since the load began: after a change that may concern the
+ * key, or when a change may have been missed, a caller begins a load of its own. A flight is one load and its
+ * callers.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { checkWhole } from "../api/checks.ts";
 import type { Change, Coherence } from "../coherence/coherence.ts";
-import type { Holder, Holders } from "../coherence/invalidation-bus.ts";
+import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
 import { cancelled } from "./runner.ts";
 
 export interface JoinOptions {
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Share only a load that began so recently. Default: the client's lease. */
+  /** Join only a load that is not older than this. Default: the lease of the client. */
   readonly maxStalenessMs?: number | undefined;
 }
 
-export interface FlightsDeps<Result> {
+export interface SingleflightDeps<Result> {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
-  /** Where the flights hear of changes, while there are any. */
-  readonly holders: Pick<Holders, "add" | "delete">;
-  /** Of the fill rule: whether changes of the namespace are heard now. */
+  /** Delivers the changes of the namespace while a load is in flight. */
+  readonly invalidations: Pick<InvalidationBus, "add" | "delete">;
+  /** For the fill rule: whether a live subscription covers the namespace. */
   coverage(): number;
-  /** What one more caller is given of a result that somebody else has. */
+  /** What a caller that joins is given of the result. */
   share(result: Result): Result;
-  /** A caller shared a load. */
-  shared(): void;
+  /** Called when a caller joins a load. */
+  onJoin(): void;
 }
 
 interface Flight<Result> {
@@ -40,39 +41,39 @@ interface Flight<Result> {
 
 const LONGEST_DEADLINE_MS = 600_000;
 
-export class Flights<Result> implements Holder {
+export class Singleflight<Result> implements InvalidationListener {
   readonly namespace: string;
-  readonly #deps: FlightsDeps<Result>;
+  readonly #deps: SingleflightDeps<Result>;
   readonly #flights = new Map<string, Flight<Result>>();
-  #listens = false;
+  #isListening = false;
 
-  constructor(deps: FlightsDeps<Result>) {
+  constructor(deps: SingleflightDeps<Result>) {
     this.namespace = deps.namespace;
     this.#deps = deps;
   }
 
-  /** Joins the key's flight, or begins one. A caller that gives up leaves the flight to the others. */
+  /** Joins the load in flight, or begins one. A caller that gives up does not end the load. */
   join(key: string, options: JoinOptions, begin: () => Promise<Result>): Promise<Result> {
     const { signal, deadlineMs } = options;
     if (signal?.aborted) return Promise.reject(cancelled(signal));
     if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
-    if (running === undefined) return this.#accompany(this.#begin(key, begin), options);
-    this.#deps.shared();
-    return this.#accompany(running.result.then(this.#deps.share), options);
+    if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
+    this.#deps.onJoin();
+    return this.#waitFor(running.result.then(this.#deps.share), options);
   }
 
-  changed(change: Change, _event: Event, touched: boolean): void {
-    if (!touched) this.forget(change.target, change.name);
+  onEvent(change: Change, _event: Event, touched: boolean): void {
+    if (!touched) this.invalidate(change.target, change.name);
   }
 
-  forget(target: Change["target"], name: string): void {
+  invalidate(target: Change["target"], name: string): void {
     if (target === "key") this.#flights.delete(name);
     else if (target === "prefix") {
       for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
-      // Which tags a load will have is known to its loader alone.
+      // Only the loader knows the tags, so a change of a tag may concern every load.
     } else this.#flights.clear();
-    this.#listen();
+    this.#updateListening();
   }
 
   #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
@@ -89,26 +90,26 @@ export class Flights<Result> implements Holder {
     const coverage = this.#deps.coverage();
     const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
     this.#flights.set(key, flight);
-    this.#listen();
-    const land = () => {
+    this.#updateListening();
+    const remove = () => {
       if (this.#flights.get(key) !== flight) return;
       this.#flights.delete(key);
-      this.#listen();
+      this.#updateListening();
     };
-    flight.result.then(land, land);
+    flight.result.then(remove, remove);
     return flight.result;
   }
 
-  /** Whoever only subscribes pays for its events, and not for loads that there are none of. */
-  #listen(): void {
-    const listens = this.#flights.size > 0;
-    if (listens === this.#listens) return;
-    this.#listens = listens;
-    if (listens) this.#deps.holders.add(this);
-    else this.#deps.holders.delete(this);
+  /** Listens only while a load is in flight, so that events cost nothing at other times. */
+  #updateListening(): void {
+    const isListening = this.#flights.size > 0;
+    if (isListening === this.#isListening) return;
+    this.#isListening = isListening;
+    if (isListening) this.#deps.invalidations.add(this);
+    else this.#deps.invalidations.delete(this);
   }
 
-  #accompany(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
+  #waitFor(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
     if (deadlineMs === undefined && signal === undefined) return shared;
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;

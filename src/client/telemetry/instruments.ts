@@ -1,14 +1,14 @@
-/** The one table of what the client measures: names, units, meanings and labels. */
+/** The table of all instruments of the client: names, units, meanings and labels. */
 
 export type InstrumentKind = "histogram" | "counter" | "gauge";
 
 export interface InstrumentRow {
   readonly name: string;
   readonly kind: InstrumentKind;
-  /** UCUM. */
+  /** In UCUM. */
   readonly unit: string;
   readonly description: string;
-  /** Names of the labels. Never a key, a value or a token. */
+  /** Names of the labels. No label contains a key, a value or a token. */
   readonly labels: readonly string[];
 }
 
@@ -41,14 +41,14 @@ export const recorded = {
     "histogram",
     "probe.staleness",
     "s",
-    "The longest that a probed near hit can have been out of date; 0 when it was not",
+    "How stale a probed near hit can have been at most; 0 when it was current",
     NAMESPACE,
   ),
   probeViolations: row(
     "counter",
     "probe.violations",
     "{hit}",
-    "Probed near hits that contradict the server although no event was missing. Must stay 0",
+    "Probed near hits that contradict the server although no event is missing. Must stay 0",
     NAMESPACE,
   ),
 } as const;
@@ -57,57 +57,81 @@ export const recorded = {
 export const observed = {
   nearHits: row("counter", "near.hits", "{read}", "Reads that the near cache answered", CLIENT),
   nearMisses: row("counter", "near.misses", "{read}", "Reads that had to ask the server", CLIENT),
-  nearFills: row("counter", "near.fills", "{copy}", "Answers that were kept", CLIENT),
+  nearFills: row("counter", "near.fills", "{entry}", "Responses that were kept", CLIENT),
   nearFillsRefused: row(
     "counter",
     "near.fills_refused",
-    "{copy}",
-    "Answers that the fill rule kept out",
+    "{entry}",
+    "Responses that were not kept, mostly by the fill rule",
     CLIENT,
   ),
-  nearInvalidated: row("counter", "near.invalidated", "{copy}", "Copies that a change removed", CLIENT),
-  nearEvicted: row("counter", "near.evicted", "{copy}", "Copies that others took the place of", CLIENT),
-  nearRevalidated: row(
+  nearInvalidated: row(
     "counter",
-    "near.revalidated",
-    "{copy}",
-    "Copies that the server said are still true",
+    "near.invalidated",
+    "{entry}",
+    "Entries that an event or an own write removed",
     CLIENT,
   ),
-  nearEntries: row("gauge", "near.entries", "{copy}", "Copies in the near caches", CLIENT),
-  nearBytes: row("gauge", "near.bytes", "By", "Bytes that they take, about", CLIENT),
-  loads: row("counter", "loads", "{load}", "Loaders that were run", CLIENT),
-  loadsFailed: row("counter", "loads.failed", "{load}", "Loads that threw or took too long", CLIENT),
-  loadsShared: row("counter", "loads.shared", "{call}", "Calls that shared a load of this process", CLIENT),
-  loadsUnkept: row("counter", "loads.unkept", "{load}", "Loaded values that could not be stored", CLIENT),
+  nearEvicted: row("counter", "near.evicted", "{entry}", "Entries that were evicted to make room", CLIENT),
+  nearRevalidated: row("counter", "near.revalidated", "{entry}", "Entries that the server confirmed", CLIENT),
+  nearEntries: row("gauge", "near.entries", "{entry}", "Entries in the near caches", CLIENT),
+  nearBytes: row("gauge", "near.bytes", "By", "Estimated size of the entries in the near caches", CLIENT),
+  loads: row("counter", "loads", "{load}", "Loader runs", CLIENT),
+  loadsFailed: row("counter", "loads.failed", "{load}", "Loader runs that threw or took too long", CLIENT),
+  loadsShared: row(
+    "counter",
+    "loads.shared",
+    "{call}",
+    "Calls that joined a load in flight in this process",
+    CLIENT,
+  ),
+  loadsUnkept: row("counter", "loads.unkept", "{load}", "Loaded values that were not stored", CLIENT),
   staleServed: row(
     "counter",
     "stale.served",
     "{call}",
-    "Stale values served while another was loaded",
+    "Stale values that were served during a load",
     CLIENT,
   ),
   probes: row("counter", "probes", "{hit}", "Near hits that were read again from the server", CLIENT),
-  probesStale: row("counter", "probes.stale", "{hit}", "Of these, changed by the second look", CLIENT),
+  probesStale: row(
+    "counter",
+    "probes.stale",
+    "{hit}",
+    "Probed hits whose entry the server had already changed",
+    CLIENT,
+  ),
   streams: row("counter", "connection.streams", "{stream}", "Streams that became ready", CLIENT),
   failures: row(
     "counter",
     "connection.failures",
     "{failure}",
-    "Attempts that failed, and streams that ended",
+    "Connection attempts that failed, and streams that ended",
     CLIENT,
   ),
   gaps: row("counter", "connection.gaps", "{gap}", "Times that events may have been missed", CLIENT),
-  faults: row("counter", "faults", "{fault}", "Callbacks that failed by a fault of the client", CLIENT),
+  faults: row(
+    "counter",
+    "faults",
+    "{fault}",
+    "Callbacks that failed because of a defect in the client",
+    CLIENT,
+  ),
   ready: row("gauge", "connection.ready", "1", "1 while there is a stream, else 0", CLIENT),
-  batches: row("counter", "batches", "{batch}", "Messages of operations that were sent", CLIENT),
+  batches: row("counter", "batches", "{batch}", "Batches of operations that were sent", CLIENT),
   operations: row("counter", "operations", "{operation}", "Operations that were sent", CLIENT),
-  operationsRetried: row("counter", "operations.retried", "{operation}", "Of these, sent again", CLIENT),
+  operationsRetried: row(
+    "counter",
+    "operations.retried",
+    "{operation}",
+    "Operations that were sent again",
+    CLIENT,
+  ),
   operationsInFlight: row(
     "gauge",
     "operations.in_flight",
     "{operation}",
-    "Operations queued or under way",
+    "Operations that are queued or under way",
     CLIENT,
   ),
 } as const;

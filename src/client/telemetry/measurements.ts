@@ -1,12 +1,12 @@
-/** The client's instruments, made when a meter provider is registered, which may be later than the client is. */
+/** The instruments of the client. They are created once a meter provider is registered, perhaps after the client. */
 import { type Counter, createNoopMeter, type Histogram, type Meter, metrics } from "@opentelemetry/api";
 import { type InstrumentRow, type ObservedName, observed, recorded } from "./instruments.ts";
 
-/** Seconds: from a loopback answer to a deadline. */
+/** In seconds: from an answer over loopback to a deadline. */
 const DURATION_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
-/** Seconds: around the time an event takes, and around the lease. */
+/** In seconds: around the delivery time of an event, and around the lease. */
 const STALENESS_BUCKETS = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10];
 
 interface RecordedInstruments {
@@ -17,7 +17,7 @@ interface RecordedInstruments {
 
 type Read = () => Readonly<Record<ObservedName, number>>;
 
-/** A client whose counters and gauges are, or are to be, observed. */
+/** A client whose counters and gauges are observed, at once or when a meter provider is registered. */
 interface Observer {
   readonly read: Read;
   readonly clientId: string;
@@ -34,7 +34,10 @@ export class Measurements {
     this.#scope = scope;
   }
 
-  /** Undefined as long as nobody measures. The API stands in for a tracer provider to come, but not for this one. */
+  /**
+   * Undefined until a meter provider is registered. The API has a proxy for a tracer provider that is registered later,
+   * but none for a meter provider.
+   */
   instruments(): RecordedInstruments | undefined {
     if (this.#instruments !== undefined) return this.#instruments;
     const meter = metrics.getMeter(this.#scope);
@@ -45,7 +48,7 @@ export class Measurements {
     return this.#instruments;
   }
 
-  /** Observes a client until what is returned is called. */
+  /** Observes a client. Returns a function that ends it. */
   observe(read: Read, clientId: string): () => void {
     this.instruments();
     const observer: Observer = { read, clientId, stop: undefined };

@@ -1,72 +1,55 @@
 /**
- * What the client tells OpenTelemetry, through its API alone: a CLIENT span and a duration for each operation
- * that goes to a server, counters of the near cache, and the coherence probe's findings. Without an SDK all of
- * it is a few calls to nothing. Never a key, a value or a token.
+ * The OpenTelemetry signals of the client, through the API alone: a CLIENT span and a duration for each operation that
+ * goes to a server, the counters of the near cache, and the results of the coherence probe. Without an SDK they cost a
+ * few calls that do nothing. No signal contains a key, a value or a token.
  */
-
 import {
   type Attributes,
   type Context,
   context,
-  type Histogram,
-  isSpanContextValid,
   ProxyTracerProvider,
-  type Span,
   SpanKind,
   SpanStatusCode,
-  TraceFlags,
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { CacheError } from "../../common/errors.ts";
-import { statusCodeOf, statusName } from "../../rpc/status.ts";
-import type { OperationReply } from "../messages/replies.ts";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
-
-/** The contract's methods that an operation stands for. */
-export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
+import {
+  ObservedOperation,
+  type OperationName,
+  type OperationTrace,
+  startSpan,
+  unobserved,
+} from "./operation-trace.ts";
 
 const SCOPE = "meshcache";
-/** gRPC's status code of what succeeded. */
-const OK = 0;
-const SERVICE = "meshcache.v1.CacheService";
-export interface OperationTrace {
-  /** W3C traceparent of the span when it is sampled, else "". */
-  readonly traceparent: string;
-  end(reply: OperationReply): void;
-  fail(error: CacheError): void;
-}
 
-/** What the observed instruments read when metrics are collected. */
+/** Reads the values of the observed instruments, when metrics are collected. */
 export type Observe = () => Readonly<Record<ObservedName, number>>;
 
 export interface ClientTelemetry {
   /** `server.address` is "host:port". */
   operation(name: OperationName, namespace: string, server: { readonly address: string }): OperationTrace;
-  /** A span for a near hit; only called when the options ask for it. */
+  /** Records a span for a near hit. Called only when the options ask for it. */
   nearHit(namespace: string): void;
-  /** A probe ended: how out of date the probed hit can have been, and whether that broke the promise. */
+  /** A probe ended: how stale the probed hit can have been, and whether that broke the promise. */
   probed(namespace: string, stalenessMs: number, violation: boolean): void;
   /** Runs a loader under a span of its own. */
   load<Result>(namespace: string, body: () => Promise<Result>): Promise<Result>;
-  /** Registers the client's counters and gauges; returns what takes them back. */
+  /** Registers the counters and gauges of the client. Returns a function that removes them. */
   observe(read: Observe): () => void;
 }
 
-const UNTRACED = "";
-
-const unobserved: OperationTrace = { traceparent: UNTRACED, end: () => {}, fail: () => {} };
-
 export interface TelemetrySettings {
   readonly spans: boolean;
-  /** Tells the counters of a process's clients apart. Empty: a number is. */
+  /** Labels the counters of this client. Empty: a number that is unique in the process. */
   readonly clientId: string;
-  /** Milliseconds with a fraction, for durations only: no decision rests on it. */
+  /** In milliseconds with a fraction. Only durations in metrics use it. */
   readonly stopwatch?: () => number;
 }
 
-/** Clients of this process without a name of their own. */
+/** How many clients of this process have no client id. */
 let unnamedClients = 0;
 
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
@@ -118,49 +101,7 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
   };
 }
 
-class ObservedOperation implements OperationTrace {
-  readonly traceparent: string;
-  readonly #attributes: Attributes;
-  readonly #span: Span | undefined;
-  readonly #duration: Histogram | undefined;
-  readonly #stopwatch: () => number;
-  readonly #startedAt: number;
-
-  constructor(
-    name: OperationName,
-    namespace: string,
-    span: Span | undefined,
-    duration: Histogram | undefined,
-    stopwatch: () => number,
-  ) {
-    this.traceparent = span === undefined ? UNTRACED : toTraceparent(span);
-    this.#attributes = { "meshcache.operation": name, "meshcache.namespace": namespace };
-    this.#span = span;
-    this.#duration = duration;
-    this.#stopwatch = stopwatch;
-    this.#startedAt = stopwatch();
-  }
-
-  end(reply: OperationReply): void {
-    this.#finish("meshcache.outcome", outcomeOf(reply), OK);
-  }
-
-  fail(error: CacheError): void {
-    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
-    this.#finish("error.type", error.reason, statusCodeOf(error));
-  }
-
-  #finish(attribute: string, value: string, statusCode: number): void {
-    this.#attributes[attribute] = value;
-    this.#duration?.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
-    if (this.#span === undefined) return;
-    this.#span.setAttribute(attribute, value);
-    this.#span.setAttribute("rpc.status_code", statusName(statusCode));
-    this.#span.end();
-  }
-}
-
-/** Asks whether a tracer provider is registered, which may come later than the client. */
+/** Returns a check for a registered tracer provider. It may be registered after the client was created. */
 function watchTracerProvider(): () => boolean {
   const provider = trace.getTracerProvider();
   if (!(provider instanceof ProxyTracerProvider)) return () => true;
@@ -169,52 +110,4 @@ function watchTracerProvider(): () => boolean {
     registered ||= provider.getDelegateTracer(SCOPE) !== undefined;
     return registered;
   };
-}
-
-/** The stable RPC conventions: one operation of a stream is one call of its method. */
-function startSpan(tracer: Tracer, name: OperationName, namespace: string, address: string): Span {
-  const method = `${SERVICE}/${name}`;
-  const colon = address.lastIndexOf(":");
-  const port = Number(address.slice(colon + 1));
-  return tracer.startSpan(method, {
-    kind: SpanKind.CLIENT,
-    attributes: {
-      "rpc.system.name": "grpc",
-      "rpc.method": method,
-      "server.address": colon > 0 ? address.slice(0, colon) : address,
-      ...(colon > 0 && Number.isInteger(port) ? { "server.port": port } : {}),
-      "meshcache.namespace": namespace,
-    },
-  });
-}
-
-function toTraceparent(span: Span): string {
-  const spanContext = span.spanContext();
-  if ((spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return UNTRACED;
-  return isSpanContextValid(spanContext) ? `00-${spanContext.traceId}-${spanContext.spanId}-01` : UNTRACED;
-}
-
-/** The outcome as spans and metrics call it. */
-export function outcomeOf(reply: OperationReply): string {
-  switch (reply.case) {
-    case "get": {
-      const { outcome } = reply.value;
-      if (outcome.case === "hit") return outcome.value.stale ? "stale_hit" : "hit";
-      return outcome.case === "notModified" ? "not_modified" : "miss";
-    }
-    case "set":
-      return reply.value.outcome.case === "stored" ? "stored" : "not_stored";
-    case "invalidate":
-      return "invalidated";
-    case "touch":
-      return reply.value.touched ? "touched" : "miss";
-    case "lease":
-      return reply.value.outcome.case ?? "unknown";
-    case "error":
-      return "error";
-    case undefined:
-      return "unknown";
-    default:
-      return reply satisfies never;
-  }
 }

@@ -80,7 +80,7 @@ describe("An answer in parts", () => {
   it("is waited for by a ping as long as parts of it come", async () => {
     const { server, clock, settle, batch } = await readThree(true);
     const { link } = server;
-    link.stopGreeting();
+    link.stopAnswering();
     for (let second = 0; second < 30; second += 1) {
       clock.advance(1_000);
       batch.answerPart();

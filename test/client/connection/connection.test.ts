@@ -141,7 +141,7 @@ describe("Connection", () => {
       backoffMinMs: 100,
       backoffMaxMs: 1_000,
     });
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     const users = cache.namespace(NAMESPACE, { codec });
     const call = reasonOf(users.get("k"));
     await settle();
@@ -153,7 +153,7 @@ describe("Connection", () => {
     expect(server.links.map(({ address }) => address)).toEqual(["one:1", "two:2"]);
     expect(await reasonOf(users.get("k"))).toBe("UNAVAILABLE");
     expect(await reasonOf(cache.sync())).toBe("UNAVAILABLE");
-    server.greeting = 7n;
+    server.autoEpoch = 7n;
     clock.advance(1_000);
     await settle();
     expect(cache.stats().connection).toMatchObject({ state: "ready", address: "one:1" });
@@ -161,7 +161,7 @@ describe("Connection", () => {
 
   it("says why no server can be reached", async () => {
     const { cache, server, settle } = createScriptedClient({ nearCache: false });
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     const users = cache.namespace(NAMESPACE, { codec });
     const first = users.get("k").catch(() => undefined);
     await settle();
@@ -178,7 +178,7 @@ describe("Connection", () => {
       backoffMinMs: 100,
       backoffMaxMs: 400,
     });
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     cache
       .namespace(NAMESPACE, { codec })
       .get("k")
@@ -194,7 +194,7 @@ describe("Connection", () => {
 
   it("gives up a server that does not greet", async () => {
     const { cache, server, clock, settle } = createScriptedClient({ connectTimeoutMs: 500 });
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     cache.namespace(NAMESPACE, { codec });
     await settle();
     clock.advance(500);
@@ -227,7 +227,7 @@ describe("Connection", () => {
     const users = cache.namespace(NAMESPACE, { codec });
     await settle();
     const { link: draining } = server;
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     draining.send({ case: "draining", value: {} });
     expect(server.links.length).toBe(2);
     server.link.reset();

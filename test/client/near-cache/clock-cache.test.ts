@@ -1,76 +1,76 @@
-/** The table of near copies: held to a plain model of CLOCK, and its order and bounds by example. */
+/** ClockCache: compared with a simple model of CLOCK, and examples of its order and bounds. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CopyTable, type Tabled } from "../../../src/client/near-cache/clock-cache.ts";
+import { ClockCache, type ClockEntry } from "../../../src/client/near-cache/clock-cache.ts";
 
-interface Copy extends Tabled<Copy> {
+interface Entry extends ClockEntry<Entry> {
   readonly id: number;
 }
 
 let lastId = 0;
 
-function copyOf(key: string, sizeBytes: number): Copy {
+function entryOf(key: string, sizeBytes: number): Entry {
   lastId += 1;
   return { id: lastId, key, sizeBytes, used: false, older: undefined, newer: undefined };
 }
 
 function start(maxBytes: number) {
   const removed: string[] = [];
-  const table = new CopyTable<Copy>(maxBytes, (copy) => removed.push(copy.key));
+  const table = new ClockCache<Entry>(maxBytes, (entry) => removed.push(entry.key));
   return { table, removed };
 }
 
-const keysByUse = (table: CopyTable<Copy>): string[] => [...table.byUse()].map(({ key }) => key);
+const keysByUse = (table: ClockCache<Entry>): string[] => [...table.byUse()].map(({ key }) => key);
 
-describe("CopyTable", () => {
-  it("evicts the oldest that nobody read, and spares once what was read", () => {
+describe("ClockCache", () => {
+  it("evicts the oldest unread entry, and spares a read entry once", () => {
     const { table, removed } = start(3);
-    for (const key of ["a", "b", "c"]) table.set(copyOf(key, 1));
+    for (const key of ["a", "b", "c"]) table.set(entryOf(key, 1));
     table.get("a");
-    expect(table.set(copyOf("d", 1))).toBe(1);
+    expect(table.set(entryOf("d", 1))).toBe(1);
     expect(removed).toEqual(["b"]);
-    table.set(copyOf("e", 1));
-    table.set(copyOf("f", 1));
+    table.set(entryOf("e", 1));
+    table.set(entryOf("f", 1));
     expect(removed).toEqual(["b", "c", "a"]);
   });
 
   it("does not count a peek as a read", () => {
     const { table, removed } = start(2);
-    for (const key of ["a", "b"]) table.set(copyOf(key, 1));
+    for (const key of ["a", "b"]) table.set(entryOf(key, 1));
     table.peek("a");
-    table.set(copyOf("c", 1));
+    table.set(entryOf("c", 1));
     expect(removed).toEqual(["a"]);
   });
 
-  it("names those that were read first, the newest of them first", () => {
+  it("lists the read entries first, each group from the newest", () => {
     const { table } = start(10);
-    for (const key of ["a", "b", "c", "d"]) table.set(copyOf(key, 1));
+    for (const key of ["a", "b", "c", "d"]) table.set(entryOf(key, 1));
     table.get("c");
     table.get("a");
     expect(keysByUse(table)).toEqual(["c", "a", "d", "b"]);
   });
 
-  it("tells of the copy whose place another takes, and calls it no eviction", () => {
+  it("reports a replaced entry as removed, and not as evicted", () => {
     const { table, removed } = start(2);
-    table.set(copyOf("a", 1));
-    expect(table.set(copyOf("a", 2))).toBe(0);
+    table.set(entryOf("a", 1));
+    expect(table.set(entryOf("a", 2))).toBe(0);
     expect(removed).toEqual(["a"]);
     expect(table.bytes).toBe(2);
   });
 
-  it("walks over a bounded number of copies for one that comes, even when all were read", () => {
+  it("spares a bounded number of entries for one fill, even when all were read", () => {
     const { table } = start(1_000);
     for (let index = 0; index < 1_000; index += 1) {
-      table.set(copyOf(`${index}`, 1));
+      table.set(entryOf(`${index}`, 1));
       table.get(`${index}`);
     }
-    expect(table.set(copyOf("new", 1))).toBe(1);
+    expect(table.set(entryOf("new", 1))).toBe(1);
     const spared = [...table.byUse()].filter(({ used, key }) => !used && key !== "new");
     expect(spared.length).toBeLessThanOrEqual(64);
     expect(table.peek("new")).toBeDefined();
   });
 
-  it("does what a list of the same rules does", () => {
+  it("behaves as a list with the same rules", () => {
     const key = fc.constantFrom("a", "b", "c", "d", "e", "f", "g", "h");
     const step = fc.oneof(
       fc.record({ do: fc.constant("set" as const), key, sizeBytes: fc.integer({ min: 1, max: 5 }) }),
@@ -96,7 +96,7 @@ describe("CopyTable", () => {
               else drop(oldest.key);
             }
             model.push({ key: one.key, sizeBytes: one.sizeBytes, used: false });
-            table.set(copyOf(one.key, one.sizeBytes));
+            table.set(entryOf(one.key, one.sizeBytes));
           } else if (one.do === "get") {
             const found = model.find((held) => held.key === one.key);
             if (found !== undefined) found.used = true;

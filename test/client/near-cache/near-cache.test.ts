@@ -1,4 +1,4 @@
-/** Near copies as their readers see them: sharing, bounds, selectors, own writes, and the coherence probe. */
+/** The near cache as readers see it: sharing, bounds, selectors, own writes, and the coherence probe. */
 import { describe, expect, it } from "vitest";
 import { SelectorSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import {
@@ -31,7 +31,7 @@ async function start(
 const ada = (): User => ({ name: "Ada", tags: ["a"] });
 
 describe("Near cache", () => {
-  it("shares one frozen value with all readers, and leaves a writer's own object alone", async () => {
+  it("gives all readers one frozen value, and does not freeze the object of the writer", async () => {
     const { mesh, users } = await start();
     const mine = ada();
     await mesh.run(users.set("k", mine));
@@ -42,7 +42,7 @@ describe("Near cache", () => {
     expect(one?.kind === "hit" && Object.isFrozen(one.value) && Object.isFrozen(one.value.tags)).toBe(true);
   });
 
-  it("freezes what comes from the server just as what is near", async () => {
+  it("freezes a value from the server in the same way as a near one", async () => {
     const { mesh, users } = await start();
     await mesh.run(users.set("k", ada()));
     const outcome = await mesh.run(users.get("k", { maxStalenessMs: 0 }));
@@ -59,7 +59,7 @@ describe("Near cache", () => {
     expect(cache.stats().near.hits).toBe(2);
   });
 
-  it("gives each reader bytes of its own, for bytes cannot be frozen", async () => {
+  it("gives each reader bytes of its own, because bytes cannot be frozen", async () => {
     const { mesh, cache } = await start();
     const blobs = cache.namespace("blobs", { codec: bytes() });
     await mesh.settle();
@@ -74,7 +74,7 @@ describe("Near cache", () => {
     }
   });
 
-  it("keeps protobuf messages, frozen", async () => {
+  it("keeps protobuf messages frozen", async () => {
     const { mesh, cache } = await start();
     const selectors = cache.namespace("selectors", { codec: protobuf(SelectorSchema) });
     await mesh.settle();
@@ -85,7 +85,7 @@ describe("Near cache", () => {
     expect(await mesh.run(selectors.get("k"))).toBe(one);
   });
 
-  it("stays within its bytes, and a value larger than all of them is not kept", async () => {
+  it("stays within `maxBytes`, and does not keep a value that is larger", async () => {
     const { mesh, cache } = await start({ nearCache: { maxBytes: 65_536 } });
     const texts = cache.namespace("texts", { codec: text() });
     await mesh.settle();
@@ -114,7 +114,7 @@ describe("Near cache", () => {
     expect(subscription?.what.selectors).toMatchObject([{ namespace: NAMESPACE, ...nearCache }]);
   });
 
-  it("is not there when it is off, and then subscribes to nothing", async () => {
+  it("keeps nothing and subscribes to nothing when it is off", async () => {
     const client = createScriptedClient({ nearCache: false });
     const users = client.cache.namespace(NAMESPACE, { codec: json<string>() });
     for (let round = 0; round < 2; round += 1) {
@@ -126,7 +126,7 @@ describe("Near cache", () => {
     expect(client.server.link.takeSubscriptions()).toEqual([]);
   });
 
-  it("two handles of one namespace see each other's writes", async () => {
+  it("shows the writes of one handle of a namespace to the other", async () => {
     const { mesh, cache, users } = await start();
     const again = cache.namespace("users", { codec: json<User>() });
     await mesh.settle();
@@ -139,7 +139,7 @@ describe("Near cache", () => {
     expect(outcome.kind === "hit" && outcome.value.name).toBe("Grace");
   });
 
-  it("a write that fails leaves nothing of its key", async () => {
+  it("removes the entry of a write that fails", async () => {
     const { mesh, cache, users } = await start();
     await mesh.run(users.set("k", ada()));
     mesh.link.blackhole = true;
@@ -170,7 +170,7 @@ describe("Near cache", () => {
 describe("The coherence probe", () => {
   const probing = { telemetry: { probeShare: 1 } };
 
-  it("finds nothing wrong with copies that are current, expired or just invalidated", async () => {
+  it("reports no violation for entries that are current, expired or just invalidated", async () => {
     const { mesh, cache, users } = await start(probing);
     const writer = mesh.connect().namespace("users", { codec: json<User>() });
     await mesh.settle();
@@ -191,7 +191,7 @@ describe("The coherence probe", () => {
     expect(probes.probeViolations).toBe(0);
   });
 
-  it("finds an event that was lost", async () => {
+  it("reports a lost event as a violation", async () => {
     const client = createScriptedClient(probing);
     const users = client.cache.namespace(NAMESPACE, { codec: json<string>() });
     await client.settle();
@@ -201,12 +201,12 @@ describe("The coherence probe", () => {
     await first;
     await users.get("k");
     await client.settle();
-    // The server has version 6, and told nobody.
+    // The server has version 6 and sent no event.
     client.server.link.takeBatch().answer(hit("v2", { revision: 6 }));
     expect(client.cache.stats().probes).toEqual({ probes: 1, probesStale: 1, probeViolations: 1 });
   });
 
-  it("does not call it lost when the event came first", async () => {
+  it("reports no violation when the event came first", async () => {
     const client = createScriptedClient(probing);
     const users = client.cache.namespace(NAMESPACE, { codec: json<string>() });
     await client.settle();

@@ -1,4 +1,4 @@
-/** Events as applications read them: order, prefixes, gaps, a slow reader, and the end. */
+/** Event subscriptions: order, prefixes, gaps, a slow reader, and the end. */
 import { describe, expect, it } from "vitest";
 import { type CacheEvent, type EventSubscription, json } from "../../../src/index.ts";
 import { Mesh } from "../../support/mesh.ts";
@@ -28,7 +28,7 @@ const brief = (event: CacheEvent): string =>
   event.kind === "gap" ? `gap ${event.cause}` : `${event.kind} ${event.target} ${event.name}`.trim();
 
 describe("subscribe()", () => {
-  it("tells every change from when it is live, with its writer", async () => {
+  it("delivers every change once it is live, with the writer", async () => {
     const { mesh, users, writer } = await start();
     const subscription = users.subscribe();
     await mesh.settle();
@@ -51,7 +51,7 @@ describe("subscribe()", () => {
     expect(events[0]).toMatchObject({ origin: "writer", revision: 1, shard: 0 });
   });
 
-  it("tells only what its prefixes are about, whatever others in this process want", async () => {
+  it("delivers only the events of its prefixes, whatever else the client subscribes to", async () => {
     const { mesh, users, writer } = await start();
     const everything = users.subscribe();
     const hot = users.subscribe({ prefixes: ["hot:"] });
@@ -68,7 +68,7 @@ describe("subscribe()", () => {
     expect((await take(everything, 5)).length).toBe(5);
   });
 
-  it("has one gap in the place of what a slow reader missed", async () => {
+  it("replaces the events that a slow reader missed by one gap", async () => {
     const { mesh, users, writer } = await start();
     const subscription = users.subscribe({ queueMaxEvents: 3 });
     await mesh.settle();
@@ -77,7 +77,7 @@ describe("subscribe()", () => {
     expect((await take(subscription, 2)).map(brief)).toEqual(["gap overrun", "set key last"]);
   });
 
-  it("goes on after a reconnect, and says when it cannot", async () => {
+  it("resumes after a reconnect, or delivers a gap", async () => {
     const { mesh, users, writer } = await start();
     const subscription = users.subscribe();
     await mesh.settle();
@@ -97,7 +97,7 @@ describe("subscribe()", () => {
     expect((await take(subscription, 1)).map(brief)).toEqual(["gap epochChanged"]);
   });
 
-  it("ends with its signal, its loop, its scope and its client", async () => {
+  it("ends with its signal, its loop, its scope or its client", async () => {
     const { mesh, cache, users } = await start();
     const controller = new AbortController();
     const bySignal = users.subscribe({ signal: controller.signal });

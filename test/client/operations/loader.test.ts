@@ -1,4 +1,4 @@
-/** getOrLoad: flights, stale values, absence, timeouts, what a loader decides, and a cache that is down. */
+/** getOrLoad: shared loads, stale values, absence, timeouts, the options of a loader, and a cache that is down. */
 import { describe, expect, it } from "vitest";
 import { absent, json, type LoadContext, loaded, type NamespaceOptions } from "../../../src/index.ts";
 import { Mesh } from "../../support/mesh.ts";
@@ -28,7 +28,7 @@ describe("getOrLoad", () => {
     const { mesh, cache, users } = await start();
     const { batches } = cache.stats().connection;
     await mesh.run(Promise.all(["a", "b", "c"].map((key) => users.getOrLoad(key, () => key))));
-    // One of leases, one of Sets.
+    // One batch of leases and one of Sets.
     expect(cache.stats().connection.batches - batches).toBe(2);
   });
 
@@ -66,7 +66,7 @@ describe("getOrLoad", () => {
     expect(cache.stats().loads.loadFailures).toBe(1);
   });
 
-  it("remembers what the source does not have, for its own time", async () => {
+  it("remembers for `negativeTtlMs` that the source has no such record", async () => {
     const { mesh, users } = await start({ negativeTtlMs: 500 });
     let loads = 0;
     const load = () => {
@@ -95,7 +95,7 @@ describe("getOrLoad", () => {
     expect(await mesh.run(users.get("k"))).toEqual({ kind: "miss" });
   });
 
-  it("shortens TTLs at random, never lengthens them", async () => {
+  it("shortens TTLs at random and never lengthens them", async () => {
     const { mesh, users } = await start({ ttlJitter: 0.5 });
     const keys = Array.from({ length: 20 }, (_, index) => `${index}`);
     await mesh.run(Promise.all(keys.map((key) => users.getOrLoad(key, () => "v"))));
@@ -106,7 +106,7 @@ describe("getOrLoad", () => {
     expect(Math.max(...ttls)).toBeLessThanOrEqual(10_000);
   });
 
-  it("gives up a loader at the hard timeout, tells it, and lets the next one try", async () => {
+  it("aborts a loader at the hard timeout, and lets the next caller load", async () => {
     const { mesh, users } = await start();
     const { promise: told, resolve: tell } = Promise.withResolvers<LoadContext>();
     const hung = users.getOrLoad(
@@ -127,7 +127,7 @@ describe("getOrLoad", () => {
     expect(await mesh.run(users.getOrLoad("k", () => "next"))).toBe("next");
   });
 
-  it("lets one caller give up and the others have the value", async () => {
+  it("gives the value to the other callers when one gives up", async () => {
     const { mesh, users } = await start();
     const source = Promise.withResolvers<string>();
     const controller = new AbortController();
@@ -144,7 +144,7 @@ describe("getOrLoad", () => {
     expect(await mesh.run(patient)).toBe("v");
   });
 
-  it("replaces a value that the codec cannot read, where that is as good as a miss", async () => {
+  it("replaces a value that the codec cannot decode, in a namespace that treats it as a miss", async () => {
     const { mesh, users } = await start({ undecodable: "miss" });
     mesh.writeBytes("users", "k", Buffer.from("{"));
     expect(await mesh.run(users.get("k"))).toEqual({ kind: "miss" });
@@ -159,7 +159,7 @@ describe("getOrLoad", () => {
     });
   });
 
-  it("gives the leases of running loads back when it is closed", async () => {
+  it("releases the leases of running loads when the client is closed", async () => {
     const { mesh, cache, users } = await start();
     const ended = users.getOrLoad("k", never).catch((error) => error.reason);
     await mesh.settle();
@@ -170,7 +170,7 @@ describe("getOrLoad", () => {
     expect(mesh.store.counters.leasesReleased).toBe(1);
   });
 
-  it("runs the loader without the cache when there is none, and keeps nothing", async () => {
+  it("runs the loader without the cache when no server answers, and keeps nothing", async () => {
     const { mesh, cache, users } = await start();
     mesh.down.add("server:1");
     mesh.link.reset();

@@ -1,4 +1,4 @@
-/** Who may share a load that is under way in this process, and what each of them gets. */
+/** Which callers may join a load in flight, and what each of them gets. */
 import { describe, expect, it } from "vitest";
 import { Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { type ClientOptions, json, type LoadOptions, type NearCacheOptions } from "../../../src/index.ts";
@@ -22,7 +22,7 @@ async function loading(options: Partial<ClientOptions> = {}) {
   await settle();
   server.link.takeBatch().answer(granted(1n, { revision: 1 }));
   await settle();
-  /** Whether one more caller asks the server instead of sharing. */
+  /** Whether one more caller asks the server instead of joining. */
   const asksAnew = async (loadOptions: LoadOptions = {}) => {
     load(loadOptions).catch(() => undefined);
     await settle();
@@ -31,8 +31,8 @@ async function loading(options: Partial<ClientOptions> = {}) {
   return { ...client, first, load, finish: resolve, asksAnew };
 }
 
-describe("A load under way", () => {
-  it("is shared for as long as every change is heard", async () => {
+describe("A load in flight", () => {
+  it("is shared as long as no event can have been missed", async () => {
     const { clock, asksAnew } = await loading();
     clock.advance(20_000);
     expect(await asksAnew()).toBe(false);
@@ -50,7 +50,7 @@ describe("A load under way", () => {
     expect(await asksAnew()).toBe(true);
   });
 
-  it("is not shared beyond the lease in a namespace that hears of no changes", async () => {
+  it("is not shared beyond the lease in a namespace without a subscription", async () => {
     const { clock, asksAnew } = await loading({ nearCache: false });
     clock.advance(5_000);
     expect(await asksAnew()).toBe(false);
@@ -58,14 +58,14 @@ describe("A load under way", () => {
     expect(await asksAnew()).toBe(true);
   });
 
-  it("is not shared by who bounds its staleness more tightly", async () => {
+  it("is not shared with a caller whose `maxStalenessMs` is shorter than its age", async () => {
     const { clock, asksAnew } = await loading();
     clock.advance(100);
     expect(await asksAnew({ maxStalenessMs: 100 })).toBe(false);
     expect(await asksAnew({ maxStalenessMs: 99 })).toBe(true);
   });
 
-  it("is not even begun by who had given up before", async () => {
+  it("is not begun for a caller whose signal is already aborted", async () => {
     const { cache, server, settle } = createScriptedClient();
     const users = cache.namespace(NAMESPACE, { codec: json<User>() });
     const aborted = { signal: AbortSignal.abort() };
@@ -88,7 +88,7 @@ describe("A load under way", () => {
     server.link.takeBatch().answer(stored({ revision: 2 }));
     const users = await Promise.all([first, ...others]);
     expect(users).toEqual([loaded, loaded, loaded]);
-    // The loader's own object is its caller's, and stays as it is.
+    // The first caller gets the object of the loader, unchanged.
     expect(Object.isFrozen(loaded)).toBe(false);
     for (const user of users) {
       const shared = users.filter((one) => one === user).length > 1;

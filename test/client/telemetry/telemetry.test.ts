@@ -1,4 +1,7 @@
-/** What a service with an OpenTelemetry SDK sees of its client: spans, durations, counters, and no keys or values. */
+/**
+ * The signals of a client in a service with an OpenTelemetry SDK: spans, durations, counters, and no keys or
+ * values.
+ */
 import { context, metrics, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { MetricReader } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
@@ -59,7 +62,7 @@ async function inSpan<Result>(body: (span: Span) => Promise<Result>): Promise<Re
 }
 
 describe("Client telemetry", () => {
-  it("makes each remote operation a CLIENT span that its server can continue", async () => {
+  it("gives each operation a CLIENT span that the server continues", async () => {
     const { cache, server, settle } = createScriptedClient();
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
     await settle();
@@ -93,7 +96,7 @@ describe("Client telemetry", () => {
     expect(JSON.stringify(ended.map(({ name, attributes }) => [name, attributes]))).not.toContain("secret");
   });
 
-  it("says what an operation failed with", async () => {
+  it("records the reason of a failed operation", async () => {
     const { cache, clock, settle } = createScriptedClient({ deadlineMs: 100 });
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
     const failed = users.get("k").catch(() => undefined);
@@ -107,7 +110,7 @@ describe("Client telemetry", () => {
     expect(ended[0]?.status.code).toBe(SpanStatusCode.ERROR);
   });
 
-  it("counts near hits, and spans them only when it is asked to", async () => {
+  it("counts near hits, and gives them spans only when the options ask for it", async () => {
     for (const nearHitSpans of [false, true]) {
       const { cache, server, settle } = createScriptedClient({
         clientId: `${nearHitSpans}`,
@@ -148,7 +151,7 @@ describe("Client telemetry", () => {
     });
   });
 
-  it("measures a client that was there before the SDK", async () => {
+  it("measures a client that was created before the SDK", async () => {
     const provider = metrics.getMeterProvider();
     metrics.disable();
     const { cache, server, settle } = createScriptedClient({ clientId: "early" });
@@ -166,7 +169,7 @@ describe("Client telemetry", () => {
     await cache.close();
   });
 
-  it("measures what its table says", async () => {
+  it("has exactly the instruments of its table", async () => {
     const { cache } = createScriptedClient({ clientId: "table" });
     for (const { name, unit, description, labels } of Object.values(observed)) {
       const found = await metric(name);
@@ -180,7 +183,7 @@ describe("Client telemetry", () => {
     await cache.close();
   });
 
-  it("exports the probe's violations and staleness", async () => {
+  it("exports the violations and the staleness of the probe", async () => {
     const { cache, server, clock, settle } = createScriptedClient({ telemetry: { probeShare: 1 } });
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
     await settle();
@@ -189,7 +192,7 @@ describe("Client telemetry", () => {
       await settle();
       server.link.takeBatch().answer(hit("v1", { revision: 5 }));
       await read;
-      server.link.stopGreeting();
+      server.link.stopAnswering();
       clock.advance(500);
       await users.get(`${lost}`);
       await settle();
@@ -202,9 +205,9 @@ describe("Client telemetry", () => {
     expect(staleness?.dataPoints[0]?.value).toMatchObject({ count: 2, max: 1 });
   });
 
-  it("runs a loader under a span, so that what it calls belongs to the trace", async () => {
+  it("runs a loader under a span, so that its calls belong to the trace", async () => {
     const { cache, server, settle } = createScriptedClient();
-    server.greeting = undefined;
+    server.autoEpoch = undefined;
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
     const load = inSpan((span) =>
       users.getOrLoad("k", () => {
@@ -215,7 +218,7 @@ describe("Client telemetry", () => {
       }),
     );
     await settle();
-    // No server, so the loader runs without a lease.
+    // There is no server, so the loader runs without a lease.
     server.link.reset();
     expect(await load).toBe("loaded");
     expect(ended.map(({ name }) => name)).toContain("meshcache load");

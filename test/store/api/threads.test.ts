@@ -5,7 +5,7 @@ import { attachStore, createStoreMemory } from "../../../src/store/engine/create
 import { createKeyHash } from "../../../src/store/hashing/shard-hash.ts";
 import { createOffheapTable } from "../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../support/offheap-invariants.ts";
-import { keys, type StoreThreadData, type StoreThreadReport } from "../../support/store-thread.ts";
+import { KEYS, type StoreThreadData, type StoreThreadReport } from "../../support/store-thread.ts";
 
 const threads = 3;
 const operations = 12_000;
@@ -43,7 +43,7 @@ it.each([1, 2])("keeps its promises to three threads at once, with seed %i", asy
   const beginning = store.subscribe([], new Uint8Array(), () => {});
   const cursor = beginning.cursor();
   beginning.close();
-  const known = new SharedArrayBuffer(keys * Int32Array.BYTES_PER_ELEMENT);
+  const known = new SharedArrayBuffer(KEYS * Int32Array.BYTES_PER_ELEMENT);
   const workers = connectAll().map((ports, self) => {
     const data: StoreThreadData = { memory, self, count, ports, seed, cursor, operations, known };
     return new Worker(new URL("../../support/store-thread.ts", import.meta.url), {

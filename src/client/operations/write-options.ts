@@ -1,0 +1,56 @@
+/** The options of writes, and the condition of a Set. */
+import { fieldInvalid } from "../../common/errors.ts";
+import { checkUint64, checkWhole } from "../api/checks.ts";
+import type { EntryVersion } from "../api/results.ts";
+import type { SetCondition } from "../messages/requests.ts";
+import type { CallOptions } from "./runner.ts";
+
+export interface SetOptions extends CallOptions {
+  /** Default: the namespace's. */
+  readonly ttlMs?: number;
+  /** Default: the namespace's, or 0 when `ttlMs` is 0. */
+  readonly staleMs?: number;
+  /** Up to 16 different tags. Invalidating any of them makes the entry gone. */
+  readonly tags?: readonly string[];
+  /** The version of this value at the source. A Set with an older version is refused. Default 0: none. */
+  readonly sourceVersion?: bigint;
+  /** Store only if there is no fresh entry ("absent"), there is one ("present"), or it has this version. */
+  readonly when?: "absent" | "present" | EntryVersion;
+}
+
+export interface TouchOptions extends CallOptions {
+  readonly ttlMs?: number;
+  readonly staleMs?: number;
+}
+
+export interface InvalidateOptions extends CallOptions {
+  /** Makes the entries stale instead of gone: `getOrLoad` serves them while it loads. Default false. */
+  readonly soft?: boolean;
+  /**
+   * With keys only: their new version at the source. Entries with this version or a later one stay. Default
+   * 0: none.
+   */
+  readonly sourceVersion?: bigint;
+}
+
+const ALWAYS: SetCondition = { case: undefined };
+
+/** Throws FIELD_INVALID. */
+export function checkWhen(when: SetOptions["when"]): SetOptions["when"] {
+  if (when === undefined || when === null) return undefined;
+  if (when === "absent" || when === "present") return when;
+  if (typeof when !== "object") throw fieldInvalid("when", '"absent", "present" or a version');
+  return {
+    epoch: checkUint64("when.epoch", when.epoch),
+    revision: checkWhole("when.revision", when.revision, 1, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/** A lease stands in for any other condition. */
+export function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
+  if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
+  if (when === undefined) return ALWAYS;
+  if (when === "absent") return { case: "ifAbsent", value: true };
+  if (when === "present") return { case: "ifPresent", value: true };
+  return { case: "ifVersion", value: BigInt(when.revision) };
+}

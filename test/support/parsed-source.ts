@@ -1,0 +1,114 @@
+/** Reads TypeScript sources by their syntax: the functions that have a name, and the titles of the tests. */
+import { parseAst } from "vitest/node";
+
+export interface NamedFunction {
+  /**
+   * Its name behind the names of what it is in, such as `Coherence.mayServe`, `EntryWriter.#forget`,
+   * `createTagIndex.matching` or `MeshCache.constructor.opened`. Functions without a name add nothing.
+   */
+  readonly name: string;
+  /** Offsets of the declaration in the text, in UTF-16 units. */
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly [field: string]: unknown;
+}
+
+/** Every function with a name and a body, at any depth. Throws for a text that is no TypeScript. */
+export function functionsOf(text: string): NamedFunction[] {
+  const found: NamedFunction[] = [];
+  visit(parse(text), [], found);
+  return found;
+}
+
+/** The first argument of each `it("...")` and `it.for(...)("...")`, where that is a text. */
+export function testTitlesOf(text: string): string[] {
+  const titles: string[] = [];
+  collectTitles(parse(text), titles);
+  return titles;
+}
+
+function parse(text: string): Node {
+  const program: unknown = parseAst(text, { lang: "ts" });
+  if (!isNode(program)) throw new Error("the parser returned no program");
+  return program;
+}
+
+function visit(node: Node, scope: readonly string[], found: NamedFunction[]): void {
+  const name = declaredName(node);
+  const inner = name === undefined ? scope : [...scope, name];
+  if (name !== undefined && isFunction(declaredValue(node))) {
+    found.push({ name: inner.join("."), start: node.start, end: node.end });
+  }
+  for (const child of childrenOf(node)) visit(child, inner, found);
+}
+
+function collectTitles(node: Node, titles: string[]): void {
+  const [first] = node.type === "CallExpression" && isIt(node.callee) ? list(node.arguments) : [];
+  if (first?.type === "Literal" && typeof first.value === "string") titles.push(first.value);
+  for (const child of childrenOf(node)) collectTitles(child, titles);
+}
+
+/** What a declaration, a member or a property calls a function, a class or an object literal. */
+function declaredName(node: Node): string | undefined {
+  switch (node.type) {
+    case "FunctionDeclaration":
+    case "ClassDeclaration":
+    case "VariableDeclarator":
+      return isScope(declaredValue(node)) ? nameOf(node.id) : undefined;
+    case "MethodDefinition":
+    case "PropertyDefinition":
+    case "Property":
+      return isScope(declaredValue(node)) && node.computed !== true ? nameOf(node.key) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function declaredValue(node: Node): Node | undefined {
+  if (node.type === "FunctionDeclaration" || node.type === "ClassDeclaration") return node;
+  const value = node.type === "VariableDeclarator" ? node.init : node.value;
+  if (!isNode(value)) return undefined;
+  const isCast = value.type === "TSAsExpression" || value.type === "TSSatisfiesExpression";
+  return isCast && isNode(value.expression) ? value.expression : value;
+}
+
+function isScope(value: Node | undefined): boolean {
+  return isFunction(value) || /^Class|^ObjectExpression$/.test(value?.type ?? "");
+}
+
+function isFunction(value: Node | undefined): boolean {
+  return /^(Function(Declaration|Expression)|ArrowFunctionExpression)$/.test(value?.type ?? "");
+}
+
+function nameOf(key: unknown): string | undefined {
+  if (!isNode(key)) return undefined;
+  if (key.type === "PrivateIdentifier") return `#${String(key.name)}`;
+  if (key.type === "Identifier") return String(key.name);
+  return key.type === "Literal" ? String(key.value) : undefined;
+}
+
+/** `it`, `it.skip`, or what `it.for(...)` returns. */
+function isIt(callee: unknown): boolean {
+  if (!isNode(callee)) return false;
+  if (callee.type === "Identifier") return callee.name === "it";
+  if (callee.type === "MemberExpression") return isIt(callee.object);
+  return callee.type === "CallExpression" && isIt(callee.callee);
+}
+
+function childrenOf(node: Node): Node[] {
+  return Object.values(node).flatMap((value) => (isNode(value) ? [value] : list(value)));
+}
+
+function list(value: unknown): Node[] {
+  return Array.isArray(value) ? value.filter(isNode) : [];
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
+}
