@@ -41,4 +41,5 @@ export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, Target, TouchOptions } from "./client/operations/writer.ts";
 export type { ClientStats } from "./client/stats.ts";
+export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

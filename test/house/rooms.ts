@@ -14,7 +14,7 @@ export const rooms: Rooms = {
   rpc: ["codec", "codec/fast", "codec/framing", "common", "gen", "store/api"],
   "server/limits": ["common"],
   telemetry: ["store/api"],
-  "server/calls": ["codec/framing", "common", "rpc", "server/limits", "store/api", "telemetry"],
+  "server/calls": ["codec/framing", "common", "gen", "rpc", "server/limits", "store/api", "telemetry"],
   http2: ["common"],
   "server/fast": [
     "codec",
@@ -26,7 +26,7 @@ export const rooms: Rooms = {
     "server/limits",
     "telemetry",
   ],
-  "server/grpc-js": ["codec/framing", "common", "rpc", "server/calls", "telemetry"],
+  "server/grpc-js": ["codec/framing", "common", "server/calls", "telemetry"],
   "server/connections": ["common", "http2", "server/calls", "server/fast", "server/grpc-js", "server/limits"],
   "server/operations": ["common", "gen", "rpc", "store/api", "telemetry"],
   "server/streams": [
@@ -127,7 +127,7 @@ export const rooms: Rooms = {
     "common",
     "gen",
   ],
-  index: ["client", "client/api", "client/operations", "common"],
+  index: ["client", "client/api", "client/operations", "client/transport", "common"],
   "cli/replay": ["cli/output", "cli/service", "common", "gen", "index", "rpc"],
   "cli/telemetry/thread-metrics": ["common"],
   "cli/telemetry": ["cli/telemetry/thread-metrics", "telemetry"],

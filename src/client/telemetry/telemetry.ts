@@ -19,7 +19,8 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { CacheError } from "../../common/errors.ts";
-import { statusCodeOf, statusName } from "../../rpc/status.ts";
+import { statusCodeOf } from "../../rpc/status.ts";
+import { STATUS_CODE, statusName } from "../../rpc/status-codes.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
@@ -28,8 +29,6 @@ import { Measurements } from "./measurements.ts";
 export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
 
 const SCOPE = "meshcache";
-/** gRPC's status code of what succeeded. */
-const OK = 0;
 const SERVICE = "meshcache.v1.CacheService";
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
@@ -142,7 +141,7 @@ class ObservedOperation implements OperationTrace {
   }
 
   end(reply: OperationReply): void {
-    this.#finish("meshcache.outcome", outcomeOf(reply), OK);
+    this.#finish("meshcache.outcome", outcomeOf(reply), STATUS_CODE.OK);
   }
 
   fail(error: CacheError): void {

@@ -6,12 +6,12 @@ import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
+import { toServiceError } from "../calls/service-error.ts";
 
 export interface DirectCallDeps {
   readonly register: CallRegister;

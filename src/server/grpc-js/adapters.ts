@@ -7,7 +7,6 @@ import type {
   ServerWritableStream,
 } from "@grpc/grpc-js";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
-import { toServiceError } from "../../rpc/status.ts";
 import {
   type CallContext,
   type Cancel,
@@ -17,6 +16,7 @@ import {
   type OpenServerStream,
 } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
+import { toServiceError } from "../calls/service-error.ts";
 import { spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
 import { contextOf } from "./unary-handlers.ts";
