@@ -1,6 +1,7 @@
 /** The client's instruments, made when a meter provider is registered, which may be later than the client is. */
-import { type Counter, createNoopMeter, type Histogram, type Meter, metrics } from "@opentelemetry/api";
+import type { Counter, Histogram, Meter } from "@opentelemetry/api";
 import { type InstrumentRow, type ObservedName, observed, recorded } from "./instruments.ts";
+import { meterProvider } from "./otel-global.ts";
 
 /** Seconds: from a loopback answer to a deadline. */
 const DURATION_BUCKETS = [
@@ -34,11 +35,11 @@ export class Measurements {
     this.#scope = scope;
   }
 
-  /** Undefined as long as nobody measures. The API stands in for a tracer provider to come, but not for this one. */
+  /** Undefined as long as nobody measures. */
   instruments(): RecordedInstruments | undefined {
     if (this.#instruments !== undefined) return this.#instruments;
-    const meter = metrics.getMeter(this.#scope);
-    if (meter === createNoopMeter()) return undefined;
+    const meter = meterProvider()?.getMeter(this.#scope);
+    if (meter === undefined) return undefined;
     this.#meter = meter;
     this.#instruments = createInstruments(meter);
     for (const observer of this.#observers) observer.stop = observe(meter, observer);

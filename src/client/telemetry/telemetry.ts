@@ -1,35 +1,30 @@
 /**
- * What the client tells OpenTelemetry, through its API alone: a CLIENT span and a duration for each operation
- * that goes to a server, counters of the near cache, and the coherence probe's findings. Without an SDK all of
- * it is a few calls to nothing. Never a key, a value or a token.
+ * What the client tells OpenTelemetry: a CLIENT span and a duration for each operation that goes to a server, counters of
+ * the near cache, and the coherence probe's findings. Without an SDK all of it costs a look for one. Never a key, a value
+ * or a token.
  */
-
-import {
-  type Attributes,
-  type Context,
-  context,
-  type Histogram,
-  isSpanContextValid,
-  ProxyTracerProvider,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  type Tracer,
-  trace,
-} from "@opentelemetry/api";
+import type { Attributes, Histogram, Span, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
 import type { CacheError } from "../../common/errors.ts";
 import { statusCodeOf } from "../../rpc/status.ts";
 import { STATUS_CODE, statusName } from "../../rpc/status-codes.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
+import { tracerProvider, withSpan } from "./otel-global.ts";
 
 /** The contract's methods that an operation stands for. */
 export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
 
 const SCOPE = "meshcache";
 const SERVICE = "meshcache.v1.CacheService";
+// The numbers of the API's enums, which are not imported: see otel-global.ts.
+const INTERNAL: SpanKind.INTERNAL = 0;
+const CLIENT: SpanKind.CLIENT = 2;
+const ERROR: SpanStatusCode.ERROR = 2;
+const SAMPLED_FLAG = 1;
+const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/i;
+const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/i;
+
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
   readonly traceparent: string;
@@ -69,23 +64,26 @@ export interface TelemetrySettings {
 let unnamedClients = 0;
 
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
-  const tracer: Tracer = trace.getTracer(SCOPE);
-  const spansAreKept = watchTracerProvider();
+  let registered: Tracer | undefined;
+  const tracer = (): Tracer | undefined => {
+    registered ??= tracerProvider()?.getTracer(SCOPE);
+    return registered;
+  };
   const measurements = new Measurements(SCOPE);
   const stopwatch = settings.stopwatch ?? (() => performance.now());
 
   return {
     operation(name, namespace, server) {
-      const kept = settings.spans && spansAreKept();
+      const spans = settings.spans ? tracer() : undefined;
       const instruments = measurements.instruments();
-      if (!kept && instruments === undefined) return unobserved;
-      const span = kept ? startSpan(tracer, name, namespace, server.address) : undefined;
+      if (spans === undefined && instruments === undefined) return unobserved;
+      const span = spans && startSpan(spans, name, namespace, server.address);
       return new ObservedOperation(name, namespace, span, instruments?.duration, stopwatch);
     },
     nearHit(namespace) {
-      tracer
-        .startSpan("meshcache near hit", {
-          kind: SpanKind.INTERNAL,
+      tracer()
+        ?.startSpan("meshcache near hit", {
+          kind: INTERNAL,
           attributes: { "meshcache.namespace": namespace, "meshcache.source": "near" },
         })
         .end();
@@ -97,14 +95,14 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
       if (violation) instruments?.violations.add(1, attributes);
     },
     async load(namespace, body) {
-      if (!settings.spans) return body();
+      const spans = settings.spans ? tracer() : undefined;
+      if (spans === undefined) return body();
       const attributes: Attributes = { "meshcache.namespace": namespace };
-      const span = tracer.startSpan("meshcache load", { kind: SpanKind.INTERNAL, attributes });
-      const active: Context = trace.setSpan(context.active(), span);
+      const span = spans.startSpan("meshcache load", { kind: INTERNAL, attributes });
       try {
-        return await context.with(active, body);
+        return await withSpan(span, body);
       } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR });
+        span.setStatus({ code: ERROR });
         throw error;
       } finally {
         span.end();
@@ -145,7 +143,7 @@ class ObservedOperation implements OperationTrace {
   }
 
   fail(error: CacheError): void {
-    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
+    this.#span?.setStatus({ code: ERROR, message: error.reason });
     this.#finish("error.type", error.reason, statusCodeOf(error));
   }
 
@@ -159,24 +157,13 @@ class ObservedOperation implements OperationTrace {
   }
 }
 
-/** Asks whether a tracer provider is registered, which may come later than the client. */
-function watchTracerProvider(): () => boolean {
-  const provider = trace.getTracerProvider();
-  if (!(provider instanceof ProxyTracerProvider)) return () => true;
-  let registered = false;
-  return () => {
-    registered ||= provider.getDelegateTracer(SCOPE) !== undefined;
-    return registered;
-  };
-}
-
 /** The stable RPC conventions: one operation of a stream is one call of its method. */
 function startSpan(tracer: Tracer, name: OperationName, namespace: string, address: string): Span {
   const method = `${SERVICE}/${name}`;
   const colon = address.lastIndexOf(":");
   const port = Number(address.slice(colon + 1));
   return tracer.startSpan(method, {
-    kind: SpanKind.CLIENT,
+    kind: CLIENT,
     attributes: {
       "rpc.system.name": "grpc",
       "rpc.method": method,
@@ -188,9 +175,9 @@ function startSpan(tracer: Tracer, name: OperationName, namespace: string, addre
 }
 
 function toTraceparent(span: Span): string {
-  const spanContext = span.spanContext();
-  if ((spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return UNTRACED;
-  return isSpanContextValid(spanContext) ? `00-${spanContext.traceId}-${spanContext.spanId}-01` : UNTRACED;
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  if ((traceFlags & SAMPLED_FLAG) === 0) return UNTRACED;
+  return TRACE_ID.test(traceId) && SPAN_ID.test(spanId) ? `00-${traceId}-${spanId}-01` : UNTRACED;
 }
 
 /** The outcome as spans and metrics call it. */
