@@ -1,9 +1,10 @@
 /** meshcache as its command starts it: limits and metrics on, one trace in a hundred sampled and exported. */
+
+import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Child } from "../process/child.ts";
 import { freePort, loopback } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { Session } from "../session.ts";
-import { serverNodeArgs } from "./node-args.ts";
 import { startTelemetrySink } from "./telemetry-sink.ts";
 
 export interface MeshcacheServer extends AsyncDisposable {
@@ -27,7 +28,7 @@ export async function startMeshcacheServer(
     session.start<Observer>("server", program, {
       // One thread, as every peer has.
       args: ["serve", "--workers", "1"],
-      nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
+      nodeArgs: [...SERVER_V8_FLAGS, "--import", observerFile.href],
       env: {
         MESHCACHE_LISTEN: `${loopback}:${port}`,
         MESHCACHE_ADMIN: `${loopback}:0`,

@@ -1,12 +1,7 @@
-#!/usr/bin/env -S node --max-semi-space-size=16 --no-parallel-scavenge --no-memory-reducer --initial-old-space-size=128
-/** The `meshcache` executable: hands the process to the command line, and its exit code back. */
+/** Hands the process to the command line, and its exit code back. What starts it is launch.ts. */
 import { enableCompileCache } from "node:module";
 import { constants } from "node:os";
-import { setFlagsFromString } from "node:v8";
 import { EXIT } from "./output/exit-codes.ts";
-
-// This one may be set late, and the line above has no room: Linux before 5.1 reads 127 bytes of it.
-setFlagsFromString("--no-allocation-site-pretenuring");
 
 // Halves what a command waits before it does anything; so the rest is imported after it.
 enableCompileCache();

@@ -1,9 +1,10 @@
 /** The version of the installed package, as its manifest says. */
 import { readFileSync } from "node:fs";
-import { findPackageJSON } from "node:module";
+// A member of the default export: an older Node that lacks it must still come to say which Node is needed.
+import nodeModule from "node:module";
 
 export function packageVersion(): string {
-  const path = findPackageJSON("..", import.meta.url);
+  const path = nodeModule.findPackageJSON("..", import.meta.url);
   if (path === undefined) return "unknown";
   const manifest: unknown = JSON.parse(readFileSync(path, "utf8"));
   const named = typeof manifest === "object" && manifest !== null && "version" in manifest;

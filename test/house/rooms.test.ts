@@ -1,5 +1,4 @@
 /** The rooms of `src/`: what each may import, held to a table that a reader can learn the structure from. */
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { cyclesOf, importsOf, reachedFrom, type SourceFile, sourceFiles, violationsOf } from "./imports.ts";
 import { packageRooms, rooms } from "./rooms.ts";
@@ -106,14 +105,5 @@ describe("the sources", () => {
   it("open with what each file is responsible for", () => {
     const silent = files.filter(({ text }) => !/^(#!.*\n)?(\/\*\*|\/\/ )/.test(text));
     expect(silent.map(({ path }) => path)).toEqual([]);
-  });
-
-  it("start the server with the same flags of Node by its command and by npm", () => {
-    const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
-    const [firstLine = ""] = readFileSync("src/cli/main.ts", "utf8").split("\n", 1);
-    const [, flags = ""] = firstLine.match(/^#!\/usr\/bin\/env -S node( --.+)$/) ?? [];
-    expect(scripts.start).toBe(`node${flags} src/cli/main.ts serve`);
-    // What Linux before 5.1 reads of it.
-    expect(Buffer.byteLength(firstLine)).toBeLessThanOrEqual(127);
   });
 });

@@ -151,8 +151,8 @@ export const rooms: Rooms = {
     "gen",
     "rpc",
   ],
-  cli: ["cli/commands", "cli/output", "cli/service", "server"],
-  testing: ["client", "client/api", "server"],
+  cli: ["cli/commands", "cli/output", "cli/service", "common", "server"],
+  testing: ["client", "client/api", "common", "server"],
 };
 
 /** The packages that are used, and the rooms that may import them, with all rooms inside of these. */
