@@ -37,3 +37,15 @@ it.each([[{}], [null], ["insecure"], [7]])("a client refuses %j as credentials",
     }),
   );
 });
+
+it("a client with credentials that it cannot use, and that nobody uses, ends nothing", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  const cache = new MeshCache({ address: "127.0.0.1:1", credentials: foreign });
+  await import("@grpc/grpc-js");
+  await new Promise((resolve) => setImmediate(resolve));
+  await cache.close();
+  process.off("unhandledRejection", note);
+  expect(unhandled).toEqual([]);
+});
