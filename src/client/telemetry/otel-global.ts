@@ -5,7 +5,7 @@
  */
 import type { Context, ContextManager, MeterProvider, Span, TracerProvider } from "@opentelemetry/api";
 
-const REGISTRY = Symbol.for("opentelemetry.js.api.1");
+const REGISTRY: unique symbol = Symbol.for("opentelemetry.js.api.1");
 const SPAN_KEY = Symbol.for("OpenTelemetry Context Key SPAN");
 
 interface Registry {
@@ -14,30 +14,28 @@ interface Registry {
   readonly context?: ContextManager;
 }
 
+interface Holder {
+  readonly globalThis: unknown;
+  readonly [REGISTRY]?: Registry;
+}
+
+/** Looked at for every operation: a plain property access takes a fifth of what `Reflect.get` does. */
+const holder: Holder = globalThis;
+
 /** Undefined as long as nothing has registered one, which may be later than the client is made. */
 export function tracerProvider(): TracerProvider | undefined {
-  return registry()?.trace;
+  return holder[REGISTRY]?.trace;
 }
 
 /** As `tracerProvider`. */
 export function meterProvider(): MeterProvider | undefined {
-  return registry()?.metrics;
+  return holder[REGISTRY]?.metrics;
 }
 
 /** Runs `body` with the span as the active one. */
 export function withSpan<Result>(span: Span, body: () => Result): Result {
-  const manager = registry()?.context;
+  const manager = holder[REGISTRY]?.context;
   if (manager === undefined) return body();
   const active: Context = manager.active().setValue(SPAN_KEY, span);
   return manager.with(active, body);
-}
-
-function registry(): Registry | undefined {
-  const found: unknown = Reflect.get(globalThis, REGISTRY);
-  return isRegistry(found) ? found : undefined;
-}
-
-/** Its members are the API's own, which checks what is registered. */
-function isRegistry(value: unknown): value is Registry {
-  return typeof value === "object" && value !== null;
 }
