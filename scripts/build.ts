@@ -1,7 +1,29 @@
-/** Emits `dist/` for publishing: JavaScript and declarations of `src/` and `gen/`. */
+/**
+ * Emits what the two packages are published with: JavaScript and declarations. `node scripts/build.ts [meshcache|client]`
+ * builds one of them, and both without a name.
+ */
 import { execFileSync } from "node:child_process";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
-rmSync("dist", { recursive: true, force: true });
-execFileSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" });
-chmodSync("dist/src/cli/main.js", 0o755);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+function emit(config: string, folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  execFileSync("node_modules/.bin/tsc", ["-p", config], { stdio: "inherit" });
+}
+
+const builds: Readonly<Record<string, () => void>> = {
+  meshcache() {
+    emit("tsconfig.build.json", "dist");
+    chmodSync("dist/src/cli/launch.js", 0o755);
+  },
+  client() {
+    emit("tsconfig.client.json", "packages/client/dist");
+    copyFileSync("LICENSE", "packages/client/LICENSE");
+  },
+};
+
+const [, , name] = process.argv;
+if (name !== undefined && !Object.hasOwn(builds, name)) throw new Error(`no package to build: ${name}`);
+for (const build of name === undefined ? Object.keys(builds) : [name]) builds[build]?.();

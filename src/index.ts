@@ -42,4 +42,5 @@ export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
 export type { ClientStats } from "./client/stats.ts";
+export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

@@ -1,9 +1,10 @@
 /** meshcache as its command starts it, with limits and metrics. One trace in a hundred is sampled and exported. */
+
+import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Child } from "../process/child.ts";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { Session } from "../session.ts";
-import { serverNodeArgs } from "./node-args.ts";
 import { startTelemetrySink } from "./telemetry-sink.ts";
 
 export interface MeshcacheServer extends AsyncDisposable {
@@ -27,7 +28,7 @@ export async function startMeshcacheServer(
     session.start<Observer>("server", program, {
       // One thread, as for every peer.
       args: ["serve", "--workers", "1"],
-      nodeArgs: [...serverNodeArgs, "--import", observerFile.href],
+      nodeArgs: [...SERVER_V8_FLAGS, "--import", observerFile.href],
       env: {
         MESHCACHE_LISTEN: `${LOOPBACK}:${port}`,
         MESHCACHE_ADMIN: `${LOOPBACK}:0`,

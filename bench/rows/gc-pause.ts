@@ -1,8 +1,9 @@
 /** Row 6: the longest garbage collection while the store is full and churns. */
+
+import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryStoreName } from "../entry-store.ts";
 import type { ChurnWindow, EntryLoad } from "../load/entry-load.ts";
-import { serverNodeArgs } from "../ours/node-args.ts";
 import { figureRow, interleave } from "../pairs.ts";
 import type { Child } from "../process/child.ts";
 import type { Session } from "../session.ts";
@@ -14,7 +15,7 @@ const VALUE_BYTES = 100;
 async function openStore(session: Session, name: EntryStoreName): Promise<Child<EntryLoad>> {
   const { entries, seed, engine } = session.plan;
   const store = session.start<EntryLoad>(name === "lru-cache" ? "other" : "server", loadFile, {
-    nodeArgs: serverNodeArgs,
+    nodeArgs: SERVER_V8_FLAGS,
   });
   await store.call("open", name, { entriesMax: entries, valueBytes: VALUE_BYTES, engine });
   session.step(`${name}: filling`);

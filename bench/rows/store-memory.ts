@@ -1,8 +1,9 @@
 /** Row 5: the resident memory for each entry, in a process with meshcache's store and in redis-server. */
+
+import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Comparison, Row } from "../comparison.ts";
 import type { EntryLoad } from "../load/entry-load.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
-import { serverNodeArgs } from "../ours/node-args.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { startRedisServer } from "../peers/redis-server.ts";
 import { LOOPBACK } from "../process/loopback.ts";
@@ -17,7 +18,7 @@ const VALUE_BYTES = 100;
 async function storeBytesAnEntry(session: Session): Promise<number> {
   const { entries, seed, engine } = session.plan;
   await using store = session.start<EntryLoad>("server", entryLoadFile, {
-    nodeArgs: [...serverNodeArgs, "--expose-gc"],
+    nodeArgs: [...SERVER_V8_FLAGS, "--expose-gc"],
   });
   await store.call("open", "meshcache", { entriesMax: entries, valueBytes: VALUE_BYTES, engine });
   const filled = await store.call("fill", entries, VALUE_BYTES, seed);

@@ -1,12 +1,7 @@
-#!/usr/bin/env -S node --max-semi-space-size=16 --no-parallel-scavenge --no-memory-reducer --initial-old-space-size=128
-/** The `meshcache` executable: runs the command line with this process's streams, signals and environment. */
+/** Runs the command line with this process's streams, signals and environment. launch.ts starts it. */
 import { enableCompileCache } from "node:module";
 import { constants } from "node:os";
-import { setFlagsFromString } from "node:v8";
 import { EXIT } from "./output/exit-codes.ts";
-
-// This flag takes effect late too. The first line has no room for it: Linux before 5.1 reads 127 bytes.
-setFlagsFromString("--no-allocation-site-pretenuring");
 
 // Halves the start of a command. It only works for what is imported after it.
 enableCompileCache();

@@ -1,5 +1,4 @@
 /** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type Boundary, createBoundary, guardTimers } from "../common/boundary.ts";
 import { systemClock } from "../common/clock.ts";
@@ -43,6 +42,7 @@ import { type CallOptions, cancelled, OperationRunner } from "./operations/runne
 import { EntryWriter } from "./operations/writer.ts";
 import { type ClientStats, toObservations } from "./stats.ts";
 import { type ClientTelemetry, createClientTelemetry } from "./telemetry/telemetry.ts";
+import type { GrpcCredentials } from "./transport/grpc-credentials.ts";
 import { createGrpcTransport } from "./transport/grpc-transport.ts";
 import { createHttp2Transport } from "./transport/http2-transport.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -347,7 +347,7 @@ function afterMicrotasks(run: () => void): void {
   queueMicrotask(() => process.nextTick(run));
 }
 
-function createTransport(credentials: ChannelCredentials | undefined, boundary: Boundary): Transport {
+function createTransport(credentials: GrpcCredentials | undefined, boundary: Boundary): Transport {
   return credentials === undefined
     ? createHttp2Transport(boundary)
     : createGrpcTransport(credentials, boundary);

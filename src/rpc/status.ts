@@ -5,44 +5,41 @@
  * as "internal error"; its cause is for the log.
  */
 import { Buffer } from "node:buffer";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import type { ServiceError } from "@grpc/grpc-js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CacheError, type CacheErrorReason } from "../common/errors.ts";
+import { STATUS_CODE, type StatusCode } from "./status-codes.ts";
 
 /** `ErrorInfo.domain` of every error of meshcache. */
 export const ERROR_DOMAIN = "meshcache";
-const DETAILS_HEADER = "grpc-status-details-bin";
+/** The trailer that holds a `google.rpc.Status`. */
+export const DETAILS_HEADER = "grpc-status-details-bin";
 const INTERNAL_MESSAGE = "internal error";
 
-const STATUS: Record<CacheErrorReason, status> = {
-  FIELD_INVALID: status.INVALID_ARGUMENT,
-  LIMIT_EXCEEDED: status.RESOURCE_EXHAUSTED,
-  DRAINING: status.UNAVAILABLE,
-  DEADLINE: status.DEADLINE_EXCEEDED,
-  UNAVAILABLE: status.UNAVAILABLE,
-  CANCELLED: status.CANCELLED,
-  CLOSED: status.CANCELLED,
-  CODEC: status.INTERNAL,
-  LOADER_TIMEOUT: status.DEADLINE_EXCEEDED,
-  INTERNAL: status.INTERNAL,
+const CODE_OF_REASON: Record<CacheErrorReason, StatusCode> = {
+  FIELD_INVALID: STATUS_CODE.INVALID_ARGUMENT,
+  LIMIT_EXCEEDED: STATUS_CODE.RESOURCE_EXHAUSTED,
+  DRAINING: STATUS_CODE.UNAVAILABLE,
+  DEADLINE: STATUS_CODE.DEADLINE_EXCEEDED,
+  UNAVAILABLE: STATUS_CODE.UNAVAILABLE,
+  CANCELLED: STATUS_CODE.CANCELLED,
+  CLOSED: STATUS_CODE.CANCELLED,
+  CODEC: STATUS_CODE.INTERNAL,
+  LOADER_TIMEOUT: STATUS_CODE.DEADLINE_EXCEEDED,
+  INTERNAL: STATUS_CODE.INTERNAL,
 };
 
 /** The gRPC status code of an error. */
-export function statusCodeOf(error: unknown): status {
-  return error instanceof CacheError ? STATUS[error.reason] : status.INTERNAL;
-}
-
-/** The name of a gRPC status code, as the semantic conventions of OpenTelemetry write it. */
-export function statusName(code: number): string {
-  return status[code] ?? "UNKNOWN";
+export function statusCodeOf(error: unknown): StatusCode {
+  return error instanceof CacheError ? CODE_OF_REASON[error.reason] : STATUS_CODE.INTERNAL;
 }
 
 /** True for a fault of the program, which is logged and whose text is not sent. */
 export function isFault(error: unknown): boolean {
-  return statusCodeOf(error) === status.INTERNAL;
+  return statusCodeOf(error) === STATUS_CODE.INTERNAL;
 }
 
 /** The error as a result of a Batch or a frame of an Exchange. */
@@ -58,14 +55,6 @@ export function toStatus(error: unknown): Status {
     message: known ? error.message : INTERNAL_MESSAGE,
     details: [anyPack(ErrorInfoSchema, info)],
   });
-}
-
-/** The error as the status of a call. */
-export function toServiceError(error: unknown): { code: status; details: string; metadata: Metadata } {
-  const message = toStatus(error);
-  const metadata = new Metadata();
-  metadata.set(DETAILS_HEADER, Buffer.from(toBinary(StatusSchema, message)));
-  return { code: message.code, details: message.message, metadata };
 }
 
 /** The error that a result of a Batch or a frame of an Exchange carried. */
@@ -106,7 +95,7 @@ export function fromHttp2Headers(headers: Readonly<Record<string, string>>): Cac
     return new CacheError(reasonOfHttp(httpStatus), `the server answered with HTTP status ${httpStatus}`);
   }
   const code = Number(text);
-  if (code === status.OK && text !== "") return undefined;
+  if (code === STATUS_CODE.OK && text !== "") return undefined;
   const details = headers[DETAILS_HEADER];
   const detailed = details === undefined ? undefined : fromDetails(Buffer.from(details, "base64"));
   const message = percentDecoded(headers["grpc-message"] ?? "");
@@ -128,25 +117,25 @@ function percentDecoded(text: string): string {
 
 /** grpc-js sometimes reports a connection that was lost during a call as INTERNAL, with these details. */
 function isLostConnection({ code, details }: ServiceError): boolean {
-  return code === status.INTERNAL && details.startsWith("Received RST_STREAM with code 0 ");
+  return code === STATUS_CODE.INTERNAL && details.startsWith("Received RST_STREAM with code 0 ");
 }
 
 function isReason(reason: string): reason is CacheErrorReason {
-  return Object.hasOwn(STATUS, reason);
+  return Object.hasOwn(CODE_OF_REASON, reason);
 }
 
 /** For a status without details of ours, as a proxy or grpc-js itself sends it. */
 function reasonOfCode(code: number): CacheErrorReason {
   switch (code) {
-    case status.CANCELLED:
+    case STATUS_CODE.CANCELLED:
       return "CANCELLED";
-    case status.INVALID_ARGUMENT:
+    case STATUS_CODE.INVALID_ARGUMENT:
       return "FIELD_INVALID";
-    case status.DEADLINE_EXCEEDED:
+    case STATUS_CODE.DEADLINE_EXCEEDED:
       return "DEADLINE";
-    case status.RESOURCE_EXHAUSTED:
+    case STATUS_CODE.RESOURCE_EXHAUSTED:
       return "LIMIT_EXCEEDED";
-    case status.UNAVAILABLE:
+    case STATUS_CODE.UNAVAILABLE:
       return "UNAVAILABLE";
     default:
       return "INTERNAL";

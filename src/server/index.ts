@@ -1,4 +1,5 @@
 /** The exports of "meshcache/server": a server to embed, its store and its limits. */
+import "../common/require-node.ts";
 import { type CacheServer, createCacheServer, type ServerOptions } from "./server.ts";
 
 export { type Limits, resolveLimits } from "../rpc/limits.ts";

@@ -1,5 +1,5 @@
 /** What `import "meshcache/testing"` gives: a server and a client in this process, started in one line. */
-
+import "../common/require-node.ts";
 import type { ClientOptions } from "../client/api/options.ts";
 import { MeshCache } from "../client/mesh-cache.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../server/index.ts";

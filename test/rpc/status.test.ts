@@ -6,7 +6,8 @@ import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CacheError, fieldInvalid, limitExceeded } from "../../src/common/errors.ts";
-import { fromServiceError, fromStatus, isFault, toServiceError, toStatus } from "../../src/rpc/status.ts";
+import { fromServiceError, fromStatus, isFault, toStatus } from "../../src/rpc/status.ts";
+import { toServiceError } from "../../src/server/calls/service-error.ts";
 
 const serviceError = (parts: { code: status; details: string; metadata: Metadata }): ServiceError =>
   Object.assign(new Error(parts.details), parts);

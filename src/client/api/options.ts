@@ -1,9 +1,9 @@
 /** The client's options: their meanings, defaults and ranges, and the functions that fill in and check them. */
-import { ChannelCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { parseServerAddress } from "../../common/host-port.ts";
 import type { Rng } from "../../common/random.ts";
+import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-credentials.ts";
 import type { Transport } from "../transport/transport.ts";
 import {
   checkFlag,
@@ -54,10 +54,11 @@ export interface ClientOptions {
    */
   readonly address: string | readonly string[];
   /**
-   * Of grpc-js, which then also carries the stream, at a higher price a message. Default: none and no encryption, for
-   * loopback and meshes that encrypt by themselves.
+   * `ChannelCredentials` of `@grpc/grpc-js`, which must be installed and then also carries the stream, at a higher price
+   * a message. Of another copy of grpc-js than the client loads: every operation fails with FIELD_INVALID. Default: none
+   * and no encryption, for loopback and meshes that encrypt by themselves.
    */
-  readonly credentials?: ChannelCredentials;
+  readonly credentials?: GrpcCredentials;
   /** Names this process in events: 0 to 64 of [A-Za-z0-9._-]. Default: empty. */
   readonly clientId?: string;
   /** Default "standard". */
@@ -104,7 +105,7 @@ export interface ResolvedNearCache {
 
 export interface ResolvedClientOptions {
   readonly addresses: readonly string[];
-  readonly credentials: ChannelCredentials | undefined;
+  readonly credentials: GrpcCredentials | undefined;
   readonly clientId: string;
   readonly nearCache: ResolvedNearCache | undefined;
   readonly deadlineMs: number;
@@ -177,8 +178,8 @@ function resolveClient(own: ClientOptions): ResolvedClientOptions {
   const preset = checkWord("preset", own.preset, "standard", ["standard", "tight", "remote"]);
   const options: ClientOptions = { ...PRESETS[preset], ...own };
   const { credentials } = options;
-  if (credentials !== undefined && !(credentials instanceof ChannelCredentials)) {
-    throw fieldInvalid("credentials", "ChannelCredentials of grpc-js");
+  if (credentials !== undefined && !isGrpcCredentials(credentials)) {
+    throw fieldInvalid("credentials", "ChannelCredentials of @grpc/grpc-js");
   }
   const clientId = options.clientId ?? "";
   if (typeof clientId !== "string" || !CLIENT_ID.test(clientId)) {

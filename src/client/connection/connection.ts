@@ -152,8 +152,9 @@ export class Connection {
     return this.#queue.size;
   }
 
-  /** What a call fails with while every address does. Its cause is the last failure. */
+  /** What a call fails with while every address does. Its cause is the last failure; one that no server can mend is told itself. */
   unreachable(): CacheError {
+    if (this.#lastFailure?.reason === "FIELD_INVALID") return this.#lastFailure;
     return unavailable("no server can be reached", this.#lastFailure);
   }
 

@@ -1,6 +1,7 @@
 /** The instruments of the client. They are created once a meter provider is registered, perhaps after the client. */
-import { type Counter, createNoopMeter, type Histogram, type Meter, metrics } from "@opentelemetry/api";
+import type { Counter, Histogram, Meter } from "@opentelemetry/api";
 import { type InstrumentRow, type ObservedName, observed, recorded } from "./instruments.ts";
+import { meterProvider } from "./otel-global.ts";
 
 /** In seconds: from an answer over loopback to a deadline. */
 const DURATION_BUCKETS = [
@@ -34,14 +35,11 @@ export class Measurements {
     this.#scope = scope;
   }
 
-  /**
-   * Undefined until a meter provider is registered. The API has a proxy for a tracer provider that is registered later,
-   * but none for a meter provider.
-   */
+  /** Undefined until a meter provider is registered. */
   instruments(): RecordedInstruments | undefined {
     if (this.#instruments !== undefined) return this.#instruments;
-    const meter = metrics.getMeter(this.#scope);
-    if (meter === createNoopMeter()) return undefined;
+    const meter = meterProvider()?.getMeter(this.#scope);
+    if (meter === undefined) return undefined;
     this.#meter = meter;
     this.#instruments = createInstruments(meter);
     for (const observer of this.#observers) observer.stop = observe(meter, observer);

@@ -1,25 +1,21 @@
 /** The span and the duration of one operation that goes to a server. */
-import {
-  type Attributes,
-  type Histogram,
-  isSpanContextValid,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  type Tracer,
-} from "@opentelemetry/api";
+import type { Attributes, Histogram, Span, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
 import type { CacheError } from "../../common/errors.ts";
-import { statusCodeOf, statusName } from "../../rpc/status.ts";
+import { statusCodeOf } from "../../rpc/status.ts";
+import { STATUS_CODE, statusName } from "../../rpc/status-codes.ts";
 import type { OperationReply } from "../messages/replies.ts";
 
 /** The methods of the contract that an operation can stand for. */
 export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
 
-/** The gRPC status code of a call that succeeded. */
-const OK = 0;
 const SERVICE = "meshcache.v1.CacheService";
 const UNTRACED = "";
+// The numbers of the API's enums, which are not imported: see otel-global.ts.
+const CLIENT: SpanKind.CLIENT = 2;
+const ERROR: SpanStatusCode.ERROR = 2;
+const SAMPLED_FLAG = 1;
+const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/i;
+const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/i;
 
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
@@ -54,11 +50,11 @@ export class ObservedOperation implements OperationTrace {
   }
 
   end(reply: OperationReply): void {
-    this.#finish("meshcache.outcome", outcomeOf(reply), OK);
+    this.#finish("meshcache.outcome", outcomeOf(reply), STATUS_CODE.OK);
   }
 
   fail(error: CacheError): void {
-    this.#span?.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
+    this.#span?.setStatus({ code: ERROR, message: error.reason });
     this.#finish("error.type", error.reason, statusCodeOf(error));
   }
 
@@ -78,7 +74,7 @@ export function startSpan(tracer: Tracer, name: OperationName, namespace: string
   const colon = address.lastIndexOf(":");
   const port = Number(address.slice(colon + 1));
   return tracer.startSpan(method, {
-    kind: SpanKind.CLIENT,
+    kind: CLIENT,
     attributes: {
       "rpc.system.name": "grpc",
       "rpc.method": method,
@@ -90,9 +86,9 @@ export function startSpan(tracer: Tracer, name: OperationName, namespace: string
 }
 
 function toTraceparent(span: Span): string {
-  const spanContext = span.spanContext();
-  if ((spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return UNTRACED;
-  return isSpanContextValid(spanContext) ? `00-${spanContext.traceId}-${spanContext.spanId}-01` : UNTRACED;
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  if ((traceFlags & SAMPLED_FLAG) === 0) return UNTRACED;
+  return TRACE_ID.test(traceId) && SPAN_ID.test(spanId) ? `00-${traceId}-${spanId}-01` : UNTRACED;
 }
 
 /** The name of the outcome in spans and metrics. */

@@ -1,18 +1,9 @@
 /**
- * The OpenTelemetry signals of the client, through the API alone: a CLIENT span and a duration for each operation that
- * goes to a server, the counters of the near cache, and the results of the coherence probe. Without an SDK they cost a
- * few calls that do nothing. No signal contains a key, a value or a token.
+ * The OpenTelemetry signals of the client: a CLIENT span and a duration for each operation that goes to a server, the
+ * counters of the near cache, and the results of the coherence probe. Without an SDK they cost a look for one. No signal
+ * contains a key, a value or a token.
  */
-import {
-  type Attributes,
-  type Context,
-  context,
-  ProxyTracerProvider,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from "@opentelemetry/api";
+import type { Attributes, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
 import {
@@ -22,8 +13,12 @@ import {
   startSpan,
   unobserved,
 } from "./operation-trace.ts";
+import { tracerProvider, withSpan } from "./otel-global.ts";
 
 const SCOPE = "meshcache";
+// The numbers of the API's enums, which are not imported: see otel-global.ts.
+const INTERNAL: SpanKind.INTERNAL = 0;
+const ERROR: SpanStatusCode.ERROR = 2;
 
 /** Reads the values of the observed instruments, when metrics are collected. */
 export type Observe = () => Readonly<Record<ObservedName, number>>;
@@ -53,23 +48,26 @@ export interface TelemetrySettings {
 let unnamedClients = 0;
 
 export function createClientTelemetry(settings: TelemetrySettings): ClientTelemetry {
-  const tracer: Tracer = trace.getTracer(SCOPE);
-  const spansAreKept = watchTracerProvider();
+  let registered: Tracer | undefined;
+  const tracer = (): Tracer | undefined => {
+    registered ??= tracerProvider()?.getTracer(SCOPE);
+    return registered;
+  };
   const measurements = new Measurements(SCOPE);
   const stopwatch = settings.stopwatch ?? (() => performance.now());
 
   return {
     operation(name, namespace, server) {
-      const kept = settings.spans && spansAreKept();
+      const spans = settings.spans ? tracer() : undefined;
       const instruments = measurements.instruments();
-      if (!kept && instruments === undefined) return unobserved;
-      const span = kept ? startSpan(tracer, name, namespace, server.address) : undefined;
+      if (spans === undefined && instruments === undefined) return unobserved;
+      const span = spans && startSpan(spans, name, namespace, server.address);
       return new ObservedOperation(name, namespace, span, instruments?.duration, stopwatch);
     },
     nearHit(namespace) {
-      tracer
-        .startSpan("meshcache near hit", {
-          kind: SpanKind.INTERNAL,
+      tracer()
+        ?.startSpan("meshcache near hit", {
+          kind: INTERNAL,
           attributes: { "meshcache.namespace": namespace, "meshcache.source": "near" },
         })
         .end();
@@ -81,14 +79,14 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
       if (violation) instruments?.violations.add(1, attributes);
     },
     async load(namespace, body) {
-      if (!settings.spans) return body();
+      const spans = settings.spans ? tracer() : undefined;
+      if (spans === undefined) return body();
       const attributes: Attributes = { "meshcache.namespace": namespace };
-      const span = tracer.startSpan("meshcache load", { kind: SpanKind.INTERNAL, attributes });
-      const active: Context = trace.setSpan(context.active(), span);
+      const span = spans.startSpan("meshcache load", { kind: INTERNAL, attributes });
       try {
-        return await context.with(active, body);
+        return await withSpan(span, body);
       } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR });
+        span.setStatus({ code: ERROR });
         throw error;
       } finally {
         span.end();
@@ -98,16 +96,5 @@ export function createClientTelemetry(settings: TelemetrySettings): ClientTeleme
       if (settings.clientId === "") unnamedClients += 1;
       return measurements.observe(read, settings.clientId || `${unnamedClients}`);
     },
-  };
-}
-
-/** Returns a check for a registered tracer provider. It may be registered after the client was created. */
-function watchTracerProvider(): () => boolean {
-  const provider = trace.getTracerProvider();
-  if (!(provider instanceof ProxyTracerProvider)) return () => true;
-  let registered = false;
-  return () => {
-    registered ||= provider.getDelegateTracer(SCOPE) !== undefined;
-    return registered;
   };
 }

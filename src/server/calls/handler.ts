@@ -6,11 +6,12 @@ import { Metadata, type status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import { isFault, toServiceError } from "../../rpc/status.ts";
+import { isFault } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
 import type { Writer } from "../../store/api/store.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { RequestReader, StreamingCall } from "./handler-call.ts";
+import { toServiceError } from "./service-error.ts";
 
 export const CLIENT_ID_HEADER = "meshcache-client-id";
 

@@ -6,7 +6,6 @@ import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts"
 import { decodeMessage } from "../../codec/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
-import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
@@ -19,6 +18,7 @@ import {
 } from "../calls/handler.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
+import { toServiceError } from "../calls/service-error.ts";
 
 export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;

@@ -13,7 +13,6 @@ import type {
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { createServiceDefinition } from "../../codec/messages.ts";
 import { CacheError } from "../../common/errors.ts";
-import { toServiceError } from "../../rpc/status.ts";
 import {
   type BidiHandler,
   type CallContext,
@@ -27,6 +26,7 @@ import {
 } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { Handler, ServedMethod } from "../calls/methods.ts";
+import { toServiceError } from "../calls/service-error.ts";
 import { spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
 

@@ -2,11 +2,11 @@
 import { constants } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { CacheError } from "../../common/errors.ts";
-import { toServiceError } from "../../rpc/status.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
 import type { CallRegister } from "../calls/registry.ts";
+import { toServiceError } from "../calls/service-error.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type ServerInterceptingCall, status } from "@grpc/grpc-js";
 import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
-import { toServiceError } from "../../rpc/status.ts";
+import { toServiceError } from "../calls/service-error.ts";
 
 export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
 
