@@ -159,7 +159,7 @@ export const rooms: Rooms = {
     "rpc",
   ],
   cli: ["cli/commands", "cli/output", "cli/service", "common"],
-  testing: ["client", "client/api", "server"],
+  testing: ["client", "client/api", "common", "server"],
 };
 
 /** The packages, and the rooms that may import each, with the rooms inside of these. */

@@ -28,10 +28,9 @@ function raise(message: string): never {
   throw new Error(message);
 }
 
-/** In small pieces: an array larger than the heap's last reserve would abort the whole process, and this test with it. */
 function hoard(): void {
   const kept: number[][] = [];
-  for (;;) kept.push(new Array(1_000).fill(kept.length));
+  for (;;) kept.push(new Array(1_000_000).fill(kept.length));
 }
 
 if (death?.at === "birth" && death.by === "throw") raise("a planted fault");

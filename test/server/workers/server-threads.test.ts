@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
@@ -328,12 +331,10 @@ describe("a worker that crashes", () => {
     ["throw", /planted fault/],
     ["rejection", /planted rejection/],
     ["exit", /exited with 7/],
-    ["memory", /memory limit/],
   ] as const)("ends the others, and its cause is known (%s)", async (by, message) => {
     const threads = await start({
       ...crashing({ at: "Get", by }, 0),
       workers: 2,
-      heap: { maxOldGenerationSizeMb: 64 },
     });
     const crashed = threads.crashed;
     // Until one reaches the worker that crashes on it.
@@ -354,5 +355,19 @@ describe("a worker that crashes", () => {
         ),
       (error) => error !== undefined,
     );
+  });
+
+  // Node ends the thread with its cause when it can. V8 aborts the whole process when an allocation does not fit into what
+  // is left: either way the process does not go on with what the worker left behind.
+  it("ends the process when it has no memory left", async () => {
+    const script = new URL("../../support/worker-without-memory.ts", import.meta.url);
+    const child = spawn(process.execPath, [fileURLToPath(script)], { stdio: ["ignore", "pipe", "pipe"] });
+    const [output, errors, [code, signal]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit"),
+    ]);
+    if (signal === "SIGABRT") expect(errors).toContain("heap limit");
+    else expect([code, output]).toEqual([0, expect.stringMatching(/^worker thread 0 ended: .*memory limit/)]);
   });
 });
