@@ -14,7 +14,9 @@ function faultOf({ path }: Page, { target }: Link): string | undefined {
   const to = file === "" ? path : join(dirname(path), file);
   if (!existsSync(to)) return "there is no such file";
   if (anchor === "") return undefined;
-  return pageAt.get(to)?.anchors.has(anchor) ? undefined : "there is no such heading";
+  return pageAt.get(to)?.anchors.has(anchor)
+    ? undefined
+    : "there is no such heading, or not on GitHub and the site alike";
 }
 
 const faultsOf = (page: Page) =>
@@ -74,6 +76,7 @@ describe("the test of links", () => {
     ["a file that is not there", "[a](nowhere.md)"],
     ["a heading that is not there", "# A heading\n\n[a](#another)"],
     ["a heading of another page", "[a](docs/cli.md#no-such)"],
+    ["an anchor that the site does not have", "# HTTP/2\n\n[a](#http2)"],
     ["an image", "![a](nowhere.png)"],
     ["a link in a table", "| [a | b](nowhere.md) |"],
   ])("finds %s", (_, text) => {

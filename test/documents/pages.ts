@@ -46,10 +46,10 @@ export function toPage(path: string, text: string): Page {
   return { path, text, anchors: anchorsOf(prose), links: linksOf(prose), blocks };
 }
 
-/** A heading's anchors on GitHub and on the site: a link that is to work in both has one that is both. */
+/** Those that are the same on GitHub and on the site, so that a link to them works in both. */
 function anchorsOf(prose: string): ReadonlySet<string> {
   const titles = [...prose.matchAll(/^#{1,6} (.+)$/gm)].map(([, title = ""]) => title);
-  return new Set(titles.flatMap((title) => [toGitHubSlug(title), toSiteSlug(title)]));
+  return new Set(titles.map(toGitHubSlug).filter((slug, index) => slug === toSiteSlug(titles[index] ?? "")));
 }
 
 const plain = (title: string) => title.replace(/`|\*\*/g, "").toLowerCase();
@@ -61,7 +61,7 @@ function toGitHubSlug(title: string): string {
 }
 
 /** As VitePress makes them (@mdit-vue/shared). */
-export function toSiteSlug(title: string): string {
+function toSiteSlug(title: string): string {
   return plain(title)
     .normalize("NFKD")
     .replace(/[\u0300-\u036F]/g, "")
