@@ -132,6 +132,10 @@ describe("the documents", () => {
     expect(unrun.filter((block) => (commentOf(block, "not run") ?? "").length < 20)).toEqual([]);
   });
 
+  it.runIf(process.env.CI === "true")("run where the gate runs", () => {
+    expect(isOnPath("script")).toBe(true);
+  });
+
   it("say of no block what this test does not know", () => {
     const known = /^(server$|background$|not run:|run by:|needs:|before:|runs: (http|test)$|$)/;
     expect(blocks.filter(({ comment }) => !known.test(comment)).map(nameOf)).toEqual([]);
