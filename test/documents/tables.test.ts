@@ -40,7 +40,7 @@ describe("docs/coherence.md", () => {
   it("has a test for each scenario that is built", () => {
     const tests = scenarioTests();
     const unproven = Array.from({ length: 32 }, (_, at) => at + 1).filter((number) => !tests.has(number));
-    expect(unproven).toEqual([UNBUILT_SCENARIO]);
+    expect(unproven.filter((number) => number !== UNBUILT_SCENARIO)).toEqual([]);
     expect([...tests.keys()].every((number) => number >= 1 && number <= 32)).toBe(true);
   });
 

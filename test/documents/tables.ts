@@ -115,7 +115,7 @@ const SCENARIOS: readonly (readonly [scenario: string, closedBy: string])[] = [
   ["a pruned tag fence", "the floor: in the safe direction only"],
   [
     "a read is served by a replica that lags",
-    "**Not built.** It is the shared tier's, which does not exist: there are no replicas",
+    "replicas are of the shared tier, which is **not built**; a client does not keep an answer older than what it knows",
   ],
   [
     "a conditional Set is retried after an ambiguous timeout",
@@ -126,7 +126,7 @@ const SCENARIOS: readonly (readonly [scenario: string, closedBy: string])[] = [
   ["a batch's invalidations are applied half-way", "events of one revision apply atomically"],
 ];
 
-/** The one that is of a tier that is not built. */
+/** Its replicas are of a tier that is not built: it needs no test. */
 export const UNBUILT_SCENARIO = 28;
 
 export interface ScenarioTest {
