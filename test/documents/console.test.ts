@@ -167,5 +167,6 @@ describe("the comparison of outputs", () => {
     expect(missingLines(["stored · version 1"], "not stored · version 1")).toEqual(["stored · version 1"]);
     expect(missingLines(["b", "a"], "a\nb")).toEqual(["a"]);
     expect(missingLines(["a b …"], "a b c")).toEqual([]);
+    expect(missingLines(["a", "…", "b"], "a\nb")).toEqual([]);
   });
 });

@@ -128,12 +128,16 @@ export class Running {
   }
 }
 
-/** Lines that are shown and not printed, in this order. "…" at the end of a line stands for the rest of it. */
+/**
+ * Lines that are shown and not printed, in this order. "…" at the end of a line stands for the rest of it, alone for
+ * further lines.
+ */
 export function missingLines(shown: readonly string[], printed: string): string[] {
   const lines = alike(printed).split("\n");
   let at = 0;
   return shown.filter((line) => {
     const wanted = alike(line);
+    if (wanted === "…") return false;
     const isIt = wanted.endsWith("…")
       ? (one: string) => one.startsWith(wanted.slice(0, -1))
       : (one: string) => one === wanted;
