@@ -19,4 +19,4 @@ await trace.getTracer("shop").startActiveSpan("GET /price/{sku}", async (span) =
 });
 
 await cache.close();
-await sdk.shutdown();
+await sdk.shutdown().catch((error: Error) => console.error(`the spans were not exported: ${error.message}`));

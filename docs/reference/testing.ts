@@ -1,0 +1,2 @@
+/** What `import "meshcache/testing"` gives. */
+export * from "../../src/testing/index.ts";

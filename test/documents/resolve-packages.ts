@@ -1,0 +1,15 @@
+/** Preloaded into a program of the documents: what it imports as an installed package is this repository's source. */
+import { registerHooks } from "node:module";
+
+const SOURCES: Readonly<Record<string, string>> = {
+  meshcache: "../../src/index.ts",
+  "meshcache/server": "../../src/server/index.ts",
+  "meshcache/testing": "../../src/testing/index.ts",
+};
+
+registerHooks({
+  resolve(specifier, context, next) {
+    const source = SOURCES[specifier];
+    return next(source === undefined ? specifier : new URL(source, import.meta.url).href, context);
+  },
+});

@@ -1,0 +1,73 @@
+/** What the documents tell of the code, held to the code. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
+import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
+import { readPages } from "./pages.ts";
+import { scenarioTests, tableFiles, UNBUILT_SCENARIO, withTables } from "./tables.ts";
+
+const read = (path: string) => readFileSync(path, "utf8");
+const metrics = [instruments, recorded, observed].flatMap((table): InstrumentRow[] => Object.values(table));
+
+describe("the documents' tables", () => {
+  it.each(tableFiles)("of %s are what npm run docs:tables writes", (path) => {
+    expect(read(path)).toBe(withTables(read(path)));
+  });
+
+  it("are all in files that are looked at", () => {
+    const withMarks = readPages().filter(({ text }) => /^<!-- table: /m.test(text));
+    expect(withMarks.map(({ path }) => path)).toEqual([...tableFiles]);
+  });
+
+  it("are written anew where the code has changed", () => {
+    const stale = read("docs/configuration.md").replace("| `shards` | 16 |", "| `shards` | 17 |");
+    expect(stale).not.toBe(read("docs/configuration.md"));
+    expect(withTables(stale)).toBe(read("docs/configuration.md"));
+    expect(() => withTables("<!-- table: nothing -->\n<!-- /table -->")).toThrow("nothing");
+  });
+});
+
+describe("docs/architecture.md", () => {
+  it("says of each room what it is for", () => {
+    const [, table = ""] = read("docs/architecture.md").split("<!-- table: rooms -->");
+    const rows = [...table.matchAll(/^\| `([^`]+)` \| (.*?) \|/gm)];
+    expect(rows.length).toBeGreaterThan(20);
+    expect(rows.filter(([, , purpose = ""]) => purpose.trim() === "").map(([, room]) => room)).toEqual([]);
+  });
+});
+
+describe("docs/coherence.md", () => {
+  it("has a test for each scenario that is built", () => {
+    const tests = scenarioTests();
+    const unproven = Array.from({ length: 32 }, (_, at) => at + 1).filter((number) => !tests.has(number));
+    expect(unproven.filter((number) => number !== UNBUILT_SCENARIO)).toEqual([]);
+    expect([...tests.keys()].every((number) => number >= 1 && number <= 32)).toBe(true);
+  });
+
+  it("names tests by titles that exist", () => {
+    const links = readPages().find(({ path }) => path === "docs/coherence.md")?.links ?? [];
+    const proofs = links.filter(({ target }) => target.startsWith("../test/coherence/"));
+    expect(proofs.length).toBeGreaterThan(31);
+    const missing = proofs.filter(({ text, target }) => !read(target.slice(3)).includes(`: ${text}"`));
+    expect(missing).toEqual([]);
+  });
+});
+
+describe("the alerts", () => {
+  it("ask for metrics that are exported, by label values that exist", () => {
+    const block = readPages()
+      .find(({ path }) => path === "docs/operations.md")
+      ?.blocks.find(({ code }) => code.includes("alert:"));
+    const asked = [...(block?.code ?? "").matchAll(/\b((?:meshcache|nodejs|rpc)_\w+)(?=[[{)]|\b)/g)]
+      .map(([, name = ""]) => name)
+      .filter((name) => !/^(meshcache|rpc)_(record|reason|outcome|status_code)$/.test(name));
+    const exported = new Set(
+      metrics.map(({ name, kind }) => {
+        const base = name.replaceAll(".", "_");
+        return kind === "counter" ? `${base}_total` : kind === "histogram" ? `${base}_count` : base;
+      }),
+    );
+    expect(asked.length).toBeGreaterThan(8);
+    expect(asked.filter((name) => !exported.has(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,156 @@
+/** The tables of the documents that come from the code, between `<!-- table: NAME -->` and `<!-- /table -->`. */
+import { globSync, readFileSync } from "node:fs";
+import { EXIT_MEANINGS } from "../../src/cli/output/exit-codes.ts";
+import { toMarkdownTable } from "../../src/cli/settings/table.ts";
+import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
+import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
+import { rooms } from "../house/rooms.ts";
+
+/** The documents that have tables. */
+export const tableFiles: readonly string[] = [
+  "docs/architecture.md",
+  "docs/cli.md",
+  "docs/coherence.md",
+  "docs/configuration.md",
+  "docs/operations.md",
+];
+
+const TABLE = /<!-- table: ([\w ]+) -->\n([\s\S]*?)<!-- \/table -->/g;
+
+/** Each table by its name: makes it from the code and from what people wrote into the one that is there. */
+const TABLES: Readonly<Record<string, (current: string) => string>> = {
+  settings: toMarkdownTable,
+  "server metrics": () => metrics(Object.values(instruments)),
+  "client metrics": () => metrics([...Object.values(recorded), ...Object.values(observed)]),
+  "exit codes": () =>
+    table(
+      ["exit code", "meaning"],
+      EXIT_MEANINGS.map(([code, text]) => [`${code}`, text]),
+    ),
+  scenarios: scenarioTable,
+  rooms: roomTable,
+};
+
+/** The text of a document with its tables as they must be. Throws for a table that nobody makes. */
+export function withTables(text: string): string {
+  return text.replace(TABLE, (_, name: string, current: string) => {
+    const make = TABLES[name];
+    if (make === undefined) throw new Error(`nothing makes a table "${name}"`);
+    return `<!-- table: ${name} -->\n${make(current)}\n<!-- /table -->`;
+  });
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`.replaceAll("|  |", "| |");
+  return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n");
+}
+
+function metrics(rows: readonly InstrumentRow[]): string {
+  const cells = rows.map(({ name, kind, unit, description, labels }) => [
+    `\`${name}\``,
+    kind,
+    `\`${unit}\``,
+    description,
+    labels.map((label) => `\`${label}\``).join(", "),
+  ]);
+  return table(["instrument", "kind", "unit", "what", "labels"], cells);
+}
+
+/** The purposes are people's: they are kept, and a room without one is a fault that the test names. */
+function roomTable(current: string): string {
+  const purposes = new Map(
+    [...current.matchAll(/^\| `([^`]+)` \| (.*?) \|/gm)].map(([, room = "", purpose = ""]) => [
+      room,
+      purpose,
+    ]),
+  );
+  const cells = Object.entries(rooms).map(([room, allowed]) => [
+    `\`${room}\``,
+    purposes.get(room) ?? "",
+    allowed.map((other) => `\`${other}\``).join(", ") || "nothing",
+  ]);
+  return table(["room", "what it is for", "may import"], cells);
+}
+
+/** COHERENCE: what each scenario is, and what closes it. The tests are found by their titles. */
+const SCENARIOS: readonly (readonly [scenario: string, closedBy: string])[] = [
+  ["read v1; write v2; the invalidation arrives before the read's reply", "fill rule"],
+  [
+    "reply and invalidation in one TCP chunk: the event is handled synchronously, the promise in a later microtask",
+    "fill rule at the insert, not at the receipt",
+  ],
+  ["the namespace is cleared while a read is in flight", "`all` events obey the fill rule"],
+  ["a marker of a read in flight is evicted under capacity", "there are no markers"],
+  ["a late event is older than the cached value", "it is ignored when its revision ≤ the entry's `as_of`"],
+  ["the echo of an own write evicts the fresh value", "as 5"],
+  [
+    "the invalidation of a later write arrives before the answer to one's own Set",
+    "the local insert of a Set obeys the fill rule",
+  ],
+  ["the first read races the subscription", "nothing is kept before `Opened`"],
+  ["the stream is dropped, writes are missed, it resumes within the window", "bypass until caught up"],
+  ["it resumes past the window", "`Gap`"],
+  ["one single event is missed on a quiet key", "frame sequence numbers without holes"],
+  ["a server restart reuses revisions", "epoch"],
+  ["half-open TCP", "hit rule"],
+  ["the process is paused, then reads at once", "hit rule, checked on each read with a monotonic clock"],
+  ["heartbeats are delayed in buffers", "age counts from when the ping was sent"],
+  ["progress overtakes events", "one queue"],
+  ["a slow subscriber", "bounded, then `Gap`; never silent"],
+  ["a loader reads an old row; invalidate; Set", "the lease's token is void"],
+  ["a *tag* is invalidated during the load", "the lease's revision against the tag fences"],
+  ["a background refresh overwrites a newer Set", "a refresh holds a lease or uses `if_version`"],
+  ["two commits 1, 2 arrive as Sets 2, 1", "`source_version` and a tombstone"],
+  ["an expired lease holder writes late", "`LEASE_LOST`"],
+  ["a lease holder crashes", "expiry promotes the next waiter"],
+  ['"absent" is cached, then the key is created', "the miss carries `as_of`, the create emits an event"],
+  [
+    "the TTL is shortened by Touch, or the key is evicted and reloaded",
+    "`TOUCHED` event; age from the send time",
+  ],
+  [
+    "an invalidated value is resurrected from a second tier",
+    "copies carry stamps and obey the fences; today the only second tier is a suspect copy",
+  ],
+  ["a pruned tag fence", "the floor: in the safe direction only"],
+  [
+    "a read is served by a replica that lags",
+    "replicas are of the shared tier, which is **not built**; a client does not keep an answer older than what it knows",
+  ],
+  [
+    "a conditional Set is retried after an ambiguous timeout",
+    "answered the same, not `EXISTS` (request ids)",
+  ],
+  ["selectors are widened in mid-stream", "the new range is cached only after its `Opened`"],
+  ["mass reconnect", "suspects, batched revalidation, jitter"],
+  ["a batch's invalidations are applied half-way", "events of one revision apply atomically"],
+];
+
+/** Its replicas are of a tier that is not built: it needs no test. */
+export const UNBUILT_SCENARIO = 28;
+
+export interface ScenarioTest {
+  readonly path: string;
+  readonly title: string;
+}
+
+/** The tests of each scenario, by its number. */
+export function scenarioTests(): Map<number, ScenarioTest[]> {
+  const found = globSync("test/coherence/**/*.test.ts")
+    .sort()
+    .flatMap((path) =>
+      [...readFileSync(path, "utf8").matchAll(/"scenario (\d+): ((?:[^"\\]|\\.)+)"/g)].map(
+        ([, number, title = ""]) => ({ number: Number(number), path, title }),
+      ),
+    );
+  return Map.groupBy(found, ({ number }) => number);
+}
+
+function scenarioTable(): string {
+  const tests = scenarioTests();
+  const cells = SCENARIOS.map(([scenario, closedBy], index) => {
+    const links = (tests.get(index + 1) ?? []).map(({ path, title }) => `[${title}](../${path})`);
+    return [`${index + 1}`, scenario, closedBy, links.join("; ")];
+  });
+  return table(["#", "scenario", "closed by", "proven by"], cells);
+}
