@@ -11,6 +11,7 @@ const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
 
 export interface ServerProcess {
   readonly port: number;
+  readonly adminPort: number;
   /** How the process ended. Undefined while it runs. */
   readonly ended: string | undefined;
   /** The lines of its log at level error. */
@@ -22,10 +23,19 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-export async function startServerProcess(): Promise<ServerProcess> {
+export async function startServerProcess(workers = 2): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    ["src/cli/main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"],
+    [
+      "src/cli/main.ts",
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--admin",
+      "127.0.0.1:0",
+      "--workers",
+      String(workers),
+    ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   const errors: string[] = [];
@@ -44,6 +54,7 @@ export async function startServerProcess(): Promise<ServerProcess> {
   };
   return {
     port,
+    adminPort: Number(new URL(adminUrl).port),
     errors,
     get ended() {
       return ended;
