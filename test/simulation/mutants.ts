@@ -163,13 +163,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: sync() does not wait for the events",
-    "src/client/connection/connection.ts",
-    "if (this.#primary !== undefined) this.#pingFor(once, this.#primary);",
-    "if (this.#primary !== undefined) queueMicrotask(once);",
+    "src/client/connection/barriers.ts",
+    "if (stream !== undefined) this.#ping(stream, once);",
+    "if (stream !== undefined) queueMicrotask(once);",
   ),
   mutant(
     "client: a Set is sent again to a store that cannot remember it",
-    "src/client/connection/connection.ts",
+    "src/client/connection/call-sender.ts",
     'call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch',
     'call.plan.retry !== "never"',
   ),
