@@ -1,6 +1,6 @@
 /**
- * One Exchange stream: ids, frame numbers, pings and the calls that wait for an answer on it. It lives as long
- * as its link; connection.ts decides when there is one, and what is lost with it.
+ * One Exchange stream: sends the client's frames with their ids, checks the numbers of the server's frames, and hands each
+ * to what it is about. It lives as long as its link; stream-handover.ts decides when there is one.
  */
 import type {
   Event,
@@ -19,6 +19,8 @@ import type { Interest } from "../coherence/subscription-set.ts";
 import { batchFrame, ExchangeRequestMessage } from "../messages/requests.ts";
 import type { Link, LinkHandlers, Transport } from "../transport/transport.ts";
 import type { Call } from "./pending-call.ts";
+import { SentBatches } from "./sent-batches.ts";
+import { type SentPing, SentPings } from "./sent-pings.ts";
 
 /** What a stream tells its connection, in the order of the frames. */
 export interface StreamHandlers {
@@ -34,25 +36,6 @@ export interface StreamHandlers {
   drained(stream: ExchangeStream): void;
   /** The stream is over. `unanswered` may or may not have taken effect. */
   closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void;
-}
-
-export interface SentPing {
-  readonly sentAtMs: number;
-  /** Called when it is answered. */
-  readonly answered: (() => void) | undefined;
-}
-
-/** A class for what wire/hot/messages.ts says of literals. */
-class SentBatch {
-  readonly id: bigint;
-  readonly calls: readonly Call[];
-  /** Of the calls, from the first; the answer may come in several frames. */
-  answered = 0;
-
-  constructor(id: bigint, calls: readonly Call[]) {
-    this.id = id;
-    this.calls = calls;
-  }
 }
 
 export interface StreamDeps {
@@ -76,15 +59,12 @@ export class ExchangeStream {
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
-  /** In the order of their ids. No Map, for what call-queue.ts says of Sets. */
-  readonly #batches: SentBatch[] = [];
+  readonly #batches = new SentBatches();
+  /** Subscriptions that are not answered, by the ids of their frames. */
   readonly #subscriptions = new Map<bigint, readonly Interest[]>();
-  readonly #pings = new Map<bigint, SentPing>();
-  #aloneBatches = 0;
+  readonly #pings: SentPings;
   #lastId = 0n;
-  #lastNonce = 0n;
   #lastSequence = 0;
-  #lastPartAtMs = Number.NEGATIVE_INFINITY;
   #ackedCursor: Uint8Array;
   #resumable = true;
   #over = false;
@@ -99,6 +79,7 @@ export class ExchangeStream {
     this.#ackedCursor = cursor;
     this.#deps = deps;
     this.#handlers = handlers;
+    this.#pings = new SentPings(deps.clock);
     const linkHandlers: LinkHandlers = {
       frame: (frame) => this.#receive(frame),
       drained: () => {
@@ -119,12 +100,12 @@ export class ExchangeStream {
 
   /** Batches that were sent here and not answered. */
   get unanswered(): number {
-    return this.#batches.length;
+    return this.#batches.size;
   }
 
-  /** Of these the ones that wait for nothing but their turn: a call that may wait for a lease goes alone. */
+  /** Of these the ones that the server answers as soon as it can: none of their calls may wait for a lease. */
   get busy(): number {
-    return this.#batches.length - this.#aloneBatches;
+    return this.#batches.size - this.#batches.alone;
   }
 
   /** The server has answered Open and every Subscription so far. */
@@ -161,8 +142,7 @@ export class ExchangeStream {
 
   #sendBatch(namespace: string, operations: Operation[], calls: readonly Call[]): void {
     const id = this.#send(batchFrame(namespace, operations));
-    this.#batches.push(new SentBatch(id, calls));
-    if (isAlone(calls)) this.#aloneBatches += 1;
+    this.#batches.add(id, calls);
   }
 
   /** Of a batch that could not be encoded: its calls by themselves, so that those fail alone that are the reason. */
@@ -190,21 +170,13 @@ export class ExchangeStream {
   }
 
   ping(answered?: () => void): void {
-    this.#lastNonce += 1n;
-    const nonce = this.#lastNonce;
-    this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
+    const nonce = this.#pings.add(answered);
     this.#sendOrCut({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
   }
 
-  /**
-   * How long the oldest ping has been waiting for its answer, or for its turn: it is answered behind all parts
-   * of a large answer, and counts from the last of them. 0: none is waiting.
-   */
+  /** How long the oldest ping has been without an answer. 0: every ping is answered. */
   silenceMs(): number {
-    for (const ping of this.#pings.values()) {
-      return this.#deps.clock.nowMs() - Math.max(ping.sentAtMs, this.#lastPartAtMs);
-    }
-    return 0;
+    return this.#pings.silenceMs();
   }
 
   /** Ends the stream; `closed` is called with what was unanswered. */
@@ -237,14 +209,9 @@ export class ExchangeStream {
         break;
       case "error": {
         const error = fromStatus(frame.value);
-        const at = this.#indexOf(response.id);
-        const calls = this.#batches[at]?.calls;
+        const calls = this.#batches.refuse(response.id, error);
         if (calls === undefined) this.cut(error);
-        else {
-          this.#remove(at);
-          for (const call of calls) call.fail(error);
-          this.#handlers.released(calls);
-        }
+        else this.#handlers.released(calls);
         break;
       }
       case "events":
@@ -282,47 +249,15 @@ export class ExchangeStream {
     this.#handlers.opened(this);
   }
 
-  /** Each frame's calls are settled in it: a fill must not be overtaken by the events between two frames. */
+  /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
   #answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
-    const at = this.#indexOf(id);
-    const batch = this.#batches[at];
-    if (batch === undefined) return;
-    const first = batch.answered;
-    // Without `more` all the rest is answered, if only by nothing, which breaks the contract.
-    batch.answered = more ? first + results.length : batch.calls.length;
-    if (more) this.#lastPartAtMs = this.#deps.clock.nowMs();
-    else this.#remove(at);
-    const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
-    calls.forEach((call, index) => {
-      call.answer(results[index]?.result ?? { case: undefined });
-    });
-    this.#handlers.released(calls);
-  }
-
-  #remove(at: number): void {
-    for (const { calls } of this.#batches.splice(at, 1)) if (isAlone(calls)) this.#aloneBatches -= 1;
-  }
-
-  /** Mostly the first; after one that waits for a lease, perhaps any. -1: none has this id. */
-  #indexOf(id: bigint): number {
-    let from = 0;
-    let to = this.#batches.length;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      const batch = this.#batches[middle];
-      if (batch === undefined || batch.id >= id) to = middle;
-      else from = middle + 1;
-    }
-    return this.#batches[from]?.id === id ? from : -1;
+    if (more) this.#pings.partReceived();
+    const calls = this.#batches.answer(id, results, more);
+    if (calls.length > 0) this.#handlers.released(calls);
   }
 
   #progress(nonce: bigint): void {
-    const ping = this.#pings.get(nonce);
-    if (ping !== undefined) {
-      this.#pings.delete(nonce);
-      ping.answered?.();
-    }
-    this.#handlers.progress(this, ping);
+    this.#handlers.progress(this, this.#pings.take(nonce));
   }
 
   /** Throws when the frame cannot be encoded. */
@@ -346,8 +281,7 @@ export class ExchangeStream {
   #end(error: CacheError): void {
     if (this.#over) return;
     this.#over = true;
-    const unanswered = this.#batches.flatMap(({ calls, answered }) => calls.slice(answered));
-    this.#batches.length = 0;
+    const unanswered = this.#batches.takeUnanswered();
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);
   }
@@ -355,10 +289,6 @@ export class ExchangeStream {
 
 export function unavailable(message: string, cause?: unknown): CacheError {
   return new CacheError("UNAVAILABLE", message, {}, { cause });
-}
-
-function isAlone(calls: readonly Call[]): boolean {
-  return calls[0]?.plan.alone === true;
 }
 
 /** The operation as the batch carries it: without the namespace that the batch already names. */

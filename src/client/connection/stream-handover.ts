@@ -6,14 +6,9 @@
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
-import {
-  ExchangeStream,
-  type SentPing,
-  type StreamDeps,
-  type StreamHandlers,
-  unavailable,
-} from "./exchange-stream.ts";
+import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
 import type { Call } from "./pending-call.ts";
+import type { SentPing } from "./sent-pings.ts";
 
 /** What the streams tell the connection. What a candidate says is told when it is the primary. */
 export interface HandoverHandlers {
