@@ -63,7 +63,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIjcKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIl0KBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNEiQKBmxpbWl0cxgEIAEoCzIULm1lc2hjYWNoZS52MS5MaW1pdHMiiQUKBkxpbWl0cxIbChNuYW1lc3BhY2VfbWF4X2J5dGVzGAEgASgNEhUKDWtleV9tYXhfYnl0ZXMYAiABKA0SFQoNdGFnX21heF9ieXRlcxgDIAEoDRIbCg5lbnRyeV9tYXhfdGFncxgEIAEoDUgAiAEBEhcKD3ZhbHVlX21heF9ieXRlcxgFIAEoDRIjChZjb250ZW50X3R5cGVfbWF4X2J5dGVzGAYgASgNSAGIAQESGwoTY2xpZW50X2lkX21heF9ieXRlcxgHIAEoDRIXCg9saWZldGltZV9tYXhfbXMYCCABKAQSFAoMbGVhc2VfbWF4X21zGAkgASgNEh4KEWxlYXNlX3dhaXRfbWF4X21zGAogASgNSAKIAQESGwoTaW52YWxpZGF0ZV9tYXhfa2V5cxgLIAEoDRIbChNpbnZhbGlkYXRlX21heF90YWdzGAwgASgNEhwKFGJhdGNoX21heF9vcGVyYXRpb25zGA0gASgNEhcKD2JhdGNoX21heF9ieXRlcxgOIAEoDRIiChpzdWJzY3JpcHRpb25fbWF4X3NlbGVjdG9ycxgPIAEoDRIhChlzdWJzY3JpcHRpb25fbWF4X3ByZWZpeGVzGBAgASgNEhgKEGN1cnNvcl9tYXhfYnl0ZXMYESABKA0SGQoRcmVjZWl2ZV9tYXhfYnl0ZXMYEiABKA0SFgoOc2VuZF9tYXhfYnl0ZXMYEyABKA0SJAocZXhjaGFuZ2VfbWF4X3dhaXRpbmdfYmF0Y2hlcxgUIAEoDUIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -1420,6 +1420,14 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
    * @generated from field: uint32 shards = 3;
    */
   shards: number;
+
+  /**
+   * What the server takes and sends. They hold as long as the stream does; the next stream may be to a server
+   * with others. Unset: an older server, of which nothing is known.
+   *
+   * @generated from field: meshcache.v1.Limits limits = 4;
+   */
+  limits?: Limits | undefined;
 };
 
 /**
@@ -1428,6 +1436,166 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 28);
+
+/**
+ * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
+ * FIELD_INVALID and never run. Text counts in bytes of UTF-8. 0, or unset where 0 is a bound: an older server,
+ * which does not say; its default is the one in BOUNDS at the top of this file or beside the field.
+ *
+ * @generated from message meshcache.v1.Limits
+ */
+export type Limits = Message<"meshcache.v1.Limits"> & {
+  /**
+   * Longest namespace, in bytes: 1 to 255.
+   *
+   * @generated from field: uint32 namespace_max_bytes = 1;
+   */
+  namespaceMaxBytes: number;
+
+  /**
+   * Longest key, and longest key prefix, in bytes: 1 to 16,384.
+   *
+   * @generated from field: uint32 key_max_bytes = 2;
+   */
+  keyMaxBytes: number;
+
+  /**
+   * Longest tag, in bytes: 1 to 4,096.
+   *
+   * @generated from field: uint32 tag_max_bytes = 3;
+   */
+  tagMaxBytes: number;
+
+  /**
+   * Most tags of one entry: 0 to 256. 0: an entry has none.
+   *
+   * @generated from field: optional uint32 entry_max_tags = 4;
+   */
+  entryMaxTags?: number | undefined;
+
+  /**
+   * Largest value, in bytes: 1 to 67,108,864.
+   *
+   * @generated from field: uint32 value_max_bytes = 5;
+   */
+  valueMaxBytes: number;
+
+  /**
+   * Longest content type, in bytes: 0 to 255. 0: an entry has none.
+   *
+   * @generated from field: optional uint32 content_type_max_bytes = 6;
+   */
+  contentTypeMaxBytes?: number | undefined;
+
+  /**
+   * Longest client id, in bytes: 1 to 256.
+   *
+   * @generated from field: uint32 client_id_max_bytes = 7;
+   */
+  clientIdMaxBytes: number;
+
+  /**
+   * Greatest `ttl_ms` and `stale_ms`, in milliseconds: 1 to 315,360,000,000.
+   *
+   * @generated from field: uint64 lifetime_max_ms = 8;
+   */
+  lifetimeMaxMs: bigint;
+
+  /**
+   * Greatest `LeaseRequest.lease_ms`, in milliseconds: 1 to 4,294,967,295.
+   *
+   * @generated from field: uint32 lease_max_ms = 9;
+   */
+  leaseMaxMs: number;
+
+  /**
+   * Greatest `LeaseRequest.wait_ms`, in milliseconds: 0 to 4,294,967,295. 0: nobody waits.
+   *
+   * @generated from field: optional uint32 lease_wait_max_ms = 10;
+   */
+  leaseWaitMaxMs?: number | undefined;
+
+  /**
+   * Most keys of one Invalidate: 1 to 65,536.
+   *
+   * @generated from field: uint32 invalidate_max_keys = 11;
+   */
+  invalidateMaxKeys: number;
+
+  /**
+   * Most tags of one Invalidate: 1 to 4,096.
+   *
+   * @generated from field: uint32 invalidate_max_tags = 12;
+   */
+  invalidateMaxTags: number;
+
+  /**
+   * Most operations of one batch: 1 to 65,536.
+   *
+   * @generated from field: uint32 batch_max_operations = 13;
+   */
+  batchMaxOperations: number;
+
+  /**
+   * Most bytes of the keys, tags and values of one batch together: 1,024 to 134,217,728. Here text counts in
+   * UTF-16 units, and each tag, and each key of an Invalidate, as 2 more.
+   *
+   * @generated from field: uint32 batch_max_bytes = 14;
+   */
+  batchMaxBytes: number;
+
+  /**
+   * Most selectors of one subscription: 1 to 4,096. Default 64.
+   *
+   * @generated from field: uint32 subscription_max_selectors = 15;
+   */
+  subscriptionMaxSelectors: number;
+
+  /**
+   * Most key prefixes of one subscription, over all its selectors: 1 to 4,096. Default 64.
+   *
+   * @generated from field: uint32 subscription_max_prefixes = 16;
+   */
+  subscriptionMaxPrefixes: number;
+
+  /**
+   * Longest cursor that is taken back, in bytes: 64 to 65,536. Default 8,192.
+   *
+   * @generated from field: uint32 cursor_max_bytes = 17;
+   */
+  cursorMaxBytes: number;
+
+  /**
+   * Largest message that the server takes, in bytes without gRPC's prefix: 1,024 to 268,435,456. A greater one
+   * ends its call with RESOURCE_EXHAUSTED.
+   *
+   * @generated from field: uint32 receive_max_bytes = 18;
+   */
+  receiveMaxBytes: number;
+
+  /**
+   * Largest answer that the server sends as one message, in bytes: 1,024 to 268,435,456. Results that do not
+   * fit fail with LIMIT_EXCEEDED.
+   *
+   * @generated from field: uint32 send_max_bytes = 19;
+   */
+  sendMaxBytes: number;
+
+  /**
+   * Most batches of one Exchange that wait for leases at a time: 1 to 65,536. One more fails with
+   * LIMIT_EXCEEDED. Default 4,096.
+   *
+   * @generated from field: uint32 exchange_max_waiting_batches = 20;
+   */
+  exchangeMaxWaitingBatches: number;
+};
+
+/**
+ * Describes the message meshcache.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 29);
 
 /**
  * Events carries events in the order in which each shard produced them. Events of one stamp belong to one
@@ -1456,7 +1624,7 @@ export type Events = Message<"meshcache.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 29);
+  messageDesc(file_meshcache_v1_cache, 30);
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
@@ -1486,7 +1654,7 @@ export type Progress = Message<"meshcache.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 30);
+  messageDesc(file_meshcache_v1_cache, 31);
 
 /**
  * Gap says that events before `cursor` may have been missed: nothing read before is to be trusted without
@@ -1522,7 +1690,7 @@ export type Gap = Message<"meshcache.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 31);
+  messageDesc(file_meshcache_v1_cache, 32);
 
 /**
  * Why events may have been missed.
@@ -1577,7 +1745,7 @@ export type Gap_Reason = (typeof Gap_Reason)[keyof typeof Gap_Reason] | UnknownE
  * Describes the enum meshcache.v1.Gap.Reason.
  */
 export const Gap_ReasonSchema: GenEnum<Gap_Reason> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 31, 0);
+  enumDesc(file_meshcache_v1_cache, 32, 0);
 
 /**
  * Draining says that the server is shutting down: connect elsewhere now and resume there. The stream
@@ -1593,7 +1761,7 @@ export type Draining = Message<"meshcache.v1.Draining"> & {
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 32);
+  messageDesc(file_meshcache_v1_cache, 33);
 
 /**
  * Event tells one mutation. Expiry and eviction emit none: a copy that outlives them is still true within
@@ -1684,7 +1852,7 @@ export type Event = Message<"meshcache.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 33);
+  messageDesc(file_meshcache_v1_cache, 34);
 
 /**
  * What became of the target.
@@ -1739,7 +1907,7 @@ export type Event_Kind = (typeof Event_Kind)[keyof typeof Event_Kind] | UnknownE
  * Describes the enum meshcache.v1.Event.Kind.
  */
 export const Event_KindSchema: GenEnum<Event_Kind> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 33, 0);
+  enumDesc(file_meshcache_v1_cache, 34, 0);
 
 /**
  * ExchangeRequest is one frame from a client.
@@ -1807,7 +1975,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
  * Use `create(ExchangeRequestSchema)` to create a new message.
  */
 export const ExchangeRequestSchema: GenMessage<ExchangeRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 34);
+  messageDesc(file_meshcache_v1_cache, 35);
 
 /**
  * Open introduces the client. Answered by Opened with the store's epoch and no subscription.
@@ -1828,7 +1996,7 @@ export type Open = Message<"meshcache.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 35);
+  messageDesc(file_meshcache_v1_cache, 36);
 
 /**
  * Subscription says which events the client wants on this stream.
@@ -1857,7 +2025,7 @@ export type Subscription = Message<"meshcache.v1.Subscription"> & {
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema: GenMessage<Subscription> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 36);
+  messageDesc(file_meshcache_v1_cache, 37);
 
 /**
  * Ping asks how far the stream is.
@@ -1878,7 +2046,7 @@ export type Ping = Message<"meshcache.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 37);
+  messageDesc(file_meshcache_v1_cache, 38);
 
 /**
  * Ack says that the client has processed everything up to `cursor`; the server shows the lag of its
@@ -1900,7 +2068,7 @@ export type Ack = Message<"meshcache.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 38);
+  messageDesc(file_meshcache_v1_cache, 39);
 
 /**
  * ExchangeResponse is one frame from the server.
@@ -2004,7 +2172,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
  * Use `create(ExchangeResponseSchema)` to create a new message.
  */
 export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 39);
+  messageDesc(file_meshcache_v1_cache, 40);
 
 /**
  * CacheService is the whole data plane. Every method may be called from any language with a client

@@ -4,7 +4,7 @@
  * the store's own bounded logs, and an overrun becomes one Gap.
  */
 import { create } from "@bufbuild/protobuf";
-import { OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { type Limits, OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { toEvents, toGap } from "../../rpc/subscription.ts";
 import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
 
@@ -14,6 +14,8 @@ export type FeedFrame = Extract<StreamResponse["frame"], { case: "opened" | "eve
 export interface FeedLimits {
   readonly frameMaxEvents: number;
   readonly frameMaxBytes: number;
+  /** What Opened says of this server's limits. */
+  readonly greeted: Limits;
 }
 
 export interface EventFeed {
@@ -48,7 +50,7 @@ export function createEventFeed(
     progress,
     opened() {
       announced = false;
-      return toOpened(store, subscriber.cursor());
+      return toOpened(store, subscriber.cursor(), limits.greeted);
     },
     pump(send) {
       let more = unread || subscriber.behind();
@@ -78,9 +80,9 @@ export function createEventFeed(
 }
 
 /** Opened of a stream that has no subscription yet has an empty cursor. */
-export function toOpened(store: Store, cursor: Uint8Array): FeedFrame {
+export function toOpened(store: Store, cursor: Uint8Array, limits: Limits): FeedFrame {
   return {
     case: "opened",
-    value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount }),
+    value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount, limits }),
   };
 }

@@ -9,6 +9,7 @@ import { encodeStreamResponse } from "../../codec/event-frames.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
+import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
 import type { Store } from "../../store/api/store.ts";
@@ -52,7 +53,8 @@ export function openStream(
     }
   };
   const pumpLater = deferOnce(streams.defer, () => pump());
-  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), streams.limits, pumpLater);
+  const feedLimits = { ...streams.limits, greeted: toLimitsMessage({ ...limits, ...streams.limits }) };
+  const feed = createEventFeed(store, selectors, checkCursor(cursor, limits), feedLimits, pumpLater);
   const queue = createFrameQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
     writable = true;
     pumpLater();

@@ -19,6 +19,7 @@ import {
 import type { Clock } from "../../common/clock.ts";
 import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
+import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkClientId, checkCursor } from "../../rpc/validate.ts";
@@ -93,11 +94,12 @@ const NO_CURSOR = new Uint8Array(0);
 export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink): ExchangeSession {
   const { store, limits, telemetry, clock } = deps;
   const defer: Defer = deps.defer ?? ((run) => clock.schedule(0, run));
+  const maxWaitingBatches = deps.maxWaitingBatches ?? 4_096;
   const feedLimits = {
     frameMaxEvents: deps.frameMaxEvents ?? 512,
     frameMaxBytes: deps.frameMaxBytes ?? 256 * 1024,
+    greeted: toLimitsMessage({ ...limits, exchangeMaxWaitingBatches: maxWaitingBatches }),
   };
-  const maxWaitingBatches = deps.maxWaitingBatches ?? 4_096;
   const inbox: ExchangeRequest[] = [];
   /** Responses to batches, or parts of them, not yet sent. */
   const ready: Answer[] = [];
@@ -196,7 +198,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
         if (caller !== undefined) throw fieldInvalid("open", "given once");
         const clientId = checkClientId(frame.value.clientId, limits, "client_id");
         caller = { span: deps.span ?? UNSAMPLED, clientId };
-        send(toOpened(store, NO_CURSOR), id);
+        send(toOpened(store, NO_CURSOR, feedLimits.greeted), id);
         return;
       }
       case "subscription":
