@@ -138,7 +138,7 @@ export class MeshCache implements AsyncDisposable {
   namespace(name: string): Namespace<unknown>;
   namespace<Value>(name: string, options: NamespaceOptions<Value>): Namespace<Value>;
   namespace(name: string, options?: NamespaceOptions<unknown>): Namespace<unknown> {
-    return this.#open(checkNamespace(name), options ?? { codec: json<unknown>() });
+    return this.#open(checkNamespace(name, this.#connection.limits), options ?? { codec: json<unknown>() });
   }
 
   /**
@@ -311,7 +311,7 @@ export class MeshCache implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
     const signal = checkSignal(options.signal);
     if (signal?.aborted) throw cancelled(signal);
-    const prefixes = checkPrefixes("prefixes", options.prefixes ?? []);
+    const prefixes = checkPrefixes("prefixes", options.prefixes ?? [], this.#connection.limits);
     const queueMaxEvents = checkWhole("queueMaxEvents", options.queueMaxEvents ?? 4_096, 1, 2 ** 20);
     const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
       signal?.removeEventListener("abort", onAbort);

@@ -66,7 +66,8 @@ export class Namespace<Value> {
 
   /** The outcomes in the order of the keys. What the near cache lacks is asked for in one message. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
-    return Promise.all(checkKeys(keys).map((key) => this.get(key, options)));
+    const { limits } = this.#parts.realm.remote;
+    return Promise.all(checkKeys(keys, limits).map((key) => this.get(key, options)));
   }
 
   /** The value with its version, age and source; with a `loader`, loaded if need be. */

@@ -15,6 +15,7 @@ import {
   wholeOption,
 } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
+import { ASSUMED_LIMITS } from "./server-limits.ts";
 
 /**
  * What a near cache's values are to its readers. "frozen": decoded once, deeply frozen and shared, so that a
@@ -152,10 +153,10 @@ export interface ResolvedNamespaceOptions<Value> {
 }
 
 const MIB = 2 ** 20;
-const YEAR_MS = 31_536_000_000;
 const LONGEST_WAIT_MS = 600_000;
-const CLIENT_ID = /^[A-Za-z0-9._-]{0,64}$/;
-const CONTENT_TYPE = /^[\x20-\x7e]{0,128}$/;
+const CLIENT_ID = /^[A-Za-z0-9._-]*$/;
+const CONTENT_TYPE = /^[\x20-\x7e]*$/;
+const { clientIdMaxBytes, contentTypeMaxBytes, lifetimeMaxMs } = ASSUMED_LIMITS;
 
 const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   standard: {},
@@ -181,8 +182,8 @@ function resolveClient(own: ClientOptions): ResolvedClientOptions {
     throw fieldInvalid("credentials", "ChannelCredentials of grpc-js");
   }
   const clientId = options.clientId ?? "";
-  if (typeof clientId !== "string" || !CLIENT_ID.test(clientId)) {
-    throw fieldInvalid("clientId", "0 to 64 of [A-Za-z0-9._-]");
+  if (typeof clientId !== "string" || clientId.length > clientIdMaxBytes || !CLIENT_ID.test(clientId)) {
+    throw fieldInvalid("clientId", `0 to ${clientIdMaxBytes} of [A-Za-z0-9._-]`);
   }
   const telemetry = checkGroup("telemetry", options.telemetry);
   const leaseMs = wholeOption("leaseMs", options.leaseMs, 5_000, 50, LONGEST_WAIT_MS);
@@ -259,14 +260,14 @@ function resolveNamespace<Value>(
   client: ResolvedClientOptions,
 ): ResolvedNamespaceOptions<Value> {
   const { codec } = options;
-  const ttlMs = wholeOption("ttlMs", options.ttlMs, 0, 0, YEAR_MS);
+  const ttlMs = wholeOption("ttlMs", options.ttlMs, 0, 0, lifetimeMaxMs);
   const negativeMs = ttlMs === 0 ? 30_000 : Math.min(ttlMs, 30_000);
   return {
     codec,
     contentType: checkCodec(codec),
     ttlMs,
-    staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : YEAR_MS),
-    negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, YEAR_MS),
+    staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
+    negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
     ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache: resolveNearCache(options.nearCache, client.nearCache, client.nearCache === undefined),
@@ -286,7 +287,7 @@ function resolveNearCache(
   return {
     maxBytes: wholeOption("nearCache.maxBytes", own?.maxBytes, maxBytes, 65_536, 2 ** 40),
     values: checkWord("nearCache.values", own?.values, values, ["frozen", "cloned"]),
-    prefixes: checkPrefixes("nearCache.prefixes", own?.prefixes ?? inherited?.prefixes ?? []),
+    prefixes: checkPrefixes("nearCache.prefixes", own?.prefixes ?? inherited?.prefixes ?? [], ASSUMED_LIMITS),
   };
 }
 
@@ -298,8 +299,12 @@ function checkCodec<Value>(codec: Codec<Value>): string {
   checkFunction("codec.decode", codec.decode);
   if (codec.decodeOwn !== undefined) checkFunction("codec.decodeOwn", codec.decodeOwn);
   const { contentType } = codec;
-  if (typeof contentType !== "string" || !CONTENT_TYPE.test(contentType)) {
-    throw fieldInvalid("codec.contentType", "0 to 128 printable ASCII characters");
+  if (
+    typeof contentType !== "string" ||
+    contentType.length > contentTypeMaxBytes ||
+    !CONTENT_TYPE.test(contentType)
+  ) {
+    throw fieldInvalid("codec.contentType", `0 to ${contentTypeMaxBytes} printable ASCII characters`);
   }
   return contentType;
 }

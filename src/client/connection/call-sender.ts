@@ -1,6 +1,9 @@
 /** Takes calls into the window, sends them on a stream, and sends them again, or fails them, when a stream ends. */
 import type { Clock } from "../../common/clock.ts";
-import type { CacheError } from "../../common/errors.ts";
+import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import { fitToLimits } from "../messages/fit-to-limits.ts";
+import { countedBytes } from "../messages/requests.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import { type ExchangeStream, unavailable } from "./exchange-stream.ts";
 import { MessagePacing } from "./message-pacing.ts";
@@ -22,6 +25,7 @@ export class CallSender {
   readonly #pacing: MessagePacing;
   readonly #deadlines: DeadlineTimer;
   readonly #counters: CallCounters;
+  #limits = ASSUMED_LIMITS;
   #whenIdle: (() => void) | undefined;
 
   constructor(limits: WindowLimits, clock: Clock, counters: CallCounters) {
@@ -36,7 +40,20 @@ export class CallSender {
     return this.#queue.size;
   }
 
-  /** Calls wait that may share a message. */
+  /** The limits that calls are held to: those of the server that the last stream was opened to. */
+  get limits(): ServerLimits {
+    return this.#limits;
+  }
+
+  /** Calls go to a server with these limits from now on. Fails those that wait and break them. */
+  follow(limits: ServerLimits): void {
+    if (limits === this.#limits) return;
+    this.#limits = limits;
+    this.#queue.follow(limits);
+    for (const call of this.#queue.waitingCalls()) this.#fits(call);
+  }
+
+  /** Calls wait to be sent. */
   get waiting(): boolean {
     return this.#queue.waiting;
   }
@@ -51,9 +68,10 @@ export class CallSender {
   /** Sends what waits, as far as the stream and the pacing of messages allow. */
   sendOn(stream: ExchangeStream): void {
     while (!stream.congested) {
-      const calls = this.#pacing.take(stream.busy);
+      const mayWait = stream.waiting < this.#limits.exchangeMaxWaitingBatches;
+      const calls = this.#pacing.take(stream.busy, mayWait);
       if (calls === undefined) break;
-      const sendable = calls.filter((call) => this.#mayResend(call, stream));
+      const sendable = calls.filter((call) => this.#maySend(call, stream));
       if (sendable.length === 0) continue;
       this.#counters.batches += 1;
       this.#counters.operations += sendable.length;
@@ -69,7 +87,7 @@ export class CallSender {
     for (const call of calls) {
       const mayRetry = call.plan.retry !== "never" && call.attempts < MAX_ATTEMPTS && !isClosed;
       if (call.settled || !mayRetry) this.#fail(call, error);
-      else again.push(call);
+      else if (this.#fits(call)) again.push(call);
     }
     this.#counters.retries += again.length;
     this.#queue.putBack(again);
@@ -99,6 +117,35 @@ export class CallSender {
   /** Tells when the window is empty. */
   checkIdle(): void {
     if (this.#queue.size === 0) this.#whenIdle?.();
+  }
+
+  /** False: the call breaks a limit of the server, and was failed. */
+  #fits(call: Call): boolean {
+    if (call.settled) return true;
+    const { namespace, operation } = call.plan;
+    try {
+      fitToLimits(namespace, operation, this.#limits);
+      return true;
+    } catch (error) {
+      // A check that cannot be made at all is a fault, and not the caller's.
+      this.#fail(
+        call,
+        error instanceof CacheError
+          ? error
+          : new CacheError("INTERNAL", "internal error", {}, { cause: error }),
+      );
+      return false;
+    }
+  }
+
+  #maySend(call: Call, stream: ExchangeStream): boolean {
+    const { batchMaxBytes } = this.#limits;
+    const { operation, sizeBytes } = call.plan;
+    if (sizeBytes > batchMaxBytes && countedBytes(operation) > batchMaxBytes) {
+      this.#fail(call, fieldInvalid("operation", `at most ${batchMaxBytes} bytes of keys, tags and values`));
+      return false;
+    }
+    return this.#mayResend(call, stream);
   }
 
   /** A Set that may have been stored is not sent to another store, which cannot know its request id. */

@@ -10,10 +10,11 @@
  *
  * A draining server keeps its stream until the next one is ready; only then do calls and events move over.
  */
-import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
-import { type Interest, Interests } from "../coherence/subscription-set.ts";
+import { SELECTORS_MAX, type ServerLimits } from "../api/server-limits.ts";
+import { areSameSelectors, type Interest, Interests } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
 import { type CallCounters, CallSender } from "./call-sender.ts";
 import { type ExchangeStream, type StreamDeps, unavailable } from "./exchange-stream.ts";
@@ -80,7 +81,12 @@ export class Connection {
     this.#heartbeat = new Heartbeat(options, deps.clock);
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
+      missedEvents: ({ cursor, epoch }) => {
+        const reason = Gap_Reason.CURSOR_EXPIRED;
+        observer.gap({ $typeName: "meshcache.v1.Gap", reason, cursor, epoch });
+      },
       settled: (stream) => this.#settled(stream),
+      subscribeAgain: (stream) => this.#subscribe(stream),
       subscribed: (stream) => {
         for (const interest of stream.live) interest.live();
       },
@@ -114,9 +120,17 @@ export class Connection {
     return this.#calls.inFlight;
   }
 
+  /** What a call may be now: the limits of the server that calls go to, or assumed ones before the first greeting. */
+  get limits(): ServerLimits {
+    return this.#calls.limits;
+  }
+
   /** What a call fails with in the state "unavailable". Its cause is the last failure. */
   unreachable(): CacheError {
-    return unavailable("no server can be reached", this.#reconnection.lastFailure);
+    const { lastFailure } = this.#reconnection;
+    // The servers are there and refuse this client: its id, say.
+    if (lastFailure?.reason === "FIELD_INVALID") return lastFailure;
+    return unavailable("no server can be reached", lastFailure);
   }
 
   // ---- What callers ask for ------------------------------------------------------------------------------
@@ -132,10 +146,14 @@ export class Connection {
     this.#scheduleFlush();
   }
 
-  /** Subscribes to the events of an interest, on this stream and on every later one, until `unwatch`. */
+  /**
+   * Subscribes to the events of an interest, on this stream and on every later one, until `unwatch`. Throws CLOSED, and
+   * LIMIT_EXCEEDED for more namespaces than the server takes.
+   */
   watch(interest: Interest): void {
     if (this.#state === "closed") throw new CacheError("CLOSED", "the client is closed");
-    this.#interests.add(interest);
+    const isGreeted = this.counters.streams > 0;
+    this.#interests.add(interest, isGreeted ? this.limits.subscriptionMaxSelectors : SELECTORS_MAX);
     this.#selectionChanged = true;
     this.#connect();
     this.#scheduleFlush();
@@ -199,11 +217,15 @@ export class Connection {
     this.#reconnection.attemptSucceeded();
     this.counters.streams += 1;
     if (this.#state !== "closed") this.#state = "ready";
+    this.#calls.follow(stream.limits);
     this.#observer.opened(stream.epoch);
     for (const interest of this.#interests.all()) {
       if (stream.live.includes(interest)) interest.live();
       else interest.lost();
     }
+    const { selectors, leftOut } = this.#interests.plan(stream.limits, 0);
+    if (!areSameSelectors(selectors, stream.selectors)) this.#selectionChanged = true;
+    for (const { interest, error } of leftOut) interest.refused(error);
   }
 
   #settled(stream: ExchangeStream): void {
@@ -251,7 +273,13 @@ export class Connection {
 
   #subscribe(stream: ExchangeStream): void {
     this.#selectionChanged = false;
-    stream.subscribe(this.#interests.selectors(), this.#interests.all());
+    const plan = this.#interests.plan(stream.limits, stream.cursorBytes);
+    stream.subscribe(plan);
+    if (stream !== this.#streams.primary) return;
+    for (const { interest, error } of plan.leftOut) {
+      interest.lost();
+      interest.refused(error);
+    }
   }
 
   // ---- Calls ---------------------------------------------------------------------------------------------

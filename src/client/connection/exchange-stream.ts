@@ -2,11 +2,13 @@
  * One Exchange stream: sends the client's frames with their ids, checks the numbers of the server's frames, and hands each
  * to what it is about. It lives as long as its link; stream-handover.ts decides when there is one.
  */
+import { isDeepStrictEqual } from "node:util";
 import type {
   Event,
   ExchangeRequest,
   ExchangeResponse,
   Gap,
+  Opened,
   Operation,
   OperationResult,
   Selector,
@@ -14,10 +16,19 @@ import type {
 import { newArray } from "../../codec/fast/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
+import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
-import type { Interest } from "../coherence/subscription-set.ts";
+import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import type { Interest, SubscriptionPlan } from "../coherence/subscription-set.ts";
 import { batchFrame, ExchangeRequestMessage } from "../messages/requests.ts";
-import type { Link, LinkHandlers, Transport } from "../transport/transport.ts";
+import {
+  type Link,
+  type LinkHandlers,
+  type MessageLimits,
+  RECEIVE_MAX_BYTES,
+  type Transport,
+} from "../transport/transport.ts";
 import type { Call } from "./pending-call.ts";
 import { SentBatches } from "./sent-batches.ts";
 import { type SentPing, SentPings } from "./sent-pings.ts";
@@ -26,6 +37,8 @@ import { type SentPing, SentPings } from "./sent-pings.ts";
 export interface StreamHandlers {
   /** The server answered Open or a Subscription; with the latter `stream.live` has changed. */
   opened(stream: ExchangeStream): void;
+  /** The last subscription was not sent, or was refused: it is to be made with `stream.limits`. */
+  subscribeAgain(stream: ExchangeStream): void;
   events(stream: ExchangeStream, events: readonly Event[]): void;
   gap(stream: ExchangeStream, gap: Gap): void;
   /** `ping`: the one that it answers. */
@@ -37,6 +50,18 @@ export interface StreamHandlers {
   /** The stream is over. `unanswered` may or may not have taken effect. */
   closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void;
 }
+
+interface SentSubscription {
+  readonly covered: readonly Interest[];
+  /** What the client took for the server's limits. */
+  readonly limits: ServerLimits;
+  /** It was the first of its stream, which resumes. */
+  readonly resumes: boolean;
+}
+
+/** What a frame takes beside its cursor, at most. */
+const ENVELOPE_BYTES = 64;
+const NO_CURSOR: Uint8Array = new Uint8Array(0);
 
 export interface StreamDeps {
   readonly clock: Clock;
@@ -50,18 +75,27 @@ export class ExchangeStream {
   readonly address: string;
   /** The server's, once it answered Open. */
   epoch = 0n;
+  /** The server's, once it answered Open; until then what the client last knew or assumes. */
+  limits: ServerLimits;
   /** Of the last frame that was processed: where the next stream resumes. */
   cursor: Uint8Array;
   /** The link asked to hold back. */
   congested = false;
   /** What the subscription of this stream covers. */
   live: readonly Interest[] = [];
+  /** What was last subscribed to. */
+  selectors: readonly Selector[] = [];
+  /** The events between where this stream was to resume and its subscription are lost. */
+  missedEvents = false;
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
   readonly #batches = new SentBatches();
   /** Subscriptions that are not answered, by the ids of their frames. */
-  readonly #subscriptions = new Map<bigint, readonly Interest[]>();
+  readonly #subscriptions = new Map<bigint, SentSubscription>();
+  /** A subscription is to be sent once the server's limits are known. */
+  #awaitsLimits = false;
+  #messageLimits: MessageLimits;
   readonly #pings: SentPings;
   #lastId = 0n;
   #lastSequence = 0;
@@ -70,17 +104,26 @@ export class ExchangeStream {
   #over = false;
 
   /**
-   * Sends Open at once. `cursor`: where to resume; empty for from now. Throws what the transport throws of an address
-   * or of credentials that it cannot use.
+   * Sends Open at once. `cursor`: where to resume; empty: from now. `limits`: the client's best guess until the server
+   * says its own. Throws what the transport throws for an address or credentials that it cannot use.
    */
-  constructor(address: string, cursor: Uint8Array, deps: StreamDeps, handlers: StreamHandlers) {
+  constructor(
+    address: string,
+    cursor: Uint8Array,
+    limits: ServerLimits,
+    deps: StreamDeps,
+    handlers: StreamHandlers,
+  ) {
     this.address = address;
+    this.limits = limits;
+    this.#messageLimits = messageLimitsOf(limits);
     this.cursor = cursor;
     this.#ackedCursor = cursor;
     this.#deps = deps;
     this.#handlers = handlers;
     this.#pings = new SentPings(deps.clock);
     const linkHandlers: LinkHandlers = {
+      messageLimits: () => this.#messageLimits,
       frame: (frame) => this.#receive(frame),
       drained: () => {
         this.congested = false;
@@ -108,21 +151,52 @@ export class ExchangeStream {
     return this.#batches.size - this.#batches.alone;
   }
 
+  /** Of these the ones that may wait for a lease. */
+  get waiting(): number {
+    return this.#batches.alone;
+  }
+
+  /** The server has answered Open. */
+  get greeted(): boolean {
+    return this.epoch !== 0n;
+  }
+
   /** The server has answered Open and every Subscription so far. */
   get ready(): boolean {
-    return this.epoch !== 0n && this.#subscriptions.size === 0;
+    return this.greeted && this.#subscriptions.size === 0 && !this.#awaitsLimits;
+  }
+
+  /** How many bytes of a subscription its cursor takes. */
+  get cursorBytes(): number {
+    return this.#resumable ? this.#resumeCursor().length : 0;
   }
 
   // ---- Sending -------------------------------------------------------------------------------------------
 
-  subscribe(selectors: Selector[], interests: readonly Interest[]): void {
-    const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
+  /** Subscribes to this instead of what was subscribed to before. The first subscription resumes at `cursor`. */
+  subscribe({ selectors, covered, sizeBytes }: SubscriptionPlan): void {
+    // A message that is too large ends the stream, and some server may take no larger one.
+    this.#awaitsLimits = !this.greeted && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
+    if (this.#awaitsLimits) return;
+    const cursor = this.#resumable ? this.#resumeCursor() : NO_CURSOR;
+    const resumes = this.#resumable;
+    this.missedEvents ||= resumes && cursor.length < this.cursor.length;
     this.#resumable = false;
+    this.selectors = selectors;
     const id = this.#sendOrCut({
       case: "subscription",
       value: { $typeName: "meshcache.v1.Subscription", selectors, cursor },
     });
-    this.#subscriptions.set(id, interests);
+    this.#subscriptions.set(id, { covered, limits: this.limits, resumes });
+  }
+
+  /** Empty when the server would refuse the cursor for its length. */
+  #resumeCursor(): Uint8Array {
+    return this.#isTaken(this.cursor) ? this.cursor : NO_CURSOR;
+  }
+
+  #isTaken({ length }: Uint8Array): boolean {
+    return length <= this.limits.cursorMaxBytes && length + ENVELOPE_BYTES <= this.limits.receiveMaxBytes;
   }
 
   send(calls: readonly Call[]): void {
@@ -153,7 +227,7 @@ export class ExchangeStream {
         const { namespace } = call.plan;
         this.#sendBatch(namespace, [withNamespace(call, namespace)], [call]);
       } catch (cause) {
-        call.fail(new CacheError("INTERNAL", "the operation could not be encoded", {}, { cause }));
+        call.fail(toCallError(cause));
         this.#handlers.released([call]);
       }
     }
@@ -162,7 +236,7 @@ export class ExchangeStream {
   /** Pings, and tells the server how far this client is, when it has moved. */
   pulse(): void {
     const { cursor } = this;
-    if (cursor !== this.#ackedCursor) {
+    if (cursor !== this.#ackedCursor && this.#isTaken(cursor)) {
       this.#ackedCursor = cursor;
       this.#sendOrCut({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
     }
@@ -201,8 +275,7 @@ export class ExchangeStream {
     const { frame } = response;
     switch (frame.case) {
       case "opened":
-        this.epoch = frame.value.epoch;
-        this.#opened(response.id, frame.value.cursor);
+        this.#opened(response.id, frame.value);
         break;
       case "batch":
         this.#answer(response.id, frame.value.results, response.more);
@@ -210,8 +283,8 @@ export class ExchangeStream {
       case "error": {
         const error = fromStatus(frame.value);
         const calls = this.#batches.refuse(response.id, error);
-        if (calls === undefined) this.cut(error);
-        else this.#handlers.released(calls);
+        if (calls !== undefined) this.#handlers.released(calls);
+        else if (!this.#maySubscribeAgain(response.id)) this.cut(error);
         break;
       }
       case "events":
@@ -238,15 +311,41 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, cursor: Uint8Array): void {
-    const interests = this.#subscriptions.get(id);
-    if (interests !== undefined) {
+  #opened(id: bigint, { epoch, cursor, limits }: Opened): void {
+    const isGreeting = !this.greeted;
+    this.epoch = epoch;
+    if (isGreeting) this.#followLimits(limits);
+    const subscription = this.#subscriptions.get(id);
+    if (subscription !== undefined) {
       this.#subscriptions.delete(id);
-      this.live = interests;
+      this.live = subscription.covered;
       // A resumed stream stands where it stood until the missed events are here.
-      if (this.cursor.length === 0) this.cursor = cursor;
+      const begins = subscription.resumes && this.missedEvents;
+      if (this.cursor.length === 0 || begins) this.cursor = cursor;
     }
+    if (isGreeting && this.#awaitsLimits) this.#handlers.subscribeAgain(this);
     this.#handlers.opened(this);
+  }
+
+  #followLimits(said: Opened["limits"]): void {
+    const limits = said === undefined ? ASSUMED_LIMITS : fromLimitsMessage(said, ASSUMED_LIMITS);
+    // One object for the same limits: whether they changed is asked by identity.
+    if (isDeepStrictEqual(limits, this.limits)) return;
+    this.limits = limits;
+    this.#messageLimits = messageLimitsOf(limits);
+  }
+
+  /**
+   * A subscription was refused that was made before the server's limits were known: it is made again. False: it was made
+   * with them, or another was sent after it, which then began where it should not.
+   */
+  #maySubscribeAgain(id: bigint): boolean {
+    const refused = this.#subscriptions.get(id);
+    if (refused === undefined || refused.limits === this.limits || this.#subscriptions.size > 1) return false;
+    this.#subscriptions.delete(id);
+    this.#resumable = refused.resumes;
+    this.#handlers.subscribeAgain(this);
+    return true;
   }
 
   /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
@@ -285,6 +384,16 @@ export class ExchangeStream {
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);
   }
+}
+
+/** A call's own fault, such as a message that is too large, or else a fault of the encoder. */
+function toCallError(cause: unknown): CacheError {
+  if (cause instanceof CacheError) return cause;
+  return new CacheError("INTERNAL", "the operation could not be encoded", {}, { cause });
+}
+
+function messageLimitsOf({ receiveMaxBytes, sendMaxBytes }: ServerLimits): MessageLimits {
+  return { sendMaxBytes: receiveMaxBytes, receiveMaxBytes: Math.max(RECEIVE_MAX_BYTES, sendMaxBytes) };
 }
 
 export function unavailable(message: string, cause?: unknown): CacheError {

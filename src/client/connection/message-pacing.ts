@@ -27,14 +27,17 @@ export class MessagePacing {
     this.#clock = clock;
   }
 
-  /** The next calls to send as one message while so many batches are unanswered. Undefined: none are to be sent now. */
-  take(unansweredBatches: number): Call[] | undefined {
-    if (unansweredBatches >= BUSY_BATCHES) return this.#queue.take("busy");
+  /**
+   * The next calls to send as one message while so many batches are unanswered. Undefined: none are to be sent now.
+   * `mayWait`: the server takes one more call that waits for a lease.
+   */
+  take(unansweredBatches: number, mayWait: boolean): Call[] | undefined {
+    if (unansweredBatches >= BUSY_BATCHES) return this.#queue.take("busy", mayWait);
     const server = unansweredBatches > 0 ? "working" : "idle";
-    if (!this.#queue.waitingFew) return this.#queue.take(server);
+    if (!this.#queue.waitingFew) return this.#queue.take(server, mayWait);
     const nowMicros = this.#clock.nowMicros();
-    if (unansweredBatches > 0 && !this.#pace.allows(nowMicros)) return this.#queue.take("busy");
-    const calls = this.#queue.take(server);
+    if (unansweredBatches > 0 && !this.#pace.allows(nowMicros)) return this.#queue.take("busy", mayWait);
+    const calls = this.#queue.take(server, mayWait);
     if (calls?.[0]?.plan.alone === false) this.#pace.count(nowMicros);
     return calls;
   }

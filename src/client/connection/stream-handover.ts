@@ -6,6 +6,7 @@
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
+import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
 import type { Call } from "./pending-call.ts";
 import type { SentPing } from "./sent-pings.ts";
@@ -14,10 +15,14 @@ import type { SentPing } from "./sent-pings.ts";
 export interface HandoverHandlers {
   /** The candidate is the primary now. What it said as a candidate is told next. */
   promoted(stream: ExchangeStream): void;
+  /** The new primary could not resume where the last one stood. */
+  missedEvents(stream: ExchangeStream): void;
   /** All that the new primary said as a candidate has been told. */
   settled(stream: ExchangeStream): void;
   /** The primary answered a Subscription. */
   subscribed(stream: ExchangeStream): void;
+  /** A stream is to be subscribed with the limits that its server has said by now. */
+  subscribeAgain(stream: ExchangeStream): void;
   events(events: readonly Event[]): void;
   /** Events of a replaced stream. The primary delivers them again, in their order, but perhaps later. */
   overheard(events: readonly Event[]): void;
@@ -44,6 +49,8 @@ export class StreamHandover implements StreamHandlers {
   #early: (() => void)[] = [];
   /** Where the last primary stood when it ended. */
   #cursor: Uint8Array = new Uint8Array(0);
+  /** What the last server that greeted said, as a guess for the next. */
+  #limits: ServerLimits = ASSUMED_LIMITS;
   #connectTimer: Timer | undefined;
 
   constructor(deps: StreamDeps, connectTimeoutMs: number, handlers: HandoverHandlers) {
@@ -63,7 +70,7 @@ export class StreamHandover implements StreamHandlers {
   /** Opens the candidate, which resumes where the primary stands or stood. Throws what the transport throws. */
   open(address: string): ExchangeStream {
     const cursor = this.#primary?.cursor ?? this.#cursor;
-    const stream = new ExchangeStream(address, cursor, this.#deps, this);
+    const stream = new ExchangeStream(address, cursor, this.#limits, this.#deps, this);
     this.#candidate = stream;
     this.#connectTimer = this.#deps.clock.schedule(this.#connectTimeoutMs, () => {
       stream.cut(unavailable("the server did not answer in time"));
@@ -80,8 +87,13 @@ export class StreamHandover implements StreamHandlers {
   // ---- What a stream tells -------------------------------------------------------------------------------
 
   opened(stream: ExchangeStream): void {
+    this.#limits = stream.limits;
     if (stream === this.#primary) this.#handlers.subscribed(stream);
     else if (stream === this.#candidate && stream.ready) this.#promote(stream);
+  }
+
+  subscribeAgain(stream: ExchangeStream): void {
+    if (stream === this.#primary || stream === this.#candidate) this.#handlers.subscribeAgain(stream);
   }
 
   events(stream: ExchangeStream, events: readonly Event[]): void {
@@ -127,6 +139,7 @@ export class StreamHandover implements StreamHandlers {
       this.#replaced.add(replaced);
       this.#cutIfAnswered(replaced);
     }
+    if (stream.missedEvents) this.#handlers.missedEvents(stream);
     for (const tell of this.#early.splice(0)) tell();
     this.#handlers.settled(stream);
   }

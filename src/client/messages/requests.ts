@@ -212,3 +212,30 @@ export function operationBytes(namespace: string, { operation: body }: Operation
       return body satisfies never;
   }
 }
+
+/** The bytes that the server counts of an operation for its bound of a batch (`Limits.batch_max_bytes`). */
+export function countedBytes({ operation: body }: Operation): number {
+  switch (body.case) {
+    case "get":
+    case "touch":
+    case "lease":
+      return body.value.key.length;
+    case "set":
+      return body.value.key.length + body.value.value.length + countedLengths(body.value.tags);
+    case "invalidate": {
+      const { target } = body.value;
+      if (target.case === "keys") return countedLengths(target.value.keys);
+      return target.case === "tags" ? countedLengths(target.value.tags) : 0;
+    }
+    case undefined:
+      return 0;
+    default:
+      return body satisfies never;
+  }
+}
+
+function countedLengths(texts: readonly string[]): number {
+  let sum = 0;
+  for (const text of texts) sum += text.length + 2;
+  return sum;
+}

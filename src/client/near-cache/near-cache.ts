@@ -117,6 +117,9 @@ export class NearCache<Value> implements Holder, Interest {
     this.#covered = false;
   }
 
+  /** Nothing is kept, as long as it is not covered: reads go to the server. */
+  refused(): void {}
+
   /** What the fill rule must know of a request just before it is sent. */
   coverage(): number {
     return this.#covered ? this.#coherence.coverage : NOT_COVERED;

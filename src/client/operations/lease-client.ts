@@ -14,8 +14,6 @@ export type LeaseAnswer<Value> =
   /** A fresh entry that the codec cannot read, in a namespace where that is as good as a miss. */
   | { readonly kind: "undecodable"; readonly when: EntryVersion };
 
-/** The longest that a server holds an answer back. */
-const WAIT_MAX_MS = 30_000;
 /** When a server says "later" although it was asked to wait, it is short of something. */
 const RETRY_MAX_MS = 1_000;
 
@@ -30,20 +28,21 @@ export class Leases<Value> {
 
   /** Throws DEADLINE when another process holds the lease, there is no stale value, and `waitMs` have passed. */
   async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
-    const { clock, rng } = this.#realm;
+    const { clock, rng, remote } = this.#realm;
     const untilMs = clock.nowMs() + waitMs;
     // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
     let holdMs = 0;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const answer = await this.#ask(key, holdMs, leaseMs);
       if (answer.kind !== "held") return answer;
       const remainingMs = untilMs - clock.nowMs();
       if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
-      if (holdMs > 0) {
+      if (!isFirst) {
         const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
         await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));
       }
-      holdMs = Math.max(1, Math.min(remainingMs, WAIT_MAX_MS));
+      const { leaseWaitMaxMs } = remote.limits;
+      holdMs = leaseWaitMaxMs === 0 ? 0 : Math.max(1, Math.min(remainingMs, leaseWaitMaxMs));
     }
   }
 
@@ -70,7 +69,7 @@ export class Leases<Value> {
     return remote.run({
       name: "Lease",
       namespace,
-      operation: leaseOperation(key, waitMs, leaseMs),
+      operation: leaseOperation(key, waitMs, Math.min(leaseMs, remote.limits.leaseMaxMs)),
       retry: "anyEpoch",
       waitMs,
       coverage: () => near?.coverage() ?? 0,

@@ -21,6 +21,7 @@ import {
 } from "../api/checks.ts";
 import { type Loaded, type LoadedOptions, type Loader, toLoaded } from "../api/load-result.ts";
 import type { Entry } from "../api/results.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import { type LeaseAnswer, Leases } from "./lease-client.ts";
@@ -35,7 +36,10 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
   readonly maxStalenessMs?: number;
   /** When there is a stale value: how long to wait for a fresh one before it is served. Default 0: not at all. */
   readonly softTimeoutMs?: number;
-  /** How long the loader may take, after which it is given up with LOADER_TIMEOUT. 1 to 58,000; default 10,000. */
+  /**
+   * How long the loader may take, after which it is given up with LOADER_TIMEOUT. 1 to 600,000; default 10,000. The value
+   * of a loader that takes longer than the server's longest lease (60 s unless configured) is returned and not stored.
+   */
   readonly hardTimeoutMs?: number;
   /**
    * How long to wait for another process's load: 0 to 600,000; default 30,000. A process that dies while it
@@ -51,7 +55,6 @@ export type LoadedEntry<Value> = Exclude<Entry<Value>, { kind: "miss" }>;
 
 /** What the lease takes beyond the loader: the Set must arrive before it ends. */
 const LEASE_MARGIN_MS = 2_000;
-const HARD_TIMEOUT_MAX_MS = 58_000;
 const LONGEST_WAIT_MS = 600_000;
 
 /** A load's options with their defaults. */
@@ -102,13 +105,14 @@ export class EntryLoader<Value> {
 
   /** Loads the entry, or shares the load of it that is under way. Throws FIELD_INVALID. */
   load(key: string, loader: Loader<Value>, options: LoadOptions): Promise<LoadedEntry<Value>> {
+    const { limits } = this.#realm.remote;
     const plan: LoadPlan<Value> = {
-      key: checkKey(key),
+      key: checkKey(key, limits),
       loader,
-      entry: checkLoaded(options),
+      entry: checkLoaded(options, limits),
       failOpen: checkFlag("failOpen", options.failOpen, true),
       softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
-      hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, HARD_TIMEOUT_MAX_MS),
+      hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, LONGEST_WAIT_MS),
       waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
     };
     const joining = {
@@ -180,14 +184,14 @@ export class EntryLoader<Value> {
 
   /** Runs the loader, for as long as it may take. */
   async #load({ loader, hardTimeoutMs }: LoadPlan<Value>): Promise<Loaded<Value>> {
-    const { clock, loads, namespace, telemetry } = this.#realm;
+    const { clock, loads, namespace, remote, telemetry } = this.#realm;
     const giveUp = new AbortController();
     const { signal } = giveUp;
     loads.loads += 1;
     try {
       const running = telemetry.load(namespace, async () => loader({ signal }));
       const outcome = await runWithin(clock, hardTimeoutMs, running.then(toLoaded), this.#closing);
-      if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options) };
+      if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options, remote.limits) };
       const bound = String(hardTimeoutMs);
       throw this.#closing.aborted
         ? new CacheError("CLOSED", "the client was closed during the load")
@@ -243,7 +247,7 @@ export class EntryLoader<Value> {
   /** Shortened, never lengthened: what the caller said is the longest that the value may live. */
   #jittered(given: number | undefined, isAbsent: boolean): number {
     const { options, rng } = this.#realm;
-    const ttlMs = given ?? (isAbsent ? options.negativeTtlMs : options.ttlMs);
+    const ttlMs = given ?? (isAbsent ? this.#writer.negativeTtlMs : options.ttlMs);
     return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
 
@@ -256,13 +260,13 @@ export class EntryLoader<Value> {
 }
 
 /** What is given of them, each read once. Throws FIELD_INVALID. */
-function checkLoaded(given: LoadedOptions): LoadedOptions {
+function checkLoaded(given: LoadedOptions, limits: ServerLimits): LoadedOptions {
   try {
     const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
     return {
-      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0) }),
-      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0) }),
-      ...(isGiven(tags) && { tags: checkEntryTags(tags) }),
+      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0, limits) }),
+      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0, limits) }),
+      ...(isGiven(tags) && { tags: checkEntryTags(tags, limits) }),
       ...(isGiven(sourceVersion) && { sourceVersion: checkUint64("sourceVersion", sourceVersion) }),
     };
   } catch (error) {

@@ -65,7 +65,7 @@ export class EntryReader<Value> {
     pick: (found: Found<Value>) => Result,
   ): Promise<Result> {
     const { near, namespace, remote } = this.#realm;
-    checkKey(key);
+    checkKey(key, remote.limits);
     const allowStale = options !== undefined && checkFlag("allowStale", options.allowStale, false);
     const known = near?.revalidatable(key);
     const version = known && { epoch: known.epoch, revision: known.version };

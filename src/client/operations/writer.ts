@@ -6,6 +6,7 @@
 
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import {
+  checkContentType,
   checkEntryTags,
   checkFlag,
   checkKey,
@@ -20,6 +21,7 @@ import {
 } from "../api/checks.ts";
 import { encodeValue } from "../api/codecs.ts";
 import type { EntryVersion, InvalidateOutcome, SetOutcome } from "../api/results.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
 import { type AsOf, type Change, NOT_COVERED } from "../coherence/coherence.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
@@ -72,10 +74,12 @@ export interface Encoded {
   readonly absent: boolean;
 }
 
+/** What a message takes beside the names of its Invalidate, at most. */
+const INVALIDATE_OVERHEAD_BYTES = 512;
+/** Its tag and length. */
+const NAME_OVERHEAD_BYTES = 4;
+const UTF8_BYTES_PER_UNIT = 3;
 const NOTHING_ENCODED: Encoded = { encoded: new Uint8Array(0), absent: true };
-/** What the server takes in one Invalidate. */
-const KEYS_MAX = 1_024;
-const TAGS_MAX = 64;
 
 export class EntryWriter<Value> {
   readonly #realm: Realm<Value>;
@@ -91,6 +95,12 @@ export class EntryWriter<Value> {
     return { encoded: encodeValue(codec, this.#realm.namespace, value), absent: false };
   }
 
+  /** The namespace's, or the longest lifetime of the server: to forget early that a record is absent does no harm. */
+  get negativeTtlMs(): number {
+    const { options, remote } = this.#realm;
+    return Math.min(options.negativeTtlMs, remote.limits.lifetimeMaxMs);
+  }
+
   async set(
     key: string,
     { encoded, absent }: Encoded,
@@ -98,14 +108,16 @@ export class EntryWriter<Value> {
     leaseToken?: bigint,
   ): Promise<SetOutcome> {
     const { near, namespace, remote, options: defaults } = this.#realm;
-    checkKey(key);
-    checkValue(encoded);
-    const tags = checkEntryTags(options.tags);
-    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, absent ? defaults.negativeTtlMs : defaults.ttlMs);
-    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    const { limits } = remote;
+    checkKey(key, limits);
+    checkValue(encoded, limits);
+    const tags = checkEntryTags(options.tags, limits);
+    const defaultTtlMs = absent ? this.negativeTtlMs : defaults.ttlMs;
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaultTtlMs, limits);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs, limits);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
     const when = checkWhen(options.when);
-    const contentType = absent ? "" : defaults.contentType;
+    const contentType = absent ? "" : checkContentType(defaults.contentType, limits);
     const operation = setOperation({
       key,
       value: encoded,
@@ -151,20 +163,70 @@ export class EntryWriter<Value> {
   }
 
   async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
-    const parts = toParts(target);
+    const whole = toPart(target, this.#realm.remote.limits);
     const soft = checkFlag("soft", options.soft, false);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
-    const outcomes = await Promise.all(
-      parts.map((part) => this.#invalidatePart(part, soft, sourceVersion, options)),
-    );
-    return { removed: outcomes.reduce((sum, removed) => sum + removed, 0) };
+    const send = (part: Part) => this.#invalidatePart(part, soft, sourceVersion, options);
+    const parts = this.#chunks(whole);
+    const sent = parts.map(send);
+    try {
+      return { removed: sum(await Promise.all(sent)) };
+    } catch (error) {
+      // By now another server may take the calls, and fewer names in a message. It runs nothing of what it refuses.
+      if (parts.every((part) => this.#fits(part))) throw error;
+      return { removed: await this.#sendSmaller(parts, await Promise.allSettled(sent), send) };
+    }
+  }
+
+  /** Sends the parts that were refused for their size as smaller ones. Throws what any of them failed with. */
+  async #sendSmaller(
+    parts: readonly Part[],
+    outcomes: readonly PromiseSettledResult<number>[],
+    send: (part: Part) => Promise<number>,
+  ): Promise<number> {
+    const removed: number[] = [];
+    const smaller: Part[] = [];
+    for (const [index, part] of parts.entries()) {
+      const outcome = outcomes[index];
+      if (outcome?.status === "fulfilled") removed.push(outcome.value);
+      else if (this.#fits(part)) throw outcome?.reason;
+      else smaller.push(...this.#chunks(part));
+    }
+    return sum(removed) + sum(await Promise.all(smaller.map(send)));
+  }
+
+  #fits(part: Part): boolean {
+    return this.#chunks(part).length <= 1;
+  }
+
+  /** As many parts as the server needs messages. One name is never cut. */
+  #chunks({ target, names }: Part): Part[] {
+    const { invalidateMaxKeys, invalidateMaxTags, batchMaxBytes, receiveMaxBytes } =
+      this.#realm.remote.limits;
+    const maxNames = target === "key" ? invalidateMaxKeys : invalidateMaxTags;
+    const maxBytes = Math.min(batchMaxBytes, receiveMaxBytes) - INVALIDATE_OVERHEAD_BYTES;
+    const parts: Part[] = [];
+    let from = 0;
+    let bytes = 0;
+    for (const [at, name] of names.entries()) {
+      const nameBytes = name.length * UTF8_BYTES_PER_UNIT + NAME_OVERHEAD_BYTES;
+      if (at > from && (at - from === maxNames || bytes + nameBytes > maxBytes)) {
+        parts.push({ target, names: names.slice(from, at) });
+        from = at;
+        bytes = 0;
+      }
+      bytes += nameBytes;
+    }
+    if (from < names.length) parts.push({ target, names: from === 0 ? names : names.slice(from) });
+    return parts;
   }
 
   async touch(key: string, options: TouchOptions): Promise<boolean> {
     const { namespace, remote, options: defaults } = this.#realm;
-    checkKey(key);
-    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs);
-    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    const { limits } = remote;
+    checkKey(key, limits);
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs, limits);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs, limits);
     return this.#write("key", [key], () =>
       remote.run({
         options,
@@ -193,7 +255,7 @@ export class EntryWriter<Value> {
         options,
         name: "Invalidate",
         namespace,
-        operation: invalidateOperation(part.request, soft, sourceVersion),
+        operation: invalidateOperation(toRequest(part), soft, sourceVersion),
         retry: "anyEpoch",
         read: (reply) => {
           const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
@@ -249,35 +311,36 @@ function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): 
   return { case: "ifVersion", value: BigInt(when.revision) };
 }
 
-/** As much of a target as one Invalidate takes. */
+/** What is invalidated, or as much of it as one message takes. */
 interface Part {
   readonly target: Change["target"];
+  /** One, and empty for "all"; of keys and tags any number. */
   readonly names: readonly string[];
-  readonly request: InvalidateTarget;
 }
 
-function toParts(target: Target): Part[] {
-  const { keys, tags, prefix, all } = read(target);
-  if (keys !== undefined) {
-    return chunks(keys, KEYS_MAX).map((some) => ({
-      target: "key",
-      names: some,
-      request: { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys: some } },
-    }));
-  }
-  if (tags !== undefined) {
-    return chunks(tags, TAGS_MAX).map((some) => ({
-      target: "tag",
-      names: some,
-      request: { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags: some } },
-    }));
-  }
-  if (prefix !== undefined) {
-    return [{ target: "prefix", names: [prefix], request: { case: "prefix", value: prefix } }];
-  }
+function toPart(given: Target, limits: ServerLimits): Part {
+  const { keys, tags, prefix, all } = read(given, limits);
+  if (keys !== undefined) return { target: "key", names: keys };
+  if (tags !== undefined) return { target: "tag", names: tags };
+  if (prefix !== undefined) return { target: "prefix", names: [prefix] };
   // Of an untyped caller: a misspelled target must not be taken for the whole namespace.
   if (all !== true) throw badTarget();
-  return [{ target: "all", names: [""], request: { case: "all", value: true } }];
+  return { target: "all", names: [""] };
+}
+
+function toRequest({ target, names }: Part): InvalidateTarget {
+  switch (target) {
+    case "key":
+      return { case: "keys", value: { $typeName: "meshcache.v1.KeyList", keys: [...names] } };
+    case "tag":
+      return { case: "tags", value: { $typeName: "meshcache.v1.TagList", tags: [...names] } };
+    case "prefix":
+      return { case: "prefix", value: names[0] ?? "" };
+    case "all":
+      return { case: "all", value: true };
+    default:
+      return target satisfies never;
+  }
 }
 
 interface CheckedTarget {
@@ -288,15 +351,15 @@ interface CheckedTarget {
 }
 
 /** One of its fields is given, or none. */
-function read(target: Target): CheckedTarget {
+function read(target: Target, limits: ServerLimits): CheckedTarget {
   if (typeof target !== "object" || target === null) throw badTarget();
   try {
     const { keys, tags, prefix, all }: CheckedTarget = target;
     if ([keys, tags, prefix, all].filter((one) => one !== undefined).length > 1) throw badTarget();
     return {
-      keys: keys === undefined ? undefined : checkKeys(keys),
-      tags: tags === undefined ? undefined : checkTags(tags),
-      prefix: prefix === undefined ? undefined : checkPrefix(prefix),
+      keys: keys === undefined ? undefined : checkKeys(keys, limits),
+      tags: tags === undefined ? undefined : checkTags(tags, limits),
+      prefix: prefix === undefined ? undefined : checkPrefix(prefix, limits),
       all,
     };
   } catch (error) {
@@ -308,8 +371,4 @@ function badTarget(): CacheError {
   return fieldInvalid("target", "one of keys, tags, prefix and all");
 }
 
-function chunks(names: readonly string[], size: number): string[][] {
-  const parts: string[][] = [];
-  for (let from = 0; from < names.length; from += size) parts.push(names.slice(from, from + size));
-  return parts;
-}
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);

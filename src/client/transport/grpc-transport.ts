@@ -4,15 +4,17 @@ import { CacheService, ExchangeRequestSchema } from "../../../gen/meshcache/v1/c
 import { encodeFrame } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { createServiceClient } from "../../rpc/client.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { fromServiceError } from "../../rpc/status.ts";
-import { FLOW_CONTROL_WINDOW_BYTES, RECEIVE_MAX_BYTES, type Transport } from "./transport.ts";
+import { checkMessage, FLOW_CONTROL_WINDOW_BYTES, type Transport } from "./transport.ts";
 
 export function createGrpcTransport(credentials: ChannelCredentials, boundary: Boundary): Transport {
   return {
     open(address, handlers) {
       const client = createServiceClient(address, credentials, {
         "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
-        "grpc.max_receive_message_length": RECEIVE_MAX_BYTES,
+        // It cannot be changed later: what a server sends is known only when it has greeted.
+        "grpc.max_receive_message_length": LIMIT_BOUNDS.sendMaxBytes.max,
         "grpc.keepalive_time_ms": 60_000,
         "grpc.keepalive_timeout_ms": 20_000,
         "grpc.enable_channelz": 0,
@@ -43,7 +45,11 @@ export function createGrpcTransport(credentials: ChannelCredentials, boundary: B
       });
       return {
         // Encoded here, for grpc-js would end the stream of what it cannot encode.
-        send: (frame) => over || call.write(encodeFrame(ExchangeRequestSchema, frame)),
+        send(frame) {
+          if (over) return true;
+          const message = encodeFrame(ExchangeRequestSchema, frame);
+          return call.write(checkMessage(message, handlers.messageLimits()));
+        },
         close() {
           if (end()) call.cancel();
         },

@@ -18,6 +18,7 @@ import { fromHttp2Headers } from "../../rpc/status.ts";
 import { parseAddress } from "./address.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
+  checkMessage,
   FLOW_CONTROL_WINDOW_BYTES,
   type Link,
   type LinkHandlers,
@@ -45,17 +46,20 @@ export function createHttp2Transport(boundary: Boundary): Transport {
 class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
-  readonly #splitter = new MessageSplitter({
-    messageMaxBytes: RECEIVE_MAX_BYTES,
-    unprovenMaxBytes: RECEIVE_MAX_BYTES,
-    copies: true,
-  });
+  readonly #splitter: MessageSplitter;
   /** How the server says that it ended the call. */
   #status: Headers | undefined;
   #over = false;
 
   constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
     this.#handlers = handlers;
+    this.#splitter = new MessageSplitter({
+      get messageMaxBytes() {
+        return handlers.messageLimits().receiveMaxBytes;
+      },
+      unprovenMaxBytes: RECEIVE_MAX_BYTES,
+      copies: true,
+    });
     const place = parseAddress(address);
     if (place === undefined) throw new RangeError("an address that was not checked");
     const options = {
@@ -70,7 +74,9 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   }
 
   send(frame: ExchangeRequest, more = false): boolean {
-    return this.#over || this.#connection.send(encodeFrame(ExchangeRequestSchema, frame), more);
+    if (this.#over) return true;
+    const message = encodeFrame(ExchangeRequestSchema, frame);
+    return this.#connection.send(checkMessage(message, this.#handlers.messageLimits()), more);
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { createGrpcTransport } from "../../../src/client/transport/grpc-transport.ts";
 import { createHttp2Transport } from "../../../src/client/transport/http2-transport.ts";
-import type { Link, Transport } from "../../../src/client/transport/transport.ts";
+import type { Link, MessageLimits, Transport } from "../../../src/client/transport/transport.ts";
 import type { CacheError } from "../../../src/common/errors.ts";
 import { json, MeshCache } from "../../../src/index.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
@@ -23,12 +23,15 @@ interface OpenLink {
   readonly closed: Promise<CacheError | undefined>;
 }
 
-function openLink(transport: Transport, address: string): OpenLink {
+const UNLIMITED: MessageLimits = { sendMaxBytes: 2 ** 30, receiveMaxBytes: 2 ** 30 };
+
+function openLink(transport: Transport, address: string, limits = UNLIMITED): OpenLink {
   const frames: ExchangeResponse["frame"][] = [];
   const drained = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<CacheError | undefined>();
   let check = (): void => {};
   const link = transport.open(address, {
+    messageLimits: () => limits,
     frame(response) {
       frames.push(response.frame);
       check();
