@@ -113,6 +113,26 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     link.close();
   });
 
+  it("refuses to send a message that is too large, and sends the next", async () => {
+    const { address } = await start();
+    const { link, received } = openLink(createTransport(), address, { ...UNLIMITED, sendMaxBytes: 20 });
+    link.send(open);
+    const batch = {
+      $typeName: "meshcache.v1.BatchRequest" as const,
+      namespace: "x".repeat(40),
+      operations: [],
+    };
+    expect(() => link.send(request(2n, { case: "batch", value: batch }))).toThrow(
+      expect.objectContaining({
+        reason: "FIELD_INVALID",
+        detail: { field: "message", bound: "at most 20 bytes" },
+      }),
+    );
+    link.send(ping(3n));
+    await received(2);
+    link.close();
+  });
+
   it("tells the error with which a server ends the stream, once", async () => {
     const { address } = await start();
     const { link, closed } = openLink(createTransport(), address);
