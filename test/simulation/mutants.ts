@@ -157,9 +157,9 @@ export const mutants: readonly Mutant[] = [
   },
   mutant(
     "client: a resumed stream begins from now",
-    "src/client/connection/exchange-stream.ts",
-    "const cursor = this.#resumable ? this.#resumeCursor() : NO_CURSOR;",
-    "const cursor = NO_CURSOR;",
+    "src/client/connection/stream-subscription.ts",
+    "const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_CURSOR;",
+    "const resumed = NO_CURSOR;",
   ),
   mutant(
     "client: sync() does not wait for the events",

@@ -1,11 +1,12 @@
 /** Takes calls into the window, sends them on a stream, and sends them again, or fails them, when a stream ends. */
 import type { Clock } from "../../common/clock.ts";
-import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
 import { fitToLimits } from "../messages/fit-to-limits.ts";
 import { countedBytes } from "../messages/requests.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
-import { type ExchangeStream, unavailable } from "./exchange-stream.ts";
+import type { ExchangeStream } from "./exchange-stream.ts";
+import { toCallError, unavailable } from "./failures.ts";
 import { MessagePacing } from "./message-pacing.ts";
 import type { Call } from "./pending-call.ts";
 import { CallQueue, type WindowLimits } from "./send-window.ts";
@@ -127,13 +128,7 @@ export class CallSender {
       fitToLimits(namespace, operation, this.#limits);
       return true;
     } catch (error) {
-      // A check that cannot be made at all is a fault, and not the caller's.
-      this.#fail(
-        call,
-        error instanceof CacheError
-          ? error
-          : new CacheError("INTERNAL", "internal error", {}, { cause: error }),
-      );
+      this.#fail(call, toCallError("the operation could not be checked", error));
       return false;
     }
   }

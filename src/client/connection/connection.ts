@@ -13,16 +13,18 @@
 import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
-import { SELECTORS_MAX, type ServerLimits } from "../api/server-limits.ts";
-import { areSameSelectors, type Interest, Interests } from "../coherence/subscription-set.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
+import type { Interest } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
 import { type CallCounters, CallSender } from "./call-sender.ts";
-import { type ExchangeStream, type StreamDeps, unavailable } from "./exchange-stream.ts";
+import type { ExchangeStream, StreamDeps } from "./exchange-stream.ts";
+import { unavailable } from "./failures.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { Call } from "./pending-call.ts";
 import { Reconnection, type ReconnectionOptions } from "./reconnection.ts";
 import type { WindowLimits } from "./send-window.ts";
 import { StreamHandover, type StreamRole } from "./stream-handover.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 export interface ConnectionOptions extends WindowLimits, ReconnectionOptions, HeartbeatOptions {
   /** How long a stream may take to become ready. */
@@ -67,11 +69,10 @@ export class Connection {
   readonly #streams: StreamHandover;
   readonly #reconnection: Reconnection;
   readonly #heartbeat: Heartbeat;
-  readonly #interests = new Interests();
+  readonly #subscriptions = new Subscriptions();
   readonly #barriers = new Barriers(() => this.#streams.primary);
   #state: ConnectionState = "idle";
   #flushScheduled = false;
-  #selectionChanged = false;
 
   constructor(options: ConnectionOptions, deps: ConnectionDeps, observer: ConnectionObserver) {
     this.#deps = deps;
@@ -86,7 +87,7 @@ export class Connection {
         observer.gap({ $typeName: "meshcache.v1.Gap", reason, cursor, epoch });
       },
       settled: (stream) => this.#settled(stream),
-      subscribeAgain: (stream) => this.#subscribe(stream),
+      subscribeAgain: (stream) => this.#subscriptions.subscribe(stream, stream === this.#streams.primary),
       subscribed: (stream) => {
         for (const interest of stream.live) interest.live();
       },
@@ -152,17 +153,13 @@ export class Connection {
    */
   watch(interest: Interest): void {
     if (this.#state === "closed") throw new CacheError("CLOSED", "the client is closed");
-    const isGreeted = this.counters.streams > 0;
-    this.#interests.add(interest, isGreeted ? this.limits.subscriptionMaxSelectors : SELECTORS_MAX);
-    this.#selectionChanged = true;
+    this.#subscriptions.add(interest, this.counters.streams > 0 ? this.limits : undefined);
     this.#connect();
     this.#scheduleFlush();
   }
 
   unwatch(interest: Interest): void {
-    if (!this.#interests.delete(interest)) return;
-    this.#selectionChanged = true;
-    this.#scheduleFlush();
+    if (this.#subscriptions.delete(interest)) this.#scheduleFlush();
   }
 
   /** Calls `passed` once every event from before now has been applied. Returns what cancels the wait. */
@@ -210,7 +207,7 @@ export class Connection {
       this.#afterFailure(unavailable("no stream could be begun", cause), []);
       return;
     }
-    if (!this.#interests.empty) this.#subscribe(stream);
+    this.#subscriptions.begin(stream);
   }
 
   #promoted(stream: ExchangeStream): void {
@@ -219,13 +216,7 @@ export class Connection {
     if (this.#state !== "closed") this.#state = "ready";
     this.#calls.follow(stream.limits);
     this.#observer.opened(stream.epoch);
-    for (const interest of this.#interests.all()) {
-      if (stream.live.includes(interest)) interest.live();
-      else interest.lost();
-    }
-    const { selectors, leftOut } = this.#interests.plan(stream.limits, 0);
-    if (!areSameSelectors(selectors, stream.selectors)) this.#selectionChanged = true;
-    for (const { interest, error } of leftOut) interest.refused(error);
+    this.#subscriptions.promoted(stream);
   }
 
   #settled(stream: ExchangeStream): void {
@@ -250,7 +241,7 @@ export class Connection {
     if (role === "candidate") this.#reconnection.attemptFailed();
     else {
       this.#heartbeat.stop();
-      for (const interest of this.#interests.all()) interest.lost();
+      this.#subscriptions.lost();
       this.#observer.lost();
     }
     this.#afterFailure(error, unanswered);
@@ -268,17 +259,6 @@ export class Connection {
     this.#resend(unanswered, error);
     if (this.#streams.candidate === undefined && !this.#reconnection.isWaiting) {
       this.#reconnection.schedule(() => this.#openCandidate());
-    }
-  }
-
-  #subscribe(stream: ExchangeStream): void {
-    this.#selectionChanged = false;
-    const plan = this.#interests.plan(stream.limits, stream.cursorBytes);
-    stream.subscribe(plan);
-    if (stream !== this.#streams.primary) return;
-    for (const { interest, error } of plan.leftOut) {
-      interest.lost();
-      interest.refused(error);
     }
   }
 
@@ -302,9 +282,10 @@ export class Connection {
 
   #flush(): void {
     const { primary, candidate } = this.#streams;
-    if (this.#selectionChanged) {
+    if (this.#subscriptions.changed) {
       // Both: the candidate may never be ready, and the primary goes on until then.
-      for (const stream of [candidate, primary]) if (stream !== undefined) this.#subscribe(stream);
+      if (candidate !== undefined) this.#subscriptions.subscribe(candidate, false);
+      if (primary !== undefined) this.#subscriptions.subscribe(primary, true);
     }
     const stream = this.#streams.primary;
     if (stream !== undefined) this.#calls.sendOn(stream);

@@ -9,19 +9,16 @@ import type {
   ExchangeResponse,
   Gap,
   Opened,
-  Operation,
   OperationResult,
   Selector,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { newArray } from "../../codec/fast/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
-import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
 import type { Interest, SubscriptionPlan } from "../coherence/subscription-set.ts";
-import { batchFrame, ExchangeRequestMessage } from "../messages/requests.ts";
+import { ExchangeRequestMessage } from "../messages/requests.ts";
 import {
   type Link,
   type LinkHandlers,
@@ -29,9 +26,11 @@ import {
   RECEIVE_MAX_BYTES,
   type Transport,
 } from "../transport/transport.ts";
+import { unavailable } from "./failures.ts";
 import type { Call } from "./pending-call.ts";
 import { SentBatches } from "./sent-batches.ts";
 import { type SentPing, SentPings } from "./sent-pings.ts";
+import { isCursorTaken, StreamSubscription } from "./stream-subscription.ts";
 
 /** What a stream tells its connection, in the order of the frames. */
 export interface StreamHandlers {
@@ -51,18 +50,6 @@ export interface StreamHandlers {
   closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void;
 }
 
-interface SentSubscription {
-  readonly covered: readonly Interest[];
-  /** What the client took for the server's limits. */
-  readonly limits: ServerLimits;
-  /** It was the first of its stream, which resumes. */
-  readonly resumes: boolean;
-}
-
-/** What a frame takes beside its cursor, at most. */
-const ENVELOPE_BYTES = 64;
-const NO_CURSOR: Uint8Array = new Uint8Array(0);
-
 export interface StreamDeps {
   readonly clock: Clock;
   readonly transport: Transport;
@@ -81,26 +68,17 @@ export class ExchangeStream {
   cursor: Uint8Array;
   /** The link asked to hold back. */
   congested = false;
-  /** What the subscription of this stream covers. */
-  live: readonly Interest[] = [];
-  /** What was last subscribed to. */
-  selectors: readonly Selector[] = [];
-  /** The events between where this stream was to resume and its subscription are lost. */
-  missedEvents = false;
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
   readonly #batches = new SentBatches();
-  /** Subscriptions that are not answered, by the ids of their frames. */
-  readonly #subscriptions = new Map<bigint, SentSubscription>();
-  /** A subscription is to be sent once the server's limits are known. */
-  #awaitsLimits = false;
+  readonly #sendFrame = (frame: Frame): bigint => this.#send(frame);
+  readonly #subscription = new StreamSubscription();
   #messageLimits: MessageLimits;
   readonly #pings: SentPings;
   #lastId = 0n;
   #lastSequence = 0;
   #ackedCursor: Uint8Array;
-  #resumable = true;
   #over = false;
 
   /**
@@ -163,80 +141,48 @@ export class ExchangeStream {
 
   /** The server has answered Open and every Subscription so far. */
   get ready(): boolean {
-    return this.greeted && this.#subscriptions.size === 0 && !this.#awaitsLimits;
+    return this.greeted && this.#subscription.isAnswered;
   }
 
-  /** How many bytes of a subscription its cursor takes. */
+  /** What the subscription of this stream covers. */
+  get live(): readonly Interest[] {
+    return this.#subscription.live;
+  }
+
+  /** What was last subscribed to. */
+  get selectors(): readonly Selector[] {
+    return this.#subscription.selectors;
+  }
+
+  /** The events between where this stream was to resume and its subscription are lost. */
+  get missedEvents(): boolean {
+    return this.#subscription.missedEvents;
+  }
+
+  /** How many bytes of the next subscription its cursor takes. */
   get cursorBytes(): number {
-    return this.#resumable ? this.#resumeCursor().length : 0;
+    return this.#subscription.cursorBytes(this.cursor, this.limits);
   }
 
   // ---- Sending -------------------------------------------------------------------------------------------
 
   /** Subscribes to this instead of what was subscribed to before. The first subscription resumes at `cursor`. */
-  subscribe({ selectors, covered, sizeBytes }: SubscriptionPlan): void {
-    // A message that is too large ends the stream, and some server may take no larger one.
-    this.#awaitsLimits = !this.greeted && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
-    if (this.#awaitsLimits) return;
-    const cursor = this.#resumable ? this.#resumeCursor() : NO_CURSOR;
-    const resumes = this.#resumable;
-    this.missedEvents ||= resumes && cursor.length < this.cursor.length;
-    this.#resumable = false;
-    this.selectors = selectors;
-    const id = this.#sendOrCut({
-      case: "subscription",
-      value: { $typeName: "meshcache.v1.Subscription", selectors, cursor },
-    });
-    this.#subscriptions.set(id, { covered, limits: this.limits, resumes });
+  subscribe(plan: SubscriptionPlan): void {
+    this.#subscription.subscribe(plan, this.cursor, this.limits, this.greeted, (value) =>
+      this.#sendOrCut({ case: "subscription", value }),
+    );
   }
 
-  /** Empty when the server would refuse the cursor for its length. */
-  #resumeCursor(): Uint8Array {
-    return this.#isTaken(this.cursor) ? this.cursor : NO_CURSOR;
-  }
-
-  #isTaken({ length }: Uint8Array): boolean {
-    return length <= this.limits.cursorMaxBytes && length + ENVELOPE_BYTES <= this.limits.receiveMaxBytes;
-  }
-
+  /** Sends calls as one message. What cannot be sent at all fails by itself. */
   send(calls: readonly Call[]): void {
-    const nowMs = this.#deps.clock.nowMs();
-    const namespace = calls[0]?.plan.namespace ?? "";
-    const operations = newArray<Operation>();
-    for (const call of calls) {
-      call.sending(nowMs, this.epoch);
-      operations.push(withNamespace(call, namespace));
-    }
-    try {
-      this.#sendBatch(namespace, operations, calls);
-    } catch (error) {
-      this.#sendEach(calls, error);
-    }
-  }
-
-  #sendBatch(namespace: string, operations: Operation[], calls: readonly Call[]): void {
-    const id = this.#send(batchFrame(namespace, operations));
-    this.#batches.add(id, calls);
-  }
-
-  /** Of a batch that could not be encoded: its calls by themselves, so that those fail alone that are the reason. */
-  #sendEach(calls: readonly Call[], reason: unknown): void {
-    for (const call of calls) {
-      try {
-        if (calls.length === 1) throw reason;
-        const { namespace } = call.plan;
-        this.#sendBatch(namespace, [withNamespace(call, namespace)], [call]);
-      } catch (cause) {
-        call.fail(toCallError(cause));
-        this.#handlers.released([call]);
-      }
-    }
+    const failed = this.#batches.send(calls, this.#deps.clock.nowMs(), this.epoch, this.#sendFrame);
+    if (failed.length > 0) this.#handlers.released(failed);
   }
 
   /** Pings, and tells the server how far this client is, when it has moved. */
   pulse(): void {
     const { cursor } = this;
-    if (cursor !== this.#ackedCursor && this.#isTaken(cursor)) {
+    if (cursor !== this.#ackedCursor && isCursorTaken(cursor, this.limits)) {
       this.#ackedCursor = cursor;
       this.#sendOrCut({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
     }
@@ -284,7 +230,8 @@ export class ExchangeStream {
         const error = fromStatus(frame.value);
         const calls = this.#batches.refuse(response.id, error);
         if (calls !== undefined) this.#handlers.released(calls);
-        else if (!this.#maySubscribeAgain(response.id)) this.cut(error);
+        else if (this.#subscription.mayRetry(response.id, this.limits)) this.#handlers.subscribeAgain(this);
+        else this.cut(error);
         break;
       }
       case "events":
@@ -315,15 +262,8 @@ export class ExchangeStream {
     const isGreeting = !this.greeted;
     this.epoch = epoch;
     if (isGreeting) this.#followLimits(limits);
-    const subscription = this.#subscriptions.get(id);
-    if (subscription !== undefined) {
-      this.#subscriptions.delete(id);
-      this.live = subscription.covered;
-      // A resumed stream stands where it stood until the missed events are here.
-      const begins = subscription.resumes && this.missedEvents;
-      if (this.cursor.length === 0 || begins) this.cursor = cursor;
-    }
-    if (isGreeting && this.#awaitsLimits) this.#handlers.subscribeAgain(this);
+    if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;
+    if (isGreeting && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);
     this.#handlers.opened(this);
   }
 
@@ -333,19 +273,6 @@ export class ExchangeStream {
     if (isDeepStrictEqual(limits, this.limits)) return;
     this.limits = limits;
     this.#messageLimits = messageLimitsOf(limits);
-  }
-
-  /**
-   * A subscription was refused that was made before the server's limits were known: it is made again. False: it was made
-   * with them, or another was sent after it, which then began where it should not.
-   */
-  #maySubscribeAgain(id: bigint): boolean {
-    const refused = this.#subscriptions.get(id);
-    if (refused === undefined || refused.limits === this.limits || this.#subscriptions.size > 1) return false;
-    this.#subscriptions.delete(id);
-    this.#resumable = refused.resumes;
-    this.#handlers.subscribeAgain(this);
-    return true;
   }
 
   /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
@@ -386,24 +313,6 @@ export class ExchangeStream {
   }
 }
 
-/** A call's own fault, such as a message that is too large, or else a fault of the encoder. */
-function toCallError(cause: unknown): CacheError {
-  if (cause instanceof CacheError) return cause;
-  return new CacheError("INTERNAL", "the operation could not be encoded", {}, { cause });
-}
-
 function messageLimitsOf({ receiveMaxBytes, sendMaxBytes }: ServerLimits): MessageLimits {
   return { sendMaxBytes: receiveMaxBytes, receiveMaxBytes: Math.max(RECEIVE_MAX_BYTES, sendMaxBytes) };
-}
-
-export function unavailable(message: string, cause?: unknown): CacheError {
-  return new CacheError("UNAVAILABLE", message, {}, { cause });
-}
-
-/** The operation as the batch carries it: without the namespace that the batch already names. */
-function withNamespace(call: Call, batchNamespace: string): Operation {
-  const { operation, namespace } = call.plan;
-  const body = operation.operation;
-  if (body.case !== undefined) body.value.namespace = namespace === batchNamespace ? "" : namespace;
-  return operation;
 }

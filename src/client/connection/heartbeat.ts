@@ -1,6 +1,7 @@
 /** Pings a stream at an interval, acknowledges what was processed, and ends a stream that stopped answering. */
 import type { Clock, Timer } from "../../common/clock.ts";
-import { type ExchangeStream, unavailable } from "./exchange-stream.ts";
+import type { ExchangeStream } from "./exchange-stream.ts";
+import { unavailable } from "./failures.ts";
 
 export interface HeartbeatOptions {
   readonly pingMs: number;

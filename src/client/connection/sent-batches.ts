@@ -1,6 +1,9 @@
 /** The batches that were sent on one stream and are not answered, in the order of their ids. */
-import type { OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { ExchangeRequest, Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { newArray } from "../../codec/fast/messages.ts";
 import type { CacheError } from "../../common/errors.ts";
+import { batchFrame } from "../messages/requests.ts";
+import { toCallError } from "./failures.ts";
 import type { Call } from "./pending-call.ts";
 
 /** A class and no literal, for the reason that codec/fast/messages.ts gives. */
@@ -16,6 +19,11 @@ class SentBatch {
   }
 }
 
+/** Sends a frame and returns its id, greater than any before, or throws. */
+type SendFrame = (frame: ExchangeRequest["frame"]) => bigint;
+
+const NO_CALLS: readonly Call[] = [];
+
 export class SentBatches {
   /** No Map, for the reason that send-window.ts gives for Sets. */
   readonly #batches: SentBatch[] = [];
@@ -30,10 +38,13 @@ export class SentBatches {
     return this.#aloneBatches;
   }
 
-  /** `id`: greater than any before. */
-  add(id: bigint, calls: readonly Call[]): void {
-    this.#batches.push(new SentBatch(id, calls));
-    if (isAlone(calls)) this.#aloneBatches += 1;
+  /**
+   * Sends calls as one batch. When it cannot be sent, each goes by itself, so that only the calls that are the reason
+   * fail. Returns those.
+   */
+  send(calls: readonly Call[], nowMs: number, epoch: bigint, sendFrame: SendFrame): readonly Call[] {
+    for (const call of calls) call.sending(nowMs, epoch);
+    return this.#sendOrFail(calls, sendFrame);
   }
 
   /** Settles the calls that these results answer, and returns them. `more`: the rest of the answer follows. */
@@ -69,6 +80,26 @@ export class SentBatches {
     return unanswered;
   }
 
+  #sendOrFail(calls: readonly Call[], sendFrame: SendFrame): readonly Call[] {
+    try {
+      this.#send(calls, sendFrame);
+      return NO_CALLS;
+    } catch (cause) {
+      if (calls.length > 1) return calls.flatMap((call) => this.#sendOrFail([call], sendFrame));
+      for (const call of calls) call.fail(toCallError("the operation could not be encoded", cause));
+      return calls;
+    }
+  }
+
+  #send(calls: readonly Call[], sendFrame: SendFrame): void {
+    const namespace = calls[0]?.plan.namespace ?? "";
+    const operations = newArray<Operation>();
+    for (const call of calls) operations.push(withNamespace(call, namespace));
+    const id = sendFrame(batchFrame(namespace, operations));
+    this.#batches.push(new SentBatch(id, calls));
+    if (isAlone(calls)) this.#aloneBatches += 1;
+  }
+
   #remove(at: number): void {
     for (const { calls } of this.#batches.splice(at, 1)) if (isAlone(calls)) this.#aloneBatches -= 1;
   }
@@ -89,4 +120,12 @@ export class SentBatches {
 
 function isAlone(calls: readonly Call[]): boolean {
   return calls[0]?.plan.alone === true;
+}
+
+/** The operation as the batch carries it: without the namespace that the batch already names. */
+function withNamespace(call: Call, batchNamespace: string): Operation {
+  const { operation, namespace } = call.plan;
+  const body = operation.operation;
+  if (body.case !== undefined) body.value.namespace = namespace === batchNamespace ? "" : namespace;
+  return operation;
 }

@@ -7,7 +7,8 @@ import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
-import { ExchangeStream, type StreamDeps, type StreamHandlers, unavailable } from "./exchange-stream.ts";
+import { ExchangeStream, type StreamDeps, type StreamHandlers } from "./exchange-stream.ts";
+import { unavailable } from "./failures.ts";
 import type { Call } from "./pending-call.ts";
 import type { SentPing } from "./sent-pings.ts";
 
