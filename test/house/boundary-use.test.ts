@@ -46,7 +46,8 @@ const unguarded: Record<string, string> = {
   "src/server/fast/keepalive.ts": "guarded in one place",
   "src/server/streams/exchange-session.ts":
     "the default of simulations; the server defers by its pump scheduler",
-  "src/client/mesh-cache.ts": "flushes are guarded, and timers run on the guarded clock",
+  "src/client/process-defaults.ts": "the flush is guarded",
+  "src/client/sync.ts": "timers run on the guarded clock",
 };
 
 interface Violation {
