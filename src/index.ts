@@ -9,14 +9,9 @@ export {
   type Loader,
   loaded,
 } from "./client/api/load-result.ts";
-export type {
-  ClientOptions,
-  NamespaceOptions,
-  NearCacheOptions,
-  Preset,
-  TelemetryOptions,
-  ValueSharing,
-} from "./client/api/options.ts";
+export type { NamespaceOptions } from "./client/api/namespace-options.ts";
+export type { NearCacheOptions, ValueSharing } from "./client/api/near-cache-options.ts";
+export type { ClientOptions, Preset, TelemetryOptions } from "./client/api/options.ts";
 export type {
   Entry,
   EntryFacts,

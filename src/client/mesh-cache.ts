@@ -6,14 +6,14 @@ import { CacheError } from "../common/errors.ts";
 import { systemRng } from "../common/random.ts";
 import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
 import { json } from "./api/codecs.ts";
+import type { NamespaceOptions } from "./api/namespace-options.ts";
 import {
   type ClientInternals,
   type ClientOptions,
-  type NamespaceOptions,
   type ResolvedClientOptions,
   resolveClientOptions,
 } from "./api/options.ts";
-import { runWithin } from "./api/timeouts.ts";
+import { LONGEST_WAIT_MS, runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { Holders } from "./coherence/invalidation-bus.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
@@ -30,8 +30,6 @@ export interface CloseOptions {
   /** How long what is under way may take to finish, in milliseconds. 0 to 600,000; default 1,000. */
   readonly graceMs?: number;
 }
-
-const LONGEST_WAIT_MS = 600_000;
 
 /**
  * A cache that all processes of a mesh share, with a near cache of this process in front of it. It connects when it is

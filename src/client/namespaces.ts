@@ -1,7 +1,8 @@
 /** The namespaces that a client has opened: puts the parts of each together, and ends them together. */
 import type { Clock } from "../common/clock.ts";
 import type { Rng } from "../common/random.ts";
-import { type NamespaceOptions, type ResolvedClientOptions, resolveNamespaceOptions } from "./api/options.ts";
+import { type NamespaceOptions, resolveNamespaceOptions } from "./api/namespace-options.ts";
+import type { ResolvedClientOptions } from "./api/options.ts";
 import type { Coherence } from "./coherence/coherence.ts";
 import type { Holders } from "./coherence/invalidation-bus.ts";
 import type { Connection } from "./connection/connection.ts";

@@ -150,6 +150,13 @@ export function checkFlag(field: string, value: boolean | undefined, fallback: b
   return resolved;
 }
 
+/** A group of options, which may be left out. */
+export function checkGroup<Group extends object>(field: string, group: Group | undefined): Group | undefined {
+  if (group === undefined || group === null) return undefined;
+  if (typeof group !== "object") throw fieldInvalid(field, "an object");
+  return group;
+}
+
 /** One of a few words. */
 export function checkWord<Word extends string>(
   field: string,

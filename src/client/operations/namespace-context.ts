@@ -1,7 +1,7 @@
 /** What the parts of one namespace share: its name, its options and the client's machinery. */
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
-import type { ResolvedNamespaceOptions } from "../api/options.ts";
+import type { ResolvedNamespaceOptions } from "../api/namespace-options.ts";
 import type { Coherence } from "../coherence/coherence.ts";
 import type { Holders } from "../coherence/invalidation-bus.ts";
 import type { CopyReader } from "../near-cache/cached-entry.ts";

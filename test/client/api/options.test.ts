@@ -1,6 +1,7 @@
 /** Options: defaults, presets, and faults that name the field and its range. */
 import { describe, expect, it } from "vitest";
-import { resolveClientOptions, resolveNamespaceOptions } from "../../../src/client/api/options.ts";
+import { resolveNamespaceOptions } from "../../../src/client/api/namespace-options.ts";
+import { resolveClientOptions } from "../../../src/client/api/options.ts";
 import { type ClientOptions, json, MeshCache, type NamespaceOptions } from "../../../src/index.ts";
 
 const address = "127.0.0.1:1";
