@@ -11,17 +11,17 @@
 //   stamp      {epoch, shard, revision}: "the shard as of this revision".
 //   fence      "everything that matches this tag, prefix or namespace and was set at or before this
 //              revision is gone (hard) or stale (soft)".
-//   cursor     opaque bytes: where a subscriber stands in the events of all shards.
-//   gap        an explicit frame: "you may have missed events; trust nothing older than this cursor".
+//   cursor     opaque bytes: up to where a subscriber has seen the events of all shards.
+//   gap        a frame that says: events may be missing; trust nothing that was read before this cursor.
 //
 // LIFE OF AN ENTRY
 //   fresh  for ttl_ms after the Set, or for ever when ttl_ms is 0. Every read sees it.
 //   stale  for stale_ms after that, or from a SOFT invalidation to the end it would have had anyway.
 //          Only reads with allow_stale and Lease see it.
 //   gone   after that, at a HARD invalidation, or when memory is needed (eviction).
-//   At the exact millisecond at which a lifetime ends the entry is already past it.
+//   In the very millisecond in which a lifetime ends the entry is past it.
 //
-// BOUNDS (the server's defaults; an operator can change them)
+// BOUNDS (the server's defaults. An operator can change them; Opened.limits says what a server takes)
 //   namespace  1 to 64 bytes, [a-z0-9] first, then [a-z0-9._-].
 //   key        1 to 512 bytes of UTF-8. Any character is allowed. Keys of two namespaces never meet.
 //   tag        1 to 128 bytes of UTF-8; 16 tags an entry; tags belong to their namespace.
@@ -42,7 +42,7 @@
 //   DRAINING            UNAVAILABLE         the server is shutting down: go to another one.
 //   DEADLINE            DEADLINE_EXCEEDED   the request took longer than its deadline to arrive or answer.
 //   INTERNAL            INTERNAL            a fault of the server. Its log has the cause.
-//   What never becomes a call of this service ends with a plain gRPC status and no ErrorInfo: an unknown
+//   A request that is no call of this service ends with a plain gRPC status and no ErrorInfo: an unknown
 //   method, compression or content type, a body that cannot be decompressed, malformed metadata.
 //
 // METADATA
@@ -122,7 +122,7 @@ export type GetRequest = Message<"meshcache.v1.GetRequest"> & {
   key: string;
 
   /**
-   * Version the caller already has: when the entry still has it, NotModified comes instead of the value.
+   * Version that the caller already has. If the entry still has it, the answer is NotModified and no value.
    * 0: none.
    *
    * @generated from field: uint64 if_version = 3;
@@ -137,8 +137,8 @@ export type GetRequest = Message<"meshcache.v1.GetRequest"> & {
   allowStale: boolean;
 
   /**
-   * Epoch in which `if_version` was read: in any other epoch the answer is full. 0: not checked, which is
-   * right only when the caller knows that the server has not restarted since.
+   * Epoch in which `if_version` was read. In any other epoch the answer has the value. 0: not checked, which
+   * is right only when the caller knows that the server has not restarted since.
    *
    * @generated from field: fixed64 if_epoch = 5;
    */
@@ -1290,7 +1290,7 @@ export const SelectorSchema: GenMessage<Selector> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 25);
 
 /**
- * StreamRequest opens an invalidation stream.
+ * StreamRequest opens an invalidation stream of one namespace.
  *
  * @generated from message meshcache.v1.StreamRequest
  */
@@ -1393,9 +1393,9 @@ export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 27);
 
 /**
- * Opened says that a subscription is live: every matching event after `cursor` will be delivered or
- * covered by a Gap. When the request had a cursor the missed events follow; the first Progress or Gap
- * after Opened says that the stream has caught up.
+ * Opened says that a subscription is live: from now on every matching event after `cursor` is delivered, or
+ * a Gap says that some may be missing. When the request had a cursor, the events since then follow; the first
+ * Progress or Gap after Opened says that the stream has caught up.
  *
  * @generated from message meshcache.v1.Opened
  */
@@ -1439,106 +1439,108 @@ export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
 
 /**
  * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
- * FIELD_INVALID and never run. Text counts in bytes of UTF-8. 0, or unset where 0 is a bound: an older server,
- * which does not say; its default is the one in BOUNDS at the top of this file or beside the field.
+ * FIELD_INVALID and never run. Text counts in bytes of UTF-8. 0, or unset in an optional field: not said, by an
+ * older server; the default is likely.
  *
  * @generated from message meshcache.v1.Limits
  */
 export type Limits = Message<"meshcache.v1.Limits"> & {
   /**
-   * Longest namespace, in bytes: 1 to 255.
+   * Longest namespace, in bytes: 1 to 255. Default 64.
    *
    * @generated from field: uint32 namespace_max_bytes = 1;
    */
   namespaceMaxBytes: number;
 
   /**
-   * Longest key, and longest key prefix, in bytes: 1 to 16,384.
+   * Longest key, and longest key prefix, in bytes: 1 to 16,384. Default 512.
    *
    * @generated from field: uint32 key_max_bytes = 2;
    */
   keyMaxBytes: number;
 
   /**
-   * Longest tag, in bytes: 1 to 4,096.
+   * Longest tag, in bytes: 1 to 4,096. Default 128.
    *
    * @generated from field: uint32 tag_max_bytes = 3;
    */
   tagMaxBytes: number;
 
   /**
-   * Most tags of one entry: 0 to 256. 0: an entry has none.
+   * Most tags of one entry: 0 to 256; default 16. 0: an entry has none.
    *
    * @generated from field: optional uint32 entry_max_tags = 4;
    */
   entryMaxTags?: number | undefined;
 
   /**
-   * Largest value, in bytes: 1 to 67,108,864.
+   * Largest value, in bytes: 1 to 67,108,864. Default 1,048,576.
    *
    * @generated from field: uint32 value_max_bytes = 5;
    */
   valueMaxBytes: number;
 
   /**
-   * Longest content type, in bytes: 0 to 255. 0: an entry has none.
+   * Longest content type, in bytes: 0 to 255; default 128. 0: an entry has none.
    *
    * @generated from field: optional uint32 content_type_max_bytes = 6;
    */
   contentTypeMaxBytes?: number | undefined;
 
   /**
-   * Longest client id, in bytes: 1 to 256.
+   * Longest client id, in bytes: 1 to 256. Default 64.
    *
    * @generated from field: uint32 client_id_max_bytes = 7;
    */
   clientIdMaxBytes: number;
 
   /**
-   * Greatest `ttl_ms` and `stale_ms`, in milliseconds: 1 to 315,360,000,000.
+   * Greatest `ttl_ms` and `stale_ms`, in milliseconds: 1 to 315,360,000,000 (ten years).
+   * Default 31,536,000,000.
    *
    * @generated from field: uint64 lifetime_max_ms = 8;
    */
   lifetimeMaxMs: bigint;
 
   /**
-   * Greatest `LeaseRequest.lease_ms`, in milliseconds: 1 to 4,294,967,295.
+   * Greatest `LeaseRequest.lease_ms`, in milliseconds: 1 to 4,294,967,295. Default 60,000.
    *
    * @generated from field: uint32 lease_max_ms = 9;
    */
   leaseMaxMs: number;
 
   /**
-   * Greatest `LeaseRequest.wait_ms`, in milliseconds: 0 to 4,294,967,295. 0: nobody waits.
+   * Greatest `LeaseRequest.wait_ms`, in milliseconds: 0 to 4,294,967,295; default 30,000.
+   * 0: nobody waits.
    *
    * @generated from field: optional uint32 lease_wait_max_ms = 10;
    */
   leaseWaitMaxMs?: number | undefined;
 
   /**
-   * Most keys of one Invalidate: 1 to 65,536.
+   * Most keys of one Invalidate: 1 to 65,536. Default 1,024.
    *
    * @generated from field: uint32 invalidate_max_keys = 11;
    */
   invalidateMaxKeys: number;
 
   /**
-   * Most tags of one Invalidate: 1 to 4,096.
+   * Most tags of one Invalidate: 1 to 4,096. Default 64.
    *
    * @generated from field: uint32 invalidate_max_tags = 12;
    */
   invalidateMaxTags: number;
 
   /**
-   * Most operations of one batch: 1 to 65,536.
+   * Most operations of one batch: 1 to 65,536. Default 1,024.
    *
    * @generated from field: uint32 batch_max_operations = 13;
    */
   batchMaxOperations: number;
 
   /**
-   * Most bytes of the keys, tags and values of one batch together: 1,024 to 134,217,728. Here text counts in
-   * UTF-16 units, and each tag, and each key of an Invalidate, as 2 more.
+   * Most bytes of the keys, tags and values of one batch together: 1,024 to 134,217,728. Default
+   * 2,097,152. Here text counts in UTF-16 units, and each tag, and each key of an Invalidate, as 2 more.
    *
    * @generated from field: uint32 batch_max_bytes = 14;
    */
@@ -1566,16 +1568,16 @@ export type Limits = Message<"meshcache.v1.Limits"> & {
   cursorMaxBytes: number;
 
   /**
-   * Largest message that the server takes, in bytes without gRPC's prefix: 1,024 to 268,435,456. A greater one
-   * ends its call with RESOURCE_EXHAUSTED.
+   * Largest message that the server takes, in bytes without gRPC's prefix: 1,024 to 268,435,456. Default
+   * 2,621,440. A larger one ends its call with RESOURCE_EXHAUSTED.
    *
    * @generated from field: uint32 receive_max_bytes = 18;
    */
   receiveMaxBytes: number;
 
   /**
-   * Largest answer that the server sends as one message, in bytes: 1,024 to 268,435,456. Results that do not
-   * fit fail with LIMIT_EXCEEDED.
+   * Largest answer that the server sends as one message, in bytes: 1,024 to 268,435,456. Default
+   * 4,194,304. Results that do not fit fail with LIMIT_EXCEEDED.
    *
    * @generated from field: uint32 send_max_bytes = 19;
    */
@@ -1764,8 +1766,8 @@ export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 33);
 
 /**
- * Event tells one mutation. Expiry and eviction emit none: a copy that outlives them is still true within
- * its own lifetimes.
+ * Event says that something was changed. Expiry and eviction emit none: a copy of an entry that is gone for
+ * them is still right until its own lifetimes end.
  *
  * @generated from message meshcache.v1.Event
  */
@@ -1961,7 +1963,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
     case: "ping";
   } | {
     /**
-     * Says what the client has processed. Not answered.
+     * Says up to where the client has processed the events. Not answered.
      *
      * @generated from field: meshcache.v1.Ack ack = 6;
      */
@@ -2049,8 +2051,8 @@ export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 38);
 
 /**
- * Ack says that the client has processed everything up to `cursor`; the server shows the lag of its
- * subscribers with it.
+ * Ack says that the client has processed everything up to `cursor`. The server measures the lag of its
+ * subscribers by it.
  *
  * @generated from message meshcache.v1.Ack
  */
@@ -2182,7 +2184,7 @@ export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*
  */
 export const CacheService: GenService<{
   /**
-   * Get reads one entry. O(1) in the number of entries, O(tags) in the entry's own tags.
+   * Get reads one entry. Its cost does not depend on how many entries there are, only on the entry's own tags.
    *
    * @generated from rpc meshcache.v1.CacheService.Get
    */
@@ -2192,7 +2194,7 @@ export const CacheService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Set stores one entry, replacing what was there, when its condition holds. The server gives the
+   * Set stores one entry in the place of the one before, when its condition holds. The server chooses the
    * version. Emits a SET event. Safe to retry only with a `request_id` or a condition.
    *
    * @generated from rpc meshcache.v1.CacheService.Set
@@ -2263,10 +2265,10 @@ export const CacheService: GenService<{
   /**
    * Exchange carries batches of operations and the events of a subscription on one stream, in the order
    * in which the shards produced them: an event that a response already reflects is sent before that
-   * response. The reverse does not hold: a result that had to wait for its frame, because of a lease or of
-   * the client's reading, may be older than events sent before it. Who keeps results compares their `as_of`
-   * with the events. Batches may be pipelined; `id` joins a response to its request. The server reads and
-   * runs no further while its own output waits, so a client that does not read is a client that is not read.
+   * response. The reverse does not hold: a result that had to wait for its frame, because of a lease or
+   * because the client read slowly, may be older than events sent before it. A client that keeps results
+   * compares their `as_of` with the events. Batches may be pipelined; `id` joins a response to its request.
+   * While the client does not read, the server reads and runs nothing more of this stream.
    *
    * @generated from rpc meshcache.v1.CacheService.Exchange
    */
