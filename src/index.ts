@@ -1,4 +1,4 @@
-/** What `import "meshcache"` gives: the client. */
+/** `import "meshcache"`: the client. */
 
 export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/api/codecs.ts";
 export {

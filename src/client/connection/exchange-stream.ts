@@ -32,7 +32,7 @@ import { SentBatches } from "./sent-batches.ts";
 import { type SentPing, SentPings } from "./sent-pings.ts";
 import { isCursorTaken, StreamSubscription } from "./stream-subscription.ts";
 
-/** What a stream tells its connection, in the order of the frames. */
+/** What a stream tells its owner, in the order of the frames. */
 export interface StreamHandlers {
   /** The server answered Open or a Subscription; with the latter `stream.live` has changed. */
   opened(stream: ExchangeStream): void;
@@ -60,13 +60,13 @@ type Frame = ExchangeRequest["frame"];
 
 export class ExchangeStream {
   readonly address: string;
-  /** The server's, once it answered Open. */
+  /** The epoch of the server's store. 0n until the server answered Open. */
   epoch = 0n;
   /** The server's, once it answered Open; until then what the client last knew or assumes. */
   limits: ServerLimits;
-  /** Of the last frame that was processed: where the next stream resumes. */
+  /** The cursor of the last frame that was processed: where the next stream resumes. */
   cursor: Uint8Array;
-  /** The link asked to hold back. */
+  /** The link takes no more for now: `drained` tells when it does. */
   congested = false;
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
@@ -179,7 +179,7 @@ export class ExchangeStream {
     if (failed.length > 0) this.#handlers.released(failed);
   }
 
-  /** Pings, and tells the server how far this client is, when it has moved. */
+  /** Pings, and acknowledges the cursor if it has moved since the last time. */
   pulse(): void {
     const { cursor } = this;
     if (cursor !== this.#ackedCursor && isCursorTaken(cursor, this.limits)) {
@@ -199,7 +199,7 @@ export class ExchangeStream {
     return this.#pings.silenceMs();
   }
 
-  /** Ends the stream; `closed` is called with what was unanswered. */
+  /** Ends the stream with `error`. The handlers' `closed` is called with the calls that have no answer. */
   cut(error: CacheError): void {
     if (this.#over) return;
     this.#link.close();
@@ -210,8 +210,8 @@ export class ExchangeStream {
 
   #receive(response: ExchangeResponse): void {
     if (this.#over) return;
-    // A hole means that something was lost: nothing from here on can be ordered. The next stream resumes from
-    // the last frame before it, so that the server tells again what was lost, or says that it cannot.
+    // A missing number means that a frame was lost, and the order of all that follows with it. The next stream resumes
+    // from the last frame before it: the server sends again what was lost, or says that it cannot.
     const sequence = Number(response.sequence);
     if (sequence !== this.#lastSequence + 1) {
       this.cut(unavailable("a frame of the stream is missing"));
@@ -269,7 +269,7 @@ export class ExchangeStream {
 
   #followLimits(said: Opened["limits"]): void {
     const limits = said === undefined ? ASSUMED_LIMITS : fromLimitsMessage(said, ASSUMED_LIMITS);
-    // One object for the same limits: whether they changed is asked by identity.
+    // The same limits stay the same object, so that a change shows by identity.
     if (isDeepStrictEqual(limits, this.limits)) return;
     this.limits = limits;
     this.#messageLimits = messageLimitsOf(limits);
@@ -294,7 +294,7 @@ export class ExchangeStream {
     return this.#lastId;
   }
 
-  /** What is no call's own: a stream that cannot say it is of no use. */
+  /** Sends a frame that belongs to no call. A stream that cannot send it is ended. */
   #sendOrCut(frame: Frame, more = false): bigint {
     try {
       return this.#send(frame, more);

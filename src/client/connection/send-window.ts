@@ -1,8 +1,8 @@
 /**
- * The bounded window of operations: those that wait to be sent, packed into batches, and those under way.
+ * The bounded window of calls: those that wait to be sent, which it packs into batches, and those under way.
  *
- * The window is a list through the calls themselves. A Set of what comes and goes is rebuilt again and again,
- * and each former table holds on to its calls until a full collection: most of the client's time went there.
+ * The window is a list that runs through the calls themselves. In a Set whose members come and go the table is rebuilt
+ * again and again, and each old table keeps its calls alive until a full collection: most of the client's time went there.
  */
 
 import { newArray } from "../../codec/fast/messages.ts";
@@ -15,7 +15,7 @@ import type { Call } from "./pending-call.ts";
  * delivered; in one batch both sides would wait for each other.
  */
 const BATCH_MAX_OPERATIONS = 128;
-/** Operations, or bytes, that are worth a message of their own whatever else is under way. */
+/** So many operations, or bytes, fill a message well enough to be sent whatever else is under way. */
 const BATCH_MIN_OPERATIONS = 16;
 const BATCH_MIN_BYTES = 16_384;
 const BATCH_MAX_BYTES = 1_900_000;
@@ -41,7 +41,7 @@ export class CallQueue {
     this.#limits = limits;
   }
 
-  /** Makes no batch that the server refuses for its size, but for a single call that is too large by itself. */
+  /** From now on no batch of several calls is larger than the server takes. */
   follow({ batchMaxOperations, batchMaxBytes, receiveMaxBytes }: ServerLimits): void {
     this.#batchMaxOperations = Math.min(BATCH_MAX_OPERATIONS, batchMaxOperations);
     this.#batchMaxBytes = Math.min(BATCH_MAX_BYTES, batchMaxBytes, receiveMaxBytes);
@@ -59,7 +59,7 @@ export class CallQueue {
     return calls;
   }
 
-  /** Takes a call in, or says LIMIT_EXCEEDED when the window is full: what cannot be sent soon is not piled up. */
+  /** Takes a call, or returns LIMIT_EXCEEDED when the window is full. */
   admit(call: Call): CacheError | undefined {
     const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
     if (this.#size >= inFlightMaxOperations) {
@@ -78,7 +78,7 @@ export class CallQueue {
     return undefined;
   }
 
-  /** Puts calls that were sent in vain before all that wait. */
+  /** Puts calls that are to be sent again in front of all that wait. */
   putBack(calls: readonly Call[]): void {
     const later = [this.#together, this.#alone];
     this.#together = [];
@@ -88,7 +88,7 @@ export class CallQueue {
     this.#alone.push(...(later[1] ?? []));
   }
 
-  /** The call is answered, refused or dropped: its place in the window is free. */
+  /** A call is answered or has failed: it leaves the window. Twice does nothing. */
   release(call: Call): void {
     const { older, newer } = call;
     if (older === undefined && this.#oldest !== call) return;
@@ -96,7 +96,7 @@ export class CallQueue {
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    // A released call that still led to others would keep them from the collector.
+    // A released call that its caller keeps must not keep its neighbours alive.
     call.older = undefined;
     call.newer = undefined;
     this.#size -= 1;
@@ -141,7 +141,7 @@ export class CallQueue {
     return undefined;
   }
 
-  /** Empties the queue. The calls stay in the window until they are released. */
+  /** Takes all calls that wait. They stay in the window until they are released. */
   drain(): Call[] {
     const calls = this.waitingCalls();
     this.#together = [];

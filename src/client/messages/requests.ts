@@ -1,6 +1,6 @@
 /**
- * Builds the operations of the contract, without `create`: they are made for every call. Those of reads and Sets are made
- * by classes, for what wire/hot/messages.ts says of literals.
+ * Builds the operations of the contract. Without `create`, which takes longer, since one is made for every call. Those of
+ * reads and Sets are classes and no literals, for the reason that codec/fast/messages.ts gives.
  */
 import {
   type BatchRequest,
@@ -25,11 +25,11 @@ export interface SetArguments {
   readonly contentType: string;
   readonly ttlMs: number;
   readonly staleMs: number;
-  /** The message's from here on. */
+  /** The message keeps this array: nobody may change it later. */
   readonly tags: string[];
   readonly sourceVersion: bigint;
   readonly condition: SetCondition;
-  /** With the condition `ifVersion`; else 0n. */
+  /** The epoch of the version in the condition `ifVersion`; else 0n. */
   readonly ifEpoch: bigint;
   readonly requestId: bigint;
 }
@@ -184,12 +184,12 @@ export function releaseOperation(key: string, token: bigint): Operation {
   });
 }
 
-/** Beside the text and the values that an operation carries, it takes less than this. */
+/** What an operation takes beside its text and its value, at most, with the envelope of the message around it. */
 const OPERATION_OVERHEAD_BYTES = 192;
 /** A UTF-16 unit is at most three bytes of UTF-8. */
 const textBytes = (text: string): number => text.length * 3;
 
-/** An upper bound of the encoded size. */
+/** At most what the operation takes in a message, in bytes. */
 export function operationBytes(namespace: string, { operation: body }: Operation): number {
   let bytes = OPERATION_OVERHEAD_BYTES + namespace.length;
   switch (body.case) {

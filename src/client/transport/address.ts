@@ -1,4 +1,4 @@
-/** Where a server is: "host:port", an IPv6 host in brackets. */
+/** Parses "host:port", with an IPv6 host in brackets. */
 
 export interface Address {
   readonly host: string;
@@ -8,7 +8,7 @@ export interface Address {
 const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
 const PORT_MAX = 65_535;
 
-/** Undefined: it is no host and port. */
+/** Undefined: the text is no host and port. */
 export function parseAddress(text: string): Address | undefined {
   const [, ipv6, name, digits] = ADDRESS.exec(text) ?? [];
   const host = ipv6 ?? name;

@@ -1,4 +1,4 @@
-/** The transport over grpc-js, for its credentials: one channel, and so one connection, for each Exchange stream. */
+/** The transport over grpc-js, for whoever needs its credentials. One channel, so one connection, for each stream. */
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { CacheService, ExchangeRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { encodeFrame } from "../../codec/messages.ts";
@@ -18,8 +18,8 @@ export function createGrpcTransport(credentials: ChannelCredentials, boundary: B
         "grpc.keepalive_time_ms": 60_000,
         "grpc.keepalive_timeout_ms": 20_000,
         "grpc.enable_channelz": 0,
-        // Its own connection: a stream that leaves a draining server must not meet the old one again, and the
-        // client's backoff is the only one.
+        // A connection of its own: a stream that leaves a draining server must not get that server's connection again.
+        // Nor does grpc-js retry: the client's backoff is the only one.
         "grpc.use_local_subchannel_pool": 1,
         "grpc.enable_retries": 0,
       });
@@ -44,7 +44,7 @@ export function createGrpcTransport(credentials: ChannelCredentials, boundary: B
         if (end()) handlers.closed(undefined);
       });
       return {
-        // Encoded here, for grpc-js would end the stream of what it cannot encode.
+        // Encoded here: grpc-js would end the stream for a message that it cannot encode.
         send(frame) {
           if (over) return true;
           const message = encodeFrame(ExchangeRequestSchema, frame);

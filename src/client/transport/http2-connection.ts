@@ -1,4 +1,4 @@
-/** The client's side of a connection with one stream: connects, begins the stream at once, and goes with it. */
+/** The client's side of an HTTP/2 connection with one stream: it begins the stream at once and ends with it. */
 import { Buffer } from "node:buffer";
 import { connect, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
@@ -9,13 +9,13 @@ import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { STREAM_ID, StreamConnection } from "../../http2/single-stream.ts";
 
 export interface Http2ConnectionHandlers {
-  /** The bytes, of which these have come, are the connection's again when the call returns. */
+  /** These bytes of the buffer have come. They are borrowed: the connection writes over them after the call returns. */
   data(bytes: Buffer, from: number, to: number): void;
   /** The headers, and perhaps later the trailers. */
   headers(headers: Headers): void;
-  /** `send` had answered false, and more is taken again. */
+  /** `send` had returned false, and more is taken again. */
   drained(): void;
-  /** The stream is over, and the connection with it. Once; not after `destroy`. `cause`: what went wrong, if anything. */
+  /** The stream ended, and the connection with it. Called once, and not after `destroy`. `cause`: the failure, if any. */
   closed(cause: Error | undefined): void;
 }
 
@@ -23,16 +23,16 @@ interface Http2ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly headers: Headers;
-  /** Of what the peer may send before it was read. 65,535 or more. */
+  /** HTTP/2 window of the connection and of its stream: 65,535 or more. */
   readonly windowBytes: number;
-  /** Of what waits for the peer to take it. */
+  /** `send` returns false while so many bytes wait for the peer to take them. */
   readonly sendQueueMaxBytes: number;
   readonly boundary: Boundary;
 }
 
 const HEADER_LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_024 };
 
-/** What all connections read into: each takes what it keeps before the next reads. */
+/** The buffer that all connections read into. Each copies what it keeps before another reads. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Http2Connection extends StreamConnection {
@@ -63,12 +63,12 @@ export class Http2Connection extends StreamConnection {
     });
     socket.on("end", () => socket.destroy());
     socket.on("close", () => this.ended());
-    socket.write(greeting(encodeHeaders(options.headers), windowBytes));
+    socket.write(openingBytes(encodeHeaders(options.headers), windowBytes));
   }
 
   /**
-   * Sends a message and releases it. `more`: another follows at once, and this one may wait for it. False: it is taken,
-   * but hold back until `drained`.
+   * Sends a message and releases it once it is written. `more`: another follows at once, and this one may wait for it.
+   * False: the message is taken, but send no more until `drained`.
    */
   send(message: GrpcFrame, more = false): boolean {
     if (this.isStopped) return true;
@@ -84,7 +84,7 @@ export class Http2Connection extends StreamConnection {
     return !this.#blocked;
   }
 
-  /** What a handler throws ends this connection, which the handlers are told. */
+  /** What a handler throws ends this connection, with the thrown error as the cause. */
   #take(length: number): void {
     try {
       this.read(readBuffer, length);
@@ -118,7 +118,7 @@ export class Http2Connection extends StreamConnection {
     this.fault(`the server reset the stream with code ${code}`);
   }
 
-  /** A stream that the server has begun with goes on to its end. */
+  /** After GOAWAY the stream goes on to its end, unless the server says that it never began to process it. */
   protected override goesAway(lastStreamId: number): void {
     if (lastStreamId < STREAM_ID) this.fault("the server goes away");
   }
@@ -134,17 +134,17 @@ export class Http2Connection extends StreamConnection {
     this.#handlers.drained();
   }
 
-  /** What is read costs little, and what is acknowledged is bounded. */
+  /** The client trusts its server: it does not bound the rate of frames that carry nothing. */
   protected override admits(): boolean {
     return true;
   }
 
-  /** This side sends none. */
+  /** The client sends no PING of HTTP/2. */
   protected override pingAnswered(): void {}
 }
 
-/** All that a client says before it knows of its server: its settings, its window, and the headers of its stream. */
-function greeting(headerBlock: Buffer, windowBytes: number): Buffer {
+/** The first bytes of a connection: the preface, SETTINGS, the connection's window, and the headers of the stream. */
+function openingBytes(headerBlock: Buffer, windowBytes: number): Buffer {
   return Buffer.concat([
     PREFACE,
     settings([

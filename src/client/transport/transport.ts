@@ -1,4 +1,4 @@
-/** The seam between the client and a network: everything the client knows about gRPC is behind it. */
+/** What the client needs of a network. All that it knows of gRPC is behind this interface. */
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
@@ -20,9 +20,9 @@ export interface LinkHandlers {
   messageLimits(): MessageLimits;
   /** The next frame from the server, in the order in which it was sent. */
   frame(frame: ExchangeResponse): void;
-  /** `Link.send` had answered false, and the link takes more again. */
+  /** `Link.send` had returned false, and the link takes more again. */
   drained(): void;
-  /** The link is gone, and what was sent may or may not have arrived. Once; not after `Link.close`. */
+  /** The link ended, and what was sent may or may not have arrived. Called once, and not after `Link.close`. */
   closed(error: CacheError | undefined): void;
 }
 
@@ -37,7 +37,7 @@ export function checkMessage(frame: GrpcFrame, { sendMaxBytes }: MessageLimits):
 export interface Link {
   /**
    * Sends a frame, or throws when it cannot be encoded or is too large: then nothing of it is sent. `more`: another is
-   * sent at once, and they may go together. False: it was taken, but hold back until `drained`.
+   * sent at once, and they may go together. False: the frame is taken, but send no more until `drained`.
    */
   send(frame: ExchangeRequest, more?: boolean): boolean;
   /** Ends the stream and frees its connection. Twice does nothing. */
@@ -45,6 +45,9 @@ export interface Link {
 }
 
 export interface Transport {
-  /** Begins to connect; frames may be sent at once. What goes wrong is told to `handlers.closed`. */
+  /**
+   * Begins to connect; frames may be sent at once. A failure to connect is told to `handlers.closed`. Throws for an address
+   * that the transport cannot use.
+   */
   open(address: string, handlers: LinkHandlers): Link;
 }
