@@ -1,4 +1,4 @@
-/** Options: defaults, presets, and faults that name the field and its range. */
+/** Options and arguments: defaults, presets, and errors that name the field and its range. */
 import { describe, expect, it } from "vitest";
 import { resolveNamespaceOptions } from "../../../src/client/api/namespace-options.ts";
 import { resolveClientOptions } from "../../../src/client/api/options.ts";
@@ -94,7 +94,7 @@ describe("Arguments of calls", () => {
     ["deadlineMs", () => users.getOrLoad("k", () => "v", { deadlineMs: 0 })],
     ["deadlineMs", () => cache.sync({ deadlineMs: 0 })],
     ["graceMs", () => cache.close({ graceMs: -1 })],
-    // What a type checker refuses, and JavaScript does not: a slip must not clear a namespace.
+    // JavaScript lets these through: a slip must not clear a namespace.
     ["target", () => users.invalidate(JSON.parse("{}"))],
     ["target", () => users.invalidate(JSON.parse('{ "key": "k" }'))],
     ["target", () => users.invalidate(JSON.parse('{ "all": false }'))],

@@ -1,4 +1,4 @@
-/** Both transports over real connections: what they carry, and what they say of a stream's end. */
+/** Both transports over real connections: what they carry, and how they report the end of a stream. */
 
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createNetServer, type Socket } from "node:net";
@@ -17,7 +17,7 @@ import { type RunningServer, startServer } from "../../support/running-server.ts
 interface OpenLink {
   readonly link: Link;
   readonly frames: ExchangeResponse["frame"][];
-  /** Resolves when there are as many frames. */
+  /** Resolves when so many frames have come. */
   received(count: number): Promise<void>;
   readonly drained: Promise<void>;
   readonly closed: Promise<CacheError | undefined>;
@@ -81,7 +81,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     return running;
   }
 
-  /** Answers each stream as `answer` does, whatever it asks for. */
+  /** A server that answers each stream with `answer`, whatever was asked. */
   async function startRaw(answer: (stream: ServerHttp2Stream) => void): Promise<string> {
     const sockets = new Set<Socket>();
     const server = createHttp2Server();
@@ -133,7 +133,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     link.close();
   });
 
-  it("tells the error with which a server ends the stream, once", async () => {
+  it("reports the error with which a server ends the stream, once", async () => {
     const { address } = await start();
     const { link, closed } = openLink(createTransport(), address);
     link.send(open);
@@ -143,7 +143,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     link.close();
   });
 
-  it("tells that nobody listens", async () => {
+  it("reports that nobody listens", async () => {
     const free = createNetServer();
     await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
     const address = free.address();
@@ -154,7 +154,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     expect(await closed).toMatchObject({ reason: "UNAVAILABLE" });
   });
 
-  it("tells of a connection that is lost", async () => {
+  it("reports a connection that is lost", async () => {
     const { address, server } = await start();
     const { link, received, closed } = openLink(createTransport(), address);
     link.send(open);
@@ -163,7 +163,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     expect(await closed).toMatchObject({ reason: "UNAVAILABLE" });
   });
 
-  it("frees its connection when it is closed, and says nothing more", async () => {
+  it("frees its connection when it is closed, and calls no handler after that", async () => {
     const running = await start();
     const { link, received, closed, frames } = openLink(createTransport(), running.address);
     link.send(open);
