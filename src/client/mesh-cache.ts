@@ -63,7 +63,7 @@ export class MeshCache implements AsyncDisposable {
         this.#coherence.epochSeen(epoch);
       },
       events: (events) => holders.apply(events),
-      overheard: (events) => holders.overheard(events),
+      eventsOfReplaced: (events) => holders.overheard(events),
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),

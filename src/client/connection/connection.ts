@@ -37,13 +37,13 @@ export interface ConnectionDeps extends StreamDeps {
   readonly scheduleFlush: (flush: () => void) => void;
 }
 
-/** What the connection tells its owner about the primary stream, in the order of its frames. */
+/** What the owner of the connection is told, in the order of the frames. */
 export interface ConnectionObserver {
   /** A stream became the primary. It has not caught up. */
   opened(epoch: bigint): void;
   events(events: readonly Event[]): void;
   /** Events of a replaced stream. The primary delivers them again, in their order, but perhaps later. */
-  overheard(events: readonly Event[]): void;
+  eventsOfReplaced(events: readonly Event[]): void;
   gap(gap: Gap): void;
   caughtUp(): void;
   /** There is no primary stream any more. */
@@ -86,13 +86,13 @@ export class Connection {
         const reason = Gap_Reason.CURSOR_EXPIRED;
         observer.gap({ $typeName: "meshcache.v1.Gap", reason, cursor, epoch });
       },
-      settled: (stream) => this.#settled(stream),
+      promotionDone: (stream) => this.#promotionDone(stream),
       subscribeAgain: (stream) => this.#subscriptions.subscribe(stream, stream === this.#streams.primary),
       subscribed: (stream) => {
         for (const interest of stream.live) interest.live();
       },
       events: (events) => observer.events(events),
-      overheard: (events) => observer.overheard(events),
+      eventsOfReplaced: (events) => observer.eventsOfReplaced(events),
       gap: (gap) => {
         observer.gap(gap);
         observer.caughtUp();
@@ -219,7 +219,7 @@ export class Connection {
     this.#subscriptions.promoted(stream);
   }
 
-  #settled(stream: ExchangeStream): void {
+  #promotionDone(stream: ExchangeStream): void {
     this.#barriers.ask(stream);
     this.#heartbeat.start(stream);
     this.#flush();

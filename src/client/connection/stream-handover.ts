@@ -12,21 +12,21 @@ import { unavailable } from "./failures.ts";
 import type { Call } from "./pending-call.ts";
 import type { SentPing } from "./sent-pings.ts";
 
-/** What the streams tell the connection. What a candidate says is told when it is the primary. */
+/** What the connection is told of its streams. What a candidate says is held back until it is the primary. */
 export interface HandoverHandlers {
-  /** The candidate is the primary now. What it said as a candidate is told next. */
+  /** The candidate is the primary now. What was held back of it comes next. */
   promoted(stream: ExchangeStream): void;
-  /** The new primary could not resume where the last one stood. */
+  /** The new primary could not resume where the last one ended: the events between are lost. */
   missedEvents(stream: ExchangeStream): void;
-  /** All that the new primary said as a candidate has been told. */
-  settled(stream: ExchangeStream): void;
+  /** Nothing is held back of the new primary any more. */
+  promotionDone(stream: ExchangeStream): void;
   /** The primary answered a Subscription. */
   subscribed(stream: ExchangeStream): void;
-  /** A stream is to be subscribed with the limits that its server has said by now. */
+  /** A stream has no valid subscription: subscribe it with `stream.limits`, which its server has said by now. */
   subscribeAgain(stream: ExchangeStream): void;
   events(events: readonly Event[]): void;
   /** Events of a replaced stream. The primary delivers them again, in their order, but perhaps later. */
-  overheard(events: readonly Event[]): void;
+  eventsOfReplaced(events: readonly Event[]): void;
   gap(gap: Gap): void;
   progress(ping: SentPing | undefined): void;
   draining(): void;
@@ -47,10 +47,10 @@ export class StreamHandover implements StreamHandlers {
   /** Replaced streams that still owe answers. */
   readonly #replaced = new Set<ExchangeStream>();
   /** What the candidate said before it was ready. */
-  #early: (() => void)[] = [];
+  #heldBack: (() => void)[] = [];
   /** Where the last primary stood when it ended. */
   #cursor: Uint8Array = new Uint8Array(0);
-  /** What the last server that greeted said, as a guess for the next. */
+  /** The limits that a server said last: the guess for the next stream. */
   #limits: ServerLimits = ASSUMED_LIMITS;
   #connectTimer: Timer | undefined;
 
@@ -85,7 +85,7 @@ export class StreamHandover implements StreamHandlers {
     for (const stream of [this.#primary, this.#candidate, ...this.#replaced]) stream?.cut(error);
   }
 
-  // ---- What a stream tells -------------------------------------------------------------------------------
+  // ---- What the streams say ------------------------------------------------------------------------------
 
   opened(stream: ExchangeStream): void {
     this.#limits = stream.limits;
@@ -99,20 +99,20 @@ export class StreamHandover implements StreamHandlers {
 
   events(stream: ExchangeStream, events: readonly Event[]): void {
     if (stream === this.#primary) this.#handlers.events(events);
-    else if (this.#replaced.has(stream)) this.#handlers.overheard(events);
-    else this.#tell(stream, () => this.#handlers.events(events));
+    else if (this.#replaced.has(stream)) this.#handlers.eventsOfReplaced(events);
+    else this.#passOn(stream, () => this.#handlers.events(events));
   }
 
   gap(stream: ExchangeStream, gap: Gap): void {
-    this.#tell(stream, () => this.#handlers.gap(gap));
+    this.#passOn(stream, () => this.#handlers.gap(gap));
   }
 
   progress(stream: ExchangeStream, ping: SentPing | undefined): void {
-    this.#tell(stream, () => this.#handlers.progress(ping));
+    this.#passOn(stream, () => this.#handlers.progress(ping));
   }
 
   draining(stream: ExchangeStream): void {
-    this.#tell(stream, () => this.#handlers.draining());
+    this.#passOn(stream, () => this.#handlers.draining());
   }
 
   released(calls: readonly Call[]): void {
@@ -141,14 +141,14 @@ export class StreamHandover implements StreamHandlers {
       this.#cutIfAnswered(replaced);
     }
     if (stream.missedEvents) this.#handlers.missedEvents(stream);
-    for (const tell of this.#early.splice(0)) tell();
-    this.#handlers.settled(stream);
+    for (const handle of this.#heldBack.splice(0)) handle();
+    this.#handlers.promotionDone(stream);
   }
 
-  /** A candidate may be told what it missed before it is ready: that is kept, since it is not told again. */
-  #tell(stream: ExchangeStream, tell: () => void): void {
-    if (stream === this.#primary) tell();
-    else if (stream === this.#candidate) this.#early.push(tell);
+  /** The server may send a candidate what it missed before it is ready, and does not send that again. */
+  #passOn(stream: ExchangeStream, handle: () => void): void {
+    if (stream === this.#primary) handle();
+    else if (stream === this.#candidate) this.#heldBack.push(handle);
   }
 
   #cutIfAnswered(replaced: ExchangeStream): void {
@@ -163,7 +163,7 @@ export class StreamHandover implements StreamHandlers {
       return "primary";
     }
     this.#candidate = undefined;
-    this.#early = [];
+    this.#heldBack = [];
     this.#connectTimer?.cancel();
     return "candidate";
   }
