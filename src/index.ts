@@ -1,4 +1,4 @@
-/** What `import "meshcache"` gives: the client. */
+/** `import "meshcache"`: the client. */
 
 export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/api/codecs.ts";
 export {
@@ -9,14 +9,9 @@ export {
   type Loader,
   loaded,
 } from "./client/api/load-result.ts";
-export type {
-  ClientOptions,
-  NamespaceOptions,
-  NearCacheOptions,
-  Preset,
-  TelemetryOptions,
-  ValueSharing,
-} from "./client/api/options.ts";
+export type { NamespaceOptions } from "./client/api/namespace-options.ts";
+export type { NearCacheOptions, ValueSharing } from "./client/api/near-cache-options.ts";
+export type { ClientOptions, Preset, TelemetryOptions } from "./client/api/options.ts";
 export type {
   Entry,
   EntryFacts,

@@ -1,201 +1,138 @@
-/** MeshCache: the client. Puts connection, coherence and namespaces together, and ends them together. */
+/** MeshCache: the client as an application makes it. Puts connection, coherence and namespaces together, and ends them. */
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
-import { type Boundary, createBoundary, guardTimers } from "../common/boundary.ts";
-import { systemClock } from "../common/clock.ts";
+import { createBoundary, guardTimers } from "../common/boundary.ts";
+import { type Clock, systemClock } from "../common/clock.ts";
 import { CacheError } from "../common/errors.ts";
 import { systemRng } from "../common/random.ts";
-import {
-  checkNamespace,
-  checkOptions,
-  checkPrefixes,
-  checkSignal,
-  checkWhole,
-  unreadable,
-} from "./api/checks.ts";
+import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
 import { json } from "./api/codecs.ts";
+import type { NamespaceOptions } from "./api/namespace-options.ts";
 import {
   type ClientInternals,
   type ClientOptions,
-  type NamespaceOptions,
   type ResolvedClientOptions,
   resolveClientOptions,
-  resolveNamespaceOptions,
 } from "./api/options.ts";
-import { runWithin } from "./api/timeouts.ts";
+import { LONGEST_WAIT_MS, runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
-import { Namespace } from "./namespace.ts";
-import { ValueReader } from "./near-cache/cached-entry.ts";
-import { CoherenceProbe, type ProbeCounters } from "./near-cache/coherence-probe.ts";
-import { NearCache, type NearCounters } from "./near-cache/near-cache.ts";
-import { Revalidation } from "./near-cache/revalidation.ts";
-import {
-  EventQueue,
-  type EventSubscription,
-  type SubscribeOptions,
-} from "./operations/event-subscription.ts";
-import { EntryLoader } from "./operations/loader.ts";
-import type { LoadCounters, NamespaceContext } from "./operations/namespace-context.ts";
-import { EntryReader } from "./operations/reader.ts";
+import { EventSubscriptions } from "./event-subscriptions.ts";
+import type { Namespace } from "./namespace.ts";
+import { Namespaces } from "./namespaces.ts";
 import { type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
-import { EntryWriter } from "./operations/writer.ts";
-import { type ClientStats, toObservations } from "./stats.ts";
-import { type ClientTelemetry, createClientTelemetry } from "./telemetry/telemetry.ts";
-import type { GrpcCredentials } from "./transport/grpc-credentials.ts";
-import { createGrpcTransport } from "./transport/grpc-transport.ts";
-import { createHttp2Transport } from "./transport/http2-transport.ts";
-import type { Transport } from "./transport/transport.ts";
+import { createTransport, runAfterMicrotasks, warnOfFault } from "./process-defaults.ts";
+import { type ClientStats, createCounters, toObservations } from "./stats.ts";
+import { sync } from "./sync.ts";
+import { createClientTelemetry } from "./telemetry/telemetry.ts";
 
 export interface CloseOptions {
-  /** How long what is under way may take to finish. 0 to 600,000; default 1,000. */
+  /** How long what is under way may take to finish, in milliseconds. 0 to 600,000; default 1,000. */
   readonly graceMs?: number;
 }
 
-/** What the client asks of a near cache, whatever its values are. */
-type NearSize = Pick<NearCache<unknown>, "entries" | "bytes" | "clear">;
-
-const LONGEST_WAIT_MS = 600_000;
-
 /**
- * A cache that is shared with the whole mesh, and this process's own fresh copy of it. Connects when it is
- * first used. Make one for each process and close it at the end.
+ * A cache that all processes of a mesh share, with a near cache of this process in front of it. It connects when it is
+ * first used. Make one for each process, and close it at the end: an open connection keeps the process alive.
  */
 export class MeshCache implements AsyncDisposable {
   readonly #options: ResolvedClientOptions;
   readonly #boundary = createBoundary(warnOfFault);
-  readonly #deps: ConnectionDeps;
+  readonly #clock: Clock;
   readonly #coherence: Coherence;
-  readonly #invalidations: InvalidationBus;
   readonly #connection: Connection;
-  readonly #runner: OperationRunner;
-  readonly #telemetry: ClientTelemetry;
-  readonly #nears = new Set<NearSize>();
-  readonly #revalidations = new Set<Revalidation>();
-  readonly #loaders = new Set<{ settled(): Promise<void> }>();
-  readonly #subscriptions = new Set<EventQueue>();
+  readonly #namespaces: Namespaces;
+  readonly #subscriptions: EventSubscriptions;
+  readonly #counters = createCounters();
   readonly #closing = new AbortController();
-  readonly #nearCounters: NearCounters = {
-    hits: 0,
-    misses: 0,
-    fills: 0,
-    fillsRefused: 0,
-    invalidated: 0,
-    evicted: 0,
-    revalidated: 0,
-  };
-  readonly #loadCounters: LoadCounters = {
-    loads: 0,
-    loadFailures: 0,
-    loadsShared: 0,
-    loadsUnkept: 0,
-    staleServed: 0,
-  };
-  readonly #probeCounters: ProbeCounters = { probes: 0, probesStale: 0, probeViolations: 0 };
+  /** Stops reporting to the metrics of the process. */
   readonly #unobserve: () => void;
-  #gaps = 0;
-  #lastRequestId: bigint;
   #closed: Promise<void> | undefined;
 
-  /** Throws FIELD_INVALID for an option out of its range. `internals` are for simulations. */
+  /** Throws FIELD_INVALID naming an option that is out of its range. `internals` are for simulations. */
   constructor(options: ClientOptions, internals: ClientInternals = {}) {
     this.#options = resolveClientOptions(options);
     const clock = internals.clock ?? systemClock;
-    const rng = internals.rng ?? systemRng;
-    const scheduleFlush = internals.scheduleFlush ?? afterMicrotasks;
-    this.#deps = {
-      clock: guardTimers(clock, this.#boundary),
-      rng,
-      transport: internals.transport ?? createTransport(this.#options.credentials, this.#boundary),
-      clientId: this.#options.clientId,
-      scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
-    };
+    const deps = this.#createDeps(clock, internals);
+    this.#clock = deps.clock;
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
-    this.#invalidations = new InvalidationBus(this.#coherence);
-    this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, this.#deps, {
+    const invalidations = new InvalidationBus(this.#coherence);
+    this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, deps, {
       opened: (epoch) => {
         this.#coherence.fellBehind();
         this.#coherence.epochSeen(epoch);
       },
-      events: (events) => this.#invalidations.apply(events),
-      overheard: (events) => this.#invalidations.evict(events),
+      events: (events) => invalidations.apply(events),
+      eventsOfReplaced: (events) => invalidations.evict(events),
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),
       pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
     });
-    this.#telemetry = createClientTelemetry(this.#options);
-    this.#runner = new OperationRunner(this.#connection, clock, this.#telemetry, this.#options.deadlineMs);
-    this.#unobserve = this.#telemetry.observe(() => toObservations(this.stats()));
-    this.#lastRequestId = rng.uint64();
+    const telemetry = createClientTelemetry(this.#options);
+    this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
+    this.#subscriptions = new EventSubscriptions(this.#connection, invalidations);
+    this.#namespaces = new Namespaces({
+      options: this.#options,
+      clock: deps.clock,
+      rng: deps.rng,
+      coherence: this.#coherence,
+      invalidations,
+      connection: this.#connection,
+      runner: new OperationRunner(this.#connection, clock, telemetry, this.#options.deadlineMs),
+      telemetry,
+      counters: this.#counters,
+      closing: this.#closing.signal,
+      subscribe: (namespace, subscribeOptions) => {
+        this.#refuseIfClosed();
+        return this.#subscriptions.open(namespace, subscribeOptions);
+      },
+    });
   }
 
   /**
-   * A namespace with its codec and defaults. Make it once and keep it: each has a near cache of its own. Two with
-   * one name see each other's writes, and should have one codec. Throws FIELD_INVALID for an option out of its
-   * range, LIMIT_EXCEEDED for more than 64 names with a near cache, and CLOSED.
+   * A namespace with its codec and defaults. Without options its values are JSON. Make it once and keep it: each has a near
+   * cache of its own. Two with one name see each other's writes, and should have one codec.
+   *
+   * Throws FIELD_INVALID for an option out of its range, CLOSED, and LIMIT_EXCEEDED for more names with a near cache or a
+   * subscriber than the server takes in one subscription (64 unless configured). Where a server that is not known yet
+   * takes fewer, the names beyond have no near copies: their reads go to the server.
    */
   namespace(name: string): Namespace<unknown>;
   namespace<Value>(name: string, options: NamespaceOptions<Value>): Namespace<Value>;
   namespace(name: string, options?: NamespaceOptions<unknown>): Namespace<unknown> {
-    return this.#open(checkNamespace(name), options ?? { codec: json<unknown>() });
+    checkNamespace(name, this.#connection.limits);
+    this.#refuseIfClosed();
+    return this.#namespaces.open(name, options ?? { codec: json<unknown>() });
   }
 
   /**
    * A barrier: resolves when everything that was invalidated anywhere before the call is gone from the near
-   * caches here. Rejects with DEADLINE, UNAVAILABLE, CANCELLED or CLOSED.
+   * caches here. Rejects with FIELD_INVALID, DEADLINE, UNAVAILABLE, CANCELLED or CLOSED.
    */
   async sync(options?: CallOptions): Promise<void> {
     const { signal, deadlineMs } = this.#checkCall(options);
     if (signal?.aborted) throw cancelled(signal);
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        timer.cancel();
-        takeBack();
-        signal?.removeEventListener("abort", onAbort);
-        this.#closing.signal.removeEventListener("abort", onClose);
-      };
-      const give = (error: CacheError) => {
-        leave();
-        reject(error);
-      };
-      const onAbort = () => {
-        if (signal !== undefined) give(cancelled(signal));
-      };
-      const onClose = () => give(new CacheError("CLOSED", "the client is closed"));
-      const timer = this.#deps.clock.schedule(deadlineMs, () =>
-        give(new CacheError("DEADLINE", "the events did not arrive by the deadline")),
-      );
-      const takeBack = this.#connection.barrier(() => {
-        leave();
-        resolve();
-      });
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#closing.signal.addEventListener("abort", onClose, { once: true });
-      if (this.#closing.signal.aborted) onClose();
-      else if (this.#connection.state === "unavailable") {
-        give(this.#connection.unreachable());
-      }
-    });
+    const deps = { connection: this.#connection, clock: this.#clock, closing: this.#closing.signal };
+    return sync(deps, deadlineMs, signal);
   }
 
+  /** A snapshot of what the client has counted since it was made. */
   stats(): ClientStats {
     const { counters, state, address, inFlight } = this.#connection;
-    let entries = 0;
-    let bytes = 0;
-    for (const near of this.#nears) {
-      entries += near.entries;
-      bytes += near.bytes;
-    }
+    const { near, loads, probes, gaps } = this.#counters;
     return {
-      near: { ...this.#nearCounters, entries, bytes },
-      loads: { ...this.#loadCounters },
-      probes: { ...this.#probeCounters },
-      connection: { state, address, inFlight, ...counters, gaps: this.#gaps, faults: this.#boundary.faults },
+      near: { ...near, ...this.#namespaces.nearSize() },
+      loads: { ...loads },
+      probes: { ...probes },
+      connection: { state, address, inFlight, ...counters, gaps, faults: this.#boundary.faults },
     };
   }
 
-  /** Ends loads, subscriptions and the connection; what is under way may finish first. Twice is once. */
+  /**
+   * Refuses new calls with CLOSED, gives those under way `graceMs` to finish, and then ends loads, subscriptions and the
+   * connection. A second call returns the promise of the first. Rejects with FIELD_INVALID.
+   */
   close(options?: CloseOptions): Promise<void> {
     try {
       const given: CloseOptions = checkOptions(options);
@@ -207,8 +144,24 @@ export class MeshCache implements AsyncDisposable {
     }
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #createDeps(clock: Clock, internals: ClientInternals): ConnectionDeps {
+    const scheduleFlush = internals.scheduleFlush ?? runAfterMicrotasks;
+    return {
+      clock: guardTimers(clock, this.#boundary),
+      rng: internals.rng ?? systemRng,
+      transport: internals.transport ?? createTransport(this.#options.credentials, this.#boundary),
+      clientId: this.#options.clientId,
+      scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
+    };
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
   }
 
   #checkCall(options: CallOptions | undefined) {
@@ -226,138 +179,20 @@ export class MeshCache implements AsyncDisposable {
 
   async #close(graceMs: number): Promise<void> {
     this.#closing.abort();
-    for (const subscription of [...this.#subscriptions]) subscription.close();
-    for (const revalidation of this.#revalidations) revalidation.stop();
-    // A load that ends now gives its lease back, which takes the connection.
-    const settled = Promise.all([...this.#loaders].map((loader) => loader.settled()));
-    await runWithin(this.#deps.clock, graceMs, settled);
+    this.#subscriptions.close();
+    this.#namespaces.stopRevalidating();
+    // Before the connection ends: a load that ends now gives its lease back.
+    await runWithin(this.#clock, graceMs, this.#namespaces.settled());
     await this.#connection.close(graceMs);
     this.#unobserve();
-    for (const near of this.#nears) near.clear();
-  }
-
-  #open<Value>(name: string, given: NamespaceOptions<Value>): Namespace<Value> {
-    if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
-    const options = resolveNamespaceOptions(given, this.#options);
-    const near =
-      options.nearCache && new NearCache<Value>(name, options.nearCache, this.#coherence, this.#nearCounters);
-    const { clock, rng } = this.#deps;
-    const context: NamespaceContext<Value> = {
-      namespace: name,
-      options,
-      near,
-      values: new ValueReader(options.codec, name, options.nearCache?.values === "frozen"),
-      coherence: this.#coherence,
-      invalidations: this.#invalidations,
-      runner: this.#runner,
-      clock,
-      rng,
-      telemetry: this.#telemetry,
-      loads: this.#loadCounters,
-      nextRequestId: () => this.#nextRequestId(),
-    };
-    const reader = new EntryReader(context);
-    const writer = new EntryWriter(context);
-    const loader = new EntryLoader(context, reader, writer, this.#closing.signal);
-    if (near !== undefined) this.#openNear(near, reader);
-    this.#loaders.add(loader);
-    return new Namespace({
-      context,
-      reader,
-      writer,
-      loader,
-      probe: near && this.#createProbe(near, reader),
-      nearHit: this.#options.nearHitSpans ? () => this.#telemetry.nearHit(name) : undefined,
-      subscribe: (subscribeOptions) => this.#subscribe(name, subscribeOptions),
-    });
-  }
-
-  #openNear<Value>(near: NearCache<Value>, reader: EntryReader<Value>): void {
-    this.#coherence.nearCacheOpened();
-    this.#connection.watch(near);
-    this.#invalidations.add(near);
-    this.#nears.add(near);
-    const { clock, rng } = this.#deps;
-    const { revalidateJitterMs, revalidateMaxEntries } = this.#options;
-    this.#revalidations.add(
-      new Revalidation({
-        clock,
-        rng,
-        jitterMs: revalidateJitterMs,
-        maxEntries: revalidateMaxEntries,
-        suspects: (limit) => near.suspects(limit),
-        isSuspect: (key) => near.isSuspect(key),
-        revalidate: (key) => reader.fetch(key),
-      }),
-    );
-  }
-
-  #createProbe<Value>(near: NearCache<Value>, reader: EntryReader<Value>): CoherenceProbe<Value> | undefined {
-    const { probeShare } = this.#options;
-    if (probeShare === 0) return undefined;
-    return new CoherenceProbe({
-      share: probeShare,
-      rng: this.#deps.rng,
-      near,
-      coherence: this.#coherence,
-      counters: this.#probeCounters,
-      stream: () => this.#connection.counters.streams,
-      read: (key, answered) => reader.inspect(key, answered),
-      probed: (stalenessMs, violation) => this.#telemetry.probed(near.namespace, stalenessMs, violation),
-    });
-  }
-
-  #subscribe(namespace: string, options: SubscribeOptions): EventSubscription {
-    if (this.#closing.signal.aborted) throw new CacheError("CLOSED", "the client is closed");
-    const signal = checkSignal(options.signal);
-    if (signal?.aborted) throw cancelled(signal);
-    const prefixes = checkPrefixes("prefixes", options.prefixes ?? []);
-    const queueMaxEvents = checkWhole("queueMaxEvents", options.queueMaxEvents ?? 4_096, 1, 2 ** 20);
-    const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
-      signal?.removeEventListener("abort", onAbort);
-      this.#subscriptions.delete(closed);
-      this.#invalidations.delete(closed);
-      this.#connection.unwatch(closed);
-    });
-    const onAbort = () => queue.close();
-    this.#connection.watch(queue);
-    this.#invalidations.add(queue);
-    this.#subscriptions.add(queue);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    return queue;
+    this.#namespaces.clear();
   }
 
   #gap(gap: Gap): void {
-    this.#gaps += 1;
+    this.#counters.gaps += 1;
     this.#coherence.epochSeen(gap.epoch);
     this.#coherence.missedEvents();
-    for (const subscription of this.#subscriptions) subscription.gap(gap);
-    for (const revalidation of this.#revalidations) revalidation.start();
+    this.#subscriptions.gap(gap);
+    this.#namespaces.revalidate();
   }
-
-  /** Counted up from a random number: different from every other client's, and cheap. */
-  #nextRequestId(): bigint {
-    this.#lastRequestId = BigInt.asUintN(64, this.#lastRequestId + 1n) || 1n;
-    return this.#lastRequestId;
-  }
-}
-
-/** After the microtasks that are waiting now, which may issue operations too; a lone call waits for no timer. */
-function afterMicrotasks(run: () => void): void {
-  queueMicrotask(() => process.nextTick(run));
-}
-
-function createTransport(credentials: GrpcCredentials | undefined, boundary: Boundary): Transport {
-  return credentials === undefined
-    ? createHttp2Transport(boundary)
-    : createGrpcTransport(credentials, boundary);
-}
-
-/** The process of a user is not to end by a fault in here, and not to hide it either. */
-function warnOfFault(error: unknown): void {
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning("a callback of the client failed; its connection was ended", {
-    type: "MeshCacheWarning",
-    detail,
-  });
 }

@@ -1,4 +1,4 @@
-/** A namespace of the cache: what an application calls. Reads, writes and loads are in files of their own. */
+/** A namespace of the cache, as an application calls it. Reads, writes and loads are in operations/. */
 import { CacheError } from "../common/errors.ts";
 import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
 import type { Loader } from "./api/load-result.ts";
@@ -15,7 +15,7 @@ import type { InvalidateOptions, SetOptions, TouchOptions } from "./operations/w
 import type { EntryWriter } from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
-  /** Load what the cache does not have, as `getOrLoad` does. */
+  /** Loads an entry that the cache does not have, as in `getOrLoad`. */
   readonly loader?: Loader<Value>;
 }
 
@@ -25,17 +25,28 @@ export interface NamespaceParts<Value> {
   readonly writer: EntryWriter<Value>;
   readonly loader: EntryLoader<Value>;
   readonly probe: CoherenceProbe<Value> | undefined;
-  /** Spans near hits, if the options ask for it. */
+  /** Makes a span for a near hit. Undefined: the options do not ask for it. */
   readonly nearHit: (() => void) | undefined;
   subscribe(options: SubscribeOptions): EventSubscription;
 }
 
-/** Made by `MeshCache.namespace`. Every operation rejects with a CacheError and nothing else, loaders apart. */
+/**
+ * Made by `MeshCache.namespace`. Every operation rejects with a CacheError, and `getOrLoad` also with what its loader
+ * throws. Its `reason` is one of
+ *   FIELD_INVALID   an argument breaks a bound: `detail` is `{ field, bound }`.
+ *   LIMIT_EXCEEDED  the client or the server is at a limit: `detail` is `{ limit, bound }`.
+ *   DEADLINE        there was no answer in time; a write may have taken effect, or may yet.
+ *   UNAVAILABLE, DRAINING   no server could be reached; a write that was sent may have taken effect.
+ *   CANCELLED       the signal was aborted.
+ *   CLOSED          the client was closed.
+ *   CODEC           the codec refused a value.
+ *   INTERNAL        a fault of the server or of this library.
+ */
 export class Namespace<Value> {
   readonly name: string;
   readonly #parts: NamespaceParts<Value>;
   readonly #reader: EntryReader<Value>;
-  /** Whether anybody wants to know of near hits: asked once and not at each of them. */
+  /** Near hits are probed or traced. Decided once, so that a hit does not have to ask. */
   readonly #observed: boolean;
 
   constructor(parts: NamespaceParts<Value>) {
@@ -47,9 +58,9 @@ export class Namespace<Value> {
 
   // ---- Reading -------------------------------------------------------------------------------------------
 
-  /** The value, or why there is none. */
+  /** The value, or why there is none. A near hit may share its value with other readers: see `NearCacheOptions.values`. */
   get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
-    // No async function and nothing made anew: a near hit is to cost hardly more than the map that holds it.
+    // No async function, and nothing is allocated: a near hit costs hardly more than the lookup in the map.
     try {
       const checked = options === undefined ? undefined : checkOptions(options);
       const copy = this.#reader.near(key, checked);
@@ -61,12 +72,13 @@ export class Namespace<Value> {
     }
   }
 
-  /** The outcomes in the order of the keys. What the near cache lacks is asked for in one message. */
+  /** The outcomes in the order of the keys. Keys that the near cache does not have go to the server together. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
-    return Promise.all(checkKeys(keys).map((key) => this.get(key, options)));
+    const { limits } = this.#parts.context.runner;
+    return Promise.all(checkKeys(keys, limits).map((key) => this.get(key, options)));
   }
 
-  /** The value with its version, age and source; with a `loader`, loaded if need be. */
+  /** The value with its version, age and source. With a `loader`, it is loaded when the cache does not have it. */
   async entry(key: string, options?: EntryOptions<Value>): Promise<Entry<Value>> {
     const { loader, ...others } = readable(
       "options",
@@ -85,9 +97,9 @@ export class Namespace<Value> {
   }
 
   /**
-   * The value, loaded from its source if the cache has none: once in this process and, by a lease, once in the
-   * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what
-   * the loader throws.
+   * The value, loaded from its source when the cache does not have it: once in this process and, by a lease, once in the
+   * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what the loader
+   * throws, and with LOADER_TIMEOUT.
    */
   getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<Value | undefined> {
     try {
@@ -104,7 +116,7 @@ export class Namespace<Value> {
 
   // ---- Writing -------------------------------------------------------------------------------------------
 
-  /** Stores a value. A condition that does not hold is an outcome. */
+  /** Stores a value. When a condition does not hold, the outcome says so. */
   async set(key: string, value: Value, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
@@ -114,7 +126,7 @@ export class Namespace<Value> {
     }
   }
 
-  /** Remembers that the source has no such record. */
+  /** Stores that the source has no such record, for `negativeTtlMs` unless the options say otherwise. */
   async setAbsent(key: string, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
@@ -124,17 +136,17 @@ export class Namespace<Value> {
     }
   }
 
-  /** Stores values in one message; the outcomes are in their order. Rejects when any of them fails. */
+  /** Stores values together; the outcomes are in their order. Rejects when one fails; the others may have been stored. */
   async setMany(
     entries: Iterable<readonly [key: string, value: Value]>,
     options?: SetOptions,
   ): Promise<SetOutcome[]> {
-    // All are read before the first is sent: nobody would hear of the Sets before one that cannot be read.
+    // All are read before the first is sent: if one cannot be read, none is stored.
     const pairs = readable("entries", () => Array.from(entries, ([key, value]) => ({ key, value })));
     return Promise.all(pairs.map(({ key, value }) => this.set(key, value, options)));
   }
 
-  /** Gives a fresh entry new lifetimes, counted from now. False: there is none. */
+  /** Gives a fresh entry new lifetimes, counted from now. False: there is no fresh entry. */
   async touch(key: string, options?: TouchOptions): Promise<boolean> {
     try {
       return await this.#parts.writer.touch(key, checkOptions(options));
@@ -143,7 +155,11 @@ export class Namespace<Value> {
     }
   }
 
-  /** Makes entries gone, or stale, in the whole mesh: `{ keys }`, `{ tags }`, `{ prefix }` or `{ all: true }`. */
+  /**
+   * Removes entries in the whole mesh, or makes them stale: those of `{ keys }`, `{ tags }`, `{ prefix }` or
+   * `{ all: true }`. More keys or tags than one message may hold go in several; when one fails, others may have taken
+   * effect.
+   */
   async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
     try {
       return await this.#parts.writer.invalidate(target, checkOptions(options));
@@ -152,12 +168,16 @@ export class Namespace<Value> {
     }
   }
 
-  /** The namespace's events from now on. */
+  /**
+   * The namespace's events from now on. Throws FIELD_INVALID, CANCELLED, CLOSED, and LIMIT_EXCEEDED for more namespaces
+   * than the server takes in one subscription (64 unless configured). A server that is known later and takes fewer ends
+   * the subscription with that error.
+   */
   subscribe(options?: SubscribeOptions): EventSubscription {
     return this.#parts.subscribe(readable("options", () => ({ ...checkOptions(options) })));
   }
 
-  // ---- What is not on a hit's way ------------------------------------------------------------------------
+  // ---- Hits that need more than their answer -------------------------------------------------------------
 
   #hit(copy: CachedEntry<Value>): void {
     const { probe, nearHit } = this.#parts;
@@ -196,7 +216,7 @@ export class Namespace<Value> {
   }
 }
 
-/** What `read` makes of an argument that may throw when it is looked at. */
+/** The result of reading an argument, or FIELD_INVALID when that throws. */
 function readable<Result>(field: string, read: () => Result): Result {
   try {
     return read();

@@ -1,29 +1,47 @@
-/** What the client counts, as its owner reads it and as metrics do. */
+/** What the client counts, for `MeshCache.stats()` and for metrics. */
 import type { ConnectionCounters, ConnectionState } from "./connection/connection.ts";
 import type { ProbeCounters } from "./near-cache/coherence-probe.ts";
 import type { NearCounters } from "./near-cache/near-cache.ts";
 import type { LoadCounters } from "./operations/namespace-context.ts";
 import type { ObservedName } from "./telemetry/instruments.ts";
 
-/** A snapshot; counters count from the start. */
+/** Counted over all namespaces from when the client was made. */
+export interface ClientCounters {
+  readonly near: NearCounters;
+  readonly loads: LoadCounters;
+  readonly probes: ProbeCounters;
+  /** Times that events may have been missed. */
+  gaps: number;
+}
+
+export function createCounters(): ClientCounters {
+  return {
+    near: { hits: 0, misses: 0, fills: 0, fillsRefused: 0, invalidated: 0, evicted: 0, revalidated: 0 },
+    loads: { loads: 0, loadFailures: 0, loadsShared: 0, loadsUnkept: 0, staleServed: 0 },
+    probes: { probes: 0, probesStale: 0, probeViolations: 0 },
+    gaps: 0,
+  };
+}
+
+/** A snapshot; counters count from when the client was made. */
 export interface ClientStats {
   readonly near: Readonly<NearCounters> & { readonly entries: number; readonly bytes: number };
   readonly loads: Readonly<LoadCounters>;
   readonly probes: Readonly<ProbeCounters>;
   readonly connection: Readonly<ConnectionCounters> & {
     readonly state: ConnectionState;
-    /** Where operations go. */
+    /** Where operations go now, or would go next: "host:port". */
     readonly address: string;
-    /** Operations queued or under way. */
+    /** Operations that wait or are under way. */
     readonly inFlight: number;
     /** Times that events may have been missed, so that near copies were suspect. */
     readonly gaps: number;
-    /** Callbacks that failed by a fault of this library. Each ended its connection, and the next one follows. */
+    /** Callbacks that failed by a fault of this library. Each ended its connection, and the client connects again. */
     readonly faults: number;
   };
 }
 
-/** Every observed instrument's value. */
+/** The values of the instruments that metrics read. */
 export function toObservations(stats: ClientStats): Readonly<Record<ObservedName, number>> {
   const { near, loads, probes, connection } = stats;
   return {

@@ -1,8 +1,8 @@
-/** The example, as a newcomer runs it: what it answers, and that its traces go through all three processes. */
+/** The example as a newcomer runs it: its answers, and its traces through all three processes. */
 import { describe, expect, it } from "vitest";
 import { runExample, type Story } from "../../examples/run.ts";
 
-/** Services in the order in which a trace went through them, one for each change of service. */
+/** The services that a trace went through, in order. */
 function path({ spans }: Story, rootName: string): string[][] {
   const roots = spans.filter(({ name, parentId }) => name === rootName && parentId !== "");
   return roots.map(({ traceId }) => {

@@ -1,4 +1,4 @@
-/** The promises once over real sockets: late, sliced, reset and half-open connections, and a draining server. */
+/** The promises of the client over real sockets: late, sliced, reset and half-open connections, a draining server. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/index.ts";
 import { startTestCache } from "../../src/testing/index.ts";
@@ -42,7 +42,7 @@ describe("A client behind a faulty network", () => {
     const entry = await users.entry(key);
     return `${entry.kind === "hit" ? entry.value : entry.kind} ${entry.source}`;
   };
-  /** Reads until the near cache answers, and says what. */
+  /** Reads until the near cache answers, and returns the answer. */
   const settled = (): Promise<string> => until(read, (answer) => answer.endsWith("near"));
 
   it("reads its own writes and sees those of others after a barrier, with frames cut into single bytes", async () => {
@@ -58,7 +58,7 @@ describe("A client behind a faulty network", () => {
     }
   });
 
-  it("never goes back in time while everything is late", async () => {
+  it("never reads an older value after a newer one while everything is late", async () => {
     proxy.faults.latencyMs = 20;
     join({ deadlineMs: 20_000 });
     await read();
@@ -102,7 +102,7 @@ describe("A client behind a faulty network", () => {
     expect(cache.stats().connection.retries).toBeGreaterThan(0);
   });
 
-  it("trusts a half-open connection for the lease and no longer, and then heals", async () => {
+  it("trusts a half-open connection for the length of the lease, and then connects again", async () => {
     join();
     expect(await settled()).toBe("v1 near");
     proxy.faults.blackhole = true;

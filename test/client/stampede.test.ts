@@ -12,7 +12,7 @@ const CALLS_EACH = 50;
 interface LoadingProcess {
   readonly child: ChildProcess;
   readonly news: LoadNews[];
-  /** Resolves with the first news of the kind, past or to come. */
+  /** Resolves with the first message of this kind, one that has come or one to come. */
   until<Kind extends LoadNews["kind"]>(kind: Kind): Promise<Extract<LoadNews, { kind: Kind }>>;
   order(order: LoadOrder): void;
 }
@@ -72,7 +72,7 @@ describe("A stampede of four processes", { timeout: 40_000 }, () => {
   });
 
   it("runs exactly one more when the process that loads is killed", async () => {
-    // Killed in the middle of a load that would never have ended in time.
+    // Killed in the middle of a load that would not have ended in time.
     for (const one of processes) {
       one.order({ key: "k", calls: CALLS_EACH, loadMs: 1_000, hardTimeoutMs: 2_000 });
     }

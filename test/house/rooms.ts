@@ -98,11 +98,12 @@ export const rooms: Rooms = {
   ],
   "cli/service": ["cli/output", "cli/settings", "common", "rpc"],
   "client/transport": ["codec", "codec/framing", "common", "gen", "http2", "rpc"],
-  "client/api": ["client/transport", "codec/fast", "common"],
+  "client/api": ["client/transport", "codec/fast", "common", "rpc"],
   "client/coherence": ["common", "gen"],
   "client/near-cache": ["client/api", "client/coherence", "common", "gen"],
   "client/messages": ["client/api", "client/coherence", "client/near-cache", "codec/fast", "common", "gen"],
   "client/connection": [
+    "client/api",
     "client/coherence",
     "client/messages",
     "client/transport",

@@ -4,6 +4,7 @@ import {
   type EventSchema,
   type ExchangeRequest,
   ExchangeResponseSchema,
+  type LimitsSchema,
   type Operation,
   type OperationResultSchema,
   type Subscription,
@@ -13,6 +14,7 @@ import { CacheError } from "../../src/common/errors.ts";
 
 export type Reply = NonNullable<MessageInitShape<typeof OperationResultSchema>["result"]>;
 export type ScriptedEvent = MessageInitShape<typeof EventSchema>;
+export type ScriptedLimits = MessageInitShape<typeof LimitsSchema>;
 type Frame = NonNullable<MessageInitShape<typeof ExchangeResponseSchema>["frame"]>;
 
 export const EPOCH = 7n;
@@ -33,6 +35,8 @@ export class ScriptedLink {
   closedByClient = false;
   /** The result of `Link.send`. */
   writable = true;
+  /** What Opened says. Undefined: nothing, as an older server. */
+  limits: ScriptedLimits | undefined;
   readonly #handlers: LinkHandlers;
   #sequence = 0n;
   #position = 0;
@@ -97,7 +101,9 @@ export class ScriptedLink {
   }
 
   opened(id: bigint, epoch = EPOCH): void {
-    this.send({ case: "opened", value: { epoch, shards: 4, cursor: this.cursor() } }, id);
+    const { limits } = this;
+    const value = { epoch, shards: 4, cursor: this.cursor(), ...(limits !== undefined && { limits }) };
+    this.send({ case: "opened", value }, id);
   }
 
   event(...events: ScriptedEvent[]): void {
@@ -166,9 +172,12 @@ export class ScriptedServer implements Transport {
    * test answers.
    */
   autoEpoch: bigint | undefined = EPOCH;
+  /** The limits in Opened on every new stream. */
+  limits: ScriptedLimits | undefined;
 
   open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {
     const link = new ScriptedLink(address, handlers);
+    link.limits = this.limits;
     this.links.push(link);
     const { autoEpoch } = this;
     // Frames never arrive during `open` or `send`, as on a real network.

@@ -11,17 +11,17 @@
 //   stamp      {epoch, shard, revision}: "the shard as of this revision".
 //   fence      "everything that matches this tag, prefix or namespace and was set at or before this
 //              revision is gone (hard) or stale (soft)".
-//   cursor     opaque bytes: where a subscriber stands in the events of all shards.
-//   gap        an explicit frame: "you may have missed events; trust nothing older than this cursor".
+//   cursor     opaque bytes: up to where a subscriber has seen the events of all shards.
+//   gap        a frame that says: events may be missing; trust nothing that was read before this cursor.
 //
 // LIFE OF AN ENTRY
 //   fresh  for ttl_ms after the Set, or for ever when ttl_ms is 0. Every read sees it.
 //   stale  for stale_ms after that, or from a SOFT invalidation to the end it would have had anyway.
 //          Only reads with allow_stale and Lease see it.
 //   gone   after that, at a HARD invalidation, or when memory is needed (eviction).
-//   At the exact millisecond at which a lifetime ends the entry is already past it.
+//   In the very millisecond in which a lifetime ends the entry is past it.
 //
-// BOUNDS (the server's defaults; an operator can change them)
+// BOUNDS (the server's defaults. An operator can change them; Opened.limits says what a server takes)
 //   namespace  1 to 64 bytes, [a-z0-9] first, then [a-z0-9._-].
 //   key        1 to 512 bytes of UTF-8. Any character is allowed. Keys of two namespaces never meet.
 //   tag        1 to 128 bytes of UTF-8; 16 tags an entry; tags belong to their namespace.
@@ -42,7 +42,7 @@
 //   DRAINING            UNAVAILABLE         the server is shutting down: go to another one.
 //   DEADLINE            DEADLINE_EXCEEDED   the request took longer than its deadline to arrive or answer.
 //   INTERNAL            INTERNAL            a fault of the server. Its log has the cause.
-//   What never becomes a call of this service ends with a plain gRPC status and no ErrorInfo: an unknown
+//   A request that is no call of this service ends with a plain gRPC status and no ErrorInfo: an unknown
 //   method, compression or content type, a body that cannot be decompressed, malformed metadata.
 //
 // METADATA
@@ -63,7 +63,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIjcKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUitgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSIGCgRNaXNzIlIKC05vdE1vZGlmaWVkEhgKEHR0bF9yZW1haW5pbmdfbXMYASABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAIgASgEEg0KBXN0YWxlGAMgASgIIrQCCgpTZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwSDgoGdHRsX21zGAQgASgEEhAKCHN0YWxlX21zGAUgASgEEgwKBHRhZ3MYBiADKAkSFAoMY29udGVudF90eXBlGAcgASgJEg4KBmFic2VudBgIIAEoCBIWCg5zb3VyY2VfdmVyc2lvbhgJIAEoBBITCglpZl9hYnNlbnQYCiABKAhIABIUCgppZl9wcmVzZW50GAsgASgISAASFAoKaWZfdmVyc2lvbhgMIAEoBEgAEhUKC2xlYXNlX3Rva2VuGA0gASgGSAASEAoIaWZfZXBvY2gYDiABKAYSEgoKcmVxdWVzdF9pZBgPIAEoBkILCgljb25kaXRpb24ikwEKC1NldFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBnN0b3JlZBgCIAEoCzIULm1lc2hjYWNoZS52MS5TdG9yZWRIABItCgpub3Rfc3RvcmVkGAMgASgLMhcubWVzaGNhY2hlLnYxLk5vdFN0b3JlZEgAQgkKB291dGNvbWUiGQoGU3RvcmVkEg8KB3ZlcnNpb24YASABKAQi2QEKCU5vdFN0b3JlZBIuCgZyZWFzb24YASABKA4yHi5tZXNoY2FjaGUudjEuTm90U3RvcmVkLlJlYXNvbiKbAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhEKDVJFQVNPTl9FWElTVFMQARIRCg1SRUFTT05fQUJTRU5UEAISGwoXUkVBU09OX1ZFUlNJT05fTUlTTUFUQ0gQAxIVChFSRUFTT05fTEVBU0VfTE9TVBAEEh8KG1JFQVNPTl9PTERFUl9TT1VSQ0VfVkVSU0lPThAFIqcCChFJbnZhbGlkYXRlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSJQoEa2V5cxgCIAEoCzIVLm1lc2hjYWNoZS52MS5LZXlMaXN0SAASJQoEdGFncxgDIAEoCzIVLm1lc2hjYWNoZS52MS5UYWdMaXN0SAASEAoGcHJlZml4GAQgASgJSAASDQoDYWxsGAUgASgISAASMgoEbW9kZRgGIAEoDjIkLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdC5Nb2RlEhYKDnNvdXJjZV92ZXJzaW9uGAcgASgEIjoKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfSEFSRBABEg0KCU1PREVfU09GVBACQggKBnRhcmdldCIXCgdLZXlMaXN0EgwKBGtleXMYASADKAkiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIkoKEkludmFsaWRhdGVSZXNwb25zZRIjCgZzdGFtcHMYASADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASDwoHcmVtb3ZlZBgCIAEoBCJQCgxUb3VjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIOCgZ0dGxfbXMYAyABKAQSEAoIc3RhbGVfbXMYBCABKAQiRAoNVG91Y2hSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgd0b3VjaGVkGAIgASgIImgKDExlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SFQoNcmVsZWFzZV90b2tlbhgFIAEoBiLpAQoNTGVhc2VSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIgCgNoaXQYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0SAASLQoHZ3JhbnRlZBgDIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZUdyYW50ZWRIABInCgRoZWxkGAQgASgLMhcubWVzaGNhY2hlLnYxLkxlYXNlSGVsZEgAEi8KCHJlbGVhc2VkGAUgASgLMhsubWVzaGNhY2hlLnYxLkxlYXNlUmVsZWFzZWRIAEIJCgdvdXRjb21lIlEKDExlYXNlR3JhbnRlZBINCgV0b2tlbhgBIAEoBhIQCghsZWFzZV9tcxgCIAEoBBIgCgVzdGFsZRgDIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiRQoJTGVhc2VIZWxkEhYKDnJldHJ5X2FmdGVyX21zGAEgASgEEiAKBXN0YWxlGAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdCIhCg1MZWFzZVJlbGVhc2VkEhAKCHJlbGVhc2VkGAEgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24ikAIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IqgCCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiLwoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJIkQKDVN0cmVhbVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEg4KBmN1cnNvchgDIAEoDCL1AQoOU3RyZWFtUmVzcG9uc2USJgoGb3BlbmVkGAEgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiYKBmV2ZW50cxgCIAEoCzIULm1lc2hjYWNoZS52MS5FdmVudHNIABIqCghwcm9ncmVzcxgDIAEoCzIWLm1lc2hjYWNoZS52MS5Qcm9ncmVzc0gAEiAKA2dhcBgEIAEoCzIRLm1lc2hjYWNoZS52MS5HYXBIABIqCghkcmFpbmluZxgFIAEoCzIWLm1lc2hjYWNoZS52MS5EcmFpbmluZ0gAEhAKCHNlcXVlbmNlGAYgASgEQgcKBWZyYW1lIl0KBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNEiQKBmxpbWl0cxgEIAEoCzIULm1lc2hjYWNoZS52MS5MaW1pdHMiiQUKBkxpbWl0cxIbChNuYW1lc3BhY2VfbWF4X2J5dGVzGAEgASgNEhUKDWtleV9tYXhfYnl0ZXMYAiABKA0SFQoNdGFnX21heF9ieXRlcxgDIAEoDRIbCg5lbnRyeV9tYXhfdGFncxgEIAEoDUgAiAEBEhcKD3ZhbHVlX21heF9ieXRlcxgFIAEoDRIjChZjb250ZW50X3R5cGVfbWF4X2J5dGVzGAYgASgNSAGIAQESGwoTY2xpZW50X2lkX21heF9ieXRlcxgHIAEoDRIXCg9saWZldGltZV9tYXhfbXMYCCABKAQSFAoMbGVhc2VfbWF4X21zGAkgASgNEh4KEWxlYXNlX3dhaXRfbWF4X21zGAogASgNSAKIAQESGwoTaW52YWxpZGF0ZV9tYXhfa2V5cxgLIAEoDRIbChNpbnZhbGlkYXRlX21heF90YWdzGAwgASgNEhwKFGJhdGNoX21heF9vcGVyYXRpb25zGA0gASgNEhcKD2JhdGNoX21heF9ieXRlcxgOIAEoDRIiChpzdWJzY3JpcHRpb25fbWF4X3NlbGVjdG9ycxgPIAEoDRIhChlzdWJzY3JpcHRpb25fbWF4X3ByZWZpeGVzGBAgASgNEhgKEGN1cnNvcl9tYXhfYnl0ZXMYESABKA0SGQoRcmVjZWl2ZV9tYXhfYnl0ZXMYEiABKA0SFgoOc2VuZF9tYXhfYnl0ZXMYEyABKA0SJAocZXhjaGFuZ2VfbWF4X3dhaXRpbmdfYmF0Y2hlcxgUIAEoDUIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSIZCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCSJJCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -122,7 +122,7 @@ export type GetRequest = Message<"meshcache.v1.GetRequest"> & {
   key: string;
 
   /**
-   * Version the caller already has: when the entry still has it, NotModified comes instead of the value.
+   * Version that the caller already has. If the entry still has it, the answer is NotModified and no value.
    * 0: none.
    *
    * @generated from field: uint64 if_version = 3;
@@ -137,8 +137,8 @@ export type GetRequest = Message<"meshcache.v1.GetRequest"> & {
   allowStale: boolean;
 
   /**
-   * Epoch in which `if_version` was read: in any other epoch the answer is full. 0: not checked, which is
-   * right only when the caller knows that the server has not restarted since.
+   * Epoch in which `if_version` was read. In any other epoch the answer has the value. 0: not checked, which
+   * is right only when the caller knows that the server has not restarted since.
    *
    * @generated from field: fixed64 if_epoch = 5;
    */
@@ -1290,7 +1290,7 @@ export const SelectorSchema: GenMessage<Selector> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 25);
 
 /**
- * StreamRequest opens an invalidation stream.
+ * StreamRequest opens an invalidation stream of one namespace.
  *
  * @generated from message meshcache.v1.StreamRequest
  */
@@ -1393,9 +1393,9 @@ export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 27);
 
 /**
- * Opened says that a subscription is live: every matching event after `cursor` will be delivered or
- * covered by a Gap. When the request had a cursor the missed events follow; the first Progress or Gap
- * after Opened says that the stream has caught up.
+ * Opened says that a subscription is live: from now on every matching event after `cursor` is delivered, or
+ * a Gap says that some may be missing. When the request had a cursor, the events since then follow; the first
+ * Progress or Gap after Opened says that the stream has caught up.
  *
  * @generated from message meshcache.v1.Opened
  */
@@ -1420,6 +1420,14 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
    * @generated from field: uint32 shards = 3;
    */
   shards: number;
+
+  /**
+   * What the server takes and sends. They hold as long as the stream does; the next stream may be to a server
+   * with others. Unset: an older server, of which nothing is known.
+   *
+   * @generated from field: meshcache.v1.Limits limits = 4;
+   */
+  limits?: Limits | undefined;
 };
 
 /**
@@ -1428,6 +1436,168 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 28);
+
+/**
+ * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
+ * FIELD_INVALID and never run. Text counts in bytes of UTF-8. 0, or unset in an optional field: not said, by an
+ * older server; the default is likely.
+ *
+ * @generated from message meshcache.v1.Limits
+ */
+export type Limits = Message<"meshcache.v1.Limits"> & {
+  /**
+   * Longest namespace, in bytes: 1 to 255. Default 64.
+   *
+   * @generated from field: uint32 namespace_max_bytes = 1;
+   */
+  namespaceMaxBytes: number;
+
+  /**
+   * Longest key, and longest key prefix, in bytes: 1 to 16,384. Default 512.
+   *
+   * @generated from field: uint32 key_max_bytes = 2;
+   */
+  keyMaxBytes: number;
+
+  /**
+   * Longest tag, in bytes: 1 to 4,096. Default 128.
+   *
+   * @generated from field: uint32 tag_max_bytes = 3;
+   */
+  tagMaxBytes: number;
+
+  /**
+   * Most tags of one entry: 0 to 256; default 16. 0: an entry has none.
+   *
+   * @generated from field: optional uint32 entry_max_tags = 4;
+   */
+  entryMaxTags?: number | undefined;
+
+  /**
+   * Largest value, in bytes: 1 to 67,108,864. Default 1,048,576.
+   *
+   * @generated from field: uint32 value_max_bytes = 5;
+   */
+  valueMaxBytes: number;
+
+  /**
+   * Longest content type, in bytes: 0 to 255; default 128. 0: an entry has none.
+   *
+   * @generated from field: optional uint32 content_type_max_bytes = 6;
+   */
+  contentTypeMaxBytes?: number | undefined;
+
+  /**
+   * Longest client id, in bytes: 1 to 256. Default 64.
+   *
+   * @generated from field: uint32 client_id_max_bytes = 7;
+   */
+  clientIdMaxBytes: number;
+
+  /**
+   * Greatest `ttl_ms` and `stale_ms`, in milliseconds: 1 to 315,360,000,000 (ten years).
+   * Default 31,536,000,000.
+   *
+   * @generated from field: uint64 lifetime_max_ms = 8;
+   */
+  lifetimeMaxMs: bigint;
+
+  /**
+   * Greatest `LeaseRequest.lease_ms`, in milliseconds: 1 to 4,294,967,295. Default 60,000.
+   *
+   * @generated from field: uint32 lease_max_ms = 9;
+   */
+  leaseMaxMs: number;
+
+  /**
+   * Greatest `LeaseRequest.wait_ms`, in milliseconds: 0 to 4,294,967,295; default 30,000.
+   * 0: nobody waits.
+   *
+   * @generated from field: optional uint32 lease_wait_max_ms = 10;
+   */
+  leaseWaitMaxMs?: number | undefined;
+
+  /**
+   * Most keys of one Invalidate: 1 to 65,536. Default 1,024.
+   *
+   * @generated from field: uint32 invalidate_max_keys = 11;
+   */
+  invalidateMaxKeys: number;
+
+  /**
+   * Most tags of one Invalidate: 1 to 4,096. Default 64.
+   *
+   * @generated from field: uint32 invalidate_max_tags = 12;
+   */
+  invalidateMaxTags: number;
+
+  /**
+   * Most operations of one batch: 1 to 65,536. Default 1,024.
+   *
+   * @generated from field: uint32 batch_max_operations = 13;
+   */
+  batchMaxOperations: number;
+
+  /**
+   * Most bytes of the keys, tags and values of one batch together: 1,024 to 134,217,728. Default
+   * 2,097,152. Here text counts in UTF-16 units, and each tag, and each key of an Invalidate, as 2 more.
+   *
+   * @generated from field: uint32 batch_max_bytes = 14;
+   */
+  batchMaxBytes: number;
+
+  /**
+   * Most selectors of one subscription: 1 to 4,096. Default 64.
+   *
+   * @generated from field: uint32 subscription_max_selectors = 15;
+   */
+  subscriptionMaxSelectors: number;
+
+  /**
+   * Most key prefixes of one subscription, over all its selectors: 1 to 4,096. Default 64.
+   *
+   * @generated from field: uint32 subscription_max_prefixes = 16;
+   */
+  subscriptionMaxPrefixes: number;
+
+  /**
+   * Longest cursor that is taken back, in bytes: 64 to 65,536. Default 8,192.
+   *
+   * @generated from field: uint32 cursor_max_bytes = 17;
+   */
+  cursorMaxBytes: number;
+
+  /**
+   * Largest message that the server takes, in bytes without gRPC's prefix: 1,024 to 268,435,456. Default
+   * 2,621,440. A larger one ends its call with RESOURCE_EXHAUSTED.
+   *
+   * @generated from field: uint32 receive_max_bytes = 18;
+   */
+  receiveMaxBytes: number;
+
+  /**
+   * Largest answer that the server sends as one message, in bytes: 1,024 to 268,435,456. Default
+   * 4,194,304. Results that do not fit fail with LIMIT_EXCEEDED.
+   *
+   * @generated from field: uint32 send_max_bytes = 19;
+   */
+  sendMaxBytes: number;
+
+  /**
+   * Most batches of one Exchange that wait for leases at a time: 1 to 65,536. One more fails with
+   * LIMIT_EXCEEDED. Default 4,096.
+   *
+   * @generated from field: uint32 exchange_max_waiting_batches = 20;
+   */
+  exchangeMaxWaitingBatches: number;
+};
+
+/**
+ * Describes the message meshcache.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 29);
 
 /**
  * Events carries events in the order in which each shard produced them. Events of one stamp belong to one
@@ -1456,7 +1626,7 @@ export type Events = Message<"meshcache.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 29);
+  messageDesc(file_meshcache_v1_cache, 30);
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
@@ -1486,7 +1656,7 @@ export type Progress = Message<"meshcache.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 30);
+  messageDesc(file_meshcache_v1_cache, 31);
 
 /**
  * Gap says that events before `cursor` may have been missed: nothing read before is to be trusted without
@@ -1522,7 +1692,7 @@ export type Gap = Message<"meshcache.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 31);
+  messageDesc(file_meshcache_v1_cache, 32);
 
 /**
  * Why events may have been missed.
@@ -1577,7 +1747,7 @@ export type Gap_Reason = (typeof Gap_Reason)[keyof typeof Gap_Reason] | UnknownE
  * Describes the enum meshcache.v1.Gap.Reason.
  */
 export const Gap_ReasonSchema: GenEnum<Gap_Reason> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 31, 0);
+  enumDesc(file_meshcache_v1_cache, 32, 0);
 
 /**
  * Draining says that the server is shutting down: connect elsewhere now and resume there. The stream
@@ -1593,11 +1763,11 @@ export type Draining = Message<"meshcache.v1.Draining"> & {
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 32);
+  messageDesc(file_meshcache_v1_cache, 33);
 
 /**
- * Event tells one mutation. Expiry and eviction emit none: a copy that outlives them is still true within
- * its own lifetimes.
+ * Event says that something was changed. Expiry and eviction emit none: a copy of an entry that is gone for
+ * them is still right until its own lifetimes end.
  *
  * @generated from message meshcache.v1.Event
  */
@@ -1684,7 +1854,7 @@ export type Event = Message<"meshcache.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 33);
+  messageDesc(file_meshcache_v1_cache, 34);
 
 /**
  * What became of the target.
@@ -1739,7 +1909,7 @@ export type Event_Kind = (typeof Event_Kind)[keyof typeof Event_Kind] | UnknownE
  * Describes the enum meshcache.v1.Event.Kind.
  */
 export const Event_KindSchema: GenEnum<Event_Kind> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 33, 0);
+  enumDesc(file_meshcache_v1_cache, 34, 0);
 
 /**
  * ExchangeRequest is one frame from a client.
@@ -1793,7 +1963,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
     case: "ping";
   } | {
     /**
-     * Says what the client has processed. Not answered.
+     * Says up to where the client has processed the events. Not answered.
      *
      * @generated from field: meshcache.v1.Ack ack = 6;
      */
@@ -1807,7 +1977,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
  * Use `create(ExchangeRequestSchema)` to create a new message.
  */
 export const ExchangeRequestSchema: GenMessage<ExchangeRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 34);
+  messageDesc(file_meshcache_v1_cache, 35);
 
 /**
  * Open introduces the client. Answered by Opened with the store's epoch and no subscription.
@@ -1828,7 +1998,7 @@ export type Open = Message<"meshcache.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 35);
+  messageDesc(file_meshcache_v1_cache, 36);
 
 /**
  * Subscription says which events the client wants on this stream.
@@ -1857,7 +2027,7 @@ export type Subscription = Message<"meshcache.v1.Subscription"> & {
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema: GenMessage<Subscription> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 36);
+  messageDesc(file_meshcache_v1_cache, 37);
 
 /**
  * Ping asks how far the stream is.
@@ -1878,11 +2048,11 @@ export type Ping = Message<"meshcache.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 37);
+  messageDesc(file_meshcache_v1_cache, 38);
 
 /**
- * Ack says that the client has processed everything up to `cursor`; the server shows the lag of its
- * subscribers with it.
+ * Ack says that the client has processed everything up to `cursor`. The server measures the lag of its
+ * subscribers by it.
  *
  * @generated from message meshcache.v1.Ack
  */
@@ -1900,7 +2070,7 @@ export type Ack = Message<"meshcache.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 38);
+  messageDesc(file_meshcache_v1_cache, 39);
 
 /**
  * ExchangeResponse is one frame from the server.
@@ -2004,7 +2174,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
  * Use `create(ExchangeResponseSchema)` to create a new message.
  */
 export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 39);
+  messageDesc(file_meshcache_v1_cache, 40);
 
 /**
  * CacheService is the whole data plane. Every method may be called from any language with a client
@@ -2014,7 +2184,7 @@ export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*
  */
 export const CacheService: GenService<{
   /**
-   * Get reads one entry. O(1) in the number of entries, O(tags) in the entry's own tags.
+   * Get reads one entry. Its cost does not depend on how many entries there are, only on the entry's own tags.
    *
    * @generated from rpc meshcache.v1.CacheService.Get
    */
@@ -2024,7 +2194,7 @@ export const CacheService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Set stores one entry, replacing what was there, when its condition holds. The server gives the
+   * Set stores one entry in the place of the one before, when its condition holds. The server chooses the
    * version. Emits a SET event. Safe to retry only with a `request_id` or a condition.
    *
    * @generated from rpc meshcache.v1.CacheService.Set
@@ -2095,10 +2265,10 @@ export const CacheService: GenService<{
   /**
    * Exchange carries batches of operations and the events of a subscription on one stream, in the order
    * in which the shards produced them: an event that a response already reflects is sent before that
-   * response. The reverse does not hold: a result that had to wait for its frame, because of a lease or of
-   * the client's reading, may be older than events sent before it. Who keeps results compares their `as_of`
-   * with the events. Batches may be pipelined; `id` joins a response to its request. The server reads and
-   * runs no further while its own output waits, so a client that does not read is a client that is not read.
+   * response. The reverse does not hold: a result that had to wait for its frame, because of a lease or
+   * because the client read slowly, may be older than events sent before it. A client that keeps results
+   * compares their `as_of` with the events. Batches may be pipelined; `id` joins a response to its request.
+   * While the client does not read, the server reads and runs nothing more of this stream.
    *
    * @generated from rpc meshcache.v1.CacheService.Exchange
    */

@@ -1,20 +1,20 @@
 /**
- * Copies of small byte ranges, cut from slabs: a buffer for each would cost ten times as much as the copy. Who
- * keeps one copy keeps its slab.
+ * Copies small byte ranges into slabs of 8 KiB: a buffer for each would cost ten times as much as the copy. One copy that
+ * is kept keeps its whole slab alive.
  */
 
 const SLAB_BYTES = 8_192;
 const SLAB_COPY_MAX_BYTES = SLAB_BYTES / 8;
-/** Up to here V8 keeps an array's bytes in the array. */
+/** Up to this size V8 keeps the bytes of a typed array inside of the object. */
 const INLINE_MAX_BYTES = 64;
 
-/** Bytes that fill less of their buffer than this would keep too much of it from the collector. */
+/** Bytes that fill less of their buffer than this are copied: kept, they would keep too much unused memory alive. */
 const KEPT_MIN_SHARE = 1 / 32;
 
 let slab = new ArrayBuffer(SLAB_BYTES);
 let usedBytes = 0;
 
-/** Bytes that nobody else reads or writes. */
+/** A copy that nobody else reads or writes. */
 export function copyOf(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
   if (length <= INLINE_MAX_BYTES || length > SLAB_COPY_MAX_BYTES) return new Uint8Array(bytes);
@@ -29,8 +29,8 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * `bytes` themselves if they are large and a fair part of the memory that they lie in, else a copy: for bytes that
- * nobody else will write to. A large copy is memory outside of the heap, of which V8 bears little before it collects.
+ * `bytes` themselves if they are large and fill a fair part of their buffer, else a copy. For bytes that nobody else will
+ * write to. Large copies are worth avoiding: they are memory outside of the heap, which makes V8 collect early.
  */
 export function keepOrCopy(bytes: Uint8Array): Uint8Array {
   const large = bytes.length > SLAB_COPY_MAX_BYTES;

@@ -1,82 +1,83 @@
 /**
- * Checks of what an application hands over. Each returns what the encoder takes, or throws FIELD_INVALID naming the field
- * and its bound. They look at types too, which JavaScript does not, and read each thing once: what a getter or a proxy
- * says the second time is nobody's concern. Lists are copied, so that what was checked is what is sent.
+ * Checks of an application's arguments. Each returns what is to be sent, or throws FIELD_INVALID naming the field and its
+ * bound. They check types too, since callers in JavaScript have no compiler, and read each argument once, since a getter
+ * or a proxy may answer differently the second time. Lists are copied, so that what was checked is what is sent.
  */
 
 import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { PREFIXES_MAX, type ServerLimits } from "./server-limits.ts";
 
-const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const KEY_MAX_BYTES = 512;
-const TAG_MAX_BYTES = 128;
-const PREFIXES_MAX = 64;
-/** What a server can be told to take. */
-const ENTRY_MAX_TAGS = 256;
-/** What the server takes in one batch. */
-const VALUE_MAX_BYTES = 2 * 2 ** 20;
-const YEAR_MS = 31_536_000_000;
+const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const UINT64_MAX = 2n ** 64n - 1n;
 
 const NONE = Object.freeze({});
 
-/** The options of a call, each of which may be left out. `null` is as good as `undefined`, here and in every option. */
+/** The options of a call, each of which may be left out. `null` means the same as `undefined`, here and in every option. */
 export function checkOptions<Options extends object>(options: Options | undefined): Options | typeof NONE {
   if (options === undefined || options === null) return NONE;
   if (typeof options !== "object") throw fieldInvalid("options", "an object");
   return options;
 }
 
-/** What reading an argument threw: the refusal of a check, or a fault of the argument's own, such as a getter's. */
+/** The error for what reading an argument threw: the refusal of a check as it is, else FIELD_INVALID, such as for a getter. */
 export function unreadable(field: string, cause: unknown): CacheError {
   if (cause instanceof CacheError) return cause;
   const bound = "what can be read";
   return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound }, { cause });
 }
 
-export function checkNamespace(namespace: string): string {
-  if (typeof namespace !== "string" || !NAMESPACE.test(namespace)) {
-    throw fieldInvalid("namespace", "1 to 64 bytes of [a-z0-9] and then [a-z0-9._-]");
+export function checkNamespace(namespace: string, limits: ServerLimits): string {
+  const { namespaceMaxBytes } = limits;
+  // Each of these characters is one byte.
+  if (typeof namespace !== "string" || namespace.length > namespaceMaxBytes || !NAMESPACE.test(namespace)) {
+    throw fieldInvalid("namespace", `1 to ${namespaceMaxBytes} bytes of [a-z0-9] and then [a-z0-9._-]`);
   }
   return namespace;
 }
 
-/** A key that the encoder can write: what a lone surrogate becomes on the way would be another key. */
-export function checkKey(key: string): string {
-  return checkText("key", key, KEY_MAX_BYTES);
+/** A key without lone surrogates: UTF-8 has no form for them, so the server would store another key. */
+export function checkKey(key: string, limits: ServerLimits): string {
+  return checkText("key", key, limits.keyMaxBytes);
 }
 
-/**
- * A value that fits into a message. How large a value may be is the server's to say (1 MiB unless configured), in
- * an answer; a message that it does not take ends the stream for everybody.
- */
-export function checkValue(encoded: Uint8Array): void {
-  if (encoded.length > VALUE_MAX_BYTES) throw fieldInvalid("value", `at most ${VALUE_MAX_BYTES} bytes`);
+export function checkValue(encoded: Uint8Array, limits: ServerLimits): void {
+  if (encoded.length > limits.valueMaxBytes) {
+    throw fieldInvalid("value", `at most ${limits.valueMaxBytes} bytes`);
+  }
+}
+
+export function checkContentType(contentType: string, limits: ServerLimits): string {
+  if (contentType.length <= limits.contentTypeMaxBytes) return contentType;
+  throw fieldInvalid("contentType", `at most ${limits.contentTypeMaxBytes} bytes`);
 }
 
 /** Any number of keys. */
-export function checkKeys(keys: readonly string[]): string[] {
-  return checkTexts("keys", keys, Number.POSITIVE_INFINITY, KEY_MAX_BYTES, "key");
+export function checkKeys(keys: readonly string[], limits: ServerLimits): string[] {
+  return checkTexts("keys", keys, Number.POSITIVE_INFINITY, limits.keyMaxBytes, "key");
 }
 
-/** The tags of an entry: how many of them it may have is the server's to say, as with values. */
-export function checkEntryTags(tags: readonly string[] | undefined): string[] {
-  return tags === undefined || tags === null ? NO_TAGS : checkTags(tags, ENTRY_MAX_TAGS);
+/** The tags of an entry. */
+export function checkEntryTags(tags: readonly string[] | undefined, limits: ServerLimits): string[] {
+  if (tags === undefined || tags === null) return NO_TAGS;
+  return checkTexts("tags", tags, limits.entryMaxTags, limits.tagMaxBytes);
 }
 
-export function checkTags(tags: readonly string[], mostTags = Number.POSITIVE_INFINITY): string[] {
-  return checkTexts("tags", tags, mostTags, TAG_MAX_BYTES);
+/** Any number of tags. */
+export function checkTags(tags: readonly string[], limits: ServerLimits): string[] {
+  return checkTexts("tags", tags, Number.POSITIVE_INFINITY, limits.tagMaxBytes);
 }
 
-export function checkPrefixes(field: string, prefixes: readonly string[]): string[] {
-  return checkTexts(field, prefixes, PREFIXES_MAX, KEY_MAX_BYTES);
+/** As many prefixes as any server takes: for a server that takes fewer, the subscription is widened to the namespace. */
+export function checkPrefixes(field: string, prefixes: readonly string[], limits: ServerLimits): string[] {
+  return checkTexts(field, prefixes, PREFIXES_MAX, limits.keyMaxBytes);
 }
 
-export function checkPrefix(prefix: string): string {
-  return checkText("prefix", prefix, KEY_MAX_BYTES);
+export function checkPrefix(prefix: string, limits: ServerLimits): string {
+  return checkText("prefix", prefix, limits.keyMaxBytes);
 }
 
-/** By index, for an array may iterate as it likes. A hole in it is no text. */
+/** Reads by index, since an array may have an iterator of its own. A hole is refused, as anything that is no string. */
 function checkTexts(
   field: string,
   texts: readonly string[],
@@ -107,9 +108,14 @@ export function checkUint64(field: string, value: bigint | undefined): bigint {
   return value;
 }
 
-/** A whole number of milliseconds from 0 to 365 days. */
-export function checkLifetimeMs(field: string, value: number | undefined, fallback: number): number {
-  return wholeOption(field, value, fallback, 0, YEAR_MS);
+/** A whole number of milliseconds from 0 to the server's longest lifetime. */
+export function checkLifetimeMs(
+  field: string,
+  value: number | undefined,
+  fallback: number,
+  limits: ServerLimits,
+): number {
+  return wholeOption(field, value, fallback, 0, limits.lifetimeMaxMs);
 }
 
 export function checkWhole(field: string, value: number, min: number, max: number): number {
@@ -142,6 +148,13 @@ export function checkFlag(field: string, value: boolean | undefined, fallback: b
   const resolved = value ?? fallback;
   if (typeof resolved !== "boolean") throw fieldInvalid(field, "true or false");
   return resolved;
+}
+
+/** A group of options, which may be left out. */
+export function checkGroup<Group extends object>(field: string, group: Group | undefined): Group | undefined {
+  if (group === undefined || group === null) return undefined;
+  if (typeof group !== "object") throw fieldInvalid(field, "an object");
+  return group;
 }
 
 /** One of a few words. */

@@ -1,22 +1,25 @@
-/** Codecs: how a namespace's values become bytes and come back, and what a value that does not is called. */
+/** Codecs: how a namespace's values become bytes and come back, and the error when they do not. */
 import { isUint8Array } from "node:util/types";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { CacheError } from "../../common/errors.ts";
 import { copyOf, keepOrCopy } from "./byte-slab.ts";
 
-/** Turns values into bytes and back. Synchronous and without state, since near copies are decoded on read. */
+/**
+ * Turns values into bytes and back. It is synchronous and keeps no state, since near copies are decoded when they are
+ * read. What it throws becomes a CacheError with the reason CODEC.
+ */
 export interface Codec<Value> {
   /** Names the codec in errors: `CacheError.detail.codec`. */
   readonly name: string;
-  /** Stored beside the value: 0 to 128 printable ASCII characters. */
+  /** Stored beside the value: 0 to 255 printable ASCII characters, of which a server takes 128 unless configured. */
   readonly contentType: string;
-  /** The bytes are the cache's from here on: do not write to them later, and do not transfer their buffer. */
+  /** The cache owns the returned bytes: do not write to them later, and do not transfer their buffer. */
   encode(value: Value): Uint8Array;
-  /** `bytes` is borrowed: copy what the value is to keep of it. */
+  /** `bytes` is borrowed for the length of the call: copy what the value is to keep of it. */
   decode(bytes: Uint8Array): Value;
   /**
-   * As `decode`, of bytes that are this value's alone and that nobody writes to: it may hold on to them, and with
-   * them to all of `bytes.buffer`. Default: `decode`.
+   * As `decode`, of bytes that belong to this value alone: it may keep them, and keeps all of `bytes.buffer` alive with
+   * them. Default: `decode`.
    */
   decodeOwn?(bytes: Uint8Array): Value;
 }
@@ -24,7 +27,7 @@ export interface Codec<Value> {
 /** The type of the values of a codec. */
 export type ValueOf<Kind> = Kind extends Codec<infer Value> ? Value : never;
 
-/** Of this file: what they encode needs no second look, which for a small array costs more than the encoding. */
+/** The codecs of this file: what they return needs no check, which for a small array takes longer than encoding. */
 const ownCodecs = new WeakSet<object>();
 
 function own<Value>(codec: Codec<Value>): Codec<Value> {
@@ -34,7 +37,7 @@ function own<Value>(codec: Codec<Value>): Codec<Value> {
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** JSON. What JSON cannot say (a function, `undefined`, a bigint) is refused; a Date comes back as a string. */
+/** JSON. A value that JSON has no form for (a function, `undefined`, a bigint) is refused; a Date comes back as text. */
 export function json<Value>(): Codec<Value> {
   return own({
     name: "json",
@@ -50,7 +53,7 @@ export function json<Value>(): Codec<Value> {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Strings, as UTF-8. Lone surrogates are refused, since they would not come back. */
+/** Strings, as UTF-8. Lone surrogates are refused: UTF-8 has no form for them. */
 export function text(): Codec<string> {
   return own({
     name: "text",
@@ -65,8 +68,8 @@ export function text(): Codec<string> {
 }
 
 /**
- * Bytes as they are. Every read gives bytes of its own, which may share their `buffer` with others, as Node's do: who
- * keeps a large value keeps up to 32 times its size of what it came with, unless it is copied.
+ * Bytes as they are; a Set copies them. Every read gives bytes of its own, but their `buffer` may hold other bytes too, as
+ * with Node's Buffers: a large value that is kept keeps up to 32 times its size alive. Copy it to keep it alone.
  */
 export function bytes(): Codec<Uint8Array> {
   return own({
@@ -74,7 +77,7 @@ export function bytes(): Codec<Uint8Array> {
     contentType: "application/octet-stream",
     encode(value) {
       if (!isUint8Array(value)) throw new TypeError("the value is no Uint8Array");
-      // Not `slice`, which of a Buffer is a view.
+      // Not `slice`: that of a Buffer returns a view.
       return new Uint8Array(value);
     },
     decode: copyOf,
@@ -88,14 +91,14 @@ export function protobuf<Desc extends DescMessage>(schema: Desc): Codec<MessageS
     name: "protobuf",
     contentType: `application/protobuf; type=${schema.typeName}`.slice(0, 128),
     encode: (value) => toBinary(schema, value),
-    // A copy, because `bytes` fields are decoded as views of what they came from.
+    // A copy: fields of the type `bytes` are decoded as views of the input.
     decode: (encoded) => fromBinary(schema, new Uint8Array(encoded)),
   });
 }
 
 /**
- * Bytes that say what they are: a subclass may lie about its length, and memory that grows or is another thread's too may
- * be of another size when it is sent. These are copied.
+ * The bytes as a plain Uint8Array of fixed size. Others are copied: a subclass may report another length than it has, and
+ * a resizable or shared buffer may have another size by the time it is sent.
  */
 function toPlain(encoded: Uint8Array): Uint8Array {
   if (!isUint8Array(encoded)) throw new TypeError("encode() returned no Uint8Array");
@@ -108,7 +111,7 @@ function toPlain(encoded: Uint8Array): Uint8Array {
 
 const isFixed = (buffer: ArrayBufferLike): boolean => buffer instanceof ArrayBuffer && !buffer.resizable;
 
-/** Encodes, or throws CODEC naming the namespace and never the value. */
+/** Encodes a value. Throws CODEC, which names the namespace and the codec, and never the value. */
 export function encodeValue<Value>(codec: Codec<Value>, namespace: string, value: Value): Uint8Array {
   try {
     const encoded = codec.encode(value);
@@ -118,7 +121,7 @@ export function encodeValue<Value>(codec: Codec<Value>, namespace: string, value
   }
 }
 
-/** Decodes, or throws CODEC naming the namespace and never the value. */
+/** Decodes borrowed bytes. Throws CODEC, which names the namespace and the codec, and never the value. */
 export function decodeValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
   try {
     return codec.decode(encoded);
@@ -127,7 +130,7 @@ export function decodeValue<Value>(codec: Codec<Value>, namespace: string, encod
   }
 }
 
-/** As `decodeValue`, of bytes that the value may hold on to. */
+/** As `decodeValue`, of bytes that the value may keep. */
 export function decodeOwnValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
   try {
     return codec.decodeOwn === undefined ? codec.decode(encoded) : codec.decodeOwn(encoded);

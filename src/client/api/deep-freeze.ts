@@ -1,8 +1,8 @@
-/** Deep freezing, so that readers of one near copy cannot write to each other's value. */
+/** Freezes values deeply, so that the readers that share a near copy cannot change it for each other. */
 
 /**
- * Freezes a value and all that it holds. False when some of it cannot be made immutable (typed arrays, maps,
- * sets, dates): such a value must not be shared. Stops early then, so a part may be frozen.
+ * Freezes a value and everything in it. False: some of it cannot be made immutable (typed arrays, maps, sets, dates), and
+ * the value must not be shared; other parts of it may be frozen by then.
  */
 export function deepFreeze(value: unknown): boolean {
   return walk(value, (part) => {
@@ -11,15 +11,15 @@ export function deepFreeze(value: unknown): boolean {
   });
 }
 
-/** Whether nobody can write to any part of a value. */
+/** Whether no part of a value can be changed. */
 export function isDeepFrozen(value: unknown): boolean {
   return walk(value, Object.isFrozen);
 }
 
-/** Visits what a value holds, as long as it could be immutable and `visit` says yes. */
+/** Calls `visit` for every object in a value. False, at the first that cannot be immutable or that `visit` refuses. */
 function walk(value: unknown, visit: (part: object) => boolean): boolean {
   const waiting: unknown[] = [value];
-  // What came frozen may hold what is not, so it is looked into, but once.
+  // A frozen object may hold others that are not frozen. Remembered, so that cycles end.
   let cameFrozen: Set<object> | undefined;
   while (waiting.length > 0) {
     const next = waiting.pop();
@@ -32,7 +32,7 @@ function walk(value: unknown, visit: (part: object) => boolean): boolean {
     }
     const prototype: unknown = Object.getPrototypeOf(next);
     const plain = prototype === Object.prototype || prototype === null || Array.isArray(next);
-    // Messages of protobuf-es with explicit presence inherit their defaults from a plain prototype.
+    // Messages of protobuf-es may have a prototype of their own, which holds the defaults of their fields.
     if (!plain && !("$typeName" in next)) return false;
     if (!visit(next)) return false;
     waiting.push(...Object.values(next));

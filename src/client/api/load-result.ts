@@ -1,16 +1,20 @@
-/** What loaders are and what they return. */
+/** Loaders of `getOrLoad`, and what they may return. */
 
-/** What a loader may say about the value that it loaded; each one wins over the options of the call. */
+/** What a loader may say about its value. Each wins over the same option of the call. */
 export interface LoadedOptions {
+  /** How long the value is fresh, in milliseconds. 0: until it is invalidated or evicted. Default: the namespace's. */
   readonly ttlMs?: number;
+  /** How long after that it may be served stale, in milliseconds. Default: the namespace's. */
   readonly staleMs?: number;
+  /** Up to 16 different tags, unless the server is configured otherwise. Invalidating any of them removes the entry. */
   readonly tags?: readonly string[];
+  /** A version that the source gave to the value: a Set with a smaller one loses. 0n, the default: none. */
   readonly sourceVersion?: bigint;
 }
 
 const LOADED: unique symbol = Symbol("meshcache.loaded");
 
-/** A loaded value with what the loader says about it. Made by `loaded` and `absent`. */
+/** A loaded value with its options. Made by `loaded()` and `absent()`. */
 export interface Loaded<Value> {
   readonly [LOADED]: true;
   readonly value: Value | undefined;
@@ -18,27 +22,27 @@ export interface Loaded<Value> {
   readonly options: LoadedOptions;
 }
 
-/** For a loader that decides lifetimes and tags: `return loaded(user, { tags: user.groups })`. */
+/** What a loader returns to set lifetimes and tags: `return loaded(user, { tags: user.groups })`. */
 export function loaded<Value>(value: Value, options: LoadedOptions): Loaded<Value> {
   return { [LOADED]: true, value, absent: false, options };
 }
 
-/** For a loader whose source has no such record. Returning undefined says the same. */
+/** What a loader returns when its source has no such record. Returning undefined means the same. */
 export function absent(options: LoadedOptions = {}): Loaded<never> {
   return { [LOADED]: true, value: undefined, absent: true, options };
 }
 
 export interface LoadContext {
-  /** Aborted when the loader has taken longer than it may, or the client is closed. */
+  /** Aborted when the loader has taken longer than `hardTimeoutMs`, and when the client is closed. */
   readonly signal: AbortSignal;
 }
 
-/** Undefined: the source has no such record. */
+/** Loads the value of a key from its source. Undefined: the source has no such record. */
 export type Loader<Value> = (
   context: LoadContext,
 ) => Value | undefined | Loaded<Value> | Promise<Value | undefined | Loaded<Value>>;
 
-/** The same, whichever way a loader put it. */
+/** What a loader returned, in one form. */
 export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {
   if (typeof result === "object" && result !== null && LOADED in result) return result;
   return result === undefined ? absent() : loaded(result, {});

@@ -1,15 +1,15 @@
-/** What the operations of a namespace answer. A miss or a refused write is an answer, never an error. */
+/** What the operations of a namespace return. A miss and a refused write are results, never errors. */
 
-/** Names one Set of one key. Opaque: pass it back as `when` of a Set. */
+/** Names one Set of one key. Pass it back as `when` of a Set; compare versions for equality only. */
 export interface EntryVersion {
-  /** The life of the store that gave it. */
+  /** Names one life of the store: a restart makes another. */
   readonly epoch: bigint;
   readonly revision: number;
 }
 
 export type Outcome<Value> =
   | { readonly kind: "hit"; readonly value: Value }
-  /** The cache knows nothing of the key. */
+  /** The cache has no entry for the key. */
   | { readonly kind: "miss" }
   /** The cache knows that the source has no such record. */
   | { readonly kind: "absent" };
@@ -17,15 +17,15 @@ export type Outcome<Value> =
 /** Where an entry came from: this process's near cache, the server, or the loader of this very call. */
 export type EntrySource = "near" | "remote" | "loader";
 
-/** What `hit` and `absent` entries have beside the value. */
+/** What an entry of the kind "hit" or "absent" has beside its value. */
 export interface EntryFacts {
   /** Undefined: the value was loaded and not stored, so it has no version. */
   readonly version: EntryVersion | undefined;
   /** The version that the source gave at the Set. 0n: none. */
   readonly sourceVersion: bigint;
-  /** How long ago the server was asked for it, in milliseconds: 0 when it was just now. */
+  /** How long ago the server was asked for it, in milliseconds. 0: in this call. */
   readonly ageMs: number;
-  /** How long it stays fresh from now. Infinity: it has no TTL. 0: it is stale. */
+  /** How long it stays fresh from now, in milliseconds. Infinity: it has no TTL. 0: it is stale. */
   readonly ttlRemainingMs: number;
   readonly stale: boolean;
   readonly tags: readonly string[];
@@ -38,7 +38,10 @@ export type Entry<Value> =
   | (EntryFacts & { readonly kind: "absent" })
   | { readonly kind: "miss"; readonly source: EntrySource; readonly ageMs: number };
 
-/** Why a Set was refused. Each one is an ordinary answer to a condition, and nothing was changed. */
+/**
+ * Why a Set was refused; nothing was changed. "exists", "absent" and "versionMismatch": its condition did not hold.
+ * "leaseLost": the key changed during the load. "olderSourceVersion": the server knows a newer one of the source.
+ */
 export type RefusalReason = "exists" | "absent" | "versionMismatch" | "leaseLost" | "olderSourceVersion";
 
 export type SetOutcome =
@@ -46,7 +49,7 @@ export type SetOutcome =
   | { readonly kind: "refused"; readonly reason: RefusalReason };
 
 export interface InvalidateOutcome {
-  /** With keys: how many entries went. With any other target 0, for a fence does not count what it covers. */
+  /** With keys: how many entries were removed, or made stale. With any other target 0: what that removes is not counted. */
   readonly removed: number;
 }
 

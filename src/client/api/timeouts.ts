@@ -1,13 +1,20 @@
 /** Waiting on the client's clock. */
 import type { Clock } from "../../common/clock.ts";
 
+/** The longest that a caller can choose for anything to take: 10 minutes. */
+export const LONGEST_WAIT_MS = 600_000;
+
+/** Resolves after `delayMs`. */
 export function pause(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     clock.schedule(delayMs, resolve);
   });
 }
 
-/** What `work` becomes, or undefined when it takes longer than `limitMs` or `signal` is aborted first. */
+/**
+ * The result of `work`, or undefined when it takes longer than `limitMs` or `signal` is aborted first. Rejects as `work`
+ * does; `work` itself goes on.
+ */
 export function runWithin<Result>(
   clock: Clock,
   limitMs: number,

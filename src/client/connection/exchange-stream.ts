@@ -1,29 +1,43 @@
 /**
- * One Exchange stream: ids, frame numbers, pings and the calls that wait for an answer on it. It lives as long
- * as its link; connection.ts decides when there is one, and what is lost with it.
+ * One Exchange stream: sends the client's frames with their ids, checks the numbers of the server's frames, and hands each
+ * to what it is about. It lives as long as its link; stream-handover.ts decides when there is one.
  */
+import { isDeepStrictEqual } from "node:util";
 import type {
   Event,
   ExchangeRequest,
   ExchangeResponse,
   Gap,
-  Operation,
+  Opened,
   OperationResult,
   Selector,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { newArray } from "../../codec/fast/messages.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
-import type { LocalSubscription } from "../coherence/subscription-set.ts";
-import { batchFrame, ExchangeRequestMessage } from "../messages/requests.ts";
-import type { Link, LinkHandlers, Transport } from "../transport/transport.ts";
+import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import type { LocalSubscription, SubscriptionPlan } from "../coherence/subscription-set.ts";
+import { ExchangeRequestMessage } from "../messages/requests.ts";
+import {
+  type Link,
+  type LinkHandlers,
+  type MessageLimits,
+  RECEIVE_MAX_BYTES,
+  type Transport,
+} from "../transport/transport.ts";
+import { unavailable } from "./failures.ts";
 import type { Call } from "./pending-call.ts";
+import { SentBatches } from "./sent-batches.ts";
+import { type SentPing, SentPings } from "./sent-pings.ts";
+import { isCursorTaken, StreamSubscription } from "./stream-subscription.ts";
 
-/** What a stream tells its connection, in the order of the frames. */
+/** What a stream tells its owner, in the order of the frames. */
 export interface StreamHandlers {
   /** The server answered Open or a Subscription; with the latter `stream.live` has changed. */
   opened(stream: ExchangeStream): void;
+  /** The last subscription was not sent, or was refused: it is to be made with `stream.limits`. */
+  subscribeAgain(stream: ExchangeStream): void;
   events(stream: ExchangeStream, events: readonly Event[]): void;
   gap(stream: ExchangeStream, gap: Gap): void;
   /** `ping`: the one that it answers. */
@@ -36,25 +50,6 @@ export interface StreamHandlers {
   closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void;
 }
 
-export interface SentPing {
-  readonly sentAtMs: number;
-  /** Called when it is answered. */
-  readonly answered: (() => void) | undefined;
-}
-
-/** A class for what wire/hot/messages.ts says of literals. */
-class SentBatch {
-  readonly id: bigint;
-  readonly calls: readonly Call[];
-  /** Of the calls, from the first; the answer may come in several frames. */
-  answered = 0;
-
-  constructor(id: bigint, calls: readonly Call[]) {
-    this.id = id;
-    this.calls = calls;
-  }
-}
-
 export interface StreamDeps {
   readonly clock: Clock;
   readonly transport: Transport;
@@ -65,41 +60,48 @@ type Frame = ExchangeRequest["frame"];
 
 export class ExchangeStream {
   readonly address: string;
-  /** The server's, once it answered Open. */
+  /** The epoch of the server's store. 0n until the server answered Open. */
   epoch = 0n;
-  /** Of the last frame that was processed: where the next stream resumes. */
+  /** The server's, once it answered Open; until then what the client last knew or assumes. */
+  limits: ServerLimits;
+  /** The cursor of the last frame that was processed: where the next stream resumes. */
   cursor: Uint8Array;
-  /** The link asked to hold back. */
+  /** The link takes no more for now: `drained` tells when it does. */
   congested = false;
-  /** What the subscription of this stream covers. */
-  live: readonly LocalSubscription[] = [];
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
-  /** In the order of their ids. No Map, for what call-queue.ts says of Sets. */
-  readonly #batches: SentBatch[] = [];
-  readonly #subscriptions = new Map<bigint, readonly LocalSubscription[]>();
-  readonly #pings = new Map<bigint, SentPing>();
-  #aloneBatches = 0;
+  readonly #batches = new SentBatches();
+  readonly #sendFrame = (frame: Frame): bigint => this.#send(frame);
+  readonly #subscription = new StreamSubscription();
+  #messageLimits: MessageLimits;
+  readonly #pings: SentPings;
   #lastId = 0n;
-  #lastNonce = 0n;
   #lastSequence = 0;
-  #lastPartAtMs = Number.NEGATIVE_INFINITY;
   #ackedCursor: Uint8Array;
-  #resumable = true;
   #over = false;
 
   /**
-   * Sends Open at once. `cursor`: where to resume; empty for from now. Throws what the transport throws of an address
-   * or of credentials that it cannot use.
+   * Sends Open at once. `cursor`: where to resume; empty: from now. `limits`: the client's best guess until the server
+   * says its own. Throws what the transport throws for an address or credentials that it cannot use.
    */
-  constructor(address: string, cursor: Uint8Array, deps: StreamDeps, handlers: StreamHandlers) {
+  constructor(
+    address: string,
+    cursor: Uint8Array,
+    limits: ServerLimits,
+    deps: StreamDeps,
+    handlers: StreamHandlers,
+  ) {
     this.address = address;
+    this.limits = limits;
+    this.#messageLimits = messageLimitsOf(limits);
     this.cursor = cursor;
     this.#ackedCursor = cursor;
     this.#deps = deps;
     this.#handlers = handlers;
+    this.#pings = new SentPings(deps.clock);
     const linkHandlers: LinkHandlers = {
+      messageLimits: () => this.#messageLimits,
       frame: (frame) => this.#receive(frame),
       drained: () => {
         this.congested = false;
@@ -119,70 +121,68 @@ export class ExchangeStream {
 
   /** Batches that were sent here and not answered. */
   get unanswered(): number {
-    return this.#batches.length;
+    return this.#batches.size;
   }
 
-  /** Of these the ones that wait for nothing but their turn: a call that may wait for a lease goes alone. */
+  /** Of these the ones that the server answers as soon as it can: none of their calls may wait for a lease. */
   get busy(): number {
-    return this.#batches.length - this.#aloneBatches;
+    return this.#batches.size - this.#batches.alone;
+  }
+
+  /** Of these the ones that may wait for a lease. */
+  get waiting(): number {
+    return this.#batches.alone;
+  }
+
+  /** The server has answered Open. */
+  get greeted(): boolean {
+    return this.epoch !== 0n;
   }
 
   /** The server has answered Open and every Subscription so far. */
   get ready(): boolean {
-    return this.epoch !== 0n && this.#subscriptions.size === 0;
+    return this.greeted && this.#subscription.isAnswered;
+  }
+
+  /** What the subscription of this stream covers. */
+  get live(): readonly LocalSubscription[] {
+    return this.#subscription.live;
+  }
+
+  /** What was last subscribed to. */
+  get selectors(): readonly Selector[] {
+    return this.#subscription.selectors;
+  }
+
+  /** The events between where this stream was to resume and its subscription are lost. */
+  get missedEvents(): boolean {
+    return this.#subscription.missedEvents;
+  }
+
+  /** How many bytes of the next subscription its cursor takes. */
+  get cursorBytes(): number {
+    return this.#subscription.cursorBytes(this.cursor, this.limits);
   }
 
   // ---- Sending -------------------------------------------------------------------------------------------
 
-  subscribe(selectors: Selector[], interests: readonly LocalSubscription[]): void {
-    const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
-    this.#resumable = false;
-    const id = this.#sendOrCut({
-      case: "subscription",
-      value: { $typeName: "meshcache.v1.Subscription", selectors, cursor },
-    });
-    this.#subscriptions.set(id, interests);
+  /** Subscribes to this instead of what was subscribed to before. The first subscription resumes at `cursor`. */
+  subscribe(plan: SubscriptionPlan): void {
+    this.#subscription.subscribe(plan, this.cursor, this.limits, this.greeted, (value) =>
+      this.#sendOrCut({ case: "subscription", value }),
+    );
   }
 
+  /** Sends calls as one message. What cannot be sent at all fails by itself. */
   send(calls: readonly Call[]): void {
-    const nowMs = this.#deps.clock.nowMs();
-    const namespace = calls[0]?.plan.namespace ?? "";
-    const operations = newArray<Operation>();
-    for (const call of calls) {
-      call.sending(nowMs, this.epoch);
-      operations.push(withNamespace(call, namespace));
-    }
-    try {
-      this.#sendBatch(namespace, operations, calls);
-    } catch (error) {
-      this.#sendEach(calls, error);
-    }
+    const failed = this.#batches.send(calls, this.#deps.clock.nowMs(), this.epoch, this.#sendFrame);
+    if (failed.length > 0) this.#handlers.released(failed);
   }
 
-  #sendBatch(namespace: string, operations: Operation[], calls: readonly Call[]): void {
-    const id = this.#send(batchFrame(namespace, operations));
-    this.#batches.push(new SentBatch(id, calls));
-    if (isAlone(calls)) this.#aloneBatches += 1;
-  }
-
-  /** Of a batch that could not be encoded: its calls by themselves, so that those fail alone that are the reason. */
-  #sendEach(calls: readonly Call[], reason: unknown): void {
-    for (const call of calls) {
-      try {
-        if (calls.length === 1) throw reason;
-        const { namespace } = call.plan;
-        this.#sendBatch(namespace, [withNamespace(call, namespace)], [call]);
-      } catch (cause) {
-        call.fail(new CacheError("INTERNAL", "the operation could not be encoded", {}, { cause }));
-        this.#handlers.released([call]);
-      }
-    }
-  }
-
-  /** Pings, and tells the server how far this client is, when it has moved. */
+  /** Pings, and acknowledges the cursor if it has moved since the last time. */
   pulse(): void {
     const { cursor } = this;
-    if (cursor !== this.#ackedCursor) {
+    if (cursor !== this.#ackedCursor && isCursorTaken(cursor, this.limits)) {
       this.#ackedCursor = cursor;
       this.#sendOrCut({ case: "ack", value: { $typeName: "meshcache.v1.Ack", cursor } }, true);
     }
@@ -190,24 +190,16 @@ export class ExchangeStream {
   }
 
   ping(answered?: () => void): void {
-    this.#lastNonce += 1n;
-    const nonce = this.#lastNonce;
-    this.#pings.set(nonce, { sentAtMs: this.#deps.clock.nowMs(), answered });
+    const nonce = this.#pings.add(answered);
     this.#sendOrCut({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
   }
 
-  /**
-   * How long the oldest ping has been waiting for its answer, or for its turn: it is answered behind all parts
-   * of a large answer, and counts from the last of them. 0: none is waiting.
-   */
+  /** How long the oldest ping has been without an answer. 0: every ping is answered. */
   silenceMs(): number {
-    for (const ping of this.#pings.values()) {
-      return this.#deps.clock.nowMs() - Math.max(ping.sentAtMs, this.#lastPartAtMs);
-    }
-    return 0;
+    return this.#pings.silenceMs();
   }
 
-  /** Ends the stream; `closed` is called with what was unanswered. */
+  /** Ends the stream with `error`. The handlers' `closed` is called with the calls that have no answer. */
   cut(error: CacheError): void {
     if (this.#over) return;
     this.#link.close();
@@ -218,8 +210,8 @@ export class ExchangeStream {
 
   #receive(response: ExchangeResponse): void {
     if (this.#over) return;
-    // A hole means that something was lost: nothing from here on can be ordered. The next stream resumes from
-    // the last frame before it, so that the server tells again what was lost, or says that it cannot.
+    // A missing number means that a frame was lost, and the order of all that follows with it. The next stream resumes
+    // from the last frame before it: the server sends again what was lost, or says that it cannot.
     const sequence = Number(response.sequence);
     if (sequence !== this.#lastSequence + 1) {
       this.cut(unavailable("a frame of the stream is missing"));
@@ -229,22 +221,17 @@ export class ExchangeStream {
     const { frame } = response;
     switch (frame.case) {
       case "opened":
-        this.epoch = frame.value.epoch;
-        this.#opened(response.id, frame.value.cursor);
+        this.#opened(response.id, frame.value);
         break;
       case "batch":
         this.#answer(response.id, frame.value.results, response.more);
         break;
       case "error": {
         const error = fromStatus(frame.value);
-        const at = this.#indexOf(response.id);
-        const calls = this.#batches[at]?.calls;
-        if (calls === undefined) this.cut(error);
-        else {
-          this.#remove(at);
-          for (const call of calls) call.fail(error);
-          this.#handlers.released(calls);
-        }
+        const calls = this.#batches.refuse(response.id, error);
+        if (calls !== undefined) this.#handlers.released(calls);
+        else if (this.#subscription.mayRetry(response.id, this.limits)) this.#handlers.subscribeAgain(this);
+        else this.cut(error);
         break;
       }
       case "events":
@@ -271,58 +258,32 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, cursor: Uint8Array): void {
-    const interests = this.#subscriptions.get(id);
-    if (interests !== undefined) {
-      this.#subscriptions.delete(id);
-      this.live = interests;
-      // A resumed stream stands where it stood until the missed events are here.
-      if (this.cursor.length === 0) this.cursor = cursor;
-    }
+  #opened(id: bigint, { epoch, cursor, limits }: Opened): void {
+    const isGreeting = !this.greeted;
+    this.epoch = epoch;
+    if (isGreeting) this.#followLimits(limits);
+    if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;
+    if (isGreeting && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);
     this.#handlers.opened(this);
   }
 
-  /** Each frame's calls are settled in it: a fill must not be overtaken by the events between two frames. */
+  #followLimits(said: Opened["limits"]): void {
+    const limits = said === undefined ? ASSUMED_LIMITS : fromLimitsMessage(said, ASSUMED_LIMITS);
+    // The same limits stay the same object, so that a change shows by identity.
+    if (isDeepStrictEqual(limits, this.limits)) return;
+    this.limits = limits;
+    this.#messageLimits = messageLimitsOf(limits);
+  }
+
+  /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
   #answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
-    const at = this.#indexOf(id);
-    const batch = this.#batches[at];
-    if (batch === undefined) return;
-    const first = batch.answered;
-    // Without `more` all the rest is answered, if only by nothing, which breaks the contract.
-    batch.answered = more ? first + results.length : batch.calls.length;
-    if (more) this.#lastPartAtMs = this.#deps.clock.nowMs();
-    else this.#remove(at);
-    const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
-    calls.forEach((call, index) => {
-      call.answer(results[index]?.result ?? { case: undefined });
-    });
-    this.#handlers.released(calls);
-  }
-
-  #remove(at: number): void {
-    for (const { calls } of this.#batches.splice(at, 1)) if (isAlone(calls)) this.#aloneBatches -= 1;
-  }
-
-  /** Mostly the first; after one that waits for a lease, perhaps any. -1: none has this id. */
-  #indexOf(id: bigint): number {
-    let from = 0;
-    let to = this.#batches.length;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      const batch = this.#batches[middle];
-      if (batch === undefined || batch.id >= id) to = middle;
-      else from = middle + 1;
-    }
-    return this.#batches[from]?.id === id ? from : -1;
+    if (more) this.#pings.partReceived();
+    const calls = this.#batches.answer(id, results, more);
+    if (calls.length > 0) this.#handlers.released(calls);
   }
 
   #progress(nonce: bigint): void {
-    const ping = this.#pings.get(nonce);
-    if (ping !== undefined) {
-      this.#pings.delete(nonce);
-      ping.answered?.();
-    }
-    this.#handlers.progress(this, ping);
+    this.#handlers.progress(this, this.#pings.take(nonce));
   }
 
   /** Throws when the frame cannot be encoded. */
@@ -333,7 +294,7 @@ export class ExchangeStream {
     return this.#lastId;
   }
 
-  /** What is no call's own: a stream that cannot say it is of no use. */
+  /** Sends a frame that belongs to no call. A stream that cannot send it is ended. */
   #sendOrCut(frame: Frame, more = false): bigint {
     try {
       return this.#send(frame, more);
@@ -346,25 +307,12 @@ export class ExchangeStream {
   #end(error: CacheError): void {
     if (this.#over) return;
     this.#over = true;
-    const unanswered = this.#batches.flatMap(({ calls, answered }) => calls.slice(answered));
-    this.#batches.length = 0;
+    const unanswered = this.#batches.takeUnanswered();
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);
   }
 }
 
-export function unavailable(message: string, cause?: unknown): CacheError {
-  return new CacheError("UNAVAILABLE", message, {}, { cause });
-}
-
-function isAlone(calls: readonly Call[]): boolean {
-  return calls[0]?.plan.alone === true;
-}
-
-/** The operation as the batch carries it: without the namespace that the batch already names. */
-function withNamespace(call: Call, batchNamespace: string): Operation {
-  const { operation, namespace } = call.plan;
-  const body = operation.operation;
-  if (body.case !== undefined) body.value.namespace = namespace === batchNamespace ? "" : namespace;
-  return operation;
+function messageLimitsOf({ receiveMaxBytes, sendMaxBytes }: ServerLimits): MessageLimits {
+  return { sendMaxBytes: receiveMaxBytes, receiveMaxBytes: Math.max(RECEIVE_MAX_BYTES, sendMaxBytes) };
 }

@@ -1,4 +1,4 @@
-/** One operation on its way: queued, sent, perhaps sent again, and settled once. */
+/** One operation from its caller to its answer: queued, sent, perhaps sent again, and settled exactly once. */
 
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../common/errors.ts";
@@ -6,21 +6,21 @@ import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { OperationReply } from "../messages/replies.ts";
 
 /**
- * What may be done when a stream ended between an operation and its answer. "anyEpoch": again, wherever, for
- * doing it twice is doing it once. "sameEpoch": again where the first try would be remembered by its request
- * id. "never": its effect stays unknown.
+ * Whether an operation is sent again when a stream ended between it and its answer. "anyEpoch": yes, to any store, since
+ * running it twice has the effect of running it once. "sameEpoch": to the same store, which knows its request id and does
+ * not run it twice. "never": no, and whether it took effect stays unknown.
  */
 export type RetryRule = "anyEpoch" | "sameEpoch" | "never";
 
-/** What is fixed when a call is made. A class for what wire/hot/messages.ts says of literals. */
+/** What is fixed when a call is made. A class and no literal, for the reason that codec/fast/messages.ts gives. */
 export class CallPlan {
   readonly namespace: string;
   readonly operation: Operation;
-  /** An upper bound of its encoded size, but for a constant. */
+  /** At most what it takes in a message. */
   readonly sizeBytes: number;
   readonly deadlineAtMs: number;
   readonly retry: RetryRule;
-  /** Goes in a batch of its own, since it may hold back the answer. */
+  /** It may wait for a lease, and is sent in a batch of its own, whose answer keeps no other call waiting. */
   readonly alone: boolean;
 
   constructor(
@@ -40,16 +40,18 @@ export class CallPlan {
   }
 }
 
-/** What becomes of it is its subclass's. One object, since a client that reads a lot makes little else. */
+/** The subclass decides what settling means. One object for each call: a client that reads a lot makes little else. */
 export abstract class Call {
   readonly plan: CallPlan;
   #settled = false;
-  /** When it was last sent, and first: the age of what it reads and of what it writes. */
+  /** When it was last sent: the age of what it reads counts from here. */
   sentAtMs = 0;
+  /** When it was first sent: the age of what it writes counts from here, since the first try may have taken effect. */
   firstSentAtMs = 0;
   attempts = 0;
-  /** The epoch of the server it was first sent to; 0n: it was not. */
+  /** The epoch of the store that it was first sent to. 0n: it was not sent. */
   sentEpoch = 0n;
+  /** `currentCoverage()` when it was last sent. */
   coverage = NOT_COVERED;
   /** Its neighbours in the window. */
   older: Call | undefined;
@@ -59,12 +61,12 @@ export abstract class Call {
     this.plan = plan;
   }
 
-  /** Just before each sending: what the fill rule will ask for. */
+  /** What the fill rule will ask for about the answer. Asked just before each sending. */
   protected abstract currentCoverage(): number;
-  /** Synchronous, from inside the frame that brought the answer, so that a fill cannot be overtaken. */
+  /** Called while the frame with the answer is processed, so that no event of a later frame comes before it. */
   protected abstract answered(reply: OperationReply): void;
   protected abstract failed(error: CacheError): void;
-  /** The answer, after the caller had given up. */
+  /** Called with an answer that came after the call had failed. */
   protected abstract late(reply: OperationReply): void;
 
   get settled(): boolean {

@@ -1,23 +1,23 @@
 /**
- * The bounded window of operations: those that wait to be sent, packed into batches, and those under way.
+ * The bounded window of calls: those that wait to be sent, which it packs into batches, and those under way.
  *
- * The window is a list through the calls themselves. A Set of what comes and goes is rebuilt again and again,
- * and each former table holds on to its calls until a full collection: most of the client's time went there.
+ * The window is a list that runs through the calls themselves. In a Set whose members come and go the table is rebuilt
+ * again and again, and each old table keeps its calls alive until a full collection: most of the client's time went there.
  */
 
 import { newArray } from "../../codec/fast/messages.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
 import type { Call } from "./pending-call.ts";
 
 /**
- * An eighth of what the server takes. Of many operations it answers the first while the next are read and
- * the answers before are delivered; in one batch both sides would wait for each other.
+ * Of many operations in several batches the server answers the first while the next are read and the answers before are
+ * delivered; in one batch both sides would wait for each other.
  */
 const BATCH_MAX_OPERATIONS = 128;
-/** Operations, or bytes, that are worth a message of their own whatever else is under way. */
+/** So many operations, or bytes, fill a message well enough to be sent whatever else is under way. */
 const BATCH_MIN_OPERATIONS = 16;
 const BATCH_MIN_BYTES = 16_384;
-/** What the server takes in one batch, with room for the envelope. */
 const BATCH_MAX_BYTES = 1_900_000;
 
 export interface WindowLimits {
@@ -27,6 +27,8 @@ export interface WindowLimits {
 
 export class CallQueue {
   readonly #limits: WindowLimits;
+  #batchMaxOperations = BATCH_MAX_OPERATIONS;
+  #batchMaxBytes = BATCH_MAX_BYTES;
   #together: Call[] = [];
   #togetherBytes = 0;
   #alone: Call[] = [];
@@ -37,6 +39,12 @@ export class CallQueue {
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
+  }
+
+  /** From now on no batch of several calls is larger than the server takes. */
+  follow({ batchMaxOperations, batchMaxBytes, receiveMaxBytes }: ServerLimits): void {
+    this.#batchMaxOperations = Math.min(BATCH_MAX_OPERATIONS, batchMaxOperations);
+    this.#batchMaxBytes = Math.min(BATCH_MAX_BYTES, batchMaxBytes, receiveMaxBytes);
   }
 
   /** How many calls were admitted and not released. */
@@ -51,7 +59,7 @@ export class CallQueue {
     return calls;
   }
 
-  /** Takes a call in, or says LIMIT_EXCEEDED when the window is full: what cannot be sent soon is not piled up. */
+  /** Takes a call, or returns LIMIT_EXCEEDED when the window is full. */
   admit(call: Call): CacheError | undefined {
     const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
     if (this.#size >= inFlightMaxOperations) {
@@ -70,7 +78,7 @@ export class CallQueue {
     return undefined;
   }
 
-  /** Puts calls that were sent in vain before all that wait. */
+  /** Puts calls that are to be sent again in front of all that wait. */
   putBack(calls: readonly Call[]): void {
     const later = [this.#together, this.#alone];
     this.#together = [];
@@ -80,7 +88,7 @@ export class CallQueue {
     this.#alone.push(...(later[1] ?? []));
   }
 
-  /** The call is answered, refused or dropped: its place in the window is free. */
+  /** A call is answered or has failed: it leaves the window. Twice does nothing. */
   release(call: Call): void {
     const { older, newer } = call;
     if (older === undefined && this.#oldest !== call) return;
@@ -88,16 +96,21 @@ export class CallQueue {
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    // A released call that still led to others would keep them from the collector.
+    // A released call that its caller keeps must not keep its neighbours alive.
     call.older = undefined;
     call.newer = undefined;
     this.#size -= 1;
     this.#bytes -= call.plan.sizeBytes;
   }
 
-  /** Calls wait that may share a message. */
+  /** Calls wait to be sent. */
   get waiting(): boolean {
-    return this.#together.length > 0;
+    return this.#together.length > 0 || this.#alone.length > 0;
+  }
+
+  /** The calls that wait to be sent. */
+  waitingCalls(): Call[] {
+    return [...this.#together, ...this.#alone];
   }
 
   /** Calls wait that may share a message, and are too few for a good one. */
@@ -107,18 +120,20 @@ export class CallQueue {
   }
 
   /**
-   * The next calls to send as one message, in their order; undefined when none wait. `server`: "busy" makes those that
-   * may share a message wait until they fill it; "idle" takes half of them if both halves are worth a message, so that
-   * both sides are at work while the other one follows. Settled ones are released.
+   * The next calls to send as one message, in their order; undefined when none may be sent now. `server`: "busy" makes
+   * those that may share a message wait until they fill it; "idle" takes half of them if both halves are worth a message,
+   * so that both sides are at work while the other one follows. `mayWait`: the server takes one more call that waits for
+   * a lease. Settled calls are released.
    */
-  take(server: "idle" | "working" | "busy"): Call[] | undefined {
+  take(server: "idle" | "working" | "busy", mayWait: boolean): Call[] | undefined {
     const { length } = this.#together;
-    const full = length >= BATCH_MAX_OPERATIONS || this.#togetherBytes > BATCH_MAX_BYTES;
+    const full = length >= this.#batchMaxOperations || this.#togetherBytes > this.#batchMaxBytes;
     const two = length >= 2 * BATCH_MIN_OPERATIONS || this.#togetherBytes >= 2 * BATCH_MIN_BYTES;
     const half = two ? Math.ceil(length / 2) : length;
-    const most = server === "idle" ? Math.min(half, BATCH_MAX_OPERATIONS) : BATCH_MAX_OPERATIONS;
+    const most = server === "idle" ? Math.min(half, this.#batchMaxOperations) : this.#batchMaxOperations;
     const batch = full || server !== "busy" ? this.#takeTogether(most) : [];
     if (batch.length > 0) return batch;
+    if (!mayWait) return undefined;
     for (let call = this.#alone.shift(); call !== undefined; call = this.#alone.shift()) {
       if (!call.settled) return [call];
       this.release(call);
@@ -126,9 +141,9 @@ export class CallQueue {
     return undefined;
   }
 
-  /** Empties the queue. The calls stay in the window until they are released. */
+  /** Takes all calls that wait. They stay in the window until they are released. */
   drain(): Call[] {
-    const calls = [...this.#together, ...this.#alone];
+    const calls = this.waitingCalls();
     this.#together = [];
     this.#togetherBytes = 0;
     this.#alone = [];
@@ -148,7 +163,7 @@ export class CallQueue {
     for (const call of this.#together) {
       if (call.settled) this.release(call);
       else {
-        const full = batch.length === mostOperations || bytes + call.plan.sizeBytes > BATCH_MAX_BYTES;
+        const full = batch.length === mostOperations || bytes + call.plan.sizeBytes > this.#batchMaxBytes;
         if (full && batch.length > 0) break;
         batch.push(call);
         bytes += call.plan.sizeBytes;

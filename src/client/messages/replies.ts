@@ -1,4 +1,4 @@
-/** Reads the answers of the contract into the client's words. Values stay views of the message they came in. */
+/** Turns the contract's responses into the client's own types. Values stay views of the message that they came in. */
 import {
   type GetResponse,
   type Hit,
@@ -19,7 +19,7 @@ import type { Reading } from "../near-cache/cached-entry.ts";
 /** The answer to one operation. */
 export type OperationReply = OperationResult["result"];
 
-/** These are classes for what wire/hot/messages.ts says of literals. */
+/** These are classes and no literals, for the reason that codec/fast/messages.ts gives. */
 class AnsweredAsOf implements AsOf {
   readonly epoch: bigint;
   readonly shard: number;
@@ -63,7 +63,7 @@ class MissReading implements Reading {
   readonly kind = "miss";
   readonly asOf: AsOf;
   readonly readAtMs: number;
-  /** Only a Set ends a miss, and a Set is an event. */
+  /** A miss has no TTL: only a Set ends it, and a Set is an event. */
   readonly freshUntilMs = Number.POSITIVE_INFINITY;
   readonly version = 0;
   readonly sourceVersion = 0n;
@@ -94,7 +94,7 @@ export function toAsOf(stamp: Stamp | undefined): AsOf {
   return new AnsweredAsOf(stamp);
 }
 
-/** An answer that breaks the contract. */
+/** The error for an answer that breaks the contract. */
 export function malformed(): CacheError {
   return new CacheError("INTERNAL", "the server sent an answer that the contract does not have");
 }
@@ -107,7 +107,7 @@ interface Answers {
   readonly lease: LeaseResponse;
 }
 
-/** The reply to an operation of this kind; anything else breaks the contract. */
+/** The response in a reply to an operation of this kind. Throws INTERNAL for any other: it breaks the contract. */
 export function expectReply<Case extends keyof Answers>(
   reply: OperationReply,
   expected: Case,
@@ -135,7 +135,10 @@ export function readGet(key: string, response: GetResponse, sentAtMs: number): R
   }
 }
 
-/** The end of the TTL, counted from the moment the request was sent; the server counted it from later on. */
+/**
+ * When the TTL ends. It is counted from when the request was sent; the server counted from a later moment, so that no
+ * copy outlives its entry.
+ */
 export function freshUntilMs(
   entry: { readonly ttlRemainingMs: bigint; readonly stale: boolean },
   sentAtMs: number,

@@ -1,6 +1,6 @@
 /**
- * Builds the operations of the contract, without `create`: they are made for every call. Those of reads and Sets are made
- * by classes, for what wire/hot/messages.ts says of literals.
+ * Builds the operations of the contract. Without `create`, which takes longer, since one is made for every call. Those of
+ * reads and Sets are classes and no literals, for the reason that codec/fast/messages.ts gives.
  */
 import {
   type BatchRequest,
@@ -25,11 +25,11 @@ export interface SetArguments {
   readonly contentType: string;
   readonly ttlMs: number;
   readonly staleMs: number;
-  /** The message's from here on. */
+  /** The message keeps this array: nobody may change it later. */
   readonly tags: string[];
   readonly sourceVersion: bigint;
   readonly condition: SetCondition;
-  /** With the condition `ifVersion`; else 0n. */
+  /** The epoch of the version in the condition `ifVersion`; else 0n. */
   readonly ifEpoch: bigint;
   readonly requestId: bigint;
 }
@@ -184,12 +184,12 @@ export function releaseOperation(key: string, token: bigint): Operation {
   });
 }
 
-/** Beside the text and the values that an operation carries, it takes less than this. */
+/** What an operation takes beside its text and its value, at most, with the envelope of the message around it. */
 const OPERATION_OVERHEAD_BYTES = 192;
 /** A UTF-16 unit is at most three bytes of UTF-8. */
 const textBytes = (text: string): number => text.length * 3;
 
-/** An upper bound of the encoded size. */
+/** At most what the operation takes in a message, in bytes. */
 export function operationBytes(namespace: string, { operation: body }: Operation): number {
   let bytes = OPERATION_OVERHEAD_BYTES + namespace.length;
   switch (body.case) {
@@ -211,4 +211,31 @@ export function operationBytes(namespace: string, { operation: body }: Operation
     default:
       return body satisfies never;
   }
+}
+
+/** The bytes that the server counts of an operation for its bound of a batch (`Limits.batch_max_bytes`). */
+export function countedBytes({ operation: body }: Operation): number {
+  switch (body.case) {
+    case "get":
+    case "touch":
+    case "lease":
+      return body.value.key.length;
+    case "set":
+      return body.value.key.length + body.value.value.length + countedLengths(body.value.tags);
+    case "invalidate": {
+      const { target } = body.value;
+      if (target.case === "keys") return countedLengths(target.value.keys);
+      return target.case === "tags" ? countedLengths(target.value.tags) : 0;
+    }
+    case undefined:
+      return 0;
+    default:
+      return body satisfies never;
+  }
+}
+
+function countedLengths(texts: readonly string[]): number {
+  let sum = 0;
+  for (const text of texts) sum += text.length + 2;
+  return sum;
 }

@@ -132,7 +132,10 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
     this.#covered = false;
   }
 
-  /** For the fill rule, to be read just before a request is sent. */
+  /** Nothing is kept, as long as it is not covered: reads go to the server. */
+  refused(): void {}
+
+  /** What the fill rule must know of a request just before it is sent. */
   coverage(): number {
     return this.#covered ? this.#coherence.coverage : NOT_COVERED;
   }

@@ -68,7 +68,9 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   #epoch = 0n;
   #covered = false;
   #events: CacheEvent[] = [];
-  #waiting: ((result: IteratorResult<CacheEvent>) => void)[] = [];
+  readonly #waiting: PromiseWithResolvers<IteratorResult<CacheEvent, undefined>>[] = [];
+  /** Why the server takes no such subscription. */
+  #refusal: CacheError | undefined;
   #closed = false;
 
   constructor(
@@ -95,6 +97,13 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   /** The next stream resumes, or delivers a gap. */
   lost(): void {
     this.#covered = false;
+  }
+
+  /** Ends the subscription: its reader is told why. */
+  refused(error: CacheError): void {
+    if (this.#closed) return;
+    this.#refusal = error;
+    this.close();
   }
 
   /** An own write sends an event too. */
@@ -124,9 +133,11 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
     if (this.#closed) return;
     this.#closed = true;
     this.#events = [];
-    this.#becameLive.reject(new CacheError("CLOSED", "the subscription was closed"));
-    for (const resolve of this.#waiting) resolve({ done: true, value: undefined });
-    this.#waiting = [];
+    this.#becameLive.reject(this.#refusal ?? new CacheError("CLOSED", "the subscription was closed"));
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (this.#refusal === undefined) resolve({ done: true, value: undefined });
+      else reject(this.#refusal);
+    }
     this.#onClose(this);
   }
 
@@ -147,14 +158,17 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   #next(): Promise<IteratorResult<CacheEvent, undefined>> {
     const event = this.#events.shift();
     if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     if (this.#closed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const waiting = Promise.withResolvers<IteratorResult<CacheEvent, undefined>>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
   }
 
   #push(event: CacheEvent): void {
     if (this.#closed) return;
     const next = this.#waiting.shift();
-    if (next !== undefined) next({ done: false, value: event });
+    if (next !== undefined) next.resolve({ done: false, value: event });
     else if (this.#events.length < this.#queueMaxEvents) this.#events.push(event);
     else this.#events = [{ kind: "gap", cause: "overrun" }];
   }

@@ -17,8 +17,6 @@ export type LeaseAnswer<Value> =
   /** A fresh entry that the codec cannot decode, in a namespace that treats such an entry as a miss. */
   | { readonly kind: "undecodable"; readonly when: EntryVersion };
 
-/** How long a server waits before it answers, at most. */
-const WAIT_MAX_MS = 30_000;
 /** The longest pause after a server did not wait although it was asked to: it has reached a limit. */
 const RETRY_MAX_MS = 1_000;
 
@@ -33,20 +31,21 @@ export class LeaseClient<Value> {
 
   /** Throws DEADLINE when another process still holds the lease after `waitMs`, and there is no stale value. */
   async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
-    const { clock, rng } = this.#context;
+    const { clock, rng, runner } = this.#context;
     const untilMs = clock.nowMs() + waitMs;
-    // The first request does not wait: it can share a batch, and usually no other process holds the lease.
-    let serverWaitMs = 0;
-    for (;;) {
-      const answer = await this.#ask(key, serverWaitMs, leaseMs);
+    // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
+    let holdMs = 0;
+    for (let isFirst = true; ; isFirst = false) {
+      const answer = await this.#ask(key, holdMs, leaseMs);
       if (answer.kind !== "held") return answer;
       const remainingMs = untilMs - clock.nowMs();
       if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
-      if (serverWaitMs > 0) {
+      if (!isFirst) {
         const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
         await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));
       }
-      serverWaitMs = Math.max(1, Math.min(remainingMs, WAIT_MAX_MS));
+      const { leaseWaitMaxMs } = runner.limits;
+      holdMs = leaseWaitMaxMs === 0 ? 0 : Math.max(1, Math.min(remainingMs, leaseWaitMaxMs));
     }
   }
 
@@ -73,7 +72,7 @@ export class LeaseClient<Value> {
     return runner.run({
       name: "Lease",
       namespace,
-      operation: leaseOperation(key, waitMs, leaseMs),
+      operation: leaseOperation(key, waitMs, Math.min(leaseMs, runner.limits.leaseMaxMs)),
       retry: "anyEpoch",
       waitMs,
       coverage: () => near?.coverage() ?? 0,

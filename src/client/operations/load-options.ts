@@ -12,6 +12,7 @@ import {
   unreadable,
 } from "../api/checks.ts";
 import type { LoadedOptions, Loader } from "../api/load-result.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
 import type { CallOptions } from "./runner.ts";
 import type { JoinOptions } from "./singleflight.ts";
 
@@ -23,7 +24,10 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
    * value is served at once.
    */
   readonly softTimeoutMs?: number;
-  /** How long the loader may take. Then the load fails with LOADER_TIMEOUT. 1 to 58,000; default 10,000. */
+  /**
+   * How long the loader may take. Then the load fails with LOADER_TIMEOUT. 1 to 600,000; default 10,000. The value of a
+   * loader that takes longer than the server's longest lease (60 s unless configured) is returned and not stored.
+   */
   readonly hardTimeoutMs?: number;
   /**
    * How long to wait for the load of another process: 0 to 600,000; default 30,000. A process that dies during a load
@@ -35,7 +39,6 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
 }
 
 const LONGEST_WAIT_MS = 600_000;
-const HARD_TIMEOUT_MAX_MS = 58_000;
 
 /** One load, with its options checked and their defaults filled in. */
 export interface LoadPlan<Value> {
@@ -49,14 +52,19 @@ export interface LoadPlan<Value> {
 }
 
 /** Throws FIELD_INVALID. */
-export function toLoadPlan<Value>(key: string, loader: Loader<Value>, options: LoadOptions): LoadPlan<Value> {
+export function toLoadPlan<Value>(
+  key: string,
+  loader: Loader<Value>,
+  options: LoadOptions,
+  limits: ServerLimits,
+): LoadPlan<Value> {
   return {
-    key: checkKey(key),
+    key: checkKey(key, limits),
     loader,
-    entry: checkLoaded(options),
+    entry: checkLoaded(options, limits),
     failOpen: checkFlag("failOpen", options.failOpen, true),
     softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
-    hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, HARD_TIMEOUT_MAX_MS),
+    hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, LONGEST_WAIT_MS),
     waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
   };
 }
@@ -71,13 +79,13 @@ export function toJoinOptions(options: LoadOptions): JoinOptions {
 }
 
 /** Copies the options that are given, reading each of them once. Throws FIELD_INVALID. */
-export function checkLoaded(given: LoadedOptions): LoadedOptions {
+export function checkLoaded(given: LoadedOptions, limits: ServerLimits): LoadedOptions {
   try {
     const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
     return {
-      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0) }),
-      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0) }),
-      ...(isGiven(tags) && { tags: checkEntryTags(tags) }),
+      ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0, limits) }),
+      ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0, limits) }),
+      ...(isGiven(tags) && { tags: checkEntryTags(tags, limits) }),
       ...(isGiven(sourceVersion) && { sourceVersion: checkUint64("sourceVersion", sourceVersion) }),
     };
   } catch (error) {

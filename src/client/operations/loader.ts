@@ -62,7 +62,7 @@ export class EntryLoader<Value> {
 
   /** Loads the entry, or shares a load that is in flight. Throws FIELD_INVALID. */
   load(key: string, loader: Loader<Value>, options: LoadOptions): Promise<LoadedEntry<Value>> {
-    const plan = toLoadPlan(key, loader, options);
+    const plan = toLoadPlan(key, loader, options, this.#context.runner.limits);
     return this.#singleflight.join(key, toJoinOptions(options), () => this.#run(plan));
   }
 
@@ -169,7 +169,7 @@ export class EntryLoader<Value> {
   /** Jitter shortens a TTL and never lengthens it. */
   #jittered(given: number | undefined, isAbsent: boolean): number {
     const { options, rng } = this.#context;
-    const ttlMs = given ?? (isAbsent ? options.negativeTtlMs : options.ttlMs);
+    const ttlMs = given ?? (isAbsent ? this.#writer.negativeTtlMs : options.ttlMs);
     return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
 

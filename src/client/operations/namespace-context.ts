@@ -1,7 +1,7 @@
 /** What the reader, writer and loader of one namespace share: its name and options, and parts of the client. */
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
-import type { ResolvedNamespaceOptions } from "../api/options.ts";
+import type { ResolvedNamespaceOptions } from "../api/namespace-options.ts";
 import type { Coherence } from "../coherence/coherence.ts";
 import type { InvalidationBus } from "../coherence/invalidation-bus.ts";
 import type { ValueReader } from "../near-cache/cached-entry.ts";

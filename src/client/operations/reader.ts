@@ -64,7 +64,7 @@ export class EntryReader<Value> {
     pick: (found: Found<Value>) => Result,
   ): Promise<Result> {
     const { near, namespace, runner } = this.#context;
-    checkKey(key);
+    checkKey(key, runner.limits);
     const allowStale = options !== undefined && checkFlag("allowStale", options.allowStale, false);
     const known = near?.revalidatable(key);
     const version = known && { epoch: known.epoch, revision: known.version };

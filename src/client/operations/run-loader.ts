@@ -7,7 +7,7 @@ import type { NamespaceContext } from "./namespace-context.ts";
 
 /** Rejects with LOADER_TIMEOUT, CLOSED, or the error of the loader. Then the signal of the loader is aborted. */
 export async function runLoader<Value>(
-  { clock, loads, namespace, telemetry }: NamespaceContext<Value>,
+  { clock, loads, namespace, runner, telemetry }: NamespaceContext<Value>,
   { loader, hardTimeoutMs }: LoadPlan<Value>,
   closing: AbortSignal,
 ): Promise<Loaded<Value>> {
@@ -17,7 +17,7 @@ export async function runLoader<Value>(
   try {
     const running = telemetry.load(namespace, async () => loader({ signal }));
     const outcome = await runWithin(clock, hardTimeoutMs, running.then(toLoaded), closing);
-    if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options) };
+    if (outcome !== undefined) return { ...outcome, options: checkLoaded(outcome.options, runner.limits) };
     const bound = String(hardTimeoutMs);
     throw closing.aborted
       ? new CacheError("CLOSED", "the client was closed during the load")

@@ -4,6 +4,7 @@ import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, checkWhole } from "../api/checks.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { Connection } from "../connection/connection.ts";
 import { Call, CallPlan, type RetryRule } from "../connection/pending-call.ts";
@@ -84,6 +85,11 @@ export class OperationRunner {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#deadlineMs = deadlineMs;
+  }
+
+  /** The limits that operations are held to now. */
+  get limits(): ServerLimits {
+    return this.#connection.limits;
   }
 
   run<Result>(request: OperationRequest<Result>): Promise<Result> {

@@ -4,6 +4,7 @@
  * cached entry.
  */
 import {
+  checkContentType,
   checkEntryTags,
   checkFlag,
   checkKey,
@@ -24,7 +25,13 @@ import {
   touchOperation,
 } from "../messages/requests.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
-import { type Target, type TargetPart, toTargetParts } from "./invalidate-target.ts";
+import {
+  divideTarget,
+  type Target,
+  type TargetPart,
+  toInvalidateTarget,
+  toTarget,
+} from "./invalidate-target.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 import { FrequentRequest } from "./runner.ts";
 import {
@@ -57,6 +64,12 @@ export class EntryWriter<Value> {
     return { encoded: encodeValue(codec, this.#context.namespace, value), absent: false };
   }
 
+  /** The namespace's, or the longest lifetime of the server: to forget early that a record is absent does no harm. */
+  get negativeTtlMs(): number {
+    const { options, runner } = this.#context;
+    return Math.min(options.negativeTtlMs, runner.limits.lifetimeMaxMs);
+  }
+
   async set(
     key: string,
     { encoded, absent }: Encoded,
@@ -64,18 +77,21 @@ export class EntryWriter<Value> {
     leaseToken?: bigint,
   ): Promise<SetOutcome> {
     const { near, namespace, runner, options: defaults } = this.#context;
-    checkKey(key);
-    checkValue(encoded);
-    const tags = checkEntryTags(options.tags);
-    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, absent ? defaults.negativeTtlMs : defaults.ttlMs);
-    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    const { limits } = runner;
+    checkKey(key, limits);
+    checkValue(encoded, limits);
+    const tags = checkEntryTags(options.tags, limits);
+    const defaultTtlMs = absent ? this.negativeTtlMs : defaults.ttlMs;
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaultTtlMs, limits);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs, limits);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
     const when = checkWhen(options.when);
+    const contentType = absent ? "" : checkContentType(defaults.contentType, limits);
     const set: SetArguments = {
       key,
       value: encoded,
       absent,
-      contentType: absent ? "" : defaults.contentType,
+      contentType,
       ttlMs,
       staleMs,
       tags,
@@ -119,20 +135,53 @@ export class EntryWriter<Value> {
   }
 
   async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
-    const parts = toTargetParts(target);
+    const whole = toTarget(target, this.#context.runner.limits);
     const soft = checkFlag("soft", options.soft, false);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
-    const outcomes = await Promise.all(
-      parts.map((part) => this.#invalidatePart(part, soft, sourceVersion, options)),
-    );
-    return { removed: outcomes.reduce((sum, removed) => sum + removed, 0) };
+    const send = (part: TargetPart) => this.#invalidatePart(part, soft, sourceVersion, options);
+    const parts = this.#divide(whole);
+    const sent = parts.map(send);
+    try {
+      return { removed: sum(await Promise.all(sent)) };
+    } catch (error) {
+      // By now another server may take the calls, and fewer names in a message. It runs nothing of what it refuses.
+      if (parts.every((part) => this.#fits(part))) throw error;
+      return { removed: await this.#sendSmaller(parts, await Promise.allSettled(sent), send) };
+    }
+  }
+
+  /** Sends the parts that were refused for their size as smaller ones. Throws what any of them failed with. */
+  async #sendSmaller(
+    parts: readonly TargetPart[],
+    outcomes: readonly PromiseSettledResult<number>[],
+    send: (part: TargetPart) => Promise<number>,
+  ): Promise<number> {
+    const removed: number[] = [];
+    const smaller: TargetPart[] = [];
+    for (const [index, part] of parts.entries()) {
+      const outcome = outcomes[index];
+      if (outcome?.status === "fulfilled") removed.push(outcome.value);
+      else if (this.#fits(part)) throw outcome?.reason;
+      else smaller.push(...this.#divide(part));
+    }
+    return sum(removed) + sum(await Promise.all(smaller.map(send)));
+  }
+
+  #divide(part: TargetPart): TargetPart[] {
+    return divideTarget(part, this.#context.runner.limits);
+  }
+
+  /** Whether the server takes it in one message. */
+  #fits(part: TargetPart): boolean {
+    return this.#divide(part).length <= 1;
   }
 
   async touch(key: string, options: TouchOptions): Promise<boolean> {
     const { namespace, runner, options: defaults } = this.#context;
-    checkKey(key);
-    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs);
-    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs);
+    const { limits } = runner;
+    checkKey(key, limits);
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs, limits);
+    const staleMs = checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs, limits);
     return this.#write("key", [key], () =>
       runner.run({
         options,
@@ -161,7 +210,7 @@ export class EntryWriter<Value> {
         options,
         name: "Invalidate",
         namespace,
-        operation: invalidateOperation(part.request, soft, sourceVersion),
+        operation: invalidateOperation(toInvalidateTarget(part), soft, sourceVersion),
         retry: "anyEpoch",
         read: (reply) => {
           const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
@@ -198,3 +247,5 @@ export class EntryWriter<Value> {
     for (const name of names) this.#context.invalidations.invalidate(this.#context.namespace, target, name);
   }
 }
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);

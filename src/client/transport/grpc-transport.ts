@@ -11,19 +11,15 @@ import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { fromServiceError } from "../../rpc/status.ts";
 import type { GrpcCredentials } from "./grpc-credentials.ts";
-import {
-  FLOW_CONTROL_WINDOW_BYTES,
-  type Link,
-  type LinkHandlers,
-  RECEIVE_MAX_BYTES,
-  type Transport,
-} from "./transport.ts";
+import { FLOW_CONTROL_WINDOW_BYTES, type Link, type LinkHandlers, type Transport } from "./transport.ts";
 
 const CHANNEL_OPTIONS = {
   "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
-  "grpc.max_receive_message_length": RECEIVE_MAX_BYTES,
+  // It cannot be changed later: what a server sends is known only once it has answered Open.
+  "grpc.max_receive_message_length": LIMIT_BOUNDS.sendMaxBytes.max,
   "grpc.keepalive_time_ms": 60_000,
   "grpc.keepalive_timeout_ms": 20_000,
   "grpc.enable_channelz": 0,
@@ -101,10 +97,10 @@ class GrpcLink implements Link {
     channels.then(begin, refuse);
   }
 
-  /** Encoded here, for grpc-js would end the stream of what it cannot encode. */
+  /** The frame is encoded here, since grpc-js ends the stream when it cannot encode a message. */
   send(request: ExchangeRequest): boolean {
     if (this.#over) return true;
-    const frame = encodeFrame(ExchangeRequestSchema, request);
+    const frame = checkMessage(encodeFrame(ExchangeRequestSchema, request), this.#handlers.messageLimits());
     if (this.#channel !== undefined) return this.#channel.call.write(frame);
     this.#waiting.push(frame);
     return false;

@@ -1,4 +1,4 @@
-/** The client's side of a connection with one stream: connects, begins the stream at once, and goes with it. */
+/** The client's side of an HTTP/2 connection with one stream: it begins the stream at once and ends with it. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
@@ -18,13 +18,13 @@ import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 
 export interface Http2ConnectionHandlers {
-  /** The bytes, of which these have come, are the connection's again when the call returns. */
+  /** These bytes of the buffer have come. They are borrowed: the connection writes over them after the call returns. */
   data(bytes: Buffer, from: number, to: number): void;
   /** The headers, and perhaps later the trailers. */
   headers(headers: Headers): void;
-  /** `send` had answered false, and more is taken again. */
+  /** `send` had returned false, and more is taken again. */
   drained(): void;
-  /** The stream is over, and the connection with it. Once; not after `destroy`. `cause`: what went wrong, if anything. */
+  /** The stream ended, and the connection with it. Called once, and not after `destroy`. `cause`: the failure, if any. */
   closed(cause: Error | undefined): void;
 }
 
@@ -32,16 +32,16 @@ interface Http2ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly headers: Headers;
-  /** Of what the peer may send before it was read. 65,535 or more. */
+  /** HTTP/2 window of the connection and of its stream: 65,535 or more. */
   readonly windowBytes: number;
-  /** Of what waits for the peer to take it. */
+  /** `send` returns false while so many bytes wait for the peer to take them. */
   readonly sendQueueMaxBytes: number;
   readonly boundary: Boundary;
 }
 
 const HEADER_LIMITS = { maxBytes: 64 * 1024, maxPairs: 1_024 };
 
-/** What all connections read into: each takes what it keeps before the next reads. */
+/** The buffer that all connections read into. Each copies what it keeps before another reads. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Http2Connection {
@@ -97,12 +97,12 @@ export class Http2Connection {
     });
     socket.on("end", () => socket.destroy());
     socket.on("close", () => this.#ended());
-    socket.write(greeting(encodeHeaders(options.headers), windowBytes));
+    socket.write(openingBytes(encodeHeaders(options.headers), windowBytes));
   }
 
   /**
-   * Sends a message and releases it. `more`: another follows at once, and this one may wait for it. False: it is taken,
-   * but hold back until `drained`.
+   * Sends a message and releases it once it is written. `more`: another follows at once, and this one may wait for it.
+   * False: the message is taken, but send no more until `drained`.
    */
   send(message: GrpcFrame, more = false): boolean {
     if (this.#wire.stopped) return true;
@@ -118,7 +118,7 @@ export class Http2Connection {
     return !this.#blocked;
   }
 
-  /** What a handler throws ends this connection, which the handlers are told. */
+  /** What a handler throws ends this connection, with the thrown error as the cause. */
   #take(length: number): void {
     try {
       this.#wire.read(readBuffer, length);
@@ -153,8 +153,8 @@ export class Http2Connection {
   }
 }
 
-/** All that a client says before it knows of its server: its settings, its window, and the headers of its stream. */
-function greeting(headerBlock: Buffer, windowBytes: number): Buffer {
+/** The first bytes of a connection: the preface, SETTINGS, the connection's window, and the headers of the stream. */
+function openingBytes(headerBlock: Buffer, windowBytes: number): Buffer {
   return Buffer.concat([
     PREFACE,
     settings([

@@ -1,6 +1,6 @@
 /**
- * The transport over HTTP/2: one connection for each Exchange stream, and none of the layers of grpc-js and node:http2,
- * which cost more than a message's operations. It does not encrypt.
+ * The transport over the client's own HTTP/2: one connection for each Exchange stream, without the layers of grpc-js and
+ * node:http2, which cost more than the operations of a message. It does not encrypt.
  */
 import {
   CacheService,
@@ -18,6 +18,7 @@ import type { Headers } from "../../http2/hpack.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
+  checkMessage,
   FLOW_CONTROL_WINDOW_BYTES,
   type Link,
   type LinkHandlers,
@@ -25,7 +26,7 @@ import {
   type Transport,
 } from "./transport.ts";
 
-/** Of what was sent and waits for the server to take it. */
+/** The link asks its owner to hold back while so many bytes wait for the server to take them. */
 const SEND_QUEUE_MAX_BYTES = 2 ** 20;
 
 const REQUEST_HEADERS: Headers = {
@@ -45,22 +46,25 @@ export function createHttp2Transport(boundary: Boundary): Transport {
 class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
-  readonly #splitter = new GrpcDeframer({
-    messageMaxBytes: RECEIVE_MAX_BYTES,
-    firstAllocationMaxBytes: RECEIVE_MAX_BYTES,
-    copies: true,
-  });
-  /** How the server says that it ended the call. */
+  readonly #splitter: GrpcDeframer;
+  /** The headers or trailers with which the server ended the call. */
   #status: Headers | undefined;
   #over = false;
 
   constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
     this.#handlers = handlers;
+    this.#splitter = new GrpcDeframer({
+      get messageMaxBytes() {
+        return handlers.messageLimits().receiveMaxBytes;
+      },
+      firstAllocationMaxBytes: RECEIVE_MAX_BYTES,
+      copies: true,
+    });
     const place = parseServerAddress(address);
-    if (place === undefined) throw new RangeError("an address that was not checked");
+    if (place === undefined) throw new RangeError("the address must be host:port");
     const options = {
       ...place,
-      // What begins with a colon comes first (RFC 9113, section 8.3).
+      // Pseudo-header fields come first (RFC 9113, section 8.3).
       headers: { ":authority": address, ...REQUEST_HEADERS },
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
@@ -70,7 +74,9 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   }
 
   send(frame: ExchangeRequest, more = false): boolean {
-    return this.#over || this.#connection.send(encodeFrame(ExchangeRequestSchema, frame), more);
+    if (this.#over) return true;
+    const message = encodeFrame(ExchangeRequestSchema, frame);
+    return this.#connection.send(checkMessage(message, this.#handlers.messageLimits()), more);
   }
 
   close(): void {
@@ -79,10 +85,10 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     this.#connection.destroy();
   }
 
-  /** What is no gRPC has no status of its own, and what has one has it in its headers or in its trailers. */
+  /** An answer that is no gRPC has an HTTP status other than 200; gRPC's own status is in the headers or the trailers. */
   headers(headers: Headers): void {
     const httpStatus = headers[":status"];
-    // Informational headers come before those that count.
+    // Informational headers come before the final ones (RFC 9110, section 15.2).
     if (httpStatus?.startsWith("1")) return;
     if (headers["grpc-status"] !== undefined || httpStatus !== "200") this.#status = headers;
   }
@@ -125,5 +131,5 @@ class Http2Link implements Link, Http2ConnectionHandlers {
 }
 
 function unreadable(cause: unknown): CacheError {
-  return new CacheError("INTERNAL", "the server sent what is no frame of an exchange", {}, { cause });
+  return new CacheError("INTERNAL", "the server sent bytes that are no frame of an Exchange", {}, { cause });
 }

@@ -4,7 +4,7 @@
  * store, and when a log overruns its reader, the reader gets one Gap.
  */
 import { create } from "@bufbuild/protobuf";
-import { OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { type Limits, OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { toEvents, toGap } from "../../rpc/subscription.ts";
 import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
 
@@ -14,6 +14,8 @@ export type FeedFrame = Extract<StreamResponse["frame"], { case: "opened" | "eve
 export interface FeedLimits {
   readonly frameMaxEvents: number;
   readonly frameMaxBytes: number;
+  /** What Opened says of this server's limits. */
+  readonly greeted: Limits;
 }
 
 export interface EventFeed {
@@ -52,7 +54,7 @@ export function createEventFeed(
     progress,
     opened() {
       progressDue = true;
-      return toOpened(store, subscriber.cursor());
+      return toOpened(store, subscriber.cursor(), limits.greeted);
     },
     sendPending(send) {
       let more = firstRead || subscriber.behind();
@@ -83,9 +85,9 @@ export function createEventFeed(
 }
 
 /** `cursor`: empty for a stream without a subscription. */
-export function toOpened(store: Store, cursor: Uint8Array): FeedFrame {
+export function toOpened(store: Store, cursor: Uint8Array, limits: Limits): FeedFrame {
   return {
     case: "opened",
-    value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount }),
+    value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount, limits }),
   };
 }

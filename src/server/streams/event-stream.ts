@@ -9,6 +9,7 @@ import { encodeStreamResponse } from "../../codec/event-frames.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
+import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
 import type { Store } from "../../store/api/store.ts";
@@ -54,13 +55,9 @@ class EventStream implements DrainableStream {
     this.#call = call;
     this.#deps = deps;
     this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
-    this.#feed = createEventFeed(
-      store,
-      selectors,
-      checkCursor(cursor, limits),
-      streams.limits,
-      this.#sendLater,
-    );
+    const feedLimits = { ...streams.limits, greeted: toLimitsMessage({ ...limits, ...streams.limits }) };
+    const checkedCursor = checkCursor(cursor, limits);
+    this.#feed = createEventFeed(store, selectors, checkedCursor, feedLimits, this.#sendLater);
     this.#queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
       this.#writable = true;
       this.#sendLater();

@@ -10,6 +10,7 @@ import { create } from "@bufbuild/protobuf";
 import { DrainingSchema, type ExchangeRequest, type Open } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
+import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
 import type { Store, Subscriber } from "../../store/api/store.ts";
@@ -68,6 +69,8 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 class Session implements ExchangeSession {
   readonly #deps: ExchangeSessionDeps;
   readonly #output: FrameOutput;
+  /** The limits in Opened. */
+  readonly #greeted: ReturnType<typeof toLimitsMessage>;
   readonly #subscription: ExchangeSubscription;
   readonly #batches: BatchRunner;
   readonly #advanceLater: () => void;
@@ -83,7 +86,11 @@ class Session implements ExchangeSession {
   constructor(deps: ExchangeSessionDeps, sink: FrameSink) {
     this.#deps = deps;
     this.#output = new FrameOutput(sink);
-    this.#subscription = new ExchangeSubscription(deps, () => {
+    const { store, limits, transport, subscribers } = deps;
+    this.#greeted = toLimitsMessage({ ...limits, ...transport });
+    const feed = { ...transport, greeted: this.#greeted };
+    const listed = subscribers === undefined ? {} : { subscribers };
+    this.#subscription = new ExchangeSubscription({ store, limits, feed, ...listed }, () => {
       if (!this.#closed) this.#advanceLater();
     });
     // The answer may come from inside another caller's store call: it is sent after that.
@@ -183,7 +190,7 @@ class Session implements ExchangeSession {
     const { store, limits, span } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     this.#caller = { span: span ?? UNSAMPLED_CALL, clientId: checkClientId(clientId, limits, "client_id") };
-    this.#output.send(toOpened(store, NO_CURSOR), id);
+    this.#output.send(toOpened(store, NO_CURSOR, this.#greeted), id);
   }
 
   #answer(id: bigint, frame: Exclude<ExchangeRequest["frame"], { case: "open" }>, caller: Caller): void {

@@ -17,7 +17,7 @@ import {
 export interface ExchangeSubscriptionDeps {
   readonly store: Store;
   readonly limits: Limits;
-  readonly transport: FeedLimits;
+  readonly feed: FeedLimits;
   /** Where the subscriber is listed from the first subscription to `close()`. */
   readonly subscribers?: Set<Subscriber>;
 }
@@ -38,10 +38,10 @@ export class ExchangeSubscription {
    * demands. Returns the Opened frame that answers it. Throws FIELD_INVALID.
    */
   subscribe({ selectors, cursor }: Subscription): FeedFrame {
-    const { store, limits, transport, subscribers } = this.#deps;
+    const { store, limits, feed, subscribers } = this.#deps;
     const selected = fromSelectors(selectors, limits);
     if (this.#feed === undefined) {
-      this.#feed = createEventFeed(store, selected, checkCursor(cursor, limits), transport, this.#wake);
+      this.#feed = createEventFeed(store, selected, checkCursor(cursor, limits), feed, this.#wake);
       subscribers?.add(this.#feed.subscriber);
     } else {
       if (cursor.length > 0) throw fieldInvalid("cursor", "empty after the first subscription");

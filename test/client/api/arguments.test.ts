@@ -1,4 +1,4 @@
-/** What an application hands over, whatever it is: refused before it is sent, or sent, and nobody else's trouble. */
+/** Any argument of an application is refused before it is sent, or sent, and never disturbs other calls. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytes, type Codec, json, loaded, MeshCache, type Namespace, text } from "../../../src/index.ts";
@@ -25,10 +25,10 @@ afterAll(async () => {
   unhandled.stop();
 });
 
-/** What JavaScript lets through where a type checker would not. */
+/** Arguments that JavaScript allows and a compiler would not. */
 const untyped = <Typed>(value: unknown): Typed => value as Typed;
 
-/** Calls of this tick, beside which the one that is tried is made. */
+/** Other calls of the same tick as the one that is tried. */
 async function besideGood(bad: () => Promise<unknown>): Promise<PromiseSettledResult<unknown>> {
   const before = [users.get("connected"), users.set("good", 1, { tags: ["t"], sourceVersion: 1n })];
   const tried = Promise.allSettled([bad()]);
@@ -72,7 +72,7 @@ describe("C2: a set beside other calls of its tick", () => {
     expect(result).toMatchObject(refused("sourceVersion"));
   });
 
-  /** A message with them is larger than the server takes. */
+  /** A message with all of them is larger than the server takes. */
   const MANY_TAGS = Array.from({ length: 40_000 }, (_, at) => `${"t".repeat(100)}${at}`);
   const throws = {
     get ttlMs(): number {
@@ -108,7 +108,7 @@ describe("C2: a set beside other calls of its tick", () => {
     expect(await besideGood(() => call(users))).toMatchObject(refused(field));
   });
 
-  it("sends what the lists were when it was called", async () => {
+  it("sends the lists as they were when it was called", async () => {
     const tags = ["one"];
     const stored = users.set("listed", 1, { tags });
     tags[0] = "\ud800";
@@ -168,7 +168,7 @@ describe("C2: a value that its codec cannot encode", () => {
     expect(stored).toMatchObject({ kind: "hit", value: { length: 4 } });
   });
 
-  it("sends as many bytes as there were when it was called", async () => {
+  it("sends the bytes as they were when it was called", async () => {
     const buffer = new ArrayBuffer(2, { maxByteLength: 2 ** 23 });
     const view = new Uint8Array(buffer).fill(0x31);
     const others = cache.namespace("users", { codec: { ...json<unknown>(), encode: () => view } });
@@ -255,7 +255,7 @@ const CLIENT_REST = ["backoffMaxMs", "revalidateJitterMs", "revalidateMaxEntries
 let loads = 0;
 const fresh = () => `load ${loads++}`;
 const v = (value: unknown) => untyped<never>(value);
-/** What is opened is used and closed. */
+/** Uses and closes what a call opened. */
 const open = async (value: unknown) => {
   const client = new MeshCache(v(value));
   await client.close({ graceMs: 0 });
@@ -322,7 +322,7 @@ const PLACES: [string, Place][] = [
   ["close graceMs", (value) => new MeshCache({ address: "server:1" }).close(one("graceMs")(value))],
 ];
 
-/** An error that says what it is about, or the answer to a value that was legal after all. */
+/** The outcome is an error that names its field, or an answer, if the value was legal. */
 function expectAnswer(place: string, result: PromiseSettledResult<unknown>): void {
   if (result.status === "fulfilled") return;
   const { reason } = result;
@@ -333,7 +333,7 @@ function expectAnswer(place: string, result: PromiseSettledResult<unknown>): voi
 }
 
 describe("C1, C2: any value in any place of the public API", () => {
-  it.each(PLACES)("is taken or refused, and no other call hears of it: %s", async (place, call) => {
+  it.each(PLACES)("is taken or refused, and disturbs no other call: %s", async (place, call) => {
     const tried = async (value: unknown) => expectAnswer(place, await besideGood(async () => call(value)));
     for (const value of hostile()) await tried(value);
     await fc.assert(

@@ -1,4 +1,4 @@
-/** Codecs: what they say comes back, and what cannot be said is a typed error. */
+/** Codecs: every value comes back, and what cannot be encoded or decoded is a typed error. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SelectorSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -55,7 +55,7 @@ describe("Codecs", () => {
     }
   });
 
-  it("keep large values where they came in, and copy what would keep too much else", () => {
+  it("keep large values in the buffer that they came in, and copy small ones", () => {
     const { decodeOwn } = bytes();
     if (decodeOwn === undefined) throw new Error("bytes may be kept");
     const message = new Uint8Array(256 * 1024).fill(1);
@@ -89,13 +89,13 @@ describe("Codecs", () => {
 });
 
 describe("deepFreeze()", () => {
-  it("freezes plain values through and through", () => {
+  it("freezes every part of a plain value", () => {
     const value = { list: [{ deep: {} }], nothing: null, number: 1 };
     expect(deepFreeze(value)).toBe(true);
     expect(Object.isFrozen(value.list[0]?.deep)).toBe(true);
   });
 
-  it("looks into what came frozen, and ends on cycles", () => {
+  it("looks into objects that are frozen already, and ends on cycles", () => {
     const inner = { open: true };
     const outer: { inner: object; self?: object } = { inner };
     outer.self = outer;

@@ -1,6 +1,7 @@
-/** Options: defaults, presets, and faults that name the field and its range. */
+/** Options and arguments: defaults, presets, and errors that name the field and its range. */
 import { describe, expect, it } from "vitest";
-import { resolveClientOptions, resolveNamespaceOptions } from "../../../src/client/api/options.ts";
+import { resolveNamespaceOptions } from "../../../src/client/api/namespace-options.ts";
+import { resolveClientOptions } from "../../../src/client/api/options.ts";
 import { type ClientOptions, json, MeshCache, type NamespaceOptions } from "../../../src/index.ts";
 
 const address = "127.0.0.1:1";
@@ -80,7 +81,7 @@ describe("Arguments of calls", () => {
 
   it.each<[string, () => Promise<unknown>]>([
     ["key", () => users.get("")],
-    ["key", () => users.get("x".repeat(513))],
+    ["key", () => users.get("x".repeat(16_385))],
     ["key", () => users.set("\ud800", "v")],
     ["key", () => users.getOrLoad("", () => "v")],
     ["key", () => users.invalidate({ keys: [""] })],
@@ -93,12 +94,12 @@ describe("Arguments of calls", () => {
     ["deadlineMs", () => users.getOrLoad("k", () => "v", { deadlineMs: 0 })],
     ["deadlineMs", () => cache.sync({ deadlineMs: 0 })],
     ["graceMs", () => cache.close({ graceMs: -1 })],
-    // What a type checker refuses, and JavaScript does not: a slip must not clear a namespace.
+    // JavaScript lets these through: a slip must not clear a namespace.
     ["target", () => users.invalidate(JSON.parse("{}"))],
     ["target", () => users.invalidate(JSON.parse('{ "key": "k" }'))],
     ["target", () => users.invalidate(JSON.parse('{ "all": false }'))],
-    // A message that the server does not take would end the stream, and with it the operations of all others.
-    ["value", () => users.set("k", "x".repeat(3_000_000))],
+    // No server can be set to take more. What this server takes is known when it has greeted.
+    ["value", () => users.set("k", "x".repeat(64 * 2 ** 20 + 1))],
   ])("are checked before anything is sent: %s", async (field, call) => {
     await expect(call()).rejects.toMatchObject({ reason: "FIELD_INVALID", detail: { field } });
     expect(cache.stats().connection.state).toBe("idle");

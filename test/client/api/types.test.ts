@@ -1,4 +1,4 @@
-/** What the compiler knows about codecs, outcomes and loads. The checks are `tsc`'s; running proves nothing more. */
+/** The types of codecs, outcomes and loads. `tsc` checks them; running this file proves nothing more. */
 import { describe, expectTypeOf, it } from "vitest";
 import { type Hit, HitSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ASSUMED_LIMITS } from "../../../src/client/api/server-limits.ts";
 import { type LocalSubscription, SubscriptionSet } from "../../../src/client/coherence/subscription-set.ts";
 
 const subscriptionTo = (namespace: string, ...prefixes: string[]): LocalSubscription => ({
@@ -6,12 +7,15 @@ const subscriptionTo = (namespace: string, ...prefixes: string[]): LocalSubscrip
   prefixes,
   live() {},
   lost() {},
+  refused() {},
 });
 
 function selectorsOf(...subscriptions: LocalSubscription[]): Record<string, string[]> {
   const set = new SubscriptionSet();
-  for (const subscription of subscriptions) set.add(subscription);
-  return Object.fromEntries(set.selectors().map(({ namespace, prefixes }) => [namespace, prefixes]));
+  for (const subscription of subscriptions) set.add(subscription, 64);
+  return Object.fromEntries(
+    set.plan(ASSUMED_LIMITS, 0).selectors.map(({ namespace, prefixes }) => [namespace, prefixes]),
+  );
 }
 
 describe("SubscriptionSet", () => {
@@ -37,10 +41,10 @@ describe("SubscriptionSet", () => {
 
   it("refuses more namespaces than the server takes, and then does not keep the last one", () => {
     const set = new SubscriptionSet();
-    for (let index = 0; index < 64; index += 1) set.add(subscriptionTo(`${index}`));
-    expect(() => set.add(subscriptionTo("more"))).toThrow("64");
+    for (let index = 0; index < 64; index += 1) set.add(subscriptionTo(`${index}`), 64);
+    expect(() => set.add(subscriptionTo("more"), 64)).toThrow("64");
     expect(set.all().length).toBe(64);
-    set.add(subscriptionTo("0", "x"));
+    set.add(subscriptionTo("0", "x"), 64);
     expect(set.all().length).toBe(65);
   });
 });

@@ -1,4 +1,4 @@
-/** Answers that come in several frames: each call is settled with its own, and only what has none is sent again. */
+/** Answers that come in several frames: each call is settled with its own result, and only calls without one are sent again. */
 import { describe, expect, it } from "vitest";
 import { json } from "../../../src/index.ts";
 import { createScriptedClient, hit, keyEvent, miss, NAMESPACE } from "../../support/scripted-client.ts";
@@ -40,7 +40,7 @@ describe("An answer in parts", () => {
     expect(values.map((one) => one.kind === "hit" && one.value)).toEqual(["va", "vb", "vc", "vd"]);
   });
 
-  it("that the stream's end cuts short has only the rest sent again", async () => {
+  it("is cut short by the end of its stream: only the calls without a result are sent again", async () => {
     const { server, clock, settle, reads, batch } = await readThree(false);
     batch.answerPart(hit("va", { revision: 1 }));
     server.link.reset();
@@ -56,7 +56,7 @@ describe("An answer in parts", () => {
     expect(values.map((one) => one.kind === "hit" && one.value)).toEqual(["va", "vb", "vc"]);
   });
 
-  it("that ends too early breaks the contract for the calls that it leaves out", async () => {
+  it("breaks the contract when it ends too early: the calls that it leaves out fail", async () => {
     const { reads, batch } = await readThree(false);
     batch.answerPart(hit("va", { revision: 1 }));
     batch.answer(hit("vb", { revision: 1 }));
@@ -64,7 +64,7 @@ describe("An answer in parts", () => {
     await expect(reads[2]).rejects.toMatchObject({ reason: "INTERNAL" });
   });
 
-  it("has a value returned and not kept whose event came between the parts", async () => {
+  it("with an event between its parts: the value that the event is about is returned and not kept", async () => {
     const { server, settle, users, reads, batch } = await readThree(true);
     batch.answerPart(hit("va", { revision: 5 }));
     server.link.event(keyEvent("b", { revision: 6 }));
@@ -77,7 +77,7 @@ describe("An answer in parts", () => {
     expect(operations.map(({ operation }) => operation.case === "get" && operation.value.key)).toEqual(["b"]);
   });
 
-  it("is waited for by a ping as long as parts of it come", async () => {
+  it("delays the answer to a ping, and the stream is not silent as long as parts come", async () => {
     const { server, clock, settle, batch } = await readThree(true);
     const { link } = server;
     link.stopAnswering();

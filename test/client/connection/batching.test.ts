@@ -1,4 +1,4 @@
-/** How calls that come one by one become messages: at once while few are unanswered, and else together. */
+/** How calls become messages: each at once while few batches are unanswered, and several together otherwise. */
 import { describe, expect, it } from "vitest";
 import { json } from "../../../src/index.ts";
 import { createScriptedClient, miss, NAMESPACE, stamp, stored } from "../../support/scripted-client.ts";
@@ -15,12 +15,12 @@ async function start() {
   const client = createScriptedClient({ nearCache: false });
   const users = client.cache.namespace(NAMESPACE, { codec });
   const read = async (key: string) => {
-    // Slower than the pace of small messages.
+    // Slower than the rate that small messages are held to.
     client.clock.advance(1);
     users.get(key).catch(() => undefined);
     await client.settle();
   };
-  /** As many batches of one read as may be unanswered. */
+  /** Sends batches of one read each, until as many are unanswered as may be. */
   const fill = async (count = BUSY_BATCHES): Promise<ScriptedBatch[]> => {
     const batches: ScriptedBatch[] = [];
     for (let at = 0; at < count; at += 1) {
@@ -67,7 +67,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.batchesWaiting).toBe(0);
   });
 
-  it("does not hold back what fills a message", async () => {
+  it("does not hold back calls that fill a message", async () => {
     const { server, settle, users, fill } = await start();
     await fill();
     for (let at = 0; at < 1_500; at += 1) users.get(`${at}`).catch(() => undefined);
@@ -119,7 +119,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.batchesWaiting).toBe(0);
   });
 
-  it("sends small messages one after another, and then no faster than their pace", async () => {
+  it("sends a burst of small messages, and then no more than their rate allows", async () => {
     const { server, clock, settle, users, read } = await start();
     await read("connects");
     const sent = [server.link.takeBatch()];
@@ -140,7 +140,7 @@ describe("A connection with many batches unanswered", () => {
     expect(keysOf(server.link.takeBatch())).toEqual(["a", "b"]);
   });
 
-  it("still keeps the pace after large messages", async () => {
+  it("still holds small messages to their rate after large ones", async () => {
     const { server, settle, users, fill } = await start();
     await fill(1);
     for (let at = 0; at < 2; at += 1) {
@@ -154,7 +154,7 @@ describe("A connection with many batches unanswered", () => {
       users.get(`${at}`).catch(() => undefined);
       await settle();
     }
-    // One went before them, and four may follow one another.
+    // One was sent before them, and a burst of four is allowed.
     expect(server.link.batchesWaiting).toBe(3);
   });
 
@@ -182,7 +182,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.batchesWaiting).toBe(0);
   });
 
-  it("asks no pace of what is alone, nor of what is worth a message", async () => {
+  it("holds neither a lone call nor a full message to that rate", async () => {
     const { server, settle, users, read } = await start();
     await read("connects");
     const answer = async () => {
@@ -219,7 +219,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.batchesWaiting).toBe(1);
   });
 
-  it("lets those wait no longer whose batch was refused as a whole", async () => {
+  it("sends what waits when a batch is refused as a whole", async () => {
     const { server, settle, read, fill } = await start();
     await fill();
     await read("a");
@@ -239,7 +239,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.takeBatch().operations.length).toBe(BUSY_BATCHES + 1);
   });
 
-  it("does not count those that wait for leases, nor holds them back", async () => {
+  it("neither counts nor holds back batches that wait for leases", async () => {
     const { server, clock, settle, users, read, fill } = await start();
     for (let at = 0; at < BUSY_BATCHES; at += 1) {
       users.getOrLoad(`load ${at}`, () => "loaded").catch(() => undefined);
@@ -252,7 +252,7 @@ describe("A connection with many batches unanswered", () => {
     await fill();
     await read("a");
     expect(server.link.batchesWaiting).toBe(0);
-    // Its answer makes no room, for it took none.
+    // Its answer makes no room for others: a batch that waits for a lease does not count.
     leases[0]?.answer(held);
     await settle();
     expect(server.link.batchesWaiting).toBe(0);
@@ -271,7 +271,7 @@ describe("A connection with many batches unanswered", () => {
     expect(server.link.takePings().length).toBe(1);
   });
 
-  it("finishes what waits when the client is closed", async () => {
+  it("sends what waits when the client is closed", async () => {
     const { server, settle, cache, users, fill } = await start();
     const batches = await fill();
     const write = users.set("k", "v");

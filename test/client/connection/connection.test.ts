@@ -23,7 +23,7 @@ describe("Connection", () => {
       "touch",
       "invalidate",
     ]);
-    // No time passes here.
+    // The clock stands still, so a timer would never run.
     const lone = users.get("d");
     await settle();
     server.link.takeBatch().answer(hit("v", { revision: 1 }));
@@ -60,7 +60,7 @@ describe("Connection", () => {
     expect(sizes[0]).toBe(2);
   });
 
-  it("refuses what the window has no room for, and takes more once there is", async () => {
+  it("refuses calls that the window has no room for, and takes calls again when there is room", async () => {
     const { cache, server, settle } = createScriptedClient({ nearCache: false, inFlightMaxOperations: 2 });
     const users = cache.namespace(NAMESPACE, { codec });
     const first = [users.get("a"), users.get("b")];
@@ -112,7 +112,7 @@ describe("Connection", () => {
     expect(await slow).toBe("DEADLINE");
   });
 
-  it("gives back a lease that is granted to a caller who has left", async () => {
+  it("gives back a lease that is granted after its caller gave up", async () => {
     const { cache, server, clock, settle } = createScriptedClient({ nearCache: false, deadlineMs: 100 });
     const users = cache.namespace(NAMESPACE, { codec });
     const load = users.getOrLoad("k", () => "loaded");
@@ -192,7 +192,7 @@ describe("Connection", () => {
     }
   });
 
-  it("gives up a server that does not greet", async () => {
+  it("gives up on a server that does not answer Open in time", async () => {
     const { cache, server, clock, settle } = createScriptedClient({ connectTimeoutMs: 500 });
     server.autoEpoch = undefined;
     cache.namespace(NAMESPACE, { codec });
@@ -256,7 +256,7 @@ describe("Connection", () => {
     expect(cache.stats().connection.state).toBe("closed");
   });
 
-  it("waits for no call that was given up while it waited for its turn", async () => {
+  it("does not wait, when it is closed, for a call that was given up before it was sent", async () => {
     const { cache, server, clock, settle } = createScriptedClient({ nearCache: false });
     const users = cache.namespace(NAMESPACE, { codec });
     for (let at = 0; at < 5; at += 1) {
@@ -272,7 +272,7 @@ describe("Connection", () => {
     expect(cache.stats().connection.state).toBe("closed");
   });
 
-  it("ends what has not finished within the grace", async () => {
+  it("fails what has not finished within the grace period", async () => {
     const { cache, clock, settle } = createScriptedClient({ nearCache: false });
     const call = reasonOf(cache.namespace(NAMESPACE, { codec }).get("k"));
     await settle();

@@ -12,7 +12,7 @@ import { Mesh } from "../../support/mesh.ts";
 import { until } from "../../support/until.ts";
 
 const CYCLES = Number(process.env.MESHCACHE_CYCLES ?? 50_000);
-/** Connections of their own, so fewer in the suite; all of them take some minutes. */
+/** Each opens a connection, so there are fewer in the suite; 50,000 take some minutes. */
 const SOCKET_CYCLES = Number(process.env.MESHCACHE_SOCKET_CYCLES ?? 500);
 const WARM_UP = Math.min(5_000, CYCLES / 5);
 const HEAP_SLOPE_MAX_BYTES = 100;
@@ -74,7 +74,7 @@ describe("Cycles of a client", () => {
     expect((after - before) / (CYCLES - WARM_UP)).toBeLessThan(HEAP_SLOPE_MAX_BYTES);
   });
 
-  it(`leave the server and the client bare after ${SOCKET_CYCLES} over real sockets`, {
+  it(`leave nothing in the server and the client after ${SOCKET_CYCLES} over real sockets`, {
     timeout: 1_200_000,
   }, async () => {
     let server: ProcessObservation | undefined;
@@ -105,7 +105,7 @@ describe("Cycles of a client", () => {
     await until(held, (counts) => counts.every((count) => count === 0));
     expect(clock.pending).toBe(0);
     const slope = ((await heapBytes()) - before) / (SOCKET_CYCLES - warmUp);
-    // Of both sides together. What is seen of a few hundred cycles is mostly noise, so these may cost more.
+    // Client and server together. Over a few hundred cycles most of it is noise, so more is allowed.
     expect(slope).toBeLessThan(SOCKET_CYCLES < 5_000 ? 8_192 : 1_024);
     const probe = mesh.cache.namespace("users", { codec: json<string>() });
     expect((await probe.get("k")).kind).toBe("hit");

@@ -1,11 +1,11 @@
-/** What a process is kept alive by: a call that somebody waits for, although no socket is open. */
+/** A call that somebody waits for keeps the process alive, although no socket is open. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
 const run = promisify(execFile);
 
-/** Both addresses refuse at once, so that between the two there is nothing but a timer. */
+/** Both addresses refuse at once, so that between two attempts there is only a timer. */
 const waiting = (call: string) => `
   import { MeshCache } from ${JSON.stringify(`${process.cwd()}/src/index.ts`)};
   const cache = new MeshCache({ address: ["127.0.0.1:1", "127.0.0.1:2"], backoffMinMs: 300, deadlineMs: 1_000 });

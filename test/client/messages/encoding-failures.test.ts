@@ -1,4 +1,4 @@
-/** What no check refused and the encoder does: one call's trouble, or its stream's, and never the process's. */
+/** What passes the checks and cannot be encoded fails one call, or ends its stream, and never the process. */
 
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -26,7 +26,7 @@ afterEach(async () => {
   unhandled.stop();
 });
 
-/** The transport, with a look at each frame just before it is encoded. */
+/** The transport, with a hook for each frame just before it is encoded. */
 const tampered = (transport: Transport, look: (frame: ExchangeRequest["frame"]) => void): Transport => ({
   open(address, handlers) {
     const link = transport.open(address, handlers);
@@ -40,7 +40,7 @@ const tampered = (transport: Transport, look: (frame: ExchangeRequest["frame"]) 
   },
 });
 
-/** Of keys that say so, makes what no encoder writes. */
+/** Makes operations with certain keys impossible to encode. */
 function spoil(frame: ExchangeRequest["frame"]): void {
   if (frame.case !== "batch") return;
   for (const { operation } of frame.value.operations) {

@@ -1,4 +1,4 @@
-/** A connection of one stream against a peer that does all that HTTP/2 lets it do, and what it does not. */
+/** A connection with one stream against a peer that does everything that HTTP/2 allows, and some that it forbids. */
 
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
@@ -12,13 +12,13 @@ import { FLAG, FRAME, frame, headerBlock, PREFACE, uint32 } from "../../support/
 
 const PADDED = 8;
 const PRIORITY = 0x20;
-/** Of the peer, as long as it says nothing else. */
+/** The peer's initial windows. */
 const WINDOW_BYTES = 65_535;
 
 /** The server's end, frame by frame. */
 class Peer {
   readonly socket: Socket;
-  /** Of DATA, all that came. */
+  /** The bytes of all DATA frames. */
   readonly data: Buffer[] = [];
   readonly frames: {
     readonly type: number;
@@ -94,7 +94,7 @@ describe("Http2Connection", () => {
   let headers: Headers[];
   let closed: Promise<Error | undefined>;
   let drained: Promise<void>;
-  /** Resolves when as many bytes of data are there. */
+  /** Resolves when so many bytes of data have come. */
   let arrived: (bytes: number) => Promise<void>;
 
   beforeEach(async () => {
@@ -151,7 +151,7 @@ describe("Http2Connection", () => {
     peer.write(settings());
   }
 
-  it("greets with its settings, its window and its headers, and acknowledges the peer's settings", async () => {
+  it("begins with its settings, its window and its headers, and acknowledges the peer's settings", async () => {
     await peer.until(() =>
       peer.frames.some(({ type, flags }) => type === FRAME.settings && flags === FLAG.ack),
     );
@@ -305,7 +305,7 @@ describe("Http2Connection", () => {
     await new Promise((resolve) => peer.socket.once("close", resolve));
   });
 
-  it("says nothing more once it is destroyed, though more has come", async () => {
+  it("calls no handler after it was destroyed, though more has come", async () => {
     peer.write(response, data(Buffer.of(1)));
     await arrived(1);
     const gone = new Promise((resolve) => peer.socket.once("close", resolve));

@@ -1,4 +1,4 @@
-/** Both transports over real connections: what they carry, and what they say of a stream's end. */
+/** Both transports over real connections: what they carry, and how they report the end of a stream. */
 
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createNetServer, type Socket } from "node:net";
@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { createGrpcTransport } from "../../../src/client/transport/grpc-transport.ts";
 import { createHttp2Transport } from "../../../src/client/transport/http2-transport.ts";
-import type { Link, Transport } from "../../../src/client/transport/transport.ts";
+import type { Link, MessageLimits, Transport } from "../../../src/client/transport/transport.ts";
 import type { CacheError } from "../../../src/common/errors.ts";
 import { json, MeshCache } from "../../../src/index.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
@@ -17,18 +17,21 @@ import { type RunningServer, startServer } from "../../support/running-server.ts
 interface OpenLink {
   readonly link: Link;
   readonly frames: ExchangeResponse["frame"][];
-  /** Resolves when there are as many frames. */
+  /** Resolves when so many frames have come. */
   received(count: number): Promise<void>;
   readonly drained: Promise<void>;
   readonly closed: Promise<CacheError | undefined>;
 }
 
-function openLink(transport: Transport, address: string): OpenLink {
+const UNLIMITED: MessageLimits = { sendMaxBytes: 2 ** 30, receiveMaxBytes: 2 ** 30 };
+
+function openLink(transport: Transport, address: string, limits = UNLIMITED): OpenLink {
   const frames: ExchangeResponse["frame"][] = [];
   const drained = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<CacheError | undefined>();
   let check = (): void => {};
   const link = transport.open(address, {
+    messageLimits: () => limits,
     frame(response) {
       frames.push(response.frame);
       check();
@@ -78,7 +81,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     return running;
   }
 
-  /** Answers each stream as `answer` does, whatever it asks for. */
+  /** A server that answers each stream with `answer`, whatever was asked. */
   async function startRaw(answer: (stream: ServerHttp2Stream) => void): Promise<string> {
     const sockets = new Set<Socket>();
     const server = createHttp2Server();
@@ -110,7 +113,27 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     link.close();
   });
 
-  it("tells the error with which a server ends the stream, once", async () => {
+  it("refuses to send a message that is too large, and sends the next", async () => {
+    const { address } = await start();
+    const { link, received } = openLink(createTransport(), address, { ...UNLIMITED, sendMaxBytes: 20 });
+    link.send(open);
+    const batch = {
+      $typeName: "meshcache.v1.BatchRequest" as const,
+      namespace: "x".repeat(40),
+      operations: [],
+    };
+    expect(() => link.send(request(2n, { case: "batch", value: batch }))).toThrow(
+      expect.objectContaining({
+        reason: "FIELD_INVALID",
+        detail: { field: "message", bound: "at most 20 bytes" },
+      }),
+    );
+    link.send(ping(3n));
+    await received(2);
+    link.close();
+  });
+
+  it("reports the error with which a server ends the stream, once", async () => {
     const { address } = await start();
     const { link, closed } = openLink(createTransport(), address);
     link.send(open);
@@ -120,7 +143,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     link.close();
   });
 
-  it("tells that nobody listens", async () => {
+  it("reports that nobody listens", async () => {
     const free = createNetServer();
     await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
     const address = free.address();
@@ -131,7 +154,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     expect(await closed).toMatchObject({ reason: "UNAVAILABLE" });
   });
 
-  it("tells of a connection that is lost", async () => {
+  it("reports a connection that is lost", async () => {
     const { address, server } = await start();
     const { link, received, closed } = openLink(createTransport(), address);
     link.send(open);
@@ -140,7 +163,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     expect(await closed).toMatchObject({ reason: "UNAVAILABLE" });
   });
 
-  it("frees its connection when it is closed, and says nothing more", async () => {
+  it("frees its connection when it is closed, and calls no handler after that", async () => {
     const running = await start();
     const { link, received, closed, frames } = openLink(createTransport(), running.address);
     link.send(open);

@@ -1,0 +1,100 @@
+/** The options of a namespace: meanings, defaults and ranges, and the function that fills them in and checks them. */
+import { fieldInvalid } from "../../common/errors.ts";
+import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
+import type { Codec } from "./codecs.ts";
+import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
+import { ASSUMED_LIMITS } from "./server-limits.ts";
+
+export interface NamespaceOptions<Value> {
+  /** How values become bytes and come back. */
+  readonly codec: Codec<Value>;
+  /**
+   * How long a value is fresh, in milliseconds. 0: until it is invalidated or evicted. Up to the server's longest lifetime
+   * (365 days unless configured); default 0.
+   */
+  readonly ttlMs?: number;
+  /**
+   * How long after its TTL `getOrLoad` may serve a value while it loads another, in milliseconds. Must be 0 with a `ttlMs`
+   * of 0. Up to the server's longest lifetime; default 0.
+   */
+  readonly staleMs?: number;
+  /**
+   * How long it is remembered that the source has no such record, in milliseconds: at least 1. Default: `ttlMs`, but at
+   * most 30,000 and never 0. Shortened to the server's longest lifetime.
+   */
+  readonly negativeTtlMs?: number;
+  /**
+   * Shortens the TTL of what `getOrLoad` stores by up to this share at random, so that values that were loaded together do
+   * not expire together. 0 to 0.5; default 0.05.
+   */
+  readonly ttlJitter?: number;
+  /** What reading a value does that the codec cannot decode: reject with CODEC, or answer a miss. Default "error". */
+  readonly undecodable?: "error" | "miss";
+  /** The near cache of this namespace. False: none. Default: as the client's. */
+  readonly nearCache?: false | NearCacheOptions;
+}
+
+export interface ResolvedNamespaceOptions<Value> {
+  readonly codec: Codec<Value>;
+  /** The codec's, read once. */
+  readonly contentType: string;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly negativeTtlMs: number;
+  readonly ttlJitter: number;
+  readonly undecodable: "error" | "miss";
+  readonly nearCache: ResolvedNearCache | undefined;
+}
+
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+const NEGATIVE_TTL_DEFAULT_MS = 30_000;
+/** A namespace may be opened before its server is known, so options may be whatever some server takes. */
+const { contentTypeMaxBytes, lifetimeMaxMs } = ASSUMED_LIMITS;
+
+/** `client`: what the namespace inherits. Throws FIELD_INVALID naming the option and its range. */
+export function resolveNamespaceOptions<Value>(
+  given: NamespaceOptions<Value>,
+  client: { readonly nearCache: ResolvedNearCache | undefined },
+): ResolvedNamespaceOptions<Value> {
+  if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
+  try {
+    return resolve({ ...given }, client.nearCache);
+  } catch (error) {
+    throw unreadable("options", error);
+  }
+}
+
+function resolve<Value>(
+  options: NamespaceOptions<Value>,
+  inherited: ResolvedNearCache | undefined,
+): ResolvedNamespaceOptions<Value> {
+  const { codec } = options;
+  const ttlMs = wholeOption("ttlMs", options.ttlMs, 0, 0, lifetimeMaxMs);
+  const negativeMs = ttlMs === 0 ? NEGATIVE_TTL_DEFAULT_MS : Math.min(ttlMs, NEGATIVE_TTL_DEFAULT_MS);
+  return {
+    codec,
+    contentType: checkCodec(codec),
+    ttlMs,
+    staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
+    negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
+    ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
+    undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
+    nearCache: resolveNearCache(options.nearCache, inherited, inherited === undefined),
+  };
+}
+
+/** Checks a codec and returns its content type, which is read once. */
+function checkCodec<Value>(codec: Codec<Value>): string {
+  if (typeof codec !== "object" || codec === null) throw fieldInvalid("codec", "a codec, such as json()");
+  if (typeof codec.name !== "string") throw fieldInvalid("codec.name", "a string");
+  checkFunction("codec.encode", codec.encode);
+  checkFunction("codec.decode", codec.decode);
+  if (codec.decodeOwn !== undefined) checkFunction("codec.decodeOwn", codec.decodeOwn);
+  const { contentType } = codec;
+  const isValid =
+    typeof contentType === "string" &&
+    contentType.length <= contentTypeMaxBytes &&
+    PRINTABLE_ASCII.test(contentType);
+  if (isValid) return contentType;
+  throw fieldInvalid("codec.contentType", `0 to ${contentTypeMaxBytes} printable ASCII characters`);
+}

@@ -1,0 +1,56 @@
+/** The options of near caches: meanings, defaults and ranges. */
+import { checkGroup, checkPrefixes, checkWord, wholeOption } from "./checks.ts";
+import { ASSUMED_LIMITS } from "./server-limits.ts";
+
+/**
+ * How readers share the values of a near cache. "frozen": a value is decoded once, deeply frozen and shared, so that a hit
+ * allocates nothing; values that cannot be frozen (bytes, maps, dates) are decoded for each reader. "cloned": each reader
+ * gets a value of its own, decoded for it, and may write to it.
+ */
+export type ValueSharing = "frozen" | "cloned";
+
+export interface NearCacheOptions {
+  /**
+   * Bytes that the copies of one namespace may take, keys, tags and about 256 bytes of bookkeeping each included. 65,536 to
+   * 2^40; default 33,554,432 (32 MiB).
+   */
+  readonly maxBytes?: number;
+  /** Default "frozen". */
+  readonly values?: ValueSharing;
+  /**
+   * Keep only keys that begin with one of these: up to 4,096, each of 1 to 16,384 bytes of UTF-8. Default: all keys. For a
+   * server that takes fewer or shorter ones (64 of 512 bytes unless configured) the client subscribes to the whole
+   * namespace and keeps the same keys.
+   */
+  readonly prefixes?: readonly string[];
+}
+
+export interface ResolvedNearCache {
+  readonly maxBytes: number;
+  readonly values: ValueSharing;
+  readonly prefixes: readonly string[];
+}
+
+const DEFAULT_MAX_BYTES = 32 * 2 ** 20;
+
+/**
+ * Undefined: no near cache. `inherited`: the client's, for those of a namespace; `isOff`: the client has none, so that a
+ * namespace has one only if it asks. Throws FIELD_INVALID naming the option and its range.
+ */
+export function resolveNearCache(
+  options: false | NearCacheOptions | undefined,
+  inherited: ResolvedNearCache | undefined,
+  isOff = false,
+): ResolvedNearCache | undefined {
+  if (options === false) return undefined;
+  const own = checkGroup("nearCache", options);
+  if (own === undefined && isOff) return undefined;
+  const maxBytes = inherited?.maxBytes ?? DEFAULT_MAX_BYTES;
+  const values = inherited?.values ?? "frozen";
+  const prefixes = own?.prefixes ?? inherited?.prefixes ?? [];
+  return {
+    maxBytes: wholeOption("nearCache.maxBytes", own?.maxBytes, maxBytes, 65_536, 2 ** 40),
+    values: checkWord("nearCache.values", own?.values, values, ["frozen", "cloned"]),
+    prefixes: checkPrefixes("nearCache.prefixes", prefixes, ASSUMED_LIMITS),
+  };
+}

@@ -1,0 +1,159 @@
+/** Takes calls into the window, sends them on a stream, and sends them again, or fails them, when a stream ends. */
+import type { Clock } from "../../common/clock.ts";
+import { type CacheError, fieldInvalid } from "../../common/errors.ts";
+import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import { fitToLimits } from "../messages/fit-to-limits.ts";
+import { countedBytes } from "../messages/requests.ts";
+import { DeadlineTimer } from "./deadline-timer.ts";
+import type { ExchangeStream } from "./exchange-stream.ts";
+import { toCallError, unavailable } from "./failures.ts";
+import { MessagePacing } from "./message-pacing.ts";
+import type { Call } from "./pending-call.ts";
+import { CallQueue, type WindowLimits } from "./send-window.ts";
+
+/** Counted from the start. */
+export interface CallCounters {
+  batches: number;
+  operations: number;
+  retries: number;
+}
+
+/** A call that failed so often by the end of its stream is likely to be the reason. */
+const MAX_ATTEMPTS = 3;
+
+export class CallSender {
+  readonly #queue: CallQueue;
+  readonly #pacing: MessagePacing;
+  readonly #deadlines: DeadlineTimer;
+  readonly #counters: CallCounters;
+  #limits = ASSUMED_LIMITS;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(limits: WindowLimits, clock: Clock, counters: CallCounters) {
+    this.#queue = new CallQueue(limits);
+    this.#pacing = new MessagePacing(this.#queue, clock);
+    this.#deadlines = new DeadlineTimer(clock, () => this.#queue.admitted());
+    this.#counters = counters;
+  }
+
+  /** Calls that were taken and are not settled, or whose answer is still to come. */
+  get inFlight(): number {
+    return this.#queue.size;
+  }
+
+  /** The limits that calls are held to: those of the server that the last stream was opened to. */
+  get limits(): ServerLimits {
+    return this.#limits;
+  }
+
+  /** Calls go to a server with these limits from now on. Fails those that wait and break them. */
+  follow(limits: ServerLimits): void {
+    if (limits === this.#limits) return;
+    this.#limits = limits;
+    this.#queue.follow(limits);
+    for (const call of this.#queue.waitingCalls()) this.#fits(call);
+  }
+
+  /** Calls wait to be sent. */
+  get waiting(): boolean {
+    return this.#queue.waiting;
+  }
+
+  /** Takes a call into the window. LIMIT_EXCEEDED: the window is full. */
+  admit(call: Call): CacheError | undefined {
+    const refusal = this.#queue.admit(call);
+    if (refusal === undefined) this.#deadlines.schedule(call.plan.deadlineAtMs);
+    return refusal;
+  }
+
+  /** Sends what waits, as far as the stream and the pacing of messages allow. */
+  sendOn(stream: ExchangeStream): void {
+    while (!stream.congested) {
+      const mayWait = stream.waiting < this.#limits.exchangeMaxWaitingBatches;
+      const calls = this.#pacing.take(stream.busy, mayWait);
+      if (calls === undefined) break;
+      const sendable = calls.filter((call) => this.#maySend(call, stream));
+      if (sendable.length === 0) continue;
+      this.#counters.batches += 1;
+      this.#counters.operations += sendable.length;
+      stream.send(sendable);
+    }
+    // Settled calls that waited have left the window too.
+    this.checkIdle();
+  }
+
+  /** Calls whose stream ended before their answer: they wait again, or fail with `error` when they must not. */
+  resend(calls: readonly Call[], error: CacheError, isClosed: boolean): void {
+    const again: Call[] = [];
+    for (const call of calls) {
+      const mayRetry = call.plan.retry !== "never" && call.attempts < MAX_ATTEMPTS && !isClosed;
+      if (call.settled || !mayRetry) this.#fail(call, error);
+      else if (this.#fits(call)) again.push(call);
+    }
+    this.#counters.retries += again.length;
+    this.#queue.putBack(again);
+  }
+
+  /** Calls that were answered or refused leave the window. */
+  release(calls: readonly Call[]): void {
+    for (const call of calls) this.#queue.release(call);
+  }
+
+  /** Fails the calls that wait. */
+  failWaiting(error: CacheError): void {
+    for (const call of this.#queue.drain()) this.#fail(call, error);
+  }
+
+  /** Fails every call of the window, and runs the deadline timer no more. */
+  failAll(error: CacheError): void {
+    this.#deadlines.cancel();
+    for (const call of this.#queue.admitted()) this.#fail(call, error);
+  }
+
+  /** Calls `idle` whenever the window has become empty. */
+  onIdle(idle: () => void): void {
+    this.#whenIdle = idle;
+  }
+
+  /** Tells when the window is empty. */
+  checkIdle(): void {
+    if (this.#queue.size === 0) this.#whenIdle?.();
+  }
+
+  /** False: the call breaks a limit of the server, and was failed. */
+  #fits(call: Call): boolean {
+    if (call.settled) return true;
+    const { namespace, operation } = call.plan;
+    try {
+      fitToLimits(namespace, operation, this.#limits);
+      return true;
+    } catch (error) {
+      this.#fail(call, toCallError("the operation could not be checked", error));
+      return false;
+    }
+  }
+
+  #maySend(call: Call, stream: ExchangeStream): boolean {
+    const { batchMaxBytes } = this.#limits;
+    const { operation, sizeBytes } = call.plan;
+    if (sizeBytes > batchMaxBytes && countedBytes(operation) > batchMaxBytes) {
+      this.#fail(call, fieldInvalid("operation", `at most ${batchMaxBytes} bytes of keys, tags and values`));
+      return false;
+    }
+    return this.#mayResend(call, stream);
+  }
+
+  /** A Set that may have been stored is not sent to another store, which cannot know its request id. */
+  #mayResend(call: Call, stream: ExchangeStream): boolean {
+    const again = call.attempts > 0;
+    if (!again || call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch) return true;
+    this.#fail(call, unavailable("the server was replaced: the operation may have taken effect"));
+    return false;
+  }
+
+  #fail(call: Call, error: CacheError): void {
+    this.#queue.release(call);
+    call.fail(error);
+    this.checkIdle();
+  }
+}

@@ -1,0 +1,43 @@
+/** Fails the calls whose deadline has passed, with one timer for all calls of the window. */
+import type { Clock, Timer } from "../../common/clock.ts";
+import { CacheError } from "../../common/errors.ts";
+import type { Call } from "./pending-call.ts";
+
+export class DeadlineTimer {
+  readonly #clock: Clock;
+  readonly #calls: () => Iterable<Call>;
+  #timer: Timer | undefined;
+  #runsAtMs = Number.POSITIVE_INFINITY;
+
+  /** `calls`: all calls that may still be unsettled. */
+  constructor(clock: Clock, calls: () => Iterable<Call>) {
+    this.#clock = clock;
+    this.#calls = calls;
+  }
+
+  /** The timer runs at `atMs` at the latest. It looks at all calls then, which is rare: about once a deadline. */
+  schedule(atMs: number): void {
+    if (atMs >= this.#runsAtMs) return;
+    this.#timer?.cancel();
+    this.#runsAtMs = atMs;
+    const delayMs = Math.max(0, atMs - this.#clock.nowMs());
+    this.#timer = this.#clock.schedule(delayMs, () => this.#failOverdue());
+  }
+
+  cancel(): void {
+    this.#timer?.cancel();
+  }
+
+  #failOverdue(): void {
+    this.#runsAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.#clock.nowMs();
+    let nextAtMs = Number.POSITIVE_INFINITY;
+    for (const call of this.#calls()) {
+      if (call.settled) continue;
+      if (call.plan.deadlineAtMs <= nowMs) {
+        call.fail(new CacheError("DEADLINE", "there was no answer by the deadline"));
+      } else nextAtMs = Math.min(nextAtMs, call.plan.deadlineAtMs);
+    }
+    if (nextAtMs < Number.POSITIVE_INFINITY) this.schedule(nextAtMs);
+  }
+}

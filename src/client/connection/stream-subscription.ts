@@ -1,0 +1,98 @@
+/** What one stream is subscribed to: what was asked for, what is live, and where its first subscription resumes. */
+import type { Selector, Subscription } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
+import type { LocalSubscription, SubscriptionPlan } from "../coherence/subscription-set.ts";
+
+interface SentSubscription {
+  readonly covered: readonly LocalSubscription[];
+  /** What the client took for the server's limits. */
+  readonly limits: ServerLimits;
+  /** It was the first that the server took notice of: it may carry a cursor. */
+  readonly isFirst: boolean;
+}
+
+/** What a frame takes beside its cursor, at most. */
+const ENVELOPE_BYTES = 64;
+const NO_CURSOR: Uint8Array = new Uint8Array(0);
+
+export class StreamSubscription {
+  /** What the newest answered subscription covers. */
+  live: readonly LocalSubscription[] = [];
+  /** What the newest subscription asks for. */
+  selectors: readonly Selector[] = [];
+  /** The server takes no cursor as long as the one to resume from: the events since then are lost. */
+  missedEvents = false;
+  /** Sent and not answered, by the ids of their frames. */
+  readonly #unanswered = new Map<bigint, SentSubscription>();
+  #awaitsLimits = false;
+  #resumable = true;
+
+  /** Every subscription so far is answered. */
+  get isAnswered(): boolean {
+    return this.#unanswered.size === 0 && !this.#awaitsLimits;
+  }
+
+  /** A subscription is to be made once the server has said its limits. */
+  get awaitsLimits(): boolean {
+    return this.#awaitsLimits;
+  }
+
+  /** How many bytes of the next subscription its cursor takes. */
+  cursorBytes(cursor: Uint8Array, limits: ServerLimits): number {
+    return this.#resumable && isCursorTaken(cursor, limits) ? cursor.length : 0;
+  }
+
+  /**
+   * Subscribes to this instead of what was subscribed to before; `send` sends the frame and returns its id. The first
+   * subscription resumes at `cursor`, if the server takes one so long. Before the server has said its limits, nothing is
+   * sent that some server might end the stream for.
+   */
+  subscribe(
+    { selectors, covered, sizeBytes }: SubscriptionPlan,
+    cursor: Uint8Array,
+    limits: ServerLimits,
+    isGreeted: boolean,
+    send: (subscription: Subscription) => bigint,
+  ): void {
+    this.#awaitsLimits = !isGreeted && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
+    if (this.#awaitsLimits) return;
+    const isFirst = this.#resumable;
+    const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_CURSOR;
+    if (isFirst && resumed.length < cursor.length) this.missedEvents = true;
+    this.#resumable = false;
+    this.selectors = selectors;
+    const id = send({ $typeName: "meshcache.v1.Subscription", selectors, cursor: resumed });
+    this.#unanswered.set(id, { covered, limits, isFirst });
+  }
+
+  /**
+   * The server answered the frame with this id. Returns whether the stream stands at the cursor of the answer: one that
+   * resumes stands where it stood until the missed events are here.
+   */
+  opened(id: bigint, cursor: Uint8Array): boolean {
+    const subscription = this.#unanswered.get(id);
+    if (subscription === undefined) return false;
+    this.#unanswered.delete(id);
+    this.live = subscription.covered;
+    return cursor.length === 0 || (subscription.isFirst && this.missedEvents);
+  }
+
+  /**
+   * The server refused the frame with this id. True: it was made before the server had said its limits, and is to be made
+   * again. False: it was no subscription, or was made with these limits, or another one was sent behind it, which then
+   * was the first for the server and did not resume.
+   */
+  mayRetry(id: bigint, limits: ServerLimits): boolean {
+    const refused = this.#unanswered.get(id);
+    if (refused === undefined || refused.limits === limits || this.#unanswered.size > 1) return false;
+    this.#unanswered.delete(id);
+    this.#resumable = refused.isFirst;
+    return true;
+  }
+}
+
+/** Whether the server takes a cursor of this length, in a Subscription and in an Ack. */
+export function isCursorTaken({ length }: Uint8Array, limits: ServerLimits): boolean {
+  return length <= limits.cursorMaxBytes && length + ENVELOPE_BYTES <= limits.receiveMaxBytes;
+}

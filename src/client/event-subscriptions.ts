@@ -1,0 +1,59 @@
+/** The event subscriptions that are open, and how one is opened. */
+import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
+import { checkPrefixes, checkSignal, checkWhole } from "./api/checks.ts";
+import type { InvalidationBus } from "./coherence/invalidation-bus.ts";
+import type { Connection } from "./connection/connection.ts";
+import {
+  EventQueue,
+  type EventSubscription,
+  type SubscribeOptions,
+} from "./operations/event-subscription.ts";
+import { cancelled } from "./operations/runner.ts";
+
+const QUEUE_DEFAULT_EVENTS = 4_096;
+const QUEUE_MAX_EVENTS = 2 ** 20;
+
+export class EventSubscriptions {
+  readonly #connection: Connection;
+  readonly #invalidations: InvalidationBus;
+  readonly #open = new Set<EventQueue>();
+
+  constructor(connection: Connection, invalidations: InvalidationBus) {
+    this.#connection = connection;
+    this.#invalidations = invalidations;
+  }
+
+  /** Throws FIELD_INVALID, CANCELLED when the signal is aborted, and LIMIT_EXCEEDED for too many namespaces. */
+  open(namespace: string, options: SubscribeOptions): EventSubscription {
+    const signal = checkSignal(options.signal);
+    if (signal?.aborted) throw cancelled(signal);
+    const prefixes = checkPrefixes("prefixes", options.prefixes ?? [], this.#connection.limits);
+    const queueMaxEvents = checkWhole(
+      "queueMaxEvents",
+      options.queueMaxEvents ?? QUEUE_DEFAULT_EVENTS,
+      1,
+      QUEUE_MAX_EVENTS,
+    );
+    const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
+      signal?.removeEventListener("abort", onAbort);
+      this.#open.delete(closed);
+      this.#invalidations.delete(closed);
+      this.#connection.unwatch(closed);
+    });
+    const onAbort = () => queue.close();
+    this.#connection.watch(queue);
+    this.#invalidations.add(queue);
+    this.#open.add(queue);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return queue;
+  }
+
+  /** Tells every reader that events may be missing. */
+  gap(gap: Gap): void {
+    for (const subscription of this.#open) subscription.gap(gap);
+  }
+
+  close(): void {
+    for (const subscription of [...this.#open]) subscription.close();
+  }
+}

@@ -1,0 +1,26 @@
+/** What a client takes from its process unless a simulation replaces it: when it flushes, its transport, its warnings. */
+import type { Boundary } from "../common/boundary.ts";
+import type { GrpcCredentials } from "./transport/grpc-credentials.ts";
+import { createGrpcTransport } from "./transport/grpc-transport.ts";
+import { createHttp2Transport } from "./transport/http2-transport.ts";
+import type { Transport } from "./transport/transport.ts";
+
+/** After the microtasks that wait now, since they may issue operations too, and without a timer. */
+export function runAfterMicrotasks(run: () => void): void {
+  queueMicrotask(() => process.nextTick(run));
+}
+
+export function createTransport(credentials: GrpcCredentials | undefined, boundary: Boundary): Transport {
+  return credentials === undefined
+    ? createHttp2Transport(boundary)
+    : createGrpcTransport(credentials, boundary);
+}
+
+/** A fault of this library must not end its user's process, and must not be hidden either. */
+export function warnOfFault(error: unknown): void {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning("a callback of the client failed; its connection was ended", {
+    type: "MeshCacheWarning",
+    detail,
+  });
+}

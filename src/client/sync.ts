@@ -1,0 +1,47 @@
+/** `MeshCache.sync()`: waits until every event from before the call has been applied here. */
+import type { Clock } from "../common/clock.ts";
+import { CacheError } from "../common/errors.ts";
+import type { Connection } from "./connection/connection.ts";
+import { cancelled } from "./operations/runner.ts";
+
+export interface SyncDeps {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  /** Aborted when the client is closed. */
+  readonly closing: AbortSignal;
+}
+
+/** Rejects with DEADLINE, UNAVAILABLE, CANCELLED or CLOSED. */
+export function sync(
+  { connection, clock, closing }: SyncDeps,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      timer.cancel();
+      cancelBarrier();
+      signal?.removeEventListener("abort", onAbort);
+      closing.removeEventListener("abort", onClose);
+    };
+    const fail = (error: CacheError) => {
+      leave();
+      reject(error);
+    };
+    const onAbort = () => {
+      if (signal !== undefined) fail(cancelled(signal));
+    };
+    const onClose = () => fail(new CacheError("CLOSED", "the client is closed"));
+    const timer = clock.schedule(deadlineMs, () =>
+      fail(new CacheError("DEADLINE", "the events did not arrive by the deadline")),
+    );
+    const cancelBarrier = connection.barrier(() => {
+      leave();
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+    closing.addEventListener("abort", onClose, { once: true });
+    if (closing.aborted) onClose();
+    else if (connection.state === "unavailable") fail(connection.unreachable());
+  });
+}
