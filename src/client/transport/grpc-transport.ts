@@ -14,7 +14,13 @@ import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { fromServiceError } from "../../rpc/status.ts";
 import type { GrpcCredentials } from "./grpc-credentials.ts";
-import { FLOW_CONTROL_WINDOW_BYTES, type Link, type LinkHandlers, type Transport } from "./transport.ts";
+import {
+  checkMessage,
+  FLOW_CONTROL_WINDOW_BYTES,
+  type Link,
+  type LinkHandlers,
+  type Transport,
+} from "./transport.ts";
 
 const CHANNEL_OPTIONS = {
   "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
