@@ -234,7 +234,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a soft invalidation does nothing",
     shard,
-    "    this.#entries.table.markStaled(entry);\n",
+    "    this.#entries.table.markStaled(found.entry);\n",
     "",
   ),
   mutant(

@@ -9,8 +9,9 @@ import type {
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
+import type { OperationContext } from "../../rpc/operations.ts";
 import { toStatus } from "../../rpc/status.ts";
-import { lend, type ValueSpace } from "../../store/api/value-arena.ts";
+import type { ValueArena } from "../../store/api/value-arena.ts";
 import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 
@@ -22,9 +23,9 @@ export interface BatchParts {
   done(): boolean;
   /**
    * Runs operations until their results fill a frame. Gives one result at the least; not to be called when done.
-   * The values of the last part are let go if they are in `space`, where those of this one may be.
+   * With `arena`, the values of this part may lie in it, and those of the part before are dropped.
    */
-  next(space?: ValueSpace): BatchResponse;
+  next(arena?: ValueArena): BatchResponse;
 }
 
 /**
@@ -50,18 +51,14 @@ export function createBatchParts(
     settled = result;
   };
 
-  function run(operation: Operation, space: ValueSpace | undefined): OperationResult["result"] {
-    if (operation.operation.case === "get") lend(space);
-    try {
-      runOne(operation, context, caller, deps, settle);
-    } finally {
-      lend(undefined);
-    }
+  function run(operation: Operation, partContext: OperationContext): OperationResult["result"] {
+    runOne(operation, partContext, caller, deps, settle);
     if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
     return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
   }
 
-  function runPart(space: ValueSpace | undefined): BatchResponse {
+  function runPart(arena: ValueArena | undefined): BatchResponse {
+    const partContext = { ...context, valueArena: arena };
     const results: OperationResult[] = [];
     let bytes = 0;
     while (bytes < partMaxBytes) {
@@ -71,7 +68,7 @@ export function createBatchParts(
         const operation = operations[ran];
         if (operation === undefined) break;
         ran += 1;
-        result = run(operation, space);
+        result = run(operation, partContext);
       }
       const resultBytes = resultBytesOf(result);
       if (results.length > 0 && bytes + resultBytes > resultsMaxBytes) {
@@ -88,10 +85,10 @@ export function createBatchParts(
     done() {
       return ran === operations.length && carried === undefined;
     },
-    next(space) {
+    next(arena) {
       // What was carried over may lie in it.
-      if (carried === undefined) space?.clear();
-      return runPart(space);
+      if (carried === undefined) arena?.clear();
+      return runPart(arena);
     },
   };
 }

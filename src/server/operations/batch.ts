@@ -92,7 +92,7 @@ export function contextOf(
   { store, limits }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
-  return { store, limits, writer, defaultNamespace: namespace };
+  return { store, limits, writer, defaultNamespace: namespace, valueArena: undefined };
 }
 
 /** Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the wait. */

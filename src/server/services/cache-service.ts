@@ -54,6 +54,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): CacheHandlers {
     limits,
     writer,
     defaultNamespace: "",
+    valueArena: undefined,
   });
   const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
     if (context.span.sampled) context.span.set({ namespace, ...describeOutcome(outcome) });

@@ -23,7 +23,7 @@ import { isFault, toStatus } from "../../rpc/status.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkClientId, checkCursor } from "../../rpc/validate.ts";
 import type { Store, Subscriber } from "../../store/api/store.ts";
-import { returnValueSpace, takeValueSpace, type ValueSpace } from "../../store/api/value-arena.ts";
+import { returnValueArena, takeValueArena, type ValueArena } from "../../store/api/value-arena.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import { mayWait, runBatch } from "../operations/batch.ts";
 import { type BatchParts, createBatchParts } from "../operations/batch-chunks.ts";
@@ -104,7 +104,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
   /** The batch of which operations are still to be run. */
   let running: { readonly id: bigint; readonly parts: BatchParts } | undefined;
   /** Where the values of its last part are, as long as that is not sent. */
-  let space: ValueSpace | undefined;
+  let space: ValueArena | undefined;
   const waiting = new Set<() => void>();
   /** Of these, the ones that hold results of other operations. */
   let holding = 0;
@@ -268,7 +268,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   /** The rest of the batch has its turn when this part has been sent. */
   function runPart(id: bigint, parts: BatchParts): void {
-    if (deps.sinkEncodes) space ??= takeValueSpace();
+    if (deps.sinkEncodes) space ??= takeValueArena();
     const response = parts.next(space);
     running = parts.done() ? undefined : { id, parts };
     ready.push({ id, response, more: !parts.done(), part: true });
@@ -276,7 +276,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
 
   function leaveSpace(): void {
     if (space === undefined) return;
-    returnValueSpace(space);
+    returnValueArena(space);
     space = undefined;
   }
 

@@ -6,6 +6,8 @@
  * `cache.proto` states the semantics in full; here is only what is particular to the engine.
  */
 
+import type { ValueArena } from "./value-arena.ts";
+
 /** "The shard as of this revision", within the store's epoch. */
 export interface Stamp {
   readonly shard: number;
@@ -19,7 +21,7 @@ export interface Writer {
   readonly traceparent: string;
 }
 
-/** An entry as read. `value` is never written to after it was returned; the reader may keep it. */
+/** An entry as read. `value` is never written to after it was returned; the reader may keep it, unless it gave an arena. */
 export interface EntryView {
   readonly value: Uint8Array;
   readonly version: number;
@@ -246,7 +248,10 @@ export interface Store {
   readonly shardCount: number;
   /** The shard of a key: a seeded hash of namespace and key, so that nobody can aim at one shard. */
   shardOf(namespace: string, key: string): number;
-  get(command: GetCommand): GetResult;
+  /**
+   * With `arena`, the value may lie in it, and is good until the arena is cleared. Without, the reader may keep it.
+   */
+  get(command: GetCommand, arena?: ValueArena): GetResult;
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;

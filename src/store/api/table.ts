@@ -7,6 +7,8 @@
  * entries cross this interface only as `TableEntry`, which may be one object used again and again.
  */
 
+import type { ValueArena } from "./value-arena.ts";
+
 /**
  * An entry inside its table. Good until the next call to the table, so take what you need at once: an
  * engine may hand out the same object every time, with properties that are decoded when they are read.
@@ -85,6 +87,12 @@ export interface Table {
    * evicted to make room. An entry that could never fit is evicted itself, at once.
    */
   put(entry: NewTableEntry, hash: number): void;
+
+  /**
+   * The value of the entry that the last `find` returned, for a reader that keeps it only until `arena` is cleared. An
+   * engine that hands out its own bytes leaves the arena alone, and so does one that finds no room in it.
+   */
+  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array;
 
   /** Removes the entry that the last `find` returned. */
   remove(entry: TableEntry): void;

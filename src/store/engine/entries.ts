@@ -18,6 +18,12 @@ import { Tombstones } from "./tombstones.ts";
 /** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
 export type EntryState = "fresh" | "expired" | "staled" | "gone";
 
+/** What `find` returns. `entry` is valid until the next call to the table. */
+export interface FoundEntry {
+  readonly entry: TableEntry;
+  readonly state: Exclude<EntryState, "gone">;
+}
+
 export interface LiveEntriesOptions {
   readonly createTable: CreateTable;
   readonly limits: ShardLimits;
@@ -34,7 +40,6 @@ export class LiveEntries {
   readonly #counters: CounterRow;
 
   readonly #sweep: SweepState;
-  #foundState: EntryState = "gone";
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
@@ -56,23 +61,17 @@ export class LiveEntries {
     });
   }
 
-  /** The entry of the key unless it is gone. As good as any `TableEntry`: until the next call. */
-  find(namespace: string, key: string, hash: number, nowMs: number): TableEntry | undefined {
+  /** The entry of the key, and its state. Removes one that is gone. */
+  find(namespace: string, key: string, hash: number, nowMs: number): FoundEntry | undefined {
     const entry = this.table.find(namespace, key, hash);
-    if (entry === undefined) {
-      this.#foundState = "gone";
+    if (entry === undefined) return undefined;
+    const state = this.#stateOf(entry, nowMs);
+    if (state === "gone") {
+      this.#bury(entry, "gone", nowMs);
+      this.table.remove(entry);
       return undefined;
     }
-    this.#foundState = this.#stateOf(entry, nowMs);
-    if (this.#foundState !== "gone") return entry;
-    this.#bury(entry, "gone", nowMs);
-    this.table.remove(entry);
-    return undefined;
-  }
-
-  /** The state of what the last `find` was after: an entry crosses this interface without an object around it. */
-  get foundState(): EntryState {
-    return this.#foundState;
+    return { entry, state };
   }
 
   /** The greatest source version known for a key, whose entry is this. */
@@ -171,19 +170,8 @@ export class LiveEntries {
   }
 }
 
-/** An entry as its readers see it. Reads the value once. */
-export function toEntryView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
-  return toView(entry, entry.value, state, nowMs);
-}
-
-const noValue = new Uint8Array(0);
-
-/** As `toEntryView` for who has the value already: it is left out. */
-export function toValuelessView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
-  return toView(entry, noValue, state, nowMs);
-}
-
-function toView(entry: TableEntry, value: Uint8Array, state: EntryState, nowMs: number): EntryView {
+/** An entry as its readers see it, with `value`, which the table decodes or copies at each read. */
+export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, nowMs: number): EntryView {
   const { freshUntilMs, goneAtMs } = entry;
   const stale = state !== "fresh";
   const staleFromMs = stale ? nowMs : freshUntilMs;

@@ -3,6 +3,7 @@
  *
  * A mutation bumps the revision first, so that what it stores, fences and emits carries the same one.
  */
+import { NO_BYTES } from "../../common/bytes.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   EntryView,
@@ -24,6 +25,7 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable, NewTableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
+import type { ValueArena } from "../api/value-arena.ts";
 import { EventLog } from "../events/event-log.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
@@ -31,7 +33,7 @@ import { Leases } from "../leases/leases.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import { type Lock, noLock, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
-import { LiveEntries, toEntryView, toValuelessView } from "./entries.ts";
+import { LiveEntries, toEntryView } from "./entries.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
@@ -118,19 +120,19 @@ export class Shard {
     return this.#clock.stamp;
   }
 
-  get(command: GetCommand, hash: number, nowMs: number): GetResult {
-    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    const state = this.#entries.foundState;
-    if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
+  get(command: GetCommand, hash: number, nowMs: number, arena: ValueArena | undefined): GetResult {
+    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    if (found === undefined || (found.state !== "fresh" && !command.allowStale)) {
       this.#counters.count("misses");
       return { kind: "miss", asOf: this.stamp };
     }
-    if (state === "fresh") this.#counters.count("hits");
-    else this.#counters.count("staleHits");
+    const { entry } = found;
+    this.#counters.count(found.state === "fresh" ? "hits" : "staleHits");
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
-      return { kind: "notModified", asOf: this.stamp, entry: toValuelessView(entry, state, nowMs) };
+      return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
-    return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, state, nowMs) };
+    const value = arena === undefined ? entry.value : this.#entries.table.valueIn(entry, arena);
+    return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
   }
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -143,13 +145,11 @@ export class Shard {
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
     const { namespace, key } = command;
     this.#leases.endDue(nowMs);
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
-    if (entry === undefined || this.#entries.foundState !== "fresh") {
-      return { asOf: this.stamp, touched: false };
-    }
+    const found = this.#entries.find(namespace, key, hash, nowMs);
+    if (found?.state !== "fresh") return { asOf: this.stamp, touched: false };
     this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
-    this.#entries.setLifetimes(entry, freshUntilMs, freshUntilMs + command.staleMs);
+    this.#entries.setLifetimes(found.entry, freshUntilMs, freshUntilMs + command.staleMs);
     this.#emit("touched", namespace, "key", key, command.writer);
     this.#counters.count("touches");
     return { asOf: this.stamp, touched: true };
@@ -201,10 +201,10 @@ export class Shard {
     settle: ((result: LeaseResult) => void) | undefined,
   ): LeaseResult | LeaseWait {
     this.#leases.endDue(nowMs);
-    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    if (entry !== undefined && this.#entries.foundState === "fresh") {
+    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    if (found?.state === "fresh") {
       this.#counters.count("hits");
-      return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, "fresh", nowMs) };
+      return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, found.entry.value, nowMs) };
     }
     this.#counters.count("misses");
     return this.#leases.ask(command, nowMs, settle);
@@ -259,10 +259,11 @@ export class Shard {
 
   #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
-    const former = this.#entries.find(namespace, key, hash, nowMs);
+    const found = this.#entries.find(namespace, key, hash, nowMs);
+    const former = found?.entry;
     const refusal = this.#conditions.refusal(command, {
       entry: former,
-      state: this.#entries.foundState,
+      state: found?.state ?? "gone",
       sourceVersion: this.#entries.knownSourceVersion(namespace, key, former, nowMs),
     });
     if (refusal !== undefined) {
@@ -304,22 +305,26 @@ export class Shard {
     const { namespace, key } = entry;
     this.#leases.fill(namespace, key, token, () => {
       const stored = this.#entries.find(namespace, key, hash, nowMs);
-      // An entry that no budget can hold was evicted at once: the waiters still get a copy of it.
-      const view = stored ?? { ...entry, value: new Uint8Array(entry.value), staled: false };
-      return toEntryView(view, "fresh", nowMs);
+      // An entry that is larger than the budget was evicted at once. The waiters still get a copy of its value.
+      return stored === undefined
+        ? toEntryView(
+            { entry: { ...entry, staled: false }, state: "fresh" },
+            new Uint8Array(entry.value),
+            nowMs,
+          )
+        : toEntryView(stored, stored.entry.value, nowMs);
     });
   }
 
   #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
-    if (entry === undefined) return false;
-    const wasFresh = this.#entries.foundState === "fresh";
-    this.#entries.table.markStaled(entry);
-    return wasFresh;
+    const found = this.#entries.find(namespace, key, hash, nowMs);
+    if (found === undefined) return false;
+    this.#entries.table.markStaled(found.entry);
+    return found.state === "fresh";
   }
 
   #remove(namespace: string, key: string, hash: number, sourceVersion: bigint, nowMs: number): boolean {
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
+    const entry = this.#entries.find(namespace, key, hash, nowMs)?.entry;
     this.#entries.tombstones.lay(namespace, key, sourceVersion, nowMs, nowMs);
     if (entry === undefined) return false;
     if (sourceVersion !== 0n && entry.sourceVersion >= sourceVersion) return false;
@@ -328,9 +333,8 @@ export class Shard {
   }
 
   #staleView(namespace: string, key: string, nowMs: number): EntryView | undefined {
-    const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
-    if (entry === undefined) return undefined;
-    return toEntryView(entry, this.#entries.foundState, nowMs);
+    const found = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
+    return found && toEntryView(found, found.entry.value, nowMs);
   }
 
   #emit(kind: EventKind, namespace: string, target: EventTarget, name: string, writer: Writer): void {

@@ -25,6 +25,7 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
+import type { ValueArena } from "../api/value-arena.ts";
 import { RecentEvents } from "../events/decoded-events.ts";
 import { SharedReads } from "../events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
@@ -112,12 +113,12 @@ export class ShardedStore implements AttachedStore {
     return shardOfHash(this.#hashOf(namespace, key), this.#shards.length);
   }
 
-  get(command: GetCommand): GetResult {
+  get(command: GetCommand, arena?: ValueArena): GetResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
     const nowMs = shard.enter(this.#clock.nowMs());
     try {
-      return shard.get(command, hash, nowMs);
+      return shard.get(command, hash, nowMs, arena);
     } finally {
       shard.leave();
     }

@@ -86,6 +86,10 @@ class LruTable implements Table {
     this.#scanList.push(kept);
   }
 
+  valueIn(entry: TableEntry): Uint8Array {
+    return entry.value;
+  }
+
   remove(entry: TableEntry): void {
     this.#cache.delete(toEntryId(entry.namespace, entry.key));
   }

@@ -31,7 +31,7 @@ export class EntryCursor implements TableEntry {
   }
 
   get value(): Uint8Array {
-    return readValue(this.#memory, this.#pool, this.at);
+    return readValue(this.#memory, this.#pool, this.at, undefined);
   }
 
   get version(): number {

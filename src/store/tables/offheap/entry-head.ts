@@ -151,26 +151,6 @@ export function isKeyAt(memory: Memory, at: number, namespace: string, key: stri
   );
 }
 
-/** As `isKeyAt` for a key as it came off the wire: the bytes of `source` from `begin` to `end`. */
-export function isKeyBytesAt(
-  memory: Memory,
-  at: number,
-  namespace: string,
-  source: Uint8Array,
-  begin: number,
-  end: number,
-): boolean {
-  if (keyBytesAt(memory, at) !== end - begin) return false;
-  const namespaceBegin = at * 4 + headerBytes;
-  if (!isTextAt(memory, namespaceBegin, namespaceBytesAt(memory, at), namespace)) return false;
-  const kept = memory.bytes;
-  const shift = keyByteOf(memory, at) - begin;
-  for (let index = begin; index < end; index++) {
-    if (kept[index + shift] !== source[index]) return false;
-  }
-  return true;
-}
-
 function isTextAt(memory: Memory, begin: number, length: number, text: string): boolean {
   // UTF-8 has no fewer bytes than UTF-16 has units.
   if (length < text.length) return false;

@@ -1,5 +1,5 @@
 /** The bytes of a value that is in the log already, which may lie in several segments. */
-import { takeLent } from "../../api/value-arena.ts";
+import type { ValueArena } from "../../api/value-arena.ts";
 import { headBytesAt, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -10,10 +10,15 @@ const slabValueMaxBytes = slabBytes / 4;
 let slab = new ArrayBuffer(slabBytes);
 let slabUsedBytes = 0;
 
-/** A copy that is the caller's, or lies in the space that the caller lent. */
-export function readValue(memory: Memory, pool: SegmentPool, at: number): Uint8Array {
+/** A copy, in `arena` if there is one with room for it. */
+export function readValue(
+  memory: Memory,
+  pool: SegmentPool,
+  at: number,
+  arena: ValueArena | undefined,
+): Uint8Array {
   const bytes = valueBytesAt(memory, at);
-  const value = takeLent(bytes) ?? allocate(bytes);
+  const value = arena?.take(bytes) ?? allocate(bytes);
   let segment = pool.segmentOf(at * 4);
   let offset = pool.offsetOf(at * 4) + headBytesAt(memory, at);
   let done = 0;

@@ -9,8 +9,9 @@
  * (eviction.ts) share the buffer by segments (segment-pool.ts, geometry.ts).
  */
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../../api/table.ts";
+import type { ValueArena } from "../../api/value-arena.ts";
 import { EntryCursor } from "./entry-cursor.ts";
-import { HeadEncoder, isKeyAt, isKeyBytesAt } from "./entry-head.ts";
+import { HeadEncoder, isKeyAt } from "./entry-head.ts";
 import {
   entryBytes,
   entryBytesAt,
@@ -26,7 +27,7 @@ import {
   writeHeader,
   writeLifetimes,
 } from "./entry-header.ts";
-import { overwriteValue } from "./entry-value.ts";
+import { overwriteValue, readValue } from "./entry-value.ts";
 import { Eviction } from "./eviction.ts";
 import { resolveGeometry } from "./geometry.ts";
 import { Ghosts } from "./ghosts.ts";
@@ -109,24 +110,6 @@ export class OffheapTable implements Table {
     return at === 0 ? undefined : this.#use(at);
   }
 
-  /** As `find` for a key as it came off the wire: UTF-8, the bytes of `source` from `begin` to `end`. */
-  findBytes(
-    namespace: string,
-    source: Uint8Array,
-    begin: number,
-    end: number,
-    hash: number,
-  ): TableEntry | undefined {
-    const mixed = mixHash(hash);
-    let slot = this.#index.first(mixed);
-    while (slot !== 0) {
-      const at = this.#index.entryOf(slot);
-      if (isKeyBytesAt(this.memory, at, namespace, source, begin, end)) return this.#use(at);
-      slot = this.#index.next(slot, mixed);
-    }
-    return undefined;
-  }
-
   put(entry: NewTableEntry, hash: number): void {
     const mixed = mixHash(hash);
     const former = this.#lookUp(entry.namespace, entry.key, mixed);
@@ -163,6 +146,10 @@ export class OffheapTable implements Table {
     ring.enter(entryBytes(head.headBytes, valueBytes));
     this.#index.insert(mixed, at);
     this.memory.addToWord(control.entries, 1);
+  }
+
+  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array {
+    return readValue(this.memory, this.pool, this.#wordOf(entry), arena);
   }
 
   remove(entry: TableEntry): void {
