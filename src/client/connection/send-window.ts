@@ -1,12 +1,10 @@
 /**
  * The bounded window of operations: those that wait to be sent, packed into batches, and those under way.
- *
- * The window is a list through the calls themselves. A Set of what comes and goes is rebuilt again and again,
- * and each former table holds on to its calls until a full collection: most of the client's time went there.
  */
 
 import { newArray } from "../../codec/fast/messages.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { LinkedList } from "../../common/linked-list.ts";
 import type { Call } from "./pending-call.ts";
 
 /**
@@ -30,9 +28,7 @@ export class CallQueue {
   #together: Call[] = [];
   #togetherBytes = 0;
   #alone: Call[] = [];
-  #oldest: Call | undefined;
-  #newest: Call | undefined;
-  #size = 0;
+  readonly #window = new LinkedList<Call>();
   #bytes = 0;
 
   constructor(limits: WindowLimits) {
@@ -41,30 +37,24 @@ export class CallQueue {
 
   /** How many calls were admitted and not released. */
   get size(): number {
-    return this.#size;
+    return this.#window.size;
   }
 
   /** The calls in the window, the oldest first; some may be settled. */
   admitted(): Call[] {
-    const calls: Call[] = [];
-    for (let call = this.#oldest; call !== undefined; call = call.newer) calls.push(call);
-    return calls;
+    return [...this.#window];
   }
 
   /** Takes a call in, or says LIMIT_EXCEEDED when the window is full: what cannot be sent soon is not piled up. */
   admit(call: Call): CacheError | undefined {
     const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
-    if (this.#size >= inFlightMaxOperations) {
+    if (this.#window.size >= inFlightMaxOperations) {
       return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
     }
     if (this.#bytes + call.plan.sizeBytes > inFlightMaxBytes) {
       return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
     }
-    call.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = call;
-    else this.#newest.newer = call;
-    this.#newest = call;
-    this.#size += 1;
+    this.#window.add(call);
     this.#bytes += call.plan.sizeBytes;
     this.#push(call);
     return undefined;
@@ -82,17 +72,7 @@ export class CallQueue {
 
   /** The call is answered, refused or dropped: its place in the window is free. */
   release(call: Call): void {
-    const { older, newer } = call;
-    if (older === undefined && this.#oldest !== call) return;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    // A released call that still led to others would keep them from the collector.
-    call.older = undefined;
-    call.newer = undefined;
-    this.#size -= 1;
-    this.#bytes -= call.plan.sizeBytes;
+    if (this.#window.delete(call)) this.#bytes -= call.plan.sizeBytes;
   }
 
   /** Calls wait that may share a message. */

@@ -3,26 +3,24 @@
  * whose hits set one bit and move nothing: when room is needed the oldest copy goes, unless it was read since it
  * came or was last spared; then it is spared, as if it were the newest.
  */
+import { type Linked, LinkedList } from "../../common/linked-list.ts";
 
 /** Of one eviction: where every copy was read since, a fill is not to walk over all of them. */
 const SPARED_MAX = 64;
 
 /** What the table keeps in a copy; nobody else writes it. */
-export interface Tabled<Copy> {
+export interface Tabled<Copy> extends Linked<Copy> {
   readonly key: string;
   readonly sizeBytes: number;
   /** Read since it came or was last spared. */
   used: boolean;
-  older: Copy | undefined;
-  newer: Copy | undefined;
 }
 
 export class CopyTable<Copy extends Tabled<Copy>> {
   readonly #maxBytes: number;
   readonly #onRemove: (copy: Copy) => void;
   readonly #byKey = new Map<string, Copy>();
-  #oldest: Copy | undefined;
-  #newest: Copy | undefined;
+  readonly #copies = new LinkedList<Copy>();
   #bytes = 0;
 
   /** `onRemove` is told of every copy that goes, for whatever reason. */
@@ -56,7 +54,7 @@ export class CopyTable<Copy extends Tabled<Copy>> {
     this.delete(copy.key);
     const evicted = this.#makeRoom(copy.sizeBytes);
     this.#byKey.set(copy.key, copy);
-    this.#append(copy);
+    this.#copies.add(copy);
     this.#bytes += copy.sizeBytes;
     return evicted;
   }
@@ -69,25 +67,28 @@ export class CopyTable<Copy extends Tabled<Copy>> {
   }
 
   clear(): void {
-    while (this.#oldest !== undefined) this.#remove(this.#oldest);
+    for (let copy = this.#copies.oldest; copy !== undefined; copy = this.#copies.oldest) this.#remove(copy);
   }
 
   /** About the most recently used first: those that were read, then the others, of each the newest first. */
   *byUse(): Iterable<Copy> {
     for (const used of [true, false]) {
-      for (let copy = this.#newest; copy !== undefined; copy = copy.older) if (copy.used === used) yield copy;
+      for (let copy = this.#copies.newest; copy !== undefined; copy = copy.older) {
+        if (copy.used === used) yield copy;
+      }
     }
   }
 
   #makeRoom(sizeBytes: number): number {
     let evicted = 0;
     let spared = 0;
-    while (this.#oldest !== undefined && this.#bytes + sizeBytes > this.#maxBytes) {
-      const oldest = this.#oldest;
+    while (this.#bytes + sizeBytes > this.#maxBytes) {
+      const { oldest } = this.#copies;
+      if (oldest === undefined) break;
       if (oldest.used && spared < SPARED_MAX) {
         oldest.used = false;
-        this.#detach(oldest);
-        this.#append(oldest);
+        this.#copies.delete(oldest);
+        this.#copies.add(oldest);
         spared += 1;
       } else {
         this.#remove(oldest);
@@ -100,24 +101,8 @@ export class CopyTable<Copy extends Tabled<Copy>> {
 
   #remove(copy: Copy): void {
     this.#byKey.delete(copy.key);
-    this.#detach(copy);
+    this.#copies.delete(copy);
     this.#bytes -= copy.sizeBytes;
     this.#onRemove(copy);
-  }
-
-  #append(copy: Copy): void {
-    copy.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = copy;
-    else this.#newest.newer = copy;
-    this.#newest = copy;
-  }
-
-  #detach(copy: Copy): void {
-    if (copy.older === undefined) this.#oldest = copy.newer;
-    else copy.older.newer = copy.newer;
-    if (copy.newer === undefined) this.#newest = copy.older;
-    else copy.newer.older = copy.older;
-    copy.older = undefined;
-    copy.newer = undefined;
   }
 }

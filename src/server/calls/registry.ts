@@ -7,9 +7,10 @@ import { status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
+import { LinkedList } from "../../common/linked-list.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { CallList, type ListedCall } from "./call-list.ts";
+import type { ListedCall } from "./call-list.ts";
 import type { CallSession } from "./http2-stream.ts";
 
 /** How often deadlines are looked at, and how exact the times of calls are. */
@@ -42,7 +43,7 @@ export function createOpenCalls(
   boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
-  const calls = new CallList();
+  const calls = new LinkedList<ListedCall>();
   const streamsOf = new WeakMap<CallSession, number>();
   /** Connections that owe the answer to a ping. */
   const silent = new WeakSet<CallSession>();
