@@ -314,9 +314,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: "src/store/events/subscriber.ts",
-        find: "    const from = this.#standing;\n",
+        find: "    const from = this.#position;\n",
         replace:
-          "    if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now();\n    const from = this.#standing;\n",
+          "    if (logs.some((log, shard) => this.#position.positionOf(shard) < log.start)) this.#position = this.#now();\n    const from = this.#position;\n",
       },
       {
         file: "src/store/events/subscriber.ts",

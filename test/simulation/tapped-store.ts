@@ -333,7 +333,8 @@ export function createTap(history: History, truth: Truth): Tap {
 
 const isFresh = (spell: Spell, nowMs: number): boolean =>
   spell.held !== undefined && !spell.soft && nowMs < spell.freshUntilMs;
-const isKept = (spell: Spell, nowMs: number): boolean => spell.held !== undefined && nowMs < spell.goneAtMs;
+const isKept = (spell: Spell, nowMs: number): boolean =>
+  spell.held !== undefined && nowMs < spell.staleUntilMs;
 
 export const describe = (target: Parameters<typeof matchesKey>[0]): string => {
   switch (target.kind) {

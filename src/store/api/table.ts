@@ -29,7 +29,7 @@ export interface TableEntry {
   /** In the clock's milliseconds, a whole number of at most 2^47; `Infinity`: no end. */
   readonly freshUntilMs: number;
   /** When the stale window ends: at most 2^39 ms after `freshUntilMs` and not before; `Infinity`: no end. */
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
   /** Marked by `markStaled` since the put. */
   readonly staled: boolean;
   readonly absent: boolean;
@@ -45,7 +45,7 @@ export interface NewTableEntry {
   readonly version: number;
   readonly sourceVersion: bigint;
   readonly freshUntilMs: number;
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
@@ -98,7 +98,7 @@ export interface Table {
   remove(entry: TableEntry): void;
 
   /** Gives the entry that the last `find` returned new lifetimes. */
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void;
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void;
 
   /** Marks the entry that the last `find` returned. Until the key's next put. */
   markStaled(entry: TableEntry): void;

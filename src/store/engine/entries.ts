@@ -24,7 +24,7 @@ export interface FoundEntry {
   readonly state: Exclude<EntryState, "gone">;
 }
 
-export interface LiveEntriesOptions {
+export interface ShardEntriesOptions {
   readonly createTable: CreateTable;
   readonly limits: ShardLimits;
   readonly regions: ShardRegions;
@@ -32,7 +32,7 @@ export interface LiveEntriesOptions {
   readonly counters: CounterRow;
 }
 
-export class LiveEntries {
+export class ShardEntries {
   readonly table: Table;
   readonly tagFences: TagFences;
   readonly prefixFences: PrefixFences;
@@ -43,7 +43,7 @@ export class LiveEntries {
   /** The time that the table's callbacks take place at. */
   #nowMs = 0;
 
-  constructor({ createTable, limits, regions, fingerprintOf, counters }: LiveEntriesOptions) {
+  constructor({ createTable, limits, regions, fingerprintOf, counters }: ShardEntriesOptions) {
     this.#counters = counters;
     this.tagFences = new TagFences(regions.tagFences, fingerprintOf, limits.tagFencesMax, () =>
       counters.count("tagFencesPruned"),
@@ -86,7 +86,7 @@ export class LiveEntries {
     const { namespace, key } = entry;
     if (entry.sourceVersion > 0n) this.tombstones.lift(namespace, key);
     else if (former !== undefined) this.tombstones.lay(namespace, key, former.sourceVersion, nowMs, nowMs);
-    this.#sweep.willGo(entry.goneAtMs);
+    this.#sweep.willGo(entry.staleUntilMs);
     this.table.put(entry, hash);
   }
 
@@ -97,9 +97,9 @@ export class LiveEntries {
   }
 
   /** Of an entry that `find` returned. */
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
-    this.#sweep.willGo(goneAtMs);
-    this.table.setLifetimes(entry, freshUntilMs, goneAtMs);
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
+    this.#sweep.willGo(staleUntilMs);
+    this.table.setLifetimes(entry, freshUntilMs, staleUntilMs);
   }
 
   /**
@@ -140,12 +140,12 @@ export class LiveEntries {
       this.#bury(entry, state, nowMs);
       return "remove";
     }
-    this.#sweep.sawOneGoing(entry.goneAtMs);
+    this.#sweep.sawOneGoing(entry.staleUntilMs);
     return state === "staled" && !entry.staled ? "markStaled" : "keep";
   }
 
   #stateOf(entry: TableEntry, nowMs: number): EntryState {
-    if (nowMs >= entry.goneAtMs) return "gone";
+    if (nowMs >= entry.staleUntilMs) return "gone";
     let staled = entry.staled;
     // Most entries are younger than every fence, and one comparison says so.
     if (entry.version < this.tagFences.newestRevision || entry.version < this.prefixFences.newestRevision) {
@@ -162,17 +162,17 @@ export class LiveEntries {
   #bury(entry: TableEntry, state: EntryState, nowMs: number): void {
     const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
     if (state !== "gone") this.#counters.count("evictedCapacity");
-    else if (fencedAtMs < entry.goneAtMs) this.#counters.count("evictedFenced");
+    else if (fencedAtMs < entry.staleUntilMs) this.#counters.count("evictedFenced");
     else this.#counters.count("evictedExpired");
     if (entry.sourceVersion === 0n) return;
-    const goneAtMs = Math.min(nowMs, fencedAtMs, entry.goneAtMs);
-    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, goneAtMs, nowMs);
+    const staleUntilMs = Math.min(nowMs, fencedAtMs, entry.staleUntilMs);
+    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, staleUntilMs, nowMs);
   }
 }
 
 /** An entry as its readers see it, with `value`, which the table decodes or copies at each read. */
 export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, nowMs: number): EntryView {
-  const { freshUntilMs, goneAtMs } = entry;
+  const { freshUntilMs, staleUntilMs } = entry;
   const stale = state !== "fresh";
   const staleFromMs = stale ? nowMs : freshUntilMs;
   return {
@@ -180,7 +180,7 @@ export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, now
     version: entry.version,
     sourceVersion: entry.sourceVersion,
     ttlRemainingMs: stale || freshUntilMs === Infinity ? 0 : freshUntilMs - nowMs,
-    staleRemainingMs: goneAtMs === Infinity ? 0 : goneAtMs - staleFromMs,
+    staleRemainingMs: staleUntilMs === Infinity ? 0 : staleUntilMs - staleFromMs,
     stale,
     absent: entry.absent,
     tags: entry.tags,

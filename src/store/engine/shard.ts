@@ -33,7 +33,7 @@ import { Leases } from "../leases/leases.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import { type Lock, noLock, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
-import { LiveEntries, toEntryView } from "./entries.ts";
+import { ShardEntries, toEntryView } from "./entries.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
@@ -70,7 +70,7 @@ export class Shard {
   readonly #lock: Lock;
   readonly #clock: ShardClock;
   readonly #counters: CounterRow;
-  readonly #entries: LiveEntries;
+  readonly #entries: ShardEntries;
   readonly #leases: Leases;
   readonly #conditions: SetConditions;
   readonly #requestIds: RequestIds;
@@ -84,7 +84,7 @@ export class Shard {
     this.#counters = counters;
     this.#hashOf = context.hashOf;
     this.log = new EventLog(regions.log, index, limits.log);
-    this.#entries = new LiveEntries({ createTable, limits, regions, fingerprintOf, counters });
+    this.#entries = new ShardEntries({ createTable, limits, regions, fingerprintOf, counters });
     this.#requestIds = new RequestIds(regions.requestIds, fingerprintOf, limits.requestIdsMax, index);
     this.#leases = new Leases({
       region: regions.leases,
@@ -286,7 +286,7 @@ export class Shard {
       version: this.revision,
       sourceVersion,
       freshUntilMs,
-      goneAtMs: freshUntilMs + command.staleMs,
+      staleUntilMs: freshUntilMs + command.staleMs,
       absent: command.absent,
       tags: command.tags,
       contentType: command.contentType,

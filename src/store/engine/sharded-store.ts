@@ -26,11 +26,11 @@ import type {
 import type { CreateTable } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
 import type { ValueArena } from "../api/value-arena.ts";
-import { RecentEvents } from "../events/decoded-events.ts";
+import { DecodedEvents } from "../events/decoded-events.ts";
 import { SharedReads } from "../events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
-import { Doorbells } from "../events/thread-wakeups.ts";
-import { Sleepers } from "../events/wait-list.ts";
+import { ThreadWakeups } from "../events/thread-wakeups.ts";
+import { WaitList } from "../events/wait-list.ts";
 import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
@@ -61,8 +61,8 @@ export class ShardedStore implements AttachedStore {
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
   readonly #events: EventSource;
-  readonly #sleepers: Sleepers;
-  readonly #bells: Doorbells;
+  readonly #waitList: WaitList;
+  readonly #threadWakeups: ThreadWakeups;
   /** The shard to begin the next sweep with. */
   #firstSwept = 0;
 
@@ -73,9 +73,9 @@ export class ShardedStore implements AttachedStore {
     this.#row = new CounterRow(common.counters, threads.self);
     this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
-    this.#bells = new Doorbells(common.doorbells, threads);
-    const recent = new RecentEvents();
-    this.#sleepers = new Sleepers(this.#bells, () => recent.clear());
+    this.#threadWakeups = new ThreadWakeups(common.threadWakeups, threads);
+    const recent = new DecodedEvents();
+    this.#waitList = new WaitList(this.#threadWakeups, () => recent.clear());
     const context = {
       epoch: this.epoch,
       limits: memory.limits,
@@ -98,7 +98,7 @@ export class ShardedStore implements AttachedStore {
       acquire: (shard) => this.#shards[shard]?.enter(0),
       release: (shard) => this.#shards[shard]?.leave(),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
-      sleepers: this.#sleepers,
+      waitList: this.#waitList,
       reads: new SharedReads(),
       recent,
       overran: () => this.#row.count("overruns"),
@@ -187,7 +187,7 @@ export class ShardedStore implements AttachedStore {
   receive(message: StoreMessage): void {
     switch (message.kind) {
       case "wake":
-        this.#sleepers.rung();
+        this.#waitList.wokenByThread();
         return;
       case "settled": {
         const shard = this.#shardAt(this.#hashOf(message.namespace, message.key));
@@ -229,8 +229,8 @@ export class ShardedStore implements AttachedStore {
     } finally {
       // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
       if (shard.takeEmitted()) {
-        this.#sleepers.wake();
-        this.#bells.ringOthers();
+        this.#waitList.wake();
+        this.#threadWakeups.notifyOthers();
       }
     }
   }

@@ -1,7 +1,7 @@
 /** All that the threads of one store share: made once, and cloned to each of them. */
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
-import { doorbellsBytes } from "../events/thread-wakeups.ts";
+import { threadWakeupsBytes } from "../events/thread-wakeups.ts";
 import { countersBytes } from "../shm/counters.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
 import { createTableBuffer } from "../tables/offheap/offheap-table.ts";
@@ -38,7 +38,7 @@ export interface StoreMemoryOptions {
 
 const sizes = {
   counters: countersBytes,
-  doorbells: doorbellsBytes,
+  threadWakeups: threadWakeupsBytes,
 };
 
 export type CommonRegions = Readonly<Record<keyof typeof sizes, Region>>;
@@ -80,6 +80,6 @@ export function cutCommon({ common, threads }: StoreMemory): CommonRegions {
   const cut = createCutter(common);
   return {
     counters: cut(sizes.counters(threads)),
-    doorbells: cut(sizes.doorbells(threads)),
+    threadWakeups: cut(sizes.threadWakeups(threads)),
   };
 }

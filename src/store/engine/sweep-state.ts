@@ -7,8 +7,8 @@ const cell = {
   scanPosition: 1,
   revision: 2,
   againAtMs: 3,
-  nextGoneAtMs: 4,
-  sweptNextGoneAtMs: 5,
+  nextStaleUntilMs: 4,
+  sweptNextStaleUntilMs: 5,
 } as const;
 
 export const sweepStateBytes = cellsBytes(Object.keys(cell).length);
@@ -44,35 +44,35 @@ export class SweepState {
   /** Whether there is something to sweep for, be it that `tagFences` or that lifetimes have ended. */
   isDue(tagFences: number, nowMs: number): boolean {
     if (nowMs < this.#cells.get(cell.againAtMs)) return false;
-    return tagFences > 0 || nowMs >= this.#earliest(cell.nextGoneAtMs);
+    return tagFences > 0 || nowMs >= this.#earliest(cell.nextStaleUntilMs);
   }
 
   begin(revision: number, scanPosition: number): void {
     this.#cells.set(cell.sweeping, 1);
     this.#cells.set(cell.revision, revision);
     this.#cells.set(cell.scanPosition, scanPosition);
-    this.#cells.set(cell.sweptNextGoneAtMs, 0);
+    this.#cells.set(cell.sweptNextStaleUntilMs, 0);
   }
 
   end(nowMs: number): void {
     this.#cells.set(cell.sweeping, 0);
     this.#cells.set(cell.againAtMs, nowMs + sweepPauseMs);
-    this.#cells.set(cell.nextGoneAtMs, this.#cells.get(cell.sweptNextGoneAtMs));
+    this.#cells.set(cell.nextStaleUntilMs, this.#cells.get(cell.sweptNextStaleUntilMs));
   }
 
   /** An entry has a new end, which the sweep under way may not see. */
-  willGo(goneAtMs: number): void {
-    this.#lower(cell.nextGoneAtMs, goneAtMs);
-    this.#lower(cell.sweptNextGoneAtMs, goneAtMs);
+  willGo(staleUntilMs: number): void {
+    this.#lower(cell.nextStaleUntilMs, staleUntilMs);
+    this.#lower(cell.sweptNextStaleUntilMs, staleUntilMs);
   }
 
   /** The sweep under way has seen an entry that stays until then. */
-  sawOneGoing(goneAtMs: number): void {
-    this.#lower(cell.sweptNextGoneAtMs, goneAtMs);
+  sawOneGoing(staleUntilMs: number): void {
+    this.#lower(cell.sweptNextStaleUntilMs, staleUntilMs);
   }
 
-  #lower(at: number, goneAtMs: number): void {
-    if (goneAtMs < this.#earliest(at)) this.#cells.set(at, goneAtMs);
+  #lower(at: number, staleUntilMs: number): void {
+    if (staleUntilMs < this.#earliest(at)) this.#cells.set(at, staleUntilMs);
   }
 
   /** 0, as in new memory, says that nothing goes. */

@@ -47,9 +47,9 @@ export class Tombstones {
     return records.bigint(slot, sourceVersionCell);
   }
 
-  /** An entry, or what was said of its key, went at `goneAtMs`, which may be long ago. */
-  lay(namespace: string, key: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
-    const untilMs = goneAtMs + tombstoneMs;
+  /** An entry, or what was said of its key, went at `staleUntilMs`, which may be long ago. */
+  lay(namespace: string, key: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
+    const untilMs = staleUntilMs + tombstoneMs;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
     const records = this.#records;
     const id = this.#fingerprintOf(namespace, key);

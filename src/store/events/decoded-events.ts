@@ -11,7 +11,7 @@ const eventsMax = 2_048;
 /** So that the events of as many shards do not take each other's places at once. */
 const shardStride = 128;
 
-export class RecentEvents {
+export class DecodedEvents {
   readonly #events: (StoreEvent | undefined)[] = new Array<StoreEvent | undefined>(eventsMax).fill(undefined);
   readonly #positions = new Float64Array(eventsMax);
   /** Places that have an event. */

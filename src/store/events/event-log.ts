@@ -10,10 +10,10 @@
 
 import type { StoreEvent } from "../api/store.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import type { RecentEvents } from "./decoded-events.ts";
+import type { DecodedEvents } from "./decoded-events.ts";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
 import { LogPages, logPagesBytes } from "./log-pages.ts";
-import { RepeatedNames, repeatedNamesBytes } from "./string-table.ts";
+import { StringTable, stringTableBytes } from "./string-table.ts";
 
 export interface EventLogLimits {
   readonly maxEvents: number;
@@ -43,7 +43,7 @@ const endPositionWord = 9;
 const headBytes = 64;
 
 export function eventLogBytes(limits: EventLogLimits): number {
-  return headBytes + 2 * alignedBytes(repeatedNamesBytes) + logPagesBytes(limits.maxBytes);
+  return headBytes + 2 * alignedBytes(stringTableBytes) + logPagesBytes(limits.maxBytes);
 }
 
 export class EventLog {
@@ -52,7 +52,7 @@ export class EventLog {
   readonly #cells: Float64Array<SharedArrayBuffer>;
   /** The same memory. */
   readonly #words: Uint32Array<SharedArrayBuffer>;
-  readonly #names: { readonly namespaces: RepeatedNames; readonly origins: RepeatedNames };
+  readonly #names: { readonly namespaces: StringTable; readonly origins: StringTable };
   readonly #pages: LogPages;
   readonly #reader = new RecordReader();
 
@@ -64,8 +64,8 @@ export class EventLog {
     this.#cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
     this.#words = new Uint32Array(head.buffer, head.begin, headBytes / 4);
     this.#names = {
-      namespaces: new RepeatedNames(cut(repeatedNamesBytes)),
-      origins: new RepeatedNames(cut(repeatedNamesBytes)),
+      namespaces: new StringTable(cut(stringTableBytes)),
+      origins: new StringTable(cut(stringTableBytes)),
     };
     this.#pages = new LogPages(cut(logPagesBytes(limits.maxBytes)), limits.maxBytes);
   }
@@ -154,7 +154,7 @@ export class EventLog {
    * these, by their numbers, or has none: what else there is, a reader passes without decoding it. `recent`: of the
    * reader's thread.
    */
-  next(place: LogPlace, namespaceIds: readonly number[], recent: RecentEvents): StoreEvent | undefined {
+  next(place: LogPlace, namespaceIds: readonly number[], recent: DecodedEvents): StoreEvent | undefined {
     const reader = this.#reader;
     const { position } = place;
     this.#readAt(place);

@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { EventKind, EventTarget, StoreEvent } from "../api/store.ts";
-import type { RepeatedNames } from "./string-table.ts";
+import type { StringTable } from "./string-table.ts";
 
 const kinds: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
 const targets: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
@@ -28,8 +28,8 @@ const numberMaxBytes = 8;
 
 /** The namespaces and origins of a log. */
 export interface LogNames {
-  readonly namespaces: RepeatedNames;
-  readonly origins: RepeatedNames;
+  readonly namespaces: StringTable;
+  readonly origins: StringTable;
 }
 
 /** An event to write, with what the log knows of it. */

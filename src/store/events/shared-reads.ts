@@ -11,7 +11,7 @@ import type { EventLog, LogPlace } from "./event-log.ts";
 const readsMax = 16;
 
 /** A place in the logs of all shards. Never changed. */
-export class Standing {
+export class ReadPosition {
   /** By shard: where the next event to look at is, and the revision of the last one looked at. */
   readonly places: readonly LogPlace[];
   readonly revisions: readonly number[];
@@ -44,7 +44,7 @@ export class Standing {
     return this.#behind;
   }
 
-  equals(other: Standing): boolean {
+  equals(other: ReadPosition): boolean {
     if (this.firstShard !== other.firstShard) return false;
     for (let shard = 0; shard < this.places.length; shard++) {
       if (this.positionOf(shard) !== other.positionOf(shard)) return false;
@@ -55,12 +55,12 @@ export class Standing {
 }
 
 export interface SharedRead {
-  readonly from: Standing;
+  readonly from: ReadPosition;
   /** The selectors, and the bounds of the read. */
   readonly wanted: string;
   readonly maxEvents: number;
   readonly maxBytes: number;
-  readonly to: Standing;
+  readonly to: ReadPosition;
   readonly unfinished: boolean;
   readonly read: SubscriberRead;
 }
@@ -70,7 +70,7 @@ export class SharedReads {
   readonly #reads = new Map<string, SharedRead>();
 
   /** What is read from here, if somebody has read it. */
-  find(from: Standing, wanted: string, maxEvents: number, maxBytes: number): SharedRead | undefined {
+  find(from: ReadPosition, wanted: string, maxEvents: number, maxBytes: number): SharedRead | undefined {
     const known = this.#reads.get(wanted);
     if (known?.from !== from || known.maxEvents !== maxEvents || known.maxBytes !== maxBytes)
       return undefined;
@@ -78,7 +78,7 @@ export class SharedReads {
   }
 
   /** Returns where its reader stands now: the same as the others that have come to that place. */
-  add(read: SharedRead): Standing {
+  add(read: SharedRead): ReadPosition {
     const { wanted, to } = read;
     const known = this.#reads.get(wanted);
     if (known?.to.equals(to)) return known.to;

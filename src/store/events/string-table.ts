@@ -27,9 +27,9 @@ const changedMax = idsMax + 1;
 const tablesBytes = alignedBytes(4 * (changedWord + changedMax));
 
 /** Each name under a number; a region of this size holds the names of one log. */
-export const repeatedNamesBytes = tablesBytes + (idsMax + 1) * nameMaxBytes;
+export const stringTableBytes = tablesBytes + (idsMax + 1) * nameMaxBytes;
 
-export class RepeatedNames {
+export class StringTable {
   readonly #cells: Float64Array<SharedArrayBuffer>;
   /** The same memory. */
   readonly #words: Uint32Array<SharedArrayBuffer>;

@@ -9,10 +9,10 @@
 import { fieldInvalid } from "../../common/errors.ts";
 import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "../api/store.ts";
 import { type CursorPosition, fromCursor } from "./cursor.ts";
-import type { RecentEvents } from "./decoded-events.ts";
+import type { DecodedEvents } from "./decoded-events.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
-import { type SharedReads, Standing } from "./shared-reads.ts";
-import { NOWHERE, type Sleeper, type Sleepers } from "./wait-list.ts";
+import { ReadPosition, type SharedReads } from "./shared-reads.ts";
+import { NOWHERE, type WaitingSubscriber, type WaitList } from "./wait-list.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
 const scannedEventsMax = 16_384;
@@ -35,9 +35,9 @@ export interface EventSource {
   release(shard: number): void;
   /** By shard: its revision. */
   revisionOf(shard: number): number;
-  readonly sleepers: Pick<Sleepers, "add" | "delete">;
+  readonly waitList: Pick<WaitList, "add" | "delete">;
   readonly reads: SharedReads;
-  readonly recent: RecentEvents;
+  readonly recent: DecodedEvents;
   overran(): void;
 }
 
@@ -60,14 +60,14 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
   );
 }
 
-export class LogSubscriber implements Subscriber, Sleeper {
+export class LogSubscriber implements Subscriber, WaitingSubscriber {
   place = NOWHERE;
   readonly wake: () => void;
   readonly #source: EventSource;
   #selectors: readonly Selector[];
   /** The same for all who want the same. */
   #wanted: string;
-  #standing: Standing;
+  #position: ReadPosition;
   /** The last read, if there was one, stopped before the end of a log. */
   #unfinished = true;
   #gap: GapReason | undefined;
@@ -85,32 +85,32 @@ export class LogSubscriber implements Subscriber, Sleeper {
     this.#wanted = JSON.stringify(selectors);
     this.wake = wake;
     // Before it looks at any log: what comes after that is to wake it.
-    source.sleepers.add(this);
-    this.#standing = this.#now();
+    source.waitList.add(this);
+    this.#position = this.#now();
     if (position === undefined) return;
     this.#gap = this.#resume(position);
     if (this.#gap !== undefined) this.#unresumable = cursor.slice();
   }
 
   cursor(): Uint8Array {
-    return this.#unresumable ?? this.#standing.cursor(this.#source.epoch);
+    return this.#unresumable ?? this.#position.cursor(this.#source.epoch);
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
-    if (!this.#closed) this.#source.sleepers.add(this);
+    if (!this.#closed) this.#source.waitList.add(this);
     if (this.#gap !== undefined) return this.#readGap(this.#gap);
     const { reads, logs } = this.#source;
-    const known = reads.find(this.#standing, this.#wanted, maxEvents, maxBytes);
+    const known = reads.find(this.#position, this.#wanted, maxEvents, maxBytes);
     if (known === undefined)
       return this.#readEvents({ events: [], bytes: 0, scanned: 0, maxEvents, maxBytes });
-    this.#standing = known.to;
+    this.#position = known.to;
     // What has come since then is not in it, and was there when this read began.
     this.#unfinished = known.unfinished || known.to.isBehind(logs);
     return known.read;
   }
 
   behind(): boolean {
-    return this.#gap !== undefined || this.#standing.isBehind(this.#source.logs);
+    return this.#gap !== undefined || this.#position.isBehind(this.#source.logs);
   }
 
   unfinished(): boolean {
@@ -119,14 +119,14 @@ export class LogSubscriber implements Subscriber, Sleeper {
 
   lag(cursor?: Uint8Array): number {
     const { epoch, logs } = this.#source;
-    const { revisions: ownRevisions } = this.#standing;
+    const { revisions: ownRevisions } = this.#position;
     const position = cursor === undefined ? undefined : fromCursor(cursor);
     const revisions = position?.epoch === epoch ? position.revisions : [];
     return logs.reduce((sum, log, shard) => {
       const revision = revisions[shard] ?? 0;
       // What a client acknowledges is mostly where its subscriber stands: nothing to look for, nobody to hold up.
       if (position === undefined || revision === ownRevisions[shard]) {
-        return sum + log.eventsSince(this.#standing.positionOf(shard));
+        return sum + log.eventsSince(this.#position.positionOf(shard));
       }
       return sum + this.#holding(shard, () => log.end - log.placeAfter(revision).position);
     }, 0);
@@ -142,11 +142,11 @@ export class LogSubscriber implements Subscriber, Sleeper {
 
   close(): void {
     this.#closed = true;
-    this.#source.sleepers.delete(this);
+    this.#source.waitList.delete(this);
   }
 
   /** At the ends of all logs. */
-  #now(): Standing {
+  #now(): ReadPosition {
     const places: LogPlace[] = [];
     const revisions: number[] = [];
     this.#source.logs.forEach((log, shard) => {
@@ -155,7 +155,7 @@ export class LogSubscriber implements Subscriber, Sleeper {
         revisions[shard] = this.#source.revisionOf(shard);
       });
     });
-    return new Standing(places, revisions, 0);
+    return new ReadPosition(places, revisions, 0);
   }
 
   /** Stands at the cursor's position, or gives the reason why not. */
@@ -173,7 +173,7 @@ export class LogSubscriber implements Subscriber, Sleeper {
     });
     if (isAhead) return "cursorAhead";
     if (isExpired) return "cursorExpired";
-    this.#standing = new Standing(places, revisions, 0);
+    this.#position = new ReadPosition(places, revisions, 0);
     return undefined;
   }
 
@@ -181,13 +181,13 @@ export class LogSubscriber implements Subscriber, Sleeper {
     this.#gap = undefined;
     this.#unresumable = undefined;
     this.#unfinished = false;
-    this.#standing = this.#now();
+    this.#position = this.#now();
     return { kind: "gap", reason, cursor: this.cursor() };
   }
 
   #readEvents(taken: Taken): SubscriberRead | undefined {
     const { logs, epoch, reads } = this.#source;
-    const from = this.#standing;
+    const from = this.#position;
     const places = [...from.places];
     const revisions = [...from.revisions];
     let { firstShard } = from;
@@ -213,14 +213,14 @@ export class LogSubscriber implements Subscriber, Sleeper {
       }
     }
     const { events, maxEvents, maxBytes } = taken;
-    const to = new Standing(places, revisions, firstShard);
+    const to = new ReadPosition(places, revisions, firstShard);
     this.#unfinished = unfinished;
     if (events.length === 0) {
-      this.#standing = to;
+      this.#position = to;
       return undefined;
     }
     const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(epoch) };
-    this.#standing = reads.add({ from, wanted: this.#wanted, maxEvents, maxBytes, to, unfinished, read });
+    this.#position = reads.add({ from, wanted: this.#wanted, maxEvents, maxBytes, to, unfinished, read });
     return read;
   }
 

@@ -10,37 +10,38 @@ import type { Region } from "../shm/region.ts";
 const armed = 1;
 
 /** A bell a thread, and a word that everybody passes through. */
-export function doorbellsBytes(threads: number): number {
+export function threadWakeupsBytes(threads: number): number {
   return (threads + 1) * Int32Array.BYTES_PER_ELEMENT;
 }
 
-export class Doorbells {
+export class ThreadWakeups {
   readonly #threads: StoreThreads;
-  readonly #bells: Int32Array;
+  readonly #threadWakeups: Int32Array;
 
   constructor(region: Region, threads: StoreThreads) {
     this.#threads = threads;
-    this.#bells = new Int32Array(region.buffer, region.begin, threads.count + 1);
+    this.#threadWakeups = new Int32Array(region.buffer, region.begin, threads.count + 1);
   }
 
   /** Before it is checked that there is nothing new: what comes after that check then rings. */
-  arm(): void {
+  request(): void {
     const { self, count } = this.#threads;
     if (count === 1) return;
-    Atomics.store(this.#bells, self, armed);
+    Atomics.store(this.#threadWakeups, self, armed);
     // Atomic accesses have one order: either this sees the passage of whoever has something new, and all that it
     // wrote before, or it then sees this bell armed.
-    Atomics.load(this.#bells, count);
+    Atomics.load(this.#threadWakeups, count);
   }
 
   /** After there is something new. */
-  ringOthers(): void {
+  notifyOthers(): void {
     const { self, count } = this.#threads;
     if (count === 1) return;
-    Atomics.add(this.#bells, count, 1);
+    Atomics.add(this.#threadWakeups, count, 1);
     for (let thread = 0; thread < count; thread++) {
-      if (thread === self || Atomics.load(this.#bells, thread) !== armed) continue;
-      if (Atomics.exchange(this.#bells, thread, 0) === armed) this.#threads.send(thread, { kind: "wake" });
+      if (thread === self || Atomics.load(this.#threadWakeups, thread) !== armed) continue;
+      if (Atomics.exchange(this.#threadWakeups, thread, 0) === armed)
+        this.#threads.send(thread, { kind: "wake" });
     }
   }
 }

@@ -1,7 +1,7 @@
 /** The subscribers of one thread that wait for events, and how they hear of those that other threads make. */
-import type { Doorbells } from "./thread-wakeups.ts";
+import type { ThreadWakeups } from "./thread-wakeups.ts";
 
-export interface Sleeper {
+export interface WaitingSubscriber {
   /** Where it is among those that sleep; or AWAKE; or NOWHERE, as it begins and ends. */
   place: number;
   behind(): boolean;
@@ -12,67 +12,67 @@ export const NOWHERE = -1;
 const AWAKE = -2;
 
 /** Each is woken once, when it is behind, and then forgotten until its next read. */
-export class Sleepers {
-  readonly #bells: Doorbells;
+export class WaitList {
+  readonly #threadWakeups: ThreadWakeups;
   readonly #caughtUp: () => void;
   /** No Set: an event for a thousand subscribers takes each out and puts it back. */
-  #sleepers: Sleeper[] = [];
+  #waitList: WaitingSubscriber[] = [];
   /** How many were woken and have not read since. */
   #awake = 0;
 
   /** `caughtUp`: everybody has read what there was until now. */
-  constructor(bells: Doorbells, caughtUp: () => void) {
-    this.#bells = bells;
+  constructor(threadWakeups: ThreadWakeups, caughtUp: () => void) {
+    this.#threadWakeups = threadWakeups;
     this.#caughtUp = caughtUp;
   }
 
   /** Whoever falls asleep looks once more whether it is behind, after this. */
-  add(sleeper: Sleeper): void {
-    if (sleeper.place < 0) {
-      if (sleeper.place === AWAKE) this.#awake -= 1;
-      this.#keep(sleeper);
+  add(subscriber: WaitingSubscriber): void {
+    if (subscriber.place < 0) {
+      if (subscriber.place === AWAKE) this.#awake -= 1;
+      this.#keep(subscriber);
     }
-    this.#bells.arm();
+    this.#threadWakeups.request();
   }
 
-  delete(sleeper: Sleeper): void {
-    const { place } = sleeper;
-    sleeper.place = NOWHERE;
+  delete(subscriber: WaitingSubscriber): void {
+    const { place } = subscriber;
+    subscriber.place = NOWHERE;
     if (place === AWAKE) this.#awake -= 1;
     if (place < 0) return;
-    const last = this.#sleepers.pop();
-    if (last === undefined || last === sleeper) return;
-    this.#sleepers[place] = last;
+    const last = this.#waitList.pop();
+    if (last === undefined || last === subscriber) return;
+    this.#waitList[place] = last;
     last.place = place;
   }
 
   /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
   wake(): void {
-    if (this.#sleepers.length === 0) return;
+    if (this.#waitList.length === 0) return;
     if (this.#awake === 0) this.#caughtUp();
-    const woken: Sleeper[] = [];
-    const asleep = this.#sleepers;
-    this.#sleepers = [];
-    for (const sleeper of asleep) {
-      if (sleeper.behind()) {
-        sleeper.place = AWAKE;
-        woken.push(sleeper);
-      } else this.#keep(sleeper);
+    const woken: WaitingSubscriber[] = [];
+    const asleep = this.#waitList;
+    this.#waitList = [];
+    for (const subscriber of asleep) {
+      if (subscriber.behind()) {
+        subscriber.place = AWAKE;
+        woken.push(subscriber);
+      } else this.#keep(subscriber);
     }
     this.#awake += woken.length;
     // Only now, when all have their places: who is woken may put itself and others to bed, or take them out.
-    for (const sleeper of woken) sleeper.wake();
+    for (const subscriber of woken) subscriber.wake();
   }
 
   /** Another thread rang. */
-  rung(): void {
-    if (this.#sleepers.length === 0) return;
-    this.#bells.arm();
+  wokenByThread(): void {
+    if (this.#waitList.length === 0) return;
+    this.#threadWakeups.request();
     this.wake();
   }
 
-  #keep(sleeper: Sleeper): void {
-    sleeper.place = this.#sleepers.length;
-    this.#sleepers.push(sleeper);
+  #keep(subscriber: WaitingSubscriber): void {
+    subscriber.place = this.#waitList.length;
+    this.#waitList.push(subscriber);
   }
 }

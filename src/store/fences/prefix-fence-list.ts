@@ -39,11 +39,11 @@ const fenceMaxBytes = fenceHeadBytes + fenceNamespaceMaxBytes + fencePrefixMaxBy
 const cellBytes = cellsBytes(1);
 const utf8MaxBytesPerUnit = 3;
 
-export function fenceListBytes(maxCount: number): number {
+export function prefixFenceListBytes(maxCount: number): number {
   return alignedBytes(ownBytes) + alignedBytes(maxCount * fenceMaxBytes);
 }
 
-export class FenceList {
+export class PrefixFenceList {
   readonly #own: Cells;
   readonly #cells: Cells;
   readonly #text: Buffer;

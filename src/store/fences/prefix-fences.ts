@@ -9,27 +9,27 @@
 import type { TableEntry } from "../api/table.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { FenceList, fenceListBytes, type PrefixFence } from "./prefix-fence-list.ts";
+import { type PrefixFence, PrefixFenceList, prefixFenceListBytes } from "./prefix-fence-list.ts";
 import type { Cover } from "./tag-fences.ts";
 
 const newestRevisionCell = 0;
 const ownBytes = cellsBytes(1);
 
 export function prefixFencesBytes(maxCount: number): number {
-  return alignedBytes(ownBytes) + alignedBytes(fenceListBytes(fencesMost(maxCount)));
+  return alignedBytes(ownBytes) + alignedBytes(prefixFenceListBytes(fencesMost(maxCount)));
 }
 
 export class PrefixFences {
   readonly #maxCount: number;
   readonly #merged: (fences: number) => void;
   readonly #own: Cells;
-  readonly #list: FenceList;
+  readonly #list: PrefixFenceList;
 
   /** `merged` is told how many fences a merger replaced. */
   constructor(region: Region, maxCount: number, merged: (fences: number) => void) {
     const cut = createCutter(region.buffer, region.begin);
     this.#own = new Cells(cut(ownBytes));
-    this.#list = new FenceList(cut(fenceListBytes(fencesMost(maxCount))));
+    this.#list = new PrefixFenceList(cut(prefixFenceListBytes(fencesMost(maxCount))));
     this.#maxCount = maxCount;
     this.#merged = merged;
   }

@@ -26,17 +26,17 @@ export interface LeaseName {
 
 const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestTextBlocks;
 
-export function leaseTextBytes(leasesMax: number): number {
+export function leaseKeysBytes(leasesMax: number): number {
   return slotPoolBytes(blocksMaxOf(leasesMax), blockBytes);
 }
 
-export class LeaseText {
+export class LeaseKeys {
   readonly #pool: SlotPool;
   readonly #words: Uint32Array;
   readonly #bytes: Buffer;
 
   constructor(region: Region, leasesMax: number) {
-    const bytes = leaseTextBytes(leasesMax);
+    const bytes = leaseKeysBytes(leasesMax);
     this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), blockBytes);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#bytes = Buffer.from(region.buffer, region.begin, bytes);

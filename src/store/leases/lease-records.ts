@@ -3,8 +3,8 @@
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { type LeaseName, LeaseText, leaseTextBytes } from "./lease-keys.ts";
-import { type LeaseLimits, LeaseWaiters, leaseWaitersBytes, type NewWaiter } from "./waiter-records.ts";
+import { LeaseKeys, type LeaseName, leaseKeysBytes } from "./lease-keys.ts";
+import { type LeaseLimits, type NewWaiter, WaiterRecords, waiterRecordsBytes } from "./waiter-records.ts";
 
 /** 8-byte cells of a lease. */
 const cell = {
@@ -25,8 +25,8 @@ export function leaseRecordsBytes(limits: LeaseLimits): number {
   return [
     sharedBytes,
     recordMapBytes(limits.leasesMax, cells),
-    leaseTextBytes(limits.leasesMax),
-    leaseWaitersBytes(limits),
+    leaseKeysBytes(limits.leasesMax),
+    waiterRecordsBytes(limits),
   ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
 }
 
@@ -36,9 +36,9 @@ export class LeaseRecords {
   readonly #fingerprintOf: FingerprintOf;
   readonly #shared: Float64Array;
   readonly #map: RecordMap;
-  readonly #text: LeaseText;
+  readonly #text: LeaseKeys;
   /** To read: `addWaiter` and `removeWaiter` keep the lists. */
-  readonly waiters: LeaseWaiters;
+  readonly waiters: WaiterRecords;
 
   constructor(region: Region, limits: LeaseLimits, fingerprintOf: FingerprintOf) {
     if (region.bytes < leaseRecordsBytes(limits))
@@ -48,8 +48,8 @@ export class LeaseRecords {
     this.#fingerprintOf = fingerprintOf;
     this.#shared = new Float64Array(region.buffer, cut(sharedBytes).begin, 1);
     this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, cells)), limits.leasesMax, cells);
-    this.#text = new LeaseText(cut(leaseTextBytes(limits.leasesMax)), limits.leasesMax);
-    this.waiters = new LeaseWaiters(cut(leaseWaitersBytes(limits)), limits);
+    this.#text = new LeaseKeys(cut(leaseKeysBytes(limits.leasesMax)), limits.leasesMax);
+    this.waiters = new WaiterRecords(cut(waiterRecordsBytes(limits)), limits);
   }
 
   get count(): number {

@@ -16,7 +16,7 @@ import type { CounterRow } from "../shm/counters.ts";
 import type { Region } from "../shm/region.ts";
 import type { LeaseName } from "./lease-keys.ts";
 import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
-import { LeaseWaits, type Settle, type WaitsSettled } from "./waiter-callbacks.ts";
+import { type Settle, WaiterCallbacks, type WaitsSettled } from "./waiter-callbacks.ts";
 import type { LeaseLimits } from "./waiter-records.ts";
 
 /** What a `leaseMs` of 0 stands for. */
@@ -62,7 +62,7 @@ export class Leases {
   readonly #thread: number;
   readonly #guard: LeaseGuard;
   readonly #records: LeaseRecords;
-  readonly #waits: LeaseWaits;
+  readonly #waits: WaiterCallbacks;
 
   constructor(options: LeasesOptions) {
     const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
@@ -72,7 +72,7 @@ export class Leases {
     this.#thread = threads.self;
     this.#guard = guard;
     this.#records = new LeaseRecords(region, limits, fingerprintOf);
-    this.#waits = new LeaseWaits(threads);
+    this.#waits = new WaiterCallbacks(threads);
   }
 
   get count(): number {

@@ -22,7 +22,7 @@ interface OpenWaitEnd extends WaitEnd {
   readonly waits: number[];
 }
 
-export class LeaseWaits {
+export class WaiterCallbacks {
   readonly #threads: StoreThreads;
   readonly #settles = new Map<number, Settle>();
   #lastWait = 0;

@@ -40,17 +40,17 @@ export interface LeaseLimits {
 const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
   Math.min(leasesMax * waitersMax, shardWaitersMax);
 
-export function leaseWaitersBytes(limits: LeaseLimits): number {
+export function waiterRecordsBytes(limits: LeaseLimits): number {
   return slotPoolBytes(countOf(limits), waiterBytes);
 }
 
-export class LeaseWaiters {
+export class WaiterRecords {
   readonly #pool: SlotPool;
   readonly #words: Uint32Array;
   readonly #cells: Float64Array;
 
   constructor(region: Region, limits: LeaseLimits) {
-    const bytes = leaseWaitersBytes(limits);
+    const bytes = waiterRecordsBytes(limits);
     this.#pool = new SlotPool(region, countOf(limits), waiterBytes);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#cells = new Float64Array(region.buffer, region.begin, bytes / 8);

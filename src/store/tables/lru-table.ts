@@ -12,7 +12,7 @@ export const tagOverheadBytes = 32;
 
 interface LruEntry extends TableEntry {
   freshUntilMs: number;
-  goneAtMs: number;
+  staleUntilMs: number;
   staled: boolean;
   readonly costBytes: number;
   /** Where the entry is in the scan list. */
@@ -67,7 +67,7 @@ class LruTable implements Table {
       version: entry.version,
       sourceVersion: entry.sourceVersion,
       freshUntilMs: entry.freshUntilMs,
-      goneAtMs: entry.goneAtMs,
+      staleUntilMs: entry.staleUntilMs,
       staled: false,
       absent: entry.absent,
       tags: entry.tags.slice(),
@@ -94,10 +94,10 @@ class LruTable implements Table {
     this.#cache.delete(toEntryId(entry.namespace, entry.key));
   }
 
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
     const kept = this.#kept(entry);
     kept.freshUntilMs = freshUntilMs;
-    kept.goneAtMs = goneAtMs;
+    kept.staleUntilMs = staleUntilMs;
   }
 
   markStaled(entry: TableEntry): void {

@@ -29,14 +29,14 @@ class Model {
     return found?.sourceVersion ?? 0n;
   }
 
-  lay(name: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
-    if (sourceVersion === 0n || goneAtMs + tombstoneMs <= nowMs) return;
+  lay(name: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
+    if (sourceVersion === 0n || staleUntilMs + tombstoneMs <= nowMs) return;
     const former = this.laid.find((one) => one.name === name && nowMs < one.untilMs);
     this.lift(name);
     this.laid.push({
       name,
       sourceVersion: [sourceVersion, former?.sourceVersion ?? 0n].reduce((a, b) => (a > b ? a : b)),
-      untilMs: Math.max(goneAtMs + tombstoneMs, former?.untilMs ?? 0),
+      untilMs: Math.max(staleUntilMs + tombstoneMs, former?.untilMs ?? 0),
     });
     if (this.laid.length <= this.#maxCount) return;
     this.expire(nowMs);

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { singleThread } from "../../../src/store/api/threads.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
-import { Doorbells, doorbellsBytes } from "../../../src/store/events/thread-wakeups.ts";
-import { NOWHERE, type Sleeper, Sleepers } from "../../../src/store/events/wait-list.ts";
+import { ThreadWakeups, threadWakeupsBytes } from "../../../src/store/events/thread-wakeups.ts";
+import { NOWHERE, type WaitingSubscriber, WaitList } from "../../../src/store/events/wait-list.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
-interface Reader extends Sleeper {
+interface Reader extends WaitingSubscriber {
   isBehind: boolean;
   wakes: number;
 }
@@ -25,7 +25,7 @@ function newReader(): Reader {
   return reader;
 }
 
-describe("Sleepers", () => {
+describe("WaitList", () => {
   it("wakes who sleeps and is behind, once, and tells when nobody else was awake, over any history", () => {
     const step = fc.record({
       act: fc.constantFrom("sleep" as const, "leave" as const, "event" as const, "wake" as const),
@@ -34,8 +34,8 @@ describe("Sleepers", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let caughtUp = 0;
-        const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
-        const sleepers = new Sleepers(bells, () => {
+        const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+        const waitList = new WaitList(threadWakeups, () => {
           caughtUp += 1;
         });
         const readers = Array.from({ length: 5 }, newReader);
@@ -47,17 +47,17 @@ describe("Sleepers", () => {
           const wakesBefore = readers.map(({ wakes }) => wakes);
           const before = caughtUp;
           if (act === "sleep") {
-            sleepers.add(reader);
+            waitList.add(reader);
             asleep.add(reader);
             awake.delete(reader);
           } else if (act === "leave") {
-            sleepers.delete(reader);
+            waitList.delete(reader);
             asleep.delete(reader);
             awake.delete(reader);
           } else if (act === "event") reader.isBehind = !reader.isBehind;
           else {
             const expected = asleep.size > 0 && awake.size === 0 ? before + 1 : before;
-            sleepers.wake();
+            waitList.wake();
             expect(caughtUp).toBe(expected);
             for (const [index, one] of readers.entries()) {
               const isWoken = asleep.has(one) && one.isBehind;
@@ -73,23 +73,23 @@ describe("Sleepers", () => {
   });
 
   it("may be changed by who is woken", () => {
-    const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
-    const sleepers = new Sleepers(bells, () => {});
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+    const waitList = new WaitList(threadWakeups, () => {});
     const [first, second, third] = [newReader(), newReader(), newReader()];
     for (const reader of [first, second, third]) {
       reader.isBehind = true;
-      sleepers.add(reader);
+      waitList.add(reader);
     }
     first.wake = () => {
       first.wakes += 1;
       first.isBehind = false;
-      sleepers.add(first);
-      sleepers.delete(third);
+      waitList.add(first);
+      waitList.delete(third);
     };
-    sleepers.wake();
-    sleepers.add(second);
+    waitList.wake();
+    waitList.add(second);
     first.isBehind = true;
-    sleepers.wake();
+    waitList.wake();
     expect([first.wakes, second.wakes]).toEqual([2, 2]);
     expect(third.place).toBe(NOWHERE);
   });

@@ -12,7 +12,7 @@ function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): voi
     version: 1,
     sourceVersion: 0n,
     freshUntilMs: Infinity,
-    goneAtMs: Infinity,
+    staleUntilMs: Infinity,
     absent: false,
     tags: [],
     contentType: "",

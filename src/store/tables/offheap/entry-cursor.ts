@@ -1,7 +1,7 @@
 /** An entry as the callers of a table see it: one object, moved from entry to entry, decoded when read. */
 import type { TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
-import { flag, freshUntilMsAt, goneAtMsAt, hasFlag, versionAt } from "./entry-header.ts";
+import { flag, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -46,8 +46,8 @@ export class EntryCursor implements TableEntry {
     return freshUntilMsAt(this.#memory, this.at);
   }
 
-  get goneAtMs(): number {
-    return goneAtMsAt(this.#memory, this.at);
+  get staleUntilMs(): number {
+    return staleUntilMsAt(this.#memory, this.at);
   }
 
   get staled(): boolean {

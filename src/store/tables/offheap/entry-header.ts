@@ -49,7 +49,7 @@ export interface HeaderFields {
   readonly flags: number;
   readonly version: number;
   readonly freshUntilMs: number;
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
 }
 
 export function writeHeader(memory: Memory, at: number, fields: HeaderFields): void {
@@ -58,13 +58,13 @@ export function writeHeader(memory: Memory, at: number, fields: HeaderFields): v
   memory.setWord(at + 2, fields.valueBytes);
   memory.setWord(at + 4, fields.version % two32);
   memory.setWord(at + 6, Math.floor(fields.version / two32));
-  writeLifetimes(memory, at, fields.freshUntilMs, fields.goneAtMs);
+  writeLifetimes(memory, at, fields.freshUntilMs, fields.staleUntilMs);
 }
 
 /** Milliseconds are whole numbers. */
-export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, goneAtMs: number): void {
+export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, staleUntilMs: number): void {
   const fresh = Math.min(freshUntilMs, noEndFresh);
-  const stale = goneAtMs === Infinity ? noEndStale : goneAtMs - freshUntilMs;
+  const stale = staleUntilMs === Infinity ? noEndStale : staleUntilMs - freshUntilMs;
   memory.setWord(at + 2, valueBytesAt(memory, at) | (Math.floor(stale / two32) << 24));
   memory.setWord(at + 3, stale % two32);
   memory.setWord(at + 5, fresh % two32);
@@ -86,7 +86,7 @@ export function freshUntilMsAt(memory: Memory, at: number): number {
   return fresh === noEndFresh ? Infinity : fresh;
 }
 
-export function goneAtMsAt(memory: Memory, at: number): number {
+export function staleUntilMsAt(memory: Memory, at: number): number {
   const stale = (memory.word(at + 2) >>> 24) * two32 + memory.word(at + 3);
   return stale === noEndStale ? Infinity : freshUntilMsAt(memory, at) + stale;
 }

@@ -156,8 +156,8 @@ export class OffheapTable implements Table {
     this.#bury(this.#wordOf(entry));
   }
 
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
-    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, goneAtMs);
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
+    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, staleUntilMs);
   }
 
   markStaled(entry: TableEntry): void {
@@ -231,7 +231,7 @@ export class OffheapTable implements Table {
       flags: flags | head.flags,
       version: entry.version,
       freshUntilMs: entry.freshUntilMs,
-      goneAtMs: entry.goneAtMs,
+      staleUntilMs: entry.staleUntilMs,
     };
     writeHeader(this.memory, at, fields);
     head.writeTo(this.memory, at);

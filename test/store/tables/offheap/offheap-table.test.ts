@@ -33,7 +33,7 @@ function createFixture(budgetBytes = mebibyte): Fixture {
         version: ++version,
         sourceVersion: 0n,
         freshUntilMs: Infinity,
-        goneAtMs: Infinity,
+        staleUntilMs: Infinity,
         absent: false,
         tags: [],
         contentType: "",
@@ -55,7 +55,7 @@ const copyOf = (entry: TableEntry | undefined) =>
     version: entry.version,
     sourceVersion: entry.sourceVersion,
     freshUntilMs: entry.freshUntilMs,
-    goneAtMs: entry.goneAtMs,
+    staleUntilMs: entry.staleUntilMs,
     staled: entry.staled,
     absent: entry.absent,
     tags: entry.tags,
@@ -71,7 +71,7 @@ describe("OffheapTable.find()", () => {
       version: 2 ** 48 - 1,
       sourceVersion: 2n ** 64n - 1n,
       freshUntilMs: 1_763_800_000_123,
-      goneAtMs: 1_763_800_000_123 + 365 * 86_400_000,
+      staleUntilMs: 1_763_800_000_123 + 365 * 86_400_000,
       tags: ["user:1", "größe", ""],
       contentType: "application/json",
     });
@@ -82,7 +82,7 @@ describe("OffheapTable.find()", () => {
       version: 2 ** 48 - 1,
       sourceVersion: 2n ** 64n - 1n,
       freshUntilMs: 1_763_800_000_123,
-      goneAtMs: 1_763_800_000_123 + 365 * 86_400_000,
+      staleUntilMs: 1_763_800_000_123 + 365 * 86_400_000,
       staled: false,
       absent: false,
       tags: ["user:1", "größe", ""],
@@ -94,11 +94,11 @@ describe("OffheapTable.find()", () => {
   it("keeps lifetimes without end, one or both", () => {
     const { put, find } = createFixture();
     put("both", "");
-    put("gone", "", { freshUntilMs: 0, goneAtMs: Infinity });
-    put("none", "", { freshUntilMs: 5, goneAtMs: 5 });
-    expect(copyOf(find("both"))).toMatchObject({ freshUntilMs: Infinity, goneAtMs: Infinity });
-    expect(copyOf(find("gone"))).toMatchObject({ freshUntilMs: 0, goneAtMs: Infinity });
-    expect(copyOf(find("none"))).toMatchObject({ freshUntilMs: 5, goneAtMs: 5 });
+    put("gone", "", { freshUntilMs: 0, staleUntilMs: Infinity });
+    put("none", "", { freshUntilMs: 5, staleUntilMs: 5 });
+    expect(copyOf(find("both"))).toMatchObject({ freshUntilMs: Infinity, staleUntilMs: Infinity });
+    expect(copyOf(find("gone"))).toMatchObject({ freshUntilMs: 0, staleUntilMs: Infinity });
+    expect(copyOf(find("none"))).toMatchObject({ freshUntilMs: 5, staleUntilMs: 5 });
   });
 
   it.each([
@@ -122,7 +122,7 @@ describe("OffheapTable.find()", () => {
       namespace: "ns",
       sourceVersion: 0n,
       freshUntilMs: 1,
-      goneAtMs: 1,
+      staleUntilMs: 1,
       absent: false,
       tags: [],
       contentType: "",
@@ -333,13 +333,13 @@ describe("OffheapTable.remove(), setLifetimes(), markStaled()", () => {
     if (first) table.setLifetimes(first, 2 ** 41, 2 ** 41 + 2 ** 35);
     expect(copyOf(find("a"))).toMatchObject({
       freshUntilMs: 2 ** 41,
-      goneAtMs: 2 ** 41 + 2 ** 35,
+      staleUntilMs: 2 ** 41 + 2 ** 35,
       version: 1,
     });
     expect(find("a")?.value.length).toBe(77_777);
     const second = find("a");
     if (second) table.setLifetimes(second, Infinity, Infinity);
-    expect(copyOf(find("a"))).toMatchObject({ freshUntilMs: Infinity, goneAtMs: Infinity, version: 1 });
+    expect(copyOf(find("a"))).toMatchObject({ freshUntilMs: Infinity, staleUntilMs: Infinity, version: 1 });
     check();
   });
 
@@ -406,7 +406,7 @@ describe("OffheapTable eviction", () => {
           version: one + 1,
           sourceVersion: BigInt(one),
           freshUntilMs: one,
-          goneAtMs: one * 2,
+          staleUntilMs: one * 2,
           absent: false,
           tags: ["t"],
           contentType: "c",
@@ -422,7 +422,7 @@ describe("OffheapTable eviction", () => {
       version: 2,
       sourceVersion: 1n,
       freshUntilMs: 1,
-      goneAtMs: 2,
+      staleUntilMs: 2,
       staled: false,
       absent: false,
       tags: ["t"],
