@@ -243,6 +243,11 @@ export interface StoreCounters {
   leasesRefused: number;
 }
 
+/**
+ * A callback of a caller, `settle` or `wake`, that throws keeps no other from being called. The store call that called it
+ * throws the error when all are called, several in an AggregateError; what the call itself did stands. Who passes a
+ * callback knows whom its failure concerns, and contains it there.
+ */
 export interface Store {
   readonly epoch: bigint;
   readonly shardCount: number;

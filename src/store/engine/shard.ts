@@ -4,6 +4,7 @@
  * A mutation bumps the revision first, so that what it stores, fences and emits carries the same one.
  */
 import { NO_BYTES } from "../../common/bytes.ts";
+import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   EntryView,
@@ -62,8 +63,8 @@ export interface HashedKey {
 }
 
 /**
- * Everything but `settled`, `flush` and `takeEmitted` is called between `enter` and `leave`. Every method that takes
- * the time may end leases and waits that are due at it; `flush` tells the waiters.
+ * Everything but `settled`, `deliverDecided` and `takeEmitted` is called between `enter` and `leave`. Every method that takes
+ * the time may end leases and waits that are due at it; `deliverDecided` calls the waiters.
  */
 export class Shard {
   readonly log: EventLog;
@@ -229,19 +230,19 @@ export class Shard {
     return this.#entries.isSweepWaiting();
   }
 
-  /** Another thread has decided a wait of this one: for `flush`. Needs no lock. */
+  /** Another thread has decided a wait of this one: for `deliverDecided`. Needs no lock. */
   settled(message: Extract<StoreMessage, { kind: "settled" }>): void {
     this.#leases.settled(message);
   }
 
-  /** Waits of this thread, or decided by it, have ended: `flush` tells. */
-  get decided(): boolean {
-    return this.#leases.decided;
+  /** Waits for leases are decided, and `deliverDecided` has their waiters to call. */
+  get hasDecided(): boolean {
+    return this.#leases.hasDecided;
   }
 
-  /** Tells the waiters of this thread, and the threads of others, how their waits have ended. */
-  flush(nowMs: number): void {
-    this.#leases.flush(nowMs);
+  /** Calls back the waiters of this thread, and sends the results of others to their threads. Returns what callbacks threw. */
+  deliverDecided(nowMs: number): CallbackErrors {
+    return this.#leases.deliver(nowMs);
   }
 
   /** Whether this thread has appended events since it last asked. */

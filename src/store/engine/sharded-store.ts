@@ -2,6 +2,7 @@
  * The store as one thread has it: finds the shard of each key, takes its lock, spreads what concerns all shards,
  * and wakes the subscribers. All that it knows is in memory which other threads may have such a store over, too.
  */
+import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
@@ -170,13 +171,18 @@ export class ShardedStore implements AttachedStore {
   }
 
   maintain(maxEntries: number): boolean {
-    for (const shard of this.#shards) this.#mutate(shard, (_, nowMs) => shard.endDue(nowMs));
+    let errors = NO_ERRORS;
+    for (const shard of this.#shards) {
+      this.#locked(shard, (_, nowMs) => shard.endDue(nowMs));
+      errors = joinErrors(errors, this.#callBack(shard));
+    }
     let left = maxEntries;
     for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
       const shard = this.#shards[this.#firstSwept];
       if (shard !== undefined) left -= this.#locked(shard, (_, nowMs) => shard.sweep(left, nowMs));
       this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
     }
+    throwErrors(errors);
     return this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
   }
 
@@ -187,12 +193,12 @@ export class ShardedStore implements AttachedStore {
   receive(message: StoreMessage): void {
     switch (message.kind) {
       case "wake":
-        this.#waitList.wokenByThread();
+        throwErrors(this.#waitList.wokenByThread());
         return;
       case "settled": {
         const shard = this.#shardAt(this.#hashOf(message.namespace, message.key));
         shard.settled(message);
-        this.#settle(shard);
+        throwErrors(this.#callBack(shard));
         return;
       }
       default:
@@ -216,23 +222,33 @@ export class ShardedStore implements AttachedStore {
     }
   }
 
-  /** As `#locked`, and then tells whoever is to hear of it. */
+  /** As `#locked`, and then calls the waiters and subscribers whom it concerns. Throws what callbacks threw, at the end. */
   #mutate<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
     const result = this.#locked(shard, run);
-    this.#settle(shard);
+    throwErrors(this.#callBack(shard));
     return result;
   }
 
-  #settle(shard: Shard): void {
-    try {
-      if (shard.decided) shard.flush(this.#clock.nowMs());
-    } finally {
-      // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
-      if (shard.takeEmitted()) {
-        this.#waitList.wake();
-        this.#threadWakeups.notifyOthers();
-      }
-    }
+  /** As `#mutate`, over several shards: every one is done, and its callbacks called, whatever callbacks throw. */
+  #mutateEach<Result>(
+    shards: readonly Shard[],
+    run: (shard: Shard, nowMs: number) => Result,
+  ): readonly Result[] {
+    const results = shards.map((shard) => this.#locked(shard, run));
+    let errors = NO_ERRORS;
+    for (const shard of shards) errors = joinErrors(errors, this.#callBack(shard));
+    throwErrors(errors);
+    return results;
+  }
+
+  /** Calls the waiters and the subscribers whom the last mutation concerns. Returns what callbacks threw. */
+  #callBack(shard: Shard): CallbackErrors {
+    const errors = shard.hasDecided ? shard.deliverDecided(this.#clock.nowMs()) : NO_ERRORS;
+    // Wake subscribers even if a lease callback throws.
+    if (!shard.takeEmitted()) return errors;
+    const wakeErrors = this.#waitList.wake();
+    this.#threadWakeups.notifyOthers();
+    return joinErrors(errors, wakeErrors);
   }
 
   #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>): InvalidateResult {
@@ -247,24 +263,18 @@ export class ShardedStore implements AttachedStore {
     this.#row.count("invalidatedKeys", keys.size);
     let removed = 0;
     const touched = this.#shards.filter((shard) => byShard.has(shard));
-    const stamps = touched.map((shard) =>
-      this.#locked(shard, (_, nowMs) => {
-        removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
-        return shard.stamp;
-      }),
-    );
-    for (const shard of touched) this.#settle(shard);
+    const stamps = this.#mutateEach(touched, (shard, nowMs) => {
+      removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
+      return shard.stamp;
+    });
     return { stamps, removed };
   }
 
   #onEveryShard(invalidate: (shard: Shard, nowMs: number) => void): InvalidateResult {
-    const stamps = this.#shards.map((shard) =>
-      this.#locked(shard, (_, nowMs) => {
-        invalidate(shard, nowMs);
-        return shard.stamp;
-      }),
-    );
-    for (const shard of this.#shards) this.#settle(shard);
+    const stamps = this.#mutateEach(this.#shards, (shard, nowMs) => {
+      invalidate(shard, nowMs);
+      return shard.stamp;
+    });
     return { stamps, removed: 0 };
   }
 }

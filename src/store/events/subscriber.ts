@@ -12,7 +12,7 @@ import { type CursorPosition, fromCursor } from "./cursor.ts";
 import type { DecodedEvents } from "./decoded-events.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
 import { ReadPosition, type SharedReads } from "./shared-reads.ts";
-import { NOWHERE, type WaitingSubscriber, type WaitList } from "./wait-list.ts";
+import type { WaitingSubscriber, WaitList } from "./wait-list.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
 const scannedEventsMax = 16_384;
@@ -61,7 +61,9 @@ export function matches(selector: Selector, event: StoreEvent): boolean {
 }
 
 export class LogSubscriber implements Subscriber, WaitingSubscriber {
-  place = NOWHERE;
+  older: WaitingSubscriber | undefined;
+  newer: WaitingSubscriber | undefined;
+  woken = false;
   readonly wake: () => void;
   readonly #source: EventSource;
   #selectors: readonly Selector[];

@@ -1,78 +1,86 @@
-/** The subscribers of one thread that wait for events, and how they hear of those that other threads make. */
+/** The subscribers of one thread that wait for the next event, and their wake-ups. */
+import { type CallbackErrors, NO_ERRORS } from "../../common/callback-errors.ts";
+import { type Linked, LinkedList } from "../../common/linked-list.ts";
 import type { ThreadWakeups } from "./thread-wakeups.ts";
 
-export interface WaitingSubscriber {
-  /** Where it is among those that sleep; or AWAKE; or NOWHERE, as it begins and ends. */
-  place: number;
+export interface WaitingSubscriber extends Linked<WaitingSubscriber> {
+  /** It was woken and has not read since. Only the list writes it. */
+  woken: boolean;
   behind(): boolean;
   wake(): void;
 }
 
-export const NOWHERE = -1;
-const AWAKE = -2;
-
-/** Each is woken once, when it is behind, and then forgotten until its next read. */
+/** A subscriber is woken once, when it is behind. Then it waits again only after its next read. */
 export class WaitList {
   readonly #threadWakeups: ThreadWakeups;
   readonly #caughtUp: () => void;
-  /** No Set: an event for a thousand subscribers takes each out and puts it back. */
-  #waitList: WaitingSubscriber[] = [];
+  readonly #waiting = new LinkedList<WaitingSubscriber>();
   /** How many were woken and have not read since. */
-  #awake = 0;
+  #wokenCount = 0;
 
-  /** `caughtUp`: everybody has read what there was until now. */
+  /** `caughtUp` is called when there is a new event and every subscriber has read those before it. */
   constructor(threadWakeups: ThreadWakeups, caughtUp: () => void) {
     this.#threadWakeups = threadWakeups;
     this.#caughtUp = caughtUp;
   }
 
-  /** Whoever falls asleep looks once more whether it is behind, after this. */
+  /** The subscriber checks once more that it is not behind, after this call. */
   add(subscriber: WaitingSubscriber): void {
-    if (subscriber.place < 0) {
-      if (subscriber.place === AWAKE) this.#awake -= 1;
-      this.#keep(subscriber);
-    }
+    this.#clearWoken(subscriber);
+    if (!this.#waiting.has(subscriber)) this.#waiting.add(subscriber);
     this.#threadWakeups.request();
   }
 
   delete(subscriber: WaitingSubscriber): void {
-    const { place } = subscriber;
-    subscriber.place = NOWHERE;
-    if (place === AWAKE) this.#awake -= 1;
-    if (place < 0) return;
-    const last = this.#waitList.pop();
-    if (last === undefined || last === subscriber) return;
-    this.#waitList[place] = last;
-    last.place = place;
+    this.#clearWoken(subscriber);
+    this.#waiting.delete(subscriber);
   }
 
-  /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
-  wake(): void {
-    if (this.#waitList.length === 0) return;
-    if (this.#awake === 0) this.#caughtUp();
-    const woken: WaitingSubscriber[] = [];
-    const asleep = this.#waitList;
-    this.#waitList = [];
-    for (const subscriber of asleep) {
-      if (subscriber.behind()) {
-        subscriber.place = AWAKE;
-        woken.push(subscriber);
-      } else this.#keep(subscriber);
+  /**
+   * Wakes the subscribers that are behind, all of them even if some throw, and returns what they threw. One that is not
+   * behind keeps waiting: it would not read, and only a read puts it back into the list.
+   */
+  wake(): CallbackErrors {
+    if (this.#waiting.size === 0) return NO_ERRORS;
+    if (this.#wokenCount === 0) this.#caughtUp();
+    const woken = this.#takeBehind();
+    let errors: unknown[] | undefined;
+    // The list is up to date before the first call: `wake` may add and delete subscribers.
+    for (const subscriber of woken) {
+      try {
+        subscriber.wake();
+      } catch (error) {
+        errors ??= [];
+        errors.push(error);
+      }
     }
-    this.#awake += woken.length;
-    // Only now, when all have their places: who is woken may put itself and others to bed, or take them out.
-    for (const subscriber of woken) subscriber.wake();
+    return errors ?? NO_ERRORS;
   }
 
-  /** Another thread rang. */
-  wokenByThread(): void {
-    if (this.#waitList.length === 0) return;
+  /** Another thread has new events. */
+  wokenByThread(): CallbackErrors {
+    if (this.#waiting.size === 0) return NO_ERRORS;
     this.#threadWakeups.request();
-    this.wake();
+    return this.wake();
   }
 
-  #keep(subscriber: WaitingSubscriber): void {
-    subscriber.place = this.#waitList.length;
-    this.#waitList.push(subscriber);
+  #takeBehind(): WaitingSubscriber[] {
+    const behind: WaitingSubscriber[] = [];
+    let next: WaitingSubscriber | undefined;
+    for (let subscriber = this.#waiting.oldest; subscriber !== undefined; subscriber = next) {
+      next = subscriber.newer;
+      if (!subscriber.behind()) continue;
+      this.#waiting.delete(subscriber);
+      subscriber.woken = true;
+      behind.push(subscriber);
+    }
+    this.#wokenCount += behind.length;
+    return behind;
+  }
+
+  #clearWoken(subscriber: WaitingSubscriber): void {
+    if (!subscriber.woken) return;
+    subscriber.woken = false;
+    this.#wokenCount -= 1;
   }
 }

@@ -8,6 +8,7 @@
  * Leases and waiters are in memory that the threads of a server share, under the shard's lock. What ends a wait is
  * decided there, by whichever thread comes by; the thread that the waiter is in tells it, without the lock.
  */
+import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "../api/store.ts";
 import { type StoreThreads, singleThread } from "../api/threads.ts";
@@ -51,7 +52,7 @@ export interface LeasesOptions {
   readonly counters: CounterRow;
   /** By default the store has one thread. */
   readonly threads?: StoreThreads;
-  /** For what is called from outside: `cancel` and `flush`. All else is called inside. By default, none. */
+  /** For what is called from outside: `cancel` and `deliver`. All else is called inside. By default, none. */
   readonly guard?: LeaseGuard;
 }
 
@@ -62,7 +63,7 @@ export class Leases {
   readonly #thread: number;
   readonly #guard: LeaseGuard;
   readonly #records: LeaseRecords;
-  readonly #waits: WaiterCallbacks;
+  readonly #callbacks: WaiterCallbacks;
 
   constructor(options: LeasesOptions) {
     const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
@@ -72,7 +73,7 @@ export class Leases {
     this.#thread = threads.self;
     this.#guard = guard;
     this.#records = new LeaseRecords(region, limits, fingerprintOf);
-    this.#waits = new WaiterCallbacks(threads);
+    this.#callbacks = new WaiterCallbacks(threads);
   }
 
   get count(): number {
@@ -100,11 +101,11 @@ export class Leases {
       this.#counters.count("leasesHeld");
       return this.#held(namespace, key, leftMs, nowMs);
     }
-    const wait = this.#waits.begin(settle);
+    const wait = this.#callbacks.begin(settle);
     const deadlineMs = nowMs + waitMs;
     const waiter = this.#records.addWaiter({ lease: held, thread: this.#thread, wait, deadlineMs, leaseMs });
     if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
-    this.#waits.cancel(wait);
+    this.#callbacks.cancel(wait);
     return this.#refuse(namespace, key, leftMs, nowMs);
   }
 
@@ -174,25 +175,30 @@ export class Leases {
     records.nextDueMs = nextDueMs === Infinity ? 0 : nextDueMs;
   }
 
-  /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
+  /** Takes what another thread has to tell this one, for `deliver`. Needs no lock. */
   settled(message: WaitsSettled): void {
-    this.#waits.receive(message);
+    this.#callbacks.receive(message);
   }
 
-  /** There is something for `flush` to tell. */
-  get decided(): boolean {
-    return this.#waits.ended;
+  /** There is something for `deliver` to do. */
+  get hasDecided(): boolean {
+    return this.#callbacks.hasDecided;
   }
 
-  /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */
-  flush(nowMs: number): void {
-    for (let end = this.#waits.next(); end !== undefined; end = this.#waits.next()) {
-      const { namespace, key, result } = end;
-      // Of a granted lease that nobody would use, the next waiter must hear.
-      if (!this.#waits.tell(end) && result.kind === "granted") {
+  /**
+   * Calls back the waiters of what was decided, without the lock. Their `settle` may call the store. Each is called,
+   * even if another one throws; returns what they threw.
+   */
+  deliver(nowMs: number): CallbackErrors {
+    const errors: unknown[] = [];
+    for (let waits = this.#callbacks.next(); waits !== undefined; waits = this.#callbacks.next()) {
+      const { namespace, key, result } = waits;
+      // A lease granted to a cancelled wait goes to the next waiter.
+      if (!this.#callbacks.deliver(waits, errors) && result.kind === "granted") {
         this.#giveBack(namespace, key, result.token, nowMs);
       }
     }
+    return errors;
   }
 
   #find(namespace: string, key: string, token: bigint): number {
@@ -263,11 +269,11 @@ export class Leases {
     const thread = waiters.thread(waiter);
     const wait = waiters.wait(waiter);
     this.#records.removeWaiter(waiter);
-    this.#waits.end(thread, wait, namespace, key, result);
+    this.#callbacks.decide(thread, wait, namespace, key, result);
   }
 
   #cancel(waiter: number, wait: number): void {
-    if (!this.#waits.cancel(wait)) return;
+    if (!this.#callbacks.cancel(wait)) return;
     this.#guard.enter(0);
     try {
       // Where it is no more, its end is on its way, and will find nobody.

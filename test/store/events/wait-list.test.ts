@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { singleThread } from "../../../src/store/api/threads.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { ThreadWakeups, threadWakeupsBytes } from "../../../src/store/events/thread-wakeups.ts";
-import { NOWHERE, type WaitingSubscriber, WaitList } from "../../../src/store/events/wait-list.ts";
+import { type WaitingSubscriber, WaitList } from "../../../src/store/events/wait-list.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
 interface Reader extends WaitingSubscriber {
@@ -14,7 +14,9 @@ interface Reader extends WaitingSubscriber {
 
 function newReader(): Reader {
   const reader: Reader = {
-    place: NOWHERE,
+    older: undefined,
+    newer: undefined,
+    woken: false,
     isBehind: false,
     wakes: 0,
     behind: () => reader.isBehind,
@@ -91,7 +93,26 @@ describe("WaitList", () => {
     first.isBehind = true;
     waitList.wake();
     expect([first.wakes, second.wakes]).toEqual([2, 2]);
-    expect(third.place).toBe(NOWHERE);
+    expect([third.wakes, third.woken]).toEqual([1, false]);
+  });
+
+  it("wakes all that are behind, even if some throw, and returns what they threw", () => {
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+    const waitList = new WaitList(threadWakeups, () => {});
+    const readers = [newReader(), newReader(), newReader()];
+    const errors = [new Error("0"), new Error("1")];
+    for (const [index, reader] of readers.entries()) {
+      reader.isBehind = true;
+      waitList.add(reader);
+      const error = errors[index];
+      if (error === undefined) continue;
+      reader.wake = () => {
+        reader.wakes += 1;
+        throw error;
+      };
+    }
+    expect(waitList.wake()).toEqual(errors);
+    expect(readers.map(({ wakes }) => wakes)).toEqual([1, 1, 1]);
   });
 });
 
