@@ -1,5 +1,7 @@
 /** Cuts what comes on a connection into frames. Bytes of DATA are passed on as they come, other frames whole. */
+
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../common/bytes.ts";
 import { errorCode, FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
 
 /** Of the frame that is passed on; the next one is read into the same. */
@@ -9,8 +11,6 @@ export interface FrameHead {
   readonly streamId: number;
   readonly bodyBytes: number;
 }
-
-const NO_BYTES = Buffer.alloc(0);
 
 /**
  * All bytes that it passes on are the reader's again when the call returns. Those of DATA are given as a part of what was
@@ -23,7 +23,7 @@ export abstract class FrameReader {
   /** Of its body, what is still to come. */
   #left = 0;
   /** What has come of a body that is passed on whole. */
-  #body: Buffer = NO_BYTES;
+  #body: Buffer = NO_BUFFER;
   /** What has come of a head that came in pieces. */
   readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
   #headLength = 0;
@@ -84,14 +84,14 @@ export abstract class FrameReader {
     this.#inFrame = true;
     this.#left = head.bodyBytes;
     if (head.type === frameType.data) this.dataBegins(head);
-    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BUFFER);
   }
 
   #passOn(chunk: Buffer, at: number, to: number): number {
     const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
     this.data(chunk, at, end);
-    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BUFFER);
     return end;
   }
 
@@ -101,7 +101,7 @@ export abstract class FrameReader {
     this.#left -= end - at;
     if (this.#left === 0) {
       const body = this.#body.length === 0 ? piece : Buffer.concat([this.#body, piece]);
-      this.#body = NO_BYTES;
+      this.#body = NO_BUFFER;
       this.#end(body);
     } else this.#body = Buffer.concat([this.#body, piece]);
     return end;

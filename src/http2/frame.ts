@@ -1,5 +1,7 @@
 /** Frames of HTTP/2 (RFC 9113): how they look, and those that either side of a connection with one stream sends. */
+
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../common/bytes.ts";
 
 export const FRAME_HEAD_BYTES = 9;
 /** What a peer may send in one frame unless it is told of more, and so what it is sent. */
@@ -118,7 +120,7 @@ export function settings(pairs: readonly (readonly [name: number, value: number]
 /** Gives the peer of a new connection a window of so many bytes for it, 65,535 or more. */
 export function widenConnection(windowBytes: number): Buffer {
   const more = windowBytes - DEFAULT_WINDOW_BYTES;
-  return more > 0 ? windowUpdate(0, more) : Buffer.alloc(0);
+  return more > 0 ? windowUpdate(0, more) : NO_BUFFER;
 }
 
 /** Calls `each` with what a SETTINGS frame holds. False: it is none. */

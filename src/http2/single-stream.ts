@@ -4,9 +4,11 @@
  * What a connection of many streams needs is not here: no second stream, no pushes, no table of headers, no priorities.
  * What a peer may do is: settings, windows both ways, pings, padding, continued headers, resets and going away.
  */
+
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
+import { NO_BUFFER } from "../common/bytes.ts";
 import {
   DEFAULT_WINDOW_BYTES,
   errorCode,
@@ -45,7 +47,6 @@ const PRIORITY_BYTES = 5;
 const FRAME_MAX_BYTES_MAX = 2 ** 24 - 1;
 /** Of those that wait for the peer to take them. */
 const ACKNOWLEDGEMENTS_MAX = 1_000;
-const NO_BYTES = Buffer.alloc(0);
 
 interface Waiting {
   readonly bytes: Buffer;
@@ -308,7 +309,7 @@ export abstract class StreamConnection extends FrameReader {
       this.fault("settings that are none", errorCode.protocolError);
       return;
     }
-    this.#acknowledge(frameType.settings, NO_BYTES);
+    this.#acknowledge(frameType.settings, NO_BUFFER);
     this.#roomGrew();
   }
 

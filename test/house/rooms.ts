@@ -7,8 +7,8 @@ import type { Rooms } from "./imports.ts";
 export const rooms: Rooms = {
   common: [],
   "cli/output": ["common"],
-  "codec/framing": [],
-  "codec/fast": ["codec/framing", "gen"],
+  "codec/framing": ["common"],
+  "codec/fast": ["codec/framing", "common", "gen"],
   codec: ["codec/fast", "codec/framing", "gen"],
   "store/api": [],
   rpc: ["codec", "codec/fast", "codec/framing", "common", "gen", "store/api"],

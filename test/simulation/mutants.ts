@@ -158,8 +158,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: a resumed stream begins from now",
     "src/client/connection/exchange-stream.ts",
-    "const cursor = this.#resumable ? this.cursor : new Uint8Array(0);",
-    "const cursor = new Uint8Array(0);",
+    "const cursor = this.#resumable ? this.cursor : NO_BYTES;",
+    "const cursor = NO_BYTES;",
   ),
   mutant(
     "client: sync() does not wait for the events",

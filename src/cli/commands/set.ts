@@ -1,9 +1,11 @@
 /** `meshcache set`: stores one entry, from an argument, a file or stdin. */
+
 import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { durationOption, listOption, uint64Option } from "../service/options.ts";
@@ -138,7 +140,7 @@ async function readValue(
   const given = [value, options.file, options.absent].filter((source) => source !== undefined).length;
   if (given !== 1)
     throw usageError("give the value once: as an argument, with --file, or --absent instead of one");
-  if (options.absent) return new Uint8Array();
+  if (options.absent) return NO_BYTES;
   const path = options.file ?? value;
   if (path === "-") return readAll(addAbortSignal(terminal.interrupted, terminal.stdin), "stdin");
   return options.file === undefined

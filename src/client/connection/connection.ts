@@ -9,7 +9,9 @@
  *
  * A draining server keeps its stream until the next one is ready; only then do calls and events move over.
  */
+
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import type { Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { Pace } from "../../common/gcra.ts";
@@ -96,7 +98,7 @@ export class Connection {
   #primary: ExchangeStream | undefined;
   #candidate: ExchangeStream | undefined;
   #state: ConnectionState = "idle";
-  #cursor: Uint8Array = new Uint8Array(0);
+  #cursor: Uint8Array = NO_BYTES;
   #address = 0;
   #failedAttempts = 0;
   #lastFailure: CacheError | undefined;

@@ -2,6 +2,7 @@
  * One Exchange stream: ids, frame numbers, pings and the calls that wait for an answer on it. It lives as long
  * as its link; connection.ts decides when there is one, and what is lost with it.
  */
+
 import type {
   Event,
   ExchangeRequest,
@@ -12,6 +13,7 @@ import type {
   Selector,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { newArray } from "../../codec/fast/messages.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { fromStatus } from "../../rpc/status.ts";
@@ -135,7 +137,7 @@ export class ExchangeStream {
   // ---- Sending -------------------------------------------------------------------------------------------
 
   subscribe(selectors: Selector[], interests: readonly Interest[]): void {
-    const cursor = this.#resumable ? this.cursor : new Uint8Array(0);
+    const cursor = this.#resumable ? this.cursor : NO_BYTES;
     this.#resumable = false;
     const id = this.#sendOrCut({
       case: "subscription",

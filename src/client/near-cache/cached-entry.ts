@@ -1,4 +1,5 @@
 /** A local copy of what the server answered for a key, and its value once somebody has read it. */
+import { NO_BYTES } from "../../common/bytes.ts";
 import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
 import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
@@ -93,7 +94,6 @@ export function createCopy<Value>(
 const MISS_ANSWER: Promise<Outcome<never>> = Promise.resolve(MISS);
 const ABSENT_ANSWER: Promise<Outcome<never>> = Promise.resolve(ABSENT);
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * Reads copies with a codec. Frozen values are decoded once and shared by all readers; when `frozen` is false,

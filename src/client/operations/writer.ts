@@ -4,6 +4,7 @@
  * ambiguous write leaves nothing.
  */
 
+import { NO_BYTES } from "../../common/bytes.ts";
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import {
   checkEntryTags,
@@ -72,7 +73,7 @@ export interface Encoded {
   readonly absent: boolean;
 }
 
-const NOTHING_ENCODED: Encoded = { encoded: new Uint8Array(0), absent: true };
+const NOTHING_ENCODED: Encoded = { encoded: NO_BYTES, absent: true };
 /** What the server takes in one Invalidate. */
 const KEYS_MAX = 1_024;
 const TAGS_MAX = 64;

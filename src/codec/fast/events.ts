@@ -1,4 +1,5 @@
 /** What an exchange carries beside batches, read and written by hand: events, progress, and the pings and acks for it. */
+
 import {
   type Ack,
   type Event,
@@ -7,11 +8,10 @@ import {
   type Ping,
   type Progress,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { irregular, type WireReader } from "./reader.ts";
 import { readStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
-
-const noBytes = new Uint8Array(0);
 
 const kinds: readonly Event_Kind[] = [
   Event_Kind.UNSPECIFIED,
@@ -70,7 +70,7 @@ function readEvent(reader: WireReader): Event {
 
 export function readEvents(reader: WireReader): Events {
   const events: Event[] = [];
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) {
@@ -84,7 +84,7 @@ export function readEvents(reader: WireReader): Events {
 }
 
 export function readProgress(reader: WireReader): Progress {
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   let nonce = 0n;
   while (reader.position < reader.end) {
     const tag = reader.tag();
@@ -115,7 +115,7 @@ export function writePing(writer: WireWriter, { nonce }: Ping): void {
 }
 
 export function readAck(reader: WireReader): Ack {
-  let cursor: Uint8Array = noBytes;
+  let cursor: Uint8Array = NO_BYTES;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x0a) cursor = reader.bytes();

@@ -4,6 +4,7 @@
  * long-lived, makes it in the old generation from then on, and with it keeps all that it leads to until a full
  * collection.
  */
+
 import type {
   BatchResponse,
   ExchangeResponse,
@@ -14,6 +15,7 @@ import type {
   Stamp,
   Stored,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 
 /** The case of a oneof that is set. */
 export class Case<Name extends string, Value> {
@@ -26,7 +28,6 @@ export class Case<Name extends string, Value> {
   }
 }
 
-const noBytes = new Uint8Array(0);
 const none: never[] = [];
 
 /** A new `[]` that nobody counts. */
@@ -53,7 +54,7 @@ export const noTags = Object.freeze<string[]>([]) as string[];
 /** With the defaults of its fields. */
 export class HitMessage implements Hit {
   readonly $typeName = "meshcache.v1.Hit";
-  value: Uint8Array = noBytes;
+  value: Uint8Array = NO_BYTES;
   version = 0n;
   sourceVersion = 0n;
   ttlRemainingMs = 0n;

@@ -5,7 +5,9 @@
  * valid UTF-8, no groups. Anything else throws `irregular`, and the caller decodes with the generated codec,
  * whose answer is the right one by definition.
  */
+
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/bytes.ts";
 
 /** Says "decode this with the generated codec". Thrown without a stack: it is no error. */
 export const irregular: unique symbol = Symbol("irregular");
@@ -15,11 +17,10 @@ export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
-const nothing = Buffer.alloc(0);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class WireReader {
-  #bytes: Buffer = nothing;
+  #bytes: Buffer = NO_BUFFER;
   /** Where the next byte is read. */
   position = 0;
   /** Where the message being read ends. */
@@ -40,7 +41,7 @@ export class WireReader {
 
   /** Lets go of the bytes that were read. */
   release(): void {
-    this.reset(nothing);
+    this.reset(NO_BUFFER);
   }
 
   /** A tag: field number and wire type, as `(field << 3) | wireType`. */

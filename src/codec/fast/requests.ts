@@ -1,4 +1,5 @@
 /** Get, Set and what carries them to the server, read and written by hand. Fields are in `cache.proto`. */
+
 import {
   type BatchRequest,
   type ExchangeRequest,
@@ -9,12 +10,11 @@ import {
   type SetRequest,
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { readAck, readPing, writeAck, writePing } from "./events.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import { irregular, type WireReader } from "./reader.ts";
 import type { WireWriter } from "./writer.ts";
-
-const noBytes = new Uint8Array(0);
 
 export function readGetRequest(reader: WireReader): GetRequest {
   let namespace = "";
@@ -45,7 +45,7 @@ export function writeGetRequest(writer: WireWriter, request: GetRequest): void {
 export function readSetRequest(reader: WireReader): SetRequest {
   let namespace = "";
   let key = "";
-  let value: Uint8Array = noBytes;
+  let value: Uint8Array = NO_BYTES;
   let ttlMs = 0n;
   let staleMs = 0n;
   const tags: string[] = [];

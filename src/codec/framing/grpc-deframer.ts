@@ -2,7 +2,9 @@
  * Cuts the bytes of a stream into the messages that they carry behind gRPC's prefixes. A message that came in one
  * piece is a view of that piece, or a copy of it; others are gathered in memory of their own.
  */
+
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
 
 export interface SplitterLimits {
@@ -17,11 +19,9 @@ export interface SplitterLimits {
 /** Why a stream cannot be cut any further. */
 export type SplitterFault = "tooLarge" | "compressed";
 
-const NO_BYTES = Buffer.alloc(0);
-
 export class MessageSplitter {
   readonly #limits: SplitterLimits;
-  #chunk: Buffer = NO_BYTES;
+  #chunk: Buffer = NO_BUFFER;
   /** Where in it the next bytes are, and where they end. */
   #at = 0;
   #end = 0;
@@ -31,7 +31,7 @@ export class MessageSplitter {
   /** Of the message whose prefix was read; -1: none was. */
   #messageBytes = -1;
   /** What has come of it, if not all came in one piece. */
-  #memory: Buffer = NO_BYTES;
+  #memory: Buffer = NO_BUFFER;
   #gatheredBytes = 0;
   #fault: SplitterFault | undefined;
 
@@ -81,7 +81,7 @@ export class MessageSplitter {
   #pass(bytes: number): void {
     this.#at += bytes;
     if (this.#at < this.#end) return;
-    this.#chunk = NO_BYTES;
+    this.#chunk = NO_BUFFER;
     this.#at = 0;
     this.#end = 0;
   }
@@ -123,7 +123,7 @@ export class MessageSplitter {
     this.#gatheredBytes = gatheredBytes;
     if (gatheredBytes < messageBytes) return undefined;
     const message = this.#memory.subarray(0, messageBytes);
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     this.#gatheredBytes = 0;
     this.#messageBytes = -1;
     return message;

@@ -2,10 +2,12 @@
  * The server's side of a connection that its client keeps for one stream, with that stream: what node:http2 does for
  * others at twice the cost of an event. The connection goes when its stream is over.
  */
+
 import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import {
@@ -49,7 +51,6 @@ interface StreamEvents {
 export const PINGS_MAX = 10;
 /** More does not wait for what comes behind it: the client is to be at work on it meanwhile. */
 const GATHERED_MAX_BYTES = 4 * 1024;
-const NO_BYTES = Buffer.alloc(0);
 
 export class SoleStream extends StreamConnection implements CallStream, CallSession {
   readonly session = this;
@@ -67,7 +68,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   #gathers = false;
   #paused = false;
   /** What came while it was paused, and behind it room for more. */
-  #held: Buffer = NO_BYTES;
+  #held: Buffer = NO_BUFFER;
   #heldBytes = 0;
   /** The peer's side has ended. */
   #arrived = false;
@@ -286,7 +287,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
   #deliver(): void {
     if (this.#paused || this.isStopped) return;
     const kept = this.#held.subarray(0, this.#heldBytes);
-    this.#held = NO_BYTES;
+    this.#held = NO_BUFFER;
     this.#heldBytes = 0;
     if (kept.length > 0) this.#events.emit("data", kept);
     // Whoever was given it may have stopped again, or ended the call.
@@ -324,7 +325,7 @@ export class SoleStream extends StreamConnection implements CallStream, CallSess
     if (this.isStopped) return;
     this.stop();
     this.#lifetime.over();
-    this.#held = NO_BYTES;
+    this.#held = NO_BUFFER;
     // As a stream of node:http2 closes: never inside a call of whoever closes it.
     process.nextTick(this.boundary.guard(this, () => this.#events.emit("close")));
   }

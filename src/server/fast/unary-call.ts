@@ -1,6 +1,8 @@
 /** One unary call over http2: gathers its request, has its method answer it, and sends the answer or a status. */
+
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { HeaderReader } from "../calls/registry.ts";
@@ -22,12 +24,10 @@ export interface DirectUnaryMethod {
   answer(message: Uint8Array, span: CallSpan, header: HeaderReader): GrpcFrame;
 }
 
-const NO_BYTES = Buffer.alloc(0);
-
 export class DirectUnary extends DirectCall<DirectUnaryMethod> {
   readonly streaming = false;
   /** What has come of the request, its prefix included, and behind it room for more. */
-  #memory: Buffer = NO_BYTES;
+  #memory: Buffer = NO_BUFFER;
   #receivedBytes = 0;
 
   begin(): void {
@@ -103,7 +103,7 @@ export class DirectUnary extends DirectCall<DirectUnaryMethod> {
   }
 
   protected override conclude(refusal: Refusal): void {
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     super.conclude(refusal);
   }
 }

@@ -6,6 +6,7 @@
  * frames; the rest waits, and the owner stops reading. That goes for the operations of one batch too: they are
  * run a frame's worth at a time, so that what a batch answers may be large and what it holds here may not.
  */
+
 import { create } from "@bufbuild/protobuf";
 import {
   type BatchRequest,
@@ -16,6 +17,7 @@ import {
   ProgressSchema,
   type Subscription,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
@@ -88,7 +90,6 @@ interface Answer {
 }
 
 const UNSAMPLED: CallSpan = { traceparent: "", sampled: false, set() {}, end() {} };
-const NO_CURSOR = new Uint8Array(0);
 
 export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink): ExchangeSession {
   const { store, limits, telemetry, clock } = deps;
@@ -196,7 +197,7 @@ export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink
         if (caller !== undefined) throw fieldInvalid("open", "given once");
         const clientId = checkClientId(frame.value.clientId, limits, "client_id");
         caller = { span: deps.span ?? UNSAMPLED, clientId };
-        send(toOpened(store, NO_CURSOR), id);
+        send(toOpened(store, NO_BYTES), id);
         return;
       }
       case "subscription":
