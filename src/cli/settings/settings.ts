@@ -3,10 +3,11 @@
  * variables, the file's keys, `config print` and the README's table are all made from this.
  */
 import { z } from "zod";
+import type { Bound } from "../../common/bound.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
-import type { StoreEngine } from "../../store/engine/create-store.ts";
+import { DEFAULT_STORE_ENGINE, STORE_BOUNDS, STORE_ENGINES } from "../../store/engine/store-options.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import { isEndpoint } from "./endpoint.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
@@ -25,15 +26,6 @@ export interface SettingInfo {
 /** A default that is not the same everywhere, in words. */
 export interface Dependent {
   readonly words: string;
-}
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-interface Bound {
-  readonly fallback: number;
-  readonly min: number;
-  readonly max: number;
 }
 
 const PARSERS: Readonly<Record<Unit, (text: string) => number | undefined>> = {
@@ -76,8 +68,8 @@ const limit = (name: keyof Limits, description: string) =>
   quantity("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
 const transport = (name: keyof TransportLimits, description: string) =>
   quantity("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
-const store = (unit: Unit, fallback: number, min: number, max: number, description: string) =>
-  quantity("Store", unit, { fallback, min, max }, description);
+const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
+  quantity("Store", unitOf(name), STORE_BOUNDS[name], description);
 
 const endpoint = z
   .string({ error: "must be HOST:PORT" })
@@ -90,8 +82,7 @@ const endpointOrOff = z
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const logLevel = z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` });
 
-const storeEngines = ["offheap", "lru"] as const satisfies readonly StoreEngine[];
-const storeEngine = z.enum(storeEngines, { error: `must be one of ${storeEngines.join(", ")}` });
+const storeEngine = z.enum(STORE_ENGINES, { error: `must be one of ${STORE_ENGINES.join(", ")}` });
 
 const about = (initial: string, bound: string, description: string): SettingInfo => ({
   group: "Process",
@@ -134,48 +125,33 @@ export const settingsSchema = z.strictObject({
       about("info", logLevels.join(", "), "The least severe log lines written, as JSON, to stderr."),
     ),
 
-  storeEngine: storeEngine.default("offheap").register(infos, {
+  storeEngine: storeEngine.default(DEFAULT_STORE_ENGINE).register(infos, {
     ...about(
-      "offheap",
-      storeEngines.join(", "),
+      DEFAULT_STORE_ENGINE,
+      STORE_ENGINES.join(", "),
       "What keeps the entries: bytes outside the garbage-collected heap (S3-FIFO), or objects on it (LRU).",
     ),
     group: "Store",
   }),
   storeBudgetBytes: store(
-    "bytes",
-    256 * MIB,
-    MIB,
-    2 ** 40,
+    "budgetBytes",
     "For all entries, overhead included; what is least used makes room. 64 KiB to 2 GiB a shard.",
   ),
-  shards: store("", 16, 1, 256, "Parts of the store with a revision, an event log and leases of their own."),
-  logMaxEvents: store("", 65_536, 1, 16_777_216, "Events that a shard keeps for subscribers that resume."),
-  logMaxBytes: store("bytes", 8 * MIB, 4 * KIB, 1024 * MIB, "Bytes of these events."),
+  shards: store("shards", "Parts of the store with a revision, an event log and leases of their own."),
+  logMaxEvents: store("logMaxEvents", "Events that a shard keeps for subscribers that resume."),
+  logMaxBytes: store("logMaxBytes", "Bytes of these events."),
   tagFencesMax: store(
-    "",
-    8_192,
-    1,
-    1_048_576,
+    "tagFencesMax",
     "Tags of a shard whose invalidation is remembered; beyond, the oldest are forgotten in the safe direction.",
   ),
   prefixFencesMax: store(
-    "",
-    64,
-    1,
-    1_024,
+    "prefixFencesMax",
     "Prefix and namespace invalidations of a shard that wait for their sweep; beyond, they are merged in the safe direction.",
   ),
-  tombstonesMax: store(
-    "",
-    65_536,
-    1,
-    16_777_216,
-    "Source versions that a shard remembers of keys without entries.",
-  ),
-  leasesMax: store("", 16_384, 1, 1_048_576, "Leases of a shard; beyond, callers are told to retry."),
-  leaseWaitersMax: store("", 1_024, 0, 65_536, "Callers that wait for the lease of one key."),
-  requestIdsMax: store("", 4_096, 1, 1_048_576, "Answers to Sets with a request id that a shard remembers."),
+  tombstonesMax: store("tombstonesMax", "Source versions that a shard remembers of keys without entries."),
+  leasesMax: store("leasesMax", "Leases of a shard; beyond, callers are told to retry."),
+  leaseWaitersMax: store("waitersMax", "Callers that wait for the lease of one key."),
+  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that a shard remembers."),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
   keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),
@@ -281,6 +257,3 @@ export const RELATIONS: readonly (readonly [smaller: SettingName, greater: Setti
   ["leaseDefaultMs", "leaseMaxMs"],
   ["queueMaxBytes", "queuesMaxBytes"],
 ];
-
-/** What a shard needs at the least to be of use. */
-export const SHARD_BUDGET_MIN_BYTES = 64 * KIB;

@@ -5,6 +5,7 @@
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { WORKERS_MAX } from "../../server/workers/thread-ports.ts";
 import type { StoreEngine } from "../../store/engine/create-store.ts";
+import { SHARD_BUDGET_MIN_BYTES } from "../../store/engine/store-options.ts";
 import { oneLine } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import {
@@ -13,7 +14,6 @@ import {
   SETTING_NAMES,
   type SettingName,
   type Settings,
-  SHARD_BUDGET_MIN_BYTES,
   settingsSchema,
   toFlag,
   toVariable,

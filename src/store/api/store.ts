@@ -121,7 +121,7 @@ export interface LeaseCommand {
   readonly key: string;
   /** 0: do not wait. */
   readonly waitMs: number;
-  /** 0: 5,000. */
+  /** At least 1. */
   readonly leaseMs: number;
 }
 

@@ -24,7 +24,7 @@ export interface StoreThreads {
 }
 
 /** Of a store that one thread has for itself. */
-export const singleThread: StoreThreads = {
+export const SINGLE_THREAD: StoreThreads = {
   self: 0,
   count: 1,
   send() {

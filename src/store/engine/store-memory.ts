@@ -6,8 +6,7 @@ import { countersBytes } from "../shm/counters.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
 import { createTableBuffer } from "../tables/offheap/offheap-table.ts";
 import { createShardState, type ShardLimits } from "./shard-memory.ts";
-
-export type StoreEngine = "lru" | "offheap";
+import type { StoreEngine } from "./store-options.ts";
 
 /** Plain data and shared buffers. */
 export interface StoreMemory {

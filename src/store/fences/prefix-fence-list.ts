@@ -5,6 +5,7 @@
  * a copy made before only lacks the end; any other change writes the list anew and counts it, which makes every
  * copy but the writer's void.
  */
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -17,10 +18,6 @@ export interface PrefixFence {
   readonly revision: number;
   readonly atMs: number;
 }
-
-/** The most that the configuration allows of names, in UTF-8. */
-export const fenceNamespaceMaxBytes = 255;
-export const fencePrefixMaxBytes = 16 * 1024;
 
 /** Cells of the list: how many fences, and how often they were written anew. */
 const countCell = 0;
@@ -35,7 +32,7 @@ const isOfAllCell = 3;
 const namespaceEndCell = 4;
 const prefixEndCell = 5;
 const fenceHeadBytes = cellsBytes(6);
-const fenceMaxBytes = fenceHeadBytes + fenceNamespaceMaxBytes + fencePrefixMaxBytes;
+const fenceMaxBytes = fenceHeadBytes + NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES;
 const cellBytes = cellsBytes(1);
 const utf8MaxBytesPerUnit = 3;
 
@@ -99,8 +96,8 @@ export class PrefixFenceList {
   #write(fence: PrefixFence): void {
     const begin = this.#fencesEnd;
     const head = begin / cellBytes;
-    const namespace = fitting(fence.namespace, fenceNamespaceMaxBytes);
-    const prefix = namespace === undefined ? "" : (fitting(fence.prefix, fencePrefixMaxBytes) ?? "");
+    const namespace = fitting(fence.namespace, NAMESPACE_LIMIT_BYTES);
+    const prefix = namespace === undefined ? "" : (fitting(fence.prefix, KEY_LIMIT_BYTES) ?? "");
     const namespaceEnd = this.#writeText(namespace ?? "", begin + fenceHeadBytes);
     const prefixEnd = this.#writeText(prefix, namespaceEnd);
     this.#cells.set(head + revisionCell, fence.revision);

@@ -5,6 +5,7 @@
  * In chains of small blocks, since most keys are short and a few are not. Each block begins with the number of the
  * next; the first also has the two lengths.
  */
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
@@ -12,8 +13,8 @@ const blockBytes = 64;
 const linkBytes = 4;
 const firstHeadBytes = 12;
 const blocksPerLease = 4;
-/** Of a namespace of 256 bytes with a key of 16 KiB: one such lease finds room in any empty shard. */
-const largestTextBlocks = 278;
+/** One lease of the longest names finds room in any empty shard. */
+const largestNameBlocks = blocksOf(NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES);
 const utf8MaxBytesPerUnit = 3;
 
 /** Where a name is on its way between string and memory. */
@@ -24,7 +25,7 @@ export interface LeaseName {
   readonly key: string;
 }
 
-const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestTextBlocks;
+const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestNameBlocks;
 
 export function leaseKeysBytes(leasesMax: number): number {
   return slotPoolBytes(blocksMaxOf(leasesMax), blockBytes);
@@ -46,8 +47,7 @@ export class LeaseKeys {
   write(namespace: string, key: string): number {
     const namespaceBytes = encode(namespace, 0);
     const bytes = encode(key, namespaceBytes);
-    const blocks = Math.ceil((firstHeadBytes - linkBytes + bytes) / (blockBytes - linkBytes));
-    if (this.#pool.freeCount < blocks) return 0;
+    if (this.#pool.freeCount < blocksOf(bytes)) return 0;
     const first = this.#pool.take();
     this.#words[wordOf(first) + 1] = namespaceBytes;
     this.#words[wordOf(first) + 2] = bytes - namespaceBytes;
@@ -122,6 +122,11 @@ export class LeaseKeys {
   #word(at: number): number {
     return this.#words[at] ?? 0;
   }
+}
+
+/** How many blocks a namespace and a key of so many bytes together take. */
+function blocksOf(bytes: number): number {
+  return Math.ceil((firstHeadBytes - linkBytes + bytes) / (blockBytes - linkBytes));
 }
 
 const wordOf = (block: number): number => (block * blockBytes) / 4;

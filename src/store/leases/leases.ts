@@ -11,7 +11,7 @@
 import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "../api/store.ts";
-import { type StoreThreads, singleThread } from "../api/threads.ts";
+import { SINGLE_THREAD, type StoreThreads } from "../api/threads.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import type { Region } from "../shm/region.ts";
@@ -20,8 +20,6 @@ import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
 import { type Settle, WaiterCallbacks, type WaitsSettled } from "./waiter-callbacks.ts";
 import type { LeaseLimits } from "./waiter-records.ts";
 
-/** What a `leaseMs` of 0 stands for. */
-export const leaseDefaultMs = 5_000;
 /** When to ask again after a refusal for want of room. */
 const refusedRetryMs = 100;
 
@@ -66,7 +64,7 @@ export class Leases {
   readonly #callbacks: WaiterCallbacks;
 
   constructor(options: LeasesOptions) {
-    const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
+    const { region, limits, fingerprintOf, threads = SINGLE_THREAD, guard = noGuard } = options;
     this.#shard = options.shard;
     this.#rng = options.rng;
     this.#counters = options.counters;
@@ -88,8 +86,7 @@ export class Leases {
 
   /** The lease of a key that has no fresh entry. */
   ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
-    const { namespace, key, waitMs } = command;
-    const leaseMs = command.leaseMs === 0 ? leaseDefaultMs : command.leaseMs;
+    const { namespace, key, waitMs, leaseMs } = command;
     const held = this.#records.find(namespace, key);
     if (held === 0) {
       const lease = this.#records.insert(namespace, key);

@@ -8,7 +8,7 @@ import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
 /** Of a shard, over all its leases, whatever a single one may have. */
-const shardWaitersMax = 65_536;
+export const SHARD_WAITERS_MAX = 65_536;
 
 /**
  * Words of a waiter, and its two numbers in 8-byte cells behind them. The number of the wait is 0 in a slot that
@@ -38,7 +38,7 @@ export interface LeaseLimits {
 }
 
 const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
-  Math.min(leasesMax * waitersMax, shardWaitersMax);
+  Math.min(leasesMax * waitersMax, SHARD_WAITERS_MAX);
 
 export function waiterRecordsBytes(limits: LeaseLimits): number {
   return slotPoolBytes(countOf(limits), waiterBytes);

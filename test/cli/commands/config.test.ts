@@ -6,7 +6,7 @@ import { SETTING_NAMES, settingsSchema } from "../../../src/cli/settings/setting
 import { toMarkdownTable } from "../../../src/cli/settings/table.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { resolveStoreOptions } from "../../../src/store/engine/create-store.ts";
+import { resolveStoreOptions } from "../../../src/store/engine/store-options.ts";
 import { runCommand } from "../../support/command-line.ts";
 
 describe("the settings", () => {

@@ -1,7 +1,7 @@
 /** Who sleeps, who is woken, and when everybody has read; then what a store keeps for readers of the same events. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { singleThread } from "../../../src/store/api/threads.ts";
+import { SINGLE_THREAD } from "../../../src/store/api/threads.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { ThreadWakeups, threadWakeupsBytes } from "../../../src/store/events/thread-wakeups.ts";
 import { type WaitingSubscriber, WaitList } from "../../../src/store/events/wait-list.ts";
@@ -36,7 +36,7 @@ describe("WaitList", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let caughtUp = 0;
-        const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+        const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
         const waitList = new WaitList(threadWakeups, () => {
           caughtUp += 1;
         });
@@ -75,7 +75,7 @@ describe("WaitList", () => {
   });
 
   it("may be changed by who is woken", () => {
-    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
     const waitList = new WaitList(threadWakeups, () => {});
     const [first, second, third] = [newReader(), newReader(), newReader()];
     for (const reader of [first, second, third]) {
@@ -97,7 +97,7 @@ describe("WaitList", () => {
   });
 
   it("wakes all that are behind, even if some throw, and returns what they threw", () => {
-    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), singleThread);
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
     const waitList = new WaitList(threadWakeups, () => {});
     const readers = [newReader(), newReader(), newReader()];
     const errors = [new Error("0"), new Error("1")];

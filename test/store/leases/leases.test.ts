@@ -126,7 +126,7 @@ class Threads {
   ask(
     thread: number,
     name: NaiveName,
-    { waitMs = 0, leaseMs = 0 } = {},
+    { waitMs = 0, leaseMs = 5_000 } = {},
     settle?: (result: LeaseResult) => void,
   ): LeaseResult | LeaseWait {
     const told =
@@ -139,7 +139,7 @@ class Threads {
   }
 
   /** The token, where the key has no lease. */
-  token(thread: number, name: NaiveName, leaseMs = 0): bigint {
+  token(thread: number, name: NaiveName, leaseMs = 5_000): bigint {
     const result = this.ask(thread, name, { leaseMs });
     if (result.kind !== "granted") throw new Error(`${result.kind}, not granted`);
     return result.token;
@@ -351,7 +351,7 @@ const commands = fc.oneof(
       thread,
       name: names,
       waitMs: fc.constantFrom(0, 5, 20, 50, 50),
-      leaseMs: fc.constantFrom(0, 10, 30),
+      leaseMs: fc.constantFrom(5_000, 10, 30),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("fill" as const), thread, name: names, pick }) },

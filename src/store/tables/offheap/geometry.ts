@@ -8,9 +8,9 @@
  */
 import { fieldInvalid } from "../../../common/errors.ts";
 
-export const budgetMinBytes = 65_536;
+export const BUDGET_MIN_BYTES = 65_536;
 /** Every position fits a signed 32-bit number. More memory takes more shards. */
-export const budgetMaxBytes = 2 ** 31 - 65_536;
+export const BUDGET_MAX_BYTES = 2 ** 31 - 65_536;
 
 /** Words of 32 bits for the control block. */
 const controlWords = 64;
@@ -39,10 +39,10 @@ export interface Geometry {
   readonly segmentCount: number;
 }
 
-/** Throws FIELD_INVALID for a budget outside of `budgetMinBytes` to `budgetMaxBytes`. */
+/** Throws FIELD_INVALID for a budget outside of `BUDGET_MIN_BYTES` to `BUDGET_MAX_BYTES`. */
 export function resolveGeometry(budgetBytes: number): Geometry {
-  if (!Number.isInteger(budgetBytes) || budgetBytes < budgetMinBytes || budgetBytes > budgetMaxBytes) {
-    throw fieldInvalid("budgetBytes", `${budgetMinBytes} to ${budgetMaxBytes} bytes a shard`);
+  if (!Number.isInteger(budgetBytes) || budgetBytes < BUDGET_MIN_BYTES || budgetBytes > BUDGET_MAX_BYTES) {
+    throw fieldInvalid("budgetBytes", `${BUDGET_MIN_BYTES} to ${BUDGET_MAX_BYTES} bytes a shard`);
   }
   // Small enough that a ring of a tenth of the budget has many, since memory goes from ring to ring by them.
   const segmentShift = Math.min(

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
 import type { NewTableEntry, ScanVerdict, TableEntry } from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
-import { budgetMinBytes } from "../../../../src/store/tables/offheap/geometry.ts";
+import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
 import { createOffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
 
@@ -232,9 +232,9 @@ const plain = {
 
 describe("OffheapTable under random histories", () => {
   it.each([
-    ["a budget of 64 KiB", budgetMinBytes, keyHash],
+    ["a budget of 64 KiB", BUDGET_MIN_BYTES, keyHash],
     ["a budget of 1 MiB", 2 ** 20, keyHash],
-    ["many equal hashes", budgetMinBytes, crowdedHash],
+    ["many equal hashes", BUDGET_MIN_BYTES, crowdedHash],
   ])("keeps what a map keeps, and its buffer whole, with %s", (_, budgetBytes, hashOf) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) =>

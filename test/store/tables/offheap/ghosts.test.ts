@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
-import { budgetMinBytes, resolveGeometry } from "../../../../src/store/tables/offheap/geometry.ts";
+import { BUDGET_MIN_BYTES, resolveGeometry } from "../../../../src/store/tables/offheap/geometry.ts";
 import { Ghosts } from "../../../../src/store/tables/offheap/ghosts.ts";
 import { Memory } from "../../../../src/store/tables/offheap/memory.ts";
 
@@ -16,7 +16,7 @@ function hashesOf(count: number): readonly number[] {
 
 describe("Ghosts.recall()", () => {
   it("knows what was remembered, once", () => {
-    const ghosts = createGhosts(budgetMinBytes);
+    const ghosts = createGhosts(BUDGET_MIN_BYTES);
     ghosts.remember(0);
     ghosts.remember(0xffff_ffff);
     expect(ghosts.recall(0, 100)).toBe(true);
@@ -35,7 +35,7 @@ describe("Ghosts.recall()", () => {
   });
 
   it("forgets the oldest when a table of its size is full, and goes on when its clock has gone around", () => {
-    const ghosts = createGhosts(budgetMinBytes);
+    const ghosts = createGhosts(BUDGET_MIN_BYTES);
     const hashes = hashesOf(200_000);
     for (const hash of hashes) ghosts.remember(hash);
     const recalled = hashes.map((hash) => ghosts.recall(hash, Infinity));

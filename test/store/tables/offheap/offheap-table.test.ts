@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
 import type { NewTableEntry, TableEntry } from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
-import { budgetMinBytes } from "../../../../src/store/tables/offheap/geometry.ts";
+import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
 import { control } from "../../../../src/store/tables/offheap/memory.ts";
 import { createOffheapTable, type OffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
@@ -155,7 +155,7 @@ describe("OffheapTable.find()", () => {
   });
 
   it("gives values that stay what they were, whatever becomes of the entry", () => {
-    const { put, find, evicted } = createFixture(budgetMinBytes);
+    const { put, find, evicted } = createFixture(BUDGET_MIN_BYTES);
     put("k", bytesOf(1_000, 1));
     const value = find("k")?.value;
     put("k", bytesOf(1_000, 2));
@@ -200,7 +200,7 @@ describe("OffheapTable.put()", () => {
   });
 
   it("replaces an entry by one as long whose head is too long for its place", () => {
-    const { put, find, check } = createFixture(budgetMinBytes);
+    const { put, find, check } = createFixture(BUDGET_MIN_BYTES);
     put("filler", bytesOf(3_900, 1));
     put("k", bytesOf(2_000, 2));
     put("k", bytesOf(1_000, 3), { tags: ["t".repeat(994)] });
@@ -238,7 +238,7 @@ describe("OffheapTable.put()", () => {
   });
 
   it("evicts at once an entry whose key or tags no head has room for", () => {
-    const { put, evicted, check } = createFixture(budgetMinBytes);
+    const { put, evicted, check } = createFixture(BUDGET_MIN_BYTES);
     put("k".repeat(70_000), "");
     put("t", "", { tags: ["t".repeat(5_000)] });
     put("u", "", { tags: ["t".repeat(70_000)] });
@@ -247,7 +247,7 @@ describe("OffheapTable.put()", () => {
   });
 
   it("never exceeds its budget while 50 times as much goes through", () => {
-    const { table, put, evicted, check } = createFixture(4 * budgetMinBytes);
+    const { table, put, evicted, check } = createFixture(4 * BUDGET_MIN_BYTES);
     const rng = createSeededRng(1);
     for (let one = 0; one < 20_000; one++) {
       put(`k${one}`, bytesOf(Math.floor(rng.fraction() * 1_000), 1));
@@ -344,7 +344,7 @@ describe("OffheapTable.remove(), setLifetimes(), markStaled()", () => {
   });
 
   it("keeps a mark until the next put, through moves too", () => {
-    const { table, put, find, check } = createFixture(budgetMinBytes);
+    const { table, put, find, check } = createFixture(BUDGET_MIN_BYTES);
     put("a", "1");
     const found = find("a");
     if (found) table.markStaled(found);
@@ -394,7 +394,7 @@ describe("OffheapTable eviction", () => {
   it("shows an evicted entry whole while it reports it", () => {
     const seen: unknown[] = [];
     const table = createOffheapTable({
-      budgetBytes: budgetMinBytes,
+      budgetBytes: BUDGET_MIN_BYTES,
       evicted: (entry) => seen.push(copyOf(entry)),
     });
     for (let one = 0; one < 100; one++) {
@@ -510,7 +510,7 @@ describe("OffheapTable.scan()", () => {
 });
 
 describe("createOffheapTable()", () => {
-  it.each([0, budgetMinBytes - 1, 2 ** 31, Number.NaN, 100_000.5])(
+  it.each([0, BUDGET_MIN_BYTES - 1, 2 ** 31, Number.NaN, 100_000.5])(
     "refuses a budget of %d bytes",
     (budget) => {
       expect(() => createOffheapTable({ budgetBytes: budget, evicted: () => {} })).toThrow(
@@ -522,9 +522,12 @@ describe("createOffheapTable()", () => {
     },
   );
 
-  it.each([budgetMinBytes, 100_001, 5_000_000])("keeps its buffer within a budget of %d bytes", (budget) => {
-    const table = createOffheapTable({ budgetBytes: budget, evicted: () => {} });
-    expect(table.memory.buffer.byteLength).toBeLessThanOrEqual(budget);
-    expect(table.memory.buffer.byteLength).toBeGreaterThan(budget * 0.93);
-  });
+  it.each([BUDGET_MIN_BYTES, 100_001, 5_000_000])(
+    "keeps its buffer within a budget of %d bytes",
+    (budget) => {
+      const table = createOffheapTable({ budgetBytes: budget, evicted: () => {} });
+      expect(table.memory.buffer.byteLength).toBeLessThanOrEqual(budget);
+      expect(table.memory.buffer.byteLength).toBeGreaterThan(budget * 0.93);
+    },
+  );
 });
