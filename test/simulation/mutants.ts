@@ -204,13 +204,13 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a tag fence is forgotten",
     "src/store/fences/tag-fences.ts",
-    '      if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";\n',
+    '      if (version < this.#fences.number(fence, HARD_REVISION_CELL)) return "hard";\n',
     "",
   ),
   mutant(
     "store: a soft tag fence is forgotten",
     "src/store/fences/tag-fences.ts",
-    '      if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";\n',
+    '      if (version < this.#fences.number(fence, SOFT_REVISION_CELL)) cover = "soft";\n',
     "",
   ),
   mutant(

@@ -47,7 +47,7 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
   });
 }
 
-export interface AttachOptions {
+interface AttachOptions {
   /** The same for all threads. Default: the system's. */
   readonly clock?: Clock;
   /** Makes the lease tokens. Default: the system's. */

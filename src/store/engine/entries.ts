@@ -19,12 +19,12 @@ import { Tombstones } from "./tombstones.ts";
 export type EntryState = "fresh" | "expired" | "staled" | "gone";
 
 /** What `find` returns. `entry` is valid until the next call to the table. */
-export interface FoundEntry {
+interface FoundEntry {
   readonly entry: TableEntry;
   readonly state: Exclude<EntryState, "gone">;
 }
 
-export interface ShardEntriesOptions {
+interface ShardEntriesOptions {
   readonly createTable: CreateTable;
   readonly limits: ShardLimits;
   readonly regions: ShardRegions;

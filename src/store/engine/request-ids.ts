@@ -5,22 +5,22 @@ import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import type { Region } from "../shm/region.ts";
 
-export const requestIdMs = 60_000;
+export const REQUEST_ID_MS = 60_000;
 
 /** Cells of an answer. */
-const untilMsCell = 0;
+const UNTIL_MS_CELL = 0;
 /** 0: stored; else one more than the place of the reason why not. */
-const outcomeCell = 1;
-const revisionCell = 2;
+const OUTCOME_CELL = 1;
+const REVISION_CELL = 2;
 /** When stored. */
-const versionCell = 3;
-const cells = 4;
+const VERSION_CELL = 3;
+const CELLS = 4;
 
 /** A reason that is missing here is a type error where it is looked for. */
-const reasons = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
+const REASONS = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
 
 export function requestIdsBytes(maxCount: number): number {
-  return recordMapBytes(maxCount, cells);
+  return recordMapBytes(maxCount, CELLS);
 }
 
 export class RequestIds {
@@ -34,7 +34,7 @@ export class RequestIds {
 
   /** Of the shard of this index. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
-    this.#answers = new RecordMap(region, maxCount, cells);
+    this.#answers = new RecordMap(region, maxCount, CELLS);
     this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#shard = shard;
@@ -49,7 +49,7 @@ export class RequestIds {
     const answers = this.#answers;
     this.#id.set(this.#fingerprintOf(namespace, key, requestId));
     const slot = answers.find(this.#id);
-    if (slot !== 0 && nowMs < answers.number(slot, untilMsCell)) return this.#answerAt(slot);
+    if (slot !== 0 && nowMs < answers.number(slot, UNTIL_MS_CELL)) return this.#answerAt(slot);
     const result = run();
     this.#remember(slot, result, nowMs);
     return result;
@@ -57,10 +57,10 @@ export class RequestIds {
 
   #answerAt(slot: number): SetResult {
     const answers = this.#answers;
-    const asOf = { shard: this.#shard, revision: answers.number(slot, revisionCell) };
-    const reason = reasons[answers.number(slot, outcomeCell) - 1];
+    const asOf = { shard: this.#shard, revision: answers.number(slot, REVISION_CELL) };
+    const reason = REASONS[answers.number(slot, OUTCOME_CELL) - 1];
     return reason === undefined
-      ? { kind: "stored", asOf, version: answers.number(slot, versionCell) }
+      ? { kind: "stored", asOf, version: answers.number(slot, VERSION_CELL) }
       : { kind: "notStored", asOf, reason };
   }
 
@@ -75,15 +75,15 @@ export class RequestIds {
       slot = answers.insert(this.#id);
     }
     const isStored = result.kind === "stored";
-    answers.setNumber(slot, untilMsCell, nowMs + requestIdMs);
-    answers.setNumber(slot, outcomeCell, isStored ? 0 : reasons.indexOf(result.reason) + 1);
-    answers.setNumber(slot, revisionCell, result.asOf.revision);
-    answers.setNumber(slot, versionCell, isStored ? result.version : 0);
-    if (nowMs >= answers.number(answers.oldest(), untilMsCell)) this.#expire(nowMs);
+    answers.setNumber(slot, UNTIL_MS_CELL, nowMs + REQUEST_ID_MS);
+    answers.setNumber(slot, OUTCOME_CELL, isStored ? 0 : REASONS.indexOf(result.reason) + 1);
+    answers.setNumber(slot, REVISION_CELL, result.asOf.revision);
+    answers.setNumber(slot, VERSION_CELL, isStored ? result.version : 0);
+    if (nowMs >= answers.number(answers.oldest(), UNTIL_MS_CELL)) this.#expire(nowMs);
   }
 
   #expire(nowMs: number): void {
     const answers = this.#answers;
-    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, untilMsCell));
+    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, UNTIL_MS_CELL));
   }
 }

@@ -7,7 +7,7 @@ import type { Leases } from "../leases/leases.ts";
 import type { EntryState } from "./entries.ts";
 
 /** What there is for the key of a Set when it comes. */
-export interface FormerEntry {
+interface FormerEntry {
   readonly entry: TableEntry | undefined;
   readonly state: EntryState;
   /** The greatest source version known for the key. */

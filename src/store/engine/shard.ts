@@ -32,7 +32,7 @@ import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
 import { Leases } from "../leases/leases.ts";
 import type { CounterRow } from "../shm/counters.ts";
-import { type Lock, noLock, SharedLock } from "../shm/lock.ts";
+import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
 import { ShardEntries, toEntryView } from "./entries.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -40,7 +40,7 @@ import { SetConditions } from "./set-conditions.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 
 /** What the shards of a store share. */
-export interface ShardContext {
+interface ShardContext {
   readonly epoch: bigint;
   readonly limits: ShardLimits;
   readonly hashOf: KeyHash;
@@ -51,7 +51,7 @@ export interface ShardContext {
 }
 
 /** What a shard has for itself. */
-export interface ShardParts {
+interface ShardParts {
   readonly regions: ShardRegions;
   readonly createTable: CreateTable;
 }
@@ -80,7 +80,7 @@ export class Shard {
 
   constructor(index: number, context: ShardContext, { regions, createTable }: ShardParts) {
     const { limits, counters, fingerprintOf, rng, threads } = context;
-    this.#lock = threads.count === 1 ? noLock : new SharedLock(regions.lock);
+    this.#lock = threads.count === 1 ? NO_LOCK : new SharedLock(regions.lock);
     this.#clock = new ShardClock(index, regions.clock);
     this.#counters = counters;
     this.#hashOf = context.hashOf;

@@ -39,7 +39,7 @@ import { type HashedKey, Shard } from "./shard.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
 
-export interface ShardedStoreOptions {
+interface ShardedStoreOptions {
   readonly memory: StoreMemory;
   readonly clock: Clock;
   readonly rng: Rng;

@@ -21,13 +21,13 @@ export interface StoreMemory {
   readonly shards: readonly ShardMemory[];
 }
 
-export interface ShardMemory {
+interface ShardMemory {
   readonly state: SharedArrayBuffer;
   /** `undefined`: the engine keeps its entries elsewhere. */
   readonly table: SharedArrayBuffer | undefined;
 }
 
-export interface StoreMemoryOptions {
+interface StoreMemoryOptions {
   readonly engine: StoreEngine;
   readonly threads: number;
   readonly shards: number;
@@ -35,12 +35,12 @@ export interface StoreMemoryOptions {
   readonly rng: Rng;
 }
 
-const sizes = {
+const SIZES = {
   counters: countersBytes,
   threadWakeups: threadWakeupsBytes,
 };
 
-export type CommonRegions = Readonly<Record<keyof typeof sizes, Region>>;
+type CommonRegions = Readonly<Record<keyof typeof SIZES, Region>>;
 
 /** Throws LIMIT_EXCEEDED when the system has no room for it. */
 export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
@@ -60,7 +60,7 @@ export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
 }
 
 function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions): StoreMemory {
-  const commonBytes = Object.values(sizes).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
+  const commonBytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
   return {
     engine,
     threads,
@@ -78,7 +78,7 @@ function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions):
 export function cutCommon({ common, threads }: StoreMemory): CommonRegions {
   const cut = createCutter(common);
   return {
-    counters: cut(sizes.counters(threads)),
-    threadWakeups: cut(sizes.threadWakeups(threads)),
+    counters: cut(SIZES.counters(threads)),
+    threadWakeups: cut(SIZES.threadWakeups(threads)),
   };
 }

@@ -8,15 +8,15 @@ import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import type { Region } from "../shm/region.ts";
 
 /** Longer than a slow load. */
-export const tombstoneMs = 60_000;
+export const TOMBSTONE_MS = 60_000;
 
 /** Cells of a tombstone. */
-const sourceVersionCell = 0;
-const untilMsCell = 1;
-const cells = 2;
+const SOURCE_VERSION_CELL = 0;
+const UNTIL_MS_CELL = 1;
+const CELLS = 2;
 
 export function tombstonesBytes(maxCount: number): number {
-  return recordMapBytes(maxCount, cells);
+  return recordMapBytes(maxCount, CELLS);
 }
 
 export class Tombstones {
@@ -28,7 +28,7 @@ export class Tombstones {
 
   /** `pruned` is told of each tombstone that the bound pushed out before its time. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
-    this.#records = new RecordMap(region, maxCount, cells);
+    this.#records = new RecordMap(region, maxCount, CELLS);
     this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#pruned = pruned;
@@ -43,13 +43,13 @@ export class Tombstones {
     const records = this.#records;
     if (records.count === 0) return 0n;
     const slot = records.find(this.#fingerprintOf(namespace, key));
-    if (slot === 0 || nowMs >= records.number(slot, untilMsCell)) return 0n;
-    return records.bigint(slot, sourceVersionCell);
+    if (slot === 0 || nowMs >= records.number(slot, UNTIL_MS_CELL)) return 0n;
+    return records.bigint(slot, SOURCE_VERSION_CELL);
   }
 
   /** An entry, or what was said of its key, went at `staleUntilMs`, which may be long ago. */
   lay(namespace: string, key: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
-    const untilMs = staleUntilMs + tombstoneMs;
+    const untilMs = staleUntilMs + TOMBSTONE_MS;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
     const records = this.#records;
     const id = this.#fingerprintOf(namespace, key);
@@ -60,11 +60,11 @@ export class Tombstones {
       return;
     }
     records.moveToNewest(former);
-    const formerUntilMs = records.number(former, untilMsCell);
+    const formerUntilMs = records.number(former, UNTIL_MS_CELL);
     if (formerUntilMs <= nowMs) {
       this.#write(former, sourceVersion, untilMs);
     } else {
-      const known = records.bigint(former, sourceVersionCell);
+      const known = records.bigint(former, SOURCE_VERSION_CELL);
       this.#write(former, sourceVersion > known ? sourceVersion : known, Math.max(untilMs, formerUntilMs));
     }
   }
@@ -80,7 +80,7 @@ export class Tombstones {
   /** Forgets the oldest ones that are over, some at a time. */
   expire(nowMs: number): void {
     const records = this.#records;
-    records.removeOldest((slot) => nowMs >= records.number(slot, untilMsCell));
+    records.removeOldest((slot) => nowMs >= records.number(slot, UNTIL_MS_CELL));
   }
 
   #makeRoom(nowMs: number): void {
@@ -91,7 +91,7 @@ export class Tombstones {
   }
 
   #write(slot: number, sourceVersion: bigint, untilMs: number): void {
-    this.#records.setBigint(slot, sourceVersionCell, sourceVersion);
-    this.#records.setNumber(slot, untilMsCell, untilMs);
+    this.#records.setBigint(slot, SOURCE_VERSION_CELL, sourceVersion);
+    this.#records.setNumber(slot, UNTIL_MS_CELL, untilMs);
   }
 }

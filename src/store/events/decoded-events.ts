@@ -7,13 +7,15 @@
 import type { StoreEvent } from "../api/store.ts";
 
 /** A power of two. Of what comes in a burst of more, some is made anew for each reader. */
-const eventsMax = 2_048;
+const EVENTS_MAX = 2_048;
 /** So that the events of as many shards do not take each other's places at once. */
-const shardStride = 128;
+const SHARD_STRIDE = 128;
 
 export class DecodedEvents {
-  readonly #events: (StoreEvent | undefined)[] = new Array<StoreEvent | undefined>(eventsMax).fill(undefined);
-  readonly #positions = new Float64Array(eventsMax);
+  readonly #events: (StoreEvent | undefined)[] = new Array<StoreEvent | undefined>(EVENTS_MAX).fill(
+    undefined,
+  );
+  readonly #positions = new Float64Array(EVENTS_MAX);
   /** Places that have an event. */
   #used: number[] = [];
 
@@ -39,5 +41,5 @@ export class DecodedEvents {
 }
 
 function placeOf(shard: number, position: number): number {
-  return (position + shard * shardStride) & (eventsMax - 1);
+  return (position + shard * SHARD_STRIDE) & (EVENTS_MAX - 1);
 }

@@ -13,7 +13,7 @@ import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import type { DecodedEvents } from "./decoded-events.ts";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
 import { LogPages, logPagesBytes } from "./log-pages.ts";
-import { StringTable, stringTableBytes } from "./string-table.ts";
+import { STRING_TABLE_BYTES, StringTable } from "./string-table.ts";
 
 export interface EventLogLimits {
   readonly maxEvents: number;
@@ -33,17 +33,17 @@ export interface LogPlace {
 }
 
 /** Cells of the head, of eight bytes. */
-const startPositionCell = 0;
-const startRevisionCell = 1;
-const endPositionCell = 2;
-const endRevisionCell = 3;
+const START_POSITION_CELL = 0;
+const START_REVISION_CELL = 1;
+const END_POSITION_CELL = 2;
+const END_REVISION_CELL = 3;
 /** Then words: where the oldest event begins in the oldest page, and the end's position for who has no lock. */
-const startOffsetWord = 8;
-const endPositionWord = 9;
-const headBytes = 64;
+const START_OFFSET_WORD = 8;
+const END_POSITION_WORD = 9;
+const HEAD_BYTES = 64;
 
 export function eventLogBytes(limits: EventLogLimits): number {
-  return headBytes + 2 * alignedBytes(stringTableBytes) + logPagesBytes(limits.maxBytes);
+  return HEAD_BYTES + 2 * alignedBytes(STRING_TABLE_BYTES) + logPagesBytes(limits.maxBytes);
 }
 
 export class EventLog {
@@ -58,31 +58,31 @@ export class EventLog {
 
   constructor(region: Region, shard: number, limits: EventLogLimits) {
     const cut = createCutter(region.buffer, region.begin);
-    const head = cut(headBytes);
+    const head = cut(HEAD_BYTES);
     this.#shard = shard;
     this.#maxEvents = limits.maxEvents;
-    this.#cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
-    this.#words = new Uint32Array(head.buffer, head.begin, headBytes / 4);
+    this.#cells = new Float64Array(head.buffer, head.begin, HEAD_BYTES / 8);
+    this.#words = new Uint32Array(head.buffer, head.begin, HEAD_BYTES / 4);
     this.#names = {
-      namespaces: new StringTable(cut(stringTableBytes)),
-      origins: new StringTable(cut(stringTableBytes)),
+      namespaces: new StringTable(cut(STRING_TABLE_BYTES)),
+      origins: new StringTable(cut(STRING_TABLE_BYTES)),
     };
     this.#pages = new LogPages(cut(logPagesBytes(limits.maxBytes)), limits.maxBytes);
   }
 
   /** The position of the oldest event kept. */
   get start(): number {
-    return this.#cells[startPositionCell] ?? 0;
+    return this.#cells[START_POSITION_CELL] ?? 0;
   }
 
   /** The position that the next event will have. */
   get end(): number {
-    return this.#cells[endPositionCell] ?? 0;
+    return this.#cells[END_POSITION_CELL] ?? 0;
   }
 
   /** The greatest revision of which events were dropped, or 0. */
   get lostRevision(): number {
-    return this.#cells[startRevisionCell] ?? 0;
+    return this.#cells[START_REVISION_CELL] ?? 0;
   }
 
   /** Of the pages taken. */
@@ -92,7 +92,7 @@ export class EventLog {
 
   /** How many events were appended from this position on, modulo 2^32. Needs no lock. */
   eventsSince(position: number): number {
-    return (Atomics.load(this.#words, endPositionWord) - position) >>> 0;
+    return (Atomics.load(this.#words, END_POSITION_WORD) - position) >>> 0;
   }
 
   append(event: StoreEvent): void {
@@ -111,12 +111,12 @@ export class EventLog {
       namespaces.release(source.namespaceId);
       origins.release(source.originId);
       while (this.start < position) this.#dropOldest();
-      cells[startPositionCell] = position + 1;
-      cells[startRevisionCell] = event.revision;
+      cells[START_POSITION_CELL] = position + 1;
+      cells[START_REVISION_CELL] = event.revision;
     }
-    cells[endPositionCell] = position + 1;
-    cells[endRevisionCell] = event.revision;
-    this.#words[endPositionWord] = position + 1;
+    cells[END_POSITION_CELL] = position + 1;
+    cells[END_REVISION_CELL] = event.revision;
+    this.#words[END_POSITION_WORD] = position + 1;
   }
 
   /** The number by which `next` knows a namespace; 0: none of its events has one. */
@@ -168,11 +168,11 @@ export class EventLog {
   }
 
   get #endRevision(): number {
-    return this.#cells[endRevisionCell] ?? 0;
+    return this.#cells[END_REVISION_CELL] ?? 0;
   }
 
   get #startOffset(): number {
-    return this.#words[startOffsetWord] ?? 0;
+    return this.#words[START_OFFSET_WORD] ?? 0;
   }
 
   /** Moves the reader to the event at a place. */
@@ -239,15 +239,15 @@ export class EventLog {
     reader.moveTo(pages.bytes, pages.beginOf(0) + offset);
     this.#names.namespaces.release(reader.namespaceId);
     this.#names.origins.release(reader.originId);
-    this.#cells[startPositionCell] = this.start + 1;
-    this.#cells[startRevisionCell] = this.lostRevision + reader.step;
-    this.#words[startOffsetWord] = offset + reader.bytes;
+    this.#cells[START_POSITION_CELL] = this.start + 1;
+    this.#cells[START_REVISION_CELL] = this.lostRevision + reader.step;
+    this.#words[START_OFFSET_WORD] = offset + reader.bytes;
     if (pages.count > 1 && offset + reader.bytes === pages.usedBytes(0)) this.#dropOldestPage();
   }
 
   #dropOldestPage(): void {
     this.#pages.dropOldest();
-    this.#words[startOffsetWord] = 0;
+    this.#words[START_OFFSET_WORD] = 0;
   }
 
   /** Writes the record behind the last one. False: it is larger than a page. */

@@ -4,30 +4,31 @@
  *
  * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
  */
+
 import { Buffer } from "node:buffer";
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import type { EventKind, EventTarget, StoreEvent } from "../api/store.ts";
 import type { StringTable } from "./string-table.ts";
 
-const kinds: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
-const targets: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
-const kindBits: Record<EventKind, number> = { set: 0, invalidated: 1, staled: 2, touched: 3 };
-const targetBits: Record<EventTarget, number> = { key: 0, tag: 1, prefix: 2, all: 3 };
+const KINDS: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
+const TARGETS: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
+const KIND_BITS: Record<EventKind, number> = { set: 0, invalidated: 1, staled: 2, touched: 3 };
+const TARGET_BITS: Record<EventTarget, number> = { key: 0, tag: 1, prefix: 2, all: 3 };
 
 /** The first byte: two bits of kind, two of target, two of step, and whether there is a traceparent. */
-const twoBits = 3;
-const targetShift = 2;
-const stepShift = 4;
-const traceparentFlag = 0x40;
+const TWO_BITS = 3;
+const TARGET_SHIFT = 2;
+const STEP_SHIFT = 4;
+const TRACEPARENT_FLAG = 0x40;
 /** A step of the revision from here on follows as a number of its own. */
-const largeStep = 2;
+const LARGE_STEP = 2;
 
-const fixedBytes = 3;
-const bytesPerUnitMax = 3;
+const FIXED_BYTES = 3;
 /** Of a number below 2^53, seven bits a byte. */
-const numberMaxBytes = 8;
+const NUMBER_MAX_BYTES = 8;
 
 /** The namespaces and origins of a log. */
-export interface LogNames {
+interface LogNames {
   readonly namespaces: StringTable;
   readonly origins: StringTable;
 }
@@ -45,12 +46,12 @@ export interface RecordSource {
 /** At least as many bytes as the record takes, without looking at the text. */
 export function recordMaxBytes({ namespace, name, origin, traceparent }: StoreEvent): number {
   const units = namespace.length + name.length + origin.length + traceparent.length;
-  return fixedBytes + 5 * numberMaxBytes + units * bytesPerUnitMax;
+  return FIXED_BYTES + 5 * NUMBER_MAX_BYTES + units * UTF8_MAX_BYTES_PER_UNIT;
 }
 
 export function recordBytes({ event, step, namespaceId, originId }: RecordSource): number {
-  let bytes = fixedBytes + sizedTextBytes(event.name);
-  if (step >= largeStep) bytes += numberBytes(step);
+  let bytes = FIXED_BYTES + sizedTextBytes(event.name);
+  if (step >= LARGE_STEP) bytes += numberBytes(step);
   if (namespaceId === 0) bytes += sizedTextBytes(event.namespace);
   if (originId === 0) bytes += sizedTextBytes(event.origin);
   if (event.traceparent !== "") bytes += sizedTextBytes(event.traceparent);
@@ -62,14 +63,14 @@ export function writeRecord(into: Buffer, begin: number, source: RecordSource): 
   const { event, step, namespaceId, originId } = source;
   const { kind, target, traceparent } = event;
   into[begin] =
-    kindBits[kind] |
-    (targetBits[target] << targetShift) |
-    (Math.min(step, largeStep) << stepShift) |
-    (traceparent === "" ? 0 : traceparentFlag);
+    KIND_BITS[kind] |
+    (TARGET_BITS[target] << TARGET_SHIFT) |
+    (Math.min(step, LARGE_STEP) << STEP_SHIFT) |
+    (traceparent === "" ? 0 : TRACEPARENT_FLAG);
   into[begin + 1] = namespaceId;
   into[begin + 2] = originId;
-  let at = writeSizedText(into, begin + fixedBytes, event.name);
-  if (step >= largeStep) at = writeNumber(into, at, step);
+  let at = writeSizedText(into, begin + FIXED_BYTES, event.name);
+  if (step >= LARGE_STEP) at = writeNumber(into, at, step);
   if (namespaceId === 0) at = writeSizedText(into, at, event.namespace);
   if (originId === 0) at = writeSizedText(into, at, event.origin);
   return traceparent === "" ? at : writeSizedText(into, at, traceparent);
@@ -97,13 +98,13 @@ export class RecordReader {
     this.#begin = begin;
     this.namespaceId = bytes[begin + 1] ?? 0;
     this.originId = bytes[begin + 2] ?? 0;
-    this.#at = begin + fixedBytes;
+    this.#at = begin + FIXED_BYTES;
     this.#skipText(bytes);
-    this.step = (head >> stepShift) & twoBits;
-    if (this.step === largeStep) this.step = this.#number(bytes);
+    this.step = (head >> STEP_SHIFT) & TWO_BITS;
+    if (this.step === LARGE_STEP) this.step = this.#number(bytes);
     if (this.namespaceId === 0) this.#skipText(bytes);
     if (this.originId === 0) this.#skipText(bytes);
-    if ((head & traceparentFlag) !== 0) this.#skipText(bytes);
+    if ((head & TRACEPARENT_FLAG) !== 0) this.#skipText(bytes);
     this.#end = this.#at;
   }
 
@@ -111,14 +112,14 @@ export class RecordReader {
     const bytes = this.#source;
     if (bytes === undefined) throw new Error("the reader stands on no record");
     const head = bytes[this.#begin] ?? 0;
-    this.#at = this.#begin + fixedBytes;
+    this.#at = this.#begin + FIXED_BYTES;
     const name = this.#text(bytes);
-    if (this.step >= largeStep) this.#number(bytes);
+    if (this.step >= LARGE_STEP) this.#number(bytes);
     const namespace = this.namespaceId === 0 ? this.#text(bytes) : names.namespaces.nameOf(this.namespaceId);
     const origin = this.originId === 0 ? this.#text(bytes) : names.origins.nameOf(this.originId);
-    const traceparent = (head & traceparentFlag) === 0 ? "" : this.#text(bytes);
-    const kind = kinds[head & twoBits] ?? "set";
-    const target = targets[(head >> targetShift) & twoBits] ?? "key";
+    const traceparent = (head & TRACEPARENT_FLAG) === 0 ? "" : this.#text(bytes);
+    const kind = KINDS[head & TWO_BITS] ?? "set";
+    const target = TARGETS[(head >> TARGET_SHIFT) & TWO_BITS] ?? "key";
     return { shard, revision, kind, namespace, target, name, origin, traceparent };
   }
 

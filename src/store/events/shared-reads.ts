@@ -8,7 +8,7 @@ import { toCursor } from "./cursor.ts";
 import type { EventLog, LogPlace } from "./event-log.ts";
 
 /** Of the latest reads, one for each set of selectors; others are read anew. */
-const readsMax = 16;
+const READS_MAX = 16;
 
 /** A place in the logs of all shards. Never changed. */
 export class ReadPosition {
@@ -54,7 +54,7 @@ export class ReadPosition {
   }
 }
 
-export interface SharedRead {
+interface SharedRead {
   readonly from: ReadPosition;
   /** The selectors, and the bounds of the read. */
   readonly wanted: string;
@@ -84,7 +84,7 @@ export class SharedReads {
     if (known?.to.equals(to)) return known.to;
     this.#reads.delete(wanted);
     this.#reads.set(wanted, read);
-    if (this.#reads.size > readsMax) this.#dropOldest();
+    if (this.#reads.size > READS_MAX) this.#dropOldest();
     return to;
   }
 

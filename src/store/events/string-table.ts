@@ -8,26 +8,26 @@ import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 /** Numbers are bytes, and 0 says that the name has none. */
-const idsMax = 255;
+const IDS_MAX = 255;
 /** A longer one has no number. */
-const nameMaxBytes = 256;
+const NAME_MAX_BYTES = 256;
 
 /** How many times a number was given to a name or taken from it, as a cell of eight bytes. */
-const changesCell = 0;
+const CHANGES_CELL = 0;
 /** Then words: how many numbers were ever given, how many of them are free, and four tables. */
-const touchedWord = 2;
-const freeCountWord = 3;
-const usesWord = 16;
-const nameBytesWord = usesWord + idsMax + 1;
-const freeWord = nameBytesWord + idsMax + 1;
+const TOUCHED_WORD = 2;
+const FREE_COUNT_WORD = 3;
+const USES_WORD = 16;
+const NAME_BYTES_WORD = USES_WORD + IDS_MAX + 1;
+const FREE_WORD = NAME_BYTES_WORD + IDS_MAX + 1;
 /** The numbers of the latest changes: a ring. */
-const changedWord = freeWord + idsMax + 1;
-const changedMax = idsMax + 1;
+const CHANGED_WORD = FREE_WORD + IDS_MAX + 1;
+const CHANGED_MAX = IDS_MAX + 1;
 
-const tablesBytes = alignedBytes(4 * (changedWord + changedMax));
+const TABLES_BYTES = alignedBytes(4 * (CHANGED_WORD + CHANGED_MAX));
 
 /** Each name under a number; a region of this size holds the names of one log. */
-export const stringTableBytes = tablesBytes + (idsMax + 1) * nameMaxBytes;
+export const STRING_TABLE_BYTES = TABLES_BYTES + (IDS_MAX + 1) * NAME_MAX_BYTES;
 
 export class StringTable {
   readonly #cells: Float64Array<SharedArrayBuffer>;
@@ -42,8 +42,8 @@ export class StringTable {
 
   constructor(region: Region) {
     const cut = createCutter(region.buffer, region.begin);
-    const tables = cut(tablesBytes);
-    const names = cut((idsMax + 1) * nameMaxBytes);
+    const tables = cut(TABLES_BYTES);
+    const names = cut((IDS_MAX + 1) * NAME_MAX_BYTES);
     this.#cells = new Float64Array(tables.buffer, tables.begin, 1);
     this.#words = new Uint32Array(tables.buffer, tables.begin, tables.bytes / 4);
     this.#bytes = Buffer.from(names.buffer, names.begin, names.bytes);
@@ -53,15 +53,15 @@ export class StringTable {
   use(name: string): number {
     this.#catchUp();
     const id = this.#ids.get(name) ?? this.#add(name);
-    if (id !== 0) this.#words[usesWord + id] = this.#word(usesWord + id) + 1;
+    if (id !== 0) this.#words[USES_WORD + id] = this.#word(USES_WORD + id) + 1;
     return id;
   }
 
   /** One event less uses the name with this number. */
   release(id: number): void {
     if (id === 0) return;
-    const uses = this.#word(usesWord + id) - 1;
-    this.#words[usesWord + id] = uses;
+    const uses = this.#word(USES_WORD + id) - 1;
+    this.#words[USES_WORD + id] = uses;
     if (uses === 0) this.#free(id);
   }
 
@@ -78,20 +78,20 @@ export class StringTable {
 
   #add(name: string): number {
     // A lone surrogate has no bytes: the other threads would know another name.
-    if (name.length > nameMaxBytes || !name.isWellFormed()) return 0;
+    if (name.length > NAME_MAX_BYTES || !name.isWellFormed()) return 0;
     const nameBytes = Buffer.byteLength(name);
-    const freeCount = this.#word(freeCountWord);
-    const touched = this.#word(touchedWord);
-    if (nameBytes > nameMaxBytes || (freeCount === 0 && touched === idsMax)) return 0;
+    const freeCount = this.#word(FREE_COUNT_WORD);
+    const touched = this.#word(TOUCHED_WORD);
+    if (nameBytes > NAME_MAX_BYTES || (freeCount === 0 && touched === IDS_MAX)) return 0;
     let id = touched + 1;
     if (freeCount === 0) {
-      this.#words[touchedWord] = id;
+      this.#words[TOUCHED_WORD] = id;
     } else {
-      id = this.#word(freeWord + freeCount - 1);
-      this.#words[freeCountWord] = freeCount - 1;
+      id = this.#word(FREE_WORD + freeCount - 1);
+      this.#words[FREE_COUNT_WORD] = freeCount - 1;
     }
-    this.#words[nameBytesWord + id] = nameBytes;
-    this.#bytes.write(name, id * nameMaxBytes);
+    this.#words[NAME_BYTES_WORD + id] = nameBytes;
+    this.#bytes.write(name, id * NAME_MAX_BYTES);
     this.#ids.set(name, id);
     this.#names[id] = name;
     this.#changed(id);
@@ -100,31 +100,31 @@ export class StringTable {
 
   #free(id: number): void {
     this.#catchUp();
-    const freeCount = this.#word(freeCountWord);
-    this.#words[freeWord + freeCount] = id;
-    this.#words[freeCountWord] = freeCount + 1;
+    const freeCount = this.#word(FREE_COUNT_WORD);
+    this.#words[FREE_WORD + freeCount] = id;
+    this.#words[FREE_COUNT_WORD] = freeCount + 1;
     this.#forget(id);
     this.#changed(id);
   }
 
   /** By this thread, which knows already. */
   #changed(id: number): void {
-    this.#words[changedWord + (this.#seenChanges % changedMax)] = id;
+    this.#words[CHANGED_WORD + (this.#seenChanges % CHANGED_MAX)] = id;
     this.#seenChanges++;
-    this.#cells[changesCell] = this.#seenChanges;
+    this.#cells[CHANGES_CELL] = this.#seenChanges;
   }
 
   #catchUp(): void {
-    if (this.#seenChanges !== this.#cells[changesCell]) this.#readChanged(this.#cells[changesCell] ?? 0);
+    if (this.#seenChanges !== this.#cells[CHANGES_CELL]) this.#readChanged(this.#cells[CHANGES_CELL] ?? 0);
   }
 
   #readChanged(changes: number): void {
-    if (changes - this.#seenChanges > changedMax) {
-      const touched = this.#word(touchedWord);
+    if (changes - this.#seenChanges > CHANGED_MAX) {
+      const touched = this.#word(TOUCHED_WORD);
       for (let id = 1; id <= touched; id++) this.#readName(id);
     } else {
       for (let change = this.#seenChanges; change < changes; change++) {
-        this.#readName(this.#word(changedWord + (change % changedMax)));
+        this.#readName(this.#word(CHANGED_WORD + (change % CHANGED_MAX)));
       }
     }
     this.#seenChanges = changes;
@@ -132,9 +132,9 @@ export class StringTable {
 
   #readName(id: number): void {
     this.#forget(id);
-    if (this.#word(usesWord + id) === 0) return;
-    const begin = id * nameMaxBytes;
-    const name = this.#bytes.toString("utf8", begin, begin + this.#word(nameBytesWord + id));
+    if (this.#word(USES_WORD + id) === 0) return;
+    const begin = id * NAME_MAX_BYTES;
+    const name = this.#bytes.toString("utf8", begin, begin + this.#word(NAME_BYTES_WORD + id));
     this.#ids.set(name, id);
     this.#names[id] = name;
   }

@@ -15,12 +15,12 @@ import { ReadPosition, type SharedReads } from "./shared-reads.ts";
 import type { WaitingSubscriber, WaitList } from "./wait-list.ts";
 
 /** So that one read of a subscriber that matches little does not hold up everybody. */
-const scannedEventsMax = 16_384;
+const SCANNED_EVENTS_MAX = 16_384;
 /** So that a reader with much to catch up with does not keep writers out of a shard: then it lets go once. */
-const heldEventsMax = 256;
-const heldScannedEventsMax = 4_096;
+const HELD_EVENTS_MAX = 256;
+const HELD_SCANNED_EVENTS_MAX = 4_096;
 /** What an event costs in `read`'s `maxBytes` beside its strings: about what its message costs. */
-const eventFrameBytes = 32;
+const EVENT_FRAME_BYTES = 32;
 
 /** What subscribers share: the logs, and who wants to be woken at the next event. */
 export interface EventSource {
@@ -258,11 +258,12 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
     if (log.lostRevision > revision) return "overrun";
     const { events, maxEvents, maxBytes } = taken;
     const namespaceIds = this.#selectors.map((selector) => log.namespaceId(selector.namespace));
-    const heldEventsEnd = events.length + heldEventsMax;
-    const heldScannedEnd = taken.scanned + heldScannedEventsMax;
+    const heldEventsEnd = events.length + HELD_EVENTS_MAX;
+    const heldScannedEnd = taken.scanned + HELD_SCANNED_EVENTS_MAX;
     const { end } = log;
     while (place.position < end) {
-      const full = events.length >= maxEvents || taken.bytes >= maxBytes || taken.scanned >= scannedEventsMax;
+      const full =
+        events.length >= maxEvents || taken.bytes >= maxBytes || taken.scanned >= SCANNED_EVENTS_MAX;
       const held = events.length >= heldEventsEnd || taken.scanned >= heldScannedEnd;
       if ((full || held) && log.revisionAt(place) !== revision) return full ? "full" : "held";
       const event = log.next(place, namespaceIds, this.#source.recent);
@@ -271,7 +272,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
       taken.scanned++;
       if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
       events.push(event);
-      taken.bytes += eventFrameBytes + event.name.length + event.origin.length + event.traceparent.length;
+      taken.bytes += EVENT_FRAME_BYTES + event.name.length + event.origin.length + event.traceparent.length;
     }
     return "end";
   }

@@ -12,11 +12,11 @@ import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { type PrefixFence, PrefixFenceList, prefixFenceListBytes } from "./prefix-fence-list.ts";
 import type { Cover } from "./tag-fences.ts";
 
-const newestRevisionCell = 0;
-const ownBytes = cellsBytes(1);
+const NEWEST_REVISION_CELL = 0;
+const OWN_BYTES = cellsBytes(1);
 
 export function prefixFencesBytes(maxCount: number): number {
-  return alignedBytes(ownBytes) + alignedBytes(prefixFenceListBytes(fencesMost(maxCount)));
+  return alignedBytes(OWN_BYTES) + alignedBytes(prefixFenceListBytes(fencesMost(maxCount)));
 }
 
 export class PrefixFences {
@@ -28,7 +28,7 @@ export class PrefixFences {
   /** `merged` is told how many fences a merger replaced. */
   constructor(region: Region, maxCount: number, merged: (fences: number) => void) {
     const cut = createCutter(region.buffer, region.begin);
-    this.#own = new Cells(cut(ownBytes));
+    this.#own = new Cells(cut(OWN_BYTES));
     this.#list = new PrefixFenceList(cut(prefixFenceListBytes(fencesMost(maxCount))));
     this.#maxCount = maxCount;
     this.#merged = merged;
@@ -40,7 +40,7 @@ export class PrefixFences {
 
   /** Entries set at this revision or later are behind no fence. */
   get newestRevision(): number {
-    return this.#own.get(newestRevisionCell);
+    return this.#own.get(NEWEST_REVISION_CELL);
   }
 
   raise(namespace: string, prefix: string, soft: boolean, revision: number, nowMs: number): void {
@@ -48,7 +48,7 @@ export class PrefixFences {
     list.keep((fence) => fence.namespace !== namespace || fence.prefix !== prefix || fence.soft !== soft);
     if (list.count >= this.#maxCount) this.#merge(nowMs);
     list.append({ namespace, prefix, soft, revision, atMs: nowMs });
-    this.#own.set(newestRevisionCell, revision);
+    this.#own.set(NEWEST_REVISION_CELL, revision);
   }
 
   cover(entry: TableEntry): Cover {
@@ -80,7 +80,7 @@ export class PrefixFences {
   /** Drops the fences raised up to `revision`: no entry that they cover is left. */
   drop(revision: number): void {
     this.#list.keep((fence) => fence.revision > revision);
-    if (this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+    if (this.newestRevision <= revision) this.#own.set(NEWEST_REVISION_CELL, 0);
   }
 
   #merge(nowMs: number): void {

@@ -7,15 +7,15 @@
  * sibling in the same reference code). Over UTF-8, so that an engine that has the bytes of a name as they came
  * off the wire can compute the same hash without making a string.
  */
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 
 /** Stands between namespace and name: never a byte of UTF-8. */
-const separatorByte = 0xff;
+const SEPARATOR_BYTE = 0xff;
 /** Before each word of the output. They mix in zeros. */
-const finalRounds = 3;
-const utf8MaxBytesPerUnit = 3;
-const nonceBytes = 8;
+const FINAL_ROUNDS = 3;
+const NONCE_BYTES = 8;
 /** The separator and the last word's padding. */
-const tailBytes = 8;
+const TAIL_BYTES = 8;
 
 /** Holds the bytes of one name at a time, to be hashed under one key or several. */
 export class NameHash {
@@ -28,7 +28,7 @@ export class NameHash {
 
   /** With a nonce, what is hashed may be what it is of other names without one. */
   take(namespace: string, name: string, nonce?: bigint): void {
-    const mostBytes = nonceBytes + (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
+    const mostBytes = NONCE_BYTES + (namespace.length + name.length) * UTF8_MAX_BYTES_PER_UNIT + TAIL_BYTES;
     if (mostBytes > this.#bytes.length) {
       this.#bytes = new Uint8Array(Math.ceil(mostBytes / 4) * 4);
       this.#words = new Int32Array(this.#bytes.buffer);
@@ -36,8 +36,8 @@ export class NameHash {
     }
     const bytes = this.#bytes;
     if (nonce !== undefined) this.#nonce[0] = nonce;
-    let length = this.#write(namespace, nonce === undefined ? 0 : nonceBytes);
-    bytes[length++] = separatorByte;
+    let length = this.#write(namespace, nonce === undefined ? 0 : NONCE_BYTES);
+    bytes[length++] = SEPARATOR_BYTE;
     length = this.#write(name, length);
     const lastWord = length >>> 2;
     const lastByte = lastWord * 4 + 3;
@@ -61,11 +61,11 @@ export class NameHash {
         word = words[index] ?? 0;
       } else if (index === lastWord + 1) {
         v2 ^= isWide ? 0xee : 0xff;
-      } else if (index === lastWord + 1 + finalRounds) {
+      } else if (index === lastWord + 1 + FINAL_ROUNDS) {
         out[at] = v1 ^ v3;
         if (!isWide) return;
         v1 ^= 0xdd;
-      } else if (index === lastWord + 1 + 2 * finalRounds) {
+      } else if (index === lastWord + 1 + 2 * FINAL_ROUNDS) {
         out[at + 1] = v1 ^ v3;
         return;
       }

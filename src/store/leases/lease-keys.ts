@@ -5,17 +5,17 @@
  * In chains of small blocks, since most keys are short and a few are not. Each block begins with the number of the
  * next; the first also has the two lengths.
  */
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-const blockBytes = 64;
-const linkBytes = 4;
-const firstHeadBytes = 12;
-const blocksPerLease = 4;
+const BLOCK_BYTES = 64;
+const LINK_BYTES = 4;
+const FIRST_HEAD_BYTES = 12;
+const BLOCKS_PER_LEASE = 4;
 /** One lease of the longest names finds room in any empty shard. */
-const largestNameBlocks = blocksOf(NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES);
-const utf8MaxBytesPerUnit = 3;
+const LARGEST_NAME_BLOCKS = blocksOf(NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES);
 
 /** Where a name is on its way between string and memory. */
 let scratch = Buffer.allocUnsafeSlow(1_024);
@@ -25,10 +25,10 @@ export interface LeaseName {
   readonly key: string;
 }
 
-const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestNameBlocks;
+const blocksMaxOf = (leasesMax: number): number => leasesMax * BLOCKS_PER_LEASE + LARGEST_NAME_BLOCKS;
 
 export function leaseKeysBytes(leasesMax: number): number {
-  return slotPoolBytes(blocksMaxOf(leasesMax), blockBytes);
+  return slotPoolBytes(blocksMaxOf(leasesMax), BLOCK_BYTES);
 }
 
 export class LeaseKeys {
@@ -38,7 +38,7 @@ export class LeaseKeys {
 
   constructor(region: Region, leasesMax: number) {
     const bytes = leaseKeysBytes(leasesMax);
-    this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), blockBytes);
+    this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), BLOCK_BYTES);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#bytes = Buffer.from(region.buffer, region.begin, bytes);
   }
@@ -53,9 +53,9 @@ export class LeaseKeys {
     this.#words[wordOf(first) + 2] = bytes - namespaceBytes;
     let block = first;
     let done = 0;
-    for (let headBytes = firstHeadBytes; ; headBytes = linkBytes) {
-      const part = Math.min(bytes - done, blockBytes - headBytes);
-      scratch.copy(this.#bytes, block * blockBytes + headBytes, done, done + part);
+    for (let headBytes = FIRST_HEAD_BYTES; ; headBytes = LINK_BYTES) {
+      const part = Math.min(bytes - done, BLOCK_BYTES - headBytes);
+      scratch.copy(this.#bytes, block * BLOCK_BYTES + headBytes, done, done + part);
       done += part;
       const next = done < bytes ? this.#pool.take() : 0;
       this.#words[wordOf(block)] = next;
@@ -107,14 +107,14 @@ export class LeaseKeys {
     bytes: number,
     visit: (from: number, until: number, done: number) => boolean,
   ): boolean {
-    let headBytes = firstHeadBytes;
+    let headBytes = FIRST_HEAD_BYTES;
     let done = 0;
     for (let block = first; done < bytes; block = this.#word(wordOf(block))) {
-      const from = block * blockBytes + headBytes;
-      const part = Math.min(bytes - done, blockBytes - headBytes);
+      const from = block * BLOCK_BYTES + headBytes;
+      const part = Math.min(bytes - done, BLOCK_BYTES - headBytes);
       if (!visit(from, from + part, done)) return false;
       done += part;
-      headBytes = linkBytes;
+      headBytes = LINK_BYTES;
     }
     return true;
   }
@@ -126,14 +126,14 @@ export class LeaseKeys {
 
 /** How many blocks a namespace and a key of so many bytes together take. */
 function blocksOf(bytes: number): number {
-  return Math.ceil((firstHeadBytes - linkBytes + bytes) / (blockBytes - linkBytes));
+  return Math.ceil((FIRST_HEAD_BYTES - LINK_BYTES + bytes) / (BLOCK_BYTES - LINK_BYTES));
 }
 
-const wordOf = (block: number): number => (block * blockBytes) / 4;
+const wordOf = (block: number): number => (block * BLOCK_BYTES) / 4;
 
 /** Writes a text to the scratch and returns where it ends. */
 function encode(text: string, at: number): number {
-  reserve(at + text.length * utf8MaxBytesPerUnit);
+  reserve(at + text.length * UTF8_MAX_BYTES_PER_UNIT);
   return at + scratch.write(text, at);
 }
 

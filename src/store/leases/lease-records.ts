@@ -7,7 +7,7 @@ import { LeaseKeys, type LeaseName, leaseKeysBytes } from "./lease-keys.ts";
 import { type LeaseLimits, type NewWaiter, WaiterRecords, waiterRecordsBytes } from "./waiter-records.ts";
 
 /** 8-byte cells of a lease. */
-const cell = {
+const CELL = {
   token: 0,
   issuedAtRevision: 1,
   expiresAtMs: 2,
@@ -16,15 +16,15 @@ const cell = {
   firstWaiter: 5,
   waiterCount: 6,
 } as const;
-const cells = 7;
+const CELLS = 7;
 
 /** Of all leases: a single number, `nextDueMs`. */
-const sharedBytes = 8;
+const SHARED_BYTES = 8;
 
 export function leaseRecordsBytes(limits: LeaseLimits): number {
   return [
-    sharedBytes,
-    recordMapBytes(limits.leasesMax, cells),
+    SHARED_BYTES,
+    recordMapBytes(limits.leasesMax, CELLS),
     leaseKeysBytes(limits.leasesMax),
     waiterRecordsBytes(limits),
   ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
@@ -46,8 +46,8 @@ export class LeaseRecords {
     const cut = createCutter(region.buffer, region.begin);
     this.#limits = limits;
     this.#fingerprintOf = fingerprintOf;
-    this.#shared = new Float64Array(region.buffer, cut(sharedBytes).begin, 1);
-    this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, cells)), limits.leasesMax, cells);
+    this.#shared = new Float64Array(region.buffer, cut(SHARED_BYTES).begin, 1);
+    this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, CELLS)), limits.leasesMax, CELLS);
     this.#text = new LeaseKeys(cut(leaseKeysBytes(limits.leasesMax)), limits.leasesMax);
     this.waiters = new WaiterRecords(cut(waiterRecordsBytes(limits)), limits);
   }
@@ -76,15 +76,15 @@ export class LeaseRecords {
     const text = this.#text.write(namespace, key);
     if (text === 0) return 0;
     const slot = this.#map.insert(this.#fingerprintOf(namespace, key));
-    this.#map.setNumber(slot, cell.text, text);
-    this.#map.setNumber(slot, cell.dueMs, Infinity);
+    this.#map.setNumber(slot, CELL.text, text);
+    this.#map.setNumber(slot, CELL.dueMs, Infinity);
     return slot;
   }
 
   /** With all its waiters. */
   remove(slot: number): void {
     while (this.firstWaiter(slot) !== 0) this.removeWaiter(this.firstWaiter(slot));
-    this.#text.free(this.#map.number(slot, cell.text));
+    this.#text.free(this.#map.number(slot, CELL.text));
     this.#map.remove(slot);
   }
 
@@ -100,15 +100,15 @@ export class LeaseRecords {
 
   /** The lease is another one from now on, the latest, with the waiters that it has. */
   grant(slot: number, token: bigint, issuedAtRevision: number, expiresAtMs: number): void {
-    this.#map.setBigint(slot, cell.token, token);
-    this.#map.setNumber(slot, cell.issuedAtRevision, issuedAtRevision);
-    this.#map.setNumber(slot, cell.expiresAtMs, expiresAtMs);
+    this.#map.setBigint(slot, CELL.token, token);
+    this.#map.setNumber(slot, CELL.issuedAtRevision, issuedAtRevision);
+    this.#map.setNumber(slot, CELL.expiresAtMs, expiresAtMs);
     this.#map.moveToNewest(slot);
     this.#noteDue(slot, expiresAtMs);
   }
 
   name(slot: number): LeaseName {
-    return this.#text.read(this.#map.number(slot, cell.text));
+    return this.#text.read(this.#map.number(slot, CELL.text));
   }
 
   /** The slots of the leases of a namespace whose keys begin with a prefix, in the order of their grants. */
@@ -117,26 +117,26 @@ export class LeaseRecords {
     if (this.#map.count === 0) return slots;
     const matches = this.#text.matcher(namespace, prefix);
     for (let slot = this.#map.oldest(); slot !== 0; slot = this.#map.newer(slot)) {
-      if (matches(this.#map.number(slot, cell.text))) slots.push(slot);
+      if (matches(this.#map.number(slot, CELL.text))) slots.push(slot);
     }
     return slots;
   }
 
   token(slot: number): bigint {
-    return this.#map.bigint(slot, cell.token);
+    return this.#map.bigint(slot, CELL.token);
   }
 
   issuedAtRevision(slot: number): number {
-    return this.#map.number(slot, cell.issuedAtRevision);
+    return this.#map.number(slot, CELL.issuedAtRevision);
   }
 
   expiresAtMs(slot: number): number {
-    return this.#map.number(slot, cell.expiresAtMs);
+    return this.#map.number(slot, CELL.expiresAtMs);
   }
 
   /** Neither the lease nor one of its waits is due before. */
   dueMs(slot: number): number {
-    return this.#map.number(slot, cell.dueMs);
+    return this.#map.number(slot, CELL.dueMs);
   }
 
   /** Finds out when exactly the next of them is due. */
@@ -147,16 +147,16 @@ export class LeaseRecords {
       dueMs = Math.min(dueMs, this.waiters.deadlineMs(waiter));
       waiter = this.waiters.next(waiter);
     }
-    this.#map.setNumber(slot, cell.dueMs, dueMs);
+    this.#map.setNumber(slot, CELL.dueMs, dueMs);
   }
 
   /** The slot of who has waited longest, or 0. */
   firstWaiter(slot: number): number {
-    return this.#map.number(slot, cell.firstWaiter);
+    return this.#map.number(slot, CELL.firstWaiter);
   }
 
   waiterCount(slot: number): number {
-    return this.#map.number(slot, cell.waiterCount);
+    return this.#map.number(slot, CELL.waiterCount);
   }
 
   /** The slot of the waiter, or 0 when there is no room for it. */
@@ -166,20 +166,20 @@ export class LeaseRecords {
     const first = this.firstWaiter(lease);
     const slot = this.waiters.append(first, waiter);
     if (slot === 0) return 0;
-    if (first === 0) this.#map.setNumber(lease, cell.firstWaiter, slot);
-    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) + 1);
+    if (first === 0) this.#map.setNumber(lease, CELL.firstWaiter, slot);
+    this.#map.setNumber(lease, CELL.waiterCount, this.waiterCount(lease) + 1);
     this.#noteDue(lease, deadlineMs);
     return slot;
   }
 
   removeWaiter(waiter: number): void {
     const lease = this.waiters.lease(waiter);
-    this.#map.setNumber(lease, cell.firstWaiter, this.waiters.remove(this.firstWaiter(lease), waiter));
-    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) - 1);
+    this.#map.setNumber(lease, CELL.firstWaiter, this.waiters.remove(this.firstWaiter(lease), waiter));
+    this.#map.setNumber(lease, CELL.waiterCount, this.waiterCount(lease) - 1);
   }
 
   #noteDue(slot: number, dueMs: number): void {
-    if (dueMs < this.dueMs(slot)) this.#map.setNumber(slot, cell.dueMs, dueMs);
+    if (dueMs < this.dueMs(slot)) this.#map.setNumber(slot, CELL.dueMs, dueMs);
     if (this.nextDueMs === 0 || dueMs < this.nextDueMs) this.nextDueMs = dueMs;
   }
 }

@@ -21,27 +21,27 @@ import { type Settle, WaiterCallbacks, type WaitsSettled } from "./waiter-callba
 import type { LeaseLimits } from "./waiter-records.ts";
 
 /** When to ask again after a refusal for want of room. */
-const refusedRetryMs = 100;
+const REFUSED_RETRY_MS = 100;
 
-export const leasesBytes = leaseRecordsBytes;
+export const LEASES_BYTES = leaseRecordsBytes;
 
 /** What leases need to know of their shard. */
-export interface LeaseShard {
+interface LeaseShard {
   stamp(): Stamp;
   /** The entry that may be served while the key is being filled. */
   staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
 }
 
 /** Lets one thread at a time into the shard. */
-export interface LeaseGuard {
+interface LeaseGuard {
   /** Returns the time of what is done inside, at `nowMs` or a little later. */
   enter(nowMs: number): number;
   leave(): void;
 }
 
-const noGuard: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
+const NO_GUARD: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
 
-export interface LeasesOptions {
+interface LeasesOptions {
   readonly region: Region;
   readonly limits: LeaseLimits;
   readonly shard: LeaseShard;
@@ -64,7 +64,7 @@ export class Leases {
   readonly #callbacks: WaiterCallbacks;
 
   constructor(options: LeasesOptions) {
-    const { region, limits, fingerprintOf, threads = SINGLE_THREAD, guard = noGuard } = options;
+    const { region, limits, fingerprintOf, threads = SINGLE_THREAD, guard = NO_GUARD } = options;
     this.#shard = options.shard;
     this.#rng = options.rng;
     this.#counters = options.counters;
@@ -91,7 +91,7 @@ export class Leases {
     if (held === 0) {
       const lease = this.#records.insert(namespace, key);
       if (lease !== 0) return this.#grant(lease, namespace, key, leaseMs, nowMs);
-      return this.#refuse(namespace, key, refusedRetryMs, nowMs);
+      return this.#refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
     }
     const leftMs = this.#records.expiresAtMs(held) - nowMs;
     if (settle === undefined || waitMs === 0) {

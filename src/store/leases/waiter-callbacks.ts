@@ -9,7 +9,7 @@ export type WaitsSettled = Extract<StoreMessage, { kind: "settled" }>;
 export type Settle = (result: LeaseResult) => void;
 
 /** The result of a wait of this thread, or of several of another thread. */
-export interface DecidedWaits {
+interface DecidedWaits {
   readonly thread: number;
   /** Their numbers in their thread, from 1. */
   readonly waits: readonly number[];

@@ -14,11 +14,11 @@ export const SHARD_WAITERS_MAX = 65_536;
  * Words of a waiter, and its two numbers in 8-byte cells behind them. The number of the wait is 0 in a slot that
  * is free.
  */
-const waiterBytes = 40;
-const waiterWords = waiterBytes / 4;
-const waiterCells = waiterBytes / 8;
-const word = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
-const cell = { wait: 3, deadlineMs: 4 } as const;
+const WAITER_BYTES = 40;
+const WAITER_WORDS = WAITER_BYTES / 4;
+const WAITER_CELLS = WAITER_BYTES / 8;
+const WORD = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
+const CELL = { wait: 3, deadlineMs: 4 } as const;
 
 export interface NewWaiter {
   /** The slot of the lease that it waits for. */
@@ -41,7 +41,7 @@ const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
   Math.min(leasesMax * waitersMax, SHARD_WAITERS_MAX);
 
 export function waiterRecordsBytes(limits: LeaseLimits): number {
-  return slotPoolBytes(countOf(limits), waiterBytes);
+  return slotPoolBytes(countOf(limits), WAITER_BYTES);
 }
 
 export class WaiterRecords {
@@ -51,7 +51,7 @@ export class WaiterRecords {
 
   constructor(region: Region, limits: LeaseLimits) {
     const bytes = waiterRecordsBytes(limits);
-    this.#pool = new SlotPool(region, countOf(limits), waiterBytes);
+    this.#pool = new SlotPool(region, countOf(limits), WAITER_BYTES);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#cells = new Float64Array(region.buffer, region.begin, bytes / 8);
   }
@@ -60,13 +60,13 @@ export class WaiterRecords {
   append(first: number, waiter: NewWaiter): number {
     const slot = this.#pool.take();
     if (slot === 0) return 0;
-    this.#words[slot * waiterWords + word.lease] = waiter.lease;
-    this.#words[slot * waiterWords + word.thread] = waiter.thread;
-    this.#words[slot * waiterWords + word.leaseMs] = waiter.leaseMs;
-    this.#cells[slot * waiterCells + cell.wait] = waiter.wait;
-    this.#cells[slot * waiterCells + cell.deadlineMs] = waiter.deadlineMs;
+    this.#words[slot * WAITER_WORDS + WORD.lease] = waiter.lease;
+    this.#words[slot * WAITER_WORDS + WORD.thread] = waiter.thread;
+    this.#words[slot * WAITER_WORDS + WORD.leaseMs] = waiter.leaseMs;
+    this.#cells[slot * WAITER_CELLS + CELL.wait] = waiter.wait;
+    this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] = waiter.deadlineMs;
     const next = first === 0 ? slot : first;
-    const previous = first === 0 ? slot : this.#word(first, word.previous);
+    const previous = first === 0 ? slot : this.#word(first, WORD.previous);
     this.#link(previous, slot);
     this.#link(slot, next);
     return slot;
@@ -75,8 +75,8 @@ export class WaiterRecords {
   /** Returns the first of what is left of the list that begins with `first`. */
   remove(first: number, slot: number): number {
     const next = this.next(slot);
-    this.#link(this.#word(slot, word.previous), next);
-    this.#cells[slot * waiterCells + cell.wait] = 0;
+    this.#link(this.#word(slot, WORD.previous), next);
+    this.#cells[slot * WAITER_CELLS + CELL.wait] = 0;
     this.#pool.give(slot);
     if (next === slot) return 0;
     return slot === first ? next : first;
@@ -84,7 +84,7 @@ export class WaiterRecords {
 
   /** The next in its list, which after the last is the first. */
   next(slot: number): number {
-    return this.#word(slot, word.next);
+    return this.#word(slot, WORD.next);
   }
 
   /** The wait is still in this slot, where it was put when it began. */
@@ -93,31 +93,31 @@ export class WaiterRecords {
   }
 
   lease(slot: number): number {
-    return this.#word(slot, word.lease);
+    return this.#word(slot, WORD.lease);
   }
 
   thread(slot: number): number {
-    return this.#word(slot, word.thread);
+    return this.#word(slot, WORD.thread);
   }
 
   leaseMs(slot: number): number {
-    return this.#word(slot, word.leaseMs);
+    return this.#word(slot, WORD.leaseMs);
   }
 
   wait(slot: number): number {
-    return this.#cells[slot * waiterCells + cell.wait] ?? 0;
+    return this.#cells[slot * WAITER_CELLS + CELL.wait] ?? 0;
   }
 
   deadlineMs(slot: number): number {
-    return this.#cells[slot * waiterCells + cell.deadlineMs] ?? 0;
+    return this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] ?? 0;
   }
 
   #word(slot: number, which: number): number {
-    return this.#words[slot * waiterWords + which] ?? 0;
+    return this.#words[slot * WAITER_WORDS + which] ?? 0;
   }
 
   #link(slot: number, next: number): void {
-    this.#words[slot * waiterWords + word.next] = next;
-    this.#words[next * waiterWords + word.previous] = slot;
+    this.#words[slot * WAITER_WORDS + WORD.next] = next;
+    this.#words[next * WAITER_WORDS + WORD.previous] = slot;
   }
 }

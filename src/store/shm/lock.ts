@@ -13,14 +13,14 @@ export interface Lock {
   release(): void;
 }
 
-export const lockBytes = Int32Array.BYTES_PER_ELEMENT;
+export const LOCK_BYTES = Int32Array.BYTES_PER_ELEMENT;
 
-const free = 0;
-const held = 1;
-const contended = 2;
-const spins = 256;
+const FREE = 0;
+const HELD = 1;
+const CONTENDED = 2;
+const SPINS = 256;
 /** Patience is lost in as many sleeps, since one may seem to have lasted while the whole process was stopped. */
-const sleeps = 10;
+const SLEEPS = 10;
 
 export class SharedLock implements Lock {
   readonly #word: Int32Array;
@@ -32,29 +32,29 @@ export class SharedLock implements Lock {
   }
 
   acquire(): void {
-    if (Atomics.compareExchange(this.#word, 0, free, held) !== free) this.#acquireHeld();
+    if (Atomics.compareExchange(this.#word, 0, FREE, HELD) !== FREE) this.#acquireHeld();
   }
 
   release(): void {
-    if (Atomics.exchange(this.#word, 0, free) === contended) Atomics.notify(this.#word, 0, 1);
+    if (Atomics.exchange(this.#word, 0, FREE) === CONTENDED) Atomics.notify(this.#word, 0, 1);
   }
 
   #acquireHeld(): void {
     const word = this.#word;
-    for (let spin = 0; spin < spins; spin++) {
-      if (Atomics.load(word, 0) === free && Atomics.compareExchange(word, 0, free, held) === free) return;
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.load(word, 0) === FREE && Atomics.compareExchange(word, 0, FREE, HELD) === FREE) return;
     }
     // Whoever slept cannot know that nobody else does, and so leaves the word saying that somebody may.
-    let sleepsLeft = sleeps;
-    while (Atomics.exchange(word, 0, contended) !== free) {
+    let sleepsLeft = SLEEPS;
+    while (Atomics.exchange(word, 0, CONTENDED) !== FREE) {
       if (sleepsLeft === 0) throw new Error(`a lock was not released within ${this.#patienceMs} ms`);
-      if (Atomics.wait(word, 0, contended, this.#patienceMs / sleeps) === "timed-out") sleepsLeft--;
+      if (Atomics.wait(word, 0, CONTENDED, this.#patienceMs / SLEEPS) === "timed-out") sleepsLeft--;
     }
   }
 }
 
 /** Of what only one thread has. */
-export const noLock: Lock = {
+export const NO_LOCK: Lock = {
   acquire() {},
   release() {},
 };

@@ -1,7 +1,7 @@
 /** A part of a `SharedArrayBuffer`: where one structure that the threads of a server share has its bytes. */
 
 /** Of a cache line, so that no two regions share one; a multiple of every element's size. */
-const alignmentBytes = 64;
+const ALIGNMENT_BYTES = 64;
 
 /** All zero when new, which every structure takes for "empty". */
 export interface Region {
@@ -15,13 +15,13 @@ export interface Region {
  * Below 32 MiB the C library may give memory that was used before, and write its zeros into all of it at once.
  * From there on it always maps new memory.
  */
-const mappedMinBytes = 32 * 1024 * 1024 + 4_096;
+const MAPPED_MIN_BYTES = 32 * 1024 * 1024 + 4_096;
 /** So little is not worth a mapping. */
-const unmappedMaxBytes = 65_536;
+const UNMAPPED_MAX_BYTES = 65_536;
 
 /** At least so many bytes. What is never written to costs no resident bytes. */
 export function createBuffer(bytes: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(bytes <= unmappedMaxBytes ? bytes : Math.max(bytes, mappedMinBytes));
+  return new SharedArrayBuffer(bytes <= UNMAPPED_MAX_BYTES ? bytes : Math.max(bytes, MAPPED_MIN_BYTES));
 }
 
 /** A region with a buffer of its own. */
@@ -31,7 +31,7 @@ export function createRegion(bytes: number): Region {
 
 /** What a region of this size takes of a buffer. */
 export function alignedBytes(bytes: number): number {
-  return Math.ceil(bytes / alignmentBytes) * alignmentBytes;
+  return Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
 }
 
 /**

@@ -4,9 +4,9 @@ import type { Stamp } from "../api/store.ts";
 import { Cells, cellsBytes } from "./cells.ts";
 import type { Region } from "./region.ts";
 
-const cell = { revision: 0, nowMs: 1 } as const;
+const CELL = { revision: 0, nowMs: 1 } as const;
 
-export const shardClockBytes = cellsBytes(Object.keys(cell).length);
+export const SHARD_CLOCK_BYTES = cellsBytes(Object.keys(CELL).length);
 
 export class ShardClock {
   readonly #shard: number;
@@ -21,19 +21,19 @@ export class ShardClock {
   }
 
   get revision(): number {
-    return this.#cells.get(cell.revision);
+    return this.#cells.get(CELL.revision);
   }
 
   /** The shard as of now. */
   get stamp(): Stamp {
-    const revision = this.#cells.get(cell.revision);
+    const revision = this.#cells.get(CELL.revision);
     if (this.#stamp.revision !== revision) this.#stamp = { shard: this.#shard, revision };
     return this.#stamp;
   }
 
   /** Begins a mutation. */
   bump(): void {
-    this.#cells.set(cell.revision, this.#cells.get(cell.revision) + 1);
+    this.#cells.set(CELL.revision, this.#cells.get(CELL.revision) + 1);
   }
 
   /**
@@ -41,9 +41,9 @@ export class ShardClock {
    * operation went by, and nothing here is to happen before what has happened.
    */
   advance(nowMs: number): number {
-    const lastMs = this.#cells.get(cell.nowMs);
+    const lastMs = this.#cells.get(CELL.nowMs);
     if (nowMs <= lastMs) return lastMs;
-    this.#cells.set(cell.nowMs, nowMs);
+    this.#cells.set(CELL.nowMs, nowMs);
     return nowMs;
   }
 }

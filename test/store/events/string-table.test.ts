@@ -1,11 +1,11 @@
 /** The numbers of names that several threads share, against a map; each thread is a view over the same memory. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { StringTable, stringTableBytes } from "../../../src/store/events/string-table.ts";
+import { STRING_TABLE_BYTES, StringTable } from "../../../src/store/events/string-table.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
 function createViews(count: number): readonly StringTable[] {
-  const region = createRegion(stringTableBytes);
+  const region = createRegion(STRING_TABLE_BYTES);
   return Array.from({ length: count }, () => new StringTable(region));
 }
 

@@ -7,7 +7,7 @@ import type { EntryView, LeaseResult, LeaseWait, Stamp } from "../../../src/stor
 import type { StoreMessage } from "../../../src/store/api/threads.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { LeaseRecords } from "../../../src/store/leases/lease-records.ts";
-import { Leases, leasesBytes } from "../../../src/store/leases/leases.ts";
+import { LEASES_BYTES, Leases } from "../../../src/store/leases/leases.ts";
 import { CounterRow, countersBytes, totalsOf } from "../../../src/store/shm/counters.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 import { NaiveLeases, type NaiveName, type NaiveResult } from "../../support/naive-leases.ts";
@@ -53,7 +53,7 @@ class Threads {
     threads: number,
     leasesMax: number,
     waitersMax: number,
-    region = createRegion(leasesBytes({ leasesMax, waitersMax })),
+    region = createRegion(LEASES_BYTES({ leasesMax, waitersMax })),
   ) {
     const limits = { leasesMax, waitersMax };
     const counts = createRegion(countersBytes(threads));
@@ -315,7 +315,7 @@ describe("Leases of several threads", () => {
   });
 
   it("are not to be had in a region that is too small", () => {
-    const bytes = leasesBytes({ leasesMax: 4, waitersMax: 4 });
+    const bytes = LEASES_BYTES({ leasesMax: 4, waitersMax: 4 });
     expect(() => new Threads(1, 4, 4, createRegion(bytes - 64))).toThrow(RangeError);
     expect(() => new Threads(1, 4, 4, createRegion(bytes))).not.toThrow();
   });

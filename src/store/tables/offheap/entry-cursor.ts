@@ -1,7 +1,7 @@
 /** An entry as the callers of a table see it: one object, moved from entry to entry, decoded when read. */
 import type { TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
-import { flag, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
+import { FLAG, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -51,11 +51,11 @@ export class EntryCursor implements TableEntry {
   }
 
   get staled(): boolean {
-    return hasFlag(this.#memory, this.at, flag.staled);
+    return hasFlag(this.#memory, this.at, FLAG.staled);
   }
 
   get absent(): boolean {
-    return hasFlag(this.#memory, this.at, flag.absent);
+    return hasFlag(this.#memory, this.at, FLAG.absent);
   }
 
   get tags(): readonly string[] {

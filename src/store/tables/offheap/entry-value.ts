@@ -5,9 +5,9 @@ import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 /** Small values are cut from slabs, since a buffer of its own costs more than the copy. */
-const slabBytes = 8_192;
-const slabValueMaxBytes = slabBytes / 4;
-let slab = new ArrayBuffer(slabBytes);
+const SLAB_BYTES = 8_192;
+const SLAB_VALUE_MAX_BYTES = SLAB_BYTES / 4;
+let slab = new ArrayBuffer(SLAB_BYTES);
 let slabUsedBytes = 0;
 
 /** A copy, in `arena` if there is one with room for it. */
@@ -49,12 +49,12 @@ export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, va
 
 /** Bytes that nobody else has, not yet written to. */
 function allocate(bytes: number): Uint8Array {
-  if (bytes > slabValueMaxBytes) {
+  if (bytes > SLAB_VALUE_MAX_BYTES) {
     const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
     return new Uint8Array(buffer, byteOffset, bytes);
   }
-  if (slabUsedBytes + bytes > slabBytes) {
-    slab = new ArrayBuffer(slabBytes);
+  if (slabUsedBytes + bytes > SLAB_BYTES) {
+    slab = new ArrayBuffer(SLAB_BYTES);
     slabUsedBytes = 0;
   }
   const value = new Uint8Array(slab, slabUsedBytes, bytes);

@@ -10,24 +10,24 @@
  * a tail comes by: where there is much of it, live entries go around unharmed, and only the dead are dropped.
  * And reclaiming is bounded: when everything was used, entries are evicted all the same after a while.
  */
-import { entryBytesAt, flag, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
+import { entryBytesAt, FLAG, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
 import type { Ghosts } from "./ghosts.ts";
 import type { KeyIndex } from "./key-index.ts";
 import type { LogRing } from "./log-ring.ts";
-import { control, type Memory } from "./memory.ts";
+import { CONTROL, type Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 /** Of the segments that the index does not have. */
-const smallShare = 0.1;
+const SMALL_SHARE = 0.1;
 /** Uses after which an entry at the small ring's tail moves on to the main ring. */
-const usesToMoveOn = 1;
+const USES_TO_MOVE_ON = 1;
 /** A ring with more dead space than one byte in so many is compacted. */
-const deadShare = 8;
+const DEAD_SHARE = 8;
 /** How much may be moved for one put: a move is one unit of effort, and another for each 2 KiB. */
-const effortMax = 8_192;
-const bytesPerEffort = 2_048;
+const EFFORT_MAX = 8_192;
+const BYTES_PER_EFFORT = 2_048;
 
-export interface EvictionParts {
+interface EvictionParts {
   readonly memory: Memory;
   readonly pool: SegmentPool;
   readonly index: KeyIndex;
@@ -59,11 +59,11 @@ export class Eviction {
 
   /** Whether an entry that is not there was evicted from the small ring of late. Forgets it. */
   hasReturned(hash: number): boolean {
-    return this.#parts.ghosts.recall(hash, this.#parts.memory.word(control.entries));
+    return this.#parts.ghosts.recall(hash, this.#parts.memory.word(CONTROL.entries));
   }
 
   get #isExhausted(): boolean {
-    return this.#effort > effortMax;
+    return this.#effort > EFFORT_MAX;
   }
 
   #ringToReclaim(): LogRing {
@@ -71,20 +71,20 @@ export class Eviction {
     if (main.segments === 0) return small;
     if (small.segments === 0) return main;
     if (this.#isExhausted) return small;
-    const segments = pool.geometry.segmentCount - memory.word(control.indexSegments);
-    const [due, other] = small.segments > segments * smallShare ? [small, main] : [main, small];
+    const segments = pool.geometry.segmentCount - memory.word(CONTROL.indexSegments);
+    const [due, other] = small.segments > segments * SMALL_SHARE ? [small, main] : [main, small];
     return this.#isSparse(other) && !this.#isSparse(due) ? other : due;
   }
 
   #isSparse(ring: LogRing): boolean {
-    return ring.deadBytes * deadShare > ring.segments * this.#parts.pool.geometry.segmentBytes;
+    return ring.deadBytes * DEAD_SHARE > ring.segments * this.#parts.pool.geometry.segmentBytes;
   }
 
   #reclaimOne(ring: LogRing): void {
     const { memory } = this.#parts;
     const at = ring.tail();
     if (at === 0) return;
-    if (hasFlag(memory, at, flag.dead)) {
+    if (hasFlag(memory, at, FLAG.dead)) {
       const bytes = entryBytesAt(memory, at);
       ring.unearth(bytes);
       ring.dropTail(bytes);
@@ -100,7 +100,7 @@ export class Eviction {
     const { memory, small, main } = this.#parts;
     if (this.#isSparse(ring)) return ring;
     const uses = usesAt(memory, at);
-    if (uses < (ring === small ? usesToMoveOn : 1)) return undefined;
+    if (uses < (ring === small ? USES_TO_MOVE_ON : 1)) return undefined;
     setUses(memory, at, ring === small ? 0 : uses - 1);
     return main;
   }
@@ -110,11 +110,11 @@ export class Eviction {
     const hash = hashAt(memory, at);
     const bytes = entryBytesAt(memory, at);
     const slot = index.slotOf(hash, at);
-    if (to === main) setFlag(memory, at, flag.mainRing);
+    if (to === main) setFlag(memory, at, FLAG.mainRing);
     from.leave(bytes);
     index.relocate(slot, from.moveTail(to));
     to.enter(bytes);
-    this.#effort += 1 + bytes / bytesPerEffort;
+    this.#effort += 1 + bytes / BYTES_PER_EFFORT;
   }
 
   #evict(at: number, ring: LogRing): void {
@@ -125,6 +125,6 @@ export class Eviction {
     index.remove(index.slotOf(hashAt(memory, at), at));
     ring.leave(bytes);
     ring.dropTail(bytes);
-    memory.addToWord(control.entries, -1);
+    memory.addToWord(CONTROL.entries, -1);
   }
 }

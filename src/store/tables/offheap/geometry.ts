@@ -13,16 +13,16 @@ export const BUDGET_MIN_BYTES = 65_536;
 export const BUDGET_MAX_BYTES = 2 ** 31 - 65_536;
 
 /** Words of 32 bits for the control block. */
-const controlWords = 64;
+const CONTROL_WORDS = 64;
 /** One chunk of the index; the smallest segment. */
-export const chunkBytes = 4_096;
+export const CHUNK_BYTES = 4_096;
 
-const segmentMaxBytes = 16_384;
+const SEGMENT_MAX_BYTES = 16_384;
 /** What the smallest entry takes, its share of the index included, and then some: bounds the directory. */
-const bytesPerChunkMin = 4_096;
+const BYTES_PER_CHUNK_MIN = 4_096;
 /** A ghost costs 4 bytes: at 160 B an entry there is room for about as many ghosts as entries. */
-const bytesPerGhost = 192;
-export const ghostsPerBucket = 8;
+const BYTES_PER_GHOST = 192;
+export const GHOSTS_PER_BUCKET = 8;
 
 export interface Geometry {
   readonly bufferBytes: number;
@@ -46,18 +46,18 @@ export function resolveGeometry(budgetBytes: number): Geometry {
   }
   // Small enough that a ring of a tenth of the budget has many, since memory goes from ring to ring by them.
   const segmentShift = Math.min(
-    Math.log2(segmentMaxBytes),
-    Math.max(Math.log2(chunkBytes), Math.floor(Math.log2(budgetBytes / 256))),
+    Math.log2(SEGMENT_MAX_BYTES),
+    Math.max(Math.log2(CHUNK_BYTES), Math.floor(Math.log2(budgetBytes / 256))),
   );
   const segmentBytes = 2 ** segmentShift;
-  const directoryMaxDepth = Math.ceil(Math.log2(budgetBytes / bytesPerChunkMin));
-  const ghostBuckets = Math.floor(budgetBytes / bytesPerGhost / ghostsPerBucket);
+  const directoryMaxDepth = Math.ceil(Math.log2(budgetBytes / BYTES_PER_CHUNK_MIN));
+  const ghostBuckets = Math.floor(budgetBytes / BYTES_PER_GHOST / GHOSTS_PER_BUCKET);
 
-  const directoryAtWord = controlWords;
+  const directoryAtWord = CONTROL_WORDS;
   const linksAtWord = directoryAtWord + 2 ** directoryMaxDepth;
   const ghostsAtWord = linksAtWord + 1 + Math.floor(budgetBytes / segmentBytes);
-  const fixedWords = ghostsAtWord + ghostBuckets * ghostsPerBucket;
-  const segmentsAtByte = Math.ceil((fixedWords * 4) / chunkBytes) * chunkBytes;
+  const fixedWords = ghostsAtWord + ghostBuckets * GHOSTS_PER_BUCKET;
+  const segmentsAtByte = Math.ceil((fixedWords * 4) / CHUNK_BYTES) * CHUNK_BYTES;
   const segmentCount = Math.floor((budgetBytes - segmentsAtByte) / segmentBytes);
   return {
     bufferBytes: segmentsAtByte + segmentCount * segmentBytes,

@@ -5,8 +5,8 @@
 import type { KeyIndex } from "./key-index.ts";
 
 /** A position is the next hash plus one, since 0 is the end. */
-export const firstPosition = 1;
-const hashEnd = 0x1_0000_0000;
+export const FIRST_POSITION = 1;
+const HASH_END = 0x1_0000_0000;
 
 /**
  * Calls `visit` with the words of at most `maxEntries` entries; it may remove them. Entries whose 32 bits of
@@ -34,7 +34,7 @@ export function scanIndex(
       for (const at of entries) visit(at);
       left -= entries.length;
     }
-    if (past === hashEnd) return 0;
+    if (past === HASH_END) return 0;
     from = past;
   }
   return from + 1;

@@ -7,29 +7,29 @@
  */
 import { ChunkStack } from "./chunk-stack.ts";
 import {
+  CHUNK_WORDS,
   chunkCount,
   chunkDepth,
   chunkPrefix,
-  chunkWords,
   clearChunk,
   firstSlot,
   insertSlot,
   nextSlot,
   removeSlot,
+  SLOT_WORDS,
+  SLOTS_PER_CHUNK,
   setDepthAndPrefix,
-  slotsPerChunk,
-  slotWords,
 } from "./index-chunk.ts";
-import { control, type Memory } from "./memory.ts";
+import { CONTROL, type Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 /** A chunk is split when it is fuller than 7/8; when memory forbids, it may fill up to the last empty slot. */
-const splitAtCount = Math.floor((slotsPerChunk * 7) / 8);
-const chunkMaxCount = slotsPerChunk - 1;
+const SPLIT_AT_COUNT = Math.floor((SLOTS_PER_CHUNK * 7) / 8);
+const CHUNK_MAX_COUNT = SLOTS_PER_CHUNK - 1;
 /** A chunk that is emptier than 1/4 joins its neighbour when together they fill less than half of one. */
-const mergeAtCount = Math.floor(slotsPerChunk / 4);
-const mergedMaxCount = Math.floor(slotsPerChunk / 2);
-const two32 = 0x1_0000_0000;
+const MERGE_AT_COUNT = Math.floor(SLOTS_PER_CHUNK / 4);
+const MERGED_MAX_COUNT = Math.floor(SLOTS_PER_CHUNK / 2);
+const TWO_32 = 0x1_0000_0000;
 
 /**
  * Hashes of one shard have their upper bits in common. Multiplying by an odd number (2^32 divided by the
@@ -45,8 +45,8 @@ export class KeyIndex {
   readonly #directoryAt: number;
   readonly #directoryMaxDepth: number;
   /** Slots under way from one chunk to others. */
-  readonly #moving = new Uint32Array(chunkWords);
-  readonly #hashes = new Uint32Array(slotsPerChunk);
+  readonly #moving = new Uint32Array(CHUNK_WORDS);
+  readonly #hashes = new Uint32Array(SLOTS_PER_CHUNK);
 
   constructor(memory: Memory, pool: SegmentPool) {
     this.#memory = memory;
@@ -92,8 +92,8 @@ export class KeyIndex {
     for (;;) {
       const chunk = this.#chunkOf(hash);
       const count = chunkCount(this.#memory, chunk);
-      if (count < splitAtCount) return true;
-      if (!this.#split(chunk)) return count < chunkMaxCount;
+      if (count < SPLIT_AT_COUNT) return true;
+      if (!this.#split(chunk)) return count < CHUNK_MAX_COUNT;
     }
   }
 
@@ -105,7 +105,7 @@ export class KeyIndex {
   remove(slot: number): void {
     const chunk = this.#chunkOf(this.#memory.word(slot + 1));
     removeSlot(this.#memory, chunk, slot);
-    if (chunkCount(this.#memory, chunk) <= mergeAtCount) this.#merge(chunk);
+    if (chunkCount(this.#memory, chunk) <= MERGE_AT_COUNT) this.#merge(chunk);
   }
 
   /** The hashes from `from` on in the chunk of `from`, in ascending order. Good until the next call. */
@@ -114,7 +114,7 @@ export class KeyIndex {
     const chunk = this.#chunkOf(from);
     let found = 0;
     if (chunkCount(memory, chunk) > 0) {
-      for (let slot = chunk + slotWords; slot < chunk + chunkWords; slot += slotWords) {
+      for (let slot = chunk + SLOT_WORDS; slot < chunk + CHUNK_WORDS; slot += SLOT_WORDS) {
         const hash = memory.word(slot + 1);
         if (memory.word(slot) !== 0 && hash >= from) this.#hashes[found++] = hash;
       }
@@ -124,13 +124,13 @@ export class KeyIndex {
 
   /** The least hash that is past the chunk of `hash`; 2^32 when that was the last. */
   hashAfterChunk(hash: number): number {
-    const span = two32 / 2 ** chunkDepth(this.#memory, this.#chunkOf(hash));
+    const span = TWO_32 / 2 ** chunkDepth(this.#memory, this.#chunkOf(hash));
     return (Math.floor(hash / span) + 1) * span;
   }
 
   #chunkOf(hash: number): number {
     // In two steps, since a shift by 32 is a shift by 0.
-    const pointer = (hash >>> 1) >>> (31 - this.#memory.word(control.directoryDepth));
+    const pointer = (hash >>> 1) >>> (31 - this.#memory.word(CONTROL.directoryDepth));
     return this.#memory.word(this.#directoryAt + pointer);
   }
 
@@ -139,10 +139,10 @@ export class KeyIndex {
     const memory = this.#memory;
     const depth = chunkDepth(memory, chunk) + 1;
     const prefix = chunkPrefix(memory, chunk) * 2;
-    if (depth > memory.word(control.directoryDepth) && !this.#doubleDirectory()) return false;
+    if (depth > memory.word(CONTROL.directoryDepth) && !this.#doubleDirectory()) return false;
     const upper = this.#chunks.push();
     if (upper === 0) return false;
-    this.#moving.set(memory.words.subarray(chunk, chunk + chunkWords));
+    this.#moving.set(memory.words.subarray(chunk, chunk + CHUNK_WORDS));
     clearChunk(memory, chunk);
     setDepthAndPrefix(memory, chunk, depth, prefix);
     setDepthAndPrefix(memory, upper, depth, prefix + 1);
@@ -159,8 +159,8 @@ export class KeyIndex {
     const prefix = chunkPrefix(memory, chunk);
     const neighbour = this.#chunkOf((prefix ^ 1) * 2 ** (32 - depth));
     if (chunkDepth(memory, neighbour) !== depth) return;
-    if (chunkCount(memory, chunk) + chunkCount(memory, neighbour) > mergedMaxCount) return;
-    this.#moving.set(memory.words.subarray(neighbour, neighbour + chunkWords));
+    if (chunkCount(memory, chunk) + chunkCount(memory, neighbour) > MERGED_MAX_COUNT) return;
+    this.#moving.set(memory.words.subarray(neighbour, neighbour + CHUNK_WORDS));
     setDepthAndPrefix(memory, chunk, depth - 1, prefix >>> 1);
     this.#pointTo(chunk);
     if (this.#chunks.remove(neighbour)) this.#pointTo(neighbour);
@@ -169,7 +169,7 @@ export class KeyIndex {
 
   #insertMoving(): void {
     const moving = this.#moving;
-    for (let slot = slotWords; slot < chunkWords; slot += slotWords) {
+    for (let slot = SLOT_WORDS; slot < CHUNK_WORDS; slot += SLOT_WORDS) {
       const at = moving[slot] ?? 0;
       if (at !== 0) this.insert(moving[slot + 1] ?? 0, at);
     }
@@ -178,21 +178,21 @@ export class KeyIndex {
   /** Lets the directory point to a chunk wherever its prefix says. */
   #pointTo(chunk: number): void {
     const memory = this.#memory;
-    const pointers = 2 ** (memory.word(control.directoryDepth) - chunkDepth(memory, chunk));
+    const pointers = 2 ** (memory.word(CONTROL.directoryDepth) - chunkDepth(memory, chunk));
     const first = this.#directoryAt + chunkPrefix(memory, chunk) * pointers;
     memory.words.fill(chunk, first, first + pointers);
   }
 
   #doubleDirectory(): boolean {
     const memory = this.#memory;
-    const depth = memory.word(control.directoryDepth);
+    const depth = memory.word(CONTROL.directoryDepth);
     if (depth === this.#directoryMaxDepth) return false;
     for (let pointer = 2 ** depth - 1; pointer >= 0; pointer--) {
       const chunk = memory.word(this.#directoryAt + pointer);
       memory.setWord(this.#directoryAt + 2 * pointer, chunk);
       memory.setWord(this.#directoryAt + 2 * pointer + 1, chunk);
     }
-    memory.setWord(control.directoryDepth, depth + 1);
+    memory.setWord(CONTROL.directoryDepth, depth + 1);
     return true;
   }
 }

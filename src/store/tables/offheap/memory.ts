@@ -5,7 +5,7 @@
  */
 
 /** Words of the control block. A ring has `ringWords` of them from where it begins. */
-export const control = {
+export const CONTROL = {
   segmentsTouched: 0,
   freeSegment: 1,
   freeSegments: 2,

@@ -15,14 +15,14 @@ import { HeadEncoder, isKeyAt } from "./entry-head.ts";
 import {
   entryBytes,
   entryBytesAt,
-  flag,
+  FLAG,
   type HeaderFields,
   hasFlag,
   setFlag,
   setUses,
+  USES_MAX,
   usesAt,
-  usesMax,
-  valueMaxBytes,
+  VALUE_MAX_BYTES,
   withUses,
   writeHeader,
   writeLifetimes,
@@ -31,18 +31,18 @@ import { overwriteValue, readValue } from "./entry-value.ts";
 import { Eviction } from "./eviction.ts";
 import { resolveGeometry } from "./geometry.ts";
 import { Ghosts } from "./ghosts.ts";
-import { firstPosition, scanIndex } from "./index-scan.ts";
+import { FIRST_POSITION, scanIndex } from "./index-scan.ts";
 import { KeyIndex, mixHash } from "./key-index.ts";
 import { LogRing } from "./log-ring.ts";
-import { control, Memory } from "./memory.ts";
-import { moveSegments, SegmentPool } from "./segment-pool.ts";
+import { CONTROL, Memory } from "./memory.ts";
+import { MOVE_SEGMENTS, SegmentPool } from "./segment-pool.ts";
 
 /** What an entry costs in the index, beside its bytes in the log. */
-export const slotBytes = 8;
+export const SLOT_BYTES = 8;
 /** What returns soon after its eviction goes into the main ring and counts as used: measured to be worth it. */
-const returnedFlags = withUses(flag.mainRing, 1);
+const RETURNED_FLAGS = withUses(FLAG.mainRing, 1);
 /** For a chunk of the index, which a put may have to split. */
-const chunkSegments = 1;
+const CHUNK_SEGMENTS = 1;
 
 /** A table without an entry, as memory. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
 export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
@@ -80,8 +80,8 @@ export class OffheapTable implements Table {
     this.#evicted = options.evicted;
     this.memory = new Memory(buffer);
     this.pool = new SegmentPool(this.memory, geometry);
-    this.small = new LogRing(this.memory, this.pool, control.smallRing);
-    this.main = new LogRing(this.memory, this.pool, control.mainRing);
+    this.small = new LogRing(this.memory, this.pool, CONTROL.smallRing);
+    this.main = new LogRing(this.memory, this.pool, CONTROL.mainRing);
     this.#index = new KeyIndex(this.memory, this.pool);
     this.#found = new EntryCursor(this.memory, this.pool);
     this.#scanned = new EntryCursor(this.memory, this.pool);
@@ -98,11 +98,11 @@ export class OffheapTable implements Table {
   }
 
   get bytes(): number {
-    return this.small.liveBytes + this.main.liveBytes + this.entryCount * slotBytes;
+    return this.small.liveBytes + this.main.liveBytes + this.entryCount * SLOT_BYTES;
   }
 
   get entryCount(): number {
-    return this.memory.word(control.entries);
+    return this.memory.word(CONTROL.entries);
   }
 
   find(namespace: string, key: string, hash: number): TableEntry | undefined {
@@ -131,9 +131,9 @@ export class OffheapTable implements Table {
       flags = this.#inheritedFlags(former);
       this.#bury(former);
     } else if (this.#eviction.hasReturned(mixed)) {
-      flags = returnedFlags;
+      flags = RETURNED_FLAGS;
     }
-    const spare = this.#segmentsFor(head.headBytes + valueBytes) + moveSegments + chunkSegments;
+    const spare = this.#segmentsFor(head.headBytes + valueBytes) + MOVE_SEGMENTS + CHUNK_SEGMENTS;
     if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
       this.#refuse(entry);
       return;
@@ -145,7 +145,7 @@ export class OffheapTable implements Table {
     ring.endEntry();
     ring.enter(entryBytes(head.headBytes, valueBytes));
     this.#index.insert(mixed, at);
-    this.memory.addToWord(control.entries, 1);
+    this.memory.addToWord(CONTROL.entries, 1);
   }
 
   valueIn(entry: TableEntry, arena: ValueArena): Uint8Array {
@@ -161,11 +161,11 @@ export class OffheapTable implements Table {
   }
 
   markStaled(entry: TableEntry): void {
-    setFlag(this.memory, this.#wordOf(entry), flag.staled);
+    setFlag(this.memory, this.#wordOf(entry), FLAG.staled);
   }
 
   scanStart(): number {
-    return this.entryCount === 0 ? 0 : firstPosition;
+    return this.entryCount === 0 ? 0 : FIRST_POSITION;
   }
 
   scan(position: number, maxEntries: number, visit: Visit): number {
@@ -175,7 +175,7 @@ export class OffheapTable implements Table {
   #visit(at: number, visit: Visit): void {
     const verdict = visit(this.#scanned.moveTo(at));
     if (verdict === "remove") this.#bury(at);
-    else if (verdict === "markStaled") setFlag(this.memory, at, flag.staled);
+    else if (verdict === "markStaled") setFlag(this.memory, at, FLAG.staled);
   }
 
   /** The word of the key's entry; 0: there is none. */
@@ -191,12 +191,12 @@ export class OffheapTable implements Table {
 
   #use(at: number): TableEntry {
     const uses = usesAt(this.memory, at);
-    if (uses < usesMax) setUses(this.memory, at, uses + 1);
+    if (uses < USES_MAX) setUses(this.memory, at, uses + 1);
     return this.#found.moveTo(at);
   }
 
   #wordOf(entry: TableEntry): number {
-    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, flag.dead)) {
+    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, FLAG.dead)) {
       throw new Error("the entry is not the one that was found last");
     }
     return this.#found.at;
@@ -207,18 +207,18 @@ export class OffheapTable implements Table {
     const bytes = entryBytesAt(this.memory, at);
     this.#index.remove(this.#index.slotOf(this.memory.word(at), at));
     this.#ringOf(this.memory.word(at + 1)).bury(bytes);
-    setFlag(this.memory, at, flag.dead);
-    this.memory.addToWord(control.entries, -1);
+    setFlag(this.memory, at, FLAG.dead);
+    this.memory.addToWord(CONTROL.entries, -1);
   }
 
   #ringOf(flags: number): LogRing {
-    return (flags & flag.mainRing) === 0 ? this.small : this.main;
+    return (flags & FLAG.mainRing) === 0 ? this.small : this.main;
   }
 
   /** A set is a use too: what is set again and again stays. */
   #inheritedFlags(at: number): number {
-    const uses = Math.min(usesMax, usesAt(this.memory, at) + 1);
-    return withUses(this.memory.word(at + 1) & flag.mainRing, uses);
+    const uses = Math.min(USES_MAX, usesAt(this.memory, at) + 1);
+    return withUses(this.memory.word(at + 1) & FLAG.mainRing, uses);
   }
 
   #write(at: number, entry: NewTableEntry, mixed: number, flags: number): void {
@@ -249,8 +249,8 @@ export class OffheapTable implements Table {
 
   #couldFit(headBytes: number, valueBytes: number): boolean {
     const { segmentBytes, segmentCount } = this.pool.geometry;
-    if (headBytes > segmentBytes || valueBytes > valueMaxBytes) return false;
-    const others = this.memory.word(control.indexSegments) + moveSegments + chunkSegments;
+    if (headBytes > segmentBytes || valueBytes > VALUE_MAX_BYTES) return false;
+    const others = this.memory.word(CONTROL.indexSegments) + MOVE_SEGMENTS + CHUNK_SEGMENTS;
     return this.#segmentsFor(headBytes + valueBytes) + others <= segmentCount;
   }
 

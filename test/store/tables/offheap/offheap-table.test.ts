@@ -3,7 +3,7 @@ import { createSeededRng } from "../../../../src/common/random.ts";
 import type { NewTableEntry, TableEntry } from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
 import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
-import { control } from "../../../../src/store/tables/offheap/memory.ts";
+import { CONTROL } from "../../../../src/store/tables/offheap/memory.ts";
 import { createOffheapTable, type OffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
 
@@ -273,7 +273,7 @@ describe("OffheapTable.put()", () => {
 describe("OffheapTable's index", () => {
   it("gives its memory back when small entries make way for large ones", () => {
     const { table, put, find, check } = createFixture(4 * mebibyte);
-    const indexSegments = (): number => table.memory.word(control.indexSegments);
+    const indexSegments = (): number => table.memory.word(CONTROL.indexSegments);
     for (let one = 0; one < 50_000; one++) put(`k${one}`, "v");
     const most = indexSegments();
     for (let one = 0; one < 3_000; one++) {
@@ -298,7 +298,7 @@ describe("OffheapTable's index", () => {
     }
     expect(table.entryCount).toBe(0);
     expect(table.bytes).toBe(0);
-    expect(table.memory.word(control.indexSegments)).toBe(1);
+    expect(table.memory.word(CONTROL.indexSegments)).toBe(1);
     check();
   });
 });
