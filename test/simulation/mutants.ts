@@ -316,10 +316,10 @@ export const mutants: readonly Mutant[] = [
         file: "src/store/events/subscriber.ts",
         find: "    const from = this.#position;\n",
         replace:
-          "    if (logs.some((log, shard) => this.#position.positionOf(shard) < log.start)) this.#position = this.#now();\n    const from = this.#position;\n",
+          "    if (source.logs.some((log, shard) => this.#position.positionOf(shard) < log.start)) this.#position = this.#endOfLogs();\n    const from = this.#position;\n",
       },
       {
-        file: "src/store/events/subscriber.ts",
+        file: "src/store/events/event-reader.ts",
         find: 'if (log.lostRevision > revision) return "overrun";',
         replace: 'if (log.lostRevision < 0) return "overrun";',
       },

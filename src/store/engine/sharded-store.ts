@@ -75,8 +75,8 @@ export class ShardedStore implements AttachedStore {
     this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
     this.#threadWakeups = new ThreadWakeups(common.threadWakeups, threads);
-    const recent = new DecodedEvents();
-    this.#waitList = new WaitList(this.#threadWakeups, () => recent.clear());
+    const decoded = new DecodedEvents();
+    this.#waitList = new WaitList(this.#threadWakeups, () => decoded.clear());
     const context = {
       epoch: this.epoch,
       limits: memory.limits,
@@ -101,7 +101,7 @@ export class ShardedStore implements AttachedStore {
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
       waitList: this.#waitList,
       reads: new SharedReads(),
-      recent,
+      decoded,
       overran: () => this.#row.count("overruns"),
     };
   }

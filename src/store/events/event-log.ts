@@ -151,19 +151,19 @@ export class EventLog {
 
   /**
    * Moves a place from `start` to before `end` past its event. Returns the event if its namespace is one of
-   * these, by their numbers, or has none: what else there is, a reader passes without decoding it. `recent`: of the
+   * these, by their numbers, or has none: what else there is, a reader passes without decoding it. `decoded`: of the
    * reader's thread.
    */
-  next(place: LogPlace, namespaceIds: readonly number[], recent: DecodedEvents): StoreEvent | undefined {
+  next(place: LogPlace, namespaceIds: readonly number[], decoded: DecodedEvents): StoreEvent | undefined {
     const reader = this.#reader;
     const { position } = place;
     this.#readAt(place);
     this.#pass(place);
     if (reader.namespaceId !== 0 && !namespaceIds.includes(reader.namespaceId)) return undefined;
-    const known = recent.at(this.#shard, position);
+    const known = decoded.at(this.#shard, position);
     if (known !== undefined) return known;
     const event = reader.toEvent(this.#shard, place.revision, this.#names);
-    recent.add(position, event);
+    decoded.add(position, event);
     return event;
   }
 

@@ -53,13 +53,13 @@ function readFrom(
   log: EventLog,
   place: LogPlace,
   namespaces: readonly string[],
-  recent = new DecodedEvents(),
+  decoded = new DecodedEvents(),
 ): StoreEvent[] {
   const ids = namespaces.map((namespace) => log.namespaceId(namespace));
   const events: StoreEvent[] = [];
   while (place.position < log.end) {
     const revision = log.revisionAt(place);
-    const event = log.next(place, ids, recent);
+    const event = log.next(place, ids, decoded);
     if (event === undefined) throw new Error("an event of a namespace asked for was passed over");
     expect(event.revision).toBe(revision);
     expect(place.revision).toBe(revision);
@@ -169,12 +169,12 @@ describe("EventLog", () => {
     const first = mine.placeAtEnd();
     const events = Array.from({ length: 200 }, (_, at) => eventOf(at + 1, { name: `k${at}` }));
     for (const event of events) (event.revision % 2 === 0 ? others : mine).append(event);
-    const recent = new DecodedEvents();
-    const [one = [], other = []] = [1, 2].map(() => readFrom(mine, { ...first }, ["n"], recent));
+    const decoded = new DecodedEvents();
+    const [one = [], other = []] = [1, 2].map(() => readFrom(mine, { ...first }, ["n"], decoded));
     expect(one).toEqual(events);
     for (const [at, event] of one.entries()) expect(event).toBe(other[at]);
-    recent.clear();
-    const third = readFrom(mine, { ...first }, ["n"], recent);
+    decoded.clear();
+    const third = readFrom(mine, { ...first }, ["n"], decoded);
     expect(third).toEqual(events);
     for (const [at, event] of third.entries()) expect(event).not.toBe(other[at]);
   });

@@ -68,7 +68,7 @@ class TwoThreads {
         return this.#revisions[shard] ?? 0;
       },
       waitList: { add() {}, delete() {} },
-      recent: new DecodedEvents(),
+      decoded: new DecodedEvents(),
       overran: () => this.overruns++,
     };
     return new LogSubscriber(source, selectors, cursor, () => {});
