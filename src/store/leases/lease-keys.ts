@@ -1,9 +1,9 @@
 /**
- * The namespaces and keys of a shard's leases, which keep them as text where most else has a fingerprint: a prefix
- * may void them, and who is promoted is told the stale entry.
+ * The namespaces and keys of a shard's leases, in shared memory. Other structures keep a fingerprint of a name. Leases
+ * keep the text: an invalidation by prefix compares it, and a promoted waiter gets the key's stale entry.
  *
- * In chains of small blocks, since most keys are short and a few are not. Each block begins with the number of the
- * next; the first also has the two lengths.
+ * A name is a chain of small blocks: most keys are short, and a few are long. Each block begins with the number of the
+ * next one; the first block also has the two lengths.
  */
 import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";
@@ -17,7 +17,7 @@ const BLOCKS_PER_LEASE = 4;
 /** One lease of the longest names finds room in any empty shard. */
 const LARGEST_NAME_BLOCKS = blocksOf(NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES);
 
-/** Where a name is on its way between string and memory. */
+/** Holds a name while it is encoded or decoded. */
 let scratch = Buffer.allocUnsafeSlow(1_024);
 
 export interface LeaseName {
@@ -43,7 +43,7 @@ export class LeaseKeys {
     this.#bytes = Buffer.from(region.buffer, region.begin, bytes);
   }
 
-  /** The first block of the name's chain, or 0 when there is no room for it. */
+  /** Returns the first block of the name's chain, or 0 when there is no room for it. */
   write(namespace: string, key: string): number {
     const namespaceBytes = encode(namespace, 0);
     const bytes = encode(key, namespaceBytes);
@@ -78,7 +78,7 @@ export class LeaseKeys {
     };
   }
 
-  /** Says whether a name is of the namespace, with a key that begins with the prefix. Good until the next call. */
+  /** A test whether a name has this namespace, and a key with this prefix. Valid until the next call. */
   matcher(namespace: string, prefix: string): (first: number) => boolean {
     const namespaceBytes = encode(namespace, 0);
     const bytes = encode(prefix, namespaceBytes);
@@ -101,7 +101,7 @@ export class LeaseKeys {
     }
   }
 
-  /** Visits the first `bytes` of a text, piece by piece; false as soon as a visit says so. */
+  /** Visits the first `bytes` of a name, one block after the other. Stops, and returns false, when a visit does. */
   #eachPart(
     first: number,
     bytes: number,
@@ -131,7 +131,7 @@ function blocksOf(bytes: number): number {
 
 const wordOf = (block: number): number => (block * BLOCK_BYTES) / 4;
 
-/** Writes a text to the scratch and returns where it ends. */
+/** Writes a text into the scratch buffer and returns where it ends. */
 function encode(text: string, at: number): number {
   reserve(at + text.length * UTF8_MAX_BYTES_PER_UNIT);
   return at + scratch.write(text, at);

@@ -1,4 +1,4 @@
-/** The leases of a shard as they lie in shared memory: what they are, and not what becomes of them. */
+/** The leases of a shard as records in shared memory. The rules of leases are in `leases.ts`. */
 
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
@@ -18,7 +18,7 @@ const CELL = {
 } as const;
 const CELLS = 7;
 
-/** Of all leases: a single number, `nextDueMs`. */
+/** One number of all leases together: `nextDueMs`. */
 const SHARED_BYTES = 8;
 
 export function leaseRecordsBytes(limits: LeaseLimits): number {
@@ -30,14 +30,14 @@ export function leaseRecordsBytes(limits: LeaseLimits): number {
   ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
 }
 
-/** A lease is named by its slot, at least 1, from its insertion to its removal. */
+/** A lease is identified by its slot, at least 1, from its insertion to its removal. */
 export class LeaseRecords {
   readonly #limits: LeaseLimits;
   readonly #fingerprintOf: FingerprintOf;
   readonly #shared: Float64Array;
   readonly #map: RecordMap;
   readonly #text: LeaseKeys;
-  /** To read: `addWaiter` and `removeWaiter` keep the lists. */
+  /** For reading. Only `addWaiter` and `removeWaiter` change the lists. */
   readonly waiters: WaiterRecords;
 
   constructor(region: Region, limits: LeaseLimits, fingerprintOf: FingerprintOf) {
@@ -56,7 +56,7 @@ export class LeaseRecords {
     return this.#map.count;
   }
 
-  /** No lease or wait is due before; 0 when none ever is. */
+  /** No lease and no wait is due before this time; 0 when there is none. */
   get nextDueMs(): number {
     return this.#shared[0] ?? 0;
   }
@@ -70,7 +70,7 @@ export class LeaseRecords {
     return this.#map.count === 0 ? 0 : this.#map.find(this.#fingerprintOf(namespace, key));
   }
 
-  /** The lease of a key that has none, to be granted now; or 0 when there is no room for it. */
+  /** Adds a lease for a key that has none, to be granted next. Returns its slot, or 0 when there is no room. */
   insert(namespace: string, key: string): number {
     if (this.#map.count >= this.#limits.leasesMax) return 0;
     const text = this.#text.write(namespace, key);
@@ -81,24 +81,24 @@ export class LeaseRecords {
     return slot;
   }
 
-  /** With all its waiters. */
+  /** Removes the lease and all its waiters. */
   remove(slot: number): void {
     while (this.firstWaiter(slot) !== 0) this.removeWaiter(this.firstWaiter(slot));
     this.#text.free(this.#map.number(slot, CELL.text));
     this.#map.remove(slot);
   }
 
-  /** In the order of their grants: the slot of the first, or 0. */
+  /** The slot of the lease that was granted first, or 0. */
   oldest(): number {
     return this.#map.oldest();
   }
 
-  /** The one granted next, or 0. */
+  /** The slot of the lease that was granted next, or 0. */
   newer(slot: number): number {
     return this.#map.newer(slot);
   }
 
-  /** The lease is another one from now on, the latest, with the waiters that it has. */
+  /** Makes it a new lease, the newest one, which keeps its waiters. */
   grant(slot: number, token: bigint, issuedAtRevision: number, expiresAtMs: number): void {
     this.#map.setBigint(slot, CELL.token, token);
     this.#map.setNumber(slot, CELL.issuedAtRevision, issuedAtRevision);
@@ -134,12 +134,12 @@ export class LeaseRecords {
     return this.#map.number(slot, CELL.expiresAtMs);
   }
 
-  /** Neither the lease nor one of its waits is due before. */
+  /** Neither the lease nor one of its waits is due before this time. */
   dueMs(slot: number): number {
     return this.#map.number(slot, CELL.dueMs);
   }
 
-  /** Finds out when exactly the next of them is due. */
+  /** Computes `dueMs` anew, exactly. */
   updateDue(slot: number): void {
     let dueMs = this.expiresAtMs(slot);
     let waiter = this.firstWaiter(slot);
@@ -150,7 +150,7 @@ export class LeaseRecords {
     this.#map.setNumber(slot, CELL.dueMs, dueMs);
   }
 
-  /** The slot of who has waited longest, or 0. */
+  /** The slot of the waiter that came first, or 0. */
   firstWaiter(slot: number): number {
     return this.#map.number(slot, CELL.firstWaiter);
   }
@@ -159,7 +159,7 @@ export class LeaseRecords {
     return this.#map.number(slot, CELL.waiterCount);
   }
 
-  /** The slot of the waiter, or 0 when there is no room for it. */
+  /** Returns the slot of the waiter, or 0 when there is no room for it. */
   addWaiter(waiter: NewWaiter): number {
     const { lease, deadlineMs } = waiter;
     if (this.waiterCount(lease) >= this.#limits.waitersMax) return 0;

@@ -1,19 +1,16 @@
 /**
- * Who waits for the leases of a shard, in shared memory: a list for each lease, first come first, of waiters that
- * may be in different threads.
+ * The waiters for the leases of a shard, in shared memory: a list for each lease, first in first out. The waiters of one
+ * list may be in different threads.
  *
- * The lists are rings, so that one number, that of the first waiter, has both ends of it; 0 is the empty list.
+ * A list is a ring: the slot of its first waiter leads to both of its ends. 0 is the empty list.
  */
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-/** Of a shard, over all its leases, whatever a single one may have. */
+/** Of all leases of a shard together. */
 export const SHARD_WAITERS_MAX = 65_536;
 
-/**
- * Words of a waiter, and its two numbers in 8-byte cells behind them. The number of the wait is 0 in a slot that
- * is free.
- */
+/** A waiter: words, and then two cells of eight bytes. The number of the wait is 0 in a free slot. */
 const WAITER_BYTES = 40;
 const WAITER_WORDS = WAITER_BYTES / 4;
 const WAITER_CELLS = WAITER_BYTES / 8;
@@ -27,7 +24,7 @@ export interface NewWaiter {
   /** The number of the wait in its thread, at least 1. */
   readonly wait: number;
   readonly deadlineMs: number;
-  /** For how long it wants the lease. Below 2^32. */
+  /** The time for which it asks for the lease. Below 2^32. */
   readonly leaseMs: number;
 }
 
@@ -82,12 +79,12 @@ export class WaiterRecords {
     return slot === first ? next : first;
   }
 
-  /** The next in its list, which after the last is the first. */
+  /** The next waiter of the list; after the last one, the first. */
   next(slot: number): number {
     return this.#word(slot, WORD.next);
   }
 
-  /** The wait is still in this slot, where it was put when it began. */
+  /** The wait that was put into this slot is still there. */
   holds(slot: number, thread: number, wait: number): boolean {
     return this.wait(slot) === wait && this.thread(slot) === thread;
   }

@@ -1,4 +1,4 @@
-/** The counters of a store in shared memory: each thread counts in a row of its own, and readers add the rows up. */
+/** The counters of a store in shared memory. Each thread counts in a row of its own; a reader adds the rows up. */
 
 import type { StoreCounters } from "../api/store.ts";
 import { alignedBytes, type Region } from "./region.ts";
@@ -37,14 +37,14 @@ const COLUMNS: Readonly<Record<string, number>> = Object.fromEntries(
   Object.keys(NONE).map((name, column) => [name, column]),
 );
 
-/** A row begins on a cache line of its own, so that threads do not slow each other down. */
+/** Each row has cache lines of its own, so that threads do not slow each other down. */
 const ROW_BYTES = alignedBytes(Object.keys(NONE).length * Float64Array.BYTES_PER_ELEMENT);
 
 export function countersBytes(threads: number): number {
   return threads * ROW_BYTES;
 }
 
-/** What a thread counts with. */
+/** The counters of one thread. */
 export class CounterRow {
   readonly #cells: Float64Array;
 
@@ -58,7 +58,7 @@ export class CounterRow {
   }
 }
 
-/** The sums over all threads, live. */
+/** The sums over all threads. Each read of a property adds up its current values. */
 export function totalsOf(region: Region, threads: number): Readonly<StoreCounters> {
   const rows = Array.from({ length: threads }, (_, thread) => cellsOf(region, thread));
   const totals = { ...NONE };

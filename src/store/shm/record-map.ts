@@ -1,17 +1,17 @@
 /**
- * A map of fixed capacity from fingerprints to fixed-size records, in the order of insertion, in one region.
+ * A map of fixed capacity from fingerprints to records of fixed size, in the order of insertion, in one region.
  *
- * All zero is the empty map. A record is in a slot: links, fingerprint, then cells of eight bytes, each a number
- * or a bigint. Freed slots are used again, last freed first, before a new one is touched. The hash table has as
- * many buckets as slots have ever been touched: touching one more splits one bucket (Litwin, "Linear hashing",
- * VLDB 1980), so that the map takes only the memory that it has needed and is never rehashed as a whole.
+ * Memory of zeros is the empty map. A record is a slot: links, fingerprint, and cells of eight bytes, each a number or a
+ * bigint. Freed slots are used again, the last freed first, before a new one is touched. The hash table has as many
+ * buckets as slots were ever touched: each newly touched slot splits one bucket (Litwin, "Linear hashing", VLDB 1980). So
+ * the map uses only the memory that it has needed, and is never rehashed as a whole.
  *
- * Under the lock of whoever shares it, as every structure in a region.
+ * As every structure in a region, it is used under the lock of its owner.
  */
 import type { Fingerprint } from "../hashing/fingerprint.ts";
 import type { Region } from "./region.ts";
 
-/** Words of the header; the rest of its cache line is spare. */
+/** Words of the header. The rest of its cache line is unused. */
 const COUNT_AT = 0;
 const TOUCHED_AT = 1;
 const FREE_AT = 2;
@@ -19,17 +19,17 @@ const OLDEST_AT = 3;
 const NEWEST_AT = 4;
 const HEADER_WORDS = 16;
 
-/** Words of a slot before its cells. The one left out keeps the cells aligned. */
+/** Words of a slot before its cells. One is unused, so that the cells are aligned. */
 const NEXT_AT = 0;
 const OLDER_AT = 1;
 const NEWER_AT = 2;
 const ID_AT = 4;
 const LINK_WORDS = 8;
 
-/** So that nobody waits long for the lock while many records go at once. */
+/** Bounds how long the lock is held while many records are removed. */
 const REMOVED_AT_ONCE_MAX = 512;
 
-/** The map in a region of this size. Slots are counted from 1, so that 0 is no slot. */
+/** The size of a region for the map. Slots are numbered from 1; 0 is no slot. */
 export function recordMapBytes(capacity: number, cells: number): number {
   return (slotsBegin(capacity) + capacity * slotWords(cells)) * 4;
 }
@@ -59,7 +59,7 @@ export class RecordMap {
     return this.#words[COUNT_AT] ?? 0;
   }
 
-  /** The slot of the record with this fingerprint, or 0. Good until the record is removed. */
+  /** The slot of the record with this fingerprint, or 0. Valid until the record is removed. */
   find(id: Fingerprint): number {
     const words = this.#words;
     if (words[COUNT_AT] === 0) return 0;
@@ -83,7 +83,7 @@ export class RecordMap {
     return 0;
   }
 
-  /** A record of zeros, as the newest, for a fingerprint that has none. Throws when full: make room first. */
+  /** Adds a record of zeros, the newest, for a fingerprint without one. Throws a RangeError when the map is full. */
   insert(id: Fingerprint): number {
     const slot = this.#takeSlot();
     const words = this.#words;
@@ -111,12 +111,12 @@ export class RecordMap {
     return this.#words[OLDEST_AT] ?? 0;
   }
 
-  /** The slot of the record next in order, or 0. */
+  /** The slot of the record inserted next, or 0. */
   newer(slot: number): number {
     return this.#words[this.#at(slot) + NEWER_AT] ?? 0;
   }
 
-  /** Removes the oldest records that are over, 512 at most. False: there may be more of them. */
+  /** Removes the oldest records while `isOver` says so, 512 at most. False: there may be more of them. */
   removeOldest(isOver: (slot: number) => boolean): boolean {
     for (let left = REMOVED_AT_ONCE_MAX; left > 0; left--) {
       const slot = this.oldest();
@@ -160,7 +160,7 @@ export class RecordMap {
   #bucketOf(first: number, buckets: number): number {
     const mask = 0x7fff_ffff >>> (Math.clz32(buckets - 1) - 1);
     const bucket = first & mask;
-    // Those that are not split yet go by one bit less.
+    // A bucket that is not split yet uses one bit less.
     return HEADER_WORDS + (bucket < buckets ? bucket : bucket & (mask >>> 1));
   }
 
@@ -178,7 +178,7 @@ export class RecordMap {
     return touched + 1;
   }
 
-  /** Spreads the records of one bucket over it and the new one, of which there are `buckets` more. */
+  /** Splits one of `buckets` buckets into itself and a new one. */
   #split(buckets: number): void {
     const words = this.#words;
     const splitAt = HEADER_WORDS + buckets - 2 ** (31 - Math.clz32(buckets));
@@ -234,7 +234,7 @@ function slotWords(cells: number): number {
   return LINK_WORDS + 2 * cells;
 }
 
-/** Behind the header and the buckets, in words; even, since cells are. */
+/** Where the slots begin, in words, behind header and buckets. Even, so that cells are aligned. */
 function slotsBegin(capacity: number): number {
   return HEADER_WORDS + 2 * Math.ceil(capacity / 2);
 }

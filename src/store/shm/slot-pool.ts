@@ -1,10 +1,10 @@
-/** Equal slots in a region, taken and given back: the ones given back last go first, so that little memory is touched. */
+/** A pool of slots of equal size in a region. The slot given back last is taken first, so that little memory is touched. */
 import type { Region } from "./region.ts";
 
 /**
- * Slots are numbered from 1. What would be slot 0 holds the pool's own words: the first free slot, how many were
- * ever taken, how many are taken now. The first word of a free slot is the next free one; the words of a taken
- * one are all its owner's.
+ * Slots are numbered from 1. The memory of slot 0 holds the pool's own words: the first free slot, how many slots were
+ * ever taken, and how many are taken now. The first word of a free slot is the number of the next free one. All words of a
+ * taken slot belong to its owner.
  */
 const OWN_WORDS = { free: 0, touched: 1, taken: 2 } as const;
 
@@ -28,7 +28,7 @@ export class SlotPool {
     return this.#slots - this.#word(OWN_WORDS.taken);
   }
 
-  /** A slot with its former content, or 0 when none is free. */
+  /** Returns a slot, with any content, or 0 when none is free. */
   take(): number {
     const words = this.#words;
     let slot = this.#word(OWN_WORDS.free);
