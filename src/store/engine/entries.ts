@@ -84,21 +84,21 @@ export class ShardEntries {
   put(entry: NewTableEntry, hash: number, former: TableEntry | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
     const { namespace, key } = entry;
-    if (entry.sourceVersion > 0n) this.tombstones.lift(namespace, key);
-    else if (former !== undefined) this.tombstones.lay(namespace, key, former.sourceVersion, nowMs, nowMs);
-    this.#sweep.willGo(entry.staleUntilMs);
+    if (entry.sourceVersion > 0n) this.tombstones.remove(namespace, key);
+    else if (former !== undefined) this.tombstones.add(namespace, key, former.sourceVersion, nowMs, nowMs);
+    this.#sweep.noteExpiry(entry.staleUntilMs);
     this.table.put(entry, hash);
   }
 
   /** Of an entry that `find` returned, as of a hard invalidation of its key. */
   remove(entry: TableEntry, nowMs: number): void {
-    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
+    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
     this.table.remove(entry);
   }
 
   /** Of an entry that `find` returned. */
   setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
-    this.#sweep.willGo(staleUntilMs);
+    this.#sweep.noteExpiry(staleUntilMs);
     this.table.setLifetimes(entry, freshUntilMs, staleUntilMs);
   }
 
@@ -140,7 +140,7 @@ export class ShardEntries {
       this.#bury(entry, state, nowMs);
       return "remove";
     }
-    this.#sweep.sawOneGoing(entry.staleUntilMs);
+    this.#sweep.noteSweptExpiry(entry.staleUntilMs);
     return state === "staled" && !entry.staled ? "markStaled" : "keep";
   }
 
@@ -166,7 +166,7 @@ export class ShardEntries {
     else this.#counters.count("evictedExpired");
     if (entry.sourceVersion === 0n) return;
     const staleUntilMs = Math.min(nowMs, fencedAtMs, entry.staleUntilMs);
-    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, staleUntilMs, nowMs);
+    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, staleUntilMs, nowMs);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Remembers the answers to recent Sets by their request ids, so that a retry is answered as the first was. */
+/** Remembers the answers to recent Sets by their request ids: a retry gets the first answer again. */
 
 import type { SetResult } from "../api/store.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
@@ -9,14 +9,14 @@ export const REQUEST_ID_MS = 60_000;
 
 /** Cells of an answer. */
 const UNTIL_MS_CELL = 0;
-/** 0: stored; else one more than the place of the reason why not. */
+/** 0: stored. Else the index of the reason, plus one. */
 const OUTCOME_CELL = 1;
 const REVISION_CELL = 2;
-/** When stored. */
+/** Only when stored. */
 const VERSION_CELL = 3;
 const CELLS = 4;
 
-/** A reason that is missing here is a type error where it is looked for. */
+/** A missing reason is a type error in `#remember`. */
 const REASONS = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
 
 export function requestIdsBytes(maxCount: number): number {
@@ -27,12 +27,12 @@ export class RequestIds {
   readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #shard: number;
-  /** Oldest first, so that expiry and the bound both take from the front. */
+  /** The oldest first: expiry and the bound remove from the front. */
   readonly #answers: RecordMap;
-  /** Of the Set that `once` is about: others have fingerprints made while it runs. */
+  /** A copy of the fingerprint that `once` works on: `run` has other fingerprints made in the shared array. */
   readonly #id: Fingerprint = new Uint32Array(4);
 
-  /** Of the shard of this index. */
+  /** `shard`: the index of the shard. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
     this.#answers = new RecordMap(region, maxCount, CELLS);
     this.#fingerprintOf = fingerprintOf;
@@ -44,7 +44,7 @@ export class RequestIds {
     return this.#answers.count;
   }
 
-  /** What the Set with this request id was answered; the first time, what `run` answers, if it does not throw. */
+  /** Returns the answer to the Set with this request id. The first time it calls `run`, and remembers what it returns. */
   once(namespace: string, key: string, requestId: bigint, nowMs: number, run: () => SetResult): SetResult {
     const answers = this.#answers;
     this.#id.set(this.#fingerprintOf(namespace, key, requestId));
@@ -64,7 +64,7 @@ export class RequestIds {
       : { kind: "notStored", asOf, reason };
   }
 
-  /** In the slot of an answer that is over, or in a new one if that is 0. */
+  /** Writes the answer into the slot of an expired one, or into a new slot when `former` is 0. */
   #remember(former: number, result: SetResult, nowMs: number): void {
     const answers = this.#answers;
     let slot = former;

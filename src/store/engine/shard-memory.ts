@@ -1,4 +1,4 @@
-/** Where each structure of a shard lies in the memory that the threads of a server share. */
+/** The layout of a shard in shared memory: a region for each of its structures. */
 import { type EventLogLimits, eventLogBytes } from "../events/event-log.ts";
 import { prefixFencesBytes } from "../fences/prefix-fences.ts";
 import { tagFencesBytes } from "../fences/tag-fences.ts";
@@ -34,7 +34,7 @@ const SIZES = {
 
 export type ShardRegions = Readonly<Record<keyof typeof SIZES, Region>>;
 
-/** Empty: all of it is zero. What is never needed costs no resident bytes. */
+/** Memory for an empty shard. Pages that are never written to cost no resident memory. */
 export function createShardState(limits: ShardLimits): SharedArrayBuffer {
   const bytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(limits)), 0);
   return createBuffer(bytes);

@@ -326,7 +326,7 @@ export class Shard {
 
   #remove(namespace: string, key: string, hash: number, sourceVersion: bigint, nowMs: number): boolean {
     const entry = this.#entries.find(namespace, key, hash, nowMs)?.entry;
-    this.#entries.tombstones.lay(namespace, key, sourceVersion, nowMs, nowMs);
+    this.#entries.tombstones.add(namespace, key, sourceVersion, nowMs, nowMs);
     if (entry === undefined) return false;
     if (sourceVersion !== 0n && entry.sourceVersion >= sourceVersion) return false;
     this.#entries.remove(entry, nowMs);

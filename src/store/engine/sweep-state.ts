@@ -1,4 +1,4 @@
-/** How far the sweep of a shard is, and when the next one is due: in shared memory, since any thread may go on with it. */
+/** How far the sweep of a shard is, and when the next one is due. In shared memory: any thread may continue a sweep. */
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import type { Region } from "../shm/region.ts";
 
@@ -13,7 +13,7 @@ const CELL = {
 
 export const SWEEP_STATE_BYTES = cellsBytes(Object.keys(CELL).length);
 
-/** Tag fences and ended lifetimes may gather for this long. */
+/** Tag fences and expired entries may collect for this long. */
 const SWEEP_PAUSE_MS = 5_000;
 
 export class SweepState {
@@ -27,7 +27,7 @@ export class SweepState {
     return this.#cells.get(CELL.sweeping) === 1;
   }
 
-  /** Where the scan of the table goes on; 0: it is at its end. */
+  /** Where the scan of the table continues; 0: it has ended. */
   get scanPosition(): number {
     return this.#cells.get(CELL.scanPosition);
   }
@@ -36,12 +36,12 @@ export class SweepState {
     this.#cells.set(CELL.scanPosition, position);
   }
 
-  /** The shard's revision at the beginning of the sweep: it retires the fences up to this one. */
+  /** The shard's revision when the sweep began: at its end, fences up to this revision are dropped. */
   get revision(): number {
     return this.#cells.get(CELL.revision);
   }
 
-  /** Whether there is something to sweep for, be it that `tagFences` or that lifetimes have ended. */
+  /** A sweep is worth its while: there are tag fences, or entries have expired. */
   isDue(tagFences: number, nowMs: number): boolean {
     if (nowMs < this.#cells.get(CELL.againAtMs)) return false;
     return tagFences > 0 || nowMs >= this.#earliest(CELL.nextStaleUntilMs);
@@ -60,14 +60,14 @@ export class SweepState {
     this.#cells.set(CELL.nextStaleUntilMs, this.#cells.get(CELL.sweptNextStaleUntilMs));
   }
 
-  /** An entry has a new end, which the sweep under way may not see. */
-  willGo(staleUntilMs: number): void {
+  /** An entry expires at this time, and the current sweep may not visit it. */
+  noteExpiry(staleUntilMs: number): void {
     this.#lower(CELL.nextStaleUntilMs, staleUntilMs);
     this.#lower(CELL.sweptNextStaleUntilMs, staleUntilMs);
   }
 
-  /** The sweep under way has seen an entry that stays until then. */
-  sawOneGoing(staleUntilMs: number): void {
+  /** The current sweep has visited an entry that expires at this time. */
+  noteSweptExpiry(staleUntilMs: number): void {
     this.#lower(CELL.sweptNextStaleUntilMs, staleUntilMs);
   }
 
@@ -75,7 +75,7 @@ export class SweepState {
     if (staleUntilMs < this.#earliest(at)) this.#cells.set(at, staleUntilMs);
   }
 
-  /** 0, as in new memory, says that nothing goes. */
+  /** 0, as in new memory: no entry expires. */
   #earliest(at: number): number {
     return this.#cells.get(at) || Infinity;
   }

@@ -1,13 +1,13 @@
 /**
- * Remembers the source versions of keys whose entries are gone, so that a slow older writer still loses.
+ * Remembers the source versions of removed entries, so that a late Set with an older one is still refused.
  *
- * In a region: no tombstone costs the collector anything, and any thread under the shard's lock sees them all.
+ * In a region, under the shard's lock: tombstones cost the garbage collector nothing, and all threads share them.
  */
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import type { Region } from "../shm/region.ts";
 
-/** Longer than a slow load. */
+/** Longer than a slow load from the source takes. */
 export const TOMBSTONE_MS = 60_000;
 
 /** Cells of a tombstone. */
@@ -23,10 +23,10 @@ export class Tombstones {
   readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #pruned: () => void;
-  /** In the order in which they were laid. */
+  /** In the order of their last change. */
   readonly #records: RecordMap;
 
-  /** `pruned` is told of each tombstone that the bound pushed out before its time. */
+  /** `pruned` is called for each tombstone that the bound removes before its time. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
     this.#records = new RecordMap(region, maxCount, CELLS);
     this.#fingerprintOf = fingerprintOf;
@@ -47,9 +47,9 @@ export class Tombstones {
     return records.bigint(slot, SOURCE_VERSION_CELL);
   }
 
-  /** An entry, or what was said of its key, went at `staleUntilMs`, which may be long ago. */
-  lay(namespace: string, key: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
-    const untilMs = staleUntilMs + TOMBSTONE_MS;
+  /** Remembers that an entry, or a source version known for its key, ended at `endedAtMs`, which may be long ago. */
+  add(namespace: string, key: string, sourceVersion: bigint, endedAtMs: number, nowMs: number): void {
+    const untilMs = endedAtMs + TOMBSTONE_MS;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
     const records = this.#records;
     const id = this.#fingerprintOf(namespace, key);
@@ -69,15 +69,15 @@ export class Tombstones {
     }
   }
 
-  /** The key has an entry again that itself carries a source version as great. */
-  lift(namespace: string, key: string): void {
+  /** Removes the tombstone of a key whose new entry has a source version at least as great. */
+  remove(namespace: string, key: string): void {
     const records = this.#records;
     if (records.count === 0) return;
     const slot = records.find(this.#fingerprintOf(namespace, key));
     if (slot !== 0) records.remove(slot);
   }
 
-  /** Forgets the oldest ones that are over, some at a time. */
+  /** Removes the oldest expired ones, a bounded number at a time. */
   expire(nowMs: number): void {
     const records = this.#records;
     records.removeOldest((slot) => nowMs >= records.number(slot, UNTIL_MS_CELL));

@@ -1,10 +1,10 @@
-/** The bytes of a cursor: a version byte, the epoch, the shard count, a revision for each shard, a CRC-32. */
+/** Cursors as bytes: a format version, the epoch, the number of shards, the revision of each shard, and a CRC-32. */
 import { crc32 } from "node:zlib";
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 
 export interface CursorPosition {
   readonly epoch: bigint;
-  /** By shard: everything up to this revision was seen. */
+  /** By shard: every event up to this revision was read. */
   readonly revisions: readonly number[];
 }
 
@@ -30,7 +30,7 @@ export function toCursor(epoch: bigint, revisions: ArrayLike<number>): Uint8Arra
   return bytes;
 }
 
-/** Throws FIELD_INVALID for bytes that no store made. */
+/** Throws FIELD_INVALID for bytes that are no cursor. */
 export function fromCursor(bytes: Uint8Array): CursorPosition {
   if (bytes.length < HEAD_BYTES + CRC_BYTES) throw invalid();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,8 +1,8 @@
 /**
- * An event as bytes: a byte of kind, target and revision step, the numbers of its namespace and origin, the
- * sized name, and then what most events lack: a larger step, a namespace or origin without a number, the traceparent.
+ * An event as bytes: one byte of kind, target and revision step, the numbers of namespace and origin, and the name with
+ * its length. Then what most events do not have: a large step, a namespace or origin without a number, the traceparent.
  *
- * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
+ * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
 
 import { Buffer } from "node:buffer";
@@ -20,11 +20,11 @@ const TWO_BITS = 3;
 const TARGET_SHIFT = 2;
 const STEP_SHIFT = 4;
 const TRACEPARENT_FLAG = 0x40;
-/** A step of the revision from here on follows as a number of its own. */
+/** A step of this size or more is written behind the name, as a number. */
 const LARGE_STEP = 2;
 
 const FIXED_BYTES = 3;
-/** Of a number below 2^53, seven bits a byte. */
+/** A number below 2^53 has seven bits in each byte. */
 const NUMBER_MAX_BYTES = 8;
 
 /** The namespaces and origins of a log. */
@@ -33,17 +33,17 @@ interface LogNames {
   readonly origins: StringTable;
 }
 
-/** An event to write, with what the log knows of it. */
+/** An event to write, with what the log adds to it. */
 export interface RecordSource {
   readonly event: StoreEvent;
-  /** From the revision of the event before. */
+  /** The difference to the revision of the event before. */
   readonly step: number;
-  /** 0: the name itself goes into the record. */
+  /** 0: the record contains the name itself. */
   readonly namespaceId: number;
   readonly originId: number;
 }
 
-/** At least as many bytes as the record takes, without looking at the text. */
+/** An upper bound of `recordBytes` that needs no pass over the text. */
 export function recordMaxBytes({ namespace, name, origin, traceparent }: StoreEvent): number {
   const units = namespace.length + name.length + origin.length + traceparent.length;
   return FIXED_BYTES + 5 * NUMBER_MAX_BYTES + units * UTF8_MAX_BYTES_PER_UNIT;
@@ -76,7 +76,7 @@ export function writeRecord(into: Buffer, begin: number, source: RecordSource): 
   return traceparent === "" ? at : writeSizedText(into, at, traceparent);
 }
 
-/** Stands on one record at a time and tells what is in it; text is decoded only for `toEvent`. */
+/** Reads one record at a time. Text is decoded only by `toEvent`. */
 export class RecordReader {
   namespaceId = 0;
   originId = 0;
@@ -84,10 +84,10 @@ export class RecordReader {
   #source: Buffer | undefined;
   #begin = 0;
   #end = 0;
-  /** The end of what was read last. */
+  /** Where the next read begins. */
   #at = 0;
 
-  /** What the record takes. */
+  /** The size of the record. */
   get bytes(): number {
     return this.#end - this.#begin;
   }
@@ -110,7 +110,7 @@ export class RecordReader {
 
   toEvent(shard: number, revision: number, names: LogNames): StoreEvent {
     const bytes = this.#source;
-    if (bytes === undefined) throw new Error("the reader stands on no record");
+    if (bytes === undefined) throw new Error("the reader has no record");
     const head = bytes[this.#begin] ?? 0;
     this.#at = this.#begin + FIXED_BYTES;
     const name = this.#text(bytes);
@@ -150,7 +150,7 @@ function sizedTextBytes(text: string): number {
   return numberBytes(bytes) + bytes;
 }
 
-/** Returns where it ends. Short ASCII, which most text here is, is not worth a call out of JavaScript. */
+/** Returns where the text ends. Most text is short ASCII, for which a loop is faster than a native call. */
 function writeSizedText(into: Buffer, begin: number, text: string): number {
   const textBegin = writeNumber(into, begin, text.length);
   for (let index = 0; index < text.length; index++) {

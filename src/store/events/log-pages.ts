@@ -1,25 +1,25 @@
 /**
- * The pages that hold the bytes of a log, in shared memory: taken one after the other, dropped in the same order.
+ * The pages with the bytes of a log, in shared memory. They are added one after the other and dropped in the same order.
  *
- * What is known of them lies in a ring, from the oldest on. Their bytes are where a page was dropped last: a log
- * that keeps few of its pages touches few, however many it may take.
+ * A ring describes the pages, from the oldest on. A new page reuses the memory of the one dropped last: a log that keeps
+ * few pages touches little memory, however many it may have.
  */
 import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-/** Larger than any event that the limits of the wire let through. */
+/** Larger than any event that the limits of messages allow. */
 const PAGE_MAX_BYTES = 32_768;
-/** So that dropping the oldest page does not empty the smallest of logs. */
+/** With two pages, dropping the oldest one does not empty the log. */
 const PAGES_MIN = 2;
 
-/** As words: the number of the oldest page, its place in the ring, and how many there are. */
+/** Words of the head: the number of the oldest page, its place in the ring, and the number of pages. */
 const HEAD_CELLS = 8;
 const OLDEST_NUMBER_WORD = 0;
 const OLDEST_WORD = 1;
 const COUNT_WORD = 2;
 
-/** Of a page: the revision and the position before its first event, then as two words its slot and its used bytes. */
+/** Of each page: the revision and the position before its first event; then, as two words, its slot and its used bytes. */
 const PAGE_CELLS = 3;
 const REVISION_CELL = 0;
 const POSITION_CELL = 1;
@@ -33,10 +33,10 @@ export function logPagesBytes(maxBytes: number): number {
   return tableBytes(pagesMax) + alignedBytes(slotPoolBytes(pagesMax, pageBytes));
 }
 
-/** A page is named by its index: 0 is the oldest. */
+/** A page is identified by its index: 0 is the oldest. */
 export class LogPages {
   readonly pageBytes: number;
-  /** All pages are in here. */
+  /** The memory of all pages. */
   readonly bytes: Buffer<SharedArrayBuffer>;
   readonly #pagesMax: number;
   readonly #slots: SlotPool;
@@ -65,7 +65,7 @@ export class LogPages {
     return this.count === this.#pagesMax;
   }
 
-  /** How many pages were dropped, modulo 2^32, and so the number of the oldest one since the log began. */
+  /** The number of the oldest page: how many pages were dropped before it, modulo 2^32. */
   get oldestNumber(): number {
     return this.#words[OLDEST_NUMBER_WORD] ?? 0;
   }
@@ -91,10 +91,10 @@ export class LogPages {
     return this.#cells[this.#cellOf(index) + POSITION_CELL] ?? 0;
   }
 
-  /** An empty page behind the newest one, when not full. */
+  /** Adds an empty page behind the newest one. Not when full. */
   add(revisionBefore: number, positionBefore: number): void {
     const slot = this.#slots.take();
-    if (slot === 0) throw new Error("every page of the log is taken");
+    if (slot === 0) throw new Error("every page of the log is in use");
     const cell = this.#cellOf(this.count);
     this.#cells[cell + REVISION_CELL] = revisionBefore;
     this.#cells[cell + POSITION_CELL] = positionBefore;

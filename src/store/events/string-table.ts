@@ -1,32 +1,33 @@
 /**
- * The names that many events of a log repeat, each kept once under a number of one byte while events use it.
+ * A table of the namespaces or origins of a log, which many events repeat: each is kept once, under a number of one byte,
+ * while an event refers to it.
  *
- * The numbers, their uses and the names' bytes are in shared memory. Every thread also has the names as strings:
- * of the numbers whose name changed since it last looked, it decodes the names again.
+ * The numbers, their reference counts and the bytes of the names are in shared memory. Each thread also has the names as
+ * strings, and decodes those anew that have changed since its last call.
  */
 import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
-/** Numbers are bytes, and 0 says that the name has none. */
+/** A number is one byte, and 0 stands for "no number". */
 const IDS_MAX = 255;
-/** A longer one has no number. */
+/** A longer name gets no number. */
 const NAME_MAX_BYTES = 256;
 
-/** How many times a number was given to a name or taken from it, as a cell of eight bytes. */
+/** A cell of eight bytes: how many times a number was given to a name or taken from it. */
 const CHANGES_CELL = 0;
-/** Then words: how many numbers were ever given, how many of them are free, and four tables. */
+/** Then words: how many numbers were ever used, how many of those are free, and four tables. */
 const TOUCHED_WORD = 2;
 const FREE_COUNT_WORD = 3;
 const USES_WORD = 16;
 const NAME_BYTES_WORD = USES_WORD + IDS_MAX + 1;
 const FREE_WORD = NAME_BYTES_WORD + IDS_MAX + 1;
-/** The numbers of the latest changes: a ring. */
+/** A ring of the numbers that changed last. */
 const CHANGED_WORD = FREE_WORD + IDS_MAX + 1;
 const CHANGED_MAX = IDS_MAX + 1;
 
 const TABLES_BYTES = alignedBytes(4 * (CHANGED_WORD + CHANGED_MAX));
 
-/** Each name under a number; a region of this size holds the names of one log. */
+/** The size of a region for one table. */
 export const STRING_TABLE_BYTES = TABLES_BYTES + (IDS_MAX + 1) * NAME_MAX_BYTES;
 
 export class StringTable {
@@ -34,7 +35,7 @@ export class StringTable {
   /** The same memory. */
   readonly #words: Uint32Array<SharedArrayBuffer>;
   readonly #bytes: Buffer<SharedArrayBuffer>;
-  /** This thread's strings, as of so many changes. */
+  /** How many changes this thread's strings include. */
   #seenChanges = 0;
   readonly #ids = new Map<string, number>();
   /** By number. */
@@ -49,7 +50,7 @@ export class StringTable {
     this.#bytes = Buffer.from(names.buffer, names.begin, names.bytes);
   }
 
-  /** The name's number, for one more event; 0 when too many other names are in use, or it is too long. */
+  /** Counts one more event with this name. Returns the name's number; 0 when the table is full or the name too long. */
   use(name: string): number {
     this.#catchUp();
     const id = this.#ids.get(name) ?? this.#add(name);
@@ -57,7 +58,7 @@ export class StringTable {
     return id;
   }
 
-  /** One event less uses the name with this number. */
+  /** Counts one event less with the name of this number. */
   release(id: number): void {
     if (id === 0) return;
     const uses = this.#word(USES_WORD + id) - 1;
@@ -65,7 +66,7 @@ export class StringTable {
     if (uses === 0) this.#free(id);
   }
 
-  /** 0: no event that uses it has a number for it. */
+  /** 0: the name has no number. */
   idOf(name: string): number {
     this.#catchUp();
     return this.#ids.get(name) ?? 0;
@@ -77,7 +78,7 @@ export class StringTable {
   }
 
   #add(name: string): number {
-    // A lone surrogate has no bytes: the other threads would know another name.
+    // A lone surrogate cannot be encoded: the other threads would decode another name.
     if (name.length > NAME_MAX_BYTES || !name.isWellFormed()) return 0;
     const nameBytes = Buffer.byteLength(name);
     const freeCount = this.#word(FREE_COUNT_WORD);
@@ -107,7 +108,7 @@ export class StringTable {
     this.#changed(id);
   }
 
-  /** By this thread, which knows already. */
+  /** Records a change that this thread has made, and so has seen. */
   #changed(id: number): void {
     this.#words[CHANGED_WORD + (this.#seenChanges % CHANGED_MAX)] = id;
     this.#seenChanges++;
@@ -141,7 +142,7 @@ export class StringTable {
 
   #forget(id: number): void {
     const name = this.#names[id] ?? "";
-    // The name may have been read under another number since.
+    // The name may have been read under another number meanwhile.
     if (this.#ids.get(name) === id) this.#ids.delete(name);
     this.#names[id] = "";
   }

@@ -1,9 +1,8 @@
 /**
- * A list of prefix fences in a region, one after the other, and each thread's decoded copy of it.
+ * A list of prefix fences in a region, and each thread's decoded copy of it.
  *
- * A fence costs the bytes of its text and 48 more. What is appended leaves the bytes before it as they were, so
- * a copy made before only lacks the end; any other change writes the list anew and counts it, which makes every
- * copy but the writer's void.
+ * A fence takes the bytes of its text and 48 more. An append does not change the bytes before it, so an earlier copy only
+ * lacks the end. Any other change rewrites the list and counts the rewrite, by which other threads discard their copies.
  */
 import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";
@@ -20,7 +19,7 @@ export interface PrefixFence {
   readonly atMs: number;
 }
 
-/** Cells of the list: how many fences, and how often they were written anew. */
+/** Cells of the list: the number of fences, and how often the list was rewritten. */
 const COUNT_CELL = 0;
 const REWRITES_CELL = 1;
 const OWN_BYTES = cellsBytes(2);
@@ -44,7 +43,7 @@ export class PrefixFenceList {
   readonly #own: Cells;
   readonly #cells: Cells;
   readonly #text: Buffer;
-  /** This thread's copy, and where in the region the fence after it would begin. */
+  /** This thread's copy, where in the region it ends, and the count of rewrites that it includes. */
   #fences: PrefixFence[] = [];
   #fencesEnd = 0;
   #fencesRewrites = 0;
@@ -61,7 +60,7 @@ export class PrefixFenceList {
     return this.#own.get(COUNT_CELL);
   }
 
-  /** In the order of their appending. Good until the next call. */
+  /** The oldest first. Valid until the next call. */
   fences(): readonly PrefixFence[] {
     const rewrites = this.#own.get(REWRITES_CELL);
     if (this.#fencesRewrites !== rewrites) {
@@ -79,7 +78,7 @@ export class PrefixFenceList {
     this.#own.set(COUNT_CELL, this.#fences.length);
   }
 
-  /** Drops the others. */
+  /** Drops the fences that `isKept` refuses. */
   keep(isKept: (fence: PrefixFence) => boolean): void {
     const fences = this.fences();
     const kept = fences.filter(isKept);
@@ -92,7 +91,7 @@ export class PrefixFenceList {
     this.#own.set(COUNT_CELL, kept.length);
   }
 
-  /** After the last fence of the copy, and into the copy. */
+  /** Appends a fence to the region, at the end of the copy, and to the copy. */
   #write(fence: PrefixFence): void {
     const begin = this.#fencesEnd;
     const head = begin / CELL_BYTES;
@@ -132,7 +131,7 @@ export class PrefixFenceList {
   }
 }
 
-/** What is longer than any configuration allows goes unsaid: the fence then covers more, which is safe. */
+/** A name longer than any configuration allows is left out: the fence then covers more, which is safe. */
 function fitting(text: string | undefined, maxBytes: number): string | undefined {
   if (text === undefined || text.length * UTF8_MAX_BYTES_PER_UNIT <= maxBytes) return text;
   return Buffer.byteLength(text) > maxBytes ? undefined : text;

@@ -1,8 +1,8 @@
 /**
- * What was invalidated by tag, one fence for each namespace and tag: O(1) to raise, O(tags) to check.
+ * The invalidations by tag: one fence for each namespace and tag, O(1) to raise, O(tags) to check.
  *
- * Bounded: pruning the oldest fence raises the floor, which covers every tagged entry that is older. Wrong in
- * the safe direction only. In a region, for every thread under the shard's lock.
+ * Their number is bounded. Pruning the oldest fence raises the floor, a revision that covers every older entry with any
+ * tag: too many entries are invalidated, never too few. In a region, under the shard's lock.
  */
 
 import type { TableEntry } from "../api/table.ts";
@@ -13,13 +13,13 @@ import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 export type Cover = "none" | "soft" | "hard";
 
-/** Cells of all fences together. */
+/** Cells that all fences share. */
 const FLOOR_REVISION_CELL = 0;
 const FLOOR_AT_MS_CELL = 1;
 const NEWEST_REVISION_CELL = 2;
 const OWN_BYTES = cellsBytes(3);
 
-/** Cells of a fence. A revision of 0 says never. */
+/** Cells of a fence. A revision of 0: never invalidated in this way. */
 const HARD_REVISION_CELL = 0;
 const HARD_AT_MS_CELL = 1;
 const SOFT_REVISION_CELL = 2;
@@ -37,7 +37,7 @@ export class TagFences {
   /** In the order of their latest revisions, oldest first. */
   readonly #fences: RecordMap;
 
-  /** `pruned` is told of each fence that the bound pushed out. */
+  /** `pruned` is called for each fence that the bound removes. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
     const cut = createCutter(region.buffer, region.begin);
     this.#own = new Cells(cut(OWN_BYTES));
@@ -51,7 +51,7 @@ export class TagFences {
     return this.#fences.count;
   }
 
-  /** Entries set at this revision or later are behind no fence. */
+  /** No fence covers an entry set at this revision or later. */
   get newestRevision(): number {
     return this.#own.get(NEWEST_REVISION_CELL);
   }
@@ -89,7 +89,7 @@ export class TagFences {
     return cover;
   }
 
-  /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
+  /** When the earliest hard fence that covers the entry was raised; `Infinity`: none covers it. */
   coveredAtMs(entry: TableEntry): number {
     if (entry.version >= this.newestRevision) return Infinity;
     const { namespace, tags, version } = entry;
@@ -106,7 +106,7 @@ export class TagFences {
     return earliest;
   }
 
-  /** One of these tags was invalidated, hard or soft, after `revision`, or perhaps was. */
+  /** One of these tags was invalidated, hard or soft, after `revision`. May also be true when none was, after pruning. */
   anySince(namespace: string, tags: readonly string[], revision: number): boolean {
     if (tags.length === 0) return false;
     if (revision < this.#own.get(FLOOR_REVISION_CELL)) return true;
@@ -117,8 +117,8 @@ export class TagFences {
   }
 
   /**
-   * Drops the fences raised up to `revision`, some at a time: no entry that they cover is left, and no lease that
-   * old. False: there may be more of them.
+   * Drops fences raised up to `revision`, a bounded number at a time: no entry is left that they cover, and no lease that
+   * is as old. False: there may be more of them.
    */
   drop(revision: number): boolean {
     const isDone = this.#fences.removeOldest((fence) => this.#latestRevision(fence) <= revision);

@@ -29,10 +29,10 @@ class Model {
     return found?.sourceVersion ?? 0n;
   }
 
-  lay(name: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
+  add(name: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
     if (sourceVersion === 0n || staleUntilMs + TOMBSTONE_MS <= nowMs) return;
     const former = this.laid.find((one) => one.name === name && nowMs < one.untilMs);
-    this.lift(name);
+    this.remove(name);
     this.laid.push({
       name,
       sourceVersion: [sourceVersion, former?.sourceVersion ?? 0n].reduce((a, b) => (a > b ? a : b)),
@@ -46,7 +46,7 @@ class Model {
     }
   }
 
-  lift(name: string): void {
+  remove(name: string): void {
     this.laid = this.laid.filter((one) => one.name !== name);
   }
 
@@ -59,7 +59,7 @@ class Model {
 describe("Tombstones", () => {
   it("remembers a source version for a minute from when the entry went", () => {
     const tombstones = new Tombstones(createRegion(tombstonesBytes(2)), fingerprintOf, 2, () => {});
-    tombstones.lay("n", "k", uint64Max, 1_000, 5_000);
+    tombstones.add("n", "k", uint64Max, 1_000, 5_000);
     expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS - 1)).toBe(uint64Max);
     expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS)).toBe(0n);
     expect(tombstones.known("n", "other", 5_000)).toBe(0n);
@@ -93,11 +93,11 @@ describe("Tombstones", () => {
           nowMs += passedMs;
           const name = `${namespace}:${key}`;
           if (kind === "lay") {
-            views[view]?.lay(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
-            model.lay(name, sourceVersion, nowMs - agoMs, nowMs);
+            views[view]?.add(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
+            model.add(name, sourceVersion, nowMs - agoMs, nowMs);
           } else if (kind === "lift") {
-            views[view]?.lift(namespace, key);
-            model.lift(name);
+            views[view]?.remove(namespace, key);
+            model.remove(name);
           } else {
             views[view]?.expire(nowMs);
             model.expire(nowMs);

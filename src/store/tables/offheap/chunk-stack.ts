@@ -1,6 +1,6 @@
 /**
- * The chunks of the index, stacked without a hole over segments of the pool, so that a segment goes back as
- * soon as the index needs one less: whatever chunk is given up, the topmost moves into its place.
+ * The chunks of the index, a stack without holes over segments of the pool. The top chunk moves into the place of a removed
+ * one, so that a segment returns to the pool as soon as the index needs one less.
  */
 import { CHUNK_BYTES } from "./geometry.ts";
 import { CHUNK_WORDS, clearChunk } from "./index-chunk.ts";
@@ -18,7 +18,7 @@ export class ChunkStack {
     this.#chunksPerSegment = pool.geometry.segmentBytes / CHUNK_BYTES;
   }
 
-  /** An empty chunk, as its word; 0: there is no memory for one. */
+  /** Adds an empty chunk and returns its word; 0: there is no memory for it. */
   push(): number {
     const memory = this.#memory;
     if (memory.word(CONTROL.chunksLeft) === 0) {
@@ -35,7 +35,7 @@ export class ChunkStack {
     return chunk;
   }
 
-  /** Gives a chunk up. True: another one is in its place now. */
+  /** Removes a chunk. True: another chunk has moved into its place. */
   remove(chunk: number): boolean {
     const memory = this.#memory;
     const top = this.#top();

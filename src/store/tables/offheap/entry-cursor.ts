@@ -1,4 +1,4 @@
-/** An entry as the callers of a table see it: one object, moved from entry to entry, decoded when read. */
+/** The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read. */
 import type { TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
 import { FLAG, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
@@ -7,7 +7,7 @@ import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 export class EntryCursor implements TableEntry {
-  /** The entry's word in the log; 0: it stands nowhere. */
+  /** The entry's word in the log; 0: none. */
   at = 0;
   readonly #memory: Memory;
   readonly #pool: SegmentPool;

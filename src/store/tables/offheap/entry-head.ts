@@ -1,7 +1,7 @@
 /**
  * The variable part of an entry's head: namespace, key, source version, content type and tags as bytes.
  *
- * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
+ * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
 import { UTF8_MAX_BYTES_PER_UNIT } from "../../../common/utf8.ts";
 import type { NewTableEntry } from "../../api/table.ts";
@@ -19,7 +19,7 @@ import type { Memory } from "./memory.ts";
 const NO_TAGS: readonly string[] = [];
 const LABELS_MAX_BYTES = 0xffff;
 
-/** Encodes heads, one at a time, before it is known where in the log they go. */
+/** Encodes one head at a time, before its place in the log is known. */
 export class HeadEncoder {
   /** The bytes after the header, up to `length`. */
   scratch = Buffer.alloc(4_096);
@@ -32,7 +32,7 @@ export class HeadEncoder {
     return HEADER_BYTES + this.length;
   }
 
-  /** False when a part is longer than any head has room for. */
+  /** False when a part is longer than the format allows. */
   encode(entry: NewTableEntry): boolean {
     this.#reserve(entry);
     this.length = 0;
@@ -51,7 +51,7 @@ export class HeadEncoder {
     );
   }
 
-  /** Writes what was encoded behind the header at `at`. */
+  /** Writes the encoded bytes behind the header at `at`. */
   writeTo(memory: Memory, at: number): void {
     this.scratch.copy(memory.bytes, at * 4 + HEADER_BYTES, 0, this.length);
   }
@@ -89,7 +89,7 @@ export class HeadEncoder {
   }
 }
 
-/** Returns where it ends. Short ASCII, which most text here is, is not worth a call out of JavaScript. */
+/** Returns where the text ends. Most text is short ASCII, for which a loop is faster than a native call. */
 function writeText(target: Buffer, begin: number, text: string): number {
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
@@ -114,7 +114,7 @@ export function sourceVersionAt(memory: Memory, at: number): bigint {
   return memory.bytes.readBigUInt64LE(keyByteOf(memory, at) + keyBytesAt(memory, at));
 }
 
-/** The content type of one entry is that of the next, nearly always. */
+/** The content type decoded last. The next entry nearly always has the same one. */
 let recentContentType = "";
 
 export function contentTypeAt(memory: Memory, at: number): string {
@@ -141,7 +141,7 @@ export function tagsAt(memory: Memory, at: number): readonly string[] {
   return tags;
 }
 
-/** Whether the entry is this key's. */
+/** The entry has this namespace and this key. */
 export function isKeyAt(memory: Memory, at: number, namespace: string, key: string): boolean {
   const begin = at * 4 + HEADER_BYTES;
   const keyBegin = begin + namespaceBytesAt(memory, at);
@@ -152,7 +152,7 @@ export function isKeyAt(memory: Memory, at: number, namespace: string, key: stri
 }
 
 function isTextAt(memory: Memory, begin: number, length: number, text: string): boolean {
-  // UTF-8 has no fewer bytes than UTF-16 has units.
+  // UTF-8 has at least as many bytes as UTF-16 has units.
   if (length < text.length) return false;
   const kept = memory.bytes;
   for (let index = 0; index < text.length; index++) {
@@ -170,7 +170,7 @@ function keyByteOf(memory: Memory, at: number): number {
   return at * 4 + HEADER_BYTES + namespaceBytesAt(memory, at);
 }
 
-/** 0: the entry has none. */
+/** 0: the entry has no labels. */
 function labelsByteOf(memory: Memory, at: number): number {
   const word = memory.word(at + 1);
   if ((word & FLAG.labels) === 0) return 0;

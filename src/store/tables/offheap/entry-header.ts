@@ -1,5 +1,5 @@
 /**
- * The fixed part of an entry in the log: 28 bytes, aligned to 4, of which nothing depends on byte order.
+ * The fixed part of an entry in the log: 28 bytes, aligned to 4.
  *
  *   word 0   the mixed hash of namespace and key
  *   word 1   bytes of the key (16 bits), bytes of the namespace (8), flags (8)
@@ -9,8 +9,8 @@
  *   word 5   lower bits of the end of the freshness, in the clock's ms
  *   word 6   upper bits of the version (16), upper bits of the end of the freshness (16)
  *
- * Behind it lie namespace, key, source version (when flagged), labels (when flagged) and value. All but the
- * value, the *head*, lies in one piece; a value may go on in the next segments of its ring.
+ * Behind it: namespace, key, source version (when flagged), labels (when flagged) and value. The *head*, all but the value,
+ * lies in one segment. A value may continue in the next segments of its ring.
  */
 import type { Memory } from "./memory.ts";
 
@@ -20,13 +20,13 @@ export const NAMESPACE_MAX_BYTES = 0xff;
 export const VALUE_MAX_BYTES = 0xff_ffff;
 export const USES_MAX = 3;
 
-/** In word 1, in the place of an entry: nothing more begins in this segment. */
+/** Word 1 at the place of an entry: no further entry begins in this segment. */
 export const PADDING = 0xffff_ffff;
 
 export const FLAG = {
-  /** Two bits: how often the entry was used since it was put or last spared, up to `USES_MAX`. */
+  /** Two bits: how often the entry was used since its put or its last move to a head, at most `USES_MAX`. */
   uses: 0x0300_0000,
-  /** Removed or overwritten: the index knows it no more. */
+  /** Removed or overwritten: it is not in the index any more. */
   dead: 0x0400_0000,
   staled: 0x0800_0000,
   absent: 0x1000_0000,
@@ -61,7 +61,7 @@ export function writeHeader(memory: Memory, at: number, fields: HeaderFields): v
   writeLifetimes(memory, at, fields.freshUntilMs, fields.staleUntilMs);
 }
 
-/** Milliseconds are whole numbers. */
+/** Both times are whole numbers or `Infinity`. */
 export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, staleUntilMs: number): void {
   const fresh = Math.min(freshUntilMs, NO_END_FRESH);
   const stale = staleUntilMs === Infinity ? NO_END_STALE : staleUntilMs - freshUntilMs;
@@ -99,7 +99,7 @@ export function setFlag(memory: Memory, at: number, mask: number): void {
   memory.setWord(at + 1, memory.word(at + 1) | mask);
 }
 
-/** The flags with `uses` in the place of their own. */
+/** The flags, with another number of uses. */
 export function withUses(flags: number, uses: number): number {
   return (flags & ~FLAG.uses) | (uses << USES_SHIFT);
 }
@@ -108,7 +108,7 @@ export function setUses(memory: Memory, at: number, uses: number): void {
   memory.setWord(at + 1, withUses(memory.word(at + 1), uses));
 }
 
-/** Everything before the value: in one piece. */
+/** The bytes before the value. */
 export function headBytesAt(memory: Memory, at: number): number {
   const word = memory.word(at + 1);
   let bytes = HEADER_BYTES + (word & 0xffff) + ((word >>> 16) & 0xff);
@@ -119,7 +119,7 @@ export function headBytesAt(memory: Memory, at: number): number {
 
 export const SOURCE_VERSION_BYTES = 8;
 
-/** What an entry takes of its ring. */
+/** The bytes that an entry takes in its ring. */
 export function entryBytes(headBytes: number, valueBytes: number): number {
   return (headBytes + valueBytes + 3) & ~3;
 }

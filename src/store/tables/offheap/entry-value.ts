@@ -1,10 +1,10 @@
-/** The bytes of a value that is in the log already, which may lie in several segments. */
+/** Reads and overwrites values in the log. A value may lie in several segments. */
 import type { ValueArena } from "../../api/value-arena.ts";
 import { headBytesAt, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
-/** Small values are cut from slabs, since a buffer of its own costs more than the copy. */
+/** Small values share a buffer: one of its own would cost more than the copy. */
 const SLAB_BYTES = 8_192;
 const SLAB_VALUE_MAX_BYTES = SLAB_BYTES / 4;
 let slab = new ArrayBuffer(SLAB_BYTES);
@@ -47,7 +47,7 @@ export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, va
   }
 }
 
-/** Bytes that nobody else has, not yet written to. */
+/** New memory, with any content. */
 function allocate(bytes: number): Uint8Array {
   if (bytes > SLAB_VALUE_MAX_BYTES) {
     const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);

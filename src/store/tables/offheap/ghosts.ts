@@ -1,8 +1,8 @@
 /**
- * Remembers which hashes were evicted from the small ring of late: entries in all but their bytes.
+ * Ghosts: the hashes of the entries that were evicted from the small ring recently.
  *
- * A table of fixed size with buckets of eight. A ghost is one word: the lower half of its hash and when it was
- * remembered, by a clock that counts ghosts. A bucket forgets its oldest.
+ * A table of fixed size, with buckets of eight. A ghost is one word: the lower half of its hash, and its time, by a clock
+ * that counts ghosts. A full bucket replaces its oldest ghost.
  */
 
 import type { Geometry } from "./geometry.ts";
@@ -11,14 +11,14 @@ import { CONTROL, type Memory } from "./memory.ts";
 
 const TWO_32 = 0x1_0000_0000;
 const TIME_MASK = 0xffff;
-/** Ticks of the clock that a full table spans: few enough that no ghost lives to see the clock go around. */
+/** Ticks of the clock between the oldest and the newest ghost of a full table: far below the range of 16 bits. */
 const TABLE_TICKS = 4_096;
 
 export class Ghosts {
   readonly #memory: Memory;
   readonly #at: number;
   readonly #buckets: number;
-  /** Ghosts a tick. */
+  /** Ghosts in one tick. */
   readonly #tick: number;
 
   constructor(memory: Memory, geometry: Geometry) {
@@ -46,7 +46,7 @@ export class Ghosts {
     memory.addToWord(CONTROL.ghostClock, 1);
   }
 
-  /** Whether the hash was remembered within the last `ghostsMax`; then it is forgotten. */
+  /** The hash is among the last `ghostsMax` ghosts. Forgets it. */
   recall(hash: number, ghostsMax: number): boolean {
     const memory = this.#memory;
     const begin = this.#bucketOf(hash);
@@ -65,7 +65,7 @@ export class Ghosts {
     return this.#at + Math.floor((hash * this.#buckets) / TWO_32) * GHOSTS_PER_BUCKET;
   }
 
-  /** Never 0 for a ghost as a whole: a time of 0 goes as 1. */
+  /** At least 1, since a word of 0 is no ghost. */
   #now(): number {
     return Math.floor(this.#memory.word(CONTROL.ghostClock) / this.#tick) & TIME_MASK || 1;
   }

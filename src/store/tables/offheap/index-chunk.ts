@@ -1,9 +1,9 @@
 /**
  * One chunk of the index: a small open-addressing table with linear probing.
  *
- *   word 0   how many entries it has
- *   word 1   its depth (5 bits), and its prefix: the upper `depth` bits, which all its hashes share
- *   word 2…  slots of two words: where the entry is in the log, 0 in an empty slot, and its mixed hash
+ *   word 0   the number of its entries
+ *   word 1   its depth (5 bits), and its prefix: the upper `depth` bits of all its hashes
+ *   word 2…  slots of two words: the word of the entry in the log, 0 in an empty slot; and its mixed hash
  */
 import { CHUNK_BYTES } from "./geometry.ts";
 import type { Memory } from "./memory.ts";
@@ -27,7 +27,7 @@ export function clearChunk(memory: Memory, chunk: number): void {
   memory.words.fill(0, chunk, chunk + CHUNK_WORDS);
 }
 
-/** Which slot of its chunk a hash is looked for in first: by the lower bits, which the directory does not use. */
+/** The first slot to probe for a hash, by its lower bits, which the directory does not use. */
 export function homeOf(hash: number): number {
   return ((hash & 0xffff) * SLOTS_PER_CHUNK) >>> 16;
 }
@@ -50,7 +50,7 @@ export function insertSlot(memory: Memory, chunk: number, hash: number, at: numb
   memory.addToWord(chunk, 1);
 }
 
-/** Empties a slot, and moves what was probed past it. (Knuth, TAOCP 6.4, algorithm R.) */
+/** Empties a slot, and moves the slots that were probed past it (Knuth, TAOCP 6.4, algorithm R). */
 export function removeSlot(memory: Memory, chunk: number, slot: number): void {
   let hole = slot;
   let next = after(chunk, slot);
@@ -84,7 +84,7 @@ function after(chunk: number, slot: number): number {
   return next === chunk + CHUNK_WORDS ? chunk + SLOT_WORDS : next;
 }
 
-/** Whether `home` lies after `hole` and up to `next`, going around. */
+/** `home` is after `hole` and not after `next`, around the end of the chunk. */
 function isBetween(hole: number, home: number, next: number): boolean {
   return hole <= next ? hole < home && home <= next : hole < home || home <= next;
 }

@@ -1,10 +1,10 @@
 /**
  * A first-in-first-out log of entries over a chain of segments: written at its head, reclaimed at its tail.
  *
- * An entry's head lies in one piece, and what is too short for the next one at the end of a segment is
- * padding. A value goes on in the next segment where this one ends, so that no segment need be as large as the
- * largest value and nothing fragments. Segments go back to the pool as the tail leaves them, in the middle of a
- * value too: an entry moves from tail to head with at most two segments to spare, however large it is.
+ * The head of an entry lies in one segment; the end of a segment that is too short for the next head is padding. A value
+ * continues in the next segment, so that a segment may be smaller than a value, and memory does not fragment. A segment
+ * returns to the pool as soon as the tail has left it, even in the middle of a value: two free segments are enough to move
+ * an entry of any size from the tail to the head.
  */
 import { entryBytes, HEADER_BYTES, headBytesAt, PADDING, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
@@ -39,12 +39,12 @@ export class LogRing {
     return this.#get(RING_WORD.segments);
   }
 
-  /** Of the entries that the index knows. */
+  /** Of the entries in the index. */
   get liveBytes(): number {
     return this.#get(RING_WORD.liveBytes);
   }
 
-  /** Of the entries that were removed or overwritten and not yet reclaimed. */
+  /** Of removed and overwritten entries that are not reclaimed yet. */
   get deadBytes(): number {
     return this.#get(RING_WORD.deadBytes);
   }
@@ -53,30 +53,30 @@ export class LogRing {
     return this.#get(RING_WORD.entries);
   }
 
-  /** Counts an entry in. */
-  enter(bytes: number): void {
+  /** Counts a live entry. */
+  addLive(bytes: number): void {
     this.#add(RING_WORD.liveBytes, bytes);
     this.#add(RING_WORD.entries, 1);
   }
 
-  /** Counts an entry out whose bytes stay in the log for now. */
-  bury(bytes: number): void {
-    this.leave(bytes);
+  /** Counts a live entry as dead. */
+  markDead(bytes: number): void {
+    this.removeLive(bytes);
     this.#add(RING_WORD.deadBytes, bytes);
   }
 
-  /** Counts an entry out. */
-  leave(bytes: number): void {
+  /** Counts a live entry less. */
+  removeLive(bytes: number): void {
     this.#add(RING_WORD.liveBytes, -bytes);
     this.#add(RING_WORD.entries, -1);
   }
 
-  /** Counts a buried entry's bytes out. */
-  unearth(bytes: number): void {
+  /** Counts a dead entry less. */
+  reclaimDead(bytes: number): void {
     this.#add(RING_WORD.deadBytes, -bytes);
   }
 
-  /** Makes place at the head for a head of an entry; returns its word. Write it before anything else. */
+  /** Reserves memory for an entry's head and returns its word. The caller writes it before the next call. */
   beginEntry(headBytes: number): number {
     if (this.#get(RING_WORD.headSegment) === 0) {
       const segment = this.#take();
@@ -95,7 +95,7 @@ export class LogRing {
     return at;
   }
 
-  /** Goes on with the value of the entry that was begun, or with a part of it. */
+  /** Appends bytes to the value of the entry that was begun. */
   append(source: Uint8Array, begin: number, end: number): void {
     let from = begin;
     while (from < end) {
@@ -110,7 +110,7 @@ export class LogRing {
     this.#set(RING_WORD.headOffset, (this.#get(RING_WORD.headOffset) + 3) & ~3);
   }
 
-  /** The word of the oldest entry, dead or alive; 0: the ring is empty. */
+  /** The word of the oldest entry, live or dead; 0: the ring is empty. */
   tail(): number {
     for (;;) {
       const segment = this.#get(RING_WORD.tailSegment);
@@ -128,13 +128,13 @@ export class LogRing {
     }
   }
 
-  /** Takes `bytes` off the tail: the oldest entry, whose word is no longer good. */
+  /** Drops the oldest entry, which has so many bytes. Its word is invalid from now on. */
   dropTail(bytes: number): void {
     let left = bytes;
     while (left > 0) left -= this.#leaveTail(left);
   }
 
-  /** Moves the oldest entry to the head of `target`, which may be this ring; returns its new word. */
+  /** Moves the oldest entry to the head of `target`, which may be this ring. Returns its new word. */
   moveTail(target: LogRing): number {
     const memory = this.#memory;
     const from = this.tail();
@@ -160,7 +160,7 @@ export class LogRing {
     return to;
   }
 
-  /** Goes on by at most `bytes` within the tail's segment, or to the next one at its end. */
+  /** Moves the tail by at most `bytes` within its segment, or to the next segment at its end. Returns by how much. */
   #leaveTail(bytes: number): number {
     const offset = this.#get(RING_WORD.tailOffset);
     const room = this.#segmentBytes - offset;
@@ -193,7 +193,7 @@ export class LogRing {
     this.#set(RING_WORD.headOffset, 0);
   }
 
-  /** At least 1: goes on to another segment where this one is full. */
+  /** The room in the segment of the head, at least 1: a full segment gets a next one. */
   #headRoom(): number {
     const room = this.#segmentBytes - this.#get(RING_WORD.headOffset);
     if (room > 0) return room;

@@ -1,12 +1,12 @@
 /**
- * A table whose entries live in one `SharedArrayBuffer`, outside of the garbage-collected heap.
+ * A table with all entries in one `SharedArrayBuffer`, outside the garbage-collected heap.
  *
- * Goals: an exact byte budget, index and all; no object an entry, so that the collector has nothing to mark;
- * no pause that grows with the number of entries; all state in the buffer. Not goals: buffers beyond 2 GiB
- * (more memory takes more shards) and locks (whoever shares the buffer brings them).
+ * Goals: an exact byte budget that includes the index; no object for each entry, so that the garbage collector has nothing
+ * to mark; no pause that grows with the number of entries; all state in the buffer. Non-goals: buffers beyond 2 GiB (use
+ * more shards) and locks (the owner of the buffer has them).
  *
- * The log of entries (log-ring.ts), the index over them (key-index.ts) and who stays when memory is needed
- * (eviction.ts) share the buffer by segments (segment-pool.ts, geometry.ts).
+ * The log of entries (log-ring.ts), its index (key-index.ts) and eviction (eviction.ts) share the buffer by segments
+ * (segment-pool.ts, geometry.ts).
  */
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../../api/table.ts";
 import type { ValueArena } from "../../api/value-arena.ts";
@@ -37,14 +37,14 @@ import { LogRing } from "./log-ring.ts";
 import { CONTROL, Memory } from "./memory.ts";
 import { MOVE_SEGMENTS, SegmentPool } from "./segment-pool.ts";
 
-/** What an entry costs in the index, beside its bytes in the log. */
+/** What an entry takes in the index, beside its bytes in the log. */
 export const SLOT_BYTES = 8;
-/** What returns soon after its eviction goes into the main ring and counts as used: measured to be worth it. */
+/** An entry that returns soon after its eviction goes into the main ring and counts as used: measured to be better. */
 const RETURNED_FLAGS = withUses(FLAG.mainRing, 1);
-/** For a chunk of the index, which a put may have to split. */
+/** For a new chunk of the index, since a put may split one. */
 const CHUNK_SEGMENTS = 1;
 
-/** A table without an entry, as memory. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
+/** The memory of an empty table. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
 export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
   const geometry = resolveGeometry(budgetBytes);
   const memory = new Memory(new SharedArrayBuffer(geometry.bufferBytes));
@@ -52,7 +52,7 @@ export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
   return memory.buffer;
 }
 
-/** A table over a buffer of its own, or over one that others have tables over, too. Throws as `createTableBuffer`. */
+/** A table over a buffer of its own, or over `buffer`, which other threads may share. Throws as `createTableBuffer`. */
 export function createOffheapTable(
   options: TableOptions,
   buffer = createTableBuffer(options.budgetBytes),
@@ -116,7 +116,7 @@ export class OffheapTable implements Table {
     const head = this.#head;
     const valueBytes = entry.value.length;
     if (!head.encode(entry) || !this.#couldFit(head.headBytes, valueBytes)) {
-      if (former !== 0) this.#bury(former);
+      if (former !== 0) this.#markDead(former);
       this.#refuse(entry);
       return;
     }
@@ -129,7 +129,7 @@ export class OffheapTable implements Table {
     let flags = 0;
     if (former !== 0) {
       flags = this.#inheritedFlags(former);
-      this.#bury(former);
+      this.#markDead(former);
     } else if (this.#eviction.hasReturned(mixed)) {
       flags = RETURNED_FLAGS;
     }
@@ -143,7 +143,7 @@ export class OffheapTable implements Table {
     this.#write(at, entry, mixed, flags);
     ring.append(entry.value, 0, valueBytes);
     ring.endEntry();
-    ring.enter(entryBytes(head.headBytes, valueBytes));
+    ring.addLive(entryBytes(head.headBytes, valueBytes));
     this.#index.insert(mixed, at);
     this.memory.addToWord(CONTROL.entries, 1);
   }
@@ -153,7 +153,7 @@ export class OffheapTable implements Table {
   }
 
   remove(entry: TableEntry): void {
-    this.#bury(this.#wordOf(entry));
+    this.#markDead(this.#wordOf(entry));
   }
 
   setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
@@ -174,7 +174,7 @@ export class OffheapTable implements Table {
 
   #visit(at: number, visit: Visit): void {
     const verdict = visit(this.#scanned.moveTo(at));
-    if (verdict === "remove") this.#bury(at);
+    if (verdict === "remove") this.#markDead(at);
     else if (verdict === "markStaled") setFlag(this.memory, at, FLAG.staled);
   }
 
@@ -197,16 +197,16 @@ export class OffheapTable implements Table {
 
   #wordOf(entry: TableEntry): number {
     if (entry !== this.#found || hasFlag(this.memory, this.#found.at, FLAG.dead)) {
-      throw new Error("the entry is not the one that was found last");
+      throw new Error("the entry is not the one that `find` returned last");
     }
     return this.#found.at;
   }
 
-  /** Takes an entry out of the index. Its bytes stay in the log until the tail comes by. */
-  #bury(at: number): void {
+  /** Removes an entry from the index. Its bytes stay in the log until the tail reaches them. */
+  #markDead(at: number): void {
     const bytes = entryBytesAt(this.memory, at);
     this.#index.remove(this.#index.slotOf(this.memory.word(at), at));
-    this.#ringOf(this.memory.word(at + 1)).bury(bytes);
+    this.#ringOf(this.memory.word(at + 1)).markDead(bytes);
     setFlag(this.memory, at, FLAG.dead);
     this.memory.addToWord(CONTROL.entries, -1);
   }
@@ -215,7 +215,7 @@ export class OffheapTable implements Table {
     return (flags & FLAG.mainRing) === 0 ? this.small : this.main;
   }
 
-  /** A set is a use too: what is set again and again stays. */
+  /** A Set counts as a use: an entry that is set again and again is kept. */
   #inheritedFlags(at: number): number {
     const uses = Math.min(USES_MAX, usesAt(this.memory, at) + 1);
     return withUses(this.memory.word(at + 1) & FLAG.mainRing, uses);
@@ -242,7 +242,7 @@ export class OffheapTable implements Table {
     return headBytes <= this.pool.geometry.segmentBytes - this.pool.offsetOf(at * 4);
   }
 
-  /** The most segments that an entry may take from the pool. */
+  /** The most segments that an entry takes from the pool. */
   #segmentsFor(bytes: number): number {
     return Math.ceil(bytes / this.pool.geometry.segmentBytes);
   }

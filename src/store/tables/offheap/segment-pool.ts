@@ -1,10 +1,10 @@
-/** Gives the segments of a buffer to the rings and to the index, and takes them back. */
+/** The pool of segments of a buffer, for the rings and the index. */
 import type { Geometry } from "./geometry.ts";
 import { CONTROL, type Memory } from "./memory.ts";
 
 /**
- * What moving an entry from the tail of a ring to a head may take before it gives anything back. Kept free,
- * or else nothing could be reclaimed any more.
+ * Segments that a move of an entry from a tail to a head may take before it returns one. They are kept free: without them
+ * nothing could be reclaimed.
  */
 export const MOVE_SEGMENTS = 2;
 
@@ -22,7 +22,7 @@ export class SegmentPool {
     return this.#memory.word(CONTROL.freeSegments) + untouched;
   }
 
-  /** Its bytes may be anything. Used ones go first: an untouched one would cost resident memory. */
+  /** Returns a segment with any content. Free segments go first: an untouched one would cost resident memory. */
   take(): number {
     const memory = this.#memory;
     const free = memory.word(CONTROL.freeSegment);
@@ -62,7 +62,7 @@ export class SegmentPool {
     return ((byte - this.geometry.segmentsAtByte) >>> this.geometry.segmentShift) + 1;
   }
 
-  /** Where a byte lies in its segment. */
+  /** The offset of a byte in its segment. */
   offsetOf(byte: number): number {
     return (byte - this.geometry.segmentsAtByte) & (this.geometry.segmentBytes - 1);
   }
