@@ -25,6 +25,7 @@ const mutant = (name: string, file: string, find: string, replace: string): Muta
 const coherence = "src/client/coherence/coherence.ts";
 const nearCache = "src/client/near-cache/near-cache.ts";
 const shard = "src/store/engine/shard.ts";
+const invalidations = "src/store/engine/invalidations.ts";
 const leases = "src/store/leases/leases.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -233,7 +234,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: a soft invalidation does nothing",
-    shard,
+    invalidations,
     "    this.#entries.table.markStaled(found.entry);\n",
     "",
   ),
@@ -245,13 +246,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its key",
-    shard,
-    "      this.#leases.void(namespace, key, nowMs);\n      this.#emit(",
-    "      this.#emit(",
+    invalidations,
+    "      this.#leases.void(namespace, key, nowMs);\n      this.#events.emit(",
+    "      this.#events.emit(",
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its prefix",
-    shard,
+    invalidations,
     "    this.#leases.voidPrefix(namespace, name, nowMs);\n",
     "",
   ),
@@ -300,8 +301,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: ifVersion holds after a soft invalidation",
     "src/store/engine/set-conditions.ts",
-    'const isValid = state === "fresh" || state === "expired";',
-    'const isValid = state !== "gone";',
+    'const isValid = state === "fresh" || state === "pastTtl";',
+    'const isValid = state !== "dead";',
   ),
   mutant(
     "store: a resumed subscriber misses one event",

@@ -1,8 +1,8 @@
 /**
- * The entries of one shard and what time and fences have made of them: fresh, past their TTL, stale or gone.
+ * The entries of one shard, and the state that time and fences give each: fresh, past its TTL, staled, or dead.
  *
- * What is found gone is buried: removed, with a tombstone for its source version. A sweep in slices does the
- * same for what nobody asks for, and then drops the fences that have nothing left to cover.
+ * A dead entry is removed when it is found, and leaves a tombstone with its source version. A sweep, in slices, removes the
+ * dead entries that nobody asks for, and then drops the fences that cover nothing any more.
  */
 
 import type { EntryView } from "../api/store.ts";
@@ -15,13 +15,16 @@ import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import { SweepState } from "./sweep-state.ts";
 import { Tombstones } from "./tombstones.ts";
 
-/** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
-export type EntryState = "fresh" | "expired" | "staled" | "gone";
+/**
+ * `pastTtl`: in its stale window. `staled`: invalidated softly. Readers see both as stale. `dead`: past its stale window, or
+ * invalidated; nobody may read it.
+ */
+export type EntryState = "fresh" | "pastTtl" | "staled" | "dead";
 
 /** What `find` returns. `entry` is valid until the next call to the table. */
 interface FoundEntry {
   readonly entry: TableEntry;
-  readonly state: Exclude<EntryState, "gone">;
+  readonly state: Exclude<EntryState, "dead">;
 }
 
 interface ShardEntriesOptions {
@@ -40,7 +43,7 @@ export class ShardEntries {
   readonly #counters: CounterRow;
 
   readonly #sweep: SweepState;
-  /** The time that the table's callbacks take place at. */
+  /** The time of the current `put`, for the evictions in it. */
   #nowMs = 0;
 
   constructor({ createTable, limits, regions, fingerprintOf, counters }: ShardEntriesOptions) {
@@ -57,30 +60,30 @@ export class ShardEntries {
     this.#sweep = new SweepState(regions.sweep);
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
-      evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
+      evicted: (entry) => this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
     });
   }
 
-  /** The entry of the key, and its state. Removes one that is gone. */
+  /** The entry of the key, and its state. Removes a dead one. */
   find(namespace: string, key: string, hash: number, nowMs: number): FoundEntry | undefined {
     const entry = this.table.find(namespace, key, hash);
     if (entry === undefined) return undefined;
     const state = this.#stateOf(entry, nowMs);
-    if (state === "gone") {
-      this.#bury(entry, "gone", nowMs);
+    if (state === "dead") {
+      this.#recordRemoval(entry, "dead", nowMs);
       this.table.remove(entry);
       return undefined;
     }
     return { entry, state };
   }
 
-  /** The greatest source version known for a key, whose entry is this. */
+  /** The greatest source version known for a key. `entry`: what `find` returned for it. */
   knownSourceVersion(namespace: string, key: string, entry: TableEntry | undefined, nowMs: number): bigint {
-    const buried = this.tombstones.known(namespace, key, nowMs);
-    return entry !== undefined && entry.sourceVersion > buried ? entry.sourceVersion : buried;
+    const removed = this.tombstones.known(namespace, key, nowMs);
+    return entry !== undefined && entry.sourceVersion > removed ? entry.sourceVersion : removed;
   }
 
-  /** Puts an entry in the place of `former`, the one that `find` returned for its key. */
+  /** Stores an entry in the place of `former`, which `find` returned for its key. */
   put(entry: NewTableEntry, hash: number, former: TableEntry | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
     const { namespace, key } = entry;
@@ -90,27 +93,27 @@ export class ShardEntries {
     this.table.put(entry, hash);
   }
 
-  /** Of an entry that `find` returned, as of a hard invalidation of its key. */
+  /** Removes an entry that `find` returned, for a hard invalidation of its key. */
   remove(entry: TableEntry, nowMs: number): void {
     this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
     this.table.remove(entry);
   }
 
-  /** Of an entry that `find` returned. */
+  /** For an entry that `find` returned. */
   setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
     this.#sweep.noteExpiry(staleUntilMs);
     this.table.setLifetimes(entry, freshUntilMs, staleUntilMs);
   }
 
   /**
-   * Visits at most `maxEntries` entries for what is gone; returns how many it visited. Tag fences younger than
-   * the oldest lease stay, since the lease's Set is held to them.
+   * Visits at most `maxEntries` entries and removes the dead ones. Returns how many it visited. Tag fences newer than the
+   * oldest lease stay: the Set of the lease is checked against them.
    */
   sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
     this.tombstones.expire(nowMs);
     const sweep = this.#sweep;
     if (!sweep.sweeping) {
-      // Prefix fences cost every read, so they are swept at once.
+      // Every read checks the prefix fences, so a sweep for them begins at once.
       if (this.prefixFences.count === 0 && !sweep.isDue(this.tagFences.count, nowMs)) return 0;
       sweep.begin(revision, this.table.scanStart());
     }
@@ -129,15 +132,15 @@ export class ShardEntries {
     return visited;
   }
 
-  /** There is a sweep to go on with, or one to begin at once. */
+  /** A sweep is in progress, or is to begin at once. */
   isSweepWaiting(): boolean {
     return this.#sweep.sweeping || this.prefixFences.count > 0;
   }
 
   #sweepEntry(entry: TableEntry, nowMs: number): ScanVerdict {
     const state = this.#stateOf(entry, nowMs);
-    if (state === "gone") {
-      this.#bury(entry, state, nowMs);
+    if (state === "dead") {
+      this.#recordRemoval(entry, state, nowMs);
       return "remove";
     }
     this.#sweep.noteSweptExpiry(entry.staleUntilMs);
@@ -145,23 +148,23 @@ export class ShardEntries {
   }
 
   #stateOf(entry: TableEntry, nowMs: number): EntryState {
-    if (nowMs >= entry.staleUntilMs) return "gone";
+    if (nowMs >= entry.staleUntilMs) return "dead";
     let staled = entry.staled;
-    // Most entries are younger than every fence, and one comparison says so.
+    // Most entries are newer than every fence, which two comparisons show.
     if (entry.version < this.tagFences.newestRevision || entry.version < this.prefixFences.newestRevision) {
       const byPrefix = this.prefixFences.cover(entry);
       const byTag = byPrefix === "hard" ? byPrefix : this.tagFences.cover(entry);
-      if (byTag === "hard") return "gone";
+      if (byTag === "hard") return "dead";
       staled ||= byPrefix === "soft" || byTag === "soft";
     }
     if (staled) return "staled";
-    return nowMs < entry.freshUntilMs ? "fresh" : "expired";
+    return nowMs < entry.freshUntilMs ? "fresh" : "pastTtl";
   }
 
-  /** Lays the tombstone of an entry that is gone, since whenever it was, or evicted now. */
-  #bury(entry: TableEntry, state: EntryState, nowMs: number): void {
+  /** Counts the removal of an entry that is dead, or evicted now, and adds its tombstone. */
+  #recordRemoval(entry: TableEntry, state: EntryState, nowMs: number): void {
     const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
-    if (state !== "gone") this.#counters.count("evictedCapacity");
+    if (state !== "dead") this.#counters.count("evictedCapacity");
     else if (fencedAtMs < entry.staleUntilMs) this.#counters.count("evictedFenced");
     else this.#counters.count("evictedExpired");
     if (entry.sourceVersion === 0n) return;

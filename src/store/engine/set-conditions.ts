@@ -60,7 +60,7 @@ export class SetConditions {
     condition: Extract<SetCondition, { kind: "ifVersion" }>,
     { entry, state }: FormerEntry,
   ): boolean {
-    const isValid = state === "fresh" || state === "expired";
+    const isValid = state === "fresh" || state === "pastTtl";
     return isValid && entry?.version === condition.version && this.isEpoch(condition.epoch);
   }
 

@@ -1,6 +1,6 @@
 /**
- * The store as one thread has it: finds the shard of each key, takes its lock, spreads what concerns all shards,
- * and wakes the subscribers. All that it knows is in memory which other threads may have such a store over, too.
+ * One thread's view of a store: it finds the shard of a key, takes the shard's lock, runs what concerns all shards on each,
+ * and calls the waiters and subscribers. All state is in memory that other threads may share.
  */
 import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
 import type { Clock } from "../../common/clock.ts";
@@ -35,7 +35,8 @@ import { WaitList } from "../events/wait-list.ts";
 import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
-import { type HashedKey, Shard } from "./shard.ts";
+import type { HashedKey } from "./invalidations.ts";
+import { Shard } from "./shard.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
 
@@ -44,13 +45,13 @@ interface ShardedStoreOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly threads: StoreThreads;
-  /** How the engine makes the table of a shard, in the buffer that the memory has for it. */
+  /** Makes the tables of the engine. `buffer`: the memory of the shard's table, if the engine has any. */
   readonly createTableIn: (buffer: SharedArrayBuffer | undefined) => CreateTable;
 }
 
-/** A store that shares its memory with those of other threads. */
+/** A store that may share its memory with other threads. */
 export interface AttachedStore extends Store {
-  /** Takes what another thread's store sent to this one. */
+  /** Handles a message from the same store in another thread. */
   receive(message: StoreMessage): void;
 }
 
@@ -64,7 +65,7 @@ export class ShardedStore implements AttachedStore {
   readonly #events: EventSource;
   readonly #waitList: WaitList;
   readonly #threadWakeups: ThreadWakeups;
-  /** The shard to begin the next sweep with. */
+  /** The index of the shard that is swept next. */
   #firstSwept = 0;
 
   constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
@@ -138,14 +139,16 @@ export class ShardedStore implements AttachedStore {
       case "tags": {
         const tags = new Set(target.tags);
         this.#row.count("invalidatedTags", tags.size);
-        return this.#onEveryShard((shard, nowMs) => shard.invalidateTags(command, tags, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidations.tags(command, tags, nowMs));
       }
       case "prefix":
         this.#row.count("invalidatedPrefixes");
-        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, target.prefix, nowMs));
+        return this.#onEveryShard((shard, nowMs) =>
+          shard.invalidations.prefix(command, target.prefix, nowMs),
+        );
       case "all":
         this.#row.count("invalidatedAll");
-        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, undefined, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidations.prefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
     }
@@ -212,7 +215,7 @@ export class ShardedStore implements AttachedStore {
     return shard;
   }
 
-  /** Runs what needs a shard for itself. */
+  /** Runs an operation with the lock of its shard. */
   #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
     const nowMs = shard.enter(this.#clock.nowMs());
     try {
@@ -264,7 +267,7 @@ export class ShardedStore implements AttachedStore {
     let removed = 0;
     const touched = this.#shards.filter((shard) => byShard.has(shard));
     const stamps = this.#mutateEach(touched, (shard, nowMs) => {
-      removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
+      removed += shard.invalidations.keys(command, byShard.get(shard) ?? [], nowMs);
       return shard.stamp;
     });
     return { stamps, removed };
