@@ -23,7 +23,10 @@ export interface Boundary {
    * contains an `error` event that nobody listens for. Returns the emitter. Doing it twice changes nothing.
    */
   contain<Emitter extends EventEmitter & Owner>(emitter: Emitter): Emitter;
-  /** `callback`, and what it throws destroys `owner`, if there is one. For timers, turns, ports and completions of writes. */
+  /**
+   * `callback`, and what it throws destroys `owner`, if there is one. For timers, turns, ports and completions of
+   * writes.
+   */
   guard<Args extends unknown[]>(
     owner: Owner | undefined,
     callback: (...args: Args) => void,
@@ -93,7 +96,10 @@ export function guardTimers(clock: Clock, boundary: Boundary): Clock {
   };
 }
 
-/** Where it was thrown, which is the same for a thousand peers that cause it: the first line of its stack may name theirs. */
+/**
+ * Where it was thrown, which is the same for a thousand peers that cause it: the first line of its stack may name
+ * theirs.
+ */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const [, thrownAt = ""] = error.stack?.split("\n    at ", 2) ?? [];

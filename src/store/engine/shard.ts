@@ -198,7 +198,10 @@ export class Shard {
     return this.#leases.hasDecided;
   }
 
-  /** Calls back the waiters of this thread, and sends the results of others to their threads. Returns what callbacks threw. */
+  /**
+   * Calls back the waiters of this thread, and sends the results of others to their threads. Returns what callbacks
+   * threw.
+   */
   deliverDecided(nowMs: number): CallbackErrors {
     return this.#leases.deliver(nowMs);
   }

@@ -225,7 +225,9 @@ export class ShardedStore implements AttachedStore {
     }
   }
 
-  /** As `#locked`, and then calls the waiters and subscribers whom it concerns. Throws what callbacks threw, at the end. */
+  /**
+   * As `#locked`, and then calls the waiters and subscribers whom it concerns. Throws what callbacks threw, at the end.
+   */
   #mutate<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
     const result = this.#locked(shard, run);
     throwErrors(this.#callBack(shard));

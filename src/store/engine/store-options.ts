@@ -6,7 +6,9 @@ import { type Rng, systemRng } from "../../common/random.ts";
 import { SHARD_WAITERS_MAX } from "../leases/waiter-records.ts";
 import { BUDGET_MAX_BYTES, BUDGET_MIN_BYTES } from "../tables/offheap/geometry.ts";
 
-/** `offheap`: bytes outside the garbage-collected heap, evicted by S3-FIFO. `lru`: objects on the heap, evicted by LRU. */
+/**
+ * `offheap`: bytes outside the garbage-collected heap, evicted by S3-FIFO. `lru`: objects on the heap, evicted by LRU.
+ */
 export const STORE_ENGINES = ["offheap", "lru"] as const;
 export type StoreEngine = (typeof STORE_ENGINES)[number];
 export const DEFAULT_STORE_ENGINE: StoreEngine = "offheap";
@@ -36,7 +38,9 @@ export interface StoreOptions {
    * than 232 bytes on average.
    */
   readonly leasesMax: number;
-  /** Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all its keys. */
+  /**
+   * Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all its keys.
+   */
   readonly waitersMax: number;
   /** Answers to Sets with a request id that a shard remembers. 1 to 1,048,576, default 4,096. */
   readonly requestIdsMax: number;

@@ -25,7 +25,10 @@ export interface EventLogLimits {
 export interface LogPlace {
   /** How many events were ever appended before it. The difference of two positions is a number of events. */
   position: number;
-  /** The number of the event's page, and where the event begins in it. At the end of a page, the event is in the next one. */
+  /**
+   * The number of the event's page, and where the event begins in it. At the end of a page, the event is in the next
+   * one.
+   */
   page: number;
   offset: number;
   /** The revision of the event before. */

@@ -19,7 +19,9 @@ const OLDEST_NUMBER_WORD = 0;
 const OLDEST_WORD = 1;
 const COUNT_WORD = 2;
 
-/** Of each page: the revision and the position before its first event; then, as two words, its slot and its used bytes. */
+/**
+ * Of each page: the revision and the position before its first event; then, as two words, its slot and its used bytes.
+ */
 const PAGE_CELLS = 3;
 const REVISION_CELL = 0;
 const POSITION_CELL = 1;

@@ -50,7 +50,10 @@ interface LeasesOptions {
   readonly counters: CounterRow;
   /** Default: one thread. */
   readonly threads?: StoreThreads;
-  /** For `cancel` and `deliver`, which are called without the lock. Every other method is called with it. Default: no lock. */
+  /**
+   * For `cancel` and `deliver`, which are called without the lock. Every other method is called with it. Default: no
+   * lock.
+   */
   readonly guard?: LeaseGuard;
 }
 

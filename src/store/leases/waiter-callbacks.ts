@@ -27,7 +27,9 @@ export class WaiterCallbacks {
   readonly #settles = new Map<number, Settle>();
   #lastWait = 0;
   readonly #decided: OpenDecidedWaits[] = [];
-  /** How many of them are delivered. Removing tens of thousands from the front one by one would move the rest each time. */
+  /**
+   * How many of them are delivered. Removing tens of thousands from the front one by one would move the rest each time.
+   */
   #deliveredCount = 0;
   /** By thread: the newest that is to be sent there. */
   readonly #newestByThread = new Map<number, OpenDecidedWaits>();

@@ -1,4 +1,6 @@
-/** A pool of slots of equal size in a region. The slot given back last is taken first, so that little memory is touched. */
+/**
+ * A pool of slots of equal size in a region. The slot given back last is taken first, so that little memory is touched.
+ */
 import type { Region } from "./region.ts";
 
 /**

@@ -1,4 +1,6 @@
-/** The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read. */
+/**
+ * The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read.
+ */
 import type { TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
 import { FLAG, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
