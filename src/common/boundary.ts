@@ -1,8 +1,8 @@
 /**
  * The boundary between bytes from outside and the process. A peer decides when callbacks of sockets, sessions, streams,
  * timers and message ports run, and in which state they find their stream. What such a callback throws would end the
- * process: Node has nobody else to tell. Here it ends the stream or connection that the callback belongs to, is counted,
- * and is reported once for each cause.
+ * process: Node has nobody else to tell. Here it ends the stream or connection that the callback belongs to, is
+ * counted, and is reported once for each cause.
  *
  * `test/house/boundary-use.test.ts` finds callbacks that are registered without it.
  */

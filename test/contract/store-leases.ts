@@ -99,7 +99,7 @@ export function storeLeases(create: CreateStoreUnderTest): void {
       expect(next.result?.kind).toBe("granted");
     });
 
-    it("a cancelled wait is told nothing and passed over", () => {
+    it("a cancelled wait is not called back, and the next one is served", () => {
       const driver = start();
       const token = driver.token("k");
       const [cancelled, next] = [driver.wait("k"), driver.wait("k")];

@@ -130,7 +130,7 @@ export function tableKeepsEntries(create: CreateTable): void {
       expect(driver.evicted).toEqual([]);
     });
 
-    it("evicts what it has no room for, tells each, and loses none untold", () => {
+    it("evicts entries that it has no room for, and reports each of them", () => {
       const budgetBytes = 1 << 20;
       const driver = new TableDriver(create, budgetBytes);
       for (let number = 0; number < 5_000; number++) {
@@ -156,7 +156,7 @@ export function tableKeepsEntries(create: CreateTable): void {
       expect(new TableDriver(create).table.scanStart()).toBe(0);
     });
 
-    it("removes and marks as it is told", () => {
+    it("removes and marks entries as the visit says", () => {
       const driver = new TableDriver(create);
       for (let number = 0; number < 10; number++) driver.put(`k${number}`, { version: number + 1 });
       driver.scanAll((entry) => (entry.version <= 3 ? "remove" : entry.version <= 6 ? "markStaled" : "keep"));

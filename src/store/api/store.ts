@@ -2,8 +2,8 @@
  * The contract of a store, the same for every engine.
  *
  * All calls are synchronous and without timers: time comes from an injected clock, and the owner calls `maintain`
- * regularly. Callers check every bound before (see `rpc/`); the store checks none. `cache.proto` states the semantics in
- * full; this file adds what concerns the store alone.
+ * regularly. Callers check every bound before (see `rpc/`); the store checks none. `cache.proto` states the semantics
+ * in full; this file adds what concerns the store alone.
  */
 
 import type { ValueArena } from "./value-arena.ts";
@@ -178,23 +178,23 @@ export type SubscriberRead =
   | { readonly kind: "gap"; readonly reason: GapReason; readonly cursor: Uint8Array };
 
 /**
- * A position in the event logs of all shards. It has no queue, but reads the bounded logs of the shards: a subscriber that
- * does not read costs nothing, and one that is overrun by a log reads a single gap.
+ * A position in the event logs of all shards. It has no queue, but reads the bounded logs of the shards: a subscriber
+ * that does not read costs nothing, and one that is overrun by a log reads a single gap.
  */
 export interface Subscriber {
   /** The position: everything matching before it was read. */
   cursor(): Uint8Array;
   /**
-   * The next matching events, in the order of each shard, or a gap; `undefined` when there is none. Stops at `maxEvents` or
-   * at about `maxBytes`, but never between events of one revision of a shard. A read that finds no match among very many
-   * events may return `undefined` while `behind()` is true: read again later.
+   * The next matching events, in the order of each shard, or a gap; `undefined` when there is none. Stops at
+   * `maxEvents` or at about `maxBytes`, but never between events of one revision of a shard. A read that finds no match
+   * among very many events may return `undefined` while `behind()` is true: read again later.
    */
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined;
   /** There are events that this subscriber has not looked at yet, matching or not. */
   behind(): boolean;
   /**
-   * A bound ended the last read before the end of a log. When false, it has looked at every event that was there when it
-   * began; other threads may have appended more.
+   * A bound ended the last read before the end of a log. When false, it has looked at every event that was there when
+   * it began; other threads may have appended more.
    */
   unfinished(): boolean;
   /** The number of events, matching or not, from `cursor` to the ends of the logs. Default: from the position. */
@@ -245,8 +245,8 @@ export interface StoreCounters {
 }
 
 /**
- * A callback of a caller, `settle` or `wake`, that throws keeps no other from being called. The store call that called it
- * throws the error when all are called, several in an AggregateError; what the call itself did stands. Who passes a
+ * A callback of a caller, `settle` or `wake`, that throws keeps no other from being called. The store call that called
+ * it throws the error when all are called, several in an AggregateError; what the call itself did stands. Who passes a
  * callback knows whom its failure concerns, and contains it there.
  */
 export interface Store {
@@ -262,9 +262,9 @@ export interface Store {
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;
   /**
-   * Without `settle`, or with `waitMs` 0, the answer is immediate. Otherwise the call waits while another caller has the
-   * lease: `settle` is called exactly once, unless cancelled, from inside the store call that decides the wait, or soon
-   * after when another thread decides it.
+   * Without `settle`, or with `waitMs` 0, the answer is immediate. Otherwise the call waits while another caller has
+   * the lease: `settle` is called exactly once, unless cancelled, from inside the store call that decides the wait, or
+   * soon after when another thread decides it.
    */
   lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait;
   /** Ends a lease without a Set; the next waiter gets one. `released` is false when the lease had ended already. */
@@ -280,8 +280,8 @@ export interface Store {
    */
   subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
   /**
-   * Ends the leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered by a
-   * fence are removed. True when there is more to sweep.
+   * Ends the leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered
+   * by a fence are removed. True when there is more to sweep.
    */
   maintain(maxEntries: number): boolean;
   shards(): readonly ShardStats[];

@@ -17,8 +17,8 @@ export interface TableEntry {
   readonly namespace: string;
   readonly key: string;
   /**
-   * The reader may keep these bytes: the table does not write to them again. The reader must not write to them either: an
-   * engine may return its own bytes. Others make a copy at each read, so read it once.
+   * The reader may keep these bytes: the table does not write to them again. The reader must not write to them either:
+   * an engine may return its own bytes. Others make a copy at each read, so read it once.
    */
   readonly value: Uint8Array;
   /** At least 1 and below 2^48, which a shard reaches after nine years of a million sets a second. */
@@ -69,8 +69,8 @@ export interface TableOptions {
 }
 
 /**
- * `hash` is the `KeyHash` of namespace and key: 32 bits, uniform, seeded for each store. Its upper bits choose the shard, so
- * a table indexes by the lower ones.
+ * `hash` is the `KeyHash` of namespace and key: 32 bits, uniform, seeded for each store. Its upper bits choose the
+ * shard, so a table indexes by the lower ones.
  */
 export interface Table {
   readonly budgetBytes: number;
@@ -82,8 +82,8 @@ export interface Table {
   find(namespace: string, key: string, hash: number): TableEntry | undefined;
 
   /**
-   * Stores an entry in the place of the key's former one, which does not count as evicted. Others may be evicted to make
-   * room. An entry that is too large for the table is evicted itself, at once.
+   * Stores an entry in the place of the key's former one, which does not count as evicted. Others may be evicted to
+   * make room. An entry that is too large for the table is evicted itself, at once.
    */
   put(entry: NewTableEntry, hash: number): void;
 
@@ -107,8 +107,8 @@ export interface Table {
 
   /**
    * Visits at most `maxEntries` entries from `position` on and does with each what `visit` returns. Returns the next
-   * position, or 0 at the end. Other calls may come between two slices: an entry that was put before `scanStart` and stays
-   * until the end is visited at least once, a later one perhaps. Does not count as a use of an entry.
+   * position, or 0 at the end. Other calls may come between two slices: an entry that was put before `scanStart` and
+   * stays until the end is visited at least once, a later one perhaps. Does not count as a use of an entry.
    */
   scan(position: number, maxEntries: number, visit: Visit): number;
 }

@@ -1,8 +1,8 @@
 /**
  * The entries of one shard, and the state that time and fences give each: fresh, past its TTL, staled, or dead.
  *
- * A dead entry is removed when it is found, and leaves a tombstone with its source version. A sweep, in slices, removes the
- * dead entries that nobody asks for, and then drops the fences that cover nothing any more.
+ * A dead entry is removed when it is found, and leaves a tombstone with its source version. A sweep, in slices, removes
+ * the dead entries that nobody asks for, and then drops the fences that cover nothing any more.
  */
 
 import type { EntryView } from "../api/store.ts";
@@ -16,8 +16,8 @@ import { SweepState } from "./sweep-state.ts";
 import { Tombstones } from "./tombstones.ts";
 
 /**
- * `pastTtl`: in its stale window. `staled`: invalidated softly. Readers see both as stale. `dead`: past its stale window, or
- * invalidated; nobody may read it.
+ * `pastTtl`: in its stale window. `staled`: invalidated softly. Readers see both as stale. `dead`: past its stale
+ * window, or invalidated; nobody may read it.
  */
 export type EntryState = "fresh" | "pastTtl" | "staled" | "dead";
 
@@ -106,8 +106,8 @@ export class ShardEntries {
   }
 
   /**
-   * Visits at most `maxEntries` entries and removes the dead ones. Returns how many it visited. Tag fences newer than the
-   * oldest lease stay: the Set of the lease is checked against them.
+   * Visits at most `maxEntries` entries and removes the dead ones. Returns how many it visited. Tag fences newer than
+   * the oldest lease stay: the Set of the lease is checked against them.
    */
   sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
     this.tombstones.expire(nowMs);

@@ -55,8 +55,8 @@ interface ShardParts {
 }
 
 /**
- * All methods but `settled`, `deliverDecided` and `takeEmitted` are called between `enter` and `leave`. A method with a time
- * may end leases and waits that are due at that time; `deliverDecided` then calls the waiters.
+ * All methods but `settled`, `deliverDecided` and `takeEmitted` are called between `enter` and `leave`. A method with a
+ * time may end leases and waits that are due at that time; `deliverDecided` then calls the waiters.
  */
 export class Shard {
   readonly invalidations: Invalidations;

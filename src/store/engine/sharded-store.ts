@@ -1,6 +1,6 @@
 /**
- * One thread's view of a store: it finds the shard of a key, takes the shard's lock, runs what concerns all shards on each,
- * and calls the waiters and subscribers. All state is in memory that other threads may share.
+ * One thread's view of a store: it finds the shard of a key, takes the shard's lock, runs what concerns all shards on
+ * each, and calls the waiters and subscribers. All state is in memory that other threads may share.
  */
 import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
 import type { Clock } from "../../common/clock.ts";

@@ -39,7 +39,8 @@ export interface StoreOptions {
    */
   readonly leasesMax: number;
   /**
-   * Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all its keys.
+   * Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all its
+   * keys.
    */
   readonly waitersMax: number;
   /** Answers to Sets with a request id that a shard remembers. 1 to 1,048,576, default 4,096. */

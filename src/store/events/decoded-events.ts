@@ -1,10 +1,10 @@
 /**
- * Events of the logs as objects, for the subscribers of one thread: what one of them has decoded, the others share, with
- * whatever they attach to the object.
+ * Events of the logs as objects, for the subscribers of one thread: what one of them has decoded, the others share,
+ * with whatever they attach to the object.
  *
- * They are cleared at the first event after every subscriber has caught up. Kept for longer, those of a busy server would
- * move to the old generation, and their collection would pause it for ten milliseconds and more. A subscriber that is
- * behind and does not read keeps them, at most as many as there are places.
+ * They are cleared at the first event after every subscriber has caught up. Kept for longer, those of a busy server
+ * would move to the old generation, and their collection would pause it for ten milliseconds and more. A subscriber
+ * that is behind and does not read keeps them, at most as many as there are places.
  */
 import type { StoreEvent } from "../api/store.ts";
 

@@ -1,8 +1,8 @@
 /**
  * The latest events of one shard in their order, bounded in number and in bytes.
  *
- * They are bytes in shared memory: they cost the garbage collector nothing, and every thread can read them. The log takes
- * a page when the last one is full, and frees it when its events are dropped: a shard without events has no page.
+ * They are bytes in shared memory: they cost the garbage collector nothing, and every thread can read them. The log
+ * takes a page when the last one is full, and frees it when its events are dropped: a shard without events has no page.
  *
  * Every call is made under the shard's lock, unless it says that it needs none.
  */

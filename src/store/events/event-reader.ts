@@ -18,8 +18,8 @@ export interface LogSource {
   /** By shard. */
   readonly logs: readonly EventLog[];
   /**
-   * Keeps the other threads out of a shard until `release`. Required for every use of its log and its revision. One shard
-   * at a time, and not for long.
+   * Keeps the other threads out of a shard until `release`. Required for every use of its log and its revision. One
+   * shard at a time, and not for long.
    */
   acquire(shard: number): void;
   release(shard: number): void;

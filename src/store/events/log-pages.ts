@@ -1,8 +1,9 @@
 /**
- * The pages with the bytes of a log, in shared memory. They are added one after the other and dropped in the same order.
+ * The pages with the bytes of a log, in shared memory. They are added one after the other and dropped in the same
+ * order.
  *
- * A ring describes the pages, from the oldest on. A new page reuses the memory of the one dropped last: a log that keeps
- * few pages touches little memory, however many it may have.
+ * A ring describes the pages, from the oldest on. A new page reuses the memory of the one dropped last: a log that
+ * keeps few pages touches little memory, however many it may have.
  */
 import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";

@@ -1,6 +1,6 @@
 /**
- * The latest reads of the subscribers in one thread. A subscriber at the same position with the same selectors takes the
- * result of another one: an event for a thousand subscribers is read once.
+ * The latest reads of the subscribers in one thread. A subscriber at the same position with the same selectors takes
+ * the result of another one: an event for a thousand subscribers is read once.
  */
 import type { SubscriberRead } from "../api/store.ts";
 import type { ReadPosition } from "./read-position.ts";

@@ -1,9 +1,9 @@
 /**
- * A table of the namespaces or origins of a log, which many events repeat: each is kept once, under a number of one byte,
- * while an event refers to it.
+ * A table of the namespaces or origins of a log, which many events repeat: each is kept once, under a number of one
+ * byte, while an event refers to it.
  *
- * The numbers, their reference counts and the bytes of the names are in shared memory. Each thread also has the names as
- * strings, and decodes those anew that have changed since its last call.
+ * The numbers, their reference counts and the bytes of the names are in shared memory. Each thread also has the names
+ * as strings, and decodes those anew that have changed since its last call.
  */
 import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";

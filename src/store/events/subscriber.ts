@@ -1,8 +1,8 @@
 /**
  * A subscriber: selectors and a position in the event logs of all shards.
  *
- * It keeps no queue. When a log has dropped events that it had not read, it reads one gap and goes on from the end. Other
- * threads append and drop events whenever it does not hold the shard.
+ * It keeps no queue. When a log has dropped events that it had not read, it reads one gap and goes on from the end.
+ * Other threads append and drop events whenever it does not hold the shard.
  */
 import { fieldInvalid } from "../../common/errors.ts";
 import type { GapReason, Selector, Subscriber, SubscriberRead } from "../api/store.ts";

@@ -1,8 +1,9 @@
 /**
  * A list of prefix fences in a region, and each thread's decoded copy of it.
  *
- * A fence takes the bytes of its text and 48 more. An append does not change the bytes before it, so an earlier copy only
- * lacks the end. Any other change rewrites the list and counts the rewrite, by which other threads discard their copies.
+ * A fence takes the bytes of its text and 48 more. An append does not change the bytes before it, so an earlier copy
+ * only lacks the end. Any other change rewrites the list and counts the rewrite, by which other threads discard their
+ * copies.
  */
 import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../api/name-limits.ts";

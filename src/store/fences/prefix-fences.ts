@@ -1,9 +1,9 @@
 /**
  * The invalidations by prefix or of a whole namespace, until a sweep has removed the entries that they cover.
  *
- * Their number is bounded. When full, the fences of the namespace with the most of them are merged into one hard fence for
- * the whole namespace; when every namespace has only one, all are merged into one for every namespace. Too many entries
- * are invalidated, never too few. In a region, in the form of `prefix-fence-list.ts`, under the shard's lock.
+ * Their number is bounded. When full, the fences of the namespace with the most of them are merged into one hard fence
+ * for the whole namespace; when every namespace has only one, all are merged into one for every namespace. Too many
+ * entries are invalidated, never too few. In a region, in the form of `prefix-fence-list.ts`, under the shard's lock.
  */
 
 import type { TableEntry } from "../api/table.ts";

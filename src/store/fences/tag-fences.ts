@@ -117,8 +117,8 @@ export class TagFences {
   }
 
   /**
-   * Drops fences raised up to `revision`, a bounded number at a time: no entry is left that they cover, and no lease that
-   * is as old. False: there may be more of them.
+   * Drops fences raised up to `revision`, a bounded number at a time: no entry is left that they cover, and no lease
+   * that is as old. False: there may be more of them.
    */
   drop(revision: number): boolean {
     const isDone = this.#fences.removeOldest((fence) => this.#latestRevision(fence) <= revision);

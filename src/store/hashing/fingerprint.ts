@@ -5,9 +5,9 @@ import { NameHash } from "./half-siphash.ts";
 export type Fingerprint = Uint32Array;
 
 /**
- * The fingerprint of a name in a namespace, with a nonce where several records have the same name. Within one map either
- * all have a nonce or none has: hashes with and without a nonce may collide. Equal fingerprints then mean the same name:
- * among 2^40 names any two collide with a probability of 2^-49, and nobody can do better without the seed.
+ * The fingerprint of a name in a namespace, with a nonce where several records have the same name. Within one map
+ * either all have a nonce or none has: hashes with and without a nonce may collide. Equal fingerprints then mean the
+ * same name: among 2^40 names any two collide with a probability of 2^-49, and nobody can do better without the seed.
  */
 export type FingerprintOf = (namespace: string, name: string, nonce?: bigint) => Fingerprint;
 

@@ -3,7 +3,8 @@
  * output.
  *
  * It is a keyed pseudo-random function. Faster mixers such as Murmur have collisions that hold for every seed (Aumasson
- * and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is the 32-bit variant in the same reference code).
+ * and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is the 32-bit variant in the same reference
+ * code).
  */
 import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 

@@ -5,8 +5,8 @@
  * no fresh entry: every Set that stores one ends the lease. A lease ends in exactly one way: filled, lost, expired or
  * released.
  *
- * Leases and waiters are in memory that the threads share, under the shard's lock. Any thread may decide the result of a
- * wait there. The waiter's own thread calls it back, later and without the lock.
+ * Leases and waiters are in memory that the threads share, under the shard's lock. Any thread may decide the result of
+ * a wait there. The waiter's own thread calls it back, later and without the lock.
  */
 import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";

@@ -1,6 +1,6 @@
 /**
- * The waiters for the leases of a shard, in shared memory: a list for each lease, first in first out. The waiters of one
- * list may be in different threads.
+ * The waiters for the leases of a shard, in shared memory: a list for each lease, first in first out. The waiters of
+ * one list may be in different threads.
  *
  * A list is a ring: the slot of its first waiter leads to both of its ends. 0 is the empty list.
  */

@@ -1,9 +1,9 @@
 /**
  * A lock in a word of shared memory, which the threads of a server hold for microseconds.
  *
- * It is the second mutex of Ulrich Drepper, "Futexes Are Tricky", 2011. The word says free, held, or contended: held, and
- * a thread may sleep. Only a contended lock costs its holder a system call. A thread spins for about as long as a lock is
- * usually held, and then sleeps. Not reentrant, not fair.
+ * It is the second mutex of Ulrich Drepper, "Futexes Are Tricky", 2011. The word says free, held, or contended: held,
+ * and a thread may sleep. Only a contended lock costs its holder a system call. A thread spins for about as long as a
+ * lock is usually held, and then sleeps. Not reentrant, not fair.
  */
 import type { Region } from "./region.ts";
 

@@ -1,10 +1,10 @@
 /**
  * A map of fixed capacity from fingerprints to records of fixed size, in the order of insertion, in one region.
  *
- * Memory of zeros is the empty map. A record is a slot: links, fingerprint, and cells of eight bytes, each a number or a
- * bigint. Freed slots are used again, the last freed first, before a new one is touched. The hash table has as many
- * buckets as slots were ever touched: each newly touched slot splits one bucket (Litwin, "Linear hashing", VLDB 1980). So
- * the map uses only the memory that it has needed, and is never rehashed as a whole.
+ * Memory of zeros is the empty map. A record is a slot: links, fingerprint, and cells of eight bytes, each a number or
+ * a bigint. Freed slots are used again, the last freed first, before a new one is touched. The hash table has as many
+ * buckets as slots were ever touched: each newly touched slot splits one bucket (Litwin, "Linear hashing", VLDB 1980).
+ * So the map uses only the memory that it has needed, and is never rehashed as a whole.
  *
  * As every structure in a region, it is used under the lock of its owner.
  */

@@ -12,8 +12,8 @@ export interface Region {
 }
 
 /**
- * For less than 32 MiB the C library may reuse memory, and then writes zeros into all of it: all of it becomes resident.
- * From this size on it maps new memory, which becomes resident page by page as it is written to.
+ * For less than 32 MiB the C library may reuse memory, and then writes zeros into all of it: all of it becomes
+ * resident. From this size on it maps new memory, which becomes resident page by page as it is written to.
  */
 const MAPPED_MIN_BYTES = 32 * 1024 * 1024 + 4_096;
 /** Smaller buffers are not worth a mapping. */

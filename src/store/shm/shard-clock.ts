@@ -37,8 +37,8 @@ export class ShardClock {
   }
 
   /**
-   * The time of an operation: `nowMs`, or that of the last operation if it is later. A thread reads its clock before it has
-   * the lock, and another thread may have been in the shard meanwhile.
+   * The time of an operation: `nowMs`, or that of the last operation if it is later. A thread reads its clock before it
+   * has the lock, and another thread may have been in the shard meanwhile.
    */
   advance(nowMs: number): number {
     const lastMs = this.#cells.get(CELL.nowMs);

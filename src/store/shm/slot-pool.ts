@@ -5,8 +5,8 @@ import type { Region } from "./region.ts";
 
 /**
  * Slots are numbered from 1. The memory of slot 0 holds the pool's own words: the first free slot, how many slots were
- * ever taken, and how many are taken now. The first word of a free slot is the number of the next free one. All words of a
- * taken slot belong to its owner.
+ * ever taken, and how many are taken now. The first word of a free slot is the number of the next free one. All words
+ * of a taken slot belong to its owner.
  */
 const OWN_WORDS = { free: 0, touched: 1, taken: 2 } as const;
 

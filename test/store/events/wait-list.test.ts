@@ -1,4 +1,4 @@
-/** Who sleeps, who is woken, and when everybody has read; then what a store keeps for readers of the same events. */
+/** Which subscribers wait, which are woken, and when all have caught up; then the events that a store keeps decoded. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SINGLE_THREAD } from "../../../src/store/api/threads.ts";
@@ -28,9 +28,9 @@ function newReader(): Reader {
 }
 
 describe("WaitList", () => {
-  it("wakes who sleeps and is behind, once, and tells when nobody else was awake, over any history", () => {
+  it("wakes waiting subscribers that are behind, once, and reports when all have caught up, over any history", () => {
     const step = fc.record({
-      act: fc.constantFrom("sleep" as const, "leave" as const, "event" as const, "wake" as const),
+      act: fc.constantFrom("wait" as const, "leave" as const, "event" as const, "wake" as const),
       who: fc.nat(4),
     });
     fc.assert(
@@ -41,32 +41,32 @@ describe("WaitList", () => {
           caughtUp += 1;
         });
         const readers = Array.from({ length: 5 }, newReader);
-        const asleep = new Set<Reader>();
-        const awake = new Set<Reader>();
+        const waiting = new Set<Reader>();
+        const woken = new Set<Reader>();
         for (const { act, who } of steps) {
           const reader = readers[who];
           if (reader === undefined) throw new Error("five readers");
           const wakesBefore = readers.map(({ wakes }) => wakes);
           const before = caughtUp;
-          if (act === "sleep") {
+          if (act === "wait") {
             waitList.add(reader);
-            asleep.add(reader);
-            awake.delete(reader);
+            waiting.add(reader);
+            woken.delete(reader);
           } else if (act === "leave") {
             waitList.delete(reader);
-            asleep.delete(reader);
-            awake.delete(reader);
+            waiting.delete(reader);
+            woken.delete(reader);
           } else if (act === "event") reader.isBehind = !reader.isBehind;
           else {
-            const expected = asleep.size > 0 && awake.size === 0 ? before + 1 : before;
+            const expected = waiting.size > 0 && woken.size === 0 ? before + 1 : before;
             waitList.wake();
             expect(caughtUp).toBe(expected);
             for (const [index, one] of readers.entries()) {
-              const isWoken = asleep.has(one) && one.isBehind;
+              const isWoken = waiting.has(one) && one.isBehind;
               expect(one.wakes).toBe((wakesBefore[index] ?? 0) + (isWoken ? 1 : 0));
               if (!isWoken) continue;
-              asleep.delete(one);
-              awake.add(one);
+              waiting.delete(one);
+              woken.add(one);
             }
           }
         }
@@ -74,7 +74,7 @@ describe("WaitList", () => {
     );
   });
 
-  it("may be changed by who is woken", () => {
+  it("may be changed by a subscriber that is woken", () => {
     const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
     const waitList = new WaitList(threadWakeups, () => {});
     const [first, second, third] = [newReader(), newReader(), newReader()];
@@ -116,8 +116,8 @@ describe("WaitList", () => {
   });
 });
 
-describe("what a store keeps of an event for its readers", () => {
-  it("is one object for whoever wants something different of it, until everybody has read it", () => {
+describe("a decoded event", () => {
+  it("is one object for subscribers with different selectors, until all have read it", () => {
     const store = createStore({ shards: 2 });
     const read = (prefix: string) => {
       const subscriber = store.subscribe(

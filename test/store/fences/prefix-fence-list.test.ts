@@ -23,7 +23,7 @@ describe("PrefixFenceList", () => {
     expect(new PrefixFenceList(region).fences()).toEqual(fences);
   });
 
-  it("keeps what it is told of what others have appended", () => {
+  it("keeps some of the fences that other threads have appended", () => {
     const region = createRegion(prefixFenceListBytes(4));
     const one = new PrefixFenceList(region);
     const other = new PrefixFenceList(region);

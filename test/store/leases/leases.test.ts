@@ -237,7 +237,7 @@ describe("Leases of several threads", () => {
     expect(threads.counters).toMatchObject({ leasesGranted: 3, leasesReleased: 2 });
   });
 
-  it("are not taken from who has them now by the late message of one who had them before", () => {
+  it("stay with their holder when a late message concerns a former one", () => {
     const threads = new Threads(2, 4, 4);
     const token = threads.token(0, a);
     const cancelled = threads.wait(1, a);

@@ -5,7 +5,7 @@ import { LOCK_BYTES, SharedLock } from "../../../src/store/shm/lock.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
 describe("SharedLock", () => {
-  it("is had again and again by who gives it back", () => {
+  it("is acquired again after each release", () => {
     const region = createRegion(LOCK_BYTES);
     const [one, other] = [new SharedLock(region), new SharedLock(region)];
     for (let time = 0; time < 3; time++) {
@@ -17,7 +17,7 @@ describe("SharedLock", () => {
     expect(new Int32Array(region.buffer)[0]).toBe(0);
   });
 
-  it("wakes who sleeps when another thread gives it back", async () => {
+  it("wakes a sleeping thread when another one releases it", async () => {
     const region = createRegion(LOCK_BYTES);
     const lock = new SharedLock(region);
     lock.acquire();
@@ -40,7 +40,7 @@ describe("SharedLock", () => {
     }
   });
 
-  it("is refused to who has waited for long, and stays whole", () => {
+  it("throws for a thread that has waited too long, and still works", () => {
     const region = createRegion(LOCK_BYTES);
     const [holder, other] = [new SharedLock(region, 30), new SharedLock(region, 30)];
     holder.acquire();

@@ -1,6 +1,6 @@
 /**
- * The chunks of the index, a stack without holes over segments of the pool. The top chunk moves into the place of a removed
- * one, so that a segment returns to the pool as soon as the index needs one less.
+ * The chunks of the index, a stack without holes over segments of the pool. The top chunk moves into the place of a
+ * removed one, so that a segment returns to the pool as soon as the index needs one less.
  */
 import { CHUNK_BYTES } from "./geometry.ts";
 import { CHUNK_WORDS, clearChunk } from "./index-chunk.ts";

@@ -9,8 +9,8 @@
  *   word 5   lower bits of the end of the freshness, in the clock's ms
  *   word 6   upper bits of the version (16), upper bits of the end of the freshness (16)
  *
- * Behind it: namespace, key, source version (when flagged), labels (when flagged) and value. The *head*, all but the value,
- * lies in one segment. A value may continue in the next segments of its ring.
+ * Behind it: namespace, key, source version (when flagged), labels (when flagged) and value. The *head*, all but the
+ * value, lies in one segment. A value may continue in the next segments of its ring.
  */
 import type { Memory } from "./memory.ts";
 

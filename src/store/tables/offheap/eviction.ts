@@ -1,14 +1,14 @@
 /**
- * Chooses the entries to evict when memory is needed: S3-FIFO over the two rings of a table (Yang et al., "FIFO queues are
- * all you need for cache eviction", SOSP 2023).
+ * Chooses the entries to evict when memory is needed: S3-FIFO over the two rings of a table (Yang et al., "FIFO queues
+ * are all you need for cache eviction", SOSP 2023).
  *
- * A new entry goes into the small ring, a tenth of the memory. At the small ring's tail, an entry that was used moves to the
- * main ring; any other is evicted and leaves a ghost. An entry that returns while its ghost is there goes to the main ring
- * at once. At the main ring's tail, an entry goes around once more for each use, and is evicted after that.
+ * A new entry goes into the small ring, a tenth of the memory. At the small ring's tail, an entry that was used moves
+ * to the main ring; any other is evicted and leaves a ghost. An entry that returns while its ghost is there goes to the
+ * main ring at once. At the main ring's tail, an entry goes around once more for each use, and is evicted after that.
  *
  * Two additions, since a ring is bytes and not a list. Removed and overwritten entries are dead space until the tail
- * reaches them: in a ring with much dead space, live entries move to the head and only dead ones are dropped. And the work
- * for one put is bounded: beyond the bound, used entries are evicted too.
+ * reaches them: in a ring with much dead space, live entries move to the head and only dead ones are dropped. And the
+ * work for one put is bounded: beyond the bound, used entries are evicted too.
  */
 import { entryBytesAt, FLAG, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
 import type { Ghosts } from "./ghosts.ts";

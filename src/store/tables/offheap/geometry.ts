@@ -3,8 +3,8 @@
  *
  *   control block | directory of the index | links of the segments | ghosts | segment 1 | segment 2 | …
  *
- * The index and the two rings share the memory by segments. Pages that were never written to cost no resident memory, so
- * the whole buffer is allocated at once.
+ * The index and the two rings share the memory by segments. Pages that were never written to cost no resident memory,
+ * so the whole buffer is allocated at once.
  */
 import { fieldInvalid } from "../../../common/errors.ts";
 

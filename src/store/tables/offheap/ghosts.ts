@@ -1,8 +1,8 @@
 /**
  * Ghosts: the hashes of the entries that were evicted from the small ring recently.
  *
- * A table of fixed size, with buckets of eight. A ghost is one word: the lower half of its hash, and its time, by a clock
- * that counts ghosts. A full bucket replaces its oldest ghost.
+ * A table of fixed size, with buckets of eight. A ghost is one word: the lower half of its hash, and its time, by a
+ * clock that counts ghosts. A full bucket replaces its oldest ghost.
  */
 
 import type { Geometry } from "./geometry.ts";

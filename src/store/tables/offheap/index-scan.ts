@@ -1,6 +1,6 @@
 /**
- * Scans all entries of an index in slices, by ascending hash. Between two slices neither a move of an entry in the log nor
- * growth of the index changes that order.
+ * Scans all entries of an index in slices, by ascending hash. Between two slices neither a move of an entry in the log
+ * nor growth of the index changes that order.
  */
 import type { KeyIndex } from "./key-index.ts";
 
@@ -10,8 +10,8 @@ const HASH_END = 0x1_0000_0000;
 
 /**
  * Calls `visit` with the word of each of at most `maxEntries` entries, which it may remove. Entries of equal hash are
- * visited in one slice, even if they are more. An empty chunk counts as one entry. Returns the next position, or 0 at the
- * end.
+ * visited in one slice, even if they are more. An empty chunk counts as one entry. Returns the next position, or 0 at
+ * the end.
  */
 export function scanIndex(
   index: KeyIndex,

@@ -1,6 +1,6 @@
 /**
- * Finds entries by their hash: extendible hashing (Fagin et al., TODS 1979) over chunks, which are small open-addressing
- * tables.
+ * Finds entries by their hash: extendible hashing (Fagin et al., TODS 1979) over chunks, which are small
+ * open-addressing tables.
  *
  * A directory, indexed by the upper bits of the hash, points to the chunk. A full chunk is split in two, and two nearly
  * empty ones are merged: the index grows and shrinks by one chunk at a time, out of the same segments as the log.
@@ -32,8 +32,8 @@ const MERGED_MAX_COUNT = Math.floor(SLOTS_PER_CHUNK / 2);
 const TWO_32 = 0x1_0000_0000;
 
 /**
- * The hashes of one shard have the same upper bits. A multiplication by an odd number, 2^32 divided by the golden ratio, is
- * reversible and makes the upper bits depend on all others.
+ * The hashes of one shard have the same upper bits. A multiplication by an odd number, 2^32 divided by the golden
+ * ratio, is reversible and makes the upper bits depend on all others.
  */
 export function mixHash(hash: number): number {
   return Math.imul(hash, 0x9e37_79b1) >>> 0;

@@ -1,10 +1,10 @@
 /**
  * A first-in-first-out log of entries over a chain of segments: written at its head, reclaimed at its tail.
  *
- * The head of an entry lies in one segment; the end of a segment that is too short for the next head is padding. A value
- * continues in the next segment, so that a segment may be smaller than a value, and memory does not fragment. A segment
- * returns to the pool as soon as the tail has left it, even in the middle of a value: two free segments are enough to move
- * an entry of any size from the tail to the head.
+ * The head of an entry lies in one segment; the end of a segment that is too short for the next head is padding. A
+ * value continues in the next segment, so that a segment may be smaller than a value, and memory does not fragment. A
+ * segment returns to the pool as soon as the tail has left it, even in the middle of a value: two free segments are
+ * enough to move an entry of any size from the tail to the head.
  */
 import { entryBytes, HEADER_BYTES, headBytesAt, PADDING, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";

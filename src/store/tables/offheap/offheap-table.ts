@@ -1,9 +1,9 @@
 /**
  * A table with all entries in one `SharedArrayBuffer`, outside the garbage-collected heap.
  *
- * Goals: an exact byte budget that includes the index; no object for each entry, so that the garbage collector has nothing
- * to mark; no pause that grows with the number of entries; all state in the buffer. Non-goals: buffers beyond 2 GiB (use
- * more shards) and locks (the owner of the buffer has them).
+ * Goals: an exact byte budget that includes the index; no object for each entry, so that the garbage collector has
+ * nothing to mark; no pause that grows with the number of entries; all state in the buffer. Non-goals: buffers beyond 2
+ * GiB (use more shards) and locks (the owner of the buffer has them).
  *
  * The log of entries (log-ring.ts), its index (key-index.ts) and eviction (eviction.ts) share the buffer by segments
  * (segment-pool.ts, geometry.ts).

@@ -3,8 +3,8 @@ import type { Geometry } from "./geometry.ts";
 import { CONTROL, type Memory } from "./memory.ts";
 
 /**
- * Segments that a move of an entry from a tail to a head may take before it returns one. They are kept free: without them
- * nothing could be reclaimed.
+ * Segments that a move of an entry from a tail to a head may take before it returns one. They are kept free: without
+ * them nothing could be reclaimed.
  */
 export const MOVE_SEGMENTS = 2;
 
