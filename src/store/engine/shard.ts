@@ -125,7 +125,8 @@ export class Shard {
       return { kind: "miss", asOf: this.stamp };
     }
     const { entry } = found;
-    this.#counters.count(found.state === "fresh" ? "hits" : "staleHits");
+    if (found.state === "fresh") this.#counters.count("hits");
+    else this.#counters.count("staleHits");
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
