@@ -7,6 +7,17 @@ export interface Bound {
   readonly max: number;
 }
 
+type Range = Omit<Bound, "fallback">;
+
+export function isWithin(value: number, { min, max }: Range): boolean {
+  return Number.isSafeInteger(value) && value >= min && value <= max;
+}
+
+/** The range in words, for an error: "a whole number from 1 to 256". */
+export function describeRange({ min, max }: Range): string {
+  return `a whole number from ${min} to ${max}`;
+}
+
 /** Two values of which the first must not exceed the second. */
 export type Relation<Name extends string> = readonly [smaller: Name, greater: Name];
 
@@ -19,11 +30,9 @@ export function pickWithin<Name extends string>(
   options: { readonly [Option in Name]?: number },
 ): (name: Name) => number {
   return (name) => {
-    const { fallback, min, max } = bounds[name];
-    const value = options[name] ?? fallback;
-    if (!Number.isSafeInteger(value) || value < min || value > max) {
-      throw new RangeError(`${name} must be a whole number from ${min} to ${max}`);
-    }
+    const bound = bounds[name];
+    const value = options[name] ?? bound.fallback;
+    if (!isWithin(value, bound)) throw new RangeError(`${name} must be ${describeRange(bound)}`);
     return value;
   };
 }

@@ -1,7 +1,9 @@
 /** The peer's settings, pings and window updates, and their acknowledgements. Each method returns a fault of the peer, if any. */
-import { Buffer } from "node:buffer";
+
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
+import { NO_BUFFER } from "../common/bytes.ts";
 import type { DataSender } from "./data-sender.ts";
 import {
   errorCode,
@@ -18,7 +20,6 @@ import {
 
 /** Acknowledgements that wait for the peer to take them. */
 const ACKNOWLEDGEMENTS_MAX = 1_000;
-const NO_BYTES = Buffer.alloc(0);
 
 const MALFORMED_SETTINGS: Fault = { what: "malformed settings", code: errorCode.protocolError };
 const MALFORMED_PING: Fault = { what: "a ping of another size", code: errorCode.frameSizeError };
@@ -48,7 +49,7 @@ export class ControlFrames {
         if (name === setting.initialWindowSize) inRange &&= this.#sender.setInitialWindow(value);
         else if (name === setting.maxFrameSize) inRange &&= this.#sender.setFrameMax(value);
       });
-    return isRead && inRange ? this.#acknowledge(frameType.settings, NO_BYTES) : MALFORMED_SETTINGS;
+    return isRead && inRange ? this.#acknowledge(frameType.settings, NO_BUFFER) : MALFORMED_SETTINGS;
   }
 
   ping(body: Buffer): Fault | undefined {

@@ -1,5 +1,6 @@
 /** Cuts the bytes of a connection into frames. It passes on bytes of DATA as they come, and other frames whole. */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../common/bytes.ts";
 import { errorCode, FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
 
 /** The head of the frame that is passed on. The next frame is read into the same object. */
@@ -9,8 +10,6 @@ export interface FrameHead {
   readonly streamId: number;
   readonly bodyBytes: number;
 }
-
-const NO_BYTES = Buffer.alloc(0);
 
 /** Told of what comes. All bytes are the parser's again when the call returns. */
 export interface FrameHandlers {
@@ -33,7 +32,7 @@ export class FrameParser {
   /** Of its body, what is still to come. */
   #left = 0;
   /** What has come of a body that is passed on whole. */
-  #body: Buffer = NO_BYTES;
+  #body: Buffer = NO_BUFFER;
   /** What has come of a head that came in pieces. */
   readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
   #headLength = 0;
@@ -89,14 +88,14 @@ export class FrameParser {
     this.#inFrame = true;
     this.#left = head.bodyBytes;
     if (head.type === frameType.data) this.#handlers.dataBegins(head);
-    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BUFFER);
   }
 
   #passOn(chunk: Buffer, at: number, to: number): number {
     const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
     this.#handlers.data(chunk, at, end);
-    if (this.#left === 0 && !this.#stopped) this.#end(NO_BYTES);
+    if (this.#left === 0 && !this.#stopped) this.#end(NO_BUFFER);
     return end;
   }
 
@@ -106,7 +105,7 @@ export class FrameParser {
     this.#left -= end - at;
     if (this.#left === 0) {
       const body = this.#body.length === 0 ? piece : Buffer.concat([this.#body, piece]);
-      this.#body = NO_BYTES;
+      this.#body = NO_BUFFER;
       this.#end(body);
     } else this.#body = Buffer.concat([this.#body, piece]);
     return end;

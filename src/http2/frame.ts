@@ -1,5 +1,6 @@
 /** Frames of HTTP/2 (RFC 9113): their layout, and those that either side of a single-stream connection sends. */
 import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../common/bytes.ts";
 
 export const FRAME_HEAD_BYTES = 9;
 /** The largest body of a frame, for both sides: a peer that was told of no other size may send no more. */
@@ -126,7 +127,7 @@ export function settings(pairs: readonly (readonly [name: number, value: number]
 /** Widens the window of a new connection for its peer. `windowBytes`: 65,535 or more. */
 export function widenConnection(windowBytes: number): Buffer {
   const more = windowBytes - DEFAULT_WINDOW_BYTES;
-  return more > 0 ? windowUpdate(0, more) : Buffer.alloc(0);
+  return more > 0 ? windowUpdate(0, more) : NO_BUFFER;
 }
 
 /** Calls `each` with every setting of a SETTINGS frame. False: its length is wrong. */

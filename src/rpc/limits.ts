@@ -1,5 +1,7 @@
 /** The limits of every message field: the default and the range of each, and the check of chosen values. */
+
 import { type Bound, pickWithin, type Relation } from "../common/bound.ts";
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../common/name-limits.ts";
 
 /** Limits of what a message may hold. Sizes are in bytes of UTF-8 for text. */
 export interface Limits {
@@ -36,8 +38,8 @@ const DAY_MS = 86_400_000;
 const UINT32_MAX = 0xffff_ffff;
 
 export const LIMIT_BOUNDS: Record<keyof Limits, Bound> = {
-  namespaceMaxBytes: { fallback: 64, min: 1, max: 255 },
-  keyMaxBytes: { fallback: 512, min: 1, max: 16 * KIB },
+  namespaceMaxBytes: { fallback: 64, min: 1, max: NAMESPACE_LIMIT_BYTES },
+  keyMaxBytes: { fallback: 512, min: 1, max: KEY_LIMIT_BYTES },
   tagMaxBytes: { fallback: 128, min: 1, max: 4 * KIB },
   entryMaxTags: { fallback: 16, min: 0, max: 256 },
   valueMaxBytes: { fallback: MIB, min: 1, max: 64 * MIB },

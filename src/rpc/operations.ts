@@ -18,6 +18,7 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { LeaseWait, Store, Writer } from "../store/api/store.ts";
+import type { ValueArena } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
@@ -32,6 +33,8 @@ export interface OperationContext {
   readonly writer: Writer;
   /** The namespace of requests that name none. Empty: such a request is refused. */
   readonly defaultNamespace: string;
+  /** Where the values of Gets may lie, for a caller that keeps no result after the arena is cleared. */
+  readonly valueArena: ValueArena | undefined;
 }
 
 /** A successful result. */
@@ -39,7 +42,7 @@ export type OperationOutcome = Exclude<OperationResult["result"], { case: "error
 
 export function runGet(request: GetRequest, context: OperationContext): GetResponse {
   const command = fromGetRequest(request, context.limits, context.defaultNamespace);
-  return new StoredGetResponse(context.store.get(command), context.store.epoch);
+  return new StoredGetResponse(context.store.get(command, context.valueArena), context.store.epoch);
 }
 
 export function runSet(request: SetRequest, context: OperationContext): SetResponse {

@@ -1,5 +1,6 @@
 /** What every engine does with entries: lifetimes, versions, conditions, source versions, request ids, touch. */
 import { describe, expect, it } from "vitest";
+import { ValueArena } from "../../src/store/api/value-arena.ts";
 import { type CreateStoreUnderTest, StoreDriver } from "../support/store-driver.ts";
 
 export function storeKeepsEntries(create: CreateStoreUnderTest): void {
@@ -117,6 +118,30 @@ export function storeKeepsEntries(create: CreateStoreUnderTest): void {
         kind: "notModified",
         entry: { stale: true, staleRemainingMs: 5 },
       });
+    });
+
+    it("may put a value into the caller's arena, until that has no room", () => {
+      const driver = start();
+      const arena = new ValueArena();
+      const value = Buffer.alloc(100_000, "v");
+      driver.set("k", { value });
+      for (let read = 0; read < 5; read++) {
+        const result = driver.get("k", { arena });
+        if (result.kind !== "hit") throw new Error("it must be a hit");
+        expect(Buffer.compare(result.entry.value, value)).toBe(0);
+      }
+    });
+
+    it("leaves the arena of one Get alone in the next one and in every other call", () => {
+      const driver = start();
+      const arena = new ValueArena();
+      driver.set("k", { value: "value" });
+      driver.get("k", { arena });
+      const untouched = arena.take(1);
+      driver.get("k");
+      driver.lease("k");
+      driver.set("l", { value: "value" });
+      expect(arena.take(1)?.byteOffset).toBe((untouched?.byteOffset ?? 0) + 1);
     });
 
     it("returns bytes that later mutations leave alone", () => {

@@ -9,7 +9,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
   const start = (): StoreDriver => new StoreDriver(create, { shards: 4 });
 
   describe("Store.invalidate() by keys", () => {
-    it("makes entries gone and counts them, each once", () => {
+    it("removes entries and counts each once", () => {
       const driver = start();
       driver.set("a");
       driver.set("b");
@@ -31,7 +31,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       ]);
     });
 
-    it("counts what is gone already as nothing", () => {
+    it("does not count an entry that is dead already", () => {
       const driver = start();
       driver.set("k", { ttlMs: 10 });
       driver.clock.advance(10);
@@ -63,7 +63,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
   });
 
   describe("Store.invalidate() by tags", () => {
-    it("makes every entry with any of them gone, and no other", () => {
+    it("removes every entry with any of the tags, and no other", () => {
       const driver = start();
       for (let number = 0; number < 20; number++) driver.set(`k${number}`, { tags: ["t", `own-${number}`] });
       driver.set("plain");
@@ -87,7 +87,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       expect(driver.read("k")).toBe("v");
     });
 
-    it("softly makes stale, and a hard one after it or before it makes gone", () => {
+    it("makes entries stale when soft, and removes them when a hard one comes before or after it", () => {
       const driver = start();
       driver.set("k", { tags: ["t", "u"] });
       driver.invalidateTags(["t"], { soft: true });
@@ -100,7 +100,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       expect(driver.get("l", { allowStale: true }).kind).toBe("miss");
     });
 
-    it("beyond the bound of fences forgets nothing: older tagged entries are gone, untagged ones stay", () => {
+    it("beyond the bound of fences, removes older tagged entries and keeps untagged ones", () => {
       const driver = new StoreDriver(create, { shards: 1, tagFencesMax: 2 });
       driver.set("tagged", { tags: ["t"] });
       driver.set("behind", { tags: ["a"] });
@@ -135,7 +135,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
   });
 
   describe("Store.invalidate() by prefix", () => {
-    it("makes keys that begin with it gone at once, and no other", () => {
+    it("removes keys that begin with it at once, and no other", () => {
       const driver = start();
       for (const key of ["p/1", "p/2", "p", "q/p/1"]) driver.set(key);
       driver.set("p/1", { namespace: "m" });
@@ -231,7 +231,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
   });
 
   describe("Store.invalidate() of a namespace", () => {
-    it("makes all of it gone or stale, and nothing of another", () => {
+    it("makes all its entries dead or stale, and none of another", () => {
       const driver = start();
       for (const namespace of ["n", "m", "nn"]) driver.set("k", { namespace });
       driver.invalidateAll();
@@ -281,7 +281,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       expect(totalOf(driver, "entries")).toBeGreaterThan(5);
     });
 
-    it("returns to nothing when everything is gone", () => {
+    it("returns to zero when everything is invalidated", () => {
       const driver = start();
       const empty = totalOf(driver, "bytes");
       for (let number = 0; number < 50; number++) driver.set(`k${number}`, { tags: ["t", "ключ"] });

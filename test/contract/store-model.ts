@@ -15,7 +15,7 @@ import type {
   Subscriber,
 } from "../../src/store/api/store.ts";
 import type { StoreOptions } from "../../src/store/engine/create-store.ts";
-import { matches } from "../../src/store/events/subscriber.ts";
+import { matches } from "../../src/store/events/selectors.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { NaiveStore } from "../support/naive-store.ts";
 import { commandLists, type StoreCommand } from "../support/store-commands.ts";

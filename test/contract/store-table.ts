@@ -21,7 +21,7 @@ function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry
     version: 1,
     sourceVersion: 0n,
     freshUntilMs: Infinity,
-    goneAtMs: Infinity,
+    staleUntilMs: Infinity,
     absent: false,
     tags: [],
     contentType: "",
@@ -76,7 +76,7 @@ export function tableKeepsEntries(create: CreateTable): void {
         version: 2 ** 48 - 1,
         sourceVersion: 2n ** 64n - 1n,
         freshUntilMs: 2 ** 47,
-        goneAtMs: 2 ** 47 + 2 ** 39,
+        staleUntilMs: 2 ** 47 + 2 ** 39,
         absent: true,
         tags: ["t", "ключ", ""],
         contentType: "text/plain",
@@ -114,7 +114,7 @@ export function tableKeepsEntries(create: CreateTable): void {
       const touched = driver.find("k");
       if (touched === undefined) throw new Error("it must be found");
       driver.table.markStaled(touched);
-      expect(pick(driver.find("k"))).toMatchObject({ freshUntilMs: 10, goneAtMs: 20, staled: true });
+      expect(pick(driver.find("k"))).toMatchObject({ freshUntilMs: 10, staleUntilMs: 20, staled: true });
       driver.put("k");
       expect(pick(driver.find("k"))).toMatchObject({ freshUntilMs: Infinity, staled: false });
     });
@@ -130,7 +130,7 @@ export function tableKeepsEntries(create: CreateTable): void {
       expect(driver.evicted).toEqual([]);
     });
 
-    it("evicts what it has no room for, tells each, and loses none untold", () => {
+    it("evicts entries that it has no room for, and reports each of them", () => {
       const budgetBytes = 1 << 20;
       const driver = new TableDriver(create, budgetBytes);
       for (let number = 0; number < 5_000; number++) {
@@ -156,7 +156,7 @@ export function tableKeepsEntries(create: CreateTable): void {
       expect(new TableDriver(create).table.scanStart()).toBe(0);
     });
 
-    it("removes and marks as it is told", () => {
+    it("removes and marks entries as the visit says", () => {
       const driver = new TableDriver(create);
       for (let number = 0; number < 10; number++) driver.put(`k${number}`, { version: number + 1 });
       driver.scanAll((entry) => (entry.version <= 3 ? "remove" : entry.version <= 6 ? "markStaled" : "keep"));
@@ -213,8 +213,8 @@ export function tableKeepsEntries(create: CreateTable): void {
 /** The entry's parts as a plain object: an engine may hand out getters. */
 function pick(entry: TableEntry | undefined): Partial<TableEntry> {
   if (entry === undefined) return {};
-  const { namespace, key, value, version, sourceVersion, freshUntilMs, goneAtMs } = entry;
+  const { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs } = entry;
   const { staled, absent, tags, contentType } = entry;
-  const parts = { namespace, key, value, version, sourceVersion, freshUntilMs, goneAtMs };
+  const parts = { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs };
   return { ...parts, staled, absent, tags, contentType };
 }

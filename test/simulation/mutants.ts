@@ -175,13 +175,13 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a tag fence is forgotten",
     "TagFences.cover",
-    'if (version < this.#fences.number(fence, hardRevisionCell)) return "hard";',
+    'if (version < this.#fences.number(fence, HARD_REVISION_CELL)) return "hard";',
     "",
   ),
   mutant(
     "store: a soft tag fence is forgotten",
     "TagFences.cover",
-    'if (version < this.#fences.number(fence, softRevisionCell)) cover = "soft";',
+    'if (version < this.#fences.number(fence, SOFT_REVISION_CELL)) cover = "soft";',
     "",
   ),
   mutant(
@@ -192,20 +192,20 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: prefix fences go before the sweep has passed",
-    "LiveEntries.sweep",
+    "ShardEntries.sweep",
     "this.prefixFences.drop(sweep.revision);",
     "this.prefixFences.drop(Number.MAX_SAFE_INTEGER);",
   ),
   mutant(
     "store: tag fences go while a lease needs them",
-    "LiveEntries.sweep",
+    "ShardEntries.sweep",
     "this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));",
     "this.tagFences.drop(oldestLeaseRevision && sweep.revision);",
   ),
   mutant(
     "store: a soft invalidation does nothing",
-    "Shard.#stale",
-    "this.#entries.table.markStaled(entry);",
+    "Invalidations.#stale",
+    "this.#entries.table.markStaled(found.entry);",
     "",
   ),
   mutant(
@@ -216,13 +216,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its key",
-    "Shard.invalidateKeys",
-    "this.#leases.void(namespace, key, nowMs); this.#emit(",
-    "this.#emit(",
+    "Invalidations.keys",
+    "this.#leases.void(namespace, key, nowMs); this.#events.emit(",
+    "this.#events.emit(",
   ),
   mutant(
     "store: a lease is not voided by an invalidation of its prefix",
-    "Shard.invalidatePrefix",
+    "Invalidations.prefix",
     "this.#leases.voidPrefix(namespace, name, nowMs);",
     "",
   ),
@@ -259,15 +259,15 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "store: an entry is still fresh at the end of its TTL",
-    "LiveEntries.#stateOf",
+    "ShardEntries.#stateOf",
     "nowMs < entry.freshUntilMs",
     "nowMs <= entry.freshUntilMs",
   ),
   mutant(
     "store: ifVersion holds after a soft invalidation",
     "SetConditions.#isVersion",
-    'const isValid = state === "fresh" || state === "expired";',
-    'const isValid = state !== "gone";',
+    'const isValid = state === "fresh" || state === "pastTtl";',
+    'const isValid = state !== "dead";',
   ),
   mutant(
     "store: a resumed subscriber misses one event",
@@ -280,12 +280,12 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         inFunction: "LogSubscriber.#readEvents",
-        find: "const from = this.#standing;",
+        find: "const from = this.#position;",
         replace:
-          "if (logs.some((log, shard) => this.#standing.positionOf(shard) < log.start)) this.#standing = this.#now(); const from = this.#standing;",
+          "if (source.logs.some((log, shard) => this.#position.positionOf(shard) < log.start)) this.#position = this.#endOfLogs(); const from = this.#position;",
       },
       {
-        inFunction: "LogSubscriber.#readHeld",
+        inFunction: "readHeld",
         find: 'if (log.lostRevision > revision) return "overrun";',
         replace: 'if (log.lostRevision < 0) return "overrun";',
       },

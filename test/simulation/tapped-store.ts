@@ -13,6 +13,7 @@ import type {
   Store,
   TouchCommand,
 } from "../../src/store/api/store.ts";
+import type { ValueArena } from "../../src/store/api/value-arena.ts";
 import type { History, Moment } from "./history.ts";
 import { matchesKey, type Spell, type Truth } from "./truth.ts";
 
@@ -219,8 +220,8 @@ export function createTap(history: History, truth: Truth): Tap {
       return result;
     }
 
-    function get(command: GetCommand): ReturnType<Store["get"]> {
-      const result = store.get(command);
+    function get(command: GetCommand, arena?: ValueArena): ReturnType<Store["get"]> {
+      const result = store.get(command, arena);
       const entry = result.kind === "miss" ? undefined : result.entry;
       checkRead(command, entry, command.allowStale);
       say(`get ${command.key} -> ${result.kind} ${entry?.version ?? ""}`);
@@ -332,7 +333,8 @@ export function createTap(history: History, truth: Truth): Tap {
 
 const isFresh = (spell: Spell, nowMs: number): boolean =>
   spell.held !== undefined && !spell.soft && nowMs < spell.freshUntilMs;
-const isKept = (spell: Spell, nowMs: number): boolean => spell.held !== undefined && nowMs < spell.goneAtMs;
+const isKept = (spell: Spell, nowMs: number): boolean =>
+  spell.held !== undefined && nowMs < spell.staleUntilMs;
 
 export const describe = (target: Parameters<typeof matchesKey>[0]): string => {
   switch (target.kind) {

@@ -18,7 +18,7 @@ export interface Spell {
   end: Moment | undefined;
   /** The entry is fresh before this instant of virtual time. Infinity: no TTL. */
   readonly freshUntilMs: number;
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
 }
 
 /** The entry that one Set stored. */
@@ -105,7 +105,7 @@ export function createTruth(keys: readonly string[]): Truth {
     from,
     end: undefined,
     freshUntilMs: 0,
-    goneAtMs: 0,
+    staleUntilMs: 0,
   });
   const timelines = new Map(keys.map((key) => [key, [nothing(key, beginning)]]));
   const changes = new Map<string, { key: string; moment: Moment }[]>();
@@ -136,7 +136,7 @@ export function createTruth(keys: readonly string[]): Truth {
   };
   const ends = (moment: Moment, { ttlMs, staleMs }: { ttlMs: number; staleMs: number }) => ({
     freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : moment.atMs + ttlMs,
-    goneAtMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : moment.atMs + ttlMs + staleMs,
+    staleUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : moment.atMs + ttlMs + staleMs,
   });
 
   const truth: Truth = {

@@ -53,7 +53,7 @@ export function earliestWitness(
     if (!isSame(spell, observed)) continue;
     if (observed.stale) {
       const sinceMs = spell.soft ? startMs : Math.max(startMs, spell.freshUntilMs);
-      const lasts = spell.goneAtMs > window.livesAtMs && spell.goneAtMs > sinceMs;
+      const lasts = spell.staleUntilMs > window.livesAtMs && spell.staleUntilMs > sinceMs;
       if (lasts && sinceMs <= window.to.atMs && sinceMs <= until.atMs) return { ...witness, atMs: sinceMs };
     } else if (!spell.soft && spell.freshUntilMs > startMs && spell.freshUntilMs > window.livesAtMs) {
       return witness;

@@ -9,7 +9,7 @@ export function fencedEntry(
     value: new Uint8Array(0),
     sourceVersion: 0n,
     freshUntilMs: Infinity,
-    goneAtMs: Infinity,
+    staleUntilMs: Infinity,
     staled: false,
     absent: false,
     tags: [],

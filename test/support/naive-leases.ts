@@ -179,11 +179,10 @@ export class NaiveLeases {
   #grant(name: NaiveName, leaseMs: number, waiters: readonly NaiveWaiter[]): NaiveResult {
     const { namespace, key } = name;
     const token = ++this.#tokens;
-    const heldMs = leaseMs === 0 ? 5_000 : leaseMs;
     const { revision } = this;
-    this.leases.push({ namespace, key, token, revision, expiresAtMs: this.nowMs + heldMs, waiters });
+    this.leases.push({ namespace, key, token, revision, expiresAtMs: this.nowMs + leaseMs, waiters });
     this.counters.leasesGranted++;
-    return { kind: "granted", revision, token, leaseMs: heldMs, stale: this.#staleOf(name) };
+    return { kind: "granted", revision, token, leaseMs, stale: this.#staleOf(name) };
   }
 
   #refuse(name: NaiveName, retryAfterMs: number): NaiveResult {

@@ -31,7 +31,7 @@ interface NaiveEntry {
   readonly value: Uint8Array;
   readonly version: number;
   freshUntilMs: number;
-  goneAtMs: number;
+  staleUntilMs: number;
   staled: boolean;
 }
 
@@ -142,7 +142,7 @@ export class NaiveStore {
     const shard = this.#shardOf(namespace, key);
     this.#bump(shard);
     entry.freshUntilMs = command.ttlMs === 0 ? Infinity : this.nowMs + command.ttlMs;
-    entry.goneAtMs = entry.freshUntilMs + command.staleMs;
+    entry.staleUntilMs = entry.freshUntilMs + command.staleMs;
     this.#emit(shard, "touched", namespace, "key", key, command);
     return { asOf: this.#asOf(namespace, key), touched: true };
   }
@@ -247,7 +247,7 @@ export class NaiveStore {
       value: command.value.slice(),
       version: revision,
       freshUntilMs,
-      goneAtMs: freshUntilMs + command.staleMs,
+      staleUntilMs: freshUntilMs + command.staleMs,
       staled: false,
     };
     this.#drop(namespace, key);
@@ -337,10 +337,10 @@ export class NaiveStore {
     const fencedAtMs = this.#fencesOver(entry)
       .filter((fence) => !fence.soft)
       .map((fence) => fence.atMs);
-    if (fencedAtMs.length === 0 && this.nowMs < entry.goneAtMs) return entry;
+    if (fencedAtMs.length === 0 && this.nowMs < entry.staleUntilMs) return entry;
     this.#drop(namespace, key);
-    const fromMs = Math.min(entry.goneAtMs, ...fencedAtMs);
-    const toMs = fencedAtMs.length === 0 ? fromMs : Math.min(entry.goneAtMs, Math.max(...fencedAtMs));
+    const fromMs = Math.min(entry.staleUntilMs, ...fencedAtMs);
+    const toMs = fencedAtMs.length === 0 ? fromMs : Math.min(entry.staleUntilMs, Math.max(...fencedAtMs));
     this.#say(namespace, key, entry.set.sourceVersion, fromMs, toMs);
     return undefined;
   }
@@ -371,7 +371,7 @@ export class NaiveStore {
       version: entry.version,
       sourceVersion: entry.set.sourceVersion,
       ttlRemainingMs: stale || entry.freshUntilMs === Infinity ? 0 : entry.freshUntilMs - this.nowMs,
-      staleRemainingMs: entry.goneAtMs === Infinity ? 0 : entry.goneAtMs - staleFromMs,
+      staleRemainingMs: entry.staleUntilMs === Infinity ? 0 : entry.staleUntilMs - staleFromMs,
       stale,
       absent: entry.set.absent,
       tags: entry.set.tags,

@@ -7,20 +7,20 @@
 import { keyAt, namespaceAt } from "../../src/store/tables/offheap/entry-head.ts";
 import {
   entryBytesAt,
-  flag,
+  FLAG,
+  HEADER_BYTES,
   hasFlag,
   hashAt,
   headBytesAt,
-  headerBytes,
-  padding,
+  PADDING,
   valueBytesAt,
 } from "../../src/store/tables/offheap/entry-header.ts";
-import { chunkBytes } from "../../src/store/tables/offheap/geometry.ts";
-import { homeOf, slotsPerChunk } from "../../src/store/tables/offheap/index-chunk.ts";
+import { CHUNK_BYTES } from "../../src/store/tables/offheap/geometry.ts";
+import { homeOf, SLOTS_PER_CHUNK } from "../../src/store/tables/offheap/index-chunk.ts";
 import { mixHash } from "../../src/store/tables/offheap/key-index.ts";
-import { ringWord } from "../../src/store/tables/offheap/log-ring.ts";
-import { control } from "../../src/store/tables/offheap/memory.ts";
-import { type OffheapTable, slotBytes } from "../../src/store/tables/offheap/offheap-table.ts";
+import { RING_WORD } from "../../src/store/tables/offheap/log-ring.ts";
+import { CONTROL } from "../../src/store/tables/offheap/memory.ts";
+import { type OffheapTable, SLOT_BYTES } from "../../src/store/tables/offheap/offheap-table.ts";
 
 type KeyHash = (namespace: string, key: string) => number;
 type Owner = "index" | "small" | "main" | "free";
@@ -52,13 +52,13 @@ class Walk {
     const { memory, pool, budgetBytes } = this.#table;
     must(memory.buffer.byteLength <= budgetBytes, "the buffer is larger than the budget");
     this.#checkFree();
-    this.#checkRing("small", control.smallRing);
-    this.#checkRing("main", control.mainRing);
+    this.#checkRing("small", CONTROL.smallRing);
+    this.#checkRing("main", CONTROL.mainRing);
     this.#checkIndex();
     must(this.#entries === this.#table.entryCount, "the number of entries");
-    const bytes = this.#liveBytes + this.#entries * slotBytes;
+    const bytes = this.#liveBytes + this.#entries * SLOT_BYTES;
     must(bytes === this.#table.bytes && bytes <= budgetBytes, "the bytes of all entries");
-    const touched = this.#word(control.segmentsTouched);
+    const touched = this.#word(CONTROL.segmentsTouched);
     must(touched <= pool.geometry.segmentCount, "more segments than there are");
     for (let segment = 1; segment <= touched; segment++) {
       must(this.#owners.has(segment), `segment ${segment} is lost`);
@@ -67,20 +67,20 @@ class Walk {
 
   #checkFree(): void {
     let count = 0;
-    for (let segment = this.#word(control.freeSegment); segment !== 0; segment = this.#next(segment)) {
+    for (let segment = this.#word(CONTROL.freeSegment); segment !== 0; segment = this.#next(segment)) {
       this.#own(segment, "free");
       count++;
     }
-    must(count === this.#word(control.freeSegments), "the number of free segments");
+    must(count === this.#word(CONTROL.freeSegments), "the number of free segments");
   }
 
   #checkRing(owner: "small" | "main", controlAt: number): void {
     const { memory, pool } = this.#table;
     const { segmentBytes } = pool.geometry;
-    const headSegment = this.#word(controlAt + ringWord.headSegment);
-    const headOffset = this.#word(controlAt + ringWord.headOffset);
-    let segment = this.#word(controlAt + ringWord.tailSegment);
-    let offset = this.#word(controlAt + ringWord.tailOffset);
+    const headSegment = this.#word(controlAt + RING_WORD.headSegment);
+    const headOffset = this.#word(controlAt + RING_WORD.headOffset);
+    let segment = this.#word(controlAt + RING_WORD.tailSegment);
+    let offset = this.#word(controlAt + RING_WORD.tailOffset);
     must((segment === 0) === (headSegment === 0), `the ${owner} ring has a head or a tail only`);
 
     let segments = 0;
@@ -93,7 +93,7 @@ class Walk {
     if (segment !== 0) enter(segment);
     while (segment !== 0 && !(segment === headSegment && offset >= headOffset)) {
       const at = (pool.byteOf(segment) + offset) / 4;
-      const hasEntry = segmentBytes - offset >= headerBytes && this.#word(at + 1) !== padding;
+      const hasEntry = segmentBytes - offset >= HEADER_BYTES && this.#word(at + 1) !== PADDING;
       if (!hasEntry) {
         segment = this.#next(segment);
         offset = 0;
@@ -103,8 +103,8 @@ class Walk {
       const bytes = entryBytesAt(memory, at);
       must(offset + headBytesAt(memory, at) <= segmentBytes, "a head is in two pieces");
       must(bytes - headBytesAt(memory, at) - valueBytesAt(memory, at) < 4, "an entry's length");
-      must(hasFlag(memory, at, flag.mainRing) === (owner === "main"), "an entry is in the wrong ring");
-      if (hasFlag(memory, at, flag.dead)) {
+      must(hasFlag(memory, at, FLAG.mainRing) === (owner === "main"), "an entry is in the wrong ring");
+      if (hasFlag(memory, at, FLAG.dead)) {
         totals.dead += bytes;
       } else {
         totals.live += bytes;
@@ -121,17 +121,17 @@ class Walk {
       offset += left;
     }
     must(segment === 0 || offset === headOffset, `the ${owner} ring's head lies within an entry`);
-    must(this.#word(controlAt + ringWord.segments) === segments, `the ${owner} ring's segments`);
-    must(this.#word(controlAt + ringWord.liveBytes) === totals.live, `the ${owner} ring's live bytes`);
-    must(this.#word(controlAt + ringWord.deadBytes) === totals.dead, `the ${owner} ring's dead bytes`);
-    must(this.#word(controlAt + ringWord.entries) === totals.entries, `the ${owner} ring's entries`);
+    must(this.#word(controlAt + RING_WORD.segments) === segments, `the ${owner} ring's segments`);
+    must(this.#word(controlAt + RING_WORD.liveBytes) === totals.live, `the ${owner} ring's live bytes`);
+    must(this.#word(controlAt + RING_WORD.deadBytes) === totals.dead, `the ${owner} ring's dead bytes`);
+    must(this.#word(controlAt + RING_WORD.entries) === totals.entries, `the ${owner} ring's entries`);
     this.#liveBytes += totals.live;
     this.#entries += totals.entries;
   }
 
   #checkIndex(): void {
     const { pool } = this.#table;
-    const depth = this.#word(control.directoryDepth);
+    const depth = this.#word(CONTROL.directoryDepth);
     must(depth <= pool.geometry.directoryMaxDepth, "the directory is too deep");
     const stacked = this.#stackedChunks();
     let pointer = 0;
@@ -157,21 +157,21 @@ class Walk {
     const { pool } = this.#table;
     const chunks = new Set<number>();
     let segments = 0;
-    let end = pool.geometry.segmentBytes - this.#word(control.chunksLeft) * chunkBytes;
-    for (let segment = this.#word(control.indexSegment); segment !== 0; segment = this.#next(segment)) {
+    let end = pool.geometry.segmentBytes - this.#word(CONTROL.chunksLeft) * CHUNK_BYTES;
+    for (let segment = this.#word(CONTROL.indexSegment); segment !== 0; segment = this.#next(segment)) {
       this.#own(segment, "index");
       segments++;
-      for (let byte = 0; byte < end; byte += chunkBytes) chunks.add((pool.byteOf(segment) + byte) / 4);
+      for (let byte = 0; byte < end; byte += CHUNK_BYTES) chunks.add((pool.byteOf(segment) + byte) / 4);
       end = pool.geometry.segmentBytes;
     }
-    must(segments === this.#word(control.indexSegments), "the number of index segments");
+    must(segments === this.#word(CONTROL.indexSegments), "the number of index segments");
     return chunks;
   }
 
   #checkChunk(chunk: number, depth: number, prefix: number): void {
     const { memory } = this.#table;
     let count = 0;
-    for (let slot = 0; slot < slotsPerChunk; slot++) {
+    for (let slot = 0; slot < SLOTS_PER_CHUNK; slot++) {
       const at = this.#word(chunk + 2 + slot * 2);
       if (at === 0) continue;
       count++;
@@ -181,15 +181,15 @@ class Walk {
       const key = mixHash(this.#hashOf(namespaceAt(memory, at), keyAt(memory, at)));
       must(key === hash, "a key does not hash to its slot");
       must(Math.floor(hash / 2 ** (32 - depth)) === prefix, "a hash is in the wrong chunk");
-      for (let probe = homeOf(hash); probe !== slot; probe = (probe + 1) % slotsPerChunk) {
+      for (let probe = homeOf(hash); probe !== slot; probe = (probe + 1) % SLOTS_PER_CHUNK) {
         must(this.#word(chunk + 2 + probe * 2) !== 0, "a hole in the way to a slot");
       }
     }
-    must(this.#word(chunk) === count && count < slotsPerChunk, "the count of a chunk");
+    must(this.#word(chunk) === count && count < SLOTS_PER_CHUNK, "the count of a chunk");
   }
 
   #own(segment: number, owner: Owner): void {
-    must(segment > 0 && segment <= this.#word(control.segmentsTouched), `segment ${segment} of ${owner}`);
+    must(segment > 0 && segment <= this.#word(CONTROL.segmentsTouched), `segment ${segment} of ${owner}`);
     const other = this.#owners.get(segment);
     must(other === undefined, `segment ${segment} is in ${owner} and in ${other}`);
     this.#owners.set(segment, owner);

@@ -14,6 +14,7 @@ import type {
   Subscriber,
   TouchResult,
 } from "../../src/store/api/store.ts";
+import type { ValueArena } from "../../src/store/api/value-arena.ts";
 import type { StoreOptions } from "../../src/store/engine/create-store.ts";
 import { ManualClock } from "./manual-clock.ts";
 
@@ -36,9 +37,13 @@ export class StoreDriver {
 
   get(
     key: string,
-    parts: Namespaced & { ifVersion?: number; ifEpoch?: bigint; allowStale?: boolean } = {},
+    {
+      arena,
+      ...parts
+    }: Namespaced & { ifVersion?: number; ifEpoch?: bigint; allowStale?: boolean; arena?: ValueArena } = {},
   ): GetResult {
-    return this.store.get({ namespace: "n", key, ifVersion: 0, ifEpoch: 0n, allowStale: false, ...parts });
+    const command = { namespace: "n", key, ifVersion: 0, ifEpoch: 0n, allowStale: false, ...parts };
+    return this.store.get(command, arena);
   }
 
   /** The value as text, or `undefined` for a miss. */

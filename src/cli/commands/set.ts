@@ -1,4 +1,5 @@
 /** `meshcache set`: stores one entry, from an argument, a file or stdin. */
+
 import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";

@@ -2,9 +2,11 @@
  * `meshcache watch`: follows the invalidation stream. After a lost connection it resumes with the cursor of the last
  * frame that was printed, so that the missed events are printed too, or a gap is reported.
  */
+
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CacheService, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError } from "../../common/errors.ts";
 import { fromServiceError } from "../../rpc/status.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
@@ -63,7 +65,7 @@ export function addWatchCommand(program: Command, context: CommandContext): void
 async function watch(session: Session, options: WatchOptions): Promise<ExitCode> {
   const { interrupted } = session.terminal;
   const printer = new FramePrinter(session, options.namespace, options.count ?? Number.POSITIVE_INFINITY);
-  let cursor = options.cursor ?? new Uint8Array();
+  let cursor = options.cursor ?? NO_BYTES;
   let retryMs = RETRY_FIRST_MS;
   while (!interrupted.aborted) {
     try {

@@ -1,7 +1,7 @@
 /** Finds settings that contradict each other, though each is in its range. */
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
-import { STORE_BOUNDS, type StoreEngine, storeBudgetRange } from "../../store/engine/create-store.ts";
+import { STORE_BOUNDS, type StoreEngine, storeBudgetBound } from "../../store/engine/store-options.ts";
 import { plural } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import { toQuantity } from "./quantity.ts";
@@ -58,12 +58,12 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
 /** The budget is bounded for each shard. */
 function budgetConflict(values: Settings): string | undefined {
   const { storeBudgetBytes, storeEngine, shards } = values;
-  const { min, max } = storeBudgetRange(storeEngine, shards);
+  const { min, max } = storeBudgetBound(storeEngine, shards);
   if (storeBudgetBytes >= min && storeBudgetBytes <= max) return undefined;
   const range = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")}`;
   const must = `${describe("storeBudgetBytes", values)} must be ${range} with ${plural(shards, "shard")}`;
   if (storeBudgetBytes < min) return must;
-  const most = storeBudgetRange(storeEngine, STORE_BOUNDS.shards.max).max;
+  const most = storeBudgetBound(storeEngine, STORE_BOUNDS.shards.max).max;
   return `${must}; up to ${toQuantity(most, "bytes")} with more shards`;
 }
 

@@ -13,8 +13,8 @@ import {
   DEFAULT_STORE_ENGINE,
   STORE_BOUNDS,
   STORE_ENGINES,
-  storeBudgetRange,
-} from "../../store/engine/create-store.ts";
+  storeBudgetBound,
+} from "../../store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
 import { toQuantity, type Unit } from "./quantity.ts";
 import { INFOS, listenSetting, quantitySetting, type SettingInfo, wordSetting } from "./setting.ts";
@@ -34,7 +34,7 @@ const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
   quantitySetting("Store", unitOf(name), STORE_BOUNDS[name], description);
 
 function describeBudget(): string {
-  const { min, max } = storeBudgetRange("offheap", 1);
+  const { min, max } = storeBudgetBound("offheap", 1);
   const perShard = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")} a shard`;
   return `Memory for all entries, overhead included. Beyond, entries are evicted. ${perShard}.`;
 }

@@ -7,6 +7,7 @@
 
 import { newArray } from "../../codec/fast/messages.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { LinkedList } from "../../common/linked-list.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { Call } from "./pending-call.ts";
 
@@ -32,9 +33,7 @@ export class CallQueue {
   #together: Call[] = [];
   #togetherBytes = 0;
   #alone: Call[] = [];
-  #oldest: Call | undefined;
-  #newest: Call | undefined;
-  #size = 0;
+  readonly #window = new LinkedList<Call>();
   #bytes = 0;
 
   constructor(limits: WindowLimits) {
@@ -49,30 +48,24 @@ export class CallQueue {
 
   /** How many calls were admitted and not released. */
   get size(): number {
-    return this.#size;
+    return this.#window.size;
   }
 
   /** The calls in the window, the oldest first; some may be settled. */
   admitted(): Call[] {
-    const calls: Call[] = [];
-    for (let call = this.#oldest; call !== undefined; call = call.newer) calls.push(call);
-    return calls;
+    return [...this.#window];
   }
 
   /** Takes a call, or returns LIMIT_EXCEEDED when the window is full. */
   admit(call: Call): CacheError | undefined {
     const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
-    if (this.#size >= inFlightMaxOperations) {
+    if (this.#window.size >= inFlightMaxOperations) {
       return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
     }
     if (this.#bytes + call.plan.sizeBytes > inFlightMaxBytes) {
       return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
     }
-    call.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = call;
-    else this.#newest.newer = call;
-    this.#newest = call;
-    this.#size += 1;
+    this.#window.add(call);
     this.#bytes += call.plan.sizeBytes;
     this.#push(call);
     return undefined;
@@ -90,17 +83,7 @@ export class CallQueue {
 
   /** A call is answered or has failed: it leaves the window. Twice does nothing. */
   release(call: Call): void {
-    const { older, newer } = call;
-    if (older === undefined && this.#oldest !== call) return;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    // A released call that its caller keeps must not keep its neighbours alive.
-    call.older = undefined;
-    call.newer = undefined;
-    this.#size -= 1;
-    this.#bytes -= call.plan.sizeBytes;
+    if (this.#window.delete(call)) this.#bytes -= call.plan.sizeBytes;
   }
 
   /** Calls wait to be sent. */

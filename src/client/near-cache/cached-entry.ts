@@ -1,4 +1,5 @@
 /** One entry of a near cache: what the server answered for a key, and the value once it has been decoded. */
+import { NO_BYTES } from "../../common/bytes.ts";
 import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
 import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
@@ -104,7 +105,6 @@ export function sizeOf(reading: Reading): number {
 const MISS_ANSWER: Promise<Outcome<never>> = Promise.resolve(MISS);
 const ABSENT_ANSWER: Promise<Outcome<never>> = Promise.resolve(ABSENT);
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * Reads the values of entries with a codec. A value that can be frozen is decoded once and shared by all readers. When

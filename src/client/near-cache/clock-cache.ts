@@ -3,26 +3,24 @@
  * sets one bit and moves nothing. The oldest entry is evicted, unless it was read since it was stored or last spared;
  * then it is spared and becomes the newest.
  */
+import { type Linked, LinkedList } from "../../common/linked-list.ts";
 
 /** In one eviction. It bounds the work of a fill when every entry was read. */
 const SPARED_MAX = 64;
 
 /** The fields that the cache needs in an entry. Only the cache writes `used`, `older` and `newer`. */
-export interface ClockEntry<Entry> {
+export interface ClockEntry<Entry> extends Linked<Entry> {
   readonly key: string;
   readonly sizeBytes: number;
   /** Read since it was stored or last spared. */
   used: boolean;
-  older: Entry | undefined;
-  newer: Entry | undefined;
 }
 
 export class ClockCache<Entry extends ClockEntry<Entry>> {
   readonly #maxBytes: number;
   readonly #onRemove: (entry: Entry) => void;
   readonly #byKey = new Map<string, Entry>();
-  #oldest: Entry | undefined;
-  #newest: Entry | undefined;
+  readonly #entries = new LinkedList<Entry>();
   #bytes = 0;
 
   /** `onRemove` is called for every entry that leaves the cache, for whatever reason. */
@@ -57,7 +55,7 @@ export class ClockCache<Entry extends ClockEntry<Entry>> {
     this.delete(entry.key);
     const evicted = this.#makeRoom(entry.sizeBytes);
     this.#byKey.set(entry.key, entry);
-    this.#append(entry);
+    this.#entries.add(entry);
     this.#bytes += entry.sizeBytes;
     return evicted;
   }
@@ -70,13 +68,13 @@ export class ClockCache<Entry extends ClockEntry<Entry>> {
   }
 
   clear(): void {
-    while (this.#oldest !== undefined) this.#remove(this.#oldest);
+    for (const entry of this.#entries) this.#remove(entry);
   }
 
   /** The used entries, then the others, each from the newest to the oldest: about the most recently used first. */
   *byUse(): Iterable<Entry> {
     for (const used of [true, false]) {
-      for (let entry = this.#newest; entry !== undefined; entry = entry.older) {
+      for (let entry = this.#entries.newest; entry !== undefined; entry = entry.older) {
         if (entry.used === used) yield entry;
       }
     }
@@ -85,12 +83,13 @@ export class ClockCache<Entry extends ClockEntry<Entry>> {
   #makeRoom(sizeBytes: number): number {
     let evicted = 0;
     let spared = 0;
-    while (this.#oldest !== undefined && this.#bytes + sizeBytes > this.#maxBytes) {
-      const oldest = this.#oldest;
+    while (this.#bytes + sizeBytes > this.#maxBytes) {
+      const { oldest } = this.#entries;
+      if (oldest === undefined) break;
       if (oldest.used && spared < SPARED_MAX) {
         oldest.used = false;
-        this.#detach(oldest);
-        this.#append(oldest);
+        this.#entries.delete(oldest);
+        this.#entries.add(oldest);
         spared += 1;
       } else {
         this.#remove(oldest);
@@ -103,24 +102,8 @@ export class ClockCache<Entry extends ClockEntry<Entry>> {
 
   #remove(entry: Entry): void {
     this.#byKey.delete(entry.key);
-    this.#detach(entry);
+    this.#entries.delete(entry);
     this.#bytes -= entry.sizeBytes;
     this.#onRemove(entry);
-  }
-
-  #append(entry: Entry): void {
-    entry.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = entry;
-    else this.#newest.newer = entry;
-    this.#newest = entry;
-  }
-
-  #detach(entry: Entry): void {
-    if (entry.older === undefined) this.#oldest = entry.newer;
-    else entry.older.newer = entry.newer;
-    if (entry.newer === undefined) this.#newest = entry.older;
-    else entry.newer.older = entry.older;
-    entry.older = undefined;
-    entry.newer = undefined;
   }
 }

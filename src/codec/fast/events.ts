@@ -9,7 +9,7 @@ import {
   type Ping,
   type Progress,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { NO_BYTES } from "../../common/no-bytes.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
 import { readStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";

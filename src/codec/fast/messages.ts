@@ -6,6 +6,7 @@
  * allocates all objects of that literal in the old generation, where they, and all that they refer to, stay until a
  * full collection. It does not track what a class constructor or `slice` allocates.
  */
+
 import type {
   BatchResponse,
   ExchangeResponse,
@@ -16,7 +17,7 @@ import type {
   Stamp,
   Stored,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { NO_BYTES } from "../../common/no-bytes.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 
 /** A oneof whose field `case` is set. */
 export class Case<Name extends string, Value> {

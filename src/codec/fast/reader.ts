@@ -3,8 +3,9 @@
  * longer than their type allows, valid UTF-8, no groups. For anything else it throws `IRREGULAR`, and the caller
  * decodes the message again with the generated codec, which is right by definition.
  */
+
 import { Buffer } from "node:buffer";
-import { NO_BUFFER } from "../../common/no-bytes.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT } from "./wire-format.ts";
 
 /** Thrown for "decode this with the generated codec". A symbol, since a stack would cost and nobody would read it. */

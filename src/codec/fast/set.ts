@@ -7,7 +7,7 @@ import {
   type Stamp,
   type Stored,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { NO_BYTES } from "../../common/no-bytes.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { Case, SetResponseMessage, StoredMessage, UNSET } from "./messages.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
 import { readStamp, writeStamp } from "./stamp.ts";

@@ -3,8 +3,9 @@
  * one chunk is a view of that chunk, or a copy. A message that arrives in several chunks is assembled in memory of
  * its own.
  */
+
 import { Buffer } from "node:buffer";
-import { NO_BUFFER } from "../../common/no-bytes.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
 
 export interface DeframerLimits {

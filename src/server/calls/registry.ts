@@ -6,9 +6,10 @@ import { status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
+import { LinkedList } from "../../common/linked-list.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { CallList, type ListedCall } from "./call-list.ts";
+import type { ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
 import { StallGuard } from "./stall-guard.ts";
@@ -43,7 +44,7 @@ export function createOpenCalls(
   boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
 ): OpenCalls {
-  const calls = new CallList();
+  const calls = new LinkedList<ListedCall>();
   const streamsOf = new WeakMap<CallSession, number>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
   let nowMs = clock.nowMs();

@@ -1,12 +1,12 @@
 /** What came for a paused reader. */
-import { Buffer } from "node:buffer";
 
-const NO_BYTES = Buffer.alloc(0);
+import { Buffer } from "node:buffer";
+import { NO_BUFFER } from "../../common/bytes.ts";
 
 export class HeldBytes {
   readonly #maxBytes: number;
   /** The bytes, and behind them room for more. */
-  #memory: Buffer = NO_BYTES;
+  #memory: Buffer = NO_BUFFER;
   #length = 0;
 
   /** `maxBytes`: the peer's window, beyond which nothing comes. */
@@ -33,7 +33,7 @@ export class HeldBytes {
   /** All that is held, which is then the caller's. */
   takeAll(): Buffer {
     const bytes = this.#memory.subarray(0, this.#length);
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     this.#length = 0;
     return bytes;
   }

@@ -1,9 +1,11 @@
 /** One unary call without grpc-js: gathers its request, runs its handler, and sends the response or a status. */
+
 import { Buffer } from "node:buffer";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { encodeFrame } from "../../codec/messages.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
 import {
@@ -25,12 +27,10 @@ interface FastUnaryMethod {
   readonly handler: UnaryHandler<Message, Message>;
 }
 
-const NO_BYTES = Buffer.alloc(0);
-
 export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   readonly streaming = false;
   /** What has come of the request, its prefix included, and behind it room for more. */
-  #memory: Buffer = NO_BYTES;
+  #memory: Buffer = NO_BUFFER;
   #receivedBytes = 0;
   /** Of a handler that answers later. */
   #cancel: Cancel | undefined;
@@ -86,7 +86,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
 
   #run(message: Buffer): void {
     const { input, handler } = this.method;
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     try {
       const request = decodeRequest(input, message);
       const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
@@ -146,7 +146,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   protected override conclude(refusal: Refusal): void {
-    this.#memory = NO_BYTES;
+    this.#memory = NO_BUFFER;
     super.conclude(refusal);
     this.#stopWaiting();
   }

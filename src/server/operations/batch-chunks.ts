@@ -9,8 +9,9 @@ import type {
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
+import type { OperationContext } from "../../rpc/operations.ts";
 import { toStatus } from "../../rpc/status.ts";
-import { lend, type ValueSpace } from "../../store/api/value-arena.ts";
+import type { ValueArena } from "../../store/api/value-arena.ts";
 import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";
 import { checkBatch, ENVELOPE_BYTES, resultBytesOf } from "./batch-size.ts";
 
@@ -22,9 +23,9 @@ export interface BatchChunks {
   done(): boolean;
   /**
    * Runs operations until their results fill a frame. Returns at least one result. Not to be called when `done()`. The values
-   * of this chunk may lie in `space`, where they replace those of the last chunk.
+   * of this chunk may lie in `arena`, where they replace those of the last chunk.
    */
-  next(space?: ValueSpace): BatchResponse;
+  next(arena?: ValueArena): BatchResponse;
 }
 
 /**
@@ -50,18 +51,14 @@ export function createBatchChunks(
     settled = result;
   };
 
-  function run(operation: Operation, space: ValueSpace | undefined): OperationResult["result"] {
-    if (operation.operation.case === "get") lend(space);
-    try {
-      runOne(operation, context, caller, deps, settle);
-    } finally {
-      lend(undefined);
-    }
+  function run(operation: Operation, chunkContext: OperationContext): OperationResult["result"] {
+    runOne(operation, chunkContext, caller, deps, settle);
     if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
     return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
   }
 
-  function runChunk(space: ValueSpace | undefined): BatchResponse {
+  function runChunk(arena: ValueArena | undefined): BatchResponse {
+    const chunkContext = { ...context, valueArena: arena };
     const results: OperationResult[] = [];
     let bytes = 0;
     while (bytes < chunkMaxBytes) {
@@ -71,7 +68,7 @@ export function createBatchChunks(
         const operation = operations[ran];
         if (operation === undefined) break;
         ran += 1;
-        result = run(operation, space);
+        result = run(operation, chunkContext);
       }
       const resultBytes = resultBytesOf(result);
       if (results.length > 0 && bytes + resultBytes > resultsMaxBytes) {
@@ -88,10 +85,10 @@ export function createBatchChunks(
     done() {
       return ran === operations.length && carried === undefined;
     },
-    next(space) {
-      // The value of a carried result may lie in the space.
-      if (carried === undefined) space?.clear();
-      return runChunk(space);
+    next(arena) {
+      // The value of a carried result may lie in it.
+      if (carried === undefined) arena?.clear();
+      return runChunk(arena);
     },
   };
 }

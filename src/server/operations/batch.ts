@@ -90,7 +90,7 @@ export function contextOf(
   { store, limits }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
-  return { store, limits, writer, defaultNamespace: namespace };
+  return { store, limits, writer, defaultNamespace: namespace, valueArena: undefined };
 }
 
 /**

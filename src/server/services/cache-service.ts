@@ -41,6 +41,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     limits,
     writer,
     defaultNamespace: "",
+    valueArena: undefined,
   });
   const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
     if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });

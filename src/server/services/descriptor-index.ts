@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { NO_BYTES } from "../../common/bytes.ts";
 
 /** An encoded FileDescriptorProto, followed by those of all files that it depends on. */
 export type EncodedFiles = readonly Uint8Array[];
@@ -35,7 +36,7 @@ export function createDescriptorIndex(roots: readonly DescFile[]): DescriptorInd
     return known;
   };
   for (const file of bytes.keys()) {
-    const encoded = Array.from(withDependencies([file]), (one) => bytes.get(one) ?? new Uint8Array());
+    const encoded = Array.from(withDependencies([file]), (one) => bytes.get(one) ?? NO_BYTES);
     byName.set(file.proto.name, encoded);
     for (const type of nestedTypes(file)) {
       bySymbol.set(type.typeName, encoded);

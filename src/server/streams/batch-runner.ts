@@ -5,7 +5,7 @@
  */
 import type { BatchRequest, BatchResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
-import { returnValueSpace, takeValueSpace, type ValueSpace } from "../../store/api/value-arena.ts";
+import { returnValueArena, takeValueArena, type ValueArena } from "../../store/api/value-arena.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type BatchDeps, type Caller, mayWait, runBatch } from "../operations/batch.ts";
 import { type BatchChunks, createBatchChunks } from "../operations/batch-chunks.ts";
@@ -42,7 +42,7 @@ export class BatchRunner {
   /** The batch of which some operations have not run yet. */
   #running: { readonly id: bigint; readonly chunks: BatchChunks } | undefined;
   /** Holds the values of the last chunk until it is sent. */
-  #space: ValueSpace | undefined;
+  #arena: ValueArena | undefined;
   /** Cancels the waits of each batch that waits for leases. */
   readonly #waiting = new Set<() => void>();
   /** How many of these hold results of other operations. */
@@ -75,7 +75,7 @@ export class BatchRunner {
     const answer = this.#answers.shift();
     if (answer === undefined) return false;
     output.send({ case: "batch", value: answer.response }, answer.id, answer.more);
-    if (answer.chunk && !answer.more) this.#releaseSpace();
+    if (answer.chunk && !answer.more) this.#releaseArena();
     return true;
   }
 
@@ -92,12 +92,12 @@ export class BatchRunner {
     this.#waiting.clear();
     this.#answers.length = 0;
     this.#running = undefined;
-    this.#releaseSpace();
+    this.#releaseArena();
   }
 
   #run(id: bigint, chunks: BatchChunks): void {
-    if (this.#deps.sinkEncodes) this.#space ??= takeValueSpace();
-    const response = chunks.next(this.#space);
+    if (this.#deps.sinkEncodes) this.#arena ??= takeValueArena();
+    const response = chunks.next(this.#arena);
     const more = !chunks.done();
     this.#running = more ? { id, chunks } : undefined;
     this.#answers.push({ id, response, more, chunk: true });
@@ -128,9 +128,9 @@ export class BatchRunner {
     }
   }
 
-  #releaseSpace(): void {
-    if (this.#space === undefined) return;
-    returnValueSpace(this.#space);
-    this.#space = undefined;
+  #releaseArena(): void {
+    if (this.#arena === undefined) return;
+    returnValueArena(this.#arena);
+    this.#arena = undefined;
   }
 }

@@ -6,6 +6,7 @@
  * tells the owner to stop reading. The same holds between the chunks of one batch, so that its answer may be larger than
  * what the session holds of it.
  */
+
 import { create } from "@bufbuild/protobuf";
 import { DrainingSchema, type ExchangeRequest, type Open } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";

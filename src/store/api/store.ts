@@ -1,25 +1,29 @@
 /**
- * The contract of a store engine: what every engine does, whatever it keeps its bytes in.
+ * The contract of a store, the same for every engine.
  *
- * Synchronous, single-threaded per call, without timers: time comes from an injected clock, and the owner
- * calls `maintain` regularly. Callers have checked every bound before (see wire/); the store checks none.
- * `cache.proto` states the semantics in full; here is only what is particular to the engine.
+ * All calls are synchronous and without timers: time comes from an injected clock, and the owner calls `maintain`
+ * regularly. Callers check every bound before (see `rpc/`); the store checks none. `cache.proto` states the semantics
+ * in full; this file adds what concerns the store alone.
  */
 
-/** "The shard as of this revision", within the store's epoch. */
+import type { ValueArena } from "./value-arena.ts";
+
+/** A revision of a shard, within the store's epoch: what an answer is as of. */
 export interface Stamp {
   readonly shard: number;
   /** A whole number below 2^53. */
   readonly revision: number;
 }
 
-/** Who mutates: goes into the events. Both may be empty. */
+/** The writer of a mutation, for its events. Both may be empty. */
 export interface Writer {
   readonly origin: string;
   readonly traceparent: string;
 }
 
-/** An entry as read. `value` is never written to after it was returned; the reader may keep it. */
+/**
+ * An entry as read. `value` is never written to after it was returned; the reader may keep it, unless it gave an arena.
+ */
 export interface EntryView {
   readonly value: Uint8Array;
   readonly version: number;
@@ -47,7 +51,7 @@ export interface GetCommand {
 
 export type GetResult =
   | { readonly kind: "hit"; readonly asOf: Stamp; readonly entry: EntryView }
-  /** The entry without its value, which the caller has: `value` is empty. */
+  /** The caller has this version already: `value` is empty. */
   | { readonly kind: "notModified"; readonly asOf: Stamp; readonly entry: EntryView }
   | { readonly kind: "miss"; readonly asOf: Stamp };
 
@@ -119,7 +123,7 @@ export interface LeaseCommand {
   readonly key: string;
   /** 0: do not wait. */
   readonly waitMs: number;
-  /** 0: 5,000. */
+  /** At least 1. */
   readonly leaseMs: number;
 }
 
@@ -139,7 +143,7 @@ export type LeaseResult =
       readonly stale: EntryView | undefined;
     };
 
-/** A lease call that waits. After `cancel` its `settle` is never called. */
+/** A lease call that waits. After `cancel`, `settle` is not called. */
 export interface LeaseWait {
   readonly kind: "waiting";
   cancel(): void;
@@ -148,7 +152,7 @@ export interface LeaseWait {
 export type EventKind = "set" | "invalidated" | "staled" | "touched";
 export type EventTarget = "key" | "tag" | "prefix" | "all";
 
-/** One mutation as subscribers see it. Events of one mutation of a shard share its revision. */
+/** One mutation, for subscribers. All events of one mutation of a shard have its revision. */
 export interface StoreEvent {
   readonly shard: number;
   readonly revision: number;
@@ -161,7 +165,7 @@ export interface StoreEvent {
   readonly traceparent: string;
 }
 
-/** Which keys a subscriber is about. No prefixes: the whole namespace. */
+/** The keys of a subscription. No prefixes: the whole namespace. */
 export interface Selector {
   readonly namespace: string;
   readonly prefixes: readonly string[];
@@ -174,29 +178,28 @@ export type SubscriberRead =
   | { readonly kind: "gap"; readonly reason: GapReason; readonly cursor: Uint8Array };
 
 /**
- * A position in the event logs of all shards. It keeps no queue: it reads the shards' own bounded logs, so
- * a subscriber that does not read costs nothing, and one that the logs overrun reads a single gap.
+ * A position in the event logs of all shards. It has no queue, but reads the bounded logs of the shards: a subscriber
+ * that does not read costs nothing, and one that is overrun by a log reads a single gap.
  */
 export interface Subscriber {
   /** The position: everything matching before it was read. */
   cursor(): Uint8Array;
   /**
-   * The next matching events in the order of each shard, or a gap; `undefined` when caught up with every
-   * log. Stops at `maxEvents` or `maxBytes` (approximate), but never splits events of one revision of a
-   * shard. A read that finds no match among very many events may return `undefined` with `behind()` still
-   * true: read again, later.
+   * The next matching events, in the order of each shard, or a gap; `undefined` when there is none. Stops at
+   * `maxEvents` or at about `maxBytes`, but never between events of one revision of a shard. A read that finds no match
+   * among very many events may return `undefined` while `behind()` is true: read again later.
    */
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined;
-  /** There are log events this subscriber has not looked at yet, matching or not. */
+  /** There are events that this subscriber has not looked at yet, matching or not. */
   behind(): boolean;
   /**
-   * The last read stopped before the end of a log, by one of its bounds. Else it has looked at all that was there
-   * when it began, whatever other threads have appended meanwhile.
+   * A bound ended the last read before the end of a log. When false, it has looked at every event that was there when
+   * it began; other threads may have appended more.
    */
   unfinished(): boolean;
-  /** How many log events, matching or not, lie between `cursor` (this one's by default) and the logs' ends. */
+  /** The number of events, matching or not, from `cursor` to the ends of the logs. Default: from the position. */
   lag(cursor?: Uint8Array): number;
-  /** Replaces the selectors from here on. Only after a read that was not `unfinished()`, or when not `behind()`. */
+  /** Replaces the selectors for later events. Throws when the last read was `unfinished()` and it is `behind()`. */
   select(selectors: readonly Selector[]): void;
   /** Stops wake-ups. */
   close(): void;
@@ -232,48 +235,56 @@ export interface StoreCounters {
   leasesLost: number;
   leasesExpired: number;
   leasesReleased: number;
-  /** Subscribers that a log overran. */
+  /** Gaps of subscribers that a log overran. */
   overruns: number;
-  /** Fences, tombstones, leases or waiters that a bound pushed out, in the safe direction. */
+  /** Fences and tombstones that a bound removed, and leases and waits that it refused, all in the safe direction. */
   tagFencesPruned: number;
   prefixFencesMerged: number;
   tombstonesPruned: number;
   leasesRefused: number;
 }
 
+/**
+ * A callback of a caller, `settle` or `wake`, that throws keeps no other from being called. The store call that called
+ * it throws the error when all are called, several in an AggregateError; what the call itself did stands. Who passes a
+ * callback knows whom its failure concerns, and contains it there.
+ */
 export interface Store {
   readonly epoch: bigint;
   readonly shardCount: number;
-  /** The shard of a key: a seeded hash of namespace and key, so that nobody can aim at one shard. */
+  /** The shard of a key, by a hash that is seeded at each start, so that nobody can aim at one shard. */
   shardOf(namespace: string, key: string): number;
-  get(command: GetCommand): GetResult;
+  /**
+   * With `arena`, the value may lie in it, and is good until the arena is cleared. Without, the reader may keep it.
+   */
+  get(command: GetCommand, arena?: ValueArena): GetResult;
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;
   /**
-   * Without `settle`, or with `waitMs` 0, the answer is at once. With it, a held lease makes the call wait:
-   * `settle` is called exactly once unless cancelled: from inside the store call that decides it, or, when
-   * another thread has decided it, soon after.
+   * Without `settle`, or with `waitMs` 0, the answer is immediate. Otherwise the call waits while another caller has
+   * the lease: `settle` is called exactly once, unless cancelled, from inside the store call that decides the wait, or
+   * soon after when another thread decides it.
    */
   lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait;
-  /** Gives a lease back; the next waiter is promoted. `released` is false when it was no longer held. */
+  /** Ends a lease without a Set; the next waiter gets one. `released` is false when the lease had ended already. */
   release(
     namespace: string,
     key: string,
     token: bigint,
   ): { readonly asOf: Stamp; readonly released: boolean };
   /**
-   * Subscribes from `cursor`, or from now when it is empty. A cursor that cannot be resumed makes the first
-   * read a gap. `wake` is called, possibly many times, when there is something to read; it must not call
-   * the store. Throws FIELD_INVALID for bytes that are no cursor.
+   * Subscribes from `cursor`, or from now when it is empty. When the cursor cannot be resumed, the first read is a gap.
+   * `wake` is called when there is something to read, once until the next read; it must not call the store. Throws
+   * FIELD_INVALID for bytes that are no cursor.
    */
   subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
   /**
-   * Does what time demands: ends leases and waits that are due, and sweeps at most `maxEntries` entries for
-   * what is expired or behind a fence. True when more sweeping is waiting.
+   * Ends the leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered
+   * by a fence are removed. True when there is more to sweep.
    */
   maintain(maxEntries: number): boolean;
   shards(): readonly ShardStats[];
-  /** Live: read it, do not write to it. */
+  /** The current values at each read. */
   readonly counters: Readonly<StoreCounters>;
 }

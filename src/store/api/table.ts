@@ -1,23 +1,24 @@
 /**
- * What keeps the entries of one shard: lookup, bytes, eviction and scanning, and no semantics at all.
+ * A table keeps the entries of one shard: lookup, memory, eviction and scans, without semantics.
  *
- * Fences, leases, tombstones, revisions and events live above it, in `shard.ts`, once for every engine. A
- * table knows neither the time nor which entries are gone; it stores what it is told and evicts when its
- * budget is full. It is written so that an engine may keep entries outside the garbage-collected heap:
- * entries cross this interface only as `TableEntry`, which may be one object used again and again.
+ * Fences, leases, tombstones, revisions and events are above it, in `engine/`, the same for every engine. A table knows
+ * neither the time nor which entries are dead; it stores entries and evicts when its budget is full. An engine may keep
+ * entries outside the garbage-collected heap: they cross this interface only as `TableEntry`, which may be one reused
+ * object.
  */
 
+import type { ValueArena } from "./value-arena.ts";
+
 /**
- * An entry inside its table. Good until the next call to the table, so take what you need at once: an
- * engine may hand out the same object every time, with properties that are decoded when they are read.
+ * An entry in its table, valid until the next call to the table. An engine may return the same object every time, and
+ * decode its properties when they are read.
  */
 export interface TableEntry {
   readonly namespace: string;
   readonly key: string;
   /**
-   * Owned by the reader from now on: the table never writes to these bytes again, whatever becomes of the
-   * entry. An engine whose memory moves or is used again makes a copy here, so read it once. Nobody else
-   * writes to it either: an engine may hand out its own bytes.
+   * The reader may keep these bytes: the table does not write to them again. The reader must not write to them either:
+   * an engine may return its own bytes. Others make a copy at each read, so read it once.
    */
   readonly value: Uint8Array;
   /** At least 1 and below 2^48, which a shard reaches after nine years of a million sets a second. */
@@ -27,7 +28,7 @@ export interface TableEntry {
   /** In the clock's milliseconds, a whole number of at most 2^47; `Infinity`: no end. */
   readonly freshUntilMs: number;
   /** When the stale window ends: at most 2^39 ms after `freshUntilMs` and not before; `Infinity`: no end. */
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
   /** Marked by `markStaled` since the put. */
   readonly staled: boolean;
   readonly absent: boolean;
@@ -35,7 +36,7 @@ export interface TableEntry {
   readonly contentType: string;
 }
 
-/** An entry to put. The table copies what it keeps; nothing of this is kept or written to. */
+/** An entry to put. The table copies what it keeps, and does not write to it. */
 export interface NewTableEntry {
   readonly namespace: string;
   readonly key: string;
@@ -43,37 +44,37 @@ export interface NewTableEntry {
   readonly version: number;
   readonly sourceVersion: bigint;
   readonly freshUntilMs: number;
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
 }
 
 /**
- * Called for every entry that the table gives up on its own to stay within its budget, before its bytes are
- * used again. It must not call the table. The entry is good during the call only.
+ * Called for every entry that is evicted, before its memory is reused. It must not call the table. The entry is valid
+ * during the call.
  */
 export type Evicted = (entry: TableEntry) => void;
 
-/** What becomes of a scanned entry: nothing, removed, or marked as by `markStaled`. */
+/** What a scan does with an entry: nothing, remove it, or mark it as `markStaled` does. */
 export type ScanVerdict = "keep" | "remove" | "markStaled";
 
-/** Decides over one scanned entry. It must not call the table. The entry is good during the call only. */
+/** Decides about one scanned entry. It must not call the table. The entry is valid during the call. */
 export type Visit = (entry: TableEntry) => ScanVerdict;
 
 export interface TableOptions {
-  /** The most that `bytes` may ever be. */
+  /** `bytes` never exceeds this. */
   readonly budgetBytes: number;
   readonly evicted: Evicted;
 }
 
 /**
- * `hash` is always `hashKey(namespace, key)` of shard-hash.ts: 32 bits, uniform, seeded per store. The shard
- * is chosen by its upper bits, so a table indexes by the lower ones.
+ * `hash` is the `KeyHash` of namespace and key: 32 bits, uniform, seeded for each store. Its upper bits choose the
+ * shard, so a table indexes by the lower ones.
  */
 export interface Table {
   readonly budgetBytes: number;
-  /** What all entries cost, overhead included. Never above `budgetBytes`, not even during a put. */
+  /** The cost of all entries, overhead included. Never above `budgetBytes`, not even during a put. */
   readonly bytes: number;
   readonly entryCount: number;
 
@@ -81,28 +82,33 @@ export interface Table {
   find(namespace: string, key: string, hash: number): TableEntry | undefined;
 
   /**
-   * Stores an entry in the place of the key's former one, which is not reported as evicted. Others may be
-   * evicted to make room. An entry that could never fit is evicted itself, at once.
+   * Stores an entry in the place of the key's former one, which does not count as evicted. Others may be evicted to
+   * make room. An entry that is too large for the table is evicted itself, at once.
    */
   put(entry: NewTableEntry, hash: number): void;
+
+  /**
+   * The value of the entry that the last `find` returned, for a reader that keeps it only until `arena` is cleared. An
+   * engine that hands out its own bytes leaves the arena alone, and so does one that finds no room in it.
+   */
+  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array;
 
   /** Removes the entry that the last `find` returned. */
   remove(entry: TableEntry): void;
 
-  /** Gives the entry that the last `find` returned new lifetimes. */
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void;
+  /** Sets the lifetimes of the entry that the last `find` returned. */
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void;
 
-  /** Marks the entry that the last `find` returned. Until the key's next put. */
+  /** Marks the entry that the last `find` returned as staled, until the key's next put. */
   markStaled(entry: TableEntry): void;
 
   /** The position from which a scan begins: a positive number, or 0 when there is nothing to scan. */
   scanStart(): number;
 
   /**
-   * Visits at most `maxEntries` entries from `position` and does to each what `visit` says.
-   * Returns where to go on, or 0 at the end. Other calls may come between two slices: every entry that is
-   * there from `scanStart` to the end of the scan, put only before it, is visited at least once. Entries
-   * put later may be visited or not. Counts as no use of an entry.
+   * Visits at most `maxEntries` entries from `position` on and does with each what `visit` returns. Returns the next
+   * position, or 0 at the end. Other calls may come between two slices: an entry that was put before `scanStart` and
+   * stays until the end is visited at least once, a later one perhaps. Does not count as a use of an entry.
    */
   scan(position: number, maxEntries: number, visit: Visit): number;
 }

@@ -1,14 +1,14 @@
-/** How the threads that share one store reach each other, for what shared memory alone cannot do. */
+/** Messages between the threads that share one store, for what shared memory alone cannot do. */
 import type { LeaseResult } from "./store.ts";
 
-/** What one thread tells another. Small and rare beside the operations: structured clone is good enough. */
+/** A message to another thread. Messages are few and small compared with operations: structured clone is fast enough. */
 export type StoreMessage =
-  /** There are new events, and subscribers of yours are asleep. */
+  /** There are new events, and the thread has subscribers that wait. */
   | { readonly kind: "wake" }
-  /** Waits of yours are over, all in the same way: a value that many wait for is sent once. */
+  /** Waits of the thread are decided, all with the same result: a value that many wait for is sent once. */
   | {
       readonly kind: "settled";
-      /** The numbers of the waits in their own thread. */
+      /** The numbers of the waits in the receiving thread. */
       readonly waits: readonly number[];
       readonly namespace: string;
       readonly key: string;
@@ -19,12 +19,12 @@ export interface StoreThreads {
   /** From 0 to `count` - 1. */
   readonly self: number;
   readonly count: number;
-  /** Delivers soon, in order, without waiting. */
+  /** Returns at once. Messages arrive soon, in order. */
   send(thread: number, message: StoreMessage): void;
 }
 
-/** Of a store that one thread has for itself. */
-export const singleThread: StoreThreads = {
+/** For a store that only one thread uses. */
+export const SINGLE_THREAD: StoreThreads = {
   self: 0,
   count: 1,
   send() {

@@ -1,56 +1,42 @@
 /**
- * Memory that a reader lends the store for the values that it reads, which else get memory of their own: for who
- * encodes what it has read and keeps nothing. Values in memory of their own are what the collector is busiest with
- * under a load of large ones.
+ * Memory that a caller of Get owns and that the store copies values into, instead of memory of its own for each value.
+ * It is for a caller that encodes what it reads and keeps nothing. Under a load of large values, buffers of their own
+ * are most of the collector's work.
  */
 
-const SPACE_BYTES = 320 * 1024;
-/** Larger ones would crowd out the others, and are worth memory of their own. */
-const VALUE_MAX_BYTES = SPACE_BYTES / 2;
-const KEPT_MAX_SPACES = 4;
+const ARENA_BYTES = 320 * 1024;
+/** A larger value would leave no room for others, and is worth a buffer of its own. */
+const VALUE_MAX_BYTES = ARENA_BYTES / 2;
+const FREE_ARENAS_MAX = 4;
 
-/** Room for the values of one answer, about. */
-export class ValueSpace {
-  readonly #memory = new ArrayBuffer(SPACE_BYTES);
+/** Room for about as many values as one answer carries. */
+export class ValueArena {
+  readonly #memory = new ArrayBuffer(ARENA_BYTES);
   #usedBytes = 0;
 
-  /** Bytes not yet written to; undefined when there is no room for them. */
+  /** Memory with any content; undefined when the arena has no room. */
   take(bytes: number): Uint8Array | undefined {
-    if (bytes > VALUE_MAX_BYTES || this.#usedBytes + bytes > SPACE_BYTES) return undefined;
+    if (bytes > VALUE_MAX_BYTES || this.#usedBytes + bytes > ARENA_BYTES) return undefined;
     const taken = new Uint8Array(this.#memory, this.#usedBytes, bytes);
     this.#usedBytes += bytes;
     return taken;
   }
 
-  /** What was taken may be taken, and written to, again. */
+  /** Makes all memory free again: values taken before may be overwritten from now on. */
   clear(): void {
     this.#usedBytes = 0;
   }
 }
 
-const kept: ValueSpace[] = [];
+const freeArenas: ValueArena[] = [];
 
-export function takeValueSpace(): ValueSpace {
-  return kept.pop() ?? new ValueSpace();
+/** An empty arena. */
+export function takeValueArena(): ValueArena {
+  return freeArenas.pop() ?? new ValueArena();
 }
 
-/** Nobody reads any longer what is in it. */
-export function returnValueSpace(space: ValueSpace): void {
-  space.clear();
-  if (kept.length < KEPT_MAX_SPACES) kept.push(space);
-}
-
-let lent: ValueSpace | undefined;
-
-/**
- * The values of the Gets from here on may lie in `space`, and are good until that is cleared; undefined takes it back.
- * Not for other operations: they may settle the waits of callers who have not lent anything.
- */
-export function lend(space: ValueSpace | undefined): void {
-  lent = space;
-}
-
-/** Room for a value in the space that is lent, if there is one and it has room. */
-export function takeLent(bytes: number): Uint8Array | undefined {
-  return lent?.take(bytes);
+/** Nobody reads the values in the arena any more. */
+export function returnValueArena(arena: ValueArena): void {
+  arena.clear();
+  if (freeArenas.length < FREE_ARENAS_MAX) freeArenas.push(arena);
 }

@@ -1,8 +1,8 @@
 /**
- * The entries of one shard and what time and fences have made of them: fresh, past their TTL, stale or gone.
+ * The entries of one shard, and the state that time and fences give each: fresh, past its TTL, staled, or dead.
  *
- * What is found gone is buried: removed, with a tombstone for its source version. A sweep in slices does the
- * same for what nobody asks for, and then drops the fences that have nothing left to cover.
+ * A dead entry is removed when it is found, and leaves a tombstone with its source version. A sweep, in slices, removes
+ * the dead entries that nobody asks for, and then drops the fences that cover nothing any more.
  */
 
 import type { EntryView } from "../api/store.ts";
@@ -15,10 +15,19 @@ import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import { SweepState } from "./sweep-state.ts";
 import { Tombstones } from "./tombstones.ts";
 
-/** `expired`: past its TTL, in its stale window. `staled`: invalidated softly. Both are stale to readers. */
-export type EntryState = "fresh" | "expired" | "staled" | "gone";
+/**
+ * `pastTtl`: in its stale window. `staled`: invalidated softly. Readers see both as stale. `dead`: past its stale
+ * window, or invalidated; nobody may read it.
+ */
+export type EntryState = "fresh" | "pastTtl" | "staled" | "dead";
 
-export interface LiveEntriesOptions {
+/** What `find` returns. `entry` is valid until the next call to the table. */
+interface FoundEntry {
+  readonly entry: TableEntry;
+  readonly state: Exclude<EntryState, "dead">;
+}
+
+interface ShardEntriesOptions {
   readonly createTable: CreateTable;
   readonly limits: ShardLimits;
   readonly regions: ShardRegions;
@@ -26,7 +35,7 @@ export interface LiveEntriesOptions {
   readonly counters: CounterRow;
 }
 
-export class LiveEntries {
+export class ShardEntries {
   readonly table: Table;
   readonly tagFences: TagFences;
   readonly prefixFences: PrefixFences;
@@ -34,11 +43,10 @@ export class LiveEntries {
   readonly #counters: CounterRow;
 
   readonly #sweep: SweepState;
-  #foundState: EntryState = "gone";
-  /** The time that the table's callbacks take place at. */
+  /** The time of the current `put`, for the evictions in it. */
   #nowMs = 0;
 
-  constructor({ createTable, limits, regions, fingerprintOf, counters }: LiveEntriesOptions) {
+  constructor({ createTable, limits, regions, fingerprintOf, counters }: ShardEntriesOptions) {
     this.#counters = counters;
     this.tagFences = new TagFences(regions.tagFences, fingerprintOf, limits.tagFencesMax, () =>
       counters.count("tagFencesPruned"),
@@ -52,66 +60,60 @@ export class LiveEntries {
     this.#sweep = new SweepState(regions.sweep);
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
-      evicted: (entry) => this.#bury(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
+      evicted: (entry) => this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
     });
   }
 
-  /** The entry of the key unless it is gone. As good as any `TableEntry`: until the next call. */
-  find(namespace: string, key: string, hash: number, nowMs: number): TableEntry | undefined {
+  /** The entry of the key, and its state. Removes a dead one. */
+  find(namespace: string, key: string, hash: number, nowMs: number): FoundEntry | undefined {
     const entry = this.table.find(namespace, key, hash);
-    if (entry === undefined) {
-      this.#foundState = "gone";
+    if (entry === undefined) return undefined;
+    const state = this.#stateOf(entry, nowMs);
+    if (state === "dead") {
+      this.#recordRemoval(entry, "dead", nowMs);
+      this.table.remove(entry);
       return undefined;
     }
-    this.#foundState = this.#stateOf(entry, nowMs);
-    if (this.#foundState !== "gone") return entry;
-    this.#bury(entry, "gone", nowMs);
-    this.table.remove(entry);
-    return undefined;
+    return { entry, state };
   }
 
-  /** The state of what the last `find` was after: an entry crosses this interface without an object around it. */
-  get foundState(): EntryState {
-    return this.#foundState;
-  }
-
-  /** The greatest source version known for a key, whose entry is this. */
+  /** The greatest source version known for a key. `entry`: what `find` returned for it. */
   knownSourceVersion(namespace: string, key: string, entry: TableEntry | undefined, nowMs: number): bigint {
-    const buried = this.tombstones.known(namespace, key, nowMs);
-    return entry !== undefined && entry.sourceVersion > buried ? entry.sourceVersion : buried;
+    const removed = this.tombstones.known(namespace, key, nowMs);
+    return entry !== undefined && entry.sourceVersion > removed ? entry.sourceVersion : removed;
   }
 
-  /** Puts an entry in the place of `former`, the one that `find` returned for its key. */
+  /** Stores an entry in the place of `former`, which `find` returned for its key. */
   put(entry: NewTableEntry, hash: number, former: TableEntry | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
     const { namespace, key } = entry;
-    if (entry.sourceVersion > 0n) this.tombstones.lift(namespace, key);
-    else if (former !== undefined) this.tombstones.lay(namespace, key, former.sourceVersion, nowMs, nowMs);
-    this.#sweep.willGo(entry.goneAtMs);
+    if (entry.sourceVersion > 0n) this.tombstones.remove(namespace, key);
+    else if (former !== undefined) this.tombstones.add(namespace, key, former.sourceVersion, nowMs, nowMs);
+    this.#sweep.noteExpiry(entry.staleUntilMs);
     this.table.put(entry, hash);
   }
 
-  /** Of an entry that `find` returned, as of a hard invalidation of its key. */
+  /** Removes an entry that `find` returned, for a hard invalidation of its key. */
   remove(entry: TableEntry, nowMs: number): void {
-    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
+    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
     this.table.remove(entry);
   }
 
-  /** Of an entry that `find` returned. */
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
-    this.#sweep.willGo(goneAtMs);
-    this.table.setLifetimes(entry, freshUntilMs, goneAtMs);
+  /** For an entry that `find` returned. */
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
+    this.#sweep.noteExpiry(staleUntilMs);
+    this.table.setLifetimes(entry, freshUntilMs, staleUntilMs);
   }
 
   /**
-   * Visits at most `maxEntries` entries for what is gone; returns how many it visited. Tag fences younger than
-   * the oldest lease stay, since the lease's Set is held to them.
+   * Visits at most `maxEntries` entries and removes the dead ones. Returns how many it visited. Tag fences newer than
+   * the oldest lease stay: the Set of the lease is checked against them.
    */
   sweep(maxEntries: number, revision: number, oldestLeaseRevision: number, nowMs: number): number {
     this.tombstones.expire(nowMs);
     const sweep = this.#sweep;
     if (!sweep.sweeping) {
-      // Prefix fences cost every read, so they are swept at once.
+      // Every read checks the prefix fences, so a sweep for them begins at once.
       if (this.prefixFences.count === 0 && !sweep.isDue(this.tagFences.count, nowMs)) return 0;
       sweep.begin(revision, this.table.scanStart());
     }
@@ -130,61 +132,50 @@ export class LiveEntries {
     return visited;
   }
 
-  /** There is a sweep to go on with, or one to begin at once. */
+  /** A sweep is in progress, or is to begin at once. */
   isSweepWaiting(): boolean {
     return this.#sweep.sweeping || this.prefixFences.count > 0;
   }
 
   #sweepEntry(entry: TableEntry, nowMs: number): ScanVerdict {
     const state = this.#stateOf(entry, nowMs);
-    if (state === "gone") {
-      this.#bury(entry, state, nowMs);
+    if (state === "dead") {
+      this.#recordRemoval(entry, state, nowMs);
       return "remove";
     }
-    this.#sweep.sawOneGoing(entry.goneAtMs);
+    this.#sweep.noteSweptExpiry(entry.staleUntilMs);
     return state === "staled" && !entry.staled ? "markStaled" : "keep";
   }
 
   #stateOf(entry: TableEntry, nowMs: number): EntryState {
-    if (nowMs >= entry.goneAtMs) return "gone";
+    if (nowMs >= entry.staleUntilMs) return "dead";
     let staled = entry.staled;
-    // Most entries are younger than every fence, and one comparison says so.
+    // Most entries are newer than every fence, which two comparisons show.
     if (entry.version < this.tagFences.newestRevision || entry.version < this.prefixFences.newestRevision) {
       const byPrefix = this.prefixFences.cover(entry);
       const byTag = byPrefix === "hard" ? byPrefix : this.tagFences.cover(entry);
-      if (byTag === "hard") return "gone";
+      if (byTag === "hard") return "dead";
       staled ||= byPrefix === "soft" || byTag === "soft";
     }
     if (staled) return "staled";
-    return nowMs < entry.freshUntilMs ? "fresh" : "expired";
+    return nowMs < entry.freshUntilMs ? "fresh" : "pastTtl";
   }
 
-  /** Lays the tombstone of an entry that is gone, since whenever it was, or evicted now. */
-  #bury(entry: TableEntry, state: EntryState, nowMs: number): void {
+  /** Counts the removal of an entry that is dead, or evicted now, and adds its tombstone. */
+  #recordRemoval(entry: TableEntry, state: EntryState, nowMs: number): void {
     const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
-    if (state !== "gone") this.#counters.count("evictedCapacity");
-    else if (fencedAtMs < entry.goneAtMs) this.#counters.count("evictedFenced");
+    if (state !== "dead") this.#counters.count("evictedCapacity");
+    else if (fencedAtMs < entry.staleUntilMs) this.#counters.count("evictedFenced");
     else this.#counters.count("evictedExpired");
     if (entry.sourceVersion === 0n) return;
-    const goneAtMs = Math.min(nowMs, fencedAtMs, entry.goneAtMs);
-    this.tombstones.lay(entry.namespace, entry.key, entry.sourceVersion, goneAtMs, nowMs);
+    const staleUntilMs = Math.min(nowMs, fencedAtMs, entry.staleUntilMs);
+    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, staleUntilMs, nowMs);
   }
 }
 
-/** An entry as its readers see it. Reads the value once. */
-export function toEntryView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
-  return toView(entry, entry.value, state, nowMs);
-}
-
-const noValue = new Uint8Array(0);
-
-/** As `toEntryView` for who has the value already: it is left out. */
-export function toValuelessView(entry: TableEntry, state: EntryState, nowMs: number): EntryView {
-  return toView(entry, noValue, state, nowMs);
-}
-
-function toView(entry: TableEntry, value: Uint8Array, state: EntryState, nowMs: number): EntryView {
-  const { freshUntilMs, goneAtMs } = entry;
+/** An entry as its readers see it, with `value`, which the table decodes or copies at each read. */
+export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, nowMs: number): EntryView {
+  const { freshUntilMs, staleUntilMs } = entry;
   const stale = state !== "fresh";
   const staleFromMs = stale ? nowMs : freshUntilMs;
   return {
@@ -192,7 +183,7 @@ function toView(entry: TableEntry, value: Uint8Array, state: EntryState, nowMs: 
     version: entry.version,
     sourceVersion: entry.sourceVersion,
     ttlRemainingMs: stale || freshUntilMs === Infinity ? 0 : freshUntilMs - nowMs,
-    staleRemainingMs: goneAtMs === Infinity ? 0 : goneAtMs - staleFromMs,
+    staleRemainingMs: staleUntilMs === Infinity ? 0 : staleUntilMs - staleFromMs,
     stale,
     absent: entry.absent,
     tags: entry.tags,

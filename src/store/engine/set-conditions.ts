@@ -1,4 +1,4 @@
-/** Whether a Set may store: its condition, its lease and its source version, held to what the shard knows. */
+/** Decides whether a Set may store, by its condition, its lease and its source version. */
 
 import type { NotStoredReason, SetCommand, SetCondition } from "../api/store.ts";
 import type { TableEntry } from "../api/table.ts";
@@ -6,8 +6,8 @@ import type { TagFences } from "../fences/tag-fences.ts";
 import type { Leases } from "../leases/leases.ts";
 import type { EntryState } from "./entries.ts";
 
-/** What there is for the key of a Set when it comes. */
-export interface FormerEntry {
+/** What the shard has for the key of a Set. */
+interface FormerEntry {
   readonly entry: TableEntry | undefined;
   readonly state: EntryState;
   /** The greatest source version known for the key. */
@@ -29,7 +29,7 @@ export class SetConditions {
     return epoch === 0n || epoch === this.#epoch;
   }
 
-  /** Why the Set may not store; `undefined` when it may. */
+  /** The reason why the Set may not store; `undefined` when it may. */
   refusal(command: SetCommand, former: FormerEntry): NotStoredReason | undefined {
     const { sourceVersion } = command;
     return (
@@ -60,14 +60,14 @@ export class SetConditions {
     condition: Extract<SetCondition, { kind: "ifVersion" }>,
     { entry, state }: FormerEntry,
   ): boolean {
-    const isValid = state === "fresh" || state === "expired";
+    const isValid = state === "fresh" || state === "pastTtl";
     return isValid && entry?.version === condition.version && this.isEpoch(condition.epoch);
   }
 
   #isLeaseGood(command: SetCommand, token: bigint): boolean {
     const { namespace, key, tags } = command;
     const revision = this.#leases.issuedAtRevision(namespace, key, token);
-    // Key, prefix and namespace invalidations have voided the lease; only its Set says which tags count.
+    // Invalidations of key, prefix and namespace have ended the lease already. Those of tags are known only with the Set.
     return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);
   }
 }

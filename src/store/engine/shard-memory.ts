@@ -1,14 +1,14 @@
-/** Where each structure of a shard lies in the memory that the threads of a server share. */
+/** The layout of a shard in shared memory: a region for each of its structures. */
 import { type EventLogLimits, eventLogBytes } from "../events/event-log.ts";
 import { prefixFencesBytes } from "../fences/prefix-fences.ts";
 import { tagFencesBytes } from "../fences/tag-fences.ts";
-import { leasesBytes } from "../leases/leases.ts";
+import { LEASES_BYTES } from "../leases/leases.ts";
 import type { LeaseLimits } from "../leases/waiter-records.ts";
-import { lockBytes } from "../shm/lock.ts";
+import { LOCK_BYTES } from "../shm/lock.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
-import { shardClockBytes } from "../shm/shard-clock.ts";
+import { SHARD_CLOCK_BYTES } from "../shm/shard-clock.ts";
 import { requestIdsBytes } from "./request-ids.ts";
-import { sweepStateBytes } from "./sweep-state.ts";
+import { SWEEP_STATE_BYTES } from "./sweep-state.ts";
 import { tombstonesBytes } from "./tombstones.ts";
 
 export interface ShardLimits extends LeaseLimits {
@@ -20,37 +20,37 @@ export interface ShardLimits extends LeaseLimits {
   readonly log: EventLogLimits;
 }
 
-const sizes = {
-  lock: () => lockBytes,
-  clock: () => shardClockBytes,
-  sweep: () => sweepStateBytes,
+const SIZES = {
+  lock: () => LOCK_BYTES,
+  clock: () => SHARD_CLOCK_BYTES,
+  sweep: () => SWEEP_STATE_BYTES,
   tagFences: (limits: ShardLimits) => tagFencesBytes(limits.tagFencesMax),
   prefixFences: (limits: ShardLimits) => prefixFencesBytes(limits.prefixFencesMax),
   tombstones: (limits: ShardLimits) => tombstonesBytes(limits.tombstonesMax),
   requestIds: (limits: ShardLimits) => requestIdsBytes(limits.requestIdsMax),
-  leases: (limits: ShardLimits) => leasesBytes(limits),
+  leases: (limits: ShardLimits) => LEASES_BYTES(limits),
   log: (limits: ShardLimits) => eventLogBytes(limits.log),
 };
 
-export type ShardRegions = Readonly<Record<keyof typeof sizes, Region>>;
+export type ShardRegions = Readonly<Record<keyof typeof SIZES, Region>>;
 
-/** Empty: all of it is zero. What is never needed costs no resident bytes. */
+/** Memory for an empty shard. Pages that are never written to cost no resident memory. */
 export function createShardState(limits: ShardLimits): SharedArrayBuffer {
-  const bytes = Object.values(sizes).reduce((sum, size) => sum + alignedBytes(size(limits)), 0);
+  const bytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(limits)), 0);
   return createBuffer(bytes);
 }
 
 export function cutShardState(state: SharedArrayBuffer, limits: ShardLimits): ShardRegions {
   const cut = createCutter(state);
   return {
-    lock: cut(sizes.lock()),
-    clock: cut(sizes.clock()),
-    sweep: cut(sizes.sweep()),
-    tagFences: cut(sizes.tagFences(limits)),
-    prefixFences: cut(sizes.prefixFences(limits)),
-    tombstones: cut(sizes.tombstones(limits)),
-    requestIds: cut(sizes.requestIds(limits)),
-    leases: cut(sizes.leases(limits)),
-    log: cut(sizes.log(limits)),
+    lock: cut(SIZES.lock()),
+    clock: cut(SIZES.clock()),
+    sweep: cut(SIZES.sweep()),
+    tagFences: cut(SIZES.tagFences(limits)),
+    prefixFences: cut(SIZES.prefixFences(limits)),
+    tombstones: cut(SIZES.tombstones(limits)),
+    requestIds: cut(SIZES.requestIds(limits)),
+    leases: cut(SIZES.leases(limits)),
+    log: cut(SIZES.log(limits)),
   };
 }

@@ -1,16 +1,15 @@
 /**
- * One shard: its revision, and every operation on its keys in terms of entries, leases, request ids and events.
+ * One shard: its lock and revision, and the operations on its keys.
  *
- * A mutation bumps the revision first, so that what it stores, fences and emits carries the same one.
+ * A mutation increments the revision first: the entries, fences and events that it makes have the same one.
  */
+import { NO_BYTES } from "../../common/bytes.ts";
+import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   EntryView,
-  EventKind,
-  EventTarget,
   GetCommand,
   GetResult,
-  InvalidateCommand,
   LeaseCommand,
   LeaseResult,
   LeaseWait,
@@ -20,24 +19,26 @@ import type {
   Stamp,
   TouchCommand,
   TouchResult,
-  Writer,
 } from "../api/store.ts";
 import type { CreateTable, NewTableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
-import { EventLog } from "../events/event-log.ts";
+import type { ValueArena } from "../api/value-arena.ts";
+import type { EventLog } from "../events/event-log.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
 import { Leases } from "../leases/leases.ts";
 import type { CounterRow } from "../shm/counters.ts";
-import { type Lock, noLock, SharedLock } from "../shm/lock.ts";
+import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
-import { LiveEntries, toEntryView, toValuelessView } from "./entries.ts";
+import { ShardEntries, toEntryView } from "./entries.ts";
+import { Invalidations } from "./invalidations.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
+import { ShardEvents } from "./shard-events.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 
 /** What the shards of a store share. */
-export interface ShardContext {
+interface ShardContext {
   readonly epoch: bigint;
   readonly limits: ShardLimits;
   readonly hashOf: KeyHash;
@@ -48,41 +49,35 @@ export interface ShardContext {
 }
 
 /** What a shard has for itself. */
-export interface ShardParts {
+interface ShardParts {
   readonly regions: ShardRegions;
   readonly createTable: CreateTable;
 }
 
-/** A key of the shard with its hash, which the caller has at hand. */
-export interface HashedKey {
-  readonly key: string;
-  readonly hash: number;
-}
-
 /**
- * Everything but `settled`, `flush` and `takeEmitted` is called between `enter` and `leave`. Every method that takes
- * the time may end leases and waits that are due at it; `flush` tells the waiters.
+ * All methods but `settled`, `deliverDecided` and `takeEmitted` are called between `enter` and `leave`. A method with a
+ * time may end leases and waits that are due at that time; `deliverDecided` then calls the waiters.
  */
 export class Shard {
-  readonly log: EventLog;
+  readonly invalidations: Invalidations;
   readonly #lock: Lock;
   readonly #clock: ShardClock;
   readonly #counters: CounterRow;
-  readonly #entries: LiveEntries;
+  readonly #events: ShardEvents;
+  readonly #entries: ShardEntries;
   readonly #leases: Leases;
   readonly #conditions: SetConditions;
   readonly #requestIds: RequestIds;
   readonly #hashOf: KeyHash;
-  #emitted = false;
 
   constructor(index: number, context: ShardContext, { regions, createTable }: ShardParts) {
     const { limits, counters, fingerprintOf, rng, threads } = context;
-    this.#lock = threads.count === 1 ? noLock : new SharedLock(regions.lock);
+    this.#lock = threads.count === 1 ? NO_LOCK : new SharedLock(regions.lock);
     this.#clock = new ShardClock(index, regions.clock);
     this.#counters = counters;
     this.#hashOf = context.hashOf;
-    this.log = new EventLog(regions.log, index, limits.log);
-    this.#entries = new LiveEntries({ createTable, limits, regions, fingerprintOf, counters });
+    this.#events = new ShardEvents(regions.log, index, limits.log, this.#clock);
+    this.#entries = new ShardEntries({ createTable, limits, regions, fingerprintOf, counters });
     this.#requestIds = new RequestIds(regions.requestIds, fingerprintOf, limits.requestIdsMax, index);
     this.#leases = new Leases({
       region: regions.leases,
@@ -98,9 +93,10 @@ export class Shard {
       guard: this,
     });
     this.#conditions = new SetConditions(context.epoch, this.#leases, this.#entries.tagFences);
+    this.invalidations = new Invalidations(this.#clock, this.#entries, this.#leases, this.#events);
   }
 
-  /** Takes the shard for this thread. Returns the time of what it does there, at `nowMs` or a little later. */
+  /** Keeps the other threads out until `leave`. Returns the time of the operation: `nowMs`, or a little later. */
   enter(nowMs: number): number {
     this.#lock.acquire();
     return this.#clock.advance(nowMs);
@@ -108,6 +104,10 @@ export class Shard {
 
   leave(): void {
     this.#lock.release();
+  }
+
+  get log(): EventLog {
+    return this.#events.log;
   }
 
   get revision(): number {
@@ -118,19 +118,20 @@ export class Shard {
     return this.#clock.stamp;
   }
 
-  get(command: GetCommand, hash: number, nowMs: number): GetResult {
-    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    const state = this.#entries.foundState;
-    if (entry === undefined || (state !== "fresh" && !command.allowStale)) {
+  get(command: GetCommand, hash: number, nowMs: number, arena: ValueArena | undefined): GetResult {
+    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    if (found === undefined || (found.state !== "fresh" && !command.allowStale)) {
       this.#counters.count("misses");
       return { kind: "miss", asOf: this.stamp };
     }
-    if (state === "fresh") this.#counters.count("hits");
+    const { entry } = found;
+    if (found.state === "fresh") this.#counters.count("hits");
     else this.#counters.count("staleHits");
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
-      return { kind: "notModified", asOf: this.stamp, entry: toValuelessView(entry, state, nowMs) };
+      return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
-    return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, state, nowMs) };
+    const value = arena === undefined ? entry.value : this.#entries.table.valueIn(entry, arena);
+    return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
   }
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -143,55 +144,14 @@ export class Shard {
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
     const { namespace, key } = command;
     this.#leases.endDue(nowMs);
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
-    if (entry === undefined || this.#entries.foundState !== "fresh") {
-      return { asOf: this.stamp, touched: false };
-    }
+    const found = this.#entries.find(namespace, key, hash, nowMs);
+    if (found?.state !== "fresh") return { asOf: this.stamp, touched: false };
     this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
-    this.#entries.setLifetimes(entry, freshUntilMs, freshUntilMs + command.staleMs);
-    this.#emit("touched", namespace, "key", key, command.writer);
+    this.#entries.setLifetimes(found.entry, freshUntilMs, freshUntilMs + command.staleMs);
+    this.#events.emit("touched", namespace, "key", key, command.writer);
     this.#counters.count("touches");
     return { asOf: this.stamp, touched: true };
-  }
-
-  /** All these keys at one revision. Returns how many entries this made gone or stale. */
-  invalidateKeys(command: InvalidateCommand, keys: readonly HashedKey[], nowMs: number): number {
-    const { namespace, soft } = command;
-    this.#leases.endDue(nowMs);
-    this.#clock.bump();
-    let removed = 0;
-    for (const { key, hash } of keys) {
-      const did = soft
-        ? this.#stale(namespace, key, hash, nowMs)
-        : this.#remove(namespace, key, hash, command.sourceVersion, nowMs);
-      if (did) removed++;
-      this.#leases.void(namespace, key, nowMs);
-      this.#emit(soft ? "staled" : "invalidated", namespace, "key", key, command.writer);
-    }
-    return removed;
-  }
-
-  invalidateTags(command: InvalidateCommand, tags: Iterable<string>, nowMs: number): void {
-    const { namespace, soft, writer } = command;
-    this.#leases.endDue(nowMs);
-    this.#clock.bump();
-    for (const tag of tags) {
-      this.#entries.tagFences.raise(namespace, tag, soft, this.revision, nowMs);
-      this.#emit(soft ? "staled" : "invalidated", namespace, "tag", tag, writer);
-    }
-  }
-
-  /** Every key with this prefix; every key of the namespace when it is `undefined`. */
-  invalidatePrefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
-    const { namespace, soft, writer } = command;
-    this.#leases.endDue(nowMs);
-    this.#clock.bump();
-    const name = prefix ?? "";
-    this.#entries.prefixFences.raise(namespace, name, soft, this.revision, nowMs);
-    this.#leases.voidPrefix(namespace, name, nowMs);
-    const target = prefix === undefined ? "all" : "prefix";
-    this.#emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
   }
 
   lease(
@@ -201,10 +161,10 @@ export class Shard {
     settle: ((result: LeaseResult) => void) | undefined,
   ): LeaseResult | LeaseWait {
     this.#leases.endDue(nowMs);
-    const entry = this.#entries.find(command.namespace, command.key, hash, nowMs);
-    if (entry !== undefined && this.#entries.foundState === "fresh") {
+    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    if (found?.state === "fresh") {
       this.#counters.count("hits");
-      return { kind: "hit", asOf: this.stamp, entry: toEntryView(entry, "fresh", nowMs) };
+      return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, found.entry.value, nowMs) };
     }
     this.#counters.count("misses");
     return this.#leases.ask(command, nowMs, settle);
@@ -229,26 +189,27 @@ export class Shard {
     return this.#entries.isSweepWaiting();
   }
 
-  /** Another thread has decided a wait of this one: for `flush`. Needs no lock. */
+  /** Another thread has decided waits of this one, for `deliverDecided`. Needs no lock. */
   settled(message: Extract<StoreMessage, { kind: "settled" }>): void {
     this.#leases.settled(message);
   }
 
-  /** Waits of this thread, or decided by it, have ended: `flush` tells. */
-  get decided(): boolean {
-    return this.#leases.decided;
+  /** Waits for leases are decided, and `deliverDecided` has their waiters to call. */
+  get hasDecided(): boolean {
+    return this.#leases.hasDecided;
   }
 
-  /** Tells the waiters of this thread, and the threads of others, how their waits have ended. */
-  flush(nowMs: number): void {
-    this.#leases.flush(nowMs);
+  /**
+   * Calls back the waiters of this thread, and sends the results of others to their threads. Returns what callbacks
+   * threw.
+   */
+  deliverDecided(nowMs: number): CallbackErrors {
+    return this.#leases.deliver(nowMs);
   }
 
-  /** Whether this thread has appended events since it last asked. */
+  /** This thread has emitted events since the last call. */
   takeEmitted(): boolean {
-    const emitted = this.#emitted;
-    this.#emitted = false;
-    return emitted;
+    return this.#events.takeEmitted();
   }
 
   stats(): ShardStats {
@@ -259,10 +220,11 @@ export class Shard {
 
   #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
-    const former = this.#entries.find(namespace, key, hash, nowMs);
+    const found = this.#entries.find(namespace, key, hash, nowMs);
+    const former = found?.entry;
     const refusal = this.#conditions.refusal(command, {
       entry: former,
-      state: this.#entries.foundState,
+      state: found?.state ?? "dead",
       sourceVersion: this.#entries.knownSourceVersion(namespace, key, former, nowMs),
     });
     if (refusal !== undefined) {
@@ -285,63 +247,43 @@ export class Shard {
       version: this.revision,
       sourceVersion,
       freshUntilMs,
-      goneAtMs: freshUntilMs + command.staleMs,
+      staleUntilMs: freshUntilMs + command.staleMs,
       absent: command.absent,
       tags: command.tags,
       contentType: command.contentType,
     };
     this.#entries.put(entry, hash, former, nowMs);
     this.#counters.count("sets");
-    this.#emit("set", namespace, "key", key, command.writer);
+    this.#events.emit("set", namespace, "key", key, command.writer);
     if (this.#leases.count > 0) {
       this.#fillLease(entry, hash, condition.kind === "lease" ? condition.token : undefined, nowMs);
     }
     return { kind: "stored", asOf: this.stamp, version: this.revision };
   }
 
-  /** Ends the lease of an entry that was just put, if there is one. `token`: of the Set, if it came with one. */
+  /** Ends the lease of an entry that was just put, if there is one. `token`: that of the Set, if it has one. */
   #fillLease(entry: NewTableEntry, hash: number, token: bigint | undefined, nowMs: number): void {
     const { namespace, key } = entry;
     this.#leases.fill(namespace, key, token, () => {
       const stored = this.#entries.find(namespace, key, hash, nowMs);
-      // An entry that no budget can hold was evicted at once: the waiters still get a copy of it.
-      const view = stored ?? { ...entry, value: new Uint8Array(entry.value), staled: false };
-      return toEntryView(view, "fresh", nowMs);
+      // An entry that is larger than the budget was evicted at once. The waiters still get a copy of its value.
+      return stored === undefined
+        ? toEntryView(
+            { entry: { ...entry, staled: false }, state: "fresh" },
+            new Uint8Array(entry.value),
+            nowMs,
+          )
+        : toEntryView(stored, stored.entry.value, nowMs);
     });
   }
 
-  #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
-    if (entry === undefined) return false;
-    const wasFresh = this.#entries.foundState === "fresh";
-    this.#entries.table.markStaled(entry);
-    return wasFresh;
-  }
-
-  #remove(namespace: string, key: string, hash: number, sourceVersion: bigint, nowMs: number): boolean {
-    const entry = this.#entries.find(namespace, key, hash, nowMs);
-    this.#entries.tombstones.lay(namespace, key, sourceVersion, nowMs, nowMs);
-    if (entry === undefined) return false;
-    if (sourceVersion !== 0n && entry.sourceVersion >= sourceVersion) return false;
-    this.#entries.remove(entry, nowMs);
-    return true;
-  }
-
   #staleView(namespace: string, key: string, nowMs: number): EntryView | undefined {
-    const entry = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
-    if (entry === undefined) return undefined;
-    return toEntryView(entry, this.#entries.foundState, nowMs);
-  }
-
-  #emit(kind: EventKind, namespace: string, target: EventTarget, name: string, writer: Writer): void {
-    const { origin, traceparent } = writer;
-    const { shard, revision } = this.stamp;
-    this.#emitted = true;
-    this.log.append({ shard, revision, kind, namespace, target, name, origin, traceparent });
+    const found = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
+    return found && toEntryView(found, found.entry.value, nowMs);
   }
 }
 
-/** When a lifetime that begins now ends. */
+/** The end of a lifetime that begins now. */
 function endOf(nowMs: number, ttlMs: number): number {
   return ttlMs === 0 ? Infinity : nowMs + ttlMs;
 }

@@ -1,7 +1,8 @@
 /**
- * The store as one thread has it: finds the shard of each key, takes its lock, spreads what concerns all shards,
- * and wakes the subscribers. All that it knows is in memory which other threads may have such a store over, too.
+ * One thread's view of a store: it finds the shard of a key, takes the shard's lock, runs what concerns all shards on
+ * each, and calls the waiters and subscribers. All state is in memory that other threads may share.
  */
+import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
@@ -25,30 +26,32 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
-import { RecentEvents } from "../events/decoded-events.ts";
+import type { ValueArena } from "../api/value-arena.ts";
+import { DecodedEvents } from "../events/decoded-events.ts";
 import { SharedReads } from "../events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
-import { Doorbells } from "../events/thread-wakeups.ts";
-import { Sleepers } from "../events/wait-list.ts";
+import { ThreadWakeups } from "../events/thread-wakeups.ts";
+import { WaitList } from "../events/wait-list.ts";
 import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
-import { type HashedKey, Shard } from "./shard.ts";
+import type { HashedKey } from "./invalidations.ts";
+import { Shard } from "./shard.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
 
-export interface ShardedStoreOptions {
+interface ShardedStoreOptions {
   readonly memory: StoreMemory;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly threads: StoreThreads;
-  /** How the engine makes the table of a shard, in the buffer that the memory has for it. */
+  /** Makes the tables of the engine. `buffer`: the memory of the shard's table, if the engine has any. */
   readonly createTableIn: (buffer: SharedArrayBuffer | undefined) => CreateTable;
 }
 
-/** A store that shares its memory with those of other threads. */
+/** A store that may share its memory with other threads. */
 export interface AttachedStore extends Store {
-  /** Takes what another thread's store sent to this one. */
+  /** Handles a message from the same store in another thread. */
   receive(message: StoreMessage): void;
 }
 
@@ -60,9 +63,9 @@ export class ShardedStore implements AttachedStore {
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
   readonly #events: EventSource;
-  readonly #sleepers: Sleepers;
-  readonly #bells: Doorbells;
-  /** The shard to begin the next sweep with. */
+  readonly #waitList: WaitList;
+  readonly #threadWakeups: ThreadWakeups;
+  /** The index of the shard that is swept next. */
   #firstSwept = 0;
 
   constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
@@ -72,9 +75,9 @@ export class ShardedStore implements AttachedStore {
     this.#row = new CounterRow(common.counters, threads.self);
     this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
-    this.#bells = new Doorbells(common.doorbells, threads);
-    const recent = new RecentEvents();
-    this.#sleepers = new Sleepers(this.#bells, () => recent.clear());
+    this.#threadWakeups = new ThreadWakeups(common.threadWakeups, threads);
+    const decoded = new DecodedEvents();
+    this.#waitList = new WaitList(this.#threadWakeups, () => decoded.clear());
     const context = {
       epoch: this.epoch,
       limits: memory.limits,
@@ -97,9 +100,9 @@ export class ShardedStore implements AttachedStore {
       acquire: (shard) => this.#shards[shard]?.enter(0),
       release: (shard) => this.#shards[shard]?.leave(),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
-      sleepers: this.#sleepers,
+      waitList: this.#waitList,
       reads: new SharedReads(),
-      recent,
+      decoded,
       overran: () => this.#row.count("overruns"),
     };
   }
@@ -112,12 +115,12 @@ export class ShardedStore implements AttachedStore {
     return shardOfHash(this.#hashOf(namespace, key), this.#shards.length);
   }
 
-  get(command: GetCommand): GetResult {
+  get(command: GetCommand, arena?: ValueArena): GetResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
     const nowMs = shard.enter(this.#clock.nowMs());
     try {
-      return shard.get(command, hash, nowMs);
+      return shard.get(command, hash, nowMs, arena);
     } finally {
       shard.leave();
     }
@@ -136,14 +139,16 @@ export class ShardedStore implements AttachedStore {
       case "tags": {
         const tags = new Set(target.tags);
         this.#row.count("invalidatedTags", tags.size);
-        return this.#onEveryShard((shard, nowMs) => shard.invalidateTags(command, tags, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidations.tags(command, tags, nowMs));
       }
       case "prefix":
         this.#row.count("invalidatedPrefixes");
-        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, target.prefix, nowMs));
+        return this.#onEveryShard((shard, nowMs) =>
+          shard.invalidations.prefix(command, target.prefix, nowMs),
+        );
       case "all":
         this.#row.count("invalidatedAll");
-        return this.#onEveryShard((shard, nowMs) => shard.invalidatePrefix(command, undefined, nowMs));
+        return this.#onEveryShard((shard, nowMs) => shard.invalidations.prefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
     }
@@ -169,13 +174,18 @@ export class ShardedStore implements AttachedStore {
   }
 
   maintain(maxEntries: number): boolean {
-    for (const shard of this.#shards) this.#mutate(shard, (_, nowMs) => shard.endDue(nowMs));
+    let errors = NO_ERRORS;
+    for (const shard of this.#shards) {
+      this.#locked(shard, (_, nowMs) => shard.endDue(nowMs));
+      errors = joinErrors(errors, this.#callBack(shard));
+    }
     let left = maxEntries;
     for (let turn = 0; turn < this.#shards.length && left > 0; turn++) {
       const shard = this.#shards[this.#firstSwept];
       if (shard !== undefined) left -= this.#locked(shard, (_, nowMs) => shard.sweep(left, nowMs));
       this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
     }
+    throwErrors(errors);
     return this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
   }
 
@@ -186,12 +196,12 @@ export class ShardedStore implements AttachedStore {
   receive(message: StoreMessage): void {
     switch (message.kind) {
       case "wake":
-        this.#sleepers.rung();
+        throwErrors(this.#waitList.wokenByThread());
         return;
       case "settled": {
         const shard = this.#shardAt(this.#hashOf(message.namespace, message.key));
         shard.settled(message);
-        this.#settle(shard);
+        throwErrors(this.#callBack(shard));
         return;
       }
       default:
@@ -205,7 +215,7 @@ export class ShardedStore implements AttachedStore {
     return shard;
   }
 
-  /** Runs what needs a shard for itself. */
+  /** Runs an operation with the lock of its shard. */
   #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
     const nowMs = shard.enter(this.#clock.nowMs());
     try {
@@ -215,23 +225,35 @@ export class ShardedStore implements AttachedStore {
     }
   }
 
-  /** As `#locked`, and then tells whoever is to hear of it. */
+  /**
+   * As `#locked`, and then calls the waiters and subscribers whom it concerns. Throws what callbacks threw, at the end.
+   */
   #mutate<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
     const result = this.#locked(shard, run);
-    this.#settle(shard);
+    throwErrors(this.#callBack(shard));
     return result;
   }
 
-  #settle(shard: Shard): void {
-    try {
-      if (shard.decided) shard.flush(this.#clock.nowMs());
-    } finally {
-      // Whoever sleeps hears of the events even if a waiter cannot bear to hear of its end.
-      if (shard.takeEmitted()) {
-        this.#sleepers.wake();
-        this.#bells.ringOthers();
-      }
-    }
+  /** As `#mutate`, over several shards: every one is done, and its callbacks called, whatever callbacks throw. */
+  #mutateEach<Result>(
+    shards: readonly Shard[],
+    run: (shard: Shard, nowMs: number) => Result,
+  ): readonly Result[] {
+    const results = shards.map((shard) => this.#locked(shard, run));
+    let errors = NO_ERRORS;
+    for (const shard of shards) errors = joinErrors(errors, this.#callBack(shard));
+    throwErrors(errors);
+    return results;
+  }
+
+  /** Calls the waiters and the subscribers whom the last mutation concerns. Returns what callbacks threw. */
+  #callBack(shard: Shard): CallbackErrors {
+    const errors = shard.hasDecided ? shard.deliverDecided(this.#clock.nowMs()) : NO_ERRORS;
+    // Wake subscribers even if a lease callback throws.
+    if (!shard.takeEmitted()) return errors;
+    const wakeErrors = this.#waitList.wake();
+    this.#threadWakeups.notifyOthers();
+    return joinErrors(errors, wakeErrors);
   }
 
   #invalidateKeys(command: InvalidateCommand, keys: ReadonlySet<string>): InvalidateResult {
@@ -246,24 +268,18 @@ export class ShardedStore implements AttachedStore {
     this.#row.count("invalidatedKeys", keys.size);
     let removed = 0;
     const touched = this.#shards.filter((shard) => byShard.has(shard));
-    const stamps = touched.map((shard) =>
-      this.#locked(shard, (_, nowMs) => {
-        removed += shard.invalidateKeys(command, byShard.get(shard) ?? [], nowMs);
-        return shard.stamp;
-      }),
-    );
-    for (const shard of touched) this.#settle(shard);
+    const stamps = this.#mutateEach(touched, (shard, nowMs) => {
+      removed += shard.invalidations.keys(command, byShard.get(shard) ?? [], nowMs);
+      return shard.stamp;
+    });
     return { stamps, removed };
   }
 
   #onEveryShard(invalidate: (shard: Shard, nowMs: number) => void): InvalidateResult {
-    const stamps = this.#shards.map((shard) =>
-      this.#locked(shard, (_, nowMs) => {
-        invalidate(shard, nowMs);
-        return shard.stamp;
-      }),
-    );
-    for (const shard of this.#shards) this.#settle(shard);
+    const stamps = this.#mutateEach(this.#shards, (shard, nowMs) => {
+      invalidate(shard, nowMs);
+      return shard.stamp;
+    });
     return { stamps, removed: 0 };
   }
 }

@@ -1,34 +1,33 @@
-/** All that the threads of one store share: made once, and cloned to each of them. */
+/** The memory that the threads of one store share: allocated once, and passed to each of them. */
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
-import { doorbellsBytes } from "../events/thread-wakeups.ts";
+import { threadWakeupsBytes } from "../events/thread-wakeups.ts";
 import { countersBytes } from "../shm/counters.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
 import { createTableBuffer } from "../tables/offheap/offheap-table.ts";
 import { createShardState, type ShardLimits } from "./shard-memory.ts";
+import type { StoreEngine } from "./store-options.ts";
 
-export type StoreEngine = "lru" | "offheap";
-
-/** Plain data and shared buffers. */
+/** Plain data and shared buffers, so that it can be posted to a thread. */
 export interface StoreMemory {
   readonly engine: StoreEngine;
-  /** How many threads may attach, each with a number of its own from 0 on. */
+  /** The number of threads. */
   readonly threads: number;
   readonly limits: ShardLimits;
   readonly epoch: bigint;
   readonly seeds: { readonly hash: bigint; readonly names: readonly [bigint, bigint] };
-  /** What the shards have in common. */
+  /** What all shards share. */
   readonly common: SharedArrayBuffer;
   readonly shards: readonly ShardMemory[];
 }
 
-export interface ShardMemory {
+interface ShardMemory {
   readonly state: SharedArrayBuffer;
-  /** `undefined`: the engine keeps its entries elsewhere. */
+  /** `undefined`: the engine keeps its entries on the heap. */
   readonly table: SharedArrayBuffer | undefined;
 }
 
-export interface StoreMemoryOptions {
+interface StoreMemoryOptions {
   readonly engine: StoreEngine;
   readonly threads: number;
   readonly shards: number;
@@ -36,21 +35,22 @@ export interface StoreMemoryOptions {
   readonly rng: Rng;
 }
 
-const sizes = {
+const SIZES = {
   counters: countersBytes,
-  doorbells: doorbellsBytes,
+  threadWakeups: threadWakeupsBytes,
 };
 
-export type CommonRegions = Readonly<Record<keyof typeof sizes, Region>>;
+type CommonRegions = Readonly<Record<keyof typeof SIZES, Region>>;
 
-/** Throws LIMIT_EXCEEDED when the system has no room for it. */
+/** Throws LIMIT_EXCEEDED when the system does not have the memory. */
 export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
   try {
     return allocate(options);
   } catch (error) {
-    // What V8 throws for a buffer that it does not get.
+    // V8 throws a RangeError when it cannot allocate a buffer.
     if (!(error instanceof RangeError)) throw error;
-    const message = "the system has no room for a store as large as its shards, budget and bounds make it";
+    const message =
+      "the system does not have the memory for a store of this budget, these shards and these bounds";
     throw new CacheError(
       "LIMIT_EXCEEDED",
       message,
@@ -61,7 +61,7 @@ export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
 }
 
 function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions): StoreMemory {
-  const commonBytes = Object.values(sizes).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
+  const commonBytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
   return {
     engine,
     threads,
@@ -79,7 +79,7 @@ function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions):
 export function cutCommon({ common, threads }: StoreMemory): CommonRegions {
   const cut = createCutter(common);
   return {
-    counters: cut(sizes.counters(threads)),
-    doorbells: cut(sizes.doorbells(threads)),
+    counters: cut(SIZES.counters(threads)),
+    threadWakeups: cut(SIZES.threadWakeups(threads)),
   };
 }

@@ -1,20 +1,20 @@
-/** How far the sweep of a shard is, and when the next one is due: in shared memory, since any thread may go on with it. */
+/** How far the sweep of a shard is, and when the next one is due. In shared memory: any thread may continue a sweep. */
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import type { Region } from "../shm/region.ts";
 
-const cell = {
+const CELL = {
   sweeping: 0,
   scanPosition: 1,
   revision: 2,
   againAtMs: 3,
-  nextGoneAtMs: 4,
-  sweptNextGoneAtMs: 5,
+  nextStaleUntilMs: 4,
+  sweptNextStaleUntilMs: 5,
 } as const;
 
-export const sweepStateBytes = cellsBytes(Object.keys(cell).length);
+export const SWEEP_STATE_BYTES = cellsBytes(Object.keys(CELL).length);
 
-/** Tag fences and ended lifetimes may gather for this long. */
-const sweepPauseMs = 5_000;
+/** Tag fences and expired entries may collect for this long. */
+const SWEEP_PAUSE_MS = 5_000;
 
 export class SweepState {
   readonly #cells: Cells;
@@ -24,58 +24,58 @@ export class SweepState {
   }
 
   get sweeping(): boolean {
-    return this.#cells.get(cell.sweeping) === 1;
+    return this.#cells.get(CELL.sweeping) === 1;
   }
 
-  /** Where the scan of the table goes on; 0: it is at its end. */
+  /** Where the scan of the table continues; 0: it has ended. */
   get scanPosition(): number {
-    return this.#cells.get(cell.scanPosition);
+    return this.#cells.get(CELL.scanPosition);
   }
 
   set scanPosition(position: number) {
-    this.#cells.set(cell.scanPosition, position);
+    this.#cells.set(CELL.scanPosition, position);
   }
 
-  /** The shard's revision at the beginning of the sweep: it retires the fences up to this one. */
+  /** The shard's revision when the sweep began: at its end, fences up to this revision are dropped. */
   get revision(): number {
-    return this.#cells.get(cell.revision);
+    return this.#cells.get(CELL.revision);
   }
 
-  /** Whether there is something to sweep for, be it that `tagFences` or that lifetimes have ended. */
+  /** A sweep is worth its while: there are tag fences, or entries have expired. */
   isDue(tagFences: number, nowMs: number): boolean {
-    if (nowMs < this.#cells.get(cell.againAtMs)) return false;
-    return tagFences > 0 || nowMs >= this.#earliest(cell.nextGoneAtMs);
+    if (nowMs < this.#cells.get(CELL.againAtMs)) return false;
+    return tagFences > 0 || nowMs >= this.#earliest(CELL.nextStaleUntilMs);
   }
 
   begin(revision: number, scanPosition: number): void {
-    this.#cells.set(cell.sweeping, 1);
-    this.#cells.set(cell.revision, revision);
-    this.#cells.set(cell.scanPosition, scanPosition);
-    this.#cells.set(cell.sweptNextGoneAtMs, 0);
+    this.#cells.set(CELL.sweeping, 1);
+    this.#cells.set(CELL.revision, revision);
+    this.#cells.set(CELL.scanPosition, scanPosition);
+    this.#cells.set(CELL.sweptNextStaleUntilMs, 0);
   }
 
   end(nowMs: number): void {
-    this.#cells.set(cell.sweeping, 0);
-    this.#cells.set(cell.againAtMs, nowMs + sweepPauseMs);
-    this.#cells.set(cell.nextGoneAtMs, this.#cells.get(cell.sweptNextGoneAtMs));
+    this.#cells.set(CELL.sweeping, 0);
+    this.#cells.set(CELL.againAtMs, nowMs + SWEEP_PAUSE_MS);
+    this.#cells.set(CELL.nextStaleUntilMs, this.#cells.get(CELL.sweptNextStaleUntilMs));
   }
 
-  /** An entry has a new end, which the sweep under way may not see. */
-  willGo(goneAtMs: number): void {
-    this.#lower(cell.nextGoneAtMs, goneAtMs);
-    this.#lower(cell.sweptNextGoneAtMs, goneAtMs);
+  /** An entry expires at this time, and the current sweep may not visit it. */
+  noteExpiry(staleUntilMs: number): void {
+    this.#lower(CELL.nextStaleUntilMs, staleUntilMs);
+    this.#lower(CELL.sweptNextStaleUntilMs, staleUntilMs);
   }
 
-  /** The sweep under way has seen an entry that stays until then. */
-  sawOneGoing(goneAtMs: number): void {
-    this.#lower(cell.sweptNextGoneAtMs, goneAtMs);
+  /** The current sweep has visited an entry that expires at this time. */
+  noteSweptExpiry(staleUntilMs: number): void {
+    this.#lower(CELL.sweptNextStaleUntilMs, staleUntilMs);
   }
 
-  #lower(at: number, goneAtMs: number): void {
-    if (goneAtMs < this.#earliest(at)) this.#cells.set(at, goneAtMs);
+  #lower(at: number, staleUntilMs: number): void {
+    if (staleUntilMs < this.#earliest(at)) this.#cells.set(at, staleUntilMs);
   }
 
-  /** 0, as in new memory, says that nothing goes. */
+  /** 0, as in new memory: no entry expires. */
   #earliest(at: number): number {
     return this.#cells.get(at) || Infinity;
   }

@@ -1,34 +1,34 @@
 /**
- * Remembers the source versions of keys whose entries are gone, so that a slow older writer still loses.
+ * Remembers the source versions of removed entries, so that a late Set with an older one is still refused.
  *
- * In a region: no tombstone costs the collector anything, and any thread under the shard's lock sees them all.
+ * In a region, under the shard's lock: tombstones cost the garbage collector nothing, and all threads share them.
  */
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import type { Region } from "../shm/region.ts";
 
-/** Longer than a slow load. */
-export const tombstoneMs = 60_000;
+/** Longer than a slow load from the source takes. */
+export const TOMBSTONE_MS = 60_000;
 
 /** Cells of a tombstone. */
-const sourceVersionCell = 0;
-const untilMsCell = 1;
-const cells = 2;
+const SOURCE_VERSION_CELL = 0;
+const UNTIL_MS_CELL = 1;
+const CELLS = 2;
 
 export function tombstonesBytes(maxCount: number): number {
-  return recordMapBytes(maxCount, cells);
+  return recordMapBytes(maxCount, CELLS);
 }
 
 export class Tombstones {
   readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #pruned: () => void;
-  /** In the order in which they were laid. */
+  /** In the order of their last change. */
   readonly #records: RecordMap;
 
-  /** `pruned` is told of each tombstone that the bound pushed out before its time. */
+  /** `pruned` is called for each tombstone that the bound removes before its time. */
   constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
-    this.#records = new RecordMap(region, maxCount, cells);
+    this.#records = new RecordMap(region, maxCount, CELLS);
     this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#pruned = pruned;
@@ -43,13 +43,13 @@ export class Tombstones {
     const records = this.#records;
     if (records.count === 0) return 0n;
     const slot = records.find(this.#fingerprintOf(namespace, key));
-    if (slot === 0 || nowMs >= records.number(slot, untilMsCell)) return 0n;
-    return records.bigint(slot, sourceVersionCell);
+    if (slot === 0 || nowMs >= records.number(slot, UNTIL_MS_CELL)) return 0n;
+    return records.bigint(slot, SOURCE_VERSION_CELL);
   }
 
-  /** An entry, or what was said of its key, went at `goneAtMs`, which may be long ago. */
-  lay(namespace: string, key: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
-    const untilMs = goneAtMs + tombstoneMs;
+  /** Remembers that an entry, or a source version known for its key, ended at `endedAtMs`, which may be long ago. */
+  add(namespace: string, key: string, sourceVersion: bigint, endedAtMs: number, nowMs: number): void {
+    const untilMs = endedAtMs + TOMBSTONE_MS;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
     const records = this.#records;
     const id = this.#fingerprintOf(namespace, key);
@@ -60,27 +60,27 @@ export class Tombstones {
       return;
     }
     records.moveToNewest(former);
-    const formerUntilMs = records.number(former, untilMsCell);
+    const formerUntilMs = records.number(former, UNTIL_MS_CELL);
     if (formerUntilMs <= nowMs) {
       this.#write(former, sourceVersion, untilMs);
     } else {
-      const known = records.bigint(former, sourceVersionCell);
+      const known = records.bigint(former, SOURCE_VERSION_CELL);
       this.#write(former, sourceVersion > known ? sourceVersion : known, Math.max(untilMs, formerUntilMs));
     }
   }
 
-  /** The key has an entry again that itself carries a source version as great. */
-  lift(namespace: string, key: string): void {
+  /** Removes the tombstone of a key whose new entry has a source version at least as great. */
+  remove(namespace: string, key: string): void {
     const records = this.#records;
     if (records.count === 0) return;
     const slot = records.find(this.#fingerprintOf(namespace, key));
     if (slot !== 0) records.remove(slot);
   }
 
-  /** Forgets the oldest ones that are over, some at a time. */
+  /** Removes the oldest expired ones, a bounded number at a time. */
   expire(nowMs: number): void {
     const records = this.#records;
-    records.removeOldest((slot) => nowMs >= records.number(slot, untilMsCell));
+    records.removeOldest((slot) => nowMs >= records.number(slot, UNTIL_MS_CELL));
   }
 
   #makeRoom(nowMs: number): void {
@@ -91,7 +91,7 @@ export class Tombstones {
   }
 
   #write(slot: number, sourceVersion: bigint, untilMs: number): void {
-    this.#records.setBigint(slot, sourceVersionCell, sourceVersion);
-    this.#records.setNumber(slot, untilMsCell, untilMs);
+    this.#records.setBigint(slot, SOURCE_VERSION_CELL, sourceVersion);
+    this.#records.setNumber(slot, UNTIL_MS_CELL, untilMs);
   }
 }

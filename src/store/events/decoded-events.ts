@@ -1,20 +1,24 @@
 /**
- * Events that one subscriber of a thread has read and others are about to: as objects, so that whoever makes something of
- * an event makes it once for all. They are let go of with the next event that finds everybody asleep: kept for longer,
- * those of a busy server would all grow old, and be collected in pauses of ten milliseconds and more. Somebody who is
- * behind and does not read keeps them; there are never more than the places.
+ * Events of the logs as objects, for the subscribers of one thread: what one of them has decoded, the others share,
+ * with whatever they attach to the object.
+ *
+ * They are cleared at the first event after every subscriber has caught up. Kept for longer, those of a busy server
+ * would move to the old generation, and their collection would pause it for ten milliseconds and more. A subscriber
+ * that is behind and does not read keeps them, at most as many as there are places.
  */
 import type { StoreEvent } from "../api/store.ts";
 
-/** A power of two. Of what comes in a burst of more, some is made anew for each reader. */
-const eventsMax = 2_048;
-/** So that the events of as many shards do not take each other's places at once. */
-const shardStride = 128;
+/** A power of two. A burst of more overwrites places, and each reader decodes those events for itself. */
+const EVENTS_MAX = 2_048;
+/** Spreads the shards, so that their first events do not take the same places. */
+const SHARD_STRIDE = 128;
 
-export class RecentEvents {
-  readonly #events: (StoreEvent | undefined)[] = new Array<StoreEvent | undefined>(eventsMax).fill(undefined);
-  readonly #positions = new Float64Array(eventsMax);
-  /** Places that have an event. */
+export class DecodedEvents {
+  readonly #events: (StoreEvent | undefined)[] = new Array<StoreEvent | undefined>(EVENTS_MAX).fill(
+    undefined,
+  );
+  readonly #positions = new Float64Array(EVENTS_MAX);
+  /** The places that have an event. */
   #used: number[] = [];
 
   /** The event at a position of its shard's log, if it is kept. */
@@ -31,7 +35,6 @@ export class RecentEvents {
     this.#positions[place] = position;
   }
 
-  /** Everybody has read what there is. */
   clear(): void {
     for (const place of this.#used) this.#events[place] = undefined;
     this.#used.length = 0;
@@ -39,5 +42,5 @@ export class RecentEvents {
 }
 
 function placeOf(shard: number, position: number): number {
-  return (position + shard * shardStride) & (eventsMax - 1);
+  return (position + shard * SHARD_STRIDE) & (EVENTS_MAX - 1);
 }

@@ -1,108 +1,97 @@
 /**
- * The latest events of one shard, in their order, within a bound of events and of bytes.
+ * The latest events of one shard in their order, bounded in number and in bytes.
  *
- * They are kept as bytes in shared memory, where a million of them cost the collector nothing and every thread
- * can read them. A page is taken when the one before is full and reused when its events were dropped, so that a
- * shard without events has none.
+ * They are bytes in shared memory: they cost the garbage collector nothing, and every thread can read them. The log
+ * takes a page when the last one is full, and frees it when its events are dropped: a shard without events has no page.
  *
- * Every call is made under the shard's lock, except where it says that it needs none.
+ * Every call is made under the shard's lock, unless it says that it needs none.
  */
 
 import type { StoreEvent } from "../api/store.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import type { RecentEvents } from "./decoded-events.ts";
+import type { DecodedEvents } from "./decoded-events.ts";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
+import { LOG_HEAD_BYTES, LogHead } from "./log-head.ts";
 import { LogPages, logPagesBytes } from "./log-pages.ts";
-import { RepeatedNames, repeatedNamesBytes } from "./string-table.ts";
+import { STRING_TABLE_BYTES, StringTable } from "./string-table.ts";
 
 export interface EventLogLimits {
   readonly maxEvents: number;
-  /** Of the pages that are taken. An event that is larger than a page is dropped at once. */
+  /** Of the pages in use. An event that is larger than a page is dropped at once. */
   readonly maxBytes: number;
 }
 
-/** Where a reader stands in a log: before an event, or at the end. */
+/** Where a reader is in a log: before an event, or at the end. */
 export interface LogPlace {
-  /** How many events were ever appended before it, so that the distance of two places is a number of events. */
+  /** How many events were ever appended before it. The difference of two positions is a number of events. */
   position: number;
-  /** The page that the event is in, by its number, and where it begins there. At a page's end: in the next one. */
+  /**
+   * The number of the event's page, and where the event begins in it. At the end of a page, the event is in the next
+   * one.
+   */
   page: number;
   offset: number;
   /** The revision of the event before. */
   revision: number;
 }
 
-/** Cells of the head, of eight bytes. */
-const startPositionCell = 0;
-const startRevisionCell = 1;
-const endPositionCell = 2;
-const endRevisionCell = 3;
-/** Then words: where the oldest event begins in the oldest page, and the end's position for who has no lock. */
-const startOffsetWord = 8;
-const endPositionWord = 9;
-const headBytes = 64;
-
 export function eventLogBytes(limits: EventLogLimits): number {
-  return headBytes + 2 * alignedBytes(repeatedNamesBytes) + logPagesBytes(limits.maxBytes);
+  return LOG_HEAD_BYTES + 2 * alignedBytes(STRING_TABLE_BYTES) + logPagesBytes(limits.maxBytes);
 }
 
 export class EventLog {
   readonly #shard: number;
   readonly #maxEvents: number;
-  readonly #cells: Float64Array<SharedArrayBuffer>;
-  /** The same memory. */
-  readonly #words: Uint32Array<SharedArrayBuffer>;
-  readonly #names: { readonly namespaces: RepeatedNames; readonly origins: RepeatedNames };
+  readonly #head: LogHead;
+  readonly #names: { readonly namespaces: StringTable; readonly origins: StringTable };
   readonly #pages: LogPages;
   readonly #reader = new RecordReader();
 
   constructor(region: Region, shard: number, limits: EventLogLimits) {
     const cut = createCutter(region.buffer, region.begin);
-    const head = cut(headBytes);
     this.#shard = shard;
     this.#maxEvents = limits.maxEvents;
-    this.#cells = new Float64Array(head.buffer, head.begin, headBytes / 8);
-    this.#words = new Uint32Array(head.buffer, head.begin, headBytes / 4);
+    this.#head = new LogHead(cut(LOG_HEAD_BYTES));
     this.#names = {
-      namespaces: new RepeatedNames(cut(repeatedNamesBytes)),
-      origins: new RepeatedNames(cut(repeatedNamesBytes)),
+      namespaces: new StringTable(cut(STRING_TABLE_BYTES)),
+      origins: new StringTable(cut(STRING_TABLE_BYTES)),
     };
     this.#pages = new LogPages(cut(logPagesBytes(limits.maxBytes)), limits.maxBytes);
   }
 
-  /** The position of the oldest event kept. */
+  /** The position of the oldest event. */
   get start(): number {
-    return this.#cells[startPositionCell] ?? 0;
+    return this.#head.start;
   }
 
   /** The position that the next event will have. */
   get end(): number {
-    return this.#cells[endPositionCell] ?? 0;
+    return this.#head.end;
   }
 
-  /** The greatest revision of which events were dropped, or 0. */
+  /** The greatest revision that has lost events, or 0. */
   get lostRevision(): number {
-    return this.#cells[startRevisionCell] ?? 0;
+    return this.#head.lostRevision;
   }
 
-  /** Of the pages taken. */
+  /** Of the pages in use. */
   get bytes(): number {
     return this.#pages.count * this.#pages.pageBytes;
   }
 
   /** How many events were appended from this position on, modulo 2^32. Needs no lock. */
   eventsSince(position: number): number {
-    return (Atomics.load(this.#words, endPositionWord) - position) >>> 0;
+    return this.#head.eventsSince(position);
   }
 
   append(event: StoreEvent): void {
-    const cells = this.#cells;
-    const position = this.end;
-    if (position - this.start === this.#maxEvents) this.#dropOldest();
+    const head = this.#head;
+    const position = head.end;
+    if (position - head.start === this.#maxEvents) this.#dropOldest();
     const { namespaces, origins } = this.#names;
     const source = {
       event,
-      step: event.revision - this.#endRevision,
+      step: event.revision - head.endRevision,
       namespaceId: namespaces.use(event.namespace),
       originId: origins.use(event.origin),
     };
@@ -110,16 +99,13 @@ export class EventLog {
     if (!isKept) {
       namespaces.release(source.namespaceId);
       origins.release(source.originId);
-      while (this.start < position) this.#dropOldest();
-      cells[startPositionCell] = position + 1;
-      cells[startRevisionCell] = event.revision;
+      while (head.start < position) this.#dropOldest();
+      head.setStart(position + 1, event.revision);
     }
-    cells[endPositionCell] = position + 1;
-    cells[endRevisionCell] = event.revision;
-    this.#words[endPositionWord] = position + 1;
+    head.setEnd(position + 1, event.revision);
   }
 
-  /** The number by which `next` knows a namespace; 0: none of its events has one. */
+  /** The number of a namespace, for `next`. 0: no event in the log refers to the namespace by a number. */
   namespaceId(namespace: string): number {
     return this.#names.namespaces.idOf(namespace);
   }
@@ -131,48 +117,39 @@ export class EventLog {
       position: this.end,
       page: (pages.oldestNumber + last) >>> 0,
       offset: last < 0 ? 0 : pages.usedBytes(last),
-      revision: this.#endRevision,
+      revision: this.#head.endRevision,
     };
   }
 
-  /** Before the first event kept with a greater revision. */
+  /** Before the first event with a greater revision. */
   placeAfter(revision: number): LogPlace {
-    if (revision >= this.#endRevision) return this.placeAtEnd();
+    if (revision >= this.#head.endRevision) return this.placeAtEnd();
     const place = this.#pageStartBefore(revision);
     while (place.position < this.end && this.revisionAt(place) <= revision) this.#pass(place);
     return place;
   }
 
-  /** The revision of the event at a place from `start` to before `end`. */
+  /** The revision of the event at a place, at or after `start` and before `end`. */
   revisionAt(place: LogPlace): number {
     this.#readAt(place);
     return place.revision + this.#reader.step;
   }
 
   /**
-   * Moves a place from `start` to before `end` past its event. Returns the event if its namespace is one of
-   * these, by their numbers, or has none: what else there is, a reader passes without decoding it. `recent`: of the
-   * reader's thread.
+   * Moves a place, at or after `start` and before `end`, past its event. Returns the event if its namespace is one of
+   * these numbers or has no number; other events are not decoded. `decoded` is that of the reader's thread.
    */
-  next(place: LogPlace, namespaceIds: readonly number[], recent: RecentEvents): StoreEvent | undefined {
+  next(place: LogPlace, namespaceIds: readonly number[], decoded: DecodedEvents): StoreEvent | undefined {
     const reader = this.#reader;
     const { position } = place;
     this.#readAt(place);
     this.#pass(place);
     if (reader.namespaceId !== 0 && !namespaceIds.includes(reader.namespaceId)) return undefined;
-    const known = recent.at(this.#shard, position);
+    const known = decoded.at(this.#shard, position);
     if (known !== undefined) return known;
     const event = reader.toEvent(this.#shard, place.revision, this.#names);
-    recent.add(position, event);
+    decoded.add(position, event);
     return event;
-  }
-
-  get #endRevision(): number {
-    return this.#cells[endRevisionCell] ?? 0;
-  }
-
-  get #startOffset(): number {
-    return this.#words[startOffsetWord] ?? 0;
   }
 
   /** Moves the reader to the event at a place. */
@@ -180,14 +157,14 @@ export class EventLog {
     const pages = this.#pages;
     const { start } = this;
     if (place.position < start || place.position >= this.end) {
-      throw new RangeError("no event is kept at this position");
+      throw new RangeError("the log has no event at this position");
     }
     const { oldestNumber } = pages;
     if (place.position === start) {
       place.page = oldestNumber;
-      place.offset = this.#startOffset;
+      place.offset = this.#head.startOffset;
     }
-    // Of a page that was dropped there may be a reader at its end. The difference is modulo 2^32, as the numbers.
+    // A place may be at the end of a page that was dropped since. Page numbers, and so their difference, are modulo 2^32.
     let index = (place.page - oldestNumber) | 0;
     if (index < 0 || place.offset >= pages.usedBytes(index)) {
       index++;
@@ -198,7 +175,7 @@ export class EventLog {
     this.#reader.moveTo(pages.bytes, pages.beginOf(index) + place.offset);
   }
 
-  /** Moves a place past its event, on which the reader stands. */
+  /** Moves a place past its event, which is the reader's. */
   #pass(place: LogPlace): void {
     place.position++;
     place.offset += this.#reader.bytes;
@@ -220,7 +197,7 @@ export class EventLog {
       return {
         position: this.start,
         page: oldestNumber,
-        offset: this.#startOffset,
+        offset: this.#head.startOffset,
         revision: this.lostRevision,
       };
     }
@@ -235,19 +212,19 @@ export class EventLog {
   #dropOldest(): void {
     const pages = this.#pages;
     const reader = this.#reader;
-    const offset = this.#startOffset;
+    const head = this.#head;
+    const offset = head.startOffset;
     reader.moveTo(pages.bytes, pages.beginOf(0) + offset);
     this.#names.namespaces.release(reader.namespaceId);
     this.#names.origins.release(reader.originId);
-    this.#cells[startPositionCell] = this.start + 1;
-    this.#cells[startRevisionCell] = this.lostRevision + reader.step;
-    this.#words[startOffsetWord] = offset + reader.bytes;
+    head.setStart(head.start + 1, head.lostRevision + reader.step);
+    head.startOffset = offset + reader.bytes;
     if (pages.count > 1 && offset + reader.bytes === pages.usedBytes(0)) this.#dropOldestPage();
   }
 
   #dropOldestPage(): void {
     this.#pages.dropOldest();
-    this.#words[startOffsetWord] = 0;
+    this.#head.startOffset = 0;
   }
 
   /** Writes the record behind the last one. False: it is larger than a page. */
@@ -273,6 +250,6 @@ export class EventLog {
     const pages = this.#pages;
     while (pages.isFull) this.#dropOldest();
     if (this.start === this.end && pages.count > 0) this.#dropOldestPage();
-    pages.add(this.#endRevision, this.end);
+    pages.add(this.#head.endRevision, this.end);
   }
 }

@@ -1,56 +1,57 @@
 /**
- * An event as bytes: a byte of kind, target and revision step, the numbers of its namespace and origin, the
- * sized name, and then what most events lack: a larger step, a namespace or origin without a number, the traceparent.
+ * An event as bytes: one byte of kind, target and revision step, the numbers of namespace and origin, and the name with
+ * its length. Then what most events do not have: a large step, a namespace or origin without a number, the traceparent.
  *
- * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
+ * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
-import { Buffer } from "node:buffer";
-import type { EventKind, EventTarget, StoreEvent } from "../api/store.ts";
-import type { RepeatedNames } from "./string-table.ts";
 
-const kinds: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
-const targets: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
-const kindBits: Record<EventKind, number> = { set: 0, invalidated: 1, staled: 2, touched: 3 };
-const targetBits: Record<EventTarget, number> = { key: 0, tag: 1, prefix: 2, all: 3 };
+import { Buffer } from "node:buffer";
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
+import type { EventKind, EventTarget, StoreEvent } from "../api/store.ts";
+import type { StringTable } from "./string-table.ts";
+
+const KINDS: readonly EventKind[] = ["set", "invalidated", "staled", "touched"];
+const TARGETS: readonly EventTarget[] = ["key", "tag", "prefix", "all"];
+const KIND_BITS: Record<EventKind, number> = { set: 0, invalidated: 1, staled: 2, touched: 3 };
+const TARGET_BITS: Record<EventTarget, number> = { key: 0, tag: 1, prefix: 2, all: 3 };
 
 /** The first byte: two bits of kind, two of target, two of step, and whether there is a traceparent. */
-const twoBits = 3;
-const targetShift = 2;
-const stepShift = 4;
-const traceparentFlag = 0x40;
-/** A step of the revision from here on follows as a number of its own. */
-const largeStep = 2;
+const TWO_BITS = 3;
+const TARGET_SHIFT = 2;
+const STEP_SHIFT = 4;
+const TRACEPARENT_FLAG = 0x40;
+/** A step of this size or more is written behind the name, as a number. */
+const LARGE_STEP = 2;
 
-const fixedBytes = 3;
-const bytesPerUnitMax = 3;
-/** Of a number below 2^53, seven bits a byte. */
-const numberMaxBytes = 8;
+const FIXED_BYTES = 3;
+/** A number below 2^53 has seven bits in each byte. */
+const NUMBER_MAX_BYTES = 8;
 
 /** The namespaces and origins of a log. */
-export interface LogNames {
-  readonly namespaces: RepeatedNames;
-  readonly origins: RepeatedNames;
+interface LogNames {
+  readonly namespaces: StringTable;
+  readonly origins: StringTable;
 }
 
-/** An event to write, with what the log knows of it. */
+/** An event to write, with what the log adds to it. */
 export interface RecordSource {
   readonly event: StoreEvent;
-  /** From the revision of the event before. */
+  /** The difference to the revision of the event before. */
   readonly step: number;
-  /** 0: the name itself goes into the record. */
+  /** 0: the record contains the name itself. */
   readonly namespaceId: number;
   readonly originId: number;
 }
 
-/** At least as many bytes as the record takes, without looking at the text. */
+/** An upper bound of `recordBytes` that needs no pass over the text. */
 export function recordMaxBytes({ namespace, name, origin, traceparent }: StoreEvent): number {
   const units = namespace.length + name.length + origin.length + traceparent.length;
-  return fixedBytes + 5 * numberMaxBytes + units * bytesPerUnitMax;
+  return FIXED_BYTES + 5 * NUMBER_MAX_BYTES + units * UTF8_MAX_BYTES_PER_UNIT;
 }
 
 export function recordBytes({ event, step, namespaceId, originId }: RecordSource): number {
-  let bytes = fixedBytes + sizedTextBytes(event.name);
-  if (step >= largeStep) bytes += numberBytes(step);
+  let bytes = FIXED_BYTES + sizedTextBytes(event.name);
+  if (step >= LARGE_STEP) bytes += numberBytes(step);
   if (namespaceId === 0) bytes += sizedTextBytes(event.namespace);
   if (originId === 0) bytes += sizedTextBytes(event.origin);
   if (event.traceparent !== "") bytes += sizedTextBytes(event.traceparent);
@@ -62,20 +63,20 @@ export function writeRecord(into: Buffer, begin: number, source: RecordSource): 
   const { event, step, namespaceId, originId } = source;
   const { kind, target, traceparent } = event;
   into[begin] =
-    kindBits[kind] |
-    (targetBits[target] << targetShift) |
-    (Math.min(step, largeStep) << stepShift) |
-    (traceparent === "" ? 0 : traceparentFlag);
+    KIND_BITS[kind] |
+    (TARGET_BITS[target] << TARGET_SHIFT) |
+    (Math.min(step, LARGE_STEP) << STEP_SHIFT) |
+    (traceparent === "" ? 0 : TRACEPARENT_FLAG);
   into[begin + 1] = namespaceId;
   into[begin + 2] = originId;
-  let at = writeSizedText(into, begin + fixedBytes, event.name);
-  if (step >= largeStep) at = writeNumber(into, at, step);
+  let at = writeSizedText(into, begin + FIXED_BYTES, event.name);
+  if (step >= LARGE_STEP) at = writeNumber(into, at, step);
   if (namespaceId === 0) at = writeSizedText(into, at, event.namespace);
   if (originId === 0) at = writeSizedText(into, at, event.origin);
   return traceparent === "" ? at : writeSizedText(into, at, traceparent);
 }
 
-/** Stands on one record at a time and tells what is in it; text is decoded only for `toEvent`. */
+/** Reads one record at a time. Text is decoded only by `toEvent`. */
 export class RecordReader {
   namespaceId = 0;
   originId = 0;
@@ -83,10 +84,10 @@ export class RecordReader {
   #source: Buffer | undefined;
   #begin = 0;
   #end = 0;
-  /** The end of what was read last. */
+  /** Where the next read begins. */
   #at = 0;
 
-  /** What the record takes. */
+  /** The size of the record. */
   get bytes(): number {
     return this.#end - this.#begin;
   }
@@ -97,28 +98,28 @@ export class RecordReader {
     this.#begin = begin;
     this.namespaceId = bytes[begin + 1] ?? 0;
     this.originId = bytes[begin + 2] ?? 0;
-    this.#at = begin + fixedBytes;
+    this.#at = begin + FIXED_BYTES;
     this.#skipText(bytes);
-    this.step = (head >> stepShift) & twoBits;
-    if (this.step === largeStep) this.step = this.#number(bytes);
+    this.step = (head >> STEP_SHIFT) & TWO_BITS;
+    if (this.step === LARGE_STEP) this.step = this.#number(bytes);
     if (this.namespaceId === 0) this.#skipText(bytes);
     if (this.originId === 0) this.#skipText(bytes);
-    if ((head & traceparentFlag) !== 0) this.#skipText(bytes);
+    if ((head & TRACEPARENT_FLAG) !== 0) this.#skipText(bytes);
     this.#end = this.#at;
   }
 
   toEvent(shard: number, revision: number, names: LogNames): StoreEvent {
     const bytes = this.#source;
-    if (bytes === undefined) throw new Error("the reader stands on no record");
+    if (bytes === undefined) throw new Error("the reader has no record");
     const head = bytes[this.#begin] ?? 0;
-    this.#at = this.#begin + fixedBytes;
+    this.#at = this.#begin + FIXED_BYTES;
     const name = this.#text(bytes);
-    if (this.step >= largeStep) this.#number(bytes);
+    if (this.step >= LARGE_STEP) this.#number(bytes);
     const namespace = this.namespaceId === 0 ? this.#text(bytes) : names.namespaces.nameOf(this.namespaceId);
     const origin = this.originId === 0 ? this.#text(bytes) : names.origins.nameOf(this.originId);
-    const traceparent = (head & traceparentFlag) === 0 ? "" : this.#text(bytes);
-    const kind = kinds[head & twoBits] ?? "set";
-    const target = targets[(head >> targetShift) & twoBits] ?? "key";
+    const traceparent = (head & TRACEPARENT_FLAG) === 0 ? "" : this.#text(bytes);
+    const kind = KINDS[head & TWO_BITS] ?? "set";
+    const target = TARGETS[(head >> TARGET_SHIFT) & TWO_BITS] ?? "key";
     return { shard, revision, kind, namespace, target, name, origin, traceparent };
   }
 
@@ -149,7 +150,7 @@ function sizedTextBytes(text: string): number {
   return numberBytes(bytes) + bytes;
 }
 
-/** Returns where it ends. Short ASCII, which most text here is, is not worth a call out of JavaScript. */
+/** Returns where the text ends. Most text is short ASCII, for which a loop is faster than a native call. */
 function writeSizedText(into: Buffer, begin: number, text: string): number {
   const textBegin = writeNumber(into, begin, text.length);
   for (let index = 0; index < text.length; index++) {

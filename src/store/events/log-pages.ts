@@ -1,42 +1,45 @@
 /**
- * The pages that hold the bytes of a log, in shared memory: taken one after the other, dropped in the same order.
+ * The pages with the bytes of a log, in shared memory. They are added one after the other and dropped in the same
+ * order.
  *
- * What is known of them lies in a ring, from the oldest on. Their bytes are where a page was dropped last: a log
- * that keeps few of its pages touches few, however many it may take.
+ * A ring describes the pages, from the oldest on. A new page reuses the memory of the one dropped last: a log that
+ * keeps few pages touches little memory, however many it may have.
  */
 import { Buffer } from "node:buffer";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-/** Larger than any event that the limits of the wire let through. */
-const pageMaxBytes = 32_768;
-/** So that dropping the oldest page does not empty the smallest of logs. */
-const pagesMin = 2;
+/** Larger than any event that the limits of messages allow. */
+const PAGE_MAX_BYTES = 32_768;
+/** With two pages, dropping the oldest one does not empty the log. */
+const PAGES_MIN = 2;
 
-/** As words: the number of the oldest page, its place in the ring, and how many there are. */
-const headCells = 8;
-const oldestNumberWord = 0;
-const oldestWord = 1;
-const countWord = 2;
+/** Words of the head: the number of the oldest page, its place in the ring, and the number of pages. */
+const HEAD_CELLS = 8;
+const OLDEST_NUMBER_WORD = 0;
+const OLDEST_WORD = 1;
+const COUNT_WORD = 2;
 
-/** Of a page: the revision and the position before its first event, then as two words its slot and its used bytes. */
-const pageCells = 3;
-const revisionCell = 0;
-const positionCell = 1;
-const slotWord = 4;
-const usedBytesWord = 5;
+/**
+ * Of each page: the revision and the position before its first event; then, as two words, its slot and its used bytes.
+ */
+const PAGE_CELLS = 3;
+const REVISION_CELL = 0;
+const POSITION_CELL = 1;
+const SLOT_WORD = 4;
+const USED_BYTES_WORD = 5;
 
-const cellBytes = 8;
+const CELL_BYTES = 8;
 
 export function logPagesBytes(maxBytes: number): number {
   const { pageBytes, pagesMax } = shapeOf(maxBytes);
   return tableBytes(pagesMax) + alignedBytes(slotPoolBytes(pagesMax, pageBytes));
 }
 
-/** A page is named by its index: 0 is the oldest. */
+/** A page is identified by its index: 0 is the oldest. */
 export class LogPages {
   readonly pageBytes: number;
-  /** All pages are in here. */
+  /** The memory of all pages. */
   readonly bytes: Buffer<SharedArrayBuffer>;
   readonly #pagesMax: number;
   readonly #slots: SlotPool;
@@ -51,79 +54,79 @@ export class LogPages {
     const slots = cut(slotPoolBytes(pagesMax, pageBytes));
     this.pageBytes = pageBytes;
     this.#pagesMax = pagesMax;
-    this.#cells = new Float64Array(table.buffer, table.begin, table.bytes / cellBytes);
+    this.#cells = new Float64Array(table.buffer, table.begin, table.bytes / CELL_BYTES);
     this.#words = new Uint32Array(table.buffer, table.begin, table.bytes / 4);
     this.#slots = new SlotPool(slots, pagesMax, pageBytes);
     this.bytes = Buffer.from(slots.buffer, slots.begin, slots.bytes);
   }
 
   get count(): number {
-    return this.#words[countWord] ?? 0;
+    return this.#words[COUNT_WORD] ?? 0;
   }
 
   get isFull(): boolean {
     return this.count === this.#pagesMax;
   }
 
-  /** How many pages were dropped, modulo 2^32, and so the number of the oldest one since the log began. */
+  /** The number of the oldest page: how many pages were dropped before it, modulo 2^32. */
   get oldestNumber(): number {
-    return this.#words[oldestNumberWord] ?? 0;
+    return this.#words[OLDEST_NUMBER_WORD] ?? 0;
   }
 
   /** Where the page begins in `bytes`. */
   beginOf(index: number): number {
-    return Math.imul(this.#words[2 * this.#cellOf(index) + slotWord] ?? 0, this.pageBytes);
+    return Math.imul(this.#words[2 * this.#cellOf(index) + SLOT_WORD] ?? 0, this.pageBytes);
   }
 
   usedBytes(index: number): number {
-    return this.#words[2 * this.#cellOf(index) + usedBytesWord] ?? 0;
+    return this.#words[2 * this.#cellOf(index) + USED_BYTES_WORD] ?? 0;
   }
 
   setUsedBytes(index: number, usedBytes: number): void {
-    this.#words[2 * this.#cellOf(index) + usedBytesWord] = usedBytes;
+    this.#words[2 * this.#cellOf(index) + USED_BYTES_WORD] = usedBytes;
   }
 
   revisionBefore(index: number): number {
-    return this.#cells[this.#cellOf(index) + revisionCell] ?? 0;
+    return this.#cells[this.#cellOf(index) + REVISION_CELL] ?? 0;
   }
 
   positionBefore(index: number): number {
-    return this.#cells[this.#cellOf(index) + positionCell] ?? 0;
+    return this.#cells[this.#cellOf(index) + POSITION_CELL] ?? 0;
   }
 
-  /** An empty page behind the newest one, when not full. */
+  /** Adds an empty page behind the newest one. Not when full. */
   add(revisionBefore: number, positionBefore: number): void {
     const slot = this.#slots.take();
-    if (slot === 0) throw new Error("every page of the log is taken");
+    if (slot === 0) throw new Error("every page of the log is in use");
     const cell = this.#cellOf(this.count);
-    this.#cells[cell + revisionCell] = revisionBefore;
-    this.#cells[cell + positionCell] = positionBefore;
-    this.#words[2 * cell + slotWord] = slot;
-    this.#words[2 * cell + usedBytesWord] = 0;
-    this.#words[countWord] = this.count + 1;
+    this.#cells[cell + REVISION_CELL] = revisionBefore;
+    this.#cells[cell + POSITION_CELL] = positionBefore;
+    this.#words[2 * cell + SLOT_WORD] = slot;
+    this.#words[2 * cell + USED_BYTES_WORD] = 0;
+    this.#words[COUNT_WORD] = this.count + 1;
   }
 
   dropOldest(): void {
-    this.#slots.give(this.#words[2 * this.#cellOf(0) + slotWord] ?? 0);
-    const next = (this.#words[oldestWord] ?? 0) + 1;
-    this.#words[oldestWord] = next === this.#pagesMax ? 0 : next;
-    this.#words[countWord] = this.count - 1;
-    this.#words[oldestNumberWord] = this.oldestNumber + 1;
+    this.#slots.give(this.#words[2 * this.#cellOf(0) + SLOT_WORD] ?? 0);
+    const next = (this.#words[OLDEST_WORD] ?? 0) + 1;
+    this.#words[OLDEST_WORD] = next === this.#pagesMax ? 0 : next;
+    this.#words[COUNT_WORD] = this.count - 1;
+    this.#words[OLDEST_NUMBER_WORD] = this.oldestNumber + 1;
   }
 
   /** The first of the page's cells. */
   #cellOf(index: number): number {
-    const place = (this.#words[oldestWord] ?? 0) + index;
-    return headCells + pageCells * (place < this.#pagesMax ? place : place - this.#pagesMax);
+    const place = (this.#words[OLDEST_WORD] ?? 0) + index;
+    return HEAD_CELLS + PAGE_CELLS * (place < this.#pagesMax ? place : place - this.#pagesMax);
   }
 }
 
 function shapeOf(maxBytes: number): { readonly pageBytes: number; readonly pagesMax: number } {
-  const share = Math.floor(maxBytes / pagesMin);
-  const pageBytes = Math.min(pageMaxBytes, share - (share % cellBytes));
+  const share = Math.floor(maxBytes / PAGES_MIN);
+  const pageBytes = Math.min(PAGE_MAX_BYTES, share - (share % CELL_BYTES));
   return { pageBytes, pagesMax: Math.floor(maxBytes / pageBytes) };
 }
 
 function tableBytes(pagesMax: number): number {
-  return alignedBytes((headCells + pageCells * pagesMax) * cellBytes);
+  return alignedBytes((HEAD_CELLS + PAGE_CELLS * pagesMax) * CELL_BYTES);
 }

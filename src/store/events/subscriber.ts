@@ -1,116 +1,80 @@
 /**
- * A subscriber: a position in the event logs of all shards that moves over what its selectors match.
+ * A subscriber: selectors and a position in the event logs of all shards.
  *
- * It keeps no queue. Of a log that dropped what it had not read yet, it reads one gap and goes on from now. Other
- * threads append, and drop, whenever it does not hold the shard. Subscribers of a thread that stand at the same place
- * and want the same read it once.
+ * It keeps no queue. When a log has dropped events that it had not read, it reads one gap and goes on from the end.
+ * Other threads append and drop events whenever it does not hold the shard.
  */
-
 import { fieldInvalid } from "../../common/errors.ts";
-import type { GapReason, Selector, StoreEvent, Subscriber, SubscriberRead } from "../api/store.ts";
+import type { GapReason, Selector, Subscriber, SubscriberRead } from "../api/store.ts";
 import { type CursorPosition, fromCursor } from "./cursor.ts";
-import type { RecentEvents } from "./decoded-events.ts";
-import type { EventLog, LogPlace } from "./event-log.ts";
-import { type SharedReads, Standing } from "./shared-reads.ts";
-import { NOWHERE, type Sleeper, type Sleepers } from "./wait-list.ts";
+import type { LogPlace } from "./event-log.ts";
+import { type LogSource, readEvents, withShard } from "./event-reader.ts";
+import { ReadPosition } from "./read-position.ts";
+import type { SharedReads } from "./shared-reads.ts";
+import type { WaitingSubscriber, WaitList } from "./wait-list.ts";
 
-/** So that one read of a subscriber that matches little does not hold up everybody. */
-const scannedEventsMax = 16_384;
-/** So that a reader with much to catch up with does not keep writers out of a shard: then it lets go once. */
-const heldEventsMax = 256;
-const heldScannedEventsMax = 4_096;
-/** What an event costs in `read`'s `maxBytes` beside its strings: about what its message costs. */
-const eventFrameBytes = 32;
-
-/** What subscribers share: the logs, and who wants to be woken at the next event. */
-export interface EventSource {
+/** What the subscribers of a thread share. */
+export interface EventSource extends LogSource {
   readonly epoch: bigint;
-  /** By shard. */
-  readonly logs: readonly EventLog[];
-  /**
-   * Keeps the other threads out of a shard until `release`: for all that is done with its log and its revision.
-   * One shard at a time, and not for long.
-   */
-  acquire(shard: number): void;
-  release(shard: number): void;
-  /** By shard: its revision. */
-  revisionOf(shard: number): number;
-  readonly sleepers: Pick<Sleepers, "add" | "delete">;
+  readonly waitList: Pick<WaitList, "add" | "delete">;
   readonly reads: SharedReads;
-  readonly recent: RecentEvents;
+  /** Called for each gap that a log's overrun makes. */
   overran(): void;
 }
 
-/** What one read has so far, and where it stops. */
-interface Taken {
-  readonly events: StoreEvent[];
-  bytes: number;
-  /** Matching or not. */
-  scanned: number;
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-}
-
-export function matches(selector: Selector, event: StoreEvent): boolean {
-  if (selector.namespace !== event.namespace) return false;
-  const { target, name } = event;
-  if (selector.prefixes.length === 0 || target === "all" || target === "tag") return true;
-  return selector.prefixes.some(
-    (prefix) => name.startsWith(prefix) || (target === "prefix" && prefix.startsWith(name)),
-  );
-}
-
-export class LogSubscriber implements Subscriber, Sleeper {
-  place = NOWHERE;
+export class LogSubscriber implements Subscriber, WaitingSubscriber {
+  older: WaitingSubscriber | undefined;
+  newer: WaitingSubscriber | undefined;
+  woken = false;
   readonly wake: () => void;
   readonly #source: EventSource;
   #selectors: readonly Selector[];
-  /** The same for all who want the same. */
-  #wanted: string;
-  #standing: Standing;
+  /** The selectors as text, by which reads are shared. */
+  #selection: string;
+  #position: ReadPosition;
   /** The last read, if there was one, stopped before the end of a log. */
   #unfinished = true;
   #gap: GapReason | undefined;
-  /** While a gap is not read, the position is the one from which there was no resuming. */
-  #unresumable: Uint8Array | undefined;
+  /** The cursor that could not be resumed, until the gap is read. */
+  #refusedCursor: Uint8Array | undefined;
   #closed = false;
 
+  /** Throws FIELD_INVALID for a cursor that is none, or not one of this store. */
   constructor(source: EventSource, selectors: readonly Selector[], cursor: Uint8Array, wake: () => void) {
-    const position = cursor.length === 0 ? undefined : fromCursor(cursor);
-    if (position?.epoch === source.epoch && position.revisions.length !== source.logs.length) {
+    const resumed = cursor.length === 0 ? undefined : fromCursor(cursor);
+    if (resumed?.epoch === source.epoch && resumed.revisions.length !== source.logs.length) {
       throw fieldInvalid("cursor", "one of this store");
     }
     this.#source = source;
     this.#selectors = selectors;
-    this.#wanted = JSON.stringify(selectors);
+    this.#selection = JSON.stringify(selectors);
     this.wake = wake;
-    // Before it looks at any log: what comes after that is to wake it.
-    source.sleepers.add(this);
-    this.#standing = this.#now();
-    if (position === undefined) return;
-    this.#gap = this.#resume(position);
-    if (this.#gap !== undefined) this.#unresumable = cursor.slice();
+    // First into the wait list, then look at the logs: an event in between wakes it.
+    source.waitList.add(this);
+    this.#position = this.#endOfLogs();
+    if (resumed === undefined) return;
+    this.#gap = this.#resume(resumed);
+    if (this.#gap !== undefined) this.#refusedCursor = cursor.slice();
   }
 
   cursor(): Uint8Array {
-    return this.#unresumable ?? this.#standing.cursor(this.#source.epoch);
+    return this.#refusedCursor ?? this.#position.cursor(this.#source.epoch);
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
-    if (!this.#closed) this.#source.sleepers.add(this);
+    if (!this.#closed) this.#source.waitList.add(this);
     if (this.#gap !== undefined) return this.#readGap(this.#gap);
     const { reads, logs } = this.#source;
-    const known = reads.find(this.#standing, this.#wanted, maxEvents, maxBytes);
-    if (known === undefined)
-      return this.#readEvents({ events: [], bytes: 0, scanned: 0, maxEvents, maxBytes });
-    this.#standing = known.to;
-    // What has come since then is not in it, and was there when this read began.
+    const known = reads.find(this.#position, this.#selection, maxEvents, maxBytes);
+    if (known === undefined) return this.#readEvents(maxEvents, maxBytes);
+    this.#position = known.to;
+    // Events that came after the shared read are not in it, and were there when this read began.
     this.#unfinished = known.unfinished || known.to.isBehind(logs);
     return known.read;
   }
 
   behind(): boolean {
-    return this.#gap !== undefined || this.#standing.isBehind(this.#source.logs);
+    return this.#gap !== undefined || this.#position.isBehind(this.#source.logs);
   }
 
   unfinished(): boolean {
@@ -119,16 +83,16 @@ export class LogSubscriber implements Subscriber, Sleeper {
 
   lag(cursor?: Uint8Array): number {
     const { epoch, logs } = this.#source;
-    const { revisions: ownRevisions } = this.#standing;
+    const { revisions: ownRevisions } = this.#position;
     const position = cursor === undefined ? undefined : fromCursor(cursor);
     const revisions = position?.epoch === epoch ? position.revisions : [];
     return logs.reduce((sum, log, shard) => {
       const revision = revisions[shard] ?? 0;
-      // What a client acknowledges is mostly where its subscriber stands: nothing to look for, nobody to hold up.
+      // A client mostly acknowledges the subscriber's own position: that needs no search and no lock.
       if (position === undefined || revision === ownRevisions[shard]) {
-        return sum + log.eventsSince(this.#standing.positionOf(shard));
+        return sum + log.eventsSince(this.#position.positionOf(shard));
       }
-      return sum + this.#holding(shard, () => log.end - log.placeAfter(revision).position);
+      return sum + withShard(this.#source, shard, () => log.end - log.placeAfter(revision).position);
     }, 0);
   }
 
@@ -137,35 +101,34 @@ export class LogSubscriber implements Subscriber, Sleeper {
       throw new Error("selectors change only when every event was read");
     }
     this.#selectors = selectors;
-    this.#wanted = JSON.stringify(selectors);
+    this.#selection = JSON.stringify(selectors);
   }
 
   close(): void {
     this.#closed = true;
-    this.#source.sleepers.delete(this);
+    this.#source.waitList.delete(this);
   }
 
-  /** At the ends of all logs. */
-  #now(): Standing {
+  #endOfLogs(): ReadPosition {
     const places: LogPlace[] = [];
     const revisions: number[] = [];
     this.#source.logs.forEach((log, shard) => {
-      this.#holding(shard, () => {
+      withShard(this.#source, shard, () => {
         places[shard] = log.placeAtEnd();
         revisions[shard] = this.#source.revisionOf(shard);
       });
     });
-    return new Standing(places, revisions, 0);
+    return new ReadPosition(places, revisions, 0);
   }
 
-  /** Stands at the cursor's position, or gives the reason why not. */
+  /** Takes the cursor's position, or returns why it cannot. */
   #resume({ epoch, revisions }: CursorPosition): GapReason | undefined {
     if (epoch !== this.#source.epoch) return "epochChanged";
     let isAhead = false;
     let isExpired = false;
     const places = this.#source.logs.map((log, shard) => {
       const revision = revisions[shard] ?? 0;
-      return this.#holding(shard, () => {
+      return withShard(this.#source, shard, () => {
         isAhead ||= revision > this.#source.revisionOf(shard);
         isExpired ||= revision < log.lostRevision;
         return log.placeAfter(revision);
@@ -173,113 +136,35 @@ export class LogSubscriber implements Subscriber, Sleeper {
     });
     if (isAhead) return "cursorAhead";
     if (isExpired) return "cursorExpired";
-    this.#standing = new Standing(places, revisions, 0);
+    this.#position = new ReadPosition(places, revisions, 0);
     return undefined;
   }
 
   #readGap(reason: GapReason): SubscriberRead {
     this.#gap = undefined;
-    this.#unresumable = undefined;
+    this.#refusedCursor = undefined;
     this.#unfinished = false;
-    this.#standing = this.#now();
+    this.#position = this.#endOfLogs();
     return { kind: "gap", reason, cursor: this.cursor() };
   }
 
-  #readEvents(taken: Taken): SubscriberRead | undefined {
-    const { logs, epoch, reads } = this.#source;
-    const from = this.#standing;
-    const places = [...from.places];
-    const revisions = [...from.revisions];
-    let { firstShard } = from;
-    let unfinished = false;
-    for (let turn = 0; turn < logs.length && !unfinished; turn++) {
-      const shard = (from.firstShard + turn) % logs.length;
-      const log = logs[shard];
-      const stood = places[shard];
-      if (log === undefined || stood === undefined || log.eventsSince(stood.position) === 0) continue;
-      // Others may still stand there.
-      const place = { ...stood };
-      places[shard] = place;
-      switch (this.#readShard(shard, log, place, revisions, taken)) {
-        case "end":
-          break;
-        case "full":
-          unfinished = true;
-          firstShard = (shard + 1) % logs.length;
-          break;
-        case "overrun":
-          this.#source.overran();
-          return this.#readGap("overrun");
-      }
+  #readEvents(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
+    const source = this.#source;
+    const from = this.#position;
+    const found = readEvents(source, this.#selectors, from, maxEvents, maxBytes);
+    if (found === undefined) {
+      source.overran();
+      return this.#readGap("overrun");
     }
-    const { events, maxEvents, maxBytes } = taken;
-    const to = new Standing(places, revisions, firstShard);
+    const { events, to, unfinished } = found;
     this.#unfinished = unfinished;
     if (events.length === 0) {
-      this.#standing = to;
+      this.#position = to;
       return undefined;
     }
-    const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(epoch) };
-    this.#standing = reads.add({ from, wanted: this.#wanted, maxEvents, maxBytes, to, unfinished, read });
+    const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(source.epoch) };
+    const selection = this.#selection;
+    this.#position = source.reads.add({ from, selection, maxEvents, maxBytes, to, unfinished, read });
     return read;
-  }
-
-  /** Holds the shard as often as it takes. */
-  #readShard(
-    shard: number,
-    log: EventLog,
-    place: LogPlace,
-    revisions: number[],
-    taken: Taken,
-  ): "end" | "full" | "overrun" {
-    for (;;) {
-      this.#source.acquire(shard);
-      try {
-        const stopped = this.#readHeld(shard, log, place, revisions, taken);
-        if (stopped !== "held") return stopped;
-      } finally {
-        this.#source.release(shard);
-      }
-    }
-  }
-
-  /** Reads whole revisions until the end of the log or a bound: of the read, or of one hold of the shard. */
-  #readHeld(
-    shard: number,
-    log: EventLog,
-    place: LogPlace,
-    revisions: number[],
-    taken: Taken,
-  ): "end" | "full" | "held" | "overrun" {
-    let revision = revisions[shard] ?? 0;
-    // The revision decides and not the position: a log may have dropped a part of one revision's events.
-    if (log.lostRevision > revision) return "overrun";
-    const { events, maxEvents, maxBytes } = taken;
-    const namespaceIds = this.#selectors.map((selector) => log.namespaceId(selector.namespace));
-    const heldEventsEnd = events.length + heldEventsMax;
-    const heldScannedEnd = taken.scanned + heldScannedEventsMax;
-    const { end } = log;
-    while (place.position < end) {
-      const full = events.length >= maxEvents || taken.bytes >= maxBytes || taken.scanned >= scannedEventsMax;
-      const held = events.length >= heldEventsEnd || taken.scanned >= heldScannedEnd;
-      if ((full || held) && log.revisionAt(place) !== revision) return full ? "full" : "held";
-      const event = log.next(place, namespaceIds, this.#source.recent);
-      revision = place.revision;
-      revisions[shard] = revision;
-      taken.scanned++;
-      if (event === undefined || !this.#selectors.some((selector) => matches(selector, event))) continue;
-      events.push(event);
-      taken.bytes += eventFrameBytes + event.name.length + event.origin.length + event.traceparent.length;
-    }
-    return "end";
-  }
-
-  #holding<Result>(shard: number, run: () => Result): Result {
-    this.#source.acquire(shard);
-    try {
-      return run();
-    } finally {
-      this.#source.release(shard);
-    }
   }
 }

@@ -1,78 +1,86 @@
-/** The subscribers of one thread that wait for events, and how they hear of those that other threads make. */
-import type { Doorbells } from "./thread-wakeups.ts";
+/** The subscribers of one thread that wait for the next event, and their wake-ups. */
+import { type CallbackErrors, NO_ERRORS } from "../../common/callback-errors.ts";
+import { type Linked, LinkedList } from "../../common/linked-list.ts";
+import type { ThreadWakeups } from "./thread-wakeups.ts";
 
-export interface Sleeper {
-  /** Where it is among those that sleep; or AWAKE; or NOWHERE, as it begins and ends. */
-  place: number;
+export interface WaitingSubscriber extends Linked<WaitingSubscriber> {
+  /** It was woken and has not read since. Only the list writes it. */
+  woken: boolean;
   behind(): boolean;
   wake(): void;
 }
 
-export const NOWHERE = -1;
-const AWAKE = -2;
-
-/** Each is woken once, when it is behind, and then forgotten until its next read. */
-export class Sleepers {
-  readonly #bells: Doorbells;
+/** A subscriber is woken once, when it is behind. Then it waits again only after its next read. */
+export class WaitList {
+  readonly #threadWakeups: ThreadWakeups;
   readonly #caughtUp: () => void;
-  /** No Set: an event for a thousand subscribers takes each out and puts it back. */
-  #sleepers: Sleeper[] = [];
+  readonly #waiting = new LinkedList<WaitingSubscriber>();
   /** How many were woken and have not read since. */
-  #awake = 0;
+  #wokenCount = 0;
 
-  /** `caughtUp`: everybody has read what there was until now. */
-  constructor(bells: Doorbells, caughtUp: () => void) {
-    this.#bells = bells;
+  /** `caughtUp` is called when there is a new event and every subscriber has read those before it. */
+  constructor(threadWakeups: ThreadWakeups, caughtUp: () => void) {
+    this.#threadWakeups = threadWakeups;
     this.#caughtUp = caughtUp;
   }
 
-  /** Whoever falls asleep looks once more whether it is behind, after this. */
-  add(sleeper: Sleeper): void {
-    if (sleeper.place < 0) {
-      if (sleeper.place === AWAKE) this.#awake -= 1;
-      this.#keep(sleeper);
+  /** The subscriber checks once more that it is not behind, after this call. */
+  add(subscriber: WaitingSubscriber): void {
+    this.#clearWoken(subscriber);
+    if (!this.#waiting.has(subscriber)) this.#waiting.add(subscriber);
+    this.#threadWakeups.request();
+  }
+
+  delete(subscriber: WaitingSubscriber): void {
+    this.#clearWoken(subscriber);
+    this.#waiting.delete(subscriber);
+  }
+
+  /**
+   * Wakes the subscribers that are behind, all of them even if some throw, and returns what they threw. One that is not
+   * behind keeps waiting: it would not read, and only a read puts it back into the list.
+   */
+  wake(): CallbackErrors {
+    if (this.#waiting.size === 0) return NO_ERRORS;
+    if (this.#wokenCount === 0) this.#caughtUp();
+    const woken = this.#takeBehind();
+    let errors: unknown[] | undefined;
+    // The list is up to date before the first call: `wake` may add and delete subscribers.
+    for (const subscriber of woken) {
+      try {
+        subscriber.wake();
+      } catch (error) {
+        errors ??= [];
+        errors.push(error);
+      }
     }
-    this.#bells.arm();
+    return errors ?? NO_ERRORS;
   }
 
-  delete(sleeper: Sleeper): void {
-    const { place } = sleeper;
-    sleeper.place = NOWHERE;
-    if (place === AWAKE) this.#awake -= 1;
-    if (place < 0) return;
-    const last = this.#sleepers.pop();
-    if (last === undefined || last === sleeper) return;
-    this.#sleepers[place] = last;
-    last.place = place;
+  /** Another thread has new events. */
+  wokenByThread(): CallbackErrors {
+    if (this.#waiting.size === 0) return NO_ERRORS;
+    this.#threadWakeups.request();
+    return this.wake();
   }
 
-  /** Who is not behind sleeps on: it would not read, and only a read has it woken again. */
-  wake(): void {
-    if (this.#sleepers.length === 0) return;
-    if (this.#awake === 0) this.#caughtUp();
-    const woken: Sleeper[] = [];
-    const asleep = this.#sleepers;
-    this.#sleepers = [];
-    for (const sleeper of asleep) {
-      if (sleeper.behind()) {
-        sleeper.place = AWAKE;
-        woken.push(sleeper);
-      } else this.#keep(sleeper);
+  #takeBehind(): WaitingSubscriber[] {
+    const behind: WaitingSubscriber[] = [];
+    let next: WaitingSubscriber | undefined;
+    for (let subscriber = this.#waiting.oldest; subscriber !== undefined; subscriber = next) {
+      next = subscriber.newer;
+      if (!subscriber.behind()) continue;
+      this.#waiting.delete(subscriber);
+      subscriber.woken = true;
+      behind.push(subscriber);
     }
-    this.#awake += woken.length;
-    // Only now, when all have their places: who is woken may put itself and others to bed, or take them out.
-    for (const sleeper of woken) sleeper.wake();
+    this.#wokenCount += behind.length;
+    return behind;
   }
 
-  /** Another thread rang. */
-  rung(): void {
-    if (this.#sleepers.length === 0) return;
-    this.#bells.arm();
-    this.wake();
-  }
-
-  #keep(sleeper: Sleeper): void {
-    sleeper.place = this.#sleepers.length;
-    this.#sleepers.push(sleeper);
+  #clearWoken(subscriber: WaitingSubscriber): void {
+    if (!subscriber.woken) return;
+    subscriber.woken = false;
+    this.#wokenCount -= 1;
   }
 }

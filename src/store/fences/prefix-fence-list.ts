@@ -1,10 +1,13 @@
 /**
- * A list of prefix fences in a region, one after the other, and each thread's decoded copy of it.
+ * A list of prefix fences in a region, and each thread's decoded copy of it.
  *
- * A fence costs the bytes of its text and 48 more. What is appended leaves the bytes before it as they were, so
- * a copy made before only lacks the end; any other change writes the list anew and counts it, which makes every
- * copy but the writer's void.
+ * A fence takes the bytes of its text and 48 more. An append does not change the bytes before it, so an earlier copy
+ * only lacks the end. Any other change rewrites the list and counts the rewrite, by which other threads discard their
+ * copies.
  */
+
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -18,55 +21,50 @@ export interface PrefixFence {
   readonly atMs: number;
 }
 
-/** The most that the configuration allows of names, in UTF-8. */
-export const fenceNamespaceMaxBytes = 255;
-export const fencePrefixMaxBytes = 16 * 1024;
-
-/** Cells of the list: how many fences, and how often they were written anew. */
-const countCell = 0;
-const rewritesCell = 1;
-const ownBytes = cellsBytes(2);
+/** Cells of the list: the number of fences, and how often the list was rewritten. */
+const COUNT_CELL = 0;
+const REWRITES_CELL = 1;
+const OWN_BYTES = cellsBytes(2);
 
 /** Cells of a fence before its text. */
-const revisionCell = 0;
-const atMsCell = 1;
-const softCell = 2;
-const isOfAllCell = 3;
-const namespaceEndCell = 4;
-const prefixEndCell = 5;
-const fenceHeadBytes = cellsBytes(6);
-const fenceMaxBytes = fenceHeadBytes + fenceNamespaceMaxBytes + fencePrefixMaxBytes;
-const cellBytes = cellsBytes(1);
-const utf8MaxBytesPerUnit = 3;
+const REVISION_CELL = 0;
+const AT_MS_CELL = 1;
+const SOFT_CELL = 2;
+const IS_OF_ALL_CELL = 3;
+const NAMESPACE_END_CELL = 4;
+const PREFIX_END_CELL = 5;
+const FENCE_HEAD_BYTES = cellsBytes(6);
+const FENCE_MAX_BYTES = FENCE_HEAD_BYTES + NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES;
+const CELL_BYTES = cellsBytes(1);
 
-export function fenceListBytes(maxCount: number): number {
-  return alignedBytes(ownBytes) + alignedBytes(maxCount * fenceMaxBytes);
+export function prefixFenceListBytes(maxCount: number): number {
+  return alignedBytes(OWN_BYTES) + alignedBytes(maxCount * FENCE_MAX_BYTES);
 }
 
-export class FenceList {
+export class PrefixFenceList {
   readonly #own: Cells;
   readonly #cells: Cells;
   readonly #text: Buffer;
-  /** This thread's copy, and where in the region the fence after it would begin. */
+  /** This thread's copy, where in the region it ends, and the count of rewrites that it includes. */
   #fences: PrefixFence[] = [];
   #fencesEnd = 0;
   #fencesRewrites = 0;
 
   constructor(region: Region) {
     const cut = createCutter(region.buffer, region.begin);
-    this.#own = new Cells(cut(ownBytes));
-    const fences = cut(region.bytes - alignedBytes(ownBytes));
+    this.#own = new Cells(cut(OWN_BYTES));
+    const fences = cut(region.bytes - alignedBytes(OWN_BYTES));
     this.#cells = new Cells(fences);
     this.#text = Buffer.from(fences.buffer, fences.begin, fences.bytes);
   }
 
   get count(): number {
-    return this.#own.get(countCell);
+    return this.#own.get(COUNT_CELL);
   }
 
-  /** In the order of their appending. Good until the next call. */
+  /** The oldest first. Valid until the next call. */
   fences(): readonly PrefixFence[] {
-    const rewrites = this.#own.get(rewritesCell);
+    const rewrites = this.#own.get(REWRITES_CELL);
     if (this.#fencesRewrites !== rewrites) {
       this.#fencesRewrites = rewrites;
       this.#fences = [];
@@ -79,10 +77,10 @@ export class FenceList {
   append(fence: PrefixFence): void {
     this.fences();
     this.#write(fence);
-    this.#own.set(countCell, this.#fences.length);
+    this.#own.set(COUNT_CELL, this.#fences.length);
   }
 
-  /** Drops the others. */
+  /** Drops the fences that `isKept` refuses. */
   keep(isKept: (fence: PrefixFence) => boolean): void {
     const fences = this.fences();
     const kept = fences.filter(isKept);
@@ -91,40 +89,40 @@ export class FenceList {
     this.#fencesEnd = 0;
     this.#fencesRewrites++;
     for (const fence of kept) this.#write(fence);
-    this.#own.set(rewritesCell, this.#fencesRewrites);
-    this.#own.set(countCell, kept.length);
+    this.#own.set(REWRITES_CELL, this.#fencesRewrites);
+    this.#own.set(COUNT_CELL, kept.length);
   }
 
-  /** After the last fence of the copy, and into the copy. */
+  /** Appends a fence to the region, at the end of the copy, and to the copy. */
   #write(fence: PrefixFence): void {
     const begin = this.#fencesEnd;
-    const head = begin / cellBytes;
-    const namespace = fitting(fence.namespace, fenceNamespaceMaxBytes);
-    const prefix = namespace === undefined ? "" : (fitting(fence.prefix, fencePrefixMaxBytes) ?? "");
-    const namespaceEnd = this.#writeText(namespace ?? "", begin + fenceHeadBytes);
+    const head = begin / CELL_BYTES;
+    const namespace = fitting(fence.namespace, NAMESPACE_LIMIT_BYTES);
+    const prefix = namespace === undefined ? "" : (fitting(fence.prefix, KEY_LIMIT_BYTES) ?? "");
+    const namespaceEnd = this.#writeText(namespace ?? "", begin + FENCE_HEAD_BYTES);
     const prefixEnd = this.#writeText(prefix, namespaceEnd);
-    this.#cells.set(head + revisionCell, fence.revision);
-    this.#cells.set(head + atMsCell, fence.atMs);
-    this.#cells.set(head + softCell, fence.soft ? 1 : 0);
-    this.#cells.set(head + isOfAllCell, namespace === undefined ? 1 : 0);
-    this.#cells.set(head + namespaceEndCell, namespaceEnd);
-    this.#cells.set(head + prefixEndCell, prefixEnd);
+    this.#cells.set(head + REVISION_CELL, fence.revision);
+    this.#cells.set(head + AT_MS_CELL, fence.atMs);
+    this.#cells.set(head + SOFT_CELL, fence.soft ? 1 : 0);
+    this.#cells.set(head + IS_OF_ALL_CELL, namespace === undefined ? 1 : 0);
+    this.#cells.set(head + NAMESPACE_END_CELL, namespaceEnd);
+    this.#cells.set(head + PREFIX_END_CELL, prefixEnd);
     this.#fences.push({ ...fence, namespace, prefix });
     this.#fencesEnd = alignedToCell(prefixEnd);
   }
 
   #read(): void {
     const begin = this.#fencesEnd;
-    const head = begin / cellBytes;
-    const namespaceEnd = this.#cells.get(head + namespaceEndCell);
-    const prefixEnd = this.#cells.get(head + prefixEndCell);
-    const isOfAll = this.#cells.get(head + isOfAllCell) === 1;
+    const head = begin / CELL_BYTES;
+    const namespaceEnd = this.#cells.get(head + NAMESPACE_END_CELL);
+    const prefixEnd = this.#cells.get(head + PREFIX_END_CELL);
+    const isOfAll = this.#cells.get(head + IS_OF_ALL_CELL) === 1;
     this.#fences.push({
-      namespace: isOfAll ? undefined : this.#text.toString("utf8", begin + fenceHeadBytes, namespaceEnd),
+      namespace: isOfAll ? undefined : this.#text.toString("utf8", begin + FENCE_HEAD_BYTES, namespaceEnd),
       prefix: this.#text.toString("utf8", namespaceEnd, prefixEnd),
-      soft: this.#cells.get(head + softCell) === 1,
-      revision: this.#cells.get(head + revisionCell),
-      atMs: this.#cells.get(head + atMsCell),
+      soft: this.#cells.get(head + SOFT_CELL) === 1,
+      revision: this.#cells.get(head + REVISION_CELL),
+      atMs: this.#cells.get(head + AT_MS_CELL),
     });
     this.#fencesEnd = alignedToCell(prefixEnd);
   }
@@ -135,12 +133,12 @@ export class FenceList {
   }
 }
 
-/** What is longer than any configuration allows goes unsaid: the fence then covers more, which is safe. */
+/** A name longer than any configuration allows is left out: the fence then covers more, which is safe. */
 function fitting(text: string | undefined, maxBytes: number): string | undefined {
-  if (text === undefined || text.length * utf8MaxBytesPerUnit <= maxBytes) return text;
+  if (text === undefined || text.length * UTF8_MAX_BYTES_PER_UNIT <= maxBytes) return text;
   return Buffer.byteLength(text) > maxBytes ? undefined : text;
 }
 
 function alignedToCell(end: number): number {
-  return Math.ceil(end / cellBytes) * cellBytes;
+  return Math.ceil(end / CELL_BYTES) * CELL_BYTES;
 }

@@ -1,35 +1,35 @@
 /**
- * What was invalidated by prefix or for a namespace, until a sweep has retired it.
+ * The invalidations by prefix or of a whole namespace, until a sweep has removed the entries that they cover.
  *
- * Bounded: when full, the fences of the namespace with the most of them merge into one hard fence for all of
- * it. When every namespace has but one, all merge into one for every namespace. Wrong in the safe direction.
- * In a region, as `fence-list.ts` writes them, for every thread under the shard's lock.
+ * Their number is bounded. When full, the fences of the namespace with the most of them are merged into one hard fence
+ * for the whole namespace; when every namespace has only one, all are merged into one for every namespace. Too many
+ * entries are invalidated, never too few. In a region, in the form of `prefix-fence-list.ts`, under the shard's lock.
  */
 
 import type { TableEntry } from "../api/table.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { FenceList, fenceListBytes, type PrefixFence } from "./prefix-fence-list.ts";
+import { type PrefixFence, PrefixFenceList, prefixFenceListBytes } from "./prefix-fence-list.ts";
 import type { Cover } from "./tag-fences.ts";
 
-const newestRevisionCell = 0;
-const ownBytes = cellsBytes(1);
+const NEWEST_REVISION_CELL = 0;
+const OWN_BYTES = cellsBytes(1);
 
 export function prefixFencesBytes(maxCount: number): number {
-  return alignedBytes(ownBytes) + alignedBytes(fenceListBytes(fencesMost(maxCount)));
+  return alignedBytes(OWN_BYTES) + alignedBytes(prefixFenceListBytes(fencesMost(maxCount)));
 }
 
 export class PrefixFences {
   readonly #maxCount: number;
   readonly #merged: (fences: number) => void;
   readonly #own: Cells;
-  readonly #list: FenceList;
+  readonly #list: PrefixFenceList;
 
-  /** `merged` is told how many fences a merger replaced. */
+  /** `merged` is called with the number of fences that a merge replaces. */
   constructor(region: Region, maxCount: number, merged: (fences: number) => void) {
     const cut = createCutter(region.buffer, region.begin);
-    this.#own = new Cells(cut(ownBytes));
-    this.#list = new FenceList(cut(fenceListBytes(fencesMost(maxCount))));
+    this.#own = new Cells(cut(OWN_BYTES));
+    this.#list = new PrefixFenceList(cut(prefixFenceListBytes(fencesMost(maxCount))));
     this.#maxCount = maxCount;
     this.#merged = merged;
   }
@@ -38,9 +38,9 @@ export class PrefixFences {
     return this.#list.count;
   }
 
-  /** Entries set at this revision or later are behind no fence. */
+  /** No fence covers an entry set at this revision or later. */
   get newestRevision(): number {
-    return this.#own.get(newestRevisionCell);
+    return this.#own.get(NEWEST_REVISION_CELL);
   }
 
   raise(namespace: string, prefix: string, soft: boolean, revision: number, nowMs: number): void {
@@ -48,13 +48,13 @@ export class PrefixFences {
     list.keep((fence) => fence.namespace !== namespace || fence.prefix !== prefix || fence.soft !== soft);
     if (list.count >= this.#maxCount) this.#merge(nowMs);
     list.append({ namespace, prefix, soft, revision, atMs: nowMs });
-    this.#own.set(newestRevisionCell, revision);
+    this.#own.set(NEWEST_REVISION_CELL, revision);
   }
 
   cover(entry: TableEntry): Cover {
     const { version } = entry;
     if (version >= this.newestRevision) return "none";
-    // Once for all fences, since an engine may decode a name each time that it is read.
+    // Read once for all fences: an engine may decode a name at each read.
     const { namespace, key } = entry;
     let cover: Cover = "none";
     for (const fence of this.#list.fences()) {
@@ -65,7 +65,7 @@ export class PrefixFences {
     return cover;
   }
 
-  /** When the earliest of the hard fences that the entry is behind was raised, or `Infinity`. */
+  /** When the earliest hard fence that covers the entry was raised; `Infinity`: none covers it. */
   coveredAtMs(entry: TableEntry): number {
     const { version } = entry;
     if (version >= this.newestRevision) return Infinity;
@@ -77,10 +77,10 @@ export class PrefixFences {
     return earliest;
   }
 
-  /** Drops the fences raised up to `revision`: no entry that they cover is left. */
+  /** Drops the fences raised up to `revision`: no entry is left that they cover. */
   drop(revision: number): void {
     this.#list.keep((fence) => fence.revision > revision);
-    if (this.newestRevision <= revision) this.#own.set(newestRevisionCell, 0);
+    if (this.newestRevision <= revision) this.#own.set(NEWEST_REVISION_CELL, 0);
   }
 
   #merge(nowMs: number): void {
@@ -106,7 +106,7 @@ export class PrefixFences {
   }
 }
 
-/** A merger leaves one fence, and room for another must be there even where the bound is 1. */
+/** A merge leaves one fence, and there must be room for the next one, even when the bound is 1. */
 function fencesMost(maxCount: number): number {
   return Math.max(maxCount, 2);
 }

@@ -1,17 +1,17 @@
-/** Names as 128 bits of a keyed hash: what memory that threads share knows them by, without their text. */
+/** Fingerprints: 128 bits of a keyed hash, by which shared memory knows a name without its text. */
 import { NameHash } from "./half-siphash.ts";
 
-/** Four words. The maker's own: good until its next call. */
+/** Four words. The array is reused by the function that returned it: valid until its next call. */
 export type Fingerprint = Uint32Array;
 
 /**
- * Of a name in a namespace, and of a nonce where it is one of several things of that name. In a map all have a nonce
- * or none has; there equal fingerprints are the same name: that any two of 2^40 names share one has a chance of 2^-49,
- * and who does not know the seed cannot do better than chance.
+ * The fingerprint of a name in a namespace, with a nonce where several records have the same name. Within one map
+ * either all have a nonce or none has: hashes with and without a nonce may collide. Equal fingerprints then mean the
+ * same name: among 2^40 names any two collide with a probability of 2^-49, and nobody can do better without the seed.
  */
 export type FingerprintOf = (namespace: string, name: string, nonce?: bigint) => Fingerprint;
 
-/** Half of the output under each key, since HalfSipHash has no more than 64 bits to give. */
+/** HalfSipHash has 64 bits of output: each half of the fingerprint has a key of its own. */
 export function createFingerprint(seed: readonly [bigint, bigint]): FingerprintOf {
   const [a0, a1] = toKeyWords(seed[0]);
   const [b0, b1] = toKeyWords(seed[1]);

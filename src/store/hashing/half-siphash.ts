@@ -1,34 +1,33 @@
 /**
- * HalfSipHash-1-3 over the UTF-8 bytes of a namespace and a name in it, with a nonce of 64 bits before them where
- * there is one, and with 32 bits of output or 64.
+ * HalfSipHash-1-3 over the UTF-8 bytes of an optional nonce of 64 bits, a namespace and a name, with 32 or 64 bits of
+ * output.
  *
- * A keyed pseudo-random function and not a murmur-like mixer, because those have collisions that hold for
- * every seed (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is its 32-bit
- * sibling in the same reference code). Over UTF-8, so that an engine that has the bytes of a name as they came
- * off the wire can compute the same hash without making a string.
+ * It is a keyed pseudo-random function. Faster mixers such as Murmur have collisions that hold for every seed (Aumasson
+ * and Bernstein, "SipHash: a fast short-input PRF", 2012; HalfSipHash is the 32-bit variant in the same reference
+ * code).
  */
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 
-/** Stands between namespace and name: never a byte of UTF-8. */
-const separatorByte = 0xff;
-/** Before each word of the output. They mix in zeros. */
-const finalRounds = 3;
-const utf8MaxBytesPerUnit = 3;
-const nonceBytes = 8;
+/** Between namespace and name. UTF-8 never contains this byte. */
+const SEPARATOR_BYTE = 0xff;
+/** Rounds without input before each word of output. */
+const FINAL_ROUNDS = 3;
+const NONCE_BYTES = 8;
 /** The separator and the last word's padding. */
-const tailBytes = 8;
+const TAIL_BYTES = 8;
 
-/** Holds the bytes of one name at a time, to be hashed under one key or several. */
+/** Encodes one name at a time, and hashes it under one key or several. */
 export class NameHash {
   readonly #encoder = new TextEncoder();
   #bytes = new Uint8Array(2048);
   #words = new Int32Array(this.#bytes.buffer);
   #nonce = new BigUint64Array(this.#bytes.buffer, 0, 1);
-  /** The one that holds the bytes left over, zeros, and the length in its last byte. */
+  /** The index of the last word: the remaining bytes, zeros, and the length in its last byte. */
   #lastWord = 0;
 
-  /** With a nonce, what is hashed may be what it is of other names without one. */
+  /** Hashes with and without a nonce may collide. */
   take(namespace: string, name: string, nonce?: bigint): void {
-    const mostBytes = nonceBytes + (namespace.length + name.length) * utf8MaxBytesPerUnit + tailBytes;
+    const mostBytes = NONCE_BYTES + (namespace.length + name.length) * UTF8_MAX_BYTES_PER_UNIT + TAIL_BYTES;
     if (mostBytes > this.#bytes.length) {
       this.#bytes = new Uint8Array(Math.ceil(mostBytes / 4) * 4);
       this.#words = new Int32Array(this.#bytes.buffer);
@@ -36,8 +35,8 @@ export class NameHash {
     }
     const bytes = this.#bytes;
     if (nonce !== undefined) this.#nonce[0] = nonce;
-    let length = this.#write(namespace, nonce === undefined ? 0 : nonceBytes);
-    bytes[length++] = separatorByte;
+    let length = this.#write(namespace, nonce === undefined ? 0 : NONCE_BYTES);
+    bytes[length++] = SEPARATOR_BYTE;
     length = this.#write(name, length);
     const lastWord = length >>> 2;
     const lastByte = lastWord * 4 + 3;
@@ -46,7 +45,7 @@ export class NameHash {
     this.#lastWord = lastWord;
   }
 
-  /** Puts `outWords` words of output at `at`. */
+  /** Writes `outWords` words of output to `out`, from `at` on. */
   hash(k0: number, k1: number, out: Uint32Array, at: number, outWords: 1 | 2): void {
     const words = this.#words;
     const lastWord = this.#lastWord;
@@ -61,11 +60,11 @@ export class NameHash {
         word = words[index] ?? 0;
       } else if (index === lastWord + 1) {
         v2 ^= isWide ? 0xee : 0xff;
-      } else if (index === lastWord + 1 + finalRounds) {
+      } else if (index === lastWord + 1 + FINAL_ROUNDS) {
         out[at] = v1 ^ v3;
         if (!isWide) return;
         v1 ^= 0xdd;
-      } else if (index === lastWord + 1 + 2 * finalRounds) {
+      } else if (index === lastWord + 1 + 2 * FINAL_ROUNDS) {
         out[at + 1] = v1 ^ v3;
         return;
       }

@@ -1,10 +1,10 @@
-/** A seeded 32-bit hash of namespace and key, which chooses the shard of a key and its place in the table. */
+/** A seeded 32-bit hash of namespace and key: it chooses the shard of a key and its place in the table. */
 import { NameHash } from "./half-siphash.ts";
 
-/** 32 bits, unsigned, uniform for whoever does not know the seed. */
+/** 32 bits, unsigned, uniform to anybody without the seed. */
 export type KeyHash = (namespace: string, key: string) => number;
 
-/** Which of `shards` a hash belongs to, by its upper bits. */
+/** The shard of a hash, by its upper bits. */
 export function shardOfHash(hash: number, shards: number): number {
   return Math.floor((hash * shards) / 0x1_0000_0000);
 }

@@ -1,22 +1,24 @@
 /**
- * The namespaces and keys of a shard's leases, which keep them as text where most else has a fingerprint: a prefix
- * may void them, and who is promoted is told the stale entry.
+ * The namespaces and keys of a shard's leases, in shared memory. Other structures keep a fingerprint of a name. Leases
+ * keep the text: an invalidation by prefix compares it, and a promoted waiter gets the key's stale entry.
  *
- * In chains of small blocks, since most keys are short and a few are not. Each block begins with the number of the
- * next; the first also has the two lengths.
+ * A name is a chain of small blocks: most keys are short, and a few are long. Each block begins with the number of the
+ * next one; the first block also has the two lengths.
  */
+
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-const blockBytes = 64;
-const linkBytes = 4;
-const firstHeadBytes = 12;
-const blocksPerLease = 4;
-/** Of a namespace of 256 bytes with a key of 16 KiB: one such lease finds room in any empty shard. */
-const largestTextBlocks = 278;
-const utf8MaxBytesPerUnit = 3;
+const BLOCK_BYTES = 64;
+const LINK_BYTES = 4;
+const FIRST_HEAD_BYTES = 12;
+const BLOCKS_PER_LEASE = 4;
+/** One lease of the longest names finds room in any empty shard. */
+const LARGEST_NAME_BLOCKS = blocksOf(NAMESPACE_LIMIT_BYTES + KEY_LIMIT_BYTES);
 
-/** Where a name is on its way between string and memory. */
+/** Holds a name while it is encoded or decoded. */
 let scratch = Buffer.allocUnsafeSlow(1_024);
 
 export interface LeaseName {
@@ -24,38 +26,37 @@ export interface LeaseName {
   readonly key: string;
 }
 
-const blocksMaxOf = (leasesMax: number): number => leasesMax * blocksPerLease + largestTextBlocks;
+const blocksMaxOf = (leasesMax: number): number => leasesMax * BLOCKS_PER_LEASE + LARGEST_NAME_BLOCKS;
 
-export function leaseTextBytes(leasesMax: number): number {
-  return slotPoolBytes(blocksMaxOf(leasesMax), blockBytes);
+export function leaseKeysBytes(leasesMax: number): number {
+  return slotPoolBytes(blocksMaxOf(leasesMax), BLOCK_BYTES);
 }
 
-export class LeaseText {
+export class LeaseKeys {
   readonly #pool: SlotPool;
   readonly #words: Uint32Array;
   readonly #bytes: Buffer;
 
   constructor(region: Region, leasesMax: number) {
-    const bytes = leaseTextBytes(leasesMax);
-    this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), blockBytes);
+    const bytes = leaseKeysBytes(leasesMax);
+    this.#pool = new SlotPool(region, blocksMaxOf(leasesMax), BLOCK_BYTES);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#bytes = Buffer.from(region.buffer, region.begin, bytes);
   }
 
-  /** The first block of the name's chain, or 0 when there is no room for it. */
+  /** Returns the first block of the name's chain, or 0 when there is no room for it. */
   write(namespace: string, key: string): number {
     const namespaceBytes = encode(namespace, 0);
     const bytes = encode(key, namespaceBytes);
-    const blocks = Math.ceil((firstHeadBytes - linkBytes + bytes) / (blockBytes - linkBytes));
-    if (this.#pool.freeCount < blocks) return 0;
+    if (this.#pool.freeCount < blocksOf(bytes)) return 0;
     const first = this.#pool.take();
     this.#words[wordOf(first) + 1] = namespaceBytes;
     this.#words[wordOf(first) + 2] = bytes - namespaceBytes;
     let block = first;
     let done = 0;
-    for (let headBytes = firstHeadBytes; ; headBytes = linkBytes) {
-      const part = Math.min(bytes - done, blockBytes - headBytes);
-      scratch.copy(this.#bytes, block * blockBytes + headBytes, done, done + part);
+    for (let headBytes = FIRST_HEAD_BYTES; ; headBytes = LINK_BYTES) {
+      const part = Math.min(bytes - done, BLOCK_BYTES - headBytes);
+      scratch.copy(this.#bytes, block * BLOCK_BYTES + headBytes, done, done + part);
       done += part;
       const next = done < bytes ? this.#pool.take() : 0;
       this.#words[wordOf(block)] = next;
@@ -78,7 +79,7 @@ export class LeaseText {
     };
   }
 
-  /** Says whether a name is of the namespace, with a key that begins with the prefix. Good until the next call. */
+  /** A test whether a name has this namespace, and a key with this prefix. Valid until the next call. */
   matcher(namespace: string, prefix: string): (first: number) => boolean {
     const namespaceBytes = encode(namespace, 0);
     const bytes = encode(prefix, namespaceBytes);
@@ -101,20 +102,20 @@ export class LeaseText {
     }
   }
 
-  /** Visits the first `bytes` of a text, piece by piece; false as soon as a visit says so. */
+  /** Visits the first `bytes` of a name, one block after the other. Stops, and returns false, when a visit does. */
   #eachPart(
     first: number,
     bytes: number,
     visit: (from: number, until: number, done: number) => boolean,
   ): boolean {
-    let headBytes = firstHeadBytes;
+    let headBytes = FIRST_HEAD_BYTES;
     let done = 0;
     for (let block = first; done < bytes; block = this.#word(wordOf(block))) {
-      const from = block * blockBytes + headBytes;
-      const part = Math.min(bytes - done, blockBytes - headBytes);
+      const from = block * BLOCK_BYTES + headBytes;
+      const part = Math.min(bytes - done, BLOCK_BYTES - headBytes);
       if (!visit(from, from + part, done)) return false;
       done += part;
-      headBytes = linkBytes;
+      headBytes = LINK_BYTES;
     }
     return true;
   }
@@ -124,11 +125,16 @@ export class LeaseText {
   }
 }
 
-const wordOf = (block: number): number => (block * blockBytes) / 4;
+/** How many blocks a namespace and a key of so many bytes together take. */
+function blocksOf(bytes: number): number {
+  return Math.ceil((FIRST_HEAD_BYTES - LINK_BYTES + bytes) / (BLOCK_BYTES - LINK_BYTES));
+}
 
-/** Writes a text to the scratch and returns where it ends. */
+const wordOf = (block: number): number => (block * BLOCK_BYTES) / 4;
+
+/** Writes a text into the scratch buffer and returns where it ends. */
 function encode(text: string, at: number): number {
-  reserve(at + text.length * utf8MaxBytesPerUnit);
+  reserve(at + text.length * UTF8_MAX_BYTES_PER_UNIT);
   return at + scratch.write(text, at);
 }
 

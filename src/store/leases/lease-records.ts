@@ -1,13 +1,13 @@
-/** The leases of a shard as they lie in shared memory: what they are, and not what becomes of them. */
+/** The leases of a shard as records in shared memory. The rules of leases are in `leases.ts`. */
 
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { type LeaseName, LeaseText, leaseTextBytes } from "./lease-keys.ts";
-import { type LeaseLimits, LeaseWaiters, leaseWaitersBytes, type NewWaiter } from "./waiter-records.ts";
+import { LeaseKeys, type LeaseName, leaseKeysBytes } from "./lease-keys.ts";
+import { type LeaseLimits, type NewWaiter, WaiterRecords, waiterRecordsBytes } from "./waiter-records.ts";
 
 /** 8-byte cells of a lease. */
-const cell = {
+const CELL = {
   token: 0,
   issuedAtRevision: 1,
   expiresAtMs: 2,
@@ -16,29 +16,29 @@ const cell = {
   firstWaiter: 5,
   waiterCount: 6,
 } as const;
-const cells = 7;
+const CELLS = 7;
 
-/** Of all leases: a single number, `nextDueMs`. */
-const sharedBytes = 8;
+/** One number of all leases together: `nextDueMs`. */
+const SHARED_BYTES = 8;
 
 export function leaseRecordsBytes(limits: LeaseLimits): number {
   return [
-    sharedBytes,
-    recordMapBytes(limits.leasesMax, cells),
-    leaseTextBytes(limits.leasesMax),
-    leaseWaitersBytes(limits),
+    SHARED_BYTES,
+    recordMapBytes(limits.leasesMax, CELLS),
+    leaseKeysBytes(limits.leasesMax),
+    waiterRecordsBytes(limits),
   ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
 }
 
-/** A lease is named by its slot, at least 1, from its insertion to its removal. */
+/** A lease is identified by its slot, at least 1, from its insertion to its removal. */
 export class LeaseRecords {
   readonly #limits: LeaseLimits;
   readonly #fingerprintOf: FingerprintOf;
   readonly #shared: Float64Array;
   readonly #map: RecordMap;
-  readonly #text: LeaseText;
-  /** To read: `addWaiter` and `removeWaiter` keep the lists. */
-  readonly waiters: LeaseWaiters;
+  readonly #text: LeaseKeys;
+  /** For reading. Only `addWaiter` and `removeWaiter` change the lists. */
+  readonly waiters: WaiterRecords;
 
   constructor(region: Region, limits: LeaseLimits, fingerprintOf: FingerprintOf) {
     if (region.bytes < leaseRecordsBytes(limits))
@@ -46,17 +46,17 @@ export class LeaseRecords {
     const cut = createCutter(region.buffer, region.begin);
     this.#limits = limits;
     this.#fingerprintOf = fingerprintOf;
-    this.#shared = new Float64Array(region.buffer, cut(sharedBytes).begin, 1);
-    this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, cells)), limits.leasesMax, cells);
-    this.#text = new LeaseText(cut(leaseTextBytes(limits.leasesMax)), limits.leasesMax);
-    this.waiters = new LeaseWaiters(cut(leaseWaitersBytes(limits)), limits);
+    this.#shared = new Float64Array(region.buffer, cut(SHARED_BYTES).begin, 1);
+    this.#map = new RecordMap(cut(recordMapBytes(limits.leasesMax, CELLS)), limits.leasesMax, CELLS);
+    this.#text = new LeaseKeys(cut(leaseKeysBytes(limits.leasesMax)), limits.leasesMax);
+    this.waiters = new WaiterRecords(cut(waiterRecordsBytes(limits)), limits);
   }
 
   get count(): number {
     return this.#map.count;
   }
 
-  /** No lease or wait is due before; 0 when none ever is. */
+  /** No lease and no wait is due before this time; 0 when there is none. */
   get nextDueMs(): number {
     return this.#shared[0] ?? 0;
   }
@@ -70,45 +70,45 @@ export class LeaseRecords {
     return this.#map.count === 0 ? 0 : this.#map.find(this.#fingerprintOf(namespace, key));
   }
 
-  /** The lease of a key that has none, to be granted now; or 0 when there is no room for it. */
+  /** Adds a lease for a key that has none, to be granted next. Returns its slot, or 0 when there is no room. */
   insert(namespace: string, key: string): number {
     if (this.#map.count >= this.#limits.leasesMax) return 0;
     const text = this.#text.write(namespace, key);
     if (text === 0) return 0;
     const slot = this.#map.insert(this.#fingerprintOf(namespace, key));
-    this.#map.setNumber(slot, cell.text, text);
-    this.#map.setNumber(slot, cell.dueMs, Infinity);
+    this.#map.setNumber(slot, CELL.text, text);
+    this.#map.setNumber(slot, CELL.dueMs, Infinity);
     return slot;
   }
 
-  /** With all its waiters. */
+  /** Removes the lease and all its waiters. */
   remove(slot: number): void {
     while (this.firstWaiter(slot) !== 0) this.removeWaiter(this.firstWaiter(slot));
-    this.#text.free(this.#map.number(slot, cell.text));
+    this.#text.free(this.#map.number(slot, CELL.text));
     this.#map.remove(slot);
   }
 
-  /** In the order of their grants: the slot of the first, or 0. */
+  /** The slot of the lease that was granted first, or 0. */
   oldest(): number {
     return this.#map.oldest();
   }
 
-  /** The one granted next, or 0. */
+  /** The slot of the lease that was granted next, or 0. */
   newer(slot: number): number {
     return this.#map.newer(slot);
   }
 
-  /** The lease is another one from now on, the latest, with the waiters that it has. */
+  /** Makes it a new lease, the newest one, which keeps its waiters. */
   grant(slot: number, token: bigint, issuedAtRevision: number, expiresAtMs: number): void {
-    this.#map.setBigint(slot, cell.token, token);
-    this.#map.setNumber(slot, cell.issuedAtRevision, issuedAtRevision);
-    this.#map.setNumber(slot, cell.expiresAtMs, expiresAtMs);
+    this.#map.setBigint(slot, CELL.token, token);
+    this.#map.setNumber(slot, CELL.issuedAtRevision, issuedAtRevision);
+    this.#map.setNumber(slot, CELL.expiresAtMs, expiresAtMs);
     this.#map.moveToNewest(slot);
     this.#noteDue(slot, expiresAtMs);
   }
 
   name(slot: number): LeaseName {
-    return this.#text.read(this.#map.number(slot, cell.text));
+    return this.#text.read(this.#map.number(slot, CELL.text));
   }
 
   /** The slots of the leases of a namespace whose keys begin with a prefix, in the order of their grants. */
@@ -117,29 +117,29 @@ export class LeaseRecords {
     if (this.#map.count === 0) return slots;
     const matches = this.#text.matcher(namespace, prefix);
     for (let slot = this.#map.oldest(); slot !== 0; slot = this.#map.newer(slot)) {
-      if (matches(this.#map.number(slot, cell.text))) slots.push(slot);
+      if (matches(this.#map.number(slot, CELL.text))) slots.push(slot);
     }
     return slots;
   }
 
   token(slot: number): bigint {
-    return this.#map.bigint(slot, cell.token);
+    return this.#map.bigint(slot, CELL.token);
   }
 
   issuedAtRevision(slot: number): number {
-    return this.#map.number(slot, cell.issuedAtRevision);
+    return this.#map.number(slot, CELL.issuedAtRevision);
   }
 
   expiresAtMs(slot: number): number {
-    return this.#map.number(slot, cell.expiresAtMs);
+    return this.#map.number(slot, CELL.expiresAtMs);
   }
 
-  /** Neither the lease nor one of its waits is due before. */
+  /** Neither the lease nor one of its waits is due before this time. */
   dueMs(slot: number): number {
-    return this.#map.number(slot, cell.dueMs);
+    return this.#map.number(slot, CELL.dueMs);
   }
 
-  /** Finds out when exactly the next of them is due. */
+  /** Computes `dueMs` anew, exactly. */
   updateDue(slot: number): void {
     let dueMs = this.expiresAtMs(slot);
     let waiter = this.firstWaiter(slot);
@@ -147,39 +147,39 @@ export class LeaseRecords {
       dueMs = Math.min(dueMs, this.waiters.deadlineMs(waiter));
       waiter = this.waiters.next(waiter);
     }
-    this.#map.setNumber(slot, cell.dueMs, dueMs);
+    this.#map.setNumber(slot, CELL.dueMs, dueMs);
   }
 
-  /** The slot of who has waited longest, or 0. */
+  /** The slot of the waiter that came first, or 0. */
   firstWaiter(slot: number): number {
-    return this.#map.number(slot, cell.firstWaiter);
+    return this.#map.number(slot, CELL.firstWaiter);
   }
 
   waiterCount(slot: number): number {
-    return this.#map.number(slot, cell.waiterCount);
+    return this.#map.number(slot, CELL.waiterCount);
   }
 
-  /** The slot of the waiter, or 0 when there is no room for it. */
+  /** Returns the slot of the waiter, or 0 when there is no room for it. */
   addWaiter(waiter: NewWaiter): number {
     const { lease, deadlineMs } = waiter;
     if (this.waiterCount(lease) >= this.#limits.waitersMax) return 0;
     const first = this.firstWaiter(lease);
     const slot = this.waiters.append(first, waiter);
     if (slot === 0) return 0;
-    if (first === 0) this.#map.setNumber(lease, cell.firstWaiter, slot);
-    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) + 1);
+    if (first === 0) this.#map.setNumber(lease, CELL.firstWaiter, slot);
+    this.#map.setNumber(lease, CELL.waiterCount, this.waiterCount(lease) + 1);
     this.#noteDue(lease, deadlineMs);
     return slot;
   }
 
   removeWaiter(waiter: number): void {
     const lease = this.waiters.lease(waiter);
-    this.#map.setNumber(lease, cell.firstWaiter, this.waiters.remove(this.firstWaiter(lease), waiter));
-    this.#map.setNumber(lease, cell.waiterCount, this.waiterCount(lease) - 1);
+    this.#map.setNumber(lease, CELL.firstWaiter, this.waiters.remove(this.firstWaiter(lease), waiter));
+    this.#map.setNumber(lease, CELL.waiterCount, this.waiterCount(lease) - 1);
   }
 
   #noteDue(slot: number, dueMs: number): void {
-    if (dueMs < this.dueMs(slot)) this.#map.setNumber(slot, cell.dueMs, dueMs);
+    if (dueMs < this.dueMs(slot)) this.#map.setNumber(slot, CELL.dueMs, dueMs);
     if (this.nextDueMs === 0 || dueMs < this.nextDueMs) this.nextDueMs = dueMs;
   }
 }

@@ -1,57 +1,59 @@
 /**
- * The leases of one shard: who may fill a key, who waits for it, and who is next.
+ * The leases of one shard: which caller may fill a key, and which callers wait for it.
  *
- * (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.) A key with a lease has no
- * fresh entry, since whatever stores one ends the lease. Every lease ends in exactly one way: filled, lost,
- * expired or released.
+ * Leases are those of Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1. A key with a lease has
+ * no fresh entry: every Set that stores one ends the lease. A lease ends in exactly one way: filled, lost, expired or
+ * released.
  *
- * Leases and waiters are in memory that the threads of a server share, under the shard's lock. What ends a wait is
- * decided there, by whichever thread comes by; the thread that the waiter is in tells it, without the lock.
+ * Leases and waiters are in memory that the threads share, under the shard's lock. Any thread may decide the result of
+ * a wait there. The waiter's own thread calls it back, later and without the lock.
  */
+import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "../api/store.ts";
-import { type StoreThreads, singleThread } from "../api/threads.ts";
+import { SINGLE_THREAD, type StoreThreads } from "../api/threads.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import type { Region } from "../shm/region.ts";
 import type { LeaseName } from "./lease-keys.ts";
 import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
-import { LeaseWaits, type Settle, type WaitsSettled } from "./waiter-callbacks.ts";
+import { type Settle, WaiterCallbacks, type WaitsSettled } from "./waiter-callbacks.ts";
 import type { LeaseLimits } from "./waiter-records.ts";
 
-/** What a `leaseMs` of 0 stands for. */
-export const leaseDefaultMs = 5_000;
-/** When to ask again after a refusal for want of room. */
-const refusedRetryMs = 100;
+/** The `retryAfterMs` of a lease that is refused because there is no room for it. */
+const REFUSED_RETRY_MS = 100;
 
-export const leasesBytes = leaseRecordsBytes;
+export const LEASES_BYTES = leaseRecordsBytes;
 
-/** What leases need to know of their shard. */
-export interface LeaseShard {
+/** What leases ask their shard. */
+interface LeaseShard {
   stamp(): Stamp;
   /** The entry that may be served while the key is being filled. */
   staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
 }
 
 /** Lets one thread at a time into the shard. */
-export interface LeaseGuard {
+interface LeaseGuard {
   /** Returns the time of what is done inside, at `nowMs` or a little later. */
   enter(nowMs: number): number;
   leave(): void;
 }
 
-const noGuard: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
+const NO_GUARD: LeaseGuard = { enter: (nowMs) => nowMs, leave() {} };
 
-export interface LeasesOptions {
+interface LeasesOptions {
   readonly region: Region;
   readonly limits: LeaseLimits;
   readonly shard: LeaseShard;
   readonly fingerprintOf: FingerprintOf;
   readonly rng: Rng;
   readonly counters: CounterRow;
-  /** By default the store has one thread. */
+  /** Default: one thread. */
   readonly threads?: StoreThreads;
-  /** For what is called from outside: `cancel` and `flush`. All else is called inside. By default, none. */
+  /**
+   * For `cancel` and `deliver`, which are called without the lock. Every other method is called with it. Default: no
+   * lock.
+   */
   readonly guard?: LeaseGuard;
 }
 
@@ -62,24 +64,24 @@ export class Leases {
   readonly #thread: number;
   readonly #guard: LeaseGuard;
   readonly #records: LeaseRecords;
-  readonly #waits: LeaseWaits;
+  readonly #callbacks: WaiterCallbacks;
 
   constructor(options: LeasesOptions) {
-    const { region, limits, fingerprintOf, threads = singleThread, guard = noGuard } = options;
+    const { region, limits, fingerprintOf, threads = SINGLE_THREAD, guard = NO_GUARD } = options;
     this.#shard = options.shard;
     this.#rng = options.rng;
     this.#counters = options.counters;
     this.#thread = threads.self;
     this.#guard = guard;
     this.#records = new LeaseRecords(region, limits, fingerprintOf);
-    this.#waits = new LeaseWaits(threads);
+    this.#callbacks = new WaiterCallbacks(threads);
   }
 
   get count(): number {
     return this.#records.count;
   }
 
-  /** No live lease was granted before this revision; `Infinity` when there is none. */
+  /** The revision at which the oldest lease was granted; `Infinity` when there is none. */
   oldestRevision(): number {
     const oldest = this.#records.oldest();
     return oldest === 0 ? Infinity : this.#records.issuedAtRevision(oldest);
@@ -87,37 +89,36 @@ export class Leases {
 
   /** The lease of a key that has no fresh entry. */
   ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
-    const { namespace, key, waitMs } = command;
-    const leaseMs = command.leaseMs === 0 ? leaseDefaultMs : command.leaseMs;
+    const { namespace, key, waitMs, leaseMs } = command;
     const held = this.#records.find(namespace, key);
     if (held === 0) {
       const lease = this.#records.insert(namespace, key);
       if (lease !== 0) return this.#grant(lease, namespace, key, leaseMs, nowMs);
-      return this.#refuse(namespace, key, refusedRetryMs, nowMs);
+      return this.#refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
     }
     const leftMs = this.#records.expiresAtMs(held) - nowMs;
     if (settle === undefined || waitMs === 0) {
       this.#counters.count("leasesHeld");
       return this.#held(namespace, key, leftMs, nowMs);
     }
-    const wait = this.#waits.begin(settle);
+    const wait = this.#callbacks.begin(settle);
     const deadlineMs = nowMs + waitMs;
     const waiter = this.#records.addWaiter({ lease: held, thread: this.#thread, wait, deadlineMs, leaseMs });
     if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
-    this.#waits.cancel(wait);
+    this.#callbacks.cancel(wait);
     return this.#refuse(namespace, key, leftMs, nowMs);
   }
 
   /**
-   * The shard's revision when this lease was granted, if it is still the key's: what was invalidated after it may
-   * not be in the loaded value.
+   * The shard's revision when the lease was granted; `undefined` when it has ended. The loaded value may be older than
+   * any invalidation after that revision.
    */
   issuedAtRevision(namespace: string, key: string, token: bigint): number | undefined {
     const lease = this.#find(namespace, key, token);
     return lease === 0 ? undefined : this.#records.issuedAtRevision(lease);
   }
 
-  /** The key has a fresh entry, set with `token` or without: its lease ends and every waiter has a hit. */
+  /** The key has a fresh entry, from a Set with `token` or with none. Its lease ends, and every waiter gets a hit. */
   fill(namespace: string, key: string, token: bigint | undefined, view: () => EntryView): void {
     const records = this.#records;
     const lease = records.find(namespace, key);
@@ -134,7 +135,7 @@ export class Leases {
     records.remove(lease);
   }
 
-  /** The key's lease, if there is one, is worth nothing any more: the next waiter is promoted. */
+  /** Ends the key's lease, if there is one: its Set would be refused. The next waiter gets a new one. */
   void(namespace: string, key: string, nowMs: number): void {
     const lease = this.#records.find(namespace, key);
     if (lease === 0) return;
@@ -164,7 +165,7 @@ export class Leases {
     if (records.nextDueMs === 0 || nowMs < records.nextDueMs) return;
     let nextDueMs = Infinity;
     for (let lease = records.oldest(); lease !== 0; ) {
-      // A promoted lease is met again at the end, where there is nothing left to do about it.
+      // A lease that is granted anew moves to the end of the list, and is visited once more, without effect.
       const next = records.newer(lease);
       if (nowMs < records.dueMs(lease) || this.#endDueOf(lease, nowMs)) {
         nextDueMs = Math.min(nextDueMs, records.dueMs(lease));
@@ -174,25 +175,30 @@ export class Leases {
     records.nextDueMs = nextDueMs === Infinity ? 0 : nextDueMs;
   }
 
-  /** Takes what another thread has to tell this one, for `flush` to pass on. Needs no lock. */
+  /** Another thread has decided waits of this one, which `deliver` then calls back. Needs no lock. */
   settled(message: WaitsSettled): void {
-    this.#waits.receive(message);
+    this.#callbacks.receive(message);
   }
 
-  /** There is something for `flush` to tell. */
-  get decided(): boolean {
-    return this.#waits.ended;
+  /** There is something for `deliver` to do. */
+  get hasDecided(): boolean {
+    return this.#callbacks.hasDecided;
   }
 
-  /** Tells the waiters what was decided, without the lock. Their `settle` may call the store. */
-  flush(nowMs: number): void {
-    for (let end = this.#waits.next(); end !== undefined; end = this.#waits.next()) {
-      const { namespace, key, result } = end;
-      // Of a granted lease that nobody would use, the next waiter must hear.
-      if (!this.#waits.tell(end) && result.kind === "granted") {
+  /**
+   * Calls back the waiters of what was decided, without the lock. Their `settle` may call the store. Each is called,
+   * even if another one throws; returns what they threw.
+   */
+  deliver(nowMs: number): CallbackErrors {
+    const errors: unknown[] = [];
+    for (let waits = this.#callbacks.next(); waits !== undefined; waits = this.#callbacks.next()) {
+      const { namespace, key, result } = waits;
+      // A lease granted to a cancelled wait goes to the next waiter.
+      if (!this.#callbacks.deliver(waits, errors) && result.kind === "granted") {
         this.#giveBack(namespace, key, result.token, nowMs);
       }
     }
+    return errors;
   }
 
   #find(namespace: string, key: string, token: bigint): number {
@@ -219,21 +225,21 @@ export class Leases {
     return this.#held(namespace, key, retryAfterMs, nowMs);
   }
 
-  /** Gives the key to who has waited longest. False when nobody has: the lease is gone. */
+  /** Grants the key to the first waiter. Without waiters it removes the lease and returns false. */
   #promote(lease: number, nowMs: number): boolean {
     const next = this.#records.firstWaiter(lease);
     if (next === 0) {
       this.#records.remove(lease);
       return false;
     }
-    // Only now: of the many leases that may end at once, most have nobody to be told a name.
+    // The name is decoded only here: many leases may end at once, and most have no waiter.
     const { namespace, key } = this.#records.name(lease);
     const leaseMs = this.#records.waiters.leaseMs(next);
     this.#endWait(next, namespace, key, this.#grant(lease, namespace, key, leaseMs, nowMs));
     return true;
   }
 
-  /** False when the lease itself has ended and nobody has it now. */
+  /** False when the lease has ended and nobody has it now. */
   #endDueOf(lease: number, nowMs: number): boolean {
     const records = this.#records;
     const leftMs = records.expiresAtMs(lease) - nowMs;
@@ -263,14 +269,14 @@ export class Leases {
     const thread = waiters.thread(waiter);
     const wait = waiters.wait(waiter);
     this.#records.removeWaiter(waiter);
-    this.#waits.end(thread, wait, namespace, key, result);
+    this.#callbacks.decide(thread, wait, namespace, key, result);
   }
 
   #cancel(waiter: number, wait: number): void {
-    if (!this.#waits.cancel(wait)) return;
+    if (!this.#callbacks.cancel(wait)) return;
     this.#guard.enter(0);
     try {
-      // Where it is no more, its end is on its way, and will find nobody.
+      // When it is not there any more, its result is decided, and will find no callback.
       if (this.#records.waiters.holds(waiter, this.#thread, wait)) this.#records.removeWaiter(waiter);
     } finally {
       this.#guard.leave();
@@ -278,10 +284,10 @@ export class Leases {
   }
 
   #giveBack(namespace: string, key: string, token: bigint, nowMs: number): void {
-    const insideMs = this.#guard.enter(nowMs);
+    const lockedMs = this.#guard.enter(nowMs);
     try {
-      this.endDue(insideMs);
-      this.release(namespace, key, token, insideMs);
+      this.endDue(lockedMs);
+      this.release(namespace, key, token, lockedMs);
     } finally {
       this.#guard.leave();
     }

@@ -1,6 +1,6 @@
 /**
- * The waits of one thread for the leases of a shard: how to tell each its end, and what is still to be told, to
- * this thread's and to those of other threads.
+ * The callers in one thread that wait for leases of a shard: the callback of each, and the results that are decided and
+ * not yet delivered, to this thread's callers and to other threads.
  */
 import type { EntryView, LeaseResult } from "../api/store.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
@@ -8,8 +8,8 @@ import type { StoreMessage, StoreThreads } from "../api/threads.ts";
 export type WaitsSettled = Extract<StoreMessage, { kind: "settled" }>;
 export type Settle = (result: LeaseResult) => void;
 
-/** How a wait of this thread ends, or several of another one. */
-export interface WaitEnd {
+/** The result of a wait of this thread, or of several of another thread. */
+interface DecidedWaits {
   readonly thread: number;
   /** Their numbers in their thread, from 1. */
   readonly waits: readonly number[];
@@ -18,19 +18,21 @@ export interface WaitEnd {
   readonly result: LeaseResult;
 }
 
-interface OpenWaitEnd extends WaitEnd {
+interface OpenDecidedWaits extends DecidedWaits {
   readonly waits: number[];
 }
 
-export class LeaseWaits {
+export class WaiterCallbacks {
   readonly #threads: StoreThreads;
   readonly #settles = new Map<number, Settle>();
   #lastWait = 0;
-  readonly #ends: OpenWaitEnd[] = [];
-  /** How many of them are told: taking tens of thousands off the front one by one would move the rest each time. */
-  #toldEnds = 0;
-  /** By thread: the end that is to be sent there last. */
-  readonly #lastEnds = new Map<number, OpenWaitEnd>();
+  readonly #decided: OpenDecidedWaits[] = [];
+  /**
+   * How many of them are delivered. Removing tens of thousands from the front one by one would move the rest each time.
+   */
+  #deliveredCount = 0;
+  /** By thread: the newest that is to be sent there. */
+  readonly #newestByThread = new Map<number, OpenDecidedWaits>();
 
   constructor(threads: StoreThreads) {
     this.#threads = threads;
@@ -42,64 +44,72 @@ export class LeaseWaits {
     return this.#lastWait;
   }
 
-  /** Nobody wants to hear of this wait. False when it was told its end already. */
+  /** The callback is not called any more. False when it was called already. */
   cancel(wait: number): boolean {
     return this.#settles.delete(wait);
   }
 
-  /** Decided, to be told later. Waits that end with the same result are told in their order. */
-  end(thread: number, wait: number, namespace: string, key: string, result: LeaseResult): void {
-    const last = this.#lastEnds.get(thread);
-    if (last?.result === result) {
-      last.waits.push(wait);
+  /** Keeps a result for delivery. Waits with the same result are settled in their order. */
+  decide(thread: number, wait: number, namespace: string, key: string, result: LeaseResult): void {
+    const newest = this.#newestByThread.get(thread);
+    if (newest?.result === result) {
+      newest.waits.push(wait);
       return;
     }
-    const end = { thread, waits: [wait], namespace, key, result };
-    this.#ends.push(end);
-    if (thread !== this.#threads.self) this.#lastEnds.set(thread, end);
+    const decided = { thread, waits: [wait], namespace, key, result };
+    this.#decided.push(decided);
+    if (thread !== this.#threads.self) this.#newestByThread.set(thread, decided);
   }
 
-  /** Another thread has decided. */
+  /** Another thread has decided waits of this one. */
   receive({ waits, namespace, key, result }: WaitsSettled): void {
-    for (const wait of waits) this.end(this.#threads.self, wait, namespace, key, result);
+    for (const wait of waits) this.decide(this.#threads.self, wait, namespace, key, result);
   }
 
-  /** There are ends to tell. */
-  get ended(): boolean {
-    return this.#ends.length > 0;
+  /** There are results to deliver. */
+  get hasDecided(): boolean {
+    return this.#decided.length > 0;
   }
 
-  /** The next end to tell. */
-  next(): WaitEnd | undefined {
-    const end = this.#ends[this.#toldEnds];
-    if (end === undefined) {
-      this.#ends.length = 0;
-      this.#toldEnds = 0;
+  /** The next result to deliver. */
+  next(): DecidedWaits | undefined {
+    const decided = this.#decided[this.#deliveredCount];
+    if (decided === undefined) {
+      this.#decided.length = 0;
+      this.#deliveredCount = 0;
       return undefined;
     }
-    this.#toldEnds++;
-    if (this.#lastEnds.get(end.thread) === end) this.#lastEnds.delete(end.thread);
-    return end;
+    this.#deliveredCount++;
+    if (this.#newestByThread.get(decided.thread) === decided) this.#newestByThread.delete(decided.thread);
+    return decided;
   }
 
-  /** False when it was cancelled. What happens in another thread is that thread's to find out. */
-  tell({ thread, waits, namespace, key, result }: WaitEnd): boolean {
+  /**
+   * Calls the callbacks, or sends the result to the thread of the waits. Every callback is called: what some throw is
+   * added to `errors`. False when all these waits were cancelled; another thread finds that out for itself.
+   */
+  deliver({ thread, waits, namespace, key, result }: DecidedWaits, errors: unknown[]): boolean {
     if (thread !== this.#threads.self) {
       this.#threads.send(thread, { kind: "settled", waits, namespace, key, result: toMessage(result) });
       return true;
     }
-    let isHeard = false;
+    let wasWaiting = false;
     for (const wait of waits) {
       const settle = this.#settles.get(wait);
-      isHeard ||= settle !== undefined;
+      if (settle === undefined) continue;
+      wasWaiting = true;
       this.#settles.delete(wait);
-      settle?.(result);
+      try {
+        settle(result);
+      } catch (error) {
+        errors.push(error);
+      }
     }
-    return isHeard;
+    return wasWaiting;
   }
 }
 
-/** Sending a value sends the whole buffer under it, which for a small one is a slab with many others in it. */
+/** A message carries the whole buffer under a value, and a small value lies in one with many others. */
 function toMessage(result: LeaseResult): LeaseResult {
   if (result.kind === "hit") return { ...result, entry: withOwnBuffer(result.entry) };
   return result.stale === undefined ? result : { ...result, stale: withOwnBuffer(result.stale) };

@@ -1,24 +1,21 @@
 /**
- * Who waits for the leases of a shard, in shared memory: a list for each lease, first come first, of waiters that
- * may be in different threads.
+ * The waiters for the leases of a shard, in shared memory: a list for each lease, first in first out. The waiters of
+ * one list may be in different threads.
  *
- * The lists are rings, so that one number, that of the first waiter, has both ends of it; 0 is the empty list.
+ * A list is a ring: the slot of its first waiter leads to both of its ends. 0 is the empty list.
  */
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
-/** Of a shard, over all its leases, whatever a single one may have. */
-const shardWaitersMax = 65_536;
+/** Of all leases of a shard together. */
+export const SHARD_WAITERS_MAX = 65_536;
 
-/**
- * Words of a waiter, and its two numbers in 8-byte cells behind them. The number of the wait is 0 in a slot that
- * is free.
- */
-const waiterBytes = 40;
-const waiterWords = waiterBytes / 4;
-const waiterCells = waiterBytes / 8;
-const word = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
-const cell = { wait: 3, deadlineMs: 4 } as const;
+/** A waiter: words, and then two cells of eight bytes. The number of the wait is 0 in a free slot. */
+const WAITER_BYTES = 40;
+const WAITER_WORDS = WAITER_BYTES / 4;
+const WAITER_CELLS = WAITER_BYTES / 8;
+const WORD = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
+const CELL = { wait: 3, deadlineMs: 4 } as const;
 
 export interface NewWaiter {
   /** The slot of the lease that it waits for. */
@@ -27,7 +24,7 @@ export interface NewWaiter {
   /** The number of the wait in its thread, at least 1. */
   readonly wait: number;
   readonly deadlineMs: number;
-  /** For how long it wants the lease. Below 2^32. */
+  /** The time for which it asks for the lease. Below 2^32. */
   readonly leaseMs: number;
 }
 
@@ -38,20 +35,20 @@ export interface LeaseLimits {
 }
 
 const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
-  Math.min(leasesMax * waitersMax, shardWaitersMax);
+  Math.min(leasesMax * waitersMax, SHARD_WAITERS_MAX);
 
-export function leaseWaitersBytes(limits: LeaseLimits): number {
-  return slotPoolBytes(countOf(limits), waiterBytes);
+export function waiterRecordsBytes(limits: LeaseLimits): number {
+  return slotPoolBytes(countOf(limits), WAITER_BYTES);
 }
 
-export class LeaseWaiters {
+export class WaiterRecords {
   readonly #pool: SlotPool;
   readonly #words: Uint32Array;
   readonly #cells: Float64Array;
 
   constructor(region: Region, limits: LeaseLimits) {
-    const bytes = leaseWaitersBytes(limits);
-    this.#pool = new SlotPool(region, countOf(limits), waiterBytes);
+    const bytes = waiterRecordsBytes(limits);
+    this.#pool = new SlotPool(region, countOf(limits), WAITER_BYTES);
     this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
     this.#cells = new Float64Array(region.buffer, region.begin, bytes / 8);
   }
@@ -60,13 +57,13 @@ export class LeaseWaiters {
   append(first: number, waiter: NewWaiter): number {
     const slot = this.#pool.take();
     if (slot === 0) return 0;
-    this.#words[slot * waiterWords + word.lease] = waiter.lease;
-    this.#words[slot * waiterWords + word.thread] = waiter.thread;
-    this.#words[slot * waiterWords + word.leaseMs] = waiter.leaseMs;
-    this.#cells[slot * waiterCells + cell.wait] = waiter.wait;
-    this.#cells[slot * waiterCells + cell.deadlineMs] = waiter.deadlineMs;
+    this.#words[slot * WAITER_WORDS + WORD.lease] = waiter.lease;
+    this.#words[slot * WAITER_WORDS + WORD.thread] = waiter.thread;
+    this.#words[slot * WAITER_WORDS + WORD.leaseMs] = waiter.leaseMs;
+    this.#cells[slot * WAITER_CELLS + CELL.wait] = waiter.wait;
+    this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] = waiter.deadlineMs;
     const next = first === 0 ? slot : first;
-    const previous = first === 0 ? slot : this.#word(first, word.previous);
+    const previous = first === 0 ? slot : this.#word(first, WORD.previous);
     this.#link(previous, slot);
     this.#link(slot, next);
     return slot;
@@ -75,49 +72,49 @@ export class LeaseWaiters {
   /** Returns the first of what is left of the list that begins with `first`. */
   remove(first: number, slot: number): number {
     const next = this.next(slot);
-    this.#link(this.#word(slot, word.previous), next);
-    this.#cells[slot * waiterCells + cell.wait] = 0;
+    this.#link(this.#word(slot, WORD.previous), next);
+    this.#cells[slot * WAITER_CELLS + CELL.wait] = 0;
     this.#pool.give(slot);
     if (next === slot) return 0;
     return slot === first ? next : first;
   }
 
-  /** The next in its list, which after the last is the first. */
+  /** The next waiter of the list; after the last one, the first. */
   next(slot: number): number {
-    return this.#word(slot, word.next);
+    return this.#word(slot, WORD.next);
   }
 
-  /** The wait is still in this slot, where it was put when it began. */
+  /** The wait that was put into this slot is still there. */
   holds(slot: number, thread: number, wait: number): boolean {
     return this.wait(slot) === wait && this.thread(slot) === thread;
   }
 
   lease(slot: number): number {
-    return this.#word(slot, word.lease);
+    return this.#word(slot, WORD.lease);
   }
 
   thread(slot: number): number {
-    return this.#word(slot, word.thread);
+    return this.#word(slot, WORD.thread);
   }
 
   leaseMs(slot: number): number {
-    return this.#word(slot, word.leaseMs);
+    return this.#word(slot, WORD.leaseMs);
   }
 
   wait(slot: number): number {
-    return this.#cells[slot * waiterCells + cell.wait] ?? 0;
+    return this.#cells[slot * WAITER_CELLS + CELL.wait] ?? 0;
   }
 
   deadlineMs(slot: number): number {
-    return this.#cells[slot * waiterCells + cell.deadlineMs] ?? 0;
+    return this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] ?? 0;
   }
 
   #word(slot: number, which: number): number {
-    return this.#words[slot * waiterWords + which] ?? 0;
+    return this.#words[slot * WAITER_WORDS + which] ?? 0;
   }
 
   #link(slot: number, next: number): void {
-    this.#words[slot * waiterWords + word.next] = next;
-    this.#words[next * waiterWords + word.previous] = slot;
+    this.#words[slot * WAITER_WORDS + WORD.next] = next;
+    this.#words[next * WAITER_WORDS + WORD.previous] = slot;
   }
 }

@@ -1,4 +1,4 @@
-/** Numbers in a region: whole ones up to 2^53, fractions and infinities. */
+/** Numbers of eight bytes in a region, also fractions and infinities. */
 import type { Region } from "./region.ts";
 
 export function cellsBytes(count: number): number {

@@ -1,11 +1,11 @@
-/** The counters of a store in shared memory: each thread counts in a row of its own, and readers add the rows up. */
+/** The counters of a store in shared memory. Each thread counts in a row of its own; a reader adds the rows up. */
 
 import type { StoreCounters } from "../api/store.ts";
 import { alignedBytes, type Region } from "./region.ts";
 
-export type CounterName = keyof StoreCounters;
+type CounterName = keyof StoreCounters;
 
-const none: StoreCounters = {
+const NONE: StoreCounters = {
   hits: 0,
   misses: 0,
   staleHits: 0,
@@ -33,18 +33,18 @@ const none: StoreCounters = {
   leasesRefused: 0,
 };
 
-const columns: Readonly<Record<string, number>> = Object.fromEntries(
-  Object.keys(none).map((name, column) => [name, column]),
+const COLUMNS: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.keys(NONE).map((name, column) => [name, column]),
 );
 
-/** A row begins on a cache line of its own, so that threads do not slow each other down. */
-const rowBytes = alignedBytes(Object.keys(none).length * Float64Array.BYTES_PER_ELEMENT);
+/** Each row has cache lines of its own, so that threads do not slow each other down. */
+const ROW_BYTES = alignedBytes(Object.keys(NONE).length * Float64Array.BYTES_PER_ELEMENT);
 
 export function countersBytes(threads: number): number {
-  return threads * rowBytes;
+  return threads * ROW_BYTES;
 }
 
-/** What a thread counts with. */
+/** The counters of one thread. */
 export class CounterRow {
   readonly #cells: Float64Array;
 
@@ -53,16 +53,16 @@ export class CounterRow {
   }
 
   count(name: CounterName, by = 1): void {
-    const column = columns[name] ?? 0;
+    const column = COLUMNS[name] ?? 0;
     this.#cells[column] = (this.#cells[column] ?? 0) + by;
   }
 }
 
-/** The sums over all threads, live. */
+/** The sums over all threads. Each read of a property adds up its current values. */
 export function totalsOf(region: Region, threads: number): Readonly<StoreCounters> {
   const rows = Array.from({ length: threads }, (_, thread) => cellsOf(region, thread));
-  const totals = { ...none };
-  for (const [name, column] of Object.entries(columns)) {
+  const totals = { ...NONE };
+  for (const [name, column] of Object.entries(COLUMNS)) {
     Object.defineProperty(totals, name, {
       get: () => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0),
     });
@@ -71,6 +71,6 @@ export function totalsOf(region: Region, threads: number): Readonly<StoreCounter
 }
 
 function cellsOf(region: Region, thread: number): Float64Array {
-  const begin = region.begin + thread * rowBytes;
-  return new Float64Array(region.buffer, begin, rowBytes / Float64Array.BYTES_PER_ELEMENT);
+  const begin = region.begin + thread * ROW_BYTES;
+  return new Float64Array(region.buffer, begin, ROW_BYTES / Float64Array.BYTES_PER_ELEMENT);
 }

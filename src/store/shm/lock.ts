@@ -1,26 +1,26 @@
 /**
- * A lock over a word of shared memory, which the threads of a server hold for microseconds.
+ * A lock in a word of shared memory, which the threads of a server hold for microseconds.
  *
- * (Ulrich Drepper, "Futexes Are Tricky", 2011, the second mutex.) Free, held, or held with somebody asleep: only
- * the last of these costs its holder a call out of JavaScript. A thread spins for about as long as a lock is
- * held before it goes to sleep. Not reentrant, not fair.
+ * It is the second mutex of Ulrich Drepper, "Futexes Are Tricky", 2011. The word says free, held, or contended: held,
+ * and a thread may sleep. Only a contended lock costs its holder a system call. A thread spins for about as long as a
+ * lock is usually held, and then sleeps. Not reentrant, not fair.
  */
 import type { Region } from "./region.ts";
 
 export interface Lock {
-  /** Throws when the lock was not to be had for a long time: then its holder is stuck, or gone. */
+  /** Throws after a long time without success: then the holder is stuck, or its thread has ended. */
   acquire(): void;
   release(): void;
 }
 
-export const lockBytes = Int32Array.BYTES_PER_ELEMENT;
+export const LOCK_BYTES = Int32Array.BYTES_PER_ELEMENT;
 
-const free = 0;
-const held = 1;
-const contended = 2;
-const spins = 256;
-/** Patience is lost in as many sleeps, since one may seem to have lasted while the whole process was stopped. */
-const sleeps = 10;
+const FREE = 0;
+const HELD = 1;
+const CONTENDED = 2;
+const SPINS = 256;
+/** The patience is spent in so many sleeps: a single one also ends when the whole process was stopped meanwhile. */
+const SLEEPS = 10;
 
 export class SharedLock implements Lock {
   readonly #word: Int32Array;
@@ -32,29 +32,29 @@ export class SharedLock implements Lock {
   }
 
   acquire(): void {
-    if (Atomics.compareExchange(this.#word, 0, free, held) !== free) this.#acquireHeld();
+    if (Atomics.compareExchange(this.#word, 0, FREE, HELD) !== FREE) this.#acquireHeld();
   }
 
   release(): void {
-    if (Atomics.exchange(this.#word, 0, free) === contended) Atomics.notify(this.#word, 0, 1);
+    if (Atomics.exchange(this.#word, 0, FREE) === CONTENDED) Atomics.notify(this.#word, 0, 1);
   }
 
   #acquireHeld(): void {
     const word = this.#word;
-    for (let spin = 0; spin < spins; spin++) {
-      if (Atomics.load(word, 0) === free && Atomics.compareExchange(word, 0, free, held) === free) return;
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.load(word, 0) === FREE && Atomics.compareExchange(word, 0, FREE, HELD) === FREE) return;
     }
-    // Whoever slept cannot know that nobody else does, and so leaves the word saying that somebody may.
-    let sleepsLeft = sleeps;
-    while (Atomics.exchange(word, 0, contended) !== free) {
+    // A thread that slept does not know whether others still do, and so leaves the lock contended.
+    let sleepsLeft = SLEEPS;
+    while (Atomics.exchange(word, 0, CONTENDED) !== FREE) {
       if (sleepsLeft === 0) throw new Error(`a lock was not released within ${this.#patienceMs} ms`);
-      if (Atomics.wait(word, 0, contended, this.#patienceMs / sleeps) === "timed-out") sleepsLeft--;
+      if (Atomics.wait(word, 0, CONTENDED, this.#patienceMs / SLEEPS) === "timed-out") sleepsLeft--;
     }
   }
 }
 
-/** Of what only one thread has. */
-export const noLock: Lock = {
+/** For memory that only one thread has. */
+export const NO_LOCK: Lock = {
   acquire() {},
   release() {},
 };

@@ -1,35 +1,35 @@
 /**
- * A map of fixed capacity from fingerprints to fixed-size records, in the order of insertion, in one region.
+ * A map of fixed capacity from fingerprints to records of fixed size, in the order of insertion, in one region.
  *
- * All zero is the empty map. A record is in a slot: links, fingerprint, then cells of eight bytes, each a number
- * or a bigint. Freed slots are used again, last freed first, before a new one is touched. The hash table has as
- * many buckets as slots have ever been touched: touching one more splits one bucket (Litwin, "Linear hashing",
- * VLDB 1980), so that the map takes only the memory that it has needed and is never rehashed as a whole.
+ * Memory of zeros is the empty map. A record is a slot: links, fingerprint, and cells of eight bytes, each a number or
+ * a bigint. Freed slots are used again, the last freed first, before a new one is touched. The hash table has as many
+ * buckets as slots were ever touched: each newly touched slot splits one bucket (Litwin, "Linear hashing", VLDB 1980).
+ * So the map uses only the memory that it has needed, and is never rehashed as a whole.
  *
- * Under the lock of whoever shares it, as every structure in a region.
+ * As every structure in a region, it is used under the lock of its owner.
  */
 import type { Fingerprint } from "../hashing/fingerprint.ts";
 import type { Region } from "./region.ts";
 
-/** Words of the header; the rest of its cache line is spare. */
-const countAt = 0;
-const touchedAt = 1;
-const freeAt = 2;
-const oldestAt = 3;
-const newestAt = 4;
-const headerWords = 16;
+/** Words of the header. The rest of its cache line is unused. */
+const COUNT_AT = 0;
+const TOUCHED_AT = 1;
+const FREE_AT = 2;
+const OLDEST_AT = 3;
+const NEWEST_AT = 4;
+const HEADER_WORDS = 16;
 
-/** Words of a slot before its cells. The one left out keeps the cells aligned. */
-const nextAt = 0;
-const olderAt = 1;
-const newerAt = 2;
-const idAt = 4;
-const linkWords = 8;
+/** Words of a slot before its cells. One is unused, so that the cells are aligned. */
+const NEXT_AT = 0;
+const OLDER_AT = 1;
+const NEWER_AT = 2;
+const ID_AT = 4;
+const LINK_WORDS = 8;
 
-/** So that nobody waits long for the lock while many records go at once. */
-const removedAtOnceMax = 512;
+/** Bounds how long the lock is held while many records are removed. */
+const REMOVED_AT_ONCE_MAX = 512;
 
-/** The map in a region of this size. Slots are counted from 1, so that 0 is no slot. */
+/** The size of a region for the map. Slots are numbered from 1; 0 is no slot. */
 export function recordMapBytes(capacity: number, cells: number): number {
   return (slotsBegin(capacity) + capacity * slotWords(cells)) * 4;
 }
@@ -56,42 +56,42 @@ export class RecordMap {
   }
 
   get count(): number {
-    return this.#words[countAt] ?? 0;
+    return this.#words[COUNT_AT] ?? 0;
   }
 
-  /** The slot of the record with this fingerprint, or 0. Good until the record is removed. */
+  /** The slot of the record with this fingerprint, or 0. Valid until the record is removed. */
   find(id: Fingerprint): number {
     const words = this.#words;
-    if (words[countAt] === 0) return 0;
+    if (words[COUNT_AT] === 0) return 0;
     const first = id[0];
     const second = id[1];
     const third = id[2];
     const fourth = id[3];
-    let slot = words[this.#bucketOf(first ?? 0, words[touchedAt] ?? 0)] ?? 0;
+    let slot = words[this.#bucketOf(first ?? 0, words[TOUCHED_AT] ?? 0)] ?? 0;
     while (slot !== 0) {
       const at = this.#at(slot);
       if (
-        words[at + idAt] === first &&
-        words[at + idAt + 1] === second &&
-        words[at + idAt + 2] === third &&
-        words[at + idAt + 3] === fourth
+        words[at + ID_AT] === first &&
+        words[at + ID_AT + 1] === second &&
+        words[at + ID_AT + 2] === third &&
+        words[at + ID_AT + 3] === fourth
       ) {
         return slot;
       }
-      slot = words[at + nextAt] ?? 0;
+      slot = words[at + NEXT_AT] ?? 0;
     }
     return 0;
   }
 
-  /** A record of zeros, as the newest, for a fingerprint that has none. Throws when full: make room first. */
+  /** Adds a record of zeros, the newest, for a fingerprint without one. Throws a RangeError when the map is full. */
   insert(id: Fingerprint): number {
     const slot = this.#takeSlot();
     const words = this.#words;
     const at = this.#at(slot);
-    for (let word = 0; word < 4; word++) words[at + idAt + word] = id[word] ?? 0;
-    this.#chain(slot, words[touchedAt] ?? 0);
+    for (let word = 0; word < 4; word++) words[at + ID_AT + word] = id[word] ?? 0;
+    this.#chain(slot, words[TOUCHED_AT] ?? 0);
     this.#append(slot);
-    words[countAt] = this.count + 1;
+    words[COUNT_AT] = this.count + 1;
     return slot;
   }
 
@@ -101,24 +101,24 @@ export class RecordMap {
     this.#unchain(slot);
     this.#detach(slot);
     words.fill(0, at, at + this.#slotWords);
-    words[at + nextAt] = words[freeAt] ?? 0;
-    words[freeAt] = slot;
-    words[countAt] = this.count - 1;
+    words[at + NEXT_AT] = words[FREE_AT] ?? 0;
+    words[FREE_AT] = slot;
+    words[COUNT_AT] = this.count - 1;
   }
 
   /** The slot of the oldest record, or 0. */
   oldest(): number {
-    return this.#words[oldestAt] ?? 0;
+    return this.#words[OLDEST_AT] ?? 0;
   }
 
-  /** The slot of the record next in order, or 0. */
+  /** The slot of the record inserted next, or 0. */
   newer(slot: number): number {
-    return this.#words[this.#at(slot) + newerAt] ?? 0;
+    return this.#words[this.#at(slot) + NEWER_AT] ?? 0;
   }
 
-  /** Removes the oldest records that are over, 512 at most. False: there may be more of them. */
+  /** Removes the oldest records while `isOver` says so, 512 at most. False: there may be more of them. */
   removeOldest(isOver: (slot: number) => boolean): boolean {
-    for (let left = removedAtOnceMax; left > 0; left--) {
+    for (let left = REMOVED_AT_ONCE_MAX; left > 0; left--) {
       const slot = this.oldest();
       if (slot === 0 || !isOver(slot)) return true;
       this.remove(slot);
@@ -127,7 +127,7 @@ export class RecordMap {
   }
 
   moveToNewest(slot: number): void {
-    if (this.#words[newestAt] === slot) return;
+    if (this.#words[NEWEST_AT] === slot) return;
     this.#detach(slot);
     this.#append(slot);
   }
@@ -153,39 +153,39 @@ export class RecordMap {
   }
 
   #cellAt(slot: number, cell: number): number {
-    return (this.#at(slot) + linkWords) / 2 + cell;
+    return (this.#at(slot) + LINK_WORDS) / 2 + cell;
   }
 
   /** The word of a fingerprint's bucket, by the fingerprint's first word. */
   #bucketOf(first: number, buckets: number): number {
     const mask = 0x7fff_ffff >>> (Math.clz32(buckets - 1) - 1);
     const bucket = first & mask;
-    // Those that are not split yet go by one bit less.
-    return headerWords + (bucket < buckets ? bucket : bucket & (mask >>> 1));
+    // A bucket that is not split yet uses one bit less.
+    return HEADER_WORDS + (bucket < buckets ? bucket : bucket & (mask >>> 1));
   }
 
   #takeSlot(): number {
     const words = this.#words;
-    const freed = words[freeAt] ?? 0;
+    const freed = words[FREE_AT] ?? 0;
     if (freed !== 0) {
-      words[freeAt] = words[this.#at(freed) + nextAt] ?? 0;
+      words[FREE_AT] = words[this.#at(freed) + NEXT_AT] ?? 0;
       return freed;
     }
-    const touched = words[touchedAt] ?? 0;
+    const touched = words[TOUCHED_AT] ?? 0;
     if (touched === this.#capacity) throw new RangeError("the map is full");
-    words[touchedAt] = touched + 1;
+    words[TOUCHED_AT] = touched + 1;
     if (touched > 0) this.#split(touched);
     return touched + 1;
   }
 
-  /** Spreads the records of one bucket over it and the new one, of which there are `buckets` more. */
+  /** Splits one of `buckets` buckets into itself and a new one. */
   #split(buckets: number): void {
     const words = this.#words;
-    const splitAt = headerWords + buckets - 2 ** (31 - Math.clz32(buckets));
+    const splitAt = HEADER_WORDS + buckets - 2 ** (31 - Math.clz32(buckets));
     let slot = words[splitAt] ?? 0;
     words[splitAt] = 0;
     while (slot !== 0) {
-      const next = words[this.#at(slot) + nextAt] ?? 0;
+      const next = words[this.#at(slot) + NEXT_AT] ?? 0;
       this.#chain(slot, buckets + 1);
       slot = next;
     }
@@ -194,47 +194,47 @@ export class RecordMap {
   #chain(slot: number, buckets: number): void {
     const words = this.#words;
     const at = this.#at(slot);
-    const bucketAt = this.#bucketOf(words[at + idAt] ?? 0, buckets);
-    words[at + nextAt] = words[bucketAt] ?? 0;
+    const bucketAt = this.#bucketOf(words[at + ID_AT] ?? 0, buckets);
+    words[at + NEXT_AT] = words[bucketAt] ?? 0;
     words[bucketAt] = slot;
   }
 
   #unchain(slot: number): void {
     const words = this.#words;
     const at = this.#at(slot);
-    let linkAt = this.#bucketOf(words[at + idAt] ?? 0, words[touchedAt] ?? 0);
+    let linkAt = this.#bucketOf(words[at + ID_AT] ?? 0, words[TOUCHED_AT] ?? 0);
     while (words[linkAt] !== slot) {
       if (words[linkAt] === 0) throw new Error("the map has no record in this slot");
-      linkAt = this.#at(words[linkAt] ?? 0) + nextAt;
+      linkAt = this.#at(words[linkAt] ?? 0) + NEXT_AT;
     }
-    words[linkAt] = words[at + nextAt] ?? 0;
+    words[linkAt] = words[at + NEXT_AT] ?? 0;
   }
 
   #append(slot: number): void {
     const words = this.#words;
     const at = this.#at(slot);
-    const newest = words[newestAt] ?? 0;
-    words[at + olderAt] = newest;
-    words[at + newerAt] = 0;
-    words[newest === 0 ? oldestAt : this.#at(newest) + newerAt] = slot;
-    words[newestAt] = slot;
+    const newest = words[NEWEST_AT] ?? 0;
+    words[at + OLDER_AT] = newest;
+    words[at + NEWER_AT] = 0;
+    words[newest === 0 ? OLDEST_AT : this.#at(newest) + NEWER_AT] = slot;
+    words[NEWEST_AT] = slot;
   }
 
   #detach(slot: number): void {
     const words = this.#words;
     const at = this.#at(slot);
-    const older = words[at + olderAt] ?? 0;
-    const newer = words[at + newerAt] ?? 0;
-    words[older === 0 ? oldestAt : this.#at(older) + newerAt] = newer;
-    words[newer === 0 ? newestAt : this.#at(newer) + olderAt] = older;
+    const older = words[at + OLDER_AT] ?? 0;
+    const newer = words[at + NEWER_AT] ?? 0;
+    words[older === 0 ? OLDEST_AT : this.#at(older) + NEWER_AT] = newer;
+    words[newer === 0 ? NEWEST_AT : this.#at(newer) + OLDER_AT] = older;
   }
 }
 
 function slotWords(cells: number): number {
-  return linkWords + 2 * cells;
+  return LINK_WORDS + 2 * cells;
 }
 
-/** Behind the header and the buckets, in words; even, since cells are. */
+/** Where the slots begin, in words, behind header and buckets. Even, so that cells are aligned. */
 function slotsBegin(capacity: number): number {
-  return headerWords + 2 * Math.ceil(capacity / 2);
+  return HEADER_WORDS + 2 * Math.ceil(capacity / 2);
 }

@@ -1,17 +1,17 @@
-/** The two numbers that only grow in a shard: its revision, and the time as of its last operation. */
+/** The two numbers of a shard that never decrease: its revision, and the time of its last operation. */
 
 import type { Stamp } from "../api/store.ts";
 import { Cells, cellsBytes } from "./cells.ts";
 import type { Region } from "./region.ts";
 
-const cell = { revision: 0, nowMs: 1 } as const;
+const CELL = { revision: 0, nowMs: 1 } as const;
 
-export const shardClockBytes = cellsBytes(Object.keys(cell).length);
+export const SHARD_CLOCK_BYTES = cellsBytes(Object.keys(CELL).length);
 
 export class ShardClock {
   readonly #shard: number;
   readonly #cells: Cells;
-  /** Good while the revision is its own: most operations are followed by some that change nothing. */
+  /** Reused until the revision changes: most operations are reads. */
   #stamp: Stamp;
 
   constructor(shard: number, region: Region) {
@@ -21,29 +21,29 @@ export class ShardClock {
   }
 
   get revision(): number {
-    return this.#cells.get(cell.revision);
+    return this.#cells.get(CELL.revision);
   }
 
-  /** The shard as of now. */
+  /** The shard and its current revision. */
   get stamp(): Stamp {
-    const revision = this.#cells.get(cell.revision);
+    const revision = this.#cells.get(CELL.revision);
     if (this.#stamp.revision !== revision) this.#stamp = { shard: this.#shard, revision };
     return this.#stamp;
   }
 
   /** Begins a mutation. */
   bump(): void {
-    this.#cells.set(cell.revision, this.#cells.get(cell.revision) + 1);
+    this.#cells.set(CELL.revision, this.#cells.get(CELL.revision) + 1);
   }
 
   /**
-   * The time of an operation: what a thread read before it had the lock may be a little before what the last
-   * operation went by, and nothing here is to happen before what has happened.
+   * The time of an operation: `nowMs`, or that of the last operation if it is later. A thread reads its clock before it
+   * has the lock, and another thread may have been in the shard meanwhile.
    */
   advance(nowMs: number): number {
-    const lastMs = this.#cells.get(cell.nowMs);
+    const lastMs = this.#cells.get(CELL.nowMs);
     if (nowMs <= lastMs) return lastMs;
-    this.#cells.set(cell.nowMs, nowMs);
+    this.#cells.set(CELL.nowMs, nowMs);
     return nowMs;
   }
 }

@@ -1,12 +1,14 @@
-/** Equal slots in a region, taken and given back: the ones given back last go first, so that little memory is touched. */
+/**
+ * A pool of slots of equal size in a region. The slot given back last is taken first, so that little memory is touched.
+ */
 import type { Region } from "./region.ts";
 
 /**
- * Slots are numbered from 1. What would be slot 0 holds the pool's own words: the first free slot, how many were
- * ever taken, how many are taken now. The first word of a free slot is the next free one; the words of a taken
- * one are all its owner's.
+ * Slots are numbered from 1. The memory of slot 0 holds the pool's own words: the first free slot, how many slots were
+ * ever taken, and how many are taken now. The first word of a free slot is the number of the next free one. All words
+ * of a taken slot belong to its owner.
  */
-const ownWords = { free: 0, touched: 1, taken: 2 } as const;
+const OWN_WORDS = { free: 0, touched: 1, taken: 2 } as const;
 
 export function slotPoolBytes(slots: number, slotBytes: number): number {
   return (slots + 1) * slotBytes;
@@ -25,28 +27,28 @@ export class SlotPool {
   }
 
   get freeCount(): number {
-    return this.#slots - this.#word(ownWords.taken);
+    return this.#slots - this.#word(OWN_WORDS.taken);
   }
 
-  /** A slot with its former content, or 0 when none is free. */
+  /** Returns a slot, with any content, or 0 when none is free. */
   take(): number {
     const words = this.#words;
-    let slot = this.#word(ownWords.free);
+    let slot = this.#word(OWN_WORDS.free);
     if (slot !== 0) {
-      words[ownWords.free] = this.#word(slot * this.#slotWords);
+      words[OWN_WORDS.free] = this.#word(slot * this.#slotWords);
     } else {
-      slot = this.#word(ownWords.touched) + 1;
+      slot = this.#word(OWN_WORDS.touched) + 1;
       if (slot > this.#slots) return 0;
-      words[ownWords.touched] = slot;
+      words[OWN_WORDS.touched] = slot;
     }
-    words[ownWords.taken] = this.#word(ownWords.taken) + 1;
+    words[OWN_WORDS.taken] = this.#word(OWN_WORDS.taken) + 1;
     return slot;
   }
 
   give(slot: number): void {
-    this.#words[slot * this.#slotWords] = this.#word(ownWords.free);
-    this.#words[ownWords.free] = slot;
-    this.#words[ownWords.taken] = this.#word(ownWords.taken) - 1;
+    this.#words[slot * this.#slotWords] = this.#word(OWN_WORDS.free);
+    this.#words[OWN_WORDS.free] = slot;
+    this.#words[OWN_WORDS.taken] = this.#word(OWN_WORDS.taken) - 1;
   }
 
   #word(at: number): number {

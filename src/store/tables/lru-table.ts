@@ -1,21 +1,21 @@
-/** A table on `lru-cache`: entries are objects on the heap, the least recently used one is evicted. */
+/** A table over `lru-cache`: entries are objects on the heap, and the least recently used one is evicted. */
 import { LRUCache } from "lru-cache";
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../api/table.ts";
 
 /**
- * What an entry costs beside the bytes of its key, value and tags. Measured as resident memory of half a million
- * entries of 20 B + 100 B on Node 24: 946 B, of which 520 B are live objects and the rest is the heap's slack.
+ * The cost of an entry beside the bytes of its key, value and tags. Measured as resident memory of half a million
+ * entries of 20 B + 100 B on Node 24: 946 B, of which 520 B are live objects and the rest is free memory of the heap.
  */
-export const entryOverheadBytes = 960;
-/** What a tag costs beside its own bytes. */
-export const tagOverheadBytes = 32;
+export const ENTRY_OVERHEAD_BYTES = 960;
+/** The cost of a tag beside its own bytes. */
+export const TAG_OVERHEAD_BYTES = 32;
 
 interface LruEntry extends TableEntry {
   freshUntilMs: number;
-  goneAtMs: number;
+  staleUntilMs: number;
   staled: boolean;
   readonly costBytes: number;
-  /** Where the entry is in the scan list. */
+  /** The index of the entry in the scan list. */
   slot: number;
 }
 
@@ -28,8 +28,8 @@ class LruTable implements Table {
   readonly #evicted: Evicted;
   readonly #cache: LRUCache<string, LruEntry>;
   /**
-   * Every entry, densely: a removed one is replaced by the last. A scan goes from the end down, so what takes
-   * the place of a removed entry was scanned already or came later.
+   * All entries. The last one takes the place of a removed one. A scan runs from the end down, so an entry that takes
+   * another one's place was scanned already or was put later.
    */
   readonly #scanList: LruEntry[] = [];
 
@@ -67,7 +67,7 @@ class LruTable implements Table {
       version: entry.version,
       sourceVersion: entry.sourceVersion,
       freshUntilMs: entry.freshUntilMs,
-      goneAtMs: entry.goneAtMs,
+      staleUntilMs: entry.staleUntilMs,
       staled: false,
       absent: entry.absent,
       tags: entry.tags.slice(),
@@ -86,14 +86,18 @@ class LruTable implements Table {
     this.#scanList.push(kept);
   }
 
+  valueIn(entry: TableEntry): Uint8Array {
+    return entry.value;
+  }
+
   remove(entry: TableEntry): void {
     this.#cache.delete(toEntryId(entry.namespace, entry.key));
   }
 
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
     const kept = this.#kept(entry);
     kept.freshUntilMs = freshUntilMs;
-    kept.goneAtMs = goneAtMs;
+    kept.staleUntilMs = staleUntilMs;
   }
 
   markStaled(entry: TableEntry): void {
@@ -118,7 +122,7 @@ class LruTable implements Table {
     return next;
   }
 
-  /** The entry behind what a caller holds, which the interface lets it see only as read-only. */
+  /** The entry that the caller has, in the type that can be written to. */
   #kept(entry: TableEntry): LruEntry {
     const kept = this.#cache.peek(toEntryId(entry.namespace, entry.key));
     if (kept !== entry) throw new Error("the entry is no longer in the table");
@@ -135,21 +139,21 @@ class LruTable implements Table {
 
 function costBytes(entry: NewTableEntry): number {
   let bytes =
-    entryOverheadBytes +
+    ENTRY_OVERHEAD_BYTES +
     textBytes(entry.namespace) +
     textBytes(entry.key) +
     textBytes(entry.contentType) +
     entry.value.length;
-  for (const tag of entry.tags) bytes += tagOverheadBytes + textBytes(tag);
+  for (const tag of entry.tags) bytes += TAG_OVERHEAD_BYTES + textBytes(tag);
   return bytes;
 }
 
-/** Unambiguous, since no namespace has a colon in it. */
+/** Unambiguous, since a namespace has no colon. */
 function toEntryId(namespace: string, key: string): string {
   return `${namespace}:${key}`;
 }
 
-/** V8 keeps Latin-1 text in a byte a character and any other in two: never more than this. */
+/** An upper bound: V8 keeps Latin-1 text in one byte for each character, and any other text in two. */
 function textBytes(text: string): number {
   const bytes = Buffer.byteLength(text);
   return bytes === text.length ? bytes : 2 * text.length;

@@ -11,7 +11,7 @@ import { DEFAULT_ADDRESS } from "../../../src/common/host-port.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
 import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
-import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/create-store.ts";
+import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL } from "../../../src/telemetry/logger.ts";
 import { runCommand } from "../../support/command-line.ts";
 
@@ -36,6 +36,7 @@ const words: ReadonlyMap<string, string> = new Map([
   ["admin", "127.0.0.1:9464"],
   ["logLevel", DEFAULT_LOG_LEVEL],
   ["storeEngine", DEFAULT_STORE_ENGINE],
+  ["acceleration", "on"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {

@@ -2,13 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { CacheError } from "../../../src/common/errors.ts";
-import {
-  attachStore,
-  createStore,
-  createStoreMemory,
-  resolveStoreOptions,
-  type StoreOptions,
-} from "../../../src/store/engine/create-store.ts";
+import { attachStore, createStore, createStoreMemory } from "../../../src/store/engine/create-store.ts";
+import { resolveStoreOptions, type StoreOptions } from "../../../src/store/engine/store-options.ts";
 
 describe("resolveStoreOptions()", () => {
   it("has a default for everything", () => {

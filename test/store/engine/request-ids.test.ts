@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { SetResult } from "../../../src/store/api/store.ts";
-import { RequestIds, requestIdMs, requestIdsBytes } from "../../../src/store/engine/request-ids.ts";
+import { REQUEST_ID_MS, RequestIds, requestIdsBytes } from "../../../src/store/engine/request-ids.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
@@ -88,7 +88,7 @@ describe("RequestIds", () => {
         key: fc.constantFrom("k", "ключ"),
         requestId: fc.constantFrom(1n, 2n, 2n ** 64n - 1n),
         result,
-        passedMs: fc.constantFrom(0, 1, 25_000, requestIdMs - 1, requestIdMs),
+        passedMs: fc.constantFrom(0, 1, 25_000, REQUEST_ID_MS - 1, REQUEST_ID_MS),
       }),
       { maxLength: 60 },
     );
@@ -114,7 +114,7 @@ describe("RequestIds", () => {
           if (known === undefined) {
             model = [
               ...model.filter((one) => isAnotherThan(one.step)),
-              { step, untilMs: nowMs + requestIdMs },
+              { step, untilMs: nowMs + REQUEST_ID_MS },
             ]
               .slice(-maxCount)
               .filter((one) => nowMs < one.untilMs);

@@ -1,7 +1,7 @@
 /** Tombstones against a plain list, through three views of one region, and the order in which the bound takes them. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Tombstones, tombstoneMs, tombstonesBytes } from "../../../src/store/engine/tombstones.ts";
+import { TOMBSTONE_MS, Tombstones, tombstonesBytes } from "../../../src/store/engine/tombstones.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
@@ -29,14 +29,14 @@ class Model {
     return found?.sourceVersion ?? 0n;
   }
 
-  lay(name: string, sourceVersion: bigint, goneAtMs: number, nowMs: number): void {
-    if (sourceVersion === 0n || goneAtMs + tombstoneMs <= nowMs) return;
+  add(name: string, sourceVersion: bigint, staleUntilMs: number, nowMs: number): void {
+    if (sourceVersion === 0n || staleUntilMs + TOMBSTONE_MS <= nowMs) return;
     const former = this.laid.find((one) => one.name === name && nowMs < one.untilMs);
-    this.lift(name);
+    this.remove(name);
     this.laid.push({
       name,
       sourceVersion: [sourceVersion, former?.sourceVersion ?? 0n].reduce((a, b) => (a > b ? a : b)),
-      untilMs: Math.max(goneAtMs + tombstoneMs, former?.untilMs ?? 0),
+      untilMs: Math.max(staleUntilMs + TOMBSTONE_MS, former?.untilMs ?? 0),
     });
     if (this.laid.length <= this.#maxCount) return;
     this.expire(nowMs);
@@ -46,7 +46,7 @@ class Model {
     }
   }
 
-  lift(name: string): void {
+  remove(name: string): void {
     this.laid = this.laid.filter((one) => one.name !== name);
   }
 
@@ -59,9 +59,9 @@ class Model {
 describe("Tombstones", () => {
   it("remembers a source version for a minute from when the entry went", () => {
     const tombstones = new Tombstones(createRegion(tombstonesBytes(2)), fingerprintOf, 2, () => {});
-    tombstones.lay("n", "k", uint64Max, 1_000, 5_000);
-    expect(tombstones.known("n", "k", 1_000 + tombstoneMs - 1)).toBe(uint64Max);
-    expect(tombstones.known("n", "k", 1_000 + tombstoneMs)).toBe(0n);
+    tombstones.add("n", "k", uint64Max, 1_000, 5_000);
+    expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS - 1)).toBe(uint64Max);
+    expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS)).toBe(0n);
     expect(tombstones.known("n", "other", 5_000)).toBe(0n);
     expect(tombstones.known("other", "k", 5_000)).toBe(0n);
   });
@@ -74,8 +74,8 @@ describe("Tombstones", () => {
         namespace: fc.constantFrom("a", "b"),
         key: fc.constantFrom("1", "2", "3", "4", "ключ", ""),
         sourceVersion: fc.oneof(fc.bigInt({ min: 0n, max: 5n }), fc.constant(uint64Max)),
-        passedMs: fc.constantFrom(0, 0, 0, 1, 1, 5_000, tombstoneMs - 1, tombstoneMs),
-        agoMs: fc.constantFrom(0, 0, 1, 30_000, tombstoneMs - 1, tombstoneMs),
+        passedMs: fc.constantFrom(0, 0, 0, 1, 1, 5_000, TOMBSTONE_MS - 1, TOMBSTONE_MS),
+        agoMs: fc.constantFrom(0, 0, 1, 30_000, TOMBSTONE_MS - 1, TOMBSTONE_MS),
       }),
       { maxLength: 80 },
     );
@@ -93,11 +93,11 @@ describe("Tombstones", () => {
           nowMs += passedMs;
           const name = `${namespace}:${key}`;
           if (kind === "lay") {
-            views[view]?.lay(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
-            model.lay(name, sourceVersion, nowMs - agoMs, nowMs);
+            views[view]?.add(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
+            model.add(name, sourceVersion, nowMs - agoMs, nowMs);
           } else if (kind === "lift") {
-            views[view]?.lift(namespace, key);
-            model.lift(name);
+            views[view]?.remove(namespace, key);
+            model.remove(name);
           } else {
             views[view]?.expire(nowMs);
             model.expire(nowMs);
@@ -105,7 +105,7 @@ describe("Tombstones", () => {
           const reader = views[(view + 1) % 3];
           expect([reader?.count, pruned]).toEqual([model.laid.length, model.pruned]);
           for (const [id, one] of names) {
-            for (const atMs of [nowMs, nowMs + 30_000, nowMs + tombstoneMs - 1]) {
+            for (const atMs of [nowMs, nowMs + 30_000, nowMs + TOMBSTONE_MS - 1]) {
               expect(reader?.known(one.namespace, one.key, atMs)).toBe(model.known(id, atMs));
             }
           }

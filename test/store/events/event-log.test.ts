@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StoreEvent } from "../../../src/store/api/store.ts";
-import { RecentEvents } from "../../../src/store/events/decoded-events.ts";
+import { DecodedEvents } from "../../../src/store/events/decoded-events.ts";
 import {
   EventLog,
   type EventLogLimits,
@@ -53,13 +53,13 @@ function readFrom(
   log: EventLog,
   place: LogPlace,
   namespaces: readonly string[],
-  recent = new RecentEvents(),
+  decoded = new DecodedEvents(),
 ): StoreEvent[] {
   const ids = namespaces.map((namespace) => log.namespaceId(namespace));
   const events: StoreEvent[] = [];
   while (place.position < log.end) {
     const revision = log.revisionAt(place);
-    const event = log.next(place, ids, recent);
+    const event = log.next(place, ids, decoded);
     if (event === undefined) throw new Error("an event of a namespace asked for was passed over");
     expect(event.revision).toBe(revision);
     expect(place.revision).toBe(revision);
@@ -97,7 +97,7 @@ describe("EventLog", () => {
         for (const place of places) {
           const rest = all.slice(place.position);
           if (place.position >= log.start) expect(readFrom(log, place, namespaces)).toEqual(rest);
-          else expect(() => log.next(place, [], new RecentEvents())).toThrow(RangeError);
+          else expect(() => log.next(place, [], new DecodedEvents())).toThrow(RangeError);
         }
         for (const asked of new Set(all.flatMap((event) => [event.revision - 1, event.revision]))) {
           const first = kept.findIndex((event) => event.revision > asked);
@@ -145,7 +145,7 @@ describe("EventLog", () => {
             const rest = all.slice(place.position);
             expect(readFrom(other, place, namespaces)).toEqual(rest);
           } else {
-            expect(() => other.next(place, [], new RecentEvents())).toThrow(RangeError);
+            expect(() => other.next(place, [], new DecodedEvents())).toThrow(RangeError);
             places[reader] = other.placeAfter(other.lostRevision);
           }
         }
@@ -169,12 +169,12 @@ describe("EventLog", () => {
     const first = mine.placeAtEnd();
     const events = Array.from({ length: 200 }, (_, at) => eventOf(at + 1, { name: `k${at}` }));
     for (const event of events) (event.revision % 2 === 0 ? others : mine).append(event);
-    const recent = new RecentEvents();
-    const [one = [], other = []] = [1, 2].map(() => readFrom(mine, { ...first }, ["n"], recent));
+    const decoded = new DecodedEvents();
+    const [one = [], other = []] = [1, 2].map(() => readFrom(mine, { ...first }, ["n"], decoded));
     expect(one).toEqual(events);
     for (const [at, event] of one.entries()) expect(event).toBe(other[at]);
-    recent.clear();
-    const third = readFrom(mine, { ...first }, ["n"], recent);
+    decoded.clear();
+    const third = readFrom(mine, { ...first }, ["n"], decoded);
     expect(third).toEqual(events);
     for (const [at, event] of third.entries()) expect(event).not.toBe(other[at]);
   });
@@ -213,7 +213,7 @@ describe("EventLog", () => {
     log.append(eventOf(11, { name: "k".repeat(10_000), origin: "me" }));
     expect([log.start, log.end, log.lostRevision]).toEqual([11, 11, 11]);
     expect(log.bytes).toBeLessThanOrEqual(4_096);
-    expect(() => log.next(place, [], new RecentEvents())).toThrow(RangeError);
+    expect(() => log.next(place, [], new DecodedEvents())).toThrow(RangeError);
     log.append(eventOf(11));
     log.append(eventOf(12));
     expect(readFrom(log, log.placeAfter(11), ["n"])).toEqual([eventOf(12)]);
@@ -241,7 +241,7 @@ describe("EventLog", () => {
     expect(log.namespaceId("none")).toBe(0);
     const read: StoreEvent[] = [];
     for (const place = { ...first }; place.position < log.end; ) {
-      const event = log.next(place, even, new RecentEvents());
+      const event = log.next(place, even, new DecodedEvents());
       if (event !== undefined) read.push(event);
     }
     expect(read.map((event) => event.revision)).toEqual(Array.from({ length: 250 }, (_, at) => 2 * at + 2));
@@ -252,7 +252,7 @@ describe("EventLog", () => {
     const lost = log.placeAtEnd();
     for (let revision = 1; revision <= 3; revision++) log.append(eventOf(revision));
     for (const place of [lost, log.placeAtEnd()]) {
-      expect(() => log.next({ ...place }, [], new RecentEvents())).toThrow(RangeError);
+      expect(() => log.next({ ...place }, [], new DecodedEvents())).toThrow(RangeError);
       expect(() => log.revisionAt({ ...place })).toThrow(RangeError);
     }
   });

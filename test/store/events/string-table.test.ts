@@ -1,12 +1,12 @@
 /** The numbers of names that several threads share, against a map; each thread is a view over the same memory. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RepeatedNames, repeatedNamesBytes } from "../../../src/store/events/string-table.ts";
+import { STRING_TABLE_BYTES, StringTable } from "../../../src/store/events/string-table.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
-function createViews(count: number): readonly RepeatedNames[] {
-  const region = createRegion(repeatedNamesBytes);
-  return Array.from({ length: count }, () => new RepeatedNames(region));
+function createViews(count: number): readonly StringTable[] {
+  const region = createRegion(STRING_TABLE_BYTES);
+  return Array.from({ length: count }, () => new StringTable(region));
 }
 
 /** Few and short, so that they come again. */
@@ -16,7 +16,7 @@ const name = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 90 }) },
 );
 
-describe("RepeatedNames", () => {
+describe("StringTable", () => {
   it("is one set of numbers to all threads, whichever of them uses and releases names", () => {
     const steps = fc.array(
       fc.record({ view: fc.nat({ max: 2 }), release: fc.boolean(), name, pick: fc.nat() }),

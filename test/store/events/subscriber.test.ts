@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Selector, StoreEvent, SubscriberRead } from "../../../src/store/api/store.ts";
 import { fromCursor } from "../../../src/store/events/cursor.ts";
-import { RecentEvents } from "../../../src/store/events/decoded-events.ts";
+import { DecodedEvents } from "../../../src/store/events/decoded-events.ts";
 import { EventLog, eventLogBytes } from "../../../src/store/events/event-log.ts";
 import { SharedReads } from "../../../src/store/events/shared-reads.ts";
 import { LogSubscriber } from "../../../src/store/events/subscriber.ts";
@@ -67,8 +67,8 @@ class TwoThreads {
         expect(this.#heldShard).toBe(shard);
         return this.#revisions[shard] ?? 0;
       },
-      sleepers: { add() {}, delete() {} },
-      recent: new RecentEvents(),
+      waitList: { add() {}, delete() {} },
+      decoded: new DecodedEvents(),
       overran: () => this.overruns++,
     };
     return new LogSubscriber(source, selectors, cursor, () => {});

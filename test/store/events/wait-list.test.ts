@@ -1,20 +1,22 @@
-/** Who sleeps, who is woken, and when everybody has read; then what a store keeps for readers of the same events. */
+/** Which subscribers wait, which are woken, and when all have caught up; then the events that a store keeps decoded. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { singleThread } from "../../../src/store/api/threads.ts";
+import { SINGLE_THREAD } from "../../../src/store/api/threads.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
-import { Doorbells, doorbellsBytes } from "../../../src/store/events/thread-wakeups.ts";
-import { NOWHERE, type Sleeper, Sleepers } from "../../../src/store/events/wait-list.ts";
+import { ThreadWakeups, threadWakeupsBytes } from "../../../src/store/events/thread-wakeups.ts";
+import { type WaitingSubscriber, WaitList } from "../../../src/store/events/wait-list.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
-interface Reader extends Sleeper {
+interface Reader extends WaitingSubscriber {
   isBehind: boolean;
   wakes: number;
 }
 
 function newReader(): Reader {
   const reader: Reader = {
-    place: NOWHERE,
+    older: undefined,
+    newer: undefined,
+    woken: false,
     isBehind: false,
     wakes: 0,
     behind: () => reader.isBehind,
@@ -25,46 +27,46 @@ function newReader(): Reader {
   return reader;
 }
 
-describe("Sleepers", () => {
-  it("wakes who sleeps and is behind, once, and tells when nobody else was awake, over any history", () => {
+describe("WaitList", () => {
+  it("wakes waiting subscribers that are behind, once, and reports when all have caught up, over any history", () => {
     const step = fc.record({
-      act: fc.constantFrom("sleep" as const, "leave" as const, "event" as const, "wake" as const),
+      act: fc.constantFrom("wait" as const, "leave" as const, "event" as const, "wake" as const),
       who: fc.nat(4),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let caughtUp = 0;
-        const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
-        const sleepers = new Sleepers(bells, () => {
+        const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
+        const waitList = new WaitList(threadWakeups, () => {
           caughtUp += 1;
         });
         const readers = Array.from({ length: 5 }, newReader);
-        const asleep = new Set<Reader>();
-        const awake = new Set<Reader>();
+        const waiting = new Set<Reader>();
+        const woken = new Set<Reader>();
         for (const { act, who } of steps) {
           const reader = readers[who];
           if (reader === undefined) throw new Error("five readers");
           const wakesBefore = readers.map(({ wakes }) => wakes);
           const before = caughtUp;
-          if (act === "sleep") {
-            sleepers.add(reader);
-            asleep.add(reader);
-            awake.delete(reader);
+          if (act === "wait") {
+            waitList.add(reader);
+            waiting.add(reader);
+            woken.delete(reader);
           } else if (act === "leave") {
-            sleepers.delete(reader);
-            asleep.delete(reader);
-            awake.delete(reader);
+            waitList.delete(reader);
+            waiting.delete(reader);
+            woken.delete(reader);
           } else if (act === "event") reader.isBehind = !reader.isBehind;
           else {
-            const expected = asleep.size > 0 && awake.size === 0 ? before + 1 : before;
-            sleepers.wake();
+            const expected = waiting.size > 0 && woken.size === 0 ? before + 1 : before;
+            waitList.wake();
             expect(caughtUp).toBe(expected);
             for (const [index, one] of readers.entries()) {
-              const isWoken = asleep.has(one) && one.isBehind;
+              const isWoken = waiting.has(one) && one.isBehind;
               expect(one.wakes).toBe((wakesBefore[index] ?? 0) + (isWoken ? 1 : 0));
               if (!isWoken) continue;
-              asleep.delete(one);
-              awake.add(one);
+              waiting.delete(one);
+              woken.add(one);
             }
           }
         }
@@ -72,31 +74,50 @@ describe("Sleepers", () => {
     );
   });
 
-  it("may be changed by who is woken", () => {
-    const bells = new Doorbells(createRegion(doorbellsBytes(1)), singleThread);
-    const sleepers = new Sleepers(bells, () => {});
+  it("may be changed by a subscriber that is woken", () => {
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
+    const waitList = new WaitList(threadWakeups, () => {});
     const [first, second, third] = [newReader(), newReader(), newReader()];
     for (const reader of [first, second, third]) {
       reader.isBehind = true;
-      sleepers.add(reader);
+      waitList.add(reader);
     }
     first.wake = () => {
       first.wakes += 1;
       first.isBehind = false;
-      sleepers.add(first);
-      sleepers.delete(third);
+      waitList.add(first);
+      waitList.delete(third);
     };
-    sleepers.wake();
-    sleepers.add(second);
+    waitList.wake();
+    waitList.add(second);
     first.isBehind = true;
-    sleepers.wake();
+    waitList.wake();
     expect([first.wakes, second.wakes]).toEqual([2, 2]);
-    expect(third.place).toBe(NOWHERE);
+    expect([third.wakes, third.woken]).toEqual([1, false]);
+  });
+
+  it("wakes all that are behind, even if some throw, and returns what they threw", () => {
+    const threadWakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
+    const waitList = new WaitList(threadWakeups, () => {});
+    const readers = [newReader(), newReader(), newReader()];
+    const errors = [new Error("0"), new Error("1")];
+    for (const [index, reader] of readers.entries()) {
+      reader.isBehind = true;
+      waitList.add(reader);
+      const error = errors[index];
+      if (error === undefined) continue;
+      reader.wake = () => {
+        reader.wakes += 1;
+        throw error;
+      };
+    }
+    expect(waitList.wake()).toEqual(errors);
+    expect(readers.map(({ wakes }) => wakes)).toEqual([1, 1, 1]);
   });
 });
 
-describe("what a store keeps of an event for its readers", () => {
-  it("is one object for whoever wants something different of it, until everybody has read it", () => {
+describe("a decoded event", () => {
+  it("is one object for subscribers with different selectors, until all have read it", () => {
     const store = createStore({ shards: 2 });
     const read = (prefix: string) => {
       const subscriber = store.subscribe(

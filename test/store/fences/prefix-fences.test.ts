@@ -1,8 +1,8 @@
 /** Prefix fences against a plain list, through three views of one region, and the longest that a region holds. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../../../src/common/name-limits.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
-import { fenceNamespaceMaxBytes, fencePrefixMaxBytes } from "../../../src/store/fences/prefix-fence-list.ts";
 import { PrefixFences, prefixFencesBytes } from "../../../src/store/fences/prefix-fences.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 import { fencedEntry } from "../../support/fenced-entry.ts";
@@ -84,8 +84,8 @@ class Model {
 
 describe("PrefixFences", () => {
   it("has room for as many fences as it may hold, of the longest names that a server may allow", () => {
-    expect(fenceNamespaceMaxBytes).toBe(LIMIT_BOUNDS.namespaceMaxBytes.max);
-    expect(fencePrefixMaxBytes).toBe(LIMIT_BOUNDS.keyMaxBytes.max);
+    expect(NAMESPACE_LIMIT_BYTES).toBe(LIMIT_BOUNDS.namespaceMaxBytes.max);
+    expect(KEY_LIMIT_BYTES).toBe(LIMIT_BOUNDS.keyMaxBytes.max);
     for (const maxCount of [1, 2, 5]) {
       let merged = 0;
       const region = createRegion(prefixFencesBytes(maxCount));
@@ -93,8 +93,8 @@ describe("PrefixFences", () => {
         () => new PrefixFences(region, maxCount, (count) => (merged += count)),
       );
       const names = Array.from({ length: maxCount }, (_, at) => ({
-        namespace: `${"н".repeat(fenceNamespaceMaxBytes / 2 - 1)}n${at}`,
-        prefix: `${"😀".repeat(fencePrefixMaxBytes / 4 - 1)}key${at}`,
+        namespace: `${"н".repeat(NAMESPACE_LIMIT_BYTES / 2 - 1)}n${at}`,
+        prefix: `${"😀".repeat(KEY_LIMIT_BYTES / 4 - 1)}key${at}`,
       }));
       names.forEach(({ namespace, prefix }, at) => {
         fences?.raise(namespace, prefix, false, at + 1, 1_000);
@@ -119,11 +119,11 @@ describe("PrefixFences", () => {
 
   it("covers more, never less, for names longer than any server allows", () => {
     const fences = new PrefixFences(createRegion(prefixFencesBytes(2)), 2, () => {});
-    const longPrefix = "p".repeat(fencePrefixMaxBytes + 1);
+    const longPrefix = "p".repeat(KEY_LIMIT_BYTES + 1);
     fences.raise("n", longPrefix, true, 2, 1_000);
     expect(fences.cover(fencedEntry({ namespace: "n", version: 1 }))).toBe("soft");
     expect(fences.cover(fencedEntry({ namespace: "m", version: 1 }))).toBe("none");
-    fences.raise("n".repeat(fenceNamespaceMaxBytes + 1), "p", false, 3, 1_000);
+    fences.raise("n".repeat(NAMESPACE_LIMIT_BYTES + 1), "p", false, 3, 1_000);
     expect(fences.cover(fencedEntry({ namespace: "m", version: 1 }))).toBe("hard");
   });
 

@@ -1,12 +1,12 @@
 /** The lock: who waits gets it, or is told that it is not to be had. That it excludes is held by threads.test.ts. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { lockBytes, SharedLock } from "../../../src/store/shm/lock.ts";
+import { LOCK_BYTES, SharedLock } from "../../../src/store/shm/lock.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 
 describe("SharedLock", () => {
-  it("is had again and again by who gives it back", () => {
-    const region = createRegion(lockBytes);
+  it("is acquired again after each release", () => {
+    const region = createRegion(LOCK_BYTES);
     const [one, other] = [new SharedLock(region), new SharedLock(region)];
     for (let time = 0; time < 3; time++) {
       one.acquire();
@@ -17,8 +17,8 @@ describe("SharedLock", () => {
     expect(new Int32Array(region.buffer)[0]).toBe(0);
   });
 
-  it("wakes who sleeps when another thread gives it back", async () => {
-    const region = createRegion(lockBytes);
+  it("wakes a sleeping thread when another one releases it", async () => {
+    const region = createRegion(LOCK_BYTES);
     const lock = new SharedLock(region);
     lock.acquire();
     const lockModule = new URL("../../../src/store/shm/lock.ts", import.meta.url).href;
@@ -40,8 +40,8 @@ describe("SharedLock", () => {
     }
   });
 
-  it("is refused to who has waited for long, and stays whole", () => {
-    const region = createRegion(lockBytes);
+  it("throws for a thread that has waited too long, and still works", () => {
+    const region = createRegion(LOCK_BYTES);
     const [holder, other] = [new SharedLock(region, 30), new SharedLock(region, 30)];
     holder.acquire();
     const beginMs = performance.now();

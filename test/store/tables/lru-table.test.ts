@@ -1,7 +1,11 @@
 /** The table on `lru-cache`: what every table is held to, and its own order of eviction and cost. */
 import { describe, expect, it } from "vitest";
 import type { NewTableEntry, Table } from "../../../src/store/api/table.ts";
-import { createLruTable, entryOverheadBytes, tagOverheadBytes } from "../../../src/store/tables/lru-table.ts";
+import {
+  createLruTable,
+  ENTRY_OVERHEAD_BYTES,
+  TAG_OVERHEAD_BYTES,
+} from "../../../src/store/tables/lru-table.ts";
 import { tableKeepsEntries } from "../../contract/store-table.ts";
 
 function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): void {
@@ -12,7 +16,7 @@ function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): voi
     version: 1,
     sourceVersion: 0n,
     freshUntilMs: Infinity,
-    goneAtMs: Infinity,
+    staleUntilMs: Infinity,
     absent: false,
     tags: [],
     contentType: "",
@@ -27,14 +31,14 @@ describe("the table on lru-cache", () => {
   it("charges key, value, tags and the stated overhead", () => {
     const table = createLruTable({ budgetBytes: 1 << 20, evicted: () => {} });
     put(table, "key", { tags: ["tag"], contentType: "a/b" });
-    expect(table.bytes).toBe(entryOverheadBytes + 1 + 3 + 3 + 100 + tagOverheadBytes + 3);
+    expect(table.bytes).toBe(ENTRY_OVERHEAD_BYTES + 1 + 3 + 3 + 100 + TAG_OVERHEAD_BYTES + 3);
     put(table, "key");
-    expect(table.bytes).toBe(entryOverheadBytes + 1 + 3 + 100);
+    expect(table.bytes).toBe(ENTRY_OVERHEAD_BYTES + 1 + 3 + 100);
   });
 
   it("evicts in the order of the last use", () => {
     const evicted: string[] = [];
-    const budgetBytes = 3 * (entryOverheadBytes + 102);
+    const budgetBytes = 3 * (ENTRY_OVERHEAD_BYTES + 102);
     const table = createLruTable({ budgetBytes, evicted: ({ key }) => evicted.push(key) });
     for (const key of ["a", "b", "c"]) put(table, key);
     table.find("n", "a", 0);

@@ -1,11 +1,11 @@
 /**
- * The chunks of the index, stacked without a hole over segments of the pool, so that a segment goes back as
- * soon as the index needs one less: whatever chunk is given up, the topmost moves into its place.
+ * The chunks of the index, a stack without holes over segments of the pool. The top chunk moves into the place of a
+ * removed one, so that a segment returns to the pool as soon as the index needs one less.
  */
-import { chunkBytes } from "./geometry.ts";
-import { chunkWords, clearChunk } from "./index-chunk.ts";
-import { control, type Memory } from "./memory.ts";
-import { moveSegments, type SegmentPool } from "./segment-pool.ts";
+import { CHUNK_BYTES } from "./geometry.ts";
+import { CHUNK_WORDS, clearChunk } from "./index-chunk.ts";
+import { CONTROL, type Memory } from "./memory.ts";
+import { MOVE_SEGMENTS, type SegmentPool } from "./segment-pool.ts";
 
 export class ChunkStack {
   readonly #memory: Memory;
@@ -15,37 +15,37 @@ export class ChunkStack {
   constructor(memory: Memory, pool: SegmentPool) {
     this.#memory = memory;
     this.#pool = pool;
-    this.#chunksPerSegment = pool.geometry.segmentBytes / chunkBytes;
+    this.#chunksPerSegment = pool.geometry.segmentBytes / CHUNK_BYTES;
   }
 
-  /** An empty chunk, as its word; 0: there is no memory for one. */
+  /** Adds an empty chunk and returns its word; 0: there is no memory for it. */
   push(): number {
     const memory = this.#memory;
-    if (memory.word(control.chunksLeft) === 0) {
-      if (this.#pool.freeCount <= moveSegments) return 0;
+    if (memory.word(CONTROL.chunksLeft) === 0) {
+      if (this.#pool.freeCount <= MOVE_SEGMENTS) return 0;
       const segment = this.#pool.take();
-      this.#pool.link(segment, memory.word(control.indexSegment));
-      memory.setWord(control.indexSegment, segment);
-      memory.addToWord(control.indexSegments, 1);
-      memory.setWord(control.chunksLeft, this.#chunksPerSegment);
+      this.#pool.link(segment, memory.word(CONTROL.indexSegment));
+      memory.setWord(CONTROL.indexSegment, segment);
+      memory.addToWord(CONTROL.indexSegments, 1);
+      memory.setWord(CONTROL.chunksLeft, this.#chunksPerSegment);
     }
-    memory.addToWord(control.chunksLeft, -1);
+    memory.addToWord(CONTROL.chunksLeft, -1);
     const chunk = this.#top();
     clearChunk(memory, chunk);
     return chunk;
   }
 
-  /** Gives a chunk up. True: another one is in its place now. */
+  /** Removes a chunk. True: another chunk has moved into its place. */
   remove(chunk: number): boolean {
     const memory = this.#memory;
     const top = this.#top();
-    if (top !== chunk) memory.words.copyWithin(chunk, top, top + chunkWords);
-    memory.addToWord(control.chunksLeft, 1);
-    if (memory.word(control.chunksLeft) === this.#chunksPerSegment) {
-      const segment = memory.word(control.indexSegment);
-      memory.setWord(control.indexSegment, this.#pool.next(segment));
-      memory.setWord(control.chunksLeft, 0);
-      memory.addToWord(control.indexSegments, -1);
+    if (top !== chunk) memory.words.copyWithin(chunk, top, top + CHUNK_WORDS);
+    memory.addToWord(CONTROL.chunksLeft, 1);
+    if (memory.word(CONTROL.chunksLeft) === this.#chunksPerSegment) {
+      const segment = memory.word(CONTROL.indexSegment);
+      memory.setWord(CONTROL.indexSegment, this.#pool.next(segment));
+      memory.setWord(CONTROL.chunksLeft, 0);
+      memory.addToWord(CONTROL.indexSegments, -1);
       this.#pool.give(segment);
     }
     return top !== chunk;
@@ -53,7 +53,7 @@ export class ChunkStack {
 
   #top(): number {
     const memory = this.#memory;
-    const chunksBelow = this.#chunksPerSegment - memory.word(control.chunksLeft) - 1;
-    return this.#pool.byteOf(memory.word(control.indexSegment)) / 4 + chunksBelow * chunkWords;
+    const chunksBelow = this.#chunksPerSegment - memory.word(CONTROL.chunksLeft) - 1;
+    return this.#pool.byteOf(memory.word(CONTROL.indexSegment)) / 4 + chunksBelow * CHUNK_WORDS;
   }
 }

@@ -1,13 +1,15 @@
-/** An entry as the callers of a table see it: one object, moved from entry to entry, decoded when read. */
+/**
+ * The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read.
+ */
 import type { TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
-import { flag, freshUntilMsAt, goneAtMsAt, hasFlag, versionAt } from "./entry-header.ts";
+import { FLAG, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 export class EntryCursor implements TableEntry {
-  /** The entry's word in the log; 0: it stands nowhere. */
+  /** The entry's word in the log; 0: none. */
   at = 0;
   readonly #memory: Memory;
   readonly #pool: SegmentPool;
@@ -31,7 +33,7 @@ export class EntryCursor implements TableEntry {
   }
 
   get value(): Uint8Array {
-    return readValue(this.#memory, this.#pool, this.at);
+    return readValue(this.#memory, this.#pool, this.at, undefined);
   }
 
   get version(): number {
@@ -46,16 +48,16 @@ export class EntryCursor implements TableEntry {
     return freshUntilMsAt(this.#memory, this.at);
   }
 
-  get goneAtMs(): number {
-    return goneAtMsAt(this.#memory, this.at);
+  get staleUntilMs(): number {
+    return staleUntilMsAt(this.#memory, this.at);
   }
 
   get staled(): boolean {
-    return hasFlag(this.#memory, this.at, flag.staled);
+    return hasFlag(this.#memory, this.at, FLAG.staled);
   }
 
   get absent(): boolean {
-    return hasFlag(this.#memory, this.at, flag.absent);
+    return hasFlag(this.#memory, this.at, FLAG.absent);
   }
 
   get tags(): readonly string[] {

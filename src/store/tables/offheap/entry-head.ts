@@ -1,25 +1,25 @@
 /**
  * The variable part of an entry's head: namespace, key, source version, content type and tags as bytes.
  *
- * Text is UTF-8. A lone surrogate, which never comes off the wire, is kept as U+FFFD.
+ * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
+import { UTF8_MAX_BYTES_PER_UNIT } from "../../../common/utf8.ts";
 import type { NewTableEntry } from "../../api/table.ts";
 import {
-  flag,
-  headerBytes,
+  FLAG,
+  HEADER_BYTES,
+  KEY_MAX_BYTES,
   keyBytesAt,
-  keyMaxBytes,
+  NAMESPACE_MAX_BYTES,
   namespaceBytesAt,
-  namespaceMaxBytes,
-  sourceVersionBytes,
+  SOURCE_VERSION_BYTES,
 } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 
-const noTags: readonly string[] = [];
-const labelsMaxBytes = 0xffff;
-const bytesPerUnitMax = 3;
+const NO_TAGS: readonly string[] = [];
+const LABELS_MAX_BYTES = 0xffff;
 
-/** Encodes heads, one at a time, before it is known where in the log they go. */
+/** Encodes one head at a time, before its place in the log is known. */
 export class HeadEncoder {
   /** The bytes after the header, up to `length`. */
   scratch = Buffer.alloc(4_096);
@@ -29,42 +29,42 @@ export class HeadEncoder {
   flags = 0;
 
   get headBytes(): number {
-    return headerBytes + this.length;
+    return HEADER_BYTES + this.length;
   }
 
-  /** False when a part is longer than any head has room for. */
+  /** False when a part is longer than the format allows. */
   encode(entry: NewTableEntry): boolean {
     this.#reserve(entry);
     this.length = 0;
-    this.flags = entry.absent ? flag.absent : 0;
+    this.flags = entry.absent ? FLAG.absent : 0;
     this.namespaceBytes = this.#text(entry.namespace);
     this.keyBytes = this.#text(entry.key);
     if (entry.sourceVersion !== 0n) {
-      this.flags |= flag.sourceVersion;
+      this.flags |= FLAG.sourceVersion;
       this.length = this.scratch.writeBigUInt64LE(entry.sourceVersion, this.length);
     }
     const labelsBytes = this.#labels(entry);
     return (
-      this.namespaceBytes <= namespaceMaxBytes &&
-      this.keyBytes <= keyMaxBytes &&
-      labelsBytes <= labelsMaxBytes
+      this.namespaceBytes <= NAMESPACE_MAX_BYTES &&
+      this.keyBytes <= KEY_MAX_BYTES &&
+      labelsBytes <= LABELS_MAX_BYTES
     );
   }
 
-  /** Writes what was encoded behind the header at `at`. */
+  /** Writes the encoded bytes behind the header at `at`. */
   writeTo(memory: Memory, at: number): void {
-    this.scratch.copy(memory.bytes, at * 4 + headerBytes, 0, this.length);
+    this.scratch.copy(memory.bytes, at * 4 + HEADER_BYTES, 0, this.length);
   }
 
   #labels(entry: NewTableEntry): number {
     if (entry.tags.length === 0 && entry.contentType === "") return 0;
-    this.flags |= flag.labels;
+    this.flags |= FLAG.labels;
     const begin = this.length;
     this.length += 2;
     this.#sizedText(entry.contentType);
     for (const tag of entry.tags) this.#sizedText(tag);
     const bytes = this.length - begin;
-    if (bytes <= labelsMaxBytes) this.scratch.writeUInt16LE(bytes, begin);
+    if (bytes <= LABELS_MAX_BYTES) this.scratch.writeUInt16LE(bytes, begin);
     return bytes;
   }
 
@@ -84,12 +84,12 @@ export class HeadEncoder {
   #reserve(entry: NewTableEntry): void {
     let units = entry.namespace.length + entry.key.length + entry.contentType.length;
     for (const tag of entry.tags) units += tag.length + 1;
-    const bytes = units * bytesPerUnitMax + 64;
+    const bytes = units * UTF8_MAX_BYTES_PER_UNIT + 64;
     if (bytes > this.scratch.length) this.scratch = Buffer.alloc(bytes * 2);
   }
 }
 
-/** Returns where it ends. Short ASCII, which most text here is, is not worth a call out of JavaScript. */
+/** Returns where the text ends. Most text is short ASCII, for which a loop is faster than a native call. */
 function writeText(target: Buffer, begin: number, text: string): number {
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
@@ -100,7 +100,7 @@ function writeText(target: Buffer, begin: number, text: string): number {
 }
 
 export function namespaceAt(memory: Memory, at: number): string {
-  const begin = at * 4 + headerBytes;
+  const begin = at * 4 + HEADER_BYTES;
   return memory.bytes.toString("utf8", begin, begin + namespaceBytesAt(memory, at));
 }
 
@@ -110,11 +110,11 @@ export function keyAt(memory: Memory, at: number): string {
 }
 
 export function sourceVersionAt(memory: Memory, at: number): bigint {
-  if ((memory.word(at + 1) & flag.sourceVersion) === 0) return 0n;
+  if ((memory.word(at + 1) & FLAG.sourceVersion) === 0) return 0n;
   return memory.bytes.readBigUInt64LE(keyByteOf(memory, at) + keyBytesAt(memory, at));
 }
 
-/** The content type of one entry is that of the next, nearly always. */
+/** The content type decoded last. The next entry nearly always has the same one. */
 let recentContentType = "";
 
 export function contentTypeAt(memory: Memory, at: number): string {
@@ -129,7 +129,7 @@ export function contentTypeAt(memory: Memory, at: number): string {
 
 export function tagsAt(memory: Memory, at: number): readonly string[] {
   const labels = labelsByteOf(memory, at);
-  if (labels === 0) return noTags;
+  if (labels === 0) return NO_TAGS;
   const end = labels + memory.bytes.readUInt16LE(labels);
   const tags: string[] = [];
   let byte = labels + 2;
@@ -141,9 +141,9 @@ export function tagsAt(memory: Memory, at: number): readonly string[] {
   return tags;
 }
 
-/** Whether the entry is this key's. */
+/** The entry has this namespace and this key. */
 export function isKeyAt(memory: Memory, at: number, namespace: string, key: string): boolean {
-  const begin = at * 4 + headerBytes;
+  const begin = at * 4 + HEADER_BYTES;
   const keyBegin = begin + namespaceBytesAt(memory, at);
   return (
     isTextAt(memory, begin, namespaceBytesAt(memory, at), namespace) &&
@@ -151,28 +151,8 @@ export function isKeyAt(memory: Memory, at: number, namespace: string, key: stri
   );
 }
 
-/** As `isKeyAt` for a key as it came off the wire: the bytes of `source` from `begin` to `end`. */
-export function isKeyBytesAt(
-  memory: Memory,
-  at: number,
-  namespace: string,
-  source: Uint8Array,
-  begin: number,
-  end: number,
-): boolean {
-  if (keyBytesAt(memory, at) !== end - begin) return false;
-  const namespaceBegin = at * 4 + headerBytes;
-  if (!isTextAt(memory, namespaceBegin, namespaceBytesAt(memory, at), namespace)) return false;
-  const kept = memory.bytes;
-  const shift = keyByteOf(memory, at) - begin;
-  for (let index = begin; index < end; index++) {
-    if (kept[index + shift] !== source[index]) return false;
-  }
-  return true;
-}
-
 function isTextAt(memory: Memory, begin: number, length: number, text: string): boolean {
-  // UTF-8 has no fewer bytes than UTF-16 has units.
+  // UTF-8 has at least as many bytes as UTF-16 has units.
   if (length < text.length) return false;
   const kept = memory.bytes;
   for (let index = 0; index < text.length; index++) {
@@ -187,15 +167,15 @@ function isTextAt(memory: Memory, begin: number, length: number, text: string): 
 }
 
 function keyByteOf(memory: Memory, at: number): number {
-  return at * 4 + headerBytes + namespaceBytesAt(memory, at);
+  return at * 4 + HEADER_BYTES + namespaceBytesAt(memory, at);
 }
 
-/** 0: the entry has none. */
+/** 0: the entry has no labels. */
 function labelsByteOf(memory: Memory, at: number): number {
   const word = memory.word(at + 1);
-  if ((word & flag.labels) === 0) return 0;
+  if ((word & FLAG.labels) === 0) return 0;
   const begin = keyByteOf(memory, at) + keyBytesAt(memory, at);
-  return (word & flag.sourceVersion) === 0 ? begin : begin + sourceVersionBytes;
+  return (word & FLAG.sourceVersion) === 0 ? begin : begin + SOURCE_VERSION_BYTES;
 }
 
 function sizedTextAt(memory: Memory, byte: number): string {

@@ -1,5 +1,5 @@
 /**
- * The fixed part of an entry in the log: 28 bytes, aligned to 4, of which nothing depends on byte order.
+ * The fixed part of an entry in the log: 28 bytes, aligned to 4.
  *
  *   word 0   the mixed hash of namespace and key
  *   word 1   bytes of the key (16 bits), bytes of the namespace (8), flags (8)
@@ -9,24 +9,24 @@
  *   word 5   lower bits of the end of the freshness, in the clock's ms
  *   word 6   upper bits of the version (16), upper bits of the end of the freshness (16)
  *
- * Behind it lie namespace, key, source version (when flagged), labels (when flagged) and value. All but the
- * value, the *head*, lies in one piece; a value may go on in the next segments of its ring.
+ * Behind it: namespace, key, source version (when flagged), labels (when flagged) and value. The *head*, all but the
+ * value, lies in one segment. A value may continue in the next segments of its ring.
  */
 import type { Memory } from "./memory.ts";
 
-export const headerBytes = 28;
-export const keyMaxBytes = 0xfffe;
-export const namespaceMaxBytes = 0xff;
-export const valueMaxBytes = 0xff_ffff;
-export const usesMax = 3;
+export const HEADER_BYTES = 28;
+export const KEY_MAX_BYTES = 0xfffe;
+export const NAMESPACE_MAX_BYTES = 0xff;
+export const VALUE_MAX_BYTES = 0xff_ffff;
+export const USES_MAX = 3;
 
-/** In word 1, in the place of an entry: nothing more begins in this segment. */
-export const padding = 0xffff_ffff;
+/** Word 1 at the place of an entry: no further entry begins in this segment. */
+export const PADDING = 0xffff_ffff;
 
-export const flag = {
-  /** Two bits: how often the entry was used since it was put or last spared, up to `usesMax`. */
+export const FLAG = {
+  /** Two bits: how often the entry was used since its put or its last move to a head, at most `USES_MAX`. */
   uses: 0x0300_0000,
-  /** Removed or overwritten: the index knows it no more. */
+  /** Removed or overwritten: it is not in the index any more. */
   dead: 0x0400_0000,
   staled: 0x0800_0000,
   absent: 0x1000_0000,
@@ -35,60 +35,60 @@ export const flag = {
   mainRing: 0x8000_0000,
 } as const;
 
-const usesShift = 24;
-const two32 = 0x1_0000_0000;
-const noEndFresh = 0xffff_ffff_ffff;
-const noEndStale = 0xff_ffff_ffff;
+const USES_SHIFT = 24;
+const TWO_32 = 0x1_0000_0000;
+const NO_END_FRESH = 0xffff_ffff_ffff;
+const NO_END_STALE = 0xff_ffff_ffff;
 
 export interface HeaderFields {
   readonly hash: number;
   readonly keyBytes: number;
   readonly namespaceBytes: number;
   readonly valueBytes: number;
-  /** Any of `flag`. */
+  /** Any of `FLAG`. */
   readonly flags: number;
   readonly version: number;
   readonly freshUntilMs: number;
-  readonly goneAtMs: number;
+  readonly staleUntilMs: number;
 }
 
 export function writeHeader(memory: Memory, at: number, fields: HeaderFields): void {
   memory.setWord(at, fields.hash);
   memory.setWord(at + 1, fields.keyBytes | (fields.namespaceBytes << 16) | fields.flags);
   memory.setWord(at + 2, fields.valueBytes);
-  memory.setWord(at + 4, fields.version % two32);
-  memory.setWord(at + 6, Math.floor(fields.version / two32));
-  writeLifetimes(memory, at, fields.freshUntilMs, fields.goneAtMs);
+  memory.setWord(at + 4, fields.version % TWO_32);
+  memory.setWord(at + 6, Math.floor(fields.version / TWO_32));
+  writeLifetimes(memory, at, fields.freshUntilMs, fields.staleUntilMs);
 }
 
-/** Milliseconds are whole numbers. */
-export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, goneAtMs: number): void {
-  const fresh = Math.min(freshUntilMs, noEndFresh);
-  const stale = goneAtMs === Infinity ? noEndStale : goneAtMs - freshUntilMs;
-  memory.setWord(at + 2, valueBytesAt(memory, at) | (Math.floor(stale / two32) << 24));
-  memory.setWord(at + 3, stale % two32);
-  memory.setWord(at + 5, fresh % two32);
-  memory.setWord(at + 6, (memory.word(at + 6) & 0xffff) | (Math.floor(fresh / two32) << 16));
+/** Both times are whole numbers or `Infinity`. */
+export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, staleUntilMs: number): void {
+  const fresh = Math.min(freshUntilMs, NO_END_FRESH);
+  const stale = staleUntilMs === Infinity ? NO_END_STALE : staleUntilMs - freshUntilMs;
+  memory.setWord(at + 2, valueBytesAt(memory, at) | (Math.floor(stale / TWO_32) << 24));
+  memory.setWord(at + 3, stale % TWO_32);
+  memory.setWord(at + 5, fresh % TWO_32);
+  memory.setWord(at + 6, (memory.word(at + 6) & 0xffff) | (Math.floor(fresh / TWO_32) << 16));
 }
 
 export const hashAt = (memory: Memory, at: number): number => memory.word(at);
 export const keyBytesAt = (memory: Memory, at: number): number => memory.word(at + 1) & 0xffff;
 export const namespaceBytesAt = (memory: Memory, at: number): number => (memory.word(at + 1) >>> 16) & 0xff;
-export const valueBytesAt = (memory: Memory, at: number): number => memory.word(at + 2) & valueMaxBytes;
-export const usesAt = (memory: Memory, at: number): number => (memory.word(at + 1) >>> usesShift) & usesMax;
+export const valueBytesAt = (memory: Memory, at: number): number => memory.word(at + 2) & VALUE_MAX_BYTES;
+export const usesAt = (memory: Memory, at: number): number => (memory.word(at + 1) >>> USES_SHIFT) & USES_MAX;
 
 export function versionAt(memory: Memory, at: number): number {
-  return (memory.word(at + 6) & 0xffff) * two32 + memory.word(at + 4);
+  return (memory.word(at + 6) & 0xffff) * TWO_32 + memory.word(at + 4);
 }
 
 export function freshUntilMsAt(memory: Memory, at: number): number {
-  const fresh = (memory.word(at + 6) >>> 16) * two32 + memory.word(at + 5);
-  return fresh === noEndFresh ? Infinity : fresh;
+  const fresh = (memory.word(at + 6) >>> 16) * TWO_32 + memory.word(at + 5);
+  return fresh === NO_END_FRESH ? Infinity : fresh;
 }
 
-export function goneAtMsAt(memory: Memory, at: number): number {
-  const stale = (memory.word(at + 2) >>> 24) * two32 + memory.word(at + 3);
-  return stale === noEndStale ? Infinity : freshUntilMsAt(memory, at) + stale;
+export function staleUntilMsAt(memory: Memory, at: number): number {
+  const stale = (memory.word(at + 2) >>> 24) * TWO_32 + memory.word(at + 3);
+  return stale === NO_END_STALE ? Infinity : freshUntilMsAt(memory, at) + stale;
 }
 
 export function hasFlag(memory: Memory, at: number, mask: number): boolean {
@@ -99,27 +99,27 @@ export function setFlag(memory: Memory, at: number, mask: number): void {
   memory.setWord(at + 1, memory.word(at + 1) | mask);
 }
 
-/** The flags with `uses` in the place of their own. */
+/** The flags, with another number of uses. */
 export function withUses(flags: number, uses: number): number {
-  return (flags & ~flag.uses) | (uses << usesShift);
+  return (flags & ~FLAG.uses) | (uses << USES_SHIFT);
 }
 
 export function setUses(memory: Memory, at: number, uses: number): void {
   memory.setWord(at + 1, withUses(memory.word(at + 1), uses));
 }
 
-/** Everything before the value: in one piece. */
+/** The bytes before the value. */
 export function headBytesAt(memory: Memory, at: number): number {
   const word = memory.word(at + 1);
-  let bytes = headerBytes + (word & 0xffff) + ((word >>> 16) & 0xff);
-  if ((word & flag.sourceVersion) !== 0) bytes += sourceVersionBytes;
-  if ((word & flag.labels) !== 0) bytes += memory.bytes.readUInt16LE(at * 4 + bytes);
+  let bytes = HEADER_BYTES + (word & 0xffff) + ((word >>> 16) & 0xff);
+  if ((word & FLAG.sourceVersion) !== 0) bytes += SOURCE_VERSION_BYTES;
+  if ((word & FLAG.labels) !== 0) bytes += memory.bytes.readUInt16LE(at * 4 + bytes);
   return bytes;
 }
 
-export const sourceVersionBytes = 8;
+export const SOURCE_VERSION_BYTES = 8;
 
-/** What an entry takes of its ring. */
+/** The bytes that an entry takes in its ring. */
 export function entryBytes(headBytes: number, valueBytes: number): number {
   return (headBytes + valueBytes + 3) & ~3;
 }

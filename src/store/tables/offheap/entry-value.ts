@@ -1,19 +1,24 @@
-/** The bytes of a value that is in the log already, which may lie in several segments. */
-import { takeLent } from "../../api/value-arena.ts";
+/** Reads and overwrites values in the log. A value may lie in several segments. */
+import type { ValueArena } from "../../api/value-arena.ts";
 import { headBytesAt, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
-/** Small values are cut from slabs, since a buffer of its own costs more than the copy. */
-const slabBytes = 8_192;
-const slabValueMaxBytes = slabBytes / 4;
-let slab = new ArrayBuffer(slabBytes);
+/** Small values share a buffer: one of its own would cost more than the copy. */
+const SLAB_BYTES = 8_192;
+const SLAB_VALUE_MAX_BYTES = SLAB_BYTES / 4;
+let slab = new ArrayBuffer(SLAB_BYTES);
 let slabUsedBytes = 0;
 
-/** A copy that is the caller's, or lies in the space that the caller lent. */
-export function readValue(memory: Memory, pool: SegmentPool, at: number): Uint8Array {
+/** A copy, in `arena` if there is one with room for it. */
+export function readValue(
+  memory: Memory,
+  pool: SegmentPool,
+  at: number,
+  arena: ValueArena | undefined,
+): Uint8Array {
   const bytes = valueBytesAt(memory, at);
-  const value = takeLent(bytes) ?? allocate(bytes);
+  const value = arena?.take(bytes) ?? allocate(bytes);
   let segment = pool.segmentOf(at * 4);
   let offset = pool.offsetOf(at * 4) + headBytesAt(memory, at);
   let done = 0;
@@ -42,14 +47,14 @@ export function overwriteValue(memory: Memory, pool: SegmentPool, at: number, va
   }
 }
 
-/** Bytes that nobody else has, not yet written to. */
+/** New memory, with any content. */
 function allocate(bytes: number): Uint8Array {
-  if (bytes > slabValueMaxBytes) {
+  if (bytes > SLAB_VALUE_MAX_BYTES) {
     const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
     return new Uint8Array(buffer, byteOffset, bytes);
   }
-  if (slabUsedBytes + bytes > slabBytes) {
-    slab = new ArrayBuffer(slabBytes);
+  if (slabUsedBytes + bytes > SLAB_BYTES) {
+    slab = new ArrayBuffer(SLAB_BYTES);
     slabUsedBytes = 0;
   }
   const value = new Uint8Array(slab, slabUsedBytes, bytes);

@@ -1,40 +1,40 @@
 /**
- * Decides which entries stay when memory is needed: S3-FIFO over the two rings of a table.
+ * Chooses the entries to evict when memory is needed: S3-FIFO over the two rings of a table (Yang et al., "FIFO queues
+ * are all you need for cache eviction", SOSP 2023).
  *
- * (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.) What is new goes into the small
- * ring, a tenth of the memory. At its tail, what was used meanwhile moves on to the main ring; the rest is
- * evicted and leaves a ghost, and what returns while its ghost is there goes straight to the main ring. At the
- * main ring's tail, what was used goes around once more for each use, and the rest is evicted.
+ * A new entry goes into the small ring, a tenth of the memory. At the small ring's tail, an entry that was used moves
+ * to the main ring; any other is evicted and leaves a ghost. An entry that returns while its ghost is there goes to the
+ * main ring at once. At the main ring's tail, an entry goes around once more for each use, and is evicted after that.
  *
- * Two additions, since rings here are bytes and not lists. What was removed or overwritten is dead space until
- * a tail comes by: where there is much of it, live entries go around unharmed, and only the dead are dropped.
- * And reclaiming is bounded: when everything was used, entries are evicted all the same after a while.
+ * Two additions, since a ring is bytes and not a list. Removed and overwritten entries are dead space until the tail
+ * reaches them: in a ring with much dead space, live entries move to the head and only dead ones are dropped. And the
+ * work for one put is bounded: beyond the bound, used entries are evicted too.
  */
-import { entryBytesAt, flag, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
+import { entryBytesAt, FLAG, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
 import type { Ghosts } from "./ghosts.ts";
 import type { KeyIndex } from "./key-index.ts";
 import type { LogRing } from "./log-ring.ts";
-import { control, type Memory } from "./memory.ts";
+import { CONTROL, type Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
-/** Of the segments that the index does not have. */
-const smallShare = 0.1;
-/** Uses after which an entry at the small ring's tail moves on to the main ring. */
-const usesToMoveOn = 1;
-/** A ring with more dead space than one byte in so many is compacted. */
-const deadShare = 8;
-/** How much may be moved for one put: a move is one unit of effort, and another for each 2 KiB. */
-const effortMax = 8_192;
-const bytesPerEffort = 2_048;
+/** The share of the small ring in the segments that the index does not use. */
+const SMALL_SHARE = 0.1;
+/** An entry with so many uses moves from the small ring to the main ring. */
+const USES_TO_PROMOTE = 1;
+/** A ring is compacted when more than one byte in so many is dead. */
+const DEAD_SHARE = 8;
+/** The most effort for one put. A move takes one unit, and one more for each 2 KiB. */
+const EFFORT_MAX = 8_192;
+const BYTES_PER_EFFORT = 2_048;
 
-export interface EvictionParts {
+interface EvictionParts {
   readonly memory: Memory;
   readonly pool: SegmentPool;
   readonly index: KeyIndex;
   readonly ghosts: Ghosts;
   readonly small: LogRing;
   readonly main: LogRing;
-  /** Called with the word of an entry that is about to be evicted. */
+  /** Called with the word of an entry before it is evicted. */
   readonly evicted: (at: number) => void;
 }
 
@@ -46,7 +46,7 @@ export class Eviction {
     this.#parts = parts;
   }
 
-  /** Reclaims until so many segments are free. False when the rings are empty before. */
+  /** Reclaims memory until so many segments are free. False when the rings are empty and it is not enough. */
   makeRoom(segments: number): boolean {
     const { pool, small, main } = this.#parts;
     this.#effort = 0;
@@ -57,13 +57,13 @@ export class Eviction {
     return true;
   }
 
-  /** Whether an entry that is not there was evicted from the small ring of late. Forgets it. */
+  /** The entry of this hash was evicted from the small ring recently. Forgets the ghost. */
   hasReturned(hash: number): boolean {
-    return this.#parts.ghosts.recall(hash, this.#parts.memory.word(control.entries));
+    return this.#parts.ghosts.recall(hash, this.#parts.memory.word(CONTROL.entries));
   }
 
   get #isExhausted(): boolean {
-    return this.#effort > effortMax;
+    return this.#effort > EFFORT_MAX;
   }
 
   #ringToReclaim(): LogRing {
@@ -71,22 +71,22 @@ export class Eviction {
     if (main.segments === 0) return small;
     if (small.segments === 0) return main;
     if (this.#isExhausted) return small;
-    const segments = pool.geometry.segmentCount - memory.word(control.indexSegments);
-    const [due, other] = small.segments > segments * smallShare ? [small, main] : [main, small];
+    const segments = pool.geometry.segmentCount - memory.word(CONTROL.indexSegments);
+    const [due, other] = small.segments > segments * SMALL_SHARE ? [small, main] : [main, small];
     return this.#isSparse(other) && !this.#isSparse(due) ? other : due;
   }
 
   #isSparse(ring: LogRing): boolean {
-    return ring.deadBytes * deadShare > ring.segments * this.#parts.pool.geometry.segmentBytes;
+    return ring.deadBytes * DEAD_SHARE > ring.segments * this.#parts.pool.geometry.segmentBytes;
   }
 
   #reclaimOne(ring: LogRing): void {
     const { memory } = this.#parts;
     const at = ring.tail();
     if (at === 0) return;
-    if (hasFlag(memory, at, flag.dead)) {
+    if (hasFlag(memory, at, FLAG.dead)) {
       const bytes = entryBytesAt(memory, at);
-      ring.unearth(bytes);
+      ring.reclaimDead(bytes);
       ring.dropTail(bytes);
       return;
     }
@@ -95,12 +95,12 @@ export class Eviction {
     else this.#move(at, ring, target);
   }
 
-  /** Where the entry at the tail of a ring goes on living. */
+  /** The ring to which the entry at the tail moves; `undefined`: it is evicted. */
   #targetOf(at: number, ring: LogRing): LogRing | undefined {
     const { memory, small, main } = this.#parts;
     if (this.#isSparse(ring)) return ring;
     const uses = usesAt(memory, at);
-    if (uses < (ring === small ? usesToMoveOn : 1)) return undefined;
+    if (uses < (ring === small ? USES_TO_PROMOTE : 1)) return undefined;
     setUses(memory, at, ring === small ? 0 : uses - 1);
     return main;
   }
@@ -110,11 +110,11 @@ export class Eviction {
     const hash = hashAt(memory, at);
     const bytes = entryBytesAt(memory, at);
     const slot = index.slotOf(hash, at);
-    if (to === main) setFlag(memory, at, flag.mainRing);
-    from.leave(bytes);
+    if (to === main) setFlag(memory, at, FLAG.mainRing);
+    from.removeLive(bytes);
     index.relocate(slot, from.moveTail(to));
-    to.enter(bytes);
-    this.#effort += 1 + bytes / bytesPerEffort;
+    to.addLive(bytes);
+    this.#effort += 1 + bytes / BYTES_PER_EFFORT;
   }
 
   #evict(at: number, ring: LogRing): void {
@@ -123,8 +123,8 @@ export class Eviction {
     if (ring === small) ghosts.remember(hashAt(memory, at));
     const bytes = entryBytesAt(memory, at);
     index.remove(index.slotOf(hashAt(memory, at), at));
-    ring.leave(bytes);
+    ring.removeLive(bytes);
     ring.dropTail(bytes);
-    memory.addToWord(control.entries, -1);
+    memory.addToWord(CONTROL.entries, -1);
   }
 }

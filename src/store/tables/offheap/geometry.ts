@@ -1,33 +1,33 @@
 /**
- * Where everything lies in the one buffer of a table, computed once from the byte budget.
+ * The layout of the one buffer of a table, computed from the byte budget.
  *
  *   control block | directory of the index | links of the segments | ghosts | segment 1 | segment 2 | …
  *
- * Segments are the unit in which the index and the two rings share what is left of the budget. Memory that was
- * never written to costs no resident bytes, so the whole buffer is there from the start.
+ * The index and the two rings share the memory by segments. Pages that were never written to cost no resident memory,
+ * so the whole buffer is allocated at once.
  */
 import { fieldInvalid } from "../../../common/errors.ts";
 
-export const budgetMinBytes = 65_536;
-/** Every position fits a signed 32-bit number. More memory takes more shards. */
-export const budgetMaxBytes = 2 ** 31 - 65_536;
+export const BUDGET_MIN_BYTES = 65_536;
+/** Every position fits into a signed 32-bit number. For more memory, use more shards. */
+export const BUDGET_MAX_BYTES = 2 ** 31 - 65_536;
 
 /** Words of 32 bits for the control block. */
-const controlWords = 64;
-/** One chunk of the index; the smallest segment. */
-export const chunkBytes = 4_096;
+const CONTROL_WORDS = 64;
+/** The size of one chunk of the index, and of the smallest segment. */
+export const CHUNK_BYTES = 4_096;
 
-const segmentMaxBytes = 16_384;
-/** What the smallest entry takes, its share of the index included, and then some: bounds the directory. */
-const bytesPerChunkMin = 4_096;
-/** A ghost costs 4 bytes: at 160 B an entry there is room for about as many ghosts as entries. */
-const bytesPerGhost = 192;
-export const ghostsPerBucket = 8;
+const SEGMENT_MAX_BYTES = 16_384;
+/** At least so much memory for each chunk of the index, its entries included. It bounds the directory. */
+const BYTES_PER_CHUNK_MIN = 4_096;
+/** One ghost of 4 bytes for so much budget: with entries of 160 bytes, about as many ghosts as entries. */
+const BYTES_PER_GHOST = 192;
+export const GHOSTS_PER_BUCKET = 8;
 
 export interface Geometry {
   readonly bufferBytes: number;
   readonly directoryAtWord: number;
-  /** The directory has room for 2 to the power of this. */
+  /** The directory has room for 2 to the power of this number of pointers. */
   readonly directoryMaxDepth: number;
   readonly linksAtWord: number;
   readonly ghostsAtWord: number;
@@ -35,29 +35,29 @@ export interface Geometry {
   readonly segmentsAtByte: number;
   readonly segmentBytes: number;
   readonly segmentShift: number;
-  /** Segments are numbered from 1: 0 says "none". */
+  /** Segments are numbered from 1; 0 is none. */
   readonly segmentCount: number;
 }
 
-/** Throws FIELD_INVALID for a budget outside of `budgetMinBytes` to `budgetMaxBytes`. */
+/** Throws FIELD_INVALID for a budget below `BUDGET_MIN_BYTES` or above `BUDGET_MAX_BYTES`. */
 export function resolveGeometry(budgetBytes: number): Geometry {
-  if (!Number.isInteger(budgetBytes) || budgetBytes < budgetMinBytes || budgetBytes > budgetMaxBytes) {
-    throw fieldInvalid("budgetBytes", `${budgetMinBytes} to ${budgetMaxBytes} bytes a shard`);
+  if (!Number.isInteger(budgetBytes) || budgetBytes < BUDGET_MIN_BYTES || budgetBytes > BUDGET_MAX_BYTES) {
+    throw fieldInvalid("budgetBytes", `${BUDGET_MIN_BYTES} to ${BUDGET_MAX_BYTES} bytes a shard`);
   }
-  // Small enough that a ring of a tenth of the budget has many, since memory goes from ring to ring by them.
+  // Small segments: the small ring, a tenth of the budget, must have many, since memory moves between rings by segments.
   const segmentShift = Math.min(
-    Math.log2(segmentMaxBytes),
-    Math.max(Math.log2(chunkBytes), Math.floor(Math.log2(budgetBytes / 256))),
+    Math.log2(SEGMENT_MAX_BYTES),
+    Math.max(Math.log2(CHUNK_BYTES), Math.floor(Math.log2(budgetBytes / 256))),
   );
   const segmentBytes = 2 ** segmentShift;
-  const directoryMaxDepth = Math.ceil(Math.log2(budgetBytes / bytesPerChunkMin));
-  const ghostBuckets = Math.floor(budgetBytes / bytesPerGhost / ghostsPerBucket);
+  const directoryMaxDepth = Math.ceil(Math.log2(budgetBytes / BYTES_PER_CHUNK_MIN));
+  const ghostBuckets = Math.floor(budgetBytes / BYTES_PER_GHOST / GHOSTS_PER_BUCKET);
 
-  const directoryAtWord = controlWords;
+  const directoryAtWord = CONTROL_WORDS;
   const linksAtWord = directoryAtWord + 2 ** directoryMaxDepth;
   const ghostsAtWord = linksAtWord + 1 + Math.floor(budgetBytes / segmentBytes);
-  const fixedWords = ghostsAtWord + ghostBuckets * ghostsPerBucket;
-  const segmentsAtByte = Math.ceil((fixedWords * 4) / chunkBytes) * chunkBytes;
+  const fixedWords = ghostsAtWord + ghostBuckets * GHOSTS_PER_BUCKET;
+  const segmentsAtByte = Math.ceil((fixedWords * 4) / CHUNK_BYTES) * CHUNK_BYTES;
   const segmentCount = Math.floor((budgetBytes - segmentsAtByte) / segmentBytes);
   return {
     bufferBytes: segmentsAtByte + segmentCount * segmentBytes,

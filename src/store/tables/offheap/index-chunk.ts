@@ -1,35 +1,35 @@
 /**
  * One chunk of the index: a small open-addressing table with linear probing.
  *
- *   word 0   how many entries it has
- *   word 1   its depth (5 bits), and its prefix: the upper `depth` bits, which all its hashes share
- *   word 2…  slots of two words: where the entry is in the log, 0 in an empty slot, and its mixed hash
+ *   word 0   the number of its entries
+ *   word 1   its depth (5 bits), and its prefix: the upper `depth` bits of all its hashes
+ *   word 2…  slots of two words: the word of the entry in the log, 0 in an empty slot; and its mixed hash
  */
-import { chunkBytes } from "./geometry.ts";
+import { CHUNK_BYTES } from "./geometry.ts";
 import type { Memory } from "./memory.ts";
 
-export const chunkWords = chunkBytes / 4;
-export const slotWords = 2;
-export const slotsPerChunk = chunkWords / slotWords - 1;
+export const CHUNK_WORDS = CHUNK_BYTES / 4;
+export const SLOT_WORDS = 2;
+export const SLOTS_PER_CHUNK = CHUNK_WORDS / SLOT_WORDS - 1;
 
-const depthBits = 5;
+const DEPTH_BITS = 5;
 
 export const chunkCount = (memory: Memory, chunk: number): number => memory.word(chunk);
 export const chunkDepth = (memory: Memory, chunk: number): number =>
-  memory.word(chunk + 1) & ((1 << depthBits) - 1);
-export const chunkPrefix = (memory: Memory, chunk: number): number => memory.word(chunk + 1) >>> depthBits;
+  memory.word(chunk + 1) & ((1 << DEPTH_BITS) - 1);
+export const chunkPrefix = (memory: Memory, chunk: number): number => memory.word(chunk + 1) >>> DEPTH_BITS;
 
 export function setDepthAndPrefix(memory: Memory, chunk: number, depth: number, prefix: number): void {
-  memory.setWord(chunk + 1, depth | (prefix << depthBits));
+  memory.setWord(chunk + 1, depth | (prefix << DEPTH_BITS));
 }
 
 export function clearChunk(memory: Memory, chunk: number): void {
-  memory.words.fill(0, chunk, chunk + chunkWords);
+  memory.words.fill(0, chunk, chunk + CHUNK_WORDS);
 }
 
-/** Which slot of its chunk a hash is looked for in first: by the lower bits, which the directory does not use. */
+/** The first slot to probe for a hash, by its lower bits, which the directory does not use. */
 export function homeOf(hash: number): number {
-  return ((hash & 0xffff) * slotsPerChunk) >>> 16;
+  return ((hash & 0xffff) * SLOTS_PER_CHUNK) >>> 16;
 }
 
 /** The word of the first slot with this hash; 0: none. */
@@ -50,7 +50,7 @@ export function insertSlot(memory: Memory, chunk: number, hash: number, at: numb
   memory.addToWord(chunk, 1);
 }
 
-/** Empties a slot, and moves what was probed past it. (Knuth, TAOCP 6.4, algorithm R.) */
+/** Empties a slot, and moves the slots that were probed past it (Knuth, TAOCP 6.4, algorithm R). */
 export function removeSlot(memory: Memory, chunk: number, slot: number): void {
   let hole = slot;
   let next = after(chunk, slot);
@@ -76,15 +76,15 @@ function probe(memory: Memory, chunk: number, from: number, hash: number): numbe
 }
 
 function homeSlot(chunk: number, hash: number): number {
-  return chunk + slotWords + homeOf(hash) * slotWords;
+  return chunk + SLOT_WORDS + homeOf(hash) * SLOT_WORDS;
 }
 
 function after(chunk: number, slot: number): number {
-  const next = slot + slotWords;
-  return next === chunk + chunkWords ? chunk + slotWords : next;
+  const next = slot + SLOT_WORDS;
+  return next === chunk + CHUNK_WORDS ? chunk + SLOT_WORDS : next;
 }
 
-/** Whether `home` lies after `hole` and up to `next`, going around. */
+/** `home` is after `hole` and not after `next`, around the end of the chunk. */
 function isBetween(hole: number, home: number, next: number): boolean {
   return hole <= next ? hole < home && home <= next : hole < home || home <= next;
 }

@@ -1,17 +1,17 @@
 /**
- * Goes over all entries of an index in slices, by ascending hash: neither moves of entries in the log nor
- * growth of the index between two slices change that order.
+ * Scans all entries of an index in slices, by ascending hash. Between two slices neither a move of an entry in the log
+ * nor growth of the index changes that order.
  */
 import type { KeyIndex } from "./key-index.ts";
 
-/** A position is the next hash plus one, since 0 is the end. */
-export const firstPosition = 1;
-const hashEnd = 0x1_0000_0000;
+/** A position is the next hash plus one; 0 is the end. */
+export const FIRST_POSITION = 1;
+const HASH_END = 0x1_0000_0000;
 
 /**
- * Calls `visit` with the words of at most `maxEntries` entries; it may remove them. Entries whose 32 bits of
- * hash are equal are visited in one slice, even if `maxEntries` is less. An empty chunk counts as an entry.
- * Returns where to go on, or 0 at the end.
+ * Calls `visit` with the word of each of at most `maxEntries` entries, which it may remove. Entries of equal hash are
+ * visited in one slice, even if they are more. An empty chunk counts as one entry. Returns the next position, or 0 at
+ * the end.
  */
 export function scanIndex(
   index: KeyIndex,
@@ -34,7 +34,7 @@ export function scanIndex(
       for (const at of entries) visit(at);
       left -= entries.length;
     }
-    if (past === hashEnd) return 0;
+    if (past === HASH_END) return 0;
     from = past;
   }
   return from + 1;

@@ -1,17 +1,17 @@
 /**
  * A first-in-first-out log of entries over a chain of segments: written at its head, reclaimed at its tail.
  *
- * An entry's head lies in one piece, and what is too short for the next one at the end of a segment is
- * padding. A value goes on in the next segment where this one ends, so that no segment need be as large as the
- * largest value and nothing fragments. Segments go back to the pool as the tail leaves them, in the middle of a
- * value too: an entry moves from tail to head with at most two segments to spare, however large it is.
+ * The head of an entry lies in one segment; the end of a segment that is too short for the next head is padding. A
+ * value continues in the next segment, so that a segment may be smaller than a value, and memory does not fragment. A
+ * segment returns to the pool as soon as the tail has left it, even in the middle of a value: two free segments are
+ * enough to move an entry of any size from the tail to the head.
  */
-import { entryBytes, headBytesAt, headerBytes, padding, valueBytesAt } from "./entry-header.ts";
+import { entryBytes, HEADER_BYTES, headBytesAt, PADDING, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 
 /** The words of a ring in the control block. */
-export const ringWord = {
+export const RING_WORD = {
   headSegment: 0,
   headOffset: 1,
   tailSegment: 2,
@@ -36,105 +36,105 @@ export class LogRing {
   }
 
   get segments(): number {
-    return this.#get(ringWord.segments);
+    return this.#get(RING_WORD.segments);
   }
 
-  /** Of the entries that the index knows. */
+  /** Of the entries in the index. */
   get liveBytes(): number {
-    return this.#get(ringWord.liveBytes);
+    return this.#get(RING_WORD.liveBytes);
   }
 
-  /** Of the entries that were removed or overwritten and not yet reclaimed. */
+  /** Of removed and overwritten entries that are not reclaimed yet. */
   get deadBytes(): number {
-    return this.#get(ringWord.deadBytes);
+    return this.#get(RING_WORD.deadBytes);
   }
 
   get entries(): number {
-    return this.#get(ringWord.entries);
+    return this.#get(RING_WORD.entries);
   }
 
-  /** Counts an entry in. */
-  enter(bytes: number): void {
-    this.#add(ringWord.liveBytes, bytes);
-    this.#add(ringWord.entries, 1);
+  /** Counts a live entry. */
+  addLive(bytes: number): void {
+    this.#add(RING_WORD.liveBytes, bytes);
+    this.#add(RING_WORD.entries, 1);
   }
 
-  /** Counts an entry out whose bytes stay in the log for now. */
-  bury(bytes: number): void {
-    this.leave(bytes);
-    this.#add(ringWord.deadBytes, bytes);
+  /** Counts a live entry as dead. */
+  markDead(bytes: number): void {
+    this.removeLive(bytes);
+    this.#add(RING_WORD.deadBytes, bytes);
   }
 
-  /** Counts an entry out. */
-  leave(bytes: number): void {
-    this.#add(ringWord.liveBytes, -bytes);
-    this.#add(ringWord.entries, -1);
+  /** Counts a live entry less. */
+  removeLive(bytes: number): void {
+    this.#add(RING_WORD.liveBytes, -bytes);
+    this.#add(RING_WORD.entries, -1);
   }
 
-  /** Counts a buried entry's bytes out. */
-  unearth(bytes: number): void {
-    this.#add(ringWord.deadBytes, -bytes);
+  /** Counts a dead entry less. */
+  reclaimDead(bytes: number): void {
+    this.#add(RING_WORD.deadBytes, -bytes);
   }
 
-  /** Makes place at the head for a head of an entry; returns its word. Write it before anything else. */
+  /** Reserves memory for an entry's head and returns its word. The caller writes it before the next call. */
   beginEntry(headBytes: number): number {
-    if (this.#get(ringWord.headSegment) === 0) {
+    if (this.#get(RING_WORD.headSegment) === 0) {
       const segment = this.#take();
-      this.#set(ringWord.headSegment, segment);
-      this.#set(ringWord.tailSegment, segment);
-      this.#set(ringWord.headOffset, 0);
-      this.#set(ringWord.tailOffset, 0);
+      this.#set(RING_WORD.headSegment, segment);
+      this.#set(RING_WORD.tailSegment, segment);
+      this.#set(RING_WORD.headOffset, 0);
+      this.#set(RING_WORD.tailOffset, 0);
     }
-    const room = this.#segmentBytes - this.#get(ringWord.headOffset);
+    const room = this.#segmentBytes - this.#get(RING_WORD.headOffset);
     if (room < headBytes) {
-      if (room >= headerBytes) this.#memory.setWord(this.#headByte() / 4 + 1, padding);
+      if (room >= HEADER_BYTES) this.#memory.setWord(this.#headByte() / 4 + 1, PADDING);
       this.#extend();
     }
     const at = this.#headByte() / 4;
-    this.#add(ringWord.headOffset, headBytes);
+    this.#add(RING_WORD.headOffset, headBytes);
     return at;
   }
 
-  /** Goes on with the value of the entry that was begun, or with a part of it. */
+  /** Appends bytes to the value of the entry that was begun. */
   append(source: Uint8Array, begin: number, end: number): void {
     let from = begin;
     while (from < end) {
       const bytes = Math.min(end - from, this.#headRoom());
       this.#memory.setBytes(this.#headByte(), source, from, from + bytes);
-      this.#add(ringWord.headOffset, bytes);
+      this.#add(RING_WORD.headOffset, bytes);
       from += bytes;
     }
   }
 
   endEntry(): void {
-    this.#set(ringWord.headOffset, (this.#get(ringWord.headOffset) + 3) & ~3);
+    this.#set(RING_WORD.headOffset, (this.#get(RING_WORD.headOffset) + 3) & ~3);
   }
 
-  /** The word of the oldest entry, dead or alive; 0: the ring is empty. */
+  /** The word of the oldest entry, live or dead; 0: the ring is empty. */
   tail(): number {
     for (;;) {
-      const segment = this.#get(ringWord.tailSegment);
+      const segment = this.#get(RING_WORD.tailSegment);
       if (segment === 0) return 0;
-      const offset = this.#get(ringWord.tailOffset);
-      const isLast = segment === this.#get(ringWord.headSegment);
-      if (isLast && offset === this.#get(ringWord.headOffset)) {
+      const offset = this.#get(RING_WORD.tailOffset);
+      const isLast = segment === this.#get(RING_WORD.headSegment);
+      if (isLast && offset === this.#get(RING_WORD.headOffset)) {
         this.#giveTail();
-        this.#set(ringWord.headSegment, 0);
+        this.#set(RING_WORD.headSegment, 0);
         return 0;
       }
       const at = (this.#pool.byteOf(segment) + offset) / 4;
-      if (this.#segmentBytes - offset >= headerBytes && this.#memory.word(at + 1) !== padding) return at;
+      if (this.#segmentBytes - offset >= HEADER_BYTES && this.#memory.word(at + 1) !== PADDING) return at;
       this.#giveTail();
     }
   }
 
-  /** Takes `bytes` off the tail: the oldest entry, whose word is no longer good. */
+  /** Drops the oldest entry, which has so many bytes. Its word is invalid from now on. */
   dropTail(bytes: number): void {
     let left = bytes;
     while (left > 0) left -= this.#leaveTail(left);
   }
 
-  /** Moves the oldest entry to the head of `target`, which may be this ring; returns its new word. */
+  /** Moves the oldest entry to the head of `target`, which may be this ring. Returns its new word. */
   moveTail(target: LogRing): number {
     const memory = this.#memory;
     const from = this.tail();
@@ -145,12 +145,12 @@ export class LogRing {
     this.#leaveTail(headBytes);
     let left = valueBytes;
     while (left > 0) {
-      const offset = this.#get(ringWord.tailOffset);
+      const offset = this.#get(RING_WORD.tailOffset);
       const bytes = Math.min(left, target.#headRoom(), this.#segmentBytes - offset);
       if (bytes > 0) {
-        const source = this.#pool.byteOf(this.#get(ringWord.tailSegment)) + offset;
+        const source = this.#pool.byteOf(this.#get(RING_WORD.tailSegment)) + offset;
         memory.bytes.copyWithin(target.#headByte(), source, source + bytes);
-        target.#add(ringWord.headOffset, bytes);
+        target.#add(RING_WORD.headOffset, bytes);
         left -= bytes;
       }
       this.#leaveTail(bytes);
@@ -160,49 +160,49 @@ export class LogRing {
     return to;
   }
 
-  /** Goes on by at most `bytes` within the tail's segment, or to the next one at its end. */
+  /** Moves the tail by at most `bytes` within its segment, or to the next segment at its end. Returns by how much. */
   #leaveTail(bytes: number): number {
-    const offset = this.#get(ringWord.tailOffset);
+    const offset = this.#get(RING_WORD.tailOffset);
     const room = this.#segmentBytes - offset;
     if (room === 0) {
       this.#giveTail();
       return 0;
     }
     const left = Math.min(bytes, room);
-    this.#set(ringWord.tailOffset, offset + left);
+    this.#set(RING_WORD.tailOffset, offset + left);
     return left;
   }
 
   #giveTail(): void {
-    const segment = this.#get(ringWord.tailSegment);
-    this.#set(ringWord.tailSegment, this.#pool.next(segment));
-    this.#set(ringWord.tailOffset, 0);
-    this.#add(ringWord.segments, -1);
+    const segment = this.#get(RING_WORD.tailSegment);
+    this.#set(RING_WORD.tailSegment, this.#pool.next(segment));
+    this.#set(RING_WORD.tailOffset, 0);
+    this.#add(RING_WORD.segments, -1);
     this.#pool.give(segment);
   }
 
   #take(): number {
-    this.#add(ringWord.segments, 1);
+    this.#add(RING_WORD.segments, 1);
     return this.#pool.take();
   }
 
   #extend(): void {
     const segment = this.#take();
-    this.#pool.link(this.#get(ringWord.headSegment), segment);
-    this.#set(ringWord.headSegment, segment);
-    this.#set(ringWord.headOffset, 0);
+    this.#pool.link(this.#get(RING_WORD.headSegment), segment);
+    this.#set(RING_WORD.headSegment, segment);
+    this.#set(RING_WORD.headOffset, 0);
   }
 
-  /** At least 1: goes on to another segment where this one is full. */
+  /** The room in the segment of the head, at least 1: a full segment gets a next one. */
   #headRoom(): number {
-    const room = this.#segmentBytes - this.#get(ringWord.headOffset);
+    const room = this.#segmentBytes - this.#get(RING_WORD.headOffset);
     if (room > 0) return room;
     this.#extend();
     return this.#segmentBytes;
   }
 
   #headByte(): number {
-    return this.#pool.byteOf(this.#get(ringWord.headSegment)) + this.#get(ringWord.headOffset);
+    return this.#pool.byteOf(this.#get(RING_WORD.headSegment)) + this.#get(RING_WORD.headOffset);
   }
 
   #get(word: number): number {

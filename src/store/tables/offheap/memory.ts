@@ -1,11 +1,11 @@
 /**
- * The one buffer of a table, seen as words and as bytes, and the names of the words in its control block.
+ * The buffer of a table as words and as bytes, and the names of the words in its control block.
  *
- * All state of a table is in here and none beside it, so that threads can share the table under a lock.
+ * All state of a table is in this buffer, so that threads can share the table under a lock.
  */
 
-/** Words of the control block. A ring has `ringWords` of them from where it begins. */
-export const control = {
+/** Words of the control block. The words of a ring are named in `log-ring.ts`. */
+export const CONTROL = {
   segmentsTouched: 0,
   freeSegment: 1,
   freeSegments: 2,
@@ -42,7 +42,7 @@ export class Memory {
     this.words[at] = this.word(at) + delta;
   }
 
-  /** Copies the bytes of `source` from `begin` to `end`, most often all of them. */
+  /** Copies the bytes of `source` from `begin` to `end`. Mostly that is all of them, which needs no view. */
   setBytes(atByte: number, source: Uint8Array, begin: number, end: number): void {
     const isWhole = begin === 0 && end === source.length;
     this.bytes.set(isWhole ? source : source.subarray(begin, end), atByte);

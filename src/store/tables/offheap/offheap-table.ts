@@ -1,49 +1,50 @@
 /**
- * A table whose entries live in one `SharedArrayBuffer`, outside of the garbage-collected heap.
+ * A table with all entries in one `SharedArrayBuffer`, outside the garbage-collected heap.
  *
- * Goals: an exact byte budget, index and all; no object an entry, so that the collector has nothing to mark;
- * no pause that grows with the number of entries; all state in the buffer. Not goals: buffers beyond 2 GiB
- * (more memory takes more shards) and locks (whoever shares the buffer brings them).
+ * Goals: an exact byte budget that includes the index; no object for each entry, so that the garbage collector has
+ * nothing to mark; no pause that grows with the number of entries; all state in the buffer. Non-goals: buffers beyond 2
+ * GiB (use more shards) and locks (the owner of the buffer has them).
  *
- * The log of entries (log-ring.ts), the index over them (key-index.ts) and who stays when memory is needed
- * (eviction.ts) share the buffer by segments (segment-pool.ts, geometry.ts).
+ * The log of entries (log-ring.ts), its index (key-index.ts) and eviction (eviction.ts) share the buffer by segments
+ * (segment-pool.ts, geometry.ts).
  */
 import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../../api/table.ts";
+import type { ValueArena } from "../../api/value-arena.ts";
 import { EntryCursor } from "./entry-cursor.ts";
-import { HeadEncoder, isKeyAt, isKeyBytesAt } from "./entry-head.ts";
+import { HeadEncoder, isKeyAt } from "./entry-head.ts";
 import {
   entryBytes,
   entryBytesAt,
-  flag,
+  FLAG,
   type HeaderFields,
   hasFlag,
   setFlag,
   setUses,
+  USES_MAX,
   usesAt,
-  usesMax,
-  valueMaxBytes,
+  VALUE_MAX_BYTES,
   withUses,
   writeHeader,
   writeLifetimes,
 } from "./entry-header.ts";
-import { overwriteValue } from "./entry-value.ts";
+import { overwriteValue, readValue } from "./entry-value.ts";
 import { Eviction } from "./eviction.ts";
 import { resolveGeometry } from "./geometry.ts";
 import { Ghosts } from "./ghosts.ts";
-import { firstPosition, scanIndex } from "./index-scan.ts";
+import { FIRST_POSITION, scanIndex } from "./index-scan.ts";
 import { KeyIndex, mixHash } from "./key-index.ts";
 import { LogRing } from "./log-ring.ts";
-import { control, Memory } from "./memory.ts";
-import { moveSegments, SegmentPool } from "./segment-pool.ts";
+import { CONTROL, Memory } from "./memory.ts";
+import { MOVE_SEGMENTS, SegmentPool } from "./segment-pool.ts";
 
-/** What an entry costs in the index, beside its bytes in the log. */
-export const slotBytes = 8;
-/** What returns soon after its eviction goes into the main ring and counts as used: measured to be worth it. */
-const returnedFlags = withUses(flag.mainRing, 1);
-/** For a chunk of the index, which a put may have to split. */
-const chunkSegments = 1;
+/** What an entry takes in the index, beside its bytes in the log. */
+export const SLOT_BYTES = 8;
+/** An entry that returns soon after its eviction goes into the main ring and counts as used: measured to be better. */
+const RETURNED_FLAGS = withUses(FLAG.mainRing, 1);
+/** For a new chunk of the index, since a put may split one. */
+const CHUNK_SEGMENTS = 1;
 
-/** A table without an entry, as memory. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
+/** The memory of an empty table. Throws FIELD_INVALID for a budget out of bounds: 64 KiB to 2 GiB a shard. */
 export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
   const geometry = resolveGeometry(budgetBytes);
   const memory = new Memory(new SharedArrayBuffer(geometry.bufferBytes));
@@ -51,7 +52,7 @@ export function createTableBuffer(budgetBytes: number): SharedArrayBuffer {
   return memory.buffer;
 }
 
-/** A table over a buffer of its own, or over one that others have tables over, too. Throws as `createTableBuffer`. */
+/** A table over a buffer of its own, or over `buffer`, which other threads may share. Throws as `createTableBuffer`. */
 export function createOffheapTable(
   options: TableOptions,
   buffer = createTableBuffer(options.budgetBytes),
@@ -79,8 +80,8 @@ export class OffheapTable implements Table {
     this.#evicted = options.evicted;
     this.memory = new Memory(buffer);
     this.pool = new SegmentPool(this.memory, geometry);
-    this.small = new LogRing(this.memory, this.pool, control.smallRing);
-    this.main = new LogRing(this.memory, this.pool, control.mainRing);
+    this.small = new LogRing(this.memory, this.pool, CONTROL.smallRing);
+    this.main = new LogRing(this.memory, this.pool, CONTROL.mainRing);
     this.#index = new KeyIndex(this.memory, this.pool);
     this.#found = new EntryCursor(this.memory, this.pool);
     this.#scanned = new EntryCursor(this.memory, this.pool);
@@ -97,34 +98,16 @@ export class OffheapTable implements Table {
   }
 
   get bytes(): number {
-    return this.small.liveBytes + this.main.liveBytes + this.entryCount * slotBytes;
+    return this.small.liveBytes + this.main.liveBytes + this.entryCount * SLOT_BYTES;
   }
 
   get entryCount(): number {
-    return this.memory.word(control.entries);
+    return this.memory.word(CONTROL.entries);
   }
 
   find(namespace: string, key: string, hash: number): TableEntry | undefined {
     const at = this.#lookUp(namespace, key, mixHash(hash));
     return at === 0 ? undefined : this.#use(at);
-  }
-
-  /** As `find` for a key as it came off the wire: UTF-8, the bytes of `source` from `begin` to `end`. */
-  findBytes(
-    namespace: string,
-    source: Uint8Array,
-    begin: number,
-    end: number,
-    hash: number,
-  ): TableEntry | undefined {
-    const mixed = mixHash(hash);
-    let slot = this.#index.first(mixed);
-    while (slot !== 0) {
-      const at = this.#index.entryOf(slot);
-      if (isKeyBytesAt(this.memory, at, namespace, source, begin, end)) return this.#use(at);
-      slot = this.#index.next(slot, mixed);
-    }
-    return undefined;
   }
 
   put(entry: NewTableEntry, hash: number): void {
@@ -133,7 +116,7 @@ export class OffheapTable implements Table {
     const head = this.#head;
     const valueBytes = entry.value.length;
     if (!head.encode(entry) || !this.#couldFit(head.headBytes, valueBytes)) {
-      if (former !== 0) this.#bury(former);
+      if (former !== 0) this.#markDead(former);
       this.#refuse(entry);
       return;
     }
@@ -146,11 +129,11 @@ export class OffheapTable implements Table {
     let flags = 0;
     if (former !== 0) {
       flags = this.#inheritedFlags(former);
-      this.#bury(former);
+      this.#markDead(former);
     } else if (this.#eviction.hasReturned(mixed)) {
-      flags = returnedFlags;
+      flags = RETURNED_FLAGS;
     }
-    const spare = this.#segmentsFor(head.headBytes + valueBytes) + moveSegments + chunkSegments;
+    const spare = this.#segmentsFor(head.headBytes + valueBytes) + MOVE_SEGMENTS + CHUNK_SEGMENTS;
     if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
       this.#refuse(entry);
       return;
@@ -160,25 +143,29 @@ export class OffheapTable implements Table {
     this.#write(at, entry, mixed, flags);
     ring.append(entry.value, 0, valueBytes);
     ring.endEntry();
-    ring.enter(entryBytes(head.headBytes, valueBytes));
+    ring.addLive(entryBytes(head.headBytes, valueBytes));
     this.#index.insert(mixed, at);
-    this.memory.addToWord(control.entries, 1);
+    this.memory.addToWord(CONTROL.entries, 1);
+  }
+
+  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array {
+    return readValue(this.memory, this.pool, this.#wordOf(entry), arena);
   }
 
   remove(entry: TableEntry): void {
-    this.#bury(this.#wordOf(entry));
+    this.#markDead(this.#wordOf(entry));
   }
 
-  setLifetimes(entry: TableEntry, freshUntilMs: number, goneAtMs: number): void {
-    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, goneAtMs);
+  setLifetimes(entry: TableEntry, freshUntilMs: number, staleUntilMs: number): void {
+    writeLifetimes(this.memory, this.#wordOf(entry), freshUntilMs, staleUntilMs);
   }
 
   markStaled(entry: TableEntry): void {
-    setFlag(this.memory, this.#wordOf(entry), flag.staled);
+    setFlag(this.memory, this.#wordOf(entry), FLAG.staled);
   }
 
   scanStart(): number {
-    return this.entryCount === 0 ? 0 : firstPosition;
+    return this.entryCount === 0 ? 0 : FIRST_POSITION;
   }
 
   scan(position: number, maxEntries: number, visit: Visit): number {
@@ -187,8 +174,8 @@ export class OffheapTable implements Table {
 
   #visit(at: number, visit: Visit): void {
     const verdict = visit(this.#scanned.moveTo(at));
-    if (verdict === "remove") this.#bury(at);
-    else if (verdict === "markStaled") setFlag(this.memory, at, flag.staled);
+    if (verdict === "remove") this.#markDead(at);
+    else if (verdict === "markStaled") setFlag(this.memory, at, FLAG.staled);
   }
 
   /** The word of the key's entry; 0: there is none. */
@@ -204,34 +191,34 @@ export class OffheapTable implements Table {
 
   #use(at: number): TableEntry {
     const uses = usesAt(this.memory, at);
-    if (uses < usesMax) setUses(this.memory, at, uses + 1);
+    if (uses < USES_MAX) setUses(this.memory, at, uses + 1);
     return this.#found.moveTo(at);
   }
 
   #wordOf(entry: TableEntry): number {
-    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, flag.dead)) {
-      throw new Error("the entry is not the one that was found last");
+    if (entry !== this.#found || hasFlag(this.memory, this.#found.at, FLAG.dead)) {
+      throw new Error("the entry is not the one that `find` returned last");
     }
     return this.#found.at;
   }
 
-  /** Takes an entry out of the index. Its bytes stay in the log until the tail comes by. */
-  #bury(at: number): void {
+  /** Removes an entry from the index. Its bytes stay in the log until the tail reaches them. */
+  #markDead(at: number): void {
     const bytes = entryBytesAt(this.memory, at);
     this.#index.remove(this.#index.slotOf(this.memory.word(at), at));
-    this.#ringOf(this.memory.word(at + 1)).bury(bytes);
-    setFlag(this.memory, at, flag.dead);
-    this.memory.addToWord(control.entries, -1);
+    this.#ringOf(this.memory.word(at + 1)).markDead(bytes);
+    setFlag(this.memory, at, FLAG.dead);
+    this.memory.addToWord(CONTROL.entries, -1);
   }
 
   #ringOf(flags: number): LogRing {
-    return (flags & flag.mainRing) === 0 ? this.small : this.main;
+    return (flags & FLAG.mainRing) === 0 ? this.small : this.main;
   }
 
-  /** A set is a use too: what is set again and again stays. */
+  /** A Set counts as a use: an entry that is set again and again is kept. */
   #inheritedFlags(at: number): number {
-    const uses = Math.min(usesMax, usesAt(this.memory, at) + 1);
-    return withUses(this.memory.word(at + 1) & flag.mainRing, uses);
+    const uses = Math.min(USES_MAX, usesAt(this.memory, at) + 1);
+    return withUses(this.memory.word(at + 1) & FLAG.mainRing, uses);
   }
 
   #write(at: number, entry: NewTableEntry, mixed: number, flags: number): void {
@@ -244,7 +231,7 @@ export class OffheapTable implements Table {
       flags: flags | head.flags,
       version: entry.version,
       freshUntilMs: entry.freshUntilMs,
-      goneAtMs: entry.goneAtMs,
+      staleUntilMs: entry.staleUntilMs,
     };
     writeHeader(this.memory, at, fields);
     head.writeTo(this.memory, at);
@@ -255,15 +242,15 @@ export class OffheapTable implements Table {
     return headBytes <= this.pool.geometry.segmentBytes - this.pool.offsetOf(at * 4);
   }
 
-  /** The most segments that an entry may take from the pool. */
+  /** The most segments that an entry takes from the pool. */
   #segmentsFor(bytes: number): number {
     return Math.ceil(bytes / this.pool.geometry.segmentBytes);
   }
 
   #couldFit(headBytes: number, valueBytes: number): boolean {
     const { segmentBytes, segmentCount } = this.pool.geometry;
-    if (headBytes > segmentBytes || valueBytes > valueMaxBytes) return false;
-    const others = this.memory.word(control.indexSegments) + moveSegments + chunkSegments;
+    if (headBytes > segmentBytes || valueBytes > VALUE_MAX_BYTES) return false;
+    const others = this.memory.word(CONTROL.indexSegments) + MOVE_SEGMENTS + CHUNK_SEGMENTS;
     return this.#segmentsFor(headBytes + valueBytes) + others <= segmentCount;
   }
 

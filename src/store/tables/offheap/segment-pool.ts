@@ -1,12 +1,12 @@
-/** Gives the segments of a buffer to the rings and to the index, and takes them back. */
+/** The pool of segments of a buffer, for the rings and the index. */
 import type { Geometry } from "./geometry.ts";
-import { control, type Memory } from "./memory.ts";
+import { CONTROL, type Memory } from "./memory.ts";
 
 /**
- * What moving an entry from the tail of a ring to a head may take before it gives anything back. Kept free,
- * or else nothing could be reclaimed any more.
+ * Segments that a move of an entry from a tail to a head may take before it returns one. They are kept free: without
+ * them nothing could be reclaimed.
  */
-export const moveSegments = 2;
+export const MOVE_SEGMENTS = 2;
 
 export class SegmentPool {
   readonly geometry: Geometry;
@@ -18,31 +18,31 @@ export class SegmentPool {
   }
 
   get freeCount(): number {
-    const untouched = this.geometry.segmentCount - this.#memory.word(control.segmentsTouched);
-    return this.#memory.word(control.freeSegments) + untouched;
+    const untouched = this.geometry.segmentCount - this.#memory.word(CONTROL.segmentsTouched);
+    return this.#memory.word(CONTROL.freeSegments) + untouched;
   }
 
-  /** Its bytes may be anything. Used ones go first: an untouched one would cost resident memory. */
+  /** Returns a segment with any content. Free segments go first: an untouched one would cost resident memory. */
   take(): number {
     const memory = this.#memory;
-    const free = memory.word(control.freeSegment);
+    const free = memory.word(CONTROL.freeSegment);
     if (free !== 0) {
-      memory.setWord(control.freeSegment, this.next(free));
-      memory.addToWord(control.freeSegments, -1);
+      memory.setWord(CONTROL.freeSegment, this.next(free));
+      memory.addToWord(CONTROL.freeSegments, -1);
       this.link(free, 0);
       return free;
     }
-    const segment = memory.word(control.segmentsTouched) + 1;
+    const segment = memory.word(CONTROL.segmentsTouched) + 1;
     if (segment > this.geometry.segmentCount) throw new Error("no segment is free");
-    memory.setWord(control.segmentsTouched, segment);
+    memory.setWord(CONTROL.segmentsTouched, segment);
     this.link(segment, 0);
     return segment;
   }
 
   give(segment: number): void {
-    this.link(segment, this.#memory.word(control.freeSegment));
-    this.#memory.setWord(control.freeSegment, segment);
-    this.#memory.addToWord(control.freeSegments, 1);
+    this.link(segment, this.#memory.word(CONTROL.freeSegment));
+    this.#memory.setWord(CONTROL.freeSegment, segment);
+    this.#memory.addToWord(CONTROL.freeSegments, 1);
   }
 
   /** The segment after this one in its ring, 0 at the end. */
@@ -62,7 +62,7 @@ export class SegmentPool {
     return ((byte - this.geometry.segmentsAtByte) >>> this.geometry.segmentShift) + 1;
   }
 
-  /** Where a byte lies in its segment. */
+  /** The offset of a byte in its segment. */
   offsetOf(byte: number): number {
     return (byte - this.geometry.segmentsAtByte) & (this.geometry.segmentBytes - 1);
   }

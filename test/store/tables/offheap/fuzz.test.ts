@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
 import type { NewTableEntry, ScanVerdict, TableEntry } from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
-import { budgetMinBytes } from "../../../../src/store/tables/offheap/geometry.ts";
+import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
 import { createOffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
 
@@ -44,7 +44,7 @@ const entry = fc.record({
   key,
   sourceVersion: fc.oneof(fc.constant(0n), fc.bigInt({ min: 1n, max: 2n ** 64n - 1n })),
   freshUntilMs: endMs,
-  goneAtMs: endMs,
+  staleUntilMs: endMs,
   absent: fc.boolean(),
   tags: fc.array(fc.string({ unit: "grapheme", maxLength: 20 }), { maxLength: 4 }),
   contentType: fc.constantFrom("", "text/plain"),
@@ -82,7 +82,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 interface Kept extends NewTableEntry {
   freshUntilMs: number;
-  goneAtMs: number;
+  staleUntilMs: number;
   staled: boolean;
 }
 
@@ -95,7 +95,7 @@ function expectSame(shown: TableEntry, kept: Kept): void {
     version: shown.version,
     sourceVersion: shown.sourceVersion,
     freshUntilMs: shown.freshUntilMs,
-    goneAtMs: shown.goneAtMs,
+    staleUntilMs: shown.staleUntilMs,
     staled: shown.staled,
     absent: shown.absent,
     tags: shown.tags,
@@ -131,11 +131,11 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
   let version = 0;
   const put = (fields: Omit<NewTableEntry, "value" | "version">, bytes: number): void => {
     version += 1 + (version % 7) * 2 ** 33;
-    const goneAtMs = Math.max(fields.freshUntilMs, fields.goneAtMs);
+    const staleUntilMs = Math.max(fields.freshUntilMs, fields.staleUntilMs);
     const value = fillOf(bytes, version);
     const kept: Kept = {
       ...fields,
-      goneAtMs: bounded(fields.freshUntilMs, goneAtMs),
+      staleUntilMs: bounded(fields.freshUntilMs, staleUntilMs),
       value,
       version,
       staled: false,
@@ -202,7 +202,7 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
         } else if (one.kind === "setLifetimes") {
           table.setLifetimes(shown, one.endMs, one.endMs + 5);
           kept.freshUntilMs = one.endMs;
-          kept.goneAtMs = one.endMs + 5;
+          kept.staleUntilMs = one.endMs + 5;
         }
       }
     }
@@ -217,14 +217,14 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
 }
 
 /** Stale windows are at most a year; a table keeps up to 34 years of them. */
-const bounded = (freshUntilMs: number, goneAtMs: number): number =>
-  goneAtMs === Infinity ? Infinity : Math.min(goneAtMs, freshUntilMs + 2 ** 39);
+const bounded = (freshUntilMs: number, staleUntilMs: number): number =>
+  staleUntilMs === Infinity ? Infinity : Math.min(staleUntilMs, freshUntilMs + 2 ** 39);
 
 const plain = {
   namespace: "a",
   sourceVersion: 0n,
   freshUntilMs: Infinity,
-  goneAtMs: Infinity,
+  staleUntilMs: Infinity,
   absent: false,
   tags: [],
   contentType: "",
@@ -232,9 +232,9 @@ const plain = {
 
 describe("OffheapTable under random histories", () => {
   it.each([
-    ["a budget of 64 KiB", budgetMinBytes, keyHash],
+    ["a budget of 64 KiB", BUDGET_MIN_BYTES, keyHash],
     ["a budget of 1 MiB", 2 ** 20, keyHash],
-    ["many equal hashes", budgetMinBytes, crowdedHash],
+    ["many equal hashes", BUDGET_MIN_BYTES, crowdedHash],
   ])("keeps what a map keeps, and its buffer whole, with %s", (_, budgetBytes, hashOf) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
-import { budgetMinBytes, resolveGeometry } from "../../../../src/store/tables/offheap/geometry.ts";
+import { BUDGET_MIN_BYTES, resolveGeometry } from "../../../../src/store/tables/offheap/geometry.ts";
 import { Ghosts } from "../../../../src/store/tables/offheap/ghosts.ts";
 import { Memory } from "../../../../src/store/tables/offheap/memory.ts";
 
@@ -15,8 +15,8 @@ function hashesOf(count: number): readonly number[] {
 }
 
 describe("Ghosts.recall()", () => {
-  it("knows what was remembered, once", () => {
-    const ghosts = createGhosts(budgetMinBytes);
+  it("recalls a remembered hash once", () => {
+    const ghosts = createGhosts(BUDGET_MIN_BYTES);
     ghosts.remember(0);
     ghosts.remember(0xffff_ffff);
     expect(ghosts.recall(0, 100)).toBe(true);
@@ -25,7 +25,7 @@ describe("Ghosts.recall()", () => {
     expect(ghosts.recall(0xffff_fffe, 100)).toBe(false);
   });
 
-  it("knows nothing that lies further back than it is asked", () => {
+  it("does not recall a ghost older than the given number", () => {
     const ghosts = createGhosts(2 ** 20);
     const hashes = hashesOf(1_000);
     for (const hash of hashes) ghosts.remember(hash);
@@ -34,8 +34,8 @@ describe("Ghosts.recall()", () => {
     expect(recalled.slice(710)).not.toContain(false);
   });
 
-  it("forgets the oldest when a table of its size is full, and goes on when its clock has gone around", () => {
-    const ghosts = createGhosts(budgetMinBytes);
+  it("replaces the oldest when it is full, and still works when its clock has wrapped", () => {
+    const ghosts = createGhosts(BUDGET_MIN_BYTES);
     const hashes = hashesOf(200_000);
     for (const hash of hashes) ghosts.remember(hash);
     const recalled = hashes.map((hash) => ghosts.recall(hash, Infinity));
