@@ -21,7 +21,7 @@ await import("./main.ts");
 
 /** Returns where a process cannot replace its program (Windows), with the flags that may be set late. */
 function startWithFlags(): void {
-  // Whoever gave Node flags of their own has the last word.
+  // Flags of the user come last and win.
   const args = [
     ...SERVER_V8_FLAGS,
     ...process.execArgv,

@@ -26,7 +26,7 @@ export class Gcra {
   /** Counts an event, within the rate or not. */
   count(nowMicros: number): void {
     const dueMicros = Math.max(this.#nextDueMicros, nowMicros) + this.#intervalMicros;
-    // Events are counted without being asked for, too. However many they are, their debt is at most one burst.
+    // `count` may run without `allows`. The recorded debt is capped at one burst.
     this.#nextDueMicros = Math.min(dueMicros, nowMicros + this.#burst * this.#intervalMicros);
   }
 }

@@ -29,11 +29,11 @@ export class FrameParser {
   readonly #head = { type: 0, flags: 0, streamId: 0, bodyBytes: 0 };
   /** A frame has begun and not ended. */
   #inFrame = false;
-  /** Of its body, what is still to come. */
+  /** Body bytes still missing. */
   #left = 0;
-  /** What has come of a body that is passed on whole. */
+  /** The part of a body received so far, for a body that is passed on whole. */
   #body: Buffer = NO_BUFFER;
-  /** What has come of a head that came in pieces. */
+  /** The part of a head received so far. */
   readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
   #headLength = 0;
   #stopped = false;

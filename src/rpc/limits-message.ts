@@ -1,14 +1,14 @@
-/** The limits of a server as its greeting carries them. */
+/** The limits of a server as its Opened carries them. */
 import type { Limits as LimitsMessage } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Limits } from "./limits.ts";
 
 /** What a client of a server must respect: the bounds of messages, and what one Exchange may wait for. */
-export interface GreetedLimits extends Omit<Limits, "leaseDefaultMs"> {
+export interface OpenedLimits extends Omit<Limits, "leaseDefaultMs"> {
   /** Batches of one Exchange that may wait for leases at a time. */
   readonly exchangeMaxWaitingBatches: number;
 }
 
-export function toLimitsMessage(limits: GreetedLimits): LimitsMessage {
+export function toLimitsMessage(limits: OpenedLimits): LimitsMessage {
   return {
     $typeName: "meshcache.v1.Limits",
     namespaceMaxBytes: limits.namespaceMaxBytes,
@@ -35,7 +35,7 @@ export function toLimitsMessage(limits: GreetedLimits): LimitsMessage {
 }
 
 /** What the message says; `assumed` for what it does not say. */
-export function fromLimitsMessage(message: LimitsMessage, assumed: GreetedLimits): GreetedLimits {
+export function fromLimitsMessage(message: LimitsMessage, assumed: OpenedLimits): OpenedLimits {
   return {
     namespaceMaxBytes: message.namespaceMaxBytes || assumed.namespaceMaxBytes,
     keyMaxBytes: message.keyMaxBytes || assumed.keyMaxBytes,

@@ -1,7 +1,7 @@
 /**
  * A histogram of the durations of calls, by method and status. The histogram of the SDK sorts and serializes the attributes of
- * every call for each of its readers, which is a tenth of the cost of a small call. Whoever starts the SDK gives its readers
- * these series instead.
+ * every call for each of its readers, which is a tenth of the cost of a small call. `cli/telemetry`
+ * gives these series to the SDK's readers instead.
  */
 import type { Attributes } from "@opentelemetry/api";
 import { CALL_DURATION_BOUNDS_S } from "./instruments.ts";

@@ -4,26 +4,26 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { LimitsSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { LIMIT_BOUNDS, resolveLimits } from "../../src/rpc/limits.ts";
-import { fromLimitsMessage, type GreetedLimits, toLimitsMessage } from "../../src/rpc/limits-message.ts";
+import { fromLimitsMessage, type OpenedLimits, toLimitsMessage } from "../../src/rpc/limits-message.ts";
 import { TRANSPORT_BOUNDS } from "../../src/server/limits/transport-limits.ts";
 
 const { leaseDefaultMs: _, ...assumedLimits } = resolveLimits();
-const assumed: GreetedLimits = { ...assumedLimits, exchangeMaxWaitingBatches: 4_096 };
+const assumed: OpenedLimits = { ...assumedLimits, exchangeMaxWaitingBatches: 4_096 };
 
-function ofBounds(end: "min" | "max"): GreetedLimits {
+function ofBounds(end: "min" | "max"): OpenedLimits {
   const bounds = Object.entries(LIMIT_BOUNDS).map(([name, bound]) => [name, bound[end]]);
   const { leaseDefaultMs: _, ...limits } = { ...assumed, ...Object.fromEntries(bounds) };
   return limits;
 }
 
 describe("The limits of a greeting", () => {
-  it.each<[string, GreetedLimits]>([
+  it.each<[string, OpenedLimits]>([
     ["the smallest", ofBounds("min")],
     ["the default", assumed],
     ["the greatest", ofBounds("max")],
   ])("come back as they were: %s", (_name, limits) => {
     const bytes = toBinary(LimitsSchema, toLimitsMessage(limits));
-    const other: GreetedLimits = { ...assumed, ...ofBounds("max"), exchangeMaxWaitingBatches: 1 };
+    const other: OpenedLimits = { ...assumed, ...ofBounds("max"), exchangeMaxWaitingBatches: 1 };
     expect(fromLimitsMessage(fromBinary(LimitsSchema, bytes), other)).toEqual(limits);
   });
 

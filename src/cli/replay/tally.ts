@@ -29,7 +29,7 @@ export interface ReplayCounts {
 
 export interface ReplayTally {
   readonly counts: Readonly<ReplayCounts>;
-  /** Of calls. Each operation of a batch counts with the time of its batch. */
+  /** The latencies of calls. An operation of a batch has the latency of its batch. */
   readonly latencies: Latencies<CallKind>;
   read(verdict: Verdict): void;
   hit(): void;

@@ -1,16 +1,15 @@
 /**
- * The limits of the server that this client talks to. The server says them in its greeting, at every connect; this file
- * holds the only ones that the client has of its own, which it assumes until then and of a server that does not say them.
+ * The limits of the server that this client talks to. The server sends them in Opened, at every connect. This file holds
+ * the only limits that the client assumes: before Opened, and for a server that does not send them.
  */
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
-import type { GreetedLimits } from "../../rpc/limits-message.ts";
+import type { OpenedLimits } from "../../rpc/limits-message.ts";
 
-export type ServerLimits = GreetedLimits;
+export type ServerLimits = OpenedLimits;
 
 /**
- * What breaks a bound of one operation the server refuses by itself, so for these the most that any server can be set to
- * is assumed: nothing is refused that the server would take. A breach of the others costs a whole batch, a subscription
- * or the stream: for these the server's default is assumed.
+ * For bounds of one operation these are the largest values that a server can have, because the server refuses only that
+ * operation. For bounds of a batch, a subscription or a stream these are the server's defaults.
  */
 export const ASSUMED_LIMITS: ServerLimits = {
   namespaceMaxBytes: LIMIT_BOUNDS.namespaceMaxBytes.max,

@@ -121,7 +121,7 @@ export class Connection {
     return this.#calls.inFlight;
   }
 
-  /** What a call may be now: the limits of the server that calls go to, or assumed ones before the first greeting. */
+  /** What a call may be now: the limits of the server that calls go to, or assumed ones before the first Opened. */
   get limits(): ServerLimits {
     return this.#calls.limits;
   }

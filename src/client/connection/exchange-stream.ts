@@ -124,24 +124,24 @@ export class ExchangeStream {
     return this.#batches.size;
   }
 
-  /** Of these the ones that the server answers as soon as it can: none of their calls may wait for a lease. */
+  /** The batches in flight that do not wait for a lease. */
   get busy(): number {
     return this.#batches.size - this.#batches.alone;
   }
 
-  /** Of these the ones that may wait for a lease. */
+  /** The batches in flight that may wait for a lease. */
   get waiting(): number {
     return this.#batches.alone;
   }
 
   /** The server has answered Open. */
-  get greeted(): boolean {
+  get hasOpened(): boolean {
     return this.epoch !== 0n;
   }
 
   /** The server has answered Open and every Subscription so far. */
   get ready(): boolean {
-    return this.greeted && this.#subscription.isAnswered;
+    return this.hasOpened && this.#subscription.isAnswered;
   }
 
   /** What the subscription of this stream covers. */
@@ -168,7 +168,7 @@ export class ExchangeStream {
 
   /** Subscribes to this instead of what was subscribed to before. The first subscription resumes at `cursor`. */
   subscribe(plan: SubscriptionPlan): void {
-    this.#subscription.subscribe(plan, this.cursor, this.limits, this.greeted, (value) =>
+    this.#subscription.subscribe(plan, this.cursor, this.limits, this.hasOpened, (value) =>
       this.#sendOrCut({ case: "subscription", value }),
     );
   }
@@ -259,11 +259,11 @@ export class ExchangeStream {
   }
 
   #opened(id: bigint, { epoch, cursor, limits }: Opened): void {
-    const isGreeting = !this.greeted;
+    const isFirstOpened = !this.hasOpened;
     this.epoch = epoch;
-    if (isGreeting) this.#followLimits(limits);
+    if (isFirstOpened) this.#followLimits(limits);
     if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;
-    if (isGreeting && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);
+    if (isFirstOpened && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);
     this.#handlers.opened(this);
   }
 

@@ -61,7 +61,7 @@ export abstract class Call {
     this.plan = plan;
   }
 
-  /** What the fill rule will ask for about the answer. Asked just before each sending. */
+  /** The coverage for the fill rule, read just before each send. */
   protected abstract currentCoverage(): number;
   /** Called while the frame with the answer is processed, so that no event of a later frame comes before it. */
   protected abstract answered(reply: OperationReply): void;

@@ -12,8 +12,8 @@ import type { ServerLimits } from "../api/server-limits.ts";
 import type { Call } from "./pending-call.ts";
 
 /**
- * Of many operations in several batches the server answers the first while the next are read and the answers before are
- * delivered; in one batch both sides would wait for each other.
+ * Several batches overlap: the server answers one while it reads the next. With one batch both sides would wait for each
+ * other.
  */
 const BATCH_MAX_OPERATIONS = 128;
 /** So many operations, or bytes, fill a message well enough to be sent whatever else is under way. */

@@ -52,10 +52,10 @@ export class StreamSubscription {
     { selectors, covered, sizeBytes }: SubscriptionPlan,
     cursor: Uint8Array,
     limits: ServerLimits,
-    isGreeted: boolean,
+    hasOpened: boolean,
     send: (subscription: Subscription) => bigint,
   ): void {
-    this.#awaitsLimits = !isGreeted && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
+    this.#awaitsLimits = !hasOpened && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
     if (this.#awaitsLimits) return;
     const isFirst = this.#resumable;
     const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_CURSOR;

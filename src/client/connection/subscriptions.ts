@@ -12,7 +12,7 @@ export class Subscriptions {
     return this.#changed;
   }
 
-  /** Throws LIMIT_EXCEEDED for more namespaces than the server takes. `limits`: undefined before the first greeting. */
+  /** Throws LIMIT_EXCEEDED for more namespaces than the server takes. `limits`: undefined before the first Opened. */
   add(subscription: LocalSubscription, limits: ServerLimits | undefined): void {
     this.#subscriptions.add(subscription, limits?.subscriptionMaxSelectors ?? SELECTORS_MAX);
     this.#changed = true;

@@ -50,7 +50,7 @@ type OpenChannel = (address: string) => Channel;
  */
 export function createGrpcTransport(credentials: GrpcCredentials, boundary: Boundary): Transport {
   const channels = loadChannels(credentials);
-  // Each link is told. A client that is never used has none, and is not to end its process.
+  // Links report this error. Catch it here too, for a client without links.
   channels.catch(() => {});
   return { open: (address, handlers) => new GrpcLink(channels, address, handlers, boundary) };
 }

@@ -16,7 +16,7 @@ export interface MessageLimits {
 
 /** What a link asks of its owner and tells it. Never called from inside `Transport.open`, nor after `closed`. */
 export interface LinkHandlers {
-  /** The bounds of messages from now on. Asked at every message, since the server's greeting may change them. */
+  /** The bounds of messages from now on. Asked at every message, since Opened may change them. */
   messageLimits(): MessageLimits;
   /** The next frame from the server, in the order in which it was sent. */
   frame(frame: ExchangeResponse): void;

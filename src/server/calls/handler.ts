@@ -49,8 +49,8 @@ export type Settle<Response> = (outcome: Response | CacheError) => void;
 export interface UnaryHandler<Request, Response> {
   readonly kind: "unary";
   /**
-   * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. Later may
-   * be inside the store call of another caller. No handler is async: nobody would see what a promise rejects with.
+   * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. `settle` may
+   * be called during another caller's store call. No handler is async: nobody would see what a promise rejects with.
    */
   run(request: Request, context: CallContext, settle: Settle<Response>): Cancel | undefined;
 }

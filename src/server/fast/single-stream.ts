@@ -144,7 +144,7 @@ export class SingleStream implements CallStream {
   /** The connection is closed. Once. */
   over(): void {
     this.#held.takeAll();
-    // As a stream of node:http2 closes: never inside a call of whoever closes it.
+    // Emit "close" on the next tick, as node:http2 does.
     process.nextTick(this.#boundary.guard(this, () => this.#events.emit("close")));
   }
 

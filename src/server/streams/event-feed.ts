@@ -15,7 +15,7 @@ export interface FeedLimits {
   readonly frameMaxEvents: number;
   readonly frameMaxBytes: number;
   /** What Opened says of this server's limits. */
-  readonly greeted: Limits;
+  readonly openedLimits: Limits;
 }
 
 export interface EventFeed {
@@ -54,7 +54,7 @@ export function createEventFeed(
     progress,
     opened() {
       progressDue = true;
-      return toOpened(store, subscriber.cursor(), limits.greeted);
+      return toOpened(store, subscriber.cursor(), limits.openedLimits);
     },
     sendPending(send) {
       let more = firstRead || subscriber.behind();

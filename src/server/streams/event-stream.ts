@@ -55,7 +55,7 @@ class EventStream implements DrainableStream {
     this.#call = call;
     this.#deps = deps;
     this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
-    const feedLimits = { ...streams.limits, greeted: toLimitsMessage({ ...limits, ...streams.limits }) };
+    const feedLimits = { ...streams.limits, openedLimits: toLimitsMessage({ ...limits, ...streams.limits }) };
     const checkedCursor = checkCursor(cursor, limits);
     this.#feed = createEventFeed(store, selectors, checkedCursor, feedLimits, this.#sendLater);
     this.#queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {

@@ -71,7 +71,7 @@ class Session implements ExchangeSession {
   readonly #deps: ExchangeSessionDeps;
   readonly #output: FrameOutput;
   /** The limits in Opened. */
-  readonly #greeted: ReturnType<typeof toLimitsMessage>;
+  readonly #openedLimits: ReturnType<typeof toLimitsMessage>;
   readonly #subscription: ExchangeSubscription;
   readonly #batches: BatchRunner;
   readonly #advanceLater: () => void;
@@ -88,8 +88,8 @@ class Session implements ExchangeSession {
     this.#deps = deps;
     this.#output = new FrameOutput(sink);
     const { store, limits, transport, subscribers } = deps;
-    this.#greeted = toLimitsMessage({ ...limits, ...transport });
-    const feed = { ...transport, greeted: this.#greeted };
+    this.#openedLimits = toLimitsMessage({ ...limits, ...transport });
+    const feed = { ...transport, openedLimits: this.#openedLimits };
     const listed = subscribers === undefined ? {} : { subscribers };
     this.#subscription = new ExchangeSubscription({ store, limits, feed, ...listed }, () => {
       if (!this.#closed) this.#advanceLater();
@@ -191,7 +191,7 @@ class Session implements ExchangeSession {
     const { store, limits, span } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     this.#caller = { span: span ?? UNSAMPLED_CALL, clientId: checkClientId(clientId, limits, "client_id") };
-    this.#output.send(toOpened(store, NO_CURSOR, this.#greeted), id);
+    this.#output.send(toOpened(store, NO_CURSOR, this.#openedLimits), id);
   }
 
   #answer(id: bigint, frame: Exclude<ExchangeRequest["frame"], { case: "open" }>, caller: Caller): void {

@@ -245,9 +245,8 @@ export interface StoreCounters {
 }
 
 /**
- * A callback of a caller, `settle` or `wake`, that throws keeps no other from being called. The store call that called
- * it throws the error when all are called, several in an AggregateError; what the call itself did stands. Who passes a
- * callback knows whom its failure concerns, and contains it there.
+ * If a callback (`settle` or `wake`) throws, the others still run. Then the store call throws that error, or an
+ * AggregateError for several. Its effect stands. A caller that passes a callback should contain its errors there.
  */
 export interface Store {
   readonly epoch: bigint;

@@ -98,7 +98,7 @@ describe("Arguments of calls", () => {
     ["target", () => users.invalidate(JSON.parse("{}"))],
     ["target", () => users.invalidate(JSON.parse('{ "key": "k" }'))],
     ["target", () => users.invalidate(JSON.parse('{ "all": false }'))],
-    // No server can be set to take more. What this server takes is known when it has greeted.
+    // No server can be set to take more. What this server takes is known when it has hasOpened.
     ["value", () => users.set("k", "x".repeat(64 * 2 ** 20 + 1))],
   ])("are checked before anything is sent: %s", async (field, call) => {
     await expect(call()).rejects.toMatchObject({ reason: "FIELD_INVALID", detail: { field } });
