@@ -25,7 +25,12 @@ export function createCounters(): ClientCounters {
 
 /** A snapshot; counters count from when the client was made. */
 export interface ClientStats {
-  readonly near: Readonly<NearCounters> & { readonly entries: number; readonly bytes: number };
+  readonly near: Readonly<NearCounters> & {
+    /** Entries in all near caches now. */
+    readonly entries: number;
+    /** Their estimated size in bytes. */
+    readonly bytes: number;
+  };
   readonly loads: Readonly<LoadCounters>;
   readonly probes: Readonly<ProbeCounters>;
   readonly connection: Readonly<ConnectionCounters> & {
