@@ -40,6 +40,6 @@ export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
-export type { ClientStats } from "./client/stats.ts";
+export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";
