@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds a small OpenTelemetry Collector (OTLP receiver, debug exporter) from its public Go modules, and prints its
-# path. The telemetry tests use it. To use another collector, set OTELCOL_BIN. The build needs Go 1.25 or newer and
-# takes a minute. The result stays in .cache/otelcol/<version>; remove that folder to build it again.
+# path. The telemetry tests use it. To use another collector, set OTELCOL_BIN. The build needs Go 1.25 or newer. With two
+# cores and an empty module cache it takes several minutes. The result stays in .cache/otelcol/<version>; remove that
+# folder to build it again.
 set -eu
 
 version=0.150.0   # of the builder and the components

@@ -22,8 +22,11 @@ export type {
   RefusalReason,
   SetOutcome,
 } from "./client/api/results.ts";
+export type { ConnectionCounters, ConnectionState } from "./client/connection/connection.ts";
 export { type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
 export type { EntryOptions, Namespace } from "./client/namespace.ts";
+export type { ProbeCounters } from "./client/near-cache/coherence-probe.ts";
+export type { NearCounters } from "./client/near-cache/near-cache.ts";
 export type {
   CacheEvent,
   ChangeKind,
@@ -33,9 +36,10 @@ export type {
 } from "./client/operations/event-subscription.ts";
 export type { Target } from "./client/operations/invalidate-target.ts";
 export type { LoadOptions } from "./client/operations/load-options.ts";
+export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
-export type { ClientStats } from "./client/stats.ts";
+export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

@@ -23,22 +23,37 @@ export function createCounters(): ClientCounters {
   };
 }
 
-/** A snapshot; counters count from when the client was made. */
+/** The near caches of a client together. */
+export interface NearStats extends Readonly<NearCounters> {
+  /** Entries in all near caches now. */
+  readonly entries: number;
+  /** Their estimated size in bytes. */
+  readonly bytes: number;
+}
+
+/** The connection of a client. */
+export interface ConnectionStats extends Readonly<ConnectionCounters> {
+  readonly state: ConnectionState;
+  /** Where operations go now, or would go next: "host:port". */
+  readonly address: string;
+  /** Operations that wait or are under way. */
+  readonly inFlight: number;
+  /** Times that events may have been missed, so that near copies were suspect. */
+  readonly gaps: number;
+  /** Callbacks that failed by a fault of this library. Each ended its connection, and the client connects again. */
+  readonly faults: number;
+}
+
+/** A snapshot. Counters count from when the client was made. */
 export interface ClientStats {
-  readonly near: Readonly<NearCounters> & { readonly entries: number; readonly bytes: number };
+  /** What the near caches hold and did. */
+  readonly near: NearStats;
+  /** What `getOrLoad` did. */
   readonly loads: Readonly<LoadCounters>;
+  /** What the coherence probe found. */
   readonly probes: Readonly<ProbeCounters>;
-  readonly connection: Readonly<ConnectionCounters> & {
-    readonly state: ConnectionState;
-    /** Where operations go now, or would go next: "host:port". */
-    readonly address: string;
-    /** Operations that wait or are under way. */
-    readonly inFlight: number;
-    /** Times that events may have been missed, so that near copies were suspect. */
-    readonly gaps: number;
-    /** Callbacks that failed by a fault of this library. Each ended its connection, and the client connects again. */
-    readonly faults: number;
-  };
+  /** The state of the connection, and what it did. */
+  readonly connection: ConnectionStats;
 }
 
 /** The values of the instruments that metrics read. */

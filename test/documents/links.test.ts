@@ -66,6 +66,13 @@ describe("the documents", () => {
     expect(named.filter(({ file }) => !existsSync(file))).toEqual([]);
   });
 
+  it("name only files of src/ that exist, where they begin at a room", () => {
+    const { text } = pageAt.get("docs/architecture.md") ?? { text: "" };
+    const named = [...text.matchAll(/`([a-z][\w-]*\/[\w/-]+\.ts)`/g)].map(([, file = ""]) => file);
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((file) => !existsSync(join("src", file)) && !existsSync(file))).toEqual([]);
+  });
+
   it("have a README that is read in three minutes", () => {
     expect(readFileSync("README.md", "utf8").split("\n").length).toBeLessThanOrEqual(160);
   });

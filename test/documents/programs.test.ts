@@ -43,6 +43,7 @@ describe("the TypeScript blocks", () => {
     }
     const paths = {
       meshcache: [resolve("src/index.ts")],
+      "meshcache-client": [resolve("src/index.ts")],
       "meshcache/server": [resolve("src/server/index.ts")],
       "meshcache/testing": [resolve("src/testing/index.ts")],
     };

@@ -3,6 +3,7 @@ import { registerHooks } from "node:module";
 
 const SOURCES: Readonly<Record<string, string>> = {
   meshcache: "../../src/index.ts",
+  "meshcache-client": "../../src/index.ts",
   "meshcache/server": "../../src/server/index.ts",
   "meshcache/testing": "../../src/testing/index.ts",
 };

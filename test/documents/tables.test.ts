@@ -36,6 +36,16 @@ describe("docs/architecture.md", () => {
   });
 });
 
+describe("docs/cli.md", () => {
+  it("quotes what watch prints", () => {
+    const source = read("src/cli/commands/watch-frames.ts");
+    const quoted = [...read("docs/cli.md").matchAll(/`(-- [^`]+)`/g)].map(([, text = ""]) => text);
+    expect(quoted.length).toBeGreaterThan(3);
+    // The reason, in parentheses, is a text of its own.
+    expect(quoted.flatMap((text) => text.split(/[()]/)).filter((part) => !source.includes(part))).toEqual([]);
+  });
+});
+
 describe("docs/coherence.md", () => {
   it("has a test for each scenario that is built", () => {
     const tests = scenarioTests();

@@ -17,7 +17,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The meaning of each code, as `--help` prints it. */
+/** The meaning of each code, as `--help` and the table in docs/cli.md have it. */
 export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [EXIT.ok, "done"],
   [EXIT.negative, "the answer is no: a miss, not stored, not touched"],

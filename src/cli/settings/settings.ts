@@ -1,7 +1,7 @@
 /**
  * Every setting of the server and what it means. Its default and its range are those of the part of the server that
- * it sets. The flags, the environment variables, the file's keys, `config print` and the README's table are made
- * from this list.
+ * it sets. The flags, the environment variables, the file's keys, `config print` and the table in docs/configuration.md
+ * are made from this list.
  */
 import { z } from "zod";
 import { DEFAULT_ADDRESS } from "../../common/host-port.ts";

@@ -10,7 +10,7 @@ function initialText({ initial, unit }: SettingInfo): string {
   return typeof initial === "string" ? `\`${initial}\`` : toQuantity(initial, unit);
 }
 
-/** A Markdown table of all settings. A test compares the one in the README with it. */
+/** A Markdown table of all settings. `npm run docs:tables` writes it into docs/configuration.md. */
 export function toMarkdownTable(): string {
   const rows = SETTING_NAMES.map((name) => {
     const info = infoOf(name);

@@ -11,10 +11,13 @@ import { MessagePacing } from "./message-pacing.ts";
 import type { Call } from "./pending-call.ts";
 import { CallQueue, type WindowLimits } from "./send-window.ts";
 
-/** Counted from the start. */
+/** Counted from when the client was made. */
 export interface CallCounters {
+  /** Messages with operations that were sent. */
   batches: number;
+  /** Operations that were sent, each time that they were sent. */
   operations: number;
+  /** Operations that were sent again. */
   retries: number;
 }
 

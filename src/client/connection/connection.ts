@@ -51,9 +51,13 @@ export interface ConnectionObserver {
   pingAnswered(sentAtMs: number): void;
 }
 
+/**
+ * "idle": nothing was asked for yet. "connecting": operations wait for a stream. "ready": operations are sent. "unavailable":
+ * no address answers, and operations fail at once. "closed": the client was closed.
+ */
 export type ConnectionState = "idle" | "connecting" | "ready" | "unavailable" | "closed";
 
-/** Counted from the start. */
+/** What the connection did, counted from when the client was made. */
 export interface ConnectionCounters extends CallCounters {
   /** Streams that became ready. */
   streams: number;

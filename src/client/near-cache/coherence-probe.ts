@@ -9,10 +9,13 @@ import type { Coherence } from "../coherence/coherence.ts";
 import type { CachedEntry, Reading } from "./cached-entry.ts";
 import type { NearCache } from "./near-cache.ts";
 
+/** What the coherence probe found (`telemetry.probeShare`), counted from when the client was made. */
 export interface ProbeCounters {
+  /** Near hits that were read again from the server. */
   probes: number;
   /** Probed hits whose entry the server had already changed. */
   probesStale: number;
+  /** Probed hits that contradict the server although no event is missing. There must be none: report any. */
   probeViolations: number;
 }
 

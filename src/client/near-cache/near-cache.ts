@@ -21,16 +21,19 @@ export interface NearCacheOptions {
   readonly prefixes: readonly string[];
 }
 
-/** Counted since the start of the client, over all namespaces. */
+/** What the near caches did, counted over all namespaces from when the client was made. */
 export interface NearCounters {
+  /** Reads that the near cache answered. */
   hits: number;
   /** Reads that had to ask the server. */
   misses: number;
+  /** Responses that were kept. */
   fills: number;
   /** Responses that were not kept, by the fill rule or because they were too large. */
   fillsRefused: number;
   /** Entries that were removed by an event or an own write. */
   invalidated: number;
+  /** Entries that were removed because others needed their memory. */
   evicted: number;
   /** Entries that the server confirmed. */
   revalidated: number;

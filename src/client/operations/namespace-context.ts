@@ -9,6 +9,7 @@ import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import type { OperationRunner } from "./runner.ts";
 
+/** What `getOrLoad` did, counted over all namespaces from when the client was made. */
 export interface LoadCounters {
   /** Loader runs. */
   loads: number;

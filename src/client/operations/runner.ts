@@ -10,7 +10,7 @@ import type { Connection } from "../connection/connection.ts";
 import { Call, CallPlan, type RetryRule } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
-import type { OperationName, OperationTrace } from "../telemetry/operation-trace.ts";
+import type { OperationName, OperationTrace } from "../telemetry/operation.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 
 /** The options that every operation has. */

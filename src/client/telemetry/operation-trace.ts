@@ -4,9 +4,7 @@ import type { CacheError } from "../../common/errors.ts";
 import { statusCodeOf } from "../../rpc/status.ts";
 import { STATUS_CODE, statusName } from "../../rpc/status-codes.ts";
 import type { OperationReply } from "../messages/replies.ts";
-
-/** The methods of the contract that an operation can stand for. */
-export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
+import type { OperationName, OperationTrace } from "./operation.ts";
 
 const SERVICE = "meshcache.v1.CacheService";
 const UNTRACED = "";
@@ -16,13 +14,6 @@ const ERROR: SpanStatusCode.ERROR = 2;
 const SAMPLED_FLAG = 1;
 const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/i;
 const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/i;
-
-export interface OperationTrace {
-  /** W3C traceparent of the span when it is sampled, else "". */
-  readonly traceparent: string;
-  end(reply: OperationReply): void;
-  fail(error: CacheError): void;
-}
 
 export const unobserved: OperationTrace = { traceparent: UNTRACED, end: () => {}, fail: () => {} };
 

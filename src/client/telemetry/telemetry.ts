@@ -6,13 +6,8 @@
 import type { Attributes, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
 import type { ObservedName } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
-import {
-  ObservedOperation,
-  type OperationName,
-  type OperationTrace,
-  startSpan,
-  unobserved,
-} from "./operation-trace.ts";
+import type { OperationName, OperationTrace } from "./operation.ts";
+import { ObservedOperation, startSpan, unobserved } from "./operation-trace.ts";
 import { tracerProvider, withSpan } from "./otel-global.ts";
 
 const SCOPE = "meshcache";
