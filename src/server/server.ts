@@ -146,7 +146,7 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
   });
   const streams = createStreamRegistry(transport, bounds, boundary);
   const { receiveMaxBytes } = limits;
-  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes });
+  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes }, bounds.held);
   const { register } = calls;
   const server = createGrpcServer(register, limits, transport);
   const observation = {

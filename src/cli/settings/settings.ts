@@ -166,6 +166,14 @@ export const settingsSchema = z.strictObject({
   ),
   queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),
+  connectionMaxHeldBytes: transport(
+    "connectionMaxHeldBytes",
+    "Bytes of arriving requests, and the same again of answers that were not taken, on one connection.",
+  ),
+  heldMaxBytes: transport(
+    "heldMaxBytes",
+    "Bytes of requests, results and answers that the calls of all connections hold. Beyond, large requests are refused and answers wait.",
+  ),
   frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),
   frameMaxBytes: transport("frameMaxBytes", "Approximate bytes of events or results in one frame."),
   progressIntervalMs: transport("progressIntervalMs", "Interval of progress frames on a Stream."),

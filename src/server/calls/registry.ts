@@ -7,6 +7,8 @@ import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { MemoryAccount } from "../limits/memory-account.ts";
+import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
@@ -31,6 +33,7 @@ export type HeaderReader = (name: string) => string | undefined;
 
 export interface OpenCalls {
   readonly register: CallRegister;
+  readonly memory: MemoryAccount;
   readonly size: number;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
@@ -42,7 +45,9 @@ export function createOpenCalls(
   telemetry: Telemetry,
   boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
+  held: HeldTotal = createHeldTotal(),
 ): OpenCalls {
+  const memory = new MemoryAccount(limits, held, boundary);
   const calls = new CallList();
   const streamsOf = new WeakMap<CallSession, number>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
@@ -56,6 +61,7 @@ export function createOpenCalls(
     begin(call, header) {
       call.startedMs = nowMs;
       call.span = telemetry.startCall(call.method.path.slice(1), header);
+      call.memory = memory.of(call.stream.session);
       calls.add(call);
       if (!call.streaming) return true;
       call.session = call.stream.session;
@@ -89,6 +95,8 @@ export function createOpenCalls(
         boundary.caught(call.stream, error);
       }
     }
+    // Other threads may have freed memory too.
+    memory.retry();
   }
 
   function judge(call: ListedCall): void {
@@ -101,6 +109,8 @@ export function createOpenCalls(
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       call.refuse(new CacheError("DEADLINE", "the request did not arrive whole in time"));
+    } else if (call.arrivingSinceMs !== undefined && nowMs - call.arrivingSinceMs >= limits.halfCloseMaxMs) {
+      call.refuse(new CacheError("DEADLINE", "a message did not arrive whole in time"));
     } else if (nowMs >= call.deadlineMs || (!call.streaming && ageMs >= limits.callMaxMs)) {
       call.refuse(new CacheError("DEADLINE", "the call took longer than it may"));
     }
@@ -108,6 +118,7 @@ export function createOpenCalls(
 
   return {
     register,
+    memory,
     get size() {
       return calls.size;
     },

@@ -29,6 +29,8 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   readonly #splitter: GrpcDeframer;
   #reader: RequestReader<Uint8Array> | undefined;
   #requests = 0;
+  /** How many there were when its bytes were counted last. */
+  #counted = 0;
   /** The number of frames that the connection has not taken. */
   #sending = 0;
   #reading = false;
@@ -62,6 +64,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       if (this.answered) return;
       this.#splitter.push(chunk);
       this.#read();
+      this.#count();
     });
     stream.on("end", () => {
       this.#arrived = true;
@@ -104,7 +107,9 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   }
 
   readOn(): void {
-    if (this.#held) this.#read();
+    if (!this.#held) return;
+    this.#read();
+    this.#count();
   }
 
   #read(): void {
@@ -151,6 +156,21 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     if (!this.#splitter.betweenMessages) this.refuse(undecodable());
     else if (this.#requests === 0 && !this.method.requestStream) this.conclude(NO_REQUEST);
     else reader.halfClosed();
+  }
+
+  /** Counts what has come of the next message. */
+  #count(): void {
+    if (this.answered) {
+      this.holdRequest(0);
+      return;
+    }
+    const { heldBytes } = this.#splitter;
+    if (heldBytes === 0 || this.#held) this.arrivingSinceMs = undefined;
+    else if (this.arrivingSinceMs === undefined || this.#counted !== this.#requests) {
+      this.arrivingSinceMs = this.deps.register.nowMs();
+    }
+    this.#counted = this.#requests;
+    this.holdRequest(heldBytes);
   }
 
   #hold(held: boolean): void {
