@@ -152,6 +152,7 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
   const observation = {
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
+    heldBytes: () => bounds.held.exactBytes(),
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
   const deps = { limits, telemetry, boundary, clock };
@@ -190,6 +191,8 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
           subscriberLagEvents: () => slowestLagEvents(streams),
           busyPollMicros: () => busyPoll.spentMicros,
           containedFaults: () => boundary.faults,
+          memoryRefusals: () => calls.memory.refusals,
+          memoryCollections: () => calls.memoryReturn.collections,
         }),
       ];
       return () => {

@@ -8,11 +8,13 @@ import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
+import { MemoryReturn } from "../limits/memory-return.ts";
 import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { CallList, type ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
+import { MemoryRelief } from "./memory-relief.ts";
 import { StallGuard } from "./stall-guard.ts";
 
 /** How often the deadlines of calls are checked, and how exact the times in the register are. */
@@ -34,6 +36,7 @@ export type HeaderReader = (name: string) => string | undefined;
 export interface OpenCalls {
   readonly register: CallRegister;
   readonly memory: MemoryAccount;
+  readonly memoryReturn: MemoryReturn;
   readonly size: number;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
@@ -51,6 +54,8 @@ export function createOpenCalls(
   const calls = new CallList();
   const streamsOf = new WeakMap<CallSession, number>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
+  const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
+  const memoryReturn = new MemoryReturn();
   let nowMs = clock.nowMs();
   const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
@@ -95,8 +100,10 @@ export function createOpenCalls(
         boundary.caught(call.stream, error);
       }
     }
+    relief.cutExcess(calls, nowMs);
     // Other threads may have freed memory too.
     memory.retry();
+    memoryReturn.check(memory.total.bytes, nowMs);
   }
 
   function judge(call: ListedCall): void {
@@ -119,6 +126,7 @@ export function createOpenCalls(
   return {
     register,
     memory,
+    memoryReturn,
     get size() {
       return calls.size;
     },

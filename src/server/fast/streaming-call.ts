@@ -33,6 +33,8 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   #counted = 0;
   /** The number of frames that the connection has not taken. */
   #sending = 0;
+  /** What their memory takes. The queue of its handler counts it for the connection. */
+  #sendingBytes = 0;
   #reading = false;
   #held = false;
   #arrived = false;
@@ -72,6 +74,10 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     });
   }
 
+  override get heldBytes(): number {
+    return super.heldBytes + this.#sendingBytes;
+  }
+
   get open(): boolean {
     return !(this.answered || this.stream.destroyed || this.stream.closed);
   }
@@ -80,6 +86,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     const { stream } = this;
     const { heldBytes } = frame;
     if (!this.open || !this.fits(frame)) return;
+    this.#sendingBytes += heldBytes;
     if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.#sending += 1;
     this.sendingSinceMs ??= this.deps.register.nowMs();
@@ -89,6 +96,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
         // What was cut off may still be on its way to the socket.
         if (error) return;
         this.#sending -= 1;
+        this.#sendingBytes -= heldBytes;
         if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
         frame.release();
         taken(heldBytes);

@@ -62,6 +62,8 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   readonly #arriving = new ArrivingMessages();
   #requestBytes = 0;
   #answerBytes = 0;
+  /** Of the message that is being sent. */
+  #sendingBytes = 0;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
   /** grpc-js watches deadlines by itself. */
@@ -119,9 +121,11 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     this.sendingSinceMs = this.#register.nowMs();
     // The frames of streams are counted where they are queued.
     const frame = !this.streaming && message instanceof GrpcFrame ? message : undefined;
+    this.#sendingBytes = message instanceof GrpcFrame ? message.heldBytes : 0;
     if (frame !== undefined) this.#holdAnswer(frame.heldBytes);
     super.sendMessage(message, () => {
       this.sendingSinceMs = undefined;
+      this.#sendingBytes = 0;
       frame?.release();
       if (frame !== undefined) this.#holdAnswer(0);
       callback();
@@ -129,7 +133,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   }
 
   get heldBytes(): number {
-    return this.#requestBytes + this.#answerBytes;
+    return this.#requestBytes + this.#sendingBytes;
   }
 
   /** Counts what arrives, and frees everything with the stream. */
