@@ -144,7 +144,10 @@ export const settingsSchema = z.strictObject({
     "A connection is closed when a ping is unanswered for this time.",
   ),
   callMaxMs: transport("callMaxMs", "Longest unary call. A longer deadline is shortened to this."),
-  halfCloseMaxMs: transport("halfCloseMaxMs", "Time for a request to arrive completely."),
+  halfCloseMaxMs: transport(
+    "halfCloseMaxMs",
+    "Time for a request, or a message of a stream, to arrive completely.",
+  ),
   stallMaxMs: transport("stallMaxMs", "Time for a client to read one message. A slower one is cut."),
   drainMaxMs: transport(
     "drainMaxMs",

@@ -20,7 +20,7 @@ export interface TransportLimits {
   readonly keepaliveTimeoutMs: number;
   /** The longest unary call; a caller's longer deadline is cut to it. */
   readonly callMaxMs: number;
-  /** How long a request may take to arrive whole, and a connection to send its first bytes. */
+  /** How long a request, or a message of a stream, may take to arrive whole, and a connection to send its first bytes. */
   readonly halfCloseMaxMs: number;
   /** How long a peer may take over one message, an answer or a frame, before its call is cut. */
   readonly stallMaxMs: number;

@@ -39,7 +39,7 @@ describe("A3: the account of what calls hold", () => {
     const connections = Array.from({ length: 40 }, () => account.of({}));
     for (const connection of connections) while (connection.admitsAnswer()) connection.addAnswer(MIB / 4);
     const held = connections.map(({ heldBytes }) => heldBytes);
-    expect(total.bytes).toBeLessThan(96 * MIB);
+    expect(total.bytes).toBeLessThan(MAX);
     expect(Math.min(...held)).toBeGreaterThan(0);
     expect(second.admitsAnswer()).toBe(true);
   });
@@ -53,11 +53,11 @@ describe("A3: the account of what calls hold", () => {
 
   it("refuses large requests, and never small ones, when there is no memory", () => {
     first.addRequest(33 * MIB);
-    expect(first.refusalOf(MIB)?.metadata).toMatchObject({ limit: "connection_held_bytes" });
+    expect(first.refusalOf(MIB)?.detail).toMatchObject({ limit: "connection_held_bytes" });
     expect(first.refusalOf(4_096)).toBeUndefined();
     total.add(MAX);
     second.addRequest(MIB);
-    expect(second.refusalOf(MIB)?.metadata).toMatchObject({ limit: "held_bytes" });
+    expect(second.refusalOf(MIB)?.detail).toMatchObject({ limit: "held_bytes" });
     expect(account.refusals).toBe(2);
   });
 
