@@ -28,6 +28,8 @@ export interface ListedCall {
   readonly heldBytes: number;
   /** Since when a message waits for the peer to take it. Undefined: none waits. */
   sendingSinceMs: number | undefined;
+  /** Counts anew what its request holds: bytes that come for a paused reader cause no event. */
+  recount(): void;
   /** Its neighbours in the list. */
   older: ListedCall | undefined;
   newer: ListedCall | undefined;

@@ -113,6 +113,8 @@ export function createOpenCalls(
       return;
     }
     if (call.answered) return;
+    if (call.streaming) call.recount();
+    if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       call.refuse(new CacheError("DEADLINE", "the request did not arrive whole in time"));

@@ -59,6 +59,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   readonly method: Method;
   readonly stream: CallStream;
   abstract readonly streaming: boolean;
+  abstract recount(): void;
   protected readonly deps: FastCallDeps;
   readonly #headers: IncomingHttpHeaders;
   readonly deadlineMs: number;

@@ -66,7 +66,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       if (this.answered) return;
       this.#splitter.push(chunk);
       this.#read();
-      this.#count();
+      this.recount();
     });
     stream.on("end", () => {
       this.#arrived = true;
@@ -117,7 +117,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   readOn(): void {
     if (!this.#held) return;
     this.#read();
-    this.#count();
+    this.recount();
   }
 
   #read(): void {
@@ -166,8 +166,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     else reader.halfClosed();
   }
 
-  /** Counts what has come of the next message. */
-  #count(): void {
+  recount(): void {
     if (this.answered) {
       this.holdRequest(0);
       return;
@@ -178,7 +177,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       this.arrivingSinceMs = this.deps.register.nowMs();
     }
     this.#counted = this.#requests;
-    this.holdRequest(heldBytes);
+    this.holdRequest(heldBytes + this.stream.readableLength);
   }
 
   #hold(held: boolean): void {

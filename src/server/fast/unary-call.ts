@@ -36,6 +36,9 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   /** Of a handler that answers later. */
   #cancel: Cancel | undefined;
 
+  /** It is never paused. */
+  recount(): void {}
+
   begin(): void {
     const { stream } = this;
     this.enter();

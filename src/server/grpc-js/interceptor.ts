@@ -89,12 +89,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
         this.#watch();
         if (admitted) listener.onReceiveMetadata(metadata);
       },
-      onReceiveMessage: (message) => {
-        listener.onReceiveMessage(message);
-        this.#arriving.take();
-        // The handler of any other call is given its request when the request has ended.
-        if (this.method.requestStream) this.#countRequest();
-      },
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
       onReceiveHalfClose: () => {
         this.halfClosed = true;
         this.#begin(listener);
@@ -115,6 +110,15 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     this.base.sendStatus(toServiceError(error));
     // Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1).
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  /** Its handler has the last message of its stream, and asks for the next. Other handlers run when the request has ended. */
+  override startRead(): void {
+    if (this.method.requestStream) {
+      this.#arriving.take();
+      this.recount();
+    }
+    super.startRead();
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
@@ -164,8 +168,12 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     else this.memory.wait(run);
   }
 
+  recount(): void {
+    if (!this.answered) this.#countRequest();
+  }
+
   #countRequest(): void {
-    const refusal = this.#holdRequest(this.#arriving.heldBytes);
+    const refusal = this.#holdRequest(this.#arriving.heldBytes + http2StreamOf(this.base).readableLength);
     if (refusal !== undefined) this.refuse(refusal);
   }
 

@@ -74,7 +74,7 @@ export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void
 }
 
 /** The http2 stream of a call that no interceptor wraps. */
-export function http2StreamOf(call: object): ListedStream & EventEmitter {
+export function http2StreamOf(call: object): ListedStream & Duplex {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;

@@ -25,6 +25,7 @@ it("emptied() resolves for each of those who wait for it", async () => {
     arrivingSinceMs: undefined,
     memory: undefined,
     heldBytes: 0,
+    recount() {},
     sendingSinceMs: undefined,
     older: undefined,
     newer: undefined,

@@ -184,6 +184,33 @@ describe.each(["on", "off"] as const)("A3: with the accelerator %s, the account"
 });
 
 describe.each(["on", "off"] as const)(
+  "A3: with the accelerator %s, requests behind answers",
+  (acceleration) => {
+    it("that nobody reads are counted too", async () => {
+      opened = [];
+      await start(acceleration);
+      const raw = await connect(0);
+      const stream = raw.open(methodPath(method.exchange));
+      stream.write(encode(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: {} } }));
+      const operations = Array(4).fill(getOperation);
+      stream.write(
+        encode(ExchangeRequestSchema, { id: 2n, frame: { case: "batch", value: { operations } } }),
+      );
+      await untilTrue(() => heldBytes() > MIB);
+      const answerBytes = heldBytes();
+      const sets = [{ operation: { case: "set" as const, value: { namespace, key: "k", value } } }];
+      stream.write(
+        encode(ExchangeRequestSchema, { id: 3n, frame: { case: "batch", value: { operations: sets } } }),
+      );
+      await untilTrue(() => heldBytes() > answerBytes + MIB / 2);
+      raw.close();
+      await untilTrue(() => heldBytes() === 0);
+      await running.stop();
+    });
+  },
+);
+
+describe.each(["on", "off"] as const)(
   "A3: with the accelerator %s, a message that stalls",
   (acceleration) => {
     it("is counted, and ends its Exchange", async () => {
