@@ -41,6 +41,27 @@ export function toReleaseResponse(
   });
 }
 
+/** When to ask again for a value that there was no memory to send: the entry is there already. */
+const NO_MEMORY_RETRY_MS = 100n;
+
+/** The response without a value: a hit becomes `held`, so that the caller asks again. */
+export function withoutValue(response: LeaseResponse): LeaseResponse {
+  const { asOf, outcome } = response;
+  switch (outcome.case) {
+    case "hit":
+      return create(LeaseResponseSchema, {
+        asOf,
+        outcome: { case: "held", value: create(LeaseHeldSchema, { retryAfterMs: NO_MEMORY_RETRY_MS }) },
+      });
+    case "granted":
+    case "held":
+      outcome.value.stale = undefined;
+      return response;
+    default:
+      return response;
+  }
+}
+
 function toOutcome(result: LeaseResult): LeaseResponse["outcome"] {
   switch (result.kind) {
     case "hit":

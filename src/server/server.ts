@@ -146,12 +146,13 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
   });
   const streams = createStreamRegistry(transport, bounds, boundary);
   const { receiveMaxBytes } = limits;
-  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes });
+  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes }, bounds.held);
   const { register } = calls;
   const server = createGrpcServer(register, limits, transport);
   const observation = {
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
+    heldBytes: () => bounds.held.exactBytes(),
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
   const deps = { limits, telemetry, boundary, clock };
@@ -190,6 +191,8 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
           subscriberLagEvents: () => slowestLagEvents(streams),
           busyPollMicros: () => busyPoll.spentMicros,
           containedFaults: () => boundary.faults,
+          memoryRefusals: () => calls.memory.refusals,
+          memoryCollections: () => calls.memoryReturn.collections,
         }),
       ];
       return () => {

@@ -121,6 +121,24 @@ export const instruments = {
     "{fault}",
     "Callbacks that threw because of a fault in the server; each ended its stream or connection",
   ),
+  heldBytes: row(
+    "gauge",
+    "meshcache.held.memory.usage",
+    "By",
+    "Bytes of arriving requests, waiting results and answers that were not taken",
+  ),
+  memoryRefusals: row(
+    "counter",
+    "meshcache.held.memory.refusals",
+    "{call}",
+    "Calls that were refused or cut because requests and answers held too much memory",
+  ),
+  memoryCollections: row(
+    "counter",
+    "meshcache.held.memory.collections",
+    "{collection}",
+    "Full garbage collections that were asked for, to give memory back after a burst",
+  ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

@@ -14,6 +14,7 @@ export function observeProcess(meter: Meter, store: Store, process: ProcessObser
     ...storeReaders(store),
     single(instruments.subscribers, () => process.subscribers()),
     single(instruments.connections, () => process.connections()),
+    single(instruments.heldBytes, () => process.heldBytes()),
   ]);
 }
 
@@ -23,7 +24,13 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const lag = single(instruments.subscriberLag, () => thread.subscriberLagEvents());
   const busyPoll = single(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
   const faults = single(instruments.containedFaults, () => thread.containedFaults());
-  const unregister = register(meter, [lag, busyPoll, faults, ...eventLoop.readers], () => eventLoop.reset());
+  const refusals = single(instruments.memoryRefusals, () => thread.memoryRefusals());
+  const collections = single(instruments.memoryCollections, () => thread.memoryCollections());
+  const unregister = register(
+    meter,
+    [lag, busyPoll, faults, refusals, collections, ...eventLoop.readers],
+    () => eventLoop.reset(),
+  );
   return () => {
     unregister();
     eventLoop.close();

@@ -61,6 +61,8 @@ export interface Telemetry {
 export interface ProcessObservation {
   subscribers(): number;
   connections(): number;
+  /** Of requests, results and answers. */
+  heldBytes(): number;
 }
 
 /** What is read from one server. Over the servers of a process, counters are added and of a gauge the maximum is taken. */
@@ -71,4 +73,8 @@ export interface ThreadObservation {
   busyPollMicros(): number;
   /** Counter: callbacks that threw because of a fault in the server; each ended its stream or connection. */
   containedFaults(): number;
+  /** Counter: calls that were refused or cut because memory was short. */
+  memoryRefusals(): number;
+  /** Counter: collections that were asked for, to give memory back after a burst. */
+  memoryCollections(): number;
 }

@@ -308,6 +308,11 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   connectionMaxPingsPerSecond: between(1, 1_000_000),
   connectionMaxSettingsPerSecond: between(1, 1_000_000),
   queueMaxBytes: between(KIB, 64 * MIB),
+  connectionMaxHeldBytes: between(8 * MIB, 128 * MIB),
+  heldMaxBytes: {
+    lowered: { value: 16 * MIB, with: { connectionMaxHeldBytes: 8 * MIB } },
+    raised: { value: 512 * MIB },
+  },
   queuesMaxBytes: {
     lowered: { value: KIB, with: { queueMaxBytes: KIB } },
     raised: { value: 2 ** 40 },

@@ -26,6 +26,7 @@ const containedElsewhere: Record<string, Record<string, string>> = {
   "src/server/connections/listener.ts": {
     listener: "its error before it listens; connections come through a guarded callback",
   },
+  "src/server/grpc-js/interceptor.ts": { stream: "guardStreams contains it" },
   "src/server/grpc-js/internals.ts": { http2Server: "its listener has its own catch" },
   "src/server/grpc-js/adapters.ts": { call: "each listener is guarded or has its own catch" },
   "src/server/workers/worker-thread.ts": { worker: "the main thread's own orders; no bytes from outside" },

@@ -20,7 +20,7 @@ export const rooms: Rooms = {
   "server/grpc-js": ["codec", "codec/framing", "common", "rpc", "server/calls", "server/limits", "telemetry"],
   // The only room that may import the accelerator, `server/fast`.
   "server/connections": ["common", "http2", "server/calls", "server/fast", "server/grpc-js", "server/limits"],
-  "server/operations": ["common", "gen", "rpc", "store/api", "telemetry"],
+  "server/operations": ["common", "gen", "rpc", "server/limits", "store/api", "telemetry"],
   "server/streams": [
     "codec",
     "codec/framing",

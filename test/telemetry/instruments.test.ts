@@ -12,6 +12,9 @@ const gauges = {
   subscriberLagEvents: () => 7,
   busyPollMicros: () => 2_500_000,
   containedFaults: () => 2,
+  heldBytes: () => 11,
+  memoryRefusals: () => 4,
+  memoryCollections: () => 5,
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

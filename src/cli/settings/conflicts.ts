@@ -27,6 +27,7 @@ const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName]
   ["valueMaxBytes", "batchMaxBytes"],
   ["batchMaxBytes", "receiveMaxBytes"],
   ["queueMaxBytes", "queuesMaxBytes"],
+  ["connectionMaxHeldBytes", "heldMaxBytes"],
 ];
 
 /** A fault for every conflict, at the setting that was given. */

@@ -144,7 +144,10 @@ export const settingsSchema = z.strictObject({
     "A connection is closed when a ping is unanswered for this time.",
   ),
   callMaxMs: transport("callMaxMs", "Longest unary call. A longer deadline is shortened to this."),
-  halfCloseMaxMs: transport("halfCloseMaxMs", "Time for a request to arrive completely."),
+  halfCloseMaxMs: transport(
+    "halfCloseMaxMs",
+    "Time for a request, or a message of a stream, to arrive completely.",
+  ),
   stallMaxMs: transport("stallMaxMs", "Time for a client to read one message. A slower one is cut."),
   drainMaxMs: transport(
     "drainMaxMs",
@@ -166,6 +169,14 @@ export const settingsSchema = z.strictObject({
   ),
   queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),
+  connectionMaxHeldBytes: transport(
+    "connectionMaxHeldBytes",
+    "Bytes of arriving requests, and the same again of answers that were not taken, on one connection.",
+  ),
+  heldMaxBytes: transport(
+    "heldMaxBytes",
+    "Bytes of requests, results and answers that the calls of all connections hold. Beyond, large requests are refused and answers wait.",
+  ),
   frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),
   frameMaxBytes: transport("frameMaxBytes", "Approximate bytes of events or results in one frame."),
   progressIntervalMs: transport("progressIntervalMs", "Interval of progress frames on a Stream."),

@@ -50,6 +50,11 @@ export class GrpcDeframer {
     return this.#at === this.#end && this.#prefixBytes === 0 && this.#messageBytes < 0;
   }
 
+  /** What it holds of messages that `next` has not returned. Of a chunk that is not read yet, the unread bytes. */
+  get heldBytes(): number {
+    return this.#memory.length + (this.#end - this.#at) + this.#prefixBytes;
+  }
+
   /** After a fault, `next` returns no more messages. */
   get fault(): DeframerFault | undefined {
     return this.#fault;

@@ -2,6 +2,7 @@
 import type { CacheError } from "../../common/errors.ts";
 import type { Linked } from "../../common/linked-list.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { CallSession, ListedStream } from "./http2-stream.ts";
 
 /** An open call, whether grpc-js or the accelerator serves it. */
@@ -17,8 +18,16 @@ export interface ListedCall extends Linked<ListedCall> {
   halfClosed: boolean;
   /** It has its status, which may still wait to be sent behind a message. */
   answered: boolean;
+  /** Since when a message of the request has been arriving. Undefined: none is, or the call takes one request only. */
+  readonly arrivingSinceMs: number | undefined;
+  /** Of its connection, from its beginning on. */
+  memory: ConnectionMemory | undefined;
+  /** What it holds of that memory. */
+  readonly heldBytes: number;
   /** Since when a message waits for the peer to take it. Undefined: none waits. */
   sendingSinceMs: number | undefined;
+  /** Counts anew what its request holds: bytes that come for a paused reader cause no event. */
+  recount(): void;
   /** Ends it with this error. Its handler sees a cancelled call. */
   refuse(error: CacheError): void;
 }

@@ -2,11 +2,14 @@
 
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { CacheError } from "../../common/errors.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 
 /** The call, as its handler uses it. */
 export interface StreamingCall {
   /** False: it has its status or its peer is gone, and frames are dropped. */
   readonly open: boolean;
+  /** What all calls of its connection hold. */
+  readonly connectionMemory: ConnectionMemory;
   /** `taken`: the connection has the frame, which has held so many bytes until now. Not called for a frame that is cut off. */
   send(frame: GrpcFrame, taken: (heldBytes: number) => void): void;
   /** Ends it behind all frames, with OK or this error. */

@@ -10,6 +10,7 @@ import { isFault } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
 import type { Writer } from "../../store/api/store.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { RequestReader, StreamingCall } from "./handler-call.ts";
 import { toServiceError } from "./service-error.ts";
 
@@ -20,6 +21,8 @@ export interface CallContext {
   readonly span: CallSpan;
   readonly clientId: string;
   readonly writer: Writer;
+  /** What all calls of its connection hold. */
+  readonly memory: ConnectionMemory;
 }
 
 export interface HandlerDeps {
@@ -96,9 +99,14 @@ export function bidi<Request>(open: BidiHandler<Request>["open"]): BidiHandler<R
 }
 
 /** `clientId`: empty when the caller named none. Throws FIELD_INVALID. */
-export function toContext(span: CallSpan, clientId: string, limits: Limits): CallContext {
+export function toContext(
+  span: CallSpan,
+  clientId: string,
+  limits: Limits,
+  memory: ConnectionMemory,
+): CallContext {
   const origin = clientId === "" ? "" : checkClientId(clientId, limits, CLIENT_ID_HEADER);
-  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent } };
+  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent }, memory };
 }
 
 /** The status of a call whose handler threw `error`. Logs a fault. */

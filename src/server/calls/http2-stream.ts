@@ -22,6 +22,8 @@ export interface ListedStream {
 export interface CallStream extends ListedStream {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
+  /** What has come while the stream is paused, in bytes of memory. */
+  readonly readableLength: number;
   on(event: "data", listener: (chunk: Buffer) => void): unknown;
   on(event: "aborted" | "close" | "end", listener: () => void): unknown;
   once(event: "wantTrailers", listener: () => void): unknown;

@@ -8,10 +8,14 @@ import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { LinkedList } from "../../common/linked-list.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { MemoryAccount } from "../limits/memory-account.ts";
+import { MemoryReturn } from "../limits/memory-return.ts";
+import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
+import { MemoryRelief } from "./memory-relief.ts";
 import { StallGuard } from "./stall-guard.ts";
 
 /** How often the deadlines of calls are checked, and how exact the times in the register are. */
@@ -32,6 +36,8 @@ export type HeaderReader = (name: string) => string | undefined;
 
 export interface OpenCalls {
   readonly register: CallRegister;
+  readonly memory: MemoryAccount;
+  readonly memoryReturn: MemoryReturn;
   readonly size: number;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
@@ -43,10 +49,14 @@ export function createOpenCalls(
   telemetry: Telemetry,
   boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
+  held: HeldTotal = createHeldTotal(),
 ): OpenCalls {
+  const memory = new MemoryAccount(limits, held, boundary);
   const calls = new LinkedList<ListedCall>();
   const streamsOf = new WeakMap<CallSession, number>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
+  const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
+  const memoryReturn = new MemoryReturn();
   let nowMs = clock.nowMs();
   const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
@@ -57,6 +67,7 @@ export function createOpenCalls(
     begin(call, header) {
       call.startedMs = nowMs;
       call.span = telemetry.startCall(call.method.path.slice(1), header);
+      call.memory = memory.of(call.stream.session);
       calls.add(call);
       if (!call.streaming) return true;
       call.session = call.stream.session;
@@ -90,6 +101,10 @@ export function createOpenCalls(
         boundary.caught(call.stream, error);
       }
     }
+    relief.cutExcess(calls, nowMs);
+    // Other threads may have freed memory too.
+    memory.retry();
+    memoryReturn.check(memory.total.bytes, nowMs);
   }
 
   function judge(call: ListedCall): void {
@@ -99,9 +114,13 @@ export function createOpenCalls(
       return;
     }
     if (call.answered) return;
+    if (call.streaming) call.recount();
+    if (call.answered) return;
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       call.refuse(new CacheError("DEADLINE", "the request did not arrive whole in time"));
+    } else if (call.arrivingSinceMs !== undefined && nowMs - call.arrivingSinceMs >= limits.halfCloseMaxMs) {
+      call.refuse(new CacheError("DEADLINE", "a message did not arrive whole in time"));
     } else if (nowMs >= call.deadlineMs || (!call.streaming && ageMs >= limits.callMaxMs)) {
       call.refuse(new CacheError("DEADLINE", "the call took longer than it may"));
     }
@@ -109,6 +128,8 @@ export function createOpenCalls(
 
   return {
     register,
+    memory,
+    memoryReturn,
     get size() {
       return calls.size;
     },

@@ -19,6 +19,7 @@ import {
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 
 export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;
@@ -58,6 +59,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   readonly method: Method;
   readonly stream: CallStream;
   abstract readonly streaming: boolean;
+  abstract recount(): void;
   protected readonly deps: FastCallDeps;
   readonly #headers: IncomingHttpHeaders;
   readonly deadlineMs: number;
@@ -66,7 +68,11 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   startedMs = 0;
   halfClosed = false;
   answered = false;
+  arrivingSinceMs: number | undefined;
   sendingSinceMs: number | undefined;
+  memory: ConnectionMemory | undefined;
+  #requestBytes = 0;
+  #answerBytes = 0;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
@@ -97,7 +103,8 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
 
   /** Throws FIELD_INVALID. */
   protected context(): CallContext {
-    return toContext(this.#ownSpan, this.#header(CLIENT_ID_HEADER) ?? "", this.deps.limits);
+    const clientId = this.#header(CLIENT_ID_HEADER) ?? "";
+    return toContext(this.#ownSpan, clientId, this.deps.limits, this.connectionMemory);
   }
 
   /** What the callback throws destroys the stream of the call. */
@@ -111,8 +118,48 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     // Node closes a stream that its peer has reset only when it was read to the end, and a paused one never is. A stream
     // that this side closes is aborted too, before its RST_STREAM is sent: hence setImmediate.
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
-    stream.on("close", () => this.deps.register.end(this, status.CANCELLED));
+    stream.on("close", () => {
+      this.holdRequest(0);
+      this.freeAnswer();
+      this.deps.register.end(this, status.CANCELLED);
+    });
     return this.deps.register.begin(this, this.#header);
+  }
+
+  /** That of its connection, which the register has given it. */
+  get connectionMemory(): ConnectionMemory {
+    if (this.memory === undefined) throw new Error("a call ran before it was entered");
+    return this.memory;
+  }
+
+  get heldBytes(): number {
+    return this.#requestBytes + this.#answerBytes;
+  }
+
+  /** Its request holds so many bytes now. False: there is no memory for them, and the call was refused. */
+  protected holdRequest(bytes: number): boolean {
+    const addedBytes = bytes - this.#requestBytes;
+    if (addedBytes === 0) return true;
+    this.#requestBytes = bytes;
+    this.memory?.addRequest(addedBytes);
+    if (addedBytes < 0) return true;
+    const refusal = this.memory?.refusalOf(bytes);
+    if (refusal === undefined) return true;
+    this.refuse(refusal);
+    return false;
+  }
+
+  /** Its answer holds so many bytes, until `freeAnswer` or the end of its stream. */
+  protected holdAnswer(bytes: number): void {
+    this.#answerBytes = bytes;
+    this.memory?.addAnswer(bytes);
+  }
+
+  protected freeAnswer(): void {
+    const bytes = this.#answerBytes;
+    if (bytes === 0) return;
+    this.#answerBytes = 0;
+    this.memory?.addAnswer(-bytes);
   }
 
   /** The span, which the register has started. */

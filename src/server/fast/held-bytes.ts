@@ -18,6 +18,11 @@ export class HeldBytes {
     return this.#length;
   }
 
+  /** The memory that they take. */
+  get memoryBytes(): number {
+    return this.#memory.length;
+  }
+
   /** Copies the bytes. The memory doubles, up to `maxBytes`. */
   add(bytes: Buffer): void {
     const length = this.#length + bytes.length;

@@ -64,6 +64,10 @@ export class SingleStream implements CallStream {
     return this.session.destroyed;
   }
 
+  get readableLength(): number {
+    return this.#held.memoryBytes;
+  }
+
   get closed(): boolean {
     return this.session.closed;
   }

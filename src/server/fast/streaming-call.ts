@@ -29,8 +29,12 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   readonly #splitter: GrpcDeframer;
   #reader: RequestReader<Uint8Array> | undefined;
   #requests = 0;
+  /** How many there were when its bytes were counted last. */
+  #counted = 0;
   /** The number of frames that the connection has not taken. */
   #sending = 0;
+  /** What their memory takes. The queue of its handler counts it for the connection. */
+  #sendingBytes = 0;
   #reading = false;
   #held = false;
   #arrived = false;
@@ -62,11 +66,16 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       if (this.answered) return;
       this.#splitter.push(chunk);
       this.#read();
+      this.recount();
     });
     stream.on("end", () => {
       this.#arrived = true;
       this.#read();
     });
+  }
+
+  override get heldBytes(): number {
+    return super.heldBytes + this.#sendingBytes;
   }
 
   get open(): boolean {
@@ -77,6 +86,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     const { stream } = this;
     const { heldBytes } = frame;
     if (!this.open || !this.fits(frame)) return;
+    this.#sendingBytes += heldBytes;
     if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     this.#sending += 1;
     this.sendingSinceMs ??= this.deps.register.nowMs();
@@ -86,6 +96,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
         // What was cut off may still be on its way to the socket.
         if (error) return;
         this.#sending -= 1;
+        this.#sendingBytes -= heldBytes;
         if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
         frame.release();
         taken(heldBytes);
@@ -104,7 +115,9 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   }
 
   readOn(): void {
-    if (this.#held) this.#read();
+    if (!this.#held) return;
+    this.#read();
+    this.recount();
   }
 
   #read(): void {
@@ -151,6 +164,20 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     if (!this.#splitter.betweenMessages) this.refuse(undecodable());
     else if (this.#requests === 0 && !this.method.requestStream) this.conclude(NO_REQUEST);
     else reader.halfClosed();
+  }
+
+  recount(): void {
+    if (this.answered) {
+      this.holdRequest(0);
+      return;
+    }
+    const { heldBytes } = this.#splitter;
+    if (heldBytes === 0 || this.#held) this.arrivingSinceMs = undefined;
+    else if (this.arrivingSinceMs === undefined || this.#counted !== this.#requests) {
+      this.arrivingSinceMs = this.deps.register.nowMs();
+    }
+    this.#counted = this.#requests;
+    this.holdRequest(heldBytes + this.stream.readableLength);
   }
 
   #hold(held: boolean): void {

@@ -8,6 +8,7 @@ import { encodeFrame } from "../../codec/messages.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
@@ -35,6 +36,9 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   /** Of a handler that answers later. */
   #cancel: Cancel | undefined;
 
+  /** It is never paused. */
+  recount(): void {}
+
   begin(): void {
     const { stream } = this;
     this.enter();
@@ -47,12 +51,16 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const { receiveMaxBytes } = this.deps.limits;
     this.#append(chunk);
     const messageBytes = this.#messageBytes();
+    if (!this.holdRequest(this.#memory.length)) return;
     if (messageBytes > receiveMaxBytes) {
       this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
     } else if (this.#receivedBytes > PREFIX_BYTES + messageBytes) this.conclude(SECOND_REQUEST);
   }
 
-  /** The room doubles, so that many small chunks are not copied again and again. It never trusts the length in the prefix. */
+  /**
+   * The room doubles, so that many small chunks are not copied again and again. It never trusts the length in the prefix
+   * with more, and takes no more than that length.
+   */
   #append(chunk: Buffer): void {
     const before = this.#receivedBytes;
     this.#receivedBytes += chunk.length;
@@ -61,7 +69,10 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
       return;
     }
     if (this.#receivedBytes > this.#memory.length) {
-      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
+      const wholeBytes =
+        before < PREFIX_BYTES ? Number.POSITIVE_INFINITY : PREFIX_BYTES + this.#memory.readUInt32BE(1);
+      const roomBytes = Math.max(this.#receivedBytes, Math.min(2 * this.#receivedBytes, wholeBytes));
+      const grown = Buffer.allocUnsafe(roomBytes);
       this.#memory.copy(grown, 0, 0, before);
       this.#memory = grown;
     }
@@ -81,11 +92,20 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     } else if (this.#memory[0] !== 0) this.conclude(COMPRESSED_REQUEST);
     else if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
       this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
-    } else this.#run(this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes));
+    } else if (this.connectionMemory.admitsAnswer()) this.#run();
+    else this.#runLater(this.connectionMemory);
   }
 
-  #run(message: Buffer): void {
+  /** Its peer has to take other answers first, or the peers of other connections. */
+  #runLater(memory: ConnectionMemory): void {
+    memory.wait(() => {
+      if (!(this.answered || this.stream.destroyed || this.stream.closed)) this.#run();
+    });
+  }
+
+  #run(): void {
     const { input, handler } = this.method;
+    const message = this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes);
     this.#memory = NO_BUFFER;
     try {
       const request = decodeRequest(input, message);
@@ -93,6 +113,8 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
       if (cancel !== undefined) this.#wait(cancel);
     } catch (error) {
       this.fail(error);
+    } finally {
+      this.holdRequest(0);
     }
   }
 
@@ -134,19 +156,23 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #send(frame: GrpcFrame): void {
     const { stream } = this;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
+    this.holdAnswer(frame.heldBytes);
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     stream.end(
       frame.bytes,
       this.guard((error?: Error | null) => {
         // What was cut off may still be on its way to the socket.
-        if (!error) frame.release();
+        if (error) return;
+        frame.release();
+        this.freeAnswer();
       }),
     );
   }
 
   protected override conclude(refusal: Refusal): void {
     this.#memory = NO_BUFFER;
+    this.holdRequest(0);
     super.conclude(refusal);
     this.#stopWaiting();
   }

@@ -1,5 +1,5 @@
 /** Serves a table of methods through grpc-js: handlers of this server as the service implementations of grpc-js. */
-import type { Message } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type {
   handleBidiStreamingCall,
   handleServerStreamingCall,
@@ -11,7 +11,7 @@ import type {
   UntypedHandleCall,
 } from "@grpc/grpc-js";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
-import { createServiceDefinition } from "../../codec/messages.ts";
+import { createServiceDefinition, encodeFrame } from "../../codec/messages.ts";
 import { CacheError } from "../../common/errors.ts";
 import {
   type BidiHandler,
@@ -27,22 +27,25 @@ import {
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { Handler, ServedMethod } from "../calls/methods.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import { spanOf } from "./interceptor.ts";
+import { memoryOf, spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
 
 /** The methods of one service. */
 export function addMethods(server: Server, methods: readonly ServedMethod[], deps: HandlerDeps): void {
   const implementation = Object.fromEntries(
-    methods.map(({ descriptor, handler }) => [descriptor.localName, toHandleCall(handler, deps)]),
+    methods.map(({ descriptor, handler }) => [
+      descriptor.localName,
+      toHandleCall(handler, descriptor.output, deps),
+    ]),
   );
   const definition = createServiceDefinition({ methods: methods.map(({ descriptor }) => descriptor) });
   server.addService(definition, implementation);
 }
 
-function toHandleCall(handler: Handler, deps: HandlerDeps): UntypedHandleCall {
+function toHandleCall(handler: Handler, output: DescMessage, deps: HandlerDeps): UntypedHandleCall {
   switch (handler.kind) {
     case "unary":
-      return toUnaryCall(handler, deps);
+      return toUnaryCall(handler, output, deps);
     case "serverStream":
       return toServerStreamingCall(handler, deps);
     case "bidi":
@@ -54,13 +57,24 @@ function toHandleCall(handler: Handler, deps: HandlerDeps): UntypedHandleCall {
 
 function toUnaryCall(
   handler: UnaryHandler<Message, Message>,
+  output: DescMessage,
   deps: HandlerDeps,
-): handleUnaryCall<Message, Message> {
+): handleUnaryCall<Message, GrpcFrame> {
   return (call, callback) => {
     // It may run inside the call of another peer, which a failure here must not end.
     const settle = deps.boundary.guard(undefined, (outcome: Message | CacheError) => {
-      if (outcome instanceof CacheError) callback(failureOf(outcome, spanOf(call.metadata), deps.telemetry));
-      else callback(null, outcome);
+      if (outcome instanceof CacheError) {
+        callback(failureOf(outcome, spanOf(call.metadata), deps.telemetry));
+        return;
+      }
+      let frame: GrpcFrame;
+      try {
+        frame = encodeFrame(output, outcome);
+      } catch (error) {
+        callback(failureOf(error, spanOf(call.metadata), deps.telemetry));
+        return;
+      }
+      callback(null, frame);
     });
     try {
       const cancel = handler.run(call.request, contextOf(call.metadata, deps), settle);
@@ -127,6 +141,7 @@ function toStreamingCall(
     get open() {
       return !call.destroyed && !call.writableEnded;
     },
+    connectionMemory: memoryOf(call.metadata),
     send(frame, taken) {
       const { heldBytes } = frame;
       call.write(
@@ -173,5 +188,5 @@ function openStream(call: EndableCall, deps: HandlerDeps, open: (context: CallCo
 /** Throws FIELD_INVALID. */
 function contextOf(metadata: Metadata, { limits }: HandlerDeps): CallContext {
   const [value] = metadata.get(CLIENT_ID_HEADER);
-  return toContext(spanOf(metadata), typeof value === "string" ? value : "", limits);
+  return toContext(spanOf(metadata), typeof value === "string" ? value : "", limits, memoryOf(metadata));
 }

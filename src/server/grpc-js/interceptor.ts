@@ -1,12 +1,15 @@
 /** The interceptor that lists every call of grpc-js in the register of open calls, and sees every status it ends with. */
 import { constants } from "node:http2";
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { CacheError } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
+import { ArrivingMessages } from "./arriving-messages.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
 
@@ -16,10 +19,19 @@ type Listener = Parameters<BaseCall["start"]>[0];
 
 /** The span is kept on the metadata itself: a WeakMap of objects that live for one call costs the garbage collector more. */
 const SPAN = Symbol("span");
-type Spanned = Metadata & { [SPAN]?: CallSpan | undefined };
+const MEMORY = Symbol("memory");
+type Spanned = Metadata & { [SPAN]?: CallSpan | undefined; [MEMORY]?: ConnectionMemory | undefined };
 
-function attachSpan(metadata: Spanned, span: CallSpan | undefined): void {
+function attachCall(metadata: Spanned, { span, memory }: ListedCall): void {
   metadata[SPAN] = span;
+  metadata[MEMORY] = memory;
+}
+
+/** The memory of the connection of that call. */
+export function memoryOf(metadata: Spanned): ConnectionMemory {
+  const memory = metadata[MEMORY];
+  if (memory === undefined) throw new Error("a handler ran outside the interceptor");
+  return memory;
 }
 
 /** The span of the call that began with this metadata. */
@@ -44,7 +56,14 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   startedMs = 0;
   halfClosed = false;
   answered = false;
+  arrivingSinceMs: number | undefined;
   sendingSinceMs: number | undefined;
+  memory: ConnectionMemory | undefined;
+  readonly #arriving = new ArrivingMessages();
+  #requestBytes = 0;
+  #answerBytes = 0;
+  /** Of the message that is being sent. */
+  #sendingBytes = 0;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
   /** grpc-js watches deadlines by itself. */
@@ -56,7 +75,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     this.base = base;
     this.streaming = method.requestStream || method.responseStream;
     this.#register = register;
-    if (method.responseStream) sendFramesAsTheyAre(base);
+    sendFramesAsTheyAre(base);
     // For undecodable messages, sizes and deadlines grpc-js sends the status itself, below every interceptor.
     const send = base.sendStatus.bind(base);
     base.sendStatus = (result) => this.#sendStatus(result, send);
@@ -66,13 +85,14 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     super.start({
       onReceiveMetadata: (metadata) => {
         const admitted = this.#register.begin(this, (name) => headerOf(metadata, name));
-        attachSpan(metadata, this.span);
+        attachCall(metadata, this);
+        this.#watch();
         if (admitted) listener.onReceiveMetadata(metadata);
       },
       onReceiveMessage: (message) => listener.onReceiveMessage(message),
       onReceiveHalfClose: () => {
         this.halfClosed = true;
-        listener.onReceiveHalfClose();
+        this.#begin(listener);
       },
       onCancel: () => {
         this.#register.end(this, status.CANCELLED);
@@ -86,17 +106,90 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   }
 
   refuse(error: CacheError): void {
+    this.#holdRequest(0);
     this.base.sendStatus(toServiceError(error));
     // Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1).
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
+  /** Its handler has the last message of its stream, and asks for the next. Other handlers run when the request has ended. */
+  override startRead(): void {
+    if (this.method.requestStream) {
+      this.#arriving.take();
+      this.recount();
+    }
+    super.startRead();
+  }
+
   override sendMessage(message: unknown, callback: () => void): void {
     this.sendingSinceMs = this.#register.nowMs();
+    // The frames of streams are counted where they are queued.
+    const frame = !this.streaming && message instanceof GrpcFrame ? message : undefined;
+    this.#sendingBytes = message instanceof GrpcFrame ? message.heldBytes : 0;
+    if (frame !== undefined) this.#holdAnswer(frame.heldBytes);
     super.sendMessage(message, () => {
       this.sendingSinceMs = undefined;
+      this.#sendingBytes = 0;
+      frame?.release();
+      if (frame !== undefined) this.#holdAnswer(0);
       callback();
     });
+  }
+
+  get heldBytes(): number {
+    return this.#requestBytes + this.#sendingBytes;
+  }
+
+  /** Counts what arrives, and frees everything with the stream. */
+  #watch(): void {
+    const stream = http2StreamOf(this.base);
+    stream.on("data", (chunk: Buffer) => {
+      if (this.answered) return;
+      const began = !this.#arriving.incomplete;
+      this.#arriving.push(chunk);
+      if (!this.#arriving.incomplete) this.arrivingSinceMs = undefined;
+      else if (began) this.arrivingSinceMs = this.#register.nowMs();
+      this.#countRequest();
+    });
+    stream.on("close", () => {
+      this.#holdRequest(0);
+      this.#holdAnswer(0);
+    });
+  }
+
+  /** Its handler runs, at once or when its peer has taken other answers. */
+  #begin(listener: Listener): void {
+    const run = (): void => {
+      if (this.answered || this.stream.closed) return;
+      listener.onReceiveHalfClose();
+      this.#holdRequest(0);
+    };
+    if (this.streaming || this.memory === undefined || this.memory.admitsAnswer()) run();
+    else this.memory.wait(run);
+  }
+
+  recount(): void {
+    if (!this.answered) this.#countRequest();
+  }
+
+  #countRequest(): void {
+    const refusal = this.#holdRequest(this.#arriving.heldBytes + http2StreamOf(this.base).readableLength);
+    if (refusal !== undefined) this.refuse(refusal);
+  }
+
+  /** Returns why there is no memory for so many bytes. */
+  #holdRequest(bytes: number): CacheError | undefined {
+    const addedBytes = bytes - this.#requestBytes;
+    if (addedBytes === 0) return undefined;
+    this.#requestBytes = bytes;
+    this.memory?.addRequest(addedBytes);
+    return addedBytes > 0 ? this.memory?.refusalOf(bytes) : undefined;
+  }
+
+  #holdAnswer(bytes: number): void {
+    const addedBytes = bytes - this.#answerBytes;
+    this.#answerBytes = bytes;
+    if (addedBytes !== 0) this.memory?.addAnswer(addedBytes);
   }
 
   #sendStatus(result: CallStatus, send: (result: CallStatus) => void): void {

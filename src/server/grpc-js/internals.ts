@@ -74,7 +74,7 @@ export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void
 }
 
 /** The http2 stream of a call that no interceptor wraps. */
-export function http2StreamOf(call: object): ListedStream {
+export function http2StreamOf(call: object): ListedStream & Duplex {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
@@ -97,7 +97,7 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-function isHttp2Stream(value: unknown): value is ListedStream {
+function isHttp2Stream(value: unknown): value is ListedStream & Duplex {
   return value instanceof Duplex && "session" in value && "rstCode" in value && "close" in value;
 }
 

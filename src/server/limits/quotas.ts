@@ -21,6 +21,16 @@ export interface QueueBudget {
   add(bytes: number): void;
 }
 
+/** The bytes that the calls of the process hold. */
+export interface HeldTotal {
+  /** Those of other threads may be older by some. */
+  readonly bytes: number;
+  /** Reads those of all threads anew. */
+  exactBytes(): number;
+  /** Negative: so many are held no longer. */
+  add(bytes: number): void;
+}
+
 export interface ProcessBounds {
   readonly connections: Quota;
   /** Only counted: the bounds of connections and streams bound them too. */
@@ -28,6 +38,7 @@ export interface ProcessBounds {
   /** Open watches of health: as many as connections, since a client needs one on each. */
   readonly watchers: Quota;
   readonly queues: QueueBudget;
+  readonly held: HeldTotal;
 }
 
 export function createProcessBounds(limits: TransportLimits): ProcessBounds {
@@ -36,6 +47,7 @@ export function createProcessBounds(limits: TransportLimits): ProcessBounds {
     subscribers: createQuota(Number.POSITIVE_INFINITY),
     watchers: createQuota(limits.connectionsMax),
     queues: createQueueBudget(limits.queuesMaxBytes),
+    held: createHeldTotal(),
   };
 }
 
@@ -64,6 +76,19 @@ function createQueueBudget(maxBytes: number): QueueBudget {
     },
     add(bytes) {
       queuedBytes += bytes;
+    },
+  };
+}
+
+export function createHeldTotal(): HeldTotal {
+  let heldBytes = 0;
+  return {
+    get bytes() {
+      return heldBytes;
+    },
+    exactBytes: () => heldBytes,
+    add(bytes) {
+      heldBytes += bytes;
     },
   };
 }

@@ -20,7 +20,7 @@ export interface TransportLimits {
   readonly keepaliveTimeoutMs: number;
   /** The longest unary call; a caller's longer deadline is cut to it. */
   readonly callMaxMs: number;
-  /** How long a request may take to arrive whole, and a connection to send its first bytes. */
+  /** How long a request, or a message of a stream, may take to arrive whole, and a connection to send its first bytes. */
   readonly halfCloseMaxMs: number;
   /** How long a peer may take over one message, an answer or a frame, before its call is cut. */
   readonly stallMaxMs: number;
@@ -43,6 +43,10 @@ export interface TransportLimits {
   readonly queueMaxBytes: number;
   /** The same over all streams of the process. */
   readonly queuesMaxBytes: number;
+  /** The bytes of arriving requests, and of answers that were not taken, of one connection. Each is bounded by this. */
+  readonly connectionMaxHeldBytes: number;
+  /** The bytes of requests, results and answers that the calls of the process hold. */
+  readonly heldMaxBytes: number;
   /** Events of one frame. */
   readonly frameMaxEvents: number;
   /** Bytes of the events or results of one frame, approximately. */
@@ -83,6 +87,8 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   connectionMaxSettingsPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
   queueMaxBytes: { fallback: MIB, min: KIB, max: 64 * MIB },
   queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
+  connectionMaxHeldBytes: { fallback: 32 * MIB, min: MIB, max: 2 ** 40 },
+  heldMaxBytes: { fallback: 128 * MIB, min: MIB, max: 2 ** 40 },
   frameMaxEvents: { fallback: 512, min: 1, max: 65_536 },
   frameMaxBytes: { fallback: 256 * KIB, min: KIB, max: 2 * MIB },
   progressIntervalMs: { fallback: 5_000, min: 10, max: DAY_MS },
@@ -113,6 +119,8 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
     connectionMaxSettingsPerSecond: pick("connectionMaxSettingsPerSecond"),
     queueMaxBytes: pick("queueMaxBytes"),
     queuesMaxBytes: pick("queuesMaxBytes"),
+    connectionMaxHeldBytes: pick("connectionMaxHeldBytes"),
+    heldMaxBytes: pick("heldMaxBytes"),
     frameMaxEvents: pick("frameMaxEvents"),
     frameMaxBytes: pick("frameMaxBytes"),
     progressIntervalMs: pick("progressIntervalMs"),

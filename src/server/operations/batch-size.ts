@@ -1,5 +1,10 @@
 /** Upper estimates of the encoded size of batch operations and their results, made without encoding them. */
-import type { BatchRequest, Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type {
+  BatchRequest,
+  BatchResponse,
+  Operation,
+  OperationResult,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
@@ -67,6 +72,13 @@ export function extraBytesOf(result: OperationResult["result"]): number {
     default:
       return 0;
   }
+}
+
+/** The most that all results take. */
+export function resultsBytesOf({ results }: BatchResponse): number {
+  let bytes = 0;
+  for (const { result } of results) bytes += resultBytesOf(result);
+  return bytes;
 }
 
 function storedBytes(result: GetResult): number {

@@ -6,11 +6,13 @@ import type {
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
+import { withoutValue } from "../../rpc/lease.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { type OperationContext, runOperation } from "../../rpc/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
@@ -24,14 +26,20 @@ export interface BatchDeps {
 export interface Caller {
   readonly span: CallSpan;
   readonly clientId: string;
+  /** Of its connection. Default: results are not counted. */
+  readonly memory?: ConnectionMemory;
 }
+
+/** A batch whose results hold more does not wait for leases. */
+const HELD_WHILE_WAITING_MAX_BYTES = 64 * 1024;
 
 const STATUS_OK = 0;
 const STATUS_CANCELLED = 1;
 
 /**
  * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that cancels
- * the waits. A result that would make the message larger than `sendMaxBytes` is replaced by an error. Throws FIELD_INVALID
+ * the waits. A batch whose results hold more than 64 KiB, or whose connection has no memory left, does not wait: its leases
+ * are asked for without waiting. A result that would make the message larger than `sendMaxBytes` is replaced by an error. Throws FIELD_INVALID
  * when the batch is refused as a whole.
  */
 export function runBatch(
@@ -43,21 +51,36 @@ export function runBatch(
   checkBatch(request, deps.limits);
   const { operations } = request;
   const results: OperationResult[] = new Array(operations.length);
-  const waits: LeaseWait[] = [];
+  const waits = new Map<number, LeaseWait>();
   const context = contextOf(request, caller, deps);
   let spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
   // Starts one too high, so that `done` is not called before all operations have begun.
   let unsettled = operations.length + 1;
+  /** The values among the results, and whether they are counted since the batch waits. */
+  let resultBytes = 0;
+  let counted = false;
+  const count = (bytes: number) => {
+    resultBytes += bytes;
+    if (counted) caller.memory?.addAnswer(bytes);
+  };
   const settleOne = () => {
     unsettled -= 1;
-    if (unsettled === 0) done({ $typeName: "meshcache.v1.BatchResponse", results });
+    if (unsettled > 0) return;
+    count(-resultBytes);
+    done({ $typeName: "meshcache.v1.BatchResponse", results });
   };
 
-  operations.forEach((operation, index) => {
-    const wait = runOne(operation, context, caller, deps, (result) => {
+  const run = (operation: Operation, index: number) => {
+    const wait = runOne(operation, context, caller, deps, (settled) => {
+      const isLate = waits.delete(index);
+      const result =
+        isLate && caller.memory?.admitsAnswer() === false ? withoutLeasedValue(settled) : settled;
       const extraBytes = extraBytesOf(result);
       const fits = extraBytes <= spareBytes;
-      if (fits) spareBytes -= extraBytes;
+      if (fits) {
+        spareBytes -= extraBytes;
+        count(extraBytes);
+      }
       results[index] = {
         $typeName: "meshcache.v1.OperationResult",
         result: fits
@@ -69,13 +92,36 @@ export function runBatch(
       };
       settleOne();
     });
-    if (wait !== undefined) waits.push(wait);
-  });
+    if (wait !== undefined) waits.set(index, wait);
+  };
+  operations.forEach(run);
+  if (resultBytes > HELD_WHILE_WAITING_MAX_BYTES || caller.memory?.admitsAnswer() === false) {
+    for (const [index, wait] of [...waits]) {
+      waits.delete(index);
+      wait.cancel();
+      run(withoutWaiting(operations[index]), index);
+    }
+  }
+  counted = true;
+  const heldBytes = resultBytes;
+  resultBytes = 0;
+  count(heldBytes);
   settleOne();
   if (unsettled === 0) return undefined;
   return () => {
-    for (const wait of waits) wait.cancel();
+    for (const wait of waits.values()) wait.cancel();
+    waits.clear();
+    count(-resultBytes);
   };
+}
+
+function withoutWaiting(operation: Operation | undefined): Operation {
+  if (operation?.operation.case !== "lease") throw new Error("an operation waits that is no lease");
+  return { ...operation, operation: { case: "lease", value: { ...operation.operation.value, waitMs: 0 } } };
+}
+
+function withoutLeasedValue(result: OperationResult["result"]): OperationResult["result"] {
+  return result.case === "lease" ? { case: "lease", value: withoutValue(result.value) } : result;
 }
 
 /** An operation of the batch may wait until a lease is decided. */

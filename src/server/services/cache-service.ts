@@ -1,6 +1,7 @@
 /** The handlers of CacheService. Each one runs its operation against the store and answers. */
 import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
+import { withoutValue } from "../../rpc/lease.ts";
 import {
   type OperationContext,
   type OperationOutcome,
@@ -69,7 +70,10 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       return value;
     }),
     lease: unary((request, context, settle) => {
-      const wait = runLease(request, operation(context), (value: LeaseResponse) => {
+      let late = false;
+      const wait = runLease(request, operation(context), (response: LeaseResponse) => {
+        // Many may wait for one value, and its writer may answer them all in one turn.
+        const value = late && !context.memory.admitsAnswer() ? withoutValue(response) : response;
         // It may run inside the store call of another caller, who must not see what fails here.
         try {
           describe(context, request.namespace, { case: "lease", value });
@@ -78,6 +82,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
         }
         settle(value);
       });
+      late = true;
       return wait && (() => wait.cancel());
     }),
     batch: unary((request, context, settle) => {

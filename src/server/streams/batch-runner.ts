@@ -6,9 +6,11 @@
 import type { BatchRequest, BatchResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
 import { returnValueArena, takeValueArena, type ValueArena } from "../../store/api/value-arena.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type BatchDeps, type Caller, mayWait, runBatch } from "../operations/batch.ts";
 import { type BatchChunks, createBatchChunks } from "../operations/batch-chunks.ts";
+import { resultsBytesOf } from "../operations/batch-size.ts";
 import type { FrameOutput } from "./frame-output.ts";
 
 export interface BatchRunnerDeps extends BatchDeps {
@@ -33,6 +35,8 @@ interface Answer {
   readonly more: boolean;
   /** The answer is a chunk: its values may lie in the value space. */
   readonly chunk: boolean;
+  /** What it was counted with in the memory of its connection. */
+  readonly heldBytes: number;
 }
 
 export class BatchRunner {
@@ -47,6 +51,8 @@ export class BatchRunner {
   readonly #waiting = new Set<() => void>();
   /** How many of these hold results of other operations. */
   #holding = 0;
+  /** Of the connection, as its caller knows it. */
+  #memory: ConnectionMemory | undefined;
 
   /** `answered`: called when a batch that may wait has its answer, possibly from inside another caller's store call. */
   constructor(deps: BatchRunnerDeps, answered: () => void) {
@@ -75,6 +81,7 @@ export class BatchRunner {
     const answer = this.#answers.shift();
     if (answer === undefined) return false;
     output.send({ case: "batch", value: answer.response }, answer.id, answer.more);
+    this.#count(-answer.heldBytes);
     if (answer.chunk && !answer.more) this.#releaseArena();
     return true;
   }
@@ -90,6 +97,7 @@ export class BatchRunner {
   close(): void {
     for (const cancel of this.#waiting) cancel();
     this.#waiting.clear();
+    for (const { heldBytes } of this.#answers) this.#count(-heldBytes);
     this.#answers.length = 0;
     this.#running = undefined;
     this.#releaseArena();
@@ -100,7 +108,11 @@ export class BatchRunner {
     const response = chunks.next(this.#arena);
     const more = !chunks.done();
     this.#running = more ? { id, chunks } : undefined;
-    this.#answers.push({ id, response, more, chunk: true });
+    this.#answers.push({ id, response, more, chunk: true, heldBytes: 0 });
+  }
+
+  #count(bytes: number): void {
+    if (bytes !== 0) this.#memory?.addAnswer(bytes);
   }
 
   #startWaiting(id: bigint, batch: BatchRequest, caller: Caller): void {
@@ -112,13 +124,17 @@ export class BatchRunner {
     if (holds && this.#holding >= HOLDING_BATCHES_MAX) {
       throw limitExceeded("waiting_batches_of_several_operations", String(HOLDING_BATCHES_MAX));
     }
+    this.#memory ??= caller.memory;
     let cancel: (() => void) | undefined;
     const done = (response: BatchResponse) => {
       if (cancel !== undefined) {
         this.#waiting.delete(cancel);
         if (holds) this.#holding -= 1;
       }
-      this.#answers.push({ id, response, more: false, chunk: false });
+      // Its answer may wait behind others that the client does not read.
+      const heldBytes = caller.memory === undefined ? 0 : resultsBytesOf(response);
+      this.#answers.push({ id, response, more: false, chunk: false, heldBytes });
+      this.#count(heldBytes);
       this.#answered();
     };
     cancel = runBatch(batch, caller, this.#deps, done);

@@ -105,6 +105,8 @@ class EventStream implements DrainableStream {
   /** Sends pending events, and then a Progress if `withProgress`. An error becomes the status of the call. */
   #sendPending(withProgress = false): void {
     if (!this.#writable || this.#closed) return;
+    this.#writable = this.#queue.ready();
+    if (!this.#writable) return;
     try {
       const state = this.#feed.sendPending(this.#sendFrame);
       if (state === "later") this.#sendLater();

@@ -17,6 +17,7 @@ import { checkClientId } from "../../rpc/validate.ts";
 import type { Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { Caller } from "../operations/batch.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -53,6 +54,8 @@ export interface ExchangeSessionDeps {
   readonly defer: Defer;
   /** The span of the stream. Default: one that is not sampled. */
   readonly span?: CallSpan;
+  /** Of its connection. Default: batches that wait are not counted. */
+  readonly memory?: ConnectionMemory;
   /** Called after a deferred turn, when `paused()` may have become false. */
   readonly unpaused?: () => void;
   /** Where the subscriber of this session is listed while it has one. */
@@ -140,7 +143,7 @@ class Session implements ExchangeSession {
     if (this.#advancing || this.#closed) return;
     this.#advancing = true;
     try {
-      while (this.#output.writable && !this.#closed && this.#step());
+      while (!this.#closed && this.#output.ready() && this.#step());
     } catch (error) {
       this.#deps.telemetry.logger.error({ err: error }, "an exchange failed");
       this.#finish(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
@@ -188,9 +191,13 @@ class Session implements ExchangeSession {
   }
 
   #open(id: bigint, { clientId }: Open): void {
-    const { store, limits, span } = this.#deps;
+    const { store, limits, span, memory } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
-    this.#caller = { span: span ?? UNSAMPLED_CALL, clientId: checkClientId(clientId, limits, "client_id") };
+    this.#caller = {
+      span: span ?? UNSAMPLED_CALL,
+      clientId: checkClientId(clientId, limits, "client_id"),
+      ...(memory !== undefined && { memory }),
+    };
     this.#output.send(toOpened(store, NO_CURSOR, this.#openedLimits), id);
   }
 

@@ -38,12 +38,13 @@ export function openExchange(
       transport: streams.limits,
       telemetry,
       span: context.span,
+      memory: context.memory,
       defer: streams.defer,
       unpaused: () => call.readOn(),
       subscribers: streams.subscribers,
       sinkEncodes: true,
     },
-    { send: (frame) => queue.send(encodeExchangeResponse(frame)), end },
+    { ready: () => queue.ready(), send: (frame) => queue.send(encodeExchangeResponse(frame)), end },
   );
   const stream: DrainableStream = { drain: () => session.drain(), end };
   streams.open.add(stream);

@@ -3,6 +3,8 @@ import type { ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../common/errors.ts";
 
 export interface FrameSink {
+  /** False: there is no room or memory for a frame now, wait for `drained()`. Default: true. */
+  ready?(): boolean;
   /** False: over the high-water mark, wait for `drained()`. The frame was taken nevertheless. */
   send(frame: ExchangeResponse): boolean;
   /** Ends the stream; an error becomes the status of the call. */
@@ -20,6 +22,12 @@ export class FrameOutput {
 
   /** False between a `send` that returned false and the next `drained()`. */
   get writable(): boolean {
+    return this.#writable;
+  }
+
+  /** Asks the sink too. False: wait for `drained()`. */
+  ready(): boolean {
+    if (this.#writable && this.#sink.ready?.() === false) this.#writable = false;
     return this.#writable;
   }
 

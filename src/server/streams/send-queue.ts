@@ -1,12 +1,14 @@
 /**
- * The encoded frames of one stream that its connection has not taken yet: counts their bytes, for this stream and for the
- * process, and tells the sender when to stop and when to go on.
+ * The encoded frames of one stream that its connection has not taken yet: counts their bytes, for this stream, for its
+ * connection and for the process, and tells the sender when to stop and when to go on.
  */
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { QueueBudget } from "../limits/quotas.ts";
 
 export interface SendQueue {
+  /** False: a frame has to wait for `drained`. To be asked before a frame whose sender may have been idle for long. */
+  ready(): boolean;
   /** False: over the high-water mark, wait for `drained`. The frame was taken nevertheless, unless the call is over. */
   send(frame: GrpcFrame): boolean;
   /** The call is over: its bytes are no longer counted. Call it once. */
@@ -15,40 +17,67 @@ export interface SendQueue {
 
 /**
  * `maxBytes`: the high-water mark of this stream; 0 lets one frame wait at a time, and so does a `budget` that is spent.
- * `drained`: called when the queue is down to half of its high-water mark after `send` returned false.
+ * The memory of the connection may have no room even for that one. `drained`: called when the queue is down to half of its
+ * high-water mark, and there is memory, after `ready` or `send` returned false.
  */
 export function createSendQueue(
-  call: Pick<StreamingCall, "open" | "send">,
+  call: Pick<StreamingCall, "open" | "send" | "connectionMemory">,
   maxBytes: number,
   budget: QueueBudget,
   drained: () => void,
 ): SendQueue {
+  const memory = call.connectionMemory;
   let queuedBytes = 0;
   let blocked = false;
+  /** It is told when there is memory. */
+  let waits = false;
   let closed = false;
-  const writable = () => queuedBytes === 0 || (queuedBytes < maxBytes && !budget.spent);
-  const taken = (bytes: number) => {
-    if (closed) return;
-    queuedBytes -= bytes;
-    budget.add(-bytes);
-    if (blocked && queuedBytes <= maxBytes / 2 && writable()) {
+  const add = (bytes: number) => {
+    queuedBytes += bytes;
+    budget.add(bytes);
+    memory.addAnswer(bytes);
+  };
+  const writable = () =>
+    (queuedBytes === 0 || (queuedBytes < maxBytes && !budget.spent)) && memory.admitsAnswer();
+  const goOn = () => {
+    if (!blocked || queuedBytes > maxBytes / 2) return;
+    if (writable()) {
       blocked = false;
       drained();
-    }
+    } else if (queuedBytes === 0) waitForMemory();
+  };
+  function waitForMemory(): void {
+    if (waits) return;
+    waits = true;
+    memory.wait(() => {
+      waits = false;
+      if (!closed) goOn();
+    });
+  }
+  const block = () => {
+    blocked = true;
+    // Otherwise a frame of its own is on its way, and goes on with the queue.
+    if (queuedBytes === 0) waitForMemory();
   };
   return {
+    ready() {
+      if (!blocked && !writable()) block();
+      return !blocked;
+    },
     send(frame) {
       if (closed || !call.open) return false;
-      const { heldBytes } = frame;
-      queuedBytes += heldBytes;
-      budget.add(heldBytes);
-      call.send(frame, taken);
-      blocked = !writable();
+      add(frame.heldBytes);
+      call.send(frame, (bytes) => {
+        if (closed) return;
+        add(-bytes);
+        goOn();
+      });
+      if (!writable()) block();
       return !blocked;
     },
     close() {
       closed = true;
-      budget.add(-queuedBytes);
+      add(-queuedBytes);
     },
   };
 }

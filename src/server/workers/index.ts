@@ -203,6 +203,7 @@ class ServerThreadGroup implements ServerThreads {
     this.#unobserve = this.#telemetry.observeProcess(this.store, {
       subscribers: () => bounds.subscribers.taken,
       connections: () => bounds.connections.taken,
+      heldBytes: () => bounds.held.exactBytes(),
     });
   }
 

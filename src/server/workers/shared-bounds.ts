@@ -1,5 +1,5 @@
 /** The bounds of a process whose servers are threads: their counts are in memory that all threads share. */
-import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
+import type { HeldTotal, ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 
 /** Each count has a cache line of its own, so that threads that write different counts do not slow each other down. */
@@ -8,6 +8,11 @@ const CONNECTIONS_AT = 0;
 const SUBSCRIBERS_AT = LINE_BYTES;
 const WATCHERS_AT = 2 * LINE_BYTES;
 const QUEUES_AT = 3 * LINE_BYTES;
+/** In the line of a thread, behind the bytes of its queues. */
+const HELD_AT = QUEUES_AT + Float64Array.BYTES_PER_ELEMENT;
+const STRIDE = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;
+/** A thread that has added so many bytes reads anew what the others hold. */
+const REREAD_BYTES = 1024 * 1024;
 const COUNT_MAX = 2 ** 31 - 1;
 
 /** For the bounds of `threads` servers. All counts are zero. */
@@ -26,6 +31,7 @@ export function attachBounds(
     subscribers: createSharedQuota(new Int32Array(memory, SUBSCRIBERS_AT, 1), COUNT_MAX),
     watchers: createSharedQuota(new Int32Array(memory, WATCHERS_AT, 1), limits.connectionsMax),
     queues: createSharedBudget(new Float64Array(memory, QUEUES_AT), thread, limits.queuesMaxBytes),
+    held: createSharedTotal(new Float64Array(memory, HELD_AT), thread),
   };
 }
 
@@ -54,18 +60,43 @@ function createSharedQuota(count: Int32Array, max: number): Quota {
  * a row of its own, and `spent` adds the rows up. It may miss a frame that another thread queues at the same instant.
  */
 function createSharedBudget(rows: Float64Array, thread: number, maxBytes: number): QueueBudget {
-  const stride = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;
-  const own = thread * stride;
+  const own = thread * STRIDE;
   let ownBytes = 0;
   return {
     get spent() {
       let queuedBytes = 0;
-      for (let row = 0; row < rows.length; row += stride) queuedBytes += rows[row] ?? 0;
+      for (let row = 0; row < rows.length; row += STRIDE) queuedBytes += rows[row] ?? 0;
       return queuedBytes >= maxBytes;
     },
     add(bytes) {
       ownBytes += bytes;
       rows[own] = ownBytes;
+    },
+  };
+}
+
+/** As the budget of queues, but what the others hold is read only now and then: each call asks for the sum. */
+function createSharedTotal(rows: Float64Array, thread: number): HeldTotal {
+  const own = thread * STRIDE;
+  let ownBytes = 0;
+  let othersBytes = 0;
+  let addedBytes = 0;
+  const exactBytes = (): number => {
+    let bytes = 0;
+    for (let row = 0; row < rows.length; row += STRIDE) bytes += rows[row] ?? 0;
+    othersBytes = bytes - ownBytes;
+    addedBytes = 0;
+    return bytes;
+  };
+  return {
+    get bytes() {
+      return addedBytes >= REREAD_BYTES ? exactBytes() : ownBytes + othersBytes;
+    },
+    exactBytes,
+    add(bytes) {
+      ownBytes += bytes;
+      rows[own] = ownBytes;
+      if (bytes > 0) addedBytes += bytes;
     },
   };
 }

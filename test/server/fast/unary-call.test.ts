@@ -197,6 +197,7 @@ class BrokenStream extends EventEmitter implements CallStream {
   readonly session = undefined;
   closed = false;
   destroyed = false;
+  readonly readableLength = 0;
   readonly headersSent = false;
 
   respond(): void {

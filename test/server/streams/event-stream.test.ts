@@ -19,7 +19,8 @@ import { createSeededRng } from "../../../src/common/random.ts";
 import type { ServiceClient } from "../../../src/rpc/client.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { createStore } from "../../../src/server/index.ts";
-import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
+import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
+import { createHeldTotal, createProcessBounds } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { openStream } from "../../../src/server/streams/event-stream.ts";
 import { createStreamRegistry } from "../../../src/server/streams/stream-registry.ts";
@@ -225,6 +226,7 @@ describe("openStream()", () => {
         close();
       },
       readOn() {},
+      connectionMemory: new MemoryAccount(transport, createHeldTotal(), loudBoundary).of(undefined),
     };
     const deps = { store, limits: resolveLimits(), clock, telemetry: createNoTelemetry(), streams };
     close = openStream(call, create(StreamRequestSchema, { namespace }), deps);

@@ -47,6 +47,20 @@ describe.each(sharings)("the bounds of a process with %s", (_, create) => {
     queues[1]?.add(-1);
     expect(spent()).toEqual([false, false, false]);
   });
+
+  it("A3: add up the bytes that calls hold, beside those of queues", () => {
+    const bounds = create();
+    for (const { held, queues } of bounds) {
+      held.add(2 ** 38);
+      queues.add(1);
+    }
+    const exact = () => bounds.map(({ held }) => held.exactBytes());
+    expect(exact()).toEqual(new Array(THREADS).fill(THREADS * 2 ** 38));
+    for (const { held } of bounds) held.add(-(2 ** 38));
+    expect(exact()).toEqual(new Array(THREADS).fill(0));
+    bounds[0]?.held.add(2 ** 21);
+    expect(bounds[0]?.held.bytes).toBe(2 ** 21);
+  });
 });
 
 describe("the bounds of threads that run at the same time", () => {

@@ -1,0 +1,58 @@
+/**
+ * Gives memory back after a burst. The memory of buffers that nobody uses is freed by a full collection, which V8 puts off
+ * while little is allocated, for minutes with `--no-memory-reducer`. So one is asked for, when a burst is over and has left
+ * much behind, and at most once in five seconds.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+const MIB = 1024 * 1024;
+/** A collection stops its thread for some milliseconds: less is not worth it. */
+const WORTH_BYTES = 32 * MIB;
+const INTERVAL_MS = 5_000;
+
+export interface MemoryReturnDeps {
+  /** The bytes of all buffers of this thread, those included that nobody uses. */
+  readonly bufferBytes: () => number;
+  /** Makes a full collection. */
+  readonly collect: () => void;
+}
+
+export class MemoryReturn {
+  /** How many collections were asked for. */
+  collections = 0;
+  readonly #deps: MemoryReturnDeps;
+  /** What the buffers take beside those of calls, as far as it is known. */
+  #otherBytes: number;
+  /** The most that was held since the last collection. */
+  #peakBytes = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: MemoryReturnDeps = { bufferBytes, collect }) {
+    this.#deps = deps;
+    this.#otherBytes = deps.bufferBytes();
+  }
+
+  /** To be called a few times a second, with what calls hold now. */
+  check(heldBytes: number, nowMs: number): void {
+    this.#peakBytes = Math.max(this.#peakBytes, heldBytes);
+    if (this.#peakBytes - heldBytes < WORTH_BYTES || nowMs - this.#lastMs < INTERVAL_MS) return;
+    this.#lastMs = nowMs;
+    this.#peakBytes = heldBytes;
+    const { bufferBytes, collect } = this.#deps;
+    if (bufferBytes() - this.#otherBytes - heldBytes < WORTH_BYTES) return;
+    collect();
+    this.collections += 1;
+    this.#otherBytes = Math.max(0, bufferBytes() - heldBytes);
+  }
+}
+
+function bufferBytes(): number {
+  const { arrayBuffers, external } = process.memoryUsage();
+  return Math.max(arrayBuffers, external);
+}
+
+function collect(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}

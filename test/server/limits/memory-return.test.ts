@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { MemoryReturn } from "../../../src/server/limits/memory-return.ts";
+
+const MIB = 2 ** 20;
+
+describe("A3: memory that a burst has left", () => {
+  it("is collected once the burst is over, and not again within five seconds", () => {
+    let bytes = 100 * MIB;
+    const collected: number[] = [];
+    const memory = new MemoryReturn({
+      bufferBytes: () => bytes,
+      collect: () => {
+        collected.push(bytes);
+        bytes = 100 * MIB;
+      },
+    });
+    bytes = 220 * MIB;
+    memory.check(120 * MIB, 0);
+    expect(collected).toEqual([]);
+    memory.check(0, 250);
+    expect(collected).toEqual([220 * MIB]);
+    bytes = 220 * MIB;
+    memory.check(120 * MIB, 500);
+    memory.check(0, 5_000);
+    expect(memory.collections).toBe(1);
+    memory.check(0, 5_250);
+    expect(memory.collections).toBe(2);
+  });
+
+  it("is left alone while little was held, or when V8 has freed it already", () => {
+    let collections = 0;
+    let bytes = 0;
+    const memory = new MemoryReturn({ bufferBytes: () => bytes, collect: () => collections++ });
+    bytes = 500 * MIB;
+    memory.check(31 * MIB, 0);
+    memory.check(0, 10_000);
+    bytes = 10 * MIB;
+    memory.check(100 * MIB, 20_000);
+    memory.check(0, 30_000);
+    expect(collections).toBe(0);
+  });
+});
