@@ -13,7 +13,7 @@ interface Given {
   readonly machine?: Machine;
 }
 
-const twoCores: Machine = { cores: 2, platform: "linux" };
+const twoCores = machineOf();
 
 function resolve({ flags = {}, env = {}, file, machine = twoCores }: Given): ResolvedSettings {
   return resolveSettings({
@@ -23,6 +23,10 @@ function resolve({ flags = {}, env = {}, file, machine = twoCores }: Given): Res
     readFile: () => file ?? "",
     machine,
   });
+}
+
+function machineOf(properties: Partial<Machine> = {}): Machine {
+  return { cores: 2, platform: "linux", memoryBytes: undefined, cpus: undefined, ...properties };
 }
 
 function faultsOf(given: Given): string[] {
@@ -128,9 +132,9 @@ describe("resolveSettings()", () => {
 
   it("has a worker for each core, where more than one is possible", () => {
     const workersOf = (given: Given) => resolve(given).values.workers;
-    expect(workersOf({ machine: { cores: 12, platform: "linux" } })).toBe(12);
-    expect(workersOf({ machine: { cores: 400, platform: "freebsd" } })).toBe(256);
-    expect(workersOf({ machine: { cores: 12, platform: "darwin" } })).toBe(1);
+    expect(workersOf({ machine: machineOf({ cores: 12, platform: "linux" }) })).toBe(12);
+    expect(workersOf({ machine: machineOf({ cores: 400, platform: "freebsd" }) })).toBe(256);
+    expect(workersOf({ machine: machineOf({ cores: 12, platform: "darwin" }) })).toBe(1);
     expect(workersOf({ flags: { storeEngine: "lru" } })).toBe(1);
     expect(workersOf({ env: { MESHCACHE_WORKERS: "3" } })).toBe(3);
     expect(resolve({}).originOf("workers")).toBe("default");
@@ -140,7 +144,7 @@ describe("resolveSettings()", () => {
     expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
       "--workers: workers (3) must be 1 with storeEngine lru",
     ]);
-    expect(faultsOf({ file: "workers: 2", machine: { cores: 8, platform: "win32" } })).toEqual([
+    expect(faultsOf({ file: "workers: 2", machine: machineOf({ cores: 8, platform: "win32" }) })).toEqual([
       "mesh.yaml:1 workers: workers (2) must be 1 on win32, where no port can be shared",
     ]);
     expect(faultsOf({ flags: { workers: "257" } })).toEqual([
