@@ -30,12 +30,13 @@ export function addServeCommand(program: Command, context: CommandContext): void
   addSettingsOptions(command)
     .addHelpText("after", HELP)
     .action(async (options: SettingsOptions) => {
-      const { terminal } = context;
+      const { terminal, machine: readMachine } = context;
       try {
-        const { values } = readSettings(options, terminal.env);
+        const machine = readMachine();
+        const { values } = readSettings(options, terminal.env, machine);
         // Imported here, so that the other commands start without the server and its telemetry.
         const { runServer } = await import("../serving/server-process.ts");
-        await runServer(terminal, values);
+        await runServer(terminal, values, machine);
         context.finish(EXIT.ok);
       } catch (error) {
         context.finish(await reportFailure(error, terminal, false));

@@ -5,6 +5,7 @@ import { toFlag, toVariable } from "../../../src/cli/settings/names.ts";
 import { SETTING_NAMES } from "../../../src/cli/settings/settings.ts";
 import { resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
 import { toYaml } from "../../../src/cli/settings/table.ts";
+import { machineOf } from "../../support/command-line.ts";
 
 interface Given {
   readonly flags?: Record<string, string>;
@@ -23,10 +24,6 @@ function resolve({ flags = {}, env = {}, file, machine = twoCores }: Given): Res
     readFile: () => file ?? "",
     machine,
   });
-}
-
-function machineOf(properties: Partial<Machine> = {}): Machine {
-  return { cores: 2, platform: "linux", memoryBytes: undefined, cpus: undefined, ...properties };
 }
 
 function faultsOf(given: Given): string[] {
