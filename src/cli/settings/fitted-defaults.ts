@@ -22,7 +22,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** All workers together may take this share of the memory limit under load. */
-const WORKERS_SHARE = 1 / 2;
+const WORKERS_SHARE = 2 / 5;
 /** The store gets at least this share, if others can have less. */
 const BUDGET_SHARE = 1 / 8;
 /** Less would be no cache; where not even this fits, the server says so. */

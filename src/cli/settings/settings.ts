@@ -57,7 +57,7 @@ export const settingsSchema = z.strictObject({
     "Process",
     "",
     WORKERS_BOUND,
-    "Worker threads, which share the gRPC port and the store. By default no more than a CPU quota allows and half of a memory limit has room for. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
+    "Worker threads, which share the gRPC port and the store. By default no more than a CPU quota allows and two fifths of a memory limit have room for. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
     { words: "all cores" },
   ),
   logLevel: wordSetting(
