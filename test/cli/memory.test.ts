@@ -5,8 +5,10 @@ const BUDGET_BYTES = 2 ** 24;
 
 describe.runIf(process.platform === "linux")("L6: a server filled six times over its budget", () => {
   it("stays below the computed ceiling", { timeout: 60_000 }, async () => {
-    const filled = await fillServer({ workers: 2, budgetBytes: BUDGET_BYTES, times: 6 });
-    const { idleBytes, peakBytes, sized } = filled;
+    const { idleBytes, peakBytes, sized } = await fillServer(
+      { workers: 2, storeBudgetBytes: BUDGET_BYTES },
+      6,
+    );
     expect(idleBytes).toBeLessThan(sized.idleBytes);
     expect(peakBytes).toBeLessThan(sized.ceilingBytes);
     // It did fill the budget.

@@ -7,6 +7,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { credentials } from "@grpc/grpc-js";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { toFlag } from "../../src/cli/settings/names.ts";
+import type { Settings } from "../../src/cli/settings/settings.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 
 const LAUNCH = "src/cli/launch.ts";
@@ -18,20 +20,12 @@ const OWN_CONNECTION = { "grpc.use_local_subchannel_pool": 1, "grpc.max_send_mes
 const VALUE_MAX_BYTES = 1 << 20;
 const VALUE = Buffer.alloc(VALUE_MAX_BYTES, "meshcache");
 /** What the load does not need is bounded low, so that the ceiling is not far above what it needs. */
-const BOUNDS = [
-  ["--connections-max", "64"],
-  ["--leases-max", "64"],
-  ["--queues-max-bytes", "1MiB"],
-].flat();
+const LOW_BOUNDS = { connectionsMax: 64, leasesMax: 64, queuesMaxBytes: 2 ** 20 };
 /** An idle server has done what it does after its start. */
 const SETTLE_MS = 1_500;
 
-export interface FillOptions {
-  readonly workers: number;
-  readonly budgetBytes: number;
-  /** How many times its budget is stored. */
-  readonly times: number;
-}
+/** Settings of the server by their names. */
+export type FilledSettings = Readonly<Partial<Settings>> & Pick<Settings, "workers" | "storeBudgetBytes">;
 
 export interface FilledMemory {
   readonly idleBytes: number;
@@ -41,21 +35,26 @@ export interface FilledMemory {
   readonly sized: { readonly idleBytes: number; readonly ceilingBytes: number };
 }
 
-/** Stores values of 1 B to 1 MiB, of each order of magnitude as many, under ever new keys with tags. Linux only. */
-export async function fillServer(options: FillOptions): Promise<FilledMemory> {
-  const { workers, budgetBytes, times } = options;
-  const settings = ["--workers", String(workers), "--store-budget-bytes", String(budgetBytes), ...BOUNDS];
+/**
+ * Stores values of 1 B to 1 MiB, of each order of magnitude as many, under ever new keys with tags, until it has stored the
+ * budget `times` times. Linux only.
+ */
+export async function fillServer(settings: FilledSettings, times: number): Promise<FilledMemory> {
+  const flags = Object.entries({ ...LOW_BOUNDS, ...settings }).flatMap(([name, value]) => [
+    toFlag(name),
+    `${value}`,
+  ]);
   const ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-  const sizing = await promisify(execFile)(process.execPath, [LAUNCH, "sizing", "--json", ...settings]);
+  const sizing = await promisify(execFile)(process.execPath, [LAUNCH, "sizing", "--json", ...flags]);
   const sized: FilledMemory["sized"] = JSON.parse(sizing.stdout);
-  const child = spawn(process.execPath, [LAUNCH, "serve", "--log-level", "warn", ...ports, ...settings], {
+  const child = spawn(process.execPath, [LAUNCH, "serve", "--log-level", "warn", ...ports, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
     const address = await addressOf(createInterface({ input: child.stdout }));
     await pause(SETTLE_MS);
     const idleBytes = statusBytes(child.pid, "VmRSS");
-    await fill(address, budgetBytes * times);
+    await fill(address, settings.storeBudgetBytes * times);
     if (child.exitCode !== null || child.signalCode !== null) throw new Error("the server has ended");
     return { idleBytes, peakBytes: statusBytes(child.pid, "VmHWM"), sized };
   } finally {

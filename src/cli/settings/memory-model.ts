@@ -17,7 +17,7 @@ const MIB = 1024 * KIB;
 /** Measured with Node 24 on Linux, rounded up: see "Sizing" in docs/operations.md. `npm run proof:memory` measures it anew. */
 export const MEASURED_BYTES = {
   /** An idle process with an empty store and one worker, which is its main thread. */
-  process: 176 * MIB,
+  process: 184 * MIB,
   /** What a worker's heap and buffers grow by under load. */
   busyWorker: 96 * MIB,
   /** An idle worker that is a thread of its own. */
