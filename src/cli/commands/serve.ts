@@ -12,9 +12,10 @@ A size may have a unit: B, KiB, MiB, GiB or TiB. A time may have one too: ms, s,
 without, it is in milliseconds. The standard OTEL_* variables say where to export traces and
 metrics.
 
-By default there is a worker for each core: a thread that serves on the shared port over the
-shared store. With one worker no thread is started. If a worker ends unexpectedly, the server ends
-with exit code 70.
+By default there is a worker for each core, within the limits of the container: a thread that
+serves on the shared port over the shared store. With one worker no thread is started. If a worker
+ends unexpectedly, the server ends with exit code 70. "meshcache sizing" computes the memory that
+a server needs.
 
 SIGINT or SIGTERM drains the server: clients are told to reconnect elsewhere, running calls end,
 and after --drain-max-ms those that are left are cut. A second signal ends it at once.
