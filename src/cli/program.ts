@@ -7,6 +7,7 @@ import { addInvalidateCommand } from "./commands/invalidate.ts";
 import { addReplayCommand } from "./commands/replay.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addSetCommand } from "./commands/set.ts";
+import { addSizingCommand } from "./commands/sizing.ts";
 import { addStatsCommand } from "./commands/stats.ts";
 import { addTouchCommand } from "./commands/touch.ts";
 import { addWatchCommand } from "./commands/watch.ts";
@@ -16,15 +17,21 @@ import { toJsonLine } from "./output/json.ts";
 import type { Terminal } from "./output/terminal.ts";
 import { oneLine, toColumns } from "./output/text.ts";
 import type { CommandContext } from "./service/session.ts";
+import { type Machine, thisMachine } from "./settings/machine.ts";
 
 const DEFAULT_COLUMNS = 100;
 
 /** Runs one command to its end. Never rejects, and never ends the process. */
-export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+export async function run(
+  argv: readonly string[],
+  terminal: Terminal,
+  machine: () => Machine = thisMachine,
+): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
   const json = argv.includes("--json");
   const program = createProgram(json, {
     terminal,
+    machine,
     finish: (code) => {
       exitCode = code;
     },
@@ -66,6 +73,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
   program.commandsGroup("Server:");
   addServeCommand(program, context);
   addConfigCommand(program, context);
+  addSizingCommand(program, context);
   program.commandsGroup("Entries:");
   addGetCommand(program, context);
   addSetCommand(program, context);

@@ -1,6 +1,8 @@
 /** The tables of the documents that come from the code, between `<!-- table: NAME -->` and `<!-- /table -->`. */
 import { globSync, readFileSync } from "node:fs";
 import { EXIT_MEANINGS } from "../../src/cli/output/exit-codes.ts";
+import { ceilingBytes, memoryParts } from "../../src/cli/settings/memory-model.ts";
+import { settingsSchema } from "../../src/cli/settings/settings.ts";
 import { toMarkdownTable } from "../../src/cli/settings/table.ts";
 import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
 import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
@@ -27,6 +29,7 @@ const TABLES: Readonly<Record<string, (current: string) => string>> = {
       ["exit code", "meaning"],
       EXIT_MEANINGS.map(([code, text]) => [`${code}`, text]),
     ),
+  sizing: sizingTable,
   scenarios: scenarioTable,
   rooms: roomTable,
 };
@@ -54,6 +57,14 @@ function metrics(rows: readonly InstrumentRow[]): string {
     labels.map((label) => `\`${label}\``).join(", "),
   ]);
   return table(["instrument", "kind", "unit", "what", "labels"], cells);
+}
+
+/** The default settings, with two workers. */
+function sizingTable(): string {
+  const settings = settingsSchema.parse({ workers: 2 });
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  const rows = memoryParts(settings).map(({ part, bytes, from }) => [part, mebibytes(bytes), from]);
+  return table(["part", "memory", "from"], [...rows, ["ceiling", mebibytes(ceilingBytes(settings)), ""]]);
 }
 
 /** The purposes are people's: they are kept, and a room without one is a fault that the test names. */

@@ -167,7 +167,7 @@ export const rooms: Rooms = {
     "gen",
     "rpc",
   ],
-  cli: ["cli/commands", "cli/output", "cli/service", "common"],
+  cli: ["cli/commands", "cli/output", "cli/service", "cli/settings", "common"],
   testing: ["client", "client/api", "common", "server"],
 };
 

@@ -3,6 +3,7 @@ import { Readable, Writable } from "node:stream";
 import type { ExitCode } from "../../src/cli/output/exit-codes.ts";
 import type { Output } from "../../src/cli/output/terminal.ts";
 import { run } from "../../src/cli/program.ts";
+import type { Machine } from "../../src/cli/settings/machine.ts";
 
 /** The text that was written to one stream. */
 export class Captured extends Writable implements Output {
@@ -48,11 +49,18 @@ export class Captured extends Writable implements Output {
   }
 }
 
+/** Two cores of Linux, without limits. */
+export function machineOf(properties: Partial<Machine> = {}): Machine {
+  return { cores: 2, platform: "linux", memoryBytes: undefined, cpus: undefined, ...properties };
+}
+
 export interface CommandOptions {
   readonly stdin?: string | Uint8Array | Readable;
   readonly env?: Readonly<Record<string, string>>;
   /** Whether stdout and stderr are terminals. */
   readonly tty?: boolean;
+  /** Default: two cores without limits. */
+  readonly machine?: Machine;
 }
 
 export interface RunningCommand {
@@ -71,13 +79,14 @@ export function startCommand(argv: readonly string[], options: CommandOptions = 
   const stdout = new Captured(options.tty);
   const stderr = new Captured(options.tty);
   const interruption = new AbortController();
-  const exitCode = run(argv, {
+  const terminal = {
     stdin: toReadable(options.stdin),
     stdout,
     stderr,
     env: options.env ?? {},
     interrupted: interruption.signal,
-  });
+  };
+  const exitCode = run(argv, terminal, () => options.machine ?? machineOf());
   return { stdout, stderr, exitCode, interrupt: (signal) => interruption.abort(signal) };
 }
 

@@ -33,11 +33,11 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
 }
 
 async function printSettings(
-  { terminal, finish }: CommandContext,
+  { terminal, machine, finish }: CommandContext,
   { json, ...options }: SettingsOptions & { readonly json?: true },
 ): Promise<void> {
   try {
-    const settings = readSettings(options, terminal.env);
+    const settings = readSettings(options, terminal.env, machine());
     const { values, originOf } = settings;
     if (json !== true) await writeLine(terminal.stdout, toYaml(settings));
     else {

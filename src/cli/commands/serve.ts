@@ -12,9 +12,10 @@ A size may have a unit: B, KiB, MiB, GiB or TiB. A time may have one too: ms, s,
 without, it is in milliseconds. The standard OTEL_* variables say where to export traces and
 metrics.
 
-By default there is a worker for each core: a thread that serves on the shared port over the
-shared store. With one worker no thread is started. If a worker ends unexpectedly, the server ends
-with exit code 70.
+By default there is a worker for each core, within the limits of the container: a thread that
+serves on the shared port over the shared store. With one worker no thread is started. If a worker
+ends unexpectedly, the server ends with exit code 70. "meshcache sizing" computes the memory that
+a server needs.
 
 SIGINT or SIGTERM drains the server: clients are told to reconnect elsewhere, running calls end,
 and after --drain-max-ms those that are left are cut. A second signal ends it at once.
@@ -30,12 +31,13 @@ export function addServeCommand(program: Command, context: CommandContext): void
   addSettingsOptions(command)
     .addHelpText("after", HELP)
     .action(async (options: SettingsOptions) => {
-      const { terminal } = context;
+      const { terminal, machine: readMachine } = context;
       try {
-        const { values } = readSettings(options, terminal.env);
+        const machine = readMachine();
+        const { values } = readSettings(options, terminal.env, machine);
         // Imported here, so that the other commands start without the server and its telemetry.
         const { runServer } = await import("../serving/server-process.ts");
-        await runServer(terminal, values);
+        await runServer(terminal, values, machine);
         context.finish(EXIT.ok);
       } catch (error) {
         context.finish(await reportFailure(error, terminal, false));

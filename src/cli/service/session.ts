@@ -9,11 +9,14 @@ import { type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
+import type { Machine } from "../settings/machine.ts";
 import { environmentOption, timeoutOption } from "./options.ts";
 
-/** What every command gets: the terminal, and a function that takes its exit code. */
+/** What every command gets: the terminal, the machine, and a function that takes its exit code. */
 export interface CommandContext {
   readonly terminal: Terminal;
+  /** Reads the properties of the machine anew. */
+  machine(): Machine;
   finish(exitCode: ExitCode): void;
 }
 

@@ -10,14 +10,17 @@ import { createLogger } from "../../telemetry/logger.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
+import type { Machine } from "../settings/machine.ts";
+import { ceilingBytes, usableBytes } from "../settings/memory-model.ts";
 import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
-export async function runServer(terminal: Terminal, settings: Settings): Promise<void> {
+export async function runServer(terminal: Terminal, settings: Settings, machine: Machine): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
+  warnOfMemory(logger, settings, machine);
   const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
   const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
@@ -30,6 +33,19 @@ export async function runServer(terminal: Terminal, settings: Settings): Promise
     throw error;
   }
   await sdk.shutdown(TELEMETRY_FLUSH_MS);
+}
+
+function warnOfMemory(logger: Logger, settings: Settings, { memoryBytes }: Machine): void {
+  if (memoryBytes === undefined || ceilingBytes(settings) <= usableBytes(memoryBytes)) return;
+  logger.warn(
+    {
+      storeBudgetBytes: settings.storeBudgetBytes,
+      ceilingBytes: ceilingBytes(settings),
+      memoryLimitBytes: memoryBytes.value,
+      memoryLimitFrom: memoryBytes.path,
+    },
+    'these settings may take more memory than the limit has room for; "meshcache sizing" shows the parts',
+  );
 }
 
 interface Serving {

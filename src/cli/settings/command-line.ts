@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import type { ResolvedSettings } from "./conflicts.ts";
-import { thisMachine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { toFlag } from "./names.ts";
 import { toQuantity } from "./quantity.ts";
 import { infoOf, SETTING_NAMES } from "./settings.ts";
@@ -35,6 +35,7 @@ export function addSettingsOptions(command: Command): Command {
 export function readSettings(
   options: SettingsOptions,
   env: Readonly<Record<string, string | undefined>>,
+  machine: Machine,
 ): ResolvedSettings {
   try {
     return resolveSettings({
@@ -42,7 +43,7 @@ export function readSettings(
       env,
       filePath: options.config ?? (env.MESHCACHE_CONFIG || undefined),
       readFile: (path) => readFileSync(path, "utf8"),
-      machine: thisMachine(),
+      machine,
     });
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;

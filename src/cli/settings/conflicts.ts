@@ -1,7 +1,6 @@
 /** Finds settings that contradict each other, though each is in its range. */
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
-import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
-import { STORE_BOUNDS, type StoreEngine, storeBudgetBound } from "../../store/engine/store-options.ts";
+import { STORE_BOUNDS, storeBudgetBound } from "../../store/engine/store-options.ts";
 import { plural } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import { toQuantity } from "./quantity.ts";
@@ -15,7 +14,9 @@ export interface SettingsFault {
 
 export interface ResolvedSettings {
   readonly values: Settings;
-  /** The source of each value: "default", or as in a fault. */
+  /** Whether a source gave the value. Else it is a default. */
+  readonly isGiven: (name: SettingName) => boolean;
+  /** The source of each value: as in a fault, or "default", with what decided it if that is not the same everywhere. */
   readonly originOf: (name: SettingName) => string;
 }
 
@@ -32,9 +33,8 @@ const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName]
 
 /** A fault for every conflict, at the setting that was given. */
 export function conflictsOf(settings: ResolvedSettings, machine: Machine): SettingsFault[] {
-  const { values, originOf } = settings;
-  const whereOf = (one: SettingName, other: SettingName) =>
-    originOf(one) === "default" ? originOf(other) : originOf(one);
+  const { values, isGiven, originOf } = settings;
+  const whereOf = (one: SettingName, other: SettingName) => originOf(isGiven(one) ? one : other);
   const faults: SettingsFault[] = [];
   for (const [smaller, greater] of RELATIONS) {
     if (values[smaller] <= values[greater]) continue;
@@ -72,9 +72,4 @@ function budgetConflict(values: Settings): string | undefined {
 function describe(name: SettingName, values: Settings): string {
   const value = values[name];
   return `${name} (${typeof value === "number" ? toQuantity(value, infoOf(name).unit) : value})`;
-}
-
-/** A worker for each core, where there may be more than one. */
-export function workersUnlessGiven(engine: StoreEngine, machine: Machine): number {
-  return engine === "lru" || !sharesPorts(machine) ? 1 : Math.min(machine.cores, WORKERS_BOUND.max);
 }

@@ -36,7 +36,7 @@ const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
 function describeBudget(): string {
   const { min, max } = storeBudgetBound("offheap", 1);
   const perShard = `${toQuantity(min, "bytes")} to ${toQuantity(max, "bytes")} a shard`;
-  return `Memory for all entries, overhead included. Beyond, entries are evicted. ${perShard}.`;
+  return `Memory for all entries, overhead included. Beyond, entries are evicted. ${perShard}. Less by default under a memory limit that has no room for it.`;
 }
 
 /** Strict: a key that is no setting is refused. */
@@ -52,12 +52,12 @@ export const settingsSchema = z.strictObject({
     "Address of the admin port: `/metrics`, `/healthz` and `/readyz` over HTTP. Port 0 picks a free port.",
     true,
   ),
-  // Its default depends on the machine and the engine: see workersUnlessGiven().
+  // Its default, and some others, depend on the machine: see fitted-defaults.ts.
   workers: quantitySetting(
     "Process",
     "",
     WORKERS_BOUND,
-    "Worker threads, which share the gRPC port and the store. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
+    "Worker threads, which share the gRPC port and the store. By default no more than a CPU quota allows and two fifths of a memory limit have room for. Must be 1 with `storeEngine: lru`, and where a port cannot be shared (macOS, Windows).",
     { words: "all cores" },
   ),
   logLevel: wordSetting(
@@ -186,7 +186,7 @@ export const settingsSchema = z.strictObject({
   ),
   busyPollMaxMs: transport(
     "busyPollMaxMs",
-    "Time that a worker polls for the next frame after a batch of 24 operations or more on an Exchange, before it sleeps. Set 0, no polling, under a CPU quota, or where other processes need the cores.",
+    "Time that a worker polls for the next frame after a batch of 24 operations or more on an Exchange, before it sleeps. 0: not at all, the default under a CPU quota. Set it where other processes need the cores.",
   ),
 });
 

@@ -4,7 +4,8 @@
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { oneLine } from "../output/text.ts";
-import { conflictsOf, type ResolvedSettings, type SettingsFault, workersUnlessGiven } from "./conflicts.ts";
+import { conflictsOf, type ResolvedSettings, type SettingsFault } from "./conflicts.ts";
+import { fitDefaults } from "./fitted-defaults.ts";
 import type { Machine } from "./machine.ts";
 import { toFlag, toVariable } from "./names.ts";
 import { isSettingName, SETTING_NAMES, type SettingName, settingsSchema } from "./settings.ts";
@@ -124,11 +125,13 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
 
   const given = new Map(layers.flatMap((layer) => [...layer]));
   const parsed = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
-  const values = given.has("workers")
-    ? parsed
-    : { ...parsed, workers: workersUnlessGiven(parsed.storeEngine, sources.machine) };
-  const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
-  const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
+  const isGiven = (name: SettingName) => given.has(name);
+  const { values, reasons } = fitDefaults(parsed, isGiven, sources.machine);
+  const originOf = (name: SettingName) => {
+    const reason = reasons.get(name);
+    return given.get(name)?.where ?? (reason === undefined ? "default" : `default: ${reason}`);
+  };
+  const resolved: ResolvedSettings = { values, isGiven, originOf };
   const conflicts = conflictsOf(resolved, sources.machine);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return resolved;

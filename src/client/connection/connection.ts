@@ -8,7 +8,8 @@
  *   unavailable  every address has failed since the last stream: calls fail at once, until a stream is ready.
  *   closed       calls are refused.
  *
- * A draining server keeps its stream until the next one is ready; only then do calls and events move over.
+ * A draining server keeps its stream until the next one is ready; only then do calls and events move over. Where there is
+ * no other address and the first attempt fails, the client leaves instead: the server would wait for it in vain.
  */
 import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -76,6 +77,8 @@ export class Connection {
   readonly #subscriptions = new Subscriptions();
   readonly #barriers = new Barriers(() => this.#streams.primary);
   #state: ConnectionState = "idle";
+  /** The server of the primary stream drains. */
+  #serverDrains = false;
   #flushScheduled = false;
 
   constructor(options: ConnectionOptions, deps: ConnectionDeps, observer: ConnectionObserver) {
@@ -177,7 +180,7 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#flush();
-    if (this.#calls.inFlight > 0 && this.#streams.primary !== undefined) {
+    if (this.#calls.inFlight > 0 && this.#streams.mayAnswer) {
       await new Promise<void>((resolve) => {
         const timer = this.#deps.clock.schedule(graceMs, resolve);
         this.#calls.onIdle(() => {
@@ -217,6 +220,7 @@ export class Connection {
   #promoted(stream: ExchangeStream): void {
     this.#reconnection.attemptSucceeded();
     this.counters.streams += 1;
+    this.#serverDrains = false;
     if (this.#state !== "closed") this.#state = "ready";
     this.#calls.follow(stream.limits);
     this.#observer.opened(stream.epoch);
@@ -230,6 +234,7 @@ export class Connection {
   }
 
   #draining(): void {
+    this.#serverDrains = true;
     if (this.#streams.candidate !== undefined || this.#reconnection.isWaiting) return;
     if (this.#state !== "ready") return;
     this.#reconnection.skipAddress();
@@ -244,11 +249,23 @@ export class Connection {
     this.counters.failures += 1;
     if (role === "candidate") this.#reconnection.attemptFailed();
     else {
-      this.#heartbeat.stop();
-      this.#subscriptions.lost();
-      this.#observer.lost();
+      this.#primaryGone();
     }
     this.#afterFailure(error, unanswered);
+  }
+
+  #primaryGone(): void {
+    this.#serverDrains = false;
+    this.#heartbeat.stop();
+    this.#subscriptions.lost();
+    this.#observer.lost();
+  }
+
+  /** Leaves a draining server that has no successor, with what it was asked before. */
+  #leaveDrainingServer(): void {
+    this.#flush();
+    this.#primaryGone();
+    this.#streams.retirePrimary();
   }
 
   #afterFailure(error: CacheError, unanswered: readonly Call[]): void {
@@ -257,6 +274,7 @@ export class Connection {
       this.#resend(unanswered, error);
       return;
     }
+    if (this.#serverDrains && !this.#reconnection.hasOtherAddress) this.#leaveDrainingServer();
     if (this.#streams.primary === undefined) {
       this.#state = this.#reconnection.isExhausted ? "unavailable" : "connecting";
     }

@@ -36,6 +36,10 @@ export class Reconnection {
     return addresses[this.#addressIndex % addresses.length] ?? "";
   }
 
+  get hasOtherAddress(): boolean {
+    return this.#options.addresses.length > 1;
+  }
+
   /** Every address has failed since the last stream was ready. */
   get isExhausted(): boolean {
     return this.#failedAttempts >= this.#options.addresses.length;

@@ -79,6 +79,21 @@ export class StreamHandover implements StreamHandlers {
     return stream;
   }
 
+  /** Some stream may still answer calls. */
+  get mayAnswer(): boolean {
+    return this.#primary !== undefined || this.#replaced.size > 0;
+  }
+
+  /** The primary gets no more calls, and ends once it has answered those that it has. The next one resumes after it. */
+  retirePrimary(): void {
+    const retired = this.#primary;
+    if (retired === undefined) return;
+    this.#primary = undefined;
+    this.#cursor = retired.cursor;
+    this.#replaced.add(retired);
+    this.#cutIfAnswered(retired);
+  }
+
   /** Ends all streams with `error`. */
   close(error: CacheError): void {
     this.#connectTimer?.cancel();

@@ -34,10 +34,14 @@ const SIZES = {
 
 export type ShardRegions = Readonly<Record<keyof typeof SIZES, Region>>;
 
+/** What a shard takes beside its entries when it remembers all that it may. */
+export function shardStateBytes(limits: ShardLimits): number {
+  return Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(limits)), 0);
+}
+
 /** Memory for an empty shard. Pages that are never written to cost no resident memory. */
 export function createShardState(limits: ShardLimits): SharedArrayBuffer {
-  const bytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(limits)), 0);
-  return createBuffer(bytes);
+  return createBuffer(shardStateBytes(limits));
 }
 
 export function cutShardState(state: SharedArrayBuffer, limits: ShardLimits): ShardRegions {

@@ -5,6 +5,7 @@ import { toFlag, toVariable } from "../../../src/cli/settings/names.ts";
 import { SETTING_NAMES } from "../../../src/cli/settings/settings.ts";
 import { resolveSettings, SettingsError } from "../../../src/cli/settings/sources.ts";
 import { toYaml } from "../../../src/cli/settings/table.ts";
+import { machineOf } from "../../support/command-line.ts";
 
 interface Given {
   readonly flags?: Record<string, string>;
@@ -13,7 +14,7 @@ interface Given {
   readonly machine?: Machine;
 }
 
-const twoCores: Machine = { cores: 2, platform: "linux" };
+const twoCores = machineOf();
 
 function resolve({ flags = {}, env = {}, file, machine = twoCores }: Given): ResolvedSettings {
   return resolveSettings({
@@ -128,9 +129,9 @@ describe("resolveSettings()", () => {
 
   it("has a worker for each core, where more than one is possible", () => {
     const workersOf = (given: Given) => resolve(given).values.workers;
-    expect(workersOf({ machine: { cores: 12, platform: "linux" } })).toBe(12);
-    expect(workersOf({ machine: { cores: 400, platform: "freebsd" } })).toBe(256);
-    expect(workersOf({ machine: { cores: 12, platform: "darwin" } })).toBe(1);
+    expect(workersOf({ machine: machineOf({ cores: 12, platform: "linux" }) })).toBe(12);
+    expect(workersOf({ machine: machineOf({ cores: 400, platform: "freebsd" }) })).toBe(256);
+    expect(workersOf({ machine: machineOf({ cores: 12, platform: "darwin" }) })).toBe(1);
     expect(workersOf({ flags: { storeEngine: "lru" } })).toBe(1);
     expect(workersOf({ env: { MESHCACHE_WORKERS: "3" } })).toBe(3);
     expect(resolve({}).originOf("workers")).toBe("default");
@@ -140,7 +141,7 @@ describe("resolveSettings()", () => {
     expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
       "--workers: workers (3) must be 1 with storeEngine lru",
     ]);
-    expect(faultsOf({ file: "workers: 2", machine: { cores: 8, platform: "win32" } })).toEqual([
+    expect(faultsOf({ file: "workers: 2", machine: machineOf({ cores: 8, platform: "win32" }) })).toEqual([
       "mesh.yaml:1 workers: workers (2) must be 1 on win32, where no port can be shared",
     ]);
     expect(faultsOf({ flags: { workers: "257" } })).toEqual([

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { json, text } from "../../../src/index.ts";
 import { createScriptedClient, hit, miss, NAMESPACE, stored } from "../../support/scripted-client.ts";
+import { EPOCH } from "../../support/scripted-server.ts";
 
 const codec = json<string>();
 const reasonOf = (promise: Promise<unknown>): Promise<string> =>
@@ -223,7 +224,7 @@ describe("Connection", () => {
   });
 
   it("stays with a draining server while the next one cannot be reached", async () => {
-    const { cache, server, clock, settle } = createScriptedClient();
+    const { cache, server, clock, settle } = createScriptedClient({ address: ["one:1", "two:2"] });
     const users = cache.namespace(NAMESPACE, { codec });
     await settle();
     const { link: draining } = server;
@@ -237,6 +238,80 @@ describe("Connection", () => {
     expect((await call).kind).toBe("hit");
     clock.advance(5_000);
     expect(server.links.length).toBeGreaterThan(2);
+  });
+
+  describe("T8: whose only server drains, and has no successor", () => {
+    async function drainingAlone() {
+      const mesh = createScriptedClient({ nearCache: false });
+      const users = mesh.cache.namespace(NAMESPACE, { codec });
+      const { server } = mesh;
+      const early = users.get("early");
+      await mesh.settle();
+      const draining = server.link;
+      server.autoEpoch = undefined;
+      draining.send({ case: "draining", value: {} });
+      return { ...mesh, users, draining, early };
+    }
+
+    it("leaves it once it has answered, and comes back with backoff", async () => {
+      const { cache, users, server, clock, settle, draining, early } = await drainingAlone();
+      server.link.reset();
+      await settle();
+      expect(draining.closedByClient).toBe(false);
+      expect(cache.stats().connection.state).toBe("unavailable");
+      expect(await reasonOf(users.get("late"))).toBe("UNAVAILABLE");
+      draining.takeBatch().answer(hit("v", { revision: 5 }));
+      expect(await early).toEqual({ kind: "hit", value: "v" });
+      expect(draining.closedByClient).toBe(true);
+      const attempts = server.links.length;
+      expect(attempts).toBe(2);
+      server.autoEpoch = EPOCH;
+      for (let waitedMs = 0; server.links.length === attempts && waitedMs < 5_000; waitedMs += 10)
+        clock.advance(10);
+      expect(server.links.length).toBe(attempts + 1);
+      await settle();
+      const next = users.get("next");
+      await settle();
+      server.link.takeBatch().answer(miss({ revision: 6 }));
+      expect((await next).kind).toBe("miss");
+      expect(cache.stats().connection.streams).toBe(2);
+    });
+
+    it("moves to a successor that is there under the same address", async () => {
+      const { users, server, settle, draining, early } = await drainingAlone();
+      const [open] = server.link.requests;
+      if (open === undefined) throw new Error("the client does not connect");
+      server.link.opened(open.id);
+      const late = users.get("late");
+      await settle();
+      server.link.takeBatch().answer(miss({ revision: 6 }));
+      expect((await late).kind).toBe("miss");
+      draining.takeBatch().answer(miss({ revision: 5 }));
+      expect((await early).kind).toBe("miss");
+      expect(draining.closedByClient).toBe(true);
+    });
+
+    it("lets the calls that it still owes finish when the client is closed", async () => {
+      const { cache, server, settle, draining, early } = await drainingAlone();
+      server.link.reset();
+      const closing = cache.close();
+      await settle();
+      draining.takeBatch().answer(miss({ revision: 5 }));
+      expect((await early).kind).toBe("miss");
+      await closing;
+      expect(draining.closedByClient).toBe(true);
+    });
+
+    it("sends what it was asked before it leaves", async () => {
+      const { users, server, draining, settle } = await drainingAlone();
+      draining.takeBatch().answer(miss({ revision: 5 }));
+      const write = users.set("k", "v");
+      server.link.reset();
+      await settle();
+      draining.takeBatch().answer(stored({ revision: 6 }));
+      expect((await write).kind).toBe("stored");
+      expect(draining.closedByClient).toBe(true);
+    });
   });
 
   it("lets calls finish when it is closed, refuses new ones, and closes once", async () => {
