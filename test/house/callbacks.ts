@@ -3,7 +3,9 @@
  * without a caller, and promises whose rejection nobody handles. It reads the syntax only. What it cannot tell from one
  * file, it reports, so that the list of exceptions has to name it.
  */
-import { childrenOf, isFunction, isNode, list, type Node, parse } from "../support/parsed-source.ts";
+import { isFunction, isNode, list, type Node } from "../support/parsed-source.ts";
+import { CallbackKinds } from "./callback-kinds.ts";
+import { isCallOf, lastName, nameOf, plain, SyntaxTree, written } from "./syntax.ts";
 
 export interface Violation {
   readonly file: string;
@@ -63,24 +65,6 @@ const LISTENS = /^(on|once|addListener|prependListener|prependOnceListener)$/;
 /** Their argument is a function, whatever it is written as. */
 const ONLY_CALLBACKS =
   /^(setImmediate|setTimeout|setInterval|queueMicrotask|nextTick|schedule|addEventListener)$/;
-const WRAPPERS =
-  /^(ParenthesizedExpression|ChainExpression|TSAsExpression|TSSatisfiesExpression|TSNonNullExpression)$/;
-const DATA =
-  /^(Literal|TemplateLiteral|ObjectExpression|ArrayExpression|BinaryExpression|UnaryExpression|UpdateExpression|NewExpression|ThisExpression)$/;
-const DATA_TYPES =
-  /^TS(Number|String|Boolean|BigInt|Undefined|Null|Array|Tuple|Literal|TemplateLiteral|TypeLiteral)(Keyword|Type)?$/;
-const DATA_CLASSES = /^(Buffer|Uint8Array|\w*Error)$/;
-
-type Kind = "guarded" | "data" | "function" | "async" | "unknown";
-
-/** What a name stands for, between two offsets. */
-interface Binding {
-  readonly name: string;
-  readonly start: number;
-  readonly end: number;
-  readonly value: Node | undefined;
-  readonly type: Node | undefined;
-}
 
 /** Throws for a text that is no TypeScript. `dataTypes`: names of types that are no functions. */
 export function violationsIn(
@@ -91,35 +75,11 @@ export function violationsIn(
   return new Finder(file, text, dataTypes).find();
 }
 
-/** The names that no source declares as the type of a function: of classes, interfaces and aliases of data. */
-export function dataTypesOf(texts: readonly string[]): Set<string> {
-  const declarations = texts.flatMap((text) => [...nodesOf(parse(text))].filter(isTypeDeclaration));
-  const namesWhere = (isData: boolean) =>
-    declarations.filter((node) => isDataDeclaration(node) === isData).map(({ id }) => nameOf(id));
-  const callable = new Set(namesWhere(false));
-  return new Set(namesWhere(true).filter((name) => !callable.has(name)));
-}
-
-function isTypeDeclaration({ type }: Node): boolean {
-  return /^(TSInterfaceDeclaration|TSTypeAliasDeclaration|ClassDeclaration)$/.test(type);
-}
-
-function isDataDeclaration(node: Node): boolean {
-  if (node.type === "TSInterfaceDeclaration") {
-    return list(nodeAt(node, "body")?.body).every(({ type }) => type !== "TSCallSignatureDeclaration");
-  }
-  if (node.type === "TSTypeAliasDeclaration")
-    return DATA_TYPES.test(nodeAt(node, "typeAnnotation")?.type ?? "");
-  return node.type === "ClassDeclaration";
-}
-
 class Finder {
   readonly #file: string;
   readonly #text: string;
-  readonly #dataTypes: ReadonlySet<string>;
-  readonly #program: Node;
-  readonly #parents = new Map<Node, Node>();
-  readonly #bindings: Binding[] = [];
+  readonly #tree: SyntaxTree;
+  readonly #kinds: CallbackKinds;
   /** Imported names by their local names. */
   readonly #imported = new Map<string, string>();
   readonly #contained = new Set<string>();
@@ -128,19 +88,16 @@ class Finder {
   constructor(file: string, text: string, dataTypes: ReadonlySet<string>) {
     this.#file = file;
     this.#text = text;
-    this.#dataTypes = dataTypes;
-    this.#program = parse(text);
-    for (const node of nodesOf(this.#program)) {
-      for (const child of childrenOf(node)) this.#parents.set(child, node);
-    }
-    for (const node of nodesOf(this.#program)) {
-      this.#bind(node);
+    this.#tree = new SyntaxTree(text);
+    this.#kinds = new CallbackKinds(this.#tree, dataTypes);
+    for (const node of this.#tree.nodes()) {
+      if (node.type === "ImportSpecifier") this.#imported.set(nameOf(node.local), nameOf(node.imported));
       if (isCallOf(node, "contain")) this.#contain(node);
     }
   }
 
   find(): Violation[] {
-    for (const node of nodesOf(this.#program)) {
+    for (const node of this.#tree.nodes()) {
       if (node.type === "CallExpression") this.#checkCall(node);
       if (node.type === "AssignmentExpression") this.#checkHandler(node);
       if (node.type === "UnaryExpression" && node.operator === "void") this.#checkVoid(node);
@@ -154,35 +111,10 @@ class Finder {
   }
 
   #contain(call: Node): void {
-    const parent = this.#outer(call);
+    const parent = this.#tree.outer(call);
     const target = parent?.type === "VariableDeclarator" ? parent.id : parent?.left;
     for (const emitter of [list(call.arguments)[0], target]) {
-      if (isNode(emitter)) this.#contained.add(written(emitter));
-    }
-  }
-
-  #bind(node: Node): void {
-    const scope = this.#scopeOf(node);
-    const add = (key: unknown, value: unknown, type: unknown, at: Node = scope) => {
-      const [valueNode, typeNode] = [value, type].map((each) => (isNode(each) ? each : undefined));
-      const name = nameOf(key);
-      if (name !== "")
-        this.#bindings.push({ name, start: at.start, end: at.end, value: valueNode, type: typeNode });
-    };
-    const annotated = (key: unknown) => (isNode(key) ? key.typeAnnotation : undefined);
-
-    if (node.type === "ImportSpecifier") this.#imported.set(nameOf(node.local), nameOf(node.imported));
-    if (node.type === "VariableDeclarator") {
-      const isConstant = this.#parents.get(node)?.kind === "const";
-      add(node.id, isConstant ? node.init : undefined, annotated(node.id));
-    }
-    if (node.type === "FunctionDeclaration") add(node.id, node, undefined);
-    if (/^(MethodDefinition|PropertyDefinition)$/.test(node.type)) {
-      add(thisMember(node.key), node.value, node.typeAnnotation, this.#program);
-    }
-    for (const parameter of list(node.params)) {
-      const plain = parameter.type === "AssignmentPattern" ? nodeAt(parameter, "left") : parameter;
-      add(plain, parameter.right, annotated(plain), node);
+      if (isNode(emitter) && plain(emitter).type !== "CallExpression") this.#contained.add(written(emitter));
     }
   }
 
@@ -212,13 +144,14 @@ class Finder {
     this.#refuseAsync([callback], called);
     // What a call returns as the only argument is what is written: `socket.end(goAway(code))`.
     const isData = !takesOnlyCallback && at === 0 && callback.type === "CallExpression";
-    if (!isData && this.#isOpen(callback)) this.#note(call, called);
+    if (!isData && this.#kinds.isOpen(callback)) this.#note(call, called);
   }
 
   #checkListener(callee: Node, listeners: Node[], called: string): void {
     this.#refuseAsync(listeners, called);
-    const isContained = this.#contained.has(written(nodeAt(callee, "object") ?? callee));
-    if (!isContained && listeners.some((node) => this.#isOpen(node))) this.#note(callee, called);
+    const emitter = plain(callee.object);
+    const isContained = isCallOf(emitter, "contain") || this.#contained.has(written(emitter));
+    if (!isContained && listeners.some((node) => this.#kinds.isOpen(node))) this.#note(callee, called);
   }
 
   /** `port.onmessage = listener`. */
@@ -227,7 +160,7 @@ class Finder {
     const value = plain(assignment.right);
     if (target.type !== "MemberExpression" || !/^on[a-z]+$/.test(nameOf(target.property))) return;
     this.#refuseAsync([value], written(target));
-    if (this.#isOpen(value)) this.#note(assignment, written(target));
+    if (this.#kinds.isOpen(value)) this.#note(assignment, written(target));
   }
 
   #checkVoid(node: Node): void {
@@ -239,98 +172,35 @@ class Finder {
   /** A call of an asynchronous function of this file, whose promise nobody takes. */
   #checkStatement(statement: Node): void {
     const call = plain(statement.expression);
-    if (this.#isAsyncCall(call)) this.#note(call, `void ${written(call.callee)}`);
+    if (this.#kinds.isAsyncCall(call)) this.#note(call, `void ${written(call.callee)}`);
   }
 
   #refuseAsync(args: Node[], called: string): void {
-    for (const node of args) if (this.#kindOf(node) === "async") this.#note(node, `async ${called}`);
-  }
-
-  #isOpen(node: Node): boolean {
-    return !/^(guarded|data)$/.test(this.#kindOf(node));
-  }
-
-  #kindOf(expression: Node, depth = 0): Kind {
-    const node = plain(expression);
-    if (isCallOf(node, "guard") || callsGuarded(node)) return "guarded";
-    if (isFunction(node)) return node.async === true || this.#passesPromiseOn(node) ? "async" : "function";
-    if (DATA.test(node.type) || /^(undefined|[A-Z][A-Z0-9_]+)$/.test(lastName(node))) return "data";
-    if (node.type === "ConditionalExpression" || node.type === "LogicalExpression") {
-      const branches = [node.consequent ?? node.left, node.alternate ?? node.right];
-      const kinds = branches.filter(isNode).map((branch) => this.#kindOf(branch, depth));
-      return kinds.find((kind) => !/^(guarded|data)$/.test(kind)) ?? kinds[0] ?? "unknown";
-    }
-    const binding = this.#bindingOf(node);
-    if (binding === undefined || depth > 3) return "unknown";
-    if (binding.value !== undefined) return this.#kindOf(binding.value, depth + 1);
-    return binding.type !== undefined && this.#isDataType(binding.type) ? "data" : "unknown";
-  }
-
-  #isDataType(type: Node): boolean {
-    if (type.type === "TSTypeAnnotation") return this.#isDataType(nodeAt(type, "typeAnnotation") ?? type);
-    if (type.type === "TSUnionType") return list(type.types).every((each) => this.#isDataType(each));
-    if (type.type !== "TSTypeReference") return DATA_TYPES.test(type.type);
-    const name = nameOf(type.typeName);
-    return DATA_CLASSES.test(name) || this.#dataTypes.has(name);
-  }
-
-  /** What a name, or a member of `this`, stands for where it is used: its innermost declaration. */
-  #bindingOf(node: Node): Binding | undefined {
-    const isOwn = node.type === "MemberExpression" && nodeAt(node, "object")?.type === "ThisExpression";
-    const name = isOwn ? thisMember(node.property) : node;
-    return this.#bindings
-      .filter((each) => each.name === nameOf(name) && each.start <= node.start && node.end <= each.end)
-      .sort((one, other) => other.start - one.start)[0];
-  }
-
-  /** An arrow whose result is the promise of an asynchronous function of this file. */
-  #passesPromiseOn(arrow: Node): boolean {
-    return this.#isAsyncCall(plain(arrow.body));
-  }
-
-  #isAsyncCall(call: Node): boolean {
-    if (call.type !== "CallExpression") return false;
-    const callee = plain(call.callee);
-    const called = isFunction(callee) ? callee : this.#bindingOf(callee)?.value;
-    return called !== undefined && isFunction(called) && called.async === true;
+    for (const node of args) if (this.#kinds.kindOf(node) === "async") this.#note(node, `async ${called}`);
   }
 
   /** Whether a rejection handler follows in the chain, or the chain is awaited or returned to a caller. */
   #isHandled(call: Node): boolean {
     if (isRejectionHandler(call)) return true;
-    const outer = this.#outer(call);
+    const outer = this.#tree.outer(call);
     if (outer?.type === "AwaitExpression") return true;
     if (outer?.type === "ReturnStatement" || outer?.type === "ArrowFunctionExpression") {
-      return !this.#isRegistered(isFunction(outer) ? outer : this.#functionOf(outer));
+      return !this.#isRegistered(isFunction(outer) ? outer : this.#tree.functionOf(outer));
     }
     const next =
-      outer?.type === "MemberExpression" && plain(outer.object) === call ? this.#outer(outer) : undefined;
+      outer?.type === "MemberExpression" && plain(outer.object) === call
+        ? this.#tree.outer(outer)
+        : undefined;
     return next?.type === "CallExpression" && plain(next.callee) === outer && this.#isHandled(next);
   }
 
   /** A function that is written as an argument of an API which ignores what it returns. */
   #isRegistered(callback: Node): boolean {
-    const call = this.#outer(callback);
+    const call = this.#tree.outer(callback);
     if (call?.type === "NewExpression") return true;
     if (call?.type !== "CallExpression" || plain(call.callee) === callback) return false;
     const name = lastName(plain(call.callee));
     return /^(guard|forEach)$/.test(name) || LISTENS.test(name) || Object.hasOwn(MEMBERS, name);
-  }
-
-  #functionOf(node: Node): Node {
-    const parent = this.#parents.get(node) ?? this.#program;
-    return isFunction(parent) || parent === this.#program ? parent : this.#functionOf(parent);
-  }
-
-  #outer(node: Node): Node | undefined {
-    const parent = this.#parents.get(node);
-    return parent !== undefined && WRAPPERS.test(parent.type) ? this.#outer(parent) : parent;
-  }
-
-  #scopeOf(node: Node): Node {
-    const parent = this.#parents.get(node);
-    if (parent === undefined) return this.#program;
-    return isFunction(parent) || parent.type === "BlockStatement" ? parent : this.#scopeOf(parent);
   }
 }
 
@@ -340,54 +210,4 @@ function isRejectionHandler(call: Node): boolean {
     (node) => nameOf(node) !== "undefined" && node.type !== "Literal",
   );
   return (isCallOf(call, "catch") && handlers.length > 0) || (isCallOf(call, "then") && handlers.length > 1);
-}
-
-/** A call of `name`, or of a member of that name. */
-function isCallOf(node: Node, name: string): boolean {
-  return node.type === "CallExpression" && lastName(plain(node.callee)) === name;
-}
-
-/** `(socket) => boundary.guard(socket, accept)(socket)`: what it guards depends on its argument. */
-function callsGuarded(arrow: Node): boolean {
-  const call = isFunction(arrow) ? plain(arrow.body) : undefined;
-  return call?.type === "CallExpression" && isCallOf(plain(call.callee), "guard");
-}
-
-function lastName(node: Node): string {
-  return nameOf(node.type === "MemberExpression" ? node.property : node);
-}
-
-/** An expression as it is written, without arguments, line breaks and optional chaining. */
-function written(expression: unknown): string {
-  const node = plain(expression);
-  if (node.type === "MemberExpression") return `${written(node.object)}.${nameOf(node.property)}`;
-  if (node.type === "CallExpression") return `${written(node.callee)}()`;
-  if (node.type === "ThisExpression") return "this";
-  return nameOf(node) || node.type;
-}
-
-function nameOf(node: unknown): string {
-  if (!isNode(node)) return "";
-  if (node.type === "PrivateIdentifier") return `#${String(node.name)}`;
-  return /^(Identifier|ThisMember)$/.test(node.type) ? String(node.name) : "";
-}
-
-/** The key of a member of `this`, which no variable has. */
-function thisMember(key: unknown): Node {
-  return { type: "ThisMember", name: `this.${nameOf(key)}`, start: 0, end: 0 };
-}
-
-function plain(expression: unknown): Node {
-  if (!isNode(expression)) return { type: "Nothing", start: 0, end: 0 };
-  return WRAPPERS.test(expression.type) ? plain(expression.expression) : expression;
-}
-
-function nodeAt(node: Node, field: string): Node | undefined {
-  const value = node[field];
-  return isNode(value) ? value : undefined;
-}
-
-function* nodesOf(node: Node): Generator<Node> {
-  yield node;
-  for (const child of childrenOf(node)) yield* nodesOf(child);
 }
