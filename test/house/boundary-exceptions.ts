@@ -47,10 +47,6 @@ export const exceptions: Exceptions = {
   },
   "src/server/fast/streaming-call.ts": { "stream.on": CALL_STREAM },
   "src/server/fast/unary-call.ts": { "stream.on": CALL_STREAM, "stream.once": CALL_STREAM },
-  "src/server/grpc-js/adapters.ts": {
-    "call.on": "the listener has its own catch",
-    "call.once": "the listener has its own catch",
-  },
   "src/server/grpc-js/interceptor.ts": { "this.#register.end": NO_CALLBACK, "this.span.end": NO_CALLBACK },
   "src/server/grpc-js/internals.ts": { "http2Server.on": "its listener has its own catch" },
   "src/server/services/health.ts": { "call.end": NO_CALLBACK },
