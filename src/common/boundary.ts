@@ -15,6 +15,9 @@ export interface Owner {
   destroy(): void;
 }
 
+/** `Result`, or `never` where it may be a promise. */
+export type NoPromise<Result> = [Extract<Result, PromiseLike<unknown>>] extends [never] ? Result : never;
+
 export interface Boundary {
   /** How many callbacks have thrown. */
   readonly faults: number;
@@ -25,10 +28,11 @@ export interface Boundary {
   contain<Emitter extends EventEmitter & Owner>(emitter: Emitter): Emitter;
   /**
    * Wraps `callback`: what it throws destroys `owner`, if there is one. For timers, ports and completions of writes.
+   * A callback that returns a promise does not compile, since its rejection would not be contained.
    */
-  guard<Args extends unknown[]>(
+  guard<Args extends unknown[], Result>(
     owner: Owner | undefined,
-    callback: (...args: Args) => void,
+    callback: (...args: Args) => NoPromise<Result>,
   ): (...args: Args) => void;
   /** Counts and reports an error, and destroys `owner`. For loops over many owners, which catch errors themselves. */
   caught(owner: Owner | undefined, error: unknown): void;

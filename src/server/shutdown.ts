@@ -33,13 +33,19 @@ function forEachStream({ open, boundary }: StreamRegistry, tell: (stream: Draina
   for (const stream of open) boundary.guard(undefined, tell)(stream);
 }
 
-/** Resolves when `done` does, or after `ms`. `done` must not reject. */
+/** Resolves when `done` does, or after `ms`. Rejects when `done` does before. */
 export function waitUpTo(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const timer = clock.schedule(ms, resolve);
-    void done.then(() => {
-      timer.cancel();
-      resolve();
-    });
+    done.then(
+      () => {
+        timer.cancel();
+        resolve();
+      },
+      (error) => {
+        timer.cancel();
+        reject(error);
+      },
+    );
   });
 }

@@ -78,6 +78,39 @@ describe("Boundary.guard()", () => {
   });
 });
 
+describe("the type of Boundary.guard()", () => {
+  it("refuses a callback that returns a promise, or may return one", () => {
+    const { boundary } = bounded();
+    const settled = Promise.resolve();
+    const mayWait = (waits: boolean): Promise<void> | undefined => (waits ? settled : undefined);
+    const thenable = (): PromiseLike<number> => settled.then(() => 1);
+    const guarded = [
+      // @ts-expect-error: an async function
+      boundary.guard(undefined, async () => {}),
+      // @ts-expect-error: an arrow that passes a promise on
+      boundary.guard(undefined, () => settled),
+      // @ts-expect-error: a function that may return a promise
+      boundary.guard(undefined, mayWait),
+      // @ts-expect-error: anything with a then
+      boundary.guard(undefined, thenable),
+    ];
+    expect(guarded).toHaveLength(4);
+  });
+
+  it("takes callbacks that return nothing or a value, and keeps the types of their arguments", () => {
+    const { boundary } = bounded();
+    const named: (name: string, count?: number) => void = boundary.guard(
+      undefined,
+      (name: string, count = 0) => name.length + count,
+    );
+    const guarded = [boundary.guard(undefined, () => {}), boundary.guard(undefined, () => true)];
+    // @ts-expect-error: the first argument is a string
+    named(1);
+    for (const run of guarded) run();
+    expect(boundary.faults).toBe(0);
+  });
+});
+
 describe("guardTimers()", () => {
   it("contains what a timer throws, and runs the others", () => {
     const { boundary } = bounded();

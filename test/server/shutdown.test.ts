@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { waitUpTo } from "../../src/server/shutdown.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { connectRaw } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
@@ -11,6 +12,17 @@ const { method } = CacheService;
 let running: RunningServer | undefined;
 
 afterEach(() => running?.stop());
+
+describe("waitUpTo()", () => {
+  it("ends with what it waits for, also when that rejects, or when the time is over", async () => {
+    const clock = new ManualClock();
+    await waitUpTo(clock, 1_000, Promise.resolve());
+    await expect(waitUpTo(clock, 1_000, Promise.reject(new Error("planted")))).rejects.toThrow("planted");
+    const late = waitUpTo(clock, 1_000, new Promise(() => {}));
+    clock.advance(1_000);
+    await late;
+  });
+});
 
 describe("drain()", () => {
   it("tells health and streams, refuses new streams, still serves calls, and ends in time", async () => {

@@ -1,4 +1,4 @@
-/** Reads TypeScript sources by their syntax: the functions that have a name, and the titles of the tests. */
+/** Reads TypeScript sources by their syntax: its nodes, the functions that have a name, and the titles of the tests. */
 import { parseAst } from "vitest/node";
 
 export interface NamedFunction {
@@ -12,7 +12,8 @@ export interface NamedFunction {
   readonly end: number;
 }
 
-interface Node {
+/** A node of the syntax tree. Offsets are in UTF-16 units. */
+export interface Node {
   readonly type: string;
   readonly start: number;
   readonly end: number;
@@ -33,7 +34,8 @@ export function testTitlesOf(text: string): string[] {
   return titles;
 }
 
-function parse(text: string): Node {
+/** The syntax tree of a text. Throws for a text that is no TypeScript. */
+export function parse(text: string): Node {
   const program: unknown = parseAst(text, { lang: "ts" });
   if (!isNode(program)) throw new Error("the parser returned no program");
   return program;
@@ -82,7 +84,8 @@ function isScope(value: Node | undefined): boolean {
   return isFunction(value) || /^Class|^ObjectExpression$/.test(value?.type ?? "");
 }
 
-function isFunction(value: Node | undefined): boolean {
+/** Whether it is a function with a body: a declaration, an expression or an arrow. */
+export function isFunction(value: Node | undefined): boolean {
   return /^(Function(Declaration|Expression)|ArrowFunctionExpression)$/.test(value?.type ?? "");
 }
 
@@ -101,14 +104,15 @@ function isIt(callee: unknown): boolean {
   return callee.type === "CallExpression" && isIt(callee.callee);
 }
 
-function childrenOf(node: Node): Node[] {
+export function childrenOf(node: Node): Node[] {
   return Object.values(node).flatMap((value) => (isNode(value) ? [value] : list(value)));
 }
 
-function list(value: unknown): Node[] {
+/** The nodes of a field that is a list. */
+export function list(value: unknown): Node[] {
   return Array.isArray(value) ? value.filter(isNode) : [];
 }
 
-function isNode(value: unknown): value is Node {
+export function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
 }

@@ -4,6 +4,7 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { decodeMessage } from "../../codec/messages.ts";
+import type { NoPromise } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
@@ -108,7 +109,9 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   }
 
   /** What the callback throws destroys the stream of the call. */
-  protected guard<Args extends unknown[]>(callback: (...args: Args) => void): (...args: Args) => void {
+  protected guard<Args extends unknown[], Result>(
+    callback: (...args: Args) => NoPromise<Result>,
+  ): (...args: Args) => void {
     return this.deps.boundary.guard(this.stream, callback);
   }
 

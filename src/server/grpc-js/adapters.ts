@@ -113,21 +113,23 @@ function toBidiCall(
       const reader = handler.open(toStreamingCall(call, deps, readOn), context);
       const fail = (error: unknown) =>
         call.emit("error", failureOf(error, spanOf(call.metadata), deps.telemetry));
-      call.on("data", (request: Message) => {
+      const receive = (request: Message) => {
         try {
           reader.receive(request);
           readOn();
         } catch (error) {
           fail(error);
         }
-      });
-      call.once("end", () => {
+      };
+      const halfClose = () => {
         try {
           reader.halfClosed();
         } catch (error) {
           fail(error);
         }
-      });
+      };
+      call.on("data", deps.boundary.guard(call, receive));
+      call.once("end", deps.boundary.guard(call, halfClose));
       return () => reader.closed();
     });
 }

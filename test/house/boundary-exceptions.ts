@@ -1,0 +1,130 @@
+/** The callbacks and promises that need no boundary, and why. `boundary-use.test.ts` holds each entry to be needed. */
+
+/** Reasons by what a violation names, by file. */
+type Exceptions = Record<string, Record<string, string>>;
+
+const CALL_STREAM = "guardStreams contains it, or it is a SingleStream";
+const TAKEN = "every caller of the file passes a guarded one";
+const NO_CALLBACK = "takes a status, an error or data, no callback";
+const MAIN_THREAD = "the main thread's own orders; no bytes from outside";
+const SETTLES = "only settles a promise";
+const CLIENT_CLOCK = "the client guards every timer of its clock";
+
+export const exceptions: Exceptions = {
+  "src/server/server.ts": { "connections.listen": NO_CALLBACK, "drainServer().then": "drain() returns it" },
+  "src/server/maintenance.ts": {
+    setImmediate: "has its own catch, since it must go on",
+    "clock.schedule": "what it runs has its own catch, since it must go on",
+  },
+  "src/server/shutdown.ts": { "clock.schedule": SETTLES },
+  "src/server/calls/registry.ts": { "call.span.end": NO_CALLBACK },
+  "src/server/connections/accelerated-connections.ts": {
+    "socket.on": "contained when it was accepted",
+    "socket.once": "contained when it was accepted",
+  },
+  "src/server/connections/http2-sessions.ts": {
+    "http2Server.on":
+      "emits only inside of its sessions, which are contained, and while a socket is accepted",
+  },
+  "src/server/connections/listener.ts": { "listener.once": SETTLES, "listener.listen": SETTLES },
+  "src/server/fast/call.ts": {
+    "stream.on": CALL_STREAM,
+    "stream.once": CALL_STREAM,
+    "this.span.end": NO_CALLBACK,
+  },
+  "src/server/fast/keepalive.ts": {
+    "connection.ping": "runs in a listener of the socket, which is contained",
+  },
+  "src/server/fast/single-stream-session.ts": {
+    "socket.on": "SingleStreamConnection contains it",
+    "this.#wire.sendData": TAKEN,
+  },
+  "src/server/fast/single-stream.ts": {
+    "this.#events.on": "emits only inside of callbacks of its socket, and of guarded turns",
+    "this.#events.once": "emits only inside of callbacks of its socket, and of guarded turns",
+    "this.session.sendData": TAKEN,
+    "this.write": TAKEN,
+  },
+  "src/server/fast/streaming-call.ts": { "stream.on": CALL_STREAM },
+  "src/server/fast/unary-call.ts": { "stream.on": CALL_STREAM, "stream.once": CALL_STREAM },
+  "src/server/grpc-js/interceptor.ts": {
+    "stream.on": CALL_STREAM,
+    "this.#register.end": NO_CALLBACK,
+    "this.span.end": NO_CALLBACK,
+  },
+  "src/server/grpc-js/internals.ts": { "http2Server.on": "its listener has its own catch" },
+  "src/server/services/health.ts": { "call.end": NO_CALLBACK },
+  "src/server/services/reflection.ts": { "call.end": NO_CALLBACK },
+  "src/server/workers/free-port.ts": {
+    createServer: "only ends the connection, which nothing was read from",
+  },
+  "src/server/workers/index.ts": {
+    "waitUpTo().then": "drain() returns it",
+    "void this.#terminate": "closes ports and awaits terminate() of threads, which does not reject",
+  },
+  "src/server/workers/server-thread.ts": {
+    "port.on": MAIN_THREAD,
+    "carryOut().then": "an order that fails has to end the process",
+    "void carryOut().then": "an order that fails has to end the process",
+  },
+  "src/server/workers/worker-thread.ts": {
+    "worker.on": "reports of the process's own thread; no bytes from outside",
+  },
+  "src/http2/data-sender.ts": { "socket.write": TAKEN },
+  "src/codec/fast/codecs.ts": { "codec.write": NO_CALLBACK },
+  "src/rpc/client.ts": {
+    "call.once": "only cancels the call, which has ended",
+    "signal.addEventListener": "only cancels the call",
+    "client.waitForReady": SETTLES,
+  },
+  "src/client/event-subscriptions.ts": {
+    "signal.addEventListener":
+      "the caller's signal; only ends its queue, and the flush that follows is guarded",
+  },
+  "src/client/process-defaults.ts": {
+    queueMicrotask: "the flush is guarded",
+    "process.nextTick": "the flush is guarded",
+  },
+  "src/client/sync.ts": {
+    "clock.schedule": CLIENT_CLOCK,
+    "signal.addEventListener": SETTLES,
+    "closing.addEventListener": SETTLES,
+  },
+  "src/client/api/timeouts.ts": { "clock.schedule": CLIENT_CLOCK, "signal.addEventListener": SETTLES },
+  "src/client/connection/barriers.ts": {
+    "stream.ping": "runs while the stream reads, in a listener that is contained",
+  },
+  "src/client/connection/connection.ts": { "this.#deps.clock.schedule": CLIENT_CLOCK },
+  "src/client/connection/deadline-timer.ts": { "this.#clock.schedule": CLIENT_CLOCK },
+  "src/client/connection/heartbeat.ts": { "this.#clock.schedule": CLIENT_CLOCK },
+  "src/client/connection/reconnection.ts": { "clock.schedule": CLIENT_CLOCK },
+  "src/client/connection/stream-handover.ts": { "this.#deps.clock.schedule": CLIENT_CLOCK },
+  "src/client/transport/http2-connection.ts": { "socket.on": "SingleStreamConnection contains it" },
+  "src/store/events/event-record.ts": { "into.write": NO_CALLBACK },
+  "src/cli/serving/server-process.ts": { "crashed.then": "Promise.race() handles its rejection" },
+  "src/cli/telemetry/telemetry-sdk.ts": { setTimeout: SETTLES },
+  "src/common/clock.ts": { setTimeout: "who schedules guards it; each use of a clock is checked here" },
+
+  // ---- Sources that are being changed: their entries are to be deleted with the faults ---------------------
+  "src/client/near-cache/revalidation.ts": { "clock.schedule": CLIENT_CLOCK },
+  "src/client/operations/loader.ts": {
+    "runLoader().then": "the load's promise is given to its callers",
+    "ended.then": "being changed",
+    "void ended.then": "being changed",
+  },
+  "src/client/operations/run-loader.ts": { "running.then": "runWithin() handles its rejection" },
+  "src/client/operations/runner.ts": {
+    "signal.addEventListener": "being changed",
+    "this.#trace.end": NO_CALLBACK,
+  },
+  "src/client/operations/singleflight.ts": {
+    "running.result.then": "being changed",
+    "signal.addEventListener": "being changed",
+    "this.#deps.clock.schedule": CLIENT_CLOCK,
+  },
+  "src/cli/telemetry/thread-metrics/collection.ts": {
+    "port.on": "being changed",
+    "void answer": "being changed",
+    "clock.schedule": SETTLES,
+  },
+};
