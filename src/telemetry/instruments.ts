@@ -121,6 +121,13 @@ export const instruments = {
     "{fault}",
     "Callbacks that threw because of a fault in the server; each ended its stream or connection",
   ),
+  frameFloods: row(
+    "counter",
+    "meshcache.connections.flooded",
+    "{connection}",
+    "Connections that were ended since their peer sent too many HTTP/2 frames that carry nothing",
+    "meshcache.frame",
+  ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

@@ -23,7 +23,9 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const lag = single(instruments.subscriberLag, () => thread.subscriberLagEvents());
   const busyPoll = single(instruments.busyPollTime, () => thread.busyPollMicros() / 1e6);
   const faults = single(instruments.containedFaults, () => thread.containedFaults());
-  const unregister = register(meter, [lag, busyPoll, faults, ...eventLoop.readers], () => eventLoop.reset());
+  const floods = byLabel(instruments.frameFloods, "meshcache.frame", () => thread.frameFloods());
+  const readers = [lag, busyPoll, faults, floods, ...eventLoop.readers];
+  const unregister = register(meter, readers, () => eventLoop.reset());
   return () => {
     unregister();
     eventLoop.close();
@@ -114,7 +116,7 @@ function single(row: InstrumentRow, read: () => number): Reader {
   return [row, (observe) => observe(read())];
 }
 
-function byLabel(row: InstrumentRow, label: string, read: () => Record<string, number>): Reader {
+function byLabel(row: InstrumentRow, label: string, read: () => Readonly<Record<string, number>>): Reader {
   return [
     row,
     (observe) => {

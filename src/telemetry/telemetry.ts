@@ -71,4 +71,6 @@ export interface ThreadObservation {
   busyPollMicros(): number;
   /** Counter: callbacks that threw because of a fault in the server; each ended its stream or connection. */
   containedFaults(): number;
+  /** Counter, by the kind of frame: connections that ended since their peer sent too many frames that carry nothing. */
+  frameFloods(): Readonly<Record<string, number>>;
 }

@@ -41,16 +41,16 @@ class Connection {
 
   constructor(socket: Socket) {
     const limits = { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } };
-    this.#wire = new SingleStreamConnection(socket, loudBoundary, limits, {
+    this.#wire = new SingleStreamConnection("server", socket, loudBoundary, limits, {
       headers: () => {},
       data: () => {},
       ended: () => {},
       reset: () => {},
       goesAway: () => {},
       flushed: () => {},
-      pingAnswered: () => {},
+      pingAnswered: () => false,
       admits: () => true,
-      fault(what) {
+      fault({ what }) {
         throw new Error(what);
       },
     });

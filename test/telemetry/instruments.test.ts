@@ -12,6 +12,7 @@ const gauges = {
   subscriberLagEvents: () => 7,
   busyPollMicros: () => 2_500_000,
   containedFaults: () => 2,
+  frameFloods: () => ({ ping: 4, go_away: 1 }),
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

@@ -164,6 +164,10 @@ export const settingsSchema = z.strictObject({
     "connectionMaxSettingsPerSecond",
     "SETTINGS frames on one connection in one second.",
   ),
+  connectionMaxEmptyFramesPerSecond: transport(
+    "connectionMaxEmptyFramesPerSecond",
+    "Frames that carry nothing, such as GOAWAY, PRIORITY and empty DATA, on one connection in one second.",
+  ),
   queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),
   frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),

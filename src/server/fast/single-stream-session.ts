@@ -11,6 +11,7 @@ import type { Rng } from "../../common/random.ts";
 import type { Taken } from "../../http2/data-sender.ts";
 import {
   errorCode,
+  type Fault,
   flag,
   frame,
   frameType,
@@ -26,7 +27,7 @@ import {
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import { createRateLimiter } from "../limits/rate-limiter.ts";
+import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { PendingPings } from "./pending-pings.ts";
@@ -37,6 +38,7 @@ interface SingleStreamSessionDeps {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly boundary: Boundary;
+  readonly floods: FrameFloods;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
 }
@@ -58,12 +60,13 @@ export class SingleStreamSession implements StreamConnection {
   #leaving: Timer | undefined;
 
   constructor(socket: Socket, deps: SingleStreamSessionDeps) {
-    const { limits, clock, boundary } = deps;
+    const { limits, clock, boundary, floods } = deps;
     const { flowControlWindowBytes, headersMaxBytes, headersMaxPairs } = limits;
     this.#socket = socket;
     this.#deps = deps;
     this.#stream = new SingleStream(this, { boundary, windowBytes: flowControlWindowBytes });
     this.#wire = new SingleStreamConnection(
+      "server",
       socket,
       boundary,
       {
@@ -71,7 +74,7 @@ export class SingleStreamSession implements StreamConnection {
         headers: { maxBytes: headersMaxBytes, maxPairs: headersMaxPairs },
       },
       {
-        headers: (headers, isLast) => this.#takeHeaders(headers, isLast),
+        headers: (headers) => this.#takeHeaders(headers),
         data: (bytes, from, to) => this.#stream.receive(bytes.subarray(from, to)),
         ended: () => this.#stream.requestEnded(),
         // RST_STREAM on the only stream closes the connection.
@@ -79,9 +82,9 @@ export class SingleStreamSession implements StreamConnection {
         // The client opens no other stream anyway.
         goesAway: () => {},
         flushed: () => this.#stream.flushed(),
-        admits: createFrameGuard(limits, clock),
+        admits: createFrameGuard(limits, clock, floods),
         pingAnswered: (body) => this.#pings.answer(body),
-        fault: (_, code) => this.leave(code),
+        fault: (fault) => this.#leaveFor(fault),
       },
     );
     this.#keepalive = startKeepalive(this, deps);
@@ -149,6 +152,15 @@ export class SingleStreamSession implements StreamConnection {
     this.leave(errorCode.noError);
   }
 
+  #leaveFor({ code, scope }: Fault): void {
+    if (this.closed) return;
+    if (scope === "connection") this.leave(code);
+    else {
+      this.#socket.write(resetStream(STREAM_ID, code));
+      this.leave(errorCode.noError);
+    }
+  }
+
   destroy(): void {
     this.#end();
     this.#socket.destroy();
@@ -200,24 +212,11 @@ export class SingleStreamSession implements StreamConnection {
     this.#gathers = false;
   }
 
-  #takeHeaders(headers: Headers, isLast: boolean): void {
-    if (this.#begun) {
-      if (!isLast) this.leave(errorCode.protocolError);
-      return;
-    }
+  #takeHeaders(headers: Headers): void {
+    // No call has a use for trailers of its request.
+    if (this.#begun) return;
     this.#begun = true;
     this.#keepalive.begun();
     this.#deps.serveCall(this.#stream, headers);
   }
-}
-
-/** Whether a frame that carries nothing of the stream is within the rate for its type. */
-function createFrameGuard(limits: TransportLimits, clock: Clock): (type: number) => boolean {
-  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
-  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
-  const otherAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
-  return (type) => {
-    if (type === frameType.ping) return pingAdmits();
-    return type === frameType.settings ? settingsAdmits() : otherAdmits();
-  };
 }
