@@ -129,7 +129,8 @@ describe("header blocks", () => {
   it.each([
     ["an index of the table that there is not", [0xbe]],
     ["the index 0", [0x80]],
-    ["a table with room", [0x3f, 0xe1, 0x1f]],
+    ["a table that is larger than at the beginning", [0x3f, 0xe2, 0x1f]],
+    ["a table size behind a header", [0x88, 0x20]],
     ["a text that is cut", [0x00, 0x05, 0x61]],
     ["an integer without an end", [0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]],
     ["an integer that is cut", [0x7f, 0x80]],

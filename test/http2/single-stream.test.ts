@@ -41,7 +41,7 @@ class Connection {
 
   constructor(socket: Socket) {
     const limits = { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } };
-    this.#wire = new SingleStreamConnection("server", socket, loudBoundary, limits, {
+    this.#wire = new SingleStreamConnection("client", socket, loudBoundary, limits, {
       headers: () => {},
       data: () => {},
       ended: () => {},
