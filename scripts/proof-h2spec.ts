@@ -34,7 +34,10 @@ const binary =
     stdio: ["ignore", "pipe", "inherit"],
   }).trim();
 
-function runH2spec(port: number, report: string): Promise<Report> {
+const folder = mkdtempSync(join(tmpdir(), "h2spec-"));
+
+function runH2spec(port: number): Promise<Report> {
+  const report = join(folder, `${port}.xml`);
   const args = [
     "-h",
     "127.0.0.1",
@@ -63,33 +66,47 @@ function runH2spec(port: number, report: string): Promise<Report> {
 function readReport(xml: string): Report {
   const cases = [...xml.matchAll(/<testcase package="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs)];
   const failed = cases.filter(([, , , body = ""]) => /<(?:error|failure)>/.test(body));
-  return { cases: cases.length, failed: failed.map(([, section, name]) => `${section}: ${name}`) };
+  return {
+    cases: cases.length,
+    failed: failed.map(([, section, name = ""]) => `${section}: ${name.replaceAll(/&(?:#34|quot);/g, '"')}`),
+  };
 }
 
-function faultsOf(name: string, { cases, failed }: Report, may: Readonly<Record<string, string>>): string[] {
-  console.log(`${name}: ${failed.length} of ${cases} cases fail, ${Object.keys(may).length} are named`);
-  const faults = failed.filter((one) => !(one in may)).map((one) => `${name} fails ${one}`);
-  return cases < CASES_MIN ? [...faults, `${name}: only ${cases} cases ran`] : faults;
+/** The failed cases that are not named, if they fail in a second run too: an answer may overtake what breaks the protocol. */
+async function unnamed(
+  port: number,
+  report: Report,
+  may: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const failed = report.failed.filter((one) => !(one in may));
+  if (failed.length === 0) return [];
+  const again = await runH2spec(port);
+  return failed.filter((one) => again.failed.includes(one));
 }
 
 const server = createServer({ listen: "127.0.0.1:0" });
 const port = Number((await server.start()).split(":").pop());
 const proxy = await startAnnouncingProxy(port);
-const folder = mkdtempSync(join(tmpdir(), "h2spec-"));
-const [nodeHttp2, singleStream] = await Promise.all([
-  runH2spec(port, join(folder, "node.xml")),
-  runH2spec(proxy.port, join(folder, "single.xml")),
-]);
-rmSync(folder, { recursive: true });
+const reports = await Promise.all([runH2spec(port), runH2spec(proxy.port)]);
+const [nodeHttp2, singleStream] = reports;
+const mayFail = { ...named.nodeHttp2, ...named.singleStream };
+const faults = [
+  ...reports.filter(({ cases }) => cases < CASES_MIN).map(({ cases }) => `only ${cases} cases ran`),
+  ...(await unnamed(port, nodeHttp2, named.nodeHttp2)).map((one) => `node:http2 fails ${one}`),
+  ...(await unnamed(proxy.port, singleStream, mayFail)).map(
+    (one) => `the single-stream connection fails ${one}`,
+  ),
+  ...Object.keys(named.singleStream)
+    .filter((one) => !singleStream.failed.includes(one))
+    .map((one) => `the single-stream connection passes ${one}, which is named`),
+];
 await proxy.stop();
 await server.close();
+rmSync(folder, { recursive: true });
 
-const mayFail = { ...named.nodeHttp2, ...named.singleStream };
-const passes = Object.keys(named.singleStream).filter((one) => !singleStream.failed.includes(one));
-const faults = [
-  ...faultsOf("node:http2", nodeHttp2, named.nodeHttp2),
-  ...faultsOf("the single-stream connection", singleStream, mayFail),
-  ...passes.map((one) => `the single-stream connection passes ${one}, which is named`),
-];
+console.log(`node:http2: ${nodeHttp2.failed.length} of ${nodeHttp2.cases} cases fail`);
+console.log(
+  `the single-stream connection: ${singleStream.failed.length} of ${singleStream.cases} cases fail`,
+);
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length === 0 ? 0 : 1;

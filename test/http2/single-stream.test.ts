@@ -99,7 +99,7 @@ describe("SingleStreamConnection", () => {
     }
     for (let round = 0; round < 500; round++) connection.receive(windowUpdate(1, 4));
     expect(sent).toEqual(Array.from({ length: 500 }, (_, message) => message));
-    expect(() => connection.receive(frame(frameType.ping, 0, 0, Buffer.alloc(3)))).toThrow("size");
+    expect(() => connection.receive(frame(frameType.ping, 0, 0, Buffer.alloc(3)))).toThrow("length");
     socket.destroy();
   });
 });
