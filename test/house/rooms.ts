@@ -137,7 +137,7 @@ export const rooms: Rooms = {
   index: ["client", "client/api", "client/operations", "client/transport", "common"],
   "cli/replay": ["cli/output", "cli/service", "common", "gen", "index", "rpc"],
   "cli/telemetry/thread-metrics": ["common"],
-  "cli/telemetry": ["cli/telemetry/thread-metrics", "telemetry"],
+  "cli/telemetry": ["cli/telemetry/thread-metrics", "common", "telemetry"],
   "cli/serving": [
     "cli/output",
     "cli/settings",
