@@ -65,7 +65,7 @@ export function createHttp2Sessions(
   const countForIdleness = idleCountOf(server);
   /** Whether grpc-js serves the stream. */
   const admit = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean => {
-    if (!admitStream(stream, headers)) return false;
+    if (!admitStream(stream, headers, limits.headersMaxBytes)) return false;
     if (takeCall === undefined || !takeCall(stream, headers)) return true;
     countForIdleness(stream);
     return false;

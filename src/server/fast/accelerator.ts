@@ -32,7 +32,8 @@ interface FastServer {
 export function createAccelerator(deps: AcceleratorDeps): FastServer {
   const takeCall = createRouter(deps.methods, deps);
   const serveCall = (stream: CallStream, headers: IncomingHttpHeaders): void => {
-    if (!admitStream(stream, headers) || takeCall(stream, headers)) return;
+    if (!admitStream(stream, headers, deps.transport.headersMaxBytes)) return;
+    if (takeCall(stream, headers)) return;
     refuse(
       stream,
       status.UNIMPLEMENTED,

@@ -70,6 +70,7 @@ describe("a single-stream connection gets GOAWAY, before its stream began", () =
     ["for headers that are all padding", protocol, frame(FRAME.headers, PADDED | 4, 1, Buffer.of(9, 0))],
     ["for headers with a part of a priority", size, frame(FRAME.headers, WITH_PRIORITY | 4, 1, uint32(0))],
     ["for headers that go on without end", calm, flooded(none)],
+    ["for 63 KiB of headers (A9)", calm, headersOf(63 * 1_024)],
     ["for headers that go on beyond their size", calm, flooded(headerBlock({ "x-more": "v".repeat(100) }))],
     ["for an index into a table that is empty", compression, request(Buffer.of(0xbe))],
     ["for index 0", compression, request(Buffer.of(0x80))],
@@ -252,6 +253,13 @@ describe("a single-stream connection", () => {
 
 function flooded(piece: Buffer): Buffer {
   return Buffer.concat([frame(FRAME.headers, 0, 1), repeated(frame(FRAME.continuation, 0, 1, piece), 200)]);
+}
+
+function headersOf(bytes: number): Buffer {
+  const pieces = Array.from({ length: Math.ceil(bytes / 16_384) }, (_, index) =>
+    frame(index === 0 ? FRAME.headers : FRAME.continuation, 0, 1, Buffer.alloc(16_384)),
+  );
+  return Buffer.concat(pieces);
 }
 
 function tableSize(...update: readonly number[]): Buffer {
