@@ -121,6 +121,12 @@ export const instruments = {
     "{fault}",
     "Callbacks that threw because of a fault in the server; each ended its stream or connection",
   ),
+  adminConnectionsRefused: row(
+    "counter",
+    "meshcache.admin.connections.refused",
+    "{connection}",
+    "Connections to the admin port that were closed since there were too many",
+  ),
   frameFloods: row(
     "counter",
     "meshcache.connections.flooded",

@@ -57,6 +57,12 @@ export interface Telemetry {
   observeThread(thread: ThreadObservation): () => void;
 }
 
+/** What is read from the admin port. */
+export interface AdminObservation {
+  /** Counter: connections that were closed since there were too many. */
+  refusedConnections(): number;
+}
+
 /** Gauges over all servers of a process. */
 export interface ProcessObservation {
   subscribers(): number;

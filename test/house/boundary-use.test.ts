@@ -14,6 +14,10 @@ const containedElsewhere: Record<string, Record<string, string>> = {
   "src/server/fast/call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
   "src/server/fast/streaming-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
   "src/server/fast/unary-call.ts": { stream: "guardStreams contains it, or it is a SingleStream" },
+  "src/server/admin-connections.ts": {
+    server: "its listeners are guarded",
+    response: "the listener is guarded",
+  },
   "src/server/connections/accelerated-connections.ts": { socket: "contained when it was accepted" },
   "src/server/fast/single-stream-session.ts": { socket: "SingleStreamConnection contains it" },
   "src/server/fast/single-stream.ts": {

@@ -3,6 +3,7 @@ import { createSeededRng } from "../../src/common/random.ts";
 import type { SetCommand, Store } from "../../src/store/api/store.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
+import { observeAdmin } from "../../src/telemetry/observation.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
 
@@ -51,6 +52,7 @@ let traced: TracedProcess;
 const observeAll = (): void => {
   traced.telemetry.observeProcess(store, gauges);
   traced.telemetry.observeThread(gauges);
+  observeAdmin(traced.sdk.meterProvider, { refusedConnections: () => 5 });
 };
 
 beforeEach(() => {
