@@ -18,6 +18,8 @@ export type Taken = (error?: Error | null) => void;
 const COPIED_MAX_BYTES = 4 * 1024;
 /** Window updates that a peer may send for a frame: for the connection and the stream, each in two pieces. */
 const UPDATES_PER_FRAME = 4;
+/** Window updates that a peer may send before it was sent anything. */
+const FIRST_UPDATES = 100;
 const EXPECTED_UPDATES_MAX = 1_000;
 /** A smaller part of a message gives no reason for window updates: they may be what made it so small. */
 const SUBSTANTIAL_BYTES = 1_024;
@@ -40,7 +42,7 @@ export class DataSender {
   #streamWindow = DEFAULT_WINDOW_BYTES;
   #initialWindow = DEFAULT_WINDOW_BYTES;
   #frameMaxBytes = FRAME_MAX_BYTES;
-  #expectedUpdates = EXPECTED_UPDATES_MAX;
+  #expectedUpdates = FIRST_UPDATES;
 
   constructor(socket: Socket) {
     this.#socket = socket;

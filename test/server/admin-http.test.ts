@@ -108,8 +108,8 @@ async function silent(bytes = ""): Promise<{ readonly socket: Socket; readonly c
 describe("A9: silent connections to the admin port", () => {
   it("are closed for others, the oldest first, and keep no probe out", async () => {
     const all: Awaited<ReturnType<typeof silent>>[] = [];
-    for (let wave = 0; wave < 30; wave++) {
-      all.push(...(await Promise.all(Array.from({ length: 100 }, () => silent()))));
+    for (let wave = 0; wave < 60; wave++) {
+      all.push(...(await Promise.all(Array.from({ length: 50 }, () => silent()))));
     }
     expect((await request("/healthz")).status).toBe(200);
     const open = () => all.filter(({ socket }) => !socket.destroyed).length;

@@ -46,6 +46,9 @@ interface SingleStreamSessionDeps {
 /** Small answers to the requests of one chunk go out in one write. Beyond this size they leave at once, so that the client can go on. */
 const GATHERED_MAX_BYTES = 4 * 1024;
 
+/** How long a peer that broke the protocol has to read why. */
+const FAULT_GRACE_MS = 100;
+
 export class SingleStreamSession implements StreamConnection {
   readonly #socket: Socket;
   readonly #deps: SingleStreamSessionDeps;
@@ -132,11 +135,14 @@ export class SingleStreamSession implements StreamConnection {
 
   /** Ends the connection when the peer has taken what was sent, or has had the time to. */
   leave(code: number): void {
-    if (this.closed) return;
-    const { clock, limits, boundary } = this.#deps;
+    if (!this.closed) this.#leaveWithin(this.#deps.limits.stallMaxMs, code);
+  }
+
+  #leaveWithin(maxMs: number, code: number): void {
+    const { clock, boundary } = this.#deps;
     this.#socket.end(goAway(STREAM_ID, code));
     this.#leaving = clock.schedule(
-      limits.stallMaxMs,
+      maxMs,
       boundary.guard(this, () => this.#socket.destroy()),
     );
     this.#end();
@@ -152,13 +158,12 @@ export class SingleStreamSession implements StreamConnection {
     this.leave(errorCode.noError);
   }
 
+  /** Nothing more is read of a peer that breaks the protocol, so that what it goes on to send costs nothing. */
   #leaveFor({ code, scope }: Fault): void {
     if (this.closed) return;
-    if (scope === "connection") this.leave(code);
-    else {
-      this.#socket.write(resetStream(STREAM_ID, code));
-      this.leave(errorCode.noError);
-    }
+    this.#socket.pause();
+    if (scope === "stream") this.#socket.write(resetStream(STREAM_ID, code));
+    this.#leaveWithin(FAULT_GRACE_MS, scope === "connection" ? code : errorCode.noError);
   }
 
   destroy(): void {

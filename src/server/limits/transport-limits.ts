@@ -83,7 +83,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   headersMaxPairs: { fallback: 64, min: 16, max: 1_024 },
   connectionMaxPingsPerSecond: { fallback: 10_000, min: 1, max: 1_000_000 },
   connectionMaxSettingsPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
-  connectionMaxEmptyFramesPerSecond: { fallback: 1_000, min: 1, max: 1_000_000 },
+  connectionMaxEmptyFramesPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
   queueMaxBytes: { fallback: MIB, min: KIB, max: 64 * MIB },
   queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
   frameMaxEvents: { fallback: 512, min: 1, max: 65_536 },

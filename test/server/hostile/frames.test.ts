@@ -67,6 +67,20 @@ describe("a connection is closed", () => {
       await flood(Buffer.concat(Array(100).fill(frame(FRAME.data, 0, 1))), 1_000);
     }));
 
+  it.each([
+    ["GOAWAY", frame(7, 0, 0, Buffer.alloc(8))],
+    ["acknowledgements of SETTINGS", frame(FRAME.settings, FLAG.ack, 0)],
+    ["answers to no PING", frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8))],
+    ["PRIORITY", frame(2, 0, 9, Buffer.alloc(5))],
+    ["frames of an unknown type", frame(0x16, 0, 0)],
+    ["resets of a stream that is over", frame(FRAME.reset, 0, 1, uint32(8))],
+  ])("for a flood of %s (A7)", (_, bytes) =>
+    attack(async ({ socket, flood }) => {
+      socket.write(frame(FRAME.headers, FLAG.endHeaders, 1, block));
+      await flood(Buffer.concat(Array(100).fill(bytes)), 10_000);
+    }),
+  );
+
   it("for a window that overflows", () =>
     attack(({ socket }) => {
       socket.write(frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff)));
