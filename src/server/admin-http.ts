@@ -43,8 +43,6 @@ const HEADERS_MAX_BYTES = 8 * 1_024;
 /** A connection whose request has not begun, or whose headers have not come, is closed after this. */
 const SILENCE_MAX_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Connections that the system keeps until they are accepted: all of them are accepted in one turn. */
-const BACKLOG_MAX = 64;
 /** How often the times are checked. */
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -70,7 +68,7 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     options.logger.error({ err: error }, "a callback of the admin port failed");
   });
   const connections = boundConnections(app.server, options.connectionsMax, boundary);
-  await app.listen({ host: options.host, port: options.port, backlog: BACKLOG_MAX });
+  await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === "string") throw new Error("the admin port has no address");
   return {

@@ -8,7 +8,7 @@ import { CALL_HEADERS, FLAG, FRAME, frame, headerBlock } from "./raw-http2.ts";
 
 export const GO_AWAY = 7;
 export const EXCHANGE = { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" };
-const ANNOUNCED = settings([
+export const ANNOUNCED = settings([
   [setting.headerTableSize, 0],
   [setting.singleStream, 1],
 ]);

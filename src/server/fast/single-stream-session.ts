@@ -49,6 +49,8 @@ const GATHERED_MAX_BYTES = 4 * 1024;
 /** How long a peer that broke the protocol has to read why. */
 const FAULT_GRACE_MS = 100;
 
+const DISCARDED_BESIDE_BYTES = 64 * 1024;
+
 export class SingleStreamSession implements StreamConnection {
   readonly #socket: Socket;
   readonly #deps: SingleStreamSessionDeps;
@@ -61,6 +63,10 @@ export class SingleStreamSession implements StreamConnection {
   /** A chunk is being read. */
   #gathers = false;
   #leaving: Timer | undefined;
+  /** The peer has broken the protocol. */
+  #ignoring = false;
+  /** Came behind the end. */
+  #discardedBytes = 0;
 
   constructor(socket: Socket, deps: SingleStreamSessionDeps) {
     const { limits, clock, boundary, floods } = deps;
@@ -113,7 +119,7 @@ export class SingleStreamSession implements StreamConnection {
     socket.write(widenConnection(flowControlWindowBytes));
     this.#read(firstBytes.subarray(PREFACE.length));
     socket.uncork();
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    if (!this.#ignoring) socket.on("data", this.#onData);
   }
 
   // ---- How it ends ----------------------------------------------------------------------------------------
@@ -161,6 +167,9 @@ export class SingleStreamSession implements StreamConnection {
   /** Nothing more is read of a peer that breaks the protocol, so that what it goes on to send costs nothing. */
   #leaveFor({ code, scope }: Fault): void {
     if (this.closed) return;
+    this.#ignoring = true;
+    // With a listener a socket may resume by itself, since its first bytes were read in another mode.
+    this.#socket.off("data", this.#onData);
     this.#socket.pause();
     if (scope === "stream") this.#socket.write(resetStream(STREAM_ID, code));
     this.#leaveWithin(FAULT_GRACE_MS, scope === "connection" ? code : errorCode.noError);
@@ -208,6 +217,18 @@ export class SingleStreamSession implements StreamConnection {
   }
 
   // ---- What it reads --------------------------------------------------------------------------------------
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.closed) this.#discard(chunk.length);
+    else this.#read(chunk);
+  };
+
+  /** What the peer had sent before it learned of the end is at most its window, and some frames beside it. */
+  #discard(bytes: number): void {
+    this.#discardedBytes += bytes;
+    if (this.#discardedBytes > this.#deps.limits.flowControlWindowBytes + DISCARDED_BESIDE_BYTES)
+      this.destroy();
+  }
 
   #read(chunk: Buffer): void {
     this.#gathers = true;

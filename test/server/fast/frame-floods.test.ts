@@ -1,12 +1,23 @@
 /** Floods of frames that carry nothing, on single-stream connections. */
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { errorCode, frameType, settings } from "../../../src/http2/frame.ts";
+import { errorCode, frameType, PREFACE, settings } from "../../../src/http2/frame.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../../src/telemetry/telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { FLAG, FRAME, frame, uint32 } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
-import { data, headers, OPEN, ping, repeated, SingleStreamPeer } from "../../support/single-stream-peer.ts";
+import {
+  ANNOUNCED,
+  data,
+  EXCHANGE,
+  headers,
+  OPEN,
+  ping,
+  repeated,
+  SingleStreamPeer,
+} from "../../support/single-stream-peer.ts";
 
 const PADDED = 8;
 const MAX = 500;
@@ -111,5 +122,23 @@ describe("a peer within the limits", () => {
     }
     await peer.answered(1_499);
     expect(peer.fault).toBeUndefined();
+  });
+});
+
+describe("a peer that goes on to send when its connection is over", () => {
+  it.each([
+    ["since it broke the protocol: nothing is read", frame(frameType.pushPromise, 0, 1), 100],
+    ["since its call was refused: little is read", headers({ ...EXCHANGE, ":path": "/x" }), 0],
+  ])("%s", async (_, bytes, graceMs) => {
+    const clock = await begin();
+    const socket = connect({ port: running.port, host: "127.0.0.1", allowHalfOpen: true });
+    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write(Buffer.concat([PREFACE, ANNOUNCED, bytes]));
+    await once(socket, "end");
+    for (let piece = 0; piece < 1_000; piece++) socket.write(Buffer.alloc(64 * 1_024));
+    clock.advance(graceMs);
+    await closed;
   });
 });
