@@ -6,34 +6,39 @@ import type { Boundary } from "../common/boundary.ts";
 import { NO_BUFFER } from "../common/bytes.ts";
 import type { DataSender } from "./data-sender.ts";
 import {
+  connectionFault,
   errorCode,
   type Fault,
   flag,
   frame,
   frameType,
-  PING_BYTES,
   readSettings,
   SETTINGS_MAX_BYTES,
   setting,
+  streamFault,
   WINDOW_MAX_BYTES,
 } from "./frame.ts";
 
 /** Acknowledgements that wait for the peer to take them. */
 const ACKNOWLEDGEMENTS_MAX = 1_000;
 
-const MALFORMED_SETTINGS: Fault = { what: "malformed settings", code: errorCode.protocolError };
-const MALFORMED_PING: Fault = { what: "a ping of another size", code: errorCode.frameSizeError };
-const WINDOW_OUT_OF_RANGE: Fault = { what: "a window out of its range", code: errorCode.flowControlError };
-const UNREAD: Fault = {
-  what: "acknowledgements that the peer does not read",
-  code: errorCode.enhanceYourCalm,
-};
+const TOO_MANY_SETTINGS = connectionFault("settings with too many entries", errorCode.enhanceYourCalm);
+const WRONG_SETTING = connectionFault("a setting out of its range", errorCode.protocolError);
+const WRONG_INITIAL_WINDOW = connectionFault(
+  "an initial window out of its range",
+  errorCode.flowControlError,
+);
+const UNASKED_ACK = connectionFault("an acknowledgement of no settings", errorCode.protocolError);
+const UNREAD = connectionFault("acknowledgements that the peer does not read", errorCode.enhanceYourCalm);
+const NOTHING_ADDED = "a window update of 0";
+const WINDOW_TOO_LARGE = "a window that is larger than it may be";
 
 export class ControlFrames {
   readonly #socket: Socket;
   readonly #boundary: Boundary;
   readonly #sender: DataSender;
   #acknowledgements = 0;
+  #settingsAcknowledged = false;
 
   constructor(socket: Socket, boundary: Boundary, sender: DataSender) {
     this.#socket = socket;
@@ -42,23 +47,44 @@ export class ControlFrames {
   }
 
   settings(body: Buffer): Fault | undefined {
-    let inRange = body.length <= SETTINGS_MAX_BYTES;
-    const isRead =
-      inRange &&
-      readSettings(body, (name, value) => {
-        if (name === setting.initialWindowSize) inRange &&= this.#sender.setInitialWindow(value);
-        else if (name === setting.maxFrameSize) inRange &&= this.#sender.setFrameMax(value);
-      });
-    return isRead && inRange ? this.#acknowledge(frameType.settings, NO_BUFFER) : MALFORMED_SETTINGS;
+    if (body.length > SETTINGS_MAX_BYTES) return TOO_MANY_SETTINGS;
+    let fault: Fault | undefined;
+    readSettings(body, (name, value) => {
+      fault ??= this.#setting(name, value);
+    });
+    return fault ?? this.#acknowledge(frameType.settings, NO_BUFFER);
+  }
+
+  /** This side sends its settings once. */
+  settingsAcknowledged(): Fault | undefined {
+    if (this.#settingsAcknowledged) return UNASKED_ACK;
+    this.#settingsAcknowledged = true;
+    return undefined;
   }
 
   ping(body: Buffer): Fault | undefined {
-    return body.length === PING_BYTES ? this.#acknowledge(frameType.ping, body) : MALFORMED_PING;
+    return this.#acknowledge(frameType.ping, body);
   }
 
   windowUpdate(streamId: number, body: Buffer): Fault | undefined {
-    const bytes = body.length === 4 ? body.readUInt32BE() & WINDOW_MAX_BYTES : 0;
-    return bytes > 0 && this.#sender.grow(streamId, bytes) ? undefined : WINDOW_OUT_OF_RANGE;
+    const faultOf = streamId === 0 ? connectionFault : streamFault;
+    const bytes = body.readUInt32BE() & WINDOW_MAX_BYTES;
+    if (bytes === 0) return faultOf(NOTHING_ADDED, errorCode.protocolError);
+    if (!this.#sender.grow(streamId, bytes)) return faultOf(WINDOW_TOO_LARGE, errorCode.flowControlError);
+    return undefined;
+  }
+
+  #setting(name: number, value: number): Fault | undefined {
+    switch (name) {
+      case setting.enablePush:
+        return value <= 1 ? undefined : WRONG_SETTING;
+      case setting.initialWindowSize:
+        return this.#sender.setInitialWindow(value) ? undefined : WRONG_INITIAL_WINDOW;
+      case setting.maxFrameSize:
+        return this.#sender.setFrameMax(value) ? undefined : WRONG_SETTING;
+      default:
+        return undefined;
+    }
   }
 
   #acknowledge(type: number, body: Buffer): Fault | undefined {

@@ -16,6 +16,13 @@ export type Taken = (error?: Error | null) => void;
 
 /** Smaller messages are copied behind the head of their frame: one write, and one system call. */
 const COPIED_MAX_BYTES = 4 * 1024;
+/** Window updates that a peer may send for a frame: for the connection and the stream, each in two pieces. */
+const UPDATES_PER_FRAME = 4;
+/** Window updates that a peer may send before it was sent anything. */
+const FIRST_UPDATES = 100;
+const EXPECTED_UPDATES_MAX = 1_000;
+/** A smaller part of a message gives no reason for window updates: they may be what made it so small. */
+const SUBSTANTIAL_BYTES = 1_024;
 /** The length of a frame has three bytes. */
 const FRAME_LENGTH_MAX = 2 ** 24 - 1;
 
@@ -35,6 +42,7 @@ export class DataSender {
   #streamWindow = DEFAULT_WINDOW_BYTES;
   #initialWindow = DEFAULT_WINDOW_BYTES;
   #frameMaxBytes = FRAME_MAX_BYTES;
+  #expectedUpdates = FIRST_UPDATES;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -79,11 +87,11 @@ export class DataSender {
     for (const { taken } of waiting) taken(new Error("the stream is over"));
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE of the peer. False: it is out of its range. */
+  /** SETTINGS_INITIAL_WINDOW_SIZE of the peer. False: it, or the window that it changes, is out of its range. */
   setInitialWindow(bytes: number): boolean {
     this.#streamWindow += bytes - this.#initialWindow;
     this.#initialWindow = bytes;
-    return bytes <= WINDOW_MAX_BYTES;
+    return bytes <= WINDOW_MAX_BYTES && this.#streamWindow <= WINDOW_MAX_BYTES;
   }
 
   /** SETTINGS_MAX_FRAME_SIZE of the peer. False: it is out of its range. */
@@ -95,14 +103,22 @@ export class DataSender {
   /** WINDOW_UPDATE of the peer. False: a window is larger than it may be. */
   grow(streamId: number, bytes: number): boolean {
     if (streamId === 0) this.#connectionWindow += bytes;
-    else if (streamId === STREAM_ID) this.#streamWindow += bytes;
+    else this.#streamWindow += bytes;
     return Math.max(this.#connectionWindow, this.#streamWindow) <= WINDOW_MAX_BYTES;
+  }
+
+  /** Uses up one of the window updates that what was sent gives reason for. False: there is none left. */
+  takeExpectedUpdate(): boolean {
+    if (this.#expectedUpdates === 0) return false;
+    this.#expectedUpdates -= 1;
+    return true;
   }
 
   #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
     const socket = this.#socket;
     this.#connectionWindow -= partBytes;
     this.#streamWindow -= partBytes;
+    if (taken !== undefined || partBytes >= SUBSTANTIAL_BYTES) this.#expectUpdates();
     if (partBytes <= COPIED_MAX_BYTES) {
       const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
       writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
@@ -116,6 +132,10 @@ export class DataSender {
     socket.write(head);
     socket.write(bytes.subarray(from, from + partBytes), taken);
     socket.uncork();
+  }
+
+  #expectUpdates(): void {
+    this.#expectedUpdates = Math.min(this.#expectedUpdates + UPDATES_PER_FRAME, EXPECTED_UPDATES_MAX);
   }
 
   #passFirst(): void {

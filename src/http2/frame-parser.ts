@@ -1,7 +1,15 @@
 /** Cuts the bytes of a connection into frames. It passes on bytes of DATA as they come, and other frames whole. */
 import { Buffer } from "node:buffer";
 import { NO_BUFFER } from "../common/bytes.ts";
-import { errorCode, FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType } from "./frame.ts";
+import {
+  connectionFault,
+  errorCode,
+  type Fault,
+  FRAME_HEAD_BYTES,
+  FRAME_MAX_BYTES,
+  flag,
+  frameType,
+} from "./frame.ts";
 
 /** The head of the frame that is passed on. The next frame is read into the same object. */
 export interface FrameHead {
@@ -17,12 +25,16 @@ export interface FrameHandlers {
   dataBegins(head: FrameHead): void;
   /** A range of what was read, and not a view of it: a view costs as much as all else that is done with a small frame. */
   data(bytes: Buffer, from: number, to: number): void;
-  dataEnds(head: FrameHead): void;
+  /** `contentBytes`: without its padding. */
+  dataEnds(head: FrameHead, contentBytes: number): void;
   /** Any other frame. */
   frame(head: FrameHead, body: Buffer): void;
   /** The peer speaks another protocol, or breaks this one: nothing more can be read. */
-  fault(what: string, code: number): void;
+  fault(fault: Fault): void;
 }
+
+const TOO_LONG = connectionFault("a frame that is longer than it may be", errorCode.frameSizeError);
+const ALL_PADDING = connectionFault("a frame that is all padding", errorCode.protocolError);
 
 export class FrameParser {
   readonly #handlers: FrameHandlers;
@@ -82,7 +94,7 @@ export class FrameParser {
     head.flags = bytes[at + 4] ?? 0;
     head.streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
     if (head.bodyBytes > FRAME_MAX_BYTES) {
-      this.#handlers.fault("a frame that is longer than it may be", errorCode.frameSizeError);
+      this.#handlers.fault(TOO_LONG);
       return;
     }
     this.#inFrame = true;
@@ -118,15 +130,17 @@ export class FrameParser {
       this.#handlers.frame(head, body);
       return;
     }
+    let contentBytes = head.bodyBytes;
     if ((head.flags & flag.padded) !== 0) {
       const content = withoutPadding(body);
       if (content === undefined) {
-        this.#handlers.fault("a frame that is all padding", errorCode.protocolError);
+        this.#handlers.fault(ALL_PADDING);
         return;
       }
+      contentBytes = content.length;
       this.#handlers.data(content, 0, content.length);
     }
-    if (!this.#stopped) this.#handlers.dataEnds(head);
+    if (!this.#stopped) this.#handlers.dataEnds(head, contentBytes);
   }
 }
 

@@ -14,6 +14,7 @@ export const STREAM_ID = 1;
 export const frameType = {
   data: 0,
   headers: 1,
+  priority: 2,
   resetStream: 3,
   settings: 4,
   pushPromise: 5,
@@ -49,11 +50,35 @@ export const errorCode = {
   enhanceYourCalm: 11,
 } as const;
 
-/** Why a peer's connection has to end. */
+/** How a peer has broken the protocol (RFC 9113, section 5.4). */
 export interface Fault {
   readonly what: string;
   readonly code: number;
+  /** "stream": answered by RST_STREAM. "connection": answered by GOAWAY. */
+  readonly scope: "stream" | "connection";
 }
+
+export function connectionFault(what: string, code: number): Fault {
+  return { what, code, scope: "connection" };
+}
+
+export function streamFault(what: string, code: number): Fault {
+  return { what, code, scope: "stream" };
+}
+
+/** The kinds of frames that carry nothing of the stream, or may carry nothing. */
+export const FRAME_KINDS = [
+  "empty_data",
+  "priority",
+  "settings",
+  "ping",
+  "ping_answer",
+  "go_away",
+  "window_update",
+  "continuation",
+  "unknown",
+] as const;
+export type FrameKind = (typeof FRAME_KINDS)[number];
 
 /** The first bytes that a client sends. */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
@@ -62,6 +87,8 @@ const SETTING_BYTES = 6;
 export const SETTINGS_MAX = 32;
 export const SETTINGS_MAX_BYTES = SETTINGS_MAX * SETTING_BYTES;
 export const PING_BYTES = 8;
+/** The bytes of a priority, in a frame of its own or in HEADERS. */
+export const PRIORITY_BYTES = 5;
 
 export function writeFrameHead(
   into: Buffer,
@@ -130,10 +157,12 @@ export function widenConnection(windowBytes: number): Buffer {
   return more > 0 ? windowUpdate(0, more) : NO_BUFFER;
 }
 
-/** Calls `each` with every setting of a SETTINGS frame. False: its length is wrong. */
-export function readSettings(body: Buffer, each: (name: number, value: number) => void): boolean {
-  if (body.length % SETTING_BYTES !== 0) return false;
+/** Calls `each` with every setting of a SETTINGS frame, whose length has to be right. */
+export function readSettings(body: Buffer, each: (name: number, value: number) => void): void {
   for (let at = 0; at < body.length; at += SETTING_BYTES)
     each(body.readUInt16BE(at), body.readUInt32BE(at + 2));
-  return true;
+}
+
+export function isSettingsLength(bodyBytes: number): boolean {
+  return bodyBytes % SETTING_BYTES === 0;
 }

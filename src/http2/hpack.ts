@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { decodeHuffman } from "./huffman.ts";
 
 export type Headers = Readonly<Record<string, string>>;
+export type HeaderField = readonly [name: string, value: string];
 
 /** As node:http2 takes them: an array of values stands for as many headers. */
 type OutgoingHeaders = Readonly<Record<string, string | number | readonly string[] | undefined>>;
@@ -85,10 +86,14 @@ const STATIC_TABLE: readonly (readonly [string, string])[] = [
 
 /** Integers are lengths and indices: a larger one is a fault. */
 const INTEGER_MAX = 2 ** 21;
+/** SETTINGS_HEADER_TABLE_SIZE that holds until the peer has read another. */
+const INITIAL_TABLE_BYTES = 4_096;
+/** A dynamic table size update to 0: a writer whose reader has lowered the size must confirm it (RFC 7541, section 4.2). */
+const NO_TABLE = Buffer.of(0x20);
 
 /** Names and values are ASCII. */
 export function encodeHeaders(headers: OutgoingHeaders): Buffer {
-  const literals: Buffer[] = [];
+  const literals: Buffer[] = [NO_TABLE];
   for (const [name, values] of Object.entries(headers)) {
     if (values === undefined) continue;
     for (const value of typeof values === "object" ? values : [values]) {
@@ -112,23 +117,33 @@ function encodeText(text: string): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-/**
- * Undefined when the block is malformed, refers to a dynamic table, or exceeds the limits. The values of a repeated header
- * are joined, as node:http2 joins them.
- */
-export function decodeHeaders(block: Uint8Array, { maxBytes, maxPairs }: HeaderLimits): Headers | undefined {
+/** "malformed": also when the block refers to a dynamic table. "tooLarge": it exceeds the limits. */
+export function decodeHeaders(
+  block: Uint8Array,
+  { maxBytes, maxPairs }: HeaderLimits,
+): readonly HeaderField[] | "malformed" | "tooLarge" {
   const reader = new BlockReader(block);
-  const headers: Record<string, string> = Object.create(null);
+  const fields: HeaderField[] = [];
   let bytes = 0;
-  let pairs = 0;
   while (!reader.atEnd) {
     const field = reader.field();
-    if (field === undefined) return undefined;
-    if (field === "tableSize") continue;
+    if (field === undefined) return "malformed";
+    if (field === "tableSize") {
+      if (fields.length > 0) return "malformed";
+      continue;
+    }
     const [name, value] = field;
     bytes += name.length + value.length + PAIR_BYTES;
-    pairs += 1;
-    if (bytes > maxBytes || pairs > maxPairs) return undefined;
+    fields.push(field);
+    if (bytes > maxBytes || fields.length > maxPairs) return "tooLarge";
+  }
+  return fields;
+}
+
+/** Joins the values of a repeated header as node:http2 does. */
+export function toHeaders(fields: readonly HeaderField[]): Headers {
+  const headers: Record<string, string> = Object.create(null);
+  for (const [name, value] of fields) {
     const former = headers[name];
     headers[name] = former === undefined ? value : `${former}, ${value}`;
   }
@@ -147,20 +162,26 @@ class BlockReader {
     return this.#at >= this.#block.length;
   }
 
-  field(): readonly [string, string] | "tableSize" | undefined {
+  field(): HeaderField | "tableSize" | undefined {
     const first = this.#block[this.#at] ?? 0;
     if (first >= 0x80) return this.#indexed();
     if (first >= 0x40) return this.#literal(0x3f);
-    if (first >= 0x20) return this.#integer(0x1f) === 0 ? "tableSize" : undefined;
+    if (first >= 0x20) return this.#tableSize();
     return this.#literal(0x0f);
   }
 
-  #indexed(): readonly [string, string] | undefined {
+  /** The table stays empty, whatever its size: only what is read as an index into it is an error. */
+  #tableSize(): "tableSize" | undefined {
+    const bytes = this.#integer(0x1f);
+    return bytes !== undefined && bytes <= INITIAL_TABLE_BYTES ? "tableSize" : undefined;
+  }
+
+  #indexed(): HeaderField | undefined {
     const index = this.#integer(0x7f);
     return index === undefined ? undefined : STATIC_TABLE[index - 1];
   }
 
-  #literal(indexMask: number): readonly [string, string] | undefined {
+  #literal(indexMask: number): HeaderField | undefined {
     const index = this.#integer(indexMask);
     if (index === undefined) return undefined;
     const name = index === 0 ? this.#text() : STATIC_TABLE[index - 1]?.[0];

@@ -9,11 +9,31 @@ import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
 import { DataSender, type Taken } from "./data-sender.ts";
-import { errorCode, type Fault, flag, frameType, PING_BYTES, STREAM_ID } from "./frame.ts";
+import {
+  connectionFault,
+  errorCode,
+  type Fault,
+  type FrameKind,
+  flag,
+  frameType,
+  STREAM_ID,
+  streamFault,
+} from "./frame.ts";
 import { type FrameHead, FrameParser } from "./frame-parser.ts";
-import { HeaderBlock, type HeaderBlockState } from "./header-block.ts";
-import type { HeaderLimits, Headers } from "./hpack.ts";
+import { frameFault } from "./frame-rules.ts";
+import { dependsOn, HeaderBlock, type HeaderBlockState } from "./header-block.ts";
+import { contentLengthOf, isInterim, isWellFormed } from "./header-rules.ts";
+import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
 import { ReceiveWindow } from "./receive-window.ts";
+
+const NOT_CONTINUED = connectionFault("headers that are not continued", errorCode.protocolError);
+const ENDED = streamFault("a frame behind the end of its stream", errorCode.streamClosed);
+const NO_HEADERS = streamFault("data before its headers", errorCode.protocolError);
+const NO_ROOM = connectionFault("more data than there is room for", errorCode.flowControlError);
+const FLOOD = connectionFault("too many frames that carry nothing", errorCode.enhanceYourCalm);
+const MALFORMED = streamFault("malformed headers", errorCode.protocolError);
+const WRONG_CONTENT_LENGTH = streamFault("data of another length than announced", errorCode.protocolError);
+const DEPENDS_ON_ITSELF = "a stream that depends on itself";
 
 export interface SingleStreamLimits {
   /** What the peer may send before it was read. 65,535 or more. */
@@ -21,10 +41,13 @@ export interface SingleStreamLimits {
   readonly headers: HeaderLimits;
 }
 
+/** "server": its peer opens the stream, with a request. */
+export type Side = "client" | "server";
+
 /** Told of what the peer does. */
 export interface SingleStreamHandlers {
   /** The headers, and perhaps later the trailers. */
-  headers(headers: Headers, isLast: boolean): void;
+  headers(headers: Headers): void;
   /** Bytes of the stream, as a range of what was read: the connection's again when the call returns. */
   data(bytes: Buffer, from: number, to: number): void;
   /** The peer has ended its side of the stream. */
@@ -34,33 +57,41 @@ export interface SingleStreamHandlers {
   goesAway(lastStreamId: number): void;
   /** The socket has all that was sent. */
   flushed(): void;
-  /** A frame that carries nothing of the stream has come. False: one too many. */
-  admits(type: number): boolean;
-  pingAnswered(body: Buffer): void;
+  /** A frame of this kind has come and carries nothing of the stream. False: one too many. */
+  admits(kind: FrameKind): boolean;
+  /** False: no ping with this body waits for its answer. */
+  pingAnswered(body: Buffer): boolean;
   /** The peer breaks the protocol. */
-  fault(what: string, code: number): void;
+  fault(fault: Fault): void;
 }
 
 export class SingleStreamConnection {
+  readonly #side: Side;
   readonly #handlers: SingleStreamHandlers;
   readonly #parser: FrameParser;
   readonly #sender: DataSender;
   readonly #control: ControlFrames;
   readonly #window: ReceiveWindow;
   readonly #headerBlock: HeaderBlock;
-  /** The peer's headers have come. */
+  /** Headers of the peer have begun. */
   #begun = false;
+  /** They have come as a whole. */
+  #hasHeaders = false;
   /** The peer sends no more on the stream. */
   #ended = false;
+  /** Bytes of the content that are still to come. NaN: the peer has not said how many. */
+  #contentLeft = Number.NaN;
 
   /** `boundary` contains all that listens to `socket`. */
   constructor(
+    side: Side,
     socket: Socket,
     boundary: Boundary,
     limits: SingleStreamLimits,
     handlers: SingleStreamHandlers,
   ) {
     boundary.contain(socket);
+    this.#side = side;
     this.#handlers = handlers;
     this.#sender = new DataSender(socket);
     this.#control = new ControlFrames(socket, boundary, this.#sender);
@@ -68,12 +99,10 @@ export class SingleStreamConnection {
     this.#headerBlock = new HeaderBlock(limits.headers);
     this.#parser = new FrameParser({
       dataBegins: (head) => this.#dataBegins(head),
-      data: (bytes, from, to) => handlers.data(bytes, from, to),
-      dataEnds: ({ flags }) => {
-        if ((flags & flag.endStream) !== 0) this.#end();
-      },
+      data: (bytes, from, to) => this.#data(bytes, from, to),
+      dataEnds: (head, contentBytes) => this.#dataEnds(head, contentBytes),
       frame: (head, body) => this.#frame(head, body),
-      fault: (what, code) => handlers.fault(what, code),
+      fault: (fault) => handlers.fault(fault),
     });
     socket.on("drain", () => this.#roomGrew());
   }
@@ -114,34 +143,61 @@ export class SingleStreamConnection {
     if (this.flushed) this.#handlers.flushed();
   }
 
-  #dataBegins({ streamId, flags, bodyBytes }: FrameHead): void {
-    if (streamId !== STREAM_ID || !this.#begun || this.#headerBlock.continues) {
-      this.#fault("data where none may be", errorCode.protocolError);
-    } else if (this.#ended) this.#fault("data behind the end of its stream", errorCode.streamClosed);
-    else if (!this.#window.take(bodyBytes)) {
-      this.#fault("more data than there is room for", errorCode.flowControlError);
-    } else if (bodyBytes === 0 && (flags & flag.endStream) === 0) this.#admit(frameType.data);
+  #dataBegins(head: FrameHead): void {
+    const fault = this.#dataFault(head);
+    if (fault !== undefined) this.#fault(fault);
     else this.#window.giveBack();
   }
 
-  #admit(type: number): boolean {
-    if (this.#handlers.admits(type)) return true;
-    this.#fault("too many frames that carry nothing", errorCode.enhanceYourCalm);
+  #dataFault(head: FrameHead): Fault | undefined {
+    if (this.#headerBlock.continues) return NOT_CONTINUED;
+    const fault = frameFault(head, this.#isOpen);
+    if (fault !== undefined) return fault;
+    if (this.#ended) return ENDED;
+    if (!this.#begun) return NO_HEADERS;
+    return this.#window.take(head.bodyBytes) ? undefined : NO_ROOM;
+  }
+
+  #data(bytes: Buffer, from: number, to: number): void {
+    this.#contentLeft -= to - from;
+    if (this.#contentLeft < 0) this.#fault(WRONG_CONTENT_LENGTH);
+    else this.#handlers.data(bytes, from, to);
+  }
+
+  #dataEnds({ flags }: FrameHead, contentBytes: number): void {
+    if ((flags & flag.endStream) !== 0) this.#end();
+    else if (contentBytes === 0) this.#admit("empty_data");
+  }
+
+  /** A server's peer may send nothing of the stream before its headers. */
+  get #isOpen(): boolean {
+    return this.#begun || this.#side === "client";
+  }
+
+  #admit(kind: FrameKind): boolean {
+    if (this.#handlers.admits(kind)) return true;
+    this.#fault(FLOOD);
     return false;
   }
 
   #frame(head: FrameHead, body: Buffer): void {
-    if (this.#headerBlock.continues && head.type !== frameType.continuation) {
-      this.#fault("headers that are not continued", errorCode.protocolError);
-      return;
-    }
+    const fault =
+      this.#headerBlock.continues && head.type !== frameType.continuation
+        ? NOT_CONTINUED
+        : frameFault(head, this.#isOpen);
+    if (fault === undefined) this.#takeFrame(head, body);
+    else this.#fault(fault);
+  }
+
+  /** Its stream and its length are right. */
+  #takeFrame(head: FrameHead, body: Buffer): void {
     switch (head.type) {
       case frameType.headers:
-        this.#takeHeaders(head, body);
+        if (this.#ended) this.#fault(ENDED);
+        else this.#takeBlock(this.#headerBlock.begin(head, body));
         break;
       case frameType.continuation:
-        if (head.streamId !== STREAM_ID) this.#fault("headers of no stream", errorCode.protocolError);
-        else this.#takeBlock(this.#headerBlock.continue(head, body));
+        this.#takeBlock(this.#headerBlock.continue(head, body));
         break;
       case frameType.settings:
         this.#takeSettings(head, body);
@@ -150,68 +206,105 @@ export class SingleStreamConnection {
         this.#takePing(head, body);
         break;
       case frameType.windowUpdate:
-        this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
+        if (this.#sender.takeExpectedUpdate() || this.#admit("window_update")) {
+          this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
+        }
         break;
       case frameType.resetStream:
-        if (head.streamId === STREAM_ID && body.length === 4 && this.#begun) {
-          this.#handlers.reset(body.readUInt32BE());
-        } else this.#fault("a reset of no stream", errorCode.protocolError);
+        this.#handlers.reset(body.readUInt32BE());
         break;
       case frameType.goAway:
-        this.#handlers.goesAway(body.length < 8 ? 0 : body.readUInt32BE() & 0x7fff_ffff);
+        if (this.#admit("go_away")) this.#handlers.goesAway(body.readUInt32BE() & 0x7fff_ffff);
         break;
-      case frameType.pushPromise:
-        this.#fault("a push, which was forbidden", errorCode.protocolError);
+      case frameType.priority:
+        this.#takePriority(head, body);
         break;
       default:
-        // Priorities, and frames that this version of the protocol does not know, change nothing.
-        this.#admit(head.type);
+        // Frames that this version of the protocol does not know change nothing.
+        this.#admit("unknown");
     }
-  }
-
-  #takeHeaders(head: FrameHead, body: Buffer): void {
-    if (head.streamId !== STREAM_ID || this.#ended) {
-      this.#fault("headers where none may be", errorCode.protocolError);
-      return;
-    }
-    this.#begun = true;
-    this.#takeBlock(this.#headerBlock.begin(head, body));
   }
 
   #takeBlock(state: HeaderBlockState): void {
-    if (state.kind === "fault") this.#takeFault(state);
-    if (state.kind !== "whole") return;
-    this.#handlers.headers(state.headers, state.isLast);
-    if (state.isLast) this.#end();
-  }
-
-  #takeSettings({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) === 0 && this.#admit(frameType.settings)) {
-      this.#takeRoom(this.#control.settings(body));
+    switch (state.kind) {
+      case "whole":
+        this.#takeFields(state.fields, state.isLast);
+        break;
+      case "fault":
+        this.#begun = true;
+        this.#fault(state.fault);
+        break;
+      case "flood":
+        this.#handlers.admits("continuation");
+        this.#fault(FLOOD);
+        break;
+      default:
+        // The next frame continues it.
+        this.#begun = true;
     }
   }
 
+  #takeFields(fields: readonly HeaderField[], isLast: boolean): void {
+    const isTrailers = this.#hasHeaders;
+    const part = this.#side === "server" ? "request" : "response";
+    this.#begun = true;
+    if (!isWellFormed(isTrailers ? "trailers" : part, fields) || (isTrailers && !isLast)) {
+      this.#fault(MALFORMED);
+      return;
+    }
+    // Nothing here waits for an interim response: the final one follows.
+    if (part === "response" && !isTrailers && !isLast && isInterim(fields)) return;
+    this.#hasHeaders = true;
+    if (!isTrailers) this.#contentLeft = contentLengthOf(fields);
+    if (isLast && this.#contentLeft > 0) {
+      this.#fault(WRONG_CONTENT_LENGTH);
+      return;
+    }
+    this.#handlers.headers(toHeaders(fields));
+    if (isLast) this.#end();
+  }
+
+  #takeSettings({ flags }: FrameHead, body: Buffer): void {
+    if ((flags & flag.ack) !== 0) this.#takeFault(this.#control.settingsAcknowledged());
+    else if (this.#admit("settings")) this.#takeRoom(this.#control.settings(body));
+  }
+
+  /** RFC 9113 does not forbid answers to no ping: they are counted, and change nothing. */
   #takePing({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) !== 0 && body.length === PING_BYTES) this.#handlers.pingAnswered(body);
-    else if (this.#admit(frameType.ping)) this.#takeFault(this.#control.ping(body));
+    if ((flags & flag.ack) !== 0) {
+      if (!this.#handlers.pingAnswered(body)) this.#admit("ping_answer");
+    } else if (this.#admit("ping")) this.#takeFault(this.#control.ping(body));
+  }
+
+  /** With a single stream there is nothing to put in order. */
+  #takePriority({ streamId }: FrameHead, body: Buffer): void {
+    if (!this.#admit("priority") || !dependsOn(body, streamId)) return;
+    const faultOf = streamId === STREAM_ID ? streamFault : connectionFault;
+    this.#fault(faultOf(DEPENDS_ON_ITSELF, errorCode.protocolError));
   }
 
   /** After a frame that may have made room. */
   #takeRoom(fault: Fault | undefined): void {
     if (fault === undefined) this.#roomGrew();
-    else this.#takeFault(fault);
+    else this.#fault(fault);
   }
 
   #takeFault(fault: Fault | undefined): void {
-    if (fault !== undefined) this.#fault(fault.what, fault.code);
+    if (fault !== undefined) this.#fault(fault);
   }
 
   #end(): void {
+    if (this.#contentLeft > 0) {
+      this.#fault(WRONG_CONTENT_LENGTH);
+      return;
+    }
     this.#ended = true;
     this.#handlers.ended();
   }
 
-  #fault(what: string, code: number): void {
-    this.#handlers.fault(what, code);
+  /** A stream that is idle cannot be reset. */
+  #fault(fault: Fault): void {
+    const { what, code, scope } = fault;
+    this.#handlers.fault(scope === "stream" && !this.#isOpen ? connectionFault(what, code) : fault);
   }
 }

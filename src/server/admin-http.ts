@@ -3,12 +3,16 @@
  * answers contain no data of the cache.
  */
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import { createBoundary } from "../common/boundary.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
+import { boundConnections } from "./admin-connections.ts";
 
 export interface AdminHttpOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Beyond it, connections without a request are closed. */
+  readonly connectionsMax: number;
   /** All metrics in the Prometheus text format. */
   readonly metricsText: () => Promise<string>;
   /** False while the server drains: load balancers then send it no new callers. */
@@ -19,6 +23,8 @@ export interface AdminHttpOptions {
 export interface AdminHttp {
   readonly host: string;
   readonly port: number;
+  /** How many connections were closed since there were too many. */
+  readonly refusedConnections: number;
   /** Stops listening and closes all connections, also in the middle of a request. */
   close(): Promise<void>;
 }
@@ -33,7 +39,12 @@ const INDEX = `meshcache admin
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const BODY_MAX_BYTES = 1_024;
+const HEADERS_MAX_BYTES = 8 * 1_024;
+/** A connection whose request has not begun, or whose headers have not come, is closed after this. */
+const SILENCE_MAX_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** How often the times are checked. */
+const CHECK_INTERVAL_MS = 1_000;
 
 /** Resolves when it listens; rejects when it cannot listen on the address. */
 export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
@@ -42,15 +53,32 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: SILENCE_MAX_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      maxHeaderSize: HEADERS_MAX_BYTES,
+    },
     forceCloseConnections: true,
     // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
   addRoutes(app, options);
+  const boundary = createBoundary((error) => {
+    options.logger.error({ err: error }, "a callback of the admin port failed");
+  });
+  const connections = boundConnections(app.server, options.connectionsMax, boundary);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === "string") throw new Error("the admin port has no address");
-  return { host: address.address, port: address.port, close: () => app.close() };
+  return {
+    host: address.address,
+    port: address.port,
+    get refusedConnections() {
+      return connections.refused;
+    },
+    close: () => app.close(),
+  };
 }
 
 function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {

@@ -16,6 +16,7 @@ import type { Acceleration } from "./connections/accelerator.ts";
 import { type Connections, createConnections } from "./connections/listener.ts";
 import { addMethods } from "./grpc-js/adapters.ts";
 import { createGrpcServer } from "./grpc-js/server.ts";
+import { createFrameFloods } from "./limits/frame-guard.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { maintainStore } from "./maintenance.ts";
@@ -167,8 +168,10 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
     serverVersion: VERSION,
   });
   for (const methods of services.all) addMethods(server, methods, deps);
+  const floods = createFrameFloods();
   const connections = createConnections(server, {
     ...deps,
+    floods,
     acceleration: options.acceleration ?? "on",
     methods: services.frequent,
     register,
@@ -193,6 +196,7 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
           containedFaults: () => boundary.faults,
           memoryRefusals: () => calls.memory.refusals,
           memoryCollections: () => calls.memoryReturn.collections,
+          frameFloods: () => floods.counts,
         }),
       ];
       return () => {

@@ -139,6 +139,19 @@ export const instruments = {
     "{collection}",
     "Full garbage collections that were asked for, to give memory back after a burst",
   ),
+  adminConnectionsRefused: row(
+    "counter",
+    "meshcache.admin.connections.refused",
+    "{connection}",
+    "Connections to the admin port that were closed since there were too many",
+  ),
+  frameFloods: row(
+    "counter",
+    "meshcache.connections.flooded",
+    "{connection}",
+    "Connections that were ended since their peer sent too many HTTP/2 frames that carry nothing",
+    "meshcache.frame",
+  ),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

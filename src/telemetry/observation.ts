@@ -1,9 +1,16 @@
 /** The instruments that are read when metrics are collected: counters of the store, gauges of the server, the event loop. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { Attributes, BatchObservableCallback, Meter, Observable } from "@opentelemetry/api";
+import type {
+  Attributes,
+  BatchObservableCallback,
+  Meter,
+  MeterProvider,
+  Observable,
+} from "@opentelemetry/api";
 import type { ShardStats, Store } from "../store/api/store.ts";
+import { SCOPE } from "./conventions.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
-import type { ProcessObservation, ThreadObservation } from "./telemetry.ts";
+import type { AdminObservation, ProcessObservation, ThreadObservation } from "./telemetry.ts";
 
 type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
@@ -26,15 +33,20 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const faults = single(instruments.containedFaults, () => thread.containedFaults());
   const refusals = single(instruments.memoryRefusals, () => thread.memoryRefusals());
   const collections = single(instruments.memoryCollections, () => thread.memoryCollections());
-  const unregister = register(
-    meter,
-    [lag, busyPoll, faults, refusals, collections, ...eventLoop.readers],
-    () => eventLoop.reset(),
-  );
+  const floods = byLabel(instruments.frameFloods, "meshcache.frame", () => thread.frameFloods());
+  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...eventLoop.readers];
+  const unregister = register(meter, readers, () => eventLoop.reset());
   return () => {
     unregister();
     eventLoop.close();
   };
+}
+
+/** Registers the instruments of the admin port, for as long as the provider lives. */
+export function observeAdmin(provider: MeterProvider, admin: AdminObservation): void {
+  register(provider.getMeter(SCOPE), [
+    single(instruments.adminConnectionsRefused, () => admin.refusedConnections()),
+  ]);
 }
 
 function register(meter: Meter, readers: readonly Reader[], afterCollection = () => {}): () => void {
@@ -121,7 +133,7 @@ function single(row: InstrumentRow, read: () => number): Reader {
   return [row, (observe) => observe(read())];
 }
 
-function byLabel(row: InstrumentRow, label: string, read: () => Record<string, number>): Reader {
+function byLabel(row: InstrumentRow, label: string, read: () => Readonly<Record<string, number>>): Reader {
   return [
     row,
     (observe) => {

@@ -57,6 +57,12 @@ export interface Telemetry {
   observeThread(thread: ThreadObservation): () => void;
 }
 
+/** What is read from the admin port. */
+export interface AdminObservation {
+  /** Counter: connections that were closed since there were too many. */
+  refusedConnections(): number;
+}
+
 /** Gauges over all servers of a process. */
 export interface ProcessObservation {
   subscribers(): number;
@@ -77,4 +83,6 @@ export interface ThreadObservation {
   memoryRefusals(): number;
   /** Counter: collections that were asked for, to give memory back after a burst. */
   memoryCollections(): number;
+  /** Counter, by the kind of frame: connections that ended since their peer sent too many frames that carry nothing. */
+  frameFloods(): Readonly<Record<string, number>>;
 }

@@ -83,6 +83,7 @@ const between = (lowered: number, raised: number, use: Considered["use"] = undef
 const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   listen: "an address",
   admin: "an address for HTTP",
+  adminConnectionsMax: "of HTTP",
   workers: "the suites run with several",
   logLevel: "nothing of the log reaches a client",
   storeEngine: "the suites of the store run with each",
@@ -307,6 +308,7 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   headersMaxPairs: between(16, 1_024),
   connectionMaxPingsPerSecond: between(1, 1_000_000),
   connectionMaxSettingsPerSecond: between(1, 1_000_000),
+  connectionMaxEmptyFramesPerSecond: between(1, 10_000),
   queueMaxBytes: between(KIB, 64 * MIB),
   connectionMaxHeldBytes: between(8 * MIB, 128 * MIB),
   heldMaxBytes: {

@@ -47,10 +47,12 @@ describe("the documents", () => {
   it("name only npm scripts that exist", () => {
     const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
     const named = pages.flatMap(({ path, text }) =>
-      [...text.matchAll(/(?<!--prefix \S+ )npm run (?:-s )?([a-z]+(?::[a-z]+)*)/g)].map(([, name = ""]) => ({
-        path,
-        name,
-      })),
+      [...text.matchAll(/(?<!--prefix \S+ )npm run (?:-s )?([a-z]+(?::[a-z0-9]+)*)/g)].map(
+        ([, name = ""]) => ({
+          path,
+          name,
+        }),
+      ),
     );
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter(({ name }) => !(name in scripts))).toEqual([]);

@@ -12,10 +12,10 @@ export const rooms: Rooms = {
   codec: ["codec/fast", "codec/framing", "gen"],
   "store/api": [],
   rpc: ["codec", "codec/fast", "codec/framing", "common", "gen", "store/api"],
-  "server/limits": ["common"],
+  http2: ["common"],
+  "server/limits": ["common", "http2"],
   telemetry: ["store/api"],
   "server/calls": ["codec/framing", "common", "gen", "rpc", "server/limits", "store/api", "telemetry"],
-  http2: ["common"],
   "server/fast": ["codec", "codec/framing", "common", "http2", "server/calls", "server/limits", "telemetry"],
   "server/grpc-js": ["codec", "codec/framing", "common", "rpc", "server/calls", "server/limits", "telemetry"],
   // The only room that may import the accelerator, `server/fast`.
@@ -146,7 +146,7 @@ export const rooms: Rooms = {
   ],
   "cli/replay": ["cli/output", "cli/service", "common", "gen", "index", "rpc"],
   "cli/telemetry/thread-metrics": ["common"],
-  "cli/telemetry": ["cli/telemetry/thread-metrics", "telemetry"],
+  "cli/telemetry": ["cli/telemetry/thread-metrics", "common", "telemetry"],
   "cli/serving": [
     "cli/output",
     "cli/settings",

@@ -41,16 +41,16 @@ class Connection {
 
   constructor(socket: Socket) {
     const limits = { windowBytes: 65_535, headers: { maxBytes: 1_000, maxPairs: 10 } };
-    this.#wire = new SingleStreamConnection(socket, loudBoundary, limits, {
+    this.#wire = new SingleStreamConnection("client", socket, loudBoundary, limits, {
       headers: () => {},
       data: () => {},
       ended: () => {},
       reset: () => {},
       goesAway: () => {},
       flushed: () => {},
-      pingAnswered: () => {},
+      pingAnswered: () => false,
       admits: () => true,
-      fault(what) {
+      fault({ what }) {
         throw new Error(what);
       },
     });
@@ -99,7 +99,7 @@ describe("SingleStreamConnection", () => {
     }
     for (let round = 0; round < 500; round++) connection.receive(windowUpdate(1, 4));
     expect(sent).toEqual(Array.from({ length: 500 }, (_, message) => message));
-    expect(() => connection.receive(frame(frameType.ping, 0, 0, Buffer.alloc(3)))).toThrow("size");
+    expect(() => connection.receive(frame(frameType.ping, 0, 0, Buffer.alloc(3)))).toThrow("length");
     socket.destroy();
   });
 });

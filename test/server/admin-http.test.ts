@@ -1,8 +1,10 @@
-import { connect } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AdminHttp, startAdminHttp } from "../../src/server/admin-http.ts";
 import type { Logger } from "../../src/telemetry/telemetry.ts";
 
+const CONNECTIONS_MAX = 16;
 const errors: string[] = [];
 const logger: Logger = {
   info: () => {},
@@ -21,6 +23,7 @@ beforeEach(async () => {
   admin = await startAdminHttp({
     host: "127.0.0.1",
     port: 0,
+    connectionsMax: CONNECTIONS_MAX,
     metricsText: () => metricsText(),
     ready: () => ready,
     logger,
@@ -85,7 +88,63 @@ describe("the admin port", () => {
   });
 
   it("rejects when its address is in use", async () => {
-    const options = { host: "127.0.0.1", port: admin.port, metricsText, ready: () => true, logger };
+    const { port } = admin;
+    const options = { host: "127.0.0.1", port, connectionsMax: 4, metricsText, ready: () => true, logger };
     await expect(startAdminHttp(options)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+});
+
+/** A connection that has sent `bytes` and nothing else. */
+async function silent(bytes = ""): Promise<{ readonly socket: Socket; readonly closed: Promise<unknown> }> {
+  const socket = connect(admin.port, "127.0.0.1");
+  socket.on("error", () => {});
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.resume();
+  await Promise.race([once(socket, "connect"), closed]);
+  socket.write(bytes);
+  return { socket, closed };
+}
+
+describe("A9: silent connections to the admin port", () => {
+  it("are closed for others, the oldest first, and keep no probe out", async () => {
+    const all: Awaited<ReturnType<typeof silent>>[] = [];
+    for (let wave = 0; wave < 60; wave++) {
+      all.push(...(await Promise.all(Array.from({ length: 50 }, () => silent()))));
+    }
+    expect((await request("/healthz")).status).toBe(200);
+    const open = () => all.filter(({ socket }) => !socket.destroyed).length;
+    await vi.waitFor(() => expect(open()).toBeLessThanOrEqual(CONNECTIONS_MAX));
+    expect(admin.refusedConnections).toBeGreaterThanOrEqual(3_000 - CONNECTIONS_MAX);
+    for (const { socket } of all) socket.destroy();
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["a part of a request", "GET /healthz HTTP/1.1\r\nhost: x\r\n"],
+  ])("are closed within seconds when they sent %s", { timeout: 15_000 }, async (_, bytes) => {
+    const { closed } = await silent(bytes);
+    await closed;
+    expect(admin.refusedConnections).toBe(0);
+  });
+
+  it("do not end a request that is being answered", async () => {
+    let answer = (_text: string): void => {};
+    let asked = false;
+    metricsText = () =>
+      new Promise((resolve) => {
+        asked = true;
+        answer = resolve;
+      });
+    const scrape = request("/metrics");
+    await vi.waitFor(() => expect(asked).toBe(true));
+    const all = await Promise.all(Array.from({ length: 2 * CONNECTIONS_MAX }, () => silent()));
+    answer("meshcache_entries 1\n");
+    expect((await scrape).status).toBe(200);
+    for (const { socket } of all) socket.destroy();
+  });
+
+  it("may not send long headers", async () => {
+    const answer = await request("/healthz", { headers: { "x-long": "v".repeat(9_000) } });
+    expect(answer.status).toBe(431);
   });
 });

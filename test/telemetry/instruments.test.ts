@@ -3,6 +3,7 @@ import { createSeededRng } from "../../src/common/random.ts";
 import type { SetCommand, Store } from "../../src/store/api/store.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
+import { observeAdmin } from "../../src/telemetry/observation.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { startTracedProcess, type TracedProcess } from "../support/traced-process.ts";
 
@@ -15,6 +16,7 @@ const gauges = {
   heldBytes: () => 11,
   memoryRefusals: () => 4,
   memoryCollections: () => 5,
+  frameFloods: () => ({ ping: 4, go_away: 1 }),
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {
@@ -53,6 +55,7 @@ let traced: TracedProcess;
 const observeAll = (): void => {
   traced.telemetry.observeProcess(store, gauges);
   traced.telemetry.observeThread(gauges);
+  observeAdmin(traced.sdk.meterProvider, { refusedConnections: () => 5 });
 };
 
 beforeEach(() => {

@@ -7,6 +7,7 @@ import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
+import { observeAdmin } from "../../telemetry/observation.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
@@ -92,12 +93,15 @@ async function startListening(server: CacheServer, listen: string): Promise<stri
 }
 
 async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
-  const { admin } = settings;
+  const { admin, adminConnectionsMax: connectionsMax } = settings;
   const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
     const ready = () => !terminal.interrupted.aborted;
-    return await startAdminHttp({ ...endpoint, metricsText: sdk.metricsText, ready, logger });
+    const { metricsText, meterProvider } = sdk;
+    const http = await startAdminHttp({ ...endpoint, connectionsMax, metricsText, ready, logger });
+    observeAdmin(meterProvider, { refusedConnections: () => http.refusedConnections });
+    return http;
   } catch (error) {
     throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
   }

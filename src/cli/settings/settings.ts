@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DEFAULT_ADDRESS } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
 import { ACCELERATIONS } from "../../server/connections/accelerator.ts";
+import { ADMIN_CONNECTIONS_BOUND } from "../../server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
 import {
@@ -51,6 +52,12 @@ export const settingsSchema = z.strictObject({
     DEFAULT_ADMIN,
     "Address of the admin port: `/metrics`, `/healthz` and `/readyz` over HTTP. Port 0 picks a free port.",
     true,
+  ),
+  adminConnectionsMax: quantitySetting(
+    "Process",
+    "",
+    ADMIN_CONNECTIONS_BOUND,
+    "Connections to the admin port at a time. Beyond, those without a request are closed, the oldest first.",
   ),
   // Its default, and some others, depend on the machine: see fitted-defaults.ts.
   workers: quantitySetting(
@@ -166,6 +173,10 @@ export const settingsSchema = z.strictObject({
   connectionMaxSettingsPerSecond: transport(
     "connectionMaxSettingsPerSecond",
     "SETTINGS frames on one connection in one second.",
+  ),
+  connectionMaxEmptyFramesPerSecond: transport(
+    "connectionMaxEmptyFramesPerSecond",
+    "Frames that carry nothing, such as GOAWAY, PRIORITY and empty DATA, on one connection in one second.",
   ),
   queueMaxBytes: transport("queueMaxBytes", "Bytes that may wait on one stream for its reader."),
   queuesMaxBytes: transport("queuesMaxBytes", "Bytes that may wait on all streams together."),

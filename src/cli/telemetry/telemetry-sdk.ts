@@ -3,6 +3,7 @@
  * exporter, nothing is exported and nothing is logged about it. Metrics can be read here in any case. A worker thread
  * has an SDK of its own, which exports its spans. Its metrics are exported by the main thread.
  */
+
 import {
   type Attributes,
   type DiagLogger,
@@ -18,6 +19,7 @@ import { defaultResource, resourceFromAttributes } from "@opentelemetry/resource
 import type { ScopeMetrics } from "@opentelemetry/sdk-metrics";
 import { NodeSDK, type NodeSDKConfiguration } from "@opentelemetry/sdk-node";
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from "@opentelemetry/semantic-conventions";
+import { cutText } from "../../common/text.ts";
 import { type CallDurations, createCallDurations } from "../../telemetry/call-durations.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { isDisabled, resourceDetectorsFor, spanProcessorsFor } from "./environment.ts";
@@ -146,7 +148,7 @@ function disabledSdk(): Sdk {
 }
 
 function toDiagLogger(logger: Logger): DiagLogger {
-  const line = (message: string) => message.slice(0, DIAGNOSTIC_MAX_LENGTH);
+  const line = (message: string) => cutText(message, DIAGNOSTIC_MAX_LENGTH);
   return {
     error: (message) => logger.error({ component: "opentelemetry" }, line(message)),
     warn: (message) => logger.warn({ component: "opentelemetry" }, line(message)),

@@ -72,6 +72,7 @@ export class Http2Connection {
     this.#boundary = boundary;
     this.#handlers = handlers;
     this.#wire = new SingleStreamConnection(
+      "client",
       socket,
       boundary,
       { windowBytes, headers: HEADER_LIMITS },
@@ -84,12 +85,12 @@ export class Http2Connection {
         goesAway: (lastStreamId) => {
           if (lastStreamId < STREAM_ID) this.#fault("the server goes away");
         },
-        fault: (what) => this.#fault(what),
+        fault: ({ what }) => this.#fault(what),
         flushed: () => this.#flushed(),
         // What is read costs little, and what is acknowledged is bounded.
         admits: () => true,
         // This side sends no pings.
-        pingAnswered: () => {},
+        pingAnswered: () => false,
       },
     );
     socket.on("error", (error) => {

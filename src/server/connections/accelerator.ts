@@ -8,6 +8,7 @@ import type { CallStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { createAccelerator } from "../fast/accelerator.ts";
+import type { FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 
 /** Serves some calls and connections faster than grpc-js, with the same answers. Whatever it leaves, grpc-js serves. */
@@ -37,6 +38,7 @@ export interface AcceleratorDeps extends HandlerDeps {
   readonly transport: TransportLimits;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly floods: FrameFloods;
 }
 
 export function chooseAccelerator(

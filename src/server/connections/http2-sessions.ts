@@ -3,7 +3,8 @@
  * looks at a call, and bounds on what a peer may do without making a call.
  *
  * nghttp2 and Node bound rapid resets, CONTINUATION frames, empty DATA frames, header pairs, settings entries and
- * unread acknowledgements. PING and SETTINGS frames that a peer does read are counted here.
+ * unread acknowledgements, and take no acknowledgement of what was not sent. PING, SETTINGS and GOAWAY frames are
+ * counted here.
  */
 import {
   constants,
@@ -15,11 +16,11 @@ import type { Socket } from "node:net";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
-import { SETTINGS_MAX } from "../../http2/frame.ts";
+import { type FrameKind, SETTINGS_MAX } from "../../http2/frame.ts";
 import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
-import { createRateLimiter } from "../limits/rate-limiter.ts";
+import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
 
 export interface Http2Sessions {
@@ -35,6 +36,7 @@ interface Http2SessionsOptions {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly boundary: Boundary;
+  readonly floods: FrameFloods;
   /** Undefined: without TLS. */
   readonly credentials: ServerCredentials | undefined;
   /** Takes a call that grpc-js is not to serve. */
@@ -44,7 +46,7 @@ interface Http2SessionsOptions {
 /** Has to be called before `server` starts. */
 export function createHttp2Sessions(
   server: Server,
-  { limits, clock, boundary, credentials, takeCall }: Http2SessionsOptions,
+  { limits, clock, boundary, floods, credentials, takeCall }: Http2SessionsOptions,
 ): Http2Sessions {
   setHttp2Options(server, {
     settings: {
@@ -63,7 +65,7 @@ export function createHttp2Sessions(
   const countForIdleness = idleCountOf(server);
   /** Whether grpc-js serves the stream. */
   const admit = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean => {
-    if (!admitStream(stream, headers)) return false;
+    if (!admitStream(stream, headers, limits.headersMaxBytes)) return false;
     if (takeCall === undefined || !takeCall(stream, headers)) return true;
     countForIdleness(stream);
     return false;
@@ -76,7 +78,7 @@ export function createHttp2Sessions(
       session.once("close", () => sessions.delete(session));
       // A protocol fault of the peer ends its session; there is nobody to tell.
       session.on("error", () => {});
-      guardSession(session, { limits, clock, boundary });
+      guardSession(session, { limits, clock, boundary, floods });
     });
   }
   return {
@@ -94,7 +96,7 @@ export function createHttp2Sessions(
 /** Bounds what a peer may do on a connection without making a call. */
 function guardSession(
   session: ServerHttp2Session,
-  { limits, clock, boundary }: Pick<Http2SessionsOptions, "limits" | "clock" | "boundary">,
+  { limits, clock, boundary, floods }: Pick<Http2SessionsOptions, "limits" | "clock" | "boundary" | "floods">,
 ): void {
   // This is the window of the connection; that of its streams comes with SETTINGS.
   session.setLocalWindowSize(limits.flowControlWindowBytes);
@@ -102,12 +104,11 @@ function guardSession(
   const preface = clock.schedule(limits.halfCloseMaxMs, boundary.guard(session, end));
   session.once("remoteSettings", () => preface.cancel());
   session.once("close", () => preface.cancel());
-  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
-  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
-  session.on("ping", () => {
-    if (!pingAdmits()) end();
-  });
-  session.on("remoteSettings", () => {
-    if (!settingsAdmits()) end();
-  });
+  const admits = createFrameGuard(limits, clock, floods);
+  const count = (kind: FrameKind): void => {
+    if (!session.destroyed && !admits(kind)) end();
+  };
+  session.on("ping", () => count("ping"));
+  session.on("remoteSettings", () => count("settings"));
+  session.on("goaway", () => count("go_away"));
 }

@@ -40,13 +40,23 @@ export interface ConnectionsOptions extends AcceleratorDeps {
 }
 
 export function createConnections(server: Server, options: ConnectionsOptions): Connections {
-  const { acceleration, transport: limits, clock, boundary, credentials, quota, sharesPort } = options;
+  const {
+    acceleration,
+    transport: limits,
+    clock,
+    boundary,
+    floods,
+    credentials,
+    quota,
+    sharesPort,
+  } = options;
   const accelerator = chooseAccelerator(acceleration, options);
   const sockets = new AcceptedSockets(quota, boundary);
   const sessions = createHttp2Sessions(server, {
     limits,
     clock,
     boundary,
+    floods,
     credentials,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });

@@ -9,6 +9,7 @@ import type { Rng } from "../../common/random.ts";
 import { admitStream, refuse } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
+import type { FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { FastCallDeps } from "./call.ts";
 import { announcesSingleStream } from "./preface.ts";
@@ -20,6 +21,7 @@ interface AcceleratorDeps extends FastCallDeps {
   readonly methods: readonly ServedMethod[];
   readonly transport: TransportLimits;
   readonly rng: Rng;
+  readonly floods: FrameFloods;
 }
 
 interface FastServer {
@@ -30,7 +32,8 @@ interface FastServer {
 export function createAccelerator(deps: AcceleratorDeps): FastServer {
   const takeCall = createRouter(deps.methods, deps);
   const serveCall = (stream: CallStream, headers: IncomingHttpHeaders): void => {
-    if (!admitStream(stream, headers) || takeCall(stream, headers)) return;
+    if (!admitStream(stream, headers, deps.transport.headersMaxBytes)) return;
+    if (takeCall(stream, headers)) return;
     refuse(
       stream,
       status.UNIMPLEMENTED,
@@ -41,8 +44,15 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
     takeCall,
     takeConnection(socket, firstBytes) {
       if (!announcesSingleStream(firstBytes)) return undefined;
-      const { transport: limits, clock, rng, boundary } = deps;
-      const connection = new SingleStreamSession(socket, { limits, clock, rng, boundary, serveCall });
+      const { transport: limits, clock, rng, boundary, floods } = deps;
+      const connection = new SingleStreamSession(socket, {
+        limits,
+        clock,
+        rng,
+        boundary,
+        floods,
+        serveCall,
+      });
       connection.start(firstBytes);
       return connection;
     },

@@ -19,12 +19,13 @@ export class PendingPings {
     return body;
   }
 
-  /** Answers come in order; any other is ignored. */
-  answer(body: Buffer): void {
+  /** Answers come in order. False: it is no answer to the oldest ping. */
+  answer(body: Buffer): boolean {
     const answered = this.#waiting[0];
-    if (answered === undefined || body.readUInt32BE() !== this.#answered % NUMBER_END) return;
+    if (answered === undefined || body.readUInt32BE() !== this.#answered % NUMBER_END) return false;
     this.#waiting.shift();
     this.#answered += 1;
     answered();
+    return true;
   }
 }

@@ -11,6 +11,7 @@ import type { Rng } from "../../common/random.ts";
 import type { Taken } from "../../http2/data-sender.ts";
 import {
   errorCode,
+  type Fault,
   flag,
   frame,
   frameType,
@@ -26,7 +27,7 @@ import {
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
-import { createRateLimiter } from "../limits/rate-limiter.ts";
+import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { PendingPings } from "./pending-pings.ts";
@@ -37,12 +38,18 @@ interface SingleStreamSessionDeps {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly boundary: Boundary;
+  readonly floods: FrameFloods;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
 }
 
 /** Small answers to the requests of one chunk go out in one write. Beyond this size they leave at once, so that the client can go on. */
 const GATHERED_MAX_BYTES = 4 * 1024;
+
+/** How long a peer that broke the protocol has to read why. */
+const FAULT_GRACE_MS = 100;
+
+const DISCARDED_BESIDE_BYTES = 64 * 1024;
 
 export class SingleStreamSession implements StreamConnection {
   readonly #socket: Socket;
@@ -56,14 +63,19 @@ export class SingleStreamSession implements StreamConnection {
   /** A chunk is being read. */
   #gathers = false;
   #leaving: Timer | undefined;
+  /** The peer has broken the protocol. */
+  #ignoring = false;
+  /** Came behind the end. */
+  #discardedBytes = 0;
 
   constructor(socket: Socket, deps: SingleStreamSessionDeps) {
-    const { limits, clock, boundary } = deps;
+    const { limits, clock, boundary, floods } = deps;
     const { flowControlWindowBytes, headersMaxBytes, headersMaxPairs } = limits;
     this.#socket = socket;
     this.#deps = deps;
     this.#stream = new SingleStream(this, { boundary, windowBytes: flowControlWindowBytes });
     this.#wire = new SingleStreamConnection(
+      "server",
       socket,
       boundary,
       {
@@ -71,7 +83,7 @@ export class SingleStreamSession implements StreamConnection {
         headers: { maxBytes: headersMaxBytes, maxPairs: headersMaxPairs },
       },
       {
-        headers: (headers, isLast) => this.#takeHeaders(headers, isLast),
+        headers: (headers) => this.#takeHeaders(headers),
         data: (bytes, from, to) => this.#stream.receive(bytes.subarray(from, to)),
         ended: () => this.#stream.requestEnded(),
         // RST_STREAM on the only stream closes the connection.
@@ -79,9 +91,9 @@ export class SingleStreamSession implements StreamConnection {
         // The client opens no other stream anyway.
         goesAway: () => {},
         flushed: () => this.#stream.flushed(),
-        admits: createFrameGuard(limits, clock),
+        admits: createFrameGuard(limits, clock, floods),
         pingAnswered: (body) => this.#pings.answer(body),
-        fault: (_, code) => this.leave(code),
+        fault: (fault) => this.#leaveFor(fault),
       },
     );
     this.#keepalive = startKeepalive(this, deps);
@@ -107,7 +119,7 @@ export class SingleStreamSession implements StreamConnection {
     socket.write(widenConnection(flowControlWindowBytes));
     this.#read(firstBytes.subarray(PREFACE.length));
     socket.uncork();
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    if (!this.#ignoring) socket.on("data", this.#onData);
   }
 
   // ---- How it ends ----------------------------------------------------------------------------------------
@@ -129,11 +141,14 @@ export class SingleStreamSession implements StreamConnection {
 
   /** Ends the connection when the peer has taken what was sent, or has had the time to. */
   leave(code: number): void {
-    if (this.closed) return;
-    const { clock, limits, boundary } = this.#deps;
+    if (!this.closed) this.#leaveWithin(this.#deps.limits.stallMaxMs, code);
+  }
+
+  #leaveWithin(maxMs: number, code: number): void {
+    const { clock, boundary } = this.#deps;
     this.#socket.end(goAway(STREAM_ID, code));
     this.#leaving = clock.schedule(
-      limits.stallMaxMs,
+      maxMs,
       boundary.guard(this, () => this.#socket.destroy()),
     );
     this.#end();
@@ -147,6 +162,17 @@ export class SingleStreamSession implements StreamConnection {
     }
     this.#socket.write(resetStream(STREAM_ID, code));
     this.leave(errorCode.noError);
+  }
+
+  /** Nothing more is read of a peer that breaks the protocol, so that what it goes on to send costs nothing. */
+  #leaveFor({ code, scope }: Fault): void {
+    if (this.closed) return;
+    this.#ignoring = true;
+    // With a listener a socket may resume by itself, since its first bytes were read in another mode.
+    this.#socket.off("data", this.#onData);
+    this.#socket.pause();
+    if (scope === "stream") this.#socket.write(resetStream(STREAM_ID, code));
+    this.#leaveWithin(FAULT_GRACE_MS, scope === "connection" ? code : errorCode.noError);
   }
 
   destroy(): void {
@@ -192,6 +218,18 @@ export class SingleStreamSession implements StreamConnection {
 
   // ---- What it reads --------------------------------------------------------------------------------------
 
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.closed) this.#discard(chunk.length);
+    else this.#read(chunk);
+  };
+
+  /** What the peer had sent before it learned of the end is at most its window, and some frames beside it. */
+  #discard(bytes: number): void {
+    this.#discardedBytes += bytes;
+    if (this.#discardedBytes > this.#deps.limits.flowControlWindowBytes + DISCARDED_BESIDE_BYTES)
+      this.destroy();
+  }
+
   #read(chunk: Buffer): void {
     this.#gathers = true;
     this.#socket.cork();
@@ -200,24 +238,11 @@ export class SingleStreamSession implements StreamConnection {
     this.#gathers = false;
   }
 
-  #takeHeaders(headers: Headers, isLast: boolean): void {
-    if (this.#begun) {
-      if (!isLast) this.leave(errorCode.protocolError);
-      return;
-    }
+  #takeHeaders(headers: Headers): void {
+    // No call has a use for trailers of its request.
+    if (this.#begun) return;
     this.#begun = true;
     this.#keepalive.begun();
     this.#deps.serveCall(this.#stream, headers);
   }
-}
-
-/** Whether a frame that carries nothing of the stream is within the rate for its type. */
-function createFrameGuard(limits: TransportLimits, clock: Clock): (type: number) => boolean {
-  const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
-  const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
-  const otherAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
-  return (type) => {
-    if (type === frameType.ping) return pingAdmits();
-    return type === frameType.settings ? settingsAdmits() : otherAdmits();
-  };
 }

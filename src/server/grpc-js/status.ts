@@ -4,6 +4,7 @@
  */
 import { type ServerInterceptingCall, status } from "@grpc/grpc-js";
 import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
+import { cutText } from "../../common/text.ts";
 import { toServiceError } from "../calls/service-error.ts";
 
 export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
@@ -20,7 +21,7 @@ export function explainStatus(result: CallStatus, messageMaxBytes: number, sendi
   const error = result.metadata ? undefined : errorOf(code, details ?? "", messageMaxBytes, sending);
   if (error !== undefined) return toServiceError(error);
   if (details === undefined || details === null || details.length <= DETAILS_MAX_LENGTH) return result;
-  return { ...result, details: details.slice(0, DETAILS_MAX_LENGTH) };
+  return { ...result, details: cutText(details, DETAILS_MAX_LENGTH) };
 }
 
 function errorOf(

@@ -32,13 +32,15 @@ export interface TransportLimits {
   readonly headersMaxBytes: number;
   /** The number of headers of one call. */
   readonly headersMaxPairs: number;
-  /**
-   * PING frames of one connection within a second; Go's clients send one for each round trip. On a single-stream connection
-   * also other frames that carry nothing.
-   */
+  /** PING frames of one connection within a second; Go's clients send one for each round trip. */
   readonly connectionMaxPingsPerSecond: number;
   /** SETTINGS frames of one connection within a second. */
   readonly connectionMaxSettingsPerSecond: number;
+  /**
+   * Frames of one connection within a second that carry nothing: GOAWAY, PRIORITY, answers to no PING, DATA without
+   * content, frames of unknown types, and WINDOW_UPDATE beyond four for each DATA frame that the peer was sent.
+   */
+  readonly connectionMaxEmptyFramesPerSecond: number;
   /** The bytes of encoded frames of one stream that wait for its peer. */
   readonly queueMaxBytes: number;
   /** The same over all streams of the process. */
@@ -85,6 +87,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   headersMaxPairs: { fallback: 64, min: 16, max: 1_024 },
   connectionMaxPingsPerSecond: { fallback: 10_000, min: 1, max: 1_000_000 },
   connectionMaxSettingsPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
+  connectionMaxEmptyFramesPerSecond: { fallback: 100, min: 1, max: 1_000_000 },
   queueMaxBytes: { fallback: MIB, min: KIB, max: 64 * MIB },
   queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
   connectionMaxHeldBytes: { fallback: 32 * MIB, min: MIB, max: 2 ** 40 },
@@ -117,6 +120,7 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
     headersMaxPairs: pick("headersMaxPairs"),
     connectionMaxPingsPerSecond: pick("connectionMaxPingsPerSecond"),
     connectionMaxSettingsPerSecond: pick("connectionMaxSettingsPerSecond"),
+    connectionMaxEmptyFramesPerSecond: pick("connectionMaxEmptyFramesPerSecond"),
     queueMaxBytes: pick("queueMaxBytes"),
     queuesMaxBytes: pick("queuesMaxBytes"),
     connectionMaxHeldBytes: pick("connectionMaxHeldBytes"),

@@ -9,6 +9,7 @@ import { toMarkdownTable } from "../../../src/cli/settings/table.ts";
 import type { Bound } from "../../../src/common/bound.ts";
 import { DEFAULT_ADDRESS } from "../../../src/common/host-port.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
+import { ADMIN_CONNECTIONS_BOUND } from "../../../src/server/admin-connections.ts";
 import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
 import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/store-options.ts";
@@ -23,7 +24,12 @@ const STORE_SETTINGS: Readonly<Record<string, string>> = {
 
 /** The bound of each setting that is a number, by the setting's name, where it is enforced. */
 const enforced: ReadonlyMap<string, Bound> = new Map([
-  ...Object.entries({ workers: WORKERS_BOUND, ...LIMIT_BOUNDS, ...TRANSPORT_BOUNDS }),
+  ...Object.entries({
+    workers: WORKERS_BOUND,
+    adminConnectionsMax: ADMIN_CONNECTIONS_BOUND,
+    ...LIMIT_BOUNDS,
+    ...TRANSPORT_BOUNDS,
+  }),
   ...Object.entries(STORE_BOUNDS).map(([name, bound]): [string, Bound] => [
     STORE_SETTINGS[name] ?? name,
     bound,

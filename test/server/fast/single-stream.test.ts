@@ -1,222 +1,20 @@
-/** Single-stream connections: what the client may do there, what ends them, and how long they last. */
+/** Single-stream connections: what the client may do there, and how long they last. */
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { ExchangeRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { PREFACE, setting, settings } from "../../../src/http2/frame.ts";
+import { errorCode } from "../../../src/http2/frame.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { framed } from "../../support/raw-grpc.ts";
-import { CALL_HEADERS, FLAG, FRAME, frame, headerBlock, uint32 } from "../../support/raw-http2.ts";
+import { FLAG, FRAME, frame, uint32 } from "../../support/raw-http2.ts";
 import { type RunningServer, type RunningServerOptions, startServer } from "../../support/running-server.ts";
-import { surviveWith } from "../../support/survival.ts";
-
-const PADDED = 8;
-const GO_AWAY = 7;
-const CALM = 11;
-const EXCHANGE = { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" };
-const ANNOUNCED = settings([
-  [setting.headerTableSize, 0],
-  [setting.singleStream, 1],
-]);
-const headers = (fields: Readonly<Record<string, string>> = EXCHANGE): Buffer =>
-  frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(fields));
-const data = (bytes: Uint8Array, flags = 0): Buffer => frame(FRAME.data, flags, 1, bytes);
-const request = (message: MessageInitShape<typeof ExchangeRequestSchema>): Buffer =>
-  framed(toBinary(ExchangeRequestSchema, create(ExchangeRequestSchema, message)));
-const OPEN = request({ id: 1n, frame: { case: "open", value: { clientId: "c" } } });
-const ping = (id: bigint): Buffer => request({ id, frame: { case: "ping", value: { nonce: id } } });
-const repeated = (bytes: Buffer, times: number): Buffer => Buffer.concat(Array(times).fill(bytes));
-
-interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly body: Buffer;
-}
-
-/** The client's side, frame by frame. */
-class Peer {
-  readonly socket: Socket;
-  readonly frames: Frame[] = [];
-  readonly closed: Promise<void>;
-  #bytes = Buffer.alloc(0);
-  #answeredPings = 0;
-  #check = (): void => {};
-
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
-    this.socket.on("error", () => {});
-    this.closed = new Promise((resolve) => this.socket.once("close", () => resolve()));
-    this.socket.on("data", (chunk: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
-      while (this.#bytes.length >= 9 && this.#bytes.length >= 9 + this.#bytes.readUIntBE(0, 3)) {
-        const [type = 0, flags = 0] = this.#bytes.subarray(3, 5);
-        const body = this.#bytes.subarray(9, 9 + this.#bytes.readUIntBE(0, 3));
-        this.frames.push({ type, flags, body });
-        this.#bytes = this.#bytes.subarray(9 + body.length);
-      }
-      this.#check();
-    });
-  }
-
-  /** In one segment, as a client that announces itself does. */
-  start(...more: readonly Buffer[]): void {
-    this.socket.write(Buffer.concat([PREFACE, ANNOUNCED, ...more]));
-  }
-
-  of(type: number): readonly Frame[] {
-    return this.frames.filter((one) => one.type === type);
-  }
-
-  until(done: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      this.#check = () => {
-        if (done()) resolve();
-      };
-      this.#check();
-    });
-  }
-
-  /** Resolves when the stream has sent something. */
-  answered(frames = 1): Promise<void> {
-    return this.until(() => this.of(FRAME.data).length >= frames);
-  }
-
-  /** Resolves when the server has read all that was sent before, or has gone. */
-  async roundTrip(): Promise<void> {
-    const acks = () => this.of(FRAME.ping).filter(({ flags }) => flags === FLAG.ack).length;
-    const before = acks();
-    this.socket.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
-    await Promise.race([this.until(() => acks() > before), this.closed]);
-  }
-
-  answerPings(): void {
-    const pings = this.of(FRAME.ping).filter(({ flags }) => flags === 0);
-    for (const { body } of pings.slice(this.#answeredPings)) {
-      this.socket.write(frame(FRAME.ping, FLAG.ack, 0, body));
-    }
-    this.#answeredPings = pings.length;
-  }
-
-  /** Why the server said that it goes away. */
-  get fault(): number | undefined {
-    return this.of(GO_AWAY)[0]?.body.readUInt32BE(4);
-  }
-}
-
-describe("a single-stream connection that breaks its announcement or HTTP/2", () => {
-  const survivor = surviveWith({
-    transport: {
-      halfCloseMaxMs: 500,
-      connectionMaxPingsPerSecond: 500,
-      flowControlWindowBytes: 65_535,
-      queueMaxBytes: 1_024,
-    },
-  });
-  let peer: Peer;
-  afterEach(() => peer.socket.destroy());
-
-  const [protocol, flowControl, closedStream, size, compression] = [1, 3, 5, 6, 9];
-  it.each([
-    ["a second stream", protocol, frame(FRAME.headers, FLAG.endHeaders, 3, headerBlock(EXCHANGE))],
-    ["data of another stream", protocol, frame(FRAME.data, 0, 3, Buffer.of(1))],
-    ["headers behind its headers", protocol, headers()],
-    ["headers that are not continued", protocol, Buffer.concat([frame(FRAME.headers, 0, 1), data(OPEN)])],
-    ["a continuation of no headers", protocol, frame(FRAME.continuation, FLAG.endHeaders, 1)],
-    ["data behind its end", closedStream, Buffer.concat([data(OPEN, FLAG.endStream), data(OPEN)])],
-    ["more data than it has room for", flowControl, Buffer.concat([data(OPEN), ...excess()])],
-    ["data that is all padding", protocol, data(Buffer.of(9, 0), PADDED)],
-    ["a frame that is too long", size, data(Buffer.alloc(16_385))],
-    ["a ping of another size", size, frame(FRAME.ping, 0, 0, Buffer.alloc(7))],
-    ["pings without end", CALM, repeated(frame(FRAME.ping, 0, 0, Buffer.alloc(8)), 501)],
-    ["settings without end", CALM, repeated(frame(FRAME.settings, 0, 0), 101)],
-    ["empty data without end", CALM, repeated(data(Buffer.alloc(0)), 501)],
-    ["priorities without end", CALM, repeated(frame(2, 0, 1, Buffer.alloc(5)), 501)],
-    ["settings with too many entries", protocol, settings(Array(33).fill([3, 1]))],
-    ["settings of a wrong length", protocol, frame(FRAME.settings, 0, 0, Buffer.alloc(5))],
-    ["a window update of 0", flowControl, frame(FRAME.windowUpdate, 0, 1, uint32(0))],
-    ["a window that overflows", flowControl, frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff))],
-    ["a push", protocol, frame(5, FLAG.endHeaders, 1, Buffer.alloc(4))],
-    ["trailers that cannot be decoded", compression, frame(FRAME.headers, 5, 1, Buffer.of(0xbe))],
-  ])("gets GOAWAY with the reason and is closed for %s", async (_, code, bytes) => {
-    peer = new Peer(survivor().running.port);
-    // The client takes no answers, so that they wait, and requests behind them.
-    peer.start(frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)])), headers());
-    peer.socket.write(bytes);
-    await peer.closed;
-    expect(peer.fault).toBe(code);
-  });
-
-  it.each([
-    ["data before its headers", protocol, data(OPEN)],
-    ["a reset before its headers", protocol, frame(FRAME.reset, 0, 1, uint32(8))],
-    ["too many headers", compression, headers({ ...EXCHANGE, ...manyHeaders(65) })],
-    [
-      "headers without end",
-      CALM,
-      Buffer.concat([
-        frame(FRAME.headers, 0, 1),
-        repeated(frame(FRAME.continuation, 0, 1, headerBlock({ "x-more": "v".repeat(100) })), 200),
-      ]),
-    ],
-  ])("gets GOAWAY with the reason and is closed for %s", async (_, code, bytes) => {
-    peer = new Peer(survivor().running.port);
-    peer.start(bytes);
-    await peer.closed;
-    expect(peer.fault).toBe(code);
-  });
-
-  it("is closed when it announces a single stream and opens none", async () => {
-    peer = new Peer(survivor().running.port);
-    peer.start();
-    await peer.closed;
-  });
-
-  it("gets UNIMPLEMENTED for a method that it does not serve", async () => {
-    for (const fields of [{ ":path": "/x" }, { "content-type": "application/grpc;by=x" }]) {
-      peer = new Peer(survivor().running.port);
-      peer.start(headers({ ...EXCHANGE, ...fields }));
-      await peer.closed;
-      const [answer] = peer.of(FRAME.headers);
-      expect(answer?.body.toString("latin1")).toMatch(/grpc-status.{1}12/s);
-    }
-  });
-
-  it("survives any bytes", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.uint8Array({ minLength: 1, maxLength: 200 }),
-        fc.boolean(),
-        async (bytes, begun) => {
-          peer = new Peer(survivor().running.port);
-          peer.start(...(begun ? [headers(), data(OPEN)] : []), Buffer.from(bytes));
-          peer.socket.end();
-          await peer.closed;
-        },
-      ),
-      { numRuns: 100 },
-    );
-  });
-});
-
-/** Requests whose answers wait, and then more than a window. */
-function excess(): readonly Buffer[] {
-  const pings = Array.from({ length: 100 }, (_, index) => ping(BigInt(index + 2)));
-  return [data(Buffer.concat(pings)), repeated(data(Buffer.alloc(16_000)), 5)];
-}
-
-function manyHeaders(count: number): Readonly<Record<string, string>> {
-  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, "v"]));
-}
+import { data, GO_AWAY, headers, OPEN, ping, SingleStreamPeer } from "../../support/single-stream-peer.ts";
 
 describe("a single-stream connection", () => {
   let running: RunningServer;
-  let peer: Peer;
+  let peer: SingleStreamPeer;
 
   async function begin(options: RunningServerOptions = {}, ...first: readonly Buffer[]): Promise<void> {
     running = await startServer(options);
-    peer = new Peer(running.port);
+    peer = new SingleStreamPeer(running.port);
     await once(peer.socket, "connect");
     peer.start(headers(), ...first);
   }
@@ -316,7 +114,7 @@ describe("a single-stream connection", () => {
       await peer.roundTrip();
     }
     await peer.closed;
-    expect(peer.of(FRAME.reset)[0]?.body.readUInt32BE()).toBe(CALM);
+    expect(peer.of(FRAME.reset)[0]?.body.readUInt32BE()).toBe(errorCode.enhanceYourCalm);
   });
 
   it("stays open as long as its pings are answered", async () => {
@@ -359,7 +157,7 @@ describe("a single-stream connection", () => {
     const clock = new ManualClock();
     running = await startServer({ clock });
     const idle = clock.pending;
-    peer = new Peer(running.port);
+    peer = new SingleStreamPeer(running.port);
     peer.start(headers(), data(OPEN));
     await peer.answered();
     expect(clock.pending).toBeGreaterThan(idle);
@@ -369,6 +167,6 @@ describe("a single-stream connection", () => {
   });
 });
 
-function bytesOf(peer: Peer): number {
+function bytesOf(peer: SingleStreamPeer): number {
   return peer.of(FRAME.data).reduce((sum, { body }) => sum + body.length, 0);
 }

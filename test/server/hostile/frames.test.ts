@@ -1,6 +1,7 @@
 /** Connections that break HTTP/2 or flood it: each is closed, and others are not affected. */
 import { describe, expect, it, vi } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { encodeHeaders } from "../../../src/http2/hpack.ts";
 import { connectRaw } from "../../support/raw-grpc.ts";
 import {
   CALL_HEADERS,
@@ -66,6 +67,20 @@ describe("a connection is closed", () => {
       await flood(Buffer.concat(Array(100).fill(frame(FRAME.data, 0, 1))), 1_000);
     }));
 
+  it.each([
+    ["GOAWAY", frame(7, 0, 0, Buffer.alloc(8))],
+    ["acknowledgements of SETTINGS", frame(FRAME.settings, FLAG.ack, 0)],
+    ["answers to no PING", frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8))],
+    ["PRIORITY", frame(2, 0, 9, Buffer.alloc(5))],
+    ["frames of an unknown type", frame(0x16, 0, 0)],
+    ["resets of a stream that is over", frame(FRAME.reset, 0, 1, uint32(8))],
+  ])("for a flood of %s (A7)", (_, bytes) =>
+    attack(async ({ socket, flood }) => {
+      socket.write(frame(FRAME.headers, FLAG.endHeaders, 1, block));
+      await flood(Buffer.concat(Array(100).fill(bytes)), 10_000);
+    }),
+  );
+
   it("for a window that overflows", () =>
     attack(({ socket }) => {
       socket.write(frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff)));
@@ -103,6 +118,41 @@ describe("a connection is closed", () => {
 
   it("for sending nothing at all", () => attack(() => {}, false));
 });
+
+describe("A9: 63 KiB of headers before SETTINGS are acknowledged", () => {
+  it("reset their stream, whatever the method, and the connection goes on", async () => {
+    const { running } = survivor();
+    for (const path of ["/meshcache.v1.CacheService/Get", "/x"]) {
+      const { socket } = await connectSocket(running.port);
+      const received: Buffer[] = [];
+      socket.on("data", (chunk: Buffer) => received.push(chunk));
+      const fields = Array.from({ length: 2 }, (_, n) => headerBlock({ [`x-${n}`]: "v".repeat(126) }));
+      const long = Buffer.concat([
+        headerBlock({ ...CALL_HEADERS, ":path": path }),
+        ...fields,
+        ...longFields(55),
+      ]);
+      for (let at = 0; at < long.length; at += 16_384) {
+        const type = at === 0 ? FRAME.headers : FRAME.continuation;
+        const isLast = at + 16_384 >= long.length;
+        socket.write(frame(type, isLast ? FLAG.endHeaders : 0, 1, long.subarray(at, at + 16_384)));
+      }
+      socket.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8, 7)));
+      const reset = frame(FRAME.reset, 0, 1, uint32(11));
+      const pong = frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8, 7));
+      await vi.waitFor(() => expect(Buffer.concat(received).includes(reset)).toBe(true));
+      await vi.waitFor(() => expect(Buffer.concat(received).includes(pong)).toBe(true));
+      socket.destroy();
+    }
+  });
+});
+
+/** Headers of 1,100 bytes each, as literals. */
+function longFields(count: number): Buffer[] {
+  return Array.from({ length: count }, (_, n) =>
+    encodeHeaders({ [`y-${n % 8}`]: "v".repeat(1_062) }).subarray(1),
+  );
+}
 
 describe("connections beyond the cap", () => {
   it("are closed at once, and those within it are served", async () => {
