@@ -23,8 +23,8 @@ export function checkOptions<Options extends object>(options: Options | undefine
 /** The error for what reading an argument threw: the refusal of a check as it is, else FIELD_INVALID, such as for a getter. */
 export function unreadable(field: string, cause: unknown): CacheError {
   if (cause instanceof CacheError) return cause;
-  const bound = "what can be read";
-  return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound }, { cause });
+  const message = `${field} could not be read: a getter threw`;
+  return new CacheError("FIELD_INVALID", message, { field, bound: "readable" }, { cause });
 }
 
 export function checkNamespace(namespace: string, limits: ServerLimits): string {
