@@ -13,6 +13,7 @@ import {
   type ResolvedClientOptions,
   resolveClientOptions,
 } from "./api/options.ts";
+import { isAborted } from "./api/signals.ts";
 import { LONGEST_WAIT_MS, runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
@@ -112,7 +113,7 @@ export class MeshCache implements AsyncDisposable {
    */
   async sync(options?: CallOptions): Promise<void> {
     const { signal, deadlineMs } = this.#checkCall(options);
-    if (signal?.aborted) throw cancelled(signal);
+    if (signal !== undefined && isAborted(signal)) throw cancelled(signal);
     const deps = { connection: this.#connection, clock: this.#clock, closing: this.#closing.signal };
     return sync(deps, deadlineMs, signal);
   }

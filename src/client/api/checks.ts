@@ -7,6 +7,7 @@
 import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import { PREFIXES_MAX, type ServerLimits } from "./server-limits.ts";
+import { isAbortSignal } from "./signals.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -180,12 +181,8 @@ export function checkStalenessMs(maxStalenessMs: number | undefined): number | u
 
 export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
-  try {
-    if (signal instanceof AbortSignal && typeof signal.aborted === "boolean") return signal;
-  } catch (error) {
-    throw unreadable("signal", error);
-  }
-  throw fieldInvalid("signal", "an AbortSignal");
+  if (!isAbortSignal(signal)) throw fieldInvalid("signal", "an AbortSignal");
+  return signal;
 }
 
 export function checkFunction<Given>(field: string, given: Given): Given {

@@ -230,6 +230,51 @@ describe("C2: a loader that gives loaded() a promise", () => {
   });
 });
 
+describe("C2: a signal whose own methods throw", () => {
+  const fails = () => {
+    throw new Error("of the signal");
+  };
+  const METHODS = ["addEventListener", "removeEventListener", "aborted", "reason", "constructor"];
+  const hostileSignal = (name: string, signal: AbortSignal) =>
+    name === "constructor" || name.endsWith("Listener")
+      ? Object.defineProperty(signal, name, { value: fails })
+      : Object.defineProperty(signal, name, { get: fails });
+  const CALLS: [string, (signal: AbortSignal) => Promise<unknown>][] = [
+    ["get", (signal) => users.get("connected", { signal })],
+    ["set", (signal) => users.set("signalled", 1, { signal })],
+    ["getOrLoad", (signal) => users.getOrLoad(fresh(), () => 1, { signal })],
+    ["sync", (signal) => cache.sync({ signal })],
+    ["subscribe", async (signal) => users.subscribe({ signal }).close()],
+  ];
+  const cases = CALLS.flatMap(([call, run]) => METHODS.map((method) => ({ call, method, run })));
+
+  it.each(cases)("is used without them, or refused alone: $method of $call", async ({ method, run }) => {
+    const result = await besideGood(() => run(hostileSignal(method, new AbortController().signal)));
+    if (method === "constructor") expect(result).toMatchObject(refused("signal"));
+    else expect(result).toMatchObject({ status: "fulfilled" });
+    expect(cache.stats().connection).toMatchObject({ streams: 1, failures: 0, inFlight: 0 });
+  });
+
+  // Node itself cannot abort a signal without its class.
+  const abortable = cases.filter(({ call, method }) => method !== "constructor" && call !== "subscribe");
+  it.each(abortable)("cancels without them: $method of $call", async ({ method, run }) => {
+    const controller = new AbortController();
+    const signal = hostileSignal(method, controller.signal);
+    const result = await besideGood(() => {
+      const running = run(signal);
+      controller.abort();
+      return running;
+    });
+    expect(result).toMatchObject({ reason: { reason: "CANCELLED" } });
+    expect(cache.stats().connection).toMatchObject({ streams: 1, failures: 0 });
+  });
+
+  it("is refused when it only looks like one", async () => {
+    const fake = Object.create(AbortSignal.prototype, { aborted: { value: false } });
+    for (const [, run] of CALLS) expect(await besideGood(() => run(fake))).toMatchObject(refused("signal"));
+  });
+});
+
 function detached(): Uint8Array {
   const view = new Uint8Array(8);
   structuredClone(view.buffer, { transfer: [view.buffer] });
