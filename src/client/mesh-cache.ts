@@ -70,7 +70,9 @@ export class MeshCache implements AsyncDisposable {
       lost: () => this.#coherence.fellBehind(),
       pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
     });
-    const telemetry = createClientTelemetry(this.#options);
+    const telemetry = createClientTelemetry(this.#options, (error) =>
+      this.#boundary.caught(undefined, error),
+    );
     this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
     this.#subscriptions = new EventSubscriptions(this.#connection, invalidations);
     this.#namespaces = new Namespaces({

@@ -36,7 +36,10 @@ export interface ClientStats {
     readonly inFlight: number;
     /** Times that events may have been missed, so that near copies were suspect. */
     readonly gaps: number;
-    /** Callbacks that failed by a fault of this library. Each ended its connection, and the client connects again. */
+    /**
+     * Callbacks that failed. By a fault of this library: most end their connection, and the client connects again. Or what
+     * the application's OpenTelemetry providers threw: that loses a signal at most.
+     */
     readonly faults: number;
   };
 }
