@@ -1,6 +1,7 @@
 /** The event subscriptions that are open, and how one is opened. */
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkPrefixes, checkSignal, checkWhole } from "./api/checks.ts";
+import { isAborted, onAbort } from "./api/signals.ts";
 import type { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import type { Connection } from "./connection/connection.ts";
 import {
@@ -26,7 +27,7 @@ export class EventSubscriptions {
   /** Throws FIELD_INVALID, CANCELLED when the signal is aborted, and LIMIT_EXCEEDED for too many namespaces. */
   open(namespace: string, options: SubscribeOptions): EventSubscription {
     const signal = checkSignal(options.signal);
-    if (signal?.aborted) throw cancelled(signal);
+    if (signal !== undefined && isAborted(signal)) throw cancelled(signal);
     const prefixes = checkPrefixes("prefixes", options.prefixes ?? [], this.#connection.limits);
     const queueMaxEvents = checkWhole(
       "queueMaxEvents",
@@ -35,16 +36,20 @@ export class EventSubscriptions {
       QUEUE_MAX_EVENTS,
     );
     const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
-      signal?.removeEventListener("abort", onAbort);
+      stopListening?.();
       this.#open.delete(closed);
       this.#invalidations.delete(closed);
       this.#connection.unwatch(closed);
     });
-    const onAbort = () => queue.close();
-    this.#connection.watch(queue);
+    const stopListening = signal && onAbort(signal, () => queue.close());
+    try {
+      this.#connection.watch(queue);
+    } catch (error) {
+      stopListening?.();
+      throw error;
+    }
     this.#invalidations.add(queue);
     this.#open.add(queue);
-    signal?.addEventListener("abort", onAbort, { once: true });
     return queue;
   }
 

@@ -13,6 +13,7 @@ import {
   type ResolvedClientOptions,
   resolveClientOptions,
 } from "./api/options.ts";
+import { isAborted } from "./api/signals.ts";
 import { LONGEST_WAIT_MS, runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
@@ -69,7 +70,9 @@ export class MeshCache implements AsyncDisposable {
       lost: () => this.#coherence.fellBehind(),
       pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
     });
-    const telemetry = createClientTelemetry(this.#options);
+    const telemetry = createClientTelemetry(this.#options, (error) =>
+      this.#boundary.caught(undefined, error),
+    );
     this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
     this.#subscriptions = new EventSubscriptions(this.#connection, invalidations);
     this.#namespaces = new Namespaces({
@@ -112,7 +115,7 @@ export class MeshCache implements AsyncDisposable {
    */
   async sync(options?: CallOptions): Promise<void> {
     const { signal, deadlineMs } = this.#checkCall(options);
-    if (signal?.aborted) throw cancelled(signal);
+    if (signal !== undefined && isAborted(signal)) throw cancelled(signal);
     const deps = { connection: this.#connection, clock: this.#clock, closing: this.#closing.signal };
     return sync(deps, deadlineMs, signal);
   }

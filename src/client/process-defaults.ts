@@ -16,10 +16,10 @@ export function createTransport(credentials: GrpcCredentials | undefined, bounda
     : createGrpcTransport(credentials, boundary);
 }
 
-/** A fault of this library must not end its user's process, and must not be hidden either. */
+/** A fault of this library, or of the application's telemetry, must not end the process, nor be hidden. */
 export function warnOfFault(error: unknown): void {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning("a callback of the client failed; its connection was ended", {
+  process.emitWarning("a callback of the client or of its telemetry failed", {
     type: "MeshCacheWarning",
     detail,
   });

@@ -40,7 +40,10 @@ export interface ConnectionStats extends Readonly<ConnectionCounters> {
   readonly inFlight: number;
   /** Times that events may have been missed, so that near copies were suspect. */
   readonly gaps: number;
-  /** Callbacks that failed by a fault of this library. Each ended its connection, and the client connects again. */
+  /**
+   * Callbacks that failed. By a fault of this library: most end their connection, and the client connects again. Or because
+   * the application's OpenTelemetry providers threw: at most a signal is lost.
+   */
   readonly faults: number;
 }
 

@@ -1,6 +1,7 @@
 /** `MeshCache.sync()`: waits until every event from before the call has been applied here. */
 import type { Clock } from "../common/clock.ts";
 import { CacheError } from "../common/errors.ts";
+import { onAbort } from "./api/signals.ts";
 import type { Connection } from "./connection/connection.ts";
 import { cancelled } from "./operations/runner.ts";
 
@@ -18,20 +19,16 @@ export function sync(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    const listening: (() => void)[] = [];
     const leave = () => {
       timer.cancel();
       cancelBarrier();
-      signal?.removeEventListener("abort", onAbort);
-      closing.removeEventListener("abort", onClose);
+      for (const stopListening of listening) stopListening();
     };
     const fail = (error: CacheError) => {
       leave();
       reject(error);
     };
-    const onAbort = () => {
-      if (signal !== undefined) fail(cancelled(signal));
-    };
-    const onClose = () => fail(new CacheError("CLOSED", "the client is closed"));
     const timer = clock.schedule(deadlineMs, () =>
       fail(new CacheError("DEADLINE", "the events did not arrive by the deadline")),
     );
@@ -39,8 +36,9 @@ export function sync(
       leave();
       resolve();
     });
-    signal?.addEventListener("abort", onAbort, { once: true });
-    closing.addEventListener("abort", onClose, { once: true });
+    const onClose = () => fail(new CacheError("CLOSED", "the client is closed"));
+    listening.push(onAbort(closing, onClose));
+    if (signal !== undefined) listening.push(onAbort(signal, () => fail(cancelled(signal))));
     if (closing.aborted) onClose();
     else if (connection.state === "unavailable") fail(connection.unreachable());
   });

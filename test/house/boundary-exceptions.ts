@@ -77,20 +77,15 @@ export const exceptions: Exceptions = {
     "signal.addEventListener": "only cancels the call",
     "client.waitForReady": SETTLES,
   },
-  "src/client/event-subscriptions.ts": {
-    "signal.addEventListener":
-      "the caller's signal; only ends its queue, and the flush that follows is guarded",
-  },
+  "src/client/event-subscriptions.ts": {},
   "src/client/process-defaults.ts": {
     queueMicrotask: "the flush is guarded",
     "process.nextTick": "the flush is guarded",
   },
   "src/client/sync.ts": {
     "clock.schedule": CLIENT_CLOCK,
-    "signal.addEventListener": SETTLES,
-    "closing.addEventListener": SETTLES,
   },
-  "src/client/api/timeouts.ts": { "clock.schedule": CLIENT_CLOCK, "signal.addEventListener": SETTLES },
+  "src/client/api/timeouts.ts": { "clock.schedule": CLIENT_CLOCK },
   "src/client/connection/barriers.ts": {
     "stream.ping": "runs while the stream reads, in a listener that is contained",
   },
@@ -105,26 +100,23 @@ export const exceptions: Exceptions = {
   "src/cli/telemetry/telemetry-sdk.ts": { setTimeout: SETTLES },
   "src/common/clock.ts": { setTimeout: "who schedules guards it; each use of a clock is checked here" },
 
-  // ---- Sources that are being changed: their entries are to be deleted with the faults ---------------------
   "src/client/near-cache/revalidation.ts": { "clock.schedule": CLIENT_CLOCK },
   "src/client/operations/loader.ts": {
     "runLoader().then": "the load's promise is given to its callers",
-    "ended.then": "being changed",
-    "void ended.then": "being changed",
+    "ended.then": "only forgets the load",
+    "void ended.then": "only forgets the load, whose failure is handled before",
   },
   "src/client/operations/run-loader.ts": { "running.then": "runWithin() handles its rejection" },
   "src/client/operations/runner.ts": {
-    "signal.addEventListener": "being changed",
     "this.#trace.end": NO_CALLBACK,
   },
   "src/client/operations/singleflight.ts": {
-    "running.result.then": "being changed",
-    "signal.addEventListener": "being changed",
+    "running.result.then": "the promise is given to its callers",
     "this.#deps.clock.schedule": CLIENT_CLOCK,
   },
   "src/cli/telemetry/thread-metrics/collection.ts": {
-    "port.on": "being changed",
-    "void answer": "being changed",
+    "port.on": "its function handles every failure",
+    "void answer": "it handles every failure",
     "clock.schedule": SETTLES,
   },
 };

@@ -23,7 +23,9 @@ export function runThreadServer(): void {
   // Writes to the file descriptor: lines that go through the main thread could be lost at its end.
   const logger = createLogger({ level: logLevel, fields: { worker: data.thread } });
   const sdk = startThreadSdk({ logger, resource });
-  const sendLast = answerMetrics(metrics, sdk.collect);
+  const sendLast = answerMetrics(metrics, sdk.collect, (error) =>
+    logger.warn({ err: error }, "the metrics of the thread could not be collected"),
+  );
   runServerThread({
     data,
     port: parentPort,

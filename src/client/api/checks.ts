@@ -7,6 +7,7 @@
 import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import { PREFIXES_MAX, type ServerLimits } from "./server-limits.ts";
+import { isAbortSignal } from "./signals.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -23,8 +24,8 @@ export function checkOptions<Options extends object>(options: Options | undefine
 /** The error for what reading an argument threw: the refusal of a check as it is, else FIELD_INVALID, such as for a getter. */
 export function unreadable(field: string, cause: unknown): CacheError {
   if (cause instanceof CacheError) return cause;
-  const bound = "what can be read";
-  return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound }, { cause });
+  const message = `${field} could not be read: a getter threw`;
+  return new CacheError("FIELD_INVALID", message, { field, bound: "readable" }, { cause });
 }
 
 export function checkNamespace(namespace: string, limits: ServerLimits): string {
@@ -180,12 +181,8 @@ export function checkStalenessMs(maxStalenessMs: number | undefined): number | u
 
 export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
-  try {
-    if (signal instanceof AbortSignal && typeof signal.aborted === "boolean") return signal;
-  } catch (error) {
-    throw unreadable("signal", error);
-  }
-  throw fieldInvalid("signal", "an AbortSignal");
+  if (!isAbortSignal(signal)) throw fieldInvalid("signal", "an AbortSignal");
+  return signal;
 }
 
 export function checkFunction<Given>(field: string, given: Given): Given {

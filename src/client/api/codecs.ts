@@ -3,10 +3,12 @@ import { isUint8Array } from "node:util/types";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { CacheError } from "../../common/errors.ts";
 import { copyOf, keepOrCopy } from "./byte-slab.ts";
+import { deepFreeze, isDeepFrozen } from "./deep-freeze.ts";
+import { refusePromise } from "./promises.ts";
 
 /**
  * Turns values into bytes and back. It is synchronous and keeps no state, since near copies are decoded when they are
- * read. What it throws becomes a CacheError with the reason CODEC.
+ * read. What it throws becomes a CacheError with the reason CODEC, and so does a promise that it returns.
  */
 export interface Codec<Value> {
   /** Names the codec in errors: `CacheError.detail.codec`. */
@@ -115,7 +117,9 @@ const isFixed = (buffer: ArrayBufferLike): boolean => buffer instanceof ArrayBuf
 export function encodeValue<Value>(codec: Codec<Value>, namespace: string, value: Value): Uint8Array {
   try {
     const encoded = codec.encode(value);
-    return ownCodecs.has(codec) ? encoded : toPlain(encoded);
+    if (ownCodecs.has(codec)) return encoded;
+    refusePromise(encoded, ASYNCHRONOUS);
+    return toPlain(encoded);
   } catch (cause) {
     throw codecError("encode", codec.name, namespace, cause);
   }
@@ -124,7 +128,7 @@ export function encodeValue<Value>(codec: Codec<Value>, namespace: string, value
 /** Decodes borrowed bytes. Throws CODEC, which names the namespace and the codec, and never the value. */
 export function decodeValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
   try {
-    return codec.decode(encoded);
+    return checkDecoded(codec, codec.decode(encoded));
   } catch (cause) {
     throw codecError("decode", codec.name, namespace, cause);
   }
@@ -133,10 +137,36 @@ export function decodeValue<Value>(codec: Codec<Value>, namespace: string, encod
 /** As `decodeValue`, of bytes that the value may keep. */
 export function decodeOwnValue<Value>(codec: Codec<Value>, namespace: string, encoded: Uint8Array): Value {
   try {
-    return codec.decodeOwn === undefined ? codec.decode(encoded) : codec.decodeOwn(encoded);
+    const value = codec.decodeOwn === undefined ? codec.decode(encoded) : codec.decodeOwn(encoded);
+    return checkDecoded(codec, value);
   } catch (cause) {
     throw codecError("decode", codec.name, namespace, cause);
   }
+}
+
+/** As `deepFreeze`, of a decoded value. Throws CODEC when a part of it cannot be read. */
+export function freezeDecoded<Value>(codec: Codec<Value>, namespace: string, value: Value): boolean {
+  try {
+    return deepFreeze(value);
+  } catch (cause) {
+    throw codecError("decode", codec.name, namespace, cause);
+  }
+}
+
+/** As `isDeepFrozen`, of a value that is to be encoded if it is not. Throws CODEC when a part of it cannot be read. */
+export function isFrozenValue<Value>(codec: Codec<Value>, namespace: string, value: Value): boolean {
+  try {
+    return isDeepFrozen(value);
+  } catch (cause) {
+    throw codecError("encode", codec.name, namespace, cause);
+  }
+}
+
+const ASYNCHRONOUS = "a codec is synchronous";
+
+function checkDecoded<Value>(codec: Codec<Value>, value: Value): Value {
+  if (!ownCodecs.has(codec)) refusePromise(value, ASYNCHRONOUS);
+  return value;
 }
 
 function codecError(verb: string, codec: string, namespace: string, cause: unknown): CacheError {

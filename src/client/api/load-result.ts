@@ -1,4 +1,5 @@
 /** Loaders of `getOrLoad`, and what they may return. */
+import { refusePromise } from "./promises.ts";
 
 /** What a loader may say about its value. Each wins over the same option of the call. */
 export interface LoadedOptions {
@@ -42,8 +43,11 @@ export type Loader<Value> = (
   context: LoadContext,
 ) => Value | undefined | Loaded<Value> | Promise<Value | undefined | Loaded<Value>>;
 
-/** What a loader returned, in one form. */
+/** What a loader returned, in one form. Throws a TypeError for `loaded()` of a promise. */
 export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {
-  if (typeof result === "object" && result !== null && LOADED in result) return result;
+  if (typeof result === "object" && result !== null && LOADED in result) {
+    refusePromise(result.value, "loaded() takes a value, and was given a promise");
+    return result;
+  }
   return result === undefined ? absent() : loaded(result, {});
 }

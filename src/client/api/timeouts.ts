@@ -1,5 +1,6 @@
 /** Waiting on the client's clock. */
 import type { Clock } from "../../common/clock.ts";
+import { onAbort } from "./signals.ts";
 
 /** The longest that a caller can choose for anything to take: 10 minutes. */
 export const LONGEST_WAIT_MS = 600_000;
@@ -22,9 +23,10 @@ export function runWithin<Result>(
   signal?: AbortSignal,
 ): Promise<Result | undefined> {
   return new Promise((resolve, reject) => {
+    let stopListening: (() => void) | undefined;
     const leave = () => {
       timer.cancel();
-      signal?.removeEventListener("abort", giveUp);
+      stopListening?.();
     };
     const giveUp = () => {
       leave();
@@ -32,7 +34,7 @@ export function runWithin<Result>(
     };
     const timer = clock.schedule(limitMs, giveUp);
     if (signal?.aborted) giveUp();
-    else signal?.addEventListener("abort", giveUp, { once: true });
+    else if (signal !== undefined) stopListening = onAbort(signal, giveUp);
     work.then(
       (result) => {
         leave();

@@ -71,7 +71,7 @@ export class ExchangeStream {
   readonly #deps: StreamDeps;
   readonly #handlers: StreamHandlers;
   readonly #link: Link;
-  readonly #batches = new SentBatches();
+  readonly #batches: SentBatches;
   readonly #sendFrame = (frame: Frame): bigint => this.#send(frame);
   readonly #subscription = new StreamSubscription();
   #messageLimits: MessageLimits;
@@ -99,6 +99,7 @@ export class ExchangeStream {
     this.#ackedCursor = cursor;
     this.#deps = deps;
     this.#handlers = handlers;
+    this.#batches = new SentBatches((calls) => handlers.released(calls));
     this.#pings = new SentPings(deps.clock);
     const linkHandlers: LinkHandlers = {
       messageLimits: () => this.#messageLimits,
@@ -175,8 +176,7 @@ export class ExchangeStream {
 
   /** Sends calls as one message. What cannot be sent at all fails by itself. */
   send(calls: readonly Call[]): void {
-    const failed = this.#batches.send(calls, this.#deps.clock.nowMs(), this.epoch, this.#sendFrame);
-    if (failed.length > 0) this.#handlers.released(failed);
+    this.#batches.send(calls, this.#deps.clock.nowMs(), this.epoch, this.#sendFrame);
   }
 
   /** Pings, and acknowledges the cursor if it has moved since the last time. */
@@ -228,9 +228,8 @@ export class ExchangeStream {
         break;
       case "error": {
         const error = fromStatus(frame.value);
-        const calls = this.#batches.refuse(response.id, error);
-        if (calls !== undefined) this.#handlers.released(calls);
-        else if (this.#subscription.mayRetry(response.id, this.limits)) this.#handlers.subscribeAgain(this);
+        if (this.#batches.refuse(response.id, error)) break;
+        if (this.#subscription.mayRetry(response.id, this.limits)) this.#handlers.subscribeAgain(this);
         else this.cut(error);
         break;
       }
@@ -278,8 +277,7 @@ export class ExchangeStream {
   /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
   #answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
     if (more) this.#pings.partReceived();
-    const calls = this.#batches.answer(id, results, more);
-    if (calls.length > 0) this.#handlers.released(calls);
+    this.#batches.answer(id, results, more);
   }
 
   #progress(nonce: bigint): void {

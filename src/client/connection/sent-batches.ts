@@ -1,6 +1,7 @@
 /** The batches that were sent on one stream and are not answered, in the order of their ids. */
 import type { ExchangeRequest, Operation, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { newArray } from "../../codec/fast/messages.ts";
+import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { batchFrame } from "../messages/requests.ts";
 import { toCallError } from "./failures.ts";
@@ -27,7 +28,13 @@ const NO_CALLS: readonly Call[] = [];
 export class SentBatches {
   /** No Map, for the reason that send-window.ts gives for Sets. */
   readonly #batches: SentBatch[] = [];
+  /** Told of the calls that were answered, refused or not sent: all of them are settled. */
+  readonly #released: (calls: readonly Call[]) => void;
   #aloneBatches = 0;
+
+  constructor(released: (calls: readonly Call[]) => void) {
+    this.#released = released;
+  }
 
   get size(): number {
     return this.#batches.length;
@@ -40,37 +47,56 @@ export class SentBatches {
 
   /**
    * Sends calls as one batch. When it cannot be sent, each goes by itself, so that only the calls that are the reason
-   * fail. Returns those.
+   * fail.
    */
-  send(calls: readonly Call[], nowMs: number, epoch: bigint, sendFrame: SendFrame): readonly Call[] {
+  send(calls: readonly Call[], nowMs: number, epoch: bigint, sendFrame: SendFrame): void {
     for (const call of calls) call.sending(nowMs, epoch);
-    return this.#sendOrFail(calls, sendFrame);
+    const failed = this.#sendOrFail(calls, sendFrame);
+    if (failed.length > 0) this.#released(failed);
   }
 
-  /** Settles the calls that these results answer, and returns them. `more`: the rest of the answer follows. */
-  answer(id: bigint, results: readonly OperationResult[], more: boolean): readonly Call[] {
+  /**
+   * Settles the calls that these results answer. `more`: the rest of the answer follows. What settling one throws is
+   * thrown once all are settled and released.
+   */
+  answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
     const at = this.#indexOf(id);
     const batch = this.#batches[at];
-    if (batch === undefined) return [];
+    if (batch === undefined) return;
     const first = batch.answered;
     // Without `more` this answers all the rest; a result that is missing breaks the contract and fails its call.
     batch.answered = more ? first + results.length : batch.calls.length;
     if (!more) this.#remove(at);
     const calls = first === 0 && !more ? batch.calls : batch.calls.slice(first, batch.answered);
+    let errors: CallbackErrors = NO_ERRORS;
     calls.forEach((call, index) => {
-      call.answer(results[index]?.result ?? { case: undefined });
+      try {
+        call.answer(results[index]?.result ?? { case: undefined });
+      } catch (error) {
+        errors = joinErrors(errors, [error]);
+      }
     });
-    return calls;
+    if (calls.length > 0) this.#released(calls);
+    throwErrors(errors);
   }
 
-  /** The server refused a batch as a whole: fails its calls and returns them. Undefined: no batch has this id. */
-  refuse(id: bigint, error: CacheError): readonly Call[] | undefined {
+  /** The server refused a batch as a whole: fails its calls. False: no batch has this id. Throws as `answer` does. */
+  refuse(id: bigint, refusal: CacheError): boolean {
     const at = this.#indexOf(id);
     const calls = this.#batches[at]?.calls;
-    if (calls === undefined) return undefined;
+    if (calls === undefined) return false;
     this.#remove(at);
-    for (const call of calls) call.fail(error);
-    return calls;
+    let errors: CallbackErrors = NO_ERRORS;
+    for (const call of calls) {
+      try {
+        call.fail(refusal);
+      } catch (error) {
+        errors = joinErrors(errors, [error]);
+      }
+    }
+    this.#released(calls);
+    throwErrors(errors);
+    return true;
   }
 
   /** Forgets all batches and returns their calls that have no result. */

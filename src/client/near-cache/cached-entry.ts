@@ -1,7 +1,13 @@
 /** One entry of a near cache: what the server answered for a key, and the value once it has been decoded. */
 import { NO_BYTES } from "../../common/bytes.ts";
-import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
-import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
+import {
+  type Codec,
+  decodeOwnValue,
+  decodeValue,
+  encodeValue,
+  freezeDecoded,
+  isFrozenValue,
+} from "../api/codecs.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
 import type { AsOf, Servable } from "../coherence/coherence.ts";
 import type { ClockEntry } from "./clock-cache.ts";
@@ -125,7 +131,7 @@ export class ValueReader<Value> {
   value(entry: CachedEntry<Value>): Value {
     if (entry.shared !== undefined) return entry.shared.value;
     const value = decodeValue(this.#codec, this.#namespace, entry.encoded ?? NO_BYTES);
-    if (this.#frozen && deepFreeze(value)) {
+    if (this.#frozen && freezeDecoded(this.#codec, this.#namespace, value)) {
       entry.shared = { kind: "hit", value };
       entry.encoded = undefined;
     }
@@ -151,13 +157,16 @@ export class ValueReader<Value> {
 
   /** For one more reader of a value: the same value if it is frozen, else a copy. Throws CODEC. */
   forAnother(value: Value): Value {
-    if (isDeepFrozen(value)) return value;
+    if (isFrozenValue(this.#codec, this.#namespace, value)) return value;
     return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
   }
 
   /** Decodes a value from a response. The value may keep the bytes, so they are decoded only once. Throws CODEC. */
   decode(encoded: Uint8Array): Decoded<Value> {
     const value = decodeOwnValue(this.#codec, this.#namespace, encoded);
-    return new Decoded({ kind: "hit", value }, this.#frozen && deepFreeze(value));
+    return new Decoded(
+      { kind: "hit", value },
+      this.#frozen && freezeDecoded(this.#codec, this.#namespace, value),
+    );
   }
 }

@@ -59,7 +59,7 @@ export class Revalidation {
     }
     const round = this.#round;
     // An entry whose read failed stays suspect. The round ends, because the connection is the likely cause.
-    Promise.all(keys.map((key) => this.#deps.revalidate(key))).then(
+    Promise.all(keys.map(async (key) => this.#deps.revalidate(key))).then(
       () => {
         if (round === this.#round && this.#keys.length > 0) this.#schedule(() => this.#next());
       },

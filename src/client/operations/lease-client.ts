@@ -51,16 +51,18 @@ export class LeaseClient<Value> {
 
   /** Releases a lease. Failure is ignored: the lease expires. */
   release(key: string, token: bigint): void {
+    this.#release(key, token).catch(() => undefined);
+  }
+
+  async #release(key: string, token: bigint): Promise<void> {
     const { namespace, runner } = this.#context;
-    runner
-      .run({
-        name: "Lease",
-        namespace,
-        operation: releaseOperation(key, token),
-        retry: "anyEpoch",
-        read: () => undefined,
-      })
-      .catch(() => undefined);
+    await runner.run({
+      name: "Lease",
+      namespace,
+      operation: releaseOperation(key, token),
+      retry: "anyEpoch",
+      read: () => undefined,
+    });
   }
 
   async #ask(

@@ -86,7 +86,7 @@ export class EntryReader<Value> {
   }
 
   /** Asks the server and keeps nothing. `answered` is called synchronously, before any later frame is handled. */
-  inspect(key: string, answered: (reading: Reading) => void): Promise<void> {
+  async inspect(key: string, answered: (reading: Reading) => void): Promise<void> {
     const { namespace, runner } = this.#context;
     return runner.run({
       name: "Get",

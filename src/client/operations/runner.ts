@@ -5,8 +5,10 @@ import { CacheError } from "../../common/errors.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, checkWhole } from "../api/checks.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
+import { isAborted, onAbort, reasonOf } from "../api/signals.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { Connection } from "../connection/connection.ts";
+import { toCallError } from "../connection/failures.ts";
 import { Call, CallPlan, type RetryRule } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
@@ -95,7 +97,7 @@ export class OperationRunner {
   run<Result>(request: OperationRequest<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
     const signal = options === undefined ? undefined : checkSignal(options.signal);
-    if (signal?.aborted) return Promise.reject(cancelled(signal));
+    if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
     const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
     checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
@@ -106,7 +108,7 @@ export class OperationRunner {
     return new Promise((resolve, reject) => {
       const call = new PendingOperation(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
-      this.#connection.submit(call);
+      if (!call.settled) this.#connection.submit(call);
     });
   }
 }
@@ -134,9 +136,11 @@ class PendingOperation<Result> extends Call {
   }
 
   failOn(signal: AbortSignal): void {
-    const onAbort = () => this.fail(cancelled(signal));
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#stopListening = () => signal.removeEventListener("abort", onAbort);
+    try {
+      this.#stopListening = onAbort(signal, () => this.fail(cancelled(signal)));
+    } catch (error) {
+      this.fail(toCallError("the signal could not be listened to", error));
+    }
   }
 
   protected override currentCoverage(): number {
@@ -144,21 +148,24 @@ class PendingOperation<Result> extends Call {
   }
 
   protected override answered(reply: OperationReply): void {
+    let result: Result;
     try {
       if (reply.case === "error") throw fromStatus(reply.value);
-      const result = this.#request.read(reply, this);
-      this.#stopListening?.();
-      this.#trace.end(reply);
-      this.#resolve(result);
+      result = this.#request.read(reply, this);
     } catch (error) {
-      this.failed(error instanceof CacheError ? error : fault(error));
+      this.failed(toCallError("the answer could not be read", error));
+      return;
     }
+    // First: whatever follows, the caller has its answer.
+    this.#resolve(result);
+    this.#stopListening?.();
+    this.#trace.end(reply);
   }
 
   protected override failed(error: CacheError): void {
+    this.#reject(error);
     this.#stopListening?.();
     this.#trace.fail(error);
-    this.#reject(error);
   }
 
   protected override late(reply: OperationReply): void {
@@ -167,9 +174,5 @@ class PendingOperation<Result> extends Call {
 }
 
 export function cancelled(signal: AbortSignal): CacheError {
-  return new CacheError("CANCELLED", "the caller gave up", {}, { cause: signal.reason });
-}
-
-function fault(cause: unknown): CacheError {
-  return new CacheError("INTERNAL", "the answer could not be read", {}, { cause });
+  return new CacheError("CANCELLED", "the caller gave up", {}, { cause: reasonOf(signal) });
 }

@@ -8,6 +8,7 @@ import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { checkWhole } from "../api/checks.ts";
+import { isAborted, onAbort } from "../api/signals.ts";
 import type { Change, Coherence } from "../coherence/coherence.ts";
 import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
 import { cancelled } from "./runner.ts";
@@ -55,7 +56,7 @@ export class Singleflight<Result> implements InvalidationListener {
   /** Joins the load in flight, or begins one. A caller that gives up does not end the load. */
   join(key: string, options: JoinOptions, begin: () => Promise<Result>): Promise<Result> {
     const { signal, deadlineMs } = options;
-    if (signal?.aborted) return Promise.reject(cancelled(signal));
+    if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
     if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
     if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
@@ -113,27 +114,26 @@ export class Singleflight<Result> implements InvalidationListener {
     if (deadlineMs === undefined && signal === undefined) return shared;
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;
+      let stopListening: (() => void) | undefined;
       const leave = () => {
         timer?.cancel();
-        signal?.removeEventListener("abort", onAbort);
+        stopListening?.();
       };
       const give = (error: unknown) => {
-        leave();
         reject(error);
+        leave();
       };
-      const onAbort = () => {
-        if (signal !== undefined) give(cancelled(signal));
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
       if (deadlineMs !== undefined) {
         timer = this.#deps.clock.schedule(deadlineMs, () =>
           give(new CacheError("DEADLINE", "the value was not loaded by the deadline")),
         );
       }
+      // Before a signal is listened to, which may throw: the rejection of the load must have its handler by then.
       shared.then((result) => {
-        leave();
         resolve(result);
+        leave();
       }, give);
+      if (signal !== undefined) stopListening = onAbort(signal, () => give(cancelled(signal)));
     });
   }
 }

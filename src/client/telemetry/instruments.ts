@@ -114,7 +114,7 @@ export const observed = {
     "counter",
     "faults",
     "{fault}",
-    "Callbacks that failed because of a defect in the client",
+    "Callbacks that failed because of a defect in the client or in the telemetry of the application",
     CLIENT,
   ),
   ready: row("gauge", "connection.ready", "1", "1 while there is a stream, else 0", CLIENT),

@@ -28,34 +28,56 @@ interface Observer {
 export class Measurements {
   readonly #observers = new Set<Observer>();
   readonly #scope: string;
+  readonly #caught: (error: unknown) => void;
   #meter: Meter | undefined;
   #instruments: RecordedInstruments | undefined;
 
-  constructor(scope: string) {
+  /** `caught` is given what the meter provider throws. */
+  constructor(scope: string, caught: (error: unknown) => void) {
     this.#scope = scope;
+    this.#caught = caught;
   }
 
-  /** Undefined until a meter provider is registered. */
+  /** Undefined until a meter provider is registered, and as long as it cannot create the instruments. Never throws. */
   instruments(): RecordedInstruments | undefined {
-    if (this.#instruments !== undefined) return this.#instruments;
-    const meter = meterProvider()?.getMeter(this.#scope);
-    if (meter === undefined) return undefined;
-    this.#meter = meter;
-    this.#instruments = createInstruments(meter);
-    for (const observer of this.#observers) observer.stop = observe(meter, observer);
-    return this.#instruments;
+    return this.#instruments ?? this.#create();
   }
 
-  /** Observes a client. Returns a function that ends it. */
+  /** Observes a client. Returns a function that ends it. Neither throws. */
   observe(read: Read, clientId: string): () => void {
     this.instruments();
     const observer: Observer = { read, clientId, stop: undefined };
     this.#observers.add(observer);
-    if (this.#meter !== undefined) observer.stop = observe(this.#meter, observer);
+    if (this.#meter !== undefined) this.#start(observer, this.#meter);
     return () => {
       this.#observers.delete(observer);
-      observer.stop?.();
+      try {
+        observer.stop?.();
+      } catch (error) {
+        this.#caught(error);
+      }
     };
+  }
+
+  #create(): RecordedInstruments | undefined {
+    try {
+      const meter = meterProvider()?.getMeter(this.#scope);
+      if (meter === undefined) return undefined;
+      this.#instruments = createInstruments(meter);
+      this.#meter = meter;
+      for (const observer of this.#observers) this.#start(observer, meter);
+    } catch (error) {
+      this.#caught(error);
+    }
+    return this.#instruments;
+  }
+
+  #start(observer: Observer, meter: Meter): void {
+    try {
+      observer.stop = observe(meter, observer);
+    } catch (error) {
+      this.#caught(error);
+    }
   }
 }
 

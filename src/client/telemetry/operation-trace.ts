@@ -24,6 +24,7 @@ export class ObservedOperation implements OperationTrace {
   readonly #duration: Histogram | undefined;
   readonly #stopwatch: () => number;
   readonly #startedAt: number;
+  readonly #caught: (error: unknown) => void;
 
   constructor(
     name: OperationName,
@@ -31,8 +32,10 @@ export class ObservedOperation implements OperationTrace {
     span: Span | undefined,
     duration: Histogram | undefined,
     stopwatch: () => number,
+    caught: (error: unknown) => void,
   ) {
-    this.traceparent = span === undefined ? UNTRACED : toTraceparent(span);
+    this.traceparent = span === undefined ? UNTRACED : toTraceparent(span, caught);
+    this.#caught = caught;
     this.#attributes = { "meshcache.operation": name, "meshcache.namespace": namespace };
     this.#span = span;
     this.#duration = duration;
@@ -45,17 +48,35 @@ export class ObservedOperation implements OperationTrace {
   }
 
   fail(error: CacheError): void {
-    this.#span?.setStatus({ code: ERROR, message: error.reason });
-    this.#finish("error.type", error.reason, statusCodeOf(error));
+    this.#finish("error.type", error.reason, statusCodeOf(error), error.reason);
   }
 
-  #finish(attribute: string, value: string, statusCode: number): void {
+  #finish(attribute: string, value: string, statusCode: number, failure?: string): void {
     this.#attributes[attribute] = value;
-    this.#duration?.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
-    if (this.#span === undefined) return;
-    this.#span.setAttribute(attribute, value);
-    this.#span.setAttribute("rpc.status_code", statusName(statusCode));
-    this.#span.end();
+    try {
+      this.#duration?.record((this.#stopwatch() - this.#startedAt) / 1_000, this.#attributes);
+    } catch (error) {
+      this.#caught(error);
+    }
+    const span = this.#span;
+    if (span === undefined) return;
+    try {
+      if (failure !== undefined) span.setStatus({ code: ERROR, message: failure });
+      span.setAttribute(attribute, value);
+      span.setAttribute("rpc.status_code", statusName(statusCode));
+    } catch (error) {
+      this.#caught(error);
+    }
+    endSpan(span, this.#caught);
+  }
+}
+
+/** Ends a span. Never throws. */
+export function endSpan(span: Span, caught: (error: unknown) => void): void {
+  try {
+    span.end();
+  } catch (error) {
+    caught(error);
   }
 }
 
@@ -76,10 +97,15 @@ export function startSpan(tracer: Tracer, name: OperationName, namespace: string
   });
 }
 
-function toTraceparent(span: Span): string {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  if ((traceFlags & SAMPLED_FLAG) === 0) return UNTRACED;
-  return TRACE_ID.test(traceId) && SPAN_ID.test(spanId) ? `00-${traceId}-${spanId}-01` : UNTRACED;
+function toTraceparent(span: Span, caught: (error: unknown) => void): string {
+  try {
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    if ((traceFlags & SAMPLED_FLAG) === 0) return UNTRACED;
+    return TRACE_ID.test(traceId) && SPAN_ID.test(spanId) ? `00-${traceId}-${spanId}-01` : UNTRACED;
+  } catch (error) {
+    caught(error);
+    return UNTRACED;
+  }
 }
 
 /** The name of the outcome in spans and metrics. */

@@ -8,6 +8,7 @@ import type { OperationReply } from "../messages/replies.ts";
 /** The methods of the contract that an operation can stand for. */
 export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Lease";
 
+/** Never throws. */
 export interface OperationTrace {
   /** W3C traceparent of the span when it is sampled, else "". */
   readonly traceparent: string;

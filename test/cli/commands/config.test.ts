@@ -9,7 +9,7 @@ import { toMarkdownTable } from "../../../src/cli/settings/table.ts";
 import type { Bound } from "../../../src/common/bound.ts";
 import { DEFAULT_ADDRESS } from "../../../src/common/host-port.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
-import { ADMIN_CONNECTIONS_BOUND } from "../../../src/server/admin-connections.ts";
+import { ADMIN_CONNECTIONS_BOUND } from "../../../src/server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
 import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/store-options.ts";

@@ -129,6 +129,15 @@ describe("C2: a set beside other calls of its tick", () => {
   });
 });
 
+/** What an asynchronous codec does that fails. */
+const rejects = () => untyped<never>(Promise.reject(new Error("of the codec")));
+const rejectingThenable = {
+  // biome-ignore lint/suspicious/noThenProperty: the fault that is tried
+  then(_resolved: unknown, rejected: (error: unknown) => void) {
+    rejected(new Error("of the thenable"));
+  },
+};
+
 describe("C2: a value that its codec cannot encode", () => {
   const circular: { self?: unknown } = {};
   circular.self = circular;
@@ -148,6 +157,8 @@ describe("C2: a value that its codec cannot encode", () => {
     ["bytes of a detached buffer", untyped(bytes()), detached()],
     ["a codec that returns text", { ...json<unknown>(), encode: () => untyped("v") }, 1],
     ["a codec that returns a promise", { ...json<unknown>(), encode: () => untyped(Promise.resolve()) }, 1],
+    ["a codec whose promise rejects", { ...json<unknown>(), encode: rejects }, 1],
+    ["a codec that returns a thenable", { ...json<unknown>(), encode: () => untyped(rejectingThenable) }, 1],
   ])("is refused alone: %s", async (_what, codec, value) => {
     const others = cache.namespace("users", { codec });
     expect(await besideGood(() => others.set("k", value))).toMatchObject(failed);
@@ -179,6 +190,88 @@ describe("C2: a value that its codec cannot encode", () => {
     });
     expect(await stored).toMatchObject({ status: "fulfilled" });
     expect(await others.get("grows")).toEqual({ kind: "hit", value: 11 });
+  });
+});
+
+describe("C2: a value that its codec cannot decode", () => {
+  const failed = { status: "rejected", reason: { name: "CacheError", reason: "CODEC" } };
+  const throwing = () => ({
+    get part(): unknown {
+      throw new Error("of the getter");
+    },
+  });
+  const codecs: [string, Partial<Codec<unknown>>][] = [
+    ["its promise rejects", { decode: rejects }],
+    ["its promise resolves", { decode: () => Promise.resolve(1) }],
+    ["the promise of decodeOwn rejects", { decodeOwn: rejects }],
+    ["it returns a thenable", { decode: () => rejectingThenable }],
+  ];
+
+  it.each(codecs)("fails alone: %s", async (_what, codec) => {
+    const others = cache.namespace("users", { codec: { ...json<unknown>(), ...codec } });
+    await users.set("decoded", 1);
+    expect(await besideGood(() => others.get("decoded"))).toMatchObject(failed);
+    expect(await besideGood(() => others.getOrLoad("decoded", () => 1))).toMatchObject(failed);
+  });
+
+  it("fails alone: a getter of the value throws while it is frozen", async () => {
+    await using near = new MeshCache({ address: server.address });
+    const others = near.namespace("users", { codec: { ...json<unknown>(), decode: throwing } });
+    await users.set("decoded", 1);
+    expect(await besideGood(() => others.get("decoded"))).toMatchObject(failed);
+    expect(near.stats().connection).toMatchObject({ streams: 1, failures: 0, faults: 0, inFlight: 0 });
+  });
+});
+
+describe("C2: a loader that gives loaded() a promise", () => {
+  it("fails alone, and its rejection is handled", async () => {
+    const load = () => users.getOrLoad("promised", () => untyped(loaded(rejects(), {})));
+    expect(await besideGood(load)).toMatchObject({ status: "rejected", reason: { name: "TypeError" } });
+  });
+});
+
+describe("C2: a signal whose own methods throw", () => {
+  const fails = () => {
+    throw new Error("of the signal");
+  };
+  const METHODS = ["addEventListener", "removeEventListener", "aborted", "reason", "constructor"];
+  const hostileSignal = (name: string, signal: AbortSignal) =>
+    name === "constructor" || name.endsWith("Listener")
+      ? Object.defineProperty(signal, name, { value: fails })
+      : Object.defineProperty(signal, name, { get: fails });
+  const CALLS: [string, (signal: AbortSignal) => Promise<unknown>][] = [
+    ["get", (signal) => users.get("connected", { signal })],
+    ["set", (signal) => users.set("signalled", 1, { signal })],
+    ["getOrLoad", (signal) => users.getOrLoad(fresh(), () => 1, { signal })],
+    ["sync", (signal) => cache.sync({ signal })],
+    ["subscribe", async (signal) => users.subscribe({ signal }).close()],
+  ];
+  const cases = CALLS.flatMap(([call, run]) => METHODS.map((method) => ({ call, method, run })));
+
+  it.each(cases)("is used without them, or refused alone: $method of $call", async ({ method, run }) => {
+    const result = await besideGood(() => run(hostileSignal(method, new AbortController().signal)));
+    if (method === "constructor") expect(result).toMatchObject(refused("signal"));
+    else expect(result).toMatchObject({ status: "fulfilled" });
+    expect(cache.stats().connection).toMatchObject({ streams: 1, failures: 0, inFlight: 0 });
+  });
+
+  // Node itself cannot abort a signal without its class.
+  const abortable = cases.filter(({ call, method }) => method !== "constructor" && call !== "subscribe");
+  it.each(abortable)("cancels without them: $method of $call", async ({ method, run }) => {
+    const controller = new AbortController();
+    const signal = hostileSignal(method, controller.signal);
+    const result = await besideGood(() => {
+      const running = run(signal);
+      controller.abort();
+      return running;
+    });
+    expect(result).toMatchObject({ reason: { reason: "CANCELLED" } });
+    expect(cache.stats().connection).toMatchObject({ streams: 1, failures: 0 });
+  });
+
+  it("is refused when it only looks like one", async () => {
+    const fake = Object.create(AbortSignal.prototype, { aborted: { value: false } });
+    for (const [, run] of CALLS) expect(await besideGood(() => run(fake))).toMatchObject(refused("signal"));
   });
 });
 

@@ -16,6 +16,8 @@ export interface ThreadMetrics {
   producer(temporality: AggregationTemporality): MetricProducer;
 }
 
+/** What a thread answers instead of its metrics. */
+const NOT_COLLECTED = undefined;
 /** If a thread takes longer, its last metrics are used. */
 const ANSWER_MAX_MS = 1_000;
 
@@ -47,19 +49,36 @@ export function createThreadMetrics(clock: Clock): ThreadMetrics {
   };
 }
 
-/** In the worker thread: answers requests for metrics. Returns a function that sends the last metrics unasked. */
+/**
+ * In the worker thread: answers requests for metrics. Returns a function that sends the last metrics unasked, and never
+ * rejects. When metrics cannot be collected, `failed` is given the error, and the main thread is told: it uses the metrics
+ * from before.
+ */
 export function answerMetrics(
   port: MessagePort,
   collect: () => Promise<readonly ScopeMetrics[]>,
+  failed: (error: unknown) => void,
 ): () => Promise<void> {
   let last: readonly ScopeMetrics[] | undefined;
-  const answer = async () => port.postMessage(last ?? (await collect()));
+  const answer = async () => {
+    try {
+      port.postMessage(last ?? (await collect()));
+    } catch (error) {
+      failed(error);
+      port.postMessage(NOT_COLLECTED);
+    }
+  };
   port.on("message", () => void answer()).unref();
   // Tells the main thread that this one answers.
   port.postMessage([]);
   return async () => {
-    last = await collect();
-    port.postMessage(last);
+    try {
+      last = await collect();
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    await answer();
   };
 }
 
@@ -78,10 +97,14 @@ function createSource(thread: number, port: MessagePort, clock: Clock): Source {
     asked?.resolve(error);
     asked = undefined;
   };
-  port.on("message", (scopes: readonly ScopeMetrics[]) => {
+  port.on("message", (scopes: readonly ScopeMetrics[] | typeof NOT_COLLECTED) => {
     open = true;
-    latest = scopes;
-    settle();
+    if (scopes !== NOT_COLLECTED) latest = scopes;
+    settle(
+      scopes === NOT_COLLECTED
+        ? new Error(`worker thread ${thread} could not collect its metrics`)
+        : undefined,
+    );
   });
   port.on("close", () => {
     open = false;

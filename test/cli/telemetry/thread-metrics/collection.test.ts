@@ -42,11 +42,15 @@ beforeEach(() => {
   threads = createThreadMetrics(clock);
 });
 
+const unexpected = (error: unknown): never => {
+  throw error;
+};
+
 describe("createThreadMetrics()", () => {
   it("asks every thread whenever metrics are read", async () => {
     const counts = [1, 10];
     for (const thread of counts.keys()) {
-      answerMetrics(threads.connect(thread), async () => calls(counts[thread] ?? 0));
+      answerMetrics(threads.connect(thread), async () => calls(counts[thread] ?? 0), unexpected);
     }
     await collected(11);
     counts[1] = 20;
@@ -55,7 +59,7 @@ describe("createThreadMetrics()", () => {
 
   it("uses the last metrics of a thread that does not answer, and reports that", async () => {
     let answer = Promise.resolve(calls(5));
-    answerMetrics(threads.connect(0), () => answer);
+    answerMetrics(threads.connect(0), () => answer, unexpected);
     await collected(5);
     const slow = Promise.withResolvers<ScopeMetrics[]>();
     answer = slow.promise;
@@ -72,6 +76,26 @@ describe("createThreadMetrics()", () => {
     expect((await collected(6)).errors).toEqual([]);
   });
 
+  it("C1: outlives metrics that cannot be collected, and sends the next ones", async () => {
+    const errors: unknown[] = [];
+    const fault = new Error("of the collection");
+    let answer = async () => calls(5);
+    const sendLast = answerMetrics(
+      threads.connect(0),
+      () => answer(),
+      (error) => errors.push(error),
+    );
+    await collected(5);
+    answer = () => Promise.reject(fault);
+    const failing = await collect();
+    expect(countIn(failing)).toBe(5);
+    expect(failing.errors).toEqual([new Error("worker thread 0 could not collect its metrics")]);
+    await sendLast();
+    expect(errors).toEqual([fault, fault]);
+    answer = async () => calls(6);
+    await collected(6);
+  });
+
   it("does not wait for a thread that has not started", async () => {
     threads.connect(0);
     const { resourceMetrics, errors } = await collect();
@@ -81,7 +105,7 @@ describe("createThreadMetrics()", () => {
   it("keeps the last metrics of a thread that has ended", async () => {
     const port = threads.connect(0);
     let count = 1;
-    const tellLast = answerMetrics(port, async () => calls(count));
+    const tellLast = answerMetrics(port, async () => calls(count), unexpected);
     count = 7;
     await tellLast();
     count = 8;
