@@ -124,9 +124,13 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
 
   const given = new Map(layers.flatMap((layer) => [...layer]));
   const parsed = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
-  const values = given.has("workers")
-    ? parsed
-    : { ...parsed, workers: workersUnlessGiven(parsed.storeEngine, sources.machine) };
+  const values = {
+    ...parsed,
+    ...(!given.has("workers") && { workers: workersUnlessGiven(parsed.storeEngine, sources.machine) }),
+    ...(!given.has("connectionMaxSubscriptions") && {
+      connectionMaxSubscriptions: parsed.connectionMaxStreams,
+    }),
+  };
   const origins = new Map(SETTING_NAMES.map((name) => [name, given.get(name)?.where ?? "default"]));
   const resolved: ResolvedSettings = { values, originOf: (name) => origins.get(name) ?? "default" };
   const conflicts = conflictsOf(resolved, sources.machine);
