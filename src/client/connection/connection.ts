@@ -7,7 +7,8 @@
  *   ready        calls are sent.
  *   unavailable  every address has failed since the last stream: calls fail at once, until one is ready.
  *
- * A draining server keeps its stream until the next one is ready; only then do calls and events move over.
+ * A draining server, and a connection that is to end, keep their stream until the next one is ready; only then do calls
+ * and events move over.
  */
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Timer } from "../../common/clock.ts";
@@ -133,6 +134,7 @@ export class Connection {
           if (ping !== undefined) observer.pingAnswered(ping.sentAtMs);
         }),
       draining: (stream) => this.#tell(stream, () => this.#draining()),
+      goesAway: (stream) => this.#tell(stream, () => this.#goesAway()),
       released: (calls) => this.#released(calls),
       drained: () => this.#flush(),
       closed: (stream, error, unanswered) => this.#streamClosed(stream, error, unanswered),
@@ -302,10 +304,22 @@ export class Connection {
   }
 
   #draining(): void {
-    if (this.#candidate !== undefined || this.#backoffTimer !== undefined) return;
-    if (this.#state !== "ready") return;
+    if (!this.#needsNext()) return;
     this.#address += 1;
     this.#openCandidate();
+  }
+
+  /**
+   * Of the connection alone: behind its address there is a server as before. Not at once, for a proxy tells all of its
+   * clients in the same moment, and one that tells every new connection is not to be asked without pause.
+   */
+  #goesAway(): void {
+    if (this.#needsNext()) this.#openLater();
+  }
+
+  /** Whether the stream that is to end has no successor under way. */
+  #needsNext(): boolean {
+    return this.#state === "ready" && this.#candidate === undefined && this.#backoffTimer === undefined;
   }
 
   #streamClosed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void {

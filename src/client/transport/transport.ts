@@ -13,6 +13,8 @@ export interface LinkHandlers {
   frame(frame: ExchangeResponse): void;
   /** `Link.send` had answered false, and the link takes more again. */
   drained(): void;
+  /** The server, or a proxy before it, is to end the connection. The link goes on until then. Perhaps several times. */
+  goesAway(): void;
   /** The link is gone, and what was sent may or may not have arrived. Once; not after `Link.close`. */
   closed(error: CacheError | undefined): void;
 }

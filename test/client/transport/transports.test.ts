@@ -34,6 +34,7 @@ function openLink(transport: Transport, address: string): OpenLink {
       check();
     },
     drained: () => drained.resolve(),
+    goesAway: () => {},
     closed: (error) => closed.resolve(error),
   });
   return {
