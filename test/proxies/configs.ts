@@ -6,7 +6,7 @@ import { toPage } from "../documents/pages.ts";
 const PAGE = resolve(import.meta.dirname, "../../docs/proxies.md");
 
 /** Addresses of the page, and those of the test that take their places. */
-export type Addresses = Readonly<Record<string, string>>;
+type Addresses = Readonly<Record<string, string>>;
 
 /** A part of the configuration, and what is in its place in the test. */
 export type Change = readonly [part: string, replacement: string];

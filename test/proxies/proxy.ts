@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
-import { type Addresses, type Change, configOf } from "./configs.ts";
+import { type Change, configOf } from "./configs.ts";
 import { type ProxyKind, programOf } from "./programs.ts";
 
 export interface ProxyProcess extends AsyncDisposable {
@@ -26,8 +26,10 @@ export interface ProxyProcess extends AsyncDisposable {
 export interface ProxyOptions {
   /** The configuration's name on the page. Default: the kind. */
   readonly config?: string;
-  /** Instead of addresses on the page, beside those of the listener and of the server. */
-  readonly addresses?: Addresses;
+  /** Of the listener on the page. Default: what the configuration of one proxy has. */
+  readonly listener?: string;
+  /** Likewise, of what is behind it. */
+  readonly upstream?: string;
   readonly changes?: readonly Change[];
   readonly flags?: readonly string[];
 }
@@ -50,13 +52,13 @@ const FILES: Readonly<Record<ProxyKind, string>> = {
 
 /** Of the page. */
 const LISTENER = "0.0.0.0:50052";
-const SERVER = "meshcache:50051";
+const UPSTREAM = "meshcache:50051";
 const ADMIN = "127.0.0.1:9901";
 
 export async function startProxy(
   kind: ProxyKind,
-  server: string,
-  { config = kind, addresses = {}, changes = [], flags = [] }: ProxyOptions = {},
+  behind: string,
+  { config = kind, listener = LISTENER, upstream = UPSTREAM, changes = [], flags = [] }: ProxyOptions = {},
 ): Promise<ProxyProcess> {
   const program = programOf(kind);
   if (program === undefined) throw new Error(`${kind} is not on this machine; .ci/proxies installs it`);
@@ -64,8 +66,8 @@ export async function startProxy(
   const file = join(folder, FILES[kind]);
   const address = await freeAddress();
   const admin = await freeAddress();
-  const places = { [LISTENER]: address, [SERVER]: server, ...(kind === "envoy" && { [ADMIN]: admin }) };
-  writeFileSync(file, configOf(config, { ...places, ...addresses }, changes));
+  const addresses = { [listener]: address, [upstream]: behind, ...(kind === "envoy" && { [ADMIN]: admin }) };
+  writeFileSync(file, configOf(config, addresses, changes));
   let child: ChildProcess | undefined;
   let log = "";
 
