@@ -5,26 +5,33 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExchangeRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { encodeMessage } from "../../src/codec/messages.ts";
 import { json, MeshCache } from "../../src/index.ts";
+import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { connectRaw, framed } from "../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { until } from "../support/until.ts";
-import { PROXY_KINDS, programOf } from "./programs.ts";
+import { PROXY_KINDS, type ProxyKind, programOf } from "./programs.ts";
 import { type ProxyProcess, startProxy } from "./proxy.ts";
 
 const CLIENTS = 300;
+/** To the server, as docs/proxies.md says. */
+const CONNECTIONS: Readonly<Record<ProxyKind, number>> = { envoy: 2, nginx: CLIENTS, haproxy: CLIENTS };
 const codec = json<string>();
 
 describe.each(PROXY_KINDS)("L1: %s with one worker", (kind) => {
   let running: RunningServer;
+  /** Counts the connections that the proxy makes. */
+  let upstream: FaultProxy;
   let proxy: ProxyProcess;
 
   describe.skipIf(programOf(kind) === undefined)("is here, and", () => {
     beforeAll(async () => {
       running = await startServer();
-      proxy = await startProxy(kind, running.address);
+      upstream = await startFaultProxy(running.address);
+      proxy = await startProxy(kind, upstream.address);
     });
     afterAll(async () => {
       await proxy[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
       await running.stop();
     });
 
@@ -38,7 +45,6 @@ describe.each(PROXY_KINDS)("L1: %s with one worker", (kind) => {
       const readAll = () => Promise.all(readers.map((reader) => reader.entry("k", { deadlineMs: 30_000 })));
       await until(readAll, (entries) => entries.every(({ source }) => source === "near"));
       const readyMs = performance.now() - beganAtMs;
-      const upstream = kind === "envoy" ? await upstreamConnections(proxy) : undefined;
 
       await writer.set("k", "v2");
       const writtenAtMs = performance.now();
@@ -47,10 +53,9 @@ describe.each(PROXY_KINDS)("L1: %s with one worker", (kind) => {
       );
       const toldMs = performance.now() - writtenAtMs;
       expect(caches.filter((cache) => cache.stats().connection.failures > 0)).toHaveLength(0);
-      if (upstream !== undefined) expect(upstream).toBe(2);
-      const joined = upstream === undefined ? "" : `, ${upstream} connections to the server`;
+      expect(upstream.connections).toBe(CONNECTIONS[kind]);
       console.log(
-        `${kind}: ${CLIENTS} clients ready in ${readyMs.toFixed(0)} ms${joined}; all read a new value after ${toldMs.toFixed(0)} ms`,
+        `${kind}: ${CLIENTS} clients ready in ${readyMs.toFixed(0)} ms over ${upstream.connections} connections; all read a new value after ${toldMs.toFixed(0)} ms`,
       );
       await Promise.all([writing, ...caches].map((cache) => cache.close({ graceMs: 0 })));
     });
@@ -126,10 +131,4 @@ async function openUnread(address: string) {
   }
   await once(stream, "response");
   return raw;
-}
-
-/** Of the cluster, as Envoy counts them. */
-async function upstreamConnections(proxy: ProxyProcess): Promise<number> {
-  const response = await fetch(`http://${proxy.admin}/stats?filter=cluster.meshcache.upstream_cx_active`);
-  return Number(/: (\d+)/.exec(await response.text())?.[1]);
 }

@@ -34,7 +34,7 @@ export async function trafficDuring(
       const beganAtMs = performance.now();
       report.reads += 1;
       try {
-        const outcome = await reader.get("n", { deadlineMs: 500 });
+        const outcome = await reader.get("n", { deadlineMs: 1_000 });
         const nextAtMs = outcome.kind === "hit" ? writtenAtMs[outcome.value + 1] : undefined;
         if (nextAtMs !== undefined) report.staleMs = Math.max(report.staleMs, beganAtMs - nextAtMs);
         report.outageMs = Math.max(report.outageMs, performance.now() - lastReadAtMs);
