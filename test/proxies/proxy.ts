@@ -89,6 +89,10 @@ export async function startProxy(
         stdio: ["ignore", "pipe", "pipe"],
       });
       child = started;
+      // A test that fails may not come to its end.
+      const end = () => started.kill();
+      process.once("exit", end);
+      started.once("exit", () => process.off("exit", end));
       for (const stream of [started.stdout, started.stderr]) {
         stream.setEncoding("utf8").on("data", (text: string) => {
           log = (log + text).slice(-10_000);
