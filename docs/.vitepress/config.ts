@@ -35,6 +35,7 @@ const sidebar = [
     text: "Run",
     items: [
       page("Deployment", "/deployment"),
+      page("Proxies", "/proxies"),
       page("Operations", "/operations"),
       page("Configuration", "/configuration"),
       page("Tracing", "/tracing"),

@@ -4,6 +4,7 @@ import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/i
 import { startTestCache } from "../../src/testing/index.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { testProxy } from "../support/test-workers.ts";
 import { until } from "../support/until.ts";
 
 const codec = json<string>();
@@ -169,5 +170,23 @@ describe("A client behind a faulty network", () => {
     await second.cache.namespace("users", { codec }).set("k", "v2");
     await cache.sync();
     expect(await users.get("k")).toEqual({ kind: "hit", value: "v2" });
+  });
+});
+
+// Behind a proxy the connection that ages is the proxy's.
+describe.skipIf(testProxy)("A client whose connection has reached its age", () => {
+  it("moves to the next one before it is cut: no call fails and no copy is suspect", async () => {
+    const running = await startServer({ transport: { connectionAgeMs: 300, connectionGraceMs: 20_000 } });
+    const cache = new MeshCache({ address: running.address });
+    const users = cache.namespace("users", { codec });
+    await users.set("k", "v1");
+    while (cache.stats().connection.streams < 3) {
+      expect(await users.get("k")).toEqual({ kind: "hit", value: "v1" });
+      expect((await users.get("other", { maxStalenessMs: 0 })).kind).toBe("miss");
+    }
+    expect(cache.stats().connection).toMatchObject({ failures: 0, retries: 0, gaps: 0 });
+    expect((await users.entry("k")).source).toBe("near");
+    await cache.close();
+    await running.stop();
   });
 });

@@ -59,6 +59,7 @@ async function exchange(request: Headers, trailers: Headers) {
       {
         data: () => {},
         drained: () => {},
+        goesAway: () => {},
         closed: reject,
         headers: (headers) => {
           received.push(headers);

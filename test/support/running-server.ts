@@ -7,10 +7,12 @@ import {
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
-import { testAcceleration, testWorkers } from "./test-workers.ts";
+import { type ProxyProcess, startProxy } from "../proxies/proxy.ts";
+import { testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
   readonly server: CacheServer;
+  /** The proxy's, where a suite runs through one. */
   readonly address: string;
   readonly port: number;
   readonly client: ServiceClient;
@@ -37,7 +39,9 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
     acceleration: testAcceleration,
     ...options,
   });
-  const address = await server.start();
+  const listensOn = await server.start();
+  const proxy: ProxyProcess | undefined = testProxy && (await startProxy(testProxy, listensOn));
+  const address = proxy?.address ?? listensOn;
   const clients: ServiceClient[] = [];
   const connect = () => {
     const client = createServiceClient(address, credentials.createInsecure(), OWN_CONNECTION);
@@ -54,6 +58,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
     async stop() {
       for (const client of clients) client.close();
       await server.close();
+      await proxy?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -136,6 +136,11 @@ export class ScriptedLink {
     this.#handlers.drained();
   }
 
+  /** The connection of the stream is to end. */
+  goesAway(): void {
+    this.#handlers.goesAway();
+  }
+
   /** The stream ends with an error. */
   reset(): void {
     this.#handlers.closed(new CacheError("UNAVAILABLE", "reset by the test"));

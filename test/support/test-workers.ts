@@ -1,8 +1,13 @@
 /** How the servers of a suite run, unless a test says it. Set by the projects of vitest.config.ts. */
+
 import type { Acceleration } from "../../src/server/index.ts";
+import { PROXY_KINDS } from "../proxies/programs.ts";
 
 /** How many threads the servers have. */
 export const testWorkers = Number(process.env.MESHCACHE_TEST_WORKERS ?? 1);
+
+/** The proxy that is in front of each of them, if any. */
+export const testProxy = PROXY_KINDS.find((kind) => kind === process.env.MESHCACHE_TEST_PROXY);
 
 /** Whether they use the accelerator, likewise. */
 export const testAcceleration: Acceleration =

@@ -29,8 +29,8 @@ function unitOf(name: string): Unit {
 
 const limit = (name: keyof Limits, description: string) =>
   quantitySetting("Messages", unitOf(name), LIMIT_BOUNDS[name], description);
-const transport = (name: keyof TransportLimits, description: string) =>
-  quantitySetting("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description);
+const transport = (name: keyof TransportLimits, description: string, initial?: SettingInfo["initial"]) =>
+  quantitySetting("Transport", unitOf(name), TRANSPORT_BOUNDS[name], description, initial);
 const store = (name: keyof typeof STORE_BOUNDS, description: string) =>
   quantitySetting("Store", unitOf(name), STORE_BOUNDS[name], description);
 
@@ -131,10 +131,14 @@ export const settingsSchema = z.strictObject({
     "connectionsMax",
     "Concurrent connections. Beyond, a new one is closed at once. Also the number of concurrent health watches.",
   ),
-  connectionMaxStreams: transport("connectionMaxStreams", "Concurrent calls on one connection."),
+  connectionMaxStreams: transport(
+    "connectionMaxStreams",
+    "Concurrent calls on one connection. Advertised, so that a proxy opens another connection beyond.",
+  ),
   connectionMaxSubscriptions: transport(
     "connectionMaxSubscriptions",
-    "Concurrent streaming calls on one connection.",
+    "Concurrent streaming calls on one connection. Less than `connectionMaxStreams` refuses clients that a proxy joins in one connection.",
+    { words: "connectionMaxStreams" },
   ),
   connectionIdleMs: transport("connectionIdleMs", "A connection without calls is closed after this time."),
   connectionAgeMs: transport(

@@ -126,7 +126,11 @@ export function resolveSettings(sources: SettingsSources): ResolvedSettings {
   const given = new Map(layers.flatMap((layer) => [...layer]));
   const parsed = settingsSchema.parse(Object.fromEntries([...given].map(([name, { raw }]) => [name, raw])));
   const isGiven = (name: SettingName) => given.has(name);
-  const { values, reasons } = fitDefaults(parsed, isGiven, sources.machine);
+  const connectionMaxSubscriptions = isGiven("connectionMaxSubscriptions")
+    ? parsed.connectionMaxSubscriptions
+    : parsed.connectionMaxStreams;
+  const followed = { ...parsed, connectionMaxSubscriptions };
+  const { values, reasons } = fitDefaults(followed, isGiven, sources.machine);
   const originOf = (name: SettingName) => {
     const reason = reasons.get(name);
     return given.get(name)?.where ?? (reason === undefined ? "default" : `default: ${reason}`);

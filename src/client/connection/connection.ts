@@ -8,8 +8,9 @@
  *   unavailable  every address has failed since the last stream: calls fail at once, until a stream is ready.
  *   closed       calls are refused.
  *
- * A draining server keeps its stream until the next one is ready; only then do calls and events move over. Where there is
- * no other address and the first attempt fails, the client leaves instead: the server would wait for it in vain.
+ * A draining server, and a connection that is to end, keep their stream until the next one is ready; only then do calls
+ * and events move over. When a server drains, there is no other address and the first attempt fails, the client leaves
+ * instead: the server would wait for it in vain.
  */
 import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
@@ -109,6 +110,7 @@ export class Connection {
         if (ping !== undefined) observer.pingAnswered(ping.sentAtMs);
       },
       draining: () => this.#draining(),
+      goesAway: () => this.#goesAway(),
       released: (calls) => this.#released(calls),
       drained: () => this.#flush(),
       closed: (role, error, unanswered) => this.#streamClosed(role, error, unanswered),
@@ -239,6 +241,16 @@ export class Connection {
     if (this.#state !== "ready") return;
     this.#reconnection.skipAddress();
     this.#openCandidate();
+  }
+
+  /**
+   * Concerns the connection alone: the server behind its address is still there. The next attempt is delayed, because a
+   * proxy tells all of its clients in the same moment, and may tell each new connection too.
+   */
+  #goesAway(): void {
+    if (this.#state !== "ready" || this.#streams.candidate !== undefined || this.#reconnection.isWaiting)
+      return;
+    this.#reconnection.schedule(() => this.#openCandidate());
   }
 
   #streamClosed(role: StreamRole, error: CacheError, unanswered: readonly Call[]): void {

@@ -43,6 +43,8 @@ export interface StreamHandlers {
   /** `ping`: the one that it answers. */
   progress(stream: ExchangeStream, ping: SentPing | undefined): void;
   draining(stream: ExchangeStream): void;
+  /** The connection of the stream is to end, and the stream with it. */
+  goesAway(stream: ExchangeStream): void;
   /** Calls of a batch, perhaps not yet all, were answered or refused. */
   released(calls: readonly Call[]): void;
   drained(stream: ExchangeStream): void;
@@ -107,6 +109,9 @@ export class ExchangeStream {
       drained: () => {
         this.congested = false;
         if (!this.#over) handlers.drained(this);
+      },
+      goesAway: () => {
+        if (!this.#over) handlers.goesAway(this);
       },
       closed: (error) => this.#end(error ?? unavailable("the server ended the stream")),
     };

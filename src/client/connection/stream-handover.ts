@@ -30,6 +30,8 @@ export interface HandoverHandlers {
   gap(gap: Gap): void;
   progress(ping: SentPing | undefined): void;
   draining(): void;
+  /** The connection of the stream is to end. */
+  goesAway(): void;
   released(calls: readonly Call[]): void;
   drained(): void;
   /** A stream ended, and `unanswered` may or may not have taken effect. `role`: what it was until then. */
@@ -128,6 +130,10 @@ export class StreamHandover implements StreamHandlers {
 
   draining(stream: ExchangeStream): void {
     this.#passOn(stream, () => this.#handlers.draining());
+  }
+
+  goesAway(stream: ExchangeStream): void {
+    this.#passOn(stream, () => this.#handlers.goesAway());
   }
 
   released(calls: readonly Call[]): void {

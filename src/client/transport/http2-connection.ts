@@ -24,6 +24,8 @@ export interface Http2ConnectionHandlers {
   headers(headers: Headers): void;
   /** `send` had returned false, and more is taken again. */
   drained(): void;
+  /** The peer is to end the connection, and the stream goes on until then. Perhaps several times. */
+  goesAway(): void;
   /** The stream ended, and the connection with it. Called once, and not after `destroy`. `cause`: the failure, if any. */
   closed(cause: Error | undefined): void;
 }
@@ -81,9 +83,9 @@ export class Http2Connection {
         headers: (received) => handlers.headers(received),
         ended: () => this.#ended(),
         reset: (code) => this.#fault(`the server reset the stream with code ${code}`),
-        // A stream that the server has begun with goes on to its end.
         goesAway: (lastStreamId) => {
           if (lastStreamId < STREAM_ID) this.#fault("the server goes away");
+          else handlers.goesAway();
         },
         fault: ({ what }) => this.#fault(what),
         flushed: () => this.#flushed(),

@@ -117,6 +117,10 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     this.#handlers.drained();
   }
 
+  goesAway(): void {
+    if (!this.#over) this.#handlers.goesAway();
+  }
+
   closed(cause: Error | undefined): void {
     const status = this.#status;
     if (status !== undefined) this.#end(fromHttp2Headers(status));

@@ -22,6 +22,8 @@ export interface LinkHandlers {
   frame(frame: ExchangeResponse): void;
   /** `Link.send` had returned false, and the link takes more again. */
   drained(): void;
+  /** The server, or a proxy before it, is to end the connection. The link goes on until then. Perhaps several times. */
+  goesAway(): void;
   /** The link ended, and what was sent may or may not have arrived. Called once, and not after `Link.close`. */
   closed(error: CacheError | undefined): void;
 }

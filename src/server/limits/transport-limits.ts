@@ -4,9 +4,9 @@ import { type Bound, pickWithin } from "../../common/bound.ts";
 export interface TransportLimits {
   /** Connections at a time; beyond it a new one is closed at once. Bounds the open watches of health too. */
   readonly connectionsMax: number;
-  /** Concurrent calls of one connection. */
+  /** Concurrent calls of one connection: what its SETTINGS advertise. */
   readonly connectionMaxStreams: number;
-  /** Concurrent streaming calls of one connection. */
+  /** Of these the streaming ones. Default: all of them. */
   readonly connectionMaxSubscriptions: number;
   /** A connection without calls is closed after this. */
   readonly connectionIdleMs: number;
@@ -68,11 +68,12 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+const STREAMS_BOUND: Bound = { fallback: 256, min: 1, max: 65_536 };
 
 export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   connectionsMax: { fallback: 10_000, min: 1, max: 1_000_000 },
-  connectionMaxStreams: { fallback: 256, min: 1, max: 65_536 },
-  connectionMaxSubscriptions: { fallback: 16, min: 1, max: 65_536 },
+  connectionMaxStreams: STREAMS_BOUND,
+  connectionMaxSubscriptions: STREAMS_BOUND,
   connectionIdleMs: { fallback: 5 * MINUTE_MS, min: 100, max: DAY_MS },
   connectionAgeMs: { fallback: 30 * MINUTE_MS, min: 100, max: DAY_MS },
   connectionGraceMs: { fallback: 30_000, min: 0, max: DAY_MS },
@@ -101,7 +102,9 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
 
 /** Fills in the defaults. Throws a RangeError that names the field and its range. */
 export function resolveTransportLimits(options: Partial<TransportLimits> = {}): TransportLimits {
-  const pick = pickWithin(TRANSPORT_BOUNDS, options);
+  // Each stream that is advertised may be a streaming one: a proxy gives a client's stream to any connection with room.
+  const { connectionMaxSubscriptions = options.connectionMaxStreams ?? STREAMS_BOUND.fallback } = options;
+  const pick = pickWithin(TRANSPORT_BOUNDS, { ...options, connectionMaxSubscriptions });
   return {
     connectionsMax: pick("connectionsMax"),
     connectionMaxStreams: pick("connectionMaxStreams"),

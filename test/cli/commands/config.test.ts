@@ -45,10 +45,16 @@ const words: ReadonlyMap<string, string> = new Map([
   ["acceleration", "on"],
 ]);
 
+/** The defaults that depend on something, in words. */
+const dependent: ReadonlyMap<string, string> = new Map([
+  ["workers", "all cores"],
+  ["connectionMaxSubscriptions", "connectionMaxStreams"],
+]);
+
 function rangeOf(name: string, { fallback, min, max }: Bound): string {
   const unit = name.endsWith("Bytes") ? "bytes" : name.endsWith("Ms") ? "ms" : "";
   const [from, to, initial] = [min, max, fallback].map((value) => toQuantity(value, unit));
-  return `${from} to ${to}; default ${name === "workers" ? "all cores" : initial}`;
+  return `${from} to ${to}; default ${dependent.get(name) ?? initial}`;
 }
 
 describe("the settings", () => {

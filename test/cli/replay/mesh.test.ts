@@ -93,6 +93,7 @@ function createDeafTransport(): Transport {
       transport.open(address, {
         ...handlers,
         drained: () => handlers.drained(),
+        goesAway: () => handlers.goesAway(),
         closed: (error) => handlers.closed(error),
         frame(response) {
           if (response.frame.case === "events") response.frame.value.events = [];

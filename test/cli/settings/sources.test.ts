@@ -137,6 +137,15 @@ describe("resolveSettings()", () => {
     expect(resolve({}).originOf("workers")).toBe("default");
   });
 
+  it("serves as many streaming calls a connection as it advertises, unless told otherwise", () => {
+    const subscriptionsOf = (given: Given) => resolve(given).values.connectionMaxSubscriptions;
+    expect(subscriptionsOf({})).toBe(256);
+    expect(subscriptionsOf({ flags: { connectionMaxStreams: "1000" } })).toBe(1_000);
+    const env = { MESHCACHE_CONNECTION_MAX_SUBSCRIPTIONS: "16" };
+    expect(subscriptionsOf({ env, flags: { connectionMaxStreams: "1000" } })).toBe(16);
+    expect(resolve({}).originOf("connectionMaxSubscriptions")).toBe("default");
+  });
+
   it("refuses several workers where only one is possible, naming the reason", () => {
     expect(faultsOf({ flags: { workers: "3", storeEngine: "lru" } })).toEqual([
       "--workers: workers (3) must be 1 with storeEngine lru",

@@ -314,6 +314,41 @@ describe("Connection", () => {
     });
   });
 
+  it("replaces a connection that is to end before it ends, and asks its address again", async () => {
+    const { cache, server, clock, settle } = createScriptedClient({ address: ["one:1", "two:2"] });
+    const users = cache.namespace(NAMESPACE, { codec });
+    await settle();
+    const { link: first } = server;
+    for (let times = 0; times < 2; times += 1) first.goesAway();
+    expect(server.links.length).toBe(1);
+    const early = users.get("early");
+    await settle();
+    clock.advance(50);
+    await settle();
+    expect(server.links.map(({ address }) => address)).toEqual(["one:1", "one:1"]);
+    const late = users.get("late");
+    await settle();
+    server.link.takeBatch().answer(hit("new", { revision: 6 }));
+    expect(await late).toEqual({ kind: "hit", value: "new" });
+    first.takeBatch().answer(hit("old", { revision: 5 }));
+    expect(await early).toEqual({ kind: "hit", value: "old" });
+    expect(first.closedByClient).toBe(true);
+    expect(cache.stats().connection).toMatchObject({ streams: 2, failures: 0, gaps: 0 });
+  });
+
+  it("waits before it replaces a connection that is to end as soon as it has begun", async () => {
+    const { cache, server, clock, settle } = createScriptedClient();
+    cache.namespace(NAMESPACE, { codec });
+    await settle();
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      server.link.goesAway();
+      clock.advance(10);
+      await settle();
+    }
+    expect(server.links.length).toBeGreaterThan(1);
+    expect(server.links.length).toBeLessThan(700);
+  });
+
   it("lets calls finish when it is closed, refuses new ones, and closes once", async () => {
     const { cache, server, settle } = createScriptedClient({ nearCache: false });
     const users = cache.namespace(NAMESPACE, { codec });

@@ -92,6 +92,7 @@ describe("Http2Connection", () => {
   let peer: Peer;
   let received: Buffer[];
   let headers: Headers[];
+  let partings: number;
   let closed: Promise<Error | undefined>;
   let drained: Promise<void>;
   /** Resolves when so many bytes of data have come. */
@@ -114,6 +115,7 @@ describe("Http2Connection", () => {
   async function open(): Promise<void> {
     received = [];
     headers = [];
+    partings = 0;
     let check = (): void => {};
     const whenClosed = Promise.withResolvers<Error | undefined>();
     const whenDrained = Promise.withResolvers<void>();
@@ -143,6 +145,9 @@ describe("Http2Connection", () => {
         },
         headers: (some) => headers.push(some),
         drained: () => whenDrained.resolve(),
+        goesAway: () => {
+          partings += 1;
+        },
         closed: (cause) => whenClosed.resolve(cause),
       },
     );
@@ -260,8 +265,10 @@ describe("Http2Connection", () => {
     const goAway = (lastStreamId: number) => frame(7, 0, 0, Buffer.concat([uint32(lastStreamId), uint32(0)]));
     peer.write(response, goAway(1), data(Buffer.of(1)));
     await arrived(1);
+    expect(partings).toBe(1);
     peer.write(goAway(0));
     expect((await closed)?.message).toContain("goes away");
+    expect(partings).toBe(1);
   });
 
   it.each([

@@ -37,6 +37,7 @@ function openLink(transport: Transport, address: string, limits = UNLIMITED): Op
       check();
     },
     drained: () => drained.resolve(),
+    goesAway: () => {},
     closed: (error) => closed.resolve(error),
   });
   return {

@@ -30,6 +30,7 @@ import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { testProxy } from "../../support/test-workers.ts";
 
 const { method } = CacheService;
 const namespace = "stream";
@@ -122,7 +123,8 @@ function byShard(names: readonly string[]): Record<string, string[] | undefined>
   return Object.groupBy(names, (name) => name.slice(0, name.indexOf("/")));
 }
 
-describe("a reader that stops reading", () => {
+// The buffers of these proxies take all that the tests publish, so that the server has no reader that does not read.
+describe.skipIf(testProxy === "nginx" || testProxy === "haproxy")("a reader that stops reading", () => {
   it("gets one Gap and uses bounded memory, while 50 others get every event", async () => {
     const started = await start({
       transport: {
@@ -166,8 +168,8 @@ describe("a reader that stops reading", () => {
     const gaps = frames.flatMap((frame) => (frame.case === "gap" ? [frame.value.reason] : []));
     expect(gaps).toEqual([Gap_Reason.OVERRUN]);
     expect(server.store.counters.overruns).toBe(1);
-    // All that was queued for this reader, of the 1.7 MB that were published.
-    expect(body.length).toBeLessThan(300 * 1024);
+    // All that was queued for this reader, of the 1.7 MB that were published, and what a proxy keeps.
+    expect(body.length).toBeLessThan(testProxy ? 1024 * 1024 : 300 * 1024);
   });
 
   it("is cut when it takes nothing for longer than stallMaxMs", async () => {

@@ -14,6 +14,7 @@ import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../../src/telemetry/telemetry.ts";
 import { answerOf, connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { testProxy } from "../../support/test-workers.ts";
 
 const { method } = CacheService;
 let running: RunningServer | undefined;
@@ -149,3 +150,37 @@ describe("a client that sends many operations at once", () => {
     expect(once).toBeGreaterThan(0);
   });
 });
+
+// A proxy advertises streams of its own.
+describe.skipIf(testProxy)(
+  "L1: a connection that carries the streams of many clients, as a proxy's does",
+  () => {
+    it.each([
+      ["by default", undefined, 256],
+      ["with a setting", 40, 40],
+    ])("has all streams served that are advertised %s", async (_, connectionMaxStreams, advertised) => {
+      running = await startServer({ transport: connectionMaxStreams ? { connectionMaxStreams } : {} });
+      const raw = await connectRaw(running.address);
+      expect(raw.session.remoteSettings.maxConcurrentStreams).toBe(advertised);
+      const open = framed(
+        encodeMessage(
+          ExchangeRequestSchema,
+          create(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: {} } }),
+        ),
+      );
+      const opened = await Promise.all(
+        Array.from({ length: advertised }, async () => {
+          const stream = raw.open("/meshcache.v1.CacheService/Exchange");
+          stream.write(open);
+          const answer = new Promise<boolean>((resolve) => {
+            stream.once("data", () => resolve(true));
+            stream.once("close", () => resolve(false));
+          });
+          return await answer;
+        }),
+      );
+      expect(opened.filter(Boolean)).toHaveLength(advertised);
+      raw.close();
+    });
+  },
+);
