@@ -123,7 +123,7 @@ export class MeshCache implements AsyncDisposable {
     const { near, loads, probes, gaps } = this.#counters;
     return {
       near: { ...near, ...this.#namespaces.nearSize() },
-      loads: { ...loads },
+      loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
       connection: { state, address, inFlight, ...counters, gaps, faults: this.#boundary.faults },
     };

@@ -57,10 +57,13 @@ export function checkKeys(keys: readonly string[], limits: ServerLimits): string
   return checkTexts("keys", keys, Number.POSITIVE_INFINITY, limits.keyMaxBytes, "key");
 }
 
-/** The tags of an entry. */
+/** The tags of an entry, each once. */
 export function checkEntryTags(tags: readonly string[] | undefined, limits: ServerLimits): string[] {
   if (tags === undefined || tags === null) return NO_TAGS;
-  return checkTexts("tags", tags, limits.entryMaxTags, limits.tagMaxBytes);
+  const checked = checkTexts("tags", tags, Number.POSITIVE_INFINITY, limits.tagMaxBytes);
+  const different = checked.length < 2 ? checked : Array.from(new Set(checked));
+  if (different.length > limits.entryMaxTags) throw fieldInvalid("tags", `at most ${limits.entryMaxTags}`);
+  return different;
 }
 
 /** Any number of tags. */

@@ -2,11 +2,17 @@
 
 /** What a loader may say about its value. Each wins over the same option of the call. */
 export interface LoadedOptions {
-  /** How long the value is fresh, in milliseconds. 0: until it is invalidated or evicted. Default: the namespace's. */
+  /**
+   * How long the value is fresh, in milliseconds. 0: it is returned and not kept. Default: the namespace's, where 0 means
+   * until it is invalidated or evicted.
+   */
   readonly ttlMs?: number;
   /** How long after that it may be served stale, in milliseconds. Default: the namespace's. */
   readonly staleMs?: number;
-  /** Up to 16 different tags, unless the server is configured otherwise. Invalidating any of them removes the entry. */
+  /**
+   * Up to 16 different tags, unless the server is configured otherwise; a tag that is named twice counts once. Invalidating
+   * any of them removes the entry.
+   */
   readonly tags?: readonly string[];
   /** A version that the source gave to the value: a Set with a smaller one loses. 0n, the default: none. */
   readonly sourceVersion?: bigint;
@@ -41,6 +47,15 @@ export interface LoadContext {
 export type Loader<Value> = (
   context: LoadContext,
 ) => Value | undefined | Loaded<Value> | Promise<Value | undefined | Loaded<Value>>;
+
+/** What a loader of many keys returns, a Map for example. A key that is not in it is absent at the source. */
+export type LoadedMany<Value> = Iterable<readonly [key: string, value: Value | undefined | Loaded<Value>]>;
+
+/** Loads the values of several keys from their source, each key once. */
+export type ManyLoader<Value> = (
+  missing: readonly string[],
+  context: LoadContext,
+) => LoadedMany<Value> | Promise<LoadedMany<Value>>;
 
 /** What a loader returned, in one form. */
 export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {

@@ -4,6 +4,7 @@ import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from ".
 import type { Codec } from "./codecs.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
+import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
 export interface NamespaceOptions<Value> {
   /** How values become bytes and come back. */
@@ -28,6 +29,11 @@ export interface NamespaceOptions<Value> {
    * not expire together. 0 to 0.5; default 0.05.
    */
   readonly ttlJitter?: number;
+  /**
+   * How long a key whose loader has failed is not loaded again, in milliseconds, shortened by up to a quarter at random: its
+   * callers get what the cache has, stale too, or the same error. 0 to 600,000; default 1,000; 0: not at all.
+   */
+  readonly failureCooldownMs?: number;
   /** What reading a value does that the codec cannot decode: reject with CODEC, or answer a miss. Default "error". */
   readonly undecodable?: "error" | "miss";
   /** The near cache of this namespace. False: none. Default: as the client's. */
@@ -42,6 +48,7 @@ export interface ResolvedNamespaceOptions<Value> {
   readonly staleMs: number;
   readonly negativeTtlMs: number;
   readonly ttlJitter: number;
+  readonly failureCooldownMs: number;
   readonly undecodable: "error" | "miss";
   readonly nearCache: ResolvedNearCache | undefined;
 }
@@ -78,6 +85,7 @@ function resolve<Value>(
     staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
     negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
     ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
+    failureCooldownMs: wholeOption("failureCooldownMs", options.failureCooldownMs, 1_000, 0, LONGEST_WAIT_MS),
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache: resolveNearCache(options.nearCache, inherited, inherited === undefined),
   };

@@ -1,6 +1,6 @@
 /** One entry of a near cache: what the server answered for a key, and the value once it has been decoded. */
 import { type Codec, decodeOwnValue, decodeValue, encodeValue } from "../api/codecs.ts";
-import { deepFreeze, isDeepFrozen } from "../api/deep-freeze.ts";
+import { deepFreeze, freezeIfPlain, isDeepFrozen } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
 import type { AsOf, Servable } from "../coherence/coherence.ts";
 import type { ClockEntry } from "./clock-cache.ts";
@@ -149,10 +149,25 @@ export class ValueReader<Value> {
     return loaded;
   }
 
-  /** For one more reader of a value: the same value if it is frozen, else a copy. Throws CODEC. */
-  forAnother(value: Value): Value {
-    if (isDeepFrozen(value)) return value;
-    return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
+  /** All readers may share the value: it is frozen, and so is all that it holds. */
+  isShareable(value: Value): boolean {
+    return isDeepFrozen(value);
+  }
+
+  /** Throws CODEC. */
+  encode(value: Value): Uint8Array {
+    return encodeValue(this.#codec, this.#namespace, value);
+  }
+
+  /** Decodes a value that keeps nothing of the bytes. Throws CODEC. */
+  decodeBorrowed(encoded: Uint8Array): Decoded<Value> {
+    const value = decodeValue(this.#codec, this.#namespace, encoded);
+    return new Decoded({ kind: "hit", value }, this.#frozen && deepFreeze(value));
+  }
+
+  /** For a value that no codec has made, and that several readers share: freezes it where values are frozen. */
+  freezeOriginal(value: Value): void {
+    if (this.#frozen) freezeIfPlain(value);
   }
 
   /** Decodes a value from a response. The value may keep the bytes, so they are decoded only once. Throws CODEC. */
