@@ -1,4 +1,5 @@
 /** Loaders of `getOrLoad`, and what they may return. */
+import { optionNames } from "./option-names.ts";
 
 /** What a loader may say about its value. Each wins over the same option of the call. */
 export interface LoadedOptions {
@@ -17,6 +18,13 @@ export interface LoadedOptions {
   /** A version that the source gave to the value: a Set with a smaller one loses. 0n, the default: none. */
   readonly sourceVersion?: bigint;
 }
+
+export const LOADED_OPTIONS = optionNames<LoadedOptions>({
+  ttlMs: true,
+  staleMs: true,
+  tags: true,
+  sourceVersion: true,
+});
 
 const LOADED: unique symbol = Symbol("meshcache.loaded");
 

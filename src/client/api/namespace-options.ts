@@ -3,6 +3,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
+import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
 import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
@@ -40,6 +41,17 @@ export interface NamespaceOptions<Value> {
   readonly nearCache?: false | NearCacheOptions;
 }
 
+const NAMESPACE_OPTIONS = optionNames<NamespaceOptions<unknown>>({
+  codec: true,
+  ttlMs: true,
+  staleMs: true,
+  negativeTtlMs: true,
+  ttlJitter: true,
+  failureCooldownMs: true,
+  undecodable: true,
+  nearCache: true,
+});
+
 export interface ResolvedNamespaceOptions<Value> {
   readonly codec: Codec<Value>;
   /** The codec's, read once. */
@@ -65,7 +77,9 @@ export function resolveNamespaceOptions<Value>(
 ): ResolvedNamespaceOptions<Value> {
   if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
   try {
-    return resolve({ ...given }, client.nearCache);
+    const own = { ...given };
+    checkNames(own, NAMESPACE_OPTIONS);
+    return resolve(own, client.nearCache);
   } catch (error) {
     throw unreadable("options", error);
   }

@@ -3,6 +3,7 @@ import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import { Fifo } from "../../common/fifo.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { Change } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
@@ -34,6 +35,12 @@ export interface SubscribeOptions extends Pick<CallOptions, "signal"> {
   /** How many events may wait for the reader. An overflow replaces them by one gap. 1 to 1,048,576; default 4,096. */
   readonly queueMaxEvents?: number;
 }
+
+export const SUBSCRIBE_OPTIONS = optionNames<SubscribeOptions>({
+  signal: true,
+  prefixes: true,
+  queueMaxEvents: true,
+});
 
 /** Has one reader. Leaving the loop, `close`, or the end of an `await using` scope ends it. */
 export interface EventSubscription extends AsyncIterable<CacheEvent>, AsyncDisposable {

@@ -10,7 +10,8 @@ import {
   checkWhole,
   unreadable,
 } from "../api/checks.ts";
-import type { LoadedOptions } from "../api/load-result.ts";
+import { LOADED_OPTIONS, type LoadedOptions } from "../api/load-result.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { CallOptions } from "./runner.ts";
 import type { JoinOptions } from "./singleflight.ts";
@@ -46,6 +47,20 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
   readonly failOpen?: boolean;
 }
 
+export const LOAD_OPTIONS = optionNames<LoadOptions>({
+  deadlineMs: true,
+  signal: true,
+  ttlMs: true,
+  staleMs: true,
+  tags: true,
+  sourceVersion: true,
+  maxStalenessMs: true,
+  softTimeoutMs: true,
+  hardTimeoutMs: true,
+  waitMs: true,
+  failOpen: true,
+});
+
 const LONGEST_WAIT_MS = 600_000;
 
 /** How to load, with the options checked and their defaults filled in. */
@@ -79,7 +94,7 @@ export function toLoadPlan(options: LoadOptions, limits: ServerLimits): LoadPlan
 /** Copies the options that are given, reading each of them once. Throws FIELD_INVALID. */
 export function checkLoaded(given: LoadedOptions, limits: ServerLimits): LoadedOptions {
   try {
-    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
+    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given, LOADED_OPTIONS);
     return {
       ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0, limits) }),
       ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0, limits) }),

@@ -54,6 +54,7 @@ describe("C4: once a loader has returned, its caller gets the value", () => {
     ["a TTL that is no number", loaded("v", { ttlMs: untyped("60") }), "v", "options"],
     ["a source version out of range", loaded("v", { sourceVersion: -1n }), "v", "options"],
     ["options that cannot be read", loaded("v", unreadable), "v", "options"],
+    ["an unknown option", loaded("v", untyped({ ttl: 60 })), "v", "options"],
     ["bad options of an absent record", absent({ ttlMs: -1 }), undefined, "options"],
   ])("of %s", async (_what, returned, value, reason) => {
     const { mesh, cache, users } = await start();
