@@ -5,9 +5,12 @@ export {
   absent,
   type LoadContext,
   type Loaded,
+  type LoadedMany,
   type LoadedOptions,
+  type LoadedValue,
   type Loader,
   loaded,
+  type ManyLoader,
 } from "./client/api/load-result.ts";
 export type { NamespaceOptions } from "./client/api/namespace-options.ts";
 export type { NearCacheOptions, ValueSharing } from "./client/api/near-cache-options.ts";

@@ -1,7 +1,7 @@
 /** A namespace of the cache, as an application calls it. Reads, writes and loads are in operations/. */
 import { CacheError } from "../common/errors.ts";
 import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
-import type { Loader } from "./api/load-result.ts";
+import type { LoadedValue, Loader, ManyLoader } from "./api/load-result.ts";
 import { checkNames, type OptionNames } from "./api/option-names.ts";
 import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
 import type { CachedEntry } from "./near-cache/cached-entry.ts";
@@ -30,6 +30,9 @@ export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Loads an entry that the cache does not have, as in `getOrLoad`. */
   readonly loader?: Loader<Value>;
 }
+
+/** So many keys a loader of many is given at once: their leases and Sets fit in the window of calls beside other calls. */
+const LOAD_MANY_MAX_KEYS = 1_000;
 
 const ENTRY_OPTIONS: OptionNames = new Set([...LOAD_OPTIONS, ...READ_OPTIONS, "loader"]);
 
@@ -118,7 +121,12 @@ export class Namespace<Value> {
    * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what the loader
    * throws, and with LOADER_TIMEOUT.
    */
-  getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<Value | undefined> {
+  getOrLoad<Found extends Value>(
+    key: string,
+    loader: Loader<Found>,
+    options?: LoadOptions,
+  ): Promise<LoadedValue<Value, Found> | undefined>;
+  getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<unknown> {
     try {
       const checked: LoadOptions = checkOptions(options);
       checkFunction("loader", loader);
@@ -132,6 +140,51 @@ export class Namespace<Value> {
     } catch (error) {
       return Promise.reject(unreadable("options", error));
     }
+  }
+
+  /**
+   * The values of many keys, in their order. Those that the cache does not have are loaded as in `getOrLoad`, each under a
+   * lease of its own, but together: `loadMissing` is called with at most 1,000 keys at a time, and again for keys that another
+   * process was loading in vain. Undefined: the source has no such record. Rejects when a key cannot be loaded; the values of
+   * other keys are kept.
+   */
+  getOrLoadMany<Found extends Value>(
+    keys: readonly string[],
+    loadMissing: ManyLoader<Found>,
+    options?: LoadOptions,
+  ): Promise<(LoadedValue<Value, Found> | undefined)[]>;
+  async getOrLoadMany(
+    keys: readonly string[],
+    loadMissing: ManyLoader<Value>,
+    options?: LoadOptions,
+  ): Promise<unknown[]> {
+    const { context, loader } = this.#parts;
+    const checked = readable("options", (): LoadOptions => ({ ...checkOptions(options, LOAD_OPTIONS) }));
+    checkFunction("loadMissing", loadMissing);
+    const all = Array.from(checkKeys(keys, context.runner.limits), (key, at) => ({ key, at }));
+    const values = new Array<unknown>(all.length);
+    const missing: typeof all = [];
+    for (const one of all) {
+      const copy = this.#reader.near(one.key, checked);
+      if (copy === undefined || copy.kind === "miss") missing.push(one);
+      else {
+        if (this.#observed) this.#hit(copy);
+        values[one.at] = await (copy.loaded ?? this.#loaded(copy));
+      }
+    }
+    for (let from = 0; from < missing.length; from += LOAD_MANY_MAX_KEYS) {
+      const some = missing.slice(from, from + LOAD_MANY_MAX_KEYS);
+      const entries = await loader.loadMany(
+        some.map(({ key }) => key),
+        loadMissing,
+        checked,
+      );
+      for (const [index, { at }] of some.entries()) {
+        const entry = entries[index];
+        values[at] = entry?.kind === "hit" ? entry.value : undefined;
+      }
+    }
+    return values;
   }
 
   // ---- Writing -------------------------------------------------------------------------------------------

@@ -65,6 +65,9 @@ export type ManyLoader<Value> = (
   context: LoadContext,
 ) => LoadedMany<Value> | Promise<LoadedMany<Value>>;
 
+/** The values of a namespace; where their type is unknown, those of the loader. */
+export type LoadedValue<Value, Found> = unknown extends Value ? Found : Value;
+
 /** What a loader returned, in one form. */
 export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {
   if (typeof result === "object" && result !== null && LOADED in result) return result;

@@ -85,7 +85,7 @@ describe("C7: an unknown option", () => {
     ["keys", (cache) => cache.namespace("n").invalidate(untyped({ keys: "user:1" }))],
     ["target", (cache) => cache.namespace("n").invalidate(untyped({ key: ["k"] }))],
     ["target", (cache) => cache.namespace("n").invalidate(untyped({ keys: ["k"], soft: true }))],
-    ["loader", (cache) => cache.namespace("n").getOrLoad("k", untyped(1))],
+    ["loader", (cache) => cache.namespace("n").getOrLoad("k", untyped<() => unknown>(1))],
   ])("or a missing or wrong one is named: %s", async (field, run) => {
     const cache = new Mesh().connect();
     expect(await failure(() => run(cache))).toMatchObject({ reason: "FIELD_INVALID", detail: { field } });

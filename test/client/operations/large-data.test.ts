@@ -69,7 +69,7 @@ describe("C3: a deep value", () => {
     vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
     const { mesh, cache, users } = await start();
     for (const depth of [1_000, 200_000]) {
-      let given = await mesh.run(users.getOrLoad(`${depth}`, () => nested(depth)));
+      let given: unknown = await mesh.run(users.getOrLoad(`${depth}`, () => nested(depth)));
       let found = 0;
       while (Array.isArray(given)) {
         given = given[0];
