@@ -1,6 +1,14 @@
 /** `import "meshcache"`: the client. */
 
-export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/api/codecs.ts";
+export {
+  bytes,
+  type Codec,
+  type JsonOptions,
+  json,
+  protobuf,
+  text,
+  type ValueOf,
+} from "./client/api/codecs.ts";
 export {
   absent,
   type LoadContext,
