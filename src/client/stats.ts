@@ -68,6 +68,8 @@ export function toObservations(stats: ClientStats): Readonly<Record<ObservedName
     loadsFailed: loads.loadFailures,
     loadsShared: loads.loadsShared,
     loadsUnkept: loads.loadsUnkept,
+    loadFailuresRepeated: loads.failuresRepeated,
+    loadFailuresForgotten: loads.failuresForgotten,
     staleServed: loads.staleServed,
     probes: probes.probes,
     probesStale: probes.probesStale,
