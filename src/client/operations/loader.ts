@@ -27,6 +27,7 @@ import {
   toResult,
 } from "./loaded-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
+import { isOutage } from "./outage.ts";
 import type { EntryReader, Found } from "./reader.ts";
 import { runLoader } from "./run-loader.ts";
 import { shapeOf } from "./shaped-value.ts";
@@ -310,26 +311,5 @@ export class EntryLoader<Value> {
       return shareable ? value : values.decodeBorrowed(encoded).hit.value;
     };
     return { entry, another };
-  }
-}
-
-/** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
-function isOutage(error: unknown): boolean {
-  if (!(error instanceof CacheError)) return false;
-  switch (error.reason) {
-    case "UNAVAILABLE":
-    case "DEADLINE":
-    case "LIMIT_EXCEEDED":
-    case "DRAINING":
-    case "INTERNAL":
-      return true;
-    case "FIELD_INVALID":
-    case "CANCELLED":
-    case "CLOSED":
-    case "CODEC":
-    case "LOADER_TIMEOUT":
-      return false;
-    default:
-      return error.reason satisfies never;
   }
 }
