@@ -1,13 +1,24 @@
 /** `import "meshcache"`: the client. */
 
-export { bytes, type Codec, json, protobuf, text, type ValueOf } from "./client/api/codecs.ts";
+export {
+  bytes,
+  type Codec,
+  type JsonOptions,
+  json,
+  protobuf,
+  text,
+  type ValueOf,
+} from "./client/api/codecs.ts";
 export {
   absent,
   type LoadContext,
   type Loaded,
+  type LoadedMany,
   type LoadedOptions,
+  type LoadedValue,
   type Loader,
   loaded,
+  type ManyLoader,
 } from "./client/api/load-result.ts";
 export type { NamespaceOptions } from "./client/api/namespace-options.ts";
 export type { NearCacheOptions, ValueSharing } from "./client/api/near-cache-options.ts";

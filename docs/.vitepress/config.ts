@@ -26,6 +26,7 @@ const sidebar = [
     items: [
       page("Use it in your service", "/use-it-in-your-service"),
       page("Client guide", "/client"),
+      page("Loads", "/loading"),
       page("API reference", "/api/modules/meshcache"),
       page("Other languages", "/other-languages"),
       page("Migration", "/migration"),

@@ -7,6 +7,7 @@ import { systemRng } from "../common/random.ts";
 import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
 import { json } from "./api/codecs.ts";
 import type { NamespaceOptions } from "./api/namespace-options.ts";
+import { optionNames } from "./api/option-names.ts";
 import {
   type ClientInternals,
   type ClientOptions,
@@ -21,7 +22,7 @@ import { Connection, type ConnectionDeps } from "./connection/connection.ts";
 import { EventSubscriptions } from "./event-subscriptions.ts";
 import type { Namespace } from "./namespace.ts";
 import { Namespaces } from "./namespaces.ts";
-import { type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
+import { CALL_OPTIONS, type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
 import { createTransport, runAfterMicrotasks, warnOfFault } from "./process-defaults.ts";
 import { type ClientStats, createCounters, toObservations } from "./stats.ts";
 import { sync } from "./sync.ts";
@@ -31,6 +32,8 @@ export interface CloseOptions {
   /** How long what is under way may take to finish, in milliseconds. 0 to 600,000; default 1,000. */
   readonly graceMs?: number;
 }
+
+const CLOSE_OPTIONS = optionNames<CloseOptions>({ graceMs: true });
 
 /**
  * A cache that all processes of a mesh share, with a near cache of this process in front of it. It connects when it is
@@ -126,7 +129,7 @@ export class MeshCache implements AsyncDisposable {
     const { near, loads, probes, gaps } = this.#counters;
     return {
       near: { ...near, ...this.#namespaces.nearSize() },
-      loads: { ...loads },
+      loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
       connection: { state, address, inFlight, ...counters, gaps, faults: this.#boundary.faults },
     };
@@ -138,7 +141,7 @@ export class MeshCache implements AsyncDisposable {
    */
   close(options?: CloseOptions): Promise<void> {
     try {
-      const given: CloseOptions = checkOptions(options);
+      const given: CloseOptions = checkOptions(options, CLOSE_OPTIONS);
       const graceMs = checkWhole("graceMs", given.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
       this.#closed ??= this.#close(graceMs);
       return this.#closed;
@@ -169,7 +172,7 @@ export class MeshCache implements AsyncDisposable {
 
   #checkCall(options: CallOptions | undefined) {
     try {
-      const given: CallOptions = checkOptions(options);
+      const given: CallOptions = checkOptions(options, CALL_OPTIONS);
       const deadlineMs = given.deadlineMs ?? this.#options.deadlineMs;
       return {
         signal: checkSignal(given.signal),

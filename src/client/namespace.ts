@@ -1,23 +1,40 @@
 /** A namespace of the cache, as an application calls it. Reads, writes and loads are in operations/. */
 import { CacheError } from "../common/errors.ts";
 import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
-import type { Loader } from "./api/load-result.ts";
+import type { LoadedValue, Loader, ManyLoader } from "./api/load-result.ts";
+import { checkNames, type OptionNames } from "./api/option-names.ts";
 import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
 import type { CachedEntry } from "./near-cache/cached-entry.ts";
 import type { CoherenceProbe } from "./near-cache/coherence-probe.ts";
-import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
+import {
+  type EventSubscription,
+  SUBSCRIBE_OPTIONS,
+  type SubscribeOptions,
+} from "./operations/event-subscription.ts";
 import type { Target } from "./operations/invalidate-target.ts";
-import type { LoadOptions } from "./operations/load-options.ts";
+import { LOAD_OPTIONS, type LoadOptions } from "./operations/load-options.ts";
 import type { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
-import type { EntryReader, ReadOptions } from "./operations/reader.ts";
-import type { InvalidateOptions, SetOptions, TouchOptions } from "./operations/write-options.ts";
+import { type EntryReader, READ_OPTIONS, type ReadOptions } from "./operations/reader.ts";
+import {
+  INVALIDATE_OPTIONS,
+  type InvalidateOptions,
+  SET_OPTIONS,
+  type SetOptions,
+  TOUCH_OPTIONS,
+  type TouchOptions,
+} from "./operations/write-options.ts";
 import type { EntryWriter } from "./operations/writer.ts";
 
 export interface EntryOptions<Value> extends LoadOptions, ReadOptions {
   /** Loads an entry that the cache does not have, as in `getOrLoad`. */
   readonly loader?: Loader<Value>;
 }
+
+/** So many keys a loader of many is given at once: their leases and Sets fit in the window of calls beside other calls. */
+const LOAD_MANY_MAX_KEYS = 1_000;
+
+const ENTRY_OPTIONS: OptionNames = new Set([...LOAD_OPTIONS, ...READ_OPTIONS, "loader"]);
 
 export interface NamespaceParts<Value> {
   readonly context: NamespaceContext<Value>;
@@ -64,7 +81,10 @@ export class Namespace<Value> {
     try {
       const checked = options === undefined ? undefined : checkOptions(options);
       const copy = this.#reader.near(key, checked);
-      if (copy === undefined) return this.#reader.get(key, checked);
+      if (copy === undefined) {
+        if (checked !== undefined) checkNames(checked, READ_OPTIONS);
+        return this.#reader.get(key, checked);
+      }
       if (this.#observed) this.#hit(copy);
       return copy.answer ?? this.#answer(copy);
     } catch (error) {
@@ -83,7 +103,7 @@ export class Namespace<Value> {
     const { loader, ...others } = readable(
       "options",
       (): EntryOptions<Value> => ({
-        ...checkOptions(options),
+        ...checkOptions(options, ENTRY_OPTIONS),
       }),
     );
     if (loader !== undefined) checkFunction("loader", loader);
@@ -101,17 +121,70 @@ export class Namespace<Value> {
    * mesh. Undefined: the source has no such record, which is remembered for `negativeTtlMs`. Rejects with what the loader
    * throws, and with LOADER_TIMEOUT.
    */
-  getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<Value | undefined> {
+  getOrLoad<Found extends Value>(
+    key: string,
+    loader: Loader<Found>,
+    options?: LoadOptions,
+  ): Promise<LoadedValue<Value, Found> | undefined>;
+  getOrLoad(key: string, loader: Loader<Value>, options?: LoadOptions): Promise<unknown> {
     try {
       const checked: LoadOptions = checkOptions(options);
       checkFunction("loader", loader);
       const copy = this.#reader.near(key, checked);
-      if (copy === undefined || copy.kind === "miss") return this.#getOrLoad(key, loader, { ...checked });
+      if (copy === undefined || copy.kind === "miss") {
+        checkNames(checked, LOAD_OPTIONS);
+        return this.#getOrLoad(key, loader, { ...checked });
+      }
       if (this.#observed) this.#hit(copy);
       return copy.loaded ?? this.#loaded(copy);
     } catch (error) {
       return Promise.reject(unreadable("options", error));
     }
+  }
+
+  /**
+   * The values of many keys, in their order. Those that the cache does not have are loaded as in `getOrLoad`, each under a
+   * lease of its own, but together: `loadMissing` is called with at most 1,000 keys at a time, and again for keys that another
+   * process was loading in vain. Undefined: the source has no such record. Rejects when a key cannot be loaded; the values of
+   * other keys are kept.
+   */
+  getOrLoadMany<Found extends Value>(
+    keys: readonly string[],
+    loadMissing: ManyLoader<Found>,
+    options?: LoadOptions,
+  ): Promise<(LoadedValue<Value, Found> | undefined)[]>;
+  async getOrLoadMany(
+    keys: readonly string[],
+    loadMissing: ManyLoader<Value>,
+    options?: LoadOptions,
+  ): Promise<unknown[]> {
+    const { context, loader } = this.#parts;
+    const checked = readable("options", (): LoadOptions => ({ ...checkOptions(options, LOAD_OPTIONS) }));
+    checkFunction("loadMissing", loadMissing);
+    const all = Array.from(checkKeys(keys, context.runner.limits), (key, at) => ({ key, at }));
+    const values = new Array<unknown>(all.length);
+    const missing: typeof all = [];
+    for (const one of all) {
+      const copy = this.#reader.near(one.key, checked);
+      if (copy === undefined || copy.kind === "miss") missing.push(one);
+      else {
+        if (this.#observed) this.#hit(copy);
+        values[one.at] = await (copy.loaded ?? this.#loaded(copy));
+      }
+    }
+    for (let from = 0; from < missing.length; from += LOAD_MANY_MAX_KEYS) {
+      const some = missing.slice(from, from + LOAD_MANY_MAX_KEYS);
+      const entries = await loader.loadMany(
+        some.map(({ key }) => key),
+        loadMissing,
+        checked,
+      );
+      for (const [index, { at }] of some.entries()) {
+        const entry = entries[index];
+        values[at] = entry?.kind === "hit" ? entry.value : undefined;
+      }
+    }
+    return values;
   }
 
   // ---- Writing -------------------------------------------------------------------------------------------
@@ -120,7 +193,7 @@ export class Namespace<Value> {
   async set(key: string, value: Value, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
-      return await writer.set(key, writer.encode(value, false), checkOptions(options));
+      return await writer.set(key, writer.encode(value, false), checkOptions(options, SET_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
     }
@@ -130,7 +203,7 @@ export class Namespace<Value> {
   async setAbsent(key: string, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
-      return await writer.set(key, writer.encode(undefined, true), checkOptions(options));
+      return await writer.set(key, writer.encode(undefined, true), checkOptions(options, SET_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
     }
@@ -149,7 +222,7 @@ export class Namespace<Value> {
   /** Gives a fresh entry new lifetimes, counted from now. False: there is no fresh entry. */
   async touch(key: string, options?: TouchOptions): Promise<boolean> {
     try {
-      return await this.#parts.writer.touch(key, checkOptions(options));
+      return await this.#parts.writer.touch(key, checkOptions(options, TOUCH_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
     }
@@ -162,7 +235,7 @@ export class Namespace<Value> {
    */
   async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
     try {
-      return await this.#parts.writer.invalidate(target, checkOptions(options));
+      return await this.#parts.writer.invalidate(target, checkOptions(options, INVALIDATE_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
     }
@@ -174,7 +247,9 @@ export class Namespace<Value> {
    * the subscription with that error.
    */
   subscribe(options?: SubscribeOptions): EventSubscription {
-    return this.#parts.subscribe(readable("options", () => ({ ...checkOptions(options) })));
+    return this.#parts.subscribe(
+      readable("options", () => ({ ...checkOptions(options, SUBSCRIBE_OPTIONS) })),
+    );
   }
 
   // ---- Hits that need more than their answer -------------------------------------------------------------

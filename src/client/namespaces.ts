@@ -16,7 +16,9 @@ import { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import { EntryReader } from "./operations/reader.ts";
 import type { OperationRunner } from "./operations/runner.ts";
+import { UnkeptLoads } from "./operations/unkept-loads.ts";
 import { EntryWriter } from "./operations/writer.ts";
+import { warnOfUse } from "./process-defaults.ts";
 import type { ClientCounters } from "./stats.ts";
 import type { ClientTelemetry } from "./telemetry/telemetry.ts";
 
@@ -43,10 +45,12 @@ export class Namespaces {
   readonly #nearCaches = new Set<AnyNearCache>();
   readonly #revalidations = new Set<Revalidation>();
   readonly #loaders = new Set<{ settled(): Promise<void> }>();
+  readonly #unkept: UnkeptLoads;
   #lastRequestId: bigint;
 
   constructor(deps: NamespacesDeps) {
     this.#deps = deps;
+    this.#unkept = new UnkeptLoads(deps.counters.loads, warnOfUse);
     this.#lastRequestId = deps.rng.uint64();
   }
 
@@ -78,6 +82,7 @@ export class Namespaces {
       rng: this.#deps.rng,
       telemetry,
       loads: counters.loads,
+      unkept: this.#unkept,
       nextRequestId: () => this.#nextRequestId(),
     };
     const reader = new EntryReader(context);

@@ -24,3 +24,8 @@ export function warnOfFault(error: unknown): void {
     detail,
   });
 }
+
+/** The application does something that it can mend. */
+export function warnOfUse(message: string): void {
+  process.emitWarning(message, { type: "MeshCacheWarning" });
+}

@@ -3,6 +3,7 @@ import type { ConnectionCounters, ConnectionState } from "./connection/connectio
 import type { ProbeCounters } from "./near-cache/coherence-probe.ts";
 import type { NearCounters } from "./near-cache/near-cache.ts";
 import type { LoadCounters } from "./operations/namespace-context.ts";
+import { createUnkeptCounts } from "./operations/unkept-loads.ts";
 import type { ObservedName } from "./telemetry/instruments.ts";
 
 /** Counted over all namespaces from when the client was made. */
@@ -17,7 +18,16 @@ export interface ClientCounters {
 export function createCounters(): ClientCounters {
   return {
     near: { hits: 0, misses: 0, fills: 0, fillsRefused: 0, invalidated: 0, evicted: 0, revalidated: 0 },
-    loads: { loads: 0, loadFailures: 0, loadsShared: 0, loadsUnkept: 0, staleServed: 0 },
+    loads: {
+      loads: 0,
+      loadFailures: 0,
+      failuresRepeated: 0,
+      failuresForgotten: 0,
+      loadsShared: 0,
+      loadsUnkept: 0,
+      unkeptBy: createUnkeptCounts(),
+      staleServed: 0,
+    },
     probes: { probes: 0, probesStale: 0, probeViolations: 0 },
     gaps: 0,
   };
@@ -76,6 +86,8 @@ export function toObservations(stats: ClientStats): Readonly<Record<ObservedName
     loadsFailed: loads.loadFailures,
     loadsShared: loads.loadsShared,
     loadsUnkept: loads.loadsUnkept,
+    loadFailuresRepeated: loads.failuresRepeated,
+    loadFailuresForgotten: loads.failuresForgotten,
     staleServed: loads.staleServed,
     probes: probes.probes,
     probesStale: probes.probesStale,

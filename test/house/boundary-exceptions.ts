@@ -101,8 +101,8 @@ export const exceptions: Exceptions = {
   "src/common/clock.ts": { setTimeout: "who schedules guards it; each use of a clock is checked here" },
 
   "src/client/near-cache/revalidation.ts": { "clock.schedule": CLIENT_CLOCK },
+  "src/client/operations/load-group.ts": { "void this.#loadSoon": "its load handles every failure" },
   "src/client/operations/loader.ts": {
-    "runLoader().then": "the load's promise is given to its callers",
     "ended.then": "only forgets the load",
     "void ended.then": "only forgets the load, whose failure is handled before",
   },
@@ -111,7 +111,8 @@ export const exceptions: Exceptions = {
     "this.#trace.end": NO_CALLBACK,
   },
   "src/client/operations/singleflight.ts": {
-    "running.result.then": "the promise is given to its callers",
+    "flight.result.then": "the promise is given to its callers",
+    "work.then": "the promise is given to its callers",
     "this.#deps.clock.schedule": CLIENT_CLOCK,
   },
   "src/cli/telemetry/thread-metrics/collection.ts": {

@@ -163,6 +163,11 @@ export const mutants: readonly Mutant[] = [
     'if (target === "key") this.#flights.delete(name);',
     'if (target === "key") return;',
   ),
+  {
+    name: "client: a load from before its lease is stored by the lease",
+    edits: [{ inFunction: "EntryLoader.#fillLease", find: "if (!isJoined) return", replace: "return" }],
+    test: "are one at a time when the new server grants a lease that the old one had granted",
+  },
   mutant(
     "client: a stale value is served as a fresh one",
     "freshUntilMs",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { functionsOf, testTitlesOf } from "./parsed-source.ts";
+import { functionsOf, methodCallsOf, spreadCallsOf, testTitlesOf } from "./parsed-source.ts";
 
 const names = (text: string) => functionsOf(text).map(({ name }) => name);
 
@@ -61,5 +61,23 @@ describe("testTitlesOf()", () => {
     const text =
       'describe("a", () => { it("b", () => { it2("x"); say("it(\\"y\\")"); }); it.skip("c", run); it.for([1])("d", run); it(title, run); });';
     expect(testTitlesOf(text)).toEqual(["b", "c", "d"]);
+  });
+});
+
+describe("spreadCallsOf() and methodCallsOf()", () => {
+  it("find calls and constructions with a spread argument, and no other spread", () => {
+    const text = "f(1,\n  ...a);\nnew B(...c);\n[...d]; ({ ...e }); g([...h]); i(j => k(...l));\nm?.n(...o);";
+    expect(spreadCallsOf(text)).toEqual([
+      { text: "f(1, ...a)", line: 1 },
+      { text: "new B(...c)", line: 3 },
+      { text: "k(...l)", line: 4 },
+      { text: "m?.n(...o)", line: 5 },
+    ]);
+  });
+
+  it("find the calls of a method, private or not", () => {
+    const text =
+      "a.shift(); class B { #c = []; d() { this.#c.shift(); this.#shift(); } #shift() {} } shift();";
+    expect(methodCallsOf(text, "shift").map((call) => call.text)).toEqual(["a.shift()", "this.#c.shift()"]);
   });
 });

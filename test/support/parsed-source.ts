@@ -34,6 +34,38 @@ export function testTitlesOf(text: string): string[] {
   return titles;
 }
 
+export interface CallText {
+  /** The call as it is written, with its white space made single spaces. */
+  readonly text: string;
+  readonly line: number;
+}
+
+/** Calls and `new` with `...list` among their arguments: each item takes a place on the stack. */
+export function spreadCallsOf(text: string): CallText[] {
+  return callsOf(text, (call) => list(call.arguments).some(({ type }) => type === "SpreadElement"));
+}
+
+/** Calls of methods with this name, such as `queue.shift()`. */
+export function methodCallsOf(text: string, method: string): CallText[] {
+  return callsOf(
+    text,
+    ({ callee }) => isNode(callee) && isNode(callee.property) && nameOf(callee.property) === method,
+  );
+}
+
+function callsOf(text: string, isWanted: (call: Node) => boolean): CallText[] {
+  const found: CallText[] = [];
+  const search = (node: Node): void => {
+    if (/^(Call|New)Expression$/.test(node.type) && isWanted(node)) {
+      const line = text.slice(0, node.start).split("\n").length;
+      found.push({ text: text.slice(node.start, node.end).replace(/\s+/g, " "), line });
+    }
+    for (const child of childrenOf(node)) search(child);
+  };
+  search(parse(text));
+  return found;
+}
+
 /** The syntax tree of a text. Throws for a text that is no TypeScript. */
 export function parse(text: string): Node {
   const program: unknown = parseAst(text, { lang: "ts" });

@@ -6,6 +6,7 @@
 
 import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { checkNames, type OptionNames } from "./option-names.ts";
 import { PREFIXES_MAX, type ServerLimits } from "./server-limits.ts";
 import { isAbortSignal } from "./signals.ts";
 
@@ -14,10 +15,17 @@ const UINT64_MAX = 2n ** 64n - 1n;
 
 const NONE = Object.freeze({});
 
-/** The options of a call, each of which may be left out. `null` means the same as `undefined`, here and in every option. */
-export function checkOptions<Options extends object>(options: Options | undefined): Options | typeof NONE {
+/**
+ * The options of a call, each of which may be left out. `null` means the same as `undefined`, here and in every option.
+ * Without `names`, the names of the options are not checked.
+ */
+export function checkOptions<Options extends object>(
+  options: Options | undefined,
+  names?: OptionNames,
+): Options | typeof NONE {
   if (options === undefined || options === null) return NONE;
   if (typeof options !== "object") throw fieldInvalid("options", "an object");
+  if (names !== undefined) checkNames(options, names);
   return options;
 }
 
@@ -58,10 +66,13 @@ export function checkKeys(keys: readonly string[], limits: ServerLimits): string
   return checkTexts("keys", keys, Number.POSITIVE_INFINITY, limits.keyMaxBytes, "key");
 }
 
-/** The tags of an entry. */
+/** The tags of an entry, each once. */
 export function checkEntryTags(tags: readonly string[] | undefined, limits: ServerLimits): string[] {
   if (tags === undefined || tags === null) return NO_TAGS;
-  return checkTexts("tags", tags, limits.entryMaxTags, limits.tagMaxBytes);
+  const checked = checkTexts("tags", tags, Number.POSITIVE_INFINITY, limits.tagMaxBytes);
+  const different = checked.length < 2 ? checked : Array.from(new Set(checked));
+  if (different.length > limits.entryMaxTags) throw fieldInvalid("tags", `at most ${limits.entryMaxTags}`);
+  return different;
 }
 
 /** Any number of tags. */
@@ -152,9 +163,14 @@ export function checkFlag(field: string, value: boolean | undefined, fallback: b
 }
 
 /** A group of options, which may be left out. */
-export function checkGroup<Group extends object>(field: string, group: Group | undefined): Group | undefined {
+export function checkGroup<Group extends object>(
+  field: string,
+  group: Group | undefined,
+  names: OptionNames,
+): Group | undefined {
   if (group === undefined || group === null) return undefined;
   if (typeof group !== "object") throw fieldInvalid(field, "an object");
+  checkNames(group, names, field);
   return group;
 }
 

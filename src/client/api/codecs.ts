@@ -3,7 +3,10 @@ import { isUint8Array } from "node:util/types";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { CacheError } from "../../common/errors.ts";
 import { copyOf, keepOrCopy } from "./byte-slab.ts";
+import { checkFlag, checkOptions } from "./checks.ts";
 import { deepFreeze, isDeepFrozen } from "./deep-freeze.ts";
+import { lostInJson } from "./json-form.ts";
+import { optionNames } from "./option-names.ts";
 import { refusePromise } from "./promises.ts";
 
 /**
@@ -39,14 +42,38 @@ function own<Value>(codec: Codec<Value>): Codec<Value> {
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** JSON. A value that JSON has no form for (a function, `undefined`, a bigint) is refused; a Date comes back as text. */
-export function json<Value>(): Codec<Value> {
+export interface JsonOptions {
+  /**
+   * Refuse every value that would not come back as it is, with CODEC and the path of its part ("$.list[3].at is an instance of
+   * Date"): instances of classes (Date, Map, Set, bytes, your own), NaN and the infinities, `undefined` and functions as
+   * fields or items, symbols, and objects with a `toJSON`. Only -0 becomes 0. It is the same wherever the process runs.
+   * Default false: what JSON.stringify makes of a value is stored, and every reader gets that, the first one too. Looking
+   * at each part makes encoding three to five times as long, so it is for development, tests, and where it matters.
+   */
+  readonly strict?: boolean;
+}
+
+const JSON_OPTIONS = optionNames<JsonOptions>({ strict: true });
+
+/** What a codec of this file refuses, in words without any value. */
+class Unencodable extends TypeError {}
+
+/**
+ * JSON. A value that JSON has no form for (a function, `undefined`, a bigint, a cycle) is refused. Others come back as JSON
+ * has them: a Date as text, a Map as {}, NaN as null, an instance as a plain object, and without what was undefined. With
+ * `strict` these are refused too. Throws FIELD_INVALID for an option that is none.
+ */
+export function json<Value>(options?: JsonOptions): Codec<Value> {
+  const given: JsonOptions = checkOptions(options, JSON_OPTIONS);
+  const strict = checkFlag("strict", given.strict, false);
   return own({
     name: "json",
     contentType: "application/json",
     encode(value) {
       const encoded = JSON.stringify(value);
-      if (encoded === undefined) throw new TypeError("JSON has no form for this value");
+      if (encoded === undefined) throw new Unencodable("JSON has no form for this value");
+      const lost = strict ? lostInJson(value) : undefined;
+      if (lost !== undefined) throw new Unencodable(lost);
       return Buffer.from(encoded, "utf8");
     },
     decode: (bytes) => JSON.parse(asBuffer(bytes).toString("utf8")),
@@ -61,8 +88,8 @@ export function text(): Codec<string> {
     name: "text",
     contentType: "text/plain; charset=utf-8",
     encode(value) {
-      if (typeof value !== "string") throw new TypeError("the value is no string");
-      if (!value.isWellFormed()) throw new TypeError("the string has a lone surrogate");
+      if (typeof value !== "string") throw new Unencodable("it is no string");
+      if (!value.isWellFormed()) throw new Unencodable("it has a lone surrogate");
       return Buffer.from(value, "utf8");
     },
     decode: (bytes) => strictUtf8.decode(bytes),
@@ -78,7 +105,7 @@ export function bytes(): Codec<Uint8Array> {
     name: "bytes",
     contentType: "application/octet-stream",
     encode(value) {
-      if (!isUint8Array(value)) throw new TypeError("the value is no Uint8Array");
+      if (!isUint8Array(value)) throw new Unencodable("it is no Uint8Array");
       // Not `slice`: that of a Buffer returns a view.
       return new Uint8Array(value);
     },
@@ -170,9 +197,10 @@ function checkDecoded<Value>(codec: Codec<Value>, value: Value): Value {
 }
 
 function codecError(verb: string, codec: string, namespace: string, cause: unknown): CacheError {
+  const why = cause instanceof Unencodable ? `: ${cause.message}` : "";
   return new CacheError(
     "CODEC",
-    `the ${codec} codec of namespace ${namespace} cannot ${verb} a value`,
+    `the ${codec} codec of namespace ${namespace} cannot ${verb} a value${why}`,
     { namespace, codec },
     { cause },
   );

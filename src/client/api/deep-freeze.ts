@@ -16,15 +16,39 @@ export function isDeepFrozen(value: unknown): boolean {
   return walk(value, Object.isFrozen);
 }
 
-/** Calls `visit` for every object in a value. False, at the first that cannot be immutable or that `visit` refuses. */
-function walk(value: unknown, visit: (part: object) => boolean): boolean {
+/** Freezes a value and everything in it, or nothing of it. False: some of it cannot be frozen, or not be read. */
+export function freezeIfPlain(value: unknown): boolean {
+  const parts = new Set<object>();
+  try {
+    const isPlain = walk(
+      value,
+      (part) => {
+        parts.add(part);
+        return true;
+      },
+      parts,
+    );
+    if (!isPlain) return false;
+    for (const part of parts) Object.freeze(part);
+    return true;
+  } catch {
+    // A getter or a proxy of the application.
+    return false;
+  }
+}
+
+/**
+ * Calls `visit` for every object in a value. False, at the first that cannot be immutable or that `visit` refuses. Objects in
+ * `known` are not visited again. It keeps its own stack, so the depth of the value does not matter.
+ */
+function walk(value: unknown, visit: (part: object) => boolean, known?: ReadonlySet<object>): boolean {
   const waiting: unknown[] = [value];
   // A frozen object may hold others that are not frozen. Remembered, so that cycles end.
   let cameFrozen: Set<object> | undefined;
   while (waiting.length > 0) {
     const next = waiting.pop();
     if (typeof next === "function") return false;
-    if (typeof next !== "object" || next === null) continue;
+    if (typeof next !== "object" || next === null || known?.has(next)) continue;
     if (Object.isFrozen(next)) {
       cameFrozen ??= new Set();
       if (cameFrozen.has(next)) continue;
@@ -35,7 +59,10 @@ function walk(value: unknown, visit: (part: object) => boolean): boolean {
     // Messages of protobuf-es may have a prototype of their own, which holds the defaults of their fields.
     if (!plain && !("$typeName" in next)) return false;
     if (!visit(next)) return false;
-    waiting.push(...Object.values(next));
+    for (const part of Object.values(next)) if (isObject(part)) waiting.push(part);
   }
   return true;
 }
+
+const isObject = (part: unknown): boolean =>
+  (typeof part === "object" && part !== null) || typeof part === "function";

@@ -1,17 +1,32 @@
 /** Loaders of `getOrLoad`, and what they may return. */
+
+import { optionNames } from "./option-names.ts";
 import { refusePromise } from "./promises.ts";
 
 /** What a loader may say about its value. Each wins over the same option of the call. */
 export interface LoadedOptions {
-  /** How long the value is fresh, in milliseconds. 0: until it is invalidated or evicted. Default: the namespace's. */
+  /**
+   * How long the value is fresh, in milliseconds. 0: it is returned and not kept. Default: the namespace's, where 0 means
+   * until it is invalidated or evicted.
+   */
   readonly ttlMs?: number;
   /** How long after that it may be served stale, in milliseconds. Default: the namespace's. */
   readonly staleMs?: number;
-  /** Up to 16 different tags, unless the server is configured otherwise. Invalidating any of them removes the entry. */
+  /**
+   * Up to 16 different tags, unless the server is configured otherwise; a tag that is named twice counts once. Invalidating
+   * any of them removes the entry.
+   */
   readonly tags?: readonly string[];
   /** A version that the source gave to the value: a Set with a smaller one loses. 0n, the default: none. */
   readonly sourceVersion?: bigint;
 }
+
+export const LOADED_OPTIONS = optionNames<LoadedOptions>({
+  ttlMs: true,
+  staleMs: true,
+  tags: true,
+  sourceVersion: true,
+});
 
 const LOADED: unique symbol = Symbol("meshcache.loaded");
 
@@ -42,6 +57,18 @@ export interface LoadContext {
 export type Loader<Value> = (
   context: LoadContext,
 ) => Value | undefined | Loaded<Value> | Promise<Value | undefined | Loaded<Value>>;
+
+/** What a loader of many keys returns, a Map for example. A key that is not in it is absent at the source. */
+export type LoadedMany<Value> = Iterable<readonly [key: string, value: Value | undefined | Loaded<Value>]>;
+
+/** Loads the values of several keys from their source, each key once. */
+export type ManyLoader<Value> = (
+  missing: readonly string[],
+  context: LoadContext,
+) => LoadedMany<Value> | Promise<LoadedMany<Value>>;
+
+/** The values of a namespace; where their type is unknown, those of the loader. */
+export type LoadedValue<Value, Found> = unknown extends Value ? Found : Value;
 
 /** What a loader returned, in one form. Throws a TypeError for `loaded()` of a promise. */
 export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {

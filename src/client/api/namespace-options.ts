@@ -3,7 +3,9 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
+import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
+import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
 export interface NamespaceOptions<Value> {
   /** How values become bytes and come back. */
@@ -28,11 +30,27 @@ export interface NamespaceOptions<Value> {
    * not expire together. 0 to 0.5; default 0.05.
    */
   readonly ttlJitter?: number;
+  /**
+   * How long a key whose loader has failed is not loaded again, in milliseconds, shortened by up to a quarter at random: its
+   * callers get what the cache has, stale too, or the same error. 0 to 600,000; default 1,000; 0: not at all.
+   */
+  readonly failureCooldownMs?: number;
   /** What reading a value does that the codec cannot decode: reject with CODEC, or answer a miss. Default "error". */
   readonly undecodable?: "error" | "miss";
   /** The near cache of this namespace. False: none. Default: as the client's. */
   readonly nearCache?: false | NearCacheOptions;
 }
+
+const NAMESPACE_OPTIONS = optionNames<NamespaceOptions<unknown>>({
+  codec: true,
+  ttlMs: true,
+  staleMs: true,
+  negativeTtlMs: true,
+  ttlJitter: true,
+  failureCooldownMs: true,
+  undecodable: true,
+  nearCache: true,
+});
 
 export interface ResolvedNamespaceOptions<Value> {
   readonly codec: Codec<Value>;
@@ -42,6 +60,7 @@ export interface ResolvedNamespaceOptions<Value> {
   readonly staleMs: number;
   readonly negativeTtlMs: number;
   readonly ttlJitter: number;
+  readonly failureCooldownMs: number;
   readonly undecodable: "error" | "miss";
   readonly nearCache: ResolvedNearCache | undefined;
 }
@@ -58,7 +77,9 @@ export function resolveNamespaceOptions<Value>(
 ): ResolvedNamespaceOptions<Value> {
   if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
   try {
-    return resolve({ ...given }, client.nearCache);
+    const own = { ...given };
+    checkNames(own, NAMESPACE_OPTIONS);
+    return resolve(own, client.nearCache);
   } catch (error) {
     throw unreadable("options", error);
   }
@@ -78,6 +99,7 @@ function resolve<Value>(
     staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
     negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
     ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
+    failureCooldownMs: wholeOption("failureCooldownMs", options.failureCooldownMs, 1_000, 0, LONGEST_WAIT_MS),
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache: resolveNearCache(options.nearCache, inherited, inherited === undefined),
   };

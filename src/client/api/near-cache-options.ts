@@ -1,5 +1,6 @@
 /** The options of near caches: meanings, defaults and ranges. */
 import { checkGroup, checkPrefixes, checkWord, wholeOption } from "./checks.ts";
+import { optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface NearCacheOptions {
   readonly prefixes?: readonly string[];
 }
 
+const NEAR_CACHE_OPTIONS = optionNames<NearCacheOptions>({ maxBytes: true, values: true, prefixes: true });
+
 export interface ResolvedNearCache {
   readonly maxBytes: number;
   readonly values: ValueSharing;
@@ -43,7 +46,7 @@ export function resolveNearCache(
   isOff = false,
 ): ResolvedNearCache | undefined {
   if (options === false) return undefined;
-  const own = checkGroup("nearCache", options);
+  const own = checkGroup("nearCache", options, NEAR_CACHE_OPTIONS);
   if (own === undefined && isOff) return undefined;
   const maxBytes = inherited?.maxBytes ?? DEFAULT_MAX_BYTES;
   const values = inherited?.values ?? "frozen";

@@ -7,6 +7,7 @@ import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-crede
 import type { Transport } from "../transport/transport.ts";
 import { checkFlag, checkGroup, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
+import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
 import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
@@ -25,6 +26,12 @@ export interface TelemetryOptions {
   /** Share of near hits that is read again from the server and compared. 0 to 1; default 0. */
   readonly probeShare?: number;
 }
+
+const TELEMETRY_OPTIONS = optionNames<TelemetryOptions>({
+  spans: true,
+  nearHitSpans: true,
+  probeShare: true,
+});
 
 /** Times are whole milliseconds, sizes whole bytes. `null` means the same as leaving an option out. */
 export interface ClientOptions {
@@ -80,6 +87,25 @@ export interface ClientOptions {
   readonly telemetry?: TelemetryOptions;
 }
 
+const CLIENT_OPTIONS = optionNames<ClientOptions>({
+  address: true,
+  credentials: true,
+  clientId: true,
+  preset: true,
+  nearCache: true,
+  deadlineMs: true,
+  leaseMs: true,
+  pingMs: true,
+  inFlightMaxOperations: true,
+  inFlightMaxBytes: true,
+  connectTimeoutMs: true,
+  backoffMinMs: true,
+  backoffMaxMs: true,
+  revalidateJitterMs: true,
+  revalidateMaxEntries: true,
+  telemetry: true,
+});
+
 /** What a simulation replaces. Not for applications. */
 export interface ClientInternals {
   readonly clock?: Clock;
@@ -122,7 +148,9 @@ const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
 export function resolveClientOptions(given: ClientOptions): ResolvedClientOptions {
   if (typeof given !== "object" || given === null) throw fieldInvalid("options", "an object");
   try {
-    return resolve({ ...given });
+    const own = { ...given };
+    checkNames(own, CLIENT_OPTIONS);
+    return resolve(own);
   } catch (error) {
     throw unreadable("options", error);
   }
@@ -135,7 +163,7 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
   if (credentials !== undefined && !isGrpcCredentials(credentials)) {
     throw fieldInvalid("credentials", "ChannelCredentials of @grpc/grpc-js");
   }
-  const telemetry = checkGroup("telemetry", options.telemetry);
+  const telemetry = checkGroup("telemetry", options.telemetry, TELEMETRY_OPTIONS);
   return {
     addresses: checkAddresses(options.address, credentials !== undefined),
     credentials,

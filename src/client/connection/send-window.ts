@@ -7,6 +7,7 @@
 
 import { newArray } from "../../codec/fast/messages.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { Fifo } from "../../common/fifo.ts";
 import { LinkedList } from "../../common/linked-list.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { Call } from "./pending-call.ts";
@@ -30,9 +31,9 @@ export class CallQueue {
   readonly #limits: WindowLimits;
   #batchMaxOperations = BATCH_MAX_OPERATIONS;
   #batchMaxBytes = BATCH_MAX_BYTES;
-  #together: Call[] = [];
+  readonly #together = new Fifo<Call>();
   #togetherBytes = 0;
-  #alone: Call[] = [];
+  readonly #alone = new Fifo<Call>();
   readonly #window = new LinkedList<Call>();
   #bytes = 0;
 
@@ -73,12 +74,9 @@ export class CallQueue {
 
   /** Puts calls that are to be sent again in front of all that wait. */
   putBack(calls: readonly Call[]): void {
-    const later = [this.#together, this.#alone];
-    this.#together = [];
-    this.#alone = [];
+    const later = this.drain();
     for (const call of calls) this.#push(call);
-    this.#together.push(...(later[0] ?? []));
-    this.#alone.push(...(later[1] ?? []));
+    for (const call of later) this.#push(call);
   }
 
   /** A call is answered or has failed: it leaves the window. Twice does nothing. */
@@ -93,7 +91,7 @@ export class CallQueue {
 
   /** The calls that wait to be sent. */
   waitingCalls(): Call[] {
-    return [...this.#together, ...this.#alone];
+    return [...this.#together.toArray(), ...this.#alone.toArray()];
   }
 
   /** Calls wait that may share a message, and are too few for a good one. */
@@ -127,9 +125,9 @@ export class CallQueue {
   /** Takes all calls that wait. They stay in the window until they are released. */
   drain(): Call[] {
     const calls = this.waitingCalls();
-    this.#together = [];
+    this.#together.clear();
     this.#togetherBytes = 0;
-    this.#alone = [];
+    this.#alone.clear();
     return calls;
   }
 
@@ -142,19 +140,18 @@ export class CallQueue {
   #takeTogether(mostOperations: number): Call[] {
     const batch = newArray<Call>();
     let bytes = 0;
-    let taken = 0;
-    for (const call of this.#together) {
+    for (let call = this.#together.peek(); call !== undefined; call = this.#together.peek()) {
+      const { sizeBytes } = call.plan;
       if (call.settled) this.release(call);
       else {
-        const full = batch.length === mostOperations || bytes + call.plan.sizeBytes > this.#batchMaxBytes;
+        const full = batch.length === mostOperations || bytes + sizeBytes > this.#batchMaxBytes;
         if (full && batch.length > 0) break;
         batch.push(call);
-        bytes += call.plan.sizeBytes;
+        bytes += sizeBytes;
       }
-      this.#togetherBytes -= call.plan.sizeBytes;
-      taken += 1;
+      this.#togetherBytes -= sizeBytes;
+      this.#together.shift();
     }
-    this.#together = this.#together.slice(taken);
     return batch;
   }
 }

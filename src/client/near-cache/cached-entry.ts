@@ -8,6 +8,7 @@ import {
   freezeDecoded,
   isFrozenValue,
 } from "../api/codecs.ts";
+import { freezeIfPlain } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
 import type { AsOf, Servable } from "../coherence/coherence.ts";
 import type { ClockEntry } from "./clock-cache.ts";
@@ -155,10 +156,28 @@ export class ValueReader<Value> {
     return loaded;
   }
 
-  /** For one more reader of a value: the same value if it is frozen, else a copy. Throws CODEC. */
-  forAnother(value: Value): Value {
-    if (isFrozenValue(this.#codec, this.#namespace, value)) return value;
-    return this.decode(encodeValue(this.#codec, this.#namespace, value)).hit.value;
+  /** All readers may share the value: it is frozen, and so is all that it holds. */
+  isShareable(value: Value): boolean {
+    return isFrozenValue(this.#codec, this.#namespace, value);
+  }
+
+  /** Throws CODEC. */
+  encode(value: Value): Uint8Array {
+    return encodeValue(this.#codec, this.#namespace, value);
+  }
+
+  /** Decodes a value that keeps nothing of the bytes. Throws CODEC. */
+  decodeBorrowed(encoded: Uint8Array): Decoded<Value> {
+    const value = decodeValue(this.#codec, this.#namespace, encoded);
+    return new Decoded(
+      { kind: "hit", value },
+      this.#frozen && freezeDecoded(this.#codec, this.#namespace, value),
+    );
+  }
+
+  /** For a value that no codec has made, and that several readers share: freezes it where values are frozen. */
+  freezeOriginal(value: Value): void {
+    if (this.#frozen) freezeIfPlain(value);
   }
 
   /** Decodes a value from a response. The value may keep the bytes, so they are decoded only once. Throws CODEC. */

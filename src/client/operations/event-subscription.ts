@@ -2,6 +2,8 @@
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
+import { Fifo } from "../../common/fifo.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { Change } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
@@ -33,6 +35,12 @@ export interface SubscribeOptions extends Pick<CallOptions, "signal"> {
   /** How many events may wait for the reader. An overflow replaces them by one gap. 1 to 1,048,576; default 4,096. */
   readonly queueMaxEvents?: number;
 }
+
+export const SUBSCRIBE_OPTIONS = optionNames<SubscribeOptions>({
+  signal: true,
+  prefixes: true,
+  queueMaxEvents: true,
+});
 
 /** Has one reader. Leaving the loop, `close`, or the end of an `await using` scope ends it. */
 export interface EventSubscription extends AsyncIterable<CacheEvent>, AsyncDisposable {
@@ -67,8 +75,8 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   #deliveredBefore: number[] = [];
   #epoch = 0n;
   #covered = false;
-  #events: CacheEvent[] = [];
-  readonly #waiting: PromiseWithResolvers<IteratorResult<CacheEvent, undefined>>[] = [];
+  readonly #events = new Fifo<CacheEvent>();
+  readonly #waiting = new Fifo<PromiseWithResolvers<IteratorResult<CacheEvent, undefined>>>();
   /** Why the server takes no such subscription. */
   #refusal: CacheError | undefined;
   #closed = false;
@@ -132,12 +140,13 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#events = [];
+    this.#events.clear();
     this.#becameLive.reject(this.#refusal ?? new CacheError("CLOSED", "the subscription was closed"));
-    for (const { resolve, reject } of this.#waiting.splice(0)) {
+    for (const { resolve, reject } of this.#waiting.toArray()) {
       if (this.#refusal === undefined) resolve({ done: true, value: undefined });
       else reject(this.#refusal);
     }
+    this.#waiting.clear();
     this.#onClose(this);
   }
 
@@ -170,7 +179,10 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
     const next = this.#waiting.shift();
     if (next !== undefined) next.resolve({ done: false, value: event });
     else if (this.#events.length < this.#queueMaxEvents) this.#events.push(event);
-    else this.#events = [{ kind: "gap", cause: "overrun" }];
+    else {
+      this.#events.clear();
+      this.#events.push({ kind: "gap", cause: "overrun" });
+    }
   }
 
   /** Whether the stream before this one has delivered the event. */

@@ -1,6 +1,7 @@
 /** The target of an invalidation: checked, and divided into parts that fit one Invalidate each. */
 import { type CacheError, fieldInvalid } from "../../common/errors.ts";
 import { checkKeys, checkPrefix, checkTags, unreadable } from "../api/checks.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { Change } from "../coherence/coherence.ts";
 import type { InvalidateTarget } from "../messages/requests.ts";
@@ -72,6 +73,8 @@ export function toInvalidateTarget({ target, names }: TargetPart): InvalidateTar
   }
 }
 
+const TARGET_FIELDS = optionNames<CheckedTarget>({ keys: true, tags: true, prefix: true, all: true });
+
 /** At most one field is defined. */
 interface CheckedTarget {
   readonly keys?: readonly string[] | undefined;
@@ -83,6 +86,7 @@ interface CheckedTarget {
 function checkTarget(target: Target, limits: ServerLimits): CheckedTarget {
   if (typeof target !== "object" || target === null) throw badTarget();
   try {
+    if (Object.keys(target).some((name) => !TARGET_FIELDS.has(name))) throw badTarget();
     const { keys, tags, prefix, all }: CheckedTarget = target;
     if ([keys, tags, prefix, all].filter((field) => field !== undefined).length > 1) throw badTarget();
     return {

@@ -8,6 +8,7 @@ import { pause } from "../api/timeouts.ts";
 import { expectReply, type LeaseReading, readLease } from "../messages/replies.ts";
 import { leaseOperation, releaseOperation } from "../messages/requests.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
+import type { LeaseWait } from "./lease-wait.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 import type { EntryReader, Found } from "./reader.ts";
 
@@ -29,17 +30,29 @@ export class LeaseClient<Value> {
     this.#reader = reader;
   }
 
-  /** Throws DEADLINE when another process still holds the lease after `waitMs`, and there is no stale value. */
-  async acquire(key: string, waitMs: number, leaseMs: number): Promise<LeaseAnswer<Value>> {
+  /**
+   * Throws DEADLINE when another process still holds the lease after `waitMs`, or when `wait` is ended, and there is no stale
+   * value. `held` is called when there is somebody to wait for.
+   */
+  async acquire(
+    key: string,
+    waitMs: number,
+    leaseMs: number,
+    wait: LeaseWait,
+    held: () => void,
+  ): Promise<LeaseAnswer<Value>> {
     const { clock, rng, runner } = this.#context;
     const untilMs = clock.nowMs() + waitMs;
     // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
     let holdMs = 0;
     for (let isFirst = true; ; isFirst = false) {
       const answer = await this.#ask(key, holdMs, leaseMs);
+      if (wait.ended && answer.kind === "granted") this.release(key, answer.token);
       if (answer.kind !== "held") return answer;
+      held();
       const remainingMs = untilMs - clock.nowMs();
-      if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
+      if (remainingMs <= 0 || wait.ended)
+        throw new CacheError("DEADLINE", "another process was still loading the value");
       if (!isFirst) {
         const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
         await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));

@@ -2,7 +2,6 @@
 import {
   checkEntryTags,
   checkFlag,
-  checkKey,
   checkLifetimeMs,
   checkOptions,
   checkSignal,
@@ -11,7 +10,8 @@ import {
   checkWhole,
   unreadable,
 } from "../api/checks.ts";
-import type { LoadedOptions, Loader } from "../api/load-result.ts";
+import { LOADED_OPTIONS, type LoadedOptions } from "../api/load-result.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { CallOptions } from "./runner.ts";
 import type { JoinOptions } from "./singleflight.ts";
@@ -30,58 +30,71 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
    */
   readonly hardTimeoutMs?: number;
   /**
-   * How long to wait for the load of another process: 0 to 600,000; default 30,000. A process that dies during a load
-   * holds its lease for `hardTimeoutMs` plus 2 s. With a shorter wait, callers of other processes fail with DEADLINE.
+   * How long to wait for the load of another process: 0 to 600,000; default 30,000. Then the loader runs here, and its value
+   * is not kept. A process that dies during a load holds its lease for at most `hardTimeoutMs` plus 2 s.
    */
   readonly waitMs?: number;
-  /** When no server answers: run the loader and store nothing (true, the default), or fail. */
+  /**
+   * Shortens the wait for a server and for the load of another process: then the loader runs here, and its value is not
+   * kept. A caller whose loader, or that of another caller here, runs already rejects with DEADLINE: `hardTimeoutMs` bounds
+   * the loader, and `signal` the whole. 1 to 600,000; default: no deadline but `waitMs`.
+   */
+  readonly deadlineMs?: number;
+  /**
+   * When no server answers, or there is no lease in time: run the loader and store nothing (true, the default), or fail.
+   * Once the loader has returned, the call never fails.
+   */
   readonly failOpen?: boolean;
 }
 
+export const LOAD_OPTIONS = optionNames<LoadOptions>({
+  deadlineMs: true,
+  signal: true,
+  ttlMs: true,
+  staleMs: true,
+  tags: true,
+  sourceVersion: true,
+  maxStalenessMs: true,
+  softTimeoutMs: true,
+  hardTimeoutMs: true,
+  waitMs: true,
+  failOpen: true,
+});
+
 const LONGEST_WAIT_MS = 600_000;
 
-/** One load, with its options checked and their defaults filled in. */
-export interface LoadPlan<Value> {
-  readonly key: string;
-  readonly loader: Loader<Value>;
+/** How to load, with the options checked and their defaults filled in. */
+export interface LoadPlan {
   readonly entry: LoadedOptions;
   readonly failOpen: boolean;
   readonly softTimeoutMs: number;
   readonly hardTimeoutMs: number;
   readonly waitMs: number;
+  /** What one caller of a shared load may decide. */
+  readonly join: JoinOptions;
 }
 
 /** Throws FIELD_INVALID. */
-export function toLoadPlan<Value>(
-  key: string,
-  loader: Loader<Value>,
-  options: LoadOptions,
-  limits: ServerLimits,
-): LoadPlan<Value> {
+export function toLoadPlan(options: LoadOptions, limits: ServerLimits): LoadPlan {
+  const { ttlMs, staleMs, tags, sourceVersion } = options;
   return {
-    key: checkKey(key, limits),
-    loader,
-    entry: checkLoaded(options, limits),
+    entry: checkLoaded({ ttlMs, staleMs, tags, sourceVersion } as LoadedOptions, limits),
     failOpen: checkFlag("failOpen", options.failOpen, true),
     softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
     hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, LONGEST_WAIT_MS),
     waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
-  };
-}
-
-/** What one caller of a shared load may decide. Throws FIELD_INVALID. */
-export function toJoinOptions(options: LoadOptions): JoinOptions {
-  return {
-    deadlineMs: options.deadlineMs ?? undefined,
-    signal: checkSignal(options.signal),
-    maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
+    join: {
+      deadlineMs: options.deadlineMs ?? undefined,
+      signal: checkSignal(options.signal),
+      maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
+    },
   };
 }
 
 /** Copies the options that are given, reading each of them once. Throws FIELD_INVALID. */
 export function checkLoaded(given: LoadedOptions, limits: ServerLimits): LoadedOptions {
   try {
-    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given);
+    const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given, LOADED_OPTIONS);
     return {
       ...(isGiven(ttlMs) && { ttlMs: checkLifetimeMs("ttlMs", ttlMs, 0, limits) }),
       ...(isGiven(staleMs) && { staleMs: checkLifetimeMs("staleMs", staleMs, 0, limits) }),

@@ -1,38 +1,67 @@
 /**
- * getOrLoad: the value of a key, loaded from its source when the cache has none. One load at a time for each
- * key: in this process by a singleflight, in the whole mesh by a lease.
+ * getOrLoad: the value of a key, loaded from its source when the cache has none. One load at a time for each key: in this
+ * process by a singleflight, in the whole mesh by a lease.
  *
- * The server decides what may be stored. A lease ends when its key, a prefix of it, the namespace or a tag of
- * the Set is invalidated while the loader runs. So a value that was loaded before an invalidation is returned
- * to the callers from before it, and is never stored. singleflight.ts decides which callers may share a load.
+ * The server decides what may be stored. A lease ends when its key, a prefix of it, the namespace or a tag of the Set is
+ * invalidated while the loader runs. So a value that was loaded before an invalidation is returned to the callers from
+ * before it, and is never stored. singleflight.ts decides which callers may share a load.
+ *
+ * Once a loader has returned, its callers get the value: no failure of storing it reaches them.
  */
 import { CacheError } from "../../common/errors.ts";
-import type { Loaded, LoadedOptions, Loader } from "../api/load-result.ts";
-import type { Entry } from "../api/results.ts";
+import { checkKey } from "../api/checks.ts";
+import { type LoadedOptions, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
+import { FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
-import { type LoadOptions, type LoadPlan, toJoinOptions, toLoadPlan } from "./load-options.ts";
+import type { LeaseWait } from "./lease-wait.ts";
+import { LoadGroup } from "./load-group.ts";
+import { checkLoaded, type LoadOptions, type LoadPlan, toLoadPlan } from "./load-options.ts";
+import {
+  type LoadedEntry,
+  type LoadResult,
+  type RanLoad,
+  shareRan,
+  shareResult,
+  toResult,
+} from "./loaded-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
+import { isOutage } from "./outage.ts";
 import type { EntryReader, Found } from "./reader.ts";
 import { runLoader } from "./run-loader.ts";
+import { shapeOf } from "./shaped-value.ts";
 import { Singleflight } from "./singleflight.ts";
+import { toUnkeptReason, type UnkeptReason } from "./unkept-loads.ts";
 import type { EntryWriter } from "./writer.ts";
-
-/** The version is undefined when the loaded value was not stored. */
-export type LoadedEntry<Value> = Exclude<Entry<Value>, { kind: "miss" }>;
 
 /** The lease lasts this much longer than the loader may take, for the Set to arrive in time. */
 const LEASE_MARGIN_MS = 2_000;
 
+/** One load of one key. */
+interface KeyLoad<Value> {
+  readonly key: string;
+  readonly plan: LoadPlan;
+  /** Runs the loader. */
+  readonly run: () => Promise<RanLoad<Value>>;
+  /** Called when it is known whether the key is to be loaded, or waited for. May be called again. */
+  readonly asked: () => void;
+}
+
+type StoreCondition = { readonly leaseToken: bigint } | { readonly when: LoadedEntry<unknown>["version"] };
+
 export class EntryLoader<Value> {
-  readonly #singleflight: Singleflight<LoadedEntry<Value>>;
+  /** What callers wait for: the server, the lease of another process, and the loader. */
+  readonly #calls: Singleflight<LoadResult<Value>>;
+  /** Runs of loaders, also those in the background, whose callers have a stale value. */
+  readonly #runs: Singleflight<RanLoad<Value>>;
+  readonly #failed: FailedLoads;
   readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
   readonly #writer: EntryWriter<Value>;
   readonly #leases: LeaseClient<Value>;
   /** Loads that hold a lease, also those in the background. */
-  readonly #loads = new Set<Promise<unknown>>();
+  readonly #filling = new Set<Promise<unknown>>();
   readonly #closing: AbortSignal;
 
   constructor(
@@ -41,16 +70,20 @@ export class EntryLoader<Value> {
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, coherence, invalidations, near, loads } = context;
-    this.#singleflight = new Singleflight({
-      namespace,
+    const { namespace, clock, rng, coherence, invalidations, near, loads, options } = context;
+    const coverage = () => near?.coverage() ?? NOT_COVERED;
+    const onJoin = () => {
+      loads.loadsShared += 1;
+    };
+    const shared = { namespace, clock, coherence, invalidations, coverage, onJoin };
+    this.#calls = new Singleflight({ ...shared, share: shareResult });
+    this.#runs = new Singleflight({ ...shared, share: shareRan });
+    this.#failed = new FailedLoads({
       clock,
-      coherence,
-      invalidations,
-      coverage: () => near?.coverage() ?? NOT_COVERED,
-      share: (entry) => this.#shared(entry),
-      onJoin: () => {
-        loads.loadsShared += 1;
+      rng,
+      cooldownMs: options.failureCooldownMs,
+      onForget: () => {
+        loads.failuresForgotten += 1;
       },
     });
     this.#context = context;
@@ -62,108 +95,199 @@ export class EntryLoader<Value> {
 
   /** Loads the entry, or shares a load that is in flight. Throws FIELD_INVALID. */
   load(key: string, loader: Loader<Value>, options: LoadOptions): Promise<LoadedEntry<Value>> {
-    const plan = toLoadPlan(key, loader, options, this.#context.runner.limits);
-    return this.#singleflight.join(key, toJoinOptions(options), () => this.#run(plan));
+    const { limits } = this.#context.runner;
+    const plan = toLoadPlan(options, limits);
+    const run = async () => this.#shape(toLoaded(await this.#runLoader(loader, plan)));
+    return this.#join({ key: checkKey(key, limits), plan, run, asked: () => undefined });
+  }
+
+  /** Loads the entries, those that nobody else loads in one run of the loader. Throws FIELD_INVALID. */
+  loadMany(
+    keys: readonly string[],
+    loader: ManyLoader<Value>,
+    options: LoadOptions,
+  ): Promise<LoadedEntry<Value>[]> {
+    const plan = toLoadPlan(options, this.#context.runner.limits);
+    const group = new LoadGroup<Value>((missing) =>
+      this.#runLoader((context) => loader(missing, context), plan),
+    );
+    const entries = keys.map((key) => {
+      const run = async () => this.#shape(await group.load(key));
+      return this.#join({ key, plan, run, asked: () => group.asked(key) }, () => group.ask(key));
+    });
+    return Promise.all(entries);
   }
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#loads);
+    await Promise.allSettled(this.#filling);
   }
 
-  /** Gives each caller of a shared load a value that no other caller can change. */
-  #shared(entry: LoadedEntry<Value>): LoadedEntry<Value> {
-    if (entry.kind !== "hit") return entry;
-    return { ...entry, value: this.#context.values.forAnother(entry.value) };
+  async #join(load: KeyLoad<Value>, begins?: () => void): Promise<LoadedEntry<Value>> {
+    const begin = (wait: LeaseWait) => {
+      begins?.();
+      return this.#run(load, wait);
+    };
+    return (await this.#calls.join(load.key, load.plan.join, begin)).entry;
   }
 
   // ---- One load ----------------------------------------------------------------------------------------
 
-  async #run(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
-    const { key, failOpen, hardTimeoutMs, waitMs } = plan;
+  async #run(load: KeyLoad<Value>, wait: LeaseWait): Promise<LoadResult<Value>> {
+    const { key, plan, asked } = load;
+    const failure = this.#failed.of(key);
+    if (failure !== undefined) {
+      asked();
+      return this.#coolDown(key, failure.error);
+    }
     let answer: LeaseAnswer<Value>;
     try {
-      answer = await this.#leases.acquire(key, waitMs, hardTimeoutMs + LEASE_MARGIN_MS);
+      const leaseMs = plan.hardTimeoutMs + LEASE_MARGIN_MS;
+      answer = await wait.over(this.#leases.acquire(key, plan.waitMs, leaseMs, wait, asked));
     } catch (error) {
-      if (!isOutage(error) || !failOpen) throw error;
-      return this.#loadUnkept(plan);
+      asked();
+      if (!isOutage(error) || !plan.failOpen) throw error;
+      return this.#loadUnkept(load);
     }
+    asked();
     switch (answer.kind) {
       case "found":
         return this.#served(answer.found);
       case "granted":
-        return this.#fill(plan, answer.token, answer.stale);
-      case "undecodable":
+        return this.#fill(load, answer.token, answer.stale);
+      case "undecodable": {
+        const { result, isJoined } = await this.#runOnce(load);
         // The entry is fresh, so the server grants no lease. The Set replaces this version or nothing.
-        return this.#store(plan, await runLoader(this.#context, plan, this.#closing), { when: answer.when });
+        return isJoined ? toResult(result, plan.entry) : this.#store(load, result, { when: answer.when });
+      }
       default:
         return answer satisfies never;
     }
   }
 
+  /** The loader failed a moment ago: what the cache has, stale too, or the same error. */
+  async #coolDown(key: string, error: unknown): Promise<LoadResult<Value>> {
+    try {
+      const found = await this.#reader.fetch(key, { allowStale: true });
+      if (found.outcome.kind !== "miss") return this.#served(found);
+    } catch (reading) {
+      if (!isOutage(reading)) throw reading;
+    }
+    this.#context.loads.failuresRepeated += 1;
+    throw error;
+  }
+
   async #fill(
-    plan: LoadPlan<Value>,
+    load: KeyLoad<Value>,
     token: bigint,
     stale: Found<Value> | undefined,
-  ): Promise<LoadedEntry<Value>> {
-    const load = runLoader(this.#context, plan, this.#closing).then((value) =>
-      this.#store(plan, value, { leaseToken: token }),
-    );
-    // After a release the server grants the lease to the next waiter at once, not only when it expires.
-    const ended = load.catch(() => this.#leases.release(plan.key, token));
-    this.#loads.add(ended);
-    void ended.then(() => this.#loads.delete(ended));
-    if (stale === undefined) return load;
-    const { softTimeoutMs } = plan;
-    // A stale value is also served when the loader fails. The failure is counted, and the next caller loads again.
-    const fresh = load.catch(() => undefined);
+  ): Promise<LoadResult<Value>> {
+    const filling = this.#fillLease(load, token);
+    const ended = filling.catch(() => undefined);
+    this.#filling.add(ended);
+    void ended.then(() => this.#filling.delete(ended));
+    if (stale === undefined) return filling;
+    const { softTimeoutMs } = load.plan;
+    // A stale value is also served when the loader fails. The failure is counted, and its cooldown begins.
     const first =
-      softTimeoutMs === 0 ? undefined : await runWithin(this.#context.clock, softTimeoutMs, fresh);
+      softTimeoutMs === 0 ? undefined : await runWithin(this.#context.clock, softTimeoutMs, ended);
     return first ?? this.#served(stale);
   }
 
-  async #loadUnkept(plan: LoadPlan<Value>): Promise<LoadedEntry<Value>> {
-    const load = await runLoader(this.#context, plan, this.#closing);
-    this.#context.loads.loadsUnkept += 1;
-    return unstored(load, { ...plan.entry, ...load.options });
+  /** After a release the server grants the lease to the next waiter at once, not only when it expires. */
+  async #fillLease(load: KeyLoad<Value>, token: bigint): Promise<LoadResult<Value>> {
+    const release = () => this.#leases.release(load.key, token);
+    try {
+      const { result, isJoined } = await this.#runOnce(load);
+      if (!isJoined) return await this.#store(load, result, { leaseToken: token }, release);
+      // It was begun before the lease was granted, so it may not be stored by it.
+      release();
+      return toResult(result, load.plan.entry);
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
+
+  async #loadUnkept(load: KeyLoad<Value>): Promise<LoadResult<Value>> {
+    const { result, isJoined } = await this.#runOnce(load);
+    if (!isJoined) this.#context.unkept.count(this.#context.namespace, "outage");
+    return toResult(result, this.#said(load.plan, result) ?? {});
+  }
+
+  /** Runs the loader, or shares a run in flight: at most one for a key, whatever the reasons of its callers. */
+  async #runOnce({ key, plan, run }: KeyLoad<Value>) {
+    return this.#runs.joinOrRun(key, plan.join.maxStalenessMs, async () => {
+      try {
+        const ran = await run();
+        this.#failed.succeeded(key);
+        return ran;
+      } catch (error) {
+        if (!this.#closing.aborted) this.#failed.failed(key, error);
+        throw error;
+      }
+    });
+  }
+
+  #runLoader<Result>(loader: (context: { signal: AbortSignal }) => Result | Promise<Result>, plan: LoadPlan) {
+    return runLoader(this.#context, loader, plan.hardTimeoutMs, this.#closing);
+  }
+
+  #shape(loaded: RanLoad<Value>["loaded"]): RanLoad<Value> {
+    return { loaded, shape: shapeOf(this.#context, loaded) };
+  }
+
+  // ---- Storing -----------------------------------------------------------------------------------------
 
   /** Stores a loaded value. The callers get it whether it could be stored or not. */
   async #store(
-    { key, entry, failOpen }: LoadPlan<Value>,
-    load: Loaded<Value>,
-    condition: { readonly leaseToken: bigint } | { readonly when: LoadedEntry<Value>["version"] },
-  ): Promise<LoadedEntry<Value>> {
-    const lifetimes: LoadedOptions = { ...entry, ...load.options };
-    const encoded = this.#writer.encode(load.value, load.absent);
-    const ttlMs = this.#jittered(lifetimes.ttlMs, load.absent);
-    const staleMs = load.absent ? 0 : lifetimes.staleMs;
-    const { loads } = this.#context;
+    load: KeyLoad<Value>,
+    ran: RanLoad<Value>,
+    condition: StoreCondition,
+    release?: () => void,
+  ): Promise<LoadResult<Value>> {
+    const { key, plan } = load;
+    const { absent } = ran.loaded;
+    let said: LoadedOptions = {};
+    const unkept = (reason: UnkeptReason, error?: unknown) => {
+      if (reason !== "changed") release?.();
+      this.#context.unkept.count(this.#context.namespace, reason, error);
+      return toResult(ran, said);
+    };
     try {
+      if (ran.shape.refusal !== undefined) throw ran.shape.refusal;
+      said = { ...plan.entry, ...checkLoaded(ran.loaded.options, this.#context.runner.limits) };
+      if (said.ttlMs === 0) return unkept("asked");
+      const ttlMs = this.#jittered(said.ttlMs, absent);
+      const staleMs = absent ? 0 : said.staleMs;
       const outcome = await this.#writer.set(
         key,
-        encoded,
+        { encoded: ran.shape.stored?.encoded ?? new Uint8Array(0), absent: ran.shape.stored === undefined },
         {
           ttlMs,
           ...(staleMs === undefined ? {} : { staleMs: ttlMs === 0 ? 0 : staleMs }),
-          ...(lifetimes.tags === undefined ? {} : { tags: lifetimes.tags }),
-          ...(lifetimes.sourceVersion === undefined ? {} : { sourceVersion: lifetimes.sourceVersion }),
+          ...(said.tags === undefined ? {} : { tags: said.tags }),
+          ...(said.sourceVersion === undefined ? {} : { sourceVersion: said.sourceVersion }),
           ...("when" in condition && condition.when !== undefined ? { when: condition.when } : {}),
         },
         "leaseToken" in condition ? condition.leaseToken : undefined,
+        ran.shape.stored?.shared,
       );
-      if (outcome.kind === "stored") {
-        return {
-          ...unstored(load, lifetimes),
-          version: outcome.version,
-          ttlRemainingMs: ttlMs || Number.POSITIVE_INFINITY,
-        };
-      }
+      if (outcome.kind === "refused") return unkept("changed");
+      const ttlRemainingMs = ttlMs || Number.POSITIVE_INFINITY;
+      return toResult(ran, said, { version: outcome.version, ttlRemainingMs });
     } catch (error) {
-      if (!isOutage(error) || !failOpen) throw error;
+      return unkept(toUnkeptReason(error), error);
     }
-    loads.loadsUnkept += 1;
-    return unstored(load, lifetimes);
+  }
+
+  /** What the loader and the call say about the value, or undefined where the loader's options are refused. */
+  #said(plan: LoadPlan, { loaded }: RanLoad<Value>): LoadedOptions | undefined {
+    try {
+      return { ...plan.entry, ...checkLoaded(loaded.options, this.#context.runner.limits) };
+    } catch {
+      return undefined;
+    }
   }
 
   /** Jitter shortens a TTL and never lengthens it. */
@@ -173,47 +297,19 @@ export class EntryLoader<Value> {
     return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
 
-  #served(found: Found<Value>): LoadedEntry<Value> {
+  #served(found: Found<Value>): LoadResult<Value> {
+    const { loads, values } = this.#context;
     const entry = this.#reader.entry(found, "remote");
     if (entry.kind === "miss") throw new CacheError("INTERNAL", "the lease was answered with a miss");
-    if (entry.stale) this.#context.loads.staleServed += 1;
-    return entry;
+    if (entry.stale) loads.staleServed += 1;
+    const { encoded } = found.reading;
+    if (entry.kind !== "hit" || encoded === undefined) return { entry, another: undefined };
+    const { value } = entry;
+    let shareable: boolean | undefined;
+    const another = () => {
+      shareable ??= values.isShareable(value);
+      return shareable ? value : values.decodeBorrowed(encoded).hit.value;
+    };
+    return { entry, another };
   }
-}
-
-/** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
-function isOutage(error: unknown): boolean {
-  if (!(error instanceof CacheError)) return false;
-  switch (error.reason) {
-    case "UNAVAILABLE":
-    case "DEADLINE":
-    case "LIMIT_EXCEEDED":
-    case "DRAINING":
-    case "INTERNAL":
-      return true;
-    case "FIELD_INVALID":
-    case "CANCELLED":
-    case "CLOSED":
-    case "CODEC":
-    case "LOADER_TIMEOUT":
-      return false;
-    default:
-      return error.reason satisfies never;
-  }
-}
-
-/** The entry of a loaded value that no server has stored. */
-function unstored<Value>(load: Loaded<Value>, options: LoadedOptions): LoadedEntry<Value> {
-  const facts = {
-    version: undefined,
-    sourceVersion: options.sourceVersion ?? 0n,
-    ageMs: 0,
-    ttlRemainingMs: 0,
-    stale: false,
-    tags: options.tags ?? [],
-    contentType: "",
-    source: "loader",
-  } as const;
-  if (load.absent || load.value === undefined) return { kind: "absent", ...facts };
-  return { kind: "hit", value: load.value, ...facts };
 }

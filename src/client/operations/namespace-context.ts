@@ -8,6 +8,7 @@ import type { ValueReader } from "../near-cache/cached-entry.ts";
 import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import type { OperationRunner } from "./runner.ts";
+import type { UnkeptLoads, UnkeptReason } from "./unkept-loads.ts";
 
 /** What `getOrLoad` did, counted over all namespaces from when the client was made. */
 export interface LoadCounters {
@@ -15,10 +16,16 @@ export interface LoadCounters {
   loads: number;
   /** Loader runs that threw or took too long. */
   loadFailures: number;
+  /** Calls that got the error of a load that had failed within `failureCooldownMs`. */
+  failuresRepeated: number;
+  /** Failures that were forgotten before their cooldown was over: 1,024 are remembered for each namespace. */
+  failuresForgotten: number;
   /** `getOrLoad` calls that joined a load in flight in this process. */
   loadsShared: number;
-  /** Loaded values that were not stored: the entry had changed, or no server was reachable. */
+  /** Loaded values that were returned and not stored. */
   loadsUnkept: number;
+  /** The same, by the reason. */
+  readonly unkeptBy: Record<UnkeptReason, number>;
   /** Stale values that were served during a load. */
   staleServed: number;
 }
@@ -35,6 +42,7 @@ export interface NamespaceContext<Value> {
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;
   readonly loads: LoadCounters;
+  readonly unkept: UnkeptLoads;
   /** Identifies a Set, so that the server recognises a retry. Never 0n. */
   nextRequestId(): bigint;
 }

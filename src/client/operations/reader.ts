@@ -1,6 +1,7 @@
 /** Reads entries of one namespace: from the near cache if the hit rule allows it, else from the server. */
 import { CacheError } from "../../common/errors.ts";
 import { checkFlag, checkKey, checkStalenessMs } from "../api/checks.ts";
+import { optionNames } from "../api/option-names.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "../api/results.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
@@ -19,6 +20,13 @@ export interface ReadOptions extends CallOptions {
   /** Accept an entry that is past its TTL and in its stale window. Always asks the server. Default false. */
   readonly allowStale?: boolean;
 }
+
+export const READ_OPTIONS = optionNames<ReadOptions>({
+  deadlineMs: true,
+  signal: true,
+  maxStalenessMs: true,
+  allowStale: true,
+});
 
 /** A response and its decoded value. A class and not an object literal: codec/fast/messages.ts says why. */
 export class Found<Value> {

@@ -4,6 +4,7 @@ import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, checkWhole } from "../api/checks.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import { isAborted, onAbort, reasonOf } from "../api/signals.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
@@ -22,6 +23,8 @@ export interface CallOptions {
   /** Aborting it rejects the operation with CANCELLED. A write that was already sent may still take effect. */
   readonly signal?: AbortSignal;
 }
+
+export const CALL_OPTIONS = optionNames<CallOptions>({ deadlineMs: true, signal: true });
 
 export interface OperationRequest<Result> {
   readonly options?: CallOptions | undefined;

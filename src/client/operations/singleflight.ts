@@ -1,8 +1,7 @@
 /**
- * Singleflight: at most one load in flight for each key of a namespace in this process. A caller joins the
- * load in flight unless the key may have changed since the load began: after a change that may concern the
- * key, or when a change may have been missed, a caller begins a load of its own. A flight is one load and its
- * callers.
+ * Singleflight: at most one piece of work in flight for each key of a namespace in this process. A caller joins the work in
+ * flight unless the key may have changed since it began: after a change that may concern the key, or when a change may have
+ * been missed. A flight is one piece of work and its callers; all of them get its result, or its failure.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
@@ -11,12 +10,13 @@ import { checkWhole } from "../api/checks.ts";
 import { isAborted, onAbort } from "../api/signals.ts";
 import type { Change, Coherence } from "../coherence/coherence.ts";
 import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
+import { LeaseWait } from "./lease-wait.ts";
 import { cancelled } from "./runner.ts";
 
 export interface JoinOptions {
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Join only a load that is not older than this. Default: the lease of the client. */
+  /** Join only work that is not older than this. Default: the lease of the client. */
   readonly maxStalenessMs?: number | undefined;
 }
 
@@ -24,20 +24,23 @@ export interface SingleflightDeps<Result> {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
-  /** Delivers the changes of the namespace while a load is in flight. */
+  /** Delivers the changes of the namespace while work is in flight. */
   readonly invalidations: Pick<InvalidationBus, "add" | "delete">;
   /** For the fill rule: whether a live subscription covers the namespace. */
   coverage(): number;
-  /** What a caller that joins is given of the result. */
+  /** What each of several callers is given of the result. */
   share(result: Result): Result;
-  /** Called when a caller joins a load. */
+  /** Called when a caller joins. */
   onJoin(): void;
 }
 
 interface Flight<Result> {
-  readonly result: Promise<Result>;
+  /** For its callers: what each may have, when there are several. */
+  result: Promise<Result>;
   readonly begunAtMs: number;
   readonly coverage: number;
+  readonly wait: LeaseWait;
+  joined: boolean;
 }
 
 const LONGEST_DEADLINE_MS = 600_000;
@@ -53,15 +56,33 @@ export class Singleflight<Result> implements InvalidationListener {
     this.#deps = deps;
   }
 
-  /** Joins the load in flight, or begins one. A caller that gives up does not end the load. */
-  join(key: string, options: JoinOptions, begin: () => Promise<Result>): Promise<Result> {
+  /**
+   * Joins the work in flight, or begins some. A caller that gives up does not end it. At its deadline a caller ends the wait
+   * for a lease; where nobody waits for one, it rejects with DEADLINE.
+   */
+  join(key: string, options: JoinOptions, begin: (wait: LeaseWait) => Promise<Result>): Promise<Result> {
     const { signal, deadlineMs } = options;
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
     if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
     if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
-    this.#deps.onJoin();
-    return this.#waitFor(running.result.then(this.#deps.share), options);
+    return this.#waitFor(this.#enter(running), options);
+  }
+
+  /** Joins the work in flight, or begins some when none is in flight: waits until what cannot be joined has ended. */
+  async joinOrRun(
+    key: string,
+    maxStalenessMs: number | undefined,
+    begin: () => Promise<Result>,
+  ): Promise<{ readonly result: Result; readonly isJoined: boolean }> {
+    for (;;) {
+      const running = this.#flights.get(key);
+      if (running === undefined) return { result: await this.#begin(key, begin).result, isJoined: false };
+      if (this.#joinable(key, maxStalenessMs) !== undefined) {
+        return { result: await this.#enter(running).result, isJoined: true };
+      }
+      await running.result.catch(() => undefined);
+    }
   }
 
   onEvent(change: Change, _event: Event, touched: boolean): void {
@@ -86,10 +107,18 @@ export class Singleflight<Result> implements InvalidationListener {
     return recent && coherence.mayShare(flight.begunAtMs, flight.coverage, nowMs) ? flight : undefined;
   }
 
-  #begin(key: string, begin: () => Promise<Result>): Promise<Result> {
+  #enter(flight: Flight<Result>): Flight<Result> {
+    flight.joined = true;
+    this.#deps.onJoin();
+    return { ...flight, result: flight.result.then(this.#deps.share) };
+  }
+
+  #begin(key: string, begin: (wait: LeaseWait) => Promise<Result>): Flight<Result> {
     const begunAtMs = this.#deps.clock.nowMs();
     const coverage = this.#deps.coverage();
-    const flight: Flight<Result> = { result: begin(), begunAtMs, coverage };
+    const wait = new LeaseWait();
+    const work = begin(wait);
+    const flight: Flight<Result> = { result: work, begunAtMs, coverage, wait, joined: false };
     this.#flights.set(key, flight);
     this.#updateListening();
     const remove = () => {
@@ -97,8 +126,10 @@ export class Singleflight<Result> implements InvalidationListener {
       this.#flights.delete(key);
       this.#updateListening();
     };
-    flight.result.then(remove, remove);
-    return flight.result;
+    work.then(remove, remove);
+    // Nobody can join any more when this runs. What several callers get, none of them can change for the others.
+    const own = work.then((result) => (flight.joined ? this.#deps.share(result) : result));
+    return { ...flight, result: own };
   }
 
   /** Listens only while a load is in flight, so that events cost nothing at other times. */
@@ -110,8 +141,8 @@ export class Singleflight<Result> implements InvalidationListener {
     else this.#deps.invalidations.delete(this);
   }
 
-  #waitFor(shared: Promise<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
-    if (deadlineMs === undefined && signal === undefined) return shared;
+  #waitFor({ result, wait }: Flight<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
+    if (deadlineMs === undefined && signal === undefined) return result;
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;
       let stopListening: (() => void) | undefined;
@@ -124,13 +155,13 @@ export class Singleflight<Result> implements InvalidationListener {
         leave();
       };
       if (deadlineMs !== undefined) {
-        timer = this.#deps.clock.schedule(deadlineMs, () =>
-          give(new CacheError("DEADLINE", "the value was not loaded by the deadline")),
-        );
+        timer = this.#deps.clock.schedule(deadlineMs, () => {
+          if (!wait.end()) give(new CacheError("DEADLINE", "the value was not loaded by the deadline"));
+        });
       }
       // Before a signal is listened to, which may throw: the rejection of the load must have its handler by then.
-      shared.then((result) => {
-        resolve(result);
+      result.then((value) => {
+        resolve(value);
         leave();
       }, give);
       if (signal !== undefined) stopListening = onAbort(signal, () => give(cancelled(signal)));

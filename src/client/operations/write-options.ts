@@ -1,16 +1,17 @@
 /** The options of writes, and the condition of a Set. */
 import { fieldInvalid } from "../../common/errors.ts";
 import { checkUint64, checkWhole } from "../api/checks.ts";
+import { optionNames } from "../api/option-names.ts";
 import type { EntryVersion } from "../api/results.ts";
 import type { SetCondition } from "../messages/requests.ts";
 import type { CallOptions } from "./runner.ts";
 
 export interface SetOptions extends CallOptions {
-  /** Default: the namespace's. */
+  /** 0: until it is invalidated or evicted. Default: the namespace's. */
   readonly ttlMs?: number;
   /** Default: the namespace's, or 0 when `ttlMs` is 0. */
   readonly staleMs?: number;
-  /** Up to 16 different tags. Invalidating any of them makes the entry gone. */
+  /** Up to 16 different tags; one that is named twice counts once. Invalidating any of them makes the entry gone. */
   readonly tags?: readonly string[];
   /** The version of this value at the source. A Set with an older version is refused. Default 0: none. */
   readonly sourceVersion?: bigint;
@@ -32,6 +33,28 @@ export interface InvalidateOptions extends CallOptions {
    */
   readonly sourceVersion?: bigint;
 }
+
+export const SET_OPTIONS = optionNames<SetOptions>({
+  deadlineMs: true,
+  signal: true,
+  ttlMs: true,
+  staleMs: true,
+  tags: true,
+  sourceVersion: true,
+  when: true,
+});
+export const TOUCH_OPTIONS = optionNames<TouchOptions>({
+  deadlineMs: true,
+  signal: true,
+  ttlMs: true,
+  staleMs: true,
+});
+export const INVALIDATE_OPTIONS = optionNames<InvalidateOptions>({
+  deadlineMs: true,
+  signal: true,
+  soft: true,
+  sourceVersion: true,
+});
 
 const ALWAYS: SetCondition = { case: undefined };
 

@@ -24,7 +24,7 @@ import {
   setOperation,
   touchOperation,
 } from "../messages/requests.ts";
-import type { Reading } from "../near-cache/cached-entry.ts";
+import type { Reading, SharedHit } from "../near-cache/cached-entry.ts";
 import {
   divideTarget,
   type Target,
@@ -70,11 +70,13 @@ export class EntryWriter<Value> {
     return Math.min(options.negativeTtlMs, runner.limits.lifetimeMaxMs);
   }
 
+  /** `shared`: the value of these bytes, decoded and frozen, for readers of the near cache. */
   async set(
     key: string,
     { encoded, absent }: Encoded,
     options: SetOptions,
     leaseToken?: bigint,
+    shared?: SharedHit<Value>,
   ): Promise<SetOutcome> {
     const { near, namespace, runner, options: defaults } = this.#context;
     const { limits } = runner;
@@ -102,7 +104,7 @@ export class EntryWriter<Value> {
     };
     const operation = setOperation(set);
     const coverage = () => near?.coverage() ?? NOT_COVERED;
-    const read = (reply: OperationReply, call: Call): SetReading => this.#readSet(set, reply, call);
+    const read = (reply: OperationReply, call: Call): SetReading => this.#readSet(set, shared, reply, call);
     const answer = await this.#write("key", [key], () =>
       runner.run(new FrequentRequest("Set", namespace, operation, "sameEpoch", options, coverage, read)),
     );
@@ -111,7 +113,12 @@ export class EntryWriter<Value> {
   }
 
   /** Takes the answer to a Set, and keeps the value if the fill rule allows it. */
-  #readSet(set: SetArguments, reply: OperationReply, call: Call): SetReading {
+  #readSet(
+    set: SetArguments,
+    shared: SharedHit<Value> | undefined,
+    reply: OperationReply,
+    call: Call,
+  ): SetReading {
     const reading = readSet(expectReply(reply, "set"));
     this.#answered("key", [set.key], [reading.asOf]);
     if (reading.kind === "stored") {
@@ -129,7 +136,7 @@ export class EntryWriter<Value> {
         contentType: set.contentType,
         encoded: set.absent ? undefined : set.value,
       };
-      this.#context.near?.keep(entry, call.coverage);
+      this.#context.near?.keep(entry, call.coverage, shared);
     }
     return reading;
   }
@@ -157,14 +164,14 @@ export class EntryWriter<Value> {
     send: (part: TargetPart) => Promise<number>,
   ): Promise<number> {
     const removed: number[] = [];
-    const smaller: TargetPart[] = [];
+    const smaller: TargetPart[][] = [];
     for (const [index, part] of parts.entries()) {
       const outcome = outcomes[index];
       if (outcome?.status === "fulfilled") removed.push(outcome.value);
       else if (this.#fits(part)) throw outcome?.reason;
-      else smaller.push(...this.#divide(part));
+      else smaller.push(this.#divide(part));
     }
-    return sum(removed) + sum(await Promise.all(smaller.map(send)));
+    return sum(removed) + sum(await Promise.all(smaller.flat().map(send)));
   }
 
   #divide(part: TargetPart): TargetPart[] {

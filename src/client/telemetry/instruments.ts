@@ -86,6 +86,20 @@ export const observed = {
     CLIENT,
   ),
   loadsUnkept: row("counter", "loads.unkept", "{load}", "Loaded values that were not stored", CLIENT),
+  loadFailuresRepeated: row(
+    "counter",
+    "loads.failures_repeated",
+    "{call}",
+    "Calls that got the error of a load that had failed just before",
+    CLIENT,
+  ),
+  loadFailuresForgotten: row(
+    "counter",
+    "loads.failures_forgotten",
+    "{key}",
+    "Failed loads that were forgotten before their cooldown was over",
+    CLIENT,
+  ),
   staleServed: row(
     "counter",
     "stale.served",

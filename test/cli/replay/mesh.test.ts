@@ -41,11 +41,11 @@ async function replay(scene: Scene): Promise<MeshCounts> {
   const trace = createTrace("generated", "web", ids);
   namespaces += 1;
   const namespace = `mesh-${namespaces}`;
-  const options = { address: running.address, namespace, deadlineMs: 10_000, leaseMs: 5_000 };
-  const writer = createMeshClient({ ...options, clientId: "writer" });
+  const options = { address: running.address, deadlineMs: 10_000, leaseMs: 5_000 };
+  const writer = createMeshClient({ ...options, namespace, clientId: "writer" });
   const reader = scene.readerTransport
     ? fromMeshCache(new MeshCache(options, { transport: scene.readerTransport }), namespace)
-    : createMeshClient({ ...options, clientId: "reader" });
+    : createMeshClient({ ...options, namespace, clientId: "reader" });
   const tally = createMeshTally();
   try {
     await Promise.all([writer.sync(), reader.sync()]);

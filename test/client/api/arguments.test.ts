@@ -102,7 +102,6 @@ describe("C2: a set beside other calls of its tick", () => {
     ["soft", "text", (to) => to.invalidate({ keys: ["a"] }, { soft: untyped("no") })],
     ["loader", "no function", (to) => to.getOrLoad("k", untyped(undefined))],
     ["sourceVersion", "of a load", (to) => to.getOrLoad("new", () => 1, { sourceVersion: -1n })],
-    ["ttlMs", "of what was loaded", (to) => to.getOrLoad("new", () => loaded(1, { ttlMs: untyped(1n) }))],
     ["entries", "a number", (to) => to.setMany(untyped([["a", 1], 2]))],
   ])("is refused alone for its %s: %s", async (field, _what, call) => {
     expect(await besideGood(() => call(users))).toMatchObject(refused(field));

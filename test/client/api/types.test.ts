@@ -76,6 +76,34 @@ describe("Types", () => {
     void (() => users.set("k", 1));
   });
 
+  it("a load of a namespace without a type has that of its loader", () => {
+    const bare = undefined as unknown as Namespace<unknown>;
+    const loads = [
+      () => bare.getOrLoad("k", () => user),
+      () => bare.getOrLoad("k", async () => user),
+      () => bare.getOrLoad("k", async () => loaded(user, { tags: ["t"] })),
+      () => bare.getOrLoad("k", async ({ signal }) => (signal.aborted ? undefined : user)),
+    ];
+    expectTypeOf(loads).items.returns.resolves.toEqualTypeOf<User | undefined>();
+    const many = () => bare.getOrLoadMany(["k"], async () => new Map([["k", user]]));
+    expectTypeOf(many).returns.resolves.toEqualTypeOf<(User | undefined)[]>();
+  });
+
+  it("a loader of many keys gives a Map or pairs of the namespace's values", () => {
+    const wellTyped = [
+      () => users.getOrLoadMany(["k"], (missing) => missing.map((key) => [key, user] as const)),
+      () => users.getOrLoadMany(["k"], async () => new Map([["k", user]])),
+      () => users.getOrLoadMany(["k"], () => new Map([["k", loaded(user, { ttlMs: 1 })]])),
+      () => users.getOrLoadMany(["k"], () => Object.entries({ k: user })),
+      () => users.getOrLoadMany(["k"], (_missing, { signal }) => [["k", signal.aborted ? absent() : user]]),
+    ];
+    expectTypeOf(wellTyped).items.returns.resolves.toEqualTypeOf<(User | undefined)[]>();
+    // @ts-expect-error a number is no User
+    void (() => users.getOrLoadMany(["k"], () => new Map([["k", 1]])));
+    // @ts-expect-error an object is neither
+    void (() => users.getOrLoadMany(["k"], () => ({ k: user })));
+  });
+
   it("a target is one of four", () => {
     // @ts-expect-error nothing to invalidate
     void (() => users.invalidate({}));

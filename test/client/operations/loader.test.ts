@@ -107,7 +107,7 @@ describe("getOrLoad", () => {
   });
 
   it("aborts a loader at the hard timeout, and lets the next caller load", async () => {
-    const { mesh, users } = await start();
+    const { mesh, users } = await start({ failureCooldownMs: 0 });
     const { promise: told, resolve: tell } = Promise.withResolvers<LoadContext>();
     const hung = users.getOrLoad(
       "k",

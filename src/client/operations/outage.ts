@@ -1,0 +1,23 @@
+/** Tells a cache that failed from a caller or a loader that did. */
+import { CacheError } from "../../common/errors.ts";
+
+/** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
+export function isOutage(error: unknown): boolean {
+  if (!(error instanceof CacheError)) return false;
+  switch (error.reason) {
+    case "UNAVAILABLE":
+    case "DEADLINE":
+    case "LIMIT_EXCEEDED":
+    case "DRAINING":
+    case "INTERNAL":
+      return true;
+    case "FIELD_INVALID":
+    case "CANCELLED":
+    case "CLOSED":
+    case "CODEC":
+    case "LOADER_TIMEOUT":
+      return false;
+    default:
+      return error.reason satisfies never;
+  }
+}

@@ -1,0 +1,133 @@
+/** C3: data that is long or deep neither breaks the stack nor takes more time than in proportion. */
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Event_Kind } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { deepFreeze, freezeIfPlain, isDeepFrozen } from "../../../src/client/api/deep-freeze.ts";
+import { Call, CallPlan } from "../../../src/client/connection/pending-call.ts";
+import { CallQueue } from "../../../src/client/connection/send-window.ts";
+import { getOperation } from "../../../src/client/messages/requests.ts";
+import { EventQueue } from "../../../src/client/operations/event-subscription.ts";
+import { json } from "../../../src/index.ts";
+import { Mesh } from "../../support/mesh.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Arrays in arrays. Not `toEqual`: that recurses too. */
+function nested(depth: number): unknown[] {
+  let value: unknown[] = [];
+  for (let at = 1; at < depth; at += 1) value = [value];
+  return value;
+}
+
+async function start() {
+  const mesh = new Mesh();
+  const cache = mesh.connect();
+  const users = cache.namespace("users", { codec: json<unknown>(), ttlMs: 10_000 });
+  await mesh.settle();
+  return { mesh, cache, users };
+}
+
+describe("C3: a long value", () => {
+  it("of 150,000 numbers is loaded once and kept", async () => {
+    const { mesh, cache, users } = await start();
+    const numbers = Array.from({ length: 150_000 }, (_, at) => at % 10);
+    let loads = 0;
+    const load = () => {
+      loads += 1;
+      return numbers;
+    };
+    const all = await mesh.run(Promise.all([users.getOrLoad("k", load), users.getOrLoad("k", load)]));
+    expect(all[0]).toEqual(numbers);
+    expect(all[1]).toBe(all[0]);
+    expect(await mesh.run(users.getOrLoad("k", load))).toBe(all[0]);
+    expect(await mesh.run(users.get("k", { maxStalenessMs: 0 }))).toMatchObject({ kind: "hit" });
+    expect(loads).toBe(1);
+    expect(cache.stats().loads.loadsUnkept).toBe(0);
+    expect(cache.stats().near.entries).toBe(1);
+  });
+
+  it("of 100,000 objects and as many fields is set, and read frozen", async () => {
+    const { mesh, users } = await start();
+    const fields = Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`f${at}`, { at }]));
+    const list = Array.from({ length: 40_000 }, () => ({}));
+    await mesh.run(users.set("k", { fields, list }));
+    const outcome = await mesh.run(users.get("k"));
+    expect(outcome.kind === "hit" && isDeepFrozen(outcome.value)).toBe(true);
+  });
+});
+
+describe("C3: a deep value", () => {
+  it("is frozen at any depth", () => {
+    const deep = nested(500_000);
+    expect(deepFreeze(deep)).toBe(true);
+    expect(isDeepFrozen(deep)).toBe(true);
+    expect(freezeIfPlain(nested(500_000))).toBe(true);
+  });
+
+  it("is kept, or given as it is: never an error", async () => {
+    vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const { mesh, cache, users } = await start();
+    for (const depth of [1_000, 200_000]) {
+      let given: unknown = await mesh.run(users.getOrLoad(`${depth}`, () => nested(depth)));
+      let found = 0;
+      while (Array.isArray(given)) {
+        given = given[0];
+        found += 1;
+      }
+      expect(found).toBe(depth);
+    }
+    expect(cache.stats().loads).toMatchObject({ loads: 2, loadFailures: 0 });
+    expect(await mesh.run(users.get("1000"))).toMatchObject({ kind: "hit" });
+  });
+});
+
+class SilentCall extends Call {
+  protected override currentCoverage = () => 0;
+  protected override answered(): void {}
+  protected override failed(): void {}
+  protected override late(): void {}
+}
+
+describe("C3: a long window of calls", () => {
+  it.each([true, false])("is sent, and sent again, in proportion to its length: alone %s", (alone) => {
+    const queue = new CallQueue({ inFlightMaxOperations: 2 ** 20, inFlightMaxBytes: 2 ** 40 });
+    const operation = getOperation("k", false);
+    const calls = Array.from(
+      { length: 500_000 },
+      () => new SilentCall(new CallPlan("n", operation, 100, 0, "anyEpoch", alone)),
+    );
+    expect(calls.find((call) => queue.admit(call) !== undefined)).toBeUndefined();
+    const first = queue.take("working", true) ?? [];
+    queue.putBack(first);
+    const sent: Call[] = [];
+    for (let batch = queue.take("working", true); batch !== undefined; batch = queue.take("working", true)) {
+      for (const call of batch) sent.push(call);
+    }
+    expect(sent.length).toBe(calls.length);
+    expect(sent.every((call, at) => call === calls[at])).toBe(true);
+    expect(queue.waiting).toBe(false);
+  });
+});
+
+describe("C3: a long queue of events", () => {
+  it("is read in proportion to its length", async () => {
+    const queue = new EventQueue("users", [], 2 ** 20, () => undefined);
+    const event = {
+      $typeName: "meshcache.v1.Event",
+      kind: Event_Kind.SET,
+      origin: "",
+      traceparent: "",
+    } as never;
+    for (let revision = 1; revision <= 500_000; revision += 1) {
+      queue.onEvent({ namespace: "users", target: "key", name: "k", shard: 0, revision } as never, event);
+    }
+    const events = queue[Symbol.asyncIterator]();
+    for (let revision = 1; revision <= 500_000; revision += 1) {
+      const { value } = await events.next();
+      if (value?.kind !== "set" || value.revision !== revision) throw new Error(`not ${revision}`);
+    }
+    queue.close();
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+});
