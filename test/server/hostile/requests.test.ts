@@ -6,7 +6,8 @@ import { CacheService, Gap_Reason, InvalidateRequestSchema } from "../../../gen/
 import { CacheError } from "../../../src/common/errors.ts";
 import { surviveWith } from "../../support/survival.ts";
 
-const survivor = surviveWith();
+const STREAMS_MAX = 16;
+const survivor = surviveWith({ transport: { connectionMaxSubscriptions: STREAMS_MAX } });
 const { method } = CacheService;
 const client = () => survivor().running.client;
 const canary = "c4n4ry";
@@ -195,9 +196,11 @@ describe("a subscription", () => {
     expect(await firstFrames({ namespace: "n", cursor: past })).toEqual(["opened", Gap_Reason.EPOCH_CHANGED]);
   });
 
-  it("beyond 16 of one connection is RESOURCE_EXHAUSTED", async () => {
+  it("beyond connectionMaxSubscriptions is RESOURCE_EXHAUSTED", async () => {
     const crowded = survivor().running.connect();
-    const open = Array.from({ length: 16 }, () => crowded.serverStream(method.stream, { namespace: "n" }));
+    const open = Array.from({ length: STREAMS_MAX }, () =>
+      crowded.serverStream(method.stream, { namespace: "n" }),
+    );
     await Promise.all(open.map((call) => new Promise((resolve) => call.once("data", resolve))));
     const refused = crowded.serverStream(method.stream, { namespace: "n" });
     const error = await new Promise((resolve) => refused.once("error", resolve));
