@@ -20,7 +20,15 @@ let copy: string;
 
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), "meshcache-without-accelerator-"));
-  for (const path of ["src", "gen", "test/contract", "test/proxies", "test/support", "package.json"]) {
+  for (const path of [
+    "src",
+    "gen",
+    "test/contract",
+    "test/proxies",
+    "test/documents/pages.ts",
+    "test/support",
+    "package.json",
+  ]) {
     cpSync(path, join(copy, path), { recursive: true, filter: (from) => resolve(from) !== FAST });
   }
   symlinkSync(resolve("node_modules"), join(copy, "node_modules"));
