@@ -1,8 +1,10 @@
 /** MeshCache: the client as an application makes it. Puts connection, coherence and namespaces together, and ends them. */
+
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createBoundary, guardTimers } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { CacheError } from "../common/errors.ts";
+import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
 import { systemRng } from "../common/random.ts";
 import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
 import { json } from "./api/codecs.ts";
@@ -15,7 +17,7 @@ import {
   resolveClientOptions,
 } from "./api/options.ts";
 import { isAborted } from "./api/signals.ts";
-import { LONGEST_WAIT_MS, runWithin } from "./api/timeouts.ts";
+import { runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";

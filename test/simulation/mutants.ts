@@ -134,8 +134,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: a resumed stream begins from now",
     "StreamSubscription.subscribe",
-    "const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_CURSOR;",
-    "const resumed = NO_CURSOR;",
+    "const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_BYTES;",
+    "const resumed = NO_BYTES;",
   ),
   mutant(
     "client: sync() does not wait for the events",

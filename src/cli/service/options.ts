@@ -1,5 +1,7 @@
 /** Options of several commands. The error of each parser says which values it takes. */
+
 import { InvalidArgumentError, Option } from "commander";
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
 
@@ -75,13 +77,11 @@ export function uint64Option(flags: string, description: string): Option {
   });
 }
 
-const TIMEOUT_MAX_MS = 600_000;
-
 /** How long a call may take, at most as long as an operation of the client library may. */
 export function timeoutOption(flags: string, description: string, fallback: string): Option {
   return new Option(flags, description).default(parseTime(fallback), fallback).argParser((text) => {
     const ms = parseTime(text);
-    if (ms < 1 || ms > TIMEOUT_MAX_MS)
+    if (ms < 1 || ms > LONGEST_WAIT_MS)
       throw new InvalidArgumentError('It must be a time from "1ms" to "10min".');
     return ms;
   });

@@ -1,11 +1,12 @@
 /** The options of a namespace: meanings, defaults and ranges, and the function that fills them in and checks them. */
+
 import { fieldInvalid } from "../../common/errors.ts";
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
 import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
-import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
 export interface NamespaceOptions<Value> {
   /** How values become bytes and come back. */

@@ -1,7 +1,9 @@
 /** The options of a client: meanings, defaults and ranges, and the function that fills them in and checks them. */
+
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { parseServerAddress } from "../../common/host-port.ts";
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
 import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-credentials.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -9,7 +11,6 @@ import { checkFlag, checkGroup, checkShare, checkWord, unreadable, wholeOption }
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
 import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
-import { LONGEST_WAIT_MS } from "./timeouts.ts";
 
 /**
  * Named sets of options; an option that is given beside a preset wins. "standard": the defaults. "tight": pings every

@@ -2,9 +2,6 @@
 import type { Clock } from "../../common/clock.ts";
 import { onAbort } from "./signals.ts";
 
-/** The longest that a caller can choose for anything to take: 10 minutes. */
-export const LONGEST_WAIT_MS = 600_000;
-
 /** Resolves after `delayMs`. */
 export function pause(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => {

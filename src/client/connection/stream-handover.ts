@@ -3,7 +3,9 @@
  * A candidate is being opened and becomes the primary once it is ready; the replaced stream is then kept until it has
  * answered its calls.
  */
+
 import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
@@ -51,7 +53,7 @@ export class StreamHandover implements StreamHandlers {
   /** What the candidate said before it was ready. */
   #heldBack: (() => void)[] = [];
   /** Where the last primary stood when it ended. */
-  #cursor: Uint8Array = new Uint8Array(0);
+  #cursor: Uint8Array = NO_BYTES;
   /** The limits that a server said last: the guess for the next stream. */
   #limits: ServerLimits = ASSUMED_LIMITS;
   #connectTimer: Timer | undefined;

@@ -1,5 +1,7 @@
 /** What one stream is subscribed to: what was asked for, what is live, and where its first subscription resumes. */
+
 import type { Selector, Subscription } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { LocalSubscription, SubscriptionPlan } from "../coherence/subscription-set.ts";
@@ -14,7 +16,6 @@ interface SentSubscription {
 
 /** What a frame takes beside its cursor, at most. */
 const ENVELOPE_BYTES = 64;
-const NO_CURSOR: Uint8Array = new Uint8Array(0);
 
 export class StreamSubscription {
   /** What the newest answered subscription covers. */
@@ -58,7 +59,7 @@ export class StreamSubscription {
     this.#awaitsLimits = !hasOpened && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
     if (this.#awaitsLimits) return;
     const isFirst = this.#resumable;
-    const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_CURSOR;
+    const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_BYTES;
     if (isFirst && resumed.length < cursor.length) this.missedEvents = true;
     this.#resumable = false;
     this.selectors = selectors;

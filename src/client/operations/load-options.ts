@@ -1,4 +1,5 @@
 /** The options of a load: their meaning, ranges and defaults. */
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import {
   checkEntryTags,
   checkFlag,
@@ -60,8 +61,6 @@ export const LOAD_OPTIONS = optionNames<LoadOptions>({
   waitMs: true,
   failOpen: true,
 });
-
-const LONGEST_WAIT_MS = 600_000;
 
 /** How to load, with the options checked and their defaults filled in. */
 export interface LoadPlan {

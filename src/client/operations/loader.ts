@@ -8,6 +8,7 @@
  *
  * Once a loader has returned, its callers get the value: no failure of storing it reaches them.
  */
+import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
 import { type LoadedOptions, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
@@ -262,7 +263,7 @@ export class EntryLoader<Value> {
       const staleMs = absent ? 0 : said.staleMs;
       const outcome = await this.#writer.set(
         key,
-        { encoded: ran.shape.stored?.encoded ?? new Uint8Array(0), absent: ran.shape.stored === undefined },
+        { encoded: ran.shape.stored?.encoded ?? NO_BYTES, absent: ran.shape.stored === undefined },
         {
           ttlMs,
           ...(staleMs === undefined ? {} : { staleMs: ttlMs === 0 ? 0 : staleMs }),

@@ -1,7 +1,9 @@
 /** Runs operations on a server: gives each call a promise, a deadline, a signal and a span. */
+
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, checkWhole } from "../api/checks.ts";
 import { optionNames } from "../api/option-names.ts";
@@ -77,8 +79,6 @@ export class FrequentRequest<Result> implements OperationRequest<Result> {
   }
 }
 
-const LONGEST_DEADLINE_MS = 600_000;
-
 export class OperationRunner {
   readonly #connection: Connection;
   readonly #clock: Clock;
@@ -102,7 +102,7 @@ export class OperationRunner {
     const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
     const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
-    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
+    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
     const deadlineAtMs = this.#clock.nowMs() + deadlineMs + waitMs;

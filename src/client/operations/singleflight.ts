@@ -3,9 +3,11 @@
  * flight unless the key may have changed since it began: after a change that may concern the key, or when a change may have
  * been missed. A flight is one piece of work and its callers; all of them get its result, or its failure.
  */
+
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { checkWhole } from "../api/checks.ts";
 import { isAborted, onAbort } from "../api/signals.ts";
 import type { Change, Coherence } from "../coherence/coherence.ts";
@@ -43,8 +45,6 @@ interface Flight<Result> {
   joined: boolean;
 }
 
-const LONGEST_DEADLINE_MS = 600_000;
-
 export class Singleflight<Result> implements InvalidationListener {
   readonly namespace: string;
   readonly #deps: SingleflightDeps<Result>;
@@ -63,7 +63,7 @@ export class Singleflight<Result> implements InvalidationListener {
   join(key: string, options: JoinOptions, begin: (wait: LeaseWait) => Promise<Result>): Promise<Result> {
     const { signal, deadlineMs } = options;
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
-    if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_DEADLINE_MS);
+    if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
     if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
     return this.#waitFor(this.#enter(running), options);

@@ -3,6 +3,7 @@
  * is answered and when it fails. So a process reads its own writes, and a write without an answer leaves no
  * cached entry.
  */
+import { NO_BYTES } from "../../common/bytes.ts";
 import {
   checkContentType,
   checkEntryTags,
@@ -48,7 +49,7 @@ export interface Encoded {
   readonly absent: boolean;
 }
 
-const NOTHING_ENCODED: Encoded = { encoded: new Uint8Array(0), absent: true };
+const NOTHING_ENCODED: Encoded = { encoded: NO_BYTES, absent: true };
 
 export class EntryWriter<Value> {
   readonly #context: NamespaceContext<Value>;

@@ -1,6 +1,8 @@
 /** The span and the duration of one operation that goes to a server. */
+
 import type { Attributes, Histogram, Span, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
 import type { CacheError } from "../../common/errors.ts";
+import { parseServerAddress } from "../../common/host-port.ts";
 import { statusCodeOf } from "../../rpc/status.ts";
 import { STATUS_CODE, statusName } from "../../rpc/status-codes.ts";
 import type { OperationReply } from "../messages/replies.ts";
@@ -83,15 +85,15 @@ export function endSpan(span: Span, caught: (error: unknown) => void): void {
 /** By the stable RPC conventions, with one operation of a stream as one call of its method. */
 export function startSpan(tracer: Tracer, name: OperationName, namespace: string, address: string): Span {
   const method = `${SERVICE}/${name}`;
-  const colon = address.lastIndexOf(":");
-  const port = Number(address.slice(colon + 1));
+  // What grpc-js takes as a target is no HOST:PORT.
+  const place = parseServerAddress(address);
   return tracer.startSpan(method, {
     kind: CLIENT,
     attributes: {
       "rpc.system.name": "grpc",
       "rpc.method": method,
-      "server.address": colon > 0 ? address.slice(0, colon) : address,
-      ...(colon > 0 && Number.isInteger(port) ? { "server.port": port } : {}),
+      "server.address": place?.host ?? address,
+      ...(place === undefined ? {} : { "server.port": place.port }),
       "meshcache.namespace": namespace,
     },
   });

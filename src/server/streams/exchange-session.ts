@@ -9,6 +9,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { DrainingSchema, type ExchangeRequest, type Open } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
@@ -63,8 +64,6 @@ export interface ExchangeSessionDeps {
   /** The sink encodes a frame inside `send` and keeps nothing of it. Default false. */
   readonly sinkEncodes?: boolean;
 }
-
-const NO_CURSOR = new Uint8Array(0);
 
 export function createExchangeSession(deps: ExchangeSessionDeps, sink: FrameSink): ExchangeSession {
   return new Session(deps, sink);
@@ -198,7 +197,7 @@ class Session implements ExchangeSession {
       clientId: checkClientId(clientId, limits, "client_id"),
       ...(memory !== undefined && { memory }),
     };
-    this.#output.send(toOpened(store, NO_CURSOR, this.#openedLimits), id);
+    this.#output.send(toOpened(store, NO_BYTES, this.#openedLimits), id);
   }
 
   #answer(id: bigint, frame: Exclude<ExchangeRequest["frame"], { case: "open" }>, caller: Caller): void {
