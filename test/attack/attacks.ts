@@ -26,8 +26,9 @@ export interface Attack {
   run(target: Target): Promise<void>;
 }
 
-async function connections(target: Target, count: number): Promise<RawConnection[]> {
-  return Promise.all(Array.from({ length: count }, () => connectRaw(target.address)));
+/** `count` connections, at least one. */
+async function connections({ address }: Target, count: number): Promise<[RawConnection, ...RawConnection[]]> {
+  return Promise.all([connectRaw(address), ...Array.from({ length: count - 1 }, () => connectRaw(address))]);
 }
 
 /** Holds what was opened until the time is over. */
@@ -105,7 +106,6 @@ const unreadGets: Attack = {
   async run(target) {
     const opened = await connections(target, 16);
     const [first] = opened;
-    if (first === undefined) return;
     await fill(first, "a3-gets", 8, MIB);
     for (const raw of opened) {
       for (let call = 0; call < 250; call++)
@@ -122,7 +122,6 @@ const waitingBatches: Attack = {
   async run(target) {
     const opened = await connections(target, 4);
     const [first] = opened;
-    if (first === undefined) return;
     await fill(first, "a3-batches", 3, MIB);
     await first.call(PATHS.lease, request.lease("a3-batches", "held", 0, 30_000));
     const namespace = "a3-batches";
@@ -146,7 +145,6 @@ const waitersOnFills: Attack = {
   async run(target) {
     const opened = await connections(target, 32);
     const [first] = opened;
-    if (first === undefined) return;
     const namespace = "a3-fills";
     const tokens: bigint[] = [];
     for (let key = 0; key < 8; key++) {
@@ -212,8 +210,7 @@ const largeBatches: Attack = {
   line: "A4",
   about: "20 Batches of 1,024 Gets of one value of 1 MiB, again and again",
   async run(target) {
-    const [raw] = await connections(target, 1);
-    if (raw === undefined) return;
+    const raw = await connectRaw(target.address);
     await fill(raw, "a4-gets", 1, MIB);
     const operation = { operation: { case: "get" as const, value: { key: "k0" } } };
     const body = request.batch({ namespace: "a4-gets", operations: Array(1_024).fill(operation) });
@@ -227,8 +224,7 @@ const leasesAndFences: Attack = {
   line: "A4",
   about: "262,144 leases, then Batches of 1,024 prefix invalidations, again and again",
   async run(target) {
-    const [raw] = await connections(target, 1);
-    if (raw === undefined) return;
+    const raw = await connectRaw(target.address);
     const namespace = "a4-leases";
     await request.spread(256, 4, async (part) => {
       if (target.over.aborted) return;
@@ -255,8 +251,7 @@ function manyInOneMessage(name: string, about: string, body: Buffer): Attack {
     line: "A4",
     about,
     async run(target) {
-      const [raw] = await connections(target, 1);
-      if (raw === undefined) return;
+      const raw = await connectRaw(target.address);
       await whileOpen(target, raw, () => request.spread(4, 4, () => raw.call(PATHS.batch, body)));
       raw.close();
     },
@@ -317,8 +312,7 @@ const leaseEnds: Attack = {
   line: "A6",
   about: "leases of 100 to 10,000 ms on 100,000 keys, renewed all the time",
   async run(target) {
-    const [raw] = await connections(target, 1);
-    if (raw === undefined) return;
+    const raw = await connectRaw(target.address);
     let part = 0;
     await whileOpen(target, raw, () => {
       const operations = Array.from({ length: 1_024 }, (_, index) => ({
