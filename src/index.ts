@@ -1,5 +1,15 @@
 /** `import "meshcache"`: the client. */
 
+export type {
+  ClientEvent,
+  ClientEventCounts,
+  ClientEventFacts,
+  ClientEventKind,
+  ClientEventLevel,
+  GapCause,
+  OverflowKind,
+  UnkeptReason,
+} from "./client/api/client-events.ts";
 export {
   bytes,
   type Codec,
@@ -42,7 +52,6 @@ export type {
   CacheEvent,
   ChangeKind,
   EventSubscription,
-  GapCause,
   SubscribeOptions,
 } from "./client/operations/event-subscription.ts";
 export type { Target } from "./client/operations/invalidate-target.ts";

@@ -1,6 +1,7 @@
 /** The event subscriptions that are open, and how one is opened. */
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkPrefixes, checkSignal, checkWhole } from "./api/checks.ts";
+import type { ReportEvent } from "./api/client-events.ts";
 import { isAborted, onAbort } from "./api/signals.ts";
 import type { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import type { Connection } from "./connection/connection.ts";
@@ -17,11 +18,13 @@ const QUEUE_MAX_EVENTS = 2 ** 20;
 export class EventSubscriptions {
   readonly #connection: Connection;
   readonly #invalidations: InvalidationBus;
+  readonly #report: ReportEvent;
   readonly #open = new Set<EventQueue>();
 
-  constructor(connection: Connection, invalidations: InvalidationBus) {
+  constructor(connection: Connection, invalidations: InvalidationBus, report: ReportEvent) {
     this.#connection = connection;
     this.#invalidations = invalidations;
+    this.#report = report;
   }
 
   /** Throws FIELD_INVALID, CANCELLED when the signal is aborted, and LIMIT_EXCEEDED for too many namespaces. */
@@ -35,11 +38,14 @@ export class EventSubscriptions {
       1,
       QUEUE_MAX_EVENTS,
     );
-    const queue = new EventQueue(namespace, prefixes, queueMaxEvents, (closed) => {
-      stopListening?.();
-      this.#open.delete(closed);
-      this.#invalidations.delete(closed);
-      this.#connection.unwatch(closed);
+    const queue = new EventQueue(namespace, prefixes, queueMaxEvents, {
+      closed: (closed) => {
+        stopListening?.();
+        this.#open.delete(closed);
+        this.#invalidations.delete(closed);
+        this.#connection.unwatch(closed);
+      },
+      overran: () => this.#report({ kind: "overflow", reason: "subscription", namespace }),
     });
     const stopListening = signal && onAbort(signal, () => queue.close());
     try {

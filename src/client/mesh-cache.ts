@@ -3,7 +3,7 @@
 import type { Gap } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createBoundary, guardTimers } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
-import { CacheError } from "../common/errors.ts";
+import { CacheError, errorNameOf, placeOf } from "../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
 import { systemRng } from "../common/random.ts";
 import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
@@ -21,11 +21,13 @@ import { runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
+import { EventReporter } from "./event-reporter.ts";
 import { EventSubscriptions } from "./event-subscriptions.ts";
 import type { Namespace } from "./namespace.ts";
 import { Namespaces } from "./namespaces.ts";
+import { gapCauseOf } from "./operations/event-subscription.ts";
 import { CALL_OPTIONS, type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
-import { createTransport, runAfterMicrotasks, warnOfFault } from "./process-defaults.ts";
+import { createTransport, runAfterMicrotasks, warnOfFault, warnOfUse } from "./process-defaults.ts";
 import { type ClientStats, createCounters, toObservations } from "./stats.ts";
 import { sync } from "./sync.ts";
 import { createClientTelemetry } from "./telemetry/telemetry.ts";
@@ -43,13 +45,14 @@ const CLOSE_OPTIONS = optionNames<CloseOptions>({ graceMs: true });
  */
 export class MeshCache implements AsyncDisposable {
   readonly #options: ResolvedClientOptions;
-  readonly #boundary = createBoundary(warnOfFault);
+  readonly #boundary = createBoundary((error) => this.#fault(error));
   readonly #clock: Clock;
   readonly #coherence: Coherence;
   readonly #connection: Connection;
   readonly #namespaces: Namespaces;
   readonly #subscriptions: EventSubscriptions;
   readonly #counters = createCounters();
+  readonly #events: EventReporter;
   readonly #closing = new AbortController();
   /** Stops reporting to the metrics of the process. */
   readonly #unobserve: () => void;
@@ -59,8 +62,11 @@ export class MeshCache implements AsyncDisposable {
   constructor(options: ClientOptions, internals: ClientInternals = {}) {
     this.#options = resolveClientOptions(options);
     const clock = internals.clock ?? systemClock;
-    const deps = this.#createDeps(clock, internals);
-    this.#clock = deps.clock;
+    this.#clock = guardTimers(clock, this.#boundary);
+    const { onEvent } = this.#options;
+    this.#events = new EventReporter({ clock: this.#clock, onEvent, warn: internals.warn ?? warnOfUse });
+    const { report } = this.#events;
+    const deps = this.#createDeps(internals);
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
     const invalidations = new InvalidationBus(this.#coherence);
     this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, deps, {
@@ -79,7 +85,7 @@ export class MeshCache implements AsyncDisposable {
       this.#boundary.caught(undefined, error),
     );
     this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
-    this.#subscriptions = new EventSubscriptions(this.#connection, invalidations);
+    this.#subscriptions = new EventSubscriptions(this.#connection, invalidations, report);
     this.#namespaces = new Namespaces({
       options: this.#options,
       clock: deps.clock,
@@ -90,6 +96,7 @@ export class MeshCache implements AsyncDisposable {
       runner: new OperationRunner(this.#connection, clock, telemetry, this.#options.deadlineMs),
       telemetry,
       counters: this.#counters,
+      report,
       closing: this.#closing.signal,
       subscribe: (namespace, subscribeOptions) => {
         this.#refuseIfClosed();
@@ -133,7 +140,11 @@ export class MeshCache implements AsyncDisposable {
       near: { ...near, ...this.#namespaces.nearSize() },
       loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
-      connection: { state, address, inFlight, ...counters, gaps, faults: this.#boundary.faults },
+      connection: {
+        ...{ state, address, inFlight, ...counters, gaps },
+        faults: this.#boundary.faults + this.#events.hookFaults,
+      },
+      events: { ...this.#events.counts },
     };
   }
 
@@ -157,14 +168,15 @@ export class MeshCache implements AsyncDisposable {
     return this.close();
   }
 
-  #createDeps(clock: Clock, internals: ClientInternals): ConnectionDeps {
+  #createDeps(internals: ClientInternals): ConnectionDeps {
     const scheduleFlush = internals.scheduleFlush ?? runAfterMicrotasks;
     return {
-      clock: guardTimers(clock, this.#boundary),
+      clock: this.#clock,
       rng: internals.rng ?? systemRng,
       transport: internals.transport ?? createTransport(this.#options.credentials, this.#boundary),
       clientId: this.#options.clientId,
       scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
+      report: this.#events.report,
     };
   }
 
@@ -194,10 +206,18 @@ export class MeshCache implements AsyncDisposable {
     await this.#connection.close(graceMs);
     this.#unobserve();
     this.#namespaces.clear();
+    this.#events.close();
+  }
+
+  #fault(error: unknown): void {
+    if (this.#options.onEvent === undefined) warnOfFault(error);
+    this.#events.report({ kind: "fault", error: errorNameOf(error), at: placeOf(error) });
   }
 
   #gap(gap: Gap): void {
     this.#counters.gaps += 1;
+    const suspectCopies = this.#namespaces.nearSize().entries;
+    this.#events.report({ kind: "gap", cause: gapCauseOf(gap), suspectCopies });
     this.#coherence.epochSeen(gap.epoch);
     this.#coherence.missedEvents();
     this.#subscriptions.gap(gap);

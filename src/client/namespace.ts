@@ -264,9 +264,10 @@ export class Namespace<Value> {
     try {
       return this.#parts.context.values.answer(copy);
     } catch (error) {
-      return this.#parts.context.options.undecodable === "miss"
-        ? Promise.resolve(MISS)
-        : Promise.reject(error);
+      const { namespace, options, report } = this.#parts.context;
+      if (options.undecodable === "error") return Promise.reject(error);
+      report({ kind: "undecodable", namespace, codec: options.codec.name });
+      return Promise.resolve(MISS);
     }
   }
 

@@ -1,6 +1,7 @@
 /** The namespaces that a client has opened: puts the parts of each together, and ends them together. */
 import type { Clock } from "../common/clock.ts";
 import type { Rng } from "../common/random.ts";
+import type { ReportEvent } from "./api/client-events.ts";
 import { type NamespaceOptions, resolveNamespaceOptions } from "./api/namespace-options.ts";
 import type { ResolvedClientOptions } from "./api/options.ts";
 import type { Coherence } from "./coherence/coherence.ts";
@@ -18,7 +19,6 @@ import { EntryReader } from "./operations/reader.ts";
 import type { OperationRunner } from "./operations/runner.ts";
 import { UnkeptLoads } from "./operations/unkept-loads.ts";
 import { EntryWriter } from "./operations/writer.ts";
-import { warnOfUse } from "./process-defaults.ts";
 import type { ClientCounters } from "./stats.ts";
 import type { ClientTelemetry } from "./telemetry/telemetry.ts";
 
@@ -35,6 +35,7 @@ export interface NamespacesDeps {
   readonly runner: OperationRunner;
   readonly telemetry: ClientTelemetry;
   readonly counters: ClientCounters;
+  readonly report: ReportEvent;
   /** Aborted when the client is closed. */
   readonly closing: AbortSignal;
   subscribe(namespace: string, options: SubscribeOptions): EventSubscription;
@@ -50,7 +51,7 @@ export class Namespaces {
 
   constructor(deps: NamespacesDeps) {
     this.#deps = deps;
-    this.#unkept = new UnkeptLoads(deps.counters.loads, warnOfUse);
+    this.#unkept = new UnkeptLoads(deps.counters.loads, deps.report);
     this.#lastRequestId = deps.rng.uint64();
   }
 
@@ -83,6 +84,7 @@ export class Namespaces {
       telemetry,
       loads: counters.loads,
       unkept: this.#unkept,
+      report: this.#deps.report,
       nextRequestId: () => this.#nextRequestId(),
     };
     const reader = new EntryReader(context);
@@ -139,7 +141,8 @@ export class Namespaces {
   }
 
   #createProbe<Value>(near: NearCache<Value>, reader: EntryReader<Value>): CoherenceProbe<Value> | undefined {
-    const { coherence, connection, counters, options, rng, telemetry } = this.#deps;
+    const { coherence, connection, counters, options, report, rng, telemetry } = this.#deps;
+    const { namespace } = near;
     if (options.probeShare === 0) return undefined;
     return new CoherenceProbe({
       share: options.probeShare,
@@ -149,7 +152,10 @@ export class Namespaces {
       counters: counters.probes,
       stream: () => connection.counters.streams,
       read: (key, answered) => reader.inspect(key, answered),
-      probed: (stalenessMs, violation) => telemetry.probed(near.namespace, stalenessMs, violation),
+      probed: (stalenessMs, violation) => {
+        telemetry.probed(namespace, stalenessMs, violation);
+        if (violation) report({ kind: "probeViolation", namespace, stalenessMs });
+      },
     });
   }
 

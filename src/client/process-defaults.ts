@@ -25,7 +25,7 @@ export function warnOfFault(error: unknown): void {
   });
 }
 
-/** The application does something that it can mend. */
+/** Something that the application, or who runs it, can mend. */
 export function warnOfUse(message: string): void {
   process.emitWarning(message, { type: "MeshCacheWarning" });
 }

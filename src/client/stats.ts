@@ -1,10 +1,11 @@
 /** What the client counts, for `MeshCache.stats()` and for metrics. */
+import type { ClientEventCounts } from "./api/client-events.ts";
 import type { ConnectionCounters, ConnectionState } from "./connection/connection.ts";
 import type { ProbeCounters } from "./near-cache/coherence-probe.ts";
 import type { NearCounters } from "./near-cache/near-cache.ts";
 import type { LoadCounters } from "./operations/namespace-context.ts";
 import { createUnkeptCounts } from "./operations/unkept-loads.ts";
-import type { ObservedName } from "./telemetry/instruments.ts";
+import type { Observations } from "./telemetry/instruments.ts";
 
 /** Counted over all namespaces from when the client was made. */
 export interface ClientCounters {
@@ -67,11 +68,13 @@ export interface ClientStats {
   readonly probes: Readonly<ProbeCounters>;
   /** The state of the connection, and what it did. */
   readonly connection: ConnectionStats;
+  /** How often each kind of event happened, reported or not. */
+  readonly events: Readonly<ClientEventCounts>;
 }
 
 /** The values of the instruments that metrics read. */
-export function toObservations(stats: ClientStats): Readonly<Record<ObservedName, number>> {
-  const { near, loads, probes, connection } = stats;
+export function toObservations(stats: ClientStats): Observations {
+  const { near, loads, probes, connection, events } = stats;
   return {
     nearHits: near.hits,
     nearMisses: near.misses,
@@ -95,6 +98,7 @@ export function toObservations(stats: ClientStats): Readonly<Record<ObservedName
     failures: connection.failures,
     gaps: connection.gaps,
     faults: connection.faults,
+    events: { ...events },
     ready: connection.state === "ready" ? 1 : 0,
     batches: connection.batches,
     operations: connection.operations,

@@ -8,6 +8,7 @@
  */
 import { EventEmitter } from "node:events";
 import type { Clock } from "./clock.ts";
+import { placeOf } from "./errors.ts";
 
 /** The stream or connection that a callback belongs to. */
 export interface Owner {
@@ -102,8 +103,7 @@ export function guardTimers(clock: Clock, boundary: Boundary): Clock {
 /** The place where it was thrown, without the message: the message may differ for each peer. */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
-  const [, thrownAt = ""] = error.stack?.split("\n    at ", 2) ?? [];
-  return `${error.name} ${thrownAt}`;
+  return `${error.name} ${placeOf(error)}`;
 }
 
 /** Ignores errors: they have no caller, and this is where they would be reported. */

@@ -53,3 +53,18 @@ export function fieldInvalid(field: string, bound: string): CacheError {
 export function limitExceeded(limit: string, bound: string): CacheError {
   return new CacheError("LIMIT_EXCEEDED", `${limit} is limited to ${bound}`, { limit, bound });
 }
+
+/** Names of classes as people write them in code, and never data. */
+const CLASS_NAME = /^[A-Za-z_$][\w$]{0,63}$/;
+
+/** The name of the class of an error, for where its message must not stand: it may hold a key or a value. */
+export function errorNameOf(error: unknown): string {
+  if (!(error instanceof Error)) return "no Error";
+  return CLASS_NAME.test(error.name) ? error.name : "Error";
+}
+
+/** Where an error was thrown, without its message: the first line of its stack. Empty: unknown. */
+export function placeOf(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : undefined;
+  return stack?.split("\n    at ", 2)[1] ?? "";
+}

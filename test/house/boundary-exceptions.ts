@@ -85,6 +85,7 @@ export const exceptions: Exceptions = {
   "src/client/sync.ts": {
     "clock.schedule": CLIENT_CLOCK,
   },
+  "src/client/event-reporter.ts": { "this.#clock.schedule": CLIENT_CLOCK },
   "src/client/api/timeouts.ts": { "clock.schedule": CLIENT_CLOCK },
   "src/client/connection/barriers.ts": {
     "stream.ping": "runs while the stream reads, in a listener that is contained",

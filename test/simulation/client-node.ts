@@ -66,6 +66,7 @@ export function createClientNode(
         clock: process.clock,
         rng: createSeededRng(Number(rng.uint64() & 0xffff_ffffn)),
         transport: network.transport(process, wire),
+        warn: () => undefined,
       },
     );
     // The client connects before it has a namespace, so the subscription comes in the middle of a stream.

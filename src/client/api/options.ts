@@ -7,7 +7,16 @@ import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
 import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-credentials.ts";
 import type { Transport } from "../transport/transport.ts";
-import { checkFlag, checkGroup, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
+import {
+  checkFlag,
+  checkFunction,
+  checkGroup,
+  checkShare,
+  checkWord,
+  unreadable,
+  wholeOption,
+} from "./checks.ts";
+import type { ClientEvent } from "./client-events.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
 import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
@@ -86,6 +95,12 @@ export interface ClientOptions {
    */
   readonly revalidateMaxEntries?: number;
   readonly telemetry?: TelemetryOptions;
+  /**
+   * Told of what happens to the client: see `ClientEvent`. Repeated events are reported together every 10 s. What it throws
+   * is counted in `stats().connection.faults`, and a warning of the process once. Default: none; then the process is warned
+   * when no server can be reached, and of loaded values that a mistake keeps out of the cache.
+   */
+  readonly onEvent?: (event: ClientEvent) => void;
 }
 
 const CLIENT_OPTIONS = optionNames<ClientOptions>({
@@ -105,6 +120,7 @@ const CLIENT_OPTIONS = optionNames<ClientOptions>({
   revalidateJitterMs: true,
   revalidateMaxEntries: true,
   telemetry: true,
+  onEvent: true,
 });
 
 /** What a simulation replaces. Not for applications. */
@@ -114,6 +130,8 @@ export interface ClientInternals {
   readonly transport?: Transport;
   /** Runs `flush` soon, after what is running now. Default: after all microtasks. */
   readonly scheduleFlush?: (flush: () => void) => void;
+  /** Warns the process, where there is no `onEvent`. */
+  readonly warn?: (message: string) => void;
 }
 
 export interface ResolvedClientOptions {
@@ -134,6 +152,7 @@ export interface ResolvedClientOptions {
   readonly spans: boolean;
   readonly nearHitSpans: boolean;
   readonly probeShare: number;
+  readonly onEvent: ((event: ClientEvent) => void) | undefined;
 }
 
 const MIB = 2 ** 20;
@@ -175,6 +194,7 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
     spans: checkFlag("telemetry.spans", telemetry?.spans, true),
     nearHitSpans: checkFlag("telemetry.nearHitSpans", telemetry?.nearHitSpans, false),
     probeShare: checkShare("telemetry.probeShare", telemetry?.probeShare, 0, 1),
+    onEvent: options.onEvent && checkFunction("onEvent", options.onEvent),
   };
 }
 

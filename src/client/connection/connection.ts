@@ -15,6 +15,8 @@
 import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
+import { rootCauseText } from "../../common/root-cause.ts";
+import type { ReportEvent } from "../api/client-events.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
@@ -37,6 +39,7 @@ export interface ConnectionDeps extends StreamDeps {
   readonly rng: Rng;
   /** Runs `flush` soon, after what is running now, and without a timer. */
   readonly scheduleFlush: (flush: () => void) => void;
+  readonly report: ReportEvent;
 }
 
 /** What the owner of the connection is told, in the order of the frames. */
@@ -113,7 +116,7 @@ export class Connection {
       goesAway: () => this.#goesAway(),
       released: (calls) => this.#released(calls),
       drained: () => this.#flush(),
-      closed: (role, error, unanswered) => this.#streamClosed(role, error, unanswered),
+      closed: (stream, role, error, unanswered) => this.#streamClosed(stream, role, error, unanswered),
     });
   }
 
@@ -211,9 +214,9 @@ export class Connection {
     try {
       stream = this.#streams.open(this.#reconnection.address);
     } catch (cause) {
-      this.counters.failures += 1;
-      this.#reconnection.attemptFailed();
-      this.#afterFailure(unavailable("no stream could be begun", cause), []);
+      const error = unavailable("no stream could be begun", cause);
+      this.#attemptFailed(this.#reconnection.address, error);
+      this.#afterFailure(error, []);
       return;
     }
     this.#subscriptions.begin(stream);
@@ -222,6 +225,7 @@ export class Connection {
   #promoted(stream: ExchangeStream): void {
     this.#reconnection.attemptSucceeded();
     this.counters.streams += 1;
+    this.#deps.report({ kind: "connected", address: stream.address });
     this.#serverDrains = false;
     if (this.#state !== "closed") this.#state = "ready";
     this.#calls.follow(stream.limits);
@@ -236,6 +240,7 @@ export class Connection {
   }
 
   #draining(): void {
+    if (!this.#serverDrains) this.#deps.report({ kind: "serverDraining", address: this.address });
     this.#serverDrains = true;
     if (this.#streams.candidate !== undefined || this.#reconnection.isWaiting) return;
     if (this.#state !== "ready") return;
@@ -253,17 +258,34 @@ export class Connection {
     this.#reconnection.schedule(() => this.#openCandidate());
   }
 
-  #streamClosed(role: StreamRole, error: CacheError, unanswered: readonly Call[]): void {
+  #streamClosed(
+    { address }: ExchangeStream,
+    role: StreamRole,
+    error: CacheError,
+    unanswered: readonly Call[],
+  ): void {
     if (role === "replaced") {
       this.#resend(unanswered, error);
       return;
     }
-    this.counters.failures += 1;
-    if (role === "candidate") this.#reconnection.attemptFailed();
+    if (role === "candidate") this.#attemptFailed(address, error);
     else {
+      this.counters.failures += 1;
+      this.#reportFailure("connectionLost", address, error);
       this.#primaryGone();
     }
     this.#afterFailure(error, unanswered);
+  }
+
+  #attemptFailed(address: string, error: CacheError): void {
+    this.counters.failures += 1;
+    this.#reportFailure("connectFailed", address, error);
+    this.#reconnection.attemptFailed();
+  }
+
+  #reportFailure(kind: "connectFailed" | "connectionLost", address: string, error: CacheError): void {
+    if (this.#state === "closed") return;
+    this.#deps.report({ kind, address, cause: rootCauseText(error) });
   }
 
   #primaryGone(): void {
@@ -287,13 +309,19 @@ export class Connection {
       return;
     }
     if (this.#serverDrains && !this.#reconnection.hasOtherAddress) this.#leaveDrainingServer();
-    if (this.#streams.primary === undefined) {
-      this.#state = this.#reconnection.isExhausted ? "unavailable" : "connecting";
-    }
+    if (this.#streams.primary === undefined) this.#withoutStream(error);
     this.#resend(unanswered, error);
     if (this.#streams.candidate === undefined && !this.#reconnection.isWaiting) {
       this.#reconnection.schedule(() => this.#openCandidate());
     }
+  }
+
+  #withoutStream(error: CacheError): void {
+    const { addresses, isExhausted } = this.#reconnection;
+    if (isExhausted && this.#state !== "unavailable") {
+      this.#deps.report({ kind: "unavailable", addresses, cause: rootCauseText(error) });
+    }
+    this.#state = isExhausted ? "unavailable" : "connecting";
   }
 
   // ---- Calls ---------------------------------------------------------------------------------------------
@@ -302,7 +330,11 @@ export class Connection {
   #admit(call: Call): CacheError | undefined {
     if (this.#state === "closed") return new CacheError("CLOSED", "the client is closed");
     if (this.#state === "unavailable") return this.unreachable();
-    return this.#calls.admit(call);
+    const refusal = this.#calls.admit(call);
+    if (refusal?.reason === "LIMIT_EXCEEDED") {
+      this.#deps.report({ kind: "overflow", reason: "operations", namespace: "" });
+    }
+    return refusal;
   }
 
   #scheduleFlush(): void {

@@ -36,6 +36,11 @@ export class Reconnection {
     return addresses[this.#addressIndex % addresses.length] ?? "";
   }
 
+  /** All of them, in the order in which they are tried. */
+  get addresses(): readonly string[] {
+    return this.#options.addresses;
+  }
+
   get hasOtherAddress(): boolean {
     return this.#options.addresses.length > 1;
   }

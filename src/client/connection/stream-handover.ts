@@ -37,7 +37,7 @@ export interface HandoverHandlers {
   released(calls: readonly Call[]): void;
   drained(): void;
   /** A stream ended, and `unanswered` may or may not have taken effect. `role`: what it was until then. */
-  closed(role: StreamRole, error: CacheError, unanswered: readonly Call[]): void;
+  closed(stream: ExchangeStream, role: StreamRole, error: CacheError, unanswered: readonly Call[]): void;
 }
 
 export type StreamRole = "candidate" | "primary" | "replaced";
@@ -148,7 +148,7 @@ export class StreamHandover implements StreamHandlers {
   }
 
   closed(stream: ExchangeStream, error: CacheError, unanswered: readonly Call[]): void {
-    this.#handlers.closed(this.#forget(stream), error, unanswered);
+    this.#handlers.closed(stream, this.#forget(stream), error, unanswered);
   }
 
   // ---- The move ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { Event_Kind, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import { Fifo } from "../../common/fifo.ts";
+import type { GapCause } from "../api/client-events.ts";
 import { optionNames } from "../api/option-names.ts";
 import type { Change } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
@@ -10,7 +11,6 @@ import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import type { CallOptions } from "./runner.ts";
 
 export type ChangeKind = "set" | "invalidated" | "staled" | "touched";
-export type GapCause = "cursorExpired" | "epochChanged" | "cursorAhead" | "overrun" | "unknown";
 
 export type CacheEvent =
   | {
@@ -62,12 +62,23 @@ const CAUSES: Partial<Record<number, GapCause>> = {
   [Gap_Reason.OVERRUN]: "overrun",
 };
 
+export function gapCauseOf({ reason }: Gap): GapCause {
+  return CAUSES[reason] ?? "unknown";
+}
+
+/** What the queue tells the client. */
+export interface EventQueueObserver {
+  closed(queue: EventQueue): void;
+  /** Events were dropped, and the reader gets a gap. */
+  overran(): void;
+}
+
 export class EventQueue implements InvalidationListener, LocalSubscription, EventSubscription {
   readonly namespace: string;
   readonly prefixes: readonly string[];
   readonly isLive: Promise<void>;
   readonly #queueMaxEvents: number;
-  readonly #onClose: (queue: EventQueue) => void;
+  readonly #observer: EventQueueObserver;
   readonly #becameLive = Promise.withResolvers<void>();
   /** For each shard, the last revision that was delivered while a live subscription covered this reader. */
   #delivered: number[] = [];
@@ -85,12 +96,12 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
     namespace: string,
     prefixes: readonly string[],
     queueMaxEvents: number,
-    onClose: (queue: EventQueue) => void,
+    observer: EventQueueObserver,
   ) {
     this.namespace = namespace;
     this.prefixes = prefixes;
     this.#queueMaxEvents = queueMaxEvents;
-    this.#onClose = onClose;
+    this.#observer = observer;
     this.isLive = this.#becameLive.promise;
     // Most callers never wait for it, and then its rejection must not be unhandled.
     this.isLive.catch(() => undefined);
@@ -134,7 +145,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   gap(gap: Gap): void {
     this.#delivered = [];
     this.#deliveredBefore = [];
-    this.#push({ kind: "gap", cause: CAUSES[gap.reason] ?? "unknown" });
+    this.#push({ kind: "gap", cause: gapCauseOf(gap) });
   }
 
   close(): void {
@@ -147,7 +158,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
       else reject(this.#refusal);
     }
     this.#waiting.clear();
-    this.#onClose(this);
+    this.#observer.closed(this);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,6 +193,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
     else {
       this.#events.clear();
       this.#events.push({ kind: "gap", cause: "overrun" });
+      this.#observer.overran();
     }
   }
 

@@ -9,8 +9,9 @@
  * Once a loader has returned, its callers get the value: no failure of storing it reaches them.
  */
 import { NO_BYTES } from "../../common/bytes.ts";
-import { CacheError } from "../../common/errors.ts";
+import { CacheError, errorNameOf } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
+import type { UnkeptReason } from "../api/client-events.ts";
 import { type LoadedOptions, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
@@ -30,10 +31,10 @@ import {
 import type { NamespaceContext } from "./namespace-context.ts";
 import { isOutage } from "./outage.ts";
 import type { EntryReader, Found } from "./reader.ts";
-import { runLoader } from "./run-loader.ts";
+import { isLoaderTimeout, runLoader } from "./run-loader.ts";
 import { shapeOf } from "./shaped-value.ts";
 import { Singleflight } from "./singleflight.ts";
-import { toUnkeptReason, type UnkeptReason } from "./unkept-loads.ts";
+import { toUnkeptReason } from "./unkept-loads.ts";
 import type { EntryWriter } from "./writer.ts";
 
 /** The lease lasts this much longer than the loader may take, for the Set to arrive in time. */
@@ -71,7 +72,7 @@ export class EntryLoader<Value> {
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, rng, coherence, invalidations, near, loads, options } = context;
+    const { namespace, clock, rng, coherence, invalidations, near, loads, options, report } = context;
     const coverage = () => near?.coverage() ?? NOT_COVERED;
     const onJoin = () => {
       loads.loadsShared += 1;
@@ -85,6 +86,7 @@ export class EntryLoader<Value> {
       cooldownMs: options.failureCooldownMs,
       onForget: () => {
         loads.failuresForgotten += 1;
+        report({ kind: "overflow", reason: "failedLoads", namespace });
       },
     });
     this.#context = context;
@@ -224,9 +226,21 @@ export class EntryLoader<Value> {
         this.#failed.succeeded(key);
         return ran;
       } catch (error) {
-        if (!this.#closing.aborted) this.#failed.failed(key, error);
+        if (!this.#closing.aborted) this.#loadFailed(key, error);
         throw error;
       }
+    });
+  }
+
+  #loadFailed(key: string, error: unknown): void {
+    const { namespace, options, report } = this.#context;
+    this.#failed.failed(key, error);
+    report({
+      kind: "loadFailed",
+      namespace,
+      reason: isLoaderTimeout(error) ? "timedOut" : "threw",
+      error: errorNameOf(error),
+      cooldownMs: options.failureCooldownMs,
     });
   }
 

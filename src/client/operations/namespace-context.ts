@@ -1,6 +1,7 @@
 /** What the reader, writer and loader of one namespace share: its name and options, and parts of the client. */
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
+import type { ReportEvent, UnkeptReason } from "../api/client-events.ts";
 import type { ResolvedNamespaceOptions } from "../api/namespace-options.ts";
 import type { Coherence } from "../coherence/coherence.ts";
 import type { InvalidationBus } from "../coherence/invalidation-bus.ts";
@@ -8,7 +9,7 @@ import type { ValueReader } from "../near-cache/cached-entry.ts";
 import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import type { OperationRunner } from "./runner.ts";
-import type { UnkeptLoads, UnkeptReason } from "./unkept-loads.ts";
+import type { UnkeptLoads } from "./unkept-loads.ts";
 
 /** What `getOrLoad` did, counted over all namespaces from when the client was made. */
 export interface LoadCounters {
@@ -43,6 +44,7 @@ export interface NamespaceContext<Value> {
   readonly telemetry: ClientTelemetry;
   readonly loads: LoadCounters;
   readonly unkept: UnkeptLoads;
+  readonly report: ReportEvent;
   /** Identifies a Set, so that the server recognises a retry. Never 0n. */
   nextRequestId(): bigint;
 }

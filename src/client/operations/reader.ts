@@ -164,7 +164,9 @@ export class EntryReader<Value> {
     try {
       return this.#context.values.decode(encoded);
     } catch (error) {
-      if (this.#context.options.undecodable === "error") throw error;
+      const { options, namespace, report } = this.#context;
+      if (options.undecodable === "error") throw error;
+      report({ kind: "undecodable", namespace, codec: options.codec.name });
       return undefined;
     }
   }

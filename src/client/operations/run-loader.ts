@@ -4,6 +4,9 @@ import type { LoadContext } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 
+export const isLoaderTimeout = (error: unknown): boolean =>
+  error instanceof CacheError && error.reason === "LOADER_TIMEOUT";
+
 /** Rejects with LOADER_TIMEOUT, CLOSED, or the error of the loader. Then the signal of the loader is aborted. */
 export async function runLoader<Result>(
   {

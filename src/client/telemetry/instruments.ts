@@ -14,6 +14,8 @@ export interface InstrumentRow {
 
 const NAMESPACE = "meshcache.namespace";
 const CLIENT = "meshcache.client.id";
+/** What a row counts one by one, beside the client. */
+export const EVENT = "meshcache.event";
 
 function row(
   kind: InstrumentKind,
@@ -131,6 +133,7 @@ export const observed = {
     "Callbacks that failed because of a defect in the client or in the telemetry of the application",
     CLIENT,
   ),
+  events: row("counter", "events", "{event}", "What `onEvent` is told of, by kind", CLIENT, EVENT),
   ready: row("gauge", "connection.ready", "1", "1 while there is a stream, else 0", CLIENT),
   batches: row("counter", "batches", "{batch}", "Batches of operations that were sent", CLIENT),
   operations: row("counter", "operations", "{operation}", "Operations that were sent", CLIENT),
@@ -151,3 +154,8 @@ export const observed = {
 } as const;
 
 export type ObservedName = keyof typeof observed;
+
+/** The values of the instruments; of one with the label `EVENT` by its values. */
+export type Observations = Readonly<Record<Exclude<ObservedName, "events">, number>> & {
+  readonly events: Readonly<Record<string, number>>;
+};

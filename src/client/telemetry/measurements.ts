@@ -1,6 +1,6 @@
 /** The instruments of the client. They are created once a meter provider is registered, perhaps after the client. */
 import type { Counter, Histogram, Meter } from "@opentelemetry/api";
-import { type InstrumentRow, type ObservedName, observed, recorded } from "./instruments.ts";
+import { EVENT, type InstrumentRow, type Observations, observed, recorded } from "./instruments.ts";
 import { meterProvider } from "./otel-global.ts";
 
 /** In seconds: from an answer over loopback to a deadline. */
@@ -16,7 +16,7 @@ interface RecordedInstruments {
   readonly violations: Counter;
 }
 
-type Read = () => Readonly<Record<ObservedName, number>>;
+type Read = () => Observations;
 
 /** A client whose counters and gauges are observed, at once or when a meter provider is registered. */
 interface Observer {
@@ -109,8 +109,14 @@ function observe(meter: Meter, { read, clientId }: Observer): () => void {
   }));
   const all = instruments.map(({ instrument }) => instrument);
   const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
-    const values: Readonly<Record<string, number>> = read();
-    for (const { name, instrument } of instruments) result.observe(instrument, values[name] ?? 0, attributes);
+    const values: Readonly<Record<string, number | Readonly<Record<string, number>>>> = read();
+    for (const { name, instrument } of instruments) {
+      const value = values[name] ?? 0;
+      if (typeof value === "number") result.observe(instrument, value, attributes);
+      else
+        for (const [event, count] of Object.entries(value))
+          result.observe(instrument, count, { ...attributes, [EVENT]: event });
+    }
   };
   meter.addBatchObservableCallback(callback, all);
   return () => meter.removeBatchObservableCallback(callback, all);

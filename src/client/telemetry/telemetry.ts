@@ -4,7 +4,7 @@
  * contains a key, a value or a token.
  */
 import type { Attributes, Span, SpanKind, SpanStatusCode, Tracer } from "@opentelemetry/api";
-import type { ObservedName } from "./instruments.ts";
+import type { Observations } from "./instruments.ts";
 import { Measurements } from "./measurements.ts";
 import type { OperationName, OperationTrace } from "./operation.ts";
 import { endSpan, ObservedOperation, startSpan, unobserved } from "./operation-trace.ts";
@@ -16,7 +16,7 @@ const INTERNAL: SpanKind.INTERNAL = 0;
 const ERROR: SpanStatusCode.ERROR = 2;
 
 /** Reads the values of the observed instruments, when metrics are collected. */
-export type Observe = () => Readonly<Record<ObservedName, number>>;
+export type Observe = () => Observations;
 
 /** Never throws: what the application's OpenTelemetry providers throw is counted and reported, and loses a signal at most. */
 export interface ClientTelemetry {

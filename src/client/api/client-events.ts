@@ -1,0 +1,178 @@
+/**
+ * The events of a client: the only place that names them. A new kind is a member of `ClientEventFacts`, a level and a
+ * sentence here; what it happens to calls `report`. No event holds a key, a value or a token.
+ */
+
+/**
+ * Why events may be missing. "overrun": the connection or the reader was too slow. "epochChanged": the server was started
+ * anew. "cursorExpired": the server remembers no events from so long ago. "cursorAhead": the server knows less than the one
+ * before it.
+ */
+export type GapCause = "cursorExpired" | "epochChanged" | "cursorAhead" | "overrun" | "unknown";
+
+/**
+ * Why a loaded value was not kept. "codec": the codec cannot encode it, or not decode it again. "tooLarge": more bytes than
+ * the server takes. "options": an option of the loader is out of its range. "asked": the loader said `ttlMs: 0`. "changed":
+ * the entry was changed during the load, or the source version is an old one. "outage": the cache could not be reached.
+ */
+export type UnkeptReason = "codec" | "tooLarge" | "options" | "asked" | "changed" | "outage";
+
+/**
+ * What was full. "operations": the window of operations (`inFlightMaxOperations`, `inFlightMaxBytes`), so one was refused.
+ * "subscription": the queue of a reader (`queueMaxEvents`), so it got a gap. "failedLoads": the failed loads that a namespace
+ * remembers, so a key is loaded again before its cooldown is over. "reports": the reports that wait for the end of their 10 s,
+ * so one was only counted.
+ */
+export type OverflowKind = "operations" | "subscription" | "failedLoads" | "reports";
+
+/** What happened, as the code that sees it says it. */
+export type ClientEventFacts =
+  /** A stream to this server is ready, so operations go there. */
+  | { readonly kind: "connected"; readonly address: string }
+  /** An attempt to connect failed. The client goes on trying. `cause`: the root cause, in one line. */
+  | { readonly kind: "connectFailed"; readonly address: string; readonly cause: string }
+  /** A stream that was ready has ended. The client connects again. */
+  | { readonly kind: "connectionLost"; readonly address: string; readonly cause: string }
+  /** No address has answered since the last stream: operations fail at once until one does. `cause`: of the last failure. */
+  | { readonly kind: "unavailable"; readonly addresses: readonly string[]; readonly cause: string }
+  /** The server is shutting down. The client moves to another one, or leaves and comes back. */
+  | { readonly kind: "serverDraining"; readonly address: string }
+  /** Events may be missing. This many near copies are suspect: each is asked for again before it is served. */
+  | { readonly kind: "gap"; readonly cause: GapCause; readonly suspectCopies: number }
+  /** A loader threw or took too long. Its key is not loaded again for up to `cooldownMs`. `error`: the name of its class. */
+  | {
+      readonly kind: "loadFailed";
+      readonly namespace: string;
+      readonly reason: "threw" | "timedOut";
+      readonly error: string;
+      readonly cooldownMs: number;
+    }
+  /** A loaded value was returned and not kept. Not reported for a loader that asked for it. */
+  | {
+      readonly kind: "loadUnkept";
+      readonly namespace: string;
+      readonly reason: Exclude<UnkeptReason, "asked">;
+      readonly cause: string;
+    }
+  /** The codec could not decode an entry, which is a miss where the namespace says so (`undecodable: "miss"`). */
+  | { readonly kind: "undecodable"; readonly namespace: string; readonly codec: string }
+  /** A bound was reached. `namespace` is empty where the bound is the client's. */
+  | { readonly kind: "overflow"; readonly reason: OverflowKind; readonly namespace: string }
+  /** A probed near hit contradicts the server although no event is missing: a defect of meshcache. */
+  | { readonly kind: "probeViolation"; readonly namespace: string; readonly stalenessMs: number }
+  /** A callback failed: a defect of the client, or of the application's telemetry. `at`: where, without the message. */
+  | { readonly kind: "fault"; readonly error: string; readonly at: string };
+
+export type ClientEventKind = ClientEventFacts["kind"];
+
+/** "info": part of normal life. "warn": worse than it should be, and goes on. "error": somebody has to mend something. */
+export type ClientEventLevel = "info" | "warn" | "error";
+
+interface Reported {
+  readonly level: ClientEventLevel;
+  /** A sentence for a log. */
+  readonly message: string;
+  /** How many such events this report stands for: 1, or those of the last 10 s, whose last one it describes. */
+  readonly count: number;
+}
+
+/**
+ * What `onEvent` is given. New kinds may come with a minor release. A first event of its kind and of its namespace, address or
+ * reason is reported at once, and those of the next 10 s together at their end.
+ */
+export type ClientEvent = ClientEventFacts extends infer Facts ? Facts & Reported : never;
+
+export type ReportEvent = (event: ClientEventFacts) => void;
+
+const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
+  connected: "info",
+  connectFailed: "warn",
+  connectionLost: "warn",
+  unavailable: "error",
+  serverDraining: "info",
+  gap: "info",
+  loadFailed: "warn",
+  loadUnkept: "warn",
+  undecodable: "warn",
+  overflow: "warn",
+  probeViolation: "error",
+  fault: "error",
+};
+
+/** How often each kind happened. */
+export type ClientEventCounts = Record<ClientEventKind, number>;
+
+export function createEventCounts(): ClientEventCounts {
+  return {
+    connected: 0,
+    connectFailed: 0,
+    connectionLost: 0,
+    unavailable: 0,
+    serverDraining: 0,
+    gap: 0,
+    loadFailed: 0,
+    loadUnkept: 0,
+    undecodable: 0,
+    overflow: 0,
+    probeViolation: 0,
+    fault: 0,
+  };
+}
+
+/** `count`: how many events this report stands for. */
+export function toReport(facts: ClientEventFacts, count: number): ClientEvent {
+  return { ...facts, level: LEVELS[facts.kind], message: messageOf(facts), count };
+}
+
+/** What events have in common that are reported together. */
+export function subjectOf(facts: ClientEventFacts): string {
+  const address = "address" in facts ? facts.address : "";
+  const namespace = "namespace" in facts ? facts.namespace : "";
+  const reason = "reason" in facts ? facts.reason : "";
+  return `${facts.kind} ${address} ${namespace} ${reason}`;
+}
+
+function messageOf(facts: ClientEventFacts): string {
+  switch (facts.kind) {
+    case "connected":
+      return `connected to ${facts.address}`;
+    case "connectFailed":
+      return `could not connect to ${facts.address}: ${facts.cause}`;
+    case "connectionLost":
+      return `the connection to ${facts.address} was lost: ${facts.cause}`;
+    case "unavailable":
+      return (
+        `no server can be reached at ${facts.addresses.join(", ")}: ${facts.cause}. ` +
+        "Until one answers, operations fail at once, and loaders run and nothing is kept"
+      );
+    case "serverDraining":
+      return `the server at ${facts.address} is shutting down`;
+    case "gap":
+      return `events may be missing (${facts.cause}): ${facts.suspectCopies} near copies are asked for again before they are served`;
+    case "loadFailed":
+      return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
+    case "loadUnkept":
+      return `a loaded value of namespace ${facts.namespace} was returned and not kept, so it is loaded each time: ${facts.cause}`;
+    case "undecodable":
+      return `the ${facts.codec} codec of namespace ${facts.namespace} could not decode an entry, which is a miss`;
+    case "overflow":
+      return OVERFLOWS[facts.reason](facts.namespace);
+    case "probeViolation":
+      return `a near hit of namespace ${facts.namespace} was out of date by ${facts.stalenessMs} ms although no event is missing: please report it`;
+    case "fault":
+      return `a callback of the client or of its telemetry failed: ${facts.error} ${facts.at}`;
+    default:
+      return facts satisfies never;
+  }
+}
+
+const OVERFLOWS: Readonly<Record<OverflowKind, (namespace: string) => string>> = {
+  operations: () =>
+    "an operation was refused: as many wait or are under way as inFlightMaxOperations and inFlightMaxBytes allow",
+  subscription: (namespace) =>
+    `a reader of the events of namespace ${namespace} was too slow for its queueMaxEvents and got a gap`,
+  failedLoads: (namespace) =>
+    `more loads of namespace ${namespace} fail than are remembered, so keys are loaded before their cooldown is over`,
+  reports: () =>
+    "more different events happened within 10 s than are reported; stats().events counts all of them",
+};

@@ -1,0 +1,32 @@
+/** What a client without `onEvent` says by itself: that no server can be reached, and mistakes that the application can mend. */
+import { type ClientEventFacts, subjectOf, toReport, type UnkeptReason } from "./api/client-events.ts";
+
+/** A load that is not kept for these is a mistake of the application, and goes on until somebody mends it. */
+const MISTAKES: ReadonlySet<UnkeptReason> = new Set(["codec", "tooLarge", "options"]);
+
+/** So many warnings a client gives. */
+const WARNINGS_MAX = 100;
+
+const ONLY_ONCE = "Said once: `onEvent` of the client tells of each, and stats().events counts them";
+
+export class DefaultWarnings {
+  readonly #warn: (message: string) => void;
+  readonly #warned = new Set<string>();
+
+  constructor(warn: (message: string) => void) {
+    this.#warn = warn;
+  }
+
+  /** Warns at the first event of its kind, namespace and reason. */
+  event(facts: ClientEventFacts): void {
+    if (!isWarnedOf(facts) || this.#warned.size >= WARNINGS_MAX) return;
+    const subject = subjectOf(facts);
+    if (this.#warned.has(subject)) return;
+    this.#warned.add(subject);
+    this.#warn(`${toReport(facts, 1).message}. ${ONLY_ONCE}`);
+  }
+}
+
+function isWarnedOf(facts: ClientEventFacts): boolean {
+  return facts.kind === "unavailable" || (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason));
+}
