@@ -69,7 +69,7 @@ export class MeshCache implements AsyncDisposable {
     const deps = this.#createDeps(internals);
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
     const invalidations = new InvalidationBus(this.#coherence);
-    this.#connection = new Connection({ ...this.#options, silenceMaxMs: this.#options.leaseMs }, deps, {
+    this.#connection = new Connection(this.#options, deps, {
       opened: (epoch) => {
         this.#coherence.fellBehind();
         this.#coherence.epochSeen(epoch);

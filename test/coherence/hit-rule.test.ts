@@ -164,7 +164,7 @@ describe("The hit rule", () => {
 
   it("scenario 13: a half-open connection is not trusted longer than the lease", async () => {
     const mesh = new Mesh();
-    const reader = await join(mesh);
+    const reader = await join(mesh, { silenceMaxMs: LEASE_MS });
     const writer = await join(mesh);
     const [readersLink] = mesh.links;
     if (readersLink !== undefined) readersLink.blackhole = true;

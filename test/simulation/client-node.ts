@@ -55,6 +55,7 @@ export function createClientNode(
         clientId: lifeName,
         leaseMs: plan.leaseMs,
         pingMs: plan.pingMs,
+        silenceMaxMs: plan.silenceMaxMs,
         deadlineMs: plan.deadlineMs,
         connectTimeoutMs: 400,
         backoffMinMs: 10,

@@ -149,6 +149,24 @@ export const mutants: readonly Mutant[] = [
     'call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch',
     'call.plan.retry !== "never"',
   ),
+  {
+    name: "client: an unanswered call asks for no ping",
+    edits: [
+      { inFunction: "Heartbeat.callOverdue", find: "if (stream.awaitsPing) return;", replace: "return;" },
+    ],
+    test: "is found by an unanswered call where pings are rare",
+  },
+  {
+    name: "client: a stream with an unanswered ping is looked at only with the next ping",
+    edits: [
+      {
+        inFunction: "Heartbeat.#scheduleBeat",
+        find: "Math.min(untilPulseMs, lookMs)",
+        replace: "untilPulseMs",
+      },
+    ],
+    test: "is found by an unanswered call where pings are rare",
+  },
 
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(

@@ -34,6 +34,7 @@ export interface Plan {
   readonly jitterMs: number;
   readonly leaseMs: number;
   readonly pingMs: number;
+  readonly silenceMaxMs: number;
   readonly deadlineMs: number;
   readonly ttlMs: number;
   readonly staleMs: number;
@@ -103,6 +104,7 @@ export function createPlan(seed: number): Plan {
     jitterMs: pick(rng, [0, 4, 40]),
     leaseMs: pick(rng, [400, 1_000]),
     pingMs: pick(rng, [50, 150]),
+    silenceMaxMs: pick(rngFor(seed, 10), [200, 600]),
     deadlineMs: pick(rng, [200, 600, 1_500]),
     ttlMs,
     staleMs: ttlMs === 0 ? 0 : pick(rng, [0, 500]),

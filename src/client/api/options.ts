@@ -23,8 +23,8 @@ import { ASSUMED_LIMITS } from "./server-limits.ts";
 
 /**
  * Named sets of options; an option that is given beside a preset wins. "standard": the defaults. "tight": pings every
- * 200 ms and a lease of 1 s, so that values are less out of date when a network goes silent, for more pings. "remote": no
- * near cache.
+ * 200 ms, a lease of 1 s and at most 1 s of silence, so that values are less out of date when a network goes silent, for
+ * more pings. "remote": no near cache.
  */
 export type Preset = "standard" | "tight" | "remote";
 
@@ -74,6 +74,12 @@ export interface ClientOptions {
   readonly leaseMs?: number;
   /** How often the server is pinged. 10 to `leaseMs`; default 1,000. */
   readonly pingMs?: number;
+  /**
+   * How long the server may leave a ping unanswered before the client connects again, whatever the lease: it does so within
+   * one and a half times this. A ping is sent every `pingMs`, and when an operation has no answer by its deadline. 50 to
+   * 600,000; default 3,000.
+   */
+  readonly silenceMaxMs?: number;
   /** Operations that wait or are under way; more are refused with LIMIT_EXCEEDED. 1 to 1,048,576; default 16,384. */
   readonly inFlightMaxOperations?: number;
   /** Bytes of these operations; more are refused with LIMIT_EXCEEDED. 2 MiB to 2^40; default 67,108,864 (64 MiB). */
@@ -112,6 +118,7 @@ const CLIENT_OPTIONS = optionNames<ClientOptions>({
   deadlineMs: true,
   leaseMs: true,
   pingMs: true,
+  silenceMaxMs: true,
   inFlightMaxOperations: true,
   inFlightMaxBytes: true,
   connectTimeoutMs: true,
@@ -142,6 +149,7 @@ export interface ResolvedClientOptions {
   readonly deadlineMs: number;
   readonly leaseMs: number;
   readonly pingMs: number;
+  readonly silenceMaxMs: number;
   readonly inFlightMaxOperations: number;
   readonly inFlightMaxBytes: number;
   readonly connectTimeoutMs: number;
@@ -160,7 +168,7 @@ const CLIENT_ID = /^[A-Za-z0-9._-]*$/;
 
 const PRESETS: Readonly<Record<Preset, Partial<ClientOptions>>> = {
   standard: {},
-  tight: { pingMs: 200, leaseMs: 1_000 },
+  tight: { pingMs: 200, leaseMs: 1_000, silenceMaxMs: 1_000 },
   remote: { nearCache: false },
 };
 
@@ -207,6 +215,7 @@ function resolveTimes(options: ClientOptions) {
     deadlineMs: time("deadlineMs", 2_000, 1),
     leaseMs,
     pingMs: time("pingMs", Math.min(1_000, leaseMs), 10, leaseMs),
+    silenceMaxMs: time("silenceMaxMs", 3_000, 50),
     connectTimeoutMs: time("connectTimeoutMs", 2_000, 1),
     backoffMinMs,
     backoffMaxMs: time("backoffMaxMs", Math.max(5_000, backoffMinMs), backoffMinMs),
@@ -218,6 +227,7 @@ type TimeOption =
   | "deadlineMs"
   | "leaseMs"
   | "pingMs"
+  | "silenceMaxMs"
   | "connectTimeoutMs"
   | "backoffMinMs"
   | "backoffMaxMs"

@@ -32,10 +32,17 @@ export class CallSender {
   #limits = ASSUMED_LIMITS;
   #whenIdle: (() => void) | undefined;
 
-  constructor(limits: WindowLimits, clock: Clock, counters: CallCounters) {
+  /** `unanswered`: calls that were sent, and whose answer waits for no lease, have none by their deadline. */
+  constructor(limits: WindowLimits, clock: Clock, counters: CallCounters, unanswered: () => void) {
     this.#queue = new CallQueue(limits);
     this.#pacing = new MessagePacing(this.#queue, clock);
-    this.#deadlines = new DeadlineTimer(clock, () => this.#queue.admitted());
+    this.#deadlines = new DeadlineTimer(
+      clock,
+      () => this.#queue.admitted(),
+      (overdue) => {
+        if (overdue.some(({ attempts, plan }) => attempts > 0 && !plan.alone)) unanswered();
+      },
+    );
     this.#counters = counters;
   }
 

@@ -88,7 +88,10 @@ export class Connection {
   constructor(options: ConnectionOptions, deps: ConnectionDeps, observer: ConnectionObserver) {
     this.#deps = deps;
     this.#observer = observer;
-    this.#calls = new CallSender(options, deps.clock, this.counters);
+    this.#calls = new CallSender(options, deps.clock, this.counters, () => {
+      const { primary } = this.#streams;
+      if (primary !== undefined) this.#heartbeat.callOverdue(primary);
+    });
     this.#reconnection = new Reconnection(options, deps);
     this.#heartbeat = new Heartbeat(options, deps.clock);
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {

@@ -6,13 +6,15 @@ import type { Call } from "./pending-call.ts";
 export class DeadlineTimer {
   readonly #clock: Clock;
   readonly #calls: () => Iterable<Call>;
+  readonly #overdue: (calls: readonly Call[]) => void;
   #timer: Timer | undefined;
   #runsAtMs = Number.POSITIVE_INFINITY;
 
-  /** `calls`: all calls that may still be unsettled. */
-  constructor(clock: Clock, calls: () => Iterable<Call>) {
+  /** `calls`: all calls that may still be unsettled. `overdue` is told of those that failed, if there are any. */
+  constructor(clock: Clock, calls: () => Iterable<Call>, overdue: (calls: readonly Call[]) => void) {
     this.#clock = clock;
     this.#calls = calls;
+    this.#overdue = overdue;
   }
 
   /** The timer runs at `atMs` at the latest. It looks at all calls then, which is rare: about once a deadline. */
@@ -32,12 +34,15 @@ export class DeadlineTimer {
     this.#runsAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.nowMs();
     let nextAtMs = Number.POSITIVE_INFINITY;
+    const overdue: Call[] = [];
     for (const call of this.#calls()) {
       if (call.settled) continue;
       if (call.plan.deadlineAtMs <= nowMs) {
+        overdue.push(call);
         call.fail(new CacheError("DEADLINE", "there was no answer by the deadline"));
       } else nextAtMs = Math.min(nextAtMs, call.plan.deadlineAtMs);
     }
     if (nextAtMs < Number.POSITIVE_INFINITY) this.schedule(nextAtMs);
+    if (overdue.length > 0) this.#overdue(overdue);
   }
 }

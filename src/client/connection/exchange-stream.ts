@@ -199,6 +199,11 @@ export class ExchangeStream {
     this.#sendOrCut({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
   }
 
+  /** A ping has no answer yet. */
+  get awaitsPing(): boolean {
+    return !this.#pings.areAnswered;
+  }
+
   /** How long the oldest ping has been without an answer. 0: every ping is answered. */
   silenceMs(): number {
     return this.#pings.silenceMs();

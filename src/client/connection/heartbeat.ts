@@ -1,18 +1,26 @@
-/** Pings a stream at an interval, acknowledges what was processed, and ends a stream that stopped answering. */
+/**
+ * Pings a stream at an interval, acknowledges what was processed, and ends a stream that stopped answering. A stream whose
+ * server is gone without a word ends at most one and a half times `silenceMaxMs` after the first ping without an answer.
+ * That ping is sent within `pingMs`, or as soon as a call has no answer by its deadline.
+ */
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { ExchangeStream } from "./exchange-stream.ts";
 import { unavailable } from "./failures.ts";
 
 export interface HeartbeatOptions {
   readonly pingMs: number;
-  /** A stream that leaves a ping unanswered for longer is ended. */
+  /** A stream that leaves a ping unanswered for longer is ended, whatever the lease. */
   readonly silenceMaxMs: number;
 }
+
+/** A stream with an unanswered ping is looked at so often within `silenceMaxMs`. */
+const LOOKS = 4;
 
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #clock: Clock;
   #timer: Timer | undefined;
+  #pulsedAtMs = Number.NEGATIVE_INFINITY;
   /** The stream was over its limit of silence at the last beat. */
   #wasSilent = false;
 
@@ -25,11 +33,20 @@ export class Heartbeat {
   start(stream: ExchangeStream): void {
     this.stop();
     this.#wasSilent = false;
-    this.#beat(stream);
+    this.#pulse(stream);
+    this.#scheduleBeat(stream);
   }
 
   stop(): void {
     this.#timer?.cancel();
+  }
+
+  /** A call of this stream has no answer by its deadline: asks now whether the server is there. */
+  callOverdue(stream: ExchangeStream): void {
+    if (stream.awaitsPing) return;
+    this.#pulse(stream);
+    this.#timer?.cancel();
+    this.#scheduleBeat(stream);
   }
 
   #beat(stream: ExchangeStream): void {
@@ -40,7 +57,19 @@ export class Heartbeat {
       return;
     }
     this.#wasSilent = isSilent;
+    if (this.#clock.nowMs() - this.#pulsedAtMs >= this.#options.pingMs) this.#pulse(stream);
+    this.#scheduleBeat(stream);
+  }
+
+  #pulse(stream: ExchangeStream): void {
+    this.#pulsedAtMs = this.#clock.nowMs();
     stream.pulse();
-    this.#timer = this.#clock.schedule(this.#options.pingMs, () => this.#beat(stream));
+  }
+
+  #scheduleBeat(stream: ExchangeStream): void {
+    const { pingMs, silenceMaxMs } = this.#options;
+    const untilPulseMs = Math.max(1, pingMs - (this.#clock.nowMs() - this.#pulsedAtMs));
+    const lookMs = stream.awaitsPing ? Math.ceil(silenceMaxMs / LOOKS) : Number.POSITIVE_INFINITY;
+    this.#timer = this.#clock.schedule(Math.min(untilPulseMs, lookMs), () => this.#beat(stream));
   }
 }

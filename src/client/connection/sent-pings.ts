@@ -39,6 +39,11 @@ export class SentPings {
     this.#lastPartAtMs = this.#clock.nowMs();
   }
 
+  /** Every ping is answered. */
+  get areAnswered(): boolean {
+    return this.#pings.size === 0;
+  }
+
   /** How long the oldest ping has been without an answer. 0: every ping is answered. */
   silenceMs(): number {
     for (const ping of this.#pings.values()) {

@@ -20,7 +20,11 @@ describe("resolveClientOptions()", () => {
   });
 
   it("lets any option win over its preset", () => {
-    expect(resolveClientOptions({ address, preset: "tight" })).toMatchObject({ leaseMs: 1_000, pingMs: 200 });
+    expect(resolveClientOptions({ address, preset: "tight" })).toMatchObject({
+      leaseMs: 1_000,
+      pingMs: 200,
+      silenceMaxMs: 1_000,
+    });
     expect(resolveClientOptions({ address, preset: "tight", pingMs: 100 })).toMatchObject({ pingMs: 100 });
     expect(resolveClientOptions({ address, preset: "remote" }).nearCache).toBeUndefined();
     expect(resolveClientOptions({ address, leaseMs: 500 }).pingMs).toBe(500);
@@ -32,6 +36,7 @@ describe("resolveClientOptions()", () => {
     ["clientId", { clientId: "a b" }],
     ["leaseMs", { leaseMs: 10 }],
     ["pingMs", { leaseMs: 100, pingMs: 101 }],
+    ["silenceMaxMs", { silenceMaxMs: 49 }],
     ["deadlineMs", { deadlineMs: 0 }],
     ["deadlineMs", { deadlineMs: 1.5 }],
     ["inFlightMaxOperations", { inFlightMaxOperations: 0 }],
