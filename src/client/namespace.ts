@@ -6,6 +6,7 @@ import { checkNames, type OptionNames } from "./api/option-names.ts";
 import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
 import type { CachedEntry } from "./near-cache/cached-entry.ts";
 import type { CoherenceProbe } from "./near-cache/coherence-probe.ts";
+import { runBulk } from "./operations/bulk.ts";
 import {
   type EventSubscription,
   SUBSCRIBE_OPTIONS,
@@ -92,10 +93,20 @@ export class Namespace<Value> {
     }
   }
 
-  /** The outcomes in the order of the keys. Keys that the near cache does not have go to the server together. */
+  /**
+   * The outcomes in the order of the keys, of any number of them. Keys that the near cache does not have go to the server
+   * together, as the window has room for them. Rejects when one cannot be read.
+   */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<Outcome<Value>[]> {
-    const { limits } = this.#parts.context.runner;
-    return Promise.all(checkKeys(keys, limits).map((key) => this.get(key, options)));
+    const { runner } = this.#parts.context;
+    const checked = readable("options", () => ({ ...checkOptions(options, READ_OPTIONS) }));
+    const bulk = { ...checked, bulk: runner.bulk(checked) };
+    return runBulk(checkKeys(keys, runner.limits), (key) => {
+      const copy = this.#reader.near(key, checked);
+      if (copy === undefined) return this.#reader.get(key, bulk);
+      if (this.#observed) this.#hit(copy);
+      return copy.answer ?? this.#answer(copy);
+    });
   }
 
   /** The value with its version, age and source. With a `loader`, it is loaded when the cache does not have it. */
@@ -209,14 +220,20 @@ export class Namespace<Value> {
     }
   }
 
-  /** Stores values together; the outcomes are in their order. Rejects when one fails; the others may have been stored. */
+  /**
+   * Stores any number of values, as the window has room for them; the outcomes are in their order. Rejects when one fails:
+   * others may have been stored, and those that were not sent yet are not.
+   */
   async setMany(
     entries: Iterable<readonly [key: string, value: Value]>,
     options?: SetOptions,
   ): Promise<SetOutcome[]> {
     // All are read before the first is sent: if one cannot be read, none is stored.
     const pairs = readable("entries", () => Array.from(entries, ([key, value]) => ({ key, value })));
-    return Promise.all(pairs.map(({ key, value }) => this.set(key, value, options)));
+    const { context, writer } = this.#parts;
+    const checked = readable("options", () => ({ ...checkOptions(options, SET_OPTIONS) }));
+    const bulk = { ...checked, bulk: context.runner.bulk(checked) };
+    return runBulk(pairs, ({ key, value }) => writer.set(key, writer.encode(value, false), bulk));
   }
 
   /** Gives a fresh entry new lifetimes, counted from now. False: there is no fresh entry. */
@@ -230,8 +247,8 @@ export class Namespace<Value> {
 
   /**
    * Removes entries in the whole mesh, or makes them stale: those of `{ keys }`, `{ tags }`, `{ prefix }` or
-   * `{ all: true }`. More keys or tags than one message may hold go in several; when one fails, others may have taken
-   * effect.
+   * `{ all: true }`. More keys or tags than one message may hold go in several, as the window has room for them; when one
+   * fails, others may have taken effect. Room in the window is kept for invalidations.
    */
   async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
     try {

@@ -38,7 +38,7 @@ export class CallSender {
     this.#pacing = new MessagePacing(this.#queue, clock);
     this.#deadlines = new DeadlineTimer(
       clock,
-      () => this.#queue.admitted(),
+      () => this.#queue.taken(),
       (overdue) => {
         if (overdue.some(({ attempts, plan }) => attempts > 0 && !plan.alone)) unanswered();
       },
@@ -69,7 +69,7 @@ export class CallSender {
     return this.#queue.waiting;
   }
 
-  /** Takes a call into the window. LIMIT_EXCEEDED: the window is full. */
+  /** Takes a call into the window; one of a bulk call may wait for room. LIMIT_EXCEEDED: the window is full. */
   admit(call: Call): CacheError | undefined {
     const refusal = this.#queue.admit(call);
     if (refusal === undefined) this.#deadlines.schedule(call.plan.deadlineAtMs);
@@ -117,7 +117,8 @@ export class CallSender {
   /** Fails every call of the window, and runs the deadline timer no more. */
   failAll(error: CacheError): void {
     this.#deadlines.cancel();
-    for (const call of this.#queue.admitted()) this.#fail(call, error);
+    for (const call of this.#queue.taken()) this.#fail(call, error);
+    this.#queue.drain();
   }
 
   /** Calls `idle` whenever the window has become empty. */

@@ -3,7 +3,7 @@
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
-import type { OperationReply } from "../messages/replies.ts";
+import { type OperationReply, valueBytesIn } from "../messages/replies.ts";
 
 /**
  * Whether an operation is sent again when a stream ended between it and its answer. "anyEpoch": yes, to any store, since
@@ -22,6 +22,10 @@ export class CallPlan {
   readonly retry: RetryRule;
   /** It may wait for a lease, and is sent in a batch of its own, whose answer keeps no other call waiting. */
   readonly alone: boolean;
+  /** It invalidates: room in the window is kept for it. */
+  readonly invalidates: boolean;
+  /** It is one of many of a bulk call: it waits for room in the window. */
+  readonly bulk: boolean;
 
   constructor(
     namespace: string,
@@ -30,6 +34,8 @@ export class CallPlan {
     deadlineAtMs: number,
     retry: RetryRule,
     alone: boolean,
+    invalidates: boolean,
+    bulk: boolean,
   ) {
     this.namespace = namespace;
     this.operation = operation;
@@ -37,6 +43,8 @@ export class CallPlan {
     this.deadlineAtMs = deadlineAtMs;
     this.retry = retry;
     this.alone = alone;
+    this.invalidates = invalidates;
+    this.bulk = bulk;
   }
 }
 
@@ -53,6 +61,8 @@ export abstract class Call {
   sentEpoch = 0n;
   /** `currentCoverage()` when it was last sent. */
   coverage = NOT_COVERED;
+  /** Of a call that is one of many: the bytes of the value that it was answered with. Undefined: it was not answered. */
+  answerBytes: number | undefined;
   /** Its neighbours in the window. */
   older: Call | undefined;
   newer: Call | undefined;
@@ -84,6 +94,7 @@ export abstract class Call {
   }
 
   answer(reply: OperationReply): void {
+    if (this.plan.bulk) this.answerBytes = valueBytesIn(reply);
     if (this.#settled) {
       this.late(reply);
       return;

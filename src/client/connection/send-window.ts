@@ -1,5 +1,6 @@
 /**
- * The bounded window of calls: those that wait to be sent, which it packs into batches, and those under way.
+ * The bounded window of calls: those that wait to be sent, which it packs into batches, and those under way. A part of it is
+ * kept for invalidations. The calls of bulk operations wait in front of it, and have at most half of it.
  *
  * The window is a list that runs through the calls themselves. In a Set whose members come and go the table is rebuilt
  * again and again, and each old table keeps its calls alive until a full collection: most of the client's time went there.
@@ -10,6 +11,7 @@ import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import { Fifo } from "../../common/fifo.ts";
 import { LinkedList } from "../../common/linked-list.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
+import { BulkCalls } from "./bulk-calls.ts";
 import type { Call } from "./pending-call.ts";
 
 /**
@@ -21,6 +23,9 @@ const BATCH_MAX_OPERATIONS = 128;
 const BATCH_MIN_OPERATIONS = 16;
 const BATCH_MIN_BYTES = 16_384;
 const BATCH_MAX_BYTES = 1_900_000;
+/** This part of the window, of its operations and of its bytes, is for invalidations alone. */
+const RESERVED_SHARE = 1 / 16;
+const BULK_BYTES_SHARE = 1 / 2;
 
 export interface WindowLimits {
   readonly inFlightMaxOperations: number;
@@ -36,9 +41,19 @@ export class CallQueue {
   readonly #alone = new Fifo<Call>();
   readonly #window = new LinkedList<Call>();
   #bytes = 0;
+  readonly #bulk: BulkCalls;
+  #bulkBytes = 0;
+  readonly #hasBulkRoom = (call: Call): boolean => {
+    const { sizeBytes, invalidates } = call.plan;
+    const bulkMaxBytes = this.#limits.inFlightMaxBytes * BULK_BYTES_SHARE;
+    if (!invalidates && this.#bulkBytes > 0 && this.#bulkBytes + sizeBytes > bulkMaxBytes) return false;
+    // Whatever does not fit into an empty window is refused by `admit`.
+    return this.#window.size === 0 || this.#refusal(call) === undefined;
+  };
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
+    this.#bulk = new BulkCalls(limits.inFlightMaxOperations);
   }
 
   /** From now on no batch of several calls is larger than the server takes. */
@@ -47,41 +62,44 @@ export class CallQueue {
     this.#batchMaxBytes = Math.min(BATCH_MAX_BYTES, batchMaxBytes, receiveMaxBytes);
   }
 
-  /** How many calls were admitted and not released. */
+  /** How many calls were taken and not released. */
   get size(): number {
-    return this.#window.size;
+    return this.#window.size + this.#bulk.waiting;
   }
 
-  /** The calls in the window, the oldest first; some may be settled. */
-  admitted(): Call[] {
-    return [...this.#window];
+  /** All these calls: those in the window, the oldest first, and those that wait for room. Some may be settled. */
+  taken(): Call[] {
+    return [...this.#window, ...this.#bulk.waitingCalls()];
   }
 
-  /** Takes a call, or returns LIMIT_EXCEEDED when the window is full. */
+  /** Takes a call, or returns LIMIT_EXCEEDED: the window is full, or too small for a call that would wait for room. */
   admit(call: Call): CacheError | undefined {
-    const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
-    if (this.#window.size >= inFlightMaxOperations) {
-      return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
+    if (call.plan.bulk && call.plan.sizeBytes <= this.#limits.inFlightMaxBytes) {
+      this.#bulk.push(call);
+      this.#admitBulk();
+      return undefined;
     }
-    if (this.#bytes + call.plan.sizeBytes > inFlightMaxBytes) {
-      return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
-    }
-    this.#window.add(call);
-    this.#bytes += call.plan.sizeBytes;
-    this.#push(call);
-    return undefined;
+    const refusal = this.#refusal(call);
+    if (refusal === undefined) this.#add(call);
+    return refusal;
   }
 
   /** Puts calls that are to be sent again in front of all that wait. */
   putBack(calls: readonly Call[]): void {
-    const later = this.drain();
+    const later = this.#drainUnsent();
     for (const call of calls) this.#push(call);
     for (const call of later) this.#push(call);
   }
 
   /** A call is answered or has failed: it leaves the window. Twice does nothing. */
   release(call: Call): void {
-    if (this.#window.delete(call)) this.#bytes -= call.plan.sizeBytes;
+    if (!this.#window.delete(call)) return;
+    this.#bytes -= call.plan.sizeBytes;
+    if (call.plan.bulk) {
+      this.#bulkBytes -= call.plan.sizeBytes;
+      this.#bulk.ended(call);
+    }
+    this.#admitBulk();
   }
 
   /** Calls wait to be sent. */
@@ -89,9 +107,9 @@ export class CallQueue {
     return this.#together.length > 0 || this.#alone.length > 0;
   }
 
-  /** The calls that wait to be sent. */
+  /** The calls that wait to be sent, or for room. */
   waitingCalls(): Call[] {
-    return [...this.#together.toArray(), ...this.#alone.toArray()];
+    return [...this.#unsent(), ...this.#bulk.waitingCalls()];
   }
 
   /** Calls wait that may share a message, and are too few for a good one. */
@@ -122,13 +140,51 @@ export class CallQueue {
     return undefined;
   }
 
-  /** Takes all calls that wait. They stay in the window until they are released. */
+  /** Takes all calls that wait. Those in the window stay in it until they are released. */
   drain(): Call[] {
-    const calls = this.waitingCalls();
+    return [...this.#drainUnsent(), ...this.#bulk.drain()];
+  }
+
+  #unsent(): Call[] {
+    return [...this.#together.toArray(), ...this.#alone.toArray()];
+  }
+
+  #drainUnsent(): Call[] {
+    const calls = this.#unsent();
     this.#together.clear();
     this.#togetherBytes = 0;
     this.#alone.clear();
     return calls;
+  }
+
+  /** Why the window does not take the call now, if it does not. An empty one has its reserve for any call. */
+  #refusal({ plan }: Call): CacheError | undefined {
+    const { inFlightMaxOperations, inFlightMaxBytes } = this.#limits;
+    const reserved = plan.invalidates || this.#window.size === 0 ? 0 : RESERVED_SHARE;
+    if (this.#window.size >= inFlightMaxOperations - Math.floor(inFlightMaxOperations * reserved)) {
+      return limitExceeded("inFlightMaxOperations", String(inFlightMaxOperations));
+    }
+    if (this.#bytes + plan.sizeBytes > inFlightMaxBytes - Math.floor(inFlightMaxBytes * reserved)) {
+      return limitExceeded("inFlightMaxBytes", String(inFlightMaxBytes));
+    }
+    return undefined;
+  }
+
+  #add(call: Call): void {
+    this.#window.add(call);
+    this.#bytes += call.plan.sizeBytes;
+    this.#push(call);
+  }
+
+  #admitBulk(): void {
+    if (this.#bulk.waiting === 0) return;
+    for (;;) {
+      const call = this.#bulk.take(this.#hasBulkRoom);
+      if (call === undefined) return;
+      this.#bulkBytes += call.plan.sizeBytes;
+      this.#bulk.begun(call);
+      this.#add(call);
+    }
   }
 
   #push(call: Call): void {

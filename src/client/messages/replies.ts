@@ -19,6 +19,13 @@ import type { Reading } from "../near-cache/cached-entry.ts";
 /** The answer to one operation. */
 export type OperationReply = OperationResult["result"];
 
+/** The bytes of the value that it carries. */
+export function valueBytesIn(reply: OperationReply): number {
+  if (reply.case !== "get" && reply.case !== "lease") return 0;
+  const { outcome } = reply.value;
+  return outcome.case === "hit" ? outcome.value.value.length : 0;
+}
+
 /** These are classes and no literals, for the reason that codec/fast/messages.ts gives. */
 class AnsweredAsOf implements AsOf {
   readonly epoch: bigint;

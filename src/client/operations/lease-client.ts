@@ -32,7 +32,7 @@ export class LeaseClient<Value> {
 
   /**
    * Throws DEADLINE when another process still holds the lease after `waitMs`, or when `wait` is ended, and there is no stale
-   * value. `held` is called when there is somebody to wait for.
+   * value. `held` is called when there is somebody to wait for. `isOneOfMany`: it waits for room in the window.
    */
   async acquire(
     key: string,
@@ -40,13 +40,14 @@ export class LeaseClient<Value> {
     leaseMs: number,
     wait: LeaseWait,
     held: () => void,
+    isOneOfMany: boolean,
   ): Promise<LeaseAnswer<Value>> {
     const { clock, rng, runner } = this.#context;
     const untilMs = clock.nowMs() + waitMs;
     // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
     let holdMs = 0;
     for (let isFirst = true; ; isFirst = false) {
-      const answer = await this.#ask(key, holdMs, leaseMs);
+      const answer = await this.#ask(key, holdMs, leaseMs, isOneOfMany && isFirst);
       if (wait.ended && answer.kind === "granted") this.release(key, answer.token);
       if (answer.kind !== "held") return answer;
       held();
@@ -82,9 +83,11 @@ export class LeaseClient<Value> {
     key: string,
     waitMs: number,
     leaseMs: number,
+    isOneOfMany: boolean,
   ): Promise<LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number }> {
     const { near, namespace, runner } = this.#context;
     return runner.run({
+      options: isOneOfMany ? { bulk: runner.bulk() } : undefined,
       name: "Lease",
       namespace,
       operation: leaseOperation(key, waitMs, Math.min(leaseMs, runner.limits.leaseMaxMs)),

@@ -48,6 +48,8 @@ interface KeyLoad<Value> {
   readonly run: () => Promise<RanLoad<Value>>;
   /** Called when it is known whether the key is to be loaded, or waited for. May be called again. */
   readonly asked: () => void;
+  /** What it asks the server for waits for room in the window. */
+  readonly isOneOfMany: boolean;
 }
 
 type StoreCondition = { readonly leaseToken: bigint } | { readonly when: LoadedEntry<unknown>["version"] };
@@ -101,7 +103,7 @@ export class EntryLoader<Value> {
     const { limits } = this.#context.runner;
     const plan = toLoadPlan(options, limits);
     const run = async () => this.#shape(toLoaded(await this.#runLoader(loader, plan)));
-    return this.#join({ key: checkKey(key, limits), plan, run, asked: () => undefined });
+    return this.#join({ key: checkKey(key, limits), plan, run, asked: () => undefined, isOneOfMany: false });
   }
 
   /** Loads the entries, those that nobody else loads in one run of the loader. Throws FIELD_INVALID. */
@@ -116,7 +118,8 @@ export class EntryLoader<Value> {
     );
     const entries = keys.map((key) => {
       const run = async () => this.#shape(await group.load(key));
-      return this.#join({ key, plan, run, asked: () => group.asked(key) }, () => group.ask(key));
+      const load = { key, plan, run, asked: () => group.asked(key), isOneOfMany: true };
+      return this.#join(load, () => group.ask(key));
     });
     return Promise.all(entries);
   }
@@ -137,7 +140,7 @@ export class EntryLoader<Value> {
   // ---- One load ----------------------------------------------------------------------------------------
 
   async #run(load: KeyLoad<Value>, wait: LeaseWait): Promise<LoadResult<Value>> {
-    const { key, plan, asked } = load;
+    const { key, plan, asked, isOneOfMany } = load;
     const failure = this.#failed.of(key);
     if (failure !== undefined) {
       asked();
@@ -146,7 +149,8 @@ export class EntryLoader<Value> {
     let answer: LeaseAnswer<Value>;
     try {
       const leaseMs = plan.hardTimeoutMs + LEASE_MARGIN_MS;
-      answer = await wait.over(this.#leases.acquire(key, plan.waitMs, leaseMs, wait, asked));
+      const acquired = this.#leases.acquire(key, plan.waitMs, leaseMs, wait, asked, isOneOfMany);
+      answer = await wait.over(acquired);
     } catch (error) {
       asked();
       if (!isOutage(error) || !plan.failOpen) throw error;
@@ -283,6 +287,7 @@ export class EntryLoader<Value> {
           ...(staleMs === undefined ? {} : { staleMs: ttlMs === 0 ? 0 : staleMs }),
           ...(said.tags === undefined ? {} : { tags: said.tags }),
           ...(said.sourceVersion === undefined ? {} : { sourceVersion: said.sourceVersion }),
+          ...(load.isOneOfMany && { bulk: this.#context.runner.bulk() }),
           ...("when" in condition && condition.when !== undefined ? { when: condition.when } : {}),
         },
         "leaseToken" in condition ? condition.leaseToken : undefined,

@@ -9,7 +9,7 @@ import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.
 import { getOperation } from "../messages/requests.ts";
 import type { CachedEntry, Decoded, Reading } from "../near-cache/cached-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
-import { type CallOptions, FrequentRequest } from "./runner.ts";
+import { type CallOptions, FrequentRequest, type RunOptions } from "./runner.ts";
 
 export interface ReadOptions extends CallOptions {
   /**
@@ -57,18 +57,18 @@ export class EntryReader<Value> {
   }
 
   /** Asks the server, naming the version that is cached, and keeps the answer if the fill rule allows it. */
-  fetch(key: string, options?: ReadOptions): Promise<Found<Value>> {
+  fetch(key: string, options?: ReadOptions & RunOptions): Promise<Found<Value>> {
     return this.#ask(key, options, asIs);
   }
 
   /** As `fetch`, for the outcome alone. */
-  get(key: string, options?: ReadOptions): Promise<Outcome<Value>> {
+  get(key: string, options?: ReadOptions & RunOptions): Promise<Outcome<Value>> {
     return this.#ask(key, options, outcomeIn);
   }
 
   #ask<Result>(
     key: string,
-    options: ReadOptions | undefined,
+    options: (ReadOptions & RunOptions) | undefined,
     pick: (found: Found<Value>) => Result,
   ): Promise<Result> {
     const { near, namespace, runner } = this.#context;

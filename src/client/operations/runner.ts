@@ -26,10 +26,20 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What the operations of one bulk call have in common: they wait for room in the window, until one deadline. */
+export interface Bulk {
+  readonly deadlineAtMs: number;
+}
+
+/** The options of a call, and what it is part of. */
+export interface RunOptions extends CallOptions {
+  readonly bulk?: Bulk | undefined;
+}
+
 export const CALL_OPTIONS = optionNames<CallOptions>({ deadlineMs: true, signal: true });
 
 export interface OperationRequest<Result> {
-  readonly options?: CallOptions | undefined;
+  readonly options?: RunOptions | undefined;
   readonly name: OperationName;
   readonly namespace: string;
   readonly operation: Operation;
@@ -56,7 +66,7 @@ export class FrequentRequest<Result> implements OperationRequest<Result> {
   readonly namespace: string;
   readonly operation: Operation;
   readonly retry: RetryRule;
-  readonly options: CallOptions | undefined;
+  readonly options: RunOptions | undefined;
   readonly coverage: (() => number) | undefined;
   readonly read: (reply: OperationReply, call: Call) => Result;
 
@@ -65,7 +75,7 @@ export class FrequentRequest<Result> implements OperationRequest<Result> {
     namespace: string,
     operation: Operation,
     retry: RetryRule,
-    options: CallOptions | undefined,
+    options: RunOptions | undefined,
     coverage: (() => number) | undefined,
     read: (reply: OperationReply, call: Call) => Result,
   ) {
@@ -97,22 +107,40 @@ export class OperationRunner {
     return this.#connection.limits;
   }
 
+  /** For the operations of a bulk call that begins now. Throws FIELD_INVALID. */
+  bulk(options?: CallOptions): Bulk {
+    return { deadlineAtMs: this.#deadlineAtMs(options, 0) };
+  }
+
   run<Result>(request: OperationRequest<Result>): Promise<Result> {
     const { operation, namespace, options, waitMs = 0 } = request;
     const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
-    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
-    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
+    const bulk = options?.bulk;
+    const deadlineAtMs = bulk?.deadlineAtMs ?? this.#deadlineAtMs(options, waitMs);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
-    const deadlineAtMs = this.#clock.nowMs() + deadlineMs + waitMs;
-    const sizeBytes = operationBytes(namespace, operation);
-    const plan = new CallPlan(namespace, operation, sizeBytes, deadlineAtMs, request.retry, waitMs > 0);
+    const plan = new CallPlan(
+      namespace,
+      operation,
+      operationBytes(namespace, operation),
+      deadlineAtMs,
+      request.retry,
+      waitMs > 0,
+      request.name === "Invalidate",
+      bulk !== undefined,
+    );
     return new Promise((resolve, reject) => {
       const call = new PendingOperation(plan, request, trace, resolve, reject);
       if (signal !== undefined) call.failOn(signal);
       if (!call.settled) this.#connection.submit(call);
     });
+  }
+
+  #deadlineAtMs(options: CallOptions | undefined, waitMs: number): number {
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
+    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
+    return this.#clock.nowMs() + deadlineMs + waitMs;
   }
 }
 

@@ -26,6 +26,7 @@ import {
   touchOperation,
 } from "../messages/requests.ts";
 import type { Reading, SharedHit } from "../near-cache/cached-entry.ts";
+import { runBulk } from "./bulk.ts";
 import {
   divideTarget,
   type Target,
@@ -34,7 +35,7 @@ import {
   toTarget,
 } from "./invalidate-target.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
-import { FrequentRequest } from "./runner.ts";
+import { FrequentRequest, type RunOptions } from "./runner.ts";
 import {
   checkWhen,
   type InvalidateOptions,
@@ -75,7 +76,7 @@ export class EntryWriter<Value> {
   async set(
     key: string,
     { encoded, absent }: Encoded,
-    options: SetOptions,
+    options: SetOptions & RunOptions,
     leaseToken?: bigint,
     shared?: SharedHit<Value>,
   ): Promise<SetOutcome> {
@@ -143,45 +144,33 @@ export class EntryWriter<Value> {
   }
 
   async invalidate(target: Target, options: InvalidateOptions): Promise<InvalidateOutcome> {
-    const whole = toTarget(target, this.#context.runner.limits);
+    const { runner } = this.#context;
+    const whole = toTarget(target, runner.limits);
     const soft = checkFlag("soft", options.soft, false);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
-    const send = (part: TargetPart) => this.#invalidatePart(part, soft, sourceVersion, options);
+    const bulk = { ...options, bulk: runner.bulk(options) };
+    const invalidate = (part: TargetPart, runOptions: RunOptions) =>
+      this.#invalidatePart(part, soft, sourceVersion, runOptions);
+    const send = async (part: TargetPart, runOptions: RunOptions): Promise<number> => {
+      try {
+        return await invalidate(part, runOptions);
+      } catch (error) {
+        // By now another server may take the calls, and fewer names in a message. It runs nothing of what it refuses.
+        const smaller = this.#divide(part);
+        if (smaller.length <= 1) throw error;
+        return sum(await runBulk(smaller, (one) => invalidate(one, bulk)));
+      }
+    };
     const parts = this.#divide(whole);
-    const sent = parts.map(send);
-    try {
-      return { removed: sum(await Promise.all(sent)) };
-    } catch (error) {
-      // By now another server may take the calls, and fewer names in a message. It runs nothing of what it refuses.
-      if (parts.every((part) => this.#fits(part))) throw error;
-      return { removed: await this.#sendSmaller(parts, await Promise.allSettled(sent), send) };
-    }
-  }
-
-  /** Sends the parts that were refused for their size as smaller ones. Throws what any of them failed with. */
-  async #sendSmaller(
-    parts: readonly TargetPart[],
-    outcomes: readonly PromiseSettledResult<number>[],
-    send: (part: TargetPart) => Promise<number>,
-  ): Promise<number> {
-    const removed: number[] = [];
-    const smaller: TargetPart[][] = [];
-    for (const [index, part] of parts.entries()) {
-      const outcome = outcomes[index];
-      if (outcome?.status === "fulfilled") removed.push(outcome.value);
-      else if (this.#fits(part)) throw outcome?.reason;
-      else smaller.push(this.#divide(part));
-    }
-    return sum(removed) + sum(await Promise.all(smaller.flat().map(send)));
+    const [only] = parts;
+    if (only !== undefined && parts.length === 1) return { removed: await send(only, options) };
+    // A part may have to wait for room in the window; its copies are gone now.
+    this.#invalidateLocal(whole.target, whole.names);
+    return { removed: sum(await runBulk(parts, (part) => send(part, bulk))) };
   }
 
   #divide(part: TargetPart): TargetPart[] {
     return divideTarget(part, this.#context.runner.limits);
-  }
-
-  /** Whether the server takes it in one message. */
-  #fits(part: TargetPart): boolean {
-    return this.#divide(part).length <= 1;
   }
 
   async touch(key: string, options: TouchOptions): Promise<boolean> {
@@ -210,7 +199,7 @@ export class EntryWriter<Value> {
     part: TargetPart,
     soft: boolean,
     sourceVersion: bigint,
-    options: InvalidateOptions,
+    options: RunOptions,
   ): Promise<number> {
     const { namespace, runner } = this.#context;
     return this.#write(part.target, part.names, () =>

@@ -16,7 +16,7 @@ class ScriptedCall extends Call {
   readonly #settle: () => void;
 
   constructor(settle: () => void) {
-    super(new CallPlan("users", operation, 10, 1_000, "anyEpoch", false));
+    super(new CallPlan("users", operation, 10, 1_000, "anyEpoch", false, false, false));
     this.#settle = settle;
   }
   protected override currentCoverage(): number {

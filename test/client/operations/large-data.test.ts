@@ -95,7 +95,7 @@ describe("C3: a long window of calls", () => {
     const operation = getOperation("k", false);
     const calls = Array.from(
       { length: 500_000 },
-      () => new SilentCall(new CallPlan("n", operation, 100, 0, "anyEpoch", alone)),
+      () => new SilentCall(new CallPlan("n", operation, 100, 0, "anyEpoch", alone, true, false)),
     );
     expect(calls.find((call) => queue.admit(call) !== undefined)).toBeUndefined();
     const first = queue.take("working", true) ?? [];
