@@ -63,3 +63,4 @@ export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/opera
 export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";
+export type { ConnectionProblem } from "./rpc/connection-problem.ts";

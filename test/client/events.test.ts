@@ -255,7 +255,7 @@ describe("C6: without onEvent", () => {
     await failing({ address: ["server:1", "other:1"] });
     expect(warnings).toHaveBeenCalledOnce();
     const [message, options] = warnings.mock.calls[0] ?? [];
-    expect(message).toContain("no server can be reached at server:1, other:1: nobody answers");
+    expect(message).toContain("no server can be reached at server:1, other:1 (nobody answers)");
     expect(message).toContain("`onEvent`");
     expect(options).toEqual({ type: "MeshCacheWarning" });
   });

@@ -69,7 +69,7 @@ async function watch(session: Session, options: WatchOptions): Promise<ExitCode>
   let retryMs = RETRY_FIRST_MS;
   while (!interrupted.aborted) {
     try {
-      for await (const frame of openStream(session, options, cursor)) {
+      for await (const frame of openStream(session, options, cursor, !printer.opened)) {
         await printer.print(frame);
         if (printer.full) return EXIT.ok;
         // Only after printing: events before the cursor are not sent again.
@@ -90,11 +90,15 @@ async function watch(session: Session, options: WatchOptions): Promise<ExitCode>
   return exitCodeOfSignal(interrupted);
 }
 
-/** The frames of one connection. Throws a CacheError when it breaks. */
+/**
+ * The frames of one connection. Throws a CacheError when it breaks. `isFirst`: the server must open the stream within
+ * --timeout.
+ */
 async function* openStream(
   { client, callOptions: { metadata, signal } }: Session,
-  { namespace, prefix = [] }: WatchOptions,
+  { namespace, timeout, prefix = [] }: WatchOptions,
   cursor: Uint8Array,
+  isFirst: boolean,
 ): AsyncGenerator<StreamResponse> {
   const call = client.serverStream(
     CacheService.method.stream,
@@ -104,13 +108,22 @@ async function* openStream(
   let failure: CacheError | undefined;
   // This listener also handles the error that follows a cancel, which would end the process.
   call.on("error", (error: Parameters<typeof fromServiceError>[0]) => {
-    failure = fromServiceError(error);
+    failure ??= fromServiceError(error);
   });
+  const giveUp = () => {
+    failure = new CacheError("DEADLINE", "the stream was not opened in time");
+    call.cancel();
+  };
+  const timer = isFirst ? setTimeout(giveUp, timeout) : undefined;
   try {
-    for await (const frame of call) yield frame;
+    for await (const frame of call) {
+      clearTimeout(timer);
+      yield frame;
+    }
   } catch (error) {
     throw failure ?? error;
   } finally {
+    clearTimeout(timer);
     call.cancel();
   }
 }

@@ -27,7 +27,7 @@ export function fromCacheError(error: CacheError, address: string): CliError {
       case "DRAINING":
         return `the server at ${address} is shutting down`;
       case "DEADLINE":
-        return `no answer from ${address} in time (--timeout allows more)`;
+        return `no answer from ${address} in time (${isConnecting(error) ? "not even to the connection: is --address its gRPC port? " : ""}--timeout allows more)`;
       case "INTERNAL":
         return `the server at ${address} failed: ${error.message}`;
       default:
@@ -36,6 +36,9 @@ export function fromCacheError(error: CacheError, address: string): CliError {
   })();
   return new CliError(EXIT_OF[error.reason], error.reason, message, { detail: error.detail, cause: error });
 }
+
+/** The deadline of the call has passed before it was sent: grpc-js says in which step. */
+const isConnecting = ({ message }: CacheError): boolean => /LB pick|[Nn]ame resolution/.test(message);
 
 /** The exit code for the signal that interrupted the command. */
 export function exitCodeOfSignal(signal: AbortSignal): ExitCode {

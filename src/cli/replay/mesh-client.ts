@@ -31,7 +31,10 @@ export interface MeshClientOptions {
 }
 
 export function createMeshClient({ namespace, ...options }: MeshClientOptions): MeshClient {
-  return fromMeshCache(new MeshCache({ ...options, telemetry: { spans: false } }), namespace);
+  return fromMeshCache(
+    new MeshCache({ ...options, telemetry: { spans: false }, onEvent: () => undefined }),
+    namespace,
+  );
 }
 
 export function fromMeshCache(cache: MeshCache, namespace: string): MeshClient {

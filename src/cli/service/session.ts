@@ -11,6 +11,7 @@ import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import type { Machine } from "../settings/machine.ts";
 import { environmentOption, timeoutOption } from "./options.ts";
+import { toUnreachable } from "./unreachable.ts";
 
 /** What every command gets: the terminal, the machine, and a function that takes its exit code. */
 export interface CommandContext {
@@ -81,11 +82,16 @@ export async function runSession(
     session = openSession(terminal, options);
     context.finish(await body(session));
   } catch (error) {
-    const failure = error instanceof CacheError ? fromCacheError(error, options.address) : error;
+    const failure = await toFailure(error, options.address);
     context.finish(await reportFailure(failure, terminal, options.json === true));
   } finally {
     session?.client.close();
   }
+}
+
+async function toFailure(error: unknown, address: string): Promise<unknown> {
+  if (!(error instanceof CacheError)) return error;
+  return (await toUnreachable(error, address)) ?? fromCacheError(error, address);
 }
 
 function openSession(terminal: Terminal, { address, timeout, json = undefined }: SessionOptions): Session {

@@ -3,6 +3,8 @@
  * sentence here; what it happens to calls `report`. No event holds a key, a value or a token.
  */
 
+import { adviceFor, type ConnectionProblem } from "../../rpc/connection-problem.ts";
+
 /**
  * Why events may be missing. "overrun": the connection or the reader was too slow. "epochChanged": the server was started
  * anew. "cursorExpired": the server remembers no events from so long ago. "cursorAhead": the server knows less than the one
@@ -25,16 +27,24 @@ export type UnkeptReason = "codec" | "tooLarge" | "options" | "asked" | "changed
  */
 export type OverflowKind = "operations" | "subscription" | "failedLoads" | "reports";
 
+/** Why there is no connection. */
+interface ConnectionFailure {
+  /** What it is that somebody may have to mend. "other": none of the mistakes that the client can tell apart. */
+  readonly problem: ConnectionProblem | "other";
+  /** The root cause in a few words. */
+  readonly cause: string;
+}
+
 /** What happened, as the code that sees it says it. */
 export type ClientEventFacts =
   /** A stream to this server is ready, so operations go there. */
   | { readonly kind: "connected"; readonly address: string }
-  /** An attempt to connect failed. The client goes on trying. `cause`: the root cause, in one line. */
-  | { readonly kind: "connectFailed"; readonly address: string; readonly cause: string }
+  /** An attempt to connect failed. The client goes on trying. */
+  | ({ readonly kind: "connectFailed"; readonly address: string } & ConnectionFailure)
   /** A stream that was ready has ended. The client connects again. */
-  | { readonly kind: "connectionLost"; readonly address: string; readonly cause: string }
-  /** No address has answered since the last stream: operations fail at once until one does. `cause`: of the last failure. */
-  | { readonly kind: "unavailable"; readonly addresses: readonly string[]; readonly cause: string }
+  | ({ readonly kind: "connectionLost"; readonly address: string } & ConnectionFailure)
+  /** No address has answered since the last stream: operations fail at once until one does. With the last failure. */
+  | ({ readonly kind: "unavailable"; readonly addresses: readonly string[] } & ConnectionFailure)
   /** The server is shutting down. The client moves to another one, or leaves and comes back. */
   | { readonly kind: "serverDraining"; readonly address: string }
   /** Events may be missing. This many near copies are suspect: each is asked for again before it is served. */
@@ -137,12 +147,12 @@ function messageOf(facts: ClientEventFacts): string {
     case "connected":
       return `connected to ${facts.address}`;
     case "connectFailed":
-      return `could not connect to ${facts.address}: ${facts.cause}`;
+      return `could not connect to ${facts.address} ${causeOf(facts)}`;
     case "connectionLost":
-      return `the connection to ${facts.address} was lost: ${facts.cause}`;
+      return `the connection to ${facts.address} was lost (${facts.cause})`;
     case "unavailable":
       return (
-        `no server can be reached at ${facts.addresses.join(", ")}: ${facts.cause}. ` +
+        `no server can be reached at ${facts.addresses.join(", ")} ${causeOf(facts)}. ` +
         "Until one answers, operations fail at once, and loaders run and nothing is kept"
       );
     case "serverDraining":
@@ -165,6 +175,9 @@ function messageOf(facts: ClientEventFacts): string {
       return facts satisfies never;
   }
 }
+
+const causeOf = ({ problem, cause }: ConnectionFailure): string =>
+  problem === "other" ? `(${cause})` : `(${cause}); ${adviceFor(problem)}`;
 
 const OVERFLOWS: Readonly<Record<OverflowKind, (namespace: string) => string>> = {
   operations: () =>

@@ -22,7 +22,7 @@ import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
 import { type CallCounters, CallSender } from "./call-sender.ts";
 import type { ExchangeStream, StreamDeps } from "./exchange-stream.ts";
-import { unavailable } from "./failures.ts";
+import { noServer, toProblem, unavailable } from "./failures.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { Call } from "./pending-call.ts";
 import { Reconnection, type ReconnectionOptions } from "./reconnection.ts";
@@ -141,12 +141,12 @@ export class Connection {
     return this.#calls.limits;
   }
 
-  /** What a call fails with in the state "unavailable". Its cause is the last failure. */
+  /** What a call fails with in the state "unavailable". Its cause is that of the last failure. */
   unreachable(): CacheError {
     const { lastFailure } = this.#reconnection;
     // The servers are there and refuse this client: its id, say.
     if (lastFailure?.reason === "FIELD_INVALID") return lastFailure;
-    return unavailable("no server can be reached", lastFailure);
+    return noServer(lastFailure);
   }
 
   // ---- What callers ask for ------------------------------------------------------------------------------
@@ -217,8 +217,9 @@ export class Connection {
     try {
       stream = this.#streams.open(this.#reconnection.address);
     } catch (cause) {
-      const error = unavailable("no stream could be begun", cause);
-      this.#attemptFailed(this.#reconnection.address, error);
+      const { address } = this.#reconnection;
+      const error = unavailable(`no stream to ${address} could be begun: ${rootCauseText(cause)}`, cause);
+      this.#attemptFailed(address, error);
       this.#afterFailure(error, []);
       return;
     }
@@ -288,7 +289,7 @@ export class Connection {
 
   #reportFailure(kind: "connectFailed" | "connectionLost", address: string, error: CacheError): void {
     if (this.#state === "closed") return;
-    this.#deps.report({ kind, address, cause: rootCauseText(error) });
+    this.#deps.report({ kind, address, ...toProblem(error) });
   }
 
   #primaryGone(): void {
@@ -322,7 +323,7 @@ export class Connection {
   #withoutStream(error: CacheError): void {
     const { addresses, isExhausted } = this.#reconnection;
     if (isExhausted && this.#state !== "unavailable") {
-      this.#deps.report({ kind: "unavailable", addresses, cause: rootCauseText(error) });
+      this.#deps.report({ kind: "unavailable", addresses, ...toProblem(error) });
     }
     this.#state = isExhausted ? "unavailable" : "connecting";
   }

@@ -1,11 +1,31 @@
-/** The errors that the connection itself fails calls with. */
+/** The errors that the connection itself fails calls with, and what events say of them. */
 import { CacheError } from "../../common/errors.ts";
+import { rootCauseText } from "../../common/root-cause.ts";
+import { type ConnectionProblem, isConnectionProblem } from "../../rpc/connection-problem.ts";
 
 export function unavailable(message: string, cause?: unknown): CacheError {
   return new CacheError("UNAVAILABLE", message, {}, { cause });
 }
 
+/** No address answers. The error says why the last one did not, and has the same cause. */
+export function noServer(last: CacheError | undefined): CacheError {
+  if (last === undefined) return unavailable("no server can be reached");
+  const { message, detail, cause } = last;
+  if (isConnectionProblem(detail.problem)) return new CacheError("UNAVAILABLE", message, detail, { cause });
+  return unavailable(`no server can be reached: ${message}`, cause ?? last);
+}
+
 /** What a call fails with when it was refused for `cause`: an error of its own, or else a fault. */
 export function toCallError(message: string, cause: unknown): CacheError {
   return cause instanceof CacheError ? cause : new CacheError("INTERNAL", message, {}, { cause });
+}
+
+/** Why a connection failed, for an event. */
+export function toProblem(error: CacheError): {
+  readonly problem: ConnectionProblem | "other";
+  readonly cause: string;
+} {
+  const { problem, cause } = error.detail;
+  if (isConnectionProblem(problem) && cause !== undefined) return { problem, cause };
+  return { problem: "other", cause: rootCauseText(error) };
 }

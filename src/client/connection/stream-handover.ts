@@ -8,6 +8,7 @@ import type { Event, Gap } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
+import { toConnectionError } from "../../rpc/connection-problem.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
 import { ExchangeStream, type StreamDeps, type StreamHandlers } from "./exchange-stream.ts";
 import { unavailable } from "./failures.ts";
@@ -78,7 +79,8 @@ export class StreamHandover implements StreamHandlers {
     const stream = new ExchangeStream(address, cursor, this.#limits, this.#deps, this);
     this.#candidate = stream;
     this.#connectTimer = this.#deps.clock.schedule(this.#connectTimeoutMs, () => {
-      stream.cut(unavailable("the server did not answer in time"));
+      const what = `no answer came within connectTimeoutMs, which is ${this.#connectTimeoutMs} ms`;
+      stream.cut(toConnectionError(address, { problem: "silent", what }));
     });
     return stream;
   }

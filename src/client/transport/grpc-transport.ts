@@ -11,6 +11,7 @@ import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import { diagnoseService, toConnectionError } from "../../rpc/connection-problem.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { fromServiceError } from "../../rpc/status.ts";
 import type { GrpcCredentials } from "./grpc-credentials.ts";
@@ -88,17 +89,21 @@ async function loadChannels(credentials: GrpcCredentials): Promise<OpenChannel> 
 }
 
 class GrpcLink implements Link {
+  readonly #address: string;
   readonly #handlers: LinkHandlers;
   readonly #boundary: Boundary;
   /** What was sent before the channel was open. */
   #waiting: GrpcFrame[] = [];
   #channel: Channel | undefined;
+  /** The server has answered as one that serves the call. */
+  #accepted = false;
   #over = false;
 
   constructor(channels: Promise<OpenChannel>, address: string, handlers: LinkHandlers, boundary: Boundary) {
+    this.#address = address;
     this.#handlers = handlers;
     this.#boundary = boundary;
-    const begin = boundary.guard(undefined, (openChannel: OpenChannel) => this.#begin(openChannel, address));
+    const begin = boundary.guard(undefined, (openChannel: OpenChannel) => this.#begin(openChannel));
     const refuse = boundary.guard(undefined, (error: CacheError) => this.#closed(error));
     channels.then(begin, refuse);
   }
@@ -116,12 +121,13 @@ class GrpcLink implements Link {
     if (this.#end()) this.#channel?.call.cancel();
   }
 
-  #begin(openChannel: OpenChannel, address: string): void {
+  #begin(openChannel: OpenChannel): void {
     if (this.#over) return;
     try {
-      this.#channel = openChannel(address);
+      this.#channel = openChannel(this.#address);
     } catch (cause) {
-      this.#closed(new CacheError("UNAVAILABLE", "no stream could be begun", {}, { cause }));
+      const message = `no stream to ${this.#address} could be begun`;
+      this.#closed(new CacheError("UNAVAILABLE", message, { address: this.#address }, { cause }));
       return;
     }
     const { call } = this.#channel;
@@ -132,15 +138,21 @@ class GrpcLink implements Link {
 
   #listen(call: ExchangeCall): void {
     call.on("data", (frame: ExchangeResponse) => {
+      this.#accepted = true;
       if (!this.#over) this.#handlers.frame(frame);
     });
     call.on("drain", () => {
       if (!this.#over) this.#handlers.drained();
     });
-    call.on("error", (error) => this.#closed(isServiceError(error) ? fromServiceError(error) : undefined));
+    call.on("error", (error) => this.#closed(isServiceError(error) ? this.#errorOf(error) : undefined));
     call.on("end", () => this.#closed(undefined));
     // grpc-js leaves a call open when its stream is destroyed.
     call.once("close", () => call.cancel());
+  }
+
+  #errorOf(error: ServiceError): CacheError {
+    const problem = this.#accepted ? undefined : diagnoseService(error);
+    return problem === undefined ? fromServiceError(error) : toConnectionError(this.#address, problem, error);
   }
 
   #closed(error: CacheError | undefined): void {

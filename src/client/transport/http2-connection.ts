@@ -16,6 +16,7 @@ import {
 } from "../../http2/frame.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
+import { FIRST_BYTES } from "../../rpc/connection-problem.ts";
 
 export interface Http2ConnectionHandlers {
   /** These bytes of the buffer have come. They are borrowed: the connection writes over them after the call returns. */
@@ -26,8 +27,11 @@ export interface Http2ConnectionHandlers {
   drained(): void;
   /** The peer is to end the connection, and the stream goes on until then. Perhaps several times. */
   goesAway(): void;
-  /** The stream ended, and the connection with it. Called once, and not after `destroy`. `cause`: the failure, if any. */
-  closed(cause: Error | undefined): void;
+  /**
+   * The stream ended, and the connection with it. Called once, and not after `destroy`. `cause`: the failure, if any. `first`:
+   * the first bytes that the peer sent, up to `FIRST_BYTES`.
+   */
+  closed(cause: Error | undefined, first: Uint8Array): void;
 }
 
 interface Http2ConnectionOptions {
@@ -53,6 +57,7 @@ export class Http2Connection {
   readonly #handlers: Http2ConnectionHandlers;
   #blocked = false;
   #cause: Error | undefined;
+  #first: Buffer = Buffer.alloc(0);
 
   constructor(options: Http2ConnectionOptions, handlers: Http2ConnectionHandlers) {
     const { host, port, windowBytes, boundary } = options;
@@ -124,11 +129,17 @@ export class Http2Connection {
   /** What a handler throws ends this connection, with the thrown error as the cause. */
   #take(length: number): void {
     try {
+      if (this.#first.length < FIRST_BYTES) this.#keepFirst(length);
       this.#wire.read(readBuffer, length);
     } catch (error) {
       this.#cause ??= error instanceof Error ? error : new Error(String(error));
       this.#boundary.caught(this.#socket, error);
     }
+  }
+
+  #keepFirst(length: number): void {
+    const missing = Math.min(length, FIRST_BYTES - this.#first.length);
+    this.#first = Buffer.concat([this.#first, readBuffer.subarray(0, missing)]);
   }
 
   /** Ends the stream and its connection. */
@@ -140,7 +151,7 @@ export class Http2Connection {
   #ended(): void {
     if (this.#wire.stopped) return;
     this.destroy();
-    this.#handlers.closed(this.#cause);
+    this.#handlers.closed(this.#cause, this.#first);
   }
 
   #fault(what: string): void {

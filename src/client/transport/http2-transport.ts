@@ -15,6 +15,7 @@ import type { Boundary } from "../../common/boundary.ts";
 import { CacheError } from "../../common/errors.ts";
 import { parseServerAddress } from "../../common/host-port.ts";
 import type { Headers } from "../../http2/hpack.ts";
+import { diagnoseConnection, diagnoseHeaders, toConnectionError } from "../../rpc/connection-problem.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
@@ -44,14 +45,18 @@ export function createHttp2Transport(boundary: Boundary): Transport {
 }
 
 class Http2Link implements Link, Http2ConnectionHandlers {
+  readonly #address: string;
   readonly #handlers: LinkHandlers;
   readonly #connection: Http2Connection;
   readonly #splitter: GrpcDeframer;
   /** The headers or trailers with which the server ended the call. */
   #status: Headers | undefined;
+  /** The server has answered as one that serves the call. */
+  #accepted = false;
   #over = false;
 
   constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
+    this.#address = address;
     this.#handlers = handlers;
     this.#splitter = new GrpcDeframer({
       get messageMaxBytes() {
@@ -90,7 +95,10 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     const httpStatus = headers[":status"];
     // Informational headers come before the final ones (RFC 9110, section 15.2).
     if (httpStatus?.startsWith("1")) return;
-    if (headers["grpc-status"] !== undefined || httpStatus !== "200") this.#status = headers;
+    const problem = this.#accepted ? undefined : diagnoseHeaders(headers);
+    if (problem !== undefined) this.#end(toConnectionError(this.#address, problem));
+    else if (headers["grpc-status"] !== undefined) this.#status = headers;
+    else this.#accepted = true;
   }
 
   data(bytes: Buffer, from: number, to: number): void {
@@ -121,10 +129,10 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     if (!this.#over) this.#handlers.goesAway();
   }
 
-  closed(cause: Error | undefined): void {
-    const status = this.#status;
-    if (status !== undefined) this.#end(fromHttp2Headers(status));
-    else this.#end(new CacheError("UNAVAILABLE", "the connection was lost", {}, { cause }));
+  closed(cause: Error | undefined, first: Uint8Array): void {
+    if (this.#status !== undefined) this.#end(fromHttp2Headers(this.#status));
+    else if (this.#accepted) this.#end(connectionLost(this.#address, cause));
+    else this.#end(toConnectionError(this.#address, diagnoseConnection(cause, first), cause));
   }
 
   #end(error: CacheError | undefined): void {
@@ -132,6 +140,11 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     this.close();
     this.#handlers.closed(error);
   }
+}
+
+function connectionLost(address: string, cause: Error | undefined): CacheError {
+  const why = cause === undefined ? "" : `: ${cause.message}`;
+  return new CacheError("UNAVAILABLE", `the connection to ${address} was lost${why}`, { address }, { cause });
 }
 
 function unreadable(cause: unknown): CacheError {

@@ -123,7 +123,7 @@ describe("C1: a transport that cannot begin", () => {
       },
     });
     const users = cache.namespace("users");
-    const error = { reason: "UNAVAILABLE", cause: { cause: { message: "of the address" } } };
+    const error = { reason: "UNAVAILABLE", cause: { message: "of the address" } };
     await expect(users.get("k")).rejects.toMatchObject({ reason: "UNAVAILABLE" });
     await expect(users.get("k")).rejects.toMatchObject(error);
     await expect.poll(() => cache.stats().connection.state).toBe("ready");
