@@ -1,44 +1,7 @@
-/** Runs the command line with this process's streams, signals and environment. launch.ts starts it. */
+/** Runs the command from the sources or the package. launch.ts starts it. */
 import { enableCompileCache } from "node:module";
-import { constants } from "node:os";
-import { EXIT } from "./output/exit-codes.ts";
 
 // Halves the start of a command. It only works for what is imported after it.
 enableCompileCache();
-const { run } = await import("./program.ts");
-const { reportFailure } = await import("./output/failure.ts");
-
-const interruption = new AbortController();
-
-/** The first signal interrupts the command, the second ends the process. */
-function onSignal(signal: "SIGINT" | "SIGTERM"): void {
-  if (interruption.signal.aborted) process.exit(128 + constants.signals[signal]);
-  interruption.abort(signal);
-}
-process.on("SIGINT", onSignal);
-process.on("SIGTERM", onSignal);
-
-/** The reader of the output has closed it (`meshcache watch | head`): ends as SIGPIPE would. */
-function onOutputError(error: NodeJS.ErrnoException): void {
-  process.exit(error.code === "EPIPE" ? EXIT.brokenPipe : EXIT.fault);
-}
-process.stdout.on("error", onOutputError);
-process.stderr.on("error", onOutputError);
-
-const terminal = {
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  env: process.env,
-  interrupted: interruption.signal,
-};
-
-// Node's exit code would be 1, which means "the answer is no" here.
-process.on("uncaughtException", (error) => {
-  void reportFailure(error, terminal, process.argv.includes("--json")).then((code) => process.exit(code));
-});
-
-// Keeps the process alive until the command ends: a client that waits to reconnect has only unreferenced timers.
-const alive = setInterval(() => {}, 2 ** 30);
-process.exitCode = await run(process.argv.slice(2), terminal);
-clearInterval(alive);
+const { runCommandProcess } = await import("./command-process.ts");
+await runCommandProcess();

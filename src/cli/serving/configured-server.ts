@@ -1,5 +1,4 @@
 /** Creates the server as the settings say: in the main thread, or in worker threads. */
-import { extname } from "node:path";
 import { CacheError } from "../../common/errors.ts";
 import { type CacheServer, createServer, createStore, type StoreOptions } from "../../server/index.ts";
 import { createServerThreads, type WorkerCrash } from "../../server/workers/index.ts";
@@ -12,6 +11,7 @@ import type { Settings } from "../settings/settings.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import { threadEntry } from "./thread-entry.ts";
 import type { ThreadServerExtra } from "./thread-server.ts";
 
 export interface ConfiguredServer {
@@ -67,7 +67,7 @@ async function create(
     ...options,
     workers: settings.workers,
     store: storeOptions(settings),
-    entry: new URL(`./serve-thread${extname(import.meta.url)}`, import.meta.url),
+    entry: threadEntry(),
     extraFor(thread) {
       const metrics = threads.connect(thread);
       const value: ThreadServerExtra = { logLevel: settings.logLevel, resource, metrics };

@@ -1,5 +1,7 @@
 /** Runs a server process: starts telemetry, store, gRPC port and admin port, and drains them at the end. */
+
 import { once } from "node:events";
+import { isSea } from "node:sea";
 import { systemClock } from "../../common/clock.ts";
 import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
 import { VERSION } from "../../common/version.ts";
@@ -131,8 +133,7 @@ async function announce(
   workers: number,
   admin: AdminHttp | undefined,
 ): Promise<void> {
-  // Neither from the sources nor as a dependency is "meshcache" in the PATH; npm finds it in both cases.
-  const command = import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
+  const command = ownCommand();
   const there = address === DEFAULT_ADDRESS ? "" : ` --address ${address}`;
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
@@ -142,4 +143,10 @@ async function announce(
     `  ${command} set greeting hello${there} && ${command} get greeting${there}`,
   ];
   await writeLine(stdout, lines.join("\n"));
+}
+
+/** How a person runs this command line again. As the sources or a dependency it is not in the PATH; npm finds it there. */
+function ownCommand(): string {
+  if (isSea()) return process.argv0;
+  return import.meta.url.endsWith(".ts") ? "npm run -s meshcache --" : "npx meshcache";
 }

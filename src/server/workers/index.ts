@@ -27,9 +27,9 @@ import type { Order, Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
 import { connectThreads, type PeerPorts, WORKERS_BOUND } from "./thread-ports.ts";
 import { attachThreadStore } from "./thread-store.ts";
-import { startWorkerThread, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
+import { startWorkerThread, type ThreadEntry, type WorkerCrash, type WorkerThread } from "./worker-thread.ts";
 
-export { WorkerCrash } from "./worker-thread.ts";
+export { type ThreadEntry, WorkerCrash } from "./worker-thread.ts";
 
 export interface ServerThreadsOptions {
   /** 1 to 256. */
@@ -42,8 +42,8 @@ export interface ServerThreadsOptions {
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
-  /** The entry module of a worker, which calls `runServerThread`. Default: one without telemetry. */
-  readonly entry?: URL;
+  /** The code of a worker, which calls `runServerThread`. Default: one without telemetry. */
+  readonly entry?: ThreadEntry;
   /** What the entry module of this thread needs for itself. */
   readonly extraFor?: (thread: number) => ThreadExtra;
   /** The heap of each worker. Default: as the process, including its V8 flags. */

@@ -25,8 +25,11 @@ export class WorkerCrash extends Error {
   }
 }
 
+/** The code of a thread: a module, or a script in CommonJS where no file has it, as in a single executable file. */
+export type ThreadEntry = URL | { readonly script: string };
+
 export interface WorkerThreadOptions {
-  readonly entry: URL;
+  readonly entry: ThreadEntry;
   readonly data: ThreadData;
   readonly transfer: readonly Transferable[];
   readonly heap: ResourceLimits | undefined;
@@ -47,7 +50,9 @@ type Subject = (typeof REPORTS_ON)[Report["kind"]];
 
 export function startWorkerThread(options: WorkerThreadOptions): WorkerThread {
   const { entry, data, transfer, heap, crashed } = options;
-  const worker = new Worker(entry, {
+  const isScript = "script" in entry;
+  const worker = new Worker(isScript ? entry.script : entry, {
+    eval: isScript,
     workerData: data,
     transferList: [...transfer],
     resourceLimits: heap,

@@ -1,0 +1,26 @@
+# The image of the server: the single executable file on a base with glibc, without a shell and without Node.
+# Docker:  docker build -t meshcache .
+# A registry of your own:  docker build --secret id=npmrc,src=$HOME/.npmrc -t meshcache .
+
+FROM docker.io/library/node:24-bookworm-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund --no-update-notifier
+COPY tsconfig.json ./
+COPY scripts/build-binary.ts scripts/
+COPY gen gen
+COPY src src
+RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache
+
+FROM gcr.io/distroless/cc-debian12
+LABEL org.opencontainers.image.title="meshcache" \
+      org.opencontainers.image.description="A gRPC cache for service meshes" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /meshcache /usr/bin/meshcache
+USER 65532:65532
+# 50051: the cache over gRPC. 9464: metrics and health over HTTP.
+EXPOSE 50051 9464
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/bin/meshcache", "stats", "--json"]
+ENTRYPOINT ["/usr/bin/meshcache"]
+CMD ["serve", "--listen", "0.0.0.0:50051", "--admin", "0.0.0.0:9464"]

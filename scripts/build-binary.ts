@@ -1,0 +1,67 @@
+/**
+ * Makes `dist/meshcache-PLATFORM-ARCH`, a single executable file: the node of the lockfile with the bundled server and
+ * command line in it. It needs no Node and no package where it runs.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { THREAD_ASSET } from "../src/cli/serving/thread-entry.ts";
+import { SERVER_V8_FLAGS } from "../src/cli/v8-flags.ts";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+/** Node looks for the program in the file behind this mark (Node's documentation, "Single executable applications"). */
+const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+/** In CommonJS: the only form that a single executable file and a thread without a file take. */
+async function bundle(entry: string, outfile: string): Promise<void> {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "cjs",
+    define: { "import.meta.url": '"file:///meshcache"' },
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+const work = mkdtempSync(join(tmpdir(), "meshcache-binary-"));
+try {
+  const program = join(work, "program.cjs");
+  const thread = join(work, THREAD_ASSET);
+  await bundle("src/cli/executable.ts", program);
+  await bundle("src/cli/serving/executable-thread.ts", thread);
+  const blob = join(work, "blob");
+  const config = join(work, "sea.json");
+  writeFileSync(
+    config,
+    JSON.stringify({
+      main: program,
+      output: blob,
+      disableExperimentalSEAWarning: true,
+      useCodeCache: true,
+      execArgv: SERVER_V8_FLAGS,
+      assets: { [THREAD_ASSET]: thread },
+    }),
+  );
+  // V8 refuses a code cache that was made under other flags.
+  const makeBlob = [...SERVER_V8_FLAGS, "--experimental-sea-config", config];
+  execFileSync(process.execPath, makeBlob, { stdio: ["ignore", "ignore", "inherit"] });
+  mkdirSync("dist", { recursive: true });
+  const output = `dist/meshcache-${process.platform}-${process.arch}`;
+  rmSync(output, { force: true });
+  copyFileSync(process.execPath, output);
+  chmodSync(output, 0o755);
+  // postject warns of each section of the file without a name.
+  const inject = [output, "NODE_SEA_BLOB", blob, "--sentinel-fuse", FUSE];
+  execFileSync("node_modules/.bin/postject", inject, { stdio: "pipe" });
+  process.stdout.write(`${output}\n`);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

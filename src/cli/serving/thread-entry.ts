@@ -1,0 +1,13 @@
+/** Where the code of a worker thread of `meshcache serve` is. */
+import { extname } from "node:path";
+import { getAsset, isSea } from "node:sea";
+import type { ThreadEntry } from "../../server/workers/index.ts";
+
+/** The asset of the single executable file that has the bundled code of a worker thread. */
+export const THREAD_ASSET = "thread.cjs";
+
+/** A module beside this one in the sources and the package. The single executable file has no module beside it. */
+export function threadEntry(): ThreadEntry {
+  if (!isSea()) return new URL(`./serve-thread${extname(import.meta.url)}`, import.meta.url);
+  return { script: getAsset(THREAD_ASSET, "utf8") };
+}
