@@ -14,7 +14,13 @@ import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
 import { checkKey, checkNamespace } from "./validate.ts";
 
-export function fromLeaseRequest(request: LeaseRequest, limits: Limits, defaultNamespace = ""): LeaseCommand {
+/** `holder`: the id of the holder that asks. */
+export function fromLeaseRequest(
+  request: LeaseRequest,
+  limits: Limits,
+  defaultNamespace = "",
+  holder = 0,
+): LeaseCommand {
   if (request.waitMs > limits.leaseWaitMaxMs) {
     throw fieldInvalid("wait_ms", `at most ${limits.leaseWaitMaxMs}`);
   }
@@ -24,6 +30,7 @@ export function fromLeaseRequest(request: LeaseRequest, limits: Limits, defaultN
     key: checkKey(request.key, limits),
     waitMs: request.waitMs,
     leaseMs: request.leaseMs === 0 ? limits.leaseDefaultMs : request.leaseMs,
+    holder,
   };
 }
 

@@ -16,8 +16,9 @@ import type {
   TouchRequest,
   TouchResponse,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { fieldInvalid } from "../common/errors.ts";
-import type { LeaseWait, Store, Writer } from "../store/api/store.ts";
+import type { Boundary } from "../common/boundary.ts";
+import { CacheError, fieldInvalid } from "../common/errors.ts";
+import type { LeaseResult, LeaseWait, Store, Writer } from "../store/api/store.ts";
 import type { ValueArena } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
@@ -35,6 +36,10 @@ export interface OperationContext {
   readonly defaultNamespace: string;
   /** Where the values of Gets may lie, for a caller that keeps no result after the arena is cleared. */
   readonly valueArena: ValueArena | undefined;
+  /** The id of the holder of the leases that are granted. */
+  readonly leaseHolder: number;
+  /** Contains what fails when a wait is settled, inside another caller's store call. */
+  readonly boundary: Boundary;
 }
 
 /** A successful result. */
@@ -62,31 +67,41 @@ export function runTouch(request: TouchRequest, context: OperationContext): Touc
 
 /**
  * Calls `settle` exactly once. If it returns undefined, it has called it. If it returns a wait, which can be
- * cancelled, the call comes later, from within the store call that decides the lease.
+ * cancelled, the call comes later, from within the store call that decides the lease: with INTERNAL when the response
+ * cannot be made. What `settle` throws then is contained.
  */
 export function runLease(
   request: LeaseRequest,
   context: OperationContext,
-  settle: (response: LeaseResponse) => void,
+  settle: (outcome: LeaseResponse | CacheError) => void,
 ): LeaseWait | undefined {
-  const { store } = context;
-  const command = fromLeaseRequest(request, context.limits, context.defaultNamespace);
+  const { store, limits, defaultNamespace, leaseHolder, boundary } = context;
+  const command = fromLeaseRequest(request, limits, defaultNamespace, leaseHolder);
   if (request.releaseToken !== 0n) {
     const released = store.release(command.namespace, command.key, request.releaseToken);
     settle(toReleaseResponse(released, store.epoch));
     return undefined;
   }
-  const result = store.lease(command, (late) => settle(toLeaseResponse(late, store.epoch)));
+  const settleLate = boundary.guard(undefined, (late: LeaseResult) => settle(toLate(late, store.epoch)));
+  const result = store.lease(command, settleLate);
   if (result.kind === "waiting") return result;
   settle(toLeaseResponse(result, store.epoch));
   return undefined;
+}
+
+function toLate(result: LeaseResult, epoch: bigint): LeaseResponse | CacheError {
+  try {
+    return toLeaseResponse(result, epoch);
+  } catch (cause) {
+    return new CacheError("INTERNAL", "internal error", {}, { cause });
+  }
 }
 
 /** Runs any operation, and settles as `runLease`. Throws the errors of its checks and of the store. */
 export function runOperation(
   { operation }: Operation,
   context: OperationContext,
-  settle: (outcome: OperationOutcome) => void,
+  settle: (outcome: OperationOutcome | CacheError) => void,
 ): LeaseWait | undefined {
   switch (operation.case) {
     case "get":
@@ -102,7 +117,9 @@ export function runOperation(
       settle({ case: "touch", value: runTouch(operation.value, context) });
       return undefined;
     case "lease":
-      return runLease(operation.value, context, (value) => settle({ case: "lease", value }));
+      return runLease(operation.value, context, (value) =>
+        settle(value instanceof CacheError ? value : { case: "lease", value }),
+      );
     case undefined:
       throw fieldInvalid("operation", "one of get, set, invalidate, touch and lease");
     default:

@@ -49,6 +49,9 @@ export function toOperationStats(counters: Readonly<StoreCounters>): OperationSt
       lost: BigInt(counters.leasesLost),
       expired: BigInt(counters.leasesExpired),
       released: BigInt(counters.leasesReleased),
+      abandoned: BigInt(counters.leasesAbandoned),
+      displaced: BigInt(counters.leasesDisplaced),
+      refused: BigInt(counters.leasesRefused),
     }),
   });
 }

@@ -74,7 +74,8 @@ export const instruments = {
     "meshcache.leases",
     "{lease}",
     "Leases by outcome: granted, held (another caller has the lease), shared (a waiter got the value that the holder " +
-      "set), filled, lost (invalidated during the load), expired, released, refused (a limit was reached)",
+      "set), filled, lost (invalidated during the load), expired, released, abandoned (its holder's stream ended), " +
+      "displaced (the shard was full, and another holder had fewer), refused (a limit was reached)",
     "meshcache.outcome",
   ),
   pruned: row(

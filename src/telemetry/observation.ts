@@ -100,6 +100,8 @@ function storeReaders(store: Store): Reader[] {
       lost: counters.leasesLost,
       expired: counters.leasesExpired,
       released: counters.leasesReleased,
+      abandoned: counters.leasesAbandoned,
+      displaced: counters.leasesDisplaced,
       refused: counters.leasesRefused,
     })),
     byLabel(instruments.pruned, "meshcache.record", () => ({

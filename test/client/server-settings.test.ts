@@ -96,6 +96,8 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   prefixFencesMax: between(1, 128),
   tombstonesMax: between(1, 131_072),
   leasesMax: between(1, 32_768),
+  leasesOfHolderMax: between(1, 2_048),
+  leasesOfNamespaceMax: between(1, 16_384),
   leaseWaitersMax: between(0, 2_048),
   requestIdsMax: between(1, 8_192),
 

@@ -8,6 +8,7 @@ import type {
   GetCommand,
   InvalidateCommand,
   LeaseCommand,
+  LeaseHolder,
   LeaseResult,
   SetCommand,
   Store,
@@ -24,6 +25,8 @@ export const decode = (entry: {
 }): string | undefined => (entry.absent ? undefined : Buffer.from(entry.value).toString("utf8"));
 
 interface Grant {
+  /** The id of its holder. */
+  readonly holder: number;
   readonly key: string;
   readonly moment: Moment;
   readonly endsAtMs: number;
@@ -79,6 +82,8 @@ export function createTap(history: History, truth: Truth): Tap {
     /** The leases at the begin of the call. A wait whose time was over by then ended before the call had an effect. */
     let liveBefore = new Map<string, bigint>();
     const grantedInCall = new Set<bigint>();
+    /** By the id of a lease holder: how many streams it has. */
+    const streamsOf = new Map<number, number>();
 
     const say = (what: string): Moment => history.note("store", what);
     const know = (key: string, sourceVersion: bigint): void => {
@@ -132,7 +137,8 @@ export function createTap(history: History, truth: Truth): Tap {
         history.violate("lease-on-fresh", `${key} was granted though it is fresh`);
       }
       const moment = say(`lease ${key} -> granted ${result.token} for ${result.leaseMs} ms`);
-      grants.set(result.token, { key, moment, endsAtMs: nowMs() + result.leaseMs });
+      const { holder = 0 } = command;
+      grants.set(result.token, { holder, key, moment, endsAtMs: nowMs() + result.leaseMs });
       live.set(key, result.token);
       grantedInCall.add(result.token);
     }
@@ -289,6 +295,25 @@ export function createTap(history: History, truth: Truth): Tap {
       return store.release(namespace, key, token);
     }
 
+    function openHolder(predecessor: bigint): LeaseHolder {
+      const holder = store.openHolder(predecessor);
+      const streams = (streamsOf.get(holder.id) ?? 0) + 1;
+      streamsOf.set(holder.id, streams);
+      say(`stream ${streams} of lease holder ${holder.id} begins`);
+      return holder;
+    }
+
+    /** The leases of a holder end with the last of its streams, and not before. */
+    function closeHolder(holder: LeaseHolder): void {
+      const streams = (streamsOf.get(holder.id) ?? 0) - 1;
+      streamsOf.set(holder.id, streams);
+      say(`lease holder ${holder.id} has ${streams} streams left`);
+      for (const [key, token] of streams > 0 ? [] : live) {
+        if (grants.get(token)?.holder === holder.id) live.delete(key);
+      }
+      store.closeHolder(holder);
+    }
+
     const checked = <Result>(run: () => Result): Result => {
       liveBefore = new Map(live);
       grantedInCall.clear();
@@ -313,6 +338,9 @@ export function createTap(history: History, truth: Truth): Tap {
       touch: (command) => checked(() => touch(command)),
       lease: (command, settle) => checked(() => lease(command, settle)),
       release: (namespace, key, token) => checked(() => release(namespace, key, token)),
+      createHolder: () => store.createHolder(),
+      openHolder,
+      closeHolder: (holder) => checked(() => closeHolder(holder)),
     };
   }
 

@@ -14,6 +14,7 @@ import { createExchangeSession, type ExchangeSession } from "../../src/server/st
 import type { Store } from "../../src/store/api/store.ts";
 import { createStore, type StoreOptions } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import { loudBoundary } from "./loud-boundary.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { createStoreViews } from "./store-views.ts";
 import { testWorkers } from "./test-workers.ts";
@@ -195,6 +196,7 @@ export class Mesh {
           limits: resolveLimits(),
           transport: resolveTransportLimits(),
           telemetry: createNoTelemetry(),
+          boundary: loudBoundary,
           defer: this.turns.defer,
         },
         {

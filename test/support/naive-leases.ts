@@ -21,6 +21,8 @@ export type NaiveResult =
 
 export interface NaiveLimits {
   readonly leasesMax: number;
+  readonly leasesOfHolderMax: number;
+  readonly leasesOfNamespaceMax: number;
   readonly waitersMax: number;
   readonly waitersOfShardMax: number;
   readonly textBlocks: number;
@@ -36,9 +38,11 @@ interface NaiveWaiter {
   readonly thread: number;
   readonly deadlineMs: number;
   readonly leaseMs: number;
+  readonly holder: number;
 }
 
 interface NaiveLease extends NaiveName {
+  readonly holder: number;
   readonly token: number;
   readonly revision: number;
   readonly expiresAtMs: number;
@@ -62,6 +66,8 @@ export class NaiveLeases {
     leasesLost: 0,
     leasesExpired: 0,
     leasesReleased: 0,
+    leasesAbandoned: 0,
+    leasesDisplaced: 0,
     leasesRefused: 0,
   };
   /** By wait: its answer. */
@@ -86,20 +92,26 @@ export class NaiveLeases {
   /** The following calls are made in this thread, at this time. */
   in(thread: number): this {
     this.#thread = thread;
-    for (const lease of [...this.leases]) {
-      const left = this.#endWaits(lease);
-      if (lease.expiresAtMs > this.nowMs) continue;
+    this.#endWaits();
+    const expired = this.leases.filter(({ expiresAtMs }) => expiresAtMs <= this.nowMs);
+    for (const lease of expired.sort((one, other) => one.expiresAtMs - other.expiresAtMs)) {
       this.counters.leasesExpired++;
-      this.#end(left);
+      this.#end(lease);
     }
     return this;
   }
 
-  ask(name: NaiveName, waitMs: number, leaseMs: number, id: number): NaiveResult {
+  ask(name: NaiveName, waitMs: number, leaseMs: number, id: number, holder: number): NaiveResult {
     const lease = this.leases.find((one) => isSame(one, name));
     if (lease === undefined) {
-      const hasRoom = this.leases.length < this.#limits.leasesMax && this.#hasText(name);
-      return hasRoom ? this.#grant(name, leaseMs, []) : this.#refuse(name, 100);
+      const count = this.#countOf(holder);
+      const { leasesOfHolderMax, leasesOfNamespaceMax } = this.#limits;
+      const ofNamespace = this.leases.filter(({ namespace }) => namespace === name.namespace).length;
+      if (count >= leasesOfHolderMax || ofNamespace >= leasesOfNamespaceMax) return this.#refuse(name, 100);
+      while (this.leases.length >= this.#limits.leasesMax || !this.#hasText(name)) {
+        if (!this.#displaceBeyond(count + 1)) return this.#refuse(name, 100);
+      }
+      return this.#grant(name, leaseMs, holder, []);
     }
     const leftMs = lease.expiresAtMs - this.nowMs;
     if (waitMs === 0) {
@@ -109,7 +121,7 @@ export class NaiveLeases {
     const { waitersMax, waitersOfShardMax } = this.#limits;
     const waiting = this.leases.reduce((sum, { waiters }) => sum + waiters.length, 0);
     if (lease.waiters.length >= waitersMax || waiting >= waitersOfShardMax) return this.#refuse(name, leftMs);
-    const waiter = { id, thread: this.#thread, deadlineMs: this.nowMs + waitMs, leaseMs };
+    const waiter = { id, thread: this.#thread, deadlineMs: this.nowMs + waitMs, leaseMs, holder };
     this.#replace(lease, { ...lease, waiters: [...lease.waiters, waiter] });
     return { kind: "waiting" };
   }
@@ -141,6 +153,13 @@ export class NaiveLeases {
     return true;
   }
 
+  endHolder(holder: number): void {
+    for (const lease of this.leases.filter((one) => one.holder === holder)) {
+      this.counters.leasesAbandoned++;
+      this.#end(lease);
+    }
+  }
+
   cancel(id: number): void {
     this.#cancelled.add(id);
     for (const lease of this.leases) {
@@ -158,29 +177,61 @@ export class NaiveLeases {
     }
   }
 
-  #endWaits(lease: NaiveLease): NaiveLease {
-    const isOver = ({ deadlineMs }: NaiveWaiter): boolean => deadlineMs <= this.nowMs;
-    const left = { ...lease, waiters: lease.waiters.filter((waiter) => !isOver(waiter)) };
-    this.#replace(lease, left);
-    const held = this.#held(lease, lease.expiresAtMs - this.nowMs);
-    for (const waiter of lease.waiters.filter(isOver)) {
+  /** In the order of the deadlines. One result for those of one lease that come one after the other. */
+  #endWaits(): void {
+    const over = this.leases
+      .flatMap((lease) => lease.waiters.map((waiter) => ({ lease, waiter })))
+      .filter(({ waiter }) => waiter.deadlineMs <= this.nowMs)
+      .sort((one, other) => one.waiter.deadlineMs - other.waiter.deadlineMs);
+    let told: { readonly of: NaiveLease; readonly held: NaiveResult } | undefined;
+    for (const { lease, waiter } of over) {
+      if (told?.of !== lease) told = { of: lease, held: this.#held(lease, lease.expiresAtMs - this.nowMs) };
       this.counters.leasesHeld++;
-      this.#tell(waiter, lease, held);
+      this.#tell(waiter, lease, told.held);
     }
-    return left;
+    const isLeft = ({ deadlineMs }: NaiveWaiter): boolean => deadlineMs > this.nowMs;
+    this.leases = this.leases.map((lease) => ({ ...lease, waiters: lease.waiters.filter(isLeft) }));
   }
 
   #end(lease: NaiveLease): void {
     this.leases = this.leases.filter((one) => one !== lease);
-    const [next, ...others] = lease.waiters;
-    if (next !== undefined) this.#tell(next, lease, this.#grant(lease, next.leaseMs, others));
+    const waiters = [...lease.waiters];
+    for (let next = waiters.shift(); next !== undefined; next = waiters.shift()) {
+      if (this.#countOf(next.holder) < this.#limits.leasesOfHolderMax) {
+        this.#tell(next, lease, this.#grant(lease, next.leaseMs, next.holder, waiters));
+        return;
+      }
+      this.#tell(next, lease, this.#refuse(lease, 100));
+    }
   }
 
-  #grant(name: NaiveName, leaseMs: number, waiters: readonly NaiveWaiter[]): NaiveResult {
+  #countOf(holder: number): number {
+    return this.leases.filter((lease) => lease.holder === holder).length;
+  }
+
+  /** The oldest lease of a holder whose count reaches the highest power of two, beyond that of `count`. */
+  #displaceBeyond(count: number): boolean {
+    const powerOf = (leases: number): number => Math.floor(Math.log2(leases));
+    const powers = new Map(this.leases.map(({ holder }) => [holder, powerOf(this.#countOf(holder))]));
+    const highest = Math.max(...powers.values());
+    if (highest <= powerOf(count)) return false;
+    const largest = [...powers].filter(([, power]) => power === highest);
+    if (largest.length > 1) throw new Error("the model does not know which of the largest holders pays");
+    const displaced = this.leases.find(({ holder }) => holder === largest[0]?.[0]);
+    if (displaced === undefined) return false;
+    this.counters.leasesDisplaced++;
+    const refusal = this.#held(displaced, 100);
+    this.counters.leasesRefused += displaced.waiters.length;
+    for (const waiter of displaced.waiters) this.#tell(waiter, displaced, refusal);
+    this.leases = this.leases.filter((one) => one !== displaced);
+    return true;
+  }
+
+  #grant(name: NaiveName, leaseMs: number, holder: number, waiters: readonly NaiveWaiter[]): NaiveResult {
     const { namespace, key } = name;
     const token = ++this.#tokens;
     const { revision } = this;
-    this.leases.push({ namespace, key, token, revision, expiresAtMs: this.nowMs + leaseMs, waiters });
+    this.leases.push({ namespace, key, token, revision, expiresAtMs: this.nowMs + leaseMs, holder, waiters });
     this.counters.leasesGranted++;
     return { kind: "granted", revision, token, leaseMs, stale: this.#staleOf(name) };
   }
@@ -204,8 +255,9 @@ export class NaiveLeases {
   }
 
   #hasText(name: NaiveName): boolean {
-    const taken = this.leases.reduce((sum, lease) => sum + blocksOf(lease), 0);
-    return taken + blocksOf(name) <= this.#limits.textBlocks;
+    const all = [...this.leases, name];
+    const texts = [...new Set(all.map(({ namespace }) => namespace)), ...all.map(({ key }) => key)];
+    return texts.reduce((sum, text) => sum + blocksOf(text), 0) <= this.#limits.textBlocks;
   }
 
   #replace(lease: NaiveLease, by: NaiveLease): void {
@@ -213,9 +265,9 @@ export class NaiveLeases {
   }
 }
 
-/** Of 64 bytes, with a link of 4 each and two lengths of 4 in the first. */
-function blocksOf({ namespace, key }: NaiveName): number {
-  return Math.ceil((8 + Buffer.byteLength(namespace) + Buffer.byteLength(key)) / 60);
+/** Of 64 bytes, with a link of 4 each and a length of 4 in the first. */
+function blocksOf(text: string): number {
+  return Math.ceil((4 + Buffer.byteLength(text)) / 60);
 }
 
 function isSame(one: NaiveName, other: NaiveName): boolean {

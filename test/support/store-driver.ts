@@ -22,6 +22,7 @@ export type CreateStoreUnderTest = (options: Partial<StoreOptions>) => Store;
 
 type Namespaced = { readonly namespace?: string };
 type SetParts = Namespaced & Partial<Omit<SetCommand, "value">> & { readonly value?: string | Uint8Array };
+type LeaseParts = Namespaced & { readonly holder?: number };
 type InvalidateParts = Namespaced & { readonly soft?: boolean; readonly sourceVersion?: bigint };
 
 export const noCursor = new Uint8Array();
@@ -108,21 +109,21 @@ export class StoreDriver {
     return this.invalidate({ kind: "all" }, parts);
   }
 
-  lease(key: string, leaseMs = 1_000): LeaseResult {
-    const result = this.store.lease({ namespace: "n", key, waitMs: 0, leaseMs });
+  lease(key: string, leaseMs = 1_000, parts: LeaseParts = {}): LeaseResult {
+    const result = this.store.lease({ namespace: "n", key, waitMs: 0, leaseMs, ...parts });
     if (result.kind === "waiting") throw new Error("a lease without a wait waits");
     return result;
   }
 
   /** The token of a lease that must be granted. */
-  token(key: string, leaseMs = 1_000): bigint {
-    const result = this.lease(key, leaseMs);
+  token(key: string, leaseMs = 1_000, parts: LeaseParts = {}): bigint {
+    const result = this.lease(key, leaseMs, parts);
     if (result.kind !== "granted") throw new Error(`the lease is not granted but ${result.kind}`);
     return result.token;
   }
 
-  wait(key: string, waitMs = 10_000, leaseMs = 1_000): Waiting {
-    return new Waiting(this.store, key, waitMs, leaseMs);
+  wait(key: string, waitMs = 10_000, leaseMs = 1_000, parts: LeaseParts = {}): Waiting {
+    return new Waiting(this.store, key, waitMs, leaseMs, parts);
   }
 
   release(key: string, token: bigint): boolean {
@@ -167,8 +168,8 @@ export class Waiting {
   readonly results: LeaseResult[] = [];
   readonly #call: LeaseResult | LeaseWait;
 
-  constructor(store: Store, key: string, waitMs: number, leaseMs: number) {
-    const command = { namespace: "n", key, waitMs, leaseMs };
+  constructor(store: Store, key: string, waitMs: number, leaseMs: number, parts: LeaseParts) {
+    const command = { namespace: "n", key, waitMs, leaseMs, ...parts };
     this.#call = store.lease(command, (result) => this.results.push(result));
   }
 

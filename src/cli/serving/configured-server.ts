@@ -88,6 +88,8 @@ function storeOptions(settings: Settings): Partial<StoreOptions> {
     prefixFencesMax: settings.prefixFencesMax,
     tombstonesMax: settings.tombstonesMax,
     leasesMax: settings.leasesMax,
+    leasesOfHolderMax: settings.leasesOfHolderMax,
+    leasesOfNamespaceMax: settings.leasesOfNamespaceMax,
     waitersMax: settings.leaseWaitersMax,
     requestIdsMax: settings.requestIdsMax,
   };

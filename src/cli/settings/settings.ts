@@ -96,7 +96,18 @@ export const settingsSchema = z.strictObject({
     "tombstonesMax",
     "Source versions that each shard remembers for keys without an entry.",
   ),
-  leasesMax: store("leasesMax", "Leases of each shard. Beyond, callers are told to retry."),
+  leasesMax: store(
+    "leasesMax",
+    "Leases of each shard. Beyond, a holder with many of them loses its oldest one to a holder with few; others are told to retry.",
+  ),
+  leasesOfHolderMax: store(
+    "leasesOfHolderMax",
+    "Leases of each shard that one Exchange, or the unary calls of one connection, may have. Beyond, its callers are told to retry.",
+  ),
+  leasesOfNamespaceMax: store(
+    "leasesOfNamespaceMax",
+    "Leases of each shard that one namespace may have. Beyond, its callers are told to retry.",
+  ),
   leaseWaitersMax: store("waitersMax", "Callers that may wait for the lease of one key."),
   requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that each shard remembers."),
 

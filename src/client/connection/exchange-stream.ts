@@ -64,6 +64,8 @@ export class ExchangeStream {
   readonly address: string;
   /** The epoch of the server's store. 0n until the server answered Open. */
   epoch = 0n;
+  /** Names this stream to the next one. 0n until the server answered Open, and where the server gave none. */
+  token = 0n;
   /** The server's, once it answered Open; until then what the client last knew or assumes. */
   limits: ServerLimits;
   /** The cursor of the last frame that was processed: where the next stream resumes. */
@@ -84,12 +86,13 @@ export class ExchangeStream {
   #over = false;
 
   /**
-   * Sends Open at once. `cursor`: where to resume; empty: from now. `limits`: the client's best guess until the server
-   * says its own. Throws what the transport throws for an address or credentials that it cannot use.
+   * Sends Open at once. `cursor`: where to resume; empty: from now. `predecessorToken`: of the stream whose leases this one
+   * takes over; 0n: none. `limits`: the client's best guess until the server says its own. Throws what the transport throws for an address or credentials that it cannot use.
    */
   constructor(
     address: string,
     cursor: Uint8Array,
+    predecessorToken: bigint,
     limits: ServerLimits,
     deps: StreamDeps,
     handlers: StreamHandlers,
@@ -117,7 +120,8 @@ export class ExchangeStream {
     };
     this.#link = deps.transport.open(address, linkHandlers);
     try {
-      this.#send({ case: "open", value: { $typeName: "meshcache.v1.Open", clientId: deps.clientId } });
+      const { clientId } = deps;
+      this.#send({ case: "open", value: { $typeName: "meshcache.v1.Open", clientId, predecessorToken } });
     } catch (error) {
       this.#over = true;
       this.#link.close();
@@ -267,8 +271,9 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, { epoch, cursor, limits }: Opened): void {
+  #opened(id: bigint, { epoch, cursor, limits, streamToken }: Opened): void {
     const isFirstOpened = !this.hasOpened;
+    if (isFirstOpened) this.token = streamToken;
     this.epoch = epoch;
     if (isFirstOpened) this.#followLimits(limits);
     if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;

@@ -73,10 +73,17 @@ export class StreamHandover implements StreamHandlers {
     return this.#candidate;
   }
 
-  /** Opens the candidate, which resumes where the primary stands or stood. Throws what the transport throws. */
+  /** Opens the candidate, which resumes where the primary stands or stood, and takes its leases over. Throws what the transport throws. */
   open(address: string): ExchangeStream {
     const cursor = this.#primary?.cursor ?? this.#cursor;
-    const stream = new ExchangeStream(address, cursor, this.#limits, this.#deps, this);
+    const stream = new ExchangeStream(
+      address,
+      cursor,
+      this.#predecessorToken(),
+      this.#limits,
+      this.#deps,
+      this,
+    );
     this.#candidate = stream;
     this.#connectTimer = this.#deps.clock.schedule(this.#connectTimeoutMs, () => {
       const what = `no answer came within connectTimeoutMs, which is ${this.#connectTimeoutMs} ms`;
@@ -174,6 +181,12 @@ export class StreamHandover implements StreamHandlers {
   #passOn(stream: ExchangeStream, handle: () => void): void {
     if (stream === this.#primary) handle();
     else if (stream === this.#candidate) this.#heldBack.push(handle);
+  }
+
+  /** Of a stream that still lives: what was granted on a lost one may not have been heard of. */
+  #predecessorToken(): bigint {
+    const predecessor = this.#primary ?? [...this.#replaced].at(-1);
+    return predecessor?.token ?? 0n;
   }
 
   #cutIfAnswered(replaced: ExchangeStream): void {

@@ -5,10 +5,11 @@ import type {
   Operation,
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { limitExceeded } from "../../common/errors.ts";
+import type { Boundary } from "../../common/boundary.ts";
+import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import { type OperationContext, runOperation } from "../../rpc/operations.ts";
+import { type OperationContext, type OperationOutcome, runOperation } from "../../rpc/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
@@ -20,6 +21,7 @@ export interface BatchDeps {
   readonly store: Store;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
+  readonly boundary: Boundary;
 }
 
 /** The caller of a batch, or of all batches of a stream. */
@@ -28,6 +30,8 @@ export interface Caller {
   readonly clientId: string;
   /** Of its connection. Default: results are not counted. */
   readonly memory?: ConnectionMemory;
+  /** The id of the holder of its leases. Default: that of whoever names none. */
+  readonly leaseHolder?: number;
 }
 
 /** A batch whose results hold more does not wait for leases. */
@@ -132,11 +136,19 @@ export function mayWait({ operations }: BatchRequest): boolean {
 /** What the operations of a batch share. */
 export function contextOf(
   { namespace }: BatchRequest,
-  { clientId, span }: Caller,
-  { store, limits }: BatchDeps,
+  { clientId, span, leaseHolder = 0 }: Caller,
+  { store, limits, boundary }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
-  return { store, limits, writer, defaultNamespace: namespace, valueArena: undefined };
+  return {
+    store,
+    limits,
+    writer,
+    defaultNamespace: namespace,
+    valueArena: undefined,
+    leaseHolder,
+    boundary,
+  };
 }
 
 /**
@@ -153,34 +165,48 @@ export function runOne(
   const { traceparent } = operation;
   const name = operation.operation.case ?? "unknown";
   const span = traceparent === "" ? undefined : deps.telemetry.startOperation(caller.span, name, traceparent);
-  try {
-    return span === undefined
-      ? runOperation(operation, context, settle)
-      : runTraced(operation, context, span, settle);
-  } catch (error) {
+  const fail = (error: unknown) => {
     if (isFault(error)) {
       deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
     }
     span?.end(statusCodeOf(error));
     settle({ case: "error", value: toStatus(error) });
+  };
+  const succeed = (outcome: OperationOutcome) => {
+    if (span !== undefined) describe(operation, context, span, outcome);
+    settle(outcome);
+  };
+  try {
+    const wait = runOperation(operation, span === undefined ? context : within(span, context), (outcome) => {
+      if (outcome instanceof CacheError) fail(outcome);
+      else succeed(outcome);
+    });
+    return span === undefined ? wait : wait && withSpan(wait, span);
+  } catch (error) {
+    fail(error);
     return undefined;
   }
 }
 
-function runTraced(
+/** Its events name the operation's own span. */
+function within(span: OperationSpan, context: OperationContext): OperationContext {
+  return { ...context, writer: { origin: context.writer.origin, traceparent: span.traceparent } };
+}
+
+/** What fails here concerns the span alone, and not the result. */
+function describe(
   operation: Operation,
-  context: OperationContext,
+  { boundary, defaultNamespace }: OperationContext,
   span: OperationSpan,
-  settle: (result: OperationResult["result"]) => void,
-): LeaseWait | undefined {
-  const writer = { origin: context.writer.origin, traceparent: span.traceparent };
-  const wait = runOperation(operation, { ...context, writer }, (outcome) => {
-    const namespace = operation.operation.value?.namespace || context.defaultNamespace;
+  outcome: OperationOutcome,
+): void {
+  try {
+    const namespace = operation.operation.value?.namespace || defaultNamespace;
     span.set({ namespace, ...outcomeAttributes(outcome), ...requestAttributes(operation.operation) });
     span.end(STATUS_OK);
-    settle(outcome);
-  });
-  return wait && withSpan(wait, span);
+  } catch (error) {
+    boundary.caught(undefined, error);
+  }
 }
 
 function withSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {

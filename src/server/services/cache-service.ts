@@ -1,6 +1,7 @@
 /** The handlers of CacheService. Each one runs its operation against the store and answers. */
-import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
+import { CacheError } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import {
   type OperationContext,
@@ -22,6 +23,7 @@ import {
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 import { runBatch } from "../operations/batch.ts";
+import { ConnectionHolders } from "../operations/connection-holders.ts";
 import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
 import { openStream } from "../streams/event-stream.ts";
@@ -37,16 +39,23 @@ export interface CacheServiceDeps extends HandlerDeps {
 
 export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
   const { store, limits, boundary } = deps;
-  const operation = ({ writer }: CallContext): OperationContext => ({
+  const holders = new ConnectionHolders(store);
+  const operation = ({ writer }: CallContext, leaseHolder = 0): OperationContext => ({
     store,
     limits,
     writer,
     defaultNamespace: "",
     valueArena: undefined,
+    leaseHolder,
+    boundary,
   });
-  const describe = (context: CallContext, namespace: string, outcome: OperationOutcome) => {
-    if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });
-  };
+  // What fails here concerns the span alone, and not the answer.
+  const describe = boundary.guard(
+    undefined,
+    (context: CallContext, namespace: string, outcome: OperationOutcome) => {
+      if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });
+    },
+  );
   return {
     get: immediate((request, context) => {
       const value = runGet(request, operation(context));
@@ -71,15 +80,14 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     }),
     lease: unary((request, context, settle) => {
       let late = false;
-      const wait = runLease(request, operation(context), (response: LeaseResponse) => {
-        // Many may wait for one value, and its writer may answer them all in one turn.
-        const value = late && !context.memory.admitsAnswer() ? withoutValue(response) : response;
-        // It may run inside the store call of another caller, who must not see what fails here.
-        try {
-          describe(context, request.namespace, { case: "lease", value });
-        } catch (error) {
-          boundary.caught(undefined, error);
+      const wait = runLease(request, operation(context, holders.of(context.memory)), (outcome) => {
+        if (outcome instanceof CacheError) {
+          settle(outcome);
+          return;
         }
+        // Many may wait for one value, and its writer may answer them all in one turn.
+        const value = late && !context.memory.admitsAnswer() ? withoutValue(outcome) : outcome;
+        describe(context, request.namespace, { case: "lease", value });
         settle(value);
       });
       late = true;
@@ -87,7 +95,8 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     }),
     batch: unary((request, context, settle) => {
       context.span.set({ operations: request.operations.length });
-      return runBatch(request, context, deps, settle);
+      const { span, clientId, memory } = context;
+      return runBatch(request, { span, clientId, memory, leaseHolder: holders.of(memory) }, deps, settle);
     }),
     stream: serverStream((call, request) => openStream(call, request, deps)),
     exchange: bidi((call, context) => openExchange(call, context, deps)),

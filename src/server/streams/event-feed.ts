@@ -85,7 +85,11 @@ export function createEventFeed(
 }
 
 /** `cursor`: empty for a stream without a subscription. */
-export function toOpened(store: Store, cursor: Uint8Array, limits: Limits): FeedFrame {
+export function toOpened(
+  store: Store,
+  cursor: Uint8Array,
+  limits: Limits,
+): Extract<FeedFrame, { case: "opened" }> {
   return {
     case: "opened",
     value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount, limits }),

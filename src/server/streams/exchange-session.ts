@@ -9,13 +9,14 @@
 
 import { create } from "@bufbuild/protobuf";
 import { DrainingSchema, type ExchangeRequest, type Open } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { type Boundary, createBoundary } from "../../common/boundary.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
-import type { Store, Subscriber } from "../../store/api/store.ts";
+import type { LeaseHolder, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
@@ -51,6 +52,8 @@ export interface ExchangeSessionDeps {
   readonly limits: Limits;
   readonly transport: ExchangeLimits;
   readonly telemetry: Telemetry;
+  /** Contains what fails inside another caller's store call. Default: one that reports to the log. */
+  readonly boundary?: Boundary;
   /** Runs a function once, in a later turn of the event loop. */
   readonly defer: Defer;
   /** The span of the stream. Default: one that is not sampled. */
@@ -81,6 +84,8 @@ class Session implements ExchangeSession {
   readonly #inbox: ExchangeRequest[] = [];
   /** Known from the Open frame on. */
   #caller: Caller | undefined;
+  /** Whose leases this stream takes. */
+  #holder: LeaseHolder | undefined;
   #lastId = 0n;
   #advancing = false;
   #halfClosed = false;
@@ -89,7 +94,9 @@ class Session implements ExchangeSession {
   constructor(deps: ExchangeSessionDeps, sink: FrameSink) {
     this.#deps = deps;
     this.#output = new FrameOutput(sink);
-    const { store, limits, transport, subscribers } = deps;
+    const { store, limits, transport, telemetry, subscribers } = deps;
+    const { boundary = createBoundary((err) => telemetry.logger.error({ err }, "an exchange failed")) } =
+      deps;
     this.#openedLimits = toLimitsMessage({ ...limits, ...transport });
     const feed = { ...transport, openedLimits: this.#openedLimits };
     const listed = subscribers === undefined ? {} : { subscribers };
@@ -97,7 +104,7 @@ class Session implements ExchangeSession {
       if (!this.#closed) this.#advanceLater();
     });
     // The answer may come from inside another caller's store call: it is sent after that.
-    this.#batches = new BatchRunner(deps, () => {
+    this.#batches = new BatchRunner({ ...deps, boundary }, () => {
       if (!this.#advancing) this.#advanceLater();
     });
     this.#advanceLater = deferOnce(deps.defer, () => {
@@ -135,6 +142,9 @@ class Session implements ExchangeSession {
     this.#inbox.length = 0;
     this.#batches.close();
     this.#subscription.close();
+    // Last: it may grant leases to others, whose answers are sent later.
+    if (this.#holder !== undefined) this.#deps.store.closeHolder(this.#holder);
+    this.#holder = undefined;
   }
 
   /** Takes steps while the sink takes frames. Does nothing when it is called from inside a step. */
@@ -189,15 +199,19 @@ class Session implements ExchangeSession {
     }
   }
 
-  #open(id: bigint, { clientId }: Open): void {
+  #open(id: bigint, { clientId, predecessorToken }: Open): void {
     const { store, limits, span, memory } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
+    const checkedId = checkClientId(clientId, limits, "client_id");
+    this.#holder = store.openHolder(predecessorToken);
     this.#caller = {
       span: span ?? UNSAMPLED_CALL,
-      clientId: checkClientId(clientId, limits, "client_id"),
+      clientId: checkedId,
       ...(memory !== undefined && { memory }),
+      leaseHolder: this.#holder.id,
     };
-    this.#output.send(toOpened(store, NO_BYTES, this.#openedLimits), id);
+    const opened = toOpened(store, NO_BYTES, this.#openedLimits);
+    this.#output.send({ ...opened, value: { ...opened.value, streamToken: this.#holder.token } }, id);
   }
 
   #answer(id: bigint, frame: Exclude<ExchangeRequest["frame"], { case: "open" }>, caller: Caller): void {

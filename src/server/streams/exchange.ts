@@ -37,6 +37,7 @@ export function openExchange(
       limits,
       transport: streams.limits,
       telemetry,
+      boundary: streams.boundary,
       span: context.span,
       memory: context.memory,
       defer: streams.defer,

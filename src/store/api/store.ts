@@ -125,6 +125,16 @@ export interface LeaseCommand {
   readonly waitMs: number;
   /** At least 1. */
   readonly leaseMs: number;
+  /** The id of the holder that will have the lease. Default: one that all have in common, and that never ends. */
+  readonly holder?: number;
+}
+
+/** Whose leases they are: those of one stream, or of several that follow one another, or of a connection. */
+export interface LeaseHolder {
+  /** A whole number below 2^32. */
+  readonly id: number;
+  /** Names it to a later stream. Nobody can guess it. 0n: it cannot be named. */
+  readonly token: bigint;
 }
 
 export type LeaseResult =
@@ -235,6 +245,8 @@ export interface StoreCounters {
   leasesLost: number;
   leasesExpired: number;
   leasesReleased: number;
+  /** Leases that ended with their holder. */
+  leasesAbandoned: number;
   /** Gaps of subscribers that a log overran. */
   overruns: number;
   /** Fences and tombstones that a bound removed, and leases and waits that it refused, all in the safe direction. */
@@ -242,6 +254,8 @@ export interface StoreCounters {
   prefixFencesMerged: number;
   tombstonesPruned: number;
   leasesRefused: number;
+  /** Leases that ended because the shard was full and another holder had fewer. */
+  leasesDisplaced: number;
 }
 
 /**
@@ -272,6 +286,18 @@ export interface Store {
     key: string,
     token: bigint,
   ): { readonly asOf: Stamp; readonly released: boolean };
+  /** A holder of leases that end by time alone, which are counted together. */
+  createHolder(): LeaseHolder;
+  /**
+   * The holder of a new stream: the one with the token `predecessor`, when a stream of it is open; otherwise a new one.
+   * `predecessor` 0n: a new one.
+   */
+  openHolder(predecessor: bigint): LeaseHolder;
+  /**
+   * A stream of the holder is gone. With its last one all its leases end, and its tokens store nothing any more. Its
+   * waits are to be cancelled before.
+   */
+  closeHolder(holder: LeaseHolder): void;
   /**
    * Subscribes from `cursor`, or from now when it is empty. When the cursor cannot be resumed, the first read is a gap.
    * `wake` is called when there is something to read, once until the next read; it must not call the store. Throws
@@ -279,8 +305,8 @@ export interface Store {
    */
   subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
   /**
-   * Ends the leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered
-   * by a fence are removed. True when there is more to sweep.
+   * Ends leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered by a
+   * fence are removed. True when there is more to do.
    */
   maintain(maxEntries: number): boolean;
   shards(): readonly ShardStats[];

@@ -28,7 +28,8 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
   const resolved = resolveStoreOptions(options);
   const { engine, shards, rng, budgetBytes, logMaxEvents, logMaxBytes } = resolved;
   if (engine === "lru" && threads > 1) throw fieldInvalid("engine", "offheap for more than one thread");
-  const { tagFencesMax, prefixFencesMax, tombstonesMax, leasesMax, waitersMax, requestIdsMax } = resolved;
+  const { tagFencesMax, prefixFencesMax, tombstonesMax, requestIdsMax } = resolved;
+  const { leasesMax, leasesOfHolderMax, leasesOfNamespaceMax, waitersMax } = resolved;
   return allocateStoreMemory({
     engine,
     threads,
@@ -41,6 +42,8 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
       prefixFencesMax,
       tombstonesMax,
       leasesMax,
+      leasesOfHolderMax,
+      leasesOfNamespaceMax,
       waitersMax,
       requestIdsMax,
     },

@@ -176,8 +176,14 @@ export class Shard {
     return { asOf: this.stamp, released };
   }
 
-  endDue(nowMs: number): void {
+  endHolder(id: number, nowMs: number): void {
     this.#leases.endDue(nowMs);
+    this.#leases.endHolder(id, nowMs);
+  }
+
+  /** Ends at most so many leases and waits. False: more of them may be due. */
+  endDue(nowMs: number, most: number): boolean {
+    return this.#leases.endDue(nowMs, most);
   }
 
   /** Returns how many entries it visited. */

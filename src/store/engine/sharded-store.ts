@@ -11,6 +11,7 @@ import type {
   InvalidateCommand,
   InvalidateResult,
   LeaseCommand,
+  LeaseHolder,
   LeaseResult,
   LeaseWait,
   Selector,
@@ -34,11 +35,15 @@ import { ThreadWakeups } from "../events/thread-wakeups.ts";
 import { WaitList } from "../events/wait-list.ts";
 import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
+import { HolderList } from "../leases/holder-list.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
 import type { HashedKey } from "./invalidations.ts";
 import { Shard } from "./shard.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
+
+/** How many leases and waits of a shard one turn of maintenance ends, well within a millisecond. */
+const ENDED_PER_TURN_MAX = 128;
 
 interface ShardedStoreOptions {
   readonly memory: StoreMemory;
@@ -65,6 +70,7 @@ export class ShardedStore implements AttachedStore {
   readonly #events: EventSource;
   readonly #waitList: WaitList;
   readonly #threadWakeups: ThreadWakeups;
+  readonly #holders: HolderList;
   /** The index of the shard that is swept next. */
   #firstSwept = 0;
 
@@ -76,6 +82,7 @@ export class ShardedStore implements AttachedStore {
     this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
     this.#threadWakeups = new ThreadWakeups(common.threadWakeups, threads);
+    this.#holders = new HolderList(common.leaseHolders, rng, threads.count);
     const decoded = new DecodedEvents();
     this.#waitList = new WaitList(this.#threadWakeups, () => decoded.clear());
     const context = {
@@ -169,14 +176,28 @@ export class ShardedStore implements AttachedStore {
     return this.#mutate(shard, (_, nowMs) => shard.release(namespace, key, token, nowMs));
   }
 
+  createHolder(): LeaseHolder {
+    return this.#holders.unlisted();
+  }
+
+  openHolder(predecessor: bigint): LeaseHolder {
+    return this.#holders.open(predecessor);
+  }
+
+  closeHolder(holder: LeaseHolder): void {
+    if (!this.#holders.close(holder)) return;
+    this.#mutateEach(this.#shards, (shard, nowMs) => shard.endHolder(holder.id, nowMs));
+  }
+
   subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber {
     return new LogSubscriber(this.#events, selectors, cursor, wake);
   }
 
   maintain(maxEntries: number): boolean {
     let errors = NO_ERRORS;
+    let isAllEnded = true;
     for (const shard of this.#shards) {
-      this.#locked(shard, (_, nowMs) => shard.endDue(nowMs));
+      isAllEnded = this.#locked(shard, (_, nowMs) => shard.endDue(nowMs, ENDED_PER_TURN_MAX)) && isAllEnded;
       errors = joinErrors(errors, this.#callBack(shard));
     }
     let left = maxEntries;
@@ -186,7 +207,7 @@ export class ShardedStore implements AttachedStore {
       this.#firstSwept = (this.#firstSwept + 1) % this.#shards.length;
     }
     throwErrors(errors);
-    return this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
+    return !isAllEnded || this.#shards.some((shard) => this.#locked(shard, () => shard.isSweepWaiting()));
   }
 
   shards(): readonly ShardStats[] {

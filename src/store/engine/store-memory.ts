@@ -2,6 +2,7 @@
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
 import { threadWakeupsBytes } from "../events/thread-wakeups.ts";
+import { holderListBytes } from "../leases/holder-list.ts";
 import { countersBytes } from "../shm/counters.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
 import { createTableBuffer } from "../tables/offheap/offheap-table.ts";
@@ -38,6 +39,7 @@ interface StoreMemoryOptions {
 const SIZES = {
   counters: countersBytes,
   threadWakeups: threadWakeupsBytes,
+  leaseHolders: holderListBytes,
 };
 
 type CommonRegions = Readonly<Record<keyof typeof SIZES, Region>>;
@@ -81,5 +83,6 @@ export function cutCommon({ common, threads }: StoreMemory): CommonRegions {
   return {
     counters: cut(SIZES.counters(threads)),
     threadWakeups: cut(SIZES.threadWakeups(threads)),
+    leaseHolders: cut(SIZES.leaseHolders()),
   };
 }

@@ -34,13 +34,20 @@ export interface StoreOptions {
   /** Source versions that a shard remembers of keys without entries. 1 to 16,777,216, default 65,536. */
   readonly tombstonesMax: number;
   /**
-   * Leases of a shard. 1 to 1,048,576, default 16,384. There is room for fewer when their keys and namespaces take more
-   * than 232 bytes on average.
+   * Leases of a shard. 1 to 1,048,576, default 16,384. Beyond, a holder with many of them loses its oldest one to a holder
+   * with few. There is room for fewer when their keys take more than 232 bytes on average.
    */
   readonly leasesMax: number;
   /**
-   * Callers that wait for the lease of one key. 0 to 65,536, default 1,024. A shard has room for 65,536 of all its
-   * keys.
+   * Leases of a shard that one holder may have: an Exchange, or the unary calls of a connection. A further one is refused.
+   * 1 to 1,048,576, default 1,024.
+   */
+  readonly leasesOfHolderMax: number;
+  /** Leases of a shard that one namespace may have. A further one is refused. 1 to 1,048,576, default 8,192. */
+  readonly leasesOfNamespaceMax: number;
+  /**
+   * Callers that wait for the lease of one key. 0 to 65,536, default 1,024. Of all its keys a shard has room for four
+   * times as many as for leases, at most 65,536.
    */
   readonly waitersMax: number;
   /** Answers to Sets with a request id that a shard remembers. 1 to 1,048,576, default 4,096. */
@@ -62,6 +69,8 @@ export const STORE_BOUNDS = {
   prefixFencesMax: { fallback: 64, min: 1, max: 1_024 },
   tombstonesMax: { fallback: 65_536, min: 1, max: 16_777_216 },
   leasesMax: { fallback: 16_384, min: 1, max: 1_048_576 },
+  leasesOfHolderMax: { fallback: 1_024, min: 1, max: 1_048_576 },
+  leasesOfNamespaceMax: { fallback: 8_192, min: 1, max: 1_048_576 },
   waitersMax: { fallback: 1_024, min: 0, max: SHARD_WAITERS_MAX },
   requestIdsMax: { fallback: 4_096, min: 1, max: 1_048_576 },
 } as const satisfies Readonly<Partial<Record<keyof StoreOptions, Bound>>>;
@@ -81,6 +90,8 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
     prefixFencesMax: pick("prefixFencesMax"),
     tombstonesMax: pick("tombstonesMax"),
     leasesMax: pick("leasesMax"),
+    leasesOfHolderMax: pick("leasesOfHolderMax"),
+    leasesOfNamespaceMax: pick("leasesOfNamespaceMax"),
     waitersMax: pick("waitersMax"),
     requestIdsMax: pick("requestIdsMax"),
     clock,

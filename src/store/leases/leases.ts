@@ -2,35 +2,29 @@
  * The leases of one shard: which caller may fill a key, and which callers wait for it.
  *
  * Leases are those of Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1. A key with a lease has
- * no fresh entry: every Set that stores one ends the lease. A lease ends in exactly one way: filled, lost, expired or
- * released.
+ * no fresh entry: every Set that stores one ends the lease. A lease ends in exactly one way: filled, lost, expired,
+ * released, abandoned by its holder, or displaced.
  *
  * Leases and waiters are in memory that the threads share, under the shard's lock. Any thread may decide the result of
  * a wait there. The waiter's own thread calls it back, later and without the lock.
  */
 import type { CallbackErrors } from "../../common/callback-errors.ts";
 import type { Rng } from "../../common/random.ts";
-import type { EntryView, LeaseCommand, LeaseResult, LeaseWait, Stamp } from "../api/store.ts";
+import type { EntryView, LeaseCommand, LeaseResult, LeaseWait } from "../api/store.ts";
 import { SINGLE_THREAD, type StoreThreads } from "../api/threads.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import type { Region } from "../shm/region.ts";
-import type { LeaseName } from "./lease-keys.ts";
+import { LeaseEnds } from "./lease-ends.ts";
+import { LeaseGrants, type LeaseShard, NO_HOLDER } from "./lease-grants.ts";
 import { LeaseRecords, leaseRecordsBytes } from "./lease-records.ts";
 import { type Settle, WaiterCallbacks, type WaitsSettled } from "./waiter-callbacks.ts";
 import type { LeaseLimits } from "./waiter-records.ts";
 
-/** The `retryAfterMs` of a lease that is refused because there is no room for it. */
-const REFUSED_RETRY_MS = 100;
+/** How many leases and waits a call ends or visits beside its own. */
+const ENDED_PER_CALL_MAX = 32;
 
 export const LEASES_BYTES = leaseRecordsBytes;
-
-/** What leases ask their shard. */
-interface LeaseShard {
-  stamp(): Stamp;
-  /** The entry that may be served while the key is being filled. */
-  staleView(namespace: string, key: string, nowMs: number): EntryView | undefined;
-}
 
 /** Lets one thread at a time into the shard. */
 interface LeaseGuard {
@@ -59,22 +53,29 @@ interface LeasesOptions {
 
 export class Leases {
   readonly #shard: LeaseShard;
-  readonly #rng: Rng;
   readonly #counters: CounterRow;
   readonly #thread: number;
   readonly #guard: LeaseGuard;
   readonly #records: LeaseRecords;
   readonly #callbacks: WaiterCallbacks;
+  readonly #grants: LeaseGrants;
+  readonly #ends: LeaseEnds;
+  /** The time of the operation under way. */
+  #nowMs = 0;
 
   constructor(options: LeasesOptions) {
-    const { region, limits, fingerprintOf, threads = SINGLE_THREAD, guard = NO_GUARD } = options;
-    this.#shard = options.shard;
-    this.#rng = options.rng;
-    this.#counters = options.counters;
+    const { region, limits, shard, fingerprintOf, rng, counters } = options;
+    const { threads = SINGLE_THREAD, guard = NO_GUARD } = options;
+    this.#shard = shard;
+    this.#counters = counters;
     this.#thread = threads.self;
     this.#guard = guard;
-    this.#records = new LeaseRecords(region, limits, fingerprintOf);
-    this.#callbacks = new WaiterCallbacks(threads);
+    const records = new LeaseRecords(region, limits, fingerprintOf);
+    const callbacks = new WaiterCallbacks(threads);
+    this.#records = records;
+    this.#callbacks = callbacks;
+    this.#grants = new LeaseGrants({ records, callbacks, limits, shard, rng, counters });
+    this.#ends = new LeaseEnds(records, this.#grants, counters);
   }
 
   get count(): number {
@@ -89,24 +90,18 @@ export class Leases {
 
   /** The lease of a key that has no fresh entry. */
   ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
-    const { namespace, key, waitMs, leaseMs } = command;
-    const held = this.#records.find(namespace, key);
-    if (held === 0) {
-      const lease = this.#records.insert(namespace, key);
-      if (lease !== 0) return this.#grant(lease, namespace, key, leaseMs, nowMs);
-      return this.#refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
-    }
+    const { namespace, key, waitMs, leaseMs, holder = NO_HOLDER } = command;
+    const held = this.#ends.current(namespace, key, nowMs);
+    if (held === 0) return this.#grants.grantNew(command, nowMs);
     const leftMs = this.#records.expiresAtMs(held) - nowMs;
-    if (settle === undefined || waitMs === 0) {
-      this.#counters.count("leasesHeld");
-      return this.#held(namespace, key, leftMs, nowMs);
-    }
+    if (settle === undefined || waitMs === 0) return this.#grants.held(namespace, key, leftMs, nowMs);
     const wait = this.#callbacks.begin(settle);
     const deadlineMs = nowMs + waitMs;
-    const waiter = this.#records.addWaiter({ lease: held, thread: this.#thread, wait, deadlineMs, leaseMs });
+    const thread = this.#thread;
+    const waiter = this.#records.addWaiter({ lease: held, thread, wait, deadlineMs, leaseMs, holder });
     if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
     this.#callbacks.cancel(wait);
-    return this.#refuse(namespace, key, leftMs, nowMs);
+    return this.#grants.refuse(namespace, key, leftMs, nowMs);
   }
 
   /**
@@ -114,7 +109,7 @@ export class Leases {
    * any invalidation after that revision.
    */
   issuedAtRevision(namespace: string, key: string, token: bigint): number | undefined {
-    const lease = this.#find(namespace, key, token);
+    const lease = this.#find(namespace, key, token, this.#nowMs);
     return lease === 0 ? undefined : this.#records.issuedAtRevision(lease);
   }
 
@@ -127,9 +122,7 @@ export class Leases {
     const waiters = records.waiterCount(lease);
     if (waiters > 0) {
       const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
-      for (let left = waiters; left > 0; left--) {
-        this.#endWait(records.firstWaiter(lease), namespace, key, result);
-      }
+      this.#grants.endWaits(lease, { namespace, key }, result);
       this.#counters.count("leasesShared", waiters);
     }
     records.remove(lease);
@@ -140,39 +133,42 @@ export class Leases {
     const lease = this.#records.find(namespace, key);
     if (lease === 0) return;
     this.#counters.count("leasesLost");
-    this.#promote(lease, nowMs);
+    this.#grants.promote(lease, nowMs);
   }
 
-  /** As `void`, for every key with this prefix. */
+  /**
+   * As `void`, for every key with this prefix, at a new revision of the shard. Where there are many leases, waiters get a
+   * new one soon, and not at once.
+   */
   voidPrefix(namespace: string, prefix: string, nowMs: number): void {
-    for (const lease of this.#records.matching(namespace, prefix)) {
-      this.#counters.count("leasesLost");
-      this.#promote(lease, nowMs);
-    }
+    const { namespaces, walk } = this.#records;
+    const { revision } = this.#shard.stamp();
+    if (!namespaces.void(namespace, prefix, revision, walk.walkedRevision)) return;
+    walk.want(revision, this.#records.oldest());
+    this.#ends.advance(nowMs, ENDED_PER_CALL_MAX);
   }
 
   release(namespace: string, key: string, token: bigint, nowMs: number): boolean {
-    const lease = this.#find(namespace, key, token);
+    const lease = this.#find(namespace, key, token, nowMs);
     if (lease === 0) return false;
     this.#counters.count("leasesReleased");
-    this.#promote(lease, nowMs);
+    this.#grants.promote(lease, nowMs);
     return true;
   }
 
-  /** Ends the waits and leases that are due. Must come before anything else at a new time. */
-  endDue(nowMs: number): void {
-    const records = this.#records;
-    if (records.nextDueMs === 0 || nowMs < records.nextDueMs) return;
-    let nextDueMs = Infinity;
-    for (let lease = records.oldest(); lease !== 0; ) {
-      // A lease that is granted anew moves to the end of the list, and is visited once more, without effect.
-      const next = records.newer(lease);
-      if (nowMs < records.dueMs(lease) || this.#endDueOf(lease, nowMs)) {
-        nextDueMs = Math.min(nextDueMs, records.dueMs(lease));
-      }
-      lease = next;
-    }
-    records.nextDueMs = nextDueMs === Infinity ? 0 : nextDueMs;
+  /** The holder with this id is gone, and so are its leases. It asks for no more. */
+  endHolder(id: number, nowMs: number): void {
+    this.#records.holders.end(id);
+    this.#ends.advance(nowMs, ENDED_PER_CALL_MAX);
+  }
+
+  /**
+   * Ends waits and leases that are due, at most `most`. False: there may be more of them. Must come before anything else
+   * at a new time.
+   */
+  endDue(nowMs: number, most = ENDED_PER_CALL_MAX): boolean {
+    this.#nowMs = nowMs;
+    return this.#records.count === 0 || this.#ends.advance(nowMs, most);
   }
 
   /** Another thread has decided waits of this one, which `deliver` then calls back. Needs no lock. */
@@ -201,75 +197,9 @@ export class Leases {
     return errors;
   }
 
-  #find(namespace: string, key: string, token: bigint): number {
-    const lease = this.#records.find(namespace, key);
+  #find(namespace: string, key: string, token: bigint, nowMs: number): number {
+    const lease = this.#ends.current(namespace, key, nowMs);
     return lease !== 0 && this.#records.token(lease) === token ? lease : 0;
-  }
-
-  #grant(lease: number, namespace: string, key: string, leaseMs: number, nowMs: number): LeaseResult {
-    const asOf = this.#shard.stamp();
-    const token = this.#rng.uint64();
-    this.#records.grant(lease, token, asOf.revision, nowMs + leaseMs);
-    this.#counters.count("leasesGranted");
-    const stale = this.#shard.staleView(namespace, key, nowMs);
-    return { kind: "granted", asOf, token, leaseMs, stale };
-  }
-
-  #held(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
-    const stale = this.#shard.staleView(namespace, key, nowMs);
-    return { kind: "held", asOf: this.#shard.stamp(), retryAfterMs: Math.max(1, retryAfterMs), stale };
-  }
-
-  #refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
-    this.#counters.count("leasesRefused");
-    return this.#held(namespace, key, retryAfterMs, nowMs);
-  }
-
-  /** Grants the key to the first waiter. Without waiters it removes the lease and returns false. */
-  #promote(lease: number, nowMs: number): boolean {
-    const next = this.#records.firstWaiter(lease);
-    if (next === 0) {
-      this.#records.remove(lease);
-      return false;
-    }
-    // The name is decoded only here: many leases may end at once, and most have no waiter.
-    const { namespace, key } = this.#records.name(lease);
-    const leaseMs = this.#records.waiters.leaseMs(next);
-    this.#endWait(next, namespace, key, this.#grant(lease, namespace, key, leaseMs, nowMs));
-    return true;
-  }
-
-  /** False when the lease has ended and nobody has it now. */
-  #endDueOf(lease: number, nowMs: number): boolean {
-    const records = this.#records;
-    const leftMs = records.expiresAtMs(lease) - nowMs;
-    let name: LeaseName | undefined;
-    let held: LeaseResult | undefined;
-    let waiter = records.firstWaiter(lease);
-    for (let left = records.waiterCount(lease); left > 0; left--) {
-      const next = records.waiters.next(waiter);
-      if (nowMs >= records.waiters.deadlineMs(waiter)) {
-        this.#counters.count("leasesHeld");
-        name ??= records.name(lease);
-        held ??= this.#held(name.namespace, name.key, leftMs, nowMs);
-        this.#endWait(waiter, name.namespace, name.key, held);
-      }
-      waiter = next;
-    }
-    if (leftMs <= 0) {
-      this.#counters.count("leasesExpired");
-      if (!this.#promote(lease, nowMs)) return false;
-    }
-    records.updateDue(lease);
-    return true;
-  }
-
-  #endWait(waiter: number, namespace: string, key: string, result: LeaseResult): void {
-    const { waiters } = this.#records;
-    const thread = waiters.thread(waiter);
-    const wait = waiters.wait(waiter);
-    this.#records.removeWaiter(waiter);
-    this.#callbacks.decide(thread, wait, namespace, key, result);
   }
 
   #cancel(waiter: number, wait: number): void {

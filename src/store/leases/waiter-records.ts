@@ -4,17 +4,20 @@
  *
  * A list is a ring: the slot of its first waiter leads to both of its ends. 0 is the empty list.
  */
-import type { Region } from "../shm/region.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
+import { DueHeap, dueHeapBytes } from "./due-heap.ts";
 
 /** Of all leases of a shard together. */
 export const SHARD_WAITERS_MAX = 65_536;
+/** There is room for so many waiters a lease on average, and in any case for those of one key. */
+const WAITERS_PER_LEASE = 4;
 
 /** A waiter: words, and then two cells of eight bytes. The number of the wait is 0 in a free slot. */
 const WAITER_BYTES = 40;
 const WAITER_WORDS = WAITER_BYTES / 4;
 const WAITER_CELLS = WAITER_BYTES / 8;
-const WORD = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4 } as const;
+const WORD = { next: 0, previous: 1, lease: 2, thread: 3, leaseMs: 4, holder: 5 } as const;
 const CELL = { wait: 3, deadlineMs: 4 } as const;
 
 export interface NewWaiter {
@@ -26,31 +29,44 @@ export interface NewWaiter {
   readonly deadlineMs: number;
   /** The time for which it asks for the lease. Below 2^32. */
   readonly leaseMs: number;
+  /** The id of who will have the lease. Below 2^32. */
+  readonly holder: number;
 }
 
 export interface LeaseLimits {
   readonly leasesMax: number;
+  readonly leasesOfHolderMax: number;
+  readonly leasesOfNamespaceMax: number;
   /** Of one key. */
   readonly waitersMax: number;
 }
 
-const countOf = ({ leasesMax, waitersMax }: LeaseLimits): number =>
-  Math.min(leasesMax * waitersMax, SHARD_WAITERS_MAX);
+type WaiterLimits = Pick<LeaseLimits, "leasesMax" | "waitersMax">;
 
-export function waiterRecordsBytes(limits: LeaseLimits): number {
-  return slotPoolBytes(countOf(limits), WAITER_BYTES);
+const countOf = ({ leasesMax, waitersMax }: WaiterLimits): number =>
+  Math.min(leasesMax * waitersMax, Math.max(leasesMax * WAITERS_PER_LEASE, waitersMax), SHARD_WAITERS_MAX);
+
+export function waiterRecordsBytes(limits: WaiterLimits): number {
+  const count = countOf(limits);
+  return alignedBytes(slotPoolBytes(count, WAITER_BYTES)) + alignedBytes(dueHeapBytes(count));
 }
 
 export class WaiterRecords {
   readonly #pool: SlotPool;
   readonly #words: Uint32Array;
   readonly #cells: Float64Array;
+  /** In the order of their deadlines. For reading: the records keep it. */
+  readonly due: DueHeap;
 
-  constructor(region: Region, limits: LeaseLimits) {
-    const bytes = waiterRecordsBytes(limits);
-    this.#pool = new SlotPool(region, countOf(limits), WAITER_BYTES);
-    this.#words = new Uint32Array(region.buffer, region.begin, bytes / 4);
-    this.#cells = new Float64Array(region.buffer, region.begin, bytes / 8);
+  constructor(region: Region, limits: WaiterLimits) {
+    const count = countOf(limits);
+    const cut = createCutter(region.buffer, region.begin);
+    const bytes = slotPoolBytes(count, WAITER_BYTES);
+    const slots = cut(bytes);
+    this.#pool = new SlotPool(slots, count, WAITER_BYTES);
+    this.#words = new Uint32Array(slots.buffer, slots.begin, bytes / 4);
+    this.#cells = new Float64Array(slots.buffer, slots.begin, bytes / 8);
+    this.due = new DueHeap(cut(dueHeapBytes(count)), count, (slot) => this.deadlineMs(slot));
   }
 
   /** Puts a waiter at the end of the list that begins with `first`. Returns its slot, or 0 when all are taken. */
@@ -60,12 +76,14 @@ export class WaiterRecords {
     this.#words[slot * WAITER_WORDS + WORD.lease] = waiter.lease;
     this.#words[slot * WAITER_WORDS + WORD.thread] = waiter.thread;
     this.#words[slot * WAITER_WORDS + WORD.leaseMs] = waiter.leaseMs;
+    this.#words[slot * WAITER_WORDS + WORD.holder] = waiter.holder;
     this.#cells[slot * WAITER_CELLS + CELL.wait] = waiter.wait;
     this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] = waiter.deadlineMs;
     const next = first === 0 ? slot : first;
     const previous = first === 0 ? slot : this.#word(first, WORD.previous);
     this.#link(previous, slot);
     this.#link(slot, next);
+    this.due.add(slot);
     return slot;
   }
 
@@ -73,6 +91,7 @@ export class WaiterRecords {
   remove(first: number, slot: number): number {
     const next = this.next(slot);
     this.#link(this.#word(slot, WORD.previous), next);
+    this.due.remove(slot);
     this.#cells[slot * WAITER_CELLS + CELL.wait] = 0;
     this.#pool.give(slot);
     if (next === slot) return 0;
@@ -107,6 +126,10 @@ export class WaiterRecords {
 
   deadlineMs(slot: number): number {
     return this.#cells[slot * WAITER_CELLS + CELL.deadlineMs] ?? 0;
+  }
+
+  holder(slot: number): number {
+    return this.#word(slot, WORD.holder);
   }
 
   #word(slot: number, which: number): number {

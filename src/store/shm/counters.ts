@@ -26,11 +26,13 @@ const NONE: StoreCounters = {
   leasesLost: 0,
   leasesExpired: 0,
   leasesReleased: 0,
+  leasesAbandoned: 0,
   overruns: 0,
   tagFencesPruned: 0,
   prefixFencesMerged: 0,
   tombstonesPruned: 0,
   leasesRefused: 0,
+  leasesDisplaced: 0,
 };
 
 const COLUMNS: Readonly<Record<string, number>> = Object.fromEntries(

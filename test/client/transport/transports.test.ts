@@ -60,7 +60,10 @@ const request = (id: bigint, frame: ExchangeRequest["frame"]): ExchangeRequest =
   id,
   frame,
 });
-const open = request(1n, { case: "open", value: { $typeName: "meshcache.v1.Open", clientId: "c" } });
+const open = request(1n, {
+  case: "open",
+  value: { $typeName: "meshcache.v1.Open", clientId: "c", predecessorToken: 0n },
+});
 const ping = (id: bigint): ExchangeRequest =>
   request(id, { case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce: id } });
 

@@ -16,6 +16,7 @@ import { runBatch } from "../../../src/server/operations/batch.ts";
 import { createBatchChunks } from "../../../src/server/operations/batch-chunks.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 type Operation = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
@@ -55,6 +56,7 @@ const depsWith = (sendMaxBytes: number) => {
     store: createStore({ clock: new ManualClock(), rng, shards: 2 }),
     limits: resolveLimits({ sendMaxBytes, valueMaxBytes: 2_000 }),
     telemetry: createNoTelemetry(),
+    boundary: loudBoundary,
   };
 };
 

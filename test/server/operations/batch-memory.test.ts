@@ -9,6 +9,7 @@ import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { runBatch } from "../../../src/server/operations/batch.ts";
 import { createStore, type StoreOptions } from "../../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
 
 const MIB = 1 << 20;
 const BATCHES = 300;
@@ -42,7 +43,7 @@ function smallInLarge(key: string): Buffer {
 describe("300 batches of 1.5 MiB of which 100 bytes each are stored", () => {
   it.each<StoreOptions["engine"]>(["lru", "offheap"])("leave only those in a store of %s", (engine) => {
     const store = createStore({ engine, budgetBytes: 16 * MIB });
-    const deps = { store, limits: resolveLimits(), telemetry: createNoTelemetry() };
+    const deps = { store, limits: resolveLimits(), telemetry: createNoTelemetry(), boundary: loudBoundary };
     const before = heldBytes();
     for (let n = 0; n < BATCHES; n++) {
       const request = decodeMessage(BatchRequestSchema, smallInLarge(`k${n}`));

@@ -36,7 +36,7 @@ describe("Opened", () => {
     stream.write({
       $typeName: "meshcache.v1.ExchangeRequest",
       id: 1n,
-      frame: { case: "open", value: { $typeName: "meshcache.v1.Open", clientId: "" } },
+      frame: { case: "open", value: { $typeName: "meshcache.v1.Open", clientId: "", predecessorToken: 0n } },
     });
     stream.write({
       $typeName: "meshcache.v1.ExchangeRequest",

@@ -8,8 +8,9 @@ import type { StoreMessage } from "../../../src/store/api/threads.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { LeaseRecords } from "../../../src/store/leases/lease-records.ts";
 import { LEASES_BYTES, Leases } from "../../../src/store/leases/leases.ts";
+import type { LeaseLimits } from "../../../src/store/leases/waiter-records.ts";
 import { CounterRow, countersBytes, totalsOf } from "../../../src/store/shm/counters.ts";
-import { createRegion } from "../../../src/store/shm/region.ts";
+import { createRegion, type Region } from "../../../src/store/shm/region.ts";
 import { NaiveLeases, type NaiveName, type NaiveResult } from "../../support/naive-leases.ts";
 
 type Settled = Extract<StoreMessage, { kind: "settled" }>;
@@ -37,6 +38,14 @@ function staleOf({ key }: NaiveName): string | undefined {
   return key.length % 2 === 0 ? `stale ${key.length}` : undefined;
 }
 
+const limitsOf = (given: Partial<LeaseLimits>): LeaseLimits => ({
+  leasesMax: 4,
+  waitersMax: 4,
+  leasesOfHolderMax: 1_000,
+  leasesOfNamespaceMax: 1_000,
+  ...given,
+});
+
 /** The views of `threads` threads, the mail between them, and the lock that each call is under. */
 class Threads {
   readonly counters;
@@ -49,16 +58,12 @@ class Threads {
   #revision = 0;
   #isLocked = false;
 
-  constructor(
-    threads: number,
-    leasesMax: number,
-    waitersMax: number,
-    region = createRegion(LEASES_BYTES({ leasesMax, waitersMax })),
-  ) {
-    const limits = { leasesMax, waitersMax };
+  constructor(threads: number, given: Partial<LeaseLimits>, region?: Region) {
+    const limits = limitsOf(given);
     const counts = createRegion(countersBytes(threads));
     const rng = createSeededRng(1);
-    this.#records = new LeaseRecords(region, limits, createFingerprint([1n, 2n]));
+    const shared = region ?? createRegion(LEASES_BYTES(limits));
+    this.#records = new LeaseRecords(shared, limits, createFingerprint([1n, 2n]));
     const stamp = (): Stamp => ({ shard: 0, revision: this.#revision });
     const guard = {
       enter: (nowMs: number) => {
@@ -72,7 +77,7 @@ class Threads {
       { length: threads },
       (_, self) =>
         new Leases({
-          region,
+          region: shared,
           limits,
           shard: {
             stamp,
@@ -97,7 +102,7 @@ class Threads {
   }
 
   get nextDueMs(): number {
-    return this.#records.nextDueMs;
+    return Math.min(this.#records.due.nextDueMs(), this.#records.waiters.due.nextDueMs());
   }
 
   get oldestRevisions(): readonly number[] {
@@ -126,7 +131,7 @@ class Threads {
   ask(
     thread: number,
     name: NaiveName,
-    { waitMs = 0, leaseMs = 5_000 } = {},
+    { waitMs = 0, leaseMs = 5_000, holder = 0 } = {},
     settle?: (result: LeaseResult) => void,
   ): LeaseResult | LeaseWait {
     const told =
@@ -135,12 +140,12 @@ class Threads {
         expect(this.#isLocked, "is told under the lock").toBe(false);
         settle(result);
       });
-    return this.in(thread, (leases, nowMs) => leases.ask({ ...name, waitMs, leaseMs }, nowMs, told));
+    return this.in(thread, (leases, nowMs) => leases.ask({ ...name, waitMs, leaseMs, holder }, nowMs, told));
   }
 
   /** The token, where the key has no lease. */
-  token(thread: number, name: NaiveName, leaseMs = 5_000): bigint {
-    const result = this.ask(thread, name, { leaseMs });
+  token(thread: number, name: NaiveName, leaseMs = 5_000, holder = 0): bigint {
+    const result = this.ask(thread, name, { leaseMs, holder });
     if (result.kind !== "granted") throw new Error(`${result.kind}, not granted`);
     return result.token;
   }
@@ -188,7 +193,7 @@ const largest = (key: string): NaiveName => ({ namespace: "n".repeat(256), key: 
 
 describe("Leases of several threads", () => {
   it("are granted in one and held in the others", () => {
-    const threads = new Threads(2, 4, 4);
+    const threads = new Threads(2, {});
     const token = threads.token(0, a, 100);
     expect(threads.ask(1, a)).toMatchObject({ kind: "held", retryAfterMs: 100 });
     expect(threads.in(1, (leases) => leases.issuedAtRevision("n", "a", token))).toBe(0);
@@ -198,7 +203,7 @@ describe("Leases of several threads", () => {
   });
 
   it("promote the waiter of another thread by message", () => {
-    const threads = new Threads(2, 4, 4);
+    const threads = new Threads(2, {});
     const token = threads.token(0, a);
     const waiting = threads.wait(1, a);
     threads.in(0, (leases, nowMs) => leases.release("n", "a", token, nowMs));
@@ -208,7 +213,7 @@ describe("Leases of several threads", () => {
   });
 
   it("share the value with the waiters of all threads, each with a copy of its own", () => {
-    const threads = new Threads(3, 4, 4);
+    const threads = new Threads(3, {});
     const token = threads.token(0, a);
     const waiting = [threads.wait(2, a), threads.wait(1, a), threads.wait(2, a)];
     threads.in(1, (leases) => leases.fill("n", "a", token, () => viewOf("filled")));
@@ -223,7 +228,7 @@ describe("Leases of several threads", () => {
   });
 
   it("go to the next waiter when the one that another thread promoted has been cancelled", () => {
-    const threads = new Threads(3, 4, 4);
+    const threads = new Threads(3, {});
     const token = threads.token(0, a);
     const [cancelled, next] = [threads.wait(1, a), threads.wait(2, a)];
     threads.in(0, (leases, nowMs) => leases.release("n", "a", token, nowMs));
@@ -238,7 +243,7 @@ describe("Leases of several threads", () => {
   });
 
   it("stay with their holder when a late message concerns a former one", () => {
-    const threads = new Threads(2, 4, 4);
+    const threads = new Threads(2, {});
     const token = threads.token(0, a);
     const cancelled = threads.wait(1, a);
     threads.in(0, (leases, nowMs) => leases.release("n", "a", token, nowMs));
@@ -250,7 +255,7 @@ describe("Leases of several threads", () => {
   });
 
   it("cancel a wait once: what comes into its slot later stays", () => {
-    const threads = new Threads(2, 4, 4);
+    const threads = new Threads(2, {});
     threads.token(0, a);
     const [first, second] = [threads.wait(0, a), threads.wait(0, a)];
     first.cancel();
@@ -262,7 +267,7 @@ describe("Leases of several threads", () => {
   });
 
   it("forget a wait when it is over: there is nothing left to cancel", () => {
-    const threads = new Threads(2, 4, 4);
+    const threads = new Threads(2, {});
     threads.token(0, a);
     const waiting = [threads.wait(0, a), threads.wait(1, a)];
     threads.in(0, (leases) => leases.fill("n", "a", undefined, () => viewOf("filled")));
@@ -276,18 +281,19 @@ describe("Leases of several threads", () => {
   });
 
   it("have room for text to the last byte", () => {
+    // Of 8 blocks the namespace takes one.
     for (const [keyBytes, expected] of [
-      [8 * 60 - 8 - 1, "granted"],
-      [8 * 60 - 8, "held"],
+      [7 * 60 - 4, "granted"],
+      [7 * 60 - 4 + 1, "held"],
     ] as const) {
-      const threads = new Threads(2, 2, 4);
+      const threads = new Threads(2, { leasesMax: 2, waitersMax: 4 });
       threads.token(0, largest("1"));
       expect(threads.ask(1, { namespace: "n", key: "k".repeat(keyBytes) }).kind).toBe(expected);
     }
   });
 
   it("find room for the largest key in an empty shard, and are refused when there is no room for a key", () => {
-    const threads = new Threads(2, 2, 4);
+    const threads = new Threads(2, { leasesMax: 2, waitersMax: 4 });
     const token = threads.token(0, largest("1"));
     expect(threads.ask(1, largest("2"))).toMatchObject({ kind: "held", retryAfterMs: 100 });
     expect(threads.counters.leasesRefused).toBe(1);
@@ -295,12 +301,12 @@ describe("Leases of several threads", () => {
     const { namespace, key } = largest("1");
     threads.in(1, (leases, nowMs) => leases.release(namespace, key, token, nowMs));
     expect(threads.ask(1, largest("2")).kind).toBe("granted");
-    expect(threads.in(0, (leases, nowMs) => leases.voidPrefix(namespace, "2xx", nowMs))).toBeUndefined();
+    threads.bumpIn(0, (leases, nowMs) => leases.voidPrefix(namespace, "2xx", nowMs));
     expect(threads.counts).toEqual([1, 1]);
   });
 
   it("have room for 65,536 waiters over all keys of a shard", { timeout: 20_000 }, () => {
-    const threads = new Threads(2, 2, 65_536);
+    const threads = new Threads(2, { leasesMax: 2, waitersMax: 65_536 });
     const b = { namespace: "n", key: "b" };
     threads.token(0, a, 100);
     threads.token(0, b, 100);
@@ -315,14 +321,16 @@ describe("Leases of several threads", () => {
   });
 
   it("are not to be had in a region that is too small", () => {
-    const bytes = LEASES_BYTES({ leasesMax: 4, waitersMax: 4 });
-    expect(() => new Threads(1, 4, 4, createRegion(bytes - 64))).toThrow(RangeError);
-    expect(() => new Threads(1, 4, 4, createRegion(bytes))).not.toThrow();
+    const bytes = LEASES_BYTES(limitsOf({}));
+    expect(() => new Threads(1, {}, createRegion(bytes - 64))).toThrow(RangeError);
+    expect(() => new Threads(1, {}, createRegion(bytes))).not.toThrow();
   });
 });
 
 const threadCount = 3;
-const limits = { leasesMax: 4, waitersMax: 3 };
+/** A millisecond of the commands: so many of the clock. */
+const UNITS = 10_000;
+const limits = { leasesMax: 6, waitersMax: 3, leasesOfHolderMax: 4, leasesOfNamespaceMax: 5 };
 const keys = [
   "a",
   "ab",
@@ -352,6 +360,8 @@ const commands = fc.oneof(
       name: names,
       waitMs: fc.constantFrom(0, 5, 20, 50, 50),
       leaseMs: fc.constantFrom(5_000, 10, 30),
+      // Most are of one: then never two of them are the largest.
+      holder: fc.constantFrom(1, 1, 1, 2),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("fill" as const), thread, name: names, pick }) },
@@ -366,6 +376,10 @@ const commands = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("release" as const), thread, pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("endHolder" as const), thread, holder: fc.constantFrom(1, 2) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("cancel" as const), pick }) },
   {
     weight: 3,
@@ -382,13 +396,20 @@ const commands = fc.oneof(
 type Command = typeof commands extends fc.Arbitrary<infer One> ? One : never;
 
 class ModelRun {
-  readonly #real = new Threads(threadCount, limits.leasesMax, limits.waitersMax);
+  readonly #real = new Threads(threadCount, limits);
   readonly #naive = new NaiveLeases(
-    { ...limits, waitersOfShardMax: limits.leasesMax * limits.waitersMax, textBlocks: 4 * 4 + 278 },
+    { ...limits, waitersOfShardMax: limits.leasesMax * limits.waitersMax, textBlocks: 6 * 4 + 5 + 274 },
     staleOf,
   );
   readonly #tokens: { readonly name: NaiveName; readonly real: bigint; readonly naive: number }[] = [];
-  readonly #waits: { readonly id: number; readonly name: NaiveName; readonly wait: LeaseWait }[] = [];
+  readonly #waits: {
+    readonly id: number;
+    readonly name: NaiveName;
+    readonly holder: number;
+    readonly wait: LeaseWait;
+  }[] = [];
+  /** By holder: how often it has ended. Then it is another one. */
+  readonly #lives = new Map<number, number>();
   readonly #told = new Map<number, LeaseResult>();
   readonly #seen: Map<string, number>;
   #asked = 0;
@@ -402,15 +423,23 @@ class ModelRun {
     const naive = this.#naive;
     switch (command.do) {
       case "ask": {
-        const { name, waitMs, leaseMs } = command;
+        const { name, holder } = command;
         const id = this.#asked++;
-        const result = real.ask(command.thread, name, { waitMs, leaseMs }, (told) => {
-          expect(this.#told.has(id), "is told twice").toBe(false);
-          this.#told.set(id, told);
-        });
-        const expected = naive.in(command.thread).ask(name, waitMs, leaseMs, id);
+        // No two ends are in the same moment, so their order is known.
+        const waitMs = command.waitMs && command.waitMs * UNITS + 2 * id;
+        const leaseMs = command.leaseMs * UNITS + 2 * id + 1;
+        const result = real.ask(
+          command.thread,
+          name,
+          { waitMs, leaseMs, holder: this.#idOf(holder) },
+          (told) => {
+            expect(this.#told.has(id), "is told twice").toBe(false);
+            this.#told.set(id, told);
+          },
+        );
+        const expected = naive.in(command.thread).ask(name, waitMs, leaseMs, id, this.#idOf(holder));
         if (result.kind === "waiting") {
-          this.#waits.push({ id, name, wait: result });
+          this.#waits.push({ id, name, holder: this.#idOf(holder), wait: result });
           expect(expected.kind).toBe("waiting");
         } else this.#same(name, result, expected);
         this.#saw(result.kind);
@@ -449,6 +478,19 @@ class ModelRun {
         this.#saw(`released ${released}`);
         break;
       }
+      case "endHolder": {
+        const id = this.#idOf(command.holder);
+        // Its waits are cancelled before.
+        for (const { id: wait, holder, wait: waiting } of this.#waits) {
+          if (holder !== id || waiting.kind !== "waiting") continue;
+          waiting.cancel();
+          naive.cancel(wait);
+        }
+        real.in(command.thread, (leases, nowMs) => leases.endHolder(id, nowMs));
+        naive.in(command.thread).endHolder(id);
+        this.#lives.set(command.holder, (this.#lives.get(command.holder) ?? 0) + 1);
+        break;
+      }
       case "cancel": {
         // Mostly one that has been promoted in another thread, and does not know it yet.
         const sent = naive.mail.find(({ result }) => result.kind === "granted");
@@ -461,12 +503,12 @@ class ModelRun {
         break;
       }
       case "advance":
-        real.nowMs += command.byMs;
-        naive.nowMs += command.byMs;
+        real.nowMs += command.byMs * UNITS;
+        naive.nowMs += command.byMs * UNITS;
         if (!command.isNoticed) break;
         real.in(command.thread, () => {});
         naive.in(command.thread);
-        expect(real.nextDueMs === 0 || real.nextDueMs > real.nowMs, "nothing is due twice").toBe(true);
+        expect(real.nextDueMs > real.nowMs, "nothing is due twice").toBe(true);
         break;
       case "deliver":
         real.deliver();
@@ -487,9 +529,9 @@ class ModelRun {
     expect(this.#real.counts).toEqual([0, 0, 0]);
     for (const key of ["a", "b", "c", "d"]) {
       const name = { namespace: "n".repeat(64), key };
-      this.do({ do: "ask", thread: 0, name, waitMs: 0, leaseMs: 10 });
+      this.do({ do: "ask", thread: 0, name, waitMs: 0, leaseMs: 10, holder: 1 });
       for (let one = 0; one < 4; one++) {
-        this.do({ do: "ask", thread: one % threadCount, name, waitMs: 5, leaseMs: 10 });
+        this.do({ do: "ask", thread: one % threadCount, name, waitMs: 5, leaseMs: 10, holder: 1 });
       }
     }
     this.do({ do: "voidPrefix", thread: 0, namespace: "n", prefix: "" });
@@ -516,6 +558,12 @@ class ModelRun {
     ).toEqual(mail.map(({ to, result, ids }) => [to, result.kind, ids.length]));
     expect(this.#real.counters).toMatchObject(counters);
     if (counters.leasesRefused > 0) this.#saw("refused");
+    if (counters.leasesDisplaced > 0) this.#saw("displaced");
+    if (counters.leasesAbandoned > 0) this.#saw("abandoned");
+  }
+
+  #idOf(holder: number): number {
+    return holder + 10 * (this.#lives.get(holder) ?? 0);
   }
 
   /** The same but for the token, which is noted. */
@@ -556,7 +604,7 @@ describe("Leases", () => {
     fc.assert(scenario, { numRuns: runs, ...(seed === undefined ? {} : { seed: Number(seed) }) });
     const outcomes = [
       ...["granted", "held", "waiting", "released true", "released false", "refused", "cancelled on its way"],
-      ...["told granted", "told held", "told hit"],
+      ...["told granted", "told held", "told hit", "displaced", "abandoned"],
     ];
     for (const outcome of outcomes) expect(seen.get(outcome) ?? 0, outcome).toBeGreaterThan(runs / 10);
   });

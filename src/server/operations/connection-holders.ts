@@ -1,0 +1,22 @@
+/** The holders of the leases that unary calls take: one for each connection. Their leases end by time. */
+import type { LeaseHolder, Store } from "../../store/api/store.ts";
+import type { ConnectionMemory } from "../limits/memory-account.ts";
+
+export class ConnectionHolders {
+  readonly #store: Store;
+  readonly #holders = new WeakMap<ConnectionMemory, LeaseHolder>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The id of the holder of a connection, which its memory stands for. */
+  of(memory: ConnectionMemory): number {
+    let holder = this.#holders.get(memory);
+    if (holder === undefined) {
+      holder = this.#store.createHolder();
+      this.#holders.set(memory, holder);
+    }
+    return holder.id;
+  }
+}
