@@ -249,12 +249,38 @@ export const mutants: readonly Mutant[] = [
     "this.#leases.voidPrefix(namespace, name, nowMs);",
     "",
   ),
-  mutant("store: a released lease leaks", "Leases.release", "this.#promote(lease, nowMs);", "void nowMs;"),
   mutant(
-    "store: a crashed holder's lease never ends",
-    "Leases.#endDueOf",
-    "if (leftMs <= 0) {",
-    "if (leftMs <= -Infinity) {",
+    "store: a released lease leaks",
+    "Leases.release",
+    "this.#grants.promote(lease, nowMs);",
+    "void nowMs;",
+  ),
+  {
+    name: "store: a slow holder's lease never ends",
+    edits: [
+      {
+        inFunction: "LeaseEnds.advance",
+        find: "left > 0 && due.nextDueMs() <= nowMs;",
+        replace: "left > 0 && due.nextDueMs() <= -1;",
+      },
+      {
+        inFunction: "LeaseEnds.#endOf",
+        find: "if (records.expiresAtMs(lease) <= nowMs)",
+        replace: "if (records.expiresAtMs(lease) <= -1)",
+      },
+    ],
+  },
+  mutant(
+    "store: the leases of a holder outlive it",
+    "ShardedStore.closeHolder",
+    "this.#mutateEach(this.#shards, (shard, nowMs) => shard.endHolder(holder.id, nowMs));",
+    "",
+  ),
+  mutant(
+    "store: the end of a replaced stream ends the leases that the next one took over",
+    "HolderList.close",
+    "return streams <= 0;",
+    "return true;",
   ),
   mutant(
     "store: a lease outlives a plain Set",

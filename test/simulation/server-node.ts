@@ -2,7 +2,7 @@
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
-import { createExchangeSession } from "../../src/server/streams/exchange-session.ts";
+import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
 import type { FrameSink } from "../../src/server/streams/frame-output.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
@@ -11,7 +11,7 @@ import type { History } from "./history.ts";
 import type { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";
-import type { Tap } from "./tapped-store.ts";
+import type { Tap, TappedStore } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const MAINTENANCE_MS = 20;
@@ -72,7 +72,10 @@ export function createServerNode(
     const defer = (run: () => void) => void clock.schedule(turnMs, run);
     const transport = { ...resolveTransportLimits(), frameMaxEvents };
     const deps = { store, limits, transport, telemetry, defer };
-    network.listener = { process, accept: (sink: FrameSink) => createExchangeSession(deps, sink) };
+    network.listener = {
+      process,
+      accept: (sink: FrameSink) => watchEnd(createExchangeSession(deps, sink), store),
+    };
   }
 
   start();
@@ -88,6 +91,26 @@ export function createServerNode(
         if (silently) connection.silence();
         else connection.reset();
       }
+    },
+  };
+}
+
+/** Tells the tap when the stream of a session ends, before the session knows. */
+function watchEnd(session: ExchangeSession, store: TappedStore): ExchangeSession {
+  let holder: number | undefined;
+  return {
+    receive(frame) {
+      session.receive(frame);
+      if (frame.frame.case === "open") holder ??= store.lastHolder;
+    },
+    paused: () => session.paused(),
+    drained: () => session.drained(),
+    halfClosed: () => session.halfClosed(),
+    drain: () => session.drain(),
+    close() {
+      if (holder !== undefined) store.streamEnded(holder);
+      holder = undefined;
+      session.close();
     },
   };
 }

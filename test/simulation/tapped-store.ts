@@ -60,8 +60,15 @@ export interface StoreCalls {
   readonly touches: readonly TouchCall[];
 }
 
+export interface TappedStore extends Store {
+  /** The id of the lease holder of the stream that was opened last. */
+  readonly lastHolder: number;
+  /** A stream of a lease holder is about to end. The network says so, whatever the server makes of it. */
+  streamEnded(holder: number): void;
+}
+
 export interface Tap extends StoreCalls {
-  around(store: Store, nowMs: () => number): Store;
+  around(store: Store, nowMs: () => number): TappedStore;
   /** The start of each load, by the value that it returned. A Set or an invalidation since then voids its lease. */
   loadStarted(value: string, moment: Moment): void;
 }
@@ -73,7 +80,7 @@ export function createTap(history: History, truth: Truth): Tap {
   const loads = new Map<string, Moment>();
   const storedRequests = new Set<string>();
 
-  function tapStore(store: Store, nowMs: () => number): Store {
+  function tapStore(store: Store, nowMs: () => number): TappedStore {
     const grants = new Map<bigint, Grant>();
     const live = new Map<string, bigint>();
     const knownSourceVersions = new Map<string, bigint>();
@@ -84,6 +91,7 @@ export function createTap(history: History, truth: Truth): Tap {
     const grantedInCall = new Set<bigint>();
     /** By the id of a lease holder: how many streams it has. */
     const streamsOf = new Map<number, number>();
+    let lastHolder = 0;
 
     const say = (what: string): Moment => history.note("store", what);
     const know = (key: string, sourceVersion: bigint): void => {
@@ -164,6 +172,18 @@ export function createTap(history: History, truth: Truth): Tap {
       }
     }
 
+    /** A lease that nothing has ended is lost only by an invalidation of a tag of its Set. */
+    function checkLost({ key, tags }: SetCommand, token: bigint | undefined): void {
+      const granted = token === undefined ? undefined : grants.get(token)?.moment;
+      const isVoided = truth.invalidations.some(
+        (one) =>
+          granted !== undefined && one.moment.order > granted.order && matchesKey(one.target, key, tags),
+      );
+      if (granted !== undefined && !isVoided) {
+        history.violate("lease-lost", `the lease of ${key} from ${granted.atMs} ms was lost for no reason`);
+      }
+    }
+
     function set(command: SetCommand): ReturnType<Store["set"]> {
       const { key, condition, sourceVersion } = command;
       const value = decode(command);
@@ -181,6 +201,7 @@ export function createTap(history: History, truth: Truth): Tap {
       const result = store.set(command);
       const request = `${store.epoch}/${key}/${command.requestId}`;
       if (result.kind === "notStored") {
+        if (result.reason === "leaseLost" && held === token) checkLost(command, token);
         say(`set ${key} = ${value ?? "absent"} -> ${result.reason}`);
         return result;
       }
@@ -299,19 +320,19 @@ export function createTap(history: History, truth: Truth): Tap {
       const holder = store.openHolder(predecessor);
       const streams = (streamsOf.get(holder.id) ?? 0) + 1;
       streamsOf.set(holder.id, streams);
+      lastHolder = holder.id;
       say(`stream ${streams} of lease holder ${holder.id} begins`);
       return holder;
     }
 
     /** The leases of a holder end with the last of its streams, and not before. */
-    function closeHolder(holder: LeaseHolder): void {
-      const streams = (streamsOf.get(holder.id) ?? 0) - 1;
-      streamsOf.set(holder.id, streams);
-      say(`lease holder ${holder.id} has ${streams} streams left`);
+    function streamEnded(holder: number): void {
+      const streams = (streamsOf.get(holder) ?? 0) - 1;
+      streamsOf.set(holder, streams);
+      say(`lease holder ${holder} has ${streams} streams left`);
       for (const [key, token] of streams > 0 ? [] : live) {
-        if (grants.get(token)?.holder === holder.id) live.delete(key);
+        if (grants.get(token)?.holder === holder) live.delete(key);
       }
-      store.closeHolder(holder);
     }
 
     const checked = <Result>(run: () => Result): Result => {
@@ -340,7 +361,11 @@ export function createTap(history: History, truth: Truth): Tap {
       release: (namespace, key, token) => checked(() => release(namespace, key, token)),
       createHolder: () => store.createHolder(),
       openHolder,
-      closeHolder: (holder) => checked(() => closeHolder(holder)),
+      closeHolder: (holder) => checked(() => store.closeHolder(holder)),
+      get lastHolder() {
+        return lastHolder;
+      },
+      streamEnded,
     };
   }
 
