@@ -149,7 +149,6 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
   const { receiveMaxBytes } = limits;
   const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes }, bounds.held);
   const { register } = calls;
-  const server = createGrpcServer(register, limits, transport);
   const observation = {
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
@@ -167,6 +166,7 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
     startedMs,
     serverVersion: VERSION,
   });
+  const server = createGrpcServer(register, limits, transport, services.all.flat());
   for (const methods of services.all) addMethods(server, methods, deps);
   const floods = createFrameFloods();
   const connections = createConnections(server, {

@@ -15,7 +15,16 @@ export const rooms: Rooms = {
   http2: ["common"],
   "server/limits": ["common", "http2"],
   telemetry: ["store/api"],
-  "server/calls": ["codec/framing", "common", "gen", "rpc", "server/limits", "store/api", "telemetry"],
+  "server/calls": [
+    "codec",
+    "codec/framing",
+    "common",
+    "gen",
+    "rpc",
+    "server/limits",
+    "store/api",
+    "telemetry",
+  ],
   "server/fast": ["codec", "codec/framing", "common", "http2", "server/calls", "server/limits", "telemetry"],
   "server/grpc-js": ["codec", "codec/framing", "common", "rpc", "server/calls", "server/limits", "telemetry"],
   // The only room that may import the accelerator, `server/fast`.

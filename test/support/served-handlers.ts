@@ -40,8 +40,12 @@ export async function serveHandlers(
   });
   const streams = createStreamRegistry(transport, allBounds, loudBoundary);
   const deps = { limits, telemetry, boundary: loudBoundary, streams, bounds: allBounds };
-  const server = new Server({ interceptors: [createInterceptor(calls.register)] });
-  addMethods(server, listMethods(service.methods, handlersOf(deps)), deps);
+  const server = new Server({ interceptors: [createInterceptor(calls.register, () => undefined)] });
+  addMethods(
+    server,
+    listMethods(service.methods, handlersOf(deps), () => ({ maxBytes: limits.receiveMaxBytes })),
+    deps,
+  );
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),

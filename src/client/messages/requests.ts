@@ -186,6 +186,8 @@ export function releaseOperation(key: string, token: bigint): Operation {
 
 /** What an operation takes beside its text and its value, at most, with the envelope of the message around it. */
 const OPERATION_OVERHEAD_BYTES = 192;
+/** So no message of the client has more keys than servers take: they bound the fields of a request. */
+const KEY_MIN_BYTES = 80;
 /** A UTF-16 unit is at most three bytes of UTF-8. */
 const textBytes = (text: string): number => text.length * 3;
 
@@ -202,7 +204,8 @@ export function operationBytes(namespace: string, { operation: body }: Operation
       return bytes + textBytes(body.value.key) + body.value.contentType.length + body.value.value.length;
     case "invalidate": {
       const { target } = body.value;
-      if (target.case === "keys") for (const key of target.value.keys) bytes += textBytes(key) + 4;
+      if (target.case === "keys")
+        for (const key of target.value.keys) bytes += Math.max(textBytes(key) + 4, KEY_MIN_BYTES);
       if (target.case === "tags") for (const tag of target.value.tags) bytes += textBytes(tag) + 4;
       return bytes + (target.case === "prefix" ? textBytes(target.value) : 0);
     }

@@ -1,12 +1,10 @@
 /** The base of calls that are served without grpc-js: their headers, their place in the register, and their status. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
-import { decodeMessage } from "../../codec/messages.ts";
 import type { NoPromise } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
-import { type CacheError, fieldInvalid } from "../../common/errors.ts";
+import type { CacheError } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
@@ -31,6 +29,8 @@ export interface FastCallDeps extends HandlerDeps {
 export interface MethodKind {
   readonly path: string;
   readonly requestStream: boolean;
+  /** Of one request message. */
+  readonly requestMaxBytes: number;
 }
 
 export interface Refusal {
@@ -220,20 +220,4 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   #leave(): void {
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
-}
-
-/** Throws FIELD_INVALID. */
-export function decodeRequest<Input extends DescMessage>(
-  schema: Input,
-  message: Uint8Array,
-): MessageShape<Input> {
-  try {
-    return decodeMessage(schema, message);
-  } catch {
-    throw undecodable();
-  }
-}
-
-export function undecodable(): CacheError {
-  return fieldInvalid("message", "one that its method takes");
 }

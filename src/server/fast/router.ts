@@ -34,20 +34,20 @@ export function createRouter(methods: readonly ServedMethod[], deps: FastCallDep
   };
 }
 
-function toBeginCall({ descriptor, handler }: ServedMethod, deps: FastCallDeps): BeginCall {
+function toBeginCall({ descriptor, handler, request }: ServedMethod, deps: FastCallDeps): BeginCall {
   const { input, output } = descriptor;
-  const path = methodPath(descriptor);
+  const kind = { path: methodPath(descriptor), requestMaxBytes: request.maxBytes };
   switch (handler.kind) {
     case "unary": {
-      const method = { path, requestStream: false, input, output, handler } as const;
+      const method = { ...kind, requestStream: false, input, output, handler } as const;
       return (stream, headers) => new FastUnaryCall(method, stream, headers, deps).begin();
     }
     case "serverStream": {
-      const method = toServerStreamMethod(path, input, handler);
+      const method = toServerStreamMethod(kind, input, deps.limits, handler);
       return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin();
     }
     case "bidi": {
-      const method = toBidiMethod(path, input, handler);
+      const method = toBidiMethod(kind, input, deps.limits, handler);
       return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin();
     }
     default:

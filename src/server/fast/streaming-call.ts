@@ -7,6 +7,7 @@ import { status } from "@grpc/grpc-js";
 import { type DeframerFault, GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { undecodable } from "../calls/decode-request.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import {
@@ -17,7 +18,6 @@ import {
   NO_REQUEST,
   OK_TRAILERS,
   SECOND_REQUEST,
-  undecodable,
 } from "./call.ts";
 import type { FastStreamingMethod } from "./streaming-methods.ts";
 
@@ -47,7 +47,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   ) {
     super(method, stream, headers, deps);
     this.#splitter = new GrpcDeframer({
-      messageMaxBytes: deps.limits.receiveMaxBytes,
+      messageMaxBytes: method.requestMaxBytes,
       firstAllocationMaxBytes: UNPROVEN_MAX_BYTES,
     });
   }
@@ -152,9 +152,8 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
   }
 
   #refuseFault(fault: DeframerFault): void {
-    const { receiveMaxBytes } = this.deps.limits;
     if (fault === "compressed") this.conclude(COMPRESSED_REQUEST);
-    else this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
+    else this.refuse(limitExceeded("receive_max_bytes", String(this.method.requestMaxBytes)));
   }
 
   #halfClose(reader: RequestReader<Uint8Array>): void {

@@ -7,21 +7,21 @@ import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts"
 import { encodeFrame } from "../../codec/messages.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
+import { decodeRequest } from "../calls/decode-request.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
-  decodeRequest,
   FastCall,
+  type MethodKind,
   NO_REQUEST,
   OK_TRAILERS,
   type Refusal,
   SECOND_REQUEST,
 } from "./call.ts";
 
-interface FastUnaryMethod {
-  readonly path: string;
+interface FastUnaryMethod extends MethodKind {
   readonly requestStream: false;
   readonly input: DescMessage;
   readonly output: DescMessage;
@@ -48,12 +48,12 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
 
   #take(chunk: Buffer): void {
     if (this.answered) return;
-    const { receiveMaxBytes } = this.deps.limits;
+    const { requestMaxBytes } = this.method;
     this.#append(chunk);
     const messageBytes = this.#messageBytes();
     if (!this.holdRequest(this.#memory.length)) return;
-    if (messageBytes > receiveMaxBytes) {
-      this.refuse(limitExceeded("receive_max_bytes", String(receiveMaxBytes)));
+    if (messageBytes > requestMaxBytes) {
+      this.refuse(limitExceeded("receive_max_bytes", String(requestMaxBytes)));
     } else if (this.#receivedBytes > PREFIX_BYTES + messageBytes) this.conclude(SECOND_REQUEST);
   }
 
@@ -108,7 +108,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const message = this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes);
     this.#memory = NO_BUFFER;
     try {
-      const request = decodeRequest(input, message);
+      const request = decodeRequest(input, message, this.deps.limits);
       const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
       if (cancel !== undefined) this.#wait(cancel);
     } catch (error) {

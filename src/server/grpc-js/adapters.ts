@@ -8,11 +8,14 @@ import type {
   Server,
   ServerDuplexStream,
   ServerWritableStream,
+  ServiceDefinition,
   UntypedHandleCall,
 } from "@grpc/grpc-js";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { createServiceDefinition, encodeFrame } from "../../codec/messages.ts";
 import { CacheError } from "../../common/errors.ts";
+import type { Limits } from "../../rpc/limits.ts";
+import { refusalOf } from "../calls/decode-request.ts";
 import {
   type BidiHandler,
   type CallContext,
@@ -27,7 +30,7 @@ import {
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { Handler, ServedMethod } from "../calls/methods.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import { memoryOf, spanOf } from "./interceptor.ts";
+import { memoryOf, RefusedRequest, spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
 
 /** The methods of one service. */
@@ -38,8 +41,24 @@ export function addMethods(server: Server, methods: readonly ServedMethod[], dep
       toHandleCall(handler, descriptor.output, deps),
     ]),
   );
-  const definition = createServiceDefinition({ methods: methods.map(({ descriptor }) => descriptor) });
-  server.addService(definition, implementation);
+  server.addService(definitionOf(methods, deps.limits), implementation);
+}
+
+/** The definition of grpc-js, which looks at each request before it decodes it. */
+function definitionOf(methods: readonly ServedMethod[], limits: Limits): ServiceDefinition {
+  const descriptors = methods.map(({ descriptor }) => descriptor);
+  const inputs = new Map(descriptors.map(({ localName, input }) => [localName, input]));
+  const entries = Object.entries(createServiceDefinition({ methods: descriptors }));
+  return Object.fromEntries(
+    entries.map(([name, method]) => {
+      const input = inputs.get(name);
+      const requestDeserialize = (bytes: Buffer): unknown => {
+        const refusal = input && refusalOf(input, bytes, limits);
+        return refusal === undefined ? method.requestDeserialize(bytes) : new RefusedRequest(refusal);
+      };
+      return [name, { ...method, requestDeserialize }];
+    }),
+  );
 }
 
 function toHandleCall(handler: Handler, output: DescMessage, deps: HandlerDeps): UntypedHandleCall {

@@ -11,10 +11,16 @@ export class ArrivingMessages {
   /** Whole messages that were not taken, the oldest first. Few: grpc-js pauses the stream at each message. */
   readonly #whole: number[] = [];
   #heldBytes = 0;
+  #announcedBytes = 0;
 
   /** The bytes of all messages that were not taken, the incomplete one included. */
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+
+  /** What the current message takes with its prefix, or the last one; 0 before the prefix of the first. */
+  get announcedBytes(): number {
+    return this.#announcedBytes;
   }
 
   /** A message has begun and is not complete. */
@@ -51,6 +57,7 @@ export class ArrivingMessages {
     this.#currentBytes += 1;
     if (this.#prefixBytes < PREFIX_BYTES) return;
     this.#missingBytes = this.#prefix;
+    this.#announcedBytes = PREFIX_BYTES + this.#prefix;
     this.#prefix = 0;
     this.#prefixBytes = 0;
   }

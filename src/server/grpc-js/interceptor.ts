@@ -1,11 +1,12 @@
 /** The interceptor that lists every call of grpc-js in the register of open calls, and sees every status it ends with. */
 import { constants } from "node:http2";
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
-import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
-import type { CacheError } from "../../common/errors.ts";
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
+import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
+import type { RequestBound } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
@@ -41,8 +42,21 @@ export function spanOf(metadata: Spanned): CallSpan {
   return span;
 }
 
-export function createInterceptor(register: CallRegister): ServerInterceptor {
-  return (method, base) => new OpenCall(method, base, register);
+/** Stands for a request that was refused before it was decoded: grpc-js would hide what its decoder throws. */
+export class RefusedRequest {
+  readonly error: CacheError;
+
+  constructor(error: CacheError) {
+    this.error = error;
+  }
+}
+
+/** `boundOf`: of a request message, by the path of its method. Undefined: grpc-js alone bounds it. */
+export function createInterceptor(
+  register: CallRegister,
+  boundOf: (path: string) => RequestBound | undefined,
+): ServerInterceptor {
+  return (method, base) => new OpenCall(method, base, register, boundOf(method.path));
 }
 
 class OpenCall extends ServerInterceptingCall implements ListedCall {
@@ -69,12 +83,15 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   /** grpc-js watches deadlines by itself. */
   readonly deadlineMs = Number.POSITIVE_INFINITY;
 
-  constructor(method: Method, base: BaseCall, register: CallRegister) {
+  readonly #bound: RequestBound | undefined;
+
+  constructor(method: Method, base: BaseCall, register: CallRegister, bound: RequestBound | undefined) {
     super(base);
     this.method = method;
     this.base = base;
     this.streaming = method.requestStream || method.responseStream;
     this.#register = register;
+    this.#bound = bound;
     sendFramesAsTheyAre(base);
     // For undecodable messages, sizes and deadlines grpc-js sends the status itself, below every interceptor.
     const send = base.sendStatus.bind(base);
@@ -89,7 +106,10 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
         this.#watch();
         if (admitted) listener.onReceiveMetadata(metadata);
       },
-      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveMessage: (message) => {
+        if (message instanceof RefusedRequest) this.refuse(message.error);
+        else listener.onReceiveMessage(message);
+      },
       onReceiveHalfClose: () => {
         this.halfClosed = true;
         this.#begin(listener);
@@ -106,8 +126,12 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   }
 
   refuse(error: CacheError): void {
+    this.#end(toServiceError(error));
+  }
+
+  #end(result: CallStatus): void {
     this.#holdRequest(0);
-    this.base.sendStatus(toServiceError(error));
+    this.base.sendStatus(result);
     // Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1).
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
@@ -147,6 +171,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
       if (this.answered) return;
       const began = !this.#arriving.incomplete;
       this.#arriving.push(chunk);
+      if (this.#isTooLarge()) return;
       if (!this.#arriving.incomplete) this.arrivingSinceMs = undefined;
       else if (began) this.arrivingSinceMs = this.#register.nowMs();
       this.#countRequest();
@@ -170,6 +195,15 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
 
   recount(): void {
     if (!this.answered) this.#countRequest();
+  }
+
+  /** By its length, before it has come; then the call is refused. grpc-js knows one bound for all methods. */
+  #isTooLarge(): boolean {
+    const bound = this.#bound;
+    if (bound === undefined || this.#arriving.announcedBytes <= PREFIX_BYTES + bound.maxBytes) return false;
+    if (bound.refusal === undefined) this.refuse(limitExceeded("receive_max_bytes", String(bound.maxBytes)));
+    else this.#end({ code: bound.refusal.code, details: bound.refusal.message, metadata: new Metadata() });
+    return true;
   }
 
   #countRequest(): void {

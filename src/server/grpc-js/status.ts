@@ -3,8 +3,9 @@
  * its reasons applies, and of bounded length.
  */
 import { type ServerInterceptingCall, status } from "@grpc/grpc-js";
-import { CacheError, fieldInvalid, limitExceeded } from "../../common/errors.ts";
+import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { cutText } from "../../common/text.ts";
+import { undecodable } from "../calls/decode-request.ts";
 import { toServiceError } from "../calls/service-error.ts";
 
 export type CallStatus = Parameters<ServerInterceptingCall["sendStatus"]>[0];
@@ -34,5 +35,5 @@ function errorOf(
   if (code === status.RESOURCE_EXHAUSTED && !sending) {
     return limitExceeded("receive_max_bytes", String(messageMaxBytes));
   }
-  return details.startsWith(UNDECODABLE) ? fieldInvalid("message", "one that its method takes") : undefined;
+  return details.startsWith(UNDECODABLE) ? undecodable() : undefined;
 }

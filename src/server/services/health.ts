@@ -2,10 +2,10 @@
  * The handlers of grpc.health.v1, for the server as a whole and for each of its services. Other names are not kept: a
  * watcher of an unknown service is told so, and stays open.
  */
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMethod } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import {
-  type Health,
+  Health,
   type HealthCheckRequest,
   type HealthCheckResponse,
   HealthCheckResponseSchema,
@@ -16,7 +16,7 @@ import { encodeFrame } from "../../codec/messages.ts";
 import { limitExceeded } from "../../common/errors.ts";
 import { type Cancel, type HandlerDeps, immediate, StatusError, serverStream } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
-import type { ServiceHandlers } from "../calls/methods.ts";
+import type { RequestBound, ServiceHandlers } from "../calls/methods.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 
@@ -26,6 +26,15 @@ export interface HealthDeps extends HandlerDeps {
   readonly watchers: Quota;
   /** Full names of the services. */
   readonly services: readonly string[];
+}
+
+/** Far more than the name of any service takes. */
+const REQUEST_MAX_BYTES = 128 * 1024;
+const UNKNOWN_SERVICE = new StatusError(status.NOT_FOUND, "unknown service");
+
+/** A request that is too large names no service of ours: nothing of it is read. */
+export function healthBoundOf(method: DescMethod): RequestBound {
+  return { maxBytes: REQUEST_MAX_BYTES, ...(method === Health.method.check && { refusal: UNKNOWN_SERVICE }) };
 }
 
 /** Every service is SERVING until the drain begins, and NOT_SERVING from then on. */
@@ -38,7 +47,7 @@ export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof H
   };
   return {
     check: immediate(({ service }) => {
-      if (!known.has(service)) throw new StatusError(status.NOT_FOUND, "unknown service");
+      if (!known.has(service)) throw UNKNOWN_SERVICE;
       return current();
     }),
     list: immediate(() =>

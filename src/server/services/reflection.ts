@@ -21,6 +21,9 @@ import type { DescriptorIndex, EncodedFiles } from "./descriptor-index.ts";
 /** The answer does not repeat a request that is longer than any name. */
 const REPEATED_MAX_LENGTH = 1_024;
 
+/** Requests name one file, type or extension. */
+export const REFLECTION_REQUEST_MAX_BYTES = 128 * 1024;
+
 export interface ReflectionDeps extends HandlerDeps {
   readonly streams: StreamRegistry;
   /** Full names of the services. */

@@ -237,7 +237,14 @@ describe("a response that cannot be sent", () => {
       };
     });
     const { input, output } = method.lease;
-    const served = { path: LEASE, requestStream: false, input, output, handler } as const;
+    const served = {
+      path: LEASE,
+      requestMaxBytes: receiveMaxBytes,
+      requestStream: false,
+      input,
+      output,
+      handler,
+    } as const;
     const { register } = calls;
     const call = new FastUnaryCall(served, stream, {}, { register, clock, boundary, limits, telemetry });
     call.begin();
