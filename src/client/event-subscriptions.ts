@@ -64,6 +64,12 @@ export class EventSubscriptions {
     for (const subscription of this.#open) subscription.gap(gap);
   }
 
+  /** Ends those of a namespace. */
+  closeNamespace(namespace: string): void {
+    for (const subscription of [...this.#open])
+      if (subscription.namespace === namespace) subscription.close();
+  }
+
   close(): void {
     for (const subscription of [...this.#open]) subscription.close();
   }

@@ -48,6 +48,7 @@ export class MeshCache implements AsyncDisposable {
   readonly #boundary = createBoundary((error) => this.#fault(error));
   readonly #clock: Clock;
   readonly #coherence: Coherence;
+  readonly #invalidations: InvalidationBus;
   readonly #connection: Connection;
   readonly #namespaces: Namespaces;
   readonly #subscriptions: EventSubscriptions;
@@ -69,10 +70,14 @@ export class MeshCache implements AsyncDisposable {
     const deps = this.#createDeps(internals);
     this.#coherence = new Coherence(clock, this.#options.leaseMs);
     const invalidations = new InvalidationBus(this.#coherence);
+    this.#invalidations = invalidations;
     this.#connection = new Connection(this.#options, deps, {
       opened: (epoch) => {
         this.#coherence.fellBehind();
         this.#coherence.epochSeen(epoch);
+      },
+      covered: (cover) => {
+        this.#coherence.cover = cover;
       },
       events: (events) => invalidations.apply(events),
       eventsOfReplaced: (events) => invalidations.evict(events),
@@ -98,20 +103,19 @@ export class MeshCache implements AsyncDisposable {
       counters: this.#counters,
       report,
       closing: this.#closing.signal,
-      subscribe: (namespace, subscribeOptions) => {
-        this.#refuseIfClosed();
-        return this.#subscriptions.open(namespace, subscribeOptions);
-      },
+      subscriptions: this.#subscriptions,
     });
   }
 
   /**
-   * A namespace with its codec and defaults. Without options its values are JSON. Make it once and keep it: each has a near
-   * cache of its own. Two with one name see each other's writes, and should have one codec.
+   * A namespace with its codec and defaults. Without options its values are JSON. The same name and options give the same
+   * namespace until it is closed, so it may be asked for with each request; there may be very many of them.
    *
-   * Throws FIELD_INVALID for an option out of its range, CLOSED, and LIMIT_EXCEEDED for more names with a near cache or a
-   * subscriber than the server takes in one subscription (64 unless configured). Where a server that is not known yet
-   * takes fewer, the names beyond have no near copies: their reads go to the server.
+   * Where a namespace of this name is open, all options must be the same, with their defaults and with what is inherited from
+   * the client. `json()`, `text()`, `bytes()` and `protobuf(schema)` are the same codec each time; another codec must be the
+   * same object.
+   *
+   * Throws CLOSED, and FIELD_INVALID for an option that is out of its range, or that is not that of the open namespace.
    */
   namespace(name: string): Namespace<unknown>;
   namespace<Value>(name: string, options: NamespaceOptions<Value>): Namespace<Value>;
@@ -134,14 +138,18 @@ export class MeshCache implements AsyncDisposable {
 
   /** A snapshot of what the client has counted since it was made. */
   stats(): ClientStats {
-    const { counters, state, address, inFlight } = this.#connection;
+    const { counters, state, address, inFlight, selectors } = this.#connection;
     const { near, loads, probes, gaps } = this.#counters;
     return {
+      namespaces: this.#namespaces.size,
       near: { ...near, ...this.#namespaces.nearSize() },
       loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
       connection: {
         ...{ state, address, inFlight, ...counters, gaps },
+        selectors: selectors.length,
+        wideSelectors: selectors.filter(({ namespaceIsPrefix }) => namespaceIsPrefix).length,
+        unwantedEvents: this.#invalidations.unwantedEvents,
         faults: this.#boundary.faults + this.#events.hookFaults,
       },
       events: { ...this.#events.counts },

@@ -14,7 +14,7 @@ import {
 } from "./operations/event-subscription.ts";
 import type { Target } from "./operations/invalidate-target.ts";
 import { LOAD_OPTIONS, type LoadOptions } from "./operations/load-options.ts";
-import type { EntryLoader } from "./operations/loader.ts";
+import { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import { type EntryReader, READ_OPTIONS, type ReadOptions } from "./operations/reader.ts";
 import {
@@ -41,11 +41,21 @@ export interface NamespaceParts<Value> {
   readonly context: NamespaceContext<Value>;
   readonly reader: EntryReader<Value>;
   readonly writer: EntryWriter<Value>;
-  readonly loader: EntryLoader<Value>;
+  /** Made with the first load: there may be very many namespaces. */
+  loader: EntryLoader<Value> | undefined;
   readonly probe: CoherenceProbe<Value> | undefined;
   /** Makes a span for a near hit. Undefined: the options do not ask for it. */
   readonly nearHit: (() => void) | undefined;
-  subscribe(options: SubscribeOptions): EventSubscription;
+  readonly client: NamespaceClient;
+}
+
+/** What a namespace asks of its client. */
+export interface NamespaceClient {
+  /** Aborted when the client is closed. */
+  readonly closing: AbortSignal;
+  subscribe(namespace: string, options: SubscribeOptions): EventSubscription;
+  /** Ends the namespace in this client. Resolves when the loads under way have ended. */
+  close(namespace: string): Promise<void>;
 }
 
 /**
@@ -56,16 +66,17 @@ export interface NamespaceParts<Value> {
  *   DEADLINE        there was no answer in time; a write may have taken effect, or may yet.
  *   UNAVAILABLE, DRAINING   no server could be reached; a write that was sent may have taken effect.
  *   CANCELLED       the signal was aborted.
- *   CLOSED          the client was closed.
+ *   CLOSED          the client was closed, or the namespace.
  *   CODEC           the codec refused a value.
  *   INTERNAL        a fault of the server or of this library.
  */
-export class Namespace<Value> {
+export class Namespace<Value> implements AsyncDisposable {
   readonly name: string;
   readonly #parts: NamespaceParts<Value>;
   readonly #reader: EntryReader<Value>;
   /** Near hits are probed or traced. Decided once, so that a hit does not have to ask. */
   readonly #observed: boolean;
+  #closed: Promise<void> | undefined;
 
   constructor(parts: NamespaceParts<Value>) {
     this.name = parts.context.namespace;
@@ -83,6 +94,7 @@ export class Namespace<Value> {
       const checked = options === undefined ? undefined : checkOptions(options);
       const copy = this.#reader.near(key, checked);
       if (copy === undefined) {
+        this.#refuseIfClosed();
         if (checked !== undefined) checkNames(checked, READ_OPTIONS);
         return this.#reader.get(key, checked);
       }
@@ -101,6 +113,7 @@ export class Namespace<Value> {
     const { runner } = this.#parts.context;
     const checked = readable("options", () => ({ ...checkOptions(options, READ_OPTIONS) }));
     const bulk = { ...checked, bulk: runner.bulk(checked) };
+    this.#refuseIfClosed();
     return runBulk(checkKeys(keys, runner.limits), (key) => {
       const copy = this.#reader.near(key, checked);
       if (copy === undefined) return this.#reader.get(key, bulk);
@@ -123,7 +136,8 @@ export class Namespace<Value> {
       if (this.#observed) this.#hit(copy);
       return this.#reader.entry(this.#reader.fromCached(copy), "near");
     }
-    if (loader !== undefined) return this.#parts.loader.load(key, loader, others);
+    this.#refuseIfClosed();
+    if (loader !== undefined) return this.#loader.load(key, loader, others);
     return this.#reader.entry(await this.#reader.fetch(key, others), "remote");
   }
 
@@ -143,6 +157,7 @@ export class Namespace<Value> {
       checkFunction("loader", loader);
       const copy = this.#reader.near(key, checked);
       if (copy === undefined || copy.kind === "miss") {
+        this.#refuseIfClosed();
         checkNames(checked, LOAD_OPTIONS);
         return this.#getOrLoad(key, loader, { ...checked });
       }
@@ -169,9 +184,11 @@ export class Namespace<Value> {
     loadMissing: ManyLoader<Value>,
     options?: LoadOptions,
   ): Promise<unknown[]> {
-    const { context, loader } = this.#parts;
+    const { context } = this.#parts;
+    const loader = this.#loader;
     const checked = readable("options", (): LoadOptions => ({ ...checkOptions(options, LOAD_OPTIONS) }));
     checkFunction("loadMissing", loadMissing);
+    this.#refuseIfClosed();
     const all = Array.from(checkKeys(keys, context.runner.limits), (key, at) => ({ key, at }));
     const values = new Array<unknown>(all.length);
     const missing: typeof all = [];
@@ -204,6 +221,7 @@ export class Namespace<Value> {
   async set(key: string, value: Value, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
+      this.#refuseIfClosed();
       return await writer.set(key, writer.encode(value, false), checkOptions(options, SET_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
@@ -214,6 +232,7 @@ export class Namespace<Value> {
   async setAbsent(key: string, options?: SetOptions): Promise<SetOutcome> {
     const { writer } = this.#parts;
     try {
+      this.#refuseIfClosed();
       return await writer.set(key, writer.encode(undefined, true), checkOptions(options, SET_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
@@ -228,6 +247,7 @@ export class Namespace<Value> {
     entries: Iterable<readonly [key: string, value: Value]>,
     options?: SetOptions,
   ): Promise<SetOutcome[]> {
+    this.#refuseIfClosed();
     // All are read before the first is sent: if one cannot be read, none is stored.
     const pairs = readable("entries", () => Array.from(entries, ([key, value]) => ({ key, value })));
     const { context, writer } = this.#parts;
@@ -239,6 +259,7 @@ export class Namespace<Value> {
   /** Gives a fresh entry new lifetimes, counted from now. False: there is no fresh entry. */
   async touch(key: string, options?: TouchOptions): Promise<boolean> {
     try {
+      this.#refuseIfClosed();
       return await this.#parts.writer.touch(key, checkOptions(options, TOUCH_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
@@ -252,6 +273,7 @@ export class Namespace<Value> {
    */
   async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
     try {
+      this.#refuseIfClosed();
       return await this.#parts.writer.invalidate(target, checkOptions(options, INVALIDATE_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
@@ -259,14 +281,43 @@ export class Namespace<Value> {
   }
 
   /**
-   * The namespace's events from now on. Throws FIELD_INVALID, CANCELLED, CLOSED, and LIMIT_EXCEEDED for more namespaces
-   * than the server takes in one subscription (64 unless configured). A server that is known later and takes fewer ends
-   * the subscription with that error.
+   * The namespace's events from now on. Throws FIELD_INVALID, CANCELLED and CLOSED. A server that is older than 0.1 knows no
+   * selectors of several namespaces: where there are more of them than it takes in one subscription, it throws LIMIT_EXCEEDED,
+   * or, if the server is known later, ends the subscription with that error.
    */
   subscribe(options?: SubscribeOptions): EventSubscription {
-    return this.#parts.subscribe(
+    this.#refuseIfClosed();
+    return this.#parts.client.subscribe(
+      this.name,
       readable("options", () => ({ ...checkOptions(options, SUBSCRIBE_OPTIONS) })),
     );
+  }
+
+  // ---- The end -------------------------------------------------------------------------------------------
+
+  /**
+   * Ends the namespace in this process: frees its near copies, ends its subscriptions and refuses later calls with CLOSED.
+   * Calls under way go on. Resolves when the loads under way have stored their values or given their leases back. A second
+   * call returns the promise of the first. `MeshCache.namespace` opens the name again, with any options.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#parts.client.close(this.name);
+    return this.#closed;
+  }
+
+  /** As `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #loader(): EntryLoader<Value> {
+    const { context, reader, writer, client } = this.#parts;
+    this.#parts.loader ??= new EntryLoader(context, reader, writer, client.closing);
+    return this.#parts.loader;
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed !== undefined) throw new CacheError("CLOSED", "the namespace is closed");
   }
 
   // ---- Hits that need more than their answer -------------------------------------------------------------
@@ -297,7 +348,7 @@ export class Namespace<Value> {
   }
 
   async #getOrLoad(key: string, loader: Loader<Value>, options: LoadOptions): Promise<Value | undefined> {
-    const entry = await this.#parts.loader.load(key, loader, options);
+    const entry = await this.#loader.load(key, loader, options);
     switch (entry.kind) {
       case "hit":
         return entry.value;

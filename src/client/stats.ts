@@ -49,6 +49,12 @@ export interface ConnectionStats extends Readonly<ConnectionCounters> {
   readonly address: string;
   /** Operations that wait or are under way. */
   readonly inFlight: number;
+  /** Selectors of the subscription now. */
+  readonly selectors: number;
+  /** Of these the ones that select all namespaces whose names have a prefix, since there are too many for one each. */
+  readonly wideSelectors: number;
+  /** Events that such selectors brought of namespaces that are not open here. */
+  readonly unwantedEvents: number;
   /** Times that events may have been missed, so that near copies were suspect. */
   readonly gaps: number;
   /**
@@ -60,6 +66,8 @@ export interface ConnectionStats extends Readonly<ConnectionCounters> {
 
 /** A snapshot. Counters count from when the client was made. */
 export interface ClientStats {
+  /** Namespaces that are open. */
+  readonly namespaces: number;
   /** What the near caches hold and did. */
   readonly near: NearStats;
   /** What `getOrLoad` did. */
@@ -104,5 +112,9 @@ export function toObservations(stats: ClientStats): Observations {
     operations: connection.operations,
     operationsRetried: connection.retries,
     operationsInFlight: connection.inFlight,
+    namespaces: stats.namespaces,
+    selectors: connection.selectors,
+    wideSelectors: connection.wideSelectors,
+    unwantedEvents: connection.unwantedEvents,
   };
 }

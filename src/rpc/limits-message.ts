@@ -6,9 +6,11 @@ import type { Limits } from "./limits.ts";
 export interface OpenedLimits extends Omit<Limits, "leaseDefaultMs"> {
   /** Batches of one Exchange that may wait for leases at a time. */
   readonly exchangeMaxWaitingBatches: number;
+  /** A selector may be of all namespaces whose names have a prefix. */
+  readonly namespacePrefixes: boolean;
 }
 
-export function toLimitsMessage(limits: OpenedLimits): LimitsMessage {
+export function toLimitsMessage(limits: Omit<OpenedLimits, "namespacePrefixes">): LimitsMessage {
   return {
     $typeName: "meshcache.v1.Limits",
     namespaceMaxBytes: limits.namespaceMaxBytes,
@@ -31,6 +33,7 @@ export function toLimitsMessage(limits: OpenedLimits): LimitsMessage {
     receiveMaxBytes: limits.receiveMaxBytes,
     sendMaxBytes: limits.sendMaxBytes,
     exchangeMaxWaitingBatches: limits.exchangeMaxWaitingBatches,
+    namespacePrefixes: true,
   };
 }
 
@@ -57,5 +60,6 @@ export function fromLimitsMessage(message: LimitsMessage, assumed: OpenedLimits)
     receiveMaxBytes: message.receiveMaxBytes || assumed.receiveMaxBytes,
     sendMaxBytes: message.sendMaxBytes || assumed.sendMaxBytes,
     exchangeMaxWaitingBatches: message.exchangeMaxWaitingBatches || assumed.exchangeMaxWaitingBatches,
+    namespacePrefixes: message.namespacePrefixes,
   };
 }

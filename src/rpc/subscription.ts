@@ -18,6 +18,7 @@ import { checkKey, checkNamespace } from "./validate.ts";
 interface SelectorMessage {
   readonly namespace: string;
   readonly prefixes: readonly string[];
+  readonly namespaceIsPrefix?: boolean;
 }
 
 export function fromSelectors(selectors: readonly SelectorMessage[], limits: Limits): readonly Selector[] {
@@ -29,10 +30,23 @@ export function fromSelectors(selectors: readonly SelectorMessage[], limits: Lim
   if (prefixes > limits.subscriptionMaxPrefixes) {
     throw fieldInvalid("prefixes", `at most ${limits.subscriptionMaxPrefixes} prefixes`);
   }
-  return selectors.map((selector) => ({
-    namespace: checkNamespace(selector.namespace, "", limits),
-    prefixes: selector.prefixes.map((prefix) => checkKey(prefix, limits, "prefixes")),
-  }));
+  return selectors.map((selector) =>
+    selector.namespaceIsPrefix ? toWide(selector, limits) : toExact(selector, limits),
+  );
+}
+
+function toExact({ namespace, prefixes }: SelectorMessage, limits: Limits): Selector {
+  return {
+    namespace: checkNamespace(namespace, "", limits),
+    prefixes: prefixes.map((prefix) => checkKey(prefix, limits, "prefixes")),
+  };
+}
+
+/** Of all namespaces whose names begin with this one. Empty: of all. */
+function toWide({ namespace, prefixes }: SelectorMessage, limits: Limits): Selector {
+  if (prefixes.length > 0) throw fieldInvalid("prefixes", "empty where the namespace is a prefix");
+  if (namespace !== "") checkNamespace(namespace, "", limits);
+  return { namespace, namespaceIsPrefix: true, prefixes: [] };
 }
 
 const EVENT_KIND: Record<EventKind, Event_Kind> = {

@@ -8,7 +8,7 @@ import { fromLimitsMessage, type OpenedLimits, toLimitsMessage } from "../../src
 import { TRANSPORT_BOUNDS } from "../../src/server/limits/transport-limits.ts";
 
 const { leaseDefaultMs: _, ...assumedLimits } = resolveLimits();
-const assumed: OpenedLimits = { ...assumedLimits, exchangeMaxWaitingBatches: 4_096 };
+const assumed: OpenedLimits = { ...assumedLimits, exchangeMaxWaitingBatches: 4_096, namespacePrefixes: true };
 
 function ofBounds(end: "min" | "max"): OpenedLimits {
   const bounds = Object.entries(LIMIT_BOUNDS).map(([name, bound]) => [name, bound[end]]);
@@ -28,9 +28,10 @@ describe("The limits of a greeting", () => {
   });
 
   it("are assumed where the server does not say them", () => {
-    expect(fromLimitsMessage(create(LimitsSchema), assumed)).toEqual(assumed);
+    const old = { ...assumed, namespacePrefixes: false };
+    expect(fromLimitsMessage(create(LimitsSchema), assumed)).toEqual(old);
     const some = create(LimitsSchema, { keyMaxBytes: 7, entryMaxTags: 0 });
-    expect(fromLimitsMessage(some, assumed)).toEqual({ ...assumed, keyMaxBytes: 7, entryMaxTags: 0 });
+    expect(fromLimitsMessage(some, assumed)).toEqual({ ...old, keyMaxBytes: 7, entryMaxTags: 0 });
   });
 });
 
@@ -39,7 +40,9 @@ describe("The contract", () => {
   const message = /^message Limits \{\n(.*?)^\}/ms.exec(proto)?.[1] ?? "";
   const bounds = { ...LIMIT_BOUNDS, ...TRANSPORT_BOUNDS };
 
-  it.each(LimitsSchema.fields.map(({ name, localName }) => [name, localName]))(
+  const numbers = LimitsSchema.fields.filter(({ localName }) => localName !== "namespacePrefixes");
+
+  it.each(numbers.map(({ name, localName }) => [name, localName]))(
     "names the range and the default of %s as they are enforced",
     (name, localName) => {
       const [, comment = ""] = new RegExp(`((?: {2}//[^\\n]*\\n)+)[^/\\n]*\\b${name} =`).exec(message) ?? [];

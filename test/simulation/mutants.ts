@@ -28,7 +28,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         inFunction: "NearCache.coverage",
-        find: "this.#covered ? this.#coherence.coverage : NOT_COVERED",
+        find: "this.#isCovered ? coverage : NOT_COVERED",
         replace: "this.#coherence.coverage",
       },
     ],
@@ -84,23 +84,18 @@ export const mutants: readonly Mutant[] = [
   ),
 
   // ---- The client: events and own writes -----------------------------------------------------------------------
-  mutant(
-    "client: events of a namespace are ignored",
-    "createTagIndex.matching",
-    "return entries;",
-    "return [];",
-  ),
+  mutant("client: events of a namespace are ignored", "isConcerned", "return true;", "return false;"),
   mutant(
     "client: events of a prefix are ignored",
-    "createTagIndex.matching",
-    "return withPrefix(name);",
-    "return name === undefined ? withPrefix(name) : [];",
+    "isConcerned",
+    "return key.startsWith(name);",
+    "return false;",
   ),
   mutant(
     "client: an event is applied to the entries of another shard",
     "ShardIndexes.matching",
-    "this.#shards[change.shard]?.matching",
-    "this.#shards[0]?.matching",
+    "entry.shard === shard",
+    "entry.shard === 0",
   ),
   mutant(
     "client: a Touch that shortens a TTL is ignored",
@@ -178,7 +173,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "client: a caller from after an invalidation shares a load from before it",
     "Singleflight.invalidate",
-    'if (target === "key") this.#flights.delete(name);',
+    'if (target === "key") flights.delete(name);',
     'if (target === "key") return;',
   ),
   {

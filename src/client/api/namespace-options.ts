@@ -4,7 +4,12 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
-import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
+import {
+  differingNearCache,
+  type NearCacheOptions,
+  type ResolvedNearCache,
+  resolveNearCache,
+} from "./near-cache-options.ts";
 import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
 
@@ -70,6 +75,19 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const NEGATIVE_TTL_DEFAULT_MS = 30_000;
 /** A namespace may be opened before its server is known, so options may be whatever some server takes. */
 const { contentTypeMaxBytes, lifetimeMaxMs } = ASSUMED_LIMITS;
+
+/** The first option in which two namespaces differ. Codecs are the same if they are one object. */
+export function differingOption(
+  one: ResolvedNamespaceOptions<unknown>,
+  other: ResolvedNamespaceOptions<unknown>,
+): string | undefined {
+  for (const name of NAMESPACE_OPTIONS) {
+    const field = name as keyof NamespaceOptions<unknown>;
+    if (field === "nearCache" || one[field] === other[field]) continue;
+    return field;
+  }
+  return differingNearCache(one.nearCache, other.nearCache);
+}
 
 /** `client`: what the namespace inherits. Throws FIELD_INVALID naming the option and its range. */
 export function resolveNamespaceOptions<Value>(

@@ -12,8 +12,9 @@ export type ValueSharing = "frozen" | "cloned";
 
 export interface NearCacheOptions {
   /**
-   * Bytes that the copies of one namespace may take, keys, tags and about 256 bytes of bookkeeping each included. 65,536 to
-   * 2^40; default 33,554,432 (32 MiB).
+   * Bytes that copies may take, keys, tags and about 256 bytes of bookkeeping each included. 65,536 to 2^40; default
+   * 33,554,432 (32 MiB). The client's are shared by all namespaces that do not say their own: when they are full, the copy that
+   * was used least recently goes, whichever namespace it is of. A namespace that says its own has them for itself, beside those.
    */
   readonly maxBytes?: number;
   /** Default "frozen". */
@@ -30,11 +31,13 @@ const NEAR_CACHE_OPTIONS = optionNames<NearCacheOptions>({ maxBytes: true, value
 
 export interface ResolvedNearCache {
   readonly maxBytes: number;
+  /** These bytes are for this namespace alone. Otherwise all such namespaces share those of the client. */
+  readonly hasOwnBytes: boolean;
   readonly values: ValueSharing;
   readonly prefixes: readonly string[];
 }
 
-const DEFAULT_MAX_BYTES = 32 * 2 ** 20;
+export const NEAR_CACHE_DEFAULT_BYTES = 32 * 2 ** 20;
 
 /**
  * Undefined: no near cache. `inherited`: the client's, for those of a namespace; `isOff`: the client has none, so that a
@@ -48,12 +51,27 @@ export function resolveNearCache(
   if (options === false) return undefined;
   const own = checkGroup("nearCache", options, NEAR_CACHE_OPTIONS);
   if (own === undefined && isOff) return undefined;
-  const maxBytes = inherited?.maxBytes ?? DEFAULT_MAX_BYTES;
+  const maxBytes = inherited?.maxBytes ?? NEAR_CACHE_DEFAULT_BYTES;
   const values = inherited?.values ?? "frozen";
   const prefixes = own?.prefixes ?? inherited?.prefixes ?? [];
   return {
+    hasOwnBytes: inherited !== undefined && own?.maxBytes !== undefined,
     maxBytes: wholeOption("nearCache.maxBytes", own?.maxBytes, maxBytes, 65_536, 2 ** 40),
     values: checkWord("nearCache.values", own?.values, values, ["frozen", "cloned"]),
     prefixes: checkPrefixes("nearCache.prefixes", prefixes, ASSUMED_LIMITS),
   };
+}
+
+/** The first option in which two near caches differ. */
+export function differingNearCache(
+  one: ResolvedNearCache | undefined,
+  other: ResolvedNearCache | undefined,
+): string | undefined {
+  if (one === undefined || other === undefined) return one === other ? undefined : "nearCache";
+  if (one.maxBytes !== other.maxBytes || one.hasOwnBytes !== other.hasOwnBytes) return "nearCache.maxBytes";
+  if (one.values !== other.values) return "nearCache.values";
+  const { prefixes } = other;
+  const areSame =
+    one.prefixes.length === prefixes.length && one.prefixes.every((prefix, at) => prefix === prefixes[at]);
+  return areSame ? undefined : "nearCache.prefixes";
 }

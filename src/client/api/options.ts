@@ -96,7 +96,7 @@ export interface ClientOptions {
    */
   readonly revalidateJitterMs?: number;
   /**
-   * How many copies of a namespace are then revalidated, about the most recently used ones; others are when they are read.
+   * How many copies are then revalidated, about the most recently used ones; others are when they are read.
    * 0 to 1,048,576; default 8,192.
    */
   readonly revalidateMaxEntries?: number;

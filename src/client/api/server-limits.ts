@@ -32,6 +32,7 @@ export const ASSUMED_LIMITS: ServerLimits = {
   receiveMaxBytes: LIMIT_BOUNDS.receiveMaxBytes.fallback,
   sendMaxBytes: LIMIT_BOUNDS.sendMaxBytes.fallback,
   exchangeMaxWaitingBatches: 4_096,
+  namespacePrefixes: false,
 };
 
 /** The most prefixes that a server can be set to take in one subscription. */

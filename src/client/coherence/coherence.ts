@@ -28,6 +28,7 @@
  */
 import type { Clock } from "../../common/clock.ts";
 import { createRecentChanges, type RecentChanges } from "./recent-changes.ts";
+import { type Cover, NO_COVER } from "./selector-cover.ts";
 
 /** One mutation, as an event or the response to an own write reports it. */
 export interface Change {
@@ -65,6 +66,8 @@ export class Coherence {
   generation = 1;
   /** Incremented when responses to earlier requests may no longer enter a near cache. */
   coverage = 1;
+  /** The keys whose events the stream delivers. */
+  cover: Cover = NO_COVER;
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #shards: RecentChanges[] = [];
@@ -137,6 +140,11 @@ export class Coherence {
 
   /** An own write got no answer: this process cannot know whether it took effect, nor when. */
   writeUnanswered(): void {
+    this.coverage += 1;
+  }
+
+  /** The events of some keys are not delivered for a while. What was asked for before may be of before that. */
+  coverageLost(): void {
     this.coverage += 1;
   }
 

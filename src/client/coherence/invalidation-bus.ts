@@ -19,6 +19,8 @@ export interface InvalidationListener {
 
 export class InvalidationBus {
   readonly #coherence: Coherence;
+  /** Events of namespaces that nobody here has open: the selectors cover more names than those. */
+  unwantedEvents = 0;
   /** Each list is replaced, never changed in place: a listener may come or go while a change is passed on. */
   readonly #byNamespace = new Map<string, readonly InvalidationListener[]>();
 
@@ -27,25 +29,37 @@ export class InvalidationBus {
   }
 
   add(listener: InvalidationListener): void {
-    const rest = this.#byNamespace.get(listener.namespace) ?? [];
-    this.#byNamespace.set(listener.namespace, [...rest, listener]);
+    // `concat` makes arrays of the exact length: there may be very many of one listener.
+    const rest: readonly InvalidationListener[] = this.#byNamespace.get(listener.namespace) ?? [];
+    this.#byNamespace.set(listener.namespace, rest.concat(listener));
   }
 
   delete(listener: InvalidationListener): void {
     const { namespace } = listener;
-    const rest = (this.#byNamespace.get(namespace) ?? []).filter((other) => other !== listener);
+    const known = this.#byNamespace.get(namespace) ?? [];
+    const at = known.indexOf(listener);
+    if (at < 0) return;
+    const rest = known.toSpliced(at, 1);
     if (rest.length === 0) this.#byNamespace.delete(namespace);
     else this.#byNamespace.set(namespace, rest);
   }
 
-  /** Applies the events of one frame. A frame holds all events of each of its revisions. */
+  /**
+   * Applies the events of one frame. A frame holds all events of each of its revisions. Those of a namespace without a listener
+   * concern no copy, and no answer that may become one: its near cache would listen.
+   */
   apply(events: readonly Event[]): void {
     for (const event of events) {
+      const listeners = this.#byNamespace.get(event.namespace);
+      if (listeners === undefined) {
+        this.unwantedEvents += 1;
+        continue;
+      }
       const change = toChange(event);
       if (change === undefined) continue;
       this.#coherence.eventApplied(change);
       const touched = event.kind === Event_Kind.TOUCHED;
-      for (const listener of this.#byNamespace.get(change.namespace) ?? []) {
+      for (const listener of listeners) {
         listener.onEvent(change, event, touched);
       }
     }
@@ -55,7 +69,8 @@ export class InvalidationBus {
   evict(events: readonly Event[]): void {
     for (const event of events) {
       const change = toChange(event);
-      if (change === undefined || event.stamp?.epoch !== this.#coherence.epoch) continue;
+      if (change === undefined || !this.#byNamespace.has(event.namespace)) continue;
+      if (event.stamp?.epoch !== this.#coherence.epoch) continue;
       this.#coherence.eventApplied(change);
       this.invalidate(change.namespace, change.target, change.name);
     }

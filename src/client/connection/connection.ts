@@ -12,12 +12,13 @@
  * and events move over. When a server drains, there is no other address and the first attempt fails, the client leaves
  * instead: the server would wait for it in vain.
  */
-import { type Event, type Gap, Gap_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { type Event, type Gap, Gap_Reason, type Selector } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
 import { rootCauseText } from "../../common/root-cause.ts";
 import type { ReportEvent } from "../api/client-events.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
+import type { Cover } from "../coherence/selector-cover.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
 import { type CallCounters, CallSender } from "./call-sender.ts";
@@ -46,6 +47,8 @@ export interface ConnectionDeps extends StreamDeps {
 export interface ConnectionObserver {
   /** A stream became the primary. It has not caught up. */
   opened(epoch: bigint): void;
+  /** What the subscription of the primary covers from now on. */
+  covered(cover: Cover): void;
   events(events: readonly Event[]): void;
   /** Events of a replaced stream. The primary delivers them again, in their order, but perhaps later. */
   eventsOfReplaced(events: readonly Event[]): void;
@@ -78,7 +81,7 @@ export class Connection {
   readonly #streams: StreamHandover;
   readonly #reconnection: Reconnection;
   readonly #heartbeat: Heartbeat;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions: Subscriptions;
   readonly #barriers = new Barriers(() => this.#streams.primary);
   #state: ConnectionState = "idle";
   /** The server of the primary stream drains. */
@@ -94,6 +97,7 @@ export class Connection {
     });
     this.#reconnection = new Reconnection(options, deps);
     this.#heartbeat = new Heartbeat(options, deps.clock);
+    this.#subscriptions = new Subscriptions((cover) => observer.covered(cover));
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
       missedEvents: ({ cursor, epoch }) => {
@@ -102,9 +106,7 @@ export class Connection {
       },
       promotionDone: (stream) => this.#promotionDone(stream),
       subscribeAgain: (stream) => this.#subscriptions.subscribe(stream, stream === this.#streams.primary),
-      subscribed: (stream) => {
-        for (const subscription of stream.live) subscription.live();
-      },
+      subscribed: (stream) => this.#subscriptions.answered(stream),
       events: (events) => observer.events(events),
       eventsOfReplaced: (events) => observer.eventsOfReplaced(events),
       gap: (gap) => {
@@ -130,6 +132,11 @@ export class Connection {
   /** Where calls go now, or would go next. */
   get address(): string {
     return this.#streams.primary?.address ?? this.#reconnection.address;
+  }
+
+  /** What the primary is subscribed to. */
+  get selectors(): readonly Selector[] {
+    return this.#streams.primary?.selectors ?? [];
   }
 
   get inFlight(): number {
@@ -168,7 +175,13 @@ export class Connection {
    */
   watch(subscription: LocalSubscription): void {
     if (this.#state === "closed") throw new CacheError("CLOSED", "the client is closed");
-    this.#subscriptions.add(subscription, this.counters.streams > 0 ? this.limits : undefined);
+    const { primary, candidate } = this.#streams;
+    this.#subscriptions.add(
+      subscription,
+      this.counters.streams > 0 ? this.limits : undefined,
+      primary,
+      candidate,
+    );
     this.#connect();
     this.#scheduleFlush();
   }

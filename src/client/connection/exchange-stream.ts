@@ -17,7 +17,8 @@ import { CacheError } from "../../common/errors.ts";
 import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
-import type { LocalSubscription, SubscriptionPlan } from "../coherence/subscription-set.ts";
+import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
+import type { SubscriptionPlan } from "../coherence/subscription-set.ts";
 import { ExchangeRequestMessage } from "../messages/requests.ts";
 import {
   type Link,
@@ -154,9 +155,29 @@ export class ExchangeStream {
     return this.hasOpened && this.#subscription.isAnswered;
   }
 
-  /** What the subscription of this stream covers. */
-  get live(): readonly LocalSubscription[] {
+  /** What the newest answered subscription of this stream covers. */
+  get live(): Cover {
     return this.#subscription.live;
+  }
+
+  /** The same, as far as the subscriptions cover it that were sent since. */
+  get cover(): Cover {
+    return this.#subscription.cover;
+  }
+
+  /** What the newest subscription covers, once it is answered. */
+  get asked(): Cover {
+    return this.#subscription.plan?.cover ?? NO_COVER;
+  }
+
+  /** What the first subscription was for. */
+  get firstPlan(): SubscriptionPlan | undefined {
+    return this.#subscription.firstPlan;
+  }
+
+  /** The newest subscription is this one. */
+  hasPlan(plan: SubscriptionPlan): boolean {
+    return this.#subscription.plan === plan;
   }
 
   /** What was last subscribed to. */

@@ -4,10 +4,11 @@ import type { Selector, Subscription } from "../../../gen/meshcache/v1/cache_pb.
 import { NO_BYTES } from "../../common/bytes.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
-import type { LocalSubscription, SubscriptionPlan } from "../coherence/subscription-set.ts";
+import { type Cover, coverOfAll, NO_COVER } from "../coherence/selector-cover.ts";
+import type { SubscriptionPlan } from "../coherence/subscription-set.ts";
 
 interface SentSubscription {
-  readonly covered: readonly LocalSubscription[];
+  readonly plan: SubscriptionPlan;
   /** What the client took for the server's limits. */
   readonly limits: ServerLimits;
   /** It was the first that the server took notice of: it may carry a cursor. */
@@ -19,15 +20,28 @@ const ENVELOPE_BYTES = 64;
 
 export class StreamSubscription {
   /** What the newest answered subscription covers. */
-  live: readonly LocalSubscription[] = [];
-  /** What the newest subscription asks for. */
-  selectors: readonly Selector[] = [];
+  live: Cover = NO_COVER;
+  /** Of the newest subscription. */
+  plan: SubscriptionPlan | undefined;
+  /** Of the first one, which resumes. */
+  firstPlan: SubscriptionPlan | undefined;
   /** The server takes no cursor as long as the one to resume from: the events since then are lost. */
   missedEvents = false;
   /** Sent and not answered, by the ids of their frames. */
   readonly #unanswered = new Map<bigint, SentSubscription>();
   #awaitsLimits = false;
   #resumable = true;
+
+  /** What the newest subscription asks for. */
+  get selectors(): readonly Selector[] {
+    return this.plan?.selectors ?? [];
+  }
+
+  /** What is covered now: by the newest answered subscription, and by those that will replace it. */
+  get cover(): Cover {
+    if (this.#unanswered.size === 0) return this.live;
+    return coverOfAll([this.live, ...Array.from(this.#unanswered.values(), ({ plan }) => plan.cover)]);
+  }
 
   /** Every subscription so far is answered. */
   get isAnswered(): boolean {
@@ -50,21 +64,24 @@ export class StreamSubscription {
    * sent that some server might end the stream for.
    */
   subscribe(
-    { selectors, covered, sizeBytes }: SubscriptionPlan,
+    plan: SubscriptionPlan,
     cursor: Uint8Array,
     limits: ServerLimits,
     hasOpened: boolean,
     send: (subscription: Subscription) => bigint,
   ): void {
-    this.#awaitsLimits = !hasOpened && sizeBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
+    const cursorBytes = this.cursorBytes(cursor, limits) + ENVELOPE_BYTES;
+    this.#awaitsLimits = !hasOpened && plan.sizeBytes + cursorBytes > LIMIT_BOUNDS.receiveMaxBytes.min;
     if (this.#awaitsLimits) return;
     const isFirst = this.#resumable;
     const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_BYTES;
     if (isFirst && resumed.length < cursor.length) this.missedEvents = true;
     this.#resumable = false;
-    this.selectors = selectors;
+    this.plan = plan;
+    if (isFirst) this.firstPlan = plan;
+    const { selectors } = plan;
     const id = send({ $typeName: "meshcache.v1.Subscription", selectors, cursor: resumed });
-    this.#unanswered.set(id, { covered, limits, isFirst });
+    this.#unanswered.set(id, { plan, limits, isFirst });
   }
 
   /**
@@ -75,7 +92,7 @@ export class StreamSubscription {
     const subscription = this.#unanswered.get(id);
     if (subscription === undefined) return false;
     this.#unanswered.delete(id);
-    this.live = subscription.covered;
+    this.live = subscription.plan.cover;
     return cursor.length === 0 || (subscription.isFirst && this.missedEvents);
   }
 

@@ -1,21 +1,38 @@
 /** Who wants events of this connection, and the subscriptions that its streams are given for them. */
-import { SELECTORS_MAX, type ServerLimits } from "../api/server-limits.ts";
+import type { ServerLimits } from "../api/server-limits.ts";
+import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
 import { areSameSelectors, type LocalSubscription, SubscriptionSet } from "../coherence/subscription-set.ts";
 import type { ExchangeStream } from "./exchange-stream.ts";
 
 export class Subscriptions {
   readonly #subscriptions = new SubscriptionSet();
+  readonly #announce: (cover: Cover) => void;
   /** The streams are not subscribed to what there is now. */
   #changed = false;
+
+  /** `announce`: told what the primary stream covers, whenever that changes. */
+  constructor(announce: (cover: Cover) => void) {
+    this.#announce = announce;
+  }
 
   get changed(): boolean {
     return this.#changed;
   }
 
-  /** Throws LIMIT_EXCEEDED for more namespaces than the server takes. `limits`: undefined before the first Opened. */
-  add(subscription: LocalSubscription, limits: ServerLimits | undefined): void {
-    this.#subscriptions.add(subscription, limits?.subscriptionMaxSelectors ?? SELECTORS_MAX);
-    this.#changed = true;
+  /**
+   * `streams`: those there are, the primary first. `limits`: undefined before the first Opened. Throws LIMIT_EXCEEDED for a
+   * subscriber of more namespaces than the server takes.
+   */
+  add(
+    subscription: LocalSubscription,
+    limits: ServerLimits | undefined,
+    primary: ExchangeStream | undefined,
+    candidate: ExchangeStream | undefined,
+  ): void {
+    this.#subscriptions.add(subscription, limits);
+    const isAsked = [primary, candidate].every((stream) => stream?.asked.covers(subscription) !== false);
+    if (!isAsked) this.#changed = true;
+    else if (primary?.cover.covers(subscription)) subscription.live?.();
   }
 
   /** False: it was not added. */
@@ -30,33 +47,57 @@ export class Subscriptions {
     if (!this.#subscriptions.empty) this.subscribe(candidate, false);
   }
 
-  /** Subscribes a stream to as much as its server takes. */
+  /** Subscribes a stream to as much as its server takes, unless that is what it was subscribed to last. */
   subscribe(stream: ExchangeStream, isPrimary: boolean): void {
     this.#changed = false;
     const plan = this.#subscriptions.plan(stream.limits, stream.cursorBytes);
+    if (stream.hasPlan(plan)) return;
     stream.subscribe(plan);
     // Until it is the primary, the events of a candidate do not count.
     if (!isPrimary) return;
+    this.#announce(stream.cover);
     for (const { subscription, error } of plan.leftOut) {
-      subscription.lost();
+      subscription.uncovered();
       subscription.refused(error);
     }
   }
 
-  /** A stream became the primary: tells everybody whether its subscription covers them. */
-  promoted(stream: ExchangeStream): void {
-    for (const subscription of this.#subscriptions.all()) {
-      if (stream.live.includes(subscription)) subscription.live();
-      else subscription.lost();
+  /** The primary answered a subscription. */
+  answered(stream: ExchangeStream): void {
+    this.#announce(stream.cover);
+    for (const subscription of this.#subscriptions.told) {
+      if (stream.live.covers(subscription)) subscription.live?.();
     }
-    const { selectors, leftOut } = this.#subscriptions.plan(stream.limits, 0);
+  }
+
+  /** A stream became the primary: tells everybody whom its subscription does not cover, or not from its beginning on. */
+  promoted(stream: ExchangeStream): void {
+    this.#announce(stream.cover);
+    const plan = this.#subscriptions.plan(stream.limits, 0);
+    if (stream.firstPlan !== plan || plan.leftOut.length > 0) this.#uncover(stream);
+    for (const subscription of this.#subscriptions.told) {
+      if (stream.live.covers(subscription)) subscription.live?.();
+      else subscription.lost?.();
+    }
     // It was subscribed before its server had said its limits.
-    if (!areSameSelectors(selectors, stream.selectors)) this.#changed = true;
-    for (const { subscription, error } of leftOut) subscription.refused(error);
+    if (!areSameSelectors(plan.selectors, stream.selectors)) this.#changed = true;
+    for (const { subscription, error } of plan.leftOut) subscription.refused(error);
   }
 
   /** There is no primary stream any more. */
   lost(): void {
-    for (const subscription of this.#subscriptions.all()) subscription.lost();
+    this.#announce(NO_COVER);
+    for (const subscription of this.#subscriptions.told) subscription.lost?.();
+  }
+
+  /**
+   * Only the first subscription of a stream resumes where the last stream ended. The events before any later one are
+   * missing, for those that the first one did not cover.
+   */
+  #uncover(stream: ExchangeStream): void {
+    const first = stream.firstPlan?.cover ?? NO_COVER;
+    for (const subscription of this.#subscriptions.all()) {
+      if (!first.covers(subscription)) subscription.uncovered();
+    }
   }
 }

@@ -11,7 +11,7 @@ import {
 import { freezeIfPlain } from "../api/deep-freeze.ts";
 import { ABSENT, MISS, type Outcome } from "../api/results.ts";
 import type { AsOf, Servable } from "../coherence/coherence.ts";
-import type { ClockEntry } from "./clock-cache.ts";
+import type { ClockEntry, ClockOwner } from "./clock-cache.ts";
 
 /** What a response said about a key. */
 export interface Reading {
@@ -32,7 +32,8 @@ export interface Reading {
 }
 
 /** Holds its value once: as bytes, or decoded and shared. Only near-cache.ts and this file change it. */
-export interface CachedEntry<Value> extends Servable, ClockEntry<CachedEntry<Value>> {
+export interface CachedEntry<Value> extends Servable, ClockEntry<AnyCachedEntry> {
+  readonly owner: CopyOwner;
   readonly kind: Reading["kind"];
   readonly epoch: bigint;
   readonly shard: number;
@@ -51,6 +52,18 @@ export interface CachedEntry<Value> extends Servable, ClockEntry<CachedEntry<Val
   answer: Promise<Outcome<Value>> | undefined;
   /** What `getOrLoad` returns, created once. */
   loaded: Promise<Value | undefined> | undefined;
+}
+
+/** An entry of some near cache. */
+export type AnyCachedEntry = CachedEntry<unknown>;
+
+/** The near cache that an entry is in. */
+export interface CopyOwner extends ClockOwner {
+  /** Events may have been missed since the entry of this key was read. */
+  isSuspect(key: string): boolean;
+  /** The entry can be revalidated. */
+  revalidatable(key: string): AnyCachedEntry | undefined;
+  revalidate(key: string): Promise<unknown>;
 }
 
 export type SharedHit<Value> = NonNullable<CachedEntry<Value>["shared"]>;
@@ -72,6 +85,7 @@ export function createCachedEntry<Value>(
   sizeBytes: number,
   generation: number,
   shared: SharedHit<Value> | undefined,
+  owner: CopyOwner,
 ): CachedEntry<Value> {
   // The fields that a hit reads come first, so that they are next to each other in memory.
   return {
@@ -94,6 +108,7 @@ export function createCachedEntry<Value>(
     encoded: reading.encoded && shared === undefined ? new Uint8Array(reading.encoded) : undefined,
     shared,
     sizeBytes,
+    owner,
     older: undefined,
     newer: undefined,
   };

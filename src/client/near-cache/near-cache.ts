@@ -6,20 +6,22 @@ import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { AsOf, Change, Coherence } from "../coherence/coherence.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
+import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
-import { type CachedEntry, createCachedEntry, type Reading, type SharedHit, sizeOf } from "./cached-entry.ts";
-import { ClockCache } from "./clock-cache.ts";
+import {
+  type AnyCachedEntry,
+  type CachedEntry,
+  type CopyOwner,
+  createCachedEntry,
+  type Reading,
+  type SharedHit,
+  sizeOf,
+} from "./cached-entry.ts";
+import { type ClockBudget, ClockCache, type RemovalListener } from "./clock-cache.ts";
 import { ShardIndexes } from "./tag-index.ts";
 
 /** Is never a generation: an entry that has it is suspect until it is revalidated. */
 const SUSPECT = 0;
-
-export interface NearCacheOptions {
-  /** Bounds the sum of the encoded values, keys and tags, plus a constant for each entry. */
-  readonly maxBytes: number;
-  /** Only keys with one of these prefixes are kept. Empty: every key of the namespace. */
-  readonly prefixes: readonly string[];
-}
 
 /** What the near caches did, counted over all namespaces from when the client was made. */
 export interface NearCounters {
@@ -39,23 +41,37 @@ export interface NearCounters {
   revalidated: number;
 }
 
-export class NearCache<Value> implements InvalidationListener, LocalSubscription {
+export class NearCache<Value>
+  implements InvalidationListener, LocalSubscription, CopyOwner, RemovalListener<CachedEntry<Value>>
+{
   readonly namespace: string;
   readonly prefixes: readonly string[];
-  readonly #maxBytes: number;
+  /** Asks the server for entries again. Undefined: nobody does. */
+  revalidator: { revalidate(key: string): Promise<unknown> } | undefined;
+  readonly budget: ClockBudget<AnyCachedEntry>;
   readonly #coherence: Coherence;
   readonly #counters: NearCounters;
-  readonly #entries: ClockCache<CachedEntry<Value>>;
+  readonly #entries: ClockCache<CachedEntry<Value>, AnyCachedEntry>;
   readonly #indexes = new ShardIndexes<CachedEntry<Value>>();
-  #covered = false;
+  /** The cover that was last looked at, and whether this near cache is in it. */
+  #cover: Cover = NO_COVER;
+  #isCovered = false;
+  #closed = false;
 
-  constructor(namespace: string, options: NearCacheOptions, coherence: Coherence, counters: NearCounters) {
+  /** Only keys with one of `prefixes` are kept. None: every key. */
+  constructor(
+    namespace: string,
+    prefixes: readonly string[],
+    budget: ClockBudget<AnyCachedEntry>,
+    coherence: Coherence,
+    counters: NearCounters,
+  ) {
     this.namespace = namespace;
-    this.prefixes = options.prefixes;
-    this.#maxBytes = options.maxBytes;
+    this.prefixes = prefixes;
+    this.budget = budget;
     this.#coherence = coherence;
     this.#counters = counters;
-    this.#entries = new ClockCache(options.maxBytes, (entry) => this.#indexes.remove(entry));
+    this.#entries = new ClockCache(budget, this);
   }
 
   // ---- Reading -------------------------------------------------------------------------------------------
@@ -95,17 +111,6 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
       : undefined;
   }
 
-  /** Keys of suspect entries that can be revalidated, about the most recently used first. */
-  suspects(limit: number): string[] {
-    const keys: string[] = [];
-    for (const entry of this.#entries.byUse()) {
-      if (keys.length >= limit) break;
-      if (entry.generation !== this.#coherence.generation && this.revalidatable(entry.key) === entry)
-        keys.push(entry.key);
-    }
-    return keys;
-  }
-
   isSuspect(key: string): boolean {
     const entry = this.#entries.peek(key);
     return entry !== undefined && entry.generation !== this.#coherence.generation;
@@ -120,19 +125,18 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
     return this.#entries.size;
   }
 
-  get bytes(): number {
-    return this.#entries.bytes;
-  }
-
   // ---- Filling -------------------------------------------------------------------------------------------
 
-  /** A subscription that covers the near cache is live. */
-  live(): void {
-    this.#covered = true;
+  /** Events may be missed from now on: neither the copies nor the answers that are under way can be trusted. */
+  uncovered(): void {
+    this.#coherence.coverageLost();
+    this.clear();
   }
 
-  lost(): void {
-    this.#covered = false;
+  /** Frees the copies. Nothing is kept any more, whatever is under way. */
+  close(): void {
+    this.#closed = true;
+    this.clear();
   }
 
   /** Nothing is kept, as long as it is not covered: reads go to the server. */
@@ -140,19 +144,24 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
 
   /** What the fill rule must know of a request just before it is sent. */
   coverage(): number {
-    return this.#covered ? this.#coherence.coverage : NOT_COVERED;
+    const { cover, coverage } = this.#coherence;
+    if (cover !== this.#cover) {
+      this.#cover = cover;
+      this.#isCovered = cover.covers(this);
+    }
+    return this.#isCovered ? coverage : NOT_COVERED;
   }
 
   /** Keeps what a response said, if the fill rule allows it. `shared` is its value, decoded and frozen. */
   keep(reading: Reading, coverage: number, shared?: SharedHit<Value>): boolean {
     const { asOf, key } = reading;
     const sizeBytes = sizeOf(reading);
-    if (!this.#mayEnter(asOf, key, reading.tags, coverage) || sizeBytes > this.#maxBytes) {
+    if (!this.#mayEnter(asOf, key, reading.tags, coverage) || sizeBytes > this.#entries.maxBytes) {
       this.#counters.fillsRefused += 1;
       this.removeOlder(key, asOf);
       return false;
     }
-    const entry = createCachedEntry(reading, sizeBytes, this.#coherence.generation, shared);
+    const entry = createCachedEntry(reading, sizeBytes, this.#coherence.generation, shared, this);
     this.#counters.evicted += this.#entries.set(entry);
     this.#indexes.add(entry);
     this.#counters.fills += 1;
@@ -193,7 +202,7 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
   }
 
   #mayEnter(asOf: AsOf, key: string, tags: readonly string[], coverage: number): boolean {
-    if (!this.covers(key)) return false;
+    if (this.#closed || !this.covers(key)) return false;
     if (!this.#coherence.mayFill(coverage, asOf, this.namespace, key, tags)) return false;
     // During a handover two streams may deliver responses out of order.
     const held = this.#entries.peek(key);
@@ -221,6 +230,18 @@ export class NearCache<Value> implements InvalidationListener, LocalSubscription
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  async revalidate(key: string): Promise<void> {
+    await this.revalidator?.revalidate(key);
+  }
+
+  removed(entry: CachedEntry<Value>): void {
+    this.#indexes.remove(entry);
+  }
+
+  evict(key: string): void {
+    this.#entries.delete(key);
   }
 
   *#matching(change: Change): Iterable<CachedEntry<Value>> {

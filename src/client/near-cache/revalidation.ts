@@ -6,8 +6,18 @@
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 
-/** The reads of one message. Most are answered "not modified". */
-const BATCH_KEYS = 256;
+/** The reads of one round trip. Most are answered "not modified". */
+const BATCH_ENTRIES = 256;
+
+/** An entry that may be out of date. */
+export interface Suspect {
+  readonly key: string;
+  readonly owner: {
+    /** False when the entry was revalidated, invalidated or evicted since. */
+    isSuspect(key: string): boolean;
+    revalidate(key: string): Promise<unknown>;
+  };
+}
 
 export interface RevalidationDeps {
   readonly clock: Clock;
@@ -16,16 +26,14 @@ export interface RevalidationDeps {
   readonly jitterMs: number;
   /** For each gap. 0 turns background revalidation off. */
   readonly maxEntries: number;
-  /** The keys to revalidate, the most recently used first. */
-  suspects(limit: number): string[];
-  /** False when the entry was revalidated, invalidated or evicted since. */
-  isSuspect(key: string): boolean;
-  revalidate(key: string): Promise<unknown>;
+  /** The entries to revalidate, the most recently used first. */
+  suspects(limit: number): readonly Suspect[];
 }
 
 export class Revalidation {
   readonly #deps: RevalidationDeps;
-  #keys: string[] = [];
+  #suspects: readonly Suspect[] = [];
+  #next = 0;
   #timer: Timer | undefined;
   /** Incremented by each start and stop, so that an older round ends. */
   #round = 0;
@@ -43,28 +51,39 @@ export class Revalidation {
   stop(): void {
     this.#round += 1;
     this.#timer?.cancel();
-    this.#keys = [];
+    this.#suspects = [];
+    this.#next = 0;
   }
 
   #begin(): void {
-    this.#keys = this.#deps.suspects(this.#deps.maxEntries);
-    this.#next();
+    this.#suspects = this.#deps.suspects(this.#deps.maxEntries);
+    this.#next = 0;
+    this.#revalidateSome();
   }
 
-  #next(): void {
-    const keys = this.#keys.splice(0, BATCH_KEYS).filter((key) => this.#deps.isSuspect(key));
-    if (keys.length === 0) {
-      if (this.#keys.length > 0) this.#next();
-      return;
-    }
+  #revalidateSome(): void {
+    const some = this.#takeSome();
+    if (some.length === 0) return;
     const round = this.#round;
     // An entry whose read failed stays suspect. The round ends, because the connection is the likely cause.
-    Promise.all(keys.map(async (key) => this.#deps.revalidate(key))).then(
+    Promise.all(some.map(async ({ key, owner }) => owner.revalidate(key))).then(
       () => {
-        if (round === this.#round && this.#keys.length > 0) this.#schedule(() => this.#next());
+        if (round === this.#round && this.#next < this.#suspects.length) {
+          this.#schedule(() => this.#revalidateSome());
+        }
       },
       () => undefined,
     );
+  }
+
+  #takeSome(): Suspect[] {
+    const some: Suspect[] = [];
+    while (some.length < BATCH_ENTRIES && this.#next < this.#suspects.length) {
+      const suspect = this.#suspects[this.#next];
+      this.#next += 1;
+      if (suspect?.owner.isSuspect(suspect.key)) some.push(suspect);
+    }
+    return some;
   }
 
   #schedule(run: () => void): void {

@@ -8,78 +8,107 @@ interface IndexedEntry {
 }
 
 /** The entries of one shard. */
-export interface TagIndex<Entry extends IndexedEntry> {
-  add(entry: Entry): void;
-  remove(entry: Entry): void;
-  /** The caller may remove entries while it iterates. */
-  matching(target: Change["target"], name: string): Iterable<Entry>;
-}
-
-/** One index for each shard: the server sends an event of a tag, a prefix or a namespace once for each shard. */
-export class ShardIndexes<Entry extends IndexedEntry> {
-  readonly #shards: TagIndex<Entry>[] = [];
+class TagIndex<Entry extends IndexedEntry> {
+  readonly #entries = new Set<Entry>();
+  readonly #byTag = new Map<string, Set<Entry>>();
 
   add(entry: Entry): void {
-    let index = this.#shards[entry.shard];
-    if (index === undefined) {
-      index = createTagIndex();
-      this.#shards[entry.shard] = index;
+    this.#entries.add(entry);
+    for (const tag of entry.tags) {
+      const tagged = this.#byTag.get(tag);
+      if (tagged === undefined) this.#byTag.set(tag, new Set([entry]));
+      else tagged.add(entry);
     }
-    index.add(entry);
   }
 
   remove(entry: Entry): void {
-    this.#shards[entry.shard]?.remove(entry);
+    this.#entries.delete(entry);
+    for (const tag of entry.tags) {
+      const tagged = this.#byTag.get(tag);
+      if (tagged?.delete(entry) && tagged.size === 0) this.#byTag.delete(tag);
+    }
+  }
+
+  /** The caller may remove entries while it iterates. */
+  matching(target: Change["target"], name: string): Iterable<Entry> {
+    switch (target) {
+      case "tag":
+        return this.#byTag.get(name) ?? [];
+      case "prefix":
+        return this.#withPrefix(name);
+      case "all":
+        return this.#entries;
+      case "key":
+        return [];
+      default:
+        return target satisfies never;
+    }
+  }
+
+  *#withPrefix(prefix: string): Iterable<Entry> {
+    for (const entry of this.#entries) if (entry.key.startsWith(prefix)) yield entry;
+  }
+}
+
+/** So many entries are looked through one by one: an index of each shard would take more memory than they do. */
+const FEW_MAX = 4;
+
+const NONE: readonly never[] = [];
+
+/** One index for each shard: the server sends an event of a tag, a prefix or a namespace once for each shard. */
+export class ShardIndexes<Entry extends IndexedEntry> {
+  /** All entries, as long as they are few. Replaced by one of the exact length, which takes the least memory. */
+  #few: readonly Entry[] = NONE;
+  /** By shard. */
+  #many: TagIndex<Entry>[] | undefined;
+
+  add(entry: Entry): void {
+    if (this.#many === undefined && this.#few.length < FEW_MAX) this.#few = this.#few.concat(entry);
+    else this.#index(entry);
+  }
+
+  remove(entry: Entry): void {
+    if (this.#many === undefined) {
+      const at = this.#few.indexOf(entry);
+      if (at >= 0) this.#few = this.#few.toSpliced(at, 1);
+    } else this.#many[entry.shard]?.remove(entry);
   }
 
   /** The entries of the change's shard that its tag, prefix or namespace concerns. Empty for a key. */
-  matching(change: Change): Iterable<Entry> {
-    return this.#shards[change.shard]?.matching(change.target, change.name) ?? [];
+  matching({ shard, target, name }: Change): Iterable<Entry> {
+    if (this.#many !== undefined) return this.#many[shard]?.matching(target, name) ?? [];
+    return this.#few.filter((entry) => entry.shard === shard && isConcerned(entry, target, name));
   }
 
   /** The same for all shards. */
   *matchingInAll(target: Change["target"], name: string): Iterable<Entry> {
-    for (const index of this.#shards) if (index !== undefined) yield* index.matching(target, name);
+    yield* this.#few.filter((entry) => isConcerned(entry, target, name));
+    for (const index of this.#many ?? []) if (index !== undefined) yield* index.matching(target, name);
+  }
+
+  #index(entry: Entry): void {
+    this.#many ??= [];
+    const few = this.#few;
+    this.#few = NONE;
+    for (const one of [...few, entry]) {
+      const index = this.#many[one.shard] ?? new TagIndex<Entry>();
+      this.#many[one.shard] = index;
+      index.add(one);
+    }
   }
 }
 
-export function createTagIndex<Entry extends IndexedEntry>(): TagIndex<Entry> {
-  const entries = new Set<Entry>();
-  const byTag = new Map<string, Set<Entry>>();
-
-  function* withPrefix(prefix: string): Iterable<Entry> {
-    for (const entry of entries) if (entry.key.startsWith(prefix)) yield entry;
+function isConcerned({ key, tags }: IndexedEntry, target: Change["target"], name: string): boolean {
+  switch (target) {
+    case "tag":
+      return tags.includes(name);
+    case "prefix":
+      return key.startsWith(name);
+    case "all":
+      return true;
+    case "key":
+      return false;
+    default:
+      return target satisfies never;
   }
-
-  return {
-    add(entry) {
-      entries.add(entry);
-      for (const tag of entry.tags) {
-        const tagged = byTag.get(tag);
-        if (tagged === undefined) byTag.set(tag, new Set([entry]));
-        else tagged.add(entry);
-      }
-    },
-    remove(entry) {
-      entries.delete(entry);
-      for (const tag of entry.tags) {
-        const tagged = byTag.get(tag);
-        if (tagged?.delete(entry) && tagged.size === 0) byTag.delete(tag);
-      }
-    },
-    matching(target, name) {
-      switch (target) {
-        case "tag":
-          return byTag.get(name) ?? [];
-        case "prefix":
-          return withPrefix(name);
-        case "all":
-          return entries;
-        case "key":
-          return [];
-        default:
-          return target satisfies never;
-      }
-    },
-  };
 }

@@ -86,6 +86,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   #deliveredBefore: number[] = [];
   #epoch = 0n;
   #covered = false;
+  #wasLive = false;
   readonly #events = new Fifo<CacheEvent>();
   readonly #waiting = new Fifo<PromiseWithResolvers<IteratorResult<CacheEvent, undefined>>>();
   /** Why the server takes no such subscription. */
@@ -109,6 +110,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
 
   live(): void {
     this.#covered = true;
+    this.#wasLive = true;
     this.#deliveredBefore = [...this.#delivered];
     this.#becameLive.resolve();
   }
@@ -116,6 +118,12 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   /** The next stream resumes, or delivers a gap. */
   lost(): void {
     this.#covered = false;
+  }
+
+  /** Its reader is told that events may be missing, if it was given any. */
+  uncovered(): void {
+    this.#covered = false;
+    if (this.#wasLive) this.#push({ kind: "gap", cause: "unknown" });
   }
 
   /** Ends the subscription: its reader is told why. */

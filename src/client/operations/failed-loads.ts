@@ -25,7 +25,7 @@ export interface FailedLoadsDeps {
 export class FailedLoads {
   readonly #deps: FailedLoadsDeps;
   /** In the order in which they failed. */
-  readonly #failures = new Map<string, FailedLoad>();
+  #failures: Map<string, FailedLoad> | undefined;
 
   constructor(deps: FailedLoadsDeps) {
     this.#deps = deps;
@@ -34,28 +34,28 @@ export class FailedLoads {
   failed(key: string, error: unknown): void {
     const { clock, rng, cooldownMs } = this.#deps;
     if (cooldownMs === 0) return;
+    this.#failures ??= new Map();
     this.#failures.delete(key);
     const untilMs = clock.nowMs() + cooldownMs * (1 - JITTER * rng.fraction());
     this.#failures.set(key, { error, untilMs });
-    if (this.#failures.size > FAILED_LOADS_MAX) this.#forgetOldest();
+    if (this.#failures.size > FAILED_LOADS_MAX) this.#forgetOldest(this.#failures);
   }
 
   succeeded(key: string): void {
-    if (this.#failures.size > 0) this.#failures.delete(key);
+    this.#failures?.delete(key);
   }
 
   /** The failure of a key whose cooldown is not over. */
   of(key: string): FailedLoad | undefined {
-    if (this.#failures.size === 0) return undefined;
-    const failure = this.#failures.get(key);
+    const failure = this.#failures?.get(key);
     if (failure === undefined || this.#deps.clock.nowMs() < failure.untilMs) return failure;
-    this.#failures.delete(key);
+    this.#failures?.delete(key);
     return undefined;
   }
 
-  #forgetOldest(): void {
-    for (const [key, { untilMs }] of this.#failures) {
-      this.#failures.delete(key);
+  #forgetOldest(failures: Map<string, FailedLoad>): void {
+    for (const [key, { untilMs }] of failures) {
+      failures.delete(key);
       if (this.#deps.clock.nowMs() < untilMs) this.#deps.onForget();
       return;
     }

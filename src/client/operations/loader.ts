@@ -14,7 +14,6 @@ import { checkKey } from "../api/checks.ts";
 import type { UnkeptReason } from "../api/client-events.ts";
 import { type LoadedOptions, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
-import { NOT_COVERED } from "../coherence/coherence.ts";
 import { FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
 import type { LeaseWait } from "./lease-wait.ts";
@@ -59,13 +58,14 @@ export class EntryLoader<Value> {
   readonly #calls: Singleflight<LoadResult<Value>>;
   /** Runs of loaders, also those in the background, whose callers have a stale value. */
   readonly #runs: Singleflight<RanLoad<Value>>;
-  readonly #failed: FailedLoads;
+  /** There may be very many loaders: in most of them nothing has failed. */
+  #failed: FailedLoads | undefined;
   readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
   readonly #writer: EntryWriter<Value>;
   readonly #leases: LeaseClient<Value>;
   /** Loads that hold a lease, also those in the background. */
-  readonly #filling = new Set<Promise<unknown>>();
+  #filling: Set<Promise<unknown>> | undefined;
   readonly #closing: AbortSignal;
 
   constructor(
@@ -74,23 +74,8 @@ export class EntryLoader<Value> {
     writer: EntryWriter<Value>,
     closing: AbortSignal,
   ) {
-    const { namespace, clock, rng, coherence, invalidations, near, loads, options, report } = context;
-    const coverage = () => near?.coverage() ?? NOT_COVERED;
-    const onJoin = () => {
-      loads.loadsShared += 1;
-    };
-    const shared = { namespace, clock, coherence, invalidations, coverage, onJoin };
-    this.#calls = new Singleflight({ ...shared, share: shareResult });
-    this.#runs = new Singleflight({ ...shared, share: shareRan });
-    this.#failed = new FailedLoads({
-      clock,
-      rng,
-      cooldownMs: options.failureCooldownMs,
-      onForget: () => {
-        loads.failuresForgotten += 1;
-        report({ kind: "overflow", reason: "failedLoads", namespace });
-      },
-    });
+    this.#calls = new Singleflight(context, shareResult);
+    this.#runs = new Singleflight(context, shareRan);
     this.#context = context;
     this.#reader = reader;
     this.#writer = writer;
@@ -126,7 +111,7 @@ export class EntryLoader<Value> {
 
   /** Resolves when every load that holds a lease has stored its value or given the lease back. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#filling);
+    if (this.#filling !== undefined) await Promise.allSettled(this.#filling);
   }
 
   async #join(load: KeyLoad<Value>, begins?: () => void): Promise<LoadedEntry<Value>> {
@@ -141,7 +126,7 @@ export class EntryLoader<Value> {
 
   async #run(load: KeyLoad<Value>, wait: LeaseWait): Promise<LoadResult<Value>> {
     const { key, plan, asked, isOneOfMany } = load;
-    const failure = this.#failed.of(key);
+    const failure = this.#failed?.of(key);
     if (failure !== undefined) {
       asked();
       return this.#coolDown(key, failure.error);
@@ -191,14 +176,20 @@ export class EntryLoader<Value> {
   ): Promise<LoadResult<Value>> {
     const filling = this.#fillLease(load, token);
     const ended = filling.catch(() => undefined);
+    this.#filling ??= new Set();
     this.#filling.add(ended);
-    void ended.then(() => this.#filling.delete(ended));
+    void ended.then(() => this.#filled(ended));
     if (stale === undefined) return filling;
     const { softTimeoutMs } = load.plan;
     // A stale value is also served when the loader fails. The failure is counted, and its cooldown begins.
     const first =
       softTimeoutMs === 0 ? undefined : await runWithin(this.#context.clock, softTimeoutMs, ended);
     return first ?? this.#served(stale);
+  }
+
+  #filled(ended: Promise<unknown>): void {
+    this.#filling?.delete(ended);
+    if (this.#filling?.size === 0) this.#filling = undefined;
   }
 
   /** After a release the server grants the lease to the next waiter at once, not only when it expires. */
@@ -227,7 +218,7 @@ export class EntryLoader<Value> {
     return this.#runs.joinOrRun(key, plan.join.maxStalenessMs, async () => {
       try {
         const ran = await run();
-        this.#failed.succeeded(key);
+        this.#failed?.succeeded(key);
         return ran;
       } catch (error) {
         if (!this.#closing.aborted) this.#loadFailed(key, error);
@@ -238,6 +229,7 @@ export class EntryLoader<Value> {
 
   #loadFailed(key: string, error: unknown): void {
     const { namespace, options, report } = this.#context;
+    this.#failed ??= this.#createFailed();
     this.#failed.failed(key, error);
     report({
       kind: "loadFailed",
@@ -245,6 +237,19 @@ export class EntryLoader<Value> {
       reason: isLoaderTimeout(error) ? "timedOut" : "threw",
       error: errorNameOf(error),
       cooldownMs: options.failureCooldownMs,
+    });
+  }
+
+  #createFailed(): FailedLoads {
+    const { clock, rng, options, loads, report, namespace } = this.#context;
+    return new FailedLoads({
+      clock,
+      rng,
+      cooldownMs: options.failureCooldownMs,
+      onForget: () => {
+        loads.failuresForgotten += 1;
+        report({ kind: "overflow", reason: "failedLoads", namespace });
+      },
     });
   }
 

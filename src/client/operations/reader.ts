@@ -61,6 +61,11 @@ export class EntryReader<Value> {
     return this.#ask(key, options, asIs);
   }
 
+  /** As `fetch`, when there is room in the window: others are not kept waiting. */
+  revalidate(key: string): Promise<unknown> {
+    return this.fetch(key, { bulk: this.#context.runner.bulk() });
+  }
+
   /** As `fetch`, for the outcome alone. */
   get(key: string, options?: ReadOptions & RunOptions): Promise<Outcome<Value>> {
     return this.#ask(key, options, outcomeIn);

@@ -10,7 +10,7 @@ import { CacheError } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { checkWhole } from "../api/checks.ts";
 import { isAborted, onAbort } from "../api/signals.ts";
-import type { Change, Coherence } from "../coherence/coherence.ts";
+import { type Change, type Coherence, NOT_COVERED } from "../coherence/coherence.ts";
 import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
 import { LeaseWait } from "./lease-wait.ts";
 import { cancelled } from "./runner.ts";
@@ -22,18 +22,16 @@ export interface JoinOptions {
   readonly maxStalenessMs?: number | undefined;
 }
 
-export interface SingleflightDeps<Result> {
+export interface SingleflightDeps {
   readonly namespace: string;
   readonly clock: Clock;
   readonly coherence: Coherence;
   /** Delivers the changes of the namespace while work is in flight. */
   readonly invalidations: Pick<InvalidationBus, "add" | "delete">;
   /** For the fill rule: whether a live subscription covers the namespace. */
-  coverage(): number;
-  /** What each of several callers is given of the result. */
-  share(result: Result): Result;
-  /** Called when a caller joins. */
-  onJoin(): void;
+  readonly near: { coverage(): number } | undefined;
+  /** Counts the callers that join. */
+  readonly loads: { loadsShared: number };
 }
 
 interface Flight<Result> {
@@ -47,13 +45,17 @@ interface Flight<Result> {
 
 export class Singleflight<Result> implements InvalidationListener {
   readonly namespace: string;
-  readonly #deps: SingleflightDeps<Result>;
-  readonly #flights = new Map<string, Flight<Result>>();
+  readonly #deps: SingleflightDeps;
+  readonly #share: (result: Result) => Result;
+  /** There may be very many singleflights: most of them have no flight. */
+  #flights: Map<string, Flight<Result>> | undefined;
   #isListening = false;
 
-  constructor(deps: SingleflightDeps<Result>) {
+  /** `share`: what each of several callers is given of the result. */
+  constructor(deps: SingleflightDeps, share: (result: Result) => Result) {
     this.namespace = deps.namespace;
     this.#deps = deps;
+    this.#share = share;
   }
 
   /**
@@ -76,7 +78,7 @@ export class Singleflight<Result> implements InvalidationListener {
     begin: () => Promise<Result>,
   ): Promise<{ readonly result: Result; readonly isJoined: boolean }> {
     for (;;) {
-      const running = this.#flights.get(key);
+      const running = this.#flights?.get(key);
       if (running === undefined) return { result: await this.#begin(key, begin).result, isJoined: false };
       if (this.#joinable(key, maxStalenessMs) !== undefined) {
         return { result: await this.#enter(running).result, isJoined: true };
@@ -90,16 +92,18 @@ export class Singleflight<Result> implements InvalidationListener {
   }
 
   invalidate(target: Change["target"], name: string): void {
-    if (target === "key") this.#flights.delete(name);
+    const flights = this.#flights;
+    if (flights === undefined) return;
+    if (target === "key") flights.delete(name);
     else if (target === "prefix") {
-      for (const key of this.#flights.keys()) if (key.startsWith(name)) this.#flights.delete(key);
+      for (const key of flights.keys()) if (key.startsWith(name)) flights.delete(key);
       // Only the loader knows the tags, so a change of a tag may concern every load.
-    } else this.#flights.clear();
+    } else flights.clear();
     this.#updateListening();
   }
 
   #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
-    const flight = this.#flights.get(key);
+    const flight = this.#flights?.get(key);
     if (flight === undefined) return undefined;
     const { clock, coherence } = this.#deps;
     const nowMs = clock.nowMs();
@@ -109,32 +113,34 @@ export class Singleflight<Result> implements InvalidationListener {
 
   #enter(flight: Flight<Result>): Flight<Result> {
     flight.joined = true;
-    this.#deps.onJoin();
-    return { ...flight, result: flight.result.then(this.#deps.share) };
+    this.#deps.loads.loadsShared += 1;
+    return { ...flight, result: flight.result.then(this.#share) };
   }
 
   #begin(key: string, begin: (wait: LeaseWait) => Promise<Result>): Flight<Result> {
     const begunAtMs = this.#deps.clock.nowMs();
-    const coverage = this.#deps.coverage();
+    const coverage = this.#deps.near?.coverage() ?? NOT_COVERED;
     const wait = new LeaseWait();
     const work = begin(wait);
     const flight: Flight<Result> = { result: work, begunAtMs, coverage, wait, joined: false };
+    this.#flights ??= new Map();
     this.#flights.set(key, flight);
     this.#updateListening();
     const remove = () => {
-      if (this.#flights.get(key) !== flight) return;
+      if (this.#flights?.get(key) !== flight) return;
       this.#flights.delete(key);
       this.#updateListening();
     };
     work.then(remove, remove);
     // Nobody can join any more when this runs. What several callers get, none of them can change for the others.
-    const own = work.then((result) => (flight.joined ? this.#deps.share(result) : result));
+    const own = work.then((result) => (flight.joined ? this.#share(result) : result));
     return { ...flight, result: own };
   }
 
   /** Listens only while a load is in flight, so that events cost nothing at other times. */
   #updateListening(): void {
-    const isListening = this.#flights.size > 0;
+    const isListening = this.#flights !== undefined && this.#flights.size > 0;
+    if (!isListening) this.#flights = undefined;
     if (isListening === this.#isListening) return;
     this.#isListening = isListening;
     if (isListening) this.#deps.invalidations.add(this);

@@ -178,6 +178,8 @@ export interface StoreEvent {
 /** The keys of a subscription. No prefixes: the whole namespace. */
 export interface Selector {
   readonly namespace: string;
+  /** `namespace` is what the names of all selected namespaces begin with. */
+  readonly namespaceIsPrefix?: boolean;
   readonly prefixes: readonly string[];
 }
 

@@ -7,7 +7,7 @@
  * Every call is made under the shard's lock, unless it says that it needs none.
  */
 
-import type { StoreEvent } from "../api/store.ts";
+import type { Selector, StoreEvent } from "../api/store.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import type { DecodedEvents } from "./decoded-events.ts";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
@@ -105,9 +105,15 @@ export class EventLog {
     head.setEnd(position + 1, event.revision);
   }
 
-  /** The number of a namespace, for `next`. 0: no event in the log refers to the namespace by a number. */
-  namespaceId(namespace: string): number {
-    return this.#names.namespaces.idOf(namespace);
+  /** The numbers of the selected namespaces, for `next`. 0: no event in the log refers to the namespace by a number. */
+  namespaceIds(selectors: readonly Selector[]): number[] {
+    const { namespaces } = this.#names;
+    const ids: number[] = [];
+    for (const { namespace, namespaceIsPrefix } of selectors) {
+      if (namespaceIsPrefix) namespaces.addIdsWithPrefix(namespace, ids);
+      else ids.push(namespaces.idOf(namespace));
+    }
+    return ids;
   }
 
   placeAtEnd(): LogPlace {

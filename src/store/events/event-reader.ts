@@ -124,7 +124,7 @@ function readHeld(
   // Compare revisions and not positions: a log may have dropped only some events of a revision.
   if (log.lostRevision > revision) return "overrun";
   const { events, maxEvents, maxBytes } = taken;
-  const namespaceIds = selectors.map((selector) => log.namespaceId(selector.namespace));
+  const namespaceIds = log.namespaceIds(selectors);
   const heldEventsEnd = events.length + HELD_EVENTS_MAX;
   const heldScannedEnd = taken.scanned + HELD_SCANNED_EVENTS_MAX;
   const { end } = log;

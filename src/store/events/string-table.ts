@@ -72,6 +72,12 @@ export class StringTable {
     return this.#ids.get(name) ?? 0;
   }
 
+  /** Adds the numbers of all names that begin with `prefix`: at most 255. */
+  addIdsWithPrefix(prefix: string, ids: number[]): void {
+    this.#catchUp();
+    for (const [name, id] of this.#ids) if (name.startsWith(prefix)) ids.push(id);
+  }
+
   nameOf(id: number): string {
     this.#catchUp();
     return this.#names[id] ?? "";

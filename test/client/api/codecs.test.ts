@@ -28,7 +28,12 @@ describe("Codecs", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (value) => Buffer.compare(roundTrip(bytes(), value), value) === 0),
     );
-    const message = { $typeName: "meshcache.v1.Selector", namespace: "n", prefixes: ["a", "b"] } as const;
+    const message = {
+      $typeName: "meshcache.v1.Selector",
+      namespace: "n",
+      namespaceIsPrefix: false,
+      prefixes: ["a", "b"],
+    } as const;
     expect(roundTrip(protobuf(SelectorSchema), { ...message, prefixes: ["a", "b"] })).toEqual(message);
   });
 

@@ -209,7 +209,8 @@ describe("A subscription", () => {
       { reason: "LIMIT_EXCEEDED", detail: expect.objectContaining({ bound: "2" }) },
     ]);
     expect(await read).toMatchObject({ reason: "LIMIT_EXCEEDED" });
-    expect(() => cache.namespace("four", { codec })).toThrow("2");
+    const four = cache.namespace("four", { codec });
+    expect(() => four.subscribe()).toThrow("2");
   });
 
   it("begins anew, with a gap, where the server does not take its cursor", async () => {

@@ -1,7 +1,12 @@
 /** ClockCache: compared with a simple model of CLOCK, and examples of its order and bounds. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ClockCache, type ClockEntry } from "../../../src/client/near-cache/clock-cache.ts";
+import {
+  ClockBudget,
+  ClockCache,
+  type ClockEntry,
+  type ClockOwner,
+} from "../../../src/client/near-cache/clock-cache.ts";
 
 interface Entry extends ClockEntry<Entry> {
   readonly id: number;
@@ -9,63 +14,71 @@ interface Entry extends ClockEntry<Entry> {
 
 let lastId = 0;
 
-function entryOf(key: string, sizeBytes: number): Entry {
+function entryOf(key: string, sizeBytes: number, owner: ClockOwner): Entry {
   lastId += 1;
-  return { id: lastId, key, sizeBytes, used: false, older: undefined, newer: undefined };
+  return { id: lastId, key, sizeBytes, used: false, owner, older: undefined, newer: undefined };
 }
 
 function start(maxBytes: number) {
-  const removed: string[] = [];
-  const table = new ClockCache<Entry>(maxBytes, (entry) => removed.push(entry.key));
-  return { table, removed };
+  const budget = new ClockBudget<Entry>(maxBytes);
+  return { budget, ...join(budget) };
 }
 
-const keysByUse = (table: ClockCache<Entry>): string[] => [...table.byUse()].map(({ key }) => key);
+/** One more cache with the same budget. */
+function join(budget: ClockBudget<Entry>) {
+  const removed: string[] = [];
+  const table = new ClockCache<Entry, Entry>(budget, { removed: (entry) => removed.push(entry.key) });
+  const owner: ClockOwner = { evict: (key) => table.delete(key) };
+  const add = (key: string, sizeBytes: number) => table.set(entryOf(key, sizeBytes, owner));
+  return { table, removed, add };
+}
+
+const keysByUse = (budget: ClockBudget<Entry>): string[] => [...budget.byUse()].map(({ key }) => key);
 
 describe("ClockCache", () => {
   it("evicts the oldest unread entry, and spares a read entry once", () => {
-    const { table, removed } = start(3);
-    for (const key of ["a", "b", "c"]) table.set(entryOf(key, 1));
+    const { table, removed, add } = start(3);
+    for (const key of ["a", "b", "c"]) add(key, 1);
     table.get("a");
-    expect(table.set(entryOf("d", 1))).toBe(1);
+    expect(add("d", 1)).toBe(1);
     expect(removed).toEqual(["b"]);
-    table.set(entryOf("e", 1));
-    table.set(entryOf("f", 1));
+    add("e", 1);
+    add("f", 1);
     expect(removed).toEqual(["b", "c", "a"]);
   });
 
   it("does not count a peek as a read", () => {
-    const { table, removed } = start(2);
-    for (const key of ["a", "b"]) table.set(entryOf(key, 1));
+    const { table, removed, add } = start(2);
+    for (const key of ["a", "b"]) add(key, 1);
     table.peek("a");
-    table.set(entryOf("c", 1));
+    add("c", 1);
     expect(removed).toEqual(["a"]);
   });
 
   it("lists the read entries first, each group from the newest", () => {
-    const { table } = start(10);
-    for (const key of ["a", "b", "c", "d"]) table.set(entryOf(key, 1));
+    const { table, add, budget } = start(10);
+    for (const key of ["a", "b", "c", "d"]) add(key, 1);
     table.get("c");
     table.get("a");
-    expect(keysByUse(table)).toEqual(["c", "a", "d", "b"]);
+    expect(keysByUse(budget)).toEqual(["c", "a", "d", "b"]);
   });
 
   it("reports a replaced entry as removed, and not as evicted", () => {
-    const { table, removed } = start(2);
-    table.set(entryOf("a", 1));
-    expect(table.set(entryOf("a", 2))).toBe(0);
+    const { removed, add, budget } = start(2);
+    add("a", 1);
+    expect(add("a", 2)).toBe(0);
     expect(removed).toEqual(["a"]);
-    expect(table.bytes).toBe(2);
+    expect(budget.bytes).toBe(2);
   });
 
   it("spares a bounded number of entries for one fill, even when all were read", () => {
-    const { table } = start(1_000);
+    const { table, add, budget } = start(1_000);
     for (let index = 0; index < 1_000; index += 1) {
-      table.set(entryOf(`${index}`, 1));
+      add(`${index}`, 1);
       table.get(`${index}`);
     }
-    expect(table.set(entryOf("new", 1))).toBe(1);
-    const spared = [...table.byUse()].filter(({ used, key }) => !used && key !== "new");
+    expect(add("new", 1)).toBe(1);
+    const spared = [...budget.byUse()].filter(({ used, key }) => !used && key !== "new");
     expect(spared.length).toBeLessThanOrEqual(64);
     expect(table.peek("new")).toBeDefined();
   });
@@ -79,7 +92,7 @@ describe("ClockCache", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const maxBytes = 12;
-        const { table, removed } = start(maxBytes);
+        const { table, removed, add, budget } = start(maxBytes);
         let model: { key: string; sizeBytes: number; used: boolean }[] = [];
         const gone: string[] = [];
         const drop = (dropped: string) => {
@@ -96,7 +109,7 @@ describe("ClockCache", () => {
               else drop(oldest.key);
             }
             model.push({ key: one.key, sizeBytes: one.sizeBytes, used: false });
-            table.set(entryOf(one.key, one.sizeBytes));
+            add(one.key, one.sizeBytes);
           } else if (one.do === "get") {
             const found = model.find((held) => held.key === one.key);
             if (found !== undefined) found.used = true;
@@ -113,12 +126,27 @@ describe("ClockCache", () => {
             ...newestFirst.filter(({ used }) => used),
             ...newestFirst.filter(({ used }) => !used),
           ];
-          expect(keysByUse(table)).toEqual(byUse.map((held) => held.key));
-          expect(removed).toEqual(gone);
-          expect(table.bytes).toBe(sum());
+          expect(keysByUse(budget)).toEqual(byUse.map((held) => held.key));
+          expect(removed.toSorted()).toEqual(gone.toSorted());
+          expect(budget.bytes).toBe(sum());
           expect(table.size).toBe(model.length);
         }
       }),
     );
+  });
+
+  it("shares a budget with others: the oldest entry of all of them is evicted", () => {
+    const one = start(4);
+    const other = join(one.budget);
+    one.add("a", 1);
+    other.add("a", 1);
+    one.add("b", 1);
+    other.add("b", 1);
+    one.table.get("a");
+    expect(other.add("c", 2)).toBe(2);
+    expect([one.removed, other.removed]).toEqual([["b"], ["a"]]);
+    expect(keysByUse(one.budget)).toEqual(["c", "a", "b"]);
+    other.table.clear();
+    expect([one.budget.size, one.budget.bytes, one.table.peek("a")?.key]).toEqual([1, 1, "a"]);
   });
 });

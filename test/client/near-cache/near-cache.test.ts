@@ -78,7 +78,12 @@ describe("Near cache", () => {
     const { mesh, cache } = await start();
     const selectors = cache.namespace("selectors", { codec: protobuf(SelectorSchema) });
     await mesh.settle();
-    const message = { $typeName: "meshcache.v1.Selector", namespace: "n", prefixes: ["p"] } as const;
+    const message = {
+      $typeName: "meshcache.v1.Selector",
+      namespace: "n",
+      namespaceIsPrefix: false,
+      prefixes: ["p"],
+    } as const;
     await mesh.run(selectors.set("k", { ...message, prefixes: ["p"] }));
     const one = await mesh.run(selectors.get("k"));
     expect(one.kind === "hit" && one.value).toEqual(message);

@@ -15,18 +15,20 @@ describe("C1: a revalidation whose reads fail", () => {
   it("reads every key of its batch, and leaves no rejection without a handler", async () => {
     const clock = new ManualClock();
     const read: string[] = [];
+    const owner = {
+      isSuspect: () => true,
+      revalidate(key: string) {
+        read.push(key);
+        if (key === "throws") throw new Error("before there is a promise");
+        return key === "rejects" ? Promise.reject(new Error("of the read")) : Promise.resolve();
+      },
+    };
     const revalidation = new Revalidation({
       clock,
       rng: createSeededRng(1),
       jitterMs: 0,
       maxEntries: 10,
-      suspects: () => ["rejects", "throws", "good"],
-      isSuspect: () => true,
-      revalidate(key) {
-        read.push(key);
-        if (key === "throws") throw new Error("before there is a promise");
-        return key === "rejects" ? Promise.reject(new Error("of the read")) : Promise.resolve();
-      },
+      suspects: () => ["rejects", "throws", "good"].map((key) => ({ key, owner })),
     });
     revalidation.start();
     clock.advance(0);

@@ -45,7 +45,9 @@ describe("Opened", () => {
         case: "subscription",
         value: {
           $typeName: "meshcache.v1.Subscription",
-          selectors: [{ $typeName: "meshcache.v1.Selector", namespace: "n", prefixes: [] }],
+          selectors: [
+            { $typeName: "meshcache.v1.Selector", namespace: "n", namespaceIsPrefix: false, prefixes: [] },
+          ],
           cursor: new Uint8Array(),
         },
       },

@@ -55,7 +55,9 @@ function readFrom(
   namespaces: readonly string[],
   decoded = new DecodedEvents(),
 ): StoreEvent[] {
-  const ids = namespaces.map((namespace) => log.namespaceId(namespace));
+  const ids = namespaces.map(
+    (namespace) => log.namespaceIds([{ namespace: namespace, prefixes: [] }])[0] ?? 0,
+  );
   const events: StoreEvent[] = [];
   while (place.position < log.end) {
     const revision = log.revisionAt(place);
@@ -237,8 +239,8 @@ describe("EventLog", () => {
     for (let revision = 1; revision <= 500; revision++) {
       log.append(eventOf(revision, { namespace: revision % 2 === 0 ? "even" : "odd" }));
     }
-    const even = [log.namespaceId("even")];
-    expect(log.namespaceId("none")).toBe(0);
+    const even = [log.namespaceIds([{ namespace: "even", prefixes: [] }])[0] ?? 0];
+    expect(log.namespaceIds([{ namespace: "none", prefixes: [] }])[0] ?? 0).toBe(0);
     const read: StoreEvent[] = [];
     for (const place = { ...first }; place.position < log.end; ) {
       const event = log.next(place, even, new DecodedEvents());
