@@ -44,6 +44,21 @@ export default defineConfig({
           env: { MESHCACHE_TEST_ACCELERATION: "off" },
         },
       },
+      {
+        extends: true,
+        test: {
+          // The contract, the streams and the network once more, over mutual TLS.
+          name: "mutual TLS",
+          include: [
+            "test/contract/grpc.test.ts",
+            "test/contract/buf-curl.test.ts",
+            "test/server/streams/{event-stream,exchange}.test.ts",
+            "test/server/hostile/{calls,requests}.test.ts",
+            "test/client/{faulty-network,stampede}.test.ts",
+          ],
+          env: { MESHCACHE_TEST_TLS: "on" },
+        },
+      },
     ],
   },
 });

@@ -64,3 +64,4 @@ export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts"
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";
 export type { ConnectionProblem } from "./rpc/connection-problem.ts";
+export type { ClientTlsOptions } from "./security/tls/client-tls.ts";

@@ -36,6 +36,7 @@ const sidebar = [
     text: "Run",
     items: [
       page("Deployment", "/deployment"),
+      page("Security", "/security"),
       page("Proxies", "/proxies"),
       page("Operations", "/operations"),
       page("Configuration", "/configuration"),
@@ -50,7 +51,7 @@ const sidebar = [
       page("Coherence", "/coherence"),
       page("Replaying a trace", "/replay"),
       page("Benchmarks", "/benchmarks"),
-      page("Security", "/project/security"),
+      page("Reporting", "/project/security"),
     ],
   },
   {

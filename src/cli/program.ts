@@ -1,6 +1,7 @@
 /** The command line: its commands, its help, and the errors of wrong usage. */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../common/version.ts";
+import { addCertCommand } from "./commands/cert.ts";
 import { addConfigCommand } from "./commands/config.ts";
 import { addGetCommand } from "./commands/get.ts";
 import { addInvalidateCommand } from "./commands/invalidate.ts";
@@ -74,6 +75,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
   addServeCommand(program, context);
   addConfigCommand(program, context);
   addSizingCommand(program, context);
+  addCertCommand(program, context);
   program.commandsGroup("Entries:");
   addGetCommand(program, context);
   addSetCommand(program, context);

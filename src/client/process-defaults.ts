@@ -1,6 +1,6 @@
 /** What a client takes from its process unless a simulation replaces it: when it flushes, its transport, its warnings. */
 import type { Boundary } from "../common/boundary.ts";
-import type { GrpcCredentials } from "./transport/grpc-credentials.ts";
+import type { ResolvedClientOptions } from "./api/options.ts";
 import { createGrpcTransport } from "./transport/grpc-transport.ts";
 import { createHttp2Transport } from "./transport/http2-transport.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -10,9 +10,12 @@ export function runAfterMicrotasks(run: () => void): void {
   queueMicrotask(() => process.nextTick(run));
 }
 
-export function createTransport(credentials: GrpcCredentials | undefined, boundary: Boundary): Transport {
+export function createTransport(
+  { credentials, tls }: Pick<ResolvedClientOptions, "credentials" | "tls">,
+  boundary: Boundary,
+): Transport {
   return credentials === undefined
-    ? createHttp2Transport(boundary)
+    ? createHttp2Transport(boundary, tls)
     : createGrpcTransport(credentials, boundary);
 }
 

@@ -8,7 +8,8 @@ import { CacheError } from "../common/errors.ts";
 /**
  * "refused": nothing listens. "unknownName": the name does not resolve. "unreachable": there is no way to the host. "silent":
  * no answer in time. "closed": the connection was closed before an answer. "needsTls": TLS is spoken there. "noTls": TLS is
- * not spoken there. "certificate": the certificate is not trusted, or is of another name. "wrongProtocol": something answers
+ * not spoken there. "certificate": the certificate is not trusted, or is of another name. "clientRefused": the server wants
+ * another certificate of the client. "wrongProtocol": something answers
  * that is no gRPC. "wrongService": gRPC, but not meshcache of this version. "proxy": a proxy that cannot reach its server.
  */
 export type ConnectionProblem =
@@ -20,6 +21,7 @@ export type ConnectionProblem =
   | "needsTls"
   | "noTls"
   | "certificate"
+  | "clientRefused"
   | "wrongProtocol"
   | "wrongService"
   | "proxy";
@@ -36,7 +38,7 @@ export interface OptionWords {
   readonly tls: string | undefined;
 }
 
-const CLIENT_WORDS: OptionWords = { address: "`address`", tls: "`credentials`" };
+const CLIENT_WORDS: OptionWords = { address: "`address`", tls: "`tls` or `credentials`" };
 
 const ADVICE: Readonly<Record<ConnectionProblem, (words: OptionWords) => string>> = {
   refused: ({ address }) => `is the server running, and is ${address} its gRPC port?`,
@@ -50,6 +52,8 @@ const ADVICE: Readonly<Record<ConnectionProblem, (words: OptionWords) => string>
   noTls: ({ tls }) => `use its port with TLS, or leave ${tls ?? "TLS"} out`,
   certificate: ({ address, tls }) =>
     `${tls ?? "the client"} must trust the certificate, and ${address} must be a name in it`,
+  clientRefused: ({ tls }) =>
+    `${tls ?? "the client"} needs a certificate and a key, of an authority that the server takes clients of`,
   wrongProtocol: ({ address }) =>
     `${address} must be the gRPC port of the server, not its admin port or another program`,
   wrongService: ({ address }) => `${address} must be of a meshcache server of this version`,
@@ -172,6 +176,13 @@ const PATTERNS: readonly (readonly [RegExp, ConnectionProblem, string])[] = [
     "unreachable",
     "there is no way to it",
   ],
+  [/alert no application protocol/, "wrongProtocol", "it speaks TLS, but not HTTP/2"],
+  [/alert protocol version/, "wrongProtocol", "it speaks another version of TLS"],
+  [
+    /alert (?:certificate|bad certificate|unknown ca|access denied|handshake failure)/,
+    "clientRefused",
+    "it refuses the certificate of this client, or that there is none",
+  ],
   [/SSL routines|wrong version number|packet length too long/, "noTls", "it does not speak TLS"],
   [/certificate|CERT_|altname/i, "certificate", "its certificate is refused"],
 ];
@@ -182,7 +193,7 @@ function ofText(text: string): Diagnosis | undefined {
   if (found === undefined) return undefined;
   const [, problem, what] = found;
   // OpenSSL's text names its source files and threads.
-  return { problem, what: problem === "noTls" ? what : `${what}: ${text}` };
+  return { problem, what: /SSL routines/.test(text) ? what : `${what}: ${text}` };
 }
 
 function textOf(cause: unknown): string {

@@ -2,6 +2,7 @@
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
+import { endsOf } from "./limits/socket-ends.ts";
 
 export interface AdminConnections {
   /** How many were closed for others. */
@@ -13,36 +14,42 @@ export interface AdminConnections {
  * keep probes and scrapes out. When each has a request, the new one is closed.
  */
 export function boundConnections(server: Server, max: number, boundary: Boundary): AdminConnections {
-  /** In the order in which they became idle. */
-  const idle = new Set<Socket>();
-  const busy = new Set<Socket>();
+  /** By the addresses of both ends, in the order in which they became idle. */
+  const idle = new Map<string, Socket>();
+  const busy = new Map<string, Socket>();
   let refused = 0;
 
   server.on(
     "connection",
     boundary.guard(undefined, (socket: Socket) => {
       boundary.contain(socket);
-      idle.add(socket);
+      const ends = endsOf(socket);
+      if (ends === undefined) return;
+      idle.set(ends, socket);
       socket.once("close", () => {
-        idle.delete(socket);
-        busy.delete(socket);
+        idle.delete(ends);
+        busy.delete(ends);
       });
       if (idle.size + busy.size <= max) return;
       refused += 1;
       const [oldest] = idle;
-      oldest?.destroy();
-      if (oldest !== undefined) idle.delete(oldest);
+      if (oldest === undefined) return;
+      idle.delete(oldest[0]);
+      oldest[1].destroy();
     }),
   );
   server.on(
     "request",
     boundary.guard(undefined, ({ socket }: { readonly socket: Socket }, response: ServerResponse) => {
-      idle.delete(socket);
-      busy.add(socket);
+      const ends = endsOf(socket);
+      const accepted = ends === undefined ? undefined : (idle.get(ends) ?? busy.get(ends));
+      if (ends === undefined || accepted === undefined) return;
+      idle.delete(ends);
+      busy.set(ends, accepted);
       response.once(
         "close",
         boundary.guard(socket, () => {
-          if (busy.delete(socket) && !socket.destroyed) idle.add(socket);
+          if (busy.delete(ends) && !accepted.destroyed) idle.set(ends, accepted);
         }),
       );
     }),

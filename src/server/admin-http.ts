@@ -2,8 +2,10 @@
  * The admin port: metrics and health probes over HTTP, for monitoring systems. It takes no input beyond a path, and its
  * answers contain no data of the cache.
  */
+import { type TlsOptions as SecureOptions, TLSSocket, Server as TlsServer } from "node:tls";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import { createBoundary } from "../common/boundary.ts";
+import type { ServerTls } from "../security/tls/server-tls.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 import { boundConnections } from "./admin-connections.ts";
 
@@ -18,13 +20,18 @@ export interface AdminHttpOptions {
   /** False while the server drains: load balancers then send it no new callers. */
   readonly ready: () => boolean;
   readonly logger: Logger;
+  /** Undefined: without TLS. Where it asks clients for certificates, only probes are answered without one. */
+  readonly tls: ServerTls | undefined;
 }
 
 export interface AdminHttp {
   readonly host: string;
   readonly port: number;
+  readonly encrypts: boolean;
   /** How many connections were closed since there were too many. */
   readonly refusedConnections: number;
+  /** New connections get this certificate. */
+  replaceTls(tls: ServerTls): void;
   /** Stops listening and closes all connections, also in the middle of a request. */
   close(): Promise<void>;
 }
@@ -36,6 +43,9 @@ const INDEX = `meshcache admin
 /readyz    200 while it takes calls, 503 while it drains
 `;
 
+/** What needs no client certificate: probes of Kubernetes show none, and the answers say next to nothing. */
+const PROBES: ReadonlySet<string | undefined> = new Set(["/healthz", "/readyz"]);
+
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const BODY_MAX_BYTES = 1_024;
@@ -46,24 +56,28 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** How often the times are checked. */
 const CHECK_INTERVAL_MS = 1_000;
 
+const HTTP_OPTIONS = {
+  headersTimeout: SILENCE_MAX_MS,
+  connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  maxHeaderSize: HEADERS_MAX_BYTES,
+};
+
 /** Resolves when it listens; rejects when it cannot listen on the address. */
 export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
+  const { tls } = options;
   const app = fastify({
     logger: false,
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
-    http: {
-      headersTimeout: SILENCE_MAX_MS,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      maxHeaderSize: HEADERS_MAX_BYTES,
-    },
+    ...(tls === undefined ? { http: HTTP_OPTIONS } : { https: { ...HTTP_OPTIONS, ...toHttps(tls) } }),
     forceCloseConnections: true,
     // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
   addRoutes(app, options);
+  if (tls?.asksClients) addCertificateCheck(app);
   const boundary = createBoundary((error) => {
     options.logger.error({ err: error }, "a callback of the admin port failed");
   });
@@ -74,11 +88,34 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
   return {
     host: address.address,
     port: address.port,
+    encrypts: tls !== undefined,
     get refusedConnections() {
       return connections.refused;
     },
+    replaceTls(replacing) {
+      if (app.server instanceof TlsServer) app.server.setSecureContext(replacing.options);
+    },
     close: () => app.close(),
   };
+}
+
+function toHttps({ options, asksClients }: ServerTls): SecureOptions {
+  return {
+    ...options,
+    requestCert: asksClients,
+    // Refused in the answer, so that probes get theirs.
+    rejectUnauthorized: false,
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: SILENCE_MAX_MS,
+  };
+}
+
+function addCertificateCheck(app: FastifyInstance): void {
+  app.addHook("onRequest", async ({ socket, routeOptions }, reply) => {
+    const isKnown = socket instanceof TLSSocket && socket.authorized;
+    if (!isKnown && !PROBES.has(routeOptions.url))
+      await plain(reply, 401, "a client certificate is needed\n");
+  });
 }
 
 function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {

@@ -3,6 +3,8 @@ import "../common/require-node.ts";
 import { type CacheServer, createCacheServer, type ServerOptions } from "./server.ts";
 
 export { type Limits, resolveLimits } from "../rpc/limits.ts";
+export type { SecurityOptions } from "../security/security.ts";
+export type { ServerTlsOptions, TlsVersion } from "../security/tls/server-tls.ts";
 export { createStore, type StoreOptions } from "../store/engine/create-store.ts";
 export type { Acceleration } from "./connections/accelerator.ts";
 export { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";

@@ -1,5 +1,4 @@
 /** One server: puts its store, services and transport together, and starts, drains and stops them. */
-import type { ServerCredentials } from "@grpc/grpc-js";
 import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
@@ -7,10 +6,11 @@ import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } 
 import { type Rng, systemRng } from "../common/random.ts";
 import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
+import { openSecurity, type Security, type SecurityOptions } from "../security/security.ts";
 import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Telemetry, TlsObservation } from "../telemetry/telemetry.ts";
 import { createOpenCalls, type OpenCalls } from "./calls/registry.ts";
 import type { Acceleration } from "./connections/accelerator.ts";
 import { type Connections, createConnections } from "./connections/listener.ts";
@@ -41,8 +41,8 @@ export interface ServerOptions {
   readonly acceleration?: Acceleration;
   /** Default: none. */
   readonly telemetry?: Telemetry;
-  /** Default: without TLS. */
-  readonly credentials?: ServerCredentials;
+  /** Whom the server lets in. Default: everybody, without TLS, and on loopback alone. */
+  readonly security?: SecurityOptions;
   /** Default: the system's. */
   readonly clock?: Clock;
   /** For the embedded store and the ages of connections. Default: the system's. */
@@ -77,7 +77,7 @@ export interface ServerPlace {
   readonly alone: boolean;
 }
 
-/** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen`. */
+/** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen` and for what is in `security`. */
 export function createCacheServer(options: ServerOptions, place?: ServerPlace): CacheServer {
   const transport = resolveTransportLimits(options.transport);
   const clock = options.clock ?? systemClock;
@@ -85,7 +85,9 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
   const { host, port } = listen;
   const stand = place ?? standAlone(transport, clock);
-  const { store, streams, calls, connections, observe, forceShutdown } = assemble(options, transport, stand);
+  const security = openSecurity(options.security, host);
+  const parts = assemble(options, transport, stand, security);
+  const { store, streams, calls, connections, observe, forceShutdown } = parts;
 
   let address: string | undefined;
   let stopObserving = (): void => {};
@@ -135,7 +137,12 @@ interface ServerParts {
   forceShutdown(): void;
 }
 
-function assemble(options: ServerOptions, transport: TransportLimits, place: ServerPlace): ServerParts {
+function assemble(
+  options: ServerOptions,
+  transport: TransportLimits,
+  place: ServerPlace,
+  security: Security,
+): ServerParts {
   const { bounds, startedMs, sharesPort, alone } = place;
   const clock = options.clock ?? systemClock;
   const rng = options.rng ?? systemRng;
@@ -177,7 +184,7 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
     register,
     transport,
     rng,
-    credentials: options.credentials,
+    tls: security.tls?.value,
     quota: bounds.connections,
     sharesPort,
   });
@@ -197,13 +204,24 @@ function assemble(options: ServerOptions, transport: TransportLimits, place: Ser
           memoryRefusals: () => calls.memory.refusals,
           memoryCollections: () => calls.memoryReturn.collections,
           frameFloods: () => floods.counts,
+          tls: observeTls(security, connections),
         }),
+        security.watch({ clock, boundary, logger: telemetry.logger }, connections),
       ];
       return () => {
         for (const stop of stops) stop();
       };
     },
     forceShutdown: () => server.forceShutdown(),
+  };
+}
+
+function observeTls({ tls }: Security, { handshakes }: Connections): TlsObservation | undefined {
+  if (tls === undefined || handshakes === undefined) return undefined;
+  return {
+    handshakes: () => handshakes,
+    certificateExpiryS: () => tls.value.expiresAtMs / 1_000,
+    filesRefused: () => tls.isRefused,
   };
 }
 

@@ -110,6 +110,26 @@ export const instruments = {
     "Gaps that subscribers got because they read too slowly",
   ),
   connections: row("gauge", "meshcache.connections", "{connection}", "Open connections"),
+  tlsHandshakes: row(
+    "counter",
+    "meshcache.tls.handshakes",
+    "{handshake}",
+    "TLS handshakes by outcome: completed, failed (by the client), refused (no certificate, or none that is trusted), late, " +
+      "displaced (the oldest, when there were too many)",
+    "meshcache.outcome",
+  ),
+  tlsCertificateExpiry: row(
+    "gauge",
+    "meshcache.tls.certificate.expiry",
+    "s",
+    "When the certificate in use expires, in seconds since 1970",
+  ),
+  securityFilesRefused: row(
+    "gauge",
+    "meshcache.security.files.refused",
+    "{worker}",
+    "1 while the files of certificates and keys have contents that cannot be used, and the last good ones are in use; else 0",
+  ),
   busyPollTime: row(
     "counter",
     "meshcache.busy_poll.time",

@@ -10,7 +10,7 @@ import type {
 import type { ShardStats, Store } from "../store/api/store.ts";
 import { SCOPE } from "./conventions.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
-import type { AdminObservation, ProcessObservation, ThreadObservation } from "./telemetry.ts";
+import type { AdminObservation, ProcessObservation, ThreadObservation, TlsObservation } from "./telemetry.ts";
 
 type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
@@ -34,12 +34,21 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const refusals = single(instruments.memoryRefusals, () => thread.memoryRefusals());
   const collections = single(instruments.memoryCollections, () => thread.memoryCollections());
   const floods = byLabel(instruments.frameFloods, "meshcache.frame", () => thread.frameFloods());
-  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...eventLoop.readers];
+  const tls = thread.tls === undefined ? [] : tlsReaders(thread.tls);
+  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...tls, ...eventLoop.readers];
   const unregister = register(meter, readers, () => eventLoop.reset());
   return () => {
     unregister();
     eventLoop.close();
   };
+}
+
+function tlsReaders(tls: TlsObservation): Reader[] {
+  return [
+    byLabel(instruments.tlsHandshakes, "meshcache.outcome", () => tls.handshakes()),
+    single(instruments.tlsCertificateExpiry, () => tls.certificateExpiryS()),
+    single(instruments.securityFilesRefused, () => Number(tls.filesRefused())),
+  ];
 }
 
 /** Registers the instruments of the admin port, for as long as the provider lives. */

@@ -85,4 +85,15 @@ export interface ThreadObservation {
   memoryCollections(): number;
   /** Counter, by the kind of frame: connections that ended since their peer sent too many frames that carry nothing. */
   frameFloods(): Readonly<Record<string, number>>;
+  /** What is read from a server with TLS. */
+  readonly tls?: TlsObservation | undefined;
+}
+
+export interface TlsObservation {
+  /** Counter, by outcome. */
+  handshakes(): Readonly<Record<string, number>>;
+  /** Gauge: seconds since 1970. */
+  certificateExpiryS(): number;
+  /** Gauge: new files cannot be used, and the last good ones are. */
+  filesRefused(): boolean;
 }

@@ -16,7 +16,7 @@ const EXPECTED: Record<Exclude<WrongServerName, "silence">, RegExp> = {
   "503 over HTTP/2": /no server answers at .* \(it answers with the HTTP status 503.*behind --address/,
   "gRPC without the service":
     /no meshcache server answers at .* \(it is a gRPC server without.*of this version/,
-  TLS: /no meshcache server answers at .* \(it expects TLS\); --address must be of a port without TLS/,
+  TLS: /no meshcache server answers at .* \(it expects TLS\); set --tls-ca, or use a port without TLS/,
   "an alert of TLS": /no meshcache server answers at .* \(it expects TLS\)/,
   Redis: /no meshcache server answers at .* \(it answers in a protocol that is not HTTP\/2\)/,
   "a banner": /no meshcache server answers at .* \(it answers in a protocol that is not HTTP\/2\)/,

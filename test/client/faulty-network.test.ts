@@ -4,6 +4,7 @@ import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/i
 import { startTestCache } from "../../src/testing/index.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { withTestTls } from "../support/test-tls.ts";
 import { testProxy } from "../support/test-workers.ts";
 import { until } from "../support/until.ts";
 
@@ -19,14 +20,20 @@ describe("A client behind a faulty network", () => {
   let users: Namespace<string>;
 
   const join = (options: Partial<ClientOptions> = {}): void => {
-    cache = new MeshCache({ address: proxy.address, leaseMs: LEASE_MS, pingMs: 50, ...options });
+    cache = new MeshCache({
+      address: proxy.address,
+      ...withTestTls,
+      leaseMs: LEASE_MS,
+      pingMs: 50,
+      ...options,
+    });
     users = cache.namespace("users", { codec });
   };
 
   beforeEach(async () => {
     running = await startServer();
     proxy = await startFaultProxy(running.address);
-    writing = new MeshCache({ address: running.address, deadlineMs: 20_000 });
+    writing = new MeshCache({ address: running.address, ...withTestTls, deadlineMs: 20_000 });
     writer = writing.namespace("users", { codec, nearCache: false });
     await writer.set("k", "v1");
   });
@@ -146,7 +153,12 @@ describe("A client behind a faulty network", () => {
     await using first = await startTestCache();
     await using second = await startTestCache({ server: { store: first.server.store } });
     await first.cache.namespace("users", { codec }).set("k", "v1");
-    cache = new MeshCache({ address: [first.address, second.address], leaseMs: LEASE_MS, pingMs: 50 });
+    cache = new MeshCache({
+      address: [first.address, second.address],
+      ...withTestTls,
+      leaseMs: LEASE_MS,
+      pingMs: 50,
+    });
     users = cache.namespace("users", { codec });
     expect(await settled()).toBe("v1 near");
     const failures: unknown[] = [];
@@ -177,7 +189,7 @@ describe("A client behind a faulty network", () => {
 describe.skipIf(testProxy)("A client whose connection has reached its age", () => {
   it("moves to the next one before it is cut: no call fails and no copy is suspect", async () => {
     const running = await startServer({ transport: { connectionAgeMs: 300, connectionGraceMs: 20_000 } });
-    const cache = new MeshCache({ address: running.address });
+    const cache = new MeshCache({ address: running.address, ...withTestTls });
     const users = cache.namespace("users", { codec });
     await users.set("k", "v1");
     while (cache.stats().connection.streams < 3) {

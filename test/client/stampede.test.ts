@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LoadNews, LoadOrder } from "../support/loading-process.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { withTestTls } from "../support/test-tls.ts";
 
 const SCRIPT = fileURLToPath(new URL("../support/loading-process.ts", import.meta.url));
 const PROCESSES = 4;
@@ -18,7 +19,10 @@ interface LoadingProcess {
 }
 
 function startProcess(address: string): LoadingProcess {
-  const child = fork(SCRIPT, [address], { execPath: process.execPath, execArgv: [] });
+  const child = fork(SCRIPT, [address, JSON.stringify(withTestTls)], {
+    execPath: process.execPath,
+    execArgv: [],
+  });
   const news: LoadNews[] = [];
   child.on("message", (message: LoadNews) => news.push(message));
   return {

@@ -21,8 +21,8 @@ const OVER_HTTP2: Record<WrongServerName, Expected> = {
   "404 over HTTP/2": ["wrongProtocol", /HTTP status 404/],
   "503 over HTTP/2": ["proxy", /HTTP status 503.*is the server behind `address` running/],
   "gRPC without the service": ["wrongService", /gRPC server without.*of this version/],
-  TLS: ["closed", /closed the connection.*TLS, which needs `credentials`/],
-  "an alert of TLS": ["needsTls", /expects TLS.*set `credentials`/],
+  TLS: ["closed", /closed the connection.*TLS, which needs `tls`/],
+  "an alert of TLS": ["needsTls", /expects TLS.*set `tls`/],
   Redis: ["wrongProtocol", /not HTTP\/2/],
   "a banner": ["wrongProtocol", /not HTTP\/2/],
   "an end": ["closed", /closed the connection before it answered/],
@@ -95,7 +95,7 @@ describe("C6", () => {
     });
     await server.stop();
     expect(errors[0]).toMatchObject({ detail: { problem: "noTls" } });
-    expect(errors[0].message).toMatch(/does not speak TLS.*leave `credentials` out/);
+    expect(errors[0].message).toMatch(/does not speak TLS.*leave `tls` or `credentials` out/);
   });
 
   it("a client without onEvent warns once, with the address and the root cause", async () => {

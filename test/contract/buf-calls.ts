@@ -16,9 +16,16 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../src/common/errors.ts";
+import { testTls } from "../support/test-tls.ts";
 import type { CacheCalls } from "./cache-calls.ts";
 
 const registry = createRegistry(ErrorInfoSchema);
+
+const SCHEME = testTls === undefined ? "http" : "https";
+const HTTP2 =
+  testTls === undefined
+    ? ["--http2-prior-knowledge"]
+    : ["--cacert", testTls.client.ca, "--cert", testTls.client.cert, "--key", testTls.client.key];
 
 export function createBufCalls(address: string): CacheCalls {
   const { method } = CacheService;
@@ -30,7 +37,7 @@ export function createBufCalls(address: string): CacheCalls {
     const body = requests
       .map((request) => toJsonString(input, create(input, request), { registry }))
       .join("\n");
-    const child = curl([`http://${address}/${parent.typeName}/${name}`, "-d", "@-"]);
+    const child = curl([`${SCHEME}://${address}/${parent.typeName}/${name}`, "-d", "@-"]);
     child.stdin.end(body);
     try {
       for await (const json of jsonObjects(child)) {
@@ -68,14 +75,14 @@ export function createBufCalls(address: string): CacheCalls {
 
 /** The services that reflection names. */
 export async function listMethods(address: string): Promise<string[]> {
-  const child = curl([`http://${address}`, "--list-methods"]);
+  const child = curl([`${SCHEME}://${address}`, "--list-methods"]);
   let out = "";
   for await (const chunk of child.stdout.setEncoding("utf8")) out += chunk;
   return out.trim().split("\n");
 }
 
 function curl(args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn("node_modules/.bin/buf", ["curl", "--protocol", "grpc", "--http2-prior-knowledge", ...args]);
+  return spawn("node_modules/.bin/buf", ["curl", "--protocol", "grpc", ...HTTP2, ...args]);
 }
 
 /** buf prints objects over many lines, each beginning and ending with a brace of its own. */

@@ -52,6 +52,7 @@ async function exchange(request: Headers, trailers: Headers) {
         host: "127.0.0.1",
         port,
         headers: { ...REQUEST, ...request },
+        tls: undefined,
         windowBytes: 65_536,
         sendQueueMaxBytes: 65_536,
         boundary: loudBoundary,

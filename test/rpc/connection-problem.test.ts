@@ -120,5 +120,5 @@ it("C6: an error names the address, what is there and the option, and its cause 
   });
   expect(error.cause).toBe(cause);
   expect(adviceFor("needsTls", { address: "--address", tls: undefined })).toContain("without TLS");
-  expect(adviceFor("needsTls")).toContain("`credentials`");
+  expect(adviceFor("needsTls")).toContain("`tls`");
 });

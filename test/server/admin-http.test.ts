@@ -27,6 +27,7 @@ beforeEach(async () => {
     metricsText: () => metricsText(),
     ready: () => ready,
     logger,
+    tls: undefined,
   });
 });
 afterEach(() => admin.close());
@@ -89,7 +90,15 @@ describe("the admin port", () => {
 
   it("rejects when its address is in use", async () => {
     const { port } = admin;
-    const options = { host: "127.0.0.1", port, connectionsMax: 4, metricsText, ready: () => true, logger };
+    const options = {
+      host: "127.0.0.1",
+      port,
+      connectionsMax: 4,
+      metricsText,
+      ready: () => true,
+      logger,
+      tls: undefined,
+    };
     await expect(startAdminHttp(options)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 });

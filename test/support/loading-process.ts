@@ -18,12 +18,12 @@ export type LoadNews =
   | { readonly kind: "loading" }
   | { readonly kind: "done"; readonly values: string[] };
 
-const [address = ""] = process.argv.slice(2);
+const [address = "", tls = "{}"] = process.argv.slice(2);
 const tell = (news: LoadNews): void => {
   process.send?.(news);
 };
 
-const cache = new MeshCache({ address, deadlineMs: 20_000 });
+const cache = new MeshCache({ address, deadlineMs: 20_000, ...JSON.parse(tls) });
 const namespace = cache.namespace("stampede", { codec: text(), ttlMs: 60_000 });
 await namespace.get("warm-up");
 

@@ -11,6 +11,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { setting } from "../../src/http2/frame.ts";
+import { testSecrets, testTls } from "./test-tls.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
@@ -41,7 +42,12 @@ export interface RawOptions {
 }
 
 export async function connectRaw(address: string, options: RawOptions = {}): Promise<RawConnection> {
-  const session = connect(`http://${address}`, { maxSendHeaderBlockLength: 1 << 20, ...options });
+  const scheme = testTls === undefined ? "http" : "https";
+  const session = connect(`${scheme}://${address}`, {
+    maxSendHeaderBlockLength: 1 << 20,
+    ...testSecrets,
+    ...options,
+  });
   const closed = new Promise<void>((resolve) => session.once("close", resolve));
   session.on("error", () => {});
   await new Promise((resolve) => session.once("remoteSettings", resolve));

@@ -1,5 +1,4 @@
 /** A real server on a free port, a client for it, and a check that it survived a test. */
-import { credentials } from "@grpc/grpc-js";
 import {
   Health,
   HealthCheckResponse_ServingStatusSchema as ServingStatusSchema,
@@ -8,6 +7,7 @@ import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { type ProxyProcess, startProxy } from "../proxies/proxy.ts";
+import { testCredentials, testTls } from "./test-tls.ts";
 import { testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
@@ -37,6 +37,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
   const server = createServerFor({
     listen: "127.0.0.1:0",
     acceleration: testAcceleration,
+    ...(testTls === undefined ? {} : { security: { tls: testTls.server } }),
     ...options,
   });
   const listensOn = await server.start();
@@ -44,7 +45,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
   const address = proxy?.address ?? listensOn;
   const clients: ServiceClient[] = [];
   const connect = () => {
-    const client = createServiceClient(address, credentials.createInsecure(), OWN_CONNECTION);
+    const client = createServiceClient(address, testCredentials, OWN_CONNECTION);
     clients.push(client);
     return client;
   };
@@ -64,8 +65,8 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
 }
 
 function createServerFor({ workers, ...options }: RunningServerOptions): CacheServer {
-  const { store, telemetry, credentials, clock, rng, ...plain } = options;
-  const ownOf = { store, telemetry, credentials, clock, rng };
+  const { store, telemetry, clock, rng, ...plain } = options;
+  const ownOf = { store, telemetry, clock, rng };
   const bound = Object.values(ownOf).some((own) => own !== undefined);
   if (bound && workers !== undefined && workers > 1)
     throw new Error("objects of this thread cannot be shared with worker threads");
@@ -78,7 +79,7 @@ function createServerFor({ workers, ...options }: RunningServerOptions): CacheSe
 }
 
 async function checkHealth(address: string): Promise<string> {
-  const client = createServiceClient(address, credentials.createInsecure(), OWN_CONNECTION);
+  const client = createServiceClient(address, testCredentials, OWN_CONNECTION);
   try {
     const { status } = await client.unary(Health.method.check, {}, { timeoutMs: 5_000 });
     return ServingStatusSchema.value[status]?.name ?? "";

@@ -17,6 +17,11 @@ const gauges = {
   memoryRefusals: () => 4,
   memoryCollections: () => 5,
   frameFloods: () => ({ ping: 4, go_away: 1 }),
+  tls: {
+    handshakes: () => ({ completed: 6, refused: 2 }),
+    certificateExpiryS: () => 1_800_000_000,
+    filesRefused: () => true,
+  },
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

@@ -146,7 +146,8 @@ async function openTraffic(
     interrupted: session.terminal.interrupted,
   };
   if (client) {
-    const connection = { address: session.address, namespace, deadlineMs: timeout };
+    const { address, tls } = session;
+    const connection = { address, namespace, deadlineMs: timeout, ...(tls && { tls }) };
     return openMeshTraffic(plan, seed, connection, { ...parts, onProgress });
   }
   const target = createReplayTarget(session, namespace);

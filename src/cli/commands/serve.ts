@@ -22,7 +22,9 @@ and after --drain-max-ms those that are left are cut. A second signal ends it at
 
 Examples:
   meshcache serve
-  meshcache serve --listen 0.0.0.0:50051 --store-budget-bytes 1GiB
+  meshcache serve --store-budget-bytes 1GiB
+  meshcache serve --listen 0.0.0.0:50051 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
+  meshcache serve --listen 0.0.0.0:50051 --plaintext --anonymous    # behind a sidecar
   meshcache serve --config meshcache.yaml --admin off
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 meshcache serve`;
 

@@ -88,7 +88,7 @@ function toLines(settings: ResolvedSettings, machine: Machine): string[] {
   const parts = memoryParts(values).map(({ part, bytes, from }) => [part, toMib(bytes), from]);
   const fitted = fittedSettings(settings).map(([name, source]) => {
     const value = values[name];
-    return [name, typeof value === "number" ? toQuantity(value, infoOf(name).unit) : value, source];
+    return [name, typeof value === "number" ? toQuantity(value, infoOf(name).unit) : String(value), source];
   });
   return [
     `Give a container for these settings ${toMib(containerBytes(values))} of memory.`,

@@ -1,5 +1,5 @@
 /** The operations of a MeshCache client that a replay uses. */
-import { bytes, type Entry, type EntrySource, MeshCache } from "../../index.ts";
+import { bytes, type ClientTlsOptions, type Entry, type EntrySource, MeshCache } from "../../index.ts";
 import type { TraceObject } from "./trace.ts";
 
 export interface MeshRead {
@@ -28,6 +28,7 @@ export interface MeshClientOptions {
   readonly clientId: string;
   readonly deadlineMs: number;
   readonly leaseMs: number;
+  readonly tls?: ClientTlsOptions;
 }
 
 export function createMeshClient({ namespace, ...options }: MeshClientOptions): MeshClient {

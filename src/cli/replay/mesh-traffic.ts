@@ -1,4 +1,6 @@
 /** Replays a trace through two clients with near caches, and describes the result for people and for programs. */
+
+import type { ClientTlsOptions } from "../../index.ts";
 import { plural, toCount, toShare } from "../output/text.ts";
 import { type MeshParts, replayThroughClients } from "./mesh.ts";
 import { createMeshClient, type MeshClient, type NearCounts } from "./mesh-client.ts";
@@ -18,6 +20,7 @@ export interface MeshConnection {
   readonly namespace: string;
   /** How long one operation of a client may take. */
   readonly deadlineMs: number;
+  readonly tls?: ClientTlsOptions;
 }
 
 /** The longest that a near cache may be behind (`leaseMs` of the client). */

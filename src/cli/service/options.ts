@@ -3,6 +3,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Terminal } from "../output/terminal.ts";
+import { toVariable } from "../settings/names.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
 
 /** For the help of a command that takes times. */
@@ -21,6 +22,17 @@ export function environmentOption(
   const variable = `MESHCACHE_${option.attributeName().toUpperCase()}`;
   // Not commander's env(), which reads the environment of the process and not that of the terminal.
   return option.default(env[variable] || fallback, `$${variable}, or "${fallback}"`);
+}
+
+/** A text that has no default but that of the environment: "--tls-ca <file>" and MESHCACHE_TLS_CA. */
+export function fileOption(
+  flags: `--${string} <${string}>`,
+  description: string,
+  { env }: Pick<Terminal, "env">,
+): Option {
+  const option = new Option(flags, description);
+  const variable = toVariable(option.attributeName());
+  return option.default(env[variable] || undefined, `$${variable}`);
 }
 
 /** A time as milliseconds. It needs a unit: "60" would mean seconds to one reader and milliseconds to another. */

@@ -1,16 +1,18 @@
 /** The connection of one command to a server: its options, its calls and its output. */
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { CacheError } from "../../common/errors.ts";
 import { DEFAULT_ADDRESS, parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
 import { createServiceClient, type ServiceCallOptions, type ServiceClient } from "../../rpc/client.ts";
+import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
 import { type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import type { Machine } from "../settings/machine.ts";
-import { environmentOption, timeoutOption } from "./options.ts";
+import { environmentOption, fileOption, timeoutOption } from "./options.ts";
+import { type TlsFlags, targetName, toClientTls, toCredentials } from "./tls.ts";
 import { toUnreachable } from "./unreachable.ts";
 
 /** What every command gets: the terminal, the machine, and a function that takes its exit code. */
@@ -21,7 +23,7 @@ export interface CommandContext {
   finish(exitCode: ExitCode): void;
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends TlsFlags {
   readonly address: string;
   readonly json?: true;
   readonly timeout: number;
@@ -35,6 +37,8 @@ export interface Session {
   readonly terminal: Terminal;
   readonly client: ServiceClient;
   readonly address: string;
+  /** Undefined: without TLS. */
+  readonly tls: ClientTlsOptions | undefined;
   readonly json: boolean;
   /** For calls without `call`: the same metadata, timeout and interruption. */
   readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
@@ -47,11 +51,15 @@ export interface Session {
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
 
-/** --address, --timeout and --json. */
+/** --address, --tls-…, --timeout and --json. */
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
     .addOption(environmentOption("--address <host:port>", "address of the server", terminal, DEFAULT_ADDRESS))
+    .addOption(fileOption("--tls-ca <file>", "authorities of the server, as PEM; turns TLS on", terminal))
+    .addOption(fileOption("--tls-cert <file>", "own certificate, as PEM; turns TLS on", terminal))
+    .addOption(fileOption("--tls-key <file>", "private key of --tls-cert, as PEM", terminal))
+    .addOption(fileOption("--tls-server-name <name>", "name to expect of the server, not its host", terminal))
     .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
     .option("--json", "print one JSON object per line; bytes as base64, and as text if UTF-8");
@@ -82,28 +90,34 @@ export async function runSession(
     session = openSession(terminal, options);
     context.finish(await body(session));
   } catch (error) {
-    const failure = await toFailure(error, options.address);
+    const failure = await toFailure(error, options.address, session?.tls !== undefined);
     context.finish(await reportFailure(failure, terminal, options.json === true));
   } finally {
     session?.client.close();
   }
 }
 
-async function toFailure(error: unknown, address: string): Promise<unknown> {
+async function toFailure(error: unknown, address: string, usesTls: boolean): Promise<unknown> {
   if (!(error instanceof CacheError)) return error;
-  return (await toUnreachable(error, address)) ?? fromCacheError(error, address);
+  return (await toUnreachable(error, address, usesTls)) ?? fromCacheError(error, address);
 }
 
-function openSession(terminal: Terminal, { address, timeout, json = undefined }: SessionOptions): Session {
+function openSession(terminal: Terminal, options: SessionOptions): Session {
+  const { address, timeout, json = undefined } = options;
   if (parseServerAddress(address) === undefined) throw usageError(`--address must be ${SERVER_ADDRESS_FORM}`);
   const metadata = new Metadata();
   metadata.set("meshcache-client-id", "cli");
-  const client = createServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const tls = toClientTls(options);
+  const client = createServiceClient(address, toCredentials(tls, address), {
+    ...CHANNEL_OPTIONS,
+    ...targetName(tls, address),
+  });
   const callOptions = { metadata, timeoutMs: timeout, signal: terminal.interrupted };
   return {
     terminal,
     client,
     address,
+    tls,
     json: json === true,
     callOptions,
     call: (method, request) => client.unary(method, request, callOptions),

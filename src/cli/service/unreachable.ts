@@ -11,20 +11,25 @@ import {
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { probe } from "./probe.ts";
 
-const WORDS: OptionWords = { address: "--address", tls: undefined };
+const WORDS: OptionWords = { address: "--address", tls: "--tls-ca" };
 
 /** Something answers there, and is no meshcache that this command can talk to. */
 const ANSWERS: ReadonlySet<ConnectionProblem> = new Set([
   "needsTls",
   "noTls",
   "certificate",
+  "clientRefused",
   "wrongProtocol",
   "wrongService",
 ]);
 
-/** Undefined: the error is of something else than of connecting. */
-export async function toUnreachable(error: CacheError, address: string): Promise<CliError | undefined> {
-  const found = await diagnose(error, address);
+/** Undefined: the error is of something else than of connecting. `usesTls`: the command has spoken TLS. */
+export async function toUnreachable(
+  error: CacheError,
+  address: string,
+  usesTls: boolean,
+): Promise<CliError | undefined> {
+  const found = await diagnose(error, address, usesTls);
   if (found === undefined) return undefined;
   const { problem, what } = found;
   const who = ANSWERS.has(problem) ? "no meshcache server answers" : "no server answers";
@@ -33,13 +38,18 @@ export async function toUnreachable(error: CacheError, address: string): Promise
   return new CliError(EXIT.unavailable, "UNAVAILABLE", message, { detail, cause: error });
 }
 
-async function diagnose(error: CacheError, address: string): Promise<Diagnosis | undefined> {
+async function diagnose(
+  error: CacheError,
+  address: string,
+  usesTls: boolean,
+): Promise<Diagnosis | undefined> {
   // Of the client library, which has looked already.
   const { problem, cause: what } = error.detail;
   if (isConnectionProblem(problem) && what !== undefined) return { problem, what };
   const { cause } = error;
   if (!isServiceError(cause)) return undefined;
   const found = diagnoseService(cause);
+  if (usesTls) return found;
   if (found?.problem === "closed" || found?.problem === "wrongProtocol" || isUnclear(found, error)) {
     return (await probe(address)) ?? found;
   }

@@ -11,6 +11,7 @@ import type { Settings } from "../settings/settings.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import { securityOptions } from "./security-options.ts";
 import { threadEntry } from "./thread-entry.ts";
 import type { ThreadServerExtra } from "./thread-server.ts";
 
@@ -36,6 +37,9 @@ export async function createConfiguredServer(
     return await create(settings, telemetry);
   } catch (error) {
     if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") throw noMemory(settings, error);
+    if (error instanceof CacheError && error.reason === "FIELD_INVALID") {
+      throw new CliError(EXIT.usage, "CONFIG", `${error.message}; nothing was started`, { cause: error });
+    }
     throw error;
   }
 }
@@ -56,6 +60,7 @@ async function create(
     limits: settings,
     transport: settings,
     acceleration: settings.acceleration,
+    security: securityOptions(settings),
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
   };
   if (threads === undefined) {

@@ -2,9 +2,11 @@
 
 import { once } from "node:events";
 import { isSea } from "node:sea";
+import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
 import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
 import { VERSION } from "../../common/version.ts";
+import { openSecurity } from "../../security/security.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
@@ -19,6 +21,7 @@ import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
+import { adminSecurityOptions } from "./security-options.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(terminal: Terminal, settings: Settings, machine: Machine): Promise<void> {
@@ -67,7 +70,7 @@ async function serve({ server, crashed }: ConfiguredServer, serving: Serving): P
     throw error;
   });
   logger.info({ listen: address, admin: admin && adminUrl(admin), workers, version: VERSION }, "serving");
-  await announce(terminal, address, workers, admin);
+  await announce(terminal, settings, address, admin);
   const crash = crashed.then((why) => Promise.reject(why));
   const interruption = terminal.interrupted.aborted ? undefined : once(terminal.interrupted, "abort");
   try {
@@ -101,8 +104,20 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
   try {
     const ready = () => !terminal.interrupted.aborted;
     const { metricsText, meterProvider } = sdk;
-    const http = await startAdminHttp({ ...endpoint, connectionsMax, metricsText, ready, logger });
+    const security = openSecurity(adminSecurityOptions(settings), endpoint.host);
+    const http = await startAdminHttp({
+      ...endpoint,
+      connectionsMax,
+      metricsText,
+      ready,
+      logger,
+      tls: security.tls?.value,
+    });
     observeAdmin(meterProvider, { refusedConnections: () => http.refusedConnections });
+    const boundary = createBoundary((error) => {
+      logger.error({ err: error }, "the TLS files of the admin port cannot be followed");
+    });
+    security.watch({ clock: systemClock, boundary, logger }, http);
     return http;
   } catch (error) {
     throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
@@ -123,18 +138,22 @@ function cannotListen(setting: "listen" | "admin", address: string, error: unkno
   return new CliError(EXIT.unavailable, "CANNOT_LISTEN", message, { cause: error });
 }
 
-function adminUrl({ host, port }: AdminHttp): string {
-  return `http://${toHostPort(host, port)}`;
+function adminUrl({ host, port, encrypts }: AdminHttp): string {
+  return `${encrypts ? "https" : "http"}://${toHostPort(host, port)}`;
 }
 
 async function announce(
   { stdout }: Terminal,
+  { workers, tlsCert, tlsClientCa }: Settings,
   address: string,
-  workers: number,
   admin: AdminHttp | undefined,
 ): Promise<void> {
   const command = ownCommand();
-  const there = address === DEFAULT_ADDRESS ? "" : ` --address ${address}`;
+  const there = [
+    ...(address === DEFAULT_ADDRESS ? [] : [` --address ${address}`]),
+    ...(tlsCert === "" ? [] : [" --tls-ca FILE"]),
+    ...(tlsClientCa === "" ? [] : [" --tls-cert FILE --tls-key FILE"]),
+  ].join("");
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),

@@ -10,7 +10,7 @@ import { infoOf, SETTING_NAMES } from "./settings.ts";
 import { resolveSettings, SettingsError } from "./sources.ts";
 
 /** The options as commander passes them: `config`, and each setting by its name. */
-export type SettingsOptions = Readonly<Partial<Record<string, string>>>;
+export type SettingsOptions = Readonly<Partial<Record<string, string | true>>>;
 
 const PLACEHOLDERS = { bytes: "<bytes>", ms: "<ms>", "": "<value>" } as const;
 
@@ -21,10 +21,11 @@ export function addSettingsOptions(command: Command): Command {
     const { group, unit, initial, bound, description } = infoOf(name);
     const fallback = typeof initial === "object" ? initial.words : initial;
     const shown = typeof fallback === "number" ? toQuantity(fallback, unit) : fallback;
+    const placeholder = fallback === "false" ? "" : ` ${PLACEHOLDERS[unit]}`;
     command
       .optionsGroup(`${group}:`)
       .option(
-        `${toFlag(name)} ${PLACEHOLDERS[unit]}`,
+        `${toFlag(name)}${placeholder}`,
         `${description.replaceAll("`", "")} (${bound}; default ${shown})`,
       );
   }
@@ -41,7 +42,7 @@ export function readSettings(
     return resolveSettings({
       flags: options,
       env,
-      filePath: options.config ?? (env.MESHCACHE_CONFIG || undefined),
+      filePath: typeof options.config === "string" ? options.config : env.MESHCACHE_CONFIG || undefined,
       readFile: (path) => readFileSync(path, "utf8"),
       machine,
     });

@@ -1,5 +1,7 @@
 /** Finds settings that contradict each other, though each is in its range. */
+import { parseListenAddress } from "../../common/host-port.ts";
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
+import { type Missing, missingProtection } from "../../security/exposure.ts";
 import { STORE_BOUNDS, storeBudgetBound } from "../../store/engine/store-options.ts";
 import { plural } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
@@ -35,7 +37,7 @@ const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName]
 export function conflictsOf(settings: ResolvedSettings, machine: Machine): SettingsFault[] {
   const { values, isGiven, originOf } = settings;
   const whereOf = (one: SettingName, other: SettingName) => originOf(isGiven(one) ? one : other);
-  const faults: SettingsFault[] = [];
+  const faults = securityConflicts(settings);
   for (const [smaller, greater] of RELATIONS) {
     if (values[smaller] <= values[greater]) continue;
     const message = `${describe(smaller, values)} must not be greater than ${describe(greater, values)}`;
@@ -55,6 +57,41 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
   }
   return faults;
 }
+
+function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): SettingsFault[] {
+  const { tlsCert, tlsKey, tlsClientCa, plaintext, anonymous, adminTls } = values;
+  const faults: SettingsFault[] = [];
+  const encrypts = tlsCert !== "";
+  if (encrypts !== (tlsKey !== "")) {
+    faults.push({
+      where: originOf(encrypts ? "tlsCert" : "tlsKey"),
+      message: "tlsCert and tlsKey go together",
+    });
+  }
+  if (tlsClientCa !== "" && !encrypts) {
+    faults.push({ where: originOf("tlsClientCa"), message: "tlsClientCa needs tlsCert and tlsKey" });
+  }
+  for (const port of ["listen", "admin"] as const) {
+    const host = parseListenAddress(values[port])?.host;
+    if (host === undefined) continue;
+    const speaksTls = encrypts && (port === "listen" || adminTls === "on");
+    const identifies = speaksTls && tlsClientCa !== "";
+    const missing = missingProtection({ host, encrypts: speaksTls, identifies, plaintext, anonymous });
+    if (missing === undefined) continue;
+    faults.push({
+      where: isGiven(port) ? originOf(port) : port,
+      message: `${values[port]} ${NEEDS[missing]}`,
+    });
+  }
+  return faults;
+}
+
+/** What an address beyond loopback needs. */
+const NEEDS: Readonly<Record<Missing, string>> = {
+  tls: "is not loopback: it needs TLS (tlsCert, tlsKey), or --plaintext where sidecars or the network encrypt",
+  identity:
+    "is not loopback: it needs identities (tlsClientCa), or --anonymous where whoever reaches it may do everything",
+};
 
 /** The budget is bounded for each shard. */
 function budgetConflict(values: Settings): string | undefined {

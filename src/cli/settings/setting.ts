@@ -66,6 +66,24 @@ export function wordSetting<Word extends string>(
     .register(INFOS, { group, initial: fallback, unit: "", bound, description });
 }
 
+/** The path of a file; empty for none. */
+export function fileSetting(group: string, description: string) {
+  return z
+    .string({ error: "must be the path of a file" })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a path", description });
+}
+
+/** What is off unless it is asked for. */
+export function switchSetting(group: string, description: string) {
+  const error = "must be true or false";
+  const fromText = (raw: unknown) => (raw === "true" || raw === "false" ? raw === "true" : raw);
+  return z
+    .preprocess(fromText, z.boolean({ error }))
+    .default(false)
+    .register(INFOS, { group, initial: "false", unit: "", bound: "true, false", description });
+}
+
 /** Where something listens; "off" too, if it is `optional`. */
 export function listenSetting(group: string, fallback: string, description: string, optional = false) {
   const error = `must be ${LISTEN_ADDRESS_FORM}${optional ? ', or "off"' : ""}`;

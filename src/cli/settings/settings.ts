@@ -6,6 +6,8 @@
 import { z } from "zod";
 import { DEFAULT_ADDRESS } from "../../common/host-port.ts";
 import { LIMIT_BOUNDS, type Limits } from "../../rpc/limits.ts";
+import { SECURITY_BOUNDS } from "../../security/security.ts";
+import { TLS_VERSIONS } from "../../security/tls/server-tls.ts";
 import { ACCELERATIONS } from "../../server/connections/accelerator.ts";
 import { ADMIN_CONNECTIONS_BOUND } from "../../server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
@@ -18,7 +20,15 @@ import {
 } from "../../store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
 import { toQuantity, type Unit } from "./quantity.ts";
-import { INFOS, listenSetting, quantitySetting, type SettingInfo, wordSetting } from "./setting.ts";
+import {
+  fileSetting,
+  INFOS,
+  listenSetting,
+  quantitySetting,
+  type SettingInfo,
+  switchSetting,
+  wordSetting,
+} from "./setting.ts";
 
 const DEFAULT_ADMIN = "127.0.0.1:9464";
 
@@ -72,6 +82,37 @@ export const settingsSchema = z.strictObject({
     LOG_LEVELS,
     DEFAULT_LOG_LEVEL,
     "Least severe level of the log, which goes to stderr as JSON lines.",
+  ),
+
+  tlsCert: fileSetting(
+    "Security",
+    "PEM file: the server's certificate, and those between it and its authority. Both ports then speak TLS.",
+  ),
+  tlsKey: fileSetting("Security", "PEM file: the private key of the certificate, without a passphrase."),
+  tlsClientCa: fileSetting(
+    "Security",
+    "PEM file: authorities of client certificates. Clients without a certificate of theirs are refused.",
+  ),
+  tlsMinVersion: wordSetting("Security", TLS_VERSIONS, "TLSv1.3", "Oldest version of TLS that is spoken."),
+  adminTls: wordSetting(
+    "Security",
+    ["on", "off"],
+    "on",
+    "Whether the admin port speaks TLS when the gRPC port does. With `tlsClientCa`, its metrics need a client certificate, and its probes do not.",
+  ),
+  plaintext: switchSetting(
+    "Security",
+    "Allows to listen beyond loopback without TLS: only where sidecars or the network encrypt.",
+  ),
+  anonymous: switchSetting(
+    "Security",
+    "Allows to listen beyond loopback without knowing who the clients are: whoever reaches the port reads, writes and clears everything.",
+  ),
+  securityReloadMs: quantitySetting(
+    "Security",
+    "ms",
+    SECURITY_BOUNDS.reloadMs,
+    "How often the files of certificates and keys are read. New contents are used without a restart; where they cannot be, the last good ones stay.",
   ),
 
   storeEngine: wordSetting(
@@ -141,6 +182,11 @@ export const settingsSchema = z.strictObject({
   connectionsMax: transport(
     "connectionsMax",
     "Concurrent connections. Beyond, a new one is closed at once. Also the number of concurrent health watches.",
+  ),
+  handshakeMaxMs: transport("handshakeMaxMs", "Time for a TLS handshake."),
+  handshakesMax: transport(
+    "handshakesMax",
+    "TLS handshakes at a time on one worker. Beyond, the oldest is given up.",
   ),
   connectionMaxStreams: transport(
     "connectionMaxStreams",

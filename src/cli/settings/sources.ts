@@ -12,7 +12,7 @@ import { isSettingName, SETTING_NAMES, type SettingName, settingsSchema } from "
 
 export interface SettingsSources {
   /** By setting. Undefined: the flag was not given. */
-  readonly flags: Readonly<Partial<Record<SettingName, string | undefined>>>;
+  readonly flags: Readonly<Partial<Record<SettingName, string | true | undefined>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly filePath: string | undefined;
   /** Returns the text of the file, or throws. */
@@ -46,6 +46,8 @@ const OTHER_VARIABLES = new Set([
   "MESHCACHE_ADDRESS",
   "MESHCACHE_NAMESPACE",
   "MESHCACHE_TRACES",
+  "MESHCACHE_TLS_CA",
+  "MESHCACHE_TLS_SERVER_NAME",
 ]);
 
 /** Kubernetes sets these in every pod of a namespace with a Service named "meshcache". They are ignored. */

@@ -5,6 +5,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { parseServerAddress } from "../../common/host-port.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
+import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
 import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-credentials.ts";
 import type { Transport } from "../transport/transport.ts";
 import {
@@ -37,6 +38,8 @@ export interface TelemetryOptions {
   readonly probeShare?: number;
 }
 
+const TLS_OPTIONS = optionNames<ClientTlsOptions>({ ca: true, cert: true, key: true, serverName: true });
+
 const TELEMETRY_OPTIONS = optionNames<TelemetryOptions>({
   spans: true,
   nearHitSpans: true,
@@ -56,6 +59,13 @@ export interface ClientOptions {
    * FIELD_INVALID. Default: none, and no encryption, for loopback and for meshes that encrypt by themselves.
    */
   readonly credentials?: GrpcCredentials;
+  /**
+   * Encrypts the connection, with the files of these paths: `ca`, `cert`, `key`, and the `serverName` to expect. They are
+   * read before each connection. Files that cannot be used: every operation fails with FIELD_INVALID until they can be; once
+   * they could, the last good ones are used. Not together with `credentials`. Default: no TLS, for loopback and for meshes
+   * that encrypt by themselves.
+   */
+  readonly tls?: ClientTlsOptions;
   /**
    * Names this process in events: 0 to 256 of [A-Za-z0-9._-]. Default: empty. A server that takes no name so long (64
    * characters unless configured) refuses every call with FIELD_INVALID.
@@ -112,6 +122,7 @@ export interface ClientOptions {
 const CLIENT_OPTIONS = optionNames<ClientOptions>({
   address: true,
   credentials: true,
+  tls: true,
   clientId: true,
   preset: true,
   nearCache: true,
@@ -144,6 +155,7 @@ export interface ClientInternals {
 export interface ResolvedClientOptions {
   readonly addresses: readonly string[];
   readonly credentials: GrpcCredentials | undefined;
+  readonly tls: ClientTlsOptions | undefined;
   readonly clientId: string;
   readonly nearCache: ResolvedNearCache | undefined;
   readonly deadlineMs: number;
@@ -195,6 +207,7 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
   return {
     addresses: checkAddresses(options.address, credentials !== undefined),
     credentials,
+    tls: resolveTls(options.tls, credentials !== undefined),
     clientId: checkClientId(options.clientId ?? ""),
     nearCache: resolveNearCache(options.nearCache, undefined),
     ...resolveTimes(options),
@@ -203,6 +216,27 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
     nearHitSpans: checkFlag("telemetry.nearHitSpans", telemetry?.nearHitSpans, false),
     probeShare: checkShare("telemetry.probeShare", telemetry?.probeShare, 0, 1),
     onEvent: options.onEvent && checkFunction("onEvent", options.onEvent),
+  };
+}
+
+function resolveTls(given: ClientOptions["tls"], hasCredentials: boolean): ClientTlsOptions | undefined {
+  const tls = checkGroup("tls", given, TLS_OPTIONS);
+  if (tls === undefined) return undefined;
+  if (hasCredentials) throw fieldInvalid("tls", "left out beside credentials");
+  const text = (name: keyof ClientTlsOptions, bound: string) => {
+    const value = tls[name] ?? undefined;
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      throw fieldInvalid(`tls.${name}`, bound);
+    return value === undefined ? {} : { [name]: value };
+  };
+  const path = "the path of a PEM file";
+  if (((tls.cert ?? undefined) === undefined) !== ((tls.key ?? undefined) === undefined))
+    throw fieldInvalid("tls", "with both of cert and key, or with neither");
+  return {
+    ...text("ca", path),
+    ...text("cert", path),
+    ...text("key", path),
+    ...text("serverName", "a DNS name, an IP address or a SPIFFE id"),
   };
 }
 

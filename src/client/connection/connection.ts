@@ -151,7 +151,7 @@ export class Connection {
   /** What a call fails with in the state "unavailable". Its cause is that of the last failure. */
   unreachable(): CacheError {
     const { lastFailure } = this.#reconnection;
-    // The servers are there and refuse this client: its id, say.
+    // The servers are there and refuse this client: its id, say. Or its TLS files cannot be used.
     if (lastFailure?.reason === "FIELD_INVALID") return lastFailure;
     return noServer(lastFailure);
   }
@@ -231,7 +231,10 @@ export class Connection {
       stream = this.#streams.open(this.#reconnection.address);
     } catch (cause) {
       const { address } = this.#reconnection;
-      const error = unavailable(`no stream to ${address} could be begun: ${rootCauseText(cause)}`, cause);
+      const isRefusal = cause instanceof CacheError && cause.reason === "FIELD_INVALID";
+      const error = isRefusal
+        ? cause
+        : unavailable(`no stream to ${address} could be begun: ${rootCauseText(cause)}`, cause);
       this.#attemptFailed(address, error);
       this.#afterFailure(error, []);
       return;

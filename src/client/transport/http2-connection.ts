@@ -1,7 +1,8 @@
 /** The client's side of an HTTP/2 connection with one stream: it begins the stream at once and ends with it. */
 import { Buffer } from "node:buffer";
-import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import {
@@ -37,6 +38,8 @@ export interface Http2ConnectionHandlers {
 interface Http2ConnectionOptions {
   readonly host: string;
   readonly port: number;
+  /** Undefined: without TLS. */
+  readonly tls: ConnectionOptions | undefined;
   readonly headers: Headers;
   /** HTTP/2 window of the connection and of its stream: 65,535 or more. */
   readonly windowBytes: number;
@@ -60,21 +63,14 @@ export class Http2Connection {
   #first: Buffer = Buffer.alloc(0);
 
   constructor(options: Http2ConnectionOptions, handlers: Http2ConnectionHandlers) {
-    const { host, port, windowBytes, boundary } = options;
-    const socketOptions: TcpNetConnectOpts & DuplexOptions = {
-      host,
-      port,
-      noDelay: true,
-      writableHighWaterMark: options.sendQueueMaxBytes,
-      onread: {
-        buffer: readBuffer,
-        callback: (length) => {
-          this.#take(length);
-          return true;
-        },
+    const { windowBytes, boundary } = options;
+    const socket = openSocket(options, {
+      buffer: readBuffer,
+      callback: (length) => {
+        this.#take(length);
+        return true;
       },
-    };
-    const socket = connect(socketOptions);
+    });
     this.#socket = socket;
     this.#boundary = boundary;
     this.#handlers = handlers;
@@ -165,6 +161,39 @@ export class Http2Connection {
     this.#blocked = false;
     this.#handlers.drained();
   }
+}
+
+function openSocket(options: Http2ConnectionOptions, onread: OnReadOpts): Socket {
+  const { host, port, tls, sendQueueMaxBytes, boundary } = options;
+  if (tls === undefined) {
+    const plain: TcpNetConnectOpts & DuplexOptions = {
+      host,
+      port,
+      noDelay: true,
+      writableHighWaterMark: sendQueueMaxBytes,
+      onread,
+    };
+    return connect(plain);
+  }
+  const secret: ConnectionOptions & DuplexOptions & Pick<TcpNetConnectOpts, "onread"> = {
+    ...tls,
+    host,
+    port,
+    highWaterMark: sendQueueMaxBytes,
+    onread,
+  };
+  const encrypted = connectTls(secret);
+  encrypted.setNoDelay(true);
+  // Otherwise what is written first might reach a server before its certificate was checked.
+  encrypted.cork();
+  encrypted.once(
+    "secureConnect",
+    boundary.guard(encrypted, () => {
+      if (encrypted.alpnProtocol === "h2") encrypted.uncork();
+      else encrypted.destroy(new Error("the server does not speak HTTP/2 over TLS"));
+    }),
+  );
+  return encrypted;
 }
 
 /** The first bytes of a connection: the preface, SETTINGS, the connection's window, and the headers of the stream. */

@@ -1,6 +1,6 @@
 /**
  * The transport over the client's own HTTP/2: one connection for each Exchange stream, without the layers of grpc-js and
- * node:http2, which cost more than the operations of a message. It does not encrypt.
+ * node:http2, which cost more than the operations of a message.
  */
 import {
   CacheService,
@@ -17,6 +17,8 @@ import { parseServerAddress } from "../../common/host-port.ts";
 import type { Headers } from "../../http2/hpack.ts";
 import { diagnoseConnection, diagnoseHeaders, toConnectionError } from "../../rpc/connection-problem.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
+import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
+import { type ClientTls, createClientTls } from "../../security/tls/client-tls.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
 import {
   checkMessage,
@@ -32,7 +34,6 @@ const SEND_QUEUE_MAX_BYTES = 2 ** 20;
 
 const REQUEST_HEADERS: Headers = {
   ":method": "POST",
-  ":scheme": "http",
   ":path": methodPath(CacheService.method.exchange),
   "content-type": "application/grpc+proto",
   "grpc-accept-encoding": "identity",
@@ -40,8 +41,10 @@ const REQUEST_HEADERS: Headers = {
   "user-agent": "meshcache-node",
 };
 
-export function createHttp2Transport(boundary: Boundary): Transport {
-  return { open: (address, handlers) => new Http2Link(address, handlers, boundary) };
+/** Links of which the files of `tls` cannot be used close with FIELD_INVALID. */
+export function createHttp2Transport(boundary: Boundary, tls?: ClientTlsOptions): Transport {
+  const clientTls = tls && createClientTls(tls);
+  return { open: (address, handlers) => new Http2Link(address, handlers, boundary, clientTls) };
 }
 
 class Http2Link implements Link, Http2ConnectionHandlers {
@@ -55,7 +58,7 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   #accepted = false;
   #over = false;
 
-  constructor(address: string, handlers: LinkHandlers, boundary: Boundary) {
+  constructor(address: string, handlers: LinkHandlers, boundary: Boundary, tls: ClientTls | undefined) {
     this.#address = address;
     this.#handlers = handlers;
     this.#splitter = new GrpcDeframer({
@@ -69,8 +72,9 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     if (place === undefined) throw new RangeError("the address must be host:port");
     const options = {
       ...place,
+      tls: tls?.connectOptions(place.host),
       // Pseudo-header fields come first (RFC 9113, section 8.3).
-      headers: { ":authority": address, ...REQUEST_HEADERS },
+      headers: { ":authority": address, ":scheme": tls ? "https" : "http", ...REQUEST_HEADERS },
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       boundary,

@@ -37,8 +37,6 @@ interface Http2SessionsOptions {
   readonly clock: Clock;
   readonly boundary: Boundary;
   readonly floods: FrameFloods;
-  /** Undefined: without TLS. */
-  readonly credentials: ServerCredentials | undefined;
   /** Takes a call that grpc-js is not to serve. */
   readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
@@ -46,7 +44,7 @@ interface Http2SessionsOptions {
 /** Has to be called before `server` starts. */
 export function createHttp2Sessions(
   server: Server,
-  { limits, clock, boundary, floods, credentials, takeCall }: Http2SessionsOptions,
+  { limits, clock, boundary, floods, takeCall }: Http2SessionsOptions,
 ): Http2Sessions {
   setHttp2Options(server, {
     settings: {
@@ -60,7 +58,8 @@ export function createHttp2Sessions(
     streamResetBurst: 1_000,
     streamResetRate: 33,
   });
-  const injector = server.createConnectionInjector(credentials ?? ServerCredentials.createInsecure());
+  // Also for connections with TLS, which has ended before.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sessions = new Set<ServerHttp2Session>();
   const countForIdleness = idleCountOf(server);
   /** Whether grpc-js serves the stream. */

@@ -1,6 +1,6 @@
 /**
- * The listening socket and its connections: how many there may be, who serves each one, and how they end. Connections that
- * the accelerator does not take are served by grpc-js.
+ * The listening socket and its connections: how many there may be, who serves each one, and how they end. TLS ends here, so
+ * that connections are served alike with and without it. Those that the accelerator does not take are served by grpc-js.
  */
 import {
   createServer as createNetServer,
@@ -8,17 +8,23 @@ import {
   type Server as NetServer,
   type Socket,
 } from "node:net";
-import type { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Server } from "@grpc/grpc-js";
+import type { ServerTls } from "../../security/tls/server-tls.ts";
 import type { Quota } from "../limits/quotas.ts";
 import { AcceleratedConnections } from "./accelerated-connections.ts";
 import { type Acceleration, type AcceleratorDeps, chooseAccelerator } from "./accelerator.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import { type HandshakeOutcome, TlsHandshakes } from "./tls-handshakes.ts";
 
 /** Connections that the system keeps until they are accepted. */
 const BACKLOG_MAX = 1_024;
 
 export interface Connections {
+  /** TLS handshakes by outcome. Undefined: without TLS. */
+  readonly handshakes: Readonly<Record<HandshakeOutcome, number>> | undefined;
+  /** New connections get this certificate, and must satisfy these authorities. */
+  replaceTls(tls: ServerTls): void;
   /** Binds and resolves with the port; rejects when it cannot. */
   listen(host: string, port: number): Promise<number>;
   /** Accepts no connection any more and tells each open one to make no new call; they end with their calls. */
@@ -32,7 +38,7 @@ export interface Connections {
 export interface ConnectionsOptions extends AcceleratorDeps {
   readonly acceleration: Acceleration;
   /** Undefined: without TLS. */
-  readonly credentials: ServerCredentials | undefined;
+  readonly tls: ServerTls | undefined;
   /** Connections that the process may have. */
   readonly quota: Quota;
   /** Other servers of this process listen on the same port, and the system spreads connections over them. */
@@ -40,16 +46,7 @@ export interface ConnectionsOptions extends AcceleratorDeps {
 }
 
 export function createConnections(server: Server, options: ConnectionsOptions): Connections {
-  const {
-    acceleration,
-    transport: limits,
-    clock,
-    boundary,
-    floods,
-    credentials,
-    quota,
-    sharesPort,
-  } = options;
+  const { acceleration, transport: limits, clock, boundary, floods, tls, quota, sharesPort } = options;
   const accelerator = chooseAccelerator(acceleration, options);
   const sockets = new AcceptedSockets(quota, boundary);
   const sessions = createHttp2Sessions(server, {
@@ -57,23 +54,26 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     clock,
     boundary,
     floods,
-    credentials,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
-  // What comes encrypted is read by grpc-js alone.
-  const accelerated =
-    accelerator === undefined || credentials !== undefined
-      ? undefined
-      : new AcceleratedConnections(accelerator, { limits, clock, boundary });
+  const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });
+  const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary });
 
-  const accept = (socket: Socket): void => {
-    if (!sockets.add(socket)) return;
+  /** A socket with or without TLS. */
+  const serve = (socket: Socket): void => {
     if (accelerated === undefined) sessions.serve(socket);
     else accelerated.offer(socket, sessions.serve);
+  };
+  const accept = (socket: Socket): void => {
+    if (!sockets.add(socket)) return;
+    if (handshakes === undefined) serve(socket);
+    else handshakes.begin(socket, serve);
   };
   const listener = createNetServer({ noDelay: true }, (socket) => boundary.guard(socket, accept)(socket));
 
   return {
+    handshakes: handshakes?.counts,
+    replaceTls: (replacing) => handshakes?.replace(replacing),
     listen: (host, port) => listenOn(listener, { host, port, backlog: BACKLOG_MAX, reusePort: sharesPort }),
     retire() {
       listener.close();

@@ -4,6 +4,10 @@ import { type Bound, pickWithin } from "../../common/bound.ts";
 export interface TransportLimits {
   /** Connections at a time; beyond it a new one is closed at once. Bounds the open watches of health too. */
   readonly connectionsMax: number;
+  /** How long a TLS handshake may take. */
+  readonly handshakeMaxMs: number;
+  /** TLS handshakes under way on each worker; beyond it the oldest is given up. */
+  readonly handshakesMax: number;
   /** Concurrent calls of one connection: what its SETTINGS advertise. */
   readonly connectionMaxStreams: number;
   /** Of these the streaming ones. Default: all of them. */
@@ -72,6 +76,8 @@ const STREAMS_BOUND: Bound = { fallback: 256, min: 1, max: 65_536 };
 
 export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   connectionsMax: { fallback: 10_000, min: 1, max: 1_000_000 },
+  handshakeMaxMs: { fallback: 10_000, min: 10, max: DAY_MS },
+  handshakesMax: { fallback: 1_024, min: 1, max: 65_536 },
   connectionMaxStreams: STREAMS_BOUND,
   connectionMaxSubscriptions: STREAMS_BOUND,
   connectionIdleMs: { fallback: 5 * MINUTE_MS, min: 100, max: DAY_MS },
@@ -107,6 +113,8 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
   const pick = pickWithin(TRANSPORT_BOUNDS, { ...options, connectionMaxSubscriptions });
   return {
     connectionsMax: pick("connectionsMax"),
+    handshakeMaxMs: pick("handshakeMaxMs"),
+    handshakesMax: pick("handshakesMax"),
     connectionMaxStreams: pick("connectionMaxStreams"),
     connectionMaxSubscriptions: pick("connectionMaxSubscriptions"),
     connectionIdleMs: pick("connectionIdleMs"),

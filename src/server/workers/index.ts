@@ -15,6 +15,7 @@ import {
   toHostPort,
 } from "../../common/host-port.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
+import { openSecurity, type SecurityOptions } from "../../security/security.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -39,6 +40,7 @@ export interface ServerThreadsOptions {
   readonly limits?: Partial<Limits>;
   readonly transport?: Partial<TransportLimits>;
   readonly acceleration?: Acceleration;
+  readonly security?: SecurityOptions;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
@@ -104,6 +106,8 @@ class ServerThreadGroup implements ServerThreads {
     const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
     if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
     this.#listen = listen;
+    // Each thread reads the files for itself. Here it is seen early whether they can be used.
+    openSecurity(options.security, listen.host);
     const count = workers + 1;
     this.#ports = connectThreads(count);
     this.#storeMemory = createStoreMemory(options.store ?? {}, count);
@@ -177,6 +181,7 @@ class ServerThreadGroup implements ServerThreads {
         limits: this.#limits,
         transport: this.#transport,
         acceleration: this.#options.acceleration ?? "on",
+        security: this.#options.security ?? {},
         startedMs: this.#startedMs,
         extra: extra?.value,
       },

@@ -1,5 +1,6 @@
 /** What a worker thread is given when it starts, and the messages between it and the main thread. */
 import type { Limits } from "../../rpc/limits.ts";
+import type { SecurityOptions } from "../../security/security.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -15,6 +16,7 @@ export interface ThreadData<Extra = unknown> {
   readonly limits: Limits;
   readonly transport: TransportLimits;
   readonly acceleration: Acceleration;
+  readonly security: SecurityOptions;
   /** When the process began to serve, by the system clock. */
   readonly startedMs: number;
   /** What the entry module of the thread needs beyond that. */

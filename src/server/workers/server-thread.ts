@@ -19,7 +19,7 @@ export interface ServerThreadOptions {
 
 /** Returns when the thread takes orders. An error here, or from an order, ends the whole process. */
 export function runServerThread({ data, port, telemetry, finish }: ServerThreadOptions): void {
-  const { thread, peers, limits, transport, acceleration, startedMs } = data;
+  const { thread, peers, limits, transport, acceleration, security, startedMs } = data;
   const store = attachThreadStore(data.store, thread, peers, telemetry.logger);
   // One thread maintains the store for all of them, until it is told to end: by then all servers have drained.
   const stopMaintenance = thread === 0 ? maintainStore(store, systemClock, telemetry.logger) : undefined;
@@ -28,7 +28,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
     switch (order.kind) {
       case "listen":
         server = createCacheServer(
-          { store, listen: order.listen, limits, transport, acceleration, telemetry },
+          { store, listen: order.listen, limits, transport, acceleration, security, telemetry },
           {
             bounds: attachBounds(data.bounds, thread, transport),
             startedMs,

@@ -9,6 +9,7 @@ import { toMarkdownTable } from "../../../src/cli/settings/table.ts";
 import type { Bound } from "../../../src/common/bound.ts";
 import { DEFAULT_ADDRESS } from "../../../src/common/host-port.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
+import { SECURITY_BOUNDS } from "../../../src/security/security.ts";
 import { ADMIN_CONNECTIONS_BOUND } from "../../../src/server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
@@ -27,6 +28,7 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
   ...Object.entries({
     workers: WORKERS_BOUND,
     adminConnectionsMax: ADMIN_CONNECTIONS_BOUND,
+    securityReloadMs: SECURITY_BOUNDS.reloadMs,
     ...LIMIT_BOUNDS,
     ...TRANSPORT_BOUNDS,
   }),
@@ -37,18 +39,28 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
 ]);
 
 /** The settings that are not a number, and their defaults. */
-const words: ReadonlyMap<string, string> = new Map([
+const words: ReadonlyMap<string, string | boolean> = new Map<string, string | boolean>([
   ["listen", DEFAULT_ADDRESS],
   ["admin", "127.0.0.1:9464"],
   ["logLevel", DEFAULT_LOG_LEVEL],
   ["storeEngine", DEFAULT_STORE_ENGINE],
   ["acceleration", "on"],
+  ["tlsCert", ""],
+  ["tlsKey", ""],
+  ["tlsClientCa", ""],
+  ["tlsMinVersion", "TLSv1.3"],
+  ["adminTls", "on"],
+  ["plaintext", false],
+  ["anonymous", false],
 ]);
 
 /** The defaults that depend on something, in words. */
 const dependent: ReadonlyMap<string, string> = new Map([
   ["workers", "all cores"],
   ["connectionMaxSubscriptions", "connectionMaxStreams"],
+  ["tlsCert", "none"],
+  ["tlsKey", "none"],
+  ["tlsClientCa", "none"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {
@@ -71,9 +83,11 @@ describe("the settings", () => {
 
   it("are shown with their ranges and defaults by serve --help", async () => {
     const [, ...texts] = (await runCommand(["serve", "--help"])).stdout.replace(/\s+/g, " ").split(/ (?=--)/);
-    const shown = (name: string) => texts.find((text) => text.startsWith(`${toFlag(name)} <`)) ?? "";
+    const shown = (name: string) => texts.find((text) => text.startsWith(`${toFlag(name)} `)) ?? "";
     for (const [name, bound] of enforced) expect(shown(name)).toContain(`(${rangeOf(name, bound)})`);
-    for (const [name, initial] of words) expect(shown(name)).toContain(`; default ${initial})`);
+    for (const [name, initial] of words) {
+      expect(shown(name)).toContain(`; default ${dependent.get(name) ?? initial})`);
+    }
   });
 
   it("are printed with their defaults by config print", async () => {
@@ -95,10 +109,10 @@ describe("the settings", () => {
 describe("meshcache config print", () => {
   it("prints each value with its source, as a file and as JSON lines", async () => {
     const env = { MESHCACHE_SHARDS: "4" };
-    const argv = ["config", "print", "--listen", "0.0.0.0:7000"];
+    const argv = ["config", "print", "--listen", "127.0.0.2:7000"];
     const { exitCode, stdout } = await runCommand(argv, { env });
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^listen: 0\.0\.0\.0:7000 +# --listen$/m);
+    expect(stdout).toMatch(/^listen: 127\.0\.0\.2:7000 +# --listen$/m);
     expect(stdout).toMatch(/^shards: 4 +# MESHCACHE_SHARDS$/m);
     expect(stdout).toMatch(/^valueMaxBytes: 1048576 +# default$/m);
     const json = await runCommand([...argv, "--json"], { env });

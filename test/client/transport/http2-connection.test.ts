@@ -134,6 +134,7 @@ describe("Http2Connection", () => {
         host: "127.0.0.1",
         port,
         headers: { ":authority": "a", ":method": "POST", ":scheme": "http", ":path": "/" },
+        tls: undefined,
         windowBytes: WINDOW_BYTES + 1,
         sendQueueMaxBytes: 65_536,
         boundary: loudBoundary,

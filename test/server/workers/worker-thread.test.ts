@@ -30,6 +30,7 @@ function start(): WorkerThread {
       limits: resolveLimits(),
       transport: resolveTransportLimits(),
       acceleration: "on",
+      security: {},
       startedMs: 0,
       extra: undefined,
     },

@@ -1,0 +1,27 @@
+/** Where a server may listen: beyond loopback only encrypted and with identities, unless it is told otherwise. */
+
+export interface Exposure {
+  /** The host it listens on. */
+  readonly host: string;
+  readonly encrypts: boolean;
+  /** It learns who its clients are, and refuses others. */
+  readonly identifies: boolean;
+  /** It may listen beyond loopback without TLS: somebody else encrypts, such as a sidecar. */
+  readonly plaintext: boolean;
+  /** It may listen beyond loopback without identities. */
+  readonly anonymous: boolean;
+}
+
+/** What is missing. */
+export type Missing = "tls" | "identity";
+
+export function missingProtection(exposure: Exposure): Missing | undefined {
+  if (isLoopback(exposure.host)) return undefined;
+  if (!exposure.encrypts && !exposure.plaintext) return "tls";
+  return exposure.identifies || exposure.anonymous ? undefined : "identity";
+}
+
+/** Names are not looked up: what "localhost" means is fixed by RFC 6761, what others mean is not. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.\d{1,3}){3}$/i.test(host);
+}
