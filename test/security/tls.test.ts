@@ -117,6 +117,9 @@ async function attempt(running: RunningServer, options: ConnectionOptions): Prom
   return closed;
 }
 
+/** Also after an error. */
+const closeOf = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
+
 describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration) => {
   it("carries unary calls, streams and Exchanges", async () => {
     const running = await start({}, {}, acceleration);
@@ -230,7 +233,7 @@ describe("TLS refuses", () => {
     socket.on("error", () => {});
     socket.resume();
     socket.end(bytes);
-    await once(socket, "close");
+    await closeOf(socket);
     await vi.waitFor(() => expect(handshakesOf(running).failed).toBe(1));
     expect(await roundTrip(open(running.address))).toMatchObject(HIT);
     expect(running.observed.containedFaults()).toBe(0);
@@ -267,7 +270,7 @@ describe("TLS handshakes are bounded", () => {
   ): Promise<{ readonly socket: Socket; readonly closed: Promise<unknown> }> {
     const socket = connect(running.port, "127.0.0.1");
     socket.on("error", () => {});
-    const closed = once(socket, "close");
+    const closed = closeOf(socket);
     await once(socket, "connect");
     socket.resume();
     if (everyMs !== undefined) {
