@@ -12,7 +12,7 @@ import {
   toReport,
 } from "./api/client-events.ts";
 import { DefaultWarnings } from "./default-warnings.ts";
-import { warnOfFault } from "./process-defaults.ts";
+import { queueMicrotask, warnOfFault } from "./process-defaults.ts";
 
 /** Repeated events are reported together so long after the first. */
 export const FOLD_MS = 10_000;

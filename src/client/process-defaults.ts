@@ -5,9 +5,13 @@ import { createGrpcTransport } from "./transport/grpc-transport.ts";
 import { createHttp2Transport } from "./transport/http2-transport.ts";
 import type { Transport } from "./transport/transport.ts";
 
+// Taken when the client is loaded, since fake timers replace them: the client's messages must go on.
+const { nextTick } = process;
+export const { queueMicrotask } = globalThis;
+
 /** After the microtasks that wait now, since they may issue operations too, and without a timer. */
 export function runAfterMicrotasks(run: () => void): void {
-  queueMicrotask(() => process.nextTick(run));
+  queueMicrotask(() => nextTick(run));
 }
 
 export function createTransport(

@@ -1,4 +1,5 @@
 /** Calls the store's maintenance at an interval, and in every turn of the event loop while there is more to sweep. */
+import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Store } from "../store/api/store.ts";
 import type { Logger } from "../telemetry/telemetry.ts";

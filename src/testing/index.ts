@@ -2,13 +2,23 @@
 import "../common/require-node.ts";
 import type { ClientOptions } from "../client/api/options.ts";
 import { MeshCache } from "../client/mesh-cache.ts";
+import type { Clock } from "../common/clock.ts";
 import { type CacheServer, createServer, type ServerOptions } from "../server/index.ts";
+import { createFollowingClock } from "./clocks.ts";
+
+export type { Clock, Timer } from "../common/clock.ts";
+export { createTestClock, type TestClock } from "./clocks.ts";
 
 export interface TestCacheOptions {
   /** Default: a server on a free port of 127.0.0.1 with an empty store of its own. */
   readonly server?: ServerOptions;
   /** The options of `cache`. Its address is the server's. */
   readonly client?: Omit<ClientOptions, "address">;
+  /**
+   * The time of the server and of its clients: TTLs, leases, pings, deadlines and cooldowns. Default: it follows `Date`, so fake
+   * timers move it. `createTestClock()` makes one that the test moves.
+   */
+  readonly clock?: Clock;
 }
 
 export interface TestCache extends AsyncDisposable {
@@ -28,11 +38,12 @@ export interface TestCache extends AsyncDisposable {
  * of its range.
  */
 export async function startTestCache(options: TestCacheOptions = {}): Promise<TestCache> {
-  const server = createServer({ listen: "127.0.0.1:0", ...options.server });
+  const clock = options.clock ?? createFollowingClock();
+  const server = createServer({ listen: "127.0.0.1:0", clock, ...options.server });
   const address = await server.start();
   const clients: MeshCache[] = [];
   const connect = (clientOptions: Omit<ClientOptions, "address"> = {}): MeshCache => {
-    const client = new MeshCache({ ...clientOptions, address });
+    const client = new MeshCache({ ...clientOptions, address }, { clock });
     clients.push(client);
     return client;
   };

@@ -23,6 +23,7 @@ const FUNCTIONS: Record<string, Position> = {
   setTimeout: 0,
   setInterval: 0,
   queueMicrotask: 0,
+  nextTick: 0,
   createServer: 0,
   createSecureServer: 0,
   createConnection: 1,
@@ -48,7 +49,6 @@ const FUNCTIONS: Record<string, Position> = {
 const MEMBERS: Record<string, Position> = {
   ...FUNCTIONS,
   setTimeout: 1,
-  nextTick: 0,
   schedule: 1,
   addEventListener: 1,
   write: 1,

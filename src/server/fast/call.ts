@@ -1,5 +1,7 @@
 /** The base of calls that are served without grpc-js: their headers, their place in the register, and their status. */
+
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import { setImmediate } from "node:timers";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import type { NoPromise } from "../../common/boundary.ts";

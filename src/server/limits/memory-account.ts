@@ -5,6 +5,7 @@
  * A connection may hold as many bytes as are still free (the dynamic thresholds of Choudhury and Hahne, 1998): alone it gets
  * half of the bound, and however many hold what they can, some room is left for the next.
  */
+import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { HeldTotal } from "./quotas.ts";

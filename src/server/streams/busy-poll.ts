@@ -7,6 +7,7 @@
  * Only large batches begin it. While each next batch arrives in time, the thread uses a whole core, however little work
  * there is. Polls that end without a batch take at most a tenth of the time.
  */
+import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { Gcra } from "../../common/gcra.ts";

@@ -2,6 +2,7 @@
  * Runs deferred functions in later turns of the event loop, in the order in which they were deferred, and a limited number in
  * each turn. So an event for a thousand subscribers does not delay the calls that arrive meanwhile.
  */
+import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 
 /** Runs `run` once, in a later turn. */
