@@ -83,8 +83,14 @@ export const instruments = {
     "meshcache.pruned",
     "{record}",
     "Records dropped or merged because a limit was reached: tag_fence, prefix_fence (more entries than necessary become " +
-      "invalid), tombstone (a Set with an older source version may be stored)",
+      "invalid), tombstone (a Set with an older source version may be stored), request_id (a retried Set may run again)",
     "meshcache.record",
+  ),
+  sharedNamespaces: row(
+    "counter",
+    "meshcache.namespaces.shared",
+    "{operation}",
+    "Mutations of namespaces beyond `namespacesMax`, which are accounted together",
   ),
   entries: row("gauge", "meshcache.entries", "{entry}", "Entries in the store", "meshcache.shard"),
   memoryUsage: row("gauge", "meshcache.memory.usage", "By", "Bytes that entries use", "meshcache.shard"),

@@ -102,9 +102,10 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
 
     it("beyond the bound of fences, removes older tagged entries and keeps untagged ones", () => {
       const driver = new StoreDriver(create, { shards: 1, tagFencesMax: 2 });
-      driver.set("tagged", { tags: ["t"] });
+      driver.set("tagged", { tags: ["t", "b", "c"] });
       driver.set("behind", { tags: ["a"] });
       driver.set("plain");
+      driver.set("other", { namespace: "m", tags: ["t"] });
       driver.invalidateTags(["a"]);
       driver.set("between", { tags: ["t"] });
       driver.invalidateTags(["b"]);
@@ -116,6 +117,7 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
         "v",
         "v",
       ]);
+      expect(driver.read("other", { namespace: "m" })).toBe("v");
     });
 
     it("frees the memory in the background and then forgets the fence", () => {
@@ -197,18 +199,18 @@ export function storeInvalidates(create: CreateStoreUnderTest): void {
       expect(totalOf(driver, "bytes")).toBeLessThan(before / 100);
     });
 
-    it("merges fences beyond the bound into one for their namespace, in the safe direction", () => {
-      const driver = new StoreDriver(create, { shards: 1, prefixFencesMax: 4 });
-      driver.set("innocent");
-      driver.set("innocent", { namespace: "m" });
-      for (let number = 0; number < 4; number++) driver.invalidatePrefix(`p/${number}`, { soft: true });
-      driver.set("later");
-      expect(driver.read("innocent")).toBe("v");
-      driver.invalidatePrefix("p/4");
-      expect(driver.read("innocent")).toBeUndefined();
-      expect(driver.read("innocent", { namespace: "m" })).toBe("v");
-      expect(driver.read("later")).toBe("v");
-      expect(driver.store.counters.prefixFencesMerged).toBe(4);
+    it("merges fences beyond the bound to what their prefixes have in common, in the safe direction", () => {
+      const driver = new StoreDriver(create, { shards: 1, prefixFencesMax: 2 });
+      for (const key of ["p/9", "q", "r"]) driver.set(key);
+      driver.set("p/9", { namespace: "m" });
+      for (let number = 0; number < 5; number++) driver.invalidatePrefix(`p/${number}`);
+      driver.set("p/8");
+      expect(driver.store.counters.prefixFencesMerged).toBe(3);
+      expect(["p/9", "q", "p/8"].map((key) => driver.read(key))).toEqual([undefined, "v", "v"]);
+      driver.invalidatePrefix("q");
+      driver.invalidatePrefix("s");
+      expect(driver.read("r")).toBeUndefined();
+      expect(driver.read("p/9", { namespace: "m" })).toBe("v");
     });
 
     it("stays within the bound of fences with as many namespaces", () => {

@@ -10,11 +10,13 @@ import type {
   TableEntry,
 } from "../../src/store/api/table.ts";
 import { createKeyHash } from "../../src/store/hashing/shard-hash.ts";
+import { TestNamespaces } from "../support/test-namespaces.ts";
 
 const hashOf = createKeyHash(createSeededRng(3).uint64());
 
 function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry {
   return {
+    record: 1,
     namespace: "n",
     key,
     value: new Uint8Array(0),
@@ -31,21 +33,23 @@ function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry
 
 class TableDriver {
   readonly evicted: { readonly key: string; readonly version: number; readonly sourceVersion: bigint }[] = [];
+  readonly namespaces = new TestNamespaces();
   readonly table: Table;
 
   constructor(create: CreateTable, budgetBytes = 1 << 20) {
     const evicted = ({ key, version, sourceVersion }: TableEntry): void => {
       this.evicted.push({ key, version, sourceVersion });
     };
-    this.table = create({ budgetBytes, evicted });
+    this.table = create({ budgetBytes, namespaces: this.namespaces, evicted });
   }
 
   put(key: string, parts: Partial<NewTableEntry> = {}): void {
-    this.table.put(entryOf(key, parts), hashOf("n", key));
+    const record = this.namespaces.recordOf(parts.namespace ?? "n");
+    this.table.put(entryOf(key, { record, ...parts }), hashOf("n", key));
   }
 
   find(key: string): TableEntry | undefined {
-    return this.table.find("n", key, hashOf("n", key));
+    return this.table.find(this.namespaces.recordOf("n"), "n", key, hashOf("n", key));
   }
 
   remove(key: string): void {

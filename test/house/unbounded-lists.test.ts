@@ -30,11 +30,6 @@ const SPREADS: readonly Allowed[] = [
     text: `lines.push(...(group === "" ? [] : [""]), \`# \${info.group}\`)`,
     why: "one at most",
   },
-  {
-    path: "src/store/fences/prefix-fences.ts",
-    text: "Math.max(...merging.map((fence) => fence.revision))",
-    why: "the store has at most 1,024 prefix fences",
-  },
 ];
 
 const SHIFTS: readonly Allowed[] = [

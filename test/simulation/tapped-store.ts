@@ -351,6 +351,7 @@ export function createTap(history: History, truth: Truth): Tap {
       counters: store.counters,
       shardOf: (namespace, key) => store.shardOf(namespace, key),
       shards: () => store.shards(),
+      namespaces: () => store.namespaces(),
       subscribe: (selectors, cursor, wake) => store.subscribe(selectors, cursor, wake),
       maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
       get: (command) => checked(() => get(command)),

@@ -5,6 +5,7 @@ export function fencedEntry(
   entry: Partial<TableEntry> & Pick<TableEntry, "namespace" | "version">,
 ): TableEntry {
   return {
+    record: 8,
     key: "k",
     value: new Uint8Array(0),
     sourceVersion: 0n,

@@ -4,6 +4,7 @@
  * It reads the raw words by the layout of geometry.ts and entry-header.ts, and shares no traversal code with the table.
  */
 
+import type { NamespaceRecords } from "../../src/store/api/table.ts";
 import { keyAt, namespaceAt } from "../../src/store/tables/offheap/entry-head.ts";
 import {
   entryBytesAt,
@@ -13,6 +14,8 @@ import {
   hashAt,
   headBytesAt,
   PADDING,
+  recordAt,
+  SLOT_BYTES,
   valueBytesAt,
 } from "../../src/store/tables/offheap/entry-header.ts";
 import { CHUNK_BYTES } from "../../src/store/tables/offheap/geometry.ts";
@@ -20,14 +23,14 @@ import { homeOf, SLOTS_PER_CHUNK } from "../../src/store/tables/offheap/index-ch
 import { mixHash } from "../../src/store/tables/offheap/key-index.ts";
 import { RING_WORD } from "../../src/store/tables/offheap/log-ring.ts";
 import { CONTROL } from "../../src/store/tables/offheap/memory.ts";
-import { type OffheapTable, SLOT_BYTES } from "../../src/store/tables/offheap/offheap-table.ts";
+import type { OffheapTable } from "../../src/store/tables/offheap/offheap-table.ts";
 
 type KeyHash = (namespace: string, key: string) => number;
 type Owner = "index" | "small" | "main" | "free";
 
 /** Throws at the first violation. */
-export function checkInvariants(table: OffheapTable, hashOf: KeyHash): void {
-  new Walk(table, hashOf).check();
+export function checkInvariants(table: OffheapTable, hashOf: KeyHash, namespaces: NamespaceRecords): void {
+  new Walk(table, hashOf, namespaces).check();
 }
 
 function must(holds: boolean, what: string): void {
@@ -37,13 +40,15 @@ function must(holds: boolean, what: string): void {
 class Walk {
   readonly #table: OffheapTable;
   readonly #hashOf: KeyHash;
+  readonly #namespaces: NamespaceRecords;
   readonly #owners = new Map<number, Owner>();
   /** Live entries in the rings to which no slot has pointed so far. */
   readonly #unindexed = new Set<number>();
   #liveBytes = 0;
   #entries = 0;
 
-  constructor(table: OffheapTable, hashOf: KeyHash) {
+  constructor(table: OffheapTable, hashOf: KeyHash, namespaces: NamespaceRecords) {
+    this.#namespaces = namespaces;
     this.#table = table;
     this.#hashOf = hashOf;
   }
@@ -63,6 +68,11 @@ class Walk {
     for (let segment = 1; segment <= touched; segment++) {
       must(this.#owners.has(segment), `segment ${segment} is lost`);
     }
+  }
+
+  #namespaceOf(at: number): string {
+    const { memory } = this.#table;
+    return this.#namespaces.nameOf(recordAt(memory, at)) ?? namespaceAt(memory, at);
   }
 
   #checkFree(): void {
@@ -178,7 +188,7 @@ class Walk {
       const hash = this.#word(chunk + 3 + slot * 2);
       must(this.#unindexed.delete(at), "a slot points to no live entry, or two to one");
       must(hashAt(memory, at) === hash, "the hashes of slot and entry differ");
-      const key = mixHash(this.#hashOf(namespaceAt(memory, at), keyAt(memory, at)));
+      const key = mixHash(this.#hashOf(this.#namespaceOf(at), keyAt(memory, at)));
       must(key === hash, "a key does not hash to its slot");
       must(Math.floor(hash / 2 ** (32 - depth)) === prefix, "a hash is in the wrong chunk");
       for (let probe = homeOf(hash); probe !== slot; probe = (probe + 1) % SLOTS_PER_CHUNK) {

@@ -47,5 +47,6 @@ export function createStoreViews(options: Partial<StoreOptions>, count: number, 
     subscribe: (selectors, cursor, wake) => pick().subscribe(selectors, cursor, wake),
     maintain: (maxEntries) => then(pick().maintain(maxEntries)),
     shards: () => pick().shards(),
+    namespaces: () => pick().namespaces(),
   };
 }

@@ -89,6 +89,7 @@ function storeOptions(settings: Settings): Partial<StoreOptions> {
     budgetBytes: settings.storeBudgetBytes,
     logMaxEvents: settings.logMaxEvents,
     logMaxBytes: settings.logMaxBytes,
+    namespacesMax: settings.namespacesMax,
     tagFencesMax: settings.tagFencesMax,
     prefixFencesMax: settings.prefixFencesMax,
     tombstonesMax: settings.tombstonesMax,

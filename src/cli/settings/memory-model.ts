@@ -40,9 +40,9 @@ export function memoryParts(settings: Settings): MemoryPart[] {
     },
     { part: "entries", bytes: storeBudgetBytes, from: "storeBudgetBytes" },
     {
-      part: "event logs, fences, tombstones, leases, request ids",
+      part: "event logs, fences, tombstones, leases, request ids, namespaces",
       bytes: shards * shardStateBytes(shardLimits(settings)),
-      from: "shards, logMaxBytes, leasesMax, tombstonesMax, tagFencesMax, prefixFencesMax, requestIdsMax",
+      from: "shards, logMaxBytes, leasesMax, tombstonesMax, tagFencesMax, prefixFencesMax, requestIdsMax, namespacesMax",
     },
     { part: "queues of streams", bytes: queuesMaxBytes, from: "queuesMaxBytes" },
     { part: "requests, results and answers of calls", bytes: heldMaxBytes, from: "heldMaxBytes" },

@@ -125,17 +125,21 @@ export const settingsSchema = z.strictObject({
   shards: store("shards", "Parts of the store, each with its own revision, event log and leases."),
   logMaxEvents: store("logMaxEvents", "Events that each shard keeps for subscribers that resume."),
   logMaxBytes: store("logMaxBytes", "Bytes of the events that each shard keeps."),
+  namespacesMax: store(
+    "namespacesMax",
+    "Namespaces that each shard accounts one by one. Further ones share a few accounts: what one of them overflows, those that share its account pay.",
+  ),
   tagFencesMax: store(
     "tagFencesMax",
-    "Invalidated tags that each shard remembers. Beyond, the oldest is forgotten, and all tagged entries that are older than it are removed.",
+    "Invalidated tags that each shard remembers. Beyond, the namespace with the most of them forgets its oldest, and loses all its tagged entries that are older.",
   ),
   prefixFencesMax: store(
     "prefixFencesMax",
-    "Invalidations of prefixes and namespaces that each shard remembers until they are swept. Beyond, they are merged: more entries than necessary may be removed, never fewer.",
+    "Invalidations of prefixes that each shard remembers until they are swept. Beyond, or beyond 32 of one namespace, two of a namespace are merged: more of its entries than necessary may be removed, never fewer.",
   ),
   tombstonesMax: store(
     "tombstonesMax",
-    "Source versions that each shard remembers for keys without an entry.",
+    "Source versions that each shard remembers for keys without an entry. Beyond, the namespace with the most of them forgets its oldest.",
   ),
   leasesMax: store(
     "leasesMax",
@@ -150,7 +154,10 @@ export const settingsSchema = z.strictObject({
     "Leases of each shard that one namespace may have. Beyond, its callers are told to retry.",
   ),
   leaseWaitersMax: store("waitersMax", "Callers that may wait for the lease of one key."),
-  requestIdsMax: store("requestIdsMax", "Answers to Sets with a request id that each shard remembers."),
+  requestIdsMax: store(
+    "requestIdsMax",
+    "Answers to Sets with a request id that each shard remembers. Beyond, the namespace with the most of them forgets its oldest.",
+  ),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
   keyMaxBytes: limit("keyMaxBytes", "Longest key, and longest prefix."),

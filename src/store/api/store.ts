@@ -225,6 +225,36 @@ export interface ShardStats {
   readonly logEvents: number;
 }
 
+/** What happened to the entries of one namespace, as in `StoreCounters`, since it has a record. */
+export type NamespaceCounters = Readonly<
+  Pick<
+    StoreCounters,
+    | "hits"
+    | "misses"
+    | "staleHits"
+    | "sets"
+    | "setsRefused"
+    | "touches"
+    | "invalidatedKeys"
+    | "invalidatedTags"
+    | "invalidatedPrefixes"
+    | "invalidatedAll"
+    | "evictedCapacity"
+    | "evictedExpired"
+    | "evictedFenced"
+  >
+>;
+
+/** What one namespace has in the store and did with it. */
+export interface NamespaceUsage {
+  /** `undefined`: all namespaces together that have no record, or had one that another needed. */
+  readonly namespace: string | undefined;
+  readonly entries: number;
+  /** As they count in the budget. */
+  readonly bytes: number;
+  readonly counters: NamespaceCounters;
+}
+
 /** Counters from the store's start. */
 export interface StoreCounters {
   hits: number;
@@ -251,10 +281,13 @@ export interface StoreCounters {
   leasesAbandoned: number;
   /** Gaps of subscribers that a log overran. */
   overruns: number;
-  /** Fences and tombstones that a bound removed, and leases and waits that it refused, all in the safe direction. */
+  /** Fences, tombstones and answers that a bound removed, and leases and waits that it refused, all in the safe direction. */
   tagFencesPruned: number;
   prefixFencesMerged: number;
   tombstonesPruned: number;
+  requestIdsPruned: number;
+  /** Mutations of namespaces for which no record was free. */
+  namespacesShared: number;
   leasesRefused: number;
   /** Leases that ended because the shard was full and another holder had fewer. */
   leasesDisplaced: number;
@@ -312,6 +345,8 @@ export interface Store {
    */
   maintain(maxEntries: number): boolean;
   shards(): readonly ShardStats[];
+  /** Every namespace that has a record, and then the rest together. Reads numbers that are kept anyway. */
+  namespaces(): readonly NamespaceUsage[];
   /** The current values at each read. */
   readonly counters: Readonly<StoreCounters>;
 }

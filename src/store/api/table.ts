@@ -14,6 +14,8 @@ import type { ValueArena } from "./value-arena.ts";
  * decode its properties when they are read.
  */
 export interface TableEntry {
+  /** The number of the namespace's record, by which the entry is accounted. */
+  readonly record: number;
   readonly namespace: string;
   readonly key: string;
   /**
@@ -38,6 +40,7 @@ export interface TableEntry {
 
 /** An entry to put. The table copies what it keeps, and does not write to it. */
 export interface NewTableEntry {
+  readonly record: number;
   readonly namespace: string;
   readonly key: string;
   readonly value: Uint8Array;
@@ -62,9 +65,20 @@ export type ScanVerdict = "keep" | "remove" | "markStaled";
 /** Decides about one scanned entry. It must not call the table. The entry is valid during the call. */
 export type Visit = (entry: TableEntry) => ScanVerdict;
 
+/** The records of the namespaces of a shard, as a table sees them. Valid as long as an entry of the namespace is there. */
+export interface NamespaceRecords {
+  /** The namespace that has a record to itself; `undefined`: several share it, and their entries keep the name. */
+  nameOf(record: number): string | undefined;
+  /** One entry more, or with -1 one less, of so many bytes. Every entry of a table is accounted so. */
+  chargeEntry(record: number, entries: 1 | -1, bytes: number): void;
+  /** One entry more, or with -1 one less, has the tag in these bytes of UTF-8. */
+  chargeTag(record: number, bytes: Uint8Array, begin: number, end: number, entries: 1 | -1): void;
+}
+
 export interface TableOptions {
   /** `bytes` never exceeds this. */
   readonly budgetBytes: number;
+  readonly namespaces: NamespaceRecords;
   readonly evicted: Evicted;
 }
 
@@ -79,7 +93,7 @@ export interface Table {
   readonly entryCount: number;
 
   /** The entry of a key. Counts as a use of it for eviction. */
-  find(namespace: string, key: string, hash: number): TableEntry | undefined;
+  find(record: number, namespace: string, key: string, hash: number): TableEntry | undefined;
 
   /**
    * Stores an entry in the place of the key's former one, which does not count as evicted. Others may be evicted to

@@ -12,7 +12,7 @@ import { resolveStoreOptions, type StoreOptions } from "./store-options.ts";
 
 export type { AttachedStore } from "./sharded-store.ts";
 export type { StoreMemory } from "./store-memory.ts";
-export type { StoreEngine, StoreOptions } from "./store-options.ts";
+export { STORE_ENGINES, type StoreEngine, type StoreOptions } from "./store-options.ts";
 
 /** A store of one thread. Throws as `createStoreMemory`. */
 export function createStore(options: Partial<StoreOptions> = {}): Store {
@@ -28,7 +28,7 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
   const resolved = resolveStoreOptions(options);
   const { engine, shards, rng, budgetBytes, logMaxEvents, logMaxBytes } = resolved;
   if (engine === "lru" && threads > 1) throw fieldInvalid("engine", "offheap for more than one thread");
-  const { tagFencesMax, prefixFencesMax, tombstonesMax, requestIdsMax } = resolved;
+  const { namespacesMax, tagFencesMax, prefixFencesMax, tombstonesMax, requestIdsMax } = resolved;
   const { leasesMax, leasesOfHolderMax, leasesOfNamespaceMax, waitersMax } = resolved;
   return allocateStoreMemory({
     engine,
@@ -38,6 +38,7 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
     limits: {
       budgetBytes: Math.floor(budgetBytes / shards),
       log: { maxEvents: logMaxEvents, maxBytes: logMaxBytes },
+      namespacesMax,
       tagFencesMax,
       prefixFencesMax,
       tombstonesMax,

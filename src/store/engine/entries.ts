@@ -6,10 +6,18 @@
  */
 
 import type { EntryView } from "../api/store.ts";
-import type { CreateTable, NewTableEntry, ScanVerdict, Table, TableEntry } from "../api/table.ts";
-import { PrefixFences } from "../fences/prefix-fences.ts";
-import { TagFences } from "../fences/tag-fences.ts";
+import type {
+  CreateTable,
+  NamespaceRecords,
+  NewTableEntry,
+  ScanVerdict,
+  Table,
+  TableEntry,
+} from "../api/table.ts";
+import type { Fences } from "../fences/fences.ts";
+import type { TagCounts } from "../fences/tag-counts.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import { SweepState } from "./sweep-state.ts";
@@ -32,41 +40,43 @@ interface ShardEntriesOptions {
   readonly limits: ShardLimits;
   readonly regions: ShardRegions;
   readonly fingerprintOf: FingerprintOf;
+  readonly fences: Fences;
+  readonly namespaces: NamespaceTable;
   readonly counters: CounterRow;
 }
 
 export class ShardEntries {
   readonly table: Table;
-  readonly tagFences: TagFences;
-  readonly prefixFences: PrefixFences;
   readonly tombstones: Tombstones;
+  readonly #fences: Fences;
+  readonly #namespaces: NamespaceTable;
   readonly #counters: CounterRow;
 
   readonly #sweep: SweepState;
   /** The time of the current `put`, for the evictions in it. */
   #nowMs = 0;
 
-  constructor({ createTable, limits, regions, fingerprintOf, counters }: ShardEntriesOptions) {
+  constructor(options: ShardEntriesOptions) {
+    const { createTable, limits, regions, fingerprintOf, fences, namespaces, counters } = options;
+    this.#fences = fences;
+    this.#namespaces = namespaces;
     this.#counters = counters;
-    this.tagFences = new TagFences(regions.tagFences, fingerprintOf, limits.tagFencesMax, () =>
-      counters.count("tagFencesPruned"),
-    );
-    this.prefixFences = new PrefixFences(regions.prefixFences, limits.prefixFencesMax, (fences) =>
-      counters.count("prefixFencesMerged", fences),
-    );
-    this.tombstones = new Tombstones(regions.tombstones, fingerprintOf, limits.tombstonesMax, () =>
-      counters.count("tombstonesPruned"),
-    );
+    this.tombstones = new Tombstones(regions.tombstones, limits.tombstonesMax, {
+      fingerprintOf,
+      namespaces,
+      pruned: () => counters.count("tombstonesPruned"),
+    });
     this.#sweep = new SweepState(regions.sweep);
     this.table = createTable({
       budgetBytes: limits.budgetBytes,
+      namespaces: toNamespaceRecords(namespaces, fences.tagCounts),
       evicted: (entry) => this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
     });
   }
 
   /** The entry of the key, and its state. Removes a dead one. */
-  find(namespace: string, key: string, hash: number, nowMs: number): FoundEntry | undefined {
-    const entry = this.table.find(namespace, key, hash);
+  find(record: number, namespace: string, key: string, hash: number, nowMs: number): FoundEntry | undefined {
+    const entry = this.table.find(record, namespace, key, hash);
     if (entry === undefined) return undefined;
     const state = this.#stateOf(entry, nowMs);
     if (state === "dead") {
@@ -86,16 +96,15 @@ export class ShardEntries {
   /** Stores an entry in the place of `former`, which `find` returned for its key. */
   put(entry: NewTableEntry, hash: number, former: TableEntry | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
-    const { namespace, key } = entry;
-    if (entry.sourceVersion > 0n) this.tombstones.remove(namespace, key);
-    else if (former !== undefined) this.tombstones.add(namespace, key, former.sourceVersion, nowMs, nowMs);
+    if (entry.sourceVersion > 0n) this.tombstones.remove(entry.namespace, entry.key);
+    else if (former !== undefined) this.tombstones.add(former, nowMs, nowMs);
     this.#sweep.noteExpiry(entry.staleUntilMs);
     this.table.put(entry, hash);
   }
 
   /** Removes an entry that `find` returned, for a hard invalidation of its key. */
   remove(entry: TableEntry, nowMs: number): void {
-    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, nowMs, nowMs);
+    this.tombstones.add(entry, nowMs, nowMs);
     this.table.remove(entry);
   }
 
@@ -113,8 +122,7 @@ export class ShardEntries {
     this.tombstones.expire(nowMs);
     const sweep = this.#sweep;
     if (!sweep.sweeping) {
-      // Every read checks the prefix fences, so a sweep for them begins at once.
-      if (this.prefixFences.count === 0 && !sweep.isDue(this.tagFences.count, nowMs)) return 0;
+      if (!sweep.isWanted && !sweep.isDue(this.#fences.tagPressure, nowMs)) return 0;
       sweep.begin(revision, this.table.scanStart());
     }
     let visited = 0;
@@ -125,8 +133,7 @@ export class ShardEntries {
       });
     }
     if (sweep.scanPosition === 0) {
-      this.prefixFences.drop(sweep.revision);
-      const isDone = this.tagFences.drop(Math.min(sweep.revision, oldestLeaseRevision));
+      const isDone = this.#fences.drop(sweep.revision, oldestLeaseRevision);
       if (isDone) sweep.end(nowMs);
     }
     return visited;
@@ -134,7 +141,12 @@ export class ShardEntries {
 
   /** A sweep is in progress, or is to begin at once. */
   isSweepWaiting(): boolean {
-    return this.#sweep.sweeping || this.prefixFences.count > 0;
+    return this.#sweep.sweeping || this.#sweep.isWanted;
+  }
+
+  /** A prefix or a namespace was invalidated at this revision: the memory of what it covers is soon freed. */
+  sweepSoon(revision: number): void {
+    this.#sweep.want(revision);
   }
 
   #sweepEntry(entry: TableEntry, nowMs: number): ScanVerdict {
@@ -150,12 +162,11 @@ export class ShardEntries {
   #stateOf(entry: TableEntry, nowMs: number): EntryState {
     if (nowMs >= entry.staleUntilMs) return "dead";
     let staled = entry.staled;
-    // Most entries are newer than every fence, which two comparisons show.
-    if (entry.version < this.tagFences.newestRevision || entry.version < this.prefixFences.newestRevision) {
-      const byPrefix = this.prefixFences.cover(entry);
-      const byTag = byPrefix === "hard" ? byPrefix : this.tagFences.cover(entry);
-      if (byTag === "hard") return "dead";
-      staled ||= byPrefix === "soft" || byTag === "soft";
+    // Most entries are newer than every fence of their namespace.
+    if (entry.version < this.#fences.newestRevision(entry.record)) {
+      const cover = this.#fences.cover(entry);
+      if (cover === "hard") return "dead";
+      staled ||= cover === "soft";
     }
     if (staled) return "staled";
     return nowMs < entry.freshUntilMs ? "fresh" : "pastTtl";
@@ -163,14 +174,26 @@ export class ShardEntries {
 
   /** Counts the removal of an entry that is dead, or evicted now, and adds its tombstone. */
   #recordRemoval(entry: TableEntry, state: EntryState, nowMs: number): void {
-    const fencedAtMs = Math.min(this.tagFences.coveredAtMs(entry), this.prefixFences.coveredAtMs(entry));
-    if (state !== "dead") this.#counters.count("evictedCapacity");
-    else if (fencedAtMs < entry.staleUntilMs) this.#counters.count("evictedFenced");
-    else this.#counters.count("evictedExpired");
+    const fencedAtMs = this.#fences.coveredAtMs(entry);
+    const reason = state === "dead" ? deathOf(entry, fencedAtMs) : "evictedCapacity";
+    this.#counters.count(reason);
+    this.#namespaces.add(entry.record, reason);
     if (entry.sourceVersion === 0n) return;
     const staleUntilMs = Math.min(nowMs, fencedAtMs, entry.staleUntilMs);
-    this.tombstones.add(entry.namespace, entry.key, entry.sourceVersion, staleUntilMs, nowMs);
+    this.tombstones.add(entry, staleUntilMs, nowMs);
   }
+}
+
+function deathOf(entry: TableEntry, fencedAtMs: number): "evictedFenced" | "evictedExpired" {
+  return fencedAtMs < entry.staleUntilMs ? "evictedFenced" : "evictedExpired";
+}
+
+function toNamespaceRecords(namespaces: NamespaceTable, tagCounts: TagCounts): NamespaceRecords {
+  return {
+    nameOf: (record) => namespaces.nameOf(record),
+    chargeEntry: (record, entries, bytes) => namespaces.chargeEntry(record, entries, bytes),
+    chargeTag: (record, bytes, begin, end, entries) => tagCounts.count(record, bytes, begin, end, entries),
+  };
 }
 
 /** An entry as its readers see it, with `value`, which the table decodes or copies at each read. */

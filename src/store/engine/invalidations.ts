@@ -1,6 +1,9 @@
 /** Invalidations of one shard: of keys at once, of tags and prefixes by fences. Each ends the leases that it concerns. */
 import type { InvalidateCommand } from "../api/store.ts";
+import type { Fences, Raised } from "../fences/fences.ts";
 import type { Leases } from "../leases/leases.ts";
+import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import type { CounterName } from "../namespaces/record-cells.ts";
 import type { ShardClock } from "../shm/shard-clock.ts";
 import type { ShardEntries } from "./entries.ts";
 import type { ShardEvents } from "./shard-events.ts";
@@ -11,74 +14,96 @@ export interface HashedKey {
   readonly hash: number;
 }
 
-export class Invalidations {
-  readonly #clock: ShardClock;
-  readonly #entries: ShardEntries;
-  readonly #leases: Leases;
-  readonly #events: ShardEvents;
+interface InvalidationsParts {
+  /** Its shard counts what all shards invalidate together, once. */
+  readonly isFirst: boolean;
+  readonly clock: ShardClock;
+  readonly namespaces: NamespaceTable;
+  readonly entries: ShardEntries;
+  readonly fences: Fences;
+  readonly leases: Leases;
+  readonly events: ShardEvents;
+}
 
-  constructor(clock: ShardClock, entries: ShardEntries, leases: Leases, events: ShardEvents) {
-    this.#clock = clock;
-    this.#entries = entries;
-    this.#leases = leases;
-    this.#events = events;
+export class Invalidations {
+  readonly #parts: InvalidationsParts;
+
+  constructor(parts: InvalidationsParts) {
+    this.#parts = parts;
   }
 
   /** All keys at one revision. Returns how many entries were removed, or made stale by a soft invalidation. */
   keys(command: InvalidateCommand, keys: readonly HashedKey[], nowMs: number): number {
+    const { leases, events, namespaces } = this.#parts;
     const { namespace, soft, writer } = command;
-    this.#begin(nowMs);
+    const { record } = this.#begin(command, nowMs);
+    namespaces.add(record, "invalidatedKeys", keys.length);
     let removed = 0;
-    for (const { key, hash } of keys) {
+    for (const key of keys) {
       const changed = soft
-        ? this.#stale(namespace, key, hash, nowMs)
-        : this.#remove(namespace, key, hash, command.sourceVersion, nowMs);
+        ? this.#stale(record, namespace, key, nowMs)
+        : this.#remove(record, command, key, nowMs);
       if (changed) removed++;
-      this.#leases.void(namespace, key, nowMs);
-      this.#events.emit(soft ? "staled" : "invalidated", namespace, "key", key, writer);
+      leases.void(namespace, key.key, nowMs);
+      events.emit(soft ? "staled" : "invalidated", namespace, "key", key.key, writer);
     }
     return removed;
   }
 
-  tags(command: InvalidateCommand, tags: Iterable<string>, nowMs: number): void {
+  tags(command: InvalidateCommand, tags: ReadonlySet<string>, nowMs: number): void {
+    const { leases, events, fences } = this.#parts;
     const { namespace, soft, writer } = command;
-    this.#begin(nowMs);
+    const raised = this.#begin(command, nowMs);
+    this.#count(raised.record, "invalidatedTags", tags.size);
+    // A lease with such a tag is refused when its Set names the tag.
+    const oldestLeaseRevision = leases.oldestRevision();
     for (const tag of tags) {
-      // A lease with this tag is refused when its Set names the tag.
-      this.#entries.tagFences.raise(namespace, tag, soft, this.#clock.revision, nowMs);
-      this.#events.emit(soft ? "staled" : "invalidated", namespace, "tag", tag, writer);
+      fences.raiseTag(raised, tag, oldestLeaseRevision);
+      events.emit(soft ? "staled" : "invalidated", namespace, "tag", tag, writer);
     }
   }
 
   /** Every key with this prefix; `undefined`: every key of the namespace. */
   prefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
+    const { entries, leases, events, fences } = this.#parts;
     const { namespace, soft, writer } = command;
-    this.#begin(nowMs);
+    const raised = this.#begin(command, nowMs);
+    this.#count(raised.record, prefix === undefined ? "invalidatedAll" : "invalidatedPrefixes", 1);
     const name = prefix ?? "";
-    this.#entries.prefixFences.raise(namespace, name, soft, this.#clock.revision, nowMs);
-    this.#leases.voidPrefix(namespace, name, nowMs);
+    fences.raisePrefix(raised, name);
+    entries.sweepSoon(raised.revision);
+    leases.voidPrefix(namespace, name, nowMs);
     const target = prefix === undefined ? "all" : "prefix";
-    this.#events.emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
+    events.emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
   }
 
-  #begin(nowMs: number): void {
-    this.#leases.endDue(nowMs);
-    this.#clock.bump();
+  #count(record: number, name: CounterName, by: number): void {
+    if (this.#parts.isFirst) this.#parts.namespaces.add(record, name, by);
   }
 
-  #stale(namespace: string, key: string, hash: number, nowMs: number): boolean {
-    const found = this.#entries.find(namespace, key, hash, nowMs);
+  #begin({ namespace, soft }: InvalidateCommand, nowMs: number): Raised {
+    const { leases, clock, namespaces } = this.#parts;
+    leases.endDue(nowMs);
+    clock.bump();
+    return { record: namespaces.claim(namespace), namespace, soft, revision: clock.revision, nowMs };
+  }
+
+  #stale(record: number, namespace: string, { key, hash }: HashedKey, nowMs: number): boolean {
+    const { entries } = this.#parts;
+    const found = entries.find(record, namespace, key, hash, nowMs);
     if (found === undefined) return false;
-    this.#entries.table.markStaled(found.entry);
+    entries.table.markStaled(found.entry);
     return found.state === "fresh";
   }
 
-  #remove(namespace: string, key: string, hash: number, sourceVersion: bigint, nowMs: number): boolean {
-    const entry = this.#entries.find(namespace, key, hash, nowMs)?.entry;
-    this.#entries.tombstones.add(namespace, key, sourceVersion, nowMs, nowMs);
+  #remove(record: number, command: InvalidateCommand, { key, hash }: HashedKey, nowMs: number): boolean {
+    const { entries } = this.#parts;
+    const { namespace, sourceVersion } = command;
+    const entry = entries.find(record, namespace, key, hash, nowMs)?.entry;
+    entries.tombstones.add({ record, namespace, key, sourceVersion }, nowMs, nowMs);
     if (entry === undefined) return false;
     if (sourceVersion !== 0n && entry.sourceVersion >= sourceVersion) return false;
-    this.#entries.remove(entry, nowMs);
+    entries.remove(entry, nowMs);
     return true;
   }
 }

@@ -1,9 +1,15 @@
-/** Remembers the answers to recent Sets by their request ids: a retry gets the first answer again. */
+/**
+ * Remembers the answers to recent Sets by their request ids: a retry gets the first answer again.
+ *
+ * Their number is bounded. When they are full, the namespace that has most of them loses its oldest one.
+ */
 
 import type { SetResult } from "../api/store.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
+import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
-import type { Region } from "../shm/region.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 export const REQUEST_ID_MS = 60_000;
 
@@ -19,25 +25,47 @@ const CELLS = 4;
 /** A missing reason is a type error in `#remember`. */
 const REASONS = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
 
-export function requestIdsBytes(maxCount: number): number {
-  return recordMapBytes(maxCount, CELLS);
+export function requestIdsBytes(maxCount: number, records: number): number {
+  return alignedBytes(recordMapBytes(maxCount, CELLS)) + alignedBytes(ownerListsBytes(maxCount, records));
+}
+
+/** What names a Set that may be sent again. */
+interface SetId {
+  readonly namespace: string;
+  readonly key: string;
+  readonly requestId: bigint;
+}
+
+interface RequestIdsParts {
+  /** The index of the shard. */
+  readonly shard: number;
+  readonly fingerprintOf: FingerprintOf;
+  readonly namespaces: NamespaceTable;
+  /** Called for each answer that the bound removes before its time. */
+  readonly pruned: () => void;
 }
 
 export class RequestIds {
   readonly #fingerprintOf: FingerprintOf;
   readonly #maxCount: number;
   readonly #shard: number;
-  /** The oldest first: expiry and the bound remove from the front. */
+  readonly #pruned: () => void;
+  /** The oldest first. */
   readonly #answers: RecordMap;
+  /** In the same order. */
+  readonly #owners: OwnerLists;
   /** A copy of the fingerprint that `once` works on: `run` has other fingerprints made in the shared array. */
   readonly #id: Fingerprint = new Uint32Array(4);
 
-  /** `shard`: the index of the shard. */
-  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, shard: number) {
-    this.#answers = new RecordMap(region, maxCount, CELLS);
+  constructor(region: Region, maxCount: number, parts: RequestIdsParts) {
+    const { fingerprintOf, namespaces, shard, pruned } = parts;
+    const cut = createCutter(region.buffer, region.begin);
+    this.#answers = new RecordMap(cut(recordMapBytes(maxCount, CELLS)), maxCount, CELLS);
+    this.#owners = new OwnerLists(cut(ownerListsBytes(maxCount, namespaces.records)), maxCount, namespaces);
     this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#shard = shard;
+    this.#pruned = pruned;
   }
 
   get count(): number {
@@ -45,13 +73,13 @@ export class RequestIds {
   }
 
   /** Returns the answer to the Set with this request id. The first time it calls `run`, and remembers what it returns. */
-  once(namespace: string, key: string, requestId: bigint, nowMs: number, run: () => SetResult): SetResult {
+  once(record: number, { namespace, key, requestId }: SetId, nowMs: number, run: () => SetResult): SetResult {
     const answers = this.#answers;
     this.#id.set(this.#fingerprintOf(namespace, key, requestId));
     const slot = answers.find(this.#id);
     if (slot !== 0 && nowMs < answers.number(slot, UNTIL_MS_CELL)) return this.#answerAt(slot);
     const result = run();
-    this.#remember(slot, result, nowMs);
+    this.#remember(slot, record, result, nowMs);
     return result;
   }
 
@@ -65,14 +93,16 @@ export class RequestIds {
   }
 
   /** Writes the answer into the slot of an expired one, or into a new slot when `former` is 0. */
-  #remember(former: number, result: SetResult, nowMs: number): void {
+  #remember(former: number, record: number, result: SetResult, nowMs: number): void {
     const answers = this.#answers;
     let slot = former;
     if (slot !== 0) {
       answers.moveToNewest(slot);
+      this.#owners.moveToNewest(slot);
     } else {
-      if (answers.count === this.#maxCount) answers.remove(answers.oldest());
+      if (answers.count === this.#maxCount && !this.#makeRoom(record, nowMs)) return;
       slot = answers.insert(this.#id);
+      this.#owners.add(slot, record);
     }
     const isStored = result.kind === "stored";
     answers.setNumber(slot, UNTIL_MS_CELL, nowMs + REQUEST_ID_MS);
@@ -82,8 +112,25 @@ export class RequestIds {
     if (nowMs >= answers.number(answers.oldest(), UNTIL_MS_CELL)) this.#expire(nowMs);
   }
 
+  /** False: nobody has more than one. */
+  #makeRoom(causer: number, nowMs: number): boolean {
+    this.#expire(nowMs);
+    if (this.#answers.count < this.#maxCount) return true;
+    this.#pruned();
+    const payer = this.#owners.payerFor(causer);
+    if (payer !== causer && this.#owners.countOf(payer) === 1) return false;
+    const oldest = this.#owners.oldestOf(payer);
+    this.#owners.remove(oldest);
+    this.#answers.remove(oldest);
+    return true;
+  }
+
   #expire(nowMs: number): void {
     const answers = this.#answers;
-    answers.removeOldest((oldest) => nowMs >= answers.number(oldest, UNTIL_MS_CELL));
+    answers.removeOldest((oldest) => {
+      if (nowMs < answers.number(oldest, UNTIL_MS_CELL)) return false;
+      this.#owners.remove(oldest);
+      return true;
+    });
   }
 }

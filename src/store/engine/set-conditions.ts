@@ -2,12 +2,14 @@
 
 import type { NotStoredReason, SetCommand, SetCondition } from "../api/store.ts";
 import type { TableEntry } from "../api/table.ts";
-import type { TagFences } from "../fences/tag-fences.ts";
+import type { Fences } from "../fences/fences.ts";
 import type { Leases } from "../leases/leases.ts";
 import type { EntryState } from "./entries.ts";
 
 /** What the shard has for the key of a Set. */
 interface FormerEntry {
+  /** Of the namespace. */
+  readonly record: number;
   readonly entry: TableEntry | undefined;
   readonly state: EntryState;
   /** The greatest source version known for the key. */
@@ -17,12 +19,12 @@ interface FormerEntry {
 export class SetConditions {
   readonly #epoch: bigint;
   readonly #leases: Leases;
-  readonly #tagFences: TagFences;
+  readonly #fences: Fences;
 
-  constructor(epoch: bigint, leases: Leases, tagFences: TagFences) {
+  constructor(epoch: bigint, leases: Leases, fences: Fences) {
     this.#epoch = epoch;
     this.#leases = leases;
-    this.#tagFences = tagFences;
+    this.#fences = fences;
   }
 
   isEpoch(epoch: bigint): boolean {
@@ -50,7 +52,7 @@ export class SetConditions {
       case "ifVersion":
         return this.#isVersion(condition, former) ? undefined : "versionMismatch";
       case "lease":
-        return this.#isLeaseGood(command, condition.token) ? undefined : "leaseLost";
+        return this.#isLeaseGood(command, former.record, condition.token) ? undefined : "leaseLost";
       default:
         return condition satisfies never;
     }
@@ -64,10 +66,10 @@ export class SetConditions {
     return isValid && entry?.version === condition.version && this.isEpoch(condition.epoch);
   }
 
-  #isLeaseGood(command: SetCommand, token: bigint): boolean {
+  #isLeaseGood(command: SetCommand, record: number, token: bigint): boolean {
     const { namespace, key, tags } = command;
     const revision = this.#leases.issuedAtRevision(namespace, key, token);
     // Invalidations of key, prefix and namespace have ended the lease already. Those of tags are known only with the Set.
-    return revision !== undefined && !this.#tagFences.anySince(namespace, tags, revision);
+    return revision !== undefined && !this.#fences.anyTagSince(record, namespace, tags, revision);
   }
 }

@@ -1,9 +1,9 @@
 /** The layout of a shard in shared memory: a region for each of its structures. */
 import { type EventLogLimits, eventLogBytes } from "../events/event-log.ts";
-import { prefixFencesBytes } from "../fences/prefix-fences.ts";
-import { tagFencesBytes } from "../fences/tag-fences.ts";
+import { type FenceLimits, fencesBytes } from "../fences/fences.ts";
 import { LEASES_BYTES } from "../leases/leases.ts";
 import type { LeaseLimits } from "../leases/waiter-records.ts";
+import { namespaceTableBytes, recordsOf } from "../namespaces/namespace-table.ts";
 import { LOCK_BYTES } from "../shm/lock.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/region.ts";
 import { SHARD_CLOCK_BYTES } from "../shm/shard-clock.ts";
@@ -11,10 +11,8 @@ import { requestIdsBytes } from "./request-ids.ts";
 import { SWEEP_STATE_BYTES } from "./sweep-state.ts";
 import { tombstonesBytes } from "./tombstones.ts";
 
-export interface ShardLimits extends LeaseLimits {
-  readonly budgetBytes: number;
-  readonly tagFencesMax: number;
-  readonly prefixFencesMax: number;
+export interface ShardLimits extends LeaseLimits, FenceLimits {
+  readonly namespacesMax: number;
   readonly tombstonesMax: number;
   readonly requestIdsMax: number;
   readonly log: EventLogLimits;
@@ -24,10 +22,10 @@ const SIZES = {
   lock: () => LOCK_BYTES,
   clock: () => SHARD_CLOCK_BYTES,
   sweep: () => SWEEP_STATE_BYTES,
-  tagFences: (limits: ShardLimits) => tagFencesBytes(limits.tagFencesMax),
-  prefixFences: (limits: ShardLimits) => prefixFencesBytes(limits.prefixFencesMax),
-  tombstones: (limits: ShardLimits) => tombstonesBytes(limits.tombstonesMax),
-  requestIds: (limits: ShardLimits) => requestIdsBytes(limits.requestIdsMax),
+  namespaces: (limits: ShardLimits) => namespaceTableBytes(limits.namespacesMax),
+  fences: (limits: ShardLimits) => fencesBytes(limits, recordsOf(limits.namespacesMax)),
+  tombstones: (limits: ShardLimits) => tombstonesBytes(limits.tombstonesMax, recordsOf(limits.namespacesMax)),
+  requestIds: (limits: ShardLimits) => requestIdsBytes(limits.requestIdsMax, recordsOf(limits.namespacesMax)),
   leases: (limits: ShardLimits) => LEASES_BYTES(limits),
   log: (limits: ShardLimits) => eventLogBytes(limits.log),
 };
@@ -50,8 +48,8 @@ export function cutShardState(state: SharedArrayBuffer, limits: ShardLimits): Sh
     lock: cut(SIZES.lock()),
     clock: cut(SIZES.clock()),
     sweep: cut(SIZES.sweep()),
-    tagFences: cut(SIZES.tagFences(limits)),
-    prefixFences: cut(SIZES.prefixFences(limits)),
+    namespaces: cut(SIZES.namespaces(limits)),
+    fences: cut(SIZES.fences(limits)),
     tombstones: cut(SIZES.tombstones(limits)),
     requestIds: cut(SIZES.requestIds(limits)),
     leases: cut(SIZES.leases(limits)),

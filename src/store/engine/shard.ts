@@ -13,6 +13,7 @@ import type {
   LeaseCommand,
   LeaseResult,
   LeaseWait,
+  NamespaceUsage,
   SetCommand,
   SetResult,
   ShardStats,
@@ -24,9 +25,12 @@ import type { CreateTable, NewTableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
 import type { ValueArena } from "../api/value-arena.ts";
 import type { EventLog } from "../events/event-log.ts";
+import { Fences } from "../fences/fences.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
 import { Leases } from "../leases/leases.ts";
+import { NamespaceTable } from "../namespaces/namespace-table.ts";
+import type { CounterName } from "../namespaces/record-cells.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
@@ -42,6 +46,8 @@ interface ShardContext {
   readonly epoch: bigint;
   readonly limits: ShardLimits;
   readonly hashOf: KeyHash;
+  /** Of the hash of tags. */
+  readonly tagSeed: bigint;
   readonly fingerprintOf: FingerprintOf;
   readonly rng: Rng;
   readonly counters: CounterRow;
@@ -63,6 +69,7 @@ export class Shard {
   readonly #lock: Lock;
   readonly #clock: ShardClock;
   readonly #counters: CounterRow;
+  readonly #namespaces: NamespaceTable;
   readonly #events: ShardEvents;
   readonly #entries: ShardEntries;
   readonly #leases: Leases;
@@ -77,8 +84,34 @@ export class Shard {
     this.#counters = counters;
     this.#hashOf = context.hashOf;
     this.#events = new ShardEvents(regions.log, index, limits.log, this.#clock);
-    this.#entries = new ShardEntries({ createTable, limits, regions, fingerprintOf, counters });
-    this.#requestIds = new RequestIds(regions.requestIds, fingerprintOf, limits.requestIdsMax, index);
+    const namespaces = new NamespaceTable(regions.namespaces, limits.namespacesMax, {
+      fingerprintOf,
+      shared: () => counters.count("namespacesShared"),
+    });
+    const fences = new Fences({
+      region: regions.fences,
+      limits,
+      fingerprintOf,
+      namespaces,
+      counters,
+      seed: context.tagSeed,
+    });
+    this.#namespaces = namespaces;
+    this.#entries = new ShardEntries({
+      createTable,
+      limits,
+      regions,
+      fingerprintOf,
+      fences,
+      namespaces,
+      counters,
+    });
+    this.#requestIds = new RequestIds(regions.requestIds, limits.requestIdsMax, {
+      shard: index,
+      fingerprintOf,
+      namespaces,
+      pruned: () => counters.count("requestIdsPruned"),
+    });
     this.#leases = new Leases({
       region: regions.leases,
       limits,
@@ -92,8 +125,16 @@ export class Shard {
       threads,
       guard: this,
     });
-    this.#conditions = new SetConditions(context.epoch, this.#leases, this.#entries.tagFences);
-    this.invalidations = new Invalidations(this.#clock, this.#entries, this.#leases, this.#events);
+    this.#conditions = new SetConditions(context.epoch, this.#leases, fences);
+    this.invalidations = new Invalidations({
+      isFirst: index === 0,
+      clock: this.#clock,
+      namespaces,
+      entries: this.#entries,
+      fences,
+      leases: this.#leases,
+      events: this.#events,
+    });
   }
 
   /** Keeps the other threads out until `leave`. Returns the time of the operation: `nowMs`, or a little later. */
@@ -119,14 +160,16 @@ export class Shard {
   }
 
   get(command: GetCommand, hash: number, nowMs: number, arena: ValueArena | undefined): GetResult {
-    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    const { namespace, key } = command;
+    const record = this.#namespaces.find(namespace);
+    const found = this.#entries.find(record, namespace, key, hash, nowMs);
     if (found === undefined || (found.state !== "fresh" && !command.allowStale)) {
-      this.#counters.count("misses");
+      this.#count(record, "misses");
       return { kind: "miss", asOf: this.stamp };
     }
     const { entry } = found;
-    if (found.state === "fresh") this.#counters.count("hits");
-    else this.#counters.count("staleHits");
+    if (found.state === "fresh") this.#count(record, "hits");
+    else this.#count(record, "staleHits");
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
@@ -135,22 +178,23 @@ export class Shard {
   }
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
-    const { namespace, key, requestId } = command;
     this.#leases.endDue(nowMs);
-    if (requestId === 0n) return this.#setOnce(command, hash, nowMs);
-    return this.#requestIds.once(namespace, key, requestId, nowMs, () => this.#setOnce(command, hash, nowMs));
+    const record = this.#namespaces.claim(command.namespace);
+    if (command.requestId === 0n) return this.#setOnce(record, command, hash, nowMs);
+    return this.#requestIds.once(record, command, nowMs, () => this.#setOnce(record, command, hash, nowMs));
   }
 
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
     const { namespace, key } = command;
     this.#leases.endDue(nowMs);
-    const found = this.#entries.find(namespace, key, hash, nowMs);
+    const record = this.#namespaces.find(namespace);
+    const found = this.#entries.find(record, namespace, key, hash, nowMs);
     if (found?.state !== "fresh") return { asOf: this.stamp, touched: false };
     this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     this.#entries.setLifetimes(found.entry, freshUntilMs, freshUntilMs + command.staleMs);
     this.#events.emit("touched", namespace, "key", key, command.writer);
-    this.#counters.count("touches");
+    this.#count(record, "touches");
     return { asOf: this.stamp, touched: true };
   }
 
@@ -161,12 +205,13 @@ export class Shard {
     settle: ((result: LeaseResult) => void) | undefined,
   ): LeaseResult | LeaseWait {
     this.#leases.endDue(nowMs);
-    const found = this.#entries.find(command.namespace, command.key, hash, nowMs);
+    const record = this.#namespaces.claim(command.namespace);
+    const found = this.#entries.find(record, command.namespace, command.key, hash, nowMs);
     if (found?.state === "fresh") {
-      this.#counters.count("hits");
+      this.#count(record, "hits");
       return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, found.entry.value, nowMs) };
     }
-    this.#counters.count("misses");
+    this.#count(record, "misses");
     return this.#leases.ask(command, nowMs, settle);
   }
 
@@ -218,23 +263,34 @@ export class Shard {
     return this.#events.takeEmitted();
   }
 
+  /** Calls `visit` with what each namespace of the shard has and did. */
+  eachNamespace(visit: (usage: NamespaceUsage) => void): void {
+    this.#namespaces.each(visit);
+  }
+
   stats(): ShardStats {
     const { entryCount, bytes, budgetBytes } = this.#entries.table;
     const logEvents = this.log.end - this.log.start;
     return { revision: this.revision, entries: entryCount, bytes, budgetBytes, logEvents };
   }
 
-  #setOnce(command: SetCommand, hash: number, nowMs: number): SetResult {
+  #count(record: number, name: CounterName): void {
+    this.#counters.count(name);
+    this.#namespaces.add(record, name);
+  }
+
+  #setOnce(record: number, command: SetCommand, hash: number, nowMs: number): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
-    const found = this.#entries.find(namespace, key, hash, nowMs);
+    const found = this.#entries.find(record, namespace, key, hash, nowMs);
     const former = found?.entry;
     const refusal = this.#conditions.refusal(command, {
+      record,
       entry: former,
       state: found?.state ?? "dead",
       sourceVersion: this.#entries.knownSourceVersion(namespace, key, former, nowMs),
     });
     if (refusal !== undefined) {
-      this.#counters.count("setsRefused");
+      this.#count(record, "setsRefused");
       // A lease ends with its Set, stored or not.
       if (
         condition.kind === "lease" &&
@@ -247,6 +303,7 @@ export class Shard {
     this.#clock.bump();
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     const entry = {
+      record,
       namespace,
       key,
       value: command.value,
@@ -259,7 +316,7 @@ export class Shard {
       contentType: command.contentType,
     };
     this.#entries.put(entry, hash, former, nowMs);
-    this.#counters.count("sets");
+    this.#count(record, "sets");
     this.#events.emit("set", namespace, "key", key, command.writer);
     if (this.#leases.count > 0) {
       this.#fillLease(entry, hash, condition.kind === "lease" ? condition.token : undefined, nowMs);
@@ -269,9 +326,9 @@ export class Shard {
 
   /** Ends the lease of an entry that was just put, if there is one. `token`: that of the Set, if it has one. */
   #fillLease(entry: NewTableEntry, hash: number, token: bigint | undefined, nowMs: number): void {
-    const { namespace, key } = entry;
+    const { record, namespace, key } = entry;
     this.#leases.fill(namespace, key, token, () => {
-      const stored = this.#entries.find(namespace, key, hash, nowMs);
+      const stored = this.#entries.find(record, namespace, key, hash, nowMs);
       // An entry that is larger than the budget was evicted at once. The waiters still get a copy of its value.
       return stored === undefined
         ? toEntryView(
@@ -284,7 +341,8 @@ export class Shard {
   }
 
   #staleView(namespace: string, key: string, nowMs: number): EntryView | undefined {
-    const found = this.#entries.find(namespace, key, this.#hashOf(namespace, key), nowMs);
+    const record = this.#namespaces.find(namespace);
+    const found = this.#entries.find(record, namespace, key, this.#hashOf(namespace, key), nowMs);
     return found && toEntryView(found, found.entry.value, nowMs);
   }
 }

@@ -14,6 +14,7 @@ import type {
   LeaseHolder,
   LeaseResult,
   LeaseWait,
+  NamespaceUsage,
   Selector,
   SetCommand,
   SetResult,
@@ -38,6 +39,7 @@ import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.
 import { HolderList } from "../leases/holder-list.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
 import type { HashedKey } from "./invalidations.ts";
+import { NamespaceSums } from "./namespace-sums.ts";
 import { Shard } from "./shard.ts";
 import { cutShardState } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
@@ -89,6 +91,7 @@ export class ShardedStore implements AttachedStore {
       epoch: this.epoch,
       limits: memory.limits,
       hashOf: this.#hashOf,
+      tagSeed: memory.seeds.hash,
       fingerprintOf: createFingerprint(memory.seeds.names),
       rng,
       counters: this.#row,
@@ -212,6 +215,14 @@ export class ShardedStore implements AttachedStore {
 
   shards(): readonly ShardStats[] {
     return this.#shards.map((shard) => this.#locked(shard, () => shard.stats()));
+  }
+
+  namespaces(): readonly NamespaceUsage[] {
+    const sums = new NamespaceSums();
+    for (const shard of this.#shards) {
+      this.#locked(shard, () => shard.eachNamespace((usage) => sums.add(usage)));
+    }
+    return sums.usages();
   }
 
   receive(message: StoreMessage): void {

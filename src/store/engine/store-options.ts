@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { type Rng, systemRng } from "../../common/random.ts";
 import { SHARD_WAITERS_MAX } from "../leases/waiter-records.ts";
+import { NAMESPACES_LIMIT } from "../namespaces/namespace-table.ts";
 import { BUDGET_MAX_BYTES, BUDGET_MIN_BYTES } from "../tables/offheap/geometry.ts";
 
 /**
@@ -27,9 +28,14 @@ export interface StoreOptions {
   readonly logMaxEvents: number;
   /** Bytes of these events. 4,096 to 1,073,741,824, default 8,388,608. */
   readonly logMaxBytes: number;
+  /**
+   * Namespaces that a shard accounts one by one. Further ones share what is accounted together. 1 to 65,528, default
+   * 1,024.
+   */
+  readonly namespacesMax: number;
   /** Tag fences of a shard. 1 to 1,048,576, default 8,192. */
   readonly tagFencesMax: number;
-  /** Prefix and namespace fences of a shard that wait for their sweep. 1 to 1,024, default 64. */
+  /** Prefix fences of a shard that wait for their sweep. 1 to 1,024, default 64. */
   readonly prefixFencesMax: number;
   /** Source versions that a shard remembers of keys without entries. 1 to 16,777,216, default 65,536. */
   readonly tombstonesMax: number;
@@ -65,6 +71,7 @@ export const STORE_BOUNDS = {
   budgetBytes: { fallback: 256 * MIB, min: BUDGET_MIN_BYTES, max: BUDGET_MAX_BYTES * SHARDS_MAX },
   logMaxEvents: { fallback: 65_536, min: 1, max: 16_777_216 },
   logMaxBytes: { fallback: 8 * MIB, min: 4 * KIB, max: 1024 * MIB },
+  namespacesMax: { fallback: 1_024, min: 1, max: NAMESPACES_LIMIT },
   tagFencesMax: { fallback: 8_192, min: 1, max: 1_048_576 },
   prefixFencesMax: { fallback: 64, min: 1, max: 1_024 },
   tombstonesMax: { fallback: 65_536, min: 1, max: 16_777_216 },
@@ -86,6 +93,7 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
     budgetBytes: pick("budgetBytes", storeBudgetBound(engine, shards)),
     logMaxEvents: pick("logMaxEvents"),
     logMaxBytes: pick("logMaxBytes"),
+    namespacesMax: pick("namespacesMax"),
     tagFencesMax: pick("tagFencesMax"),
     prefixFencesMax: pick("prefixFencesMax"),
     tombstonesMax: pick("tombstonesMax"),

@@ -6,15 +6,19 @@ const CELL = {
   sweeping: 0,
   scanPosition: 1,
   revision: 2,
-  againAtMs: 3,
+  endedAtMs: 3,
   nextStaleUntilMs: 4,
   sweptNextStaleUntilMs: 5,
+  wantedRevision: 6,
+  sweptRevision: 7,
 } as const;
 
 export const SWEEP_STATE_BYTES = cellsBytes(Object.keys(CELL).length);
 
 /** Tag fences and expired entries may collect for this long. */
 const SWEEP_PAUSE_MS = 5_000;
+/** The same, when the bound of tag fences is near. */
+const PRESSED_PAUSE_MS = 500;
 
 export class SweepState {
   readonly #cells: Cells;
@@ -41,10 +45,26 @@ export class SweepState {
     return this.#cells.get(CELL.revision);
   }
 
+  /** All that was invalidated up to this revision was removed or marked by a sweep that has ended. */
+  get sweptRevision(): number {
+    return this.#cells.get(CELL.sweptRevision);
+  }
+
+  /** What is invalidated at this revision is to be swept without a pause. */
+  want(revision: number): void {
+    this.#cells.set(CELL.wantedRevision, revision);
+  }
+
+  get isWanted(): boolean {
+    return this.#cells.get(CELL.wantedRevision) > this.sweptRevision;
+  }
+
   /** A sweep is worth its while: there are tag fences, or entries have expired. */
-  isDue(tagFences: number, nowMs: number): boolean {
-    if (nowMs < this.#cells.get(CELL.againAtMs)) return false;
-    return tagFences > 0 || nowMs >= this.#earliest(CELL.nextStaleUntilMs);
+  isDue(tagFences: "none" | "some" | "many", nowMs: number): boolean {
+    const pauseMs = tagFences === "many" ? PRESSED_PAUSE_MS : SWEEP_PAUSE_MS;
+    const endedAtMs = this.#cells.get(CELL.endedAtMs);
+    if (endedAtMs > 0 && nowMs < endedAtMs + pauseMs) return false;
+    return tagFences !== "none" || nowMs >= this.#earliest(CELL.nextStaleUntilMs);
   }
 
   begin(revision: number, scanPosition: number): void {
@@ -56,7 +76,8 @@ export class SweepState {
 
   end(nowMs: number): void {
     this.#cells.set(CELL.sweeping, 0);
-    this.#cells.set(CELL.againAtMs, nowMs + SWEEP_PAUSE_MS);
+    this.#cells.set(CELL.sweptRevision, this.revision);
+    this.#cells.set(CELL.endedAtMs, nowMs);
     this.#cells.set(CELL.nextStaleUntilMs, this.#cells.get(CELL.sweptNextStaleUntilMs));
   }
 

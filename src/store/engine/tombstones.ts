@@ -1,11 +1,15 @@
 /**
  * Remembers the source versions of removed entries, so that a late Set with an older one is still refused.
  *
+ * Their number is bounded. When they are full, the namespace that has most of them loses its oldest one.
+ *
  * In a region, under the shard's lock: tombstones cost the garbage collector nothing, and all threads share them.
  */
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
+import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
-import type { Region } from "../shm/region.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 /** Longer than a slow load from the source takes. */
 export const TOMBSTONE_MS = 60_000;
@@ -15,8 +19,24 @@ const SOURCE_VERSION_CELL = 0;
 const UNTIL_MS_CELL = 1;
 const CELLS = 2;
 
-export function tombstonesBytes(maxCount: number): number {
-  return recordMapBytes(maxCount, CELLS);
+export function tombstonesBytes(maxCount: number, records: number): number {
+  return alignedBytes(recordMapBytes(maxCount, CELLS)) + alignedBytes(ownerListsBytes(maxCount, records));
+}
+
+/** A source version of a key that has no entry any more. */
+interface Removed {
+  readonly record: number;
+  readonly namespace: string;
+  readonly key: string;
+  /** 0n: nothing to remember. */
+  readonly sourceVersion: bigint;
+}
+
+interface TombstonesParts {
+  readonly fingerprintOf: FingerprintOf;
+  readonly namespaces: NamespaceTable;
+  /** Called for each tombstone that the bound removes before its time. */
+  readonly pruned: () => void;
 }
 
 export class Tombstones {
@@ -25,10 +45,13 @@ export class Tombstones {
   readonly #pruned: () => void;
   /** In the order of their last change. */
   readonly #records: RecordMap;
+  /** In the same order. */
+  readonly #owners: OwnerLists;
 
-  /** `pruned` is called for each tombstone that the bound removes before its time. */
-  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
-    this.#records = new RecordMap(region, maxCount, CELLS);
+  constructor(region: Region, maxCount: number, { fingerprintOf, namespaces, pruned }: TombstonesParts) {
+    const cut = createCutter(region.buffer, region.begin);
+    this.#records = new RecordMap(cut(recordMapBytes(maxCount, CELLS)), maxCount, CELLS);
+    this.#owners = new OwnerLists(cut(ownerListsBytes(maxCount, namespaces.records)), maxCount, namespaces);
     this.#fingerprintOf = fingerprintOf;
     this.#maxCount = maxCount;
     this.#pruned = pruned;
@@ -48,18 +71,20 @@ export class Tombstones {
   }
 
   /** Remembers that an entry, or a source version known for its key, ended at `endedAtMs`, which may be long ago. */
-  add(namespace: string, key: string, sourceVersion: bigint, endedAtMs: number, nowMs: number): void {
+  add({ record, namespace, key, sourceVersion }: Removed, endedAtMs: number, nowMs: number): void {
     const untilMs = endedAtMs + TOMBSTONE_MS;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
     const records = this.#records;
-    const id = this.#fingerprintOf(namespace, key);
-    const former = records.find(id);
+    const former = records.find(this.#fingerprintOf(namespace, key));
     if (former === 0) {
-      if (records.count === this.#maxCount) this.#makeRoom(nowMs);
-      this.#write(records.insert(id), sourceVersion, untilMs);
+      if (records.count === this.#maxCount && !this.#makeRoom(record, nowMs)) return;
+      const slot = records.insert(this.#fingerprintOf(namespace, key));
+      this.#owners.add(slot, record);
+      this.#write(slot, sourceVersion, untilMs);
       return;
     }
     records.moveToNewest(former);
+    this.#owners.moveToNewest(former);
     const formerUntilMs = records.number(former, UNTIL_MS_CELL);
     if (formerUntilMs <= nowMs) {
       this.#write(former, sourceVersion, untilMs);
@@ -74,20 +99,33 @@ export class Tombstones {
     const records = this.#records;
     if (records.count === 0) return;
     const slot = records.find(this.#fingerprintOf(namespace, key));
-    if (slot !== 0) records.remove(slot);
+    if (slot !== 0) this.#remove(slot);
   }
 
   /** Removes the oldest expired ones, a bounded number at a time. */
   expire(nowMs: number): void {
     const records = this.#records;
-    records.removeOldest((slot) => nowMs >= records.number(slot, UNTIL_MS_CELL));
+    records.removeOldest((slot) => {
+      if (nowMs < records.number(slot, UNTIL_MS_CELL)) return false;
+      this.#owners.remove(slot);
+      return true;
+    });
   }
 
-  #makeRoom(nowMs: number): void {
+  /** False: nobody has more than one. */
+  #makeRoom(causer: number, nowMs: number): boolean {
     this.expire(nowMs);
-    if (this.#records.count < this.#maxCount) return;
-    this.#records.remove(this.#records.oldest());
+    if (this.#records.count < this.#maxCount) return true;
     this.#pruned();
+    const payer = this.#owners.payerFor(causer);
+    if (payer !== causer && this.#owners.countOf(payer) === 1) return false;
+    this.#remove(this.#owners.oldestOf(payer));
+    return true;
+  }
+
+  #remove(slot: number): void {
+    this.#owners.remove(slot);
+    this.#records.remove(slot);
   }
 
   #write(slot: number, sourceVersion: bigint, untilMs: number): void {

@@ -1,23 +1,18 @@
 /**
- * The invalidations by tag: one fence for each namespace and tag, O(1) to raise, O(tags) to check.
+ * Invalidations by tag: one fence for each namespace and tag, O(1) to raise and to find.
  *
- * Their number is bounded. Pruning the oldest fence raises the floor, a revision that covers every older entry with any
- * tag: too many entries are invalidated, never too few. In a region, under the shard's lock.
+ * Their number is bounded. When they are full, the namespace that has most of them gives up its oldest one, and its
+ * floor rises to that fence: a revision that covers everything older of that namespace, whatever its tags. Too much of
+ * one namespace is invalidated, never too little, and nothing of another. In a region, under the shard's lock.
  */
-
-import type { TableEntry } from "../api/table.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
-import { Cells, cellsBytes } from "../shm/cells.ts";
+import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
+import type { CellName } from "../namespaces/record-cells.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 export type Cover = "none" | "soft" | "hard";
-
-/** Cells that all fences share. */
-const FLOOR_REVISION_CELL = 0;
-const FLOOR_AT_MS_CELL = 1;
-const NEWEST_REVISION_CELL = 2;
-const OWN_BYTES = cellsBytes(3);
 
 /** Cells of a fence. A revision of 0: never invalidated in this way. */
 const HARD_REVISION_CELL = 0;
@@ -25,46 +20,68 @@ const HARD_AT_MS_CELL = 1;
 const SOFT_REVISION_CELL = 2;
 const FENCE_CELLS = 3;
 
-export function tagFencesBytes(maxCount: number): number {
-  return alignedBytes(OWN_BYTES) + alignedBytes(recordMapBytes(maxCount, FENCE_CELLS));
+/** The cells of a namespace's record that have the floors of these fences. */
+export interface FloorCells {
+  readonly hardRevision: CellName;
+  readonly hardAtMs: CellName;
+  readonly softRevision: CellName;
+}
+
+export function tagFencesBytes(maxCount: number, records: number): number {
+  return (
+    alignedBytes(recordMapBytes(maxCount, FENCE_CELLS)) + alignedBytes(ownerListsBytes(maxCount, records))
+  );
+}
+
+interface TagFencesParts {
+  readonly fingerprintOf: FingerprintOf;
+  readonly namespaces: NamespaceTable;
+  readonly floors: FloorCells;
+  /** Called for each fence for which a floor rises. */
+  readonly pruned: () => void;
 }
 
 export class TagFences {
-  readonly #fingerprintOf: FingerprintOf;
+  readonly #parts: TagFencesParts;
   readonly #maxCount: number;
-  readonly #pruned: () => void;
-  readonly #own: Cells;
   /** In the order of their latest revisions, oldest first. */
   readonly #fences: RecordMap;
+  /** In the same order. */
+  readonly #owners: OwnerLists;
 
-  /** `pruned` is called for each fence that the bound removes. */
-  constructor(region: Region, fingerprintOf: FingerprintOf, maxCount: number, pruned: () => void) {
+  constructor(region: Region, maxCount: number, parts: TagFencesParts) {
     const cut = createCutter(region.buffer, region.begin);
-    this.#own = new Cells(cut(OWN_BYTES));
-    this.#fences = new RecordMap(cut(recordMapBytes(maxCount, FENCE_CELLS)), maxCount, FENCE_CELLS);
-    this.#fingerprintOf = fingerprintOf;
+    this.#parts = parts;
     this.#maxCount = maxCount;
-    this.#pruned = pruned;
+    this.#fences = new RecordMap(cut(recordMapBytes(maxCount, FENCE_CELLS)), maxCount, FENCE_CELLS);
+    const owners = cut(ownerListsBytes(maxCount, parts.namespaces.records));
+    this.#owners = new OwnerLists(owners, maxCount, parts.namespaces);
   }
 
   get count(): number {
     return this.#fences.count;
   }
 
-  /** No fence covers an entry set at this revision or later. */
-  get newestRevision(): number {
-    return this.#own.get(NEWEST_REVISION_CELL);
-  }
-
-  raise(namespace: string, tag: string, soft: boolean, revision: number, nowMs: number): void {
+  raise(
+    record: number,
+    namespace: string,
+    tag: string,
+    soft: boolean,
+    revision: number,
+    nowMs: number,
+  ): void {
     const fences = this.#fences;
-    const id = this.#fingerprintOf(namespace, tag);
-    let fence = fences.find(id);
+    let fence = this.#find(namespace, tag);
     if (fence !== 0) {
       fences.moveToNewest(fence);
+      this.#owners.moveToNewest(fence);
     } else {
-      if (fences.count === this.#maxCount) this.#pruneOldest(nowMs);
-      fence = fences.insert(id);
+      if (fences.count === this.#maxCount && !this.#makeRoom(record, nowMs)) {
+        this.#raiseFloor(record, soft ? 0 : revision, soft ? revision : 0, nowMs);
+        return;
+      }
+      fence = fences.insert(this.#parts.fingerprintOf(namespace, tag));
+      this.#owners.add(fence, record);
     }
     if (soft) {
       fences.setNumber(fence, SOFT_REVISION_CELL, revision);
@@ -72,14 +89,25 @@ export class TagFences {
       fences.setNumber(fence, HARD_REVISION_CELL, revision);
       fences.setNumber(fence, HARD_AT_MS_CELL, nowMs);
     }
-    this.#own.set(NEWEST_REVISION_CELL, revision);
   }
 
-  cover(entry: TableEntry): Cover {
-    if (entry.version >= this.newestRevision) return "none";
-    const { namespace, tags, version } = entry;
-    if (tags.length > 0 && version < this.#own.get(FLOOR_REVISION_CELL)) return "hard";
-    let cover: Cover = "none";
+  /** False: none of these fences covers anything of this record and version. */
+  mayCover(record: number, version: number): boolean {
+    const { namespaces, floors } = this.#parts;
+    return (
+      this.#owners.countOf(record) > 0 ||
+      version < namespaces.get(record, floors.hardRevision) ||
+      version < namespaces.get(record, floors.softRevision)
+    );
+  }
+
+  /** What covers something of this version with these tags. */
+  cover(record: number, namespace: string, tags: readonly string[], version: number): Cover {
+    if (tags.length === 0) return "none";
+    const { namespaces, floors } = this.#parts;
+    if (version < namespaces.get(record, floors.hardRevision)) return "hard";
+    let cover: Cover = version < namespaces.get(record, floors.softRevision) ? "soft" : "none";
+    if (this.#owners.countOf(record) === 0) return cover;
     for (const tag of tags) {
       const fence = this.#find(namespace, tag);
       if (fence === 0) continue;
@@ -89,14 +117,15 @@ export class TagFences {
     return cover;
   }
 
-  /** When the earliest hard fence that covers the entry was raised; `Infinity`: none covers it. */
-  coveredAtMs(entry: TableEntry): number {
-    if (entry.version >= this.newestRevision) return Infinity;
-    const { namespace, tags, version } = entry;
+  /** When the earliest hard fence that covers it was raised; `Infinity`: none covers it. */
+  coveredAtMs(record: number, namespace: string, tags: readonly string[], version: number): number {
+    if (tags.length === 0) return Infinity;
+    const { namespaces, floors } = this.#parts;
     let earliest = Infinity;
-    if (tags.length > 0 && version < this.#own.get(FLOOR_REVISION_CELL)) {
-      earliest = this.#own.get(FLOOR_AT_MS_CELL);
+    if (version < namespaces.get(record, floors.hardRevision)) {
+      earliest = namespaces.get(record, floors.hardAtMs);
     }
+    if (this.#owners.countOf(record) === 0) return earliest;
     for (const tag of tags) {
       const fence = this.#find(namespace, tag);
       if (fence !== 0 && version < this.#fences.number(fence, HARD_REVISION_CELL)) {
@@ -106,29 +135,21 @@ export class TagFences {
     return earliest;
   }
 
-  /** One of these tags was invalidated, hard or soft, after `revision`. May also be true when none was, after pruning. */
-  anySince(namespace: string, tags: readonly string[], revision: number): boolean {
-    if (tags.length === 0) return false;
-    if (revision < this.#own.get(FLOOR_REVISION_CELL)) return true;
-    return tags.some((tag) => {
-      const fence = this.#find(namespace, tag);
-      return fence !== 0 && revision < this.#latestRevision(fence);
-    });
-  }
-
   /**
-   * Drops fences raised up to `revision`, a bounded number at a time: no entry is left that they cover, and no lease
-   * that is as old. False: there may be more of them.
+   * Drops fences raised up to `revision`, a bounded number at a time: nothing is left that they cover. False: there may
+   * be more of them.
    */
   drop(revision: number): boolean {
-    const isDone = this.#fences.removeOldest((fence) => this.#latestRevision(fence) <= revision);
-    if (isDone && this.newestRevision <= revision) this.#own.set(NEWEST_REVISION_CELL, 0);
-    return isDone;
+    return this.#fences.removeOldest((fence) => {
+      if (this.#latestRevision(fence) > revision) return false;
+      this.#owners.remove(fence);
+      return true;
+    });
   }
 
   /** 0: there is none. */
   #find(namespace: string, tag: string): number {
-    return this.#fences.count === 0 ? 0 : this.#fences.find(this.#fingerprintOf(namespace, tag));
+    return this.#fences.count === 0 ? 0 : this.#fences.find(this.#parts.fingerprintOf(namespace, tag));
   }
 
   #latestRevision(fence: number): number {
@@ -138,11 +159,29 @@ export class TagFences {
     );
   }
 
-  #pruneOldest(nowMs: number): void {
-    const oldest = this.#fences.oldest();
-    this.#own.set(FLOOR_REVISION_CELL, this.#latestRevision(oldest));
-    this.#own.set(FLOOR_AT_MS_CELL, nowMs);
-    this.#fences.remove(oldest);
-    this.#pruned();
+  /** Removes the oldest fence of whoever has most. False: nobody has more than one. */
+  #makeRoom(causer: number, nowMs: number): boolean {
+    const payer = this.#owners.payerFor(causer);
+    if (payer !== causer && this.#owners.countOf(payer) === 1) return false;
+    const oldest = this.#owners.oldestOf(payer);
+    const fences = this.#fences;
+    const hard = fences.number(oldest, HARD_REVISION_CELL);
+    const soft = fences.number(oldest, SOFT_REVISION_CELL);
+    this.#owners.remove(oldest);
+    fences.remove(oldest);
+    this.#raiseFloor(payer, hard, soft, nowMs);
+    return true;
+  }
+
+  #raiseFloor(record: number, hard: number, soft: number, nowMs: number): void {
+    const { namespaces, floors, pruned } = this.#parts;
+    // A clear of the namespace covers what is older anyway.
+    if (Math.max(hard, soft) <= namespaces.get(record, "hardClearRevision")) return;
+    if (hard > namespaces.get(record, floors.hardRevision)) {
+      namespaces.set(record, floors.hardRevision, hard);
+      namespaces.set(record, floors.hardAtMs, nowMs);
+    }
+    namespaces.raise(record, floors.softRevision, soft);
+    pruned();
   }
 }

@@ -31,6 +31,8 @@ const NONE: StoreCounters = {
   tagFencesPruned: 0,
   prefixFencesMerged: 0,
   tombstonesPruned: 0,
+  requestIdsPruned: 0,
+  namespacesShared: 0,
   leasesRefused: 0,
   leasesDisplaced: 0,
 };

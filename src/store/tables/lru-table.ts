@@ -1,6 +1,14 @@
 /** A table over `lru-cache`: entries are objects on the heap, and the least recently used one is evicted. */
 import { LRUCache } from "lru-cache";
-import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../api/table.ts";
+import type {
+  Evicted,
+  NamespaceRecords,
+  NewTableEntry,
+  Table,
+  TableEntry,
+  TableOptions,
+  Visit,
+} from "../api/table.ts";
 
 /**
  * The cost of an entry beside the bytes of its key, value and tags. Measured as resident memory of half a million
@@ -26,6 +34,7 @@ export function createLruTable(options: TableOptions): Table {
 class LruTable implements Table {
   readonly budgetBytes: number;
   readonly #evicted: Evicted;
+  readonly #namespaces: NamespaceRecords;
   readonly #cache: LRUCache<string, LruEntry>;
   /**
    * All entries. The last one takes the place of a removed one. A scan runs from the end down, so an entry that takes
@@ -36,12 +45,14 @@ class LruTable implements Table {
   constructor(options: TableOptions) {
     this.budgetBytes = options.budgetBytes;
     this.#evicted = options.evicted;
+    this.#namespaces = options.namespaces;
     this.#cache = new LRUCache<string, LruEntry>({
       maxSize: options.budgetBytes,
       sizeCalculation: (entry) => entry.costBytes,
       dispose: (entry, _id, reason) => {
         this.#unlist(entry);
         if (reason === "evict") this.#evicted(entry);
+        this.#charge(entry, -1);
       },
     });
   }
@@ -54,12 +65,13 @@ class LruTable implements Table {
     return this.#scanList.length;
   }
 
-  find(namespace: string, key: string): LruEntry | undefined {
+  find(_record: number, namespace: string, key: string): LruEntry | undefined {
     return this.#cache.get(toEntryId(namespace, key));
   }
 
   put(entry: NewTableEntry): void {
     const kept: LruEntry = {
+      record: entry.record,
       namespace: entry.namespace,
       key: entry.key,
       // A copy: the value may be a view of a whole request.
@@ -84,6 +96,7 @@ class LruTable implements Table {
     this.#cache.set(id, kept);
     kept.slot = this.#scanList.length;
     this.#scanList.push(kept);
+    this.#charge(kept, 1);
   }
 
   valueIn(entry: TableEntry): Uint8Array {
@@ -120,6 +133,15 @@ class LruTable implements Table {
       else if (verdict === "markStaled") entry.staled = true;
     }
     return next;
+  }
+
+  #charge(entry: LruEntry, entries: 1 | -1): void {
+    const { record, costBytes } = entry;
+    this.#namespaces.chargeEntry(record, entries, costBytes);
+    for (const tag of entry.tags) {
+      const bytes = Buffer.from(tag);
+      this.#namespaces.chargeTag(record, bytes, 0, bytes.length, entries);
+    }
   }
 
   /** The entry that the caller has, in the type that can be written to. */

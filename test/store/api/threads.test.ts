@@ -2,10 +2,14 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
 import { attachStore, createStoreMemory } from "../../../src/store/engine/create-store.ts";
+import { cutShardState } from "../../../src/store/engine/shard-memory.ts";
+import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { createKeyHash } from "../../../src/store/hashing/shard-hash.ts";
+import { NamespaceTable } from "../../../src/store/namespaces/namespace-table.ts";
 import { createOffheapTable } from "../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../support/offheap-invariants.ts";
 import { KEYS, type StoreThreadData, type StoreThreadReport } from "../../support/store-thread.ts";
+import { TestNamespaces } from "../../support/test-namespaces.ts";
 
 const threads = 3;
 const operations = 12_000;
@@ -67,9 +71,17 @@ it.each([1, 2])("keeps its promises to three threads at once, with seed %i", asy
       expect(happened).toBeGreaterThan(0);
     }
     const hashOf = createKeyHash(memory.seeds.hash);
-    for (const { table } of memory.shards) {
-      const { budgetBytes } = memory.limits;
-      checkInvariants(createOffheapTable({ budgetBytes, evicted() {} }, table), hashOf);
+    for (const { table, state } of memory.shards) {
+      const { budgetBytes, namespacesMax } = memory.limits;
+      const region = cutShardState(state, memory.limits).namespaces;
+      const parts = { fingerprintOf: createFingerprint(memory.seeds.names), shared() {} };
+      const names = new NamespaceTable(region, namespacesMax, parts);
+      const namespaces = Object.assign(new TestNamespaces(), { nameOf: (one: number) => names.nameOf(one) });
+      checkInvariants(
+        createOffheapTable({ budgetBytes, namespaces, evicted() {} }, table),
+        hashOf,
+        namespaces,
+      );
     }
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));

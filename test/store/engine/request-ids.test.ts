@@ -5,12 +5,24 @@ import type { SetResult } from "../../../src/store/api/store.ts";
 import { REQUEST_ID_MS, RequestIds, requestIdsBytes } from "../../../src/store/engine/request-ids.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
+import { createNamespaceViews } from "../../support/test-namespaces.ts";
 
 const fingerprintOf = createFingerprint([1n, 2n]);
 const shard = 7;
 
-function newIds(maxCount: number): RequestIds {
-  return new RequestIds(createRegion(requestIdsBytes(maxCount)), fingerprintOf, maxCount, shard);
+/** Views of one region, as threads have them. */
+function createViews(maxCount: number, views: number, pruned = (): void => {}): RequestIds[] {
+  const tables = createNamespaceViews(fingerprintOf, views);
+  const region = createRegion(requestIdsBytes(maxCount, tables[0]?.records ?? 0));
+  return tables.map(
+    (namespaces) => new RequestIds(region, maxCount, { shard, fingerprintOf, namespaces, pruned }),
+  );
+}
+
+function newIds(maxCount: number, pruned = (): void => {}): RequestIds {
+  const [ids] = createViews(maxCount, 1, pruned);
+  if (ids === undefined) throw new Error("one view");
+  return ids;
 }
 
 const result: fc.Arbitrary<SetResult> = fc
@@ -43,7 +55,7 @@ function answerOf(
 ): SetResult | undefined {
   const unknown = new Error("not remembered");
   try {
-    return ids.once(namespace, key, requestId, nowMs, () => {
+    return ids.once(8, { namespace, key, requestId }, nowMs, () => {
       throw unknown;
     });
   } catch (error) {
@@ -55,7 +67,7 @@ function answerOf(
 describe("RequestIds", () => {
   it("tells keys and ids apart whose digits run together", () => {
     const ids = newIds(8);
-    ids.once("1", "2", 3n, 0, () => stored);
+    ids.once(8, { namespace: "1", key: "2", requestId: 3n }, 0, () => stored);
     expect(answerOf(ids, "1", "2", 3n, 0)).toEqual(stored);
     for (const [namespace, key, id] of [
       ["1", "2", 4n],
@@ -70,7 +82,7 @@ describe("RequestIds", () => {
 
   it("remembers the right one although others are asked for while it is answered, and nothing of what throws", () => {
     const ids = newIds(8);
-    const answer = ids.once("n", "k", 1n, 0, () => {
+    const answer = ids.once(8, { namespace: "n", key: "k", requestId: 1n }, 0, () => {
       fingerprintOf("n", "another", 2n);
       return stored;
     });
@@ -94,8 +106,7 @@ describe("RequestIds", () => {
     );
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), steps, (maxCount, history) => {
-        const region = createRegion(requestIdsBytes(maxCount));
-        const views = [0, 1, 2].map(() => new RequestIds(region, fingerprintOf, maxCount, shard));
+        const views = createViews(maxCount, 3);
         let model: { step: (typeof history)[number]; untilMs: number }[] = [];
         let nowMs = 0;
         for (const step of history) {
@@ -103,13 +114,7 @@ describe("RequestIds", () => {
           const isAnotherThan = (one: typeof step) =>
             one.namespace !== step.namespace || one.key !== step.key || one.requestId !== step.requestId;
           const known = model.find((one) => !isAnotherThan(one.step) && nowMs < one.untilMs);
-          const answer = views[step.view]?.once(
-            step.namespace,
-            step.key,
-            step.requestId,
-            nowMs,
-            () => step.result,
-          );
+          const answer = views[step.view]?.once(8, step, nowMs, () => step.result);
           expect(answer).toEqual(known?.step.result ?? step.result);
           if (known === undefined) {
             model = [

@@ -4,9 +4,11 @@ import { describe, expect, it } from "vitest";
 import { TOMBSTONE_MS, Tombstones, tombstonesBytes } from "../../../src/store/engine/tombstones.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
+import { createNamespaceViews } from "../../support/test-namespaces.ts";
 
 const fingerprintOf = createFingerprint([1n, 2n]);
 const uint64Max = 2n ** 64n - 1n;
+const recordOf = (namespace: string): number => (namespace === "a" ? 8 : 9);
 
 interface Laid {
   readonly name: string;
@@ -40,10 +42,23 @@ class Model {
     });
     if (this.laid.length <= this.#maxCount) return;
     this.expire(nowMs);
-    while (this.laid.length > this.#maxCount) {
-      this.laid.shift();
-      this.pruned++;
-    }
+    if (this.laid.length <= this.#maxCount) return;
+    this.pruned++;
+    this.#giveUp(name);
+  }
+
+  /** The causer pays if it has an equal share without the new one, else whoever has most; nobody gives up its only one. */
+  #giveUp(causing: string): void {
+    const ownerOf = (name: string): string => name.slice(0, 1);
+    const others = this.laid.slice(0, -1);
+    const countOf = (owner: string): number => others.filter((one) => ownerOf(one.name) === owner).length;
+    const owners = new Set(others.map((one) => ownerOf(one.name)));
+    const causer = ownerOf(causing);
+    const isFair = countOf(causer) > 0 && countOf(causer) * owners.size >= others.length;
+    const payer = isFair ? causer : (["a", "b"].find((owner) => countOf(owner) > countOf(causer)) ?? causer);
+    const isSpared = payer !== causer && countOf(payer) === 1;
+    const given = isSpared ? this.laid.at(-1) : others.find((one) => ownerOf(one.name) === payer);
+    this.laid = this.laid.filter((one) => one !== given);
   }
 
   remove(name: string): void {
@@ -58,8 +73,11 @@ class Model {
 
 describe("Tombstones", () => {
   it("remembers a source version for a minute from when the entry went", () => {
-    const tombstones = new Tombstones(createRegion(tombstonesBytes(2)), fingerprintOf, 2, () => {});
-    tombstones.add("n", "k", uint64Max, 1_000, 5_000);
+    const [namespaces] = createNamespaceViews(fingerprintOf, 1);
+    if (namespaces === undefined) throw new Error("one view");
+    const region = createRegion(tombstonesBytes(2, namespaces.records));
+    const tombstones = new Tombstones(region, 2, { fingerprintOf, namespaces, pruned: () => {} });
+    tombstones.add({ record: 0, namespace: "n", key: "k", sourceVersion: uint64Max }, 1_000, 5_000);
     expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS - 1)).toBe(uint64Max);
     expect(tombstones.known("n", "k", 1_000 + TOMBSTONE_MS)).toBe(0n);
     expect(tombstones.known("n", "other", 5_000)).toBe(0n);
@@ -82,8 +100,12 @@ describe("Tombstones", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 7 }), steps, (maxCount, history) => {
         let pruned = 0;
-        const region = createRegion(tombstonesBytes(maxCount));
-        const views = [0, 1, 2].map(() => new Tombstones(region, fingerprintOf, maxCount, () => pruned++));
+        const tables = createNamespaceViews(fingerprintOf, 3);
+        const region = createRegion(tombstonesBytes(maxCount, tables[0]?.records ?? 0));
+        const views = tables.map(
+          (namespaces) =>
+            new Tombstones(region, maxCount, { fingerprintOf, namespaces, pruned: () => pruned++ }),
+        );
         const model = new Model(maxCount);
         const names = new Map(
           history.map(({ namespace, key }) => [`${namespace}:${key}`, { namespace, key }]),
@@ -93,7 +115,11 @@ describe("Tombstones", () => {
           nowMs += passedMs;
           const name = `${namespace}:${key}`;
           if (kind === "lay") {
-            views[view]?.add(namespace, key, sourceVersion, nowMs - agoMs, nowMs);
+            views[view]?.add(
+              { record: recordOf(namespace), namespace, key, sourceVersion },
+              nowMs - agoMs,
+              nowMs,
+            );
             model.add(name, sourceVersion, nowMs - agoMs, nowMs);
           } else if (kind === "lift") {
             views[view]?.remove(namespace, key);

@@ -1,9 +1,9 @@
 /**
  * The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read.
  */
-import type { TableEntry } from "../../api/table.ts";
+import type { NamespaceRecords, TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
-import { FLAG, freshUntilMsAt, hasFlag, staleUntilMsAt, versionAt } from "./entry-header.ts";
+import { FLAG, freshUntilMsAt, hasFlag, recordAt, staleUntilMsAt, versionAt } from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -13,10 +13,12 @@ export class EntryCursor implements TableEntry {
   at = 0;
   readonly #memory: Memory;
   readonly #pool: SegmentPool;
+  readonly #namespaces: NamespaceRecords;
 
-  constructor(memory: Memory, pool: SegmentPool) {
+  constructor(memory: Memory, pool: SegmentPool, namespaces: NamespaceRecords) {
     this.#memory = memory;
     this.#pool = pool;
+    this.#namespaces = namespaces;
   }
 
   moveTo(at: number): this {
@@ -24,8 +26,12 @@ export class EntryCursor implements TableEntry {
     return this;
   }
 
+  get record(): number {
+    return recordAt(this.#memory, this.at);
+  }
+
   get namespace(): string {
-    return namespaceAt(this.#memory, this.at);
+    return this.#namespaces.nameOf(this.record) ?? namespaceAt(this.#memory, this.at);
   }
 
   get key(): string {

@@ -32,12 +32,12 @@ export class HeadEncoder {
     return HEADER_BYTES + this.length;
   }
 
-  /** False when a part is longer than the format allows. */
-  encode(entry: NewTableEntry): boolean {
+  /** `keepsNamespace`: its record is shared. False when a part is longer than the format allows. */
+  encode(entry: NewTableEntry, keepsNamespace: boolean): boolean {
     this.#reserve(entry);
     this.length = 0;
     this.flags = entry.absent ? FLAG.absent : 0;
-    this.namespaceBytes = this.#text(entry.namespace);
+    this.namespaceBytes = keepsNamespace ? this.#text(entry.namespace) : 0;
     this.keyBytes = this.#text(entry.key);
     if (entry.sourceVersion !== 0n) {
       this.flags |= FLAG.sourceVersion;
@@ -99,6 +99,7 @@ function writeText(target: Buffer, begin: number, text: string): number {
   return begin + text.length;
 }
 
+/** Of an entry whose record is shared. */
 export function namespaceAt(memory: Memory, at: number): string {
   const begin = at * 4 + HEADER_BYTES;
   return memory.bytes.toString("utf8", begin, begin + namespaceBytesAt(memory, at));
@@ -141,13 +142,28 @@ export function tagsAt(memory: Memory, at: number): readonly string[] {
   return tags;
 }
 
-/** The entry has this namespace and this key. */
-export function isKeyAt(memory: Memory, at: number, namespace: string, key: string): boolean {
+/** Calls `visit` with where the bytes of each tag are. */
+export function eachTagAt(memory: Memory, at: number, visit: (begin: number, end: number) => void): void {
+  const labels = labelsByteOf(memory, at);
+  if (labels === 0) return;
+  const { bytes } = memory;
+  const labelsEnd = labels + bytes.readUInt16LE(labels);
+  let byte = labels + 2;
+  byte += 2 + bytes.readUInt16LE(byte);
+  while (byte < labelsEnd) {
+    const begin = byte + 2;
+    byte = begin + bytes.readUInt16LE(byte);
+    visit(begin, byte);
+  }
+}
+
+/** The entry has this key, and this namespace: `undefined` for one that has a record to itself. */
+export function isKeyAt(memory: Memory, at: number, namespace: string | undefined, key: string): boolean {
   const begin = at * 4 + HEADER_BYTES;
   const keyBegin = begin + namespaceBytesAt(memory, at);
   return (
-    isTextAt(memory, begin, namespaceBytesAt(memory, at), namespace) &&
-    isTextAt(memory, keyBegin, keyBytesAt(memory, at), key)
+    isTextAt(memory, keyBegin, keyBytesAt(memory, at), key) &&
+    (namespace === undefined || isTextAt(memory, begin, namespaceBytesAt(memory, at), namespace))
   );
 }
 

@@ -1,23 +1,27 @@
 /**
- * The fixed part of an entry in the log: 28 bytes, aligned to 4.
+ * The fixed part of an entry in the log: 32 bytes, aligned to 4.
  *
  *   word 0   the mixed hash of namespace and key
  *   word 1   bytes of the key (16 bits), bytes of the namespace (8), flags (8)
- *   word 2   bytes of the value (24), upper bits of the stale window (8)
+ *   word 2   lower bits of the bytes of the value (24), upper bits of the stale window (8)
  *   word 3   lower bits of the stale window, in ms
  *   word 4   lower bits of the version
  *   word 5   lower bits of the end of the freshness, in the clock's ms
  *   word 6   upper bits of the version (16), upper bits of the end of the freshness (16)
+ *   word 7   record of the namespace (16), upper bits of the bytes of the value (8)
  *
- * Behind it: namespace, key, source version (when flagged), labels (when flagged) and value. The *head*, all but the
+ * Behind it: namespace (when its record is shared), key, source version (when flagged), labels (when flagged) and value. The *head*, all but the
  * value, lies in one segment. A value may continue in the next segments of its ring.
  */
 import type { Memory } from "./memory.ts";
 
-export const HEADER_BYTES = 28;
+export const HEADER_BYTES = 32;
+/** What an entry takes in the index, beside its bytes in the log. */
+export const SLOT_BYTES = 8;
 export const KEY_MAX_BYTES = 0xfffe;
 export const NAMESPACE_MAX_BYTES = 0xff;
-export const VALUE_MAX_BYTES = 0xff_ffff;
+/** More than fits into any table. */
+export const VALUE_MAX_BYTES = 0xffff_ffff;
 export const USES_MAX = 3;
 
 /** Word 1 at the place of an entry: no further entry begins in this segment. */
@@ -37,10 +41,14 @@ export const FLAG = {
 
 const USES_SHIFT = 24;
 const TWO_32 = 0x1_0000_0000;
+const RECORD_MASK = 0xffff;
+const VALUE_LOW_MASK = 0xff_ffff;
+const VALUE_HIGH_UNIT = 0x100_0000;
 const NO_END_FRESH = 0xffff_ffff_ffff;
 const NO_END_STALE = 0xff_ffff_ffff;
 
 export interface HeaderFields {
+  readonly record: number;
   readonly hash: number;
   readonly keyBytes: number;
   readonly namespaceBytes: number;
@@ -55,9 +63,10 @@ export interface HeaderFields {
 export function writeHeader(memory: Memory, at: number, fields: HeaderFields): void {
   memory.setWord(at, fields.hash);
   memory.setWord(at + 1, fields.keyBytes | (fields.namespaceBytes << 16) | fields.flags);
-  memory.setWord(at + 2, fields.valueBytes);
+  memory.setWord(at + 2, fields.valueBytes & VALUE_LOW_MASK);
   memory.setWord(at + 4, fields.version % TWO_32);
   memory.setWord(at + 6, Math.floor(fields.version / TWO_32));
+  memory.setWord(at + 7, fields.record | (Math.floor(fields.valueBytes / VALUE_HIGH_UNIT) << 16));
   writeLifetimes(memory, at, fields.freshUntilMs, fields.staleUntilMs);
 }
 
@@ -65,7 +74,7 @@ export function writeHeader(memory: Memory, at: number, fields: HeaderFields): v
 export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number, staleUntilMs: number): void {
   const fresh = Math.min(freshUntilMs, NO_END_FRESH);
   const stale = staleUntilMs === Infinity ? NO_END_STALE : staleUntilMs - freshUntilMs;
-  memory.setWord(at + 2, valueBytesAt(memory, at) | (Math.floor(stale / TWO_32) << 24));
+  memory.setWord(at + 2, (memory.word(at + 2) & VALUE_LOW_MASK) | (Math.floor(stale / TWO_32) << 24));
   memory.setWord(at + 3, stale % TWO_32);
   memory.setWord(at + 5, fresh % TWO_32);
   memory.setWord(at + 6, (memory.word(at + 6) & 0xffff) | (Math.floor(fresh / TWO_32) << 16));
@@ -74,8 +83,12 @@ export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number,
 export const hashAt = (memory: Memory, at: number): number => memory.word(at);
 export const keyBytesAt = (memory: Memory, at: number): number => memory.word(at + 1) & 0xffff;
 export const namespaceBytesAt = (memory: Memory, at: number): number => (memory.word(at + 1) >>> 16) & 0xff;
-export const valueBytesAt = (memory: Memory, at: number): number => memory.word(at + 2) & VALUE_MAX_BYTES;
+export const recordAt = (memory: Memory, at: number): number => memory.word(at + 7) & RECORD_MASK;
 export const usesAt = (memory: Memory, at: number): number => (memory.word(at + 1) >>> USES_SHIFT) & USES_MAX;
+
+export function valueBytesAt(memory: Memory, at: number): number {
+  return (memory.word(at + 2) & VALUE_LOW_MASK) + ((memory.word(at + 7) >>> 16) & 0xff) * VALUE_HIGH_UNIT;
+}
 
 export function versionAt(memory: Memory, at: number): number {
   return (memory.word(at + 6) & 0xffff) * TWO_32 + memory.word(at + 4);

@@ -10,6 +10,8 @@
  * reaches them: in a ring with much dead space, live entries move to the head and only dead ones are dropped. And the
  * work for one put is bounded: beyond the bound, used entries are evicted too.
  */
+import type { NamespaceRecords } from "../../api/table.ts";
+import { chargeAt } from "./entry-charge.ts";
 import { entryBytesAt, FLAG, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
 import type { Ghosts } from "./ghosts.ts";
 import type { KeyIndex } from "./key-index.ts";
@@ -34,6 +36,7 @@ interface EvictionParts {
   readonly ghosts: Ghosts;
   readonly small: LogRing;
   readonly main: LogRing;
+  readonly namespaces: NamespaceRecords;
   /** Called with the word of an entry before it is evicted. */
   readonly evicted: (at: number) => void;
 }
@@ -118,11 +121,12 @@ export class Eviction {
   }
 
   #evict(at: number, ring: LogRing): void {
-    const { memory, index, ghosts, small } = this.#parts;
+    const { memory, index, ghosts, small, namespaces } = this.#parts;
     this.#parts.evicted(at);
     if (ring === small) ghosts.remember(hashAt(memory, at));
     const bytes = entryBytesAt(memory, at);
     index.remove(index.slotOf(hashAt(memory, at), at));
+    chargeAt(memory, at, namespaces, -1);
     ring.removeLive(bytes);
     ring.dropTail(bytes);
     memory.addToWord(CONTROL.entries, -1);

@@ -8,8 +8,17 @@
  * The log of entries (log-ring.ts), its index (key-index.ts) and eviction (eviction.ts) share the buffer by segments
  * (segment-pool.ts, geometry.ts).
  */
-import type { Evicted, NewTableEntry, Table, TableEntry, TableOptions, Visit } from "../../api/table.ts";
+import type {
+  Evicted,
+  NamespaceRecords,
+  NewTableEntry,
+  Table,
+  TableEntry,
+  TableOptions,
+  Visit,
+} from "../../api/table.ts";
 import type { ValueArena } from "../../api/value-arena.ts";
+import { chargeAt } from "./entry-charge.ts";
 import { EntryCursor } from "./entry-cursor.ts";
 import { HeadEncoder, isKeyAt } from "./entry-head.ts";
 import {
@@ -18,6 +27,8 @@ import {
   FLAG,
   type HeaderFields,
   hasFlag,
+  recordAt,
+  SLOT_BYTES,
   setFlag,
   setUses,
   USES_MAX,
@@ -37,8 +48,6 @@ import { LogRing } from "./log-ring.ts";
 import { CONTROL, Memory } from "./memory.ts";
 import { MOVE_SEGMENTS, SegmentPool } from "./segment-pool.ts";
 
-/** What an entry takes in the index, beside its bytes in the log. */
-export const SLOT_BYTES = 8;
 /** An entry that returns soon after its eviction goes into the main ring and counts as used: measured to be better. */
 const RETURNED_FLAGS = withUses(FLAG.mainRing, 1);
 /** For a new chunk of the index, since a put may split one. */
@@ -67,6 +76,7 @@ export class OffheapTable implements Table {
   readonly small: LogRing;
   readonly main: LogRing;
   readonly #evicted: Evicted;
+  readonly #namespaces: NamespaceRecords;
   readonly #index: KeyIndex;
   readonly #eviction: Eviction;
   readonly #head = new HeadEncoder();
@@ -78,14 +88,16 @@ export class OffheapTable implements Table {
     const geometry = resolveGeometry(options.budgetBytes);
     this.budgetBytes = options.budgetBytes;
     this.#evicted = options.evicted;
+    const { namespaces } = options;
+    this.#namespaces = namespaces;
     this.memory = new Memory(buffer);
     this.pool = new SegmentPool(this.memory, geometry);
     this.small = new LogRing(this.memory, this.pool, CONTROL.smallRing);
     this.main = new LogRing(this.memory, this.pool, CONTROL.mainRing);
     this.#index = new KeyIndex(this.memory, this.pool);
-    this.#found = new EntryCursor(this.memory, this.pool);
-    this.#scanned = new EntryCursor(this.memory, this.pool);
-    this.#leaving = new EntryCursor(this.memory, this.pool);
+    this.#found = new EntryCursor(this.memory, this.pool, namespaces);
+    this.#scanned = new EntryCursor(this.memory, this.pool, namespaces);
+    this.#leaving = new EntryCursor(this.memory, this.pool, namespaces);
     this.#eviction = new Eviction({
       memory: this.memory,
       pool: this.pool,
@@ -93,6 +105,7 @@ export class OffheapTable implements Table {
       ghosts: new Ghosts(this.memory, geometry),
       small: this.small,
       main: this.main,
+      namespaces,
       evicted: (at) => this.#evicted(this.#leaving.moveTo(at)),
     });
   }
@@ -105,22 +118,23 @@ export class OffheapTable implements Table {
     return this.memory.word(CONTROL.entries);
   }
 
-  find(namespace: string, key: string, hash: number): TableEntry | undefined {
-    const at = this.#lookUp(namespace, key, mixHash(hash));
+  find(record: number, namespace: string, key: string, hash: number): TableEntry | undefined {
+    const at = this.#lookUp(record, namespace, key, mixHash(hash));
     return at === 0 ? undefined : this.#use(at);
   }
 
   put(entry: NewTableEntry, hash: number): void {
     const mixed = mixHash(hash);
-    const former = this.#lookUp(entry.namespace, entry.key, mixed);
+    const former = this.#lookUp(entry.record, entry.namespace, entry.key, mixed);
     const head = this.#head;
     const valueBytes = entry.value.length;
-    if (!head.encode(entry) || !this.#couldFit(head.headBytes, valueBytes)) {
+    if (!head.encode(entry, this.#isShared(entry.record)) || !this.#couldFit(head.headBytes, valueBytes)) {
       if (former !== 0) this.#markDead(former);
       this.#refuse(entry);
       return;
     }
     if (former !== 0 && this.#fitsInPlaceOf(former, head.headBytes, valueBytes)) {
+      chargeAt(this.memory, former, this.#namespaces, -1);
       this.#write(former, entry, mixed, this.#inheritedFlags(former));
       overwriteValue(this.memory, this.pool, former, entry.value);
       return;
@@ -179,14 +193,20 @@ export class OffheapTable implements Table {
   }
 
   /** The word of the key's entry; 0: there is none. */
-  #lookUp(namespace: string, key: string, mixed: number): number {
+  #lookUp(record: number, namespace: string, key: string, mixed: number): number {
+    const { memory } = this;
+    const name = this.#isShared(record) ? namespace : undefined;
     let slot = this.#index.first(mixed);
     while (slot !== 0) {
       const at = this.#index.entryOf(slot);
-      if (isKeyAt(this.memory, at, namespace, key)) return at;
+      if (recordAt(memory, at) === record && isKeyAt(memory, at, name, key)) return at;
       slot = this.#index.next(slot, mixed);
     }
     return 0;
+  }
+
+  #isShared(record: number): boolean {
+    return this.#namespaces.nameOf(record) === undefined;
   }
 
   #use(at: number): TableEntry {
@@ -209,6 +229,7 @@ export class OffheapTable implements Table {
     this.#ringOf(this.memory.word(at + 1)).markDead(bytes);
     setFlag(this.memory, at, FLAG.dead);
     this.memory.addToWord(CONTROL.entries, -1);
+    chargeAt(this.memory, at, this.#namespaces, -1);
   }
 
   #ringOf(flags: number): LogRing {
@@ -224,6 +245,7 @@ export class OffheapTable implements Table {
   #write(at: number, entry: NewTableEntry, mixed: number, flags: number): void {
     const head = this.#head;
     const fields: HeaderFields = {
+      record: entry.record,
       hash: mixed,
       keyBytes: head.keyBytes,
       namespaceBytes: head.namespaceBytes,
@@ -235,6 +257,7 @@ export class OffheapTable implements Table {
     };
     writeHeader(this.memory, at, fields);
     head.writeTo(this.memory, at);
+    chargeAt(this.memory, at, this.#namespaces, 1);
   }
 
   #fitsInPlaceOf(at: number, headBytes: number, valueBytes: number): boolean {

@@ -7,6 +7,7 @@ import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
 import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
 import { createOffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
+import { TestNamespaces } from "../../../support/test-namespaces.ts";
 
 const keyHash = createKeyHash(createSeededRng(1).uint64());
 /** Five hashes a namespace, so that chains of equal hashes are common. */
@@ -15,7 +16,7 @@ const crowdedHash = (namespace: string, key: string): number => keyHash(namespac
 type Step =
   | {
       readonly kind: "put";
-      readonly entry: Omit<NewTableEntry, "value" | "version">;
+      readonly entry: Omit<NewTableEntry, "record" | "value" | "version">;
       readonly length: number;
     }
   | { readonly kind: "find" | "remove" | "markStaled"; readonly namespace: string; readonly key: string }
@@ -90,6 +91,7 @@ const idOf = (namespaceOf: string, keyOf: string): string => `${namespaceOf}:${k
 
 function expectSame(shown: TableEntry, kept: Kept): void {
   expect({
+    record: shown.record,
     namespace: shown.namespace,
     key: shown.key,
     version: shown.version,
@@ -116,8 +118,10 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
   const held: { readonly value: Uint8Array; readonly was: Buffer }[] = [];
   /** The entry under way, which may be evicted at once. */
   let putting: Kept | undefined;
+  const namespaces = new TestNamespaces();
   const table = createOffheapTable({
     budgetBytes,
+    namespaces,
     evicted(shown) {
       const id = idOf(shown.namespace, shown.key);
       const kept =
@@ -129,12 +133,13 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
     },
   });
   let version = 0;
-  const put = (fields: Omit<NewTableEntry, "value" | "version">, bytes: number): void => {
+  const put = (fields: Omit<NewTableEntry, "record" | "value" | "version">, bytes: number): void => {
     version += 1 + (version % 7) * 2 ** 33;
     const staleUntilMs = Math.max(fields.freshUntilMs, fields.staleUntilMs);
     const value = fillOf(bytes, version);
     const kept: Kept = {
       ...fields,
+      record: namespaces.recordOf(fields.namespace),
       staleUntilMs: bounded(fields.freshUntilMs, staleUntilMs),
       value,
       version,
@@ -148,7 +153,12 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
     putting = undefined;
   };
   const find = (namespaceOf: string, keyOf: string): TableEntry | undefined => {
-    const shown = table.find(namespaceOf, keyOf, hashOf(namespaceOf, keyOf));
+    const shown = table.find(
+      namespaces.recordOf(namespaceOf),
+      namespaceOf,
+      keyOf,
+      hashOf(namespaceOf, keyOf),
+    );
     const kept = model.get(idOf(namespaceOf, keyOf));
     expect(shown !== undefined).toBe(kept !== undefined);
     if (shown !== undefined && kept !== undefined) {
@@ -209,9 +219,10 @@ function play(steps: readonly Step[], budgetBytes: number, hashOf: typeof keyHas
   };
   for (const one of steps) {
     run(one);
-    checkInvariants(table, hashOf);
+    checkInvariants(table, hashOf, namespaces);
     expect(table.entryCount).toBe(model.size);
   }
+  namespaces.check(model.values(), table.bytes);
   for (const kept of [...model.values()]) find(kept.namespace, kept.key);
   for (const { value, was } of held) expect(Buffer.compare(value, was)).toBe(0);
 }

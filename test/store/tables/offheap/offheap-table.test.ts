@@ -6,6 +6,7 @@ import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.
 import { CONTROL } from "../../../../src/store/tables/offheap/memory.ts";
 import { createOffheapTable, type OffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
+import { TestNamespaces } from "../../../support/test-namespaces.ts";
 
 const hashOf = createKeyHash(createSeededRng(7).uint64());
 const mebibyte = 2 ** 20;
@@ -14,19 +15,21 @@ interface Fixture {
   readonly table: OffheapTable;
   readonly evicted: string[];
   put(key: string, value: Uint8Array | string, more?: Partial<NewTableEntry>): void;
-  find(key: string): TableEntry | undefined;
+  find(key: string, namespace?: string): TableEntry | undefined;
   check(): void;
 }
 
 function createFixture(budgetBytes = mebibyte): Fixture {
   const evicted: string[] = [];
-  const table = createOffheapTable({ budgetBytes, evicted: (entry) => evicted.push(entry.key) });
+  const namespaces = new TestNamespaces();
+  const table = createOffheapTable({ budgetBytes, namespaces, evicted: (entry) => evicted.push(entry.key) });
   let version = 0;
   return {
     table,
     evicted,
     put(key, value, more = {}) {
       const entry: NewTableEntry = {
+        record: namespaces.recordOf(more.namespace ?? "ns"),
         namespace: "ns",
         key,
         value: typeof value === "string" ? Buffer.from(value) : value,
@@ -41,8 +44,9 @@ function createFixture(budgetBytes = mebibyte): Fixture {
       };
       table.put(entry, hashOf(entry.namespace, key));
     },
-    find: (key) => table.find("ns", key, hashOf("ns", key)),
-    check: () => checkInvariants(table, hashOf),
+    find: (key, namespace = "ns") =>
+      table.find(namespaces.recordOf(namespace), namespace, key, hashOf(namespace, key)),
+    check: () => checkInvariants(table, hashOf, namespaces),
   };
 }
 
@@ -119,6 +123,7 @@ describe("OffheapTable.find()", () => {
   it("tells keys apart whose hashes are equal", () => {
     const { table } = createFixture();
     const entry = {
+      record: 1,
       namespace: "ns",
       sourceVersion: 0n,
       freshUntilMs: 1,
@@ -130,9 +135,9 @@ describe("OffheapTable.find()", () => {
     for (let one = 0; one < 20; one++) {
       table.put({ ...entry, key: `k${one}`, value: Buffer.from([one]), version: one + 1 }, 42);
     }
-    for (let one = 0; one < 20; one++) expect(table.find("ns", `k${one}`, 42)?.version).toBe(one + 1);
-    expect(table.find("ns", "k", 42)).toBeUndefined();
-    expect(table.find("ns2", "k1", 42)).toBeUndefined();
+    for (let one = 0; one < 20; one++) expect(table.find(1, "ns", `k${one}`, 42)?.version).toBe(one + 1);
+    expect(table.find(1, "ns", "k", 42)).toBeUndefined();
+    expect(table.find(2, "ns2", "k1", 42)).toBeUndefined();
     const seen: string[] = [];
     let position = table.scanStart();
     while (position > 0) {
@@ -145,13 +150,13 @@ describe("OffheapTable.find()", () => {
   });
 
   it("keeps two namespaces apart", () => {
-    const { table, put } = createFixture();
+    const { find, put } = createFixture();
     put("key", "1", { namespace: "a" });
     put("akey", "2", { namespace: "a" });
     put("key", "3", { namespace: "aa" });
-    expect(copyOf(table.find("a", "key", hashOf("a", "key")))?.value).toBe("1");
-    expect(copyOf(table.find("a", "akey", hashOf("a", "akey")))?.value).toBe("2");
-    expect(copyOf(table.find("aa", "key", hashOf("aa", "key")))?.value).toBe("3");
+    expect(copyOf(find("key", "a"))?.value).toBe("1");
+    expect(copyOf(find("akey", "a"))?.value).toBe("2");
+    expect(copyOf(find("key", "aa"))?.value).toBe("3");
   });
 
   it("gives values that stay what they were, whatever becomes of the entry", () => {
@@ -395,11 +400,13 @@ describe("OffheapTable eviction", () => {
     const seen: unknown[] = [];
     const table = createOffheapTable({
       budgetBytes: BUDGET_MIN_BYTES,
+      namespaces: new TestNamespaces(),
       evicted: (entry) => seen.push(copyOf(entry)),
     });
     for (let one = 0; one < 100; one++) {
       table.put(
         {
+          record: 0,
           namespace: "ns",
           key: `k${one}`,
           value: bytesOf(1_500, one),
@@ -513,7 +520,9 @@ describe("createOffheapTable()", () => {
   it.each([0, BUDGET_MIN_BYTES - 1, 2 ** 31, Number.NaN, 100_000.5])(
     "refuses a budget of %d bytes",
     (budget) => {
-      expect(() => createOffheapTable({ budgetBytes: budget, evicted: () => {} })).toThrow(
+      expect(() =>
+        createOffheapTable({ budgetBytes: budget, namespaces: new TestNamespaces(), evicted: () => {} }),
+      ).toThrow(
         expect.objectContaining({
           reason: "FIELD_INVALID",
           detail: expect.objectContaining({ field: "budgetBytes" }),
@@ -525,7 +534,11 @@ describe("createOffheapTable()", () => {
   it.each([BUDGET_MIN_BYTES, 100_001, 5_000_000])(
     "keeps its buffer within a budget of %d bytes",
     (budget) => {
-      const table = createOffheapTable({ budgetBytes: budget, evicted: () => {} });
+      const table = createOffheapTable({
+        budgetBytes: budget,
+        namespaces: new TestNamespaces(),
+        evicted: () => {},
+      });
       expect(table.memory.buffer.byteLength).toBeLessThanOrEqual(budget);
       expect(table.memory.buffer.byteLength).toBeGreaterThan(budget * 0.93);
     },

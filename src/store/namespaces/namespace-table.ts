@@ -1,0 +1,280 @@
+/**
+ * The namespaces of a shard: each has a record, by whose number everything that it keeps here is accounted.
+ *
+ * A namespace gets a record with its first mutation. The record is in use while entries, fences, tombstones, leases or
+ * request ids of the namespace are left. One that is not in use keeps its counters until another namespace needs it.
+ * When all records are in use, further namespaces share a few records, by their hash: what one of them overflows, those
+ * that share its record pay. While such a record is in use, a namespace that belongs to it gets no record of its own.
+ *
+ * In a region, under the shard's lock. Each thread remembers the numbers of the names that it has seen.
+ */
+import { NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
+import type { NamespaceCounters, NamespaceUsage } from "../api/store.ts";
+import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
+import { Cells, cellsBytes } from "../shm/cells.ts";
+import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
+import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+import { CELL, CELLS, type CellName, COUNTER_NAMES } from "./record-cells.ts";
+
+/** The records 0 to 7 are shared. Records of a single namespace follow. */
+export const SHARED_RECORDS = 8;
+/** A number of a record has 16 bits. */
+export const NAMESPACES_LIMIT = 65_536 - SHARED_RECORDS;
+
+/** Words that all records share. */
+const CHANGES_WORD = 0;
+const UNUSED_WORD = 1;
+const HAND_WORD = 2;
+const OWN_WORDS = 3;
+/** A name: its length in bytes, and room for the longest. */
+const NAME_BYTES = 1 + NAMESPACE_LIMIT_BYTES;
+const TAG_FLOORS: readonly CellName[] = ["tagFloorHardRevision", "tagFloorSoftRevision"];
+const FLOORS: readonly CellName[] = [...TAG_FLOORS, "leaseFloorHardRevision", "leaseFloorSoftRevision"];
+const SWEPT: readonly CellName[] = [
+  ...TAG_FLOORS,
+  "hardClearRevision",
+  "softClearRevision",
+  "newestFenceRevision",
+];
+/** How many names beyond those of the records a thread remembers. */
+const KNOWN_SPARE = 1_024;
+
+export function recordsOf(namespacesMax: number): number {
+  return SHARED_RECORDS + namespacesMax;
+}
+
+export function namespaceTableBytes(namespacesMax: number): number {
+  const records = recordsOf(namespacesMax);
+  return [
+    4 * OWN_WORDS,
+    recordMapBytes(namespacesMax, 0),
+    4 * records,
+    4 * records,
+    cellsBytes(records * CELLS),
+    records * NAME_BYTES,
+  ].reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
+}
+
+interface NamespaceTableParts {
+  readonly fingerprintOf: FingerprintOf;
+  /** Called when a mutation is accounted to a shared record. */
+  readonly shared: () => void;
+}
+
+/** A record that this thread has found, valid while the generation is the same. */
+interface Known {
+  readonly record: number;
+  readonly generation: number;
+}
+
+export class NamespaceTable {
+  /** How many records there are, shared ones included. */
+  readonly records: number;
+  readonly #max: number;
+  readonly #fingerprintOf: FingerprintOf;
+  readonly #shared: () => void;
+  readonly #own: Uint32Array;
+  /** A slot for each record that one namespace has to itself. */
+  readonly #slots: RecordMap;
+  readonly #uses: Uint32Array;
+  /** How often each record was given to another namespace. */
+  readonly #generations: Uint32Array;
+  readonly #cells: Cells;
+  readonly #names: Buffer;
+  readonly #known = new Map<string, Known>();
+  /** The names that this thread has decoded, by record. */
+  readonly #decoded: { readonly name: string; readonly generation: number }[] = [];
+
+  constructor(region: Region, namespacesMax: number, { fingerprintOf, shared }: NamespaceTableParts) {
+    const cut = createCutter(region.buffer, region.begin);
+    const words = (count: number): Uint32Array => {
+      const { buffer, begin } = cut(4 * count);
+      return new Uint32Array(buffer, begin, count);
+    };
+    this.records = recordsOf(namespacesMax);
+    this.#max = namespacesMax;
+    this.#fingerprintOf = fingerprintOf;
+    this.#shared = shared;
+    this.#own = words(OWN_WORDS);
+    this.#slots = new RecordMap(cut(recordMapBytes(namespacesMax, 0)), namespacesMax, 0);
+    this.#uses = words(this.records);
+    this.#generations = words(this.records);
+    this.#cells = new Cells(cut(cellsBytes(this.records * CELLS)));
+    const names = cut(this.records * NAME_BYTES);
+    this.#names = Buffer.from(names.buffer, names.begin, names.bytes);
+  }
+
+  /** The record of a namespace. It is a shared one when the namespace has none of its own. */
+  find(namespace: string): number {
+    const known = this.#known.get(namespace);
+    if (known !== undefined && known.generation === this.#generationOf(known.record)) return known.record;
+    const id = this.#fingerprintOf(namespace, "");
+    const slot = this.#slots.find(id);
+    return this.#remember(namespace, slot === 0 ? sharedRecordOf(id) : recordOf(slot));
+  }
+
+  /**
+   * As `find`, and gives the namespace a record of its own if it has none and one is free. The record stays the
+   * namespace's while it is held, and otherwise until the next call for another namespace.
+   */
+  claim(namespace: string): number {
+    const record = this.find(namespace);
+    if (!isShared(record)) return record;
+    if (!this.#mayOwn(record, namespace)) {
+      this.#shared();
+      return record;
+    }
+    if (this.#slots.count === this.#max) this.#recycle();
+    const own = recordOf(this.#slots.insert(this.#fingerprintOf(namespace, "")));
+    this.#names[own * NAME_BYTES] = this.#names.write(namespace, own * NAME_BYTES + 1);
+    this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) + 1;
+    this.raise(own, "leaseFloorHardRevision", this.get(record, "leaseFloorHardRevision"));
+    this.#changed(own);
+    return this.#remember(namespace, own);
+  }
+
+  /** The namespace that has a record to itself; `undefined` for a shared record. */
+  nameOf(record: number): string | undefined {
+    if (isShared(record)) return undefined;
+    const generation = this.#generationOf(record);
+    const known = this.#decoded[record];
+    if (known !== undefined && known.generation === generation) return known.name;
+    const begin = record * NAME_BYTES;
+    const name = this.#names.toString("utf8", begin + 1, begin + 1 + (this.#names[begin] ?? 0));
+    this.#decoded[record] = { name, generation };
+    return name;
+  }
+
+  /** One more thing is accounted to the record. */
+  hold(record: number): void {
+    const uses = this.#uses[record] ?? 0;
+    this.#uses[record] = uses + 1;
+    if (uses === 0 && !isShared(record)) this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) - 1;
+  }
+
+  /** What was held is gone. */
+  release(record: number): void {
+    const uses = (this.#uses[record] ?? 0) - 1;
+    this.#uses[record] = uses;
+    if (uses === 0 && !isShared(record)) this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) + 1;
+  }
+
+  /** Accounts an entry of so many bytes to its record, or with -1 no longer. */
+  chargeEntry(record: number, entries: 1 | -1, bytes: number): void {
+    this.add(record, "entries", entries);
+    this.add(record, "bytes", entries * bytes);
+    if (entries === 1) this.hold(record);
+    else this.release(record);
+  }
+
+  get(record: number, cell: CellName): number {
+    return this.#cells.get(record * CELLS + CELL[cell]);
+  }
+
+  set(record: number, cell: CellName, value: number): void {
+    this.#cells.set(record * CELLS + CELL[cell], value);
+  }
+
+  add(record: number, cell: CellName, by = 1): void {
+    const at = record * CELLS + CELL[cell];
+    this.#cells.set(at, this.#cells.get(at) + by);
+  }
+
+  /** Sets a cell to a value that is greater. */
+  raise(record: number, cell: CellName, value: number): void {
+    if (value > this.get(record, cell)) this.set(record, cell, value);
+  }
+
+  /** Forgets the clears and the floors up to `revision`, which no entry is older than that is still to be removed. */
+  forgetFences(revision: number): void {
+    for (let record = 0; record < this.records; record++) {
+      if (this.get(record, "newestFenceRevision") === 0) continue;
+      // Leases may be older.
+      for (const floor of TAG_FLOORS) this.raise(record, "leaseFloorHardRevision", this.get(record, floor));
+      for (const cell of SWEPT) if (this.get(record, cell) <= revision) this.set(record, cell, 0);
+    }
+  }
+
+  /** Calls `visit` with each namespace that has a record to itself, and with the sum of what others share. */
+  each(visit: (usage: NamespaceUsage) => void): void {
+    for (let slot = this.#slots.oldest(); slot !== 0; slot = this.#slots.newer(slot)) {
+      const record = recordOf(slot);
+      visit(this.#usageOf(this.nameOf(record), record, record));
+    }
+    visit(this.#usageOf(undefined, 0, SHARED_RECORDS - 1));
+  }
+
+  #usageOf(namespace: string | undefined, first: number, last: number): NamespaceUsage {
+    const sum = (cell: CellName): number => {
+      let total = 0;
+      for (let record = first; record <= last; record++) total += this.get(record, cell);
+      return total;
+    };
+    const counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, sum(name)]));
+    return {
+      namespace,
+      entries: sum("entries"),
+      bytes: sum("bytes"),
+      counters: counters as NamespaceCounters,
+    };
+  }
+
+  /** There is a record for a namespace that belongs to this shared one. */
+  #mayOwn(shared: number, namespace: string): boolean {
+    // Whatever belongs to a shared record that is in use is found there, and nowhere else.
+    if (this.#isUsed(shared)) return false;
+    if (this.#slots.count === this.#max && this.#word(UNUSED_WORD) === 0) return false;
+    // A lone surrogate cannot be encoded: the name would be another one for the other threads.
+    return Buffer.byteLength(namespace) <= NAMESPACE_LIMIT_BYTES && namespace.isWellFormed();
+  }
+
+  /** Takes a record that is not in use from its namespace. Its counters go to a shared record. */
+  #recycle(): void {
+    let record = this.#word(HAND_WORD);
+    do {
+      record = record + 1 < this.records && record >= SHARED_RECORDS ? record + 1 : SHARED_RECORDS;
+    } while (this.#isUsed(record));
+    this.#own[HAND_WORD] = record;
+    for (const name of COUNTER_NAMES) this.add(0, name, this.get(record, name));
+    // Leases may still be held that are older than the floors. If the namespace returns, it inherits them.
+    const shared = sharedRecordOf(this.#fingerprintOf(this.nameOf(record) ?? "", ""));
+    for (const floor of FLOORS) this.raise(shared, "leaseFloorHardRevision", this.get(record, floor));
+    for (let cell = 0; cell < CELLS; cell++) this.#cells.set(record * CELLS + cell, 0);
+    this.#slots.remove(slotOf(record));
+    this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) - 1;
+    this.#changed(record);
+  }
+
+  #changed(record: number): void {
+    this.#generations[record] = (this.#generations[record] ?? 0) + 1;
+    this.#own[CHANGES_WORD] = this.#word(CHANGES_WORD) + 1;
+  }
+
+  /** A name is in a shared record only until records change, since it may get one of its own. */
+  #generationOf(record: number): number {
+    return isShared(record) ? this.#word(CHANGES_WORD) : (this.#generations[record] ?? 0);
+  }
+
+  #remember(namespace: string, record: number): number {
+    if (this.#known.size >= this.records + KNOWN_SPARE) this.#known.clear();
+    this.#known.set(namespace, { record, generation: this.#generationOf(record) });
+    return record;
+  }
+
+  #isUsed(record: number): boolean {
+    return (this.#uses[record] ?? 0) > 0;
+  }
+
+  #word(at: number): number {
+    return this.#own[at] ?? 0;
+  }
+}
+
+export function isShared(record: number): boolean {
+  return record < SHARED_RECORDS;
+}
+
+const sharedRecordOf = (id: Fingerprint): number => (id[0] ?? 0) % SHARED_RECORDS;
+/** Slots are numbered from 1. */
+const recordOf = (slot: number): number => SHARED_RECORDS + slot - 1;
+const slotOf = (record: number): number => record - SHARED_RECORDS + 1;

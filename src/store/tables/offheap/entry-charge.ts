@@ -1,0 +1,13 @@
+/** Accounts the entries of the log to their namespaces: each once with 1, and once with -1 when it goes. */
+import type { NamespaceRecords } from "../../api/table.ts";
+import { eachTagAt } from "./entry-head.ts";
+import { entryBytesAt, FLAG, hasFlag, recordAt, SLOT_BYTES } from "./entry-header.ts";
+import type { Memory } from "./memory.ts";
+
+/** Call it while all of the entry's head is in place. */
+export function chargeAt(memory: Memory, at: number, namespaces: NamespaceRecords, entries: 1 | -1): void {
+  const record = recordAt(memory, at);
+  namespaces.chargeEntry(record, entries, entryBytesAt(memory, at) + SLOT_BYTES);
+  if (!hasFlag(memory, at, FLAG.labels)) return;
+  eachTagAt(memory, at, (begin, end) => namespaces.chargeTag(record, memory.bytes, begin, end, entries));
+}
