@@ -75,6 +75,18 @@ describe("A stampede of four processes", { timeout: 40_000 }, () => {
     expect(loads()).toBe(1);
   });
 
+  it("T3: gives the key of a killed process to the next one when its stream ends, not when its lease does", async () => {
+    // The lease of this load lasts 60 s, longer than the test may take.
+    for (const one of processes) {
+      one.order({ key: "k", calls: CALLS_EACH, loadMs: 1_000, hardTimeoutMs: 58_000 });
+    }
+    const holder = await Promise.race(processes.map((one) => one.until("loading").then(() => one)));
+    holder.child.kill("SIGKILL");
+    const done = await Promise.all(processes.filter((one) => one !== holder).map((one) => one.until("done")));
+    expect(new Set(done.flatMap((one) => one.values)).size).toBe(1);
+    expect(loads()).toBe(2);
+  });
+
   it("runs exactly one more when the process that loads is killed", async () => {
     // Killed in the middle of a load that would not have ended in time.
     for (const one of processes) {

@@ -1,6 +1,6 @@
 /** What every engine does with leases: grants, waits, promotions, and what ends them. */
 import { describe, expect, it } from "vitest";
-import type { SetCondition } from "../../src/store/api/store.ts";
+import type { LeaseHolder, SetCondition } from "../../src/store/api/store.ts";
 import { type CreateStoreUnderTest, StoreDriver } from "../support/store-driver.ts";
 
 const byLease = (token: bigint): { readonly condition: SetCondition } => ({
@@ -160,6 +160,65 @@ export function storeLeases(create: CreateStoreUnderTest): void {
       expect(driver.wait("k").isWaiting).toBe(true);
       expect(driver.wait("k").result).toMatchObject({ kind: "held", retryAfterMs: 100 });
       expect(driver.store.counters.leasesRefused).toBe(1);
+    });
+  });
+
+  describe("Store.closeHolder()", () => {
+    const as = ({ id }: LeaseHolder) => ({ holder: id });
+
+    it("ends the leases of the holder: its Set is refused, and the next waiter is promoted", () => {
+      const driver = start();
+      const [gone, other] = [driver.store.openHolder(0n), driver.store.openHolder(0n)];
+      const tokens = ["a", "b", "c"].map((key) => driver.token(key, 60_000, as(gone)));
+      const kept = driver.token("d", 60_000, as(other));
+      const waiting = driver.wait("a", 60_000, 60_000, as(other));
+      driver.store.closeHolder(gone);
+      expect(waiting.result).toMatchObject({ kind: "granted" });
+      expect(["a", "b", "c"].map((key, at) => driver.trySet(key, byLease(tokens[at] ?? 0n)))).toEqual([
+        "leaseLost",
+        "leaseLost",
+        "leaseLost",
+      ]);
+      expect(driver.lease("b").kind).toBe("granted");
+      expect(driver.trySet("d", byLease(kept))).toBe("stored");
+      expect(driver.store.counters).toMatchObject({ leasesAbandoned: 3, leasesFilled: 1 });
+    });
+
+    it("leaves the leases to a stream that has taken over, until that is gone too", () => {
+      const driver = start();
+      const first = driver.store.openHolder(0n);
+      const token = driver.token("a", 60_000, as(first));
+      const second = driver.store.openHolder(first.token);
+      expect(second).toEqual(first);
+      driver.store.closeHolder(first);
+      expect(driver.lease("a").kind).toBe("held");
+      expect(driver.trySet("a", byLease(token))).toBe("stored");
+      driver.token("b", 60_000, as(second));
+      driver.store.closeHolder(second);
+      expect(driver.lease("b").kind).toBe("granted");
+    });
+
+    it("makes a new holder for a token that is unknown, or of one that is gone", () => {
+      const driver = start();
+      const first = driver.store.openHolder(12_345n);
+      driver.store.closeHolder(first);
+      const next = driver.store.openHolder(first.token);
+      const holders = [first, next, driver.store.createHolder(), driver.store.createHolder()];
+      expect(new Set(holders.map(({ id }) => id)).size).toBe(4);
+      expect(next.token).not.toBe(first.token);
+      expect(holders.slice(2).map(({ token }) => token)).toEqual([0n, 0n]);
+    });
+
+    it("ends many leases: none of them is good any more, though few are ended at once", () => {
+      const driver = new StoreDriver(create, { shards: 1, leasesOfHolderMax: 1_000 });
+      const gone = driver.store.openHolder(0n);
+      const tokens = Array.from({ length: 500 }, (_, at) => driver.token(`k${at}`, 60_000, as(gone)));
+      driver.store.closeHolder(gone);
+      expect(driver.store.counters.leasesAbandoned).toBeLessThan(100);
+      expect(driver.trySet("k499", byLease(tokens[499] ?? 0n))).toBe("leaseLost");
+      expect(driver.lease("k498").kind).toBe("granted");
+      driver.sweep();
+      expect(driver.store.counters.leasesAbandoned).toBe(500);
     });
   });
 

@@ -301,6 +301,34 @@ export const mutants: readonly Mutant[] = [
     "",
   ),
   mutant(
+    "server: the leases of a stream outlive it",
+    "Session.close",
+    "if (this.#holder !== undefined) this.#deps.store.closeHolder(this.#holder);",
+    "",
+  ),
+  {
+    name: "client: the next stream does not take over the leases of the one that it replaces",
+    edits: [
+      {
+        inFunction: "StreamHandover.#predecessorToken",
+        find: "return predecessor?.token ?? 0n;",
+        replace: "return (predecessor?.token ?? 0n) & 0n;",
+      },
+    ],
+    test: "scenario 36: moves with its client to the stream that replaces the one of a draining server",
+  },
+  {
+    name: "store: a lease that an invalidation by prefix has not been compared with is good",
+    edits: [
+      {
+        inFunction: "LeaseEnds.#endOf",
+        find: 'return this.#isVoid(lease) ? "leasesLost" : undefined;',
+        replace: "return undefined;",
+      },
+    ],
+    test: "visits few of them, and voids all that it covers",
+  },
+  mutant(
     "store: the end of a replaced stream ends the leases that the next one took over",
     "HolderList.close",
     "return streams <= 0;",

@@ -77,6 +77,11 @@ export class MeshLink {
     this.#handlers.closed(reason);
   }
 
+  /** The client is told that the connection is to end. */
+  goAway(): void {
+    this.#handlers.goesAway();
+  }
+
   end(): void {
     this.over = true;
     this.session?.close();

@@ -32,7 +32,8 @@ export interface LoadOptions extends CallOptions, LoadedOptions {
   readonly hardTimeoutMs?: number;
   /**
    * How long to wait for the load of another process: 0 to 600,000; default 30,000. Then the loader runs here, and its value
-   * is not kept. A process that dies during a load holds its lease for at most `hardTimeoutMs` plus 2 s.
+   * is not kept. A lease ends at once with the stream of a process that dies; while nobody sees that the stream has ended, it
+   * is held for `hardTimeoutMs` plus 2 s at most.
    */
   readonly waitMs?: number;
   /**

@@ -92,6 +92,7 @@ export class LeaseEnds {
     const records = this.#records;
     const namespace = records.namespaceOf(lease);
     const revision = records.issuedAtRevision(lease);
+    if (!records.namespaces.mayBeVoid(namespace, revision)) return false;
     return records.namespaces.isVoid(namespace, revision, () => records.key(lease));
   }
 

@@ -56,7 +56,7 @@ export class LeaseGrants {
     const count = holders.countOf(holder);
     if (
       count >= this.#limits.leasesOfHolderMax ||
-      namespaces.countOf(namespace) >= this.#limits.leasesOfNamespaceMax
+      namespaces.count(namespaces.find(namespace)) >= this.#limits.leasesOfNamespaceMax
     ) {
       return this.refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
     }

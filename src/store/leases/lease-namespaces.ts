@@ -55,9 +55,13 @@ export class LeaseNamespaces {
     this.#cells = new Float64Array(fences.buffer, fences.begin, fenceBytes / 8);
   }
 
-  /** How many leases the namespace has. */
-  countOf(namespace: string): number {
-    const slot = this.#find(namespace);
+  /** The slot of the namespace, or 0. */
+  find(namespace: string): number {
+    return this.#map.count === 0 ? 0 : this.#map.find(this.#fingerprintOf(namespace, ""));
+  }
+
+  /** How many leases it has. */
+  count(slot: number): number {
     return slot === 0 ? 0 : this.#map.number(slot, CELL.count);
   }
 
@@ -65,9 +69,9 @@ export class LeaseNamespaces {
     return this.#names.read(this.#map.number(slot, CELL.name));
   }
 
-  /** Counts one more lease of the namespace. Returns its slot, or 0 when there is no room for its name. */
-  add(namespace: string): number {
-    let slot = this.#find(namespace);
+  /** Counts one more lease of the namespace. `found`: what `find` returned. Returns 0 when there is no room for its name. */
+  add(namespace: string, found: number): number {
+    let slot = found;
     if (slot === 0) {
       const name = this.#names.write(namespace);
       if (name === 0) return 0;
@@ -93,7 +97,7 @@ export class LeaseNamespaces {
    * namespace has none. Every lease from before `walkedRevision` was compared with the invalidations up to it.
    */
   void(namespace: string, prefix: string, revision: number, walkedRevision: number): boolean {
-    const slot = this.#find(namespace);
+    const slot = this.find(namespace);
     if (slot === 0) return false;
     if (this.#map.number(slot, CELL.newest) <= walkedRevision) this.#freeFences(slot);
     this.#map.setNumber(slot, CELL.newest, revision);
@@ -113,12 +117,15 @@ export class LeaseNamespaces {
     return true;
   }
 
+  /** Some invalidation came after a lease that was granted at this revision. */
+  mayBeVoid(slot: number, issuedAtRevision: number): boolean {
+    return issuedAtRevision < this.#map.number(slot, CELL.newest);
+  }
+
   /** Whether a lease that was granted at this revision is void. Reads `key` only where that depends on it. */
   isVoid(slot: number, issuedAtRevision: number, key: () => string): boolean {
-    const map = this.#map;
-    if (issuedAtRevision >= map.number(slot, CELL.newest)) return false;
-    if (issuedAtRevision < map.number(slot, CELL.voidBefore)) return true;
-    let fence = map.number(slot, CELL.firstFence);
+    if (issuedAtRevision < this.#map.number(slot, CELL.voidBefore)) return true;
+    let fence = this.#map.number(slot, CELL.firstFence);
     if (fence === 0) return false;
     const namespace = this.name(slot);
     const text = key();
@@ -127,10 +134,6 @@ export class LeaseNamespaces {
       if (issuedAtRevision < revision && this.#covers(fence, namespace, text)) return true;
     }
     return false;
-  }
-
-  #find(namespace: string): number {
-    return this.#map.count === 0 ? 0 : this.#map.find(this.#fingerprintOf(namespace, ""));
   }
 
   #covers(fence: number, namespace: string, key: string): boolean {

@@ -102,7 +102,7 @@ export class LeaseRecords {
     if (this.#map.count >= this.#limits.leasesMax) return 0;
     const keyName = this.#names.write(key);
     if (keyName === 0) return 0;
-    const namespaceSlot = this.namespaces.add(namespace);
+    const namespaceSlot = this.namespaces.add(namespace, this.namespaces.find(namespace));
     if (namespaceSlot === 0) {
       this.#names.free(keyName);
       return 0;
