@@ -62,6 +62,7 @@ export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
 export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
+export type { TokenSource } from "./client/transport/token.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";
 export type { ConnectionProblem } from "./rpc/connection-problem.ts";
 export type { ClientTlsOptions } from "./security/tls/client-tls.ts";

@@ -181,7 +181,7 @@ export class MeshCache implements AsyncDisposable {
     return {
       clock: this.#clock,
       rng: internals.rng ?? systemRng,
-      transport: internals.transport ?? createTransport(this.#options, this.#boundary),
+      transport: internals.transport ?? createTransport(this.#options, this.#boundary, this.#clock),
       clientId: this.#options.clientId,
       scheduleFlush: (flush) => scheduleFlush(this.#boundary.guard(undefined, flush)),
       report: this.#events.report,

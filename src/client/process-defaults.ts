@@ -1,5 +1,6 @@
 /** What a client takes from its process unless a simulation replaces it: when it flushes, its transport, its warnings. */
 import type { Boundary } from "../common/boundary.ts";
+import type { Clock } from "../common/clock.ts";
 import type { ResolvedClientOptions } from "./api/options.ts";
 import { createGrpcTransport } from "./transport/grpc-transport.ts";
 import { createHttp2Transport } from "./transport/http2-transport.ts";
@@ -15,11 +16,12 @@ export function runAfterMicrotasks(run: () => void): void {
 }
 
 export function createTransport(
-  { credentials, tls }: Pick<ResolvedClientOptions, "credentials" | "tls">,
+  { credentials, tls, token }: Pick<ResolvedClientOptions, "credentials" | "tls" | "token">,
   boundary: Boundary,
+  clock: Clock,
 ): Transport {
   return credentials === undefined
-    ? createHttp2Transport(boundary, tls)
+    ? createHttp2Transport(boundary, { tls, token, clock })
     : createGrpcTransport(credentials, boundary);
 }
 

@@ -6,6 +6,8 @@ export type CacheErrorReason =
   | "FIELD_INVALID"
   /** A limit of the server or of this client is reached. `detail` is `{ limit, bound }`. */
   | "LIMIT_EXCEEDED"
+  /** The server does not know who calls: no token or certificate, or none that is valid. */
+  | "UNAUTHENTICATED"
   /** The server is shutting down. */
   | "DRAINING"
   /** No answer arrived in time. The operation may or may not have taken effect. */

@@ -4,6 +4,9 @@ import type { Boundary } from "../common/boundary.ts";
 import type { Clock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import { missingProtection } from "./exposure.ts";
+import { WatchedFiles } from "./files/watched-files.ts";
+import { Authenticator } from "./identity/authenticator.ts";
+import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts";
 import {
   readServerTls,
   type ServerTls,
@@ -14,6 +17,11 @@ import {
 export interface SecurityOptions {
   /** Default: without TLS. */
   readonly tls?: ServerTlsOptions;
+  /**
+   * A file of static tokens: each line has a name, a space and the SHA-256 of a token in hexadecimal digits. Calls then need a
+   * token or, with `tls.clientCa`, a client certificate. Default: none.
+   */
+  readonly tokens?: string;
   /** Allows to listen beyond loopback without TLS, where a sidecar or the network encrypts. Default false. */
   readonly plaintext?: boolean;
   /** Allows to listen beyond loopback without knowing who the clients are. Default false. */
@@ -29,6 +37,10 @@ export const SECURITY_BOUNDS: Record<"reloadMs", Bound> = {
 export interface Security {
   /** Undefined: without TLS. */
   readonly tls: ServerTlsFiles | undefined;
+  /** Undefined: whoever connects may call. */
+  readonly authenticator: Authenticator | undefined;
+  /** Whether files have contents that cannot be used, and the last good ones are in use. */
+  readonly filesRefused: boolean;
   /** Follows the files from now on. Returns what stops it. */
   watch(deps: SecurityWatchDeps, target: SecurityTarget): () => void;
 }
@@ -52,11 +64,29 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
   const everyMs = pickWithin<"reloadMs">(SECURITY_BOUNDS, options)("reloadMs");
   checkExposure(options, host);
   const tls = options.tls && readServerTls(options.tls);
+  const tokens = options.tokens === undefined ? undefined : readTokenFile(options.tokens);
+  const isIdentified = tokens !== undefined || tls?.value.asksClients === true;
+  const authenticator = isIdentified ? new Authenticator(tokens?.value) : undefined;
   return {
     tls,
+    authenticator,
+    get filesRefused() {
+      return tls?.isRefused === true || tokens?.isRefused === true;
+    },
     watch({ clock, boundary, logger }, target) {
-      if (tls === undefined) return () => {};
-      return tls.watch({
+      const stopTokens = tokens?.watch({
+        clock,
+        boundary,
+        everyMs,
+        replaced(value) {
+          authenticator?.replaceTokens(value);
+          logger.info({ tokens: value.size }, "the tokens were replaced");
+        },
+        refused(error) {
+          logger.warn({ err: error }, "the new tokens cannot be used; the last good ones stay in use");
+        },
+      });
+      const stopTls = tls?.watch({
         clock,
         boundary,
         everyMs,
@@ -71,20 +101,36 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
           logger.warn({ err: error }, "the new TLS files cannot be used; the last good ones stay in use");
         },
       });
+      return () => {
+        stopTokens?.();
+        stopTls?.();
+      };
     },
   };
 }
 
-function checkExposure({ tls, plaintext = false, anonymous = false }: SecurityOptions, host: string): void {
+function readTokenFile(path: string): WatchedFiles<"tokens", StaticTokens> {
+  return new WatchedFiles("security", { tokens: path }, ({ tokens = "" }) =>
+    readStaticTokens("security.tokens", tokens),
+  );
+}
+
+function checkExposure(
+  { tls, tokens, plaintext = false, anonymous = false }: SecurityOptions,
+  host: string,
+): void {
   const missing = missingProtection({
     host,
     encrypts: tls !== undefined,
-    identifies: tls?.clientCa !== undefined,
+    identifies: tls?.clientCa !== undefined || tokens !== undefined,
     plaintext,
     anonymous,
   });
   if (missing === "tls")
     throw fieldInvalid("listen", "a loopback address without security.tls or security.plaintext");
   if (missing === "identity")
-    throw fieldInvalid("listen", "a loopback address without security.tls.clientCa or security.anonymous");
+    throw fieldInvalid(
+      "listen",
+      "a loopback address without security.tls.clientCa, security.tokens or security.anonymous",
+    );
 }

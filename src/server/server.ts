@@ -154,7 +154,14 @@ function assemble(
   });
   const streams = createStreamRegistry(transport, bounds, boundary);
   const { receiveMaxBytes } = limits;
-  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes }, bounds.held);
+  const calls = createOpenCalls(
+    clock,
+    telemetry,
+    boundary,
+    { ...transport, receiveMaxBytes },
+    bounds.held,
+    security.authenticator,
+  );
   const { register } = calls;
   const observation = {
     subscribers: () => bounds.subscribers.taken,
@@ -204,6 +211,8 @@ function assemble(
           memoryRefusals: () => calls.memory.refusals,
           memoryCollections: () => calls.memoryReturn.collections,
           frameFloods: () => floods.counts,
+          securityFilesRefused: () => security.filesRefused,
+          authenticationFailures: () => security.authenticator?.failures ?? {},
           tls: observeTls(security, connections),
         }),
         security.watch({ clock, boundary, logger: telemetry.logger }, connections),
@@ -221,7 +230,6 @@ function observeTls({ tls }: Security, { handshakes }: Connections): TlsObservat
   return {
     handshakes: () => handshakes,
     certificateExpiryS: () => tls.value.expiresAtMs / 1_000,
-    filesRefused: () => tls.isRefused,
   };
 }
 

@@ -134,7 +134,14 @@ export const instruments = {
     "gauge",
     "meshcache.security.files.refused",
     "{worker}",
-    "1 while the files of certificates and keys have contents that cannot be used, and the last good ones are in use; else 0",
+    "1 while files of certificates, keys or tokens have contents that cannot be used, and the last good ones are in use; else 0",
+  ),
+  authenticationFailures: row(
+    "counter",
+    "meshcache.authentications.refused",
+    "{call}",
+    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired",
+    "meshcache.reason",
   ),
   busyPollTime: row(
     "counter",

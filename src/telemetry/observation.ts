@@ -34,8 +34,12 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const refusals = single(instruments.memoryRefusals, () => thread.memoryRefusals());
   const collections = single(instruments.memoryCollections, () => thread.memoryCollections());
   const floods = byLabel(instruments.frameFloods, "meshcache.frame", () => thread.frameFloods());
-  const tls = thread.tls === undefined ? [] : tlsReaders(thread.tls);
-  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...tls, ...eventLoop.readers];
+  const files = single(instruments.securityFilesRefused, () => Number(thread.securityFilesRefused()));
+  const unknown = byLabel(instruments.authenticationFailures, "meshcache.reason", () =>
+    thread.authenticationFailures(),
+  );
+  const security = [files, unknown, ...(thread.tls === undefined ? [] : tlsReaders(thread.tls))];
+  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...security, ...eventLoop.readers];
   const unregister = register(meter, readers, () => eventLoop.reset());
   return () => {
     unregister();
@@ -47,7 +51,6 @@ function tlsReaders(tls: TlsObservation): Reader[] {
   return [
     byLabel(instruments.tlsHandshakes, "meshcache.outcome", () => tls.handshakes()),
     single(instruments.tlsCertificateExpiry, () => tls.certificateExpiryS()),
-    single(instruments.securityFilesRefused, () => Number(tls.filesRefused())),
   ];
 }
 

@@ -85,6 +85,10 @@ export interface ThreadObservation {
   memoryCollections(): number;
   /** Counter, by the kind of frame: connections that ended since their peer sent too many frames that carry nothing. */
   frameFloods(): Readonly<Record<string, number>>;
+  /** Gauge: new files of certificates or tokens cannot be used, and the last good ones are. */
+  securityFilesRefused(): boolean;
+  /** Counter, by what was wrong: calls that were refused since it is not known whose they are. */
+  authenticationFailures(): Readonly<Record<string, number>>;
   /** What is read from a server with TLS. */
   readonly tls?: TlsObservation | undefined;
 }
@@ -94,6 +98,4 @@ export interface TlsObservation {
   handshakes(): Readonly<Record<string, number>>;
   /** Gauge: seconds since 1970. */
   certificateExpiryS(): number;
-  /** Gauge: new files cannot be used, and the last good ones are. */
-  filesRefused(): boolean;
 }

@@ -91,6 +91,7 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   tlsCert: "test/security/tls.test.ts runs clients with TLS",
   tlsKey: "as tlsCert",
   tlsClientCa: "as tlsCert",
+  tokens: "test/security/identity.test.ts runs clients with tokens",
   tlsMinVersion: "as tlsCert",
   adminTls: "of HTTP",
   plaintext: "of addresses that tests do not listen on",

@@ -27,6 +27,7 @@ export const exceptions: Exceptions = {
       "emits only inside of its sessions, which are contained, and while a socket is accepted",
   },
   "src/server/connections/listener.ts": { "listener.once": SETTLES, "listener.listen": SETTLES },
+  "src/server/connections/certified-peers.ts": { "socket.once": "contained when its handshake ended" },
   "src/server/connections/tls-handshakes.ts": { "socket.once": "contained when it was accepted" },
   "src/server/fast/call.ts": {
     "stream.on": CALL_STREAM,

@@ -352,11 +352,11 @@ describe("TLS files are replaced without a restart", () => {
     const bad: Partial<{ cert: string; key: string }> = make();
     if (bad.cert !== undefined) folder.write("server.crt", bad.cert);
     if (bad.key !== undefined) folder.write("server.key", bad.key);
-    await vi.waitFor(() => expect(running.observed.tls?.filesRefused()).toBe(true), { timeout: 10_000 });
+    await vi.waitFor(() => expect(running.observed.securityFilesRefused()).toBe(true), { timeout: 10_000 });
     expect(await seen(running)).toBe(before);
     expect(await roundTrip(open(running.address))).toMatchObject(HIT);
     folder.save("server", good);
-    await vi.waitFor(() => expect(running.observed.tls?.filesRefused()).toBe(false), { timeout: 10_000 });
+    await vi.waitFor(() => expect(running.observed.securityFilesRefused()).toBe(false), { timeout: 10_000 });
     expect(await seen(running)).not.toBe(before);
     expect(running.warnings.length).toBeGreaterThanOrEqual(1);
     expect(new Set(running.warnings)).toEqual(

@@ -20,8 +20,9 @@ const gauges = {
   tls: {
     handshakes: () => ({ completed: 6, refused: 2 }),
     certificateExpiryS: () => 1_800_000_000,
-    filesRefused: () => true,
   },
+  securityFilesRefused: () => true,
+  authenticationFailures: () => ({ absent: 3, unknown: 1 }),
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

@@ -146,8 +146,14 @@ async function openTraffic(
     interrupted: session.terminal.interrupted,
   };
   if (client) {
-    const { address, tls } = session;
-    const connection = { address, namespace, deadlineMs: timeout, ...(tls && { tls }) };
+    const { address, tls, token } = session;
+    const connection = {
+      address,
+      namespace,
+      deadlineMs: timeout,
+      ...(tls && { tls }),
+      ...(token && { token: () => token }),
+    };
     return openMeshTraffic(plan, seed, connection, { ...parts, onProgress });
   }
   const target = createReplayTarget(session, namespace);

@@ -8,6 +8,7 @@ import { oneLine } from "./text.ts";
 const EXIT_OF: Record<CacheErrorReason, ExitCode> = {
   FIELD_INVALID: EXIT.refused,
   LIMIT_EXCEEDED: EXIT.refused,
+  UNAUTHENTICATED: EXIT.refused,
   DRAINING: EXIT.unavailable,
   UNAVAILABLE: EXIT.unavailable,
   DEADLINE: EXIT.timeout,

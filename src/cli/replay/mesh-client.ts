@@ -29,6 +29,7 @@ export interface MeshClientOptions {
   readonly deadlineMs: number;
   readonly leaseMs: number;
   readonly tls?: ClientTlsOptions;
+  readonly token?: () => string;
 }
 
 export function createMeshClient({ namespace, ...options }: MeshClientOptions): MeshClient {

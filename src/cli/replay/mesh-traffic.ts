@@ -21,6 +21,7 @@ export interface MeshConnection {
   /** How long one operation of a client may take. */
   readonly deadlineMs: number;
   readonly tls?: ClientTlsOptions;
+  readonly token?: () => string;
 }
 
 /** The longest that a near cache may be behind (`leaseMs` of the client). */

@@ -12,7 +12,7 @@ import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import type { Machine } from "../settings/machine.ts";
 import { environmentOption, fileOption, timeoutOption } from "./options.ts";
-import { type TlsFlags, targetName, toClientTls, toCredentials } from "./tls.ts";
+import { readToken, type TlsFlags, targetName, toClientTls, toCredentials } from "./tls.ts";
 import { toUnreachable } from "./unreachable.ts";
 
 /** What every command gets: the terminal, the machine, and a function that takes its exit code. */
@@ -39,6 +39,8 @@ export interface Session {
   readonly address: string;
   /** Undefined: without TLS. */
   readonly tls: ClientTlsOptions | undefined;
+  /** Undefined: calls have none. */
+  readonly token: string | undefined;
   readonly json: boolean;
   /** For calls without `call`: the same metadata, timeout and interruption. */
   readonly callOptions: ServiceCallOptions & { readonly metadata: Metadata; readonly signal: AbortSignal };
@@ -51,7 +53,7 @@ export interface Session {
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
 
-/** --address, --tls-…, --timeout and --json. */
+/** --address, --tls-…, --token-file, --timeout and --json. */
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
@@ -60,6 +62,7 @@ export function addSessionOptions(command: Command, { terminal }: CommandContext
     .addOption(fileOption("--tls-cert <file>", "own certificate, as PEM; turns TLS on", terminal))
     .addOption(fileOption("--tls-key <file>", "private key of --tls-cert, as PEM", terminal))
     .addOption(fileOption("--tls-server-name <name>", "name to expect of the server, not its host", terminal))
+    .addOption(fileOption("--token-file <file>", "a file with the token of the calls", terminal))
     .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
     .option("--json", "print one JSON object per line; bytes as base64, and as text if UTF-8");
@@ -107,6 +110,8 @@ function openSession(terminal: Terminal, options: SessionOptions): Session {
   if (parseServerAddress(address) === undefined) throw usageError(`--address must be ${SERVER_ADDRESS_FORM}`);
   const metadata = new Metadata();
   metadata.set("meshcache-client-id", "cli");
+  const token = readToken(options);
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const tls = toClientTls(options);
   const client = createServiceClient(address, toCredentials(tls, address), {
     ...CHANNEL_OPTIONS,
@@ -118,6 +123,7 @@ function openSession(terminal: Terminal, options: SessionOptions): Session {
     client,
     address,
     tls,
+    token,
     json: json === true,
     callOptions,
     call: (method, request) => client.unary(method, request, callOptions),

@@ -1,15 +1,17 @@
-/** TLS of the commands: what --tls-ca, --tls-cert, --tls-key and --tls-server-name ask for. */
+/** TLS and the token of the commands: what --tls-ca, --tls-cert, --tls-key, --tls-server-name and --token-file ask for. */
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { parseServerAddress } from "../../common/host-port.ts";
 import { type ClientTlsOptions, createClientTls } from "../../security/tls/client-tls.ts";
-import { usageError } from "../output/exit-codes.ts";
+import { CliError, EXIT, usageError } from "../output/exit-codes.ts";
 
 export interface TlsFlags {
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsServerName?: string;
+  readonly tokenFile?: string;
 }
 
 /** Undefined: without TLS. */
@@ -23,6 +25,18 @@ export function toClientTls(flags: TlsFlags): ClientTlsOptions | undefined {
     ...(key === undefined ? {} : { key }),
     ...(serverName === undefined ? {} : { serverName }),
   };
+}
+
+/** Undefined: without a token. Throws a CliError for a file that cannot be read. */
+export function readToken({ tokenFile }: TlsFlags): string | undefined {
+  if (tokenFile === undefined) return undefined;
+  try {
+    return readFileSync(tokenFile, "utf8").trim();
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "error";
+    const message = `--token-file ${tokenFile} cannot be read (${code})`;
+    throw new CliError(EXIT.noFile, "NO_FILE", message, { cause });
+  }
 }
 
 /** Throws FIELD_INVALID for files that cannot be used. */

@@ -12,8 +12,9 @@ export function securityOptions(settings: Settings): SecurityOptions {
     tlsKey,
     tlsClientCa,
     tlsMinVersion,
+    tokens,
   } = settings;
-  const common = { plaintext, anonymous, reloadMs };
+  const common = { plaintext, anonymous, reloadMs, ...(tokens === "" ? {} : { tokens }) };
   if (tlsCert === "") return common;
   const clientCa = tlsClientCa === "" ? {} : { clientCa: tlsClientCa };
   return { ...common, tls: { cert: tlsCert, key: tlsKey, minVersion: tlsMinVersion, ...clientCa } };
@@ -21,6 +22,6 @@ export function securityOptions(settings: Settings): SecurityOptions {
 
 /** Of the admin port. */
 export function adminSecurityOptions(settings: Settings): SecurityOptions {
-  const { tls, ...others } = securityOptions(settings);
+  const { tls, tokens: _ofCalls, ...others } = securityOptions(settings);
   return settings.adminTls === "off" || tls === undefined ? others : { ...others, tls };
 }

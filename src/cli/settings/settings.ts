@@ -93,6 +93,10 @@ export const settingsSchema = z.strictObject({
     "Security",
     "PEM file: authorities of client certificates. Clients without a certificate of theirs are refused.",
   ),
+  tokens: fileSetting(
+    "Security",
+    "File of static tokens: lines of a name and the SHA-256 of a token. Calls then need a token, or a client certificate of `tlsClientCa`.",
+  ),
   tlsMinVersion: wordSetting("Security", TLS_VERSIONS, "TLSv1.3", "Oldest version of TLS that is spoken."),
   adminTls: wordSetting(
     "Security",
@@ -112,7 +116,7 @@ export const settingsSchema = z.strictObject({
     "Security",
     "ms",
     SECURITY_BOUNDS.reloadMs,
-    "How often the files of certificates and keys are read. New contents are used without a restart; where they cannot be, the last good ones stay.",
+    "How often the files of certificates, keys and tokens are read. New contents are used without a restart; where they cannot be, the last good ones stay.",
   ),
 
   storeEngine: wordSetting(

@@ -48,6 +48,7 @@ const OTHER_VARIABLES = new Set([
   "MESHCACHE_TRACES",
   "MESHCACHE_TLS_CA",
   "MESHCACHE_TLS_SERVER_NAME",
+  "MESHCACHE_TOKEN_FILE",
 ]);
 
 /** Kubernetes sets these in every pod of a namespace with a Service named "meshcache". They are ignored. */

@@ -7,6 +7,7 @@ import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
 import { type GrpcCredentials, isGrpcCredentials } from "../transport/grpc-credentials.ts";
+import type { TokenSource } from "../transport/token.ts";
 import type { Transport } from "../transport/transport.ts";
 import {
   checkFlag,
@@ -67,6 +68,12 @@ export interface ClientOptions {
    */
   readonly tls?: ClientTlsOptions;
   /**
+   * Gives the token of the next connection, 1 to 8,192 characters without spaces: a static one, or a JWT. It is asked again
+   * before a JWT expires, and the connection is replaced without a gap. What it throws, or takes longer than
+   * `connectTimeoutMs`, is a connection that failed. Not together with `credentials`. Default: none.
+   */
+  readonly token?: TokenSource;
+  /**
    * Names this process in events: 0 to 256 of [A-Za-z0-9._-]. Default: empty. A server that takes no name so long (64
    * characters unless configured) refuses every call with FIELD_INVALID.
    */
@@ -123,6 +130,7 @@ const CLIENT_OPTIONS = optionNames<ClientOptions>({
   address: true,
   credentials: true,
   tls: true,
+  token: true,
   clientId: true,
   preset: true,
   nearCache: true,
@@ -156,6 +164,7 @@ export interface ResolvedClientOptions {
   readonly addresses: readonly string[];
   readonly credentials: GrpcCredentials | undefined;
   readonly tls: ClientTlsOptions | undefined;
+  readonly token: TokenSource | undefined;
   readonly clientId: string;
   readonly nearCache: ResolvedNearCache | undefined;
   readonly deadlineMs: number;
@@ -208,6 +217,7 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
     addresses: checkAddresses(options.address, credentials !== undefined),
     credentials,
     tls: resolveTls(options.tls, credentials !== undefined),
+    token: resolveToken(options.token, credentials !== undefined),
     clientId: checkClientId(options.clientId ?? ""),
     nearCache: resolveNearCache(options.nearCache, undefined),
     ...resolveTimes(options),
@@ -238,6 +248,14 @@ function resolveTls(given: ClientOptions["tls"], hasCredentials: boolean): Clien
     ...text("key", path),
     ...text("serverName", "a DNS name, an IP address or a SPIFFE id"),
   };
+}
+
+function resolveToken(given: ClientOptions["token"], hasCredentials: boolean): TokenSource | undefined {
+  const token = given ?? undefined;
+  if (token === undefined) return undefined;
+  if (typeof token !== "function") throw fieldInvalid("token", "a function");
+  if (hasCredentials) throw fieldInvalid("token", "left out beside credentials");
+  return token;
 }
 
 function resolveTimes(options: ClientOptions) {

@@ -152,7 +152,8 @@ export class Connection {
   unreachable(): CacheError {
     const { lastFailure } = this.#reconnection;
     // The servers are there and refuse this client: its id, say. Or its TLS files cannot be used.
-    if (lastFailure?.reason === "FIELD_INVALID") return lastFailure;
+    if (lastFailure?.reason === "FIELD_INVALID" || lastFailure?.reason === "UNAUTHENTICATED")
+      return lastFailure;
     return noServer(lastFailure);
   }
 

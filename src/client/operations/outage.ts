@@ -9,6 +9,8 @@ export function isOutage(error: unknown): boolean {
     case "DEADLINE":
     case "LIMIT_EXCEEDED":
     case "DRAINING":
+    // A token that expired must not stop the services that use the cache.
+    case "UNAUTHENTICATED":
     case "INTERNAL":
       return true;
     case "FIELD_INVALID":

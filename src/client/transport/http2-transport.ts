@@ -10,16 +10,18 @@ import {
   ExchangeResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { GrpcDeframer } from "../../codec/framing/grpc-deframer.ts";
+import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { decodeMessage, encodeFrame, methodPath } from "../../codec/messages.ts";
 import type { Boundary } from "../../common/boundary.ts";
+import { type Clock, systemClock, type Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
-import { parseServerAddress } from "../../common/host-port.ts";
+import { type HostPort, parseServerAddress } from "../../common/host-port.ts";
 import type { Headers } from "../../http2/hpack.ts";
 import { diagnoseConnection, diagnoseHeaders, toConnectionError } from "../../rpc/connection-problem.ts";
 import { fromHttp2Headers } from "../../rpc/status.ts";
-import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
-import { type ClientTls, createClientTls } from "../../security/tls/client-tls.ts";
+import { type ClientTls, type ClientTlsOptions, createClientTls } from "../../security/tls/client-tls.ts";
 import { Http2Connection, type Http2ConnectionHandlers } from "./http2-connection.ts";
+import { readToken, renewAfterMs, type TokenSource } from "./token.ts";
 import {
   checkMessage,
   FLOW_CONTROL_WINDOW_BYTES,
@@ -41,16 +43,37 @@ const REQUEST_HEADERS: Headers = {
   "user-agent": "meshcache-node",
 };
 
+export interface Http2TransportOptions {
+  readonly tls?: ClientTlsOptions | undefined;
+  readonly token?: TokenSource | undefined;
+  readonly clock?: Clock;
+}
+
+interface LinkDeps {
+  readonly boundary: Boundary;
+  readonly clock: Clock;
+  readonly tls: ClientTls | undefined;
+  readonly token: TokenSource | undefined;
+}
+
 /** Links of which the files of `tls` cannot be used close with FIELD_INVALID. */
-export function createHttp2Transport(boundary: Boundary, tls?: ClientTlsOptions): Transport {
-  const clientTls = tls && createClientTls(tls);
-  return { open: (address, handlers) => new Http2Link(address, handlers, boundary, clientTls) };
+export function createHttp2Transport(
+  boundary: Boundary,
+  { tls, token, clock = systemClock }: Http2TransportOptions = {},
+): Transport {
+  const deps = { boundary, clock, token, tls: tls && createClientTls(tls) };
+  return { open: (address, handlers) => new Http2Link(address, handlers, deps) };
 }
 
 class Http2Link implements Link, Http2ConnectionHandlers {
   readonly #address: string;
   readonly #handlers: LinkHandlers;
-  readonly #connection: Http2Connection;
+  readonly #deps: LinkDeps;
+  /** Undefined: the token is still to come. */
+  #connection: Http2Connection | undefined;
+  /** What was sent before there was a connection. */
+  #waiting: GrpcFrame[] = [];
+  #renewal: Timer | undefined;
   readonly #splitter: GrpcDeframer;
   /** The headers or trailers with which the server ended the call. */
   #status: Headers | undefined;
@@ -58,9 +81,10 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   #accepted = false;
   #over = false;
 
-  constructor(address: string, handlers: LinkHandlers, boundary: Boundary, tls: ClientTls | undefined) {
+  constructor(address: string, handlers: LinkHandlers, deps: LinkDeps) {
     this.#address = address;
     this.#handlers = handlers;
+    this.#deps = deps;
     this.#splitter = new GrpcDeframer({
       get messageMaxBytes() {
         return handlers.messageLimits().receiveMaxBytes;
@@ -70,28 +94,71 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     });
     const place = parseServerAddress(address);
     if (place === undefined) throw new RangeError("the address must be host:port");
+    if (deps.token === undefined) this.#connection = this.#connect(place, {});
+    else {
+      const connected = deps.boundary.guard(undefined, (token: string) => this.#connectWith(place, token));
+      const refused = deps.boundary.guard(undefined, (error: CacheError) => this.#end(error));
+      readToken(deps.token).then(connected, refused);
+    }
+  }
+
+  /** Throws FIELD_INVALID for files of TLS that cannot be used. */
+  #connect(place: HostPort, headers: Headers): Http2Connection {
+    const { tls, boundary } = this.#deps;
     const options = {
       ...place,
       tls: tls?.connectOptions(place.host),
       // Pseudo-header fields come first (RFC 9113, section 8.3).
-      headers: { ":authority": address, ":scheme": tls ? "https" : "http", ...REQUEST_HEADERS },
+      headers: {
+        ":authority": this.#address,
+        ":scheme": tls ? "https" : "http",
+        ...REQUEST_HEADERS,
+        ...headers,
+      },
       windowBytes: FLOW_CONTROL_WINDOW_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       boundary,
     };
-    this.#connection = new Http2Connection(options, this);
+    return new Http2Connection(options, this);
   }
 
-  send(frame: ExchangeRequest, more = false): boolean {
+  #connectWith(place: HostPort, token: string): void {
+    if (this.#over) return;
+    let connection: Http2Connection;
+    try {
+      connection = this.#connect(place, { authorization: `Bearer ${token}` });
+    } catch (error) {
+      this.#end(error instanceof CacheError ? error : undefined);
+      return;
+    }
+    this.#connection = connection;
+    const { clock, boundary } = this.#deps;
+    const renewMs = renewAfterMs(token, Date.now());
+    if (renewMs !== undefined) {
+      this.#renewal = clock.schedule(
+        renewMs,
+        boundary.guard(undefined, () => this.goesAway()),
+      );
+    }
+    const isTaken = this.#waiting.splice(0).reduce((_, frame) => connection.send(frame), true);
+    if (isTaken) this.#handlers.drained();
+  }
+
+  send(request: ExchangeRequest, more = false): boolean {
     if (this.#over) return true;
-    const message = encodeFrame(ExchangeRequestSchema, frame);
-    return this.#connection.send(checkMessage(message, this.#handlers.messageLimits()), more);
+    const message = encodeFrame(ExchangeRequestSchema, request);
+    const frame = checkMessage(message, this.#handlers.messageLimits());
+    if (this.#connection !== undefined) return this.#connection.send(frame, more);
+    this.#waiting.push(frame);
+    return false;
   }
 
   close(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#connection.destroy();
+    this.#waiting = [];
+    this.#renewal?.cancel();
+    this.#connection?.destroy();
   }
 
   /** An answer that is no gRPC has an HTTP status other than 200; gRPC's own status is in the headers or the trailers. */

@@ -1,4 +1,5 @@
 /** What a server needs to end TLS, read from its files: a context for handshakes, and when its certificate expires. */
+import type { X509Certificate } from "node:crypto";
 import type { TlsOptions } from "node:tls";
 import { fieldInvalid } from "../../common/errors.ts";
 import { type FileTexts, WatchedFiles } from "../files/watched-files.ts";
@@ -24,6 +25,8 @@ export interface ServerTls {
   /** For `tls.createServer` and `setSecureContext`. */
   readonly options: Pick<TlsOptions, "cert" | "key" | "ca" | "minVersion">;
   readonly asksClients: boolean;
+  /** Those of client certificates. Empty: clients are not asked. */
+  readonly clientAuthorities: readonly X509Certificate[];
   /** When the first certificate of its chain to expire expires, in milliseconds since 1970. */
   readonly expiresAtMs: number;
 }
@@ -49,11 +52,12 @@ function toServerTls(texts: FileTexts<ServerFile>, minVersion: TlsVersion, wallN
   if (first === undefined) throw new Error("a chain without a certificate");
   checkKey("tls", key, first);
   for (const certificate of chain) checkValidity("tls.cert", certificate, wallNowMs);
-  if (clientCa !== undefined) readCertificates("tls.clientCa", clientCa);
+  const clientAuthorities = clientCa === undefined ? [] : readCertificates("tls.clientCa", clientCa);
   const expiries = chain.map(({ validToDate }) => validToDate.getTime());
   return {
     options: { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }), minVersion },
     asksClients: clientCa !== undefined,
+    clientAuthorities,
     expiresAtMs: expiries.reduce((least, one) => Math.min(least, one)),
   };
 }

@@ -1,6 +1,7 @@
 /** An open call as the registry sees it. */
 import type { CacheError } from "../../common/errors.ts";
 import type { Linked } from "../../common/linked-list.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { CallSession, ListedStream } from "./http2-stream.ts";
@@ -24,6 +25,8 @@ export interface ListedCall extends Linked<ListedCall> {
   memory: ConnectionMemory | undefined;
   /** What it holds of that memory. */
   readonly heldBytes: number;
+  /** Who it is of. Undefined: it needs no identity, or was refused for the lack of one. */
+  principal: Principal | undefined;
   /** Since when a message waits for the peer to take it. Undefined: none waits. */
   sendingSinceMs: number | undefined;
   /** Counts anew what its request holds: bytes that come for a paused reader cause no event. */

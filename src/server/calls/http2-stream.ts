@@ -1,8 +1,11 @@
 /** The part of the streams and sessions of node:http2 that calls use. The accelerator has others with the same methods. */
 import type { OutgoingHttpHeaders } from "node:http2";
+import type { Principal } from "../../security/identity/principal.ts";
 
 /** The connection of a call. */
 export interface CallSession {
+  /** Whose client certificate was verified. Undefined: nobody's. */
+  readonly peer?: Principal | undefined;
   readonly destroyed: boolean;
   /** Calls `answered` when the peer has answered. False: too many pings wait, and none was sent. */
   ping(answered: () => void): boolean;

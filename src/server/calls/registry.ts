@@ -7,6 +7,7 @@ import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { LinkedList } from "../../common/linked-list.ts";
+import type { Authenticator } from "../../security/identity/authenticator.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
 import { MemoryReturn } from "../limits/memory-return.ts";
@@ -50,6 +51,7 @@ export function createOpenCalls(
   boundary: Boundary,
   limits: TransportLimits & { readonly receiveMaxBytes: number },
   held: HeldTotal = createHeldTotal(),
+  authenticator?: Authenticator,
 ): OpenCalls {
   const memory = new MemoryAccount(limits, held, boundary);
   const calls = new LinkedList<ListedCall>();
@@ -69,6 +71,7 @@ export function createOpenCalls(
       call.span = telemetry.startCall(call.method.path.slice(1), header);
       call.memory = memory.of(call.stream.session);
       calls.add(call);
+      if (authenticator !== undefined && !identify(call, header, authenticator)) return false;
       if (!call.streaming) return true;
       call.session = call.stream.session;
       const streams = countStream(call.session, 1);
@@ -83,6 +86,17 @@ export function createOpenCalls(
       if (calls.size === 0) empty.reached();
     },
   };
+
+  function identify(call: ListedCall, header: HeaderReader, by: Authenticator): boolean {
+    const { path } = call.method;
+    const found = by.authenticate(path, header("authorization"), call.stream.session?.peer);
+    if (!(found instanceof CacheError)) {
+      call.principal = found;
+      return true;
+    }
+    call.refuse(found);
+    return false;
+  }
 
   function countStream(session: CallSession | undefined, change: 1 | -1): number {
     if (session === undefined) return 0;
@@ -116,6 +130,11 @@ export function createOpenCalls(
     if (call.answered) return;
     if (call.streaming) call.recount();
     if (call.answered) return;
+    const { principal } = call;
+    if (principal !== undefined && authenticator !== undefined && !authenticator.isValid(principal)) {
+      call.refuse(authenticator.expired());
+      return;
+    }
     const ageMs = nowMs - call.startedMs;
     if (!call.halfClosed && !call.method.requestStream && ageMs >= limits.halfCloseMaxMs) {
       call.refuse(new CacheError("DEADLINE", "the request did not arrive whole in time"));

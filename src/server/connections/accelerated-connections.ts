@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { AcceleratedConnection, Accelerator } from "./accelerator.ts";
 
@@ -10,6 +11,8 @@ interface AcceleratedConnectionsDeps {
   readonly clock: Clock;
   readonly boundary: Boundary;
 }
+
+type ServeSocket = (socket: Socket, peer: Principal | undefined) => void;
 
 export class AcceleratedConnections {
   readonly #accelerator: Accelerator;
@@ -24,7 +27,7 @@ export class AcceleratedConnections {
   }
 
   /** Waits for the first bytes. Calls `leave` with a connection that the accelerator does not take. */
-  offer(socket: Socket, leave: (socket: Socket) => void): void {
+  offer(socket: Socket, peer: Principal | undefined, leave: ServeSocket): void {
     const { limits, clock, boundary } = this.#deps;
     this.#silent.add(socket);
     const late = clock.schedule(
@@ -35,9 +38,9 @@ export class AcceleratedConnections {
       this.#silent.delete(socket);
       late.cancel();
       if (firstBytes === undefined) socket.destroy();
-      else if (!this.#take(socket, firstBytes)) {
+      else if (!this.#take(socket, firstBytes, peer)) {
         socket.unshift(firstBytes);
-        leave(socket);
+        leave(socket, peer);
       }
     });
   }
@@ -48,8 +51,8 @@ export class AcceleratedConnections {
     for (const socket of this.#silent) socket.destroy();
   }
 
-  #take(socket: Socket, firstBytes: Buffer): boolean {
-    const connection = this.#accelerator.takeConnection(socket, firstBytes);
+  #take(socket: Socket, firstBytes: Buffer, peer: Principal | undefined): boolean {
+    const connection = this.#accelerator.takeConnection(socket, firstBytes, peer);
     if (connection === undefined) return false;
     this.#taken.add(connection);
     socket.once("close", () => this.#taken.delete(connection));

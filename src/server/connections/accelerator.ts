@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { HandlerDeps } from "../calls/handler.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
@@ -17,9 +18,13 @@ export interface Accelerator {
   takeCall(stream: CallStream, headers: IncomingHttpHeaders): boolean;
   /**
    * Serves this connection, of which `firstBytes` were read, and validates the headers of its calls itself. Undefined: it
-   * leaves the connection, and the bytes are still to be served.
+   * leaves the connection, and the bytes are still to be served. `peer`: whose client certificate was verified.
    */
-  takeConnection(socket: Socket, firstBytes: Buffer): AcceleratedConnection | undefined;
+  takeConnection(
+    socket: Socket,
+    firstBytes: Buffer,
+    peer: Principal | undefined,
+  ): AcceleratedConnection | undefined;
 }
 
 export interface AcceleratedConnection {

@@ -17,6 +17,7 @@ import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { type FrameKind, SETTINGS_MAX } from "../../http2/frame.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
@@ -25,7 +26,7 @@ import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
 
 export interface Http2Sessions {
   /** Serves a new connection, whose first bytes are still in the socket. */
-  serve(socket: Socket): void;
+  serve(socket: Socket, peer: Principal | undefined): void;
   /** Tells each client to make no new call. A session ends with its last call. */
   retire(): void;
   /** Ends every session now. */
@@ -63,16 +64,24 @@ export function createHttp2Sessions(
   const sessions = new Set<ServerHttp2Session>();
   const countForIdleness = idleCountOf(server);
   /** Whether grpc-js serves the stream. */
-  const admit = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean => {
+  const admit = (
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): boolean => {
+    keepRepeatedAuthorization(headers, rawHeaders);
     if (!admitStream(stream, headers, limits.headersMaxBytes)) return false;
     if (takeCall === undefined || !takeCall(stream, headers)) return true;
     countForIdleness(stream);
     return false;
   };
+  /** Of the connection whose session is being created. */
+  let arriving: Principal | undefined;
   for (const http2Server of http2ServersOf(server)) {
     guardStreams(http2Server, boundary, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
       boundary.contain(session);
+      Object.assign(session, { peer: arriving });
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
       // A protocol fault of the peer ends its session; there is nobody to tell.
@@ -81,7 +90,10 @@ export function createHttp2Sessions(
     });
   }
   return {
-    serve: (socket) => injector.injectConnection(socket),
+    serve(socket, peer) {
+      arriving = peer;
+      injector.injectConnection(socket);
+    },
     retire() {
       for (const session of sessions) session.close();
     },
@@ -90,6 +102,13 @@ export function createHttp2Sessions(
       injector.destroy();
     },
   };
+}
+
+/** Node drops all of these headers but the first. Joined by a comma they are no token, as on a single-stream connection. */
+function keepRepeatedAuthorization(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
+  if (headers.authorization === undefined) return;
+  const values = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1] === "authorization");
+  if (values.length > 1) headers.authorization = values.join(", ");
 }
 
 /** Bounds what a peer may do on a connection without making a call. */

@@ -9,6 +9,7 @@ import {
   type Socket,
 } from "node:net";
 import type { Server } from "@grpc/grpc-js";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import type { Quota } from "../limits/quotas.ts";
 import { AcceleratedConnections } from "./accelerated-connections.ts";
@@ -60,9 +61,9 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
   const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary });
 
   /** A socket with or without TLS. */
-  const serve = (socket: Socket): void => {
-    if (accelerated === undefined) sessions.serve(socket);
-    else accelerated.offer(socket, sessions.serve);
+  const serve = (socket: Socket, peer?: Principal): void => {
+    if (accelerated === undefined) sessions.serve(socket, peer);
+    else accelerated.offer(socket, peer, sessions.serve);
   };
   const accept = (socket: Socket): void => {
     if (!sockets.add(socket)) return;
@@ -83,6 +84,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     emptied: () => sockets.emptied(),
     destroy() {
       listener.close();
+      handshakes?.close();
       sessions.destroy();
       sockets.destroyAll();
     },

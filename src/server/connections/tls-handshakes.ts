@@ -9,12 +9,16 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
+import { certifiedPeer } from "../../security/identity/certificate-identity.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { endsOf } from "../limits/socket-ends.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import { CertifiedPeers } from "./certified-peers.ts";
 
 /**
- * "failed": the peer broke it off, or broke its rules. "refused": it showed no certificate, or none that is trusted. "late": it
+ * "failed": the peer broke it off, or broke its rules. "refused": it showed no certificate, none that is trusted, or one that is
+ * not of one client. "late": it
  * took too long. "displaced": it was the oldest when there were too many.
  */
 export type HandshakeOutcome = "completed" | "failed" | "refused" | "late" | "displaced";
@@ -33,7 +37,7 @@ interface TlsHandshakesDeps {
 interface Handshake {
   readonly socket: Socket;
   readonly late: Timer;
-  readonly done: (encrypted: TLSSocket) => void;
+  readonly done: (encrypted: TLSSocket, peer: Principal | undefined) => void;
 }
 
 export class TlsHandshakes {
@@ -46,6 +50,8 @@ export class TlsHandshakes {
   };
   readonly #deps: TlsHandshakesDeps;
   readonly #server: Server;
+  readonly #asksClients: boolean;
+  readonly #peers: CertifiedPeers;
   /** By the addresses of both ends, the oldest first. */
   readonly #open = new Map<string, Handshake>();
   /** Handshakes that were given up here. Node is still to report each as failed. */
@@ -53,6 +59,8 @@ export class TlsHandshakes {
 
   constructor(tls: ServerTls, deps: TlsHandshakesDeps) {
     this.#deps = deps;
+    this.#asksClients = tls.asksClients;
+    this.#peers = new CertifiedPeers(deps.clock, deps.boundary);
     this.#server = createServer({
       ...tls.options,
       requestCert: tls.asksClients,
@@ -73,12 +81,17 @@ export class TlsHandshakes {
   }
 
   /** New handshakes use this; connections are left as they are. */
-  replace({ options }: ServerTls): void {
+  replace({ options, clientAuthorities }: ServerTls): void {
     this.#server.setSecureContext({ ...options, secureOptions: SECURE_OPTIONS });
+    if (this.#asksClients) this.#peers.keepOf(clientAuthorities);
+  }
+
+  close(): void {
+    this.#peers.close();
   }
 
   /** Calls `done` when the peer has completed the handshake. Else the socket ends, and the outcome is counted. */
-  begin(socket: Socket, done: (encrypted: TLSSocket) => void): void {
+  begin(socket: Socket, done: Handshake["done"]): void {
     const { limits, clock, boundary } = this.#deps;
     const ends = endsOf(socket);
     if (ends === undefined) {
@@ -104,9 +117,15 @@ export class TlsHandshakes {
     const handshake = ends === undefined ? undefined : this.#settle(ends);
     // A client that names no protocol, and so does not speak HTTP/2, completes it too.
     const speaks = encrypted.alpnProtocol === "h2";
-    this.counts[speaks ? "completed" : "failed"] += 1;
-    if (handshake === undefined || !speaks) encrypted.destroy();
-    else handshake.done(encrypted);
+    const peer = this.#asksClients ? certifiedPeer(encrypted) : undefined;
+    const isRefused = this.#asksClients && peer === undefined;
+    this.counts[speaks ? (isRefused ? "refused" : "completed") : "failed"] += 1;
+    if (handshake === undefined || !speaks || isRefused) {
+      encrypted.destroy();
+      return;
+    }
+    if (peer !== undefined) this.#peers.add(encrypted, peer);
+    handshake.done(encrypted, peer?.principal);
   }
 
   /** Node reports each handshake that is not completed, also when its socket has been destroyed. */

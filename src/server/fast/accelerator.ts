@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import type { Rng } from "../../common/random.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import { admitStream, refuse } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
@@ -26,7 +27,11 @@ interface AcceleratorDeps extends FastCallDeps {
 
 interface FastServer {
   readonly takeCall: TakeCall;
-  takeConnection(socket: Socket, firstBytes: Buffer): SingleStreamSession | undefined;
+  takeConnection(
+    socket: Socket,
+    firstBytes: Buffer,
+    peer: Principal | undefined,
+  ): SingleStreamSession | undefined;
 }
 
 export function createAccelerator(deps: AcceleratorDeps): FastServer {
@@ -42,7 +47,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
   };
   return {
     takeCall,
-    takeConnection(socket, firstBytes) {
+    takeConnection(socket, firstBytes, peer) {
       if (!announcesSingleStream(firstBytes)) return undefined;
       const { transport: limits, clock, rng, boundary, floods } = deps;
       const connection = new SingleStreamSession(socket, {
@@ -52,6 +57,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         boundary,
         floods,
         serveCall,
+        peer,
       });
       connection.start(firstBytes);
       return connection;

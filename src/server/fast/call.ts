@@ -7,6 +7,7 @@ import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts"
 import type { NoPromise } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import { parseTimeoutMs } from "../calls/grpc-timeout.ts";
@@ -74,6 +75,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   arrivingSinceMs: number | undefined;
   sendingSinceMs: number | undefined;
   memory: ConnectionMemory | undefined;
+  principal: Principal | undefined;
   #requestBytes = 0;
   #answerBytes = 0;
   older: ListedCall | undefined;

@@ -26,6 +26,7 @@ import {
 } from "../../http2/frame.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -41,6 +42,8 @@ interface SingleStreamSessionDeps {
   readonly floods: FrameFloods;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
+  /** Whose client certificate was verified. */
+  readonly peer: Principal | undefined;
 }
 
 /** Small answers to the requests of one chunk go out in one write. Beyond this size they leave at once, so that the client can go on. */
@@ -123,6 +126,10 @@ export class SingleStreamSession implements StreamConnection {
   }
 
   // ---- How it ends ----------------------------------------------------------------------------------------
+
+  get peer(): Principal | undefined {
+    return this.#deps.peer;
+  }
 
   get closed(): boolean {
     return this.#wire.stopped;

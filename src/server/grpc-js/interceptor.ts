@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
 import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
@@ -73,6 +74,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   arrivingSinceMs: number | undefined;
   sendingSinceMs: number | undefined;
   memory: ConnectionMemory | undefined;
+  principal: Principal | undefined;
   readonly #arriving = new ArrivingMessages();
   #requestBytes = 0;
   #answerBytes = 0;

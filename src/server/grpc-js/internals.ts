@@ -44,22 +44,30 @@ export function http2ServersOf(server: Server): readonly EventEmitter[] {
 export function guardStreams(
   http2Server: EventEmitter,
   boundary: Boundary,
-  admit: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
+  admit: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) => boolean,
 ): void {
   const [handle, ...others] = http2Server.listeners("stream");
   if (handle === undefined || others.length > 0) throw unknownRelease("stream listeners");
   http2Server.removeAllListeners("stream");
-  http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+  const begin = (
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: readonly string[],
+  ): void => {
     boundary.contain(stream);
     // Every error of a stream also closes it, and "close" is enough.
     stream.on("error", () => {});
     try {
       if (isOver(stream)) stream.destroy();
-      else if (admit(stream, headers)) Reflect.apply(handle, http2Server, [stream, headers, flags]);
+      else if (admit(stream, headers, rawHeaders)) {
+        Reflect.apply(handle, http2Server, [stream, headers, flags]);
+      }
     } catch (error) {
       boundary.caught(stream, error);
     }
-  });
+  };
+  http2Server.on("stream", begin);
 }
 
 function isOver(stream: ServerHttp2Stream): boolean {

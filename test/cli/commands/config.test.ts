@@ -48,6 +48,7 @@ const words: ReadonlyMap<string, string | boolean> = new Map<string, string | bo
   ["tlsCert", ""],
   ["tlsKey", ""],
   ["tlsClientCa", ""],
+  ["tokens", ""],
   ["tlsMinVersion", "TLSv1.3"],
   ["adminTls", "on"],
   ["plaintext", false],
@@ -61,6 +62,7 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["tlsCert", "none"],
   ["tlsKey", "none"],
   ["tlsClientCa", "none"],
+  ["tokens", "none"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {

@@ -24,6 +24,7 @@ it("emptied() resolves for each of those who wait for it", async () => {
     answered: false,
     arrivingSinceMs: undefined,
     memory: undefined,
+    principal: undefined,
     heldBytes: 0,
     recount() {},
     sendingSinceMs: undefined,
