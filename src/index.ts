@@ -19,6 +19,7 @@ export {
   text,
   type ValueOf,
 } from "./client/api/codecs.ts";
+export type { Duration } from "./client/api/duration.ts";
 export {
   absent,
   type LoadContext,
@@ -27,6 +28,7 @@ export {
   type LoadedOptions,
   type LoadedValue,
   type Loader,
+  type LoaderResult,
   loaded,
   type ManyLoader,
 } from "./client/api/load-result.ts";

@@ -6,8 +6,9 @@ import { type Clock, systemClock } from "../common/clock.ts";
 import { CacheError, errorNameOf, placeOf } from "../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
 import { systemRng } from "../common/random.ts";
-import { checkNamespace, checkOptions, checkSignal, checkWhole, unreadable } from "./api/checks.ts";
+import { checkNamespace, checkOptions, checkSignal, durationOption, unreadable } from "./api/checks.ts";
 import { json } from "./api/codecs.ts";
+import type { Duration } from "./api/duration.ts";
 import type { NamespaceOptions } from "./api/namespace-options.ts";
 import { optionNames } from "./api/option-names.ts";
 import {
@@ -34,7 +35,7 @@ import { createClientTelemetry } from "./telemetry/telemetry.ts";
 
 export interface CloseOptions {
   /** How long what is under way may take to finish, in milliseconds. 0 to 600,000; default 1,000. */
-  readonly graceMs?: number;
+  readonly graceMs?: Duration;
 }
 
 const CLOSE_OPTIONS = optionNames<CloseOptions>({ graceMs: true });
@@ -163,7 +164,7 @@ export class MeshCache implements AsyncDisposable {
   close(options?: CloseOptions): Promise<void> {
     try {
       const given: CloseOptions = checkOptions(options, CLOSE_OPTIONS);
-      const graceMs = checkWhole("graceMs", given.graceMs ?? 1_000, 0, LONGEST_WAIT_MS);
+      const graceMs = durationOption("graceMs", given.graceMs, 1_000, 0, LONGEST_WAIT_MS);
       this.#closed ??= this.#close(graceMs);
       return this.#closed;
     } catch (error) {
@@ -195,10 +196,15 @@ export class MeshCache implements AsyncDisposable {
   #checkCall(options: CallOptions | undefined) {
     try {
       const given: CallOptions = checkOptions(options, CALL_OPTIONS);
-      const deadlineMs = given.deadlineMs ?? this.#options.deadlineMs;
       return {
         signal: checkSignal(given.signal),
-        deadlineMs: checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS),
+        deadlineMs: durationOption(
+          "deadlineMs",
+          given.deadlineMs,
+          this.#options.deadlineMs,
+          1,
+          LONGEST_WAIT_MS,
+        ),
       };
     } catch (error) {
       throw unreadable("options", error);

@@ -87,12 +87,12 @@ describe("onEvent", () => {
   });
 
   it("tells of entries that cannot be decoded, where they are misses", async () => {
-    const { mesh, cache, users, of } = await start();
-    await mesh.run(users.set("k", 1));
+    const { mesh, cache, of } = await start();
+    mesh.write("strict", "k", "1");
     const codec = { ...text(), name: "strict", decode: () => fail() };
-    const strict = cache.namespace("users", { codec, undecodable: "miss" });
+    const strict = cache.namespace("strict", { codec, undecodable: "miss" });
     expect(await mesh.run(strict.get("k"))).toEqual({ kind: "miss" });
-    expect(of("undecodable")).toMatchObject([{ namespace: "users", codec: "strict" }]);
+    expect(of("undecodable")).toMatchObject([{ namespace: "strict", codec: "strict" }]);
   });
 
   it("tells of each bound that is reached", async () => {

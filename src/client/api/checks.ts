@@ -5,11 +5,14 @@
  */
 
 import { NO_TAGS } from "../../codec/fast/messages.ts";
+import { parseDuration } from "../../common/duration.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import type { Duration } from "./duration.ts";
 import { checkNames, type OptionNames } from "./option-names.ts";
 import { PREFIXES_MAX, type ServerLimits } from "./server-limits.ts";
 import { isAbortSignal } from "./signals.ts";
 
+const DURATION_FORM = 'such as "250ms", "30s", "10m", "2h" or "7d"';
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const UINT64_MAX = 2n ** 64n - 1n;
 
@@ -123,11 +126,27 @@ export function checkUint64(field: string, value: bigint | undefined): bigint {
 /** A whole number of milliseconds from 0 to the server's longest lifetime. */
 export function checkLifetimeMs(
   field: string,
-  value: number | undefined,
+  value: Duration | undefined,
   fallback: number,
   limits: ServerLimits,
 ): number {
-  return wholeOption(field, value, fallback, 0, limits.lifetimeMaxMs);
+  return durationOption(field, value, fallback, 0, limits.lifetimeMaxMs);
+}
+
+/** Milliseconds, or a time with a unit, as milliseconds. */
+export function durationOption(
+  field: string,
+  value: Duration | undefined,
+  fallbackMs: number,
+  minMs: number,
+  maxMs: number,
+): number {
+  const resolved = value ?? fallbackMs;
+  const ms = typeof resolved === "string" ? parseDuration(resolved) : resolved;
+  if (ms === undefined || !Number.isSafeInteger(ms) || ms < minMs || ms > maxMs) {
+    throw fieldInvalid(field, `a whole number from ${minMs} to ${maxMs} (ms), or a time ${DURATION_FORM}`);
+  }
+  return ms;
 }
 
 export function checkWhole(field: string, value: number, min: number, max: number): number {
@@ -187,12 +206,11 @@ export function checkWord<Word extends string>(
 }
 
 /** Milliseconds of any size, or none. */
-export function checkStalenessMs(maxStalenessMs: number | undefined): number | undefined {
+export function checkStalenessMs(maxStalenessMs: Duration | undefined): number | undefined {
   if (maxStalenessMs === undefined || maxStalenessMs === null) return undefined;
-  if (typeof maxStalenessMs !== "number" || !(maxStalenessMs >= 0)) {
-    throw fieldInvalid("maxStalenessMs", "a number from 0");
-  }
-  return maxStalenessMs;
+  const ms = typeof maxStalenessMs === "string" ? parseDuration(maxStalenessMs) : maxStalenessMs;
+  if (typeof ms === "number" && ms >= 0) return ms;
+  throw fieldInvalid("maxStalenessMs", `a number from 0 (ms), or a time ${DURATION_FORM}`);
 }
 
 export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {

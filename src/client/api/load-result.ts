@@ -1,5 +1,6 @@
 /** Loaders of `getOrLoad`, and what they may return. */
 
+import type { Duration } from "./duration.ts";
 import { optionNames } from "./option-names.ts";
 import { refusePromise } from "./promises.ts";
 
@@ -9,9 +10,9 @@ export interface LoadedOptions {
    * How long the value is fresh, in milliseconds. 0: it is returned and not kept. Default: the namespace's, where 0 means
    * until it is invalidated or evicted.
    */
-  readonly ttlMs?: number;
+  readonly ttlMs?: Duration;
   /** How long after that it may be served stale, in milliseconds. Default: the namespace's. */
-  readonly staleMs?: number;
+  readonly staleMs?: Duration;
   /**
    * Up to 16 different tags, unless the server is configured otherwise; a tag that is named twice counts once. Invalidating
    * any of them removes the entry.
@@ -43,7 +44,7 @@ export function loaded<Value>(value: Value, options: LoadedOptions): Loaded<Valu
   return { [LOADED]: true, value, absent: false, options };
 }
 
-/** What a loader returns when its source has no such record. Returning undefined means the same. */
+/** What a loader returns when its source has no such record. Returning undefined or null means the same. */
 export function absent(options: LoadedOptions = {}): Loaded<never> {
   return { [LOADED]: true, value: undefined, absent: true, options };
 }
@@ -53,13 +54,17 @@ export interface LoadContext {
   readonly signal: AbortSignal;
 }
 
-/** Loads the value of a key from its source. Undefined: the source has no such record. */
-export type Loader<Value> = (
-  context: LoadContext,
-) => Value | undefined | Loaded<Value> | Promise<Value | undefined | Loaded<Value>>;
+/**
+ * What a loader may return. Undefined and null, as many database libraries return them: the source has no such record, so
+ * callers get undefined. A namespace that has null as a value stores it by `loaded(null, {})`.
+ */
+export type LoaderResult<Value> = Value | undefined | null | Loaded<Value>;
+
+/** Loads the value of a key from its source. */
+export type Loader<Value> = (context: LoadContext) => LoaderResult<Value> | Promise<LoaderResult<Value>>;
 
 /** What a loader of many keys returns, a Map for example. A key that is not in it is absent at the source. */
-export type LoadedMany<Value> = Iterable<readonly [key: string, value: Value | undefined | Loaded<Value>]>;
+export type LoadedMany<Value> = Iterable<readonly [key: string, value: LoaderResult<Value>]>;
 
 /** Loads the values of several keys from their source, each key once. */
 export type ManyLoader<Value> = (
@@ -71,10 +76,10 @@ export type ManyLoader<Value> = (
 export type LoadedValue<Value, Found> = unknown extends Value ? Found : Value;
 
 /** What a loader returned, in one form. Throws a TypeError for `loaded()` of a promise. */
-export function toLoaded<Value>(result: Value | undefined | Loaded<Value>): Loaded<Value> {
+export function toLoaded<Value>(result: LoaderResult<Value>): Loaded<Value> {
   if (typeof result === "object" && result !== null && LOADED in result) {
     refusePromise(result.value, "loaded() takes a value, and was given a promise");
     return result;
   }
-  return result === undefined ? absent() : loaded(result, {});
+  return result === undefined || result === null ? absent() : loaded(result, {});
 }

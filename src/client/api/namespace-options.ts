@@ -2,8 +2,9 @@
 
 import { fieldInvalid } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
-import { checkFunction, checkShare, checkWord, unreadable, wholeOption } from "./checks.ts";
+import { checkFunction, checkShare, checkWord, durationOption, unreadable } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
+import type { Duration } from "./duration.ts";
 import {
   differingNearCache,
   type NearCacheOptions,
@@ -20,17 +21,17 @@ export interface NamespaceOptions<Value> {
    * How long a value is fresh, in milliseconds. 0: until it is invalidated or evicted. Up to the server's longest lifetime
    * (365 days unless configured); default 0.
    */
-  readonly ttlMs?: number;
+  readonly ttlMs?: Duration;
   /**
    * How long after its TTL `getOrLoad` may serve a value while it loads another, in milliseconds. Must be 0 with a `ttlMs`
    * of 0. Up to the server's longest lifetime; default 0.
    */
-  readonly staleMs?: number;
+  readonly staleMs?: Duration;
   /**
    * How long it is remembered that the source has no such record, in milliseconds: at least 1. Default: `ttlMs`, but at
    * most 30,000 and never 0. Shortened to the server's longest lifetime.
    */
-  readonly negativeTtlMs?: number;
+  readonly negativeTtlMs?: Duration;
   /**
    * Shortens the TTL of what `getOrLoad` stores by up to this share at random, so that values that were loaded together do
    * not expire together. 0 to 0.5; default 0.05.
@@ -40,7 +41,7 @@ export interface NamespaceOptions<Value> {
    * How long a key whose loader has failed is not loaded again, in milliseconds, shortened by up to a quarter at random: its
    * callers get what the cache has, stale too, or the same error. 0 to 600,000; default 1,000; 0: not at all.
    */
-  readonly failureCooldownMs?: number;
+  readonly failureCooldownMs?: Duration;
   /** What reading a value does that the codec cannot decode: reject with CODEC, or answer a miss. Default "error". */
   readonly undecodable?: "error" | "miss";
   /** The near cache of this namespace. False: none. Default: as the client's. */
@@ -109,16 +110,22 @@ function resolve<Value>(
   inherited: ResolvedNearCache | undefined,
 ): ResolvedNamespaceOptions<Value> {
   const { codec } = options;
-  const ttlMs = wholeOption("ttlMs", options.ttlMs, 0, 0, lifetimeMaxMs);
+  const ttlMs = durationOption("ttlMs", options.ttlMs, 0, 0, lifetimeMaxMs);
   const negativeMs = ttlMs === 0 ? NEGATIVE_TTL_DEFAULT_MS : Math.min(ttlMs, NEGATIVE_TTL_DEFAULT_MS);
   return {
     codec,
     contentType: checkCodec(codec),
     ttlMs,
-    staleMs: wholeOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
-    negativeTtlMs: wholeOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
+    staleMs: durationOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
+    negativeTtlMs: durationOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
     ttlJitter: checkShare("ttlJitter", options.ttlJitter, 0.05, 0.5),
-    failureCooldownMs: wholeOption("failureCooldownMs", options.failureCooldownMs, 1_000, 0, LONGEST_WAIT_MS),
+    failureCooldownMs: durationOption(
+      "failureCooldownMs",
+      options.failureCooldownMs,
+      1_000,
+      0,
+      LONGEST_WAIT_MS,
+    ),
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache: resolveNearCache(options.nearCache, inherited, inherited === undefined),
   };

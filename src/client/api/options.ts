@@ -15,10 +15,12 @@ import {
   checkGroup,
   checkShare,
   checkWord,
+  durationOption,
   unreadable,
   wholeOption,
 } from "./checks.ts";
 import type { ClientEvent } from "./client-events.ts";
+import type { Duration } from "./duration.ts";
 import { type NearCacheOptions, type ResolvedNearCache, resolveNearCache } from "./near-cache-options.ts";
 import { checkNames, optionNames } from "./option-names.ts";
 import { ASSUMED_LIMITS } from "./server-limits.ts";
@@ -83,35 +85,35 @@ export interface ClientOptions {
   /** The near caches of namespaces that do not say otherwise. False: none, so that every read goes to a server. */
   readonly nearCache?: false | NearCacheOptions;
   /** How long an operation may take. 1 to 600,000; default 2,000. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: Duration;
   /**
    * The longest that a near cache serves its copies without an answered ping: no copy that it serves has been out of date
    * for longer. 50 to 600,000; default 5,000.
    */
-  readonly leaseMs?: number;
+  readonly leaseMs?: Duration;
   /** How often the server is pinged. 10 to `leaseMs`; default 1,000. */
-  readonly pingMs?: number;
+  readonly pingMs?: Duration;
   /**
    * How long the server may leave a ping unanswered before the client connects again, whatever the lease: it does so within
    * one and a half times this. A ping is sent every `pingMs`, and when an operation has no answer by its deadline. 50 to
    * 600,000; default 3,000.
    */
-  readonly silenceMaxMs?: number;
+  readonly silenceMaxMs?: Duration;
   /** Operations that wait or are under way; more are refused with LIMIT_EXCEEDED. 1 to 1,048,576; default 16,384. */
   readonly inFlightMaxOperations?: number;
   /** Bytes of these operations; more are refused with LIMIT_EXCEEDED. 2 MiB to 2^40; default 67,108,864 (64 MiB). */
   readonly inFlightMaxBytes?: number;
   /** How long a server may take until its stream is ready. 1 to 600,000; default 2,000. */
-  readonly connectTimeoutMs?: number;
+  readonly connectTimeoutMs?: Duration;
   /** The longest first wait before connecting again; each failed round of addresses doubles it. 1 to 600,000; default 50. */
-  readonly backoffMinMs?: number;
+  readonly backoffMinMs?: Duration;
   /** The longest wait before connecting again. `backoffMinMs` to 600,000; default 5,000. */
-  readonly backoffMaxMs?: number;
+  readonly backoffMaxMs?: Duration;
   /**
    * After events may have been missed, copies are revalidated in the background, beginning at a random time within this.
    * 0 to 600,000; default 2,000.
    */
-  readonly revalidateJitterMs?: number;
+  readonly revalidateJitterMs?: Duration;
   /**
    * How many copies are then revalidated, about the most recently used ones; others are when they are read.
    * 0 to 1,048,576; default 8,192.
@@ -260,7 +262,7 @@ function resolveToken(given: ClientOptions["token"], hasCredentials: boolean): T
 
 function resolveTimes(options: ClientOptions) {
   const time = (field: TimeOption, fallbackMs: number, minMs: number, maxMs = LONGEST_WAIT_MS) =>
-    wholeOption(field, options[field], fallbackMs, minMs, maxMs);
+    durationOption(field, options[field], fallbackMs, minMs, maxMs);
   const leaseMs = time("leaseMs", 5_000, 50);
   const backoffMinMs = time("backoffMinMs", 50, 1);
   return {

@@ -1,4 +1,5 @@
 /** The options of a load: their meaning, ranges and defaults. */
+
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import {
   checkEntryTags,
@@ -8,9 +9,10 @@ import {
   checkSignal,
   checkStalenessMs,
   checkUint64,
-  checkWhole,
+  durationOption,
   unreadable,
 } from "../api/checks.ts";
+import type { Duration } from "../api/duration.ts";
 import { LOADED_OPTIONS, type LoadedOptions } from "../api/load-result.ts";
 import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
@@ -19,29 +21,29 @@ import type { JoinOptions } from "./singleflight.ts";
 
 export interface LoadOptions extends CallOptions, LoadedOptions {
   /** As in a read. */
-  readonly maxStalenessMs?: number;
+  readonly maxStalenessMs?: Duration;
   /**
    * How long to wait for a fresh value before a stale one is served, if there is one. 0 to 600,000; default 0: a stale
    * value is served at once.
    */
-  readonly softTimeoutMs?: number;
+  readonly softTimeoutMs?: Duration;
   /**
    * How long the loader may take. Then the load fails with LOADER_TIMEOUT. 1 to 600,000; default 10,000. The value of a
    * loader that takes longer than the server's longest lease (60 s unless configured) is returned and not stored.
    */
-  readonly hardTimeoutMs?: number;
+  readonly hardTimeoutMs?: Duration;
   /**
    * How long to wait for the load of another process: 0 to 600,000; default 30,000. Then the loader runs here, and its value
    * is not kept. A lease ends at once with the stream of a process that dies; while nobody sees that the stream has ended, it
    * is held for `hardTimeoutMs` plus 2 s at most.
    */
-  readonly waitMs?: number;
+  readonly waitMs?: Duration;
   /**
    * Shortens the wait for a server and for the load of another process: then the loader runs here, and its value is not
    * kept. A caller whose loader, or that of another caller here, runs already rejects with DEADLINE: `hardTimeoutMs` bounds
    * the loader, and `signal` the whole. 1 to 600,000; default: no deadline but `waitMs`.
    */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: Duration;
   /**
    * When no server answers, or there is no lease in time: run the loader and store nothing (true, the default), or fail.
    * Once the loader has returned, the call never fails.
@@ -63,9 +65,15 @@ export const LOAD_OPTIONS = optionNames<LoadOptions>({
   failOpen: true,
 });
 
+/** What was said of a value, checked: times in milliseconds. */
+export interface CheckedLoaded extends LoadedOptions {
+  readonly ttlMs?: number;
+  readonly staleMs?: number;
+}
+
 /** How to load, with the options checked and their defaults filled in. */
 export interface LoadPlan {
-  readonly entry: LoadedOptions;
+  readonly entry: CheckedLoaded;
   readonly failOpen: boolean;
   readonly softTimeoutMs: number;
   readonly hardTimeoutMs: number;
@@ -80,11 +88,13 @@ export function toLoadPlan(options: LoadOptions, limits: ServerLimits): LoadPlan
   return {
     entry: checkLoaded({ ttlMs, staleMs, tags, sourceVersion } as LoadedOptions, limits),
     failOpen: checkFlag("failOpen", options.failOpen, true),
-    softTimeoutMs: checkWhole("softTimeoutMs", options.softTimeoutMs ?? 0, 0, LONGEST_WAIT_MS),
-    hardTimeoutMs: checkWhole("hardTimeoutMs", options.hardTimeoutMs ?? 10_000, 1, LONGEST_WAIT_MS),
-    waitMs: checkWhole("waitMs", options.waitMs ?? 30_000, 0, LONGEST_WAIT_MS),
+    softTimeoutMs: durationOption("softTimeoutMs", options.softTimeoutMs, 0, 0, LONGEST_WAIT_MS),
+    hardTimeoutMs: durationOption("hardTimeoutMs", options.hardTimeoutMs, 10_000, 1, LONGEST_WAIT_MS),
+    waitMs: durationOption("waitMs", options.waitMs, 30_000, 0, LONGEST_WAIT_MS),
     join: {
-      deadlineMs: options.deadlineMs ?? undefined,
+      deadlineMs: isGiven(options.deadlineMs)
+        ? durationOption("deadlineMs", options.deadlineMs, 0, 1, LONGEST_WAIT_MS)
+        : undefined,
       signal: checkSignal(options.signal),
       maxStalenessMs: checkStalenessMs(options.maxStalenessMs),
     },
@@ -92,7 +102,7 @@ export function toLoadPlan(options: LoadOptions, limits: ServerLimits): LoadPlan
 }
 
 /** Copies the options that are given, reading each of them once. Throws FIELD_INVALID. */
-export function checkLoaded(given: LoadedOptions, limits: ServerLimits): LoadedOptions {
+export function checkLoaded(given: LoadedOptions, limits: ServerLimits): CheckedLoaded {
   try {
     const { ttlMs, staleMs, tags, sourceVersion }: LoadedOptions = checkOptions(given, LOADED_OPTIONS);
     return {

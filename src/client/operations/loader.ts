@@ -12,13 +12,19 @@ import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, errorNameOf } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
 import type { UnkeptReason } from "../api/client-events.ts";
-import { type LoadedOptions, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
+import { type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
 import type { LeaseWait } from "./lease-wait.ts";
 import { LoadGroup } from "./load-group.ts";
-import { checkLoaded, type LoadOptions, type LoadPlan, toLoadPlan } from "./load-options.ts";
+import {
+  type CheckedLoaded,
+  checkLoaded,
+  type LoadOptions,
+  type LoadPlan,
+  toLoadPlan,
+} from "./load-options.ts";
 import {
   type LoadedEntry,
   type LoadResult,
@@ -272,7 +278,7 @@ export class EntryLoader<Value> {
   ): Promise<LoadResult<Value>> {
     const { key, plan } = load;
     const { absent } = ran.loaded;
-    let said: LoadedOptions = {};
+    let said: CheckedLoaded = {};
     const unkept = (reason: UnkeptReason, error?: unknown) => {
       if (reason !== "changed") release?.();
       this.#context.unkept.count(this.#context.namespace, reason, error);
@@ -307,7 +313,7 @@ export class EntryLoader<Value> {
   }
 
   /** What the loader and the call say about the value, or undefined where the loader's options are refused. */
-  #said(plan: LoadPlan, { loaded }: RanLoad<Value>): LoadedOptions | undefined {
+  #said(plan: LoadPlan, { loaded }: RanLoad<Value>): CheckedLoaded | undefined {
     try {
       return { ...plan.entry, ...checkLoaded(loaded.options, this.#context.runner.limits) };
     } catch {

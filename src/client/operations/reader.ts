@@ -1,6 +1,8 @@
 /** Reads entries of one namespace: from the near cache if the hit rule allows it, else from the server. */
+
 import { CacheError } from "../../common/errors.ts";
 import { checkFlag, checkKey, checkStalenessMs } from "../api/checks.ts";
+import type { Duration } from "../api/duration.ts";
 import { optionNames } from "../api/option-names.ts";
 import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "../api/results.ts";
 import type { Call } from "../connection/pending-call.ts";
@@ -16,7 +18,7 @@ export interface ReadOptions extends CallOptions {
    * Serve from the near cache only an entry that was current on the server within this many milliseconds. 0 always asks
    * the server. Default: the lease of the client.
    */
-  readonly maxStalenessMs?: number;
+  readonly maxStalenessMs?: Duration;
   /** Accept an entry that is past its TTL and in its stale window. Always asks the server. Default false. */
   readonly allowStale?: boolean;
 }

@@ -5,7 +5,8 @@ import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { fromStatus } from "../../rpc/status.ts";
-import { checkSignal, checkWhole } from "../api/checks.ts";
+import { checkSignal, durationOption } from "../api/checks.ts";
+import type { Duration } from "../api/duration.ts";
 import { optionNames } from "../api/option-names.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import { isAborted, onAbort, reasonOf } from "../api/signals.ts";
@@ -21,7 +22,7 @@ import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 /** The options that every operation has. */
 export interface CallOptions {
   /** How long the operation may take, in milliseconds: 1 to 600,000. Default: the `deadlineMs` of the client. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: Duration;
   /** Aborting it rejects the operation with CANCELLED. A write that was already sent may still take effect. */
   readonly signal?: AbortSignal;
 }
@@ -138,8 +139,13 @@ export class OperationRunner {
   }
 
   #deadlineAtMs(options: CallOptions | undefined, waitMs: number): number {
-    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
-    checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
+    const deadlineMs = durationOption(
+      "deadlineMs",
+      options?.deadlineMs,
+      this.#deadlineMs,
+      1,
+      LONGEST_WAIT_MS,
+    );
     return this.#clock.nowMs() + deadlineMs + waitMs;
   }
 }

@@ -7,8 +7,6 @@
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
-import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
-import { checkWhole } from "../api/checks.ts";
 import { isAborted, onAbort } from "../api/signals.ts";
 import { type Change, type Coherence, NOT_COVERED } from "../coherence/coherence.ts";
 import type { InvalidationBus, InvalidationListener } from "../coherence/invalidation-bus.ts";
@@ -63,9 +61,8 @@ export class Singleflight<Result> implements InvalidationListener {
    * for a lease; where nobody waits for one, it rejects with DEADLINE.
    */
   join(key: string, options: JoinOptions, begin: (wait: LeaseWait) => Promise<Result>): Promise<Result> {
-    const { signal, deadlineMs } = options;
+    const { signal } = options;
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
-    if (deadlineMs !== undefined) checkWhole("deadlineMs", deadlineMs, 1, LONGEST_WAIT_MS);
     const running = this.#joinable(key, options.maxStalenessMs);
     if (running === undefined) return this.#waitFor(this.#begin(key, begin), options);
     return this.#waitFor(this.#enter(running), options);

@@ -1,6 +1,8 @@
 /** The options of writes, and the condition of a Set. */
+
 import { fieldInvalid } from "../../common/errors.ts";
 import { checkUint64, checkWhole } from "../api/checks.ts";
+import type { Duration } from "../api/duration.ts";
 import { optionNames } from "../api/option-names.ts";
 import type { EntryVersion } from "../api/results.ts";
 import type { SetCondition } from "../messages/requests.ts";
@@ -8,9 +10,9 @@ import type { CallOptions } from "./runner.ts";
 
 export interface SetOptions extends CallOptions {
   /** 0: until it is invalidated or evicted. Default: the namespace's. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: Duration;
   /** Default: the namespace's, or 0 when `ttlMs` is 0. */
-  readonly staleMs?: number;
+  readonly staleMs?: Duration;
   /** Up to 16 different tags; one that is named twice counts once. Invalidating any of them makes the entry gone. */
   readonly tags?: readonly string[];
   /** The version of this value at the source. A Set with an older version is refused. Default 0: none. */
@@ -20,8 +22,8 @@ export interface SetOptions extends CallOptions {
 }
 
 export interface TouchOptions extends CallOptions {
-  readonly ttlMs?: number;
-  readonly staleMs?: number;
+  readonly ttlMs?: Duration;
+  readonly staleMs?: Duration;
 }
 
 export interface InvalidateOptions extends CallOptions {

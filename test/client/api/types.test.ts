@@ -4,11 +4,15 @@ import { type Hit, HitSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import {
   absent,
   type bytes,
+  type ClientEvent,
+  type ClientOptions,
+  type ClientStats,
   type Codec,
+  type Duration,
   type Entry,
   json,
   loaded,
-  type MeshCache,
+  MeshCache,
   type Namespace,
   type Outcome,
   protobuf,
@@ -74,6 +78,59 @@ describe("Types", () => {
     void (() => users.getOrLoad("k", () => loaded(1, {})));
     // @ts-expect-error nor in `set`
     void (() => users.set("k", 1));
+  });
+
+  it("a loader may return null, as database libraries do, for what its source has not", () => {
+    const find = undefined as unknown as (id: string) => Promise<User | null>;
+    const findNow = undefined as unknown as () => User | null;
+    const wellTyped = [
+      () => users.getOrLoad("k", () => find("k")),
+      () => users.getOrLoad("k", async () => await find("k")),
+      () => users.getOrLoad("k", findNow),
+      () => users.getOrLoad("k", () => null),
+      () => users.getOrLoad("k", async () => (await find("k")) ?? absent({ ttlMs: "5s" })),
+    ];
+    expectTypeOf(wellTyped).items.returns.resolves.toEqualTypeOf<User | undefined>();
+    const bare = undefined as unknown as Namespace<unknown>;
+    const untyped = () => bare.getOrLoad("k", () => find("k"));
+    expectTypeOf(untyped).returns.resolves.toEqualTypeOf<User | undefined>();
+    const many = () => users.getOrLoadMany(["k"], async () => new Map([["k", await find("k")]]));
+    expectTypeOf(many).returns.resolves.toEqualTypeOf<(User | undefined)[]>();
+    void (() => users.entry("k", { loader: () => find("k") }));
+    const nullable = undefined as unknown as Namespace<User | null>;
+    void (() => nullable.getOrLoad("k", () => loaded(null, {})));
+    // @ts-expect-error null is no User that could be stored
+    void (() => users.getOrLoad("k", () => loaded(null, {})));
+    // @ts-expect-error nor in `set`
+    void (() => users.set("k", null));
+  });
+
+  it("a time is a number of milliseconds or a text with a unit", () => {
+    const codec = json<User>();
+    const valid: Duration[] = [0, 250, "250ms", "30s", "10m", "10min", "1.5h", "7d"];
+    void valid;
+    void (() => cache.namespace("users", { codec, ttlMs: "10m", staleMs: "1h", failureCooldownMs: "2s" }));
+    void (() => new MeshCache({ address: "a:1", deadlineMs: "2s", leaseMs: "5s", pingMs: "1s" }));
+    void (() => users.set("k", user, { ttlMs: "10m", deadlineMs: "500ms" }));
+    void (() => users.get("k", { maxStalenessMs: "200ms" }));
+    void (() => users.getOrLoad("k", () => loaded(user, { ttlMs: "10m" }), { hardTimeoutMs: "5s" }));
+    void (() => cache.close({ graceMs: "2s" }));
+    // @ts-expect-error no unit: seconds or milliseconds?
+    void (() => users.set("k", user, { ttlMs: "10" }));
+    // @ts-expect-error no unit that there is
+    void (() => users.set("k", user, { ttlMs: "10 minutes" }));
+    // @ts-expect-error no number
+    void (() => users.set("k", user, { ttlMs: "soon" }));
+    // @ts-expect-error a count is no time
+    void (() => new MeshCache({ address: "a:1", inFlightMaxOperations: "10m" }));
+  });
+
+  it("an event has the fields of its kind, a level, a message and a count", () => {
+    expectTypeOf<Parameters<NonNullable<ClientOptions["onEvent"]>>[0]>().toEqualTypeOf<ClientEvent>();
+    expectTypeOf<ClientEvent["level"]>().toEqualTypeOf<"info" | "warn" | "error">();
+    expectTypeOf<Extract<ClientEvent, { kind: "connected" }>["address"]>().toEqualTypeOf<string>();
+    expectTypeOf<Extract<ClientEvent, { kind: "connected" }>>().not.toHaveProperty("namespace");
+    expectTypeOf<keyof ClientStats["events"]>().toEqualTypeOf<ClientEvent["kind"]>();
   });
 
   it("a load of a namespace without a type has that of its loader", () => {
