@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds a small OpenTelemetry Collector (OTLP receiver, debug exporter) from its public Go modules, and prints its
+# Builds a small OpenTelemetry Collector (OTLP in, debug and OTLP out) from its public Go modules, and prints its
 # path. The telemetry tests use it. To use another collector, set OTELCOL_BIN. The build needs Go 1.25 or newer. With two
 # cores and an empty module cache it takes several minutes. The result stays in .cache/otelcol/<version>; remove that
 # folder to build it again.
@@ -22,7 +22,7 @@ mkdir -p "$home"
 cat >"$home/manifest.yaml" <<MANIFEST
 dist:
   name: otelcorecol
-  description: OTLP in, debug out
+  description: OTLP in, debug and OTLP out
   version: $version
   output_path: $home/source
 receivers:
@@ -31,6 +31,7 @@ processors:
   - gomod: go.opentelemetry.io/collector/processor/batchprocessor v$version
 exporters:
   - gomod: go.opentelemetry.io/collector/exporter/debugexporter v$version
+  - gomod: go.opentelemetry.io/collector/exporter/otlphttpexporter v$version
 providers:
   - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v$stable
   - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v$stable

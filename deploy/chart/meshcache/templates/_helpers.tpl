@@ -1,0 +1,32 @@
+{{- define "meshcache.name" -}}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
+{{- $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "meshcache.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "meshcache.labels" -}}
+{{ include "meshcache.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- /* The settings: what the chart decides, and `config`. */ -}}
+{{- define "meshcache.config" -}}
+{{- $own := dict "listen" "0.0.0.0:50051" "admin" "0.0.0.0:9464" "storeBudgetBytes" (printf "%dMiB" (int .Values.storeBudgetMiB)) -}}
+{{- if .Values.tls.secretName -}}
+{{- $_ := set $own "tlsCert" "/etc/meshcache/tls/tls.crt" -}}
+{{- $_ := set $own "tlsKey" "/etc/meshcache/tls/tls.key" -}}
+{{- if .Values.tls.requireClientCertificate -}}{{- $_ := set $own "tlsClientCa" "/etc/meshcache/tls/ca.crt" -}}{{- end -}}
+{{- else if .Values.plaintext -}}
+{{- $_ := set $own "plaintext" true -}}
+{{- else -}}
+{{- fail "set tls.secretName, or plaintext: true behind sidecars that encrypt" -}}
+{{- end -}}
+{{- if and .Values.tls.secretName .Values.plaintext }}{{ fail "tls.secretName and plaintext exclude one another" }}{{ end -}}
+{{- toYaml (merge $own .Values.config) -}}
+{{- end }}
