@@ -20,7 +20,9 @@ COPY --from=build /meshcache /usr/bin/meshcache
 USER 65532:65532
 # 50051: the cache over gRPC. 9464: metrics and health over HTTP.
 EXPOSE 50051 9464
+ENV MESHCACHE_LISTEN=0.0.0.0:50051 MESHCACHE_ADMIN=0.0.0.0:9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/bin/meshcache", "stats", "--json"]
 ENTRYPOINT ["/usr/bin/meshcache"]
-CMD ["serve", "--listen", "0.0.0.0:50051", "--admin", "0.0.0.0:9464"]
+# It ends at once and says which options are missing: TLS and identities, or --plaintext and --anonymous.
+CMD ["serve"]

@@ -28,5 +28,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail "set tls.secretName, or plaintext: true behind sidecars that encrypt" -}}
 {{- end -}}
 {{- if and .Values.tls.secretName .Values.plaintext }}{{ fail "tls.secretName and plaintext exclude one another" }}{{ end -}}
+{{- $identified := and .Values.tls.secretName .Values.tls.requireClientCertificate -}}
+{{- if .Values.anonymous }}{{ $_ := set $own "anonymous" true }}{{ else if not $identified }}{{ fail "set tls.requireClientCertificate, or anonymous: true where the network decides who reaches the cache" }}{{ end -}}
 {{- toYaml (merge $own .Values.config) -}}
 {{- end }}
