@@ -32,6 +32,11 @@ export function toHostPort(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Names are not looked up: what "localhost" means is fixed by RFC 6761, what others mean is not. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.\d{1,3}){3}$/i.test(host);
+}
+
 function parse(text: string, portMin: number): HostPort | undefined {
   const [, ipv6, name, digits] = HOST_PORT.exec(text) ?? [];
   const host = ipv6 ?? name;

@@ -1,5 +1,7 @@
 /** Where a server may listen: beyond loopback only encrypted and with identities, unless it is told otherwise. */
 
+import { isLoopback } from "../common/host-port.ts";
+
 export interface Exposure {
   /** The host it listens on. */
   readonly host: string;
@@ -19,9 +21,4 @@ export function missingProtection(exposure: Exposure): Missing | undefined {
   if (isLoopback(exposure.host)) return undefined;
   if (!exposure.encrypts && !exposure.plaintext) return "tls";
   return exposure.identifies || exposure.anonymous ? undefined : "identity";
-}
-
-/** Names are not looked up: what "localhost" means is fixed by RFC 6761, what others mean is not. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.\d{1,3}){3}$/i.test(host);
 }

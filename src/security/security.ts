@@ -7,6 +7,8 @@ import { missingProtection } from "./exposure.ts";
 import { WatchedFiles } from "./files/watched-files.ts";
 import { Authenticator } from "./identity/authenticator.ts";
 import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts";
+import { type Issuer, readIssuers } from "./jwt/issuers.ts";
+import { JwtVerifier } from "./jwt/jwt-verifier.ts";
 import {
   readServerTls,
   type ServerTls,
@@ -22,6 +24,11 @@ export interface SecurityOptions {
    * token or, with `tls.clientCa`, a client certificate. Default: none.
    */
   readonly tokens?: string;
+  /**
+   * A YAML file that names the issuers of JSON Web Tokens: under `issuers` a list of `name`, `issuer`, `audience` and `jwks`, an
+   * https URL or a path. It is read once; the keys are followed. Default: none.
+   */
+  readonly jwtIssuers?: string;
   /** Allows to listen beyond loopback without TLS, where a sidecar or the network encrypts. Default false. */
   readonly plaintext?: boolean;
   /** Allows to listen beyond loopback without knowing who the clients are. Default false. */
@@ -65,13 +72,16 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
   checkExposure(options, host);
   const tls = options.tls && readServerTls(options.tls);
   const tokens = options.tokens === undefined ? undefined : readTokenFile(options.tokens);
-  const isIdentified = tokens !== undefined || tls?.value.asksClients === true;
-  const authenticator = isIdentified ? new Authenticator(tokens?.value) : undefined;
+  const jwt =
+    options.jwtIssuers === undefined ? undefined : new JwtVerifier(readIssuerFile(options.jwtIssuers));
+  const takesTokens = tokens !== undefined || jwt !== undefined;
+  const isIdentified = takesTokens || tls?.value.asksClients === true;
+  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt) : undefined;
   return {
     tls,
     authenticator,
     get filesRefused() {
-      return tls?.isRefused === true || tokens?.isRefused === true;
+      return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused].includes(true);
     },
     watch({ clock, boundary, logger }, target) {
       const stopTokens = tokens?.watch({
@@ -101,7 +111,16 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
           logger.warn({ err: error }, "the new TLS files cannot be used; the last good ones stay in use");
         },
       });
+      const stopJwt = jwt?.watch({
+        clock,
+        boundary,
+        everyMs,
+        refused(error) {
+          logger.warn({ err: error }, "the keys of an issuer cannot be used; the last good ones stay in use");
+        },
+      });
       return () => {
+        stopJwt?.();
         stopTokens?.();
         stopTls?.();
       };
@@ -115,14 +134,21 @@ function readTokenFile(path: string): WatchedFiles<"tokens", StaticTokens> {
   );
 }
 
+function readIssuerFile(path: string): readonly Issuer[] {
+  const read = new WatchedFiles("security", { jwtIssuers: path }, ({ jwtIssuers = "" }) =>
+    readIssuers("security.jwtIssuers", jwtIssuers),
+  );
+  return read.value;
+}
+
 function checkExposure(
-  { tls, tokens, plaintext = false, anonymous = false }: SecurityOptions,
+  { tls, tokens, jwtIssuers, plaintext = false, anonymous = false }: SecurityOptions,
   host: string,
 ): void {
   const missing = missingProtection({
     host,
     encrypts: tls !== undefined,
-    identifies: tls?.clientCa !== undefined || tokens !== undefined,
+    identifies: tls?.clientCa !== undefined || tokens !== undefined || jwtIssuers !== undefined,
     plaintext,
     anonymous,
   });
@@ -131,6 +157,6 @@ function checkExposure(
   if (missing === "identity")
     throw fieldInvalid(
       "listen",
-      "a loopback address without security.tls.clientCa, security.tokens or security.anonymous",
+      "a loopback address without security.tls.clientCa, security.tokens, security.jwtIssuers or security.anonymous",
     );
 }

@@ -140,7 +140,7 @@ export const instruments = {
     "counter",
     "meshcache.authentications.refused",
     "{call}",
-    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired",
+    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired, unavailable (the keys of an issuer are not known yet)",
     "meshcache.reason",
   ),
   busyPollTime: row(

@@ -9,7 +9,8 @@ export const rooms: Rooms = {
   "security/files": ["common"],
   "security/tls": ["common", "security/files"],
   "security/identity": ["common"],
-  security: ["common", "security/files", "security/identity", "security/tls"],
+  "security/jwt": ["common", "security/files", "security/identity"],
+  security: ["common", "security/files", "security/identity", "security/jwt", "security/tls"],
   "cli/output": ["common"],
   "codec/framing": ["common"],
   "codec/fast": ["codec/framing", "common", "gen"],
@@ -241,6 +242,6 @@ export const packageRooms: Rooms = {
   fastify: ["server"],
   "lru-cache": ["store/tables"],
   pino: ["telemetry"],
-  yaml: ["cli/settings"],
-  zod: ["cli/settings"],
+  yaml: ["cli/settings", "security/files"],
+  zod: ["cli/settings", "security/files", "security/jwt"],
 };

@@ -37,8 +37,11 @@
 //   no error ever holds a key, a value or a token.
 //   FIELD_INVALID       INVALID_ARGUMENT    a field breaks its bound: metadata {field, bound}. The field is
 //                                           "message" when the request cannot be decoded.
+//   UNAUTHENTICATED     UNAUTHENTICATED     the call has no identity that the server knows: no token or
+//                                           client certificate, or none that is valid.
 //   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits: metadata {limit, bound}.
 //                                           Retry later, with backoff.
+//   UNAVAILABLE         UNAVAILABLE         the keys of the token's issuer are not known yet: retry.
 //   DRAINING            UNAVAILABLE         the server is shutting down: go to another one.
 //   DEADLINE            DEADLINE_EXCEEDED   the request took longer than its deadline to arrive or answer.
 //   INTERNAL            INTERNAL            a fault of the server. Its log has the cause.

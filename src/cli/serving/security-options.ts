@@ -13,8 +13,15 @@ export function securityOptions(settings: Settings): SecurityOptions {
     tlsClientCa,
     tlsMinVersion,
     tokens,
+    jwtIssuers,
   } = settings;
-  const common = { plaintext, anonymous, reloadMs, ...(tokens === "" ? {} : { tokens }) };
+  const common = {
+    plaintext,
+    anonymous,
+    reloadMs,
+    ...(tokens === "" ? {} : { tokens }),
+    ...(jwtIssuers === "" ? {} : { jwtIssuers }),
+  };
   if (tlsCert === "") return common;
   const clientCa = tlsClientCa === "" ? {} : { clientCa: tlsClientCa };
   return { ...common, tls: { cert: tlsCert, key: tlsKey, minVersion: tlsMinVersion, ...clientCa } };
@@ -22,6 +29,6 @@ export function securityOptions(settings: Settings): SecurityOptions {
 
 /** Of the admin port. */
 export function adminSecurityOptions(settings: Settings): SecurityOptions {
-  const { tls, tokens: _ofCalls, ...others } = securityOptions(settings);
+  const { tls, tokens: _ofCalls, jwtIssuers: _ofCallsToo, ...others } = securityOptions(settings);
   return settings.adminTls === "off" || tls === undefined ? others : { ...others, tls };
 }

@@ -59,7 +59,7 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
 }
 
 function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): SettingsFault[] {
-  const { tlsCert, tlsKey, tlsClientCa, tokens, plaintext, anonymous, adminTls } = values;
+  const { tlsCert, tlsKey, tlsClientCa, tokens, jwtIssuers, plaintext, anonymous, adminTls } = values;
   const faults: SettingsFault[] = [];
   const encrypts = tlsCert !== "";
   if (encrypts !== (tlsKey !== "")) {
@@ -75,7 +75,7 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
     const host = parseListenAddress(values[port])?.host;
     if (host === undefined) continue;
     const speaksTls = encrypts && (port === "listen" || adminTls === "on");
-    const hasTokens = port === "listen" && tokens !== "";
+    const hasTokens = port === "listen" && (tokens !== "" || jwtIssuers !== "");
     const identifies = (speaksTls && tlsClientCa !== "") || hasTokens;
     const missing = missingProtection({ host, encrypts: speaksTls, identifies, plaintext, anonymous });
     if (missing === undefined) continue;
@@ -91,7 +91,7 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
 const NEEDS: Readonly<Record<Missing, string>> = {
   tls: "is not loopback: it needs TLS (tlsCert, tlsKey), or --plaintext where sidecars or the network encrypt",
   identity:
-    "is not loopback: it needs identities (tlsClientCa or tokens), or --anonymous where whoever reaches it may do everything",
+    "is not loopback: it needs identities (tlsClientCa, tokens or jwtIssuers), or --anonymous where whoever reaches it may do everything",
 };
 
 /** The budget is bounded for each shard. */

@@ -97,6 +97,10 @@ export const settingsSchema = z.strictObject({
     "Security",
     "File of static tokens: lines of a name and the SHA-256 of a token. Calls then need a token, or a client certificate of `tlsClientCa`.",
   ),
+  jwtIssuers: fileSetting(
+    "Security",
+    "YAML file: issuers of JSON Web Tokens, each with `name`, `issuer`, `audience` and `jwks`. Calls then need a token of theirs, or another identity.",
+  ),
   tlsMinVersion: wordSetting("Security", TLS_VERSIONS, "TLSv1.3", "Oldest version of TLS that is spoken."),
   adminTls: wordSetting(
     "Security",

@@ -4,7 +4,12 @@ import type { Principal } from "./principal.ts";
 import { digestOf, replaceTokens, type StaticTokens } from "./static-tokens.ts";
 
 /** Why calls were refused. */
-export type AuthenticationFailure = "absent" | "malformed" | "unknown" | "expired";
+export type AuthenticationFailure = "absent" | "malformed" | "unknown" | "expired" | "unavailable";
+
+/** Knows tokens that are no static ones. `digest`: the hash of the token. */
+export interface TokenVerifier {
+  verify(token: string, digest: string): Principal | Exclude<AuthenticationFailure, "absent" | "malformed">;
+}
 
 /** No token has more: it would only cost time to hash it. */
 const TOKEN_MAX_BYTES = 8_192;
@@ -20,13 +25,16 @@ export class Authenticator {
     malformed: 0,
     unknown: 0,
     expired: 0,
+    unavailable: 0,
   };
   readonly #wallNow: () => number;
+  readonly #verifier: TokenVerifier | undefined;
   #tokens: StaticTokens | undefined;
 
-  /** `tokens`: undefined when no call may have one. */
-  constructor(tokens: StaticTokens | undefined, wallNow: () => number = Date.now) {
+  /** Both are undefined when no call may have a token. */
+  constructor(tokens: StaticTokens | undefined, verifier?: TokenVerifier, wallNow: () => number = Date.now) {
     this.#tokens = tokens;
+    this.#verifier = verifier;
     this.#wallNow = wallNow;
   }
 
@@ -45,8 +53,8 @@ export class Authenticator {
     peer: Principal | undefined,
   ): Principal | CacheError | undefined {
     if (peer !== undefined && !this.isValid(peer)) return this.#refuse("expired");
-    if (authorization !== undefined && this.#tokens !== undefined)
-      return this.#ofToken(authorization, this.#tokens);
+    const takesTokens = this.#tokens !== undefined || this.#verifier !== undefined;
+    if (authorization !== undefined && takesTokens) return this.#ofToken(authorization);
     if (peer !== undefined) return peer;
     return path.startsWith(OPEN_PATHS) ? undefined : this.#refuse("absent");
   }
@@ -61,17 +69,18 @@ export class Authenticator {
     return this.#refuse("expired");
   }
 
-  #ofToken(authorization: string, tokens: StaticTokens): Principal | CacheError {
+  #ofToken(authorization: string): Principal | CacheError {
     const [, token] = authorization.length > TOKEN_MAX_BYTES ? [] : (BEARER.exec(authorization) ?? []);
     if (token === undefined) return this.#refuse("malformed");
-    const principal = tokens.get(digestOf(token));
-    if (principal === undefined) return this.#refuse("unknown");
-    return this.isValid(principal) ? principal : this.#refuse("expired");
+    const digest = digestOf(token);
+    const found = this.#tokens?.get(digest) ?? this.#verifier?.verify(token, digest) ?? "unknown";
+    if (typeof found === "string") return this.#refuse(found);
+    return this.isValid(found) ? found : this.#refuse("expired");
   }
 
   #refuse(why: AuthenticationFailure): CacheError {
     this.failures[why] += 1;
-    return new CacheError("UNAUTHENTICATED", MESSAGES[why]);
+    return new CacheError(why === "unavailable" ? "UNAVAILABLE" : "UNAUTHENTICATED", MESSAGES[why]);
   }
 }
 
@@ -79,5 +88,6 @@ const MESSAGES: Readonly<Record<AuthenticationFailure, string>> = {
   absent: "the call has no token, and its connection no client certificate",
   malformed: "the authorization header must be one Bearer token",
   unknown: "the token is not known",
+  unavailable: "the keys of the token's issuer are not known yet",
   expired: "the token or the certificate is not valid any more",
 };

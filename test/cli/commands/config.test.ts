@@ -49,6 +49,7 @@ const words: ReadonlyMap<string, string | boolean> = new Map<string, string | bo
   ["tlsKey", ""],
   ["tlsClientCa", ""],
   ["tokens", ""],
+  ["jwtIssuers", ""],
   ["tlsMinVersion", "TLSv1.3"],
   ["adminTls", "on"],
   ["plaintext", false],
@@ -63,6 +64,7 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["tlsKey", "none"],
   ["tlsClientCa", "none"],
   ["tokens", "none"],
+  ["jwtIssuers", "none"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {

@@ -1,0 +1,42 @@
+/** Reads YAML by a schema, and finds all faults at once, each with its line. */
+import { isNode, LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import { CacheError } from "../../common/errors.ts";
+
+/** Throws FIELD_INVALID for `field`, whose bound lists the faults: "line 3 issuers.0.name: must be …". Repeats no value. */
+export function readYaml<Schema extends z.ZodType>(
+  field: string,
+  text: string,
+  schema: Schema,
+): z.output<Schema> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lineOf = (offset: number) => `line ${lines.linePos(offset).line}`;
+  if (document.errors.length > 0) {
+    throw faultyFile(
+      field,
+      document.errors.map(({ pos, code }) => `${lineOf(pos[0])}: ${code}`),
+    );
+  }
+  const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(({ path, message }) => {
+    const at = offsetOf(document, path);
+    return `${lineOf(at)} ${path.map(String).join(".")}: ${message}`;
+  });
+  throw faultyFile(field, faults);
+}
+
+export function faultyFile(field: string, faults: readonly string[]): CacheError {
+  const bound = `without faults: ${faults.join("; ")}`;
+  return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound });
+}
+
+/** Of the node at the path, or of the nearest that there is above it. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node)) return node.range?.[0] ?? 0;
+  }
+  return 0;
+}

@@ -1,0 +1,160 @@
+/**
+ * Verifies JSON Web Tokens (RFC 7519, RFC 8725) of several issuers. Verified ones are remembered by their hash until they expire
+ * or their key is gone: to verify costs more than a call.
+ *
+ * It is synchronous, with the functions of `node:crypto`: a call that had to wait for its identity would need a place where it
+ * waits, in each kind of call.
+ */
+import { Buffer } from "node:buffer";
+import { constants, verify } from "node:crypto";
+import { Principal } from "../identity/principal.ts";
+import type { Issuer } from "./issuers.ts";
+import { ALGORITHMS, type Algorithm, isRecord, type VerificationKey } from "./key-set.ts";
+import { type KeySource, type KeySourceDeps, openKeySource } from "./key-source.ts";
+
+/** "unavailable": the keys of its issuer are not known yet. */
+export type TokenRefusal = "unknown" | "expired" | "unavailable";
+
+/** How far clocks may be apart. */
+const SKEW_S = 30;
+const KID_MAX_LENGTH = 256;
+const REMEMBERED_MAX = 10_000;
+/** Text that may stand in a log. */
+const SUBJECT = /^[\x21-\x7e]{1,256}$/;
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+interface Trusted extends Issuer {
+  readonly source: KeySource;
+}
+
+interface Remembered {
+  readonly principal: Principal;
+  readonly issuer: string;
+  readonly fingerprint: string;
+}
+
+interface Claims {
+  readonly issuer: Trusted;
+  readonly subject: string;
+  readonly untilMs: number;
+}
+
+export class JwtVerifier {
+  readonly #issuers: ReadonlyMap<string, Trusted>;
+  readonly #wallNow: () => number;
+  /** By the hash of the token, the oldest first. */
+  readonly #remembered = new Map<string, Remembered>();
+
+  /** Throws FIELD_INVALID for a file of keys that cannot be used. */
+  constructor(issuers: readonly Issuer[], wallNow: () => number = Date.now) {
+    this.#issuers = new Map(issuers.map((one) => [one.issuer, { ...one, source: openKeySource(one.jwks) }]));
+    this.#wallNow = wallNow;
+  }
+
+  get filesRefused(): boolean {
+    return [...this.#issuers.values()].some(({ source }) => source.isRefused);
+  }
+
+  watch(deps: KeySourceDeps): () => void {
+    const stops = [...this.#issuers.values()].map((issuer) =>
+      issuer.source.watch(deps, () => this.#forget(issuer)),
+    );
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  /** `digest`: the hash of the token. */
+  verify(token: string, digest: string): Principal | TokenRefusal {
+    const known = this.#remembered.get(digest);
+    if (known !== undefined) return known.principal;
+    const [head = "", body = "", signature = "", ...more] = token.split(".");
+    if (more.length > 0 || ![head, body, signature].every((part) => BASE64URL.test(part))) return "unknown";
+    const header = parsePart(head);
+    const claims = this.#claimsOf(parsePart(body));
+    if (header === undefined || typeof claims === "string")
+      return typeof claims === "string" ? claims : "unknown";
+    const key = this.#keyOf(header, claims.issuer);
+    if (typeof key === "string") return key;
+    if (!isSigned(`${head}.${body}`, signature, key)) return "unknown";
+    const principal = new Principal(`jwt:${claims.issuer.name}:${claims.subject}`, claims.untilMs);
+    this.#remember(digest, { principal, issuer: claims.issuer.name, fingerprint: key.fingerprint });
+    return principal;
+  }
+
+  #claimsOf(claims: Readonly<Record<string, unknown>> | undefined): Claims | TokenRefusal {
+    if (claims === undefined) return "unknown";
+    const { iss, aud, exp, nbf = 0, sub } = claims;
+    const issuer = typeof iss === "string" ? this.#issuers.get(iss) : undefined;
+    if (issuer === undefined) return "unknown";
+    const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+    if (!audiences.includes(issuer.audience)) return "unknown";
+    if (typeof sub !== "string" || !SUBJECT.test(sub)) return "unknown";
+    if (typeof exp !== "number" || typeof nbf !== "number") return "unknown";
+    const nowS = this.#wallNow() / 1_000;
+    // Written so that what is no number is refused.
+    if (!(nowS < exp + SKEW_S) || !(nowS >= nbf - SKEW_S)) return "expired";
+    return { issuer, subject: sub, untilMs: (exp + SKEW_S) * 1_000 };
+  }
+
+  /** What the header says of where a key is (`jku`, `x5u`, `jwk`, `x5c`) is not looked at. */
+  #keyOf(header: Readonly<Record<string, unknown>>, { source }: Trusted): VerificationKey | TokenRefusal {
+    const { alg, kid, crit } = header;
+    const algorithm = ALGORITHMS.find((one) => one === alg);
+    if (algorithm === undefined || crit !== undefined) return "unknown";
+    if (kid !== undefined && (typeof kid !== "string" || kid.length > KID_MAX_LENGTH)) return "unknown";
+    const found = findKey(source.keys, algorithm, kid);
+    if (found !== undefined) return found;
+    return source.miss() === "pending" ? "unavailable" : "unknown";
+  }
+
+  #remember(digest: string, remembered: Remembered): void {
+    this.#remembered.set(digest, remembered);
+    if (this.#remembered.size <= REMEMBERED_MAX) return;
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+
+  /** Tokens whose keys are not in the set any more are revoked, and those that have expired forgotten. */
+  #forget({ name, source }: Trusted): void {
+    const fingerprints = new Set(source.keys.map(({ fingerprint }) => fingerprint));
+    for (const [digest, { principal, issuer, fingerprint }] of this.#remembered) {
+      if (issuer === name && !fingerprints.has(fingerprint)) principal.revoke();
+      if (!principal.isValid(this.#wallNow())) this.#remembered.delete(digest);
+    }
+  }
+}
+
+function parsePart(part: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(part, "base64url").toString());
+    return isRecord(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without a `kid` there must be one key for the algorithm. */
+function findKey(
+  keys: readonly VerificationKey[],
+  algorithm: Algorithm,
+  kid: string | undefined,
+): VerificationKey | undefined {
+  const fitting = keys.filter((key) => key.algorithm === algorithm && (kid === undefined || key.kid === kid));
+  return fitting.length === 1 ? fitting[0] : undefined;
+}
+
+function isSigned(text: string, signature: string, { algorithm, key }: VerificationKey): boolean {
+  const bytes = Buffer.from(text);
+  const signed = Buffer.from(signature, "base64url");
+  switch (algorithm) {
+    case "RS256":
+      return verify("sha256", bytes, { key, padding: constants.RSA_PKCS1_PADDING }, signed);
+    case "ES256":
+      return verify("sha256", bytes, { key, dsaEncoding: "ieee-p1363" }, signed);
+    case "EdDSA":
+      return verify(null, bytes, key, signed);
+    default:
+      return algorithm satisfies never;
+  }
+}

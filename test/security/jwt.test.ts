@@ -1,0 +1,363 @@
+/** JSON Web Tokens: what is taken, each hostile kind, and keys that change, come late or do not come. */
+import { createHmac, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from "node:crypto";
+import { once } from "node:events";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { credentials, Metadata, status } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { createServiceClient } from "../../src/rpc/client.ts";
+import { Principal } from "../../src/security/identity/principal.ts";
+import { digestOf } from "../../src/security/identity/static-tokens.ts";
+import { readIssuers } from "../../src/security/jwt/issuers.ts";
+import { JwtVerifier } from "../../src/security/jwt/jwt-verifier.ts";
+import { PemFolder } from "../support/certificates.ts";
+import { loudBoundary } from "../support/loud-boundary.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { startServer } from "../support/running-server.ts";
+
+const ISSUER = "https://login.example";
+const NOW_S = Math.floor(Date.now() / 1_000);
+const CLAIMS = { iss: ISSUER, aud: "meshcache", sub: "orders", exp: NOW_S + 300 };
+
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+const weak = generateKeyPairSync("rsa", { modulusLength: 1_024 });
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const ed = generateKeyPairSync("ed25519");
+const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" });
+const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+const jwk = (key: KeyObject, kid?: string, more: object = {}): JsonWebKey => ({
+  ...key.export({ format: "jwk" }),
+  ...(kid === undefined ? {} : { kid }),
+  ...more,
+});
+const KEYS = [jwk(rsa.publicKey, "r"), jwk(ec.publicKey, "e"), jwk(ed.publicKey, "d")];
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const join = (head: object, claims: object, signer: (text: string) => Buffer) => {
+  const text = `${part(head)}.${part(claims)}`;
+  return `${text}.${signer(text).toString("base64url")}`;
+};
+const es = (key: KeyObject) => (text: string) =>
+  sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" });
+const rs = (key: KeyObject) => (text: string) => sign("sha256", Buffer.from(text), key);
+const token = (claims: object = {}, head: object = {}) =>
+  join({ alg: "ES256", kid: "e", ...head }, { ...CLAIMS, ...claims }, es(ec.privateKey));
+
+let undo = new AsyncDisposableStack();
+let folder: PemFolder;
+beforeEach(() => {
+  undo = new AsyncDisposableStack();
+  folder = undo.use(new PemFolder());
+});
+afterEach(() => undo.disposeAsync());
+
+const keyFile = (keys: readonly object[] = KEYS) => folder.write("jwks.json", JSON.stringify({ keys }));
+const verifierOf = (jwks: string) =>
+  new JwtVerifier([{ name: "corp", issuer: ISSUER, audience: "meshcache", jwks }]);
+const check = (verifier: JwtVerifier, text: string) => {
+  const found = verifier.verify(text, digestOf(text));
+  return found instanceof Principal ? found.name : found;
+};
+
+describe("a token that is taken", () => {
+  it.each([
+    ["ES256", () => token()],
+    ["RS256", () => join({ alg: "RS256", kid: "r" }, CLAIMS, rs(rsa.privateKey))],
+    [
+      "EdDSA",
+      () => join({ alg: "EdDSA", kid: "d" }, CLAIMS, (text) => sign(null, Buffer.from(text), ed.privateKey)),
+    ],
+    ["no kid, and one key of its algorithm", () => join({ alg: "ES256" }, CLAIMS, es(ec.privateKey))],
+    ["several audiences", () => token({ aud: ["other", "meshcache"] })],
+    ["an nbf a little ahead", () => token({ nbf: NOW_S + 20 })],
+    ["an exp a little behind", () => token({ exp: NOW_S - 20 })],
+    ["claims that nobody knows", () => token({ jti: "x", scope: "a b", nested: { a: 1 } })],
+    [
+      "where a key would be, which is not looked at",
+      () => token({}, { jku: "https://evil.example", x5u: "x", jwk: jwk(stranger.publicKey) }),
+    ],
+  ])("has %s", (_name, make) => {
+    expect(check(verifierOf(keyFile()), make())).toBe("jwt:corp:orders");
+  });
+});
+
+describe("a token that is refused", () => {
+  const rsaPem = rsa.publicKey.export({ type: "spki", format: "pem" });
+  it.each([
+    ["alg none", () => join({ alg: "none", kid: "e" }, CLAIMS, () => Buffer.alloc(0)), "unknown"],
+    ["alg none with a signature", () => token({}, { alg: "none" }), "unknown"],
+    [
+      "HS256 with the RSA key",
+      () =>
+        join({ alg: "HS256", kid: "r" }, CLAIMS, (text) =>
+          createHmac("sha256", rsaPem).update(text).digest(),
+        ),
+      "unknown",
+    ],
+    ["RS256 with an EC key", () => token({}, { alg: "RS256" }), "unknown"],
+    [
+      "RS512",
+      () =>
+        join({ alg: "RS512", kid: "r" }, CLAIMS, (text) => sign("sha512", Buffer.from(text), rsa.privateKey)),
+      "unknown",
+    ],
+    ["PS256", () => join({ alg: "PS256", kid: "r" }, CLAIMS, rs(rsa.privateKey)), "unknown"],
+    ["alg as a list", () => token({}, { alg: ["ES256"] }), "unknown"],
+    ["alg in lower case", () => token({}, { alg: "es256" }), "unknown"],
+    [
+      "the key of a stranger",
+      () => join({ alg: "ES256", kid: "e" }, CLAIMS, es(stranger.privateKey)),
+      "unknown",
+    ],
+    [
+      "a signature as DER",
+      () =>
+        join({ alg: "ES256", kid: "e" }, CLAIMS, (text) => sign("sha256", Buffer.from(text), ec.privateKey)),
+      "unknown",
+    ],
+    [
+      "other claims than were signed",
+      () => `${token().split(".")[0]}.${part({ ...CLAIMS, sub: "admin" })}.${token().split(".")[2]}`,
+      "unknown",
+    ],
+    ["a kid that is a path", () => token({}, { kid: "../../etc/passwd" }), "unknown"],
+    ["a kid that is SQL", () => token({}, { kid: "' OR 1=1 --" }), "unknown"],
+    ["a kid of 4 KiB", () => token({}, { kid: "k".repeat(4_096) }), "unknown"],
+    ["a kid that is no text", () => token({}, { kid: 7 }), "unknown"],
+    ["a kid that is __proto__", () => token({}, { kid: "__proto__" }), "unknown"],
+    ["a critical extension", () => token({}, { crit: ["b64"], b64: false }), "unknown"],
+    ["another issuer", () => token({ iss: "https://evil.example" }), "unknown"],
+    ["no issuer", () => token({ iss: undefined }), "unknown"],
+    ["an issuer as a list", () => token({ iss: [ISSUER] }), "unknown"],
+    ["another audience", () => token({ aud: "other" }), "unknown"],
+    ["no audience", () => token({ aud: undefined }), "unknown"],
+    ["no exp", () => token({ exp: undefined }), "unknown"],
+    ["an exp as text", () => token({ exp: String(NOW_S + 300) }), "unknown"],
+    ["an exp in the past", () => token({ exp: NOW_S - 31 }), "expired"],
+    ["an nbf in the future", () => token({ nbf: NOW_S + 60 }), "expired"],
+    ["no subject", () => token({ sub: undefined }), "unknown"],
+    ["an empty subject", () => token({ sub: "" }), "unknown"],
+    ["a subject of two lines", () => token({ sub: "a\nb" }), "unknown"],
+    ["two parts", () => token().split(".").slice(0, 2).join("."), "unknown"],
+    ["four parts", () => `${token()}.x`, "unknown"],
+    ["five parts, as encrypted ones", () => `${token()}.x.y`, "unknown"],
+    ["no base64url", () => `${token()}=`, "unknown"],
+    ["a header that is no object", () => `${part([])}.${part(CLAIMS)}.AA`, "unknown"],
+    ["claims that are no JSON", () => `${part({ alg: "ES256" })}.AAAA.AA`, "unknown"],
+    ["nothing", () => "..", "unknown"],
+  ])("has %s", (_name, make, why) => {
+    expect(check(verifierOf(keyFile()), make())).toBe(why);
+  });
+
+  it("without a kid where two keys would do", () => {
+    const verifier = verifierOf(keyFile([...KEYS, jwk(stranger.publicKey, "s")]));
+    expect(check(verifier, join({ alg: "ES256" }, CLAIMS, es(ec.privateKey)))).toBe("unknown");
+    expect(check(verifier, token())).toBe("jwt:corp:orders");
+  });
+});
+
+describe("a set of keys", () => {
+  it("keeps no key that is weak, of another curve, symmetric, for encryption or for another algorithm", () => {
+    const others = [
+      jwk(weak.publicKey, "w"),
+      jwk(p384.publicKey, "p"),
+      { kty: "oct", k: "c2VjcmV0", kid: "o" },
+      jwk(ec.publicKey, "enc", { use: "enc" }),
+      jwk(ec.publicKey, "alg", { alg: "ES384" }),
+      { kty: "EC", kid: "broken" },
+      null,
+    ];
+    expect(() => verifierOf(keyFile(others as object[]))).toThrow("jwt.jwks");
+    const verifier = verifierOf(keyFile([...(others as object[]), ...KEYS]));
+    expect(check(verifier, join({ alg: "RS256", kid: "w" }, CLAIMS, rs(weak.privateKey)))).toBe("unknown");
+    expect(check(verifier, join({ alg: "ES256", kid: "enc" }, CLAIMS, es(ec.privateKey)))).toBe("unknown");
+    expect(check(verifier, token())).toBe("jwt:corp:orders");
+  });
+
+  it("in a file that changes revokes the tokens of keys that leave it", async () => {
+    const path = keyFile();
+    const verifier = verifierOf(path);
+    const clock = new ManualClock();
+    undo.defer(verifier.watch({ clock, boundary: loudBoundary, everyMs: 100, refused: () => {} }));
+    const text = token();
+    const principal = verifier.verify(text, digestOf(text));
+    if (!(principal instanceof Principal)) throw new Error("it was refused");
+    const kept = join({ alg: "EdDSA", kid: "d" }, CLAIMS, (signed) =>
+      sign(null, Buffer.from(signed), ed.privateKey),
+    );
+    expect(check(verifier, kept)).toBe("jwt:corp:orders");
+    keyFile([jwk(ed.publicKey, "renamed")]);
+    await vi.waitFor(() => {
+      clock.advance(100);
+      expect(principal.isValid(Date.now())).toBe(false);
+    });
+    expect(check(verifier, text)).toBe("unknown");
+    expect(check(verifier, kept)).toBe("jwt:corp:orders");
+  });
+});
+
+describe("keys of an URL", () => {
+  async function serveKeys(listener: RequestListener) {
+    let asked = 0;
+    const server = createHttpServer((request, response) => {
+      asked += 1;
+      listener(request, response);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    undo.defer(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    return { url: `http://127.0.0.1:${address.port}/jwks`, asked: () => asked };
+  }
+
+  function follow(url: string) {
+    const clock = new ManualClock();
+    const refusals: unknown[] = [];
+    const verifier = verifierOf(url);
+    undo.defer(
+      verifier.watch({
+        clock,
+        boundary: loudBoundary,
+        everyMs: 100,
+        refused: (error) => refusals.push(error),
+      }),
+    );
+    return { verifier, clock, refusals };
+  }
+
+  it("are asked for at the start, and again when they are old", async () => {
+    let keys: readonly object[] = [jwk(ec.publicKey, "e")];
+    const { url, asked } = await serveKeys((_request, response) => response.end(JSON.stringify({ keys })));
+    const { verifier, clock } = follow(url);
+    expect(check(verifier, token())).toBe("unavailable");
+    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    keys = [jwk(stranger.publicKey, "s")];
+    clock.advance(600_000);
+    await vi.waitFor(() => expect(asked()).toBe(2));
+    const next = join({ alg: "ES256", kid: "s" }, CLAIMS, es(stranger.privateKey));
+    await vi.waitFor(() => expect(check(verifier, next)).toBe("jwt:corp:orders"));
+    expect(check(verifier, token())).toBe("unknown");
+  });
+
+  it("are asked for once in 30 s, whatever kids tokens name", async () => {
+    const { url, asked } = await serveKeys((_request, response) =>
+      response.end(JSON.stringify({ keys: KEYS })),
+    );
+    const { verifier, clock } = follow(url);
+    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    for (let round = 0; round < 2; round++) {
+      for (let at = 0; at < 1_000; at++) check(verifier, token({}, { kid: `random${at}` }));
+      await vi.waitFor(() => expect(check(verifier, token({}, { kid: "x" }))).toBe("unknown"));
+      expect(asked()).toBe(1 + round);
+      clock.advance(30_000);
+    }
+  });
+
+  it("stay in use while the URL does not answer as it should", async () => {
+    let answer: RequestListener = (_request, response) => response.end(JSON.stringify({ keys: KEYS }));
+    const { url, asked } = await serveKeys((request, response) => answer(request, response));
+    const { verifier, clock, refusals } = follow(url);
+    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    const faults: RequestListener[] = [
+      (_request, response) => response.writeHead(500).end(),
+      (_request, response) => response.end("no JSON"),
+      (_request, response) => response.end(JSON.stringify({ keys: [] })),
+      (_request, response) => response.end(Buffer.alloc(2 << 20, "a")),
+      (_request, response) => response.writeHead(302, { location: url }).end(),
+      (request) => request.socket.destroy(),
+    ];
+    clock.advance(600_000);
+    for (const fault of faults) {
+      answer = fault;
+      const before = asked();
+      clock.advance(30_000);
+      await vi.waitFor(() => expect(asked()).toBeGreaterThan(before));
+      expect(check(verifier, token({ jti: String(before) }))).toBe("jwt:corp:orders");
+    }
+    await vi.waitFor(() => expect(verifier.filesRefused).toBe(true));
+    expect(refusals.length).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe("the file of issuers", () => {
+  const entry = (more = "") =>
+    `  - name: corp\n    issuer: ${ISSUER}\n    audience: meshcache\n    jwks: /a\n${more}`;
+
+  it("is refused with all its faults and their lines", () => {
+    const yaml = `issuers:\n  - name: "a b"\n    issuer: ""\n    audience: x\n    jwks: http://evil.example/jwks\n    extra: 1\n  - 7\n`;
+    let message = "";
+    try {
+      readIssuers("issuers", yaml);
+    } catch (error) {
+      message = String(error);
+    }
+    for (const line of [
+      "line 2 issuers.0",
+      "line 3 issuers.0.issuer",
+      "line 5 issuers.0.jwks",
+      "line 7 issuers.1",
+    ]) {
+      expect(message).toContain(line);
+    }
+    expect(message).not.toContain("evil");
+    expect(() => readIssuers("issuers", "issuers: [")).toThrow("line 1");
+    expect(() => readIssuers("issuers", "")).toThrow();
+    expect(() => readIssuers("issuers", `issuers:\n${entry()}${entry()}`)).toThrow("same name");
+  });
+
+  it("takes https everywhere, http on loopback alone, and paths", () => {
+    const withJwks = (jwks: string) => () =>
+      readIssuers("issuers", `issuers:\n${entry().replace("/a", jwks)}`);
+    for (const jwks of [
+      "https://a.example/x",
+      "http://127.0.0.1:1/x",
+      "http://[::1]/x",
+      "keys.json",
+      "/a/b",
+    ]) {
+      expect(withJwks(jwks)).not.toThrow();
+    }
+    for (const jwks of [
+      "http://a.example/x",
+      "file:///etc/passwd",
+      "ftp://a",
+      "http://127.0.0.1.evil.example/",
+    ]) {
+      expect(withJwks(jwks), jwks).toThrow();
+    }
+  });
+});
+
+describe("a server with issuers", () => {
+  it("lets calls with a token in, ends streams with their token, and refuses others", async () => {
+    const jwtIssuers = folder.write(
+      "issuers.yaml",
+      `issuers:\n  - name: corp\n    issuer: ${ISSUER}\n    audience: meshcache\n    jwks: ${keyFile()}\n`,
+    );
+    const running = await startServer({ security: { jwtIssuers } });
+    undo.defer(() => running.stop());
+    const client = createServiceClient(running.address, credentials.createInsecure());
+    undo.defer(() => client.close());
+    const get = (text: string) => {
+      const metadata = new Metadata();
+      metadata.set("authorization", `Bearer ${text}`);
+      return { metadata };
+    };
+    await client.unary(CacheService.method.get, { namespace: "users", key: "k" }, get(token()));
+    const bad = client.unary(
+      CacheService.method.get,
+      { namespace: "users", key: "k" },
+      get(token({ aud: "x" })),
+    );
+    await expect(bad).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+    const short = token({ exp: Date.now() / 1_000 - 29 });
+    const stream = client.serverStream(CacheService.method.stream, { namespace: "users" }, get(short));
+    stream.on("data", () => {});
+    const [error] = await once(stream, "error").catch((thrown) => [thrown]);
+    expect(error).toMatchObject({ code: status.UNAUTHENTICATED });
+  });
+});
