@@ -21,6 +21,7 @@ import { isAborted } from "./api/signals.ts";
 import { runWithin } from "./api/timeouts.ts";
 import { Coherence } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
+import { LeaseClock } from "./coherence/lease-clock.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
 import { EventReporter } from "./event-reporter.ts";
 import { EventSubscriptions } from "./event-subscriptions.ts";
@@ -68,8 +69,9 @@ export class MeshCache implements AsyncDisposable {
     const { onEvent } = this.#options;
     this.#events = new EventReporter({ clock: this.#clock, onEvent, warn: internals.warn ?? warnOfUse });
     const { report } = this.#events;
-    const deps = this.#createDeps(internals);
-    this.#coherence = new Coherence(clock, this.#options.leaseMs);
+    const leaseClock = new LeaseClock(clock);
+    const deps = this.#createDeps(internals, leaseClock);
+    this.#coherence = new Coherence(leaseClock, this.#options.leaseMs);
     const invalidations = new InvalidationBus(this.#coherence);
     this.#invalidations = invalidations;
     this.#connection = new Connection(this.#options, deps, {
@@ -85,7 +87,8 @@ export class MeshCache implements AsyncDisposable {
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),
-      pingAnswered: (sentAtMs) => this.#coherence.pingAnswered(sentAtMs),
+      pulse: () => this.#pulse(),
+      pingAnswered: (leaseFromMs) => this.#coherence.pingAnswered(leaseFromMs),
     });
     const telemetry = createClientTelemetry(this.#options, (error) =>
       this.#boundary.caught(undefined, error),
@@ -177,10 +180,11 @@ export class MeshCache implements AsyncDisposable {
     return this.close();
   }
 
-  #createDeps(internals: ClientInternals): ConnectionDeps {
+  #createDeps(internals: ClientInternals, leaseClock: LeaseClock): ConnectionDeps {
     const scheduleFlush = internals.scheduleFlush ?? runAfterMicrotasks;
     return {
       clock: this.#clock,
+      leaseClock,
       rng: internals.rng ?? systemRng,
       transport: internals.transport ?? createTransport(this.#options, this.#boundary, this.#clock),
       clientId: this.#options.clientId,
@@ -226,6 +230,15 @@ export class MeshCache implements AsyncDisposable {
   #fault(error: unknown): void {
     if (this.#options.onEvent === undefined) warnOfFault(error);
     this.#events.report({ kind: "fault", error: errorNameOf(error), at: placeOf(error) });
+  }
+
+  #pulse(): boolean {
+    const aheadMs = this.#coherence.pulse();
+    if (aheadMs === 0) return false;
+    const suspectCopies = this.#namespaces.nearSize().entries;
+    this.#events.report({ kind: "clocksDiverged", aheadMs, suspectCopies });
+    this.#namespaces.revalidate();
+    return true;
   }
 
   #gap(gap: Gap): void {

@@ -96,6 +96,7 @@ export function guardTimers(clock: Clock, boundary: Boundary): Clock {
   return {
     nowMs: () => clock.nowMs(),
     nowMicros: () => clock.nowMicros(),
+    wallMs: () => clock.wallMs(),
     schedule: (delayMs, run, holds) => clock.schedule(delayMs, boundary.guard(undefined, run), holds),
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Clocks for tests. Time may stand still or leap, as it does with fake timers, while the sockets between client and server
- * go on: so timers that a leap has made due run once each, as after a suspension of the process.
+ * go on: so timers that a leap has made due run once each, as after a suspension of the process. The wall clock goes with the
+ * monotonic one.
  */
 // Imported, so that fake timers do not replace it.
 import { clearInterval, setInterval } from "node:timers";
@@ -76,6 +77,7 @@ export function createTestClock(): TestClock {
   return {
     nowMs: () => timeMs,
     nowMicros: () => timeMs * 1_000,
+    wallMs: () => timeMs,
     schedule: (delayMs, run, holds = false) => timers.add(delayMs, run, holds),
     advance(byMs) {
       timeMs += Math.max(0, byMs);
@@ -101,6 +103,7 @@ export function createFollowingClock(): Clock {
   return {
     nowMs,
     nowMicros: () => nowMs() * 1_000,
+    wallMs: nowMs,
     schedule: (delayMs, run, holds = false) => timers.add(delayMs, run, holds),
   };
 }

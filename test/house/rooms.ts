@@ -88,7 +88,7 @@ export const rooms: Rooms = {
     "telemetry",
   ],
   "store/hashing": ["common"],
-  "store/shm": ["store/api", "store/hashing"],
+  "store/shm": ["common", "store/api", "store/hashing"],
   "store/events": ["common", "store/api", "store/shm"],
   "store/namespaces": ["common", "store/api", "store/hashing", "store/shm"],
   "store/fences": ["common", "store/api", "store/hashing", "store/namespaces", "store/shm"],

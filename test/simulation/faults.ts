@@ -21,6 +21,17 @@ export interface Faults {
   heal(): void;
 }
 
+/** From about a ping interval to an hour. */
+const WALL_STEPS_MS = [60, 200, 1_000, 3_600_000];
+/** More than clocks may drift. */
+const STEP_DISTANCE_MS = 20;
+
+/** Not so short that it is drift, nor a step of the wall clock: set back by as much meanwhile, it would show nothing. */
+function suspensionMs(durationMs: number): number {
+  const isStep = WALL_STEPS_MS.some((stepMs) => Math.abs(stepMs - durationMs) < STEP_DISTANCE_MS);
+  return Math.max(durationMs, STEP_DISTANCE_MS) + (isStep ? 2 * STEP_DISTANCE_MS : 0);
+}
+
 export function scheduleFaults(
   time: VirtualTime,
   rng: Rng,
@@ -55,12 +66,23 @@ export function scheduleFaults(
     });
   }
 
+  /** Often there and back again before the clocks are compared. */
+  function setWallOfClient({ process, name }: Target): void {
+    const byMs = pick(rng, [1, -1]) * pick(rng, WALL_STEPS_MS);
+    const set = (stepMs: number): void => {
+      history.note("fault", `${name}: its wall clock is set by ${stepMs} ms`);
+      process.setWall(stepMs);
+    };
+    set(byMs);
+    if (chance(rng, 0.5)) time.at(time.nowMs() + between(rng, 0, 2 * plan.pingMs), () => set(-byMs));
+  }
+
   function strike(kind: FaultKind): void {
     if (healed) return;
     const target = pick(rng, targets);
     const { wire, name } = target;
     // Often longer than a lease, sometimes much longer, and sometimes very short.
-    const durationMs = pick(rng, [
+    let durationMs = pick(rng, [
       between(rng, 1, 50),
       between(rng, 50, plan.leaseMs),
       between(rng, plan.leaseMs, 2 * plan.leaseMs),
@@ -127,6 +149,27 @@ export function scheduleFaults(
         history.note("fault", `${name}: crashes`);
         target.crash();
         break;
+      case "suspendClient":
+        durationMs = suspensionMs(durationMs);
+        history.note("fault", `${name}: its host is suspended for ${durationMs} ms`);
+        target.process.suspend(durationMs);
+        break;
+      case "suspendServer":
+        durationMs = suspensionMs(durationMs);
+        history.note("fault", `server: its host is suspended for ${durationMs} ms`);
+        server.process.suspend(durationMs);
+        break;
+      case "setWallOfClient":
+        setWallOfClient(target);
+        break;
+      case "setWallOfServer": {
+        // Forth would only end entries and leases early. Back while the host is suspended is not covered.
+        if (plan.faultKinds.includes("suspendServer")) break;
+        const wallStepMs = -pick(rng, WALL_STEPS_MS);
+        history.note("fault", `server: its wall clock is set by ${wallStepMs} ms`);
+        server.process.setWall(wallStepMs);
+        break;
+      }
       default:
         kind satisfies never;
     }

@@ -6,7 +6,8 @@
  *   - `sync()` (nothing invalidated before the call is served after it),
  *   - what it has read (monotonic reads).
  * A read is correct if the server held its result at some moment at or after the floor. For a near read the moment must
- * also be later than t - L, and the TTL must not have ended. For a remote read the moment must be between its call and
+ * also be later than t - L, and the TTL must not have ended; both by real time, whatever the clocks of the reader show.
+ * Only a wall clock that was set back since its last pulse, by no more than the time since then, excuses as much. For a remote read the moment must be between its call and
  * its return.
  */
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -26,6 +27,8 @@ export interface Read {
   /** The floor of the reader for the key at the time of the call. */
   readonly floor: Moment;
   readonly maxStalenessMs: number;
+  /** By how much the wall clock of the reader was set back since its last pulse. */
+  readonly setBackMs: number;
 }
 
 export interface Judge {
@@ -55,8 +58,8 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
   const nearWindow = (read: Read): Window => ({
     from: read.floor,
     to: read.call,
-    afterMs: read.call.atMs - read.maxStalenessMs,
-    livesAtMs: read.call.atMs,
+    afterMs: read.call.atMs - read.maxStalenessMs - read.setBackMs,
+    livesAtMs: read.call.atMs - read.setBackMs,
   });
   const remoteWindow = (read: Read): Window => ({
     from: read.floor.order > read.call.order ? read.floor : read.call,

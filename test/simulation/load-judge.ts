@@ -15,6 +15,8 @@ export interface GivenValue {
   readonly source: EntrySource;
   readonly call: Moment;
   readonly returned: Moment;
+  /** By how much the wall clock of the client was set back since its last pulse. */
+  readonly setBackMs: number;
 }
 
 export interface LoadJudge {
@@ -39,7 +41,7 @@ export function createLoadJudge(
       return judged;
     },
     loaded: (value, client, begun) => loads.set(value, { client, begun }),
-    value({ client, key, observed, source, call }) {
+    value({ client, key, observed, source, call, setBackMs }) {
       if (observed.kind !== "value") return;
       const row = rowVersionOf(observed.value);
       if (row === undefined) return;
@@ -54,7 +56,7 @@ export function createLoadJudge(
         if (write.soft && observed.stale) continue;
         if (key === versionedKey && write.call.order < lastRestart().order) continue;
         const own = write.client === client && write.returned.order < call.order;
-        const known = write.returned.atMs <= call.atMs - leaseMs;
+        const known = write.returned.atMs <= call.atMs - leaseMs - setBackMs;
         if (!own && !known) continue;
         history.violate(
           own ? "own-write" : "outdated-row",

@@ -74,13 +74,95 @@ export const mutants: readonly Mutant[] = [
     "client: TTL aged from the receipt of the answer",
     "EntryReader.#read",
     "const reading = readGet(key, response, call.sentAtMs);",
-    "const reading = readGet(key, response, this.#context.clock.nowMs());",
+    "const reading = readGet(key, response, this.#context.coherence.nowMs());",
   ),
   mutant(
     "client: a bound shorter than the lease is ignored",
     "Coherence.mayServeWithin",
     "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
     "",
+  ),
+
+  // ---- Clocks that stop or jump (scenario 33) --------------------------------------------------------------------
+  mutant(
+    "client: hits read the monotonic clock, which stands still in suspension",
+    "LeaseClock.nowMs",
+    "return this.#clock.wallMs();",
+    "return this.sentMs();",
+  ),
+  mutant(
+    "client: the divergence of the clocks is seen, and the copies are not suspect",
+    "Coherence.pulse",
+    "this.missedEvents();",
+    "",
+  ),
+  mutant(
+    "client: only a wall clock that is ahead counts as divergence",
+    "LeaseClock.pulse",
+    "return mostMs < -driftMs ? mostMs : 0;",
+    "return mostMs < -driftMs ? 0 : 0;",
+  ),
+  mutant(
+    "client: a wall time from before the last pulse is trusted",
+    "Coherence.mayServe",
+    "nowMs >= this.#servableFromMs &&",
+    "",
+  ),
+  {
+    name: "client: a lease outlives the divergence of the clocks",
+    edits: [
+      {
+        inFunction: "Coherence.pulse",
+        find: "this.#lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;",
+        replace: "",
+      },
+    ],
+    test: "scenario 33: no lease from before a wall clock was set back outlives the pulse",
+  },
+  {
+    name: "client: a ping from before the divergence renews the lease",
+    edits: [
+      {
+        inFunction: "SentPings.forgetLeases",
+        find: "ping.leaseFromMs = undefined;",
+        replace: "void ping;",
+      },
+    ],
+    test: "scenario 33: a ping from before a suspension renews no lease after it",
+  },
+  {
+    name: "client: requests and pings are stamped by a wall clock that may be set",
+    edits: [
+      {
+        inFunction: "LeaseClock.sentMs",
+        find: "return this.#last.wallMs + this.#clock.nowMs() - this.#last.afterMs;",
+        replace: "return this.#clock.wallMs();",
+      },
+    ],
+    test: "scenario 33: forth and back between two pulses prolongs neither the lease nor a TTL",
+  },
+  {
+    name: "client: a load from before a suspension is shared as a recent one",
+    edits: [
+      {
+        inFunction: "ageOf",
+        find: "Math.max(clock.nowMs() - monotonicMs, clock.wallMs() - wallMs)",
+        replace: "clock.nowMs() - monotonicMs + 0 * wallMs",
+      },
+    ],
+    test: "scenario 33: shares no load from before a suspension longer than the lease",
+  },
+  mutant(
+    "store: TTLs and leases stand still in suspension",
+    "ShardClock.#compare",
+    "if (divergedMs > 0 && !isFirst) cells.set(CELL.missedMs, cells.get(CELL.missedMs) + divergedMs);",
+    "void isFirst;",
+  ),
+  mutant(
+    "store: a wall clock that is set back prolongs TTLs and leases",
+    "ShardClock.#compare",
+    "if (divergedMs > 0 && !isFirst)",
+    "if (!isFirst)",
   ),
 
   // ---- The client: events and own writes -----------------------------------------------------------------------

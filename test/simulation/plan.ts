@@ -59,6 +59,10 @@ export const faultKinds = [
   "slowNetwork",
   "drain",
   "crashClient",
+  "suspendClient",
+  "suspendServer",
+  "setWallOfClient",
+  "setWallOfServer",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 

@@ -77,6 +77,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     options: ReadChoice = {},
   ): Promise<Entry<string> | undefined> {
     const call = history.note(client.name, `reads ${key} ${describeChoice(options)}`);
+    const setBackMs = client.process.unknownSetBackMs(plan.pingMs);
     const floor = judge.floorOf(client.name, key);
     const operation = operations.add({
       kind: "get",
@@ -96,8 +97,18 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       operation.remote = entry.source === "remote";
       const source = entry.source === "near" ? "near" : "remote";
       const maxStalenessMs = Math.min(plan.leaseMs, options.maxStalenessMs ?? plan.leaseMs);
-      judge.read({ reader: client.name, key, source, observed, call, returned, floor, maxStalenessMs });
-      loadJudge.value({ client: client.name, key, observed, call, returned, source });
+      judge.read({
+        reader: client.name,
+        key,
+        source,
+        observed,
+        call,
+        returned,
+        floor,
+        maxStalenessMs,
+        setBackMs,
+      });
+      loadJudge.value({ client: client.name, key, observed, call, returned, source, setBackMs });
       if (!(entry.kind !== "miss" && entry.stale)) lastRead.set(`${client.name}/${key}`, { entry, observed });
       return entry;
     } catch (error) {
@@ -109,6 +120,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   async function readMany(client: ClientLife): Promise<void> {
     const keys = allKeys.filter(() => chance(rng, 0.6));
     const call = history.note(client.name, `reads ${keys.join(" ")}`);
+    const setBackMs = client.process.unknownSetBackMs(plan.pingMs);
     const floors = keys.map((key) => judge.floorOf(client.name, key));
     try {
       const outcomes = await client.entries.getMany(keys);
@@ -130,6 +142,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
           returned,
           floor,
           maxStalenessMs,
+          setBackMs,
         });
       });
     } catch (error) {
@@ -139,6 +152,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
 
   async function getOrLoad(client: ClientLife, key: string): Promise<void> {
     const call = history.note(client.name, `gets or loads ${key}`);
+    const setBackMs = client.process.unknownSetBackMs(plan.pingMs);
     const floor = judge.floorOf(client.name, key);
     const options = {
       tags: tagsOf(key),
@@ -161,9 +175,18 @@ export function createWorkload(deps: WorkloadDeps): Workload {
           returned,
           floor,
           maxStalenessMs: plan.leaseMs,
+          setBackMs,
         });
       }
-      loadJudge.value({ client: client.name, key, observed, call, returned, source: entry.source });
+      loadJudge.value({
+        client: client.name,
+        key,
+        observed,
+        call,
+        returned,
+        source: entry.source,
+        setBackMs,
+      });
     } catch (error) {
       history.note(client.name, `could not load ${key}: ${reasonOf(error)}`);
     }

@@ -9,6 +9,8 @@ interface Scheduled {
 
 export class ManualClock implements Clock {
   #nowMs: number;
+  /** The wall clock, as far as it is ahead of the monotonic one. */
+  #wallAheadMs = 1_700_000_000_000;
   #order = 0;
   readonly #scheduled = new Set<Scheduled>();
 
@@ -22,6 +24,10 @@ export class ManualClock implements Clock {
 
   nowMicros(): number {
     return this.#nowMs * 1_000;
+  }
+
+  wallMs(): number {
+    return this.#nowMs + this.#wallAheadMs;
   }
 
   schedule(delayMs: number, run: () => void): Timer {
@@ -48,6 +54,16 @@ export class ManualClock implements Clock {
   /** Time passes and no timer runs, as in a paused process. */
   leap(byMs: number): void {
     this.#nowMs += byMs;
+  }
+
+  /** The host is suspended: the wall clock goes on, the monotonic clock and the timers stand still. */
+  suspend(forMs: number): void {
+    this.#wallAheadMs += forMs;
+  }
+
+  /** Somebody sets the wall clock, forth or, below 0, back. */
+  setWall(byMs: number): void {
+    this.#wallAheadMs += byMs;
   }
 
   #nextUntil(untilMs: number): Scheduled | undefined {

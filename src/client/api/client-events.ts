@@ -49,6 +49,11 @@ export type ClientEventFacts =
   | { readonly kind: "serverDraining"; readonly address: string }
   /** Events may be missing. This many near copies are suspect: each is asked for again before it is served. */
   | { readonly kind: "gap"; readonly cause: GapCause; readonly suspectCopies: number }
+  /**
+   * The wall clock and the monotonic clock went apart by this: the host was suspended or the clock was set, back where it is
+   * below 0. The age of near copies is unknown, so this many are suspect.
+   */
+  | { readonly kind: "clocksDiverged"; readonly aheadMs: number; readonly suspectCopies: number }
   /** A loader threw or took too long. Its key is not loaded again for up to `cooldownMs`. `error`: the name of its class. */
   | {
       readonly kind: "loadFailed";
@@ -101,6 +106,7 @@ const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
   unavailable: "error",
   serverDraining: "info",
   gap: "info",
+  clocksDiverged: "info",
   loadFailed: "warn",
   loadUnkept: "warn",
   undecodable: "warn",
@@ -120,6 +126,7 @@ export function createEventCounts(): ClientEventCounts {
     unavailable: 0,
     serverDraining: 0,
     gap: 0,
+    clocksDiverged: 0,
     loadFailed: 0,
     loadUnkept: 0,
     undecodable: 0,
@@ -159,6 +166,8 @@ function messageOf(facts: ClientEventFacts): string {
       return `the server at ${facts.address} is shutting down`;
     case "gap":
       return `events may be missing (${facts.cause}): ${facts.suspectCopies} near copies are asked for again before they are served`;
+    case "clocksDiverged":
+      return `the host was suspended or its clock was set (${facts.aheadMs} ms): ${facts.suspectCopies} near copies are asked for again before they are served`;
     case "loadFailed":
       return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
     case "loadUnkept":

@@ -2,7 +2,7 @@
  * Coherence: decides what may enter a near cache (the fill rule) and what may be served from it (the hit rule). It
  * stores no values and has no network code: other parts report facts to it and ask it questions.
  *
- * THE PROMISE. Let L be the lease, measured by this process's monotonic clock from the moment it *sent* the
+ * THE PROMISE. Let L be the lease, measured by this process's own clock (lease-clock.ts) from the moment it *sent* the
  * last ping that was answered. A near cache serves a local value at time t only if it had been current on the
  * server at some moment after t - L, and, while the stream is connected and caught up, it serves nothing whose
  * invalidation has been received. A process always reads its own writes.
@@ -18,6 +18,11 @@
  * its TTL (aged from request send), and the stream is not between a disconnect and its catch-up. Otherwise go
  * to the server.
  *
+ * THE CLOCK. A hit reads one clock: the wall clock, which goes on while the host is suspended. A pulse before every ping
+ * of the heartbeat, so within the ping interval, compares wall and monotonic time, and divergence in either direction makes
+ * copies suspect. Until that pulse, a hit is refused at a wall time from before the last pulse. So a wall clock that was set
+ * back by s lengthens L and the TTLs by s only if s is at most the time since the last pulse, and only until the next one.
+ *
  * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until revalidated, in
  * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
  * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
@@ -26,7 +31,7 @@
  * only: a response that was delayed (behind a lease of its batch, or because the client read slowly), the response to
  * an own write, and the handover from a draining server to the next, while two streams deliver events.
  */
-import type { Clock } from "../../common/clock.ts";
+import type { LeaseClock } from "./lease-clock.ts";
 import { createRecentChanges, type RecentChanges } from "./recent-changes.ts";
 import { type Cover, NO_COVER } from "./selector-cover.ts";
 
@@ -68,16 +73,18 @@ export class Coherence {
   coverage = 1;
   /** The keys whose events the stream delivers. */
   cover: Cover = NO_COVER;
-  readonly #clock: Clock;
+  readonly #clock: LeaseClock;
   readonly #leaseMs: number;
   readonly #shards: RecentChanges[] = [];
   #lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
   #hasNearCache = false;
+  /** A wall time before this one was set back. */
+  #servableFromMs = Number.POSITIVE_INFINITY;
   /** The first and third condition of the hit rule in one number, so that a hit needs one comparison for both. */
   #servableUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, leaseMs: number) {
+  constructor(clock: LeaseClock, leaseMs: number) {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
   }
@@ -95,10 +102,13 @@ export class Coherence {
     return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);
   }
 
-  /** The hit rule. The age of the last answered ping may be exactly L. */
+  /** The hit rule. The age of the last answered ping may be exactly L. `nowMs`: of the lease clock. */
   mayServe(entry: Servable, nowMs: number): boolean {
     return (
-      nowMs <= this.#servableUntilMs && entry.generation === this.generation && nowMs < entry.freshUntilMs
+      nowMs <= this.#servableUntilMs &&
+      nowMs >= this.#servableFromMs &&
+      entry.generation === this.generation &&
+      nowMs < entry.freshUntilMs
     );
   }
 
@@ -112,14 +122,16 @@ export class Coherence {
    * cached entry. An older load may be shared only if no event can have been missed since it began. `coverage` was
    * read when the load began.
    */
-  mayShare(begunAtMs: number, coverage: number, nowMs: number): boolean {
-    if (nowMs - begunAtMs <= this.#leaseMs) return true;
-    return nowMs <= this.#servableUntilMs && coverage !== NOT_COVERED && coverage === this.coverage;
+  mayShare(ageMs: number, coverage: number): boolean {
+    if (ageMs <= this.#leaseMs) return true;
+    const nowMs = this.#clock.nowMs();
+    const isServable = nowMs <= this.#servableUntilMs && nowMs >= this.#servableFromMs;
+    return isServable && coverage !== NOT_COVERED && coverage === this.coverage;
   }
 
   /** How long a value that is served now can have been out of date, at most. */
   stalenessBoundMs(nowMs: number): number {
-    return nowMs - this.#lastAnsweredPingSentAtMs;
+    return Math.max(0, nowMs - this.#lastAnsweredPingSentAtMs);
   }
 
   // ---- The facts that the rules use ----------------------------------------------------------------------------
@@ -181,12 +193,27 @@ export class Coherence {
     this.#updateServableUntil();
   }
 
-  /** A Progress answered a ping. The lease counts from when that ping was sent. */
+  /**
+   * Compares the clocks. Not 0: by how much the wall clock went ahead, or was set back, since the last pulse. Then every
+   * copy is suspect, and nothing that was sent before counts, since the age of it is unknown.
+   */
+  pulse(): number {
+    const divergenceMs = this.#clock.pulse();
+    this.#servableFromMs = this.#clock.pulsedAtMs;
+    if (divergenceMs === 0) return 0;
+    this.missedEvents();
+    this.#lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;
+    this.#updateServableUntil();
+    return divergenceMs;
+  }
+
+  /** A Progress answered a ping. The lease counts from when that ping was sent, by the lease clock. */
   pingAnswered(sentAtMs: number): void {
     this.#lastAnsweredPingSentAtMs = Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs);
     this.#updateServableUntil();
   }
 
+  /** The lease clock, by which a hit is judged. */
   nowMs(): number {
     return this.#clock.nowMs();
   }

@@ -56,7 +56,10 @@ export interface ConnectionObserver {
   caughtUp(): void;
   /** There is no primary stream any more. */
   lost(): void;
-  pingAnswered(sentAtMs: number): void;
+  /** The heartbeat is about to ping. True: the clocks have diverged, so that earlier pings renew no lease. */
+  pulse(): boolean;
+  /** `leaseFromMs`: when the ping was sent, by the lease clock. */
+  pingAnswered(leaseFromMs: number): void;
 }
 
 /**
@@ -96,7 +99,9 @@ export class Connection {
       if (primary !== undefined) this.#heartbeat.callOverdue(primary);
     });
     this.#reconnection = new Reconnection(options, deps);
-    this.#heartbeat = new Heartbeat(options, deps.clock);
+    this.#heartbeat = new Heartbeat(options, deps.clock, (stream) => {
+      if (observer.pulse()) stream.forgetLeases();
+    });
     this.#subscriptions = new Subscriptions((cover) => observer.covered(cover));
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
@@ -115,7 +120,7 @@ export class Connection {
       },
       progress: (ping) => {
         observer.caughtUp();
-        if (ping !== undefined) observer.pingAnswered(ping.sentAtMs);
+        if (ping?.leaseFromMs !== undefined) observer.pingAnswered(ping.leaseFromMs);
       },
       draining: () => this.#draining(),
       goesAway: () => this.#goesAway(),

@@ -17,6 +17,7 @@ import { CacheError } from "../../common/errors.ts";
 import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import type { LeaseClock } from "../coherence/lease-clock.ts";
 import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
 import type { SubscriptionPlan } from "../coherence/subscription-set.ts";
 import { ExchangeRequestMessage } from "../messages/requests.ts";
@@ -55,6 +56,7 @@ export interface StreamHandlers {
 
 export interface StreamDeps {
   readonly clock: Clock;
+  readonly leaseClock: LeaseClock;
   readonly transport: Transport;
   readonly clientId: string;
 }
@@ -206,7 +208,7 @@ export class ExchangeStream {
 
   /** Sends calls as one message. What cannot be sent at all fails by itself. */
   send(calls: readonly Call[]): void {
-    this.#batches.send(calls, this.#deps.clock.nowMs(), this.epoch, this.#sendFrame);
+    this.#batches.send(calls, this.#deps.leaseClock.sentMs(), this.epoch, this.#sendFrame);
   }
 
   /** Pings, and acknowledges the cursor if it has moved since the last time. */
@@ -220,8 +222,13 @@ export class ExchangeStream {
   }
 
   ping(answered?: () => void): void {
-    const nonce = this.#pings.add(answered);
+    const nonce = this.#pings.add(this.#deps.leaseClock.sentMs(), answered);
     this.#sendOrCut({ case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce } });
+  }
+
+  /** The clocks have diverged: the pings that are under way renew no lease. */
+  forgetLeases(): void {
+    this.#pings.forgetLeases();
   }
 
   /** A ping has no answer yet. */

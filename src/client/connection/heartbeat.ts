@@ -19,14 +19,17 @@ const LOOKS = 4;
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #clock: Clock;
+  readonly #beforePulse: (stream: ExchangeStream) => void;
   #timer: Timer | undefined;
   #pulsedAtMs = Number.NEGATIVE_INFINITY;
   /** The stream was over its limit of silence at the last beat. */
   #wasSilent = false;
 
-  constructor(options: HeartbeatOptions, clock: Clock) {
+  /** `beforePulse` is called just before each ping. */
+  constructor(options: HeartbeatOptions, clock: Clock, beforePulse: (stream: ExchangeStream) => void) {
     this.#options = options;
     this.#clock = clock;
+    this.#beforePulse = beforePulse;
   }
 
   /** Beats for this stream at once and from now on, and no longer for the one before. */
@@ -63,6 +66,7 @@ export class Heartbeat {
 
   #pulse(stream: ExchangeStream): void {
     this.#pulsedAtMs = this.#clock.nowMs();
+    this.#beforePulse(stream);
     stream.pulse();
   }
 

@@ -52,10 +52,8 @@ export class CallPlan {
 export abstract class Call {
   readonly plan: CallPlan;
   #settled = false;
-  /** When it was last sent: the age of what it reads counts from here. */
+  /** When it was last sent, by the lease clock: the age of what it reads or writes counts from here. */
   sentAtMs = 0;
-  /** When it was first sent: the age of what it writes counts from here, since the first try may have taken effect. */
-  firstSentAtMs = 0;
   attempts = 0;
   /** The epoch of the store that it was first sent to. 0n: it was not sent. */
   sentEpoch = 0n;
@@ -83,13 +81,11 @@ export abstract class Call {
     return this.#settled;
   }
 
-  sending(nowMs: number, epoch: bigint): void {
-    if (this.attempts === 0) {
-      this.firstSentAtMs = nowMs;
-      this.sentEpoch = epoch;
-    }
+  /** `sentAtMs`: by the lease clock. */
+  sending(sentAtMs: number, epoch: bigint): void {
+    if (this.attempts === 0) this.sentEpoch = epoch;
     this.attempts += 1;
-    this.sentAtMs = nowMs;
+    this.sentAtMs = sentAtMs;
     this.coverage = this.currentCoverage();
   }
 

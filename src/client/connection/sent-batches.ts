@@ -46,11 +46,11 @@ export class SentBatches {
   }
 
   /**
-   * Sends calls as one batch. When it cannot be sent, each goes by itself, so that only the calls that are the reason
+   * Sends calls as one batch, at `sentAtMs` by the lease clock. When it cannot be sent, each goes by itself, so that only the calls that are the reason
    * fail.
    */
-  send(calls: readonly Call[], nowMs: number, epoch: bigint, sendFrame: SendFrame): void {
-    for (const call of calls) call.sending(nowMs, epoch);
+  send(calls: readonly Call[], sentAtMs: number, epoch: bigint, sendFrame: SendFrame): void {
+    for (const call of calls) call.sending(sentAtMs, epoch);
     const failed = this.#sendOrFail(calls, sendFrame);
     if (failed.length > 0) this.#released(failed);
   }

@@ -2,7 +2,10 @@
 import type { Clock } from "../../common/clock.ts";
 
 export interface SentPing {
+  /** By the monotonic clock: how long the server is silent. */
   readonly sentAtMs: number;
+  /** By the lease clock. Undefined: the clocks have diverged since then, so that it renews no lease. */
+  leaseFromMs: number | undefined;
   /** Called when it is answered. */
   readonly answered: (() => void) | undefined;
 }
@@ -19,10 +22,15 @@ export class SentPings {
   }
 
   /** Notes a ping that is about to be sent and returns its nonce. */
-  add(answered: (() => void) | undefined): bigint {
+  add(leaseFromMs: number, answered: (() => void) | undefined): bigint {
     this.#lastNonce += 1n;
-    this.#pings.set(this.#lastNonce, { sentAtMs: this.#clock.nowMs(), answered });
+    this.#pings.set(this.#lastNonce, { sentAtMs: this.#clock.nowMs(), leaseFromMs, answered });
     return this.#lastNonce;
+  }
+
+  /** The clocks have diverged: no ping that is under way renews the lease. */
+  forgetLeases(): void {
+    for (const ping of this.#pings.values()) ping.leaseFromMs = undefined;
   }
 
   /** The ping with this nonce was answered. Undefined: there is none. */

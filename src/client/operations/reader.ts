@@ -131,7 +131,7 @@ export class EntryReader<Value> {
 
   /** The entry as the caller gets it. */
   entry({ reading, outcome }: Found<Value>, source: EntrySource): Entry<Value> {
-    const nowMs = this.#context.clock.nowMs();
+    const nowMs = this.#context.coherence.nowMs();
     const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
     if (outcome.kind === "miss") return { kind: "miss", source, ageMs };
     const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;

@@ -5,7 +5,7 @@
  */
 
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { Clock, Timer } from "../../common/clock.ts";
+import { ageOf, type Clock, type Moment, momentOf, type Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { isAborted, onAbort } from "../api/signals.ts";
 import { type Change, type Coherence, NOT_COVERED } from "../coherence/coherence.ts";
@@ -35,7 +35,7 @@ export interface SingleflightDeps {
 interface Flight<Result> {
   /** For its callers: what each may have, when there are several. */
   result: Promise<Result>;
-  readonly begunAtMs: number;
+  readonly begunAt: Moment;
   readonly coverage: number;
   readonly wait: LeaseWait;
   joined: boolean;
@@ -103,9 +103,9 @@ export class Singleflight<Result> implements InvalidationListener {
     const flight = this.#flights?.get(key);
     if (flight === undefined) return undefined;
     const { clock, coherence } = this.#deps;
-    const nowMs = clock.nowMs();
-    const recent = maxStalenessMs > 0 && nowMs - flight.begunAtMs <= maxStalenessMs;
-    return recent && coherence.mayShare(flight.begunAtMs, flight.coverage, nowMs) ? flight : undefined;
+    const ageMs = ageOf(flight.begunAt, clock);
+    const recent = maxStalenessMs > 0 && ageMs <= maxStalenessMs;
+    return recent && coherence.mayShare(ageMs, flight.coverage) ? flight : undefined;
   }
 
   #enter(flight: Flight<Result>): Flight<Result> {
@@ -115,11 +115,11 @@ export class Singleflight<Result> implements InvalidationListener {
   }
 
   #begin(key: string, begin: (wait: LeaseWait) => Promise<Result>): Flight<Result> {
-    const begunAtMs = this.#deps.clock.nowMs();
+    const begunAt = momentOf(this.#deps.clock);
     const coverage = this.#deps.near?.coverage() ?? NOT_COVERED;
     const wait = new LeaseWait();
     const work = begin(wait);
-    const flight: Flight<Result> = { result: work, begunAtMs, coverage, wait, joined: false };
+    const flight: Flight<Result> = { result: work, begunAt, coverage, wait, joined: false };
     this.#flights ??= new Map();
     this.#flights.set(key, flight);
     this.#updateListening();

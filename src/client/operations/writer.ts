@@ -124,8 +124,9 @@ export class EntryWriter<Value> {
     const reading = readSet(expectReply(reply, "set"));
     this.#answered("key", [set.key], [reading.asOf]);
     if (reading.kind === "stored") {
-      // A Set that was sent more than once may have taken effect at the first time.
-      const readAtMs = call.firstSentAtMs;
+      const readAtMs = call.sentAtMs;
+      // A Set that was sent more than once may have taken effect at the first time: its age is unknown.
+      const coverage = call.attempts === 1 ? call.coverage : NOT_COVERED;
       const entry: Reading = {
         key: set.key,
         kind: set.absent ? "absent" : "hit",
@@ -138,7 +139,7 @@ export class EntryWriter<Value> {
         contentType: set.contentType,
         encoded: set.absent ? undefined : set.value,
       };
-      this.#context.near?.keep(entry, call.coverage, shared);
+      this.#context.near?.keep(entry, coverage, shared);
     }
     return reading;
   }

@@ -5,6 +5,7 @@
  */
 import { NO_BYTES } from "../../common/bytes.ts";
 import type { CallbackErrors } from "../../common/callback-errors.ts";
+import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   EntryView,
@@ -49,6 +50,7 @@ interface ShardContext {
   /** Of the hash of tags. */
   readonly tagSeed: bigint;
   readonly fingerprintOf: FingerprintOf;
+  readonly clock: Clock;
   readonly rng: Rng;
   readonly counters: CounterRow;
   readonly threads: StoreThreads;
@@ -80,7 +82,7 @@ export class Shard {
   constructor(index: number, context: ShardContext, { regions, createTable }: ShardParts) {
     const { limits, counters, fingerprintOf, rng, threads } = context;
     this.#lock = threads.count === 1 ? NO_LOCK : new SharedLock(regions.lock);
-    this.#clock = new ShardClock(index, regions.clock);
+    this.#clock = new ShardClock(index, regions.clock, context.clock);
     this.#counters = counters;
     this.#hashOf = context.hashOf;
     this.#events = new ShardEvents(regions.log, index, limits.log, this.#clock);
@@ -123,7 +125,7 @@ export class Shard {
       rng,
       counters,
       threads,
-      guard: this,
+      guard: { enter: () => this.enter(), leave: () => this.leave() },
     });
     this.#conditions = new SetConditions(context.epoch, this.#leases, fences);
     this.invalidations = new Invalidations({
@@ -137,10 +139,15 @@ export class Shard {
     });
   }
 
-  /** Keeps the other threads out until `leave`. Returns the time of the operation: `nowMs`, or a little later. */
-  enter(nowMs: number): number {
+  /** Keeps the other threads out until `leave`. */
+  acquire(): void {
     this.#lock.acquire();
-    return this.#clock.advance(nowMs);
+  }
+
+  /** As `acquire`. Returns the time of the operation. */
+  enter(): number {
+    this.#lock.acquire();
+    return this.#clock.advance();
   }
 
   leave(): void {
@@ -254,8 +261,8 @@ export class Shard {
    * Calls back the waiters of this thread, and sends the results of others to their threads. Returns what callbacks
    * threw.
    */
-  deliverDecided(nowMs: number): CallbackErrors {
-    return this.#leases.deliver(nowMs);
+  deliverDecided(): CallbackErrors {
+    return this.#leases.deliver(this.#clock.nowMs);
   }
 
   /** This thread has emitted events since the last call. */

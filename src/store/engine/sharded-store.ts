@@ -66,7 +66,6 @@ export class ShardedStore implements AttachedStore {
   readonly epoch: bigint;
   readonly counters: Readonly<StoreCounters>;
   readonly #row: CounterRow;
-  readonly #clock: Clock;
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
   readonly #events: EventSource;
@@ -81,7 +80,6 @@ export class ShardedStore implements AttachedStore {
     this.epoch = memory.epoch;
     this.counters = totalsOf(common.counters, memory.threads);
     this.#row = new CounterRow(common.counters, threads.self);
-    this.#clock = clock;
     this.#hashOf = createKeyHash(memory.seeds.hash);
     this.#threadWakeups = new ThreadWakeups(common.threadWakeups, threads);
     this.#holders = new HolderList(common.leaseHolders, rng, threads.count);
@@ -93,6 +91,7 @@ export class ShardedStore implements AttachedStore {
       hashOf: this.#hashOf,
       tagSeed: memory.seeds.hash,
       fingerprintOf: createFingerprint(memory.seeds.names),
+      clock,
       rng,
       counters: this.#row,
       threads,
@@ -107,7 +106,7 @@ export class ShardedStore implements AttachedStore {
     this.#events = {
       epoch: this.epoch,
       logs: this.#shards.map((shard) => shard.log),
-      acquire: (shard) => this.#shards[shard]?.enter(0),
+      acquire: (shard) => this.#shards[shard]?.acquire(),
       release: (shard) => this.#shards[shard]?.leave(),
       revisionOf: (shard) => this.#shards[shard]?.revision ?? 0,
       waitList: this.#waitList,
@@ -128,7 +127,7 @@ export class ShardedStore implements AttachedStore {
   get(command: GetCommand, arena?: ValueArena): GetResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
-    const nowMs = shard.enter(this.#clock.nowMs());
+    const nowMs = shard.enter();
     try {
       return shard.get(command, hash, nowMs, arena);
     } finally {
@@ -249,7 +248,7 @@ export class ShardedStore implements AttachedStore {
 
   /** Runs an operation with the lock of its shard. */
   #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
-    const nowMs = shard.enter(this.#clock.nowMs());
+    const nowMs = shard.enter();
     try {
       return run(shard, nowMs);
     } finally {
@@ -280,7 +279,7 @@ export class ShardedStore implements AttachedStore {
 
   /** Calls the waiters and the subscribers whom the last mutation concerns. Returns what callbacks threw. */
   #callBack(shard: Shard): CallbackErrors {
-    const errors = shard.hasDecided ? shard.deliverDecided(this.#clock.nowMs()) : NO_ERRORS;
+    const errors = shard.hasDecided ? shard.deliverDecided() : NO_ERRORS;
     // Wake subscribers even if a lease callback throws.
     if (!shard.takeEmitted()) return errors;
     const wakeErrors = this.#waitList.wake();

@@ -1,21 +1,32 @@
-/** The two numbers of a shard that never decrease: its revision, and the time of its last operation. */
-
+/**
+ * The two numbers of a shard that never decrease: its revision, and the time of its last operation. That time is the
+ * monotonic clock, and what it missed: it stands still while the host is suspended, and a virtual machine that was stopped
+ * sees its wall clock set forth. So where the wall clock went on by more, that much has passed too, and every TTL and lease
+ * that has ended by the wall clock has ended. A wall clock that is set back changes nothing.
+ */
+import { type Clock, readBoth } from "../../common/clock.ts";
 import type { Stamp } from "../api/store.ts";
 import { Cells, cellsBytes } from "./cells.ts";
 import type { Region } from "./region.ts";
 
-const CELL = { revision: 0, nowMs: 1 } as const;
+/** `aheadMs`: the wall clock, ahead of the monotonic one. `missedMs`: what the monotonic clock has missed. */
+const CELL = { revision: 0, nowMs: 1, aheadMs: 2, missedMs: 3 } as const;
+
+/** What the clocks may differ by: they are read one after the other, and do not tick alike. */
+const DRIFT_MAX_MS = 10;
 
 export const SHARD_CLOCK_BYTES = cellsBytes(Object.keys(CELL).length);
 
 export class ShardClock {
   readonly #shard: number;
+  readonly #clock: Clock;
   readonly #cells: Cells;
   /** Reused until the revision changes: most operations are reads. */
   #stamp: Stamp;
 
-  constructor(shard: number, region: Region) {
+  constructor(shard: number, region: Region, clock: Clock) {
     this.#shard = shard;
+    this.#clock = clock;
     this.#cells = new Cells(region);
     this.#stamp = { shard, revision: 0 };
   }
@@ -36,14 +47,33 @@ export class ShardClock {
     this.#cells.set(CELL.revision, this.#cells.get(CELL.revision) + 1);
   }
 
-  /**
-   * The time of an operation: `nowMs`, or that of the last operation if it is later. A thread reads its clock before it
-   * has the lock, and another thread may have been in the shard meanwhile.
-   */
-  advance(nowMs: number): number {
-    const lastMs = this.#cells.get(CELL.nowMs);
+  /** The time of the last operation. */
+  get nowMs(): number {
+    return this.#cells.get(CELL.nowMs);
+  }
+
+  /** The time of an operation. With the lock of the shard. */
+  advance(): number {
+    const cells = this.#cells;
+    const monotonicMs = this.#clock.nowMs();
+    const aheadMs = this.#clock.wallMs() - monotonicMs;
+    if (Math.abs(aheadMs - cells.get(CELL.aheadMs)) > DRIFT_MAX_MS) this.#compare();
+    const lastMs = cells.get(CELL.nowMs);
+    const nowMs = monotonicMs + cells.get(CELL.missedMs);
     if (nowMs <= lastMs) return lastMs;
-    this.#cells.set(CELL.nowMs, nowMs);
+    cells.set(CELL.nowMs, nowMs);
     return nowMs;
+  }
+
+  /** The clocks seem to have diverged: unless this thread only stood still between the two reads. */
+  #compare(): void {
+    const cells = this.#cells;
+    const { wallMs, afterMs } = readBoth(this.#clock);
+    const aheadMs = wallMs - afterMs;
+    const divergedMs = aheadMs - cells.get(CELL.aheadMs);
+    if (Math.abs(divergedMs) <= DRIFT_MAX_MS) return;
+    const isFirst = cells.get(CELL.nowMs) === 0;
+    if (divergedMs > 0 && !isFirst) cells.set(CELL.missedMs, cells.get(CELL.missedMs) + divergedMs);
+    cells.set(CELL.aheadMs, aheadMs);
   }
 }

@@ -38,6 +38,7 @@ function countingClock(): Clock & { readonly pending: number } {
     },
     nowMs: () => systemClock.nowMs(),
     nowMicros: () => systemClock.nowMicros(),
+    wallMs: () => systemClock.wallMs(),
     schedule(delayMs, run) {
       const inner = systemClock.schedule(delayMs, () => {
         pending.delete(timer);
