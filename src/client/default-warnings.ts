@@ -1,4 +1,7 @@
-/** What a client without `onEvent` says by itself: that no server can be reached, and mistakes that the application can mend. */
+/**
+ * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, and
+ * mistakes that the application can mend.
+ */
 import { type ClientEventFacts, subjectOf, toReport, type UnkeptReason } from "./api/client-events.ts";
 
 /** A load that is not kept for these is a mistake of the application, and goes on until somebody mends it. */
@@ -28,5 +31,9 @@ export class DefaultWarnings {
 }
 
 function isWarnedOf(facts: ClientEventFacts): boolean {
-  return facts.kind === "unavailable" || (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason));
+  return (
+    facts.kind === "unavailable" ||
+    facts.kind === "twoStores" ||
+    (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason))
+  );
 }

@@ -88,6 +88,14 @@ export class MeshCache implements AsyncDisposable {
       caughtUp: () => this.#coherence.caughtUp(),
       lost: () => this.#coherence.fellBehind(),
       pulse: () => this.#pulse(),
+      twoStores: (address) => {
+        this.#coherence.twoStores();
+        report({ kind: "twoStores", address });
+      },
+      oneStore: (address) => {
+        this.#coherence.oneStore();
+        report({ kind: "oneStore", address });
+      },
       pingAnswered: (leaseFromMs) => this.#coherence.pingAnswered(leaseFromMs),
     });
     const telemetry = createClientTelemetry(this.#options, (error) =>
@@ -154,6 +162,7 @@ export class MeshCache implements AsyncDisposable {
         selectors: selectors.length,
         wideSelectors: selectors.filter(({ namespaceIsPrefix }) => namespaceIsPrefix).length,
         unwantedEvents: this.#invalidations.unwantedEvents,
+        twoStores: !this.#coherence.isOneStore,
         faults: this.#boundary.faults + this.#events.hookFaults,
       },
       events: { ...this.#events.counts },

@@ -57,6 +57,8 @@ export interface ConnectionStats extends Readonly<ConnectionCounters> {
   readonly unwantedEvents: number;
   /** Times that events may have been missed, so that near copies were suspect. */
   readonly gaps: number;
+  /** Two stores answer at one address. Near caches are off until one remains. */
+  readonly twoStores: boolean;
   /**
    * Callbacks that failed. By a fault of this library: most end their connection, and the client connects again. Or because
    * the application's OpenTelemetry providers threw: at most a signal is lost.

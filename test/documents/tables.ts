@@ -153,6 +153,13 @@ const LATER_SCENARIOS: ReadonlyMap<number, readonly [scenario: string, closedBy:
       "the lease ends with the stream and a fill by the dead is `LEASE_LOST`; leases of a stream that was replaced move with the client; unary leases end by time",
     ],
   ],
+  [
+    37,
+    [
+      "two stores behind one address",
+      "epochs E1→E2→E1 at one address without Draining: warned, near caches off until one remains; a client that never reconnects does not see it",
+    ],
+  ],
 ]);
 
 /** All scenarios by their numbers. */

@@ -96,6 +96,10 @@ export const exceptions: Exceptions = {
   "src/client/connection/deadline-timer.ts": { "this.#clock.schedule": CLIENT_CLOCK },
   "src/client/connection/heartbeat.ts": { "this.#clock.schedule": CLIENT_CLOCK },
   "src/client/connection/reconnection.ts": { "clock.schedule": CLIENT_CLOCK },
+  "src/client/connection/store-probe.ts": {
+    "clock.schedule": CLIENT_CLOCK,
+    "this.#deps.clock.schedule": CLIENT_CLOCK,
+  },
   "src/client/connection/stream-handover.ts": { "this.#deps.clock.schedule": CLIENT_CLOCK },
   "src/client/transport/http2-connection.ts": { "socket.on": "SingleStreamConnection contains it" },
   "src/store/events/event-record.ts": { "into.write": NO_CALLBACK },

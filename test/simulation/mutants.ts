@@ -165,6 +165,45 @@ export const mutants: readonly Mutant[] = [
     "if (!isFirst)",
   ),
 
+  // ---- Two stores behind one address (scenario 37) ---------------------------------------------------------------
+  {
+    name: "client: a store that is met again is taken for a new one",
+    edits: [
+      {
+        inFunction: "StoreSightings.met",
+        find: "return isBack && !hasDrained;",
+        replace: "return isBack && hasDrained;",
+      },
+    ],
+    test: "scenario 37: E1, E2, E1 at one address turns the near caches off, is counted, and is told",
+  },
+  {
+    name: "client: two stores are told, and the near caches stay on",
+    edits: [{ inFunction: "Coherence.twoStores", find: "this.#isOneStore = false;", replace: "" }],
+    test: "scenario 37: E1, E2, E1 at one address turns the near caches off, is counted, and is told",
+  },
+  {
+    name: "client: only the store before the last is known",
+    edits: [
+      {
+        inFunction: "StoreSightings.met",
+        find: "if (!hasDrained) known.left.add(known.current);",
+        replace: "known.left.clear(); if (!hasDrained) known.left.add(known.current);",
+      },
+    ],
+    test: "scenario 37: three stores in turn are found too",
+  },
+  {
+    name: "client: answers of two stores are counted together",
+    edits: [{ inFunction: "StoreProbe.#answered", find: "asked.agreeing = 0;", replace: "" }],
+    test: "scenario 37: near caches are on again when one store alone has answered, and not before",
+  },
+  {
+    name: "client: a client stays with the store that is not reached any more",
+    edits: [{ inFunction: "Connection.#oneStoreAt", find: "this.#goesAway();", replace: "" }],
+    test: "scenario 37: moves to the store that remains when its own is not reached any more",
+  },
+
   // ---- The client: events and own writes -----------------------------------------------------------------------
   mutant("client: events of a namespace are ignored", "isConcerned", "return true;", "return false;"),
   mutant(

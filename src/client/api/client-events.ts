@@ -54,6 +54,13 @@ export type ClientEventFacts =
    * below 0. The age of near copies is unknown, so this many are suspect.
    */
   | { readonly kind: "clocksDiverged"; readonly aheadMs: number; readonly suspectCopies: number }
+  /**
+   * Two stores answer at this address, each without the writes to the other. Near caches are off until one remains. The
+   * deployment has to be mended: one store behind one address.
+   */
+  | { readonly kind: "twoStores"; readonly address: string }
+  /** One store remains where there were two. Near caches are on again. */
+  | { readonly kind: "oneStore"; readonly address: string }
   /** A loader threw or took too long. Its key is not loaded again for up to `cooldownMs`. `error`: the name of its class. */
   | {
       readonly kind: "loadFailed";
@@ -107,6 +114,8 @@ const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
   serverDraining: "info",
   gap: "info",
   clocksDiverged: "info",
+  twoStores: "error",
+  oneStore: "info",
   loadFailed: "warn",
   loadUnkept: "warn",
   undecodable: "warn",
@@ -127,6 +136,8 @@ export function createEventCounts(): ClientEventCounts {
     serverDraining: 0,
     gap: 0,
     clocksDiverged: 0,
+    twoStores: 0,
+    oneStore: 0,
     loadFailed: 0,
     loadUnkept: 0,
     undecodable: 0,
@@ -168,6 +179,13 @@ function messageOf(facts: ClientEventFacts): string {
       return `events may be missing (${facts.cause}): ${facts.suspectCopies} near copies are asked for again before they are served`;
     case "clocksDiverged":
       return `the host was suspended or its clock was set (${facts.aheadMs} ms): ${facts.suspectCopies} near copies are asked for again before they are served`;
+    case "twoStores":
+      return (
+        `two stores answer at ${facts.address}, each without the writes to the other: values may be old. ` +
+        "Near caches are off until one remains. Run one store behind one address"
+      );
+    case "oneStore":
+      return `one store remains at ${facts.address}: near caches are on again`;
     case "loadFailed":
       return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
     case "loadUnkept":

@@ -23,6 +23,9 @@
  * copies suspect. Until that pulse, a hit is refused at a wall time from before the last pulse. So a wall clock that was set
  * back by s lengthens L and the TTLs by s only if s is at most the time since the last pulse, and only until the next one.
  *
+ * ONE STORE. A store that is met again at an address after another one, E1→E2→E1 without Draining, lives beside it. Then
+ * nothing is kept or served until one remains: a client hears the writes to its own store only.
+ *
  * GAP: REVALIDATE, NOT FLUSH. After a gap or an epoch change entries become suspect: unusable until revalidated, in
  * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
  * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
@@ -78,6 +81,7 @@ export class Coherence {
   readonly #shards: RecentChanges[] = [];
   #lastAnsweredPingSentAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
+  #isOneStore = true;
   #hasNearCache = false;
   /** A wall time before this one was set back. */
   #servableFromMs = Number.POSITIVE_INFINITY;
@@ -97,7 +101,7 @@ export class Coherence {
    * own write without an answer also forbids it, because the write may have taken effect after this response.
    */
   mayFill(coverage: number, asOf: AsOf, namespace: string, key: string, tags: readonly string[]): boolean {
-    if (asOf.epoch !== this.epoch) return false;
+    if (asOf.epoch !== this.epoch || !this.#isOneStore) return false;
     if (coverage === NOT_COVERED || coverage !== this.coverage) return false;
     return !this.#shards[asOf.shard]?.mayMatchAfter(asOf.revision, namespace, key, tags);
   }
@@ -193,6 +197,23 @@ export class Coherence {
     this.#updateServableUntil();
   }
 
+  /** Two stores answer at one address: nothing is kept or served until one remains, and what was kept is suspect. */
+  twoStores(): void {
+    this.#isOneStore = false;
+    this.missedEvents();
+    this.#updateServableUntil();
+  }
+
+  oneStore(): void {
+    this.#isOneStore = true;
+    this.#updateServableUntil();
+  }
+
+  /** False: near caches are off. */
+  get isOneStore(): boolean {
+    return this.#isOneStore;
+  }
+
   /**
    * Compares the clocks. Not 0: by how much the wall clock went ahead, or was set back, since the last pulse. Then every
    * copy is suspect, and nothing that was sent before counts, since the age of it is unknown.
@@ -228,8 +249,9 @@ export class Coherence {
   }
 
   #updateServableUntil(): void {
-    this.#servableUntilMs = this.#caughtUp
-      ? this.#lastAnsweredPingSentAtMs + this.#leaseMs
-      : Number.NEGATIVE_INFINITY;
+    this.#servableUntilMs =
+      this.#caughtUp && this.#isOneStore
+        ? this.#lastAnsweredPingSentAtMs + this.#leaseMs
+        : Number.NEGATIVE_INFINITY;
   }
 }

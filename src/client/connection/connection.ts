@@ -28,6 +28,8 @@ import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { Call } from "./pending-call.ts";
 import { Reconnection, type ReconnectionOptions } from "./reconnection.ts";
 import type { WindowLimits } from "./send-window.ts";
+import { StoreProbe } from "./store-probe.ts";
+import { StoreSightings } from "./store-sightings.ts";
 import { StreamHandover, type StreamRole } from "./stream-handover.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -58,6 +60,10 @@ export interface ConnectionObserver {
   lost(): void;
   /** The heartbeat is about to ping. True: the clocks have diverged, so that earlier pings renew no lease. */
   pulse(): boolean;
+  /** Two stores answer at this address. Called each time that this shows. */
+  twoStores(address: string): void;
+  /** One store remains at each address. */
+  oneStore(address: string): void;
   /** `leaseFromMs`: when the ping was sent, by the lease clock. */
   pingAnswered(leaseFromMs: number): void;
 }
@@ -85,6 +91,8 @@ export class Connection {
   readonly #reconnection: Reconnection;
   readonly #heartbeat: Heartbeat;
   readonly #subscriptions: Subscriptions;
+  readonly #stores = new StoreSightings();
+  readonly #probe: StoreProbe;
   readonly #barriers = new Barriers(() => this.#streams.primary);
   #state: ConnectionState = "idle";
   /** The server of the primary stream drains. */
@@ -102,6 +110,7 @@ export class Connection {
     this.#heartbeat = new Heartbeat(options, deps.clock, (stream) => {
       if (observer.pulse()) stream.forgetLeases();
     });
+    this.#probe = new StoreProbe(options, deps, (address, epoch) => this.#oneStoreAt(address, epoch));
     this.#subscriptions = new Subscriptions((cover) => observer.covered(cover));
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
@@ -219,6 +228,7 @@ export class Connection {
     const closed = new CacheError("CLOSED", "the client is closed");
     this.#reconnection.cancel();
     this.#heartbeat.stop();
+    this.#probe.stop();
     this.#streams.close(closed);
     this.#calls.failAll(closed);
   }
@@ -256,7 +266,21 @@ export class Connection {
     if (this.#state !== "closed") this.#state = "ready";
     this.#calls.follow(stream.limits);
     this.#observer.opened(stream.epoch);
+    if (this.#stores.met(stream.address, stream.epoch)) {
+      this.#observer.twoStores(stream.address);
+      this.#probe.start(stream.address);
+    }
     this.#subscriptions.promoted(stream);
+  }
+
+  /** Only this store answers at an address where there were two. */
+  #oneStoreAt(address: string, epoch: bigint): void {
+    const { primary } = this.#streams;
+    if (primary?.address === address && primary.epoch !== epoch) {
+      // Operations go to the one that is not reached any more: the next stream goes to the other.
+      this.#probe.start(address);
+      this.#goesAway();
+    } else if (!this.#probe.isAsking) this.#observer.oneStore(address);
   }
 
   #promotionDone(stream: ExchangeStream): void {
@@ -268,6 +292,7 @@ export class Connection {
   #draining(): void {
     if (!this.#serverDrains) this.#deps.report({ kind: "serverDraining", address: this.address });
     this.#serverDrains = true;
+    this.#stores.drains(this.address);
     if (this.#streams.candidate !== undefined || this.#reconnection.isWaiting) return;
     if (this.#state !== "ready") return;
     this.#reconnection.skipAddress();
