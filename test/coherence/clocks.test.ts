@@ -90,21 +90,16 @@ describe("T6: clocks that stop or jump", () => {
     expect(cache.stats().events.clocksDiverged).toBe(1);
   });
 
-  it("scenario 33: forth and back between two pulses prolongs neither the lease nor a TTL", async () => {
-    const { clock, server, settle, isNear, cache } = await join();
-    server.link.stopAnswering();
-    clock.advance(PING_MS);
-    clock.setWall(HOUR_MS);
-    // The ping is answered, and a copy is made, while the wall clock is an hour ahead.
-    server.link.progress(server.link.takePings().at(-1));
+  it("scenario 33: forth and back between two pulses prolongs no TTL", async () => {
+    const { clock, server, settle, isNear, cache } = await join({ leaseMs: 60_000 });
     const users = cache.namespace(NAMESPACE, { codec: json<string>() });
+    clock.setWall(HOUR_MS);
     const read = users.get("k", { maxStalenessMs: 0 });
     await settle();
     server.link.takeBatch().answer(hit("v2", { revision: 6, ttlMs: TTL_MS }));
     await read;
     clock.setWall(-HOUR_MS);
-    expect(isNear()).toBe(true);
-    clock.leap(LEASE_MS);
+    clock.leap(TTL_MS - 1);
     expect(isNear()).toBe(true);
     clock.leap(1);
     expect(isNear()).toBe(false);
@@ -127,12 +122,12 @@ describe("T6: clocks that stop or jump", () => {
     expect(isNear()).toBe(false);
   });
 
-  it("scenario 33: a ping from before a suspension renews no lease after it", async () => {
+  it("scenario 33: a ping from before a wall clock was set back renews no lease after it", async () => {
     const { clock, server, settle, isNear } = await join({ silenceMaxMs: 60_000 }, 0);
     server.link.stopAnswering();
     clock.advance(PING_MS);
     const old = server.link.takePings().at(-1) ?? 0n;
-    clock.suspend(LEASE_MS);
+    clock.setWall(-HOUR_MS);
     clock.advance(PING_MS);
     server.link.progress(old);
     await settle();

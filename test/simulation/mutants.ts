@@ -128,7 +128,7 @@ export const mutants: readonly Mutant[] = [
         replace: "void ping;",
       },
     ],
-    test: "scenario 33: a ping from before a suspension renews no lease after it",
+    test: "scenario 33: a ping from before a wall clock was set back renews no lease after it",
   },
   {
     name: "client: requests and pings are stamped by a wall clock that may be set",
@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
         replace: "return this.#clock.wallMs();",
       },
     ],
-    test: "scenario 33: forth and back between two pulses prolongs neither the lease nor a TTL",
+    test: "scenario 33: forth and back between two pulses prolongs no TTL",
   },
   {
     name: "client: a load from before a suspension is shared as a recent one",
