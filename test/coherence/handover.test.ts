@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Gap_Reason } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type CacheEvent, json } from "../../src/index.ts";
-import { createScriptedClient, keyEvent, NAMESPACE } from "../support/scripted-client.ts";
+import { createScriptedClient, hit, keyEvent, NAMESPACE } from "../support/scripted-client.ts";
 import { EPOCH } from "../support/scripted-server.ts";
 
 async function subscribed() {
@@ -68,5 +68,71 @@ describe("A handover", () => {
     for (const one of next.takePings()) next.progress(one);
     await mesh.settle();
     expect(passed).toBe(true);
+  });
+});
+
+describe("C9: a namespace that is opened while the next stream is under way", () => {
+  /** The first subscription of the next stream is without it, and the second one has it. */
+  async function openedMeanwhile() {
+    const mesh = createScriptedClient();
+    const codec = json<string>();
+    mesh.cache.namespace("others", { codec });
+    await mesh.settle();
+    const first = mesh.server.link;
+    mesh.server.autoEpoch = undefined;
+    first.stopAnswering();
+    first.send({ case: "draining", value: {} });
+    const next = mesh.server.link;
+    const users = mesh.cache.namespace(NAMESPACE, { codec });
+    await mesh.settle();
+    for (const { id } of first.takeSubscriptions()) first.opened(id);
+    const promote = async () => {
+      const [open] = next.requests;
+      if (open === undefined) throw new Error("the client does not resume");
+      next.opened(open.id);
+      for (const { id } of next.takeSubscriptions()) next.opened(id);
+      for (const nonce of next.takePings()) next.progress(nonce);
+      await mesh.settle();
+      for (const nonce of next.takePings()) next.progress(nonce);
+      await mesh.settle();
+    };
+    return { mesh, users, first, next, promote };
+  }
+
+  it("drops its copies: the events between them and its subscription may be missing", async () => {
+    const { mesh, users, first, next, promote } = await openedMeanwhile();
+    const reading = users.get("a");
+    await mesh.settle();
+    first.takeBatch().answer(hit("old", { revision: 5 }));
+    expect(await reading).toEqual({ kind: "hit", value: "old" });
+    expect(mesh.cache.stats().near.entries).toBe(1);
+    await promote();
+    const again = users.get("a");
+    await mesh.settle();
+    next.takeBatch().answer(hit("new", { revision: 6 }));
+    expect(await again).toEqual({ kind: "hit", value: "new" });
+    const { hits } = mesh.cache.stats().near;
+    await users.get("a");
+    expect(mesh.cache.stats().near.hits).toBe(hits + 1);
+  });
+
+  it("keeps no answer of the replaced stream", async () => {
+    const { mesh, users, first, promote } = await openedMeanwhile();
+    const reading = users.get("a");
+    await mesh.settle();
+    const asked = first.takeBatch();
+    await promote();
+    asked.answer(hit("old", { revision: 5 }));
+    expect(await reading).toEqual({ kind: "hit", value: "old" });
+    expect(mesh.cache.stats().near.entries).toBe(0);
+  });
+
+  it("tells its subscriber of a gap", async () => {
+    const { mesh, users, promote } = await openedMeanwhile();
+    const events = users.subscribe()[Symbol.asyncIterator]();
+    await mesh.settle();
+    const next = events.next();
+    await promote();
+    expect(await next).toMatchObject({ value: { kind: "gap" } });
   });
 });

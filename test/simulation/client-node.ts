@@ -4,7 +4,7 @@ import { MeshCache } from "../../src/client/mesh-cache.ts";
 import type { Namespace } from "../../src/client/namespace.ts";
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import type { Network, Wire } from "./network.ts";
-import type { Plan } from "./plan.ts";
+import { between, chance, type Plan, pick, rngFor } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -25,6 +25,38 @@ export interface ClientNode {
   readonly process: SimulatedProcess;
   /** Kills the process with its loads and leases, and starts another one in its place. */
   crash(): void;
+}
+
+/** Some have a prefix in common with the namespace of the keys, so that one selector may cover both. */
+const OTHER_NAMES = ["app.1", "app.2", "apple", "approach", "banana", "a"] as const;
+
+/** Opens and closes namespaces, so that selectors come and go, and become wider and narrower, while events are under way. */
+function churn(
+  cache: MeshCache,
+  process: SimulatedProcess,
+  open: () => Namespace<string>,
+  rng: Rng,
+  everyMs: number,
+  isOver: () => boolean,
+): void {
+  const others = new Map<string, Namespace<string>>();
+  const change = (): void => {
+    if (isOver()) {
+      // The end of a run looks at what is kept.
+      open();
+      return;
+    }
+    if (chance(rng, 0.3)) void open().close();
+    else {
+      const name = pick(rng, OTHER_NAMES);
+      const other = others.get(name);
+      others.delete(name);
+      if (other === undefined) others.set(name, cache.namespace(name, { codec: text() }));
+      else void other.close();
+    }
+    process.clock.schedule(between(rng, 1, 2 * everyMs), change);
+  };
+  process.clock.schedule(between(rng, 1, 2 * everyMs), change);
 }
 
 export function createClientNode(
@@ -79,14 +111,18 @@ export function createClientNode(
         negativeTtlMs: Math.max(plan.ttlMs, 100),
       });
     if (plan.opensLate) cache.sync().catch(() => undefined);
-    let opened = plan.opensLate ? undefined : open();
+    else open();
+    if (plan.churnMs > 0) {
+      const isOver = () => time.nowMs() >= plan.workMs;
+      churn(cache, process, open, rngFor(plan.seed, 100 + lives), plan.churnMs, isOver);
+    }
     life = {
       name: lifeName,
       process,
       cache,
+      // The one that is open, or another one after it was closed.
       get entries() {
-        opened ??= open();
-        return opened;
+        return open();
       },
     };
     born(life);

@@ -547,4 +547,29 @@ export const mutants: readonly Mutant[] = [
     "const state = this.#subscription.sendPending(this.#sendFeedFrame);",
     'const early = this.#inbox[0]?.frame.case === "ping"; const state = early ? "caughtUp" : this.#subscription.sendPending(this.#sendFeedFrame);',
   ),
+
+  // ---- The client: namespaces that come and go -----------------------------------------------------------------
+  {
+    name: "client: copies are served whose events the first subscription of a stream left out",
+    edits: [
+      {
+        inFunction: "Subscriptions.promoted",
+        find: "if (stream.firstPlan !== plan || plan.leftOut.length > 0) this.#uncover(stream);",
+        replace: "",
+      },
+    ],
+    test: "drops its copies: the events between them and its subscription may be missing",
+  },
+  mutant(
+    "client: a namespace counts as covered by the selector of another one that begins like it",
+    "SelectorCover.covers",
+    "return this.#namespacePrefixes.some((prefix) => namespace.startsWith(prefix));",
+    "return this.#namespacePrefixes.length > 0;",
+  ),
+  mutant(
+    "server: a selector with a prefix of names selects the namespace of that name alone",
+    "matches",
+    "if (selector.namespaceIsPrefix) return event.namespace.startsWith(selector.namespace);",
+    "",
+  ),
 ];

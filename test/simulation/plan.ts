@@ -30,6 +30,10 @@ export interface Plan {
   readonly encodes: boolean;
   /** Clients open their namespace, and so their subscription, only at its first use. */
   readonly opensLate: boolean;
+  /** Clients close and open namespaces, also the one with the keys, about this often. 0: they do not. */
+  readonly churnMs: number;
+  /** What the server takes in one subscription: few make the clients widen their selectors. */
+  readonly selectorsMax: number;
   readonly latencyMs: number;
   readonly jitterMs: number;
   readonly leaseMs: number;
@@ -85,6 +89,8 @@ export function createPlan(seed: number): Plan {
   const kinds = chance(rng, 0.3) ? [...faultKinds] : [pick(rng, faultKinds), pick(rng, faultKinds)];
   const ttlMs = pick(rng, [0, 150, 600, 5_000]);
   const threads = pick(rngFor(seed, 8), [1, 3]);
+  const namespaces = rngFor(seed, 11);
+  const churnMs = chance(namespaces, 0.35) ? pick(namespaces, [10, 40, 200]) : 0;
   const turnMs = pick(rngFor(seed, 9), [0, 0, 3, 15]);
   return {
     seed,
@@ -104,6 +110,8 @@ export function createPlan(seed: number): Plan {
     readsTogether: pick(rng, [0, 0.5, 1]),
     encodes: chance(rng, 0.25),
     opensLate: chance(rngFor(seed, 7), 0.3),
+    churnMs,
+    selectorsMax: churnMs === 0 ? 64 : pick(namespaces, [1, 2, 4, 64]),
     latencyMs: between(rng, 1, 8),
     jitterMs: pick(rng, [0, 4, 40]),
     leaseMs: pick(rng, [400, 1_000]),

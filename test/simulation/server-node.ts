@@ -37,7 +37,7 @@ export function createServerNode(
   history: History,
   tap: Tap,
 ): ServerNode {
-  const limits = resolveLimits();
+  const limits = resolveLimits({ subscriptionMaxSelectors: plan.selectorsMax });
   const telemetry = createNoTelemetry({
     info() {},
     warn() {},

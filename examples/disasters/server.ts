@@ -1,0 +1,9 @@
+/** The cache server, as `meshcache serve` starts it. Its port stays the same when it is started again. */
+import { createServer } from "../../src/server/index.ts";
+import { say } from "./messages.ts";
+
+const [address = ""] = process.argv.slice(2);
+const server = createServer({ listen: address });
+process.once("SIGTERM", () => void server.close().then(() => process.exit(0)));
+await server.start();
+say({ kind: "ready" });

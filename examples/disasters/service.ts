@@ -1,0 +1,74 @@
+/** A process of the example, and what it is asked. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Ask, Said } from "./messages.ts";
+
+export interface Answer {
+  readonly version: number;
+  readonly source: string;
+}
+
+type Question = Ask extends infer One ? (One extends Ask ? Omit<One, "id"> : never) : never;
+
+/** The process ended although nobody had ended it. */
+export const UNEXPECTED_ENDS: string[] = [];
+
+export class Service {
+  readonly #child: ChildProcess;
+  readonly #asked = new Map<number, PromiseWithResolvers<Answer>>();
+  readonly #ready = Promise.withResolvers<void>();
+  #lastId = 0;
+  #mayEnd = false;
+
+  constructor(file: string, args: readonly string[], event: (message: string) => void) {
+    this.#child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: [] });
+    this.#child.on("message", (said: Said) => this.#said(said, event));
+    this.#child.once("exit", (code, signal) => {
+      if (!this.#mayEnd) UNEXPECTED_ENDS.push(`${file} ended with ${code ?? signal}`);
+      const gone = new Error("the process is gone");
+      this.#ready.reject(gone);
+      for (const { reject } of this.#asked.values()) reject(gone);
+      this.#asked.clear();
+    });
+    this.#ready.promise.catch(() => undefined);
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  ask(question: Question): Promise<Answer> {
+    this.#lastId += 1;
+    const asked = Promise.withResolvers<Answer>();
+    this.#asked.set(this.#lastId, asked);
+    if (this.#child.connected) this.#child.send({ ...question, id: this.#lastId });
+    else asked.reject(new Error("the process is gone"));
+    return asked.promise;
+  }
+
+  /** As the operating system does it: the process is not asked. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(name);
+  }
+
+  /** Resolves once it has ended. */
+  async end(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    this.#mayEnd = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, "exit");
+    this.#child.kill(signal);
+    await ended;
+  }
+
+  #said(said: Said, event: (message: string) => void): void {
+    if (said.kind === "ready") this.#ready.resolve();
+    else if (said.kind === "event") event(said.message);
+    else {
+      const asked = this.#asked.get(said.id);
+      this.#asked.delete(said.id);
+      if (said.kind === "answer") asked?.resolve({ version: said.version, source: said.source });
+      else asked?.reject(new Error(said.why));
+    }
+  }
+}
