@@ -51,6 +51,21 @@ export function fieldInvalid(field: string, bound: string): CacheError {
   return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound });
 }
 
+/** The key in the details of an error that says how many milliseconds to wait before another attempt. */
+const PUSHBACK_DETAIL = "retry_pushback_ms";
+
+/** The server has more to do than it can. */
+export function overloaded(pushbackMs: number): CacheError {
+  const detail = { [PUSHBACK_DETAIL]: String(pushbackMs) };
+  return new CacheError("UNAVAILABLE", "the server is overloaded", detail);
+}
+
+/** How long whoever got this error is to wait before it asks again. 0: the error does not say. */
+export function pushbackMsOf(error: unknown): number {
+  const text = error instanceof CacheError ? error.detail[PUSHBACK_DETAIL] : undefined;
+  return Number(text ?? 0) || 0;
+}
+
 /** A limit is reached: `limitExceeded("connections", "10000")`. */
 export function limitExceeded(limit: string, bound: string): CacheError {
   return new CacheError("LIMIT_EXCEEDED", `${limit} is limited to ${bound}`, { limit, bound });

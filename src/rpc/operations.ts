@@ -19,7 +19,7 @@ import type {
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError, fieldInvalid } from "../common/errors.ts";
 import type { LeaseResult, LeaseWait, Store, Writer } from "../store/api/store.ts";
-import type { ValueArena } from "../store/api/value-arena.ts";
+import type { ValueMemory } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
@@ -28,6 +28,14 @@ import { fromSetRequest, toSetResponse } from "./set.ts";
 import { fromTouchRequest, toTouchResponse } from "./touch.ts";
 
 /** What an operation needs besides its request. */
+/** Kinds of operations that an overloaded server may refuse. */
+export type ShedKind = "get" | "set";
+
+export interface LoadShedder {
+  /** Undefined: the operation may run. Otherwise what it ends with. */
+  refusalOf(kind: ShedKind): CacheError | undefined;
+}
+
 export interface OperationContext {
   readonly store: Store;
   readonly limits: Limits;
@@ -35,7 +43,9 @@ export interface OperationContext {
   /** The namespace of requests that name none. Empty: such a request is refused. */
   readonly defaultNamespace: string;
   /** Where the values of Gets may lie, for a caller that keeps no result after the arena is cleared. */
-  readonly valueArena: ValueArena | undefined;
+  readonly valueArena: ValueMemory | undefined;
+  /** Undefined: nothing is refused for load. */
+  readonly shedder: LoadShedder | undefined;
   /** The id of the holder of the leases that are granted. */
   readonly leaseHolder: number;
   /** Contains what fails when a wait is settled, inside another caller's store call. */
@@ -45,12 +55,19 @@ export interface OperationContext {
 /** A successful result. */
 export type OperationOutcome = Exclude<OperationResult["result"], { case: "error" } | { case: undefined }>;
 
+function shed(kind: ShedKind, { shedder }: OperationContext): void {
+  const refusal = shedder?.refusalOf(kind);
+  if (refusal !== undefined) throw refusal;
+}
+
 export function runGet(request: GetRequest, context: OperationContext): GetResponse {
+  shed("get", context);
   const command = fromGetRequest(request, context.limits, context.defaultNamespace);
   return new StoredGetResponse(context.store.get(command, context.valueArena), context.store.epoch);
 }
 
 export function runSet(request: SetRequest, context: OperationContext): SetResponse {
+  if (request.condition.case !== "leaseToken") shed("set", context);
   const command = fromSetRequest(request, context.limits, context.writer, context.defaultNamespace);
   return toSetResponse(context.store.set(command), context.store.epoch);
 }
@@ -83,7 +100,7 @@ export function runLease(
     return undefined;
   }
   const settleLate = boundary.guard(undefined, (late: LeaseResult) => settle(toLate(late, store.epoch)));
-  const result = store.lease(command, settleLate);
+  const result = store.lease(command, settleLate, context.valueArena);
   if (result.kind === "waiting") return result;
   settle(toLeaseResponse(result, store.epoch));
   return undefined;

@@ -18,6 +18,7 @@ import { addMethods } from "./grpc-js/adapters.ts";
 import { createGrpcServer } from "./grpc-js/server.ts";
 import { createFrameFloods } from "./limits/frame-guard.ts";
 import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
+import { RefusalCounts } from "./limits/refusal-counts.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { maintainStore } from "./maintenance.ts";
 import { createServices } from "./services/services.ts";
@@ -87,7 +88,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const stand = place ?? standAlone(transport, clock);
   const security = openSecurity(options.security, host);
   const parts = assemble(options, transport, stand, security);
-  const { store, streams, calls, connections, observe, forceShutdown } = parts;
+  const { store, streams, calls, connections, observe, cut, forceShutdown } = parts;
 
   let address: string | undefined;
   let stopObserving = (): void => {};
@@ -119,7 +120,10 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     },
     drain() {
       const maxMs = transport.drainMaxMs;
-      drained ??= drainServer({ clock, calls, streams, connections, maxMs }).then(close);
+      drained ??= drainServer({ clock, calls, streams, connections, maxMs }).then((open) => {
+        cut(open);
+        return close();
+      });
       return drained;
     },
     close,
@@ -133,6 +137,8 @@ interface ServerParts {
   readonly connections: Connections;
   /** Observes the server, and maintains its store if nobody else does. Returns what stops both. */
   observe(): () => void;
+  /** So many connections are ended, since the drain has taken too long. */
+  cut(connections: number): void;
   /** Ends what grpc-js has left. */
   forceShutdown(): void;
 }
@@ -152,7 +158,6 @@ function assemble(
   const boundary = createBoundary((error) => {
     telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
   });
-  const streams = createStreamRegistry(transport, bounds, boundary);
   const { receiveMaxBytes } = limits;
   const calls = createOpenCalls(
     clock,
@@ -161,20 +166,25 @@ function assemble(
     { ...transport, receiveMaxBytes },
     bounds.held,
     security.authenticator,
+    rng,
   );
   const { register } = calls;
+  const streams = createStreamRegistry(transport, bounds, boundary, calls.memory.turns);
   const observation = {
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
     heldBytes: () => bounds.held.exactBytes(),
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
+  const refusals = new RefusalCounts();
   const deps = { limits, telemetry, boundary, clock };
   const services = createServices({
     ...deps,
     store,
     streams,
     busyPoll,
+    shedder: calls.overload,
+    refusals,
     observation,
     watchers: bounds.watchers,
     startedMs,
@@ -195,6 +205,7 @@ function assemble(
     quota: bounds.connections,
     sharesPort,
   });
+  let drainCuts = 0;
   return {
     store,
     streams,
@@ -210,6 +221,12 @@ function assemble(
           containedFaults: () => boundary.faults,
           memoryRefusals: () => calls.memory.refusals,
           memoryCollections: () => calls.memoryReturn.collections,
+          shedOperations: () => calls.overload.counts,
+          deferredCalls: () => calls.memory.turns.deferrals,
+          refusedConnections: () => connections.refused,
+          drainCuts: () => drainCuts,
+          queueOverflows: () => streams.overflows,
+          refusedOperations: () => refusals.counts,
           frameFloods: () => floods.counts,
           securityFilesRefused: () => security.filesRefused,
           authenticationFailures: () => security.authenticator?.failures ?? {},
@@ -220,6 +237,11 @@ function assemble(
       return () => {
         for (const stop of stops) stop();
       };
+    },
+    cut(open) {
+      drainCuts += open;
+      if (open > 0)
+        telemetry.logger.warn({ connections: open }, "the drain took too long; connections were cut");
     },
     forceShutdown: () => server.forceShutdown(),
   };

@@ -16,8 +16,8 @@ export interface DrainDeps {
   readonly maxMs: number;
 }
 
-/** Resolves when the last connection is closed, or after `maxMs`. */
-export async function drainServer(deps: DrainDeps): Promise<void> {
+/** Resolves when the last connection is closed, or after `maxMs`, with the number of those that are still open. */
+export async function drainServer(deps: DrainDeps): Promise<number> {
   const { clock, calls, streams, connections, maxMs } = deps;
   streams.draining = true;
   forEachStream(streams, (stream) => stream.drain());
@@ -26,6 +26,7 @@ export async function drainServer(deps: DrainDeps): Promise<void> {
   forEachStream(streams, (stream) => stream.end(draining));
   connections.retire();
   await waitUpTo(clock, maxMs / 2, connections.emptied());
+  return connections.open;
 }
 
 /** `tell` is called for every stream, although it throws for one of them. */

@@ -173,6 +173,46 @@ export const instruments = {
     "{collection}",
     "Full garbage collections that were asked for, to give memory back after a burst",
   ),
+  shedOperations: row(
+    "counter",
+    "meshcache.shed.operations",
+    "{operation}",
+    "Operations refused because the server had more to do than it can: set (without a lease), get",
+    "meshcache.operation",
+  ),
+  deferredCalls: row(
+    "counter",
+    "meshcache.turns.deferred",
+    "{call}",
+    "Calls that waited for a later turn of the event loop, because the work of one was done",
+  ),
+  connectionsRefused: row(
+    "counter",
+    "meshcache.connections.refused",
+    "{connection}",
+    "Connections that were closed at once since there were connectionsMax of them",
+  ),
+  drainCuts: row(
+    "counter",
+    "meshcache.connections.cut",
+    "{connection}",
+    "Connections that a shutdown ended after drainMaxMs",
+  ),
+  queueOverflows: row(
+    "counter",
+    "meshcache.queues.overflows",
+    "{overflow}",
+    "How often a stream waited because frames filled a bound: stream (queueMaxBytes), process (queuesMaxBytes), " +
+      "connection (memory that its calls may hold)",
+    "meshcache.bound",
+  ),
+  refusedOperations: row(
+    "counter",
+    "meshcache.operations.refused",
+    "{operation}",
+    "Operations of batches, and frames of an Exchange, that ended with an error, by its reason",
+    "meshcache.reason",
+  ),
   adminConnectionsRefused: row(
     "counter",
     "meshcache.admin.connections.refused",

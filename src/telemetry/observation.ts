@@ -39,7 +39,30 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
     thread.authenticationFailures(),
   );
   const security = [files, unknown, ...(thread.tls === undefined ? [] : tlsReaders(thread.tls))];
-  const readers = [lag, busyPoll, faults, refusals, collections, floods, ...security, ...eventLoop.readers];
+  const shed = byLabel(instruments.shedOperations, "meshcache.operation", () => thread.shedOperations());
+  const deferred = single(instruments.deferredCalls, () => thread.deferredCalls());
+  const refused = single(instruments.connectionsRefused, () => thread.refusedConnections());
+  const cuts = single(instruments.drainCuts, () => thread.drainCuts());
+  const overflows = byLabel(instruments.queueOverflows, "meshcache.bound", () => thread.queueOverflows());
+  const refusedOperations = byLabel(instruments.refusedOperations, "meshcache.reason", () =>
+    thread.refusedOperations(),
+  );
+  const readers = [
+    lag,
+    busyPoll,
+    faults,
+    refusals,
+    collections,
+    floods,
+    shed,
+    deferred,
+    refused,
+    cuts,
+    overflows,
+    refusedOperations,
+    ...security,
+    ...eventLoop.readers,
+  ];
   const unregister = register(meter, readers, () => eventLoop.reset());
   return () => {
     unregister();

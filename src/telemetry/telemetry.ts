@@ -83,6 +83,18 @@ export interface ThreadObservation {
   memoryRefusals(): number;
   /** Counter: collections that were asked for, to give memory back after a burst. */
   memoryCollections(): number;
+  /** Counter, by kind: operations that were refused since the server had more to do than it can. */
+  shedOperations(): Readonly<Record<string, number>>;
+  /** Counter: calls that waited for another turn of the event loop, since the work of one was done. */
+  deferredCalls(): number;
+  /** Counter: connections that were closed at once since there were too many. */
+  refusedConnections(): number;
+  /** Counter: connections that were ended since a drain took too long. */
+  drainCuts(): number;
+  /** Counter, by what was full: how often a stream waited since a queue of frames was full. */
+  queueOverflows(): Readonly<Record<string, number>>;
+  /** Counter, by reason: errors of operations of batches, and of frames of an Exchange. */
+  refusedOperations(): Readonly<Record<string, number>>;
   /** Counter, by the kind of frame: connections that ended since their peer sent too many frames that carry nothing. */
   frameFloods(): Readonly<Record<string, number>>;
   /** Gauge: new files of certificates or tokens cannot be used, and the last good ones are. */

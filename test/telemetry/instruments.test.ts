@@ -23,6 +23,12 @@ const gauges = {
   },
   securityFilesRefused: () => true,
   authenticationFailures: () => ({ absent: 3, unknown: 1 }),
+  shedOperations: () => ({ get: 1, set: 2 }),
+  deferredCalls: () => 6,
+  refusedConnections: () => 7,
+  drainCuts: () => 8,
+  queueOverflows: () => ({ stream: 1, process: 0, connection: 2 }),
+  refusedOperations: () => ({ FIELD_INVALID: 3 }),
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

@@ -70,6 +70,7 @@ export function fitDefaults(parsed: Settings, isGiven: IsGiven, machine: Machine
   if (memoryBytes !== undefined) {
     choose(fitMemory(values, isGiven, usableBytes(memoryBytes)), memoryReason(memoryBytes));
   }
+  if (!isGiven("residentMaxBytes")) values = { ...values, residentMaxBytes: ceilingBytes(values) };
   return { values, reasons };
 }
 

@@ -264,6 +264,23 @@ export const settingsSchema = z.strictObject({
     "heldMaxBytes",
     "Bytes of requests, results and answers that the calls of all connections hold. Beyond, large requests are refused and answers wait.",
   ),
+  turnMaxBytes: transport(
+    "turnMaxBytes",
+    "Work that a worker does before it looks at its connections again, in bytes copied. An operation counts as 4 KiB. What does not fit waits for its turn, in which connections take turns.",
+  ),
+  shedDelayMs: transport(
+    "shedDelayMs",
+    "Delay of the event loop, or wait of a call for its turn, that is pressure if it is longer.",
+  ),
+  shedAfterMs: transport(
+    "shedAfterMs",
+    "Time that pressure lasts before operations are refused with UNAVAILABLE: Sets without a lease first, then Gets.",
+  ),
+  residentMaxBytes: transport(
+    "residentMaxBytes",
+    "Resident memory of the process, at 90 % of which Sets without a lease are refused. By default the ceiling that `meshcache sizing` says. 0: not looked at.",
+    { words: "the ceiling" },
+  ),
   frameMaxEvents: transport("frameMaxEvents", "Events in one frame."),
   frameMaxBytes: transport("frameMaxBytes", "Approximate bytes of events or results in one frame."),
   progressIntervalMs: transport("progressIntervalMs", "Interval of progress frames on a Stream."),

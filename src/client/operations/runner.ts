@@ -18,6 +18,7 @@ import type { OperationReply } from "../messages/replies.ts";
 import { operationBytes } from "../messages/requests.ts";
 import type { OperationName, OperationTrace } from "../telemetry/operation.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
+import { Pushback } from "./pushback.ts";
 
 /** The options that every operation has. */
 export interface CallOptions {
@@ -95,6 +96,7 @@ export class OperationRunner {
   readonly #clock: Clock;
   readonly #telemetry: ClientTelemetry;
   readonly #deadlineMs: number;
+  readonly #pushback = new Pushback();
 
   constructor(connection: Connection, clock: Clock, telemetry: ClientTelemetry, deadlineMs: number) {
     this.#connection = connection;
@@ -117,6 +119,10 @@ export class OperationRunner {
     const { operation, namespace, options, waitMs = 0 } = request;
     const signal = options === undefined ? undefined : checkSignal(options.signal);
     if (signal !== undefined && isAborted(signal)) return Promise.reject(cancelled(signal));
+    if (this.#pushback.asked) {
+      const refusal = this.#pushback.refusalOf(operation.operation, this.#clock.nowMs());
+      if (refusal !== undefined) return Promise.reject(refusal);
+    }
     const bulk = options?.bulk;
     const deadlineAtMs = bulk?.deadlineAtMs ?? this.#deadlineAtMs(options, waitMs);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
@@ -132,11 +138,15 @@ export class OperationRunner {
       bulk !== undefined,
     );
     return new Promise((resolve, reject) => {
-      const call = new PendingOperation(plan, request, trace, resolve, reject);
+      const call = new PendingOperation(plan, request, trace, resolve, reject, this.#refused);
       if (signal !== undefined) call.failOn(signal);
       if (!call.settled) this.#connection.submit(call);
     });
   }
+
+  readonly #refused = (operation: Operation, error: CacheError): void => {
+    this.#pushback.refused(operation.operation, error, this.#clock.nowMs());
+  };
 
   #deadlineAtMs(options: CallOptions | undefined, waitMs: number): number {
     const deadlineMs = durationOption(
@@ -156,6 +166,7 @@ class PendingOperation<Result> extends Call {
   readonly #trace: OperationTrace;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: CacheError) => void;
+  readonly #refused: (operation: Operation, error: CacheError) => void;
   #stopListening: (() => void) | undefined;
 
   constructor(
@@ -164,12 +175,14 @@ class PendingOperation<Result> extends Call {
     trace: OperationTrace,
     resolve: (result: Result) => void,
     reject: (error: CacheError) => void,
+    refused: (operation: Operation, error: CacheError) => void,
   ) {
     super(plan);
     this.#request = request;
     this.#trace = trace;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#refused = refused;
   }
 
   failOn(signal: AbortSignal): void {
@@ -187,7 +200,11 @@ class PendingOperation<Result> extends Call {
   protected override answered(reply: OperationReply): void {
     let result: Result;
     try {
-      if (reply.case === "error") throw fromStatus(reply.value);
+      if (reply.case === "error") {
+        const error = fromStatus(reply.value);
+        this.#refused(this.plan.operation, error);
+        throw error;
+      }
       result = this.#request.read(reply, this);
     } catch (error) {
       this.failed(toCallError("the answer could not be read", error));

@@ -7,12 +7,16 @@ import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { LinkedList } from "../../common/linked-list.ts";
+import { type Rng, systemRng } from "../../common/random.ts";
 import type { Authenticator } from "../../security/identity/authenticator.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { observeSignals } from "../limits/load-signals.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
 import { MemoryReturn } from "../limits/memory-return.ts";
+import { Overload } from "../limits/overload.ts";
 import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import { Turns } from "../limits/turns.ts";
 import type { ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
@@ -39,6 +43,7 @@ export interface OpenCalls {
   readonly register: CallRegister;
   readonly memory: MemoryAccount;
   readonly memoryReturn: MemoryReturn;
+  readonly overload: Overload;
   readonly size: number;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
@@ -52,13 +57,17 @@ export function createOpenCalls(
   limits: TransportLimits & { readonly receiveMaxBytes: number },
   held: HeldTotal = createHeldTotal(),
   authenticator?: Authenticator,
+  rng: Rng = systemRng,
 ): OpenCalls {
-  const memory = new MemoryAccount(limits, held, boundary);
+  const turns = new Turns(limits.turnMaxBytes, clock, boundary);
+  const memory = new MemoryAccount(limits, held, boundary, turns);
   const calls = new LinkedList<ListedCall>();
   const streamsOf = new WeakMap<CallSession, number>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
   const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
   const memoryReturn = new MemoryReturn();
+  const signals = observeSignals(memory, limits.residentMaxBytes);
+  const overload = new Overload(signals, limits, rng);
   let nowMs = clock.nowMs();
   const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
@@ -118,6 +127,7 @@ export function createOpenCalls(
     relief.cutExcess(calls, nowMs);
     // Other threads may have freed memory too.
     memory.retry();
+    overload.check(nowMs);
     memoryReturn.check(memory.total.bytes, nowMs);
   }
 
@@ -149,10 +159,14 @@ export function createOpenCalls(
     register,
     memory,
     memoryReturn,
+    overload,
     get size() {
       return calls.size;
     },
     emptied: () => empty.wait(calls.size),
-    close: () => timer.cancel(),
+    close() {
+      timer.cancel();
+      signals.close();
+    },
   };
 }

@@ -9,6 +9,8 @@ export class AcceptedSockets {
   readonly #boundary: Boundary;
   readonly #sockets = new Set<Socket>();
   readonly #empty = new EmptySignal();
+  /** Connections that were closed at once since there were too many. */
+  refused = 0;
 
   /** `quota`: the connections that the process may have. */
   constructor(quota: Quota, boundary: Boundary) {
@@ -21,6 +23,7 @@ export class AcceptedSockets {
     this.#boundary.contain(socket);
     socket.on("error", () => {});
     if (!this.#quota.take()) {
+      this.refused += 1;
       socket.destroy();
       return false;
     }
@@ -31,6 +34,10 @@ export class AcceptedSockets {
       if (this.#sockets.size === 0) this.#empty.reached();
     });
     return true;
+  }
+
+  get size(): number {
+    return this.#sockets.size;
   }
 
   /** Resolves when the last socket is closed. */

@@ -26,6 +26,9 @@ export interface Connections {
   readonly handshakes: Readonly<Record<HandshakeOutcome, number>> | undefined;
   /** New connections get this certificate, and must satisfy these authorities. */
   replaceTls(tls: ServerTls): void;
+  readonly open: number;
+  /** Connections that were closed at once since there were too many. */
+  readonly refused: number;
   /** Binds and resolves with the port; rejects when it cannot. */
   listen(host: string, port: number): Promise<number>;
   /** Accepts no connection any more and tells each open one to make no new call; they end with their calls. */
@@ -75,6 +78,12 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
   return {
     handshakes: handshakes?.counts,
     replaceTls: (replacing) => handshakes?.replace(replacing),
+    get open() {
+      return sockets.size;
+    },
+    get refused() {
+      return sockets.refused;
+    },
     listen: (host, port) => listenOn(listener, { host, port, backlog: BACKLOG_MAX, reusePort: sharesPort }),
     retire() {
       listener.close();

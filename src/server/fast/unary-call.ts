@@ -9,7 +9,7 @@ import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { decodeRequest } from "../calls/decode-request.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
@@ -90,22 +90,32 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     if (this.#receivedBytes < PREFIX_BYTES || this.#receivedBytes < PREFIX_BYTES + this.#messageBytes()) {
       this.conclude(NO_REQUEST);
     } else if (this.#memory[0] !== 0) this.conclude(COMPRESSED_REQUEST);
-    else if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
-      this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
-    } else if (this.connectionMemory.admitsAnswer()) this.#run();
-    else this.#runLater(this.connectionMemory);
+    else if (this.connectionMemory.turns.admits(this.connectionMemory)) this.#begin();
+    else this.#waitForTurn();
   }
 
-  /** Its peer has to take other answers first, or the peers of other connections. */
-  #runLater(memory: ConnectionMemory): void {
-    memory.wait(() => {
-      if (!(this.answered || this.stream.destroyed || this.stream.closed)) this.#run();
-    });
+  #waitForTurn(): void {
+    const memory = this.connectionMemory;
+    memory.turns.wait(memory, () => this.#beginLate());
+  }
+
+  #beginLate(): void {
+    if (!(this.answered || this.stream.destroyed || this.stream.closed)) this.#begin();
+  }
+
+  /** Its peer may have to take other answers first, or the peers of other connections. */
+  #begin(): void {
+    const memory = this.connectionMemory;
+    if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
+      this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
+    } else if (memory.admitsAnswer()) this.#run();
+    else memory.wait(() => this.#beginLate());
   }
 
   #run(): void {
     const { input, handler } = this.method;
     const message = this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes);
+    this.connectionMemory.turns.spend(OPERATION_WORK_BYTES + message.length);
     this.#memory = NO_BUFFER;
     try {
       const request = decodeRequest(input, message, this.deps.limits);
@@ -157,6 +167,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const { stream } = this;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
     this.holdAnswer(frame.heldBytes);
+    this.connectionMemory.turns.spend(frame.bytes.length);
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     stream.end(

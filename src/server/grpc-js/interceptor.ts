@@ -2,7 +2,7 @@
 import { constants } from "node:http2";
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
-import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { CacheError, limitExceeded } from "../../common/errors.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
@@ -11,6 +11,7 @@ import type { RequestBound } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
+import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { ArrivingMessages } from "./arriving-messages.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
@@ -152,7 +153,10 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     // The frames of streams are counted where they are queued.
     const frame = !this.streaming && message instanceof GrpcFrame ? message : undefined;
     this.#sendingBytes = message instanceof GrpcFrame ? message.heldBytes : 0;
-    if (frame !== undefined) this.#holdAnswer(frame.heldBytes);
+    if (frame !== undefined) {
+      this.#holdAnswer(frame.heldBytes);
+      this.memory?.turns.spend(frame.bytes.length);
+    }
     super.sendMessage(message, () => {
       this.sendingSinceMs = undefined;
       this.#sendingBytes = 0;
@@ -184,15 +188,29 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     });
   }
 
-  /** Its handler runs, at once or when its peer has taken other answers. */
+  /** Its handler runs at once, or in its turn, or when its peer has taken other answers. */
   #begin(listener: Listener): void {
-    const run = (): void => {
+    const { memory } = this;
+    if (this.streaming || memory === undefined) {
+      this.#run(listener);
+      return;
+    }
+    const begin = (): void => {
       if (this.answered || this.stream.closed) return;
-      listener.onReceiveHalfClose();
-      this.#holdRequest(0);
+      if (isPast(this.base.getDeadline()))
+        this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
+      else if (memory.admitsAnswer()) this.#run(listener);
+      else memory.wait(begin);
     };
-    if (this.streaming || this.memory === undefined || this.memory.admitsAnswer()) run();
-    else this.memory.wait(run);
+    if (memory.turns.admits(memory)) begin();
+    else memory.turns.wait(memory, begin);
+  }
+
+  #run(listener: Listener): void {
+    if (this.answered || this.stream.closed) return;
+    if (!this.streaming) this.memory?.turns.spend(OPERATION_WORK_BYTES + this.#requestBytes);
+    listener.onReceiveHalfClose();
+    this.#holdRequest(0);
   }
 
   recount(): void {
@@ -238,6 +256,11 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
     else this.#register.end(this, code);
     send(explained);
   }
+}
+
+/** By the wall clock, as grpc-js has it. */
+function isPast(deadline: Date | number): boolean {
+  return Date.now() >= Number(deadline);
 }
 
 function headerOf(metadata: Metadata, name: string): string | undefined {

@@ -7,9 +7,11 @@
  */
 import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
+import { systemClock } from "../../common/clock.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { HeldTotal } from "./quotas.ts";
-import type { TransportLimits } from "./transport-limits.ts";
+import { TRANSPORT_BOUNDS, type TransportLimits } from "./transport-limits.ts";
+import { Turns } from "./turns.ts";
 
 export type MemoryLimits = Pick<TransportLimits, "connectionMaxHeldBytes" | "heldMaxBytes">;
 
@@ -23,6 +25,8 @@ type Session = object & { [MEMORY]?: ConnectionMemory };
 
 export class MemoryAccount {
   readonly total: HeldTotal;
+  /** In which the calls of all connections run. */
+  readonly turns: Turns;
   readonly connectionMaxBytes: number;
   readonly maxBytes: number;
   readonly sharedMaxBytes: number;
@@ -33,12 +37,19 @@ export class MemoryAccount {
   readonly #boundary: Boundary;
   #wakes = false;
 
-  constructor(limits: MemoryLimits, total: HeldTotal, boundary: Boundary) {
+  /** `turns`: default, turns of the default length. */
+  constructor(
+    limits: MemoryLimits,
+    total: HeldTotal,
+    boundary: Boundary,
+    turns = new Turns(TRANSPORT_BOUNDS.turnMaxBytes.fallback, systemClock, boundary),
+  ) {
     this.total = total;
     this.connectionMaxBytes = limits.connectionMaxHeldBytes;
     this.maxBytes = limits.heldMaxBytes;
     this.sharedMaxBytes = SHARED_PART * limits.heldMaxBytes;
     this.#boundary = boundary;
+    this.turns = turns;
   }
 
   /** The account of a connection, which ends with it. `session` undefined: its connection is gone. */
@@ -81,6 +92,10 @@ export class MemoryAccount {
       if (!connection.waits) continue;
       if (ran) this.#waiting.add(connection);
       else stuck.push(connection);
+      if (ran && this.turns.over) {
+        this.freed();
+        break;
+      }
     }
     for (const connection of stuck) this.#waiting.add(connection);
   }
@@ -113,6 +128,11 @@ export class ConnectionMemory {
 
   get heldBytes(): number {
     return this.#requestBytes + this.#answerBytes;
+  }
+
+  /** The turns in which its calls run. */
+  get turns(): Turns {
+    return this.#account.turns;
   }
 
   get waits(): boolean {

@@ -53,6 +53,14 @@ export interface TransportLimits {
   readonly connectionMaxHeldBytes: number;
   /** The bytes of requests, results and answers that the calls of the process hold. */
   readonly heldMaxBytes: number;
+  /** The work of one turn of the event loop, in bytes copied. An operation counts as 4 KiB. */
+  readonly turnMaxBytes: number;
+  /** A longer delay of the event loop, or a longer wait of a call for its turn, is pressure. */
+  readonly shedDelayMs: number;
+  /** When pressure has lasted so long, operations are refused. */
+  readonly shedAfterMs: number;
+  /** The resident memory of the process, at nine tenths of which Sets without a lease are refused. 0: it is not looked at. */
+  readonly residentMaxBytes: number;
   /** Events of one frame. */
   readonly frameMaxEvents: number;
   /** Bytes of the events or results of one frame, approximately. */
@@ -99,6 +107,10 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
   connectionMaxHeldBytes: { fallback: 32 * MIB, min: MIB, max: 2 ** 40 },
   heldMaxBytes: { fallback: 128 * MIB, min: MIB, max: 2 ** 40 },
+  turnMaxBytes: { fallback: 2 * MIB, min: 64 * KIB, max: 2 ** 30 },
+  shedDelayMs: { fallback: 50, min: 1, max: DAY_MS },
+  shedAfterMs: { fallback: 1_000, min: 0, max: DAY_MS },
+  residentMaxBytes: { fallback: 0, min: 0, max: 2 ** 50 },
   frameMaxEvents: { fallback: 512, min: 1, max: 65_536 },
   frameMaxBytes: { fallback: 256 * KIB, min: KIB, max: 2 * MIB },
   progressIntervalMs: { fallback: 5_000, min: 10, max: DAY_MS },
@@ -136,6 +148,10 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
     queuesMaxBytes: pick("queuesMaxBytes"),
     connectionMaxHeldBytes: pick("connectionMaxHeldBytes"),
     heldMaxBytes: pick("heldMaxBytes"),
+    turnMaxBytes: pick("turnMaxBytes"),
+    shedDelayMs: pick("shedDelayMs"),
+    shedAfterMs: pick("shedAfterMs"),
+    residentMaxBytes: pick("residentMaxBytes"),
     frameMaxEvents: pick("frameMaxEvents"),
     frameMaxBytes: pick("frameMaxBytes"),
     progressIntervalMs: pick("progressIntervalMs"),

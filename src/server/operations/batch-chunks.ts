@@ -29,8 +29,8 @@ export interface BatchChunks {
 }
 
 /**
- * For batches in which no operation may wait. A chunk ends with the result that reaches `chunkMaxBytes`, and never exceeds
- * `sendMaxBytes`. Throws FIELD_INVALID when the batch is refused as a whole.
+ * For batches in which no operation may wait. A chunk ends with the result that reaches `chunkMaxBytes`, or when the
+ * turn of the event loop is over, and never exceeds `sendMaxBytes`. Throws FIELD_INVALID when the batch is refused as a whole.
  */
 export function createBatchChunks(
   request: BatchRequest,
@@ -54,14 +54,16 @@ export function createBatchChunks(
   function run(operation: Operation, chunkContext: OperationContext): OperationResult["result"] {
     runOne(operation, chunkContext, caller, deps, settle);
     if (resultBytesOf(settled) <= resultsMaxBytes) return settled;
-    return { case: "error", value: toStatus(limitExceeded("send_max_bytes", String(sendMaxBytes))) };
+    const error = limitExceeded("send_max_bytes", String(sendMaxBytes));
+    deps.refusals?.add(error);
+    return { case: "error", value: toStatus(error) };
   }
 
   function runChunk(arena: ValueArena | undefined): BatchResponse {
     const chunkContext = { ...context, valueArena: arena };
     const results: OperationResult[] = [];
     let bytes = 0;
-    while (bytes < chunkMaxBytes) {
+    while (bytes < chunkMaxBytes && (results.length === 0 || caller.memory?.turns.over !== true)) {
       let result = carried;
       carried = undefined;
       if (result === undefined) {
@@ -76,6 +78,7 @@ export function createBatchChunks(
         break;
       }
       bytes += resultBytes;
+      caller.memory?.turns.spend(resultBytes);
       results.push({ $typeName: "meshcache.v1.OperationResult", result });
     }
     return { $typeName: "meshcache.v1.BatchResponse", results };

@@ -9,6 +9,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { EntryView, GetResult } from "../../store/api/store.ts";
+import { KEY_WORK_BYTES } from "../limits/turns.ts";
 
 /** An error with its framing. Any other result takes at most this and what `extraBytesOf` counts. */
 export const RESULT_MIN_BYTES = 256;
@@ -50,6 +51,15 @@ function requestBytesOf({ operation }: Operation): number {
     default:
       return operation satisfies never;
   }
+}
+
+/** What an operation costs beside itself, in bytes that are copied in the same time. */
+export function workBytesOf(operation: Operation["operation"]): number {
+  if (operation.case === "set") return operation.value.value.length;
+  if (operation.case !== "invalidate") return 0;
+  const { target } = operation.value;
+  if (target.case === "keys") return target.value.keys.length * KEY_WORK_BYTES;
+  return target.case === "tags" ? target.value.tags.length * KEY_WORK_BYTES : KEY_WORK_BYTES;
 }
 
 /** The most that the result takes. */

@@ -9,12 +9,20 @@ import type { Boundary } from "../../common/boundary.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import { type OperationContext, type OperationOutcome, runOperation } from "../../rpc/operations.ts";
+import {
+  type LoadShedder,
+  type OperationContext,
+  type OperationOutcome,
+  runOperation,
+} from "../../rpc/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
+import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
-import { checkBatch, extraBytesOf, RESULT_MIN_BYTES } from "./batch-size.ts";
+import type { RefusalCounts } from "../limits/refusal-counts.ts";
+import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch-size.ts";
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
 export interface BatchDeps {
@@ -22,6 +30,10 @@ export interface BatchDeps {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly boundary: Boundary;
+  /** Default: no operation is refused for load. */
+  readonly shedder?: LoadShedder;
+  /** Default: errors are not counted. */
+  readonly refusals?: RefusalCounts;
 }
 
 /** The caller of a batch, or of all batches of a stream. */
@@ -41,82 +53,172 @@ const STATUS_OK = 0;
 const STATUS_CANCELLED = 1;
 
 /**
- * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that cancels
- * the waits. A batch whose results hold more than 64 KiB, or whose connection has no memory left, does not wait: its leases
- * are asked for without waiting. A result that would make the message larger than `sendMaxBytes` is replaced by an error. Throws FIELD_INVALID
- * when the batch is refused as a whole.
+ * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that
+ * cancels what has not settled. The operations begin in their order: those that the turn of the event loop has no room
+ * for, in a later one. `begun` is called when the last one has begun, before `done`.
+ *
+ * A batch whose results hold more than 64 KiB, or whose connection has no memory left, does not wait: its leases are
+ * asked for without waiting. A result that would make the message larger than `sendMaxBytes` is replaced by an error.
+ * Throws FIELD_INVALID when the batch is refused as a whole.
  */
 export function runBatch(
   request: BatchRequest,
   caller: Caller,
   deps: BatchDeps,
   done: (response: BatchResponse) => void,
+  begun: () => void = () => {},
 ): (() => void) | undefined {
   checkBatch(request, deps.limits);
-  const { operations } = request;
-  const results: OperationResult[] = new Array(operations.length);
-  const waits = new Map<number, LeaseWait>();
-  const context = contextOf(request, caller, deps);
-  let spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
-  // Starts one too high, so that `done` is not called before all operations have begun.
-  let unsettled = operations.length + 1;
-  /** The values among the results, and whether they are counted since the batch waits. */
-  let resultBytes = 0;
-  let counted = false;
-  const count = (bytes: number) => {
-    resultBytes += bytes;
-    if (counted) caller.memory?.addAnswer(bytes);
-  };
-  const settleOne = () => {
-    unsettled -= 1;
-    if (unsettled > 0) return;
-    count(-resultBytes);
-    done({ $typeName: "meshcache.v1.BatchResponse", results });
-  };
+  return new BatchRun(request, caller, deps, done, begun).start();
+}
 
-  const run = (operation: Operation, index: number) => {
-    const wait = runOne(operation, context, caller, deps, (settled) => {
-      const isLate = waits.delete(index);
-      const result =
-        isLate && caller.memory?.admitsAnswer() === false ? withoutLeasedValue(settled) : settled;
-      const extraBytes = extraBytesOf(result);
-      const fits = extraBytes <= spareBytes;
-      if (fits) {
-        spareBytes -= extraBytes;
-        count(extraBytes);
-      }
-      results[index] = {
-        $typeName: "meshcache.v1.OperationResult",
-        result: fits
-          ? result
-          : {
-              case: "error",
-              value: toStatus(limitExceeded("send_max_bytes", String(deps.limits.sendMaxBytes))),
-            },
-      };
-      settleOne();
-    });
-    if (wait !== undefined) waits.set(index, wait);
-  };
-  operations.forEach(run);
-  if (resultBytes > HELD_WHILE_WAITING_MAX_BYTES || caller.memory?.admitsAnswer() === false) {
-    for (const [index, wait] of [...waits]) {
-      waits.delete(index);
-      wait.cancel();
-      run(withoutWaiting(operations[index]), index);
-    }
+class BatchRun {
+  readonly #operations: readonly Operation[];
+  readonly #caller: Caller;
+  readonly #deps: BatchDeps;
+  readonly #done: (response: BatchResponse) => void;
+  readonly #begun: () => void;
+  readonly #context: OperationContext;
+  readonly #results: OperationResult[];
+  readonly #waits = new Map<number, LeaseWait>();
+  #next = 0;
+  #spareBytes: number;
+  /** Starts one too high, so that `done` is not called before all operations have begun. */
+  #unsettled: number;
+  /** The values among the results, and whether they are counted since the batch waits for a turn or for leases. */
+  #resultBytes = 0;
+  #counted = false;
+  #cancelled = false;
+
+  constructor(
+    request: BatchRequest,
+    caller: Caller,
+    deps: BatchDeps,
+    done: (response: BatchResponse) => void,
+    begun: () => void,
+  ) {
+    const { operations } = request;
+    this.#operations = operations;
+    this.#caller = caller;
+    this.#deps = deps;
+    this.#done = done;
+    this.#begun = begun;
+    this.#results = new Array(operations.length);
+    this.#spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
+    this.#unsettled = operations.length + 1;
+    this.#context = {
+      ...contextOf(request, caller, deps),
+      valueArena: new RoomForValues(() => this.#spareBytes),
+    };
   }
-  counted = true;
-  const heldBytes = resultBytes;
-  resultBytes = 0;
-  count(heldBytes);
-  settleOne();
-  if (unsettled === 0) return undefined;
-  return () => {
-    for (const wait of waits.values()) wait.cancel();
-    waits.clear();
-    count(-resultBytes);
-  };
+
+  /** Returns what cancels the batch, unless it is done. */
+  start(): (() => void) | undefined {
+    this.#runTurn();
+    return this.#unsettled === 0 ? undefined : () => this.#cancel();
+  }
+
+  #runTurn(): void {
+    if (this.#cancelled) return;
+    const { memory } = this.#caller;
+    const first = this.#next;
+    for (let index = first; index < this.#operations.length; index++) {
+      if (memory?.turns.over && index > first) {
+        this.#hold();
+        memory.turns.goOn(memory, () => this.#runTurn());
+        return;
+      }
+      this.#next = index + 1;
+      this.#run(this.#operations[index], index);
+    }
+    this.#allBegun();
+  }
+
+  #allBegun(): void {
+    const { memory } = this.#caller;
+    if (this.#resultBytes > HELD_WHILE_WAITING_MAX_BYTES || memory?.admitsAnswer() === false) {
+      for (const [index, wait] of [...this.#waits]) {
+        this.#waits.delete(index);
+        wait.cancel();
+        this.#run(withoutWaiting(this.#operations[index]), index);
+      }
+    }
+    this.#hold();
+    this.#begun();
+    this.#settleOne();
+  }
+
+  #run(operation: Operation | undefined, index: number): void {
+    if (operation === undefined) return;
+    const wait = runOne(operation, this.#context, this.#caller, this.#deps, (settled) =>
+      this.#settle(settled, index),
+    );
+    if (wait !== undefined) this.#waits.set(index, wait);
+  }
+
+  #settle(settled: OperationResult["result"], index: number): void {
+    const { memory } = this.#caller;
+    const isLate = this.#waits.delete(index);
+    const result = isLate && memory?.admitsAnswer() === false ? withoutLeasedValue(settled) : settled;
+    const extraBytes = extraBytesOf(result);
+    const fits = extraBytes <= this.#spareBytes;
+    if (fits) {
+      this.#spareBytes -= extraBytes;
+      this.#count(extraBytes);
+    } else this.#deps.refusals?.add(tooLarge(this.#deps.limits));
+    this.#results[index] = {
+      $typeName: "meshcache.v1.OperationResult",
+      result: fits ? result : { case: "error", value: toStatus(tooLarge(this.#deps.limits)) },
+    };
+    this.#settleOne();
+  }
+
+  #settleOne(): void {
+    this.#unsettled -= 1;
+    if (this.#unsettled > 0) return;
+    this.#count(-this.#resultBytes);
+    this.#done({ $typeName: "meshcache.v1.BatchResponse", results: this.#results });
+  }
+
+  #count(bytes: number): void {
+    this.#resultBytes += bytes;
+    if (this.#counted) this.#caller.memory?.addAnswer(bytes);
+  }
+
+  /** From now on the results are counted in the memory of the connection. */
+  #hold(): void {
+    if (this.#counted) return;
+    this.#counted = true;
+    const bytes = this.#resultBytes;
+    this.#resultBytes = 0;
+    this.#count(bytes);
+  }
+
+  #cancel(): void {
+    this.#cancelled = true;
+    for (const wait of this.#waits.values()) wait.cancel();
+    this.#waits.clear();
+    this.#count(-this.#resultBytes);
+  }
+}
+
+/** Refuses values that the message has no room for before they are copied. The others get memory of their own. */
+class RoomForValues implements ValueMemory {
+  readonly #spareBytes: () => number;
+
+  constructor(spareBytes: () => number) {
+    this.#spareBytes = spareBytes;
+  }
+
+  take(bytes: number): undefined {
+    if (bytes > this.#spareBytes()) throw NO_ROOM;
+  }
+}
+
+const NO_ROOM = new Error("a value that its message has no room for");
+
+function tooLarge({ sendMaxBytes }: Limits): CacheError {
+  return limitExceeded("send_max_bytes", String(sendMaxBytes));
 }
 
 function withoutWaiting(operation: Operation | undefined): Operation {
@@ -137,7 +239,7 @@ export function mayWait({ operations }: BatchRequest): boolean {
 export function contextOf(
   { namespace }: BatchRequest,
   { clientId, span, leaseHolder = 0 }: Caller,
-  { store, limits, boundary }: BatchDeps,
+  { store, limits, boundary, shedder }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
   return {
@@ -146,6 +248,7 @@ export function contextOf(
     writer,
     defaultNamespace: namespace,
     valueArena: undefined,
+    shedder,
     leaseHolder,
     boundary,
   };
@@ -163,12 +266,15 @@ export function runOne(
   settle: (result: OperationResult["result"]) => void,
 ): LeaseWait | undefined {
   const { traceparent } = operation;
+  caller.memory?.turns.spend(OPERATION_WORK_BYTES + workBytesOf(operation.operation));
   const name = operation.operation.case ?? "unknown";
   const span = traceparent === "" ? undefined : deps.telemetry.startOperation(caller.span, name, traceparent);
-  const fail = (error: unknown) => {
+  const fail = (thrown: unknown) => {
+    const error = thrown === NO_ROOM ? tooLarge(deps.limits) : thrown;
     if (isFault(error)) {
       deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
     }
+    deps.refusals?.add(error);
     span?.end(statusCodeOf(error));
     settle({ case: "error", value: toStatus(error) });
   };

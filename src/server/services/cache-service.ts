@@ -4,6 +4,7 @@ import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import {
+  type LoadShedder,
   type OperationContext,
   type OperationOutcome,
   runGet,
@@ -22,7 +23,9 @@ import {
   unary,
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
+import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import { runBatch } from "../operations/batch.ts";
+import { workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
 import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
@@ -35,10 +38,12 @@ export interface CacheServiceDeps extends HandlerDeps {
   readonly clock: Clock;
   readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
+  readonly shedder: LoadShedder;
+  readonly refusals: RefusalCounts;
 }
 
 export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
-  const { store, limits, boundary } = deps;
+  const { store, limits, boundary, shedder } = deps;
   const holders = new ConnectionHolders(store);
   const operation = ({ writer }: CallContext, leaseHolder = 0): OperationContext => ({
     store,
@@ -46,6 +51,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     writer,
     defaultNamespace: "",
     valueArena: undefined,
+    shedder,
     leaseHolder,
     boundary,
   });
@@ -69,6 +75,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       return value;
     }),
     invalidate: immediate((request, context) => {
+      context.memory.turns.spend(workBytesOf({ case: "invalidate", value: request }));
       const value = runInvalidate(request, operation(context));
       describe(context, request.namespace, { case: "invalidate", value });
       return value;

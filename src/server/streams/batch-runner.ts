@@ -47,6 +47,8 @@ export class BatchRunner {
   #running: { readonly id: bigint; readonly chunks: BatchChunks } | undefined;
   /** Holds the values of the last chunk until it is sent. */
   #arena: ValueArena | undefined;
+  /** A batch that may wait has operations that have not begun, for want of a turn. */
+  #beginning = false;
   /** Cancels the waits of each batch that waits for leases. */
   readonly #waiting = new Set<() => void>();
   /** How many of these hold results of other operations. */
@@ -54,7 +56,10 @@ export class BatchRunner {
   /** Of the connection, as its caller knows it. */
   #memory: ConnectionMemory | undefined;
 
-  /** `answered`: called when a batch that may wait has its answer, possibly from inside another caller's store call. */
+  /**
+   * `answered`: called when a batch that may wait has its answer or has begun as a whole, possibly from inside another
+   * caller's store call.
+   */
   constructor(deps: BatchRunnerDeps, answered: () => void) {
     this.#deps = deps;
     this.#answered = answered;
@@ -62,7 +67,7 @@ export class BatchRunner {
 
   /** Operations of a batch have not run yet. */
   get running(): boolean {
-    return this.#running !== undefined;
+    return this.#running !== undefined || this.#beginning;
   }
 
   /** Batches wait for leases. */
@@ -137,7 +142,15 @@ export class BatchRunner {
       this.#count(heldBytes);
       this.#answered();
     };
-    cancel = runBatch(batch, caller, this.#deps, done);
+    let isBegun = false;
+    const begun = (): void => {
+      isBegun = true;
+      if (!this.#beginning) return;
+      this.#beginning = false;
+      this.#answered();
+    };
+    cancel = runBatch(batch, caller, this.#deps, done, begun);
+    this.#beginning = !isBegun;
     if (cancel !== undefined) {
       this.#waiting.add(cancel);
       if (holds) this.#holding += 1;

@@ -58,10 +58,18 @@ class EventStream implements DrainableStream {
     const feedLimits = { ...streams.limits, openedLimits: toLimitsMessage({ ...limits, ...streams.limits }) };
     const checkedCursor = checkCursor(cursor, limits);
     this.#feed = createEventFeed(store, selectors, checkedCursor, feedLimits, this.#sendLater);
-    this.#queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
-      this.#writable = true;
-      this.#sendLater();
-    });
+    this.#queue = createSendQueue(
+      call,
+      streams.limits.queueMaxBytes,
+      streams.budget,
+      () => {
+        this.#writable = true;
+        this.#sendLater();
+      },
+      (bound) => {
+        streams.overflows[bound] += 1;
+      },
+    );
   }
 
   open(): void {
@@ -120,9 +128,9 @@ class EventStream implements DrainableStream {
   #send(frame: StreamResponse["frame"]): boolean {
     this.#sequence += 1n;
     const sequence = this.#sequence;
-    this.#writable = this.#queue.send(
-      encodeStreamResponse({ $typeName: "meshcache.v1.StreamResponse", frame, sequence }),
-    );
+    const encoded = encodeStreamResponse({ $typeName: "meshcache.v1.StreamResponse", frame, sequence });
+    this.#call.connectionMemory.turns.spend(encoded.bytes.length);
+    this.#writable = this.#queue.send(encoded);
     return this.#writable;
   }
 }

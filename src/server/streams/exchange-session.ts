@@ -14,12 +14,14 @@ import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
+import type { LoadShedder } from "../../rpc/operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
 import type { LeaseHolder, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { Caller } from "../operations/batch.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -54,6 +56,10 @@ export interface ExchangeSessionDeps {
   readonly telemetry: Telemetry;
   /** Contains what fails inside another caller's store call. Default: one that reports to the log. */
   readonly boundary?: Boundary;
+  /** Default: no operation is refused for load. */
+  readonly shedder?: LoadShedder;
+  /** Default: errors are not counted. */
+  readonly refusals?: RefusalCounts;
   /** Runs a function once, in a later turn of the event loop. */
   readonly defer: Defer;
   /** The span of the stream. Default: one that is not sampled. */
@@ -88,6 +94,7 @@ class Session implements ExchangeSession {
   #holder: LeaseHolder | undefined;
   #lastId = 0n;
   #advancing = false;
+  #waitsForTurn = false;
   #halfClosed = false;
   #closed = false;
 
@@ -152,7 +159,7 @@ class Session implements ExchangeSession {
     if (this.#advancing || this.#closed) return;
     this.#advancing = true;
     try {
-      while (!this.#closed && this.#output.ready() && this.#step());
+      while (!this.#closed && this.#output.ready() && this.#hasTurn() && this.#step());
     } catch (error) {
       this.#deps.telemetry.logger.error({ err: error }, "an exchange failed");
       this.#finish(new CacheError("INTERNAL", "internal error", {}, { cause: error }));
@@ -161,12 +168,31 @@ class Session implements ExchangeSession {
     }
   }
 
+  /** False: the turn of the event loop is over, and the next step is taken in a later one. */
+  #hasTurn(): boolean {
+    const { memory } = this.#deps;
+    if (memory?.turns.over !== true) return true;
+    if (!this.#waitsForTurn) {
+      this.#waitsForTurn = true;
+      memory.turns.goOn(memory, this.#takeTurn);
+    }
+    return false;
+  }
+
+  readonly #takeTurn = (): void => {
+    this.#waitsForTurn = false;
+    if (this.#closed) return;
+    this.#advance();
+    this.#deps.unpaused?.();
+  };
+
   /** Events first, then answers, then the rest of the running batch, then the next request. False: nothing more to do now. */
   #step(): boolean {
     const state = this.#subscription.sendPending(this.#sendFeedFrame);
     if (state === "later") this.#advanceLater();
     if (state !== "caughtUp") return false;
     if (this.#batches.sendAnswer(this.#output) || this.#batches.runChunk()) return true;
+    if (this.#batches.running) return false;
     const request = this.#inbox.shift();
     if (request !== undefined) {
       this.#handle(request);
@@ -195,6 +221,7 @@ class Session implements ExchangeSession {
       if (isFault(error)) {
         this.#deps.telemetry.logger.error({ err: error, frame: frame.case }, "a frame failed");
       }
+      this.#deps.refusals?.add(error);
       this.#output.send({ case: "error", value: toStatus(error) }, id);
     }
   }

@@ -1,12 +1,14 @@
 /** The Exchange method: connects a session to its call, encodes the frames it sends and queues them. */
-import type { ExchangeRequest } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { encodeExchangeResponse } from "../../codec/event-frames.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
+import type { LoadShedder } from "../../rpc/operations.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { CallContext } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
+import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import type { BusyPoll } from "./busy-poll.ts";
 import { createExchangeSession } from "./exchange-session.ts";
 import { createSendQueue } from "./send-queue.ts";
@@ -18,18 +20,33 @@ export interface ExchangeDeps {
   readonly telemetry: Telemetry;
   readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
+  readonly shedder: LoadShedder;
+  readonly refusals: RefusalCounts;
 }
 
 export function openExchange(
   call: StreamingCall,
   context: CallContext,
-  { store, limits, telemetry, streams, busyPoll }: ExchangeDeps,
+  { store, limits, telemetry, streams, busyPoll, shedder, refusals }: ExchangeDeps,
 ): RequestReader<ExchangeRequest> {
   if (streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
-  const queue = createSendQueue(call, streams.limits.queueMaxBytes, streams.budget, () => {
-    session.drained();
-    call.readOn();
-  });
+  const queue = createSendQueue(
+    call,
+    streams.limits.queueMaxBytes,
+    streams.budget,
+    () => {
+      session.drained();
+      call.readOn();
+    },
+    (bound) => {
+      streams.overflows[bound] += 1;
+    },
+  );
+  const send = (response: ExchangeResponse): boolean => {
+    const frame = encodeExchangeResponse(response);
+    context.memory.turns.spend(frame.bytes.length);
+    return queue.send(frame);
+  };
   const end = (error?: CacheError) => call.end(error);
   const session = createExchangeSession(
     {
@@ -38,6 +55,8 @@ export function openExchange(
       transport: streams.limits,
       telemetry,
       boundary: streams.boundary,
+      shedder,
+      refusals,
       span: context.span,
       memory: context.memory,
       defer: streams.defer,
@@ -45,7 +64,7 @@ export function openExchange(
       subscribers: streams.subscribers,
       sinkEncodes: true,
     },
-    { ready: () => queue.ready(), send: (frame) => queue.send(encodeExchangeResponse(frame)), end },
+    { ready: () => queue.ready(), send, end },
   );
   const stream: DrainableStream = { drain: () => session.drain(), end };
   streams.open.add(stream);

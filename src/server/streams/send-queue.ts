@@ -6,6 +6,9 @@ import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { QueueBudget } from "../limits/quotas.ts";
 
+/** What was full: the queue of the stream, the queues of the process, or the memory of the connection or the process. */
+export type QueueBound = "connection" | "process" | "stream";
+
 export interface SendQueue {
   /** False: a frame has to wait for `drained`. To be asked before a frame whose sender may have been idle for long. */
   ready(): boolean;
@@ -18,13 +21,14 @@ export interface SendQueue {
 /**
  * `maxBytes`: the high-water mark of this stream; 0 lets one frame wait at a time, and so does a `budget` that is spent.
  * The memory of the connection may have no room even for that one. `drained`: called when the queue is down to half of its
- * high-water mark, and there is memory, after `ready` or `send` returned false.
+ * high-water mark, and there is memory, after `ready` or `send` returned false. `overflowed`: called whenever it is full.
  */
 export function createSendQueue(
   call: Pick<StreamingCall, "open" | "send" | "connectionMemory">,
   maxBytes: number,
   budget: QueueBudget,
   drained: () => void,
+  overflowed: (bound: QueueBound) => void = () => {},
 ): SendQueue {
   const memory = call.connectionMemory;
   let queuedBytes = 0;
@@ -56,6 +60,7 @@ export function createSendQueue(
   }
   const block = () => {
     blocked = true;
+    overflowed(queuedBytes >= maxBytes ? "stream" : budget.spent ? "process" : "connection");
     // Otherwise a frame of its own is on its way, and goes on with the queue.
     if (queuedBytes === 0) waitForMemory();
   };

@@ -4,6 +4,8 @@ import type { CacheError } from "../../common/errors.ts";
 import type { Subscriber } from "../../store/api/store.ts";
 import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import type { Turns } from "../limits/turns.ts";
+import type { QueueBound } from "./send-queue.ts";
 import { createTurnScheduler, type Defer } from "./turn-scheduler.ts";
 
 /** A stream that would not end by itself when the server drains. */
@@ -21,6 +23,8 @@ export interface StreamRegistry {
   readonly open: Set<DrainableStream>;
   /** Those of this server; the process counts them too. */
   readonly subscribers: Set<Subscriber>;
+  /** How often a stream had to wait since a queue was full, by what was full. */
+  readonly overflows: Record<QueueBound, number>;
   /** The server is shutting down: new streams are refused. */
   draining: boolean;
 }
@@ -29,14 +33,16 @@ export function createStreamRegistry(
   limits: TransportLimits,
   bounds: ProcessBounds,
   boundary: Boundary,
+  turns?: Turns,
 ): StreamRegistry {
   return {
     limits,
     boundary,
-    defer: createTurnScheduler(boundary),
+    defer: createTurnScheduler(boundary, turns),
     budget: bounds.queues,
     open: new Set(),
     subscribers: new CountedSet(bounds.subscribers),
+    overflows: { connection: 0, process: 0, stream: 0 },
     draining: false,
   };
 }

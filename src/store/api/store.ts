@@ -6,7 +6,7 @@
  * in full; this file adds what concerns the store alone.
  */
 
-import type { ValueArena } from "./value-arena.ts";
+import type { ValueMemory } from "./value-arena.ts";
 
 /** A revision of a shard, within the store's epoch: what an answer is as of. */
 export interface Stamp {
@@ -303,9 +303,9 @@ export interface Store {
   /** The shard of a key, by a hash that is seeded at each start, so that nobody can aim at one shard. */
   shardOf(namespace: string, key: string): number;
   /**
-   * With `arena`, the value may lie in it, and is good until the arena is cleared. Without, the reader may keep it.
+   * With `memory`, the value may lie in it, and is good as long as the memory is. Without, the reader may keep it.
    */
-  get(command: GetCommand, arena?: ValueArena): GetResult;
+  get(command: GetCommand, memory?: ValueMemory): GetResult;
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;
@@ -314,7 +314,11 @@ export interface Store {
    * the lease: `settle` is called exactly once, unless cancelled, from inside the store call that decides the wait, or
    * soon after when another thread decides it.
    */
-  lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait;
+  lease(
+    command: LeaseCommand,
+    settle?: (result: LeaseResult) => void,
+    memory?: ValueMemory,
+  ): LeaseResult | LeaseWait;
   /** Ends a lease without a Set; the next waiter gets one. `released` is false when the lease had ended already. */
   release(
     namespace: string,

@@ -7,7 +7,7 @@
  * object.
  */
 
-import type { ValueArena } from "./value-arena.ts";
+import type { ValueMemory } from "./value-arena.ts";
 
 /**
  * An entry in its table, valid until the next call to the table. An engine may return the same object every time, and
@@ -105,7 +105,7 @@ export interface Table {
    * The value of the entry that the last `find` returned, for a reader that keeps it only until `arena` is cleared. An
    * engine that hands out its own bytes leaves the arena alone, and so does one that finds no room in it.
    */
-  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array;
+  valueIn(entry: TableEntry, arena: ValueMemory): Uint8Array;
 
   /** Removes the entry that the last `find` returned. */
   remove(entry: TableEntry): void;

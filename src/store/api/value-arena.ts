@@ -9,8 +9,14 @@ const ARENA_BYTES = 320 * 1024;
 const VALUE_MAX_BYTES = ARENA_BYTES / 2;
 const FREE_ARENAS_MAX = 4;
 
+/** Where the store may copy a value. */
+export interface ValueMemory {
+  /** Undefined: the value gets memory of its own. What it throws, the Get throws, and nothing is copied. */
+  take(bytes: number): Uint8Array | undefined;
+}
+
 /** Room for about as many values as one answer carries. */
-export class ValueArena {
+export class ValueArena implements ValueMemory {
   readonly #memory = new ArrayBuffer(ARENA_BYTES);
   #usedBytes = 0;
 

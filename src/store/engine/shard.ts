@@ -22,9 +22,9 @@ import type {
   TouchCommand,
   TouchResult,
 } from "../api/store.ts";
-import type { CreateTable, NewTableEntry } from "../api/table.ts";
+import type { CreateTable, NewTableEntry, TableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
-import type { ValueArena } from "../api/value-arena.ts";
+import type { ValueMemory } from "../api/value-arena.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { Fences } from "../fences/fences.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
@@ -166,7 +166,7 @@ export class Shard {
     return this.#clock.stamp;
   }
 
-  get(command: GetCommand, hash: number, nowMs: number, arena: ValueArena | undefined): GetResult {
+  get(command: GetCommand, hash: number, nowMs: number, arena: ValueMemory | undefined): GetResult {
     const { namespace, key } = command;
     const record = this.#namespaces.find(namespace);
     const found = this.#entries.find(record, namespace, key, hash, nowMs);
@@ -180,8 +180,12 @@ export class Shard {
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
-    const value = arena === undefined ? entry.value : this.#entries.table.valueIn(entry, arena);
+    const value = this.#valueOf(entry, arena);
     return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
+  }
+
+  #valueOf(entry: TableEntry, memory: ValueMemory | undefined): Uint8Array {
+    return memory === undefined ? entry.value : this.#entries.table.valueIn(entry, memory);
   }
 
   set(command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -210,13 +214,15 @@ export class Shard {
     hash: number,
     nowMs: number,
     settle: ((result: LeaseResult) => void) | undefined,
+    memory: ValueMemory | undefined,
   ): LeaseResult | LeaseWait {
     this.#leases.endDue(nowMs);
     const record = this.#namespaces.claim(command.namespace);
     const found = this.#entries.find(record, command.namespace, command.key, hash, nowMs);
     if (found?.state === "fresh") {
       this.#count(record, "hits");
-      return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, found.entry.value, nowMs) };
+      const value = this.#valueOf(found.entry, memory);
+      return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
     }
     this.#count(record, "misses");
     return this.#leases.ask(command, nowMs, settle);

@@ -28,7 +28,7 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
-import type { ValueArena } from "../api/value-arena.ts";
+import type { ValueMemory } from "../api/value-arena.ts";
 import { DecodedEvents } from "../events/decoded-events.ts";
 import { SharedReads } from "../events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
@@ -124,7 +124,7 @@ export class ShardedStore implements AttachedStore {
     return shardOfHash(this.#hashOf(namespace, key), this.#shards.length);
   }
 
-  get(command: GetCommand, arena?: ValueArena): GetResult {
+  get(command: GetCommand, arena?: ValueMemory): GetResult {
     const hash = this.#hashOf(command.namespace, command.key);
     const shard = this.#shardAt(hash);
     const nowMs = shard.enter();
@@ -168,9 +168,15 @@ export class ShardedStore implements AttachedStore {
     return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.touch(command, hash, nowMs));
   }
 
-  lease(command: LeaseCommand, settle?: (result: LeaseResult) => void): LeaseResult | LeaseWait {
+  lease(
+    command: LeaseCommand,
+    settle?: (result: LeaseResult) => void,
+    memory?: ValueMemory,
+  ): LeaseResult | LeaseWait {
     const hash = this.#hashOf(command.namespace, command.key);
-    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.lease(command, hash, nowMs, settle));
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) =>
+      shard.lease(command, hash, nowMs, settle, memory),
+    );
   }
 
   release(namespace: string, key: string, token: bigint): { asOf: Stamp; released: boolean } {

@@ -1,5 +1,5 @@
 /** Reads and overwrites values in the log. A value may lie in several segments. */
-import type { ValueArena } from "../../api/value-arena.ts";
+import type { ValueMemory } from "../../api/value-arena.ts";
 import { headBytesAt, valueBytesAt } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -15,7 +15,7 @@ export function readValue(
   memory: Memory,
   pool: SegmentPool,
   at: number,
-  arena: ValueArena | undefined,
+  arena: ValueMemory | undefined,
 ): Uint8Array {
   const bytes = valueBytesAt(memory, at);
   const value = arena?.take(bytes) ?? allocate(bytes);

@@ -17,7 +17,7 @@ import type {
   TableOptions,
   Visit,
 } from "../../api/table.ts";
-import type { ValueArena } from "../../api/value-arena.ts";
+import type { ValueMemory } from "../../api/value-arena.ts";
 import { chargeAt } from "./entry-charge.ts";
 import { EntryCursor } from "./entry-cursor.ts";
 import { HeadEncoder, isKeyAt } from "./entry-head.ts";
@@ -162,7 +162,7 @@ export class OffheapTable implements Table {
     this.memory.addToWord(CONTROL.entries, 1);
   }
 
-  valueIn(entry: TableEntry, arena: ValueArena): Uint8Array {
+  valueIn(entry: TableEntry, arena: ValueMemory): Uint8Array {
     return readValue(this.memory, this.pool, this.#wordOf(entry), arena);
   }
 

@@ -1,0 +1,88 @@
+/**
+ * Sheds load by kind when a server has more to do than it can: Sets without a lease first, then Gets. Never an Invalidate, a
+ * Touch, a Lease, its release or its fill: copies depend on them, and a load that was made is worth keeping.
+ *
+ * Pressure is a late event loop, a call that waits long for its turn, or much memory held by calls. When it lasts, the
+ * part of calls that is refused grows, and it shrinks when the pressure is gone. Little resident memory left refuses
+ * Sets alone.
+ */
+import { type CacheError, overloaded } from "../../common/errors.ts";
+import type { Rng } from "../../common/random.ts";
+import type { TransportLimits } from "./transport-limits.ts";
+
+/** Kinds of operations that may be refused. */
+export type ShedKind = "get" | "set";
+
+/** What is read to know whether a server is under pressure. */
+export interface LoadSignals {
+  /** The 99th percentile of the delay of the event loop since the last call, in milliseconds. */
+  eventLoopDelayMs(): number;
+  /** How long the call that waits longest for its turn has waited. */
+  oldestWaitMs(nowMs: number): number;
+  /** What calls hold, of what they may hold: 0 to 1. */
+  heldShare(): number;
+  /** The resident memory of the process, of what it may have: 0 to 1. */
+  residentShare(nowMs: number): number;
+}
+
+export type OverloadLimits = Pick<TransportLimits, "shedDelayMs" | "shedAfterMs">;
+
+const FULL_SHARE = 0.9;
+/** Severity up to 1 is the part of Sets that is refused; what is above 1, that of Gets. */
+const RISE = 0.2;
+const FALL = 0.1;
+const SEVERITY_MAX = 1.95;
+/** Of the part that is refused; from half of that to one and a half times as much, so that callers do not come back together. */
+const PUSHBACK_MS = 250;
+
+export class Overload {
+  /** Operations that were refused, by kind. */
+  readonly counts: Record<ShedKind, number> = { get: 0, set: 0 };
+  readonly #signals: LoadSignals;
+  readonly #limits: OverloadLimits;
+  readonly #rng: Rng;
+  #severity = 0;
+  #memoryIsShort = false;
+  #pressedSinceMs: number | undefined;
+
+  constructor(signals: LoadSignals, limits: OverloadLimits, rng: Rng) {
+    this.#signals = signals;
+    this.#limits = limits;
+    this.#rng = rng;
+  }
+
+  /** The part of the operations of this kind that is refused. */
+  shedPart(kind: ShedKind): number {
+    if (kind === "get") return Math.max(0, this.#severity - 1);
+    return this.#memoryIsShort ? 1 : Math.min(1, this.#severity);
+  }
+
+  /** Undefined: the operation may run. Otherwise what it has to end with, which is UNAVAILABLE. */
+  refusalOf(kind: ShedKind): CacheError | undefined {
+    if (this.#severity === 0 && !this.#memoryIsShort) return undefined;
+    const part = this.shedPart(kind);
+    if (this.#rng.fraction() >= part) return undefined;
+    this.counts[kind] += 1;
+    const pushbackMs = Math.ceil(PUSHBACK_MS * part * (0.5 + this.#rng.fraction()));
+    return overloaded(pushbackMs);
+  }
+
+  /** To be called a few times a second. */
+  check(nowMs: number): void {
+    this.#memoryIsShort = this.#signals.residentShare(nowMs) >= FULL_SHARE;
+    if (!this.#isPressed(nowMs)) {
+      this.#pressedSinceMs = undefined;
+      this.#severity = Math.max(0, this.#severity - FALL);
+      return;
+    }
+    this.#pressedSinceMs ??= nowMs;
+    const hasLasted = nowMs - this.#pressedSinceMs >= this.#limits.shedAfterMs;
+    if (hasLasted) this.#severity = Math.min(SEVERITY_MAX, this.#severity + RISE);
+  }
+
+  #isPressed(nowMs: number): boolean {
+    const { shedDelayMs } = this.#limits;
+    const delayMs = Math.max(this.#signals.eventLoopDelayMs(), this.#signals.oldestWaitMs(nowMs));
+    return delayMs > shedDelayMs || this.#signals.heldShare() >= FULL_SHARE;
+  }
+}

@@ -1,0 +1,12 @@
+/** Counts errors that no status of a call shows: those of operations of a batch, and of frames of an Exchange. */
+import { CacheError, type CacheErrorReason } from "../../common/errors.ts";
+
+export class RefusalCounts {
+  /** By reason. */
+  readonly counts: Partial<Record<CacheErrorReason, number>> = {};
+
+  add(error: unknown): void {
+    const reason = error instanceof CacheError ? error.reason : "INTERNAL";
+    this.counts[reason] = (this.counts[reason] ?? 0) + 1;
+  }
+}
