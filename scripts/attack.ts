@@ -4,7 +4,7 @@
  *
  * A polite client's p99 is compared with that under a control, which burns as much CPU as the attacker and sends nothing,
  * in windows that take turns. Fails when a server ended, when it kept more memory than it may, or when the polite client
- * waited more than twice as long as under the control.
+ * waited more than twice as long as under the control. At the end it measures the goodput of an overloaded server (A8).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,6 +22,7 @@ const { values } = parseArgs({
   },
 });
 
+const GOODPUT = "A8 goodput";
 const WINDOWS = values.quick ? 1 : 5;
 const WINDOW_S = values.quick ? 4 : 5;
 const REST_MS = 1_000;
@@ -117,6 +118,50 @@ async function faultsOf(server: ServerProcess): Promise<string[]> {
   return faults;
 }
 
+interface Load {
+  readonly goodPerSecond: number;
+  readonly cpuShare: number;
+}
+
+const LOAD_CONNECTIONS = 64;
+const OVERLOAD = 5;
+const GOODPUT_MIN = 0.8;
+/** The server needs some time to notice. */
+const OVERLOAD_S = values.quick ? 6 : 10;
+
+/** What is answered in time at five times the load that the server can bear, beside what it answers at its best. */
+async function measureGoodput(): Promise<boolean> {
+  const server = await startServerProcess(Number(values.workers));
+  const load = (seconds: number, rate: number) =>
+    run<Load>("load-process", server.port, seconds, LOAD_CONNECTIONS, Math.round(rate));
+  await run("polite-process", server.port, 1);
+  await load(2, 0);
+  const best: number[] = [];
+  const good: number[] = [];
+  for (let window = 0; window < WINDOWS && server.ended === undefined; window++) {
+    const alone = await load(WINDOW_S, 0);
+    const peak = best.at(-1) ?? alone?.goodPerSecond ?? 0;
+    const overloaded = await load(OVERLOAD_S, OVERLOAD * peak);
+    await pause(REST_MS);
+    // The same again, with as much CPU taken away as the greater load took.
+    const burnt = Math.max(0, (overloaded?.cpuShare ?? 0) - (alone?.cpuShare ?? 0));
+    const [control] = await Promise.all([load(WINDOW_S, 0), run("burner-process", burnt, WINDOW_S)]);
+    good.push(overloaded?.goodPerSecond ?? 0);
+    best.push(control?.goodPerSecond ?? 0);
+  }
+  const faults = await faultsOf(server);
+  await server.stop();
+  const middle = (all: readonly number[]) => [...all].sort((one, other) => one - other)[all.length >> 1] ?? 0;
+  const share = middle(good.map((rate, window) => rate / (best[window] ?? Number.NaN)));
+  const isGood = share >= GOODPUT_MIN && faults.length === 0;
+  console.log(
+    `\nA8: ${OVERLOAD} times the load over ${LOAD_CONNECTIONS} connections: ${Math.round(middle(good))} a second in time, ` +
+      `${Math.round(middle(best))} at its best under the control, ${(100 * share).toFixed(0)} % ` +
+      `(bound: ${100 * GOODPUT_MIN} %): ${isGood ? "ok" : ["goodput too low", ...faults].join("; ")}`,
+  );
+  return isGood;
+}
+
 function verdictsOf(result: Result): string[] {
   const { idleMiB, peakMiB, faults, attacked, control, recoveryMs } = result;
   const verdicts = [...faults];
@@ -141,7 +186,8 @@ function print(result: Result): void {
 }
 
 console.log(
-  "| line | attack | polite p99, ms | under the control, ms | failed | idle, MiB | peak, MiB | after, MiB | verdict |\n" +
+  `bounds: polite p99 at most ${RATIO_MAX} times that under the control or ${NOISE_MS} ms, memory at most ${BUDGET_MIB + ABOVE_BUDGET_MIB} MiB above idle, back in ${RECOVERY_MAX_MS / 1_000} s\n\n` +
+    "| line | attack | polite p99, ms | under the control, ms | failed | idle, MiB | peak, MiB | after, MiB | verdict |\n" +
     "|---|---|---|---|---|---|---|---|---|",
 );
 let bad = 0;
@@ -151,5 +197,7 @@ for (const attack of wanted) {
   print(result);
   if (verdictsOf(result).length > 0) bad += 1;
 }
-console.log(`\n${wanted.length - bad} of ${wanted.length} attacks end well`);
+if (GOODPUT.includes(values.only) && !(await measureGoodput())) bad += 1;
+const total = wanted.length + (GOODPUT.includes(values.only) ? 1 : 0);
+console.log(`\n${total - bad} of ${total} attacks end well`);
 process.exitCode = bad === 0 ? 0 : 1;

@@ -202,6 +202,7 @@ function assemble(
     transport,
     rng,
     tls: security.tls?.value,
+    throughput: calls.throughput,
     quota: bounds.connections,
     sharesPort,
   });

@@ -2,7 +2,8 @@
  * BatchRequest and BatchResponse, read and written by hand. Of their operations, Get and Set are too; the others are
  * left to the generated codec.
  */
-import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import { toBinary } from "@bufbuild/protobuf";
+import { type Status, StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import {
   type BatchRequest,
   type BatchResponse,
@@ -15,6 +16,7 @@ import {
   TouchRequestSchema,
   TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { NO_BYTES } from "../../common/bytes.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
 import { BatchResponseMessage, Case, newArray, OperationResultMessage, UNSET } from "./messages.ts";
@@ -46,6 +48,18 @@ export function writeBatchRequest(writer: WireWriter, { namespace, operations }:
     writer.message(2, mark);
   }
   writer.string(1, namespace);
+}
+
+/** The status that was encoded last: a batch may have the same one for a thousand operations. */
+let lastStatus: Status | undefined;
+let lastStatusBytes: Uint8Array = NO_BYTES;
+
+function writeError(writer: WireWriter, status: Status): void {
+  if (status !== lastStatus) {
+    lastStatusBytes = toBinary(StatusSchema, status);
+    lastStatus = status;
+  }
+  writer.presentBytes(6, lastStatusBytes);
 }
 
 function readOperation(reader: WireReader): Operation {
@@ -190,7 +204,7 @@ function writeOperationResult(writer: WireWriter, { result }: OperationResult): 
       writeGenerated(writer, 5, LeaseResponseSchema, result.value);
       break;
     case "error":
-      writeGenerated(writer, 6, StatusSchema, result.value);
+      writeError(writer, result.value);
       break;
     case undefined:
       break;

@@ -15,6 +15,7 @@ import { MemoryAccount } from "../limits/memory-account.ts";
 import { MemoryReturn } from "../limits/memory-return.ts";
 import { Overload } from "../limits/overload.ts";
 import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
+import { Throughput } from "../limits/throughput.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { Turns } from "../limits/turns.ts";
 import type { ListedCall } from "./call-list.ts";
@@ -32,6 +33,8 @@ export interface CallRegister {
   nowMs(): number;
   /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
+  /** The open streaming calls of a connection. */
+  streamingCallsOf(session: CallSession): number;
   /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }
@@ -44,6 +47,7 @@ export interface OpenCalls {
   readonly memory: MemoryAccount;
   readonly memoryReturn: MemoryReturn;
   readonly overload: Overload;
+  readonly throughput: Throughput;
   readonly size: number;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
@@ -69,6 +73,7 @@ export function createOpenCalls(
   const signals = observeSignals(memory, limits.residentMaxBytes);
   const overload = new Overload(signals, limits, rng);
   let nowMs = clock.nowMs();
+  const throughput = new Throughput(limits.shedDelayMs, nowMs);
   const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
 
@@ -88,8 +93,10 @@ export function createOpenCalls(
       call.refuse(limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
       return false;
     },
+    streamingCallsOf: (session) => streamsOf.get(session) ?? 0,
     end(call, code) {
       if (!calls.delete(call)) return;
+      if (!call.streaming) throughput.ended();
       call.span?.end(code);
       countStream(call.session, -1);
       if (calls.size === 0) empty.reached();
@@ -128,6 +135,7 @@ export function createOpenCalls(
     // Other threads may have freed memory too.
     memory.retry();
     overload.check(nowMs);
+    throughput.check(nowMs, memory.turns.oldestWaitMs(nowMs));
     memoryReturn.check(memory.total.bytes, nowMs);
   }
 
@@ -160,6 +168,7 @@ export function createOpenCalls(
     memory,
     memoryReturn,
     overload,
+    throughput,
     get size() {
       return calls.size;
     },

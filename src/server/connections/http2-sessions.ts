@@ -22,7 +22,11 @@ import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
+import type { Throughput } from "../limits/throughput.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
+
+/** Unary calls that a session may have under way, however busy the server is. */
+const CALLS_MIN = 4;
 
 export interface Http2Sessions {
   /** Serves a new connection, whose first bytes are still in the socket. */
@@ -38,6 +42,10 @@ interface Http2SessionsOptions {
   readonly clock: Clock;
   readonly boundary: Boundary;
   readonly floods: FrameFloods;
+  /** How many unary calls may be under way, on all sessions together. */
+  readonly throughput: Throughput;
+  /** The streaming calls of a session, which are not among them. */
+  readonly streamingCallsOf: (session: ServerHttp2Session) => number;
   /** Takes a call that grpc-js is not to serve. */
   readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
@@ -45,7 +53,7 @@ interface Http2SessionsOptions {
 /** Has to be called before `server` starts. */
 export function createHttp2Sessions(
   server: Server,
-  { limits, clock, boundary, floods, takeCall }: Http2SessionsOptions,
+  { limits, clock, boundary, floods, throughput, streamingCallsOf, takeCall }: Http2SessionsOptions,
 ): Http2Sessions {
   setHttp2Options(server, {
     settings: {
@@ -89,6 +97,15 @@ export function createHttp2Sessions(
       guardSession(session, { limits, clock, boundary, floods });
     });
   }
+  const advertise = (session: ServerHttp2Session): void => {
+    if (session.destroyed) return;
+    const calls = Math.max(CALLS_MIN, Math.ceil(throughput.callsMax / sessions.size));
+    const streams = Math.min(limits.connectionMaxStreams, calls + streamingCallsOf(session));
+    session.settings({ maxConcurrentStreams: streams });
+  };
+  throughput.whenChanged(() => {
+    for (const session of sessions) boundary.guard(session, advertise)(session);
+  });
   return {
     serve(socket, peer) {
       arriving = peer;

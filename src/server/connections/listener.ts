@@ -12,6 +12,7 @@ import type { Server } from "@grpc/grpc-js";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import type { Quota } from "../limits/quotas.ts";
+import type { Throughput } from "../limits/throughput.ts";
 import { AcceleratedConnections } from "./accelerated-connections.ts";
 import { type Acceleration, type AcceleratorDeps, chooseAccelerator } from "./accelerator.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
@@ -47,10 +48,23 @@ export interface ConnectionsOptions extends AcceleratorDeps {
   readonly quota: Quota;
   /** Other servers of this process listen on the same port, and the system spreads connections over them. */
   readonly sharesPort: boolean;
+  /** Bounds the unary calls of the connections of node:http2. */
+  readonly throughput: Throughput;
 }
 
 export function createConnections(server: Server, options: ConnectionsOptions): Connections {
-  const { acceleration, transport: limits, clock, boundary, floods, tls, quota, sharesPort } = options;
+  const {
+    acceleration,
+    transport: limits,
+    clock,
+    boundary,
+    floods,
+    tls,
+    quota,
+    sharesPort,
+    register,
+    throughput,
+  } = options;
   const accelerator = chooseAccelerator(acceleration, options);
   const sockets = new AcceptedSockets(quota, boundary);
   const sessions = createHttp2Sessions(server, {
@@ -58,6 +72,8 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     clock,
     boundary,
     floods,
+    throughput,
+    streamingCallsOf: register.streamingCallsOf,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });

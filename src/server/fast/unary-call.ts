@@ -9,6 +9,7 @@ import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { decodeRequest } from "../calls/decode-request.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
+import { toServiceError } from "../calls/service-error.ts";
 import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import {
   ANSWER_HEADERS,
@@ -27,6 +28,9 @@ interface FastUnaryMethod extends MethodKind {
   readonly output: DescMessage;
   readonly handler: UnaryHandler<Message, Message>;
 }
+
+/** Made once: an overloaded server has little time for those who have gone. */
+const DEADLINE_PASSED: Refusal = toServiceError(new CacheError("DEADLINE", "the call's deadline has passed"));
 
 export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   readonly streaming = false;
@@ -107,7 +111,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #begin(): void {
     const memory = this.connectionMemory;
     if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
-      this.refuse(new CacheError("DEADLINE", "the call's deadline has passed"));
+      this.conclude(DEADLINE_PASSED);
     } else if (memory.admitsAnswer()) this.#run();
     else memory.wait(() => this.#beginLate());
   }

@@ -6,7 +6,10 @@ export class RefusalCounts {
   readonly counts: Partial<Record<CacheErrorReason, number>> = {};
 
   add(error: unknown): void {
-    const reason = error instanceof CacheError ? error.reason : "INTERNAL";
+    this.count(error instanceof CacheError ? error.reason : "INTERNAL");
+  }
+
+  count(reason: CacheErrorReason): void {
     this.counts[reason] = (this.counts[reason] ?? 0) + 1;
   }
 }

@@ -12,6 +12,8 @@ import { Fifo } from "../../common/fifo.ts";
 
 /** What an operation costs beside what it copies, in bytes that are copied in the same time. */
 export const OPERATION_WORK_BYTES = 4 * 1024;
+/** What an error of an operation costs: it is made, described and encoded. */
+export const ERROR_WORK_BYTES = 32 * 1024;
 /** What a key of an Invalidate costs. */
 export const KEY_WORK_BYTES = 1024;
 /** The count begins anew in the turn after this part of a turn's work: what little was done in the turns before counts too. */
@@ -91,8 +93,8 @@ export class Turns {
   /** How long the call that waits longest has waited. 0: none waits. */
   oldestWaitMs(nowMs: number): number {
     let oldestMs = nowMs;
-    for (const { waiting, first } of this.#lines.values()) {
-      oldestMs = Math.min(oldestMs, waiting[first]?.sinceMs ?? nowMs);
+    for (const { begun, waiting, first } of this.#lines.values()) {
+      oldestMs = Math.min(oldestMs, begun[0]?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
     }
     return nowMs - oldestMs;
   }

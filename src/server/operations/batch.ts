@@ -1,4 +1,5 @@
 /** Runs the operations of a batch, each of which may fail alone, and collects their results into one message. */
+import type { Status } from "../../../gen/google/rpc/status_pb.ts";
 import type {
   BatchRequest,
   BatchResponse,
@@ -21,7 +22,7 @@ import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch-size.ts";
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
@@ -51,6 +52,7 @@ const HELD_WHILE_WAITING_MAX_BYTES = 64 * 1024;
 
 const STATUS_OK = 0;
 const STATUS_CANCELLED = 1;
+const STATUS_RESOURCE_EXHAUSTED = 8;
 
 /**
  * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that
@@ -89,6 +91,7 @@ class BatchRun {
   #resultBytes = 0;
   #counted = false;
   #cancelled = false;
+  #knownTooLarge: Status | undefined;
 
   constructor(
     request: BatchRequest,
@@ -150,9 +153,8 @@ class BatchRun {
 
   #run(operation: Operation | undefined, index: number): void {
     if (operation === undefined) return;
-    const wait = runOne(operation, this.#context, this.#caller, this.#deps, (settled) =>
-      this.#settle(settled, index),
-    );
+    const settle = (settled: OperationResult["result"]) => this.#settle(settled, index);
+    const wait = runOne(operation, this.#context, this.#caller, this.#deps, settle);
     if (wait !== undefined) this.#waits.set(index, wait);
   }
 
@@ -161,16 +163,22 @@ class BatchRun {
     const isLate = this.#waits.delete(index);
     const result = isLate && memory?.admitsAnswer() === false ? withoutLeasedValue(settled) : settled;
     const extraBytes = extraBytesOf(result);
-    const fits = extraBytes <= this.#spareBytes;
+    const fits = result !== NO_ROOM_RESULT && extraBytes <= this.#spareBytes;
     if (fits) {
       this.#spareBytes -= extraBytes;
       this.#count(extraBytes);
-    } else this.#deps.refusals?.add(tooLarge(this.#deps.limits));
+    } else this.#deps.refusals?.count("LIMIT_EXCEEDED");
     this.#results[index] = {
       $typeName: "meshcache.v1.OperationResult",
-      result: fits ? result : { case: "error", value: toStatus(tooLarge(this.#deps.limits)) },
+      result: fits ? result : { case: "error", value: this.#tooLarge },
     };
     this.#settleOne();
+  }
+
+  /** Made once, however many results it stands for. */
+  get #tooLarge(): Status {
+    this.#knownTooLarge ??= toStatus(tooLarge(this.#deps.limits));
+    return this.#knownTooLarge;
   }
 
   #settleOne(): void {
@@ -221,6 +229,9 @@ function tooLarge({ sendMaxBytes }: Limits): CacheError {
   return limitExceeded("send_max_bytes", String(sendMaxBytes));
 }
 
+/** Stands for the error that its batch makes once for all values without room. */
+const NO_ROOM_RESULT: OperationResult["result"] = { case: undefined };
+
 function withoutWaiting(operation: Operation | undefined): Operation {
   if (operation?.operation.case !== "lease") throw new Error("an operation waits that is no lease");
   return { ...operation, operation: { case: "lease", value: { ...operation.operation.value, waitMs: 0 } } };
@@ -269,8 +280,13 @@ export function runOne(
   caller.memory?.turns.spend(OPERATION_WORK_BYTES + workBytesOf(operation.operation));
   const name = operation.operation.case ?? "unknown";
   const span = traceparent === "" ? undefined : deps.telemetry.startOperation(caller.span, name, traceparent);
-  const fail = (thrown: unknown) => {
-    const error = thrown === NO_ROOM ? tooLarge(deps.limits) : thrown;
+  const fail = (error: unknown) => {
+    if (error === NO_ROOM) {
+      span?.end(STATUS_RESOURCE_EXHAUSTED);
+      settle(NO_ROOM_RESULT);
+      return;
+    }
+    caller.memory?.turns.spend(ERROR_WORK_BYTES);
     if (isFault(error)) {
       deps.telemetry.logger.error({ err: error, operation: name }, "an operation of a batch failed");
     }
