@@ -166,22 +166,24 @@ export const mutants: readonly Mutant[] = [
   ),
 
   // ---- Two stores behind one address (scenario 37) ---------------------------------------------------------------
-  {
-    name: "client: a store that is met again is taken for a new one",
-    edits: [
-      {
-        inFunction: "StoreSightings.met",
-        find: "return isBack && !hasDrained;",
-        replace: "return isBack && hasDrained;",
-      },
-    ],
-    test: "scenario 37: E1, E2, E1 at one address turns the near caches off, is counted, and is told",
-  },
-  {
-    name: "client: two stores are told, and the near caches stay on",
-    edits: [{ inFunction: "Coherence.twoStores", find: "this.#isOneStore = false;", replace: "" }],
-    test: "scenario 37: E1, E2, E1 at one address turns the near caches off, is counted, and is told",
-  },
+  mutant(
+    "client: a store that is met again is taken for a new one",
+    "StoreSightings.met",
+    "return isBack && !hasDrained;",
+    "return isBack && hasDrained;",
+  ),
+  mutant(
+    "client: two stores are told, and the near caches stay on",
+    "Coherence.twoStores",
+    "this.#isOneStore = false;",
+    "",
+  ),
+  mutant(
+    "client: the near caches stay off when one store remains",
+    "Coherence.oneStore",
+    "this.#isOneStore = true;",
+    "",
+  ),
   {
     name: "client: only the store before the last is known",
     edits: [

@@ -44,10 +44,11 @@ export interface NetworkSettings {
 }
 
 /** Gets each frame in the same turn as the client, just before it. */
-export type FrameTap = (client: SimulatedProcess, frame: ExchangeResponse) => void;
+export type FrameTap = (client: SimulatedProcess, frame: ExchangeResponse, connection: Connection) => void;
 
 export interface Connection {
   readonly client: SimulatedProcess;
+  readonly address: string;
   /** A random number of the frames under way still arrive. Both sides learn of the end after the latency. */
   reset(): void;
   /** From now on nothing arrives on either side, and neither is told, until a `reset`. */
@@ -60,6 +61,8 @@ export interface Connection {
 export interface Network {
   transport(client: SimulatedProcess, wire: Wire): Transport;
   listener: Listener | undefined;
+  /** Another server behind the same addresses. While there is one, every other connection of a client goes there. */
+  second: Listener | undefined;
   readonly connections: ReadonlySet<Connection>;
   /** Whether the client has, as far as it knows, an open connection that has reported its catch-up. */
   hasCaughtUp(client: SimulatedProcess): boolean;
@@ -76,11 +79,13 @@ export function createNetwork(
   tap: FrameTap,
 ): Network {
   const connections = new Set<Connection>();
+  const lastWentToSecond = new WeakMap<SimulatedProcess, boolean>();
   const caughtUp = new Map<SimulatedProcess, Set<Connection>>();
   const network: Network = {
     listener: undefined,
+    second: undefined,
     connections,
-    transport: (client, wire) => ({ open: (_address, handlers) => connect(client, wire, handlers) }),
+    transport: (client, wire) => ({ open: (address, handlers) => connect(client, address, wire, handlers) }),
     hasCaughtUp: (client) => (caughtUp.get(client)?.size ?? 0) > 0,
     poke() {
       for (const connection of connections) connection.poke();
@@ -102,6 +107,7 @@ export function createNetwork(
 
   function connect(
     client: SimulatedProcess,
+    address: string,
     wire: Wire,
     handlers: LinkHandlers,
   ): ReturnType<Transport["open"]> {
@@ -118,7 +124,9 @@ export function createNetwork(
     }
 
     function accept(): void {
-      const { listener } = network;
+      const goesToSecond = network.second !== undefined && !lastWentToSecond.get(client);
+      lastWentToSecond.set(client, goesToSecond);
+      const listener = goesToSecond ? network.second : network.listener;
       if (listener === undefined || !listener.process.alive()) {
         connection.reset();
         return;
@@ -152,7 +160,7 @@ export function createNetwork(
         receiver: () => client,
         receive(frame) {
           if (clientGone) return;
-          tap(client, frame);
+          tap(client, frame, connection);
           if (frame.frame.case === "progress" || frame.frame.case === "gap") knownToBeUp().add(connection);
           handlers.frame(frame);
         },
@@ -201,6 +209,7 @@ export function createNetwork(
 
     const connection: Connection = {
       client,
+      address,
       reset() {
         up.cut(someSurvivors());
         down.cut(someSurvivors());

@@ -45,6 +45,8 @@ export interface Plan {
   /** How long loads take, at most. */
   readonly loadMs: number;
   readonly revalidateJitterMs: number;
+  /** A second server is behind the same addresses for a while, and nothing else happens. */
+  readonly twoStores: boolean;
   readonly faults: number;
   readonly faultKinds: readonly FaultKind[];
 }
@@ -122,6 +124,7 @@ export function createPlan(seed: number): Plan {
     staleMs: ttlMs === 0 ? 0 : pick(rng, [0, 500]),
     loadMs: pick(rng, [10, 60, 250]),
     revalidateJitterMs: pick(rng, [0, 200]),
+    twoStores: chance(rngFor(seed, 12), 0.04),
     faults: chance(rng, 0.15) ? 0 : between(rng, 1, 6),
     faultKinds: kinds,
   };

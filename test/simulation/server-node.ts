@@ -36,6 +36,7 @@ export function createServerNode(
   network: Network,
   history: History,
   tap: Tap,
+  place: "listener" | "second" = "listener",
 ): ServerNode {
   const limits = resolveLimits({ subscriptionMaxSelectors: plan.selectorsMax });
   const telemetry = createNoTelemetry({
@@ -72,7 +73,7 @@ export function createServerNode(
     const defer = (run: () => void) => void clock.schedule(turnMs, run);
     const transport = { ...resolveTransportLimits(), frameMaxEvents };
     const deps = { store, limits, transport, telemetry, defer };
-    network.listener = {
+    network[place] = {
       process,
       accept: (sink: FrameSink) => watchEnd(createExchangeSession(deps, sink), store),
     };
