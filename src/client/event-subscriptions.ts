@@ -45,6 +45,7 @@ export class EventSubscriptions {
         this.#invalidations.delete(closed);
         this.#connection.unwatch(closed);
       },
+      shards: () => this.#connection.shards,
       overran: () => this.#report({ kind: "overflow", reason: "subscription", namespace }),
     });
     const stopListening = signal && onAbort(signal, () => queue.close());
@@ -57,6 +58,10 @@ export class EventSubscriptions {
     this.#invalidations.add(queue);
     this.#open.add(queue);
     return queue;
+  }
+
+  pingAnswered(): void {
+    for (const subscription of this.#open) subscription.pingAnswered();
   }
 
   /** Tells every reader that events may be missing. */

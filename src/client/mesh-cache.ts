@@ -96,7 +96,10 @@ export class MeshCache implements AsyncDisposable {
         this.#coherence.oneStore();
         report({ kind: "oneStore", address });
       },
-      pingAnswered: (leaseFromMs) => this.#coherence.pingAnswered(leaseFromMs),
+      pingAnswered: (leaseFromMs) => {
+        this.#coherence.pingAnswered(leaseFromMs);
+        this.#subscriptions.pingAnswered();
+      },
     });
     const telemetry = createClientTelemetry(this.#options, (error) =>
       this.#boundary.caught(undefined, error),

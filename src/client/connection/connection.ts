@@ -153,6 +153,11 @@ export class Connection {
     return this.#streams.primary?.selectors ?? [];
   }
 
+  /** How many shards the store of the server has. 0: there is no stream. */
+  get shards(): number {
+    return this.#streams.primary?.shards ?? 0;
+  }
+
   get inFlight(): number {
     return this.#calls.inFlight;
   }

@@ -67,6 +67,8 @@ export class ExchangeStream {
   readonly address: string;
   /** The epoch of the server's store. 0n until the server answered Open. */
   epoch = 0n;
+  /** How many shards it has. 0 until the server answered Open. */
+  shards = 0;
   /** Names this stream to the next one. 0n until the server answered Open, and where the server gave none. */
   token = 0n;
   /** The server's, once it answered Open; until then what the client last knew or assumes. */
@@ -299,10 +301,11 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, { epoch, cursor, limits, streamToken }: Opened): void {
+  #opened(id: bigint, { epoch, shards, cursor, limits, streamToken }: Opened): void {
     const isFirstOpened = !this.hasOpened;
     if (isFirstOpened) this.token = streamToken;
     this.epoch = epoch;
+    this.shards = shards;
     if (isFirstOpened) this.#followLimits(limits);
     if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;
     if (isFirstOpened && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);

@@ -9,6 +9,7 @@ import type { Change } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import type { CallOptions } from "./runner.ts";
+import { WideChanges } from "./wide-changes.ts";
 
 export type ChangeKind = "set" | "invalidated" | "staled" | "touched";
 
@@ -18,7 +19,7 @@ export type CacheEvent =
       readonly target: Change["target"];
       /** The key, tag or prefix; empty for "all". */
       readonly name: string;
-      /** An event of a tag, a prefix or the namespace comes once for each shard. */
+      /** Of a tag, a prefix or the namespace: the shard that applied it last. */
       readonly shard: number;
       readonly revision: number;
       /** The client id of the writer. Empty: unknown. */
@@ -66,8 +67,10 @@ export function gapCauseOf({ reason }: Gap): GapCause {
   return CAUSES[reason] ?? "unknown";
 }
 
-/** What the queue tells the client. */
+/** What the queue tells the client, and asks it. */
 export interface EventQueueObserver {
+  /** How many shards the server's store has. 0: not known. */
+  shards(): number;
   closed(queue: EventQueue): void;
   /** Events were dropped, and the reader gets a gap. */
   overran(): void;
@@ -87,6 +90,7 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   #epoch = 0n;
   #covered = false;
   #wasLive = false;
+  readonly #wide = new WideChanges<CacheEvent>((event) => this.#push(event));
   readonly #events = new Fifo<CacheEvent>();
   readonly #waiting = new Fifo<PromiseWithResolvers<IteratorResult<CacheEvent, undefined>>>();
   /** Why the server takes no such subscription. */
@@ -139,20 +143,23 @@ export class EventQueue implements InvalidationListener, LocalSubscription, Even
   onEvent(change: Change, event: Event): void {
     const kind = KINDS[event.kind];
     if (kind === undefined || !this.#matches(change) || this.#wasDelivered(change, event)) return;
-    this.#push({
-      kind,
-      target: change.target,
-      name: change.name,
-      shard: change.shard,
-      revision: change.revision,
-      origin: event.origin,
-      traceparent: event.traceparent,
-    });
+    const { target, name, shard, revision } = change;
+    const { origin, traceparent } = event;
+    const told = { kind, target, name, shard, revision, origin, traceparent };
+    const shards = this.#observer.shards();
+    if (target === "key" || shards < 2) this.#push(told);
+    else this.#wide.add(`${kind} ${target} ${origin} ${traceparent} ${name}`, change, shards, told);
+  }
+
+  /** The server has answered a ping, and sent all events from before it. */
+  pingAnswered(): void {
+    this.#wide.pingAnswered();
   }
 
   gap(gap: Gap): void {
     this.#delivered = [];
     this.#deliveredBefore = [];
+    this.#wide.clear();
     this.#push({ kind: "gap", cause: gapCauseOf(gap) });
   }
 

@@ -51,6 +51,47 @@ describe("subscribe()", () => {
     expect(events[0]).toMatchObject({ origin: "writer", revision: 1, shard: 0 });
   });
 
+  describe.each([2, 16])("of a store with %d shards", (shards) => {
+    async function startSharded() {
+      const mesh = new Mesh({ shards });
+      const reader = mesh.connect({ clientId: "reader", pingMs: 1_000 });
+      const users = reader.namespace("users", { codec });
+      const writer = mesh.connect({ clientId: "writer" }).namespace("users", { codec });
+      const subscription = users.subscribe();
+      await mesh.settle();
+      const seen: string[] = [];
+      void (async () => {
+        for await (const event of subscription) seen.push(brief(event));
+      })();
+      return { mesh, users, writer, seen };
+    }
+
+    it("delivers one event for a tag, a prefix or the namespace, and as many as there are invalidations", async () => {
+      const { mesh, writer, seen } = await startSharded();
+      await mesh.run(writer.invalidate({ tags: ["t", "u"] }));
+      await mesh.run(writer.invalidate({ prefix: "p" }, { soft: true }));
+      await mesh.run(writer.invalidate({ all: true }));
+      const three = Array.from({ length: 3 }, () => writer.invalidate({ tags: ["t"] }));
+      await mesh.run(Promise.all(three));
+      const again = "invalidated tag t";
+      expect(seen.sort()).toEqual(
+        [again, "invalidated tag u", "staled prefix p", "invalidated all", again, again, again].sort(),
+      );
+    });
+
+    it("delivers it once every shard has applied it: who reads then reads no old copy", async () => {
+      const { mesh, users, writer } = await startSharded();
+      const keys = Array.from({ length: 40 }, (_, at) => `k${at}`);
+      for (const key of keys) await mesh.run(writer.set(key, "old", { tags: ["t"] }));
+      await mesh.run(users.getMany(keys));
+      const subscription = users.subscribe();
+      await mesh.settle();
+      const kinds = take(subscription, 1).then(() => Promise.all(keys.map((key) => users.get(key))));
+      await mesh.run(writer.invalidate({ tags: ["t"] }));
+      expect((await mesh.run(kinds)).map(({ kind }) => kind)).toEqual(keys.map(() => "miss"));
+    });
+  });
+
   it("delivers only the events of its prefixes, whatever else the client subscribes to", async () => {
     const { mesh, users, writer } = await start();
     const everything = users.subscribe();

@@ -112,7 +112,11 @@ describe("C3: a long window of calls", () => {
 
 describe("C3: a long queue of events", () => {
   it("is read in proportion to its length", async () => {
-    const queue = new EventQueue("users", [], 2 ** 20, { closed: () => undefined, overran: () => undefined });
+    const queue = new EventQueue("users", [], 2 ** 20, {
+      shards: () => 1,
+      closed: () => undefined,
+      overran: () => undefined,
+    });
     const event = {
       $typeName: "meshcache.v1.Event",
       kind: Event_Kind.SET,
