@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
-import { parseServerAddress } from "../../common/host-port.ts";
+import { parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
@@ -295,13 +295,17 @@ function resolveBounds({ inFlightMaxOperations, inFlightMaxBytes, revalidateMaxE
   };
 }
 
+const ADDRESSES = `one or more ${SERVER_ADDRESS_FORM}, without a scheme such as http://`;
+const TARGETS = "one or more targets of grpc-js";
+
 function checkAddresses(address: ClientOptions["address"], areTargets: boolean): readonly string[] {
   const addresses = typeof address === "string" ? [address] : address;
   // grpc-js checks its targets itself.
   const isValid = (one: string) =>
     typeof one === "string" && (areTargets ? one !== "" : parseServerAddress(one));
   const copy = Array.isArray(addresses) ? Array.from(addresses) : [];
-  if (copy.length === 0 || !copy.every(isValid)) throw fieldInvalid("address", "one or more host:port");
+  if (copy.length === 0 || !copy.every(isValid))
+    throw fieldInvalid("address", areTargets ? TARGETS : ADDRESSES);
   return copy;
 }
 

@@ -293,7 +293,14 @@ it("a client refuses an address that is no host and port", () => {
     "a:0",
     "a:65536",
   ]) {
-    expect(() => new MeshCache({ address })).toThrow(expect.objectContaining({ reason: "FIELD_INVALID" }));
+    expect(() => new MeshCache({ address })).toThrow(
+      expect.objectContaining({
+        reason: "FIELD_INVALID",
+        message:
+          "address must be one or more HOST:PORT, an IPv6 host in brackets, port 1 to 65535, " +
+          "without a scheme such as http://",
+      }),
+    );
   }
   for (const address of ["a:1", "127.0.0.1:50051", "[::1]:50051", "a-b.c_d:65535"]) {
     expect(() => new MeshCache({ address })).not.toThrow();
