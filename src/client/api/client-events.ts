@@ -15,9 +15,11 @@ export type GapCause = "cursorExpired" | "epochChanged" | "cursorAhead" | "overr
 /**
  * Why a loaded value was not kept. "codec": the codec cannot encode it, or not decode it again. "tooLarge": more bytes than
  * the server takes. "options": an option of the loader is out of its range. "asked": the loader said `ttlMs: 0`. "changed":
- * the entry was changed during the load, or the source version is an old one. "outage": the cache could not be reached.
+ * the entry was changed during the load, or the source version is an old one, or the stream was lost.
+ * "held": another process was still loading it when `waitMs` or `deadlineMs` was over. "outage": the cache could not be
+ * reached.
  */
-export type UnkeptReason = "codec" | "tooLarge" | "options" | "asked" | "changed" | "outage";
+export type UnkeptReason = "codec" | "tooLarge" | "options" | "asked" | "changed" | "held" | "outage";
 
 /**
  * What was full. "operations": the window of operations (`inFlightMaxOperations`, `inFlightMaxBytes`), so one was refused.

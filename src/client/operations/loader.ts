@@ -8,23 +8,16 @@
  *
  * Once a loader has returned, its callers get the value: no failure of storing it reaches them.
  */
-import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, errorNameOf } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
-import type { UnkeptReason } from "../api/client-events.ts";
 import { type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
 import type { LeaseWait } from "./lease-wait.ts";
 import { LoadGroup } from "./load-group.ts";
-import {
-  type CheckedLoaded,
-  checkLoaded,
-  type LoadOptions,
-  type LoadPlan,
-  toLoadPlan,
-} from "./load-options.ts";
+import { LoadKeeper } from "./load-keeper.ts";
+import { type LoadOptions, type LoadPlan, toLoadPlan } from "./load-options.ts";
 import {
   type LoadedEntry,
   type LoadResult,
@@ -34,12 +27,11 @@ import {
   toResult,
 } from "./loaded-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
-import { isOutage } from "./outage.ts";
+import { isDeadline, isOutage } from "./outage.ts";
 import type { EntryReader, Found } from "./reader.ts";
 import { isLoaderTimeout, runLoader } from "./run-loader.ts";
 import { shapeOf } from "./shaped-value.ts";
 import { Singleflight } from "./singleflight.ts";
-import { toUnkeptReason } from "./unkept-loads.ts";
 import type { EntryWriter } from "./writer.ts";
 
 /** The lease lasts this much longer than the loader may take, for the Set to arrive in time. */
@@ -57,8 +49,6 @@ interface KeyLoad<Value> {
   readonly isOneOfMany: boolean;
 }
 
-type StoreCondition = { readonly leaseToken: bigint } | { readonly when: LoadedEntry<unknown>["version"] };
-
 export class EntryLoader<Value> {
   /** What callers wait for: the server, the lease of another process, and the loader. */
   readonly #calls: Singleflight<LoadResult<Value>>;
@@ -68,7 +58,7 @@ export class EntryLoader<Value> {
   #failed: FailedLoads | undefined;
   readonly #context: NamespaceContext<Value>;
   readonly #reader: EntryReader<Value>;
-  readonly #writer: EntryWriter<Value>;
+  readonly #keeper: LoadKeeper<Value>;
   readonly #leases: LeaseClient<Value>;
   /** Loads that hold a lease, also those in the background. */
   #filling: Set<Promise<unknown>> | undefined;
@@ -84,7 +74,7 @@ export class EntryLoader<Value> {
     this.#runs = new Singleflight(context, shareRan);
     this.#context = context;
     this.#reader = reader;
-    this.#writer = writer;
+    this.#keeper = new LoadKeeper(context, writer);
     this.#leases = new LeaseClient(context, reader);
     this.#closing = closing;
   }
@@ -138,14 +128,19 @@ export class EntryLoader<Value> {
       return this.#coolDown(key, failure.error);
     }
     let answer: LeaseAnswer<Value>;
+    let isHeld = false;
+    const held = () => {
+      isHeld = true;
+      asked();
+    };
     try {
       const leaseMs = plan.hardTimeoutMs + LEASE_MARGIN_MS;
-      const acquired = this.#leases.acquire(key, plan.waitMs, leaseMs, wait, asked, isOneOfMany);
+      const acquired = this.#leases.acquire(key, plan.waitMs, leaseMs, wait, held, isOneOfMany);
       answer = await wait.over(acquired);
     } catch (error) {
       asked();
       if (!isOutage(error) || !plan.failOpen) throw error;
-      return this.#loadUnkept(load);
+      return this.#loadUnkept(load, isHeld && isDeadline(error) ? "held" : "outage");
     }
     asked();
     switch (answer.kind) {
@@ -156,7 +151,9 @@ export class EntryLoader<Value> {
       case "undecodable": {
         const { result, isJoined } = await this.#runOnce(load);
         // The entry is fresh, so the server grants no lease. The Set replaces this version or nothing.
-        return isJoined ? toResult(result, plan.entry) : this.#store(load, result, { when: answer.when });
+        return isJoined
+          ? toResult(result, plan.entry)
+          : this.#keeper.keep(load, result, { when: answer.when });
       }
       default:
         return answer satisfies never;
@@ -203,7 +200,7 @@ export class EntryLoader<Value> {
     const release = () => this.#leases.release(load.key, token);
     try {
       const { result, isJoined } = await this.#runOnce(load);
-      if (!isJoined) return await this.#store(load, result, { leaseToken: token }, release);
+      if (!isJoined) return await this.#keeper.keep(load, result, { leaseToken: token }, release);
       // It was begun before the lease was granted, so it may not be stored by it.
       release();
       return toResult(result, load.plan.entry);
@@ -213,10 +210,11 @@ export class EntryLoader<Value> {
     }
   }
 
-  async #loadUnkept(load: KeyLoad<Value>): Promise<LoadResult<Value>> {
+  /** Runs the loader without a lease. */
+  async #loadUnkept(load: KeyLoad<Value>, reason: "held" | "outage"): Promise<LoadResult<Value>> {
     const { result, isJoined } = await this.#runOnce(load);
-    if (!isJoined) this.#context.unkept.count(this.#context.namespace, "outage");
-    return toResult(result, this.#said(load.plan, result) ?? {});
+    if (!isJoined) this.#context.unkept.count(this.#context.namespace, reason);
+    return this.#keeper.unkept(load.plan, result);
   }
 
   /** Runs the loader, or shares a run in flight: at most one for a key, whatever the reasons of its callers. */
@@ -265,67 +263,6 @@ export class EntryLoader<Value> {
 
   #shape(loaded: RanLoad<Value>["loaded"]): RanLoad<Value> {
     return { loaded, shape: shapeOf(this.#context, loaded) };
-  }
-
-  // ---- Storing -----------------------------------------------------------------------------------------
-
-  /** Stores a loaded value. The callers get it whether it could be stored or not. */
-  async #store(
-    load: KeyLoad<Value>,
-    ran: RanLoad<Value>,
-    condition: StoreCondition,
-    release?: () => void,
-  ): Promise<LoadResult<Value>> {
-    const { key, plan } = load;
-    const { absent } = ran.loaded;
-    let said: CheckedLoaded = {};
-    const unkept = (reason: UnkeptReason, error?: unknown) => {
-      if (reason !== "changed") release?.();
-      this.#context.unkept.count(this.#context.namespace, reason, error);
-      return toResult(ran, said);
-    };
-    try {
-      if (ran.shape.refusal !== undefined) throw ran.shape.refusal;
-      said = { ...plan.entry, ...checkLoaded(ran.loaded.options, this.#context.runner.limits) };
-      if (said.ttlMs === 0) return unkept("asked");
-      const ttlMs = this.#jittered(said.ttlMs, absent);
-      const staleMs = absent ? 0 : said.staleMs;
-      const outcome = await this.#writer.set(
-        key,
-        { encoded: ran.shape.stored?.encoded ?? NO_BYTES, absent: ran.shape.stored === undefined },
-        {
-          ttlMs,
-          ...(staleMs === undefined ? {} : { staleMs: ttlMs === 0 ? 0 : staleMs }),
-          ...(said.tags === undefined ? {} : { tags: said.tags }),
-          ...(said.sourceVersion === undefined ? {} : { sourceVersion: said.sourceVersion }),
-          ...(load.isOneOfMany && { bulk: this.#context.runner.bulk() }),
-          ...("when" in condition && condition.when !== undefined ? { when: condition.when } : {}),
-        },
-        "leaseToken" in condition ? condition.leaseToken : undefined,
-        ran.shape.stored?.shared,
-      );
-      if (outcome.kind === "refused") return unkept("changed");
-      const ttlRemainingMs = ttlMs || Number.POSITIVE_INFINITY;
-      return toResult(ran, said, { version: outcome.version, ttlRemainingMs });
-    } catch (error) {
-      return unkept(toUnkeptReason(error), error);
-    }
-  }
-
-  /** What the loader and the call say about the value, or undefined where the loader's options are refused. */
-  #said(plan: LoadPlan, { loaded }: RanLoad<Value>): CheckedLoaded | undefined {
-    try {
-      return { ...plan.entry, ...checkLoaded(loaded.options, this.#context.runner.limits) };
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Jitter shortens a TTL and never lengthens it. */
-  #jittered(given: number | undefined, isAbsent: boolean): number {
-    const { options, rng } = this.#context;
-    const ttlMs = given ?? (isAbsent ? this.#writer.negativeTtlMs : options.ttlMs);
-    return Math.ceil(ttlMs * (1 - options.ttlJitter * rng.fraction()));
   }
 
   #served(found: Found<Value>): LoadResult<Value> {

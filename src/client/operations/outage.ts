@@ -1,6 +1,11 @@
 /** Tells a cache that failed from a caller or a loader that did. */
 import { CacheError } from "../../common/errors.ts";
 
+/** Whether something was not there by its deadline. */
+export function isDeadline(error: unknown): boolean {
+  return error instanceof CacheError && error.reason === "DEADLINE";
+}
+
 /** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof CacheError)) return false;

@@ -3,7 +3,7 @@ import { CacheError } from "../../common/errors.ts";
 import type { ReportEvent, UnkeptReason } from "../api/client-events.ts";
 
 export function createUnkeptCounts(): Record<UnkeptReason, number> {
-  return { codec: 0, tooLarge: 0, options: 0, asked: 0, changed: 0, outage: 0 };
+  return { codec: 0, tooLarge: 0, options: 0, asked: 0, changed: 0, held: 0, outage: 0 };
 }
 
 /** Why a value was not kept, by the error of keeping it. */
@@ -21,6 +21,7 @@ const CAUSES: Readonly<Record<UnkeptReason, string>> = {
   options: "an option of its loader is out of its range",
   asked: "its loader asked for it",
   changed: "its entry was changed during the load",
+  held: "another process was still loading it when the wait was over",
   outage: "the cache could not be reached",
 };
 

@@ -197,17 +197,17 @@ describe("T2: a loader that fails", () => {
 
 describe("T3: a lease that another process holds", () => {
   async function held() {
-    const { mesh, users } = await start();
+    const { mesh, cache, users } = await start();
     const other = mesh.connect().namespace("users", { codec: json<string>() });
     await mesh.settle();
     const source = Promise.withResolvers<string>();
     const theirs = other.getOrLoad("k", () => source.promise);
     await mesh.settle();
-    return { mesh, users, source, theirs };
+    return { mesh, cache, users, source, theirs };
   }
 
   it("is waited for until the caller's deadline, and then the loader runs unkept", async () => {
-    const { mesh, users, source, theirs } = await held();
+    const { mesh, cache, users, source, theirs } = await held();
     const mine = outcomeOf(
       users.getOrLoad("k", () => "mine", { deadlineMs: 2_000 }),
       mesh,
@@ -215,6 +215,7 @@ describe("T3: a lease that another process holds", () => {
     const startMs = mesh.clock.nowMs();
     await mesh.advance(2_100);
     expect(await mine).toEqual({ value: "mine", atMs: startMs + 2_000 });
+    expect(cache.stats().loads).toMatchObject({ loadsUnkept: 1, unkeptBy: { held: 1, outage: 0 } });
     source.resolve("theirs");
     expect(await mesh.run(theirs)).toBe("theirs");
     expect(await mesh.run(users.get("k", { maxStalenessMs: 0 }))).toEqual({ kind: "hit", value: "theirs" });
