@@ -192,6 +192,27 @@ describe("a Lease whose answer fails inside the store call of another caller", (
   });
 });
 
+describe("a Batch with a lease whose answer fails inside the store call of another caller", () => {
+  it("is answered, and only the result of that lease is an error", async () => {
+    const stream = await open("Batch");
+    tamper = (result) => {
+      if (result.kind !== "hit") return result;
+      return { ...result, asOf: Reflect.get({}, "absent") };
+    };
+    const answered = answerOf(stream);
+    expect((await fill()).outcome.case).toBe("stored");
+    const { grpcStatus, body } = await answered;
+    expect(grpcStatus).toBe(status.OK);
+    const [message = Buffer.alloc(0)] = unframed(body);
+    const { results } = decodeMessage(BatchResponseSchema, message);
+    expect(results).toMatchObject([
+      { result: { case: "touch" } },
+      { result: { case: "error", value: { code: status.INTERNAL, message: "internal error" } } },
+    ]);
+    expect(log).toMatchObject([expect.any(Error)]);
+  });
+});
+
 /** A stream whose connection breaks when it is answered. */
 class BrokenStream extends EventEmitter implements CallStream {
   readonly session = undefined;
