@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(
     "client: a load is stored with no lease",
-    "EntryLoader.#store",
+    "LoadKeeper.#set",
     '"leaseToken" in condition ? condition.leaseToken : undefined',
     "undefined",
   ),
