@@ -99,7 +99,7 @@ export class LeaseNamespaces {
   void(namespace: string, prefix: string, revision: number, walkedRevision: number): boolean {
     const slot = this.find(namespace);
     if (slot === 0) return false;
-    if (this.#map.number(slot, CELL.newest) <= walkedRevision) this.#freeFences(slot);
+    this.#dropWalked(slot, walkedRevision);
     this.#map.setNumber(slot, CELL.newest, revision);
     const isFull = this.#fenceCount(slot) === NAMESPACE_FENCES_MAX;
     const fence = prefix === "" || isFull ? 0 : this.#pool.take();
@@ -111,7 +111,7 @@ export class LeaseNamespaces {
     const at = fence * FENCE_WORDS;
     this.#words[at + WORD.next] = this.#map.number(slot, CELL.firstFence);
     this.#words[at + WORD.prefixLength] = prefix.length;
-    this.#words.set(this.#fingerprintOf(namespace, prefix), at + WORD.fingerprint);
+    this.#words.set(this.#fingerprintOf("", prefix), at + WORD.fingerprint);
     this.#cells[fence * FENCE_CELLS + FENCE_CELL.revision] = revision;
     this.#map.setNumber(slot, CELL.firstFence, fence);
     return true;
@@ -127,19 +127,18 @@ export class LeaseNamespaces {
     if (issuedAtRevision < this.#map.number(slot, CELL.voidBefore)) return true;
     let fence = this.#map.number(slot, CELL.firstFence);
     if (fence === 0) return false;
-    const namespace = this.name(slot);
     const text = key();
-    for (; fence !== 0; fence = this.#word(fence, WORD.next)) {
-      const revision = this.#cells[fence * FENCE_CELLS + FENCE_CELL.revision] ?? 0;
-      if (issuedAtRevision < revision && this.#covers(fence, namespace, text)) return true;
+    // The newest is the first.
+    for (; fence !== 0 && issuedAtRevision < this.#revision(fence); fence = this.#word(fence, WORD.next)) {
+      if (this.#covers(fence, text)) return true;
     }
     return false;
   }
 
-  #covers(fence: number, namespace: string, key: string): boolean {
+  #covers(fence: number, key: string): boolean {
     const length = this.#word(fence, WORD.prefixLength);
     if (key.length < length) return false;
-    const fingerprint = this.#fingerprintOf(namespace, key.slice(0, length));
+    const fingerprint = this.#fingerprintOf("", key.slice(0, length));
     for (let word = 0; word < FINGERPRINT_WORDS; word++) {
       if (fingerprint[word] !== this.#word(fence, WORD.fingerprint + word)) return false;
     }
@@ -154,13 +153,27 @@ export class LeaseNamespaces {
     return count;
   }
 
-  #freeFences(slot: number): void {
-    for (let fence = this.#map.number(slot, CELL.firstFence); fence !== 0; ) {
+  /** Drops the fences up to a revision: every lease from before them was compared with them. */
+  #dropWalked(slot: number, revision: number): void {
+    let last = 0;
+    let fence = this.#map.number(slot, CELL.firstFence);
+    for (; fence !== 0 && this.#revision(fence) > revision; fence = this.#word(fence, WORD.next))
+      last = fence;
+    if (last === 0) this.#map.setNumber(slot, CELL.firstFence, 0);
+    else this.#words[last * FENCE_WORDS + WORD.next] = 0;
+    while (fence !== 0) {
       const next = this.#word(fence, WORD.next);
       this.#pool.give(fence);
       fence = next;
     }
-    this.#map.setNumber(slot, CELL.firstFence, 0);
+  }
+
+  #freeFences(slot: number): void {
+    this.#dropWalked(slot, Infinity);
+  }
+
+  #revision(fence: number): number {
+    return this.#cells[fence * FENCE_CELLS + FENCE_CELL.revision] ?? 0;
   }
 
   #word(fence: number, which: number): number {
