@@ -9,7 +9,7 @@ export interface InstrumentRow {
   /** As UCUM writes it. */
   readonly unit: string;
   readonly description: string;
-  /** Names of the labels. Each has a small fixed set of values: never namespaces, keys or clients. */
+  /** Names of the labels. Each has a small set of values: at most 21 namespaces, never keys or clients. */
   readonly labels: readonly string[];
 }
 
@@ -85,6 +85,52 @@ export const instruments = {
     "Records dropped or merged because a limit was reached: tag_fence, prefix_fence (more entries than necessary become " +
       "invalid), tombstone (a Set with an older source version may be stored), request_id (a retried Set may run again)",
     "meshcache.record",
+  ),
+  namespaceEntries: row(
+    "gauge",
+    "meshcache.namespace.entries",
+    "{entry}",
+    "Entries of the 20 namespaces with the most reads and Sets, and of all others together",
+    "meshcache.namespace",
+  ),
+  namespaceMemoryUsage: row(
+    "gauge",
+    "meshcache.namespace.memory.usage",
+    "By",
+    "Bytes that these entries use",
+    "meshcache.namespace",
+  ),
+  namespaceReads: row(
+    "counter",
+    "meshcache.namespace.reads",
+    "{read}",
+    "Reads of these namespaces by result, as `meshcache.reads`",
+    "meshcache.namespace",
+    "meshcache.outcome",
+  ),
+  namespaceSets: row(
+    "counter",
+    "meshcache.namespace.sets",
+    "{set}",
+    "Sets of these namespaces by result, as `meshcache.sets`",
+    "meshcache.namespace",
+    "meshcache.outcome",
+  ),
+  namespaceInvalidations: row(
+    "counter",
+    "meshcache.namespace.invalidations",
+    "{invalidation}",
+    "Invalidated targets of these namespaces, as `meshcache.invalidations`",
+    "meshcache.namespace",
+    "meshcache.target",
+  ),
+  namespaceEvictions: row(
+    "counter",
+    "meshcache.namespace.evictions",
+    "{entry}",
+    "Removed entries of these namespaces by reason, as `meshcache.evictions`",
+    "meshcache.namespace",
+    "meshcache.reason",
   ),
   sharedNamespaces: row(
     "counter",

@@ -7,10 +7,13 @@ import type {
   MeterProvider,
   Observable,
 } from "@opentelemetry/api";
-import type { ShardStats, Store } from "../store/api/store.ts";
+import type { NamespaceCounters, NamespaceUsage, ShardStats, Store } from "../store/api/store.ts";
 import { SCOPE } from "./conventions.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
+import { NamedNamespaces } from "./named-namespaces.ts";
 import type { AdminObservation, ProcessObservation, ThreadObservation, TlsObservation } from "./telemetry.ts";
+
+const NAMESPACE = "meshcache.namespace";
 
 type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
@@ -106,27 +109,11 @@ function createObservable(meter: Meter, row: InstrumentRow): Observable {
 function storeReaders(store: Store): Reader[] {
   const { counters } = store;
   return [
-    byLabel(instruments.reads, "meshcache.outcome", () => ({
-      hit: counters.hits,
-      stale_hit: counters.staleHits,
-      miss: counters.misses,
-    })),
-    byLabel(instruments.sets, "meshcache.outcome", () => ({
-      stored: counters.sets,
-      not_stored: counters.setsRefused,
-    })),
+    byLabel(instruments.reads, "meshcache.outcome", () => toReads(counters)),
+    byLabel(instruments.sets, "meshcache.outcome", () => toSets(counters)),
     single(instruments.touches, () => counters.touches),
-    byLabel(instruments.invalidations, "meshcache.target", () => ({
-      key: counters.invalidatedKeys,
-      tag: counters.invalidatedTags,
-      prefix: counters.invalidatedPrefixes,
-      all: counters.invalidatedAll,
-    })),
-    byLabel(instruments.evictions, "meshcache.reason", () => ({
-      capacity: counters.evictedCapacity,
-      expired: counters.evictedExpired,
-      fenced: counters.evictedFenced,
-    })),
+    byLabel(instruments.invalidations, "meshcache.target", () => toInvalidations(counters)),
+    byLabel(instruments.evictions, "meshcache.reason", () => toEvictions(counters)),
     byLabel(instruments.leases, "meshcache.outcome", () => ({
       granted: counters.leasesGranted,
       held: counters.leasesHeld,
@@ -147,12 +134,63 @@ function storeReaders(store: Store): Reader[] {
     })),
     single(instruments.sharedNamespaces, () => counters.namespacesShared),
     single(instruments.subscriberOverruns, () => counters.overruns),
+    ...namespaceReaders(store),
     byShard(instruments.entries, store, (shard) => shard.entries),
     byShard(instruments.memoryUsage, store, (shard) => shard.bytes),
     byShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
     byShard(instruments.logEvents, store, (shard) => shard.logEvents),
   ];
 }
+
+/** Each collection reads the namespaces once: the readers of a collection run one after the other, this one first. */
+function namespaceReaders(store: Store): Reader[] {
+  const named = new NamedNamespaces();
+  let usages: readonly NamespaceUsage[] = [];
+  const gauge =
+    (read: (usage: NamespaceUsage) => number, before = () => {}) =>
+    (observe: Observe) => {
+      before();
+      for (const usage of usages) observe(read(usage), { [NAMESPACE]: usage.namespace ?? "" });
+    };
+  const counter =
+    (label: string, read: (counters: NamespaceCounters) => Readonly<Record<string, number>>) =>
+    (observe: Observe) => {
+      for (const { namespace = "", counters } of usages) {
+        for (const [value, count] of Object.entries(read(counters))) {
+          observe(count, { [NAMESPACE]: namespace, [label]: value });
+        }
+      }
+    };
+  const readAll = (): void => {
+    usages = named.read(store.namespaces());
+  };
+  return [
+    [instruments.namespaceEntries, gauge((usage) => usage.entries, readAll)],
+    [instruments.namespaceMemoryUsage, gauge((usage) => usage.bytes)],
+    [instruments.namespaceReads, counter("meshcache.outcome", toReads)],
+    [instruments.namespaceSets, counter("meshcache.outcome", toSets)],
+    [instruments.namespaceInvalidations, counter("meshcache.target", toInvalidations)],
+    [instruments.namespaceEvictions, counter("meshcache.reason", toEvictions)],
+  ];
+}
+
+const toReads = (counters: NamespaceCounters) => ({
+  hit: counters.hits,
+  stale_hit: counters.staleHits,
+  miss: counters.misses,
+});
+const toSets = (counters: NamespaceCounters) => ({ stored: counters.sets, not_stored: counters.setsRefused });
+const toInvalidations = (counters: NamespaceCounters) => ({
+  key: counters.invalidatedKeys,
+  tag: counters.invalidatedTags,
+  prefix: counters.invalidatedPrefixes,
+  all: counters.invalidatedAll,
+});
+const toEvictions = (counters: NamespaceCounters) => ({
+  capacity: counters.evictedCapacity,
+  expired: counters.evictedExpired,
+  fenced: counters.evictedFenced,
+});
 
 function watchEventLoop(): { readers: Reader[]; reset(): void; close(): void } {
   const delays = monitorEventLoopDelay({ resolution: 20 });

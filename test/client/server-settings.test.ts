@@ -103,6 +103,7 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   logMaxEvents: between(1, 131_072),
   logMaxBytes: between(4 * KIB, 16 * MIB),
   namespacesMax: between(1, 2_048),
+  namespaces: "bounds of eviction: nothing of them reaches a client",
   tagFencesMax: between(1, 16_384),
   prefixFencesMax: between(1, 128),
   tombstonesMax: between(1, 131_072),

@@ -22,11 +22,6 @@ const SPREADS: readonly Allowed[] = [
   },
   {
     path: "src/cli/settings/table.ts",
-    text: "Math.max(...SETTING_NAMES.map((name) => name.length + String(values[name]).length))",
-    why: "as many as there are settings",
-  },
-  {
-    path: "src/cli/settings/table.ts",
     text: `lines.push(...(group === "" ? [] : [""]), \`# \${info.group}\`)`,
     why: "one at most",
   },

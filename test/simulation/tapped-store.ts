@@ -352,6 +352,7 @@ export function createTap(history: History, truth: Truth): Tap {
       shardOf: (namespace, key) => store.shardOf(namespace, key),
       shards: () => store.shards(),
       namespaces: () => store.namespaces(),
+      boundNamespaces: (bounds) => store.boundNamespaces(bounds),
       subscribe: (selectors, cursor, wake) => store.subscribe(selectors, cursor, wake),
       maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
       get: (command) => checked(() => get(command)),

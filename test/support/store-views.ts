@@ -48,5 +48,8 @@ export function createStoreViews(options: Partial<StoreOptions>, count: number, 
     maintain: (maxEntries) => then(pick().maintain(maxEntries)),
     shards: () => pick().shards(),
     namespaces: () => pick().namespaces(),
+    boundNamespaces(bounds) {
+      for (const view of views) view.boundNamespaces(bounds);
+    },
   };
 }

@@ -7,6 +7,7 @@ import { createRegion } from "../../src/store/shm/region.ts";
 
 /** Namespaces that begin with "a" share a record; each other one has its own. Adds up what a table charges. */
 export class TestNamespaces implements NamespaceRecords {
+  readonly floors = new Map<number, number>();
   readonly #names: (string | undefined)[] = [undefined];
   readonly #entries: number[] = [];
   readonly #bytes: number[] = [];
@@ -20,6 +21,10 @@ export class TestNamespaces implements NamespaceRecords {
 
   nameOf(record: number): string | undefined {
     return this.#names[record];
+  }
+
+  isProtected(record: number, bytes: number): boolean {
+    return this.bytesOf(record) - bytes < (this.floors.get(record) ?? 0);
   }
 
   chargeEntry(record: number, entries: 1 | -1, bytes: number): void {

@@ -138,7 +138,12 @@ describe("instruments", () => {
     const entries = [...values].filter(([name]) => name.startsWith("meshcache_entries{"));
     expect(entries).toHaveLength(store.shardCount);
     expect(entries.reduce((sum, [, value]) => sum + value, 0)).toBe(1);
-    expect(text).not.toMatch(/users|canary/);
+    expect(
+      values.get('meshcache_namespace_reads_total{meshcache_namespace="users",meshcache_outcome="hit"}'),
+    ).toBe(2);
+    expect(values.get('meshcache_namespace_entries{meshcache_namespace="users"}')).toBe(1);
+    expect(values.get('meshcache_namespace_entries{meshcache_namespace="other"}')).toBe(0);
+    expect(text).not.toMatch(/canary/);
   });
 
   it("are no longer read when they are unregistered", async () => {

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/admin.proto.
  */
 export const file_meshcache_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSIOCgxTdGF0c1JlcXVlc3Qi4QEKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQidwoKU2hhcmRTdGF0cxINCgVzaGFyZBgBIAEoDRIQCghyZXZpc2lvbhgCIAEoBBIPCgdlbnRyaWVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhQKDGJ1ZGdldF9ieXRlcxgFIAEoBBISCgpsb2dfZXZlbnRzGAYgASgEIokCCg5PcGVyYXRpb25TdGF0cxIMCgRoaXRzGAEgASgEEg4KBm1pc3NlcxgCIAEoBBISCgpzdGFsZV9oaXRzGAMgASgEEgwKBHNldHMYBCABKAQSFAoMc2V0c19yZWZ1c2VkGAUgASgEEg8KB3RvdWNoZXMYBiABKAQSNgoNaW52YWxpZGF0aW9ucxgHIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRpb25TdGF0cxIuCglldmljdGlvbnMYCCABKAsyGy5tZXNoY2FjaGUudjEuRXZpY3Rpb25TdGF0cxIoCgZsZWFzZXMYCSABKAsyGC5tZXNoY2FjaGUudjEuTGVhc2VTdGF0cyJOChFJbnZhbGlkYXRpb25TdGF0cxIMCgRrZXlzGAEgASgEEgwKBHRhZ3MYAiABKAQSEAoIcHJlZml4ZXMYAyABKAQSCwoDYWxsGAQgASgEIkIKDUV2aWN0aW9uU3RhdHMSEAoIY2FwYWNpdHkYASABKAQSDwoHZXhwaXJlZBgCIAEoBBIOCgZmZW5jZWQYAyABKAQiswEKCkxlYXNlU3RhdHMSDwoHZ3JhbnRlZBgBIAEoBBIMCgRoZWxkGAIgASgEEg4KBnNoYXJlZBgDIAEoBBIOCgZmaWxsZWQYBCABKAQSDAoEbG9zdBgFIAEoBBIPCgdleHBpcmVkGAYgASgEEhAKCHJlbGVhc2VkGAcgASgEEhEKCWFiYW5kb25lZBgIIAEoBBIRCglkaXNwbGFjZWQYCSABKAQSDwoHcmVmdXNlZBgKIAEoBDJVCgxBZG1pblNlcnZpY2USRQoFU3RhdHMSGi5tZXNoY2FjaGUudjEuU3RhdHNSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLlN0YXRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z");
+  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSImCgxTdGF0c1JlcXVlc3QSFgoObmFtZXNwYWNlc19tYXgYASABKA0ikwIKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQSMAoKbmFtZXNwYWNlcxgJIAMoCzIcLm1lc2hjYWNoZS52MS5OYW1lc3BhY2VTdGF0cyKhAQoOTmFtZXNwYWNlU3RhdHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2VudHJpZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSMAoKb3BlcmF0aW9ucxgEIAEoCzIcLm1lc2hjYWNoZS52MS5PcGVyYXRpb25TdGF0cxIVCg1jZWlsaW5nX2J5dGVzGAUgASgEEhMKC2Zsb29yX2J5dGVzGAYgASgEIncKClNoYXJkU3RhdHMSDQoFc2hhcmQYASABKA0SEAoIcmV2aXNpb24YAiABKAQSDwoHZW50cmllcxgDIAEoBBINCgVieXRlcxgEIAEoBBIUCgxidWRnZXRfYnl0ZXMYBSABKAQSEgoKbG9nX2V2ZW50cxgGIAEoBCKJAgoOT3BlcmF0aW9uU3RhdHMSDAoEaGl0cxgBIAEoBBIOCgZtaXNzZXMYAiABKAQSEgoKc3RhbGVfaGl0cxgDIAEoBBIMCgRzZXRzGAQgASgEEhQKDHNldHNfcmVmdXNlZBgFIAEoBBIPCgd0b3VjaGVzGAYgASgEEjYKDWludmFsaWRhdGlvbnMYByABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0aW9uU3RhdHMSLgoJZXZpY3Rpb25zGAggASgLMhsubWVzaGNhY2hlLnYxLkV2aWN0aW9uU3RhdHMSKAoGbGVhc2VzGAkgASgLMhgubWVzaGNhY2hlLnYxLkxlYXNlU3RhdHMiTgoRSW52YWxpZGF0aW9uU3RhdHMSDAoEa2V5cxgBIAEoBBIMCgR0YWdzGAIgASgEEhAKCHByZWZpeGVzGAMgASgEEgsKA2FsbBgEIAEoBCJCCg1FdmljdGlvblN0YXRzEhAKCGNhcGFjaXR5GAEgASgEEg8KB2V4cGlyZWQYAiABKAQSDgoGZmVuY2VkGAMgASgEIrMBCgpMZWFzZVN0YXRzEg8KB2dyYW50ZWQYASABKAQSDAoEaGVsZBgCIAEoBBIOCgZzaGFyZWQYAyABKAQSDgoGZmlsbGVkGAQgASgEEgwKBGxvc3QYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBIQCghyZWxlYXNlZBgHIAEoBBIRCglhYmFuZG9uZWQYCCABKAQSEQoJZGlzcGxhY2VkGAkgASgEEg8KB3JlZnVzZWQYCiABKAQyVQoMQWRtaW5TZXJ2aWNlEkUKBVN0YXRzEhoubWVzaGNhY2hlLnYxLlN0YXRzUmVxdWVzdBobLm1lc2hjYWNoZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw");
 
 /**
  * StatsRequest asks for the counters.
@@ -21,6 +21,12 @@ export const file_meshcache_v1_admin: GenFile = /*@__PURE__*/
  * @generated from message meshcache.v1.StatsRequest
  */
 export type StatsRequest = Message<"meshcache.v1.StatsRequest"> & {
+  /**
+   * Namespaces to name, those with the most reads and Sets. At most 1,000; 0: 100.
+   *
+   * @generated from field: uint32 namespaces_max = 1;
+   */
+  namespacesMax: number;
 };
 
 /**
@@ -91,6 +97,13 @@ export type StatsResponse = Message<"meshcache.v1.StatsResponse"> & {
    * @generated from field: uint64 connections = 8;
    */
   connections: bigint;
+
+  /**
+   * Namespaces with the most reads and Sets, those with most first, and then all others together, unnamed.
+   *
+   * @generated from field: repeated meshcache.v1.NamespaceStats namespaces = 9;
+   */
+  namespaces: NamespaceStats[];
 };
 
 /**
@@ -99,6 +112,62 @@ export type StatsResponse = Message<"meshcache.v1.StatsResponse"> & {
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_admin, 1);
+
+/**
+ * NamespaceStats describes one namespace, or all that are not named.
+ *
+ * @generated from message meshcache.v1.NamespaceStats
+ */
+export type NamespaceStats = Message<"meshcache.v1.NamespaceStats"> & {
+  /**
+   * Its name. Empty: all namespaces that are not named, and what the server no longer tells apart.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Entries held, those included that are gone and not yet reclaimed.
+   *
+   * @generated from field: uint64 entries = 2;
+   */
+  entries: bigint;
+
+  /**
+   * Bytes charged for them.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * What happened since the server has an account for the namespace. Leases are not counted here.
+   *
+   * @generated from field: meshcache.v1.OperationStats operations = 4;
+   */
+  operations?: OperationStats | undefined;
+
+  /**
+   * Bytes it may hold. 0: no ceiling.
+   *
+   * @generated from field: uint64 ceiling_bytes = 5;
+   */
+  ceilingBytes: bigint;
+
+  /**
+   * Bytes that others do not evict. 0: no floor.
+   *
+   * @generated from field: uint64 floor_bytes = 6;
+   */
+  floorBytes: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.NamespaceStats.
+ * Use `create(NamespaceStatsSchema)` to create a new message.
+ */
+export const NamespaceStatsSchema: GenMessage<NamespaceStats> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 2);
 
 /**
  * ShardStats describes one shard.
@@ -154,7 +223,7 @@ export type ShardStats = Message<"meshcache.v1.ShardStats"> & {
  * Use `create(ShardStatsSchema)` to create a new message.
  */
 export const ShardStatsSchema: GenMessage<ShardStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 2);
+  messageDesc(file_meshcache_v1_admin, 3);
 
 /**
  * OperationStats counts what was done.
@@ -231,7 +300,7 @@ export type OperationStats = Message<"meshcache.v1.OperationStats"> & {
  * Use `create(OperationStatsSchema)` to create a new message.
  */
 export const OperationStatsSchema: GenMessage<OperationStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 3);
+  messageDesc(file_meshcache_v1_admin, 4);
 
 /**
  * InvalidationStats counts invalidations by what they named.
@@ -273,7 +342,7 @@ export type InvalidationStats = Message<"meshcache.v1.InvalidationStats"> & {
  * Use `create(InvalidationStatsSchema)` to create a new message.
  */
 export const InvalidationStatsSchema: GenMessage<InvalidationStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 4);
+  messageDesc(file_meshcache_v1_admin, 5);
 
 /**
  * EvictionStats counts entries that the store dropped by itself.
@@ -308,7 +377,7 @@ export type EvictionStats = Message<"meshcache.v1.EvictionStats"> & {
  * Use `create(EvictionStatsSchema)` to create a new message.
  */
 export const EvictionStatsSchema: GenMessage<EvictionStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 5);
+  messageDesc(file_meshcache_v1_admin, 6);
 
 /**
  * LeaseStats counts leases by what became of them.
@@ -392,7 +461,7 @@ export type LeaseStats = Message<"meshcache.v1.LeaseStats"> & {
  * Use `create(LeaseStatsSchema)` to create a new message.
  */
 export const LeaseStatsSchema: GenMessage<LeaseStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 6);
+  messageDesc(file_meshcache_v1_admin, 7);
 
 /**
  * AdminService answers operators. It reveals no key and no value.

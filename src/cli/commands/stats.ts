@@ -1,8 +1,13 @@
 /** `meshcache stats`: the counters of the server. */
 import type { Command } from "commander";
-import { AdminService, type OperationStats, type StatsResponse } from "../../../gen/meshcache/v1/admin_pb.ts";
+import {
+  AdminService,
+  type NamespaceStats,
+  type OperationStats,
+  type StatsResponse,
+} from "../../../gen/meshcache/v1/admin_pb.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
-import { plural, toColumns, toCount, toDuration, toShare, toSize } from "../output/text.ts";
+import { oneLine, plural, toColumns, toCount, toDuration, toShare, toSize } from "../output/text.ts";
 import {
   addSessionOptions,
   type CommandContext,
@@ -13,6 +18,7 @@ import {
 
 interface StatsOptions extends SessionOptions {
   readonly shards?: true;
+  readonly namespaces?: true;
 }
 
 const EXAMPLES = `
@@ -22,13 +28,15 @@ covers it.
 Examples:
   meshcache stats
   meshcache stats --shards
+  meshcache stats --namespaces
   meshcache stats --json | jq .operations.hits`;
 
 export function addStatsCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("stats")
     .description("show the counters of the server")
-    .option("--shards", "also show a row for each shard");
+    .option("--shards", "also show a row for each shard")
+    .option("--namespaces", "also show a row for each namespace, those with the most reads and sets first");
   addSessionOptions(command, context)
     .addHelpText("after", EXAMPLES)
     .action((options: StatsOptions) => runSession(context, options, (session) => stats(session, options)));
@@ -42,6 +50,7 @@ async function stats(session: Session, options: StatsOptions): Promise<ExitCode>
       [
         ...describe(response, session.address),
         ...(options.shards ? ["", ...describeShards(response)] : []),
+        ...(options.namespaces ? ["", ...describeNamespaces(response.namespaces)] : []),
       ].join("\n"),
   );
   return EXIT.ok;
@@ -127,6 +136,32 @@ function toOperationRows(operations: OperationStats): string[][] {
     rows.push(["leases", n(granted), kinds]);
   }
   return rows;
+}
+
+const NAMESPACE_COLUMNS = [
+  ...["namespace", "entries", "memory", "floor", "ceiling"],
+  ...["reads", "hits", "sets", "invalidations", "evicted"],
+];
+
+function describeNamespaces(namespaces: readonly NamespaceStats[]): string[] {
+  const rows = namespaces.map(({ namespace, entries, bytes, ceilingBytes, floorBytes, operations }) => {
+    const { hits = 0n, staleHits = 0n, misses = 0n, sets = 0n, invalidations, evictions } = operations ?? {};
+    const { keys = 0n, tags = 0n, prefixes = 0n, all = 0n } = invalidations ?? {};
+    const reads = hits + staleHits + misses;
+    return [
+      namespace === "" ? "(others)" : oneLine(namespace),
+      toCount(entries),
+      toSize(Number(bytes)),
+      floorBytes === 0n ? "" : toSize(Number(floorBytes)),
+      ceilingBytes === 0n ? "" : toSize(Number(ceilingBytes)),
+      toCount(reads),
+      toShare(Number(hits), Number(reads)),
+      toCount(sets),
+      toCount(keys + tags + prefixes + all),
+      toCount(evictions?.capacity ?? 0n),
+    ];
+  });
+  return toColumns([NAMESPACE_COLUMNS, ...rows], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 function describeShards({ shards }: StatsResponse): string[] {

@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { plural } from "../output/text.ts";
 import { toQuantity } from "../settings/quantity.ts";
-import type { Settings } from "../settings/settings.ts";
+import { namespaceBounds, type Settings } from "../settings/settings.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
@@ -90,6 +90,7 @@ function storeOptions(settings: Settings): Partial<StoreOptions> {
     logMaxEvents: settings.logMaxEvents,
     logMaxBytes: settings.logMaxBytes,
     namespacesMax: settings.namespacesMax,
+    namespaces: namespaceBounds(settings),
     tagFencesMax: settings.tagFencesMax,
     prefixFencesMax: settings.prefixFencesMax,
     tombstonesMax: settings.tombstonesMax,

@@ -2,11 +2,17 @@
 import { parseListenAddress } from "../../common/host-port.ts";
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
 import { type Missing, missingProtection } from "../../security/exposure.ts";
-import { STORE_BOUNDS, storeBudgetBound } from "../../store/engine/store-options.ts";
+import {
+  checkNamespaceBounds,
+  headBytes,
+  headMaxBytes,
+  STORE_BOUNDS,
+  storeBudgetBound,
+} from "../../store/engine/store-options.ts";
 import { plural } from "../output/text.ts";
 import { type Machine, sharesPorts } from "./machine.ts";
 import { toQuantity } from "./quantity.ts";
-import { infoOf, type SettingName, type Settings } from "./settings.ts";
+import { infoOf, namespaceBounds, type SettingName, type Settings } from "./settings.ts";
 
 export interface SettingsFault {
   /** The source of the value, such as "--shards" or "meshcache.yaml:3 shards". */
@@ -46,6 +52,9 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
   const budget = budgetConflict(values);
   if (budget !== undefined) {
     faults.push({ where: whereOf("storeBudgetBytes", "shards"), message: budget });
+  }
+  for (const fault of [namespaceConflict(values), headConflict(values), valueConflict(settings)]) {
+    if (fault !== undefined) faults.push({ where: originOf(fault.name), message: fault.message });
   }
   if (values.workers > 1 && values.storeEngine === "lru") {
     const message = `workers (${values.workers}) must be 1 with storeEngine lru`;
@@ -104,6 +113,49 @@ function budgetConflict(values: Settings): string | undefined {
   if (storeBudgetBytes < min) return must;
   const most = storeBudgetBound(storeEngine, STORE_BOUNDS.shards.max).max;
   return `${must}; up to ${toQuantity(most, "bytes")} with more shards`;
+}
+
+interface Conflict {
+  readonly name: SettingName;
+  readonly message: string;
+}
+
+function namespaceConflict(values: Settings): Conflict | undefined {
+  const { storeBudgetBytes, namespacesMax } = values;
+  try {
+    checkNamespaceBounds(namespaceBounds(values), { budgetBytes: storeBudgetBytes, namespacesMax });
+    return undefined;
+  } catch (error) {
+    return { name: "namespaces", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The off-heap engine keeps an entry without its value in one piece. */
+function headConflict(values: Settings): Conflict | undefined {
+  const { storeEngine, storeBudgetBytes, shards } = values;
+  const { namespaceMaxBytes, keyMaxBytes, contentTypeMaxBytes, entryMaxTags, tagMaxBytes } = values;
+  if (storeEngine !== "offheap" || budgetConflict(values) !== undefined) return undefined;
+  const most = headMaxBytes(Math.floor(storeBudgetBytes / shards));
+  const texts = [
+    namespaceMaxBytes,
+    keyMaxBytes,
+    contentTypeMaxBytes,
+    ...Array(entryMaxTags).fill(tagMaxBytes),
+  ];
+  const head = headBytes(texts);
+  if (head <= most) return undefined;
+  const parts = ["keyMaxBytes", "entryMaxTags", "tagMaxBytes"] as const;
+  const message = `${parts.map((name) => describe(name, values)).join(", ")} allow entries of ${toQuantity(head, "bytes")} beside their value; storeEngine offheap keeps ${toQuantity(most, "bytes")} with this budget and these shards`;
+  return { name: "keyMaxBytes", message };
+}
+
+/** A larger value would be evicted as soon as it is stored. */
+function valueConflict({ values, isGiven }: ResolvedSettings): Conflict | undefined {
+  const { valueMaxBytes, storeBudgetBytes, shards } = values;
+  const most = Math.floor(storeBudgetBytes / shards / 2);
+  if (!isGiven("valueMaxBytes") || valueMaxBytes <= most) return undefined;
+  const message = `${describe("valueMaxBytes", values)} must not be greater than half of a shard's part of storeBudgetBytes, ${toQuantity(most, "bytes")}: a larger value could not be kept`;
+  return { name: "valueMaxBytes", message };
 }
 
 /** "valueMaxBytes (8 MiB)" */

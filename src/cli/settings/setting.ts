@@ -1,7 +1,9 @@
 /** What one setting is: the schema that checks its value, and what help and tables say about it. */
+import { parse } from "yaml";
 import { z } from "zod";
 import type { Bound } from "../../common/bound.ts";
 import { LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
+import { NAMESPACE_PATTERN } from "../../store/engine/store-options.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
 export interface SettingInfo {
@@ -93,4 +95,28 @@ export function listenSetting(group: string, fallback: string, description: stri
     .refine((text) => (optional && text === "off") || parseListenAddress(text) !== undefined, { error })
     .default(fallback)
     .register(INFOS, { group, initial: fallback, unit: "", bound, description });
+}
+
+/** Bounds of namespaces: a map in the file, and the same as YAML in one line elsewhere. */
+export function namespacesSetting(group: string, description: string) {
+  const error =
+    'must be a map of namespaces, such as {"users": {"floorBytes": "16MiB"}, "import-*": {"ceilingBytes": "64MiB"}}';
+  const bytes = z.preprocess(
+    (raw) => (typeof raw === "string" ? parseBytes(raw) : raw),
+    z.int({ error }).min(1, { error }),
+  );
+  const bounds = z.strictObject({ ceilingBytes: bytes.optional(), floorBytes: bytes.optional() }, { error });
+  const map = z.record(z.string().regex(NAMESPACE_PATTERN, { error }), bounds, { error });
+  return z
+    .preprocess((raw) => (typeof raw === "string" ? parseFlow(raw) : raw), map)
+    .default({})
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a map", description });
+}
+
+function parseFlow(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return text;
+  }
 }

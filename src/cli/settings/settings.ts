@@ -14,6 +14,7 @@ import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/tran
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
 import {
   DEFAULT_STORE_ENGINE,
+  type NamespaceBounds,
   STORE_BOUNDS,
   STORE_ENGINES,
   storeBudgetBound,
@@ -24,6 +25,7 @@ import {
   fileSetting,
   INFOS,
   listenSetting,
+  namespacesSetting,
   quantitySetting,
   type SettingInfo,
   switchSetting,
@@ -136,6 +138,10 @@ export const settingsSchema = z.strictObject({
   namespacesMax: store(
     "namespacesMax",
     "Namespaces that each shard accounts one by one. Further ones share a few accounts: what one of them overflows, those that share its account pay.",
+  ),
+  namespaces: namespacesSetting(
+    "Store",
+    "Bytes of namespaces, by name or pattern (`*`): a namespace beyond its `ceilingBytes` evicts its own entries, and others evict none of one below its `floorBytes`, which takes a full name. Floors together must fit into `storeBudgetBytes`.",
   ),
   tagFencesMax: store(
     "tagFencesMax",
@@ -307,4 +313,9 @@ export function infoOf(name: SettingName): SettingInfo {
   const info = INFOS.get(settingsSchema.shape[name]);
   if (info === undefined) throw new Error(`setting ${name} is not described`);
   return info;
+}
+
+/** The bounds of namespaces, as the store takes them. */
+export function namespaceBounds({ namespaces }: Settings): NamespaceBounds[] {
+  return Object.entries(namespaces).map(([namespace, bounds]) => ({ namespace, ...bounds }));
 }

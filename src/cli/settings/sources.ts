@@ -102,7 +102,7 @@ function fromFile({ filePath, readFile }: SettingsSources, faults: SettingsFault
   for (const { key, value } of document.contents.items) {
     const name = isScalar(key) ? String(key.value) : "";
     const where = `${at(isNode(key) ? (key.range?.[0] ?? 0) : 0)} ${oneLine(name)}`;
-    if (isSettingName(name)) given.set(name, { where, raw: isScalar(value) ? value.value : null });
+    if (isSettingName(name)) given.set(name, { where, raw: isNode(value) ? value.toJS(document) : null });
     else faults.push({ where, message: NO_SETTING });
   }
   return given;

@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import type { ResolvedSettings } from "./conflicts.ts";
 import { toQuantity } from "./quantity.ts";
 import type { SettingInfo } from "./setting.ts";
-import { infoOf, SETTING_NAMES } from "./settings.ts";
+import { infoOf, SETTING_NAMES, type SettingName } from "./settings.ts";
 
 function initialText({ initial, unit }: SettingInfo): string {
   if (typeof initial === "object") return initial.words;
@@ -21,15 +21,18 @@ export function toMarkdownTable(): string {
 
 /** A YAML file for `--config` that gives the same settings. The source of each value is a comment beside it. */
 export function toYaml({ values, originOf }: ResolvedSettings): string {
-  const width = Math.max(...SETTING_NAMES.map((name) => name.length + String(values[name]).length));
+  const textOf = (name: SettingName): string => {
+    const value = values[name];
+    return `${name}: ${typeof value === "object" ? JSON.stringify(value) : stringify(value).trimEnd()}`;
+  };
+  const width = SETTING_NAMES.reduce((longest, name) => Math.max(longest, textOf(name).length), 0);
   let group = "";
   const lines: string[] = [];
   for (const name of SETTING_NAMES) {
     const info = infoOf(name);
     if (info.group !== group) lines.push(...(group === "" ? [] : [""]), `# ${info.group}`);
     group = info.group;
-    const line = stringify({ [name]: values[name] }).trimEnd();
-    lines.push(`${line.padEnd(width + 4)}# ${originOf(name)}`);
+    lines.push(`${textOf(name).padEnd(width + 2)}# ${originOf(name)}`);
   }
   return lines.join("\n");
 }

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../../common/clock.ts";
-import { toOperationStats, toShardStats } from "../../rpc/stats.ts";
+import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
 import { type HandlerDeps, immediate } from "../calls/handler.ts";
@@ -20,7 +20,7 @@ export interface AdminServiceDeps extends HandlerDeps {
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
   const { store, clock, observation, startedMs, serverVersion } = deps;
   return {
-    stats: immediate(() =>
+    stats: immediate(({ namespacesMax }) =>
       create(StatsResponseSchema, {
         epoch: store.epoch,
         uptimeMs: BigInt(clock.nowMs() - startedMs),
@@ -30,6 +30,7 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         subscribers: BigInt(observation.subscribers()),
         overruns: BigInt(store.counters.overruns),
         connections: BigInt(observation.connections()),
+        namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
       }),
     ),
   };

@@ -245,6 +245,16 @@ export type NamespaceCounters = Readonly<
   >
 >;
 
+/** How many bytes a namespace may have, as they count in the budget, over all shards. */
+export interface NamespaceBounds {
+  /** A namespace, or a pattern with `*` for any characters. A full name goes before a pattern, a longer one before a shorter. */
+  readonly namespace: string;
+  /** Beyond, the namespace evicts its own entries. Default: no ceiling but the budget. */
+  readonly ceilingBytes?: number | undefined;
+  /** Up to this, others evict none of its entries. Only for a full name. Default 0. */
+  readonly floorBytes?: number | undefined;
+}
+
 /** What one namespace has in the store and did with it. */
 export interface NamespaceUsage {
   /** `undefined`: all namespaces together that have no record, or had one that another needed. */
@@ -252,6 +262,10 @@ export interface NamespaceUsage {
   readonly entries: number;
   /** As they count in the budget. */
   readonly bytes: number;
+  /** Bytes that it may have. `Infinity`: no ceiling. */
+  readonly ceilingBytes: number;
+  /** Bytes that others do not evict. 0: no floor. */
+  readonly floorBytes: number;
   readonly counters: NamespaceCounters;
 }
 
@@ -351,6 +365,11 @@ export interface Store {
   shards(): readonly ShardStats[];
   /** Every namespace that has a record, and then the rest together. Reads numbers that are kept anyway. */
   namespaces(): readonly NamespaceUsage[];
+  /**
+   * Sets the bounds of all namespaces in the place of former ones. In a store of several threads, call it in each.
+   * Throws FIELD_INVALID as `checkNamespaceBounds`, and then changes nothing.
+   */
+  boundNamespaces(bounds: readonly NamespaceBounds[]): void;
   /** The current values at each read. */
   readonly counters: Readonly<StoreCounters>;
 }

@@ -71,6 +71,8 @@ export interface NamespaceRecords {
   nameOf(record: number): string | undefined;
   /** One entry more, or with -1 one less, of so many bytes. Every entry of a table is accounted so. */
   chargeEntry(record: number, entries: 1 | -1, bytes: number): void;
+  /** An entry of so many bytes is not evicted for the entry of another namespace. */
+  isProtected(record: number, bytes: number): boolean;
   /** One entry more, or with -1 one less, has the tag in these bytes of UTF-8. */
   chargeTag(record: number, bytes: Uint8Array, begin: number, end: number, entries: 1 | -1): void;
 }

@@ -35,6 +35,7 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
     threads,
     shards,
     rng,
+    namespaces: resolved.namespaces,
     limits: {
       budgetBytes: Math.floor(budgetBytes / shards),
       log: { maxEvents: logMaxEvents, maxBytes: logMaxBytes },

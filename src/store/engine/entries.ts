@@ -45,6 +45,9 @@ interface ShardEntriesOptions {
   readonly counters: CounterRow;
 }
 
+/** Entries that one Set visits when its namespace is at its ceiling. */
+const TRIM_MAX_ENTRIES = 1_024;
+
 export class ShardEntries {
   readonly table: Table;
   readonly tombstones: Tombstones;
@@ -100,6 +103,28 @@ export class ShardEntries {
     else if (former !== undefined) this.tombstones.add(former, nowMs, nowMs);
     this.#sweep.noteExpiry(entry.staleUntilMs);
     this.table.put(entry, hash);
+    if (this.#namespaces.excessBytes(entry.record) > 0) this.#trim(entry, hash);
+  }
+
+  /**
+   * Evicts entries of a namespace that exceeds its ceiling, as a bounded search finds them, in the order of a scan. If it
+   * does not find enough of them, the entry that was just put is evicted.
+   */
+  #trim({ record, namespace, key, version }: NewTableEntry, hash: number): void {
+    const namespaces = this.#namespaces;
+    const from = namespaces.get(record, "trimPosition") || this.table.scanStart();
+    const next = this.table.scan(from, TRIM_MAX_ENTRIES, (entry) => {
+      const isSpared = entry.record !== record || entry.version === version;
+      if (isSpared || namespaces.excessBytes(record) === 0) return "keep";
+      this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs);
+      return "remove";
+    });
+    namespaces.set(record, "trimPosition", next);
+    if (namespaces.excessBytes(record) === 0) return;
+    const put = this.table.find(record, namespace, key, hash);
+    if (put === undefined) return;
+    this.#recordRemoval(put, this.#stateOf(put, this.#nowMs), this.#nowMs);
+    this.table.remove(put);
   }
 
   /** Removes an entry that `find` returned, for a hard invalidation of its key. */
@@ -192,6 +217,7 @@ function toNamespaceRecords(namespaces: NamespaceTable, tagCounts: TagCounts): N
   return {
     nameOf: (record) => namespaces.nameOf(record),
     chargeEntry: (record, entries, bytes) => namespaces.chargeEntry(record, entries, bytes),
+    isProtected: (record, bytes) => namespaces.isProtected(record, bytes),
     chargeTag: (record, bytes, begin, end, entries) => tagCounts.count(record, bytes, begin, end, entries),
   };
 }

@@ -1,9 +1,9 @@
 /** Invalidations of one shard: of keys at once, of tags and prefixes by fences. Each ends the leases that it concerns. */
 import type { InvalidateCommand } from "../api/store.ts";
+import type { NamespaceCounterName } from "../api/usage.ts";
 import type { Fences, Raised } from "../fences/fences.ts";
 import type { Leases } from "../leases/leases.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
-import type { CounterName } from "../namespaces/record-cells.ts";
 import type { ShardClock } from "../shm/shard-clock.ts";
 import type { ShardEntries } from "./entries.ts";
 import type { ShardEvents } from "./shard-events.ts";
@@ -77,7 +77,7 @@ export class Invalidations {
     events.emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
   }
 
-  #count(record: number, name: CounterName, by: number): void {
+  #count(record: number, name: NamespaceCounterName, by: number): void {
     if (this.#parts.isFirst) this.#parts.namespaces.add(record, name, by);
   }
 

@@ -1,33 +1,30 @@
 /** Adds up what the shards say of each namespace. */
-import type { NamespaceCounters, NamespaceUsage } from "../api/store.ts";
-import { COUNTER_NAMES } from "../namespaces/record-cells.ts";
+import type { NamespaceUsage } from "../api/store.ts";
+import { sumOfUsages } from "../api/usage.ts";
+import type { NamespaceRules } from "../namespaces/namespace-bounds.ts";
 
 export class NamespaceSums {
-  readonly #sums = new Map<string | undefined, NamespaceUsage>();
+  readonly #usages = new Map<string | undefined, NamespaceUsage[]>();
 
   add(usage: NamespaceUsage): void {
-    const former = this.#sums.get(usage.namespace);
-    this.#sums.set(usage.namespace, former === undefined ? usage : sumOf(former, usage));
+    const known = this.#usages.get(usage.namespace);
+    if (known === undefined) this.#usages.set(usage.namespace, [usage]);
+    else known.push(usage);
   }
 
   /** In the order of their names. The rest, which has none, comes last. */
-  usages(): NamespaceUsage[] {
-    return [...this.#sums.values()].sort(({ namespace: one }, { namespace: other }) => {
-      if (one === undefined || other === undefined)
-        return Number(one === undefined) - Number(other === undefined);
-      return one < other ? -1 : 1;
-    });
+  usages(rules: NamespaceRules): NamespaceUsage[] {
+    return [...this.#usages]
+      .map(([namespace, shards]) => {
+        const bounds = namespace === undefined ? {} : rules.of(namespace);
+        return { ...sumOfUsages(shards), ...bounds, namespace };
+      })
+      .sort(compare);
   }
 }
 
-function sumOf(one: NamespaceUsage, other: NamespaceUsage): NamespaceUsage {
-  const counters = Object.fromEntries(
-    COUNTER_NAMES.map((name) => [name, one.counters[name] + other.counters[name]]),
-  ) as NamespaceCounters;
-  return {
-    namespace: one.namespace,
-    entries: one.entries + other.entries,
-    bytes: one.bytes + other.bytes,
-    counters,
-  };
+function compare({ namespace: one }: NamespaceUsage, { namespace: other }: NamespaceUsage): number {
+  if (one === undefined || other === undefined)
+    return Number(one === undefined) - Number(other === undefined);
+  return one < other ? -1 : 1;
 }

@@ -24,14 +24,15 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable, NewTableEntry, TableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
+import type { NamespaceCounterName } from "../api/usage.ts";
 import type { ValueMemory } from "../api/value-arena.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { Fences } from "../fences/fences.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
 import { Leases } from "../leases/leases.ts";
+import type { NamespaceRules } from "../namespaces/namespace-bounds.ts";
 import { NamespaceTable } from "../namespaces/namespace-table.ts";
-import type { CounterName } from "../namespaces/record-cells.ts";
 import type { CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
@@ -53,6 +54,8 @@ interface ShardContext {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly counters: CounterRow;
+  /** How many there are. */
+  readonly shards: number;
   readonly threads: StoreThreads;
 }
 
@@ -89,6 +92,7 @@ export class Shard {
     const namespaces = new NamespaceTable(regions.namespaces, limits.namespacesMax, {
       fingerprintOf,
       shared: () => counters.count("namespacesShared"),
+      shards: context.shards,
     });
     const fences = new Fences({
       region: regions.fences,
@@ -276,6 +280,11 @@ export class Shard {
     return this.#events.takeEmitted();
   }
 
+  /** Sets the bounds of all namespaces. */
+  boundNamespaces(rules: NamespaceRules): void {
+    this.#namespaces.bound(rules);
+  }
+
   /** Calls `visit` with what each namespace of the shard has and did. */
   eachNamespace(visit: (usage: NamespaceUsage) => void): void {
     this.#namespaces.each(visit);
@@ -287,7 +296,7 @@ export class Shard {
     return { revision: this.revision, entries: entryCount, bytes, budgetBytes, logEvents };
   }
 
-  #count(record: number, name: CounterName): void {
+  #count(record: number, name: NamespaceCounterName): void {
     this.#counters.count(name);
     this.#namespaces.add(record, name);
   }

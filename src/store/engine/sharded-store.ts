@@ -14,6 +14,7 @@ import type {
   LeaseHolder,
   LeaseResult,
   LeaseWait,
+  NamespaceBounds,
   NamespaceUsage,
   Selector,
   SetCommand,
@@ -37,11 +38,12 @@ import { WaitList } from "../events/wait-list.ts";
 import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
 import { HolderList } from "../leases/holder-list.ts";
+import { checkNamespaceBounds, NamespaceRules } from "../namespaces/namespace-bounds.ts";
 import { CounterRow, totalsOf } from "../shm/counters.ts";
 import type { HashedKey } from "./invalidations.ts";
 import { NamespaceSums } from "./namespace-sums.ts";
 import { Shard } from "./shard.ts";
-import { cutShardState } from "./shard-memory.ts";
+import { cutShardState, type ShardLimits } from "./shard-memory.ts";
 import { cutCommon, type StoreMemory } from "./store-memory.ts";
 
 /** How many leases and waits of a shard one turn of maintenance ends, well within a millisecond. */
@@ -65,6 +67,8 @@ export interface AttachedStore extends Store {
 export class ShardedStore implements AttachedStore {
   readonly epoch: bigint;
   readonly counters: Readonly<StoreCounters>;
+  readonly #limits: ShardLimits;
+  #rules = new NamespaceRules([]);
   readonly #row: CounterRow;
   readonly #hashOf: KeyHash;
   readonly #shards: readonly Shard[];
@@ -78,6 +82,7 @@ export class ShardedStore implements AttachedStore {
   constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
     const common = cutCommon(memory);
     this.epoch = memory.epoch;
+    this.#limits = memory.limits;
     this.counters = totalsOf(common.counters, memory.threads);
     this.#row = new CounterRow(common.counters, threads.self);
     this.#hashOf = createKeyHash(memory.seeds.hash);
@@ -94,6 +99,7 @@ export class ShardedStore implements AttachedStore {
       clock,
       rng,
       counters: this.#row,
+      shards: memory.shards.length,
       threads,
     };
     this.#shards = memory.shards.map(
@@ -114,6 +120,7 @@ export class ShardedStore implements AttachedStore {
       decoded,
       overran: () => this.#row.count("overruns"),
     };
+    if (memory.namespaces.length > 0) this.boundNamespaces(memory.namespaces);
   }
 
   get shardCount(): number {
@@ -227,7 +234,14 @@ export class ShardedStore implements AttachedStore {
     for (const shard of this.#shards) {
       this.#locked(shard, () => shard.eachNamespace((usage) => sums.add(usage)));
     }
-    return sums.usages();
+    return sums.usages(this.#rules);
+  }
+
+  boundNamespaces(bounds: readonly NamespaceBounds[]): void {
+    const { budgetBytes, namespacesMax } = this.#limits;
+    checkNamespaceBounds(bounds, { budgetBytes: budgetBytes * this.shardCount, namespacesMax });
+    this.#rules = new NamespaceRules(bounds);
+    for (const shard of this.#shards) this.#locked(shard, () => shard.boundNamespaces(this.#rules));
   }
 
   receive(message: StoreMessage): void {

@@ -1,6 +1,7 @@
 /** The memory that the threads of one store share: allocated once, and passed to each of them. */
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
+import type { NamespaceBounds } from "../api/store.ts";
 import { threadWakeupsBytes } from "../events/thread-wakeups.ts";
 import { holderListBytes } from "../leases/holder-list.ts";
 import { countersBytes } from "../shm/counters.ts";
@@ -15,6 +16,8 @@ export interface StoreMemory {
   /** The number of threads. */
   readonly threads: number;
   readonly limits: ShardLimits;
+  /** The first bounds of namespaces. */
+  readonly namespaces: readonly NamespaceBounds[];
   readonly epoch: bigint;
   readonly seeds: { readonly hash: bigint; readonly names: readonly [bigint, bigint] };
   /** What all shards share. */
@@ -33,6 +36,7 @@ interface StoreMemoryOptions {
   readonly threads: number;
   readonly shards: number;
   readonly limits: ShardLimits;
+  readonly namespaces: readonly NamespaceBounds[];
   readonly rng: Rng;
 }
 
@@ -62,12 +66,13 @@ export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
   }
 }
 
-function allocate({ engine, threads, shards, limits, rng }: StoreMemoryOptions): StoreMemory {
+function allocate({ engine, threads, shards, limits, namespaces, rng }: StoreMemoryOptions): StoreMemory {
   const commonBytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
   return {
     engine,
     threads,
     limits,
+    namespaces,
     epoch: rng.uint64(),
     seeds: { hash: rng.uint64(), names: [rng.uint64(), rng.uint64()] },
     common: createBuffer(commonBytes),

@@ -3,9 +3,14 @@ import { type Bound, describeRange, isWithin } from "../../common/bound.ts";
 import { type Clock, systemClock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { type Rng, systemRng } from "../../common/random.ts";
+import type { NamespaceBounds } from "../api/store.ts";
 import { SHARD_WAITERS_MAX } from "../leases/waiter-records.ts";
+import { checkNamespaceBounds, NAMESPACE_PATTERN } from "../namespaces/namespace-bounds.ts";
 import { NAMESPACES_LIMIT } from "../namespaces/namespace-table.ts";
-import { BUDGET_MAX_BYTES, BUDGET_MIN_BYTES } from "../tables/offheap/geometry.ts";
+import { headBytes } from "../tables/offheap/entry-head.ts";
+import { BUDGET_MAX_BYTES, BUDGET_MIN_BYTES, headMaxBytes } from "../tables/offheap/geometry.ts";
+
+export { checkNamespaceBounds, headBytes, headMaxBytes, NAMESPACE_PATTERN, type NamespaceBounds };
 
 /**
  * `offheap`: bytes outside the garbage-collected heap, evicted by S3-FIFO. `lru`: objects on the heap, evicted by LRU.
@@ -33,6 +38,8 @@ export interface StoreOptions {
    * 1,024.
    */
   readonly namespacesMax: number;
+  /** Bounds in bytes of namespaces. Default: none. Floors together at most `budgetBytes`. */
+  readonly namespaces: readonly NamespaceBounds[];
   /** Tag fences of a shard. 1 to 1,048,576, default 8,192. */
   readonly tagFencesMax: number;
   /** Prefix fences of a shard that wait for their sweep. 1 to 1,024, default 64. */
@@ -87,13 +94,18 @@ export function resolveStoreOptions(options: Partial<StoreOptions> = {}): StoreO
   const { engine = DEFAULT_STORE_ENGINE, clock = systemClock, rng = systemRng } = options;
   if (!STORE_ENGINES.includes(engine)) throw fieldInvalid("engine", `one of ${STORE_ENGINES.join(", ")}`);
   const shards = pick("shards");
+  const budgetBytes = pick("budgetBytes", storeBudgetBound(engine, shards));
+  const namespacesMax = pick("namespacesMax");
+  const { namespaces = [] } = options;
+  checkNamespaceBounds(namespaces, { budgetBytes, namespacesMax });
   return {
     engine,
     shards,
-    budgetBytes: pick("budgetBytes", storeBudgetBound(engine, shards)),
+    budgetBytes,
     logMaxEvents: pick("logMaxEvents"),
     logMaxBytes: pick("logMaxBytes"),
-    namespacesMax: pick("namespacesMax"),
+    namespacesMax,
+    namespaces,
     tagFencesMax: pick("tagFencesMax"),
     prefixFencesMax: pick("prefixFencesMax"),
     tombstonesMax: pick("tombstonesMax"),

@@ -9,12 +9,14 @@
  * In a region, under the shard's lock. Each thread remembers the numbers of the names that it has seen.
  */
 import { NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
-import type { NamespaceCounters, NamespaceUsage } from "../api/store.ts";
+import type { NamespaceUsage } from "../api/store.ts";
+import { NAMESPACE_COUNTERS, toCounters } from "../api/usage.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { CELL, CELLS, type CellName, COUNTER_NAMES } from "./record-cells.ts";
+import { NamespaceRules } from "./namespace-bounds.ts";
+import { CELL, CELLS, type CellName } from "./record-cells.ts";
 
 /** The records 0 to 7 are shared. Records of a single namespace follow. */
 export const SHARED_RECORDS = 8;
@@ -59,6 +61,8 @@ interface NamespaceTableParts {
   readonly fingerprintOf: FingerprintOf;
   /** Called when a mutation is accounted to a shared record. */
   readonly shared: () => void;
+  /** Among how many shards the bounds of a namespace are divided. Default 1. */
+  readonly shards?: number;
 }
 
 /** A record that this thread has found, valid while the generation is the same. */
@@ -81,11 +85,13 @@ export class NamespaceTable {
   readonly #generations: Uint32Array;
   readonly #cells: Cells;
   readonly #names: Buffer;
+  readonly #shards: number;
+  #rules: NamespaceRules;
   readonly #known = new Map<string, Known>();
   /** The names that this thread has decoded, by record. */
   readonly #decoded: { readonly name: string; readonly generation: number }[] = [];
 
-  constructor(region: Region, namespacesMax: number, { fingerprintOf, shared }: NamespaceTableParts) {
+  constructor(region: Region, namespacesMax: number, parts: NamespaceTableParts) {
     const cut = createCutter(region.buffer, region.begin);
     const words = (count: number): Uint32Array => {
       const { buffer, begin } = cut(4 * count);
@@ -93,8 +99,10 @@ export class NamespaceTable {
     };
     this.records = recordsOf(namespacesMax);
     this.#max = namespacesMax;
-    this.#fingerprintOf = fingerprintOf;
-    this.#shared = shared;
+    this.#fingerprintOf = parts.fingerprintOf;
+    this.#shared = parts.shared;
+    this.#shards = parts.shards ?? 1;
+    this.#rules = new NamespaceRules([]);
     this.#own = words(OWN_WORDS);
     this.#slots = new RecordMap(cut(recordMapBytes(namespacesMax, 0)), namespacesMax, 0);
     this.#uses = words(this.records);
@@ -129,8 +137,36 @@ export class NamespaceTable {
     this.#names[own * NAME_BYTES] = this.#names.write(namespace, own * NAME_BYTES + 1);
     this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) + 1;
     this.raise(own, "leaseFloorHardRevision", this.get(record, "leaseFloorHardRevision"));
+    this.#bound(own, namespace);
     this.#changed(own);
     return this.#remember(namespace, own);
+  }
+
+  /** Sets the bounds of all namespaces, of this thread's rules. Those that are named in full get a record for ever. */
+  bound(rules: NamespaceRules): void {
+    this.#rules = rules;
+    for (let slot = this.#slots.oldest(); slot !== 0; slot = this.#slots.newer(slot)) {
+      const record = recordOf(slot);
+      this.#bound(record, this.nameOf(record) ?? "");
+    }
+    for (const namespace of rules.names) {
+      const record = this.claim(namespace);
+      if (isShared(record) || this.get(record, "pinned") === 1) continue;
+      this.set(record, "pinned", 1);
+      this.hold(record);
+    }
+  }
+
+  /** By how many bytes the record exceeds its ceiling. */
+  excessBytes(record: number): number {
+    const ceiling = this.get(record, "ceilingBytes");
+    return ceiling === 0 ? 0 : Math.max(0, this.get(record, "bytes") - ceiling);
+  }
+
+  /** Without so many bytes, the record would be below its floor. */
+  isProtected(record: number, bytes: number): boolean {
+    const floor = this.get(record, "floorBytes");
+    return floor > 0 && this.get(record, "bytes") - bytes < floor;
   }
 
   /** The namespace that has a record to itself; `undefined` for a shared record. */
@@ -204,18 +240,26 @@ export class NamespaceTable {
     visit(this.#usageOf(undefined, 0, SHARED_RECORDS - 1));
   }
 
+  #bound(record: number, namespace: string): void {
+    const { ceilingBytes, floorBytes } = this.#rules.of(namespace);
+    const isBounded = ceilingBytes !== Infinity;
+    this.set(record, "ceilingBytes", isBounded ? Math.max(1, Math.floor(ceilingBytes / this.#shards)) : 0);
+    this.set(record, "floorBytes", Math.floor(floorBytes / this.#shards));
+  }
+
   #usageOf(namespace: string | undefined, first: number, last: number): NamespaceUsage {
     const sum = (cell: CellName): number => {
       let total = 0;
       for (let record = first; record <= last; record++) total += this.get(record, cell);
       return total;
     };
-    const counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, sum(name)]));
     return {
       namespace,
       entries: sum("entries"),
       bytes: sum("bytes"),
-      counters: counters as NamespaceCounters,
+      ceilingBytes: Infinity,
+      floorBytes: 0,
+      counters: toCounters(sum),
     };
   }
 
@@ -235,7 +279,7 @@ export class NamespaceTable {
       record = record + 1 < this.records && record >= SHARED_RECORDS ? record + 1 : SHARED_RECORDS;
     } while (this.#isUsed(record));
     this.#own[HAND_WORD] = record;
-    for (const name of COUNTER_NAMES) this.add(0, name, this.get(record, name));
+    for (const name of NAMESPACE_COUNTERS) this.add(0, name, this.get(record, name));
     // Leases may still be held that are older than the floors. If the namespace returns, it inherits them.
     const shared = sharedRecordOf(this.#fingerprintOf(this.nameOf(record) ?? "", ""));
     for (const floor of FLOORS) this.raise(shared, "leaseFloorHardRevision", this.get(record, floor));

@@ -1,30 +1,16 @@
 /** What the record of a namespace has: numbers, each in a cell. */
-import type { NamespaceCounters } from "../api/store.ts";
-
-/** A missing name is a type error. */
-const COUNTERS: Readonly<Record<keyof NamespaceCounters, true>> = {
-  hits: true,
-  staleHits: true,
-  misses: true,
-  sets: true,
-  setsRefused: true,
-  touches: true,
-  invalidatedKeys: true,
-  invalidatedTags: true,
-  invalidatedPrefixes: true,
-  invalidatedAll: true,
-  evictedCapacity: true,
-  evictedExpired: true,
-  evictedFenced: true,
-};
-
-export type CounterName = keyof NamespaceCounters;
-const isCounterName = (name: string): name is CounterName => Object.hasOwn(COUNTERS, name);
-export const COUNTER_NAMES: readonly CounterName[] = Object.keys(COUNTERS).filter(isCounterName);
+import { NAMESPACE_COUNTERS, type NamespaceCounterName } from "../api/usage.ts";
 
 const STATE_CELLS = [
   "entries",
   "bytes",
+  /** Bounds of these bytes in this shard. A ceiling of 0: none. */
+  "ceilingBytes",
+  "floorBytes",
+  /** 1: the record is held, since its namespace has bounds of its own. */
+  "pinned",
+  /** Where the search for entries to evict continues when the ceiling is reached. */
+  "trimPosition",
   /** The last clears of the namespace: what was set before these revisions is gone, or stale. */
   "hardClearRevision",
   "hardClearAtMs",
@@ -41,9 +27,9 @@ const STATE_CELLS = [
   "leaseFloorSoftRevision",
 ] as const;
 
-export type CellName = (typeof STATE_CELLS)[number] | CounterName;
+export type CellName = (typeof STATE_CELLS)[number] | NamespaceCounterName;
 
-const NAMES: readonly CellName[] = [...STATE_CELLS, ...COUNTER_NAMES];
+const NAMES: readonly CellName[] = [...STATE_CELLS, ...NAMESPACE_COUNTERS];
 export const CELLS = NAMES.length;
 /** Where each cell of a record is. */
 export const CELL = Object.fromEntries(NAMES.map((name, at) => [name, at])) as Readonly<

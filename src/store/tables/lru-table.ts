@@ -18,6 +18,9 @@ export const ENTRY_OVERHEAD_BYTES = 960;
 /** The cost of a tag beside its own bytes. */
 export const TAG_OVERHEAD_BYTES = 32;
 
+/** Entries below the floor of their namespace that one put passes over. */
+const SPARED_MAX = 1_024;
+
 interface LruEntry extends TableEntry {
   freshUntilMs: number;
   staleUntilMs: number;
@@ -49,9 +52,8 @@ class LruTable implements Table {
     this.#cache = new LRUCache<string, LruEntry>({
       maxSize: options.budgetBytes,
       sizeCalculation: (entry) => entry.costBytes,
-      dispose: (entry, _id, reason) => {
+      dispose: (entry) => {
         this.#unlist(entry);
-        if (reason === "evict") this.#evicted(entry);
         this.#charge(entry, -1);
       },
     });
@@ -93,10 +95,37 @@ class LruTable implements Table {
       this.#evicted(kept);
       return;
     }
+    this.#cache.delete(id);
+    if (!this.#makeRoomFor(kept)) {
+      this.#evicted(kept);
+      return;
+    }
     this.#cache.set(id, kept);
     kept.slot = this.#scanList.length;
     this.#scanList.push(kept);
     this.#charge(kept, 1);
+  }
+
+  /**
+   * Evicts the least recently used entries until there is room for one, but not those of another namespace that is below
+   * its floor: these count as used now. False: it found too many of them.
+   */
+  #makeRoomFor({ record, costBytes }: LruEntry): boolean {
+    const cache = this.#cache;
+    let spared = 0;
+    while (this.bytes + costBytes > this.budgetBytes) {
+      const oldest = cache.rkeys().next().value;
+      const entry = oldest === undefined ? undefined : cache.peek(oldest);
+      if (oldest === undefined || entry === undefined) return false;
+      if (entry.record !== record && this.#namespaces.isProtected(entry.record, entry.costBytes)) {
+        if (++spared > SPARED_MAX) return false;
+        cache.get(oldest);
+      } else {
+        this.#evicted(entry);
+        cache.delete(oldest);
+      }
+    }
+    return true;
   }
 
   valueIn(entry: TableEntry): Uint8Array {

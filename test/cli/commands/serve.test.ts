@@ -66,6 +66,10 @@ describe("meshcache serve", () => {
     expect((await runCommand(["set", "greeting", "hello", ...argv])).exitCode).toBe(0);
     expect((await runCommand(["get", "greeting", ...argv])).stdout).toBe("hello");
     expect((await runCommand(["stats", ...argv])).stdout).toContain("on 4 shards");
+    const namespaces = (await runCommand(["stats", "--namespaces", ...argv])).stdout;
+    expect(namespaces).toMatch(/namespace +entries +memory +floor +ceiling +reads/);
+    expect(namespaces).toMatch(/default +1 /);
+    expect(namespaces).toContain("(others)");
     expect((await fetch(`${admin}/readyz`)).status).toBe(200);
     expect(await (await fetch(`${admin}/metrics`)).text()).toContain("meshcache");
 

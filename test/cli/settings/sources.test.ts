@@ -111,6 +111,49 @@ describe("resolveSettings()", () => {
     expect(faults[0]).toMatch(/^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8 MiB\) must not be greater than/);
   });
 
+  it("takes the bounds of namespaces as a map of the file, or as text, and prints them as a file", () => {
+    const file = "namespaces:\n  users: { floorBytes: 16MiB }\n  import-*:\n    ceilingBytes: 64MiB\n";
+    const { values, originOf } = resolve({ file });
+    const bounds = { users: { floorBytes: 2 ** 24 }, "import-*": { ceilingBytes: 2 ** 26 } };
+    expect([values.namespaces, originOf("namespaces")]).toEqual([bounds, "mesh.yaml:1 namespaces"]);
+    expect(resolve({ flags: { namespaces: "{users: {floorBytes: 16MiB}}" } }).values.namespaces).toEqual({
+      users: { floorBytes: 2 ** 24 },
+    });
+    expect(resolve({ file: toYaml(resolve({ file })) }).values.namespaces).toEqual(bounds);
+  });
+
+  it.each([
+    ["users: 5", "namespaces must be a map"],
+    ["users: { floorBytes: 300MiB }", "floors of at most 268435456 bytes"],
+    ["users-*: { floorBytes: 1MiB }", "a full name"],
+    ["users: { floorBytes: 2MiB, ceilingBytes: 1MiB }", "at most its ceiling"],
+    ["users: { most: 2MiB }", "must be a map"],
+    ["Users: { ceilingBytes: 2MiB }", "must be a map"],
+  ])("refuses bounds of namespaces such as %s", (line, message) => {
+    const [fault = ""] = faultsOf({ file: `namespaces:\n  ${line}\n` });
+    expect(fault).toContain("mesh.yaml:1 namespaces");
+    expect(fault).toContain(message.replace("namespaces must", "must"));
+  });
+
+  it("refuses keys and tags that the off-heap engine has no room for, and values that a shard has none for", () => {
+    const tags = { env: { MESHCACHE_TAG_MAX_BYTES: "4KiB" } };
+    expect(faultsOf(tags)[0]).toContain("storeEngine offheap keeps 16 KiB");
+    expect(faultsOf({ env: { ...tags.env, MESHCACHE_STORE_ENGINE: "lru", MESHCACHE_WORKERS: "1" } })).toEqual(
+      [],
+    );
+    const value = {
+      valueMaxBytes: "16MiB",
+      batchMaxBytes: "32MiB",
+      receiveMaxBytes: "64MiB",
+      sendMaxBytes: "64MiB",
+    };
+    const faults = faultsOf({ flags: value });
+    expect(faults.join()).toContain(
+      "--value-max-bytes: valueMaxBytes (16 MiB) must not be greater than half",
+    );
+    expect(faultsOf({ flags: { ...value, shards: "4" } }).join()).not.toContain("valueMaxBytes");
+  });
+
   it("refuses a budget that is too small for the shards", () => {
     const given = { flags: { storeBudgetBytes: "2MiB" }, env: { MESHCACHE_SHARDS: "64" } };
     expect(faultsOf(given)).toEqual([

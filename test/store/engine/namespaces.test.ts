@@ -1,6 +1,7 @@
 /** What one namespace does to another: nothing. In both engines, and beyond the bound of namespaces. */
 import { describe, expect, it } from "vitest";
 import { createStore, STORE_ENGINES, type StoreOptions } from "../../../src/store/engine/create-store.ts";
+import { storeFollowsModel } from "../../contract/store-model.ts";
 import { StoreDriver } from "../../support/store-driver.ts";
 
 const ENTRIES = 300;
@@ -128,5 +129,12 @@ describe.each(STORE_ENGINES)("A5: the store on %s", (engine) => {
       ["victim", ENTRIES - 1],
       [undefined, 0],
     ]);
+  });
+});
+
+describe("the store with more namespaces than records", () => {
+  storeFollowsModel((options) => createStore({ budgetBytes: 2 ** 21, ...options, namespacesMax: 1 }), {
+    runs: 300,
+    commandsPerRun: 200,
   });
 });

@@ -6,8 +6,18 @@ import type { Memory } from "./memory.ts";
 
 /** Call it while all of the entry's head is in place. */
 export function chargeAt(memory: Memory, at: number, namespaces: NamespaceRecords, entries: 1 | -1): void {
-  const record = recordAt(memory, at);
-  namespaces.chargeEntry(record, entries, entryBytesAt(memory, at) + SLOT_BYTES);
+  namespaces.chargeEntry(recordAt(memory, at), entries, entryBytesAt(memory, at) + SLOT_BYTES);
+  chargeTagsAt(memory, at, namespaces, entries);
+}
+
+/** The tags alone, for an entry in the place of another one of the same length. */
+export function chargeTagsAt(
+  memory: Memory,
+  at: number,
+  namespaces: NamespaceRecords,
+  entries: 1 | -1,
+): void {
   if (!hasFlag(memory, at, FLAG.labels)) return;
+  const record = recordAt(memory, at);
   eachTagAt(memory, at, (begin, end) => namespaces.chargeTag(record, memory.bytes, begin, end, entries));
 }

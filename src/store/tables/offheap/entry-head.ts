@@ -19,6 +19,12 @@ import type { Memory } from "./memory.ts";
 const NO_TAGS: readonly string[] = [];
 const LABELS_MAX_BYTES = 0xffff;
 
+/** The bytes of an entry beside its value, with texts of so many bytes: namespace, key, content type, and each tag. */
+export function headBytes([namespace = 0, key = 0, ...labels]: readonly number[]): number {
+  const labelsBytes = labels.reduce((sum, bytes) => sum + 2 + bytes, 2);
+  return HEADER_BYTES + namespace + key + SOURCE_VERSION_BYTES + labelsBytes;
+}
+
 /** Encodes one head at a time, before its place in the log is known. */
 export class HeadEncoder {
   /** The bytes after the header, up to `length`. */

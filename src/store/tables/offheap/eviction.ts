@@ -12,7 +12,17 @@
  */
 import type { NamespaceRecords } from "../../api/table.ts";
 import { chargeAt } from "./entry-charge.ts";
-import { entryBytesAt, FLAG, hasFlag, hashAt, setFlag, setUses, usesAt } from "./entry-header.ts";
+import {
+  entryBytesAt,
+  FLAG,
+  hasFlag,
+  hashAt,
+  recordAt,
+  SLOT_BYTES,
+  setFlag,
+  setUses,
+  usesAt,
+} from "./entry-header.ts";
 import type { Ghosts } from "./ghosts.ts";
 import type { KeyIndex } from "./key-index.ts";
 import type { LogRing } from "./log-ring.ts";
@@ -44,18 +54,25 @@ interface EvictionParts {
 export class Eviction {
   readonly #parts: EvictionParts;
   #effort = 0;
+  /** The record for whose entry memory is reclaimed. */
+  #causer = 0;
 
   constructor(parts: EvictionParts) {
     this.#parts = parts;
   }
 
-  /** Reclaims memory until so many segments are free. False when the rings are empty and it is not enough. */
-  makeRoom(segments: number): boolean {
+  /**
+   * Reclaims memory for an entry of the namespace with this record until so many segments are free. False when the rings
+   * are empty, or all that it found were entries below the floor of another namespace, and it is not enough.
+   */
+  makeRoom(segments: number, record: number): boolean {
     const { pool, small, main } = this.#parts;
     this.#effort = 0;
+    this.#causer = record;
     while (pool.freeCount < segments) {
       if (small.segments === 0 && main.segments === 0) return false;
-      this.#reclaimOne(this.#ringToReclaim());
+      if (this.#reclaimOne(this.#ringToReclaim())) continue;
+      if (!this.#isExhausted || main.segments === 0 || !this.#reclaimOne(main)) return false;
     }
     return true;
   }
@@ -83,19 +100,34 @@ export class Eviction {
     return ring.deadBytes * DEAD_SHARE > ring.segments * this.#parts.pool.geometry.segmentBytes;
   }
 
-  #reclaimOne(ring: LogRing): void {
-    const { memory } = this.#parts;
+  /** False: the entry at the tail must stay, and may not be moved any more. */
+  #reclaimOne(ring: LogRing): boolean {
+    const { memory, main } = this.#parts;
     const at = ring.tail();
-    if (at === 0) return;
+    if (at === 0) return true;
     if (hasFlag(memory, at, FLAG.dead)) {
       const bytes = entryBytesAt(memory, at);
       ring.reclaimDead(bytes);
       ring.dropTail(bytes);
-      return;
+      return true;
     }
     const target = this.#isExhausted ? undefined : this.#targetOf(at, ring);
-    if (target === undefined) this.#evict(at, ring);
-    else this.#move(at, ring, target);
+    if (target !== undefined) {
+      this.#move(at, ring, target);
+    } else if (!this.#isProtected(at)) {
+      this.#evict(at, ring);
+    } else {
+      if (this.#isExhausted) return false;
+      this.#move(at, ring, main);
+    }
+    return true;
+  }
+
+  /** It belongs to another namespace, which is below its floor. */
+  #isProtected(at: number): boolean {
+    const { memory, namespaces } = this.#parts;
+    const record = recordAt(memory, at);
+    return record !== this.#causer && namespaces.isProtected(record, entryBytesAt(memory, at) + SLOT_BYTES);
   }
 
   /** The ring to which the entry at the tail moves; `undefined`: it is evicted. */

@@ -72,3 +72,8 @@ export function resolveGeometry(budgetBytes: number): Geometry {
     segmentCount,
   };
 }
+
+/** The most bytes of an entry beside its value, with this budget: they lie in one segment. Throws as `resolveGeometry`. */
+export function headMaxBytes(budgetBytes: number): number {
+  return resolveGeometry(budgetBytes).segmentBytes;
+}

@@ -18,7 +18,7 @@ import type {
   Visit,
 } from "../../api/table.ts";
 import type { ValueMemory } from "../../api/value-arena.ts";
-import { chargeAt } from "./entry-charge.ts";
+import { chargeAt, chargeTagsAt } from "./entry-charge.ts";
 import { EntryCursor } from "./entry-cursor.ts";
 import { HeadEncoder, isKeyAt } from "./entry-head.ts";
 import {
@@ -134,8 +134,9 @@ export class OffheapTable implements Table {
       return;
     }
     if (former !== 0 && this.#fitsInPlaceOf(former, head.headBytes, valueBytes)) {
-      chargeAt(this.memory, former, this.#namespaces, -1);
+      chargeTagsAt(this.memory, former, this.#namespaces, -1);
       this.#write(former, entry, mixed, this.#inheritedFlags(former));
+      chargeTagsAt(this.memory, former, this.#namespaces, 1);
       overwriteValue(this.memory, this.pool, former, entry.value);
       return;
     }
@@ -148,13 +149,14 @@ export class OffheapTable implements Table {
       flags = RETURNED_FLAGS;
     }
     const spare = this.#segmentsFor(head.headBytes + valueBytes) + MOVE_SEGMENTS + CHUNK_SEGMENTS;
-    if (!this.#eviction.makeRoom(spare) || !this.#index.admit(mixed)) {
+    if (!this.#eviction.makeRoom(spare, entry.record) || !this.#index.admit(mixed)) {
       this.#refuse(entry);
       return;
     }
     const ring = this.#ringOf(flags);
     const at = ring.beginEntry(head.headBytes);
     this.#write(at, entry, mixed, flags);
+    chargeAt(this.memory, at, this.#namespaces, 1);
     ring.append(entry.value, 0, valueBytes);
     ring.endEntry();
     ring.addLive(entryBytes(head.headBytes, valueBytes));
@@ -257,7 +259,6 @@ export class OffheapTable implements Table {
     };
     writeHeader(this.memory, at, fields);
     head.writeTo(this.memory, at);
-    chargeAt(this.memory, at, this.#namespaces, 1);
   }
 
   #fitsInPlaceOf(at: number, headBytes: number, valueBytes: number): boolean {
