@@ -23,6 +23,10 @@ export class TestNamespaces implements NamespaceRecords {
     return this.#names[record];
   }
 
+  isShared(record: number): boolean {
+    return this.nameOf(record) === undefined;
+  }
+
   isProtected(record: number, bytes: number): boolean {
     return this.bytesOf(record) - bytes < (this.floors.get(record) ?? 0);
   }

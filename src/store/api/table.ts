@@ -69,6 +69,8 @@ export type Visit = (entry: TableEntry) => ScanVerdict;
 export interface NamespaceRecords {
   /** The namespace that has a record to itself; `undefined`: several share it, and their entries keep the name. */
   nameOf(record: number): string | undefined;
+  /** Several namespaces have the record: `nameOf` says `undefined`. */
+  isShared(record: number): boolean;
   /** One entry more, or with -1 one less, of so many bytes. Every entry of a table is accounted so. */
   chargeEntry(record: number, entries: 1 | -1, bytes: number): void;
   /** An entry of so many bytes is not evicted for the entry of another namespace. */

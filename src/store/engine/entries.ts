@@ -216,6 +216,7 @@ function deathOf(entry: TableEntry, fencedAtMs: number): "evictedFenced" | "evic
 function toNamespaceRecords(namespaces: NamespaceTable, tagCounts: TagCounts): NamespaceRecords {
   return {
     nameOf: (record) => namespaces.nameOf(record),
+    isShared: (record) => namespaces.isShared(record),
     chargeEntry: (record, entries, bytes) => namespaces.chargeEntry(record, entries, bytes),
     isProtected: (record, bytes) => namespaces.isProtected(record, bytes),
     chargeTag: (record, bytes, begin, end, entries) => tagCounts.count(record, bytes, begin, end, entries),

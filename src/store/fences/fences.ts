@@ -118,7 +118,7 @@ export class Fences {
 
   /** Neither fence nor clear of the record is newer. */
   newestRevision(record: number): number {
-    return this.#namespaces.get(record, "newestFenceRevision");
+    return this.#namespaces.newestFenceRevision(record);
   }
 
   cover(entry: TableEntry): Cover {

@@ -88,6 +88,9 @@ export class NamespaceTable {
   readonly #shards: number;
   #rules: NamespaceRules;
   readonly #known = new Map<string, Known>();
+  /** The name that was found last. */
+  #lastName = "";
+  #last: Known | undefined;
   /** The names that this thread has decoded, by record. */
   readonly #decoded: { readonly name: string; readonly generation: number }[] = [];
 
@@ -114,8 +117,13 @@ export class NamespaceTable {
 
   /** The record of a namespace. It is a shared one when the namespace has none of its own. */
   find(namespace: string): number {
-    const known = this.#known.get(namespace);
-    if (known !== undefined && known.generation === this.#generationOf(known.record)) return known.record;
+    // One namespace is asked for again and again, and comparing it is faster than hashing it.
+    const known = namespace === this.#lastName ? this.#last : this.#known.get(namespace);
+    if (known !== undefined && known.generation === this.#generationOf(known.record)) {
+      this.#lastName = namespace;
+      this.#last = known;
+      return known.record;
+    }
     const id = this.#fingerprintOf(namespace, "");
     const slot = this.#slots.find(id);
     return this.#remember(namespace, slot === 0 ? sharedRecordOf(id) : recordOf(slot));
@@ -197,10 +205,21 @@ export class NamespaceTable {
 
   /** Accounts an entry of so many bytes to its record, or with -1 no longer. */
   chargeEntry(record: number, entries: 1 | -1, bytes: number): void {
-    this.add(record, "entries", entries);
-    this.add(record, "bytes", entries * bytes);
+    const at = record * CELLS;
+    const cells = this.#cells;
+    cells.set(at + CELL.entries, cells.get(at + CELL.entries) + entries);
+    cells.set(at + CELL.bytes, cells.get(at + CELL.bytes) + entries * bytes);
     if (entries === 1) this.hold(record);
     else this.release(record);
+  }
+
+  /** No fence or clear of the record is newer. */
+  newestFenceRevision(record: number): number {
+    return this.#cells.get(record * CELLS + CELL.newestFenceRevision);
+  }
+
+  isShared(record: number): boolean {
+    return isShared(record);
   }
 
   get(record: number, cell: CellName): number {

@@ -128,7 +128,10 @@ export class OffheapTable implements Table {
     const former = this.#lookUp(entry.record, entry.namespace, entry.key, mixed);
     const head = this.#head;
     const valueBytes = entry.value.length;
-    if (!head.encode(entry, this.#isShared(entry.record)) || !this.#couldFit(head.headBytes, valueBytes)) {
+    if (
+      !head.encode(entry, this.#namespaces.isShared(entry.record)) ||
+      !this.#couldFit(head.headBytes, valueBytes)
+    ) {
       if (former !== 0) this.#markDead(former);
       this.#refuse(entry);
       return;
@@ -197,7 +200,7 @@ export class OffheapTable implements Table {
   /** The word of the key's entry; 0: there is none. */
   #lookUp(record: number, namespace: string, key: string, mixed: number): number {
     const { memory } = this;
-    const name = this.#isShared(record) ? namespace : undefined;
+    const name = this.#namespaces.isShared(record) ? namespace : undefined;
     let slot = this.#index.first(mixed);
     while (slot !== 0) {
       const at = this.#index.entryOf(slot);
@@ -205,10 +208,6 @@ export class OffheapTable implements Table {
       slot = this.#index.next(slot, mixed);
     }
     return 0;
-  }
-
-  #isShared(record: number): boolean {
-    return this.#namespaces.nameOf(record) === undefined;
   }
 
   #use(at: number): TableEntry {
