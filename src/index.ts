@@ -35,6 +35,7 @@ export {
 export type { NamespaceOptions } from "./client/api/namespace-options.ts";
 export type { NearCacheOptions, ValueSharing } from "./client/api/near-cache-options.ts";
 export type { ClientOptions, Preset, TelemetryOptions } from "./client/api/options.ts";
+export { QueuedInvalidationError } from "./client/api/queued-invalidation-error.ts";
 export type {
   Entry,
   EntryFacts,
@@ -46,7 +47,7 @@ export type {
   SetOutcome,
 } from "./client/api/results.ts";
 export type { ConnectionCounters, ConnectionState } from "./client/connection/connection.ts";
-export { type CloseOptions, MeshCache } from "./client/mesh-cache.ts";
+export { type CloseOptions, type CloseOutcome, MeshCache } from "./client/mesh-cache.ts";
 export type { EntryOptions, Namespace } from "./client/namespace.ts";
 export type { ProbeCounters } from "./client/near-cache/coherence-probe.ts";
 export type { NearCounters } from "./client/near-cache/near-cache.ts";
@@ -57,12 +58,16 @@ export type {
   SubscribeOptions,
 } from "./client/operations/event-subscription.ts";
 export type { Target } from "./client/operations/invalidate-target.ts";
+export type {
+  InvalidationCounters,
+  UnacknowledgedInvalidation,
+} from "./client/operations/invalidation-queue.ts";
 export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
 export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
-export type { ClientStats, ConnectionStats, NearStats } from "./client/stats.ts";
+export type { ClientStats, ConnectionStats, InvalidationStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export type { TokenSource } from "./client/transport/token.ts";
 export { CacheError, type CacheErrorReason } from "./common/errors.ts";

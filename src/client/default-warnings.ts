@@ -1,5 +1,6 @@
 /**
- * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, and
+ * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, that
+ * invalidations were left at its end, and
  * mistakes that the application can mend.
  */
 import { type ClientEventFacts, subjectOf, toReport, type UnkeptReason } from "./api/client-events.ts";
@@ -34,6 +35,7 @@ function isWarnedOf(facts: ClientEventFacts): boolean {
   return (
     facts.kind === "unavailable" ||
     facts.kind === "twoStores" ||
+    facts.kind === "invalidationsLeft" ||
     (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason))
   );
 }

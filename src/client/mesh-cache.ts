@@ -28,6 +28,7 @@ import { EventSubscriptions } from "./event-subscriptions.ts";
 import type { Namespace } from "./namespace.ts";
 import { Namespaces } from "./namespaces.ts";
 import { gapCauseOf } from "./operations/event-subscription.ts";
+import { InvalidationQueue, type UnacknowledgedInvalidation } from "./operations/invalidation-queue.ts";
 import { CALL_OPTIONS, type CallOptions, cancelled, OperationRunner } from "./operations/runner.ts";
 import { createTransport, runAfterMicrotasks, warnOfFault, warnOfUse } from "./process-defaults.ts";
 import { type ClientStats, createCounters, toObservations } from "./stats.ts";
@@ -37,6 +38,11 @@ import { createClientTelemetry } from "./telemetry/telemetry.ts";
 export interface CloseOptions {
   /** How long what is under way may take to finish, in milliseconds. 0 to 600,000; default 1,000. */
   readonly graceMs?: Duration;
+}
+
+export interface CloseOutcome {
+  /** The invalidations that no server has acknowledged. They may have taken effect or not, and nobody sends them any more. */
+  readonly unacknowledged: readonly UnacknowledgedInvalidation[];
 }
 
 const CLOSE_OPTIONS = optionNames<CloseOptions>({ graceMs: true });
@@ -54,12 +60,13 @@ export class MeshCache implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #namespaces: Namespaces;
   readonly #subscriptions: EventSubscriptions;
+  readonly #invalidationQueue: InvalidationQueue;
   readonly #counters = createCounters();
   readonly #events: EventReporter;
   readonly #closing = new AbortController();
   /** Stops reporting to the metrics of the process. */
   readonly #unobserve: () => void;
-  #closed: Promise<void> | undefined;
+  #closed: Promise<CloseOutcome> | undefined;
 
   /** Throws FIELD_INVALID naming an option that is out of its range. `internals` are for simulations. */
   constructor(options: ClientOptions, internals: ClientInternals = {}) {
@@ -76,17 +83,24 @@ export class MeshCache implements AsyncDisposable {
     this.#invalidations = invalidations;
     this.#connection = new Connection(this.#options, deps, {
       opened: (epoch) => {
+        this.#invalidationQueue.connected();
+        this.#coherence.outageEnded();
         this.#coherence.fellBehind();
         this.#coherence.epochSeen(epoch);
       },
       covered: (cover) => {
         this.#coherence.cover = cover;
       },
+      sending: () => this.#invalidationQueue.flush(),
       events: (events) => invalidations.apply(events),
       eventsOfReplaced: (events) => invalidations.evict(events),
       gap: (gap) => this.#gap(gap),
       caughtUp: () => this.#coherence.caughtUp(),
-      lost: () => this.#coherence.fellBehind(),
+      lost: () => {
+        this.#coherence.fellBehind();
+        this.#coherence.outageBegan();
+      },
+      unavailable: () => this.#coherence.outageBegan(),
       pulse: () => this.#pulse(),
       twoStores: (address) => {
         this.#coherence.twoStores();
@@ -106,14 +120,30 @@ export class MeshCache implements AsyncDisposable {
     );
     this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
     this.#subscriptions = new EventSubscriptions(this.#connection, invalidations, report);
+    const runner = new OperationRunner(this.#connection, clock, telemetry, this.#options.deadlineMs);
+    this.#invalidationQueue = new InvalidationQueue({
+      connection: this.#connection,
+      runner,
+      clock: deps.clock,
+      rng: deps.rng,
+      maxNames: this.#options.queuedInvalidationsMaxNames,
+      maxBytes: this.#options.queuedInvalidationsMaxBytes,
+      counters: this.#counters.invalidations,
+      report,
+      acknowledged: ({ namespace, part: { target, names } }, asOfs) => {
+        for (const name of names) invalidations.invalidate(namespace, target, name);
+        for (const asOf of asOfs) this.#coherence.writeAnswered(asOf);
+      },
+    });
     this.#namespaces = new Namespaces({
       options: this.#options,
       clock: deps.clock,
       rng: deps.rng,
       coherence: this.#coherence,
       invalidations,
+      invalidationQueue: this.#invalidationQueue,
       connection: this.#connection,
-      runner: new OperationRunner(this.#connection, clock, telemetry, this.#options.deadlineMs),
+      runner,
       telemetry,
       counters: this.#counters,
       report,
@@ -154,12 +184,13 @@ export class MeshCache implements AsyncDisposable {
   /** A snapshot of what the client has counted since it was made. */
   stats(): ClientStats {
     const { counters, state, address, inFlight, selectors } = this.#connection;
-    const { near, loads, probes, gaps } = this.#counters;
+    const { near, loads, probes, invalidations, gaps } = this.#counters;
     return {
       namespaces: this.#namespaces.size,
       near: { ...near, ...this.#namespaces.nearSize() },
       loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
+      invalidations: { waiting: this.#invalidationQueue.waiting, ...invalidations },
       connection: {
         ...{ state, address, inFlight, ...counters, gaps },
         selectors: selectors.length,
@@ -173,10 +204,11 @@ export class MeshCache implements AsyncDisposable {
   }
 
   /**
-   * Refuses new calls with CLOSED, gives those under way `graceMs` to finish, and then ends loads, subscriptions and the
-   * connection. A second call returns the promise of the first. Rejects with FIELD_INVALID.
+   * Refuses new calls with CLOSED, gives those under way `graceMs` to finish, and invalidations that wait for a connection the
+   * same time, and then ends loads, subscriptions and the connection. Resolves to what was left. A second call returns the
+   * promise of the first. Rejects with FIELD_INVALID.
    */
-  close(options?: CloseOptions): Promise<void> {
+  close(options?: CloseOptions): Promise<CloseOutcome> {
     try {
       const given: CloseOptions = checkOptions(options, CLOSE_OPTIONS);
       const graceMs = durationOption("graceMs", given.graceMs, 1_000, 0, LONGEST_WAIT_MS);
@@ -188,8 +220,8 @@ export class MeshCache implements AsyncDisposable {
   }
 
   /** As `close()`, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #createDeps(internals: ClientInternals, leaseClock: LeaseClock): ConnectionDeps {
@@ -227,16 +259,19 @@ export class MeshCache implements AsyncDisposable {
     }
   }
 
-  async #close(graceMs: number): Promise<void> {
+  async #close(graceMs: number): Promise<CloseOutcome> {
     this.#closing.abort();
     this.#subscriptions.close();
     this.#namespaces.stopRevalidating();
     // Before the connection ends: a load that ends now gives its lease back.
-    await runWithin(this.#clock, graceMs, this.#namespaces.settled());
+    const settled = Promise.all([this.#namespaces.settled(), this.#invalidationQueue.emptied()]);
+    await runWithin(this.#clock, graceMs, settled);
     await this.#connection.close(graceMs);
+    const unacknowledged = await this.#invalidationQueue.close();
     this.#unobserve();
     this.#namespaces.clear();
     this.#events.close();
+    return { unacknowledged };
   }
 
   #fault(error: unknown): void {

@@ -63,7 +63,7 @@ export interface NamespaceClient {
  * throws. Its `reason` is one of
  *   FIELD_INVALID   an argument breaks a bound: `detail` is `{ field, bound }`.
  *   LIMIT_EXCEEDED  the client or the server is at a limit: `detail` is `{ limit, bound }`.
- *   DEADLINE        there was no answer in time; a write may have taken effect, or may yet.
+ *   DEADLINE        there was no answer in time; a write may have taken effect, or may yet. An invalidation is queued.
  *   UNAVAILABLE, DRAINING   no server could be reached; a write that was sent may have taken effect.
  *   CANCELLED       the signal was aborted.
  *   CLOSED          the client was closed, or the namespace.
@@ -138,6 +138,8 @@ export class Namespace<Value> implements AsyncDisposable {
     }
     this.#refuseIfClosed();
     if (loader !== undefined) return this.#loader.load(key, loader, others);
+    const kept = this.#reader.outageEntry(key, others);
+    if (kept !== undefined) return kept;
     return this.#reader.entry(await this.#reader.fetch(key, others), "remote");
   }
 
@@ -269,7 +271,9 @@ export class Namespace<Value> implements AsyncDisposable {
   /**
    * Removes entries in the whole mesh, or makes them stale: those of `{ keys }`, `{ tags }`, `{ prefix }` or
    * `{ all: true }`. More keys or tags than one message may hold go in several, as the window has room for them; when one
-   * fails, others may have taken effect. Room in the window is kept for invalidations.
+   * fails, others may have taken effect. Room in the window is kept for invalidations. Without a connection, or an answer, one
+   * is queued until a server has acknowledged it. A caller who gives up first, by deadline or signal, gets a
+   * QueuedInvalidationError.
    */
   async invalidate(target: Target, options?: InvalidateOptions): Promise<InvalidateOutcome> {
     try {

@@ -22,6 +22,7 @@ import { CoherenceProbe } from "./near-cache/coherence-probe.ts";
 import { NearCache } from "./near-cache/near-cache.ts";
 import { Revalidation } from "./near-cache/revalidation.ts";
 import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
+import type { InvalidationQueue } from "./operations/invalidation-queue.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import { EntryReader } from "./operations/reader.ts";
 import type { OperationRunner } from "./operations/runner.ts";
@@ -36,6 +37,7 @@ export interface NamespacesDeps {
   readonly rng: Rng;
   readonly coherence: Coherence;
   readonly invalidations: InvalidationBus;
+  readonly invalidationQueue: InvalidationQueue;
   readonly connection: Connection;
   readonly runner: OperationRunner;
   readonly telemetry: ClientTelemetry;
@@ -151,10 +153,12 @@ export class Namespaces implements NamespaceClient {
       values: new ValueReader(options.codec, name, nearCache?.values === "frozen"),
       coherence,
       invalidations: this.#deps.invalidations,
+      invalidationQueue: this.#deps.invalidationQueue,
       runner,
       clock: this.#deps.clock,
       rng: this.#deps.rng,
       telemetry,
+      outageHit: clientOptions.nearHitSpans ? () => telemetry.nearHit(name, true) : undefined,
       loads: counters.loads,
       unkept: this.#unkept,
       report: this.#deps.report,
@@ -174,7 +178,7 @@ export class Namespaces implements NamespaceClient {
       writer,
       loader: undefined,
       probe: near && this.#createProbe(near, reader),
-      nearHit: clientOptions.nearHitSpans ? () => telemetry.nearHit(name) : undefined,
+      nearHit: clientOptions.nearHitSpans ? () => telemetry.nearHit(name, false) : undefined,
       client: this,
     };
     const namespace = new Namespace(parts);

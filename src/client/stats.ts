@@ -3,6 +3,7 @@ import type { ClientEventCounts } from "./api/client-events.ts";
 import type { ConnectionCounters, ConnectionState } from "./connection/connection.ts";
 import type { ProbeCounters } from "./near-cache/coherence-probe.ts";
 import type { NearCounters } from "./near-cache/near-cache.ts";
+import type { InvalidationCounters } from "./operations/invalidation-queue.ts";
 import type { LoadCounters } from "./operations/namespace-context.ts";
 import { createUnkeptCounts } from "./operations/unkept-loads.ts";
 import type { Observations } from "./telemetry/instruments.ts";
@@ -12,13 +13,23 @@ export interface ClientCounters {
   readonly near: NearCounters;
   readonly loads: LoadCounters;
   readonly probes: ProbeCounters;
+  readonly invalidations: InvalidationCounters;
   /** Times that events may have been missed. */
   gaps: number;
 }
 
 export function createCounters(): ClientCounters {
   return {
-    near: { hits: 0, misses: 0, fills: 0, fillsRefused: 0, invalidated: 0, evicted: 0, revalidated: 0 },
+    near: {
+      hits: 0,
+      misses: 0,
+      outageHits: 0,
+      fills: 0,
+      fillsRefused: 0,
+      invalidated: 0,
+      evicted: 0,
+      revalidated: 0,
+    },
     loads: {
       loads: 0,
       loadFailures: 0,
@@ -30,6 +41,7 @@ export function createCounters(): ClientCounters {
       staleServed: 0,
     },
     probes: { probes: 0, probesStale: 0, probeViolations: 0 },
+    invalidations: { queued: 0, overflows: 0, refused: 0 },
     gaps: 0,
   };
 }
@@ -40,6 +52,12 @@ export interface NearStats extends Readonly<NearCounters> {
   readonly entries: number;
   /** Their estimated size in bytes. */
   readonly bytes: number;
+}
+
+/** The invalidations of a client that had no connection, or got no answer. */
+export interface InvalidationStats extends Readonly<InvalidationCounters> {
+  /** Keys, tags and prefixes whose invalidation no server has acknowledged yet. */
+  readonly waiting: number;
 }
 
 /** The connection of a client. */
@@ -76,6 +94,8 @@ export interface ClientStats {
   readonly loads: Readonly<LoadCounters>;
   /** What the coherence probe found. */
   readonly probes: Readonly<ProbeCounters>;
+  /** The invalidations that are or were queued. */
+  readonly invalidations: InvalidationStats;
   /** The state of the connection, and what it did. */
   readonly connection: ConnectionStats;
   /** How often each kind of event happened, reported or not. */
@@ -84,10 +104,11 @@ export interface ClientStats {
 
 /** The values of the instruments that metrics read. */
 export function toObservations(stats: ClientStats): Observations {
-  const { near, loads, probes, connection, events } = stats;
+  const { near, loads, probes, invalidations, connection, events } = stats;
   return {
     nearHits: near.hits,
     nearMisses: near.misses,
+    nearOutageHits: near.outageHits,
     nearFills: near.fills,
     nearFillsRefused: near.fillsRefused,
     nearInvalidated: near.invalidated,
@@ -104,6 +125,10 @@ export function toObservations(stats: ClientStats): Observations {
     staleServed: loads.staleServed,
     probes: probes.probes,
     probesStale: probes.probesStale,
+    invalidationsWaiting: invalidations.waiting,
+    invalidationsQueued: invalidations.queued,
+    invalidationsOverflows: invalidations.overflows,
+    invalidationsRefused: invalidations.refused,
     streams: connection.streams,
     failures: connection.failures,
     gaps: connection.gaps,

@@ -22,7 +22,9 @@ async function serve(listen = "127.0.0.1:0", workers = 1): Promise<RunningServer
 
 function connect(address: string): MeshCache {
   const cache = new MeshCache({ address });
-  cleanups.push(() => cache.close());
+  cleanups.push(async () => {
+    await cache.close();
+  });
   return cache;
 }
 

@@ -147,6 +147,20 @@ const LATER_SCENARIOS: ReadonlyMap<number, readonly [scenario: string, closedBy:
     ],
   ],
   [
+    34,
+    [
+      "an invalidation is issued while the connection is gone",
+      "queued (bounded; overflow becomes a clear of the namespace), local copies gone at once, sent before anything else on the next stream; what is queued also bars outage copies and the keeping of loads begun earlier",
+    ],
+  ],
+  [
+    35,
+    [
+      "a copy is served during an outage (`outageTtlMs`)",
+      "only by explicit choice, marked, never after a gap was seen, ends at reconnection",
+    ],
+  ],
+  [
     36,
     [
       "a lease's holder dies with its stream",

@@ -108,6 +108,7 @@ export const exceptions: Exceptions = {
   "src/common/clock.ts": { setTimeout: "who schedules guards it; each use of a clock is checked here" },
 
   "src/client/near-cache/revalidation.ts": { "clock.schedule": CLIENT_CLOCK },
+  "src/client/operations/invalidation-queue.ts": { "clock.schedule": CLIENT_CLOCK },
   "src/client/operations/load-group.ts": { "void this.#loadSoon": "its load handles every failure" },
   "src/client/operations/loader.ts": {
     "ended.then": "only forgets the load",

@@ -30,7 +30,9 @@ afterEach(() => undo.disposeAsync());
 
 function connect(address: ClientOptions["address"], options: Partial<ClientOptions> = {}): MeshCache {
   const cache = new MeshCache({ address, leaseMs: LEASE_MS, pingMs: 50, backoffMaxMs: 200, ...options });
-  undo.defer(() => cache.close({ graceMs: 0 }));
+  undo.defer(async () => {
+    await cache.close({ graceMs: 0 });
+  });
   return cache;
 }
 

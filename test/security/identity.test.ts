@@ -93,7 +93,9 @@ const get = (client: ServiceClient, ...authorization: string[]) =>
 
 function open(address: string, options: Partial<ClientOptions> = {}): MeshCache {
   const cache = new MeshCache({ address, deadlineMs: 5_000, ...options });
-  undo.defer(() => cache.close({ graceMs: 0 }));
+  undo.defer(async () => {
+    await cache.close({ graceMs: 0 });
+  });
   return cache;
 }
 

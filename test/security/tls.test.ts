@@ -85,7 +85,9 @@ const clientFiles = (options: CertificateOptions = {}, issuer: Authority = autho
 
 function open(address: string, options: Partial<ClientOptions> = {}): MeshCache {
   const cache = new MeshCache({ address, tls: { ca: caPath }, deadlineMs: 5_000, ...options });
-  undo.defer(() => cache.close({ graceMs: 0 }));
+  undo.defer(async () => {
+    await cache.close({ graceMs: 0 });
+  });
   return cache;
 }
 
@@ -155,7 +157,9 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
       address: running.address.replace("127.0.0.1", "localhost"),
       credentials: secure,
     });
-    undo.defer(() => cache.close({ graceMs: 0 }));
+    undo.defer(async () => {
+      await cache.close({ graceMs: 0 });
+    });
     expect(await roundTrip(cache)).toMatchObject(HIT);
   });
 

@@ -93,6 +93,7 @@ export function createClientNode(
         backoffMinMs: 10,
         backoffMaxMs: 200,
         revalidateJitterMs: plan.revalidateJitterMs,
+        queuedInvalidationsMaxNames: plan.queuedInvalidationsMaxNames,
         telemetry: { spans: false },
       },
       {
@@ -108,6 +109,7 @@ export function createClientNode(
         codec: text(),
         ttlMs: plan.ttlMs,
         staleMs: plan.staleMs,
+        outageTtlMs: plan.outageTtlMs,
         negativeTtlMs: Math.max(plan.ttlMs, 100),
       });
     if (plan.opensLate) cache.sync().catch(() => undefined);

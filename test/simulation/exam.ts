@@ -15,7 +15,8 @@ export interface ExamDeps {
   readonly workload: Workload;
   readonly operations: Operations;
   readonly clients: readonly ClientLife[];
-  lastRestart(): Moment;
+  /** When the source versions of before were last lost. */
+  versionsLost(): Moment;
 }
 
 /** Longer than any answer takes without faults: twice the latency, with the jitter. */
@@ -82,15 +83,17 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
  * An entry of an origin key must not be older than the last write whose invalidation was answered. A writer
  * that crashes between its commit and its invalidation leaves an older row behind, which no cache can detect.
  */
-function examineOrigin({ history, truth, origin, operations, lastRestart, time }: ExamDeps): void {
+function examineOrigin({ history, truth, origin, operations, versionsLost, time }: ExamDeps): void {
   for (const key of originKeys) {
-    // After a restart the store knows no source versions, so a Set that was under way may store an older row.
-    if (key === VERSIONED_KEY && lastRestart().order > 0) continue;
+    // Then the store knows no source versions, so a Set that was under way may store an older row.
+    if (key === VERSIONED_KEY && versionsLost().order > 0) continue;
     const { held, soft, freshUntilMs } = truth.current(key);
     if (held === undefined || soft || time.nowMs() >= freshUntilMs) continue;
     const published = Math.max(
       0,
-      ...operations.completedWrites.filter((write) => write.key === key).map((write) => write.row),
+      ...operations.completedWrites
+        .filter((write) => write.key === key && write.published() !== undefined)
+        .map((write) => write.row),
     );
     const row = origin.read(key);
     const right =

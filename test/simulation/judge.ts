@@ -29,6 +29,8 @@ export interface Read {
   readonly maxStalenessMs: number;
   /** By how much the wall clock of the reader was set back since its last pulse. */
   readonly setBackMs: number;
+  /** It was served because there is an outage, and was read so long before. */
+  readonly outage?: { readonly ageMs: number } | undefined;
 }
 
 export interface Judge {
@@ -48,6 +50,7 @@ const beginning: Moment = { order: -1, atMs: 0 };
 /** `hasCaughtUp`: the stream of the reader is not between a disconnect and its catch-up. */
 export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader: string) => boolean): Judge {
   const floors = new Map<string, Moment>();
+  const gaps = new Map<string, Moment>();
   const judged = { near: 0, remote: 0, either: 0 };
 
   const floorOf = (reader: string, key: string): Moment => floors.get(`${reader}/${key}`) ?? beginning;
@@ -67,6 +70,20 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     afterMs: -1,
     livesAtMs: -1,
   });
+
+  /** A copy is served in an outage until the connection is back, and never after a gap. */
+  function checkOutage({ reader, key, call }: Read, ageMs: number): void {
+    if (hasCaughtUp(reader)) {
+      history.violate("outage-end", `${reader} read ${key} as in an outage though it had caught up`);
+    }
+    const gap = gaps.get(reader);
+    if (gap !== undefined && call.atMs - ageMs < gap.atMs) {
+      history.violate(
+        "outage-gap",
+        `${reader} read ${key} in an outage from before its gap at ${gap.atMs} ms`,
+      );
+    }
+  }
 
   /** Reports the promise that was broken: the first one without which the read would be correct. */
   function accuse(read: Read): void {
@@ -95,7 +112,8 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     judged,
     read(read) {
       judged[read.source] += 1;
-      if (read.source === "near" && !hasCaughtUp(read.reader)) {
+      if (read.outage !== undefined) checkOutage(read, read.outage.ageMs);
+      else if (read.source === "near" && !hasCaughtUp(read.reader)) {
         history.violate(
           "hit-rule",
           `${read.reader} read ${read.key} from its near cache before it had caught up`,
@@ -114,6 +132,7 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
       else raise(read.reader, read.key, first);
     },
     received(reader, { frame }) {
+      if (frame.case === "gap") gaps.set(reader, history.note(reader, "has a gap"));
       if (frame.case !== "events") return;
       for (const event of frame.value.events) {
         const { stamp } = event;

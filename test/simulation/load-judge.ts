@@ -17,6 +17,8 @@ export interface GivenValue {
   readonly returned: Moment;
   /** By how much the wall clock of the client was set back since its last pulse. */
   readonly setBackMs: number;
+  /** How long a near copy may be out of date. */
+  readonly maxAgeMs: number;
 }
 
 export interface LoadJudge {
@@ -28,9 +30,8 @@ export interface LoadJudge {
 export function createLoadJudge(
   history: History,
   operations: Operations,
-  leaseMs: number,
-  /** When the store last lost all entries and, with them, all source versions. */
-  lastRestart: () => Moment,
+  /** When the source versions of before were last lost. */
+  versionsLost: () => Moment,
   versionedKey: string,
 ): LoadJudge {
   const loads = new Map<string, { readonly client: string; readonly begun: Moment }>();
@@ -41,7 +42,7 @@ export function createLoadJudge(
       return judged;
     },
     loaded: (value, client, begun) => loads.set(value, { client, begun }),
-    value({ client, key, observed, source, call, setBackMs }) {
+    value({ client, key, observed, source, call, maxAgeMs, setBackMs }) {
       if (observed.kind !== "value") return;
       const row = rowVersionOf(observed.value);
       if (row === undefined) return;
@@ -54,14 +55,15 @@ export function createLoadJudge(
         if (write.key !== key || write.row <= row) continue;
         // After a soft invalidation the old row may be served during a load.
         if (write.soft && observed.stale) continue;
-        if (key === versionedKey && write.call.order < lastRestart().order) continue;
+        if (key === versionedKey && write.call.order < versionsLost().order) continue;
         const own = write.client === client && write.returned.order < call.order;
-        const known = write.returned.atMs <= call.atMs - leaseMs - setBackMs;
+        const published = write.published();
+        const known = published !== undefined && published.atMs <= call.atMs - maxAgeMs - setBackMs;
         if (!own && !known) continue;
         history.violate(
           own ? "own-write" : "outdated-row",
           `${client} was given ${observed.value} (${source}), and row ${write.row} was written and published by ` +
-            `${write.client} at ${write.returned.atMs} ms`,
+            `${write.client} at ${(published ?? write.returned).atMs} ms`,
         );
         return;
       }

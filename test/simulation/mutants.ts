@@ -286,6 +286,82 @@ export const mutants: readonly Mutant[] = [
     test: "is found by an unanswered call where pings are rare",
   },
 
+  // ---- The client: queued invalidations ------------------------------------------------------------------------
+  mutant(
+    "client: queued invalidations are sent behind what waits",
+    "InvalidationQueue.#send",
+    'this.#run(message, "first")',
+    'this.#run(message, "last")',
+  ),
+  mutant(
+    "client: a queued invalidation whose stream ends too is forgotten",
+    "InvalidationQueue.#failed",
+    "this.#backlog.add(namespace, names);",
+    "void [namespace, names];",
+  ),
+  mutant(
+    "client: an invalidation whose caller has given up is not queued",
+    "InvalidationQueue.#add",
+    "this.#backlog.add(namespace, names);",
+    "if (patience.deadlineAtMs > this.#deps.clock.nowMs()) this.#backlog.add(namespace, names);",
+  ),
+  mutant(
+    "client: a queue that overflows is dropped",
+    "QueuedNames.#clear",
+    "this.#put(clear);",
+    "void clear;",
+  ),
+  mutant(
+    "client: a soft and a hard invalidation of one name are merged",
+    "QueuedName.identity",
+    'const strength = this.soft ? "soft" : "hard";',
+    'const strength = this.soft ? "" : "";',
+  ),
+  mutant(
+    "client: merged invalidations keep the first source version",
+    "QueuedName.takeOver",
+    "this.sourceVersion = other.sourceVersion;",
+    "this.sourceVersion ||= other.sourceVersion;",
+  ),
+
+  // ---- The client: outages ---------------------------------------------------------------------------------------
+  mutant(
+    "client: outage copies are served after the reconnection",
+    "Coherence.outageEnded",
+    "this.#outage = 0;",
+    "void this.#outage;",
+  ),
+  mutant(
+    "client: outage copies are served after a gap",
+    "Coherence.#knownCurrentAtMs",
+    "if (generation !== this.generation) return Number.NEGATIVE_INFINITY;",
+    "",
+  ),
+  mutant(
+    "client: outage copies are served for ever",
+    "Coherence.mayServeInOutage",
+    "nowMs - this.#knownCurrentAtMs(copy) <= outageTtlMs",
+    "this.#knownCurrentAtMs(copy) >= 0 && outageTtlMs > 0",
+  ),
+  mutant(
+    "client: outage copies are not marked",
+    "EntryReader.outageEntry",
+    '"near", { outage: true }',
+    '"near", {}',
+  ),
+  mutant(
+    "client: a load is kept in an outage though its key was invalidated since",
+    "EntryLoader.#runOnce",
+    "if (isCurrent()) this",
+    "if (isCurrent() || begun.atMs > 0) this",
+  ),
+  mutant(
+    "client: what was loaded in an outage is served after it",
+    "NearCache.keepInOutage",
+    "this.#coherence.outageGeneration",
+    "this.#coherence.generation",
+  ),
+
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(
     "client: a load is stored with no lease",

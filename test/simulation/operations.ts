@@ -38,14 +38,17 @@ export type ClientOperation = Asked &
     | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
   );
 
-/** A write to the origin whose invalidation or Set was answered. */
+/** A write to the origin whose invalidation or Set was answered, or whose invalidation was queued. */
 export interface CompletedWrite {
   readonly client: string;
   readonly key: string;
   readonly row: number;
   readonly soft: boolean;
   readonly call: Moment;
+  /** When the writer was told. */
   readonly returned: Moment;
+  /** From when on it is published: undefined as long as it is not. */
+  published(): Moment | undefined;
 }
 
 export interface Operations {

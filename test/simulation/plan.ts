@@ -28,6 +28,8 @@ export interface Plan {
   readonly turnMs: number;
   readonly readsTogether: number;
   readonly encodes: boolean;
+  /** Of a client: with more names, its queued invalidations become a clear. */
+  readonly queuedInvalidationsMaxNames: number;
   /** Clients open their namespace, and so their subscription, only at its first use. */
   readonly opensLate: boolean;
   /** Clients close and open namespaces, also the one with the keys, about this often. 0: they do not. */
@@ -42,6 +44,8 @@ export interface Plan {
   readonly deadlineMs: number;
   readonly ttlMs: number;
   readonly staleMs: number;
+  /** 0: nothing is served in an outage. */
+  readonly outageTtlMs: number;
   /** How long loads take, at most. */
   readonly loadMs: number;
   readonly revalidateJitterMs: number;
@@ -111,6 +115,8 @@ export function createPlan(seed: number): Plan {
     highWaterFrames: pick(rng, [2, 8, 64]),
     readsTogether: pick(rng, [0, 0.5, 1]),
     encodes: chance(rng, 0.25),
+    outageTtlMs: pick(rngFor(seed, 11), [0, 0, 300, 2_000]),
+    queuedInvalidationsMaxNames: pick(rngFor(seed, 10), [1, 3, 16_384, 16_384]),
     opensLate: chance(rngFor(seed, 7), 0.3),
     churnMs,
     selectorsMax: churnMs === 0 ? 64 : pick(namespaces, [1, 2, 4, 64]),

@@ -34,6 +34,7 @@ const nothing: SeedReport["counts"] = {
   restarts: 0,
   gaps: 0,
   retries: 0,
+  queued: 0,
   tasks: 0,
 };
 
@@ -46,6 +47,7 @@ const sum = (one: SeedReport["counts"], other: SeedReport["counts"]): SeedReport
   restarts: one.restarts + other.restarts,
   gaps: one.gaps + other.gaps,
   retries: one.retries + other.retries,
+  queued: one.queued + other.queued,
   tasks: one.tasks + other.tasks,
 });
 

@@ -14,12 +14,13 @@ import { createNetwork } from "./network.ts";
 import { createOperations } from "./operations.ts";
 import { createOrigin } from "./origin.ts";
 import { createPlan, rngFor } from "./plan.ts";
+import { createQueueJudge } from "./queue-judge.ts";
 import { createServerNode } from "./server-node.ts";
 import { createTap, type Tap } from "./tapped-store.ts";
 import { createTruth } from "./truth.ts";
 import { runTwoStores, type TwoStoresReport } from "./two-stores.ts";
 import { createVirtualTime } from "./virtual-time.ts";
-import { allKeys, createWorkload, VERSIONED_KEY } from "./workload.ts";
+import { allKeys, createWorkload, originKeys, tagsOf, VERSIONED_KEY } from "./workload.ts";
 
 export interface SeedReport {
   readonly seed: number;
@@ -36,6 +37,8 @@ export interface SeedReport {
     readonly gaps: number;
     /** Operations that clients sent again. */
     readonly retries: number;
+    /** Invalidations whose callers were told that they are queued. */
+    readonly queued: number;
     readonly tasks: number;
   };
   /** Lines around the first violation, or the last ones. */
@@ -63,7 +66,15 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   const origin = createOrigin(rngFor(seed, 1));
   const restarts: Moment[] = [];
   const lastRestart = (): Moment => restarts.at(-1) ?? { order: -1, atMs: 0 };
-  const loadJudge = createLoadJudge(history, operations, plan.leaseMs, lastRestart, VERSIONED_KEY);
+  // A clear in the place of queued invalidations leaves no source versions behind.
+  const hasOverflowed = (): boolean =>
+    [...lives.values()].some(({ cache }) => cache.stats().invalidations.overflows > 0);
+  const versionsLost = (): Moment =>
+    hasOverflowed() ? { order: Number.POSITIVE_INFINITY, atMs: time.nowMs() } : lastRestart();
+  const loadJudge = createLoadJudge(history, operations, versionsLost, VERSIONED_KEY);
+  const isOrigin = (key: string): boolean => originKeys.some((one) => one === key);
+  // The tags of notes vary.
+  const queueJudge = createQueueJudge(history, truth, (key) => (isOrigin(key) ? tagsOf(key) : []));
   const workload = createWorkload({
     plan,
     rng: rngFor(seed, 2),
@@ -72,6 +83,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     tap,
     judge,
     loadJudge,
+    queueJudge,
     origin,
     operations,
   });
@@ -124,6 +136,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
     await time.run(time.nowMs() + CONVERGE_MS);
+    queueJudge.examine(clients.map(({ life }) => life.name));
     await examine({
       time,
       history,
@@ -132,7 +145,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       workload,
       operations,
       clients: clients.map(({ life }) => life),
-      lastRestart,
+      versionsLost,
     });
     for (const { life } of clients) {
       const { connection } = life.cache.stats();
@@ -160,6 +173,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       restarts: restarts.length - 1,
       gaps,
       retries,
+      queued: queueJudge.judged,
       tasks: time.tasksRun,
     },
     trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
@@ -175,7 +189,7 @@ function reportOf(seed: number, { history, nearReads, remoteReads, tasks }: TwoS
     violations: history.violations,
     counts: {
       ...{ nearReads, remoteReads, tasks },
-      ...{ originReads: 0, registerOperations: 0, undecided: 0, restarts: 0, gaps: 0, retries: 0 },
+      ...{ originReads: 0, registerOperations: 0, undecided: 0, restarts: 0, gaps: 0, retries: 0, queued: 0 },
     },
     trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
   };

@@ -4,7 +4,8 @@
  * Set with a source version). "note:*" exist in the cache alone: they are set, compared and set, touched and
  * invalidated.
  */
-import type { Entry } from "../../src/client/api/results.ts";
+import { QueuedInvalidationError } from "../../src/client/api/queued-invalidation-error.ts";
+import type { Entry, OutageMark } from "../../src/client/api/results.ts";
 import type { Rng } from "../../src/common/random.ts";
 import type { ClientLife } from "./client-node.ts";
 import type { History, Moment } from "./history.ts";
@@ -13,8 +14,9 @@ import type { LoadJudge } from "./load-judge.ts";
 import type { ClientOperation, Operations } from "./operations.ts";
 import { type Origin, type Row, rowValue } from "./origin.ts";
 import { between, chance, type Plan, pick } from "./plan.ts";
+import type { Queued, QueueJudge } from "./queue-judge.ts";
 import type { Tap } from "./tapped-store.ts";
-import { matchesKey, type Truth } from "./truth.ts";
+import { type Invalidation, matchesKey, type Truth } from "./truth.ts";
 import type { Observed } from "./witness.ts";
 
 export const originKeys = ["user:1", "user:2", "user:22"] as const;
@@ -35,6 +37,7 @@ export interface WorkloadDeps {
   readonly tap: Tap;
   readonly judge: Judge;
   readonly loadJudge: LoadJudge;
+  readonly queueJudge: QueueJudge;
   readonly origin: Origin;
   readonly operations: Operations;
 }
@@ -53,7 +56,7 @@ interface ReadChoice {
 }
 
 export function createWorkload(deps: WorkloadDeps): Workload {
-  const { plan, rng, history, truth, tap, judge, loadJudge, origin, operations } = deps;
+  const { plan, rng, history, truth, tap, judge, loadJudge, queueJudge, origin, operations } = deps;
   let serial = 0;
   const nextSerial = (): number => {
     serial += 1;
@@ -69,6 +72,13 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     return { kind: "absent", key, stale, version: version?.revision ?? 0, life: life ?? -1 };
   }
 
+  /** How long a near copy may be out of date. What is served in an outage is served by explicit choice alone. */
+  function maxAgeMs({ outage }: OutageMark): number {
+    if (!outage) return plan.leaseMs;
+    if (plan.outageTtlMs === 0) history.violate("outage-choice", "a copy is served though nobody chose that");
+    return plan.outageTtlMs;
+  }
+
   // ---- Reads ---------------------------------------------------------------------------------------------
 
   async function readEntry(
@@ -78,7 +88,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   ): Promise<Entry<string> | undefined> {
     const call = history.note(client.name, `reads ${key} ${describeChoice(options)}`);
     const setBackMs = client.process.unknownSetBackMs(plan.pingMs);
-    const floor = judge.floorOf(client.name, key);
+    const floorAtCall = judge.floorOf(client.name, key);
     const operation = operations.add({
       kind: "get",
       client: client.name,
@@ -96,7 +106,21 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       operation.observed = observed;
       operation.remote = entry.source === "remote";
       const source = entry.source === "near" ? "near" : "remote";
-      const maxStalenessMs = Math.min(plan.leaseMs, options.maxStalenessMs ?? plan.leaseMs);
+      const longestMs = maxAgeMs(entry);
+      const maxStalenessMs = Math.min(longestMs, options.maxStalenessMs ?? longestMs);
+      loadJudge.value({
+        client: client.name,
+        key,
+        observed,
+        call,
+        returned,
+        source,
+        maxAgeMs: longestMs,
+        setBackMs,
+      });
+      if (isOutageLoad(entry)) return entry;
+      const floor = queueJudge.read(client.name, key, observed, call, returned, floorAtCall);
+      const outage = entry.outage && { ageMs: entry.ageMs };
       judge.read({
         reader: client.name,
         key,
@@ -107,8 +131,8 @@ export function createWorkload(deps: WorkloadDeps): Workload {
         floor,
         maxStalenessMs,
         setBackMs,
+        outage,
       });
-      loadJudge.value({ client: client.name, key, observed, call, returned, source, setBackMs });
       if (!(entry.kind !== "miss" && entry.stale)) lastRead.set(`${client.name}/${key}`, { entry, observed });
       return entry;
     } catch (error) {
@@ -127,12 +151,28 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       const returned = history.note(client.name, `read ${outcomes.map((one) => one.kind).join(" ")}`);
       keys.forEach((key, index) => {
         const outcome = outcomes[index];
-        const floor = floors[index];
+        const floorAtCall = floors[index];
         // An outcome has no version, so an absence cannot be told from an earlier or later one.
-        if (outcome === undefined || floor === undefined || outcome.kind === "absent") return;
+        if (outcome === undefined || floorAtCall === undefined || outcome.kind === "absent") return;
         const observed: Observed =
           outcome.kind === "hit" ? { kind: "value", value: outcome.value, stale: false } : { kind: "miss" };
-        const maxStalenessMs = plan.leaseMs;
+        const longestMs = maxAgeMs(outcome);
+        const { name } = client;
+        loadJudge.value({
+          client: name,
+          key,
+          observed,
+          call,
+          returned,
+          source: "near",
+          maxAgeMs: longestMs,
+          setBackMs,
+        });
+        // What was loaded in the outage was never in the store.
+        const isOutageCopy = outcome.kind === "miss" || tap.sets.get(outcome.value)?.stored !== undefined;
+        if (outcome.outage && !isOutageCopy) return;
+        const floor = queueJudge.read(client.name, key, observed, call, returned, floorAtCall);
+        const maxStalenessMs = longestMs;
         judge.read({
           reader: client.name,
           key,
@@ -153,7 +193,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
   async function getOrLoad(client: ClientLife, key: string): Promise<void> {
     const call = history.note(client.name, `gets or loads ${key}`);
     const setBackMs = client.process.unknownSetBackMs(plan.pingMs);
-    const floor = judge.floorOf(client.name, key);
+    const floorAtCall = judge.floorOf(client.name, key);
     const options = {
       tags: tagsOf(key),
       hardTimeoutMs: 400,
@@ -164,7 +204,11 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       const entry = await client.entries.entry(key, { ...options, loader: () => load(client, key) });
       const observed = observe(key, entry);
       const returned = history.note(client.name, `got or loaded ${key} = ${show(entry)} (${entry.source})`);
-      if (entry.source === "near") {
+      const fromCache = entry.source !== "loader" && !isOutageLoad(entry);
+      const floor = fromCache
+        ? queueJudge.read(client.name, key, observed, call, returned, floorAtCall)
+        : floorAtCall;
+      if (entry.source === "near" && fromCache) {
         const { name: reader } = client;
         judge.read({
           reader,
@@ -174,17 +218,20 @@ export function createWorkload(deps: WorkloadDeps): Workload {
           call,
           returned,
           floor,
-          maxStalenessMs: plan.leaseMs,
+          maxStalenessMs: maxAgeMs(entry),
+          outage: entry.outage && { ageMs: entry.ageMs },
           setBackMs,
         });
       }
+      const { source } = entry;
       loadJudge.value({
         client: client.name,
         key,
         observed,
         call,
         returned,
-        source: entry.source,
+        source,
+        maxAgeMs: maxAgeMs(entry),
         setBackMs,
       });
     } catch (error) {
@@ -209,7 +256,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
 
   // ---- Writes --------------------------------------------------------------------------------------------
 
-  async function setNote(client: ClientLife, key: string): Promise<void> {
+  async function setNote(client: ClientLife, key: string, deadlineMs?: number): Promise<void> {
     const value = `${key}=${nextSerial()}`;
     const last = lastRead.get(`${client.name}/${key}`);
     const when = pick(rng, ["always", "always", "absent", "present", "version"] as const);
@@ -240,6 +287,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       const outcome = await client.entries.set(key, value, {
         // With a short deadline, so that the write fails while earlier reads are still under way.
         ...(chance(rng, 0.2) ? { deadlineMs: between(rng, 5, 100) } : {}),
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
         tags: noteTags.filter(() => chance(rng, 0.5)),
         ...(condition === "ifAbsent" ? { when: "absent" } : {}),
         ...(condition === "ifPresent" ? { when: "present" } : {}),
@@ -282,12 +330,12 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     ownWrite(client, key, done?.moment);
   }
 
-  /** True when the write was answered. */
+  /** What the caller was told, and when: undefined when its invalidation failed, and is not queued either. */
   async function invalidate(
     client: ClientLife,
     target: { keys: string[] } | { tags: string[] } | { prefix: string } | { all: true },
     options: { soft?: boolean; sourceVersion?: bigint } = {},
-  ): Promise<Moment | undefined> {
+  ): Promise<Published | undefined> {
     const tags = "tags" in target ? target.tags : [];
     const keys =
       "keys" in target
@@ -310,12 +358,21 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       returned: undefined,
       answered: false,
     } satisfies ClientOperation as Extract<ClientOperation, { kind: "invalidate" }>);
+    let queued: Queued | undefined;
     try {
-      await client.entries.invalidate(target, options);
-      operation.answered = true;
+      // With a short deadline, so that its caller gives up while there is a connection too.
+      const deadline = chance(rng, 0.3) ? { deadlineMs: between(rng, 5, 150) } : {};
+      await client.entries.invalidate(target, { ...options, ...deadline });
+      // What became a clear did more than was asked for, and left no source version behind.
+      operation.answered = client.cache.stats().invalidations.overflows === 0;
       operation.returned = history.note(client.name, `invalidated ${JSON.stringify(target)}`);
     } catch (error) {
-      history.note(client.name, `does not know whether it invalidated: ${reasonOf(error)}`);
+      const rejected = history.note(client.name, `does not know whether it invalidated: ${reasonOf(error)}`);
+      if (error instanceof QueuedInvalidationError) {
+        const { sourceVersion = 0n } = options;
+        queued = { client: client.name, target: toStoreTarget(target), soft, sourceVersion, call, rejected };
+        queueJudge.queued(queued);
+      }
     }
     const done = truth.invalidations.find(
       (one) =>
@@ -330,10 +387,11 @@ export function createWorkload(deps: WorkloadDeps): Workload {
         if (matchesKey(done.target, key, held?.tags ?? [])) ownWrite(client, key, done.moment);
       }
     }
-    return operation.returned;
+    if (queued !== undefined) return { returned: queued.rejected, queued };
+    return operation.returned && { returned: operation.returned };
   }
 
-  /** Commits to the origin, and then updates or invalidates the cache. Repeats this until it is answered. */
+  /** Commits to the origin, and then updates or invalidates the cache. Repeats this until it is answered, or queued. */
   async function write(client: ClientLife, key: string, stopped: () => boolean): Promise<void> {
     const call = history.note(client.name, `commits ${key}`);
     const row = origin.commit(key);
@@ -342,10 +400,12 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     if (chance(rng, 0.3)) await client.process.sleep(between(rng, 0, 40));
     const way = pick(rng, ["key", "key", "tag", "prefix", "all"] as const);
     for (;;) {
-      const returned = await publish(client, row, soft, way);
-      if (returned !== undefined) {
-        operations.completed({ client: client.name, key, row: row.version, soft, call, returned });
-        return;
+      const told = await publish(client, row, soft, way);
+      if (told !== undefined) {
+        const { returned, queued } = told;
+        const published = () => (queued === undefined ? returned : queueJudge.effectOf(queued));
+        operations.completed({ client: client.name, key, row: row.version, soft, call, returned, published });
+        if (queued === undefined || chance(rng, 0.7)) return;
       }
       await client.process.sleep(stopped() ? 50 : between(rng, 5, 100));
     }
@@ -356,7 +416,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     row: Row,
     soft: boolean,
     way: "key" | "tag" | "prefix" | "all",
-  ): Promise<Moment | undefined> {
+  ): Promise<Published | undefined> {
     const { key } = row;
     if (key === VERSIONED_KEY) {
       const sourceVersion = BigInt(row.version);
@@ -377,7 +437,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     }
   }
 
-  async function setRow(client: ClientLife, row: Row, sourceVersion: bigint): Promise<Moment | undefined> {
+  async function setRow(client: ClientLife, row: Row, sourceVersion: bigint): Promise<Published | undefined> {
     const { key } = row;
     const value = rowValue(row, `set${nextSerial()}`);
     const call = history.note(client.name, `sets ${value}`);
@@ -399,7 +459,20 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       history.note(client.name, `does not know whether it set ${value}: ${reasonOf(error)}`);
     }
     ownWrite(client, key, tap.sets.get(value)?.stored?.moment);
-    return operation.returned;
+    return operation.returned && { returned: operation.returned };
+  }
+
+  /**
+   * A read that is answered after the deadline of a Set that was sent behind it. What it read is from before the Set, and is
+   * read again before anything else tells the client so.
+   */
+  async function overtake(client: ClientLife, key: string): Promise<void> {
+    const reading = readEntry(client, key, { maxStalenessMs: 0 });
+    await client.process.sleep(between(rng, 1, 3));
+    const { latencyMs, jitterMs } = plan;
+    await setNote(client, key, between(rng, latencyMs, 2 * (latencyMs + jitterMs)));
+    await reading;
+    await readEntry(client, key);
   }
 
   /** The write was answered or has failed. From now on the process must know every effect that it has had. */
@@ -424,6 +497,10 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     const dice = chance(rng, plan.readShare) ? between(rng, 0, 57) / 100 : rng.fraction();
     const note = pick(rng, noteKeys);
     const user = pick(rng, originKeys);
+    if (chance(rng, 0.05)) {
+      await overtake(client, note);
+      return;
+    }
     if (dice < 0.2) await readEntry(client, pick(rng, allKeys));
     else if (dice < 0.25) await readEntry(client, pick(rng, allKeys), { allowStale: true });
     else if (dice < 0.29)
@@ -458,6 +535,25 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       }
     },
   };
+}
+
+/** A value that this process has loaded in an outage, and the store has never had. */
+const isOutageLoad = (entry: Entry<string>): boolean =>
+  entry.outage === true && entry.kind !== "miss" && entry.version === undefined;
+
+/** What a writer was told of its invalidation or Set. */
+interface Published {
+  readonly returned: Moment;
+  /** The invalidation is queued. */
+  readonly queued?: Queued;
+}
+
+function toStoreTarget(
+  target: { keys: string[] } | { tags: string[] } | { prefix: string } | { all: true },
+): Invalidation["target"] {
+  if ("keys" in target) return { kind: "keys", keys: target.keys };
+  if ("tags" in target) return { kind: "tags", tags: target.tags };
+  return "prefix" in target ? { kind: "prefix", prefix: target.prefix } : { kind: "all" };
 }
 
 const describeChoice = (choice: ReadChoice): string =>

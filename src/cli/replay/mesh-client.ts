@@ -60,6 +60,8 @@ export function fromMeshCache(cache: MeshCache, namespace: string): MeshClient {
     },
     sync: () => cache.sync(),
     nearCounts: () => cache.stats().near,
-    close: () => cache.close(),
+    close: async () => {
+      await cache.close();
+    },
   };
 }

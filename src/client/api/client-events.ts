@@ -24,10 +24,12 @@ export type UnkeptReason = "codec" | "tooLarge" | "options" | "asked" | "changed
 /**
  * What was full. "operations": the window of operations (`inFlightMaxOperations`, `inFlightMaxBytes`), so one was refused.
  * "subscription": the queue of a reader (`queueMaxEvents`), so it got a gap. "failedLoads": the failed loads that a namespace
- * remembers, so a key is loaded again before its cooldown is over. "reports": the reports that wait for the end of their 10 s,
+ * remembers, so a key is loaded again before its cooldown is over. "invalidations": those that wait for a connection
+ * (`queuedInvalidationsMaxNames`, `queuedInvalidationsMaxBytes`), so those of a namespace became a clear of it. "reports": the
+ * reports that wait for the end of their 10 s,
  * so one was only counted.
  */
-export type OverflowKind = "operations" | "subscription" | "failedLoads" | "reports";
+export type OverflowKind = "operations" | "subscription" | "failedLoads" | "invalidations" | "reports";
 
 /** Why there is no connection. */
 interface ConnectionFailure {
@@ -80,6 +82,15 @@ export type ClientEventFacts =
     }
   /** The codec could not decode an entry, which is a miss where the namespace says so (`undecodable: "miss"`). */
   | { readonly kind: "undecodable"; readonly namespace: string; readonly codec: string }
+  /** A server refused this many names of queued invalidations for good. `cause`: the reason of the error. */
+  | {
+      readonly kind: "invalidationsRefused";
+      readonly namespace: string;
+      readonly names: number;
+      readonly cause: string;
+    }
+  /** The client was closed, and this many messages of invalidations are not acknowledged: `close()` returns them. */
+  | { readonly kind: "invalidationsLeft"; readonly invalidations: number }
   /** A bound was reached. `namespace` is empty where the bound is the client's. */
   | { readonly kind: "overflow"; readonly reason: OverflowKind; readonly namespace: string }
   /** A probed near hit contradicts the server although no event is missing: a defect of meshcache. */
@@ -121,6 +132,8 @@ const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
   loadFailed: "warn",
   loadUnkept: "warn",
   undecodable: "warn",
+  invalidationsRefused: "error",
+  invalidationsLeft: "error",
   overflow: "warn",
   probeViolation: "error",
   fault: "error",
@@ -143,6 +156,8 @@ export function createEventCounts(): ClientEventCounts {
     loadFailed: 0,
     loadUnkept: 0,
     undecodable: 0,
+    invalidationsRefused: 0,
+    invalidationsLeft: 0,
     overflow: 0,
     probeViolation: 0,
     fault: 0,
@@ -194,6 +209,10 @@ function messageOf(facts: ClientEventFacts): string {
       return `a loaded value of namespace ${facts.namespace} was returned and not kept, so it is loaded each time: ${facts.cause}`;
     case "undecodable":
       return `the ${facts.codec} codec of namespace ${facts.namespace} could not decode an entry, which is a miss`;
+    case "invalidationsRefused":
+      return `a server refused queued invalidations of ${facts.names} names of namespace ${facts.namespace}: ${facts.cause}`;
+    case "invalidationsLeft":
+      return `the client was closed before a server acknowledged ${facts.invalidations} invalidations`;
     case "overflow":
       return OVERFLOWS[facts.reason](facts.namespace);
     case "probeViolation":
@@ -215,6 +234,8 @@ const OVERFLOWS: Readonly<Record<OverflowKind, (namespace: string) => string>> =
     `a reader of the events of namespace ${namespace} was too slow for its queueMaxEvents and got a gap`,
   failedLoads: (namespace) =>
     `more loads of namespace ${namespace} fail than are remembered, so keys are loaded before their cooldown is over`,
+  invalidations: (namespace) =>
+    `the invalidations of namespace ${namespace} that wait for a connection became a clear of the namespace`,
   reports: () =>
     "more different events happened within 10 s than are reported; stats().events counts all of them",
 };

@@ -42,6 +42,12 @@ export interface NamespaceOptions<Value> {
    * callers get what the cache has, stale too, or the same error. 0 to 600,000; default 1,000; 0: not at all.
    */
   readonly failureCooldownMs?: Duration;
+  /**
+   * How long a value may be out of date that is served while no server can be asked, in milliseconds: a copy counts from when
+   * it was last known to be current, a value that was loaded in the outage from when its load began. Such results say `outage:
+   * true`. Up to the server's longest lifetime; must be 0 without a near cache; default 0: none is served.
+   */
+  readonly outageTtlMs?: Duration;
   /** What reading a value does that the codec cannot decode: reject with CODEC, or answer a miss. Default "error". */
   readonly undecodable?: "error" | "miss";
   /** The near cache of this namespace. False: none. Default: as the client's. */
@@ -55,6 +61,7 @@ const NAMESPACE_OPTIONS = optionNames<NamespaceOptions<unknown>>({
   negativeTtlMs: true,
   ttlJitter: true,
   failureCooldownMs: true,
+  outageTtlMs: true,
   undecodable: true,
   nearCache: true,
 });
@@ -68,6 +75,7 @@ export interface ResolvedNamespaceOptions<Value> {
   readonly negativeTtlMs: number;
   readonly ttlJitter: number;
   readonly failureCooldownMs: number;
+  readonly outageTtlMs: number;
   readonly undecodable: "error" | "miss";
   readonly nearCache: ResolvedNearCache | undefined;
 }
@@ -110,6 +118,8 @@ function resolve<Value>(
   inherited: ResolvedNearCache | undefined,
 ): ResolvedNamespaceOptions<Value> {
   const { codec } = options;
+  const nearCache = resolveNearCache(options.nearCache, inherited, inherited === undefined);
+  const outageMaxMs = nearCache === undefined ? 0 : lifetimeMaxMs;
   const ttlMs = durationOption("ttlMs", options.ttlMs, 0, 0, lifetimeMaxMs);
   const negativeMs = ttlMs === 0 ? NEGATIVE_TTL_DEFAULT_MS : Math.min(ttlMs, NEGATIVE_TTL_DEFAULT_MS);
   return {
@@ -126,8 +136,9 @@ function resolve<Value>(
       0,
       LONGEST_WAIT_MS,
     ),
+    outageTtlMs: durationOption("outageTtlMs", options.outageTtlMs, 0, 0, outageMaxMs),
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
-    nearCache: resolveNearCache(options.nearCache, inherited, inherited === undefined),
+    nearCache,
   };
 }
 

@@ -103,6 +103,13 @@ export interface ClientOptions {
   readonly inFlightMaxOperations?: number;
   /** Bytes of these operations; more are refused with LIMIT_EXCEEDED. 2 MiB to 2^40; default 67,108,864 (64 MiB). */
   readonly inFlightMaxBytes?: number;
+  /**
+   * Keys, tags and prefixes whose invalidation waits for a connection. When there are more, those of the namespace with the
+   * most become a clear of it. 1 to 1,048,576; default 16,384.
+   */
+  readonly queuedInvalidationsMaxNames?: number;
+  /** The same for their bytes, bookkeeping included. 65,536 to 2^40; default 8,388,608 (8 MiB). */
+  readonly queuedInvalidationsMaxBytes?: number;
   /** How long a server may take until its stream is ready. 1 to 600,000; default 2,000. */
   readonly connectTimeoutMs?: Duration;
   /** The longest first wait before connecting again; each failed round of addresses doubles it. 1 to 600,000; default 50. */
@@ -142,6 +149,8 @@ const CLIENT_OPTIONS = optionNames<ClientOptions>({
   silenceMaxMs: true,
   inFlightMaxOperations: true,
   inFlightMaxBytes: true,
+  queuedInvalidationsMaxNames: true,
+  queuedInvalidationsMaxBytes: true,
   connectTimeoutMs: true,
   backoffMinMs: true,
   backoffMaxMs: true,
@@ -175,6 +184,8 @@ export interface ResolvedClientOptions {
   readonly silenceMaxMs: number;
   readonly inFlightMaxOperations: number;
   readonly inFlightMaxBytes: number;
+  readonly queuedInvalidationsMaxNames: number;
+  readonly queuedInvalidationsMaxBytes: number;
   readonly connectTimeoutMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
@@ -287,13 +298,24 @@ type TimeOption =
   | "backoffMaxMs"
   | "revalidateJitterMs";
 
-function resolveBounds({ inFlightMaxOperations, inFlightMaxBytes, revalidateMaxEntries }: ClientOptions) {
+function resolveBounds(options: ClientOptions) {
+  const bound = (field: BoundOption, fallback: number, min: number, max: number) =>
+    wholeOption(field, options[field], fallback, min, max);
   return {
-    inFlightMaxOperations: wholeOption("inFlightMaxOperations", inFlightMaxOperations, 16_384, 1, MIB),
-    inFlightMaxBytes: wholeOption("inFlightMaxBytes", inFlightMaxBytes, 64 * MIB, 2 * MIB, 2 ** 40),
-    revalidateMaxEntries: wholeOption("revalidateMaxEntries", revalidateMaxEntries, 8_192, 0, MIB),
+    inFlightMaxOperations: bound("inFlightMaxOperations", 16_384, 1, MIB),
+    inFlightMaxBytes: bound("inFlightMaxBytes", 64 * MIB, 2 * MIB, 2 ** 40),
+    queuedInvalidationsMaxNames: bound("queuedInvalidationsMaxNames", 16_384, 1, MIB),
+    queuedInvalidationsMaxBytes: bound("queuedInvalidationsMaxBytes", 8 * MIB, 65_536, 2 ** 40),
+    revalidateMaxEntries: bound("revalidateMaxEntries", 8_192, 0, MIB),
   };
 }
+
+type BoundOption =
+  | "inFlightMaxOperations"
+  | "inFlightMaxBytes"
+  | "queuedInvalidationsMaxNames"
+  | "queuedInvalidationsMaxBytes"
+  | "revalidateMaxEntries";
 
 const ADDRESSES = `one or more ${SERVER_ADDRESS_FORM}, without a scheme such as http://`;
 const TARGETS = "one or more targets of grpc-js";

@@ -7,12 +7,19 @@ export interface EntryVersion {
   readonly revision: number;
 }
 
-export type Outcome<Value> =
-  | { readonly kind: "hit"; readonly value: Value }
-  /** The cache has no entry for the key. */
-  | { readonly kind: "miss" }
-  /** The cache knows that the source has no such record. */
-  | { readonly kind: "absent" };
+export type Outcome<Value> = OutageMark &
+  (
+    | { readonly kind: "hit"; readonly value: Value }
+    /** The cache has no entry for the key. */
+    | { readonly kind: "miss" }
+    /** The cache knows that the source has no such record. */
+    | { readonly kind: "absent" }
+  );
+
+export interface OutageMark {
+  /** No server could be asked, and it is served as `outageTtlMs` of the namespace allows: it may be out of date. */
+  readonly outage?: true;
+}
 
 /** Where an entry came from: this process's near cache, the server, or the loader of this very call. */
 export type EntrySource = "near" | "remote" | "loader";
@@ -33,10 +40,12 @@ export interface EntryFacts {
   readonly source: EntrySource;
 }
 
-export type Entry<Value> =
-  | (EntryFacts & { readonly kind: "hit"; readonly value: Value })
-  | (EntryFacts & { readonly kind: "absent" })
-  | { readonly kind: "miss"; readonly source: EntrySource; readonly ageMs: number };
+export type Entry<Value> = OutageMark &
+  (
+    | (EntryFacts & { readonly kind: "hit"; readonly value: Value })
+    | (EntryFacts & { readonly kind: "absent" })
+    | { readonly kind: "miss"; readonly source: EntrySource; readonly ageMs: number }
+  );
 
 /**
  * Why a Set was refused; nothing was changed. "exists", "absent" and "versionMismatch": its condition did not hold.

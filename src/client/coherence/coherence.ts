@@ -30,6 +30,11 @@
  * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
  * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
  *
+ * OUTAGE COPIES. Only where the namespace says `outageTtlMs`: between the loss of the connection and the next one a copy is
+ * served, and marked, although condition 1 or 3 of the hit rule does not hold, if it was current within `outageTtlMs`: on the
+ * server when the last answered ping was sent, or when its request was sent, or at the source when its load began in this
+ * outage. It is inside its TTL. Never after a gap was seen. What this process has invalidated since is gone.
+ *
  * One Exchange stream delivers an event before every response that reflects it. So condition 3 decides in three cases
  * only: a response that was delayed (behind a lease of its batch, or because the client read slowly), the response to
  * an own write, and the handover from a draining server to the next, while two streams deliver events.
@@ -64,6 +69,12 @@ export interface Servable {
   readonly freshUntilMs: number;
 }
 
+/** What must be known of a copy in an outage. */
+export interface OutageServable extends Servable {
+  /** When its request was sent, or its load began. */
+  readonly readAtMs: number;
+}
+
 /** No subscription covered the key when the request was sent. */
 export const NOT_COVERED = 0;
 
@@ -76,6 +87,9 @@ export class Coherence {
   coverage = 1;
   /** The keys whose events the stream delivers. */
   cover: Cover = NO_COVER;
+  /** Which outage there is now, counted from 1. 0: none. */
+  #outage = 0;
+  #outages = 0;
   readonly #clock: LeaseClock;
   readonly #leaseMs: number;
   readonly #shards: RecentChanges[] = [];
@@ -121,6 +135,25 @@ export class Coherence {
     return nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs && this.mayServe(entry, nowMs);
   }
 
+  /** There is an outage: no server can be asked. */
+  get isOutage(): boolean {
+    return this.#outage > 0;
+  }
+
+  /** The generation of what is loaded in this outage: no hit rule accepts it after the outage, nor in the next one. */
+  get outageGeneration(): number {
+    return -this.#outage;
+  }
+
+  /** Whether a copy may be served in an outage: it was current within `outageTtlMs`. */
+  mayServeInOutage(copy: OutageServable, outageTtlMs: number): boolean {
+    if (!this.isOutage) return false;
+    // There is no heartbeat that would do it.
+    this.pulse();
+    const nowMs = this.nowMs();
+    return nowMs < copy.freshUntilMs && nowMs - this.#knownCurrentAtMs(copy) <= outageTtlMs;
+  }
+
   /**
    * Whether a new caller may share the result of a load in flight. A load that began within the lease is as fresh as a
    * cached entry. An older load may be shared only if no event can have been missed since it began. `coverage` was
@@ -152,6 +185,17 @@ export class Coherence {
   missedEvents(): void {
     this.generation += 1;
     this.coverage += 1;
+    if (this.isOutage) this.#beginOutage();
+  }
+
+  /** The connection is gone, or every address has failed. */
+  outageBegan(): void {
+    if (!this.isOutage) this.#beginOutage();
+  }
+
+  /** There is a connection, which has not caught up. */
+  outageEnded(): void {
+    this.#outage = 0;
   }
 
   /** An own write got no answer: this process cannot know whether it took effect, nor when. */
@@ -237,6 +281,18 @@ export class Coherence {
   /** The lease clock, by which a hit is judged. */
   nowMs(): number {
     return this.#clock.nowMs();
+  }
+
+  #beginOutage(): void {
+    this.#outages += 1;
+    this.#outage = this.#outages;
+  }
+
+  /** When a copy was last known to be current. */
+  #knownCurrentAtMs({ generation, readAtMs }: OutageServable): number {
+    if (generation === this.outageGeneration) return readAtMs;
+    if (generation !== this.generation) return Number.NEGATIVE_INFINITY;
+    return Math.max(readAtMs, this.#lastAnsweredPingSentAtMs);
   }
 
   #recent(shard: number): RecentChanges {

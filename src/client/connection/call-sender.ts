@@ -76,6 +76,16 @@ export class CallSender {
     return refusal;
   }
 
+  /** As `admit`, for a call that has no deadline, and whose owner bounds how many there are. */
+  admitBeyond(call: Call, isFirst: boolean): void {
+    this.#queue.admitBeyond(call, isFirst);
+  }
+
+  /** A Set or Touch of the namespace waits to be sent. */
+  hasWaitingWrite(namespace: string): boolean {
+    return this.#queue.waitingCalls().some((call) => !call.settled && isWriteOf(call, namespace));
+  }
+
   /** Sends what waits, as far as the stream and the pacing of messages allow. */
   sendOn(stream: ExchangeStream): void {
     while (!stream.congested) {
@@ -96,8 +106,9 @@ export class CallSender {
   resend(calls: readonly Call[], error: CacheError, isClosed: boolean): void {
     const again: Call[] = [];
     for (const call of calls) {
-      const mayRetry = call.plan.retry !== "never" && call.attempts < MAX_ATTEMPTS && !isClosed;
-      if (call.settled || !mayRetry) this.#fail(call, error);
+      const { retry } = call.plan;
+      const mayRetry = retry !== "never" && retry !== "byOwner" && call.attempts < MAX_ATTEMPTS;
+      if (call.settled || !mayRetry || isClosed) this.#fail(call, error);
       else if (this.#fits(call)) again.push(call);
     }
     this.#counters.retries += again.length;
@@ -107,6 +118,11 @@ export class CallSender {
   /** Calls that were answered or refused leave the window. */
   release(calls: readonly Call[]): void {
     for (const call of calls) this.#queue.release(call);
+  }
+
+  /** There is no stream any more: fails the calls that wait and that their owners send again. */
+  failOwned(error: CacheError): void {
+    for (const call of this.#queue.waitingCalls()) if (call.plan.retry === "byOwner") this.#fail(call, error);
   }
 
   /** Fails the calls that wait. */
@@ -167,4 +183,9 @@ export class CallSender {
     call.fail(error);
     this.checkIdle();
   }
+}
+
+function isWriteOf({ plan: { namespace, operation } }: Call, wanted: string): boolean {
+  const kind = operation.operation.case;
+  return namespace === wanted && (kind === "set" || kind === "touch");
 }

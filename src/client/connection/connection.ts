@@ -51,6 +51,8 @@ export interface ConnectionObserver {
   opened(epoch: bigint): void;
   /** What the subscription of the primary covers from now on. */
   covered(cover: Cover): void;
+  /** Calls are about to be sent. What is submitted now as the first goes before all of them. */
+  sending(): void;
   events(events: readonly Event[]): void;
   /** Events of a replaced stream. The primary delivers them again, in their order, but perhaps later. */
   eventsOfReplaced(events: readonly Event[]): void;
@@ -58,6 +60,8 @@ export interface ConnectionObserver {
   caughtUp(): void;
   /** There is no primary stream any more. */
   lost(): void;
+  /** Every address has failed since the last stream. */
+  unavailable(): void;
   /** The heartbeat is about to ping. True: the clocks have diverged, so that earlier pings renew no lease. */
   pulse(): boolean;
   /** Two stores answer at this address. Called each time that this shows. */
@@ -167,6 +171,16 @@ export class Connection {
     return this.#calls.limits;
   }
 
+  /** Calls are sent as they come: there is a stream. */
+  get isConnected(): boolean {
+    return this.#streams.primary !== undefined;
+  }
+
+  /** A Set or Touch of the namespace waits to be sent. */
+  hasWaitingWrite(namespace: string): boolean {
+    return this.#calls.hasWaitingWrite(namespace);
+  }
+
   /** What a call fails with in the state "unavailable". Its cause is that of the last failure. */
   unreachable(): CacheError {
     const { lastFailure } = this.#reconnection;
@@ -186,6 +200,22 @@ export class Connection {
       return;
     }
     this.#connect();
+    this.#scheduleFlush();
+  }
+
+  /** As `submit`, for a call without a deadline whose owner bounds how many there are. `isFirst`: it goes before all others. */
+  submitBeyond(call: Call, isFirst: boolean): void {
+    const refusal = this.#refusal(call);
+    if (refusal !== undefined) {
+      call.fail(refusal);
+      return;
+    }
+    this.#calls.admitBeyond(call, isFirst);
+    this.#scheduleFlush();
+  }
+
+  /** Sends soon what waits. */
+  flushSoon(): void {
     this.#scheduleFlush();
   }
 
@@ -289,6 +319,7 @@ export class Connection {
   }
 
   #promotionDone(stream: ExchangeStream): void {
+    this.#observer.sending();
     this.#barriers.ask(stream);
     this.#heartbeat.start(stream);
     this.#flush();
@@ -365,7 +396,10 @@ export class Connection {
       return;
     }
     if (this.#serverDrains && !this.#reconnection.hasOtherAddress) this.#leaveDrainingServer();
-    if (this.#streams.primary === undefined) this.#withoutStream(error);
+    if (this.#streams.primary === undefined) {
+      this.#withoutStream(error);
+      this.#calls.failOwned(error);
+    }
     this.#resend(unanswered, error);
     if (this.#streams.candidate === undefined && !this.#reconnection.isWaiting) {
       this.#reconnection.schedule(() => this.#openCandidate());
@@ -378,19 +412,26 @@ export class Connection {
       this.#deps.report({ kind: "unavailable", addresses, ...toProblem(error) });
     }
     this.#state = isExhausted ? "unavailable" : "connecting";
+    if (isExhausted) this.#observer.unavailable();
   }
 
   // ---- Calls ---------------------------------------------------------------------------------------------
 
   /** Why the call is not taken, if it is not. */
   #admit(call: Call): CacheError | undefined {
-    if (this.#state === "closed") return new CacheError("CLOSED", "the client is closed");
-    if (this.#state === "unavailable") return this.unreachable();
-    const refusal = this.#calls.admit(call);
+    const refusal = this.#refusal(call) ?? this.#calls.admit(call);
     if (refusal?.reason === "LIMIT_EXCEEDED") {
       this.#deps.report({ kind: "overflow", reason: "operations", namespace: "" });
     }
     return refusal;
+  }
+
+  #refusal(call: Call): CacheError | undefined {
+    if (this.#state === "closed") return new CacheError("CLOSED", "the client is closed");
+    if (this.#state === "unavailable") return this.unreachable();
+    const isGone = this.counters.streams > 0 && !this.isConnected;
+    if (!isGone || call.plan.retry !== "byOwner") return undefined;
+    return unavailable("there is no connection", this.#reconnection.lastFailure);
   }
 
   #scheduleFlush(): void {
@@ -410,7 +451,9 @@ export class Connection {
       if (primary !== undefined) this.#subscriptions.subscribe(primary, true);
     }
     const stream = this.#streams.primary;
-    if (stream !== undefined) this.#calls.sendOn(stream);
+    if (stream === undefined) return;
+    if (!stream.congested) this.#observer.sending();
+    this.#calls.sendOn(stream);
   }
 
   #resend(calls: readonly Call[], error: CacheError): void {

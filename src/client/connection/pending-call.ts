@@ -8,9 +8,10 @@ import { type OperationReply, valueBytesIn } from "../messages/replies.ts";
 /**
  * Whether an operation is sent again when a stream ended between it and its answer. "anyEpoch": yes, to any store, since
  * running it twice has the effect of running it once. "sameEpoch": to the same store, which knows its request id and does
- * not run it twice. "never": no, and whether it took effect stays unknown.
+ * not run it twice. "never": no, and whether it took effect stays unknown. "byOwner": no; it fails as soon as there is no
+ * stream, sent or not, and its owner asks again once there is one.
  */
-export type RetryRule = "anyEpoch" | "sameEpoch" | "never";
+export type RetryRule = "anyEpoch" | "sameEpoch" | "never" | "byOwner";
 
 /** What is fixed when a call is made. A class and no literal, for the reason that codec/fast/messages.ts gives. */
 export class CallPlan {
@@ -18,6 +19,7 @@ export class CallPlan {
   readonly operation: Operation;
   /** At most what it takes in a message. */
   readonly sizeBytes: number;
+  /** Infinity: none. */
   readonly deadlineAtMs: number;
   readonly retry: RetryRule;
   /** It may wait for a lease, and is sent in a batch of its own, whose answer keeps no other call waiting. */

@@ -84,6 +84,14 @@ export class CallQueue {
     return refusal;
   }
 
+  /** Takes a call whatever else the window holds: its owner bounds how many there are. `isFirst`: it goes before all others. */
+  admitBeyond(call: Call, isFirst: boolean): void {
+    this.#window.add(call);
+    this.#bytes += call.plan.sizeBytes;
+    if (isFirst) this.putBack([call]);
+    else this.#push(call);
+  }
+
   /** Puts calls that are to be sent again in front of all that wait. */
   putBack(calls: readonly Call[]): void {
     const later = this.#drainUnsent();

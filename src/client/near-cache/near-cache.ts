@@ -29,6 +29,8 @@ export interface NearCounters {
   hits: number;
   /** Reads that had to ask the server. */
   misses: number;
+  /** Copies and loads that were served in an outage. */
+  outageHits: number;
   /** Responses that were kept. */
   fills: number;
   /** Responses that were not kept, by the fill rule or because they were too large. */
@@ -103,6 +105,14 @@ export class NearCache<Value>
     return entry;
   }
 
+  /** The entry of a key, if it may be served in the outage that there is now. */
+  readInOutage(key: string, outageTtlMs: number): CachedEntry<Value> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || !this.#coherence.mayServeInOutage(entry, outageTtlMs)) return undefined;
+    this.#counters.outageHits += 1;
+    return entry;
+  }
+
   /** The entry of a key, if it has a version of the current epoch, with which it can be revalidated. */
   revalidatable(key: string): CachedEntry<Value> | undefined {
     const entry = this.#entries.peek(key);
@@ -166,6 +176,15 @@ export class NearCache<Value>
     this.#indexes.add(entry);
     this.#counters.fills += 1;
     return true;
+  }
+
+  /** Keeps what was loaded in this outage until its end. */
+  keepInOutage(reading: Reading, shared?: SharedHit<Value>): void {
+    const sizeBytes = sizeOf(reading);
+    if (this.#closed || !this.covers(reading.key) || sizeBytes > this.#entries.maxBytes) return;
+    const entry = createCachedEntry(reading, sizeBytes, this.#coherence.outageGeneration, shared, this);
+    this.#counters.evicted += this.#entries.set(entry);
+    this.#indexes.add(entry);
   }
 
   /** The server confirmed an entry. False: the fill rule forbids to serve it again. */

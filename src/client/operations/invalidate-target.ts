@@ -73,6 +73,22 @@ export function toInvalidateTarget({ target, names }: TargetPart): InvalidateTar
   }
 }
 
+/** As the application names it. */
+export function fromTarget({ target, names }: TargetPart): Target {
+  switch (target) {
+    case "key":
+      return { keys: names };
+    case "tag":
+      return { tags: names };
+    case "prefix":
+      return { prefix: names[0] ?? "" };
+    case "all":
+      return { all: true };
+    default:
+      return target satisfies never;
+  }
+}
+
 const TARGET_FIELDS = optionNames<CheckedTarget>({ keys: true, tags: true, prefix: true, all: true });
 
 /** At most one field is defined. */

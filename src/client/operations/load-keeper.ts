@@ -15,6 +15,12 @@ interface Load {
   readonly isOneOfMany: boolean;
 }
 
+export interface BegunLoad {
+  readonly atMs: number;
+  /** `Coherence.generation` then: events that were missed since may concern the load. */
+  readonly generation: number;
+}
+
 type KeepCondition = { readonly leaseToken: bigint } | { readonly when: LoadedEntry<unknown>["version"] };
 
 export class LoadKeeper<Value> {
@@ -86,6 +92,41 @@ export class LoadKeeper<Value> {
       "leaseToken" in condition ? condition.leaseToken : undefined,
       shape.stored?.shared,
     );
+  }
+
+  /** In an outage: keeps what was loaded until its end, if the namespace says so. Nothing has changed since it began. */
+  keepInOutage(key: string, plan: LoadPlan, ran: RanLoad<Value>, begun: BegunLoad): void {
+    const { near, options, coherence } = this.#context;
+    if (near === undefined || options.outageTtlMs === 0 || !coherence.isOutage) return;
+    if (begun.generation !== coherence.generation) return;
+    const said = this.#saidOrNothing(plan, ran);
+    const { stored, refusal } = ran.shape;
+    if (said === undefined || said.ttlMs === 0 || refusal !== undefined) return;
+    const ttlMs = said.ttlMs ?? (stored === undefined ? this.#writer.negativeTtlMs : options.ttlMs);
+    near.keepInOutage(
+      {
+        key,
+        kind: stored === undefined ? "absent" : "hit",
+        asOf: { epoch: coherence.epoch, shard: 0, revision: 0 },
+        readAtMs: begun.atMs,
+        freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : begun.atMs + ttlMs,
+        version: 0,
+        sourceVersion: said.sourceVersion ?? 0n,
+        tags: said.tags ?? [],
+        contentType: options.contentType,
+        encoded: stored?.encoded,
+      },
+      stored?.shared,
+    );
+  }
+
+  /** Undefined: the options of the loader are refused. */
+  #saidOrNothing(plan: LoadPlan, ran: RanLoad<Value>): CheckedLoaded | undefined {
+    try {
+      return this.#said(plan, ran);
+    } catch {
+      return undefined;
+    }
   }
 
   /** What the loader and the call say about the value. Throws FIELD_INVALID where the loader's options are refused. */

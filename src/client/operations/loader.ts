@@ -111,6 +111,8 @@ export class EntryLoader<Value> {
   }
 
   async #join(load: KeyLoad<Value>, begins?: () => void): Promise<LoadedEntry<Value>> {
+    const kept = this.#keptInOutage(load.key, load.plan);
+    if (kept !== undefined) return kept;
     const begin = (wait: LeaseWait) => {
       begins?.();
       return this.#run(load, wait);
@@ -219,10 +221,13 @@ export class EntryLoader<Value> {
 
   /** Runs the loader, or shares a run in flight: at most one for a key, whatever the reasons of its callers. */
   async #runOnce({ key, plan, run }: KeyLoad<Value>) {
-    return this.#runs.joinOrRun(key, plan.join.maxStalenessMs, async () => {
+    return this.#runs.joinOrRun(key, plan.join.maxStalenessMs, async (isCurrent) => {
+      const { coherence } = this.#context;
+      const begun = { atMs: coherence.nowMs(), generation: coherence.generation };
       try {
         const ran = await run();
         this.#failed?.succeeded(key);
+        if (isCurrent()) this.#keeper.keepInOutage(key, plan, ran, begun);
         return ran;
       } catch (error) {
         if (!this.#closing.aborted) this.#loadFailed(key, error);
@@ -263,6 +268,14 @@ export class EntryLoader<Value> {
 
   #shape(loaded: RanLoad<Value>["loaded"]): RanLoad<Value> {
     return { loaded, shape: shapeOf(this.#context, loaded) };
+  }
+
+  // ---- Outages ------------------------------------------------------------------------------------------
+
+  /** What may be served because there is an outage. A kept miss is loaded. */
+  #keptInOutage(key: string, { join: { maxStalenessMs } }: LoadPlan): LoadedEntry<Value> | undefined {
+    const kept = this.#reader.outageEntry(key, maxStalenessMs === undefined ? {} : { maxStalenessMs });
+    return kept === undefined || kept.kind === "miss" ? undefined : kept;
   }
 
   #served(found: Found<Value>): LoadResult<Value> {

@@ -8,6 +8,7 @@ import type { InvalidationBus } from "../coherence/invalidation-bus.ts";
 import type { ValueReader } from "../near-cache/cached-entry.ts";
 import type { NearCache } from "../near-cache/near-cache.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
+import type { InvalidationQueue } from "./invalidation-queue.ts";
 import type { OperationRunner } from "./runner.ts";
 import type { UnkeptLoads } from "./unkept-loads.ts";
 
@@ -38,10 +39,13 @@ export interface NamespaceContext<Value> {
   readonly values: ValueReader<Value>;
   readonly coherence: Coherence;
   readonly invalidations: InvalidationBus;
+  readonly invalidationQueue: InvalidationQueue;
   readonly runner: OperationRunner;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;
+  /** Makes a span for a copy that is served in an outage. Undefined: the options do not ask for it. */
+  readonly outageHit: (() => void) | undefined;
   readonly loads: LoadCounters;
   readonly unkept: UnkeptLoads;
   readonly report: ReportEvent;

@@ -4,7 +4,7 @@ import { CacheError } from "../../common/errors.ts";
 import { checkFlag, checkKey, checkStalenessMs } from "../api/checks.ts";
 import type { Duration } from "../api/duration.ts";
 import { optionNames } from "../api/option-names.ts";
-import { ABSENT, type Entry, type EntrySource, MISS, type Outcome } from "../api/results.ts";
+import { ABSENT, type Entry, type EntrySource, MISS, type OutageMark, type Outcome } from "../api/results.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.ts";
@@ -63,13 +63,27 @@ export class EntryReader<Value> {
     return this.#ask(key, options, asIs);
   }
 
+  /** The copy that may be served because there is an outage. */
+  #outageCopy(key: string, options: Pick<ReadOptions, "maxStalenessMs" | "allowStale"> | undefined) {
+    const { near, coherence, outageHit } = this.#context;
+    const { outageTtlMs } = this.#context.options;
+    if (outageTtlMs === 0 || !coherence.isOutage || options?.allowStale) return undefined;
+    const maxStalenessMs = checkStalenessMs(options?.maxStalenessMs) ?? outageTtlMs;
+    if (maxStalenessMs === 0) return undefined;
+    const copy = near?.readInOutage(key, Math.min(outageTtlMs, maxStalenessMs));
+    if (copy !== undefined) outageHit?.();
+    return copy;
+  }
+
   /** As `fetch`, when there is room in the window: others are not kept waiting. */
   revalidate(key: string): Promise<unknown> {
     return this.fetch(key, { bulk: this.#context.runner.bulk() });
   }
 
-  /** As `fetch`, for the outcome alone. */
+  /** As `fetch`, for the outcome alone; in an outage the copy that may be served. */
   get(key: string, options?: ReadOptions & RunOptions): Promise<Outcome<Value>> {
+    const copy = this.#outageCopy(key, options);
+    if (copy !== undefined) return Promise.resolve({ ...this.#outcomeOf(copy), outage: true });
     return this.#ask(key, options, outcomeIn);
   }
 
@@ -130,10 +144,10 @@ export class EntryReader<Value> {
   }
 
   /** The entry as the caller gets it. */
-  entry({ reading, outcome }: Found<Value>, source: EntrySource): Entry<Value> {
+  entry({ reading, outcome }: Found<Value>, source: EntrySource, mark: OutageMark = {}): Entry<Value> {
     const nowMs = this.#context.coherence.nowMs();
     const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
-    if (outcome.kind === "miss") return { kind: "miss", source, ageMs };
+    if (outcome.kind === "miss") return { kind: "miss", source, ageMs, ...mark };
     const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
     const facts = {
       version: reading.version === 0 ? undefined : { epoch: reading.asOf.epoch, revision: reading.version },
@@ -145,7 +159,16 @@ export class EntryReader<Value> {
       contentType: reading.contentType,
       source,
     };
-    return { ...outcome, ...facts };
+    return { ...outcome, ...facts, ...mark };
+  }
+
+  /** The copy that may be served because there is an outage, as an entry. Throws CODEC. */
+  outageEntry(
+    key: string,
+    options: Pick<ReadOptions, "maxStalenessMs" | "allowStale">,
+  ): Entry<Value> | undefined {
+    const copy = this.#outageCopy(key, options);
+    return copy && this.entry(this.fromCached(copy), "near", { outage: true });
   }
 
   /** A near-cache entry in the form of a response. Throws CODEC. */

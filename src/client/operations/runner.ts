@@ -58,6 +58,11 @@ export interface OperationRequest<Result> {
   read(reply: OperationReply, call: Call): Result;
   /** For the fill rule: called just before the operation is sent. Default: NOT_COVERED. */
   readonly coverage?: (() => number) | undefined;
+  /**
+   * Of a queue that is bounded by itself and is sent as soon as there is a stream: it has no deadline and needs no room in
+   * the window. "first": before all other calls.
+   */
+  readonly queued?: "first" | "last";
   /** Called with an answer that came after the caller gave up. */
   late?(reply: OperationReply): void;
 }
@@ -112,7 +117,7 @@ export class OperationRunner {
 
   /** For the operations of a bulk call that begins now. Throws FIELD_INVALID. */
   bulk(options?: CallOptions): Bulk {
-    return { deadlineAtMs: this.#deadlineAtMs(options, 0) };
+    return { deadlineAtMs: this.deadlineAtMs(options) };
   }
 
   run<Result>(request: OperationRequest<Result>): Promise<Result> {
@@ -124,7 +129,7 @@ export class OperationRunner {
       if (refusal !== undefined) return Promise.reject(refusal);
     }
     const bulk = options?.bulk;
-    const deadlineAtMs = bulk?.deadlineAtMs ?? this.#deadlineAtMs(options, waitMs);
+    const deadlineAtMs = request.queued ? Number.POSITIVE_INFINITY : this.#deadlineAtMs(options, waitMs);
     const trace = this.#telemetry.operation(request.name, namespace, this.#connection);
     operation.traceparent = trace.traceparent;
     const plan = new CallPlan(
@@ -140,7 +145,9 @@ export class OperationRunner {
     return new Promise((resolve, reject) => {
       const call = new PendingOperation(plan, request, trace, resolve, reject, this.#refused);
       if (signal !== undefined) call.failOn(signal);
-      if (!call.settled) this.#connection.submit(call);
+      if (call.settled) return;
+      if (request.queued === undefined) this.#connection.submit(call);
+      else this.#connection.submitBeyond(call, request.queued === "first");
     });
   }
 
@@ -148,15 +155,14 @@ export class OperationRunner {
     this.#pushback.refused(operation.operation, error, this.#clock.nowMs());
   };
 
-  #deadlineAtMs(options: CallOptions | undefined, waitMs: number): number {
-    const deadlineMs = durationOption(
-      "deadlineMs",
-      options?.deadlineMs,
-      this.#deadlineMs,
-      1,
-      LONGEST_WAIT_MS,
-    );
-    return this.#clock.nowMs() + deadlineMs + waitMs;
+  #deadlineAtMs(options: RunOptions | undefined, waitMs: number): number {
+    return options?.bulk?.deadlineAtMs ?? this.deadlineAtMs(options) + waitMs;
+  }
+
+  /** When a call that begins now has its deadline. Throws FIELD_INVALID. */
+  deadlineAtMs(options: CallOptions | undefined): number {
+    const given = options?.deadlineMs;
+    return this.#clock.nowMs() + durationOption("deadlineMs", given, this.#deadlineMs, 1, LONGEST_WAIT_MS);
   }
 }
 

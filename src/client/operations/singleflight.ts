@@ -68,15 +68,21 @@ export class Singleflight<Result> implements InvalidationListener {
     return this.#waitFor(this.#enter(running), options);
   }
 
-  /** Joins the work in flight, or begins some when none is in flight: waits until what cannot be joined has ended. */
+  /**
+   * Joins the work in flight, or begins some when none is in flight: waits until what cannot be joined has ended. `begin` is
+   * given a function that says whether nothing has changed since that may concern the work.
+   */
   async joinOrRun(
     key: string,
     maxStalenessMs: number | undefined,
-    begin: () => Promise<Result>,
+    begin: (isCurrent: () => boolean) => Promise<Result>,
   ): Promise<{ readonly result: Result; readonly isJoined: boolean }> {
     for (;;) {
       const running = this.#flights?.get(key);
-      if (running === undefined) return { result: await this.#begin(key, begin).result, isJoined: false };
+      if (running === undefined) {
+        const begun = this.#begin(key, (wait) => begin(() => this.#flights?.get(key)?.wait === wait));
+        return { result: await begun.result, isJoined: false };
+      }
       if (this.#joinable(key, maxStalenessMs) !== undefined) {
         return { result: await this.#enter(running).result, isJoined: true };
       }

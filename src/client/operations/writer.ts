@@ -1,7 +1,7 @@
 /**
  * Writes entries of one namespace. A write invalidates its target in this process before it is sent, when it
  * is answered and when it fails. So a process reads its own writes, and a write without an answer leaves no
- * cached entry.
+ * cached entry. An invalidation without an answer is queued.
  */
 import { NO_BYTES } from "../../common/bytes.ts";
 import {
@@ -10,11 +10,13 @@ import {
   checkFlag,
   checkKey,
   checkLifetimeMs,
+  checkSignal,
   checkUint64,
   checkValue,
 } from "../api/checks.ts";
 import { encodeValue } from "../api/codecs.ts";
 import type { InvalidateOutcome, SetOutcome } from "../api/results.ts";
+import { isAborted } from "../api/signals.ts";
 import { type AsOf, type Change, NOT_COVERED } from "../coherence/coherence.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
@@ -35,7 +37,7 @@ import {
   toTarget,
 } from "./invalidate-target.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
-import { FrequentRequest, type RunOptions } from "./runner.ts";
+import { cancelled, FrequentRequest, type RunOptions } from "./runner.ts";
 import {
   checkWhen,
   type InvalidateOptions,
@@ -150,8 +152,13 @@ export class EntryWriter<Value> {
     const soft = checkFlag("soft", options.soft, false);
     const sourceVersion = checkUint64("sourceVersion", options.sourceVersion);
     const bulk = { ...options, bulk: runner.bulk(options) };
+    const patience = { ...bulk.bulk, signal: checkSignal(options.signal) };
+    if (patience.signal !== undefined && isAborted(patience.signal)) throw cancelled(patience.signal);
+    const { invalidationQueue, namespace } = this.#context;
     const invalidate = (part: TargetPart, runOptions: RunOptions) =>
-      this.#invalidatePart(part, soft, sourceVersion, runOptions);
+      invalidationQueue.attempt({ namespace, part, soft, sourceVersion }, patience, () =>
+        this.#invalidatePart(part, soft, sourceVersion, runOptions),
+      );
     const send = async (part: TargetPart, runOptions: RunOptions): Promise<number> => {
       try {
         return await invalidate(part, runOptions);
@@ -209,7 +216,7 @@ export class EntryWriter<Value> {
         name: "Invalidate",
         namespace,
         operation: invalidateOperation(toInvalidateTarget(part), soft, sourceVersion),
-        retry: "anyEpoch",
+        retry: "byOwner",
         read: (reply) => {
           const { asOfs, removed } = readInvalidate(expectReply(reply, "invalidate"));
           this.#answered(part.target, part.names, asOfs);

@@ -59,6 +59,13 @@ export const recorded = {
 export const observed = {
   nearHits: row("counter", "near.hits", "{read}", "Reads that the near cache answered", CLIENT),
   nearMisses: row("counter", "near.misses", "{read}", "Reads that had to ask the server", CLIENT),
+  nearOutageHits: row(
+    "counter",
+    "near.outage_hits",
+    "{read}",
+    "Reads that were answered in an outage, where outageTtlMs allows it",
+    CLIENT,
+  ),
   nearFills: row("counter", "near.fills", "{entry}", "Responses that were kept", CLIENT),
   nearFillsRefused: row(
     "counter",
@@ -115,6 +122,34 @@ export const observed = {
     "probes.stale",
     "{hit}",
     "Probed hits whose entry the server had already changed",
+    CLIENT,
+  ),
+  invalidationsWaiting: row(
+    "gauge",
+    "invalidations.waiting",
+    "{name}",
+    "Keys, tags and prefixes whose queued invalidation no server has acknowledged yet",
+    CLIENT,
+  ),
+  invalidationsQueued: row(
+    "counter",
+    "invalidations.queued",
+    "{invalidation}",
+    "Invalidations that had no connection or got no answer, and were queued",
+    CLIENT,
+  ),
+  invalidationsOverflows: row(
+    "counter",
+    "invalidations.overflows",
+    "{clear}",
+    "Times that the queued invalidations of a namespace became a clear of it",
+    CLIENT,
+  ),
+  invalidationsRefused: row(
+    "counter",
+    "invalidations.refused",
+    "{name}",
+    "Names of queued invalidations that a server refused for good",
     CLIENT,
   ),
   streams: row("counter", "connection.streams", "{stream}", "Streams that became ready", CLIENT),

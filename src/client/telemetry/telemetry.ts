@@ -23,7 +23,7 @@ export interface ClientTelemetry {
   /** `server.address` is "host:port". */
   operation(name: OperationName, namespace: string, server: { readonly address: string }): OperationTrace;
   /** Records a span for a near hit. Called only when the options ask for it. */
-  nearHit(namespace: string): void;
+  nearHit(namespace: string, outage: boolean): void;
   /** A probe ended: how stale the probed hit can have been, and whether that broke the promise. */
   probed(namespace: string, stalenessMs: number, violation: boolean): void;
   /** Runs a loader under a span of its own. Rejects as `body`, which returns a rejected promise instead of throwing. */
@@ -80,12 +80,16 @@ export function createClientTelemetry(
       if (span === undefined && instruments === undefined) return unobserved;
       return new ObservedOperation(name, namespace, span, instruments?.duration, stopwatch, caught);
     },
-    nearHit(namespace) {
+    nearHit(namespace, outage) {
       try {
         tracer()
           ?.startSpan("meshcache near hit", {
             kind: INTERNAL,
-            attributes: { "meshcache.namespace": namespace, "meshcache.source": "near" },
+            attributes: {
+              "meshcache.namespace": namespace,
+              "meshcache.source": "near",
+              ...(outage ? { "meshcache.outage": true } : {}),
+            },
           })
           .end();
       } catch (error) {
