@@ -88,6 +88,8 @@ export function createTap(history: History, truth: Truth): Tap {
     let settled: (() => void)[] = [];
     /** The leases at the begin of the call. A wait whose time was over by then ended before the call had an effect. */
     let liveBefore = new Map<string, bigint>();
+    /** Leases that the end of a stream has ended, of which the store is told next. */
+    const endedWithStream = new Map<string, bigint>();
     const grantedInCall = new Set<bigint>();
     /** By the id of a lease holder: how many streams it has. */
     const streamsOf = new Map<number, number>();
@@ -331,12 +333,15 @@ export function createTap(history: History, truth: Truth): Tap {
       streamsOf.set(holder, streams);
       say(`lease holder ${holder} has ${streams} streams left`);
       for (const [key, token] of streams > 0 ? [] : live) {
-        if (grants.get(token)?.holder === holder) live.delete(key);
+        if (grants.get(token)?.holder !== holder) continue;
+        live.delete(key);
+        endedWithStream.set(key, token);
       }
     }
 
     const checked = <Result>(run: () => Result): Result => {
-      liveBefore = new Map(live);
+      liveBefore = new Map([...endedWithStream, ...live]);
+      endedWithStream.clear();
       grantedInCall.clear();
       const result = run();
       const answers = settled;
