@@ -35,6 +35,8 @@ export interface CallRegister {
   begin(call: ListedCall, header: HeaderReader): boolean;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
+  /** The unary calls of a connection that wait for their turn. */
+  waitingCallsOf(session: CallSession): number;
   /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }
@@ -93,6 +95,7 @@ export function createOpenCalls(
       call.refuse(limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
       return false;
     },
+    waitingCallsOf: (session) => turns.waitingOf(memory.of(session)),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,
     end(call, code) {
       if (!calls.delete(call)) return;

@@ -26,7 +26,9 @@ import type { Throughput } from "../limits/throughput.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
 
 /** Unary calls that a session may have under way, however busy the server is. */
-const CALLS_MIN = 4;
+const CALLS_MIN = 8;
+/** A session with more waiting calls than this part of what it may have is bounded: one with few waits for others. */
+const MANY_PART = 1 / 2;
 
 export interface Http2Sessions {
   /** Serves a new connection, whose first bytes are still in the socket. */
@@ -46,6 +48,8 @@ interface Http2SessionsOptions {
   readonly throughput: Throughput;
   /** The streaming calls of a session, which are not among them. */
   readonly streamingCallsOf: (session: ServerHttp2Session) => number;
+  /** The unary calls of a session that wait for their turn. */
+  readonly waitingCallsOf: (session: ServerHttp2Session) => number;
   /** Takes a call that grpc-js is not to serve. */
   readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
@@ -53,7 +57,16 @@ interface Http2SessionsOptions {
 /** Has to be called before `server` starts. */
 export function createHttp2Sessions(
   server: Server,
-  { limits, clock, boundary, floods, throughput, streamingCallsOf, takeCall }: Http2SessionsOptions,
+  {
+    limits,
+    clock,
+    boundary,
+    floods,
+    throughput,
+    streamingCallsOf,
+    waitingCallsOf,
+    takeCall,
+  }: Http2SessionsOptions,
 ): Http2Sessions {
   setHttp2Options(server, {
     settings: {
@@ -97,14 +110,22 @@ export function createHttp2Sessions(
       guardSession(session, { limits, clock, boundary, floods });
     });
   }
+  const manyCalls = limits.connectionMaxStreams * MANY_PART;
+  /** Those whose calls made others wait: they share the bound. */
+  const bounded = new Set<ServerHttp2Session>();
   const advertise = (session: ServerHttp2Session): void => {
     if (session.destroyed) return;
-    const calls = Math.max(CALLS_MIN, Math.ceil(throughput.callsMax / sessions.size));
+    const calls = Math.max(CALLS_MIN, Math.ceil(throughput.callsMax / bounded.size));
     const streams = Math.min(limits.connectionMaxStreams, calls + streamingCallsOf(session));
     session.settings({ maxConcurrentStreams: streams });
   };
   throughput.whenChanged(() => {
-    for (const session of sessions) boundary.guard(session, advertise)(session);
+    for (const session of sessions) if (waitingCallsOf(session) > manyCalls) bounded.add(session);
+    for (const session of bounded) {
+      if (sessions.has(session)) boundary.guard(session, advertise)(session);
+      else bounded.delete(session);
+    }
+    if (throughput.callsMax === Number.POSITIVE_INFINITY) bounded.clear();
   });
   return {
     serve(socket, peer) {

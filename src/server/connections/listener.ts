@@ -74,6 +74,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     floods,
     throughput,
     streamingCallsOf: register.streamingCallsOf,
+    waitingCallsOf: register.waitingCallsOf,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });

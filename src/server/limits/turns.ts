@@ -90,6 +90,12 @@ export class Turns {
     this.#lineOf(owner).begun.unshift({ run, sinceMs: this.#clock.nowMs() });
   }
 
+  /** How many calls of this owner wait for their turn. */
+  waitingOf(owner: Owner): number {
+    const line = this.#lines.get(owner);
+    return line === undefined ? 0 : line.waiting.length - line.first;
+  }
+
   /** How long the call that waits longest has waited. 0: none waits. */
   oldestWaitMs(nowMs: number): number {
     let oldestMs = nowMs;
