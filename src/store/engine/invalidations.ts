@@ -65,13 +65,16 @@ export class Invalidations {
 
   /** Every key with this prefix; `undefined`: every key of the namespace. */
   prefix(command: InvalidateCommand, prefix: string | undefined, nowMs: number): void {
-    const { entries, leases, events, fences } = this.#parts;
+    const { namespaces, entries, leases, events, fences } = this.#parts;
     const { namespace, soft, writer } = command;
     const raised = this.#begin(command, nowMs);
     this.#count(raised.record, prefix === undefined ? "invalidatedAll" : "invalidatedPrefixes", 1);
     const name = prefix ?? "";
-    fences.raisePrefix(raised, name);
-    entries.sweepSoon(raised.revision);
+    // What has no entry in this shard needs neither a fence nor a sweep of all entries.
+    if (namespaces.get(raised.record, "entries") > 0) {
+      fences.raisePrefix(raised, name);
+      entries.sweepSoon(raised.revision);
+    }
     leases.voidPrefix(namespace, name, nowMs);
     const target = prefix === undefined ? "all" : "prefix";
     events.emit(soft ? "staled" : "invalidated", namespace, target, name, writer);

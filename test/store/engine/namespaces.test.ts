@@ -74,6 +74,15 @@ describe.each(STORE_ENGINES)("A5: the store on %s", (engine) => {
     expect([driver.hitsOf("victim"), driver.hitsOf("busy")]).toEqual([ENTRIES, ENTRIES]);
   });
 
+  it("does not begin to sweep when namespaces are cleared that have no entry", () => {
+    const driver = new Neighbours({ engine });
+    driver.sweep();
+    for (let at = 0; at < 100; at++) driver.invalidateAll({ namespace: `n${at}` });
+    expect(driver.store.maintain(1)).toBe(false);
+    driver.invalidateAll({ namespace: "busy" });
+    expect(driver.store.maintain(1)).toBe(true);
+  });
+
   it("forgets the source versions and the answers of the namespace that has most of them", () => {
     const driver = new Neighbours({ engine, tombstonesMax: 8, requestIdsMax: 8 });
     const [key = ""] = driver.keysOnShards(1);
