@@ -70,19 +70,23 @@ export class Overload {
   /** To be called a few times a second. */
   check(nowMs: number): void {
     this.#memoryIsShort = this.#signals.residentShare(nowMs) >= FULL_SHARE;
-    if (!this.#isPressed(nowMs)) {
+    const isLate = this.#isLate(nowMs);
+    // Memory is full of what some peers do not take: to refuse the reads of others would not free it.
+    const most = isLate ? SEVERITY_MAX : 1;
+    if (!isLate && this.#signals.heldShare() < FULL_SHARE) {
       this.#pressedSinceMs = undefined;
       this.#severity = Math.max(0, this.#severity - FALL);
       return;
     }
     this.#pressedSinceMs ??= nowMs;
-    const hasLasted = nowMs - this.#pressedSinceMs >= this.#limits.shedAfterMs;
-    if (hasLasted) this.#severity = Math.min(SEVERITY_MAX, this.#severity + RISE);
+    if (this.#severity > most) this.#severity = Math.max(most, this.#severity - FALL);
+    else if (nowMs - this.#pressedSinceMs >= this.#limits.shedAfterMs) {
+      this.#severity = Math.min(most, this.#severity + RISE);
+    }
   }
 
-  #isPressed(nowMs: number): boolean {
-    const { shedDelayMs } = this.#limits;
+  #isLate(nowMs: number): boolean {
     const delayMs = Math.max(this.#signals.eventLoopDelayMs(), this.#signals.oldestWaitMs(nowMs));
-    return delayMs > shedDelayMs || this.#signals.heldShare() >= FULL_SHARE;
+    return delayMs > this.#limits.shedDelayMs;
   }
 }

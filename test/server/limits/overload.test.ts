@@ -66,6 +66,12 @@ describe("A8: an overloaded server", () => {
     expect(overload.shedPart("get")).toBeGreaterThan(0.9);
   });
 
+  it("refuses Sets alone while memory is held by calls: reads would not free it", () => {
+    signals.held = 1;
+    pass(30_000);
+    expect(parts()).toEqual([1, 0]);
+  });
+
   it("is back to normal within 5 s of the end of the pressure", () => {
     signals.delayMs = 200;
     pass(30_000);
