@@ -5,6 +5,7 @@ import { addCertCommand } from "./commands/cert.ts";
 import { addConfigCommand } from "./commands/config.ts";
 import { addGetCommand } from "./commands/get.ts";
 import { addInvalidateCommand } from "./commands/invalidate.ts";
+import { addPolicyCommand } from "./commands/policy.ts";
 import { addReplayCommand } from "./commands/replay.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addSetCommand } from "./commands/set.ts";
@@ -76,6 +77,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
   addConfigCommand(program, context);
   addSizingCommand(program, context);
   addCertCommand(program, context);
+  addPolicyCommand(program, context);
   program.commandsGroup("Entries:");
   addGetCommand(program, context);
   addSetCommand(program, context);

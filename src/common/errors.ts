@@ -8,6 +8,8 @@ export type CacheErrorReason =
   | "LIMIT_EXCEEDED"
   /** The server does not know who calls: no token or certificate, or none that is valid. */
   | "UNAUTHENTICATED"
+  /** The caller may not do this here. `detail` is `{ permission }`. */
+  | "PERMISSION_DENIED"
   /** The server is shutting down. */
   | "DRAINING"
   /** No answer arrived in time. The operation may or may not have taken effect. */

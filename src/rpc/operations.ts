@@ -18,7 +18,8 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError, fieldInvalid } from "../common/errors.ts";
-import type { LeaseResult, LeaseWait, Store, Writer } from "../store/api/store.ts";
+import { type Access, NEEDS, requireAccess } from "../security/access/access.ts";
+import type { LeaseResult, LeaseWait, SetCommand, Store, Writer } from "../store/api/store.ts";
 import type { ValueMemory } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
@@ -40,6 +41,8 @@ export interface OperationContext {
   readonly store: Store;
   readonly limits: Limits;
   readonly writer: Writer;
+  /** What the caller may do. Undefined: everything. */
+  readonly access: Access | undefined;
   /** The namespace of requests that name none. Empty: such a request is refused. */
   readonly defaultNamespace: string;
   /** Where the values of Gets may lie, for a caller that keeps no result after the arena is cleared. */
@@ -63,23 +66,33 @@ function shed(kind: ShedKind, { shedder }: OperationContext): void {
 export function runGet(request: GetRequest, context: OperationContext): GetResponse {
   shed("get", context);
   const command = fromGetRequest(request, context.limits, context.defaultNamespace);
+  requireAccess(context.access, command.namespace, NEEDS.get);
   return new StoredGetResponse(context.store.get(command, context.valueArena), context.store.epoch);
 }
 
 export function runSet(request: SetRequest, context: OperationContext): SetResponse {
   if (request.condition.case !== "leaseToken") shed("set", context);
   const command = fromSetRequest(request, context.limits, context.writer, context.defaultNamespace);
+  requireAccess(context.access, command.namespace, needsOfSet(command));
   return toSetResponse(context.store.set(command), context.store.epoch);
 }
 
 export function runInvalidate(request: InvalidateRequest, context: OperationContext): InvalidateResponse {
   const command = fromInvalidateRequest(request, context.limits, context.writer, context.defaultNamespace);
+  const needed = command.target.kind === "all" ? NEEDS.invalidateAll : NEEDS.invalidate;
+  requireAccess(context.access, command.namespace, needed);
   return toInvalidateResponse(context.store.invalidate(command), context.store.epoch);
 }
 
 export function runTouch(request: TouchRequest, context: OperationContext): TouchResponse {
   const command = fromTouchRequest(request, context.limits, context.writer, context.defaultNamespace);
+  requireAccess(context.access, command.namespace, NEEDS.touch);
   return toTouchResponse(context.store.touch(command), context.store.epoch);
+}
+
+/** A condition's outcome tells of the entry that is there, and so does a refused source version. */
+function needsOfSet({ condition, sourceVersion }: SetCommand): number {
+  return condition.kind === "always" && sourceVersion === 0n ? NEEDS.set : NEEDS.setConditionally;
 }
 
 /**
@@ -94,6 +107,7 @@ export function runLease(
 ): LeaseWait | undefined {
   const { store, limits, defaultNamespace, leaseHolder, boundary } = context;
   const command = fromLeaseRequest(request, limits, defaultNamespace, leaseHolder);
+  requireAccess(context.access, command.namespace, NEEDS.lease);
   if (request.releaseToken !== 0n) {
     const released = store.release(command.namespace, command.key, request.releaseToken);
     settle(toReleaseResponse(released, store.epoch));

@@ -9,6 +9,8 @@ import { Authenticator } from "./identity/authenticator.ts";
 import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts";
 import { type Issuer, readIssuers } from "./jwt/issuers.ts";
 import { JwtVerifier } from "./jwt/jwt-verifier.ts";
+import { type Policy, readPolicy } from "./policy/policy.ts";
+import { PolicyInForce } from "./policy/policy-access.ts";
 import {
   readServerTls,
   type ServerTls,
@@ -29,6 +31,11 @@ export interface SecurityOptions {
    * https URL or a path. It is read once; the keys are followed. Default: none.
    */
   readonly jwtIssuers?: string;
+  /**
+   * A YAML file that says which principals may do what in which namespaces; what it does not allow is denied. It needs `tls.clientCa`,
+   * `tokens` or `jwtIssuers`. Default: every caller may do everything.
+   */
+  readonly policy?: string;
   /** Allows to listen beyond loopback without TLS, where a sidecar or the network encrypts. Default false. */
   readonly plaintext?: boolean;
   /** Allows to listen beyond loopback without knowing who the clients are. Default false. */
@@ -46,6 +53,8 @@ export interface Security {
   readonly tls: ServerTlsFiles | undefined;
   /** Undefined: whoever connects may call. */
   readonly authenticator: Authenticator | undefined;
+  /** Operations that were denied, by the permissions they needed. */
+  readonly denials: Readonly<Record<string, number>>;
   /** Whether files have contents that cannot be used, and the last good ones are in use. */
   readonly filesRefused: boolean;
   /** Follows the files from now on. Returns what stops it. */
@@ -64,6 +73,8 @@ export interface SecurityWatchDeps {
 /** What is told of new files. */
 export interface SecurityTarget {
   replaceTls(tls: ServerTls): void;
+  /** Ends the streams that are not permitted any more. */
+  checkStreams(): void;
 }
 
 /** Reads the files. Throws FIELD_INVALID that names the option, and RangeError for `reloadMs`. */
@@ -74,14 +85,22 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
   const tokens = options.tokens === undefined ? undefined : readTokenFile(options.tokens);
   const jwt =
     options.jwtIssuers === undefined ? undefined : new JwtVerifier(readIssuerFile(options.jwtIssuers));
+  const policy = options.policy === undefined ? undefined : readPolicyFile(options.policy);
+  let log = (_principal: string, _permissions: string): void => {};
+  const inForce =
+    policy && new PolicyInForce(policy.value, (principal, permissions) => log(principal, permissions));
   const takesTokens = tokens !== undefined || jwt !== undefined;
   const isIdentified = takesTokens || tls?.value.asksClients === true;
-  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt) : undefined;
+  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt, inForce) : undefined;
+  if (inForce !== undefined && !isIdentified) {
+    throw fieldInvalid("security.policy", "left out without tls.clientCa, tokens or jwtIssuers");
+  }
   return {
     tls,
     authenticator,
+    denials: inForce?.denials ?? {},
     get filesRefused() {
-      return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused].includes(true);
+      return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused, policy?.isRefused].includes(true);
     },
     watch({ clock, boundary, logger }, target) {
       const stopTokens = tokens?.watch({
@@ -119,7 +138,24 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
           logger.warn({ err: error }, "the keys of an issuer cannot be used; the last good ones stay in use");
         },
       });
+      log = (principal, permissions) => {
+        logger.warn({ principal, permissions }, "an operation was denied");
+      };
+      const stopPolicy = policy?.watch({
+        clock,
+        boundary,
+        everyMs,
+        replaced(value) {
+          if (inForce !== undefined) inForce.policy = value;
+          target.checkStreams();
+          logger.info({ principals: value.entries.length }, "the policy was replaced");
+        },
+        refused(error) {
+          logger.warn({ err: error }, "the new policy cannot be used; the last good one stays in force");
+        },
+      });
       return () => {
+        stopPolicy?.();
         stopJwt?.();
         stopTokens?.();
         stopTls?.();
@@ -131,6 +167,12 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
 function readTokenFile(path: string): WatchedFiles<"tokens", StaticTokens> {
   return new WatchedFiles("security", { tokens: path }, ({ tokens = "" }) =>
     readStaticTokens("security.tokens", tokens),
+  );
+}
+
+function readPolicyFile(path: string): WatchedFiles<"policy", Policy> {
+  return new WatchedFiles("security", { policy: path }, ({ policy = "" }) =>
+    readPolicy("security.policy", policy),
   );
 }
 

@@ -24,7 +24,12 @@ import { maintainStore } from "./maintenance.ts";
 import { createServices } from "./services/services.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
-import { createStreamRegistry, type StreamRegistry, slowestLagEvents } from "./streams/stream-registry.ts";
+import {
+  createStreamRegistry,
+  endDeniedStreams,
+  type StreamRegistry,
+  slowestLagEvents,
+} from "./streams/stream-registry.ts";
 
 export interface ServerOptions {
   /** Default: an embedded store with its own defaults. */
@@ -231,9 +236,16 @@ function assemble(
           frameFloods: () => floods.counts,
           securityFilesRefused: () => security.filesRefused,
           authenticationFailures: () => security.authenticator?.failures ?? {},
+          denials: () => security.denials,
           tls: observeTls(security, connections),
         }),
-        security.watch({ clock, boundary, logger: telemetry.logger }, connections),
+        security.watch(
+          { clock, boundary, logger: telemetry.logger },
+          {
+            replaceTls: (tls) => connections.replaceTls(tls),
+            checkStreams: () => endDeniedStreams(streams),
+          },
+        ),
       ];
       return () => {
         for (const stop of stops) stop();

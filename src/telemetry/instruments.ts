@@ -180,14 +180,21 @@ export const instruments = {
     "gauge",
     "meshcache.security.files.refused",
     "{worker}",
-    "1 while files of certificates, keys or tokens have contents that cannot be used, and the last good ones are in use; else 0",
+    "1 while files of certificates, keys, tokens or the policy have contents that cannot be used, and the last good ones are in use; else 0",
   ),
   authenticationFailures: row(
     "counter",
     "meshcache.authentications.refused",
     "{call}",
-    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired, unavailable (the keys of an issuer are not known yet)",
+    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired, unavailable (the keys of an issuer are not known yet), different (the token and the certificate are of two principals)",
     "meshcache.reason",
+  ),
+  denials: row(
+    "counter",
+    "meshcache.operations.denied",
+    "{operation}",
+    "Operations that were denied by the policy, by each permission they needed: read, write, invalidate, subscribe, observe, inspect, admin",
+    "meshcache.permission",
   ),
   busyPollTime: row(
     "counter",

@@ -41,7 +41,8 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const unknown = byLabel(instruments.authenticationFailures, "meshcache.reason", () =>
     thread.authenticationFailures(),
   );
-  const security = [files, unknown, ...(thread.tls === undefined ? [] : tlsReaders(thread.tls))];
+  const denied = byLabel(instruments.denials, "meshcache.permission", () => thread.denials());
+  const security = [files, unknown, denied, ...(thread.tls === undefined ? [] : tlsReaders(thread.tls))];
   const shed = byLabel(instruments.shedOperations, "meshcache.operation", () => thread.shedOperations());
   const deferred = single(instruments.deferredCalls, () => thread.deferredCalls());
   const refused = single(instruments.connectionsRefused, () => thread.refusedConnections());

@@ -101,6 +101,8 @@ export interface ThreadObservation {
   securityFilesRefused(): boolean;
   /** Counter, by what was wrong: calls that were refused since it is not known whose they are. */
   authenticationFailures(): Readonly<Record<string, number>>;
+  /** Counter, by the permission that was needed: operations that were denied. */
+  denials(): Readonly<Record<string, number>>;
   /** What is read from a server with TLS. */
   readonly tls?: TlsObservation | undefined;
 }

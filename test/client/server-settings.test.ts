@@ -93,6 +93,7 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   tlsClientCa: "as tlsCert",
   tokens: "test/security/identity.test.ts runs clients with tokens",
   jwtIssuers: "as tokens",
+  policy: "as tokens",
   tlsMinVersion: "as tlsCert",
   adminTls: "of HTTP",
   plaintext: "of addresses that tests do not listen on",

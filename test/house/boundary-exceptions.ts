@@ -57,6 +57,7 @@ export const exceptions: Exceptions = {
   "src/server/grpc-js/internals.ts": { "http2Server.on": "its listener has its own catch" },
   "src/server/services/health.ts": { "call.end": NO_CALLBACK },
   "src/server/services/reflection.ts": { "call.end": NO_CALLBACK },
+  "src/server/streams/stream-registry.ts": { "stream.end": NO_CALLBACK },
   "src/server/workers/free-port.ts": {
     createServer: "only ends the connection, which nothing was read from",
   },

@@ -22,6 +22,7 @@ const gauges = {
     certificateExpiryS: () => 1_800_000_000,
   },
   securityFilesRefused: () => true,
+  denials: () => ({ read: 2, admin: 1 }),
   authenticationFailures: () => ({ absent: 3, unknown: 1 }),
   shedOperations: () => ({ get: 1, set: 2 }),
   deferredCalls: () => 6,

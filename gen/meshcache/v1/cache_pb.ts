@@ -39,6 +39,8 @@
 //                                           "message" when the request cannot be decoded.
 //   UNAUTHENTICATED     UNAUTHENTICATED     the call has no identity that the server knows: no token or
 //                                           client certificate, or none that is valid.
+//   PERMISSION_DENIED   PERMISSION_DENIED   the caller may not do this in this namespace: metadata
+//                                           {permission}. In a batch, only the operation that it is of.
 //   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits: metadata {limit, bound}.
 //                                           Retry later, with backoff.
 //   UNAVAILABLE         UNAVAILABLE         the keys of the token's issuer are not known yet: retry.

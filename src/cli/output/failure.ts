@@ -9,6 +9,7 @@ const EXIT_OF: Record<CacheErrorReason, ExitCode> = {
   FIELD_INVALID: EXIT.refused,
   LIMIT_EXCEEDED: EXIT.refused,
   UNAUTHENTICATED: EXIT.refused,
+  PERMISSION_DENIED: EXIT.refused,
   DRAINING: EXIT.unavailable,
   UNAVAILABLE: EXIT.unavailable,
   DEADLINE: EXIT.timeout,

@@ -14,6 +14,7 @@ export function securityOptions(settings: Settings): SecurityOptions {
     tlsMinVersion,
     tokens,
     jwtIssuers,
+    policy,
   } = settings;
   const common = {
     plaintext,
@@ -21,6 +22,7 @@ export function securityOptions(settings: Settings): SecurityOptions {
     reloadMs,
     ...(tokens === "" ? {} : { tokens }),
     ...(jwtIssuers === "" ? {} : { jwtIssuers }),
+    ...(policy === "" ? {} : { policy }),
   };
   if (tlsCert === "") return common;
   const clientCa = tlsClientCa === "" ? {} : { clientCa: tlsClientCa };
@@ -29,6 +31,12 @@ export function securityOptions(settings: Settings): SecurityOptions {
 
 /** Of the admin port. */
 export function adminSecurityOptions(settings: Settings): SecurityOptions {
-  const { tls, tokens: _ofCalls, jwtIssuers: _ofCallsToo, ...others } = securityOptions(settings);
+  const {
+    tls,
+    tokens: _tokens,
+    jwtIssuers: _issuers,
+    policy: _policy,
+    ...others
+  } = securityOptions(settings);
   return settings.adminTls === "off" || tls === undefined ? others : { ...others, tls };
 }

@@ -7,6 +7,7 @@ import { systemClock } from "../../common/clock.ts";
 import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
 import { VERSION } from "../../common/version.ts";
 import { openSecurity } from "../../security/security.ts";
+import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
@@ -117,7 +118,8 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
     const boundary = createBoundary((error) => {
       logger.error({ err: error }, "the TLS files of the admin port cannot be followed");
     });
-    security.watch({ clock: systemClock, boundary, logger }, http);
+    const target = { replaceTls: (tls: ServerTls) => http.replaceTls(tls), checkStreams: () => {} };
+    security.watch({ clock: systemClock, boundary, logger }, target);
     return http;
   } catch (error) {
     throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");

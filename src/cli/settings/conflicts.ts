@@ -68,7 +68,7 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
 }
 
 function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): SettingsFault[] {
-  const { tlsCert, tlsKey, tlsClientCa, tokens, jwtIssuers, plaintext, anonymous, adminTls } = values;
+  const { tlsCert, tlsKey, tlsClientCa, tokens, jwtIssuers, policy, plaintext, anonymous, adminTls } = values;
   const faults: SettingsFault[] = [];
   const encrypts = tlsCert !== "";
   if (encrypts !== (tlsKey !== "")) {
@@ -79,6 +79,9 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
   }
   if (tlsClientCa !== "" && !encrypts) {
     faults.push({ where: originOf("tlsClientCa"), message: "tlsClientCa needs tlsCert and tlsKey" });
+  }
+  if (policy !== "" && tlsClientCa === "" && tokens === "" && jwtIssuers === "") {
+    faults.push({ where: originOf("policy"), message: "policy needs tlsClientCa, tokens or jwtIssuers" });
   }
   for (const port of ["listen", "admin"] as const) {
     const host = parseListenAddress(values[port])?.host;

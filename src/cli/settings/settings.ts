@@ -103,6 +103,10 @@ export const settingsSchema = z.strictObject({
     "Security",
     "YAML file: issuers of JSON Web Tokens, each with `name`, `issuer`, `audience` and `jwks`. Calls then need a token of theirs, or another identity.",
   ),
+  policy: fileSetting(
+    "Security",
+    "YAML file: which principals may do what in which namespaces. What it does not allow is denied. Without it every caller may do everything.",
+  ),
   tlsMinVersion: wordSetting("Security", TLS_VERSIONS, "TLSv1.3", "Oldest version of TLS that is spoken."),
   adminTls: wordSetting(
     "Security",
@@ -122,7 +126,7 @@ export const settingsSchema = z.strictObject({
     "Security",
     "ms",
     SECURITY_BOUNDS.reloadMs,
-    "How often the files of certificates, keys and tokens are read. New contents are used without a restart; where they cannot be, the last good ones stay.",
+    "How often the files of certificates, keys, tokens and the policy are read. New contents are used without a restart; where they cannot be, the last good ones stay.",
   ),
 
   storeEngine: wordSetting(

@@ -19,6 +19,7 @@ export function isOutage(error: unknown): boolean {
     case "INTERNAL":
       return true;
     case "FIELD_INVALID":
+    case "PERMISSION_DENIED":
     case "CANCELLED":
     case "CLOSED":
     case "CODEC":

@@ -3,12 +3,18 @@ import { isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { CacheError } from "../../common/errors.ts";
 
+export interface ReadYaml<Value> {
+  readonly value: Value;
+  /** The line of what is at a path, from 1. */
+  lineOf(path: readonly PropertyKey[]): number;
+}
+
 /** Throws FIELD_INVALID for `field`, whose bound lists the faults: "line 3 issuers.0.name: must be …". Repeats no value. */
 export function readYaml<Schema extends z.ZodType>(
   field: string,
   text: string,
   schema: Schema,
-): z.output<Schema> {
+): ReadYaml<z.output<Schema>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineOf = (offset: number) => `line ${lines.linePos(offset).line}`;
@@ -19,7 +25,10 @@ export function readYaml<Schema extends z.ZodType>(
     );
   }
   const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
-  if (result.success) return result.data;
+  if (result.success) {
+    const lineAt = (path: readonly PropertyKey[]) => lines.linePos(offsetOf(document, path)).line;
+    return { value: result.data, lineOf: lineAt };
+  }
   const faults = result.error.issues.map(({ path, message }) => {
     const at = offsetOf(document, path);
     return `${lineOf(at)} ${path.map(String).join(".")}: ${message}`;

@@ -1,14 +1,31 @@
 /** Decides who a call is of, by its connection and its `authorization` header. */
 import { CacheError } from "../../common/errors.ts";
+import type { Access } from "../access/access.ts";
 import type { Principal } from "./principal.ts";
 import { digestOf, replaceTokens, type StaticTokens } from "./static-tokens.ts";
 
+/** The permissions of principals. */
+export interface Permissions {
+  accessOf(principal: string): Access;
+  /** Whether both are the same for the policy. */
+  isSame(one: string, other: string): boolean;
+}
+
 /** Why calls were refused. */
-export type AuthenticationFailure = "absent" | "malformed" | "unknown" | "expired" | "unavailable";
+export type AuthenticationFailure =
+  | "absent"
+  | "malformed"
+  | "unknown"
+  | "expired"
+  | "unavailable"
+  | "different";
 
 /** Knows tokens that are no static ones. `digest`: the hash of the token. */
 export interface TokenVerifier {
-  verify(token: string, digest: string): Principal | Exclude<AuthenticationFailure, "absent" | "malformed">;
+  verify(
+    token: string,
+    digest: string,
+  ): Principal | Exclude<AuthenticationFailure, "absent" | "malformed" | "different">;
 }
 
 /** No token has more: it would only cost time to hash it. */
@@ -26,15 +43,23 @@ export class Authenticator {
     unknown: 0,
     expired: 0,
     unavailable: 0,
+    different: 0,
   };
   readonly #wallNow: () => number;
   readonly #verifier: TokenVerifier | undefined;
+  readonly #permissions: Permissions | undefined;
   #tokens: StaticTokens | undefined;
 
   /** Both are undefined when no call may have a token. */
-  constructor(tokens: StaticTokens | undefined, verifier?: TokenVerifier, wallNow: () => number = Date.now) {
+  constructor(
+    tokens: StaticTokens | undefined,
+    verifier?: TokenVerifier,
+    permissions?: Permissions,
+    wallNow: () => number = Date.now,
+  ) {
     this.#tokens = tokens;
     this.#verifier = verifier;
+    this.#permissions = permissions;
     this.#wallNow = wallNow;
   }
 
@@ -54,8 +79,13 @@ export class Authenticator {
   ): Principal | CacheError | undefined {
     if (peer !== undefined && !this.isValid(peer)) return this.#refuse("expired");
     const takesTokens = this.#tokens !== undefined || this.#verifier !== undefined;
-    if (authorization !== undefined && takesTokens) return this.#ofToken(authorization);
-    if (peer !== undefined) return peer;
+    if (authorization !== undefined && takesTokens) {
+      const found = this.#ofToken(authorization);
+      if (found instanceof CacheError) return found;
+      const isOther = peer !== undefined && this.#permissions?.isSame(peer.name, found.name) === false;
+      return isOther ? this.#refuse("different") : this.#withAccess(found);
+    }
+    if (peer !== undefined) return this.#withAccess(peer);
     return path.startsWith(OPEN_PATHS) ? undefined : this.#refuse("absent");
   }
 
@@ -67,6 +97,11 @@ export class Authenticator {
   /** What a call gets whose principal is not valid any more. */
   expired(): CacheError {
     return this.#refuse("expired");
+  }
+
+  #withAccess(principal: Principal): Principal {
+    principal.access ??= this.#permissions?.accessOf(principal.name);
+    return principal;
   }
 
   #ofToken(authorization: string): Principal | CacheError {
@@ -88,6 +123,7 @@ const MESSAGES: Readonly<Record<AuthenticationFailure, string>> = {
   absent: "the call has no token, and its connection no client certificate",
   malformed: "the authorization header must be one Bearer token",
   unknown: "the token is not known",
+  different: "the token and the client certificate are of different principals",
   unavailable: "the keys of the token's issuer are not known yet",
   expired: "the token or the certificate is not valid any more",
 };

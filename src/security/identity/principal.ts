@@ -1,6 +1,10 @@
 /** Who a connection or a call is of, and until when that is proven. */
 
+import type { Access } from "../access/access.ts";
+
 export class Principal {
+  /** Undefined: it may do everything. */
+  access: Access | undefined;
   /** "spiffe://example.org/orders", "dns:orders.example" or "token:orders". Text that may stand in a log. */
   readonly name: string;
   #untilMs: number;

@@ -33,7 +33,7 @@ const issuersSchema = z.strictObject({
 
 /** Throws FIELD_INVALID with all faults and their lines. */
 export function readIssuers(field: string, yaml: string): readonly Issuer[] {
-  const { issuers } = readYaml(field, yaml, issuersSchema);
+  const { issuers } = readYaml(field, yaml, issuersSchema).value;
   for (const key of ["name", "issuer"] as const) {
     const values = issuers.map((one) => one[key]);
     if (new Set(values).size < values.length) throw faultyFile(field, [`two issuers have the same ${key}`]);

@@ -8,6 +8,7 @@ import type { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { isFault } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
+import type { Access } from "../../security/access/access.ts";
 import type { Writer } from "../../store/api/store.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
@@ -23,6 +24,8 @@ export interface CallContext {
   readonly writer: Writer;
   /** What all calls of its connection hold. */
   readonly memory: ConnectionMemory;
+  /** What its caller may do. Undefined: everything. */
+  readonly access: Access | undefined;
 }
 
 export interface HandlerDeps {
@@ -104,9 +107,10 @@ export function toContext(
   clientId: string,
   limits: Limits,
   memory: ConnectionMemory,
+  access: Access | undefined,
 ): CallContext {
   const origin = clientId === "" ? "" : checkClientId(clientId, limits, CLIENT_ID_HEADER);
-  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent }, memory };
+  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent }, memory, access };
 }
 
 /** The status of a call whose handler threw `error`. Logs a fault. */

@@ -109,7 +109,13 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   /** Throws FIELD_INVALID. */
   protected context(): CallContext {
     const clientId = this.#header(CLIENT_ID_HEADER) ?? "";
-    return toContext(this.#ownSpan, clientId, this.deps.limits, this.connectionMemory);
+    return toContext(
+      this.#ownSpan,
+      clientId,
+      this.deps.limits,
+      this.connectionMemory,
+      this.principal?.access,
+    );
   }
 
   /** What the callback throws destroys the stream of the call. */

@@ -30,7 +30,7 @@ import {
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { Handler, ServedMethod } from "../calls/methods.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import { memoryOf, RefusedRequest, spanOf } from "./interceptor.ts";
+import { accessOf, memoryOf, RefusedRequest, spanOf } from "./interceptor.ts";
 import { takeOneAhead } from "./internals.ts";
 
 /** The methods of one service. */
@@ -209,5 +209,11 @@ function openStream(call: EndableCall, deps: HandlerDeps, open: (context: CallCo
 /** Throws FIELD_INVALID. */
 function contextOf(metadata: Metadata, { limits }: HandlerDeps): CallContext {
   const [value] = metadata.get(CLIENT_ID_HEADER);
-  return toContext(spanOf(metadata), typeof value === "string" ? value : "", limits, memoryOf(metadata));
+  return toContext(
+    spanOf(metadata),
+    typeof value === "string" ? value : "",
+    limits,
+    memoryOf(metadata),
+    accessOf(metadata),
+  );
 }

@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
+import type { Access } from "../../security/access/access.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
@@ -23,9 +24,15 @@ type Listener = Parameters<BaseCall["start"]>[0];
 /** The span is kept on the metadata itself: a WeakMap of objects that live for one call costs the garbage collector more. */
 const SPAN = Symbol("span");
 const MEMORY = Symbol("memory");
-type Spanned = Metadata & { [SPAN]?: CallSpan | undefined; [MEMORY]?: ConnectionMemory | undefined };
+const ACCESS = Symbol("access");
+type Spanned = Metadata & {
+  [SPAN]?: CallSpan | undefined;
+  [MEMORY]?: ConnectionMemory | undefined;
+  [ACCESS]?: Access | undefined;
+};
 
-function attachCall(metadata: Spanned, { span, memory }: ListedCall): void {
+function attachCall(metadata: Spanned, { span, memory, principal }: ListedCall): void {
+  metadata[ACCESS] = principal?.access;
   metadata[SPAN] = span;
   metadata[MEMORY] = memory;
 }
@@ -35,6 +42,11 @@ export function memoryOf(metadata: Spanned): ConnectionMemory {
   const memory = metadata[MEMORY];
   if (memory === undefined) throw new Error("a handler ran outside the interceptor");
   return memory;
+}
+
+/** What the caller of that call may do. Undefined: everything. */
+export function accessOf(metadata: Spanned): Access | undefined {
+  return metadata[ACCESS];
 }
 
 /** The span of the call that began with this metadata. */

@@ -17,6 +17,7 @@ import {
   runOperation,
 } from "../../rpc/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
+import type { Access } from "../../security/access/access.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
 import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
@@ -43,6 +44,8 @@ export interface Caller {
   readonly clientId: string;
   /** Of its connection. Default: results are not counted. */
   readonly memory?: ConnectionMemory;
+  /** What it may do. Default: everything. */
+  readonly access?: Access | undefined;
   /** The id of the holder of its leases. Default: that of whoever names none. */
   readonly leaseHolder?: number;
 }
@@ -249,7 +252,7 @@ export function mayWait({ operations }: BatchRequest): boolean {
 /** What the operations of a batch share. */
 export function contextOf(
   { namespace }: BatchRequest,
-  { clientId, span, leaseHolder = 0 }: Caller,
+  { clientId, span, leaseHolder = 0, access }: Caller,
   { store, limits, boundary, shedder }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
@@ -257,6 +260,7 @@ export function contextOf(
     store,
     limits,
     writer,
+    access,
     defaultNamespace: namespace,
     valueArena: undefined,
     shedder,

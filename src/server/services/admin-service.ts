@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
+import { NEEDS } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
 import { type HandlerDeps, immediate } from "../calls/handler.ts";
@@ -20,8 +21,9 @@ export interface AdminServiceDeps extends HandlerDeps {
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
   const { store, clock, observation, startedMs, serverVersion } = deps;
   return {
-    stats: immediate(({ namespacesMax }) =>
-      create(StatsResponseSchema, {
+    stats: immediate(({ namespacesMax }, { access }) => {
+      if (access?.permitsEverywhere(NEEDS.stats) === false) throw access.deny(NEEDS.stats);
+      return create(StatsResponseSchema, {
         epoch: store.epoch,
         uptimeMs: BigInt(clock.nowMs() - startedMs),
         serverVersion,
@@ -31,7 +33,7 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         overruns: BigInt(store.counters.overruns),
         connections: BigInt(observation.connections()),
         namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
-      }),
-    ),
+      });
+    }),
   };
 }

@@ -45,7 +45,8 @@ export interface CacheServiceDeps extends HandlerDeps {
 export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
   const { store, limits, boundary, shedder } = deps;
   const holders = new ConnectionHolders(store);
-  const operation = ({ writer }: CallContext, leaseHolder = 0): OperationContext => ({
+  const operation = ({ writer, access }: CallContext, leaseHolder = 0): OperationContext => ({
+    access,
     store,
     limits,
     writer,
@@ -102,10 +103,11 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     }),
     batch: unary((request, context, settle) => {
       context.span.set({ operations: request.operations.length });
-      const { span, clientId, memory } = context;
-      return runBatch(request, { span, clientId, memory, leaseHolder: holders.of(memory) }, deps, settle);
+      const { span, clientId, memory, access } = context;
+      const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
+      return runBatch(request, caller, deps, settle);
     }),
-    stream: serverStream((call, request) => openStream(call, request, deps)),
+    stream: serverStream((call, request, { access }) => openStream(call, request, access, deps)),
     exchange: bidi((call, context) => openExchange(call, context, deps)),
   };
 }

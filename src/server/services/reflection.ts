@@ -11,6 +11,7 @@ import {
   ServerReflectionResponseSchema,
 } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { encodeFrame } from "../../codec/messages.ts";
+import { type Access, NEEDS } from "../../security/access/access.ts";
 import { bidi, type HandlerDeps } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
@@ -34,10 +35,15 @@ export interface ReflectionDeps extends HandlerDeps {
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 export function createReflectionHandlers(deps: ReflectionDeps): ServiceHandlers<typeof ServerReflection> {
-  return { serverReflectionInfo: bidi((call) => openReflection(call, deps)) };
+  return { serverReflectionInfo: bidi((call, { access }) => openReflection(call, access, deps)) };
 }
 
-function openReflection(call: StreamingCall, deps: ReflectionDeps): RequestReader<ServerReflectionRequest> {
+function openReflection(
+  call: StreamingCall,
+  access: Access | undefined,
+  deps: ReflectionDeps,
+): RequestReader<ServerReflectionRequest> {
+  if (access?.permitsSomewhere(NEEDS.reflection) === false) throw access.deny(NEEDS.reflection);
   const { streams } = deps;
   let taken = true;
   // A queue without room lets one answer wait at a time.

@@ -12,6 +12,7 @@ import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
+import { type Access, NEEDS, requireAccess } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Cancel } from "../calls/handler.ts";
@@ -29,15 +30,26 @@ export interface StreamDeps {
   readonly streams: StreamRegistry;
 }
 
-/** Throws DRAINING, or FIELD_INVALID for the request. Returns what the end of the call has to run. */
-export function openStream(call: StreamingCall, request: StreamRequest, deps: StreamDeps): Cancel {
+/**
+ * Throws DRAINING, PERMISSION_DENIED, or FIELD_INVALID for the request. Returns what the end of the call has to run. `access`:
+ * what the caller may do.
+ */
+export function openStream(
+  call: StreamingCall,
+  request: StreamRequest,
+  access: Access | undefined,
+  deps: StreamDeps,
+): Cancel {
   if (deps.streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
-  const stream = new EventStream(call, request, deps);
+  requireAccess(access, request.namespace, NEEDS.subscribe);
+  const stream = new EventStream(call, request, access, deps);
   stream.open();
   return () => stream.close();
 }
 
 class EventStream implements DrainableStream {
+  readonly #namespace: string;
+  readonly #access: Access | undefined;
   readonly #call: StreamingCall;
   readonly #deps: StreamDeps;
   readonly #feed: EventFeed;
@@ -49,7 +61,14 @@ class EventStream implements DrainableStream {
   #writable = true;
   #closed = false;
 
-  constructor(call: StreamingCall, { namespace, prefixes, cursor }: StreamRequest, deps: StreamDeps) {
+  constructor(
+    call: StreamingCall,
+    { namespace, prefixes, cursor }: StreamRequest,
+    access: Access | undefined,
+    deps: StreamDeps,
+  ) {
+    this.#namespace = namespace;
+    this.#access = access;
     const { store, limits, streams } = deps;
     const selectors = fromSelectors([{ namespace, prefixes }], limits);
     this.#call = call;
@@ -87,6 +106,12 @@ class EventStream implements DrainableStream {
 
   end(error: CacheError): void {
     this.#call.end(error);
+  }
+
+  denial(): CacheError | undefined {
+    const access = this.#access;
+    if (access === undefined || access.permits(this.#namespace, NEEDS.subscribe)) return undefined;
+    return access.deny(NEEDS.subscribe);
   }
 
   /** The call is over. */

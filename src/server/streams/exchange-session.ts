@@ -8,7 +8,12 @@
  */
 
 import { create } from "@bufbuild/protobuf";
-import { DrainingSchema, type ExchangeRequest, type Open } from "../../../gen/meshcache/v1/cache_pb.ts";
+import {
+  DrainingSchema,
+  type ExchangeRequest,
+  type Open,
+  type Subscription,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
 import { type Boundary, createBoundary } from "../../common/boundary.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
@@ -17,6 +22,7 @@ import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import type { LoadShedder } from "../../rpc/operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
+import { type Access, NEEDS, requireAccess } from "../../security/access/access.ts";
 import type { LeaseHolder, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
@@ -40,6 +46,8 @@ export interface ExchangeSession {
   halfClosed(): void;
   /** Tells the client that the server is shutting down. */
   drain(): void;
+  /** Why its subscription is not permitted any more. Undefined: it is, or there is none. */
+  denial(): CacheError | undefined;
   /** The stream is gone: nothing more is sent, and waits for leases are cancelled. */
   close(): void;
 }
@@ -66,6 +74,8 @@ export interface ExchangeSessionDeps {
   readonly span?: CallSpan;
   /** Of its connection. Default: batches that wait are not counted. */
   readonly memory?: ConnectionMemory;
+  /** What its caller may do. Default: everything. */
+  readonly access?: Access | undefined;
   /** Called after a deferred turn, when `paused()` may have become false. */
   readonly unpaused?: () => void;
   /** Where the subscriber of this session is listed while it has one. */
@@ -88,6 +98,8 @@ class Session implements ExchangeSession {
   readonly #advanceLater: () => void;
   readonly #sendFeedFrame = (frame: FeedFrame): boolean => this.#output.send(frame) && !this.#closed;
   readonly #inbox: ExchangeRequest[] = [];
+  /** The namespaces of its subscription. */
+  #subscribed: readonly string[] = [];
   /** Known from the Open frame on. */
   #caller: Caller | undefined;
   /** Whose leases this stream takes. */
@@ -142,6 +154,13 @@ class Session implements ExchangeSession {
 
   drain(): void {
     if (!this.#closed) this.#output.send({ case: "draining", value: create(DrainingSchema) });
+  }
+
+  denial(): CacheError | undefined {
+    const { access } = this.#deps;
+    if (access === undefined) return undefined;
+    const isPermitted = this.#subscribed.every((namespace) => access.permits(namespace, NEEDS.subscribe));
+    return isPermitted ? undefined : access.deny(NEEDS.subscribe);
   }
 
   close(): void {
@@ -227,7 +246,7 @@ class Session implements ExchangeSession {
   }
 
   #open(id: bigint, { clientId, predecessorToken }: Open): void {
-    const { store, limits, span, memory } = this.#deps;
+    const { store, limits, span, memory, access } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     const checkedId = checkClientId(clientId, limits, "client_id");
     this.#holder = store.openHolder(predecessorToken);
@@ -235,6 +254,7 @@ class Session implements ExchangeSession {
       span: span ?? UNSAMPLED_CALL,
       clientId: checkedId,
       ...(memory !== undefined && { memory }),
+      access,
       leaseHolder: this.#holder.id,
     };
     const opened = toOpened(store, NO_BYTES, this.#openedLimits);
@@ -244,7 +264,7 @@ class Session implements ExchangeSession {
   #answer(id: bigint, frame: Exclude<ExchangeRequest["frame"], { case: "open" }>, caller: Caller): void {
     switch (frame.case) {
       case "subscription":
-        this.#output.send(this.#subscription.subscribe(frame.value), id);
+        this.#subscribe(id, frame.value);
         return;
       case "batch":
         this.#batches.start(id, frame.value, caller);
@@ -261,6 +281,13 @@ class Session implements ExchangeSession {
       default:
         frame satisfies never;
     }
+  }
+
+  #subscribe(id: bigint, subscription: Subscription): void {
+    const namespaces = subscription.selectors.map(({ namespace }) => namespace);
+    for (const namespace of namespaces) requireAccess(this.#deps.access, namespace, NEEDS.subscribe);
+    this.#output.send(this.#subscription.subscribe(subscription), id);
+    this.#subscribed = namespaces;
   }
 
   #finish(error?: CacheError): void {

@@ -59,6 +59,7 @@ export function openExchange(
       refusals,
       span: context.span,
       memory: context.memory,
+      access: context.access,
       defer: streams.defer,
       unpaused: () => call.readOn(),
       subscribers: streams.subscribers,
@@ -66,7 +67,11 @@ export function openExchange(
     },
     { ready: () => queue.ready(), send, end },
   );
-  const stream: DrainableStream = { drain: () => session.drain(), end };
+  const stream: DrainableStream = {
+    drain: () => session.drain(),
+    end,
+    denial: () => session.denial(),
+  };
   streams.open.add(stream);
   return {
     receive(frame) {

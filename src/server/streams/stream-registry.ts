@@ -13,6 +13,8 @@ export interface DrainableStream {
   /** Tells the client that the server is shutting down. */
   drain(): void;
   end(error: CacheError): void;
+  /** Why it is not permitted any more. Undefined: it is. */
+  denial?(): CacheError | undefined;
 }
 
 export interface StreamRegistry {
@@ -45,6 +47,16 @@ export function createStreamRegistry(
     overflows: { connection: 0, process: 0, stream: 0 },
     draining: false,
   };
+}
+
+/** After the permissions have changed. */
+export function endDeniedStreams({ open, boundary }: StreamRegistry): void {
+  for (const stream of open) {
+    boundary.guard(undefined, () => {
+      const denial = stream.denial?.();
+      if (denial !== undefined) stream.end(denial);
+    })();
+  }
 }
 
 /** A set whose items are counted in a quota of the process. */

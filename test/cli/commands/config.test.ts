@@ -50,6 +50,7 @@ const words: ReadonlyMap<string, string | boolean> = new Map<string, string | bo
   ["tlsClientCa", ""],
   ["tokens", ""],
   ["jwtIssuers", ""],
+  ["policy", ""],
   ["tlsMinVersion", "TLSv1.3"],
   ["adminTls", "on"],
   ["plaintext", false],
@@ -65,6 +66,7 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["tlsClientCa", "none"],
   ["tokens", "none"],
   ["jwtIssuers", "none"],
+  ["policy", "none"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {

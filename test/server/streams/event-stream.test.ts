@@ -231,7 +231,7 @@ describe("openStream()", () => {
       connectionMemory: new MemoryAccount(transport, createHeldTotal(), loudBoundary).of(undefined),
     };
     const deps = { store, limits: resolveLimits(), clock, telemetry: createNoTelemetry(), streams };
-    close = openStream(call, create(StreamRequestSchema, { namespace }), deps);
+    close = openStream(call, create(StreamRequestSchema, { namespace }), undefined, deps);
     expect(clock.pending).toBe(1);
     for (const subscriber of streams.subscribers) {
       vi.spyOn(subscriber, "behind").mockImplementation(() => {

@@ -1,0 +1,109 @@
+/**
+ * A policy: which principals may do what in which namespaces. What it does not allow is denied. A principal is the first entry that
+ * matches its name.
+ */
+import { z } from "zod";
+import { PERMISSIONS, permission } from "../access/access.ts";
+import { faultyFile, readYaml } from "../files/yaml-file.ts";
+
+/** Text, or the beginning of a text and "*". */
+const pattern = (allowed: RegExp, what: string) =>
+  z.string({ error: "must be text" }).regex(allowed, `must be ${what}, and may end in "*"`);
+
+const policySchema = z.strictObject({
+  principals: z
+    .array(
+      z.strictObject({
+        name: z
+          .string({ error: "must be text" })
+          .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "must be 1 to 64 of [A-Za-z0-9._-]"),
+        match: z
+          .array(pattern(/^(?:\*|[\x21-\x29\x2b-\x7e]{1,2048}\*?)$/, "a principal"))
+          .min(1, "must have one at least"),
+        allow: z.array(
+          z.strictObject({
+            namespaces: z
+              .array(pattern(/^(?:\*|[a-z0-9][a-z0-9._-]{0,254}\*?)$/, "a namespace"))
+              .min(1, "must have one at least"),
+            may: z
+              .array(z.enum(PERMISSIONS, { error: `must be of ${PERMISSIONS.join(", ")}` }))
+              .min(1, "must have one at least"),
+          }),
+        ),
+      }),
+    )
+    .max(10_000, "may have 10,000 at most"),
+});
+
+export interface PolicyRule {
+  /** In the file, from 1. */
+  readonly line: number;
+  readonly namespaces: readonly string[];
+  readonly mask: number;
+}
+
+export interface PolicyEntry {
+  readonly name: string;
+  readonly line: number;
+  readonly match: readonly string[];
+  readonly rules: readonly PolicyRule[];
+}
+
+export class Policy {
+  readonly entries: readonly PolicyEntry[];
+
+  constructor(entries: readonly PolicyEntry[]) {
+    this.entries = entries;
+  }
+
+  /** Undefined: nothing is allowed to this principal. */
+  entryOf(principal: string): PolicyEntry | undefined {
+    return this.entries.find(({ match }) => match.some((one) => isMatch(one, principal)));
+  }
+}
+
+export function maskOf(entry: PolicyEntry | undefined, namespace: string): number {
+  return combined(entry, ({ namespaces }) => namespaces.some((one) => isMatch(one, namespace)));
+}
+
+export function maskEverywhere(entry: PolicyEntry | undefined): number {
+  return combined(entry, ({ namespaces }) => namespaces.includes("*"));
+}
+
+export function maskSomewhere(entry: PolicyEntry | undefined): number {
+  return combined(entry, () => true);
+}
+
+function combined(entry: PolicyEntry | undefined, counts: (rule: PolicyRule) => boolean): number {
+  let mask = 0;
+  for (const rule of entry?.rules ?? []) if (counts(rule)) mask |= rule.mask;
+  return mask;
+}
+
+export function isMatch(patternText: string, text: string): boolean {
+  return patternText.endsWith("*") ? text.startsWith(patternText.slice(0, -1)) : patternText === text;
+}
+
+/** Throws FIELD_INVALID with all faults and their lines. */
+export function readPolicy(field: string, yaml: string): Policy {
+  const { value, lineOf } = readYaml(field, yaml, policySchema);
+  const entries = value.principals.map(({ name, match, allow }, at) => ({
+    name,
+    match,
+    line: lineOf(["principals", at]),
+    rules: allow.map(({ namespaces, may }, index) => ({
+      line: lineOf(["principals", at, "allow", index]),
+      namespaces,
+      mask: may.reduce((mask, one) => mask | permission[one], 0),
+    })),
+  }));
+  const faults: string[] = [];
+  const lines = new Map<string, number>();
+  for (const { name, line } of entries) {
+    const former = lines.get(name);
+    if (former !== undefined) faults.push(`line ${line}: has the name of line ${former}`);
+    else lines.set(name, line);
+  }
+  if (faults.length > 0) throw faultyFile(field, faults);
+  return new Policy(entries);
+}

@@ -1,0 +1,611 @@
+/** The policy: what it says, what it costs to break it, and that every kind of call follows it, also when it is replaced. */
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { credentials, Metadata } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
+import {
+  CacheService,
+  ExchangeRequestSchema,
+  type ExchangeResponse,
+  type OperationSchema,
+} from "../../gen/meshcache/v1/cache_pb.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import { json, MeshCache } from "../../src/index.ts";
+import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
+import { fromServiceError, fromStatus } from "../../src/rpc/status.ts";
+import {
+  NEEDS,
+  namesOf,
+  PERMISSIONS,
+  type Permission,
+  permission,
+} from "../../src/security/access/access.ts";
+import { readPolicy } from "../../src/security/policy/policy.ts";
+import { PolicyInForce } from "../../src/security/policy/policy-access.ts";
+import { createServer } from "../../src/server/index.ts";
+import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
+import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
+import { PemFolder } from "../support/certificates.ts";
+import { runCommand } from "../support/command-line.ts";
+import { type RunningServer, startServer } from "../support/running-server.ts";
+
+const sha256 = (token: string) => createHash("sha256").update(token).digest("hex");
+let undo = new AsyncDisposableStack();
+let folder: PemFolder;
+beforeEach(() => {
+  undo = new AsyncDisposableStack();
+  folder = undo.use(new PemFolder());
+});
+afterEach(() => undo.disposeAsync());
+
+interface Rights {
+  readonly namespaces: readonly string[];
+  readonly may: readonly Permission[];
+}
+/** A policy file in which each name is the principal token:NAME. */
+const policyOf = (principals: Readonly<Record<string, readonly Rights[]>>): string =>
+  JSON.stringify({
+    principals: Object.entries(principals).map(([name, allow]) => ({
+      name,
+      match: [`token:${name}`],
+      allow,
+    })),
+  });
+
+interface Guarded extends RunningServer {
+  readonly observed: ThreadObservation;
+  readonly logged: string[];
+  replace(yaml: string): void;
+}
+
+/** Each principal's token is its name. */
+async function start(
+  principals: Readonly<Record<string, readonly Rights[]>>,
+  acceleration: "on" | "off" = "on",
+): Promise<Guarded> {
+  const names = [...Object.keys(principals), "nobody"];
+  const tokens = folder.write("tokens", names.map((name) => `${name} ${sha256(name)}\n`).join(""));
+  const policy = folder.write("policy.yaml", policyOf(principals));
+  const logged: string[] = [];
+  const log = (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`);
+  let observed: ThreadObservation | undefined;
+  const running = await startServer({
+    security: { tokens, policy, reloadMs: 100 },
+    acceleration,
+    telemetry: {
+      ...createNoTelemetry({ info: log, warn: log, error: log }),
+      observeThread(observation) {
+        observed = observation;
+        return () => {};
+      },
+    },
+  });
+  undo.defer(() => running.stop());
+  if (observed === undefined) throw new Error("nothing observes the server");
+  return { ...running, observed, logged, replace: (yaml) => void folder.write("policy.yaml", yaml) };
+}
+
+function clientOf({ address }: RunningServer): ServiceClient {
+  const client = createServiceClient(address, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+  });
+  undo.defer(() => client.close());
+  return client;
+}
+
+const as = (name: string) => {
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${name}`);
+  return { metadata };
+};
+
+const namespace = "orders";
+const value = Buffer.from("v");
+/** Operations, and what each needs. */
+const OPERATIONS: readonly (readonly [
+  name: string,
+  operation: MessageInitShape<typeof OperationSchema>["operation"],
+  needed: number,
+])[] = [
+  ["Get", { case: "get", value: { namespace, key: "k" } }, permission.read],
+  ["Set", { case: "set", value: { namespace, key: "k", value } }, permission.write],
+  [
+    "Set if absent",
+    { case: "set", value: { namespace, key: "k", value, condition: { case: "ifAbsent", value: true } } },
+    permission.write | permission.read,
+  ],
+  [
+    "Set if present",
+    { case: "set", value: { namespace, key: "k", value, condition: { case: "ifPresent", value: true } } },
+    permission.write | permission.read,
+  ],
+  [
+    "Set if version",
+    { case: "set", value: { namespace, key: "k", value, condition: { case: "ifVersion", value: 7n } } },
+    permission.write | permission.read,
+  ],
+  [
+    "Set by a lease",
+    { case: "set", value: { namespace, key: "k", value, condition: { case: "leaseToken", value: 7n } } },
+    permission.write | permission.read,
+  ],
+  [
+    "Set by a source version",
+    { case: "set", value: { namespace, key: "k", value, sourceVersion: 7n } },
+    permission.write | permission.read,
+  ],
+  [
+    "Touch",
+    { case: "touch", value: { namespace, key: "k", ttlMs: 1_000n } },
+    permission.write | permission.read,
+  ],
+  ["Lease", { case: "lease", value: { namespace, key: "free" } }, permission.write | permission.read],
+  [
+    "the return of a lease",
+    { case: "lease", value: { namespace, key: "free", releaseToken: 7n } },
+    permission.write | permission.read,
+  ],
+  [
+    "Invalidate keys",
+    { case: "invalidate", value: { namespace, target: { case: "keys", value: { keys: ["k"] } } } },
+    permission.invalidate,
+  ],
+  [
+    "Invalidate tags",
+    { case: "invalidate", value: { namespace, target: { case: "tags", value: { tags: ["t"] } } } },
+    permission.invalidate,
+  ],
+  [
+    "Invalidate a prefix",
+    { case: "invalidate", value: { namespace, target: { case: "prefix", value: "k" } } },
+    permission.invalidate,
+  ],
+  [
+    "Invalidate all",
+    { case: "invalidate", value: { namespace, target: { case: "all", value: true } } },
+    permission.invalidate | permission.admin,
+  ],
+];
+
+/** The outcome of one operation by each kind of call: undefined, or its error. */
+async function byEachCall(
+  client: ServiceClient,
+  name: string,
+  operation: (typeof OPERATIONS)[number][1],
+): Promise<unknown[]> {
+  const settle = (promise: Promise<unknown>) =>
+    promise.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  const { method } = CacheService;
+  const unary = (() => {
+    switch (operation?.case) {
+      case "get":
+        return client.unary(method.get, operation.value, as(name));
+      case "set":
+        return client.unary(method.set, operation.value, as(name));
+      case "touch":
+        return client.unary(method.touch, operation.value, as(name));
+      case "lease":
+        return client.unary(method.lease, operation.value, as(name));
+      case "invalidate":
+        return client.unary(method.invalidate, operation.value, as(name));
+      default:
+        throw new Error("no operation");
+    }
+  })();
+  const of = (result: { result: { case?: string | undefined; value?: unknown } } | undefined) =>
+    result?.result.case === "error" ? fromStatus(Object.assign(Object(result.result.value))) : undefined;
+  const batch = client
+    .unary(
+      method.batch,
+      { operations: [{ operation }, { operation: { case: "get", value: { namespace: "open", key: "k" } } }] },
+      as(name),
+    )
+    .then(({ results }) => {
+      // The other operation of the batch goes on.
+      expect(results[1]?.result.case).toBe("get");
+      const error = of(results[0]);
+      if (error !== undefined) throw error;
+    });
+  const exchange = exchangeOf(client, name, [{ case: "batch", value: { operations: [{ operation }] } }]).then(
+    ([answer]) => {
+      const error =
+        answer?.frame.case === "batch" ? of(answer.frame.value.results[0]) : new Error("no batch");
+      if (error !== undefined) throw error;
+    },
+  );
+  return [await settle(unary), await settle(batch), await settle(exchange)];
+}
+
+/** The answers to these frames behind Open. */
+function exchangeOf(
+  client: ServiceClient,
+  name: string,
+  frames: readonly MessageInitShape<typeof ExchangeRequestSchema>["frame"][],
+): Promise<ExchangeResponse[]> {
+  return new Promise((resolve, reject) => {
+    const call = client.bidi(CacheService.method.exchange, as(name));
+    const answers: ExchangeResponse[] = [];
+    call.on("data", (answer: ExchangeResponse) => answers.push(answer));
+    call.on("error", (error) => reject(fromServiceError(Object.assign(error))));
+    call.on("end", () => resolve(answers.filter(({ id }) => id > 1n)));
+    const all: typeof frames = [{ case: "open", value: {} }, ...frames];
+    for (const [index, frame] of all.entries())
+      call.write(create(ExchangeRequestSchema, { id: BigInt(index + 1), ...(frame && { frame }) }));
+    call.end();
+  });
+}
+
+describe.each(["on", "off"] as const)("permissions with acceleration %s", (acceleration) => {
+  it("are asked for by each operation, in each kind of call", { timeout: 60_000 }, async () => {
+    const open: Rights = { namespaces: ["open"], may: ["read"] };
+    const principals: Record<string, Rights[]> = { all: [{ namespaces: ["*"], may: PERMISSIONS }] };
+    for (const [index, [, , needed]] of OPERATIONS.entries()) {
+      for (const name of namesOf(needed)) {
+        const without = PERMISSIONS.filter((one) => one !== name);
+        principals[`p${index}${name}`] = [open, { namespaces: [namespace], may: without }];
+      }
+      principals[`p${index}`] = [open, { namespaces: [namespace], may: namesOf(needed) }];
+    }
+    const running = await start(principals, acceleration);
+    const client = clientOf(running);
+    for (const [index, [what, operation, needed]] of OPERATIONS.entries()) {
+      expect(await byEachCall(client, `p${index}`, operation), what).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+      expect(await byEachCall(client, "all", operation), what).toEqual([undefined, undefined, undefined]);
+      const denied = { reason: "PERMISSION_DENIED", detail: { permission: namesOf(needed).join(" and ") } };
+      for (const name of namesOf(needed)) {
+        const outcomes = await byEachCall(client, `p${index}${name}`, operation);
+        expect(outcomes, `${what} without ${name}`).toMatchObject([denied, denied, denied]);
+      }
+    }
+    expect(running.observed.denials().read).toBeGreaterThan(0);
+  });
+
+  it("are asked for by subscriptions, Stats and reflection", async () => {
+    const running = await start(
+      {
+        subscriber: [{ namespaces: ["orders"], may: ["subscribe"] }],
+        observer: [{ namespaces: ["*"], may: ["observe"] }],
+        half: [{ namespaces: ["orders*"], may: ["observe", "inspect"] }],
+      },
+      acceleration,
+    );
+    const client = clientOf(running);
+    const streamOf = async (name: string, of: string) => {
+      const stream = client.serverStream(CacheService.method.stream, { namespace: of }, as(name));
+      const failed = new Promise<unknown>((resolve) =>
+        stream.on("error", (error) => resolve(fromServiceError(Object.assign(error)))),
+      );
+      const first = await Promise.race([once(stream, "data").catch(() => failed), failed]);
+      stream.cancel();
+      return first;
+    };
+    const denied = { reason: "PERMISSION_DENIED" };
+    expect(await streamOf("subscriber", "orders")).toBeInstanceOf(Array);
+    expect(await streamOf("subscriber", "users")).toMatchObject(denied);
+    expect(await streamOf("observer", "orders")).toMatchObject(denied);
+    const subscription = (...of: string[]) =>
+      ({ case: "subscription", value: { selectors: of.map((one) => ({ namespace: one })) } }) as const;
+    const answers = await exchangeOf(client, "subscriber", [
+      subscription("orders", "users"),
+      subscription("orders"),
+    ]);
+    expect(answers.map(({ frame }) => frame.case)).toEqual(["error", "opened"]);
+    expect(answers[0]?.frame.value).toMatchObject({ code: 7 });
+
+    await client.unary(AdminService.method.stats, {}, as("observer"));
+    await expect(client.unary(AdminService.method.stats, {}, as("half"))).rejects.toMatchObject(denied);
+    const reflect = (name: string) =>
+      new Promise<unknown>((resolve) => {
+        const call = client.bidi(ServerReflection.method.serverReflectionInfo, as(name));
+        call.on("data", () => resolve("answered"));
+        call.on("error", (error) => resolve(fromServiceError(Object.assign(error))));
+        call.write({
+          $typeName: "grpc.reflection.v1.ServerReflectionRequest",
+          host: "",
+          messageRequest: { case: "listServices", value: "" },
+        });
+        call.end();
+      });
+    expect(await reflect("half")).toBe("answered");
+    expect(await reflect("observer")).toMatchObject(denied);
+    expect(await running.health()).toBe("SERVING");
+  });
+
+  it("are none for whom the policy does not name, and none of another's for anybody", async () => {
+    const running = await start(
+      { a: [{ namespaces: ["a", "a.*"], may: PERMISSIONS }], b: [{ namespaces: ["b"], may: PERMISSIONS }] },
+      acceleration,
+    );
+    const client = clientOf(running);
+    const get = (name: string, of: string) =>
+      client.unary(CacheService.method.get, { namespace: of, key: "k" }, as(name));
+    await get("a", "a");
+    await get("a", "a.x");
+    await get("b", "b");
+    for (const [name, of] of [
+      ["a", "b"],
+      ["b", "a"],
+      ["a", "ab"],
+      ["a", "a-x"],
+      ["nobody", "a"],
+    ] as const) {
+      await expect(get(name, of), `${name} in ${of}`).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+    }
+    // A batch's own namespace is that of its operations, and each may name another.
+    const { results } = await client.unary(
+      CacheService.method.batch,
+      {
+        namespace: "a",
+        operations: [
+          { operation: { case: "get", value: { key: "k" } } },
+          { operation: { case: "get", value: { namespace: "b", key: "k" } } },
+        ],
+      },
+      as("a"),
+    );
+    expect(results.map(({ result }) => result.case)).toEqual(["get", "error"]);
+    expect(running.logged.filter((line) => line.includes("denied")).length).toBeLessThanOrEqual(3);
+    expect(running.logged.join()).not.toMatch(/"key"|"k"/);
+  });
+
+  it("change when the file does: calls at once, streams too, and those that are still permitted go on", async () => {
+    const both: Rights[] = [{ namespaces: ["orders"], may: ["read", "write", "subscribe"] }];
+    const running = await start({ stays: both, leaves: both }, acceleration);
+    const client = clientOf(running);
+    const follow = (name: string) => {
+      const stream = client.serverStream(CacheService.method.stream, { namespace: "orders" }, as(name));
+      stream.on("data", () => {});
+      return {
+        stream,
+        failed: new Promise<unknown>((resolve) =>
+          stream.on("error", (error) => resolve(fromServiceError(Object.assign(error)))),
+        ),
+      };
+    };
+    const [stays, leaves] = [follow("stays"), follow("leaves")];
+    await Promise.all([once(stays.stream, "data"), once(leaves.stream, "data")]);
+    const exchange = client.bidi(CacheService.method.exchange, as("leaves"));
+    const cut = new Promise<unknown>((resolve) =>
+      exchange.on("error", (error) => resolve(fromServiceError(Object.assign(error)))),
+    );
+    exchange.on("data", () => {});
+    exchange.write(create(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: {} } }));
+    exchange.write(
+      create(ExchangeRequestSchema, {
+        id: 2n,
+        frame: { case: "subscription", value: { selectors: [{ namespace: "orders" }] } },
+      }),
+    );
+    await once(exchange, "data");
+    running.replace(policyOf({ stays: both, leaves: [{ namespaces: ["orders"], may: ["read"] }] }));
+    const denied = { reason: "PERMISSION_DENIED" };
+    expect(await leaves.failed).toMatchObject(denied);
+    expect(await cut).toMatchObject(denied);
+    const set = (name: string) =>
+      client.unary(CacheService.method.set, { namespace: "orders", key: "k" }, as(name));
+    await expect(set("leaves")).rejects.toMatchObject(denied);
+    await client.unary(CacheService.method.get, { namespace: "orders", key: "k" }, as("leaves"));
+    const news = once(stays.stream, "data");
+    await set("stays");
+    await news;
+    stays.stream.cancel();
+  });
+
+  it("stay as they are while the new file has faults", async () => {
+    const running = await start({ a: [{ namespaces: ["a"], may: ["read"] }] }, acceleration);
+    running.replace("principals: canary");
+    await vi.waitFor(() => expect(running.observed.securityFilesRefused()).toBe(true), { timeout: 10_000 });
+    await clientOf(running).unary(CacheService.method.get, { namespace: "a", key: "k" }, as("a"));
+    expect(running.logged.join()).not.toContain("canary");
+  });
+});
+
+describe("the client", () => {
+  it("gets PERMISSION_DENIED for the operation alone, and its loads do not hide it", async () => {
+    const running = await start({ reader: [{ namespaces: ["orders"], may: ["read", "subscribe"] }] });
+    const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 5_000 });
+    undo.defer(() => cache.close({ graceMs: 0 }));
+    const orders = cache.namespace("orders", { codec: json<string>() });
+    expect(await orders.get("k")).toEqual({ kind: "miss" });
+    await expect(orders.set("k", "v")).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+      detail: { permission: "write" },
+    });
+    expect(await orders.get("k", { maxStalenessMs: 0 })).toEqual({ kind: "miss" });
+    await expect(orders.getOrLoad("k", () => "v")).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+  });
+});
+
+describe("a policy", () => {
+  const faultOf = (yaml: string): string => {
+    try {
+      readPolicy("policy", yaml);
+      return "";
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  it("is refused with all its faults and their lines, none of which repeats what it has", () => {
+    const yaml = [
+      "principals:",
+      "  - name: canary canary",
+      "    match: [token:a*b]",
+      "    allow:",
+      "      - namespaces: [Canary]",
+      "        may: [reed]",
+      "      - namespaces: []",
+      "        may: []",
+      "        deny: [read]",
+      "  - match: [x]",
+    ].join("\n");
+    const fault = faultOf(yaml);
+    for (const line of [2, 3, 5, 6, 7, 8, 10]) expect(fault).toContain(`line ${line} `);
+    expect(fault).not.toMatch(/canary|reed/i);
+    expect(faultOf("principals: [")).toContain("line 1");
+    expect(faultOf("")).not.toBe("");
+    expect(faultOf("a: &a [*a]")).not.toBe("");
+    const twice =
+      "principals:\n  - { name: a, match: [x], allow: [] }\n  - { name: a, match: [y], allow: [] }\n";
+    expect(faultOf(twice)).toContain("line 3: has the name of line 2");
+  });
+
+  it("needs identities", () => {
+    const policy = folder.write("policy.yaml", "principals: []\n");
+    const make = () => createServer({ listen: "127.0.0.1:0", security: { policy } });
+    expect(make).toThrow(
+      expect.objectContaining({ detail: expect.objectContaining({ field: "security.policy" }) }),
+    );
+  });
+
+  it("decides as a naive interpreter does, in 100,000 cases", () => {
+    const seed = Number(process.env.SEED ?? 20_261_129);
+    const rng = createSeededRng(seed);
+    const pick = <Item>(items: readonly Item[]): Item => {
+      const item = items[Math.floor(rng.fraction() * items.length)];
+      if (item === undefined) throw new Error("nothing to pick");
+      return item;
+    };
+    const some = <Item>(items: readonly Item[]) => items.filter(() => rng.fraction() < 0.4);
+    const NAMES = ["token:a", "token:ab", "token:b", "spiffe://x/a", "spiffe://x/b"];
+    const SPACES = ["a", "ab", "a.b", "b", "b.a", "c"];
+    const patternsOf = (texts: readonly string[]) =>
+      texts
+        .flatMap((text) => [text, `${text.slice(0, 1 + Math.floor(rng.fraction() * text.length))}*`])
+        .concat("*");
+    const matches = (pattern: string, text: string) =>
+      pattern === text ||
+      (pattern.at(-1) === "*" && text.indexOf(pattern.slice(0, pattern.length - 1)) === 0);
+    let cases = 0;
+    for (let round = 0; cases < 100_000; round++) {
+      const entries = Array.from({ length: 1 + Math.floor(rng.fraction() * 4) }, (_, at) => ({
+        name: `e${at}`,
+        match: [pick(patternsOf(NAMES)), ...some(patternsOf(NAMES)).slice(0, 1)],
+        allow: Array.from({ length: Math.floor(rng.fraction() * 4) }, () => ({
+          namespaces: [pick(patternsOf(SPACES)), ...some(patternsOf(SPACES)).slice(0, 1)],
+          may: [pick(PERMISSIONS), ...some(PERMISSIONS)],
+        })),
+      }));
+      const inForce = new PolicyInForce(
+        readPolicy("policy", JSON.stringify({ principals: entries })),
+        () => {},
+      );
+      for (const name of NAMES) {
+        const access = inForce.accessOf(name);
+        const entry = entries.find(({ match }) => match.some((one) => matches(one, name)));
+        for (const space of [...SPACES, ...SPACES]) {
+          for (const needed of Object.values(NEEDS)) {
+            const expected = namesOf(needed).every((one) =>
+              entry?.allow.some(
+                ({ namespaces, may }) =>
+                  may.includes(one) && namespaces.some((pattern) => matches(pattern, space)),
+              ),
+            );
+            cases += 1;
+            if (access.permits(space, needed) !== expected) {
+              throw new Error(
+                `seed ${seed}, round ${round}: ${name} in ${space} needs ${needed}: ${JSON.stringify(entries)}`,
+              );
+            }
+          }
+        }
+      }
+    }
+  });
+
+  it("keeps masks of a bounded number of namespaces, and stays right beyond", () => {
+    const yaml = policyOf({ a: [{ namespaces: ["n1*"], may: ["read"] }] });
+    const access = new PolicyInForce(readPolicy("policy", yaml), () => {}).accessOf("token:a");
+    for (let at = 0; at < 5_000; at++)
+      expect(access.permits(`n${at}`, permission.read)).toBe(`${at}`.startsWith("1"));
+  });
+
+  it("in the documents needs what the code needs", () => {
+    const page = readFileSync("docs/security.md", "utf8");
+    for (const [what, needed] of [
+      ...OPERATIONS.map(([name, , mask]) => [name, mask] as const),
+      ["Stream", NEEDS.subscribe],
+      ["Stats", NEEDS.stats],
+      ["reflection", NEEDS.reflection],
+    ] as const) {
+      const row = page.split("\n").find(
+        (line) =>
+          line.startsWith("|") &&
+          line
+            .split("|")[1]
+            ?.split(", ")
+            .some((cell) => cell.trim() === what),
+      );
+      expect(row?.split("|")[2]?.trim(), what).toBe(
+        namesOf(needed)
+          .map((name) => `\`${name}\``)
+          .join(", "),
+      );
+    }
+  });
+});
+
+describe("meshcache policy", () => {
+  const yaml =
+    "principals:\n  - name: orders\n    match: [token:orders]\n    allow:\n      - namespaces: [orders]\n        may: [read, write]\n";
+
+  it("explains a decision by its lines", async () => {
+    const file = folder.write("policy.yaml", yaml);
+    const check = (who: string, may: string, where: string) =>
+      runCommand(["policy", "check", "--policy", file, "--as", who, "--may", may, "--namespace", where]);
+    expect(await check("token:orders", "write", "orders")).toMatchObject({
+      exitCode: 0,
+      stdout: "allowed: token:orders is orders (line 2), and line 5 allows write in orders\n",
+    });
+    expect(await check("token:orders", "admin", "orders")).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining("no line of it allows admin"),
+    });
+    expect(await check("token:x", "read", "orders")).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining("no principal"),
+    });
+    expect((await check("token:x", "fly", "orders")).exitCode).toBe(2);
+  });
+
+  it("tests a table of expectations", async () => {
+    const policy = folder.write("policy.yaml", yaml);
+    const good = folder.write(
+      "good.yaml",
+      "expect:\n  - { as: token:orders, namespace: orders, may: [read], mayNot: [admin] }\n",
+    );
+    expect(await runCommand(["policy", "test", good, "--policy", policy])).toMatchObject({
+      exitCode: 0,
+      stdout: "2 expectations, 0 not met\n",
+    });
+    const bad = folder.write(
+      "bad.yaml",
+      "expect:\n  - { as: token:orders, namespace: users, may: [read] }\n",
+    );
+    const failed = await runCommand(["policy", "test", bad, "--policy", policy]);
+    expect(failed).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining("line 2: token:orders may not read in users"),
+    });
+    expect((await runCommand(["policy", "test", policy, "--policy", policy])).exitCode).toBe(2);
+    expect((await runCommand(["policy", "test", "/nowhere", "--policy", policy])).exitCode).toBe(7);
+  });
+
+  it("prints the rights of each principal", async () => {
+    const file = folder.write("policy.yaml", yaml);
+    const { stdout } = await runCommand(["policy", "print", "--policy", file]);
+    expect(stdout).toMatch(/orders +token:orders/);
+    expect(stdout).toMatch(/ +orders +read, write/);
+  });
+});
