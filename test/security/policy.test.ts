@@ -425,6 +425,14 @@ describe("the client", () => {
     expect(await orders.get("k", { maxStalenessMs: 0 })).toEqual({ kind: "miss" });
     await expect(orders.getOrLoad("k", () => "v")).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
   });
+
+  it("reads without a near cache where it may not subscribe", async () => {
+    const running = await start({ reader: [{ namespaces: ["orders"], may: ["read"] }] });
+    const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 2_000 });
+    undo.defer(() => cache.close({ graceMs: 0 }));
+    const orders = cache.namespace("orders", { codec: json<string>(), nearCache: false });
+    expect(await orders.get("k")).toEqual({ kind: "miss" });
+  });
 });
 
 describe("a policy", () => {
