@@ -415,7 +415,9 @@ describe("the client", () => {
   it("gets PERMISSION_DENIED for the operation alone, and its loads do not hide it", async () => {
     const running = await start({ reader: [{ namespaces: ["orders"], may: ["read", "subscribe"] }] });
     const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 5_000 });
-    undo.defer(() => cache.close({ graceMs: 0 }));
+    undo.defer(async () => {
+      await cache.close({ graceMs: 0 });
+    });
     const orders = cache.namespace("orders", { codec: json<string>() });
     expect(await orders.get("k")).toEqual({ kind: "miss" });
     await expect(orders.set("k", "v")).rejects.toMatchObject({
@@ -429,7 +431,9 @@ describe("the client", () => {
   it("reads without a near cache where it may not subscribe", async () => {
     const running = await start({ reader: [{ namespaces: ["orders"], may: ["read"] }] });
     const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 2_000 });
-    undo.defer(() => cache.close({ graceMs: 0 }));
+    undo.defer(async () => {
+      await cache.close({ graceMs: 0 });
+    });
     const orders = cache.namespace("orders", { codec: json<string>(), nearCache: false });
     expect(await orders.get("k")).toEqual({ kind: "miss" });
   });

@@ -285,6 +285,7 @@ function isUnanswered({ reason, detail }: CacheError): boolean {
       // The window of this client is full.
       return detail.limit?.startsWith("inFlight") === true;
     case "FIELD_INVALID":
+    case "PERMISSION_DENIED":
     case "CODEC":
     case "LOADER_TIMEOUT":
     case "INTERNAL":
