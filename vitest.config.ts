@@ -47,7 +47,7 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // The contract, the streams and the network once more, over mutual TLS.
+          // The contract, the streams and the network once more, over mutual TLS and with a policy.
           name: "mutual TLS",
           include: [
             "test/contract/grpc.test.ts",

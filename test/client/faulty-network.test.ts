@@ -155,7 +155,6 @@ describe("A client behind a faulty network", () => {
     await first.cache.namespace("users", { codec }).set("k", "v1");
     cache = new MeshCache({
       address: [first.address, second.address],
-      ...withTestTls,
       leaseMs: LEASE_MS,
       pingMs: 50,
     });

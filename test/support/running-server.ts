@@ -37,7 +37,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
   const server = createServerFor({
     listen: "127.0.0.1:0",
     acceleration: testAcceleration,
-    ...(testTls === undefined ? {} : { security: { tls: testTls.server } }),
+    ...(testTls === undefined ? {} : { security: testTls.security }),
     ...options,
   });
   const listensOn = await server.start();

@@ -1,12 +1,15 @@
-/** Mutual TLS of the servers and clients of a suite, where the project of vitest.config.ts asks for it. */
+/** Mutual TLS of the servers and clients of a suite, and a policy that allows it, where the project of vitest.config.ts asks for it. */
 import { readFileSync } from "node:fs";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { ClientTlsOptions } from "../../src/index.ts";
-import type { ServerTlsOptions } from "../../src/server/index.ts";
+import { PERMISSIONS } from "../../src/security/access/access.ts";
+import type { SecurityOptions } from "../../src/server/index.ts";
 import { createAuthority, PemFolder } from "./certificates.ts";
 
+const CLIENT = "spiffe://example.org/test";
+
 interface TestTls {
-  readonly server: ServerTlsOptions;
+  readonly security: SecurityOptions;
   readonly client: Required<Omit<ClientTlsOptions, "serverName">>;
 }
 
@@ -37,8 +40,17 @@ function createTestTls(): TestTls {
   const authority = createAuthority();
   const ca = folder.write("ca.crt", authority.cert);
   const server = folder.save("server", authority.issue());
-  const client = folder.save("client", authority.issue({ names: ["URI:spiffe://example.org/test"] }));
-  return { server: { ...server, clientCa: ca }, client: { ...client, ca } };
+  const client = folder.save("client", authority.issue({ names: [`URI:${CLIENT}`] }));
+  const policy = folder.write(
+    "policy.yaml",
+    JSON.stringify({
+      principals: [
+        { name: "other", match: ["spiffe://example.org/other"], allow: [] },
+        { name: "test", match: [CLIENT], allow: [{ namespaces: ["*"], may: PERMISSIONS }] },
+      ],
+    }),
+  );
+  return { security: { tls: { ...server, clientCa: ca }, policy }, client: { ...client, ca } };
 }
 
 function toCredentials(tls: TestTls | undefined): ChannelCredentials {
