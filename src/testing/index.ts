@@ -9,8 +9,13 @@ import { createFollowingClock } from "./clocks.ts";
 export type { Clock, Timer } from "../common/clock.ts";
 export { createTestClock, type TestClock } from "./clocks.ts";
 
+const DAY_MS = 86_400_000;
+
 export interface TestCacheOptions {
-  /** Default: a server on a free port of 127.0.0.1 with an empty store of its own. */
+  /**
+   * Default: a server on a free port of 127.0.0.1 with an empty store of its own, that refuses nothing because the tests are
+   * busy: its `transport.shedAfterMs` is a day.
+   */
   readonly server?: ServerOptions;
   /** The options of `cache`. Its address is the server's. */
   readonly client?: Omit<ClientOptions, "address">;
@@ -39,7 +44,8 @@ export interface TestCache extends AsyncDisposable {
  */
 export async function startTestCache(options: TestCacheOptions = {}): Promise<TestCache> {
   const clock = options.clock ?? createFollowingClock();
-  const server = createServer({ listen: "127.0.0.1:0", clock, ...options.server });
+  const transport = { shedAfterMs: DAY_MS, ...options.server?.transport };
+  const server = createServer({ listen: "127.0.0.1:0", clock, ...options.server, transport });
   const address = await server.start();
   const clients: MeshCache[] = [];
   const connect = (clientOptions: Omit<ClientOptions, "address"> = {}): MeshCache => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { CALM } from "../support/test-workers.ts";
 
 const SET = "meshcache.v1.CacheService/Set";
 
@@ -34,6 +35,7 @@ async function startExporting(workers: number, env: Record<string, string> = {})
       "src/cli/main.ts",
       "serve",
       ...["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", String(workers)],
+      ...["--shed-after-ms", String(CALM.shedAfterMs)],
     ],
     {
       env: {

@@ -18,6 +18,7 @@ import {
   type Namespace,
 } from "../../src/index.ts";
 import { createServer, createStore } from "../../src/server/index.ts";
+import { CALM } from "../support/test-workers.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -167,10 +168,11 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
     },
   },
   contentTypeMaxBytes: between(30, 255, async ({ cache }, bound) => {
-    const of = (length: number) => ({ codec: { ...bytes(), contentType: text(length) } });
-    await cache.namespace("users", of(bound)).set("key", value(1));
-    if (bound === 255) expect(() => cache.namespace("users", of(bound + 1))).toThrow(String(bound));
-    else await invalid(cache.namespace("users", of(bound + 1)).set("key", value(1)), "contentType", bound);
+    const of = (length: number) =>
+      cache.namespace(`${length}`, { codec: { ...bytes(), contentType: text(length) } });
+    await of(bound).set("key", value(1));
+    if (bound === 255) expect(() => of(bound + 1)).toThrow(String(bound));
+    else await invalid(of(bound + 1).set("key", value(1)), "contentType", bound);
   }),
   lifetimeMaxMs: between(10_000, 3_650 * DAY_MS, async ({ cache }, bound) => {
     const users = open(cache, "users");
@@ -364,8 +366,8 @@ async function oneLoads(cache: MeshCache, other: MeshCache, keys: readonly strin
 
 /** What every client does, with small messages: nothing of it may fail. */
 async function useAll({ cache, other }: Field): Promise<void> {
-  const users: Namespace<Uint8Array> = open(cache, "users");
-  const others = open(other, "users");
+  const users: Namespace<Uint8Array> = open(cache, "all");
+  const others = open(other, "all");
   await using subscription = users.subscribe();
   await subscription.isLive;
   const events = subscription[Symbol.asyncIterator]();
@@ -389,7 +391,7 @@ function startField(settings: Settings): Promise<Field & AsyncDisposable> {
   const server = createServer({
     listen: "127.0.0.1:0",
     limits: settings,
-    transport: settings,
+    transport: { ...settings, ...CALM },
     store: createStore({
       engine: settings.storeEngine,
       shards: settings.shards,

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { connectRaw } from "../support/raw-grpc.ts";
+import { CALM } from "../support/test-workers.ts";
 
 /** A Health/Check request for the whole server, and the answer SERVING. */
 const CHECK = Buffer.alloc(5);
@@ -35,6 +36,8 @@ export async function startServerProcess(workers = 2): Promise<ServerProcess> {
       "127.0.0.1:0",
       "--workers",
       String(workers),
+      "--shed-after-ms",
+      String(CALM.shedAfterMs),
     ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );

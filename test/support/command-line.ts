@@ -4,6 +4,7 @@ import type { ExitCode } from "../../src/cli/output/exit-codes.ts";
 import type { Output } from "../../src/cli/output/terminal.ts";
 import { run } from "../../src/cli/program.ts";
 import type { Machine } from "../../src/cli/settings/machine.ts";
+import { CALM } from "./test-workers.ts";
 
 /** The text that was written to one stream. */
 export class Captured extends Writable implements Output {
@@ -83,7 +84,7 @@ export function startCommand(argv: readonly string[], options: CommandOptions = 
     stdin: toReadable(options.stdin),
     stdout,
     stderr,
-    env: options.env ?? {},
+    env: { ...(argv[0] === "serve" && { MESHCACHE_SHED_AFTER_MS: `${CALM.shedAfterMs}` }), ...options.env },
     interrupted: interruption.signal,
   };
   const exitCode = run(argv, terminal, () => options.machine ?? machineOf());

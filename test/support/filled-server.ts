@@ -10,6 +10,7 @@ import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { toFlag } from "../../src/cli/settings/names.ts";
 import type { Settings } from "../../src/cli/settings/settings.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
+import { CALM } from "./test-workers.ts";
 
 const LAUNCH = "src/cli/launch.ts";
 const NAMESPACE = "filled";
@@ -45,11 +46,17 @@ export async function fillServer(settings: FilledSettings, times: number): Promi
     `${value}`,
   ]);
   const ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  // The peak is to be that of a server which refuses none of the load.
+  const all = ["--shed-after-ms", `${CALM.shedAfterMs}`, "--resident-max-bytes", "0"];
   const sizing = await promisify(execFile)(process.execPath, [LAUNCH, "sizing", "--json", ...flags]);
   const sized: FilledMemory["sized"] = JSON.parse(sizing.stdout);
-  const child = spawn(process.execPath, [LAUNCH, "serve", "--log-level", "warn", ...ports, ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [LAUNCH, "serve", "--log-level", "warn", ...ports, ...all, ...flags],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   try {
     const address = await addressOf(createInterface({ input: child.stdout }));
     await pause(SETTLE_MS);

@@ -8,7 +8,7 @@ import { type CacheServer, createServer, type ServerOptions } from "../../src/se
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { type ProxyProcess, startProxy } from "../proxies/proxy.ts";
 import { testCredentials, testTls } from "./test-tls.ts";
-import { testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
+import { CALM, testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
   readonly server: CacheServer;
@@ -39,6 +39,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
     acceleration: testAcceleration,
     ...(testTls === undefined ? {} : { security: testTls.security }),
     ...options,
+    transport: { ...CALM, ...options.transport },
   });
   const listensOn = await server.start();
   const proxy: ProxyProcess | undefined = testProxy && (await startProxy(testProxy, listensOn));

@@ -42,7 +42,7 @@ export function memoryParts(settings: Settings): MemoryPart[] {
     {
       part: "event logs, fences, tombstones, leases, request ids, namespaces",
       bytes: shards * shardStateBytes(shardLimits(settings)),
-      from: "shards, logMaxBytes, leasesMax, tombstonesMax, tagFencesMax, prefixFencesMax, requestIdsMax, namespacesMax",
+      from: "shards, storeBudgetBytes, logMaxBytes, leasesMax, tombstonesMax, tagFencesMax, prefixFencesMax, requestIdsMax, namespacesMax",
     },
     { part: "queues of streams", bytes: queuesMaxBytes, from: "queuesMaxBytes" },
     { part: "requests, results and answers of calls", bytes: heldMaxBytes, from: "heldMaxBytes" },

@@ -280,11 +280,11 @@ export const settingsSchema = z.strictObject({
   ),
   shedDelayMs: transport(
     "shedDelayMs",
-    "Delay of the event loop, or wait of a call for its turn, that is pressure if it is longer.",
+    "Wait of a call for its turn, or delay of the event loop, that is pressure if it is longer.",
   ),
   shedAfterMs: transport(
     "shedAfterMs",
-    "Time that pressure lasts before operations are refused with UNAVAILABLE: Sets without a lease first, then Gets.",
+    "Time that pressure lasts before operations are refused with UNAVAILABLE: Sets without a lease first, then Gets, for calls that wait alone.",
   ),
   residentMaxBytes: transport(
     "residentMaxBytes",

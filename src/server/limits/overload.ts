@@ -2,9 +2,10 @@
  * Sheds load by kind when a server has more to do than it can: Sets without a lease first, then Gets. Never an Invalidate, a
  * Touch, a Lease, its release or its fill: copies depend on them, and a load that was made is worth keeping.
  *
- * Pressure is a late event loop, a call that waits long for its turn, or much memory held by calls. When it lasts, the
- * part of calls that is refused grows, and it shrinks when the pressure is gone. Little resident memory left refuses
- * Sets alone.
+ * Pressure is a call that waits long for its turn, a late event loop, or much memory held by calls. When it lasts, the part
+ * of calls that is refused grows, and it shrinks when the pressure is gone. Gets are refused for calls that wait alone: an
+ * event loop is late too where the host lacks a processor and no call waits, and memory that peers do not take is not freed by
+ * refusing the reads of others. Little resident memory left refuses Sets alone.
  */
 import { type CacheError, overloaded } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
@@ -70,23 +71,19 @@ export class Overload {
   /** To be called a few times a second. */
   check(nowMs: number): void {
     this.#memoryIsShort = this.#signals.residentShare(nowMs) >= FULL_SHARE;
-    const isLate = this.#isLate(nowMs);
-    // Memory is full of what some peers do not take: to refuse the reads of others would not free it.
-    const most = isLate ? SEVERITY_MAX : 1;
-    if (!isLate && this.#signals.heldShare() < FULL_SHARE) {
+    const { shedDelayMs, shedAfterMs } = this.#limits;
+    const callsWait = this.#signals.oldestWaitMs(nowMs) > shedDelayMs;
+    const loopIsLate = this.#signals.eventLoopDelayMs() > shedDelayMs;
+    if (!callsWait && !loopIsLate && this.#signals.heldShare() < FULL_SHARE) {
       this.#pressedSinceMs = undefined;
       this.#severity = Math.max(0, this.#severity - FALL);
       return;
     }
+    const most = callsWait ? SEVERITY_MAX : 1;
     this.#pressedSinceMs ??= nowMs;
     if (this.#severity > most) this.#severity = Math.max(most, this.#severity - FALL);
-    else if (nowMs - this.#pressedSinceMs >= this.#limits.shedAfterMs) {
+    else if (nowMs - this.#pressedSinceMs >= shedAfterMs) {
       this.#severity = Math.min(most, this.#severity + RISE);
     }
-  }
-
-  #isLate(nowMs: number): boolean {
-    const delayMs = Math.max(this.#signals.eventLoopDelayMs(), this.#signals.oldestWaitMs(nowMs));
-    return delayMs > this.#limits.shedDelayMs;
   }
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ceilingBytes } from "../../../src/cli/settings/memory-model.ts";
 import { toFlag } from "../../../src/cli/settings/names.ts";
 import { toQuantity } from "../../../src/cli/settings/quantity.ts";
 import { SETTING_NAMES, settingsSchema } from "../../../src/cli/settings/settings.ts";
@@ -39,7 +40,7 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
 ]);
 
 /** The settings that are not a number, and their defaults. */
-const words: ReadonlyMap<string, string | boolean> = new Map<string, string | boolean>([
+const words: ReadonlyMap<string, string | boolean | object> = new Map<string, string | boolean | object>([
   ["listen", DEFAULT_ADDRESS],
   ["admin", "127.0.0.1:9464"],
   ["logLevel", DEFAULT_LOG_LEVEL],
@@ -55,6 +56,7 @@ const words: ReadonlyMap<string, string | boolean> = new Map<string, string | bo
   ["adminTls", "on"],
   ["plaintext", false],
   ["anonymous", false],
+  ["namespaces", {}],
 ]);
 
 /** The defaults that depend on something, in words. */
@@ -67,6 +69,8 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["tokens", "none"],
   ["jwtIssuers", "none"],
   ["policy", "none"],
+  ["namespaces", "none"],
+  ["residentMaxBytes", "the ceiling"],
 ]);
 
 function rangeOf(name: string, { fallback, min, max }: Bound): string {
@@ -101,7 +105,13 @@ describe("the settings", () => {
     const printed = stdout.trimEnd().split("\n");
     const values = printed.map((line): { name: string; value: unknown } => JSON.parse(line));
     const defaults = [...enforced].map(([name, { fallback }]): [string, unknown] => [name, fallback]);
-    expect(new Map(values.map(({ name, value }) => [name, value]))).toEqual(new Map([...defaults, ...words]));
+    const fitted: [string, unknown] = [
+      "residentMaxBytes",
+      ceilingBytes(settingsSchema.parse({ workers: 1 })),
+    ];
+    expect(new Map(values.map(({ name, value }) => [name, value]))).toEqual(
+      new Map([...defaults, ...words, fitted]),
+    );
   });
 
   it("are in docs/configuration.md as they are in the code", () => {

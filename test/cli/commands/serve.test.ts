@@ -13,6 +13,7 @@ import { MeshCache } from "../../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
 import { Captured, runCommand } from "../../support/command-line.ts";
 import { startServer } from "../../support/running-server.ts";
+import { CALM } from "../../support/test-workers.ts";
 
 interface Spawned {
   readonly child: ChildProcess;
@@ -30,7 +31,11 @@ afterEach(() => {
 function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Spawned {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(MESHCACHE|OTEL)_/.test(name));
   const child = spawn(process.execPath, ["src/cli/main.ts", ...argv], {
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: {
+      ...Object.fromEntries(inherited),
+      MESHCACHE_SHED_AFTER_MS: `${CALM.shedAfterMs}`,
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.push(child);

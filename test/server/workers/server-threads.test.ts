@@ -17,6 +17,7 @@ import {
 } from "../../../src/server/workers/index.ts";
 import { connectSocket, FRAME, frame } from "../../support/raw-http2.ts";
 import type { Script } from "../../support/scripted-thread.ts";
+import { CALM } from "../../support/test-workers.ts";
 import { until } from "../../support/until.ts";
 
 const undo: (() => unknown)[] = [];
@@ -28,7 +29,12 @@ const scriptedThread = new URL("../../support/scripted-thread.ts", import.meta.u
 const WORKERS = 3;
 
 function create(options: Partial<ServerThreadsOptions> = {}): ServerThreads {
-  const threads = createServerThreads({ workers: WORKERS, listen: "127.0.0.1:0", ...options });
+  const threads = createServerThreads({
+    workers: WORKERS,
+    listen: "127.0.0.1:0",
+    transport: CALM,
+    ...options,
+  });
   undo.push(() => threads.close());
   return threads;
 }
