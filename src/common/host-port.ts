@@ -37,6 +37,12 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.\d{1,3}){3}$/i.test(host);
 }
 
+/** The same for HOST:PORT. */
+export function isLoopbackAddress(address: string): boolean {
+  const endpoint = parseServerAddress(address);
+  return endpoint !== undefined && isLoopback(endpoint.host);
+}
+
 function parse(text: string, portMin: number): HostPort | undefined {
   const [, ipv6, name, digits] = HOST_PORT.exec(text) ?? [];
   const host = ipv6 ?? name;

@@ -130,6 +130,24 @@ describe("the admin port over TLS", () => {
   });
 });
 
+describe("a token beyond loopback", () => {
+  const get = async (argv: readonly string[], env = {}) =>
+    runCommand(
+      ["get", "greeting", "--timeout", "100ms", "--address", "192.0.2.1:50051", "--token-file", ca, ...argv],
+      { env },
+    );
+
+  it("is sent only with TLS, or where others encrypt", async () => {
+    const { exitCode, stderr } = await get([]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/--token-file .* needs TLS .*--plaintext/)]);
+    expect((await get([], { MESHCACHE_PLAINTEXT: "false" })).exitCode).toBe(2);
+    const unreachable = expect.not.stringContaining("--token-file");
+    expect((await get(CLIENT)).stderr).toEqual(unreachable);
+    expect((await get(["--plaintext"])).stderr).toEqual(unreachable);
+    expect((await get([], { MESHCACHE_PLAINTEXT: "true" })).stderr).toEqual(unreachable);
+  });
+});
+
 describe("serve beyond loopback", () => {
   const faults = async (...argv: string[]) => {
     const { exitCode, stderr } = await runCommand(["config", "print", ...argv]);

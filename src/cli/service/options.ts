@@ -35,6 +35,17 @@ export function fileOption(
   return option.default(env[variable] || undefined, `$${variable}`);
 }
 
+/** What is off unless its flag is given, or its variable is "true". */
+export function switchOption(
+  flag: `--${string}`,
+  description: string,
+  { env }: Pick<Terminal, "env">,
+): Option {
+  const option = new Option(flag, description);
+  const variable = toVariable(option.attributeName());
+  return option.default(env[variable] === "true", `$${variable}`);
+}
+
 /** A time as milliseconds. It needs a unit: "60" would mean seconds to one reader and milliseconds to another. */
 function parseTime(text: string): number {
   const ms = parseDurationMs(text);

@@ -11,7 +11,7 @@ import { fromCacheError, reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import type { Machine } from "../settings/machine.ts";
-import { environmentOption, fileOption, timeoutOption } from "./options.ts";
+import { environmentOption, fileOption, switchOption, timeoutOption } from "./options.ts";
 import { readToken, type TlsFlags, targetName, toClientTls, toCredentials } from "./tls.ts";
 import { toUnreachable } from "./unreachable.ts";
 
@@ -53,7 +53,7 @@ export interface Session {
   answer(toJson: () => object, toHuman: () => string): Promise<void>;
 }
 
-/** --address, --tls-…, --token-file, --timeout and --json. */
+/** --address, --tls-…, --token-file, --plaintext, --timeout and --json. */
 export function addSessionOptions(command: Command, { terminal }: CommandContext): Command {
   return command
     .optionsGroup("Connection:")
@@ -63,6 +63,9 @@ export function addSessionOptions(command: Command, { terminal }: CommandContext
     .addOption(fileOption("--tls-key <file>", "private key of --tls-cert, as PEM", terminal))
     .addOption(fileOption("--tls-server-name <name>", "name to expect of the server, not its host", terminal))
     .addOption(fileOption("--token-file <file>", "a file with the token of the calls", terminal))
+    .addOption(
+      switchOption("--plaintext", "send the token beyond loopback without TLS: a sidecar encrypts", terminal),
+    )
     .addOption(timeoutOption("--timeout <time>", "longest time for one call, such as 500ms", "5s"))
     .optionsGroup("Output:")
     .option("--json", "print one JSON object per line; bytes as base64, and as text if UTF-8");
@@ -110,9 +113,9 @@ function openSession(terminal: Terminal, options: SessionOptions): Session {
   if (parseServerAddress(address) === undefined) throw usageError(`--address must be ${SERVER_ADDRESS_FORM}`);
   const metadata = new Metadata();
   metadata.set("meshcache-client-id", "cli");
-  const token = readToken(options);
-  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const tls = toClientTls(options);
+  const token = readToken(options, tls, address);
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const client = createServiceClient(address, toCredentials(tls, address), {
     ...CHANNEL_OPTIONS,
     ...targetName(tls, address),

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
-import { parseServerAddress } from "../../common/host-port.ts";
+import { isLoopbackAddress, parseServerAddress } from "../../common/host-port.ts";
 import { type ClientTlsOptions, createClientTls } from "../../security/tls/client-tls.ts";
 import { CliError, EXIT, usageError } from "../output/exit-codes.ts";
 
@@ -12,6 +12,7 @@ export interface TlsFlags {
   readonly tlsKey?: string;
   readonly tlsServerName?: string;
   readonly tokenFile?: string;
+  readonly plaintext?: boolean;
 }
 
 /** Undefined: without TLS. */
@@ -27,9 +28,21 @@ export function toClientTls(flags: TlsFlags): ClientTlsOptions | undefined {
   };
 }
 
-/** Undefined: without a token. Throws a CliError for a file that cannot be read. */
-export function readToken({ tokenFile }: TlsFlags): string | undefined {
+/**
+ * Undefined: without a token. Throws a CliError for a file that cannot be read, and where whoever is on the wire could read the
+ * token.
+ */
+export function readToken(
+  { tokenFile, plaintext }: TlsFlags,
+  tls: ClientTlsOptions | undefined,
+  address: string,
+): string | undefined {
   if (tokenFile === undefined) return undefined;
+  if (tls === undefined && plaintext !== true && !isLoopbackAddress(address)) {
+    throw usageError(
+      `--token-file for ${address}, which is not loopback, needs TLS (--tls-ca), or --plaintext where a sidecar or the network encrypts`,
+    );
+  }
   try {
     return readFileSync(tokenFile, "utf8").trim();
   } catch (cause) {

@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
-import { parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
+import { isLoopbackAddress, parseServerAddress, SERVER_ADDRESS_FORM } from "../../common/host-port.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Rng } from "../../common/random.ts";
 import type { ClientTlsOptions } from "../../security/tls/client-tls.ts";
@@ -72,9 +72,15 @@ export interface ClientOptions {
   /**
    * Gives the token of the next connection, 1 to 8,192 characters without spaces: a static one, or a JWT. It is asked again
    * before a JWT expires, and the connection is replaced without a gap. What it throws, or takes longer than
-   * `connectTimeoutMs`, is a connection that failed. Not together with `credentials`. Default: none.
+   * `connectTimeoutMs`, is a connection that failed. An address beyond loopback needs `tls` or `plaintext` with it. Not
+   * together with `credentials`. Default: none.
    */
   readonly token?: TokenSource;
+  /**
+   * Allows a `token` to be sent beyond loopback without `tls`, where a sidecar or the network encrypts: otherwise whoever is
+   * on the wire can read it. Default false.
+   */
+  readonly plaintext?: boolean;
   /**
    * Names this process in events: 0 to 256 of [A-Za-z0-9._-]. Default: empty. A server that takes no name so long (64
    * characters unless configured) refuses every call with FIELD_INVALID.
@@ -140,6 +146,7 @@ const CLIENT_OPTIONS = optionNames<ClientOptions>({
   credentials: true,
   tls: true,
   token: true,
+  plaintext: true,
   clientId: true,
   preset: true,
   nearCache: true,
@@ -225,12 +232,19 @@ function resolve(own: ClientOptions): ResolvedClientOptions {
   if (credentials !== undefined && !isGrpcCredentials(credentials)) {
     throw fieldInvalid("credentials", "ChannelCredentials of @grpc/grpc-js");
   }
+  const addresses = checkAddresses(options.address, credentials !== undefined);
+  const tls = resolveTls(options.tls, credentials !== undefined);
+  const token = resolveToken(options.token, credentials !== undefined);
+  const mayBeRead = checkFlag("plaintext", options.plaintext, false);
+  if (token !== undefined && tls === undefined && !mayBeRead && !addresses.every(isLoopbackAddress)) {
+    throw fieldInvalid("token", "left out beyond loopback without tls, unless plaintext is true");
+  }
   const telemetry = checkGroup("telemetry", options.telemetry, TELEMETRY_OPTIONS);
   return {
-    addresses: checkAddresses(options.address, credentials !== undefined),
+    addresses,
     credentials,
-    tls: resolveTls(options.tls, credentials !== undefined),
-    token: resolveToken(options.token, credentials !== undefined),
+    tls,
+    token,
     clientId: checkClientId(options.clientId ?? ""),
     nearCache: resolveNearCache(options.nearCache, undefined),
     ...resolveTimes(options),

@@ -56,6 +56,35 @@ describe("resolveClientOptions()", () => {
   });
 });
 
+describe("a token without TLS", () => {
+  const token = () => "secret";
+  const REFUSED = expect.objectContaining({
+    reason: "FIELD_INVALID",
+    detail: expect.objectContaining({ field: "token", bound: expect.stringContaining("plaintext") }),
+  });
+
+  it.each([["127.0.0.1:50051"], ["127.8.0.1:1"], ["[::1]:50051"], ["localhost:50051"]])(
+    "may go to %s",
+    (loopback) => expect(resolveClientOptions({ address: loopback, token }).token).toBe(token),
+  );
+
+  it.each([
+    ["cache.example:50051"],
+    ["10.0.0.1:50051"],
+    ["0.0.0.0:50051"],
+    ["127.0.0.1.evil.example:50051"],
+    ["localhost.evil.example:1"],
+    ["[::2]:50051"],
+  ])("may not go to %s, unless it is told that others encrypt", (beyond) => {
+    expect(() => resolveClientOptions({ address: beyond, token })).toThrow(REFUSED);
+    expect(() => resolveClientOptions({ address: [address, beyond], token })).toThrow(REFUSED);
+    expect(() => resolveClientOptions({ address: beyond, token, plaintext: false })).toThrow(REFUSED);
+    expect(resolveClientOptions({ address: beyond, token, plaintext: true }).token).toBe(token);
+    expect(resolveClientOptions({ address: beyond, token, tls: {} }).token).toBe(token);
+    expect(resolveClientOptions({ address: beyond }).token).toBeUndefined();
+  });
+});
+
 describe("resolveNamespaceOptions()", () => {
   const codec = json<string>();
 
