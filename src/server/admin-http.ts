@@ -8,11 +8,14 @@ import { createBoundary } from "../common/boundary.ts";
 import type { ServerTls } from "../security/tls/server-tls.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 import { boundConnections } from "./admin-connections.ts";
+import { createHostCheck } from "./admin-hosts.ts";
 
 export interface AdminHttpOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Names that requests may have for it: see `createHostCheck`. */
+  readonly hosts: string;
   /** Beyond it, connections without a request are closed. */
   readonly connectionsMax: number;
   /** All metrics in the Prometheus text format. */
@@ -76,6 +79,7 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
+  addHostCheck(app, options);
   addRoutes(app, options);
   if (tls?.asksClients) addCertificateCheck(app);
   const boundary = createBoundary((error) => {
@@ -108,6 +112,13 @@ function toHttps({ options, asksClients }: ServerTls): SecureOptions {
     ALPNProtocols: ["http/1.1"],
     handshakeTimeout: SILENCE_MAX_MS,
   };
+}
+
+function addHostCheck(app: FastifyInstance, { host, hosts }: AdminHttpOptions): void {
+  const isTaken = createHostCheck(host, hosts);
+  app.addHook("onRequest", async ({ headers }, reply) => {
+    if (!isTaken(headers.host)) await plain(reply, 421, "the host is not one of this port\n");
+  });
 }
 
 function addCertificateCheck(app: FastifyInstance): void {

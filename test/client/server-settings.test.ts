@@ -84,6 +84,7 @@ const between = (lowered: number, raised: number, use: Considered["use"] = undef
 const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   listen: "an address",
   admin: "an address for HTTP",
+  adminHosts: "of HTTP",
   adminConnectionsMax: "of HTTP",
   workers: "the suites run with several",
   logLevel: "nothing of the log reaches a client",

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AdminHttp, startAdminHttp } from "../../src/server/admin-http.ts";
 import type { Logger } from "../../src/telemetry/telemetry.ts";
@@ -23,6 +24,7 @@ beforeEach(async () => {
   admin = await startAdminHttp({
     host: "127.0.0.1",
     port: 0,
+    hosts: "cache.example,*.shop.svc",
     connectionsMax: CONNECTIONS_MAX,
     metricsText: () => metricsText(),
     ready: () => ready,
@@ -93,6 +95,7 @@ describe("the admin port", () => {
     const options = {
       host: "127.0.0.1",
       port,
+      hosts: "",
       connectionsMax: 4,
       metricsText,
       ready: () => true,
@@ -100,6 +103,50 @@ describe("the admin port", () => {
       tls: undefined,
     };
     await expect(startAdminHttp(options)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+});
+
+/** The status of a request with this Host header; undefined: without one, as HTTP/1.0. */
+async function statusFor(host: string | undefined, path = "/metrics"): Promise<number> {
+  const socket = connect(admin.port, "127.0.0.1");
+  const version = host === undefined ? "1.0" : `1.1\r\nhost: ${host}\r\nconnection: close`;
+  socket.write(`GET ${path} HTTP/${version}\r\n\r\n`);
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(await text(socket))?.[1]);
+}
+
+describe("the Host header of a request to the admin port", () => {
+  it.each([
+    ["an address with a port", "10.1.2.3:9464"],
+    ["an address", "10.1.2.3"],
+    ["an IPv6 address", "[fd00::1]:9464"],
+    ["localhost", "LocalHost:9464"],
+    ["a name below localhost", "cache.localhost"],
+    ["the name of a service in the same namespace", "meshcache-admin:9464"],
+    ["a name of `hosts`", "cache.example:9464"],
+    ["a name of `hosts`, in full", "Cache.Example."],
+    ["a name below one of `hosts`", "meshcache-0.meshcache-admin.shop.svc:9464"],
+    ["none, as of a load balancer", undefined],
+  ])("may be %s", async (_, host) => {
+    expect(await statusFor(host)).toBe(200);
+    expect(await statusFor(host, "/healthz")).toBe(200);
+    expect(await statusFor(host, "/readyz")).toBe(200);
+  });
+
+  it.each([
+    ["another name", "evil.example:9464"],
+    ["a name that begins with an address", "127.0.0.1.evil.example"],
+    ["a name that looks like an address", "127.0.0.1.nip.io"],
+    ["a name with localhost in it", "localhost.evil.example"],
+    ["a name that ends like one of `hosts`", "notcache.example"],
+    ["a name below one that stands alone", "www.cache.example"],
+    ["what the pattern is below", "shop.svc"],
+    ["a broken address", "[evil.example]:9464"],
+    ["two", "cache.example, evil.example"],
+    ["nothing", ""],
+  ])("may not be %s (DNS rebinding)", async (_, host) => {
+    for (const path of ["/", "/metrics", "/healthz", "/readyz", "/canary"]) {
+      expect(await statusFor(host, path)).toBe(421);
+    }
   });
 });
 

@@ -99,7 +99,7 @@ async function startListening(server: CacheServer, listen: string): Promise<stri
 }
 
 async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
-  const { admin, adminConnectionsMax: connectionsMax } = settings;
+  const { admin, adminHosts: hosts, adminConnectionsMax: connectionsMax } = settings;
   const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
@@ -108,6 +108,7 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
     const security = openSecurity(adminSecurityOptions(settings), endpoint.host);
     const http = await startAdminHttp({
       ...endpoint,
+      hosts,
       connectionsMax,
       metricsText,
       ready,

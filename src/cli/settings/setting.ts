@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { Bound } from "../../common/bound.ts";
 import { LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
+import { ADMIN_HOSTS } from "../../server/limits/admin-limits.ts";
 import { NAMESPACE_PATTERN } from "../../store/engine/store-options.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
@@ -74,6 +75,17 @@ export function fileSetting(group: string, description: string) {
     .string({ error: "must be the path of a file" })
     .default("")
     .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a path", description });
+}
+
+/** Names of hosts; empty for none. */
+export function hostsSetting(group: string, description: string) {
+  const error = 'must be names separated by commas, such as "cache.example,*.cache.svc", 64 at most';
+  return z
+    .string({ error })
+    .toLowerCase()
+    .refine((text) => text === "" || ADMIN_HOSTS.test(text), { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "names", description });
 }
 
 /** What is off unless it is asked for. */

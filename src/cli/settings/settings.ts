@@ -23,6 +23,7 @@ import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
 import { toQuantity, type Unit } from "./quantity.ts";
 import {
   fileSetting,
+  hostsSetting,
   INFOS,
   listenSetting,
   namespacesSetting,
@@ -64,6 +65,10 @@ export const settingsSchema = z.strictObject({
     DEFAULT_ADMIN,
     "Address of the admin port: `/metrics`, `/healthz` and `/readyz` over HTTP. Port 0 picks a free port.",
     true,
+  ),
+  adminHosts: hostsSetting(
+    "Process",
+    "Names by which the admin port is reached, separated by commas; `*.` and a name for all below it. IP addresses, `localhost`, names without a dot and the host of `admin` need none. Requests for others get 421.",
   ),
   adminConnectionsMax: quantitySetting(
     "Process",

@@ -43,6 +43,7 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
 const words: ReadonlyMap<string, string | boolean | object> = new Map<string, string | boolean | object>([
   ["listen", DEFAULT_ADDRESS],
   ["admin", "127.0.0.1:9464"],
+  ["adminHosts", ""],
   ["logLevel", DEFAULT_LOG_LEVEL],
   ["storeEngine", DEFAULT_STORE_ENGINE],
   ["acceleration", "on"],
@@ -63,6 +64,7 @@ const words: ReadonlyMap<string, string | boolean | object> = new Map<string, st
 const dependent: ReadonlyMap<string, string> = new Map([
   ["workers", "all cores"],
   ["connectionMaxSubscriptions", "connectionMaxStreams"],
+  ["adminHosts", "none"],
   ["tlsCert", "none"],
   ["tlsKey", "none"],
   ["tlsClientCa", "none"],
