@@ -79,6 +79,12 @@ export class Turns {
     return this.#spentBytes < this.#maxBytes && (this.#lines.size === 0 || !this.#lines.has(owner));
   }
 
+  /** Runs `run` now if `admits`, and otherwise as `wait`. */
+  runOrWait(owner: Owner, run: () => void): void {
+    if (this.admits(owner)) run();
+    else this.wait(owner, run);
+  }
+
   /** Runs `run` in a later turn, behind what waits for this owner. Whoever is gone by then does nothing in it. */
   wait(owner: Owner, run: () => void): void {
     this.deferrals += 1;

@@ -175,7 +175,21 @@ class BatchRun {
       $typeName: "meshcache.v1.OperationResult",
       result: fits ? result : { case: "error", value: this.#tooLarge },
     };
-    this.#settleOne();
+    if (isLate && this.#unsettled === 1) this.#finishLate();
+    else this.#settleOne();
+  }
+
+  /** One write may end the waits of many batches. */
+  #finishLate(): void {
+    const { memory } = this.#caller;
+    if (memory === undefined) {
+      this.#settleOne();
+      return;
+    }
+    memory.turns.runOrWait(memory, () => {
+      memory.turns.spend(OPERATION_WORK_BYTES + this.#resultBytes);
+      if (!this.#cancelled) this.#settleOne();
+    });
   }
 
   /** Made once, however many results it stands for. */

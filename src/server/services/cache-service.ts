@@ -1,5 +1,5 @@
 /** The handlers of CacheService. Each one runs its operation against the store and answers. */
-import type { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
@@ -24,8 +24,9 @@ import {
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
+import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { runBatch } from "../operations/batch.ts";
-import { workBytesOf } from "../operations/batch-size.ts";
+import { extraBytesOf, workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
 import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
@@ -87,18 +88,31 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       return value;
     }),
     lease: unary((request, context, settle) => {
-      let late = false;
-      const wait = runLease(request, operation(context, holders.of(context.memory)), (outcome) => {
+      const { memory } = context;
+      let waited = false;
+      const answer = (outcome: LeaseResponse | CacheError) => {
         if (outcome instanceof CacheError) {
           settle(outcome);
           return;
         }
-        // Many may wait for one value, and its writer may answer them all in one turn.
-        const value = late && !context.memory.admitsAnswer() ? withoutValue(outcome) : outcome;
+        const value = waited && !memory.admitsAnswer() ? withoutValue(outcome) : outcome;
         describe(context, request.namespace, { case: "lease", value });
         settle(value);
+      };
+      const wait = runLease(request, operation(context, holders.of(memory)), (outcome) => {
+        if (!waited) {
+          answer(outcome);
+          return;
+        }
+        // Many may wait for one value, and its writer may answer them all.
+        memory.turns.runOrWait(memory, () => {
+          const copiedBytes =
+            outcome instanceof CacheError ? 0 : extraBytesOf({ case: "lease", value: outcome });
+          memory.turns.spend(OPERATION_WORK_BYTES + copiedBytes);
+          answer(outcome);
+        });
       });
-      late = true;
+      waited = true;
       return wait && (() => wait.cancel());
     }),
     batch: unary((request, context, settle) => {

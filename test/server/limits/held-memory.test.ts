@@ -159,6 +159,7 @@ describe.each(["on", "off"] as const)("A3: with the accelerator %s, the account"
     });
     await untilTrue(() => heldBytes() > 0);
     expect(heldBytes()).toBeLessThan(CONNECTION_MAX + 2 * MIB);
+    expect(observed.deferredCalls()).toBeGreaterThan(0);
     raw.session.settings({ initialWindowSize: MIB });
     const outcomes = (await Promise.all(streams.map(answerOf))).map(
       ({ body }) => decodeMessage(LeaseResponseSchema, unframed(body)[0] ?? new Uint8Array()).outcome.case,

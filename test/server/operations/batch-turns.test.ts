@@ -161,3 +161,36 @@ describe("A4: values that their message has no room for", () => {
     expect(errors[0]?.result.value).toMatchObject({ message: "send_max_bytes is limited to 4194304" });
   });
 });
+
+describe("A3: batches that wait for one lease", () => {
+  it("are answered some in each turn, whoever ends the wait", () => {
+    const { store: filled } = deps();
+    filled.lease({ namespace: "n", key: "k", waitMs: 0, leaseMs: 1_000, holder: 0 }, () => {});
+    const wait: Operation = {
+      operation: { case: "lease", value: { namespace: "n", key: "k", waitMs: 500 } },
+    };
+    let answered = 0;
+    const run = () =>
+      runBatch(batchOf([wait]), caller(), deps(), () => {
+        answered += 1;
+      });
+    const cancels = Array.from({ length: 35 }, () => {
+      const cancel = run();
+      passTurn();
+      return cancel;
+    });
+    expect(cancels).not.toContain(undefined);
+    expect(answered).toBe(0);
+    runBatch(batchOf([set("k")]), caller(), deps(), () => {});
+    const counts = [answered];
+    cancels.at(-1)?.();
+    while (next.length > 0) {
+      passTurn();
+      counts.push(answered);
+    }
+    const perTurn = counts.map((count, turn) => count - (counts[turn - 1] ?? 0));
+    expect(answered).toBe(34);
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(OPERATIONS_PER_TURN);
+    expect(memory.heldBytes).toBe(0);
+  });
+});
