@@ -331,6 +331,56 @@ export function describeService(client: string, calls: () => CacheCalls): void {
     });
   });
 
+  describe(`CacheService by ${client}: Exchange with namespace_is_prefix`, () => {
+    const begin = "contract-wide";
+    const setIn = (namespace: string) =>
+      ({ operation: { case: "set", value: { namespace, key: "k", value: bytes("v") } } }) as const;
+
+    it("tells events of each namespace that begins so, and of no other", async () => {
+      const responses = await calls().exchange([
+        { id: 1n, frame: { case: "open", value: {} } },
+        {
+          id: 2n,
+          frame: {
+            case: "subscription",
+            value: { selectors: [{ namespace: `${begin}-`, namespaceIsPrefix: true }] },
+          },
+        },
+        {
+          id: 3n,
+          frame: {
+            case: "batch",
+            value: { operations: [begin, `${begin}-a`, `${begin}x`, `${begin}-b`].map(setIn) },
+          },
+        },
+      ]);
+      const [opened] = responses;
+      expect(opened?.frame.case === "opened" && opened.frame.value.limits?.namespacePrefixes).toBe(true);
+      const events = responses.flatMap(({ frame }) => (frame.case === "events" ? frame.value.events : []));
+      expect(events.map(({ namespace }) => namespace).sort()).toEqual([`${begin}-a`, `${begin}-b`]);
+    });
+
+    it("refuses prefixes of keys beside it, and a name that no namespace begins with", async () => {
+      const subscriptions = [
+        { namespace: begin, namespaceIsPrefix: true, prefixes: ["p/"] },
+        { namespace: "UPPER", namespaceIsPrefix: true },
+        { namespace: "", prefixes: [] },
+      ];
+      const responses = await calls().exchange([
+        { id: 1n, frame: { case: "open", value: {} } },
+        ...subscriptions.map((selector, at) => ({
+          id: BigInt(at + 2),
+          frame: { case: "subscription" as const, value: { selectors: [selector] } },
+        })),
+      ]);
+      expect(responses.slice(1)).toMatchObject([
+        { frame: { case: "error", value: { code: 3, message: expect.stringContaining("prefixes") } } },
+        { frame: { case: "error", value: { code: 3, message: expect.stringContaining("namespace") } } },
+        { frame: { case: "error", value: { code: 3, message: expect.stringContaining("namespace") } } },
+      ]);
+    });
+  });
+
   describe(`AdminService by ${client}`, () => {
     it("counts what happened", async () => {
       const { stats, set } = calls();

@@ -129,6 +129,57 @@ export function storeTellsEvents(create: CreateStoreUnderTest): void {
       expect(subscriber.behind()).toBe(false);
     });
 
+    it.each([
+      ["tenant-", ["tenant-1", "tenant-2", "tenant-"]],
+      ["tenant-1", ["tenant-1"]],
+      ["", ["n", "tenant", "tenant-1", "tenant-2", "tenant-"]],
+      ["x", []],
+    ])("with namespaceIsPrefix and %j tells all of the namespaces that begin so", (namespace, told) => {
+      const driver = start({ shards: 1 });
+      const subscriber = driver.store.subscribe(
+        [{ namespace, namespaceIsPrefix: true, prefixes: [] }],
+        noCursor,
+        () => {},
+      );
+      const all = ["n", "tenant", "tenant-1", "tenant-2", "tenant-"];
+      for (const one of all) {
+        driver.set("k", { namespace: one });
+        driver.invalidateTags(["t"], { namespace: one });
+        driver.invalidatePrefix("p/", { namespace: one });
+        driver.invalidateAll({ namespace: one });
+      }
+      const expected = all.filter((one) => told.includes(one));
+      expect(readAll(subscriber).map((event) => `${event.namespace} ${event.target}`)).toEqual(
+        expected.flatMap((one) => ["key", "tag", "prefix", "all"].map((target) => `${one} ${target}`)),
+      );
+      expect(subscriber.behind()).toBe(false);
+      // A name of the log that has come later is selected too.
+      driver.set("k", { namespace: `${namespace}later` });
+      expect(readAll(subscriber).map((event) => event.namespace)).toEqual([`${namespace}later`]);
+    });
+
+    it("with namespaceIsPrefix resumes without loss, and tells an event once that two selectors match", () => {
+      const driver = start();
+      const selectors = [
+        { namespace: "tenant-", namespaceIsPrefix: true, prefixes: [] },
+        { namespace: "tenant-1", prefixes: ["p/"] },
+        { namespace: "n", prefixes: ["p/"] },
+      ];
+      const cursor = driver.store.subscribe(selectors, noCursor, () => {}).cursor();
+      for (const namespace of ["tenant-1", "n", "m", "tenant-2"]) {
+        driver.set("p/1", { namespace });
+        driver.set("q", { namespace });
+      }
+      const events = readAll(driver.store.subscribe(selectors, cursor, () => {}));
+      expect(events.map(({ namespace, name }) => `${namespace} ${name}`).sort()).toEqual([
+        "n p/1",
+        "tenant-1 p/1",
+        "tenant-1 q",
+        "tenant-2 p/1",
+        "tenant-2 q",
+      ]);
+    });
+
     it("never splits the events of one revision, and otherwise stops at the bounds", () => {
       const driver = start({ shards: 1 });
       const subscriber = driver.subscribe();

@@ -322,6 +322,59 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
     expect(await running.health()).toBe("SERVING");
   });
 
+  it("let a selector with namespace_is_prefix reach no namespace that may not be subscribed to", async () => {
+    const running = await start(
+      {
+        one: [{ namespaces: ["a"], may: PERMISSIONS }],
+        some: [
+          { namespaces: ["a.*", "b"], may: PERMISSIONS },
+          { namespaces: ["a*"], may: ["read"] },
+        ],
+        all: [{ namespaces: ["*"], may: ["subscribe"] }],
+      },
+      acceleration,
+    );
+    const client = clientOf(running);
+    const outcome = async (name: string, ...prefixes: string[]): Promise<unknown> => {
+      const selectors = prefixes.map((of) => ({ namespace: of, namespaceIsPrefix: true }));
+      const [answer] = await exchangeOf(client, name, [{ case: "subscription", value: { selectors } }]);
+      return answer?.frame.case === "error" ? fromStatus(answer.frame.value) : answer?.frame.case;
+    };
+    const denied = {
+      reason: "PERMISSION_DENIED",
+      detail: { permission: "subscribe", field: "namespace_is_prefix" },
+    };
+    // "a" is a name of the policy, and the beginning of names that are not.
+    for (const prefix of ["a", "", "ab", "b"]) {
+      expect(await outcome("one", prefix), `one: ${prefix}`).toMatchObject(denied);
+    }
+    for (const prefix of ["a", "", "b", "a-"])
+      expect(await outcome("some", prefix), `some: ${prefix}`).toMatchObject(denied);
+    expect(await outcome("some", "a.", "b")).toMatchObject(denied);
+    expect(await outcome("some", "a.", "a.x")).toBe("opened");
+    expect(await outcome("all", "", "a", "b.")).toBe("opened");
+    expect(running.observed.denials().subscribe).toBe(9);
+  });
+
+  it("end a stream whose wide selector the new policy does not permit", async () => {
+    const wide: Rights[] = [{ namespaces: ["tenant-*"], may: ["read", "subscribe"] }];
+    const running = await start({ leaves: wide }, acceleration);
+    const exchange = clientOf(running).bidi(CacheService.method.exchange, as("leaves"));
+    const cut = new Promise<unknown>((resolve) =>
+      exchange.on("error", (error) => resolve(fromServiceError(Object.assign(error)))),
+    );
+    const opened = once(exchange, "data");
+    exchange.write(create(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: {} } }));
+    const selectors = [{ namespace: "tenant-", namespaceIsPrefix: true }];
+    exchange.write(
+      create(ExchangeRequestSchema, { id: 2n, frame: { case: "subscription", value: { selectors } } }),
+    );
+    await opened;
+    exchange.on("data", () => {});
+    running.replace(policyOf({ leaves: [{ namespaces: ["tenant-", "tenant-1*"], may: ["subscribe"] }] }));
+    expect(await cut).toMatchObject({ reason: "PERMISSION_DENIED" });
+  });
+
   it("are none for whom the policy does not name, and none of another's for anybody", async () => {
     const running = await start(
       { a: [{ namespaces: ["a", "a.*"], may: PERMISSIONS }], b: [{ namespaces: ["b"], may: PERMISSIONS }] },
@@ -426,6 +479,46 @@ describe("the client", () => {
     });
     expect(await orders.get("k", { maxStalenessMs: 0 })).toEqual({ kind: "miss" });
     await expect(orders.getOrLoad("k", () => "v")).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+  });
+
+  it("subscribes to each namespace by its name where the policy does not permit all that begin as they do", async () => {
+    const names = Array.from({ length: 70 }, (_, at) => `tenant-${at}`);
+    const running = await start({
+      reader: [{ namespaces: names, may: ["read", "write", "subscribe"] }],
+      other: [{ namespaces: ["*"], may: PERMISSIONS }],
+    });
+    const events: string[] = [];
+    const cacheOf = (name: string) => {
+      const cache = new MeshCache({
+        address: running.address,
+        token: () => name,
+        onEvent: ({ kind }) => events.push(kind),
+      });
+      undo.defer(async () => {
+        await cache.close({ graceMs: 0 });
+      });
+      return cache;
+    };
+    const cache = cacheOf("reader");
+    const open = (name: string) => cache.namespace(name, { codec: json<string>() });
+    const oldest = names.slice(0, 64);
+    for (const name of names) await open(name).set("k", "old");
+    await cache.sync();
+    for (const name of names) await open(name).get("k");
+    const source = async (name: string) => {
+      const entry = await open(name).entry("k");
+      return entry.kind === "hit" ? `${entry.value} ${entry.source}` : entry.kind;
+    };
+    // The namespaces beyond what one subscription takes are read from the server each time.
+    for (const name of names)
+      expect(await source(name)).toBe(`old ${oldest.includes(name) ? "near" : "remote"}`);
+    expect(cache.stats().connection).toMatchObject({ selectors: 64, wideSelectors: 0, state: "ready" });
+    const other = cacheOf("other");
+    for (const name of names) await other.namespace(name, { codec: json<string>() }).set("k", "new");
+    await cache.sync();
+    for (const name of names) expect(await source(name)).toBe("new remote");
+    expect(events.filter((kind) => kind === "connectionLost" || kind === "gap")).toEqual([]);
+    expect(running.observed.denials().subscribe).toBeGreaterThan(0);
   });
 
   it("reads without a near cache where it may not subscribe", async () => {

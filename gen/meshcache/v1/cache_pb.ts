@@ -40,7 +40,8 @@
 //   UNAUTHENTICATED     UNAUTHENTICATED     the call has no identity that the server knows: no token or
 //                                           client certificate, or none that is valid.
 //   PERMISSION_DENIED   PERMISSION_DENIED   the caller may not do this in this namespace: metadata
-//                                           {permission}. In a batch, only the operation that it is of.
+//                                           {permission}. In a batch, only the operation that it is of. With
+//                                           {field: namespace_is_prefix} where a selector is what is too wide.
 //   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits: metadata {limit, bound}.
 //                                           Retry later, with backoff.
 //   UNAVAILABLE         UNAVAILABLE         the keys of the token's issuer are not known yet: retry.

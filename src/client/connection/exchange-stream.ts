@@ -273,6 +273,7 @@ export class ExchangeStream {
       case "error": {
         const error = fromStatus(frame.value);
         if (this.#batches.refuse(response.id, error)) break;
+        if (isWideSelectorDenied(error)) this.#forgoWideSelectors();
         if (this.#subscription.mayRetry(response.id, this.limits)) this.#handlers.subscribeAgain(this);
         else this.cut(error);
         break;
@@ -320,6 +321,11 @@ export class ExchangeStream {
     this.#messageLimits = messageLimitsOf(limits);
   }
 
+  /** From now on a subscription has one selector for each namespace, as with a server that knows no others. */
+  #forgoWideSelectors(): void {
+    if (this.limits.namespacePrefixes) this.limits = { ...this.limits, namespacePrefixes: false };
+  }
+
   /** Calls are settled as soon as their part of the answer is here, so that no event between two parts overtakes it. */
   #answer(id: bigint, results: readonly OperationResult[], more: boolean): void {
     if (more) this.#pings.partReceived();
@@ -355,6 +361,11 @@ export class ExchangeStream {
     this.#pings.clear();
     this.#handlers.closed(this, error, unanswered);
   }
+}
+
+/** The policy of the server does not permit all namespaces that a selector reaches. */
+function isWideSelectorDenied({ reason, detail }: CacheError): boolean {
+  return reason === "PERMISSION_DENIED" && detail.field === "namespace_is_prefix";
 }
 
 function messageLimitsOf({ receiveMaxBytes, sendMaxBytes }: ServerLimits): MessageLimits {

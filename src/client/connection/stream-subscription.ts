@@ -97,15 +97,16 @@ export class StreamSubscription {
   }
 
   /**
-   * The server refused the frame with this id. True: it was made before the server had said its limits, and is to be made
-   * again. False: it was no subscription, or was made with these limits, or another one was sent behind it, which then
-   * was the first for the server and did not resume.
+   * The server refused the frame with this id. True: it was made with other limits than these, which are what the server has
+   * said since, and is to be made again. False: it was no subscription, or was made with these limits, or it was the first
+   * and another one was sent behind it, which then was the first for the server and did not resume.
    */
   mayRetry(id: bigint, limits: ServerLimits): boolean {
     const refused = this.#unanswered.get(id);
-    if (refused === undefined || refused.limits === limits || this.#unanswered.size > 1) return false;
+    if (refused === undefined || refused.limits === limits) return false;
+    if (refused.isFirst && this.#unanswered.size > 1) return false;
     this.#unanswered.delete(id);
-    this.#resumable = refused.isFirst;
+    if (refused.isFirst) this.#resumable = true;
     return true;
   }
 }

@@ -45,10 +45,12 @@ export const NEEDS = {
 /** The permissions of one caller. */
 export interface Access {
   permits(namespace: string, needed: number): boolean;
+  /** In every namespace whose name begins so, also in those that do not exist yet. */
+  permitsPrefix(namespacePrefix: string, needed: number): boolean;
   permitsEverywhere(needed: number): boolean;
   permitsSomewhere(needed: number): boolean;
-  /** Counts a denial, and returns its error. */
-  deny(needed: number): CacheError;
+  /** Counts a denial, and returns its error. `field`: of the request, where one alone is what is denied. */
+  deny(needed: number, field?: string): CacheError;
 }
 
 /** Throws PERMISSION_DENIED. Without `access`, everything is permitted. */
@@ -56,11 +58,31 @@ export function requireAccess(access: Access | undefined, namespace: string, nee
   if (access !== undefined && !access.permits(namespace, needed)) throw access.deny(needed);
 }
 
+/** The field of a selector that asks for more namespaces than the caller may subscribe to. */
+export const WIDE_SELECTOR_FIELD = "namespace_is_prefix";
+
+/** The error of the first selector whose events the caller may not have. */
+export function selectorDenial(
+  access: Access | undefined,
+  selectors: readonly { readonly namespace: string; readonly namespaceIsPrefix?: boolean }[],
+): CacheError | undefined {
+  if (access === undefined) return undefined;
+  const { subscribe } = NEEDS;
+  for (const { namespace, namespaceIsPrefix } of selectors) {
+    if (namespaceIsPrefix) {
+      if (!access.permitsPrefix(namespace, subscribe)) return access.deny(subscribe, WIDE_SELECTOR_FIELD);
+    } else if (!access.permits(namespace, subscribe)) return access.deny(subscribe);
+  }
+  return undefined;
+}
+
 export function namesOf(mask: number): Permission[] {
   return PERMISSIONS.filter((name) => (mask & permission[name]) !== 0);
 }
 
-export function permissionDenied(needed: number): CacheError {
+export function permissionDenied(needed: number, field?: string): CacheError {
   const names = namesOf(needed).join(" and ");
-  return new CacheError("PERMISSION_DENIED", `the caller needs ${names} here`, { permission: names });
+  const where = field === undefined ? "here" : `wherever ${field} reaches`;
+  const detail = { permission: names, ...(field !== undefined && { field }) };
+  return new CacheError("PERMISSION_DENIED", `the caller needs ${names} ${where}`, detail);
 }

@@ -1,7 +1,7 @@
 /** The policy that is in force, and the compiled permissions of each principal under it. */
 import type { CacheError } from "../../common/errors.ts";
 import { type Access, namesOf, type Permission, permissionDenied } from "../access/access.ts";
-import { maskEverywhere, maskOf, maskSomewhere, type Policy, type PolicyEntry } from "./policy.ts";
+import { maskOf, maskOfPrefix, maskSomewhere, type Policy, type PolicyEntry } from "./policy.ts";
 
 /** Namespaces whose masks one principal keeps. Names come from callers. */
 const NAMESPACES_MAX = 1_024;
@@ -66,9 +66,14 @@ class PolicyAccess implements Access {
     return (mask & needed) === needed;
   }
 
+  permitsPrefix(namespacePrefix: string, needed: number): boolean {
+    if (this.#policy !== this.#inForce.policy) this.#compile();
+    return (maskOfPrefix(this.#entry, namespacePrefix) & needed) === needed;
+  }
+
   permitsEverywhere(needed: number): boolean {
     if (this.#policy !== this.#inForce.policy) this.#compile();
-    return (maskEverywhere(this.#entry) & needed) === needed;
+    return (maskOfPrefix(this.#entry, "") & needed) === needed;
   }
 
   permitsSomewhere(needed: number): boolean {
@@ -76,9 +81,9 @@ class PolicyAccess implements Access {
     return (maskSomewhere(this.#entry) & needed) === needed;
   }
 
-  deny(needed: number): CacheError {
+  deny(needed: number, field?: string): CacheError {
     this.#lastLoggedMs = this.#inForce.denied(this.#principal, needed, this.#lastLoggedMs);
-    return permissionDenied(needed);
+    return permissionDenied(needed, field);
   }
 
   #compile(): void {

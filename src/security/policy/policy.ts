@@ -66,8 +66,11 @@ export function maskOf(entry: PolicyEntry | undefined, namespace: string): numbe
   return combined(entry, ({ namespaces }) => namespaces.some((one) => isMatch(one, namespace)));
 }
 
-export function maskEverywhere(entry: PolicyEntry | undefined): number {
-  return combined(entry, ({ namespaces }) => namespaces.includes("*"));
+/** What is allowed in every namespace whose name begins so: a line must cover all of them by itself. Empty: in all. */
+export function maskOfPrefix(entry: PolicyEntry | undefined, namespacePrefix: string): number {
+  return combined(entry, ({ namespaces }) =>
+    namespaces.some((one) => one.endsWith("*") && isMatch(one, namespacePrefix)),
+  );
 }
 
 export function maskSomewhere(entry: PolicyEntry | undefined): number {

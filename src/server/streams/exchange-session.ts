@@ -21,9 +21,10 @@ import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import type { LoadShedder } from "../../rpc/operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
+import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkClientId } from "../../rpc/validate.ts";
-import { type Access, NEEDS, requireAccess } from "../../security/access/access.ts";
-import type { LeaseHolder, Store, Subscriber } from "../../store/api/store.ts";
+import { type Access, selectorDenial } from "../../security/access/access.ts";
+import type { LeaseHolder, Selector, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
@@ -98,8 +99,8 @@ class Session implements ExchangeSession {
   readonly #advanceLater: () => void;
   readonly #sendFeedFrame = (frame: FeedFrame): boolean => this.#output.send(frame) && !this.#closed;
   readonly #inbox: ExchangeRequest[] = [];
-  /** The namespaces of its subscription. */
-  #subscribed: readonly string[] = [];
+  /** The selectors of its subscription. */
+  #subscribed: readonly Selector[] = [];
   /** Known from the Open frame on. */
   #caller: Caller | undefined;
   /** Whose leases this stream takes. */
@@ -157,10 +158,7 @@ class Session implements ExchangeSession {
   }
 
   denial(): CacheError | undefined {
-    const { access } = this.#deps;
-    if (access === undefined) return undefined;
-    const isPermitted = this.#subscribed.every((namespace) => access.permits(namespace, NEEDS.subscribe));
-    return isPermitted ? undefined : access.deny(NEEDS.subscribe);
+    return selectorDenial(this.#deps.access, this.#subscribed);
   }
 
   close(): void {
@@ -284,10 +282,12 @@ class Session implements ExchangeSession {
   }
 
   #subscribe(id: bigint, subscription: Subscription): void {
-    const namespaces = subscription.selectors.map(({ namespace }) => namespace);
-    for (const namespace of namespaces) requireAccess(this.#deps.access, namespace, NEEDS.subscribe);
-    this.#output.send(this.#subscription.subscribe(subscription), id);
-    this.#subscribed = namespaces;
+    const { limits, access } = this.#deps;
+    const selectors = fromSelectors(subscription.selectors, limits);
+    const denied = selectorDenial(access, selectors);
+    if (denied !== undefined) throw denied;
+    this.#output.send(this.#subscription.subscribe(selectors, subscription.cursor), id);
+    this.#subscribed = selectors;
   }
 
   #finish(error?: CacheError): void {

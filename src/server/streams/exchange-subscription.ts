@@ -1,11 +1,10 @@
 /** The subscription of one Exchange: it has none, or one event feed whose selectors may change. */
 import { create } from "@bufbuild/protobuf";
-import { ProgressSchema, type Subscription } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { ProgressSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
-import type { Store, Subscriber } from "../../store/api/store.ts";
+import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
 import {
   createEventFeed,
   type EventFeed,
@@ -37,9 +36,8 @@ export class ExchangeSubscription {
    * Subscribes, or replaces the selectors: only right after `sendPending` returned "caughtUp", as the subscriber
    * demands. Returns the Opened frame that answers it. Throws FIELD_INVALID.
    */
-  subscribe({ selectors, cursor }: Subscription): FeedFrame {
+  subscribe(selected: readonly Selector[], cursor: Uint8Array): FeedFrame {
     const { store, limits, feed, subscribers } = this.#deps;
-    const selected = fromSelectors(selectors, limits);
     if (this.#feed === undefined) {
       this.#feed = createEventFeed(store, selected, checkCursor(cursor, limits), feed, this.#wake);
       subscribers?.add(this.#feed.subscriber);

@@ -1,7 +1,7 @@
 /** The limits that a server says in its greeting: followed at every connect, and assumed where it says nothing. */
 import { describe, expect, it } from "vitest";
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { fieldInvalid } from "../../../src/common/errors.ts";
+import { CacheError, fieldInvalid } from "../../../src/common/errors.ts";
 import { json, text } from "../../../src/index.ts";
 import { toStatus } from "../../../src/rpc/status.ts";
 import { createScriptedClient, NAMESPACE, stamp, stored } from "../../support/scripted-client.ts";
@@ -174,6 +174,54 @@ describe("A subscription", () => {
     link.send({ case: "error", value: tooMany }, second?.id ?? 0n);
     expect(link.closedByClient).toBe(true);
     expect(cache.stats().connection.failures).toBe(1);
+  });
+
+  it("with a selector that the policy denies is made again without it, also when another one is behind", async () => {
+    const { cache, server, settle } = createScriptedClient();
+    server.autoEpoch = undefined;
+    server.limits = { namespacePrefixes: true };
+    const open = (from: number, to: number) => {
+      for (let at = from; at < to; at += 1) cache.namespace(`tenant-${at}`, { codec });
+    };
+    open(0, 10);
+    void settled(cache.namespace("tenant-0", { codec }).get("k"));
+    await settle();
+    const { link } = server;
+    link.limits = { namespacePrefixes: true };
+    link.opened(1n);
+    for (const { id } of link.takeSubscriptions()) link.opened(id);
+    await settle();
+    expect(cache.stats().connection.state).toBe("ready");
+    open(10, 100);
+    await settle();
+    open(100, 101);
+    cache.namespace("users", { codec });
+    await settle();
+    const wide = link.takeSubscriptions();
+    expect(wide.length).toBeGreaterThan(1);
+    const denied = toStatus(
+      new CacheError("PERMISSION_DENIED", "denied", {
+        permission: "subscribe",
+        field: "namespace_is_prefix",
+      }),
+    );
+    for (const { id, what } of wide) {
+      expect(what.selectors.some(({ namespaceIsPrefix }) => namespaceIsPrefix)).toBe(true);
+      link.send({ case: "error", value: denied }, id);
+      await settle();
+    }
+    const again = link.takeSubscriptions();
+    expect(again).toHaveLength(1);
+    expect(again[0]?.what.selectors).toHaveLength(64);
+    expect(again[0]?.what.selectors.some(({ namespaceIsPrefix }) => namespaceIsPrefix)).toBe(false);
+    link.opened(again[0]?.id ?? 0n);
+    await settle();
+    expect(cache.stats().connection).toMatchObject({
+      state: "ready",
+      failures: 0,
+      streams: 1,
+      wideSelectors: 0,
+    });
   });
 
   it("is narrowed when the server takes more than was assumed", async () => {
