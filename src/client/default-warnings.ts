@@ -1,9 +1,14 @@
 /**
  * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, that
- * invalidations were left at its end, and
- * mistakes that the application can mend.
+ * invalidations were left at its end, and mistakes that the application can mend.
  */
-import { type ClientEventFacts, subjectOf, toReport, type UnkeptReason } from "./api/client-events.ts";
+import {
+  type ClientEventFacts,
+  subjectOf,
+  toReport,
+  toSentence,
+  type UnkeptReason,
+} from "./api/client-events.ts";
 
 /** A load that is not kept for these is a mistake of the application, and goes on until somebody mends it. */
 const MISTAKES: ReadonlySet<UnkeptReason> = new Set(["codec", "tooLarge", "options"]);
@@ -27,7 +32,7 @@ export class DefaultWarnings {
     const subject = subjectOf(facts);
     if (this.#warned.has(subject)) return;
     this.#warned.add(subject);
-    this.#warn(`${toReport(facts, 1).message}. ${ONLY_ONCE}`);
+    this.#warn(`${toSentence(toReport(facts, 1).message)} ${ONLY_ONCE}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** `onEvent` and the default warning: what a client says of what happens to it, how it is folded, and what a hook may do. */
 import { trace } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { DefaultWarnings } from "../../src/client/default-warnings.ts";
 import { FOLD_MS, SUBJECTS_MAX } from "../../src/client/event-reporter.ts";
 import { FAILED_LOADS_MAX } from "../../src/client/operations/failed-loads.ts";
 import { type ClientEvent, type ClientOptions, json, loaded, text } from "../../src/index.ts";
@@ -258,6 +259,26 @@ describe("C6: without onEvent", () => {
     expect(message).toContain("no server can be reached at server:1, other:1 (nobody answers)");
     expect(message).toContain("`onEvent`");
     expect(options).toEqual({ type: "MeshCacheWarning" });
+  });
+
+  it("it says in whole sentences what waits and what fails, also behind a question", async () => {
+    const said: string[] = [];
+    const failures = [
+      { problem: "silent", cause: "no answer came" },
+      { problem: "proxy", cause: "502" },
+      { problem: "refused", cause: "nobody listens there" },
+    ] as const;
+    for (const failure of failures) {
+      const one = new DefaultWarnings((message) => said.push(message));
+      one.event({ kind: "unavailable", addresses: ["server:1"], ...failure });
+      one.event({ kind: "loadUnkept", namespace: "users", reason: "codec", cause: "a Map?" });
+    }
+    expect(said).toHaveLength(6);
+    for (const message of said) {
+      expect(message).not.toMatch(/[.?!]\./);
+      expect(message).toMatch(/[.?] Said once/);
+      if (message.startsWith("no server")) expect(message).toContain("invalidations wait");
+    }
   });
 
   it("there is none for a single address of several, since calls go to the others", async () => {

@@ -47,7 +47,10 @@ export type ClientEventFacts =
   | ({ readonly kind: "connectFailed"; readonly address: string } & ConnectionFailure)
   /** A stream that was ready has ended. The client connects again. */
   | ({ readonly kind: "connectionLost"; readonly address: string } & ConnectionFailure)
-  /** No address has answered since the last stream: operations fail at once until one does. With the last failure. */
+  /**
+   * No address has answered since the last stream: until one does, invalidations wait and other operations fail at once.
+   * With the last failure.
+   */
   | ({ readonly kind: "unavailable"; readonly addresses: readonly string[] } & ConnectionFailure)
   /** The server is shutting down. The client moves to another one, or leaves and comes back. */
   | { readonly kind: "serverDraining"; readonly address: string }
@@ -187,8 +190,8 @@ function messageOf(facts: ClientEventFacts): string {
       return `the connection to ${facts.address} was lost (${facts.cause})`;
     case "unavailable":
       return (
-        `no server can be reached at ${facts.addresses.join(", ")} ${causeOf(facts)}. ` +
-        "Until one answers, operations fail at once, and loaders run and nothing is kept"
+        `${toSentence(`no server can be reached at ${facts.addresses.join(", ")} ${causeOf(facts)}`)} ` +
+        "Until one answers, invalidations wait for it, other operations fail at once, and what loaders return is not stored"
       );
     case "serverDraining":
       return `the server at ${facts.address} is shutting down`;
@@ -223,6 +226,9 @@ function messageOf(facts: ClientEventFacts): string {
       return facts satisfies never;
   }
 }
+
+/** With a full stop, unless it has an end of its own. */
+export const toSentence = (text: string): string => (/[.?!]$/.test(text) ? text : `${text}.`);
 
 const causeOf = ({ problem, cause }: ConnectionFailure): string =>
   problem === "other" ? `(${cause})` : `(${cause}); ${adviceFor(problem)}`;

@@ -5,7 +5,8 @@
  *   idle         nothing was asked for yet: there is no stream.
  *   connecting   calls wait in the window.
  *   ready        calls are sent.
- *   unavailable  every address has failed since the last stream: calls fail at once, until a stream is ready.
+ *   unavailable  every address has failed since the last stream: until the next one invalidations wait, and other calls fail
+ *                at once.
  *   closed       calls are refused.
  *
  * A draining server, and a connection that is to end, keep their stream until the next one is ready; only then do calls
@@ -74,7 +75,7 @@ export interface ConnectionObserver {
 
 /**
  * "idle": nothing was asked for yet. "connecting": operations wait for a stream. "ready": operations are sent. "unavailable":
- * no address answers, and operations fail at once. "closed": the client was closed.
+ * no address answers: invalidations wait, and other operations fail at once. "closed": the client was closed.
  */
 export type ConnectionState = "idle" | "connecting" | "ready" | "unavailable" | "closed";
 
