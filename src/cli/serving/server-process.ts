@@ -22,6 +22,7 @@ import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
+import { protectionOf } from "./protection.ts";
 import { adminSecurityOptions } from "./security-options.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
@@ -70,8 +71,13 @@ async function serve({ server, crashed }: ConfiguredServer, serving: Serving): P
     await server.close();
     throw error;
   });
-  logger.info({ listen: address, admin: admin && adminUrl(admin), workers, version: VERSION }, "serving");
-  await announce(terminal, settings, address, admin);
+  const { summary, warning, ...protection } = protectionOf(settings, address);
+  if (warning !== undefined) logger.warn({ listen: address }, `${warning}, unless others see to it`);
+  const where = { listen: address, admin: admin && adminUrl(admin) };
+  logger.info({ ...where, workers, version: VERSION, ...protection }, "serving");
+  const security =
+    warning === undefined ? [summary] : [summary, `WARNING: ${warning}, unless others see to it`];
+  await announce(terminal, settings, { address, admin, security });
   const crash = crashed.then((why) => Promise.reject(why));
   const interruption = terminal.interrupted.aborted ? undefined : once(terminal.interrupted, "abort");
   try {
@@ -145,20 +151,28 @@ function adminUrl({ host, port, encrypts }: AdminHttp): string {
   return `${encrypts ? "https" : "http"}://${toHostPort(host, port)}`;
 }
 
+interface Announced {
+  readonly address: string;
+  readonly admin: AdminHttp | undefined;
+  /** Lines about what protects the server. */
+  readonly security: readonly string[];
+}
+
 async function announce(
   { stdout }: Terminal,
-  { workers, tlsCert, tlsClientCa }: Settings,
-  address: string,
-  admin: AdminHttp | undefined,
+  { workers, tlsCert, tlsClientCa, tokens, jwtIssuers }: Settings,
+  { address, admin, security }: Announced,
 ): Promise<void> {
   const command = ownCommand();
   const there = [
     ...(address === DEFAULT_ADDRESS ? [] : [` --address ${address}`]),
     ...(tlsCert === "" ? [] : [" --tls-ca FILE"]),
     ...(tlsClientCa === "" ? [] : [" --tls-cert FILE --tls-key FILE"]),
+    ...(tlsClientCa !== "" || (tokens === "" && jwtIssuers === "") ? [] : [" --token-file FILE"]),
   ].join("");
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
+    `security: ${security.join("\n")}`,
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),
     "",
     "Try it from another terminal:",

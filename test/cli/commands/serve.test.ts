@@ -84,6 +84,26 @@ describe("meshcache serve", () => {
     expect(logged).toEqual(["serving", "draining", "stopped"]);
   });
 
+  it("says what protects it, in its first lines and its log, and warns where that is nothing", async () => {
+    const closed = await serving("--workers", "1");
+    expect(closed.stdout.text()).toContain("\nsecurity: loopback only, plaintext, anonymous, ");
+    expect(closed.stdout.text()).not.toContain("WARNING");
+    expect(JSON.parse(closed.stderr.lines()[0] ?? "")).toMatchObject({
+      msg: "serving",
+      tls: false,
+      identities: [],
+      policy: false,
+    });
+    const open = await serving("--workers", "1", "--listen", "0.0.0.0:0", "--plaintext", "--anonymous");
+    expect(open.stdout.text()).toMatch(
+      /\nsecurity: plaintext, anonymous, .*\nWARNING: .*plaintext.*anonymous/,
+    );
+    expect(JSON.parse(open.stderr.lines()[0] ?? "")).toMatchObject({
+      level: "warn",
+      msg: expect.stringMatching(/plaintext.*anonymous/),
+    });
+  });
+
   it.runIf(process.platform === "linux")(
     "starts a thread for each worker, and none for one alone",
     async () => {
