@@ -81,7 +81,9 @@ export function runInvalidate(request: InvalidateRequest, context: OperationCont
   const command = fromInvalidateRequest(request, context.limits, context.writer, context.defaultNamespace);
   const needed = command.target.kind === "all" ? NEEDS.invalidateAll : NEEDS.invalidate;
   requireAccess(context.access, command.namespace, needed);
-  return toInvalidateResponse(context.store.invalidate(command), context.store.epoch);
+  const result = context.store.invalidate(command);
+  if (command.target.kind === "all") context.access?.cleared(command.namespace);
+  return toInvalidateResponse(result, context.store.epoch);
 }
 
 export function runTouch(request: TouchRequest, context: OperationContext): TouchResponse {

@@ -3,6 +3,8 @@ import { type Bound, pickWithin } from "../common/bound.ts";
 import type { Boundary } from "../common/boundary.ts";
 import type { Clock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
+import { AuditLog } from "./access/audit-log.ts";
+import { FullAccess } from "./access/full-access.ts";
 import { missingProtection } from "./exposure.ts";
 import { WatchedFiles } from "./files/watched-files.ts";
 import { Authenticator } from "./identity/authenticator.ts";
@@ -86,12 +88,15 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
   const jwt =
     options.jwtIssuers === undefined ? undefined : new JwtVerifier(readIssuerFile(options.jwtIssuers));
   const policy = options.policy === undefined ? undefined : readPolicyFile(options.policy);
-  let log = (_principal: string, _permissions: string): void => {};
-  const inForce =
-    policy && new PolicyInForce(policy.value, (principal, permissions) => log(principal, permissions));
+  const audit = new AuditLog();
+  const inForce = policy && new PolicyInForce(policy.value, audit);
+  const permissions = inForce ?? {
+    accessOf: (principal: string) => new FullAccess(principal, audit),
+    isSame: () => true,
+  };
   const takesTokens = tokens !== undefined || jwt !== undefined;
   const isIdentified = takesTokens || tls?.value.asksClients === true;
-  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt, inForce) : undefined;
+  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt, permissions) : undefined;
   if (inForce !== undefined && !isIdentified) {
     throw fieldInvalid("security.policy", "left out without tls.clientCa, tokens or jwtIssuers");
   }
@@ -109,7 +114,7 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
         everyMs,
         replaced(value) {
           authenticator?.replaceTokens(value);
-          logger.info({ tokens: value.size }, "the tokens were replaced");
+          logger.info({ audit: "tokens", tokens: value.size }, "the tokens were replaced");
         },
         refused(error) {
           logger.warn({ err: error }, "the new tokens cannot be used; the last good ones stay in use");
@@ -122,7 +127,7 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
         replaced(value) {
           target.replaceTls(value);
           logger.info(
-            { expires: new Date(value.expiresAtMs).toISOString() },
+            { audit: "certificate", expires: new Date(value.expiresAtMs).toISOString() },
             "the TLS certificate was replaced",
           );
         },
@@ -138,8 +143,9 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
           logger.warn({ err: error }, "the keys of an issuer cannot be used; the last good ones stay in use");
         },
       });
-      log = (principal, permissions) => {
-        logger.warn({ principal, permissions }, "an operation was denied");
+      audit.write = (line, message) => {
+        if (line.audit === "denied") logger.warn(line, message);
+        else logger.info(line, message);
       };
       const stopPolicy = policy?.watch({
         clock,
@@ -148,7 +154,7 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
         replaced(value) {
           if (inForce !== undefined) inForce.policy = value;
           target.checkStreams();
-          logger.info({ principals: value.entries.length }, "the policy was replaced");
+          logger.info({ audit: "policy", principals: value.entries.length }, "the policy was replaced");
         },
         refused(error) {
           logger.warn({ err: error }, "the new policy cannot be used; the last good one stays in force");

@@ -14,6 +14,7 @@ export const rooms: Rooms = {
   "security/jwt": ["common", "security/files", "security/identity"],
   security: [
     "common",
+    "security/access",
     "security/files",
     "security/identity",
     "security/jwt",

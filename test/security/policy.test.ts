@@ -24,6 +24,7 @@ import {
   type Permission,
   permission,
 } from "../../src/security/access/access.ts";
+import { AuditLog } from "../../src/security/access/audit-log.ts";
 import { readPolicy } from "../../src/security/policy/policy.ts";
 import { PolicyInForce } from "../../src/security/policy/policy-access.ts";
 import { createServer } from "../../src/server/index.ts";
@@ -455,6 +456,37 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
     stays.stream.cancel();
   });
 
+  it("are in the audit log: who cleared a namespace, and that the file was replaced, without keys", async () => {
+    const all: Rights[] = [{ namespaces: ["orders"], may: PERMISSIONS }];
+    const running = await start({ a: all, b: [] }, acceleration);
+    const client = clientOf(running);
+    const clear = { namespace: "orders", target: { case: "all", value: true } } as const;
+    const keys = { namespace: "orders", target: { case: "keys" as const, value: { keys: ["canary"] } } };
+    await client.unary(CacheService.method.invalidate, keys, as("a"));
+    await client.unary(CacheService.method.invalidate, clear, as("a"));
+    await client.unary(
+      CacheService.method.batch,
+      { namespace: "orders", operations: [{ operation: { case: "invalidate", value: clear } }] },
+      as("a"),
+    );
+    await expect(client.unary(CacheService.method.invalidate, clear, as("b"))).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    running.replace(policyOf({ a: all }));
+    await vi.waitFor(() => expect(running.logged.join()).toContain("the policy was replaced"), {
+      timeout: 10_000,
+    });
+    const cleared =
+      'a namespace was cleared {"audit":"cleared","principal":"token:a","namespace":"orders","unlogged":0}';
+    expect(running.logged.filter((line) => line.includes('"audit"'))).toEqual([
+      cleared,
+      cleared,
+      'an operation was denied {"audit":"denied","principal":"token:b","permissions":"invalidate and admin","unlogged":0}',
+      'the policy was replaced {"audit":"policy","principals":1}',
+    ]);
+    expect(running.logged.join()).not.toContain("canary");
+  });
+
   it("stay as they are while the new file has faults", async () => {
     const running = await start({ a: [{ namespaces: ["a"], may: ["read"] }] }, acceleration);
     running.replace("principals: canary");
@@ -604,7 +636,7 @@ describe("a policy", () => {
       }));
       const inForce = new PolicyInForce(
         readPolicy("policy", JSON.stringify({ principals: entries })),
-        () => {},
+        new AuditLog(),
       );
       for (const name of NAMES) {
         const access = inForce.accessOf(name);
@@ -631,7 +663,7 @@ describe("a policy", () => {
 
   it("keeps masks of a bounded number of namespaces, and stays right beyond", () => {
     const yaml = policyOf({ a: [{ namespaces: ["n1*"], may: ["read"] }] });
-    const access = new PolicyInForce(readPolicy("policy", yaml), () => {}).accessOf("token:a");
+    const access = new PolicyInForce(readPolicy("policy", yaml), new AuditLog()).accessOf("token:a");
     for (let at = 0; at < 5_000; at++)
       expect(access.permits(`n${at}`, permission.read)).toBe(`${at}`.startsWith("1"));
   });

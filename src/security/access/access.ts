@@ -49,6 +49,8 @@ export interface Access {
   permitsPrefix(namespacePrefix: string, needed: number): boolean;
   permitsEverywhere(needed: number): boolean;
   permitsSomewhere(needed: number): boolean;
+  /** A whole namespace was invalidated: the audit log says so. */
+  cleared(namespace: string): void;
   /** Counts a denial, and returns its error. `field`: of the request, where one alone is what is denied. */
   deny(needed: number, field?: string): CacheError;
 }

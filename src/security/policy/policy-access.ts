@@ -1,29 +1,21 @@
 /** The policy that is in force, and the compiled permissions of each principal under it. */
 import type { CacheError } from "../../common/errors.ts";
 import { type Access, namesOf, type Permission, permissionDenied } from "../access/access.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import { maskOf, maskOfPrefix, maskSomewhere, type Policy, type PolicyEntry } from "./policy.ts";
 
 /** Namespaces whose masks one principal keeps. Names come from callers. */
 const NAMESPACES_MAX = 1_024;
-/** Log lines about one principal are at least so far apart. */
-const LOG_INTERVAL_MS = 10_000;
 
 export class PolicyInForce {
   /** Denied operations by what they needed. One that needed two counts for both. */
   readonly denials: Partial<Record<Permission, number>> = {};
-  readonly #log: (principal: string, permissions: string) => void;
-  readonly #wallNow: () => number;
+  readonly audit: AuditLog;
   policy: Policy;
 
-  /** `log`: told of denials, but of each principal not more often than every 10 s. */
-  constructor(
-    policy: Policy,
-    log: (principal: string, permissions: string) => void,
-    wallNow: () => number = Date.now,
-  ) {
+  constructor(policy: Policy, audit: AuditLog) {
     this.policy = policy;
-    this.#log = log;
-    this.#wallNow = wallNow;
+    this.audit = audit;
   }
 
   isSame(one: string, other: string): boolean {
@@ -35,12 +27,10 @@ export class PolicyInForce {
     return new PolicyAccess(principal, this);
   }
 
-  denied(principal: string, needed: number, lastLoggedMs: number): number {
-    for (const name of namesOf(needed)) this.denials[name] = (this.denials[name] ?? 0) + 1;
-    const nowMs = this.#wallNow();
-    if (nowMs - lastLoggedMs < LOG_INTERVAL_MS) return lastLoggedMs;
-    this.#log(principal, namesOf(needed).join(" and "));
-    return nowMs;
+  denied(principal: string, needed: number): void {
+    const names = namesOf(needed);
+    for (const name of names) this.denials[name] = (this.denials[name] ?? 0) + 1;
+    this.audit.record("denied", principal, { permissions: names.join(" and ") });
   }
 }
 
@@ -53,7 +43,6 @@ class PolicyAccess implements Access {
   /** The namespace that was asked for last: most callers use one. */
   #lastNamespace = "";
   #lastMask = 0;
-  #lastLoggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(principal: string, inForce: PolicyInForce) {
     this.#principal = principal;
@@ -82,8 +71,12 @@ class PolicyAccess implements Access {
   }
 
   deny(needed: number, field?: string): CacheError {
-    this.#lastLoggedMs = this.#inForce.denied(this.#principal, needed, this.#lastLoggedMs);
+    this.#inForce.denied(this.#principal, needed);
     return permissionDenied(needed, field);
+  }
+
+  cleared(namespace: string): void {
+    this.#inForce.audit.record("cleared", this.#principal, { namespace });
   }
 
   #compile(): void {

@@ -1,0 +1,38 @@
+/** The permissions of callers that are known, where no policy says what they may do: all. */
+import type { CacheError } from "../../common/errors.ts";
+import { type Access, permissionDenied } from "./access.ts";
+import type { AuditLog } from "./audit-log.ts";
+
+export class FullAccess implements Access {
+  readonly #principal: string;
+  readonly #audit: AuditLog;
+
+  constructor(principal: string, audit: AuditLog) {
+    this.#principal = principal;
+    this.#audit = audit;
+  }
+
+  permits(): boolean {
+    return true;
+  }
+
+  permitsPrefix(): boolean {
+    return true;
+  }
+
+  permitsEverywhere(): boolean {
+    return true;
+  }
+
+  permitsSomewhere(): boolean {
+    return true;
+  }
+
+  deny(needed: number, field?: string): CacheError {
+    return permissionDenied(needed, field);
+  }
+
+  cleared(namespace: string): void {
+    this.#audit.record("cleared", this.#principal, { namespace });
+  }
+}
