@@ -404,8 +404,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a prefix fence is forgotten",
     "PrefixFences.cover",
-    'if (this.#number(slot, SOFT_CELL) === 0) return "hard";',
-    "if (this.#number(slot, SOFT_CELL) === 0) continue;",
+    'if (!this.#slots.isSoft(slot)) return "hard";',
+    "if (!this.#slots.isSoft(slot)) continue;",
   ),
   mutant(
     "store: prefix fences go before the sweep has passed",
@@ -428,12 +428,12 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "store: a clear of a namespace is forgotten",
     "coverOfClears",
-    'if (version < namespaces.get(record, "hardClearRevision")) return "hard";',
+    'if (version < namespaces.get(record, CELL.hardClearRevision)) return "hard";',
     "",
   ),
   mutant(
     "store: a clear goes before the sweep has passed",
-    "NamespaceTable.forgetFences",
+    "NamespaceTable.#forgetFencesOf",
     "if (this.get(record, cell) <= revision) this.set(record, cell, 0);",
     "if (revision >= 0) this.set(record, cell, 0);",
   ),

@@ -1,30 +1,32 @@
 /** Sums and orders of what namespaces have and did. */
 import type { NamespaceCounters, NamespaceUsage } from "./store.ts";
 
-const NO_COUNTS: NamespaceCounters = {
+/** The numbers of the counters of a namespace. */
+export const NAMESPACE_COUNTER = {
   hits: 0,
-  staleHits: 0,
-  misses: 0,
-  sets: 0,
-  setsRefused: 0,
-  touches: 0,
-  invalidatedKeys: 0,
-  invalidatedTags: 0,
-  invalidatedPrefixes: 0,
-  invalidatedAll: 0,
-  evictedCapacity: 0,
-  evictedExpired: 0,
-  evictedFenced: 0,
-};
+  staleHits: 1,
+  misses: 2,
+  sets: 3,
+  setsRefused: 4,
+  touches: 5,
+  invalidatedKeys: 6,
+  invalidatedTags: 7,
+  invalidatedPrefixes: 8,
+  invalidatedAll: 9,
+  evictedCapacity: 10,
+  evictedExpired: 11,
+  evictedFenced: 12,
+} as const satisfies Readonly<Record<keyof NamespaceCounters, number>>;
 
-export type NamespaceCounterName = keyof NamespaceCounters;
-const isCounterName = (name: string): name is NamespaceCounterName => Object.hasOwn(NO_COUNTS, name);
+export type NamespaceCounterName = keyof typeof NAMESPACE_COUNTER;
+export type NamespaceCounter = (typeof NAMESPACE_COUNTER)[NamespaceCounterName];
+const isCounterName = (name: string): name is NamespaceCounterName => Object.hasOwn(NAMESPACE_COUNTER, name);
 export const NAMESPACE_COUNTERS: readonly NamespaceCounterName[] =
-  Object.keys(NO_COUNTS).filter(isCounterName);
+  Object.keys(NAMESPACE_COUNTER).filter(isCounterName);
 
 /** Counters by a function of their names. */
 export function toCounters(countOf: (name: NamespaceCounterName) => number): NamespaceCounters {
-  const counters = { ...NO_COUNTS };
+  const counters: NamespaceCounters = { ...NAMESPACE_COUNTER };
   for (const name of NAMESPACE_COUNTERS) Object.assign(counters, { [name]: countOf(name) });
   return counters;
 }

@@ -14,11 +14,13 @@ import type {
   Table,
   TableEntry,
 } from "../api/table.ts";
+import type { NamespaceCounter } from "../api/usage.ts";
 import type { Fences } from "../fences/fences.ts";
 import type { TagCounts } from "../fences/tag-counts.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { CELL } from "../namespaces/record-cells.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import { SweepState } from "./sweep-state.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -67,7 +69,7 @@ export class ShardEntries {
     this.tombstones = new Tombstones(regions.tombstones, limits.tombstonesMax, {
       fingerprintOf,
       namespaces,
-      pruned: () => counters.count("tombstonesPruned"),
+      pruned: () => counters.count(COUNTER.tombstonesPruned),
     });
     this.#sweep = new SweepState(regions.sweep);
     this.table = createTable({
@@ -112,14 +114,14 @@ export class ShardEntries {
    */
   #trim({ record, namespace, key, version }: NewTableEntry, hash: number): void {
     const namespaces = this.#namespaces;
-    const from = namespaces.get(record, "trimPosition") || this.table.scanStart();
+    const from = namespaces.get(record, CELL.trimPosition) || this.table.scanStart();
     const next = this.table.scan(from, TRIM_MAX_ENTRIES, (entry) => {
       const isSpared = entry.record !== record || entry.version === version;
       if (isSpared || namespaces.excessBytes(record) === 0) return "keep";
       this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs);
       return "remove";
     });
-    namespaces.set(record, "trimPosition", next);
+    namespaces.set(record, CELL.trimPosition, next);
     if (namespaces.excessBytes(record) === 0) return;
     const put = this.table.find(record, namespace, key, hash);
     if (put === undefined) return;
@@ -200,7 +202,7 @@ export class ShardEntries {
   /** Counts the removal of an entry that is dead, or evicted now, and adds its tombstone. */
   #recordRemoval(entry: TableEntry, state: EntryState, nowMs: number): void {
     const fencedAtMs = this.#fences.coveredAtMs(entry);
-    const reason = state === "dead" ? deathOf(entry, fencedAtMs) : "evictedCapacity";
+    const reason = state === "dead" ? deathOf(entry, fencedAtMs) : COUNTER.evictedCapacity;
     this.#counters.count(reason);
     this.#namespaces.add(entry.record, reason);
     if (entry.sourceVersion === 0n) return;
@@ -209,8 +211,8 @@ export class ShardEntries {
   }
 }
 
-function deathOf(entry: TableEntry, fencedAtMs: number): "evictedFenced" | "evictedExpired" {
-  return fencedAtMs < entry.staleUntilMs ? "evictedFenced" : "evictedExpired";
+function deathOf(entry: TableEntry, fencedAtMs: number): NamespaceCounter {
+  return fencedAtMs < entry.staleUntilMs ? COUNTER.evictedFenced : COUNTER.evictedExpired;
 }
 
 function toNamespaceRecords(namespaces: NamespaceTable, tagCounts: TagCounts): NamespaceRecords {

@@ -1,9 +1,11 @@
 /** Invalidations of one shard: of keys at once, of tags and prefixes by fences. Each ends the leases that it concerns. */
+
 import type { InvalidateCommand } from "../api/store.ts";
-import type { NamespaceCounterName } from "../api/usage.ts";
+import type { NamespaceCounter } from "../api/usage.ts";
 import type { Fences, Raised } from "../fences/fences.ts";
 import type { Leases } from "../leases/leases.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { CELL } from "../namespaces/record-cells.ts";
 import type { ShardClock } from "../shm/shard-clock.ts";
 import type { ShardEntries } from "./entries.ts";
 import type { ShardEvents } from "./shard-events.ts";
@@ -37,7 +39,7 @@ export class Invalidations {
     const { leases, events, namespaces } = this.#parts;
     const { namespace, soft, writer } = command;
     const { record } = this.#begin(command, nowMs);
-    namespaces.add(record, "invalidatedKeys", keys.length);
+    namespaces.add(record, CELL.invalidatedKeys, keys.length);
     let removed = 0;
     for (const key of keys) {
       const changed = soft
@@ -54,7 +56,7 @@ export class Invalidations {
     const { leases, events, fences } = this.#parts;
     const { namespace, soft, writer } = command;
     const raised = this.#begin(command, nowMs);
-    this.#count(raised.record, "invalidatedTags", tags.size);
+    this.#count(raised.record, CELL.invalidatedTags, tags.size);
     // A lease with such a tag is refused when its Set names the tag.
     const oldestLeaseRevision = leases.oldestRevision();
     for (const tag of tags) {
@@ -68,10 +70,10 @@ export class Invalidations {
     const { namespaces, entries, leases, events, fences } = this.#parts;
     const { namespace, soft, writer } = command;
     const raised = this.#begin(command, nowMs);
-    this.#count(raised.record, prefix === undefined ? "invalidatedAll" : "invalidatedPrefixes", 1);
+    this.#count(raised.record, prefix === undefined ? CELL.invalidatedAll : CELL.invalidatedPrefixes, 1);
     const name = prefix ?? "";
     // What has no entry in this shard needs neither a fence nor a sweep of all entries.
-    if (namespaces.get(raised.record, "entries") > 0) {
+    if (namespaces.get(raised.record, CELL.entries) > 0) {
       fences.raisePrefix(raised, name);
       entries.sweepSoon(raised.revision);
     }
@@ -80,8 +82,8 @@ export class Invalidations {
     events.emit(soft ? "staled" : "invalidated", namespace, target, name, writer);
   }
 
-  #count(record: number, name: NamespaceCounterName, by: number): void {
-    if (this.#parts.isFirst) this.#parts.namespaces.add(record, name, by);
+  #count(record: number, counter: NamespaceCounter, by: number): void {
+    if (this.#parts.isFirst) this.#parts.namespaces.add(record, counter, by);
   }
 
   #begin({ namespace, soft }: InvalidateCommand, nowMs: number): Raised {

@@ -24,7 +24,7 @@ import type {
 } from "../api/store.ts";
 import type { CreateTable, NewTableEntry, TableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
-import type { NamespaceCounterName } from "../api/usage.ts";
+import type { NamespaceCounter } from "../api/usage.ts";
 import type { ValueMemory } from "../api/value-arena.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { Fences } from "../fences/fences.ts";
@@ -33,7 +33,7 @@ import type { KeyHash } from "../hashing/shard-hash.ts";
 import { Leases } from "../leases/leases.ts";
 import type { NamespaceRules } from "../namespaces/namespace-bounds.ts";
 import { NamespaceTable } from "../namespaces/namespace-table.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
 import { ShardEntries, toEntryView } from "./entries.ts";
@@ -91,7 +91,7 @@ export class Shard {
     this.#events = new ShardEvents(regions.log, index, limits.log, this.#clock);
     const namespaces = new NamespaceTable(regions.namespaces, limits.namespacesMax, {
       fingerprintOf,
-      shared: () => counters.count("namespacesShared"),
+      shared: () => counters.count(COUNTER.namespacesShared),
       shards: context.shards,
     });
     const fences = new Fences({
@@ -116,7 +116,7 @@ export class Shard {
       shard: index,
       fingerprintOf,
       namespaces,
-      pruned: () => counters.count("requestIdsPruned"),
+      pruned: () => counters.count(COUNTER.requestIdsPruned),
     });
     this.#leases = new Leases({
       region: regions.leases,
@@ -175,12 +175,12 @@ export class Shard {
     const record = this.#namespaces.find(namespace);
     const found = this.#entries.find(record, namespace, key, hash, nowMs);
     if (found === undefined || (found.state !== "fresh" && !command.allowStale)) {
-      this.#count(record, "misses");
+      this.#count(record, COUNTER.misses);
       return { kind: "miss", asOf: this.stamp };
     }
     const { entry } = found;
-    if (found.state === "fresh") this.#count(record, "hits");
-    else this.#count(record, "staleHits");
+    if (found.state === "fresh") this.#count(record, COUNTER.hits);
+    else this.#count(record, COUNTER.staleHits);
     if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
@@ -209,7 +209,7 @@ export class Shard {
     const freshUntilMs = endOf(nowMs, command.ttlMs);
     this.#entries.setLifetimes(found.entry, freshUntilMs, freshUntilMs + command.staleMs);
     this.#events.emit("touched", namespace, "key", key, command.writer);
-    this.#count(record, "touches");
+    this.#count(record, COUNTER.touches);
     return { asOf: this.stamp, touched: true };
   }
 
@@ -224,11 +224,11 @@ export class Shard {
     const record = this.#namespaces.claim(command.namespace);
     const found = this.#entries.find(record, command.namespace, command.key, hash, nowMs);
     if (found?.state === "fresh") {
-      this.#count(record, "hits");
+      this.#count(record, COUNTER.hits);
       const value = this.#valueOf(found.entry, memory);
       return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
     }
-    this.#count(record, "misses");
+    this.#count(record, COUNTER.misses);
     return this.#leases.ask(command, nowMs, settle);
   }
 
@@ -296,9 +296,9 @@ export class Shard {
     return { revision: this.revision, entries: entryCount, bytes, budgetBytes, logEvents };
   }
 
-  #count(record: number, name: NamespaceCounterName): void {
-    this.#counters.count(name);
-    this.#namespaces.add(record, name);
+  #count(record: number, counter: NamespaceCounter): void {
+    this.#counters.count(counter);
+    this.#namespaces.add(record, counter);
   }
 
   #setOnce(record: number, command: SetCommand, hash: number, nowMs: number): SetResult {
@@ -312,7 +312,7 @@ export class Shard {
       sourceVersion: this.#entries.knownSourceVersion(namespace, key, former, nowMs),
     });
     if (refusal !== undefined) {
-      this.#count(record, "setsRefused");
+      this.#count(record, COUNTER.setsRefused);
       // A lease ends with its Set, stored or not.
       if (
         condition.kind === "lease" &&
@@ -338,7 +338,7 @@ export class Shard {
       contentType: command.contentType,
     };
     this.#entries.put(entry, hash, former, nowMs);
-    this.#count(record, "sets");
+    this.#count(record, COUNTER.sets);
     this.#events.emit("set", namespace, "key", key, command.writer);
     if (this.#leases.count > 0) {
       this.#fillLease(entry, hash, condition.kind === "lease" ? condition.token : undefined, nowMs);

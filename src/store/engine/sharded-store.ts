@@ -39,7 +39,7 @@ import { createFingerprint } from "../hashing/fingerprint.ts";
 import { createKeyHash, type KeyHash, shardOfHash } from "../hashing/shard-hash.ts";
 import { HolderList } from "../leases/holder-list.ts";
 import { checkNamespaceBounds, NamespaceRules } from "../namespaces/namespace-bounds.ts";
-import { CounterRow, totalsOf } from "../shm/counters.ts";
+import { COUNTER, CounterRow, totalsOf } from "../shm/counters.ts";
 import type { HashedKey } from "./invalidations.ts";
 import { NamespaceSums } from "./namespace-sums.ts";
 import { Shard } from "./shard.ts";
@@ -118,7 +118,7 @@ export class ShardedStore implements AttachedStore {
       waitList: this.#waitList,
       reads: new SharedReads(),
       decoded,
-      overran: () => this.#row.count("overruns"),
+      overran: () => this.#row.count(COUNTER.overruns),
     };
     if (memory.namespaces.length > 0) this.boundNamespaces(memory.namespaces);
   }
@@ -154,16 +154,16 @@ export class ShardedStore implements AttachedStore {
         return this.#invalidateKeys(command, new Set(target.keys));
       case "tags": {
         const tags = new Set(target.tags);
-        this.#row.count("invalidatedTags", tags.size);
+        this.#row.count(COUNTER.invalidatedTags, tags.size);
         return this.#onEveryShard((shard, nowMs) => shard.invalidations.tags(command, tags, nowMs));
       }
       case "prefix":
-        this.#row.count("invalidatedPrefixes");
+        this.#row.count(COUNTER.invalidatedPrefixes);
         return this.#onEveryShard((shard, nowMs) =>
           shard.invalidations.prefix(command, target.prefix, nowMs),
         );
       case "all":
-        this.#row.count("invalidatedAll");
+        this.#row.count(COUNTER.invalidatedAll);
         return this.#onEveryShard((shard, nowMs) => shard.invalidations.prefix(command, undefined, nowMs));
       default:
         throw new Error(`no such target in ${namespace}: ${target satisfies never}`);
@@ -316,7 +316,7 @@ export class ShardedStore implements AttachedStore {
       if (hashed === undefined) byShard.set(shard, [{ key, hash }]);
       else hashed.push({ key, hash });
     }
-    this.#row.count("invalidatedKeys", keys.size);
+    this.#row.count(COUNTER.invalidatedKeys, keys.size);
     let removed = 0;
     const touched = this.#shards.filter((shard) => byShard.has(shard));
     const stamps = this.#mutateEach(touched, (shard, nowMs) => {

@@ -1,5 +1,7 @@
 /** Clears of a whole namespace: numbers in its record, so that a clear costs the same however many entries it covers. */
+
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { CELL } from "../namespaces/record-cells.ts";
 import type { Cover } from "./tag-fences.ts";
 
 /** Everything of the record that is older than `revision` is gone, or stale when `soft`. */
@@ -11,20 +13,20 @@ export function clear(
   nowMs: number,
 ): void {
   if (soft) {
-    namespaces.raise(record, "softClearRevision", revision);
-  } else if (revision > namespaces.get(record, "hardClearRevision")) {
-    namespaces.set(record, "hardClearRevision", revision);
-    namespaces.set(record, "hardClearAtMs", nowMs);
+    namespaces.raise(record, CELL.softClearRevision, revision);
+  } else if (revision > namespaces.get(record, CELL.hardClearRevision)) {
+    namespaces.set(record, CELL.hardClearRevision, revision);
+    namespaces.set(record, CELL.hardClearAtMs, nowMs);
   }
 }
 
 export function coverOfClears(namespaces: NamespaceTable, record: number, version: number): Cover {
-  if (version < namespaces.get(record, "hardClearRevision")) return "hard";
-  return version < namespaces.get(record, "softClearRevision") ? "soft" : "none";
+  if (version < namespaces.get(record, CELL.hardClearRevision)) return "hard";
+  return version < namespaces.get(record, CELL.softClearRevision) ? "soft" : "none";
 }
 
 /** When the last hard clear was, if it covers this version; else `Infinity`. */
 export function clearedAtMs(namespaces: NamespaceTable, record: number, version: number): number {
-  const isCleared = version < namespaces.get(record, "hardClearRevision");
-  return isCleared ? namespaces.get(record, "hardClearAtMs") : Infinity;
+  const isCleared = version < namespaces.get(record, CELL.hardClearRevision);
+  return isCleared ? namespaces.get(record, CELL.hardClearAtMs) : Infinity;
 }

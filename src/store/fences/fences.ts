@@ -4,11 +4,13 @@
  * A tag needs a fence for the entries that have it, and one for the leases that were granted before: what their holders
  * load may be older. Most tags are in neither, and get none.
  */
+
 import type { TableEntry } from "../api/table.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { isShared } from "../namespaces/namespace-table.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { CELL } from "../namespaces/record-cells.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { clear, clearedAtMs, coverOfClears } from "./clears.ts";
 import { PrefixFences, prefixFencesBytes } from "./prefix-fences.ts";
@@ -59,28 +61,28 @@ export class Fences {
     const { tagFencesMax, prefixFencesMax, budgetBytes } = limits;
     const { records } = namespaces;
     const cut = createCutter(region.buffer, region.begin);
-    const tags = { fingerprintOf, namespaces, pruned: () => counters.count("tagFencesPruned") };
+    const tags = { fingerprintOf, namespaces, pruned: () => counters.count(COUNTER.tagFencesPruned) };
     this.#namespaces = namespaces;
     this.#tagFencesMax = tagFencesMax;
     this.#entryTags = new TagFences(cut(tagFencesBytes(tagFencesMax, records)), tagFencesMax, {
       ...tags,
       floors: {
-        hardRevision: "tagFloorHardRevision",
-        hardAtMs: "tagFloorHardAtMs",
-        softRevision: "tagFloorSoftRevision",
+        hardRevision: CELL.tagFloorHardRevision,
+        hardAtMs: CELL.tagFloorHardAtMs,
+        softRevision: CELL.tagFloorSoftRevision,
       },
     });
     this.#leaseTags = new TagFences(cut(tagFencesBytes(tagFencesMax, records)), tagFencesMax, {
       ...tags,
       floors: {
-        hardRevision: "leaseFloorHardRevision",
-        hardAtMs: "leaseFloorHardAtMs",
-        softRevision: "leaseFloorSoftRevision",
+        hardRevision: CELL.leaseFloorHardRevision,
+        hardAtMs: CELL.leaseFloorHardAtMs,
+        softRevision: CELL.leaseFloorSoftRevision,
       },
     });
     this.#prefixes = new PrefixFences(cut(prefixFencesBytes(prefixFencesMax, records)), prefixFencesMax, {
       namespaces,
-      merged: () => counters.count("prefixFencesMerged"),
+      merged: () => counters.count(COUNTER.prefixFencesMerged),
     });
     this.tagCounts = new TagCounts(cut(tagCountsBytes(budgetBytes)), budgetBytes, seed);
   }
@@ -98,7 +100,7 @@ export class Fences {
     this.#leaseTags.drop(oldestLeaseRevision);
     if (this.tagCounts.isUsed(record, tag)) {
       this.#entryTags.raise(record, namespace, tag, soft, revision, nowMs);
-      this.#namespaces.raise(record, "newestFenceRevision", revision);
+      this.#namespaces.raise(record, CELL.newestFenceRevision, revision);
     } else if (oldestLeaseRevision < revision) {
       this.#leaseTags.raise(record, namespace, tag, soft, revision, nowMs);
     }
@@ -108,7 +110,7 @@ export class Fences {
   raisePrefix({ record, namespace, soft, revision, nowMs }: Raised, prefix: string): void {
     if (prefix === "" && !isShared(record)) clear(this.#namespaces, record, soft, revision, nowMs);
     else this.#prefixes.raise(record, { namespace, prefix, soft, revision, atMs: nowMs });
-    this.#namespaces.raise(record, "newestFenceRevision", revision);
+    this.#namespaces.raise(record, CELL.newestFenceRevision, revision);
   }
 
   /** How many fences a read of the record is compared with, at most. */

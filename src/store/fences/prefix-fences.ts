@@ -5,36 +5,23 @@
  * the two fences of a namespace with the longest common prefix become one for that prefix; if they have none in common,
  * the namespace is cleared. Too much of one namespace is invalidated, never too little, and nothing of another.
  *
- * In a region, under the shard's lock. Each thread remembers the prefixes that it has decoded.
+ * In a region, under the shard's lock.
  */
-import { NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
-import type { NamespaceTable } from "../namespaces/namespace-table.ts";
+import { isShared, type NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
-import { Cells, cellsBytes } from "../shm/cells.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 import { clear } from "./clears.ts";
-import { commonPrefix, fittingPrefix, mergeOf, type PrefixFence, type StoredFence } from "./prefix-merge.ts";
+import { FenceOrder, fenceOrderBytes, NAMESPACE_FENCES_MAX } from "./fence-order.ts";
+import { PREFIX_MAX_BYTES, PrefixSlots, prefixSlotsBytes } from "./prefix-slots.ts";
+import { commonLength, fittingPrefix, isBefore, type PrefixFence } from "./prefix-text.ts";
 import type { Cover } from "./tag-fences.ts";
 
-/** The most fences that a read is compared with. */
-export const NAMESPACE_FENCES_MAX = 32;
-/** A longer prefix is cut to this: its fence covers more. */
-const PREFIX_MAX_BYTES = 1_024;
-
-/** Cells of a fence before its text. The first belongs to the pool while the slot is free. */
-const GENERATION_CELL = 1;
-const REVISION_CELL = 2;
-const AT_MS_CELL = 3;
-const SOFT_CELL = 4;
-const NAMESPACE_BYTES_CELL = 5;
-const PREFIX_BYTES_CELL = 6;
-const HEAD_BYTES = cellsBytes(7);
-const SLOT_BYTES = HEAD_BYTES + Math.ceil((NAMESPACE_LIMIT_BYTES + PREFIX_MAX_BYTES) / 8) * 8;
-const SLOT_CELLS = SLOT_BYTES / cellsBytes(1);
-
 export function prefixFencesBytes(maxCount: number, records: number): number {
-  return alignedBytes(slotPoolBytes(maxCount, SLOT_BYTES)) + alignedBytes(ownerListsBytes(maxCount, records));
+  return (
+    alignedBytes(prefixSlotsBytes(maxCount)) +
+    alignedBytes(ownerListsBytes(maxCount, records)) +
+    alignedBytes(fenceOrderBytes(records))
+  );
 }
 
 interface PrefixFencesParts {
@@ -46,27 +33,22 @@ interface PrefixFencesParts {
 export class PrefixFences {
   readonly #parts: PrefixFencesParts;
   readonly #maxCount: number;
-  readonly #pool: SlotPool;
-  readonly #cells: Cells;
-  readonly #text: Buffer;
+  readonly #slots: PrefixSlots;
   readonly #owners: OwnerLists;
-  /** By slot. */
-  readonly #decoded: { readonly generation: number; readonly fence: PrefixFence }[] = [];
+  readonly #order: FenceOrder;
 
   constructor(region: Region, maxCount: number, parts: PrefixFencesParts) {
+    const { records } = parts.namespaces;
     const cut = createCutter(region.buffer, region.begin);
-    const slots = cut(slotPoolBytes(maxCount, SLOT_BYTES));
     this.#parts = parts;
     this.#maxCount = maxCount;
-    this.#pool = new SlotPool(slots, maxCount, SLOT_BYTES);
-    this.#cells = new Cells(slots);
-    this.#text = Buffer.from(slots.buffer, slots.begin, slots.bytes);
-    const owners = cut(ownerListsBytes(maxCount, parts.namespaces.records));
-    this.#owners = new OwnerLists(owners, maxCount, parts.namespaces);
+    this.#slots = new PrefixSlots(cut(prefixSlotsBytes(maxCount)), maxCount);
+    this.#owners = new OwnerLists(cut(ownerListsBytes(maxCount, records)), maxCount, parts.namespaces);
+    this.#order = new FenceOrder(cut(fenceOrderBytes(records)), records);
   }
 
   get count(): number {
-    return this.#maxCount - this.#pool.freeCount;
+    return this.#maxCount - this.#slots.freeCount;
   }
 
   countOf(record: number): number {
@@ -74,23 +56,35 @@ export class PrefixFences {
   }
 
   /** `prefix` is empty only in a shared record: a namespace with a record of its own is cleared by its record. */
-  raise(record: number, fence: PrefixFence): void {
-    const fitting = { ...fence, prefix: fittingPrefix(fence.prefix, PREFIX_MAX_BYTES) };
-    this.#dropCovered(record, fitting);
-    if (this.#owners.countOf(record) >= NAMESPACE_FENCES_MAX) this.#merge(record, fence.atMs);
-    if (this.#pool.freeCount === 0 && !this.#makeRoom(record, fence.atMs)) {
+  raise(record: number, { namespace, prefix, soft, revision, atMs }: PrefixFence): void {
+    const fence = {
+      namespace: isShared(record) ? namespace : "",
+      prefix: fittingPrefix(prefix, PREFIX_MAX_BYTES),
+      soft,
+      revision,
+      atMs,
+    };
+    const place = this.#placeOf(record, fence);
+    this.#dropCovered(record, place, fence);
+    const isFull = this.countOf(record) >= NAMESPACE_FENCES_MAX;
+    const isMerging = isFull || this.#slots.freeCount === 0;
+    if (isFull) this.#merge(record, atMs);
+    if (this.#slots.freeCount === 0 && !this.#makeRoom(record, atMs)) {
       this.#clear(record, fence);
       this.#parts.merged();
       return;
     }
-    this.#write(record, fitting);
+    this.#insert(record, isMerging ? this.#placeOf(record, fence) : place, fence);
   }
 
   cover(record: number, namespace: string, key: string, version: number): Cover {
+    const name = isShared(record) ? namespace : "";
+    const count = this.countOf(record);
     let cover: Cover = "none";
-    for (let slot = this.#owners.oldestOf(record); slot !== 0; slot = this.#owners.newer(slot)) {
-      if (!this.#covers(slot, namespace, key, version)) continue;
-      if (this.#number(slot, SOFT_CELL) === 0) return "hard";
+    for (let place = 0; place < count; place++) {
+      const slot = this.#order.slotAt(record, place);
+      if (!this.#covers(slot, name, key, version)) continue;
+      if (!this.#slots.isSoft(slot)) return "hard";
       cover = "soft";
     }
     return cover;
@@ -98,120 +92,109 @@ export class PrefixFences {
 
   /** When the earliest hard fence that covers it was raised; `Infinity`: none covers it. */
   coveredAtMs(record: number, namespace: string, key: string, version: number): number {
+    const name = isShared(record) ? namespace : "";
+    const count = this.countOf(record);
     let earliest = Infinity;
-    for (let slot = this.#owners.oldestOf(record); slot !== 0; slot = this.#owners.newer(slot)) {
-      if (this.#number(slot, SOFT_CELL) === 1 || !this.#covers(slot, namespace, key, version)) continue;
-      earliest = Math.min(earliest, this.#number(slot, AT_MS_CELL));
+    for (let place = 0; place < count; place++) {
+      const slot = this.#order.slotAt(record, place);
+      if (this.#slots.isSoft(slot) || !this.#covers(slot, name, key, version)) continue;
+      earliest = Math.min(earliest, this.#slots.atMs(slot));
     }
     return earliest;
   }
 
   /** Drops the fences raised up to `revision`: no entry is left that they cover. */
   drop(revision: number): void {
-    if (this.count === 0) return;
-    for (let record = 0; record < this.#parts.namespaces.records; record++) {
-      this.#remove(record, (slot) => this.#number(slot, REVISION_CELL) <= revision);
+    for (let slot = 1; slot <= this.#maxCount && this.count > 0; slot++) {
+      const raisedAt = this.#slots.revision(slot);
+      if (raisedAt === 0 || raisedAt > revision) continue;
+      const record = this.#owners.ownerOf(slot);
+      this.#remove(record, this.#order.placeOf(record, slot));
     }
   }
 
   #covers(slot: number, namespace: string, key: string, version: number): boolean {
-    if (version >= this.#number(slot, REVISION_CELL)) return false;
-    const fence = this.#fenceAt(slot);
+    if (version >= this.#slots.revision(slot)) return false;
+    const fence = this.#slots.fence(slot);
     return fence.namespace === namespace && key.startsWith(fence.prefix);
   }
 
-  /** Removes the fences of a record that a newer one makes superfluous. */
-  #dropCovered(record: number, { namespace, prefix, soft }: PrefixFence): void {
-    this.#remove(record, (slot) => {
-      const fence = this.#fenceAt(slot);
-      return fence.namespace === namespace && fence.prefix.startsWith(prefix) && (fence.soft || !soft);
-    });
+  /** The place of the first fence of the record that is not before this one. */
+  #placeOf(record: number, fence: PrefixFence): number {
+    let low = 0;
+    let high = this.countOf(record);
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBefore(this.#fenceIn(record, middle), fence)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
-  #remove(record: number, isOver: (slot: number) => boolean): void {
-    for (let slot = this.#owners.oldestOf(record); slot !== 0; ) {
-      const next = this.#owners.newer(slot);
-      if (isOver(slot)) this.#free(slot);
-      slot = next;
+  /** Removes the fences of a record that a newer one makes superfluous: they are those from its place on. */
+  #dropCovered(record: number, place: number, { namespace, prefix, soft }: PrefixFence): void {
+    for (let at = place; at < this.countOf(record); ) {
+      const fence = this.#fenceIn(record, at);
+      if (fence.namespace !== namespace || !fence.prefix.startsWith(prefix)) return;
+      if (fence.soft || !soft) this.#remove(record, at);
+      else at++;
     }
   }
 
   /** Merges two fences of whoever has most. False: nobody has more than one. */
   #makeRoom(causer: number, nowMs: number): boolean {
     const payer = this.#owners.payerFor(causer);
-    if (this.#owners.countOf(payer) < 2) return false;
+    if (this.countOf(payer) < 2) return false;
     this.#merge(payer, nowMs);
     return true;
   }
 
+  /** Merges the two of at least two fences whose merge covers least: those with the longest common prefix. */
   #merge(record: number, nowMs: number): void {
-    const fences: StoredFence[] = [];
-    for (let slot = this.#owners.oldestOf(record); slot !== 0; slot = this.#owners.newer(slot)) {
-      fences.push({ slot, fence: this.#fenceAt(slot) });
-    }
-    const [one, other] = mergeOf(fences);
-    const prefix = commonPrefix(one.fence, other.fence);
+    const order = this.#order;
+    const place = order.mostCommon(record, this.countOf(record));
+    const length = order.commonAt(record, place);
+    const one = this.#fenceIn(record, place - 1);
+    const other = this.#fenceIn(record, place);
     const merged = {
-      namespace: one.fence.namespace,
-      prefix: prefix ?? "",
-      soft: one.fence.soft && other.fence.soft,
-      revision: Math.max(one.fence.revision, other.fence.revision),
+      namespace: one.namespace,
+      prefix: one.prefix.slice(0, Math.max(0, length)),
+      soft: one.soft && other.soft,
+      revision: Math.max(one.revision, other.revision),
       atMs: nowMs,
     };
     this.#parts.merged();
-    this.#free(one.slot);
-    this.#free(other.slot);
-    const isOwn = this.#parts.namespaces.nameOf(record) !== undefined;
-    if (prefix === undefined || (isOwn && prefix === "")) this.#clear(record, merged);
-    else this.#write(record, merged);
+    this.#remove(record, place);
+    if (length < 0 || (length === 0 && !isShared(record))) {
+      this.#remove(record, place - 1);
+      this.#clear(record, merged);
+      return;
+    }
+    this.#slots.shorten(order.slotAt(record, place - 1), merged);
+    order.shorten(record, this.countOf(record), place - 1, length);
   }
 
   #clear(record: number, { soft, revision, atMs }: PrefixFence): void {
     clear(this.#parts.namespaces, record, soft, revision, atMs);
   }
 
-  #write(record: number, fence: PrefixFence): void {
-    const slot = this.#pool.take();
-    const begin = slot * SLOT_BYTES + HEAD_BYTES;
-    const namespaceBytes = this.#text.write(fence.namespace, begin);
-    const generation = this.#number(slot, GENERATION_CELL) + 1;
-    this.#set(slot, GENERATION_CELL, generation);
-    this.#set(slot, REVISION_CELL, fence.revision);
-    this.#set(slot, AT_MS_CELL, fence.atMs);
-    this.#set(slot, SOFT_CELL, fence.soft ? 1 : 0);
-    this.#set(slot, NAMESPACE_BYTES_CELL, namespaceBytes);
-    this.#set(slot, PREFIX_BYTES_CELL, this.#text.write(fence.prefix, begin + namespaceBytes));
-    this.#decoded[slot] = { generation, fence };
+  #insert(record: number, place: number, fence: PrefixFence): void {
+    const count = this.countOf(record);
+    const before = place === 0 ? 0 : commonLength(fence, this.#fenceIn(record, place - 1));
+    const after = place === count ? 0 : commonLength(fence, this.#fenceIn(record, place));
+    const slot = this.#slots.add(fence);
+    this.#order.insert(record, count, place, slot, before, after);
     this.#owners.add(slot, record);
   }
 
-  #free(slot: number): void {
+  #remove(record: number, place: number): void {
+    const slot = this.#order.slotAt(record, place);
+    this.#order.remove(record, this.countOf(record), place);
     this.#owners.remove(slot);
-    this.#pool.give(slot);
+    this.#slots.remove(slot);
   }
 
-  #fenceAt(slot: number): PrefixFence {
-    const generation = this.#number(slot, GENERATION_CELL);
-    const known = this.#decoded[slot];
-    if (known?.generation === generation) return known.fence;
-    const begin = slot * SLOT_BYTES + HEAD_BYTES;
-    const prefixBegin = begin + this.#number(slot, NAMESPACE_BYTES_CELL);
-    const fence = {
-      namespace: this.#text.toString("utf8", begin, prefixBegin),
-      prefix: this.#text.toString("utf8", prefixBegin, prefixBegin + this.#number(slot, PREFIX_BYTES_CELL)),
-      soft: this.#number(slot, SOFT_CELL) === 1,
-      revision: this.#number(slot, REVISION_CELL),
-      atMs: this.#number(slot, AT_MS_CELL),
-    };
-    this.#decoded[slot] = { generation, fence };
-    return fence;
-  }
-
-  #number(slot: number, cell: number): number {
-    return this.#cells.get(slot * SLOT_CELLS + cell);
-  }
-
-  #set(slot: number, cell: number, value: number): void {
-    this.#cells.set(slot * SLOT_CELLS + cell, value);
+  #fenceIn(record: number, place: number): PrefixFence {
+    return this.#slots.fence(this.#order.slotAt(record, place));
   }
 }

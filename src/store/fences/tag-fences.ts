@@ -8,7 +8,7 @@
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
-import type { CellName } from "../namespaces/record-cells.ts";
+import { CELL, type Cell } from "../namespaces/record-cells.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -22,9 +22,9 @@ const FENCE_CELLS = 3;
 
 /** The cells of a namespace's record that have the floors of these fences. */
 export interface FloorCells {
-  readonly hardRevision: CellName;
-  readonly hardAtMs: CellName;
-  readonly softRevision: CellName;
+  readonly hardRevision: Cell;
+  readonly hardAtMs: Cell;
+  readonly softRevision: Cell;
 }
 
 export function tagFencesBytes(maxCount: number, records: number): number {
@@ -176,7 +176,7 @@ export class TagFences {
   #raiseFloor(record: number, hard: number, soft: number, nowMs: number): void {
     const { namespaces, floors, pruned } = this.#parts;
     // A clear of the namespace covers what is older anyway.
-    if (Math.max(hard, soft) <= namespaces.get(record, "hardClearRevision")) return;
+    if (Math.max(hard, soft) <= namespaces.get(record, CELL.hardClearRevision)) return;
     if (hard > namespaces.get(record, floors.hardRevision)) {
       namespaces.set(record, floors.hardRevision, hard);
       namespaces.set(record, floors.hardAtMs, nowMs);

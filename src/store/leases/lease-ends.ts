@@ -5,7 +5,7 @@
  * asked for or set.
  */
 import type { LeaseResult } from "../api/store.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import type { LeaseGrants } from "./lease-grants.ts";
 import type { LeaseRecords } from "./lease-records.ts";
 
@@ -53,7 +53,7 @@ export class LeaseEnds {
       const waiter = waiters.due.first();
       const lease = waiters.lease(waiter);
       const { namespace, key } = records.name(lease);
-      if (told?.lease === lease) this.#counters.count("leasesHeld");
+      if (told?.lease === lease) this.#counters.count(COUNTER.leasesHeld);
       else {
         const leftMs = records.expiresAtMs(lease) - nowMs;
         told = { lease, held: this.#grants.held(namespace, key, leftMs, nowMs) };
@@ -97,7 +97,7 @@ export class LeaseEnds {
   }
 
   #end(lease: number, end: LeaseEnd, nowMs: number): boolean {
-    this.#counters.count(end);
+    this.#counters.count(COUNTER[end]);
     return this.#grants.promote(lease, nowMs);
   }
 }

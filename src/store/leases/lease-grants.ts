@@ -6,7 +6,7 @@
  */
 import type { Rng } from "../../common/random.ts";
 import type { EntryView, LeaseCommand, LeaseResult, Stamp } from "../api/store.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import type { LeaseName, LeaseRecords } from "./lease-records.ts";
 import type { WaiterCallbacks } from "./waiter-callbacks.ts";
 import type { LeaseLimits } from "./waiter-records.ts";
@@ -115,13 +115,13 @@ export class LeaseGrants {
 
   /** Another caller has the lease for so long. */
   held(namespace: string, key: string, leftMs: number, nowMs: number): LeaseResult {
-    this.#counters.count("leasesHeld");
+    this.#counters.count(COUNTER.leasesHeld);
     return this.#toHeld(namespace, key, leftMs, nowMs);
   }
 
   /** There is no room for the lease, or for the wait. */
   refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
-    this.#counters.count("leasesRefused");
+    this.#counters.count(COUNTER.leasesRefused);
     return this.#toHeld(namespace, key, retryAfterMs, nowMs);
   }
 
@@ -141,11 +141,11 @@ export class LeaseGrants {
   }
 
   #displace(lease: number, nowMs: number): void {
-    this.#counters.count("leasesDisplaced");
+    this.#counters.count(COUNTER.leasesDisplaced);
     const waiters = this.#records.waiterCount(lease);
     if (waiters > 0) {
       const name = this.#records.name(lease);
-      this.#counters.count("leasesRefused", waiters);
+      this.#counters.count(COUNTER.leasesRefused, waiters);
       this.endWaits(lease, name, this.#toHeld(name.namespace, name.key, REFUSED_RETRY_MS, nowMs));
     }
     this.#records.remove(lease);
@@ -165,7 +165,7 @@ export class LeaseGrants {
     leaseMs: number,
     nowMs: number,
   ): LeaseResult {
-    this.#counters.count("leasesGranted");
+    this.#counters.count(COUNTER.leasesGranted);
     return { kind: "granted", asOf, token, leaseMs, stale: this.#shard.staleView(namespace, key, nowMs) };
   }
 

@@ -13,7 +13,7 @@ import type { Rng } from "../../common/random.ts";
 import type { EntryView, LeaseCommand, LeaseResult, LeaseWait } from "../api/store.ts";
 import { SINGLE_THREAD, type StoreThreads } from "../api/threads.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
-import type { CounterRow } from "../shm/counters.ts";
+import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import type { Region } from "../shm/region.ts";
 import { LeaseEnds } from "./lease-ends.ts";
 import { LeaseGrants, type LeaseShard, NO_HOLDER } from "./lease-grants.ts";
@@ -118,12 +118,12 @@ export class Leases {
     const records = this.#records;
     const lease = records.find(namespace, key);
     if (lease === 0) return;
-    this.#counters.count(records.token(lease) === token ? "leasesFilled" : "leasesLost");
+    this.#counters.count(records.token(lease) === token ? COUNTER.leasesFilled : COUNTER.leasesLost);
     const waiters = records.waiterCount(lease);
     if (waiters > 0) {
       const result: LeaseResult = { kind: "hit", asOf: this.#shard.stamp(), entry: view() };
       this.#grants.endWaits(lease, { namespace, key }, result);
-      this.#counters.count("leasesShared", waiters);
+      this.#counters.count(COUNTER.leasesShared, waiters);
     }
     records.remove(lease);
   }
@@ -132,7 +132,7 @@ export class Leases {
   void(namespace: string, key: string, nowMs: number): void {
     const lease = this.#records.find(namespace, key);
     if (lease === 0) return;
-    this.#counters.count("leasesLost");
+    this.#counters.count(COUNTER.leasesLost);
     this.#grants.promote(lease, nowMs);
   }
 
@@ -151,7 +151,7 @@ export class Leases {
   release(namespace: string, key: string, token: bigint, nowMs: number): boolean {
     const lease = this.#find(namespace, key, token, nowMs);
     if (lease === 0) return false;
-    this.#counters.count("leasesReleased");
+    this.#counters.count(COUNTER.leasesReleased);
     this.#grants.promote(lease, nowMs);
     return true;
   }

@@ -16,7 +16,7 @@ import { Cells, cellsBytes } from "../shm/cells.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { NamespaceRules } from "./namespace-bounds.ts";
-import { CELL, CELLS, type CellName } from "./record-cells.ts";
+import { CELL, CELLS, type Cell } from "./record-cells.ts";
 
 /** The records 0 to 7 are shared. Records of a single namespace follow. */
 export const SHARED_RECORDS = 8;
@@ -30,13 +30,13 @@ const HAND_WORD = 2;
 const OWN_WORDS = 3;
 /** A name: its length in bytes, and room for the longest. */
 const NAME_BYTES = 1 + NAMESPACE_LIMIT_BYTES;
-const TAG_FLOORS: readonly CellName[] = ["tagFloorHardRevision", "tagFloorSoftRevision"];
-const FLOORS: readonly CellName[] = [...TAG_FLOORS, "leaseFloorHardRevision", "leaseFloorSoftRevision"];
-const SWEPT: readonly CellName[] = [
+const TAG_FLOORS: readonly Cell[] = [CELL.tagFloorHardRevision, CELL.tagFloorSoftRevision];
+const FLOORS: readonly Cell[] = [...TAG_FLOORS, CELL.leaseFloorHardRevision, CELL.leaseFloorSoftRevision];
+const SWEPT: readonly Cell[] = [
   ...TAG_FLOORS,
-  "hardClearRevision",
-  "softClearRevision",
-  "newestFenceRevision",
+  CELL.hardClearRevision,
+  CELL.softClearRevision,
+  CELL.newestFenceRevision,
 ];
 /** How many names beyond those of the records a thread remembers. */
 const KNOWN_SPARE = 1_024;
@@ -144,7 +144,7 @@ export class NamespaceTable {
     const own = recordOf(this.#slots.insert(this.#fingerprintOf(namespace, "")));
     this.#names[own * NAME_BYTES] = this.#names.write(namespace, own * NAME_BYTES + 1);
     this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) + 1;
-    this.raise(own, "leaseFloorHardRevision", this.get(record, "leaseFloorHardRevision"));
+    this.raise(own, CELL.leaseFloorHardRevision, this.get(record, CELL.leaseFloorHardRevision));
     this.#bound(own, namespace);
     this.#changed(own);
     return this.#remember(namespace, own);
@@ -159,22 +159,22 @@ export class NamespaceTable {
     }
     for (const namespace of rules.names) {
       const record = this.claim(namespace);
-      if (isShared(record) || this.get(record, "pinned") === 1) continue;
-      this.set(record, "pinned", 1);
+      if (isShared(record) || this.get(record, CELL.pinned) === 1) continue;
+      this.set(record, CELL.pinned, 1);
       this.hold(record);
     }
   }
 
   /** By how many bytes the record exceeds its ceiling. */
   excessBytes(record: number): number {
-    const ceiling = this.get(record, "ceilingBytes");
-    return ceiling === 0 ? 0 : Math.max(0, this.get(record, "bytes") - ceiling);
+    const ceiling = this.get(record, CELL.ceilingBytes);
+    return ceiling === 0 ? 0 : Math.max(0, this.get(record, CELL.bytes) - ceiling);
   }
 
   /** Without so many bytes, the record would be below its floor. */
   isProtected(record: number, bytes: number): boolean {
-    const floor = this.get(record, "floorBytes");
-    return floor > 0 && this.get(record, "bytes") - bytes < floor;
+    const floor = this.get(record, CELL.floorBytes);
+    return floor > 0 && this.get(record, CELL.bytes) - bytes < floor;
   }
 
   /** The namespace that has a record to itself; `undefined` for a shared record. */
@@ -222,32 +222,37 @@ export class NamespaceTable {
     return isShared(record);
   }
 
-  get(record: number, cell: CellName): number {
-    return this.#cells.get(record * CELLS + CELL[cell]);
+  get(record: number, cell: Cell): number {
+    return this.#cells.get(record * CELLS + cell);
   }
 
-  set(record: number, cell: CellName, value: number): void {
-    this.#cells.set(record * CELLS + CELL[cell], value);
+  set(record: number, cell: Cell, value: number): void {
+    this.#cells.set(record * CELLS + cell, value);
   }
 
-  add(record: number, cell: CellName, by = 1): void {
-    const at = record * CELLS + CELL[cell];
+  add(record: number, cell: Cell, by = 1): void {
+    const at = record * CELLS + cell;
     this.#cells.set(at, this.#cells.get(at) + by);
   }
 
   /** Sets a cell to a value that is greater. */
-  raise(record: number, cell: CellName, value: number): void {
+  raise(record: number, cell: Cell, value: number): void {
     if (value > this.get(record, cell)) this.set(record, cell, value);
   }
 
   /** Forgets the clears and the floors up to `revision`, which no entry is older than that is still to be removed. */
   forgetFences(revision: number): void {
-    for (let record = 0; record < this.records; record++) {
-      if (this.get(record, "newestFenceRevision") === 0) continue;
-      // Leases may be older.
-      for (const floor of TAG_FLOORS) this.raise(record, "leaseFloorHardRevision", this.get(record, floor));
-      for (const cell of SWEPT) if (this.get(record, cell) <= revision) this.set(record, cell, 0);
+    for (let record = 0; record < SHARED_RECORDS; record++) this.#forgetFencesOf(record, revision);
+    for (let slot = this.#slots.oldest(); slot !== 0; slot = this.#slots.newer(slot)) {
+      this.#forgetFencesOf(recordOf(slot), revision);
     }
+  }
+
+  #forgetFencesOf(record: number, revision: number): void {
+    if (this.newestFenceRevision(record) === 0) return;
+    // Leases may be older.
+    for (const floor of TAG_FLOORS) this.raise(record, CELL.leaseFloorHardRevision, this.get(record, floor));
+    for (const cell of SWEPT) if (this.get(record, cell) <= revision) this.set(record, cell, 0);
   }
 
   /** Calls `visit` with each namespace that has a record to itself, and with the sum of what others share. */
@@ -262,23 +267,23 @@ export class NamespaceTable {
   #bound(record: number, namespace: string): void {
     const { ceilingBytes, floorBytes } = this.#rules.of(namespace);
     const isBounded = ceilingBytes !== Infinity;
-    this.set(record, "ceilingBytes", isBounded ? Math.max(1, Math.floor(ceilingBytes / this.#shards)) : 0);
-    this.set(record, "floorBytes", Math.floor(floorBytes / this.#shards));
+    this.set(record, CELL.ceilingBytes, isBounded ? Math.max(1, Math.floor(ceilingBytes / this.#shards)) : 0);
+    this.set(record, CELL.floorBytes, Math.floor(floorBytes / this.#shards));
   }
 
   #usageOf(namespace: string | undefined, first: number, last: number): NamespaceUsage {
-    const sum = (cell: CellName): number => {
+    const sum = (cell: Cell): number => {
       let total = 0;
       for (let record = first; record <= last; record++) total += this.get(record, cell);
       return total;
     };
     return {
       namespace,
-      entries: sum("entries"),
-      bytes: sum("bytes"),
+      entries: sum(CELL.entries),
+      bytes: sum(CELL.bytes),
       ceilingBytes: Infinity,
       floorBytes: 0,
-      counters: toCounters(sum),
+      counters: toCounters((name) => sum(CELL[name])),
     };
   }
 
@@ -298,10 +303,10 @@ export class NamespaceTable {
       record = record + 1 < this.records && record >= SHARED_RECORDS ? record + 1 : SHARED_RECORDS;
     } while (this.#isUsed(record));
     this.#own[HAND_WORD] = record;
-    for (const name of NAMESPACE_COUNTERS) this.add(0, name, this.get(record, name));
+    for (const name of NAMESPACE_COUNTERS) this.add(0, CELL[name], this.get(record, CELL[name]));
     // Leases may still be held that are older than the floors. If the namespace returns, it inherits them.
     const shared = sharedRecordOf(this.#fingerprintOf(this.nameOf(record) ?? "", ""));
-    for (const floor of FLOORS) this.raise(shared, "leaseFloorHardRevision", this.get(record, floor));
+    for (const floor of FLOORS) this.raise(shared, CELL.leaseFloorHardRevision, this.get(record, floor));
     for (let cell = 0; cell < CELLS; cell++) this.#cells.set(record * CELLS + cell, 0);
     this.#slots.remove(slotOf(record));
     this.#own[UNUSED_WORD] = this.#word(UNUSED_WORD) - 1;

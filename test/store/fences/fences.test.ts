@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { KEY_LIMIT_BYTES, NAMESPACE_LIMIT_BYTES } from "../../../src/common/name-limits.ts";
 import { LIMIT_BOUNDS } from "../../../src/rpc/limits.ts";
 import type { TableEntry } from "../../../src/store/api/table.ts";
+import { NAMESPACE_FENCES_MAX } from "../../../src/store/fences/fence-order.ts";
 import { Fences, fencesBytes } from "../../../src/store/fences/fences.ts";
-import { NAMESPACE_FENCES_MAX } from "../../../src/store/fences/prefix-fences.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import type { NamespaceTable } from "../../../src/store/namespaces/namespace-table.ts";
 import { CounterRow, countersBytes, totalsOf } from "../../../src/store/shm/counters.ts";
@@ -108,6 +108,25 @@ function truthOf(
   const covering = log.filter((one) => version < one.revision && covers(one));
   if (covering.length === 0) return "none";
   return covering.every((one) => one.soft) ? "soft" : "hard";
+}
+
+/** The first two in their order that have the longest common prefix. */
+function mostCommonOf(prefixes: readonly string[]): {
+  readonly of: readonly string[];
+  readonly prefix: string;
+} {
+  const sorted = prefixes.toSorted((one, other) => (one < other ? -1 : 1));
+  let best: { of: readonly string[]; prefix: string } | undefined;
+  for (const [at, other] of sorted.entries()) {
+    const one = sorted[at - 1];
+    if (one === undefined) continue;
+    let length = 0;
+    while (length < one.length && one[length] === other[length]) length++;
+    const prefix = one.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+    if (best === undefined || prefix.length > best.prefix.length) best = { of: [one, other], prefix };
+  }
+  if (best === undefined) throw new RangeError("a merge takes two");
+  return best;
 }
 
 const name = fc.constantFrom("", "a", "ab", "abc", "b", "ключ", "😀", "😁");
@@ -266,6 +285,34 @@ describe("Fences", () => {
       driver.raise("n", { prefix: "c/😁" });
       driver.raise("n", { prefix: "c/😂" });
       expect(driver.cover("n", 1, { key: "c/😃", view: 1 })).toBe("hard");
+    });
+
+    it("merge as few texts as they can, in any order of their coming", () => {
+      const prefix = fc.string({ unit: fc.constantFrom("a", "b", "😀", "😁"), minLength: 1, maxLength: 5 });
+      fc.assert(
+        fc.property(fc.uniqueArray(prefix, { minLength: 5, maxLength: 24 }), (prefixes) => {
+          const bound = 4;
+          const driver = new Driver({ prefixes: bound });
+          let kept: string[] = [];
+          let isCleared = false;
+          for (const [at, prefix] of prefixes.entries()) {
+            driver.raise("n", { prefix, view: at });
+            kept = kept.filter((one) => !one.startsWith(prefix));
+            if (kept.length === bound) {
+              const merged = mostCommonOf(kept);
+              kept = kept.filter((one) => !merged.of.includes(one));
+              if (merged.prefix === "") isCleared = true;
+              else kept.push(merged.prefix);
+            }
+            kept.push(prefix);
+            if (isCleared) return;
+            for (const key of ["", "a", "b", "ab", "ba", "aab", "😀", "😁", "a😀", "b😁a", ...prefixes]) {
+              const must = kept.some((one) => key.startsWith(one)) ? "hard" : "none";
+              expect(driver.cover("n", 1, { key, view: at + 1 })).toBe(must);
+            }
+          }
+        }),
+      );
     });
 
     it("compare a read with a bounded number of fences of its own namespace", () => {

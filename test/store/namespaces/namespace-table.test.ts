@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
 import { isShared, type NamespaceTable } from "../../../src/store/namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../../../src/store/namespaces/owner-lists.ts";
+import { CELL } from "../../../src/store/namespaces/record-cells.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
 import { createNamespaceViews } from "../../support/test-namespaces.ts";
 
@@ -52,7 +53,7 @@ describe("NamespaceTable", () => {
     const table = createTable(1);
     const record = table.claim("n");
     table.chargeEntry(record, 1, 100);
-    table.add(record, "sets");
+    table.add(record, CELL.sets);
     table.chargeEntry(record, -1, 100);
     const usages = () => {
       const all: (string | number | undefined)[][] = [];
