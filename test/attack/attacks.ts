@@ -5,31 +5,13 @@ import { PREFACE, setting, settings } from "../../src/http2/frame.ts";
 import { encodeHeaders } from "../../src/http2/hpack.ts";
 import { connectRaw, type RawConnection } from "../support/raw-grpc.ts";
 import { connectSocket, FLAG, FRAME, frame, uint32 } from "../support/raw-http2.ts";
+import { type Attack, connections, type Target, whileOpen } from "./attack.ts";
+import { frameAttacks } from "./frame-attacks.ts";
+import { namespaceAttacks } from "./namespace-attacks.ts";
 import * as request from "./requests.ts";
 
 const { PATHS } = request;
 const MIB = 2 ** 20;
-
-export interface Target {
-  readonly address: string;
-  readonly port: number;
-  readonly adminPort: number;
-  /** Aborted when the attack's time is over. */
-  readonly over: AbortSignal;
-}
-
-export interface Attack {
-  readonly name: string;
-  /** The line of the list of attacks that it belongs to. */
-  readonly line: string;
-  readonly about: string;
-  run(target: Target): Promise<void>;
-}
-
-/** `count` connections, at least one. */
-async function connections({ address }: Target, count: number): Promise<[RawConnection, ...RawConnection[]]> {
-  return Promise.all([connectRaw(address), ...Array.from({ length: count - 1 }, () => connectRaw(address))]);
-}
 
 /** Holds what was opened until the time is over. */
 async function hold(target: Target, opened: readonly RawConnection[]): Promise<void> {
@@ -303,10 +285,6 @@ const emptyOperations = manyInOneMessage(
   repeated(new Uint8Array(0), 1_200_000),
 );
 
-async function whileOpen(target: Target, raw: RawConnection, once: () => Promise<unknown>): Promise<void> {
-  while (!target.over.aborted && !raw.session.closed) await Promise.race([once(), raw.closed]);
-}
-
 const leaseEnds: Attack = {
   name: "lease ends spread over time",
   line: "A6",
@@ -421,6 +399,8 @@ export const attacks: readonly Attack[] = [
   manyTags,
   manyKeys,
   emptyOperations,
+  ...frameAttacks,
+  ...namespaceAttacks,
   leaseEnds,
   ...floods,
   silentAdmin,

@@ -1,5 +1,6 @@
 /**
- * A load of unary Gets with a deadline, over many connections: `node load-process.ts PORT SECONDS CONNECTIONS RATE`. RATE is
+ * A load of Gets over many connections: `node load-process.ts KIND PORT SECONDS CONNECTIONS RATE`. KIND is `unary`, with a
+ * deadline, or `exchange`, where late answers are not counted either. RATE is
  * what is offered in a second, by the clock, whatever the server does; 0 keeps four calls of each connection in flight
  * instead. Prints how many were answered in time and how, and the CPU that this took.
  *
@@ -10,9 +11,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import { PREFACE, setting, settings } from "../../src/http2/frame.ts";
 import { encodeHeaders } from "../../src/http2/hpack.ts";
 import { FLAG, FRAME, frame, uint32 } from "../support/raw-http2.ts";
+import { ExchangeLoad } from "./exchange-load.ts";
 import * as request from "./requests.ts";
 
-const [port = 0, seconds = 0, connections = 0, rate = 0] = process.argv.slice(2).map(Number);
+const kind = process.argv[2];
+const [port = 0, seconds = 0, connections = 0, rate = 0] = process.argv.slice(3).map(Number);
 const DEADLINE_MS = 250;
 const IN_FLIGHT_MAX = 250;
 const CLOSED_IN_FLIGHT = 4;
@@ -33,7 +36,7 @@ const block = encodeHeaders({
 const body = request.get("polite", "key");
 const counts = { inTime: 0, late: 0, refused: 0, unsent: 0 };
 
-class Connection {
+class UnaryLoad {
   readonly #socket: Socket;
   readonly #dueMs = new Map<number, number>();
   readonly #answered = new Set<number>();
@@ -113,8 +116,20 @@ class Connection {
   }
 }
 
-const opened = Array.from({ length: connections }, () => new Connection());
-await pause(300);
+function exchangeLoad(): ExchangeLoad {
+  const load = new ExchangeLoad(port, IN_FLIGHT_MAX, (due, isHit) => {
+    if (!isHit) counts.refused += 1;
+    else if (performance.now() - due <= DEADLINE_MS) counts.inTime += 1;
+    else counts.late += 1;
+    if (rate === 0) load.send([performance.now()]);
+  });
+  return load;
+}
+
+const opened = Array.from({ length: connections }, () =>
+  kind === "exchange" ? exchangeLoad() : new UnaryLoad(),
+);
+await pause(500);
 if (rate === 0)
   for (const connection of opened) connection.send(Array(CLOSED_IN_FLIGHT).fill(performance.now()));
 await offer(WARM_UP_S);

@@ -7,6 +7,7 @@ import {
   GetRequestSchema,
   InvalidateRequestSchema,
   LeaseRequestSchema,
+  type OperationSchema,
   SetRequestSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { methodPath } from "../../src/codec/messages.ts";
@@ -37,6 +38,16 @@ export const invalidate = (init: MessageInitShape<typeof InvalidateRequestSchema
 export const batch = (init: MessageInitShape<typeof BatchRequestSchema>) => encode(BatchRequestSchema, init);
 export const exchange = (init: MessageInitShape<typeof ExchangeRequestSchema>) =>
   encode(ExchangeRequestSchema, init);
+
+export type Operation = MessageInitShape<typeof OperationSchema>;
+type InvalidateTarget = NonNullable<MessageInitShape<typeof InvalidateRequestSchema>["target"]>;
+
+export const getOperation = (namespace: string, key: string): Operation => ({
+  operation: { case: "get", value: { namespace, key } },
+});
+export const invalidateOperation = (namespace: string, target: InvalidateTarget): Operation => ({
+  operation: { case: "invalidate", value: { namespace, target } },
+});
 
 /** Calls `each` for 0 to `count` - 1, `concurrent` at a time, as long as the connection lives. */
 export async function spread(

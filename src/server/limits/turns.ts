@@ -14,6 +14,8 @@ import { Fifo } from "../../common/fifo.ts";
 export const OPERATION_WORK_BYTES = 4 * 1024;
 /** What an error of an operation costs: it is made, described and encoded. */
 export const ERROR_WORK_BYTES = 32 * 1024;
+/** What a frame of an Exchange costs beside its operations. */
+export const FRAME_WORK_BYTES = 4 * 1024;
 /** What a key of an Invalidate costs. */
 export const KEY_WORK_BYTES = 1024;
 /** The count begins anew in the turn after this part of a turn's work: what little was done in the turns before counts too. */

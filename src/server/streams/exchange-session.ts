@@ -30,6 +30,7 @@ import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/memory-account.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import { ERROR_WORK_BYTES, FRAME_WORK_BYTES } from "../limits/turns.ts";
 import type { Caller } from "../operations/batch.ts";
 import { BatchRunner } from "./batch-runner.ts";
 import { type FeedFrame, toOpened } from "./event-feed.ts";
@@ -220,6 +221,7 @@ class Session implements ExchangeSession {
   }
 
   #handle({ id, frame }: ExchangeRequest): void {
+    this.#deps.memory?.turns.spend(FRAME_WORK_BYTES);
     // Responses are told apart by their ids: a client that repeats one cannot be answered.
     if (id <= this.#lastId) {
       this.#finish(fieldInvalid("id", "greater than any before on this stream"));
@@ -239,6 +241,7 @@ class Session implements ExchangeSession {
         this.#deps.telemetry.logger.error({ err: error, frame: frame.case }, "a frame failed");
       }
       this.#deps.refusals?.add(error);
+      this.#deps.memory?.turns.spend(ERROR_WORK_BYTES);
       this.#output.send({ case: "error", value: toStatus(error) }, id);
     }
   }

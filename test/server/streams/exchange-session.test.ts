@@ -15,7 +15,10 @@ import { decodeMessage } from "../../../src/codec/messages.ts";
 import type { CacheError } from "../../../src/common/errors.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
 import { type Limits, resolveLimits } from "../../../src/rpc/limits.ts";
+import { type ConnectionMemory, MemoryAccount } from "../../../src/server/limits/memory-account.ts";
+import { createHeldTotal } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { FRAME_WORK_BYTES, Turns } from "../../../src/server/limits/turns.ts";
 import {
   createExchangeSession,
   type ExchangeLimits,
@@ -24,6 +27,7 @@ import {
 import type { Store } from "../../../src/store/api/store.ts";
 import { createStore } from "../../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 type Frame = NonNullable<MessageInitShape<typeof ExchangeRequestSchema>["frame"]>;
@@ -78,6 +82,8 @@ function harness(
     transport?: Partial<ExchangeLimits>;
     /** Encodes every frame when it is sent, as the server does. */
     sinkEncodes?: boolean;
+    /** Default: turns are not bounded. */
+    memory?: ConnectionMemory;
   } = {},
 ): Harness {
   const clock = new ManualClock();
@@ -96,6 +102,7 @@ function harness(
       telemetry: createNoTelemetry(),
       defer: (run) => deferred.push(run),
       sinkEncodes,
+      ...(options.memory !== undefined && { memory: options.memory }),
     },
     {
       send(frame) {
@@ -623,5 +630,36 @@ describe("values in memory that is reused", () => {
     expect(expectIntact(setter)).toBe(6);
     expect(waiter.newFrames()).toEqual(["1 opened", "2 lease"]);
     expect(expectIntact(waiter)).toBe(1);
+  });
+});
+
+describe("A4: frames that arrive together", () => {
+  const FRAMES_PER_TURN = 10;
+  const kinds: readonly (readonly [string, bigint, number])[] = [
+    ["are answered some in each turn", 1n, FRAMES_PER_TURN],
+    ["cost more when they are answered by errors", 0n, FRAMES_PER_TURN / 2],
+  ];
+
+  it.each(kinds)("%s, in their order", (_, nonce, mostPerTurn) => {
+    let next: (() => void)[] = [];
+    const turns = new Turns(FRAMES_PER_TURN * FRAME_WORK_BYTES, new ManualClock(), loudBoundary, (run) =>
+      next.push(run),
+    );
+    const account = new MemoryAccount(resolveTransportLimits(), createHeldTotal(), loudBoundary, turns);
+    const { send, sent } = harness({ memory: account.of(undefined) });
+    send(open);
+    for (let frame = 0; frame < 35; frame++) send(ping(nonce));
+    const counts = [0, sent.length];
+    while (next.length > 0) {
+      const due = next;
+      next = [];
+      for (const run of due) run();
+      counts.push(sent.length);
+    }
+    const perTurn = counts.map((count, turn) => count - (counts[turn - 1] ?? 0));
+    expect(Math.max(...perTurn.slice(1))).toBeLessThanOrEqual(mostPerTurn);
+    expect(sent.map(({ id }) => Number(id))).toEqual(
+      Array.from({ length: 36 }, (_frame, index) => index + 1),
+    );
   });
 });
