@@ -1,5 +1,6 @@
 /**
  * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, that
+ * a near cache is denied its events, that
  * invalidations were left at its end, and mistakes that the application can mend.
  */
 import {
@@ -40,6 +41,7 @@ function isWarnedOf(facts: ClientEventFacts): boolean {
   return (
     facts.kind === "unavailable" ||
     facts.kind === "twoStores" ||
+    facts.kind === "nearCacheDenied" ||
     facts.kind === "invalidationsLeft" ||
     (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason))
   );

@@ -14,7 +14,7 @@ import {
   type OperationSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng } from "../../src/common/random.ts";
-import { json, MeshCache } from "../../src/index.ts";
+import { type ClientEvent, json, MeshCache } from "../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import { fromServiceError, fromStatus } from "../../src/rpc/status.ts";
 import {
@@ -496,7 +496,101 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
   });
 });
 
+describe.each(["on", "off"] as const)(
+  "a subscription to what is permitted only, with acceleration %s",
+  (acceleration) => {
+    it("gets events of the permitted namespaces, is told of the others, and sees nothing of them", async () => {
+      const running = await start(
+        {
+          half: [{ namespaces: ["orders"], may: ["subscribe"] }],
+          other: [{ namespaces: ["*"], may: PERMISSIONS }],
+        },
+        acceleration,
+      );
+      const client = clientOf(running);
+      const selectors = ["secrets", "orders", "hidden"].map((namespace) => ({ namespace }));
+      const call = client.bidi(CacheService.method.exchange, as("half"));
+      undo.defer(() => call.cancel());
+      const frames: ExchangeResponse["frame"][] = [];
+      call.on("error", () => {});
+      call.on("data", ({ frame }: ExchangeResponse) => void frames.push(frame));
+      const send = (id: bigint, frame: MessageInitShape<typeof ExchangeRequestSchema>["frame"]) =>
+        call.write(create(ExchangeRequestSchema, { id, frame: frame ?? { case: undefined } }));
+      send(1n, { case: "open", value: {} });
+      send(2n, { case: "subscription", value: { selectors, permittedOnly: true } });
+      await vi.waitFor(() => expect(frames.filter((frame) => frame.case === "opened")).toHaveLength(2));
+      expect(frames.findLast((frame) => frame.case === "opened")?.value).toMatchObject({
+        deniedSelectors: [0, 2],
+      });
+      for (const namespace of ["secrets", "hidden", "orders"])
+        await client.unary(CacheService.method.set, { namespace, key: `canary-${namespace}` }, as("other"));
+      const events = () => frames.flatMap((frame) => (frame.case === "events" ? frame.value.events : []));
+      await vi.waitFor(() => expect(events()).not.toEqual([]));
+      expect(events().map(({ namespace }) => namespace)).toEqual(["orders"]);
+      expect(running.observed.denials().subscribe).toBe(2);
+      // A prefix is never cut down to what is permitted of it.
+      send(3n, {
+        case: "subscription",
+        value: { selectors: [{ namespace: "", namespaceIsPrefix: true }], permittedOnly: true },
+      });
+      send(4n, { case: "subscription", value: { selectors } });
+      await vi.waitFor(() => expect(frames.filter((frame) => frame.case === "error")).toHaveLength(2));
+    });
+  },
+);
+
 describe("the client", () => {
+  it("turns off the near caches alone whose events it may not have, says so once, and goes on", async () => {
+    const running = await start({
+      reader: [
+        { namespaces: ["orders", "public"], may: ["read", "write", "subscribe"] },
+        { namespaces: ["secrets"], may: ["read", "write"] },
+      ],
+      other: [{ namespaces: ["*"], may: PERMISSIONS }],
+    });
+    const told: ClientEvent[] = [];
+    const cacheOf = (name: string) => {
+      const cache = new MeshCache({
+        address: running.address,
+        token: () => name,
+        onEvent: (event) => void told.push(event),
+      });
+      undo.defer(async () => {
+        await cache.close({ graceMs: 0 });
+      });
+      return cache;
+    };
+    const cache = cacheOf("reader");
+    const names = ["secrets", "orders", "public"];
+    const open = (name: string) => cache.namespace(name, { codec: json<string>() });
+    const read = async (name: string) => {
+      const entry = await open(name).entry("k");
+      return entry.kind === "hit" ? `${entry.value} ${entry.source}` : entry.kind;
+    };
+    for (const name of names) await open(name).set("k", "old");
+    await cache.sync();
+    for (const name of names) await open(name).get("k");
+    expect(await Promise.all(names.map(read))).toEqual(["old remote", "old near", "old near"]);
+    const other = cacheOf("other");
+    for (const name of names) await other.namespace(name, { codec: json<string>() }).set("k", "new");
+    await cache.sync();
+    expect(await Promise.all(names.map(read))).toEqual(["new remote", "new remote", "new remote"]);
+
+    await expect(async () => {
+      for await (const _ of open("secrets").subscribe()) break;
+    }).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+    // Another namespace makes another subscription, which is answered in the same way.
+    await open("later")
+      .get("k")
+      .catch(() => {});
+    await cache.sync();
+    expect(told.filter(({ kind }) => kind === "connectionLost" || kind === "unavailable")).toEqual([]);
+    expect(told.filter(({ kind }) => kind === "nearCacheDenied")).toMatchObject([
+      { namespace: "secrets", level: "error", count: 1 },
+      { namespace: "later", level: "error", count: 1 },
+    ]);
+  });
+
   it("gets PERMISSION_DENIED for the operation alone, and its loads do not hide it", async () => {
     const running = await start({ reader: [{ namespaces: ["orders"], may: ["read", "subscribe"] }] });
     const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 5_000 });
@@ -551,6 +645,51 @@ describe("the client", () => {
     for (const name of names) expect(await source(name)).toBe("new remote");
     expect(events.filter((kind) => kind === "connectionLost" || kind === "gap")).toEqual([]);
     expect(running.observed.denials().subscribe).toBeGreaterThan(0);
+  });
+
+  it("follows a policy that takes the events of a namespace away, and one that gives them back", async () => {
+    const both = (may: readonly Permission[]): Rights[] => [
+      { namespaces: ["orders"], may: ["read", "write", "subscribe"] },
+      { namespaces: ["secrets"], may },
+    ];
+    const running = await start({ reader: both(["read", "write", "subscribe"]) });
+    const told: ClientEvent[] = [];
+    const cache = new MeshCache({
+      address: running.address,
+      token: () => "reader",
+      onEvent: (event) => void told.push(event),
+    });
+    undo.defer(async () => {
+      await cache.close({ graceMs: 0 });
+    });
+    const open = (name: string) => cache.namespace(name, { codec: json<string>() });
+    const sourceOf = async (name: string) => {
+      const entry = await open(name).entry("k");
+      return entry.kind === "hit" ? entry.source : entry.kind;
+    };
+    const become = (secrets: string) =>
+      vi.waitFor(
+        async () => {
+          expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
+          // Served again and again from where it is served from now on.
+          expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
+        },
+        { timeout: 10_000, interval: 100 },
+      );
+    for (const name of ["orders", "secrets"]) await open(name).set("k", "v");
+    await become("near");
+    running.replace(policyOf({ reader: both(["read", "write"]) }));
+    await become("remote");
+    expect(told.filter(({ kind }) => kind === "nearCacheDenied")).toMatchObject([{ namespace: "secrets" }]);
+    expect(told.filter(({ kind }) => kind === "unavailable")).toEqual([]);
+    // It is seen with the next subscription.
+    running.replace(policyOf({ reader: both(["read", "write", "subscribe"]) }));
+    await vi.waitFor(
+      () => expect(running.logged.filter((line) => line.includes("policy was replaced"))).toHaveLength(2),
+      { timeout: 10_000 },
+    );
+    open("more");
+    await become("near");
   });
 
   it("reads without a near cache where it may not subscribe", async () => {

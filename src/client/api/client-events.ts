@@ -68,6 +68,11 @@ export type ClientEventFacts =
   | { readonly kind: "twoStores"; readonly address: string }
   /** One store remains where there were two. Near caches are on again. */
   | { readonly kind: "oneStore"; readonly address: string }
+  /**
+   * The server's policy does not permit this client the events of a namespace: its near cache is off, and each read goes to the
+   * server. Somebody has to permit `subscribe`, or open the namespace with `nearCache: false`.
+   */
+  | { readonly kind: "nearCacheDenied"; readonly namespace: string }
   /** A loader threw or took too long. Its key is not loaded again for up to `cooldownMs`. `error`: the name of its class. */
   | {
       readonly kind: "loadFailed";
@@ -132,6 +137,7 @@ const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
   clocksDiverged: "info",
   twoStores: "error",
   oneStore: "info",
+  nearCacheDenied: "error",
   loadFailed: "warn",
   loadUnkept: "warn",
   undecodable: "warn",
@@ -156,6 +162,7 @@ export function createEventCounts(): ClientEventCounts {
     clocksDiverged: 0,
     twoStores: 0,
     oneStore: 0,
+    nearCacheDenied: 0,
     loadFailed: 0,
     loadUnkept: 0,
     undecodable: 0,
@@ -206,6 +213,11 @@ function messageOf(facts: ClientEventFacts): string {
       );
     case "oneStore":
       return `one store remains at ${facts.address}: near caches are on again`;
+    case "nearCacheDenied":
+      return (
+        `the server does not permit this client the events of namespace ${facts.namespace}: its near cache is off, and each ` +
+        "read goes to the server. Permit `subscribe` there, or open the namespace with `nearCache: false`"
+      );
     case "loadFailed":
       return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
     case "loadUnkept":

@@ -116,7 +116,10 @@ export class Connection {
       if (observer.pulse()) stream.forgetLeases();
     });
     this.#probe = new StoreProbe(options, deps, (address, epoch) => this.#oneStoreAt(address, epoch));
-    this.#subscriptions = new Subscriptions((cover) => observer.covered(cover));
+    this.#subscriptions = new Subscriptions(
+      (cover) => observer.covered(cover),
+      (namespace) => deps.report({ kind: "nearCacheDenied", namespace }),
+    );
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
       missedEvents: ({ cursor, epoch }) => {

@@ -174,6 +174,16 @@ export class ExchangeStream {
     return this.#subscription.plan?.cover ?? NO_COVER;
   }
 
+  /** The namespaces whose events the server denies this client. */
+  get denied(): ReadonlySet<string> {
+    return this.#subscription.denied;
+  }
+
+  /** What the first subscription covers, once it is answered. */
+  get firstCover(): Cover {
+    return this.#subscription.firstCover;
+  }
+
   /** What the first subscription was for. */
   get firstPlan(): SubscriptionPlan | undefined {
     return this.#subscription.firstPlan;
@@ -302,13 +312,13 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, { epoch, shards, cursor, limits, streamToken }: Opened): void {
+  #opened(id: bigint, { epoch, shards, cursor, limits, streamToken, deniedSelectors }: Opened): void {
     const isFirstOpened = !this.hasOpened;
     if (isFirstOpened) this.token = streamToken;
     this.epoch = epoch;
     this.shards = shards;
     if (isFirstOpened) this.#followLimits(limits);
-    if (this.#subscription.opened(id, this.cursor)) this.cursor = cursor;
+    if (this.#subscription.opened(id, this.cursor, deniedSelectors)) this.cursor = cursor;
     if (isFirstOpened && this.#subscription.awaitsLimits) this.#handlers.subscribeAgain(this);
     this.#handlers.opened(this);
   }

@@ -4,7 +4,7 @@ import type { Selector, Subscription } from "../../../gen/meshcache/v1/cache_pb.
 import { NO_BYTES } from "../../common/bytes.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
-import { type Cover, coverOfAll, NO_COVER } from "../coherence/selector-cover.ts";
+import { type Cover, coverOfAll, NO_COVER, SelectorCover } from "../coherence/selector-cover.ts";
 import type { SubscriptionPlan } from "../coherence/subscription-set.ts";
 
 interface SentSubscription {
@@ -15,12 +15,18 @@ interface SentSubscription {
   readonly isFirst: boolean;
 }
 
+const NONE_DENIED: ReadonlySet<string> = new Set();
+
 /** What a frame takes beside its cursor, at most. */
 const ENVELOPE_BYTES = 64;
 
 export class StreamSubscription {
   /** What the newest answered subscription covers. */
   live: Cover = NO_COVER;
+  /** The namespaces of the newest answered subscription whose events the server denies this client. */
+  denied: ReadonlySet<string> = NONE_DENIED;
+  /** What the first answered subscription covers. */
+  firstCover: Cover = NO_COVER;
   /** Of the newest subscription. */
   plan: SubscriptionPlan | undefined;
   /** Of the first one, which resumes. */
@@ -80,19 +86,28 @@ export class StreamSubscription {
     this.plan = plan;
     if (isFirst) this.firstPlan = plan;
     const { selectors } = plan;
-    const id = send({ $typeName: "meshcache.v1.Subscription", selectors, cursor: resumed });
+    const id = send({
+      $typeName: "meshcache.v1.Subscription",
+      selectors,
+      cursor: resumed,
+      permittedOnly: true,
+    });
     this.#unanswered.set(id, { plan, limits, isFirst });
   }
 
   /**
    * The server answered the frame with this id. Returns whether the stream stands at the cursor of the answer: one that
-   * resumes stands where it stood until the missed events are here.
+   * resumes stands where it stood until the missed events are here. `denied`: the selectors that the server left out.
    */
-  opened(id: bigint, cursor: Uint8Array): boolean {
+  opened(id: bigint, cursor: Uint8Array, denied: readonly number[]): boolean {
     const subscription = this.#unanswered.get(id);
     if (subscription === undefined) return false;
     this.#unanswered.delete(id);
-    this.live = subscription.plan.cover;
+    const { cover, selectors } = subscription.plan;
+    const leftOut = new Set(denied);
+    this.live = leftOut.size === 0 ? cover : new SelectorCover(selectors.filter((_, at) => !leftOut.has(at)));
+    this.denied = new Set(selectors.flatMap(({ namespace }, at) => (leftOut.has(at) ? [namespace] : [])));
+    if (subscription.isFirst) this.firstCover = this.live;
     return cursor.length === 0 || (subscription.isFirst && this.missedEvents);
   }
 

@@ -1,4 +1,5 @@
 /** Who wants events of this connection, and the subscriptions that its streams are given for them. */
+import { CacheError } from "../../common/errors.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
 import { areSameSelectors, type LocalSubscription, SubscriptionSet } from "../coherence/subscription-set.ts";
@@ -7,12 +8,19 @@ import type { ExchangeStream } from "./exchange-stream.ts";
 export class Subscriptions {
   readonly #subscriptions = new SubscriptionSet();
   readonly #announce: (cover: Cover) => void;
+  readonly #nearCacheDenied: (namespace: string) => void;
+  /** The namespaces whose events the server denies, as it said last. */
+  #denied: ReadonlySet<string> = new Set();
   /** The streams are not subscribed to what there is now. */
   #changed = false;
 
-  /** `announce`: told what the primary stream covers, whenever that changes. */
-  constructor(announce: (cover: Cover) => void) {
+  /**
+   * `announce`: told what the primary stream covers, whenever that changes. `nearCacheDenied`: told of a namespace with a near
+   * cache when the server begins to deny its events.
+   */
+  constructor(announce: (cover: Cover) => void, nearCacheDenied: (namespace: string) => void) {
     this.#announce = announce;
+    this.#nearCacheDenied = nearCacheDenied;
   }
 
   get changed(): boolean {
@@ -33,6 +41,7 @@ export class Subscriptions {
     const isAsked = [primary, candidate].every((stream) => stream?.asked.covers(subscription) !== false);
     if (!isAsked) this.#changed = true;
     else if (primary?.cover.covers(subscription)) subscription.live?.();
+    else if (primary !== undefined && this.#denied.has(subscription.namespace)) this.#refuse(subscription);
   }
 
   /** False: it was not added. */
@@ -65,6 +74,7 @@ export class Subscriptions {
   /** The primary answered a subscription. */
   answered(stream: ExchangeStream): void {
     this.#announce(stream.cover);
+    this.#refuseDenied(stream);
     for (const subscription of this.#subscriptions.told) {
       if (stream.live.covers(subscription)) subscription.live?.();
     }
@@ -75,6 +85,7 @@ export class Subscriptions {
     this.#announce(stream.cover);
     const plan = this.#subscriptions.plan(stream.limits, 0);
     if (stream.firstPlan !== plan || plan.leftOut.length > 0) this.#uncover(stream);
+    this.#refuseDenied(stream);
     for (const subscription of this.#subscriptions.told) {
       if (stream.live.covers(subscription)) subscription.live?.();
       else subscription.lost?.();
@@ -90,12 +101,31 @@ export class Subscriptions {
     for (const subscription of this.#subscriptions.told) subscription.lost?.();
   }
 
+  /** Those whose events the server denies keep nothing and are told why; the others go on. */
+  #refuseDenied({ denied }: ExchangeStream): void {
+    const former = this.#denied;
+    this.#denied = denied;
+    if (denied.size === 0) return;
+    const concerned = [...this.#subscriptions.all()].filter(({ namespace }) => denied.has(namespace));
+    for (const subscription of concerned) {
+      if (former.has(subscription.namespace)) continue;
+      subscription.uncovered();
+      if (subscription.live === undefined) this.#nearCacheDenied(subscription.namespace);
+    }
+    for (const subscription of concerned) this.#refuse(subscription);
+  }
+
+  #refuse(subscription: LocalSubscription): void {
+    const message = `the server does not permit the events of namespace ${subscription.namespace}`;
+    subscription.refused(new CacheError("PERMISSION_DENIED", message, { permission: "subscribe" }));
+  }
+
   /**
    * Only the first subscription of a stream resumes where the last stream ended. The events before any later one are
    * missing, for those that the first one did not cover.
    */
   #uncover(stream: ExchangeStream): void {
-    const first = stream.firstPlan?.cover ?? NO_COVER;
+    const first = stream.firstCover;
     for (const subscription of this.#subscriptions.all()) {
       if (!first.covers(subscription)) subscription.uncovered();
     }

@@ -78,6 +78,20 @@ export function selectorDenial(
   return undefined;
 }
 
+/** Which of these selectors, counted from 0, are of a namespace that the caller may not subscribe to. Each is a denial. */
+export function deniedSelectors(
+  access: Access | undefined,
+  selectors: readonly { readonly namespace: string; readonly namespaceIsPrefix?: boolean }[],
+): number[] {
+  if (access === undefined) return [];
+  const { subscribe } = NEEDS;
+  return selectors.flatMap(({ namespace, namespaceIsPrefix }, at) => {
+    if (namespaceIsPrefix || access.permits(namespace, subscribe)) return [];
+    access.deny(subscribe);
+    return [at];
+  });
+}
+
 export function namesOf(mask: number): Permission[] {
   return PERMISSIONS.filter((name) => (mask & permission[name]) !== 0);
 }

@@ -23,7 +23,7 @@ import type { LoadShedder } from "../../rpc/operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkClientId } from "../../rpc/validate.ts";
-import { type Access, selectorDenial } from "../../security/access/access.ts";
+import { type Access, deniedSelectors, selectorDenial } from "../../security/access/access.ts";
 import type { LeaseHolder, Selector, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
@@ -286,10 +286,14 @@ class Session implements ExchangeSession {
 
   #subscribe(id: bigint, subscription: Subscription): void {
     const { limits, access } = this.#deps;
-    const selectors = fromSelectors(subscription.selectors, limits);
-    const denied = selectorDenial(access, selectors);
-    if (denied !== undefined) throw denied;
-    this.#output.send(this.#subscription.subscribe(selectors, subscription.cursor), id);
+    const asked = fromSelectors(subscription.selectors, limits);
+    const denied = subscription.permittedOnly ? deniedSelectors(access, asked) : [];
+    const selectors = asked.filter((_, at) => !denied.includes(at));
+    const denial = selectorDenial(access, selectors);
+    if (denial !== undefined) throw denial;
+    const opened = this.#subscription.subscribe(selectors, subscription.cursor);
+    if (opened.case === "opened") opened.value.deniedSelectors = denied;
+    this.#output.send(opened, id);
     this.#subscribed = selectors;
   }
 

@@ -49,6 +49,7 @@ describe("Opened", () => {
             { $typeName: "meshcache.v1.Selector", namespace: "n", namespaceIsPrefix: false, prefixes: [] },
           ],
           cursor: new Uint8Array(),
+          permittedOnly: false,
         },
       },
     });
