@@ -1,4 +1,4 @@
-/** The network between a process and the cache server: a proxy that can cut it, or swallow everything. */
+/** The network between a process and the cache server: a proxy that can cut it, swallow everything, or lead to two servers. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /** "silent": a half-open network. Bytes are lost and nobody is told. "cut": connections end, and none can be made. */
@@ -6,16 +6,22 @@ export type NetworkState = "open" | "silent" | "cut";
 
 export class Network {
   state: NetworkState = "open";
+  /** Of the servers behind the address. With two, connections go to one and the other by turns. */
+  serverPorts: readonly number[];
+  #connections = 0;
   readonly #sockets = new Set<Socket>();
   readonly #server;
 
   constructor(serverPort: number) {
+    this.serverPorts = [serverPort];
     this.#server = createServer({ noDelay: true }, (near) => {
       if (this.state === "cut") {
         near.resetAndDestroy();
         return;
       }
-      const far = connect({ host: "127.0.0.1", port: serverPort, noDelay: true });
+      this.#connections += 1;
+      const port = this.serverPorts[this.#connections % this.serverPorts.length] ?? serverPort;
+      const far = connect({ host: "127.0.0.1", port, noDelay: true });
       this.#pipe(near, far);
       this.#pipe(far, near);
     });
@@ -28,6 +34,11 @@ export class Network {
 
   cut(): void {
     this.state = "cut";
+    this.resetAll();
+  }
+
+  /** Connections end, and new ones can be made. */
+  resetAll(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
@@ -47,4 +58,14 @@ export class Network {
       to.destroy();
     });
   }
+}
+
+/** A port that nobody uses now: the server keeps it when it is started again. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("there is no free port");
+  return address.port;
 }

@@ -2,12 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Ask, Said } from "./messages.ts";
-
-export interface Answer {
-  readonly version: number;
-  readonly source: string;
-}
+import type { Answer, Ask, Said } from "./messages.ts";
 
 type Question = Ask extends infer One ? (One extends Ask ? Omit<One, "id"> : never) : never;
 
@@ -18,6 +13,7 @@ export class Service {
   readonly #child: ChildProcess;
   readonly #asked = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #ready = Promise.withResolvers<void>();
+  readonly #told = new Set<string>();
   #lastId = 0;
   #mayEnd = false;
 
@@ -36,6 +32,11 @@ export class Service {
 
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+
+  /** The client of the cache has told the process of an event of this kind. */
+  wasTold(kind: string): boolean {
+    return this.#told.has(kind);
   }
 
   ask(question: Question): Promise<Answer> {
@@ -63,11 +64,13 @@ export class Service {
 
   #said(said: Said, event: (message: string) => void): void {
     if (said.kind === "ready") this.#ready.resolve();
-    else if (said.kind === "event") event(said.message);
-    else {
+    else if (said.kind === "event") {
+      this.#told.add(said.name);
+      event(said.message);
+    } else {
       const asked = this.#asked.get(said.id);
       this.#asked.delete(said.id);
-      if (said.kind === "answer") asked?.resolve({ version: said.version, source: said.source });
+      if (said.kind === "answer") asked?.resolve(said.answer);
       else asked?.reject(new Error(said.why));
     }
   }

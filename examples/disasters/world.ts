@@ -1,12 +1,14 @@
 /** The world of the example: a cache server, a database, a writer, three API processes, and users who read all the time. */
-import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Database, startDatabase } from "./database.ts";
-import { Network } from "./network.ts";
+import type { Answer } from "./messages.ts";
+import { freePort, Network } from "./network.ts";
 import { PromiseCheck } from "./promise.ts";
-import { type Answer, Service } from "./service.ts";
+import { Service } from "./service.ts";
 
 const KEYS = Array.from({ length: 10 }, (_, at) => `row-${at}`);
+/** The row that the writer writes. */
+export const WRITTEN = "row-0";
 const THINK_MS = 10;
 
 /** What users saw since the last `look()`. */
@@ -33,6 +35,7 @@ export class World {
   readonly #port: number;
   #server: Service;
   #writer: Service | undefined;
+  #writerAddress = "";
   #reads: { readonly ms: number; readonly source: string | undefined }[] = [];
   #databaseReadsBefore = 0;
   #over = false;
@@ -41,7 +44,8 @@ export class World {
   static async start(): Promise<World> {
     const world = new World(await startDatabase(), await freePort());
     await world.#server.ready;
-    world.#writer = world.#startService("./writer.ts", await world.writerNetwork.listen());
+    world.#writerAddress = await world.writerNetwork.listen();
+    world.#writer = world.#startService("./writer.ts", world.#writerAddress);
     for (let at = 0; at < 3; at += 1) {
       const network = new Network(world.#port);
       const address = await network.listen();
@@ -55,7 +59,7 @@ export class World {
   private constructor(database: Database, port: number) {
     this.#database = database;
     this.#port = port;
-    this.#server = this.#startServer();
+    this.#server = startServer(port);
     this.writerNetwork = new Network(port);
   }
 
@@ -80,7 +84,7 @@ export class World {
       this.#reads.push({ ms: performance.now() - begunAtMs, source });
     try {
       const answer = await api.service.ask({ kind: "read", key, slowly: false });
-      this.check.read(key, answer.version, begunAtMs);
+      this.check.read(key, answer.version ?? 0, begunAtMs);
       ended(answer.source);
       return answer;
     } catch (error) {
@@ -90,10 +94,36 @@ export class World {
   }
 
   /** Resolves once the cache has acknowledged the invalidation. */
-  async write(key = "row-0"): Promise<number> {
-    const { version } = await this.writer.ask({ kind: "write", key });
-    this.check.acknowledged(key, version, performance.now());
+  async write(): Promise<number> {
+    const { version = 0, queued } = await this.writer.ask({ kind: "write", key: WRITTEN });
+    if (queued) await this.writer.ask({ kind: "acknowledge" });
+    this.check.acknowledged(WRITTEN, version, performance.now());
     return version;
+  }
+
+  /** Resolves although the cache cannot be reached. */
+  async writeWithoutCache(): Promise<number> {
+    const { version = 0, queued } = await this.writer.ask({ kind: "write", key: WRITTEN });
+    if (!queued) throw new Error("an invalidation was acknowledged without a connection");
+    return version;
+  }
+
+  /** The writer's client has got everything acknowledged, the last of it for this version. */
+  async acknowledge(version: number): Promise<void> {
+    await this.writer.ask({ kind: "acknowledge" });
+    this.check.acknowledged(WRITTEN, version, performance.now());
+  }
+
+  /** Ends the writer in order, and returns how many invalidations its client says are lost. Its successor sends them. */
+  async replaceWriter(version: number, reconnect: () => void): Promise<number> {
+    const { unacknowledged = 0 } = await this.writer.ask({ kind: "close" });
+    await this.writer.end("SIGTERM");
+    reconnect();
+    this.#writer = this.#startService("./writer.ts", this.#writerAddress);
+    await this.writer.ready;
+    if (unacknowledged > 0) await this.writer.ask({ kind: "invalidate", key: WRITTEN });
+    await this.acknowledge(version);
+    return unacknowledged;
   }
 
   look(): Seen {
@@ -118,8 +148,20 @@ export class World {
   }
 
   async startServer(): Promise<void> {
-    this.#server = this.#startServer();
+    this.#server = startServer(this.#port);
     await this.#server.ready;
+  }
+
+  /** Another server with a store of its own, behind the address of this API. Returns what ends it. */
+  async startSecondServer({ network }: Api): Promise<() => Promise<void>> {
+    const port = await freePort();
+    const second = startServer(port);
+    await second.ready;
+    network.serverPorts = [this.#port, port];
+    return async () => {
+      network.serverPorts = [this.#port];
+      await second.end("SIGKILL");
+    };
   }
 
   /** Kills an API process, and starts another one in its place. */
@@ -138,10 +180,6 @@ export class World {
     this.#database.close();
   }
 
-  #startServer(): Service {
-    return new Service("./server.ts", [`127.0.0.1:${this.#port}`], () => undefined);
-  }
-
   #startService(file: string, cacheAddress: string): Service {
     return new Service(file, [cacheAddress, this.#database.url], (message) => {
       const kind = message.replaceAll(/127\.0\.0\.1:\d+/g, "the server");
@@ -150,12 +188,6 @@ export class World {
   }
 }
 
-/** A port that nobody uses now: the server keeps it when it is started again. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("there is no free port");
-  return address.port;
+function startServer(port: number): Service {
+  return new Service("./server.ts", [`127.0.0.1:${port}`], () => undefined);
 }

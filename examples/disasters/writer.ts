@@ -1,32 +1,43 @@
 /** The writer: commits a row to the database, and then invalidates its copies in the whole mesh. */
 import { setTimeout as pause } from "node:timers/promises";
-import { openRows, sayWhenConnected } from "./cache.ts";
+// In your own service: from "meshcache".
+import { QueuedInvalidationError } from "../../src/index.ts";
+import { openCache, rowsOf, sayWhenConnected } from "./cache.ts";
 import { queryRow } from "./database.ts";
-import { type Ask, answer } from "./messages.ts";
-
-const RETRY_MS = 50;
+import { type Answer, type Ask, answer } from "./messages.ts";
 
 const [cacheAddress = "", databaseUrl = ""] = process.argv.slice(2);
-const rows = openRows(cacheAddress, { nearCache: false });
+const cache = openCache(cacheAddress, { nearCache: false });
+const rows = rowsOf(cache);
 
-/** Until the cache has acknowledged it. What is committed and not invalidated would stay in the cache until its TTL. */
-async function invalidate(key: string): Promise<void> {
-  for (;;) {
-    try {
-      await rows.invalidate({ keys: [key] });
-      return;
-    } catch {
-      await pause(RETRY_MS);
-    }
+/** Nothing is tried again here: what the cache has not acknowledged in time waits in the client for a connection. */
+async function invalidate(key: string): Promise<Answer> {
+  try {
+    await rows.invalidate({ keys: [key] });
+    return { queued: false };
+  } catch (error) {
+    if (error instanceof QueuedInvalidationError) return { queued: true };
+    throw error;
   }
 }
 
-process.on("message", (ask: Ask) => {
-  if (ask.kind !== "write") return;
-  void answer(ask.id, async () => {
-    const { version } = await queryRow(databaseUrl, ask.key, "POST");
-    await invalidate(ask.key);
-    return { version, source: "database" };
-  });
-});
+async function work(ask: Ask): Promise<Answer> {
+  switch (ask.kind) {
+    case "write": {
+      const { version } = await queryRow(databaseUrl, ask.key, "POST");
+      return { version, ...(await invalidate(ask.key)) };
+    }
+    case "invalidate":
+      return invalidate(ask.key);
+    case "acknowledge":
+      while (cache.stats().invalidations.waiting > 0) await pause(5);
+      return {};
+    case "close":
+      return { unacknowledged: (await cache.close({ graceMs: 200 })).unacknowledged.length };
+    default:
+      throw new Error(`a writer is not asked to ${ask.kind}`);
+  }
+}
+
+process.on("message", (ask: Ask) => void answer(ask.id, () => work(ask)));
 await sayWhenConnected(rows);
