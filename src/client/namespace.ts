@@ -1,6 +1,6 @@
 /** A namespace of the cache, as an application calls it. Reads, writes and loads are in operations/. */
 import { CacheError } from "../common/errors.ts";
-import { checkFunction, checkKeys, checkOptions, unreadable } from "./api/checks.ts";
+import { checkFunction, checkKeys, checkOptions, checkPairs, unreadable } from "./api/checks.ts";
 import type { LoadedValue, Loader, ManyLoader } from "./api/load-result.ts";
 import { checkNames, type OptionNames } from "./api/option-names.ts";
 import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
@@ -251,11 +251,11 @@ export class Namespace<Value> implements AsyncDisposable {
   ): Promise<SetOutcome[]> {
     this.#refuseIfClosed();
     // All are read before the first is sent: if one cannot be read, none is stored.
-    const pairs = readable("entries", () => Array.from(entries, ([key, value]) => ({ key, value })));
+    const pairs = readable("entries", () => checkPairs("entries", entries));
     const { context, writer } = this.#parts;
     const checked = readable("options", () => ({ ...checkOptions(options, SET_OPTIONS) }));
     const bulk = { ...checked, bulk: context.runner.bulk(checked) };
-    return runBulk(pairs, ({ key, value }) => writer.set(key, writer.encode(value, false), bulk));
+    return runBulk(pairs, ([key, value]) => writer.set(key, writer.encode(value, false), bulk));
   }
 
   /** Gives a fresh entry new lifetimes, counted from now. False: there is no fresh entry. */

@@ -240,6 +240,7 @@ describe("a command that fails", () => {
     [["get", "x", "--address", "nowhere"], /--address must be HOST:PORT/],
     [["set", "x"], /give the value once/],
     [["set", "x", "v", "--absent"], /give the value once/],
+    // L5: a number without a unit.
     [["set", "x", "v", "--ttl", "soon"], /--ttl.*must be a time with a unit: .*"30s"/],
     [["set", "x", "v", "--ttl", "60"], /--ttl.*needs a unit: 60s for seconds, 60ms for milliseconds/],
     [["set", "x", "v", "--ttl", "1h", "--stale", "60"], /--stale.*needs a unit/],

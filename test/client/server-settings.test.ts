@@ -428,7 +428,7 @@ function startField(settings: Settings): Promise<Field & AsyncDisposable> {
   });
 }
 
-describe("A client of a server", () => {
+describe("L3: a client of a server", () => {
   const considered = SETTING_NAMES.flatMap((name) => {
     const about = CONSIDERED[name];
     if (typeof about !== "object") return [];

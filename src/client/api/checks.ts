@@ -69,6 +69,23 @@ export function checkKeys(keys: readonly string[], limits: ServerLimits): string
   return checkTexts("keys", keys, Number.POSITIVE_INFINITY, limits.keyMaxBytes, "key");
 }
 
+const PAIRS = "a Map, or pairs of a key, which is text, and a value";
+
+/** A Map, or any other iterable of pairs. Their second parts are not looked at. */
+export function checkPairs<Second>(
+  field: string,
+  pairs: Iterable<readonly [key: string, second: Second]>,
+): (readonly [key: string, second: Second])[] {
+  const isIterable = typeof pairs === "object" && pairs !== null && Symbol.iterator in pairs;
+  if (!isIterable) throw fieldInvalid(field, PAIRS);
+  return Array.from(pairs, (pair) => {
+    if (!Array.isArray(pair)) throw fieldInvalid(field, PAIRS);
+    const [key, second]: readonly [key: string, second: Second] = pair;
+    if (typeof key !== "string") throw fieldInvalid(field, PAIRS);
+    return [key, second];
+  });
+}
+
 /** The tags of an entry, each once. */
 export function checkEntryTags(tags: readonly string[] | undefined, limits: ServerLimits): string[] {
   if (tags === undefined || tags === null) return NO_TAGS;

@@ -63,7 +63,10 @@ export type LoaderResult<Value> = Value | undefined | null | Loaded<Value>;
 /** Loads the value of a key from its source. */
 export type Loader<Value> = (context: LoadContext) => LoaderResult<Value> | Promise<LoaderResult<Value>>;
 
-/** What a loader of many keys returns, a Map for example. A key that is not in it is absent at the source. */
+/**
+ * What a loader of many keys returns, a Map for example. A key that is not in it is absent at the source. Keys are text: with any
+ * other key, such as the number of a row, the load fails with FIELD_INVALID.
+ */
 export type LoadedMany<Value> = Iterable<readonly [key: string, value: LoaderResult<Value>]>;
 
 /** Loads the values of several keys from their source, each key once. */

@@ -1,5 +1,5 @@
 /** Puts the keys that one call of `getOrLoadMany` has to load into as few runs of its loader as the leases allow. */
-import { fieldInvalid } from "../../common/errors.ts";
+import { checkPairs } from "../api/checks.ts";
 import { type Loaded, type LoadedMany, type LoaderResult, toLoaded } from "../api/load-result.ts";
 
 interface Waiting<Value> {
@@ -66,8 +66,5 @@ export class LoadGroup<Value> {
 }
 
 function toMap<Value>(found: LoadedMany<Value>): ReadonlyMap<string, LoaderResult<Value>> {
-  if (found instanceof Map) return found;
-  const isIterable = typeof found === "object" && found !== null && Symbol.iterator in found;
-  if (!isIterable) throw fieldInvalid("what the loader returned", "a Map, or pairs of key and value");
-  return new Map(found);
+  return new Map(checkPairs("what the loader returned", found));
 }

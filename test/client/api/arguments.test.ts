@@ -103,6 +103,9 @@ describe("C2: a set beside other calls of its tick", () => {
     ["loader", "no function", (to) => to.getOrLoad("k", untyped(undefined))],
     ["sourceVersion", "of a load", (to) => to.getOrLoad("new", () => 1, { sourceVersion: -1n })],
     ["entries", "a number", (to) => to.setMany(untyped([["a", 1], 2]))],
+    ["entries", "an object", (to) => to.setMany(untyped({ a: 1 }))],
+    ["entries", "text", (to) => to.setMany(untyped("ab"))],
+    ["entries", "a key that is a number", (to) => to.setMany(untyped(new Map([[1, 1]])))],
   ])("is refused alone for its %s: %s", async (field, _what, call) => {
     expect(await besideGood(() => call(users))).toMatchObject(refused(field));
   });

@@ -69,6 +69,22 @@ describe("C10: getOrLoadMany()", () => {
     expect((await mesh.run(users.get("a"))).kind).toBe("miss");
   });
 
+  it.each<[string, unknown]>([
+    ["an object", { "1": "v" }],
+    ["values alone", ["v"]],
+    ["text", "v"],
+    ["pairs whose keys are numbers, as of a database", [[1, "v"]]],
+    ["a Map whose keys are numbers", new Map([[1, "v"]])],
+  ])("fails by name, and remembers nothing as absent, where the loader returns %s", async (_what, found) => {
+    const { mesh, users } = await start();
+    const load = () => found as never;
+    await expect(mesh.run(users.getOrLoadMany(["1"], load))).rejects.toMatchObject({
+      reason: "FIELD_INVALID",
+      detail: { field: "what the loader returned", bound: expect.stringContaining("which is text") },
+    });
+    expect(await mesh.run(users.get("1"))).toEqual({ kind: "miss" });
+  });
+
   it("loads no keys for none, and none when it has all", async () => {
     const { mesh, users } = await start();
     const { asked, load } = source(all);
