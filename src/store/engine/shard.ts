@@ -5,7 +5,7 @@
  */
 import { NO_BYTES } from "../../common/bytes.ts";
 import type { CallbackErrors } from "../../common/callback-errors.ts";
-import type { Clock } from "../../common/clock.ts";
+import type { Clock, Moment } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   EntryView,
@@ -148,10 +148,10 @@ export class Shard {
     this.#lock.acquire();
   }
 
-  /** As `acquire`. Returns the time of the operation. */
-  enter(): number {
+  /** As `acquire`. Returns the time of the operation. `begun`: see `ShardClock.advance`. */
+  enter(begun?: Moment): number {
     this.#lock.acquire();
-    return this.#clock.advance();
+    return this.#clock.advance(begun);
   }
 
   leave(): void {
@@ -229,7 +229,7 @@ export class Shard {
       return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
     }
     this.#count(record, COUNTER.misses);
-    return this.#leases.ask(command, nowMs, settle);
+    return this.#leases.ask(command, nowMs, settle, found !== undefined);
   }
 
   release(namespace: string, key: string, token: bigint, nowMs: number): { asOf: Stamp; released: boolean } {

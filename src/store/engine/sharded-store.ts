@@ -3,7 +3,7 @@
  * each, and calls the waiters and subscribers. All state is in memory that other threads may share.
  */
 import { type CallbackErrors, joinErrors, NO_ERRORS, throwErrors } from "../../common/callback-errors.ts";
-import type { Clock } from "../../common/clock.ts";
+import { type Clock, type Moment, momentOf } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type {
   GetCommand,
@@ -68,6 +68,7 @@ export class ShardedStore implements AttachedStore {
   readonly epoch: bigint;
   readonly counters: Readonly<StoreCounters>;
   readonly #limits: ShardLimits;
+  readonly #clock: Clock;
   #rules = new NamespaceRules([]);
   readonly #row: CounterRow;
   readonly #hashOf: KeyHash;
@@ -83,6 +84,7 @@ export class ShardedStore implements AttachedStore {
     const common = cutCommon(memory);
     this.epoch = memory.epoch;
     this.#limits = memory.limits;
+    this.#clock = clock;
     this.counters = totalsOf(common.counters, memory.threads);
     this.#row = new CounterRow(common.counters, threads.self);
     this.#hashOf = createKeyHash(memory.seeds.hash);
@@ -267,8 +269,8 @@ export class ShardedStore implements AttachedStore {
   }
 
   /** Runs an operation with the lock of its shard. */
-  #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result): Result {
-    const nowMs = shard.enter();
+  #locked<Result>(shard: Shard, run: (shard: Shard, nowMs: number) => Result, begun?: Moment): Result {
+    const nowMs = shard.enter(begun);
     try {
       return run(shard, nowMs);
     } finally {
@@ -290,7 +292,8 @@ export class ShardedStore implements AttachedStore {
     shards: readonly Shard[],
     run: (shard: Shard, nowMs: number) => Result,
   ): readonly Result[] {
-    const results = shards.map((shard) => this.#locked(shard, run));
+    const begun = momentOf(this.#clock);
+    const results = shards.map((shard) => this.#locked(shard, run, begun));
     let errors = NO_ERRORS;
     for (const shard of shards) errors = joinErrors(errors, this.#callBack(shard));
     throwErrors(errors);

@@ -71,9 +71,12 @@ export class Tombstones {
   }
 
   /** Remembers that an entry, or a source version known for its key, ended at `endedAtMs`, which may be long ago. */
-  add({ record, namespace, key, sourceVersion }: Removed, endedAtMs: number, nowMs: number): void {
+  add(removed: Removed, endedAtMs: number, nowMs: number): void {
+    const { sourceVersion } = removed;
     const untilMs = endedAtMs + TOMBSTONE_MS;
     if (sourceVersion === 0n || untilMs <= nowMs) return;
+    // An engine may decode a name at each read.
+    const { record, namespace, key } = removed;
     const records = this.#records;
     const former = records.find(this.#fingerprintOf(namespace, key));
     if (former === 0) {

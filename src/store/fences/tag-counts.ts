@@ -5,7 +5,7 @@
  * In a region, under the shard's lock. The hash is over bytes, since an engine has tags as bytes. It need not withstand
  * anybody who wants collisions: they cost fences that would not be needed, nothing else.
  */
-import { UTF8_MAX_BYTES_PER_UNIT } from "../../common/utf8.ts";
+import { UTF8_MAX_BYTES_PER_UNIT, writeText } from "../../common/utf8.ts";
 import type { Region } from "../shm/region.ts";
 
 /** A counter that has reached this stays there. */
@@ -45,7 +45,7 @@ export class TagCounts {
   isUsed(record: number, tag: string): boolean {
     const bytesMax = tag.length * UTF8_MAX_BYTES_PER_UNIT;
     if (bytesMax > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytesMax);
-    const end = this.#scratch.write(tag);
+    const end = writeText(this.#scratch, 0, tag);
     return this.#counts[this.#counterOf(record, this.#scratch, 0, end)] !== 0;
   }
 

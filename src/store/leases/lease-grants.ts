@@ -51,24 +51,28 @@ export class LeaseGrants {
   }
 
   /** The lease of a key that has none, or a refusal. */
-  grantNew({ namespace, key, leaseMs, holder = NO_HOLDER }: LeaseCommand, nowMs: number): LeaseResult {
+  grantNew(
+    { namespace, key, leaseMs, holder = NO_HOLDER }: LeaseCommand,
+    nowMs: number,
+    hasStale: boolean,
+  ): LeaseResult {
     const { holders, namespaces } = this.#records;
     const count = holders.countOf(holder);
     if (
       count >= this.#limits.leasesOfHolderMax ||
       namespaces.count(namespaces.find(namespace)) >= this.#limits.leasesOfNamespaceMax
     ) {
-      return this.refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
+      return this.refuse(namespace, key, REFUSED_RETRY_MS, nowMs, hasStale);
     }
     const asOf = this.#shard.stamp();
     const token = this.#rng.uint64();
     const grant = { token, issuedAtRevision: asOf.revision, expiresAtMs: nowMs + leaseMs, holder };
     while (this.#records.insert(namespace, key, grant) === 0) {
       const larger = holders.largerThan(count + 1);
-      if (larger === 0) return this.refuse(namespace, key, REFUSED_RETRY_MS, nowMs);
+      if (larger === 0) return this.refuse(namespace, key, REFUSED_RETRY_MS, nowMs, hasStale);
       this.#displace(holders.firstLease(larger), nowMs);
     }
-    return this.#granted(namespace, key, token, asOf, leaseMs, nowMs);
+    return this.#granted(namespace, key, token, asOf, leaseMs, nowMs, hasStale);
   }
 
   /**
@@ -114,15 +118,15 @@ export class LeaseGrants {
   }
 
   /** Another caller has the lease for so long. */
-  held(namespace: string, key: string, leftMs: number, nowMs: number): LeaseResult {
+  held(namespace: string, key: string, leftMs: number, nowMs: number, hasStale = true): LeaseResult {
     this.#counters.count(COUNTER.leasesHeld);
-    return this.#toHeld(namespace, key, leftMs, nowMs);
+    return this.#toHeld(namespace, key, leftMs, nowMs, hasStale);
   }
 
   /** There is no room for the lease, or for the wait. */
-  refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
+  refuse(namespace: string, key: string, retryAfterMs: number, nowMs: number, hasStale = true): LeaseResult {
     this.#counters.count(COUNTER.leasesRefused);
-    return this.#toHeld(namespace, key, retryAfterMs, nowMs);
+    return this.#toHeld(namespace, key, retryAfterMs, nowMs, hasStale);
   }
 
   /** Ends the waits for a lease, all with the same result. */
@@ -164,13 +168,15 @@ export class LeaseGrants {
     asOf: Stamp,
     leaseMs: number,
     nowMs: number,
+    hasStale = true,
   ): LeaseResult {
     this.#counters.count(COUNTER.leasesGranted);
-    return { kind: "granted", asOf, token, leaseMs, stale: this.#shard.staleView(namespace, key, nowMs) };
+    const stale = hasStale ? this.#shard.staleView(namespace, key, nowMs) : undefined;
+    return { kind: "granted", asOf, token, leaseMs, stale };
   }
 
-  #toHeld(namespace: string, key: string, retryAfterMs: number, nowMs: number): LeaseResult {
-    const stale = this.#shard.staleView(namespace, key, nowMs);
+  #toHeld(namespace: string, key: string, retryAfterMs: number, nowMs: number, hasStale = true): LeaseResult {
+    const stale = hasStale ? this.#shard.staleView(namespace, key, nowMs) : undefined;
     return { kind: "held", asOf: this.#shard.stamp(), retryAfterMs: Math.max(1, retryAfterMs), stale };
   }
 }

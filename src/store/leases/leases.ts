@@ -88,20 +88,26 @@ export class Leases {
     return oldest === 0 ? Infinity : this.#records.issuedAtRevision(oldest);
   }
 
-  /** The lease of a key that has no fresh entry. */
-  ask(command: LeaseCommand, nowMs: number, settle: Settle | undefined): LeaseResult | LeaseWait {
+  /** The lease of a key that has no fresh entry. `hasStale`: it may have a stale one. */
+  ask(
+    command: LeaseCommand,
+    nowMs: number,
+    settle: Settle | undefined,
+    hasStale = true,
+  ): LeaseResult | LeaseWait {
     const { namespace, key, waitMs, leaseMs, holder = NO_HOLDER } = command;
     const held = this.#ends.current(namespace, key, nowMs);
-    if (held === 0) return this.#grants.grantNew(command, nowMs);
+    if (held === 0) return this.#grants.grantNew(command, nowMs, hasStale);
     const leftMs = this.#records.expiresAtMs(held) - nowMs;
-    if (settle === undefined || waitMs === 0) return this.#grants.held(namespace, key, leftMs, nowMs);
+    if (settle === undefined || waitMs === 0)
+      return this.#grants.held(namespace, key, leftMs, nowMs, hasStale);
     const wait = this.#callbacks.begin(settle);
     const deadlineMs = nowMs + waitMs;
     const thread = this.#thread;
     const waiter = this.#records.addWaiter({ lease: held, thread, wait, deadlineMs, leaseMs, holder });
     if (waiter !== 0) return { kind: "waiting", cancel: () => this.#cancel(waiter, wait) };
     this.#callbacks.cancel(wait);
-    return this.#grants.refuse(namespace, key, leftMs, nowMs);
+    return this.#grants.refuse(namespace, key, leftMs, nowMs, hasStale);
   }
 
   /**

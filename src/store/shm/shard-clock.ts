@@ -4,7 +4,7 @@
  * sees its wall clock set forth. So where the wall clock went on by more, that much has passed too, and every TTL and lease
  * that has ended by the wall clock has ended. A wall clock that is set back changes nothing.
  */
-import { type Clock, readBoth } from "../../common/clock.ts";
+import { type Clock, type Moment, readBoth } from "../../common/clock.ts";
 import type { Stamp } from "../api/store.ts";
 import { Cells, cellsBytes } from "./cells.ts";
 import type { Region } from "./region.ts";
@@ -52,11 +52,15 @@ export class ShardClock {
     return this.#cells.get(CELL.nowMs);
   }
 
-  /** The time of an operation. With the lock of the shard. */
-  advance(): number {
+  /**
+   * The time of an operation. With the lock of the shard. `begun`: when an operation on several shards began, which reads
+   * the clocks once for all of them.
+   */
+  advance(begun?: Moment): number {
     const cells = this.#cells;
-    const monotonicMs = this.#clock.nowMs();
-    const aheadMs = this.#clock.wallMs() - monotonicMs;
+    const monotonicMs = begun === undefined ? this.#clock.nowMs() : begun.monotonicMs;
+    const wallMs = begun === undefined ? this.#clock.wallMs() : begun.wallMs;
+    const aheadMs = wallMs - monotonicMs;
     if (Math.abs(aheadMs - cells.get(CELL.aheadMs)) > DRIFT_MAX_MS) this.#compare();
     const lastMs = cells.get(CELL.nowMs);
     const nowMs = monotonicMs + cells.get(CELL.missedMs);

@@ -1,6 +1,6 @@
 /** Accounts the entries of the log to their namespaces: each once with 1, and once with -1 when it goes. */
 import type { NamespaceRecords } from "../../api/table.ts";
-import { eachTagAt } from "./entry-head.ts";
+import { labelsByteOf, uint16At } from "./entry-head.ts";
 import { entryBytesAt, FLAG, hasFlag, recordAt, SLOT_BYTES } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 
@@ -19,5 +19,15 @@ export function chargeTagsAt(
 ): void {
   if (!hasFlag(memory, at, FLAG.labels)) return;
   const record = recordAt(memory, at);
-  eachTagAt(memory, at, (begin, end) => namespaces.chargeTag(record, memory.bytes, begin, end, entries));
+  const { bytes } = memory;
+  const labels = labelsByteOf(memory, at);
+  const labelsEnd = labels + uint16At(bytes, labels);
+  // The content type is the first label.
+  let byte = labels + 2;
+  byte += 2 + uint16At(bytes, byte);
+  while (byte < labelsEnd) {
+    const begin = byte + 2;
+    byte = begin + uint16At(bytes, byte);
+    namespaces.chargeTag(record, bytes, begin, byte, entries);
+  }
 }

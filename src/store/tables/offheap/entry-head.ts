@@ -3,7 +3,7 @@
  *
  * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
-import { UTF8_MAX_BYTES_PER_UNIT } from "../../../common/utf8.ts";
+import { UTF8_MAX_BYTES_PER_UNIT, writeText } from "../../../common/utf8.ts";
 import type { NewTableEntry } from "../../api/table.ts";
 import {
   FLAG,
@@ -32,6 +32,8 @@ export class HeadEncoder {
   length = 0;
   namespaceBytes = 0;
   keyBytes = 0;
+  /** They are the last ones. */
+  labelsBytes = 0;
   flags = 0;
 
   get headBytes(): number {
@@ -49,17 +51,30 @@ export class HeadEncoder {
       this.flags |= FLAG.sourceVersion;
       this.length = this.scratch.writeBigUInt64LE(entry.sourceVersion, this.length);
     }
-    const labelsBytes = this.#labels(entry);
+    this.labelsBytes = this.#labels(entry);
     return (
       this.namespaceBytes <= NAMESPACE_MAX_BYTES &&
       this.keyBytes <= KEY_MAX_BYTES &&
-      labelsBytes <= LABELS_MAX_BYTES
+      this.labelsBytes <= LABELS_MAX_BYTES
     );
   }
 
   /** Writes the encoded bytes behind the header at `at`. */
   writeTo(memory: Memory, at: number): void {
     this.scratch.copy(memory.bytes, at * 4 + HEADER_BYTES, 0, this.length);
+  }
+
+  /** The entry at `at` has the encoded content type and tags. */
+  hasLabelsOf(memory: Memory, at: number): boolean {
+    const { bytes } = memory;
+    const labels = labelsByteOf(memory, at);
+    const length = labels === 0 ? 0 : uint16At(bytes, labels);
+    if (length !== this.labelsBytes) return false;
+    const begin = this.length - length;
+    for (let byte = 0; byte < length; byte++) {
+      if (bytes[labels + byte] !== this.scratch[begin + byte]) return false;
+    }
+    return true;
   }
 
   #labels(entry: NewTableEntry): number {
@@ -93,16 +108,6 @@ export class HeadEncoder {
     const bytes = units * UTF8_MAX_BYTES_PER_UNIT + 64;
     if (bytes > this.scratch.length) this.scratch = Buffer.alloc(bytes * 2);
   }
-}
-
-/** Returns where the text ends. Most text is short ASCII, for which a loop is faster than a native call. */
-function writeText(target: Buffer, begin: number, text: string): number {
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit >= 0x80) return begin + target.write(text, begin);
-    target[begin + index] = unit;
-  }
-  return begin + text.length;
 }
 
 /** Of an entry whose record is shared. */
@@ -148,21 +153,6 @@ export function tagsAt(memory: Memory, at: number): readonly string[] {
   return tags;
 }
 
-/** Calls `visit` with where the bytes of each tag are. */
-export function eachTagAt(memory: Memory, at: number, visit: (begin: number, end: number) => void): void {
-  const labels = labelsByteOf(memory, at);
-  if (labels === 0) return;
-  const { bytes } = memory;
-  const labelsEnd = labels + bytes.readUInt16LE(labels);
-  let byte = labels + 2;
-  byte += 2 + bytes.readUInt16LE(byte);
-  while (byte < labelsEnd) {
-    const begin = byte + 2;
-    byte = begin + bytes.readUInt16LE(byte);
-    visit(begin, byte);
-  }
-}
-
 /** The entry has this key, and this namespace: `undefined` for one that has a record to itself. */
 export function isKeyAt(memory: Memory, at: number, namespace: string | undefined, key: string): boolean {
   const begin = at * 4 + HEADER_BYTES;
@@ -193,7 +183,7 @@ function keyByteOf(memory: Memory, at: number): number {
 }
 
 /** 0: the entry has no labels. */
-function labelsByteOf(memory: Memory, at: number): number {
+export function labelsByteOf(memory: Memory, at: number): number {
   const word = memory.word(at + 1);
   if ((word & FLAG.labels) === 0) return 0;
   const begin = keyByteOf(memory, at) + keyBytesAt(memory, at);
@@ -203,4 +193,8 @@ function labelsByteOf(memory: Memory, at: number): number {
 function sizedTextAt(memory: Memory, byte: number): string {
   const begin = byte + 2;
   return memory.bytes.toString("utf8", begin, begin + memory.bytes.readUInt16LE(byte));
+}
+
+export function uint16At(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }

@@ -137,9 +137,10 @@ export class OffheapTable implements Table {
       return;
     }
     if (former !== 0 && this.#fitsInPlaceOf(former, head.headBytes, valueBytes)) {
-      chargeTagsAt(this.memory, former, this.#namespaces, -1);
+      const hasSameTags = head.hasLabelsOf(this.memory, former);
+      if (!hasSameTags) chargeTagsAt(this.memory, former, this.#namespaces, -1);
       this.#write(former, entry, mixed, this.#inheritedFlags(former));
-      chargeTagsAt(this.memory, former, this.#namespaces, 1);
+      if (!hasSameTags) chargeTagsAt(this.memory, former, this.#namespaces, 1);
       overwriteValue(this.memory, this.pool, former, entry.value);
       return;
     }
