@@ -2,8 +2,18 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { CacheError } from "../../../src/common/errors.ts";
+import type { Store } from "../../../src/store/api/store.ts";
 import { attachStore, createStore, createStoreMemory } from "../../../src/store/engine/create-store.ts";
 import { resolveStoreOptions, type StoreOptions } from "../../../src/store/engine/store-options.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+const ofPrefix = {
+  namespace: "n",
+  target: { kind: "prefix", prefix: "p/" },
+  soft: false,
+  sourceVersion: 0n,
+  writer: { origin: "", traceparent: "" },
+} as const;
 
 describe("resolveStoreOptions()", () => {
   it("has a default for everything", () => {
@@ -88,5 +98,33 @@ describe("attachStore()", () => {
       expect(() => attachStore(memory, { threads: { self, count, send } })).toThrow(RangeError);
     }
     expect(attachStore(memory, { threads: { self: 2, count: 3, send } }).epoch).toBe(memory.epoch);
+  });
+});
+
+describe("a store of several shards", () => {
+  it.each<[string, (store: Store) => void]>([
+    [
+      "a read",
+      (store) => store.get({ namespace: "n", key: "k", ifVersion: 0, ifEpoch: 0n, allowStale: false }),
+    ],
+    ["an invalidation of all shards", (store) => store.invalidate(ofPrefix)],
+  ])("reads the clocks once for %s", (_, run) => {
+    let [monotonic, wall] = [0, 0];
+    class CountingClock extends ManualClock {
+      override nowMs(): number {
+        monotonic++;
+        return super.nowMs();
+      }
+      override wallMs(): number {
+        wall++;
+        return super.wallMs();
+      }
+    }
+    const store = createStore({ shards: 8, clock: new CountingClock() });
+    // The first operation of a shard sets how far its clocks are apart.
+    store.invalidate(ofPrefix);
+    [monotonic, wall] = [0, 0];
+    run(store);
+    expect([monotonic, wall]).toEqual([1, 1]);
   });
 });

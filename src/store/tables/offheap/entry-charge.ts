@@ -1,7 +1,7 @@
 /** Accounts the entries of the log to their namespaces: each once with 1, and once with -1 when it goes. */
 import type { NamespaceRecords } from "../../api/table.ts";
-import { labelsByteOf, uint16At } from "./entry-head.ts";
-import { entryBytesAt, FLAG, hasFlag, recordAt, SLOT_BYTES } from "./entry-header.ts";
+import { labelsByteOf } from "./entry-head.ts";
+import { entryBytesAt, FLAG, hasFlag, recordAt, SLOT_BYTES, uint16At } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 
 /** Call it while all of the entry's head is in place. */

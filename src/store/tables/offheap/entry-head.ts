@@ -13,6 +13,8 @@ import {
   NAMESPACE_MAX_BYTES,
   namespaceBytesAt,
   SOURCE_VERSION_BYTES,
+  setUint16At,
+  uint16At,
 } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 
@@ -85,7 +87,7 @@ export class HeadEncoder {
     this.#sizedText(entry.contentType);
     for (const tag of entry.tags) this.#sizedText(tag);
     const bytes = this.length - begin;
-    if (bytes <= LABELS_MAX_BYTES) this.scratch.writeUInt16LE(bytes, begin);
+    if (bytes <= LABELS_MAX_BYTES) setUint16At(this.scratch, begin, bytes);
     return bytes;
   }
 
@@ -93,7 +95,7 @@ export class HeadEncoder {
     const begin = this.length;
     this.length += 2;
     const bytes = this.#text(text);
-    this.scratch.writeUInt16LE(bytes & 0xffff, begin);
+    setUint16At(this.scratch, begin, bytes);
   }
 
   #text(text: string): number {
@@ -132,7 +134,7 @@ let recentContentType = "";
 export function contentTypeAt(memory: Memory, at: number): string {
   const labels = labelsByteOf(memory, at);
   if (labels === 0) return "";
-  const length = memory.bytes.readUInt16LE(labels + 2);
+  const length = uint16At(memory.bytes, labels + 2);
   if (!isTextAt(memory, labels + 4, length, recentContentType)) {
     recentContentType = sizedTextAt(memory, labels + 2);
   }
@@ -142,13 +144,13 @@ export function contentTypeAt(memory: Memory, at: number): string {
 export function tagsAt(memory: Memory, at: number): readonly string[] {
   const labels = labelsByteOf(memory, at);
   if (labels === 0) return NO_TAGS;
-  const end = labels + memory.bytes.readUInt16LE(labels);
+  const end = labels + uint16At(memory.bytes, labels);
   const tags: string[] = [];
   let byte = labels + 2;
-  byte += 2 + memory.bytes.readUInt16LE(byte);
+  byte += 2 + uint16At(memory.bytes, byte);
   while (byte < end) {
     tags.push(sizedTextAt(memory, byte));
-    byte += 2 + memory.bytes.readUInt16LE(byte);
+    byte += 2 + uint16At(memory.bytes, byte);
   }
   return tags;
 }
@@ -192,9 +194,5 @@ export function labelsByteOf(memory: Memory, at: number): number {
 
 function sizedTextAt(memory: Memory, byte: number): string {
   const begin = byte + 2;
-  return memory.bytes.toString("utf8", begin, begin + memory.bytes.readUInt16LE(byte));
-}
-
-export function uint16At(bytes: Uint8Array, at: number): number {
-  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+  return memory.bytes.toString("utf8", begin, begin + uint16At(memory.bytes, byte));
 }
