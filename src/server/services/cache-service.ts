@@ -26,7 +26,7 @@ import type { ServiceHandlers } from "../calls/methods.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { runBatch } from "../operations/batch.ts";
-import { extraBytesOf, workBytesOf } from "../operations/batch-size.ts";
+import { workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
 import { outcomeAttributes, requestAttributes } from "../operations/span-attributes.ts";
 import type { BusyPoll } from "../streams/busy-poll.ts";
@@ -106,9 +106,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
         }
         // Many may wait for one value, and its writer may answer them all.
         memory.turns.runOrWait(memory, () => {
-          const copiedBytes =
-            outcome instanceof CacheError ? 0 : extraBytesOf({ case: "lease", value: outcome });
-          memory.turns.spend(OPERATION_WORK_BYTES + copiedBytes);
+          memory.turns.spend(OPERATION_WORK_BYTES);
           answer(outcome);
         });
       });
