@@ -111,6 +111,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #begin(): void {
     const memory = this.connectionMemory;
     if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
+      memory.turns.spend(OPERATION_WORK_BYTES);
       this.conclude(DEADLINE_PASSED);
     } else if (memory.admitsAnswer()) this.#run();
     else memory.wait(() => this.#beginLate());

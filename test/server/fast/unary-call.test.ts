@@ -1,5 +1,6 @@
 /** Unary calls that are answered later, without grpc-js: what they leave behind, however they end. */
 import { EventEmitter } from "node:events";
+import type { IncomingHttpHeaders } from "node:http2";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,12 +14,13 @@ import {
 import { decodeMessage } from "../../../src/codec/messages.ts";
 import { createBoundary } from "../../../src/common/boundary.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
-import { type Settle, unary } from "../../../src/server/calls/handler.ts";
+import { type Settle, type UnaryHandler, unary } from "../../../src/server/calls/handler.ts";
 import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
 import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { OPERATION_WORK_BYTES } from "../../../src/server/limits/turns.ts";
 import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -213,16 +215,18 @@ describe("a Batch with a lease whose answer fails inside the store call of anoth
   });
 });
 
-/** A stream whose connection breaks when it is answered. */
-class BrokenStream extends EventEmitter implements CallStream {
+/** A stream without a connection. `respond`: called when it is answered. */
+class FakeStream extends EventEmitter implements CallStream {
   readonly session = undefined;
   closed = false;
   destroyed = false;
   readonly readableLength = 0;
   readonly headersSent = false;
+  readonly respond: () => void;
 
-  respond(): void {
-    throw new Error("the connection is broken");
+  constructor(respond: () => void) {
+    super();
+    this.respond = respond;
   }
   destroy(): void {
     this.destroyed = true;
@@ -236,19 +240,41 @@ class BrokenStream extends EventEmitter implements CallStream {
   resume(): void {}
 }
 
+/** Calls without connections. */
+function fakeCalls(handler: UnaryHandler<Message, Message>, turnMaxBytes?: number) {
+  const reported: unknown[] = [];
+  const boundary = createBoundary((error) => reported.push(error));
+  const clock = new ManualClock();
+  const telemetry = createNoTelemetry();
+  const limits = resolveLimits();
+  const { receiveMaxBytes } = limits;
+  const transport = resolveTransportLimits(turnMaxBytes === undefined ? {} : { turnMaxBytes });
+  const calls = createOpenCalls(clock, telemetry, boundary, { ...transport, receiveMaxBytes });
+  const { register } = calls;
+  const { input, output } = method.lease;
+  const served = {
+    path: LEASE,
+    requestMaxBytes: receiveMaxBytes,
+    requestStream: false,
+    input,
+    output,
+    handler,
+  } as const;
+  return {
+    reported,
+    clock,
+    calls,
+    /** Begins a call whose request is whole. */
+    begin(stream: FakeStream, headers: IncomingHttpHeaders = {}): void {
+      new FastUnaryCall(served, stream, headers, { register, clock, boundary, limits, telemetry }).begin();
+      stream.emit("data", request(LeaseRequestSchema, leaseThatWaits));
+      stream.emit("end");
+    },
+  };
+}
+
 describe("a response that cannot be sent", () => {
   it("is contained by the boundary, which destroys its stream alone", () => {
-    const reported: unknown[] = [];
-    const boundary = createBoundary((error) => reported.push(error));
-    const clock = new ManualClock();
-    const telemetry = createNoTelemetry();
-    const limits = resolveLimits();
-    const { receiveMaxBytes } = limits;
-    const calls = createOpenCalls(clock, telemetry, boundary, {
-      ...resolveTransportLimits(),
-      receiveMaxBytes,
-    });
-    const stream = new BrokenStream();
     let settle: Settle<Message> = () => {};
     let isCancelled = false;
     const handler = unary<Message, Message>((_request, _context, settleLater) => {
@@ -257,20 +283,11 @@ describe("a response that cannot be sent", () => {
         isCancelled = true;
       };
     });
-    const { input, output } = method.lease;
-    const served = {
-      path: LEASE,
-      requestMaxBytes: receiveMaxBytes,
-      requestStream: false,
-      input,
-      output,
-      handler,
-    } as const;
-    const { register } = calls;
-    const call = new FastUnaryCall(served, stream, {}, { register, clock, boundary, limits, telemetry });
-    call.begin();
-    stream.emit("data", request(LeaseRequestSchema, leaseThatWaits));
-    stream.emit("end");
+    const { begin, calls, reported } = fakeCalls(handler);
+    const stream = new FakeStream(() => {
+      throw new Error("the connection is broken");
+    });
+    begin(stream);
     expect(calls.size).toBe(1);
     settle(create(LeaseResponseSchema));
     expect(reported).toMatchObject([{ message: "the connection is broken" }]);
@@ -279,6 +296,39 @@ describe("a response that cannot be sent", () => {
       isCancelled: false,
       open: 0,
     });
+    calls.close();
+  });
+});
+
+describe("A8: calls whose deadline passes before their turn", () => {
+  it("are not run, and end some in each turn", async () => {
+    const CALLS_PER_TURN = 16;
+    const CALLS = 50;
+    let ran = 0;
+    const handler = unary<Message, Message>((_request, _context, settle) => {
+      ran += 1;
+      settle(create(LeaseResponseSchema));
+      return undefined;
+    });
+    const { begin, calls, clock } = fakeCalls(handler, CALLS_PER_TURN * OPERATION_WORK_BYTES);
+    const { turns } = calls.memory;
+    turns.spend(CALLS_PER_TURN * OPERATION_WORK_BYTES);
+    let ended = 0;
+    for (let call = 0; call < CALLS; call++) {
+      const stream = new FakeStream(() => {
+        ended += 1;
+      });
+      begin(stream, { "grpc-timeout": "5m" });
+    }
+    clock.advance(10);
+    const perTurn: number[] = [];
+    for (let turn = 0; turn < CALLS && ended < CALLS; turn++) {
+      const before = ended;
+      await new Promise((resolve) => setImmediate(resolve));
+      perTurn.push(ended - before);
+    }
+    expect({ ran, ended }).toEqual({ ran: 0, ended: CALLS });
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(CALLS_PER_TURN);
     calls.close();
   });
 });
