@@ -1,7 +1,7 @@
 /**
  * A load of Gets over many connections: `node load-process.ts KIND PORT SECONDS CONNECTIONS RATE`. KIND is `unary`, with a
  * deadline, or `exchange`, where late answers are not counted either. RATE is
- * what is offered in a second, by the clock, whatever the server does; 0 keeps four calls of each connection in flight
+ * what is offered in a second, by the clock, whatever the server does; 0 keeps some calls of each connection in flight
  * instead. Prints how many were answered in time and how, and the CPU that this took.
  *
  * The frames are made once and written to sockets as they are: a client library would cost more than the server.
@@ -18,7 +18,8 @@ const kind = process.argv[2];
 const [port = 0, seconds = 0, connections = 0, rate = 0] = process.argv.slice(3).map(Number);
 const DEADLINE_MS = 250;
 const IN_FLIGHT_MAX = 250;
-const CLOSED_IN_FLIGHT = 4;
+/** Enough to keep the server busy: an Exchange answers many at once. */
+const CLOSED_IN_FLIGHT = kind === "exchange" ? 64 : 4;
 const TICK_MS = 2;
 /** An overloaded server needs some time to notice. What happens meanwhile is not counted. */
 const WARM_UP_S = rate > 0 ? 3 : 0.5;
@@ -117,12 +118,13 @@ class UnaryLoad {
 }
 
 function exchangeLoad(): ExchangeLoad {
-  const load = new ExchangeLoad(port, IN_FLIGHT_MAX, (due, isHit) => {
+  const answered = (due: number, isHit: boolean): void => {
     if (!isHit) counts.refused += 1;
     else if (performance.now() - due <= DEADLINE_MS) counts.inTime += 1;
     else counts.late += 1;
     if (rate === 0) load.send([performance.now()]);
-  });
+  };
+  const load = new ExchangeLoad({ port, inFlightMax: IN_FLIGHT_MAX, deadlineMs: DEADLINE_MS, answered });
   return load;
 }
 
