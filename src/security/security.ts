@@ -11,6 +11,7 @@ import { Authenticator } from "./identity/authenticator.ts";
 import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts";
 import { type Issuer, readIssuers } from "./jwt/issuers.ts";
 import { JwtVerifier } from "./jwt/jwt-verifier.ts";
+import type { KeyMemory } from "./jwt/shared-keys.ts";
 import { type Policy, readPolicy } from "./policy/policy.ts";
 import { PolicyInForce } from "./policy/policy-access.ts";
 import {
@@ -55,6 +56,8 @@ export interface Security {
   readonly tls: ServerTlsFiles | undefined;
   /** Undefined: whoever connects may call. */
   readonly authenticator: Authenticator | undefined;
+  /** For the other threads of the process. */
+  readonly keyMemory: KeyMemory;
   /** Operations that were denied, by the permissions they needed. */
   readonly denials: Readonly<Record<string, number>>;
   /** Whether files have contents that cannot be used, and the last good ones are in use. */
@@ -79,14 +82,19 @@ export interface SecurityTarget {
   checkStreams(): void;
 }
 
-/** Reads the files. Throws FIELD_INVALID that names the option, and RangeError for `reloadMs`. */
-export function openSecurity(options: SecurityOptions = {}, host: string): Security {
+/**
+ * Reads the files. Throws FIELD_INVALID that names the option, and RangeError for `reloadMs`. `sharedKeys`: the `keyMemory` that
+ * all threads of the process share.
+ */
+export function openSecurity(options: SecurityOptions = {}, host: string, sharedKeys?: KeyMemory): Security {
   const everyMs = pickWithin<"reloadMs">(SECURITY_BOUNDS, options)("reloadMs");
   checkExposure(options, host);
   const tls = options.tls && readServerTls(options.tls);
   const tokens = options.tokens === undefined ? undefined : readTokenFile(options.tokens);
   const jwt =
-    options.jwtIssuers === undefined ? undefined : new JwtVerifier(readIssuerFile(options.jwtIssuers));
+    options.jwtIssuers === undefined
+      ? undefined
+      : new JwtVerifier(readIssuerFile(options.jwtIssuers), sharedKeys);
   const policy = options.policy === undefined ? undefined : readPolicyFile(options.policy);
   const audit = new AuditLog();
   const inForce = policy && new PolicyInForce(policy.value, audit);
@@ -103,6 +111,7 @@ export function openSecurity(options: SecurityOptions = {}, host: string): Secur
   return {
     tls,
     authenticator,
+    keyMemory: jwt?.keyMemory ?? new Map(),
     denials: inForce?.denials ?? {},
     get filesRefused() {
       return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused, policy?.isRefused].includes(true);

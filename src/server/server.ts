@@ -75,6 +75,8 @@ export interface CacheServer {
 export interface ServerPlace {
   /** The bounds that all of them share. */
   readonly bounds: ProcessBounds;
+  /** What all of them know of the keys of tokens. Default: it alone asks for keys. */
+  readonly keyMemory?: Security["keyMemory"];
   /** When the process began to serve, by the server's clock. */
   readonly startedMs: number;
   /** The others listen on the same port. */
@@ -91,7 +93,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
   const { host, port } = listen;
   const stand = place ?? standAlone(transport, clock);
-  const security = openSecurity(options.security, host);
+  const security = openSecurity(options.security, host, stand.keyMemory);
   const parts = assemble(options, transport, stand, security);
   const { store, streams, calls, connections, observe, cut, forceShutdown } = parts;
 

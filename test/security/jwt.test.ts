@@ -10,6 +10,7 @@ import { Principal } from "../../src/security/identity/principal.ts";
 import { digestOf } from "../../src/security/identity/static-tokens.ts";
 import { readIssuers } from "../../src/security/jwt/issuers.ts";
 import { JwtVerifier } from "../../src/security/jwt/jwt-verifier.ts";
+import { createServerThreads } from "../../src/server/workers/index.ts";
 import { PemFolder } from "../support/certificates.ts";
 import { loudBoundary } from "../support/loud-boundary.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -53,8 +54,8 @@ beforeEach(() => {
 afterEach(() => undo.disposeAsync());
 
 const keyFile = (keys: readonly object[] = KEYS) => folder.write("jwks.json", JSON.stringify({ keys }));
-const verifierOf = (jwks: string) =>
-  new JwtVerifier([{ name: "corp", issuer: ISSUER, audience: "meshcache", jwks }]);
+const verifierOf = (jwks: string, shared?: JwtVerifier["keyMemory"]) =>
+  new JwtVerifier([{ name: "corp", issuer: ISSUER, audience: "meshcache", jwks }], shared);
 const check = (verifier: JwtVerifier, text: string) => {
   const found = verifier.verify(text, digestOf(text));
   return found instanceof Principal ? found.name : found;
@@ -255,6 +256,67 @@ describe("keys of an URL", () => {
       expect(asked()).toBe(1 + round);
       clock.advance(30_000);
     }
+  });
+
+  it("are asked for by one of the threads that share them, for all", async () => {
+    let keys: readonly object[] = [jwk(ec.publicKey, "e")];
+    const { url, asked } = await serveKeys((_request, response) => response.end(JSON.stringify({ keys })));
+    const clock = new ManualClock();
+    const first = verifierOf(url);
+    const others = Array.from({ length: 3 }, () => verifierOf(url, first.keyMemory));
+    const all = [first, ...others];
+    for (const verifier of all) {
+      undo.defer(verifier.watch({ clock, boundary: loudBoundary, everyMs: 100, refused: () => {} }));
+    }
+    const everyone = (text: string, answer: string) =>
+      vi.waitFor(() => expect(all.map((verifier) => check(verifier, text))).toEqual(all.map(() => answer)));
+    await everyone(token(), "jwt:corp:orders");
+    for (const verifier of all) {
+      for (let at = 0; at < 100; at++) check(verifier, token({}, { kid: `random${at}` }));
+    }
+    expect(asked()).toBe(1);
+    keys = [jwk(stranger.publicKey, "s")];
+    clock.advance(30_000);
+    const next = join({ alg: "ES256", kid: "s" }, CLAIMS, es(stranger.privateKey));
+    await everyone(next, "jwt:corp:orders");
+    expect(asked()).toBe(2);
+    clock.advance(100);
+    // The former key has left the set, in every thread.
+    await everyone(token(), "unknown");
+    expect(asked()).toBe(2);
+    clock.advance(600_000);
+    await vi.waitFor(() => expect(asked()).toBe(3));
+  });
+
+  it("are asked for once by a server with several workers", async () => {
+    const { url, asked } = await serveKeys((_request, response) =>
+      response.end(JSON.stringify({ keys: KEYS })),
+    );
+    const jwtIssuers = folder.write(
+      "issuers.yaml",
+      JSON.stringify({ issuers: [{ name: "corp", issuer: ISSUER, audience: "meshcache", jwks: url }] }),
+    );
+    const threads = createServerThreads({ workers: 3, listen: "127.0.0.1:0", security: { jwtIssuers } });
+    undo.defer(() => threads.close());
+    const address = await threads.start();
+    const metadata = new Metadata();
+    metadata.set("authorization", `Bearer ${token()}`);
+    // The system spreads connections over the workers.
+    const calls = Array.from({ length: 24 }, async () => {
+      const client = createServiceClient(address, credentials.createInsecure(), {
+        "grpc.use_local_subchannel_pool": 1,
+      });
+      undo.defer(() => client.close());
+      const get = () =>
+        client.unary(
+          CacheService.method.get,
+          { namespace: "orders", key: "k" },
+          { metadata, timeoutMs: 5_000 },
+        );
+      await vi.waitFor(get, { timeout: 10_000 });
+    });
+    await Promise.all(calls);
+    expect(asked()).toBe(1);
   });
 
   it("stay in use while the URL does not answer as it should", async () => {

@@ -11,6 +11,7 @@ import { Principal } from "../identity/principal.ts";
 import type { Issuer } from "./issuers.ts";
 import { ALGORITHMS, type Algorithm, isRecord, type VerificationKey } from "./key-set.ts";
 import { type KeySource, type KeySourceDeps, openKeySource } from "./key-source.ts";
+import type { KeyMemory } from "./shared-keys.ts";
 
 /** "unavailable": the keys of its issuer are not known yet. */
 export type TokenRefusal = "unknown" | "expired" | "unavailable";
@@ -45,14 +46,24 @@ export class JwtVerifier {
   /** By the hash of the token, the oldest first. */
   readonly #remembered = new Map<string, Remembered>();
 
-  /** Throws FIELD_INVALID for a file of keys that cannot be used. */
-  constructor(issuers: readonly Issuer[], wallNow: () => number = Date.now) {
-    this.#issuers = new Map(issuers.map((one) => [one.issuer, { ...one, source: openKeySource(one.jwks) }]));
+  /** Throws FIELD_INVALID for a file of keys that cannot be used. `shared`: the `keyMemory` of a verifier in another thread. */
+  constructor(issuers: readonly Issuer[], shared: KeyMemory = new Map(), wallNow: () => number = Date.now) {
+    this.#issuers = new Map(
+      issuers.map((one) => [one.issuer, { ...one, source: openKeySource(one.jwks, shared) }]),
+    );
     this.#wallNow = wallNow;
   }
 
   get filesRefused(): boolean {
     return [...this.#issuers.values()].some(({ source }) => source.isRefused);
+  }
+
+  /** What verifiers in other threads are to share, so that all together ask for keys as often as one. */
+  get keyMemory(): KeyMemory {
+    const memory = new Map<string, SharedArrayBuffer>();
+    for (const { jwks, source } of this.#issuers.values())
+      if (source.memory !== undefined) memory.set(jwks, source.memory);
+    return memory;
   }
 
   watch(deps: KeySourceDeps): () => void {
@@ -105,7 +116,8 @@ export class JwtVerifier {
     if (kid !== undefined && (typeof kid !== "string" || kid.length > KID_MAX_LENGTH)) return "unknown";
     const found = findKey(source.keys, algorithm, kid);
     if (found !== undefined) return found;
-    return source.miss() === "pending" ? "unavailable" : "unknown";
+    const refusal = source.miss() === "pending" ? "unavailable" : "unknown";
+    return findKey(source.keys, algorithm, kid) ?? refusal;
   }
 
   #remember(digest: string, remembered: Remembered): void {

@@ -1,10 +1,14 @@
-/** Where the keys of an issuer come from: a file that is followed, or an URL that is asked now and then. Keeps the last good ones. */
+/**
+ * Where the keys of an issuer come from: a file that is followed, or an URL that is asked now and then, by one thread for all of
+ * the process. Keeps the last good ones.
+ */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { WatchedFiles } from "../files/watched-files.ts";
 import { isUrl } from "./issuers.ts";
 import { parseKeySet, type VerificationKey } from "./key-set.ts";
+import { createKeyMemory, KEYS_MAX_BYTES, type KeyMemory, SharedKeys } from "./shared-keys.ts";
 
 export interface KeySourceDeps {
   readonly clock: Clock;
@@ -21,7 +25,9 @@ export interface KeySource {
   readonly keys: readonly VerificationKey[];
   /** Whether the last attempt to get new keys failed. */
   readonly isRefused: boolean;
-  /** A token has a key that is not here: looks for new ones, but not too often. */
+  /** Of an URL: what the threads of the process share. */
+  readonly memory: SharedArrayBuffer | undefined;
+  /** A token has a key that is not here: takes new ones that another thread got, and asks for newer ones, but not too often. */
   miss(): KeyState;
   /** `replaced`: called with each new list. Returns what stops it. */
   watch(deps: KeySourceDeps, replaced: () => void): () => void;
@@ -32,14 +38,14 @@ const AGE_MAX_MS = 600_000;
 /** The shortest time between two requests. */
 const COOL_DOWN_MS = 30_000;
 const TIMEOUT_MS = 5_000;
-const BODY_MAX_BYTES = 1_048_576;
 
-/** Throws FIELD_INVALID for a file that cannot be used. What an URL has shows later. */
-export function openKeySource(jwks: string): KeySource {
-  return isUrl(jwks) ? new KeyUrl(jwks) : new KeyFile(jwks);
+/** Throws FIELD_INVALID for a file that cannot be used. What an URL has shows later. `shared`: what other threads know of URLs. */
+export function openKeySource(jwks: string, shared: KeyMemory): KeySource {
+  return isUrl(jwks) ? new KeyUrl(jwks, shared.get(jwks) ?? createKeyMemory()) : new KeyFile(jwks);
 }
 
 class KeyFile implements KeySource {
+  readonly memory = undefined;
   readonly #files: WatchedFiles<"jwks", readonly VerificationKey[]>;
 
   constructor(path: string) {
@@ -72,41 +78,48 @@ class KeyUrl implements KeySource {
   keys: readonly VerificationKey[] = [];
   isRefused = false;
   readonly #url: string;
+  readonly #shared: SharedKeys;
   #deps: KeySourceDeps | undefined;
   #replaced = (): void => {};
-  #askedMs = Number.NEGATIVE_INFINITY;
-  #isAsking = false;
   #aging: Timer | undefined;
+  #following: Timer | undefined;
 
-  constructor(url: string) {
+  constructor(url: string, memory: SharedArrayBuffer) {
     this.#url = url;
+    this.#shared = new SharedKeys(memory);
+  }
+
+  get memory(): SharedArrayBuffer {
+    return this.#shared.memory;
   }
 
   miss(): KeyState {
+    this.#takeNew();
     this.#ask();
-    return this.#isAsking || this.keys.length === 0 ? "pending" : "known";
+    return this.#shared.isAsking || this.keys.length === 0 ? "pending" : "known";
   }
 
   watch(deps: KeySourceDeps, replaced: () => void): () => void {
     this.#deps = deps;
     this.#replaced = replaced;
+    this.#follow();
     this.#ask();
     return () => {
       this.#deps = undefined;
       this.#aging?.cancel();
+      this.#following?.cancel();
     };
   }
 
   #ask(): void {
     const deps = this.#deps;
-    if (deps === undefined || this.#isAsking) return;
-    const nowMs = deps.clock.nowMs();
-    if (nowMs - this.#askedMs < COOL_DOWN_MS) return;
-    this.#askedMs = nowMs;
-    this.#isAsking = true;
-    const took = deps.boundary.guard(undefined, (keys: readonly VerificationKey[]) => this.#took(keys));
+    if (deps === undefined || !this.#shared.claim(deps.clock.nowMs(), COOL_DOWN_MS)) return;
+    const took = deps.boundary.guard(undefined, (answer: Uint8Array) => {
+      this.#shared.answered(answer);
+      this.#takeNew();
+    });
     const failed = deps.boundary.guard(undefined, (error: unknown) => {
-      this.#isAsking = false;
+      this.#shared.failed();
       if (!this.isRefused) deps.refused(error);
       this.isRefused = true;
       this.#askLater(COOL_DOWN_MS);
@@ -114,8 +127,21 @@ class KeyUrl implements KeySource {
     fetchKeys(this.#url).then(took, failed);
   }
 
-  #took(keys: readonly VerificationKey[]): void {
-    this.#isAsking = false;
+  /** Takes the keys that some thread got, now and from now on. */
+  #follow(): void {
+    const deps = this.#deps;
+    if (deps === undefined) return;
+    this.#takeNew();
+    this.#following = deps.clock.schedule(
+      deps.everyMs,
+      deps.boundary.guard(undefined, () => this.#follow()),
+    );
+  }
+
+  #takeNew(): void {
+    const answer = this.#shared.takeNew();
+    const keys = answer === undefined ? undefined : parseKeySet(answer);
+    if (keys === undefined) return;
     this.isRefused = false;
     this.keys = keys;
     this.#askLater(AGE_MAX_MS);
@@ -133,7 +159,8 @@ class KeyUrl implements KeySource {
   }
 }
 
-async function fetchKeys(url: string): Promise<readonly VerificationKey[]> {
+/** An answer that has keys. */
+async function fetchKeys(url: string): Promise<Uint8Array> {
   // A redirect could lead to a server that may not name keys.
   const answer = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!answer.ok) throw new Error(`the keys' server answered with the HTTP status ${answer.status}`);
@@ -141,10 +168,11 @@ async function fetchKeys(url: string): Promise<readonly VerificationKey[]> {
   let bytes = 0;
   for await (const part of answer.body ?? []) {
     bytes += part.length;
-    if (bytes > BODY_MAX_BYTES) throw new Error("the keys' server answered with too much");
+    if (bytes > KEYS_MAX_BYTES) throw new Error("the keys' server answered with too much");
     parts.push(part);
   }
-  const keys = parseKeySet(Buffer.concat(parts).toString());
-  if (keys === undefined) throw new Error("the keys' server answered with no key that could be used");
-  return keys;
+  const body = Buffer.concat(parts);
+  if (parseKeySet(body.toString()) === undefined)
+    throw new Error("the keys' server answered with no key that could be used");
+  return body;
 }

@@ -27,6 +27,7 @@ function start(): WorkerThread {
       store: createStoreMemory({ shards: 1 }, 1),
       peers: [undefined],
       bounds: createBoundsMemory(1),
+      keyMemory: new Map(),
       limits: resolveLimits(),
       transport: resolveTransportLimits(),
       acceleration: "on",
