@@ -169,6 +169,7 @@ class BatchRun {
     const fits = result !== NO_ROOM_RESULT && extraBytes <= this.#spareBytes;
     if (fits) {
       this.#spareBytes -= extraBytes;
+      memory?.turns.spend(extraBytes);
       this.#count(extraBytes);
     } else this.#deps.refusals?.count("LIMIT_EXCEEDED");
     this.#results[index] = {

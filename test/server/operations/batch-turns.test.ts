@@ -91,6 +91,25 @@ describe("A4: a Batch of many operations", () => {
     expect(memory.heldBytes).toBe(0);
   });
 
+  it("counts the values that it reads as work", () => {
+    const bytes = OPERATIONS_PER_TURN * OPERATION_WORK_BYTES;
+    const value = new Uint8Array(bytes);
+    const large: Operation = { operation: { case: "set", value: { namespace: "n", key: "large", value } } };
+    runBatch(batchOf([large]), caller(), deps(), () => {});
+    passTurn();
+    let isDone = false;
+    const before = store.counters.hits;
+    runBatch(batchOf(Array.from({ length: 3 }, () => get("large"))), caller(), deps(), () => {
+      isDone = true;
+    });
+    const hits = [store.counters.hits - before];
+    while (!isDone && hits.length < 10) {
+      passTurn();
+      hits.push(store.counters.hits - before);
+    }
+    expect(hits).toEqual([1, 2, 3]);
+  });
+
   it("is not cut into turns when it asks for little", () => {
     let results = 0;
     const cancel = runBatch(batchOf([set("a"), get("a")]), caller(), deps(), (whole) => {
