@@ -46,7 +46,7 @@ function startProcess(address: string): LoadingProcess {
   };
 }
 
-describe("A stampede of four processes", { timeout: 40_000 }, () => {
+describe("A stampede of four processes", () => {
   let running: RunningServer;
   let processes: LoadingProcess[];
 

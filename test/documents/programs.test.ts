@@ -33,7 +33,7 @@ function writeProgram(kind: "http" | "test"): string {
 }
 
 describe("the TypeScript blocks", () => {
-  it("are sound", { timeout: 60_000 }, () => {
+  it("are sound", () => {
     expect(blocks.length).toBeGreaterThan(8);
     const checked = join(folder, "types");
     mkdirSync(checked);
@@ -54,7 +54,7 @@ describe("the TypeScript blocks", () => {
     expect(status, stdout).toBe(0);
   });
 
-  it("are found unsound when they are", { timeout: 60_000 }, () => {
+  it("are found unsound when they are", () => {
     const checked = join(folder, "unsound");
     mkdirSync(checked);
     writeFileSync(
@@ -94,7 +94,7 @@ describe("the program of docs/use-it-in-your-service.md", () => {
     return { service, ask };
   }
 
-  it("reads, renames, and ends", { timeout: 40_000 }, async () => {
+  it("reads, renames, and ends", async () => {
     const { service, ask } = await start(server.address);
     expect(await ask("/users/1")).toEqual({ status: 200, body: { id: "1", name: "Ada" } });
     expect(await ask("/users/1", { name: "Grace" })).toEqual({
@@ -112,7 +112,7 @@ describe("the program of docs/use-it-in-your-service.md", () => {
     expect(service.output).toContain("closed");
   });
 
-  it("goes on without a cache, and says what the cache was not told", { timeout: 40_000 }, async () => {
+  it("goes on without a cache, and says what the cache was not told", async () => {
     const { service, ask } = await start("127.0.0.1:1");
     expect(await ask("/users/1")).toEqual({ status: 200, body: { id: "1", name: "Ada" } });
     expect(await ask("/users/1", { name: "Grace" })).toEqual({
@@ -124,7 +124,7 @@ describe("the program of docs/use-it-in-your-service.md", () => {
     expect(await service.end("SIGTERM"), service.output).toBe(0);
   });
 
-  it("has a test, which passes", { timeout: 40_000 }, () => {
+  it("has a test, which passes", () => {
     const { status, stdout } = spawnSync(
       process.execPath,
       ["--import", PRELOAD, "--test", writeProgram("test")],

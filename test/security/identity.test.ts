@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -15,6 +15,7 @@ import { createServer } from "../../src/server/index.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
 import { type Authority, createAuthority, PemFolder } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   CALL_HEADERS,
   connectSocket,
@@ -221,11 +222,11 @@ describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acc
     const running = await start({ tokens }, acceleration);
     const client = plainClient(running.address);
     folder.write("tokens", `orders canary\nusers ${sha256(OTHER)}\n\nx ${sha256(OTHER)}\n`);
-    await vi.waitFor(() => expect(running.observed.securityFilesRefused()).toBe(true), { timeout: 10_000 });
+    await eventually(() => expect(running.observed.securityFilesRefused()).toBe(true));
     await get(client, `Bearer ${SECRET}`);
     expect(running.logged.join()).not.toContain("canary");
     folder.write("tokens", `orders ${sha256("new")}\n`);
-    await vi.waitFor(async () => get(client, "Bearer new"), { timeout: 10_000 });
+    await eventually(async () => get(client, "Bearer new"));
     expect(running.observed.securityFilesRefused()).toBe(false);
   });
 });
@@ -243,7 +244,7 @@ describe("two authorization headers", () => {
     socket.write(
       Buffer.concat([Buffer.from(PREFACE), settings, frame(FRAME.headers, FLAG.endHeaders, 1, block)]),
     );
-    await vi.waitFor(() => expect(running.observed.authenticationFailures()).toMatchObject({ malformed: 1 }));
+    await eventually(() => expect(running.observed.authenticationFailures()).toMatchObject({ malformed: 1 }));
   });
 });
 
@@ -356,9 +357,7 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
     const ended = new Promise((resolve) => stream.on("error", resolve));
     await once(stream, "data");
     folder.write("ca.crt", authority.cert + next.cert);
-    await vi.waitFor(() => expect(running.logged.join()).toContain("certificate was replaced"), {
-      timeout: 10_000,
-    });
+    await eventually(() => expect(running.logged.join()).toContain("certificate was replaced"));
     const young = secureClient(running, next.issue({ names: ["URI:spiffe://example.org/new"] }));
     const kept = young.serverStream(CacheService.method.stream, { namespace: "users" });
     kept.on("error", () => {});
@@ -441,14 +440,11 @@ describe("the token of a client", () => {
       }
     })();
     let written = 0;
-    await vi.waitFor(
-      async () => {
-        await writer.set(`k${written}`, written);
-        written += 1;
-        expect(cache.stats().connection.streams).toBe(2);
-      },
-      { timeout: 15_000 },
-    );
+    await eventually(async () => {
+      await writer.set(`k${written}`, written);
+      written += 1;
+      expect(cache.stats().connection.streams).toBe(2);
+    });
     await writer.set("last", 0);
     await reading;
     expect(seen).toEqual([...Array.from({ length: written }, (_, at) => `k${at}`), "last"]);

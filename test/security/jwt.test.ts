@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync, type JsonWebKey, type KeyObject, sign 
 import { once } from "node:events";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 import { Principal } from "../../src/security/identity/principal.ts";
@@ -12,6 +12,7 @@ import { readIssuers } from "../../src/security/jwt/issuers.ts";
 import { JwtVerifier } from "../../src/security/jwt/jwt-verifier.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { PemFolder } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
 import { loudBoundary } from "../support/loud-boundary.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { startServer } from "../support/running-server.ts";
@@ -189,7 +190,7 @@ describe("a set of keys", () => {
     );
     expect(check(verifier, kept)).toBe("jwt:corp:orders");
     keyFile([jwk(ed.publicKey, "renamed")]);
-    await vi.waitFor(() => {
+    await eventually(() => {
       clock.advance(100);
       expect(principal.isValid(Date.now())).toBe(false);
     });
@@ -235,12 +236,12 @@ describe("keys of an URL", () => {
     const { url, asked } = await serveKeys((_request, response) => response.end(JSON.stringify({ keys })));
     const { verifier, clock } = follow(url);
     expect(check(verifier, token())).toBe("unavailable");
-    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    await eventually(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
     keys = [jwk(stranger.publicKey, "s")];
     clock.advance(600_000);
-    await vi.waitFor(() => expect(asked()).toBe(2));
+    await eventually(() => expect(asked()).toBe(2));
     const next = join({ alg: "ES256", kid: "s" }, CLAIMS, es(stranger.privateKey));
-    await vi.waitFor(() => expect(check(verifier, next)).toBe("jwt:corp:orders"));
+    await eventually(() => expect(check(verifier, next)).toBe("jwt:corp:orders"));
     expect(check(verifier, token())).toBe("unknown");
   });
 
@@ -249,10 +250,10 @@ describe("keys of an URL", () => {
       response.end(JSON.stringify({ keys: KEYS })),
     );
     const { verifier, clock } = follow(url);
-    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    await eventually(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
     for (let round = 0; round < 2; round++) {
       for (let at = 0; at < 1_000; at++) check(verifier, token({}, { kid: `random${at}` }));
-      await vi.waitFor(() => expect(check(verifier, token({}, { kid: "x" }))).toBe("unknown"));
+      await eventually(() => expect(check(verifier, token({}, { kid: "x" }))).toBe("unknown"));
       expect(asked()).toBe(1 + round);
       clock.advance(30_000);
     }
@@ -323,7 +324,7 @@ describe("keys of an URL", () => {
     let answer: RequestListener = (_request, response) => response.end(JSON.stringify({ keys: KEYS }));
     const { url, asked } = await serveKeys((request, response) => answer(request, response));
     const { verifier, clock, refusals } = follow(url);
-    await vi.waitFor(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    await eventually(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
     const faults: RequestListener[] = [
       (_request, response) => response.writeHead(500).end(),
       (_request, response) => response.end("no JSON"),
@@ -337,13 +338,13 @@ describe("keys of an URL", () => {
       answer = fault;
       const before = asked();
       // Until the last request has failed, none is made.
-      await vi.waitFor(() => {
+      await eventually(() => {
         clock.advance(30_000);
         expect(asked()).toBeGreaterThan(before);
       });
       expect(check(verifier, token({ jti: String(before) }))).toBe("jwt:corp:orders");
     }
-    await vi.waitFor(() => expect(verifier.filesRefused).toBe(true));
+    await eventually(() => expect(verifier.filesRefused).toBe(true));
     expect(refusals.length).toBeGreaterThanOrEqual(1);
   });
 });

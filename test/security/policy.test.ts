@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { credentials, Metadata } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import {
@@ -32,6 +32,7 @@ import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
 import { PemFolder } from "../support/certificates.ts";
 import { runCommand } from "../support/command-line.ts";
+import { eventually } from "../support/eventually.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const sha256 = (token: string) => createHash("sha256").update(token).digest("hex");
@@ -244,7 +245,7 @@ function exchangeOf(
 }
 
 describe.each(["on", "off"] as const)("permissions with acceleration %s", (acceleration) => {
-  it("are asked for by each operation, in each kind of call", { timeout: 60_000 }, async () => {
+  it("are asked for by each operation, in each kind of call", async () => {
     const open: Rights = { namespaces: ["open"], may: ["read"] };
     const principals: Record<string, Rights[]> = { all: [{ namespaces: ["*"], may: PERMISSIONS }] };
     for (const [index, [, , needed]] of OPERATIONS.entries()) {
@@ -490,7 +491,7 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
   it("stay as they are while the new file has faults", async () => {
     const running = await start({ a: [{ namespaces: ["a"], may: ["read"] }] }, acceleration);
     running.replace("principals: canary");
-    await vi.waitFor(() => expect(running.observed.securityFilesRefused()).toBe(true), { timeout: 10_000 });
+    await eventually(() => expect(running.observed.securityFilesRefused()).toBe(true));
     await clientOf(running).unary(CacheService.method.get, { namespace: "a", key: "k" }, as("a"));
     expect(running.logged.join()).not.toContain("canary");
   });

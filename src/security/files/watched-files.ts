@@ -19,7 +19,10 @@ export interface WatchDeps<Value> {
   readonly everyMs: number;
   /** The files have other contents, and a new value was made of them. */
   readonly replaced: (value: Value) => void;
-  /** No value could be made of them, and the last one stays. Told once for the same contents. */
+  /**
+   * No value could be made of them at two looks, and the last one stays. Told once for the same contents. What one look finds
+   * may be half replaced.
+   */
   readonly refused: (error: unknown) => void;
 }
 
@@ -30,9 +33,12 @@ export class WatchedFiles<Name extends string, Value> {
   readonly #paths: FilePaths<Name>;
   readonly #make: (texts: FileTexts<Name>) => Value;
   #value: Value;
-  /** What was read last, and whether it was refused. */
-  #lastRead: string;
-  #refused = false;
+  /** What the value was made of. */
+  #madeOf: string;
+  /** What was read at the last look, if it was refused. */
+  #refusedRead: string | undefined;
+  /** What `refused` was told of last, until a value was made. */
+  #toldRead: string | undefined;
   #timer: Timer | undefined;
 
   /** Reads the files. Throws what `make` throws, and FIELD_INVALID for a file: `field` is what the paths are in. */
@@ -42,7 +48,7 @@ export class WatchedFiles<Name extends string, Value> {
     this.#paths = paths;
     this.#make = make;
     this.#value = make(texts);
-    this.#lastRead = JSON.stringify(texts);
+    this.#madeOf = JSON.stringify(texts);
   }
 
   get value(): Value {
@@ -51,7 +57,7 @@ export class WatchedFiles<Name extends string, Value> {
 
   /** Whether the files have contents that were refused, or cannot be read. */
   get isRefused(): boolean {
-    return this.#refused;
+    return this.#toldRead !== undefined;
   }
 
   /** Reads them again and again. Returns what stops it. */
@@ -79,19 +85,20 @@ export class WatchedFiles<Name extends string, Value> {
     try {
       const texts = await readFilesLater(this.#field, this.#paths);
       read = JSON.stringify(texts);
-      if (read === this.#lastRead && !this.#refused) return;
+      if (read === this.#madeOf && this.#refusedRead === undefined) return;
       this.#value = this.#make(texts);
     } catch (error) {
-      const isNews = !this.#refused || read !== this.#lastRead;
-      this.#refused = true;
-      this.#lastRead = read;
-      if (!isNews) return;
+      const lasts = read === this.#refusedRead;
+      this.#refusedRead = read;
+      if (!lasts || read === this.#toldRead) return;
+      this.#toldRead = read;
       this.refusals += 1;
       refused(error);
       return;
     }
-    this.#refused = false;
-    this.#lastRead = read;
+    this.#refusedRead = undefined;
+    this.#toldRead = undefined;
+    this.#madeOf = read;
     replaced(this.#value);
   }
 }

@@ -14,7 +14,7 @@ const waiting = (call: string) => `
   await cache.close();
 `;
 
-describe("A process that waits for a call", { timeout: 40_000 }, () => {
+describe("A process that waits for a call", () => {
   it.each<[call: string, answer: RegExp]>([
     ['users.get("k")', /^(UNAVAILABLE|DEADLINE)$/],
     ["cache.sync()", /^(UNAVAILABLE|DEADLINE)$/],

@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService, GetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { eventually } from "../../support/eventually.ts";
 import { connectRaw, framed } from "../../support/raw-grpc.ts";
 import { connectSocket } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
@@ -101,7 +102,7 @@ describe("streams that come and go", () => {
         await once(call, "data");
         call.cancel();
       }
-      await vi.waitFor(async () => expect((await stats()).subscribers).toBe(0n));
+      await eventually(async () => expect((await stats()).subscribers).toBe(0n));
     }
   });
 });

@@ -1,7 +1,8 @@
 /** Connections that break HTTP/2 or flood it: each is closed, and others are not affected. */
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { encodeHeaders } from "../../../src/http2/hpack.ts";
+import { eventually } from "../../support/eventually.ts";
 import { connectRaw } from "../../support/raw-grpc.ts";
 import {
   CALL_HEADERS,
@@ -140,8 +141,8 @@ describe("A9: 63 KiB of headers before SETTINGS are acknowledged", () => {
       socket.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8, 7)));
       const reset = frame(FRAME.reset, 0, 1, uint32(11));
       const pong = frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8, 7));
-      await vi.waitFor(() => expect(Buffer.concat(received).includes(reset)).toBe(true));
-      await vi.waitFor(() => expect(Buffer.concat(received).includes(pong)).toBe(true));
+      await eventually(() => expect(Buffer.concat(received).includes(reset)).toBe(true));
+      await eventually(() => expect(Buffer.concat(received).includes(pong)).toBe(true));
       socket.destroy();
     }
   });
@@ -164,6 +165,6 @@ describe("connections beyond the cap", () => {
     await Promise.any(idle.map(({ closed }) => closed));
     expect(await connections()).toBeLessThanOrEqual(60n);
     for (const { socket } of idle) socket.destroy();
-    await vi.waitFor(async () => expect(await connections()).toBeLessThan(20n));
+    await eventually(async () => expect(await connections()).toBeLessThan(20n));
   });
 });

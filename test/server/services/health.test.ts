@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { type ClientReadableStream, credentials, status } from "@grpc/grpc-js";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import {
   Health,
   type HealthCheckRequest,
@@ -17,6 +17,7 @@ import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { createCacheServer } from "../../../src/server/server.ts";
 import { createHealthHandlers } from "../../../src/server/services/health.ts";
+import { eventually } from "../../support/eventually.ts";
 import { connectRaw, framed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 import { serveHandlers } from "../../support/served-handlers.ts";
@@ -132,7 +133,7 @@ describe("Health/Watch", () => {
       details: "watchers is limited to 3",
     });
     watches[1]?.call.cancel();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const again = watch(client, "");
       expect(await Promise.race([again.next(), again.error])).toBe(ServingStatus.SERVING);
     });
@@ -155,11 +156,11 @@ describe("A2: Health/Watch of unknown names", () => {
           call.cancel();
           expect(await error).toMatchObject({ code: status.CANCELLED });
         }
-        await vi.waitFor(() => expect(bounds.watchers.taken).toBe(0), { interval: 1 });
+        await eventually(() => expect(bounds.watchers.taken).toBe(0), 1);
       }
       expect(bounds.connections.taken).toBe(1);
       client.close();
-      await vi.waitFor(() => expect(bounds.connections.taken).toBe(0), { interval: 1 });
+      await eventually(() => expect(bounds.connections.taken).toBe(0), 1);
     }
   });
 
@@ -180,7 +181,7 @@ describe("A2: Health/Watch of unknown names", () => {
     }
     // This call comes behind them on the connection, so they were handled before it.
     expect((await raw.call("/grpc.health.v1.Health/Check", framed(Buffer.alloc(0)))).grpcStatus).toBe(0);
-    await vi.waitFor(() => expect(bounds.watchers.taken).toBe(0));
+    await eventually(() => expect(bounds.watchers.taken).toBe(0));
   });
 
   it("does not let grpc-js keep the name while the call is open, and leaves the drain no stream", async () => {
@@ -201,6 +202,6 @@ describe("A2: Health/Watch of unknown names", () => {
     expect([bounds.watchers.taken, streams.open.size]).toEqual([1, 1]);
     call.cancel();
     await error;
-    await vi.waitFor(() => expect([bounds.watchers.taken, streams.open.size]).toEqual([0, 0]));
+    await eventually(() => expect([bounds.watchers.taken, streams.open.size]).toEqual([0, 0]));
   });
 });

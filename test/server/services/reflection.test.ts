@@ -9,7 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   file_grpc_reflection_v1_reflection as fileOfV1,
   ServerReflection,
@@ -23,6 +23,7 @@ import {
 import { encodeMessage } from "../../../src/codec/messages.ts";
 import { createDescriptorIndex } from "../../../src/server/services/descriptor-index.ts";
 import { createReflectionHandlers } from "../../../src/server/services/reflection.ts";
+import { eventually } from "../../support/eventually.ts";
 import { answerOf, connectRaw, framed, unframed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 import { serveHandlers } from "../../support/served-handlers.ts";
@@ -218,7 +219,7 @@ describe("reflection", () => {
     const answers = unframed(body);
     expect(answers).toHaveLength(200);
     expect(mostBytes).toBe(body.length / 200);
-    await vi.waitFor(() => expect([streams.open.size, queuedBytes]).toEqual([0, 0]));
+    await eventually(() => expect([streams.open.size, queuedBytes]).toEqual([0, 0]));
     raw.close();
     stop();
   });

@@ -1,6 +1,6 @@
 /** A store that several threads work at the same time: nothing is torn, stale, lost or left waiting. */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { attachStore, createStoreMemory } from "../../../src/store/engine/create-store.ts";
 import { cutShardState } from "../../../src/store/engine/shard-memory.ts";
 import { createFingerprint } from "../../../src/store/hashing/fingerprint.ts";
@@ -55,35 +55,31 @@ it.each([1, 2])("keeps its promises to three threads at once, with seed %i", asy
       transferList: ports.filter((port) => port !== undefined),
     });
   });
-  try {
-    const done = await reportsOf(workers);
-    const stats = store.shards();
-    const caughtUp = reportsOf(workers);
-    for (const worker of workers) worker.postMessage({ revisions: stats.map((shard) => shard.revision) });
-    const read = await caughtUp;
-
-    const sets = done.reduce((sum, report) => sum + (report.kind === "done" ? report.sets : 0), 0);
-    expect(store.counters.sets).toBe(sets);
-    const logged = stats.reduce((sum, shard) => sum + shard.logEvents, 0);
-    expect(read).toEqual(Array.from(workers, () => ({ kind: "caughtUp", events: logged, gaps: 0 })));
-    const { hits, misses, evictedCapacity, leasesGranted, leasesShared } = store.counters;
-    for (const happened of [hits, misses, evictedCapacity, leasesGranted, leasesShared]) {
-      expect(happened).toBeGreaterThan(0);
-    }
-    const hashOf = createKeyHash(memory.seeds.hash);
-    for (const { table, state } of memory.shards) {
-      const { budgetBytes, namespacesMax } = memory.limits;
-      const region = cutShardState(state, memory.limits).namespaces;
-      const parts = { fingerprintOf: createFingerprint(memory.seeds.names), shared() {} };
-      const names = new NamespaceTable(region, namespacesMax, parts);
-      const namespaces = Object.assign(new TestNamespaces(), { nameOf: (one: number) => names.nameOf(one) });
-      checkInvariants(
-        createOffheapTable({ budgetBytes, namespaces, evicted() {} }, table),
-        hashOf,
-        namespaces,
-      );
-    }
-  } finally {
+  // Also after the timeout of the test: none is left to the end of the process.
+  onTestFinished(async () => {
     await Promise.all(workers.map((worker) => worker.terminate()));
+  });
+  const done = await reportsOf(workers);
+  const stats = store.shards();
+  const caughtUp = reportsOf(workers);
+  for (const worker of workers) worker.postMessage({ revisions: stats.map((shard) => shard.revision) });
+  const read = await caughtUp;
+
+  const sets = done.reduce((sum, report) => sum + (report.kind === "done" ? report.sets : 0), 0);
+  expect(store.counters.sets).toBe(sets);
+  const logged = stats.reduce((sum, shard) => sum + shard.logEvents, 0);
+  expect(read).toEqual(Array.from(workers, () => ({ kind: "caughtUp", events: logged, gaps: 0 })));
+  const { hits, misses, evictedCapacity, leasesGranted, leasesShared } = store.counters;
+  for (const happened of [hits, misses, evictedCapacity, leasesGranted, leasesShared]) {
+    expect(happened).toBeGreaterThan(0);
+  }
+  const hashOf = createKeyHash(memory.seeds.hash);
+  for (const { table, state } of memory.shards) {
+    const { budgetBytes, namespacesMax } = memory.limits;
+    const region = cutShardState(state, memory.limits).namespaces;
+    const parts = { fingerprintOf: createFingerprint(memory.seeds.names), shared() {} };
+    const names = new NamespaceTable(region, namespacesMax, parts);
+    const namespaces = Object.assign(new TestNamespaces(), { nameOf: (one: number) => names.nameOf(one) });
+    checkInvariants(createOffheapTable({ budgetBytes, namespaces, evicted() {} }, table), hashOf, namespaces);
   }
 });

@@ -305,7 +305,7 @@ describe("Leases of several threads", () => {
     expect(threads.counts).toEqual([1, 1]);
   });
 
-  it("have room for 65,536 waiters over all keys of a shard", { timeout: 20_000 }, () => {
+  it("have room for 65,536 waiters over all keys of a shard", () => {
     const threads = new Threads(2, { leasesMax: 2, waitersMax: 65_536 });
     const b = { namespace: "n", key: "b" };
     threads.token(0, a, 100);
@@ -592,7 +592,7 @@ class ModelRun {
 const byNumber = (left: number, right: number): number => left - right;
 
 describe("Leases", () => {
-  it("do in three threads what naive ones do", { timeout: 60_000 }, () => {
+  it("do in three threads what naive ones do", () => {
     const runs = 150;
     const seen = new Map<string, number>();
     const scenario = fc.property(fc.array(commands, { maxLength: 120, size: "max" }), (list) => {
