@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     // For tests that hang. None is to end because its host is busy with something else.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Many of these wait more than they work; by default one core of two would stay idle.
     maxWorkers: "100%",
     projects: [

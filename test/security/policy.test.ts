@@ -474,9 +474,7 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
       reason: "PERMISSION_DENIED",
     });
     running.replace(policyOf({ a: all }));
-    await vi.waitFor(() => expect(running.logged.join()).toContain("the policy was replaced"), {
-      timeout: 10_000,
-    });
+    await eventually(() => expect(running.logged.join()).toContain("the policy was replaced"));
     const cleared =
       'a namespace was cleared {"audit":"cleared","principal":"token:a","namespace":"orders","unlogged":0}';
     expect(running.logged.filter((line) => line.includes('"audit"'))).toEqual([
@@ -519,14 +517,14 @@ describe.each(["on", "off"] as const)(
         call.write(create(ExchangeRequestSchema, { id, frame: frame ?? { case: undefined } }));
       send(1n, { case: "open", value: {} });
       send(2n, { case: "subscription", value: { selectors, permittedOnly: true } });
-      await vi.waitFor(() => expect(frames.filter((frame) => frame.case === "opened")).toHaveLength(2));
+      await eventually(() => expect(frames.filter((frame) => frame.case === "opened")).toHaveLength(2));
       expect(frames.findLast((frame) => frame.case === "opened")?.value).toMatchObject({
         deniedSelectors: [0, 2],
       });
       for (const namespace of ["secrets", "hidden", "orders"])
         await client.unary(CacheService.method.set, { namespace, key: `canary-${namespace}` }, as("other"));
       const events = () => frames.flatMap((frame) => (frame.case === "events" ? frame.value.events : []));
-      await vi.waitFor(() => expect(events()).not.toEqual([]));
+      await eventually(() => expect(events()).not.toEqual([]));
       expect(events().map(({ namespace }) => namespace)).toEqual(["orders"]);
       expect(running.observed.denials().subscribe).toBe(2);
       // A prefix is never cut down to what is permitted of it.
@@ -535,7 +533,7 @@ describe.each(["on", "off"] as const)(
         value: { selectors: [{ namespace: "", namespaceIsPrefix: true }], permittedOnly: true },
       });
       send(4n, { case: "subscription", value: { selectors } });
-      await vi.waitFor(() => expect(frames.filter((frame) => frame.case === "error")).toHaveLength(2));
+      await eventually(() => expect(frames.filter((frame) => frame.case === "error")).toHaveLength(2));
     });
   },
 );
@@ -669,14 +667,11 @@ describe("the client", () => {
       return entry.kind === "hit" ? entry.source : entry.kind;
     };
     const become = (secrets: string) =>
-      vi.waitFor(
-        async () => {
-          expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
-          // Served again and again from where it is served from now on.
-          expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
-        },
-        { timeout: 10_000, interval: 100 },
-      );
+      eventually(async () => {
+        expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
+        // Served again and again from where it is served from now on.
+        expect([await sourceOf("orders"), await sourceOf("secrets")]).toEqual(["near", secrets]);
+      }, 100);
     for (const name of ["orders", "secrets"]) await open(name).set("k", "v");
     await become("near");
     running.replace(policyOf({ reader: both(["read", "write"]) }));
@@ -685,9 +680,8 @@ describe("the client", () => {
     expect(told.filter(({ kind }) => kind === "unavailable")).toEqual([]);
     // It is seen with the next subscription.
     running.replace(policyOf({ reader: both(["read", "write", "subscribe"]) }));
-    await vi.waitFor(
-      () => expect(running.logged.filter((line) => line.includes("policy was replaced"))).toHaveLength(2),
-      { timeout: 10_000 },
+    await eventually(() =>
+      expect(running.logged.filter((line) => line.includes("policy was replaced"))).toHaveLength(2),
     );
     open("more");
     await become("near");

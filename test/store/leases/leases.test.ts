@@ -592,7 +592,7 @@ class ModelRun {
 const byNumber = (left: number, right: number): number => left - right;
 
 describe("Leases", () => {
-  it("do in three threads what naive ones do", () => {
+  it("do in three threads what naive ones do", { timeout: 300_000 }, () => {
     const runs = 150;
     const seen = new Map<string, number>();
     const scenario = fc.property(fc.array(commands, { maxLength: 120, size: "max" }), (list) => {

@@ -224,7 +224,7 @@ function shown(result: unknown): unknown {
 }
 
 describe("createStore() on either engine", () => {
-  it("answers the same to random histories", () => {
+  it("answers the same to random histories", { timeout: 300_000 }, () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
         const heap = createRun("lru");

@@ -246,12 +246,16 @@ describe("OffheapTable under random histories", () => {
     ["a budget of 64 KiB", BUDGET_MIN_BYTES, keyHash],
     ["a budget of 1 MiB", 2 ** 20, keyHash],
     ["many equal hashes", BUDGET_MIN_BYTES, crowdedHash],
-  ])("keeps what a map keeps, and its buffer whole, with %s", (_, budgetBytes, hashOf) => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) =>
-        play(steps, budgetBytes, hashOf),
-      ),
-      { numRuns: 150 },
-    );
-  });
+  ])(
+    "keeps what a map keeps, and its buffer whole, with %s",
+    { timeout: 300_000 },
+    (_, budgetBytes, hashOf) => {
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) =>
+          play(steps, budgetBytes, hashOf),
+        ),
+        { numRuns: 150 },
+      );
+    },
+  );
 });
