@@ -21,7 +21,7 @@ export const MEASURED_BYTES = {
   /** What a worker's heap and buffers grow by under load. */
   busyWorker: 96 * MIB,
   /** An idle worker that is a thread of its own. */
-  workerThread: 72 * MIB,
+  workerThread: 84 * MIB,
   /** An idle HTTP/2 connection. */
   connection: 48 * KIB,
 } as const;

@@ -29,7 +29,7 @@ describe("L6: meshcache sizing", () => {
     ["--store-budget-bytes", "512MiB", 256 * MIB + SHARDS * TAG_COUNTS_GROWTH],
     ["--queues-max-bytes", "65MiB", MIB],
     ["--connections-max", "10001", 48 * 1024],
-    ["--workers", "3", 168 * MIB],
+    ["--workers", "3", 180 * MIB],
   ])("counts %s %s", async (flag, value, more) => {
     const ceilingOf = async (...argv: string[]): Promise<number> =>
       JSON.parse((await runCommand(["sizing", "--json", ...argv])).stdout).ceilingBytes;
