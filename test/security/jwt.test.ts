@@ -270,7 +270,7 @@ describe("keys of an URL", () => {
       undo.defer(verifier.watch({ clock, boundary: loudBoundary, everyMs: 100, refused: () => {} }));
     }
     const everyone = (text: string, answer: string) =>
-      vi.waitFor(() => expect(all.map((verifier) => check(verifier, text))).toEqual(all.map(() => answer)));
+      eventually(() => expect(all.map((verifier) => check(verifier, text))).toEqual(all.map(() => answer)));
     await everyone(token(), "jwt:corp:orders");
     for (const verifier of all) {
       for (let at = 0; at < 100; at++) check(verifier, token({}, { kid: `random${at}` }));
@@ -286,7 +286,7 @@ describe("keys of an URL", () => {
     await everyone(token(), "unknown");
     expect(asked()).toBe(2);
     clock.advance(600_000);
-    await vi.waitFor(() => expect(asked()).toBe(3));
+    await eventually(() => expect(asked()).toBe(3));
   });
 
   it("are asked for once by a server with several workers", async () => {
@@ -314,7 +314,7 @@ describe("keys of an URL", () => {
           { namespace: "orders", key: "k" },
           { metadata, timeoutMs: 5_000 },
         );
-      await vi.waitFor(get, { timeout: 10_000 });
+      await eventually(get);
     });
     await Promise.all(calls);
     expect(asked()).toBe(1);
