@@ -51,6 +51,8 @@ function callsInOneRead(name: string, about: string, body: Buffer): Attack {
         while (!over.aborted) {
           const { socket, closed } = await connectSocket(port, false);
           over.addEventListener("abort", () => socket.destroy(), { once: true });
+          let answered = () => {};
+          socket.on("data", () => answered());
           socket.write(Buffer.concat([PREFACE, settings([[setting.headerTableSize, 0]])]));
           for (let first = 1; first < 2 ** 20 && socket.writable && !over.aborted; first += 2 * CALLS) {
             const frames = Array.from({ length: CALLS }, (_, call) => [
@@ -58,7 +60,10 @@ function callsInOneRead(name: string, about: string, body: Buffer): Attack {
               frame(FRAME.data, FLAG.endStream, first + 2 * call, body),
             ]);
             socket.write(Buffer.concat(frames.flat()));
-            await Promise.race([new Promise((resolve) => socket.once("data", resolve)), closed, pause(50)]);
+            const answer = new Promise<void>((resolve) => {
+              answered = resolve;
+            });
+            await Promise.race([answer, closed, pause(50)]);
           }
           socket.destroy();
         }
