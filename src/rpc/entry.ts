@@ -19,6 +19,7 @@ export function toHit(entry: EntryView): Hit {
     ttlRemainingMs: BigInt(entry.ttlRemainingMs),
     staleRemainingMs: BigInt(entry.staleRemainingMs),
     stale: entry.stale,
+    ageMs: BigInt(entry.ageMs),
     absent: entry.absent,
     tags: [...entry.tags],
     contentType: entry.contentType,

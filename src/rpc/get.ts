@@ -44,6 +44,7 @@ export class StoredGetResponse extends SelfWritingMessage implements GetResponse
     switch (result.kind) {
       case "hit": {
         const { entry } = result;
+        writer.uint53(10, entry.ageMs);
         writer.string(9, entry.contentType);
         for (let index = entry.tags.length - 1; index >= 0; index--) {
           writer.presentString(8, entry.tags[index] ?? "");
@@ -59,6 +60,7 @@ export class StoredGetResponse extends SelfWritingMessage implements GetResponse
         break;
       }
       case "notModified":
+        writer.uint53(4, result.entry.ageMs);
         writer.bool(3, result.entry.stale);
         writer.uint53(2, result.entry.staleRemainingMs);
         writer.uint53(1, result.entry.ttlRemainingMs);
@@ -93,5 +95,6 @@ function toNotModified(entry: EntryView): NotModified {
     ttlRemainingMs: BigInt(entry.ttlRemainingMs),
     staleRemainingMs: BigInt(entry.staleRemainingMs),
     stale: entry.stale,
+    ageMs: BigInt(entry.ageMs),
   };
 }

@@ -70,7 +70,7 @@ describe("meshcache set and get", () => {
   it("shows lifetimes and tags on a terminal", async () => {
     await mesh(["set", "aging", "x", "--ttl", "1h", "--stale", "1d", "--tag", "a", "--tag", "b"]);
     expect((await mesh(["get", "aging"], { tty: true })).stderr).toMatch(
-      /^version \d+ · fresh for (1 h|59 min 59 s), then stale for 1 d · tags a, b · shard \d+\n$/,
+      /^version \d+ · set \d+ m?s ago · fresh for (1 h|59 min 59 s), then stale for 1 d · tags a, b · shard \d+\n$/,
     );
   });
 
@@ -88,6 +88,7 @@ describe("meshcache set and get", () => {
       text: "hé",
       sourceVersion: "7",
       contentType: "text/plain",
+      ageMs: expect.closeTo(0, -5),
       asOf: { epoch: String(running.server.store.epoch) },
     });
     expect(jsonOf(await mesh(["get", "none", "--json"]))).toMatchObject({ key: "none", outcome: "miss" });

@@ -128,9 +128,13 @@ export function describeService(client: string, calls: () => CacheCalls): void {
       const { set, touch, get } = calls();
       const at = { namespace, key: "touched" };
       const stored = await set({ ...at, value: bytes("v"), ttlMs: 60_000n });
+      let { ageMs } = hitOf(await get(at));
+      while (ageMs === 0n) ({ ageMs } = hitOf(await get(at)));
       expect((await touch({ ...at, ttlMs: 180_000n })).touched).toBe(true);
       const hit = hitOf(await get(at));
       expect(hit.version).toBe(stored.asOf?.revision);
+      expect(hit.ageMs).toBeGreaterThanOrEqual(ageMs);
+      expect(hit.ageMs).toBeLessThan(60_000n);
       expect(hit.ttlRemainingMs).toBeGreaterThan(60_000n);
       expect((await touch({ namespace, key: "never-set", ttlMs: 1n })).touched).toBe(false);
     });

@@ -33,6 +33,7 @@ export function storeKeepsEntries(create: CreateStoreUnderTest): void {
           ttlRemainingMs: 60,
           staleRemainingMs: 50,
           stale: false,
+          ageMs: 40,
           absent: false,
           tags: ["a", "b"],
           contentType: "text/plain",
@@ -118,6 +119,31 @@ export function storeKeepsEntries(create: CreateStoreUnderTest): void {
         kind: "notModified",
         entry: { stale: true, staleRemainingMs: 5 },
       });
+    });
+
+    it("tells how long ago the value was set, whatever became of its lifetimes", () => {
+      const driver = start();
+      const ageOf = (more: object = {}) => {
+        const found = driver.get("k", { allowStale: true, ...more });
+        return found.kind === "miss" ? undefined : found.entry.ageMs;
+      };
+      driver.set("k", { ttlMs: 10, staleMs: 100_000_000 });
+      expect(ageOf()).toBe(0);
+      driver.clock.advance(9);
+      driver.touch("k", 20, 100_000_000);
+      expect(ageOf()).toBe(9);
+      driver.clock.advance(30);
+      expect(ageOf()).toBe(39);
+      expect(ageOf({ ifVersion: 1 })).toBe(39);
+      driver.clock.suspend(10_000);
+      expect(ageOf()).toBe(10_039);
+      driver.clock.setWall(-5_000);
+      driver.clock.advance(1);
+      expect(ageOf()).toBe(10_040);
+      driver.set("k");
+      expect(ageOf()).toBe(0);
+      driver.clock.advance(20 * 365 * 86_400_000);
+      expect(ageOf()).toBe(20 * 365 * 86_400_000);
     });
 
     it("may put a value into the caller's arena, until that has no room", () => {

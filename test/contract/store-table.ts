@@ -2,12 +2,13 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
-import type {
-  CreateTable,
-  NewTableEntry,
-  ScanVerdict,
-  Table,
-  TableEntry,
+import {
+  type CreateTable,
+  type NewTableEntry,
+  type ScanVerdict,
+  SET_TIME_SPAN_MS,
+  type Table,
+  type TableEntry,
 } from "../../src/store/api/table.ts";
 import { createKeyHash } from "../../src/store/hashing/shard-hash.ts";
 import { TestNamespaces } from "../support/test-namespaces.ts";
@@ -24,6 +25,7 @@ function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry
     sourceVersion: 0n,
     freshUntilMs: Infinity,
     staleUntilMs: Infinity,
+    setAtMs: 0,
     absent: false,
     tags: [],
     contentType: "",
@@ -81,6 +83,7 @@ export function tableKeepsEntries(create: CreateTable): void {
         sourceVersion: 2n ** 64n - 1n,
         freshUntilMs: 2 ** 47,
         staleUntilMs: 2 ** 47 + 2 ** 39,
+        setAtMs: SET_TIME_SPAN_MS - 1,
         absent: true,
         tags: ["t", "ключ", ""],
         contentType: "text/plain",
@@ -88,6 +91,19 @@ export function tableKeepsEntries(create: CreateTable): void {
       driver.put("größe", parts);
       const entry = driver.find("größe");
       expect({ ...parts, ...pick(entry) }).toEqual({ ...parts, namespace: "n", key: "größe", staled: false });
+    });
+
+    it("keeps when a value was set, through new lifetimes and until the next put", () => {
+      const driver = new TableDriver(create);
+      const setAtMs = () => (driver.find("k")?.setAtMs ?? Number.NaN) % SET_TIME_SPAN_MS;
+      driver.put("k", { setAtMs: 2 ** 47 - 1, freshUntilMs: 2 ** 47, staleUntilMs: 2 ** 47 + 2 ** 39 });
+      expect(setAtMs()).toBe(SET_TIME_SPAN_MS - 1);
+      const entry = driver.find("k");
+      if (entry === undefined) throw new Error("it must be found");
+      driver.table.setLifetimes(entry, Infinity, Infinity);
+      expect(setAtMs()).toBe(SET_TIME_SPAN_MS - 1);
+      driver.put("k", { setAtMs: 2 ** 32 });
+      expect(setAtMs()).toBe(2 ** 32);
     });
 
     it("finds nothing that was removed or never put", () => {
@@ -218,7 +234,7 @@ export function tableKeepsEntries(create: CreateTable): void {
 function pick(entry: TableEntry | undefined): Partial<TableEntry> {
   if (entry === undefined) return {};
   const { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs } = entry;
-  const { staled, absent, tags, contentType } = entry;
+  const { setAtMs, staled, absent, tags, contentType } = entry;
   const parts = { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs };
-  return { ...parts, staled, absent, tags, contentType };
+  return { ...parts, setAtMs, staled, absent, tags, contentType };
 }

@@ -17,6 +17,7 @@ const entry: fc.Arbitrary<EntryView> = fc.record({
   ttlRemainingMs: whole,
   staleRemainingMs: whole,
   stale: fc.boolean(),
+  ageMs: whole,
   absent: fc.boolean(),
   tags: fc.array(fc.string({ unit: "grapheme", maxLength: 20 }), { maxLength: 4 }),
   contentType: fc.string({ maxLength: 20 }),

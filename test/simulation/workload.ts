@@ -120,7 +120,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       });
       if (isOutageLoad(entry)) return entry;
       const floor = queueJudge.read(client.name, key, observed, call, returned, floorAtCall);
-      const outage = entry.outage && { ageMs: entry.ageMs };
+      const outage = entry.outage && { ageMs: entry.copyAgeMs };
       judge.read({
         reader: client.name,
         key,
@@ -219,7 +219,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
           returned,
           floor,
           maxStalenessMs: maxAgeMs(entry),
-          outage: entry.outage && { ageMs: entry.ageMs },
+          outage: entry.outage && { ageMs: entry.copyAgeMs },
           setBackMs,
         });
       }
@@ -297,7 +297,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       operation.returned = history.note(client.name, `set ${value}: ${operation.answer}`);
       if (outcome.kind === "stored") {
         lastRead.set(`${client.name}/${key}`, {
-          entry: { kind: "miss", source: "remote", ageMs: 0 },
+          entry: { kind: "miss", source: "remote", copyAgeMs: 0 },
           observed: { kind: "value", value, stale: false },
         });
       }

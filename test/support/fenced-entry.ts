@@ -11,6 +11,7 @@ export function fencedEntry(
     sourceVersion: 0n,
     freshUntilMs: Infinity,
     staleUntilMs: Infinity,
+    setAtMs: 0,
     staled: false,
     absent: false,
     tags: [],

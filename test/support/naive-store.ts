@@ -30,6 +30,7 @@ interface NaiveEntry {
   readonly set: SetCommand;
   readonly value: Uint8Array;
   readonly version: number;
+  readonly setAtMs: number;
   freshUntilMs: number;
   staleUntilMs: number;
   staled: boolean;
@@ -246,6 +247,7 @@ export class NaiveStore {
       set: command,
       value: command.value.slice(),
       version: revision,
+      setAtMs: this.nowMs,
       freshUntilMs,
       staleUntilMs: freshUntilMs + command.staleMs,
       staled: false,
@@ -373,6 +375,7 @@ export class NaiveStore {
       ttlRemainingMs: stale || entry.freshUntilMs === Infinity ? 0 : entry.freshUntilMs - this.nowMs,
       staleRemainingMs: entry.staleUntilMs === Infinity ? 0 : entry.staleUntilMs - staleFromMs,
       stale,
+      ageMs: this.nowMs - entry.setAtMs,
       absent: entry.set.absent,
       tags: entry.set.tags,
       contentType: entry.set.contentType,

@@ -12,6 +12,7 @@ export function toJsonHit(hit: Hit): object {
     ...(hit.absent ? {} : toJsonBytes(hit.value)),
     version: Number(hit.version),
     ...(hit.sourceVersion === 0n ? {} : { sourceVersion: hit.sourceVersion }),
+    ageMs: Number(hit.ageMs),
     stale: hit.stale,
     ttlRemainingMs: Number(hit.ttlRemainingMs),
     staleRemainingMs: Number(hit.staleRemainingMs),
@@ -28,11 +29,12 @@ function toLifetime(hit: Hit): string {
   return hit.staleRemainingMs === 0n ? `fresh for ${ttl}` : `fresh for ${ttl}, then stale for ${stale}`;
 }
 
-/** "version 4 · fresh for 59 s · tags a, b · shard 3" */
+/** "version 4 · set 1 s ago · fresh for 59 s · tags a, b · shard 3" */
 export function describeHit(hit: Hit, stamp: Stamp | undefined): string {
   return [
     `version ${hit.version}`,
     ...(hit.sourceVersion === 0n ? [] : [`source version ${hit.sourceVersion}`]),
+    `set ${toDuration(Number(hit.ageMs))} ago`,
     toLifetime(hit),
     ...(hit.tags.length === 0 ? [] : [`tags ${hit.tags.map(oneLine).join(", ")}`]),
     ...(hit.contentType === "" ? [] : [oneLine(hit.contentType)]),

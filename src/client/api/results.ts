@@ -30,8 +30,13 @@ export interface EntryFacts {
   readonly version: EntryVersion | undefined;
   /** The version that the source gave at the Set. 0n: none. */
   readonly sourceVersion: bigint;
-  /** How long ago the server was asked for it, in milliseconds. 0: in this call. */
+  /**
+   * How long ago the value was set, in milliseconds, in the cache and in this process together; up to a round trip too
+   * much. `touch` does not change it. 0: it was loaded in this call.
+   */
   readonly ageMs: number;
+  /** How long ago the server was asked for it, in milliseconds. 0: in this call. */
+  readonly copyAgeMs: number;
   /** How long it stays fresh from now, in milliseconds. Infinity: it has no TTL. 0: it is stale. */
   readonly ttlRemainingMs: number;
   readonly stale: boolean;
@@ -44,7 +49,7 @@ export type Entry<Value> = OutageMark &
   (
     | (EntryFacts & { readonly kind: "hit"; readonly value: Value })
     | (EntryFacts & { readonly kind: "absent" })
-    | { readonly kind: "miss"; readonly source: EntrySource; readonly ageMs: number }
+    | { readonly kind: "miss"; readonly source: EntrySource; readonly copyAgeMs: number }
   );
 
 /**

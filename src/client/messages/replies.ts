@@ -44,6 +44,7 @@ class HitReading implements Reading {
   readonly kind: "absent" | "hit";
   readonly asOf: AsOf;
   readonly readAtMs: number;
+  readonly ageMs: number;
   readonly freshUntilMs: number;
   readonly version: number;
   readonly sourceVersion: bigint;
@@ -56,6 +57,7 @@ class HitReading implements Reading {
     this.kind = hit.absent ? "absent" : "hit";
     this.asOf = asOf;
     this.readAtMs = sentAtMs;
+    this.ageMs = Number(hit.ageMs);
     this.freshUntilMs = freshUntilMs(hit, sentAtMs);
     this.version = Number(hit.version);
     this.sourceVersion = hit.sourceVersion;
@@ -70,6 +72,7 @@ class MissReading implements Reading {
   readonly kind = "miss";
   readonly asOf: AsOf;
   readonly readAtMs: number;
+  readonly ageMs = 0;
   /** A miss has no TTL: only a Set ends it, and a Set is an event. */
   readonly freshUntilMs = Number.POSITIVE_INFINITY;
   readonly version = 0;

@@ -18,8 +18,10 @@ export interface Reading {
   readonly key: string;
   readonly kind: "hit" | "absent" | "miss";
   readonly asOf: AsOf;
-  /** When the request was sent. The age and the TTL count from here. */
+  /** When the request was sent. The ages and the TTL count from here. */
   readonly readAtMs: number;
+  /** How long ago the value had been set then. 0 for a miss. */
+  readonly ageMs: number;
   /** The end of the TTL; Infinity when there is none. */
   readonly freshUntilMs: number;
   /** 0 for a miss. */
@@ -31,6 +33,9 @@ export interface Reading {
   readonly encoded: Uint8Array | undefined;
 }
 
+/** What the server says of an entry that it confirms. */
+export type Confirmation = Pick<Reading, "asOf" | "readAtMs" | "ageMs" | "freshUntilMs">;
+
 /** Holds its value once: as bytes, or decoded and shared. Only near-cache.ts and this file change it. */
 export interface CachedEntry<Value> extends Servable, ClockEntry<AnyCachedEntry> {
   readonly owner: CopyOwner;
@@ -40,6 +45,7 @@ export interface CachedEntry<Value> extends Servable, ClockEntry<AnyCachedEntry>
   revision: number;
   generation: number;
   readAtMs: number;
+  ageMs: number;
   freshUntilMs: number;
   readonly version: number;
   readonly sourceVersion: bigint;
@@ -100,6 +106,7 @@ export function createCachedEntry<Value>(
     shard: reading.asOf.shard,
     revision: reading.asOf.revision,
     readAtMs: reading.readAtMs,
+    ageMs: reading.ageMs,
     version: reading.version,
     sourceVersion: reading.sourceVersion,
     tags: reading.tags,

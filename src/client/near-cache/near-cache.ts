@@ -11,6 +11,7 @@ import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import {
   type AnyCachedEntry,
   type CachedEntry,
+  type Confirmation,
   type CopyOwner,
   createCachedEntry,
   type Reading,
@@ -188,13 +189,8 @@ export class NearCache<Value>
   }
 
   /** The server confirmed an entry. False: the fill rule forbids to serve it again. */
-  confirm(
-    entry: CachedEntry<Value>,
-    asOf: AsOf,
-    readAtMs: number,
-    freshUntilMs: number,
-    coverage: number,
-  ): boolean {
+  confirm(entry: CachedEntry<Value>, confirmation: Confirmation, coverage: number): boolean {
+    const { asOf, readAtMs, ageMs, freshUntilMs } = confirmation;
     // An entry that was removed or replaced while the response was under way is not restored.
     if (!this.holds(entry) || !this.#mayEnter(asOf, entry.key, entry.tags, coverage)) {
       this.#counters.fillsRefused += 1;
@@ -203,6 +199,7 @@ export class NearCache<Value>
     }
     entry.revision = asOf.revision;
     entry.readAtMs = readAtMs;
+    entry.ageMs = ageMs;
     entry.freshUntilMs = freshUntilMs;
     entry.generation = this.#coherence.generation;
     this.#counters.revalidated += 1;

@@ -109,6 +109,7 @@ export class LoadKeeper<Value> {
         kind: stored === undefined ? "absent" : "hit",
         asOf: { epoch: coherence.epoch, shard: 0, revision: 0 },
         readAtMs: begun.atMs,
+        ageMs: 0,
         freshUntilMs: ttlMs === 0 ? Number.POSITIVE_INFINITY : begun.atMs + ttlMs,
         version: 0,
         sourceVersion: said.sourceVersion ?? 0n,

@@ -41,6 +41,7 @@ export function toResult<Value>(
     version: stored?.version,
     sourceVersion: said.sourceVersion ?? 0n,
     ageMs: 0,
+    copyAgeMs: 0,
     ttlRemainingMs: stored?.ttlRemainingMs ?? 0,
     stale: false,
     tags: said.tags ?? [],

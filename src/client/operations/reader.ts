@@ -9,7 +9,7 @@ import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
 import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.ts";
 import { getOperation } from "../messages/requests.ts";
-import type { CachedEntry, Decoded, Reading } from "../near-cache/cached-entry.ts";
+import type { CachedEntry, Confirmation, Decoded, Reading } from "../near-cache/cached-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
 import { type CallOptions, FrequentRequest, type RunOptions } from "./runner.ts";
 
@@ -110,8 +110,13 @@ export class EntryReader<Value> {
     if (known === undefined || response.outcome.case !== "notModified") {
       throw new CacheError("INTERNAL", "the server confirmed a version that was not named");
     }
-    const until = freshUntilMs(response.outcome.value, call.sentAtMs);
-    return this.#confirmed(known, call, toAsOf(response.asOf), until);
+    const { value } = response.outcome;
+    return this.#confirmed(known, call, {
+      asOf: toAsOf(response.asOf),
+      readAtMs: call.sentAtMs,
+      ageMs: Number(value.ageMs),
+      freshUntilMs: freshUntilMs(value, call.sentAtMs),
+    });
   }
 
   /** Asks the server and keeps nothing. `answered` is called synchronously, before any later frame is handled. */
@@ -146,13 +151,15 @@ export class EntryReader<Value> {
   /** The entry as the caller gets it. */
   entry({ reading, outcome }: Found<Value>, source: EntrySource, mark: OutageMark = {}): Entry<Value> {
     const nowMs = this.#context.coherence.nowMs();
-    const ageMs = source === "near" ? Math.max(0, nowMs - reading.readAtMs) : 0;
-    if (outcome.kind === "miss") return { kind: "miss", source, ageMs, ...mark };
+    const sinceReadMs = Math.max(0, nowMs - reading.readAtMs);
+    const copyAgeMs = source === "near" ? sinceReadMs : 0;
+    if (outcome.kind === "miss") return { kind: "miss", source, copyAgeMs, ...mark };
     const stale = reading.freshUntilMs === Number.NEGATIVE_INFINITY;
     const facts = {
       version: reading.version === 0 ? undefined : { epoch: reading.asOf.epoch, revision: reading.version },
       sourceVersion: reading.sourceVersion,
-      ageMs,
+      ageMs: reading.ageMs + sinceReadMs,
+      copyAgeMs,
       ttlRemainingMs: stale ? 0 : Math.max(0, reading.freshUntilMs - nowMs),
       stale,
       tags: reading.tags,
@@ -176,10 +183,9 @@ export class EntryReader<Value> {
     return new Found(toReading(cached), this.#outcomeOf(cached));
   }
 
-  #confirmed(cached: CachedEntry<Value>, call: Call, asOf: Reading["asOf"], until: number): Found<Value> {
-    const reading = { ...toReading(cached), asOf, readAtMs: call.sentAtMs, freshUntilMs: until };
-    const found = new Found(reading, this.#outcomeOf(cached));
-    this.#context.near?.confirm(cached, asOf, call.sentAtMs, until, call.coverage);
+  #confirmed(cached: CachedEntry<Value>, call: Call, confirmation: Confirmation): Found<Value> {
+    const found = new Found({ ...toReading(cached), ...confirmation }, this.#outcomeOf(cached));
+    this.#context.near?.confirm(cached, confirmation, call.coverage);
     return found;
   }
 
@@ -211,6 +217,7 @@ function toReading<Value>(cached: CachedEntry<Value>): Reading {
     kind: cached.kind,
     asOf: { epoch: cached.epoch, shard: cached.shard, revision: cached.revision },
     readAtMs: cached.readAtMs,
+    ageMs: cached.ageMs,
     freshUntilMs: cached.freshUntilMs,
     version: cached.version,
     sourceVersion: cached.sourceVersion,

@@ -134,6 +134,7 @@ export class EntryWriter<Value> {
         kind: set.absent ? "absent" : "hit",
         asOf: reading.asOf,
         readAtMs,
+        ageMs: 0,
         freshUntilMs: set.ttlMs === 0 ? Number.POSITIVE_INFINITY : readAtMs + set.ttlMs,
         version: reading.version,
         sourceVersion: set.sourceVersion,

@@ -80,6 +80,7 @@ export function writeGetResponse(writer: WireWriter, response: GetResponse): voi
       writer.message(3, mark);
       break;
     case "notModified":
+      writer.uint64(4, outcome.value.ageMs);
       writer.bool(3, outcome.value.stale);
       writer.uint64(2, outcome.value.staleRemainingMs);
       writer.uint64(1, outcome.value.ttlRemainingMs);
@@ -108,12 +109,14 @@ function readHit(reader: WireReader): Hit {
       if (hit.tags === NO_TAGS) hit.tags = newArray();
       hit.tags.push(reader.string());
     } else if (tag === 0x4a) hit.contentType = reader.recurringString();
-    else reader.skip(tag, 9);
+    else if (tag === 0x50) hit.ageMs = reader.uint64();
+    else reader.skip(tag, 10);
   }
   return hit;
 }
 
 function writeHit(writer: WireWriter, hit: Hit): void {
+  writer.uint64(10, hit.ageMs);
   writer.string(9, hit.contentType);
   for (let index = hit.tags.length - 1; index >= 0; index--) writer.presentString(8, hit.tags[index] ?? "");
   writer.bool(7, hit.absent);
@@ -129,14 +132,16 @@ function readNotModified(reader: WireReader): NotModified {
   let ttlRemainingMs = 0n;
   let staleRemainingMs = 0n;
   let stale = false;
+  let ageMs = 0n;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     if (tag === 0x08) ttlRemainingMs = reader.uint64();
     else if (tag === 0x10) staleRemainingMs = reader.uint64();
     else if (tag === 0x18) stale = reader.bool();
-    else reader.skip(tag, 3);
+    else if (tag === 0x20) ageMs = reader.uint64();
+    else reader.skip(tag, 4);
   }
-  return { $typeName: "meshcache.v1.NotModified", ttlRemainingMs, staleRemainingMs, stale };
+  return { $typeName: "meshcache.v1.NotModified", ttlRemainingMs, staleRemainingMs, stale, ageMs };
 }
 
 const MISS: Miss = { $typeName: "meshcache.v1.Miss" };

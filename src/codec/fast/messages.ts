@@ -68,6 +68,7 @@ export class HitMessage implements Hit {
   absent = false;
   tags: string[] = NO_TAGS;
   contentType = "";
+  ageMs = 0n;
 }
 
 export class GetResponseMessage implements GetResponse {

@@ -34,6 +34,8 @@ export interface EntryView {
   /** 0: none, or no end. */
   readonly staleRemainingMs: number;
   readonly stale: boolean;
+  /** How long ago the value was set. Touch does not change it. */
+  readonly ageMs: number;
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;

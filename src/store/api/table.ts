@@ -31,12 +31,17 @@ export interface TableEntry {
   readonly freshUntilMs: number;
   /** When the stale window ends: at most 2^39 ms after `freshUntilMs` and not before; `Infinity`: no end. */
   readonly staleUntilMs: number;
+  /** When the value was set: the lower bits of the clock's milliseconds, at least those below `SET_TIME_SPAN_MS`. */
+  readonly setAtMs: number;
   /** Marked by `markStaled` since the put. */
   readonly staled: boolean;
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
 }
+
+/** A table may keep the time of a Set modulo this: 34 years. */
+export const SET_TIME_SPAN_MS = 2 ** 40;
 
 /** An entry to put. The table copies what it keeps, and does not write to it. */
 export interface NewTableEntry {
@@ -48,6 +53,8 @@ export interface NewTableEntry {
   readonly sourceVersion: bigint;
   readonly freshUntilMs: number;
   readonly staleUntilMs: number;
+  /** In the clock's milliseconds, a whole number of at most 2^47. */
+  readonly setAtMs: number;
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;

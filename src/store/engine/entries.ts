@@ -6,13 +6,14 @@
  */
 
 import type { EntryView } from "../api/store.ts";
-import type {
-  CreateTable,
-  NamespaceRecords,
-  NewTableEntry,
-  ScanVerdict,
-  Table,
-  TableEntry,
+import {
+  type CreateTable,
+  type NamespaceRecords,
+  type NewTableEntry,
+  type ScanVerdict,
+  SET_TIME_SPAN_MS,
+  type Table,
+  type TableEntry,
 } from "../api/table.ts";
 import type { NamespaceCounter } from "../api/usage.ts";
 import type { Fences } from "../fences/fences.ts";
@@ -230,6 +231,7 @@ export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, now
   const { freshUntilMs, staleUntilMs } = entry;
   const stale = state !== "fresh";
   const staleFromMs = stale ? nowMs : freshUntilMs;
+  const ageMs = nowMs - entry.setAtMs;
   return {
     value,
     version: entry.version,
@@ -237,6 +239,7 @@ export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, now
     ttlRemainingMs: stale || freshUntilMs === Infinity ? 0 : freshUntilMs - nowMs,
     staleRemainingMs: staleUntilMs === Infinity ? 0 : staleUntilMs - staleFromMs,
     stale,
+    ageMs: ageMs < SET_TIME_SPAN_MS ? ageMs : ageMs % SET_TIME_SPAN_MS,
     absent: entry.absent,
     tags: entry.tags,
     contentType: entry.contentType,

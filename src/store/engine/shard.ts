@@ -333,6 +333,7 @@ export class Shard {
       sourceVersion,
       freshUntilMs,
       staleUntilMs: freshUntilMs + command.staleMs,
+      setAtMs: nowMs,
       absent: command.absent,
       tags: command.tags,
       contentType: command.contentType,

@@ -82,6 +82,7 @@ class LruTable implements Table {
       sourceVersion: entry.sourceVersion,
       freshUntilMs: entry.freshUntilMs,
       staleUntilMs: entry.staleUntilMs,
+      setAtMs: entry.setAtMs,
       staled: false,
       absent: entry.absent,
       tags: entry.tags.slice(),

@@ -105,6 +105,15 @@ describe("Types", () => {
     void (() => users.set("k", null));
   });
 
+  it("an entry has the age of its value and of its copy, and a miss the second only", async () => {
+    const read = () => users.entry("k");
+    type Read = Awaited<ReturnType<typeof read>>;
+    expectTypeOf<Extract<Read, { kind: "hit" }>["ageMs"]>().toEqualTypeOf<number>();
+    expectTypeOf<Extract<Read, { kind: "absent" }>["ageMs"]>().toEqualTypeOf<number>();
+    expectTypeOf<Read["copyAgeMs"]>().toEqualTypeOf<number>();
+    expectTypeOf<Extract<Read, { kind: "miss" }>>().not.toHaveProperty("ageMs");
+  });
+
   it("a time is a number of milliseconds or a text with a unit", () => {
     const codec = json<User>();
     const valid: Duration[] = [0, 250, "250ms", "30s", "10m", "10min", "1.5h", "7d"];

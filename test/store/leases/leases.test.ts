@@ -27,6 +27,7 @@ function viewOf(text: string): EntryView {
     ttlRemainingMs: 0,
     staleRemainingMs: 1,
     stale: true,
+    ageMs: 4,
     absent: false,
     tags: ["t"],
     contentType: "",

@@ -19,6 +19,7 @@ function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): voi
     sourceVersion: 0n,
     freshUntilMs: Infinity,
     staleUntilMs: Infinity,
+    setAtMs: 0,
     absent: false,
     tags: [],
     contentType: "",

@@ -3,7 +3,15 @@
  */
 import type { NamespaceRecords, TableEntry } from "../../api/table.ts";
 import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
-import { FLAG, freshUntilMsAt, hasFlag, recordAt, staleUntilMsAt, versionAt } from "./entry-header.ts";
+import {
+  FLAG,
+  freshUntilMsAt,
+  hasFlag,
+  recordAt,
+  setAtMsAt,
+  staleUntilMsAt,
+  versionAt,
+} from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
 import type { Memory } from "./memory.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -56,6 +64,10 @@ export class EntryCursor implements TableEntry {
 
   get staleUntilMs(): number {
     return staleUntilMsAt(this.#memory, this.at);
+  }
+
+  get setAtMs(): number {
+    return setAtMsAt(this.#memory, this.at);
   }
 
   get staled(): boolean {

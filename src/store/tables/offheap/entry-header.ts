@@ -1,5 +1,5 @@
 /**
- * The fixed part of an entry in the log: 32 bytes, aligned to 4.
+ * The fixed part of an entry in the log: 36 bytes, aligned to 4.
  *
  *   word 0   the mixed hash of namespace and key
  *   word 1   bytes of the key (16 bits), bytes of the namespace (8), flags (8)
@@ -8,14 +8,15 @@
  *   word 4   lower bits of the version
  *   word 5   lower bits of the end of the freshness, in the clock's ms
  *   word 6   upper bits of the version (16), upper bits of the end of the freshness (16)
- *   word 7   record of the namespace (16), upper bits of the bytes of the value (8)
+ *   word 7   record of the namespace (16), upper bits of the bytes of the value (8), upper bits of the time of the Set (8)
+ *   word 8   lower bits of the time of the Set, in the clock's ms
  *
  * Behind it: namespace (when its record is shared), key, source version (when flagged), labels (when flagged) and value. The *head*, all but the
  * value, lies in one segment. A value may continue in the next segments of its ring.
  */
 import type { Memory } from "./memory.ts";
 
-export const HEADER_BYTES = 32;
+export const HEADER_BYTES = 36;
 /** What an entry takes in the index, beside its bytes in the log. */
 export const SLOT_BYTES = 8;
 export const KEY_MAX_BYTES = 0xfffe;
@@ -58,15 +59,18 @@ export interface HeaderFields {
   readonly version: number;
   readonly freshUntilMs: number;
   readonly staleUntilMs: number;
+  readonly setAtMs: number;
 }
 
 export function writeHeader(memory: Memory, at: number, fields: HeaderFields): void {
   memory.setWord(at, fields.hash);
   memory.setWord(at + 1, fields.keyBytes | (fields.namespaceBytes << 16) | fields.flags);
   memory.setWord(at + 2, fields.valueBytes & VALUE_LOW_MASK);
-  memory.setWord(at + 4, fields.version % TWO_32);
+  memory.setWord(at + 4, fields.version >>> 0);
   memory.setWord(at + 6, Math.floor(fields.version / TWO_32));
-  memory.setWord(at + 7, fields.record | (Math.floor(fields.valueBytes / VALUE_HIGH_UNIT) << 16));
+  const valueHigh = Math.floor(fields.valueBytes / VALUE_HIGH_UNIT) << 16;
+  memory.setWord(at + 7, fields.record | valueHigh | (Math.floor(fields.setAtMs / TWO_32) << 24));
+  memory.setWord(at + 8, fields.setAtMs >>> 0);
   writeLifetimes(memory, at, fields.freshUntilMs, fields.staleUntilMs);
 }
 
@@ -75,8 +79,8 @@ export function writeLifetimes(memory: Memory, at: number, freshUntilMs: number,
   const fresh = Math.min(freshUntilMs, NO_END_FRESH);
   const stale = staleUntilMs === Infinity ? NO_END_STALE : staleUntilMs - freshUntilMs;
   memory.setWord(at + 2, (memory.word(at + 2) & VALUE_LOW_MASK) | (Math.floor(stale / TWO_32) << 24));
-  memory.setWord(at + 3, stale % TWO_32);
-  memory.setWord(at + 5, fresh % TWO_32);
+  memory.setWord(at + 3, stale >>> 0);
+  memory.setWord(at + 5, fresh >>> 0);
   memory.setWord(at + 6, (memory.word(at + 6) & 0xffff) | (Math.floor(fresh / TWO_32) << 16));
 }
 
@@ -102,6 +106,11 @@ export function freshUntilMsAt(memory: Memory, at: number): number {
 export function staleUntilMsAt(memory: Memory, at: number): number {
   const stale = (memory.word(at + 2) >>> 24) * TWO_32 + memory.word(at + 3);
   return stale === NO_END_STALE ? Infinity : freshUntilMsAt(memory, at) + stale;
+}
+
+/** Modulo 2^40, which is `SET_TIME_SPAN_MS`. */
+export function setAtMsAt(memory: Memory, at: number): number {
+  return (memory.word(at + 7) >>> 24) * TWO_32 + memory.word(at + 8);
 }
 
 export function hasFlag(memory: Memory, at: number, mask: number): boolean {

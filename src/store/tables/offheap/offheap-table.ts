@@ -256,6 +256,7 @@ export class OffheapTable implements Table {
       version: entry.version,
       freshUntilMs: entry.freshUntilMs,
       staleUntilMs: entry.staleUntilMs,
+      setAtMs: entry.setAtMs,
     };
     writeHeader(this.memory, at, fields);
     head.writeTo(this.memory, at);

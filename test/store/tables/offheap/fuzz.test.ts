@@ -2,7 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
-import type { NewTableEntry, ScanVerdict, TableEntry } from "../../../../src/store/api/table.ts";
+import {
+  type NewTableEntry,
+  type ScanVerdict,
+  SET_TIME_SPAN_MS,
+  type TableEntry,
+} from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
 import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
 import { createOffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
@@ -46,6 +51,7 @@ const entry = fc.record({
   sourceVersion: fc.oneof(fc.constant(0n), fc.bigInt({ min: 1n, max: 2n ** 64n - 1n })),
   freshUntilMs: endMs,
   staleUntilMs: endMs,
+  setAtMs: fc.integer({ min: 0, max: SET_TIME_SPAN_MS - 1 }),
   absent: fc.boolean(),
   tags: fc.array(fc.string({ unit: "grapheme", maxLength: 20 }), { maxLength: 4 }),
   contentType: fc.constantFrom("", "text/plain"),
@@ -98,6 +104,7 @@ function expectSame(shown: TableEntry, kept: Kept): void {
     sourceVersion: shown.sourceVersion,
     freshUntilMs: shown.freshUntilMs,
     staleUntilMs: shown.staleUntilMs,
+    setAtMs: shown.setAtMs,
     staled: shown.staled,
     absent: shown.absent,
     tags: shown.tags,
@@ -236,6 +243,7 @@ const plain = {
   sourceVersion: 0n,
   freshUntilMs: Infinity,
   staleUntilMs: Infinity,
+  setAtMs: 7,
   absent: false,
   tags: [],
   contentType: "",
