@@ -42,18 +42,22 @@ interface Flight<Result> {
 }
 
 export class Singleflight<Result> implements InvalidationListener {
-  readonly namespace: string;
   readonly #deps: SingleflightDeps;
   readonly #share: (result: Result) => Result;
-  /** There may be very many singleflights: most of them have no flight. */
+  /**
+   * Undefined without a flight: there may be very many singleflights. Changes are listened to while it is there, so that
+   * events cost nothing at other times.
+   */
   #flights: Map<string, Flight<Result>> | undefined;
-  #isListening = false;
 
   /** `share`: what each of several callers is given of the result. */
   constructor(deps: SingleflightDeps, share: (result: Result) => Result) {
-    this.namespace = deps.namespace;
     this.#deps = deps;
     this.#share = share;
+  }
+
+  get namespace(): string {
+    return this.#deps.namespace;
   }
 
   /**
@@ -102,7 +106,7 @@ export class Singleflight<Result> implements InvalidationListener {
       for (const key of flights.keys()) if (key.startsWith(name)) flights.delete(key);
       // Only the loader knows the tags, so a change of a tag may concern every load.
     } else flights.clear();
-    this.#updateListening();
+    this.#stopIfIdle();
   }
 
   #joinable(key: string, maxStalenessMs = Number.POSITIVE_INFINITY): Flight<Result> | undefined {
@@ -126,13 +130,15 @@ export class Singleflight<Result> implements InvalidationListener {
     const wait = new LeaseWait();
     const work = begin(wait);
     const flight: Flight<Result> = { result: work, begunAt, coverage, wait, joined: false };
-    this.#flights ??= new Map();
+    if (this.#flights === undefined) {
+      this.#flights = new Map();
+      this.#deps.invalidations.add(this);
+    }
     this.#flights.set(key, flight);
-    this.#updateListening();
     const remove = () => {
       if (this.#flights?.get(key) !== flight) return;
       this.#flights.delete(key);
-      this.#updateListening();
+      this.#stopIfIdle();
     };
     work.then(remove, remove);
     // Nobody can join any more when this runs. What several callers get, none of them can change for the others.
@@ -140,14 +146,10 @@ export class Singleflight<Result> implements InvalidationListener {
     return { ...flight, result: own };
   }
 
-  /** Listens only while a load is in flight, so that events cost nothing at other times. */
-  #updateListening(): void {
-    const isListening = this.#flights !== undefined && this.#flights.size > 0;
-    if (!isListening) this.#flights = undefined;
-    if (isListening === this.#isListening) return;
-    this.#isListening = isListening;
-    if (isListening) this.#deps.invalidations.add(this);
-    else this.#deps.invalidations.delete(this);
+  #stopIfIdle(): void {
+    if (this.#flights?.size !== 0) return;
+    this.#flights = undefined;
+    this.#deps.invalidations.delete(this);
   }
 
   #waitFor({ result, wait }: Flight<Result>, { deadlineMs, signal }: JoinOptions): Promise<Result> {
