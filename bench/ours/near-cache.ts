@@ -16,6 +16,6 @@ export async function connect(address: string, entriesMax: number): Promise<Loca
     valueChars: (answer) => (answer.kind === "hit" ? answer.value.length : -1),
     set: (key, value) => entries.set(key, value),
     localHits: () => client.stats().near.hits,
-    close: () => client.close(),
+    close: async () => void (await client.close()),
   };
 }

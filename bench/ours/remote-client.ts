@@ -11,6 +11,6 @@ export async function connect(address: string): Promise<RemoteCache<Outcome<Uint
     valueBytes: (answer) => (answer.kind === "hit" ? answer.value.length : -1),
     set: (key, value) => entries.set(key, value),
     isStored: (answer) => answer.kind === "stored",
-    close: () => client.close(),
+    close: async () => void (await client.close()),
   };
 }
