@@ -11,6 +11,7 @@ import type {
   LeaseHolder,
   LeaseResult,
   SetCommand,
+  Stamp,
   Store,
   TouchCommand,
 } from "../../src/store/api/store.ts";
@@ -23,6 +24,13 @@ export const decode = (entry: {
   readonly value: Uint8Array;
   readonly absent: boolean;
 }): string | undefined => (entry.absent ? undefined : Buffer.from(entry.value).toString("utf8"));
+
+/** An answer that the store gave during a call. */
+interface Settled {
+  /** Undefined: the call waits. */
+  readonly asOf: Stamp | undefined;
+  readonly check: () => void;
+}
 
 interface Grant {
   /** The id of its holder. */
@@ -84,8 +92,8 @@ export function createTap(history: History, truth: Truth): Tap {
     const grants = new Map<bigint, Grant>();
     const live = new Map<string, bigint>();
     const knownSourceVersions = new Map<string, bigint>();
-    /** Answers that the store gave during a call, before the truth has recorded the effect of the call. */
-    let settled: (() => void)[] = [];
+    /** Answers that the store gave during the call, in their order, and that are not checked yet. */
+    let settled: Settled[] = [];
     /** The leases at the begin of the call. A wait whose time was over by then ended before the call had an effect. */
     let liveBefore = new Map<string, bigint>();
     /** Leases that the end of a stream has ended, of which the store is told next. */
@@ -94,6 +102,22 @@ export function createTap(history: History, truth: Truth): Tap {
     /** By the id of a lease holder: how many streams it has. */
     const streamsOf = new Map<number, number>();
     let lastHolder = 0;
+
+    const revisions = (): readonly number[] => store.shards().map((shard) => shard.revision);
+
+    /**
+     * A call first ends what was over before it. So it may grant leases that its own effect ends: the answers from before
+     * its effect, which begins a revision, are checked before the truth records the effect.
+     */
+    function checkBeforeEffect(before: readonly number[]): void {
+      const answers = settled;
+      settled = [];
+      for (const answer of answers) {
+        const { asOf } = answer;
+        if (asOf !== undefined && asOf.revision <= (before[asOf.shard] ?? 0)) answer.check();
+        else settled.push(answer);
+      }
+    }
 
     const say = (what: string): Moment => history.note("store", what);
     const know = (key: string, sourceVersion: bigint): void => {
@@ -200,6 +224,7 @@ export function createTap(history: History, truth: Truth): Tap {
       const token = condition.kind === "lease" ? condition.token : undefined;
       const held = liveLease(key);
       if (token !== undefined && held === token) live.delete(key);
+      const before = revisions();
       const result = store.set(command);
       const request = `${store.epoch}/${key}/${command.requestId}`;
       if (result.kind === "notStored") {
@@ -207,6 +232,7 @@ export function createTap(history: History, truth: Truth): Tap {
         say(`set ${key} = ${value ?? "absent"} -> ${result.reason}`);
         return result;
       }
+      checkBeforeEffect(before);
       const again = command.requestId !== 0n && storedRequests.has(request);
       const moment = say(
         `set ${key} = ${value ?? "absent"} -> stored ${result.version}${again ? " (again)" : ""}`,
@@ -259,19 +285,20 @@ export function createTap(history: History, truth: Truth): Tap {
 
     function invalidate(command: InvalidateCommand): ReturnType<Store["invalidate"]> {
       const { target, soft } = command;
+      const before = revisions();
+      const result = store.invalidate(command);
+      checkBeforeEffect(before);
       const moment = say(`${soft ? "soft " : ""}invalidate ${describe(target)} by ${command.writer.origin}`);
-      // Recorded before the call, because the store may grant a lease to a waiter during the call.
       for (const key of truth.keys) {
         // A tag voids the lease too, but the tags are known only with the Set.
         if (matchesKey(target, key, [])) live.delete(key);
         if (target.kind === "keys" && target.keys.includes(key)) know(key, command.sourceVersion);
       }
-      const before = store.shards().map((shard) => shard.revision);
       truth.invalidated({ moment, ...command, origin: command.writer.origin }, (key) => {
         const shard = store.shardOf(command.namespace, key);
         return { shard, revision: (before[shard] ?? 0) + 1 };
       });
-      return store.invalidate(command);
+      return result;
     }
 
     function touch(command: TouchCommand): ReturnType<Store["touch"]> {
@@ -296,11 +323,12 @@ export function createTap(history: History, truth: Truth): Tap {
         settle === undefined
           ? store.lease(command)
           : store.lease(command, (answer) => {
-              settled.push(() => answeredLease(command, answer, true));
+              settled.push({ asOf: answer.asOf, check: () => answeredLease(command, answer, true) });
               settle(answer);
             });
       // Recorded after the waiters that the call itself promoted.
-      settled.push(() => {
+      const asOf = result.kind === "waiting" ? undefined : result.asOf;
+      const check = (): void => {
         if (result.kind !== "waiting") answeredLease(command, result, false);
         else {
           say(`lease ${command.key} -> waits`);
@@ -308,7 +336,8 @@ export function createTap(history: History, truth: Truth): Tap {
             history.violate("lease-leaked", `a call waits for ${command.key}, which nobody holds`);
           }
         }
-      });
+      };
+      settled.push({ asOf, check });
       return result;
     }
 
@@ -346,7 +375,7 @@ export function createTap(history: History, truth: Truth): Tap {
       const result = run();
       const answers = settled;
       settled = [];
-      for (const check of answers) check();
+      for (const { check } of answers) check();
       return result;
     };
 
