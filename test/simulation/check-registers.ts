@@ -139,15 +139,8 @@ export function checkRegisters(
         return;
       }
       case "touch": {
-        const { touched } = operation;
-        const one = calls.touches.find(
-          (candidate) =>
-            candidate.key === operation.key &&
-            candidate.origin === operation.client &&
-            candidate.moment.order > call.order,
-        );
+        const { touched, ttlMs, staleMs } = operation;
         if (touched === undefined || returned === undefined) return;
-        const { ttlMs, staleMs } = one ?? { ttlMs: 0, staleMs: 0 };
         add(call, returned, (span) => ({ ...span, kind: "touch", ttlMs, staleMs, touched }));
         return;
       }

@@ -34,7 +34,13 @@ export type ClientOperation = Asked &
         readonly sourceVersion: number;
         answered: boolean;
       }
-    | { readonly kind: "touch"; readonly key: string; touched: boolean | undefined }
+    | {
+        readonly kind: "touch";
+        readonly key: string;
+        readonly ttlMs: number;
+        readonly staleMs: number;
+        touched: boolean | undefined;
+      }
     | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
   );
 

@@ -38,7 +38,7 @@ export interface QueueJudge {
 export function createQueueJudge(
   history: History,
   truth: Truth,
-  tagsOf: (key: string) => readonly string[],
+  tagsOf: (key: string, observed: Observed) => readonly string[],
 ): QueueJudge {
   const byClient = new Map<string, Queued[]>();
   const effects = new Map<Queued, Moment>();
@@ -66,8 +66,8 @@ export function createQueueJudge(
     },
     effectOf,
     read(client, key, observed, call, returned, floor) {
-      // A kept miss has no tags: no invalidation of a tag concerns it.
-      const tags = observed.kind === "miss" ? [] : tagsOf(key);
+      // By its own tags, not those that another process has given the key since. A kept miss has none.
+      const tags = observed.kind === "miss" ? [] : tagsOf(key, observed);
       let latest = floor;
       for (const queued of byClient.get(client) ?? []) {
         if (queued.rejected.order > call.order || !matchesKey(queued.target, key, tags)) continue;

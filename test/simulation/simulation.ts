@@ -73,8 +73,11 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     hasOverflowed() ? { order: Number.POSITIVE_INFINITY, atMs: time.nowMs() } : lastRestart();
   const loadJudge = createLoadJudge(history, operations, versionsLost, VERSIONED_KEY);
   const isOrigin = (key: string): boolean => originKeys.some((one) => one === key);
-  // The tags of notes vary.
-  const queueJudge = createQueueJudge(history, truth, (key) => (isOrigin(key) ? tagsOf(key) : []));
+  // Each Set of a note has tags of its own.
+  const queueJudge = createQueueJudge(history, truth, (key, observed) => {
+    if (isOrigin(key)) return tagsOf(key);
+    return observed.kind === "value" ? (tap.sets.get(observed.value)?.command.tags ?? []) : [];
+  });
   const workload = createWorkload({
     plan,
     rng: rngFor(seed, 2),

@@ -62,6 +62,13 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     serial += 1;
     return serial;
   };
+  const touchesOf = new Map<string, number>();
+  /** Each Touch of a client has a TTL of its own, by which its effect is told from that of another one under way. */
+  const nextTouchOf = ({ name }: ClientLife): number => {
+    const touches = touchesOf.get(name) ?? 0;
+    touchesOf.set(name, touches + 1);
+    return touches;
+  };
   const lastRead = new Map<string, { readonly entry: Entry<string>; readonly observed: Observed }>();
 
   function observe(key: string, entry: Entry<string>): Observed {
@@ -309,23 +316,27 @@ export function createWorkload(deps: WorkloadDeps): Workload {
 
   async function touch(client: ClientLife, key: string): Promise<void> {
     const call = history.note(client.name, `touches ${key}`);
+    const ttlMs = pick(rng, [50, 300, 2_000]) + nextTouchOf(client);
+    const { staleMs } = plan;
     const operation = operations.add({
       kind: "touch",
       client: client.name,
       key,
+      ttlMs,
+      staleMs,
       call,
       returned: undefined,
       touched: undefined,
     } satisfies ClientOperation as Extract<ClientOperation, { kind: "touch" }>);
     try {
-      const ttlMs = pick(rng, [50, 300, 2_000]);
-      operation.touched = await client.entries.touch(key, { ttlMs, staleMs: plan.staleMs });
+      operation.touched = await client.entries.touch(key, { ttlMs, staleMs });
       operation.returned = history.note(client.name, `touched ${key}: ${operation.touched}`);
     } catch (error) {
       history.note(client.name, `does not know whether it touched ${key}: ${reasonOf(error)}`);
     }
     const done = tap.touches.find(
-      (one) => one.origin === client.name && one.key === key && one.moment.order > call.order,
+      (one) =>
+        one.origin === client.name && one.key === key && one.ttlMs === ttlMs && one.moment.order > call.order,
     );
     ownWrite(client, key, done?.moment);
   }
@@ -381,7 +392,9 @@ export function createWorkload(deps: WorkloadDeps): Workload {
         one.soft === soft &&
         JSON.stringify(one.target).includes(JSON.stringify(Object.values(target)[0])),
     );
-    if (done !== undefined) {
+    // A tag whose invalidation got no answer concerns the copies that carry it: the queue's judge looks at those.
+    const isWholeKnown = operation.returned !== undefined || tags.length === 0;
+    if (done !== undefined && isWholeKnown) {
       for (const key of allKeys) {
         const held = truth.spells(key).findLast((spell) => spell.from.order < done.moment.order)?.held;
         if (matchesKey(done.target, key, held?.tags ?? [])) ownWrite(client, key, done.moment);
