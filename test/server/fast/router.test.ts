@@ -14,6 +14,8 @@ import {
   TouchRequestSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { takeMemory } from "../../../src/codec/framing/grpc-frame.ts";
+import { createStore } from "../../../src/store/engine/create-store.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { answerOf, connectRaw, framed, type RawConnection } from "../../support/raw-grpc.ts";
 import { CALL_HEADERS, connectSocket, FLAG, FRAME, frame, headerBlock } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
@@ -32,6 +34,8 @@ describe("an accelerated call", () => {
   beforeAll(async () => {
     running = await startServer({
       limits: { receiveMaxBytes: 1_024, valueMaxBytes: 512, sendMaxBytes: 1_024 },
+      // Two calls one after the other get the same age of the value.
+      store: createStore({ clock: new ManualClock() }),
     });
   });
   beforeEach(async () => {
