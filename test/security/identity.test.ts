@@ -1,4 +1,5 @@
 /** Who calls are of: client certificates and tokens, of every wrong kind too, on streams that outlive them, and of the client. */
+
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
@@ -25,6 +26,7 @@ import {
   headerBlock,
   PREFACE,
 } from "../support/raw-http2.ts";
+import { ROUND_TRIP_HIT, roundTrip } from "../support/round-trip.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { ANNOUNCED } from "../support/single-stream-peer.ts";
 
@@ -100,14 +102,6 @@ function open(address: string, options: Partial<ClientOptions> = {}): MeshCache 
   return cache;
 }
 
-async function roundTrip(cache: MeshCache): Promise<unknown> {
-  const users = cache.namespace("users", { codec: json<string>() });
-  await users.set("key", "value");
-  return users.get("key", { maxStalenessMs: 0 });
-}
-
-const HIT = { kind: "hit", value: "value" };
-
 describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acceleration) => {
   it("let calls of every kind in, and refuse those without", async () => {
     const running = await start({ tokens }, acceleration);
@@ -180,7 +174,7 @@ describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acc
         return SECRET;
       },
     });
-    expect(await roundTrip(cache)).toMatchObject(HIT);
+    expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
     expect(asked).toBe(1);
     await expect(roundTrip(open(running.address, { deadlineMs: 1_000 }))).rejects.toMatchObject(
       UNAUTHENTICATED,
@@ -321,7 +315,9 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
   it("with two URIs, two DNS names or no name get no connection", async () => {
     const running = await startTls();
     const good = files(["URI:spiffe://example.org/orders"]);
-    expect(await roundTrip(open(running.address, { tls: { ca: caOf(), ...good } }))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address, { tls: { ca: caOf(), ...good } }))).toMatchObject(
+      ROUND_TRIP_HIT,
+    );
     for (const names of [
       ["URI:spiffe://example.org/a", "URI:spiffe://example.org/b"],
       ["DNS:a.example", "DNS:b.example"],

@@ -1,4 +1,5 @@
 /** The gRPC port over TLS: who gets in, over which HTTP/2, how long a handshake may take, and how files are replaced. */
+
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect, createServer as createNetServer, type Socket } from "node:net";
@@ -25,6 +26,7 @@ import {
 } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
+import { ROUND_TRIP_HIT, roundTrip } from "../support/round-trip.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const DAY_MS = 86_400_000;
@@ -92,14 +94,6 @@ function open(address: string, options: Partial<ClientOptions> = {}): MeshCache 
   return cache;
 }
 
-async function roundTrip(cache: MeshCache): Promise<unknown> {
-  const users = cache.namespace("users", { codec: json<string>() });
-  await users.set("key", "value");
-  return users.get("key", { maxStalenessMs: 0 });
-}
-
-const HIT = { kind: "hit", value: "value" };
-
 /** Connects, and resolves when the connection is closed with the error of the client, or "" for none. */
 async function attempt(running: RunningServer, options: ConnectionOptions): Promise<string> {
   const socket = connectTls({
@@ -135,7 +129,7 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
     stream.on("error", () => {});
     await once(stream, "data");
     stream.cancel();
-    expect(await roundTrip(open(running.address))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address))).toMatchObject(ROUND_TRIP_HIT);
     expect(handshakesOf(running)).toMatchObject({ completed: 2, failed: 0, refused: 0 });
   });
 
@@ -161,18 +155,20 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
     undo.defer(async () => {
       await cache.close({ graceMs: 0 });
     });
-    expect(await roundTrip(cache)).toMatchObject(HIT);
+    expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
   });
 
   it("lets clients in whose certificate is of the authority, or of one below it", async () => {
     const running = await start({ clientCa: caPath }, {}, acceleration);
     expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...clientFiles() } }))).toMatchObject(
-      HIT,
+      ROUND_TRIP_HIT,
     );
     const below = authority.intermediate();
     const { cert, key } = below.issue();
     const chain = folder.save("chain", { cert: cert + below.cert, key });
-    expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...chain } }))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...chain } }))).toMatchObject(
+      ROUND_TRIP_HIT,
+    );
   });
 
   it("refuses absent, foreign, self-made, expired and future certificates, and one whose chain is not whole", async () => {
@@ -193,7 +189,7 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
     }
     expect(handshakesOf(running)).toMatchObject({ completed: 0 });
     expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...clientFiles() } }))).toMatchObject(
-      HIT,
+      ROUND_TRIP_HIT,
     );
   });
 });
@@ -240,7 +236,7 @@ describe("TLS refuses", () => {
     socket.end(bytes);
     await closeOf(socket);
     await eventually(() => expect(handshakesOf(running).failed).toBe(1));
-    expect(await roundTrip(open(running.address))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address))).toMatchObject(ROUND_TRIP_HIT);
     expect(running.observed.containedFaults()).toBe(0);
   });
 
@@ -300,7 +296,7 @@ describe("TLS handshakes are bounded", () => {
     const running = await start({}, { handshakesMax: 4 });
     const all = [];
     for (let at = 0; at < 12; at++) all.push(await silent(running));
-    expect(await roundTrip(open(running.address))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address))).toMatchObject(ROUND_TRIP_HIT);
     await Promise.all(all.slice(0, 8).map(({ closed }) => closed));
     expect(handshakesOf(running).displaced).toBeGreaterThanOrEqual(8);
     for (const { socket } of all) socket.destroy();
@@ -338,7 +334,7 @@ describe("TLS files are replaced without a restart", () => {
     folder.save("server", authority.issue({ untilMs: 60 * DAY_MS }));
     await eventually(async () => expect(await seen(running)).not.toBe(before));
     expect(running.observed.tls?.certificateExpiryS()).toBeGreaterThan(expiry + 20 * 86_400);
-    expect(await roundTrip(cache)).toMatchObject(HIT);
+    expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
     expect(cache.stats().connection).toMatchObject({ streams: 1, failures: 0 });
     expect(running.warnings).toEqual([]);
   });
@@ -359,7 +355,7 @@ describe("TLS files are replaced without a restart", () => {
     if (bad.key !== undefined) folder.write("server.key", bad.key);
     await eventually(() => expect(running.observed.securityFilesRefused()).toBe(true));
     expect(await seen(running)).toBe(before);
-    expect(await roundTrip(open(running.address))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address))).toMatchObject(ROUND_TRIP_HIT);
     folder.save("server", good);
     await eventually(() => expect(running.observed.securityFilesRefused()).toBe(false));
     expect(await seen(running)).not.toBe(before);
@@ -372,14 +368,16 @@ describe("TLS files are replaced without a restart", () => {
   it("and a client of an authority that was removed is refused", async () => {
     const running = await start({ clientCa: caPath });
     const old = clientFiles();
-    expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...old } }))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...old } }))).toMatchObject(
+      ROUND_TRIP_HIT,
+    );
     const next = createAuthority("next");
     const served = folder.write("served.crt", authority.cert);
     folder.write("ca.crt", next.cert);
     const young = clientFiles({}, next);
     const tls = { ca: served, ...young };
     await eventually(async () =>
-      expect(await roundTrip(open(running.address, { tls, deadlineMs: 500 }))).toMatchObject(HIT),
+      expect(await roundTrip(open(running.address, { tls, deadlineMs: 500 }))).toMatchObject(ROUND_TRIP_HIT),
     );
     const refused = open(running.address, { tls: { ca: served, ...old }, deadlineMs: 1_000 });
     await expect(roundTrip(refused)).rejects.toMatchObject({
@@ -493,7 +491,9 @@ describe("a client with TLS", () => {
     ["a SPIFFE id", "spiffe://example.org/cache", ["URI:spiffe://example.org/cache", "DNS:cache.example"]],
   ])("expects %s as its `serverName`, and no other", async (_name, serverName, names) => {
     const running = await start(folder.save("named", authority.issue({ names })));
-    expect(await roundTrip(open(running.address, { tls: { ca: caPath, serverName } }))).toMatchObject(HIT);
+    expect(await roundTrip(open(running.address, { tls: { ca: caPath, serverName } }))).toMatchObject(
+      ROUND_TRIP_HIT,
+    );
     const other = open(running.address, {
       tls: { ca: caPath, serverName: `${serverName}x` },
       deadlineMs: 300,
@@ -537,10 +537,10 @@ describe("a client with TLS", () => {
     const proxy = undo.use(await startFaultProxy(running.address));
     const files = folder.save("client", authority.issue());
     const cache = open(proxy.address, { tls: { ca: caPath, ...files } });
-    expect(await roundTrip(cache)).toMatchObject(HIT);
+    expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
     writeFileSync(files.cert, "broken");
     proxy.reset();
-    expect(await roundTrip(cache)).toMatchObject(HIT);
+    expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
     folder.save("client", next.issue());
     folder.write("both.crt", next.cert);
     await eventually(async () => {
@@ -561,7 +561,7 @@ describe("a client with TLS", () => {
       detail: { field: "tls.cert" },
     });
     folder.save("late", { cert, key });
-    await eventually(async () => expect(await roundTrip(cache)).toMatchObject(HIT));
+    await eventually(async () => expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT));
   });
 
   it.each([
