@@ -24,7 +24,14 @@ describe("createServiceDefinition()", () => {
       ["stream", "/meshcache.v1.CacheService/Stream", "one to stream"],
       ["exchange", "/meshcache.v1.CacheService/Exchange", "stream to stream"],
     ]);
-    expect(Object.keys(createServiceDefinition(AdminService))).toEqual(["stats"]);
+    expect(Object.keys(createServiceDefinition(AdminService))).toEqual([
+      "stats",
+      "activity",
+      "listClients",
+      "inspectEntry",
+      "describeServer",
+      "describeCaller",
+    ]);
   });
 
   it("carries messages both ways, and frames as they are", () => {

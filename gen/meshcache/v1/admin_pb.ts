@@ -5,15 +5,17 @@
 // @generated from file meshcache/v1/admin.proto (package meshcache.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Hit, Selector, Stamp } from "./cache_pb.ts";
+import { file_meshcache_v1_cache } from "./cache_pb.ts";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file meshcache/v1/admin.proto.
  */
 export const file_meshcache_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSImCgxTdGF0c1JlcXVlc3QSFgoObmFtZXNwYWNlc19tYXgYASABKA0ikwIKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQSMAoKbmFtZXNwYWNlcxgJIAMoCzIcLm1lc2hjYWNoZS52MS5OYW1lc3BhY2VTdGF0cyKhAQoOTmFtZXNwYWNlU3RhdHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2VudHJpZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSMAoKb3BlcmF0aW9ucxgEIAEoCzIcLm1lc2hjYWNoZS52MS5PcGVyYXRpb25TdGF0cxIVCg1jZWlsaW5nX2J5dGVzGAUgASgEEhMKC2Zsb29yX2J5dGVzGAYgASgEIncKClNoYXJkU3RhdHMSDQoFc2hhcmQYASABKA0SEAoIcmV2aXNpb24YAiABKAQSDwoHZW50cmllcxgDIAEoBBINCgVieXRlcxgEIAEoBBIUCgxidWRnZXRfYnl0ZXMYBSABKAQSEgoKbG9nX2V2ZW50cxgGIAEoBCKJAgoOT3BlcmF0aW9uU3RhdHMSDAoEaGl0cxgBIAEoBBIOCgZtaXNzZXMYAiABKAQSEgoKc3RhbGVfaGl0cxgDIAEoBBIMCgRzZXRzGAQgASgEEhQKDHNldHNfcmVmdXNlZBgFIAEoBBIPCgd0b3VjaGVzGAYgASgEEjYKDWludmFsaWRhdGlvbnMYByABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0aW9uU3RhdHMSLgoJZXZpY3Rpb25zGAggASgLMhsubWVzaGNhY2hlLnYxLkV2aWN0aW9uU3RhdHMSKAoGbGVhc2VzGAkgASgLMhgubWVzaGNhY2hlLnYxLkxlYXNlU3RhdHMiTgoRSW52YWxpZGF0aW9uU3RhdHMSDAoEa2V5cxgBIAEoBBIMCgR0YWdzGAIgASgEEhAKCHByZWZpeGVzGAMgASgEEgsKA2FsbBgEIAEoBCJCCg1FdmljdGlvblN0YXRzEhAKCGNhcGFjaXR5GAEgASgEEg8KB2V4cGlyZWQYAiABKAQSDgoGZmVuY2VkGAMgASgEIrMBCgpMZWFzZVN0YXRzEg8KB2dyYW50ZWQYASABKAQSDAoEaGVsZBgCIAEoBBIOCgZzaGFyZWQYAyABKAQSDgoGZmlsbGVkGAQgASgEEgwKBGxvc3QYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBIQCghyZWxlYXNlZBgHIAEoBBIRCglhYmFuZG9uZWQYCCABKAQSEQoJZGlzcGxhY2VkGAkgASgEEg8KB3JlZnVzZWQYCiABKAQyVQoMQWRtaW5TZXJ2aWNlEkUKBVN0YXRzEhoubWVzaGNhY2hlLnYxLlN0YXRzUmVxdWVzdBobLm1lc2hjYWNoZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw");
+  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSImCgxTdGF0c1JlcXVlc3QSFgoObmFtZXNwYWNlc19tYXgYASABKA0ikwIKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQSMAoKbmFtZXNwYWNlcxgJIAMoCzIcLm1lc2hjYWNoZS52MS5OYW1lc3BhY2VTdGF0cyKhAQoOTmFtZXNwYWNlU3RhdHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2VudHJpZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSMAoKb3BlcmF0aW9ucxgEIAEoCzIcLm1lc2hjYWNoZS52MS5PcGVyYXRpb25TdGF0cxIVCg1jZWlsaW5nX2J5dGVzGAUgASgEEhMKC2Zsb29yX2J5dGVzGAYgASgEIncKClNoYXJkU3RhdHMSDQoFc2hhcmQYASABKA0SEAoIcmV2aXNpb24YAiABKAQSDwoHZW50cmllcxgDIAEoBBINCgVieXRlcxgEIAEoBBIUCgxidWRnZXRfYnl0ZXMYBSABKAQSEgoKbG9nX2V2ZW50cxgGIAEoBCKJAgoOT3BlcmF0aW9uU3RhdHMSDAoEaGl0cxgBIAEoBBIOCgZtaXNzZXMYAiABKAQSEgoKc3RhbGVfaGl0cxgDIAEoBBIMCgRzZXRzGAQgASgEEhQKDHNldHNfcmVmdXNlZBgFIAEoBBIPCgd0b3VjaGVzGAYgASgEEjYKDWludmFsaWRhdGlvbnMYByABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0aW9uU3RhdHMSLgoJZXZpY3Rpb25zGAggASgLMhsubWVzaGNhY2hlLnYxLkV2aWN0aW9uU3RhdHMSKAoGbGVhc2VzGAkgASgLMhgubWVzaGNhY2hlLnYxLkxlYXNlU3RhdHMiTgoRSW52YWxpZGF0aW9uU3RhdHMSDAoEa2V5cxgBIAEoBBIMCgR0YWdzGAIgASgEEhAKCHByZWZpeGVzGAMgASgEEgsKA2FsbBgEIAEoBCJCCg1FdmljdGlvblN0YXRzEhAKCGNhcGFjaXR5GAEgASgEEg8KB2V4cGlyZWQYAiABKAQSDgoGZmVuY2VkGAMgASgEIrMBCgpMZWFzZVN0YXRzEg8KB2dyYW50ZWQYASABKAQSDAoEaGVsZBgCIAEoBBIOCgZzaGFyZWQYAyABKAQSDgoGZmlsbGVkGAQgASgEEgwKBGxvc3QYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBIQCghyZWxlYXNlZBgHIAEoBBIRCglhYmFuZG9uZWQYCCABKAQSEQoJZGlzcGxhY2VkGAkgASgEEg8KB3JlZnVzZWQYCiABKAQiEQoPQWN0aXZpdHlSZXF1ZXN0IpcBChBBY3Rpdml0eVJlc3BvbnNlEiYKBWNhbGxzGAEgAygLMhcubWVzaGNhY2hlLnYxLkNhbGxTdGF0cxIXCg9idWNrZXRfYm91bmRzX3MYAiADKAESKgoHd29ya2VycxgDIAMoCzIZLm1lc2hjYWNoZS52MS5Xb3JrZXJTdGF0cxIWCg53b3JrZXJzX3NpbGVudBgEIAEoDSJgCglDYWxsU3RhdHMSDgoGbWV0aG9kGAEgASgJEg4KBnN0YXR1cxgCIAEoCRINCgVjb3VudBgDIAEoBBINCgVzdW1fcxgEIAEoARIVCg1idWNrZXRfY291bnRzGAUgAygEIsUBCgtXb3JrZXJTdGF0cxIOCgZ3b3JrZXIYASABKA0SEwoLY29ubmVjdGlvbnMYAiABKAQSEgoKb3Blbl9jYWxscxgDIAEoBBITCgtzdWJzY3JpYmVycxgEIAEoBBISCgpvcGVyYXRpb25zGAUgASgEEhoKEnNsb3dlc3RfbGFnX2V2ZW50cxgGIAEoBBIfChdldmVudF9sb29wX2RlbGF5X3A5OV91cxgHIAEoBBIXCg9ldmVudF9sb29wX2J1c3kYCCABKAEiZQoSTGlzdENsaWVudHNSZXF1ZXN0EhMKC2NsaWVudHNfbWF4GAEgASgNEigKBW9yZGVyGAIgASgOMhkubWVzaGNhY2hlLnYxLkNsaWVudE9yZGVyEhAKCGFmdGVyX2lkGAMgASgEIn4KE0xpc3RDbGllbnRzUmVzcG9uc2USKQoHY2xpZW50cxgBIAMoCzIYLm1lc2hjYWNoZS52MS5DbGllbnRJbmZvEg0KBXRvdGFsGAIgASgEEhUKDW5leHRfYWZ0ZXJfaWQYAyABKAQSFgoOd29ya2Vyc19zaWxlbnQYBCABKA0i4gEKCkNsaWVudEluZm8SCgoCaWQYASABKAQSDgoGd29ya2VyGAIgASgNEg8KB2FkZHJlc3MYAyABKAkSEQoJcHJpbmNpcGFsGAQgASgJEhQKDGNvbm5lY3RlZF9tcxgFIAEoBBISCgpvcGVyYXRpb25zGAYgASgEEhIKCm9wZW5fY2FsbHMYByABKA0SEgoKaGVsZF9ieXRlcxgIIAEoBBIrCgdzdHJlYW1zGAkgAygLMhoubWVzaGNhY2hlLnYxLkNsaWVudFN0cmVhbRIVCg1zdHJlYW1zX3RvdGFsGAogASgNIsUBCgxDbGllbnRTdHJlYW0SDgoGbWV0aG9kGAEgASgJEhEKCWNsaWVudF9pZBgCIAEoCRIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCRIpCglzZWxlY3RvcnMYBSADKAsyFi5tZXNoY2FjaGUudjEuU2VsZWN0b3ISFwoPc2VsZWN0b3JzX3RvdGFsGAYgASgNEhIKCmxhZ19ldmVudHMYByABKAQSEAoIb3ZlcnJ1bnMYCCABKAQiSQoTSW5zcGVjdEVudHJ5UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEhIKCndpdGhfdmFsdWUYAyABKAgiiwEKFEluc3BlY3RFbnRyeVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBWVudHJ5GAIgASgLMhcubWVzaGNhY2hlLnYxLkVudHJ5SW5mbxInCgZmZW5jZXMYAyADKAsyFy5tZXNoY2FjaGUudjEuRmVuY2VJbmZvImkKCUVudHJ5SW5mbxInCgVzdGF0ZRgBIAEoDjIYLm1lc2hjYWNoZS52MS5FbnRyeVN0YXRlEh4KA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQSEwoLdmFsdWVfYnl0ZXMYAyABKAQicAoJRmVuY2VJbmZvEiUKBGtpbmQYASABKA4yFy5tZXNoY2FjaGUudjEuRmVuY2VLaW5kEgwKBG5hbWUYAiABKAkSDAoEc29mdBgDIAEoCBIQCghyZXZpc2lvbhgEIAEoBBIOCgZjb3ZlcnMYBSABKAgiFwoVRGVzY3JpYmVTZXJ2ZXJSZXF1ZXN0IqMBChZEZXNjcmliZVNlcnZlclJlc3BvbnNlEhYKDnNlcnZlcl92ZXJzaW9uGAEgASgJEg0KBWVwb2NoGAIgASgGEhEKCXVwdGltZV9tcxgDIAEoBBIPCgd3b3JrZXJzGAQgASgNEisKCHNldHRpbmdzGAUgAygLMhkubWVzaGNhY2hlLnYxLlNldHRpbmdJbmZvEhEKCXRyYWNlX3VybBgGIAEoCSI6CgtTZXR0aW5nSW5mbxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnNvdXJjZRgDIAEoCSIXChVEZXNjcmliZUNhbGxlclJlcXVlc3QifQoWRGVzY3JpYmVDYWxsZXJSZXNwb25zZRIRCglwcmluY2lwYWwYASABKAkSHgoWcGVybWlzc2lvbnNfZXZlcnl3aGVyZRgCIAMoCRIdChVwZXJtaXNzaW9uc19zb21ld2hlcmUYAyADKAkSEQoJcmVhZF9vbmx5GAQgASgIKnoKC0NsaWVudE9yZGVyEhwKGENMSUVOVF9PUkRFUl9VTlNQRUNJRklFRBAAEhoKFkNMSUVOVF9PUkRFUl9DT05ORUNURUQQARIbChdDTElFTlRfT1JERVJfT1BFUkFUSU9OUxACEhQKEENMSUVOVF9PUkRFUl9MQUcQAyqHAQoKRW50cnlTdGF0ZRIbChdFTlRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUVOVFJZX1NUQVRFX0ZSRVNIEAESFwoTRU5UUllfU1RBVEVfRVhQSVJFRBACEhYKEkVOVFJZX1NUQVRFX1NUQUxFRBADEhQKEEVOVFJZX1NUQVRFX0dPTkUQBCpsCglGZW5jZUtpbmQSGgoWRkVOQ0VfS0lORF9VTlNQRUNJRklFRBAAEhIKDkZFTkNFX0tJTkRfVEFHEAESFQoRRkVOQ0VfS0lORF9QUkVGSVgQAhIYChRGRU5DRV9LSU5EX05BTUVTUEFDRRADMp4ECgxBZG1pblNlcnZpY2USRQoFU3RhdHMSGi5tZXNoY2FjaGUudjEuU3RhdHNSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLlN0YXRzUmVzcG9uc2UiA5ACARJOCghBY3Rpdml0eRIdLm1lc2hjYWNoZS52MS5BY3Rpdml0eVJlcXVlc3QaHi5tZXNoY2FjaGUudjEuQWN0aXZpdHlSZXNwb25zZSIDkAIBElcKC0xpc3RDbGllbnRzEiAubWVzaGNhY2hlLnYxLkxpc3RDbGllbnRzUmVxdWVzdBohLm1lc2hjYWNoZS52MS5MaXN0Q2xpZW50c1Jlc3BvbnNlIgOQAgESWgoMSW5zcGVjdEVudHJ5EiEubWVzaGNhY2hlLnYxLkluc3BlY3RFbnRyeVJlcXVlc3QaIi5tZXNoY2FjaGUudjEuSW5zcGVjdEVudHJ5UmVzcG9uc2UiA5ACARJgCg5EZXNjcmliZVNlcnZlchIjLm1lc2hjYWNoZS52MS5EZXNjcmliZVNlcnZlclJlcXVlc3QaJC5tZXNoY2FjaGUudjEuRGVzY3JpYmVTZXJ2ZXJSZXNwb25zZSIDkAIBEmAKDkRlc2NyaWJlQ2FsbGVyEiMubWVzaGNhY2hlLnYxLkRlc2NyaWJlQ2FsbGVyUmVxdWVzdBokLm1lc2hjYWNoZS52MS5EZXNjcmliZUNhbGxlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_meshcache_v1_cache]);
 
 /**
  * StatsRequest asks for the counters.
@@ -464,13 +466,893 @@ export const LeaseStatsSchema: GenMessage<LeaseStats> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_admin, 7);
 
 /**
- * AdminService answers operators. It reveals no key and no value.
+ * ActivityRequest asks for the activity.
+ *
+ * @generated from message meshcache.v1.ActivityRequest
+ */
+export type ActivityRequest = Message<"meshcache.v1.ActivityRequest"> & {
+};
+
+/**
+ * Describes the message meshcache.v1.ActivityRequest.
+ * Use `create(ActivityRequestSchema)` to create a new message.
+ */
+export const ActivityRequestSchema: GenMessage<ActivityRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 8);
+
+/**
+ * ActivityResponse has counters of calls, and the workers.
+ *
+ * @generated from message meshcache.v1.ActivityResponse
+ */
+export type ActivityResponse = Message<"meshcache.v1.ActivityResponse"> & {
+  /**
+   * The calls that have ended, by method and status. Empty: the server measures none.
+   *
+   * @generated from field: repeated meshcache.v1.CallStats calls = 1;
+   */
+  calls: CallStats[];
+
+  /**
+   * The upper bounds of the buckets of `CallStats.bucket_counts`, in seconds, ascending. The last bucket has none.
+   *
+   * @generated from field: repeated double bucket_bounds_s = 2;
+   */
+  bucketBoundsS: number[];
+
+  /**
+   * The workers, in their order.
+   *
+   * @generated from field: repeated meshcache.v1.WorkerStats workers = 3;
+   */
+  workers: WorkerStats[];
+
+  /**
+   * Workers that did not answer in time: their calls are in no number.
+   *
+   * @generated from field: uint32 workers_silent = 4;
+   */
+  workersSilent: number;
+};
+
+/**
+ * Describes the message meshcache.v1.ActivityResponse.
+ * Use `create(ActivityResponseSchema)` to create a new message.
+ */
+export const ActivityResponseSchema: GenMessage<ActivityResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 9);
+
+/**
+ * CallStats counts the calls of one method that ended with one status.
+ *
+ * @generated from message meshcache.v1.CallStats
+ */
+export type CallStats = Message<"meshcache.v1.CallStats"> & {
+  /**
+   * With package and service: "meshcache.v1.CacheService/Get".
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The name of the gRPC status: "OK".
+   *
+   * @generated from field: string status = 2;
+   */
+  status: string;
+
+  /**
+   * Calls.
+   *
+   * @generated from field: uint64 count = 3;
+   */
+  count: bigint;
+
+  /**
+   * Their durations together, in seconds.
+   *
+   * @generated from field: double sum_s = 4;
+   */
+  sumS: number;
+
+  /**
+   * Calls by duration: one more than there are bounds.
+   *
+   * @generated from field: repeated uint64 bucket_counts = 5;
+   */
+  bucketCounts: bigint[];
+};
+
+/**
+ * Describes the message meshcache.v1.CallStats.
+ * Use `create(CallStatsSchema)` to create a new message.
+ */
+export const CallStatsSchema: GenMessage<CallStats> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 10);
+
+/**
+ * WorkerStats describes one worker thread. Numbers of operations go up only; the others are of now.
+ *
+ * @generated from message meshcache.v1.WorkerStats
+ */
+export type WorkerStats = Message<"meshcache.v1.WorkerStats"> & {
+  /**
+   * Its number.
+   *
+   * @generated from field: uint32 worker = 1;
+   */
+  worker: number;
+
+  /**
+   * Open connections.
+   *
+   * @generated from field: uint64 connections = 2;
+   */
+  connections: bigint;
+
+  /**
+   * Open calls, streams included.
+   *
+   * @generated from field: uint64 open_calls = 3;
+   */
+  openCalls: bigint;
+
+  /**
+   * Subscribers.
+   *
+   * @generated from field: uint64 subscribers = 4;
+   */
+  subscribers: bigint;
+
+  /**
+   * Operations so far: unary calls, and operations of batches.
+   *
+   * @generated from field: uint64 operations = 5;
+   */
+  operations: bigint;
+
+  /**
+   * Events that its slowest subscriber has not been sent yet.
+   *
+   * @generated from field: uint64 slowest_lag_events = 6;
+   */
+  slowestLagEvents: bigint;
+
+  /**
+   * How late its event loop was in the last seconds, in microseconds: 99 in 100 samples were less late.
+   *
+   * @generated from field: uint64 event_loop_delay_p99_us = 7;
+   */
+  eventLoopDelayP99Us: bigint;
+
+  /**
+   * The part of the time in which its thread was busy, in the last seconds: 0 to 1.
+   *
+   * @generated from field: double event_loop_busy = 8;
+   */
+  eventLoopBusy: number;
+};
+
+/**
+ * Describes the message meshcache.v1.WorkerStats.
+ * Use `create(WorkerStatsSchema)` to create a new message.
+ */
+export const WorkerStatsSchema: GenMessage<WorkerStats> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 11);
+
+/**
+ * ListClientsRequest asks for clients.
+ *
+ * @generated from message meshcache.v1.ListClientsRequest
+ */
+export type ListClientsRequest = Message<"meshcache.v1.ListClientsRequest"> & {
+  /**
+   * At most 1,000; 0: 100.
+   *
+   * @generated from field: uint32 clients_max = 1;
+   */
+  clientsMax: number;
+
+  /**
+   * Which come first.
+   *
+   * @generated from field: meshcache.v1.ClientOrder order = 2;
+   */
+  order: ClientOrder;
+
+  /**
+   * Only with CLIENT_ORDER_CONNECTED: those after the client with this id. 0: from the first.
+   *
+   * @generated from field: uint64 after_id = 3;
+   */
+  afterId: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.ListClientsRequest.
+ * Use `create(ListClientsRequestSchema)` to create a new message.
+ */
+export const ListClientsRequestSchema: GenMessage<ListClientsRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 12);
+
+/**
+ * ListClientsResponse lists clients.
+ *
+ * @generated from message meshcache.v1.ListClientsResponse
+ */
+export type ListClientsResponse = Message<"meshcache.v1.ListClientsResponse"> & {
+  /**
+   * The clients, in the order that was asked for.
+   *
+   * @generated from field: repeated meshcache.v1.ClientInfo clients = 1;
+   */
+  clients: ClientInfo[];
+
+  /**
+   * Open connections altogether.
+   *
+   * @generated from field: uint64 total = 2;
+   */
+  total: bigint;
+
+  /**
+   * The `after_id` of the next page. 0: there is none.
+   *
+   * @generated from field: uint64 next_after_id = 3;
+   */
+  nextAfterId: bigint;
+
+  /**
+   * Workers that did not answer in time: their clients are not listed.
+   *
+   * @generated from field: uint32 workers_silent = 4;
+   */
+  workersSilent: number;
+};
+
+/**
+ * Describes the message meshcache.v1.ListClientsResponse.
+ * Use `create(ListClientsResponseSchema)` to create a new message.
+ */
+export const ListClientsResponseSchema: GenMessage<ListClientsResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 13);
+
+/**
+ * ClientInfo describes an open connection.
+ *
+ * @generated from message meshcache.v1.ClientInfo
+ */
+export type ClientInfo = Message<"meshcache.v1.ClientInfo"> & {
+  /**
+   * Names the connection among those of this life of the server. Never 0.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * The worker that has it.
+   *
+   * @generated from field: uint32 worker = 2;
+   */
+  worker: number;
+
+  /**
+   * HOST:PORT of the peer, which may be a proxy.
+   *
+   * @generated from field: string address = 3;
+   */
+  address: string;
+
+  /**
+   * Who it is: the principal of its certificate, or of its last call with a token. Empty: nobody that is known.
+   *
+   * @generated from field: string principal = 4;
+   */
+  principal: string;
+
+  /**
+   * How long it has been open.
+   *
+   * @generated from field: uint64 connected_ms = 5;
+   */
+  connectedMs: bigint;
+
+  /**
+   * Operations so far: unary calls, and operations of batches.
+   *
+   * @generated from field: uint64 operations = 6;
+   */
+  operations: bigint;
+
+  /**
+   * Open calls, streams included.
+   *
+   * @generated from field: uint32 open_calls = 7;
+   */
+  openCalls: number;
+
+  /**
+   * Bytes that its calls hold: requests, results and answers.
+   *
+   * @generated from field: uint64 held_bytes = 8;
+   */
+  heldBytes: bigint;
+
+  /**
+   * Its streams, at most 16.
+   *
+   * @generated from field: repeated meshcache.v1.ClientStream streams = 9;
+   */
+  streams: ClientStream[];
+
+  /**
+   * Streams altogether.
+   *
+   * @generated from field: uint32 streams_total = 10;
+   */
+  streamsTotal: number;
+};
+
+/**
+ * Describes the message meshcache.v1.ClientInfo.
+ * Use `create(ClientInfoSchema)` to create a new message.
+ */
+export const ClientInfoSchema: GenMessage<ClientInfo> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 14);
+
+/**
+ * ClientStream describes an open Stream or Exchange.
+ *
+ * @generated from message meshcache.v1.ClientStream
+ */
+export type ClientStream = Message<"meshcache.v1.ClientStream"> & {
+  /**
+   * The name of the method: "Exchange".
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The `client_id` of its Open frame, or of the call's metadata. Empty: none.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * What the client says that it is, in its Open frame. Empty: nothing.
+   *
+   * @generated from field: string library = 3;
+   */
+  library: string;
+
+  /**
+   * The version of that library. Empty: none is said.
+   *
+   * @generated from field: string library_version = 4;
+   */
+  libraryVersion: string;
+
+  /**
+   * What it subscribes to, at most 16. Prefixes are shown to who may `inspect` the namespace, and left out for others.
+   *
+   * @generated from field: repeated meshcache.v1.Selector selectors = 5;
+   */
+  selectors: Selector[];
+
+  /**
+   * Selectors altogether.
+   *
+   * @generated from field: uint32 selectors_total = 6;
+   */
+  selectorsTotal: number;
+
+  /**
+   * Events that it has not been sent yet. 0 without a subscription.
+   *
+   * @generated from field: uint64 lag_events = 7;
+   */
+  lagEvents: bigint;
+
+  /**
+   * How often it was overrun and got a Gap.
+   *
+   * @generated from field: uint64 overruns = 8;
+   */
+  overruns: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.ClientStream.
+ * Use `create(ClientStreamSchema)` to create a new message.
+ */
+export const ClientStreamSchema: GenMessage<ClientStream> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 15);
+
+/**
+ * InspectEntryRequest names a key.
+ *
+ * @generated from message meshcache.v1.InspectEntryRequest
+ */
+export type InspectEntryRequest = Message<"meshcache.v1.InspectEntryRequest"> & {
+  /**
+   * As in Get.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * As in Get.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Sends the value too.
+   *
+   * @generated from field: bool with_value = 3;
+   */
+  withValue: boolean;
+};
+
+/**
+ * Describes the message meshcache.v1.InspectEntryRequest.
+ * Use `create(InspectEntryRequestSchema)` to create a new message.
+ */
+export const InspectEntryRequestSchema: GenMessage<InspectEntryRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 16);
+
+/**
+ * InspectEntryResponse shows what the store has for a key.
+ *
+ * @generated from message meshcache.v1.InspectEntryResponse
+ */
+export type InspectEntryResponse = Message<"meshcache.v1.InspectEntryResponse"> & {
+  /**
+   * The shard as of this answer.
+   *
+   * @generated from field: meshcache.v1.Stamp as_of = 1;
+   */
+  asOf?: Stamp | undefined;
+
+  /**
+   * Unset: the store has nothing for this key.
+   *
+   * @generated from field: meshcache.v1.EntryInfo entry = 2;
+   */
+  entry?: EntryInfo | undefined;
+
+  /**
+   * The newest fence of each of its tags, of prefixes of its key, and of its namespace, those that are kept: a fence is
+   * dropped once what it covers is swept. The newest first, at most 32. Without an entry, those of its key and
+   * its namespace.
+   *
+   * @generated from field: repeated meshcache.v1.FenceInfo fences = 3;
+   */
+  fences: FenceInfo[];
+};
+
+/**
+ * Describes the message meshcache.v1.InspectEntryResponse.
+ * Use `create(InspectEntryResponseSchema)` to create a new message.
+ */
+export const InspectEntryResponseSchema: GenMessage<InspectEntryResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 17);
+
+/**
+ * EntryInfo describes an entry.
+ *
+ * @generated from message meshcache.v1.EntryInfo
+ */
+export type EntryInfo = Message<"meshcache.v1.EntryInfo"> & {
+  /**
+   * Who may read it.
+   *
+   * @generated from field: meshcache.v1.EntryState state = 1;
+   */
+  state: EntryState;
+
+  /**
+   * As of a Hit: its value, when it was asked for, its version, tags and lifetimes. Of an entry that is gone the lifetimes
+   * are 0.
+   *
+   * @generated from field: meshcache.v1.Hit hit = 2;
+   */
+  hit?: Hit | undefined;
+
+  /**
+   * The size of its value.
+   *
+   * @generated from field: uint64 value_bytes = 3;
+   */
+  valueBytes: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.EntryInfo.
+ * Use `create(EntryInfoSchema)` to create a new message.
+ */
+export const EntryInfoSchema: GenMessage<EntryInfo> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 18);
+
+/**
+ * FenceInfo describes a fence of one shard.
+ *
+ * @generated from message meshcache.v1.FenceInfo
+ */
+export type FenceInfo = Message<"meshcache.v1.FenceInfo"> & {
+  /**
+   * What it names.
+   *
+   * @generated from field: meshcache.v1.FenceKind kind = 1;
+   */
+  kind: FenceKind;
+
+  /**
+   * The tag or the prefix. Empty for a namespace, and for a prefix whose fence was merged with others.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * SOFT: what it covers is stale, else gone.
+   *
+   * @generated from field: bool soft = 3;
+   */
+  soft: boolean;
+
+  /**
+   * What was set before this revision is covered.
+   *
+   * @generated from field: uint64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * It covers the entry.
+   *
+   * @generated from field: bool covers = 5;
+   */
+  covers: boolean;
+};
+
+/**
+ * Describes the message meshcache.v1.FenceInfo.
+ * Use `create(FenceInfoSchema)` to create a new message.
+ */
+export const FenceInfoSchema: GenMessage<FenceInfo> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 19);
+
+/**
+ * DescribeServerRequest asks for the description.
+ *
+ * @generated from message meshcache.v1.DescribeServerRequest
+ */
+export type DescribeServerRequest = Message<"meshcache.v1.DescribeServerRequest"> & {
+};
+
+/**
+ * Describes the message meshcache.v1.DescribeServerRequest.
+ * Use `create(DescribeServerRequestSchema)` to create a new message.
+ */
+export const DescribeServerRequestSchema: GenMessage<DescribeServerRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 20);
+
+/**
+ * DescribeServerResponse describes the server.
+ *
+ * @generated from message meshcache.v1.DescribeServerResponse
+ */
+export type DescribeServerResponse = Message<"meshcache.v1.DescribeServerResponse"> & {
+  /**
+   * The version of the software.
+   *
+   * @generated from field: string server_version = 1;
+   */
+  serverVersion: string;
+
+  /**
+   * The store's epoch.
+   *
+   * @generated from field: fixed64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Time since the process started.
+   *
+   * @generated from field: uint64 uptime_ms = 3;
+   */
+  uptimeMs: bigint;
+
+  /**
+   * Worker threads.
+   *
+   * @generated from field: uint32 workers = 4;
+   */
+  workers: number;
+
+  /**
+   * All settings, in the order of the documentation. Empty: it was not started by the command line.
+   *
+   * @generated from field: repeated meshcache.v1.SettingInfo settings = 5;
+   */
+  settings: SettingInfo[];
+
+  /**
+   * What the console links a traceparent to: "{traceId}" stands for the id of the trace. Empty: to nothing.
+   *
+   * @generated from field: string trace_url = 6;
+   */
+  traceUrl: string;
+};
+
+/**
+ * Describes the message meshcache.v1.DescribeServerResponse.
+ * Use `create(DescribeServerResponseSchema)` to create a new message.
+ */
+export const DescribeServerResponseSchema: GenMessage<DescribeServerResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 21);
+
+/**
+ * SettingInfo describes a setting in effect.
+ *
+ * @generated from message meshcache.v1.SettingInfo
+ */
+export type SettingInfo = Message<"meshcache.v1.SettingInfo"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its value as text, as the configuration file takes it.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * Where it is from: "default", or the flag, the variable or the place in the file.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message meshcache.v1.SettingInfo.
+ * Use `create(SettingInfoSchema)` to create a new message.
+ */
+export const SettingInfoSchema: GenMessage<SettingInfo> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 22);
+
+/**
+ * DescribeCallerRequest asks for the description.
+ *
+ * @generated from message meshcache.v1.DescribeCallerRequest
+ */
+export type DescribeCallerRequest = Message<"meshcache.v1.DescribeCallerRequest"> & {
+};
+
+/**
+ * Describes the message meshcache.v1.DescribeCallerRequest.
+ * Use `create(DescribeCallerRequestSchema)` to create a new message.
+ */
+export const DescribeCallerRequestSchema: GenMessage<DescribeCallerRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 23);
+
+/**
+ * DescribeCallerResponse describes the caller to itself.
+ *
+ * @generated from message meshcache.v1.DescribeCallerResponse
+ */
+export type DescribeCallerResponse = Message<"meshcache.v1.DescribeCallerResponse"> & {
+  /**
+   * Its name. Empty: the server does not know callers.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * Permissions in all namespaces, by name: "observe". All of them without a policy.
+   *
+   * @generated from field: repeated string permissions_everywhere = 2;
+   */
+  permissionsEverywhere: string[];
+
+  /**
+   * Permissions in at least one namespace.
+   *
+   * @generated from field: repeated string permissions_somewhere = 3;
+   */
+  permissionsSomewhere: string[];
+
+  /**
+   * The port of this call refuses everything that changes the store.
+   *
+   * @generated from field: bool read_only = 4;
+   */
+  readOnly: boolean;
+};
+
+/**
+ * Describes the message meshcache.v1.DescribeCallerResponse.
+ * Use `create(DescribeCallerResponseSchema)` to create a new message.
+ */
+export const DescribeCallerResponseSchema: GenMessage<DescribeCallerResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 24);
+
+/**
+ * ClientOrder says which clients come first.
+ *
+ * @generated from enum meshcache.v1.ClientOrder
+ */
+export const ClientOrder = {
+  /**
+   * As CLIENT_ORDER_CONNECTED.
+   *
+   * @generated from enum value: CLIENT_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By `ClientInfo.id`. The only order with pages.
+   *
+   * @generated from enum value: CLIENT_ORDER_CONNECTED = 1;
+   */
+  CONNECTED: 1,
+
+  /**
+   * Those with most operations first.
+   *
+   * @generated from enum value: CLIENT_ORDER_OPERATIONS = 2;
+   */
+  OPERATIONS: 2,
+
+  /**
+   * Those that lag most first.
+   *
+   * @generated from enum value: CLIENT_ORDER_LAG = 3;
+   */
+  LAG: 3,
+} as const;
+
+/**
+ * ClientOrder says which clients come first.
+ *
+ * @generated from enum meshcache.v1.ClientOrder
+ */
+export type ClientOrder = (typeof ClientOrder)[keyof typeof ClientOrder] | UnknownEnum;
+
+/**
+ * Describes the enum meshcache.v1.ClientOrder.
+ */
+export const ClientOrderSchema: GenEnum<ClientOrder> = /*@__PURE__*/
+  enumDesc(file_meshcache_v1_admin, 0);
+
+/**
+ * EntryState says who may read an entry.
+ *
+ * @generated from enum meshcache.v1.EntryState
+ */
+export const EntryState = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ENTRY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Every read finds it.
+   *
+   * @generated from enum value: ENTRY_STATE_FRESH = 1;
+   */
+  FRESH: 1,
+
+  /**
+   * Past its TTL, within its stale window.
+   *
+   * @generated from enum value: ENTRY_STATE_EXPIRED = 2;
+   */
+  EXPIRED: 2,
+
+  /**
+   * Invalidated SOFT, within its stale window.
+   *
+   * @generated from enum value: ENTRY_STATE_STALED = 3;
+   */
+  STALED: 3,
+
+  /**
+   * No read finds it: past its stale window, or invalidated HARD. Its memory is freed soon.
+   *
+   * @generated from enum value: ENTRY_STATE_GONE = 4;
+   */
+  GONE: 4,
+} as const;
+
+/**
+ * EntryState says who may read an entry.
+ *
+ * @generated from enum meshcache.v1.EntryState
+ */
+export type EntryState = (typeof EntryState)[keyof typeof EntryState] | UnknownEnum;
+
+/**
+ * Describes the enum meshcache.v1.EntryState.
+ */
+export const EntryStateSchema: GenEnum<EntryState> = /*@__PURE__*/
+  enumDesc(file_meshcache_v1_admin, 1);
+
+/**
+ * FenceKind says what a fence names.
+ *
+ * @generated from enum meshcache.v1.FenceKind
+ */
+export const FenceKind = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: FENCE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * A tag.
+   *
+   * @generated from enum value: FENCE_KIND_TAG = 1;
+   */
+  TAG: 1,
+
+  /**
+   * A prefix of keys.
+   *
+   * @generated from enum value: FENCE_KIND_PREFIX = 2;
+   */
+  PREFIX: 2,
+
+  /**
+   * The whole namespace.
+   *
+   * @generated from enum value: FENCE_KIND_NAMESPACE = 3;
+   */
+  NAMESPACE: 3,
+} as const;
+
+/**
+ * FenceKind says what a fence names.
+ *
+ * @generated from enum meshcache.v1.FenceKind
+ */
+export type FenceKind = (typeof FenceKind)[keyof typeof FenceKind] | UnknownEnum;
+
+/**
+ * Describes the enum meshcache.v1.FenceKind.
+ */
+export const FenceKindSchema: GenEnum<FenceKind> = /*@__PURE__*/
+  enumDesc(file_meshcache_v1_admin, 2);
+
+/**
+ * AdminService answers operators. Only InspectEntry, and ListClients for those who may `inspect`, reveal keys or
+ * parts of them; only InspectEntry reveals a value.
  *
  * @generated from service meshcache.v1.AdminService
  */
 export const AdminService: GenService<{
   /**
-   * Stats reads the counters of the whole server. Cheap: it reads numbers that are kept anyway.
+   * Stats reads the counters of the whole server. Cheap: it reads numbers that are kept anyway. Needs `observe` in
+   * all namespaces.
    *
    * @generated from rpc meshcache.v1.AdminService.Stats
    */
@@ -478,6 +1360,57 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof StatsRequestSchema;
     output: typeof StatsResponseSchema;
+  },
+  /**
+   * Activity reads how long calls took, and how busy each worker is. Needs `observe` in all namespaces.
+   *
+   * @generated from rpc meshcache.v1.AdminService.Activity
+   */
+  activity: {
+    methodKind: "unary";
+    input: typeof ActivityRequestSchema;
+    output: typeof ActivityResponseSchema;
+  },
+  /**
+   * ListClients lists open connections, in pages or the first by some order. Needs `observe` in all namespaces.
+   *
+   * @generated from rpc meshcache.v1.AdminService.ListClients
+   */
+  listClients: {
+    methodKind: "unary";
+    input: typeof ListClientsRequestSchema;
+    output: typeof ListClientsResponseSchema;
+  },
+  /**
+   * InspectEntry shows what the store has for a key, also when no reader may see it any more, and why. It is no read:
+   * it counts as none, and neither keeps the entry nor removes it. Needs `inspect` in the namespace.
+   *
+   * @generated from rpc meshcache.v1.AdminService.InspectEntry
+   */
+  inspectEntry: {
+    methodKind: "unary";
+    input: typeof InspectEntryRequestSchema;
+    output: typeof InspectEntryResponseSchema;
+  },
+  /**
+   * DescribeServer says what runs here and with which settings. Needs `observe` in all namespaces.
+   *
+   * @generated from rpc meshcache.v1.AdminService.DescribeServer
+   */
+  describeServer: {
+    methodKind: "unary";
+    input: typeof DescribeServerRequestSchema;
+    output: typeof DescribeServerResponseSchema;
+  },
+  /**
+   * DescribeCaller says who the caller is to this server, and what it may do. Needs no permission.
+   *
+   * @generated from rpc meshcache.v1.AdminService.DescribeCaller
+   */
+  describeCaller: {
+    methodKind: "unary";
+    input: typeof DescribeCallerRequestSchema;
+    output: typeof DescribeCallerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meshcache_v1_admin, 0);

@@ -14,6 +14,7 @@ import type {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import { VERSION } from "../../common/version.ts";
 import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
@@ -62,6 +63,9 @@ export interface StreamDeps {
 }
 
 type Frame = ExchangeRequest["frame"];
+
+/** What this client says of itself. */
+const LIBRARY = "meshcache-node";
 
 export class ExchangeStream {
   readonly address: string;
@@ -126,7 +130,11 @@ export class ExchangeStream {
     this.#link = deps.transport.open(address, linkHandlers);
     try {
       const { clientId } = deps;
-      this.#send({ case: "open", value: { $typeName: "meshcache.v1.Open", clientId, predecessorToken } });
+      const library = { library: LIBRARY, libraryVersion: VERSION };
+      this.#send({
+        case: "open",
+        value: { $typeName: "meshcache.v1.Open", clientId, predecessorToken, ...library },
+      });
     } catch (error) {
       this.#over = true;
       this.#link.close();

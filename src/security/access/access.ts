@@ -44,6 +44,8 @@ export const NEEDS = {
 
 /** The permissions of one caller. */
 export interface Access {
+  /** Its name. */
+  readonly principal: string;
   permits(namespace: string, needed: number): boolean;
   /** In every namespace whose name begins so, also in those that do not exist yet. */
   permitsPrefix(namespacePrefix: string, needed: number): boolean;

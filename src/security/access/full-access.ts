@@ -4,11 +4,11 @@ import { type Access, permissionDenied } from "./access.ts";
 import type { AuditLog } from "./audit-log.ts";
 
 export class FullAccess implements Access {
-  readonly #principal: string;
+  readonly principal: string;
   readonly #audit: AuditLog;
 
   constructor(principal: string, audit: AuditLog) {
-    this.#principal = principal;
+    this.principal = principal;
     this.#audit = audit;
   }
 
@@ -33,6 +33,6 @@ export class FullAccess implements Access {
   }
 
   cleared(namespace: string): void {
-    this.#audit.record("cleared", this.#principal, { namespace });
+    this.#audit.record("cleared", this.principal, { namespace });
   }
 }

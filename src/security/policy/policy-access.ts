@@ -35,7 +35,7 @@ export class PolicyInForce {
 }
 
 class PolicyAccess implements Access {
-  readonly #principal: string;
+  readonly principal: string;
   readonly #inForce: PolicyInForce;
   #policy: Policy | undefined;
   #entry: PolicyEntry | undefined;
@@ -45,7 +45,7 @@ class PolicyAccess implements Access {
   #lastMask = 0;
 
   constructor(principal: string, inForce: PolicyInForce) {
-    this.#principal = principal;
+    this.principal = principal;
     this.#inForce = inForce;
   }
 
@@ -71,17 +71,17 @@ class PolicyAccess implements Access {
   }
 
   deny(needed: number, field?: string): CacheError {
-    this.#inForce.denied(this.#principal, needed);
+    this.#inForce.denied(this.principal, needed);
     return permissionDenied(needed, field);
   }
 
   cleared(namespace: string): void {
-    this.#inForce.audit.record("cleared", this.#principal, { namespace });
+    this.#inForce.audit.record("cleared", this.principal, { namespace });
   }
 
   #compile(): void {
     this.#policy = this.#inForce.policy;
-    this.#entry = this.#policy.entryOf(this.#principal);
+    this.#entry = this.#policy.entryOf(this.principal);
     this.#masks.clear();
     // No namespace is empty.
     this.#lastNamespace = "";

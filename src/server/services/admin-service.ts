@@ -1,12 +1,14 @@
 /** The handlers of AdminService. */
 import { create } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
 import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../../common/clock.ts";
+import { toCaller } from "../../rpc/caller.ts";
 import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
 import { NEEDS } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
-import { type HandlerDeps, immediate } from "../calls/handler.ts";
+import { type HandlerDeps, immediate, StatusError } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 
 export interface AdminServiceDeps extends HandlerDeps {
@@ -35,5 +37,16 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
       });
     }),
+    describeCaller: immediate((_request, { access }) => toCaller(access)),
+    activity: pending(),
+    listClients: pending(),
+    inspectEntry: pending(),
+    describeServer: pending(),
   };
+}
+
+function pending() {
+  return immediate((): never => {
+    throw new StatusError(status.UNIMPLEMENTED, "this server does not answer this yet");
+  });
 }

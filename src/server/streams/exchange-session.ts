@@ -246,10 +246,12 @@ class Session implements ExchangeSession {
     }
   }
 
-  #open(id: bigint, { clientId, predecessorToken }: Open): void {
+  #open(id: bigint, { clientId, predecessorToken, library, libraryVersion }: Open): void {
     const { store, limits, span, memory, access } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     const checkedId = checkClientId(clientId, limits, "client_id");
+    checkClientId(library, limits, "library");
+    checkClientId(libraryVersion, limits, "library_version");
     this.#holder = store.openHolder(predecessorToken);
     this.#caller = {
       span: span ?? UNSAMPLED_CALL,

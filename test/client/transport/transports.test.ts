@@ -62,7 +62,13 @@ const request = (id: bigint, frame: ExchangeRequest["frame"]): ExchangeRequest =
 });
 const open = request(1n, {
   case: "open",
-  value: { $typeName: "meshcache.v1.Open", clientId: "c", predecessorToken: 0n },
+  value: {
+    $typeName: "meshcache.v1.Open",
+    clientId: "c",
+    predecessorToken: 0n,
+    library: "",
+    libraryVersion: "",
+  },
 });
 const ping = (id: bigint): ExchangeRequest =>
   request(id, { case: "ping", value: { $typeName: "meshcache.v1.Ping", nonce: id } });

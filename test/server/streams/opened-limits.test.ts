@@ -36,7 +36,16 @@ describe("Opened", () => {
     stream.write({
       $typeName: "meshcache.v1.ExchangeRequest",
       id: 1n,
-      frame: { case: "open", value: { $typeName: "meshcache.v1.Open", clientId: "", predecessorToken: 0n } },
+      frame: {
+        case: "open",
+        value: {
+          $typeName: "meshcache.v1.Open",
+          clientId: "",
+          predecessorToken: 0n,
+          library: "",
+          libraryVersion: "",
+        },
+      },
     });
     stream.write({
       $typeName: "meshcache.v1.ExchangeRequest",
