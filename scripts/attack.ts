@@ -1,10 +1,11 @@
 /**
  * Runs each attack of test/attack/attacks.ts against a server of its own with its default settings, and prints what it did
- * to a polite client and to the server's memory: `npm run attack [-- --quick] [--only TEXT] [--workers N]`.
+ * to a polite client and to the server's memory: `npm run attack [-- --quick] [--only TEXT] [--workers N] [--principal]`.
  *
  * A polite client's p99 is compared with that under a control, which burns as much CPU as the attacker and sends nothing,
  * in windows that take turns. Fails when a server ended, when it kept more memory than it may, or when the polite client
  * waited more than twice as long as under the control, or lost entries or a lease. At the end it measures the goodput of an overloaded server (A8).
+ * `--principal`: over mutual TLS, and the attacker is a principal that may only read and write in some namespaces of its own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,16 +13,22 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Attack } from "../test/attack/attack.ts";
-import { attacks } from "../test/attack/attacks.ts";
-import { type ServerProcess, startServerProcess } from "../test/fuzz/server-process.ts";
+import type { ServerProcess } from "../test/fuzz/server-process.ts";
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     workers: { type: "string", default: "1" },
+    principal: { type: "boolean", default: false },
   },
 });
+
+// Modules of the tests read it when they are loaded.
+if (values.principal) process.env.MESHCACHE_TEST_TLS = "on";
+const { environmentOf, testTls } = await import("../test/support/test-tls.ts");
+const { attacks } = await import("../test/attack/attacks.ts");
+const { startServerProcess } = await import("../test/fuzz/server-process.ts");
 
 const LOAD_KINDS = ["unary", "exchange"] as const;
 type LoadKind = (typeof LOAD_KINDS)[number];
@@ -64,6 +71,10 @@ interface Result {
 async function run<Output>(script: string, ...args: (string | number)[]): Promise<Output | undefined> {
   const child = spawn(process.execPath, [`test/attack/${script}.ts`, ...args.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      ...environmentOf(testTls?.folder, script === "attacker-process" ? "attacker" : "client"),
+    },
   });
   const [output] = await Promise.all([text(child.stdout), once(child, "exit")]);
   return output === "" ? undefined : JSON.parse(output);

@@ -3,15 +3,13 @@
  * a server, on both HTTP/2 implementations, and a live client and server whose frames are mutated in both
  * directions. At the end the same server process must be SERVING, the client must have got only answers and
  * CacheErrors, and no callback may have thrown. `--connection S` replays one connection against a server of
- * its own.
+ * its own. `--tls`: over mutual TLS and with a policy, and the encrypted bytes of some connections are mutated too.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { runConnection } from "../test/fuzz/mutated-connections.ts";
-import { startMutatingProxy } from "../test/fuzz/mutating-proxy.ts";
-import { type ServerProcess, startServerProcess } from "../test/fuzz/server-process.ts";
+import type { ServerProcess } from "../test/fuzz/server-process.ts";
 
 const CONCURRENT = 32;
 const SERVED_EVERY = 2_000;
@@ -22,8 +20,16 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: String(Date.now() % 2 ** 31) },
     connection: { type: "string" },
+    tls: { type: "boolean", default: false },
   },
 });
+
+// Modules of the tests read it when they are loaded.
+if (values.tls) process.env.MESHCACHE_TEST_TLS = "on";
+const { environmentOf, testTls } = await import("../test/support/test-tls.ts");
+const { runConnection } = await import("../test/fuzz/mutated-connections.ts");
+const { startMutatingProxy } = await import("../test/fuzz/mutating-proxy.ts");
+const { startServerProcess } = await import("../test/fuzz/server-process.ts");
 
 interface ClientReport {
   readonly sessions: number;
@@ -49,7 +55,7 @@ async function runClient(port: number, seed: number, seconds: number): Promise<C
   const child = spawn(
     process.execPath,
     ["test/fuzz/client-process.ts", String(port), String(seed), String(seconds)],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environmentOf(testTls?.folder) } },
   );
   const output = Promise.all([text(child.stdout), text(child.stderr)]);
   const [code] = await once(child, "exit");
@@ -99,5 +105,9 @@ const found =
     : await replay(server, Number(values.connection));
 await server.stop();
 for (const line of found) console.error(line);
-console.log(found.length === 0 ? "nothing found" : `found something; run again with --seed ${seed}`);
+console.log(
+  found.length === 0
+    ? "nothing found"
+    : `found something; run again with --seed ${seed}${values.tls ? " --tls" : ""}`,
+);
 process.exitCode = found.length === 0 ? 0 : 1;

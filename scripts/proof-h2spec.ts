@@ -1,15 +1,21 @@
 /**
  * Runs h2spec, a conformance test of HTTP/2, against both HTTP/2 implementations of the server, and compares the cases
- * that fail with those named in test/http2/h2spec.json: `npm run proof:h2spec`. Fails for a case that fails and is not
+ * that fail with those named in test/http2/h2spec.json: `npm run proof:h2spec [-- --tls]`. Fails for a case that fails and is not
  * named, and for one of the single-stream connection that is named and passes. H2SPEC_BIN is another binary of h2spec.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { z } from "zod";
-import { createServer } from "../src/server/index.ts";
-import { startAnnouncingProxy } from "../test/support/announcing-proxy.ts";
+import { createServer, type SecurityOptions } from "../src/server/index.ts";
+
+const { values } = parseArgs({ options: { tls: { type: "boolean", default: false } } });
+// Modules of the tests read it when they are loaded.
+if (values.tls) process.env.MESHCACHE_TEST_TLS = "on";
+const { testTls } = await import("../test/support/test-tls.ts");
+const { startAnnouncingProxy } = await import("../test/support/announcing-proxy.ts");
 
 const PATH = "/meshcache.v1.CacheService/Get";
 /** Seconds that h2spec waits for an answer. */
@@ -49,6 +55,7 @@ function runH2spec(port: number): Promise<Report> {
     String(ANSWER_TIMEOUT_S),
     "-j",
     report,
+    ...(testTls === undefined ? [] : ["-t", "-k"]),
   ];
   return new Promise((resolve, reject) => {
     // Its exit code only says whether a case failed.
@@ -84,7 +91,13 @@ async function unnamed(
   return failed.filter((one) => again.failed.includes(one));
 }
 
-const server = createServer({ listen: "127.0.0.1:0" });
+/** h2spec has no client certificate. */
+function securityOf(tls: NonNullable<typeof testTls>): SecurityOptions {
+  const { cert, key } = tls.security.tls;
+  return { tls: { cert, key } };
+}
+
+const server = createServer({ listen: "127.0.0.1:0", ...(testTls && { security: securityOf(testTls) }) });
 const port = Number((await server.start()).split(":").pop());
 const proxy = await startAnnouncingProxy(port);
 const reports = await Promise.all([runH2spec(port), runH2spec(proxy.port)]);
@@ -104,9 +117,10 @@ await proxy.stop();
 await server.close();
 rmSync(folder, { recursive: true });
 
-console.log(`node:http2: ${nodeHttp2.failed.length} of ${nodeHttp2.cases} cases fail`);
+const over = testTls === undefined ? "" : " over TLS";
+console.log(`node:http2${over}: ${nodeHttp2.failed.length} of ${nodeHttp2.cases} cases fail`);
 console.log(
-  `the single-stream connection: ${singleStream.failed.length} of ${singleStream.cases} cases fail`,
+  `the single-stream connection${over}: ${singleStream.failed.length} of ${singleStream.cases} cases fail`,
 );
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length === 0 ? 0 : 1;

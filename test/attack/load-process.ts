@@ -6,11 +6,12 @@
  *
  * The frames are made once and written to sockets as they are: a client library would cost more than the server.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { PREFACE, setting, settings } from "../../src/http2/frame.ts";
 import { encodeHeaders } from "../../src/http2/hpack.ts";
 import { FLAG, FRAME, frame, uint32 } from "../support/raw-http2.ts";
+import { connectToServer } from "../support/test-tls.ts";
 import { ExchangeLoad } from "./exchange-load.ts";
 import * as request from "./requests.ts";
 
@@ -47,7 +48,7 @@ class UnaryLoad {
   #rest: Buffer = Buffer.alloc(0);
 
   constructor() {
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    this.#socket = connectToServer(port).socket;
     this.#socket.on("error", () => {});
     this.#socket.write(Buffer.concat([PREFACE, settings([[setting.headerTableSize, 0]])]));
     this.#socket.write(frame(FRAME.windowUpdate, 0, 0, uint32(2 ** 30)));

@@ -4,9 +4,9 @@
  * service.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { credentials } from "@grpc/grpc-js";
 import { createSeededRng } from "../../src/common/random.ts";
 import { CacheError, json, MeshCache, text } from "../../src/index.ts";
+import { testCredentials, withTestTls } from "../support/test-tls.ts";
 import { below, pick } from "./mutations.ts";
 
 const [port, seed] = process.argv.slice(2).map(Number);
@@ -22,7 +22,7 @@ async function session(): Promise<void> {
     pingMs: 50,
     backoffMinMs: 1,
     backoffMaxMs: 20,
-    ...(rng.fraction() < 0.25 ? { credentials: credentials.createInsecure() } : {}),
+    ...(rng.fraction() < 0.25 ? { credentials: testCredentials } : withTestTls),
   });
   const values = cache.namespace("fuzz", { codec: json<unknown>(), ttlMs: 60_000 });
   const texts = cache.namespace("fuzz-text", { codec: text(), ttlMs: 100, staleMs: 1_000 });

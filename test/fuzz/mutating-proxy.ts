@@ -1,7 +1,8 @@
 /** A proxy between a client and a server that mutates the frames of both directions. */
-import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { createSeededRng, type Rng } from "../../src/common/random.ts";
 import { PREFACE } from "../../src/http2/frame.ts";
+import { connectToServer, createPlainOrTlsServer } from "../support/test-tls.ts";
 import { FrameCutter, toBytes } from "./frames.ts";
 import { mutate } from "./mutations.ts";
 
@@ -18,9 +19,9 @@ export async function startMutatingProxy(serverPort: number, seed: number): Prom
   const rng = createSeededRng(seed);
   const sockets = new Set<Socket>();
   let connections = 0;
-  const server: Server = createServer({ noDelay: true }, (client) => {
+  const server = createPlainOrTlsServer((client) => {
     connections += 1;
-    const upstream = connect({ port: serverPort, host: "127.0.0.1", noDelay: true });
+    const upstream = connectToServer(serverPort).socket;
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],

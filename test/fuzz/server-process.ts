@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { connectRaw } from "../support/raw-grpc.ts";
+import { testTls } from "../support/test-tls.ts";
 import { CALM } from "../support/test-workers.ts";
 
 /** A Health/Check request for the whole server, and the answer SERVING. */
@@ -24,7 +25,19 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-export async function startServerProcess(workers = 2): Promise<ServerProcess> {
+interface ServerProcessOptions {
+  /** Further flags. Default: those for TLS, where the processes have the files for it. */
+  readonly flags?: readonly string[];
+  /** Called with each line of its log. */
+  readonly logged?: (line: string) => void;
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function startServerProcess(
+  workers = 2,
+  { flags = securityFlags(), logged = () => {}, env = {} }: ServerProcessOptions = {},
+): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
     [
@@ -38,8 +51,9 @@ export async function startServerProcess(workers = 2): Promise<ServerProcess> {
       String(workers),
       "--shed-after-ms",
       String(CALM.shedAfterMs),
+      ...flags,
     ],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...withoutTestVariables(), ...env } },
   );
   const errors: string[] = [];
   let ended: string | undefined;
@@ -47,6 +61,7 @@ export async function startServerProcess(workers = 2): Promise<ServerProcess> {
     ended = `the server ended with ${signal ?? `code ${code}`}`;
   });
   createInterface({ input: child.stderr }).on("line", (line) => {
+    logged(line);
     if (!line.startsWith("{") || line.includes('"level":"error"')) errors.push(line);
   });
   const { port, adminUrl } = await readAddresses(child);
@@ -76,6 +91,23 @@ export async function startServerProcess(workers = 2): Promise<ServerProcess> {
       await once(child, "exit");
     },
   };
+}
+
+/** The server refuses variables with its prefix that are no settings. */
+function withoutTestVariables(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("MESHCACHE_TEST_")),
+  );
+}
+
+/** Mutual TLS and a policy, where the processes have the files for it. The admin port stays as it is. */
+function securityFlags(): readonly string[] {
+  if (testTls === undefined) return [];
+  const { tls, policy } = testTls.security;
+  return [
+    ...["--tls-cert", tls.cert, "--tls-key", tls.key, "--tls-client-ca", tls.clientCa],
+    ...["--admin-tls", "off", "--policy", policy],
+  ];
 }
 
 /** 0 if the system does not tell. */

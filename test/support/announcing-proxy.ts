@@ -3,8 +3,9 @@
  * it gets a single-stream connection. Whatever does not begin with the preface and SETTINGS passes as it is.
  */
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { FRAME_HEAD_BYTES, frameType, PREFACE, setting, settings } from "../../src/http2/frame.ts";
+import { connectToServer, createPlainOrTlsServer } from "./test-tls.ts";
 
 const ANNOUNCEMENT = settings([[setting.singleStream, 1]]).subarray(FRAME_HEAD_BYTES);
 const SETTINGS_AT = PREFACE.length;
@@ -17,8 +18,8 @@ export interface AnnouncingProxy {
 
 export async function startAnnouncingProxy(serverPort: number): Promise<AnnouncingProxy> {
   const sockets = new Set<Socket>();
-  const proxy = createServer({ noDelay: true }, (client) => {
-    const server = connect({ port: serverPort, host: "127.0.0.1", noDelay: true });
+  const proxy = createPlainOrTlsServer((client) => {
+    const server = connectToServer(serverPort).socket;
     for (const [socket, other] of [
       [client, server],
       [server, client],

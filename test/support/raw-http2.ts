@@ -1,6 +1,7 @@
 /** Writes HTTP/2 frames directly to a socket, to break the protocol in ways that libraries do not allow. */
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connectToServer } from "./test-tls.ts";
 
 export const FRAME = {
   data: 0,
@@ -63,11 +64,11 @@ export interface RawSocket {
 
 /** `sendPreface`: sends the preface and empty SETTINGS first. */
 export async function connectSocket(port: number, sendPreface = true): Promise<RawSocket> {
-  const socket = connect(port, "127.0.0.1");
+  const { socket, readyEvent } = connectToServer(port);
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.resume();
-  await once(socket, "connect");
+  await once(socket, readyEvent);
   if (sendPreface) socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]));
   return {
     socket,

@@ -1,10 +1,11 @@
 /** The client's side of a single-stream connection, frame by frame, and the frames that it sends. */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExchangeRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { PREFACE, setting, settings } from "../../src/http2/frame.ts";
 import { framed } from "./raw-grpc.ts";
 import { CALL_HEADERS, FLAG, FRAME, frame, headerBlock } from "./raw-http2.ts";
+import { connectToServer } from "./test-tls.ts";
 
 export const GO_AWAY = 7;
 export const EXCHANGE = { ...CALL_HEADERS, ":path": "/meshcache.v1.CacheService/Exchange" };
@@ -36,7 +37,7 @@ export class SingleStreamPeer {
   #check = (): void => {};
 
   constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
+    this.socket = connectToServer(port).socket;
     this.socket.on("error", () => {});
     this.closed = new Promise((resolve) => this.socket.once("close", () => resolve()));
     this.socket.on("data", (chunk: Buffer) => {

@@ -1,21 +1,39 @@
-/** Mutual TLS of the servers and clients of a suite, and a policy that allows it, where the project of vitest.config.ts asks for it. */
+/**
+ * Mutual TLS of the servers and clients of a suite, and a policy that allows it, where the project of vitest.config.ts asks for it.
+ * Processes that belong together share the files: the first one makes them and passes their folder on.
+ */
 import { readFileSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { ClientTlsOptions } from "../../src/index.ts";
-import { PERMISSIONS } from "../../src/security/access/access.ts";
-import type { SecurityOptions } from "../../src/server/index.ts";
+import { type Access, PERMISSIONS } from "../../src/security/access/access.ts";
+import { AuditLog } from "../../src/security/access/audit-log.ts";
+import { readPolicy } from "../../src/security/policy/policy.ts";
+import { PolicyInForce } from "../../src/security/policy/policy-access.ts";
+import type { SecurityOptions, ServerTlsOptions } from "../../src/server/index.ts";
 import { createAuthority, PemFolder } from "./certificates.ts";
 
+/** The principal of a suite, which may do everything. */
 const CLIENT = "spiffe://example.org/test";
+/** May read and write in the namespaces of the attacks, and nothing else. */
+const ATTACKER = "spiffe://example.org/attacker";
 
 interface TestTls {
-  readonly security: SecurityOptions;
+  readonly folder: string;
+  readonly security: SecurityOptions & {
+    readonly tls: Required<Pick<ServerTlsOptions, "cert" | "key" | "clientCa">>;
+    readonly policy: string;
+  };
   readonly client: Required<Omit<ClientTlsOptions, "serverName">>;
 }
 
-/** Made once for each process of a suite. */
-export const testTls: TestTls | undefined =
-  process.env.MESHCACHE_TEST_TLS === "on" ? createTestTls() : undefined;
+/** Made once for each process of a suite, or by the process that this one belongs to. */
+export const testTls: TestTls | undefined = findTestTls(process.env.MESHCACHE_TEST_TLS);
+
+/** What the policy lets the suite's principal do, for sessions without a network. */
+export const testAccess: Access | undefined = testTls && accessOf(testTls);
 
 /** For clients of grpc-js. */
 export const testCredentials: ChannelCredentials = toCredentials(testTls);
@@ -34,23 +52,78 @@ export const testSecrets: { readonly ca?: Buffer; readonly cert?: Buffer; readon
         key: readFileSync(testTls.client.key),
       };
 
-function createTestTls(): TestTls {
-  const folder = new PemFolder();
+/** For processes that are to use the files of `folder`, as the suite's principal or as an attacker. */
+export function environmentOf(
+  folder: string | undefined,
+  client: "client" | "attacker" = "client",
+): Readonly<Record<string, string>> {
+  return folder === undefined ? {} : { MESHCACHE_TEST_TLS: folder, MESHCACHE_TEST_CLIENT: client };
+}
+
+/** A connection to a server of the suite that is ready for HTTP/2: `readyEvent` says when. */
+export function connectToServer(port: number): {
+  readonly socket: Socket;
+  readonly readyEvent: "connect" | "secureConnect";
+} {
+  const at = { port, host: "127.0.0.1" };
+  if (testTls === undefined) return { socket: connect({ ...at, noDelay: true }), readyEvent: "connect" };
+  const socket = connectTls({ ...at, ...testSecrets, ALPNProtocols: ["h2"] }).setNoDelay();
+  return { socket, readyEvent: "secureConnect" };
+}
+
+/** What takes connections as a server of the suite does, but asks for no client certificate: for what stands before one. */
+export function createPlainOrTlsServer(connected: (socket: Socket) => void): Server {
+  if (testTls === undefined) return createServer({ noDelay: true }, connected);
+  const { cert, key } = testTls.security.tls;
+  const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+  return createTlsServer({ ...pair, ALPNProtocols: ["h2"], noDelay: true }, connected).on(
+    "tlsClientError",
+    () => {},
+  );
+}
+
+function findTestTls(where: string | undefined): TestTls | undefined {
+  if (where === undefined) return undefined;
+  if (where !== "on") return filesIn(where);
+  const folder = makeTestTls();
   process.once("exit", () => folder[Symbol.dispose]());
+  return filesIn(folder.path);
+}
+
+/** The files for a server and its clients. */
+export function makeTestTls(): PemFolder {
+  const folder = new PemFolder();
   const authority = createAuthority();
-  const ca = folder.write("ca.crt", authority.cert);
-  const server = folder.save("server", authority.issue());
-  const client = folder.save("client", authority.issue({ names: [`URI:${CLIENT}`] }));
-  const policy = folder.write(
+  folder.write("ca.crt", authority.cert);
+  folder.save("server", authority.issue());
+  folder.save("client", authority.issue({ names: [`URI:${CLIENT}`] }));
+  folder.save("attacker", authority.issue({ names: [`URI:${ATTACKER}`] }));
+  const attacked = [{ namespaces: ["a3-*", "a4*", "a5-*", "a6"], may: ["read", "write"] }];
+  folder.write(
     "policy.yaml",
     JSON.stringify({
       principals: [
-        { name: "other", match: ["spiffe://example.org/other"], allow: [] },
+        { name: "attacker", match: [ATTACKER], allow: attacked },
         { name: "test", match: [CLIENT], allow: [{ namespaces: ["*"], may: PERMISSIONS }] },
       ],
     }),
   );
-  return { security: { tls: { ...server, clientCa: ca }, policy }, client: { ...client, ca } };
+  return folder;
+}
+
+function filesIn(folder: string): TestTls {
+  const pair = (name: string) => ({ cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) });
+  const ca = join(folder, "ca.crt");
+  return {
+    folder,
+    security: { tls: { ...pair("server"), clientCa: ca }, policy: join(folder, "policy.yaml") },
+    client: { ...pair(process.env.MESHCACHE_TEST_CLIENT ?? "client"), ca },
+  };
+}
+
+function accessOf({ security }: TestTls): Access {
+  const policy = readPolicy("policy", readFileSync(security.policy, "utf8"));
+  return new PolicyInForce(policy, new AuditLog()).accessOf(CLIENT);
 }
 
 function toCredentials(tls: TestTls | undefined): ChannelCredentials {
