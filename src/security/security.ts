@@ -148,6 +148,9 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
         clock,
         boundary,
         everyMs,
+        replaced(issuer, keys) {
+          logger.info({ audit: "keys", issuer, keys }, "the keys of an issuer were replaced");
+        },
         refused(error) {
           logger.warn({ err: error }, "the keys of an issuer cannot be used; the last good ones stay in use");
         },

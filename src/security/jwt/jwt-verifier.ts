@@ -24,6 +24,11 @@ const REMEMBERED_MAX = 10_000;
 const SUBJECT = /^[\x21-\x7e]{1,256}$/;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
+export interface VerifierWatchDeps extends KeySourceDeps {
+  /** An issuer has other keys than before. Default: nobody is told. */
+  readonly replaced?: (issuer: string, keys: number) => void;
+}
+
 interface Trusted extends Issuer {
   readonly source: KeySource;
 }
@@ -66,10 +71,17 @@ export class JwtVerifier {
     return memory;
   }
 
-  watch(deps: KeySourceDeps): () => void {
-    const stops = [...this.#issuers.values()].map((issuer) =>
-      issuer.source.watch(deps, () => this.#forget(issuer)),
-    );
+  watch({ replaced = () => {}, ...deps }: VerifierWatchDeps): () => void {
+    const stops = [...this.#issuers.values()].map((issuer) => {
+      let known = fingerprintsOf(issuer);
+      return issuer.source.watch(deps, () => {
+        const fingerprints = fingerprintsOf(issuer);
+        const isOther = known.size !== fingerprints.size || [...fingerprints].some((one) => !known.has(one));
+        known = fingerprints;
+        this.#forget(issuer, fingerprints);
+        if (isOther) replaced(issuer.name, fingerprints.size);
+      });
+    });
     return () => {
       for (const stop of stops) stop();
     };
@@ -128,13 +140,16 @@ export class JwtVerifier {
   }
 
   /** Tokens whose keys are not in the set any more are revoked, and those that have expired forgotten. */
-  #forget({ name, source }: Trusted): void {
-    const fingerprints = new Set(source.keys.map(({ fingerprint }) => fingerprint));
+  #forget({ name }: Trusted, fingerprints: ReadonlySet<string>): void {
     for (const [digest, { principal, issuer, fingerprint }] of this.#remembered) {
       if (issuer === name && !fingerprints.has(fingerprint)) principal.revoke();
       if (!principal.isValid(this.#wallNow())) this.#remembered.delete(digest);
     }
   }
+}
+
+function fingerprintsOf({ source }: Trusted): Set<string> {
+  return new Set(source.keys.map(({ fingerprint }) => fingerprint));
 }
 
 function parsePart(part: string): Readonly<Record<string, unknown>> | undefined {
