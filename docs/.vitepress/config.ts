@@ -49,6 +49,7 @@ const sidebar = [
     text: "Trust",
     items: [
       page("Coherence", "/coherence"),
+      page("Proofs", "/proofs"),
       page("When things break", "/disasters"),
       page("Replaying a trace", "/replay"),
       page("Benchmarks", "/benchmarks"),

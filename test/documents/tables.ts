@@ -7,6 +7,7 @@ import { toMarkdownTable } from "../../src/cli/settings/table.ts";
 import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
 import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
 import { rooms } from "../house/rooms.ts";
+import { defaultOf, IDENTITIES, INVARIANTS, LIMITS, type Proof } from "./proofs.ts";
 
 /** The documents that have tables. */
 export const tableFiles: readonly string[] = [
@@ -15,6 +16,7 @@ export const tableFiles: readonly string[] = [
   "docs/coherence.md",
   "docs/configuration.md",
   "docs/operations.md",
+  "docs/proofs.md",
 ];
 
 const TABLE = /<!-- table: ([\w ]+) -->\n([\s\S]*?)<!-- \/table -->/g;
@@ -32,7 +34,41 @@ const TABLES: Readonly<Record<string, (current: string) => string>> = {
   sizing: sizingTable,
   scenarios: scenarioTable,
   rooms: roomTable,
+  "hostile identities": () =>
+    table(
+      ["what comes", "what it gets", "proven by"],
+      IDENTITIES.map(({ what, answer, proofs }) => [what, answer, linksTo(proofs)]),
+    ),
+  limits: () =>
+    table(
+      ["setting", "default", "beyond it", "proven by"],
+      LIMITS.map(({ setting, answer, proofs }) => [
+        `\`${setting}\``,
+        defaultOf(setting).toLocaleString("en"),
+        answer,
+        linksTo(proofs),
+      ]),
+    ),
+  invariants: () =>
+    table(
+      ["what holds", "how far", "proven by", "tried longer by"],
+      INVARIANTS.map(({ what, answer, proofs, command }) => [
+        what,
+        answer,
+        linksTo(proofs),
+        command === ""
+          ? ""
+          : command
+              .split("; ")
+              .map((one) => `\`${one}\``)
+              .join(", "),
+      ]),
+    ),
 };
+
+function linksTo(proofs: readonly Proof[]): string {
+  return proofs.map(([path, title]) => `[${title}](../${path})`).join("; ");
+}
 
 /** The text of a document with its tables as they must be. Throws for a table that nobody makes. */
 export function withTables(text: string): string {

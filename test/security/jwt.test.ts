@@ -259,6 +259,25 @@ describe("keys of an URL", () => {
     }
   });
 
+  it("asks nobody for the key that a token's header names", async () => {
+    const { url, asked } = await serveKeys((_request, response) =>
+      response.end(JSON.stringify({ keys: [jwk(stranger.publicKey, "s")] })),
+    );
+    const verifier = verifierOf(keyFile());
+    const own = jwk(stranger.publicKey, "s");
+    for (const header of [
+      { jku: url, kid: "s" },
+      { x5u: url, kid: "s" },
+      { jwk: own },
+      { jwk: own, kid: "s", jku: url },
+      { kid: url },
+    ]) {
+      const forged = join({ alg: "ES256", ...header }, CLAIMS, es(stranger.privateKey));
+      expect(check(verifier, forged), JSON.stringify(header)).toBe("unknown");
+    }
+    expect(asked()).toBe(0);
+  });
+
   it("are asked for by one of the threads that share them, for all", async () => {
     let keys: readonly object[] = [jwk(ec.publicKey, "e")];
     const { url, asked } = await serveKeys((_request, response) => response.end(JSON.stringify({ keys })));

@@ -30,7 +30,7 @@ import { PolicyInForce } from "../../src/security/policy/policy-access.ts";
 import { createServer } from "../../src/server/index.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
-import { PemFolder } from "../support/certificates.ts";
+import { createAuthority, PemFolder } from "../support/certificates.ts";
 import { runCommand } from "../support/command-line.ts";
 import { eventually } from "../support/eventually.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
@@ -537,6 +537,42 @@ describe.each(["on", "off"] as const)(
     });
   },
 );
+
+it("are those of one entry where a call has a certificate and a token", async () => {
+  const authority = createAuthority();
+  const own = authority.issue({ names: ["URI:spiffe://example.org/orders"] });
+  const tokens = folder.write(
+    "tokens",
+    ["orders", "users"].map((name) => `${name} ${sha256(name)}\n`).join(""),
+  );
+  const entryOf = (name: string, ...match: string[]) => ({
+    name,
+    match: [`token:${name}`, ...match],
+    allow: [{ namespaces: [name], may: ["read"] }],
+  });
+  const principals = [entryOf("orders", "spiffe://example.org/orders"), entryOf("users")];
+  const policy = folder.write("policy.yaml", JSON.stringify({ principals }));
+  const running = await startServer({
+    security: {
+      tls: { ...folder.save("server", authority.issue()), clientCa: folder.write("ca.crt", authority.cert) },
+      tokens,
+      policy,
+    },
+  });
+  undo.defer(() => running.stop());
+  const secure = credentials.createSsl(
+    Buffer.from(authority.cert),
+    Buffer.from(own.key),
+    Buffer.from(own.cert),
+  );
+  const client = createServiceClient(running.address, secure);
+  undo.defer(() => client.close());
+  const get = (options?: ReturnType<typeof as>) =>
+    client.unary(CacheService.method.get, { namespace: "orders", key: "k" }, options);
+  await get();
+  await get(as("orders"));
+  await expect(get(as("users"))).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+});
 
 describe("the client", () => {
   it("turns off the near caches alone whose events it may not have, says so once, and goes on", async () => {

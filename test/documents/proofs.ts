@@ -1,0 +1,386 @@
+/** What the documents promise of hostile inputs, limits and invariants, each with the tests that prove it. */
+import { LIMIT_BOUNDS, type Limits } from "../../src/rpc/limits.ts";
+import { TRANSPORT_BOUNDS, type TransportLimits } from "../../src/server/limits/transport-limits.ts";
+import { STORE_BOUNDS } from "../../src/store/engine/store-options.ts";
+
+/** A file of tests, and the title of one in it. */
+export type Proof = readonly [path: string, title: string];
+
+export interface Promised {
+  readonly what: string;
+  readonly answer: string;
+  readonly proofs: readonly Proof[];
+}
+
+const of =
+  (path: string) =>
+  (...titles: readonly string[]): Proof[] =>
+    titles.map((title) => [`test/${path}.test.ts`, title]);
+
+const ROTATION =
+  "fails no permitted call and permits no other while certificates, keys and the policy are replaced";
+const jwt = of("security/jwt");
+const identity = of("security/identity");
+const policy = of("security/policy");
+const tls = of("security/tls");
+const calls = of("server/hostile/calls");
+const requests = of("server/hostile/requests");
+const frames = of("server/hostile/frames");
+const lifetimes = of("server/calls/calls");
+const overload = of("server/limits/overload");
+const events = of("server/streams/event-stream");
+const exchange = of("server/streams/exchange");
+
+export const IDENTITIES: readonly Promised[] = [
+  {
+    what: "`alg: none`; HS256 signed with the RSA key",
+    answer: "`UNAUTHENTICATED`",
+    proofs: jwt("alg none", "HS256 with the RSA key"),
+  },
+  {
+    what: "`kid` with a path or SQL, or of 1 MiB",
+    answer: "`UNAUTHENTICATED`",
+    proofs: [
+      ...jwt("a kid that is a path", "a kid that is SQL", "a kid of 4 KiB"),
+      ...identity("are refused when they are wrong in any way, and none is repeated anywhere"),
+    ],
+  },
+  {
+    what: "`jku`, `x5u`, `jwk`",
+    answer: "nothing is fetched, and no key is taken from them",
+    proofs: jwt(
+      "where a key would be, which is not looked at",
+      "asks nobody for the key that a token's header names",
+    ),
+  },
+  {
+    what: "1,000 tokens with random `kid`s",
+    answer: "one request for keys in 30 s",
+    proofs: jwt("are asked for once in 30 s, whatever kids tokens name"),
+  },
+  {
+    what: "wrong or missing `aud`, `iss` or `exp`; `nbf` in the future",
+    answer: "`UNAUTHENTICATED`",
+    proofs: jwt(
+      "another audience",
+      "no audience",
+      "another issuer",
+      "no issuer",
+      "no exp",
+      "an nbf in the future",
+    ),
+  },
+  {
+    what: "the server of the keys does not answer",
+    answer: "the last keys are used; before the first ones `UNAVAILABLE`",
+    proofs: jwt(
+      "stay in use while the URL does not answer as it should",
+      "are asked for at the start, and again when they are old",
+    ),
+  },
+  {
+    what: "a token expires, or leaves its file, or its key leaves the set, while a stream is open",
+    answer: "the stream ends within a minute",
+    proofs: [
+      ...jwt("lets calls with a token in, ends streams with their token, and refuses others"),
+      ...identity("that leave the file end their streams, and those that stay go on"),
+      ...of("security/rotation/rotation")(ROTATION),
+    ],
+  },
+  {
+    what: "the policy changes while a stream is open",
+    answer: "calls follow it at once, and a stream that it denies ends within a minute",
+    proofs: [
+      ...policy(
+        "change when the file does: calls at once, streams too, and those that are still permitted go on",
+      ),
+      ...of("security/rotation/rotation")(ROTATION),
+    ],
+  },
+  {
+    what: "two `authorization` headers",
+    answer: "`UNAUTHENTICATED`",
+    proofs: identity("are refused by %s, although each is a token"),
+  },
+  {
+    what: "a client certificate that is absent, expired, foreign, or has two ids",
+    answer: "no connection",
+    proofs: [
+      ...tls(
+        "refuses absent, foreign, self-made, expired and future certificates, and one whose chain is not whole",
+      ),
+      ...identity("with two URIs, two DNS names or no name get no connection"),
+    ],
+  },
+  {
+    what: "`x-forwarded-client-cert`",
+    answer: "ignored",
+    proofs: identity("are not replaced by a header"),
+  },
+  {
+    what: "a certificate and a token that are different entries of the policy",
+    answer: "`UNAUTHENTICATED`",
+    proofs: policy("are those of one entry where a call has a certificate and a token"),
+  },
+];
+
+/** `command`: what tries more of it, for longer. */
+export const INVARIANTS: readonly (Promised & { readonly command: string })[] = [
+  {
+    what: "a key is linearizable; a write without an answer may have happened or not",
+    answer: "no violation",
+    proofs: of("simulation/simulation")("keeps every promise in"),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "a stream is in order, without repetitions and gaps, and can be resumed after every event",
+    answer: "nothing lost, nothing twice",
+    proofs: [
+      ...events("resumes without a lost or a repeated event"),
+      ...of("store/events/subscriber")(
+        "reads everything once or a gap, and resumes, whatever is appended between its holds",
+      ),
+    ],
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "a near cache goes never back, shows own writes, and keeps no late fill",
+    answer: "no violation: [Coherence](coherence.md) has the scenarios",
+    proofs: of("coherence/scenarios")("proves every scenario by a test of its number"),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "what is read is no older than the lease, also behind a silent partition",
+    answer: "no older read",
+    proofs: of("coherence/hit-rule")(
+      "scenario 13: a half-open connection is not trusted longer than the lease",
+      "scenario 14: after a pause the first read checks the lease, before any timer runs",
+    ),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "after a fault everybody agrees again",
+    answer: "within two seconds",
+    proofs: of("client/faulty-network")("resumes after a reset and misses nothing"),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "what one principal writes shows to no other, and in no span, metric or log line",
+    answer: "not found in anything that leaves the server",
+    proofs: [
+      ...of("security/isolation/isolation")(
+        "what one principal writes shows nowhere else, with acceleration %s",
+      ),
+      ...of("telemetry/canary")("contain no key, value, tag, prefix, token or header of calls that succeed"),
+    ],
+    command: "",
+  },
+  {
+    what: "memory stays below its ceiling",
+    answer: "that of `meshcache sizing`",
+    proofs: of("server/limits/held-memory")(
+      "bounds Gets that nobody reads, and another connection is served",
+    ),
+    command: "npm run proof:memory",
+  },
+  {
+    what: "a slow subscriber harms nobody",
+    answer: "one `Gap` for it, every event for the others; cut when it takes nothing",
+    proofs: events(
+      "gets one Gap and uses bounded memory, while 50 others get every event",
+      "is cut when it takes nothing for longer than stallMaxMs",
+    ),
+    command: "npm run attack",
+  },
+  {
+    what: "overload",
+    answer: "refused by kind, normal within 5 s of its end",
+    proofs: overload(
+      "sheds Sets first, then Gets, and never all Gets",
+      "is back to normal within 5 s of the end of the pressure",
+    ),
+    command: "npm run attack -- --only A8",
+  },
+  {
+    what: "no input ends the server",
+    answer: "the same process, `SERVING`, and no error that nobody handled",
+    proofs: [
+      ...calls("that is a mutated copy of a good one at most fails"),
+      ...of("server/fast/protocol-errors")("survives any bytes"),
+    ],
+    command: "npm run fuzz; npm run fuzz -- --tls",
+  },
+  {
+    what: "nothing is left behind by clients that come and go",
+    answer: "no streams, no memory",
+    proofs: [
+      ...of("client/connection/cycles")("leave nothing behind after"),
+      ...lifetimes("leave nothing behind"),
+    ],
+    command: "",
+  },
+  {
+    what: "a server drains",
+    answer: "no acknowledged write is lost to a client that goes on elsewhere, and it ends in time",
+    proofs: of("server/shutdown")(
+      "tells health and streams, refuses new streams, still serves calls, and ends in time",
+    ),
+    command: "",
+  },
+  {
+    what: "clocks that stop or jump",
+    answer: "no hit past its end",
+    proofs: of("coherence/clocks")(
+      "scenario 33: a suspension counts in full for the TTL, to the millisecond",
+    ),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "certificates, authorities, keys of tokens and the policy are replaced under load",
+    answer: "no permitted call fails, and no other is permitted",
+    proofs: of("security/rotation/rotation")(ROTATION),
+    command: "npm run proof:rotation",
+  },
+  {
+    what: "the policy is compiled right",
+    answer: "as a naive interpreter decides, in 100,000 cases",
+    proofs: policy("decides as a naive interpreter does, in 100,000 cases"),
+    command: "SEED=1 npx vitest run test/security/policy.test.ts",
+  },
+];
+
+type Limit = keyof Limits | keyof TransportLimits | keyof typeof STORE_BOUNDS;
+
+export const LIMITS: readonly {
+  readonly setting: Limit;
+  readonly answer: string;
+  readonly proofs: readonly Proof[];
+}[] = [
+  limit("keyMaxBytes", "`FIELD_INVALID`", requests("out of its bound is refused")),
+  limit("namespaceMaxBytes", "`FIELD_INVALID`", requests("%j is refused")),
+  limit("tagMaxBytes", "`FIELD_INVALID`", requests("with %s out of its bound is refused")),
+  limit("entryMaxTags", "`FIELD_INVALID`", requests("with %s out of its bound is refused")),
+  limit("valueMaxBytes", "`FIELD_INVALID`", requests("with %s out of its bound is refused")),
+  limit("batchMaxOperations", "`FIELD_INVALID`", requests("of 10,000 operations is refused")),
+  limit(
+    "batchMaxBytes",
+    "`FIELD_INVALID`",
+    requests("of more than 2 MiB is refused, and one larger than a message is cut off before"),
+  ),
+  limit("receiveMaxBytes", "`RESOURCE_EXHAUSTED`", calls("with a length of 4 GiB is RESOURCE_EXHAUSTED")),
+  limit(
+    "sendMaxBytes",
+    "`LIMIT_EXCEEDED` for the operation",
+    requests("whose results do not fit a message fails the operations that do not fit, one by one"),
+  ),
+  limit(
+    "connectionMaxStreams",
+    "the calls wait at the client",
+    exchange("has all streams served that are advertised %s"),
+  ),
+  limit(
+    "connectionMaxSubscriptions",
+    "`RESOURCE_EXHAUSTED`",
+    requests("beyond connectionMaxSubscriptions is RESOURCE_EXHAUSTED"),
+  ),
+  limit("connectionsMax", "closed at once", frames("are closed at once, and those within it are served")),
+  limit("connectionIdleMs", "closed", lifetimes("is closed when it has been idle for long enough")),
+  limit("connectionAgeMs", "asked to go", lifetimes("is closed at its age, after its calls")),
+  limit(
+    "connectionGraceMs",
+    "closed",
+    of("server/fast/single-stream")("gets GOAWAY at its age, and is closed after its grace"),
+  ),
+  limit(
+    "keepaliveTimeMs",
+    "pinged",
+    lifetimes("that answers no keepalive is closed, and one that does is not"),
+  ),
+  limit(
+    "keepaliveTimeoutMs",
+    "closed",
+    lifetimes("that answers no keepalive is closed, and one that does is not"),
+  ),
+  limit(
+    "callMaxMs",
+    "`DEADLINE_EXCEEDED`",
+    lifetimes("without a deadline ends after callMaxMs with DEADLINE, and leaves no waiter behind"),
+  ),
+  limit("halfCloseMaxMs", "`DEADLINE_EXCEEDED`", calls("that never ends is DEADLINE_EXCEEDED in time")),
+  limit("stallMaxMs", "cut", [
+    ...events("is cut when it takes nothing for longer than stallMaxMs"),
+    ...calls("that takes none of 50 replies of 1 MiB is cut in time"),
+  ]),
+  limit(
+    "queueMaxBytes",
+    "one `Gap`",
+    events("gets one Gap and uses bounded memory, while 50 others get every event"),
+  ),
+  limit(
+    "queuesMaxBytes",
+    "one `Gap`",
+    of("server/limits/overflow-counts")("says that the bound of the %s was full"),
+  ),
+  limit(
+    "logMaxEvents",
+    "the oldest are dropped",
+    of("store/events/event-log")(
+      "drops the oldest event for one more than the most, and the oldest page for one byte more",
+    ),
+  ),
+  limit(
+    "logMaxBytes",
+    "the oldest are dropped",
+    of("store/events/event-log")(
+      "drops the oldest event for one more than the most, and the oldest page for one byte more",
+    ),
+  ),
+  limit("subscriptionMaxPrefixes", "`FIELD_INVALID`", requests("to 10,000 prefixes is refused")),
+  limit("headersMaxBytes", "the call is refused", calls("of 64 KiB are refused")),
+  limit("headersMaxPairs", "the call is refused", calls("200 of them are refused")),
+  limit(
+    "connectionMaxHeldBytes",
+    "calls wait, large ones are refused",
+    of("server/limits/held-memory")("bounds Gets that nobody reads, and another connection is served"),
+  ),
+  limit(
+    "heldMaxBytes",
+    "calls wait, large ones are refused",
+    of("server/limits/memory-account")(
+      "refuses large requests, and never small ones, when there is no memory",
+    ),
+  ),
+  limit(
+    "shedDelayMs",
+    "`UNAVAILABLE` with a pushback",
+    overload("refuses with UNAVAILABLE and a pushback that differs from call to call, and counts it"),
+  ),
+  limit(
+    "shedAfterMs",
+    "`UNAVAILABLE` with a pushback",
+    overload("does not shed for pressure that comes and goes"),
+  ),
+  limit(
+    "residentMaxBytes",
+    "Sets without a lease are refused",
+    overload("refuses Sets alone at 90 % of its memory, at once, and takes them again below"),
+  ),
+  limit("handshakeMaxMs", "cut", tls("in time: whoever says nothing, or one byte after the other, is cut")),
+  limit("handshakesMax", "the oldest is cut", tls("in number: the oldest makes room, and a client gets in")),
+];
+
+/** Its default comes from where it is enforced. */
+export function defaultOf(setting: Limit): number {
+  const bounds: Readonly<Record<string, { readonly fallback: number }>> = {
+    ...LIMIT_BOUNDS,
+    ...TRANSPORT_BOUNDS,
+    ...STORE_BOUNDS,
+  };
+  const bound = bounds[setting];
+  if (bound === undefined) throw new Error(`${setting} has no bound`);
+  return bound.fallback;
+}
+
+function limit(setting: Limit, answer: string, proofs: readonly Proof[]) {
+  return { setting, answer, proofs };
+}
