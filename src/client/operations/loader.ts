@@ -12,7 +12,7 @@ import { CacheError, errorNameOf } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
 import { type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
-import { FailedLoads } from "./failed-loads.ts";
+import { type FailedLoad, FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
 import type { LeaseWait } from "./lease-wait.ts";
 import { LoadGroup } from "./load-group.ts";
@@ -127,7 +127,7 @@ export class EntryLoader<Value> {
     const failure = this.#failed?.of(key);
     if (failure !== undefined) {
       asked();
-      return this.#coolDown(key, failure.error);
+      return this.#coolDown(key, failure);
     }
     let answer: LeaseAnswer<Value>;
     let isHeld = false;
@@ -163,15 +163,19 @@ export class EntryLoader<Value> {
   }
 
   /** The loader failed a moment ago: what the cache has, stale too, or the same error. */
-  async #coolDown(key: string, error: unknown): Promise<LoadResult<Value>> {
+  async #coolDown(key: string, failure: FailedLoad): Promise<LoadResult<Value>> {
     try {
       const found = await this.#reader.fetch(key, { allowStale: true });
       if (found.outcome.kind !== "miss") return this.#served(found);
     } catch (reading) {
       if (!isOutage(reading)) throw reading;
     }
+    throw this.#repeated(failure);
+  }
+
+  #repeated({ error }: FailedLoad): unknown {
     this.#context.loads.failuresRepeated += 1;
-    throw error;
+    return error;
   }
 
   async #fill(
@@ -222,6 +226,9 @@ export class EntryLoader<Value> {
   /** Runs the loader, or shares a run in flight: at most one for a key, whatever the reasons of its callers. */
   async #runOnce({ key, plan, run }: KeyLoad<Value>) {
     return this.#runs.joinOrRun(key, plan.join.maxStalenessMs, async (isCurrent) => {
+      // It may have failed while this caller waited for it, for the server or for a lease.
+      const failure = this.#failed?.of(key);
+      if (failure !== undefined) throw this.#repeated(failure);
       const { coherence } = this.#context;
       const begun = { atMs: coherence.nowMs(), generation: coherence.generation };
       try {

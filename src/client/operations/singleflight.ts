@@ -73,21 +73,22 @@ export class Singleflight<Result> implements InvalidationListener {
   }
 
   /**
-   * Joins the work in flight, or begins some when none is in flight: waits until what cannot be joined has ended. `begin` is
-   * given a function that says whether nothing has changed since that may concern the work.
+   * Joins the work in flight, or begins some when none is in flight: waits until what cannot be joined has ended. What has
+   * begun after that is from after this call, and is joined however recent it is to be. `begin` is given a function that says
+   * whether nothing has changed since that may concern the work.
    */
   async joinOrRun(
     key: string,
     maxStalenessMs: number | undefined,
     begin: (isCurrent: () => boolean) => Promise<Result>,
   ): Promise<{ readonly result: Result; readonly isJoined: boolean }> {
-    for (;;) {
+    for (let hasWaited = false; ; hasWaited = true) {
       const running = this.#flights?.get(key);
       if (running === undefined) {
         const begun = this.#begin(key, (wait) => begin(() => this.#flights?.get(key)?.wait === wait));
         return { result: await begun.result, isJoined: false };
       }
-      if (this.#joinable(key, maxStalenessMs) !== undefined) {
+      if (hasWaited || this.#joinable(key, maxStalenessMs) !== undefined) {
         return { result: await this.#enter(running).result, isJoined: true };
       }
       await running.result.catch(() => undefined);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { FAILED_LOADS_MAX, FailedLoads } from "../../../src/client/operations/failed-loads.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
-import { json, type NamespaceOptions } from "../../../src/index.ts";
+import { json, type LoadOptions, type NamespaceOptions } from "../../../src/index.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { Mesh } from "../../support/mesh.ts";
 
@@ -67,6 +67,18 @@ describe("T1: loads in an outage", () => {
     expect(cache.stats().loads.unkeptBy.outage).toBe(source.seen.loads);
   });
 
+  it("are two for all who wait meanwhile and want nothing from before their call", async () => {
+    const { mesh, users } = await start();
+    const source = timedSource(mesh, 1_000, () => "v");
+    cut(mesh);
+    await mesh.advance(500);
+    const load = () => users.getOrLoad("k", source.load("k"), { maxStalenessMs: 0 });
+    const calls = Array.from({ length: 12 }, load);
+    await mesh.advance(2_100, 100);
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(["v"]));
+    expect(source.seen).toEqual({ loads: 2, most: 1 });
+  });
+
   it("share the load that was begun in the background before the outage", async () => {
     const { mesh, users } = await start({ staleMs: 60_000 });
     await mesh.run(users.getOrLoad("k", () => "old"));
@@ -120,6 +132,26 @@ describe("T2: a loader that fails", () => {
     }
     expect(source.seen.loads).toBe(1);
     expect(cache.stats().loads).toMatchObject({ loads: 1, loadFailures: 1, failuresRepeated: 2 });
+  });
+
+  it.each<[string, LoadOptions]>([
+    ["none is recent enough for the next", { maxStalenessMs: 0 }],
+    ["they came later than that", { maxStalenessMs: 10 }],
+  ])("fails for all who wait within 1.2 s, although they share no load: %s", async (_why, options) => {
+    const { mesh, users } = await start();
+    const source = timedSource(mesh, 1_000, down);
+    const startMs = mesh.clock.nowMs();
+    const calls: Promise<{ atMs: number }>[] = [];
+    for (let at = 0; at < 12; at += 1) {
+      calls.push(outcomeOf(users.getOrLoad("k", source.load("k"), options), mesh));
+      await mesh.advance(20, 20);
+    }
+    await mesh.advance(12_000);
+    for (const outcome of await Promise.all(calls)) {
+      expect(outcome).toMatchObject({ error: "down" });
+      expect(outcome.atMs - startMs).toBeLessThanOrEqual(1_200);
+    }
+    expect(source.seen.loads).toBe(1);
   });
 
   it("is run again after its cooldown, and then as often as before", async () => {
