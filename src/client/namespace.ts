@@ -138,9 +138,7 @@ export class Namespace<Value> implements AsyncDisposable {
     }
     this.#refuseIfClosed();
     if (loader !== undefined) return this.#loader.load(key, loader, others);
-    const kept = this.#reader.outageEntry(key, others);
-    if (kept !== undefined) return kept;
-    return this.#reader.entry(await this.#reader.fetch(key, others), "remote");
+    return this.#reader.getEntry(key, others);
   }
 
   /**

@@ -91,6 +91,29 @@ describe("T1: a copy in an outage", () => {
     expect(cache.stats().near.outageHits).toBe(6);
   });
 
+  it("scenario 35: is served to who asked the server when nobody knew of the outage yet", async () => {
+    const client = await start({}, { silenceMaxMs: 500, leaseMs: 1_000 });
+    const { mesh, cache, users } = client;
+    const { calls, load } = counted();
+    mesh.down.add(ADDRESS);
+    mesh.link.blackhole = true;
+    await mesh.advance(1_050, 10);
+    expect(cache.stats().connection.state).toBe("ready");
+    const asked = Promise.all([
+      users.get("k"),
+      users.getMany(["k"]).then(([outcome]) => outcome),
+      users.entry("k"),
+      users.entry("k", { loader: load }),
+      users.getOrLoad("k", load).then((value) => ({ value, outage: true })),
+      users.getOrLoad("k", load, { failOpen: false }).then((value) => ({ value, outage: true })),
+    ]);
+    await mesh.advance(4_000, 10);
+    expect((await asked).map((outcome) => ({ ...outcome }))).toEqual(
+      Array.from({ length: 6 }, () => expect.objectContaining({ value: "v1", outage: true })),
+    );
+    expect(calls.count).toBe(0);
+  });
+
   it("scenario 35: is not served without the explicit choice", async () => {
     const client = await start({ outageTtlMs: 0 });
     await beginOutage(client);

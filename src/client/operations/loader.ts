@@ -112,7 +112,7 @@ export class EntryLoader<Value> {
 
   async #join(load: KeyLoad<Value>, begins?: () => void): Promise<LoadedEntry<Value>> {
     const kept = this.#keptInOutage(load.key, load.plan);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) return kept.entry;
     const begin = (wait: LeaseWait) => {
       begins?.();
       return this.#run(load, wait);
@@ -141,7 +141,11 @@ export class EntryLoader<Value> {
       answer = await wait.over(acquired);
     } catch (error) {
       asked();
-      if (!isOutage(error) || !plan.failOpen) throw error;
+      if (!isOutage(error)) throw error;
+      // The outage may have begun since.
+      const kept = this.#keptInOutage(key, plan);
+      if (kept !== undefined) return kept;
+      if (!plan.failOpen) throw error;
       return this.#loadUnkept(load, isHeld && isDeadline(error) ? "held" : "outage");
     }
     asked();
@@ -280,9 +284,12 @@ export class EntryLoader<Value> {
   // ---- Outages ------------------------------------------------------------------------------------------
 
   /** What may be served because there is an outage. A kept miss is loaded. */
-  #keptInOutage(key: string, { join: { maxStalenessMs } }: LoadPlan): LoadedEntry<Value> | undefined {
-    const kept = this.#reader.outageEntry(key, maxStalenessMs === undefined ? {} : { maxStalenessMs });
-    return kept === undefined || kept.kind === "miss" ? undefined : kept;
+  #keptInOutage(key: string, { join: { maxStalenessMs } }: LoadPlan): LoadResult<Value> | undefined {
+    const copy = this.#reader.outageCopy(key, maxStalenessMs === undefined ? {} : { maxStalenessMs });
+    if (copy === undefined) return undefined;
+    const entry = this.#reader.outageEntry(copy);
+    if (entry.kind === "miss") return undefined;
+    return { entry, another: entry.kind === "hit" ? () => this.#context.values.value(copy) : undefined };
   }
 
   #served(found: Found<Value>): LoadResult<Value> {

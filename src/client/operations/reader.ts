@@ -11,6 +11,7 @@ import { expectReply, freshUntilMs, readGet, toAsOf } from "../messages/replies.
 import { getOperation } from "../messages/requests.ts";
 import type { CachedEntry, Confirmation, Decoded, Reading } from "../near-cache/cached-entry.ts";
 import type { NamespaceContext } from "./namespace-context.ts";
+import { isOutage } from "./outage.ts";
 import { type CallOptions, FrequentRequest, type RunOptions } from "./runner.ts";
 
 export interface ReadOptions extends CallOptions {
@@ -64,7 +65,7 @@ export class EntryReader<Value> {
   }
 
   /** The copy that may be served because there is an outage. */
-  #outageCopy(key: string, options: Pick<ReadOptions, "maxStalenessMs" | "allowStale"> | undefined) {
+  outageCopy(key: string, options: Pick<ReadOptions, "maxStalenessMs" | "allowStale"> | undefined) {
     const { near, coherence, outageHit } = this.#context;
     const { outageTtlMs } = this.#context.options;
     if (outageTtlMs === 0 || !coherence.isOutage || options?.allowStale) return undefined;
@@ -82,9 +83,33 @@ export class EntryReader<Value> {
 
   /** As `fetch`, for the outcome alone; in an outage the copy that may be served. */
   get(key: string, options?: ReadOptions & RunOptions): Promise<Outcome<Value>> {
-    const copy = this.#outageCopy(key, options);
-    if (copy !== undefined) return Promise.resolve({ ...this.#outcomeOf(copy), outage: true });
-    return this.#ask(key, options, outcomeIn);
+    const ask = () => this.#ask(key, options, outcomeIn);
+    if (this.#context.options.outageTtlMs === 0) return ask();
+    return this.#askUnlessOutage(key, options, ask, (copy) => ({ ...this.#outcomeOf(copy), outage: true }));
+  }
+
+  /** As `fetch`, as the caller gets it; in an outage the copy that may be served. */
+  getEntry(key: string, options: ReadOptions): Promise<Entry<Value>> {
+    const ask = async () => this.entry(await this.fetch(key, options), "remote");
+    return this.#askUnlessOutage(key, options, ask, (copy) => this.outageEntry(copy));
+  }
+
+  /** There may be an outage before the server is asked, and by the time that it has not answered. */
+  async #askUnlessOutage<Result>(
+    key: string,
+    options: ReadOptions | undefined,
+    ask: () => Promise<Result>,
+    fromCopy: (copy: CachedEntry<Value>) => Result,
+  ): Promise<Result> {
+    const copy = this.outageCopy(key, options);
+    if (copy !== undefined) return fromCopy(copy);
+    try {
+      return await ask();
+    } catch (error) {
+      const since = isOutage(error) ? this.outageCopy(key, options) : undefined;
+      if (since === undefined) throw error;
+      return fromCopy(since);
+    }
   }
 
   #ask<Result>(
@@ -169,13 +194,9 @@ export class EntryReader<Value> {
     return { ...outcome, ...facts, ...mark };
   }
 
-  /** The copy that may be served because there is an outage, as an entry. Throws CODEC. */
-  outageEntry(
-    key: string,
-    options: Pick<ReadOptions, "maxStalenessMs" | "allowStale">,
-  ): Entry<Value> | undefined {
-    const copy = this.#outageCopy(key, options);
-    return copy && this.entry(this.fromCached(copy), "near", { outage: true });
+  /** A copy that is served because there is an outage, as an entry. Throws CODEC. */
+  outageEntry(copy: CachedEntry<Value>): Entry<Value> {
+    return this.entry(this.fromCached(copy), "near", { outage: true });
   }
 
   /** A near-cache entry in the form of a response. Throws CODEC. */
