@@ -1,7 +1,6 @@
 /**
  * What a client without `onEvent` says by itself: that no server can be reached, that two stores answer at one address, that
- * a near cache is denied its events, that
- * invalidations were left at its end, and mistakes that the application can mend.
+ * near caches get no events, that invalidations were left at its end, and mistakes that the application can mend.
  */
 import {
   type ClientEventFacts,
@@ -42,6 +41,7 @@ function isWarnedOf(facts: ClientEventFacts): boolean {
     facts.kind === "unavailable" ||
     facts.kind === "twoStores" ||
     facts.kind === "nearCacheDenied" ||
+    facts.kind === "nearCachesLeftOut" ||
     facts.kind === "invalidationsLeft" ||
     (facts.kind === "loadUnkept" && MISTAKES.has(facts.reason))
   );

@@ -648,12 +648,12 @@ describe("the client", () => {
       reader: [{ namespaces: names, may: ["read", "write", "subscribe"] }],
       other: [{ namespaces: ["*"], may: PERMISSIONS }],
     });
-    const events: string[] = [];
+    const events: ClientEvent[] = [];
     const cacheOf = (name: string) => {
       const cache = new MeshCache({
         address: running.address,
         token: () => name,
-        onEvent: ({ kind }) => events.push(kind),
+        onEvent: (event) => events.push(event),
       });
       undo.defer(async () => {
         await cache.close({ graceMs: 0 });
@@ -678,7 +678,9 @@ describe("the client", () => {
     for (const name of names) await other.namespace(name, { codec: json<string>() }).set("k", "new");
     await cache.sync();
     for (const name of names) expect(await source(name)).toBe("new remote");
-    expect(events.filter((kind) => kind === "connectionLost" || kind === "gap")).toEqual([]);
+    expect(events.filter(({ kind }) => kind === "connectionLost" || kind === "gap")).toEqual([]);
+    const leftOut = events.filter(({ kind }) => kind === "nearCachesLeftOut");
+    expect(leftOut).toMatchObject([{ level: "warn", cause: expect.stringContaining("64") }]);
     expect(running.observed.denials().subscribe).toBeGreaterThan(0);
   });
 

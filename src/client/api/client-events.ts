@@ -73,6 +73,12 @@ export type ClientEventFacts =
    * server. Somebody has to permit `subscribe`, or open the namespace with `nearCache: false`.
    */
   | { readonly kind: "nearCacheDenied"; readonly namespace: string }
+  /**
+   * The server takes no selectors for the namespaces of this many more near caches, for this cause: they are off, and each read
+   * goes to the server. There are more namespaces than selectors, and no prefix of their names is permitted; or a name is longer
+   * than the server takes.
+   */
+  | { readonly kind: "nearCachesLeftOut"; readonly nearCaches: number; readonly cause: string }
   /** A loader threw or took too long. Its key is not loaded again for up to `cooldownMs`. `error`: the name of its class. */
   | {
       readonly kind: "loadFailed";
@@ -138,6 +144,7 @@ const LEVELS: Readonly<Record<ClientEventKind, ClientEventLevel>> = {
   twoStores: "error",
   oneStore: "info",
   nearCacheDenied: "error",
+  nearCachesLeftOut: "warn",
   loadFailed: "warn",
   loadUnkept: "warn",
   undecodable: "warn",
@@ -163,6 +170,7 @@ export function createEventCounts(): ClientEventCounts {
     twoStores: 0,
     oneStore: 0,
     nearCacheDenied: 0,
+    nearCachesLeftOut: 0,
     loadFailed: 0,
     loadUnkept: 0,
     undecodable: 0,
@@ -217,6 +225,12 @@ function messageOf(facts: ClientEventFacts): string {
       return (
         `the server does not permit this client the events of namespace ${facts.namespace}: its near cache is off, and each ` +
         "read goes to the server. Permit `subscribe` there, or open the namespace with `nearCache: false`"
+      );
+    case "nearCachesLeftOut":
+      return (
+        `the server takes no selectors for the namespaces of ${facts.nearCaches} more near caches (${facts.cause}): they are ` +
+        "off, and each read goes to the server. Permit `subscribe` for a prefix that the names share, or raise " +
+        "subscriptionMaxSelectors of the server"
       );
     case "loadFailed":
       return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;

@@ -116,10 +116,7 @@ export class Connection {
       if (observer.pulse()) stream.forgetLeases();
     });
     this.#probe = new StoreProbe(options, deps, (address, epoch) => this.#oneStoreAt(address, epoch));
-    this.#subscriptions = new Subscriptions(
-      (cover) => observer.covered(cover),
-      (namespace) => deps.report({ kind: "nearCacheDenied", namespace }),
-    );
+    this.#subscriptions = new Subscriptions((cover) => observer.covered(cover), deps.report);
     this.#streams = new StreamHandover(deps, options.connectTimeoutMs, {
       promoted: (stream) => this.#promoted(stream),
       missedEvents: ({ cursor, epoch }) => {

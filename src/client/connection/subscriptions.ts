@@ -1,26 +1,34 @@
 /** Who wants events of this connection, and the subscriptions that its streams are given for them. */
 import { CacheError } from "../../common/errors.ts";
+import type { ReportEvent } from "../api/client-events.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
 import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
-import { areSameSelectors, type LocalSubscription, SubscriptionSet } from "../coherence/subscription-set.ts";
+import {
+  areSameSelectors,
+  type LocalSubscription,
+  type SubscriptionPlan,
+  SubscriptionSet,
+} from "../coherence/subscription-set.ts";
 import type { ExchangeStream } from "./exchange-stream.ts";
 
 export class Subscriptions {
   readonly #subscriptions = new SubscriptionSet();
   readonly #announce: (cover: Cover) => void;
-  readonly #nearCacheDenied: (namespace: string) => void;
+  readonly #report: ReportEvent;
   /** The namespaces whose events the server denies, as it said last. */
   #denied: ReadonlySet<string> = new Set();
+  /** Those that the server takes no selector for. They were told. */
+  #leftOut: ReadonlySet<LocalSubscription> = new Set();
   /** The streams are not subscribed to what there is now. */
   #changed = false;
 
   /**
-   * `announce`: told what the primary stream covers, whenever that changes. `nearCacheDenied`: told of a namespace with a near
-   * cache when the server begins to deny its events.
+   * `announce`: told what the primary stream covers, whenever that changes. `report`: told of near caches that get no events,
+   * when that begins.
    */
-  constructor(announce: (cover: Cover) => void, nearCacheDenied: (namespace: string) => void) {
+  constructor(announce: (cover: Cover) => void, report: ReportEvent) {
     this.#announce = announce;
-    this.#nearCacheDenied = nearCacheDenied;
+    this.#report = report;
   }
 
   get changed(): boolean {
@@ -65,10 +73,7 @@ export class Subscriptions {
     // Until it is the primary, the events of a candidate do not count.
     if (!isPrimary) return;
     this.#announce(stream.cover);
-    for (const { subscription, error } of plan.leftOut) {
-      subscription.uncovered();
-      subscription.refused(error);
-    }
+    this.#leaveOut(plan);
   }
 
   /** The primary answered a subscription. */
@@ -92,7 +97,7 @@ export class Subscriptions {
     }
     // It was subscribed before its server had said its limits.
     if (!areSameSelectors(plan.selectors, stream.selectors)) this.#changed = true;
-    for (const { subscription, error } of plan.leftOut) subscription.refused(error);
+    this.#leaveOut(plan);
   }
 
   /** There is no primary stream any more. */
@@ -110,9 +115,25 @@ export class Subscriptions {
     for (const subscription of concerned) {
       if (former.has(subscription.namespace)) continue;
       subscription.uncovered();
-      if (subscription.live === undefined) this.#nearCacheDenied(subscription.namespace);
+      const { namespace } = subscription;
+      if (isNearCache(subscription)) this.#report({ kind: "nearCacheDenied", namespace });
     }
     for (const subscription of concerned) this.#refuse(subscription);
+  }
+
+  /** Those that are left out from now on keep nothing and are told why: there may be very many that know it already. */
+  #leaveOut({ leftOut }: SubscriptionPlan): void {
+    const former = this.#leftOut;
+    this.#leftOut = new Set(leftOut.map(({ subscription }) => subscription));
+    const concerned = leftOut.filter(({ subscription }) => !former.has(subscription));
+    for (const { subscription, error } of concerned) {
+      subscription.uncovered();
+      subscription.refused(error);
+    }
+    const off = concerned.filter(({ subscription }) => isNearCache(subscription));
+    const [first] = off;
+    if (first !== undefined)
+      this.#report({ kind: "nearCachesLeftOut", nearCaches: off.length, cause: first.error.message });
   }
 
   #refuse(subscription: LocalSubscription): void {
@@ -131,3 +152,6 @@ export class Subscriptions {
     }
   }
 }
+
+/** Others are told of each subscription that covers them. */
+const isNearCache = ({ live }: LocalSubscription): boolean => live === undefined;
