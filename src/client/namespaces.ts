@@ -23,7 +23,7 @@ import { NearCache } from "./near-cache/near-cache.ts";
 import { Revalidation } from "./near-cache/revalidation.ts";
 import type { EventSubscription, SubscribeOptions } from "./operations/event-subscription.ts";
 import type { InvalidationQueue } from "./operations/invalidation-queue.ts";
-import type { NamespaceContext } from "./operations/namespace-context.ts";
+import { NamespaceContext, type SharedParts } from "./operations/namespace-context.ts";
 import { EntryReader } from "./operations/reader.ts";
 import type { OperationRunner } from "./operations/runner.ts";
 import { UnkeptLoads } from "./operations/unkept-loads.ts";
@@ -63,7 +63,7 @@ export class Namespaces implements NamespaceClient {
   readonly #sharedBudget: ClockBudget<AnyCachedEntry>;
   readonly #budgets = new Set<ClockBudget<AnyCachedEntry>>();
   readonly #revalidation: Revalidation;
-  readonly #unkept: UnkeptLoads;
+  readonly #shared: SharedParts;
   #lastRequestId: bigint;
   /** Most namespaces have the same options: they share the object. */
   #lastOptions: ResolvedNamespaceOptions<unknown> | undefined;
@@ -76,8 +76,10 @@ export class Namespaces implements NamespaceClient {
   constructor(deps: NamespacesDeps) {
     const { clock, rng, counters, options, report } = deps;
     this.#deps = deps;
-    this.#unkept = new UnkeptLoads(counters.loads, report);
     this.#lastRequestId = rng.uint64();
+    const { loads } = counters;
+    const unkept = new UnkeptLoads(loads, report);
+    this.#shared = { ...deps, loads, unkept, nextRequestId: this.#nextRequestId };
     this.#sharedBudget = this.#addBudget(options.nearCache?.maxBytes ?? NEAR_CACHE_DEFAULT_BYTES);
     this.#revalidation = new Revalidation({
       clock,
@@ -145,25 +147,14 @@ export class Namespaces implements NamespaceClient {
     const budget = nearCache?.hasOwnBytes ? this.#addBudget(nearCache.maxBytes) : this.#sharedBudget;
     const near =
       nearCache && new NearCache<Value>(name, nearCache.prefixes, budget, coherence, counters.near);
-    const { runner } = this.#deps;
-    const context: NamespaceContext<Value> = {
+    const own = {
       namespace: name,
       options,
       near,
       values: new ValueReader(options.codec, name, nearCache?.values === "frozen"),
-      coherence,
-      invalidations: this.#deps.invalidations,
-      invalidationQueue: this.#deps.invalidationQueue,
-      runner,
-      clock: this.#deps.clock,
-      rng: this.#deps.rng,
-      telemetry,
       outageHit: clientOptions.nearHitSpans ? () => telemetry.nearHit(name, true) : undefined,
-      loads: counters.loads,
-      unkept: this.#unkept,
-      report: this.#deps.report,
-      nextRequestId: this.#nextRequestId,
     };
+    const context = new NamespaceContext(own, this.#shared);
     const reader = new EntryReader(context);
     const writer = new EntryWriter(context);
     if (near !== undefined) {

@@ -216,7 +216,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "client: an event is applied to the entries of another shard",
-    "ShardIndexes.matching",
+    "fewMatching",
     "entry.shard === shard",
     "entry.shard === 0",
   ),

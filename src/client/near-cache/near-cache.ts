@@ -19,7 +19,7 @@ import {
   sizeOf,
 } from "./cached-entry.ts";
 import { type ClockBudget, ClockCache, type RemovalListener } from "./clock-cache.ts";
-import { ShardIndexes } from "./tag-index.ts";
+import { FEW_MAX, fewMatching, fewMatchingInAll, ShardIndexes } from "./tag-index.ts";
 
 /** Is never a generation: an entry that has it is suspect until it is revalidated. */
 const SUSPECT = 0;
@@ -55,7 +55,8 @@ export class NearCache<Value>
   readonly #coherence: Coherence;
   readonly #counters: NearCounters;
   readonly #entries: ClockCache<CachedEntry<Value>, AnyCachedEntry>;
-  readonly #indexes = new ShardIndexes<CachedEntry<Value>>();
+  /** Undefined: there were never more than a few entries. */
+  #indexes: ShardIndexes<CachedEntry<Value>> | undefined;
   /** The cover that was last looked at, and whether this near cache is in it. */
   #cover: Cover = NO_COVER;
   #isCovered = false;
@@ -173,8 +174,7 @@ export class NearCache<Value>
       return false;
     }
     const entry = createCachedEntry(reading, sizeBytes, this.#coherence.generation, shared, this);
-    this.#counters.evicted += this.#entries.set(entry);
-    this.#indexes.add(entry);
+    this.#add(entry);
     this.#counters.fills += 1;
     return true;
   }
@@ -184,8 +184,7 @@ export class NearCache<Value>
     const sizeBytes = sizeOf(reading);
     if (this.#closed || !this.covers(reading.key) || sizeBytes > this.#entries.maxBytes) return;
     const entry = createCachedEntry(reading, sizeBytes, this.#coherence.outageGeneration, shared, this);
-    this.#counters.evicted += this.#entries.set(entry);
-    this.#indexes.add(entry);
+    this.#add(entry);
   }
 
   /** The server confirmed an entry. False: the fill rule forbids to serve it again. */
@@ -241,7 +240,7 @@ export class NearCache<Value>
 
   invalidate(target: Change["target"], name: string): void {
     if (target === "key") this.#remove(name);
-    else for (const entry of this.#indexes.matchingInAll(target, name)) this.#remove(entry.key);
+    else for (const entry of this.#matchingInAll(target, name)) this.#remove(entry.key);
   }
 
   clear(): void {
@@ -253,7 +252,7 @@ export class NearCache<Value>
   }
 
   removed(entry: CachedEntry<Value>): void {
-    this.#indexes.remove(entry);
+    this.#indexes?.remove(entry);
   }
 
   evict(key: string): void {
@@ -264,7 +263,19 @@ export class NearCache<Value>
     if (change.target === "key") {
       const entry = this.#entries.peek(change.name);
       if (entry !== undefined) yield entry;
-    } else yield* this.#indexes.matching(change);
+    } else yield* this.#indexes?.matching(change) ?? fewMatching(this.#entries.values(), change);
+  }
+
+  #matchingInAll(target: Change["target"], name: string): Iterable<CachedEntry<Value>> {
+    return (
+      this.#indexes?.matchingInAll(target, name) ?? fewMatchingInAll(this.#entries.values(), target, name)
+    );
+  }
+
+  #add(entry: CachedEntry<Value>): void {
+    this.#counters.evicted += this.#entries.set(entry);
+    if (this.#indexes !== undefined) this.#indexes.add(entry);
+    else if (this.#entries.size > FEW_MAX) this.#indexes = new ShardIndexes(this.#entries.values());
   }
 
   #remove(key: string): void {

@@ -51,50 +51,50 @@ class TagIndex<Entry extends IndexedEntry> {
 }
 
 /** So many entries are looked through one by one: an index of each shard would take more memory than they do. */
-const FEW_MAX = 4;
+export const FEW_MAX = 4;
 
-const NONE: readonly never[] = [];
+/** Of a few entries, those of the change's shard that its tag, prefix or namespace concerns. */
+export function fewMatching<Entry extends IndexedEntry>(entries: Iterable<Entry>, change: Change): Entry[] {
+  const { shard, target, name } = change;
+  return fewMatchingInAll(entries, target, name).filter((entry) => entry.shard === shard);
+}
+
+/** The same for all shards. */
+export function fewMatchingInAll<Entry extends IndexedEntry>(
+  entries: Iterable<Entry>,
+  target: Change["target"],
+  name: string,
+): Entry[] {
+  return Array.from(entries).filter((entry) => isConcerned(entry, target, name));
+}
 
 /** One index for each shard: the server sends an event of a tag, a prefix or a namespace once for each shard. */
 export class ShardIndexes<Entry extends IndexedEntry> {
-  /** All entries, as long as they are few. Replaced by one of the exact length, which takes the least memory. */
-  #few: readonly Entry[] = NONE;
   /** By shard. */
-  #many: TagIndex<Entry>[] | undefined;
+  readonly #indexes: TagIndex<Entry>[] = [];
+
+  constructor(entries: Iterable<Entry>) {
+    for (const entry of entries) this.add(entry);
+  }
 
   add(entry: Entry): void {
-    if (this.#many === undefined && this.#few.length < FEW_MAX) this.#few = this.#few.concat(entry);
-    else this.#index(entry);
+    const index = this.#indexes[entry.shard] ?? new TagIndex<Entry>();
+    this.#indexes[entry.shard] = index;
+    index.add(entry);
   }
 
   remove(entry: Entry): void {
-    if (this.#many === undefined) {
-      const at = this.#few.indexOf(entry);
-      if (at >= 0) this.#few = this.#few.toSpliced(at, 1);
-    } else this.#many[entry.shard]?.remove(entry);
+    this.#indexes[entry.shard]?.remove(entry);
   }
 
   /** The entries of the change's shard that its tag, prefix or namespace concerns. Empty for a key. */
   matching({ shard, target, name }: Change): Iterable<Entry> {
-    if (this.#many !== undefined) return this.#many[shard]?.matching(target, name) ?? [];
-    return this.#few.filter((entry) => entry.shard === shard && isConcerned(entry, target, name));
+    return this.#indexes[shard]?.matching(target, name) ?? [];
   }
 
   /** The same for all shards. */
   *matchingInAll(target: Change["target"], name: string): Iterable<Entry> {
-    yield* this.#few.filter((entry) => isConcerned(entry, target, name));
-    for (const index of this.#many ?? []) if (index !== undefined) yield* index.matching(target, name);
-  }
-
-  #index(entry: Entry): void {
-    this.#many ??= [];
-    const few = this.#few;
-    this.#few = NONE;
-    for (const one of [...few, entry]) {
-      const index = this.#many[one.shard] ?? new TagIndex<Entry>();
-      this.#many[one.shard] = index;
-      index.add(one);
-    }
+    for (const index of this.#indexes) if (index !== undefined) yield* index.matching(target, name);
   }
 }
 

@@ -32,11 +32,8 @@ export interface LoadCounters {
   staleServed: number;
 }
 
-export interface NamespaceContext<Value> {
-  readonly namespace: string;
-  readonly options: ResolvedNamespaceOptions<Value>;
-  readonly near: NearCache<Value> | undefined;
-  readonly values: ValueReader<Value>;
+/** What all namespaces of a client share. */
+export interface SharedParts {
   readonly coherence: Coherence;
   readonly invalidations: InvalidationBus;
   readonly invalidationQueue: InvalidationQueue;
@@ -44,11 +41,82 @@ export interface NamespaceContext<Value> {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly telemetry: ClientTelemetry;
-  /** Makes a span for a copy that is served in an outage. Undefined: the options do not ask for it. */
-  readonly outageHit: (() => void) | undefined;
   readonly loads: LoadCounters;
   readonly unkept: UnkeptLoads;
   readonly report: ReportEvent;
   /** Identifies a Set, so that the server recognises a retry. Never 0n. */
   nextRequestId(): bigint;
+}
+
+/** What one namespace has for itself. */
+interface OwnParts<Value> {
+  readonly namespace: string;
+  readonly options: ResolvedNamespaceOptions<Value>;
+  readonly near: NearCache<Value> | undefined;
+  readonly values: ValueReader<Value>;
+  /** Makes a span for a copy that is served in an outage. Undefined: the options do not ask for it. */
+  readonly outageHit: (() => void) | undefined;
+}
+
+/** There may be very many: each holds one reference to what they share. */
+export class NamespaceContext<Value> implements OwnParts<Value>, SharedParts {
+  readonly namespace: string;
+  readonly options: ResolvedNamespaceOptions<Value>;
+  readonly near: NearCache<Value> | undefined;
+  readonly values: ValueReader<Value>;
+  readonly outageHit: (() => void) | undefined;
+  readonly #shared: SharedParts;
+
+  constructor(own: OwnParts<Value>, shared: SharedParts) {
+    this.namespace = own.namespace;
+    this.options = own.options;
+    this.near = own.near;
+    this.values = own.values;
+    this.outageHit = own.outageHit;
+    this.#shared = shared;
+  }
+
+  get coherence(): Coherence {
+    return this.#shared.coherence;
+  }
+
+  get invalidations(): InvalidationBus {
+    return this.#shared.invalidations;
+  }
+
+  get invalidationQueue(): InvalidationQueue {
+    return this.#shared.invalidationQueue;
+  }
+
+  get runner(): OperationRunner {
+    return this.#shared.runner;
+  }
+
+  get clock(): Clock {
+    return this.#shared.clock;
+  }
+
+  get rng(): Rng {
+    return this.#shared.rng;
+  }
+
+  get telemetry(): ClientTelemetry {
+    return this.#shared.telemetry;
+  }
+
+  get loads(): LoadCounters {
+    return this.#shared.loads;
+  }
+
+  get unkept(): UnkeptLoads {
+    return this.#shared.unkept;
+  }
+
+  get report(): ReportEvent {
+    return this.#shared.report;
+  }
+
+  nextRequestId(): bigint {
+    return this.#shared.nextRequestId();
+  }
 }

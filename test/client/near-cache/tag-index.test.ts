@@ -17,7 +17,6 @@ const changeOf = (target: Change["target"], name: string, shard = 0): Change => 
 });
 
 function start() {
-  const indexes = new ShardIndexes<Entry>();
   const entries = [
     { key: "user:1", shard: 0, tags: ["a", "b"] },
     { key: "user:2", shard: 0, tags: ["b"] },
@@ -25,7 +24,7 @@ function start() {
     // No entry is in shard 1, so that one index is missing.
     { key: "user:3", shard: 2, tags: ["a"] },
   ];
-  for (const entry of entries) indexes.add(entry);
+  const indexes = new ShardIndexes<Entry>(entries);
   const keys = (found: Iterable<Entry>) => Array.from(found, ({ key }) => key);
   return { indexes, entries, keys };
 }
