@@ -21,7 +21,7 @@ export function tell(sentence: string, seen?: Seen): void {
   const nearShare = Math.round((100 * near) / Math.max(1, reads));
   console.log(
     `${sentence}\n    ${reads} reads, ${failures}; ${nearShare} % from the process's own copies, ` +
-      `${databaseReads} reads of the database; the slowest took ${time(slowestMs)}.`,
+      `${databaseReads} ${databaseReads === 1 ? "read" : "reads"} of the database; the slowest took ${time(slowestMs)}.`,
   );
 }
 
