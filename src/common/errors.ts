@@ -35,22 +35,35 @@ export class CacheError extends Error {
   override readonly name = "CacheError";
   readonly reason: CacheErrorReason;
   readonly detail: Readonly<Record<string, string>>;
+  /** How many milliseconds to wait before another attempt, which may succeed then. 0: nobody has said. */
+  readonly retryAfterMs: number;
 
   constructor(
     reason: CacheErrorReason,
     message: string,
     detail: Readonly<Record<string, string>> = {},
-    options?: ErrorOptions,
+    options: CacheErrorOptions = {},
   ) {
     super(message, options);
     this.reason = reason;
     this.detail = detail;
+    this.retryAfterMs = options.retryAfterMs ?? 0;
   }
+}
+
+export interface CacheErrorOptions extends ErrorOptions {
+  readonly retryAfterMs?: number;
 }
 
 /** A field is outside its bound: `fieldInvalid("key", "1 to 512 bytes of UTF-8")`. */
 export function fieldInvalid(field: string, bound: string): CacheError {
   return new CacheError("FIELD_INVALID", `${field} must be ${bound}`, { field, bound });
+}
+
+/** A quota of the caller is spent: `quotaSpent("operations_per_second", 2_000, 12)`. Nothing has run. */
+export function quotaSpent(limit: string, bound: number, retryAfterMs: number): CacheError {
+  const detail = { limit, bound: String(bound) };
+  return new CacheError("LIMIT_EXCEEDED", `${limit} is limited to ${bound}`, detail, { retryAfterMs });
 }
 
 /** The key in the details of an error that says how many milliseconds to wait before another attempt. */

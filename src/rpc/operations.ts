@@ -18,17 +18,18 @@ import type {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError, fieldInvalid } from "../common/errors.ts";
-import { type Access, NEEDS, requireAccess } from "../security/access/access.ts";
+import { type Access, NEEDS, requireAccess, requireRoom } from "../security/access/access.ts";
+import type { Meter } from "../security/access/meter.ts";
 import type { LeaseResult, LeaseWait, SetCommand, Store, Writer } from "../store/api/store.ts";
 import type { ValueMemory } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
 import type { Limits } from "./limits.ts";
+import { invalidateBytes, leaseBytes, setBytes } from "./metered-bytes.ts";
 import { fromSetRequest, toSetResponse } from "./set.ts";
 import { fromTouchRequest, toTouchResponse } from "./touch.ts";
 
-/** What an operation needs besides its request. */
 /** Kinds of operations that an overloaded server may refuse. */
 export type ShedKind = "get" | "set";
 
@@ -37,6 +38,7 @@ export interface LoadShedder {
   refusalOf(kind: ShedKind): CacheError | undefined;
 }
 
+/** What an operation needs besides its request. */
 export interface OperationContext {
   readonly store: Store;
   readonly limits: Limits;
@@ -65,19 +67,23 @@ function shed(kind: ShedKind, { shedder }: OperationContext): void {
 
 export function runGet(request: GetRequest, context: OperationContext): GetResponse {
   shed("get", context);
+  const meter = requireRoom(context.access);
   const command = fromGetRequest(request, context.limits, context.defaultNamespace);
   requireAccess(context.access, command.namespace, NEEDS.get);
-  return new StoredGetResponse(context.store.get(command, context.valueArena), context.store.epoch);
+  const result = context.store.get(command, context.valueArena);
+  meter?.spend(command.key.length + (result.kind === "hit" ? result.entry.value.length : 0));
+  return new StoredGetResponse(result, context.store.epoch);
 }
 
 export function runSet(request: SetRequest, context: OperationContext): SetResponse {
-  if (request.condition.case !== "leaseToken") shed("set", context);
+  meterSet(request, context);
   const command = fromSetRequest(request, context.limits, context.writer, context.defaultNamespace);
   requireAccess(context.access, command.namespace, needsOfSet(command));
   return toSetResponse(context.store.set(command), context.store.epoch);
 }
 
 export function runInvalidate(request: InvalidateRequest, context: OperationContext): InvalidateResponse {
+  context.access?.meter?.count(invalidateBytes(request));
   const command = fromInvalidateRequest(request, context.limits, context.writer, context.defaultNamespace);
   const needed = command.target.kind === "all" ? NEEDS.invalidateAll : NEEDS.invalidate;
   requireAccess(context.access, command.namespace, needed);
@@ -87,9 +93,20 @@ export function runInvalidate(request: InvalidateRequest, context: OperationCont
 }
 
 export function runTouch(request: TouchRequest, context: OperationContext): TouchResponse {
+  context.access?.meter?.count(request.key.length);
   const command = fromTouchRequest(request, context.limits, context.writer, context.defaultNamespace);
   requireAccess(context.access, command.namespace, NEEDS.touch);
   return toTouchResponse(context.store.touch(command), context.store.epoch);
+}
+
+/** The fill of a lease is not refused: the load that it keeps has been made, and the lease was counted. */
+function meterSet(request: SetRequest, context: OperationContext): void {
+  if (request.condition.case === "leaseToken") {
+    context.access?.meter?.count(setBytes(request));
+    return;
+  }
+  shed("set", context);
+  requireRoom(context.access)?.spend(setBytes(request));
 }
 
 /** A condition's outcome tells of the entry that is there, and so does a refused source version. */
@@ -108,6 +125,7 @@ export function runLease(
   settle: (outcome: LeaseResponse | CacheError) => void,
 ): LeaseWait | undefined {
   const { store, limits, defaultNamespace, leaseHolder, boundary } = context;
+  const meter = meterLease(request, context);
   const command = fromLeaseRequest(request, limits, defaultNamespace, leaseHolder);
   requireAccess(context.access, command.namespace, NEEDS.lease);
   if (request.releaseToken !== 0n) {
@@ -115,10 +133,25 @@ export function runLease(
     settle(toReleaseResponse(released, store.epoch));
     return undefined;
   }
-  const settleLate = boundary.guard(undefined, (late: LeaseResult) => settle(toLate(late, store.epoch)));
+  const settleLate = boundary.guard(undefined, (late: LeaseResult) => {
+    meter?.spend(leaseBytes(late));
+    settle(toLate(late, store.epoch));
+  });
   const result = store.lease(command, settleLate, context.valueArena);
   if (result.kind === "waiting") return result;
+  meter?.spend(leaseBytes(result));
   settle(toLeaseResponse(result, store.epoch));
+  return undefined;
+}
+
+/** To give a lease back is not refused: others wait for it. */
+function meterLease({ key, releaseToken }: LeaseRequest, { access }: OperationContext): Meter | undefined {
+  if (releaseToken === 0n) {
+    const meter = requireRoom(access);
+    meter?.spend(key.length);
+    return meter;
+  }
+  access?.meter?.count(key.length);
   return undefined;
 }
 

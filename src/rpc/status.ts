@@ -6,9 +6,9 @@
  */
 import { Buffer } from "node:buffer";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceError } from "@grpc/grpc-js";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CacheError, type CacheErrorReason } from "../common/errors.ts";
 import { STATUS_CODE, type StatusCode } from "./status-codes.ts";
@@ -52,22 +52,37 @@ export function toStatus(error: unknown): Status {
     reason: known ? error.reason : "INTERNAL",
     metadata: known ? { ...error.detail } : {},
   });
+  const details = [anyPack(ErrorInfoSchema, info)];
+  if (known && error.retryAfterMs > 0) {
+    const retryDelay = durationFromMs(error.retryAfterMs);
+    details.push(anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay })));
+  }
   return create(StatusSchema, {
     code: statusCodeOf(error),
     message: known ? error.message : INTERNAL_MESSAGE,
-    details: [anyPack(ErrorInfoSchema, info)],
+    details,
   });
 }
 
 /** The error that a result of a Batch or a frame of an Exchange carried. */
 export function fromStatus(message: Status, options?: ErrorOptions): CacheError {
+  const retryAfterMs = retryAfterMsOf(message);
   for (const detail of message.details) {
     const info = anyUnpack(detail, ErrorInfoSchema);
     if (info?.domain === ERROR_DOMAIN && isReason(info.reason)) {
-      return new CacheError(info.reason, message.message, info.metadata, options);
+      return new CacheError(info.reason, message.message, info.metadata, { ...options, retryAfterMs });
     }
   }
-  return new CacheError(reasonOfCode(message.code), message.message, {}, options);
+  return new CacheError(reasonOfCode(message.code), message.message, {}, { ...options, retryAfterMs });
+}
+
+/** 0: the status does not say. */
+function retryAfterMsOf({ details }: Status): number {
+  for (const detail of details) {
+    const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+    if (delay !== undefined) return Math.max(0, durationMs(delay));
+  }
+  return 0;
 }
 
 /** The error that a call of grpc-js ended with. */

@@ -1,17 +1,19 @@
 /** The security of one server: what its options ask for, the files behind it, and their replacement while it runs. */
 import { type Bound, pickWithin } from "../common/bound.ts";
 import type { Boundary } from "../common/boundary.ts";
-import type { Clock } from "../common/clock.ts";
+import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import { AuditLog } from "./access/audit-log.ts";
 import { FullAccess } from "./access/full-access.ts";
 import { missingProtection } from "./exposure.ts";
+import { createNewsMemory, SharedNews } from "./files/shared-news.ts";
 import { WatchedFiles } from "./files/watched-files.ts";
 import { Authenticator } from "./identity/authenticator.ts";
 import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts";
 import { type Issuer, readIssuers } from "./jwt/issuers.ts";
 import { JwtVerifier } from "./jwt/jwt-verifier.ts";
 import type { KeyMemory } from "./jwt/shared-keys.ts";
+import { createPrincipalMemory } from "./metering/principal-table.ts";
 import { type Policy, readPolicy } from "./policy/policy.ts";
 import { PolicyInForce } from "./policy/policy-access.ts";
 import {
@@ -35,8 +37,8 @@ export interface SecurityOptions {
    */
   readonly jwtIssuers?: string;
   /**
-   * A YAML file that says which principals may do what in which namespaces; what it does not allow is denied. It needs `tls.clientCa`,
-   * `tokens` or `jwtIssuers`. Default: every caller may do everything.
+   * A YAML file that says which principals may do what in which namespaces, and how much; what it does not allow is denied. It
+   * needs `tls.clientCa`, `tokens` or `jwtIssuers`. Default: every caller may do everything.
    */
   readonly policy?: string;
   /** Allows to listen beyond loopback without TLS, where a sidecar or the network encrypts. Default false. */
@@ -51,15 +53,27 @@ export const SECURITY_BOUNDS: Record<"reloadMs", Bound> = {
   reloadMs: { fallback: 10_000, min: 100, max: 86_400_000 },
 };
 
+/** What the threads of a process share. It may be passed to another thread. */
+export interface SecurityMemory {
+  /** What is known of the keys of tokens. */
+  readonly keys: KeyMemory;
+  /** What the principals of the policy use. */
+  readonly principals: SharedArrayBuffer;
+  /** Which new files were logged. */
+  readonly news: SharedArrayBuffer;
+}
+
 export interface Security {
   /** Undefined: without TLS. */
   readonly tls: ServerTlsFiles | undefined;
   /** Undefined: whoever connects may call. */
   readonly authenticator: Authenticator | undefined;
   /** For the other threads of the process. */
-  readonly keyMemory: KeyMemory;
+  readonly memory: SecurityMemory;
   /** Operations that were denied, by the permissions they needed. */
   readonly denials: Readonly<Record<string, number>>;
+  /** What was refused since a principal had used what it may, by what that was. */
+  readonly limited: Readonly<Record<string, number>>;
   /** Whether files have contents that cannot be used, and the last good ones are in use. */
   readonly filesRefused: boolean;
   /** Follows the files from now on. Returns what stops it. */
@@ -83,10 +97,15 @@ export interface SecurityTarget {
 }
 
 /**
- * Reads the files. Throws FIELD_INVALID that names the option, and RangeError for `reloadMs`. `sharedKeys`: the `keyMemory` that
- * all threads of the process share.
+ * Reads the files. Throws FIELD_INVALID that names the option, and RangeError for `reloadMs`. `shared`: the `memory` that all
+ * threads of the process share. Default: memory of its own.
  */
-export function openSecurity(options: SecurityOptions = {}, host: string, sharedKeys?: KeyMemory): Security {
+export function openSecurity(
+  options: SecurityOptions = {},
+  host: string,
+  shared?: SecurityMemory,
+  clock: Clock = systemClock,
+): Security {
   const everyMs = pickWithin<"reloadMs">(SECURITY_BOUNDS, options)("reloadMs");
   checkExposure(options, host);
   const tls = options.tls && readServerTls(options.tls);
@@ -94,10 +113,16 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
   const jwt =
     options.jwtIssuers === undefined
       ? undefined
-      : new JwtVerifier(readIssuerFile(options.jwtIssuers), sharedKeys);
+      : new JwtVerifier(readIssuerFile(options.jwtIssuers), shared?.keys);
   const policy = options.policy === undefined ? undefined : readPolicyFile(options.policy);
   const audit = new AuditLog();
-  const inForce = policy && new PolicyInForce(policy.value, audit);
+  const memory: SecurityMemory = {
+    keys: jwt?.keyMemory ?? new Map(),
+    principals: shared?.principals ?? createPrincipalMemory(),
+    news: shared?.news ?? createNewsMemory(),
+  };
+  const news = new SharedNews(memory.news);
+  const inForce = policy && new PolicyInForce(policy.value, audit, memory.principals, clock);
   const permissions = inForce ?? {
     accessOf: (principal: string) => new FullAccess(principal, audit),
     isSame: () => true,
@@ -111,8 +136,9 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
   return {
     tls,
     authenticator,
-    keyMemory: jwt?.keyMemory ?? new Map(),
+    memory,
     denials: inForce?.denials ?? {},
+    limited: inForce?.limited ?? {},
     get filesRefused() {
       return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused, policy?.isRefused].includes(true);
     },
@@ -123,10 +149,12 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
         everyMs,
         replaced(value) {
           authenticator?.replaceTokens(value);
-          logger.info({ audit: "tokens", tokens: value.size }, "the tokens were replaced");
+          if (news.isNew("tokens", tokens.contents))
+            logger.info({ audit: "tokens", tokens: value.size }, "the tokens were replaced");
         },
         refused(error) {
-          logger.warn({ err: error }, "the new tokens cannot be used; the last good ones stay in use");
+          if (news.isNew("tokens", String(error)))
+            logger.warn({ err: error }, "the new tokens cannot be used; the last good ones stay in use");
         },
       });
       const stopTls = tls?.watch({
@@ -135,28 +163,38 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
         everyMs,
         replaced(value) {
           target.replaceTls(value);
+          if (!news.isNew("certificate", tls.contents)) return;
           logger.info(
             { audit: "certificate", expires: new Date(value.expiresAtMs).toISOString() },
             "the TLS certificate was replaced",
           );
         },
         refused(error) {
-          logger.warn({ err: error }, "the new TLS files cannot be used; the last good ones stay in use");
+          if (news.isNew("certificate", String(error)))
+            logger.warn({ err: error }, "the new TLS files cannot be used; the last good ones stay in use");
         },
       });
       const stopJwt = jwt?.watch({
         clock,
         boundary,
         everyMs,
-        replaced(issuer, keys) {
-          logger.info({ audit: "keys", issuer, keys }, "the keys of an issuer were replaced");
+        replaced(issuer, fingerprints) {
+          if (news.isNew(`keys of ${issuer}`, [...fingerprints].sort().join()))
+            logger.info(
+              { audit: "keys", issuer, keys: fingerprints.size },
+              "the keys of an issuer were replaced",
+            );
         },
         refused(error) {
-          logger.warn({ err: error }, "the keys of an issuer cannot be used; the last good ones stay in use");
+          if (news.isNew("keys", String(error)))
+            logger.warn(
+              { err: error },
+              "the keys of an issuer cannot be used; the last good ones stay in use",
+            );
         },
       });
       audit.write = (line, message) => {
-        if (line.audit === "denied") logger.warn(line, message);
+        if (line.audit !== "cleared") logger.warn(line, message);
         else logger.info(line, message);
       };
       const stopPolicy = policy?.watch({
@@ -164,12 +202,14 @@ export function openSecurity(options: SecurityOptions = {}, host: string, shared
         boundary,
         everyMs,
         replaced(value) {
-          if (inForce !== undefined) inForce.policy = value;
+          inForce?.replace(value);
           target.checkStreams();
-          logger.info({ audit: "policy", principals: value.entries.length }, "the policy was replaced");
+          if (news.isNew("policy", policy.contents))
+            logger.info({ audit: "policy", principals: value.entries.length }, "the policy was replaced");
         },
         refused(error) {
-          logger.warn({ err: error }, "the new policy cannot be used; the last good one stays in force");
+          if (news.isNew("policy", String(error)))
+            logger.warn({ err: error }, "the new policy cannot be used; the last good one stays in force");
         },
       });
       return () => {

@@ -6,7 +6,12 @@ import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } 
 import { type Rng, systemRng } from "../common/random.ts";
 import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
-import { openSecurity, type Security, type SecurityOptions } from "../security/security.ts";
+import {
+  openSecurity,
+  type Security,
+  type SecurityMemory,
+  type SecurityOptions,
+} from "../security/security.ts";
 import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
@@ -75,8 +80,8 @@ export interface CacheServer {
 export interface ServerPlace {
   /** The bounds that all of them share. */
   readonly bounds: ProcessBounds;
-  /** What all of them know of the keys of tokens. Default: it alone asks for keys. */
-  readonly keyMemory?: Security["keyMemory"];
+  /** What they share of security. Default: it has that for itself. */
+  readonly securityMemory?: SecurityMemory;
   /** When the process began to serve, by the server's clock. */
   readonly startedMs: number;
   /** The others listen on the same port. */
@@ -93,7 +98,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
   const { host, port } = listen;
   const stand = place ?? standAlone(transport, clock);
-  const security = openSecurity(options.security, host, stand.keyMemory);
+  const security = openSecurity(options.security, host, stand.securityMemory, clock);
   const parts = assemble(options, transport, stand, security);
   const { store, streams, calls, connections, observe, cut, forceShutdown } = parts;
 
@@ -239,6 +244,7 @@ function assemble(
           securityFilesRefused: () => security.filesRefused,
           authenticationFailures: () => security.authenticator?.failures ?? {},
           denials: () => security.denials,
+          quotaRefusals: () => security.limited,
           tls: observeTls(security, connections),
         }),
         security.watch(

@@ -196,6 +196,13 @@ export const instruments = {
     "Operations that were denied by the policy, by each permission they needed: read, write, invalidate, subscribe, observe, inspect, admin",
     "meshcache.permission",
   ),
+  quotaRefusals: row(
+    "counter",
+    "meshcache.quotas.refused",
+    "{refusal}",
+    "What was refused since a principal of the policy had used what it may, by what that was: operations_per_second, bytes_per_second, principal_connections, principal_streams, principal_held_bytes. The audit log says who",
+    "meshcache.limit",
+  ),
   busyPollTime: row(
     "counter",
     "meshcache.busy_poll.time",

@@ -42,7 +42,14 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
     thread.authenticationFailures(),
   );
   const denied = byLabel(instruments.denials, "meshcache.permission", () => thread.denials());
-  const security = [files, unknown, denied, ...(thread.tls === undefined ? [] : tlsReaders(thread.tls))];
+  const spent = byLabel(instruments.quotaRefusals, "meshcache.limit", () => thread.quotaRefusals());
+  const security = [
+    files,
+    unknown,
+    denied,
+    spent,
+    ...(thread.tls === undefined ? [] : tlsReaders(thread.tls)),
+  ];
   const shed = byLabel(instruments.shedOperations, "meshcache.operation", () => thread.shedOperations());
   const deferred = single(instruments.deferredCalls, () => thread.deferredCalls());
   const refused = single(instruments.connectionsRefused, () => thread.refusedConnections());

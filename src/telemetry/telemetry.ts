@@ -103,6 +103,8 @@ export interface ThreadObservation {
   authenticationFailures(): Readonly<Record<string, number>>;
   /** Counter, by the permission that was needed: operations that were denied. */
   denials(): Readonly<Record<string, number>>;
+  /** Counter, by what was spent: what was refused since a principal had used what it may. */
+  quotaRefusals(): Readonly<Record<string, number>>;
   /** What is read from a server with TLS. */
   readonly tls?: TlsObservation | undefined;
 }

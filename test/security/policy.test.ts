@@ -1,9 +1,7 @@
-/** The policy: what it says, what it costs to break it, and that every kind of call follows it, also when it is replaced. */
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
@@ -14,7 +12,7 @@ import {
   type OperationSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng } from "../../src/common/random.ts";
-import { type ClientEvent, json, MeshCache } from "../../src/index.ts";
+import { type ClientEvent, json } from "../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import { fromServiceError, fromStatus } from "../../src/rpc/status.ts";
 import {
@@ -28,82 +26,21 @@ import { AuditLog } from "../../src/security/access/audit-log.ts";
 import { readPolicy } from "../../src/security/policy/policy.ts";
 import { PolicyInForce } from "../../src/security/policy/policy-access.ts";
 import { createServer } from "../../src/server/index.ts";
-import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
-import { createAuthority, PemFolder } from "../support/certificates.ts";
+import { createAuthority } from "../support/certificates.ts";
 import { runCommand } from "../support/command-line.ts";
 import { eventually } from "../support/eventually.ts";
-import { type RunningServer, startServer } from "../support/running-server.ts";
+import { as, GuardedServers, policyOf, type Rights } from "../support/guarded-servers.ts";
+import type { RunningServer } from "../support/running-server.ts";
 
-const sha256 = (token: string) => createHash("sha256").update(token).digest("hex");
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
+let undo: GuardedServers;
 beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
+  undo = new GuardedServers();
 });
-afterEach(() => undo.disposeAsync());
+afterEach(() => undo[Symbol.asyncDispose]());
 
-interface Rights {
-  readonly namespaces: readonly string[];
-  readonly may: readonly Permission[];
-}
-/** A policy file in which each name is the principal token:NAME. */
-const policyOf = (principals: Readonly<Record<string, readonly Rights[]>>): string =>
-  JSON.stringify({
-    principals: Object.entries(principals).map(([name, allow]) => ({
-      name,
-      match: [`token:${name}`],
-      allow,
-    })),
-  });
-
-interface Guarded extends RunningServer {
-  readonly observed: ThreadObservation;
-  readonly logged: string[];
-  replace(yaml: string): void;
-}
-
-/** Each principal's token is its name. */
-async function start(
-  principals: Readonly<Record<string, readonly Rights[]>>,
-  acceleration: "on" | "off" = "on",
-): Promise<Guarded> {
-  const names = [...Object.keys(principals), "nobody"];
-  const tokens = folder.write("tokens", names.map((name) => `${name} ${sha256(name)}\n`).join(""));
-  const policy = folder.write("policy.yaml", policyOf(principals));
-  const logged: string[] = [];
-  const log = (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`);
-  let observed: ThreadObservation | undefined;
-  const running = await startServer({
-    security: { tokens, policy, reloadMs: 100 },
-    acceleration,
-    telemetry: {
-      ...createNoTelemetry({ info: log, warn: log, error: log }),
-      observeThread(observation) {
-        observed = observation;
-        return () => {};
-      },
-    },
-  });
-  undo.defer(() => running.stop());
-  if (observed === undefined) throw new Error("nothing observes the server");
-  return { ...running, observed, logged, replace: (yaml) => void folder.write("policy.yaml", yaml) };
-}
-
-function clientOf({ address }: RunningServer): ServiceClient {
-  const client = createServiceClient(address, credentials.createInsecure(), {
-    "grpc.use_local_subchannel_pool": 1,
-  });
-  undo.defer(() => client.close());
-  return client;
-}
-
-const as = (name: string) => {
-  const metadata = new Metadata();
-  metadata.set("authorization", `Bearer ${name}`);
-  return { metadata };
-};
+const start = (principals: Readonly<Record<string, readonly Rights[]>>, acceleration?: "on" | "off") =>
+  undo.start(principals, acceleration === undefined ? {} : { acceleration });
+const clientOf = (running: RunningServer) => undo.clientOf(running);
 
 const namespace = "orders";
 const value = Buffer.from("v");
@@ -480,7 +417,7 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
     expect(running.logged.filter((line) => line.includes('"audit"'))).toEqual([
       cleared,
       cleared,
-      'an operation was denied {"audit":"denied","principal":"token:b","permissions":"invalidate and admin","unlogged":0}',
+      'an operation was denied {"audit":"denied","principal":"token:b","permissions":"invalidate and admin","namespace":"orders","unlogged":0}',
       'the policy was replaced {"audit":"policy","principals":1}',
     ]);
     expect(running.logged.join()).not.toContain("canary");
@@ -541,25 +478,15 @@ describe.each(["on", "off"] as const)(
 it("are those of one entry where a call has a certificate and a token", async () => {
   const authority = createAuthority();
   const own = authority.issue({ names: ["URI:spiffe://example.org/orders"] });
-  const tokens = folder.write(
-    "tokens",
-    ["orders", "users"].map((name) => `${name} ${sha256(name)}\n`).join(""),
-  );
-  const entryOf = (name: string, ...match: string[]) => ({
-    name,
-    match: [`token:${name}`, ...match],
-    allow: [{ namespaces: [name], may: ["read"] }],
-  });
-  const principals = [entryOf("orders", "spiffe://example.org/orders"), entryOf("users")];
-  const policy = folder.write("policy.yaml", JSON.stringify({ principals }));
-  const running = await startServer({
-    security: {
-      tls: { ...folder.save("server", authority.issue()), clientCa: folder.write("ca.crt", authority.cert) },
-      tokens,
-      policy,
+  const rights = (name: string) => ({ limits: {}, allow: [{ namespaces: [name], may: ["read"] as const }] });
+  const ca = undo.folder.write("ca.crt", authority.cert);
+  const running = await undo.start(
+    {
+      orders: { ...rights("orders"), match: ["token:orders", "spiffe://example.org/orders"] },
+      users: rights("users"),
     },
-  });
-  undo.defer(() => running.stop());
+    { security: { tls: { ...undo.folder.save("server", authority.issue()), clientCa: ca } } },
+  );
   const secure = credentials.createSsl(
     Buffer.from(authority.cert),
     Buffer.from(own.key),
@@ -584,17 +511,8 @@ describe("the client", () => {
       other: [{ namespaces: ["*"], may: PERMISSIONS }],
     });
     const told: ClientEvent[] = [];
-    const cacheOf = (name: string) => {
-      const cache = new MeshCache({
-        address: running.address,
-        token: () => name,
-        onEvent: (event) => void told.push(event),
-      });
-      undo.defer(async () => {
-        await cache.close({ graceMs: 0 });
-      });
-      return cache;
-    };
+    const cacheOf = (name: string) =>
+      undo.cacheOf(running, name, { onEvent: (event) => void told.push(event) });
     const cache = cacheOf("reader");
     const names = ["secrets", "orders", "public"];
     const open = (name: string) => cache.namespace(name, { codec: json<string>() });
@@ -628,10 +546,7 @@ describe("the client", () => {
 
   it("gets PERMISSION_DENIED for the operation alone, and its loads do not hide it", async () => {
     const running = await start({ reader: [{ namespaces: ["orders"], may: ["read", "subscribe"] }] });
-    const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 5_000 });
-    undo.defer(async () => {
-      await cache.close({ graceMs: 0 });
-    });
+    const cache = undo.cacheOf(running, "reader", { deadlineMs: 5_000 });
     const orders = cache.namespace("orders", { codec: json<string>() });
     expect(await orders.get("k")).toEqual({ kind: "miss" });
     await expect(orders.set("k", "v")).rejects.toMatchObject({
@@ -649,17 +564,8 @@ describe("the client", () => {
       other: [{ namespaces: ["*"], may: PERMISSIONS }],
     });
     const events: ClientEvent[] = [];
-    const cacheOf = (name: string) => {
-      const cache = new MeshCache({
-        address: running.address,
-        token: () => name,
-        onEvent: (event) => events.push(event),
-      });
-      undo.defer(async () => {
-        await cache.close({ graceMs: 0 });
-      });
-      return cache;
-    };
+    const cacheOf = (name: string) =>
+      undo.cacheOf(running, name, { onEvent: (event) => void events.push(event) });
     const cache = cacheOf("reader");
     const open = (name: string) => cache.namespace(name, { codec: json<string>() });
     const oldest = names.slice(0, 64);
@@ -691,14 +597,7 @@ describe("the client", () => {
     ];
     const running = await start({ reader: both(["read", "write", "subscribe"]) });
     const told: ClientEvent[] = [];
-    const cache = new MeshCache({
-      address: running.address,
-      token: () => "reader",
-      onEvent: (event) => void told.push(event),
-    });
-    undo.defer(async () => {
-      await cache.close({ graceMs: 0 });
-    });
+    const cache = undo.cacheOf(running, "reader", { onEvent: (event) => void told.push(event) });
     const open = (name: string) => cache.namespace(name, { codec: json<string>() });
     const sourceOf = async (name: string) => {
       const entry = await open(name).entry("k");
@@ -727,10 +626,7 @@ describe("the client", () => {
 
   it("reads without a near cache where it may not subscribe", async () => {
     const running = await start({ reader: [{ namespaces: ["orders"], may: ["read"] }] });
-    const cache = new MeshCache({ address: running.address, token: () => "reader", deadlineMs: 2_000 });
-    undo.defer(async () => {
-      await cache.close({ graceMs: 0 });
-    });
+    const cache = undo.cacheOf(running, "reader", { deadlineMs: 2_000 });
     const orders = cache.namespace("orders", { codec: json<string>(), nearCache: false });
     expect(await orders.get("k")).toEqual({ kind: "miss" });
   });
@@ -771,7 +667,7 @@ describe("a policy", () => {
   });
 
   it("needs identities", () => {
-    const policy = folder.write("policy.yaml", "principals: []\n");
+    const policy = undo.folder.write("policy.yaml", "principals: []\n");
     const make = () => createServer({ listen: "127.0.0.1:0", security: { policy } });
     expect(make).toThrow(
       expect.objectContaining({ detail: expect.objectContaining({ field: "security.policy" }) }),
@@ -870,7 +766,7 @@ describe("meshcache policy", () => {
     "principals:\n  - name: orders\n    match: [token:orders]\n    allow:\n      - namespaces: [orders]\n        may: [read, write]\n";
 
   it("explains a decision by its lines", async () => {
-    const file = folder.write("policy.yaml", yaml);
+    const file = undo.folder.write("policy.yaml", yaml);
     const check = (who: string, may: string, where: string) =>
       runCommand(["policy", "check", "--policy", file, "--as", who, "--may", may, "--namespace", where]);
     expect(await check("token:orders", "write", "orders")).toMatchObject({
@@ -889,8 +785,8 @@ describe("meshcache policy", () => {
   });
 
   it("tests a table of expectations", async () => {
-    const policy = folder.write("policy.yaml", yaml);
-    const good = folder.write(
+    const policy = undo.folder.write("policy.yaml", yaml);
+    const good = undo.folder.write(
       "good.yaml",
       "expect:\n  - { as: token:orders, namespace: orders, may: [read], mayNot: [admin] }\n",
     );
@@ -898,7 +794,7 @@ describe("meshcache policy", () => {
       exitCode: 0,
       stdout: "2 expectations, 0 not met\n",
     });
-    const bad = folder.write(
+    const bad = undo.folder.write(
       "bad.yaml",
       "expect:\n  - { as: token:orders, namespace: users, may: [read] }\n",
     );
@@ -912,7 +808,7 @@ describe("meshcache policy", () => {
   });
 
   it("prints the rights of each principal", async () => {
-    const file = folder.write("policy.yaml", yaml);
+    const file = undo.folder.write("policy.yaml", yaml);
     const { stdout } = await runCommand(["policy", "print", "--policy", file]);
     expect(stdout).toMatch(/orders +token:orders/);
     expect(stdout).toMatch(/ +orders +read, write/);

@@ -23,6 +23,7 @@ const gauges = {
   },
   securityFilesRefused: () => true,
   denials: () => ({ read: 2, admin: 1 }),
+  quotaRefusals: () => ({ operations_per_second: 3 }),
   authenticationFailures: () => ({ absent: 3, unknown: 1 }),
   shedOperations: () => ({ get: 1, set: 2 }),
   deferredCalls: () => 6,

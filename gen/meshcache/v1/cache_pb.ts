@@ -42,8 +42,10 @@
 //   PERMISSION_DENIED   PERMISSION_DENIED   the caller may not do this in this namespace: metadata
 //                                           {permission}. In a batch, only the operation that it is of. With
 //                                           {field: namespace_is_prefix} where a selector is what is too wide.
-//   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits: metadata {limit, bound}.
-//                                           Retry later, with backoff.
+//   LIMIT_EXCEEDED      RESOURCE_EXHAUSTED  the server is at one of its limits, or the caller at one of its own:
+//                                           metadata {limit, bound}. Retry later, with backoff; where there is
+//                                           a google.rpc.RetryInfo too, not before its delay. In a batch, only
+//                                           the operation that it is of.
 //   UNAVAILABLE         UNAVAILABLE         the keys of the token's issuer are not known yet: retry.
 //   DRAINING            UNAVAILABLE         the server is shutting down: go to another one.
 //   DEADLINE            DEADLINE_EXCEEDED   the request took longer than its deadline to arrive or answer.

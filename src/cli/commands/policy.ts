@@ -3,13 +3,15 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { CacheError } from "../../common/errors.ts";
 import { namesOf, PERMISSIONS, type Permission, permission } from "../../security/access/access.ts";
+import { METER_LIMITS } from "../../security/metering/meter-limits.ts";
 import { testPolicy } from "../../security/policy/expectations.ts";
-import { isMatch, type Policy, readPolicy } from "../../security/policy/policy.ts";
+import { isMatch, type Policy, type PolicyEntry, readPolicy } from "../../security/policy/policy.ts";
 import { CliError, EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { reportFailure } from "../output/failure.ts";
 import { writeLine } from "../output/terminal.ts";
 import { oneLine, plural, toColumns } from "../output/text.ts";
 import type { CommandContext } from "../service/session.ts";
+import { toQuantity } from "../settings/quantity.ts";
 
 const HELP = `
 Examples:
@@ -76,8 +78,12 @@ function check({ policy: file, as, may, namespace }: CheckOptions): Answer {
       (mask & permission[may]) !== 0 && namespaces.some((pattern) => isMatch(pattern, namespace)),
   );
   if (rule === undefined) return no(`denied: ${who}, and no line of it allows ${may} in ${namespace}`);
+  const limits = limitsOf(entry);
   return {
-    lines: [`allowed: ${who}, and line ${rule.line} allows ${may} in ${namespace}`],
+    lines: [
+      `allowed: ${who}, and line ${rule.line} allows ${may} in ${namespace}`,
+      ...(limits === "" ? [] : [`limits: ${limits}`]),
+    ],
     exitCode: EXIT.ok,
   };
 }
@@ -89,11 +95,24 @@ function test(file: string, { policy }: PolicyOptions): Answer {
 }
 
 function print({ policy }: PolicyOptions): Answer {
-  const rows = read(policy).entries.flatMap(({ name, match, rules }) => [
-    [name, match.join(", "), ""],
-    ...rules.map(({ namespaces, mask }) => ["", namespaces.join(", "), namesOf(mask).join(", ")]),
-  ]);
+  const rows = read(policy).entries.flatMap((entry) => {
+    const limits = limitsOf(entry);
+    return [
+      [entry.name, entry.match.join(", "), limits === "" ? "" : `limits: ${limits}`],
+      ...entry.rules.map(({ namespaces, mask }) => ["", namespaces.join(", "), namesOf(mask).join(", ")]),
+    ];
+  });
   return { lines: toColumns(rows), exitCode: EXIT.ok };
+}
+
+/** Empty: it has none. */
+function limitsOf({ limits }: PolicyEntry): string {
+  return METER_LIMITS.flatMap((name) => {
+    const limit = limits[name];
+    return limit === undefined
+      ? []
+      : [`${name} ${toQuantity(limit, /^bytes|Bytes$/.test(name) ? "bytes" : "")}`];
+  }).join(", ");
 }
 
 const no = (line: string): Answer => ({ lines: [line], exitCode: EXIT.negative });

@@ -1,5 +1,6 @@
 /** What a caller may do: permissions as bits, the table of what each operation needs, and the check. */
 import { CacheError } from "../../common/errors.ts";
+import type { Meter } from "./meter.ts";
 
 export const PERMISSIONS = [
   "read",
@@ -42,10 +43,12 @@ export const NEEDS = {
   reflection: permission.inspect,
 } as const;
 
-/** The permissions of one caller. */
+/** What one caller may do, and how much. */
 export interface Access {
   /** Its name. */
   readonly principal: string;
+  /** Undefined: its operations are not metered. */
+  readonly meter: Meter | undefined;
   permits(namespace: string, needed: number): boolean;
   /** In every namespace whose name begins so, also in those that do not exist yet. */
   permitsPrefix(namespacePrefix: string, needed: number): boolean;
@@ -53,13 +56,24 @@ export interface Access {
   permitsSomewhere(needed: number): boolean;
   /** A whole namespace was invalidated: the audit log says so. */
   cleared(namespace: string): void;
-  /** Counts a denial, and returns its error. `field`: of the request, where one alone is what is denied. */
-  deny(needed: number, field?: string): CacheError;
+  /**
+   * Counts a denial, and returns its error. `namespace`: where, in its checked form; empty: in none. `field`: of the request,
+   * where one alone is what is denied.
+   */
+  deny(needed: number, namespace: string, field?: string): CacheError;
 }
 
 /** Throws PERMISSION_DENIED. Without `access`, everything is permitted. */
 export function requireAccess(access: Access | undefined, namespace: string, needed: number): void {
-  if (access !== undefined && !access.permits(namespace, needed)) throw access.deny(needed);
+  if (access !== undefined && !access.permits(namespace, needed)) throw access.deny(needed, namespace);
+}
+
+/** Throws LIMIT_EXCEEDED when the caller has used what it may. Otherwise counts an operation, and returns what counts its bytes. */
+export function requireRoom(access: Access | undefined): Meter | undefined {
+  const meter = access?.meter;
+  const refusal = meter?.admit();
+  if (refusal !== undefined) throw refusal;
+  return meter;
 }
 
 /** The field of a selector that asks for more namespaces than the caller may subscribe to. */
@@ -74,8 +88,9 @@ export function selectorDenial(
   const { subscribe } = NEEDS;
   for (const { namespace, namespaceIsPrefix } of selectors) {
     if (namespaceIsPrefix) {
-      if (!access.permitsPrefix(namespace, subscribe)) return access.deny(subscribe, WIDE_SELECTOR_FIELD);
-    } else if (!access.permits(namespace, subscribe)) return access.deny(subscribe);
+      if (!access.permitsPrefix(namespace, subscribe))
+        return access.deny(subscribe, `${namespace}*`, WIDE_SELECTOR_FIELD);
+    } else if (!access.permits(namespace, subscribe)) return access.deny(subscribe, namespace);
   }
   return undefined;
 }
@@ -89,7 +104,7 @@ export function deniedSelectors(
   const { subscribe } = NEEDS;
   return selectors.flatMap(({ namespace, namespaceIsPrefix }, at) => {
     if (namespaceIsPrefix || access.permits(namespace, subscribe)) return [];
-    access.deny(subscribe);
+    access.deny(subscribe, namespace);
     return [at];
   });
 }

@@ -1,6 +1,6 @@
-/** The audit log: who was denied something, and who cleared a namespace. Bounded for each principal, and without keys. */
+/** The audit log: who was denied something, who used more than it may, and who cleared a namespace. Bounded for each principal, and without keys. */
 
-export type AuditKind = "denied" | "cleared";
+export type AuditKind = "denied" | "limited" | "cleared";
 
 export interface AuditLine {
   readonly audit: AuditKind;
@@ -10,13 +10,14 @@ export interface AuditLine {
 }
 
 /** Lines of one principal in one interval: a client that is denied something repeats it, and one that clears means it. */
-const LINES_MAX: Readonly<Record<AuditKind, number>> = { denied: 1, cleared: 10 };
+const LINES_MAX: Readonly<Record<AuditKind, number>> = { denied: 1, limited: 1, cleared: 10 };
 const INTERVAL_MS = 10_000;
 /** Kinds of principals that are counted. Beyond, the one is forgotten that began first. */
 const COUNTED_MAX = 2_048;
 
 const MESSAGES: Readonly<Record<AuditKind, string>> = {
   denied: "an operation was denied",
+  limited: "a principal has used what it may",
   cleared: "a namespace was cleared",
 };
 

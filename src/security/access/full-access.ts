@@ -4,6 +4,7 @@ import { type Access, permissionDenied } from "./access.ts";
 import type { AuditLog } from "./audit-log.ts";
 
 export class FullAccess implements Access {
+  readonly meter = undefined;
   readonly principal: string;
   readonly #audit: AuditLog;
 
@@ -28,7 +29,7 @@ export class FullAccess implements Access {
     return true;
   }
 
-  deny(needed: number, field?: string): CacheError {
+  deny(needed: number, _namespace: string, field?: string): CacheError {
     return permissionDenied(needed, field);
   }
 

@@ -55,6 +55,11 @@ export class WatchedFiles<Name extends string, Value> {
     return this.#value;
   }
 
+  /** What the value was made of. */
+  get contents(): string {
+    return this.#madeOf;
+  }
+
   /** Whether the files have contents that were refused, or cannot be read. */
   get isRefused(): boolean {
     return this.#toldRead !== undefined;

@@ -69,7 +69,7 @@ export class Authenticator {
   }
 
   /**
-   * The principal of a call, or UNAUTHENTICATED. `peer` is that of its connection. A call with a token of its own is of that
+   * The principal of a call, or UNAUTHENTICATED, or what its connection was refused with. `peer` is that of its connection. A call with a token of its own is of that
    * token, and the connection's certificate must be valid all the same. Undefined: the call needs no identity.
    */
   authenticate(
@@ -78,14 +78,15 @@ export class Authenticator {
     peer: Principal | undefined,
   ): Principal | CacheError | undefined {
     if (peer !== undefined && !this.isValid(peer)) return this.#refuse("expired");
+    if (peer?.refusal !== undefined) return peer.refusal;
     const takesTokens = this.#tokens !== undefined || this.#verifier !== undefined;
     if (authorization !== undefined && takesTokens) {
       const found = this.#ofToken(authorization);
       if (found instanceof CacheError) return found;
       const isOther = peer !== undefined && this.#permissions?.isSame(peer.name, found.name) === false;
-      return isOther ? this.#refuse("different") : this.#withAccess(found);
+      return isOther ? this.#refuse("different") : this.withAccess(found);
     }
-    if (peer !== undefined) return this.#withAccess(peer);
+    if (peer !== undefined) return this.withAccess(peer);
     return path.startsWith(OPEN_PATHS) ? undefined : this.#refuse("absent");
   }
 
@@ -99,7 +100,8 @@ export class Authenticator {
     return this.#refuse("expired");
   }
 
-  #withAccess(principal: Principal): Principal {
+  /** Gives the principal its permissions. */
+  withAccess(principal: Principal): Principal {
     principal.access ??= this.#permissions?.accessOf(principal.name);
     return principal;
   }

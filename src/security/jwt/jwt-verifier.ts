@@ -25,8 +25,8 @@ const SUBJECT = /^[\x21-\x7e]{1,256}$/;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 export interface VerifierWatchDeps extends KeySourceDeps {
-  /** An issuer has other keys than before. Default: nobody is told. */
-  readonly replaced?: (issuer: string, keys: number) => void;
+  /** An issuer has other keys than before, with these fingerprints. Default: nobody is told. */
+  readonly replaced?: (issuer: string, fingerprints: ReadonlySet<string>) => void;
 }
 
 interface Trusted extends Issuer {
@@ -79,7 +79,7 @@ export class JwtVerifier {
         const isOther = known.size !== fingerprints.size || [...fingerprints].some((one) => !known.has(one));
         known = fingerprints;
         this.#forget(issuer, fingerprints);
-        if (isOther) replaced(issuer.name, fingerprints.size);
+        if (isOther) replaced(issuer.name, fingerprints);
       });
     });
     return () => {

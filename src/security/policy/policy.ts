@@ -1,14 +1,39 @@
 /**
- * A policy: which principals may do what in which namespaces. What it does not allow is denied. A principal is the first entry that
- * matches its name.
+ * A policy: which principals may do what in which namespaces, and how much. What it does not allow is denied. A principal is the
+ * first entry that matches its name.
  */
 import { z } from "zod";
+import { describeRange } from "../../common/bound.ts";
 import { PERMISSIONS, permission } from "../access/access.ts";
 import { faultyFile, readYaml } from "../files/yaml-file.ts";
+import { METER_RANGES, type MeterLimits, NO_LIMITS } from "../metering/meter-limits.ts";
 
 /** Text, or the beginning of a text and "*". */
 const pattern = (allowed: RegExp, what: string) =>
   z.string({ error: "must be text" }).regex(allowed, `must be ${what}, and may end in "*"`);
+
+const amount = ({ min, max }: { readonly min: number; readonly max: number }) => {
+  const error = `must be ${describeRange({ min, max })}`;
+  return z.number({ error }).int(error).min(min, error).max(max, error).optional();
+};
+
+const limitsSchema = z
+  .strictObject({
+    operationsPerSecond: amount(METER_RANGES.operationsPerSecond),
+    operationsBurst: amount(METER_RANGES.operationsBurst),
+    bytesPerSecond: amount(METER_RANGES.bytesPerSecond),
+    bytesBurst: amount(METER_RANGES.bytesBurst),
+    connectionsMax: amount(METER_RANGES.connectionsMax),
+    streamsMax: amount(METER_RANGES.streamsMax),
+    heldMaxBytes: amount(METER_RANGES.heldMaxBytes),
+  })
+  .superRefine(({ operationsPerSecond, operationsBurst, bytesPerSecond, bytesBurst }, { addIssue }) => {
+    const lacks = (path: string, rate: string) =>
+      addIssue({ code: "custom", path: [path], message: `needs ${rate}` });
+    if (operationsBurst !== undefined && operationsPerSecond === undefined)
+      lacks("operationsBurst", "operationsPerSecond");
+    if (bytesBurst !== undefined && bytesPerSecond === undefined) lacks("bytesBurst", "bytesPerSecond");
+  });
 
 const policySchema = z.strictObject({
   principals: z
@@ -20,6 +45,7 @@ const policySchema = z.strictObject({
         match: z
           .array(pattern(/^(?:\*|[\x21-\x29\x2b-\x7e]{1,2048}\*?)$/, "a principal"))
           .min(1, "must have one at least"),
+        limits: limitsSchema.default(NO_LIMITS),
         allow: z.array(
           z.strictObject({
             namespaces: z
@@ -46,6 +72,7 @@ export interface PolicyEntry {
   readonly name: string;
   readonly line: number;
   readonly match: readonly string[];
+  readonly limits: MeterLimits;
   readonly rules: readonly PolicyRule[];
 }
 
@@ -90,9 +117,10 @@ export function isMatch(patternText: string, text: string): boolean {
 /** Throws FIELD_INVALID with all faults and their lines. */
 export function readPolicy(field: string, yaml: string): Policy {
   const { value, lineOf } = readYaml(field, yaml, policySchema);
-  const entries = value.principals.map(({ name, match, allow }, at) => ({
+  const entries = value.principals.map(({ name, match, limits, allow }, at) => ({
     name,
     match,
+    limits,
     line: lineOf(["principals", at]),
     rules: allow.map(({ namespaces, may }, index) => ({
       line: lineOf(["principals", at, "allow", index]),

@@ -3,7 +3,7 @@ import type { CacheError } from "../../common/errors.ts";
 import type { Linked } from "../../common/linked-list.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { CallSession, ListedStream } from "./http2-stream.ts";
 
 /** An open call, whether grpc-js or the accelerator serves it. */

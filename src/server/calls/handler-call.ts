@@ -2,7 +2,7 @@
 
 import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { CacheError } from "../../common/errors.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 
 /** The call, as its handler uses it. */
 export interface StreamingCall {

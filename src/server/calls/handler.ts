@@ -11,7 +11,7 @@ import { checkClientId } from "../../rpc/validate.ts";
 import type { Access } from "../../security/access/access.ts";
 import type { Writer } from "../../store/api/store.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RequestReader, StreamingCall } from "./handler-call.ts";
 import { toServiceError } from "./service-error.ts";
 

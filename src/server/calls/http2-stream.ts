@@ -9,6 +9,7 @@ export interface CallSession {
   readonly destroyed: boolean;
   /** Calls `answered` when the peer has answered. False: too many pings wait, and none was sent. */
   ping(answered: () => void): boolean;
+  once(event: "close", listener: () => void): unknown;
   /** Ends the connection and all its calls at once. */
   destroy(): void;
 }

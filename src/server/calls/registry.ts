@@ -2,13 +2,16 @@
  * The register of open calls, each from its metadata to its status: its span, its deadlines, and its end when the peer
  * neither sends nor reads. One sweep serves all calls, so that a call needs no timer of its own.
  */
+import type { Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { LinkedList } from "../../common/linked-list.ts";
 import { type Rng, systemRng } from "../../common/random.ts";
+import type { Meter } from "../../security/access/meter.ts";
 import type { Authenticator } from "../../security/identity/authenticator.ts";
+import type { Principal } from "../../security/identity/principal.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { observeSignals } from "../limits/load-signals.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
@@ -22,6 +25,7 @@ import type { ListedCall } from "./call-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
 import { MemoryRelief } from "./memory-relief.ts";
+import { PrincipalConnections } from "./principal-connections.ts";
 import { StallGuard } from "./stall-guard.ts";
 
 /** How often the deadlines of calls are checked, and how exact the times in the register are. */
@@ -31,6 +35,8 @@ const SWEEP_MS = 250;
 export interface CallRegister {
   readonly receiveMaxBytes: number;
   nowMs(): number;
+  /** A connection whose client certificate was verified begins. */
+  connected(socket: Socket, peer: Principal): void;
   /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
   /** The open streaming calls of a connection. */
@@ -69,6 +75,9 @@ export function createOpenCalls(
   const memory = new MemoryAccount(limits, held, boundary, turns);
   const calls = new LinkedList<ListedCall>();
   const streamsOf = new WeakMap<CallSession, number>();
+  const principals = new PrincipalConnections(clock, boundary);
+  /** The streaming calls that are counted for their principals. */
+  const meteredStreams = new Map<ListedCall, Meter>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
   const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
   const memoryReturn = new MemoryReturn();
@@ -82,39 +91,59 @@ export function createOpenCalls(
   const register: CallRegister = {
     receiveMaxBytes: limits.receiveMaxBytes,
     nowMs: () => nowMs,
+    connected(socket, peer) {
+      if (authenticator !== undefined) principals.begin(socket, authenticator.withAccess(peer));
+    },
     begin(call, header) {
       call.startedMs = nowMs;
       call.span = telemetry.startCall(call.method.path.slice(1), header);
-      call.memory = memory.of(call.stream.session);
       calls.add(call);
-      if (authenticator !== undefined && !identify(call, header, authenticator)) return false;
-      if (!call.streaming) return true;
-      call.session = call.stream.session;
-      const streams = countStream(call.session, 1);
-      if (streams <= limits.connectionMaxSubscriptions) return true;
-      call.refuse(limitExceeded("streams", String(limits.connectionMaxSubscriptions)));
+      const unknown = authenticator && identify(call, header, authenticator);
+      const meter = call.principal?.access?.meter;
+      call.memory = memory.of(call.stream.session, meter?.held);
+      const refusal = unknown ?? (call.streaming ? beginStream(call, meter) : undefined);
+      if (refusal === undefined) return true;
+      call.refuse(refusal);
       return false;
     },
-    waitingCallsOf: (session) => turns.waitingOf(memory.of(session)),
+    waitingCallsOf: (session) => memory.waitingCallsOf(session),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,
     end(call, code) {
       if (!calls.delete(call)) return;
       if (!call.streaming) throughput.ended();
       call.span?.end(code);
-      countStream(call.session, -1);
+      if (call.streaming) endStream(call);
       if (calls.size === 0) empty.reached();
     },
   };
 
-  function identify(call: ListedCall, header: HeaderReader, by: Authenticator): boolean {
-    const { path } = call.method;
-    const found = by.authenticate(path, header("authorization"), call.stream.session?.peer);
-    if (!(found instanceof CacheError)) {
-      call.principal = found;
-      return true;
-    }
-    call.refuse(found);
-    return false;
+  /** Undefined: the call is of a principal, or needs none. */
+  function identify(call: ListedCall, header: HeaderReader, by: Authenticator): CacheError | undefined {
+    const { session } = call.stream;
+    const found = by.authenticate(call.method.path, header("authorization"), session?.peer);
+    if (found instanceof CacheError) return found;
+    const meter = found?.access?.meter;
+    // The connection of a certificate was counted when it began.
+    const isCounted = meter === undefined || session === undefined || session.peer !== undefined;
+    const refusal = isCounted ? undefined : principals.refusalOf(session, meter);
+    if (refusal === undefined) call.principal = found;
+    return refusal;
+  }
+
+  function beginStream(call: ListedCall, meter: Meter | undefined): CacheError | undefined {
+    call.session = call.stream.session;
+    const { connectionMaxSubscriptions } = limits;
+    if (countStream(call.session, 1) > connectionMaxSubscriptions)
+      return limitExceeded("streams", String(connectionMaxSubscriptions));
+    const refusal = meter?.open("streams");
+    if (meter !== undefined && refusal === undefined) meteredStreams.set(call, meter);
+    return refusal;
+  }
+
+  function endStream(call: ListedCall): void {
+    countStream(call.session, -1);
+    meteredStreams.get(call)?.close("streams");
+    meteredStreams.delete(call);
   }
 
   function countStream(session: CallSession | undefined, change: 1 | -1): number {

@@ -82,6 +82,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
 
   /** A socket with or without TLS. */
   const serve = (socket: Socket, peer?: Principal): void => {
+    if (peer !== undefined) register.connected(socket, peer);
     if (accelerated === undefined) sessions.serve(socket, peer);
     else accelerated.offer(socket, peer, sessions.serve);
   };

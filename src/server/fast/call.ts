@@ -21,7 +21,7 @@ import {
 import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 
 export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;

@@ -182,6 +182,10 @@ export class SingleStreamSession implements StreamConnection {
     this.#leaveWithin(FAULT_GRACE_MS, scope === "connection" ? code : errorCode.noError);
   }
 
+  once(event: "close", listener: () => void): void {
+    this.#socket.once(event, this.#deps.boundary.guard(this, listener));
+  }
+
   destroy(): void {
     this.#end();
     this.#socket.destroy();

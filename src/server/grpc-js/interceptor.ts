@@ -11,7 +11,7 @@ import type { CallSession, ListedStream } from "../calls/http2-stream.ts";
 import type { RequestBound } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { ArrivingMessages } from "./arriving-messages.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";

@@ -21,7 +21,7 @@ import type { Access } from "../../security/access/access.ts";
 import type { LeaseWait, Store } from "../../store/api/store.ts";
 import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import { ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/turns.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch-size.ts";

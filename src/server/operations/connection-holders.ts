@@ -1,6 +1,6 @@
 /** The holders of the leases that unary calls take: one for each connection. Their leases end by time. */
 import type { LeaseHolder, Store } from "../../store/api/store.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 
 export class ConnectionHolders {
   readonly #store: Store;

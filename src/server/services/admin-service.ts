@@ -5,7 +5,7 @@ import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v
 import type { Clock } from "../../common/clock.ts";
 import { toCaller } from "../../rpc/caller.ts";
 import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
-import { NEEDS } from "../../security/access/access.ts";
+import { NEEDS, requireRoom } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
 import { type HandlerDeps, immediate, StatusError } from "../calls/handler.ts";
@@ -24,7 +24,8 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
   const { store, clock, observation, startedMs, serverVersion } = deps;
   return {
     stats: immediate(({ namespacesMax }, { access }) => {
-      if (access?.permitsEverywhere(NEEDS.stats) === false) throw access.deny(NEEDS.stats);
+      if (access?.permitsEverywhere(NEEDS.stats) === false) throw access.deny(NEEDS.stats, "*");
+      requireRoom(access);
       return create(StatsResponseSchema, {
         epoch: store.epoch,
         uptimeMs: BigInt(clock.nowMs() - startedMs),
@@ -37,7 +38,10 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
       });
     }),
-    describeCaller: immediate((_request, { access }) => toCaller(access)),
+    describeCaller: immediate((_request, { access }) => {
+      requireRoom(access);
+      return toCaller(access);
+    }),
     activity: pending(),
     listClients: pending(),
     inspectEntry: pending(),

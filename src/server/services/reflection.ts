@@ -43,7 +43,7 @@ function openReflection(
   access: Access | undefined,
   deps: ReflectionDeps,
 ): RequestReader<ServerReflectionRequest> {
-  if (access?.permitsSomewhere(NEEDS.reflection) === false) throw access.deny(NEEDS.reflection);
+  if (access?.permitsSomewhere(NEEDS.reflection) === false) throw access.deny(NEEDS.reflection, "");
   const { streams } = deps;
   let taken = true;
   // A queue without room lets one answer wait at a time.

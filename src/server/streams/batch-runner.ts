@@ -6,7 +6,7 @@
 import type { BatchRequest, BatchResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
 import { returnValueArena, takeValueArena, type ValueArena } from "../../store/api/value-arena.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { type BatchDeps, type Caller, mayWait, runBatch } from "../operations/batch.ts";
 import { type BatchChunks, createBatchChunks } from "../operations/batch-chunks.ts";

@@ -12,8 +12,8 @@ import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
-import { type Access, NEEDS, requireAccess } from "../../security/access/access.ts";
-import type { Store } from "../../store/api/store.ts";
+import { type Access, NEEDS, requireAccess, requireRoom } from "../../security/access/access.ts";
+import type { Selector, Store } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Cancel } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
@@ -31,8 +31,8 @@ export interface StreamDeps {
 }
 
 /**
- * Throws DRAINING, PERMISSION_DENIED, or FIELD_INVALID for the request. Returns what the end of the call has to run. `access`:
- * what the caller may do.
+ * Throws DRAINING, FIELD_INVALID for the request, PERMISSION_DENIED, or LIMIT_EXCEEDED. Returns what the end of the call has to
+ * run. `access`: what the caller may do.
  */
 export function openStream(
   call: StreamingCall,
@@ -41,8 +41,10 @@ export function openStream(
   deps: StreamDeps,
 ): Cancel {
   if (deps.streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
+  const selectors = fromSelectors([request], deps.limits);
   requireAccess(access, request.namespace, NEEDS.subscribe);
-  const stream = new EventStream(call, request, access, deps);
+  requireRoom(access);
+  const stream = new EventStream(call, request, selectors, access, deps);
   stream.open();
   return () => stream.close();
 }
@@ -63,14 +65,14 @@ class EventStream implements DrainableStream {
 
   constructor(
     call: StreamingCall,
-    { namespace, prefixes, cursor }: StreamRequest,
+    { namespace, cursor }: StreamRequest,
+    selectors: readonly Selector[],
     access: Access | undefined,
     deps: StreamDeps,
   ) {
     this.#namespace = namespace;
     this.#access = access;
     const { store, limits, streams } = deps;
-    const selectors = fromSelectors([{ namespace, prefixes }], limits);
     this.#call = call;
     this.#deps = deps;
     this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
@@ -111,7 +113,7 @@ class EventStream implements DrainableStream {
   denial(): CacheError | undefined {
     const access = this.#access;
     if (access === undefined || access.permits(this.#namespace, NEEDS.subscribe)) return undefined;
-    return access.deny(NEEDS.subscribe);
+    return access.deny(NEEDS.subscribe, this.#namespace);
   }
 
   /** The call is over. */

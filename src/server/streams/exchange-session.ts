@@ -27,7 +27,7 @@ import { type Access, deniedSelectors, selectorDenial } from "../../security/acc
 import type { LeaseHolder, Selector, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
-import type { ConnectionMemory } from "../limits/memory-account.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { ERROR_WORK_BYTES, FRAME_WORK_BYTES } from "../limits/turns.ts";

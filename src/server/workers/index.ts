@@ -15,7 +15,7 @@ import {
   toHostPort,
 } from "../../common/host-port.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
-import { openSecurity, type Security, type SecurityOptions } from "../../security/security.ts";
+import { openSecurity, type SecurityMemory, type SecurityOptions } from "../../security/security.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -87,7 +87,7 @@ class ServerThreadGroup implements ServerThreads {
   readonly #startedMs = systemClock.nowMs();
   readonly #storeMemory: StoreMemory;
   readonly #boundsMemory: SharedArrayBuffer;
-  readonly #keyMemory: Security["keyMemory"];
+  readonly #securityMemory: SecurityMemory;
   /** By thread; the last are the main thread's. */
   readonly #ports: readonly PeerPorts[];
   readonly #crash = Promise.withResolvers<WorkerCrash>();
@@ -108,7 +108,7 @@ class ServerThreadGroup implements ServerThreads {
     if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
     this.#listen = listen;
     // Each thread reads the files for itself. Here it is seen early whether they can be used.
-    this.#keyMemory = openSecurity(options.security, listen.host).keyMemory;
+    this.#securityMemory = openSecurity(options.security, listen.host).memory;
     const count = workers + 1;
     this.#ports = connectThreads(count);
     this.#storeMemory = createStoreMemory(options.store ?? {}, count);
@@ -179,7 +179,7 @@ class ServerThreadGroup implements ServerThreads {
         store: this.#storeMemory,
         peers,
         bounds: this.#boundsMemory,
-        keyMemory: this.#keyMemory,
+        securityMemory: this.#securityMemory,
         limits: this.#limits,
         transport: this.#transport,
         acceleration: this.#options.acceleration ?? "on",

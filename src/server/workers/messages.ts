@@ -1,6 +1,6 @@
 /** What a worker thread is given when it starts, and the messages between it and the main thread. */
 import type { Limits } from "../../rpc/limits.ts";
-import type { Security, SecurityOptions } from "../../security/security.ts";
+import type { SecurityMemory, SecurityOptions } from "../../security/security.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -13,8 +13,8 @@ export interface ThreadData<Extra = unknown> {
   readonly peers: PeerPorts;
   /** The memory of the bounds that all servers of the process share. */
   readonly bounds: SharedArrayBuffer;
-  /** What they know of the keys of tokens. */
-  readonly keyMemory: Security["keyMemory"];
+  /** What they share of security. */
+  readonly securityMemory: SecurityMemory;
   readonly limits: Limits;
   readonly transport: TransportLimits;
   readonly acceleration: Acceleration;

@@ -31,7 +31,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
           { store, listen: order.listen, limits, transport, acceleration, security, telemetry },
           {
             bounds: attachBounds(data.bounds, thread, transport),
-            keyMemory: data.keyMemory,
+            securityMemory: data.securityMemory,
             startedMs,
             sharesPort: true,
             alone: false,

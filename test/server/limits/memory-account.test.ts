@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type ConnectionMemory, MemoryAccount } from "../../../src/server/limits/memory-account.ts";
+import { quotaSpent } from "../../../src/common/errors.ts";
+import type { ConnectionMemory } from "../../../src/server/limits/connection-memory.ts";
+import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
 import { createHeldTotal, type HeldTotal } from "../../../src/server/limits/quotas.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 
@@ -16,6 +18,57 @@ beforeEach(() => {
   account = new MemoryAccount({ connectionMaxHeldBytes: 32 * MIB, heldMaxBytes: MAX }, total, loudBoundary);
   first = account.of({});
   second = account.of({});
+});
+
+/** Memory of a principal in this thread alone. */
+function createPrincipal(maxBytes = Number.POSITIVE_INFINITY) {
+  let bytes = 0;
+  return {
+    get bytes() {
+      return bytes;
+    },
+    maxBytes,
+    add: (more: number) => {
+      bytes += more;
+    },
+    refuse: () => quotaSpent("principal_held_bytes", maxBytes, 1_000),
+  };
+}
+
+describe("the account of what the calls of principals hold", () => {
+  it("is one for each principal on a connection", () => {
+    const session = {};
+    const [one, other] = [createPrincipal(), createPrincipal()];
+    const memory = account.of(session, one);
+    expect(account.of(session, one)).toBe(memory);
+    expect(account.of(session, other)).toBe(account.of(session, other));
+    expect(account.of(session, other)).not.toBe(memory);
+    memory.addAnswer(5);
+    account.of({}, one).addRequest(7);
+    expect([one.bytes, other.bytes, total.bytes]).toEqual([12, 0, 12]);
+  });
+
+  it("has nothing of what is kept for new connections for the principal that holds most", () => {
+    const [many, few] = [createPrincipal(), createPrincipal()];
+    account.of({}, many).addAnswer(70 * MIB);
+    expect(account.of({}, many).admitsAnswer()).toBe(true);
+    account.of({}, few).addAnswer(26 * MIB);
+    expect(account.of({}, many).admitsAnswer()).toBe(false);
+    expect(account.of({}, few).admitsAnswer()).toBe(true);
+    expect(account.of({}).admitsAnswer()).toBe(true);
+  });
+
+  it("ends at the bound of the principal, whatever the process has left", () => {
+    const limited = createPrincipal(8 * MIB);
+    const [one, other] = [account.of({}, limited), account.of({}, limited)];
+    one.addAnswer(6 * MIB);
+    expect([one.admitsAnswer(), other.admitsAnswer()]).toEqual([false, true]);
+    other.addRequest(2 * MIB + 1);
+    expect(other.admitsAnswer()).toBe(false);
+    expect(other.refusalOf(MIB)?.detail).toEqual({ limit: "principal_held_bytes", bound: String(8 * MIB) });
+    expect(other.refusalOf(4_096)).toBeUndefined();
+    expect(account.of({}, createPrincipal()).admitsAnswer()).toBe(true);
+  });
 });
 
 describe("A3: the account of what calls hold", () => {

@@ -8,7 +8,8 @@ import {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { createSeededRng } from "../../../src/common/random.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
-import { type ConnectionMemory, MemoryAccount } from "../../../src/server/limits/memory-account.ts";
+import type { ConnectionMemory } from "../../../src/server/limits/connection-memory.ts";
+import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
 import { createHeldTotal } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { OPERATION_WORK_BYTES, Turns } from "../../../src/server/limits/turns.ts";

@@ -1,6 +1,7 @@
 /** One worker thread as the main thread sees it: what becomes of orders that several callers give, and of late ones. */
 import { afterEach, describe, expect, it } from "vitest";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
+import { openSecurity } from "../../../src/security/security.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { createBoundsMemory } from "../../../src/server/workers/shared-bounds.ts";
 import { startWorkerThread, type WorkerThread } from "../../../src/server/workers/worker-thread.ts";
@@ -27,7 +28,7 @@ function start(): WorkerThread {
       store: createStoreMemory({ shards: 1 }, 1),
       peers: [undefined],
       bounds: createBoundsMemory(1),
-      keyMemory: new Map(),
+      securityMemory: openSecurity({}, "127.0.0.1").memory,
       limits: resolveLimits(),
       transport: resolveTransportLimits(),
       acceleration: "on",

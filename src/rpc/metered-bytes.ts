@@ -1,0 +1,35 @@
+/** The bytes of operations that a quota counts: keys, tags and values of requests, and values of answers. Text by its UTF-16 units. */
+import type { InvalidateRequest, SetRequest } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { LeaseResult } from "../store/api/store.ts";
+
+export function setBytes({ key, value, tags }: SetRequest): number {
+  return key.length + value.length + lengths(tags);
+}
+
+export function invalidateBytes({ target }: InvalidateRequest): number {
+  switch (target.case) {
+    case "keys":
+      return lengths(target.value.keys);
+    case "tags":
+      return lengths(target.value.tags);
+    case "prefix":
+      return target.value.length;
+    case "all":
+    case undefined:
+      return 0;
+    default:
+      return target satisfies never;
+  }
+}
+
+/** Of the answer. */
+export function leaseBytes(result: LeaseResult): number {
+  const entry = result.kind === "hit" ? result.entry : result.stale;
+  return entry === undefined ? 0 : entry.value.length;
+}
+
+function lengths(texts: readonly string[]): number {
+  let sum = 0;
+  for (const text of texts) sum += text.length;
+  return sum;
+}

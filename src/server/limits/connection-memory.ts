@@ -1,0 +1,132 @@
+/** What the calls of one connection hold, and whether it may be more. memory-account.ts adds up those of all. */
+import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import type { HeldMemory } from "../../security/access/meter.ts";
+import { type MemoryAccount, SHARED_PART } from "./memory-account.ts";
+import type { Turns } from "./turns.ts";
+
+/** Requests of at most this size arrive in any case: a connection has a bounded number of streams. */
+const SMALL_REQUEST_BYTES = 4 * 1024;
+/** A principal that holds more than this part of what is shared gets none of the rest. */
+const LARGEST_PART = 0.5;
+
+/** What the calls of one connection, and there of one principal, hold. */
+export class ConnectionMemory {
+  /** Undefined: of nobody who is known. */
+  readonly principal: HeldMemory | undefined;
+  readonly #account: MemoryAccount;
+  /** Those of other principals on this connection. */
+  #others: Map<HeldMemory | undefined, ConnectionMemory> | undefined;
+  /** Of requests that arrive, and of those whose calls wait. */
+  #requestBytes = 0;
+  /** Of results that wait for others, and of answers until the connection has taken them. */
+  #answerBytes = 0;
+  #waiting: (() => void)[] = [];
+  /** Index of the first: to shift a long array moves all of it. */
+  #firstWaiting = 0;
+
+  constructor(account: MemoryAccount, principal?: HeldMemory) {
+    this.#account = account;
+    this.principal = principal;
+  }
+
+  /** The account of another principal on the same connection. */
+  of(principal: HeldMemory | undefined): ConnectionMemory {
+    if (principal === this.principal) return this;
+    this.#others ??= new Map();
+    let other = this.#others.get(principal);
+    if (other === undefined) {
+      other = new ConnectionMemory(this.#account, principal);
+      this.#others.set(principal, other);
+    }
+    return other;
+  }
+
+  /** This one, and those of other principals. */
+  all(): readonly ConnectionMemory[] {
+    return this.#others === undefined ? [this] : [this, ...this.#others.values()];
+  }
+
+  get heldBytes(): number {
+    return this.#requestBytes + this.#answerBytes;
+  }
+
+  /** The turns in which its calls run. */
+  get turns(): Turns {
+    return this.#account.turns;
+  }
+
+  get waits(): boolean {
+    return this.#firstWaiting < this.#waiting.length;
+  }
+
+  /** Negative: so many bytes are held no longer. */
+  addRequest(bytes: number): void {
+    this.#requestBytes += bytes;
+    this.#account.total.add(bytes);
+    this.principal?.add(bytes);
+    if (bytes < 0) this.#account.freed();
+  }
+
+  /** Negative: so many bytes are held no longer. */
+  addAnswer(bytes: number): void {
+    this.#answerBytes += bytes;
+    this.#account.total.add(bytes);
+    this.principal?.add(bytes);
+    if (bytes < 0) this.#account.freed();
+  }
+
+  /** Whether there is memory for one more answer. Always for the first one, unless the process has none left. */
+  admitsAnswer(): boolean {
+    const { total, maxBytes, sharedMaxBytes, connectionMaxBytes } = this.#account;
+    const { principal } = this;
+    const heldBytes = this.#answerBytes;
+    if (principal !== undefined && !this.#principalAdmits(principal)) return false;
+    if (heldBytes === 0) return total.bytes < maxBytes;
+    return heldBytes < connectionMaxBytes && heldBytes + total.bytes < sharedMaxBytes;
+  }
+
+  #principalAdmits({ bytes, maxBytes }: HeldMemory): boolean {
+    if (bytes >= (this.#answerBytes === 0 ? maxBytes : SHARED_PART * maxBytes)) return false;
+    const { total, sharedMaxBytes } = this.#account;
+    return total.bytes < sharedMaxBytes || bytes <= LARGEST_PART * sharedMaxBytes;
+  }
+
+  /** Undefined: the request of a call may hold so many bytes. Otherwise the call has to end with this error. */
+  refusalOf(requestBytes: number): CacheError | undefined {
+    if (requestBytes <= SMALL_REQUEST_BYTES) return undefined;
+    const { total, connectionMaxBytes, sharedMaxBytes, maxBytes } = this.#account;
+    const heldBytes = this.#requestBytes;
+    if (this.principal !== undefined && this.principal.bytes > this.principal.maxBytes) {
+      this.#account.refusals += 1;
+      return this.principal.refuse();
+    }
+    if (heldBytes > connectionMaxBytes) return this.#refuse("connection_held_bytes", connectionMaxBytes);
+    // A connection that holds nothing else gets room for its only request.
+    const roomBytes = heldBytes === requestBytes ? maxBytes : sharedMaxBytes - heldBytes;
+    return total.bytes < roomBytes ? undefined : this.#refuse("held_bytes", maxBytes);
+  }
+
+  /** Calls `run` when there is memory for an answer, not now. Whoever is gone by then does nothing in it. */
+  wait(run: () => void): void {
+    this.#waiting.push(run);
+    this.#account.enlist(this);
+  }
+
+  /** Runs the call that waits longest. False: none waits, or there is no memory for its answer. */
+  runNext(): boolean {
+    const run = this.#waiting[this.#firstWaiting];
+    if (run === undefined || !this.admitsAnswer()) return false;
+    this.#firstWaiting += 1;
+    if (this.#firstWaiting === this.#waiting.length) {
+      this.#waiting = [];
+      this.#firstWaiting = 0;
+    }
+    run();
+    return true;
+  }
+
+  #refuse(limit: string, bound: number): CacheError {
+    this.#account.refusals += 1;
+    return limitExceeded(limit, String(bound));
+  }
+}
