@@ -48,14 +48,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // The contract, the streams and the network once more, over mutual TLS and with a policy.
+          // The contract, the streams, coherence and hostile peers once more, over mutual TLS and with a policy.
           name: "mutual TLS",
           include: [
-            "test/contract/grpc.test.ts",
-            "test/contract/buf-curl.test.ts",
-            "test/server/streams/{event-stream,exchange}.test.ts",
-            "test/server/hostile/{calls,requests}.test.ts",
-            "test/client/{faulty-network,stampede}.test.ts",
+            "test/contract/*.test.ts",
+            "test/server/streams/{event-stream,exchange,exchange-session}.test.ts",
+            "test/server/{calls,hostile}/*.test.ts",
+            "test/server/fast/{frame-floods,protocol-errors,single-stream}.test.ts",
+            "test/server/connections/reset-streams.test.ts",
+            "test/server/shutdown.test.ts",
+            "test/coherence/*.test.ts",
+            "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
           ],
           env: { MESHCACHE_TEST_TLS: "on" },
         },

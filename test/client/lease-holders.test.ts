@@ -4,6 +4,7 @@ import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { MeshCache, type Namespace, text } from "../../src/index.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { withTestTls } from "../support/test-tls.ts";
 import { until } from "../support/until.ts";
 
 /** Longer than a test may take: no lease of these ends by time. */
@@ -19,7 +20,7 @@ const begin = async (connectionAgeMs?: number): Promise<void> => {
 };
 
 function join(address: string): { readonly cache: MeshCache; readonly users: Namespace<string> } {
-  const cache = new MeshCache({ address, deadlineMs: 20_000 });
+  const cache = new MeshCache({ address, ...withTestTls, deadlineMs: 20_000 });
   clients.push(cache);
   return { cache, users: cache.namespace("users", { codec: text(), ttlMs: 60_000, nearCache: false }) };
 }

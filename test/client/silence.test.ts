@@ -4,6 +4,7 @@ import { json, MeshCache } from "../../src/index.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { startServer } from "../support/running-server.ts";
 import { createScriptedClient, hit, NAMESPACE } from "../support/scripted-client.ts";
+import { withTestTls } from "../support/test-tls.ts";
 import { until } from "../support/until.ts";
 
 const codec = json<string>();
@@ -70,6 +71,7 @@ describe("T7: a half-open peer and a long lease", () => {
     const running = await startServer();
     await using proxy = await startFaultProxy(running.address);
     const cache = new MeshCache({
+      ...withTestTls,
       address: proxy.address,
       leaseMs: LEASE_MS,
       pingMs: 50,

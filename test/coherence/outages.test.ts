@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { json, MeshCache, type Namespace, QueuedInvalidationError, type Target } from "../../src/index.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { withTestTls } from "../support/test-tls.ts";
 import { until } from "../support/until.ts";
 
 const NOBODY_LISTENS = "127.0.0.1:1";
@@ -20,7 +21,7 @@ describe("T4: a writer that is cut off", () => {
   let writer: Client;
 
   const join = (address: string): Client => {
-    const cache = new MeshCache({ address, backoffMaxMs: 50 });
+    const cache = new MeshCache({ address, ...withTestTls, backoffMaxMs: 50 });
     return { cache, users: cache.namespace("users", { codec: json<string>() }) };
   };
 

@@ -5,6 +5,7 @@ import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/i
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { createScriptedClient, hit, NAMESPACE, type ScriptedClient } from "../support/scripted-client.ts";
+import { withTestTls } from "../support/test-tls.ts";
 import { until } from "../support/until.ts";
 
 const codec = json<string>();
@@ -163,6 +164,7 @@ describe("T5: over real sockets", () => {
     proxy = await startFaultProxy(old.address);
     const kinds: string[] = [];
     cache = new MeshCache({
+      ...withTestTls,
       address: proxy.address,
       deadlineMs: 20_000,
       backoffMaxMs: 100,

@@ -16,12 +16,11 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../src/common/errors.ts";
-import { testTls } from "../support/test-tls.ts";
+import { testScheme, testTls } from "../support/test-tls.ts";
 import type { CacheCalls } from "./cache-calls.ts";
 
 const registry = createRegistry(ErrorInfoSchema);
 
-const SCHEME = testTls === undefined ? "http" : "https";
 const HTTP2 =
   testTls === undefined
     ? ["--http2-prior-knowledge"]
@@ -37,7 +36,7 @@ export function createBufCalls(address: string): CacheCalls {
     const body = requests
       .map((request) => toJsonString(input, create(input, request), { registry }))
       .join("\n");
-    const child = curl([`${SCHEME}://${address}/${parent.typeName}/${name}`, "-d", "@-"]);
+    const child = curl([`${testScheme}://${address}/${parent.typeName}/${name}`, "-d", "@-"]);
     child.stdin.end(body);
     try {
       for await (const json of jsonObjects(child)) {
@@ -75,7 +74,7 @@ export function createBufCalls(address: string): CacheCalls {
 
 /** The services that reflection names. */
 export async function listMethods(address: string): Promise<string[]> {
-  const child = curl([`${SCHEME}://${address}`, "--list-methods"]);
+  const child = curl([`${testScheme}://${address}`, "--list-methods"]);
   let out = "";
   for await (const chunk of child.stdout.setEncoding("utf8")) out += chunk;
   return out.trim().split("\n");

@@ -17,6 +17,7 @@ import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "./loud-boundary.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { createStoreViews } from "./store-views.ts";
+import { testAccess } from "./test-tls.ts";
 import { testWorkers } from "./test-workers.ts";
 import { Turns } from "./turns.ts";
 
@@ -203,6 +204,7 @@ export class Mesh {
           telemetry: createNoTelemetry(),
           boundary: loudBoundary,
           defer: this.turns.defer,
+          access: testAccess,
         },
         {
           send: (frame) => {

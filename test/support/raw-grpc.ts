@@ -11,7 +11,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { setting } from "../../src/http2/frame.ts";
-import { testSecrets, testTls } from "./test-tls.ts";
+import { testScheme, testSecrets } from "./test-tls.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
@@ -42,8 +42,7 @@ export interface RawOptions {
 }
 
 export async function connectRaw(address: string, options: RawOptions = {}): Promise<RawConnection> {
-  const scheme = testTls === undefined ? "http" : "https";
-  const session = connect(`${scheme}://${address}`, {
+  const session = connect(`${testScheme}://${address}`, {
     maxSendHeaderBlockLength: 1 << 20,
     ...testSecrets,
     ...options,

@@ -58,21 +58,25 @@ export interface RawSocket {
   readonly socket: Socket;
   /** Resolves when the server has ended the connection. */
   readonly closed: Promise<void>;
+  /** Ends the TCP connection with RST. */
+  reset(): void;
   /** Writes as fast as the server reads, until the server ends the connection. */
   flood(chunk: Uint8Array, times: number): Promise<void>;
 }
 
 /** `sendPreface`: sends the preface and empty SETTINGS first. */
 export async function connectSocket(port: number, sendPreface = true): Promise<RawSocket> {
-  const { socket, readyEvent } = connectToServer(port);
+  const { socket, readyEvent, reset } = connectToServer(port);
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.resume();
-  await once(socket, readyEvent);
+  // A server that takes no more connections ends it before that.
+  await Promise.race([new Promise<void>((resolve) => socket.once(readyEvent, () => resolve())), closed]);
   if (sendPreface) socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]));
   return {
     socket,
     closed,
+    reset,
     async flood(chunk, times) {
       for (let sent = 0; sent < times && socket.writable; sent++) {
         if (socket.write(chunk)) continue;

@@ -42,6 +42,9 @@ export const testCredentials: ChannelCredentials = toCredentials(testTls);
 export const withTestTls: { readonly tls?: ClientTlsOptions } =
   testTls === undefined ? {} : { tls: testTls.client };
 
+/** Of an URL. */
+export const testScheme: "http" | "https" = testTls === undefined ? "http" : "https";
+
 /** For `connect` of node:tls and node:http2. */
 export const testSecrets: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } =
   testTls === undefined
@@ -60,15 +63,24 @@ export function environmentOf(
   return folder === undefined ? {} : { MESHCACHE_TEST_TLS: folder, MESHCACHE_TEST_CLIENT: client };
 }
 
-/** A connection to a server of the suite that is ready for HTTP/2: `readyEvent` says when. */
-export function connectToServer(port: number): {
+export interface ServerConnection {
   readonly socket: Socket;
+  /** When it is ready for HTTP/2. */
   readonly readyEvent: "connect" | "secureConnect";
-} {
-  const at = { port, host: "127.0.0.1" };
-  if (testTls === undefined) return { socket: connect({ ...at, noDelay: true }), readyEvent: "connect" };
-  const socket = connectTls({ ...at, ...testSecrets, ALPNProtocols: ["h2"] }).setNoDelay();
-  return { socket, readyEvent: "secureConnect" };
+  /** Ends the TCP connection below it with RST. */
+  reset(): void;
+}
+
+/** A connection to a server of the suite. */
+export function connectToServer(port: number): ServerConnection {
+  const host = "127.0.0.1";
+  const carrier = connect({ port, host, noDelay: true });
+  const reset = () => void carrier.resetAndDestroy();
+  if (testTls === undefined) return { socket: carrier, readyEvent: "connect", reset };
+  // The errors are those of the socket above.
+  carrier.on("error", () => {});
+  const socket = connectTls({ socket: carrier, host, ...testSecrets, ALPNProtocols: ["h2"] });
+  return { socket, readyEvent: "secureConnect", reset };
 }
 
 /** What takes connections as a server of the suite does, but asks for no client certificate: for what stands before one. */

@@ -13,6 +13,7 @@ import {
   uint32,
 } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
+import { testScheme, testSecrets } from "../../support/test-tls.ts";
 import { countUnhandled, type UnhandledCount } from "../../support/unhandled.ts";
 
 let running: RunningServer;
@@ -91,10 +92,8 @@ describe.each(Object.entries(prefaces))("A1: %s whose stream is reset in its fir
   it.each(endings)("%s, cut off by a reset of the connection", async (_name, frames) => {
     await Promise.all(
       calls.map(async ([, headers]) => {
-        const { socket, closed } = await connectSocket(running.port, false);
-        socket.write(Buffer.concat([preface, ...frames(headerBlock(headers))]), () =>
-          socket.resetAndDestroy(),
-        );
+        const { socket, closed, reset } = await connectSocket(running.port, false);
+        socket.write(Buffer.concat([preface, ...frames(headerBlock(headers))]), reset);
         await closed;
       }),
     );
@@ -104,7 +103,7 @@ describe.each(Object.entries(prefaces))("A1: %s whose stream is reset in its fir
 describe("A1: a client of node:http2 that closes at once", () => {
   it.each([UNKNOWN, KNOWN])("after a request of %s", async (path) => {
     for (let round = 0; round < 20; round++) {
-      const session = connectHttp2(`http://${running.address}`);
+      const session = connectHttp2(`${testScheme}://${running.address}`, testSecrets);
       session.on("error", () => {});
       const stream = session.request({
         ":method": "POST",
