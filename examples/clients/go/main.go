@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log"
 	"os"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	meshcache "example.com/meshcache-client/gen/meshcache/v1"
@@ -20,7 +23,7 @@ func main() {
 	if len(os.Args) > 1 {
 		address = os.Args[1]
 	}
-	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(transport()))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,4 +84,23 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("miss: %t\n", answer.GetMiss() != nil)
+}
+
+// Mutual TLS where MESHCACHE_TLS_CA, MESHCACHE_TLS_CERT and MESHCACHE_TLS_KEY name files.
+func transport() credentials.TransportCredentials {
+	path := os.Getenv("MESHCACHE_TLS_CA")
+	if path == "" {
+		return insecure.NewCredentials()
+	}
+	authorities, err := os.ReadFile(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	certificate, err := tls.LoadX509KeyPair(os.Getenv("MESHCACHE_TLS_CERT"), os.Getenv("MESHCACHE_TLS_KEY"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(authorities)
+	return credentials.NewTLS(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}})
 }

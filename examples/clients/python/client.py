@@ -7,7 +7,9 @@ invalidates its tag and watches the invalidation arrive.
     python examples/clients/python/client.py
 """
 
+import os
 import sys
+from pathlib import Path
 
 import grpc
 
@@ -15,9 +17,17 @@ from meshcache.v1 import cache_pb2 as pb
 from meshcache.v1 import cache_pb2_grpc
 
 
+def open_channel(address: str) -> grpc.Channel:
+    """Over mutual TLS where MESHCACHE_TLS_CA, MESHCACHE_TLS_CERT and MESHCACHE_TLS_KEY name files."""
+    if "MESHCACHE_TLS_CA" not in os.environ:
+        return grpc.insecure_channel(address)
+    ca, key, cert = (Path(os.environ[f"MESHCACHE_TLS_{name}"]).read_bytes() for name in ("CA", "KEY", "CERT"))
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, cert))
+
+
 def main() -> None:
     address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:50051"
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address) as channel:
         cache = cache_pb2_grpc.CacheServiceStub(channel)
 
         stream = cache.Stream(pb.StreamRequest(namespace="users"), timeout=10)

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Builds the clients of the contract in Go and in Python, with the pinned dependencies of the examples, and prints the variables
+# by which test/contract/other-languages.test.ts finds them. A language that is not here is left out. The results stay in
+# .cache/contract-clients; remove that folder to build them again.
+set -eu
+
+cd "$(dirname "$0")/.."
+home="$PWD/.cache/contract-clients"
+buf="$PWD/node_modules/.bin/buf"
+examples=examples/clients
+mkdir -p "$home"
+
+if command -v go >/dev/null; then
+  go="$home/go"
+  mkdir -p "$go"
+  cp "$examples/go/go.mod" "$examples/go/go.sum" test/contract/clients/main.go "$go/"
+  [ -x "$home/bin/protoc-gen-go-grpc" ] || {
+    GOBIN="$home/bin" go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 >&2
+    GOBIN="$home/bin" go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2 >&2
+  }
+  PATH="$home/bin:$PATH" "$buf" generate --template "$examples/go/buf.gen.yaml" -o "$go" >&2
+  (cd "$go" && go build -o "$home/go-client" .) >&2
+  echo "export MESHCACHE_CONTRACT_GO='$home/go-client'"
+fi
+
+if python3 -m venv --help >/dev/null 2>&1; then
+  python="$home/python"
+  mkdir -p "$python"
+  [ -x "$python/.venv/bin/python" ] || python3 -m venv "$python/.venv" >&2
+  "$python/.venv/bin/pip" install -q --disable-pip-version-check -r "$examples/python/requirements.txt" >&2
+  "$python/.venv/bin/python" -m grpc_tools.protoc -I proto --python_out="$python" \
+    proto/meshcache/v1/cache.proto proto/meshcache/v1/admin.proto >&2
+  cp test/contract/clients/client.py "$python/"
+  echo "export MESHCACHE_CONTRACT_PYTHON='$python/.venv/bin/python $python/client.py'"
+fi
