@@ -1,9 +1,8 @@
 /** Every console block of the documents runs against one server, or says why it does not. */
-import { accessSync, constants, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Block, readPages, toPage } from "./pages.ts";
-import { commandsOf, missingLines, Running, runInTerminal, type Step, stepsOf } from "./shell.ts";
+import { commandsOf, isOnPath, missingLines, Running, runInTerminal, type Step, stepsOf } from "./shell.ts";
 
 const pages = readPages();
 const blocks = pages.flatMap((page) => page.blocks);
@@ -12,17 +11,6 @@ const isConsole = ({ language }: Block) => language === "console" || language ==
 const nameOf = ({ path, line }: Block) => `${path}:${line}`;
 const commentOf = (block: Block, kind: string): string | undefined =>
   block.comment.startsWith(`${kind}:`) ? block.comment.slice(kind.length + 1).trim() : undefined;
-
-function isOnPath(tool: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, tool), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** Of the first server, where the documents have it. */
 const DOCUMENTED = { address: "127.0.0.1:50051", admin: "127.0.0.1:9464" };

@@ -1,8 +1,8 @@
 /** Console blocks as a reader runs them: commands in a terminal, and their output compared with the one that is shown. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Block } from "./pages.ts";
 
@@ -15,6 +15,18 @@ export interface Step {
 export interface Ran {
   readonly exitCode: number | null;
   readonly output: string;
+}
+
+/** Whether the commands of a block find this one. */
+export function isOnPath(tool: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, tool), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** `console`: commands behind "$ " with their output below. `sh`: commands alone, as one step. */

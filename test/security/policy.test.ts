@@ -709,20 +709,47 @@ describe("a policy", () => {
       for (const name of NAMES) {
         const access = inForce.accessOf(name);
         const entry = entries.find(({ match }) => match.some((one) => matches(one, name)));
+        const isAllowed = (needed: number, covers: (pattern: string) => boolean) =>
+          namesOf(needed).every((one) =>
+            entry?.allow.some(({ namespaces, may }) => may.includes(one) && namespaces.some(covers)),
+          );
+        const judge = (what: string, isPermitted: boolean, expected: boolean) => {
+          cases += 1;
+          if (isPermitted !== expected)
+            throw new Error(`seed ${seed}, round ${round}: ${name} ${what}: ${JSON.stringify(entries)}`);
+        };
+        for (const needed of Object.values(NEEDS)) {
+          for (const prefix of ["", "a", "a.", "b", "ab", "c.x"]) {
+            const expected = isAllowed(
+              needed,
+              (pattern) => pattern.endsWith("*") && prefix.startsWith(pattern.slice(0, -1)),
+            );
+            judge(
+              `in all that begin with "${prefix}" needs ${needed}`,
+              access.permitsPrefix(prefix, needed),
+              expected,
+            );
+            // What is permitted of all is permitted of each.
+            const within = [...SPACES, `${prefix}x`].filter((space) => space.startsWith(prefix));
+            if (expected)
+              for (const space of within)
+                judge(`in ${space} needs ${needed}`, access.permits(space, needed), true);
+          }
+          judge(
+            `everywhere needs ${needed}`,
+            access.permitsEverywhere(needed),
+            isAllowed(needed, (pattern) => pattern === "*"),
+          );
+          judge(
+            `somewhere needs ${needed}`,
+            access.permitsSomewhere(needed),
+            isAllowed(needed, () => true),
+          );
+        }
         for (const space of [...SPACES, ...SPACES]) {
           for (const needed of Object.values(NEEDS)) {
-            const expected = namesOf(needed).every((one) =>
-              entry?.allow.some(
-                ({ namespaces, may }) =>
-                  may.includes(one) && namespaces.some((pattern) => matches(pattern, space)),
-              ),
-            );
-            cases += 1;
-            if (access.permits(space, needed) !== expected) {
-              throw new Error(
-                `seed ${seed}, round ${round}: ${name} in ${space} needs ${needed}: ${JSON.stringify(entries)}`,
-              );
-            }
+            const expected = isAllowed(needed, (pattern) => matches(pattern, space));
+            judge(`in ${space} needs ${needed}`, access.permits(space, needed), expected);
           }
         }
       }
