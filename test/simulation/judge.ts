@@ -58,12 +58,16 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     if (moment.order > floorOf(reader, key).order) floors.set(`${reader}/${key}`, moment);
   };
 
-  const nearWindow = (read: Read): Window => ({
-    from: read.floor,
-    to: read.call,
-    afterMs: read.call.atMs - read.maxStalenessMs - read.setBackMs,
-    livesAtMs: read.call.atMs - read.setBackMs,
-  });
+  const nearWindow = (read: Read): Window => {
+    const { floor, maxStalenessMs, setBackMs } = read;
+    const served = servedAt(read);
+    return {
+      from: floor,
+      to: served,
+      afterMs: served.atMs - maxStalenessMs - setBackMs,
+      livesAtMs: served.atMs - setBackMs,
+    };
+  };
   const remoteWindow = (read: Read): Window => ({
     from: read.floor.order > read.call.order ? read.floor : read.call,
     to: read.returned,
@@ -72,12 +76,13 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
   });
 
   /** A copy is served in an outage until the connection is back, and never after a gap. */
-  function checkOutage({ reader, key, call }: Read, ageMs: number): void {
+  function checkOutage(read: Read, ageMs: number): void {
+    const { reader, key } = read;
     if (hasCaughtUp(reader)) {
       history.violate("outage-end", `${reader} read ${key} as in an outage though it had caught up`);
     }
     const gap = gaps.get(reader);
-    if (gap !== undefined && call.atMs - ageMs < gap.atMs) {
+    if (gap !== undefined && servedAt(read).atMs - ageMs < gap.atMs) {
       history.violate(
         "outage-gap",
         `${reader} read ${key} in an outage from before its gap at ${gap.atMs} ms`,
@@ -153,6 +158,9 @@ export function createJudge(history: History, truth: Truth, hasCaughtUp: (reader
     },
   };
 }
+
+/** A copy is served at the call, or in an outage when the server that was asked first has not answered. */
+const servedAt = ({ call, returned, outage }: Read): Moment => (outage === undefined ? call : returned);
 
 function describe(observed: Observed): string {
   if (observed.kind === "miss") return "a miss";
