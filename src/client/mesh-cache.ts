@@ -60,6 +60,7 @@ export class MeshCache implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #namespaces: Namespaces;
   readonly #subscriptions: EventSubscriptions;
+  readonly #runner: OperationRunner;
   readonly #invalidationQueue: InvalidationQueue;
   readonly #counters = createCounters();
   readonly #events: EventReporter;
@@ -120,7 +121,14 @@ export class MeshCache implements AsyncDisposable {
     );
     this.#unobserve = telemetry.observe(() => toObservations(this.stats()));
     this.#subscriptions = new EventSubscriptions(this.#connection, invalidations, report);
-    const runner = new OperationRunner(this.#connection, clock, telemetry, this.#options.deadlineMs);
+    const runner = new OperationRunner(
+      this.#connection,
+      clock,
+      deps.rng,
+      telemetry,
+      this.#options.deadlineMs,
+    );
+    this.#runner = runner;
     this.#invalidationQueue = new InvalidationQueue({
       connection: this.#connection,
       runner,
@@ -266,6 +274,7 @@ export class MeshCache implements AsyncDisposable {
     // Before the connection ends: a load that ends now gives its lease back.
     const settled = Promise.all([this.#namespaces.settled(), this.#invalidationQueue.emptied()]);
     await runWithin(this.#clock, graceMs, settled);
+    this.#runner.close();
     await this.#connection.close(graceMs);
     const unacknowledged = await this.#invalidationQueue.close();
     this.#unobserve();

@@ -186,7 +186,7 @@ export const instruments = {
     "counter",
     "meshcache.authentications.refused",
     "{call}",
-    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired, unavailable (the keys of an issuer are not known yet), different (the token and the certificate are of two principals)",
+    "Calls that were refused since it is not known whose they are: absent, malformed, unknown, expired, unavailable (the keys of an issuer are not known yet), different (the token and the certificate are of two principals), throttled (too many tokens were wrongly signed, and this one was not looked at)",
     "meshcache.reason",
   ),
   denials: row(

@@ -115,6 +115,7 @@ export const exceptions: Exceptions = {
     "ended.then": "only forgets the load",
     "void ended.then": "only forgets the load, whose failure is handled before",
   },
+  "src/client/operations/quota-waits.ts": { "clock.schedule": CLIENT_CLOCK },
   "src/client/operations/run-loader.ts": { "running.then": "runWithin() handles its rejection" },
   "src/client/operations/runner.ts": {
     "this.#trace.end": NO_CALLBACK,

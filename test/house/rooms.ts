@@ -10,9 +10,9 @@ export const rooms: Rooms = {
   "security/tls": ["common", "security/files"],
   "security/access": ["common"],
   "security/identity": ["common", "security/access"],
-  "security/metering": ["common", "security/access"],
   "security/policy": ["common", "security/access", "security/files", "security/metering"],
-  "security/jwt": ["common", "security/files", "security/identity"],
+  "security/metering": ["common", "security/access"],
+  "security/jwt": ["common", "security/files", "security/identity", "security/metering"],
   security: [
     "common",
     "security/access",

@@ -14,7 +14,7 @@
  * instead: the server would wait for it in vain.
  */
 import { type Event, type Gap, Gap_Reason, type Selector } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { CacheError } from "../../common/errors.ts";
+import { CacheError, type CacheErrorReason } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
 import { rootCauseText } from "../../common/root-cause.ts";
 import type { ReportEvent } from "../api/client-events.ts";
@@ -86,6 +86,13 @@ export interface ConnectionCounters extends CallCounters {
   /** Attempts that failed, and streams that ended. */
   failures: number;
 }
+
+/** Why a server that is there has no stream for this client. */
+const REFUSED_REASONS: ReadonlySet<CacheErrorReason> = new Set([
+  "FIELD_INVALID",
+  "UNAUTHENTICATED",
+  "LIMIT_EXCEEDED",
+]);
 
 export class Connection {
   readonly counters: ConnectionCounters = { streams: 0, failures: 0, batches: 0, operations: 0, retries: 0 };
@@ -186,8 +193,7 @@ export class Connection {
   unreachable(): CacheError {
     const { lastFailure } = this.#reconnection;
     // The servers are there and refuse this client: its id, say. Or its TLS files cannot be used.
-    if (lastFailure?.reason === "FIELD_INVALID" || lastFailure?.reason === "UNAUTHENTICATED")
-      return lastFailure;
+    if (lastFailure !== undefined && REFUSED_REASONS.has(lastFailure.reason)) return lastFailure;
     return noServer(lastFailure);
   }
 

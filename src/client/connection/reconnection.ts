@@ -71,13 +71,16 @@ export class Reconnection {
   /**
    * Runs `attempt` after a random delay of up to `backoffMinMs`, doubled by each failed round through the addresses, up
    * to `backoffMaxMs`. Full jitter: the clients of a restarted server do not all come back at once (Brooker,
-   * "Exponential backoff and jitter", 2015).
+   * "Exponential backoff and jitter", 2015). A server that has said when to come back is not asked before, except after
+   * `backoffMaxMs`.
    */
   schedule(attempt: () => void): void {
     const { addresses, backoffMinMs, backoffMaxMs } = this.#options;
     const { clock, rng } = this.#deps;
     const failedRounds = Math.floor(this.#failedAttempts / addresses.length);
-    const delayMs = Math.ceil(rng.fraction() * Math.min(backoffMaxMs, backoffMinMs * 2 ** failedRounds));
+    const backoffMs = rng.fraction() * Math.min(backoffMaxMs, backoffMinMs * 2 ** failedRounds);
+    const askedMs = Math.min(backoffMaxMs, this.lastFailure?.retryAfterMs ?? 0);
+    const delayMs = Math.ceil(askedMs + backoffMs);
     const run = () => {
       this.#backoffTimer = undefined;
       attempt();

@@ -4,6 +4,7 @@ import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
+import type { Rng } from "../../common/random.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { checkSignal, durationOption } from "../api/checks.ts";
 import type { Duration } from "../api/duration.ts";
@@ -19,6 +20,7 @@ import { operationBytes } from "../messages/requests.ts";
 import type { OperationName, OperationTrace } from "../telemetry/operation.ts";
 import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import { Pushback } from "./pushback.ts";
+import { QuotaWaits } from "./quota-waits.ts";
 
 /** The options that every operation has. */
 export interface CallOptions {
@@ -102,8 +104,16 @@ export class OperationRunner {
   readonly #telemetry: ClientTelemetry;
   readonly #deadlineMs: number;
   readonly #pushback = new Pushback();
+  readonly #quotaWaits: QuotaWaits;
 
-  constructor(connection: Connection, clock: Clock, telemetry: ClientTelemetry, deadlineMs: number) {
+  constructor(
+    connection: Connection,
+    clock: Clock,
+    rng: Rng,
+    telemetry: ClientTelemetry,
+    deadlineMs: number,
+  ) {
+    this.#quotaWaits = new QuotaWaits({ clock, rng, send: (call) => this.#sendLate(call) });
     this.#connection = connection;
     this.#clock = clock;
     this.#telemetry = telemetry;
@@ -146,13 +156,31 @@ export class OperationRunner {
       const call = new PendingOperation(plan, request, trace, resolve, reject, this.#refused);
       if (signal !== undefined) call.failOn(signal);
       if (call.settled) return;
-      if (request.queued === undefined) this.#connection.submit(call);
-      else this.#connection.submitBeyond(call, request.queued === "first");
+      if (request.queued !== undefined) this.#connection.submitBeyond(call, request.queued === "first");
+      else if (this.#quotaWaits.asked) this.#submitWithinQuota(call);
+      else this.#connection.submit(call);
     });
   }
 
-  readonly #refused = (operation: Operation, error: CacheError): void => {
-    this.#pushback.refused(operation.operation, error, this.#clock.nowMs());
+  /** Fails the operations that wait to be sent again. */
+  close(): void {
+    this.#quotaWaits.close();
+  }
+
+  #sendLate(call: Call): void {
+    if (call instanceof PendingOperation && call.refusals > 0) this.#connection.counters.retries += 1;
+    this.#connection.submit(call);
+  }
+
+  #submitWithinQuota(call: Call): void {
+    const refusal = this.#quotaWaits.refusalOf(call.plan.operation.operation);
+    if (refusal === undefined) this.#connection.submit(call);
+    else if (!this.#quotaWaits.wait(call, refusal, 0)) call.fail(refusal);
+  }
+
+  readonly #refused: Refused = (next, error) => {
+    this.#pushback.refused(next.plan.operation.operation, error, this.#clock.nowMs());
+    return this.#quotaWaits.wait(next, error, next.refusals);
   };
 
   #deadlineAtMs(options: RunOptions | undefined, waitMs: number): number {
@@ -166,13 +194,19 @@ export class OperationRunner {
   }
 }
 
+/** Told of what a server has refused a call with. `next`: the same call once more. True: that one settles the promise. */
+type Refused = (next: Call & { readonly refusals: number }, error: CacheError) => boolean;
+
 /** A call that settles the promise of its caller. */
 class PendingOperation<Result> extends Call {
+  /** How often a server has refused it. */
+  readonly refusals: number;
   readonly #request: OperationRequest<Result>;
   readonly #trace: OperationTrace;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: CacheError) => void;
-  readonly #refused: (operation: Operation, error: CacheError) => void;
+  readonly #refused: Refused;
+  #signal: AbortSignal | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(
@@ -181,9 +215,11 @@ class PendingOperation<Result> extends Call {
     trace: OperationTrace,
     resolve: (result: Result) => void,
     reject: (error: CacheError) => void,
-    refused: (operation: Operation, error: CacheError) => void,
+    refused: Refused,
+    refusals = 0,
   ) {
     super(plan);
+    this.refusals = refusals;
     this.#request = request;
     this.#trace = trace;
     this.#resolve = resolve;
@@ -192,6 +228,7 @@ class PendingOperation<Result> extends Call {
   }
 
   failOn(signal: AbortSignal): void {
+    this.#signal = signal;
     try {
       this.#stopListening = onAbort(signal, () => this.fail(cancelled(signal)));
     } catch (error) {
@@ -208,7 +245,7 @@ class PendingOperation<Result> extends Call {
     try {
       if (reply.case === "error") {
         const error = fromStatus(reply.value);
-        this.#refused(this.plan.operation, error);
+        if (this.#isSentAgain(error)) return;
         throw error;
       }
       result = this.#request.read(reply, this);
@@ -220,6 +257,23 @@ class PendingOperation<Result> extends Call {
     this.#resolve(result);
     this.#stopListening?.();
     this.#trace.end(reply);
+  }
+
+  /** It has not run. Another call waits in its place, and has its signal. */
+  #isSentAgain(error: CacheError): boolean {
+    const next = new PendingOperation(
+      this.plan,
+      this.#request,
+      this.#trace,
+      this.#resolve,
+      this.#reject,
+      this.#refused,
+      this.refusals + 1,
+    );
+    if (!this.#refused(next, error)) return false;
+    this.#stopListening?.();
+    if (this.#signal !== undefined) next.failOn(this.#signal);
+    return true;
   }
 
   protected override failed(error: CacheError): void {
