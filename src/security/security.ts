@@ -13,6 +13,7 @@ import { readStaticTokens, type StaticTokens } from "./identity/static-tokens.ts
 import { type Issuer, readIssuers } from "./jwt/issuers.ts";
 import { JwtVerifier } from "./jwt/jwt-verifier.ts";
 import type { KeyMemory } from "./jwt/shared-keys.ts";
+import { createVerificationMemory, VerificationBudget } from "./jwt/verification-budget.ts";
 import { createPrincipalMemory } from "./metering/principal-table.ts";
 import { type Policy, readPolicy } from "./policy/policy.ts";
 import { PolicyInForce } from "./policy/policy-access.ts";
@@ -61,6 +62,8 @@ export interface SecurityMemory {
   readonly principals: SharedArrayBuffer;
   /** Which new files were logged. */
   readonly news: SharedArrayBuffer;
+  /** How many tokens were wrongly signed of late. */
+  readonly verifications: SharedArrayBuffer;
 }
 
 export interface Security {
@@ -110,16 +113,19 @@ export function openSecurity(
   checkExposure(options, host);
   const tls = options.tls && readServerTls(options.tls);
   const tokens = options.tokens === undefined ? undefined : readTokenFile(options.tokens);
+  const verifications = shared?.verifications ?? createVerificationMemory();
+  const budget = new VerificationBudget(verifications, clock);
   const jwt =
     options.jwtIssuers === undefined
       ? undefined
-      : new JwtVerifier(readIssuerFile(options.jwtIssuers), shared?.keys);
+      : new JwtVerifier(readIssuerFile(options.jwtIssuers), shared?.keys, budget);
   const policy = options.policy === undefined ? undefined : readPolicyFile(options.policy);
   const audit = new AuditLog();
   const memory: SecurityMemory = {
     keys: jwt?.keyMemory ?? new Map(),
     principals: shared?.principals ?? createPrincipalMemory(),
     news: shared?.news ?? createNewsMemory(),
+    verifications,
   };
   const news = new SharedNews(memory.news);
   const inForce = policy && new PolicyInForce(policy.value, audit, memory.principals, clock);

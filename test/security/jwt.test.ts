@@ -5,11 +5,13 @@ import { createServer as createHttpServer, type RequestListener } from "node:htt
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { CacheError } from "../../src/common/errors.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 import { Principal } from "../../src/security/identity/principal.ts";
 import { digestOf } from "../../src/security/identity/static-tokens.ts";
 import { readIssuers } from "../../src/security/jwt/issuers.ts";
 import { JwtVerifier } from "../../src/security/jwt/jwt-verifier.ts";
+import { createVerificationMemory, VerificationBudget } from "../../src/security/jwt/verification-budget.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { PemFolder } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
@@ -156,6 +158,53 @@ describe("a token that is refused", () => {
     const verifier = verifierOf(keyFile([...KEYS, jwk(stranger.publicKey, "s")]));
     expect(check(verifier, join({ alg: "ES256" }, CLAIMS, es(ec.privateKey)))).toBe("unknown");
     expect(check(verifier, token())).toBe("jwt:corp:orders");
+  });
+});
+
+describe("tokens that are wrongly signed", () => {
+  const wrong = (at: number) =>
+    join({ alg: "ES256", kid: "e" }, { ...CLAIMS, jti: String(at) }, es(stranger.privateKey));
+  const guarded = () => {
+    const clock = new ManualClock();
+    const memory = createVerificationMemory();
+    const issuers = [{ name: "corp", issuer: ISSUER, audience: "meshcache", jwks: keyFile() }];
+    const threads = [0, 1].map(
+      () => new JwtVerifier(issuers, new Map(), new VerificationBudget(memory, clock)),
+    );
+    const verify = (thread: number, text: string, connection: object) => {
+      const found = threads[thread]?.verify(text, digestOf(text), connection);
+      if (found instanceof CacheError) return found.detail.limit;
+      return found instanceof Principal ? found.name : found;
+    };
+    return { clock, verify };
+  };
+
+  it("are verified ten times on a connection, then once a second, and not seen in between", () => {
+    const { clock, verify } = guarded();
+    const [hostile, other] = [{}, {}];
+    const known = token({ jti: "known" });
+    expect(verify(0, known, hostile)).toBe("jwt:corp:orders");
+    for (let at = 0; at < 10; at += 1) expect(verify(0, wrong(at), hostile)).toBe("unknown");
+    expect(verify(0, wrong(10), hostile)).toBe("connection_wrong_tokens_per_second");
+    expect(verify(0, token({ jti: "new" }), hostile)).toBe("connection_wrong_tokens_per_second");
+    // Those that were verified before are known, and other connections are not held back.
+    expect(verify(0, known, hostile)).toBe("jwt:corp:orders");
+    expect(verify(0, token({ jti: "new" }), other)).toBe("jwt:corp:orders");
+    clock.advance(1_001);
+    expect(verify(0, wrong(11), hostile)).toBe("unknown");
+    expect(verify(0, wrong(12), hostile)).toBe("connection_wrong_tokens_per_second");
+  });
+
+  it("are bounded over all connections and threads, and right ones are not counted", () => {
+    const { clock, verify } = guarded();
+    for (let at = 0; at < 2_000; at += 1)
+      expect(verify(at % 2, token({ jti: `right ${at}` }), {})).toBe("jwt:corp:orders");
+    let verified = 0;
+    for (let at = 0; at < 600; at += 1) if (verify(at % 2, wrong(at), {}) === "unknown") verified += 1;
+    expect(verified).toBe(500);
+    expect(verify(0, wrong(601), {})).toBe("wrong_tokens_per_second");
+    clock.advance(10);
+    expect(verify(1, wrong(602), {})).toBe("unknown");
   });
 });
 
@@ -432,7 +481,8 @@ describe("a server with issuers", () => {
       metadata.set("authorization", `Bearer ${text}`);
       return { metadata };
     };
-    await client.unary(CacheService.method.get, { namespace: "users", key: "k" }, get(token()));
+    const good = token();
+    await client.unary(CacheService.method.get, { namespace: "users", key: "k" }, get(good));
     const bad = client.unary(
       CacheService.method.get,
       { namespace: "users", key: "k" },
@@ -444,5 +494,15 @@ describe("a server with issuers", () => {
     stream.on("data", () => {});
     const [error] = await once(stream, "error").catch((thrown) => [thrown]);
     expect(error).toMatchObject({ code: status.UNAUTHENTICATED });
+    const forged = join({ alg: "ES256", kid: "e" }, CLAIMS, es(stranger.privateKey));
+    const reasons = await Promise.all(
+      Array.from({ length: 30 }, () =>
+        client
+          .unary(CacheService.method.get, { namespace: "users", key: "k" }, get(forged))
+          .catch(({ reason }) => String(reason)),
+      ),
+    );
+    expect(new Set(reasons)).toEqual(new Set(["UNAUTHENTICATED", "LIMIT_EXCEEDED"]));
+    await client.unary(CacheService.method.get, { namespace: "users", key: "k" }, get(good));
   });
 });

@@ -18,14 +18,16 @@ export type AuthenticationFailure =
   | "unknown"
   | "expired"
   | "unavailable"
-  | "different";
+  | "different"
+  | "throttled";
 
-/** Knows tokens that are no static ones. `digest`: the hash of the token. */
+/** Knows tokens that are no static ones. `digest`: the hash of the token. A CacheError: it was not looked at. */
 export interface TokenVerifier {
   verify(
     token: string,
     digest: string,
-  ): Principal | Exclude<AuthenticationFailure, "absent" | "malformed" | "different">;
+    connection: object | undefined,
+  ): Principal | "unknown" | "expired" | "unavailable" | CacheError;
 }
 
 /** No token has more: it would only cost time to hash it. */
@@ -44,6 +46,7 @@ export class Authenticator {
     expired: 0,
     unavailable: 0,
     different: 0,
+    throttled: 0,
   };
   readonly #wallNow: () => number;
   readonly #verifier: TokenVerifier | undefined;
@@ -76,12 +79,13 @@ export class Authenticator {
     path: string,
     authorization: string | undefined,
     peer: Principal | undefined,
+    connection?: object,
   ): Principal | CacheError | undefined {
     if (peer !== undefined && !this.isValid(peer)) return this.#refuse("expired");
     if (peer?.refusal !== undefined) return peer.refusal;
     const takesTokens = this.#tokens !== undefined || this.#verifier !== undefined;
     if (authorization !== undefined && takesTokens) {
-      const found = this.#ofToken(authorization);
+      const found = this.#ofToken(authorization, connection);
       if (found instanceof CacheError) return found;
       const isOther = peer !== undefined && this.#permissions?.isSame(peer.name, found.name) === false;
       return isOther ? this.#refuse("different") : this.withAccess(found);
@@ -106,22 +110,26 @@ export class Authenticator {
     return principal;
   }
 
-  #ofToken(authorization: string): Principal | CacheError {
+  #ofToken(authorization: string, connection: object | undefined): Principal | CacheError {
     const [, token] = authorization.length > TOKEN_MAX_BYTES ? [] : (BEARER.exec(authorization) ?? []);
     if (token === undefined) return this.#refuse("malformed");
     const digest = digestOf(token);
-    const found = this.#tokens?.get(digest) ?? this.#verifier?.verify(token, digest) ?? "unknown";
+    const found = this.#tokens?.get(digest) ?? this.#verifier?.verify(token, digest, connection) ?? "unknown";
+    if (found instanceof CacheError) {
+      this.failures.throttled += 1;
+      return found;
+    }
     if (typeof found === "string") return this.#refuse(found);
     return this.isValid(found) ? found : this.#refuse("expired");
   }
 
-  #refuse(why: AuthenticationFailure): CacheError {
+  #refuse(why: Exclude<AuthenticationFailure, "throttled">): CacheError {
     this.failures[why] += 1;
     return new CacheError(why === "unavailable" ? "UNAVAILABLE" : "UNAUTHENTICATED", MESSAGES[why]);
   }
 }
 
-const MESSAGES: Readonly<Record<AuthenticationFailure, string>> = {
+const MESSAGES: Readonly<Record<Exclude<AuthenticationFailure, "throttled">, string>> = {
   absent: "the call has no token, and its connection no client certificate",
   malformed: "the authorization header must be one Bearer token",
   unknown: "the token is not known",

@@ -7,11 +7,13 @@
  */
 import { Buffer } from "node:buffer";
 import { constants, verify } from "node:crypto";
+import type { CacheError } from "../../common/errors.ts";
 import { Principal } from "../identity/principal.ts";
 import type { Issuer } from "./issuers.ts";
 import { ALGORITHMS, type Algorithm, isRecord, type VerificationKey } from "./key-set.ts";
 import { type KeySource, type KeySourceDeps, openKeySource } from "./key-source.ts";
 import type { KeyMemory } from "./shared-keys.ts";
+import type { VerificationBudget } from "./verification-budget.ts";
 
 /** "unavailable": the keys of its issuer are not known yet. */
 export type TokenRefusal = "unknown" | "expired" | "unavailable";
@@ -48,11 +50,21 @@ interface Claims {
 export class JwtVerifier {
   readonly #issuers: ReadonlyMap<string, Trusted>;
   readonly #wallNow: () => number;
+  readonly #budget: VerificationBudget | undefined;
   /** By the hash of the token, the oldest first. */
   readonly #remembered = new Map<string, Remembered>();
 
-  /** Throws FIELD_INVALID for a file of keys that cannot be used. `shared`: the `keyMemory` of a verifier in another thread. */
-  constructor(issuers: readonly Issuer[], shared: KeyMemory = new Map(), wallNow: () => number = Date.now) {
+  /**
+   * Throws FIELD_INVALID for a file of keys that cannot be used. `shared`: the `keyMemory` of a verifier in another thread.
+   * `budget`: default, any number of signatures is verified.
+   */
+  constructor(
+    issuers: readonly Issuer[],
+    shared: KeyMemory = new Map(),
+    budget?: VerificationBudget,
+    wallNow: () => number = Date.now,
+  ) {
+    this.#budget = budget;
     this.#issuers = new Map(
       issuers.map((one) => [one.issuer, { ...one, source: openKeySource(one.jwks, shared) }]),
     );
@@ -87,8 +99,8 @@ export class JwtVerifier {
     };
   }
 
-  /** `digest`: the hash of the token. */
-  verify(token: string, digest: string): Principal | TokenRefusal {
+  /** `digest`: the hash of the token. A CacheError: too many were wrong. */
+  verify(token: string, digest: string, connection?: object): Principal | TokenRefusal | CacheError {
     const known = this.#remembered.get(digest);
     if (known !== undefined) return known.principal;
     const [head = "", body = "", signature = "", ...more] = token.split(".");
@@ -99,7 +111,12 @@ export class JwtVerifier {
       return typeof claims === "string" ? claims : "unknown";
     const key = this.#keyOf(header, claims.issuer);
     if (typeof key === "string") return key;
-    if (!isSigned(`${head}.${body}`, signature, key)) return "unknown";
+    const refusal = this.#budget?.refusalOf(connection);
+    if (refusal !== undefined) return refusal;
+    if (!isSigned(`${head}.${body}`, signature, key)) {
+      this.#budget?.wasWrong(connection);
+      return "unknown";
+    }
     const principal = new Principal(`jwt:${claims.issuer.name}:${claims.subject}`, claims.untilMs);
     this.#remember(digest, { principal, issuer: claims.issuer.name, fingerprint: key.fingerprint });
     return principal;

@@ -120,7 +120,7 @@ export function createOpenCalls(
   /** Undefined: the call is of a principal, or needs none. */
   function identify(call: ListedCall, header: HeaderReader, by: Authenticator): CacheError | undefined {
     const { session } = call.stream;
-    const found = by.authenticate(call.method.path, header("authorization"), session?.peer);
+    const found = by.authenticate(call.method.path, header("authorization"), session?.peer, session);
     if (found instanceof CacheError) return found;
     const meter = found?.access?.meter;
     // The connection of a certificate was counted when it began.
