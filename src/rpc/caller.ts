@@ -7,12 +7,13 @@ import {
 import { type Access, PERMISSIONS, permission } from "../security/access/access.ts";
 
 /** `access` undefined: the server does not know its callers, and everybody may do everything. */
-export function toCaller(access: Access | undefined): DescribeCallerResponse {
+export function toCaller(access: Access | undefined, readOnly: boolean): DescribeCallerResponse {
   return create(DescribeCallerResponseSchema, {
     principal: access?.principal ?? "",
     permissionsEverywhere: PERMISSIONS.filter(
       (name) => access?.permitsEverywhere(permission[name]) !== false,
     ),
+    readOnly,
     permissionsSomewhere: PERMISSIONS.filter((name) => access?.permitsSomewhere(permission[name]) !== false),
   });
 }

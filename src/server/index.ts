@@ -9,6 +9,7 @@ export { createStore, type StoreOptions } from "../store/engine/create-store.ts"
 export type { Acceleration } from "./connections/accelerator.ts";
 export { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 export type { CacheServer, ServerOptions } from "./server.ts";
+export type { ServerFacts } from "./services/admin-service.ts";
 
 /** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen`. */
 export function createServer(options: ServerOptions = {}): CacheServer {

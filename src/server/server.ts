@@ -26,7 +26,10 @@ import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
 import { RefusalCounts } from "./limits/refusal-counts.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { maintainStore } from "./maintenance.ts";
+import { NO_FACTS, type ServerFacts } from "./services/admin-service.ts";
+import { askOne, type Inquiry, type Respond } from "./services/inquiry.ts";
 import { createServices } from "./services/services.ts";
+import { reportOf } from "./services/thread-report.ts";
 import { drainServer } from "./shutdown.ts";
 import { createBusyPoll } from "./streams/busy-poll.ts";
 import {
@@ -52,6 +55,8 @@ export interface ServerOptions {
   readonly acceleration?: Acceleration;
   /** Default: none. */
   readonly telemetry?: Telemetry;
+  /** What AdminService says of how the server was started. Default: nothing. */
+  readonly facts?: ServerFacts;
   /** Whom the server lets in. Default: everybody, without TLS, and on loopback alone. */
   readonly security?: SecurityOptions;
   /** Default: the system's. */
@@ -88,6 +93,12 @@ export interface ServerPlace {
   readonly sharesPort: boolean;
   /** The server has the process to itself: it maintains the store, and observes what the process has once. */
   readonly alone: boolean;
+  /** The number of its thread, from 0. */
+  readonly worker: number;
+  /** How many threads serve calls. */
+  readonly workers: number;
+  /** Asks all threads that serve calls. Default: there are no others. */
+  readonly inquiryOf?: (respond: Respond) => Inquiry;
 }
 
 /** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen` and for what is in `security`. */
@@ -201,6 +212,11 @@ function assemble(
     watchers: bounds.watchers,
     startedMs,
     serverVersion: VERSION,
+    workers: place.workers,
+    facts: options.facts ?? NO_FACTS,
+    inquiry: (place.inquiryOf ?? askOne)(
+      reportOf({ worker: place.worker, calls, streams, telemetry, clock }),
+    ),
   });
   const server = createGrpcServer(register, limits, transport, services.all.flat());
   for (const methods of services.all) addMethods(server, methods, deps);
@@ -283,5 +299,7 @@ function standAlone(limits: TransportLimits, clock: Clock): ServerPlace {
     startedMs: clock.nowMs(),
     sharesPort: false,
     alone: true,
+    worker: 0,
+    workers: 1,
   };
 }

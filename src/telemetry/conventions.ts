@@ -64,6 +64,11 @@ export function statusAttributes(statusCode: number): Attributes {
     : { [ATTR_RPC_STATUS_CODE]: name };
 }
 
+/** The method and the status of a series of call durations. */
+export function seriesOf(attributes: Attributes): { readonly method: string; readonly status: string } {
+  return { method: String(attributes[ATTR_RPC_METHOD]), status: String(attributes[ATTR_RPC_STATUS_CODE]) };
+}
+
 export function setOperationAttributes(span: Span, attributes: OperationAttributes): void {
   const { namespace, outcome, shard, valueBytes, operations } = attributes;
   if (namespace !== undefined) span.setAttribute("meshcache.namespace", namespace);

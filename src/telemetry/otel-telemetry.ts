@@ -53,6 +53,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 
   return {
     logger: options.logger,
+    callDurations,
     startCall(method, header) {
       const known = methods.of(method);
       const parent = incomingContext(header);

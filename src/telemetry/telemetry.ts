@@ -3,6 +3,7 @@
  * calls, and what is read from store and server when metrics are collected. Never a key, a value or a token.
  */
 import type { Store } from "../store/api/store.ts";
+import type { CallDurations } from "./call-durations.ts";
 
 /** The attributes that a span may have for an operation. */
 export interface OperationAttributes {
@@ -42,6 +43,8 @@ export interface Logger {
 
 export interface Telemetry {
   readonly logger: Logger;
+  /** The durations of calls so far, of this thread. Undefined: they are not kept, or only in a meter. */
+  readonly callDurations?: CallDurations | undefined;
   /** `method`: with package and service, "meshcache.v1.CacheService/Get". `header` reads incoming metadata. */
   startCall(method: string, header: (name: string) => string | undefined): CallSpan;
   /**

@@ -145,6 +145,7 @@ export const rooms: Rooms = {
     "server",
     "server/connections",
     "server/limits",
+    "server/services",
     "store/api",
     "store/engine",
     "telemetry",

@@ -107,6 +107,7 @@ function watchEnd(session: ExchangeSession, store: TappedStore): ExchangeSession
     paused: () => session.paused(),
     drained: () => session.drained(),
     halfClosed: () => session.halfClosed(),
+    describe: () => session.describe(),
     denial: () => session.denial(),
     drain: () => session.drain(),
     close() {

@@ -390,6 +390,7 @@ export function createTap(history: History, truth: Truth): Tap {
       subscribe: (selectors, cursor, wake) => store.subscribe(selectors, cursor, wake),
       maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
       get: (command) => checked(() => get(command)),
+      inspect: (namespace, key) => store.inspect(namespace, key),
       set: (command) => checked(() => set(command)),
       invalidate: (command) => checked(() => invalidate(command)),
       touch: (command) => checked(() => touch(command)),

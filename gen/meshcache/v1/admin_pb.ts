@@ -648,7 +648,7 @@ export const WorkerStatsSchema: GenMessage<WorkerStats> = /*@__PURE__*/
  */
 export type ListClientsRequest = Message<"meshcache.v1.ListClientsRequest"> & {
   /**
-   * At most 1,000; 0: 100.
+   * At most 1,000; 0: 100. There may be fewer than that in an answer that would be larger than 1 MiB.
    *
    * @generated from field: uint32 clients_max = 1;
    */
@@ -746,7 +746,7 @@ export type ClientInfo = Message<"meshcache.v1.ClientInfo"> & {
   address: string;
 
   /**
-   * Who it is: the principal of its certificate, or of its last call with a token. Empty: nobody that is known.
+   * Who it is: the principal of an open call, or of its certificate. Empty: nobody that is known.
    *
    * @generated from field: string principal = 4;
    */
@@ -837,7 +837,8 @@ export type ClientStream = Message<"meshcache.v1.ClientStream"> & {
   libraryVersion: string;
 
   /**
-   * What it subscribes to, at most 16. Prefixes are shown to who may `inspect` the namespace, and left out for others.
+   * What it subscribes to, at most 16, with at most 4 prefixes each. Prefixes are shown to who may `inspect` the
+   * namespace, and left out for others.
    *
    * @generated from field: repeated meshcache.v1.Selector selectors = 5;
    */

@@ -36,10 +36,10 @@ export function addServeCommand(program: Command, context: CommandContext): void
       const { terminal, machine: readMachine } = context;
       try {
         const machine = readMachine();
-        const { values } = readSettings(options, terminal.env, machine);
+        const settings = readSettings(options, terminal.env, machine);
         // Imported here, so that the other commands start without the server and its telemetry.
         const { runServer } = await import("../serving/server-process.ts");
-        await runServer(terminal, values, machine);
+        await runServer(terminal, settings, machine);
         context.finish(EXIT.ok);
       } catch (error) {
         context.finish(await reportFailure(error, terminal, false));

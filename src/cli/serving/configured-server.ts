@@ -1,13 +1,21 @@
 /** Creates the server as the settings say: in the main thread, or in worker threads. */
 import { CacheError } from "../../common/errors.ts";
-import { type CacheServer, createServer, createStore, type StoreOptions } from "../../server/index.ts";
+import {
+  type CacheServer,
+  createServer,
+  createStore,
+  type ServerFacts,
+  type StoreOptions,
+} from "../../server/index.ts";
 import { createServerThreads, type WorkerCrash } from "../../server/workers/index.ts";
 import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { plural } from "../output/text.ts";
+import type { ResolvedSettings } from "../settings/conflicts.ts";
 import { toQuantity } from "../settings/quantity.ts";
-import { namespaceBounds, type Settings } from "../settings/settings.ts";
+import { namespaceBounds, SETTING_NAMES, type Settings } from "../settings/settings.ts";
+import { textOfSetting } from "../settings/table.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
@@ -30,13 +38,14 @@ export interface ServerTelemetry {
 
 /** Throws a CliError when the system cannot give the memory that the settings ask for. */
 export async function createConfiguredServer(
-  settings: Settings,
+  settings: ResolvedSettings,
   telemetry: ServerTelemetry,
 ): Promise<ConfiguredServer> {
   try {
     return await create(settings, telemetry);
   } catch (error) {
-    if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") throw noMemory(settings, error);
+    if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED")
+      throw noMemory(settings.values, error);
     if (error instanceof CacheError && error.reason === "FIELD_INVALID") {
       throw new CliError(EXIT.usage, "CONFIG", `${error.message}; nothing was started`, { cause: error });
     }
@@ -52,9 +61,10 @@ function noMemory({ storeBudgetBytes, shards }: Settings, cause: CacheError): Cl
 }
 
 async function create(
-  settings: Settings,
+  resolved: ResolvedSettings,
   { logger, sdk, threads }: ServerTelemetry,
 ): Promise<ConfiguredServer> {
+  const settings = resolved.values;
   const options = {
     listen: settings.listen,
     limits: settings,
@@ -62,6 +72,7 @@ async function create(
     acceleration: settings.acceleration,
     security: securityOptions(settings),
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
+    facts: factsOf(resolved),
   };
   if (threads === undefined) {
     const server = createServer({ ...options, store: createStore(storeOptions(settings)) });
@@ -80,6 +91,18 @@ async function create(
     },
   });
   return { server, crashed: server.crashed };
+}
+
+/** For operators, who see them by AdminService. */
+function factsOf(settings: ResolvedSettings): ServerFacts {
+  return {
+    settings: SETTING_NAMES.map((name) => ({
+      name,
+      value: textOfSetting(settings, name),
+      source: settings.originOf(name),
+    })),
+    traceUrl: "",
+  };
 }
 
 function storeOptions(settings: Settings): Partial<StoreOptions> {

@@ -16,6 +16,7 @@ import { observeAdmin } from "../../telemetry/observation.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
+import type { ResolvedSettings } from "../settings/conflicts.ts";
 import type { Machine } from "../settings/machine.ts";
 import { ceilingBytes, usableBytes } from "../settings/memory-model.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -26,13 +27,18 @@ import { protectionOf } from "./protection.ts";
 import { adminSecurityOptions } from "./security-options.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
-export async function runServer(terminal: Terminal, settings: Settings, machine: Machine): Promise<void> {
+export async function runServer(
+  terminal: Terminal,
+  resolved: ResolvedSettings,
+  machine: Machine,
+): Promise<void> {
+  const settings = resolved.values;
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
   warnOfMemory(logger, settings, machine);
   const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
   const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
-    const server = await createConfiguredServer(settings, { logger, sdk, threads });
+    const server = await createConfiguredServer(resolved, { logger, sdk, threads });
     await serve(server, { terminal, settings, logger, sdk });
   } catch (error) {
     // Without a last export: it would read the store, which the worker may have left locked.

@@ -19,12 +19,16 @@ export function toMarkdownTable(): string {
   return ["| setting | default | range | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
+/** The value of a setting as a file for `--config` has it. */
+export function textOfSetting({ values }: ResolvedSettings, name: SettingName): string {
+  const value = values[name];
+  return typeof value === "object" ? JSON.stringify(value) : stringify(value).trimEnd();
+}
+
 /** A YAML file for `--config` that gives the same settings. The source of each value is a comment beside it. */
-export function toYaml({ values, originOf }: ResolvedSettings): string {
-  const textOf = (name: SettingName): string => {
-    const value = values[name];
-    return `${name}: ${typeof value === "object" ? JSON.stringify(value) : stringify(value).trimEnd()}`;
-  };
+export function toYaml(settings: ResolvedSettings): string {
+  const { originOf } = settings;
+  const textOf = (name: SettingName): string => `${name}: ${textOfSetting(settings, name)}`;
   const width = SETTING_NAMES.reduce((longest, name) => Math.max(longest, textOf(name).length), 0);
   let group = "";
   const lines: string[] = [];

@@ -39,6 +39,8 @@ export const NEEDS = {
   subscribe: permission.subscribe,
   /** In all namespaces: counters do not tell them apart. */
   stats: permission.observe,
+  /** What the store has for a key, and the prefixes that others subscribe to. */
+  inspect: permission.inspect,
   /** In any namespace: the schema is the same for all. */
   reflection: permission.inspect,
 } as const;

@@ -26,6 +26,8 @@ export interface CallContext {
   readonly memory: ConnectionMemory;
   /** What its caller may do. Undefined: everything. */
   readonly access: Access | undefined;
+  /** Its port serves nothing that changes the store. Undefined: it serves all. */
+  readonly readOnly?: true;
 }
 
 export interface HandlerDeps {

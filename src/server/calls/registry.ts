@@ -13,15 +13,17 @@ import type { Meter } from "../../security/access/meter.ts";
 import type { Authenticator } from "../../security/identity/authenticator.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { LoadHistory } from "../limits/load-history.ts";
 import { observeSignals } from "../limits/load-signals.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
 import { MemoryReturn } from "../limits/memory-return.ts";
-import { Overload } from "../limits/overload.ts";
+import { type LoadSignals, Overload } from "../limits/overload.ts";
 import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
 import { Throughput } from "../limits/throughput.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { Turns } from "../limits/turns.ts";
 import type { ListedCall } from "./call-list.ts";
+import { ConnectionList } from "./connection-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
 import { MemoryRelief } from "./memory-relief.ts";
@@ -37,6 +39,8 @@ export interface CallRegister {
   nowMs(): number;
   /** A connection whose client certificate was verified begins. */
   connected(socket: Socket, peer: Principal): void;
+  /** Lists a connection that may have calls, until its socket is closed. */
+  opened(session: CallSession, socket: Socket): void;
   /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
   /** The open streaming calls of a connection. */
@@ -56,7 +60,11 @@ export interface OpenCalls {
   readonly memoryReturn: MemoryReturn;
   readonly overload: Overload;
   readonly throughput: Throughput;
+  readonly load: LoadHistory;
+  readonly connections: ConnectionList;
   readonly size: number;
+  /** The open calls, the oldest first. */
+  all(): Iterable<ListedCall>;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
   close(): void;
@@ -82,7 +90,9 @@ export function createOpenCalls(
   const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
   const memoryReturn = new MemoryReturn();
   const signals = observeSignals(memory, limits.residentMaxBytes);
-  const overload = new Overload(signals, limits, rng);
+  const load = new LoadHistory();
+  const connections = new ConnectionList(boundary);
+  const overload = new Overload(recorded(signals, load), limits, rng);
   let nowMs = clock.nowMs();
   const throughput = new Throughput(limits.shedDelayMs, nowMs);
   const empty = new EmptySignal();
@@ -94,6 +104,7 @@ export function createOpenCalls(
     connected(socket, peer) {
       if (authenticator !== undefined) principals.begin(socket, authenticator.withAccess(peer));
     },
+    opened: (session, socket) => connections.add(session, socket, clock.nowMs()),
     begin(call, header) {
       call.startedMs = nowMs;
       call.span = telemetry.startCall(call.method.path.slice(1), header);
@@ -101,6 +112,7 @@ export function createOpenCalls(
       const unknown = authenticator && identify(call, header, authenticator);
       const meter = call.principal?.access?.meter;
       call.memory = memory.of(call.stream.session, meter?.held);
+      if (!call.streaming) call.memory.countOperations(1);
       const refusal = unknown ?? (call.streaming ? beginStream(call, meter) : undefined);
       if (refusal === undefined) return true;
       call.refuse(refusal);
@@ -201,13 +213,30 @@ export function createOpenCalls(
     memoryReturn,
     overload,
     throughput,
+    load,
+    connections,
     get size() {
       return calls.size;
     },
+    all: () => calls,
     emptied: () => empty.wait(calls.size),
     close() {
       timer.cancel();
       signals.close();
     },
+  };
+}
+
+/** The same signals, which leave the delays that are read in the history. */
+function recorded(signals: LoadSignals, load: LoadHistory): LoadSignals {
+  return {
+    eventLoopDelayMs() {
+      const delayMs = signals.eventLoopDelayMs();
+      load.sample(delayMs);
+      return delayMs;
+    },
+    oldestWaitMs: (nowMs) => signals.oldestWaitMs(nowMs),
+    heldShare: () => signals.heldShare(),
+    residentShare: (nowMs) => signals.residentShare(nowMs),
   };
 }

@@ -50,6 +50,8 @@ interface Http2SessionsOptions {
   readonly streamingCallsOf: (session: ServerHttp2Session) => number;
   /** The unary calls of a session that wait for their turn. */
   readonly waitingCallsOf: (session: ServerHttp2Session) => number;
+  /** Lists a session and its socket. */
+  readonly opened: (session: ServerHttp2Session, socket: Socket) => void;
   /** Takes a call that grpc-js is not to serve. */
   readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
@@ -65,6 +67,7 @@ export function createHttp2Sessions(
     throughput,
     streamingCallsOf,
     waitingCallsOf,
+    opened,
     takeCall,
   }: Http2SessionsOptions,
 ): Http2Sessions {
@@ -97,12 +100,13 @@ export function createHttp2Sessions(
     return false;
   };
   /** Of the connection whose session is being created. */
-  let arriving: Principal | undefined;
+  let arriving: { readonly socket: Socket; readonly peer: Principal | undefined } | undefined;
   for (const http2Server of http2ServersOf(server)) {
     guardStreams(http2Server, boundary, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
       boundary.contain(session);
-      Object.assign(session, { peer: arriving });
+      Object.assign(session, { peer: arriving?.peer });
+      if (arriving !== undefined) opened(session, arriving.socket);
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
       // A protocol fault of the peer ends its session; there is nobody to tell.
@@ -129,7 +133,7 @@ export function createHttp2Sessions(
   });
   return {
     serve(socket, peer) {
-      arriving = peer;
+      arriving = { socket, peer };
       injector.injectConnection(socket);
     },
     retire() {

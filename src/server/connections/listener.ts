@@ -75,6 +75,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     throughput,
     streamingCallsOf: register.streamingCallsOf,
     waitingCallsOf: register.waitingCallsOf,
+    opened: register.opened,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });

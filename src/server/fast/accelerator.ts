@@ -59,6 +59,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         serveCall,
         peer,
       });
+      deps.register.opened(connection, socket);
       connection.start(firstBytes);
       return connection;
     },

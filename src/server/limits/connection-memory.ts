@@ -16,6 +16,8 @@ export class ConnectionMemory {
   readonly #account: MemoryAccount;
   /** Those of other principals on this connection. */
   #others: Map<HeldMemory | undefined, ConnectionMemory> | undefined;
+  /** Unary calls, and operations of batches, so far. */
+  operations = 0;
   /** Of requests that arrive, and of those whose calls wait. */
   #requestBytes = 0;
   /** Of results that wait for others, and of answers until the connection has taken them. */
@@ -27,6 +29,11 @@ export class ConnectionMemory {
   constructor(account: MemoryAccount, principal?: HeldMemory) {
     this.#account = account;
     this.principal = principal;
+  }
+
+  countOperations(count: number): void {
+    this.operations += count;
+    this.#account.operations += count;
   }
 
   /** The account of another principal on the same connection. */

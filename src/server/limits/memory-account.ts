@@ -32,6 +32,8 @@ export class MemoryAccount {
   readonly sharedMaxBytes: number;
   /** Requests that were refused, and calls that were cut, because memory was short. */
   refusals = 0;
+  /** Unary calls, and operations of batches, of all connections so far. */
+  operations = 0;
   /** Connections with calls that wait for memory, the longest first. */
   readonly #waiting = new Set<ConnectionMemory>();
   readonly #boundary: Boundary;

@@ -43,6 +43,7 @@ export function createBatchChunks(
   const { sendMaxBytes } = deps.limits;
   const resultsMaxBytes = sendMaxBytes - ENVELOPE_BYTES;
   checkBatch(request, deps.limits);
+  caller.memory?.countOperations(operations.length);
   let ran = 0;
   /** A result that had no room in the last chunk. */
   let carried: OperationResult["result"] | undefined;

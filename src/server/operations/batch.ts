@@ -74,6 +74,7 @@ export function runBatch(
   begun: () => void = () => {},
 ): (() => void) | undefined {
   checkBatch(request, deps.limits);
+  caller.memory?.countOperations(request.operations.length);
   return new BatchRun(request, caller, deps, done, begun).start();
 }
 

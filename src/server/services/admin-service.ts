@@ -1,15 +1,31 @@
 /** The handlers of AdminService. */
 import { create } from "@bufbuild/protobuf";
-import { status } from "@grpc/grpc-js";
-import { type AdminService, StatsResponseSchema } from "../../../gen/meshcache/v1/admin_pb.ts";
+import {
+  type AdminService,
+  DescribeServerResponseSchema,
+  SettingInfoSchema,
+  StatsResponseSchema,
+} from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../../common/clock.ts";
 import { toCaller } from "../../rpc/caller.ts";
+import { runInspect } from "../../rpc/inspect.ts";
 import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
-import { NEEDS, requireRoom } from "../../security/access/access.ts";
+import { type Access, NEEDS, requireRoom } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
-import { type HandlerDeps, immediate, StatusError } from "../calls/handler.ts";
+import { type HandlerDeps, immediate, unary } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
+import type { Inquiry } from "./inquiry.ts";
+import { toActivity, toClients, toClientsQuestion } from "./merged-answers.ts";
+
+/** What only whoever started the server can say of it. */
+export interface ServerFacts {
+  readonly settings: readonly { readonly name: string; readonly value: string; readonly source: string }[];
+  /** Links a trace: see DescribeServerResponse. */
+  readonly traceUrl: string;
+}
+
+export const NO_FACTS: ServerFacts = { settings: [], traceUrl: "" };
 
 export interface AdminServiceDeps extends HandlerDeps {
   readonly store: Store;
@@ -18,17 +34,20 @@ export interface AdminServiceDeps extends HandlerDeps {
   /** When the process began to serve, by `clock`. */
   readonly startedMs: number;
   readonly serverVersion: string;
+  readonly inquiry: Inquiry;
+  readonly workers: number;
+  readonly facts: ServerFacts;
 }
 
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
-  const { store, clock, observation, startedMs, serverVersion } = deps;
+  const { store, limits, clock, observation, startedMs, serverVersion, inquiry, workers, facts } = deps;
+  const uptimeMs = () => BigInt(clock.nowMs() - startedMs);
   return {
     stats: immediate(({ namespacesMax }, { access }) => {
-      if (access?.permitsEverywhere(NEEDS.stats) === false) throw access.deny(NEEDS.stats, "*");
-      requireRoom(access);
+      requireObserve(access);
       return create(StatsResponseSchema, {
         epoch: store.epoch,
-        uptimeMs: BigInt(clock.nowMs() - startedMs),
+        uptimeMs: uptimeMs(),
         serverVersion,
         shards: store.shards().map(toShardStats),
         operations: toOperationStats(store.counters),
@@ -38,19 +57,39 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
       });
     }),
-    describeCaller: immediate((_request, { access }) => {
-      requireRoom(access);
-      return toCaller(access);
+    activity: unary((_request, { access }, settle) => {
+      requireObserve(access);
+      return inquiry.ask({ kind: "activity" }, (answers, silent) => settle(toActivity(answers, silent)));
     }),
-    activity: pending(),
-    listClients: pending(),
-    inspectEntry: pending(),
-    describeServer: pending(),
+    listClients: unary((request, { access }, settle) => {
+      requireObserve(access);
+      const question = toClientsQuestion(request);
+      return inquiry.ask(question, (answers, silent) => settle(toClients(question, answers, silent, access)));
+    }),
+    inspectEntry: immediate((request, { access }) => {
+      requireRoom(access);
+      return runInspect(request, access, store, limits);
+    }),
+    describeServer: immediate((_request, { access }) => {
+      requireObserve(access);
+      return create(DescribeServerResponseSchema, {
+        serverVersion,
+        epoch: store.epoch,
+        uptimeMs: uptimeMs(),
+        workers,
+        settings: facts.settings.map((setting) => create(SettingInfoSchema, setting)),
+        traceUrl: facts.traceUrl,
+      });
+    }),
+    describeCaller: immediate((_request, { access, readOnly }) => {
+      requireRoom(access);
+      return toCaller(access, readOnly === true);
+    }),
   };
 }
 
-function pending() {
-  return immediate((): never => {
-    throw new StatusError(status.UNIMPLEMENTED, "this server does not answer this yet");
-  });
+/** Counts an operation of the caller too. */
+function requireObserve(access: Access | undefined): void {
+  if (access?.permitsEverywhere(NEEDS.stats) === false) throw access.deny(NEEDS.stats, "*");
+  requireRoom(access);
 }

@@ -119,7 +119,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
       return runBatch(request, caller, deps, settle);
     }),
-    stream: serverStream((call, request, { access }) => openStream(call, request, access, deps)),
+    stream: serverStream((call, request, context) => openStream(call, request, context, deps)),
     exchange: bidi((call, context) => openExchange(call, context, deps)),
   };
 }

@@ -20,6 +20,8 @@ export interface FeedLimits {
 
 export interface EventFeed {
   readonly subscriber: Subscriber;
+  /** Gaps that were sent since a log had overrun the subscriber. */
+  readonly overruns: number;
   /** The Opened frame for the current position. A Progress follows the next time everything was sent. */
   opened(): FeedFrame;
   /** Sends pending events while `send` returns true. */
@@ -45,12 +47,16 @@ export function createEventFeed(
   let progressDue = false;
   /** The first read is made even without new events: it returns the gap of an expired cursor. */
   let firstRead = true;
+  let overruns = 0;
   const progress = (nonce: bigint): FeedFrame => ({
     case: "progress",
     value: { $typeName: "meshcache.v1.Progress", cursor: subscriber.cursor(), nonce },
   });
   return {
     subscriber,
+    get overruns() {
+      return overruns;
+    },
     progress,
     opened() {
       progressDue = true;
@@ -69,6 +75,7 @@ export function createEventFeed(
         }
         // A Gap carries the position too.
         if (read.kind === "gap") progressDue = false;
+        if (read.kind === "gap" && read.reason === "overrun") overruns += 1;
         const frame: FeedFrame =
           read.kind === "gap"
             ? { case: "gap", value: toGap(read.reason, read.cursor, store.epoch) }

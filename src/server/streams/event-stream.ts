@@ -15,11 +15,11 @@ import { checkCursor } from "../../rpc/validate.ts";
 import { type Access, NEEDS, requireAccess, requireRoom } from "../../security/access/access.ts";
 import type { Selector, Store } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import type { Cancel } from "../calls/handler.ts";
+import type { CallContext, Cancel } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import { createEventFeed, type EventFeed } from "./event-feed.ts";
 import { createSendQueue, type SendQueue } from "./send-queue.ts";
-import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
+import type { DrainableStream, StreamDescription, StreamRegistry } from "./stream-registry.ts";
 import { deferOnce } from "./turn-scheduler.ts";
 
 export interface StreamDeps {
@@ -30,21 +30,18 @@ export interface StreamDeps {
   readonly streams: StreamRegistry;
 }
 
-/**
- * Throws DRAINING, FIELD_INVALID for the request, PERMISSION_DENIED, or LIMIT_EXCEEDED. Returns what the end of the call has to
- * run. `access`: what the caller may do.
- */
+/** Throws DRAINING, FIELD_INVALID for the request, PERMISSION_DENIED, or LIMIT_EXCEEDED. Returns what the end of the call has to run. */
 export function openStream(
   call: StreamingCall,
   request: StreamRequest,
-  access: Access | undefined,
+  { access, clientId }: Pick<CallContext, "access" | "clientId">,
   deps: StreamDeps,
 ): Cancel {
   if (deps.streams.draining) throw new CacheError("DRAINING", "the server is shutting down");
   const selectors = fromSelectors([request], deps.limits);
   requireAccess(access, request.namespace, NEEDS.subscribe);
   requireRoom(access);
-  const stream = new EventStream(call, request, selectors, access, deps);
+  const stream = new EventStream(call, request, selectors, { access, clientId }, deps);
   stream.open();
   return () => stream.close();
 }
@@ -52,6 +49,8 @@ export function openStream(
 class EventStream implements DrainableStream {
   readonly #namespace: string;
   readonly #access: Access | undefined;
+  readonly #clientId: string;
+  readonly #selectors: readonly Selector[];
   readonly #call: StreamingCall;
   readonly #deps: StreamDeps;
   readonly #feed: EventFeed;
@@ -67,18 +66,20 @@ class EventStream implements DrainableStream {
     call: StreamingCall,
     { namespace, cursor }: StreamRequest,
     selectors: readonly Selector[],
-    access: Access | undefined,
+    { access, clientId }: Pick<CallContext, "access" | "clientId">,
     deps: StreamDeps,
   ) {
     this.#namespace = namespace;
     this.#access = access;
+    this.#clientId = clientId;
     const { store, limits, streams } = deps;
+    this.#selectors = selectors;
     this.#call = call;
     this.#deps = deps;
     this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
     const feedLimits = { ...streams.limits, openedLimits: toLimitsMessage({ ...limits, ...streams.limits }) };
     const checkedCursor = checkCursor(cursor, limits);
-    this.#feed = createEventFeed(store, selectors, checkedCursor, feedLimits, this.#sendLater);
+    this.#feed = createEventFeed(store, this.#selectors, checkedCursor, feedLimits, this.#sendLater);
     this.#queue = createSendQueue(
       call,
       streams.limits.queueMaxBytes,
@@ -114,6 +115,20 @@ class EventStream implements DrainableStream {
     const access = this.#access;
     if (access === undefined || access.permits(this.#namespace, NEEDS.subscribe)) return undefined;
     return access.deny(NEEDS.subscribe, this.#namespace);
+  }
+
+  describe(): StreamDescription {
+    const { subscriber, overruns } = this.#feed;
+    return {
+      connection: this.#call.connectionMemory,
+      method: "Stream",
+      clientId: this.#clientId,
+      library: "",
+      libraryVersion: "",
+      selectors: this.#selectors,
+      lagEvents: subscriber.lag(),
+      overruns,
+    };
   }
 
   /** The call is over. */

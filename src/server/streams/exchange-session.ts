@@ -36,6 +36,7 @@ import { BatchRunner } from "./batch-runner.ts";
 import { type FeedFrame, toOpened } from "./event-feed.ts";
 import { ExchangeSubscription } from "./exchange-subscription.ts";
 import { FrameOutput, type FrameSink } from "./frame-output.ts";
+import type { StreamDescription } from "./stream-registry.ts";
 import { type Defer, deferOnce } from "./turn-scheduler.ts";
 
 export interface ExchangeSession {
@@ -50,6 +51,8 @@ export interface ExchangeSession {
   drain(): void;
   /** Why its subscription is not permitted any more. Undefined: it is, or there is none. */
   denial(): CacheError | undefined;
+  /** Undefined: it has not opened, or its connection is not known. */
+  describe(): StreamDescription | undefined;
   /** The stream is gone: nothing more is sent, and waits for leases are cancelled. */
   close(): void;
 }
@@ -106,6 +109,8 @@ class Session implements ExchangeSession {
   #caller: Caller | undefined;
   /** Whose leases this stream takes. */
   #holder: LeaseHolder | undefined;
+  /** What the client says that it is. */
+  #client = { library: "", libraryVersion: "" };
   #lastId = 0n;
   #advancing = false;
   #waitsForTurn = false;
@@ -160,6 +165,19 @@ class Session implements ExchangeSession {
 
   denial(): CacheError | undefined {
     return selectorDenial(this.#deps.access, this.#subscribed);
+  }
+
+  describe(): StreamDescription | undefined {
+    const { memory } = this.#deps;
+    if (memory === undefined || this.#caller === undefined) return undefined;
+    return {
+      connection: memory,
+      method: "Exchange",
+      clientId: this.#caller.clientId,
+      ...this.#client,
+      selectors: this.#subscribed,
+      ...this.#subscription.delay(),
+    };
   }
 
   close(): void {
@@ -250,8 +268,10 @@ class Session implements ExchangeSession {
     const { store, limits, span, memory, access } = this.#deps;
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     const checkedId = checkClientId(clientId, limits, "client_id");
-    checkClientId(library, limits, "library");
-    checkClientId(libraryVersion, limits, "library_version");
+    this.#client = {
+      library: checkClientId(library, limits, "library"),
+      libraryVersion: checkClientId(libraryVersion, limits, "library_version"),
+    };
     this.#holder = store.openHolder(predecessorToken);
     this.#caller = {
       span: span ?? UNSAMPLED_CALL,

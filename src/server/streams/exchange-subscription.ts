@@ -63,6 +63,12 @@ export class ExchangeSubscription {
     this.#feed?.subscriber.lag(checkCursor(cursor, this.#deps.limits));
   }
 
+  /** How many events its subscriber has not been sent, and how often a log has overrun it. */
+  delay(): { readonly lagEvents: number; readonly overruns: number } {
+    if (this.#feed === undefined) return { lagEvents: 0, overruns: 0 };
+    return { lagEvents: this.#feed.subscriber.lag(), overruns: this.#feed.overruns };
+  }
+
   close(): void {
     if (this.#feed === undefined) return;
     this.#feed.subscriber.close();

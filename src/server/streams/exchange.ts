@@ -71,6 +71,7 @@ export function openExchange(
     drain: () => session.drain(),
     end,
     denial: () => session.denial(),
+    describe: () => session.describe(),
   };
   streams.open.add(stream);
   return {

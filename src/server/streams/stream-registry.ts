@@ -1,12 +1,28 @@
 /** The open streams and subscribers of one server, and what all streams share: limits, scheduler and budget of queues. */
 import type { Boundary } from "../../common/boundary.ts";
 import type { CacheError } from "../../common/errors.ts";
-import type { Subscriber } from "../../store/api/store.ts";
+import type { Selector, Subscriber } from "../../store/api/store.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { ProcessBounds, QueueBudget, Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { Turns } from "../limits/turns.ts";
 import type { QueueBound } from "./send-queue.ts";
 import { createTurnScheduler, type Defer } from "./turn-scheduler.ts";
+
+/** What a stream says of itself to operators. */
+export interface StreamDescription {
+  /** The connection that it is on. */
+  readonly connection: ConnectionMemory;
+  readonly method: string;
+  readonly clientId: string;
+  readonly library: string;
+  readonly libraryVersion: string;
+  readonly selectors: readonly Selector[];
+  /** Events that it has not been sent yet. */
+  readonly lagEvents: number;
+  /** Gaps that it was sent since a log had overrun it. */
+  readonly overruns: number;
+}
 
 /** A stream that would not end by itself when the server drains. */
 export interface DrainableStream {
@@ -15,6 +31,8 @@ export interface DrainableStream {
   end(error: CacheError): void;
   /** Why it is not permitted any more. Undefined: it is. */
   denial?(): CacheError | undefined;
+  /** Undefined: it serves no operations and no events. */
+  describe?(): StreamDescription | undefined;
 }
 
 export interface StreamRegistry {

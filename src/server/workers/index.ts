@@ -2,6 +2,7 @@
  * Several servers in one process: worker threads that listen on one port over one store. The main thread starts them, tells
  * them to drain and ends them. It serves no calls.
  */
+import { randomUUID } from "node:crypto";
 import { extname } from "node:path";
 import type { MessagePort, ResourceLimits, Transferable } from "node:worker_threads";
 import { pickWithin } from "../../common/bound.ts";
@@ -22,6 +23,7 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import type { CacheServer } from "../server.ts";
+import { NO_FACTS, type ServerFacts } from "../services/admin-service.ts";
 import { waitUpTo } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
 import type { Order, Report } from "./messages.ts";
@@ -44,6 +46,8 @@ export interface ServerThreadsOptions {
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
+  /** What AdminService says of how the server was started. Default: nothing. */
+  readonly facts?: ServerFacts;
   /** The code of a worker, which calls `runServerThread`. Default: one without telemetry. */
   readonly entry?: ThreadEntry;
   /** What the entry module of this thread needs for itself. */
@@ -85,6 +89,7 @@ class ServerThreadGroup implements ServerThreads {
   readonly #transport: TransportLimits;
   readonly #listen: HostPort;
   readonly #startedMs = systemClock.nowMs();
+  readonly #inquiryChannel = `meshcache ${randomUUID()}`;
   readonly #storeMemory: StoreMemory;
   readonly #boundsMemory: SharedArrayBuffer;
   readonly #securityMemory: SecurityMemory;
@@ -185,6 +190,9 @@ class ServerThreadGroup implements ServerThreads {
         acceleration: this.#options.acceleration ?? "on",
         security: this.#options.security ?? {},
         startedMs: this.#startedMs,
+        workers: this.#options.workers,
+        inquiryChannel: this.#inquiryChannel,
+        facts: this.#options.facts ?? NO_FACTS,
         extra: extra?.value,
       },
       transfer: [...peers.filter(isPort), ...(extra?.transfer ?? [])],

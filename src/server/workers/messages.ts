@@ -4,6 +4,7 @@ import type { SecurityMemory, SecurityOptions } from "../../security/security.ts
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import type { ServerFacts } from "../services/admin-service.ts";
 import type { PeerPorts } from "./thread-ports.ts";
 
 export interface ThreadData<Extra = unknown> {
@@ -21,6 +22,11 @@ export interface ThreadData<Extra = unknown> {
   readonly security: SecurityOptions;
   /** When the process began to serve, by the system clock. */
   readonly startedMs: number;
+  /** How many threads serve calls. */
+  readonly workers: number;
+  /** The name of the channel on which the threads ask one another. */
+  readonly inquiryChannel: string;
+  readonly facts: ServerFacts;
   /** What the entry module of the thread needs beyond that. */
   readonly extra: Extra;
 }

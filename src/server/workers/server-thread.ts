@@ -4,6 +4,7 @@ import { systemClock } from "../../common/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { maintainStore } from "../maintenance.ts";
 import { type CacheServer, createCacheServer } from "../server.ts";
+import { openInquiryChannel } from "./inquiry-channel.ts";
 import type { Order, Report, ThreadData } from "./messages.ts";
 import { attachBounds } from "./shared-bounds.ts";
 import { attachThreadStore } from "./thread-store.ts";
@@ -19,22 +20,26 @@ export interface ServerThreadOptions {
 
 /** Returns when the thread takes orders. An error here, or from an order, ends the whole process. */
 export function runServerThread({ data, port, telemetry, finish }: ServerThreadOptions): void {
-  const { thread, peers, limits, transport, acceleration, security, startedMs } = data;
+  const { thread, peers, limits, transport, acceleration, security, startedMs, workers, facts } = data;
   const store = attachThreadStore(data.store, thread, peers, telemetry.logger);
   // One thread maintains the store for all of them, until it is told to end: by then all servers have drained.
   const stopMaintenance = thread === 0 ? maintainStore(store, systemClock, telemetry.logger) : undefined;
+  const inquiry = openInquiryChannel(data.inquiryChannel, workers, systemClock, telemetry.logger);
   let server: CacheServer | undefined;
   const carryOut = async (order: Order): Promise<Report> => {
     switch (order.kind) {
       case "listen":
         server = createCacheServer(
-          { store, listen: order.listen, limits, transport, acceleration, security, telemetry },
+          { store, listen: order.listen, limits, transport, acceleration, security, telemetry, facts },
           {
             bounds: attachBounds(data.bounds, thread, transport),
             securityMemory: data.securityMemory,
             startedMs,
             sharesPort: true,
             alone: false,
+            worker: thread,
+            workers,
+            inquiryOf: (respond) => inquiry.answering(respond),
           },
         );
         return server.start().then((address) => ({ kind: "listening", address }), toRefusal);
@@ -43,6 +48,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
         return { kind: "drained" };
       case "end":
         stopMaintenance?.();
+        inquiry.close();
         await server?.close();
         await finish?.();
         return { kind: "ended" };

@@ -57,6 +57,28 @@ export type GetResult =
   | { readonly kind: "notModified"; readonly asOf: Stamp; readonly entry: EntryView }
   | { readonly kind: "miss"; readonly asOf: Stamp };
 
+/** "expired": past its TTL. "staled": invalidated softly. Reads see both as stale. "gone": no read sees it any more. */
+export type InspectedState = "fresh" | "expired" | "staled" | "gone";
+
+/** A fence that concerns a key. What was set before its revision is covered by it. */
+export interface FenceView {
+  readonly kind: "tag" | "prefix" | "namespace";
+  /** The tag or the prefix. Empty: it stands for several, or for all keys. */
+  readonly name: string;
+  readonly soft: boolean;
+  readonly revision: number;
+  /** It covers the entry. */
+  readonly covers: boolean;
+}
+
+export interface InspectResult {
+  readonly asOf: Stamp;
+  /** Undefined: there is none, not even one that is gone. */
+  readonly entry: { readonly state: InspectedState; readonly view: EntryView } | undefined;
+  /** Those that have not been dropped, the newest first. */
+  readonly fences: readonly FenceView[];
+}
+
 export type SetCondition =
   | { readonly kind: "always" }
   | { readonly kind: "ifAbsent" }
@@ -322,6 +344,8 @@ export interface Store {
    * With `memory`, the value may lie in it, and is good as long as the memory is. Without, the reader may keep it.
    */
   get(command: GetCommand, memory?: ValueMemory): GetResult;
+  /** What is there of a key, also when no read may see it. It is no read: nothing is counted, kept or removed for it. */
+  inspect(namespace: string, key: string): InspectResult;
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;

@@ -106,6 +106,9 @@ export interface Table {
   /** The entry of a key. Counts as a use of it for eviction. */
   find(record: number, namespace: string, key: string, hash: number): TableEntry | undefined;
 
+  /** As `find`, but it is no use: neither eviction nor `valueIn` and the methods that change an entry know of it. */
+  peek(record: number, namespace: string, key: string, hash: number): TableEntry | undefined;
+
   /**
    * Stores an entry in the place of the key's former one, which does not count as evicted. Others may be evicted to
    * make room. An entry that is too large for the table is evicted itself, at once.

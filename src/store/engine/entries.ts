@@ -93,6 +93,16 @@ export class ShardEntries {
     return { entry, state };
   }
 
+  /** The entry of the key and its state, also a dead one, which stays. It is no use of the entry. */
+  peek(record: number, namespace: string, key: string, hash: number, nowMs: number) {
+    const entry = this.table.peek(record, namespace, key, hash);
+    return entry === undefined ? undefined : { entry, state: this.#stateOf(entry, nowMs) };
+  }
+
+  fencesAbout(record: number, namespace: string, key: string, tags: readonly string[], version: number) {
+    return this.#fences.about(record, namespace, key, tags, version);
+  }
+
   /** The greatest source version known for a key. `entry`: what `find` returned for it. */
   knownSourceVersion(namespace: string, key: string, entry: TableEntry | undefined, nowMs: number): bigint {
     const removed = this.tombstones.known(namespace, key, nowMs);
@@ -227,7 +237,11 @@ function toNamespaceRecords(namespaces: NamespaceTable, tagCounts: TagCounts): N
 }
 
 /** An entry as its readers see it, with `value`, which the table decodes or copies at each read. */
-export function toEntryView({ entry, state }: FoundEntry, value: Uint8Array, nowMs: number): EntryView {
+export function toEntryView(
+  { entry, state }: { readonly entry: TableEntry; readonly state: EntryState },
+  value: Uint8Array,
+  nowMs: number,
+): EntryView {
   const { freshUntilMs, staleUntilMs } = entry;
   const stale = state !== "fresh";
   const staleFromMs = stale ? nowMs : freshUntilMs;

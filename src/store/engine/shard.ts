@@ -11,6 +11,8 @@ import type {
   EntryView,
   GetCommand,
   GetResult,
+  InspectedState,
+  InspectResult,
   LeaseCommand,
   LeaseResult,
   LeaseWait,
@@ -36,7 +38,7 @@ import { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
-import { ShardEntries, toEntryView } from "./entries.ts";
+import { type EntryState, ShardEntries, toEntryView } from "./entries.ts";
 import { Invalidations } from "./invalidations.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
@@ -186,6 +188,17 @@ export class Shard {
     }
     const value = this.#valueOf(entry, arena);
     return { kind: "hit", asOf: this.stamp, entry: toEntryView(found, value, nowMs) };
+  }
+
+  inspect(namespace: string, key: string, hash: number, nowMs: number): InspectResult {
+    const record = this.#namespaces.find(namespace);
+    const found = this.#entries.peek(record, namespace, key, hash, nowMs);
+    const { tags, version } = found?.entry ?? { tags: NO_TAGS, version: 0 };
+    const fences = this.#entries.fencesAbout(record, namespace, key, tags, version);
+    if (found === undefined) return { asOf: this.stamp, entry: undefined, fences };
+    const { entry, state } = found;
+    const view = toEntryView(found, entry.value, nowMs);
+    return { asOf: this.stamp, entry: { state: INSPECTED[state], view }, fences };
   }
 
   #valueOf(entry: TableEntry, memory: ValueMemory | undefined): Uint8Array {
@@ -369,6 +382,15 @@ export class Shard {
     return found && toEntryView(found, found.entry.value, nowMs);
   }
 }
+
+const INSPECTED = {
+  fresh: "fresh",
+  pastTtl: "expired",
+  staled: "staled",
+  dead: "gone",
+} as const satisfies Record<EntryState, InspectedState>;
+
+const NO_TAGS: readonly string[] = [];
 
 /** The end of a lifetime that begins now. */
 function endOf(nowMs: number, ttlMs: number): number {

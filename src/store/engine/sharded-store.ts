@@ -8,6 +8,7 @@ import type { Rng } from "../../common/random.ts";
 import type {
   GetCommand,
   GetResult,
+  InspectResult,
   InvalidateCommand,
   InvalidateResult,
   LeaseCommand,
@@ -139,6 +140,17 @@ export class ShardedStore implements AttachedStore {
     const nowMs = shard.enter();
     try {
       return shard.get(command, hash, nowMs, arena);
+    } finally {
+      shard.leave();
+    }
+  }
+
+  inspect(namespace: string, key: string): InspectResult {
+    const hash = this.#hashOf(namespace, key);
+    const shard = this.#shardAt(hash);
+    const nowMs = shard.enter();
+    try {
+      return shard.inspect(namespace, key, hash, nowMs);
     } finally {
       shard.leave();
     }

@@ -1,5 +1,6 @@
 /** Clears of a whole namespace: numbers in its record, so that a clear costs the same however many entries it covers. */
 
+import type { FenceView } from "../api/store.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { CELL } from "../namespaces/record-cells.ts";
 import type { Cover } from "./tag-fences.ts";
@@ -23,6 +24,16 @@ export function clear(
 export function coverOfClears(namespaces: NamespaceTable, record: number, version: number): Cover {
   if (version < namespaces.get(record, CELL.hardClearRevision)) return "hard";
   return version < namespaces.get(record, CELL.softClearRevision) ? "soft" : "none";
+}
+
+/** The newest clears of a record, hard and soft, as fences that cover something of this version or not. */
+export function clearsAbout(namespaces: NamespaceTable, record: number, version: number): FenceView[] {
+  const hard = namespaces.get(record, CELL.hardClearRevision);
+  const soft = namespaces.get(record, CELL.softClearRevision);
+  return [
+    { kind: "namespace" as const, name: "", soft: false, revision: hard, covers: version < hard },
+    { kind: "namespace" as const, name: "", soft: true, revision: soft, covers: version < soft },
+  ].filter(({ revision }) => revision > 0);
 }
 
 /** When the last hard clear was, if it covers this version; else `Infinity`. */

@@ -5,6 +5,7 @@
  * load may be older. Most tags are in neither, and get none.
  */
 
+import type { FenceView } from "../api/store.ts";
 import type { TableEntry } from "../api/table.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
@@ -12,7 +13,7 @@ import { isShared } from "../namespaces/namespace-table.ts";
 import { CELL } from "../namespaces/record-cells.ts";
 import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
-import { clear, clearedAtMs, coverOfClears } from "./clears.ts";
+import { clear, clearedAtMs, clearsAbout, coverOfClears } from "./clears.ts";
 import { PrefixFences, prefixFencesBytes } from "./prefix-fences.ts";
 import { TagCounts, tagCountsBytes } from "./tag-counts.ts";
 import { type Cover, TagFences, tagFencesBytes } from "./tag-fences.ts";
@@ -149,6 +150,21 @@ export class Fences {
       this.#prefixes.coveredAtMs(record, namespace, entry.key, version),
       this.#entryTags.coveredAtMs(record, namespace, entry.tags, version),
     );
+  }
+
+  /** The fences that concern a key and these tags, the newest first. `version`: of the entry that they cover or not. */
+  about(
+    record: number,
+    namespace: string,
+    key: string,
+    tags: readonly string[],
+    version: number,
+  ): readonly FenceView[] {
+    return [
+      ...clearsAbout(this.#namespaces, record, version),
+      ...this.#prefixes.about(record, namespace, key, version),
+      ...this.#entryTags.about(record, namespace, tags, version),
+    ].sort((one, other) => other.revision - one.revision);
   }
 
   /** One of these tags may have been invalidated after `revision`, hard or soft. */

@@ -7,6 +7,7 @@
  *
  * In a region, under the shard's lock.
  */
+import type { FenceView } from "../api/store.ts";
 import { isShared, type NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
@@ -101,6 +102,20 @@ export class PrefixFences {
       earliest = Math.min(earliest, this.#slots.atMs(slot));
     }
     return earliest;
+  }
+
+  /** Those whose prefix the key has, as fences that cover something of this version or not. */
+  about(record: number, namespace: string, key: string, version: number): FenceView[] {
+    const name = isShared(record) ? namespace : "";
+    return Array.from({ length: this.countOf(record) }, (_, place) => this.#fenceIn(record, place))
+      .filter((fence) => fence.namespace === name && key.startsWith(fence.prefix))
+      .map(({ prefix, soft, revision }) => ({
+        kind: "prefix",
+        name: prefix,
+        soft,
+        revision,
+        covers: version < revision,
+      }));
   }
 
   /** Drops the fences raised up to `revision`: no entry is left that they cover. */

@@ -5,6 +5,7 @@
  * floor rises to that fence: a revision that covers everything older of that namespace, whatever its tags. Too much of
  * one namespace is invalidated, never too little, and nothing of another. In a region, under the shard's lock.
  */
+import type { FenceView } from "../api/store.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
@@ -133,6 +134,33 @@ export class TagFences {
       }
     }
     return earliest;
+  }
+
+  /** Those of these tags, hard and soft, as fences that cover something of this version or not. A floor has no name. */
+  about(record: number, namespace: string, tags: readonly string[], version: number): FenceView[] {
+    if (tags.length === 0) return [];
+    const { namespaces, floors } = this.#parts;
+    const view = (name: string, soft: boolean, revision: number): FenceView => ({
+      kind: "tag",
+      name,
+      soft,
+      revision,
+      covers: version < revision,
+    });
+    const own = tags.flatMap((tag) => {
+      const fence = this.#find(namespace, tag);
+      if (fence === 0) return [];
+      return [
+        view(tag, false, this.#fences.number(fence, HARD_REVISION_CELL)),
+        view(tag, true, this.#fences.number(fence, SOFT_REVISION_CELL)),
+      ];
+    });
+    const all = [
+      ...own,
+      view("", false, namespaces.get(record, floors.hardRevision)),
+      view("", true, namespaces.get(record, floors.softRevision)),
+    ];
+    return all.filter(({ revision }) => revision > 0);
   }
 
   /**

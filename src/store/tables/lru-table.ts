@@ -71,6 +71,10 @@ class LruTable implements Table {
     return this.#cache.get(toEntryId(namespace, key));
   }
 
+  peek(_record: number, namespace: string, key: string): LruEntry | undefined {
+    return this.#cache.peek(toEntryId(namespace, key));
+  }
+
   put(entry: NewTableEntry): void {
     const kept: LruEntry = {
       record: entry.record,

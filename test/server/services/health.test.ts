@@ -56,7 +56,7 @@ async function nextStatus(call: ClientReadableStream<HealthCheckResponse>) {
 /** A server whose watchers can be counted. */
 async function startCounted() {
   const bounds = createProcessBounds(resolveTransportLimits());
-  const place = { bounds, startedMs: 0, sharesPort: false, alone: true };
+  const place = { bounds, startedMs: 0, sharesPort: false, alone: true, worker: 0, workers: 1 };
   const server = createCacheServer({ listen: "127.0.0.1:0" }, place);
   cleanUp.push(() => server.close());
   return { bounds, address: await server.start() };

@@ -231,7 +231,12 @@ describe("openStream()", () => {
       connectionMemory: new MemoryAccount(transport, createHeldTotal(), loudBoundary).of(undefined),
     };
     const deps = { store, limits: resolveLimits(), clock, telemetry: createNoTelemetry(), streams };
-    close = openStream(call, create(StreamRequestSchema, { namespace }), undefined, deps);
+    close = openStream(
+      call,
+      create(StreamRequestSchema, { namespace }),
+      { access: undefined, clientId: "" },
+      deps,
+    );
     expect(clock.pending).toBe(1);
     for (const subscriber of streams.subscribers) {
       vi.spyOn(subscriber, "behind").mockImplementation(() => {

@@ -111,6 +111,39 @@ describe("createServerThreads()", () => {
     expect(callsOf.map((calls) => calls.length > 0)).toEqual([true, true, true]);
   });
 
+  it("tells of the calls and the clients of all of its workers, whichever is asked", async () => {
+    const { address } = await start();
+    const clients = Array.from({ length: MANY }, () => clientOf(address));
+    await Promise.all(clients.map(statsOf));
+    const streams = await Promise.all(clients.slice(0, 3).map(openStream));
+    for (const client of clients.slice(0, 3)) {
+      const { workers, workersSilent } = await client.unary(AdminService.method.activity, {});
+      expect({ numbers: workers.map(({ worker }) => worker), workersSilent }).toEqual({
+        numbers: [0, 1, 2],
+        workersSilent: 0,
+      });
+      const sums = [0n, 0n];
+      for (const { connections, subscribers } of workers) {
+        sums[0] = (sums[0] ?? 0n) + connections;
+        sums[1] = (sums[1] ?? 0n) + subscribers;
+      }
+      expect(sums).toEqual([BigInt(MANY), 3n]);
+    }
+    const [client] = clients;
+    if (client === undefined) throw new Error("no client");
+    const ids: bigint[] = [];
+    for (let afterId = 0n, pages = 0; pages < MANY; pages += 1) {
+      const page = await client.unary(AdminService.method.listClients, { clientsMax: 7, afterId });
+      expect(page.total).toBe(BigInt(MANY));
+      ids.push(...page.clients.map(({ id }) => id));
+      afterId = page.nextAfterId;
+      if (afterId === 0n) break;
+    }
+    expect(new Set(ids).size).toBe(MANY);
+    expect(ids).toEqual(ids.toSorted((one, other) => Number(one - other)));
+    for (const stream of streams) stream.cancel();
+  });
+
   it("listens on IPv6 too", async () => {
     const { address } = await start({ listen: "[::1]:0" });
     expect(address).toMatch(/^\[::1\]:\d+$/);

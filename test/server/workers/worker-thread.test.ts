@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { openSecurity } from "../../../src/security/security.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { NO_FACTS } from "../../../src/server/services/admin-service.ts";
 import { createBoundsMemory } from "../../../src/server/workers/shared-bounds.ts";
 import { startWorkerThread, type WorkerThread } from "../../../src/server/workers/worker-thread.ts";
 import { createStoreMemory } from "../../../src/store/engine/create-store.ts";
@@ -34,6 +35,9 @@ function start(): WorkerThread {
       acceleration: "on",
       security: {},
       startedMs: 0,
+      workers: 1,
+      inquiryChannel: "a test of one worker",
+      facts: NO_FACTS,
       extra: undefined,
     },
     transfer: [],

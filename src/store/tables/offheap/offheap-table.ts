@@ -123,6 +123,11 @@ export class OffheapTable implements Table {
     return at === 0 ? undefined : this.#use(at);
   }
 
+  peek(record: number, namespace: string, key: string, hash: number): TableEntry | undefined {
+    const at = this.#lookUp(record, namespace, key, mixHash(hash));
+    return at === 0 ? undefined : new EntryCursor(this.memory, this.pool, this.#namespaces).moveTo(at);
+  }
+
   put(entry: NewTableEntry, hash: number): void {
     const mixed = mixHash(hash);
     const former = this.#lookUp(entry.record, entry.namespace, entry.key, mixed);
