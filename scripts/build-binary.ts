@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { CONSOLE_ASSET_PREFIX, CONSOLE_LIST_ASSET, readFolder } from "../src/cli/serving/console-files.ts";
 import { THREAD_ASSET } from "../src/cli/serving/thread-entry.ts";
 import { SERVER_V8_FLAGS } from "../src/cli/v8-flags.ts";
 
@@ -31,6 +32,15 @@ async function bundle(entry: string, outfile: string): Promise<void> {
   });
 }
 
+/** The page of the console, if it was built. */
+function consoleAssets(folder: string): Record<string, string> {
+  const paths = [...readFolder("dist/console").keys()];
+  const list = join(folder, CONSOLE_LIST_ASSET);
+  writeFileSync(list, JSON.stringify(paths));
+  const files = paths.map((path) => [CONSOLE_ASSET_PREFIX + path, join("dist/console", path)]);
+  return { [CONSOLE_LIST_ASSET]: list, ...Object.fromEntries(files) };
+}
+
 const work = mkdtempSync(join(tmpdir(), "meshcache-binary-"));
 try {
   const program = join(work, "program.cjs");
@@ -47,7 +57,7 @@ try {
       disableExperimentalSEAWarning: true,
       useCodeCache: true,
       execArgv: SERVER_V8_FLAGS,
-      assets: { [THREAD_ASSET]: thread },
+      assets: { [THREAD_ASSET]: thread, ...consoleAssets(work) },
     }),
   );
   // V8 refuses a code cache that was made under other flags.

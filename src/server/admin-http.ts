@@ -1,6 +1,6 @@
 /**
- * The admin port: metrics and health probes over HTTP, for monitoring systems. It takes no input beyond a path, and its
- * answers contain no data of the cache.
+ * The admin port: metrics and health probes over HTTP, for monitoring systems, whose answers contain no data of the cache; and
+ * the console with what it asks, which `admin-gateway.ts` serves.
  */
 import { type TlsOptions as SecureOptions, TLSSocket, Server as TlsServer } from "node:tls";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
@@ -8,6 +8,7 @@ import { createBoundary } from "../common/boundary.ts";
 import type { ServerTls } from "../security/tls/server-tls.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 import { boundConnections } from "./admin-connections.ts";
+import type { AdminGateway } from "./admin-gateway.ts";
 import { createHostCheck } from "./admin-hosts.ts";
 
 export interface AdminHttpOptions {
@@ -25,6 +26,8 @@ export interface AdminHttpOptions {
   readonly logger: Logger;
   /** Undefined: without TLS. Where it asks clients for certificates, only probes are answered without one. */
   readonly tls: ServerTls | undefined;
+  /** Serves every path that is not of the port itself. Undefined: nothing more is served. */
+  readonly gateway?: AdminGateway | undefined;
 }
 
 export interface AdminHttp {
@@ -46,13 +49,16 @@ const INDEX = `meshcache admin
 /readyz    200 while it takes calls, 503 while it drains
 `;
 
+const CONSOLE = "/console/  the console\n";
+
 /** What needs no client certificate: probes of Kubernetes show none, and the answers say next to nothing. */
 const PROBES: ReadonlySet<string | undefined> = new Set(["/healthz", "/readyz"]);
 
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const BODY_MAX_BYTES = 1_024;
-const HEADERS_MAX_BYTES = 8 * 1_024;
+/** Room for a token of the greatest size and all else. */
+const HEADERS_MAX_BYTES = 16 * 1_024;
 /** A connection whose request has not begun, or whose headers have not come, is closed after this. */
 const SILENCE_MAX_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -82,6 +88,7 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
   addHostCheck(app, options);
   addRoutes(app, options);
   if (tls?.asksClients) addCertificateCheck(app);
+  if (options.gateway !== undefined) addGateway(app, options.gateway);
   const boundary = createBoundary((error) => {
     options.logger.error({ err: error }, "a callback of the admin port failed");
   });
@@ -99,7 +106,10 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     replaceTls(replacing) {
       if (app.server instanceof TlsServer) app.server.setSecureContext(replacing.options);
     },
-    close: () => app.close(),
+    async close() {
+      options.gateway?.close();
+      await app.close();
+    },
   };
 }
 
@@ -129,8 +139,27 @@ function addCertificateCheck(app: FastifyInstance): void {
   });
 }
 
-function addRoutes(app: FastifyInstance, { metricsText, ready, logger }: AdminHttpOptions): void {
-  app.get("/", (_request, reply) => plain(reply, 200, INDEX));
+/** Takes over whole requests, bodies included. */
+function addGateway(app: FastifyInstance, gateway: AdminGateway): void {
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
+    for (const url of [
+      "/console",
+      "/console/*",
+      "/meshcache.v1.CacheService/*",
+      "/meshcache.v1.AdminService/*",
+    ]) {
+      scope.all(url, async (request, reply) => {
+        reply.hijack();
+        if (!gateway.serve(request.raw, reply.raw)) reply.raw.writeHead(404).end();
+      });
+    }
+  });
+}
+
+function addRoutes(app: FastifyInstance, { metricsText, ready, logger, gateway }: AdminHttpOptions): void {
+  app.get("/", (_request, reply) => plain(reply, 200, gateway === undefined ? INDEX : INDEX + CONSOLE));
   app.get("/healthz", (_request, reply) => plain(reply, 200, "ok\n"));
   app.get("/readyz", (_request, reply) =>
     ready() ? plain(reply, 200, "ready\n") : plain(reply, 503, "draining\n"),

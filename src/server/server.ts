@@ -1,11 +1,7 @@
 /** One server: puts its store, services and transport together, and starts, drains and stops them. */
-import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } from "../common/host-port.ts";
-import { type Rng, systemRng } from "../common/random.ts";
-import { VERSION } from "../common/version.ts";
-import { type Limits, resolveLimits } from "../rpc/limits.ts";
 import {
   openSecurity,
   type Security,
@@ -13,39 +9,28 @@ import {
   type SecurityOptions,
 } from "../security/security.ts";
 import type { Store } from "../store/api/store.ts";
-import { createStore } from "../store/engine/create-store.ts";
-import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
-import type { Telemetry, TlsObservation } from "../telemetry/telemetry.ts";
-import { createOpenCalls, type OpenCalls } from "./calls/registry.ts";
+import type { TlsObservation } from "../telemetry/telemetry.ts";
 import type { Acceleration } from "./connections/accelerator.ts";
 import { type Connections, createConnections } from "./connections/listener.ts";
 import { addMethods } from "./grpc-js/adapters.ts";
 import { createGrpcServer } from "./grpc-js/server.ts";
 import { createFrameFloods } from "./limits/frame-guard.ts";
-import { createProcessBounds, type ProcessBounds } from "./limits/quotas.ts";
-import { RefusalCounts } from "./limits/refusal-counts.ts";
+import { createProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 import { maintainStore } from "./maintenance.ts";
-import { NO_FACTS, type ServerFacts } from "./services/admin-service.ts";
-import { askOne, type Inquiry, type Respond } from "./services/inquiry.ts";
-import { createServices } from "./services/services.ts";
-import { reportOf } from "./services/thread-report.ts";
-import { drainServer } from "./shutdown.ts";
-import { createBusyPoll } from "./streams/busy-poll.ts";
 import {
-  createStreamRegistry,
-  endDeniedStreams,
-  type StreamRegistry,
-  slowestLagEvents,
-} from "./streams/stream-registry.ts";
+  createServiceHost,
+  type HostOptions,
+  type HostPlace,
+  type OperatorView,
+  type ServiceHost,
+} from "./service-host.ts";
+import { drainServer } from "./shutdown.ts";
+import { endDeniedStreams, slowestLagEvents } from "./streams/stream-registry.ts";
 
-export interface ServerOptions {
-  /** Default: an embedded store with its own defaults. */
-  readonly store?: Store;
+export interface ServerOptions extends HostOptions {
   /** "HOST:PORT", an IPv6 host in brackets; port 0 picks a free one. Default "127.0.0.1:50051". */
   readonly listen?: string;
-  /** Bounds of message fields. */
-  readonly limits?: Partial<Limits>;
   /** Bounds of connections, calls and queues. */
   readonly transport?: Partial<TransportLimits>;
   /**
@@ -53,22 +38,16 @@ export interface ServerOptions {
    * grpc-js serves every call: answers are the same, and each call costs about twice as much. Default "on".
    */
   readonly acceleration?: Acceleration;
-  /** Default: none. */
-  readonly telemetry?: Telemetry;
-  /** What AdminService says of how the server was started. Default: nothing. */
-  readonly facts?: ServerFacts;
   /** Whom the server lets in. Default: everybody, without TLS, and on loopback alone. */
   readonly security?: SecurityOptions;
-  /** Default: the system's. */
-  readonly clock?: Clock;
-  /** For the embedded store and the ages of connections. Default: the system's. */
-  readonly rng?: Rng;
 }
 
 export interface CacheServer {
   /** "HOST:PORT" as bound. Throws before the start. */
   readonly address: string;
   readonly store: Store;
+  /** What the admin port needs of it to answer operators. */
+  readonly operators: OperatorView;
   /** Resolves with the address once the server accepts connections; rejects when it cannot listen. */
   start(): Promise<string>;
   /**
@@ -82,23 +61,13 @@ export interface CacheServer {
 }
 
 /** Where a server stands among the servers of its process. */
-export interface ServerPlace {
-  /** The bounds that all of them share. */
-  readonly bounds: ProcessBounds;
+export interface ServerPlace extends HostPlace {
   /** What they share of security. Default: it has that for itself. */
   readonly securityMemory?: SecurityMemory;
-  /** When the process began to serve, by the server's clock. */
-  readonly startedMs: number;
   /** The others listen on the same port. */
   readonly sharesPort: boolean;
   /** The server has the process to itself: it maintains the store, and observes what the process has once. */
   readonly alone: boolean;
-  /** The number of its thread, from 0. */
-  readonly worker: number;
-  /** How many threads serve calls. */
-  readonly workers: number;
-  /** Asks all threads that serve calls. Default: there are no others. */
-  readonly inquiryOf?: (respond: Respond) => Inquiry;
 }
 
 /** Throws a RangeError that names the limit out of its range, or FIELD_INVALID for `listen` and for what is in `security`. */
@@ -107,11 +76,11 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const clock = options.clock ?? systemClock;
   const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
   if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
-  const { host, port } = listen;
   const stand = place ?? standAlone(transport, clock);
-  const security = openSecurity(options.security, host, stand.securityMemory, clock);
+  const security = openSecurity(options.security, listen.host, stand.securityMemory, clock);
   const parts = assemble(options, transport, stand, security);
-  const { store, streams, calls, connections, observe, cut, forceShutdown } = parts;
+  const { host, connections, observe, cut, forceShutdown } = parts;
+  const { store, streams, calls } = host;
 
   let address: string | undefined;
   let stopObserving = (): void => {};
@@ -132,12 +101,13 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
 
   return {
     store,
+    operators: host.operators,
     get address() {
       if (address === undefined) throw new Error("the server has not started");
       return address;
     },
     async start() {
-      address = toHostPort(host, await connections.listen(host, port));
+      address = toHostPort(listen.host, await connections.listen(listen.host, listen.port));
       stopObserving = observe();
       return address;
     },
@@ -154,9 +124,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
 }
 
 interface ServerParts {
-  readonly store: Store;
-  readonly streams: StreamRegistry;
-  readonly calls: OpenCalls;
+  readonly host: ServiceHost;
   readonly connections: Connections;
   /** Observes the server, and maintains its store if nobody else does. Returns what stops both. */
   observe(): () => void;
@@ -172,52 +140,12 @@ function assemble(
   place: ServerPlace,
   security: Security,
 ): ServerParts {
-  const { bounds, startedMs, sharesPort, alone } = place;
-  const clock = options.clock ?? systemClock;
-  const rng = options.rng ?? systemRng;
-  const telemetry = options.telemetry ?? createNoTelemetry();
-  const limits = resolveLimits(options.limits);
-  const store = options.store ?? createStore({ clock, rng });
-  const boundary = createBoundary((error) => {
-    telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
-  });
-  const { receiveMaxBytes } = limits;
-  const calls = createOpenCalls(
-    clock,
-    telemetry,
-    boundary,
-    { ...transport, receiveMaxBytes },
-    bounds.held,
-    security.authenticator,
-    rng,
-  );
+  const { bounds, sharesPort, alone } = place;
+  const host = createServiceHost(options, transport, place, security);
+  const { store, calls, streams, busyPoll, refusals, services, telemetry, boundary, limits, clock, rng } =
+    host;
   const { register } = calls;
-  const streams = createStreamRegistry(transport, bounds, boundary, calls.memory.turns);
-  const observation = {
-    subscribers: () => bounds.subscribers.taken,
-    connections: () => bounds.connections.taken,
-    heldBytes: () => bounds.held.exactBytes(),
-  };
-  const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
-  const refusals = new RefusalCounts();
   const deps = { limits, telemetry, boundary, clock };
-  const services = createServices({
-    ...deps,
-    store,
-    streams,
-    busyPoll,
-    shedder: calls.overload,
-    refusals,
-    observation,
-    watchers: bounds.watchers,
-    startedMs,
-    serverVersion: VERSION,
-    workers: place.workers,
-    facts: options.facts ?? NO_FACTS,
-    inquiry: (place.inquiryOf ?? askOne)(
-      reportOf({ worker: place.worker, calls, streams, telemetry, clock }),
-    ),
-  });
   const server = createGrpcServer(register, limits, transport, services.all.flat());
   for (const methods of services.all) addMethods(server, methods, deps);
   const floods = createFrameFloods();
@@ -236,14 +164,12 @@ function assemble(
   });
   let drainCuts = 0;
   return {
-    store,
-    streams,
-    calls,
+    host,
     connections,
     observe() {
       const stops = [
         ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
-        ...(alone ? [telemetry.observeProcess(store, observation)] : []),
+        ...(alone ? [telemetry.observeProcess(store, host.observation)] : []),
         telemetry.observeThread({
           subscriberLagEvents: () => slowestLagEvents(streams),
           busyPollMicros: () => busyPoll.spentMicros,

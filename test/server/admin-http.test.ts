@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AdminGateway } from "../../src/server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../src/server/admin-http.ts";
 import type { Logger } from "../../src/telemetry/telemetry.ts";
 import { eventually } from "../support/eventually.ts";
@@ -14,6 +15,16 @@ const logger: Logger = {
   error: (_fields, message) => void errors.push(message),
 };
 
+/** Answers with the path and the size of the body. */
+const echo: AdminGateway = {
+  serve(request, response) {
+    if (request.url === "/console/nothing") return false;
+    void buffer(request).then(({ length }) => response.end(`${request.url} ${length}`));
+    return true;
+  },
+  checkStreams() {},
+  close() {},
+};
 let ready = true;
 let metricsText: () => Promise<string>;
 let admin: AdminHttp;
@@ -31,6 +42,7 @@ beforeEach(async () => {
     ready: () => ready,
     logger,
     tls: undefined,
+    gateway: echo,
   });
 });
 afterEach(() => admin.close());
@@ -54,9 +66,23 @@ describe("the admin port", () => {
     expect(await request("/healthz")).toMatchObject({ status: 200, text: "ok\n" });
   });
 
+  it("hands over the requests of the console whole, and no other", async () => {
+    const body = "x".repeat(4_096);
+    const headers = { "content-type": "application/json" };
+    const path = "/meshcache.v1.AdminService/Stats";
+    expect(await request(path, { method: "POST", body, headers })).toMatchObject({
+      status: 200,
+      text: `${path} 4096`,
+    });
+    expect(await request("/console/")).toMatchObject({ status: 200, text: "/console/ 0" });
+    expect((await request("/console/nothing")).status).toBe(404);
+    expect((await request("/meshcache.v1.Other/Stats", { method: "POST" })).status).toBe(404);
+    expect(errors).toEqual([]);
+  });
+
   it("lists its paths, and names no software", async () => {
     const { text, headers } = await request("/");
-    for (const path of ["/metrics", "/healthz", "/readyz"]) expect(text).toContain(path);
+    for (const path of ["/metrics", "/healthz", "/readyz", "/console/"]) expect(text).toContain(path);
     expect(headers.get("server")).toBeNull();
     expect(headers.get("x-powered-by")).toBeNull();
   });
@@ -201,7 +227,7 @@ describe("A9: silent connections to the admin port", () => {
   });
 
   it("may not send long headers", async () => {
-    const answer = await request("/healthz", { headers: { "x-long": "v".repeat(9_000) } });
+    const answer = await request("/healthz", { headers: { "x-long": "v".repeat(17_000) } });
     expect(answer.status).toBe(431);
   });
 });

@@ -101,7 +101,7 @@ function factsOf(settings: ResolvedSettings): ServerFacts {
       value: textOfSetting(settings, name),
       source: settings.originOf(name),
     })),
-    traceUrl: "",
+    traceUrl: settings.values.consoleTraceUrl,
   };
 }
 

@@ -29,6 +29,19 @@ export function securityOptions(settings: Settings): SecurityOptions {
   return { ...common, tls: { cert: tlsCert, key: tlsKey, minVersion: tlsMinVersion, ...clientCa } };
 }
 
+/** Of what the console asks on the admin port. Where that listens, and whether in the clear, is checked with its own options. */
+export function consoleSecurityOptions(settings: Settings): SecurityOptions {
+  const { tls, ...others } = securityOptions(settings);
+  const encrypts = settings.adminTls === "on" && tls !== undefined;
+  return { ...others, ...(encrypts && { tls }), plaintext: true, anonymous: true };
+}
+
+/** Whether the server knows its callers, and the admin port does not: it has no way to be shown who they are. */
+export function consoleLacksIdentity(settings: Settings): boolean {
+  const { tlsClientCa, tokens, jwtIssuers, adminTls } = settings;
+  return tlsClientCa !== "" && tokens === "" && jwtIssuers === "" && adminTls === "off";
+}
+
 /** Of the admin port. */
 export function adminSecurityOptions(settings: Settings): SecurityOptions {
   const {

@@ -8,6 +8,7 @@ import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/ho
 import { VERSION } from "../../common/version.ts";
 import { openSecurity } from "../../security/security.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
+import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
@@ -23,8 +24,9 @@ import type { Settings } from "../settings/settings.ts";
 import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
+import { readConsoleFiles } from "./console-files.ts";
 import { protectionOf } from "./protection.ts";
-import { adminSecurityOptions } from "./security-options.ts";
+import { adminSecurityOptions, consoleLacksIdentity, consoleSecurityOptions } from "./security-options.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(
@@ -73,7 +75,7 @@ async function serve({ server, crashed }: ConfiguredServer, serving: Serving): P
   const { terminal, settings, logger } = serving;
   const { workers, drainMaxMs } = settings;
   const address = await startListening(server, settings.listen);
-  const admin = await startAdmin(serving).catch(async (error: unknown) => {
+  const admin = await startAdmin(serving, server).catch(async (error: unknown) => {
     await server.close();
     throw error;
   });
@@ -110,7 +112,10 @@ async function startListening(server: CacheServer, listen: string): Promise<stri
   }
 }
 
-async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise<AdminHttp | undefined> {
+async function startAdmin(
+  { terminal, settings, sdk, logger }: Serving,
+  server: CacheServer,
+): Promise<AdminHttp | undefined> {
   const { admin, adminHosts: hosts, adminConnectionsMax: connectionsMax } = settings;
   const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
@@ -118,8 +123,10 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
     const ready = () => !terminal.interrupted.aborted;
     const { metricsText, meterProvider } = sdk;
     const security = openSecurity(adminSecurityOptions(settings), endpoint.host);
+    const gateway = openConsole(settings, endpoint.host, server, logger);
     const http = await startAdminHttp({
       ...endpoint,
+      gateway,
       hosts,
       connectionsMax,
       metricsText,
@@ -137,6 +144,34 @@ async function startAdmin({ terminal, settings, sdk, logger }: Serving): Promise
   } catch (error) {
     throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
   }
+}
+
+/** Undefined: there is no console. */
+function openConsole(
+  settings: Settings,
+  host: string,
+  { store, operators }: CacheServer,
+  logger: Logger,
+): AdminGateway | undefined {
+  if (settings.console === "off" || consoleLacksIdentity(settings)) return undefined;
+  const security = openSecurity(consoleSecurityOptions(settings), host);
+  const gateway = createAdminGateway({
+    store,
+    operators,
+    security,
+    host,
+    anonymousWrites: settings.consoleWrite,
+    page: readConsoleFiles(),
+  });
+  const boundary = createBoundary((error) => {
+    logger.error({ err: error }, "the files of identities cannot be followed for the console");
+  });
+  // The admin port follows the certificates itself.
+  security.watch(
+    { clock: systemClock, boundary, logger },
+    { replaceTls: () => {}, checkStreams: () => gateway.checkStreams() },
+  );
+  return gateway;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -98,6 +98,21 @@ export function switchSetting(group: string, description: string) {
     .register(INFOS, { group, initial: "false", unit: "", bound: "true, false", description });
 }
 
+/** A URL with a place for the id of a trace; empty for none. */
+export function traceUrlSetting(group: string, description: string) {
+  const error = 'must be an http or https URL with "{traceId}" in it, of at most 2,048 characters';
+  return z
+    .string({ error })
+    .refine((text) => text === "" || isTraceUrl(text), { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a URL", description });
+}
+
+function isTraceUrl(text: string): boolean {
+  const url = URL.parse(text.replaceAll("{traceId}", "0"));
+  return text.length <= 2_048 && text.includes("{traceId}") && /^https?:$/.test(url?.protocol ?? "");
+}
+
 /** Where something listens; "off" too, if it is `optional`. */
 export function listenSetting(group: string, fallback: string, description: string, optional = false) {
   const error = `must be ${LISTEN_ADDRESS_FORM}${optional ? ', or "off"' : ""}`;

@@ -30,6 +30,7 @@ import {
   quantitySetting,
   type SettingInfo,
   switchSetting,
+  traceUrlSetting,
   wordSetting,
 } from "./setting.ts";
 
@@ -75,6 +76,20 @@ export const settingsSchema = z.strictObject({
     "",
     ADMIN_CONNECTIONS_BOUND,
     "Connections to the admin port at a time. Beyond, those without a request are closed, the oldest first.",
+  ),
+  console: wordSetting(
+    "Process",
+    ["on", "off"],
+    "on",
+    "Whether the admin port serves the console at `/console/`, and what it asks: CacheService and AdminService over HTTP. Beyond loopback only callers with an identity are answered.",
+  ),
+  consoleWrite: switchSetting(
+    "Process",
+    "Allows callers of the admin port without an identity to change the store. With one, their permissions decide.",
+  ),
+  consoleTraceUrl: traceUrlSetting(
+    "Process",
+    "Where the console shows a trace: a URL in which `{traceId}` stands for its id.",
   ),
   // Its default, and some others, depend on the machine: see fitted-defaults.ts.
   workers: quantitySetting(

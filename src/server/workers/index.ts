@@ -23,9 +23,12 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import type { CacheServer } from "../server.ts";
+import type { OperatorView } from "../service-host.ts";
 import { NO_FACTS, type ServerFacts } from "../services/admin-service.ts";
+import type { Inquiry } from "../services/inquiry.ts";
 import { waitUpTo } from "../shutdown.ts";
 import { assertPortFree } from "./free-port.ts";
+import { type InquiryChannel, openInquiryChannel } from "./inquiry-channel.ts";
 import type { Order, Report } from "./messages.ts";
 import { attachBounds, createBoundsMemory } from "./shared-bounds.ts";
 import { connectThreads, type PeerPorts, WORKERS_BOUND } from "./thread-ports.ts";
@@ -82,6 +85,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
 
 class ServerThreadGroup implements ServerThreads {
   readonly store: CacheServer["store"];
+  readonly operators: CacheServer["operators"];
   readonly crashed: Promise<WorkerCrash>;
   readonly #options: ServerThreadsOptions;
   readonly #telemetry: Telemetry;
@@ -89,7 +93,8 @@ class ServerThreadGroup implements ServerThreads {
   readonly #transport: TransportLimits;
   readonly #listen: HostPort;
   readonly #startedMs = systemClock.nowMs();
-  readonly #inquiryChannel = `meshcache ${randomUUID()}`;
+  readonly #channelName = `meshcache ${randomUUID()}`;
+  readonly #channel: InquiryChannel;
   readonly #storeMemory: StoreMemory;
   readonly #boundsMemory: SharedArrayBuffer;
   readonly #securityMemory: SecurityMemory;
@@ -120,6 +125,27 @@ class ServerThreadGroup implements ServerThreads {
     this.#boundsMemory = createBoundsMemory(workers);
     this.store = attachThreadStore(this.#storeMemory, workers, this.#ownPorts, this.#telemetry.logger);
     this.crashed = this.#crash.promise;
+    this.#channel = openInquiryChannel(this.#channelName, workers, systemClock, this.#telemetry.logger);
+    this.operators = this.#viewFor(this.#channel.inquiry);
+  }
+
+  #viewFor(inquiry: Inquiry): OperatorView {
+    const { workers, facts = NO_FACTS } = this.#options;
+    const bounds = attachBounds(this.#boundsMemory, workers, this.#transport);
+    return {
+      inquiry,
+      observation: {
+        subscribers: () => bounds.subscribers.taken,
+        connections: () => bounds.connections.taken,
+        heldBytes: () => bounds.held.exactBytes(),
+      },
+      facts,
+      limits: this.#limits,
+      transport: this.#transport,
+      telemetry: this.#telemetry,
+      startedMs: this.#startedMs,
+      workers,
+    };
   }
 
   get address(): string {
@@ -191,8 +217,8 @@ class ServerThreadGroup implements ServerThreads {
         security: this.#options.security ?? {},
         startedMs: this.#startedMs,
         workers: this.#options.workers,
-        inquiryChannel: this.#inquiryChannel,
-        facts: this.#options.facts ?? NO_FACTS,
+        inquiryChannel: this.#channelName,
+        facts: this.operators.facts,
         extra: extra?.value,
       },
       transfer: [...peers.filter(isPort), ...(extra?.transfer ?? [])],
@@ -214,12 +240,7 @@ class ServerThreadGroup implements ServerThreads {
   }
 
   #observe(): void {
-    const bounds = attachBounds(this.#boundsMemory, this.#options.workers, this.#transport);
-    this.#unobserve = this.#telemetry.observeProcess(this.store, {
-      subscribers: () => bounds.subscribers.taken,
-      connections: () => bounds.connections.taken,
-      heldBytes: () => bounds.held.exactBytes(),
-    });
+    this.#unobserve = this.#telemetry.observeProcess(this.store, this.operators.observation);
   }
 
   async #orderAll(order: Order): Promise<void> {
@@ -234,6 +255,7 @@ class ServerThreadGroup implements ServerThreads {
   async #terminate(): Promise<void> {
     this.#unobserve();
     for (const port of this.#ownPorts) port?.close();
+    this.#channel.close();
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 }

@@ -1,0 +1,24 @@
+/** What is wrong with a message that cannot be decoded, in words that repeat nothing of it. */
+import { type DescMessage, fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { type CacheError, fieldInvalid } from "../common/errors.ts";
+import { undecodable } from "../server/calls/decode-request.ts";
+import { type BodyForm, ENVELOPE_BYTES } from "./request-body.ts";
+
+/** The names are the schema's: the decoder tells of no others. */
+const FIELD = /field (?:[\w.]+\.)?(\w+) from JSON/;
+
+/** Undefined: the message can be decoded, or there is none. `body` was found to be JSON, if that is its form. */
+export function mistakeIn(body: Uint8Array, input: DescMessage, form: BodyForm): CacheError | undefined {
+  const message = form.enveloped ? body.subarray(ENVELOPE_BYTES) : body;
+  if (form.enveloped && message.length === 0) return undefined;
+  try {
+    if (form.json) fromJsonString(input, Buffer.from(message).toString(), { ignoreUnknownFields: true });
+    else fromBinary(input, message);
+    return undefined;
+  } catch (error) {
+    const [, field] = FIELD.exec(error instanceof Error ? error.message : "") ?? [];
+    return field === undefined
+      ? undecodable()
+      : fieldInvalid(field, "a value of its type in protobuf's JSON");
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The gateway of the admin port: what the console asks, by the Connect protocol. It serves over the store of the process, with
+ * limits of its own, and answers for all threads.
+ *
+ * Without an identity it serves loopback alone, and nothing that changes the store unless that is asked for.
+ */
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
+import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { isLoopback } from "../common/host-port.ts";
+import { BrowserRules } from "../gateway/browser-rules.ts";
+import { ConsolePage, type PageFiles } from "../gateway/console-page.ts";
+import { answerText, HttpGateway, type Route } from "../gateway/gateway.ts";
+import { addMethods } from "../gateway/implementations.ts";
+import { RpcGateway } from "../gateway/rpc-gateway.ts";
+import { certifiedPeer } from "../security/identity/certificate-identity.ts";
+import type { Principal } from "../security/identity/principal.ts";
+import type { Security } from "../security/security.ts";
+import type { Store } from "../store/api/store.ts";
+import { createProcessBounds } from "./limits/quotas.ts";
+import { createServiceHost, type OperatorView } from "./service-host.ts";
+import { endDeniedStreams } from "./streams/stream-registry.ts";
+
+export interface AdminGatewayOptions {
+  readonly store: Store;
+  readonly operators: OperatorView;
+  /** Who may call. */
+  readonly security: Security;
+  /** Where the port listens. */
+  readonly host: string;
+  /** Whether callers without an identity may change the store. */
+  readonly anonymousWrites: boolean;
+  readonly page: PageFiles;
+}
+
+export interface AdminGateway extends Route {
+  /** Ends the streams that are not permitted any more. */
+  checkStreams(): void;
+  close(): void;
+}
+
+/** What the console uses. */
+const SERVED: ReadonlySet<string> = new Set([CacheService.typeName, AdminService.typeName]);
+
+const NEEDS_IDENTITY =
+  "the console is served beyond loopback only to callers with an identity: set tokens, jwtIssuers or tlsClientCa\n";
+
+export function createAdminGateway(options: AdminGatewayOptions): AdminGateway {
+  const { store, operators, security, host, anonymousWrites, page } = options;
+  const { transport, telemetry, facts, limits, startedMs, workers, inquiry } = operators;
+  const services = createServiceHost(
+    { store, telemetry, facts, limits },
+    transport,
+    {
+      bounds: createProcessBounds(transport),
+      startedMs,
+      // The number behind those that serve calls.
+      worker: workers,
+      workers,
+      inquiryOf: () => inquiry,
+    },
+    security,
+    operators.observation,
+  );
+  const { calls, boundary, streams } = services;
+  const isAnonymous = security.authenticator === undefined;
+  const readOnly = isAnonymous && !anonymousWrites;
+  const methods = services.services.all
+    .flat()
+    .filter(({ descriptor }) => SERVED.has(descriptor.parent.typeName));
+  const rpc = new RpcGateway({
+    routes: (router) => addMethods(router, methods, { limits, boundary, readOnly }),
+    register: calls.register,
+    telemetry,
+    boundary,
+    limits,
+    callMaxMs: transport.callMaxMs,
+    readOnly,
+    peerOf: principalsOf(),
+  });
+  const isServed = !isAnonymous || isLoopback(host);
+  const gateway = new HttpGateway(new BrowserRules([]), isServed ? [rpc, new ConsolePage(page)] : [REFUSING]);
+  return {
+    serve: (request, response) => gateway.serve(request, response),
+    checkStreams: () => endDeniedStreams(streams),
+    close: () => calls.close(),
+  };
+}
+
+const REFUSING: Route = {
+  serve(_request, response) {
+    answerText(response, 403, NEEDS_IDENTITY);
+    return true;
+  },
+};
+
+/** Of each connection, the principal of the client certificate that it has shown. */
+export function principalsOf(): (socket: Socket) => Principal | undefined {
+  const known = new WeakMap<Socket, Principal>();
+  return (socket) => {
+    const found = known.get(socket);
+    if (found !== undefined) return found;
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+    const principal = certifiedPeer(socket)?.principal;
+    if (principal !== undefined) known.set(socket, principal);
+    return principal;
+  };
+}
