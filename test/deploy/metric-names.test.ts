@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { panelQueries } from "../../scripts/dashboards/build.ts";
 import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
+import { historyQuery } from "../../src/server/services/history.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
 
 class Reader extends MetricReader {
@@ -80,6 +81,10 @@ describe("the metrics that people look at", () => {
     const queries = alerts().map(({ expr }) => expr);
     expect(queries.length).toBeGreaterThan(10);
     expect(unknownNames(queries, await exportedNames())).toEqual([]);
+  });
+
+  it("are exported, each that the history asks for", async () => {
+    expect(unknownNames([historyQuery("", 60)], await exportedNames())).toEqual([]);
   });
 
   it("would be missed", async () => {

@@ -7,6 +7,7 @@ import {
   StatsResponseSchema,
 } from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Clock } from "../../common/clock.ts";
+import { CacheError } from "../../common/errors.ts";
 import { toCaller } from "../../rpc/caller.ts";
 import { runInspect } from "../../rpc/inspect.ts";
 import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
@@ -15,6 +16,7 @@ import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
 import { type HandlerDeps, immediate, unary } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
+import { createHistory, type HistorySource } from "./history.ts";
 import type { Inquiry } from "./inquiry.ts";
 import { toActivity, toClients, toClientsQuestion } from "./merged-answers.ts";
 
@@ -23,6 +25,8 @@ export interface ServerFacts {
   readonly settings: readonly { readonly name: string; readonly value: string; readonly source: string }[];
   /** Links a trace: see DescribeServerResponse. */
   readonly traceUrl: string;
+  /** Where the past of the server's figures is. Undefined: nowhere. */
+  readonly history?: HistorySource;
 }
 
 export const NO_FACTS: ServerFacts = { settings: [], traceUrl: "" };
@@ -41,6 +45,7 @@ export interface AdminServiceDeps extends HandlerDeps {
 
 export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typeof AdminService> {
   const { store, limits, clock, observation, startedMs, serverVersion, inquiry, workers, facts } = deps;
+  const history = facts.history && createHistory(facts.history, () => clock.wallMs());
   const uptimeMs = () => BigInt(clock.nowMs() - startedMs);
   return {
     stats: immediate(({ namespacesMax }, { access }) => {
@@ -66,6 +71,13 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
       const question = toClientsQuestion(request);
       return inquiry.ask(question, (answers, silent) => settle(toClients(question, answers, silent, access)));
     }),
+    history: unary((request, { access }, settle) => {
+      requireObserve(access);
+      if (history === undefined) throw new CacheError("UNAVAILABLE", "the server knows no Prometheus");
+      const leave = new AbortController();
+      history(request, leave.signal).then(settle, (error: CacheError) => settle(error));
+      return () => leave.abort();
+    }),
     inspectEntry: immediate((request, { access }) => {
       requireRoom(access);
       return runInspect(request, access, store, limits);
@@ -79,6 +91,7 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         workers,
         settings: facts.settings.map((setting) => create(SettingInfoSchema, setting)),
         traceUrl: facts.traceUrl,
+        hasHistory: history !== undefined,
       });
     }),
     describeCaller: immediate((_request, { access, readOnly }) => {

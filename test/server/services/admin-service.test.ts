@@ -28,7 +28,7 @@ async function start(options: ServerOptions = {}): Promise<{ server: CacheServer
 }
 
 const namespace = "n";
-const { activity, describeCaller, describeServer, inspectEntry, listClients } = AdminService.method;
+const { activity, describeCaller, describeServer, history, inspectEntry, listClients } = AdminService.method;
 const { get, set, invalidate, stream } = CacheService.method;
 
 describe("AdminService/Activity", () => {
@@ -174,5 +174,21 @@ describe("AdminService/DescribeCaller", () => {
     expect(caller).toMatchObject({ principal: "", readOnly: false });
     expect(caller.permissionsEverywhere).toEqual(caller.permissionsSomewhere);
     expect(caller.permissionsEverywhere).toContain("inspect");
+  });
+});
+
+describe("AdminService/History", () => {
+  it("says that there is none where no Prometheus is named", async () => {
+    const { client } = await start();
+    expect(await client.unary(describeServer, {})).toMatchObject({ hasHistory: false });
+    await expect(client.unary(history, { windowS: 60 })).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+  });
+
+  it("reads from the one that is named, and is refused for what is out of its bounds", async () => {
+    const facts = { settings: [], traceUrl: "", history: { url: "http://127.0.0.1:1", labels: "" } };
+    const { client } = await start({ facts });
+    expect(await client.unary(describeServer, {})).toMatchObject({ hasHistory: true });
+    await expect(client.unary(history, { windowS: 60 })).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+    await expect(client.unary(history, { windowS: 1 })).rejects.toMatchObject({ reason: "FIELD_INVALID" });
   });
 });
