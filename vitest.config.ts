@@ -10,7 +10,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "meshcache", include: ["test/**/*.test.ts"], exclude: ["test/proxies/**"] },
+        test: {
+          name: "meshcache",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/proxies/**", "test/console/browser/**"],
+        },
       },
       {
         extends: true,

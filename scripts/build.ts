@@ -17,6 +17,8 @@ const builds: Readonly<Record<string, () => void>> = {
   meshcache() {
     emit("tsconfig.build.json", "dist");
     chmodSync("dist/src/cli/launch.js", 0o755);
+    // Into dist/console: the page that the admin port serves.
+    execFileSync("node_modules/.bin/vite", ["build", "--logLevel", "warn"], { stdio: "inherit" });
   },
   client() {
     emit("tsconfig.client.json", "packages/client/dist");

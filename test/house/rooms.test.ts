@@ -69,6 +69,20 @@ describe("the import test", () => {
   });
 });
 
+describe("the page of the console", () => {
+  const reached = reachedFrom("src/console/main.tsx", imports);
+
+  it("loads nothing that needs Node", () => {
+    expect(reached.size).toBeGreaterThan(30);
+    expect(files.filter(({ path, text }) => reached.has(path) && /"node:/.test(text))).toEqual([]);
+  });
+
+  it("is imported by no other room", () => {
+    const outside = imports.filter(({ room }) => !room.startsWith("console"));
+    expect(outside.filter(({ target }) => target?.startsWith("console"))).toEqual([]);
+  });
+});
+
 /** Packages whose code a file loads with itself: no types, and nothing on demand. */
 const loadedPackages = ({ text }: SourceFile): string[] =>
   [...text.matchAll(/^(?:import|export) (?!type )(?:[^;"]*? from )?"([^".][^"]*)";$/gm)].flatMap(

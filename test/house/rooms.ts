@@ -257,11 +257,18 @@ export const rooms: Rooms = {
   ],
   cli: ["cli/commands", "cli/output", "cli/service", "cli/settings", "common"],
   testing: ["client", "client/api", "common", "server"],
+  "console/format": ["cli/output"],
+  "console/data": ["gen"],
+  "console/ui": ["console/data", "console/format"],
+  "console/views": ["console/data", "console/format", "console/ui", "gen"],
+  console: ["console/data", "console/format", "console/ui", "console/views"],
 };
 
 /** The packages, and the rooms that may import each, with the rooms inside of these. */
 export const packageRooms: Rooms = {
   "@bufbuild/protobuf": ["codec", "rpc", "gateway", "server", "client", "cli"],
+  "@connectrpc/connect": ["console/data", "gateway"],
+  "@connectrpc/connect-web": ["console/data"],
   "@grpc/grpc-js": ["codec", "rpc", "gateway", "server", "client", "cli"],
   "@opentelemetry/api": ["telemetry", "client", "cli"],
   "@opentelemetry/exporter-metrics-otlp-grpc": ["cli/telemetry"],
@@ -272,12 +279,14 @@ export const packageRooms: Rooms = {
   "@opentelemetry/sdk-metrics": ["cli/telemetry"],
   "@opentelemetry/sdk-node": ["cli/telemetry"],
   "@opentelemetry/semantic-conventions": ["telemetry", "cli/telemetry"],
+  "@preact/signals": ["console"],
   "cli-progress": ["cli/replay"],
   commander: ["cli"],
-  "@connectrpc/connect": ["gateway"],
   fastify: ["server"],
   "lru-cache": ["store/tables"],
   pino: ["telemetry"],
+  preact: ["console"],
+  uplot: ["console/ui"],
   yaml: ["cli/settings", "security/files"],
   zod: ["cli/settings", "security/files", "security/jwt", "security/policy"],
 };

@@ -12,6 +12,9 @@ export interface NamedFunction {
   readonly end: number;
 }
 
+/** "tsx": with elements of a page. */
+export type Language = "ts" | "tsx";
+
 /** A node of the syntax tree. Offsets are in UTF-16 units. */
 export interface Node {
   readonly type: string;
@@ -41,8 +44,8 @@ export interface CallText {
 }
 
 /** Calls and `new` with `...list` among their arguments: each item takes a place on the stack. */
-export function spreadCallsOf(text: string): CallText[] {
-  return callsOf(text, (call) => list(call.arguments).some(({ type }) => type === "SpreadElement"));
+export function spreadCallsOf(text: string, lang: Language = "ts"): CallText[] {
+  return callsOf(text, (call) => list(call.arguments).some(({ type }) => type === "SpreadElement"), lang);
 }
 
 /** Calls of methods with this name, such as `queue.shift()`. */
@@ -53,7 +56,7 @@ export function methodCallsOf(text: string, method: string): CallText[] {
   );
 }
 
-function callsOf(text: string, isWanted: (call: Node) => boolean): CallText[] {
+function callsOf(text: string, isWanted: (call: Node) => boolean, lang: Language = "ts"): CallText[] {
   const found: CallText[] = [];
   const search = (node: Node): void => {
     if (/^(Call|New)Expression$/.test(node.type) && isWanted(node)) {
@@ -62,13 +65,13 @@ function callsOf(text: string, isWanted: (call: Node) => boolean): CallText[] {
     }
     for (const child of childrenOf(node)) search(child);
   };
-  search(parse(text));
+  search(parse(text, lang));
   return found;
 }
 
 /** The syntax tree of a text. Throws for a text that is no TypeScript. */
-export function parse(text: string): Node {
-  const program: unknown = parseAst(text, { lang: "ts" });
+export function parse(text: string, lang: Language = "ts"): Node {
+  const program: unknown = parseAst(text, { lang });
   if (!isNode(program)) throw new Error("the parser returned no program");
   return program;
 }

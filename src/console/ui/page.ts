@@ -1,0 +1,45 @@
+/** What all views share: the calls, who is at the page, what the views hand to each other. */
+import { type Signal, signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Api } from "../data/api.ts";
+import { createLiveEvents, type LiveEvents } from "../data/live-events.ts";
+import { createOverviewFeed, type OverviewFeed } from "../data/overview-feed.ts";
+import type { Schedule } from "../data/poll.ts";
+import { createSession, type Session } from "../data/session.ts";
+
+export interface Page {
+  readonly api: Api;
+  readonly session: Session;
+  readonly overview: OverviewFeed;
+  readonly events: LiveEvents;
+  readonly token: Signal<string | undefined>;
+  /** The namespace that the person looks at, in all views. */
+  readonly namespace: Signal<string>;
+  /** The key to look up. It is not in the address of the page: addresses are kept and shared. */
+  readonly key: Signal<string>;
+  readonly schedule: Schedule;
+  readonly nowMs: () => number;
+}
+
+export type PageParts = Pick<Page, "api" | "token" | "schedule" | "nowMs">;
+
+export function createPage(parts: PageParts): Page {
+  const { api, schedule, nowMs } = parts;
+  return {
+    ...parts,
+    session: createSession(api, schedule),
+    overview: createOverviewFeed(api, schedule, nowMs),
+    events: createLiveEvents(api, schedule, nowMs),
+    namespace: signal("default"),
+    key: signal(""),
+  };
+}
+
+export const PageContext = createContext<Page | undefined>(undefined);
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === undefined) throw new Error("a view is outside of the page");
+  return page;
+}

@@ -1,0 +1,77 @@
+/** The page under a thousand events a second: what it costs, and that it stays small. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Browser, startBrowser, takeScreenshot } from "./chromium.ts";
+import { type ServedConsole, serveConsole, startEvents, type Traffic } from "./served-console.ts";
+
+const PER_SECOND = 1_000;
+const SECONDS = 15;
+
+let server: ServedConsole;
+let browser: Browser;
+let writing: Traffic;
+
+beforeAll(async () => {
+  server = await serveConsole();
+  writing = startEvents(server.address, "default", PER_SECOND);
+  browser = await startBrowser();
+});
+
+afterAll(async () => {
+  await writing?.stop();
+  await browser?.close();
+  await server?.stop();
+});
+
+it("takes a thousand events a second with less than half of a processor, and a bounded page", async () => {
+  const { page, check } = await browser.open(`${server.console}#events`);
+  await page.getByRole("button", { name: /^key:/ }).first().waitFor();
+  const devtools = await page.context().newCDPSession(page);
+  // In ticks of the thread: what else the machine does is not in them.
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const metric = async (name: string) =>
+    (await devtools.send("Performance.getMetrics")).metrics.find((one) => one.name === name)?.value ??
+    Number.NaN;
+  const received = async () =>
+    Number((await page.getByText(/events received/).textContent())?.replaceAll(",", "").match(/^\d+/)?.[0]);
+  const [busyBefore, countBefore] = [await metric("TaskDuration"), await received()];
+  const frames = await page.evaluate(countFrames, SECONDS * 1_000);
+  const [busyAfter, countAfter] = [await metric("TaskDuration"), await received()];
+  const share = (busyAfter - busyBefore) / SECONDS;
+  const heapMiB = (await metric("JSHeapUsedSize")) / 2 ** 20;
+  console.log(
+    `${Math.round((countAfter - countBefore) / SECONDS)} events/s: ` +
+      `${(100 * share).toFixed(0)} % of a processor, ${frames.perSecond.toFixed(0)} frames/s, ` +
+      `the longest ${frames.longestMs.toFixed(0)} ms, heap ${heapMiB.toFixed(0)} MiB`,
+  );
+  expect(countAfter - countBefore).toBeGreaterThan((PER_SECOND * SECONDS) / 2);
+  expect(share).toBeLessThan(0.5);
+  expect(heapMiB).toBeLessThan(100);
+  expect(await page.locator(".event").count()).toBeLessThan(100);
+  await takeScreenshot(page, "events-1000-a-second");
+
+  // Whoever scrolls down reads what stays where it is.
+  await page.getByRole("region", { name: "Events, newest first" }).hover();
+  await page.mouse.wheel(0, 20_000);
+  await page.getByText(/list stands still/).waitFor();
+  const middle = () => page.locator(".event .target").nth(15).textContent();
+  const read = await middle();
+  await page.waitForTimeout(1_000);
+  expect(await middle()).toBe(read);
+  check();
+  await page.close();
+});
+
+function countFrames(durationMs: number): Promise<{ perSecond: number; longestMs: number }> {
+  return new Promise((resolve) => {
+    const startedMs = performance.now();
+    let [lastMs, count, longestMs] = [startedMs, 0, 0];
+    const frame = (nowMs: number) => {
+      count += 1;
+      longestMs = Math.max(longestMs, nowMs - lastMs);
+      lastMs = nowMs;
+      if (nowMs - startedMs < durationMs) requestAnimationFrame(frame);
+      else resolve({ perSecond: (1_000 * count) / (nowMs - startedMs), longestMs });
+    };
+    requestAnimationFrame(frame);
+  });
+}

@@ -1,0 +1,202 @@
+/** What the console shows when there is nothing, nobody answers, or the person may not look. */
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  accessibilityFaults,
+  type Browser,
+  expectNoSidewaysScrolling,
+  startBrowser,
+  takeScreenshot,
+} from "./chromium.ts";
+import { serveConsole, startEvents } from "./served-console.ts";
+
+const VIEWS = ["now", "namespaces", "clients", "entry", "events", "settings"];
+
+const folder = mkdtempSync(join(tmpdir(), "meshcache-console-"));
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await startBrowser();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe("an empty server", () => {
+  it("says in each view that there is nothing yet, and that it is read-only", async () => {
+    const server = await serveConsole();
+    for (const [width, colours] of [
+      ["wide", "light"],
+      ["narrow", "dark"],
+    ] as const) {
+      for (const view of VIEWS) {
+        const { page, check } = await browser.open(`${server.console}#${view}`, width, colours);
+        await page.getByText("Connected", { exact: true }).waitFor();
+        await page.getByText("read-only", { exact: true }).waitFor();
+        await page.waitForTimeout(2_500);
+        await takeScreenshot(page, `empty-${view}-${width}-${colours}`);
+        expect(await accessibilityFaults(page)).toEqual([]);
+        await expectNoSidewaysScrolling(page);
+        check();
+        await page.close();
+      }
+    }
+    await server.stop();
+  });
+
+  it("lets nobody invalidate while it is read-only", async () => {
+    const server = await serveConsole();
+    const { page } = await browser.open(`${server.console}#entry`);
+    await page.getByLabel("Key", { exact: true }).fill("nothing");
+    await page.getByRole("button", { name: "Look up" }).click();
+    await page.getByText("The store has nothing for this key.").waitFor();
+    await page.getByText(/console is read-only/).waitFor();
+    expect(await page.getByRole("button", { name: "Invalidate …" }).isDisabled()).toBe(true);
+    await takeScreenshot(page, "read-only-entry");
+    expect(await accessibilityFaults(page)).toEqual([]);
+    await page.close();
+    await server.stop();
+  });
+});
+
+describe("a server that stops and starts again", () => {
+  it("is said to be gone, keeps its last numbers on the page, and comes back with a gap", async () => {
+    const first = await serveConsole();
+    const { address, console: at } = first;
+    const { page } = await browser.open(`${at}#events`);
+    await page.getByText("live", { exact: true }).waitFor();
+    const writing = startEvents(address, "default", 50);
+    await page.getByRole("button", { name: /^key:/ }).first().waitFor();
+    await writing.stop();
+    await first.stop("SIGKILL");
+    await page.getByText("Disconnected").waitFor();
+    await page
+      .getByText(/does not answer/)
+      .first()
+      .waitFor();
+    await page.evaluate(() => {
+      location.hash = "#now";
+    });
+    await page.getByText(/numbers below are the last ones/).waitFor();
+    await takeScreenshot(page, "disconnected-now");
+    expect(await accessibilityFaults(page)).toEqual([]);
+    await page.evaluate(() => {
+      location.hash = "#events";
+    });
+    const second = await serveConsole("--listen", address, "--admin", new URL(at).host);
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.close();
+    await second.stop();
+  });
+
+  it("shows the gap in the events that were followed, in red", async () => {
+    const first = await serveConsole();
+    const { address, console: at } = first;
+    const { page } = await browser.open(`${at}#events`);
+    const writing = startEvents(address, "default", 50);
+    await page.getByRole("button", { name: /^key:/ }).first().waitFor();
+    await writing.stop();
+    await first.stop("SIGKILL");
+    await page.getByText("interrupted", { exact: true }).waitFor();
+    await takeScreenshot(page, "disconnected-events");
+    const second = await serveConsole("--listen", address, "--admin", new URL(at).host);
+    const gap = page.getByText(/the server was restarted/);
+    await gap.waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await takeScreenshot(page, "gap-events");
+    expect(await accessibilityFaults(page)).toEqual([]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await takeScreenshot(page, "gap-events-narrow");
+    await page.close();
+    await second.stop();
+  });
+});
+
+describe("a server with identities", () => {
+  const TOKENS = { reader: "reader-token", watcher: "watcher-token" };
+
+  function securityOptions(): string[] {
+    const tokens = join(folder, "tokens");
+    const policy = join(folder, "policy.yaml");
+    const hash = (token: string) => createHash("sha256").update(token).digest("hex");
+    writeFileSync(
+      tokens,
+      Object.entries(TOKENS)
+        .map(([name, token]) => `${name} ${hash(token)}\n`)
+        .join(""),
+    );
+    writeFileSync(
+      policy,
+      `principals:
+  - name: reader
+    match: ["token:reader"]
+    allow:
+      - namespaces: ["shop"]
+        may: [read]
+  - name: watcher
+    match: ["token:watcher"]
+    allow:
+      - namespaces: ["*"]
+        may: [observe]
+`,
+    );
+    return ["--tokens", tokens, "--policy", policy];
+  }
+
+  it("asks who the person is, refuses a wrong token, and shows what a right one may see", async () => {
+    const server = await serveConsole(...securityOptions());
+    const { page } = await browser.open(server.console);
+    await page.getByRole("heading", { name: "Who are you?" }).waitFor();
+    await takeScreenshot(page, "sign-in");
+    expect(await accessibilityFaults(page)).toEqual([]);
+    const field = page.getByLabel(/^Token/);
+    await field.fill("wrong");
+    await page.keyboard.press("Enter");
+    await page.getByText("The server does not take this token.").waitFor();
+    await field.fill(TOKENS.watcher);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Now" }).waitFor();
+    // It may observe, and neither inspect nor subscribe.
+    for (const [view, permission] of [
+      ["entry", "inspect"],
+      ["events", "subscribe"],
+    ] as const) {
+      await page.goto(`${server.console}#${view}`);
+      await page.getByRole("heading", { name: "Without permission" }).waitFor();
+      await page.getByText(permission, { exact: true }).waitFor();
+    }
+    // Its token is kept for the tab, and is in no address.
+    await page.reload();
+    await page.getByRole("heading", { name: "Without permission" }).waitFor();
+    expect(page.url()).not.toContain(TOKENS.watcher);
+    await page.close();
+    await server.stop();
+  });
+
+  it("shows in each view which permission is missing", async () => {
+    const server = await serveConsole(...securityOptions());
+    for (const [width, colours] of [
+      ["wide", "light"],
+      ["narrow", "dark"],
+    ] as const) {
+      const { page } = await browser.open(server.console, width, colours);
+      await page.getByLabel(/^Token/).fill(TOKENS.reader);
+      await page.keyboard.press("Enter");
+      for (const view of VIEWS) {
+        await page.goto(`${server.console}#${view}`);
+        await page.getByRole("heading", { name: "Without permission" }).waitFor();
+        await takeScreenshot(page, `denied-${view}-${width}-${colours}`);
+        expect(await accessibilityFaults(page)).toEqual([]);
+        await expectNoSidewaysScrolling(page);
+      }
+      await page.close();
+    }
+    await server.stop();
+  });
+});
