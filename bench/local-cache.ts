@@ -11,7 +11,7 @@ export interface LocalCache<Answer = unknown> {
   close(): Promise<void>;
 }
 
-export type LocalCacheName = "meshcache" | "redis" | "bentocache" | "lru-cache";
+export type LocalCacheName = "meshcache" | "redis" | "valkey-glide" | "bentocache" | "lru-cache";
 
 /** `address`: the server behind the cache, if there is one. */
 export async function openLocalCache(
@@ -24,6 +24,8 @@ export async function openLocalCache(
       return (await import("./ours/near-cache.ts")).connect(address, entriesMax);
     case "redis":
       return (await import("./peers/node-redis.ts")).connectWithClientSideCache(address, entriesMax);
+    case "valkey-glide":
+      return (await import("./peers/valkey-glide.ts")).connectWithClientSideCache(address, entriesMax);
     case "bentocache":
       return (await import("./peers/bentocache.ts")).open(entriesMax);
     case "lru-cache":

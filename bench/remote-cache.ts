@@ -10,16 +10,25 @@ export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
   close(): Promise<void>;
 }
 
-export type RemoteClientName = "meshcache" | "ioredis" | "redis";
+export type RemoteClientName = "meshcache" | "ioredis" | "redis" | "valkey-glide";
 
-/** Imports only the named client, so that a peer that is not installed affects only its own rows. */
-export async function connectRemoteCache(name: RemoteClientName, address: string): Promise<RemoteCache> {
+/**
+ * Imports only the named client, so that a peer that is not installed affects only its own rows. `ca`: over TLS, with the
+ * authorities in this file, for the clients that a row compares over TLS.
+ */
+export async function connectRemoteCache(
+  name: RemoteClientName,
+  address: string,
+  ca?: string,
+): Promise<RemoteCache> {
   switch (name) {
     case "meshcache":
-      return (await import("./ours/remote-client.ts")).connect(address);
+      return (await import("./ours/remote-client.ts")).connect(address, ca);
     case "ioredis":
-      return (await import("./peers/ioredis.ts")).connect(address);
+      return (await import("./peers/ioredis.ts")).connect(address, ca);
     case "redis":
       return (await import("./peers/node-redis.ts")).connect(address);
+    case "valkey-glide":
+      return (await import("./peers/valkey-glide.ts")).connect(address);
   }
 }

@@ -6,10 +6,12 @@ const atMost = (must: number, ambition: number): Target => ({ must, ambition, be
 
 export const targets = {
   remoteGet: atLeast(1.3, 2),
+  tlsOverPlaintext: atLeast(0.9, 1.1),
   remoteGetLarge: atLeast(0.8, 1.2),
   clientCpu: atMost(0.5, 0.35),
   unaryGet: atLeast(0.85, 0.95),
   nearHitOverRedis: atLeast(10, 20),
+  nearHitOverGlide: atLeast(50, 200),
   nearHitOverLruCache: atLeast(0.6, 0.8),
   residentBytes: atMost(1.25, 0.9),
   gcPauseMs: atMost(10, 5),

@@ -3,6 +3,7 @@ import { createKeys, createValues, type Keys, packKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";
 import { connectRemoteCache, type RemoteCache, type RemoteClientName } from "../remote-cache.ts";
 import { type ClosedLoopShape, type ClosedLoopWindow, runClosedLoop } from "./closed-loop.ts";
+import { countHandshakes, type HandshakeCount, type HandshakeShape } from "./handshakes.ts";
 import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loop.ts";
 
 let cache: RemoteCache | undefined;
@@ -14,13 +15,31 @@ let packedKeys: Keys = packKeys(0);
 let madeKeys: readonly string[] | undefined;
 let valueBytes = 0;
 
+const idle: RemoteCache[] = [];
+const CONNECTED_AT_ONCE = 20;
+
 const FILL_CHUNK_BYTES = 256 * 1024;
 const FILL_CHUNK_MAX = 500;
 
 const handlers = {
-  async connect(client: RemoteClientName, address: string): Promise<void> {
-    cache = await connectRemoteCache(client, address);
+  /** `ca`: over TLS. */
+  async connect(client: RemoteClientName, address: string, ca?: string): Promise<void> {
+    cache = await connectRemoteCache(client, address, ca);
   },
+
+  /** Opens further connections, which stay open and do nothing. Each has answered once. */
+  async connectIdle(client: RemoteClientName, address: string, count: number, ca?: string): Promise<void> {
+    for (let from = 0; from < count; from += CONNECTED_AT_ONCE) {
+      const size = Math.min(CONNECTED_AT_ONCE, count - from);
+      const opened = await Promise.all(
+        Array.from({ length: size }, () => connectRemoteCache(client, address, ca)),
+      );
+      await Promise.all(opened.map((one) => one.get("k")));
+      idle.push(...opened);
+    }
+  },
+
+  handshakes: (shape: HandshakeShape): Promise<HandshakeCount> => countHandshakes(shape),
 
   /** Sets every key once. */
   async fill(count: number, bytes: number, seed: number): Promise<void> {

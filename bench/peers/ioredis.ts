@@ -1,9 +1,15 @@
 /** ioredis as its documentation recommends for throughput: one connection with auto-pipelining. */
+import { readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import type { RemoteCache } from "../remote-cache.ts";
 
-export async function connect(address: string): Promise<RemoteCache<Buffer | null, string>> {
-  const client = new Redis(`redis://${address}`, { enableAutoPipelining: true, lazyConnect: true });
+/** `ca`: over TLS, with the authorities in this file. */
+export async function connect(address: string, ca?: string): Promise<RemoteCache<Buffer | null, string>> {
+  const options = { enableAutoPipelining: true, lazyConnect: true };
+  const client =
+    ca === undefined
+      ? new Redis(`redis://${address}`, options)
+      : new Redis(`rediss://${address}`, { ...options, tls: { ca: readFileSync(ca) } });
   await client.connect();
   return {
     get: (key) => client.getBuffer(key),

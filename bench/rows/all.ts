@@ -4,15 +4,23 @@ import { fanOut } from "./fan-out.ts";
 import { gcPause } from "./gc-pause.ts";
 import { hitRatio } from "./hit-ratio.ts";
 import { nearHit } from "./near-hit.ts";
-import { remoteGet, remoteGetLarge, remoteGetNodeRedis, remoteSet } from "./remote-operations.ts";
+import {
+  remoteGet,
+  remoteGetLarge,
+  remoteGetNodeRedis,
+  remoteGetValkey,
+  remoteSet,
+} from "./remote-operations.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
+import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";
 import { unaryGet } from "./unary-get.ts";
 
 export const comparisons: readonly Comparison[] = [
   remoteGet,
   remoteGetLarge,
   remoteGetNodeRedis,
+  remoteGetValkey,
   remoteSet,
   unaryGet,
   nearHit,
@@ -21,6 +29,9 @@ export const comparisons: readonly Comparison[] = [
   fanOut,
   tailLatency,
   hitRatio,
+  remoteGetTls,
+  tlsHandshakes,
+  tlsMemory,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */

@@ -7,7 +7,7 @@ import { startMeshcacheServer } from "../ours/server.ts";
 import { interleave, ratioRow } from "../pairs.ts";
 import type { PeerName } from "../peers/catalog.ts";
 import { isPresent, missingPeers } from "../peers/catalog.ts";
-import { startRedisServer } from "../peers/redis-server.ts";
+import { type RedisServer, startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
 import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
@@ -28,6 +28,12 @@ const peers: readonly NearPeer[] = [
     target: targets.nearHitOverRedis,
   },
   {
+    name: "valkey-glide",
+    title: "valkey-glide server-assisted cache",
+    needs: ["valkey-glide", "valkey-server"],
+    target: targets.nearHitOverGlide,
+  },
+  {
     name: "lru-cache",
     title: "awaited lru-cache",
     needs: ["lru-cache"],
@@ -40,14 +46,17 @@ const loadFile = new URL("../load/local-load.ts", import.meta.url);
 const BUDGET_BYTES = 2 ** 30;
 
 async function openLocal(session: Session, name: LocalCacheName, address: string): Promise<Child<LocalLoad>> {
-  const load = session.start<LocalLoad>(name === "meshcache" ? "client" : "other", loadFile);
+  // Otherwise the process of a fill that fails would keep the run alive.
+  await using undo = new AsyncDisposableStack();
+  const load = undo.use(session.start<LocalLoad>(name === "meshcache" ? "client" : "other", loadFile));
   await load.call("prepare", name, address, session.plan.nearEntries, session.plan.seed);
+  undo.move();
   return load;
 }
 
 async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer): Promise<Row> {
   const { plan } = session;
-  await using server = peer.name === "redis" ? await startRedisServer() : undefined;
+  await using server = await startServerOf(peer);
   session.step(`${peer.title}: filling`);
   await using theirs = await openLocal(session, peer.name, server ? `${LOOPBACK}:${server.port}` : "");
   const hits = async (load: Child<LocalLoad>, durationMs: number, round: number): Promise<number> =>
@@ -73,10 +82,16 @@ async function measure(session: Session, ours: Child<LocalLoad>, peer: NearPeer)
   );
 }
 
+async function startServerOf({ name }: NearPeer): Promise<RedisServer | undefined> {
+  if (name === "valkey-glide") return startRedisServer(undefined, "valkey-server");
+  return name === "redis" ? startRedisServer() : undefined;
+}
+
 export const nearHit: Comparison = {
   name: "near-hit",
   ids: ["4"],
-  title: "near-cache hits, compared with the client-side cache of node-redis, lru-cache and bentocache",
+  title:
+    "near-cache hits, compared with the client-side caches of node-redis and valkey-glide, lru-cache and bentocache",
   needs: [],
   steps: (plan) => 1 + peers.filter(({ needs }) => needs.every(isPresent)).length * (3 + 2 * plan.pairs),
   async run(session) {

@@ -213,6 +213,21 @@ export const remoteGetNodeRedis = compareRemoteOperations({
   shapes: (plan) => (plan.everyShape ? targetShapes : []),
 });
 
+export const remoteGetValkey = compareRemoteOperations({
+  operation: "get",
+  name: "remote-get-valkey",
+  title: "gets of 100 B by the client, compared with valkey-glide on valkey-server",
+  id: "1",
+  peer: "valkey-glide",
+  peerName: "valkey-glide on valkey-server",
+  needs: ["valkey-server", "valkey-glide"],
+  valueBytes: 100,
+  figure: "remote gets of 100 B",
+  entries: (plan) => plan.entries,
+  // It has no target, so the quick run leaves it out.
+  shapes: (plan) => (plan.everyShape ? targetShapes : []),
+});
+
 export const remoteSet = compareRemoteOperations({
   operation: "set",
   name: "remote-set",

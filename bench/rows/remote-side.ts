@@ -6,6 +6,7 @@ import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
 import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
+import type { ServerFiles } from "../process/tls-files.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
 
@@ -25,23 +26,25 @@ const loadFile = new URL("../load/remote-load.ts", import.meta.url);
  */
 const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
 
-/** `budgetBytes` bounds the store of meshcache. redis-server has no bound. */
+/** `budgetBytes` bounds the store of meshcache. The servers of the others have no bound. `tls`: both speak it. */
 export async function openRemoteSide(
   session: Session,
   client: RemoteClientName,
   budgetBytes: number,
+  tls?: ServerFiles,
 ): Promise<RemoteSide> {
   await using undo = new AsyncDisposableStack();
   const ours =
-    client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes })) : undefined;
-  const server = ours ?? undo.use(await startRedisServer());
+    client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes, tls })) : undefined;
+  const program = client === "valkey-glide" ? "valkey-server" : "redis-server";
+  const server = ours ?? undo.use(await startRedisServer(tls, program));
   const address = `${LOOPBACK}:${server.port}`;
   const load = undo.use(
     session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
       nodeArgs: loadNodeArgs,
     }),
   );
-  await load.call("connect", client, address);
+  await load.call("connect", client, address, tls?.ca);
   const kept = undo.move();
   return {
     serverPid: server.pid,
