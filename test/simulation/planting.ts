@@ -71,7 +71,7 @@ const parsed = new WeakMap<SourceFile, readonly NamedFunction[]>();
 function functionsIn(module: SourceFile): readonly NamedFunction[] {
   let functions = parsed.get(module);
   if (functions === undefined) {
-    functions = functionsOf(module.text);
+    functions = functionsOf(module.text, module.path.endsWith(".tsx") ? "tsx" : "ts");
     parsed.set(module, functions);
   }
   return functions;

@@ -24,9 +24,9 @@ export interface Node {
 }
 
 /** Every function with a name and a body, at any depth. Throws for a text that is no TypeScript. */
-export function functionsOf(text: string): NamedFunction[] {
+export function functionsOf(text: string, lang: Language = "ts"): NamedFunction[] {
   const found: NamedFunction[] = [];
-  visit(parse(text), [], found);
+  visit(parse(text, lang), [], found);
   return found;
 }
 
