@@ -10,8 +10,8 @@
  *   closed       calls are refused.
  *
  * A draining server, and a connection that is to end, keep their stream until the next one is ready; only then do calls
- * and events move over. When a server drains, there is no other address and the first attempt fails, the client leaves
- * instead: the server would wait for it in vain.
+ * and events move over. When a server drains and no address leads to another one, the client leaves instead: the server would
+ * wait for it in vain.
  */
 import { type Event, type Gap, Gap_Reason, type Selector } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError, type CacheErrorReason } from "../../common/errors.ts";
@@ -402,7 +402,7 @@ export class Connection {
       this.#resend(unanswered, error);
       return;
     }
-    if (this.#serverDrains && !this.#reconnection.hasOtherAddress) this.#leaveDrainingServer();
+    if (this.#serverDrains && this.#reconnection.isExhausted) this.#leaveDrainingServer();
     if (this.#streams.primary === undefined) {
       this.#withoutStream(error);
       this.#calls.failOwned(error);

@@ -41,10 +41,6 @@ export class Reconnection {
     return this.#options.addresses;
   }
 
-  get hasOtherAddress(): boolean {
-    return this.#options.addresses.length > 1;
-  }
-
   /** Every address has failed since the last stream was ready. */
   get isExhausted(): boolean {
     return this.#failedAttempts >= this.#options.addresses.length;

@@ -240,7 +240,7 @@ describe("Connection", () => {
     expect(server.links.length).toBeGreaterThan(2);
   });
 
-  describe("T8: whose only server drains, and has no successor", () => {
+  describe("T8: whose server drains, and has no successor", () => {
     async function drainingAlone() {
       const mesh = createScriptedClient({ nearCache: false });
       const users = mesh.cache.namespace(NAMESPACE, { codec });
@@ -275,6 +275,24 @@ describe("Connection", () => {
       server.link.takeBatch().answer(miss({ revision: 6 }));
       expect((await next).kind).toBe("miss");
       expect(cache.stats().connection.streams).toBe(2);
+    });
+
+    it("leaves it once every address has failed", async () => {
+      const { cache, server, clock, settle } = createScriptedClient({ address: ["one:1", "two:2"] });
+      cache.namespace(NAMESPACE, { codec });
+      await settle();
+      const { link: draining } = server;
+      server.autoEpoch = undefined;
+      draining.send({ case: "draining", value: {} });
+      server.link.reset();
+      await settle();
+      expect(draining.closedByClient).toBe(false);
+      clock.advance(100);
+      server.link.reset();
+      await settle();
+      expect(server.links.map(({ address }) => address)).toEqual(["one:1", "two:2", "one:1"]);
+      expect(draining.closedByClient).toBe(true);
+      expect(cache.stats().connection.state).toBe("unavailable");
     });
 
     it("moves to a successor that is there under the same address", async () => {
