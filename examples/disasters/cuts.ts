@@ -22,7 +22,7 @@ export async function writerCutOff(): Promise<void> {
   const acknowledgedMs = performance.now() - backAtMs;
   const ms = await untilSeenByAll(version);
   tell(
-    "The writer was cut off from the cache for 2.0 s and more while it wrote a row. Its client kept the invalidation, and sent it " +
+    "The writer was cut off from the cache for more than 2 s, and wrote a row. Its client kept the invalidation, and sent it " +
       `${time(acknowledgedMs)} after the network was back. The row was new everywhere ${time(ms)} later.`,
     world.look(),
   );
@@ -52,8 +52,8 @@ export async function halfOpenNetwork(): Promise<void> {
   silent.network.state = "open";
   await pause(800);
   tell(
-    `The network of an API process swallowed everything, without an error, for ${time(ms + 1_500)}. It had a row that was ` +
-      `written meanwhile after ${time(ms)}: it noticed the silence, and asked the database.`,
+    `The network of an API process swallowed everything, without an error, for ${time(ms + 1_500)}. A row was written meanwhile, ` +
+      `and the process had it after ${time(ms)}: it noticed the silence, and asked the database.`,
     world.look(),
   );
 }

@@ -7,7 +7,8 @@ export async function apiKilled(): Promise<void> {
   await world.replaceApi(api(0));
   await pause(500);
   tell(
-    "An API process was killed and another one took its place. It took the rows from the cache, not from the database.",
+    "An API process was killed, with the requests that it was answering. Another one took its place, and took the rows from the " +
+      "cache, not from the database.",
     world.look(),
   );
 }
@@ -20,8 +21,8 @@ export async function apiStopped(): Promise<void> {
   stopped.service.signal("SIGCONT");
   const ms = await msUntilSeen(stopped, version);
   tell(
-    `An API process stood still for ${time(LEASE_MS + 1_000)} (SIGSTOP). A row was written meanwhile, and its first answers ` +
-      `took ${time(ms)} to be new: it knew that its copies were too old to trust.`,
+    `An API process stood still for ${time(LEASE_MS + 1_000)} (SIGSTOP), and a row was written meanwhile. ${time(ms)} after it ` +
+      "went on, it answered with the new row: it knew that its copies were too old to trust.",
     world.look(),
   );
 }
@@ -39,7 +40,8 @@ export async function loaderKilled(): Promise<void> {
   const ms = performance.now() - killedAtMs;
   await replaced;
   tell(
-    `An API process was loading a row for the whole mesh when it was killed. Who waited for this row had it ${time(ms)} later.`,
+    `An API process was killed while it loaded a row for the whole mesh. Another process, which waited for this row, loaded it ` +
+      `instead, and had it ${time(ms)} later.`,
     world.look(),
   );
 }
@@ -51,7 +53,8 @@ export async function clockSet(): Promise<void> {
   const version = await world.write();
   const ms = await msUntilSeen(jumped, version);
   tell(
-    `The clock of an API process was set forth by an hour. It noticed, and had a row that was written then after ${time(ms)}.`,
+    `The clock of an API process was set forth by an hour. It noticed, and trusted no copy from before: a row that was written ` +
+      `then was new there after ${time(ms)}.`,
     world.look(),
   );
 }

@@ -18,7 +18,8 @@ export async function serverKilled(): Promise<void> {
   }
   tell("The cache server was killed. The APIs read rows from the database.", world.look());
   tell(
-    `Of a page an old copy is better than none: outageTtlMs says so. ${marked} of 50 reads of one got its copy, marked as old.`,
+    `A page may be old rather than slow: its namespace says so with outageTtlMs. ${marked} of 50 reads of one were answered with ` +
+      "its copy, marked as old.",
   );
   await world.startServer();
   await until("a page that is not marked", async () => (await readPage(reader))?.outage === false);
@@ -52,7 +53,7 @@ export async function twoStores(): Promise<void> {
   const proofMs = await until("the event oneStore", () => misled.service.wasTold("oneStore"));
   await until("a copy", async () => (await world.read(misled, "row-1")).source === "near");
   tell(
-    `One of the two was taken away. The API process made sure of it for ${time(proofMs)}, and serves copies again.`,
+    `One of the two was taken away. The API process took ${time(proofMs)} to be sure of that, and serves copies again.`,
     world.look(),
   );
 }

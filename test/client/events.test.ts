@@ -1,6 +1,7 @@
 /** `onEvent` and the default warning: what a client says of what happens to it, how it is folded, and what a hook may do. */
 import { trace } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { type ClientEventFacts, toReport } from "../../src/client/api/client-events.ts";
 import { DefaultWarnings } from "../../src/client/default-warnings.ts";
 import { FOLD_MS, SUBJECTS_MAX } from "../../src/client/event-reporter.ts";
 import { FAILED_LOADS_MAX } from "../../src/client/operations/failed-loads.ts";
@@ -137,6 +138,34 @@ describe("onEvent", () => {
     const counted = Object.entries(cache.stats().events).filter(([, count]) => count > 0);
     expect(reported).toEqual(Object.fromEntries(counted));
     expect(reported).toMatchObject({ loadFailed: 50, gap: 1 });
+  });
+});
+
+describe("onEvent: messages", () => {
+  it.each<[ClientEventFacts, string]>([
+    [
+      { kind: "invalidationsLeft", invalidations: 1 },
+      "the client was closed before a server acknowledged 1 invalidation",
+    ],
+    [
+      { kind: "gap", cause: "epochChanged", suspectCopies: 1 },
+      "events may be missing, because another server answers, or the same one after a restart: " +
+        "1 near copy is asked for again before it is served",
+    ],
+    [
+      { kind: "clocksDiverged", aheadMs: -60_000, suspectCopies: 2 },
+      "the clock of the host was set back by 60000 ms: 2 near copies are asked for again before they are served",
+    ],
+    [
+      { kind: "loadUnkept", namespace: "users", reason: "outage", cause: "the cache could not be reached" },
+      "a loaded value of namespace users was returned and not kept: the cache could not be reached",
+    ],
+    [
+      { kind: "loadUnkept", namespace: "users", reason: "codec", cause: "its codec refuses it" },
+      "a loaded value of namespace users was returned and not kept, so it is loaded each time: its codec refuses it",
+    ],
+  ])("say what happened in plain words: %o", (facts, message) => {
+    expect(toReport(facts, 1).message).toBe(message);
   });
 });
 

@@ -211,9 +211,9 @@ function messageOf(facts: ClientEventFacts): string {
     case "serverDraining":
       return `the server at ${facts.address} is shutting down`;
     case "gap":
-      return `events may be missing (${facts.cause}): ${facts.suspectCopies} near copies are asked for again before they are served`;
+      return `events may be missing, because ${GAP_CAUSES[facts.cause]}: ${askedAgain(facts.suspectCopies)}`;
     case "clocksDiverged":
-      return `the host was suspended or its clock was set (${facts.aheadMs} ms): ${facts.suspectCopies} near copies are asked for again before they are served`;
+      return `${clockMove(facts.aheadMs)}: ${askedAgain(facts.suspectCopies)}`;
     case "twoStores":
       return (
         `two stores answer at ${facts.address}, each without the writes to the other: values may be old. ` +
@@ -228,20 +228,20 @@ function messageOf(facts: ClientEventFacts): string {
       );
     case "nearCachesLeftOut":
       return (
-        `the server takes no selectors for the namespaces of ${facts.nearCaches} more near caches (${facts.cause}): they are ` +
-        "off, and each read goes to the server. Permit `subscribe` for a prefix that the names share, or raise " +
-        "subscriptionMaxSelectors of the server"
+        `the server takes no selectors for the namespaces of ${amount(facts.nearCaches, "more near cache", "more near caches")} ` +
+        `(${facts.cause}): each read of them goes to the server. Permit \`subscribe\` for a prefix that the names share, or ` +
+        "raise subscriptionMaxSelectors of the server"
       );
     case "loadFailed":
       return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
     case "loadUnkept":
-      return `a loaded value of namespace ${facts.namespace} was returned and not kept, so it is loaded each time: ${facts.cause}`;
+      return `a loaded value of namespace ${facts.namespace} was returned and not kept${UNTIL_MENDED[facts.reason]}: ${facts.cause}`;
     case "undecodable":
       return `the ${facts.codec} codec of namespace ${facts.namespace} could not decode an entry, which is a miss`;
     case "invalidationsRefused":
-      return `a server refused queued invalidations of ${facts.names} names of namespace ${facts.namespace}: ${facts.cause}`;
+      return `a server refused queued invalidations of ${amount(facts.names, "name", "names")} of namespace ${facts.namespace}: ${facts.cause}`;
     case "invalidationsLeft":
-      return `the client was closed before a server acknowledged ${facts.invalidations} invalidations`;
+      return `the client was closed before a server acknowledged ${amount(facts.invalidations, "invalidation", "invalidations")}`;
     case "overflow":
       return OVERFLOWS[facts.reason](facts.namespace);
     case "probeViolation":
@@ -258,6 +258,38 @@ export const toSentence = (text: string): string => (/[.?!]$/.test(text) ? text 
 
 const causeOf = ({ problem, cause }: ConnectionFailure): string =>
   problem === "other" ? `(${cause})` : `(${cause}); ${adviceFor(problem)}`;
+
+const amount = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
+const askedAgain = (copies: number): string =>
+  copies === 1
+    ? "1 near copy is asked for again before it is served"
+    : `${copies} near copies are asked for again before they are served`;
+
+const clockMove = (aheadMs: number): string =>
+  aheadMs < 0
+    ? `the clock of the host was set back by ${-aheadMs} ms`
+    : `the host was suspended for ${aheadMs} ms, or its clock was set forth by as much`;
+
+const GAP_CAUSES: Readonly<Record<GapCause, string>> = {
+  cursorExpired: "the server does not remember events from so long ago",
+  epochChanged: "another server answers, or the same one after a restart",
+  cursorAhead: "the server knows less than the one before it",
+  overrun: "more events came than this client has read",
+  unknown: "the server says so",
+};
+
+/** What nobody but the application can end. */
+const EACH_TIME = ", so it is loaded each time";
+const UNTIL_MENDED: Readonly<Record<UnkeptReason, string>> = {
+  codec: EACH_TIME,
+  tooLarge: EACH_TIME,
+  options: EACH_TIME,
+  asked: "",
+  changed: "",
+  held: "",
+  outage: "",
+};
 
 const OVERFLOWS: Readonly<Record<OverflowKind, (namespace: string) => string>> = {
   operations: () =>

@@ -214,8 +214,9 @@ class Http2Link implements Link, Http2ConnectionHandlers {
 }
 
 function connectionLost(address: string, cause: Error | undefined): CacheError {
-  const why = cause === undefined ? "" : `: ${cause.message}`;
-  return new CacheError("UNAVAILABLE", `the connection to ${address} was lost${why}`, { address }, { cause });
+  const why = cause ?? new Error("the other end closed it");
+  const message = `the connection to ${address} was lost: ${why.message}`;
+  return new CacheError("UNAVAILABLE", message, { address }, { cause: why });
 }
 
 function unreadable(cause: unknown): CacheError {
