@@ -51,11 +51,16 @@ const sum = (one: SeedReport["counts"], other: SeedReport["counts"]): SeedReport
   tasks: one.tasks + other.tasks,
 });
 
-export async function runSeeds({ from, seeds, step, stopAtFirst }: SeedRange): Promise<Outcome> {
+/** `begins` is told of each seed just before it runs. */
+export async function runSeeds(
+  { from, seeds, step, stopAtFirst }: SeedRange,
+  begins: (seed: number) => void = () => undefined,
+): Promise<Outcome> {
   let counts = nothing;
   let run = 0;
   const failures: Failure[] = [];
   for (let seed = from; seed < from + seeds; seed += step) {
+    begins(seed);
     const report = await runSeed(seed);
     run += 1;
     counts = sum(counts, report.counts);
@@ -81,7 +86,10 @@ export async function runSeedsInThreads(range: SeedRange, threads: number): Prom
   }));
 }
 
-/** `entry` is this file, or its copy beside a copy of the modules. A run that takes longer than `hangMs` has failed. */
+/** What a worker says: which seed it begins, or at last what came out. */
+type Message = { readonly begins: number } | Outcome;
+
+/** `entry` is this file, or its copy beside a copy of the modules. A seed that takes longer than `hangMs` has failed. */
 export function runInWorker(
   range: SeedRange,
   entry = new URL(import.meta.url),
@@ -90,18 +98,25 @@ export function runInWorker(
   return new Promise((resolve, reject) => {
     const worker = new Worker(entry, { workerData: range });
     let timeout: NodeJS.Timeout | undefined;
+    let begun = 0;
     const end = (settle: () => void): void => {
       clearTimeout(timeout);
       settle();
     };
-    if (hangMs < Number.POSITIVE_INFINITY) {
+    const begins = (seed: number): void => {
+      clearTimeout(timeout);
+      begun += 1;
+      if (hangMs === Number.POSITIVE_INFINITY) return;
       timeout = setTimeout(() => {
         worker.terminate().catch(reject);
-        const failure = { seed: range.from, check: "hang", message: `no end after ${hangMs} ms` };
-        resolve({ seeds: range.seeds, counts: nothing, failures: [failure] });
+        const failure = { seed, check: "hang", message: `no end after ${hangMs} ms` };
+        resolve({ seeds: begun, counts: nothing, failures: [failure] });
       }, hangMs);
-    }
-    worker.once("message", (outcome: Outcome) => end(() => resolve(outcome)));
+    };
+    worker.on("message", (message: Message) => {
+      if ("begins" in message) begins(message.begins);
+      else end(() => resolve(message));
+    });
     worker.once("error", (error) => end(() => reject(error)));
     worker.once("exit", (code) =>
       end(() => reject(new Error(`a thread of the simulation ended with ${code}`))),
@@ -114,5 +129,6 @@ const isSeedRange = (data: unknown): data is SeedRange =>
 
 // This file is also the entry of its worker threads.
 if (!isMainThread && isSeedRange(workerData)) {
-  parentPort?.postMessage(await runSeeds(workerData));
+  const tell = (message: Message) => parentPort?.postMessage(message);
+  tell(await runSeeds(workerData, (seed) => tell({ begins: seed })));
 }
