@@ -48,8 +48,9 @@ interface ShardEntriesOptions {
   readonly counters: CounterRow;
 }
 
-/** Entries that one Set visits when its namespace is at its ceiling. */
+/** Entries that one Set visits at most when its namespace is at its ceiling, and how many it visits before it looks again. */
 const TRIM_MAX_ENTRIES = 1_024;
+const TRIM_SLICE_ENTRIES = 8;
 
 export class ShardEntries {
   readonly table: Table;
@@ -125,14 +126,17 @@ export class ShardEntries {
    */
   #trim({ record, namespace, key, version }: NewTableEntry, hash: number): void {
     const namespaces = this.#namespaces;
-    const from = namespaces.get(record, CELL.trimPosition) || this.table.scanStart();
-    const next = this.table.scan(from, TRIM_MAX_ENTRIES, (entry) => {
-      const isSpared = entry.record !== record || entry.version === version;
-      if (isSpared || namespaces.excessBytes(record) === 0) return "keep";
-      this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs);
-      return "remove";
-    });
-    namespaces.set(record, CELL.trimPosition, next);
+    let position = namespaces.get(record, CELL.trimPosition);
+    for (let visited = 0; visited < TRIM_MAX_ENTRIES; visited += TRIM_SLICE_ENTRIES) {
+      if (namespaces.excessBytes(record) === 0) break;
+      position = this.table.scan(position || this.table.scanStart(), TRIM_SLICE_ENTRIES, (entry) => {
+        const isSpared = entry.record !== record || entry.version === version;
+        if (isSpared || namespaces.excessBytes(record) === 0) return "keep";
+        this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs);
+        return "remove";
+      });
+    }
+    namespaces.set(record, CELL.trimPosition, position);
     if (namespaces.excessBytes(record) === 0) return;
     const put = this.table.find(record, namespace, key, hash);
     if (put === undefined) return;
