@@ -3,7 +3,7 @@
 /** "m" and "min" are minutes. */
 export type DurationUnit = "ms" | "s" | "m" | "min" | "h" | "d";
 
-const MILLISECONDS: Readonly<Record<DurationUnit, number>> = {
+export const MS_OF_UNITS: Readonly<Record<DurationUnit, number>> = {
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -18,6 +18,6 @@ const DURATION = /^(\d+(?:\.\d+)?) ?(ms|s|m|min|h|d)$/;
 export function parseDuration(text: string): number | undefined {
   const match = DURATION.exec(text);
   if (match === null) return undefined;
-  const ms = Number(match[1]) * MILLISECONDS[match[2] as DurationUnit];
+  const ms = Number(match[1]) * MS_OF_UNITS[match[2] as DurationUnit];
   return Number.isSafeInteger(ms) ? ms : undefined;
 }

@@ -8,7 +8,7 @@ import { addSettingsOptions, readSettings, type SettingsOptions } from "../setti
 const HELP = `
 A setting is taken from its flag (--value-max-bytes), else from its environment variable
 (MESHCACHE_VALUE_MAX_BYTES), else from the file (valueMaxBytes: 1MiB), else from its default.
-A size may have a unit: B, KiB, MiB, GiB or TiB. A time may have one too: ms, s, min, h or d;
+A size may have a unit: B, KiB, MiB, GiB or TiB. A time may have one too: ms, s, m or min, h, d;
 without, it is in milliseconds. The standard OTEL_* variables say where to export traces and
 metrics.
 

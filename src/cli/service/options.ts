@@ -7,7 +7,7 @@ import { toVariable } from "../settings/names.ts";
 import { parseCount, parseDurationMs } from "../settings/quantity.ts";
 
 /** For the help of a command that takes times. */
-export const TIME_HELP = "A time needs a unit: ms, s, min, h or d. Only 0 may be without one.";
+export const TIME_HELP = "A time needs a unit: ms, s, m or min, h, or d. Only 0 may be without one.";
 
 const TIME_EXAMPLES = '"250ms", "30s", "5min", "1h" or "7d"';
 

@@ -1,4 +1,5 @@
 /** Reads and writes sizes and times as text: "64MiB", "30s", "1.5h". */
+import { MS_OF_UNITS } from "../../common/duration.ts";
 import { toCount, toDuration, toSize } from "../output/text.ts";
 
 /** The unit of a number: none, bytes or milliseconds. */
@@ -10,13 +11,6 @@ const BYTES: Readonly<Record<string, number>> = {
   MiB: 1024 ** 2,
   GiB: 1024 ** 3,
   TiB: 1024 ** 4,
-};
-const MILLISECONDS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
 };
 
 function parse(text: string, units: Readonly<Record<string, number>>): number | undefined {
@@ -32,9 +26,9 @@ export function parseBytes(text: string): number | undefined {
   return parse(text, BYTES);
 }
 
-/** "250ms", "30s", "5min", "1.5h", "7d" or a plain number of milliseconds; `undefined` for anything else. */
+/** "250ms", "30s", "10m" or "10min", "1.5h", "7d" or a plain number of milliseconds; `undefined` for anything else. */
 export function parseDurationMs(text: string): number | undefined {
-  return parse(text, MILLISECONDS);
+  return parse(text, MS_OF_UNITS);
 }
 
 /** A plain whole number, "10_000" too; `undefined` for anything else. */

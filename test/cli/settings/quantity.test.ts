@@ -16,11 +16,12 @@ describe("parseBytes(), parseDurationMs(), parseCount()", () => {
     ["250ms", 250],
     ["1.5s", 1_500],
     ["5min", 300_000],
+    ["10m", 600_000],
     ["7d", 604_800_000],
     ["0", 0],
   ])("takes %s as a time", (text, ms) => expect(parseDurationMs(text)).toBe(ms));
 
-  it.each(["", "-1", "1e3", "0x10", "ten", "1.3", "1KB", "1 s s", "99999999999999999999", "NaN", "1m"])(
+  it.each(["", "-1", "1e3", "0x10", "ten", "1.3", "1KB", "1 s s", "99999999999999999999", "NaN", "1M"])(
     "refuses %j",
     (text) => {
       expect([parseBytes(text), parseDurationMs(text), parseCount(text)]).toEqual([
