@@ -4,6 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Block, readPages, toPage } from "./pages.ts";
 import { commandsOf, isOnPath, missingLines, Running, runInTerminal, type Step, stepsOf } from "./shell.ts";
 
+/** A block may start a dozen processes, on a machine that has much else to do. */
+const PATIENCE_MS = 300_000;
+
 const pages = readPages();
 const blocks = pages.flatMap((page) => page.blocks);
 const isConsole = ({ language }: Block) => language === "console" || language === "sh";
@@ -42,7 +45,7 @@ beforeAll(async () => {
     /listens on (\S+) with[\s\S]*health on http:\/\/(\S+)/.exec(server.output) ?? [];
   actual = { address, admin };
   expect(missingLines(step.output, toDocumented(server.output))).toEqual([]);
-}, 60_000);
+}, PATIENCE_MS);
 
 afterAll(async () => {
   await server?.end("SIGTERM");
@@ -67,8 +70,8 @@ function registerTest(block: Block): void {
   else if (reason !== undefined) it.skip(`${name} is not run: ${reason}`, () => {});
   else if (file !== undefined) it(`${name} is run by ${file}`, () => isRunBy(block, file));
   else if (missing.length > 0) it.skip(`${name} needs ${missing.join(", ")}, which is not here`, () => {});
-  else if (block.comment === "background") it(`${name} runs`, () => runBehind(block), 60_000);
-  else it(`${name} runs`, () => runBlock(block), 60_000);
+  else if (block.comment === "background") it(`${name} runs`, () => runBehind(block), PATIENCE_MS);
+  else it(`${name} runs`, () => runBlock(block), PATIENCE_MS);
 }
 
 /** What runs beside other blocks has printed what it is said to print once the next block is through. */
