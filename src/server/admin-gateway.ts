@@ -2,7 +2,7 @@
  * The gateway of the admin port: what the console asks, by the Connect protocol. It serves over the store of the process, with
  * limits of its own, and answers for all threads.
  *
- * Without an identity it serves loopback alone, and nothing that changes the store unless that is asked for.
+ * Without an identity it serves loopback alone unless the operator says otherwise, and nothing that changes the store unless that is asked for.
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -31,6 +31,8 @@ export interface AdminGatewayOptions {
   readonly host: string;
   /** Whether callers without an identity may change the store. */
   readonly anonymousWrites: boolean;
+  /** Whether they are served beyond loopback. */
+  readonly anonymousBeyondLoopback: boolean;
   readonly page: PageFiles;
 }
 
@@ -44,10 +46,10 @@ export interface AdminGateway extends Route {
 const SERVED: ReadonlySet<string> = new Set([CacheService.typeName, AdminService.typeName]);
 
 const NEEDS_IDENTITY =
-  "the console is served beyond loopback only to callers with an identity: set tokens, jwtIssuers or tlsClientCa\n";
+  "the console is served beyond loopback only to callers with an identity: set tokens, jwtIssuers or tlsClientCa, or console: anonymous\n";
 
 export function createAdminGateway(options: AdminGatewayOptions): AdminGateway {
-  const { store, operators, security, host, anonymousWrites, page } = options;
+  const { store, operators, security, host, anonymousWrites, anonymousBeyondLoopback, page } = options;
   const { transport, telemetry, facts, limits, startedMs, workers, inquiry } = operators;
   const services = createServiceHost(
     { store, telemetry, facts, limits },
@@ -79,7 +81,7 @@ export function createAdminGateway(options: AdminGatewayOptions): AdminGateway {
     readOnly,
     peerOf: principalsOf(),
   });
-  const isServed = !isAnonymous || isLoopback(host);
+  const isServed = !isAnonymous || anonymousBeyondLoopback || isLoopback(host);
   const gateway = new HttpGateway(new BrowserRules([]), isServed ? [rpc, new ConsolePage(page)] : [REFUSING]);
   return {
     serve: (request, response) => gateway.serve(request, response),

@@ -103,6 +103,8 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   console: "of HTTP",
   consoleWrite: "of HTTP",
   consoleTraceUrl: "of HTTP",
+  consolePrometheus: "of HTTP",
+  consolePrometheusLabels: "of HTTP",
   plaintext: "of addresses that tests do not listen on",
   anonymous: "as plaintext",
   securityReloadMs: "as tlsCert",

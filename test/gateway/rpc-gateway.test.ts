@@ -329,6 +329,15 @@ describe("a gateway that changes nothing", () => {
   });
 });
 
+describe("callers without an identity beyond loopback", () => {
+  it("are answered where the operator says so, and change nothing all the same", async () => {
+    const gateway = { host: "0.0.0.0", anonymousBeyondLoopback: true, anonymousWrites: false };
+    const served = await start({ gateway });
+    expect((await call(served, "CacheService/Get", key)).status).toBe(200);
+    expect((await call(served, "CacheService/Set", key)).status).toBe(403);
+  });
+});
+
 describe("pages of other origins", () => {
   it("are refused, whatever they ask", async () => {
     const served = await start();

@@ -32,6 +32,7 @@ export async function serveGateway(options: ServedGatewayOptions = {}): Promise<
     security,
     host,
     anonymousWrites: true,
+    anonymousBeyondLoopback: false,
     page: new Map(),
     ...options.gateway,
   });

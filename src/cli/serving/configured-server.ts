@@ -95,13 +95,19 @@ async function create(
 
 /** For operators, who see them by AdminService. */
 function factsOf(settings: ResolvedSettings): ServerFacts {
+  const {
+    consoleTraceUrl: traceUrl,
+    consolePrometheus: url,
+    consolePrometheusLabels: labels,
+  } = settings.values;
   return {
     settings: SETTING_NAMES.map((name) => ({
       name,
       value: textOfSetting(settings, name),
       source: settings.originOf(name),
     })),
-    traceUrl: settings.values.consoleTraceUrl,
+    traceUrl,
+    ...(url !== "" && { history: { url, labels } }),
   };
 }
 

@@ -161,6 +161,7 @@ function openConsole(
     security,
     host,
     anonymousWrites: settings.consoleWrite,
+    anonymousBeyondLoopback: settings.console === "anonymous",
     page: readConsoleFiles(),
   });
   const boundary = createBoundary((error) => {

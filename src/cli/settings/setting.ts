@@ -113,6 +113,36 @@ function isTraceUrl(text: string): boolean {
   return text.length <= 2_048 && text.includes("{traceId}") && /^https?:$/.test(url?.protocol ?? "");
 }
 
+/** A URL; empty for none. */
+export function urlSetting(group: string, description: string) {
+  const error = "must be an http or https URL of at most 2,048 characters, without a password or a query";
+  return z
+    .string({ error })
+    .refine((text) => text === "" || isPlainUrl(text), { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a URL", description });
+}
+
+function isPlainUrl(text: string): boolean {
+  const { protocol = "", username, password, search, hash } = URL.parse(text) ?? {};
+  return (
+    text.length <= 2_048 && /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === ""
+  );
+}
+
+const LABEL = String.raw`[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\\n]|\\.)*"`;
+const LABELS = new RegExp(`^(?:${LABEL}(?:,${LABEL})*)?$`);
+
+/** What stands between the braces of a selector of Prometheus. */
+export function labelsSetting(group: string, fallback: string, description: string) {
+  const error = `must be labels of Prometheus with commas between, such as ${fallback}, of at most 1,024 characters`;
+  return z
+    .string({ error })
+    .refine((text) => text.length <= 1_024 && LABELS.test(text), { error })
+    .default(fallback)
+    .register(INFOS, { group, initial: fallback, unit: "", bound: "labels", description });
+}
+
 /** Where something listens; "off" too, if it is `optional`. */
 export function listenSetting(group: string, fallback: string, description: string, optional = false) {
   const error = `must be ${LISTEN_ADDRESS_FORM}${optional ? ', or "off"' : ""}`;

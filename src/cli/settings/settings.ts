@@ -25,12 +25,14 @@ import {
   fileSetting,
   hostsSetting,
   INFOS,
+  labelsSetting,
   listenSetting,
   namespacesSetting,
   quantitySetting,
   type SettingInfo,
   switchSetting,
   traceUrlSetting,
+  urlSetting,
   wordSetting,
 } from "./setting.ts";
 
@@ -79,9 +81,9 @@ export const settingsSchema = z.strictObject({
   ),
   console: wordSetting(
     "Process",
-    ["on", "off"],
+    ["on", "anonymous", "off"],
     "on",
-    "Whether the admin port serves the console at `/console/`, and what it asks: CacheService and AdminService over HTTP. Beyond loopback only callers with an identity are answered.",
+    "Whether the admin port serves the console at `/console/`, and what it asks: CacheService and AdminService over HTTP. Beyond loopback only callers with an identity are answered, unless it is `anonymous`, for a port that only you can reach.",
   ),
   consoleWrite: switchSetting(
     "Process",
@@ -90,6 +92,15 @@ export const settingsSchema = z.strictObject({
   consoleTraceUrl: traceUrlSetting(
     "Process",
     "Where the console shows a trace: a URL in which `{traceId}` stands for its id.",
+  ),
+  consolePrometheus: urlSetting(
+    "Process",
+    "URL of the Prometheus that reads this server's metrics from the admin port. The console then shows more than five minutes.",
+  ),
+  consolePrometheusLabels: labelsSetting(
+    "Process",
+    'job="meshcache"',
+    "The labels of this server's series there, as a selector has them.",
   ),
   // Its default, and some others, depend on the machine: see fitted-defaults.ts.
   workers: quantitySetting(

@@ -154,6 +154,27 @@ describe("resolveSettings()", () => {
     expect(faultsOf({ flags: { ...value, shards: "4" } }).join()).not.toContain("valueMaxBytes");
   });
 
+  it.each([
+    ["consolePrometheus", "prometheus:9090"],
+    ["consolePrometheus", "http://me:secret@prometheus:9090"],
+    ["consolePrometheus", "http://prometheus:9090/?x=1"],
+    ["consolePrometheusLabels", "job=meshcache"],
+    ["consolePrometheusLabels", 'job="meshcache",'],
+    ["consolePrometheusLabels", 'job="meshcache"} or up{job="other"'],
+  ])("refuses %s: %s", (name, text) => {
+    expect(faultsOf({ flags: { [name]: text } })).toEqual([
+      expect.stringContaining(`${toFlag(name)}: must be`),
+    ]);
+  });
+
+  it.each([
+    ["consolePrometheus", "https://metrics.example/prometheus"],
+    ["consolePrometheusLabels", ""],
+    ["consolePrometheusLabels", 'job=~"mesh.*",instance!="a\\"b"'],
+  ])("takes %s: %s", (name, text) => {
+    expect(faultsOf({ flags: { [name]: text } })).toEqual([]);
+  });
+
   it("refuses a budget that is too small for the shards", () => {
     const given = { flags: { storeBudgetBytes: "2MiB" }, env: { MESHCACHE_SHARDS: "64" } };
     expect(faultsOf(given)).toEqual([
