@@ -6,7 +6,7 @@ FROM docker.io/library/node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund --no-update-notifier
-COPY tsconfig.json ./
+COPY tsconfig.json vite.config.ts ./
 COPY scripts/build-binary.ts scripts/
 COPY gen gen
 COPY src src

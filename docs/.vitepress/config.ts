@@ -39,6 +39,7 @@ const sidebar = [
       page("Security", "/security"),
       page("Proxies", "/proxies"),
       page("Operations", "/operations"),
+      page("The console", "/console"),
       page("HTTP and JSON", "/gateway"),
       page("Configuration", "/configuration"),
       page("Tracing", "/tracing"),

@@ -30,5 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.tls.secretName .Values.plaintext }}{{ fail "tls.secretName and plaintext exclude one another" }}{{ end -}}
 {{- $identified := and .Values.tls.secretName .Values.tls.requireClientCertificate -}}
 {{- if .Values.anonymous }}{{ $_ := set $own "anonymous" true }}{{ else if not $identified }}{{ fail "set tls.requireClientCertificate, or anonymous: true where the network decides who reaches the cache" }}{{ end -}}
+{{- if and (eq (.Values.config.console | default "on" | toString) "anonymous") (not (and .Values.networkPolicy.enabled .Values.networkPolicy.monitoring)) -}}
+{{- fail "config.console=anonymous shows keys and values to whoever reaches the admin port: name who may in networkPolicy.monitoring" -}}
+{{- end -}}
 {{- toYaml (merge $own .Values.config) -}}
 {{- end }}
