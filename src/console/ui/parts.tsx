@@ -61,7 +61,7 @@ export function Denied({ view, permission }: { view?: string; permission: string
       <Panel>
         <Empty title="Without permission">
           This view needs the permission <code>{permission}</code>, which your identity does not have. The
-          policy of the server gives it.
+          policy of the server can give it.
         </Empty>
       </Panel>
     </>

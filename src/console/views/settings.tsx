@@ -97,7 +97,7 @@ function Caller() {
 }
 
 const COLUMNS: readonly Column<SettingInfo>[] = [
-  { title: "Setting", show: ({ name }) => <code>{name}</code>, sort: ({ name }) => name },
+  { title: "Setting", wraps: true, show: ({ name }) => <code>{name}</code>, sort: ({ name }) => name },
   { title: "Value", wraps: true, show: (setting) => <Value setting={setting} /> },
   {
     title: "From",
