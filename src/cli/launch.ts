@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { nodeComplaint } from "../common/node-version.ts";
 import { EXIT } from "./output/exit-codes.ts";
+import { SERVER_ENVIRONMENT } from "./server-environment.ts";
 import { SERVER_V8_FLAGS } from "./v8-flags.ts";
 
 const complaint = nodeComplaint(process.versions.node);
@@ -28,6 +29,8 @@ function startWithFlags(): void {
     fileURLToPath(import.meta.url),
     ...process.argv.slice(2),
   ];
-  process.execve?.(process.execPath, [process.argv0, ...args]);
+  // What the user has set comes last and wins.
+  const environment = { ...SERVER_ENVIRONMENT, ...process.env };
+  process.execve?.(process.execPath, [process.argv0, ...args], environment);
   for (const flag of SERVER_V8_FLAGS) setFlagsFromString(flag);
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import { SERVER_ENVIRONMENT } from "../../src/cli/server-environment.ts";
 import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import { Captured } from "../support/command-line.ts";
 
@@ -66,6 +67,17 @@ describe("meshcache serve", () => {
         "--max-old-space-size=300",
       ]);
       expect(args.slice(-SERVE.length - 1, -1)).toEqual(SERVE);
+    },
+  );
+
+  it.skipIf(!existsSync("/proc/self/environ"))(
+    "runs with the settings of the allocator, unless they are set already",
+    async () => {
+      const { child } = await serve();
+      const environment = readFileSync(`/proc/${child.pid}/environ`, "utf8").split("\0");
+      for (const [name, value] of Object.entries(SERVER_ENVIRONMENT)) {
+        expect(environment).toContain(`${name}=${process.env[name] ?? value}`);
+      }
     },
   );
 

@@ -76,7 +76,16 @@ export const rooms: Rooms = {
     "server/grpc-js",
     "server/limits",
   ],
-  "server/operations": ["common", "gen", "rpc", "security/access", "server/limits", "store/api", "telemetry"],
+  "server/operations": [
+    "codec/framing",
+    "common",
+    "gen",
+    "rpc",
+    "security/access",
+    "server/limits",
+    "store/api",
+    "telemetry",
+  ],
   "server/streams": [
     "codec",
     "codec/framing",
@@ -92,6 +101,7 @@ export const rooms: Rooms = {
   ],
   "server/services": [
     "codec",
+    "codec/framing",
     "common",
     "gen",
     "rpc",

@@ -7,7 +7,8 @@
  * byte.
  */
 import { Buffer } from "node:buffer";
-import { GrpcFrame, PREFIX_BYTES, returnMemory, takeMemory, writePrefix } from "../framing/grpc-frame.ts";
+import { GrpcFrame, PREFIX_BYTES, writePrefix } from "../framing/grpc-frame.ts";
+import { returnMemory, takeMemory } from "../framing/message-memory.ts";
 import { FIXED64, LENGTH_DELIMITED, VARINT, varintBytes } from "./wire-format.ts";
 
 const START_BYTES = 64 * 1024;
@@ -67,7 +68,10 @@ export class WireWriter {
 
   /** Discards what was written. */
   reset(): void {
-    if (this.#bytes.length > KEPT_MAX_BYTES) this.#use(Buffer.allocUnsafeSlow(START_BYTES));
+    if (this.#bytes.length > KEPT_MAX_BYTES) {
+      returnMemory(this.#bytes);
+      this.#use(takeMemory(START_BYTES));
+    }
     this.#at = this.#bytes.length;
   }
 

@@ -4,13 +4,14 @@ import { Buffer } from "node:buffer";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
+import { returnMemory, STEP_BYTES, takeMemory } from "../../codec/framing/message-memory.ts";
 import { encodeFrame } from "../../codec/messages.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { decodeRequest } from "../calls/decode-request.ts";
 import type { Cancel, UnaryHandler } from "../calls/handler.ts";
 import { toServiceError } from "../calls/service-error.ts";
-import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { CALL_WORK_BYTES } from "../limits/work.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
@@ -36,6 +37,8 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   readonly streaming = false;
   /** What has come of the request, its prefix included, and behind it room for more. */
   #memory: Buffer = NO_BUFFER;
+  /** The pooled memory that the request lies in, as long as anybody may read it. Undefined: it is not pooled. */
+  #pooled: Buffer | undefined;
   #receivedBytes = 0;
   /** Of a handler that answers later. */
   #cancel: Cancel | undefined;
@@ -51,6 +54,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   #take(chunk: Buffer): void {
+    this.arrived(chunk.length);
     if (this.answered) return;
     const { requestMaxBytes } = this.method;
     this.#append(chunk);
@@ -76,11 +80,21 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
       const wholeBytes =
         before < PREFIX_BYTES ? Number.POSITIVE_INFINITY : PREFIX_BYTES + this.#memory.readUInt32BE(1);
       const roomBytes = Math.max(this.#receivedBytes, Math.min(2 * this.#receivedBytes, wholeBytes));
-      const grown = Buffer.allocUnsafe(roomBytes);
+      const pooled = roomBytes < STEP_BYTES ? undefined : takeMemory(roomBytes);
+      const grown = pooled ?? Buffer.allocUnsafe(roomBytes);
       this.#memory.copy(grown, 0, 0, before);
+      this.#freeRequest();
       this.#memory = grown;
+      this.#pooled = pooled;
     }
     chunk.copy(this.#memory, before);
+  }
+
+  /** Nobody reads the request any more. */
+  #freeRequest(): void {
+    if (this.#pooled === undefined) return;
+    returnMemory(this.#pooled);
+    this.#pooled = undefined;
   }
 
   /** As its prefix says; 0 until that has come. */
@@ -111,7 +125,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #begin(): void {
     const memory = this.connectionMemory;
     if (this.deadlineMs < Number.POSITIVE_INFINITY && this.deps.clock.nowMs() >= this.deadlineMs) {
-      memory.turns.spend(OPERATION_WORK_BYTES);
+      memory.turns.spend(CALL_WORK_BYTES);
       this.conclude(DEADLINE_PASSED);
     } else if (memory.admitsAnswer()) this.#run();
     else memory.wait(() => this.#beginLate());
@@ -120,7 +134,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #run(): void {
     const { input, handler } = this.method;
     const message = this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes);
-    this.connectionMemory.turns.spend(OPERATION_WORK_BYTES + message.length);
+    this.connectionMemory.turns.spend(CALL_WORK_BYTES + message.length);
     this.#memory = NO_BUFFER;
     try {
       const request = decodeRequest(input, message, this.deps.limits);
@@ -154,6 +168,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     } catch (error) {
       this.deps.boundary.caught(this.stream, error);
     }
+    this.#freeRequest();
   }
 
   #respond(response: Message): void {
@@ -191,5 +206,6 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     this.holdRequest(0);
     super.conclude(refusal);
     this.#stopWaiting();
+    this.#freeRequest();
   }
 }

@@ -1,15 +1,15 @@
 /**
  * Gives memory back after a burst. The memory of buffers that nobody uses is freed by a full collection, which V8 puts off
  * while little is allocated, for minutes with `--no-memory-reducer`. So one is asked for, when a burst is over and has left
- * much behind, and at most once in five seconds.
+ * much behind, and at most once in 20 seconds.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 const MIB = 1024 * 1024;
-/** A collection stops its thread for some milliseconds: less is not worth it. */
+/** A collection stops its thread for some tens of milliseconds: less is not worth it. */
 const WORTH_BYTES = 32 * MIB;
-const INTERVAL_MS = 5_000;
+const INTERVAL_MS = 20_000;
 
 export interface MemoryReturnDeps {
   /** The bytes of all buffers of this thread, those included that nobody uses. */
@@ -52,7 +52,12 @@ function bufferBytes(): number {
   return Math.max(arrayBuffers, external);
 }
 
+let gc: (() => void) | undefined;
+
 function collect(): void {
-  setFlagsFromString("--expose-gc");
-  runInNewContext("gc")();
+  if (gc === undefined) {
+    setFlagsFromString("--expose-gc");
+    gc = runInNewContext("gc") as () => void;
+  }
+  gc();
 }

@@ -6,6 +6,7 @@ import type {
   Operation,
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { PooledValues } from "../../codec/framing/pooled-values.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
@@ -23,7 +24,7 @@ import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/work.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch-size.ts";
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
@@ -36,6 +37,11 @@ export interface BatchDeps {
   readonly shedder?: LoadShedder;
   /** Default: errors are not counted. */
   readonly refusals?: RefusalCounts;
+  /**
+   * Whoever gets the response of `runBatch` encodes it at once and keeps nothing of it: the memory of large values is used
+   * again. Default false: values get memory of their own.
+   */
+  readonly doneEncodes?: boolean;
 }
 
 /** The caller of a batch, or of all batches of a stream. */
@@ -87,6 +93,7 @@ class BatchRun {
   readonly #context: OperationContext;
   readonly #results: OperationResult[];
   readonly #waits = new Map<number, LeaseWait>();
+  readonly #values: PooledValues | undefined;
   #next = 0;
   #spareBytes: number;
   /** Starts one too high, so that `done` is not called before all operations have begun. */
@@ -113,9 +120,10 @@ class BatchRun {
     this.#results = new Array(operations.length);
     this.#spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
     this.#unsettled = operations.length + 1;
+    this.#values = deps.doneEncodes ? new PooledValues() : undefined;
     this.#context = {
       ...contextOf(request, caller, deps),
-      valueArena: new RoomForValues(() => this.#spareBytes),
+      valueArena: new RoomForValues(() => this.#spareBytes, this.#values),
     };
   }
 
@@ -205,6 +213,7 @@ class BatchRun {
     if (this.#unsettled > 0) return;
     this.#count(-this.#resultBytes);
     this.#done({ $typeName: "meshcache.v1.BatchResponse", results: this.#results });
+    this.#values?.release();
   }
 
   #count(bytes: number): void {
@@ -226,19 +235,24 @@ class BatchRun {
     for (const wait of this.#waits.values()) wait.cancel();
     this.#waits.clear();
     this.#count(-this.#resultBytes);
+    this.#values?.release();
   }
 }
 
-/** Refuses values that the message has no room for before they are copied. The others get memory of their own. */
+/** Refuses values that the message has no room for before they are copied. */
 class RoomForValues implements ValueMemory {
   readonly #spareBytes: () => number;
+  readonly #memory: ValueMemory | undefined;
 
-  constructor(spareBytes: () => number) {
+  /** `memory`: where the others lie. Undefined: each has memory of its own. */
+  constructor(spareBytes: () => number, memory: ValueMemory | undefined) {
     this.#spareBytes = spareBytes;
+    this.#memory = memory;
   }
 
-  take(bytes: number): undefined {
+  take(bytes: number): Uint8Array | undefined {
     if (bytes > this.#spareBytes()) throw NO_ROOM;
+    return this.#memory?.take(bytes);
   }
 }
 
@@ -268,7 +282,7 @@ export function mayWait({ operations }: BatchRequest): boolean {
 /** What the operations of a batch share. */
 export function contextOf(
   { namespace }: BatchRequest,
-  { clientId, span, leaseHolder = 0, access }: Caller,
+  { clientId, span, leaseHolder = 0, access, memory }: Caller,
   { store, limits, boundary, shedder }: BatchDeps,
 ): OperationContext {
   const writer = { origin: clientId, traceparent: span.traceparent };
@@ -280,6 +294,7 @@ export function contextOf(
     defaultNamespace: namespace,
     valueArena: undefined,
     shedder,
+    connection: memory,
     leaseHolder,
     boundary,
   };

@@ -1,5 +1,6 @@
 /** The handlers of CacheService. Each one runs its operation against the store and answers. */
 import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { PooledValues } from "../../codec/framing/pooled-values.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { withoutValue } from "../../rpc/lease.ts";
@@ -14,6 +15,7 @@ import {
   runTouch,
 } from "../../rpc/operations.ts";
 import type { Store } from "../../store/api/store.ts";
+import type { ValueMemory } from "../../store/api/value-arena.ts";
 import {
   bidi,
   type CallContext,
@@ -24,7 +26,7 @@ import {
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { OPERATION_WORK_BYTES } from "../limits/work.ts";
 import { runBatch } from "../operations/batch.ts";
 import { workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
@@ -46,14 +48,22 @@ export interface CacheServiceDeps extends HandlerDeps {
 export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
   const { store, limits, boundary, shedder } = deps;
   const holders = new ConnectionHolders(store);
-  const operation = ({ writer, access }: CallContext, leaseHolder = 0): OperationContext => ({
+  // Whoever settles a unary call encodes its response at once.
+  const batchDeps = { ...deps, doneEncodes: true };
+  const values = new PooledValues();
+  const operation = (
+    { writer, access, memory }: CallContext,
+    valueArena?: ValueMemory,
+    leaseHolder = 0,
+  ): OperationContext => ({
     access,
     store,
     limits,
     writer,
     defaultNamespace: "",
-    valueArena: undefined,
+    valueArena,
     shedder,
+    connection: memory,
     leaseHolder,
     boundary,
   });
@@ -65,10 +75,15 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     },
   );
   return {
-    get: immediate((request, context) => {
-      const value = runGet(request, operation(context));
-      describe(context, request.namespace, { case: "get", value });
-      return value;
+    get: unary((request, context, settle) => {
+      try {
+        const value = runGet(request, operation(context, values));
+        describe(context, request.namespace, { case: "get", value });
+        settle(value);
+      } finally {
+        values.release();
+      }
+      return undefined;
     }),
     set: immediate((request, context) => {
       const value = runSet(request, operation(context));
@@ -99,7 +114,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
         describe(context, request.namespace, { case: "lease", value });
         settle(value);
       };
-      const wait = runLease(request, operation(context, holders.of(memory)), (outcome) => {
+      const wait = runLease(request, operation(context, undefined, holders.of(memory)), (outcome) => {
         if (!waited) {
           answer(outcome);
           return;
@@ -117,7 +132,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       context.span.set({ operations: request.operations.length });
       const { span, clientId, memory, access } = context;
       const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
-      return runBatch(request, caller, deps, settle);
+      return runBatch(request, caller, batchDeps, settle);
     }),
     stream: serverStream((call, request, context) => openStream(call, request, context, deps)),
     exchange: bidi((call, context) => openExchange(call, context, deps)),

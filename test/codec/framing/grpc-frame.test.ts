@@ -1,12 +1,11 @@
 /** Frames use pooled memory: none of it may be given out again before its frame is released. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { GetRequestSchema, SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { GrpcFrame, returnMemory, takeMemory } from "../../../src/codec/framing/grpc-frame.ts";
+import { GrpcFrame } from "../../../src/codec/framing/grpc-frame.ts";
+import { returnMemory, STEP_BYTES, takeMemory } from "../../../src/codec/framing/message-memory.ts";
 import { encodeFrame } from "../../../src/codec/messages.ts";
-
-const STEP_BYTES = 64 * 1024;
 
 interface Kept {
   readonly frame: GrpcFrame;
@@ -65,23 +64,6 @@ describe("A frame", () => {
     expect(first).not.toBe(second);
     returnMemory(first);
     returnMemory(second);
-  });
-
-  it("returns its memory to a pool of at most 8 MiB, unless it has more than 1 MiB", async () => {
-    // A fresh module, whose pool is empty.
-    vi.resetModules();
-    const { returnMemory, takeMemory } = await import("../../../src/codec/framing/grpc-frame.ts");
-    const bytesOf = (memories: readonly Buffer[]): number =>
-      memories.reduce((sum, memory) => sum + memory.length, 0);
-    const sizes = Array.from({ length: 120 }, (_, index) => STEP_BYTES * (1 + (index % 3)));
-    const burst = [...sizes, 2 ** 20 + 1].map(takeMemory);
-    for (const memory of burst) returnMemory(memory);
-    const next = [2 ** 20 + 1, ...sizes, ...sizes].map(takeMemory);
-    expect(new Set(next).size).toBe(next.length);
-    expect(next[0]).not.toBe(burst.at(-1));
-    const keptBytes = bytesOf(next.filter((memory) => burst.includes(memory)));
-    expect(keptBytes).toBeGreaterThan(8 * 2 ** 20 - 3 * STEP_BYTES);
-    expect(keptBytes).toBeLessThanOrEqual(8 * 2 ** 20);
   });
 
   it("occupies at most eight times its bytes, or one step of allocation", () => {
