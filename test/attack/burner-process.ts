@@ -1,11 +1,20 @@
-/** What an attacker is compared with: burns the same share of a core and does nothing else: `node burner-process.ts SHARE SECONDS`. */
+/**
+ * Burns a share of a core and does nothing else, in the place of an attacker, or of the server that serves one: `node
+ * burner-process.ts SHARE SECONDS`. The share is of processor time, whatever others take of the core.
+ */
 const [share = 0, seconds = 0] = process.argv.slice(2).map(Number);
 const PERIOD_MS = 10;
-const endMs = performance.now() + 1_000 * seconds;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
-while (performance.now() < endMs) {
-  const beganMs = performance.now();
-  while (performance.now() - beganMs < PERIOD_MS * Math.min(share, 1)) Math.sqrt(beganMs);
-  const restMs = PERIOD_MS - (performance.now() - beganMs);
-  if (restMs > 0) Atomics.wait(sleeper, 0, 0, restMs);
+const before = process.threadCpuUsage();
+const burntMs = (): number => {
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1_000;
+};
+const beganMs = performance.now();
+let passedMs = 0;
+while (passedMs < 1_000 * seconds) {
+  const dueMs = Math.min(share, 1) * (PERIOD_MS + passedMs);
+  if (burntMs() < dueMs) for (let turn = 0; turn < 10_000; turn++) Math.sqrt(turn);
+  else Atomics.wait(sleeper, 0, 0, PERIOD_MS);
+  passedMs = performance.now() - beganMs;
 }

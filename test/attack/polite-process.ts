@@ -83,7 +83,7 @@ const result = {
   p50Ms: at(0.5),
   p99Ms: at(0.99),
   maxMs: at(1),
-  failed: failed + unanswered,
+  failedShare: (failed + unanswered) / asked.length,
   missedShare: missed / asked.length,
   lostLease,
 };

@@ -5,7 +5,6 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { connectRaw } from "../support/raw-grpc.ts";
 import { testTls } from "../support/test-tls.ts";
-import { CALM } from "../support/test-workers.ts";
 
 /** A Health/Check request for the whole server, and the answer SERVING. */
 const CHECK = Buffer.alloc(5);
@@ -22,12 +21,16 @@ export interface ServerProcess {
   /** How many callbacks threw an error that the boundary caught. */
   containedFaults(): Promise<number>;
   residentMiB(): number;
+  /** The processor time that all its threads have taken. */
+  cpuMs(): number;
   stop(): Promise<void>;
 }
 
 interface ServerProcessOptions {
   /** Further flags. Default: those for TLS, where the processes have the files for it. */
   readonly flags?: readonly string[];
+  /** Flags behind these. */
+  readonly settings?: readonly string[];
   /** Called with each line of its log. */
   readonly logged?: (line: string) => void;
   /** Variables beside those of this process. */
@@ -36,23 +39,12 @@ interface ServerProcessOptions {
 
 export async function startServerProcess(
   workers = 2,
-  { flags = securityFlags(), logged = () => {}, env = {} }: ServerProcessOptions = {},
+  { flags = securityFlags(), settings = [], logged = () => {}, env = {} }: ServerProcessOptions = {},
 ): Promise<ServerProcess> {
+  const addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
   const child = spawn(
     process.execPath,
-    [
-      "src/cli/main.ts",
-      "serve",
-      "--listen",
-      "127.0.0.1:0",
-      "--admin",
-      "127.0.0.1:0",
-      "--workers",
-      String(workers),
-      "--shed-after-ms",
-      String(CALM.shedAfterMs),
-      ...flags,
-    ],
+    ["src/cli/launch.ts", "serve", ...addresses, "--workers", String(workers), ...flags, ...settings],
     { stdio: ["ignore", "pipe", "pipe"], env: { ...withoutTestVariables(), ...env } },
   );
   const errors: string[] = [];
@@ -85,6 +77,7 @@ export async function startServerProcess(
     },
     containedFaults: () => metric("meshcache_contained_faults_total"),
     residentMiB: () => Math.round(residentKiB(child.pid) / 1_024),
+    cpuMs: () => cpuMs(child.pid),
     async stop() {
       if (ended !== undefined) return;
       child.kill("SIGKILL");
@@ -114,6 +107,18 @@ function securityFlags(): readonly string[] {
 function residentKiB(pid: number | undefined): number {
   try {
     return Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Linux counts in hundredths of a second. 0 if the system does not tell. */
+function cpuMs(pid: number | undefined): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // Behind the name, which may have anything in it, utime and stime are the 12th and 13th.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
   } catch {
     return 0;
   }
