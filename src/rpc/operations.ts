@@ -35,7 +35,7 @@ export type ShedKind = "get" | "set";
 
 export interface LoadShedder {
   /** Undefined: the operation may run. Otherwise what it ends with. */
-  refusalOf(kind: ShedKind): CacheError | undefined;
+  refusalOf(kind: ShedKind, connection: object): CacheError | undefined;
 }
 
 /** What an operation needs besides its request. */
@@ -51,6 +51,8 @@ export interface OperationContext {
   readonly valueArena: ValueMemory | undefined;
   /** Undefined: nothing is refused for load. */
   readonly shedder: LoadShedder | undefined;
+  /** The connection of the caller, as the shedder knows it. Undefined: nothing is refused for load. */
+  readonly connection: object | undefined;
   /** The id of the holder of the leases that are granted. */
   readonly leaseHolder: number;
   /** Contains what fails when a wait is settled, inside another caller's store call. */
@@ -60,8 +62,8 @@ export interface OperationContext {
 /** A successful result. */
 export type OperationOutcome = Exclude<OperationResult["result"], { case: "error" } | { case: undefined }>;
 
-function shed(kind: ShedKind, { shedder }: OperationContext): void {
-  const refusal = shedder?.refusalOf(kind);
+function shed(kind: ShedKind, { shedder, connection }: OperationContext): void {
+  const refusal = connection && shedder?.refusalOf(kind, connection);
   if (refusal !== undefined) throw refusal;
 }
 

@@ -307,7 +307,7 @@ export const settingsSchema = z.strictObject({
   ),
   turnMaxBytes: transport(
     "turnMaxBytes",
-    "Work that a worker does before it looks at its connections again, in bytes copied. An operation counts as 4 KiB. What does not fit waits for its turn, in which connections take turns.",
+    "Work that a worker does before it looks at its connections again, in bytes copied. An operation of a batch counts as 4 KiB, a unary call as 64 KiB. What does not fit waits for its turn, in which connections take turns.",
   ),
   shedDelayMs: transport(
     "shedDelayMs",

@@ -18,6 +18,7 @@ export class PooledValues {
 
   /** Nobody reads the values any more. */
   release(): void {
+    if (this.#taken.length === 0) return;
     for (const memory of this.#taken) returnMemory(memory);
     this.#taken.length = 0;
   }

@@ -19,9 +19,11 @@ import { MemoryAccount } from "../limits/memory-account.ts";
 import { MemoryReturn } from "../limits/memory-return.ts";
 import { type LoadSignals, Overload } from "../limits/overload.ts";
 import { createHeldTotal, type HeldTotal } from "../limits/quotas.ts";
+import type { Reading } from "../limits/readers.ts";
 import { Throughput } from "../limits/throughput.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { Turns } from "../limits/turns.ts";
+import { JUDGE_WORK_BYTES, STREAM_WORK_BYTES } from "../limits/work.ts";
 import type { ListedCall } from "./call-list.ts";
 import { ConnectionList } from "./connection-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
@@ -47,6 +49,8 @@ export interface CallRegister {
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
   waitingCallsOf(session: CallSession): number;
+  /** The connection is read as turns let it. Returns what is to be called when it is closed. */
+  boundReading(session: CallSession, reading: Reading): () => void;
   /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }
@@ -97,6 +101,10 @@ export function createOpenCalls(
   const throughput = new Throughput(limits.shedDelayMs, nowMs);
   const empty = new EmptySignal();
   let timer: Timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
+  /** The next call that the sweep looks at. Undefined: it has looked at all. */
+  let next: ListedCall | undefined;
+  /** Stands for the sweep among the connections that take turns. */
+  const sweeper = {};
 
   const register: CallRegister = {
     receiveMaxBytes: limits.receiveMaxBytes,
@@ -113,14 +121,17 @@ export function createOpenCalls(
       const meter = call.principal?.access?.meter;
       call.memory = memory.of(call.stream.session, meter?.held);
       if (!call.streaming) call.memory.countOperations(1);
+      turns.arrived(call.memory, STREAM_WORK_BYTES);
       const refusal = unknown ?? (call.streaming ? beginStream(call, meter) : undefined);
       if (refusal === undefined) return true;
       call.refuse(refusal);
       return false;
     },
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
+    boundReading: (session, reading) => memory.boundReading(session, reading),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,
     end(call, code) {
+      if (call === next) next = call.newer;
       if (!calls.delete(call)) return;
       if (!call.streaming) throughput.ended();
       call.span?.end(code);
@@ -168,12 +179,9 @@ export function createOpenCalls(
   function sweep(): void {
     nowMs = clock.nowMs();
     timer = clock.schedule(SWEEP_MS, boundary.guard(undefined, sweep));
-    for (const call of calls) {
-      try {
-        judge(call);
-      } catch (error) {
-        boundary.caught(call.stream, error);
-      }
+    if (next === undefined) {
+      next = calls.oldest;
+      judgeAll();
     }
     relief.cutExcess(calls, nowMs);
     // Other threads may have freed memory too.
@@ -181,6 +189,24 @@ export function createOpenCalls(
     overload.check(nowMs);
     throughput.check(nowMs, memory.turns.oldestWaitMs(nowMs));
     memoryReturn.check(memory.total.bytes, nowMs);
+  }
+
+  /** Thousands may have to end at once: it goes on in the next turn when this one is over. */
+  function judgeAll(): void {
+    while (next !== undefined) {
+      if (turns.over) {
+        turns.wait(sweeper, judgeAll);
+        return;
+      }
+      const call = next;
+      next = call.newer;
+      turns.spend(JUDGE_WORK_BYTES);
+      try {
+        judge(call);
+      } catch (error) {
+        boundary.caught(call.stream, error);
+      }
+    }
   }
 
   function judge(call: ListedCall): void {

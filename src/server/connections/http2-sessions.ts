@@ -22,8 +22,10 @@ import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
+import type { Reading } from "../limits/readers.ts";
 import type { Throughput } from "../limits/throughput.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
+import { SocketReading } from "./socket-reading.ts";
 
 /** Unary calls that a session may have under way, however busy the server is. */
 const CALLS_MIN = 8;
@@ -52,6 +54,8 @@ interface Http2SessionsOptions {
   readonly waitingCallsOf: (session: ServerHttp2Session) => number;
   /** Lists a session and its socket. */
   readonly opened: (session: ServerHttp2Session, socket: Socket) => void;
+  /** Bounds what is read of a session. Returns what is to be called when it is closed. */
+  readonly boundReading: (session: ServerHttp2Session, reading: Reading) => () => void;
   /** Takes a call that grpc-js is not to serve. */
   readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
@@ -68,6 +72,7 @@ export function createHttp2Sessions(
     streamingCallsOf,
     waitingCallsOf,
     opened,
+    boundReading,
     takeCall,
   }: Http2SessionsOptions,
 ): Http2Sessions {
@@ -106,7 +111,10 @@ export function createHttp2Sessions(
     http2Server.on("session", (session: ServerHttp2Session) => {
       boundary.contain(session);
       Object.assign(session, { peer: arriving?.peer });
-      if (arriving !== undefined) opened(session, arriving.socket);
+      if (arriving !== undefined) {
+        opened(session, arriving.socket);
+        session.once("close", boundReading(session, new SocketReading(arriving.socket)));
+      }
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
       // A protocol fault of the peer ends its session; there is nobody to tell.

@@ -76,6 +76,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     streamingCallsOf: register.streamingCallsOf,
     waitingCallsOf: register.waitingCallsOf,
     opened: register.opened,
+    boundReading: register.boundReading,
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });

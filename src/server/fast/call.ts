@@ -22,6 +22,7 @@ import type { CallStream } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
+import { ERROR_WORK_BYTES } from "../limits/work.ts";
 
 export interface FastCallDeps extends HandlerDeps {
   readonly register: CallRegister;
@@ -149,6 +150,11 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     return this.#requestBytes + this.#answerBytes;
   }
 
+  /** Bytes of its request have come. */
+  protected arrived(bytes: number): void {
+    this.memory?.turns.arrived(this.memory, bytes);
+  }
+
   /** Its request holds so many bytes now. False: there is no memory for them, and the call was refused. */
   protected holdRequest(bytes: number): boolean {
     const addedBytes = bytes - this.#requestBytes;
@@ -192,6 +198,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   /** Sends a status instead of an answer, or behind the frames that were sent. */
   protected conclude({ code, details, metadata }: Refusal): void {
     if (!this.setStatus(code)) return;
+    this.memory?.turns.spend(ERROR_WORK_BYTES);
     const { stream } = this;
     const trailers = {
       "grpc-status": code,

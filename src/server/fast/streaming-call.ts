@@ -63,6 +63,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     }
     stream.on("close", () => this.#reader?.closed());
     stream.on("data", (chunk: Buffer) => {
+      this.arrived(chunk.length);
       if (this.answered) return;
       this.#splitter.push(chunk);
       this.#read();

@@ -12,10 +12,13 @@ import type { RequestBound } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
-import { OPERATION_WORK_BYTES } from "../limits/turns.ts";
+import { CALL_WORK_BYTES } from "../limits/work.ts";
 import { ArrivingMessages } from "./arriving-messages.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
+
+/** The layers of grpc-js cost twice as much as the call itself. */
+const GRPC_JS_CALL_WORK_BYTES = 3 * CALL_WORK_BYTES;
 
 type Method = Parameters<ServerInterceptor>[0];
 type BaseCall = Parameters<ServerInterceptor>[1];
@@ -186,6 +189,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
   #watch(): void {
     const stream = http2StreamOf(this.base);
     stream.on("data", (chunk: Buffer) => {
+      this.memory?.turns.arrived(this.memory, chunk.length);
       if (this.answered) return;
       const began = !this.#arriving.incomplete;
       this.#arriving.push(chunk);
@@ -220,7 +224,7 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
 
   #run(listener: Listener): void {
     if (this.answered || this.stream.closed) return;
-    if (!this.streaming) this.memory?.turns.spend(OPERATION_WORK_BYTES + this.#requestBytes);
+    if (!this.streaming) this.memory?.turns.spend(GRPC_JS_CALL_WORK_BYTES + this.#requestBytes);
     listener.onReceiveHalfClose();
     this.#holdRequest(0);
   }

@@ -2,7 +2,8 @@
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { HeldMemory } from "../../security/access/meter.ts";
 import { type MemoryAccount, SHARED_PART } from "./memory-account.ts";
-import type { Turns } from "./turns.ts";
+import type { Reader } from "./readers.ts";
+import type { Owner, Turns } from "./turns.ts";
 
 /** Requests of at most this size arrive in any case: a connection has a bounded number of streams. */
 const SMALL_REQUEST_BYTES = 4 * 1024;
@@ -10,9 +11,10 @@ const SMALL_REQUEST_BYTES = 4 * 1024;
 const LARGEST_PART = 0.5;
 
 /** What the calls of one connection, and there of one principal, hold. */
-export class ConnectionMemory {
+export class ConnectionMemory implements Owner {
   /** Undefined: of nobody who is known. */
   readonly principal: HeldMemory | undefined;
+  readonly reader: Reader | undefined;
   readonly #account: MemoryAccount;
   /** Those of other principals on this connection. */
   #others: Map<HeldMemory | undefined, ConnectionMemory> | undefined;
@@ -26,9 +28,10 @@ export class ConnectionMemory {
   /** Index of the first: to shift a long array moves all of it. */
   #firstWaiting = 0;
 
-  constructor(account: MemoryAccount, principal?: HeldMemory) {
+  constructor(account: MemoryAccount, principal?: HeldMemory, reader?: Reader) {
     this.#account = account;
     this.principal = principal;
+    this.reader = reader;
   }
 
   countOperations(count: number): void {
@@ -42,7 +45,7 @@ export class ConnectionMemory {
     this.#others ??= new Map();
     let other = this.#others.get(principal);
     if (other === undefined) {
-      other = new ConnectionMemory(this.#account, principal);
+      other = new ConnectionMemory(this.#account, principal, this.reader);
       this.#others.set(principal, other);
     }
     return other;

@@ -24,7 +24,8 @@ export function observeSignals(memory: MemoryAccount, residentMaxBytes: number):
       delays.reset();
       return delayMs;
     },
-    oldestWaitMs: (nowMs) => memory.turns.oldestWaitMs(nowMs),
+    oldestWaitMs: (nowMs, ofBusy) => memory.turns.oldestWaitMs(nowMs, ofBusy),
+    isBusy: (connection) => memory.turns.isBusy(connection),
     heldShare: () => memory.total.bytes / memory.maxBytes,
     residentShare(nowMs) {
       if (residentMaxBytes > 0 && nowMs - readAtMs >= RESIDENT_EVERY_MS) {

@@ -12,6 +12,7 @@ import { systemClock } from "../../common/clock.ts";
 import type { HeldMemory } from "../../security/access/meter.ts";
 import { ConnectionMemory } from "./connection-memory.ts";
 import type { HeldTotal } from "./quotas.ts";
+import { Reader, type Reading } from "./readers.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "./transport-limits.ts";
 import { Turns } from "./turns.ts";
 
@@ -21,7 +22,8 @@ export type MemoryLimits = Pick<TransportLimits, "connectionMaxHeldBytes" | "hel
 export const SHARED_PART = 0.75;
 
 const MEMORY = Symbol("memory");
-type Session = object & { [MEMORY]?: ConnectionMemory };
+const READER = Symbol("reader");
+type Session = object & { [MEMORY]?: ConnectionMemory; [READER]?: Reader };
 
 export class MemoryAccount {
   readonly total: HeldTotal;
@@ -60,8 +62,17 @@ export class MemoryAccount {
    */
   of(session: Session | undefined, principal?: HeldMemory): ConnectionMemory {
     if (session === undefined) return new ConnectionMemory(this, principal);
-    session[MEMORY] ??= new ConnectionMemory(this, principal);
+    session[MEMORY] ??= new ConnectionMemory(this, principal, session[READER]);
     return session[MEMORY].of(principal);
+  }
+
+  /** The connection is read as turns let it. Returns what is to be called when it is closed. */
+  boundReading(session: Session, reading: Reading): () => void {
+    const { readers } = this.turns;
+    const reader = new Reader(reading, () => this.waitingCallsOf(session));
+    session[READER] = reader;
+    readers.add(reader);
+    return () => readers.delete(reader);
   }
 
   /** The calls of a connection that wait for their turn. */

@@ -3,9 +3,11 @@
  * Touch, a Lease, its release or its fill: copies depend on them, and a load that was made is worth keeping.
  *
  * Pressure is a call that waits long for its turn, a late event loop, or much memory held by calls. When it lasts, the part
- * of calls that is refused grows, and it shrinks when the pressure is gone. Gets are refused for calls that wait alone: an
- * event loop is late too where the host lacks a processor and no call waits, and memory that peers do not take is not freed by
- * refusing the reads of others. Little resident memory left refuses Sets alone.
+ * of calls that is refused grows, and it shrinks when the pressure is gone. Connections whose calls wait one behind the other
+ * are refused first: what one peer asks for is not refused to the others. Others are only refused anything when their calls wait
+ * long too, since many make the load together. Gets are refused for calls that wait alone: an event loop is late too where the host lacks a processor
+ * and no call waits, and memory that peers do not take is not freed by refusing the reads of others. Little resident memory
+ * left refuses Sets alone.
  */
 import { type CacheError, overloaded } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
@@ -18,21 +20,25 @@ export type ShedKind = "get" | "set";
 export interface LoadSignals {
   /** The 99th percentile of the delay of the event loop since the last call, in milliseconds. */
   eventLoopDelayMs(): number;
-  /** How long the call that waits longest for its turn has waited. */
-  oldestWaitMs(nowMs: number): number;
+  /** How long the call that waits longest for its turn has waited. `ofBusy`: those of busy connections count too. */
+  oldestWaitMs(nowMs: number, ofBusy: boolean): number;
   /** What calls hold, of what they may hold: 0 to 1. */
   heldShare(): number;
   /** The resident memory of the process, of what it may have: 0 to 1. */
   residentShare(nowMs: number): number;
+  /** Whether calls of this connection have waited for their turns one behind the other. */
+  isBusy(connection: object): boolean;
 }
 
 export type OverloadLimits = Pick<TransportLimits, "shedDelayMs" | "shedAfterMs">;
 
 const FULL_SHARE = 0.9;
-/** Severity up to 1 is the part of Sets that is refused; what is above 1, that of Gets. */
+/** Severity up to 1 is the part of Sets of busy connections that is refused; above 1 follow their Gets, then others' Sets and Gets. */
+const OTHERS_FROM = 2;
+const BUSY_MAX = 2;
 const RISE = 0.2;
-const FALL = 0.1;
-const SEVERITY_MAX = 1.95;
+const FALL = 0.2;
+const SEVERITY_MAX = 3.95;
 /** Of the part that is refused; from half of that to one and a half times as much, so that callers do not come back together. */
 const PUSHBACK_MS = 250;
 
@@ -43,6 +49,7 @@ export class Overload {
   readonly #limits: OverloadLimits;
   readonly #rng: Rng;
   #severity = 0;
+  #heldIsFull = false;
   #memoryIsShort = false;
   #pressedSinceMs: number | undefined;
 
@@ -52,16 +59,18 @@ export class Overload {
     this.#rng = rng;
   }
 
-  /** The part of the operations of this kind that is refused. */
-  shedPart(kind: ShedKind): number {
-    if (kind === "get") return Math.max(0, this.#severity - 1);
-    return this.#memoryIsShort ? 1 : Math.min(1, this.#severity);
+  /** The part of the operations of this kind that is refused to connections that are busy, or to the others. */
+  shedPart(kind: ShedKind, isBusy: boolean): number {
+    const severity = this.#severity - (isBusy ? 0 : OTHERS_FROM);
+    if (kind === "get") return toPart(severity - 1);
+    if (this.#memoryIsShort) return 1;
+    return toPart(this.#heldIsFull ? this.#severity : severity);
   }
 
   /** Undefined: the operation may run. Otherwise what it has to end with, which is UNAVAILABLE. */
-  refusalOf(kind: ShedKind): CacheError | undefined {
+  refusalOf(kind: ShedKind, connection: object): CacheError | undefined {
     if (this.#severity === 0 && !this.#memoryIsShort) return undefined;
-    const part = this.shedPart(kind);
+    const part = this.shedPart(kind, this.#signals.isBusy(connection));
     if (this.#rng.fraction() >= part) return undefined;
     this.counts[kind] += 1;
     const pushbackMs = Math.ceil(PUSHBACK_MS * part * (0.5 + this.#rng.fraction()));
@@ -72,18 +81,24 @@ export class Overload {
   check(nowMs: number): void {
     this.#memoryIsShort = this.#signals.residentShare(nowMs) >= FULL_SHARE;
     const { shedDelayMs, shedAfterMs } = this.#limits;
-    const callsWait = this.#signals.oldestWaitMs(nowMs) > shedDelayMs;
+    const callsWait = this.#signals.oldestWaitMs(nowMs, true) > shedDelayMs;
     const loopIsLate = this.#signals.eventLoopDelayMs() > shedDelayMs;
-    if (!callsWait && !loopIsLate && this.#signals.heldShare() < FULL_SHARE) {
+    this.#heldIsFull = this.#signals.heldShare() >= FULL_SHARE;
+    if (!callsWait && !loopIsLate && !this.#heldIsFull) {
       this.#pressedSinceMs = undefined;
       this.#severity = Math.max(0, this.#severity - FALL);
       return;
     }
-    const most = callsWait ? SEVERITY_MAX : 1;
+    const othersWait = this.#signals.oldestWaitMs(nowMs, false) > shedDelayMs;
+    const most = othersWait ? SEVERITY_MAX : callsWait ? BUSY_MAX : 1;
     this.#pressedSinceMs ??= nowMs;
     if (this.#severity > most) this.#severity = Math.max(most, this.#severity - FALL);
     else if (nowMs - this.#pressedSinceMs >= shedAfterMs) {
       this.#severity = Math.min(most, this.#severity + RISE);
     }
   }
+}
+
+function toPart(severity: number): number {
+  return Math.min(1, Math.max(0, severity));
 }

@@ -53,7 +53,7 @@ export interface TransportLimits {
   readonly connectionMaxHeldBytes: number;
   /** The bytes of requests, results and answers that the calls of the process hold. */
   readonly heldMaxBytes: number;
-  /** The work of one turn of the event loop, in bytes copied. An operation counts as 4 KiB. */
+  /** The work of one turn of the event loop, in bytes copied. An operation of a batch counts as 4 KiB. */
   readonly turnMaxBytes: number;
   /** A longer delay of the event loop, or a longer wait of a call for its turn, is pressure. */
   readonly shedDelayMs: number;

@@ -1,7 +1,8 @@
 /**
  * Bounds the work of one turn of the event loop, so that a peer whose few bytes ask for much work delays others by no more
  * than a turn. Work is counted in bytes copied; an operation counts as some. What does not fit waits for the next turn, in
- * which connections run one call each, and then the next.
+ * which connections run one call each, and then the next. What arrives is work too: a connection is read no further in a
+ * turn that is over.
  *
  * A connection that has not waited of late runs before those that have (as the new flows of FQ-CoDel, RFC 8290): a client
  * with a call now and then does not wait for all calls of the others.
@@ -9,20 +10,16 @@
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { Fifo } from "../../common/fifo.ts";
+import { type Reader, Readers } from "./readers.ts";
 
-/** What an operation costs beside what it copies, in bytes that are copied in the same time. */
-export const OPERATION_WORK_BYTES = 4 * 1024;
-/** What an error of an operation costs: it is made, described and encoded. */
-export const ERROR_WORK_BYTES = 32 * 1024;
-/** What a frame of an Exchange costs beside its operations. */
-export const FRAME_WORK_BYTES = 4 * 1024;
-/** What a key of an Invalidate costs. */
-export const KEY_WORK_BYTES = 1024;
 /** The count begins anew in the turn after this part of a turn's work: what little was done in the turns before counts too. */
 const WATCHED_PART = 1 / 8;
 
 /** A connection. */
-type Owner = object;
+export interface Owner {
+  /** How it is read. Undefined: always. */
+  readonly reader?: Reader | undefined;
+}
 
 interface Job {
   readonly run: () => void;
@@ -36,6 +33,8 @@ interface Line {
   readonly waiting: Job[];
   /** Index of the first in `waiting`. */
   first: number;
+  /** How many calls have run, one behind the other. */
+  ran: number;
 }
 
 export class Turns {
@@ -47,6 +46,7 @@ export class Turns {
   /** Lines of owners that had none before, and the others. Each is in one of the two. */
   readonly #newLines = new Fifo<Line>();
   readonly #oldLines = new Fifo<Line>();
+  readonly readers: Readers;
   #spentBytes = 0;
   #scheduled = false;
   /** How many calls had to wait for another turn. */
@@ -63,12 +63,21 @@ export class Turns {
     this.#clock = clock;
     this.#boundary = boundary;
     this.#nextTurn = nextTurn;
+    this.readers = new Readers(maxBytes, clock, boundary);
   }
 
   /** Adds to the work of this turn. */
   spend(bytes: number): void {
     this.#spentBytes += bytes;
     if (!this.#scheduled && this.#spentBytes >= this.#maxBytes * WATCHED_PART) this.#schedule();
+  }
+
+  /** Adds what a connection has brought to the work of this turn. When that is enough, no connection is read any more in it. */
+  arrived({ reader }: Owner, bytes: number): void {
+    this.spend(bytes);
+    if (reader === undefined) return;
+    this.readers.arrived(reader, bytes);
+    if (this.readers.waits && !this.#scheduled) this.#schedule();
   }
 
   /** No more work is to begin in this turn. */
@@ -104,10 +113,16 @@ export class Turns {
     return line === undefined ? 0 : line.waiting.length - line.first;
   }
 
-  /** How long the call that waits longest has waited. 0: none waits. */
-  oldestWaitMs(nowMs: number): number {
+  /** Whether calls of this owner have waited one behind the other: it asks for more than its turns. */
+  isBusy(owner: Owner): boolean {
+    return (this.#lines.get(owner)?.ran ?? 0) > 1;
+  }
+
+  /** How long the call that waits longest has waited. 0: none waits. `ofBusy`: default, those of busy owners count too. */
+  oldestWaitMs(nowMs: number, ofBusy = true): number {
     let oldestMs = nowMs;
-    for (const { begun, waiting, first } of this.#lines.values()) {
+    for (const { begun, waiting, first, ran } of this.#lines.values()) {
+      if (ran > 1 && !ofBusy) continue;
       oldestMs = Math.min(oldestMs, begun[0]?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
     }
     return nowMs - oldestMs;
@@ -116,7 +131,7 @@ export class Turns {
   #lineOf(owner: Owner): Line {
     let line = this.#lines.get(owner);
     if (line === undefined) {
-      line = { owner, begun: [], waiting: [], first: 0 };
+      line = { owner, begun: [], waiting: [], first: 0, ran: 0 };
       this.#lines.set(owner, line);
       this.#newLines.push(line);
       if (!this.#scheduled) this.#schedule();
@@ -134,10 +149,11 @@ export class Turns {
     this.#spentBytes = 0;
     while (!this.over) {
       const line = this.#newLines.shift() ?? this.#oldLines.shift();
-      if (line === undefined) return;
+      if (line === undefined) break;
       this.#runNext(line);
     }
-    if (this.#lines.size > 0 && !this.#scheduled) this.#schedule();
+    this.readers.readOn();
+    if ((this.#lines.size > 0 || this.readers.waits) && !this.#scheduled) this.#schedule();
   }
 
   #runNext(line: Line): void {
@@ -148,6 +164,7 @@ export class Turns {
       return;
     }
     this.#oldLines.push(line);
+    line.ran += 1;
     try {
       job.run();
     } catch (error) {

@@ -9,7 +9,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { EntryView, GetResult } from "../../store/api/store.ts";
-import { KEY_WORK_BYTES } from "../limits/turns.ts";
+import { KEY_WORK_BYTES } from "../limits/work.ts";
 
 /** An error with its framing. Any other result takes at most this and what `extraBytesOf` counts. */
 export const RESULT_MIN_BYTES = 256;

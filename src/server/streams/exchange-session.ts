@@ -30,7 +30,7 @@ import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { ERROR_WORK_BYTES, FRAME_WORK_BYTES } from "../limits/turns.ts";
+import { ERROR_WORK_BYTES, FRAME_WORK_BYTES } from "../limits/work.ts";
 import type { Caller } from "../operations/batch.ts";
 import { BatchRunner } from "./batch-runner.ts";
 import { type FeedFrame, toOpened } from "./event-feed.ts";

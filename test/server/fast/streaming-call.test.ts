@@ -194,10 +194,10 @@ describe.each([
   it("ends at its deadline, whether it is open or not", async () => {
     const timeout = { "grpc-timeout": "20m" };
     const exchange = await open(EXCHANGE, timeout);
+    const opened = answerOf(exchange);
     exchange.write(OPEN);
-    const unopened = await open(STREAM, timeout);
-    const answers = await Promise.all([answerOf(exchange), answerOf(unopened)]);
-    for (const answer of answers) {
+    const unopened = answerOf(await open(STREAM, timeout));
+    for (const answer of await Promise.all([opened, unopened])) {
       expect(answer).toMatchObject({ grpcStatus: status.DEADLINE_EXCEEDED, reason: "DEADLINE" });
     }
   });

@@ -20,7 +20,7 @@ import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { OPERATION_WORK_BYTES } from "../../../src/server/limits/turns.ts";
+import { OPERATION_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";

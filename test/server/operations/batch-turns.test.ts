@@ -12,7 +12,8 @@ import type { ConnectionMemory } from "../../../src/server/limits/connection-mem
 import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
 import { createHeldTotal } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { OPERATION_WORK_BYTES, Turns } from "../../../src/server/limits/turns.ts";
+import { Turns } from "../../../src/server/limits/turns.ts";
+import { OPERATION_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import { runBatch } from "../../../src/server/operations/batch.ts";
 import { createBatchChunks } from "../../../src/server/operations/batch-chunks.ts";
 import type { Store } from "../../../src/store/api/store.ts";

@@ -19,7 +19,8 @@ import type { ConnectionMemory } from "../../../src/server/limits/connection-mem
 import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
 import { createHeldTotal } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { FRAME_WORK_BYTES, Turns } from "../../../src/server/limits/turns.ts";
+import { Turns } from "../../../src/server/limits/turns.ts";
+import { FRAME_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import {
   createExchangeSession,
   type ExchangeLimits,

@@ -1,0 +1,16 @@
+/** What the work of a turn is counted in: bytes that are copied in the same time, some thousand in a microsecond. */
+
+/** What an operation of a batch costs beside what it copies. */
+export const OPERATION_WORK_BYTES = 4 * 1024;
+/** What it costs to begin a stream of node:http2. */
+export const STREAM_WORK_BYTES = 16 * 1024;
+/** What a unary call costs beside its stream. */
+export const CALL_WORK_BYTES = 48 * 1024;
+/** What an error costs: it is made, described and encoded. */
+export const ERROR_WORK_BYTES = 32 * 1024;
+/** What a frame of an Exchange costs beside its operations. */
+export const FRAME_WORK_BYTES = 4 * 1024;
+/** What a key of an Invalidate costs. */
+export const KEY_WORK_BYTES = 1024;
+/** What it costs to look whether a call has to end. */
+export const JUDGE_WORK_BYTES = 64;

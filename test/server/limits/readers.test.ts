@@ -1,0 +1,129 @@
+/** What connections bring in one turn is bounded, and who brings little does not wait for those who bring much. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { Reader, type Reading } from "../../../src/server/limits/readers.ts";
+import { type Owner, Turns } from "../../../src/server/limits/turns.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+const TURN = 1_600;
+/** Half of a turn may arrive in it, and up to a 16th is little. */
+const MUCH = TURN / 2;
+const LITTLE = TURN / 16;
+
+/** A connection whose socket always has bytes, and brings so many each time it is read. */
+class Peer {
+  readonly owner: Owner;
+  isRead = true;
+  takesAnswers = true;
+  reads = 0;
+  readonly bytes: number;
+  readonly close: () => void;
+
+  constructor(bytes: number) {
+    this.bytes = bytes;
+    const reading: Reading = {
+      stop: () => {
+        this.isRead = false;
+      },
+      resume: () => {
+        this.isRead = this.takesAnswers;
+        return this.takesAnswers;
+      },
+    };
+    const reader = new Reader(reading, () => turns.waitingOf(this.owner));
+    this.owner = { reader };
+    turns.readers.add(reader);
+    this.close = () => turns.readers.delete(reader);
+  }
+}
+
+let turns: Turns;
+let clock: ManualClock;
+let next: (() => void)[];
+
+beforeEach(() => {
+  next = [];
+  clock = new ManualClock();
+  turns = new Turns(TURN, clock, loudBoundary, (run) => next.push(run));
+});
+
+/** One turn of the event loop: reads those that are read, one chunk each, and runs what waits. */
+function passTurn(peers: readonly Peer[]): void {
+  for (const peer of peers) {
+    if (!peer.isRead) continue;
+    peer.reads += 1;
+    turns.arrived(peer.owner, peer.bytes);
+  }
+  for (const run of next.splice(0)) run();
+}
+
+const readsOf = (peers: readonly Peer[]) => peers.map(({ reads }) => reads);
+
+describe("A4: in a turn of the event loop", () => {
+  it("all connections are read that bring little together", () => {
+    const peers = [new Peer(LITTLE), new Peer(LITTLE), new Peer(LITTLE)];
+    for (let turn = 0; turn < 5; turn++) passTurn(peers);
+    expect(readsOf(peers)).toEqual([5, 5, 5]);
+  });
+
+  it("one connection is read that brings much, and the next one in the turn after the next", () => {
+    const peers = Array.from({ length: 4 }, () => new Peer(MUCH));
+    const turnsOf: number[] = [];
+    for (let turn = 0; turn < 12; turn++) {
+      const before = readsOf(peers);
+      passTurn(peers);
+      turnsOf.push(readsOf(peers).filter((reads, index) => reads > (before[index] ?? 0)).length);
+    }
+    expect(Math.max(...turnsOf)).toBe(1);
+    const reads = readsOf(peers);
+    expect(Math.max(...reads) - Math.min(...reads)).toBeLessThanOrEqual(1);
+  });
+
+  it("who brings little is read in every second turn at least, however many bring much", () => {
+    const polite = new Peer(LITTLE);
+    passTurn([polite]);
+    turns.spend(TURN);
+    const busy = Array.from({ length: 50 }, () => new Peer(MUCH));
+    const peers = [...busy, polite];
+    let unread = 0;
+    for (let turn = 0; turn < 200; turn++) {
+      const { reads } = polite;
+      passTurn(peers);
+      unread = polite.reads > reads ? 0 : unread + 1;
+      expect(unread).toBeLessThanOrEqual(1);
+    }
+    expect(Math.min(...readsOf(busy))).toBeGreaterThan(0);
+  });
+
+  it("a connection is not read whose calls wait, until they have run", () => {
+    const peer = new Peer(LITTLE);
+    turns.spend(TURN);
+    for (let call = 0; call < 40; call++) turns.wait(peer.owner, () => turns.spend(TURN));
+    passTurn([peer]);
+    for (let turn = 0; turn < 5; turn++) passTurn([peer]);
+    expect(peer.reads).toBe(1);
+    for (let turn = 0; turn < 20; turn++) passTurn([peer]);
+    expect(peer.reads).toBeGreaterThan(1);
+  });
+
+  it("a connection is not read whose peer takes nothing, and is asked again", () => {
+    const peer = new Peer(MUCH);
+    peer.takesAnswers = false;
+    passTurn([peer]);
+    for (let turn = 0; turn < 5; turn++) passTurn([peer]);
+    expect([peer.reads, next.length]).toEqual([1, 0]);
+    peer.takesAnswers = true;
+    clock.advance(20);
+    expect(peer.isRead).toBe(true);
+  });
+
+  it("a connection that is closed is forgotten", () => {
+    const peer = new Peer(MUCH);
+    passTurn([peer]);
+    turns.arrived(peer.owner, MUCH);
+    peer.close();
+    peer.isRead = false;
+    for (let turn = 0; turn < 5; turn++) passTurn([]);
+    expect([peer.isRead, next.length]).toEqual([false, 0]);
+  });
+});
