@@ -196,7 +196,7 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
     what: "overload",
     answer: "refused by kind, normal within 5 s of its end",
     proofs: overload(
-      "sheds Sets first, then Gets, and never all Gets",
+      "sheds Sets of busy connections first, then their Gets, then those of others, and never all Gets of these",
       "is back to normal within 5 s of the end of the pressure",
     ),
     command: "npm run attack -- --only A8",
