@@ -13,7 +13,7 @@ import { type CallContext, CLIENT_ID_HEADER, toContext } from "../server/calls/h
 import type { CallSession, ListedStream } from "../server/calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../server/calls/registry.ts";
 import type { ConnectionMemory } from "../server/limits/connection-memory.ts";
-import { OPERATION_WORK_BYTES } from "../server/limits/turns.ts";
+import { CALL_WORK_BYTES } from "../server/limits/work.ts";
 import type { CallSpan } from "../telemetry/telemetry.ts";
 import { peerGone, toConnectError } from "./connect-error.ts";
 
@@ -104,7 +104,7 @@ export class HttpCall implements ListedCall {
       const begin = (): void => {
         if (this.refusal !== undefined) return;
         if (memory.admitsAnswer()) {
-          memory.turns.spend(OPERATION_WORK_BYTES + this.#requestBytes);
+          memory.turns.spend(CALL_WORK_BYTES + this.#requestBytes);
           resolve();
         } else memory.wait(begin);
       };

@@ -261,7 +261,8 @@ function recorded(signals: LoadSignals, load: LoadHistory): LoadSignals {
       load.sample(delayMs);
       return delayMs;
     },
-    oldestWaitMs: (nowMs) => signals.oldestWaitMs(nowMs),
+    oldestWaitMs: (nowMs, ofBusy) => signals.oldestWaitMs(nowMs, ofBusy),
+    isBusy: (connection) => signals.isBusy(connection),
     heldShare: () => signals.heldShare(),
     residentShare: (nowMs) => signals.residentShare(nowMs),
   };
