@@ -247,7 +247,8 @@ function readIssuerFile(path: string): readonly Issuer[] {
   return read.value;
 }
 
-function checkExposure(
+/** Throws FIELD_INVALID where these options may not listen on this host. */
+export function checkExposure(
   { tls, tokens, jwtIssuers, plaintext = false, anonymous = false }: SecurityOptions,
   host: string,
 ): void {

@@ -6,19 +6,16 @@
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
-import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { isLoopback } from "../common/host-port.ts";
 import { BrowserRules } from "../gateway/browser-rules.ts";
 import { ConsolePage, type PageFiles } from "../gateway/console-page.ts";
 import { answerText, HttpGateway, type Route } from "../gateway/gateway.ts";
-import { addMethods } from "../gateway/implementations.ts";
-import { RpcGateway } from "../gateway/rpc-gateway.ts";
 import { certifiedPeer } from "../security/identity/certificate-identity.ts";
 import type { Principal } from "../security/identity/principal.ts";
 import type { Security } from "../security/security.ts";
 import type { Store } from "../store/api/store.ts";
 import { createProcessBounds } from "./limits/quotas.ts";
+import { createRpcRoute } from "./rpc-route.ts";
 import { createServiceHost, type OperatorView } from "./service-host.ts";
 import { endDeniedStreams } from "./streams/stream-registry.ts";
 
@@ -42,9 +39,6 @@ export interface AdminGateway extends Route {
   close(): void;
 }
 
-/** What the console uses. */
-const SERVED: ReadonlySet<string> = new Set([CacheService.typeName, AdminService.typeName]);
-
 const NEEDS_IDENTITY =
   "the console is served beyond loopback only to callers with an identity: set tokens, jwtIssuers or tlsClientCa, or console: anonymous\n";
 
@@ -65,22 +59,10 @@ export function createAdminGateway(options: AdminGatewayOptions): AdminGateway {
     security,
     operators.observation,
   );
-  const { calls, boundary, streams } = services;
+  const { calls, streams } = services;
   const isAnonymous = security.authenticator === undefined;
   const readOnly = isAnonymous && !anonymousWrites;
-  const methods = services.services.all
-    .flat()
-    .filter(({ descriptor }) => SERVED.has(descriptor.parent.typeName));
-  const rpc = new RpcGateway({
-    routes: (router) => addMethods(router, methods, { limits, boundary, readOnly }),
-    register: calls.register,
-    telemetry,
-    boundary,
-    limits,
-    callMaxMs: transport.callMaxMs,
-    readOnly,
-    peerOf: principalsOf(),
-  });
+  const rpc = createRpcRoute(services, readOnly, principalsOf());
   const isServed = !isAnonymous || anonymousBeyondLoopback || isLoopback(host);
   const gateway = new HttpGateway(new BrowserRules([]), isServed ? [rpc, new ConsolePage(page)] : [REFUSING]);
   return {

@@ -7,6 +7,7 @@ export type { SecurityOptions } from "../security/security.ts";
 export type { ServerTlsOptions, TlsVersion } from "../security/tls/server-tls.ts";
 export { createStore, type StoreOptions } from "../store/engine/create-store.ts";
 export type { Acceleration } from "./connections/accelerator.ts";
+export type { HttpPortOptions } from "./http-port.ts";
 export { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
 export type { CacheServer, ServerOptions } from "./server.ts";
 export type { ServerFacts } from "./services/admin-service.ts";

@@ -1,8 +1,15 @@
 /** One server: puts its store, services and transport together, and starts, drains and stops them. */
 import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
-import { DEFAULT_ADDRESS, LISTEN_ADDRESS_FORM, parseListenAddress, toHostPort } from "../common/host-port.ts";
 import {
+  DEFAULT_ADDRESS,
+  type HostPort,
+  LISTEN_ADDRESS_FORM,
+  parseListenAddress,
+  toHostPort,
+} from "../common/host-port.ts";
+import {
+  checkExposure,
   openSecurity,
   type Security,
   type SecurityMemory,
@@ -11,9 +18,11 @@ import {
 import type { Store } from "../store/api/store.ts";
 import type { TlsObservation } from "../telemetry/telemetry.ts";
 import type { Acceleration } from "./connections/accelerator.ts";
+import type { Http1Listener } from "./connections/http1-listener.ts";
 import { type Connections, createConnections } from "./connections/listener.ts";
 import { addMethods } from "./grpc-js/adapters.ts";
 import { createGrpcServer } from "./grpc-js/server.ts";
+import { asHttpPortError, createHttpPort, type HttpPortOptions } from "./http-port.ts";
 import { createFrameFloods } from "./limits/frame-guard.ts";
 import { createProcessBounds } from "./limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "./limits/transport-limits.ts";
@@ -25,7 +34,7 @@ import {
   type OperatorView,
   type ServiceHost,
 } from "./service-host.ts";
-import { drainServer } from "./shutdown.ts";
+import { type DrainDeps, drainServer } from "./shutdown.ts";
 import { endDeniedStreams, slowestLagEvents } from "./streams/stream-registry.ts";
 
 export interface ServerOptions extends HostOptions {
@@ -38,6 +47,8 @@ export interface ServerOptions extends HostOptions {
    * grpc-js serves every call: answers are the same, and each call costs about twice as much. Default "on".
    */
   readonly acceleration?: Acceleration;
+  /** Where it serves the same over HTTP/1.1, with JSON too. Default: nowhere. */
+  readonly http?: HttpPortOptions;
   /** Whom the server lets in. Default: everybody, without TLS, and on loopback alone. */
   readonly security?: SecurityOptions;
 }
@@ -45,6 +56,8 @@ export interface ServerOptions extends HostOptions {
 export interface CacheServer {
   /** "HOST:PORT" as bound. Throws before the start. */
   readonly address: string;
+  /** The same of the HTTP port. Undefined: it has none. Throws before the start. */
+  readonly httpAddress: string | undefined;
   readonly store: Store;
   /** What the admin port needs of it to answer operators. */
   readonly operators: OperatorView;
@@ -79,17 +92,19 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   const stand = place ?? standAlone(transport, clock);
   const security = openSecurity(options.security, listen.host, stand.securityMemory, clock);
   const parts = assemble(options, transport, stand, security);
-  const { host, connections, observe, cut, forceShutdown } = parts;
+  const { host, connections, http, observe, cut, forceShutdown } = parts;
   const { store, streams, calls } = host;
 
   let address: string | undefined;
+  let httpAddress: string | undefined;
   let stopObserving = (): void => {};
   let drained: Promise<void> | undefined;
   let closed: Promise<void> | undefined;
 
   const end = async () => {
     connections.destroy();
-    await connections.emptied();
+    http?.listener.destroy();
+    await Promise.all([connections.emptied(), http?.listener.emptied()]);
     calls.close();
     forceShutdown();
     stopObserving();
@@ -106,14 +121,25 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
       if (address === undefined) throw new Error("the server has not started");
       return address;
     },
+    get httpAddress() {
+      if (address === undefined) throw new Error("the server has not started");
+      return httpAddress;
+    },
     async start() {
       address = toHostPort(listen.host, await connections.listen(listen.host, listen.port));
+      if (http !== undefined) httpAddress = await listenFor(http, close);
       stopObserving = observe();
       return address;
     },
     drain() {
       const maxMs = transport.drainMaxMs;
-      drained ??= drainServer({ clock, calls, streams, connections, maxMs }).then((open) => {
+      drained ??= drainServer({
+        clock,
+        calls,
+        streams,
+        connections: both(connections, http?.listener),
+        maxMs,
+      }).then((open) => {
         cut(open);
         return close();
       });
@@ -126,6 +152,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
 interface ServerParts {
   readonly host: ServiceHost;
   readonly connections: Connections;
+  readonly http: HttpPort | undefined;
   /** Observes the server, and maintains its store if nobody else does. Returns what stops both. */
   observe(): () => void;
   /** So many connections are ended, since the drain has taken too long. */
@@ -162,10 +189,12 @@ function assemble(
     quota: bounds.connections,
     sharesPort,
   });
+  const http = options.http && openHttpPort(options.http, host, options, place, security);
   let drainCuts = 0;
   return {
     host,
     connections,
+    http,
     observe() {
       const stops = [
         ...(alone ? [maintainStore(store, clock, telemetry.logger)] : []),
@@ -178,7 +207,7 @@ function assemble(
           memoryCollections: () => calls.memoryReturn.collections,
           shedOperations: () => calls.overload.counts,
           deferredCalls: () => calls.memory.turns.deferrals,
-          refusedConnections: () => connections.refused,
+          refusedConnections: () => connections.refused + (http?.listener.refused ?? 0),
           drainCuts: () => drainCuts,
           queueOverflows: () => streams.overflows,
           refusedOperations: () => refusals.counts,
@@ -192,7 +221,10 @@ function assemble(
         security.watch(
           { clock, boundary, logger: telemetry.logger },
           {
-            replaceTls: (tls) => connections.replaceTls(tls),
+            replaceTls(tls) {
+              connections.replaceTls(tls);
+              http?.listener.replaceTls(tls);
+            },
             checkStreams: () => endDeniedStreams(streams),
           },
         ),
@@ -207,6 +239,61 @@ function assemble(
         telemetry.logger.warn({ connections: open }, "the drain took too long; connections were cut");
     },
     forceShutdown: () => server.forceShutdown(),
+  };
+}
+
+async function listenFor(
+  { listener, endpoint: { host, port } }: HttpPort,
+  close: () => Promise<void>,
+): Promise<string> {
+  try {
+    return toHostPort(host, await listener.listen(host, port));
+  } catch (error) {
+    await close();
+    throw asHttpPortError(error);
+  }
+}
+
+interface HttpPort {
+  readonly listener: Http1Listener;
+  readonly endpoint: HostPort;
+}
+
+/** Throws FIELD_INVALID for where it should listen. */
+function openHttpPort(
+  http: HttpPortOptions,
+  host: ServiceHost,
+  { security: options = {} }: ServerOptions,
+  { bounds, sharesPort }: ServerPlace,
+  security: Security,
+): HttpPort {
+  const endpoint = parseListenAddress(http.listen);
+  if (endpoint === undefined) throw fieldInvalid("http.listen", LISTEN_ADDRESS_FORM);
+  checkExposure(options, endpoint.host);
+  const listener = createHttpPort(http, {
+    host,
+    tls: security.tls?.value,
+    quota: bounds.connections,
+    sharesPort,
+    listenHost: endpoint.host,
+  });
+  return { listener, endpoint };
+}
+
+/** Both ports as one, for a drain. */
+function both(connections: Connections, http: Http1Listener | undefined): DrainDeps["connections"] {
+  if (http === undefined) return connections;
+  return {
+    get open() {
+      return connections.open + http.open;
+    },
+    retire() {
+      connections.retire();
+      http.retire();
+    },
+    async emptied() {
+      await Promise.all([connections.emptied(), http.emptied()]);
+    },
   };
 }
 

@@ -12,7 +12,7 @@ export interface DrainDeps {
   readonly clock: Clock;
   readonly calls: OpenCalls;
   readonly streams: StreamRegistry;
-  readonly connections: Connections;
+  readonly connections: Pick<Connections, "open" | "retire" | "emptied">;
   readonly maxMs: number;
 }
 

@@ -4,6 +4,7 @@ import {
   type CacheServer,
   createServer,
   createStore,
+  type HttpPortOptions,
   type ServerFacts,
   type StoreOptions,
 } from "../../server/index.ts";
@@ -73,6 +74,7 @@ async function create(
     security: securityOptions(settings),
     telemetry: observedToTheEnd(createTelemetry({ ...sdk, logger })),
     facts: factsOf(resolved),
+    ...(settings.http !== "off" && { http: httpOptions(settings) }),
   };
   if (threads === undefined) {
     const server = createServer({ ...options, store: createStore(storeOptions(settings)) });
@@ -91,6 +93,14 @@ async function create(
     },
   });
   return { server, crashed: server.crashed };
+}
+
+function httpOptions({ http, httpHosts, httpOrigins }: Settings): HttpPortOptions {
+  return {
+    listen: http,
+    hosts: httpHosts,
+    origins: httpOrigins === "" ? [] : httpOrigins.split(/, ?/),
+  };
 }
 
 /** For operators, who see them by AdminService. */

@@ -10,6 +10,7 @@ import { openSecurity } from "../../security/security.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
+import { isHttpPortError } from "../../server/http-port.ts";
 import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
@@ -74,18 +75,19 @@ interface Serving {
 async function serve({ server, crashed }: ConfiguredServer, serving: Serving): Promise<void> {
   const { terminal, settings, logger } = serving;
   const { workers, drainMaxMs } = settings;
-  const address = await startListening(server, settings.listen);
+  const address = await startListening(server, settings);
+  const http = server.httpAddress && `${settings.tlsCert === "" ? "http" : "https"}://${server.httpAddress}`;
   const admin = await startAdmin(serving, server).catch(async (error: unknown) => {
     await server.close();
     throw error;
   });
   const { summary, warning, ...protection } = protectionOf(settings, address);
   if (warning !== undefined) logger.warn({ listen: address }, `${warning}, unless others see to it`);
-  const where = { listen: address, admin: admin && adminUrl(admin) };
+  const where = { listen: address, admin: admin && adminUrl(admin), http };
   logger.info({ ...where, workers, version: VERSION, ...protection }, "serving");
   const security =
     warning === undefined ? [summary] : [summary, `WARNING: ${warning}, unless others see to it`];
-  await announce(terminal, settings, { address, admin, security });
+  await announce(terminal, settings, { address, admin, http, security });
   const crash = crashed.then((why) => Promise.reject(why));
   const interruption = terminal.interrupted.aborted ? undefined : once(terminal.interrupted, "abort");
   try {
@@ -103,12 +105,12 @@ function toCrashError(crash: WorkerCrash, logger: Logger): CliError {
   return new CliError(EXIT.fault, "WORKER_CRASHED", crash.message, { cause: crash });
 }
 
-async function startListening(server: CacheServer, listen: string): Promise<string> {
+async function startListening(server: CacheServer, { listen, http }: Settings): Promise<string> {
   try {
     return await server.start();
   } catch (error) {
     if (error instanceof WorkerCrash) throw error;
-    throw cannotListen("listen", listen, error);
+    throw isHttpPortError(error) ? cannotListen("http", http, error) : cannotListen("listen", listen, error);
   }
 }
 
@@ -182,7 +184,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
 };
 
-function cannotListen(setting: "listen" | "admin", address: string, error: unknown, advice = ""): CliError {
+function cannotListen(
+  setting: "listen" | "http" | "admin",
+  address: string,
+  error: unknown,
+  advice = "",
+): CliError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const why = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
   const message = `cannot listen on ${address}: ${why}; --${setting} names another address${advice}`;
@@ -196,6 +203,7 @@ function adminUrl({ host, port, encrypts }: AdminHttp): string {
 interface Announced {
   readonly address: string;
   readonly admin: AdminHttp | undefined;
+  readonly http: string | undefined;
   /** Lines about what protects the server. */
   readonly security: readonly string[];
 }
@@ -203,7 +211,7 @@ interface Announced {
 async function announce(
   { stdout }: Terminal,
   { workers, tlsCert, tlsClientCa, tokens, jwtIssuers }: Settings,
-  { address, admin, security }: Announced,
+  { address, admin, http, security }: Announced,
 ): Promise<void> {
   const command = ownCommand();
   const there = [
@@ -215,6 +223,7 @@ async function announce(
   const lines = [
     `meshcache ${VERSION} listens on ${address} with ${workers} worker${workers === 1 ? "" : "s"}`,
     `security: ${security.join("\n")}`,
+    ...(http === undefined ? [] : [`HTTP and JSON on ${http}`]),
     ...(admin === undefined ? [] : [`metrics and health on ${adminUrl(admin)}`]),
     "",
     "Try it from another terminal:",

@@ -83,11 +83,11 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
   if (policy !== "" && tlsClientCa === "" && tokens === "" && jwtIssuers === "") {
     faults.push({ where: originOf("policy"), message: "policy needs tlsClientCa, tokens or jwtIssuers" });
   }
-  for (const port of ["listen", "admin"] as const) {
+  for (const port of ["listen", "http", "admin"] as const) {
     const host = parseListenAddress(values[port])?.host;
     if (host === undefined) continue;
-    const speaksTls = encrypts && (port === "listen" || adminTls === "on");
-    const hasTokens = port === "listen" && (tokens !== "" || jwtIssuers !== "");
+    const speaksTls = encrypts && (port !== "admin" || adminTls === "on");
+    const hasTokens = port !== "admin" && (tokens !== "" || jwtIssuers !== "");
     const identifies = (speaksTls && tlsClientCa !== "") || hasTokens;
     const missing = missingProtection({ host, encrypts: speaksTls, identifies, plaintext, anonymous });
     if (missing === undefined) continue;

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { Bound } from "../../common/bound.ts";
 import { LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
-import { ADMIN_HOSTS } from "../../server/limits/admin-limits.ts";
+import { ADMIN_HOSTS, ORIGINS } from "../../server/limits/admin-limits.ts";
 import { NAMESPACE_PATTERN } from "../../store/engine/store-options.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
@@ -86,6 +86,17 @@ export function hostsSetting(group: string, description: string) {
     .refine((text) => text === "" || ADMIN_HOSTS.test(text), { error })
     .default("")
     .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "names", description });
+}
+
+/** Origins of pages; empty for none. */
+export function originsSetting(group: string, description: string) {
+  const error = 'must be origins separated by commas, such as "https://shop.example", 64 at most, or "*"';
+  return z
+    .string({ error })
+    .toLowerCase()
+    .refine((text) => text === "" || ORIGINS.test(text), { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "origins", description });
 }
 
 /** What is off unless it is asked for. */

@@ -28,6 +28,7 @@ import {
   labelsSetting,
   listenSetting,
   namespacesSetting,
+  originsSetting,
   quantitySetting,
   type SettingInfo,
   switchSetting,
@@ -62,6 +63,20 @@ export const settingsSchema = z.strictObject({
     "Process",
     DEFAULT_ADDRESS,
     "Address of the gRPC port. Port 0 picks a free port, which is printed.",
+  ),
+  http: listenSetting(
+    "Process",
+    "off",
+    "Address of the HTTP port: CacheService and AdminService over HTTP/1.1, with JSON too. Port 0 picks a free port.",
+    true,
+  ),
+  httpHosts: hostsSetting(
+    "Process",
+    "Names by which the HTTP port is reached, as `adminHosts` has them for the admin port.",
+  ),
+  httpOrigins: originsSetting(
+    "Process",
+    "Origins whose pages in browsers may call the HTTP port, separated by commas; `*` for all. Pages of others are refused.",
   ),
   admin: listenSetting(
     "Process",

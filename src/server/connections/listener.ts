@@ -121,7 +121,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
 }
 
 /** Resolves with the port. */
-function listenOn(listener: NetServer, options: ListenOptions): Promise<number> {
+export function listenOn(listener: NetServer, options: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     listener.once("error", reject);
     listener.listen(options, () => {

@@ -23,7 +23,7 @@ import { CertifiedPeers } from "./certified-peers.ts";
  */
 export type HandshakeOutcome = "completed" | "failed" | "refused" | "late" | "displaced";
 
-const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
+export const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
 
 const NO_CERTIFICATE = "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE";
 const CLOSED = "ECONNRESET";

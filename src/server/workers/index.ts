@@ -21,6 +21,7 @@ import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../st
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
+import { asHttpPortError, type HttpPortOptions } from "../http-port.ts";
 import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
 import type { CacheServer } from "../server.ts";
 import type { OperatorView } from "../service-host.ts";
@@ -45,6 +46,7 @@ export interface ServerThreadsOptions {
   readonly limits?: Partial<Limits>;
   readonly transport?: Partial<TransportLimits>;
   readonly acceleration?: Acceleration;
+  readonly http?: HttpPortOptions;
   readonly security?: SecurityOptions;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
   /** Observes what the process has once. Default: none. */
@@ -103,6 +105,7 @@ class ServerThreadGroup implements ServerThreads {
   readonly #crash = Promise.withResolvers<WorkerCrash>();
   #threads: readonly WorkerThread[] = [];
   #address: string | undefined;
+  #httpAddress: string | undefined;
   #unobserve = () => {};
   #started: Promise<string> | undefined;
   #drained: Promise<void> | undefined;
@@ -153,6 +156,11 @@ class ServerThreadGroup implements ServerThreads {
     return this.#address;
   }
 
+  get httpAddress(): string | undefined {
+    if (this.#address === undefined) throw new Error("the server has not started");
+    return this.#httpAddress;
+  }
+
   start(): Promise<string> {
     this.#started ??= this.#start();
     return this.#started;
@@ -179,6 +187,7 @@ class ServerThreadGroup implements ServerThreads {
     const { host, port } = this.#listen;
     try {
       await assertPortFree(host, port);
+      await this.#assertHttpPortFree();
       this.#assertNotEnding();
       this.#threads = Array.from({ length: this.#options.workers }, (_, thread) => this.#startThread(thread));
       const address = await this.#listenAll();
@@ -190,6 +199,16 @@ class ServerThreadGroup implements ServerThreads {
       await this.#terminate();
       this.#assertNotEnding(error);
       throw error;
+    }
+  }
+
+  async #assertHttpPortFree(): Promise<void> {
+    const endpoint = parseListenAddress(this.#options.http?.listen ?? "");
+    if (endpoint === undefined) return;
+    try {
+      await assertPortFree(endpoint.host, endpoint.port);
+    } catch (error) {
+      throw asHttpPortError(error);
     }
   }
 
@@ -233,9 +252,14 @@ class ServerThreadGroup implements ServerThreads {
   async #listenAll(): Promise<string> {
     await Promise.all(this.#threads.map((thread) => thread.ready));
     let address = toHostPort(this.#listen.host, this.#listen.port);
+    let { http } = this.#options;
     for (const thread of this.#threads) {
-      address = addressOf(await thread.order({ kind: "listen", listen: address }));
+      const report = addressesOf(await thread.order({ kind: "listen", listen: address, http }));
+      address = report.address;
+      if (http !== undefined && report.httpAddress !== undefined)
+        http = { ...http, listen: report.httpAddress };
     }
+    this.#httpAddress = http?.listen;
     return address;
   }
 
@@ -269,8 +293,10 @@ function isPort(port: MessagePort | undefined): port is MessagePort {
   return port !== undefined;
 }
 
-function addressOf(report: Report): string {
-  if (report.kind === "listening") return report.address;
-  if (report.kind === "refused") throw Object.assign(new Error(report.message), { code: report.code });
-  throw new Error(`a worker thread reported ${report.kind} when it was told to listen`);
+function addressesOf(report: Report): Extract<Report, { kind: "listening" }> {
+  if (report.kind === "listening") return report;
+  if (report.kind !== "refused")
+    throw new Error(`a worker thread reported ${report.kind} when it was told to listen`);
+  const error = Object.assign(new Error(report.message), { code: report.code });
+  throw report.port === "http" ? asHttpPortError(error) : error;
 }

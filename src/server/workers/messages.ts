@@ -3,6 +3,7 @@ import type { Limits } from "../../rpc/limits.ts";
 import type { SecurityMemory, SecurityOptions } from "../../security/security.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
+import type { HttpPortOptions } from "../http-port.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { ServerFacts } from "../services/admin-service.ts";
 import type { PeerPorts } from "./thread-ports.ts";
@@ -33,7 +34,7 @@ export interface ThreadData<Extra = unknown> {
 
 /** From the main thread, each kind once, in this order. The worker reports when it has carried one out. */
 export type Order =
-  | { readonly kind: "listen"; readonly listen: string }
+  | { readonly kind: "listen"; readonly listen: string; readonly http: HttpPortOptions | undefined }
   | { readonly kind: "drain" }
   | { readonly kind: "end" };
 
@@ -41,8 +42,13 @@ export type Order =
 export type Report =
   /** Its modules are loaded and its store is attached. */
   | { readonly kind: "ready" }
-  | { readonly kind: "listening"; readonly address: string }
+  | { readonly kind: "listening"; readonly address: string; readonly httpAddress: string | undefined }
   /** It cannot listen. An Error would lose its code in structured clone. */
-  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | {
+      readonly kind: "refused";
+      readonly port: "listen" | "http";
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly kind: "drained" }
   | { readonly kind: "ended" };

@@ -2,6 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { systemClock } from "../../common/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { isHttpPortError } from "../http-port.ts";
 import { maintainStore } from "../maintenance.ts";
 import { type CacheServer, createCacheServer } from "../server.ts";
 import { openInquiryChannel } from "./inquiry-channel.ts";
@@ -30,7 +31,17 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
     switch (order.kind) {
       case "listen":
         server = createCacheServer(
-          { store, listen: order.listen, limits, transport, acceleration, security, telemetry, facts },
+          {
+            store,
+            listen: order.listen,
+            ...(order.http && { http: order.http }),
+            limits,
+            transport,
+            acceleration,
+            security,
+            telemetry,
+            facts,
+          },
           {
             bounds: attachBounds(data.bounds, thread, transport),
             securityMemory: data.securityMemory,
@@ -42,7 +53,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
             inquiryOf: (respond) => inquiry.answering(respond),
           },
         );
-        return server.start().then((address) => ({ kind: "listening", address }), toRefusal);
+        return listen(server);
       case "drain":
         await server?.drain();
         return { kind: "drained" };
@@ -61,7 +72,13 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
   send({ kind: "ready" });
 }
 
-function toRefusal(error: unknown): Report {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return { kind: "refused", code, message: error instanceof Error ? error.message : String(error) };
+async function listen(server: CacheServer): Promise<Report> {
+  try {
+    const address = await server.start();
+    return { kind: "listening", address, httpAddress: server.httpAddress };
+  } catch (error) {
+    const port = isHttpPortError(error) ? "http" : "listen";
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    return { kind: "refused", port, code, message: error instanceof Error ? error.message : String(error) };
+  }
 }

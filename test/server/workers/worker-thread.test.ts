@@ -50,7 +50,7 @@ function start(): WorkerThread {
 }
 
 describe("WorkerThread.order()", () => {
-  const listen = { kind: "listen", listen: "127.0.0.1:0" } as const;
+  const listen = { kind: "listen", listen: "127.0.0.1:0", http: undefined } as const;
   const answer = { kind: "listening", address: "1" };
 
   it("sends an order once, and gives all callers its answer", async () => {

@@ -1,0 +1,162 @@
+/**
+ * A listening socket for HTTP/1.1 and its connections: how many there may be, how long they may be silent and how old they
+ * become. TLS ends here too.
+ */
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Boundary } from "../../common/boundary.ts";
+import type { Clock } from "../../common/clock.ts";
+import { certifiedPeer } from "../../security/identity/certificate-identity.ts";
+import type { Principal } from "../../security/identity/principal.ts";
+import type { ServerTls } from "../../security/tls/server-tls.ts";
+import type { Quota } from "../limits/quotas.ts";
+import type { TransportLimits } from "../limits/transport-limits.ts";
+import { AcceptedSockets } from "./accepted-sockets.ts";
+import { CertifiedPeers } from "./certified-peers.ts";
+import { listenOn } from "./listener.ts";
+import { SECURE_OPTIONS } from "./tls-handshakes.ts";
+
+/** How often Node looks for requests that take too long. */
+const CHECK_INTERVAL_MS = 1_000;
+
+export interface Http1ListenerOptions {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  readonly boundary: Boundary;
+  /** Undefined: without TLS. */
+  readonly tls: ServerTls | undefined;
+  /** Connections that the process may have. */
+  readonly quota: Quota;
+  readonly sharesPort: boolean;
+  readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+export class Http1Listener {
+  readonly #options: Http1ListenerOptions;
+  readonly #server: HttpServer;
+  readonly #sockets: AcceptedSockets;
+  readonly #certified: CertifiedPeers;
+  readonly #peers = new WeakMap<Socket, Principal>();
+  readonly #sinceMs = new WeakMap<Socket, number>();
+  #retired = false;
+
+  constructor(options: Http1ListenerOptions) {
+    const { limits, clock, boundary, tls, quota } = options;
+    this.#options = options;
+    this.#sockets = new AcceptedSockets(quota, boundary);
+    this.#certified = new CertifiedPeers(clock, boundary);
+    const http = {
+      noDelay: true,
+      maxHeaderSize: limits.headersMaxBytes,
+      headersTimeout: limits.halfCloseMaxMs,
+      requestTimeout: limits.halfCloseMaxMs,
+      keepAliveTimeout: limits.connectionIdleMs,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    };
+    this.#server =
+      tls === undefined ? createHttpServer(http) : createHttpsServer({ ...http, ...this.#httpsOf(tls) });
+    this.#server.maxHeadersCount = limits.headersMaxPairs;
+    // Before Node's own listener, which would begin to serve.
+    this.#server.prependListener(
+      "connection",
+      boundary.guard(undefined, (socket: Socket) => {
+        this.#sockets.add(socket);
+      }),
+    );
+    this.#server.on(
+      "secureConnection",
+      boundary.guard(undefined, (socket: TLSSocket) => this.#identify(socket)),
+    );
+    this.#server.on(
+      "request",
+      boundary.guard(undefined, (request: IncomingMessage, response: ServerResponse) =>
+        this.#serve(request, response),
+      ),
+    );
+  }
+
+  /** Whose client certificate the connection has shown. */
+  readonly peerOf = (socket: Socket): Principal | undefined => this.#peers.get(socket);
+
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  /** Connections that were closed at once since there were too many. */
+  get refused(): number {
+    return this.#sockets.refused;
+  }
+
+  /** Binds and resolves with the port; rejects when it cannot. */
+  listen(host: string, port: number): Promise<number> {
+    return listenOn(this.#server, { host, port, reusePort: this.#options.sharesPort });
+  }
+
+  replaceTls(tls: ServerTls): void {
+    if (this.#server instanceof HttpsServer) {
+      this.#server.setSecureContext({ ...tls.options, secureOptions: SECURE_OPTIONS });
+    }
+    if (tls.asksClients) this.#certified.keepOf(tls.clientAuthorities);
+  }
+
+  /** Accepts no connection any more; each open one ends with its request. */
+  retire(): void {
+    this.#retired = true;
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  /** Resolves when the last connection is gone. */
+  emptied(): Promise<void> {
+    return this.#sockets.emptied();
+  }
+
+  destroy(): void {
+    this.#server.close();
+    this.#certified.close();
+    this.#sockets.destroyAll();
+  }
+
+  #httpsOf({ options, asksClients }: ServerTls) {
+    return {
+      ...options,
+      requestCert: asksClients,
+      rejectUnauthorized: asksClients,
+      ALPNProtocols: ["http/1.1"],
+      secureOptions: SECURE_OPTIONS,
+      handshakeTimeout: this.#options.limits.handshakeMaxMs,
+    };
+  }
+
+  #identify(socket: TLSSocket): void {
+    const { boundary, tls } = this.#options;
+    boundary.contain(socket);
+    // Every error of a socket also closes it.
+    socket.on("error", () => {});
+    if (tls?.asksClients !== true) return;
+    const peer = certifiedPeer(socket);
+    if (peer === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#certified.add(socket, peer);
+    this.#peers.set(socket, peer.principal);
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { clock, limits, serve } = this.#options;
+    const { socket } = request;
+    const nowMs = clock.nowMs();
+    const sinceMs = this.#sinceMs.get(socket) ?? nowMs;
+    this.#sinceMs.set(socket, sinceMs);
+    if (this.#retired || nowMs - sinceMs >= limits.connectionAgeMs) response.shouldKeepAlive = false;
+    serve(request, response);
+  }
+}
