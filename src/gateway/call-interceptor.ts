@@ -7,16 +7,19 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { toConnectError } from "./connect-error.ts";
 import { CALL, type HttpCall } from "./http-call.ts";
 
+/** The error that a call ends with for what its handler threw. Logs a fault. */
+export function failureOf(call: HttpCall, error: unknown, telemetry: Telemetry): ConnectError {
+  const known = error instanceof ConnectError || error instanceof StatusError;
+  if (!known && isFault(error) && call.span !== undefined) {
+    telemetry.withCall(call.span, () => telemetry.logger.error({ err: error }, "a call failed"));
+  }
+  const answer = toConnectError(error);
+  call.conclude(answer.code);
+  return answer;
+}
+
 export function createCallInterceptor(telemetry: Telemetry): Interceptor {
-  const fail = (call: HttpCall, error: unknown): ConnectError => {
-    const known = error instanceof ConnectError || error instanceof StatusError;
-    if (!known && isFault(error) && call.span !== undefined) {
-      telemetry.withCall(call.span, () => telemetry.logger.error({ err: error }, "a call failed"));
-    }
-    const answer = toConnectError(error);
-    call.conclude(answer.code);
-    return answer;
-  };
+  const fail = (call: HttpCall, error: unknown) => failureOf(call, error, telemetry);
   return (next) => async (request) => {
     const call = request.contextValues.get(CALL);
     if (call === undefined) throw new Error("a call reached its handler without having begun");

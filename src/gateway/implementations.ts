@@ -11,7 +11,7 @@ import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
 import type { Limits } from "../rpc/limits.ts";
-import type { ServerStreamHandler, UnaryHandler } from "../server/calls/handler.ts";
+import type { CallContext, ServerStreamHandler, UnaryHandler } from "../server/calls/handler.ts";
 import type { ServedMethod } from "../server/calls/methods.ts";
 import { markConditional } from "./conditional-get.ts";
 import { CALL, type HttpCall } from "./http-call.ts";
@@ -55,24 +55,33 @@ function callOf(context: HandlerContext): HttpCall {
   return call;
 }
 
-function runUnary(
+async function runUnary(
   handler: UnaryHandler<Message, Message>,
   request: Message,
   context: HandlerContext,
   { limits, boundary, readOnly }: ImplementationDeps,
 ): Promise<Message> {
   const call = callOf(context);
+  const outcome = await runHandler(handler, request, call.context(limits, readOnly), call, boundary);
+  if (call.isGet) markConditional(outcome, context.responseHeader);
+  return outcome;
+}
+
+/** The response of a handler. Rejects with its error. When the call ends before, the handler is cancelled. */
+export function runHandler(
+  handler: UnaryHandler<Message, Message>,
+  request: Message,
+  context: CallContext,
+  call: HttpCall,
+  boundary: Boundary,
+): Promise<Message> {
   return new Promise((resolve, reject) => {
     const settle = (outcome: Message | CacheError): void => {
-      if (outcome instanceof CacheError) {
-        reject(outcome);
-        return;
-      }
-      if (call.isGet) markConditional(outcome, context.responseHeader);
-      resolve(outcome);
+      if (outcome instanceof CacheError) reject(outcome);
+      else resolve(outcome);
     };
     // It may run inside the call of another peer, which a failure here must not end.
-    const cancel = handler.run(request, call.context(limits, readOnly), boundary.guard(undefined, settle));
+    const cancel = handler.run(request, context, boundary.guard(undefined, settle));
     if (cancel !== undefined) call.whenEnded(boundary.guard(undefined, cancel));
   });
 }

@@ -60,6 +60,27 @@ export async function* streamedBody(call: HttpCall, source: AsyncIterable<Uint8A
   call.halfClosed = true;
 }
 
+/** All of a body at once. Throws LIMIT_EXCEEDED for more than `maxBytes`, with `besideBytes` that do not count. */
+export async function collect(
+  call: HttpCall,
+  source: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  besideBytes = 0,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of untilEnd(call, source)) {
+    bytes += chunk.length;
+    if (bytes > maxBytes + besideBytes)
+      throw toConnectError(limitExceeded("receive_max_bytes", String(maxBytes)));
+    call.holdRequest(bytes);
+    parts.push(chunk);
+  }
+  call.halfClosed = true;
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, bytes);
+}
+
 /** All of a body at once, checked. Throws what the call is to end with. */
 export async function readBody(
   call: HttpCall,
@@ -67,18 +88,7 @@ export async function readBody(
   form: BodyForm,
   deps: BodyDeps,
 ): Promise<Uint8Array> {
-  const mostBytes = deps.maxBytes + (form.enveloped ? ENVELOPE_BYTES : 0);
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of untilEnd(call, source)) {
-    bytes += chunk.length;
-    if (bytes > mostBytes) throw toConnectError(limitExceeded("receive_max_bytes", String(deps.maxBytes)));
-    call.holdRequest(bytes);
-    parts.push(chunk);
-  }
-  call.halfClosed = true;
-  const [only] = parts;
-  const body = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, bytes);
+  const body = await collect(call, source, deps.maxBytes, form.enveloped ? ENVELOPE_BYTES : 0);
   checkBody(body, form, deps);
   return body;
 }

@@ -1,6 +1,8 @@
 /** The HTTP port of a server: the gateway behind a listener, with the names and the origins that it answers. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BrowserRules } from "../gateway/browser-rules.ts";
+import { EDGE_HEADERS } from "../gateway/edge-request.ts";
+import { EdgeRoute } from "../gateway/edge-route.ts";
 import { answerText, HttpGateway } from "../gateway/gateway.ts";
 import type { ServerTls } from "../security/tls/server-tls.ts";
 import { createHostCheck } from "./admin-hosts.ts";
@@ -55,6 +57,14 @@ export function createHttpPort(
   };
   const listener = new Http1Listener({ limits: transport, clock, boundary, tls, quota, sharesPort, serve });
   const rpc = createRpcRoute(host, false, listener.peerOf);
-  const gateway = new HttpGateway(new BrowserRules(origins), [rpc]);
+  const edge = new EdgeRoute({
+    methods: host.services.all.flat(),
+    rpc,
+    register: host.calls.register,
+    telemetry: host.telemetry,
+    boundary,
+    limits: host.limits,
+  });
+  const gateway = new HttpGateway(new BrowserRules(origins, EDGE_HEADERS), [rpc, edge]);
   return listener;
 }
