@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/admin.proto.
  */
 export const file_meshcache_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSImCgxTdGF0c1JlcXVlc3QSFgoObmFtZXNwYWNlc19tYXgYASABKA0ikwIKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQSMAoKbmFtZXNwYWNlcxgJIAMoCzIcLm1lc2hjYWNoZS52MS5OYW1lc3BhY2VTdGF0cyKhAQoOTmFtZXNwYWNlU3RhdHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2VudHJpZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSMAoKb3BlcmF0aW9ucxgEIAEoCzIcLm1lc2hjYWNoZS52MS5PcGVyYXRpb25TdGF0cxIVCg1jZWlsaW5nX2J5dGVzGAUgASgEEhMKC2Zsb29yX2J5dGVzGAYgASgEIncKClNoYXJkU3RhdHMSDQoFc2hhcmQYASABKA0SEAoIcmV2aXNpb24YAiABKAQSDwoHZW50cmllcxgDIAEoBBINCgVieXRlcxgEIAEoBBIUCgxidWRnZXRfYnl0ZXMYBSABKAQSEgoKbG9nX2V2ZW50cxgGIAEoBCKJAgoOT3BlcmF0aW9uU3RhdHMSDAoEaGl0cxgBIAEoBBIOCgZtaXNzZXMYAiABKAQSEgoKc3RhbGVfaGl0cxgDIAEoBBIMCgRzZXRzGAQgASgEEhQKDHNldHNfcmVmdXNlZBgFIAEoBBIPCgd0b3VjaGVzGAYgASgEEjYKDWludmFsaWRhdGlvbnMYByABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0aW9uU3RhdHMSLgoJZXZpY3Rpb25zGAggASgLMhsubWVzaGNhY2hlLnYxLkV2aWN0aW9uU3RhdHMSKAoGbGVhc2VzGAkgASgLMhgubWVzaGNhY2hlLnYxLkxlYXNlU3RhdHMiTgoRSW52YWxpZGF0aW9uU3RhdHMSDAoEa2V5cxgBIAEoBBIMCgR0YWdzGAIgASgEEhAKCHByZWZpeGVzGAMgASgEEgsKA2FsbBgEIAEoBCJCCg1FdmljdGlvblN0YXRzEhAKCGNhcGFjaXR5GAEgASgEEg8KB2V4cGlyZWQYAiABKAQSDgoGZmVuY2VkGAMgASgEIrMBCgpMZWFzZVN0YXRzEg8KB2dyYW50ZWQYASABKAQSDAoEaGVsZBgCIAEoBBIOCgZzaGFyZWQYAyABKAQSDgoGZmlsbGVkGAQgASgEEgwKBGxvc3QYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBIQCghyZWxlYXNlZBgHIAEoBBIRCglhYmFuZG9uZWQYCCABKAQSEQoJZGlzcGxhY2VkGAkgASgEEg8KB3JlZnVzZWQYCiABKAQiEQoPQWN0aXZpdHlSZXF1ZXN0IpcBChBBY3Rpdml0eVJlc3BvbnNlEiYKBWNhbGxzGAEgAygLMhcubWVzaGNhY2hlLnYxLkNhbGxTdGF0cxIXCg9idWNrZXRfYm91bmRzX3MYAiADKAESKgoHd29ya2VycxgDIAMoCzIZLm1lc2hjYWNoZS52MS5Xb3JrZXJTdGF0cxIWCg53b3JrZXJzX3NpbGVudBgEIAEoDSJgCglDYWxsU3RhdHMSDgoGbWV0aG9kGAEgASgJEg4KBnN0YXR1cxgCIAEoCRINCgVjb3VudBgDIAEoBBINCgVzdW1fcxgEIAEoARIVCg1idWNrZXRfY291bnRzGAUgAygEIsUBCgtXb3JrZXJTdGF0cxIOCgZ3b3JrZXIYASABKA0SEwoLY29ubmVjdGlvbnMYAiABKAQSEgoKb3Blbl9jYWxscxgDIAEoBBITCgtzdWJzY3JpYmVycxgEIAEoBBISCgpvcGVyYXRpb25zGAUgASgEEhoKEnNsb3dlc3RfbGFnX2V2ZW50cxgGIAEoBBIfChdldmVudF9sb29wX2RlbGF5X3A5OV91cxgHIAEoBBIXCg9ldmVudF9sb29wX2J1c3kYCCABKAEiZQoSTGlzdENsaWVudHNSZXF1ZXN0EhMKC2NsaWVudHNfbWF4GAEgASgNEigKBW9yZGVyGAIgASgOMhkubWVzaGNhY2hlLnYxLkNsaWVudE9yZGVyEhAKCGFmdGVyX2lkGAMgASgEIn4KE0xpc3RDbGllbnRzUmVzcG9uc2USKQoHY2xpZW50cxgBIAMoCzIYLm1lc2hjYWNoZS52MS5DbGllbnRJbmZvEg0KBXRvdGFsGAIgASgEEhUKDW5leHRfYWZ0ZXJfaWQYAyABKAQSFgoOd29ya2Vyc19zaWxlbnQYBCABKA0i4gEKCkNsaWVudEluZm8SCgoCaWQYASABKAQSDgoGd29ya2VyGAIgASgNEg8KB2FkZHJlc3MYAyABKAkSEQoJcHJpbmNpcGFsGAQgASgJEhQKDGNvbm5lY3RlZF9tcxgFIAEoBBISCgpvcGVyYXRpb25zGAYgASgEEhIKCm9wZW5fY2FsbHMYByABKA0SEgoKaGVsZF9ieXRlcxgIIAEoBBIrCgdzdHJlYW1zGAkgAygLMhoubWVzaGNhY2hlLnYxLkNsaWVudFN0cmVhbRIVCg1zdHJlYW1zX3RvdGFsGAogASgNIsUBCgxDbGllbnRTdHJlYW0SDgoGbWV0aG9kGAEgASgJEhEKCWNsaWVudF9pZBgCIAEoCRIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCRIpCglzZWxlY3RvcnMYBSADKAsyFi5tZXNoY2FjaGUudjEuU2VsZWN0b3ISFwoPc2VsZWN0b3JzX3RvdGFsGAYgASgNEhIKCmxhZ19ldmVudHMYByABKAQSEAoIb3ZlcnJ1bnMYCCABKAQiSQoTSW5zcGVjdEVudHJ5UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEhIKCndpdGhfdmFsdWUYAyABKAgiiwEKFEluc3BlY3RFbnRyeVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBWVudHJ5GAIgASgLMhcubWVzaGNhY2hlLnYxLkVudHJ5SW5mbxInCgZmZW5jZXMYAyADKAsyFy5tZXNoY2FjaGUudjEuRmVuY2VJbmZvImkKCUVudHJ5SW5mbxInCgVzdGF0ZRgBIAEoDjIYLm1lc2hjYWNoZS52MS5FbnRyeVN0YXRlEh4KA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQSEwoLdmFsdWVfYnl0ZXMYAyABKAQicAoJRmVuY2VJbmZvEiUKBGtpbmQYASABKA4yFy5tZXNoY2FjaGUudjEuRmVuY2VLaW5kEgwKBG5hbWUYAiABKAkSDAoEc29mdBgDIAEoCBIQCghyZXZpc2lvbhgEIAEoBBIOCgZjb3ZlcnMYBSABKAgiFwoVRGVzY3JpYmVTZXJ2ZXJSZXF1ZXN0IrgBChZEZXNjcmliZVNlcnZlclJlc3BvbnNlEhYKDnNlcnZlcl92ZXJzaW9uGAEgASgJEg0KBWVwb2NoGAIgASgGEhEKCXVwdGltZV9tcxgDIAEoBBIPCgd3b3JrZXJzGAQgASgNEisKCHNldHRpbmdzGAUgAygLMhkubWVzaGNhY2hlLnYxLlNldHRpbmdJbmZvEhEKCXRyYWNlX3VybBgGIAEoCRITCgtoYXNfaGlzdG9yeRgHIAEoCCI6CgtTZXR0aW5nSW5mbxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnNvdXJjZRgDIAEoCSI2Cg5IaXN0b3J5UmVxdWVzdBIQCgh3aW5kb3dfcxgBIAEoDRISCgpwb2ludHNfbWF4GAIgASgNIk8KD0hpc3RvcnlSZXNwb25zZRIPCgd0aW1lc19zGAEgAygBEisKBnNlcmllcxgCIAMoCzIbLm1lc2hjYWNoZS52MS5IaXN0b3J5U2VyaWVzIi0KDUhpc3RvcnlTZXJpZXMSDAoEbmFtZRgBIAEoCRIOCgZ2YWx1ZXMYAiADKAEiFwoVRGVzY3JpYmVDYWxsZXJSZXF1ZXN0In0KFkRlc2NyaWJlQ2FsbGVyUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEh4KFnBlcm1pc3Npb25zX2V2ZXJ5d2hlcmUYAiADKAkSHQoVcGVybWlzc2lvbnNfc29tZXdoZXJlGAMgAygJEhEKCXJlYWRfb25seRgEIAEoCCp6CgtDbGllbnRPcmRlchIcChhDTElFTlRfT1JERVJfVU5TUEVDSUZJRUQQABIaChZDTElFTlRfT1JERVJfQ09OTkVDVEVEEAESGwoXQ0xJRU5UX09SREVSX09QRVJBVElPTlMQAhIUChBDTElFTlRfT1JERVJfTEFHEAMqhwEKCkVudHJ5U3RhdGUSGwoXRU5UUllfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFFTlRSWV9TVEFURV9GUkVTSBABEhcKE0VOVFJZX1NUQVRFX0VYUElSRUQQAhIWChJFTlRSWV9TVEFURV9TVEFMRUQQAxIUChBFTlRSWV9TVEFURV9HT05FEAQqbAoJRmVuY2VLaW5kEhoKFkZFTkNFX0tJTkRfVU5TUEVDSUZJRUQQABISCg5GRU5DRV9LSU5EX1RBRxABEhUKEUZFTkNFX0tJTkRfUFJFRklYEAISGAoURkVOQ0VfS0lORF9OQU1FU1BBQ0UQAzLrBAoMQWRtaW5TZXJ2aWNlEkUKBVN0YXRzEhoubWVzaGNhY2hlLnYxLlN0YXRzUmVxdWVzdBobLm1lc2hjYWNoZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgESTgoIQWN0aXZpdHkSHS5tZXNoY2FjaGUudjEuQWN0aXZpdHlSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkFjdGl2aXR5UmVzcG9uc2UiA5ACARJXCgtMaXN0Q2xpZW50cxIgLm1lc2hjYWNoZS52MS5MaXN0Q2xpZW50c1JlcXVlc3QaIS5tZXNoY2FjaGUudjEuTGlzdENsaWVudHNSZXNwb25zZSIDkAIBEloKDEluc3BlY3RFbnRyeRIhLm1lc2hjYWNoZS52MS5JbnNwZWN0RW50cnlSZXF1ZXN0GiIubWVzaGNhY2hlLnYxLkluc3BlY3RFbnRyeVJlc3BvbnNlIgOQAgESYAoORGVzY3JpYmVTZXJ2ZXISIy5tZXNoY2FjaGUudjEuRGVzY3JpYmVTZXJ2ZXJSZXF1ZXN0GiQubWVzaGNhY2hlLnYxLkRlc2NyaWJlU2VydmVyUmVzcG9uc2UiA5ACARJLCgdIaXN0b3J5EhwubWVzaGNhY2hlLnYxLkhpc3RvcnlSZXF1ZXN0Gh0ubWVzaGNhY2hlLnYxLkhpc3RvcnlSZXNwb25zZSIDkAIBEmAKDkRlc2NyaWJlQ2FsbGVyEiMubWVzaGNhY2hlLnYxLkRlc2NyaWJlQ2FsbGVyUmVxdWVzdBokLm1lc2hjYWNoZS52MS5EZXNjcmliZUNhbGxlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_meshcache_v1_cache]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvYWRtaW4ucHJvdG8SDG1lc2hjYWNoZS52MSImCgxTdGF0c1JlcXVlc3QSFgoObmFtZXNwYWNlc19tYXgYASABKA0iwwIKDVN0YXRzUmVzcG9uc2USDQoFZXBvY2gYASABKAYSEQoJdXB0aW1lX21zGAIgASgEEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBnNoYXJkcxgEIAMoCzIYLm1lc2hjYWNoZS52MS5TaGFyZFN0YXRzEjAKCm9wZXJhdGlvbnMYBSABKAsyHC5tZXNoY2FjaGUudjEuT3BlcmF0aW9uU3RhdHMSEwoLc3Vic2NyaWJlcnMYBiABKAQSEAoIb3ZlcnJ1bnMYByABKAQSEwoLY29ubmVjdGlvbnMYCCABKAQSMAoKbmFtZXNwYWNlcxgJIAMoCzIcLm1lc2hjYWNoZS52MS5OYW1lc3BhY2VTdGF0cxIuCghzbmFwc2hvdBgKIAEoCzIcLm1lc2hjYWNoZS52MS5TbmFwc2hvdFN0YXR1cyL/AQoOU25hcHNob3RTdGF0dXMSNQoHb3V0Y29tZRgBIAEoDjIkLm1lc2hjYWNoZS52MS5TbmFwc2hvdFN0YXR1cy5PdXRjb21lEg8KB3JlZnVzYWwYAiABKAkSFQoNd3JpdHRlbl9hdF9tcxgDIAEoBBIPCgdlbnRyaWVzGAQgASgEEg0KBWJ5dGVzGAUgASgEEg8KB2xvYWRfbXMYBiABKAQiXQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASEAoMT1VUQ09NRV9OT05FEAESEgoOT1VUQ09NRV9MT0FERUQQAhITCg9PVVRDT01FX1JFRlVTRUQQAyKhAQoOTmFtZXNwYWNlU3RhdHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2VudHJpZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSMAoKb3BlcmF0aW9ucxgEIAEoCzIcLm1lc2hjYWNoZS52MS5PcGVyYXRpb25TdGF0cxIVCg1jZWlsaW5nX2J5dGVzGAUgASgEEhMKC2Zsb29yX2J5dGVzGAYgASgEIncKClNoYXJkU3RhdHMSDQoFc2hhcmQYASABKA0SEAoIcmV2aXNpb24YAiABKAQSDwoHZW50cmllcxgDIAEoBBINCgVieXRlcxgEIAEoBBIUCgxidWRnZXRfYnl0ZXMYBSABKAQSEgoKbG9nX2V2ZW50cxgGIAEoBCKJAgoOT3BlcmF0aW9uU3RhdHMSDAoEaGl0cxgBIAEoBBIOCgZtaXNzZXMYAiABKAQSEgoKc3RhbGVfaGl0cxgDIAEoBBIMCgRzZXRzGAQgASgEEhQKDHNldHNfcmVmdXNlZBgFIAEoBBIPCgd0b3VjaGVzGAYgASgEEjYKDWludmFsaWRhdGlvbnMYByABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0aW9uU3RhdHMSLgoJZXZpY3Rpb25zGAggASgLMhsubWVzaGNhY2hlLnYxLkV2aWN0aW9uU3RhdHMSKAoGbGVhc2VzGAkgASgLMhgubWVzaGNhY2hlLnYxLkxlYXNlU3RhdHMiTgoRSW52YWxpZGF0aW9uU3RhdHMSDAoEa2V5cxgBIAEoBBIMCgR0YWdzGAIgASgEEhAKCHByZWZpeGVzGAMgASgEEgsKA2FsbBgEIAEoBCJCCg1FdmljdGlvblN0YXRzEhAKCGNhcGFjaXR5GAEgASgEEg8KB2V4cGlyZWQYAiABKAQSDgoGZmVuY2VkGAMgASgEIrMBCgpMZWFzZVN0YXRzEg8KB2dyYW50ZWQYASABKAQSDAoEaGVsZBgCIAEoBBIOCgZzaGFyZWQYAyABKAQSDgoGZmlsbGVkGAQgASgEEgwKBGxvc3QYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBIQCghyZWxlYXNlZBgHIAEoBBIRCglhYmFuZG9uZWQYCCABKAQSEQoJZGlzcGxhY2VkGAkgASgEEg8KB3JlZnVzZWQYCiABKAQiEQoPQWN0aXZpdHlSZXF1ZXN0IpcBChBBY3Rpdml0eVJlc3BvbnNlEiYKBWNhbGxzGAEgAygLMhcubWVzaGNhY2hlLnYxLkNhbGxTdGF0cxIXCg9idWNrZXRfYm91bmRzX3MYAiADKAESKgoHd29ya2VycxgDIAMoCzIZLm1lc2hjYWNoZS52MS5Xb3JrZXJTdGF0cxIWCg53b3JrZXJzX3NpbGVudBgEIAEoDSJgCglDYWxsU3RhdHMSDgoGbWV0aG9kGAEgASgJEg4KBnN0YXR1cxgCIAEoCRINCgVjb3VudBgDIAEoBBINCgVzdW1fcxgEIAEoARIVCg1idWNrZXRfY291bnRzGAUgAygEIsUBCgtXb3JrZXJTdGF0cxIOCgZ3b3JrZXIYASABKA0SEwoLY29ubmVjdGlvbnMYAiABKAQSEgoKb3Blbl9jYWxscxgDIAEoBBITCgtzdWJzY3JpYmVycxgEIAEoBBISCgpvcGVyYXRpb25zGAUgASgEEhoKEnNsb3dlc3RfbGFnX2V2ZW50cxgGIAEoBBIfChdldmVudF9sb29wX2RlbGF5X3A5OV91cxgHIAEoBBIXCg9ldmVudF9sb29wX2J1c3kYCCABKAEiZQoSTGlzdENsaWVudHNSZXF1ZXN0EhMKC2NsaWVudHNfbWF4GAEgASgNEigKBW9yZGVyGAIgASgOMhkubWVzaGNhY2hlLnYxLkNsaWVudE9yZGVyEhAKCGFmdGVyX2lkGAMgASgEIn4KE0xpc3RDbGllbnRzUmVzcG9uc2USKQoHY2xpZW50cxgBIAMoCzIYLm1lc2hjYWNoZS52MS5DbGllbnRJbmZvEg0KBXRvdGFsGAIgASgEEhUKDW5leHRfYWZ0ZXJfaWQYAyABKAQSFgoOd29ya2Vyc19zaWxlbnQYBCABKA0i4gEKCkNsaWVudEluZm8SCgoCaWQYASABKAQSDgoGd29ya2VyGAIgASgNEg8KB2FkZHJlc3MYAyABKAkSEQoJcHJpbmNpcGFsGAQgASgJEhQKDGNvbm5lY3RlZF9tcxgFIAEoBBISCgpvcGVyYXRpb25zGAYgASgEEhIKCm9wZW5fY2FsbHMYByABKA0SEgoKaGVsZF9ieXRlcxgIIAEoBBIrCgdzdHJlYW1zGAkgAygLMhoubWVzaGNhY2hlLnYxLkNsaWVudFN0cmVhbRIVCg1zdHJlYW1zX3RvdGFsGAogASgNIsUBCgxDbGllbnRTdHJlYW0SDgoGbWV0aG9kGAEgASgJEhEKCWNsaWVudF9pZBgCIAEoCRIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCRIpCglzZWxlY3RvcnMYBSADKAsyFi5tZXNoY2FjaGUudjEuU2VsZWN0b3ISFwoPc2VsZWN0b3JzX3RvdGFsGAYgASgNEhIKCmxhZ19ldmVudHMYByABKAQSEAoIb3ZlcnJ1bnMYCCABKAQiSQoTSW5zcGVjdEVudHJ5UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEhIKCndpdGhfdmFsdWUYAyABKAgiiwEKFEluc3BlY3RFbnRyeVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiYKBWVudHJ5GAIgASgLMhcubWVzaGNhY2hlLnYxLkVudHJ5SW5mbxInCgZmZW5jZXMYAyADKAsyFy5tZXNoY2FjaGUudjEuRmVuY2VJbmZvImkKCUVudHJ5SW5mbxInCgVzdGF0ZRgBIAEoDjIYLm1lc2hjYWNoZS52MS5FbnRyeVN0YXRlEh4KA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQSEwoLdmFsdWVfYnl0ZXMYAyABKAQicAoJRmVuY2VJbmZvEiUKBGtpbmQYASABKA4yFy5tZXNoY2FjaGUudjEuRmVuY2VLaW5kEgwKBG5hbWUYAiABKAkSDAoEc29mdBgDIAEoCBIQCghyZXZpc2lvbhgEIAEoBBIOCgZjb3ZlcnMYBSABKAgiFwoVRGVzY3JpYmVTZXJ2ZXJSZXF1ZXN0IrgBChZEZXNjcmliZVNlcnZlclJlc3BvbnNlEhYKDnNlcnZlcl92ZXJzaW9uGAEgASgJEg0KBWVwb2NoGAIgASgGEhEKCXVwdGltZV9tcxgDIAEoBBIPCgd3b3JrZXJzGAQgASgNEisKCHNldHRpbmdzGAUgAygLMhkubWVzaGNhY2hlLnYxLlNldHRpbmdJbmZvEhEKCXRyYWNlX3VybBgGIAEoCRITCgtoYXNfaGlzdG9yeRgHIAEoCCI6CgtTZXR0aW5nSW5mbxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnNvdXJjZRgDIAEoCSI2Cg5IaXN0b3J5UmVxdWVzdBIQCgh3aW5kb3dfcxgBIAEoDRISCgpwb2ludHNfbWF4GAIgASgNIk8KD0hpc3RvcnlSZXNwb25zZRIPCgd0aW1lc19zGAEgAygBEisKBnNlcmllcxgCIAMoCzIbLm1lc2hjYWNoZS52MS5IaXN0b3J5U2VyaWVzIi0KDUhpc3RvcnlTZXJpZXMSDAoEbmFtZRgBIAEoCRIOCgZ2YWx1ZXMYAiADKAEiFwoVRGVzY3JpYmVDYWxsZXJSZXF1ZXN0In0KFkRlc2NyaWJlQ2FsbGVyUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEh4KFnBlcm1pc3Npb25zX2V2ZXJ5d2hlcmUYAiADKAkSHQoVcGVybWlzc2lvbnNfc29tZXdoZXJlGAMgAygJEhEKCXJlYWRfb25seRgEIAEoCCp6CgtDbGllbnRPcmRlchIcChhDTElFTlRfT1JERVJfVU5TUEVDSUZJRUQQABIaChZDTElFTlRfT1JERVJfQ09OTkVDVEVEEAESGwoXQ0xJRU5UX09SREVSX09QRVJBVElPTlMQAhIUChBDTElFTlRfT1JERVJfTEFHEAMqhwEKCkVudHJ5U3RhdGUSGwoXRU5UUllfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFFTlRSWV9TVEFURV9GUkVTSBABEhcKE0VOVFJZX1NUQVRFX0VYUElSRUQQAhIWChJFTlRSWV9TVEFURV9TVEFMRUQQAxIUChBFTlRSWV9TVEFURV9HT05FEAQqbAoJRmVuY2VLaW5kEhoKFkZFTkNFX0tJTkRfVU5TUEVDSUZJRUQQABISCg5GRU5DRV9LSU5EX1RBRxABEhUKEUZFTkNFX0tJTkRfUFJFRklYEAISGAoURkVOQ0VfS0lORF9OQU1FU1BBQ0UQAzLrBAoMQWRtaW5TZXJ2aWNlEkUKBVN0YXRzEhoubWVzaGNhY2hlLnYxLlN0YXRzUmVxdWVzdBobLm1lc2hjYWNoZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgESTgoIQWN0aXZpdHkSHS5tZXNoY2FjaGUudjEuQWN0aXZpdHlSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkFjdGl2aXR5UmVzcG9uc2UiA5ACARJXCgtMaXN0Q2xpZW50cxIgLm1lc2hjYWNoZS52MS5MaXN0Q2xpZW50c1JlcXVlc3QaIS5tZXNoY2FjaGUudjEuTGlzdENsaWVudHNSZXNwb25zZSIDkAIBEloKDEluc3BlY3RFbnRyeRIhLm1lc2hjYWNoZS52MS5JbnNwZWN0RW50cnlSZXF1ZXN0GiIubWVzaGNhY2hlLnYxLkluc3BlY3RFbnRyeVJlc3BvbnNlIgOQAgESYAoORGVzY3JpYmVTZXJ2ZXISIy5tZXNoY2FjaGUudjEuRGVzY3JpYmVTZXJ2ZXJSZXF1ZXN0GiQubWVzaGNhY2hlLnYxLkRlc2NyaWJlU2VydmVyUmVzcG9uc2UiA5ACARJLCgdIaXN0b3J5EhwubWVzaGNhY2hlLnYxLkhpc3RvcnlSZXF1ZXN0Gh0ubWVzaGNhY2hlLnYxLkhpc3RvcnlSZXNwb25zZSIDkAIBEmAKDkRlc2NyaWJlQ2FsbGVyEiMubWVzaGNhY2hlLnYxLkRlc2NyaWJlQ2FsbGVyUmVxdWVzdBokLm1lc2hjYWNoZS52MS5EZXNjcmliZUNhbGxlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_meshcache_v1_cache]);
 
 /**
  * StatsRequest asks for the counters.
@@ -106,6 +106,13 @@ export type StatsResponse = Message<"meshcache.v1.StatsResponse"> & {
    * @generated from field: repeated meshcache.v1.NamespaceStats namespaces = 9;
    */
   namespaces: NamespaceStats[];
+
+  /**
+   * What the store was started with. Unset: an older server, or one that takes no snapshots.
+   *
+   * @generated from field: meshcache.v1.SnapshotStatus snapshot = 10;
+   */
+  snapshot?: SnapshotStatus | undefined;
 };
 
 /**
@@ -114,6 +121,110 @@ export type StatsResponse = Message<"meshcache.v1.StatsResponse"> & {
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_admin, 1);
+
+/**
+ * SnapshotStatus says whether the store was started with a snapshot.
+ *
+ * @generated from message meshcache.v1.SnapshotStatus
+ */
+export type SnapshotStatus = Message<"meshcache.v1.SnapshotStatus"> & {
+  /**
+   * What became of it.
+   *
+   * @generated from field: meshcache.v1.SnapshotStatus.Outcome outcome = 1;
+   */
+  outcome: SnapshotStatus_Outcome;
+
+  /**
+   * Why it was refused, in a word: too_old, clock, used, format, layout, setting, damaged or io. Empty: it was not.
+   *
+   * @generated from field: string refusal = 2;
+   */
+  refusal: string;
+
+  /**
+   * When it was written, in ms since 1970 by the wall clock. 0: unknown.
+   *
+   * @generated from field: uint64 written_at_ms = 3;
+   */
+  writtenAtMs: bigint;
+
+  /**
+   * The entries that were loaded.
+   *
+   * @generated from field: uint64 entries = 4;
+   */
+  entries: bigint;
+
+  /**
+   * The bytes of its file.
+   *
+   * @generated from field: uint64 bytes = 5;
+   */
+  bytes: bigint;
+
+  /**
+   * How long it took to load it, in ms.
+   *
+   * @generated from field: uint64 load_ms = 6;
+   */
+  loadMs: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.SnapshotStatus.
+ * Use `create(SnapshotStatusSchema)` to create a new message.
+ */
+export const SnapshotStatusSchema: GenMessage<SnapshotStatus> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_admin, 2);
+
+/**
+ * What became of the snapshot at the start.
+ *
+ * @generated from enum meshcache.v1.SnapshotStatus.Outcome
+ */
+export const SnapshotStatus_Outcome = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * There was none: the store began empty.
+   *
+   * @generated from enum value: OUTCOME_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * It was loaded.
+   *
+   * @generated from enum value: OUTCOME_LOADED = 2;
+   */
+  LOADED: 2,
+
+  /**
+   * It was refused, and the store began empty. The server's log says why.
+   *
+   * @generated from enum value: OUTCOME_REFUSED = 3;
+   */
+  REFUSED: 3,
+} as const;
+
+/**
+ * What became of the snapshot at the start.
+ *
+ * @generated from enum meshcache.v1.SnapshotStatus.Outcome
+ */
+export type SnapshotStatus_Outcome = (typeof SnapshotStatus_Outcome)[keyof typeof SnapshotStatus_Outcome] | UnknownEnum;
+
+/**
+ * Describes the enum meshcache.v1.SnapshotStatus.Outcome.
+ */
+export const SnapshotStatus_OutcomeSchema: GenEnum<SnapshotStatus_Outcome> = /*@__PURE__*/
+  enumDesc(file_meshcache_v1_admin, 2, 0);
 
 /**
  * NamespaceStats describes one namespace, or all that are not named.
@@ -169,7 +280,7 @@ export type NamespaceStats = Message<"meshcache.v1.NamespaceStats"> & {
  * Use `create(NamespaceStatsSchema)` to create a new message.
  */
 export const NamespaceStatsSchema: GenMessage<NamespaceStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 2);
+  messageDesc(file_meshcache_v1_admin, 3);
 
 /**
  * ShardStats describes one shard.
@@ -225,7 +336,7 @@ export type ShardStats = Message<"meshcache.v1.ShardStats"> & {
  * Use `create(ShardStatsSchema)` to create a new message.
  */
 export const ShardStatsSchema: GenMessage<ShardStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 3);
+  messageDesc(file_meshcache_v1_admin, 4);
 
 /**
  * OperationStats counts what was done.
@@ -302,7 +413,7 @@ export type OperationStats = Message<"meshcache.v1.OperationStats"> & {
  * Use `create(OperationStatsSchema)` to create a new message.
  */
 export const OperationStatsSchema: GenMessage<OperationStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 4);
+  messageDesc(file_meshcache_v1_admin, 5);
 
 /**
  * InvalidationStats counts invalidations by what they named.
@@ -344,7 +455,7 @@ export type InvalidationStats = Message<"meshcache.v1.InvalidationStats"> & {
  * Use `create(InvalidationStatsSchema)` to create a new message.
  */
 export const InvalidationStatsSchema: GenMessage<InvalidationStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 5);
+  messageDesc(file_meshcache_v1_admin, 6);
 
 /**
  * EvictionStats counts entries that the store dropped by itself.
@@ -379,7 +490,7 @@ export type EvictionStats = Message<"meshcache.v1.EvictionStats"> & {
  * Use `create(EvictionStatsSchema)` to create a new message.
  */
 export const EvictionStatsSchema: GenMessage<EvictionStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 6);
+  messageDesc(file_meshcache_v1_admin, 7);
 
 /**
  * LeaseStats counts leases by what became of them.
@@ -463,7 +574,7 @@ export type LeaseStats = Message<"meshcache.v1.LeaseStats"> & {
  * Use `create(LeaseStatsSchema)` to create a new message.
  */
 export const LeaseStatsSchema: GenMessage<LeaseStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 7);
+  messageDesc(file_meshcache_v1_admin, 8);
 
 /**
  * ActivityRequest asks for the activity.
@@ -478,7 +589,7 @@ export type ActivityRequest = Message<"meshcache.v1.ActivityRequest"> & {
  * Use `create(ActivityRequestSchema)` to create a new message.
  */
 export const ActivityRequestSchema: GenMessage<ActivityRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 8);
+  messageDesc(file_meshcache_v1_admin, 9);
 
 /**
  * ActivityResponse has counters of calls, and the workers.
@@ -520,7 +631,7 @@ export type ActivityResponse = Message<"meshcache.v1.ActivityResponse"> & {
  * Use `create(ActivityResponseSchema)` to create a new message.
  */
 export const ActivityResponseSchema: GenMessage<ActivityResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 9);
+  messageDesc(file_meshcache_v1_admin, 10);
 
 /**
  * CallStats counts the calls of one method that ended with one status.
@@ -569,7 +680,7 @@ export type CallStats = Message<"meshcache.v1.CallStats"> & {
  * Use `create(CallStatsSchema)` to create a new message.
  */
 export const CallStatsSchema: GenMessage<CallStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 10);
+  messageDesc(file_meshcache_v1_admin, 11);
 
 /**
  * WorkerStats describes one worker thread. Numbers of operations go up only; the others are of now.
@@ -639,7 +750,7 @@ export type WorkerStats = Message<"meshcache.v1.WorkerStats"> & {
  * Use `create(WorkerStatsSchema)` to create a new message.
  */
 export const WorkerStatsSchema: GenMessage<WorkerStats> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 11);
+  messageDesc(file_meshcache_v1_admin, 12);
 
 /**
  * ListClientsRequest asks for clients.
@@ -674,7 +785,7 @@ export type ListClientsRequest = Message<"meshcache.v1.ListClientsRequest"> & {
  * Use `create(ListClientsRequestSchema)` to create a new message.
  */
 export const ListClientsRequestSchema: GenMessage<ListClientsRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 12);
+  messageDesc(file_meshcache_v1_admin, 13);
 
 /**
  * ListClientsResponse lists clients.
@@ -716,7 +827,7 @@ export type ListClientsResponse = Message<"meshcache.v1.ListClientsResponse"> & 
  * Use `create(ListClientsResponseSchema)` to create a new message.
  */
 export const ListClientsResponseSchema: GenMessage<ListClientsResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 13);
+  messageDesc(file_meshcache_v1_admin, 14);
 
 /**
  * ClientInfo describes an open connection.
@@ -800,7 +911,7 @@ export type ClientInfo = Message<"meshcache.v1.ClientInfo"> & {
  * Use `create(ClientInfoSchema)` to create a new message.
  */
 export const ClientInfoSchema: GenMessage<ClientInfo> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 14);
+  messageDesc(file_meshcache_v1_admin, 15);
 
 /**
  * ClientStream describes an open Stream or Exchange.
@@ -871,7 +982,7 @@ export type ClientStream = Message<"meshcache.v1.ClientStream"> & {
  * Use `create(ClientStreamSchema)` to create a new message.
  */
 export const ClientStreamSchema: GenMessage<ClientStream> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 15);
+  messageDesc(file_meshcache_v1_admin, 16);
 
 /**
  * InspectEntryRequest names a key.
@@ -906,7 +1017,7 @@ export type InspectEntryRequest = Message<"meshcache.v1.InspectEntryRequest"> & 
  * Use `create(InspectEntryRequestSchema)` to create a new message.
  */
 export const InspectEntryRequestSchema: GenMessage<InspectEntryRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 16);
+  messageDesc(file_meshcache_v1_admin, 17);
 
 /**
  * InspectEntryResponse shows what the store has for a key.
@@ -943,7 +1054,7 @@ export type InspectEntryResponse = Message<"meshcache.v1.InspectEntryResponse"> 
  * Use `create(InspectEntryResponseSchema)` to create a new message.
  */
 export const InspectEntryResponseSchema: GenMessage<InspectEntryResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 17);
+  messageDesc(file_meshcache_v1_admin, 18);
 
 /**
  * EntryInfo describes an entry.
@@ -979,7 +1090,7 @@ export type EntryInfo = Message<"meshcache.v1.EntryInfo"> & {
  * Use `create(EntryInfoSchema)` to create a new message.
  */
 export const EntryInfoSchema: GenMessage<EntryInfo> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 18);
+  messageDesc(file_meshcache_v1_admin, 19);
 
 /**
  * FenceInfo describes a fence of one shard.
@@ -1028,7 +1139,7 @@ export type FenceInfo = Message<"meshcache.v1.FenceInfo"> & {
  * Use `create(FenceInfoSchema)` to create a new message.
  */
 export const FenceInfoSchema: GenMessage<FenceInfo> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 19);
+  messageDesc(file_meshcache_v1_admin, 20);
 
 /**
  * DescribeServerRequest asks for the description.
@@ -1043,7 +1154,7 @@ export type DescribeServerRequest = Message<"meshcache.v1.DescribeServerRequest"
  * Use `create(DescribeServerRequestSchema)` to create a new message.
  */
 export const DescribeServerRequestSchema: GenMessage<DescribeServerRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 20);
+  messageDesc(file_meshcache_v1_admin, 21);
 
 /**
  * DescribeServerResponse describes the server.
@@ -1106,7 +1217,7 @@ export type DescribeServerResponse = Message<"meshcache.v1.DescribeServerRespons
  * Use `create(DescribeServerResponseSchema)` to create a new message.
  */
 export const DescribeServerResponseSchema: GenMessage<DescribeServerResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 21);
+  messageDesc(file_meshcache_v1_admin, 22);
 
 /**
  * SettingInfo describes a setting in effect.
@@ -1141,7 +1252,7 @@ export type SettingInfo = Message<"meshcache.v1.SettingInfo"> & {
  * Use `create(SettingInfoSchema)` to create a new message.
  */
 export const SettingInfoSchema: GenMessage<SettingInfo> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 22);
+  messageDesc(file_meshcache_v1_admin, 23);
 
 /**
  * HistoryRequest asks for the past.
@@ -1169,7 +1280,7 @@ export type HistoryRequest = Message<"meshcache.v1.HistoryRequest"> & {
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 23);
+  messageDesc(file_meshcache_v1_admin, 24);
 
 /**
  * HistoryResponse has figures of all of the server at the same times.
@@ -1197,7 +1308,7 @@ export type HistoryResponse = Message<"meshcache.v1.HistoryResponse"> & {
  * Use `create(HistoryResponseSchema)` to create a new message.
  */
 export const HistoryResponseSchema: GenMessage<HistoryResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 24);
+  messageDesc(file_meshcache_v1_admin, 25);
 
 /**
  * HistorySeries is one figure.
@@ -1227,7 +1338,7 @@ export type HistorySeries = Message<"meshcache.v1.HistorySeries"> & {
  * Use `create(HistorySeriesSchema)` to create a new message.
  */
 export const HistorySeriesSchema: GenMessage<HistorySeries> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 25);
+  messageDesc(file_meshcache_v1_admin, 26);
 
 /**
  * DescribeCallerRequest asks for the description.
@@ -1242,7 +1353,7 @@ export type DescribeCallerRequest = Message<"meshcache.v1.DescribeCallerRequest"
  * Use `create(DescribeCallerRequestSchema)` to create a new message.
  */
 export const DescribeCallerRequestSchema: GenMessage<DescribeCallerRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 26);
+  messageDesc(file_meshcache_v1_admin, 27);
 
 /**
  * DescribeCallerResponse describes the caller to itself.
@@ -1284,7 +1395,7 @@ export type DescribeCallerResponse = Message<"meshcache.v1.DescribeCallerRespons
  * Use `create(DescribeCallerResponseSchema)` to create a new message.
  */
 export const DescribeCallerResponseSchema: GenMessage<DescribeCallerResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_admin, 27);
+  messageDesc(file_meshcache_v1_admin, 28);
 
 /**
  * ClientOrder says which clients come first.

@@ -7,7 +7,8 @@
 //   revision   a counter of one shard, +1 at every mutation. Never a wall clock.
 //   version    the revision at which an entry was set. Compare versions for equality only.
 //   epoch      the random id of one life of the store. A restart makes a new one; revisions, versions
-//              and cursors of different epochs have nothing to do with each other.
+//              and cursors of different epochs have nothing to do with each other, unless one epoch
+//              continues the other (Opened.continues): then it takes over what that one had.
 //   stamp      {epoch, shard, revision}: "the shard as of this revision".
 //   fence      "everything that matches this tag, prefix or namespace and was set at or before this
 //              revision is gone (hard) or stale (soft)".
@@ -71,7 +72,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgiaAoMTGVhc2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRIQCghsZWFzZV9tcxgEIAEoDRIVCg1yZWxlYXNlX3Rva2VuGAUgASgGIukBCg1MZWFzZVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiAKA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXRIABItCgdncmFudGVkGAMgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlR3JhbnRlZEgAEicKBGhlbGQYBCABKAsyFy5tZXNoY2FjaGUudjEuTGVhc2VIZWxkSAASLwoIcmVsZWFzZWQYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZWxlYXNlZEgAQgkKB291dGNvbWUiUQoMTGVhc2VHcmFudGVkEg0KBXRva2VuGAEgASgGEhAKCGxlYXNlX21zGAIgASgEEiAKBXN0YWxlGAMgASgLMhEubWVzaGNhY2hlLnYxLkhpdCJFCglMZWFzZUhlbGQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKAQSIAoFc3RhbGUYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0IiEKDUxlYXNlUmVsZWFzZWQSEAoIcmVsZWFzZWQYASABKAgiTgoMQmF0Y2hSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIrCgpvcGVyYXRpb25zGAIgAygLMhcubWVzaGNhY2hlLnYxLk9wZXJhdGlvbiKQAgoJT3BlcmF0aW9uEicKA2dldBgBIAEoCzIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0SAASJwoDc2V0GAIgASgLMhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3RIABI1CgppbnZhbGlkYXRlGAMgASgLMh8ubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0SAASKwoFdG91Y2gYBCABKAsyGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0SAASKwoFbGVhc2UYBSABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VSZXF1ZXN0SAASEwoLdHJhY2VwYXJlbnQYBiABKAlCCwoJb3BlcmF0aW9uIj8KDUJhdGNoUmVzcG9uc2USLgoHcmVzdWx0cxgBIAMoCzIdLm1lc2hjYWNoZS52MS5PcGVyYXRpb25SZXN1bHQiqAIKD09wZXJhdGlvblJlc3VsdBIoCgNnZXQYASABKAsyGS5tZXNoY2FjaGUudjEuR2V0UmVzcG9uc2VIABIoCgNzZXQYAiABKAsyGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2VIABI2CgppbnZhbGlkYXRlGAMgASgLMiAubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXNwb25zZUgAEiwKBXRvdWNoGAQgASgLMhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2VIABIsCgVsZWFzZRgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCJMCghTZWxlY3RvchIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSGwoTbmFtZXNwYWNlX2lzX3ByZWZpeBgDIAEoCCJECg1TdHJlYW1SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCghwcmVmaXhlcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwi9QEKDlN0cmVhbVJlc3BvbnNlEiYKBm9wZW5lZBgBIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABImCgZldmVudHMYAiABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYAyABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBCABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYBSABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIQCghzZXF1ZW5jZRgGIAEoBEIHCgVmcmFtZSKNAQoGT3BlbmVkEg4KBmN1cnNvchgBIAEoDBINCgVlcG9jaBgCIAEoBhIOCgZzaGFyZHMYAyABKA0SJAoGbGltaXRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkxpbWl0cxIUCgxzdHJlYW1fdG9rZW4YBSABKAYSGAoQZGVuaWVkX3NlbGVjdG9ycxgGIAMoDSKlBQoGTGltaXRzEhsKE25hbWVzcGFjZV9tYXhfYnl0ZXMYASABKA0SFQoNa2V5X21heF9ieXRlcxgCIAEoDRIVCg10YWdfbWF4X2J5dGVzGAMgASgNEhsKDmVudHJ5X21heF90YWdzGAQgASgNSACIAQESFwoPdmFsdWVfbWF4X2J5dGVzGAUgASgNEiMKFmNvbnRlbnRfdHlwZV9tYXhfYnl0ZXMYBiABKA1IAYgBARIbChNjbGllbnRfaWRfbWF4X2J5dGVzGAcgASgNEhcKD2xpZmV0aW1lX21heF9tcxgIIAEoBBIUCgxsZWFzZV9tYXhfbXMYCSABKA0SHgoRbGVhc2Vfd2FpdF9tYXhfbXMYCiABKA1IAogBARIbChNpbnZhbGlkYXRlX21heF9rZXlzGAsgASgNEhsKE2ludmFsaWRhdGVfbWF4X3RhZ3MYDCABKA0SHAoUYmF0Y2hfbWF4X29wZXJhdGlvbnMYDSABKA0SFwoPYmF0Y2hfbWF4X2J5dGVzGA4gASgNEiIKGnN1YnNjcmlwdGlvbl9tYXhfc2VsZWN0b3JzGA8gASgNEiEKGXN1YnNjcmlwdGlvbl9tYXhfcHJlZml4ZXMYECABKA0SGAoQY3Vyc29yX21heF9ieXRlcxgRIAEoDRIZChFyZWNlaXZlX21heF9ieXRlcxgSIAEoDRIWCg5zZW5kX21heF9ieXRlcxgTIAEoDRIkChxleGNoYW5nZV9tYXhfd2FpdGluZ19iYXRjaGVzGBQgASgNEhoKEm5hbWVzcGFjZV9wcmVmaXhlcxgVIAEoCEIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSJeCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCRIZChFwcmVkZWNlc3Nvcl90b2tlbhgCIAEoBhIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCSJhCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDBIWCg5wZXJtaXR0ZWRfb25seRgDIAEoCCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgiaAoMTGVhc2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRIQCghsZWFzZV9tcxgEIAEoDRIVCg1yZWxlYXNlX3Rva2VuGAUgASgGIukBCg1MZWFzZVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiAKA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXRIABItCgdncmFudGVkGAMgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlR3JhbnRlZEgAEicKBGhlbGQYBCABKAsyFy5tZXNoY2FjaGUudjEuTGVhc2VIZWxkSAASLwoIcmVsZWFzZWQYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZWxlYXNlZEgAQgkKB291dGNvbWUiUQoMTGVhc2VHcmFudGVkEg0KBXRva2VuGAEgASgGEhAKCGxlYXNlX21zGAIgASgEEiAKBXN0YWxlGAMgASgLMhEubWVzaGNhY2hlLnYxLkhpdCJFCglMZWFzZUhlbGQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKAQSIAoFc3RhbGUYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0IiEKDUxlYXNlUmVsZWFzZWQSEAoIcmVsZWFzZWQYASABKAgiTgoMQmF0Y2hSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIrCgpvcGVyYXRpb25zGAIgAygLMhcubWVzaGNhY2hlLnYxLk9wZXJhdGlvbiKQAgoJT3BlcmF0aW9uEicKA2dldBgBIAEoCzIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0SAASJwoDc2V0GAIgASgLMhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3RIABI1CgppbnZhbGlkYXRlGAMgASgLMh8ubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0SAASKwoFdG91Y2gYBCABKAsyGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0SAASKwoFbGVhc2UYBSABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VSZXF1ZXN0SAASEwoLdHJhY2VwYXJlbnQYBiABKAlCCwoJb3BlcmF0aW9uIj8KDUJhdGNoUmVzcG9uc2USLgoHcmVzdWx0cxgBIAMoCzIdLm1lc2hjYWNoZS52MS5PcGVyYXRpb25SZXN1bHQiqAIKD09wZXJhdGlvblJlc3VsdBIoCgNnZXQYASABKAsyGS5tZXNoY2FjaGUudjEuR2V0UmVzcG9uc2VIABIoCgNzZXQYAiABKAsyGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2VIABI2CgppbnZhbGlkYXRlGAMgASgLMiAubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXNwb25zZUgAEiwKBXRvdWNoGAQgASgLMhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2VIABIsCgVsZWFzZRgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCJMCghTZWxlY3RvchIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSGwoTbmFtZXNwYWNlX2lzX3ByZWZpeBgDIAEoCCJECg1TdHJlYW1SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCghwcmVmaXhlcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwi9QEKDlN0cmVhbVJlc3BvbnNlEiYKBm9wZW5lZBgBIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABImCgZldmVudHMYAiABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYAyABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBCABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYBSABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIQCghzZXF1ZW5jZRgGIAEoBEIHCgVmcmFtZSK7AQoGT3BlbmVkEg4KBmN1cnNvchgBIAEoDBINCgVlcG9jaBgCIAEoBhIOCgZzaGFyZHMYAyABKA0SJAoGbGltaXRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkxpbWl0cxIUCgxzdHJlYW1fdG9rZW4YBSABKAYSGAoQZGVuaWVkX3NlbGVjdG9ycxgGIAMoDRIsCgljb250aW51ZXMYByADKAsyGS5tZXNoY2FjaGUudjEuUHJlZGVjZXNzb3IiMwoLUHJlZGVjZXNzb3ISDQoFZXBvY2gYASABKAYSFQoNZW5kX3JldmlzaW9ucxgCIAMoBCKlBQoGTGltaXRzEhsKE25hbWVzcGFjZV9tYXhfYnl0ZXMYASABKA0SFQoNa2V5X21heF9ieXRlcxgCIAEoDRIVCg10YWdfbWF4X2J5dGVzGAMgASgNEhsKDmVudHJ5X21heF90YWdzGAQgASgNSACIAQESFwoPdmFsdWVfbWF4X2J5dGVzGAUgASgNEiMKFmNvbnRlbnRfdHlwZV9tYXhfYnl0ZXMYBiABKA1IAYgBARIbChNjbGllbnRfaWRfbWF4X2J5dGVzGAcgASgNEhcKD2xpZmV0aW1lX21heF9tcxgIIAEoBBIUCgxsZWFzZV9tYXhfbXMYCSABKA0SHgoRbGVhc2Vfd2FpdF9tYXhfbXMYCiABKA1IAogBARIbChNpbnZhbGlkYXRlX21heF9rZXlzGAsgASgNEhsKE2ludmFsaWRhdGVfbWF4X3RhZ3MYDCABKA0SHAoUYmF0Y2hfbWF4X29wZXJhdGlvbnMYDSABKA0SFwoPYmF0Y2hfbWF4X2J5dGVzGA4gASgNEiIKGnN1YnNjcmlwdGlvbl9tYXhfc2VsZWN0b3JzGA8gASgNEiEKGXN1YnNjcmlwdGlvbl9tYXhfcHJlZml4ZXMYECABKA0SGAoQY3Vyc29yX21heF9ieXRlcxgRIAEoDRIZChFyZWNlaXZlX21heF9ieXRlcxgSIAEoDRIWCg5zZW5kX21heF9ieXRlcxgTIAEoDRIkChxleGNoYW5nZV9tYXhfd2FpdGluZ19iYXRjaGVzGBQgASgNEhoKEm5hbWVzcGFjZV9wcmVmaXhlcxgVIAEoCEIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSJeCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCRIZChFwcmVkZWNlc3Nvcl90b2tlbhgCIAEoBhIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCSJhCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDBIWCg5wZXJtaXR0ZWRfb25seRgDIAEoCCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -145,8 +146,9 @@ export type GetRequest = Message<"meshcache.v1.GetRequest"> & {
   allowStale: boolean;
 
   /**
-   * Epoch in which `if_version` was read. In any other epoch the answer has the value. 0: not checked, which
-   * is right only when the caller knows that the server has not restarted since.
+   * Epoch in which `if_version` was read. In any other epoch the answer has the value, unless the store's epoch
+   * continues that one and had this version. 0: not checked, which is right only when the caller knows that the
+   * server has not restarted since.
    *
    * @generated from field: fixed64 if_epoch = 5;
    */
@@ -468,7 +470,8 @@ export type SetRequest = Message<"meshcache.v1.SetRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Epoch in which `if_version` was read: in any other the condition fails. 0: not checked.
+   * Epoch in which `if_version` was read: in any other the condition fails, unless the store's epoch continues that
+   * one and had this version. 0: not checked.
    *
    * @generated from field: fixed64 if_epoch = 14;
    */
@@ -1477,6 +1480,13 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
    * @generated from field: repeated uint32 denied_selectors = 6;
    */
   deniedSelectors: number[];
+
+  /**
+   * The epochs that this one continues, the latest first; at most 8. None: the store began empty.
+   *
+   * @generated from field: repeated meshcache.v1.Predecessor continues = 7;
+   */
+  continues: Predecessor[];
 };
 
 /**
@@ -1485,6 +1495,37 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 28);
+
+/**
+ * Predecessor is an earlier epoch whose state the store was started with, from a snapshot that was written when that
+ * epoch ended. Up to its end revisions, its stamps, versions and cursors are good in this epoch too: a revision is
+ * that of the same state. Whoever knows a greater revision of that epoch knows another life of it, which this epoch
+ * does not continue; a cursor of that life gets a Gap.
+ *
+ * @generated from message meshcache.v1.Predecessor
+ */
+export type Predecessor = Message<"meshcache.v1.Predecessor"> & {
+  /**
+   * The epoch.
+   *
+   * @generated from field: fixed64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * The revision at which it ended, of each shard.
+   *
+   * @generated from field: repeated uint64 end_revisions = 2;
+   */
+  endRevisions: bigint[];
+};
+
+/**
+ * Describes the message meshcache.v1.Predecessor.
+ * Use `create(PredecessorSchema)` to create a new message.
+ */
+export const PredecessorSchema: GenMessage<Predecessor> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 29);
 
 /**
  * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
@@ -1653,7 +1694,7 @@ export type Limits = Message<"meshcache.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 29);
+  messageDesc(file_meshcache_v1_cache, 30);
 
 /**
  * Events carries events in the order in which each shard produced them. Events of one stamp belong to one
@@ -1682,7 +1723,7 @@ export type Events = Message<"meshcache.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 30);
+  messageDesc(file_meshcache_v1_cache, 31);
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
@@ -1712,7 +1753,7 @@ export type Progress = Message<"meshcache.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 31);
+  messageDesc(file_meshcache_v1_cache, 32);
 
 /**
  * Gap says that events before `cursor` may have been missed: nothing read before is to be trusted without
@@ -1748,7 +1789,7 @@ export type Gap = Message<"meshcache.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 32);
+  messageDesc(file_meshcache_v1_cache, 33);
 
 /**
  * Why events may have been missed.
@@ -1771,7 +1812,7 @@ export const Gap_Reason = {
   CURSOR_EXPIRED: 1,
 
   /**
-   * The cursor is of another epoch: the store was restarted.
+   * The cursor is of another epoch, which the store's does not continue: the store was restarted.
    *
    * @generated from enum value: REASON_EPOCH_CHANGED = 2;
    */
@@ -1803,7 +1844,7 @@ export type Gap_Reason = (typeof Gap_Reason)[keyof typeof Gap_Reason] | UnknownE
  * Describes the enum meshcache.v1.Gap.Reason.
  */
 export const Gap_ReasonSchema: GenEnum<Gap_Reason> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 32, 0);
+  enumDesc(file_meshcache_v1_cache, 33, 0);
 
 /**
  * Draining says that the server is shutting down: connect elsewhere now and resume there. The stream
@@ -1819,7 +1860,7 @@ export type Draining = Message<"meshcache.v1.Draining"> & {
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 33);
+  messageDesc(file_meshcache_v1_cache, 34);
 
 /**
  * Event says that something was changed. Expiry and eviction emit none: a copy of an entry that is gone for
@@ -1910,7 +1951,7 @@ export type Event = Message<"meshcache.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 34);
+  messageDesc(file_meshcache_v1_cache, 35);
 
 /**
  * What became of the target.
@@ -1965,7 +2006,7 @@ export type Event_Kind = (typeof Event_Kind)[keyof typeof Event_Kind] | UnknownE
  * Describes the enum meshcache.v1.Event.Kind.
  */
 export const Event_KindSchema: GenEnum<Event_Kind> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 34, 0);
+  enumDesc(file_meshcache_v1_cache, 35, 0);
 
 /**
  * ExchangeRequest is one frame from a client.
@@ -2033,7 +2074,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
  * Use `create(ExchangeRequestSchema)` to create a new message.
  */
 export const ExchangeRequestSchema: GenMessage<ExchangeRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 35);
+  messageDesc(file_meshcache_v1_cache, 36);
 
 /**
  * Open introduces the client. Answered by Opened with the store's epoch and no subscription.
@@ -2077,7 +2118,7 @@ export type Open = Message<"meshcache.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 36);
+  messageDesc(file_meshcache_v1_cache, 37);
 
 /**
  * Subscription says which events the client wants on this stream.
@@ -2114,7 +2155,7 @@ export type Subscription = Message<"meshcache.v1.Subscription"> & {
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema: GenMessage<Subscription> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 37);
+  messageDesc(file_meshcache_v1_cache, 38);
 
 /**
  * Ping asks how far the stream is.
@@ -2135,7 +2176,7 @@ export type Ping = Message<"meshcache.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 38);
+  messageDesc(file_meshcache_v1_cache, 39);
 
 /**
  * Ack says that the client has processed everything up to `cursor`. The server measures the lag of its
@@ -2157,7 +2198,7 @@ export type Ack = Message<"meshcache.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 39);
+  messageDesc(file_meshcache_v1_cache, 40);
 
 /**
  * ExchangeResponse is one frame from the server.
@@ -2261,7 +2302,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
  * Use `create(ExchangeResponseSchema)` to create a new message.
  */
 export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 40);
+  messageDesc(file_meshcache_v1_cache, 41);
 
 /**
  * CacheService is the whole data plane. Every method may be called from any language with a client
