@@ -25,12 +25,16 @@ const noWriter = { origin: "", traceparent: "" };
 export interface ModelRuns {
   readonly runs: number;
   readonly commandsPerRun: number;
+  /** Ends the process of a store, and goes on with all that the store has in another one, with this clock. */
+  readonly restart?: (store: Store, clock: ManualClock, next: ManualClock) => Store;
 }
+
+const RESTARTS_MAX = 3;
 
 /** Registers the test: `create` makes the store under test with the given clock, rng and shards. */
 export function storeFollowsModel(
   create: (options: Partial<StoreOptions>) => Store,
-  { runs, commandsPerRun }: ModelRuns,
+  { runs, commandsPerRun, restart }: ModelRuns,
 ): void {
   const title = `answers ${runs} runs of ${commandsPerRun} random commands as the naive store does`;
   it(title, { timeout: 120_000 }, () => {
@@ -39,9 +43,13 @@ export function storeFollowsModel(
       fc.integer({ min: 1, max: 3 }),
       fc.nat(),
       commandLists(commandsPerRun),
-      (shards, seed, commands) => {
+      fc.array(fc.nat(commandsPerRun), { maxLength: RESTARTS_MAX }),
+      (shards, seed, commands, restarts) => {
         const run = new ModelRun(create, shards, seed, seen);
-        for (const command of commands) run.do(command);
+        for (const [index, command] of commands.entries()) {
+          if (restart !== undefined && restarts.includes(index)) run.restart(restart);
+          run.do(command);
+        }
         run.finish();
       },
     );
@@ -107,8 +115,10 @@ interface Bookmark {
 }
 
 class ModelRun {
-  readonly #clock = new ManualClock();
-  readonly #store: Store;
+  #clock = new ManualClock();
+  #store: Store;
+  /** Of this store and of those that it continues. */
+  readonly #epochs: bigint[] = [];
   readonly #naive: NaiveStore;
   readonly #shards: number;
   readonly #grants: Grant[] = [];
@@ -129,6 +139,7 @@ class ModelRun {
     this.#seen = seen;
     this.#store = create({ shards, clock: this.#clock, rng: createSeededRng(seed) });
     const shardOf = (namespace: string, key: string): number => this.#store.shardOf(namespace, key);
+    this.#epochs.push(this.#store.epoch);
     this.#naive = new NaiveStore(this.#store.epoch, shards, shardOf, this.#clock.nowMs());
   }
 
@@ -139,7 +150,7 @@ class ModelRun {
       case "get": {
         const { known } = command;
         const ifVersion = known === "nothing" ? 0 : this.#versionOf(command.namespace, command.key);
-        const epochs = { nothing: 0n, version: store.epoch, versionOfNoEpoch: 0n };
+        const epochs = { nothing: 0n, version: this.#epochOf(ifVersion), versionOfNoEpoch: 0n };
         const ifEpoch = known === "versionOfAnotherEpoch" ? store.epoch + 1n : epochs[known];
         const get = { ...command, ifVersion, ifEpoch };
         const real = store.get(get);
@@ -218,6 +229,30 @@ class ModelRun {
     this.#compareSettled();
   }
 
+  /** Subscribers come back with their cursors, and callers with their versions. Leases are gone. */
+  restart(restart: NonNullable<ModelRuns["restart"]>): void {
+    const pauseMs = 700;
+    const next = this.#clock.restarted(5, pauseMs);
+    this.#store = restart(this.#store, this.#clock, next);
+    this.#clock = next;
+    expect(this.#epochs).not.toContain(this.#store.epoch);
+    expect(this.#store.predecessors.map(({ epoch }) => epoch)).toEqual(this.#epochs.toReversed());
+    this.#epochs.push(this.#store.epoch);
+    this.#naive.advance(pauseMs);
+    this.#naive.settled.clear();
+    this.#naive.continueAs(this.#store.epoch);
+    for (const [index, { selector, subscriber, read }] of this.#followers.entries()) {
+      const resumed = this.#store.subscribe([selector], subscriber.cursor(), () => {});
+      this.#followers[index] = { selector, subscriber: resumed, read };
+    }
+    this.#saw("restarted");
+  }
+
+  /** Any of those in which a version may have been read. */
+  #epochOf(pick: number): bigint {
+    return this.#epochs[pick % this.#epochs.length] ?? 0n;
+  }
+
   /** Everything must be readable to the end, and everything read must still be what it was. */
   finish(): void {
     for (const follower of this.#followers) {
@@ -242,7 +277,11 @@ class ModelRun {
     const condition = (token: bigint | undefined): SetCondition => {
       switch (command.condition) {
         case "ifVersion":
-          return { kind: "ifVersion", version, epoch: command.pick % 2 === 0 ? 0n : this.#store.epoch };
+          return {
+            kind: "ifVersion",
+            version,
+            epoch: command.pick % 2 === 0 ? 0n : this.#epochOf(command.pick),
+          };
         case "badEpoch":
           return { kind: "ifVersion", version, epoch: this.#store.epoch + 1n };
         case "lease":

@@ -381,6 +381,7 @@ export function createTap(history: History, truth: Truth): Tap {
 
     return {
       epoch: store.epoch,
+      predecessors: store.predecessors,
       shardCount: store.shardCount,
       counters: store.counters,
       shardOf: (namespace, key) => store.shardOf(namespace, key),

@@ -18,6 +18,13 @@ export class ManualClock implements Clock {
     this.#nowMs = startMs;
   }
 
+  /** The clock of a process that starts so much later: its monotonic clock has another origin. */
+  restarted(originMs: number, afterMs: number): ManualClock {
+    const clock = new ManualClock(originMs);
+    clock.setWall(this.wallMs() + afterMs - clock.wallMs());
+    return clock;
+  }
+
   nowMs(): number {
     return this.#nowMs;
   }

@@ -78,7 +78,9 @@ export class NaiveStore {
   /** The answers to the waiters, by their ids. */
   readonly settled = new Map<number, LeaseResult>();
   leases: NaiveLease[] = [];
-  readonly #epoch: bigint;
+  #epoch: bigint;
+  /** The epochs before this one, and the revisions at which they ended, by shard. */
+  readonly #ended = new Map<bigint, readonly number[]>();
   readonly #shardOf: (namespace: string, key: string) => number;
   readonly #revisions: number[];
   #entries: NaiveEntry[] = [];
@@ -104,11 +106,22 @@ export class NaiveStore {
     const asOf = this.#asOf(namespace, key);
     const entry = this.#entry(namespace, key);
     if (entry === undefined || (this.#isStale(entry) && !command.allowStale)) return { kind: "miss", asOf };
-    const isSameEpoch = command.ifEpoch === 0n || command.ifEpoch === this.#epoch;
+    const isSameEpoch = this.#isOf(command.ifEpoch, asOf.shard, entry.version);
     if (command.ifVersion === entry.version && isSameEpoch) {
       return { kind: "notModified", asOf, entry: { ...this.#view(entry), value: new Uint8Array() } };
     }
     return { kind: "hit", asOf, entry: this.#view(entry) };
+  }
+
+  /** A new life of the same state: leases are void, and all else goes on. */
+  continueAs(epoch: bigint): void {
+    this.#ended.set(this.#epoch, [...this.#revisions]);
+    this.#epoch = epoch;
+    this.leases = [];
+  }
+
+  #isOf(epoch: bigint, shard: number, version: number): boolean {
+    return epoch === 0n || epoch === this.#epoch || version <= (this.#ended.get(epoch)?.[shard] ?? -1);
   }
 
   /** For the last entry that was set, gone or not. Reading it here must not record that it is gone. */
@@ -270,7 +283,7 @@ export class NaiveStore {
     if (condition.kind === "ifAbsent" && isFresh) return "exists";
     if (condition.kind === "ifPresent" && !isFresh) return "absent";
     if (condition.kind === "ifVersion") {
-      const isSameEpoch = condition.epoch === 0n || condition.epoch === this.#epoch;
+      const isSameEpoch = this.#isOf(condition.epoch, this.#shardOf(namespace, key), condition.version);
       const isValid = entry !== undefined && !this.#isSoftlyInvalidated(entry);
       if (!isValid || entry.version !== condition.version || !isSameEpoch) return "versionMismatch";
     }

@@ -32,6 +32,7 @@ export function createStoreViews(options: Partial<StoreOptions>, count: number, 
   const first = pick();
   return {
     epoch: first.epoch,
+    predecessors: first.predecessors,
     shardCount: first.shardCount,
     counters: first.counters,
     shardOf: (namespace, key) => first.shardOf(namespace, key),

@@ -15,6 +15,13 @@ export interface Stamp {
   readonly revision: number;
 }
 
+/** An epoch that a store continues: it began with what that one had at its end. */
+export interface Predecessor {
+  readonly epoch: bigint;
+  /** By shard. Greater revisions of that epoch are of another life of it, which the store knows nothing of. */
+  readonly endRevisions: readonly number[];
+}
+
 /** The writer of a mutation, for its events. Both may be empty. */
 export interface Writer {
   readonly origin: string;
@@ -46,7 +53,7 @@ export interface GetCommand {
   readonly key: string;
   /** 0: none. */
   readonly ifVersion: number;
-  /** 0n: not checked. */
+  /** 0n: not checked. An epoch that the store continues will do. */
   readonly ifEpoch: bigint;
   readonly allowStale: boolean;
 }
@@ -337,6 +344,8 @@ export interface StoreCounters {
  */
 export interface Store {
   readonly epoch: bigint;
+  /** The epochs that it continues, the latest first. None: it began empty. */
+  readonly predecessors: readonly Predecessor[];
   readonly shardCount: number;
   /** The shard of a key, by a hash that is seeded at each start, so that nobody can aim at one shard. */
   shardOf(namespace: string, key: string): number;

@@ -7,7 +7,7 @@ import { SINGLE_THREAD, type StoreThreads } from "../api/threads.ts";
 import { createLruTable } from "../tables/lru-table.ts";
 import { createOffheapTable } from "../tables/offheap/offheap-table.ts";
 import { type AttachedStore, ShardedStore } from "./sharded-store.ts";
-import { allocateStoreMemory, type StoreMemory } from "./store-memory.ts";
+import { allocateStoreMemory, type Inheritance, type StoreMemory } from "./store-memory.ts";
 import { resolveStoreOptions, type StoreOptions } from "./store-options.ts";
 
 export type { AttachedStore } from "./sharded-store.ts";
@@ -22,9 +22,14 @@ export function createStore(options: Partial<StoreOptions> = {}): Store {
 /**
  * Empty memory for a store of several threads: each of them calls `attachStore` with it. Throws FIELD_INVALID as
  * `resolveStoreOptions`, and for "lru" with more than one thread, since it keeps its entries on the heap of one. Throws
- * LIMIT_EXCEEDED when the system does not have the memory: all of it is reserved, though not used, at once.
+ * LIMIT_EXCEEDED when the system does not have the memory: all of it is reserved, though not used, at once. `inheritance`: of a
+ * store whose bytes are then put into this memory (store-image.ts).
  */
-export function createStoreMemory(options: Partial<StoreOptions> = {}, threads = 1): StoreMemory {
+export function createStoreMemory(
+  options: Partial<StoreOptions> = {},
+  threads = 1,
+  inheritance?: Inheritance,
+): StoreMemory {
   const resolved = resolveStoreOptions(options);
   const { engine, shards, rng, budgetBytes, logMaxEvents, logMaxBytes } = resolved;
   if (engine === "lru" && threads > 1) throw fieldInvalid("engine", "offheap for more than one thread");
@@ -35,6 +40,7 @@ export function createStoreMemory(options: Partial<StoreOptions> = {}, threads =
     threads,
     shards,
     rng,
+    inheritance,
     namespaces: resolved.namespaces,
     limits: {
       budgetBytes: Math.floor(budgetBytes / shards),

@@ -22,6 +22,7 @@ import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { CELL } from "../namespaces/record-cells.ts";
 import { COUNTER, type CounterRow } from "../shm/counters.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
 import { SweepState } from "./sweep-state.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -78,6 +79,19 @@ export class ShardEntries {
       budgetBytes: limits.budgetBytes,
       namespaces: toNamespaceRecords(namespaces, fences.tagCounts),
       evicted: (entry) => this.#recordRemoval(entry, this.#stateOf(entry, this.#nowMs), this.#nowMs),
+    });
+  }
+
+  sweepParts(): MemoryPart[] {
+    return this.#sweep.parts();
+  }
+
+  /** Counts the tags of all entries, after none was counted. */
+  recountTags(): void {
+    const { tagCounts } = this.#fences;
+    this.table.scan(this.table.scanStart(), Infinity, ({ record, tags }) => {
+      for (const tag of tags) tagCounts.countText(record, tag);
+      return "keep";
     });
   }
 

@@ -8,6 +8,7 @@ import type { SetResult } from "../api/store.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -70,6 +71,10 @@ export class RequestIds {
 
   get count(): number {
     return this.#answers.count;
+  }
+
+  parts(): MemoryPart[] {
+    return [...this.#answers.parts(), ...this.#owners.parts(this.#answers.touched)];
   }
 
   /** Returns the answer to the Set with this request id. The first time it calls `run`, and remembers what it returns. */

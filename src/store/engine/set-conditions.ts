@@ -2,6 +2,7 @@
 
 import type { NotStoredReason, SetCommand, SetCondition } from "../api/store.ts";
 import type { TableEntry } from "../api/table.ts";
+import type { Lineage } from "../events/lineage.ts";
 import type { Fences } from "../fences/fences.ts";
 import type { Leases } from "../leases/leases.ts";
 import type { EntryState } from "./entries.ts";
@@ -17,18 +18,22 @@ interface FormerEntry {
 }
 
 export class SetConditions {
-  readonly #epoch: bigint;
+  readonly #lineage: Lineage;
+  /** The index of the shard. */
+  readonly #shard: number;
   readonly #leases: Leases;
   readonly #fences: Fences;
 
-  constructor(epoch: bigint, leases: Leases, fences: Fences) {
-    this.#epoch = epoch;
+  constructor(lineage: Lineage, shard: number, leases: Leases, fences: Fences) {
+    this.#lineage = lineage;
+    this.#shard = shard;
     this.#leases = leases;
     this.#fences = fences;
   }
 
-  isEpoch(epoch: bigint): boolean {
-    return epoch === 0n || epoch === this.#epoch;
+  /** A version that was read in this epoch is one of this store. 0n: the caller does not say. */
+  isEpochOf(version: number, epoch: bigint): boolean {
+    return epoch === 0n || this.#lineage.has(epoch, this.#shard, version);
   }
 
   /** The reason why the Set may not store; `undefined` when it may. */
@@ -63,7 +68,9 @@ export class SetConditions {
     { entry, state }: FormerEntry,
   ): boolean {
     const isValid = state === "fresh" || state === "pastTtl";
-    return isValid && entry?.version === condition.version && this.isEpoch(condition.epoch);
+    return (
+      isValid && entry?.version === condition.version && this.isEpochOf(condition.version, condition.epoch)
+    );
   }
 
   #isLeaseGood(command: SetCommand, record: number, token: bigint): boolean {

@@ -29,6 +29,7 @@ import type { StoreMessage, StoreThreads } from "../api/threads.ts";
 import type { NamespaceCounter } from "../api/usage.ts";
 import type { ValueMemory } from "../api/value-arena.ts";
 import type { EventLog } from "../events/event-log.ts";
+import type { Lineage } from "../events/lineage.ts";
 import { Fences } from "../fences/fences.ts";
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { KeyHash } from "../hashing/shard-hash.ts";
@@ -37,6 +38,7 @@ import type { NamespaceRules } from "../namespaces/namespace-bounds.ts";
 import { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
 import { type EntryState, ShardEntries, toEntryView } from "./entries.ts";
 import { Invalidations } from "./invalidations.ts";
@@ -44,10 +46,11 @@ import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
 import { ShardEvents } from "./shard-events.ts";
 import type { ShardLimits, ShardRegions } from "./shard-memory.ts";
+import type { StoreOptions } from "./store-options.ts";
 
 /** What the shards of a store share. */
 interface ShardContext {
-  readonly epoch: bigint;
+  readonly lineage: Lineage;
   readonly limits: ShardLimits;
   readonly hashOf: KeyHash;
   /** Of the hash of tags. */
@@ -59,6 +62,12 @@ interface ShardContext {
   /** How many there are. */
   readonly shards: number;
   readonly threads: StoreThreads;
+}
+
+/** Parts of memory that one option bounds. `undefined`: none does. */
+export interface BoundedParts {
+  readonly bound: keyof StoreOptions | undefined;
+  readonly parts: readonly MemoryPart[];
 }
 
 /** What a shard has for itself. */
@@ -78,6 +87,7 @@ export class Shard {
   readonly #counters: CounterRow;
   readonly #namespaces: NamespaceTable;
   readonly #events: ShardEvents;
+  readonly #fences: Fences;
   readonly #entries: ShardEntries;
   readonly #leases: Leases;
   readonly #conditions: SetConditions;
@@ -105,6 +115,7 @@ export class Shard {
       seed: context.tagSeed,
     });
     this.#namespaces = namespaces;
+    this.#fences = fences;
     this.#entries = new ShardEntries({
       createTable,
       limits,
@@ -133,7 +144,7 @@ export class Shard {
       threads,
       guard: { enter: () => this.enter(), leave: () => this.leave() },
     });
-    this.#conditions = new SetConditions(context.epoch, this.#leases, fences);
+    this.#conditions = new SetConditions(context.lineage, index, this.#leases, fences);
     this.invalidations = new Invalidations({
       isFirst: index === 0,
       clock: this.#clock,
@@ -183,7 +194,7 @@ export class Shard {
     const { entry } = found;
     if (found.state === "fresh") this.#count(record, COUNTER.hits);
     else this.#count(record, COUNTER.staleHits);
-    if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {
+    if (command.ifVersion === entry.version && this.#conditions.isEpochOf(entry.version, command.ifEpoch)) {
       return { kind: "notModified", asOf: this.stamp, entry: toEntryView(found, NO_BYTES, nowMs) };
     }
     const value = this.#valueOf(entry, arena);
@@ -296,6 +307,33 @@ export class Shard {
   /** Sets the bounds of all namespaces. */
   boundNamespaces(rules: NamespaceRules): void {
     this.#namespaces.bound(rules);
+  }
+
+  /** The parts of its memory, but for the table, by the option that bounds them. Leases are left out: they end with a process. */
+  parts(): BoundedParts[] {
+    const { tags, prefixes, counts } = this.#fences.parts();
+    return [
+      { bound: undefined, parts: [...this.#clock.parts(), ...this.#entries.sweepParts()] },
+      { bound: "namespacesMax", parts: this.#namespaces.parts() },
+      { bound: "tagFencesMax", parts: tags },
+      { bound: "prefixFencesMax", parts: prefixes },
+      { bound: "budgetBytes", parts: counts },
+      { bound: "tombstonesMax", parts: this.#entries.tombstones.parts() },
+      { bound: "requestIdsMax", parts: this.#requestIds.parts() },
+      { bound: "logMaxBytes", parts: this.log.parts() },
+    ];
+  }
+
+  /** Goes on with memory that another process has left. `passedMs`: since its last operation there. */
+  resume(passedMs: number): void {
+    this.#clock.resume(passedMs);
+    this.#namespaces.restart();
+    this.log.trim();
+  }
+
+  /** The counts of tags are for another budget: counts anew. */
+  recountTags(): void {
+    this.#entries.recountTags();
   }
 
   /** Calls `visit` with what each namespace of the shard has and did. */

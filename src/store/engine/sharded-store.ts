@@ -17,6 +17,7 @@ import type {
   LeaseWait,
   NamespaceBounds,
   NamespaceUsage,
+  Predecessor,
   Selector,
   SetCommand,
   SetResult,
@@ -32,6 +33,7 @@ import type { CreateTable } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
 import type { ValueMemory } from "../api/value-arena.ts";
 import { DecodedEvents } from "../events/decoded-events.ts";
+import { Lineage } from "../events/lineage.ts";
 import { SharedReads } from "../events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../events/subscriber.ts";
 import { ThreadWakeups } from "../events/thread-wakeups.ts";
@@ -67,6 +69,7 @@ export interface AttachedStore extends Store {
 
 export class ShardedStore implements AttachedStore {
   readonly epoch: bigint;
+  readonly predecessors: readonly Predecessor[];
   readonly counters: Readonly<StoreCounters>;
   readonly #limits: ShardLimits;
   readonly #clock: Clock;
@@ -84,6 +87,8 @@ export class ShardedStore implements AttachedStore {
   constructor({ memory, clock, rng, threads, createTableIn }: ShardedStoreOptions) {
     const common = cutCommon(memory);
     this.epoch = memory.epoch;
+    this.predecessors = memory.predecessors;
+    const lineage = new Lineage(memory.epoch, memory.predecessors);
     this.#limits = memory.limits;
     this.#clock = clock;
     this.counters = totalsOf(common.counters, memory.threads);
@@ -94,7 +99,7 @@ export class ShardedStore implements AttachedStore {
     const decoded = new DecodedEvents();
     this.#waitList = new WaitList(this.#threadWakeups, () => decoded.clear());
     const context = {
-      epoch: this.epoch,
+      lineage,
       limits: memory.limits,
       hashOf: this.#hashOf,
       tagSeed: memory.seeds.hash,
@@ -113,7 +118,7 @@ export class ShardedStore implements AttachedStore {
         }),
     );
     this.#events = {
-      epoch: this.epoch,
+      lineage,
       logs: this.#shards.map((shard) => shard.log),
       acquire: (shard) => this.#shards[shard]?.acquire(),
       release: (shard) => this.#shards[shard]?.leave(),
@@ -128,6 +133,11 @@ export class ShardedStore implements AttachedStore {
 
   get shardCount(): number {
     return this.#shards.length;
+  }
+
+  /** The shards themselves, for who copies their memory. */
+  get shardsInMemory(): readonly Shard[] {
+    return this.#shards;
   }
 
   shardOf(namespace: string, key: string): number {

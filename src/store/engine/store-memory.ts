@@ -1,7 +1,7 @@
 /** The memory that the threads of one store share: allocated once, and passed to each of them. */
 import { CacheError } from "../../common/errors.ts";
 import type { Rng } from "../../common/random.ts";
-import type { NamespaceBounds } from "../api/store.ts";
+import type { NamespaceBounds, Predecessor } from "../api/store.ts";
 import { threadWakeupsBytes } from "../events/thread-wakeups.ts";
 import { holderListBytes } from "../leases/holder-list.ts";
 import { countersBytes } from "../shm/counters.ts";
@@ -9,6 +9,18 @@ import { alignedBytes, createBuffer, createCutter, type Region } from "../shm/re
 import { createTableBuffer } from "../tables/offheap/offheap-table.ts";
 import { createShardState, type ShardLimits } from "./shard-memory.ts";
 import type { StoreEngine } from "./store-options.ts";
+
+/** What decides where names lie: the same seeds give the same places. */
+export interface StoreSeeds {
+  readonly hash: bigint;
+  readonly names: readonly [bigint, bigint];
+}
+
+/** What a store takes over from another one. */
+export interface Inheritance {
+  readonly predecessors: readonly Predecessor[];
+  readonly seeds: StoreSeeds;
+}
 
 /** Plain data and shared buffers, so that it can be posted to a thread. */
 export interface StoreMemory {
@@ -19,13 +31,15 @@ export interface StoreMemory {
   /** The first bounds of namespaces. */
   readonly namespaces: readonly NamespaceBounds[];
   readonly epoch: bigint;
-  readonly seeds: { readonly hash: bigint; readonly names: readonly [bigint, bigint] };
+  /** The epochs that it continues, the latest first. */
+  readonly predecessors: readonly Predecessor[];
+  readonly seeds: StoreSeeds;
   /** What all shards share. */
   readonly common: SharedArrayBuffer;
   readonly shards: readonly ShardMemory[];
 }
 
-interface ShardMemory {
+export interface ShardMemory {
   readonly state: SharedArrayBuffer;
   /** `undefined`: the engine keeps its entries on the heap. */
   readonly table: SharedArrayBuffer | undefined;
@@ -38,6 +52,8 @@ interface StoreMemoryOptions {
   readonly limits: ShardLimits;
   readonly namespaces: readonly NamespaceBounds[];
   readonly rng: Rng;
+  /** Undefined: the store begins anew. */
+  readonly inheritance: Inheritance | undefined;
 }
 
 const SIZES = {
@@ -66,7 +82,8 @@ export function allocateStoreMemory(options: StoreMemoryOptions): StoreMemory {
   }
 }
 
-function allocate({ engine, threads, shards, limits, namespaces, rng }: StoreMemoryOptions): StoreMemory {
+function allocate(options: StoreMemoryOptions): StoreMemory {
+  const { engine, threads, shards, limits, namespaces, rng, inheritance } = options;
   const commonBytes = Object.values(SIZES).reduce((sum, size) => sum + alignedBytes(size(threads)), 0);
   return {
     engine,
@@ -74,7 +91,8 @@ function allocate({ engine, threads, shards, limits, namespaces, rng }: StoreMem
     limits,
     namespaces,
     epoch: rng.uint64(),
-    seeds: { hash: rng.uint64(), names: [rng.uint64(), rng.uint64()] },
+    predecessors: inheritance?.predecessors ?? [],
+    seeds: inheritance?.seeds ?? { hash: rng.uint64(), names: [rng.uint64(), rng.uint64()] },
     common: createBuffer(commonBytes),
     shards: Array.from({ length: shards }, () => ({
       state: createShardState(limits),

@@ -1,5 +1,6 @@
 /** How far the sweep of a shard is, and when the next one is due. In shared memory: any thread may continue a sweep. */
 import { Cells, cellsBytes } from "../shm/cells.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import type { Region } from "../shm/region.ts";
 
 const CELL = {
@@ -25,6 +26,10 @@ export class SweepState {
 
   constructor(region: Region) {
     this.#cells = new Cells(region);
+  }
+
+  parts(): MemoryPart[] {
+    return [this.#cells.part(1, Object.keys(CELL).length)];
   }
 
   get sweeping(): boolean {

@@ -8,6 +8,7 @@
 import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -59,6 +60,10 @@ export class Tombstones {
 
   get count(): number {
     return this.#records.count;
+  }
+
+  parts(): MemoryPart[] {
+    return [...this.#records.parts(), ...this.#owners.parts(this.#records.touched)];
   }
 
   /** The greatest source version remembered for the key, or 0n. */

@@ -8,6 +8,7 @@
  */
 
 import type { Selector, StoreEvent } from "../api/store.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import type { DecodedEvents } from "./decoded-events.ts";
 import { RecordReader, type RecordSource, recordBytes, recordMaxBytes, writeRecord } from "./event-record.ts";
@@ -57,6 +58,16 @@ export class EventLog {
       origins: new StringTable(cut(STRING_TABLE_BYTES)),
     };
     this.#pages = new LogPages(cut(logPagesBytes(limits.maxBytes)), limits.maxBytes);
+  }
+
+  parts(): MemoryPart[] {
+    const { namespaces, origins } = this.#names;
+    return [...this.#head.parts(), ...namespaces.parts(), ...origins.parts(), ...this.#pages.parts()];
+  }
+
+  /** Drops the oldest events until the rest is within the bound. */
+  trim(): void {
+    while (this.end - this.start > this.#maxEvents) this.#dropOldest();
   }
 
   /** The position of the oldest event. */

@@ -1,4 +1,5 @@
 /** The numbers of an event log in shared memory: where its events begin and end. */
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import type { Region } from "../shm/region.ts";
 
 /** Cells of eight bytes. */
@@ -21,6 +22,10 @@ export class LogHead {
   constructor({ buffer, begin }: Region) {
     this.#cells = new Float64Array(buffer, begin, LOG_HEAD_BYTES / 8);
     this.#words = new Uint32Array(buffer, begin, LOG_HEAD_BYTES / 4);
+  }
+
+  parts(): MemoryPart[] {
+    return [partOf(this.#cells, 1, this.#cells.length)];
   }
 
   /** The position of the oldest event. */

@@ -6,6 +6,7 @@
  * keeps few pages touches little memory, however many it may have.
  */
 import { Buffer } from "node:buffer";
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 
@@ -60,6 +61,16 @@ export class LogPages {
     this.bytes = Buffer.from(slots.buffer, slots.begin, slots.bytes);
   }
 
+  /** The pages lie in their order from the beginning of the ring, as in one with room for more. */
+  parts(): MemoryPart[] {
+    this.#straighten();
+    return [
+      partOf(this.#cells.subarray(0, HEAD_CELLS), 1, HEAD_CELLS),
+      partOf(this.#cells.subarray(HEAD_CELLS), this.count, PAGE_CELLS),
+      ...this.#slots.parts(),
+    ];
+  }
+
   get count(): number {
     return this.#words[COUNT_WORD] ?? 0;
   }
@@ -112,6 +123,16 @@ export class LogPages {
     this.#words[OLDEST_WORD] = next === this.#pagesMax ? 0 : next;
     this.#words[COUNT_WORD] = this.count - 1;
     this.#words[OLDEST_NUMBER_WORD] = this.oldestNumber + 1;
+  }
+
+  /** Turns the ring until it begins with the oldest page. */
+  #straighten(): void {
+    const ring = this.#cells.subarray(HEAD_CELLS, HEAD_CELLS + PAGE_CELLS * this.#pagesMax);
+    const turned = PAGE_CELLS * (this.#words[OLDEST_WORD] ?? 0);
+    const before = ring.slice(0, turned);
+    ring.copyWithin(0, turned);
+    ring.set(before, ring.length - turned);
+    this.#words[OLDEST_WORD] = 0;
   }
 
   /** The first of the page's cells. */

@@ -6,6 +6,7 @@
  * as strings, and decodes those anew that have changed since its last call.
  */
 import { Buffer } from "node:buffer";
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 /** A number is one byte, and 0 stands for "no number". */
@@ -48,6 +49,13 @@ export class StringTable {
     this.#cells = new Float64Array(tables.buffer, tables.begin, 1);
     this.#words = new Uint32Array(tables.buffer, tables.begin, tables.bytes / 4);
     this.#bytes = Buffer.from(names.buffer, names.begin, names.bytes);
+  }
+
+  parts(): MemoryPart[] {
+    return [
+      partOf(this.#words, 1, this.#words.length),
+      partOf(this.#bytes, this.#word(TOUCHED_WORD) + 1, NAME_MAX_BYTES),
+    ];
   }
 
   /** Counts one more event with this name. Returns the name's number; 0 when the table is full or the name too long. */

@@ -9,13 +9,14 @@ import type { GapReason, Selector, Subscriber, SubscriberRead } from "../api/sto
 import { type CursorPosition, fromCursor } from "./cursor.ts";
 import type { LogPlace } from "./event-log.ts";
 import { type LogSource, readEvents, withShard } from "./event-reader.ts";
+import type { Lineage } from "./lineage.ts";
 import { ReadPosition } from "./read-position.ts";
 import type { SharedReads } from "./shared-reads.ts";
 import type { WaitingSubscriber, WaitList } from "./wait-list.ts";
 
 /** What the subscribers of a thread share. */
 export interface EventSource extends LogSource {
-  readonly epoch: bigint;
+  readonly lineage: Lineage;
   readonly waitList: Pick<WaitList, "add" | "delete">;
   readonly reads: SharedReads;
   /** Called for each gap that a log's overrun makes. */
@@ -42,7 +43,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   /** Throws FIELD_INVALID for a cursor that is none, or not one of this store. */
   constructor(source: EventSource, selectors: readonly Selector[], cursor: Uint8Array, wake: () => void) {
     const resumed = cursor.length === 0 ? undefined : fromCursor(cursor);
-    if (resumed?.epoch === source.epoch && resumed.revisions.length !== source.logs.length) {
+    if (resumed?.epoch === source.lineage.epoch && resumed.revisions.length !== source.logs.length) {
       throw fieldInvalid("cursor", "one of this store");
     }
     this.#source = source;
@@ -58,7 +59,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   }
 
   cursor(): Uint8Array {
-    return this.#refusedCursor ?? this.#position.cursor(this.#source.epoch);
+    return this.#refusedCursor ?? this.#position.cursor(this.#source.lineage.epoch);
   }
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
@@ -82,10 +83,10 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   }
 
   lag(cursor?: Uint8Array): number {
-    const { epoch, logs } = this.#source;
+    const { lineage, logs } = this.#source;
     const { revisions: ownRevisions } = this.#position;
     const position = cursor === undefined ? undefined : fromCursor(cursor);
-    const revisions = position?.epoch === epoch ? position.revisions : [];
+    const revisions = position !== undefined && lineage.hasAll(position) ? position.revisions : [];
     return logs.reduce((sum, log, shard) => {
       const revision = revisions[shard] ?? 0;
       // A client mostly acknowledges the subscriber's own position: that needs no search and no lock.
@@ -122,8 +123,9 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   }
 
   /** Takes the cursor's position, or returns why it cannot. */
-  #resume({ epoch, revisions }: CursorPosition): GapReason | undefined {
-    if (epoch !== this.#source.epoch) return "epochChanged";
+  #resume(position: CursorPosition): GapReason | undefined {
+    if (!this.#source.lineage.hasAll(position)) return "epochChanged";
+    const { revisions } = position;
     let isAhead = false;
     let isExpired = false;
     const places = this.#source.logs.map((log, shard) => {
@@ -162,7 +164,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
       this.#position = to;
       return undefined;
     }
-    const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(source.epoch) };
+    const read: SubscriberRead = { kind: "events", events, cursor: to.cursor(source.lineage.epoch) };
     const selection = this.#selection;
     this.#position = source.reads.add({ from, selection, maxEvents, maxBytes, to, unfinished, read });
     return read;

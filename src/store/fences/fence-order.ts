@@ -4,6 +4,7 @@
  *
  * Memory of zeros has no fence. In a region, under the shard's lock. How many fences a record has is the caller's to know.
  */
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
 /** The most fences of a record, and so the most that a read is compared with. */
@@ -29,6 +30,13 @@ export class FenceOrder {
     const common = cut(count * Int16Array.BYTES_PER_ELEMENT);
     this.#slots = new Uint16Array(slots.buffer, slots.begin, count);
     this.#common = new Int16Array(common.buffer, common.begin, count);
+  }
+
+  parts(records: number): MemoryPart[] {
+    return [
+      partOf(this.#slots, records, NAMESPACE_FENCES_MAX),
+      partOf(this.#common, records, NAMESPACE_FENCES_MAX),
+    ];
   }
 
   /** The slot of a fence by its place in the record, from 0. */

@@ -12,6 +12,7 @@ import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { isShared } from "../namespaces/namespace-table.ts";
 import { CELL } from "../namespaces/record-cells.ts";
 import { COUNTER, type CounterRow } from "../shm/counters.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { clear, clearedAtMs, clearsAbout, coverOfClears } from "./clears.ts";
 import { PrefixFences, prefixFencesBytes } from "./prefix-fences.ts";
@@ -86,6 +87,15 @@ export class Fences {
       merged: () => counters.count(COUNTER.prefixFencesMerged),
     });
     this.tagCounts = new TagCounts(cut(tagCountsBytes(budgetBytes)), budgetBytes, seed);
+  }
+
+  /** The parts of fences by tag, and those of fences by prefix. */
+  parts(): { readonly tags: MemoryPart[]; readonly prefixes: MemoryPart[]; readonly counts: MemoryPart[] } {
+    return {
+      tags: [...this.#entryTags.parts(), ...this.#leaseTags.parts()],
+      prefixes: this.#prefixes.parts(),
+      counts: this.tagCounts.parts(),
+    };
   }
 
   /** The tag fences that a sweep could drop. When they are many, some will soon be pruned. */

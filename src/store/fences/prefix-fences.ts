@@ -10,6 +10,7 @@
 import type { FenceView } from "../api/store.ts";
 import { isShared, type NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { clear } from "./clears.ts";
 import { FenceOrder, fenceOrderBytes, NAMESPACE_FENCES_MAX } from "./fence-order.ts";
@@ -50,6 +51,12 @@ export class PrefixFences {
 
   get count(): number {
     return this.#maxCount - this.#slots.freeCount;
+  }
+
+  parts(): MemoryPart[] {
+    const { touched } = this.#slots;
+    const records = this.#parts.namespaces.usedRecords;
+    return [...this.#slots.parts(), ...this.#owners.parts(touched), ...this.#order.parts(records)];
   }
 
   countOf(record: number): number {

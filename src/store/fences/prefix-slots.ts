@@ -4,6 +4,7 @@
  */
 import { NAMESPACE_LIMIT_BYTES } from "../../common/name-limits.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import type { Region } from "../shm/region.ts";
 import { SlotPool, slotPoolBytes } from "../shm/slot-pool.ts";
 import type { PrefixFence } from "./prefix-text.ts";
@@ -43,6 +44,14 @@ export class PrefixSlots {
 
   get freeCount(): number {
     return this.#pool.freeCount;
+  }
+
+  get touched(): number {
+    return this.#pool.touched;
+  }
+
+  parts(): MemoryPart[] {
+    return this.#pool.parts();
   }
 
   /** Takes a free slot for a fence. There must be one. */

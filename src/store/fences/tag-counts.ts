@@ -6,6 +6,7 @@
  * anybody who wants collisions: they cost fences that would not be needed, nothing else.
  */
 import { UTF8_MAX_BYTES_PER_UNIT, writeText } from "../../common/utf8.ts";
+import { fixedPartOf, type MemoryPart } from "../shm/memory-part.ts";
 import type { Region } from "../shm/region.ts";
 
 /** A counter that has reached this stays there. */
@@ -34,6 +35,10 @@ export class TagCounts {
     this.#seed = Number(seed & 0xffff_ffffn) | 0;
   }
 
+  parts(): MemoryPart[] {
+    return [fixedPartOf(this.#counts)];
+  }
+
   /** One entry more, or with -1 one less, has the tag in these bytes. */
   count(record: number, bytes: Uint8Array, begin: number, end: number, by: 1 | -1): void {
     const at = this.#counterOf(record, bytes, begin, end);
@@ -41,12 +46,23 @@ export class TagCounts {
     if (count < COUNT_MAX) this.#counts[at] = count + by;
   }
 
+  /** One entry more has the tag. */
+  countText(record: number, tag: string): void {
+    const end = this.#write(tag);
+    this.count(record, this.#scratch, 0, end, 1);
+  }
+
   /** False: no entry has the tag. */
   isUsed(record: number, tag: string): boolean {
+    const end = this.#write(tag);
+    return this.#counts[this.#counterOf(record, this.#scratch, 0, end)] !== 0;
+  }
+
+  /** Writes a tag into the scratch buffer and returns its length. */
+  #write(tag: string): number {
     const bytesMax = tag.length * UTF8_MAX_BYTES_PER_UNIT;
     if (bytesMax > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytesMax);
-    const end = writeText(this.#scratch, 0, tag);
-    return this.#counts[this.#counterOf(record, this.#scratch, 0, end)] !== 0;
+    return writeText(this.#scratch, 0, tag);
   }
 
   /** FNV-1a, and the finalizer of MurmurHash3, since the lower bits of FNV alone are poor. */

@@ -10,6 +10,7 @@ import type { FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
 import { CELL, type Cell } from "../namespaces/record-cells.ts";
+import type { MemoryPart } from "../shm/memory-part.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 
@@ -61,6 +62,10 @@ export class TagFences {
 
   get count(): number {
     return this.#fences.count;
+  }
+
+  parts(): MemoryPart[] {
+    return [...this.#fences.parts(), ...this.#owners.parts(this.#fences.touched)];
   }
 
   raise(

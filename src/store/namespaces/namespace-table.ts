@@ -13,6 +13,7 @@ import type { NamespaceUsage } from "../api/store.ts";
 import { NAMESPACE_COUNTERS, toCounters } from "../api/usage.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
 import { Cells, cellsBytes } from "../shm/cells.ts";
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import { NamespaceRules } from "./namespace-bounds.ts";
@@ -37,6 +38,14 @@ const SWEPT: readonly Cell[] = [
   CELL.hardClearRevision,
   CELL.softClearRevision,
   CELL.newestFenceRevision,
+];
+/** What belongs to one process, or follows from its settings. */
+const RESTARTED: readonly Cell[] = [
+  ...NAMESPACE_COUNTERS.map((name) => CELL[name]),
+  CELL.ceilingBytes,
+  CELL.floorBytes,
+  CELL.pinned,
+  CELL.trimPosition,
 ];
 /** How many names beyond those of the records a thread remembers. */
 const KNOWN_SPARE = 1_024;
@@ -113,6 +122,31 @@ export class NamespaceTable {
     this.#cells = new Cells(cut(cellsBytes(this.records * CELLS)));
     const names = cut(this.records * NAME_BYTES);
     this.#names = Buffer.from(names.buffer, names.begin, names.bytes);
+  }
+
+  /** The records up to the last one that was ever given to a namespace. */
+  get usedRecords(): number {
+    return recordsOf(this.#slots.touched);
+  }
+
+  parts(): MemoryPart[] {
+    const used = this.usedRecords;
+    return [
+      partOf(this.#own, 1, OWN_WORDS),
+      ...this.#slots.parts(),
+      partOf(this.#uses, used),
+      partOf(this.#generations, used),
+      this.#cells.part(used, CELLS),
+      partOf(this.#names, used, NAME_BYTES),
+    ];
+  }
+
+  /** Begins the counters anew, and forgets all bounds: those of a new process follow. */
+  restart(): void {
+    for (let record = 0; record < this.usedRecords; record++) {
+      if (this.get(record, CELL.pinned) === 1) this.release(record);
+      for (const cell of RESTARTED) this.set(record, cell, 0);
+    }
   }
 
   /** The record of a namespace. It is a shared one when the namespace has none of its own. */

@@ -4,6 +4,7 @@
  *
  * Memory of zeros has no list. In a region, under the shard's lock.
  */
+import { type MemoryPart, partOf } from "../shm/memory-part.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
 import type { NamespaceTable } from "./namespace-table.ts";
 
@@ -45,6 +46,18 @@ export class OwnerLists {
     this.#newest = words(records);
     this.#counts = words(records);
     this.#slots = words(SLOT_WORDS * (slots + 1));
+  }
+
+  /** `touched`: the greatest number of a slot that was ever in use. */
+  parts(touched: number): MemoryPart[] {
+    const records = this.#namespaces.usedRecords;
+    return [
+      partOf(this.#own, 1, OWN_WORDS),
+      partOf(this.#oldest, records),
+      partOf(this.#newest, records),
+      partOf(this.#counts, records),
+      partOf(this.#slots, touched + 1, SLOT_WORDS),
+    ];
   }
 
   countOf(record: number): number {

@@ -1,4 +1,5 @@
 /** Numbers of eight bytes in a region, also fractions and infinities. */
+import { type MemoryPart, partOf } from "./memory-part.ts";
 import type { Region } from "./region.ts";
 
 export function cellsBytes(count: number): number {
@@ -18,5 +19,10 @@ export class Cells {
 
   set(at: number, value: number): void {
     this.#cells[at] = value;
+  }
+
+  /** The first `count` elements of so many cells. */
+  part(count: number, cells: number): MemoryPart {
+    return partOf(this.#cells, count, cells);
   }
 }

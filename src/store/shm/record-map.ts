@@ -9,6 +9,7 @@
  * As every structure in a region, it is used under the lock of its owner.
  */
 import type { Fingerprint } from "../hashing/fingerprint.ts";
+import { type MemoryPart, partOf } from "./memory-part.ts";
 import type { Region } from "./region.ts";
 
 /** Words of the header. The rest of its cache line is unused. */
@@ -57,6 +58,21 @@ export class RecordMap {
 
   get count(): number {
     return this.#words[COUNT_AT] ?? 0;
+  }
+
+  /** How many slots were ever in use: the greatest number of a slot. */
+  get touched(): number {
+    return this.#words[TOUCHED_AT] ?? 0;
+  }
+
+  parts(): MemoryPart[] {
+    const words = this.#words;
+    const slotsAt = slotsBegin(this.#capacity);
+    return [
+      partOf(words.subarray(0, HEADER_WORDS), 1, HEADER_WORDS),
+      partOf(words.subarray(HEADER_WORDS, HEADER_WORDS + this.#capacity), this.touched),
+      partOf(words.subarray(slotsAt), this.touched, this.#slotWords),
+    ];
   }
 
   /** The slot of the record with this fingerprint, or 0. Valid until the record is removed. */

@@ -7,6 +7,7 @@
 import { type Clock, type Moment, readBoth } from "../../common/clock.ts";
 import type { Stamp } from "../api/store.ts";
 import { Cells, cellsBytes } from "./cells.ts";
+import type { MemoryPart } from "./memory-part.ts";
 import type { Region } from "./region.ts";
 
 /** `aheadMs`: the wall clock, ahead of the monotonic one. `missedMs`: what the monotonic clock has missed. */
@@ -40,6 +41,22 @@ export class ShardClock {
     const revision = this.#cells.get(CELL.revision);
     if (this.#stamp.revision !== revision) this.#stamp = { shard: this.#shard, revision };
     return this.#stamp;
+  }
+
+  parts(): MemoryPart[] {
+    return [this.#cells.part(1, Object.keys(CELL).length)];
+  }
+
+  /**
+   * Goes on in another process, whose monotonic clock counts from elsewhere, `passedMs` after the last operation. With the
+   * lock of the shard.
+   */
+  resume(passedMs: number): void {
+    const { wallMs, afterMs } = readBoth(this.#clock);
+    const nowMs = this.nowMs + passedMs;
+    this.#cells.set(CELL.nowMs, nowMs);
+    this.#cells.set(CELL.missedMs, nowMs - afterMs);
+    this.#cells.set(CELL.aheadMs, wallMs - afterMs);
   }
 
   /** Begins a mutation. */

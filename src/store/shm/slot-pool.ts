@@ -1,6 +1,7 @@
 /**
  * A pool of slots of equal size in a region. The slot given back last is taken first, so that little memory is touched.
  */
+import { type MemoryPart, partOf } from "./memory-part.ts";
 import type { Region } from "./region.ts";
 
 /**
@@ -28,6 +29,15 @@ export class SlotPool {
 
   get freeCount(): number {
     return this.#slots - this.#word(OWN_WORDS.taken);
+  }
+
+  /** The greatest number of a slot that was ever taken. */
+  get touched(): number {
+    return this.#word(OWN_WORDS.touched);
+  }
+
+  parts(): MemoryPart[] {
+    return [partOf(this.#words, this.touched + 1, this.#slotWords)];
   }
 
   /** Returns a slot, with any content, or 0 when none is free. */

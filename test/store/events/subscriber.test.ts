@@ -5,6 +5,7 @@ import type { Selector, StoreEvent, SubscriberRead } from "../../../src/store/ap
 import { fromCursor } from "../../../src/store/events/cursor.ts";
 import { DecodedEvents } from "../../../src/store/events/decoded-events.ts";
 import { EventLog, eventLogBytes } from "../../../src/store/events/event-log.ts";
+import { Lineage } from "../../../src/store/events/lineage.ts";
 import { SharedReads } from "../../../src/store/events/shared-reads.ts";
 import { LogSubscriber } from "../../../src/store/events/subscriber.ts";
 import { createRegion } from "../../../src/store/shm/region.ts";
@@ -51,7 +52,7 @@ class TwoThreads {
   subscribe(cursor: Uint8Array = noCursor, selectors = everything): LogSubscriber {
     const source = {
       reads: this.#reads,
-      epoch,
+      lineage: new Lineage(epoch, []),
       logs: this.#mine,
       acquire: (shard: number) => {
         expect(this.#heldShard).toBeUndefined();

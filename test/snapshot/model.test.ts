@@ -1,0 +1,36 @@
+/** A store that is written down and loaded again and again, held to what a store without a restart answers. */
+import { describe, expect } from "vitest";
+import { createSeededRng } from "../../src/common/random.ts";
+import type { Store } from "../../src/store/api/store.ts";
+import type { StoreMemory } from "../../src/store/engine/create-store.ts";
+import { storeFollowsModel } from "../contract/store-model.ts";
+import { bytesOf, loadBytes, ownStore } from "../support/snapshot-bytes.ts";
+
+describe("a store over restarts", () => {
+  const memories = new WeakMap<Store, StoreMemory>();
+  let seed = 0;
+  storeFollowsModel(
+    (options) => {
+      const { clock, rng } = options;
+      if (clock === undefined || rng === undefined) throw new Error("the model gives both");
+      const { memory, store } = ownStore({ ...small, ...options, clock, rng });
+      memories.set(store, memory);
+      return store;
+    },
+    {
+      runs: 300,
+      commandsPerRun: 120,
+      restart(former, clock, next) {
+        const memory = memories.get(former);
+        if (memory === undefined) throw new Error("the store was made here");
+        const options = { ...small, shards: former.shardCount, clock: next, rng: createSeededRng(++seed) };
+        const loaded = loadBytes(bytesOf(memory, clock), options);
+        expect(loaded.outcome).toMatchObject({ kind: "loaded" });
+        memories.set(loaded.store, loaded.memory);
+        return loaded.store;
+      },
+    },
+  );
+});
+
+const small = { budgetBytes: 2 ** 21, logMaxBytes: 65_536, tombstonesMax: 1_024, leasesMax: 1_024 };
