@@ -83,11 +83,12 @@ export class MeshCache implements AsyncDisposable {
     const invalidations = new InvalidationBus(this.#coherence);
     this.#invalidations = invalidations;
     this.#connection = new Connection(this.#options, deps, {
-      opened: (epoch) => {
+      opened: (epoch, predecessors) => {
         this.#invalidationQueue.connected();
         this.#coherence.outageEnded();
         this.#coherence.fellBehind();
-        this.#coherence.epochSeen(epoch);
+        if (epoch !== this.#coherence.epoch) this.#namespaces.continueIn(epoch, predecessors);
+        this.#coherence.epochSeen(epoch, predecessors);
       },
       covered: (cover) => {
         this.#coherence.cover = cover;

@@ -11,7 +11,7 @@ import {
 } from "./api/namespace-options.ts";
 import { NEAR_CACHE_DEFAULT_BYTES } from "./api/near-cache-options.ts";
 import type { ResolvedClientOptions } from "./api/options.ts";
-import type { Coherence } from "./coherence/coherence.ts";
+import type { Coherence, EndedEpoch } from "./coherence/coherence.ts";
 import type { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { EventSubscriptions } from "./event-subscriptions.ts";
@@ -118,6 +118,11 @@ export class Namespaces implements NamespaceClient {
     if (differing !== undefined) throw fieldInvalid(differing, `as in the namespace ${name} that is open`);
     // Its codec is the same, and so are its values.
     return known.namespace as unknown as Namespace<Value>;
+  }
+
+  /** The store has another epoch, which continues these. */
+  continueIn(epoch: bigint, predecessors: readonly EndedEpoch[]): void {
+    for (const { parts } of this.#open.values()) parts.context.near?.continueIn(epoch, predecessors);
   }
 
   /** Events may have been missed: what is held locally is asked for again in the background. */

@@ -10,7 +10,11 @@ import {
   OperationStatsSchema,
   type ShardStats,
   ShardStatsSchema,
+  type SnapshotStatus,
+  SnapshotStatus_Outcome,
+  SnapshotStatusSchema,
 } from "../../gen/meshcache/v1/admin_pb.ts";
+import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import type {
   NamespaceCounters,
   NamespaceUsage,
@@ -28,6 +32,28 @@ export function toShardStats(stats: StoreShardStats, shard: number): ShardStats 
     budgetBytes: BigInt(stats.budgetBytes),
     logEvents: BigInt(stats.logEvents),
   });
+}
+
+export function toSnapshotStatus(outcome: SnapshotOutcome): SnapshotStatus {
+  switch (outcome.kind) {
+    case "none":
+      return create(SnapshotStatusSchema, { outcome: SnapshotStatus_Outcome.NONE });
+    case "loaded":
+      return create(SnapshotStatusSchema, {
+        outcome: SnapshotStatus_Outcome.LOADED,
+        writtenAtMs: BigInt(outcome.writtenAtMs),
+        entries: BigInt(outcome.entries),
+        bytes: BigInt(outcome.bytes),
+        loadMs: BigInt(outcome.loadMs),
+      });
+    case "refused":
+      return create(SnapshotStatusSchema, {
+        outcome: SnapshotStatus_Outcome.REFUSED,
+        refusal: outcome.reason,
+      });
+    default:
+      return outcome satisfies never;
+  }
 }
 
 const NAMESPACES_DEFAULT = 100;

@@ -8,9 +8,18 @@ import {
   type Gap,
   Gap_Reason,
   GapSchema,
+  type Predecessor,
+  PredecessorSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
-import type { EventKind, GapReason, Selector, StoreEvent, SubscriberRead } from "../store/api/store.ts";
+import type {
+  EventKind,
+  GapReason,
+  Selector,
+  StoreEvent,
+  Predecessor as StorePredecessor,
+  SubscriberRead,
+} from "../store/api/store.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
 import { checkKey, checkNamespace } from "./validate.ts";
@@ -65,6 +74,12 @@ const GAP_REASON: Record<GapReason, Gap_Reason> = {
 
 export function toGap(reason: GapReason, cursor: Uint8Array, epoch: bigint): Gap {
   return create(GapSchema, { reason: GAP_REASON[reason], cursor, epoch });
+}
+
+export function toPredecessors(predecessors: readonly StorePredecessor[]): Predecessor[] {
+  return predecessors.map(({ epoch, endRevisions }) =>
+    create(PredecessorSchema, { epoch, endRevisions: endRevisions.map(BigInt) }),
+  );
 }
 
 type EventsRead = Extract<SubscriberRead, { kind: "events" }>;

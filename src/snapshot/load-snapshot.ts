@@ -5,11 +5,12 @@
  * All of the file is checked before the store is used. Whatever is wrong with it, the result is an empty store.
  */
 import type { Clock } from "../common/clock.ts";
+import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../store/engine/create-store.ts";
 import { type BoundedParts, type MemoryPart, StoreImage } from "../store/engine/store-image.ts";
 import { BlockReader, blocksBytes } from "./blocks.ts";
 import { damaged, payloadBytes, type ReadHead, readHead, type SnapshotHead } from "./head.ts";
-import { type RefusalReason, SnapshotRefusal } from "./refusal.ts";
+import { SnapshotRefusal } from "./refusal.ts";
 
 /** Epochs that a store says it continues. A client that missed more restarts begins anew. */
 export const PREDECESSORS_MAX = 8;
@@ -32,18 +33,6 @@ export interface LoadOptions {
   /** The last one that was used. Undefined: none is known. */
   readonly used: UsedSnapshot | undefined;
 }
-
-export type SnapshotOutcome =
-  /** There was none. */
-  | { readonly kind: "none" }
-  | {
-      readonly kind: "loaded";
-      readonly writtenAtMs: number;
-      readonly entries: number;
-      readonly bytes: number;
-      readonly loadMs: number;
-    }
-  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string };
 
 export interface StartedStore {
   readonly memory: StoreMemory;

@@ -286,6 +286,22 @@ export const instruments = {
     "Connections that were ended since their peer sent too many HTTP/2 frames that carry nothing",
     "meshcache.frame",
   ),
+  snapshotStarts: row(
+    "gauge",
+    "meshcache.snapshot.starts",
+    "{start}",
+    "1: what the store of this process began with: none (no snapshot was there), loaded, or the reason of a refusal: too_old, " +
+      "clock, used, format, layout, setting, damaged, io",
+    "meshcache.outcome",
+  ),
+  snapshotEntries: row(
+    "gauge",
+    "meshcache.snapshot.entries",
+    "{entry}",
+    "Entries that were loaded from a snapshot at the start",
+  ),
+  snapshotSize: row("gauge", "meshcache.snapshot.size", "By", "Size of the snapshot that was loaded"),
+  snapshotLoadTime: row("gauge", "meshcache.snapshot.load.time", "s", "How long the snapshot took to load"),
   eventLoopDelayP99: row(
     "gauge",
     "nodejs.eventloop.delay.p99",

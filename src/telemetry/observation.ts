@@ -7,6 +7,7 @@ import type {
   MeterProvider,
   Observable,
 } from "@opentelemetry/api";
+import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import type { NamespaceCounters, NamespaceUsage, ShardStats, Store } from "../store/api/store.ts";
 import { SCOPE } from "./conventions.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
@@ -25,6 +26,7 @@ export function observeProcess(meter: Meter, store: Store, process: ProcessObser
     single(instruments.subscribers, () => process.subscribers()),
     single(instruments.connections, () => process.connections()),
     single(instruments.heldBytes, () => process.heldBytes()),
+    ...snapshotReaders(process.snapshot),
   ]);
 }
 
@@ -147,6 +149,20 @@ function storeReaders(store: Store): Reader[] {
     byShard(instruments.memoryUsage, store, (shard) => shard.bytes),
     byShard(instruments.memoryLimit, store, (shard) => shard.budgetBytes),
     byShard(instruments.logEvents, store, (shard) => shard.logEvents),
+  ];
+}
+
+function snapshotReaders(outcome: SnapshotOutcome | undefined): Reader[] {
+  if (outcome === undefined) return [];
+  const word = outcome.kind === "refused" ? outcome.reason : outcome.kind;
+  const starts = byLabel(instruments.snapshotStarts, "meshcache.outcome", () => ({ [word]: 1 }));
+  if (outcome.kind !== "loaded") return [starts];
+  const { entries, bytes, loadMs } = outcome;
+  return [
+    starts,
+    single(instruments.snapshotEntries, () => entries),
+    single(instruments.snapshotSize, () => bytes),
+    single(instruments.snapshotLoadTime, () => loadMs / 1_000),
   ];
 }
 

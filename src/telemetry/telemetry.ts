@@ -2,6 +2,7 @@
  * The interface between the server and its telemetry, without any SDK: spans of calls and batch operations, the duration of
  * calls, and what is read from store and server when metrics are collected. Never a key, a value or a token.
  */
+import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import type { Store } from "../store/api/store.ts";
 import type { CallDurations } from "./call-durations.ts";
 
@@ -72,6 +73,8 @@ export interface ProcessObservation {
   connections(): number;
   /** Of requests, results and answers. */
   heldBytes(): number;
+  /** What the store began with. Undefined: it takes no snapshots. */
+  readonly snapshot: SnapshotOutcome | undefined;
 }
 
 /** What is read from one server. Over the servers of a process, counters are added and of a gauge the maximum is taken. */

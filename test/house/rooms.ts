@@ -120,7 +120,7 @@ export const rooms: Rooms = {
   "store/fences": ["common", "store/api", "store/hashing", "store/namespaces", "store/shm"],
   "store/leases": ["common", "store/api", "store/hashing", "store/shm"],
   "store/tables": ["store/api"],
-  "store/tables/offheap": ["common", "store/api"],
+  "store/tables/offheap": ["common", "store/api", "store/shm"],
   "store/engine": [
     "common",
     "store/api",

@@ -31,6 +31,7 @@ const gauges = {
   drainCuts: () => 8,
   queueOverflows: () => ({ stream: 1, process: 0, connection: 2 }),
   refusedOperations: () => ({ FIELD_INVALID: 3 }),
+  snapshot: { kind: "loaded", writtenAtMs: 0, entries: 4, bytes: 5, loadMs: 6 } as const,
 };
 const writer = { origin: "", traceparent: "" };
 const set: SetCommand = {

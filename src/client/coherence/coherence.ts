@@ -30,6 +30,10 @@
  * batches with `if_version`, with jitter, so that a reconnect does not stampede the server or the origin. Versions of
  * different epochs cannot be compared, so a suspect entry of an older epoch is read without a version.
  *
+ * CLEAN RESTART. A store that began with a snapshot has a new epoch, which continues another one up to the revision at which
+ * that ended, in each shard. A copy of that epoch that is not newer is one of the new epoch, and the cursor resumes. A copy that
+ * is newer is of another life of that epoch, and suspect.
+ *
  * OUTAGE COPIES. Only where the namespace says `outageTtlMs`: between the loss of the connection and the next one a copy is
  * served, and marked, although condition 1 or 3 of the hit rule does not hold, if it was current within `outageTtlMs`: on the
  * server when the last answered ping was sent, or when its request was sent, or at the source when its load began in this
@@ -59,6 +63,12 @@ export interface AsOf {
   readonly epoch: bigint;
   readonly shard: number;
   readonly revision: number;
+}
+
+/** An epoch that the store continues, up to these revisions of its shards. */
+export interface EndedEpoch {
+  readonly epoch: bigint;
+  readonly endRevisions: readonly number[];
 }
 
 /** What the hit rule needs to know about a cached entry. */
@@ -173,10 +183,15 @@ export class Coherence {
 
   // ---- The facts that the rules use ----------------------------------------------------------------------------
 
-  /** A subscription was opened, or a gap named the epoch. */
-  epochSeen(epoch: bigint): void {
+  /**
+   * A subscription was opened, or a gap named the epoch. `predecessors`: those that it continues. Where the former epoch is one of
+   * them, no event is missed, unless a gap says so: revisions, and so the events since, go on.
+   */
+  epochSeen(epoch: bigint, predecessors: readonly EndedEpoch[] = []): void {
     if (epoch === this.epoch) return;
-    if (this.epoch !== 0n) this.missedEvents();
+    const goesOn = predecessors.some((ended) => ended.epoch === this.epoch);
+    if (goesOn) this.coverageLost();
+    else if (this.epoch !== 0n) this.missedEvents();
     this.epoch = epoch;
     this.#shards.length = 0;
   }

@@ -170,10 +170,14 @@ export class CallSender {
     return this.#mayResend(call, stream);
   }
 
-  /** A Set that may have been stored is not sent to another store, which cannot know its request id. */
+  /**
+   * A Set that may have been stored is not sent to another store, which cannot know its request id. One that continues the
+   * first does.
+   */
   #mayResend(call: Call, stream: ExchangeStream): boolean {
     const again = call.attempts > 0;
     if (!again || call.plan.retry === "anyEpoch" || call.sentEpoch === stream.epoch) return true;
+    if (stream.predecessors.some(({ epoch }) => epoch === call.sentEpoch)) return true;
     this.#fail(call, unavailable("the server was replaced: the operation may have taken effect"));
     return false;
   }

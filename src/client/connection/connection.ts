@@ -19,6 +19,7 @@ import type { Rng } from "../../common/random.ts";
 import { rootCauseText } from "../../common/root-cause.ts";
 import type { ReportEvent } from "../api/client-events.ts";
 import type { ServerLimits } from "../api/server-limits.ts";
+import type { EndedEpoch } from "../coherence/coherence.ts";
 import type { Cover } from "../coherence/selector-cover.ts";
 import type { LocalSubscription } from "../coherence/subscription-set.ts";
 import { Barriers } from "./barriers.ts";
@@ -48,8 +49,8 @@ export interface ConnectionDeps extends StreamDeps {
 
 /** What the owner of the connection is told, in the order of the frames. */
 export interface ConnectionObserver {
-  /** A stream became the primary. It has not caught up. */
-  opened(epoch: bigint): void;
+  /** A stream became the primary. It has not caught up. `predecessors`: the epochs that this one continues. */
+  opened(epoch: bigint, predecessors: readonly EndedEpoch[]): void;
   /** What the subscription of the primary covers from now on. */
   covered(cover: Cover): void;
   /** Calls are about to be sent. What is submitted now as the first goes before all of them. */
@@ -307,7 +308,7 @@ export class Connection {
     this.#serverDrains = false;
     if (this.#state !== "closed") this.#state = "ready";
     this.#calls.follow(stream.limits);
-    this.#observer.opened(stream.epoch);
+    this.#observer.opened(stream.epoch, stream.predecessors);
     if (this.#stores.met(stream.address, stream.epoch)) {
       this.#observer.twoStores(stream.address);
       this.#probe.start(stream.address);

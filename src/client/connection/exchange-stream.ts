@@ -18,6 +18,7 @@ import { VERSION } from "../../common/version.ts";
 import { fromLimitsMessage } from "../../rpc/limits-message.ts";
 import { fromStatus } from "../../rpc/status.ts";
 import { ASSUMED_LIMITS, type ServerLimits } from "../api/server-limits.ts";
+import type { EndedEpoch } from "../coherence/coherence.ts";
 import type { LeaseClock } from "../coherence/lease-clock.ts";
 import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
 import type { SubscriptionPlan } from "../coherence/subscription-set.ts";
@@ -71,6 +72,8 @@ export class ExchangeStream {
   readonly address: string;
   /** The epoch of the server's store. 0n until the server answered Open. */
   epoch = 0n;
+  /** The epochs that it continues. */
+  predecessors: readonly EndedEpoch[] = [];
   /** How many shards it has. 0 until the server answered Open. */
   shards = 0;
   /** Names this stream to the next one. 0n until the server answered Open, and where the server gave none. */
@@ -320,10 +323,15 @@ export class ExchangeStream {
     }
   }
 
-  #opened(id: bigint, { epoch, shards, cursor, limits, streamToken, deniedSelectors }: Opened): void {
+  #opened(id: bigint, opened: Opened): void {
+    const { epoch, continues, shards, cursor, limits, streamToken, deniedSelectors } = opened;
     const isFirstOpened = !this.hasOpened;
     if (isFirstOpened) this.token = streamToken;
     this.epoch = epoch;
+    this.predecessors = continues.map((one) => ({
+      epoch: one.epoch,
+      endRevisions: one.endRevisions.map(Number),
+    }));
     this.shards = shards;
     if (isFirstOpened) this.#followLimits(limits);
     if (this.#subscription.opened(id, this.cursor, deniedSelectors)) this.cursor = cursor;

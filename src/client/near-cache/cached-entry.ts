@@ -40,7 +40,8 @@ export type Confirmation = Pick<Reading, "asOf" | "readAtMs" | "ageMs" | "freshU
 export interface CachedEntry<Value> extends Servable, ClockEntry<AnyCachedEntry> {
   readonly owner: CopyOwner;
   readonly kind: Reading["kind"];
-  readonly epoch: bigint;
+  /** That of the store that goes on with it, after a clean restart. */
+  epoch: bigint;
   readonly shard: number;
   revision: number;
   generation: number;

@@ -3,7 +3,7 @@
  * concerns. `Coherence` decides what may enter and what may be served.
  */
 import type { Event } from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { AsOf, Change, Coherence } from "../coherence/coherence.ts";
+import type { AsOf, Change, Coherence, EndedEpoch } from "../coherence/coherence.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import type { InvalidationListener } from "../coherence/invalidation-bus.ts";
 import { type Cover, NO_COVER } from "../coherence/selector-cover.ts";
@@ -241,6 +241,19 @@ export class NearCache<Value>
   invalidate(target: Change["target"], name: string): void {
     if (target === "key") this.#remove(name);
     else for (const entry of this.#matchingInAll(target, name)) this.#remove(entry.key);
+  }
+
+  /**
+   * The store has another epoch, which continues these: what they had is of the new epoch now. All else of a former epoch is
+   * suspect.
+   */
+  continueIn(epoch: bigint, predecessors: readonly EndedEpoch[]): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.epoch === epoch) continue;
+      const ended = predecessors.find((predecessor) => predecessor.epoch === entry.epoch);
+      if (entry.revision <= (ended?.endRevisions[entry.shard] ?? -1)) entry.epoch = epoch;
+      else entry.generation = SUSPECT;
+    }
   }
 
   clear(): void {

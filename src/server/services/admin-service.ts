@@ -10,7 +10,7 @@ import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import { toCaller } from "../../rpc/caller.ts";
 import { runInspect } from "../../rpc/inspect.ts";
-import { toNamespaceStats, toOperationStats, toShardStats } from "../../rpc/stats.ts";
+import { toNamespaceStats, toOperationStats, toShardStats, toSnapshotStatus } from "../../rpc/stats.ts";
 import { type Access, NEEDS, requireRoom } from "../../security/access/access.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
@@ -60,6 +60,7 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
         overruns: BigInt(store.counters.overruns),
         connections: BigInt(observation.connections()),
         namespaces: toNamespaceStats(store.namespaces(), namespacesMax),
+        ...(observation.snapshot && { snapshot: toSnapshotStatus(observation.snapshot) }),
       });
     }),
     activity: unary((_request, { access }, settle) => {

@@ -5,7 +5,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type Limits, OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { toEvents, toGap } from "../../rpc/subscription.ts";
+import { toEvents, toGap, toPredecessors } from "../../rpc/subscription.ts";
 import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
 
 /** The frames that Stream and Exchange have in common. */
@@ -99,6 +99,12 @@ export function toOpened(
 ): Extract<FeedFrame, { case: "opened" }> {
   return {
     case: "opened",
-    value: create(OpenedSchema, { cursor, epoch: store.epoch, shards: store.shardCount, limits }),
+    value: create(OpenedSchema, {
+      cursor,
+      epoch: store.epoch,
+      shards: store.shardCount,
+      limits,
+      continues: toPredecessors(store.predecessors),
+    }),
   };
 }

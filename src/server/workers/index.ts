@@ -17,6 +17,7 @@ import {
 } from "../../common/host-port.ts";
 import { type Limits, resolveLimits } from "../../rpc/limits.ts";
 import { openSecurity, type SecurityMemory, type SecurityOptions } from "../../security/security.ts";
+import type { SnapshotOutcome } from "../../store/api/snapshot-outcome.ts";
 import { createStoreMemory, type StoreMemory, type StoreOptions } from "../../store/engine/create-store.ts";
 import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -49,6 +50,8 @@ export interface ServerThreadsOptions {
   readonly http?: HttpPortOptions;
   readonly security?: SecurityOptions;
   readonly store?: Partial<Omit<StoreOptions, "clock" | "rng">>;
+  /** Makes the memory of the store for so many threads, with what is in a snapshot. Default: empty memory by `store`. */
+  readonly startStore?: (threads: number) => StartedMemory;
   /** Observes what the process has once. Default: none. */
   readonly telemetry?: Telemetry;
   /** What AdminService says of how the server was started. Default: nothing. */
@@ -59,6 +62,11 @@ export interface ServerThreadsOptions {
   readonly extraFor?: (thread: number) => ThreadExtra;
   /** The heap of each worker. Default: as the process, including its V8 flags. */
   readonly heap?: ResourceLimits;
+}
+
+export interface StartedMemory {
+  readonly memory: StoreMemory;
+  readonly outcome: SnapshotOutcome | undefined;
 }
 
 export interface ThreadExtra {
@@ -98,6 +106,7 @@ class ServerThreadGroup implements ServerThreads {
   readonly #channelName = `meshcache ${randomUUID()}`;
   readonly #channel: InquiryChannel;
   readonly #storeMemory: StoreMemory;
+  readonly #snapshot: SnapshotOutcome | undefined;
   readonly #boundsMemory: SharedArrayBuffer;
   readonly #securityMemory: SecurityMemory;
   /** By thread; the last are the main thread's. */
@@ -124,7 +133,9 @@ class ServerThreadGroup implements ServerThreads {
     this.#securityMemory = openSecurity(options.security, listen.host).memory;
     const count = workers + 1;
     this.#ports = connectThreads(count);
-    this.#storeMemory = createStoreMemory(options.store ?? {}, count);
+    const started = options.startStore?.(count);
+    this.#storeMemory = started?.memory ?? createStoreMemory(options.store ?? {}, count);
+    this.#snapshot = started?.outcome;
     this.#boundsMemory = createBoundsMemory(workers);
     this.store = attachThreadStore(this.#storeMemory, workers, this.#ownPorts, this.#telemetry.logger);
     this.crashed = this.#crash.promise;
@@ -234,6 +245,7 @@ class ServerThreadGroup implements ServerThreads {
         transport: this.#transport,
         acceleration: this.#options.acceleration ?? "on",
         security: this.#options.security ?? {},
+        snapshot: this.#snapshot,
         startedMs: this.#startedMs,
         workers: this.#options.workers,
         inquiryChannel: this.#channelName,

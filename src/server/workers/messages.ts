@@ -1,6 +1,7 @@
 /** What a worker thread is given when it starts, and the messages between it and the main thread. */
 import type { Limits } from "../../rpc/limits.ts";
 import type { SecurityMemory, SecurityOptions } from "../../security/security.ts";
+import type { SnapshotOutcome } from "../../store/api/snapshot-outcome.ts";
 import type { StoreMemory } from "../../store/engine/create-store.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import type { HttpPortOptions } from "../http-port.ts";
@@ -21,6 +22,8 @@ export interface ThreadData<Extra = unknown> {
   readonly transport: TransportLimits;
   readonly acceleration: Acceleration;
   readonly security: SecurityOptions;
+  /** What the store began with. */
+  readonly snapshot: SnapshotOutcome | undefined;
   /** When the process began to serve, by the system clock. */
   readonly startedMs: number;
   /** How many threads serve calls. */

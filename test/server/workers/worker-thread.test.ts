@@ -34,6 +34,7 @@ function start(): WorkerThread {
       transport: resolveTransportLimits(),
       acceleration: "on",
       security: {},
+      snapshot: undefined,
       startedMs: 0,
       workers: 1,
       inquiryChannel: "a test of one worker",
