@@ -19,7 +19,7 @@ describe("a store over restarts", () => {
     },
     {
       runs: 300,
-      commandsPerRun: 120,
+      commandsPerRun: 200,
       restart(former, clock, next) {
         const memory = memories.get(former);
         if (memory === undefined) throw new Error("the store was made here");
