@@ -614,7 +614,7 @@ export const mutants: readonly Mutant[] = [
       },
       {
         inFunction: "Shard.get",
-        find: "if (command.ifVersion === entry.version && this.#conditions.isEpoch(command.ifEpoch)) {",
+        find: "if (command.ifVersion === entry.version && this.#conditions.isEpochOf(entry.version, command.ifEpoch)) {",
         replace: "if (command.ifVersion === entry.version) {",
       },
     ],
