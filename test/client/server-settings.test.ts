@@ -98,6 +98,8 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
   tokens: "test/security/identity.test.ts runs clients with tokens",
   jwtIssuers: "as tokens",
   policy: "as tokens",
+  snapshot: "test/coherence/clean-restarts.test.ts restarts servers under clients",
+  snapshotMaxAgeMs: "as snapshot",
   tlsMinVersion: "as tlsCert",
   adminTls: "of HTTP",
   http: "an address for HTTP",

@@ -182,6 +182,7 @@ export const rooms: Rooms = {
     "server/connections",
     "server/limits",
     "server/workers",
+    "snapshot",
     "store/engine",
     "telemetry",
   ],
@@ -249,6 +250,9 @@ export const rooms: Rooms = {
     "security/tls",
     "server",
     "server/workers",
+    "snapshot",
+    "store/api",
+    "store/engine",
     "telemetry",
   ],
   "cli/commands": [

@@ -9,6 +9,7 @@ import {
   type StoreOptions,
 } from "../../server/index.ts";
 import { createServerThreads, type WorkerCrash } from "../../server/workers/index.ts";
+import { attachStore } from "../../store/engine/create-store.ts";
 import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
@@ -20,6 +21,7 @@ import { textOfSetting } from "../settings/table.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
 import type { TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import type { ThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import { ProcessSnapshot } from "./process-snapshot.ts";
 import { securityOptions } from "./security-options.ts";
 import { threadEntry } from "./thread-entry.ts";
 import type { ThreadServerExtra } from "./thread-server.ts";
@@ -28,6 +30,8 @@ export interface ConfiguredServer {
   readonly server: CacheServer;
   /** Resolves when a worker has ended unexpectedly, which ends the whole server. */
   readonly crashed: Promise<WorkerCrash>;
+  /** Undefined: the store begins empty, and nothing of it is kept. */
+  readonly snapshot: ProcessSnapshot | undefined;
 }
 
 export interface ServerTelemetry {
@@ -76,15 +80,19 @@ async function create(
     facts: factsOf(resolved),
     ...(settings.http !== "off" && { http: httpOptions(settings) }),
   };
+  const snapshot = createSnapshot(settings, logger);
   if (threads === undefined) {
-    const server = createServer({ ...options, store: createStore(storeOptions(settings)) });
-    return { server, crashed: new Promise(() => {}) };
+    const started = snapshot?.start(1);
+    const store = started === undefined ? createStore(storeOptions(settings)) : attachStore(started.memory);
+    const server = createServer({ ...options, store, snapshot: started?.outcome });
+    return { server, crashed: new Promise(() => {}), snapshot };
   }
   const resource = await sdk.resource();
   const server = createServerThreads({
     ...options,
     workers: settings.workers,
     store: storeOptions(settings),
+    ...(snapshot && { startStore: (count: number) => snapshot.start(count) }),
     entry: threadEntry(),
     extraFor(thread) {
       const metrics = threads.connect(thread);
@@ -92,7 +100,14 @@ async function create(
       return { value, transfer: [metrics] };
     },
   });
-  return { server, crashed: server.crashed };
+  return { server, crashed: server.crashed, snapshot };
+}
+
+function createSnapshot(settings: Settings, logger: Logger): ProcessSnapshot | undefined {
+  const { snapshot: path, snapshotMaxAgeMs: maxAgeMs } = settings;
+  return path === ""
+    ? undefined
+    : new ProcessSnapshot({ path, maxAgeMs, store: storeOptions(settings), logger });
 }
 
 function httpOptions({ http, httpHosts, httpOrigins }: Settings): HttpPortOptions {

@@ -11,7 +11,6 @@ import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import { isHttpPortError } from "../../server/http-port.ts";
-import type { CacheServer } from "../../server/index.ts";
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import { observeAdmin } from "../../telemetry/observation.ts";
@@ -72,13 +71,15 @@ interface Serving {
   readonly sdk: TelemetrySdk;
 }
 
-async function serve({ server, crashed }: ConfiguredServer, serving: Serving): Promise<void> {
+async function serve(configured: ConfiguredServer, serving: Serving): Promise<void> {
+  const { server, crashed, snapshot } = configured;
   const { terminal, settings, logger } = serving;
   const { workers, drainMaxMs } = settings;
-  const address = await startListening(server, settings);
+  const address = await startListening(configured, settings);
   const http = server.httpAddress && `${settings.tlsCert === "" ? "http" : "https"}://${server.httpAddress}`;
   const admin = await startAdmin(serving, server).catch(async (error: unknown) => {
     await server.close();
+    snapshot?.end();
     throw error;
   });
   const { summary, warning, ...protection } = protectionOf(settings, address);
@@ -94,6 +95,7 @@ async function serve({ server, crashed }: ConfiguredServer, serving: Serving): P
     await Promise.race([interruption, crash]);
     logger.info({ signal: terminal.interrupted.reason, drainMaxMs }, "draining");
     await Promise.race([server.drain(), crash]);
+    snapshot?.end();
   } finally {
     await admin?.close();
   }
@@ -105,10 +107,16 @@ function toCrashError(crash: WorkerCrash, logger: Logger): CliError {
   return new CliError(EXIT.fault, "WORKER_CRASHED", crash.message, { cause: crash });
 }
 
-async function startListening(server: CacheServer, { listen, http }: Settings): Promise<string> {
+async function startListening(
+  { server, snapshot }: ConfiguredServer,
+  { listen, http }: Settings,
+): Promise<string> {
   try {
-    return await server.start();
+    const address = await server.start();
+    snapshot?.served();
+    return address;
   } catch (error) {
+    snapshot?.notServed();
     if (error instanceof WorkerCrash) throw error;
     throw isHttpPortError(error) ? cannotListen("http", http, error) : cannotListen("listen", listen, error);
   }

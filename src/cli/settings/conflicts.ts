@@ -60,6 +60,10 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
     const message = `workers (${values.workers}) must be 1 with storeEngine lru`;
     faults.push({ where: whereOf("workers", "storeEngine"), message });
   }
+  if (values.snapshot !== "" && values.storeEngine === "lru") {
+    const message = "snapshot needs storeEngine offheap";
+    faults.push({ where: whereOf("snapshot", "storeEngine"), message });
+  }
   if (values.workers > 1 && !sharesPorts(machine)) {
     const message = `workers (${values.workers}) must be 1 on ${machine.platform}, where no port can be shared`;
     faults.push({ where: originOf("workers"), message });

@@ -12,6 +12,7 @@ import { ACCELERATIONS } from "../../server/connections/accelerator.ts";
 import { ADMIN_CONNECTIONS_BOUND } from "../../server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS, type TransportLimits } from "../../server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
+import { SNAPSHOT_BOUNDS } from "../../snapshot/bounds.ts";
 import {
   DEFAULT_STORE_ENGINE,
   type NamespaceBounds,
@@ -221,6 +222,17 @@ export const settingsSchema = z.strictObject({
   requestIdsMax: store(
     "requestIdsMax",
     "Answers to Sets with a request id that each shard remembers. Beyond, the namespace with the most of them forgets its oldest.",
+  ),
+
+  snapshot: fileSetting(
+    "Snapshot",
+    "File with all that the store has, written when the server stops in order, and loaded at its next start. Only with `storeEngine: offheap`. Nobody else should be able to read or write its folder.",
+  ),
+  snapshotMaxAgeMs: quantitySetting(
+    "Snapshot",
+    "ms",
+    SNAPSHOT_BOUNDS.maxAgeMs,
+    "A file that was written longer ago is not loaded: what was invalidated meanwhile, and did not reach the server, would come back.",
   ),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),

@@ -14,6 +14,7 @@ import { SECURITY_BOUNDS } from "../../../src/security/security.ts";
 import { ADMIN_CONNECTIONS_BOUND } from "../../../src/server/limits/admin-limits.ts";
 import { TRANSPORT_BOUNDS } from "../../../src/server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
+import { SNAPSHOT_BOUNDS } from "../../../src/snapshot/bounds.ts";
 import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL } from "../../../src/telemetry/logger.ts";
 import { runCommand } from "../../support/command-line.ts";
@@ -30,6 +31,7 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
     workers: WORKERS_BOUND,
     adminConnectionsMax: ADMIN_CONNECTIONS_BOUND,
     securityReloadMs: SECURITY_BOUNDS.reloadMs,
+    snapshotMaxAgeMs: SNAPSHOT_BOUNDS.maxAgeMs,
     ...LIMIT_BOUNDS,
     ...TRANSPORT_BOUNDS,
   }),
@@ -53,6 +55,7 @@ const words: ReadonlyMap<string, string | boolean | object> = new Map<string, st
   ["tokens", ""],
   ["jwtIssuers", ""],
   ["policy", ""],
+  ["snapshot", ""],
   ["tlsMinVersion", "TLSv1.3"],
   ["adminTls", "on"],
   ["plaintext", false],
@@ -71,6 +74,7 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["tokens", "none"],
   ["jwtIssuers", "none"],
   ["policy", "none"],
+  ["snapshot", "none"],
   ["namespaces", "none"],
   ["residentMaxBytes", "the ceiling"],
 ]);
