@@ -49,7 +49,7 @@ async function runMany(): Promise<boolean> {
     `${outcome.seeds} seeds from ${from} in ${seconds.toFixed(1)} s on ${threads} threads: ` +
       `${counts.nearReads} near and ${counts.remoteReads} remote reads, ${counts.originReads} of origin rows, ` +
       `${counts.registerOperations} operations put in order (${counts.undecided} keys undecided), ` +
-      `${counts.restarts} restarts, ${counts.gaps} gaps, ${counts.retries} retries, ${counts.queued} queued invalidations`,
+      `${counts.restarts} restarts, ${counts.continued} continued, ${counts.forks} forks, ${counts.gaps} gaps, ${counts.retries} retries, ${counts.queued} queued invalidations`,
   );
   for (const { seed, check, message } of failures.slice(0, FAILURES_SHOWN)) {
     console.log(`seed ${seed}  ${check}: ${message}\n    replay: npm run simulate -- --seed ${seed}`);

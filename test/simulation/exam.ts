@@ -17,6 +17,8 @@ export interface ExamDeps {
   readonly clients: readonly ClientLife[];
   /** When the source versions of before were last lost. */
   versionsLost(): Moment;
+  /** When a store last began with a state from before. */
+  undone(): Moment;
 }
 
 /** Longer than any answer takes without faults: twice the latency, with the jitter. */
@@ -83,7 +85,8 @@ async function examineClient(deps: ExamDeps, client: ClientLife): Promise<void> 
  * An entry of an origin key must not be older than the last write whose invalidation was answered. A writer
  * that crashes between its commit and its invalidation leaves an older row behind, which no cache can detect.
  */
-function examineOrigin({ history, truth, origin, operations, versionsLost, time }: ExamDeps): void {
+function examineOrigin(deps: ExamDeps): void {
+  const { history, truth, origin, operations, versionsLost, undone, time } = deps;
   for (const key of originKeys) {
     // Then the store knows no source versions, so a Set that was under way may store an older row.
     if (key === VERSIONED_KEY && versionsLost().order > 0) continue;
@@ -93,6 +96,7 @@ function examineOrigin({ history, truth, origin, operations, versionsLost, time 
       0,
       ...operations.completedWrites
         .filter((write) => write.key === key && write.published() !== undefined)
+        .filter((write) => write.call.order > undone().order)
         .map((write) => write.row),
     );
     const row = origin.read(key);

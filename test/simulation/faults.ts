@@ -119,6 +119,23 @@ export function scheduleFaults(
         server.stop(kind === "powerLoss");
         forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
         break;
+      case "cleanRestart":
+        if (!server.process.alive()) break;
+        server.stopCleanly();
+        if (chance(rng, 0.1)) server.disk.damage();
+        forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+        break;
+      case "restoredCopy":
+        if (!server.process.alive()) break;
+        server.stopCleanly();
+        server.start();
+        forMs(durationMs, () => {
+          if (!server.process.alive()) return;
+          server.stop(chance(rng, 0.3));
+          server.disk.restoreCopy(chance(rng, 0.7));
+          server.start();
+        });
+        break;
       case "slowReader":
         wire.slowReadMs = between(rng, 5, 80);
         history.note("fault", `${name}: reads a frame in ${wire.slowReadMs} ms`);

@@ -32,6 +32,8 @@ export function createLoadJudge(
   operations: Operations,
   /** When the source versions of before were last lost. */
   versionsLost: () => Moment,
+  /** When a store last began with a state from before: what was written until then may be undone. */
+  undone: () => Moment,
   versionedKey: string,
 ): LoadJudge {
   const loads = new Map<string, { readonly client: string; readonly begun: Moment }>();
@@ -53,6 +55,7 @@ export function createLoadJudge(
       }
       for (const write of operations.completedWrites) {
         if (write.key !== key || write.row <= row) continue;
+        if (write.call.order < undone().order) continue;
         // After a soft invalidation the old row may be served during a load.
         if (write.soft && observed.stale) continue;
         if (key === versionedKey && write.call.order < versionsLost().order) continue;

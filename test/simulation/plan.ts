@@ -49,6 +49,8 @@ export interface Plan {
   /** How long loads take, at most. */
   readonly loadMs: number;
   readonly revalidateJitterMs: number;
+  /** A snapshot that is older is not loaded. */
+  readonly snapshotMaxAgeMs: number;
   /** A second server is behind the same addresses for a while, and nothing else happens. */
   readonly twoStores: boolean;
   readonly faults: number;
@@ -65,6 +67,8 @@ export const faultKinds = [
   "pauseServer",
   "restart",
   "powerLoss",
+  "cleanRestart",
+  "restoredCopy",
   "slowReader",
   "slowNetwork",
   "drain",
@@ -130,6 +134,7 @@ export function createPlan(seed: number): Plan {
     staleMs: ttlMs === 0 ? 0 : pick(rng, [0, 500]),
     loadMs: pick(rng, [10, 60, 250]),
     revalidateJitterMs: pick(rng, [0, 200]),
+    snapshotMaxAgeMs: pick(rngFor(seed, 13), [300, 600_000, 600_000]),
     twoStores: chance(rngFor(seed, 12), 0.04),
     faults: chance(rng, 0.15) ? 0 : between(rng, 1, 6),
     faultKinds: kinds,

@@ -34,11 +34,17 @@ export interface SimulatedProcess {
 /** Of the wall clocks of all hosts, when a run begins. */
 const WALL_ORIGIN_MS = 1_700_000_000_000;
 
-export function createProcess(name: string, time: VirtualTime, rng: Rng): SimulatedProcess {
+/** `wallStartMs`: of the wall clock of its host, when the run began. */
+export function createProcess(
+  name: string,
+  time: VirtualTime,
+  rng: Rng,
+  wallStartMs = WALL_ORIGIN_MS,
+): SimulatedProcess {
   // The clocks of different processes have different origins, so code that mixes two of them fails.
   const originMs = Math.floor(rng.fraction() * 1e9);
   const timers = {};
-  let wallAheadMs = WALL_ORIGIN_MS;
+  let wallAheadMs = wallStartMs;
   /** When it stood still, and when the wall clock was set, the oldest first. */
   const stills: { readonly fromMs: number; readonly untilMs: number }[] = [];
   const wallSets: { readonly atMs: number; readonly byMs: number }[] = [];

@@ -4,9 +4,10 @@ import { resolveLimits } from "../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
 import type { FrameSink } from "../../src/server/streams/frame-output.ts";
-import { createStore } from "../../src/store/engine/create-store.ts";
+import { attachStore, createStore } from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { createStoreViews } from "../support/store-views.ts";
+import { Disk } from "./disk.ts";
 import type { History } from "./history.ts";
 import type { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
@@ -25,8 +26,12 @@ export interface ServerNode {
    * system resets the connections.
    */
   stop(silently: boolean): void;
-  /** Begins a new life: a new store with a new epoch. */
+  /** Ends the process in order: it writes a snapshot, where its engine has any. */
+  stopCleanly(): void;
+  /** Begins a new store with a new epoch: with the snapshot that is there, or with nothing. */
   start(): void;
+  /** Where it writes and finds its snapshot. */
+  readonly disk: Disk;
 }
 
 export function createServerNode(
@@ -44,10 +49,13 @@ export function createServerNode(
     warn() {},
     error: (fields, message) => history.violate("server-fault", `${message}: ${causeOf(fields)}`),
   });
+  const disk = new Disk(rng, history);
   let process: SimulatedProcess;
+  let wallStartMs: number | undefined;
+  let write = (): void => {};
 
   function start(): void {
-    process = createProcess("server", time, rng);
+    process = createProcess("server", time, rng, wallStartMs);
     const { clock } = process;
     const { engine, shards, logMaxEvents } = plan;
     const storeSeed = Number(rng.uint64() & 0xffff_ffffn);
@@ -60,10 +68,16 @@ export function createServerNode(
       budgetBytes: shards * SHARD_BUDGET_BYTES,
     };
     const threads = engine === "offheap" ? plan.threads : 1;
-    const store = tap.around(
-      threads === 1 ? createStore(options) : createStoreViews(options, threads, storeSeed),
-      time.nowMs,
-    );
+    const store = engine === "offheap" ? startOnDisk() : tap.around(createStore(options), time.nowMs);
+    function startOnDisk(): TappedStore {
+      const maxAgeMs = plan.snapshotMaxAgeMs;
+      const { memory, saved } = disk.start({ store: options, threads, clock, maxAgeMs });
+      const views =
+        threads === 1 ? attachStore(memory, options) : createStoreViews(options, threads, storeSeed, memory);
+      const tapped = tap.around(views, time.nowMs, saved);
+      write = () => disk.write(memory, clock, tapped.save());
+      return tapped;
+    }
     const tick = (): void => {
       store.maintain(plan.sweepMaxEntries);
       clock.schedule(MAINTENANCE_MS, tick);
@@ -79,15 +93,28 @@ export function createServerNode(
     };
   }
 
+  function end(): void {
+    // A clock that somebody has set stays set.
+    wallStartMs = process.clock.wallMs() - time.nowMs();
+    process.kill();
+  }
+
   start();
   return {
+    disk,
     get process() {
       return process;
     },
     start,
+    stopCleanly() {
+      history.note("server", "is stopped");
+      write();
+      end();
+      for (const connection of [...network.connections]) connection.reset();
+    },
     stop(silently) {
       history.note("server", silently ? "loses its power" : "is killed");
-      process.kill();
+      end();
       for (const connection of [...network.connections]) {
         if (silently) connection.silence();
         else connection.reset();

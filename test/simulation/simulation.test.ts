@@ -15,6 +15,8 @@ describe("the simulation", () => {
     expect(counts.remoteReads / SEEDS).toBeGreaterThan(20);
     expect(counts.registerOperations / SEEDS).toBeGreaterThan(100);
     expect(counts.restarts).toBeGreaterThan(SEEDS / 10);
+    expect(counts.continued).toBeGreaterThan(SEEDS / 20);
+    expect(counts.forks).toBeGreaterThan(SEEDS / 50);
     expect(counts.gaps).toBeGreaterThan(SEEDS / 10);
     expect(counts.retries).toBeGreaterThan(SEEDS / 10);
   });

@@ -17,7 +17,7 @@ import type {
 } from "../../src/store/api/store.ts";
 import type { ValueArena } from "../../src/store/api/value-arena.ts";
 import type { History, Moment } from "./history.ts";
-import { matchesKey, type Spell, type Truth } from "./truth.ts";
+import { matchesKey, type SavedTruth, type Spell, type Truth } from "./truth.ts";
 
 /** Every Set of the simulation writes a value of its own, so that a value identifies its Set. */
 export const decode = (entry: {
@@ -68,7 +68,19 @@ export interface StoreCalls {
   readonly touches: readonly TouchCall[];
 }
 
+/** What the judges know when a snapshot is written. */
+export interface SavedStore {
+  readonly moment: Moment;
+  readonly truth: SavedTruth;
+  readonly sourceVersions: ReadonlyMap<string, bigint>;
+  /** The Sets whose request ids the store remembers. */
+  readonly requests: ReadonlySet<string>;
+}
+
 export interface TappedStore extends Store {
+  /** The store is written down. */
+  save(): SavedStore;
+
   /** The id of the lease holder of the stream that was opened last. */
   readonly lastHolder: number;
   /** A stream of a lease holder is about to end. The network says so, whatever the server makes of it. */
@@ -76,7 +88,8 @@ export interface TappedStore extends Store {
 }
 
 export interface Tap extends StoreCalls {
-  around(store: Store, nowMs: () => number): TappedStore;
+  /** `saved`: the store goes on with what it had then. */
+  around(store: Store, nowMs: () => number, saved?: SavedStore): TappedStore;
   /** The start of each load, by the value that it returned. A Set or an invalidation since then voids its lease. */
   loadStarted(value: string, moment: Moment): void;
 }
@@ -86,12 +99,12 @@ export function createTap(history: History, truth: Truth): Tap {
   const absences: SetCall[] = [];
   const touches: TouchCall[] = [];
   const loads = new Map<string, Moment>();
-  const storedRequests = new Set<string>();
 
-  function tapStore(store: Store, nowMs: () => number): TappedStore {
+  function tapStore(store: Store, nowMs: () => number, saved: SavedStore | undefined): TappedStore {
     const grants = new Map<bigint, Grant>();
     const live = new Map<string, bigint>();
-    const knownSourceVersions = new Map<string, bigint>();
+    const knownSourceVersions = new Map(saved?.sourceVersions);
+    const storedRequests = new Set(saved?.requests);
     /** Answers that the store gave during the call, in their order, and that are not checked yet. */
     let settled: Settled[] = [];
     /** The leases at the begin of the call. A wait whose time was over by then ended before the call had an effect. */
@@ -226,7 +239,7 @@ export function createTap(history: History, truth: Truth): Tap {
       if (token !== undefined && held === token) live.delete(key);
       const before = revisions();
       const result = store.set(command);
-      const request = `${store.epoch}/${key}/${command.requestId}`;
+      const request = `${key}/${command.requestId}`;
       if (result.kind === "notStored") {
         if (result.reason === "leaseLost" && held === token) checkLost(command, token);
         say(`set ${key} = ${value ?? "absent"} -> ${result.reason}`);
@@ -380,6 +393,12 @@ export function createTap(history: History, truth: Truth): Tap {
     };
 
     return {
+      save: () => ({
+        moment: say("is written down"),
+        truth: truth.save(revisions()),
+        sourceVersions: new Map(knownSourceVersions),
+        requests: new Set(storedRequests),
+      }),
       epoch: store.epoch,
       predecessors: store.predecessors,
       shardCount: store.shardCount,
@@ -412,12 +431,14 @@ export function createTap(history: History, truth: Truth): Tap {
     absences,
     touches,
     loadStarted: (value, moment) => loads.set(value, moment),
-    around(store, nowMs) {
-      truth.restarted(
-        store.epoch,
-        history.note("store", `life ${truth.life + 1} begins, epoch ${store.epoch}`),
-      );
-      return tapStore(store, nowMs);
+    around(store, nowMs, saved) {
+      const { epoch } = store;
+      if (saved === undefined) {
+        truth.restarted(epoch, history.note("store", `life ${truth.life + 1} begins, epoch ${epoch}`));
+      } else {
+        truth.resumed(epoch, history.note("store", `epoch ${epoch} begins with a snapshot`), saved.truth);
+      }
+      return tapStore(store, nowMs, saved);
     },
   };
 }

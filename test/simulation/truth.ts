@@ -50,11 +50,22 @@ export interface Invalidation {
   readonly origin: string;
 }
 
+/** The state of all keys when a snapshot was written. */
+export interface SavedTruth {
+  readonly life: number;
+  readonly spells: ReadonlyMap<string, Spell>;
+  /** Of the store, by shard. */
+  readonly endRevisions: readonly number[];
+}
+
 export interface Truth {
   /** The lives of the store: 0, 1, 2 and so on. */
   readonly life: number;
   lifeOf(epoch: bigint): number | undefined;
   restarted(epoch: bigint, moment: Moment): void;
+  save(endRevisions: readonly number[]): SavedTruth;
+  /** A store goes on with what was saved: in the same life, if nothing has happened since, or else in another one. */
+  resumed(epoch: bigint, moment: Moment, saved: SavedTruth): void;
   stored(
     key: string,
     held: Omit<Held, "life" | "since">,
@@ -112,6 +123,10 @@ export function createTruth(keys: readonly string[]): Truth {
   // A number for each life, because a store that uses an epoch twice is one of the bugs to find.
   const lives = new Map<bigint, number>();
   let life = -1;
+  /** What was saved last, until a store begins. */
+  let lastSaved: SavedTruth | undefined;
+  /** Where each life began that did not begin with nothing. */
+  const parents = new Map<number, SavedTruth>();
   const invalidations: Invalidation[] = [];
 
   const spells = (key: string): Spell[] => {
@@ -146,8 +161,26 @@ export function createTruth(keys: readonly string[]): Truth {
     lifeOf: (epoch) => lives.get(epoch),
     restarted(epoch, moment) {
       life += 1;
+      lastSaved = undefined;
       lives.set(epoch, life);
       for (const key of keys) begin(nothing(key, moment));
+    },
+    save(endRevisions) {
+      lastSaved = { life, spells: new Map(keys.map((key) => [key, current(key)])), endRevisions };
+      return lastSaved;
+    },
+    resumed(epoch, moment, saved) {
+      const goesOn = saved === lastSaved;
+      lastSaved = undefined;
+      if (!goesOn) {
+        life += 1;
+        parents.set(life, saved);
+        for (const spell of saved.spells.values()) {
+          const held = spell.held && { ...spell.held, life };
+          begin({ ...spell, held, from: moment, end: undefined });
+        }
+      }
+      lives.set(epoch, life);
     },
     stored(key, held, lifetimes, shard, moment) {
       const entry = { ...held, life, since: moment };
@@ -175,7 +208,12 @@ export function createTruth(keys: readonly string[]): Truth {
     },
     spells,
     current,
-    changesAt: (life, shard, revision) => changes.get(`${life}/${shard}/${revision}`) ?? [],
+    changesAt(life, shard, revision) {
+      const parent = parents.get(life);
+      const isOfParent = parent !== undefined && revision <= (parent.endRevisions[shard] ?? 0);
+      if (isOfParent) return truth.changesAt(parent.life, shard, revision);
+      return changes.get(`${life}/${shard}/${revision}`) ?? [];
+    },
     invalidations,
     keys,
   };
