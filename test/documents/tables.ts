@@ -210,6 +210,14 @@ const LATER_SCENARIOS: ReadonlyMap<number, readonly [scenario: string, closedBy:
       "epochs E1→E2→E1 at one address without Draining: warned, near caches off until one remains; a client that never reconnects does not see it",
     ],
   ],
+  [
+    38,
+    [
+      "the server is stopped in order, and goes on with what it had",
+      "a new epoch that continues the old one up to its end revisions: copies, cursors and versions of up to there stay good; two lives of one snapshot are two epochs",
+    ],
+  ],
+  [39, ["the server crashes after it was started with a snapshot", "new epoch, without a predecessor"]],
 ]);
 
 /** All scenarios by their numbers. */

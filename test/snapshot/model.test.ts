@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
 import type { Store } from "../../src/store/api/store.ts";
-import type { StoreMemory } from "../../src/store/engine/create-store.ts";
+import { attachStore, type StoreMemory } from "../../src/store/engine/create-store.ts";
 import { storeFollowsModel } from "../contract/store-model.ts";
 import { bytesOf, loadBytes, ownStore } from "../support/snapshot-bytes.ts";
 
@@ -26,8 +26,9 @@ describe("a store over restarts", () => {
         const options = { ...small, shards: former.shardCount, clock: next, rng: createSeededRng(++seed) };
         const loaded = loadBytes(bytesOf(memory, clock), options);
         expect(loaded.outcome).toMatchObject({ kind: "loaded" });
-        memories.set(loaded.store, loaded.memory);
-        return loaded.store;
+        const store = attachStore(loaded.memory, options);
+        memories.set(store, loaded.memory);
+        return store;
       },
     },
   );

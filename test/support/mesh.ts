@@ -11,11 +11,18 @@ import { createSeededRng } from "../../src/common/random.ts";
 import { resolveLimits } from "../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
+import type { SnapshotOutcome } from "../../src/store/api/snapshot-outcome.ts";
 import type { Store } from "../../src/store/api/store.ts";
-import { createStore, type StoreOptions } from "../../src/store/engine/create-store.ts";
+import {
+  createStore,
+  createStoreMemory,
+  type StoreMemory,
+  type StoreOptions,
+} from "../../src/store/engine/create-store.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "./loud-boundary.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { bytesOf, loadBytes, type TestOptions } from "./snapshot-bytes.ts";
 import { createStoreViews } from "./store-views.ts";
 import { testAccess } from "./test-tls.ts";
 import { testWorkers } from "./test-workers.ts";
@@ -97,6 +104,7 @@ export class Mesh {
   readonly down = new Set<string>();
   store: Store;
   readonly #storeOptions: Partial<StoreOptions>;
+  #memory: StoreMemory | undefined;
   #lives = 0;
 
   constructor(storeOptions: Partial<StoreOptions> = {}) {
@@ -177,17 +185,33 @@ export class Mesh {
     for (const link of this.links) link.reset();
   }
 
+  /** The server ends its streams, writes a snapshot and ends. Nobody answers until the next start. */
+  stop(): Buffer {
+    if (this.#memory === undefined) throw new Error("the engine has no snapshots");
+    for (const link of this.links) link.reset(new CacheError("DRAINING", "the server is shutting down"));
+    return bytesOf(this.#memory, this.clock, this.#lives);
+  }
+
+  /** A server starts with a snapshot. */
+  startWith(snapshot: Buffer): SnapshotOutcome {
+    const options = this.#newLife();
+    const { memory, outcome } = loadBytes(snapshot, options, { threads: testWorkers });
+    this.#memory = memory;
+    this.store = createStoreViews(options, testWorkers, this.#lives, memory);
+    return outcome;
+  }
+
   #createStore(): Store {
-    this.#lives += 1;
-    const options: Partial<StoreOptions> = {
-      shards: 1,
-      clock: this.clock,
-      rng: createSeededRng(this.#lives),
-      ...this.#storeOptions,
-    };
+    const options = this.#newLife();
     // The "lru" engine supports one thread only.
-    const threads = options.engine === "lru" ? 1 : testWorkers;
-    return threads === 1 ? createStore(options) : createStoreViews(options, threads, this.#lives);
+    if (options.engine === "lru") return createStore(options);
+    this.#memory = createStoreMemory(options, testWorkers);
+    return createStoreViews(options, testWorkers, this.#lives, this.#memory);
+  }
+
+  #newLife(): TestOptions {
+    this.#lives += 1;
+    return { shards: 1, clock: this.clock, rng: createSeededRng(this.#lives), ...this.#storeOptions };
   }
 
   #open(address: string, handlers: LinkHandlers): ReturnType<Transport["open"]> {

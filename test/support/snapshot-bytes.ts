@@ -49,8 +49,8 @@ export function loadBytes(
   bytes: Uint8Array | undefined,
   options: TestOptions,
   others: Partial<LoadOptions> = {},
-): StartedStore & OwnedStore {
-  const started = startStore(bytes && sourceOf(bytes), {
+): StartedStore {
+  return startStore(bytes && sourceOf(bytes), {
     store: options,
     threads: 1,
     clock: options.clock,
@@ -58,5 +58,4 @@ export function loadBytes(
     used: undefined,
     ...others,
   });
-  return { ...started, store: attachStore(started.memory, options) };
 }

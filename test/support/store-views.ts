@@ -5,9 +5,13 @@ import type { StoreMessage } from "../../src/store/api/threads.ts";
 import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/engine/create-store.ts";
 
 /** Messages between the threads are delivered at the end of the call that sent them. */
-export function createStoreViews(options: Partial<StoreOptions>, count: number, seed: number): Store {
+export function createStoreViews(
+  options: Partial<StoreOptions>,
+  count: number,
+  seed: number,
+  memory = createStoreMemory(options, count),
+): Store {
   const rng = createSeededRng(seed);
-  const memory = createStoreMemory(options, count);
   const mail: { readonly to: number; readonly message: StoreMessage }[] = [];
   const views = Array.from({ length: count }, (_, self) =>
     attachStore(memory, {
