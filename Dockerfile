@@ -10,13 +10,15 @@ COPY tsconfig.json vite.config.ts ./
 COPY scripts/build-binary.ts scripts/
 COPY gen gen
 COPY src src
-RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache
+RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache && mkdir -m 700 /state
 
 FROM gcr.io/distroless/cc-debian12
 LABEL org.opencontainers.image.title="meshcache" \
       org.opencontainers.image.description="A gRPC cache for service meshes" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /meshcache /usr/bin/meshcache
+# For the snapshot, on a volume: --snapshot /var/lib/meshcache/snapshot
+COPY --from=build --chown=65532:65532 /state /var/lib/meshcache
 USER 65532:65532
 # 50051: the cache over gRPC. 9464: metrics and health over HTTP.
 EXPOSE 50051 9464

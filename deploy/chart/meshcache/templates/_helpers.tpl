@@ -18,6 +18,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* The settings: what the chart decides, and `config`. */ -}}
 {{- define "meshcache.config" -}}
 {{- $own := dict "listen" "0.0.0.0:50051" "admin" "0.0.0.0:9464" "adminHosts" (.Values.config.adminHosts | default (printf "*.%s.svc,*.%s.svc.cluster.local" .Release.Namespace .Release.Namespace)) "storeBudgetBytes" (printf "%dMiB" (int .Values.storeBudgetMiB)) -}}
+{{- if .Values.snapshot.enabled -}}{{- $_ := set $own "snapshot" "/var/lib/meshcache/snapshot" -}}{{- end -}}
 {{- if .Values.tls.secretName -}}
 {{- $_ := set $own "tlsCert" "/etc/meshcache/tls/tls.crt" -}}
 {{- $_ := set $own "tlsKey" "/etc/meshcache/tls/tls.key" -}}
