@@ -53,6 +53,7 @@ const sidebar = [
       page("Coherence", "/coherence"),
       page("Proofs", "/proofs"),
       page("When things break", "/disasters"),
+      page("Restart without a miss", "/snapshot"),
       page("Replaying a trace", "/replay"),
       page("Benchmarks", "/benchmarks"),
       page("Reporting", "/project/security"),
