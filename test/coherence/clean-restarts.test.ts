@@ -149,6 +149,39 @@ describe("scenario 38: a clean restart", () => {
     });
   });
 
+  it("is a gap for who knows more of the old life than it wrote down", async () => {
+    const mesh = createMesh();
+    const reader = await join(mesh, ["a", "b"]);
+    const snapshot = mesh.stop();
+    // The machine was copied: the old life goes on.
+    await reconnect(mesh);
+    mesh.write(NAMESPACE, "a", "a2");
+    await mesh.settle();
+    expect((await read(mesh, reader, "a"))[0]).toBe("a2");
+    for (const link of mesh.links) link.reset();
+    mesh.startWith(snapshot);
+    mesh.write(NAMESPACE, "a", "a3");
+    await reconnect(mesh);
+    expect(reader.cache.stats().connection.gaps).toBe(1);
+    expect((await read(mesh, reader, "a"))[0]).toBe("a3");
+  });
+
+  it("trusts no copy that is newer than what the old life wrote down", async () => {
+    const mesh = new Mesh({ shards: 1, budgetBytes: 2 ** 21 });
+    mesh.write(NAMESPACE, "c", "c1");
+    const reader = await join(mesh, []);
+    const snapshot = mesh.stop();
+    await reconnect(mesh);
+    // It concerns nothing that the reader hears of, and so its copy is newer than its cursor.
+    mesh.write("elsewhere", "x", "x1");
+    expect((await read(mesh, reader, "c"))[0]).toBe("c1");
+    for (const link of mesh.links) link.reset();
+    mesh.startWith(snapshot);
+    mesh.write(NAMESPACE, "c", "c2");
+    await reconnect(mesh);
+    expect((await read(mesh, reader, "c"))[0]).toBe("c2");
+  });
+
   it("of a copy of a snapshot is another life: whoever knows the first has a gap, and trusts nothing of it", async () => {
     const mesh = createMesh();
     const [reader, sleeper] = [

@@ -603,6 +603,103 @@ export const mutants: readonly Mutant[] = [
     test: "reads what another that stood there has read, and what has come since",
   },
 
+  // ---- Clean restarts --------------------------------------------------------------------------------------------------
+  mutant(
+    "snapshot: the epoch is kept across a load",
+    "allocate",
+    "epoch: rng.uint64(),",
+    "epoch: inheritance?.predecessors[0]?.epoch ?? rng.uint64(),",
+  ),
+  {
+    name: "snapshot: the end revisions are one too low",
+    edits: [
+      {
+        inFunction: "load",
+        find: "{ epoch: head.epoch, endRevisions: head.revisions },",
+        replace: "{ epoch: head.epoch, endRevisions: head.revisions.map((revision) => revision - 1) },",
+      },
+    ],
+    test: "leaves all copies as they are, without a gap and without a question",
+  },
+  {
+    name: "snapshot: the end revisions are one too high",
+    edits: [
+      {
+        inFunction: "load",
+        find: "{ epoch: head.epoch, endRevisions: head.revisions },",
+        replace: "{ epoch: head.epoch, endRevisions: head.revisions.map((revision) => revision + 1) },",
+      },
+    ],
+    test: "is a gap for who knows more of the old life than it wrote down",
+  },
+  mutant(
+    "snapshot: lifetimes are not aged",
+    "ShardClock.resume",
+    "const nowMs = this.nowMs + passedMs;",
+    "const nowMs = this.nowMs + 0 * passedMs;",
+  ),
+  {
+    name: "snapshot: leases live after a load",
+    edits: [
+      {
+        inFunction: "Shard.parts",
+        find: '{ bound: "logMaxBytes", parts: this.log.parts() },',
+        replace:
+          '{ bound: "logMaxBytes", parts: this.log.parts() }, { bound: "leasesMax", parts: [Reflect.get(this, "leaseMemory")] },',
+      },
+      {
+        inFunction: "Shard.constructor",
+        find: "this.#leases = new Leases({",
+        replace:
+          'Reflect.set(this, "leaseMemory", { region: regions.leases, count: regions.leases.bytes, elementBytes: 1, isFixed: true }); this.#leases = new Leases({',
+      },
+    ],
+  },
+  mutant(
+    "snapshot: the tail of the log is lost",
+    "EventLog.trim",
+    "while (this.end - this.start > this.#maxEvents) this.#dropOldest();",
+    "this.#head.setStart(this.end, this.lostRevision); while (this.#pages.count > 0) this.#pages.dropOldest();",
+  ),
+  mutant("snapshot: a copy is trusted that was used before", "load", "checkUse(head, used);", ""),
+  {
+    name: "both: a life that forked from a copy of a snapshot is trusted",
+    edits: [
+      {
+        inFunction: "Lineage.hasAll",
+        find: "if (epoch === this.epoch) return true;",
+        replace: "if (epoch === this.epoch || this.predecessors.length > 0) return revisions.length > 0;",
+      },
+      {
+        inFunction: "Coherence.epochSeen",
+        find: "predecessors.some((ended) => ended.epoch === this.epoch)",
+        replace: "predecessors.length > 0",
+      },
+      {
+        inFunction: "NearCache.continueIn",
+        find: "if (entry.revision <= (ended?.endRevisions[entry.shard] ?? -1)) entry.epoch = epoch;",
+        replace: "if (ended !== undefined || predecessors.length > 0) entry.epoch = epoch;",
+      },
+    ],
+  },
+  {
+    name: "client: a copy that is newer than the end of its epoch is adopted",
+    edits: [
+      {
+        inFunction: "NearCache.continueIn",
+        find: "if (entry.revision <= (ended?.endRevisions[entry.shard] ?? -1)) entry.epoch = epoch;",
+        replace: "if (ended !== undefined) entry.epoch = epoch;",
+      },
+    ],
+    test: "trusts no copy that is newer than what the old life wrote down",
+  },
+  mutant(
+    "snapshot: a damaged block is taken",
+    "BlockReader.#next",
+    "if (crc !== this.#block.readUInt32LE(bytes))",
+    "if (crc === this.#block.readUInt32LE(bytes) + 0.5)",
+  ),
+
   // ---- Several places at once, or the server -------------------------------------------------------------------------
   {
     name: "both: a version of another epoch is revalidated",
