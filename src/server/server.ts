@@ -15,7 +15,6 @@ import {
   type SecurityMemory,
   type SecurityOptions,
 } from "../security/security.ts";
-import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import type { Store } from "../store/api/store.ts";
 import type { TlsObservation } from "../telemetry/telemetry.ts";
 import type { Acceleration } from "./connections/accelerator.ts";
@@ -52,7 +51,6 @@ export interface ServerOptions extends HostOptions {
   readonly http?: HttpPortOptions;
   /** Whom the server lets in. Default: everybody, without TLS, and on loopback alone. */
   readonly security?: SecurityOptions;
-  readonly snapshot?: SnapshotOutcome | undefined;
 }
 
 export interface CacheServer {

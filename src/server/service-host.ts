@@ -5,6 +5,7 @@ import { type Rng, systemRng } from "../common/random.ts";
 import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
 import type { Security } from "../security/security.ts";
+import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
 import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
@@ -27,6 +28,8 @@ export interface HostOptions {
   readonly limits?: Partial<Limits>;
   /** Default: none. */
   readonly telemetry?: Telemetry;
+  /** What became of the snapshot that the store was to begin with, for who observes the server. */
+  readonly snapshot?: SnapshotOutcome | undefined;
   /** What AdminService says of how the server was started. Default: nothing. */
   readonly facts?: ServerFacts;
   /** Default: the system's. */
@@ -110,6 +113,7 @@ export function createServiceHost(
     subscribers: () => bounds.subscribers.taken,
     connections: () => bounds.connections.taken,
     heldBytes: () => bounds.held.exactBytes(),
+    snapshot: options.snapshot,
   };
   const busyPoll = createBusyPoll({ maxMs: transport.busyPollMaxMs, clock, boundary });
   const refusals = new RefusalCounts();

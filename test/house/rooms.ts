@@ -133,6 +133,7 @@ export const rooms: Rooms = {
     "store/tables",
     "store/tables/offheap",
   ],
+  snapshot: ["common", "store/api", "store/engine"],
   gateway: [
     "codec/framing",
     "common",

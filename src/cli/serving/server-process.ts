@@ -11,6 +11,8 @@ import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
 import { isHttpPortError } from "../../server/http-port.ts";
+import type { CacheServer } from "../../server/index.ts";
+
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import { observeAdmin } from "../../telemetry/observation.ts";

@@ -152,6 +152,7 @@ class ServerThreadGroup implements ServerThreads {
         subscribers: () => bounds.subscribers.taken,
         connections: () => bounds.connections.taken,
         heldBytes: () => bounds.held.exactBytes(),
+        snapshot: this.#snapshot,
       },
       facts,
       limits: this.#limits,

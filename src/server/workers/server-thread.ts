@@ -21,7 +21,8 @@ export interface ServerThreadOptions {
 
 /** Returns when the thread takes orders. An error here, or from an order, ends the whole process. */
 export function runServerThread({ data, port, telemetry, finish }: ServerThreadOptions): void {
-  const { thread, peers, limits, transport, acceleration, security, startedMs, workers, facts } = data;
+  const { thread, peers, limits, transport, acceleration, security, snapshot, startedMs, workers, facts } =
+    data;
   const store = attachThreadStore(data.store, thread, peers, telemetry.logger);
   // One thread maintains the store for all of them, until it is told to end: by then all servers have drained.
   const stopMaintenance = thread === 0 ? maintainStore(store, systemClock, telemetry.logger) : undefined;
@@ -39,6 +40,7 @@ export function runServerThread({ data, port, telemetry, finish }: ServerThreadO
             transport,
             acceleration,
             security,
+            snapshot,
             telemetry,
             facts,
           },
