@@ -92,7 +92,7 @@ export class SnapshotFile {
   }
 
   /** Writes a store that nobody uses any more. Throws what the system says; then there is no file. */
-  write(memory: StoreMemory, clock: Clock, rng: Rng): WrittenFile {
+  save(memory: StoreMemory, clock: Clock, rng: Rng): WrittenFile {
     const temporary = `${this.#path}.tmp`;
     try {
       const written = this.#withFile(temporary, "w", (file) => {

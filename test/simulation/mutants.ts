@@ -643,9 +643,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         inFunction: "Shard.parts",
-        find: '{ bound: "logMaxBytes", parts: this.log.parts() },',
+        find: '{ bound: "logMaxBytes", parts: this.log.parts() }',
         replace:
-          '{ bound: "logMaxBytes", parts: this.log.parts() }, { bound: "leasesMax", parts: [Reflect.get(this, "leaseMemory")] },',
+          '{ bound: "logMaxBytes", parts: this.log.parts() }, { bound: "leasesMax", parts: [Reflect.get(this, "leaseMemory")] }',
       },
       {
         inFunction: "Shard.constructor",

@@ -247,7 +247,7 @@ describe("the file of a snapshot", () => {
     const { driver, memory } = fill();
     const path = join(folder, "snapshot");
     const file = new SnapshotFile(path);
-    file.write(memory, driver.clock, createSeededRng(1));
+    file.save(memory, driver.clock, createSeededRng(1));
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readdirSync(folder)).toEqual(["snapshot"]);
     const bytes = readFileSync(path);
@@ -271,7 +271,7 @@ describe("the file of a snapshot", () => {
     const { driver, memory } = fill();
     const path = join(folder, "snapshot");
     const file = new SnapshotFile(path);
-    file.write(memory, driver.clock, createSeededRng(1));
+    file.save(memory, driver.clock, createSeededRng(1));
     const options = {
       store: { ...SMALL, clock: driver.clock },
       threads: 1,

@@ -47,7 +47,7 @@ export class ProcessSnapshot {
     const { path, logger } = this.#options;
     const beganMs = systemClock.nowMs();
     try {
-      const written = this.#file.write(this.#memory, systemClock, systemRng);
+      const written = this.#file.save(this.#memory, systemClock, systemRng);
       logger.info({ snapshot: path, ...written, writeMs: systemClock.nowMs() - beganMs }, "snapshot written");
     } catch (error) {
       logger.error(
