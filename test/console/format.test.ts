@@ -9,7 +9,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 describe("numbers", () => {
   it.each([
     [0, "0"],
-    [0.25, "0.3"],
+    [0.25, "0.25"],
     [99.96, "100.0"],
     [1_234, "1,234"],
     [9_999.4, "9,999"],

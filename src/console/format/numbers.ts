@@ -16,10 +16,14 @@ const SHORT: readonly (readonly [from: number, suffix: string])[] = [
 /** 1234 -> "1,234", 1234567 -> "1.23 M": three digits are what changes fast enough to be read. */
 export function toShort(value: number): string {
   const [from, suffix] = SHORT.find(([least]) => value >= least) ?? [1, ""];
-  if (suffix === "")
-    return value < 100 && !Number.isInteger(value) ? value.toFixed(1) : toCount(Math.round(value));
+  if (suffix === "") return toPlain(value);
   const scaled = value / (suffix === "k" ? 1e3 : from);
   return `${scaled.toFixed(scaled < 10 ? 2 : scaled < 100 ? 1 : 0)} ${suffix}`;
+}
+
+function toPlain(value: number): string {
+  if (Number.isInteger(value) || value >= 100) return toCount(Math.round(value));
+  return value.toFixed(value < 1 ? 2 : 1);
 }
 
 /** 1234567 -> "1.23 M/s". */

@@ -115,6 +115,8 @@ const FIGURES: readonly Figure[] = [
   },
 ];
 
+const ABOUT = "Read every second. The charts begin when this page is opened, and show five minutes.";
+
 export function NowView() {
   const { overview, session } = usePage();
   const { figures, poll, workers } = overview;
@@ -123,7 +125,7 @@ export function NowView() {
     return <Denied view="Now" permission="observe" />;
   return (
     <div class="view">
-      <Heading title="Now">Every second; the last five minutes since this page was opened.</Heading>
+      <Heading title="Now">{ABOUT}</Heading>
       <ProblemNotice problem={poll.problem.value} />
       <Tiles figures={figures.value} />
       {session.server.answer.value?.hasHistory && (
