@@ -362,6 +362,29 @@ export const mutants: readonly Mutant[] = [
     "this.#coherence.generation",
   ),
 
+  {
+    name: "client: a read that meets an outage fails although there is a copy",
+    edits: [
+      {
+        inFunction: "EntryReader.#askUnlessOutage",
+        find: "isOutage(error) ? this.outageCopy(key, options) : undefined",
+        replace: "undefined",
+      },
+    ],
+    test: "scenario 35: is served to who asked the server when nobody knew of the outage yet",
+  },
+  {
+    name: "client: a draining server is kept waiting where no address leads to another one",
+    edits: [
+      {
+        inFunction: "Connection.#afterFailure",
+        find: "this.#serverDrains && this.#reconnection.isExhausted",
+        replace: "this.#serverDrains && this.#reconnection.addresses.length === 1",
+      },
+    ],
+    test: "leaves it once every address has failed",
+  },
+
   // ---- The client: loads -----------------------------------------------------------------------------------------
   mutant(
     "client: a load is stored with no lease",
