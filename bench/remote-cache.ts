@@ -12,20 +12,24 @@ export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
 
 export type RemoteClientName = "meshcache" | "ioredis" | "redis" | "valkey-glide";
 
-/**
- * Imports only the named client, so that a peer that is not installed affects only its own rows. `ca`: over TLS, with the
- * authorities in this file, for the clients that a row compares over TLS.
- */
+export interface ClientSecurity {
+  /** Over TLS, with the authorities in this file, for the clients that a row compares over TLS. */
+  readonly ca?: string | undefined;
+  /** Of meshcache alone. */
+  readonly token?: string | undefined;
+}
+
+/** Imports only the named client, so that a peer that is not installed affects only its own rows. */
 export async function connectRemoteCache(
   name: RemoteClientName,
   address: string,
-  ca?: string,
+  security: ClientSecurity = {},
 ): Promise<RemoteCache> {
   switch (name) {
     case "meshcache":
-      return (await import("./ours/remote-client.ts")).connect(address, ca);
+      return (await import("./ours/remote-client.ts")).connect(address, security);
     case "ioredis":
-      return (await import("./peers/ioredis.ts")).connect(address, ca);
+      return (await import("./peers/ioredis.ts")).connect(address, security.ca);
     case "redis":
       return (await import("./peers/node-redis.ts")).connect(address);
     case "valkey-glide":

@@ -7,6 +7,7 @@ const atMost = (must: number, ambition: number): Target => ({ must, ambition, be
 export const targets = {
   remoteGet: atLeast(1.3, 2),
   tlsOverPlaintext: atLeast(0.9, 1.1),
+  policyOverNone: atLeast(0.97, 0.99),
   remoteGetLarge: atLeast(0.8, 1.2),
   clientCpu: atMost(0.5, 0.35),
   unaryGet: atLeast(0.85, 0.95),

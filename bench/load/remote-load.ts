@@ -1,7 +1,12 @@
 /** The process of a client of a remote cache: fills the cache, and loads it in a closed or an open loop. */
 import { createKeys, createValues, type Keys, packKeys } from "../keyspace.ts";
 import { answerCalls } from "../process/worker.ts";
-import { connectRemoteCache, type RemoteCache, type RemoteClientName } from "../remote-cache.ts";
+import {
+  type ClientSecurity,
+  connectRemoteCache,
+  type RemoteCache,
+  type RemoteClientName,
+} from "../remote-cache.ts";
 import { type ClosedLoopShape, type ClosedLoopWindow, runClosedLoop } from "./closed-loop.ts";
 import { countHandshakes, type HandshakeCount, type HandshakeShape } from "./handshakes.ts";
 import { type OpenLoopShape, type OpenLoopWindow, runOpenLoop } from "./open-loop.ts";
@@ -22,9 +27,8 @@ const FILL_CHUNK_BYTES = 256 * 1024;
 const FILL_CHUNK_MAX = 500;
 
 const handlers = {
-  /** `ca`: over TLS. */
-  async connect(client: RemoteClientName, address: string, ca?: string): Promise<void> {
-    cache = await connectRemoteCache(client, address, ca);
+  async connect(client: RemoteClientName, address: string, security?: ClientSecurity): Promise<void> {
+    cache = await connectRemoteCache(client, address, security);
   },
 
   /** Opens further connections, which stay open and do nothing. Each has answered once. */
@@ -32,7 +36,7 @@ const handlers = {
     for (let from = 0; from < count; from += CONNECTED_AT_ONCE) {
       const size = Math.min(CONNECTED_AT_ONCE, count - from);
       const opened = await Promise.all(
-        Array.from({ length: size }, () => connectRemoteCache(client, address, ca)),
+        Array.from({ length: size }, () => connectRemoteCache(client, address, { ca })),
       );
       await Promise.all(opened.map((one) => one.get("k")));
       idle.push(...opened);

@@ -1,14 +1,18 @@
 /** meshcache's client without its near cache. Every read goes to the server over one stream. */
 import { bytes, MeshCache, type Outcome, type SetOutcome } from "../../src/index.ts";
-import type { RemoteCache } from "../remote-cache.ts";
+import type { ClientSecurity, RemoteCache } from "../remote-cache.ts";
 import { NAMESPACE } from "./namespace.ts";
 
-/** `ca`: over TLS, with the authorities in this file. */
 export async function connect(
   address: string,
-  ca?: string,
+  { ca, token }: ClientSecurity = {},
 ): Promise<RemoteCache<Outcome<Uint8Array>, SetOutcome>> {
-  const client = new MeshCache({ address, nearCache: false, ...(ca === undefined ? {} : { tls: { ca } }) });
+  const client = new MeshCache({
+    address,
+    nearCache: false,
+    ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(token === undefined ? {} : { token: () => token }),
+  });
   const entries = client.namespace(NAMESPACE, { codec: bytes() });
   return {
     get: (key) => entries.get(key),

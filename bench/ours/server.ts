@@ -4,6 +4,7 @@ import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import type { Child } from "../process/child.ts";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
+import type { PolicyFiles } from "../process/policy-files.ts";
 import type { ServerFiles } from "../process/tls-files.ts";
 import type { Session } from "../session.ts";
 import { startTelemetrySink } from "./telemetry-sink.ts";
@@ -20,7 +21,11 @@ const SAMPLED_SHARE = "0.01";
 
 export async function startMeshcacheServer(
   session: Session,
-  options: { readonly budgetBytes: number; readonly tls?: ServerFiles | undefined },
+  options: {
+    readonly budgetBytes: number;
+    readonly tls?: ServerFiles | undefined;
+    readonly policy?: PolicyFiles | undefined;
+  },
 ): Promise<MeshcacheServer> {
   await using undo = new AsyncDisposableStack();
   const sink = undo.use(await startTelemetrySink());
@@ -31,6 +36,9 @@ export async function startMeshcacheServer(
       args: [
         ...["serve", "--workers", "1"],
         ...(options.tls === undefined ? [] : ["--tls-cert", options.tls.cert, "--tls-key", options.tls.key]),
+        ...(options.policy === undefined
+          ? []
+          : ["--tokens", options.policy.tokens, "--policy", options.policy.policy]),
       ],
       nodeArgs: [...SERVER_V8_FLAGS, "--import", observerFile.href],
       env: {

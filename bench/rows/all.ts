@@ -4,6 +4,7 @@ import { fanOut } from "./fan-out.ts";
 import { gcPause } from "./gc-pause.ts";
 import { hitRatio } from "./hit-ratio.ts";
 import { nearHit } from "./near-hit.ts";
+import { meteredPolicy } from "./policy.ts";
 import {
   remoteGet,
   remoteGetLarge,
@@ -32,6 +33,7 @@ export const comparisons: readonly Comparison[] = [
   remoteGetTls,
   tlsHandshakes,
   tlsMemory,
+  meteredPolicy,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */

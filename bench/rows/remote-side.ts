@@ -6,6 +6,7 @@ import { startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
 import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
+import type { PolicyFiles } from "../process/policy-files.ts";
 import type { ServerFiles } from "../process/tls-files.ts";
 import type { RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
@@ -26,16 +27,26 @@ const loadFile = new URL("../load/remote-load.ts", import.meta.url);
  */
 const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
 
-/** `budgetBytes` bounds the store of meshcache. The servers of the others have no bound. `tls`: both speak it. */
+/** What a server asks of its clients. Default: nothing. */
+export interface SideSecurity {
+  /** Both sides speak TLS. */
+  readonly tls?: ServerFiles | undefined;
+  /** Calls have a token, and are permitted and metered by a policy. Of meshcache alone. */
+  readonly policy?: PolicyFiles | undefined;
+}
+
+/** `budgetBytes` bounds the store of meshcache. The servers of the others have no bound. */
 export async function openRemoteSide(
   session: Session,
   client: RemoteClientName,
   budgetBytes: number,
-  tls?: ServerFiles,
+  { tls, policy }: SideSecurity = {},
 ): Promise<RemoteSide> {
   await using undo = new AsyncDisposableStack();
   const ours =
-    client === "meshcache" ? undo.use(await startMeshcacheServer(session, { budgetBytes, tls })) : undefined;
+    client === "meshcache"
+      ? undo.use(await startMeshcacheServer(session, { budgetBytes, tls, policy }))
+      : undefined;
   const program = client === "valkey-glide" ? "valkey-server" : "redis-server";
   const server = ours ?? undo.use(await startRedisServer(tls, program));
   const address = `${LOOPBACK}:${server.port}`;
@@ -44,7 +55,7 @@ export async function openRemoteSide(
       nodeArgs: loadNodeArgs,
     }),
   );
-  await load.call("connect", client, address, tls?.ca);
+  await load.call("connect", client, address, { ca: tls?.ca, token: policy?.token });
   const kept = undo.move();
   return {
     serverPid: server.pid,

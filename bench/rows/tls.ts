@@ -43,7 +43,7 @@ export const remoteGetTls: Comparison = {
     using files = makeTlsFiles();
     await using undo = new AsyncDisposableStack();
     const open = async (client: RemoteClientName, tls?: ServerFiles): Promise<RemoteSide> =>
-      undo.use(await openRemoteSide(session, client, BUDGET_BYTES, tls));
+      undo.use(await openRemoteSide(session, client, BUDGET_BYTES, { tls }));
     const clear = { ours: await open("meshcache"), peer: await open("ioredis") };
     const encrypted = { ours: await open("meshcache", files), peer: await open("ioredis", files) };
     const sides = [clear.ours, clear.peer, encrypted.ours, encrypted.peer];
