@@ -46,7 +46,7 @@ const rotation = new Rotation(files, {
   workers,
   replaced: (kind, times) => log.replaced(kind, times),
 });
-for (let client = 0; client < clients; client++) rotation.work(serviceOf(client), () => pause(REST_MS));
+for (let client = 0; client < clients; client++) await rotation.work(serviceOf(client), () => pause(REST_MS));
 const beganMs = performance.now();
 for (let round = 0; round < rounds && server.ended === undefined; round++) {
   await rotation.round();

@@ -29,6 +29,9 @@ export function isOnPath(tool: string): boolean {
   });
 }
 
+/** A little less than a test may take. */
+const SHELL_MAX_S = 110;
+
 /** `console`: commands behind "$ " with their output below. `sh`: commands alone, as one step. */
 export function stepsOf({ language, code }: Block): Step[] {
   if (language === "sh") return [{ command: code.trimEnd(), output: [] }];
@@ -66,7 +69,9 @@ export async function runInTerminal(
   );
   writeFileSync(file, `shopt -s expand_aliases\n${body.join("")}`);
   try {
-    const child = spawn("script", ["-qec", `bash ${file}`, "/dev/null"], {
+    // It must not outlive its test, as a loop does that waits for what never comes.
+    const command = `timeout --foreground ${SHELL_MAX_S} bash ${file}`;
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -24,7 +24,7 @@ it("fails no permitted call and permits no other while certificates, keys and th
     replaced: (kind, times) => log.replaced(kind, times),
   });
   for (const service of ["orders", "orders", "shop", "shop", "flip"] as const)
-    rotation.work(service, () => turn());
+    await rotation.work(service, () => turn());
   for (let round = 0; round < ROUNDS; round++) await rotation.round();
   const { faults, answered, denied, streamsMs } = await rotation.stop();
   await running.stop();

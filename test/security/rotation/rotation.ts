@@ -32,6 +32,7 @@ export interface RotationReport {
 }
 
 const FAULTS_SHOWN = 50;
+const PATIENCE_MS = 30_000;
 
 export class Rotation {
   readonly report: RotationReport = { rounds: 0, answered: 0, denied: 0, faults: [], streamsMs: [] };
@@ -51,10 +52,11 @@ export class Rotation {
     this.#server = server;
   }
 
-  /** Begins to call as the service, again and again with a rest of `restMs` between. */
-  work(service: Service, restMs: () => Promise<void>): void {
+  /** Connects as the service, and from then on calls again and again with a rest of `restMs` between. */
+  async work(service: Service, restMs: () => Promise<void>): Promise<void> {
     const cache = this.#connect(service);
     const names = cache.namespace(service, { codec: json<number>(), ttlMs: 60_000 });
+    await names.get("k");
     const once = service === "flip" ? () => this.#flipOnce(names) : (at: number) => this.#workOnce(names, at);
     this.#working.push(
       (async () => {
@@ -110,7 +112,9 @@ export class Rotation {
       address: this.#server.address,
       tls: this.#files.tlsOf(service),
       ...(service === "shop" ? { token: () => this.#files.token } : {}),
-      deadlineMs: 20_000,
+      // A host that is busy with something else must not fail a call.
+      deadlineMs: PATIENCE_MS,
+      connectTimeoutMs: PATIENCE_MS,
       backoffMaxMs: 200,
     });
     this.#caches.push(cache);
@@ -162,7 +166,7 @@ export class Rotation {
         client.unary(
           CacheService.method.get,
           { namespace: service, key: "k" },
-          { metadata, timeoutMs: 10_000 },
+          { metadata, timeoutMs: PATIENCE_MS },
         ),
     };
   }
