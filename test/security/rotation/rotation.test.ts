@@ -20,7 +20,6 @@ it("fails no permitted call and permits no other while certificates, keys and th
   });
   const rotation = new Rotation(files, {
     address: running.address,
-    workers: 1,
     replaced: (kind, times) => log.replaced(kind, times),
   });
   for (const service of ["orders", "orders", "shop", "shop", "flip"] as const)

@@ -13,9 +13,7 @@ export type FileKind = "policy" | "keys" | "certificate";
 
 export interface RotatedServer {
   readonly address: string;
-  /** Worker threads, each of which says in its log what it uses from now on. */
-  readonly workers: number;
-  /** Resolves when the log says so many times that files of this kind were replaced. */
+  /** Resolves when the log of its only thread says so many times that files of this kind were replaced. */
   replaced(kind: FileKind, times: number): Promise<void>;
 }
 
@@ -42,7 +40,7 @@ export class Rotation {
   readonly #working: Promise<void>[] = [];
   readonly #streams: Promise<void>[] = [];
   #isOver = false;
-  /** The round of the policy that is in force in all workers. Undefined: it is being replaced. */
+  /** The round of the policy that is in force. Undefined: it is being replaced. */
   #policyRound: number | undefined = 0;
   #certificates = 0;
   #keys = 0;
@@ -222,15 +220,14 @@ export class Rotation {
     };
   }
 
-  /** Waits until all workers use so many more contents of their TLS files and keys, and the policy of this round. */
+  /** Waits until so many more contents of the TLS files and keys are in use, and the policy of this round. */
   async #inForce(certificates: number, keys: number, policyRound: number): Promise<void> {
-    const { workers } = this.#server;
     this.#certificates += certificates;
     this.#keys += keys;
     await Promise.all([
-      this.#server.replaced("certificate", workers * this.#certificates),
-      this.#server.replaced("keys", workers * this.#keys),
-      this.#server.replaced("policy", workers * policyRound),
+      this.#server.replaced("certificate", this.#certificates),
+      this.#server.replaced("keys", this.#keys),
+      this.#server.replaced("policy", policyRound),
     ]);
   }
 
