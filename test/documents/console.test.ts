@@ -2,10 +2,16 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Block, readPages, toPage } from "./pages.ts";
-import { commandsOf, isOnPath, missingLines, Running, runInTerminal, type Step, stepsOf } from "./shell.ts";
-
-/** A block may start a dozen processes, on a machine that has much else to do. */
-const PATIENCE_MS = 300_000;
+import {
+  commandsOf,
+  isOnPath,
+  missingLines,
+  PATIENCE_MS,
+  Running,
+  runInTerminal,
+  type Step,
+  stepsOf,
+} from "./shell.ts";
 
 const pages = readPages();
 const blocks = pages.flatMap((page) => page.blocks);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { toPage } from "./pages.ts";
-import { isOnPath, missingLines, runInTerminal, stepsOf } from "./shell.ts";
+import { isOnPath, missingLines, PATIENCE_MS, runInTerminal, stepsOf } from "./shell.ts";
 
 const PAGE = "docs/security.md";
 const HEADING = "## Ten minutes on one machine\n";
@@ -55,4 +55,5 @@ it.skipIf(!["openssl", "script"].every(isOnPath))(
       rmSync(folder, { recursive: true });
     }
   },
+  PATIENCE_MS,
 );

@@ -29,8 +29,10 @@ export function isOnPath(tool: string): boolean {
   });
 }
 
-/** A little less than a test may take. */
-const SHELL_MAX_S = 110;
+/** How long a test of commands may take: they start a dozen processes, on a machine that may have much else to do. */
+export const PATIENCE_MS = 300_000;
+/** A little less. */
+const SHELL_MAX_S = 290;
 
 /** `console`: commands behind "$ " with their output below. `sh`: commands alone, as one step. */
 export function stepsOf({ language, code }: Block): Step[] {
