@@ -112,8 +112,8 @@ function jsonRefusalOf(message: Uint8Array, limits: Limits) {
     : fieldInvalid("message", `JSON, and is none from byte ${faultAt} on`);
 }
 
-/** Those that are whole. */
-function* messagesOf(body: Uint8Array): Generator<Uint8Array> {
+/** The messages of a stream, those that are whole. */
+export function* messagesOf(body: Uint8Array): Generator<Uint8Array> {
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   for (let at = 0; at + ENVELOPE_BYTES <= body.length; ) {
     const from = at + ENVELOPE_BYTES;

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { createRegistry, type DescMethod } from "@bufbuild/protobuf";
+import { createRegistry, type DescMethod, type Registry } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
   type ConnectRouter,
@@ -45,6 +45,8 @@ export interface RpcGatewayOptions {
   readonly callMaxMs: number;
   /** Of a request message, by the path of its method. Undefined: `limits.receiveMaxBytes`. */
   readonly requestMaxBytesOf?: (path: string) => number | undefined;
+  /** The types that an Any may have. Default: those of the details of errors, which the results of a batch have. */
+  readonly anyTypes?: Registry;
   /** Nothing that changes the store is served. */
   readonly readOnly: boolean;
   /** Whose client certificate a connection has shown. */
@@ -75,8 +77,7 @@ export class RpcGateway {
       acceptCompression: [],
       readMaxBytes: limits.receiveMaxBytes,
       writeMaxBytes: limits.sendMaxBytes,
-      // Of the details of errors in the results of a batch.
-      jsonOptions: { registry: createRegistry(file_google_rpc_error_details) },
+      jsonOptions: { registry: options.anyTypes ?? createRegistry(file_google_rpc_error_details) },
       interceptors: [createCallInterceptor(telemetry)],
       requestGate: (context) => this.#admit(context),
     });
