@@ -3,7 +3,7 @@
  * builds one of them, and both without a name.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -23,6 +23,8 @@ const builds: Readonly<Record<string, () => void>> = {
   client() {
     emit("tsconfig.client.json", "packages/client/dist");
     copyFileSync("LICENSE", "packages/client/LICENSE");
+    // What services import to declare how their responses are cached.
+    cpSync("proto/meshcache/options", "packages/client/proto/meshcache/options", { recursive: true });
   },
 };
 

@@ -27,6 +27,7 @@ const sidebar = [
       page("Use it in your service", "/use-it-in-your-service"),
       page("Client guide", "/client"),
       page("Loads", "/loading"),
+      page("Cache gRPC responses", "/responses"),
       page("API reference", "/api/modules/meshcache"),
       page("Other languages", "/other-languages"),
       page("Migration", "/migration"),

@@ -3,7 +3,14 @@ import { CacheError } from "../common/errors.ts";
 import { checkFunction, checkKeys, checkOptions, checkPairs, unreadable } from "./api/checks.ts";
 import type { LoadedValue, Loader, ManyLoader } from "./api/load-result.ts";
 import { checkNames, type OptionNames } from "./api/option-names.ts";
-import { type Entry, type InvalidateOutcome, MISS, type Outcome, type SetOutcome } from "./api/results.ts";
+import {
+  ABSENT,
+  type Entry,
+  type InvalidateOutcome,
+  MISS,
+  type Outcome,
+  type SetOutcome,
+} from "./api/results.ts";
 import type { CachedEntry } from "./near-cache/cached-entry.ts";
 import type { CoherenceProbe } from "./near-cache/coherence-probe.ts";
 import { runBulk } from "./operations/bulk.ts";
@@ -103,6 +110,18 @@ export class Namespace<Value> implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(unreadable("options", error));
     }
+  }
+
+  /**
+   * What `get` would serve from this process, at once and without a promise. Undefined: the server has to be asked, and is not.
+   * Throws CODEC, and FIELD_INVALID for options out of their ranges.
+   */
+  peek(key: string, options?: ReadOptions): Outcome<Value> | undefined {
+    const copy = this.#reader.near(key, options);
+    if (copy === undefined) return undefined;
+    if (this.#observed) this.#hit(copy);
+    if (copy.kind !== "hit") return copy.kind === "miss" ? MISS : ABSENT;
+    return copy.shared ?? { kind: "hit", value: this.#parts.context.values.value(copy) };
   }
 
   /**

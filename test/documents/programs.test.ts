@@ -46,6 +46,8 @@ describe("the TypeScript blocks", () => {
       "meshcache-client": [resolve("src/index.ts")],
       "meshcache/server": [resolve("src/server/index.ts")],
       "meshcache/testing": [resolve("src/testing/index.ts")],
+      "meshcache/grpc": [resolve("src/responses/grpc/index.ts")],
+      "meshcache/connect": [resolve("src/responses/connect/index.ts")],
     };
     const compilerOptions = { paths, noUnusedLocals: false, noUnusedParameters: false };
     const config = { extends: resolve("tsconfig.json"), compilerOptions, include: ["*.ts"] };

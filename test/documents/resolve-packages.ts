@@ -6,6 +6,8 @@ const SOURCES: Readonly<Record<string, string>> = {
   "meshcache-client": "../../src/index.ts",
   "meshcache/server": "../../src/server/index.ts",
   "meshcache/testing": "../../src/testing/index.ts",
+  "meshcache/grpc": "../../src/responses/grpc/index.ts",
+  "meshcache/connect": "../../src/responses/connect/index.ts",
 };
 
 registerHooks({

@@ -12,7 +12,7 @@ describe("the packages", () => {
   });
 
   it("give the same API under their names", () => {
-    expect(client.exports["."]).toEqual(full.exports["."]);
+    for (const path of [".", "./connect", "./grpc"]) expect(client.exports[path]).toEqual(full.exports[path]);
   });
 
   it("want the Node that the code asks for", () => {
@@ -38,7 +38,7 @@ describe("the client's package", () => {
 
   it("works without its peers", () => {
     const peers = Object.keys(client.peerDependencies);
-    expect(peers).toEqual(["@grpc/grpc-js", "@opentelemetry/api"]);
+    expect(peers).toEqual(["@connectrpc/connect", "@grpc/grpc-js", "@opentelemetry/api"]);
     expect(client.peerDependenciesMeta).toEqual(
       Object.fromEntries(peers.map((name) => [name, { optional: true }])),
     );

@@ -39,3 +39,9 @@ export function withSpan<Result>(span: Span, body: () => Result): Result {
   const active: Context = manager.active().setValue(SPAN_KEY, span);
   return manager.with(active, body);
 }
+
+/** The span that is active here, if any. */
+export function activeSpan(): Span | undefined {
+  const value = holder[REGISTRY]?.context?.active().getValue(SPAN_KEY);
+  return value as Span | undefined;
+}

@@ -1,0 +1,247 @@
+/** One call of a cached method in a client of grpc-js: answered from the cache, by a load that others share, or by the service. */
+import type { EventEmitter } from "node:events";
+import {
+  type InterceptingCall,
+  type InterceptingListener,
+  type InterceptorOptions,
+  Metadata,
+  type NextCall,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
+import { systemClock, type Timer } from "../../common/clock.ts";
+import { CacheError } from "../../common/errors.ts";
+import type { Answer } from "../answer.ts";
+import type { ReadRule } from "../options/method-rules.ts";
+import {
+  type AnswerSource,
+  type KeyedCall,
+  markSpan,
+  type ResponseCache,
+  type SourcedAnswer,
+} from "../response-cache.ts";
+import type { SerializeResponse } from "./client-interceptor.ts";
+import { remainingMs } from "./deadline.ts";
+import { toCallMetadata, toList, toMetadata, withMark } from "./metadata.ts";
+
+type NextInterceptingCall = ConstructorParameters<typeof InterceptingCall>[0];
+type MessageContext = Parameters<NextInterceptingCall["sendMessageWithContext"]>[0];
+
+export interface CachedCallParts {
+  readonly responses: ResponseCache;
+  readonly rule: ReadRule;
+  readonly serialize: SerializeResponse;
+  readonly callOptions: InterceptorOptions;
+  readonly nextCall: NextCall;
+  /** The channel has credentials. */
+  readonly hidden: boolean;
+}
+
+/** What the service has answered, as grpc-js gives it. */
+interface Received {
+  readonly metadata: Metadata;
+  readonly message: unknown;
+  readonly status: StatusObject;
+}
+
+/** A load goes on this much longer than its callers wait for it, so that its own end is not taken for an answer. */
+const LOAD_MARGIN_MS = 1_000;
+
+export class CachedCall implements NextInterceptingCall {
+  readonly #parts: CachedCallParts;
+  #metadata: Metadata | undefined;
+  #listener: InterceptingListener | undefined;
+  #message: unknown;
+  #context: MessageContext = {};
+  #isOver = false;
+  #timer: Timer | undefined;
+  /** Stops listening to the call that this one is part of. */
+  #leaveParent: (() => void) | undefined;
+  /** The call to the service, where this is not answered from the cache. */
+  #direct: NextInterceptingCall | undefined;
+
+  constructor(parts: CachedCallParts) {
+    this.#parts = parts;
+  }
+
+  start(metadata: Metadata, listener?: Partial<InterceptingListener>): void {
+    this.#metadata = metadata;
+    this.#listener = listener as InterceptingListener;
+  }
+
+  sendMessageWithContext(context: MessageContext, message: unknown): void {
+    this.#context = context;
+    this.#message = message;
+  }
+
+  sendMessage(message: unknown): void {
+    this.#message = message;
+  }
+
+  /** grpc-js reads the one message of a unary call without being asked. */
+  startRead(): void {
+    this.#direct?.startRead();
+  }
+
+  halfClose(): void {
+    const keyed = this.#key();
+    if (keyed === undefined) {
+      this.#callDirectly();
+      return;
+    }
+    const near = this.#parts.responses.near(keyed);
+    // Its caller listens only once the call was begun.
+    if (near !== undefined) queueMicrotask(() => this.#answer(near, "near"));
+    else this.#read(keyed);
+  }
+
+  cancelWithStatus(code: status, details: string): void {
+    if (this.#direct !== undefined) this.#direct.cancelWithStatus(code, details);
+    else
+      queueMicrotask(() => this.#end(new Metadata(), undefined, { code, details, metadata: new Metadata() }));
+  }
+
+  getPeer(): string {
+    return this.#direct?.getPeer() ?? "meshcache";
+  }
+
+  getAuthContext(): ReturnType<NextInterceptingCall["getAuthContext"]> {
+    return this.#direct?.getAuthContext() ?? null;
+  }
+
+  #key(): KeyedCall | undefined {
+    const { responses, rule, callOptions, hidden } = this.#parts;
+    const metadata = this.#metadata;
+    if (metadata === undefined) return undefined;
+    let request: Uint8Array;
+    try {
+      request = callOptions.method_definition.requestSerialize(this.#message);
+    } catch {
+      // The call itself says what is wrong with the request.
+      return undefined;
+    }
+    const other = hidden || callOptions.credentials !== undefined ? "hidden" : undefined;
+    return responses.keyOf(rule, request, toCallMetadata(metadata), other);
+  }
+
+  #read(keyed: KeyedCall): void {
+    const { responses, callOptions } = this.#parts;
+    const waitMs = remainingMs(callOptions);
+    if (waitMs !== Number.POSITIVE_INFINITY) {
+      const expire = () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, "Deadline exceeded");
+      this.#timer = systemClock.schedule(Math.min(Math.max(0, waitMs), 2 ** 31 - 1), expire, true);
+    }
+    this.#followParent();
+    let received: Received | undefined;
+    const load = async (signal: AbortSignal) => {
+      received = await this.#load(signal);
+      return this.#toAnswer(received);
+    };
+    responses.read(keyed, load).then(
+      (sourced) => this.#answerRead(sourced, received),
+      () => this.#callDirectly(),
+    );
+  }
+
+  #followParent(): void {
+    const parent: EventEmitter | undefined = this.#parts.callOptions.parent;
+    if (parent === undefined) return;
+    const cancel = () => this.cancelWithStatus(status.CANCELLED, "Cancelled by parent call");
+    parent.once("cancelled", cancel);
+    this.#leaveParent = () => parent.off("cancelled", cancel);
+  }
+
+  #answerRead(sourced: SourcedAnswer | undefined, received: Received | undefined): void {
+    if (sourced === undefined) this.#callDirectly();
+    else if (sourced.isOwn && received !== undefined) {
+      markSpan(sourced.source);
+      this.#end(withMark(received.metadata, sourced.source), received.message, received.status);
+    } else this.#answer(sourced.answer, sourced.source);
+  }
+
+  #answer({ code, details, message, metadata, trailers }: Answer, source: AnswerSource): void {
+    markSpan(source);
+    let decoded: unknown;
+    try {
+      const bytes = message as Buffer | undefined;
+      decoded = bytes && this.#parts.callOptions.method_definition.responseDeserialize(bytes);
+    } catch {
+      // It was stored by another version of the service, or by somebody else.
+      this.#callDirectly();
+      return;
+    }
+    this.#end(toMetadata(metadata, source), decoded, { code, details, metadata: toMetadata(trailers) });
+  }
+
+  #end(metadata: Metadata, message: unknown, end: StatusObject): void {
+    if (!this.#finish()) return;
+    this.#listener?.onReceiveMetadata(metadata);
+    if (message !== undefined) this.#listener?.onReceiveMessage(message);
+    this.#listener?.onReceiveStatus(end);
+  }
+
+  /** False: it has ended before. */
+  #finish(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#leaveParent?.();
+    return true;
+  }
+
+  /** As without a cache. */
+  #callDirectly(): void {
+    const { callOptions, nextCall } = this.#parts;
+    const metadata = this.#metadata;
+    if (metadata === undefined || !this.#finish()) return;
+    const direct = nextCall(callOptions);
+    this.#direct = direct;
+    direct.start(metadata, this.#listener);
+    direct.sendMessageWithContext(this.#context, this.#message);
+    direct.halfClose();
+  }
+
+  /**
+   * A call that ends neither with the deadline of this call nor with its cancellation: others may wait for its answer. Rejects
+   * when it has taken too long, or the cache was closed.
+   */
+  #load(signal: AbortSignal): Promise<Received> {
+    const { responses, callOptions, nextCall } = this.#parts;
+    const { deadline: _, parent: __, ...others } = callOptions;
+    const deadline = systemClock.wallMs() + responses.loadTimeoutMs + LOAD_MARGIN_MS;
+    const call = nextCall({ ...others, deadline });
+    return new Promise((resolve, reject) => {
+      let metadata = new Metadata();
+      let message: unknown;
+      const abort = () => {
+        call.cancelWithStatus(status.CANCELLED, "the load was given up");
+        reject(new CacheError("CANCELLED", "the load was given up"));
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      call.start(this.#metadata?.clone() ?? new Metadata(), {
+        onReceiveMetadata: (received) => {
+          metadata = received;
+        },
+        onReceiveMessage: (received) => {
+          // grpc-js says null where there was none.
+          message = received ?? undefined;
+        },
+        onReceiveStatus: (end) => {
+          signal.removeEventListener("abort", abort);
+          resolve({ metadata, message, status: end });
+        },
+      });
+      call.sendMessage(this.#message);
+      call.halfClose();
+    });
+  }
+
+  #toAnswer({ metadata, message, status: { code, details, metadata: trailers } }: Received): Answer {
+    const lists = { metadata: toList(metadata), trailers: toList(trailers) };
+    if (code !== status.OK) return { code, details, message: undefined, ...lists };
+    // grpc-js makes this error of it, so it is not to be kept as an answer that is OK.
+    if (message === undefined)
+      return { code: status.UNIMPLEMENTED, details: "No message received", message, ...lists };
+    return { code, details, message: this.#parts.serialize(message), ...lists };
+  }
+}

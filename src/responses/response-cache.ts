@@ -1,0 +1,292 @@
+/**
+ * Keeps the responses of services in a namespace of the cache, as their options say: which calls may be answered from it, under
+ * which keys, and what a write invalidates. It knows nothing of what carries the calls.
+ */
+import { Sharing } from "../../gen/meshcache/options/v1/caching_pb.ts";
+import { durationOption } from "../client/api/checks.ts";
+import type { Duration } from "../client/api/duration.ts";
+import { type Loaded, loaded } from "../client/api/load-result.ts";
+import { QueuedInvalidationError } from "../client/api/queued-invalidation-error.ts";
+import type { MeshCache } from "../client/mesh-cache.ts";
+import type { Namespace } from "../client/namespace.ts";
+import { activeSpan } from "../client/telemetry/otel-global.ts";
+import { CacheError, fieldInvalid } from "../common/errors.ts";
+import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
+import { type Answer, fromStored, storedCodec, toStored } from "./answer.ts";
+import { UNSET } from "./options/canonical-text.ts";
+import {
+  compileRules,
+  hash,
+  type MethodRule,
+  type ReadRule,
+  type WriteRule,
+  withVariant,
+} from "./options/method-rules.ts";
+import { readServices, type ServiceMethod, type ServiceSource } from "./options/service-methods.ts";
+import { UnkeyableRequest } from "./options/wire-reader.ts";
+
+export interface ResponseCacheOptions {
+  /** Keeps the responses. */
+  readonly cache: MeshCache;
+  /**
+   * Where they are kept; default "responses". Services whose writes invalidate each other's responses need the same one, and
+   * so do all processes that cache a service.
+   */
+  readonly namespace?: string;
+  /**
+   * How long a call may take whose response is kept: it runs for all who wait for it, and so without the deadline of any of
+   * them. 1 to 58,000 ms; default 30,000. A caller who has more time then calls on its own.
+   */
+  readonly loadTimeoutMs?: Duration;
+  /**
+   * Serve from this process only what was current within this time. 0: always ask the cache. Default: the lease of the client.
+   */
+  readonly maxStalenessMs?: Duration;
+  /**
+   * How long the answer of a write waits for its invalidations to be acknowledged, and never beyond the deadline of the call: 1 to
+   * 600,000 ms; default 2,000. Those that are not are sent as soon as there is a connection.
+   */
+  readonly acknowledgeWithinMs?: Duration;
+}
+
+/** Where an answer came from: this process's near cache, the cache, the service, or the stale window of the cache. */
+export type AnswerSource = "near" | "remote" | "miss" | "stale";
+
+/** What became of the invalidations of a write. */
+export type WriteEffect =
+  /** They were acknowledged. */
+  | "invalidated"
+  /** The outcome is one of `unchanged_on`. */
+  | "unchanged"
+  /** No server has answered in time. They are sent as soon as there is a connection. */
+  | "queued"
+  /** The cache has refused them. */
+  | "failed";
+
+/** The metadata that says where an answer came from, or what became of the invalidations of a write. */
+export const SOURCE_METADATA = "x-meshcache";
+export const SOURCE_ATTRIBUTE = "meshcache.response";
+
+export interface SourcedAnswer {
+  readonly answer: Answer;
+  readonly source: AnswerSource;
+  /** It is the answer to this very call, with all its metadata. */
+  readonly isOwn: boolean;
+}
+
+/** The metadata of a call. */
+export interface CallMetadata {
+  /** In lower case. */
+  readonly names: Iterable<string>;
+  valuesOf(name: string): readonly (string | Uint8Array)[];
+}
+
+/** What says who calls, beside metadata: a certificate, or its hash, as text; "hidden": it cannot be seen here. */
+export type OtherCredentials = { readonly text: string } | "hidden" | undefined;
+
+export interface KeyedCall {
+  readonly rule: ReadRule;
+  readonly key: string;
+  readonly tags: readonly string[];
+}
+
+/** More tags than an entry may have. */
+const ENTRY_TAGS_MAX = 16;
+const OK = 0;
+
+/** An answer that is an error and is not kept. */
+class UnkeptAnswer extends Error {
+  override readonly name = "UnkeptAnswer";
+  readonly answer: Answer;
+
+  constructor(answer: Answer) {
+    super("the service has answered with an error");
+    this.answer = answer;
+  }
+}
+
+export class ResponseCache {
+  readonly #rules: ReadonlyMap<string, MethodRule>;
+  readonly #responses: Namespace<Buffer>;
+  readonly #readOptions: { readonly maxStalenessMs: number } | undefined;
+  readonly loadTimeoutMs: number;
+  readonly #acknowledgeWithinMs: number;
+
+  /** Throws FIELD_INVALID for an option out of its range, and for options of methods that are wrong. */
+  constructor(options: ResponseCacheOptions, services: readonly ServiceSource[]) {
+    this.#rules = resolveRules(readServices(services));
+    this.loadTimeoutMs = durationOption("loadTimeoutMs", options.loadTimeoutMs, 30_000, 1, 58_000);
+    const { maxStalenessMs, acknowledgeWithinMs } = options;
+    this.#acknowledgeWithinMs = durationOption(
+      "acknowledgeWithinMs",
+      acknowledgeWithinMs,
+      2_000,
+      1,
+      LONGEST_WAIT_MS,
+    );
+    this.#readOptions =
+      maxStalenessMs === undefined
+        ? undefined
+        : { maxStalenessMs: durationOption("maxStalenessMs", maxStalenessMs, 0, 0, LONGEST_WAIT_MS) };
+    this.#responses = options.cache.namespace(options.namespace ?? "responses", {
+      codec: storedCodec,
+      undecodable: "miss",
+      // Errors are as without a cache: one call each.
+      failureCooldownMs: 0,
+    });
+  }
+
+  /** Undefined: calls of this path are none of its business. */
+  ruleOf(path: string): MethodRule | undefined {
+    return this.#rules.get(path);
+  }
+
+  /** Undefined: the call goes to the service, and its answer is not kept. */
+  keyOf(
+    rule: ReadRule,
+    request: Uint8Array,
+    metadata: CallMetadata,
+    other: OtherCredentials,
+  ): KeyedCall | undefined {
+    const variant = variantOf(rule, metadata, other);
+    if (variant === undefined) return undefined;
+    try {
+      const { key, tags } = rule.keyOf(request);
+      if (tags.length > ENTRY_TAGS_MAX) return undefined;
+      return { rule, key: withVariant(key, variant), tags };
+    } catch (error) {
+      if (error instanceof UnkeyableRequest) return undefined;
+      throw error;
+    }
+  }
+
+  /** The answer, if the near cache may serve it now. */
+  near({ key }: KeyedCall): Answer | undefined {
+    try {
+      const outcome = this.#responses.peek(key, this.#readOptions);
+      return outcome?.kind === "hit" ? fromStored(outcome.value) : undefined;
+    } catch (error) {
+      // Such as a client that is closed: the service is there.
+      if (error instanceof CacheError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The answer, from the cache or by `load`, which runs once in the mesh for all who wait, and resolves with errors of the
+   * service too. Undefined: the cache cannot help, or `load` took too long; the call goes to the service. Rejects with what
+   * `load` rejects with.
+   */
+  async read(
+    { rule, key, tags }: KeyedCall,
+    load: (signal: AbortSignal) => Promise<Answer>,
+  ): Promise<SourcedAnswer | undefined> {
+    let own: Answer | undefined;
+    const loader = async ({ signal }: { readonly signal: AbortSignal }): Promise<Loaded<Buffer>> => {
+      const answer = await load(signal);
+      own = answer;
+      return this.#toLoaded(rule, answer, tags);
+    };
+    try {
+      const entry = await this.#responses.entry(key, {
+        loader,
+        hardTimeoutMs: this.loadTimeoutMs,
+        waitMs: this.loadTimeoutMs,
+        ...this.#readOptions,
+      });
+      // A stale entry is served while the loader runs on.
+      if (entry.source === "loader" && own !== undefined) return { answer: own, source: "miss", isOwn: true };
+      if (entry.kind !== "hit") return undefined;
+      const answer = fromStored(entry.value);
+      const source = entry.stale ? "stale" : entry.source === "loader" ? "miss" : entry.source;
+      return answer && { answer, source, isOwn: false };
+    } catch (error) {
+      if (error instanceof UnkeptAnswer)
+        return { answer: error.answer, source: "miss", isOwn: own !== undefined };
+      if (error instanceof CacheError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Invalidates what a write has made untrue, and waits at most `waitMs` for the acknowledgement. Never rejects. */
+  async written(rule: WriteRule, request: Uint8Array, code: number, waitMs: number): Promise<WriteEffect> {
+    if (rule.unchangedOn.has(code)) return "unchanged";
+    const options = { deadlineMs: Math.max(1, Math.floor(Math.min(waitMs, this.#acknowledgeWithinMs))) };
+    try {
+      const { tags, keys, prefixes } = rule.targetsOf(request);
+      await Promise.all([
+        tags.length > 0 && this.#responses.invalidate({ tags }, options),
+        keys.length > 0 && this.#responses.invalidate({ keys }, options),
+        ...prefixes.map((prefix) => this.#responses.invalidate({ prefix }, options)),
+      ]);
+      return "invalidated";
+    } catch (error) {
+      // No service can read such a request, so it has changed nothing.
+      if (error instanceof UnkeyableRequest) return "unchanged";
+      return error instanceof QueuedInvalidationError ? "queued" : "failed";
+    }
+  }
+
+  #toLoaded(rule: ReadRule, answer: Answer, tags: readonly string[]): Loaded<Buffer> {
+    const isAbsent = answer.code !== OK && rule.absentOn.has(answer.code);
+    if (answer.code !== OK && !isAbsent) throw new UnkeptAnswer(answer);
+    const lifetimes = isAbsent
+      ? { ttlMs: rule.absentTtlMs, staleMs: 0 }
+      : { ttlMs: rule.ttlMs, staleMs: rule.staleMs };
+    return loaded(toStored(answer, rule.keep), { ...lifetimes, tags });
+  }
+}
+
+/** Throws FIELD_INVALID with the first error. */
+function resolveRules(methods: readonly ServiceMethod[]): ReadonlyMap<string, MethodRule> {
+  const { byPath, problems } = compileRules(methods);
+  const first = problems.find(({ severity }) => severity === "error");
+  if (first === undefined) return byPath;
+  const error = fieldInvalid("services", "descriptors with valid options of methods");
+  throw new CacheError("FIELD_INVALID", `${first.option} of ${first.method} ${first.text}`, error.detail);
+}
+
+/** What the key has for the metadata and the caller; undefined: the answer may depend on what is not declared. */
+function variantOf(rule: ReadRule, metadata: CallMetadata, other: OtherCredentials): string | undefined {
+  let credentials: string[] | undefined;
+  let varies = false;
+  for (const name of metadata.names) {
+    switch (rule.metadata.useOf(name)) {
+      case "undeclared":
+        return undefined;
+      case "credentials":
+        credentials ??= [];
+        credentials.push(`${name}=${JSON.stringify(metadata.valuesOf(name).map(String))}`);
+        break;
+      case "varies":
+        varies = true;
+        break;
+      case "ignored":
+    }
+  }
+  const parts: string[] = [];
+  if (rule.sharing !== Sharing.ALL && (credentials !== undefined || other !== undefined)) {
+    if (rule.sharing !== Sharing.CALLER || other === "hidden") return undefined;
+    const all = [
+      ...(credentials ?? []).sort(),
+      ...(other === undefined ? [] : [`certificate=${other.text}`]),
+    ];
+    // Never the credentials themselves: whoever may follow the events of the namespace sees the keys.
+    parts.push(`caller=${hash(all.join(";"))}`);
+  }
+  if (varies) for (const name of rule.vary) parts.push(`${name}=${valuesText(metadata.valuesOf(name))}`);
+  return parts.join(",");
+}
+
+function valuesText(values: readonly unknown[]): string {
+  return values.length === 0 ? UNSET : JSON.stringify(values);
+}
+
+/** Says on the active span where an answer came from. */
+export function markSpan(source: AnswerSource | WriteEffect): void {
+  try {
+    activeSpan()?.setAttribute(SOURCE_ATTRIBUTE, source);
+  } catch {
+    // What the application has registered must not end its calls.
+  }
+}
