@@ -141,7 +141,7 @@ describe("the documents", () => {
 
   it("have no block in a language that nothing looks at", () => {
     const languages = new Set(blocks.map(({ language }) => language));
-    expect([...languages].sort()).toEqual(["console", "nginx", "sh", "text", "ts", "yaml"]);
+    expect([...languages].sort()).toEqual(["console", "nginx", "proto", "sh", "text", "ts", "yaml"]);
   });
 });
 

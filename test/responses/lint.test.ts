@@ -1,5 +1,5 @@
 /** What `lintMethods` and `meshcache lint-cache` find in the options of methods. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -11,14 +11,16 @@ message Inner { string id = 1; repeated int64 numbers = 2; }
 message Response {}`;
 
 /** Lints a service with these methods. */
-async function lint(methods: string): Promise<{ exitCode: number; lines: string[] }> {
+function lint(methods: string): Promise<{ exitCode: number; lines: string[] }> {
+  const imported = 'import "meshcache/options/v1/caching.proto";';
+  return lintFile(`syntax = "proto3";\npackage t;\n${imported}\nservice S {\n${methods}\n}\n${MESSAGES}`);
+}
+
+async function lintFile(text: string): Promise<{ exitCode: number; lines: string[] }> {
   const folder = mkdtempSync(join(tmpdir(), "meshcache-lint-"));
   try {
     const file = join(folder, "service.proto");
-    writeFileSync(
-      file,
-      `syntax = "proto3";\npackage t;\nimport "meshcache/options/v1/caching.proto";\nservice S {\n${methods}\n}\n${MESSAGES}`,
-    );
+    writeFileSync(file, text);
     const { exitCode, stdout } = await runCommand(["lint-cache", file, "--json"]);
     const lines = stdout.trim().split("\n").filter(Boolean);
     return { exitCode, lines: lines.map((line) => Object.values(JSON.parse(line)).join(" ")) };
@@ -117,6 +119,14 @@ describe("meshcache lint-cache", () => {
     expect(lines.join("\n")).toContain(text);
     expect(lines.every((line) => line.startsWith("warning"))).toBe(true);
     expect(exitCode).toBe(0);
+  });
+
+  it("has nothing to say of the example in the documents", async () => {
+    const [, example] = /```proto\n([\s\S]*?)```/.exec(readFileSync("docs/responses.md", "utf8")) ?? [];
+    const messages =
+      "message GetUserRequest { string user_id = 1; } message RenameUserRequest { string user_id = 1; } message User {}";
+    const text = `syntax = "proto3";\npackage users.v1;\n${example}\n${messages}`;
+    expect(await lintFile(text)).toEqual({ exitCode: 0, lines: [] });
   });
 
   it("says which file it cannot read, and which is no description", async () => {
