@@ -87,7 +87,7 @@ export type OtherCredentials = { readonly text: string } | "hidden" | undefined;
 export interface KeyedCall {
   readonly rule: ReadRule;
   readonly key: string;
-  readonly tags: readonly string[];
+  tags(): readonly string[];
 }
 
 /** More tags than an entry may have. */
@@ -152,7 +152,7 @@ export class ResponseCache {
     if (variant === undefined) return undefined;
     try {
       const { key, tags } = rule.keyOf(request);
-      if (tags.length > ENTRY_TAGS_MAX) return undefined;
+      if (rule.hasManyTags && tags().length > ENTRY_TAGS_MAX) return undefined;
       return { rule, key: withVariant(key, variant), tags };
     } catch (error) {
       if (error instanceof UnkeyableRequest) return undefined;
@@ -185,7 +185,7 @@ export class ResponseCache {
     const loader = async ({ signal }: { readonly signal: AbortSignal }): Promise<Loaded<Buffer>> => {
       const answer = await load(signal);
       own = answer;
-      return this.#toLoaded(rule, answer, tags);
+      return this.#toLoaded(rule, answer, tags());
     };
     try {
       const entry = await this.#responses.entry(key, {

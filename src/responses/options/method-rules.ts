@@ -26,9 +26,10 @@ export interface Problem {
 
 /** What is said of a request that is keyed. */
 export interface KeyedRequest {
-  readonly tags: readonly string[];
   /** Up to the metadata. */
   readonly key: string;
+  /** Only a response that is stored needs them, and no hit. */
+  tags(): readonly string[];
 }
 
 export interface ReadRule {
@@ -50,6 +51,8 @@ export interface ReadRule {
   /** Empty: the whole request. */
   readonly key: readonly FieldPath[];
   readonly tags: readonly TagTemplate[];
+  /** How many tags a request has is known only once they are made. */
+  readonly hasManyTags: boolean;
   /** Throws UnkeyableRequest. */
   keyOf(request: Uint8Array): KeyedRequest;
 }
@@ -184,13 +187,14 @@ function compileRead(method: ServiceMethod, cache: Cache, report: Report): ReadR
     hasVariants: vary.length > 0 || cache.sharing === Sharing.CALLER,
     key,
     tags,
+    hasManyTags: tags.some(({ isList }) => isList),
     keyOf(request) {
       const values = reader.isEmpty ? [] : reader.read(request);
       const fields =
         key.length === 0
           ? `*={${toCanonicalText(method.input, [request])}}`
           : toFieldsText(key, key, values, slots);
-      return { key: toKey(prefix, fields), tags: expand(tags, values) };
+      return { key: toKey(prefix, fields), tags: () => expand(tags, values) };
     },
   };
 }

@@ -35,6 +35,11 @@ export class TagTemplate {
     this.#rest = rest;
   }
 
+  /** It gives a tag for each item of a repeated field. */
+  get isList(): boolean {
+    return this.#parts.some(({ path }) => path.leaf.repeated);
+  }
+
   /** The template without the names of its fields: reads and writes that mean the same tags have the same. */
   get shape(): string {
     return `${this.#parts.map(({ text }) => `${text}{}`).join("")}${this.#rest}`;
