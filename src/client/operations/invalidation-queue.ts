@@ -110,10 +110,12 @@ export class InvalidationQueue {
     }
   }
 
-  /** There is a new stream. */
+  /** There is a new stream. What is under way on the one before, which nobody watches any more, goes first on this one too. */
   connected(): void {
     this.#retryTimer?.cancel();
     this.#retryTimer = undefined;
+    for (const { namespace, names } of this.#sent) this.#backlog.add(namespace, names);
+    this.#sent.clear();
   }
 
   /**
@@ -217,7 +219,8 @@ export class InvalidationQueue {
   }
 
   #acknowledged(message: QueuedMessage, removed: number): void {
-    this.#sent.delete(message);
+    // Otherwise it was sent again since.
+    if (!this.#sent.delete(message)) return;
     const callers = new Set(message.names.flatMap(({ waiting }) => [...waiting]));
     // Of what several callers asked for, nobody knows whose it was.
     if (callers.size === 1) for (const caller of callers) caller.removed += removed;
@@ -226,7 +229,7 @@ export class InvalidationQueue {
   }
 
   #failed(message: QueuedMessage, error: unknown): void {
-    this.#sent.delete(message);
+    if (!this.#sent.delete(message)) return;
     const { namespace, names } = message;
     if (this.#isClosed) return;
     if (this.#maySendAgain(message, error)) {
