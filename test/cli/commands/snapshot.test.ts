@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SnapshotStatus_Outcome } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { Captured, runCommand } from "../../support/command-line.ts";
 import { CALM } from "../../support/test-workers.ts";
 
@@ -90,7 +91,7 @@ describe("meshcache serve --snapshot", () => {
         /meshcache_snapshot_entries\S* 1/,
       );
       const stats = JSON.parse((await runCommand(["stats", "--json", "--address", second.address])).stdout);
-      expect(stats).toMatchObject({ snapshot: { outcome: "OUTCOME_LOADED", entries: "1" } });
+      expect(stats).toMatchObject({ snapshot: { outcome: SnapshotStatus_Outcome.LOADED, entries: 1 } });
       // Only its head is kept, by which a copy of it is known.
       expect(statSync(`${file}.used`).size).toBeLessThan(65_536);
     },
