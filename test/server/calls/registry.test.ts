@@ -1,41 +1,78 @@
-/** The register of open calls: that every waiter learns that none is left. */
-import { it } from "vitest";
+/** The register of open calls: that every waiter learns that none is left, and that many ends do not come in one turn. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect, it } from "vitest";
 import type { ListedCall } from "../../../src/server/calls/call-list.ts";
-import { createOpenCalls } from "../../../src/server/calls/registry.ts";
+import { createOpenCalls, type OpenCalls } from "../../../src/server/calls/registry.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { ERROR_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
-it("emptied() resolves for each of those who wait for it", async () => {
-  const calls = createOpenCalls(new ManualClock(), createNoTelemetry(), loudBoundary, {
-    ...resolveTransportLimits(),
+const openCalls = (clock: ManualClock, turnMaxBytes?: number): OpenCalls =>
+  createOpenCalls(clock, createNoTelemetry(), loudBoundary, {
+    ...resolveTransportLimits(turnMaxBytes === undefined ? {} : { turnMaxBytes }),
     receiveMaxBytes: 1_024,
   });
-  const call: ListedCall = {
-    method: { path: "/s/m", requestStream: false },
-    streaming: false,
-    stream: { session: undefined, closed: false, close: () => {}, destroy: () => {} },
-    deadlineMs: Number.POSITIVE_INFINITY,
-    span: undefined,
-    session: undefined,
-    startedMs: 0,
-    halfClosed: true,
-    answered: false,
-    arrivingSinceMs: undefined,
-    memory: undefined,
-    principal: undefined,
-    heldBytes: 0,
-    recount() {},
-    sendingSinceMs: undefined,
-    older: undefined,
-    newer: undefined,
-    refuse: () => {},
-  };
+
+const callOf = (refuse: () => void): ListedCall => ({
+  method: { path: "/s/m", requestStream: false },
+  streaming: false,
+  stream: { session: undefined, closed: false, close: () => {}, destroy: () => {} },
+  deadlineMs: Number.POSITIVE_INFINITY,
+  span: undefined,
+  session: undefined,
+  startedMs: 0,
+  halfClosed: true,
+  answered: false,
+  arrivingSinceMs: undefined,
+  memory: undefined,
+  principal: undefined,
+  heldBytes: 0,
+  recount() {},
+  sendingSinceMs: undefined,
+  older: undefined,
+  newer: undefined,
+  refuse,
+});
+
+it("emptied() resolves for each of those who wait for it", async () => {
+  const calls = openCalls(new ManualClock());
+  const call = callOf(() => {});
   calls.register.begin(call, () => undefined);
   const waiting = Promise.all([calls.emptied(), calls.emptied()]);
   calls.register.end(call, 0);
   await waiting;
   await calls.emptied();
+  calls.close();
+});
+
+it("A4: ends calls whose time is over in turns, each of them once", async () => {
+  const clock = new ManualClock();
+  const turnErrors = 4;
+  const calls = openCalls(clock, turnErrors * ERROR_WORK_BYTES);
+  const COUNT = 20;
+  const refused: number[] = [];
+  for (let index = 0; index < COUNT; index++) {
+    const call = callOf(() => {
+      refused.push(index);
+      calls.memory.turns.spend(ERROR_WORK_BYTES);
+      calls.register.end(call, 4);
+    });
+    calls.register.begin(call, () => undefined);
+  }
+  clock.advance(resolveTransportLimits().callMaxMs - 250);
+  await nextTurn();
+  await nextTurn();
+  clock.advance(250);
+  expect(refused.length).toBeLessThanOrEqual(turnErrors);
+  let turns = 1;
+  for (let before = refused.length; refused.length < COUNT; before = refused.length) {
+    await nextTurn();
+    expect(refused.length - before).toBeLessThanOrEqual(turnErrors);
+    turns += 1;
+    expect(turns).toBeLessThan(50);
+  }
+  expect(refused).toEqual(Array.from({ length: COUNT }, (_, index) => index));
   calls.close();
 });
