@@ -12,8 +12,9 @@ import type { Hit } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { type Problem, toProblem } from "../data/problem.ts";
 import { NOTHING, plural, toCount, toDuration, toHexId, toSize } from "../format/numbers.ts";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Facts, Field, Heading, Notice, Panel } from "../ui/parts.tsx";
+import { Denied, Empty, Facts, Heading, Notice, Panel } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { TextField } from "../ui/text-field.tsx";
 import { Invalidate } from "./invalidate.tsx";
 import { ValuePanel } from "./value.tsx";
 
@@ -60,30 +61,8 @@ export function EntryView() {
             void lookUp();
           }}
         >
-          <Field label="Namespace">
-            <input
-              class="mono"
-              required
-              spellcheck={false}
-              autocomplete="off"
-              value={namespace.value}
-              onInput={(event) => {
-                namespace.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
-          <Field label="Key" grow>
-            <input
-              class="mono"
-              required
-              spellcheck={false}
-              autocomplete="off"
-              value={key.value}
-              onInput={(event) => {
-                key.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
+          <TextField label="Namespace" text={namespace} isName isRequired />
+          <TextField label="Key" text={key} isName isRequired grow />
           <button type="submit" class="button main" disabled={isBusy.value}>
             Look up
           </button>

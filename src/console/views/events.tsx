@@ -15,6 +15,7 @@ import { toTraceLink } from "../format/trace-link.ts";
 import { LongList } from "../ui/long-list.tsx";
 import { usePage } from "../ui/page.ts";
 import { Denied, Empty, Field, Heading, Notice, Panel } from "../ui/parts.tsx";
+import { TextField } from "../ui/text-field.tsx";
 import { useIsNarrow } from "../ui/use-is-narrow.ts";
 
 /** As in events.css. */
@@ -64,30 +65,14 @@ export function EventsView() {
             follow();
           }}
         >
-          <Field label="Namespace">
-            <input
-              class="mono"
-              required
-              spellcheck={false}
-              autocomplete="off"
-              value={asked.value}
-              onInput={(event) => {
-                asked.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
-          <Field label="Key prefixes, with commas between" grow>
-            <input
-              class="mono"
-              placeholder="all keys"
-              spellcheck={false}
-              autocomplete="off"
-              value={prefixes.value}
-              onInput={(event) => {
-                prefixes.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
+          <TextField label="Namespace" text={asked} isName isRequired />
+          <TextField
+            label="Key prefixes, with commas between"
+            text={prefixes}
+            isName
+            grow
+            placeholder="all keys"
+          />
           <button type="submit" class="button main">
             Follow
           </button>
@@ -136,26 +121,8 @@ function EventList() {
     <Panel>
       <div class="stack">
         <div class="form">
-          <Field label="Key, tag or prefix contains" grow>
-            <input
-              type="search"
-              class="mono"
-              value={text.value}
-              onInput={(event) => {
-                text.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
-          <Field label="Writer contains">
-            <input
-              type="search"
-              class="mono"
-              value={origin.value}
-              onInput={(event) => {
-                origin.value = event.currentTarget.value;
-              }}
-            />
-          </Field>
+          <TextField label="Key, tag or prefix contains" text={text} isSearch isName grow />
+          <TextField label="Writer contains" text={origin} isSearch isName />
           <Field label="Kind">
             <select
               value={kind.value}

@@ -1,11 +1,12 @@
 /** Invalidates the key that was looked up, a tag or a prefix, after the person has typed what. */
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { InvalidateRequest_Mode } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { type Problem, toProblem } from "../data/problem.ts";
 import { plural } from "../format/numbers.ts";
 import { Confirm } from "../ui/confirm.tsx";
 import { usePage } from "../ui/page.ts";
-import { Field, Notice, Panel } from "../ui/parts.tsx";
+import { Notice, Panel } from "../ui/parts.tsx";
+import { TextField } from "../ui/text-field.tsx";
 
 type Target = "key" | "tag" | "prefix";
 type Mode = "hard" | "soft";
@@ -170,30 +171,19 @@ function Choices<Choice extends string>({
 
 interface NameFieldProps {
   readonly label: string;
-  readonly name: { value: string };
+  readonly name: Signal<string>;
   readonly suggestions: readonly string[];
 }
 
 function NameField({ label, name, suggestions }: NameFieldProps) {
   const id = `names-${label.toLowerCase()}`;
   return (
-    <Field label={label}>
-      <input
-        class="mono"
-        required
-        spellcheck={false}
-        autocomplete="off"
-        list={id}
-        value={name.value}
-        onInput={(event) => {
-          name.value = event.currentTarget.value;
-        }}
-      />
+    <TextField label={label} text={name} isName isRequired list={id}>
       <datalist id={id}>
         {suggestions.map((one) => (
           <option key={one} value={one} />
         ))}
       </datalist>
-    </Field>
+    </TextField>
   );
 }

@@ -4,8 +4,9 @@ import { useRef } from "preact/hooks";
 import { type NamespaceFigures, type NamespaceReading, namespacesBetween } from "../data/namespace-rates.ts";
 import { orNothing, plural, toCount, toPercent, toRate, toShort, toSize } from "../format/numbers.ts";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Field, Heading, Panel, ProblemNotice } from "../ui/parts.tsx";
+import { Denied, Empty, Heading, Panel, ProblemNotice } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { TextField } from "../ui/text-field.tsx";
 import { usePoll } from "../ui/use-poll.ts";
 
 const INTERVAL_MS = 2_000;
@@ -136,15 +137,7 @@ export function NamespacesView() {
         <Panel>
           <div class="stack">
             <div class="form">
-              <Field label="Name contains">
-                <input
-                  type="search"
-                  value={wanted.value}
-                  onInput={(event) => {
-                    wanted.value = event.currentTarget.value;
-                  }}
-                />
-              </Field>
+              <TextField label="Name contains" text={wanted} isSearch />
               <span class="soft small">
                 Reads and Sets are of the last {INTERVAL_MS / 1_000} s; invalidations and evictions of all
                 time. Showing {toCount(shown.length)}.

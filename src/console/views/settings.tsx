@@ -3,8 +3,9 @@ import { useSignal } from "@preact/signals";
 import type { SettingInfo } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { NOTHING, plural, toDuration, toHexId, toSize } from "../format/numbers.ts";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Facts, Field, Heading, Panel, ProblemNotice, Switch } from "../ui/parts.tsx";
+import { Denied, Empty, Facts, Heading, Panel, ProblemNotice, Switch } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { TextField } from "../ui/text-field.tsx";
 import { theme } from "../ui/theme.ts";
 
 export function SettingsView() {
@@ -148,15 +149,7 @@ function Settings() {
         ) : (
           <div class="stack">
             <div class="form">
-              <Field label="Name contains">
-                <input
-                  type="search"
-                  value={wanted.value}
-                  onInput={(event) => {
-                    wanted.value = event.currentTarget.value;
-                  }}
-                />
-              </Field>
+              <TextField label="Name contains" text={wanted} isSearch />
               <Switch
                 label="Which settings"
                 chosen={which.value}
