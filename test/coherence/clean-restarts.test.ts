@@ -47,8 +47,8 @@ async function restart(mesh: Mesh): Promise<void> {
   await reconnect(mesh);
 }
 
-describe("scenario 38: a clean restart", () => {
-  it("leaves all copies as they are, without a gap and without a question", async () => {
+describe("a clean restart", () => {
+  it("scenario 38: a clean restart leaves all copies as they are, without a gap and without a question", async () => {
     const mesh = createMesh();
     const reader = await join(mesh, ["a", "b", "c", "d"]);
     await restart(mesh);
@@ -182,7 +182,7 @@ describe("scenario 38: a clean restart", () => {
     expect((await read(mesh, reader, "c"))[0]).toBe("c2");
   });
 
-  it("of a copy of a snapshot is another life: whoever knows the first has a gap, and trusts nothing of it", async () => {
+  it("scenario 38: a copy of a snapshot is another life: whoever knows the first has a gap, and trusts nothing of it", async () => {
     const mesh = createMesh();
     const [reader, sleeper] = [
       await join(mesh, ["a", "b"]),
@@ -210,8 +210,8 @@ describe("scenario 38: a clean restart", () => {
   });
 });
 
-describe("scenario 39: a crash after a snapshot was taken", () => {
-  it("is a new epoch: every copy is suspect", async () => {
+describe("a crash after a snapshot was taken", () => {
+  it("scenario 39: a crash after a snapshot was taken is a new epoch: every copy is suspect", async () => {
     const mesh = createMesh();
     const reader = await join(mesh, ["a"]);
     await restart(mesh);

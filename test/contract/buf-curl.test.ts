@@ -24,6 +24,7 @@ describe("reflection", () => {
       "meshcache.v1.AdminService/Activity",
       "meshcache.v1.AdminService/DescribeCaller",
       "meshcache.v1.AdminService/DescribeServer",
+      "meshcache.v1.AdminService/History",
       "meshcache.v1.AdminService/InspectEntry",
       "meshcache.v1.AdminService/ListClients",
       "meshcache.v1.AdminService/Stats",

@@ -642,7 +642,7 @@ export const mutants: readonly Mutant[] = [
         replace: "{ epoch: head.epoch, endRevisions: head.revisions.map((revision) => revision - 1) },",
       },
     ],
-    test: "leaves all copies as they are, without a gap and without a question",
+    test: "scenario 38: a clean restart leaves all copies as they are, without a gap and without a question",
   },
   {
     name: "snapshot: the end revisions are one too high",
