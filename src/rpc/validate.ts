@@ -9,7 +9,8 @@ import { fieldInvalid } from "../common/errors.ts";
 import type { Limits } from "./limits.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
-const CLIENT_ID = /^[A-Za-z0-9._-]*$/;
+const PLAIN_NAME = /^[A-Za-z0-9._-]*$/;
+const LIBRARY_MAX_BYTES = 64;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** The most bytes of UTF-8 that one UTF-16 code unit takes. */
 const BYTES_PER_UNIT_MAX = 3;
@@ -62,10 +63,19 @@ export function checkContentType(contentType: string, limits: Limits): string {
 
 /** `field`: "client_id" in a message, "meshcache-client-id" in metadata. */
 export function checkClientId(clientId: string, limits: Limits, field: string): string {
-  if (clientId.length > limits.clientIdMaxBytes || !CLIENT_ID.test(clientId)) {
-    throw fieldInvalid(field, `0 to ${limits.clientIdMaxBytes} bytes of [A-Za-z0-9._-]`);
+  return checkPlainName(clientId, limits.clientIdMaxBytes, field);
+}
+
+/** What a client says of its library. Its bound is the contract's: no setting changes what every client sends. */
+export function checkLibrary(text: string, field: "library" | "library_version"): string {
+  return checkPlainName(text, LIBRARY_MAX_BYTES, field);
+}
+
+function checkPlainName(name: string, maxBytes: number, field: string): string {
+  if (name.length > maxBytes || !PLAIN_NAME.test(name)) {
+    throw fieldInvalid(field, `0 to ${maxBytes} bytes of [A-Za-z0-9._-]`);
   }
-  return clientId;
+  return name;
 }
 
 export function checkCursor(cursor: Uint8Array, limits: Limits): Uint8Array {

@@ -22,7 +22,7 @@ import { toLimitsMessage } from "../../rpc/limits-message.ts";
 import type { LoadShedder } from "../../rpc/operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
-import { checkClientId } from "../../rpc/validate.ts";
+import { checkClientId, checkLibrary } from "../../rpc/validate.ts";
 import { type Access, deniedSelectors, selectorDenial } from "../../security/access/access.ts";
 import type { LeaseHolder, Selector, Store, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
@@ -269,8 +269,8 @@ class Session implements ExchangeSession {
     if (this.#caller !== undefined) throw fieldInvalid("open", "given once");
     const checkedId = checkClientId(clientId, limits, "client_id");
     this.#client = {
-      library: checkClientId(library, limits, "library"),
-      libraryVersion: checkClientId(libraryVersion, limits, "library_version"),
+      library: checkLibrary(library, "library"),
+      libraryVersion: checkLibrary(libraryVersion, "library_version"),
     };
     this.#holder = store.openHolder(predecessorToken);
     this.#caller = {
