@@ -312,7 +312,7 @@ describe("meshcache --help", () => {
     expect(stdout).toMatch(/--ttl <time> .*such as 60s/);
     expect(stdout).toMatch(/--stale <time> .*such as 5min/);
     expect(stdout).toMatch(/--timeout <time> .*such as 500ms/);
-    expect(stdout).toMatch(/^A time needs a unit: ms, s, min, h or d\. /m);
+    expect(stdout).toMatch(/^A time needs a unit: ms, s, m or min, h, or d\. /m);
   });
 
   it.each(["serve", "config print", "get", "set", "touch", "invalidate", "watch", "stats", "replay"])(
