@@ -30,6 +30,7 @@ describe("createServiceDefinition()", () => {
       "listClients",
       "inspectEntry",
       "describeServer",
+      "history",
       "describeCaller",
     ]);
   });

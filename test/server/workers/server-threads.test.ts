@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { connect as connectPlain, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { MessageChannel } from "node:worker_threads";
@@ -388,10 +388,13 @@ describe("a worker that crashes", () => {
     expect(why).toMatchObject({ thread: 0, message: expect.stringMatching(message) });
     await until(
       () =>
-        connectSocket(portOf(threads.address)).then(
-          ({ socket }) => void socket.destroy(),
-          (error: unknown) => error,
-        ),
+        new Promise<unknown>((resolve) => {
+          const socket = connectPlain(portOf(threads.address), "127.0.0.1");
+          socket.once("error", resolve).once("connect", () => {
+            socket.destroy();
+            resolve(undefined);
+          });
+        }),
       (error) => error !== undefined,
     );
   });
