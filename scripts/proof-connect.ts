@@ -11,14 +11,14 @@ import { join } from "node:path";
 import { build } from "esbuild";
 
 const MODULE = "connectrpc.com/conformance";
+const VERSION = "v1.0.7";
 
 const binary =
   process.env.CONFORMANCE_BIN ??
-  execFileSync("sh", ["scripts/build-connectconformance.sh"], {
+  execFileSync("sh", ["scripts/build-go-program.sh", `${MODULE}/cmd/connectconformance`, VERSION], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   }).trim();
-const version = /\/(v[\d.]+)\/[^/]+$/.exec(binary)?.[1];
 const goModules = execFileSync("go", ["env", "GOMODCACHE"], { encoding: "utf8" }).trim();
 const folder = mkdtempSync(join(tmpdir(), "conformance-"));
 try {
@@ -26,7 +26,7 @@ try {
   const protoSet = join(folder, "conformance.binpb");
   execFileSync(
     "buf",
-    ["build", join(goModules, `${MODULE}@${version}`, "proto"), "--as-file-descriptor-set", "-o", protoSet],
+    ["build", join(goModules, `${MODULE}@${VERSION}`, "proto"), "--as-file-descriptor-set", "-o", protoSet],
     { stdio: "inherit" },
   );
   // In one file: a process starts for each kind of connection, and the tests do not wait long for it.

@@ -17,6 +17,8 @@ if (values.tls) process.env.MESHCACHE_TEST_TLS = "on";
 const { testTls } = await import("../test/support/test-tls.ts");
 const { startAnnouncingProxy } = await import("../test/support/announcing-proxy.ts");
 
+const H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec";
+const H2SPEC_VERSION = "v2.2.1+incompatible";
 const PATH = "/meshcache.v1.CacheService/Get";
 /** Seconds that h2spec waits for an answer. */
 const ANSWER_TIMEOUT_S = 2;
@@ -35,7 +37,7 @@ interface Report {
 
 const binary =
   process.env.H2SPEC_BIN ??
-  execFileSync("sh", ["scripts/build-h2spec.sh"], {
+  execFileSync("sh", ["scripts/build-go-program.sh", H2SPEC, H2SPEC_VERSION], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   }).trim();
