@@ -28,7 +28,7 @@ export default defineConfig({
             "test/coherence/*.test.ts",
             "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
           ],
-          env: { MESHCACHE_TEST_WORKERS: "3" },
+          env: { MESH_TEST_WORKERS: "3" },
         },
       },
       {
@@ -46,7 +46,7 @@ export default defineConfig({
             "test/coherence/*.test.ts",
             "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
           ],
-          env: { MESHCACHE_TEST_ACCELERATION: "off" },
+          env: { MESH_TEST_ACCELERATION: "off" },
         },
       },
       {
@@ -64,7 +64,7 @@ export default defineConfig({
             "test/coherence/*.test.ts",
             "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
           ],
-          env: { MESHCACHE_TEST_TLS: "on" },
+          env: { MESH_TEST_TLS: "on" },
         },
       },
     ],

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 
 // Modules of the tests read it when they are loaded.
-if (values.principal) process.env.MESHCACHE_TEST_TLS = "on";
+if (values.principal) process.env.MESH_TEST_TLS = "on";
 const { attacks } = await import("../test/attack/attacks.ts");
 const { LOAD_KINDS, measureGoodput } = await import("../test/attack/goodput.ts");
 const { measure, median } = await import("../test/attack/measurement.ts");

@@ -20,7 +20,7 @@ if command -v go >/dev/null; then
   }
   PATH="$home/bin:$PATH" "$buf" generate --template "$examples/go/buf.gen.yaml" -o "$go" >&2
   (cd "$go" && go build -o "$home/go-client" .) >&2
-  echo "export MESHCACHE_CONTRACT_GO='$home/go-client'"
+  echo "export CONTRACT_CLIENT_GO='$home/go-client'"
 fi
 
 if python3 -m venv --help >/dev/null 2>&1; then
@@ -31,5 +31,5 @@ if python3 -m venv --help >/dev/null 2>&1; then
   "$python/.venv/bin/python" -m grpc_tools.protoc -I proto --python_out="$python" \
     proto/meshcache/v1/cache.proto proto/meshcache/v1/admin.proto >&2
   cp test/contract/clients/client.py "$python/"
-  echo "export MESHCACHE_CONTRACT_PYTHON='$python/.venv/bin/python $python/client.py'"
+  echo "export CONTRACT_CLIENT_PYTHON='$python/.venv/bin/python $python/client.py'"
 fi

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 
 // Modules of the tests read it when they are loaded.
-if (values.tls) process.env.MESHCACHE_TEST_TLS = "on";
+if (values.tls) process.env.MESH_TEST_TLS = "on";
 const { environmentOf, testTls } = await import("../test/support/test-tls.ts");
 const { runConnection } = await import("../test/fuzz/mutated-connections.ts");
 const { startMutatingProxy } = await import("../test/fuzz/mutating-proxy.ts");

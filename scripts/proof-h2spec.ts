@@ -13,7 +13,7 @@ import { createServer, type SecurityOptions } from "../src/server/index.ts";
 
 const { values } = parseArgs({ options: { tls: { type: "boolean", default: false } } });
 // Modules of the tests read it when they are loaded.
-if (values.tls) process.env.MESHCACHE_TEST_TLS = "on";
+if (values.tls) process.env.MESH_TEST_TLS = "on";
 const { testTls } = await import("../test/support/test-tls.ts");
 const { startAnnouncingProxy } = await import("../test/support/announcing-proxy.ts");
 

@@ -5,8 +5,8 @@ import { ForeignClient } from "./foreign-calls.ts";
 import { describeService } from "./service-contract.ts";
 
 describe.each([
-  ["Go", process.env.MESHCACHE_CONTRACT_GO],
-  ["Python", process.env.MESHCACHE_CONTRACT_PYTHON],
+  ["Go", process.env.CONTRACT_CLIENT_GO],
+  ["Python", process.env.CONTRACT_CLIENT_PYTHON],
 ])("the contract in %s", (language, command) => {
   if (command === undefined) {
     describe.todo(`${language} is not here: scripts/build-contract-clients.sh builds its client`);

@@ -45,7 +45,7 @@ export async function startServerProcess(
   const child = spawn(
     process.execPath,
     ["src/cli/launch.ts", "serve", ...addresses, "--workers", String(workers), ...flags, ...settings],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...withoutTestVariables(), ...env } },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
   );
   const errors: string[] = [];
   let ended: string | undefined;
@@ -84,13 +84,6 @@ export async function startServerProcess(
       await once(child, "exit");
     },
   };
-}
-
-/** The server refuses variables with its prefix that are no settings. */
-function withoutTestVariables(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("MESHCACHE_TEST_")),
-  );
 }
 
 /** Mutual TLS and a policy, where the processes have the files for it. The admin port stays as it is. */

@@ -27,7 +27,7 @@ export default defineConfig({
             "test/server/streams/{event-stream,exchange}.test.ts",
             "test/client/{faulty-network,stampede}.test.ts",
           ],
-          env: { MESHCACHE_TEST_PROXY: kind },
+          env: { MESH_TEST_PROXY: kind },
         },
       })),
     ],

@@ -27,7 +27,7 @@ const OWN_CONNECTION = { "grpc.use_local_subchannel_pool": 1, "grpc.max_receive_
 
 export interface RunningServerOptions extends ServerOptions {
   /**
-   * Worker threads. 1: none, the server runs in this thread. Default: MESHCACHE_TEST_WORKERS, or 1 for a server with
+   * Worker threads. 1: none, the server runs in this thread. Default: MESH_TEST_WORKERS, or 1 for a server with
    * objects of this thread, such as a store or a clock.
    */
   readonly workers?: number;

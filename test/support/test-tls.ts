@@ -30,7 +30,7 @@ interface TestTls {
 }
 
 /** Made once for each process of a suite, or by the process that this one belongs to. */
-export const testTls: TestTls | undefined = findTestTls(process.env.MESHCACHE_TEST_TLS);
+export const testTls: TestTls | undefined = findTestTls(process.env.MESH_TEST_TLS);
 
 /** What the policy lets the suite's principal do, for sessions without a network. */
 export const testAccess: Access | undefined = testTls && accessOf(testTls);
@@ -60,7 +60,7 @@ export function environmentOf(
   folder: string | undefined,
   client: "client" | "attacker" = "client",
 ): Readonly<Record<string, string>> {
-  return folder === undefined ? {} : { MESHCACHE_TEST_TLS: folder, MESHCACHE_TEST_CLIENT: client };
+  return folder === undefined ? {} : { MESH_TEST_TLS: folder, MESH_TEST_CLIENT: client };
 }
 
 export interface ServerConnection {
@@ -129,7 +129,7 @@ function filesIn(folder: string): TestTls {
   return {
     folder,
     security: { tls: { ...pair("server"), clientCa: ca }, policy: join(folder, "policy.yaml") },
-    client: { ...pair(process.env.MESHCACHE_TEST_CLIENT ?? "client"), ca },
+    client: { ...pair(process.env.MESH_TEST_CLIENT ?? "client"), ca },
   };
 }
 

@@ -41,7 +41,7 @@ type GivenSettings = Map<SettingName, Given>;
 const NO_SETTING = "is not a setting of meshcache";
 
 /** Variables of the other commands and of the tests, which are not settings. */
-const OTHER_VARIABLES = new Set([
+export const OTHER_VARIABLES = new Set([
   "MESHCACHE_CONFIG",
   "MESHCACHE_ADDRESS",
   "MESHCACHE_NAMESPACE",

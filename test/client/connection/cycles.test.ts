@@ -11,9 +11,9 @@ import { startTestCache } from "../../../src/testing/index.ts";
 import { Mesh } from "../../support/mesh.ts";
 import { until } from "../../support/until.ts";
 
-const CYCLES = Number(process.env.MESHCACHE_CYCLES ?? 50_000);
+const CYCLES = Number(process.env.CLIENT_CYCLES ?? 50_000);
 /** Each opens a connection, so there are fewer in the suite; 50,000 take some minutes. */
-const SOCKET_CYCLES = Number(process.env.MESHCACHE_SOCKET_CYCLES ?? 500);
+const SOCKET_CYCLES = Number(process.env.SOCKET_CYCLES ?? 500);
 const WARM_UP = Math.min(5_000, CYCLES / 5);
 const HEAP_SLOPE_MAX_BYTES = 100;
 

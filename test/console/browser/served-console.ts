@@ -1,4 +1,4 @@
-/** A server as people start it, from the sources or from the command in MESHCACHE_COMMAND, and traffic for it. */
+/** A server as people start it, from the sources or from the command in CONSOLE_COMMAND, and traffic for it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,7 +12,7 @@ export interface ServedConsole {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-const [program = process.execPath, ...before] = process.env.MESHCACHE_COMMAND?.split(" ") ?? [
+const [program = process.execPath, ...before] = process.env.CONSOLE_COMMAND?.split(" ") ?? [
   process.execPath,
   "src/cli/launch.ts",
 ];
