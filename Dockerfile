@@ -7,16 +7,17 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund --no-update-notifier
 COPY tsconfig.json vite.config.ts ./
-COPY scripts/build-binary.ts scripts/
+COPY scripts/build-binary.ts scripts/bundle.ts scripts/
 COPY gen gen
 COPY src src
-RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache && mkdir -m 700 /state
+RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache && mv dist/THIRD-PARTY-LICENSES.txt / && mkdir -m 700 /state
 
 FROM gcr.io/distroless/cc-debian12
 LABEL org.opencontainers.image.title="meshcache" \
       org.opencontainers.image.description="A gRPC cache for service meshes" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /meshcache /usr/bin/meshcache
+COPY --from=build /THIRD-PARTY-LICENSES.txt /usr/share/doc/meshcache/
 # For the snapshot, on a volume: --snapshot /var/lib/meshcache/snapshot
 COPY --from=build --chown=65532:65532 /state /var/lib/meshcache
 USER 65532:65532

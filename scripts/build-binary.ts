@@ -7,30 +7,15 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { CONSOLE_ASSET_PREFIX, CONSOLE_LIST_ASSET, readFolder } from "../src/cli/serving/console-files.ts";
 import { THREAD_ASSET } from "../src/cli/serving/thread-entry.ts";
 import { SERVER_V8_FLAGS } from "../src/cli/v8-flags.ts";
+import { bundleScript } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 /** Node looks for the program in the file behind this mark (Node's documentation, "Single executable applications"). */
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
-
-/** In CommonJS: the only form that a single executable file and a thread without a file take. */
-async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    define: { "import.meta.url": '"file:///meshcache"' },
-    legalComments: "none",
-    logLevel: "warning",
-  });
-}
 
 /** The page of the console, if it was built. */
 function consoleAssets(folder: string): Record<string, string> {
@@ -45,8 +30,8 @@ const work = mkdtempSync(join(tmpdir(), "meshcache-binary-"));
 try {
   const program = join(work, "program.cjs");
   const thread = join(work, THREAD_ASSET);
-  await bundle("src/cli/executable.ts", program);
-  await bundle("src/cli/serving/executable-thread.ts", thread);
+  const licences = await bundleScript("src/cli/executable.ts", program);
+  await bundleScript("src/cli/serving/executable-thread.ts", thread);
   const blob = join(work, "blob");
   const config = join(work, "sea.json");
   writeFileSync(
@@ -64,6 +49,8 @@ try {
   const makeBlob = [...SERVER_V8_FLAGS, "--experimental-sea-config", config];
   execFileSync(process.execPath, makeBlob, { stdio: ["ignore", "ignore", "inherit"] });
   mkdirSync("dist", { recursive: true });
+  // A thread has no package that the program does not have.
+  writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences);
   const output = `dist/meshcache-${process.platform}-${process.arch}`;
   rmSync(output, { force: true });
   copyFileSync(process.execPath, output);

@@ -3,8 +3,9 @@
  * builds one of them, and both without a name.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { bundleModules } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -13,9 +14,18 @@ function emit(config: string, folder: string): void {
   execFileSync("node_modules/.bin/tsc", ["-p", config], { stdio: "inherit" });
 }
 
-const builds: Readonly<Record<string, () => void>> = {
-  meshcache() {
+/** Nobody imports the command line, and it is to start soon: a bundle takes the place of its modules. */
+async function bundleCommandLine(): Promise<void> {
+  const [sources, folder] = ["src/cli", "dist/src/cli"];
+  rmSync(folder, { recursive: true });
+  const entries = [`${sources}/launch.ts`, `${sources}/serving/serve-thread.ts`];
+  writeFileSync("dist/THIRD-PARTY-LICENSES.txt", await bundleModules(entries, sources, folder));
+}
+
+const builds: Readonly<Record<string, () => void | Promise<void>>> = {
+  async meshcache() {
     emit("tsconfig.build.json", "dist");
+    await bundleCommandLine();
     chmodSync("dist/src/cli/launch.js", 0o755);
     // Into dist/console: the page that the admin port serves.
     execFileSync("node_modules/.bin/vite", ["build", "--logLevel", "warn"], { stdio: "inherit" });
@@ -30,4 +40,4 @@ const builds: Readonly<Record<string, () => void>> = {
 
 const [, , name] = process.argv;
 if (name !== undefined && !Object.hasOwn(builds, name)) throw new Error(`no package to build: ${name}`);
-for (const build of name === undefined ? Object.keys(builds) : [name]) builds[build]?.();
+for (const build of name === undefined ? Object.keys(builds) : [name]) await builds[build]?.();
