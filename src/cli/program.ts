@@ -1,20 +1,6 @@
 /** The command line: its commands, its help, and the errors of wrong usage. */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../common/version.ts";
-import { addCertCommand } from "./commands/cert.ts";
-import { addConfigCommand } from "./commands/config.ts";
-import { addGetCommand } from "./commands/get.ts";
-import { addInvalidateCommand } from "./commands/invalidate.ts";
-import { addLintCacheCommand } from "./commands/lint-cache.ts";
-import { addPolicyCommand } from "./commands/policy.ts";
-import { addProxyCommand } from "./commands/proxy.ts";
-import { addReplayCommand } from "./commands/replay.ts";
-import { addServeCommand } from "./commands/serve.ts";
-import { addSetCommand } from "./commands/set.ts";
-import { addSizingCommand } from "./commands/sizing.ts";
-import { addStatsCommand } from "./commands/stats.ts";
-import { addTouchCommand } from "./commands/touch.ts";
-import { addWatchCommand } from "./commands/watch.ts";
 import { EXIT, EXIT_MEANINGS, type ExitCode } from "./output/exit-codes.ts";
 import { reportFailure } from "./output/failure.ts";
 import { toJsonLine } from "./output/json.ts";
@@ -33,14 +19,11 @@ export async function run(
 ): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
   const json = argv.includes("--json");
-  const program = createProgram(json, {
-    terminal,
-    machine,
-    finish: (code) => {
-      exitCode = code;
-    },
-  });
+  const finish = (code: ExitCode) => {
+    exitCode = code;
+  };
   try {
+    const program = await createProgram(argv, json, { terminal, machine, finish });
     await program.parseAsync([...argv], { from: "user" });
     return exitCode;
   } catch (error) {
@@ -50,7 +33,55 @@ export async function run(
   }
 }
 
-function createProgram(json: boolean, context: CommandContext): Command {
+type AddCommand = (program: Command, context: CommandContext) => void;
+
+/** By group, in the order of the help. */
+const COMMANDS: Readonly<Record<string, Readonly<Record<string, () => Promise<AddCommand>>>>> = {
+  "Server:": {
+    serve: async () => (await import("./commands/serve.ts")).addServeCommand,
+    config: async () => (await import("./commands/config.ts")).addConfigCommand,
+    sizing: async () => (await import("./commands/sizing.ts")).addSizingCommand,
+    cert: async () => (await import("./commands/cert.ts")).addCertCommand,
+    policy: async () => (await import("./commands/policy.ts")).addPolicyCommand,
+  },
+  "Entries:": {
+    get: async () => (await import("./commands/get.ts")).addGetCommand,
+    set: async () => (await import("./commands/set.ts")).addSetCommand,
+    touch: async () => (await import("./commands/touch.ts")).addTouchCommand,
+    invalidate: async () => (await import("./commands/invalidate.ts")).addInvalidateCommand,
+  },
+  "Responses of gRPC services:": {
+    proxy: async () => (await import("./commands/proxy.ts")).addProxyCommand,
+    "lint-cache": async () => (await import("./commands/lint-cache.ts")).addLintCacheCommand,
+  },
+  "Observe and test:": {
+    watch: async () => (await import("./commands/watch.ts")).addWatchCommand,
+    stats: async () => (await import("./commands/stats.ts")).addStatsCommand,
+    replay: async () => (await import("./commands/replay.ts")).addReplayCommand,
+  },
+};
+
+/** Adds the command that is asked for, and all of them for help and for errors. Each brings its own part of the code. */
+async function addCommands(
+  program: Command,
+  context: CommandContext,
+  argv: readonly string[],
+): Promise<void> {
+  const [asked = ""] = argv;
+  const isKnown = Object.values(COMMANDS).some((commands) => Object.hasOwn(commands, asked));
+  for (const [group, commands] of Object.entries(COMMANDS)) {
+    program.commandsGroup(group);
+    for (const [name, load] of Object.entries(commands)) {
+      if (!isKnown || name === asked) (await load())(program, context);
+    }
+  }
+}
+
+async function createProgram(
+  argv: readonly string[],
+  json: boolean,
+  context: CommandContext,
+): Promise<Command> {
   const { stdout, stderr } = context.terminal;
   const program = new Command("meshcache")
     .description("A cache that the services of a mesh share over gRPC, and its command line.")
@@ -74,24 +105,7 @@ function createProgram(json: boolean, context: CommandContext): Command {
       getErrHasColors: () => false,
     })
     .addHelpText("after", HELP);
-  program.commandsGroup("Server:");
-  addServeCommand(program, context);
-  addConfigCommand(program, context);
-  addSizingCommand(program, context);
-  addCertCommand(program, context);
-  addPolicyCommand(program, context);
-  program.commandsGroup("Entries:");
-  addGetCommand(program, context);
-  addSetCommand(program, context);
-  addTouchCommand(program, context);
-  addInvalidateCommand(program, context);
-  program.commandsGroup("Responses of gRPC services:");
-  addProxyCommand(program, context);
-  addLintCacheCommand(program, context);
-  program.commandsGroup("Observe and test:");
-  addWatchCommand(program, context);
-  addStatsCommand(program, context);
-  addReplayCommand(program, context);
+  await addCommands(program, context, argv);
   return program;
 }
 

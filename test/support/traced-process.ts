@@ -18,13 +18,13 @@ export interface TracedProcess {
   stop(timeoutMs?: number): Promise<void>;
 }
 
-export function startTracedProcess(env: Readonly<Record<string, string>>): TracedProcess {
+export async function startTracedProcess(env: Readonly<Record<string, string>>): Promise<TracedProcess> {
   const before = { ...process.env };
   for (const name of Object.keys(process.env)) if (name.startsWith("OTEL_")) delete process.env[name];
   Object.assign(process.env, env);
   const lines: string[] = [];
   const logger = createLogger({ level: "debug", destination: { write: (line) => void lines.push(line) } });
-  const sdk = startTelemetrySdk({ serviceVersion: "1.2.3", logger });
+  const sdk = await startTelemetrySdk({ serviceVersion: "1.2.3", logger });
   const telemetry = createTelemetry({ ...sdk, logger });
   let stopped = false;
   return {

@@ -39,7 +39,7 @@ let failures: unknown[];
 
 beforeEach(async () => {
   receiver = await startOtlpReceiver();
-  traced = startTracedProcess({
+  traced = await startTracedProcess({
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl,
     OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
   });

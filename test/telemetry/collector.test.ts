@@ -24,7 +24,7 @@ describe.skipIf(binary === undefined)("a real OpenTelemetry Collector", () => {
     ["grpc", () => collector.grpcUrl],
     ["http/protobuf", () => collector.httpUrl],
   ])("gets one trace from the caller to the operation, and the metrics, over %s", async (protocol, url) => {
-    const traced = startTracedProcess({
+    const traced = await startTracedProcess({
       OTEL_EXPORTER_OTLP_ENDPOINT: url(),
       OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
     });

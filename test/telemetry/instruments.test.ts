@@ -73,9 +73,9 @@ const observeAll = (): void => {
   observeAdmin(traced.sdk.meterProvider, { refusedConnections: () => 5 });
 };
 
-beforeEach(() => {
+beforeEach(async () => {
   store = createStore({ clock: new ManualClock(), rng: createSeededRng(1) });
-  traced = startTracedProcess({});
+  traced = await startTracedProcess({});
 });
 afterEach(() => traced.stop());
 

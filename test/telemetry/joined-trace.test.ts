@@ -28,7 +28,7 @@ let running: RunningServer;
 
 beforeEach(async () => {
   receiver = await startOtlpReceiver();
-  traced = startTracedProcess({
+  traced = await startTracedProcess({
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl,
     OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
   });

@@ -16,8 +16,8 @@ const headers = (values: Record<string, string>) => (name: string) => values[nam
 let receiver: OtlpReceiver;
 let traced: TracedProcess | undefined;
 
-const start = (env: Record<string, string> = {}): TracedProcess => {
-  traced = startTracedProcess({
+const start = async (env: Record<string, string> = {}): Promise<TracedProcess> => {
+  traced = await startTracedProcess({
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl,
     OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
     ...env,
@@ -39,7 +39,10 @@ afterEach(async () => {
 
 describe("startCall()", () => {
   it("starts a server span as the stable RPC conventions specify, with the caller's span as its parent", async () => {
-    const call = start().telemetry.startCall(GET, headers({ traceparent: sampled, tracestate: "vendor=1" }));
+    const call = (await start()).telemetry.startCall(
+      GET,
+      headers({ traceparent: sampled, tracestate: "vendor=1" }),
+    );
     call.set({ namespace: "users", outcome: "hit", shard: 3, valueBytes: 10 });
     expect(call.sampled).toBe(true);
     expect(call.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
@@ -69,7 +72,7 @@ describe("startCall()", () => {
   });
 
   it("marks a fault of the server as an error, and not a fault of the caller", async () => {
-    const { telemetry } = start();
+    const { telemetry } = await start();
     telemetry.startCall(GET, headers({})).end(INTERNAL);
     telemetry.startCall(GET, headers({})).end(INVALID_ARGUMENT);
     await flush();
@@ -82,7 +85,7 @@ describe("startCall()", () => {
   });
 
   it("ends once, and does not change afterwards", async () => {
-    const call = start().telemetry.startCall(GET, headers({}));
+    const call = (await start()).telemetry.startCall(GET, headers({}));
     call.end(OK);
     call.end(INTERNAL);
     call.set({ outcome: "late" });
@@ -96,23 +99,21 @@ describe("startCall()", () => {
   });
 
   it("lets the sampler decide when the caller is not sampled", async () => {
-    const call = start().telemetry.startCall(GET, headers({ traceparent: unsampled }));
+    const call = (await start()).telemetry.startCall(GET, headers({ traceparent: unsampled }));
     expect([call.sampled, call.traceparent]).toEqual([false, ""]);
     call.end(OK);
     await flush();
     expect(receiver.spans).toEqual([]);
 
-    start({ OTEL_TRACES_SAMPLER: "always_on" })
-      .telemetry.startCall(GET, headers({ traceparent: unsampled }))
+    (await start({ OTEL_TRACES_SAMPLER: "always_on" })).telemetry
+      .startCall(GET, headers({ traceparent: unsampled }))
       .end(OK);
     await flush();
     expect(receiver.spans.map((span) => span.traceId)).toEqual([traceId]);
   });
 
   it("starts a new trace when the caller's context is malformed", async () => {
-    start()
-      .telemetry.startCall(GET, headers({ traceparent: `${sampled}-more` }))
-      .end(OK);
+    (await start()).telemetry.startCall(GET, headers({ traceparent: `${sampled}-more` })).end(OK);
     await flush();
     expect(receiver.spans).toHaveLength(1);
     expect(receiver.spans[0]?.parentSpanId).toBe("");
@@ -120,7 +121,7 @@ describe("startCall()", () => {
   });
 
   it("bounds the number of method names", async () => {
-    const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" });
+    const { telemetry } = await start({ OTEL_TRACES_SAMPLER: "always_off" });
     for (let index = 0; index < 1_000; index++)
       telemetry.startCall(`made.up/Method${index}`, headers({})).end(OK);
     await flush();
@@ -133,7 +134,7 @@ describe("startCall()", () => {
 
 describe("startOperation()", () => {
   it("starts a span below the caller of the operation, linked to the span of the batch", async () => {
-    const { telemetry } = start();
+    const { telemetry } = await start();
     const batch = telemetry.startCall(BATCH, headers({}));
     const operation = telemetry.startOperation(batch, "set", sampled);
     operation?.set({ outcome: "stored" });
@@ -158,29 +159,29 @@ describe("startOperation()", () => {
     ["empty", ""],
     ["malformed", `${sampled}0`],
     ["unsampled", unsampled],
-  ])("is undefined when the traceparent is %s", (_name, traceparent) => {
-    const { telemetry } = start();
+  ])("is undefined when the traceparent is %s", async (_name, traceparent) => {
+    const { telemetry } = await start();
     expect(
       telemetry.startOperation(telemetry.startCall(BATCH, headers({})), "get", traceparent),
     ).toBeUndefined();
   });
 
-  it("is undefined when the sampler refuses", () => {
-    const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" });
+  it("is undefined when the sampler refuses", async () => {
+    const { telemetry } = await start({ OTEL_TRACES_SAMPLER: "always_off" });
     expect(telemetry.startOperation(telemetry.startCall(BATCH, headers({})), "get", sampled)).toBeUndefined();
   });
 
-  it("passes the context of the caller on to events without an SDK", () => {
-    const { telemetry } = start({ OTEL_SDK_DISABLED: "true" });
+  it("passes the context of the caller on to events without an SDK", async () => {
+    const { telemetry } = await start({ OTEL_SDK_DISABLED: "true" });
     const call = telemetry.startCall(BATCH, headers({ traceparent: sampled }));
     expect([call.sampled, call.traceparent]).toEqual([false, sampled]);
     expect(telemetry.startOperation(call, "set", sampled)?.traceparent).toBe(sampled);
   });
 });
 
-describe("withCall()", () => {
-  it("puts the ids of a sampled call into log lines, and no ids of others", () => {
-    const { telemetry, logger, lines } = start();
+describe("withCall()", async () => {
+  it("puts the ids of a sampled call into log lines, and no ids of others", async () => {
+    const { telemetry, logger, lines } = await start();
     const call = telemetry.startCall(GET, headers({ traceparent: sampled }));
     const result = telemetry.withCall(call, () => {
       logger.info({ shard: 1 }, "inside");

@@ -4,4 +4,4 @@ import { enableCompileCache } from "node:module";
 // Halves the start of a worker. It is set for each thread, and only works for what is imported after it.
 enableCompileCache();
 const { runThreadServer } = await import("./thread-server.ts");
-runThreadServer();
+await runThreadServer();

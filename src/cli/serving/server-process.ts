@@ -23,7 +23,8 @@ import type { ResolvedSettings } from "../settings/conflicts.ts";
 import type { Machine } from "../settings/machine.ts";
 import { ceilingBytes, usableBytes } from "../settings/memory-model.ts";
 import type { Settings } from "../settings/settings.ts";
-import { startTelemetrySdk, TELEMETRY_FLUSH_MS, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
+import { TELEMETRY_FLUSH_MS } from "../telemetry/sdk.ts";
+import { startTelemetrySdk, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 import { readConsoleFiles } from "./console-files.ts";
@@ -40,7 +41,7 @@ export async function runServer(
   const logger = createLogger({ level: settings.logLevel, destination: terminal.stderr });
   warnOfMemory(logger, settings, machine);
   const threads = settings.workers === 1 ? undefined : createThreadMetrics(systemClock);
-  const sdk = startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
+  const sdk = await startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
     const server = await createConfiguredServer(resolved, { logger, sdk, threads });
     await serve(server, { terminal, settings, logger, sdk });

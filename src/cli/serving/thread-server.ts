@@ -6,8 +6,9 @@ import { runServerThread } from "../../server/workers/server-thread.ts";
 import { createLogger, type LogLevel } from "../../telemetry/logger.ts";
 import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
 import { observedToTheEnd } from "../telemetry/observed-to-the-end.ts";
-import { startThreadSdk, TELEMETRY_FLUSH_MS } from "../telemetry/telemetry-sdk.ts";
+import { TELEMETRY_FLUSH_MS } from "../telemetry/sdk.ts";
 import { answerMetrics } from "../telemetry/thread-metrics/collection.ts";
+import { startThreadSdk } from "../telemetry/thread-sdk.ts";
 
 /** What the main thread passes to it besides the data of every server thread. */
 export interface ThreadServerExtra {
@@ -16,13 +17,13 @@ export interface ThreadServerExtra {
   readonly metrics: MessagePort;
 }
 
-export function runThreadServer(): void {
+export async function runThreadServer(): Promise<void> {
   if (parentPort === null) throw new Error("this must run in a worker thread");
   const data: ThreadData<ThreadServerExtra> = workerData;
   const { logLevel, resource, metrics } = data.extra;
   // Writes to the file descriptor: lines that go through the main thread could be lost at its end.
   const logger = createLogger({ level: logLevel, fields: { worker: data.thread } });
-  const sdk = startThreadSdk({ logger, resource });
+  const sdk = await startThreadSdk({ logger, resource });
   const sendLast = answerMetrics(metrics, sdk.collect, (error) =>
     logger.warn({ err: error }, "the metrics of the thread could not be collected"),
   );

@@ -1,6 +1,4 @@
 /** What the standard OTEL_* variables ask for, where the SDK's own reading of them is not used. */
-import { envDetector, hostDetector, serviceInstanceIdDetector } from "@opentelemetry/resources";
-import type { NodeSDKConfiguration } from "@opentelemetry/sdk-node";
 
 export type Environment = Readonly<NodeJS.ProcessEnv>;
 
@@ -8,17 +6,12 @@ export function isDisabled(env: Environment): boolean {
   return env.OTEL_SDK_DISABLED?.trim().toLowerCase() === "true";
 }
 
-/** Without the detector of the process, unless a variable names detectors: it exports the command line. */
-export function resourceDetectorsFor(
-  env: Environment,
-): Pick<NodeSDKConfiguration, "resourceDetectors"> | object {
-  if (env.OTEL_NODE_RESOURCE_DETECTORS) return {};
-  return { resourceDetectors: [serviceInstanceIdDetector, hostDetector, envDetector] };
-}
-
-/** The default of the specification is an endpoint on this host. Here nothing is sent unless a variable says so. */
-export function spanProcessorsFor(env: Environment): Pick<NodeSDKConfiguration, "spanProcessors"> | object {
-  return wantsExport(env, "TRACES") ? {} : { spanProcessors: [] };
+/** Whether more is asked for than the metrics of this process, with or without an exporter. */
+export function asksForWholeSdk(env: Environment): boolean {
+  return (
+    wantsExport(env, "TRACES") ||
+    Boolean(env.OTEL_NODE_RESOURCE_DETECTORS || env.OTEL_NODE_EXPERIMENTAL_SDK_METRICS)
+  );
 }
 
 /** Whether a variable names an exporter or an endpoint for the signal. */

@@ -1,16 +1,11 @@
 /** The readers of metrics: one for the admin port, and one for each exporter that the environment names. */
-import { OTLPMetricExporter as GrpcMetricExporter } from "@opentelemetry/exporter-metrics-otlp-grpc";
-import { OTLPMetricExporter as JsonMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
-import { OTLPMetricExporter as ProtobufMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import {
   AggregationTemporality,
-  ConsoleMetricExporter,
   type IMetricReader,
   InstrumentType,
   MetricReader,
   type MetricReaderOptions,
   PeriodicExportingMetricReader,
-  type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
 import type { CallDurations } from "../../telemetry/call-durations.ts";
 import { createCallDurationProducer } from "./call-duration-metrics.ts";
@@ -31,8 +26,10 @@ export function createPullReader(sources: MetricSources): PullReader {
 }
 
 /** The readers that NodeSDK would create, which creates none when it is given one. */
-export function pushReaders(env: Environment, sources: MetricSources): IMetricReader[] {
+export async function pushReaders(env: Environment, sources: MetricSources): Promise<IMetricReader[]> {
   if (!wantsExport(env, "METRICS")) return [];
+  // Imported here: without an exporter, a server starts without the code of any.
+  const { pushExporter } = await import("./push-exporters.ts");
   const names = new Set((env.OTEL_METRICS_EXPORTER || "otlp").split(",").map((name) => name.trim()));
   const intervalMs = positive(env.OTEL_METRIC_EXPORT_INTERVAL) ?? METRIC_EXPORT_INTERVAL_MS;
   const timeoutMs = positive(env.OTEL_METRIC_EXPORT_TIMEOUT) ?? METRIC_EXPORT_TIMEOUT_MS;
@@ -62,18 +59,4 @@ function producersFor(
 ): Pick<MetricReaderOptions, "metricProducers"> {
   const own = createCallDurationProducer(callDurations, temporality);
   return { metricProducers: threads === undefined ? [own] : [own, threads.producer(temporality)] };
-}
-
-/** Undefined for "prometheus", which the admin port serves, and for unknown names. */
-function pushExporter(name: string, env: Environment): PushMetricExporter | undefined {
-  if (name === "console") return new ConsoleMetricExporter();
-  if (name !== "otlp") return undefined;
-  switch (env.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL) {
-    case "grpc":
-      return new GrpcMetricExporter();
-    case "http/json":
-      return new JsonMetricExporter();
-    default:
-      return new ProtobufMetricExporter();
-  }
 }

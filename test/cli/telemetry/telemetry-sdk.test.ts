@@ -10,7 +10,7 @@ let traced: TracedProcess | undefined;
 
 /** Makes one call in a process with these variables, and flushes its telemetry. */
 const runOnce = async (env: Record<string, string>): Promise<readonly string[]> => {
-  traced = startTracedProcess(env);
+  traced = await startTracedProcess(env);
   traced.telemetry.startCall(GET, () => undefined).end(0);
   await traced.stop();
   return traced.lines;
@@ -62,7 +62,7 @@ describe("startTelemetrySdk()", () => {
       byDefault.once("error", resolve).listen(4318, "127.0.0.1", () => resolve(undefined)),
     );
     try {
-      traced = startTracedProcess({});
+      traced = await startTracedProcess({});
       traced.telemetry.startCall(GET, () => undefined).end(0);
       expect(await traced.sdk.metricsText()).toContain(`rpc_method="${GET}"`);
       await traced.stop();
@@ -74,7 +74,10 @@ describe("startTelemetrySdk()", () => {
   });
 
   it("does nothing at all when OTEL_SDK_DISABLED is true", async () => {
-    traced = startTracedProcess({ OTEL_SDK_DISABLED: "true", OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl });
+    traced = await startTracedProcess({
+      OTEL_SDK_DISABLED: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.grpcUrl,
+    });
     traced.telemetry.startCall(GET, () => undefined).end(0);
     expect(await traced.sdk.metricsText()).toBe("# OTEL_SDK_DISABLED is set\n");
     await traced.stop();
@@ -101,7 +104,7 @@ describe("startTelemetrySdk()", () => {
 
   it("logs that a collector does not answer, and does not wait for it", async () => {
     await receiver.close();
-    traced = startTracedProcess({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
+    traced = await startTracedProcess({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
     traced.telemetry.startCall(GET, () => undefined).end(0);
     const before = performance.now();
     await traced.stop(200);
