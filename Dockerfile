@@ -7,7 +7,7 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund --no-update-notifier
 COPY tsconfig.json vite.config.ts ./
-COPY scripts/build-binary.ts scripts/bundle.ts scripts/
+COPY scripts/build-binary.ts scripts/bundle.ts scripts/code-cache.ts scripts/
 COPY gen gen
 COPY src src
 RUN npm run build:binary && mv dist/meshcache-linux-* /meshcache && mv dist/THIRD-PARTY-LICENSES.txt / && mkdir -m 700 /state

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CONSOLE_ASSET_PREFIX, CONSOLE_LIST_ASSET, readFolder } from "../src/cli/serving/console-files.ts";
-import { THREAD_ASSET } from "../src/cli/serving/thread-entry.ts";
+import { CODE_CACHE_ASSET, PROGRAM_ASSET, START_ASSET } from "../src/cli/serving/executable-assets.ts";
 import { SERVER_V8_FLAGS } from "../src/cli/v8-flags.ts";
-import { bundleScript } from "./bundle.ts";
+import { bundleFunction, bundleScript } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -28,28 +28,32 @@ function consoleAssets(folder: string): Record<string, string> {
 
 const work = mkdtempSync(join(tmpdir(), "meshcache-binary-"));
 try {
-  const program = join(work, "program.cjs");
-  const thread = join(work, THREAD_ASSET);
-  const licences = await bundleScript("src/cli/executable.ts", program);
-  await bundleScript("src/cli/serving/executable-thread.ts", thread);
+  const inWork = (name: string) => join(work, name);
+  const [start, program, cache] = [inWork(START_ASSET), inWork(PROGRAM_ASSET), inWork(CODE_CACHE_ASSET)];
+  const licences = await bundleFunction("src/cli/executable.ts", program);
+  await bundleScript("src/cli/executable-start.ts", start);
+  const run = (args: readonly string[]) =>
+    execFileSync(process.execPath, [...SERVER_V8_FLAGS, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  run(["scripts/code-cache.ts", program, cache]);
   const blob = join(work, "blob");
   const config = join(work, "sea.json");
   writeFileSync(
     config,
     JSON.stringify({
-      main: program,
+      main: start,
       output: blob,
       disableExperimentalSEAWarning: true,
-      useCodeCache: true,
       execArgv: SERVER_V8_FLAGS,
-      assets: { [THREAD_ASSET]: thread, ...consoleAssets(work) },
+      assets: {
+        [START_ASSET]: start,
+        [PROGRAM_ASSET]: program,
+        [CODE_CACHE_ASSET]: cache,
+        ...consoleAssets(work),
+      },
     }),
   );
-  // V8 refuses a code cache that was made under other flags.
-  const makeBlob = [...SERVER_V8_FLAGS, "--experimental-sea-config", config];
-  execFileSync(process.execPath, makeBlob, { stdio: ["ignore", "ignore", "inherit"] });
+  run(["--experimental-sea-config", config]);
   mkdirSync("dist", { recursive: true });
-  // A thread has no package that the program does not have.
   writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences);
   const output = `dist/meshcache-${process.platform}-${process.arch}`;
   rmSync(output, { force: true });

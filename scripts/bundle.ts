@@ -3,7 +3,8 @@
  * find and link more than a thousand modules, in every worker thread again.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isBuiltin } from "node:module";
+import { join, resolve } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 
 /** Modules in `folder` that load their parts when they need them. Returns the licences of what is in them. */
@@ -25,14 +26,36 @@ export function bundleModules(entryPoints: readonly string[], base: string, fold
 }
 
 /** One file in CommonJS: the only form that a single executable file and a thread without a file take. */
-export function bundleScript(entryPoint: string, file: string): Promise<string> {
+export function bundleScript(entryPoint: string, file: string, options: BuildOptions = {}): Promise<string> {
   return bundle({
     entryPoints: [entryPoint],
     outfile: file,
     format: "cjs",
     target: "node24",
+    // A script without a file has nothing that resolves an import: Node's own modules are required.
+    supported: { "dynamic-import": false },
     define: { "import.meta.url": '"file:///meshcache"' },
+    ...options,
   });
+}
+
+/** The same as an expression: a function that takes `require`. */
+export function bundleFunction(entryPoint: string, file: string): Promise<string> {
+  return bundleScript(entryPoint, file, { banner: { js: "(function (require) {" }, footer: { js: "})" } });
+}
+
+/** Packages whose modules ask for others in a way that no bundler sees. */
+const BUNDLED_FORMS = {
+  "@opentelemetry/otlp-grpc-exporter-base": resolve(
+    "node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs",
+  ),
+};
+
+/** Throws an Error when a package would be looked for at run time. */
+function checkWhole(file: string): void {
+  for (const [, name = ""] of readFileSync(file, "utf8").matchAll(/__require\d*\("([^"]+)"\)/g)) {
+    if (!isBuiltin(name)) throw new Error(`${file} has not ${name} in it, and asks for it`);
+  }
 }
 
 async function bundle(options: BuildOptions): Promise<string> {
@@ -40,11 +63,13 @@ async function bundle(options: BuildOptions): Promise<string> {
     ...options,
     bundle: true,
     platform: "node",
+    alias: BUNDLED_FORMS,
     metafile: true,
     legalComments: "none",
     logLevel: "warning",
   });
-  const folders = Object.keys(metafile?.inputs ?? {}).map(
+  for (const file of Object.keys(metafile.outputs)) checkWhole(file);
+  const folders = Object.keys(metafile.inputs).map(
     (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0],
   );
   return licencesOf([...new Set(folders)].filter((folder) => folder !== undefined).sort());

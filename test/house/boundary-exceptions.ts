@@ -108,9 +108,6 @@ export const exceptions: Exceptions = {
   "src/client/connection/stream-handover.ts": { "this.#deps.clock.schedule": CLIENT_CLOCK },
   "src/client/transport/http2-connection.ts": { "socket.on": "SingleStreamConnection contains it" },
   "src/store/events/event-record.ts": { "into.write": NO_CALLBACK },
-  "src/cli/serving/executable-thread.ts": {
-    "void runThreadServer": "its rejection ends the thread, and so the process",
-  },
   "src/cli/serving/server-process.ts": { "crashed.then": "Promise.race() handles its rejection" },
   "src/cli/telemetry/sdk.ts": { setTimeout: SETTLES },
   "src/common/clock.ts": { setTimeout: "who schedules guards it; each use of a clock is checked here" },

@@ -278,7 +278,7 @@ export const rooms: Rooms = {
     "security/policy",
     "security/tls",
   ],
-  cli: ["cli/commands", "cli/output", "cli/service", "cli/settings", "common"],
+  cli: ["cli/commands", "cli/output", "cli/service", "cli/serving", "cli/settings", "common"],
   testing: ["client", "client/api", "common", "server"],
   "console/format": ["cli/output"],
   "console/data": ["gen"],

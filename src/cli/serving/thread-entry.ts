@@ -2,12 +2,10 @@
 import { extname } from "node:path";
 import { getAsset, isSea } from "node:sea";
 import type { ThreadEntry } from "../../server/workers/index.ts";
-
-/** The asset of the single executable file that has the bundled code of a worker thread. */
-export const THREAD_ASSET = "thread.cjs";
+import { START_ASSET } from "./executable-assets.ts";
 
 /** A module beside this one in the sources and the package. The single executable file has no module beside it. */
 export function threadEntry(): ThreadEntry {
   if (!isSea()) return new URL(`./serve-thread${extname(import.meta.url)}`, import.meta.url);
-  return { script: getAsset(THREAD_ASSET, "utf8") };
+  return { script: getAsset(START_ASSET, "utf8") };
 }
