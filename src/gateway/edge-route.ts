@@ -169,7 +169,6 @@ function send(call: HttpCall, response: ServerResponse, request: IncomingMessage
     "cache-control": "no-store",
     ...headers,
     ...(hasLength && { "content-length": bytes?.length ?? 0 }),
-    ...(!request.complete && { connection: "close" }),
   });
   if (bytes === undefined || request.method === "HEAD") {
     response.end();

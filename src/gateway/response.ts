@@ -1,16 +1,12 @@
 /** Writes answers of the Connect library as responses of node:http, as fast as the peer takes them. */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Boundary } from "../common/boundary.ts";
 import type { HttpCall } from "./http-call.ts";
 
-/** What a peer may still send of a request that is answered already. Beyond, its connection ends. */
-const DISCARDED_MAX_BYTES = 256 * 1024;
-
 /** Resolves when everything is written, which is not yet sent. Rejects when the call has ended before. */
 export async function sendAnswer(
   call: HttpCall,
-  request: IncomingMessage,
   response: ServerResponse,
   answer: UniversalServerResponse,
   boundary: Boundary,
@@ -29,7 +25,6 @@ export async function sendAnswer(
       if (following?.done === false) call.holdAnswer(0);
       next = following;
     }
-    if (!request.complete) discardRest(request, boundary);
     response.end();
   } finally {
     chunks?.return?.().catch(() => {});
@@ -46,18 +41,6 @@ function writeHead(response: ServerResponse, { status, header, trailer }: Univer
 
 function drained(response: ServerResponse, boundary: Boundary): Promise<void> {
   return new Promise((resolve) => response.once("drain", boundary.guard(response, resolve)));
-}
-
-/** Node reads it to its end, so that the next request can come. */
-function discardRest(request: IncomingMessage, boundary: Boundary): void {
-  let bytes = 0;
-  request.on(
-    "data",
-    boundary.guard(request.socket, (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > DISCARDED_MAX_BYTES) request.socket.destroy();
-    }),
-  );
 }
 
 /** gRPC's numbers, of answers that were made before a handler ran. */

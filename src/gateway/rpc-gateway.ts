@@ -120,7 +120,7 @@ export class RpcGateway {
       }),
     );
     this.#answer(call, handler, request, query, leave.signal)
-      .then((answer) => sendAnswer(call, request, response, answer, boundary))
+      .then((answer) => sendAnswer(call, response, answer, boundary))
       .catch((error: unknown) => {
         // Of a call whose peer has gone it does not matter what fails.
         if (call.refusal === undefined) boundary.caught(socket, error);

@@ -10,6 +10,8 @@ import type { Logger } from "../telemetry/telemetry.ts";
 import { boundConnections } from "./admin-connections.ts";
 import type { AdminGateway } from "./admin-gateway.ts";
 import { createHostCheck } from "./admin-hosts.ts";
+import { earlyResponses } from "./connections/early-response.ts";
+import { keepWhilePaused } from "./connections/tls-backpressure.ts";
 
 export interface AdminHttpOptions {
   readonly host: string;
@@ -74,13 +76,17 @@ const HTTP_OPTIONS = {
 /** Resolves when it listens; rejects when it cannot listen on the address. */
 export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
   const { tls } = options;
+  const boundary = createBoundary((error) => {
+    options.logger.error({ err: error }, "a callback of the admin port failed");
+  });
+  const http = { ...HTTP_OPTIONS, ServerResponse: earlyResponses(boundary) };
   const app = fastify({
     logger: false,
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
-    ...(tls === undefined ? { http: HTTP_OPTIONS } : { https: { ...HTTP_OPTIONS, ...toHttps(tls) } }),
+    ...(tls === undefined ? { http } : { https: { ...http, ...toHttps(tls) } }),
     forceCloseConnections: true,
     // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
@@ -89,9 +95,11 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
   addRoutes(app, options);
   if (tls?.asksClients) addCertificateCheck(app);
   if (options.gateway !== undefined) addGateway(app, options.gateway);
-  const boundary = createBoundary((error) => {
-    options.logger.error({ err: error }, "a callback of the admin port failed");
-  });
+  if (tls !== undefined)
+    app.server.on(
+      "secureConnection",
+      boundary.guard(undefined, (socket: TLSSocket) => keepWhilePaused(socket, boundary)),
+    );
   const connections = boundConnections(app.server, options.connectionsMax, boundary);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();

@@ -2,10 +2,12 @@
 import { createServer } from "node:http";
 import { openSecurity, type SecurityOptions } from "../../src/security/security.ts";
 import { type AdminGatewayOptions, createAdminGateway } from "../../src/server/admin-gateway.ts";
+import { earlyResponses } from "../../src/server/connections/early-response.ts";
 import { createProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createServiceHost, type HostOptions } from "../../src/server/service-host.ts";
 import type { Store } from "../../src/store/api/store.ts";
+import { loudBoundary } from "./loud-boundary.ts";
 
 export interface ServedGateway {
   /** "http://127.0.0.1:PORT". */
@@ -36,7 +38,7 @@ export async function serveGateway(options: ServedGatewayOptions = {}): Promise<
     page: new Map(),
     ...options.gateway,
   });
-  const server = createServer((request, response) => {
+  const server = createServer({ ServerResponse: earlyResponses(loudBoundary) }, (request, response) => {
     if (!gateway.serve(request, response)) response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));

@@ -20,7 +20,9 @@ import type { Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
 import { CertifiedPeers } from "./certified-peers.ts";
+import { earlyResponses } from "./early-response.ts";
 import { listenOn } from "./listener.ts";
+import { keepWhilePaused } from "./tls-backpressure.ts";
 import { SECURE_OPTIONS } from "./tls-handshakes.ts";
 
 /** How often Node looks for requests that take too long. */
@@ -53,6 +55,7 @@ export class Http1Listener {
     this.#sockets = new AcceptedSockets(quota, boundary);
     this.#certified = new CertifiedPeers(clock, boundary);
     const http = {
+      ServerResponse: earlyResponses(boundary),
       noDelay: true,
       maxHeaderSize: limits.headersMaxBytes,
       headersTimeout: limits.halfCloseMaxMs,
@@ -138,6 +141,7 @@ export class Http1Listener {
   #identify(socket: TLSSocket): void {
     const { boundary, tls } = this.#options;
     boundary.contain(socket);
+    keepWhilePaused(socket, boundary);
     // Every error of a socket also closes it.
     socket.on("error", () => {});
     if (tls?.asksClients !== true) return;
@@ -153,6 +157,8 @@ export class Http1Listener {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const { clock, limits, serve } = this.#options;
     const { socket } = request;
+    // It came behind one whose response said that it was the last.
+    if (socket.writableEnded) return;
     const nowMs = clock.nowMs();
     const sinceMs = this.#sinceMs.get(socket) ?? nowMs;
     this.#sinceMs.set(socket, sinceMs);
