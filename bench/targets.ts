@@ -20,4 +20,5 @@ export const targets = {
   fanOutP99: atMost(1.5, 1),
   tailOverMedian: atMost(30, 10),
   hitRatioOverLru: atLeast(0.01, 0.025),
+  snapshotOverRedis: atLeast(2, 4),
 } as const satisfies Record<string, Target>;

@@ -1,6 +1,8 @@
-/** A redis-server or a valkey-server for one run: on a free port, with nothing on disk. It ends with the run. */
-import { spawn, spawnSync } from "node:child_process";
+/** A redis-server or a valkey-server for one run: on a free port, with nothing on disk unless it is told. It ends with the run. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { realpathSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 import type { ServerFiles } from "../process/tls-files.ts";
@@ -9,15 +11,21 @@ import { type ServerProgram, serverPrograms } from "./server-programs.ts";
 export interface RedisServer extends AsyncDisposable {
   readonly pid: number;
   readonly port: number;
+  /** How long it took to load its file. Undefined: there was none. */
+  readonly loadMs: number | undefined;
   stop(): Promise<void>;
 }
 
-const READY_TIMEOUT_MS = 5_000;
+const READY_TIMEOUT_MS = 60_000;
 
-/** `tls`: takes connections over TLS alone, and asks for no client certificate, as meshcache does beside it. */
+/**
+ * `tls`: takes connections over TLS alone, and asks for no client certificate, as meshcache does beside it. `folder`: where it
+ * looks for the file that `saveRedis` has written.
+ */
 export async function startRedisServer(
   tls?: ServerFiles,
   program: ServerProgram = "redis-server",
+  folder: string = tmpdir(),
 ): Promise<RedisServer> {
   const port = await freePort();
   const settings = [
@@ -29,7 +37,7 @@ export async function startRedisServer(
     "--appendonly",
     "no",
     "--dir",
-    tmpdir(),
+    folder,
   ];
   const child = spawn(commandOf(program), settings, { stdio: ["ignore", "pipe", "ignore"] });
   const kill = (): void => {
@@ -43,9 +51,9 @@ export async function startRedisServer(
     kill();
     await exit;
   };
+  let log = "";
   await new Promise<void>((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`${program} is not ready`)), READY_TIMEOUT_MS);
-    let log = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       log += chunk;
       if (!/Ready to accept connections/.test(log)) return;
@@ -59,7 +67,26 @@ export async function startRedisServer(
   child.stdout.removeAllListeners("data").resume();
   const { pid } = child;
   if (pid === undefined) throw new Error(`${program} could not be started`);
-  return { pid, port, stop, [Symbol.asyncDispose]: stop };
+  const loadS = /DB loaded from disk: ([0-9.]+) seconds/.exec(log)?.[1];
+  const loadMs = loadS === undefined ? undefined : Number(loadS) * 1_000;
+  return { pid, port, loadMs, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** What `redis-cli SAVE` does. Returns how long the answer took, in milliseconds. */
+export async function saveRedis(port: number): Promise<number> {
+  const socket = connect(port, LOOPBACK);
+  await once(socket, "connect");
+  const beganMs = performance.now();
+  socket.write("SAVE\r\n");
+  const [answer] = await once(socket, "data");
+  socket.destroy();
+  if (!String(answer).startsWith("+OK")) throw new Error(`SAVE: ${answer}`);
+  return performance.now() - beganMs;
+}
+
+/** The file of the program. */
+export function redisProgram(): string {
+  return realpathSync(execFileSync("which", [commandOf("redis-server")], { encoding: "utf8" }).trim());
 }
 
 function commandOf(program: ServerProgram): string {

@@ -12,6 +12,7 @@ import {
   remoteGetValkey,
   remoteSet,
 } from "./remote-operations.ts";
+import { restart, startUp } from "./restart.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
 import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";
@@ -34,6 +35,8 @@ export const comparisons: readonly Comparison[] = [
   tlsHandshakes,
   tlsMemory,
   meteredPolicy,
+  restart,
+  startUp,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */
