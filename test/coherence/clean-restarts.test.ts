@@ -1,5 +1,5 @@
 /** Scenarios 38 and 39: a server that goes on with what it had, and one that only seems to. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type ClientOptions, json, type MeshCache, type Namespace } from "../../src/index.ts";
 import { Mesh } from "../support/mesh.ts";
 import { NAMESPACE } from "../support/scripted-client.ts";
@@ -107,6 +107,32 @@ describe("a clean restart", () => {
     await mesh.settle();
     await restart(mesh);
     expect(await mesh.run(set)).toMatchObject({ kind: "stored" });
+  });
+
+  it("is not the store of a Set that was also sent to a later life, which this one does not continue", async () => {
+    const mesh = createMesh();
+    const writer = await join(mesh, []);
+    // To the first life, which does not get it, and to the second, whose answer is lost.
+    mesh.link.holdRequests = true;
+    const set = writer.users.set("e", "e1", { deadlineMs: 60_000 });
+    const failed = expect(set).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+    await mesh.settle();
+    const copy = mesh.stop();
+    mesh.startWith(copy);
+    const second = vi.spyOn(mesh.store, "set");
+    second.mockImplementation((command) => {
+      second.mockRestore();
+      mesh.link.holdResponses = true;
+      return mesh.store.set(command);
+    });
+    await reconnect(mesh);
+    expect(mesh.link.responses).not.toEqual([]);
+    for (const link of mesh.links) link.reset();
+    mesh.startWith(copy);
+    const third = vi.spyOn(mesh.store, "set");
+    await reconnect(mesh);
+    await failed;
+    expect(third).not.toHaveBeenCalled();
   });
 
   it("ends every lease: what was loaded under one is returned and not stored", async () => {

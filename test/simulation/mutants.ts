@@ -268,6 +268,17 @@ export const mutants: readonly Mutant[] = [
     'call.plan.retry !== "never"',
   ),
   {
+    name: "client: a Set that a later life may have stored is sent to one that continues only the first",
+    edits: [
+      {
+        inFunction: "Call.sending",
+        find: "this.sentEpoch = epoch;",
+        replace: "if (this.attempts === 0) this.sentEpoch = epoch;",
+      },
+    ],
+    test: "is not the store of a Set that was also sent to a later life, which this one does not continue",
+  },
+  {
     name: "client: an unanswered call asks for no ping",
     edits: [
       { inFunction: "Heartbeat.callOverdue", find: "if (stream.awaitsPing) return;", replace: "return;" },

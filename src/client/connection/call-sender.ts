@@ -172,7 +172,7 @@ export class CallSender {
 
   /**
    * A Set that may have been stored is not sent to another store, which cannot know its request id. One that continues the
-   * first does.
+   * last one does.
    */
   #mayResend(call: Call, stream: ExchangeStream): boolean {
     const again = call.attempts > 0;

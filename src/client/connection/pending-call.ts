@@ -57,7 +57,7 @@ export abstract class Call {
   /** When it was last sent, by the lease clock: the age of what it reads or writes counts from here. */
   sentAtMs = 0;
   attempts = 0;
-  /** The epoch of the store that it was first sent to. 0n: it was not sent. */
+  /** The epoch of the store that it was last sent to: one that continues those before. 0n: it was not sent. */
   sentEpoch = 0n;
   /** `currentCoverage()` when it was last sent. */
   coverage = NOT_COVERED;
@@ -85,7 +85,7 @@ export abstract class Call {
 
   /** `sentAtMs`: by the lease clock. */
   sending(sentAtMs: number, epoch: bigint): void {
-    if (this.attempts === 0) this.sentEpoch = epoch;
+    this.sentEpoch = epoch;
     this.attempts += 1;
     this.sentAtMs = sentAtMs;
     this.coverage = this.currentCoverage();
