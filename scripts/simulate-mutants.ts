@@ -1,7 +1,7 @@
 /**
  * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and runs the simulation, or the test
  * that the bug names. Prints what caught the bug, and fails when nothing did. `--only TEXT` takes the bugs whose name
- * contains the text.
+ * contains the text, `--seeds N [--from S]` tries so many seeds, in `--threads N` threads.
  */
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -12,70 +12,91 @@ import { parseArgs, stripVTControlCharacters } from "node:util";
 import { type Mutant, mutants } from "../test/simulation/mutants.ts";
 import { fileOfTest, plantAll, readModules, readTests } from "../test/simulation/planting.ts";
 import { type Outcome, runInWorker } from "../test/simulation/seeds.ts";
+import { type Catch, type Trial, Trials, type Try } from "../test/simulation/trials.ts";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "3000" },
     from: { type: "string", default: "0" },
     only: { type: "string", default: "" },
+    threads: { type: "string", default: String(Math.min(availableParallelism(), 4)) },
   },
 });
 
-const seeds = Number(values.seeds);
-const from = Number(values.from);
 /** A seed takes some tenths of a second, on a machine that does nothing else. */
 const HANG_MS = 120_000;
+const PROGRESS_MS = 60_000;
 
-interface Verdict {
-  readonly mutant: Mutant;
-  readonly caughtBy: string | undefined;
-  readonly failedSeed?: number | undefined;
-  readonly seedsRun: number;
-  readonly message: string;
-}
+/** Copies of what the simulation runs, each with its bug. Outside node_modules, where no types would be stripped. */
+class Copies {
+  readonly #root = mkdtempSync(join(tmpdir(), "meshcache-mutants-"));
+  readonly #planted = new Map<Mutant, string>();
+  /** Copied once, so that edits of the repository during the run change nothing. */
+  readonly original = this.#copy("original", process.cwd());
+  readonly modules = readModules(this.original);
+  readonly tests = readTests(this.original);
 
-/** A copy of what the simulation runs. Outside node_modules, where no types would be stripped. */
-function copyModules(source: string): string {
-  const folder = mkdtempSync(join(tmpdir(), "meshcache-mutant-"));
-  for (const part of ["src", "gen", "proto", "test", "package.json", "vitest.config.ts"]) {
-    cpSync(join(source, part), join(folder, part), { recursive: true });
+  of(mutant: Mutant): string {
+    const known = this.#planted.get(mutant);
+    if (known !== undefined) return known;
+    const folder = this.#copy(String(mutants.indexOf(mutant)), this.original);
+    for (const { path, text } of plantAll(this.modules, mutant.edits))
+      writeFileSync(join(folder, path), text);
+    this.#planted.set(mutant, folder);
+    return folder;
   }
-  symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
-  return folder;
-}
 
-async function tryMutant(mutant: Mutant): Promise<Verdict> {
-  const folder = copyModules(original);
-  try {
-    for (const { path, text } of plantAll(modules, mutant.edits)) writeFileSync(join(folder, path), text);
-    if (mutant.test !== undefined) return await runTest(mutant, mutant.test, folder);
-    const verdict = judge(mutant, await run(folder, from, seeds));
-    await checkOriginal(verdict.failedSeed);
-    return verdict;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  delete(mutant: Mutant): void {
+    rmSync(this.of(mutant), { recursive: true, force: true });
+    this.#planted.delete(mutant);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  #copy(name: string, source: string): string {
+    const folder = join(this.#root, name);
+    for (const part of ["src", "gen", "proto", "test", "package.json", "vitest.config.ts"]) {
+      cpSync(join(source, part), join(folder, part), { recursive: true });
+    }
+    symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
+    return folder;
   }
 }
 
-function run(folder: string, first: number, count: number): Promise<Outcome> {
+using copies = new Copies();
+const wanted = mutants.filter(({ name }) => name.includes(values.only));
+const trials = new Trials(wanted, Number(values.from), Number(values.seeds));
+const running = new Set<Try>();
+/** Seeds that fail without any bug, so that they catch none. */
+const failing = new Set<number>();
+
+function simulate(folder: string, from: number, seeds: number): Promise<Outcome> {
   const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-  return runInWorker({ from: first, seeds: count, step: 1, stopAtFirst: true }, entry, HANG_MS);
+  return runInWorker({ from, seeds, step: 1, stopAtFirst: true }, entry, HANG_MS);
 }
 
-/** A seed that also fails without the bug has not caught it. */
-async function checkOriginal(seed: number | undefined): Promise<void> {
-  if (seed === undefined) return;
-  const { failures } = await run(original, seed, 1);
-  if (failures.length > 0) throw new Error(`seed ${seed} fails without any mutant: simulate it first`);
+async function runSeeds({ trial, from, seeds }: Try): Promise<Catch | undefined> {
+  for (let next = from; next < from + seeds; ) {
+    const { failures } = await simulate(copies.of(trial.mutant), next, from + seeds - next);
+    const [first] = failures;
+    if (first === undefined) return undefined;
+    const without = await simulate(copies.original, first.seed, 1);
+    if (without.failures.length === 0) return { by: first.check, seed: first.seed, message: first.message };
+    failing.add(first.seed);
+    next = first.seed + 1;
+  }
+  return undefined;
 }
 
 /** A test that fails has caught it. Another outcome, such as a run without tests, has not. */
-function runTest(mutant: Mutant, title: string, folder: string): Promise<Verdict> {
-  const file = fileOfTest(tests, title);
+function runTest(mutant: Mutant, title: string): Promise<Catch | undefined> {
+  const file = fileOfTest(copies.tests, title);
   const runner = join(process.cwd(), "node_modules/vitest/vitest.mjs");
   const pattern = title.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
   const vitest = spawn(process.execPath, [runner, "run", "--project", "meshcache", file, "-t", pattern], {
-    cwd: folder,
+    cwd: copies.of(mutant),
   });
   let output = "";
   vitest.stdout.on("data", (text) => {
@@ -85,44 +106,48 @@ function runTest(mutant: Mutant, title: string, folder: string): Promise<Verdict
     vitest.once("error", reject);
     vitest.once("close", (code) => {
       const failed = code === 1 && /Tests .*1 failed/.test(stripVTControlCharacters(output));
-      resolve({ mutant, caughtBy: failed ? `test: ${file}` : undefined, seedsRun: 0, message: title });
+      resolve(failed ? { by: file, seed: undefined, message: title } : undefined);
     });
   });
 }
 
-function judge(mutant: Mutant, { seeds: seedsRun, failures }: Outcome): Verdict {
-  const [first] = failures;
-  const message = first?.message ?? "";
-  return { mutant, caughtBy: first?.check, failedSeed: first?.seed, seedsRun, message };
+async function run(one: Try): Promise<void> {
+  const { mutant } = one.trial;
+  const begunMs = performance.now();
+  running.add(one);
+  const caught = await (mutant.test === undefined ? runSeeds(one) : runTest(mutant, mutant.test));
+  running.delete(one);
+  if (!trials.done(one, caught, (performance.now() - begunMs) / 1_000)) return;
+  copies.delete(mutant);
+  print(one.trial);
 }
 
-function print({ mutant, caughtBy, seedsRun, message }: Verdict): void {
-  const result = caughtBy === undefined ? "GOT AWAY" : caughtBy;
-  const [line = ""] = message.split("\n");
-  console.log(`| ${mutant.name} | ${result} | ${seedsRun} | ${line.slice(0, 140)} |`);
+function print({ mutant, caught, seconds }: Trial): void {
+  const [line = ""] = caught?.message.split("\n") ?? [];
+  const seed = caught === undefined ? `none of ${values.seeds}` : (caught.seed ?? "a test");
+  const cells = [mutant.name, caught?.by ?? "GOT AWAY", seed, seconds.toFixed(0), line.slice(0, 140)];
+  console.log(`| ${cells.join(" | ")} |`);
 }
 
-/** Copied once, so that edits of the repository during the run change nothing. */
-const original = copyModules(process.cwd());
-const modules = readModules(original);
-const tests = readTests(original);
-const wanted = mutants.filter(({ name }) => name.includes(values.only));
-const verdicts: Verdict[] = [];
-console.log(`| mutant | caught by | seeds (of ${seeds}) | what it said |\n|---|---|---|---|`);
-const waiting = [...wanted];
+function printProgress(): void {
+  const caught = trials.all.filter((trial) => trial.caught !== undefined).length;
+  const now = [...running].map(({ trial, from }) => `${trial.mutant.name} (from seed ${from})`);
+  console.error(`${caught} of ${wanted.length} caught; now ${now.join(", ")}`);
+}
+
+console.log("| mutant | caught by | seed | seconds | what it said |\n|---|---|---|---|---|");
+const progress = setInterval(printProgress, PROGRESS_MS);
 try {
   await Promise.all(
-    Array.from({ length: Math.min(availableParallelism(), 4) }, async () => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const verdict = await tryMutant(next);
-        verdicts.push(verdict);
-        print(verdict);
-      }
+    Array.from({ length: Number(values.threads) }, async () => {
+      for (let one = trials.next(); one !== undefined; one = trials.next()) await run(one);
     }),
   );
 } finally {
-  rmSync(original, { recursive: true, force: true });
+  clearInterval(progress);
 }
-const caught = verdicts.filter(({ caughtBy }) => caughtBy !== undefined);
-console.log(`\n${caught.length} of ${wanted.length} mutants caught`);
-process.exitCode = caught.length === wanted.length ? 0 : 1;
+const away = trials.all.filter(({ caught }) => caught === undefined);
+console.log(`\n${wanted.length - away.length} of ${wanted.length} mutants caught`);
+if (failing.size > 0)
+  console.log(`without any mutant fail the seeds ${[...failing].join(", ")}: simulate them first`);
+process.exitCode = away.length === 0 && failing.size === 0 ? 0 : 1;
