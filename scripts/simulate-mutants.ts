@@ -105,7 +105,7 @@ function runTest(mutant: Mutant, title: string): Promise<Catch | undefined> {
   return new Promise((resolve, reject) => {
     vitest.once("error", reject);
     vitest.once("close", (code) => {
-      const failed = code === 1 && /Tests .*1 failed/.test(stripVTControlCharacters(output));
+      const failed = code === 1 && /Tests .*\d failed/.test(stripVTControlCharacters(output));
       resolve(failed ? { by: file, seed: undefined, message: title } : undefined);
     });
   });

@@ -310,6 +310,17 @@ export const mutants: readonly Mutant[] = [
     "this.#backlog.add(namespace, names);",
     "void [namespace, names];",
   ),
+  {
+    name: "client: a queued invalidation that is under way on a replaced stream is left there",
+    edits: [
+      {
+        inFunction: "InvalidationQueue.connected",
+        find: "for (const { namespace, names } of this.#sent) this.#backlog.add(namespace, names); this.#sent.clear();",
+        replace: "",
+      },
+    ],
+    test: "scenario 34: takes effect by the next stream when its server drains",
+  },
   mutant(
     "client: an invalidation whose caller has given up is not queued",
     "InvalidationQueue.#add",

@@ -18,6 +18,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly connections: number;
   /** Resets every open connection (RST). */
   reset(): void;
+  /** From now on swallows what clients send on the connections that are open. What servers send, and new connections, pass. */
+  swallowRequests(): void;
   /** The port that new connections are forwarded to. */
   target: string;
 }
@@ -25,10 +27,15 @@ export interface FaultProxy extends AsyncDisposable {
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const faults: Faults = { latencyMs: 0, sliceBytes: 0, blackhole: false };
   const open = new Set<Socket>();
+  /** Of open connections: the ends of clients. */
+  const swallowed = new WeakSet<Socket>();
+  const clients = new Set<Socket>();
   let connections = 0;
 
   const server = createServer({ noDelay: true }, (near) => {
     connections += 1;
+    clients.add(near);
+    near.on("close", () => clients.delete(near));
     const [host = "", port = ""] = proxy.target.split(":");
     const far = connect({ host, port: Number(port), noDelay: true });
     for (const [from, to] of [
@@ -37,7 +44,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     ] as const) {
       open.add(from);
       const pipe = createPipe(to, faults);
-      from.on("data", pipe);
+      from.on("data", (chunk) => {
+        if (!swallowed.has(from)) pipe(chunk);
+      });
       from.on("error", () => to.destroy());
       from.on("close", () => {
         open.delete(from);
@@ -57,6 +66,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     },
     reset() {
       for (const socket of open) socket.resetAndDestroy();
+    },
+    swallowRequests() {
+      for (const near of clients) swallowed.add(near);
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
