@@ -28,6 +28,7 @@ const sidebar = [
       page("Client guide", "/client"),
       page("Loads", "/loading"),
       page("Cache gRPC responses", "/responses"),
+      page("Cache HTTP API responses", "/http-proxy"),
       page("API reference", "/api/modules/meshcache"),
       page("Other languages", "/other-languages"),
       page("Migration", "/migration"),

@@ -20,6 +20,7 @@ const ROOMS = [
   "src/cli/serving",
   "src/cli/telemetry",
   "src/common",
+  "src/http-proxy",
 ];
 
 const sources = ROOMS.flatMap((room) =>

@@ -1,63 +1,58 @@
-/** `meshcache proxy --grpc`: a sidecar that caches the responses of a gRPC service, without code in it. */
+/** `meshcache proxy`: caches the responses of a service without code in it, of one that speaks gRPC or of one that speaks HTTP. */
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CacheError } from "../../common/errors.ts";
-import {
-  type HostPort,
-  isLoopback,
-  LISTEN_ADDRESS_FORM,
-  parseListenAddress,
-  parseServerAddress,
-  SERVER_ADDRESS_FORM,
-} from "../../common/host-port.ts";
-import { MeshCache } from "../../index.ts";
+import { startHttpProxy } from "../../http-proxy/index.ts";
 import { startSidecar } from "../../responses/sidecar/index.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import { fromCacheError, reportFailure } from "../output/failure.ts";
-import { toJsonLine } from "../output/json.ts";
-import { writeLine } from "../output/terminal.ts";
-import {
-  durationOption,
-  environmentOption,
-  fileOption,
-  listOption,
-  switchOption,
-} from "../service/options.ts";
+import type { Terminal } from "../output/terminal.ts";
+import { countOption, durationOption, listOption } from "../service/options.ts";
 import type { CommandContext } from "../service/session.ts";
-import { readToken, type TlsFlags, toClientTls } from "../service/tls.ts";
 import { readDescriptors } from "./descriptors.ts";
+import {
+  addCacheOptions,
+  type CacheFlags,
+  connectCache,
+  readListen,
+  readServer,
+  runProxy,
+} from "./proxy-cache.ts";
 
-interface ProxyOptions extends TlsFlags {
-  readonly grpc?: true;
-  readonly descriptors: string;
-  readonly protoPath?: readonly string[];
-  readonly upstream: string;
-  readonly listen: string;
-  readonly cache: string;
+interface ProxyOptions extends CacheFlags {
   readonly namespace: string;
   readonly loadTimeout: number;
+  readonly grpc?: true;
+  readonly descriptors?: string;
+  readonly protoPath?: readonly string[];
+  readonly upstream?: string;
   readonly shareAuthorized?: true;
-  readonly exposed?: true;
+  readonly origin?: string;
+  readonly host?: readonly string[];
+  readonly bodyMaxBytes: number;
+  readonly purgeTokenFile?: string;
 }
 
 const HELP = `
-Calls of methods with options are answered from the cache; all others pass through as they are. What it has counted is printed at
-the end, as one line of JSON. An answer says in "x-meshcache" where it came from: near, remote, miss or stale.
+With --grpc, calls of methods with options are answered from the cache, and all others pass through as they are. An answer says in
+"x-meshcache" where it came from: near, remote, miss or stale.
+With --origin, responses are stored as their headers permit (RFC 9111). An answer says in "Cache-Status" what was done (RFC 9211).
+What it has counted is printed at the end, as one line of JSON.
 
-Example:
+Examples:
   buf build -o users.binpb
-  meshcache proxy --grpc --descriptors users.binpb --upstream 127.0.0.1:9090 --cache 127.0.0.1:50051`;
+  meshcache proxy --grpc --descriptors users.binpb --upstream 127.0.0.1:9090 --cache 127.0.0.1:50051
+  meshcache proxy --origin http://127.0.0.1:8080 --listen 127.0.0.1:8000 --cache 127.0.0.1:50051`;
+
+/** A token in a file is a line of it. */
+const TOKEN = /^[\x21-\x7e]{16,1024}$/;
+const LOAD_TIMEOUT_MAX_MS = 58_000;
 
 export function addProxyCommand(program: Command, context: CommandContext): void {
   const { terminal } = context;
-  program
+  const command = program
     .command("proxy")
-    .description("cache the responses of a gRPC service as a sidecar, as its descriptors declare")
-    .requiredOption("--grpc", "the service speaks gRPC")
-    .requiredOption("--descriptors <file>", "a FileDescriptorSet with all that it imports, or a .proto file")
-    .addOption(
-      listOption("--proto-path <folder>", "where imports of a .proto file are looked for; repeatable"),
-    )
-    .requiredOption("--upstream <host:port>", "the service, which speaks HTTP/2 without TLS")
+    .description("cache the responses of a service, of gRPC or of HTTP, without code in it")
     .option(
       "--listen <host:port>",
       "where to listen, without TLS; port 0 picks a free one",
@@ -67,87 +62,107 @@ export function addProxyCommand(program: Command, context: CommandContext): void
       "--exposed",
       "listen beyond loopback: the network encrypts, and lets only those through who may call",
     )
+    .addOption(
+      durationOption("--load-timeout <time>", "how long a call may take whose response is kept", "30s"),
+    )
+    .optionsGroup("A service that speaks gRPC:")
+    .option("--grpc", "cache as its descriptors declare")
+    .option("--descriptors <file>", "a FileDescriptorSet with all that it imports, or a .proto file")
+    .addOption(
+      listOption("--proto-path <folder>", "where imports of a .proto file are looked for; repeatable"),
+    )
+    .option("--upstream <host:port>", "the service, which speaks HTTP/2 without TLS")
     .option(
       "--share-authorized",
       "share responses of SHARING_ALL with callers that have credentials, without asking the service",
     )
+    .optionsGroup("A service that speaks HTTP:")
+    .option("--origin <url>", 'the service: "http://HOST:PORT", or "https://HOST"')
     .addOption(
-      durationOption("--load-timeout <time>", "how long a call may take whose response is kept", "30s"),
+      listOption("--host <name>", "a name that requests may have for the proxy, beside its own; repeatable"),
     )
-    .optionsGroup("Cache:")
-    .addOption(environmentOption("--cache <host:port>", "address of the cache", terminal, "127.0.0.1:50051"))
-    .option("--namespace <name>", "where responses are kept", "responses")
-    .addOption(fileOption("--tls-ca <file>", "authorities of the cache, as PEM; turns TLS on", terminal))
-    .addOption(fileOption("--tls-cert <file>", "own certificate, as PEM; turns TLS on", terminal))
-    .addOption(fileOption("--tls-key <file>", "private key of --tls-cert, as PEM", terminal))
-    .addOption(fileOption("--tls-server-name <name>", "name to expect of the cache, not its host", terminal))
-    .addOption(fileOption("--token-file <file>", "a file with the token for the cache", terminal))
     .addOption(
-      switchOption("--plaintext", "send the token beyond loopback without TLS: a sidecar encrypts", terminal),
+      countOption("--body-max-bytes <count>", "longest body that is kept", [0, 64 * 2 ** 20], 1_000_000),
     )
+    .option("--purge-token-file <file>", "let those PURGE who send this token; else nobody may");
+  addCacheOptions(command, terminal)
     .addHelpText("after", HELP)
     .action((options: ProxyOptions) => run(context, options));
 }
 
 async function run({ terminal, finish }: CommandContext, options: ProxyOptions): Promise<void> {
   try {
-    finish(await proxy(terminal, options));
+    if ((options.grpc === true) === (options.origin !== undefined))
+      throw usageError("one of --grpc and --origin must be given");
+    finish(await (options.grpc === true ? proxyGrpc : proxyHttp)(terminal, options));
   } catch (error) {
     const failure = error instanceof CacheError ? fromCacheError(error, options.cache) : error;
     finish(await reportFailure(failure, terminal, false));
   }
 }
 
-async function proxy(terminal: CommandContext["terminal"], options: ProxyOptions): Promise<ExitCode> {
-  const upstream = readAddress("--upstream", options.upstream, parseServerAddress, SERVER_ADDRESS_FORM);
-  const listen = readAddress("--listen", options.listen, parseListenAddress, LISTEN_ADDRESS_FORM);
-  readAddress("--cache", options.cache, parseServerAddress, SERVER_ADDRESS_FORM);
-  if (!isLoopback(listen.host) && options.exposed !== true)
-    throw usageError("--listen must be a loopback address, unless --exposed is given");
+async function proxyGrpc(terminal: Terminal, options: ProxyOptions): Promise<ExitCode> {
+  if (options.descriptors === undefined || options.upstream === undefined)
+    throw usageError("--grpc needs --descriptors and --upstream");
+  const upstream = readServer("--upstream", options.upstream);
+  const listen = readListen(options);
   const { sources } = await readDescriptors(options.descriptors, options.protoPath ?? []);
-  const tls = toClientTls(options);
-  const token = readToken(options, tls, options.cache);
-  await using cache = new MeshCache({
-    address: options.cache,
-    clientId: "proxy",
-    ...(tls !== undefined && { tls }),
-    ...(token !== undefined && { token: () => readToken(options, tls, options.cache) ?? token }),
-    onEvent: (event) => void writeLine(terminal.stderr, event.message),
-  });
-  const sidecar = await startSidecar({
-    cache,
-    listen,
-    upstream,
-    services: sources,
-    namespace: options.namespace,
-    loadTimeoutMs: options.loadTimeout,
-    shareAuthorized: options.shareAuthorized === true,
-    onFault: () => void writeLine(terminal.stderr, "a callback of the proxy failed"),
-  }).catch((cause: unknown) => {
-    if (cause instanceof CacheError) throw new CliError(EXIT.usage, "DESCRIPTORS", cause.message, { cause });
-    throw new CliError(EXIT.unavailable, "LISTEN", `cannot listen on ${options.listen}`, { cause });
-  });
-  await writeLine(terminal.stdout, `listening on ${sidecar.address}, before ${options.upstream}`);
-  await interrupted(terminal.interrupted);
-  await sidecar.close();
-  await writeLine(terminal.stdout, toJsonLine({ ...sidecar.counts }));
-  return EXIT.ok;
+  await using cache = connectCache(terminal, options);
+  return await runProxy(terminal, options, options.upstream, (onFault) =>
+    startSidecar({
+      cache,
+      listen,
+      upstream,
+      services: sources,
+      namespace: options.namespace,
+      loadTimeoutMs: options.loadTimeout,
+      shareAuthorized: options.shareAuthorized === true,
+      onFault,
+    }),
+  );
 }
 
-function readAddress(
-  name: string,
-  text: string,
-  parse: (text: string) => HostPort | undefined,
-  form: string,
-): HostPort {
-  const address = parse(text);
-  if (address === undefined) throw usageError(`${name} must be ${form}`);
-  return address;
+async function proxyHttp(terminal: Terminal, options: ProxyOptions): Promise<ExitCode> {
+  const origin = readOrigin(options.origin ?? "");
+  const listen = readListen(options);
+  if (options.loadTimeout < 1 || options.loadTimeout > LOAD_TIMEOUT_MAX_MS)
+    throw usageError('--load-timeout must be from "1ms" to "58s"');
+  const purgeToken = readPurgeToken(options.purgeTokenFile);
+  await using cache = connectCache(terminal, options);
+  return await runProxy(terminal, options, origin, (onFault) =>
+    startHttpProxy({
+      cache,
+      listen,
+      origin,
+      namespace: options.namespace,
+      timeoutMs: options.loadTimeout,
+      bodyMaxBytes: options.bodyMaxBytes,
+      ...(options.host !== undefined && { hosts: options.host }),
+      ...(purgeToken !== undefined && { purgeToken }),
+      onFault,
+    }),
+  );
 }
 
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+function readOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isOrigin =
+    url !== undefined &&
+    (url.protocol === "http:" || url.protocol === "https:") &&
+    url.pathname + url.search + url.hash + url.username + url.password === "/";
+  if (!isOrigin) throw usageError("--origin must be http://HOST:PORT or https://HOST:PORT, without a path");
+  return url.origin;
+}
+
+function readPurgeToken(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    throw new CliError(EXIT.noFile, "NO_FILE", `--purge-token-file ${file} cannot be read`, { cause });
+  }
+  if (!TOKEN.test(text))
+    throw usageError("--purge-token-file must have 16 to 1,024 printable characters without spaces");
+  return text;
 }

@@ -1,0 +1,110 @@
+/** What the proxies have in common: the cache that they keep responses in, where they listen, and their end. */
+import type { Command } from "commander";
+import { CacheError } from "../../common/errors.ts";
+import {
+  type HostPort,
+  isLoopback,
+  LISTEN_ADDRESS_FORM,
+  parseListenAddress,
+  parseServerAddress,
+  SERVER_ADDRESS_FORM,
+} from "../../common/host-port.ts";
+import { MeshCache } from "../../index.ts";
+import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
+import { toJsonLine } from "../output/json.ts";
+import { type Terminal, writeLine } from "../output/terminal.ts";
+import { environmentOption, fileOption, switchOption } from "../service/options.ts";
+import { readToken, type TlsFlags, toClientTls } from "../service/tls.ts";
+
+export interface CacheFlags extends TlsFlags {
+  readonly cache: string;
+  readonly listen: string;
+  readonly exposed?: true;
+}
+
+/** A proxy that runs. */
+export interface RunningProxy {
+  /** "HOST:PORT" */
+  readonly address: string;
+  readonly counts: object;
+  close(): Promise<void>;
+}
+
+export function addCacheOptions(command: Command, terminal: Terminal): Command {
+  return command
+    .optionsGroup("Cache:")
+    .addOption(environmentOption("--cache <host:port>", "address of the cache", terminal, "127.0.0.1:50051"))
+    .option("--namespace <name>", "where responses are kept", "responses")
+    .addOption(fileOption("--tls-ca <file>", "authorities of the cache, as PEM; turns TLS on", terminal))
+    .addOption(fileOption("--tls-cert <file>", "own certificate, as PEM; turns TLS on", terminal))
+    .addOption(fileOption("--tls-key <file>", "private key of --tls-cert, as PEM", terminal))
+    .addOption(fileOption("--tls-server-name <name>", "name to expect of the cache, not its host", terminal))
+    .addOption(fileOption("--token-file <file>", "a file with the token for the cache", terminal))
+    .addOption(
+      switchOption("--plaintext", "send the token beyond loopback without TLS: a sidecar encrypts", terminal),
+    );
+}
+
+/** Throws a CliError for an address that is none, and for one beyond loopback without --exposed. */
+export function readListen({ listen, exposed }: CacheFlags): HostPort {
+  const address = readAddress("--listen", listen, parseListenAddress, LISTEN_ADDRESS_FORM);
+  if (!isLoopback(address.host) && exposed !== true)
+    throw usageError("--listen must be a loopback address, unless --exposed is given");
+  return address;
+}
+
+export function readServer(name: string, text: string): HostPort {
+  return readAddress(name, text, parseServerAddress, SERVER_ADDRESS_FORM);
+}
+
+/** A client of the cache. Throws a CliError for flags that cannot be used together. */
+export function connectCache(terminal: Terminal, flags: CacheFlags): MeshCache {
+  readServer("--cache", flags.cache);
+  const tls = toClientTls(flags);
+  const token = readToken(flags, tls, flags.cache);
+  return new MeshCache({
+    address: flags.cache,
+    clientId: "proxy",
+    ...(tls !== undefined && { tls }),
+    ...(token !== undefined && { token: () => readToken(flags, tls, flags.cache) ?? token }),
+    onEvent: (event) => void writeLine(terminal.stderr, event.message),
+  });
+}
+
+/** Runs until it is interrupted, and prints what it has counted. `start` rejects with FIELD_INVALID for wrong options. */
+export async function runProxy(
+  terminal: Terminal,
+  { listen }: CacheFlags,
+  before: string,
+  start: (onFault: () => void) => Promise<RunningProxy>,
+): Promise<ExitCode> {
+  const proxy = await start(() => void writeLine(terminal.stderr, "a callback of the proxy failed")).catch(
+    (cause: unknown) => {
+      if (cause instanceof CacheError) throw new CliError(EXIT.usage, "OPTIONS", cause.message, { cause });
+      throw new CliError(EXIT.unavailable, "LISTEN", `cannot listen on ${listen}`, { cause });
+    },
+  );
+  await writeLine(terminal.stdout, `listening on ${proxy.address}, before ${before}`);
+  await interrupted(terminal.interrupted);
+  await proxy.close();
+  await writeLine(terminal.stdout, toJsonLine({ ...proxy.counts }));
+  return EXIT.ok;
+}
+
+function readAddress(
+  name: string,
+  text: string,
+  parse: (text: string) => HostPort | undefined,
+  form: string,
+): HostPort {
+  const address = parse(text);
+  if (address === undefined) throw usageError(`${name} must be ${form}`);
+  return address;
+}
+
+function interrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,199 @@
+/** What a client is answered: a stored response, one that comes from the origin, or that there is none. */
+import type { ServerResponse } from "node:http";
+import type { Boundary } from "../common/boundary.ts";
+import { type CacheStatus, toCacheStatus } from "./cache-status.ts";
+import type { ProxiedRequest } from "./proxied-request.ts";
+import type { BodySink } from "./recording.ts";
+import { endToEnd, fieldOf, type RawHeaders, without } from "./rules/header-fields.ts";
+import { toRange } from "./rules/range.ts";
+import type { StoredResponse } from "./rules/stored-response.ts";
+import type { ResponseHead } from "./rules/storing.ts";
+import { TAG_FIELDS } from "./rules/tags.ts";
+import { isNotModified, isSameRange } from "./rules/validators.ts";
+
+const NOT_MODIFIED = 304;
+const BODILESS: ReadonlySet<number> = new Set([204, 205, NOT_MODIFIED]);
+
+export class ClientAnswer implements BodySink {
+  readonly #response: ServerResponse;
+  readonly #boundary: Boundary;
+  readonly #origin: string;
+  /** The client has it already, or asked for the head alone. */
+  #isWithoutBody = false;
+
+  constructor(response: ServerResponse, origin: string, boundary: Boundary) {
+    this.#response = response;
+    this.#origin = origin;
+    this.#boundary = boundary;
+  }
+
+  get isBegun(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get isGone(): boolean {
+    return this.#response.destroyed || this.#response.closed;
+  }
+
+  /** `nowMs`: since 1970. */
+  stored(
+    request: ProxiedRequest,
+    stored: StoredResponse,
+    ageMs: number,
+    status: CacheStatus,
+    nowMs: number,
+  ): void {
+    const headers = this.#headers(stored.headers, status);
+    headers.push("age", String(Math.max(0, Math.round(ageMs / 1_000))));
+    const isOk = stored.status >= 200 && stored.status < 300;
+    if (isOk && isNotModified(stored.headers, request.headers, nowMs)) {
+      this.#head(NOT_MODIFIED, "Not Modified", withoutContent(headers));
+      this.#response.end();
+      return;
+    }
+    if (stored.status === 200 && this.#range(request, stored, headers)) return;
+    if (!BODILESS.has(stored.status) && fieldOf(headers, "content-length") === undefined)
+      headers.push("content-length", String(stored.body.length));
+    this.#head(stored.status, stored.statusMessage, headers);
+    if (request.method === "HEAD" || BODILESS.has(stored.status)) this.#response.end();
+    else this.#response.end(stored.body, "latin1");
+  }
+
+  /** The head of an answer of the origin, whose body follows. */
+  begin(
+    request: ProxiedRequest,
+    head: ResponseHead,
+    status: CacheStatus,
+    /** The conditions of the client were not sent on. */
+    hasConditions: boolean,
+  ): void {
+    if (this.isGone) return;
+    const headers = this.#headers(endToEnd(head.headers), { ...status, fwdStatus: head.status });
+    const isUnchanged =
+      hasConditions &&
+      head.status === 200 &&
+      isNotModified(head.headers, request.headers, head.times.respondedAtMs);
+    this.#isWithoutBody = isUnchanged || request.method === "HEAD";
+    if (isUnchanged) this.#head(NOT_MODIFIED, "Not Modified", withoutContent(headers));
+    else this.#head(head.status, head.statusMessage, headers);
+    if (this.#isWithoutBody) this.#response.end();
+  }
+
+  interim(status: number, headers: RawHeaders): void {
+    if (this.isGone || this.isBegun) return;
+    if (status === 102) this.#response.writeProcessing();
+    const link = fieldOf(headers, "link");
+    if (status !== 103 || link === undefined) return;
+    const hints: Record<string, string> = {};
+    for (let at = 0; at < headers.length; at += 2)
+      hints[(headers[at] ?? "").toLowerCase()] = headers[at + 1] ?? "";
+    try {
+      this.#response.writeEarlyHints({ ...hints, link });
+    } catch {
+      // Hints that Node refuses are left out: the answer itself is still to come.
+    }
+  }
+
+  /** There is no response for it. */
+  refuse(
+    status: number,
+    text: string,
+    headers: Readonly<Record<string, string>> = {},
+    cacheStatus: CacheStatus = {},
+  ): void {
+    if (this.isGone || this.isBegun) return;
+    const body = `${text}\n`;
+    this.#response.writeHead(status, {
+      "content-type": "text/plain",
+      "content-length": Buffer.byteLength(body),
+      "cache-control": "no-store",
+      "cache-status": toCacheStatus(cacheStatus),
+      ...headers,
+    });
+    this.#response.end(body);
+  }
+
+  // ---- The body of an answer of the origin ---------------------------------------------------------------
+
+  write(chunk: Buffer): boolean {
+    return this.#isWithoutBody || this.isGone || this.#response.write(chunk);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  fail(): void {
+    if (!this.#isWithoutBody) this.#response.destroy();
+  }
+
+  onDrain(resume: () => void): void {
+    this.#response.on("drain", this.#boundary.guard(this.#response, resume));
+  }
+
+  onGone(stop: () => void): void {
+    if (this.isGone) stop();
+    else this.#response.on("close", this.#boundary.guard(this.#response, stop));
+  }
+
+  // ---- Heads ---------------------------------------------------------------------------------------------
+
+  #headers(headers: RawHeaders, status: CacheStatus): string[] {
+    const before = fieldOf(headers, "cache-status");
+    const kept = without(headers, (name) => name === "cache-status" || TAG_FIELDS.has(name));
+    const own = toCacheStatus(status);
+    kept.push("cache-status", before === undefined ? own : `${before}, ${own}`);
+    return kept.map((text, at) =>
+      at % 2 === 1 && kept[at - 1]?.toLowerCase() === "location" ? this.#own(text) : text,
+    );
+  }
+
+  /** A link to the origin is one to this proxy: its clients need not reach the origin. */
+  #own(location: string): string {
+    if (!location.startsWith(this.#origin)) return location;
+    const rest = location.slice(this.#origin.length);
+    return rest === "" ? "/" : rest.startsWith("/") && !rest.startsWith("//") ? rest : location;
+  }
+
+  #head(status: number, message: string, headers: string[]): void {
+    this.#response.writeHead(status, message, headers);
+  }
+
+  /** Answers with a part, if the request asks for one that there is. */
+  #range(request: ProxiedRequest, { headers: stored, body }: StoredResponse, headers: string[]): boolean {
+    const { range: asked, "if-range": ifRange } = request.headers;
+    if (asked === undefined || request.method !== "GET") return false;
+    if (typeof ifRange === "string" && !isSameRange(stored, ifRange)) return false;
+    const range = toRange(asked, body.length);
+    if (range === undefined) return false;
+    const rest = without(headers, (name) => name === "content-length" || name === "content-range");
+    if (range === "unsatisfiable") {
+      this.#head(416, "Range Not Satisfiable", [
+        ...rest,
+        "content-range",
+        `bytes */${body.length}`,
+        "content-length",
+        "0",
+      ]);
+      this.#response.end();
+      return true;
+    }
+    const { first, last } = range;
+    const part = body.slice(first, last + 1);
+    const contentRange = `bytes ${first}-${last}/${body.length}`;
+    this.#head(206, "Partial Content", [
+      ...rest,
+      "content-range",
+      contentRange,
+      "content-length",
+      String(part.length),
+    ]);
+    this.#response.end(part, "latin1");
+    return true;
+  }
+}
+
+/** A 304 describes no bytes. */
+function withoutContent(headers: RawHeaders): string[] {
+  return without(headers, (name) => name.startsWith("content-") && name !== "content-location");
+}

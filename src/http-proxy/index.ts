@@ -1,0 +1,118 @@
+/** A caching reverse proxy for an HTTP service, over the mesh cache. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { MeshCache } from "../client/mesh-cache.ts";
+import { createBoundary } from "../common/boundary.ts";
+import { type Clock, systemClock } from "../common/clock.ts";
+import type { HostPort } from "../common/host-port.ts";
+import { ClientAnswer } from "./client-answer.ts";
+import { createHostCheck } from "./hosts.ts";
+import { HttpListener } from "./listener.ts";
+import { Origin } from "./origin.ts";
+import { type Counts, Passing } from "./passing.ts";
+import { toProxiedRequest } from "./proxied-request.ts";
+import { Purge } from "./purge.ts";
+import { Reads } from "./reads.ts";
+import { RecordingBudget } from "./recording.ts";
+import { refusalOf } from "./request-check.ts";
+import { ResponseStore } from "./response-store.ts";
+import { Writes } from "./writes.ts";
+
+export interface HttpProxyOptions {
+  /** Keeps the responses. */
+  readonly cache: MeshCache;
+  /** Where they are kept; default "responses", as those of gRPC: a write of either kind can invalidate both. */
+  readonly namespace?: string;
+  /** "http://host:port" or "https://host:port", without a path. */
+  readonly origin: string;
+  readonly listen: HostPort;
+  /** Names that requests may have for the proxy, beside IP addresses, "localhost" and the host of the origin. */
+  readonly hosts?: readonly string[];
+  /** How long the origin may take for the head of an answer, and for each part of its body: 1 to 58,000 ms; default 30,000. */
+  readonly timeoutMs?: number;
+  /** The longest body that is kept, in bytes; longer ones are passed through. Default 1,000,000; the server has a bound of its own. */
+  readonly bodyMaxBytes?: number;
+  /** Whoever sends it as a bearer token may PURGE. Default: nobody may. */
+  readonly purgeToken?: string;
+  /** Told of faults of the proxy itself, once for each cause. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+export interface HttpProxy {
+  /** "HOST:PORT" */
+  readonly address: string;
+  readonly counts: Readonly<Counts>;
+  close(): Promise<void>;
+}
+
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+const CONNECTIONS_MAX = 256;
+const WAITING_MAX = 4_096;
+const RECORDED_MAX_BYTES = 64 * 2 ** 20;
+
+/** What a test replaces. */
+export interface HttpProxyInternals {
+  readonly clock?: Pick<Clock, "wallMs">;
+}
+
+/** Resolves once it listens. Rejects when it cannot, and with FIELD_INVALID for a namespace that is none. */
+export async function startHttpProxy(
+  options: HttpProxyOptions,
+  { clock = systemClock }: HttpProxyInternals = {},
+): Promise<HttpProxy> {
+  const { timeoutMs = 30_000, bodyMaxBytes = 1_000_000, namespace = "responses" } = options;
+  const boundary = createBoundary(options.onFault ?? (() => {}));
+  const wallMs = () => clock.wallMs();
+  const url = new URL(options.origin);
+  const origin = new Origin(
+    { origin: url.origin, timeoutMs, connectionsMax: CONNECTIONS_MAX, waitingMax: WAITING_MAX, wallMs },
+    boundary,
+  );
+  const counts = zeroCounts();
+  const closing = new AbortController();
+  const passing = new Passing(origin, boundary, counts, closing.signal);
+  const store = new ResponseStore(options.cache, namespace, url.origin, timeoutMs);
+  const budget = new RecordingBudget(RECORDED_MAX_BYTES);
+  const deps = { origin, store, budget, bodyMaxBytes, wallMs, boundary };
+  const reads = new Reads(deps, passing, counts);
+  const writes = new Writes(store, passing, url.origin, counts, boundary);
+  const purge = new Purge(store, options.purgeToken, counts);
+  const isOwnHost = createHostCheck([...(options.hosts ?? []), url.hostname, options.listen.host]);
+
+  const serve = (message: IncomingMessage, response: ServerResponse): void => {
+    const answer = new ClientAnswer(boundary.contain(response), url.origin, boundary);
+    const refusal = refusalOf(message, isOwnHost);
+    if (refusal !== undefined) {
+      counts.refused += 1;
+      answer.refuse(refusal.status, refusal.text);
+      return;
+    }
+    const request = toProxiedRequest(message);
+    const handler = request.method === "PURGE" ? purge : READS.has(request.method) ? reads : writes;
+    handler.serve(request, answer).catch((error: unknown) => boundary.caught(response, error));
+  };
+  const listener = new HttpListener(boundary, serve);
+  return {
+    address: await listener.start(options.listen),
+    counts,
+    close: async () => {
+      closing.abort();
+      await listener.close();
+      await origin.close();
+    },
+  };
+}
+
+function zeroCounts(): Counts {
+  return {
+    hits: 0,
+    loads: 0,
+    collapsed: 0,
+    staleAfterErrors: 0,
+    passed: 0,
+    refused: 0,
+    originErrors: 0,
+    writes: 0,
+    invalidationsUnacknowledged: 0,
+    purges: 0,
+  };
+}

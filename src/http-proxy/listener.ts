@@ -1,0 +1,71 @@
+/** The HTTP/1.1 server of a proxy, with the bounds of what a peer may take of it. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Boundary } from "../common/boundary.ts";
+import { type HostPort, toHostPort } from "../common/host-port.ts";
+
+const CONNECTIONS_MAX = 16_384;
+const HEADERS_MAX_BYTES = 16 * 1024;
+/** How long a peer may take for the head of a request, and for the whole of it. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+/** How long a connection may have nothing to do, and how long it may take nothing of an answer. */
+const IDLE_MS = 65_000;
+const STALLED_MS = 60_000;
+const CHECK_MS = 1_000;
+
+export class HttpListener {
+  readonly #boundary: Boundary;
+  readonly #server: Server;
+
+  constructor(boundary: Boundary, serve: (request: IncomingMessage, response: ServerResponse) => void) {
+    this.#boundary = boundary;
+    const plain = createServer({
+      maxHeaderSize: HEADERS_MAX_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: IDLE_MS,
+      connectionsCheckingInterval: CHECK_MS,
+      // All lines of a header are part of what a response varies by.
+      joinDuplicateHeaders: true,
+      insecureHTTPParser: false,
+    });
+    const server = boundary.contain(Object.assign(plain, { destroy: () => {} }));
+    this.#server = server;
+    server.maxConnections = CONNECTIONS_MAX;
+    server.setTimeout(STALLED_MS);
+    server.on("connection", (socket: Socket) => boundary.contain(socket));
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      boundary.guard(request.socket, serve)(request, response);
+    });
+  }
+
+  /** Resolves with "HOST:PORT". Rejects when it cannot listen. */
+  start({ host, port }: HostPort): Promise<string> {
+    const server = this.#server;
+    const boundary = this.#boundary;
+    return new Promise((resolve, reject) => {
+      const failed = boundary.guard(undefined, (error: Error) => reject(error));
+      server.once("error", failed);
+      server.listen(
+        port,
+        host,
+        boundary.guard(undefined, () => {
+          server.off("error", failed);
+          server.on(
+            "error",
+            boundary.guard(undefined, (error: Error) => boundary.caught(undefined, error)),
+          );
+          resolve(toHostPort(host, (server.address() as AddressInfo).port));
+        }),
+      );
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(this.#boundary.guard(undefined, () => resolve()));
+      this.#server.closeAllConnections();
+    });
+  }
+}

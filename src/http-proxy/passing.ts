@@ -1,0 +1,118 @@
+/** Requests that go to the origin as they are, and answers that come back as they are. */
+import type { Boundary } from "../common/boundary.ts";
+import { CacheError } from "../common/errors.ts";
+import type { CacheStatus, ForwardReason } from "./cache-status.ts";
+import type { ClientAnswer } from "./client-answer.ts";
+import type { Origin, OriginResponse } from "./origin.ts";
+import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
+import { handOn } from "./recording.ts";
+
+/** What a proxy has counted since it began. */
+export interface Counts {
+  /** Answers from the cache, stale ones too. */
+  hits: number;
+  /** Requests to the origin whose answers might be kept. */
+  loads: number;
+  /** Answers that somebody else's request has brought. */
+  collapsed: number;
+  /** Stale answers because the origin had failed. */
+  staleAfterErrors: number;
+  /** Requests that went to the origin as they are. */
+  passed: number;
+  /** Requests that were refused before anything was done for them. */
+  refused: number;
+  /** Requests that the origin did not answer. */
+  originErrors: number;
+  /** Requests with a method that may change something. */
+  writes: number;
+  /** Those of them whose invalidation no server has acknowledged in time. */
+  invalidationsUnacknowledged: number;
+  /** Permitted requests to remove responses. */
+  purges: number;
+}
+
+export class Passing {
+  readonly #origin: Origin;
+  readonly #boundary: Boundary;
+  readonly #counts: Counts;
+  readonly #closing: AbortSignal;
+
+  constructor(origin: Origin, boundary: Boundary, counts: Counts, closing: AbortSignal) {
+    this.#origin = origin;
+    this.#boundary = boundary;
+    this.#counts = counts;
+    this.#closing = closing;
+  }
+
+  /** For requests that end with the proxy. */
+  signal(): AbortSignal {
+    return this.#closing;
+  }
+
+  async pass(request: ProxiedRequest, answer: ClientAnswer, fwd: ForwardReason): Promise<void> {
+    this.#counts.passed += 1;
+    try {
+      const response = await this.send(request, answer);
+      answer.begin(request, response, { fwd }, false);
+      handOn(response.body, answer, this.#boundary);
+    } catch (error) {
+      this.#counts.originErrors += 1;
+      answerFailure(answer, error, { fwd });
+    }
+  }
+
+  /** Sends the request with its body. It ends with its client. */
+  send(request: ProxiedRequest, answer: ClientAnswer): Promise<OriginResponse> {
+    const gone = new AbortController();
+    answer.onGone(() => gone.abort());
+    const { method, target, hasBody, message } = request;
+    return this.#origin.fetch(
+      {
+        method,
+        target,
+        headers: forwardedHeaders(request),
+        body: hasBody ? this.#boundary.contain(message) : undefined,
+        onInterim: (status, headers) => answer.interim(status, headers),
+      },
+      AbortSignal.any([gone.signal, this.#closing]),
+    );
+  }
+}
+
+const FAILURES: Readonly<Record<string, readonly [status: number, text: string]>> = {
+  UND_ERR_HEADERS_TIMEOUT: [504, "the origin did not answer in time"],
+  UND_ERR_BODY_TIMEOUT: [504, "the origin did not answer in time"],
+  UND_ERR_CONNECT_TIMEOUT: [504, "the origin did not answer in time"],
+};
+
+/** The request has not reached the origin. */
+export function hasNotLeft(error: unknown): boolean {
+  if (!(error instanceof CacheError)) return false;
+  return error.reason === "LIMIT_EXCEEDED" || NOT_CONNECTED.has(codeOf(error));
+}
+
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+function codeOf({ cause }: Error): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+}
+
+/** What a client gets whose request the origin has not answered. */
+export function answerFailure(answer: ClientAnswer, error: unknown, status: CacheStatus): void {
+  if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") {
+    answer.refuse(503, "too many requests wait for the origin", { "retry-after": "1" }, status);
+    return;
+  }
+  if (error instanceof CacheError && error.reason === "LOADER_TIMEOUT") {
+    answer.refuse(504, "the origin did not answer in time", {}, status);
+    return;
+  }
+  const code = error instanceof Error ? codeOf(error) : "";
+  const [httpStatus, text] = FAILURES[code] ?? [502, "the origin gave no answer"];
+  answer.refuse(httpStatus, text, {}, status);
+}

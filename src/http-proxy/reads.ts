@@ -1,0 +1,214 @@
+/** GET and HEAD: from the cache as the rules permit, else from the origin, once in the mesh for all who wait for the same. */
+import { CacheError } from "../common/errors.ts";
+import type { CacheStatus, ForwardReason } from "./cache-status.ts";
+import type { ClientAnswer } from "./client-answer.ts";
+import { type LoadDeps, type LoadOutcome, type LoadRequest, NotKept, OriginLoad } from "./origin-load.ts";
+import { answerFailure, type Counts, type Passing } from "./passing.ts";
+import type { ProxiedRequest } from "./proxied-request.ts";
+import type { StoredEntry } from "./response-store.ts";
+import { type Aged, toReuse } from "./rules/reuse.ts";
+import { variantOf } from "./rules/vary.ts";
+
+/** Where a request looks, and what it has found there. */
+interface Place {
+  readonly key: string;
+  readonly entry: StoredEntry | undefined;
+  /** Why the origin is asked, if it is. */
+  readonly reason: ForwardReason;
+}
+
+const ONLY_IF_CACHED = 504;
+
+export class Reads {
+  readonly #deps: LoadDeps;
+  readonly #passing: Passing;
+  readonly #counts: Counts;
+
+  constructor(deps: LoadDeps, passing: Passing, counts: Counts) {
+    this.#deps = deps;
+    this.#passing = passing;
+    this.#counts = counts;
+  }
+
+  /** Never rejects, but for faults. */
+  async serve(request: ProxiedRequest, answer: ClientAnswer): Promise<void> {
+    const { directives, hasBody, askedWith } = request;
+    // The body of a GET is in no key, and what must not be stored need not be looked for.
+    if (hasBody || askedWith.noStore) {
+      await this.#passing.pass(request, answer, hasBody ? "bypass" : "request");
+      return;
+    }
+    const place = await this.#find(request);
+    const aged = toAged(place, request);
+    if (aged !== undefined && (!askedWith.authorization || aged.response.use.authorized)) {
+      const reuse = toReuse(aged, directives);
+      if (reuse.kind !== "validate") {
+        this.#serveStored(request, answer, aged, hitStatus(aged, place.entry));
+        this.#counts.hits += 1;
+        if (reuse.kind === "stale" && reuse.refresh) await this.#refresh(request, place, aged);
+        return;
+      }
+      await this.#ask(request, answer, { ...place, reason: reuse.why }, aged);
+      return;
+    }
+    await this.#ask(request, answer, place, undefined);
+  }
+
+  /** The entry that answers the request by its URL and by the headers that responses vary by. */
+  async #find(request: ProxiedRequest): Promise<Place> {
+    const { store } = this.#deps;
+    const key = store.keyOf(request.target);
+    const first = await store.find(key);
+    if (first === undefined) return { key, entry: undefined, reason: "uri-miss" };
+    if (first.value.kind === "passed") return { key, entry: first, reason: "miss" };
+    const variant = variantOf(first.value.vary, request.headers);
+    if (variant === first.value.variant) return { key, entry: first, reason: "miss" };
+    const variantKey = store.variantKeyOf(key, variant);
+    return { key: variantKey, entry: await store.find(variantKey), reason: "vary-miss" };
+  }
+
+  #serveStored(request: ProxiedRequest, answer: ClientAnswer, aged: Aged, status: CacheStatus): void {
+    answer.stored(request, aged.response, aged.ageMs, status, this.#deps.wallMs());
+  }
+
+  // ---- Asking the origin -----------------------------------------------------------------------------------
+
+  /** `aged`: what is stored for the request and must be validated. */
+  async #ask(
+    request: ProxiedRequest,
+    answer: ClientAnswer,
+    place: Place,
+    aged: Aged | undefined,
+  ): Promise<void> {
+    const { reason } = place;
+    if (request.directives.has("only-if-cached")) {
+      answer.refuse(ONLY_IF_CACHED, "it is not in the cache");
+      return;
+    }
+    const isPart = request.headers.range !== undefined && aged === undefined;
+    const isOthers =
+      request.askedWith.authorization && place.entry?.value.kind === "response" && aged === undefined;
+    if (request.method === "HEAD" || isPart || isOthers) {
+      await this.#passing.pass(request, answer, reason);
+      return;
+    }
+    const load = { request, stored: aged, answer, status: { fwd: reason } };
+    // A fresh entry that is of no use here is no reason to wait for anybody.
+    if (place.entry !== undefined && !place.entry.stale) await this.#askAlone(load, place.key, place.entry);
+    else await this.#askTogether(load, place.key);
+  }
+
+  /** One request to the origin in the whole mesh, for all who wait for this key. */
+  async #askTogether(load: ClientLoad, key: string): Promise<void> {
+    const own = new OriginLoad(this.#deps, load);
+    const loading = this.#deps.store.load(key, (signal) => own.run(signal));
+    const others = loading.then(
+      (entry) => ({ entry, error: undefined }),
+      (error: unknown) => ({ entry: undefined, error }),
+    );
+    await Promise.race([own.begun, others]);
+    if (own.isBegun) {
+      this.#counts.loads += 1;
+      await this.#finish(load, own);
+      return;
+    }
+    const { entry, error } = await others;
+    await this.#useOthers(load, key, entry, error);
+  }
+
+  /** What somebody else has got from the origin, if it answers this request too. */
+  async #useOthers(
+    load: ClientLoad,
+    key: string,
+    entry: StoredEntry | undefined,
+    error: unknown,
+  ): Promise<void> {
+    const { request, answer } = load;
+    if (error instanceof CacheError && error.reason === "UNAVAILABLE") {
+      answerFailure(answer, error, load.status);
+      return;
+    }
+    const aged = toAged({ key, entry, reason: "miss" }, request);
+    const mayUse = aged !== undefined && (!request.askedWith.authorization || aged.response.use.authorized);
+    if (mayUse && !aged.isStale && !aged.response.use.validate) {
+      this.#counts.collapsed += 1;
+      this.#serveStored(request, answer, aged, { ...load.status, collapsed: true });
+      return;
+    }
+    if (entry !== undefined) await this.#askAlone(load, key, entry);
+    else await this.#passing.pass(request, answer, load.status.fwd ?? "miss");
+  }
+
+  /** A request of its own, whose answer takes the place of `entry`. */
+  async #askAlone(load: ClientLoad, key: string, entry: StoredEntry): Promise<void> {
+    const own = new OriginLoad(this.#deps, {
+      ...load,
+      asItCame: load.stored === undefined && entry.value.kind === "passed",
+    });
+    this.#counts.loads += 1;
+    const done = own.run(this.#passing.signal()).then(
+      (kept) =>
+        kept.value.kind === "passed" && entry.value.kind === "passed"
+          ? undefined
+          : this.#deps.store.replace(key, entry, kept),
+      () => undefined,
+    );
+    await this.#finish(load, own);
+    await done;
+  }
+
+  async #finish(load: ClientLoad, own: OriginLoad): Promise<void> {
+    const { request, answer, stored } = load;
+    const outcome: LoadOutcome = await own.outcome;
+    switch (outcome.kind) {
+      case "answered":
+        return;
+      case "confirmed": {
+        const { response } = outcome;
+        const aged = { response, ageMs: response.initialAgeMs, isStale: false };
+        this.#serveStored(request, answer, aged, { ...load.status, fwdStatus: 304, stored: true });
+        return;
+      }
+      case "failed":
+        if (stored === undefined) throw new TypeError("nothing is stored that could be served");
+        this.#counts.staleAfterErrors += 1;
+        this.#serveStored(request, answer, stored, {
+          ...load.status,
+          ...(outcome.status !== undefined && { fwdStatus: outcome.status }),
+          ttlMs: stored.response.lifetimeMs - stored.ageMs,
+        });
+        return;
+      case "error":
+        answerFailure(answer, outcome.error, load.status);
+        return;
+      default:
+        outcome satisfies never;
+    }
+  }
+
+  /** Asks the origin while the stale response is served, once in the mesh. */
+  async #refresh(request: ProxiedRequest, { key, entry }: Place, stored: Aged): Promise<void> {
+    const own = new OriginLoad(this.#deps, { request, stored, answer: undefined, status: {} });
+    try {
+      if (entry?.stale) await this.#deps.store.load(key, (signal) => own.run(signal), 0);
+    } catch (error) {
+      if (!(error instanceof CacheError || error instanceof NotKept)) throw error;
+    }
+  }
+}
+
+type ClientLoad = LoadRequest & { readonly answer: ClientAnswer };
+
+/** Undefined: what is there is no response to this request. */
+function toAged({ entry }: Place, request: ProxiedRequest): Aged | undefined {
+  if (entry === undefined || entry.value.kind !== "response") return undefined;
+  const response = entry.value;
+  if (response.vary.length > 0 && variantOf(response.vary, request.headers) !== response.variant)
+    return undefined;
+  return { response, ageMs: response.initialAgeMs + entry.ageMs, isStale: entry.stale };
+}
+
+function hitStatus({ response, ageMs }: Aged, entry: StoredEntry | undefined): CacheStatus {
+  const detail = entry?.source === "near" ? "near" : "remote";
+  return { hit: true, ttlMs: response.lifetimeMs - ageMs, detail };
+}

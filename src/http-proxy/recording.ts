@@ -1,0 +1,110 @@
+/**
+ * Takes the body of an answer: keeps it to be stored, while it is not too long, and hands it on to the client that has asked. While it
+ * is kept it is read as fast as it comes, whatever the client takes: others wait for it.
+ */
+import type { Readable } from "node:stream";
+import type { Boundary } from "../common/boundary.ts";
+
+/** A client to which a body is handed on as it comes. */
+export interface BodySink {
+  readonly isGone: boolean;
+  /** False: it wants no more until it drains. */
+  write(chunk: Buffer): boolean;
+  end(): void;
+  /** The body breaks off. */
+  fail(): void;
+  onDrain(resume: () => void): void;
+  onGone(stop: () => void): void;
+}
+
+/** "tooLong": it is not kept, and handed on. "broken": it broke off. */
+export type Recorded = Buffer | "tooLong" | "broken";
+
+/** Bytes that all recordings of a proxy may hold at a time. */
+export class RecordingBudget {
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#maxBytes) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+export interface RecordingDeps {
+  readonly maxBytes: number;
+  readonly budget: RecordingBudget;
+  readonly boundary: Boundary;
+  /** Aborted when nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when it is known whether the body is kept: at its end, or as soon as it is too long or takes too long. */
+export function record(
+  body: Readable,
+  sink: BodySink | undefined,
+  { maxBytes, budget, boundary, signal }: RecordingDeps,
+): Promise<Recorded> {
+  boundary.contain(body);
+  return new Promise((resolve) => {
+    let chunks: Buffer[] | undefined = [];
+    let size = 0;
+    const settle = (recorded: Recorded) => {
+      if (chunks !== undefined) budget.give(size);
+      chunks = undefined;
+      resolve(recorded);
+    };
+    const giveUp = () => {
+      if (chunks === undefined) return;
+      settle("tooLong");
+      if (sink === undefined || sink.isGone) body.destroy();
+    };
+    signal.addEventListener("abort", boundary.guard(body, giveUp), { once: true });
+    sink?.onDrain(() => body.resume());
+    sink?.onGone(() => {
+      if (chunks === undefined) body.destroy();
+    });
+    body.on("data", (chunk: Buffer) => {
+      const wantsMore = sink?.write(chunk) ?? true;
+      if (chunks !== undefined) {
+        if (size + chunk.length > maxBytes || !budget.take(chunk.length)) giveUp();
+        else {
+          size += chunk.length;
+          chunks.push(chunk);
+        }
+      }
+      if (chunks === undefined && !wantsMore) body.pause();
+    });
+    body.on("end", () => {
+      sink?.end();
+      settle(chunks === undefined ? "tooLong" : Buffer.concat(chunks, size));
+    });
+    body.on("close", () => {
+      if (!body.readableEnded) sink?.fail();
+      settle("broken");
+    });
+  });
+}
+
+/** Hands a body on that is not kept. */
+export function handOn(body: Readable, sink: BodySink, boundary: Boundary): void {
+  boundary.contain(body);
+  sink.onDrain(() => body.resume());
+  sink.onGone(() => body.destroy());
+  body.on("data", (chunk: Buffer) => {
+    if (!sink.write(chunk)) body.pause();
+  });
+  body.on("end", () => sink.end());
+  body.on("close", () => {
+    if (!body.readableEnded) sink.fail();
+  });
+}
