@@ -3,6 +3,7 @@
  *
  * FILE is there only while no server runs: a start puts it aside before the port is open, whether it was loaded or not. So what
  * a server did not write at its end is never loaded. FILE.used says which one was loaded last, so that a copy of it is known.
+ * FILE.tmp is there only while one is written: a start that finds it loads nothing, since what is beside it is older.
  */
 import {
   closeSync,
@@ -53,10 +54,14 @@ export class SnapshotFile {
     return `${this.#path}.used`;
   }
 
+  get #temporaryPath(): string {
+    return `${this.#path}.tmp`;
+  }
+
   /** The store of this process. Throws as `createStoreMemory`. */
   start(options: Omit<LoadOptions, "used">): StartedStore {
     const all = { ...options, used: this.#lastUsed() };
-    const started = this.#load(all);
+    const started = this.#removeUnfinished() ? refused(all, unfinished()) : this.#load(all);
     if (started.outcome.kind === "none") return started;
     try {
       this.#putAside(started.outcome.kind === "loaded" ? this.#usedPath : `${this.#path}.refused`);
@@ -69,14 +74,13 @@ export class SnapshotFile {
     return started;
   }
 
-  /** The server serves: of the file that was loaded, only the head is kept. Errors do no harm. */
+  /** The server serves: of the file that was loaded last, only the head is kept. Errors do no harm. */
   served(): void {
-    if (!this.#isLoaded) return;
     this.#isLoaded = false;
     try {
       this.#withFile(this.#usedPath, "r+", (file) => ftruncateSync(file, headOf(toSource(file)).bytes));
     } catch {
-      // It stays as large as it is.
+      // There is none, or it stays as large as it is.
     }
   }
 
@@ -93,9 +97,8 @@ export class SnapshotFile {
 
   /** Writes a store that nobody uses any more. Throws what the system says; then there is no file. */
   save(memory: StoreMemory, clock: Clock, rng: Rng): WrittenFile {
-    const temporary = `${this.#path}.tmp`;
     try {
-      const written = this.#withFile(temporary, "w", (file) => {
+      const written = this.#withFile(this.#temporaryPath, "w", (file) => {
         fchmodSync(file, MODE);
         let bytes = 0;
         const { entries } = writeSnapshot(memory, clock, rng, (chunk) => {
@@ -105,13 +108,21 @@ export class SnapshotFile {
         fsyncSync(file);
         return { entries, bytes };
       });
-      renameSync(temporary, this.#path);
+      renameSync(this.#temporaryPath, this.#path);
       this.#syncFolder();
       return written;
     } catch (error) {
-      rmSync(temporary, { force: true });
+      remove(this.#temporaryPath);
+      remove(this.#path);
       throw error;
     }
+  }
+
+  /** Whether a server ended while it wrote. Nothing is left of that. */
+  #removeUnfinished(): boolean {
+    if (!existsSync(this.#temporaryPath)) return false;
+    remove(this.#temporaryPath);
+    return true;
   }
 
   #load(options: LoadOptions): StartedStore {
@@ -168,6 +179,19 @@ function toSource(file: number): SnapshotSource {
 
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+/** The error that leads here says more than one of this. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The next start finds it.
+  }
+}
+
+function unfinished(): SnapshotRefusal {
+  return new SnapshotRefusal("unfinished", "the server before was ended while it wrote it");
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

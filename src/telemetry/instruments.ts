@@ -291,7 +291,7 @@ export const instruments = {
     "meshcache.snapshot.starts",
     "{start}",
     "1: what the store of this process began with: none (no snapshot was there), loaded, or the reason of a refusal: too_old, " +
-      "clock, used, format, layout, setting, damaged, io",
+      "clock, used, format, layout, setting, damaged, io, unfinished",
     "meshcache.outcome",
   ),
   snapshotEntries: row(

@@ -136,7 +136,8 @@ export type SnapshotStatus = Message<"meshcache.v1.SnapshotStatus"> & {
   outcome: SnapshotStatus_Outcome;
 
   /**
-   * Why it was refused, in a word: too_old, clock, used, format, layout, setting, damaged or io. Empty: it was not.
+   * Why it was refused, in a word: too_old, clock, used, format, layout, setting, damaged, io or
+   * unfinished. Empty: it was not.
    *
    * @generated from field: string refusal = 2;
    */

@@ -3,9 +3,19 @@
 /**
  * `too_old`: older than the setting allows. `clock`: it was written later than now. `used`: a store was started with it, or with
  * a later one, before. `format`: another version. `layout`: of another layout of memory. `setting`: the settings have no room for
- * it. `damaged`: its bytes changed, or some are missing. `io`: it could not be read or put aside.
+ * it. `damaged`: its bytes changed, or some are missing. `io`: it could not be read or put aside. `unfinished`: the server ended
+ * while it wrote it.
  */
-export type RefusalReason = "too_old" | "clock" | "used" | "format" | "layout" | "setting" | "damaged" | "io";
+export type RefusalReason =
+  | "too_old"
+  | "clock"
+  | "used"
+  | "format"
+  | "layout"
+  | "setting"
+  | "damaged"
+  | "io"
+  | "unfinished";
 
 export type SnapshotOutcome =
   /** There was none. */

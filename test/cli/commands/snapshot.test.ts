@@ -5,7 +5,9 @@ import {
   copyFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -104,6 +106,18 @@ describe("meshcache serve --snapshot", () => {
     const next = await start();
     expect(messages(next)).toContain("there is no snapshot; the store is empty");
     expect(await get(next, "greeting")).toBe("");
+  });
+
+  it("says that the server before was killed while it wrote, and leaves nothing of that", async () => {
+    await stopped();
+    renameSync(file, `${file}.tmp`);
+    truncateSync(`${file}.tmp`, statSync(`${file}.tmp`).size - 1);
+    const next = await start();
+    expect(messages(next)).toContain(
+      "the snapshot was not loaded: the server before was ended while it wrote it; the store is empty",
+    );
+    expect(await get(next, "greeting")).toBe("");
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("refuses a copy of what was loaded before, and one that is damaged or for other settings", async () => {
