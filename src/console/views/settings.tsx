@@ -7,6 +7,7 @@ import { Denied, Empty, Facts, Heading, Panel, ProblemNotice, Switch } from "../
 import { type Column, Table } from "../ui/table.tsx";
 import { TextField } from "../ui/text-field.tsx";
 import { theme } from "../ui/theme.ts";
+import { Snapshot } from "./snapshot.tsx";
 
 export function SettingsView() {
   return (
@@ -14,6 +15,7 @@ export function SettingsView() {
       <Heading title="Settings">In effect on this server, and where each comes from.</Heading>
       <div class="columns">
         <Server />
+        <Snapshot />
         <Caller />
       </div>
       <Settings />

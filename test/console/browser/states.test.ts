@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MeshCache } from "../../../src/index.ts";
 import {
   accessibilityFaults,
   type Browser,
@@ -59,6 +60,40 @@ describe("an empty server", () => {
     expect(await page.getByRole("button", { name: "Invalidate …" }).isDisabled()).toBe(true);
     await takeScreenshot(page, "read-only-entry");
     expect(await accessibilityFaults(page)).toEqual([]);
+    await page.close();
+    await server.stop();
+  });
+});
+
+describe("a server with a snapshot", () => {
+  it("says in the settings what it began with, and which file it writes", async () => {
+    const file = join(folder, "snapshot");
+    const show = async (state: string, texts: readonly string[]) => {
+      const server = await serveConsole("--snapshot", file);
+      const { page, check } = await browser.open(`${server.console}#settings`);
+      const panel = page.locator("section", { has: page.getByRole("heading", { name: "Snapshot" }) });
+      for (const text of [file, ...texts]) await panel.getByText(text).waitFor();
+      await takeScreenshot(page, `snapshot-${state}`);
+      expect(await accessibilityFaults(page)).toEqual([]);
+      await expectNoSidewaysScrolling(page);
+      check();
+      await page.close();
+      return server;
+    };
+    const first = await show("none", ["there was none: the store began empty"]);
+    const cache = new MeshCache({ address: first.address });
+    await cache.namespace("shop").set("kept", Buffer.from("value"));
+    await cache.close();
+    await first.stop();
+    await (await show("loaded", ["loaded", "1 entry"])).stop("SIGKILL");
+    writeFileSync(file, "no snapshot");
+    await (await show("refused", ["refused, the store began empty: it is damaged"])).stop();
+  });
+
+  it("of no file says that a restart begins empty", async () => {
+    const server = await serveConsole();
+    const { page } = await browser.open(`${server.console}#settings`);
+    await page.getByText("None: a restart begins with an empty store.").waitFor();
     await page.close();
     await server.stop();
   });
