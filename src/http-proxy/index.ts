@@ -1,12 +1,13 @@
 /** A caching reverse proxy for an HTTP service, over the mesh cache. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { MeshCache } from "../client/mesh-cache.ts";
 import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import type { HostPort } from "../common/host-port.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import { createHostCheck } from "./hosts.ts";
-import { HttpListener } from "./listener.ts";
+import { HttpListener, PEER_TIMES, type PeerTimes } from "./listener.ts";
 import { Origin } from "./origin.ts";
 import { type Counts, Passing } from "./passing.ts";
 import { toProxiedRequest } from "./proxied-request.ts";
@@ -52,12 +53,13 @@ const RECORDED_MAX_BYTES = 64 * 2 ** 20;
 /** What a test replaces. */
 export interface HttpProxyInternals {
   readonly clock?: Pick<Clock, "wallMs">;
+  readonly peerTimes?: Partial<PeerTimes>;
 }
 
 /** Resolves once it listens. Rejects when it cannot, and with FIELD_INVALID for a namespace that is none. */
 export async function startHttpProxy(
   options: HttpProxyOptions,
-  { clock = systemClock }: HttpProxyInternals = {},
+  { clock = systemClock, peerTimes }: HttpProxyInternals = {},
 ): Promise<HttpProxy> {
   const { timeoutMs = 30_000, bodyMaxBytes = 1_000_000, namespace = "responses" } = options;
   const boundary = createBoundary(options.onFault ?? (() => {}));
@@ -78,19 +80,23 @@ export async function startHttpProxy(
   const purge = new Purge(store, options.purgeToken, counts);
   const isOwnHost = createHostCheck([...(options.hosts ?? []), url.hostname, options.listen.host]);
 
+  /** Connections with a request whose end is not clear: what comes after it is not looked at. */
+  const ended = new WeakSet<Socket>();
   const serve = (message: IncomingMessage, response: ServerResponse): void => {
+    if (ended.has(message.socket)) return;
     const answer = new ClientAnswer(boundary.contain(response), url.origin, boundary);
     const refusal = refusalOf(message, isOwnHost);
     if (refusal !== undefined) {
       counts.refused += 1;
-      answer.refuse(refusal.status, refusal.text);
+      answer.refuse(refusal.status, refusal.text, refusal.endsConnection ? { connection: "close" } : {});
+      if (refusal.endsConnection) ended.add(message.socket);
       return;
     }
     const request = toProxiedRequest(message);
     const handler = request.method === "PURGE" ? purge : READS.has(request.method) ? reads : writes;
     handler.serve(request, answer).catch((error: unknown) => boundary.caught(response, error));
   };
-  const listener = new HttpListener(boundary, serve);
+  const listener = new HttpListener(boundary, { ...PEER_TIMES, ...peerTimes }, serve);
   return {
     address: await listener.start(options.listen),
     counts,

@@ -6,26 +6,45 @@ import { type HostPort, toHostPort } from "../common/host-port.ts";
 
 const CONNECTIONS_MAX = 16_384;
 const HEADERS_MAX_BYTES = 16 * 1024;
-/** How long a peer may take for the head of a request, and for the whole of it. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 120_000;
-/** How long a connection may have nothing to do, and how long it may take nothing of an answer. */
-const IDLE_MS = 65_000;
-const STALLED_MS = 60_000;
-const CHECK_MS = 1_000;
+
+/** How long a peer may take. */
+export interface PeerTimes {
+  /** For the head of a request. */
+  readonly headMs: number;
+  /** For the whole of it. */
+  readonly requestMs: number;
+  /** Between requests. */
+  readonly idleMs: number;
+  /** Without taking or sending a byte. */
+  readonly stalledMs: number;
+  /** How often it is looked whether the first two are over. */
+  readonly checkMs: number;
+}
+
+export const PEER_TIMES: PeerTimes = {
+  headMs: 10_000,
+  requestMs: 120_000,
+  idleMs: 65_000,
+  stalledMs: 60_000,
+  checkMs: 1_000,
+};
 
 export class HttpListener {
   readonly #boundary: Boundary;
   readonly #server: Server;
 
-  constructor(boundary: Boundary, serve: (request: IncomingMessage, response: ServerResponse) => void) {
+  constructor(
+    boundary: Boundary,
+    times: PeerTimes,
+    serve: (request: IncomingMessage, response: ServerResponse) => void,
+  ) {
     this.#boundary = boundary;
     const plain = createServer({
       maxHeaderSize: HEADERS_MAX_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: IDLE_MS,
-      connectionsCheckingInterval: CHECK_MS,
+      headersTimeout: times.headMs,
+      requestTimeout: times.requestMs,
+      keepAliveTimeout: times.idleMs,
+      connectionsCheckingInterval: times.checkMs,
       // All lines of a header are part of what a response varies by.
       joinDuplicateHeaders: true,
       insecureHTTPParser: false,
@@ -33,7 +52,7 @@ export class HttpListener {
     const server = boundary.contain(Object.assign(plain, { destroy: () => {} }));
     this.#server = server;
     server.maxConnections = CONNECTIONS_MAX;
-    server.setTimeout(STALLED_MS);
+    server.setTimeout(times.stalledMs);
     server.on("connection", (socket: Socket) => boundary.contain(socket));
     server.on("request", (request: IncomingMessage, response: ServerResponse) => {
       boundary.guard(request.socket, serve)(request, response);

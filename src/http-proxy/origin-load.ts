@@ -179,7 +179,7 @@ export class OriginLoad {
       lifetimeMs,
       use,
       vary,
-      variant: variantOf(vary, request.headers),
+      variant: variantOf(vary, request),
       body,
     };
   }

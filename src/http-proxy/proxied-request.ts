@@ -1,7 +1,7 @@
 /** A request as the proxy looks at it, and what of it goes to the origin. */
 import type { IncomingMessage } from "node:http";
 import { type Directives, requestDirectives, SURROGATE_CAPABILITY } from "./rules/cache-control.ts";
-import { endToEnd } from "./rules/header-fields.ts";
+import { endToEnd, type RawHeaders } from "./rules/header-fields.ts";
 import type { AskedWith } from "./rules/storing.ts";
 
 export interface ProxiedRequest {
@@ -10,6 +10,8 @@ export interface ProxiedRequest {
   /** Path and query, byte for byte as they came: the key and the origin get the same. */
   readonly target: string;
   readonly headers: IncomingMessage["headers"];
+  /** What the origin sees of a header that a response may vary by. */
+  seen(name: string): string | undefined;
   readonly directives: Directives;
   readonly askedWith: AskedWith;
   readonly hasBody: boolean;
@@ -42,12 +44,17 @@ const OWN: ReadonlySet<string> = new Set([
 
 export function toProxiedRequest(message: IncomingMessage): ProxiedRequest {
   const { headers, method = "GET", url = "/" } = message;
+  let seen: Map<string, string> | undefined;
   const directives = requestDirectives(headers["cache-control"], headers.pragma);
   return {
     message,
     method,
     target: url,
     headers,
+    seen: (name) => {
+      seen ??= seenBy(forwardedHeaders({ message, headers }));
+      return seen.get(name);
+    },
     directives,
     askedWith: {
       authorization: headers.authorization !== undefined,
@@ -66,7 +73,7 @@ export interface ForwardOptions {
 
 /** The headers for the origin. `conditions`: instead of the client's; `isWhole`: without the range that the client asks for. */
 export function forwardedHeaders(
-  { message, headers }: ProxiedRequest,
+  { message, headers }: Pick<ProxiedRequest, "message" | "headers">,
   { conditions, isWhole = false }: ForwardOptions = {},
 ): string[] {
   const drop = new Set(OWN);
@@ -85,3 +92,15 @@ export function forwardedHeaders(
 
 /** How this proxy names itself in Via. */
 export const VIA = "meshcache";
+
+/** All lines of each. Of a map, since a response may vary by any name, also one that objects have of their own. */
+function seenBy(headers: RawHeaders): Map<string, string> {
+  const seen = new Map<string, string>();
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = (headers[at] ?? "").toLowerCase();
+    const before = seen.get(name);
+    const value = headers[at + 1] ?? "";
+    seen.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return seen;
+}

@@ -61,7 +61,7 @@ export class Reads {
     const first = await store.find(key);
     if (first === undefined) return { key, entry: undefined, reason: "uri-miss" };
     if (first.value.kind === "passed") return { key, entry: first, reason: "miss" };
-    const variant = variantOf(first.value.vary, request.headers);
+    const variant = variantOf(first.value.vary, request);
     if (variant === first.value.variant) return { key, entry: first, reason: "miss" };
     const variantKey = store.variantKeyOf(key, variant);
     return { key: variantKey, entry: await store.find(variantKey), reason: "vary-miss" };
@@ -203,8 +203,7 @@ type ClientLoad = LoadRequest & { readonly answer: ClientAnswer };
 function toAged({ entry }: Place, request: ProxiedRequest): Aged | undefined {
   if (entry === undefined || entry.value.kind !== "response") return undefined;
   const response = entry.value;
-  if (response.vary.length > 0 && variantOf(response.vary, request.headers) !== response.variant)
-    return undefined;
+  if (response.vary.length > 0 && variantOf(response.vary, request) !== response.variant) return undefined;
   return { response, ageMs: response.initialAgeMs + entry.ageMs, isStale: entry.stale };
 }
 

@@ -6,6 +6,8 @@ import { linesOf } from "./rules/header-fields.ts";
 export interface Refusal {
   readonly status: number;
   readonly text: string;
+  /** It is not clear where the request ends. */
+  readonly endsConnection?: true;
 }
 
 /** Path and query, or "*" of OPTIONS. Node refuses spaces and control characters; what is not ASCII must be escaped. */
@@ -33,9 +35,9 @@ export function refusalOf(
   const encoding = headers["transfer-encoding"];
   // The coding would be lost on the way: only the chunks are taken apart here.
   if (encoding !== undefined && encoding.toLowerCase() !== "chunked")
-    return { status: 501, text: "the transfer coding is not known" };
+    return { status: 501, text: "the transfer coding is not known", endsConnection: true };
   if (encoding !== undefined && (headers["content-length"] !== undefined || message.httpVersion !== "1.1"))
-    return { status: 400, text: "the length of the body is not clear" };
+    return { status: 400, text: "the length of the body is not clear", endsConnection: true };
   const loops = linesOf(rawHeaders, "via").join(",").split(VIA).length - 1;
   return loops > LOOPS_MAX ? { status: 508, text: "the origin leads back to this proxy" } : undefined;
 }

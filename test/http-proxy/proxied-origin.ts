@@ -1,7 +1,12 @@
 /** An origin, the proxies before it and their cache, all over real sockets and on a clock that the test moves. */
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type HttpProxy, type HttpProxyOptions, startHttpProxy } from "../../src/http-proxy/index.ts";
+import {
+  type HttpProxy,
+  type HttpProxyInternals,
+  type HttpProxyOptions,
+  startHttpProxy,
+} from "../../src/http-proxy/index.ts";
 import { createTestClock, startTestCache, type TestCache } from "../../src/testing/index.ts";
 
 /** Nothing here may take too long because the machine is busy. */
@@ -45,9 +50,14 @@ export interface ProxiedOrigin extends AsyncDisposable {
   stopOrigin(): Promise<void>;
 }
 
+export interface ProxiedOptions extends Partial<HttpProxyOptions>, Omit<HttpProxyInternals, "clock"> {
+  /** Of proxies; default 1. */
+  readonly count?: number;
+}
+
 export async function startProxiedOrigin(
   handler: OriginHandler,
-  { count = 1, ...options }: Partial<HttpProxyOptions> & { readonly count?: number } = {},
+  { count = 1, peerTimes, ...options }: ProxiedOptions = {},
 ): Promise<ProxiedOrigin> {
   const clock = createTestClock();
   const mesh = await startTestCache({ client: PATIENT, clock });
@@ -77,7 +87,7 @@ export async function startProxiedOrigin(
           onFault: (error) => faults.push(error),
           ...options,
         },
-        { clock },
+        { clock, ...(peerTimes !== undefined && { peerTimes }) },
       ),
     );
   }

@@ -34,10 +34,11 @@ export function durationMs(directives: Directives, name: string): number | undef
   return value !== true && DIGITS.test(value) ? Math.min(Number(value), SECONDS_MAX) * 1_000 : 0;
 }
 
-/** The fields that a qualified `no-cache` or `private` names, in lower case. */
+/** The fields that a qualified `no-cache` or `private` names, in lower case. Empty also where one of them is no name. */
 export function namedFields(directives: Directives, name: string): string[] {
   const value = directives.get(name);
-  return value === undefined || value === true ? [] : listItems(value).map((field) => field.toLowerCase());
+  const fields = value === undefined || value === true ? [] : listItems(value);
+  return fields.every((field) => TOKEN.test(field)) ? fields.map((field) => field.toLowerCase()) : [];
 }
 
 /** The directive stands for the whole response, not for some of its fields. */

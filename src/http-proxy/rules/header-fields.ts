@@ -50,22 +50,27 @@ export function without(headers: RawHeaders, isDropped: (name: string) => boolea
   return kept;
 }
 
-/** The items of a list, which may have quoted strings in it: those that are empty are none. */
+/**
+ * The items of a list, which may have quoted strings in it: those that are empty are none. A quote without an end is an ordinary
+ * character: it hides no directive.
+ */
 export function listItems(value: string): string[] {
   const items: string[] = [];
   let from = 0;
   let isQuoted = false;
-  for (let at = 0; at <= value.length; at += 1) {
+  for (let at = 0; at < value.length; at += 1) {
     const char = value[at];
     if (isQuoted && char === "\\") at += 1;
     else if (char === '"') isQuoted = !isQuoted;
-    else if (at >= value.length || (char === "," && !isQuoted)) {
-      const item = trim(value.slice(from, at));
-      if (item !== "") items.push(item);
+    else if (char === "," && !isQuoted) {
+      items.push(value.slice(from, at));
       from = at + 1;
     }
   }
-  return items;
+  const rest = value.slice(from);
+  return (isQuoted ? items.concat(rest.split(",")) : [...items, rest])
+    .map(trim)
+    .filter((item) => item !== "");
 }
 
 /** Without the spaces and tabs around it: nothing else is optional whitespace. */

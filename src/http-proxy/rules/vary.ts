@@ -2,9 +2,6 @@
 import { createHash } from "node:crypto";
 import { linesOf, listItems, type RawHeaders, TOKEN } from "./header-fields.ts";
 
-/** The request's headers, joined, by names in lower case. */
-export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
-
 /** More headers than an origin with a reason names. */
 const NAMES_MAX = 16;
 
@@ -20,16 +17,19 @@ export function varyNames(headers: RawHeaders): readonly string[] | undefined {
   return [...names].sort();
 }
 
+/** What the origin sees of a request. */
+export interface Selecting {
+  /** The value of a header, its lines joined; `name` is in lower case. */
+  seen(name: string): string | undefined;
+}
+
 /** The same for two requests that the origin cannot tell apart by these headers. Empty without names. */
-export function variantOf(names: readonly string[], request: RequestHeaders): string {
+export function variantOf(names: readonly string[], request: Selecting): string {
   if (names.length === 0) return "";
   const hash = createHash("sha256");
   for (const name of names) {
-    const value = request[name];
-    const text =
-      value === undefined
-        ? undefined
-        : normalized(name, typeof value === "string" ? value : value.join(", "));
+    const value = request.seen(name);
+    const text = value === undefined ? undefined : normalized(name, value);
     // Lengths, so that no value can pass for the end of another.
     hash.update(text === undefined ? "-;" : `${text.length}:${text};`);
   }
