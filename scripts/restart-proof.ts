@@ -3,6 +3,7 @@
  * and with ten kills; then fifty clients read while a server is restarted ten times. Fails for a stale read, a gap after a
  * restart in order, a hit ratio that moved by more than a point, or a read that failed. Needs web07.trace.gz in
  * MESHCACHE_TRACES. `--server FILE` starts this executable, such as that of `npm run build:binary`, instead of the sources.
+ * `--limit N` replays so many accesses, and `--restarts N` restarts as often.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +22,6 @@ import { readTrace } from "../src/cli/replay/trace.ts";
 import { createSeededRng } from "../src/common/random.ts";
 import { CacheError, json, MeshCache } from "../src/index.ts";
 
-const RESTARTS = 10;
 const SEED = 1;
 const LEASE_MS = 5_000;
 const READERS = 50;
@@ -30,8 +30,13 @@ const READER_KEYS = 200;
 const RESTART_MS = 1_000;
 
 const { values } = parseArgs({
-  options: { server: { type: "string" }, limit: { type: "string", default: "76118" } },
+  options: {
+    server: { type: "string" },
+    limit: { type: "string", default: "76118" },
+    restarts: { type: "string", default: "10" },
+  },
 });
+const RESTARTS = Number(values.restarts);
 const folder = mkdtempSync(join(tmpdir(), "meshcache-restarts-"));
 
 class RestartedServer {
