@@ -67,7 +67,10 @@ export function connectCache(terminal: Terminal, flags: CacheFlags): MeshCache {
     clientId: "proxy",
     ...(tls !== undefined && { tls }),
     ...(token !== undefined && { token: () => readToken(flags, tls, flags.cache) ?? token }),
-    onEvent: (event) => void writeLine(terminal.stderr, event.message),
+    onEvent: (event) => {
+      // An answer that is not kept ends its load with an error.
+      if (event.kind !== "loadFailed") void writeLine(terminal.stderr, event.message);
+    },
   });
 }
 
