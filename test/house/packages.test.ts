@@ -2,9 +2,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { NODE_MIN } from "../../src/common/node-version.ts";
+import { importsOf, sourceFiles } from "./imports.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 const [full, client] = [read("package.json"), read("packages/client/package.json")];
+
+/** Bundled for the command line, or for browsers: nothing is imported from there. */
+const BUNDLED = ["src/cli/", "src/console/", "src/http-proxy/"];
 
 describe("the packages", () => {
   it.each(["version", "license", "type", "engines"])("have the same %s", (field) => {
@@ -21,6 +25,16 @@ describe("the packages", () => {
 
   it("are built before they are packed", () => {
     for (const { scripts } of [full, client]) expect(scripts.prepack).toMatch(/build\.ts/);
+  });
+
+  it("have what applications import from them, beside the command line, which is a bundle", () => {
+    const installed = new Set(Object.keys({ ...full.dependencies, ...full.peerDependencies }));
+    const missing = importsOf(sourceFiles("src"))
+      .filter(({ file }) => !BUNDLED.some((folder) => file.startsWith(folder)))
+      .flatMap(({ file, package: name }) =>
+        name === undefined || installed.has(name) ? [] : [`${file}: ${name}`],
+      );
+    expect(missing).toEqual([]);
   });
 
   it("start the server by npm as by their command", () => {
