@@ -19,6 +19,9 @@ export const targets = {
   fanOutP50: atMost(1.2, 1),
   fanOutP99: atMost(1.5, 1),
   tailOverMedian: atMost(30, 10),
+  cachedCall: atLeast(10, 30),
+  cachedCallMicros: atMost(4, 3),
+  missedCall: atMost(1.15, 1.08),
   hitRatioOverLru: atLeast(0.01, 0.025),
   snapshotOverRedis: atLeast(2, 4),
 } as const satisfies Record<string, Target>;

@@ -13,6 +13,7 @@ import {
   remoteSet,
 } from "./remote-operations.ts";
 import { restart, startUp } from "./restart.ts";
+import { cachedResponses } from "./responses.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
 import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";
@@ -37,6 +38,7 @@ export const comparisons: readonly Comparison[] = [
   meteredPolicy,
   restart,
   startUp,
+  cachedResponses,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */
