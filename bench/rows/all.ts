@@ -12,8 +12,8 @@ import {
   remoteGetValkey,
   remoteSet,
 } from "./remote-operations.ts";
-import { restart, startUp } from "./restart.ts";
 import { cachedResponses } from "./responses.ts";
+import { restart, startUp } from "./restart.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
 import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";

@@ -14,16 +14,12 @@ import { CacheError, fieldInvalid } from "../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
 import { type Answer, fromStored, storedCodec, toStored } from "./answer.ts";
 import { UNSET } from "./options/canonical-text.ts";
-import {
-  compileRules,
-  hash,
-  type MethodRule,
-  type ReadRule,
-  type WriteRule,
-  withVariant,
-} from "./options/method-rules.ts";
+import { compileRules, type MethodRule } from "./options/method-rules.ts";
+import type { ReadRule } from "./options/read-rule.ts";
+import { hash, withVariant } from "./options/request-key.ts";
 import { readServices, type ServiceMethod, type ServiceSource } from "./options/service-methods.ts";
 import { UnkeyableRequest } from "./options/wire-reader.ts";
+import type { WriteRule } from "./options/write-rule.ts";
 
 export interface ResponseCacheOptions {
   /** Keeps the responses. */
@@ -264,6 +260,7 @@ function variantOf(rule: ReadRule, metadata: CallMetadata, other: OtherCredentia
       case "ignored":
     }
   }
+  if (credentials === undefined && other === undefined && !varies) return "";
   const parts: string[] = [];
   if (rule.sharing !== Sharing.ALL && (credentials !== undefined || other !== undefined)) {
     if (rule.sharing !== Sharing.CALLER || other === "hidden") return undefined;

@@ -3,8 +3,10 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { reflect } from "@bufbuild/protobuf/reflect";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileRules, type ReadRule, type WriteRule } from "../../src/responses/options/method-rules.ts";
+import { compileRules } from "../../src/responses/options/method-rules.ts";
+import type { ReadRule } from "../../src/responses/options/read-rule.ts";
 import { readServices } from "../../src/responses/options/service-methods.ts";
+import type { WriteRule } from "../../src/responses/options/write-rule.ts";
 import { describeUsers, loadUsers } from "./users-service.ts";
 
 const users = describeUsers();

@@ -2,8 +2,9 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConnectError, type Interceptor, type UnaryRequest, type UnaryResponse } from "@connectrpc/connect";
 import type { Answer } from "../answer.ts";
-import type { ReadRule, WriteRule } from "../options/method-rules.ts";
+import type { ReadRule } from "../options/read-rule.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
+import type { WriteRule } from "../options/write-rule.ts";
 import {
   type AnswerSource,
   markSpan,

@@ -12,7 +12,7 @@ import {
 import { systemClock, type Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Answer } from "../answer.ts";
-import type { ReadRule } from "../options/method-rules.ts";
+import type { ReadRule } from "../options/read-rule.ts";
 import {
   type AnswerSource,
   type KeyedCall,
@@ -27,12 +27,11 @@ import { toCallMetadata, toList, toMetadata, withMark } from "./metadata.ts";
 type NextInterceptingCall = ConstructorParameters<typeof InterceptingCall>[0];
 type MessageContext = Parameters<NextInterceptingCall["sendMessageWithContext"]>[0];
 
-export interface CachedCallParts {
+/** What all calls of a method share. */
+export interface CachedMethod {
   readonly responses: ResponseCache;
   readonly rule: ReadRule;
   readonly serialize: SerializeResponse;
-  readonly callOptions: InterceptorOptions;
-  readonly nextCall: NextCall;
   /** The channel has credentials. */
   readonly hidden: boolean;
 }
@@ -48,7 +47,9 @@ interface Received {
 const LOAD_MARGIN_MS = 1_000;
 
 export class CachedCall implements NextInterceptingCall {
-  readonly #parts: CachedCallParts;
+  readonly #method: CachedMethod;
+  readonly #callOptions: InterceptorOptions;
+  readonly #nextCall: NextCall;
   #metadata: Metadata | undefined;
   #listener: InterceptingListener | undefined;
   #message: unknown;
@@ -60,8 +61,10 @@ export class CachedCall implements NextInterceptingCall {
   /** The call to the service, where this is not answered from the cache. */
   #direct: NextInterceptingCall | undefined;
 
-  constructor(parts: CachedCallParts) {
-    this.#parts = parts;
+  constructor(method: CachedMethod, callOptions: InterceptorOptions, nextCall: NextCall) {
+    this.#method = method;
+    this.#callOptions = callOptions;
+    this.#nextCall = nextCall;
   }
 
   start(metadata: Metadata, listener?: Partial<InterceptingListener>): void {
@@ -89,7 +92,7 @@ export class CachedCall implements NextInterceptingCall {
       this.#callDirectly();
       return;
     }
-    const near = this.#parts.responses.near(keyed);
+    const near = this.#method.responses.near(keyed);
     // Its caller listens only once the call was begun.
     if (near !== undefined) queueMicrotask(() => this.#answer(near, "near"));
     else this.#read(keyed);
@@ -110,7 +113,8 @@ export class CachedCall implements NextInterceptingCall {
   }
 
   #key(): KeyedCall | undefined {
-    const { responses, rule, callOptions, hidden } = this.#parts;
+    const { responses, rule, hidden } = this.#method;
+    const callOptions = this.#callOptions;
     const metadata = this.#metadata;
     if (metadata === undefined) return undefined;
     let request: Uint8Array;
@@ -125,7 +129,8 @@ export class CachedCall implements NextInterceptingCall {
   }
 
   #read(keyed: KeyedCall): void {
-    const { responses, callOptions } = this.#parts;
+    const { responses } = this.#method;
+    const callOptions = this.#callOptions;
     const waitMs = remainingMs(callOptions);
     if (waitMs !== Number.POSITIVE_INFINITY) {
       const expire = () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, "Deadline exceeded");
@@ -144,7 +149,7 @@ export class CachedCall implements NextInterceptingCall {
   }
 
   #followParent(): void {
-    const parent: EventEmitter | undefined = this.#parts.callOptions.parent;
+    const parent: EventEmitter | undefined = this.#callOptions.parent;
     if (parent === undefined) return;
     const cancel = () => this.cancelWithStatus(status.CANCELLED, "Cancelled by parent call");
     parent.once("cancelled", cancel);
@@ -164,7 +169,7 @@ export class CachedCall implements NextInterceptingCall {
     let decoded: unknown;
     try {
       const bytes = message as Buffer | undefined;
-      decoded = bytes && this.#parts.callOptions.method_definition.responseDeserialize(bytes);
+      decoded = bytes && this.#callOptions.method_definition.responseDeserialize(bytes);
     } catch {
       // It was stored by another version of the service, or by somebody else.
       this.#callDirectly();
@@ -191,10 +196,9 @@ export class CachedCall implements NextInterceptingCall {
 
   /** As without a cache. */
   #callDirectly(): void {
-    const { callOptions, nextCall } = this.#parts;
     const metadata = this.#metadata;
     if (metadata === undefined || !this.#finish()) return;
-    const direct = nextCall(callOptions);
+    const direct = this.#nextCall(this.#callOptions);
     this.#direct = direct;
     direct.start(metadata, this.#listener);
     direct.sendMessageWithContext(this.#context, this.#message);
@@ -206,10 +210,9 @@ export class CachedCall implements NextInterceptingCall {
    * when it has taken too long, or the cache was closed.
    */
   #load(signal: AbortSignal): Promise<Received> {
-    const { responses, callOptions, nextCall } = this.#parts;
-    const { deadline: _, parent: __, ...others } = callOptions;
-    const deadline = systemClock.wallMs() + responses.loadTimeoutMs + LOAD_MARGIN_MS;
-    const call = nextCall({ ...others, deadline });
+    const { deadline: _, parent: __, ...others } = this.#callOptions;
+    const deadline = systemClock.wallMs() + this.#method.responses.loadTimeoutMs + LOAD_MARGIN_MS;
+    const call = this.#nextCall({ ...others, deadline });
     return new Promise((resolve, reject) => {
       let metadata = new Metadata();
       let message: unknown;
@@ -242,6 +245,6 @@ export class CachedCall implements NextInterceptingCall {
     // grpc-js makes this error of it, so it is not to be kept as an answer that is OK.
     if (message === undefined)
       return { code: status.UNIMPLEMENTED, details: "No message received", message, ...lists };
-    return { code, details, message: this.#parts.serialize(message), ...lists };
+    return { code, details, message: this.#method.serialize(message), ...lists };
   }
 }

@@ -8,10 +8,10 @@ import {
   type ServiceDefinition,
 } from "@grpc/grpc-js";
 import { fieldInvalid } from "../../common/errors.ts";
-import type { WriteRule } from "../options/method-rules.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
+import type { WriteRule } from "../options/write-rule.ts";
 import { markSpan, ResponseCache, type ResponseCacheOptions } from "../response-cache.ts";
-import { CachedCall } from "./cached-call.ts";
+import { CachedCall, type CachedMethod } from "./cached-call.ts";
 import { remainingMs } from "./deadline.ts";
 import { withMark } from "./metadata.ts";
 
@@ -44,22 +44,20 @@ export type SerializeResponse = (message: unknown) => Uint8Array;
 export function createCacheInterceptor(options: CacheInterceptorOptions): Interceptor {
   const definitions = toList(options.definitions);
   const responses = new ResponseCache(options, toList(options.services ?? definitions));
-  const serializers = new Map<string, SerializeResponse>();
-  for (const definition of definitions)
-    for (const { path, responseSerialize } of Object.values(definition))
-      serializers.set(path, responseSerialize);
   const hidden = options.hasCredentials === true;
+  const reads = new Map<string, CachedMethod>();
+  for (const { path, responseSerialize } of definitions.flatMap((one) => Object.values(one))) {
+    const rule = responses.ruleOf(path);
+    if (rule?.kind === "read") reads.set(path, { responses, rule, serialize: responseSerialize, hidden });
+  }
   return (callOptions, nextCall) => {
     const { path } = callOptions.method_definition;
+    const read = reads.get(path);
+    if (read !== undefined) return new InterceptingCall(new CachedCall(read, callOptions, nextCall));
     const rule = responses.ruleOf(path);
     if (rule === undefined) return new InterceptingCall(nextCall(callOptions));
     if (rule.kind === "write") return observeWrite(responses, rule, callOptions, nextCall);
-    const serialize = serializers.get(path);
-    if (serialize === undefined)
-      throw fieldInvalid("definitions", `with the method ${path}, which is cached`);
-    return new InterceptingCall(
-      new CachedCall({ responses, rule, serialize, callOptions, nextCall, hidden }),
-    );
+    throw fieldInvalid("definitions", `with the method ${path}, which is cached`);
   };
 }
 

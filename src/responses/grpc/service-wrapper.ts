@@ -11,8 +11,9 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Answer } from "../answer.ts";
-import type { ReadRule, WriteRule } from "../options/method-rules.ts";
+import type { ReadRule } from "../options/read-rule.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
+import type { WriteRule } from "../options/write-rule.ts";
 import {
   markSpan,
   type OtherCredentials,

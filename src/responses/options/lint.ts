@@ -1,7 +1,10 @@
 /** What `meshcache lint-cache` says of the options of methods: their errors, and what is probably not meant. */
 import { Sharing } from "../../../gen/meshcache/options/v1/caching_pb.ts";
-import { compileRules, methodName, type Problem, type ReadRule, type WriteRule } from "./method-rules.ts";
+import { compileRules, type Problem } from "./method-rules.ts";
+import { methodName } from "./option-checks.ts";
+import type { ReadRule } from "./read-rule.ts";
 import type { ServiceMethod } from "./service-methods.ts";
+import type { WriteRule } from "./write-rule.ts";
 
 export interface LintResult {
   /** How many methods have options. */

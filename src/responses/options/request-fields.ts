@@ -1,7 +1,7 @@
 /** Finds the fields that options name, and reads their values from encoded requests. */
 import { chooseOne, defaultOf, fieldOf, readValues } from "./canonical-text.ts";
 import { FIELD_KIND, type FieldType, type MessageType } from "./message-type.ts";
-import { type FieldValue, UnkeyableRequest, WIRE, WireReader } from "./wire-reader.ts";
+import { type FieldValue, UnkeyableRequest, WIRE, WireReader, wireTypeOf } from "./wire-reader.ts";
 
 /** A field that an option names, found. */
 export interface FieldPath {
@@ -129,12 +129,13 @@ function readInto(
 const mistyped = () => new UnkeyableRequest("a field of the request is of another type");
 
 function readLeaf(reader: WireReader, wireType: number, field: FieldType, list: FieldValue[]): void {
-  const add = (value: FieldValue) => {
-    // Of a singular field that comes twice the last one counts.
-    if (!field.repeated) list.length = 0;
-    list.push(value);
-  };
-  if (!readValues(reader, wireType, field, add)) throw mistyped();
+  if (field.repeated) {
+    if (!readValues(reader, wireType, field, (value) => list.push(value))) throw mistyped();
+    return;
+  }
+  if (wireType !== wireTypeOf(field.kind)) throw mistyped();
+  // Of a singular field that comes twice the last one counts.
+  list[0] = reader.value(field.kind);
 }
 
 /** The value of a singular field, or undefined where it was not set and that can be told. */

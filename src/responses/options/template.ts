@@ -87,3 +87,13 @@ export function parseTemplate(text: string, type: MessageType, reader: FieldRead
   if (parts.length > FIELDS_MAX) return `has more than ${FIELDS_MAX} fields`;
   return new TagTemplate(text, parts, before);
 }
+
+/** The tags of a request, each once. */
+export function expand(templates: readonly TagTemplate[], values: FieldValues): readonly string[] {
+  if (templates.length === 0) return NO_TAGS;
+  const tags = new Set<string>();
+  for (const template of templates) template.addTo(tags, values);
+  return [...tags];
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);

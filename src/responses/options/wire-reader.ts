@@ -69,7 +69,7 @@ export class WireReader {
         this.#take(8);
         return;
       case WIRE.delimited:
-        this.delimited();
+        this.#delimited();
         return;
       case WIRE.fixed32:
         this.#take(4);
@@ -94,11 +94,15 @@ export class WireReader {
 
   /** A view of the bytes. */
   delimited(): Buffer {
+    const from = this.#delimited();
+    return this.#bytes.subarray(from, this.#at);
+  }
+
+  /** The place of its bytes, which end where the reader is then. */
+  #delimited(): number {
     this.#varint();
     if (this.#high !== 0) throw malformed();
-    const length = this.#low;
-    const from = this.#take(length);
-    return this.#bytes.subarray(from, from + length);
+    return this.#take(this.#low);
   }
 
   value(kind: FieldKind): FieldValue {
@@ -154,10 +158,11 @@ export class WireReader {
   }
 
   #text(): string {
-    const view = this.delimited();
-    const text = view.toString("latin1");
+    const from = this.#delimited();
+    const text = this.#bytes.toString("latin1", from, this.#at);
     // Most texts of keys are ASCII.
     if (isAscii(text)) return text;
+    const view = this.#bytes.subarray(from, this.#at);
     if (!isUtf8(view)) throw new UnkeyableRequest("a text of the request is not UTF-8");
     return view.toString("utf8");
   }
@@ -172,6 +177,14 @@ export class WireReader {
 
   #varint(): void {
     const bytes = this.#bytes;
+    const first = bytes[this.#at];
+    // Most numbers of fields and most lengths.
+    if (first !== undefined && first < 0x80) {
+      this.#at += 1;
+      this.#low = first;
+      this.#high = 0;
+      return;
+    }
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {

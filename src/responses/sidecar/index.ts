@@ -14,8 +14,9 @@ import { type Boundary, createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
 import { type HostPort, toHostPort } from "../../common/host-port.ts";
 import type { Answer } from "../answer.ts";
-import type { ReadRule, WriteRule } from "../options/method-rules.ts";
+import type { ReadRule } from "../options/read-rule.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
+import type { WriteRule } from "../options/write-rule.ts";
 import {
   type AnswerSource,
   type KeyedCall,
