@@ -48,7 +48,7 @@ async function runMany(): Promise<boolean> {
   console.log(
     `${outcome.seeds} seeds from ${from} in ${seconds.toFixed(1)} s on ${threads} threads: ` +
       `${counts.nearReads} near and ${counts.remoteReads} remote reads, ${counts.originReads} of origin rows, ` +
-      `${counts.registerOperations} operations put in order (${counts.undecided} keys undecided), ` +
+      `${counts.registerOperations} operations put in order (${counts.undecided} keys undecided), ${counts.increments} increments, ` +
       `${counts.restarts} restarts, ${counts.continued} continued, ${counts.forks} forks, ${counts.gaps} gaps, ${counts.retries} retries, ${counts.queued} queued invalidations`,
   );
   for (const { seed, check, message } of failures.slice(0, FAILURES_SHOWN)) {

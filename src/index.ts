@@ -41,6 +41,8 @@ export type {
   EntryFacts,
   EntrySource,
   EntryVersion,
+  IncrementOutcome,
+  IncrementRefusalReason,
   InvalidateOutcome,
   Outcome,
   RefusalReason,
@@ -66,7 +68,12 @@ export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
-export type { InvalidateOptions, SetOptions, TouchOptions } from "./client/operations/write-options.ts";
+export type {
+  IncrementOptions,
+  InvalidateOptions,
+  SetOptions,
+  TouchOptions,
+} from "./client/operations/write-options.ts";
 export type { ClientStats, ConnectionStats, InvalidationStats, NearStats } from "./client/stats.ts";
 export type { GrpcCredentials } from "./client/transport/grpc-credentials.ts";
 export type { TokenSource } from "./client/transport/token.ts";

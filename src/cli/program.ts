@@ -47,6 +47,7 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<string, () => Promise<Ad
   "Entries:": {
     get: async () => (await import("./commands/get.ts")).addGetCommand,
     set: async () => (await import("./commands/set.ts")).addSetCommand,
+    incr: async () => (await import("./commands/incr.ts")).addIncrCommand,
     touch: async () => (await import("./commands/touch.ts")).addTouchCommand,
     invalidate: async () => (await import("./commands/invalidate.ts")).addInvalidateCommand,
   },

@@ -6,6 +6,7 @@ import { checkNames, type OptionNames } from "./api/option-names.ts";
 import {
   ABSENT,
   type Entry,
+  type IncrementOutcome,
   type InvalidateOutcome,
   MISS,
   type Outcome,
@@ -25,7 +26,9 @@ import { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
 import { type EntryReader, READ_OPTIONS, type ReadOptions } from "./operations/reader.ts";
 import {
+  INCREMENT_OPTIONS,
   INVALIDATE_OPTIONS,
+  type IncrementOptions,
   type InvalidateOptions,
   SET_OPTIONS,
   type SetOptions,
@@ -280,6 +283,24 @@ export class Namespace<Value> implements AsyncDisposable {
     try {
       this.#refuseIfClosed();
       return await this.#parts.writer.touch(key, checkOptions(options, TOUCH_OPTIONS));
+    } catch (error) {
+      throw unreadable("options", error);
+    }
+  }
+
+  /**
+   * Adds to a counter in one step, and answers with its new value: a whole number as decimal text, in any codec's namespace.
+   * `delta` may be negative, and is a 64-bit integer; default 1. When there is no fresh entry, the counter begins with
+   * `initial` and gets the lifetimes; later calls leave these alone. A call that is sent again adds once.
+   */
+  async increment(
+    key: string,
+    delta: bigint | number = 1,
+    options?: IncrementOptions,
+  ): Promise<IncrementOutcome> {
+    try {
+      this.#refuseIfClosed();
+      return await this.#parts.writer.increment(key, delta, checkOptions(options, INCREMENT_OPTIONS));
     } catch (error) {
       throw unreadable("options", error);
     }

@@ -5,6 +5,8 @@
 import type {
   GetRequest,
   GetResponse,
+  IncrementRequest,
+  IncrementResponse,
   InvalidateRequest,
   InvalidateResponse,
   LeaseRequest,
@@ -23,6 +25,7 @@ import type { Meter } from "../security/access/meter.ts";
 import type { LeaseResult, LeaseWait, SetCommand, Store, Writer } from "../store/api/store.ts";
 import type { ValueMemory } from "../store/api/value-arena.ts";
 import { fromGetRequest, StoredGetResponse } from "./get.ts";
+import { fromIncrementRequest, toIncrementResponse } from "./increment.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
 import type { Limits } from "./limits.ts";
@@ -99,6 +102,15 @@ export function runTouch(request: TouchRequest, context: OperationContext): Touc
   const command = fromTouchRequest(request, context.limits, context.writer, context.defaultNamespace);
   requireAccess(context.access, command.namespace, NEEDS.touch);
   return toTouchResponse(context.store.touch(command), context.store.epoch);
+}
+
+/** Refused for load and for quotas as a Set without a lease is. */
+export function runIncrement(request: IncrementRequest, context: OperationContext): IncrementResponse {
+  shed("set", context);
+  requireRoom(context.access)?.spend(request.key.length);
+  const command = fromIncrementRequest(request, context.limits, context.writer, context.defaultNamespace);
+  requireAccess(context.access, command.namespace, NEEDS.increment);
+  return toIncrementResponse(context.store.increment(command), context.store.epoch);
 }
 
 /** The fill of a lease is not refused: the load that it keeps has been made, and the lease was counted. */
@@ -184,12 +196,15 @@ export function runOperation(
     case "touch":
       settle({ case: "touch", value: runTouch(operation.value, context) });
       return undefined;
+    case "increment":
+      settle({ case: "increment", value: runIncrement(operation.value, context) });
+      return undefined;
     case "lease":
       return runLease(operation.value, context, (value) =>
         settle(value instanceof CacheError ? value : { case: "lease", value }),
       );
     case undefined:
-      throw fieldInvalid("operation", "one of get, set, invalidate, touch and lease");
+      throw fieldInvalid("operation", "one of get, set, invalidate, touch, lease and increment");
     default:
       return operation satisfies never;
   }

@@ -16,7 +16,7 @@ import { SnapshotRefusal } from "./refusal.ts";
 
 const MAGIC = Buffer.from("meshsnap");
 /** To be raised with every change of the layout of memory, or of the meaning of its bytes. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 const FIXED_BYTES = 16;
 export const CRC_BYTES = 4;
 const DESCRIPTION_MAX_BYTES = 4 * 1024 * 1024;

@@ -46,7 +46,7 @@ export const instruments = {
     "counter",
     "meshcache.sets",
     "{set}",
-    "Sets by result: stored, not_stored (a condition or a newer source version refused it)",
+    "Sets and Increments by result: stored, not_stored (a condition, a newer source version or what is there refused it)",
     "meshcache.outcome",
   ),
   touches: row(
@@ -112,7 +112,7 @@ export const instruments = {
     "counter",
     "meshcache.namespace.sets",
     "{set}",
-    "Sets of these namespaces by result, as `meshcache.sets`",
+    "Sets and Increments of these namespaces by result, as `meshcache.sets`",
     "meshcache.namespace",
     "meshcache.outcome",
   ),

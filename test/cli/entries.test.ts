@@ -188,6 +188,39 @@ describe("meshcache touch", () => {
   });
 });
 
+describe("meshcache incr", () => {
+  it("prints the counter, which get reads, and exits with 1 where nothing is added", async () => {
+    expect(await mesh(["incr", "visits"])).toMatchObject({ exitCode: 0, stdout: "1\n", stderr: "" });
+    expect((await mesh(["incr", "visits", "41"])).stdout).toBe("42\n");
+    expect((await mesh(["incr", "visits", "-2"])).stdout).toBe("40\n");
+    expect((await mesh(["get", "visits"])).stdout).toBe("40");
+    const created = await mesh(["incr", "calls", "0", "--initial", "-5", "--ttl", "1h", "--json"]);
+    expect(jsonOf(created)).toMatchObject({
+      outcome: "incremented",
+      value: "-5",
+      created: true,
+      ttlRemainingMs: 3_600_000,
+    });
+    await mesh(["set", "text", "hello"]);
+    expect(await mesh(["incr", "text"])).toMatchObject({
+      exitCode: 1,
+      stdout: "not incremented: the value is no 64-bit whole number as decimal text\n",
+    });
+    const refusals = [
+      ["visits", "9223372036854775807"],
+      ["visits", "1", "--if-absent"],
+      ["visits", "1", "--if-version", "999999"],
+      ["none", "1", "--if-present"],
+    ];
+    const reasons = await Promise.all(
+      refusals.map(async (argv) => jsonOf(await mesh(["incr", ...argv, "--json"]))),
+    );
+    expect(reasons).toMatchObject(
+      ["OVERFLOW", "EXISTS", "VERSION_MISMATCH", "ABSENT"].map((reason) => ({ reason })),
+    );
+  });
+});
+
 describe("meshcache stats", () => {
   it("shows counters to people and to programs", async () => {
     const shown = await mesh(["stats", "--shards"]);
@@ -246,6 +279,9 @@ describe("a command that fails", () => {
     [["set", "x", "v", "--ttl", "60"], /--ttl.*needs a unit: 60s for seconds, 60ms for milliseconds/],
     [["set", "x", "v", "--ttl", "1h", "--stale", "60"], /--stale.*needs a unit/],
     [["touch", "x", "--ttl", "60"], /--ttl.*needs a unit/],
+    [["incr", "x", "1.5"], /whole number from -2\^63/],
+    [["incr", "x", "9223372036854775808"], /whole number from -2\^63/],
+    [["incr", "x", "--initial", "much"], /--initial.*whole number/],
     [["get", "x", "--timeout", "-5s"], /--timeout.*must be a time with a unit/],
     [["get", "x", "--timeout", "5"], /--timeout.*needs a unit: 5s for seconds/],
     [["set", "x", "v", "--if-absent", "--if-present"], /cannot be used with/],
@@ -301,13 +337,24 @@ describe("meshcache --help", () => {
   it("shows every command and every exit code", async () => {
     const { exitCode, stdout } = await mesh(["--help"]);
     expect(exitCode).toBe(0);
-    for (const word of ["serve", "config", "get", "set", "touch", "invalidate", "watch", "stats", "replay"]) {
+    for (const word of [
+      "serve",
+      "config",
+      "get",
+      "set",
+      "incr",
+      "touch",
+      "invalidate",
+      "watch",
+      "stats",
+      "replay",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${word} `, "m"));
     }
     expect(stdout).toMatch(/^ {2}141 +the reader of the output has closed it$/m);
   });
 
-  it.each(["set", "touch"])("shows the times of %s with their units", async (command) => {
+  it.each(["set", "touch", "incr"])("shows the times of %s with their units", async (command) => {
     const { stdout } = await mesh([command, "--help"]);
     expect(stdout).toMatch(/--ttl <time> .*such as 60s/);
     expect(stdout).toMatch(/--stale <time> .*such as 5min/);
@@ -315,7 +362,7 @@ describe("meshcache --help", () => {
     expect(stdout).toMatch(/^A time needs a unit: ms, s, m or min, h, or d\. /m);
   });
 
-  it.each(["serve", "config print", "get", "set", "touch", "invalidate", "watch", "stats", "replay"])(
+  it.each(["serve", "config print", "get", "set", "incr", "touch", "invalidate", "watch", "stats", "replay"])(
     "has examples for %s, within 100 columns",
     async (command) => {
       const { exitCode, stdout } = await mesh([...command.split(" "), "--help"]);

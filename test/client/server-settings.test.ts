@@ -196,6 +196,8 @@ const CONSIDERED: Readonly<Record<SettingName, Considered | Unmet>> = {
     expect(await users.getOrLoad("absent too", () => undefined)).toBeUndefined();
     await invalid(users.set("key", value(1), { ttlMs: bound + 1 }), "ttlMs", bound);
     await invalid(users.touch("key", { ttlMs: 1, staleMs: bound + 1 }), "staleMs", bound);
+    await users.increment("counter", 1, { ttlMs: bound });
+    await invalid(users.increment("counter", 1, { ttlMs: bound + 1 }), "ttlMs", bound);
   }),
   leaseDefaultMs: between(1, MINUTE_MS),
   leaseMaxMs: {

@@ -19,6 +19,7 @@ describe("createServiceDefinition()", () => {
       ["set", "/meshcache.v1.CacheService/Set", "one to one"],
       ["invalidate", "/meshcache.v1.CacheService/Invalidate", "one to one"],
       ["touch", "/meshcache.v1.CacheService/Touch", "one to one"],
+      ["increment", "/meshcache.v1.CacheService/Increment", "one to one"],
       ["lease", "/meshcache.v1.CacheService/Lease", "one to one"],
       ["batch", "/meshcache.v1.CacheService/Batch", "one to one"],
       ["stream", "/meshcache.v1.CacheService/Stream", "one to stream"],

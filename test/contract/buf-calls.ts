@@ -60,6 +60,7 @@ export function createBufCalls(address: string): CacheCalls {
     set: (request) => one(method.set, request),
     invalidate: (request) => one(method.invalidate, request),
     touch: (request) => one(method.touch, request),
+    increment: (request) => one(method.increment, request),
     lease: (request) => one(method.lease, request),
     batch: (request) => one(method.batch, request),
     stats: () => one(AdminService.method.stats, {}),

@@ -31,6 +31,7 @@ describe("reflection", () => {
       "meshcache.v1.CacheService/Batch",
       "meshcache.v1.CacheService/Exchange",
       "meshcache.v1.CacheService/Get",
+      "meshcache.v1.CacheService/Increment",
       "meshcache.v1.CacheService/Invalidate",
       "meshcache.v1.CacheService/Lease",
       "meshcache.v1.CacheService/Set",

@@ -8,6 +8,8 @@ import type {
   ExchangeResponse,
   GetRequestSchema,
   GetResponse,
+  IncrementRequestSchema,
+  IncrementResponse,
   InvalidateRequestSchema,
   InvalidateResponse,
   LeaseRequestSchema,
@@ -25,6 +27,7 @@ export interface CacheCalls {
   set(request: MessageInitShape<typeof SetRequestSchema>): Promise<SetResponse>;
   invalidate(request: MessageInitShape<typeof InvalidateRequestSchema>): Promise<InvalidateResponse>;
   touch(request: MessageInitShape<typeof TouchRequestSchema>): Promise<TouchResponse>;
+  increment(request: MessageInitShape<typeof IncrementRequestSchema>): Promise<IncrementResponse>;
   lease(request: MessageInitShape<typeof LeaseRequestSchema>): Promise<LeaseResponse>;
   batch(request: MessageInitShape<typeof BatchRequestSchema>): Promise<BatchResponse>;
   stats(): Promise<StatsResponse>;

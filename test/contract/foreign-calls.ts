@@ -68,6 +68,7 @@ export class ForeignClient implements AsyncDisposable {
       set: (request) => this.#one(method.set, request),
       invalidate: (request) => this.#one(method.invalidate, request),
       touch: (request) => this.#one(method.touch, request),
+      increment: (request) => this.#one(method.increment, request),
       lease: (request) => this.#one(method.lease, request),
       batch: (request) => this.#one(method.batch, request),
       stats: () => this.#one(AdminService.method.stats, {}),

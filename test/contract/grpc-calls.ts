@@ -17,6 +17,7 @@ export function createGrpcCalls(client: ServiceClient): CacheCalls {
     set: (request) => client.unary(method.set, request),
     invalidate: (request) => client.unary(method.invalidate, request),
     touch: (request) => client.unary(method.touch, request),
+    increment: (request) => client.unary(method.increment, request),
     lease: (request) => client.unary(method.lease, request),
     batch: (request) => client.unary(method.batch, request),
     stats: () => client.unary(AdminService.method.stats, {}),

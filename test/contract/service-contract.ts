@@ -7,9 +7,11 @@ import {
   Gap_Reason,
   type GetResponse,
   type Hit,
+  type IncrementResponse,
   InvalidateRequest_Mode,
   type InvalidateRequestSchema,
   type LeaseResponse,
+  NotIncremented_Reason,
   NotStored_Reason,
   type SetResponse,
   type StreamResponse,
@@ -29,6 +31,12 @@ function hitOf({ outcome }: GetResponse | LeaseResponse): Hit {
 function refusalOf({ outcome }: SetResponse): NotStored_Reason {
   if (outcome.case !== "notStored") throw new Error(`${outcome.case} instead of a refusal`);
   return outcome.value.reason;
+}
+
+/** The counter, or why nothing was added. */
+function countOf({ outcome }: IncrementResponse): bigint | NotIncremented_Reason {
+  if (outcome.case === undefined) throw new Error("no outcome");
+  return outcome.case === "incremented" ? outcome.value.value : outcome.value.reason;
 }
 
 function tokenOf({ outcome }: LeaseResponse): bigint {
@@ -166,6 +174,83 @@ export function describeService(client: string, calls: () => CacheCalls): void {
       await invalidate({ namespace, target, mode: InvalidateRequest_Mode.SOFT });
       expect((await get(at)).outcome.case).toBe("miss");
       expect(hitOf(await get({ ...at, allowStale: true })).stale).toBe(true);
+    });
+  });
+
+  describe(`CacheService by ${client}: Increment`, () => {
+    it("adds to a counter, which is decimal text to every reader, and keeps its lifetimes", async () => {
+      const { increment, get } = calls();
+      const at = { namespace, key: "counter" };
+      const lifetimes = { ttlMs: 60_000n, staleMs: 1_000n };
+      const first = await increment({ ...at, delta: 5n, initial: -7n, ...lifetimes });
+      expect(first.outcome).toMatchObject({
+        case: "incremented",
+        value: { value: -2n, version: first.asOf?.revision, created: true, ttlRemainingMs: 60_000n },
+      });
+      expect(text(hitOf(await get(at)))).toBe("-2");
+      const second = await increment({ ...at, delta: 44n, ttlMs: 1n });
+      expect(second.outcome).toMatchObject({ value: { value: 42n, created: false } });
+      const hit = hitOf(await get(at));
+      expect(text(hit)).toBe("42");
+      expect(hit).toMatchObject({
+        version: second.asOf?.revision,
+        contentType: "",
+        staleRemainingMs: 1_000n,
+      });
+      expect(hit.ttlRemainingMs).toBeGreaterThan(30_000n);
+    });
+
+    it("has all of 64 bits, with a sign", async () => {
+      const { increment } = calls();
+      const max = 2n ** 63n - 1n;
+      expect(countOf(await increment({ namespace, key: "max", delta: max }))).toBe(max);
+      expect(countOf(await increment({ namespace, key: "min", initial: -max - 1n }))).toBe(-max - 1n);
+      expect(countOf(await increment({ namespace, key: "min", delta: max }))).toBe(-1n);
+    });
+
+    it("refuses with a reason, and changes nothing", async () => {
+      const { increment, set, get } = calls();
+      const at = { namespace, key: "not-added" };
+      const ifPresent = { case: "ifPresent", value: true } as const;
+      expect(countOf(await increment({ ...at, condition: ifPresent }))).toBe(NotIncremented_Reason.ABSENT);
+      await set({ ...at, value: bytes("9223372036854775807") });
+      expect(countOf(await increment({ ...at, delta: 1n }))).toBe(NotIncremented_Reason.OVERFLOW);
+      const ifAbsent = { case: "ifAbsent", value: true } as const;
+      expect(countOf(await increment({ ...at, condition: ifAbsent }))).toBe(NotIncremented_Reason.EXISTS);
+      const ifVersion = { case: "ifVersion", value: 2n ** 40n } as const;
+      expect(countOf(await increment({ ...at, condition: ifVersion }))).toBe(
+        NotIncremented_Reason.VERSION_MISMATCH,
+      );
+      await set({ ...at, value: bytes("one") });
+      expect(countOf(await increment(at))).toBe(NotIncremented_Reason.NOT_A_COUNTER);
+      expect(text(hitOf(await get(at)))).toBe("one");
+    });
+
+    it("adds once when it is sent again under its request id", async () => {
+      const { increment } = calls();
+      const request = { namespace, key: "again", delta: 3n, requestId: 0xfedc_ba98_7654_3211n };
+      const first = await increment({ ...request, key: "added-once" });
+      await increment({ namespace, key: "added-once", delta: 100n });
+      expect(await increment({ ...request, key: "added-once" })).toEqual(first);
+      expect(countOf(await increment({ namespace, key: "added-once" }))).toBe(103n);
+    });
+
+    it("runs in a batch, and is a SET to whoever subscribes", async () => {
+      const { batch, exchange } = calls();
+      const space = "contract-counters";
+      const add = { operation: { case: "increment" as const, value: { key: "k", delta: 2n } } };
+      const { results } = await batch({ namespace: space, operations: [add, add] });
+      expect(results.map(({ result }) => result.case === "increment" && countOf(result.value))).toEqual([
+        2n,
+        4n,
+      ]);
+      const responses = await exchange([
+        { id: 1n, frame: { case: "open", value: {} } },
+        { id: 2n, frame: { case: "subscription", value: { selectors: [{ namespace: space }] } } },
+        { id: 3n, frame: { case: "batch", value: { namespace: space, operations: [add] } } },
+      ]);
+      const events = responses.flatMap(({ frame }) => (frame.case === "events" ? frame.value.events : []));
+      expect(events).toMatchObject([{ kind: Event_Kind.SET, target: { case: "key", value: "k" } }]);
     });
   });
 

@@ -4,12 +4,14 @@ import { storeIsCoherent } from "./store-coherence.ts";
 import { storeKeepsEntries } from "./store-entries.ts";
 import { storeTellsEvents } from "./store-events.ts";
 import { storeInvalidates } from "./store-fences.ts";
+import { storeIncrements } from "./store-increments.ts";
 import { storeShowsEntries } from "./store-inspect.ts";
 import { storeLeases } from "./store-leases.ts";
 import { storeFollowsModel } from "./store-model.ts";
 
 export function storeFollowsContract(create: CreateStoreUnderTest): void {
   storeKeepsEntries(create);
+  storeIncrements(create);
   storeShowsEntries(create);
   storeInvalidates(create);
   storeLeases(create);

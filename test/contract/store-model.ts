@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
 import type {
   EntryView,
+  IncrementCommand,
   LeaseResult,
   LeaseWait,
   Selector,
@@ -79,6 +80,10 @@ const outcomes = [
   ...[
     "set olderSourceVersion",
     "set answered again",
+    "incremented",
+    "incremented anew",
+    ...["increment exists", "increment absent", "increment versionMismatch"],
+    ...["increment notACounter", "increment overflow", "increment answered again"],
     "touched true",
     "touched false",
     "removed 0",
@@ -169,6 +174,9 @@ class ModelRun {
         same(real, naive.touch(touch));
         break;
       }
+      case "increment":
+        this.#increment(command);
+        break;
       case "invalidateKeys":
         this.#invalidate(command, { kind: "keys", keys: command.keys }, command.sourceVersion);
         break;
@@ -293,9 +301,9 @@ class ModelRun {
     const absent = command.value === 0;
     const set: SetCommand = {
       ...command,
-      value: absent ? new Uint8Array() : new Uint8Array([command.value, 0, 255]),
+      value: storedBytes(command.value),
       absent,
-      contentType: command.value % 2 === 0 ? "" : "text/plain",
+      contentType: command.pick % 2 === 0 ? "" : "text/plain",
       condition: condition(grant?.naive),
       writer: { origin: `writer-${command.value}`, traceparent: "" },
     };
@@ -310,6 +318,26 @@ class ModelRun {
     } else if (real.kind === "notStored") this.#saw(`set ${real.reason}`);
     else this.#saw(command.condition === "lease" ? "set stored by lease" : "set stored");
     same(real, this.#naive.set(set, refused));
+  }
+
+  #increment(command: Extract<StoreCommand, { do: "increment" }>): void {
+    const { namespace, key, condition: kind, pick } = command;
+    const version = this.#versionOf(namespace, key);
+    const epoch = pick % 2 === 0 ? 0n : this.#epochOf(pick);
+    const condition: IncrementCommand["condition"] =
+      kind === "ifVersion"
+        ? { kind, version, epoch }
+        : kind === "badEpoch"
+          ? { kind: "ifVersion", version, epoch: this.#store.epoch + 1n }
+          : { kind };
+    const increment = { ...command, condition, writer: { origin: "counter", traceparent: "" } };
+    const { counters } = this.#store;
+    const before = counters.sets + counters.setsRefused;
+    const real = this.#store.increment(increment);
+    if (before === counters.sets + counters.setsRefused) this.#saw("increment answered again");
+    else if (real.kind === "notIncremented") this.#saw(`increment ${real.reason}`);
+    else this.#saw(real.created ? "incremented anew" : "incremented");
+    same(real, this.#naive.increment(increment));
   }
 
   /** The entry's, or that of some other one. */
@@ -411,6 +439,11 @@ class ModelRun {
   #keep(view: EntryView): void {
     this.#views.push({ view, bytes: Buffer.from(view.value).toString("hex") });
   }
+}
+
+function storedBytes(value: number | string): Uint8Array {
+  if (typeof value === "string") return new TextEncoder().encode(value);
+  return value === 0 ? new Uint8Array() : new Uint8Array([value, 0, 255]);
 }
 
 /** `toEqual` only to say what differs: it is slow. */

@@ -6,6 +6,7 @@ import {
   CacheService,
   ExchangeRequestSchema,
   GetRequestSchema,
+  IncrementRequestSchema,
   InvalidateRequestSchema,
   LeaseRequestSchema,
   type Operation,
@@ -57,6 +58,10 @@ const all = { case: "all", value: true } as const;
 const calls: readonly (readonly [path: string, messages: readonly Uint8Array[]])[] = [
   [methodPath(method.get), [toBinary(GetRequestSchema, create(GetRequestSchema, at))]],
   [methodPath(method.set), [toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value }))]],
+  [
+    methodPath(method.increment),
+    [toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { ...at, delta: -9n, requestId: 9n }))],
+  ],
   [
     methodPath(method.touch),
     [toBinary(TouchRequestSchema, create(TouchRequestSchema, { ...at, ttlMs: 9n }))],

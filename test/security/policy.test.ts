@@ -82,6 +82,11 @@ const OPERATIONS: readonly (readonly [
     { case: "touch", value: { namespace, key: "k", ttlMs: 1_000n } },
     permission.write | permission.read,
   ],
+  [
+    "Increment",
+    { case: "increment", value: { namespace, key: "counter" } },
+    permission.write | permission.read,
+  ],
   ["Lease", { case: "lease", value: { namespace, key: "free" } }, permission.write | permission.read],
   [
     "the return of a lease",
@@ -130,6 +135,8 @@ async function byEachCall(
         return client.unary(method.set, operation.value, as(name));
       case "touch":
         return client.unary(method.touch, operation.value, as(name));
+      case "increment":
+        return client.unary(method.increment, operation.value, as(name));
       case "lease":
         return client.unary(method.lease, operation.value, as(name));
       case "invalidate":

@@ -138,6 +138,29 @@ export function checkRegisters(
         add(call, end, (span) => setInput(span, stored, operation.answer, modelled));
         return;
       }
+      case "increment": {
+        const { delta, initial, answer } = operation;
+        const asked = calls.increments.get(initial);
+        if (asked === undefined) {
+          if (answer !== undefined) {
+            history.violate("answer-without-call", `the store was never asked to add to ${operation.key}`);
+          }
+          return;
+        }
+        const { ttlMs, staleMs } = asked.command;
+        const last = asked.asked.at(-1) ?? never;
+        const end = answer === undefined || returned === undefined ? last : returned;
+        add(call, end, (span) => ({
+          ...span,
+          kind: "increment",
+          ttlMs,
+          staleMs,
+          delta: Number(delta),
+          initial: Number(initial),
+          answer: answer === undefined ? undefined : Number(answer),
+        }));
+        return;
+      }
       case "touch": {
         const { touched, ttlMs, staleMs } = operation;
         if (touched === undefined || returned === undefined) return;
@@ -176,10 +199,11 @@ interface Span {
   readonly returnMs: number;
 }
 
-/** Numbers each Set: by its value, or by its version when there is no value. */
+/** Numbers each Set: by its value, or by its version when there is no value. A counter is its own number. */
 function createIds() {
   const known = new Map<string, number>();
   const idOf = (name: string): number => {
+    if (/^\d+$/.test(name)) return Number(name);
     const id = known.get(name) ?? -2 - known.size;
     known.set(name, id);
     return id;

@@ -603,6 +603,40 @@ export const mutants: readonly Mutant[] = [
     "if (command.requestId >= 0n) return",
   ),
   mutant(
+    "store: request ids of Increments are forgotten",
+    "Shard.increment",
+    "if (command.requestId === 0n) return",
+    "if (command.requestId >= 0n) return",
+  ),
+  mutant(
+    "store: an Increment adds to a counter that is stale",
+    "Increments.run",
+    'found?.state === "fresh" ? found.entry : undefined',
+    "found?.entry",
+  ),
+  mutant(
+    "store: an Increment gives its counter a new TTL",
+    "toEntry",
+    "const freshUntilMs = fresh?.freshUntilMs ?? endOf(nowMs, command.ttlMs);",
+    "const freshUntilMs = endOf(nowMs, command.ttlMs);",
+  ),
+  {
+    name: "store: a retried Increment is answered with the counter of now",
+    edits: [
+      {
+        inFunction: "INCREMENT_ANSWERS.again",
+        find: 'return { kind: "incremented", asOf, value, version,',
+        replace: 'return { kind: "incremented", asOf, value: value + 1n, version,',
+      },
+    ],
+  },
+  mutant(
+    "client: an Increment is sent again to a store that cannot remember it",
+    "EntryWriter.increment",
+    'new FrequentRequest("Increment", namespace, operation, "sameEpoch",',
+    'new FrequentRequest("Increment", namespace, operation, "anyEpoch",',
+  ),
+  mutant(
     "store: an entry is still fresh at the end of its TTL",
     "ShardEntries.#stateOf",
     "nowMs < entry.freshUntilMs",

@@ -41,6 +41,15 @@ export type ClientOperation = Asked &
         readonly staleMs: number;
         touched: boolean | undefined;
       }
+    | {
+        readonly kind: "increment";
+        readonly key: string;
+        readonly delta: bigint;
+        /** Names the operation: no other has the same. */
+        readonly initial: bigint;
+        /** The counter. Undefined: the call failed, and it may or may not have added. */
+        answer: bigint | undefined;
+      }
     | { readonly kind: "get"; readonly key: string; observed: Observed | undefined; remote: boolean }
   );
 

@@ -44,8 +44,15 @@ export type RegisterInput = Span &
         /** Undefined: it is unknown whether the operation took effect. */
         readonly answer: SetAnswer | undefined;
       })
-    /** `setId` is the Set whose value was read. Undefined: a miss. */
+    /** `setId` is the Set whose value was read, or the value of a counter. Undefined: a miss. */
     | { readonly kind: "get"; readonly setId: number | undefined; readonly stale: boolean }
+    | (Lifetimes & {
+        readonly kind: "increment";
+        readonly delta: number;
+        readonly initial: number;
+        /** The counter. Undefined: it is unknown whether it has added. */
+        readonly answer: number | undefined;
+      })
     | (Lifetimes & { readonly kind: "touch"; readonly touched: boolean | undefined })
     | {
         readonly kind: "invalidate";
@@ -61,12 +68,14 @@ export type RegisterInput = Span &
   );
 
 type SetInput = Extract<RegisterInput, { kind: "set" }>;
+type IncrementInput = Extract<RegisterInput, { kind: "increment" }>;
 type TouchInput = Extract<RegisterInput, { kind: "touch" }>;
 
 export interface RegisterState {
-  readonly entry: SetInput | undefined;
+  /** `id`: of its Set, or the value of a counter. */
+  readonly entry: Pick<SetInput, "id" | "sourceVersion" | "tags"> | undefined;
   /** The operation that gave the entry its TTL. */
-  readonly lifetimes: SetInput | TouchInput | undefined;
+  readonly lifetimes: SetInput | IncrementInput | TouchInput | undefined;
   readonly soft: boolean;
   readonly knownSourceVersion: number;
 }
@@ -162,6 +171,20 @@ function afterSet(state: RegisterState, input: SetInput): RegisterState[] {
   return mayRefuse(state, input, input.answer) ? [state] : [];
 }
 
+/** One effect, whatever was sent again: on the counter that may be there, or on none. */
+function afterIncrement(state: RegisterState, input: IncrementInput): RegisterState[] {
+  const { delta, initial, answer } = input;
+  const counter = (id: number) => ({ id, sourceVersion: 0, tags: [] });
+  const added: RegisterState[] = [];
+  if (state.entry !== undefined && mayHit(state, input)) {
+    added.push({ ...state, entry: counter(state.entry.id + delta) });
+  }
+  if (mayMiss(state, input)) {
+    added.push({ ...state, entry: counter(initial + delta), lifetimes: input, soft: false });
+  }
+  return answer === undefined ? [...added, state] : added.filter(({ entry }) => entry?.id === answer);
+}
+
 function afterInvalidate(
   state: RegisterState,
   input: Extract<RegisterInput, { kind: "invalidate" }>,
@@ -190,6 +213,8 @@ export const registerModel: Model<RegisterInput, RegisterState> = {
     switch (input.kind) {
       case "set":
         return afterSet(state, input);
+      case "increment":
+        return afterIncrement(state, input);
       case "get":
         if (input.setId === undefined) return mayMiss(state, input) ? [state] : [];
         if (state.entry?.id !== input.setId) return [];

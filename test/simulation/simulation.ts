@@ -33,6 +33,8 @@ export interface SeedReport {
     readonly originReads: number;
     readonly registerOperations: number;
     readonly undecided: number;
+    /** Increments that were answered. */
+    readonly increments: number;
     readonly restarts: number;
     /** Restarts that went on with what was there. */
     readonly continued: number;
@@ -184,6 +186,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       originReads: loadJudge.judged,
       registerOperations: registers.operations,
       undecided: registers.undecided,
+      increments: operations.all.filter((one) => one.kind === "increment" && one.answer !== undefined).length,
       restarts: restarts.length - 1,
       continued: starts.continued,
       forks: forks.length,
@@ -209,6 +212,7 @@ function reportOf(seed: number, { history, nearReads, remoteReads, tasks }: TwoS
         originReads: 0,
         registerOperations: 0,
         undecided: 0,
+        increments: 0,
         restarts: 0,
         continued: 0,
         forks: 0,

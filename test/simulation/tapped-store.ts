@@ -1,11 +1,13 @@
 /**
  * A store with a tap: passes every command to the real store, records the truth, and checks at once what
- * needs no search: reads against the truth, leases against the invalidations since they were granted, source
+ * needs no search: reads and sums against the truth, leases against the invalidations since they were granted, source
  * versions against those that are known, and request ids against a second effect.
  */
 import type {
   EntryView,
   GetCommand,
+  IncrementCommand,
+  IncrementResult,
   InvalidateCommand,
   LeaseCommand,
   LeaseHolder,
@@ -51,6 +53,15 @@ export interface SetCall {
   stored: { readonly moment: Moment; readonly version: number } | undefined;
 }
 
+/** One Increment, for which the store was asked once, or more often when it was retried. */
+export interface IncrementCall {
+  readonly key: string;
+  readonly command: IncrementCommand;
+  readonly asked: Moment[];
+  /** When it first added, and what it was answered with. */
+  added: { readonly moment: Moment; readonly value: bigint; readonly version: number } | undefined;
+}
+
 export interface TouchCall {
   readonly key: string;
   readonly origin: string;
@@ -64,6 +75,8 @@ export interface StoreCalls {
   /** By value: only these calls can have stored it. Entries without a value are in `absences`. */
   readonly sets: ReadonlyMap<string, SetCall>;
   readonly absences: readonly SetCall[];
+  /** By the initial value, of which each has its own. */
+  readonly increments: ReadonlyMap<bigint, IncrementCall>;
   /** Touches that found an entry. */
   readonly touches: readonly TouchCall[];
 }
@@ -73,7 +86,7 @@ export interface SavedStore {
   readonly moment: Moment;
   readonly truth: SavedTruth;
   readonly sourceVersions: ReadonlyMap<string, bigint>;
-  /** The Sets whose request ids the store remembers. */
+  /** The Sets and Increments whose request ids the store remembers. */
   readonly requests: ReadonlySet<string>;
 }
 
@@ -97,6 +110,7 @@ export interface Tap extends StoreCalls {
 export function createTap(history: History, truth: Truth): Tap {
   const sets = new Map<string, SetCall>();
   const absences: SetCall[] = [];
+  const increments = new Map<bigint, IncrementCall>();
   const touches: TouchCall[] = [];
   const loads = new Map<string, Moment>();
 
@@ -288,6 +302,43 @@ export function createTap(history: History, truth: Truth): Tap {
       return result;
     }
 
+    function increment(command: IncrementCommand): IncrementResult {
+      const { key, delta, initial, requestId } = command;
+      const asked = say(`asked to add ${delta} to ${key} or ${initial} by ${command.writer.origin}`);
+      const call: IncrementCall = increments.get(initial) ?? { key, command, asked: [], added: undefined };
+      increments.set(initial, call);
+      call.asked.push(asked);
+      const before = revisions();
+      const result = store.increment(command);
+      if (result.kind === "notIncremented") {
+        history.violate("store-count", `an Increment of ${key} was refused: ${result.reason}`);
+        return result;
+      }
+      checkBeforeEffect(before);
+      const request = `${key}/${requestId}`;
+      const again = requestId !== 0n && storedRequests.has(request);
+      const { value, version, created } = result;
+      const moment = say(`add ${delta} to ${key} -> ${value}, ${version}${again ? " (again)" : ""}`);
+      if (call.added !== undefined) {
+        const isFirst = call.added.value === value && call.added.version === version;
+        if (!again || !isFirst) history.violate("request-twice", `an Increment of ${key} has added twice`);
+      }
+      if (again) return result;
+      if (requestId !== 0n) storedRequests.add(request);
+      call.added ??= { moment, value, version };
+      const { held, ...spell } = truth.current(key);
+      const fresh = isFresh({ ...spell, held }, nowMs()) ? held?.value : undefined;
+      const right = (fresh === undefined ? initial : BigInt(fresh)) + delta;
+      if (value !== right || created !== (fresh === undefined)) {
+        history.violate("store-count", `${key} was counted as ${value} but is ${right}`);
+      }
+      live.delete(key);
+      const counted = { value: String(value), version, sourceVersion: 0n, tags: [] };
+      if (created) truth.stored(key, counted, command, result.asOf.shard, moment);
+      else truth.incremented(key, counted, result.asOf.shard, moment);
+      return result;
+    }
+
     function get(command: GetCommand, arena?: ValueArena): ReturnType<Store["get"]> {
       const result = store.get(command, arena);
       const entry = result.kind === "miss" ? undefined : result.entry;
@@ -414,6 +465,7 @@ export function createTap(history: History, truth: Truth): Tap {
       set: (command) => checked(() => set(command)),
       invalidate: (command) => checked(() => invalidate(command)),
       touch: (command) => checked(() => touch(command)),
+      increment: (command) => checked(() => increment(command)),
       lease: (command, settle) => checked(() => lease(command, settle)),
       release: (namespace, key, token) => checked(() => release(namespace, key, token)),
       createHolder: () => store.createHolder(),
@@ -429,6 +481,7 @@ export function createTap(history: History, truth: Truth): Tap {
   return {
     sets,
     absences,
+    increments,
     touches,
     loadStarted: (value, moment) => loads.set(value, moment),
     around(store, nowMs, saved) {

@@ -73,6 +73,8 @@ export interface Truth {
     shard: number,
     moment: Moment,
   ): void;
+  /** As `stored`, of an entry that keeps the lifetimes of the one before. */
+  incremented(key: string, held: Omit<Held, "life" | "since">, shard: number, moment: Moment): void;
   touched(
     key: string,
     lifetimes: { readonly ttlMs: number; readonly staleMs: number },
@@ -185,6 +187,11 @@ export function createTruth(keys: readonly string[]): Truth {
     stored(key, held, lifetimes, shard, moment) {
       const entry = { ...held, life, since: moment };
       begin({ key, held: entry, soft: false, from: moment, end: undefined, ...ends(moment, lifetimes) });
+      changed(key, { life, shard, revision: held.version, moment });
+    },
+    incremented(key, held, shard, moment) {
+      const entry = { ...held, life, since: moment };
+      begin({ ...current(key), held: entry, from: moment, end: undefined });
       changed(key, { life, shard, revision: held.version, moment });
     },
     touched(key, lifetimes, at, moment) {

@@ -2,7 +2,7 @@
  * The programs that run in the clients. They use two kinds of keys in one namespace. "user:*" come from the
  * origin: they are loaded by getOrLoad, and written by a commit to the origin and then an invalidation (or a
  * Set with a source version). "note:*" exist in the cache alone: they are set, compared and set, touched and
- * invalidated.
+ * invalidated. "count:*" are counters, which are incremented and invalidated.
  */
 import { QueuedInvalidationError } from "../../src/client/api/queued-invalidation-error.ts";
 import type { Entry, OutageMark } from "../../src/client/api/results.ts";
@@ -13,7 +13,7 @@ import type { Judge } from "./judge.ts";
 import type { LoadJudge } from "./load-judge.ts";
 import type { ClientOperation, Operations } from "./operations.ts";
 import { type Origin, type Row, rowValue } from "./origin.ts";
-import { between, chance, type Plan, pick } from "./plan.ts";
+import { between, chance, type Plan, pick, rngFor } from "./plan.ts";
 import type { Queued, QueueJudge } from "./queue-judge.ts";
 import type { Tap } from "./tapped-store.ts";
 import { type Invalidation, matchesKey, type Truth } from "./truth.ts";
@@ -21,11 +21,14 @@ import type { Observed } from "./witness.ts";
 
 export const originKeys = ["user:1", "user:2", "user:22"] as const;
 export const noteKeys = ["note:1", "note:2"] as const;
-export const allKeys: readonly string[] = [...originKeys, ...noteKeys];
+export const counterKeys = ["count:1"] as const;
+export const allKeys: readonly string[] = [...originKeys, ...noteKeys, ...counterKeys];
 /** This origin key is written with source versions, the others by invalidation. */
 export const VERSIONED_KEY = "user:1";
 const noteTags = ["red", "blue"];
-const prefixes = ["user:", "user:2", "note:", "note:1"];
+const prefixes = ["user:", "user:2", "note:", "note:1", "count:"];
+/** So many sums lie between the initial values of two Increments, and no sum occurs twice. */
+const COUNTER_STEP = 1_000_000n;
 /** Every entry of an origin key has this tag, so that writers can invalidate by tag. */
 export const tagsOf = (key: string): readonly string[] => [`row-${key}`, "users"];
 
@@ -62,6 +65,7 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     serial += 1;
     return serial;
   };
+  const counting = rngFor(plan.seed, 14);
   const touchesOf = new Map<string, number>();
   /** Each Touch of a client has a TTL of its own, by which its effect is told from that of another one under way. */
   const nextTouchOf = ({ name }: ClientLife): number => {
@@ -314,6 +318,32 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     ownWrite(client, key, tap.sets.get(value)?.stored?.moment);
   }
 
+  async function increment(client: ClientLife, key: string): Promise<void> {
+    const initial = BigInt(nextSerial()) * COUNTER_STEP;
+    const delta = pick(counting, [1n, 1n, 2n, 7n]);
+    const call = history.note(client.name, `adds ${delta} to ${key}, or to ${initial}`);
+    const operation = operations.add({
+      kind: "increment",
+      client: client.name,
+      key,
+      delta,
+      initial,
+      call,
+      returned: undefined,
+      answer: undefined,
+    } satisfies ClientOperation as Extract<ClientOperation, { kind: "increment" }>);
+    try {
+      const deadline = chance(counting, 0.2) ? { deadlineMs: between(counting, 5, 100) } : {};
+      const outcome = await client.entries.increment(key, delta, { initial, ...deadline });
+      if (outcome.kind === "refused") throw new Error(`it was refused: ${outcome.reason}`);
+      operation.answer = outcome.value;
+      operation.returned = history.note(client.name, `added to ${key}: ${outcome.value}`);
+    } catch (error) {
+      history.note(client.name, `does not know whether it added to ${key}: ${reasonOf(error)}`);
+    }
+    ownWrite(client, key, tap.increments.get(initial)?.added?.moment);
+  }
+
   async function touch(client: ClientLife, key: string): Promise<void> {
     const call = history.note(client.name, `touches ${key}`);
     const ttlMs = pick(rng, [50, 300, 2_000]) + nextTouchOf(client);
@@ -510,6 +540,12 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     const dice = chance(rng, plan.readShare) ? between(rng, 0, 57) / 100 : rng.fraction();
     const note = pick(rng, noteKeys);
     const user = pick(rng, originKeys);
+    if (chance(counting, 0.1)) {
+      const counter = pick(counting, counterKeys);
+      await increment(client, counter);
+      if (chance(counting, 0.5)) await readEntry(client, counter);
+      return;
+    }
     if (chance(rng, 0.05)) {
       await overtake(client, note);
       return;

@@ -29,6 +29,8 @@ function arbitraryScalar(scalar: ScalarType): fc.Arbitrary<unknown> {
     case ScalarType.UINT64:
     case ScalarType.FIXED64:
       return uint64;
+    case ScalarType.SINT64:
+      return uint64.map((value) => BigInt.asIntN(64, value));
     case ScalarType.UINT32:
       return fc.oneof(fc.nat(20), fc.nat(2 ** 31 - 1), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
     case ScalarType.INT32:

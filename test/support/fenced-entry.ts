@@ -8,6 +8,7 @@ export function fencedEntry(
     record: 8,
     key: "k",
     value: new Uint8Array(0),
+    valueBytes: 0,
     sourceVersion: 0n,
     freshUntilMs: Infinity,
     staleUntilMs: Infinity,

@@ -11,6 +11,9 @@ import type {
   EventTarget,
   GetCommand,
   GetResult,
+  IncrementCommand,
+  IncrementRefusal,
+  IncrementResult,
   InvalidateCommand,
   InvalidateResult,
   LeaseCommand,
@@ -66,11 +69,14 @@ interface NaiveLease {
   readonly waiters: NaiveWaiter[];
 }
 
-interface NaiveRequest {
+interface NaiveRequest<Result> {
   readonly id: string;
+  readonly atMs: number;
   readonly untilMs: number;
-  readonly result: SetResult;
+  readonly result: Result;
 }
+
+const INT64_MAX = 2n ** 63n - 1n;
 
 export class NaiveStore {
   nowMs: number;
@@ -86,7 +92,8 @@ export class NaiveStore {
   #entries: NaiveEntry[] = [];
   readonly #fences: NaiveFence[] = [];
   readonly #sayings = new Map<string, Saying[]>();
-  readonly #requests: NaiveRequest[] = [];
+  readonly #requests: NaiveRequest<SetResult>[] = [];
+  readonly #increments: NaiveRequest<IncrementResult>[] = [];
   #tokens = 0n;
 
   constructor(
@@ -143,8 +150,70 @@ export class NaiveStore {
     const former = this.#requests.findLast((request) => request.id === id && request.untilMs > this.nowMs);
     if (requestId !== 0n && former !== undefined) return former.result;
     const result = this.#setOnce(command, realRefuses);
-    this.#requests.push({ id, untilMs: this.nowMs + 60_000, result });
+    this.#requests.push({ id, atMs: this.nowMs, untilMs: this.nowMs + 60_000, result });
     return result;
+  }
+
+  increment(command: IncrementCommand): IncrementResult {
+    const { namespace, key, requestId } = command;
+    const id = `${namespace} ${key} ${requestId}`;
+    const former = this.#increments.findLast((one) => one.id === id && one.untilMs > this.nowMs);
+    if (requestId !== 0n && former !== undefined) {
+      const { result } = former;
+      if (result.kind !== "incremented" || result.ttlRemainingMs === 0) return result;
+      const ttlRemainingMs = Math.max(1, result.ttlRemainingMs - (this.nowMs - former.atMs));
+      return { ...result, ttlRemainingMs };
+    }
+    const result = this.#incrementOnce(command);
+    this.#increments.push({ id, atMs: this.nowMs, untilMs: this.nowMs + 60_000, result });
+    return result;
+  }
+
+  /** A Get, a sum and a Set, between which nothing comes. */
+  #incrementOnce(command: IncrementCommand): IncrementResult {
+    const { namespace, key, condition, delta, initial } = command;
+    const read = this.#entry(namespace, key);
+    const fresh = read === undefined || this.#isStale(read) ? undefined : read;
+    const refused = (reason: IncrementRefusal): IncrementResult => ({
+      kind: "notIncremented",
+      asOf: this.#asOf(namespace, key),
+      reason,
+    });
+    if (condition.kind === "ifAbsent" && fresh !== undefined) return refused("exists");
+    if (condition.kind === "ifPresent" && fresh === undefined) return refused("absent");
+    if (condition.kind === "ifVersion") {
+      const isSameEpoch = this.#isOf(condition.epoch, this.#shardOf(namespace, key), condition.version);
+      if (fresh?.version !== condition.version || !isSameEpoch) return refused("versionMismatch");
+    }
+    const text = fresh === undefined ? String(initial) : Buffer.from(fresh.value).toString("latin1");
+    if (fresh?.set.absent || !/^(?:0|-?[1-9][0-9]*)$/.test(text)) return refused("notACounter");
+    const value = BigInt(text);
+    if (value > INT64_MAX || value < -INT64_MAX - 1n) return refused("notACounter");
+    const sum = value + delta;
+    if (sum > INT64_MAX || sum < -INT64_MAX - 1n) return refused("overflow");
+    const result = this.#setOnce(
+      {
+        ...command,
+        value: new TextEncoder().encode(String(sum)),
+        condition: { kind: "always" },
+        sourceVersion: fresh?.set.sourceVersion ?? 0n,
+        tags: fresh?.set.tags ?? [],
+        contentType: fresh?.set.contentType ?? "",
+        absent: false,
+      },
+      false,
+      fresh,
+    );
+    if (result.kind !== "stored") throw new Error("an unconditional Set was refused");
+    const { freshUntilMs = 0 } = this.#entry(namespace, key) ?? {};
+    return {
+      kind: "incremented",
+      asOf: result.asOf,
+      value: sum,
+      version: result.version,
+      ttlRemainingMs: freshUntilMs === Infinity ? 0 : freshUntilMs - this.nowMs,
+      created: fresh === undefined,
+    };
   }
 
   touch(command: TouchCommand): TouchResult {
@@ -238,7 +307,8 @@ export class NaiveStore {
     }
   }
 
-  #setOnce(command: SetCommand, realRefuses: boolean): SetResult {
+  /** `kept`: the entry whose lifetimes it has. Default: it has those of the command. */
+  #setOnce(command: SetCommand, realRefuses: boolean, kept?: NaiveEntry): SetResult {
     const { namespace, key, condition, sourceVersion } = command;
     const reason = this.#refusal(command) ?? (realRefuses ? this.#sourceRefusal(command) : undefined);
     if (reason !== undefined) {
@@ -253,7 +323,7 @@ export class NaiveStore {
     const shard = this.#shardOf(namespace, key);
     this.#bump(shard);
     const { revision } = this.#stamp(shard);
-    const freshUntilMs = command.ttlMs === 0 ? Infinity : this.nowMs + command.ttlMs;
+    const freshUntilMs = kept?.freshUntilMs ?? (command.ttlMs === 0 ? Infinity : this.nowMs + command.ttlMs);
     const entry: NaiveEntry = {
       namespace,
       key,
@@ -262,7 +332,7 @@ export class NaiveStore {
       version: revision,
       setAtMs: this.nowMs,
       freshUntilMs,
-      staleUntilMs: freshUntilMs + command.staleMs,
+      staleUntilMs: kept?.staleUntilMs ?? freshUntilMs + command.staleMs,
       staled: false,
     };
     this.#drop(namespace, key);

@@ -31,7 +31,8 @@ export type StoreCommand =
   | (On &
       Lifetimes & {
         readonly do: "set";
-        readonly value: number;
+        /** A number stands for bytes that are no counter, and 0 for no value; text for itself. */
+        readonly value: number | string;
         readonly tags: readonly string[];
         readonly sourceVersion: bigint;
         readonly condition: "always" | "ifAbsent" | "ifPresent" | "ifVersion" | "badEpoch" | "lease";
@@ -39,6 +40,15 @@ export type StoreCommand =
         readonly requestId: bigint;
       })
   | (On & Lifetimes & { readonly do: "touch" })
+  | (On &
+      Lifetimes & {
+        readonly do: "increment";
+        readonly delta: bigint;
+        readonly initial: bigint;
+        readonly condition: "always" | "ifAbsent" | "ifPresent" | "ifVersion" | "badEpoch";
+        readonly pick: number;
+        readonly requestId: bigint;
+      })
   | {
       readonly do: "invalidateKeys";
       readonly namespace: string;
@@ -65,6 +75,9 @@ export type StoreCommand =
   | { readonly do: "subscribe"; readonly namespace: string; readonly prefixes: readonly string[] }
   | { readonly do: "resume"; readonly pick: number }
   | { readonly do: "read"; readonly pick: number; readonly maxEvents: number };
+
+/** Counters, and what is nearly one. */
+const COUNTERS = ["0", "7", "-7", "9223372036854775807", "-9223372036854775808", "07", "-0", "1.0", " 1"];
 
 const namespace = fc.constantFrom(...namespaces);
 const key = fc.constantFrom(...keys);
@@ -101,7 +114,7 @@ const command: fc.Arbitrary<StoreCommand> = fc.oneof(
         do: fc.constant("set"),
         namespace,
         key,
-        value: fc.nat({ max: 255 }),
+        value: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(...COUNTERS)),
         tags: someTags,
         sourceVersion,
         condition: fc.constantFrom(
@@ -125,6 +138,30 @@ const command: fc.Arbitrary<StoreCommand> = fc.oneof(
     arbitrary: fc
       .record({ do: fc.constant("touch"), namespace, key, lifetimes })
       .map(({ lifetimes, ...touch }) => ({ ...touch, ...lifetimes })),
+  },
+  {
+    weight: 6,
+    arbitrary: fc
+      .record({
+        do: fc.constant("increment"),
+        namespace,
+        key,
+        delta: fc.constantFrom(0n, 1n, 1n, 5n, -3n, 2n ** 62n, -(2n ** 62n)),
+        initial: fc.constantFrom(0n, 0n, 10n, -(2n ** 63n), 2n ** 63n - 1n),
+        condition: fc.constantFrom(
+          "always",
+          "always",
+          "always",
+          "ifAbsent",
+          "ifPresent",
+          "ifVersion",
+          "badEpoch",
+        ),
+        pick,
+        requestId: fc.constantFrom(0n, 0n, 0n, 7n, 8n),
+        lifetimes,
+      })
+      .map(({ lifetimes, ...increment }) => ({ ...increment, ...lifetimes })),
   },
   {
     weight: 2,

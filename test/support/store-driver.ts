@@ -3,6 +3,8 @@ import { createSeededRng } from "../../src/common/random.ts";
 import type {
   EntryView,
   GetResult,
+  IncrementCommand,
+  IncrementResult,
   InvalidateResult,
   InvalidateTarget,
   LeaseResult,
@@ -22,6 +24,8 @@ export type CreateStoreUnderTest = (options: Partial<StoreOptions>) => Store;
 
 type Namespaced = { readonly namespace?: string };
 type SetParts = Namespaced & Partial<Omit<SetCommand, "value">> & { readonly value?: string | Uint8Array };
+type IncrementParts = Namespaced &
+  Partial<Omit<IncrementCommand, "delta" | "initial">> & { readonly initial?: bigint };
 type LeaseParts = Namespaced & { readonly holder?: number };
 type InvalidateParts = Namespaced & { readonly soft?: boolean; readonly sourceVersion?: bigint };
 
@@ -80,6 +84,27 @@ export class StoreDriver {
 
   touch(key: string, ttlMs = 0, staleMs = 0): TouchResult {
     return this.store.touch({ namespace: "n", key, ttlMs, staleMs, writer });
+  }
+
+  increment(key: string, delta = 1n, parts: IncrementParts = {}): IncrementResult {
+    return this.store.increment({
+      namespace: "n",
+      key,
+      delta,
+      initial: 0n,
+      ttlMs: 0,
+      staleMs: 0,
+      condition: { kind: "always" },
+      requestId: 0n,
+      writer,
+      ...parts,
+    });
+  }
+
+  /** The new value, or the reason for the refusal. */
+  tryIncrement(key: string, delta = 1n, parts: IncrementParts = {}): bigint | string {
+    const result = this.increment(key, delta, parts);
+    return result.kind === "incremented" ? result.value : result.reason;
   }
 
   invalidate(target: InvalidateTarget, parts: InvalidateParts = {}): InvalidateResult {

@@ -45,6 +45,7 @@ export function createStoreViews(
     set: (command) => then(pick().set(command)),
     invalidate: (command) => then(pick().invalidate(command)),
     touch: (command) => then(pick().touch(command)),
+    increment: (command) => then(pick().increment(command)),
     lease: (command, settle) => then(pick().lease(command, settle)),
     release: (namespace, key, token) => then(pick().release(namespace, key, token)),
     createHolder: () => pick().createHolder(),

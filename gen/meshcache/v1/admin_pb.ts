@@ -367,14 +367,14 @@ export type OperationStats = Message<"meshcache.v1.OperationStats"> & {
   staleHits: bigint;
 
   /**
-   * Entries stored.
+   * Entries stored, by Increments too.
    *
    * @generated from field: uint64 sets = 4;
    */
   sets: bigint;
 
   /**
-   * Sets that a condition or a source version refused.
+   * Sets that a condition or a source version refused, and Increments that were refused.
    *
    * @generated from field: uint64 sets_refused = 5;
    */

@@ -72,7 +72,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgiaAoMTGVhc2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRIQCghsZWFzZV9tcxgEIAEoDRIVCg1yZWxlYXNlX3Rva2VuGAUgASgGIukBCg1MZWFzZVJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEiAKA2hpdBgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXRIABItCgdncmFudGVkGAMgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlR3JhbnRlZEgAEicKBGhlbGQYBCABKAsyFy5tZXNoY2FjaGUudjEuTGVhc2VIZWxkSAASLwoIcmVsZWFzZWQYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZWxlYXNlZEgAQgkKB291dGNvbWUiUQoMTGVhc2VHcmFudGVkEg0KBXRva2VuGAEgASgGEhAKCGxlYXNlX21zGAIgASgEEiAKBXN0YWxlGAMgASgLMhEubWVzaGNhY2hlLnYxLkhpdCJFCglMZWFzZUhlbGQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKAQSIAoFc3RhbGUYAiABKAsyES5tZXNoY2FjaGUudjEuSGl0IiEKDUxlYXNlUmVsZWFzZWQSEAoIcmVsZWFzZWQYASABKAgiTgoMQmF0Y2hSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIrCgpvcGVyYXRpb25zGAIgAygLMhcubWVzaGNhY2hlLnYxLk9wZXJhdGlvbiKQAgoJT3BlcmF0aW9uEicKA2dldBgBIAEoCzIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0SAASJwoDc2V0GAIgASgLMhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3RIABI1CgppbnZhbGlkYXRlGAMgASgLMh8ubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0SAASKwoFdG91Y2gYBCABKAsyGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0SAASKwoFbGVhc2UYBSABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VSZXF1ZXN0SAASEwoLdHJhY2VwYXJlbnQYBiABKAlCCwoJb3BlcmF0aW9uIj8KDUJhdGNoUmVzcG9uc2USLgoHcmVzdWx0cxgBIAMoCzIdLm1lc2hjYWNoZS52MS5PcGVyYXRpb25SZXN1bHQiqAIKD09wZXJhdGlvblJlc3VsdBIoCgNnZXQYASABKAsyGS5tZXNoY2FjaGUudjEuR2V0UmVzcG9uc2VIABIoCgNzZXQYAiABKAsyGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2VIABI2CgppbnZhbGlkYXRlGAMgASgLMiAubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXNwb25zZUgAEiwKBXRvdWNoGAQgASgLMhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2VIABIsCgVsZWFzZRgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCJMCghTZWxlY3RvchIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSGwoTbmFtZXNwYWNlX2lzX3ByZWZpeBgDIAEoCCJECg1TdHJlYW1SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCghwcmVmaXhlcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwi9QEKDlN0cmVhbVJlc3BvbnNlEiYKBm9wZW5lZBgBIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABImCgZldmVudHMYAiABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYAyABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBCABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYBSABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIQCghzZXF1ZW5jZRgGIAEoBEIHCgVmcmFtZSK7AQoGT3BlbmVkEg4KBmN1cnNvchgBIAEoDBINCgVlcG9jaBgCIAEoBhIOCgZzaGFyZHMYAyABKA0SJAoGbGltaXRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkxpbWl0cxIUCgxzdHJlYW1fdG9rZW4YBSABKAYSGAoQZGVuaWVkX3NlbGVjdG9ycxgGIAMoDRIsCgljb250aW51ZXMYByADKAsyGS5tZXNoY2FjaGUudjEuUHJlZGVjZXNzb3IiMwoLUHJlZGVjZXNzb3ISDQoFZXBvY2gYASABKAYSFQoNZW5kX3JldmlzaW9ucxgCIAMoBCKlBQoGTGltaXRzEhsKE25hbWVzcGFjZV9tYXhfYnl0ZXMYASABKA0SFQoNa2V5X21heF9ieXRlcxgCIAEoDRIVCg10YWdfbWF4X2J5dGVzGAMgASgNEhsKDmVudHJ5X21heF90YWdzGAQgASgNSACIAQESFwoPdmFsdWVfbWF4X2J5dGVzGAUgASgNEiMKFmNvbnRlbnRfdHlwZV9tYXhfYnl0ZXMYBiABKA1IAYgBARIbChNjbGllbnRfaWRfbWF4X2J5dGVzGAcgASgNEhcKD2xpZmV0aW1lX21heF9tcxgIIAEoBBIUCgxsZWFzZV9tYXhfbXMYCSABKA0SHgoRbGVhc2Vfd2FpdF9tYXhfbXMYCiABKA1IAogBARIbChNpbnZhbGlkYXRlX21heF9rZXlzGAsgASgNEhsKE2ludmFsaWRhdGVfbWF4X3RhZ3MYDCABKA0SHAoUYmF0Y2hfbWF4X29wZXJhdGlvbnMYDSABKA0SFwoPYmF0Y2hfbWF4X2J5dGVzGA4gASgNEiIKGnN1YnNjcmlwdGlvbl9tYXhfc2VsZWN0b3JzGA8gASgNEiEKGXN1YnNjcmlwdGlvbl9tYXhfcHJlZml4ZXMYECABKA0SGAoQY3Vyc29yX21heF9ieXRlcxgRIAEoDRIZChFyZWNlaXZlX21heF9ieXRlcxgSIAEoDRIWCg5zZW5kX21heF9ieXRlcxgTIAEoDRIkChxleGNoYW5nZV9tYXhfd2FpdGluZ19iYXRjaGVzGBQgASgNEhoKEm5hbWVzcGFjZV9wcmVmaXhlcxgVIAEoCEIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSJeCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCRIZChFwcmVkZWNlc3Nvcl90b2tlbhgCIAEoBhIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCSJhCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDBIWCg5wZXJtaXR0ZWRfb25seRgDIAEoCCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLCBAoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEkAKBUJhdGNoEhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdBobLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlEkUKBlN0cmVhbRIbLm1lc2hjYWNoZS52MS5TdHJlYW1SZXF1ZXN0GhwubWVzaGNhY2hlLnYxLlN0cmVhbVJlc3BvbnNlMAESTQoIRXhjaGFuZ2USHS5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXF1ZXN0Gh4ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgi6AEKEEluY3JlbWVudFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgVkZWx0YRgDIAEoEhIPCgdpbml0aWFsGAQgASgSEg4KBnR0bF9tcxgFIAEoBBIQCghzdGFsZV9tcxgGIAEoBBITCglpZl9hYnNlbnQYByABKAhIABIUCgppZl9wcmVzZW50GAggASgISAASFAoKaWZfdmVyc2lvbhgJIAEoBEgAEhAKCGlmX2Vwb2NoGAogASgGEhIKCnJlcXVlc3RfaWQYCyABKAZCCwoJY29uZGl0aW9uIq0BChFJbmNyZW1lbnRSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIwCgtpbmNyZW1lbnRlZBgCIAEoCzIZLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRlZEgAEjcKD25vdF9pbmNyZW1lbnRlZBgDIAEoCzIcLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZEgAQgkKB291dGNvbWUiWAoLSW5jcmVtZW50ZWQSDQoFdmFsdWUYASABKBISDwoHdmVyc2lvbhgCIAEoBBIYChB0dGxfcmVtYWluaW5nX21zGAMgASgEEg8KB2NyZWF0ZWQYBCABKAgi2gEKDk5vdEluY3JlbWVudGVkEjMKBnJlYXNvbhgBIAEoDjIjLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZC5SZWFzb24ikgEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIRCg1SRUFTT05fRVhJU1RTEAESEQoNUkVBU09OX0FCU0VOVBACEhsKF1JFQVNPTl9WRVJTSU9OX01JU01BVENIEAMSGAoUUkVBU09OX05PVF9BX0NPVU5URVIQBBITCg9SRUFTT05fT1ZFUkZMT1cQBSJoCgxMZWFzZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIPCgd3YWl0X21zGAMgASgNEhAKCGxlYXNlX21zGAQgASgNEhUKDXJlbGVhc2VfdG9rZW4YBSABKAYi6QEKDUxlYXNlUmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEi0KB2dyYW50ZWQYAyABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VHcmFudGVkSAASJwoEaGVsZBgEIAEoCzIXLm1lc2hjYWNoZS52MS5MZWFzZUhlbGRIABIvCghyZWxlYXNlZBgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlbGVhc2VkSABCCQoHb3V0Y29tZSJRCgxMZWFzZUdyYW50ZWQSDQoFdG9rZW4YASABKAYSEAoIbGVhc2VfbXMYAiABKAQSIAoFc3RhbGUYAyABKAsyES5tZXNoY2FjaGUudjEuSGl0IkUKCUxlYXNlSGVsZBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoBBIgCgVzdGFsZRgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiIQoNTGVhc2VSZWxlYXNlZBIQCghyZWxlYXNlZBgBIAEoCCJOCgxCYXRjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEisKCm9wZXJhdGlvbnMYAiADKAsyFy5tZXNoY2FjaGUudjEuT3BlcmF0aW9uIsUCCglPcGVyYXRpb24SJwoDZ2V0GAEgASgLMhgubWVzaGNhY2hlLnYxLkdldFJlcXVlc3RIABInCgNzZXQYAiABKAsyGC5tZXNoY2FjaGUudjEuU2V0UmVxdWVzdEgAEjUKCmludmFsaWRhdGUYAyABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlcXVlc3RIABIrCgV0b3VjaBgEIAEoCzIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3RIABIrCgVsZWFzZRgFIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZVJlcXVlc3RIABIzCglpbmNyZW1lbnQYByABKAsyHi5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0It4CCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABI0CglpbmNyZW1lbnQYByABKAsyHy5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiTAoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEhsKE25hbWVzcGFjZV9pc19wcmVmaXgYAyABKAgiRAoNU3RyZWFtUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSDgoGY3Vyc29yGAMgASgMIvUBCg5TdHJlYW1SZXNwb25zZRImCgZvcGVuZWQYASABKAsyFC5tZXNoY2FjaGUudjEuT3BlbmVkSAASJgoGZXZlbnRzGAIgASgLMhQubWVzaGNhY2hlLnYxLkV2ZW50c0gAEioKCHByb2dyZXNzGAMgASgLMhYubWVzaGNhY2hlLnYxLlByb2dyZXNzSAASIAoDZ2FwGAQgASgLMhEubWVzaGNhY2hlLnYxLkdhcEgAEioKCGRyYWluaW5nGAUgASgLMhYubWVzaGNhY2hlLnYxLkRyYWluaW5nSAASEAoIc2VxdWVuY2UYBiABKARCBwoFZnJhbWUiuwEKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNEiQKBmxpbWl0cxgEIAEoCzIULm1lc2hjYWNoZS52MS5MaW1pdHMSFAoMc3RyZWFtX3Rva2VuGAUgASgGEhgKEGRlbmllZF9zZWxlY3RvcnMYBiADKA0SLAoJY29udGludWVzGAcgAygLMhkubWVzaGNhY2hlLnYxLlByZWRlY2Vzc29yIjMKC1ByZWRlY2Vzc29yEg0KBWVwb2NoGAEgASgGEhUKDWVuZF9yZXZpc2lvbnMYAiADKAQipQUKBkxpbWl0cxIbChNuYW1lc3BhY2VfbWF4X2J5dGVzGAEgASgNEhUKDWtleV9tYXhfYnl0ZXMYAiABKA0SFQoNdGFnX21heF9ieXRlcxgDIAEoDRIbCg5lbnRyeV9tYXhfdGFncxgEIAEoDUgAiAEBEhcKD3ZhbHVlX21heF9ieXRlcxgFIAEoDRIjChZjb250ZW50X3R5cGVfbWF4X2J5dGVzGAYgASgNSAGIAQESGwoTY2xpZW50X2lkX21heF9ieXRlcxgHIAEoDRIXCg9saWZldGltZV9tYXhfbXMYCCABKAQSFAoMbGVhc2VfbWF4X21zGAkgASgNEh4KEWxlYXNlX3dhaXRfbWF4X21zGAogASgNSAKIAQESGwoTaW52YWxpZGF0ZV9tYXhfa2V5cxgLIAEoDRIbChNpbnZhbGlkYXRlX21heF90YWdzGAwgASgNEhwKFGJhdGNoX21heF9vcGVyYXRpb25zGA0gASgNEhcKD2JhdGNoX21heF9ieXRlcxgOIAEoDRIiChpzdWJzY3JpcHRpb25fbWF4X3NlbGVjdG9ycxgPIAEoDRIhChlzdWJzY3JpcHRpb25fbWF4X3ByZWZpeGVzGBAgASgNEhgKEGN1cnNvcl9tYXhfYnl0ZXMYESABKA0SGQoRcmVjZWl2ZV9tYXhfYnl0ZXMYEiABKA0SFgoOc2VuZF9tYXhfYnl0ZXMYEyABKA0SJAocZXhjaGFuZ2VfbWF4X3dhaXRpbmdfYmF0Y2hlcxgUIAEoDRIaChJuYW1lc3BhY2VfcHJlZml4ZXMYFSABKAhCEQoPX2VudHJ5X21heF90YWdzQhkKF19jb250ZW50X3R5cGVfbWF4X2J5dGVzQhQKEl9sZWFzZV93YWl0X21heF9tcyI9CgZFdmVudHMSIwoGZXZlbnRzGAEgAygLMhMubWVzaGNhY2hlLnYxLkV2ZW50Eg4KBmN1cnNvchgCIAEoDCIpCghQcm9ncmVzcxIOCgZjdXJzb3IYASABKAwSDQoFbm9uY2UYAiABKAYi0wEKA0dhcBIoCgZyZWFzb24YASABKA4yGC5tZXNoY2FjaGUudjEuR2FwLlJlYXNvbhIOCgZjdXJzb3IYAiABKAwSDQoFZXBvY2gYAyABKAYiggEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIZChVSRUFTT05fQ1VSU09SX0VYUElSRUQQARIYChRSRUFTT05fRVBPQ0hfQ0hBTkdFRBACEhcKE1JFQVNPTl9DVVJTT1JfQUhFQUQQAxISCg5SRUFTT05fT1ZFUlJVThAEIgoKCERyYWluaW5nIrkCCgVFdmVudBIiCgVzdGFtcBgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBINCgNrZXkYAiABKAlIABINCgN0YWcYAyABKAlIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABImCgRraW5kGAYgASgOMhgubWVzaGNhY2hlLnYxLkV2ZW50LktpbmQSDgoGb3JpZ2luGAcgASgJEhMKC3RyYWNlcGFyZW50GAggASgJEhEKCW5hbWVzcGFjZRgJIAEoCSJjCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIMCghLSU5EX1NFVBABEhQKEEtJTkRfSU5WQUxJREFURUQQAhIPCgtLSU5EX1NUQUxFRBADEhAKDEtJTkRfVE9VQ0hFRBAEQggKBnRhcmdldCLxAQoPRXhjaGFuZ2VSZXF1ZXN0EgoKAmlkGAEgASgEEiIKBG9wZW4YAiABKAsyEi5tZXNoY2FjaGUudjEuT3BlbkgAEjIKDHN1YnNjcmlwdGlvbhgDIAEoCzIaLm1lc2hjYWNoZS52MS5TdWJzY3JpcHRpb25IABIrCgViYXRjaBgEIAEoCzIaLm1lc2hjYWNoZS52MS5CYXRjaFJlcXVlc3RIABIiCgRwaW5nGAUgASgLMhIubWVzaGNhY2hlLnYxLlBpbmdIABIgCgNhY2sYBiABKAsyES5tZXNoY2FjaGUudjEuQWNrSABCBwoFZnJhbWUiXgoET3BlbhIRCgljbGllbnRfaWQYASABKAkSGQoRcHJlZGVjZXNzb3JfdG9rZW4YAiABKAYSDwoHbGlicmFyeRgDIAEoCRIXCg9saWJyYXJ5X3ZlcnNpb24YBCABKAkiYQoMU3Vic2NyaXB0aW9uEikKCXNlbGVjdG9ycxgBIAMoCzIWLm1lc2hjYWNoZS52MS5TZWxlY3RvchIOCgZjdXJzb3IYAiABKAwSFgoOcGVybWl0dGVkX29ubHkYAyABKAgiFQoEUGluZxINCgVub25jZRgBIAEoBiIVCgNBY2sSDgoGY3Vyc29yGAEgASgMIuQCChBFeGNoYW5nZVJlc3BvbnNlEgoKAmlkGAEgASgEEiYKBm9wZW5lZBgCIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABIsCgViYXRjaBgDIAEoCzIbLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlSAASJgoGZXZlbnRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkV2ZW50c0gAEioKCHByb2dyZXNzGAUgASgLMhYubWVzaGNhY2hlLnYxLlByb2dyZXNzSAASIAoDZ2FwGAYgASgLMhEubWVzaGNhY2hlLnYxLkdhcEgAEioKCGRyYWluaW5nGAcgASgLMhYubWVzaGNhY2hlLnYxLkRyYWluaW5nSAASIwoFZXJyb3IYCCABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHNlcXVlbmNlGAkgASgEEgwKBG1vcmUYCiABKAhCBwoFZnJhbWUykAUKDENhY2hlU2VydmljZRI/CgNHZXQSGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdBoZLm1lc2hjYWNoZS52MS5HZXRSZXNwb25zZSIDkAIBEjoKA1NldBIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlElQKCkludmFsaWRhdGUSHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlcXVlc3QaIC5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlc3BvbnNlIgOQAgISRQoFVG91Y2gSGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2UiA5ACAhJMCglJbmNyZW1lbnQSHi5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVxdWVzdBofLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRSZXNwb25zZRJACgVMZWFzZRIaLm1lc2hjYWNoZS52MS5MZWFzZVJlcXVlc3QaGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZRJACgVCYXRjaBIaLm1lc2hjYWNoZS52MS5CYXRjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuQmF0Y2hSZXNwb25zZRJFCgZTdHJlYW0SGy5tZXNoY2FjaGUudjEuU3RyZWFtUmVxdWVzdBocLm1lc2hjYWNoZS52MS5TdHJlYW1SZXNwb25zZTABEk0KCEV4Y2hhbmdlEh0ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVxdWVzdBoeLm1lc2hjYWNoZS52MS5FeGNoYW5nZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -902,6 +902,282 @@ export const TouchResponseSchema: GenMessage<TouchResponse> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 15);
 
 /**
+ * IncrementRequest adds to a counter: a fresh entry whose value is an int64 as decimal text in ASCII, in its
+ * shortest form. That is "0", or digits that do not begin with 0, with "-" before them when it is negative: nothing
+ * else, no "+", no space, no "-0". 64-bit integers are strings in JSON, as in all of proto3.
+ *
+ * @generated from message meshcache.v1.IncrementRequest
+ */
+export type IncrementRequest = Message<"meshcache.v1.IncrementRequest"> & {
+  /**
+   * Namespace of the key. Required, except in a Batch that names a default.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Key of the counter. Required.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * What to add. Negative: what to subtract. 0: the counter is set to the value that it has, or to `initial`.
+   *
+   * @generated from field: sint64 delta = 3;
+   */
+  delta: bigint;
+
+  /**
+   * The value that the counter has before `delta` is added, when no entry is fresh. What is stale does not count.
+   *
+   * @generated from field: sint64 initial = 4;
+   */
+  initial: bigint;
+
+  /**
+   * How long a counter that this creates is fresh. 0: until it is invalidated or evicted. A fresh counter keeps its
+   * own lifetimes, so that they count from its creation; Touch gives others.
+   *
+   * @generated from field: uint64 ttl_ms = 5;
+   */
+  ttlMs: bigint;
+
+  /**
+   * As in SetRequest, of a counter that this creates.
+   *
+   * @generated from field: uint64 stale_ms = 6;
+   */
+  staleMs: bigint;
+
+  /**
+   * Add only if this holds. Unset: always.
+   *
+   * @generated from oneof meshcache.v1.IncrementRequest.condition
+   */
+  condition: {
+    /**
+     * No entry is fresh. Must be true.
+     *
+     * @generated from field: bool if_absent = 7;
+     */
+    value: boolean;
+    case: "ifAbsent";
+  } | {
+    /**
+     * An entry is fresh. Must be true.
+     *
+     * @generated from field: bool if_present = 8;
+     */
+    value: boolean;
+    case: "ifPresent";
+  } | {
+    /**
+     * An entry is fresh and has this version. At least 1. Give `if_epoch` with it.
+     *
+     * @generated from field: uint64 if_version = 9;
+     */
+    value: bigint;
+    case: "ifVersion";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * As in SetRequest.
+   *
+   * @generated from field: fixed64 if_epoch = 10;
+   */
+  ifEpoch: bigint;
+
+  /**
+   * A random number that names this Increment: a retry with the same number within 60 s is answered as the first
+   * was, with the value that the counter had then, without adding again. Kept together with those of Sets, which it
+   * is never taken for. 0: none.
+   *
+   * @generated from field: fixed64 request_id = 11;
+   */
+  requestId: bigint;
+};
+
+/**
+ * Describes the message meshcache.v1.IncrementRequest.
+ * Use `create(IncrementRequestSchema)` to create a new message.
+ */
+export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 16);
+
+/**
+ * IncrementResponse answers an Increment.
+ *
+ * @generated from message meshcache.v1.IncrementResponse
+ */
+export type IncrementResponse = Message<"meshcache.v1.IncrementResponse"> & {
+  /**
+   * The shard after the Increment.
+   *
+   * @generated from field: meshcache.v1.Stamp as_of = 1;
+   */
+  asOf?: Stamp | undefined;
+
+  /**
+   * What happened.
+   *
+   * @generated from oneof meshcache.v1.IncrementResponse.outcome
+   */
+  outcome: {
+    /**
+     * It was added.
+     *
+     * @generated from field: meshcache.v1.Incremented incremented = 2;
+     */
+    value: Incremented;
+    case: "incremented";
+  } | {
+    /**
+     * A condition, or what is there, refused it. Nothing was changed.
+     *
+     * @generated from field: meshcache.v1.NotIncremented not_incremented = 3;
+     */
+    value: NotIncremented;
+    case: "notIncremented";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message meshcache.v1.IncrementResponse.
+ * Use `create(IncrementResponseSchema)` to create a new message.
+ */
+export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 17);
+
+/**
+ * Incremented says that the counter has a new value. Of a counter that was fresh, the tags, the content type and the
+ * source version stay; one that this created has none of them.
+ *
+ * @generated from message meshcache.v1.Incremented
+ */
+export type Incremented = Message<"meshcache.v1.Incremented"> & {
+  /**
+   * The counter after this Increment.
+   *
+   * @generated from field: sint64 value = 1;
+   */
+  value: bigint;
+
+  /**
+   * The entry's version: the revision of this Increment.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * How long the counter stays fresh, counted by the server from this answer; at least 1. 0: it never expires.
+   *
+   * @generated from field: uint64 ttl_remaining_ms = 3;
+   */
+  ttlRemainingMs: bigint;
+
+  /**
+   * There was no fresh entry: the counter began with `initial`, and has the lifetimes of the request.
+   *
+   * @generated from field: bool created = 4;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message meshcache.v1.Incremented.
+ * Use `create(IncrementedSchema)` to create a new message.
+ */
+export const IncrementedSchema: GenMessage<Incremented> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 18);
+
+/**
+ * NotIncremented says that the Increment was refused, and why.
+ *
+ * @generated from message meshcache.v1.NotIncremented
+ */
+export type NotIncremented = Message<"meshcache.v1.NotIncremented"> & {
+  /**
+   * Why.
+   *
+   * @generated from field: meshcache.v1.NotIncremented.Reason reason = 1;
+   */
+  reason: NotIncremented_Reason;
+};
+
+/**
+ * Describes the message meshcache.v1.NotIncremented.
+ * Use `create(NotIncrementedSchema)` to create a new message.
+ */
+export const NotIncrementedSchema: GenMessage<NotIncremented> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 19);
+
+/**
+ * Why the Increment was refused.
+ *
+ * @generated from enum meshcache.v1.NotIncremented.Reason
+ */
+export const NotIncremented_Reason = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * `if_absent`, and an entry is fresh.
+   *
+   * @generated from enum value: REASON_EXISTS = 1;
+   */
+  EXISTS: 1,
+
+  /**
+   * `if_present`, and no entry is fresh.
+   *
+   * @generated from enum value: REASON_ABSENT = 2;
+   */
+  ABSENT: 2,
+
+  /**
+   * `if_version`, and no entry is fresh or it has another version.
+   *
+   * @generated from enum value: REASON_VERSION_MISMATCH = 3;
+   */
+  VERSION_MISMATCH: 3,
+
+  /**
+   * The fresh entry is no counter: its value is not an int64 as decimal text, or it is `absent`.
+   *
+   * @generated from enum value: REASON_NOT_A_COUNTER = 4;
+   */
+  NOT_A_COUNTER: 4,
+
+  /**
+   * The sum is no int64: it is below -9,223,372,036,854,775,808 or above 9,223,372,036,854,775,807.
+   *
+   * @generated from enum value: REASON_OVERFLOW = 5;
+   */
+  OVERFLOW: 5,
+} as const;
+
+/**
+ * Why the Increment was refused.
+ *
+ * @generated from enum meshcache.v1.NotIncremented.Reason
+ */
+export type NotIncremented_Reason = (typeof NotIncremented_Reason)[keyof typeof NotIncremented_Reason] | UnknownEnum;
+
+/**
+ * Describes the enum meshcache.v1.NotIncremented.Reason.
+ */
+export const NotIncremented_ReasonSchema: GenEnum<NotIncremented_Reason> = /*@__PURE__*/
+  enumDesc(file_meshcache_v1_cache, 19, 0);
+
+/**
  * LeaseRequest asks for an entry or for the right to fill it, or gives such a right back.
  *
  * @generated from message meshcache.v1.LeaseRequest
@@ -951,7 +1227,7 @@ export type LeaseRequest = Message<"meshcache.v1.LeaseRequest"> & {
  * Use `create(LeaseRequestSchema)` to create a new message.
  */
 export const LeaseRequestSchema: GenMessage<LeaseRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 16);
+  messageDesc(file_meshcache_v1_cache, 20);
 
 /**
  * LeaseResponse answers a Lease.
@@ -1011,7 +1287,7 @@ export type LeaseResponse = Message<"meshcache.v1.LeaseResponse"> & {
  * Use `create(LeaseResponseSchema)` to create a new message.
  */
 export const LeaseResponseSchema: GenMessage<LeaseResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 17);
+  messageDesc(file_meshcache_v1_cache, 21);
 
 /**
  * LeaseGranted is the right to fill the key: load the value, then Set it with the token.
@@ -1048,7 +1324,7 @@ export type LeaseGranted = Message<"meshcache.v1.LeaseGranted"> & {
  * Use `create(LeaseGrantedSchema)` to create a new message.
  */
 export const LeaseGrantedSchema: GenMessage<LeaseGranted> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 18);
+  messageDesc(file_meshcache_v1_cache, 22);
 
 /**
  * LeaseHeld says that another caller fills the key.
@@ -1076,7 +1352,7 @@ export type LeaseHeld = Message<"meshcache.v1.LeaseHeld"> & {
  * Use `create(LeaseHeldSchema)` to create a new message.
  */
 export const LeaseHeldSchema: GenMessage<LeaseHeld> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 19);
+  messageDesc(file_meshcache_v1_cache, 23);
 
 /**
  * LeaseReleased answers a release.
@@ -1097,7 +1373,7 @@ export type LeaseReleased = Message<"meshcache.v1.LeaseReleased"> & {
  * Use `create(LeaseReleasedSchema)` to create a new message.
  */
 export const LeaseReleasedSchema: GenMessage<LeaseReleased> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 20);
+  messageDesc(file_meshcache_v1_cache, 24);
 
 /**
  * BatchRequest carries operations.
@@ -1125,7 +1401,7 @@ export type BatchRequest = Message<"meshcache.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 21);
+  messageDesc(file_meshcache_v1_cache, 25);
 
 /**
  * Operation is one request of a batch.
@@ -1178,6 +1454,14 @@ export type Operation = Message<"meshcache.v1.Operation"> & {
      */
     value: LeaseRequest;
     case: "lease";
+  } | {
+    /**
+     * As the Increment method. A server that is older than it takes this for an operation without a request.
+     *
+     * @generated from field: meshcache.v1.IncrementRequest increment = 7;
+     */
+    value: IncrementRequest;
+    case: "increment";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -1194,7 +1478,7 @@ export type Operation = Message<"meshcache.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 22);
+  messageDesc(file_meshcache_v1_cache, 26);
 
 /**
  * BatchResponse answers a batch.
@@ -1215,7 +1499,7 @@ export type BatchResponse = Message<"meshcache.v1.BatchResponse"> & {
  * Use `create(BatchResponseSchema)` to create a new message.
  */
 export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 23);
+  messageDesc(file_meshcache_v1_cache, 27);
 
 /**
  * OperationResult is the result of one operation.
@@ -1276,6 +1560,14 @@ export type OperationResult = Message<"meshcache.v1.OperationResult"> & {
      */
     value: Status;
     case: "error";
+  } | {
+    /**
+     * To an increment.
+     *
+     * @generated from field: meshcache.v1.IncrementResponse increment = 7;
+     */
+    value: IncrementResponse;
+    case: "increment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1284,7 +1576,7 @@ export type OperationResult = Message<"meshcache.v1.OperationResult"> & {
  * Use `create(OperationResultSchema)` to create a new message.
  */
 export const OperationResultSchema: GenMessage<OperationResult> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 24);
+  messageDesc(file_meshcache_v1_cache, 28);
 
 /**
  * Selector says which keys a subscription is about.
@@ -1323,7 +1615,7 @@ export type Selector = Message<"meshcache.v1.Selector"> & {
  * Use `create(SelectorSchema)` to create a new message.
  */
 export const SelectorSchema: GenMessage<Selector> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 25);
+  messageDesc(file_meshcache_v1_cache, 29);
 
 /**
  * StreamRequest opens an invalidation stream of one namespace.
@@ -1358,7 +1650,7 @@ export type StreamRequest = Message<"meshcache.v1.StreamRequest"> & {
  * Use `create(StreamRequestSchema)` to create a new message.
  */
 export const StreamRequestSchema: GenMessage<StreamRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 26);
+  messageDesc(file_meshcache_v1_cache, 30);
 
 /**
  * StreamResponse is one frame of an invalidation stream.
@@ -1426,7 +1718,7 @@ export type StreamResponse = Message<"meshcache.v1.StreamResponse"> & {
  * Use `create(StreamResponseSchema)` to create a new message.
  */
 export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 27);
+  messageDesc(file_meshcache_v1_cache, 31);
 
 /**
  * Opened says that a subscription is live: from now on every matching event after `cursor` is delivered, or
@@ -1494,7 +1786,7 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 28);
+  messageDesc(file_meshcache_v1_cache, 32);
 
 /**
  * Predecessor is an earlier epoch whose state the store was started with, from a snapshot that was written when that
@@ -1525,7 +1817,7 @@ export type Predecessor = Message<"meshcache.v1.Predecessor"> & {
  * Use `create(PredecessorSchema)` to create a new message.
  */
 export const PredecessorSchema: GenMessage<Predecessor> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 29);
+  messageDesc(file_meshcache_v1_cache, 33);
 
 /**
  * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
@@ -1694,7 +1986,7 @@ export type Limits = Message<"meshcache.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 30);
+  messageDesc(file_meshcache_v1_cache, 34);
 
 /**
  * Events carries events in the order in which each shard produced them. Events of one stamp belong to one
@@ -1723,7 +2015,7 @@ export type Events = Message<"meshcache.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 31);
+  messageDesc(file_meshcache_v1_cache, 35);
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
@@ -1753,7 +2045,7 @@ export type Progress = Message<"meshcache.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 32);
+  messageDesc(file_meshcache_v1_cache, 36);
 
 /**
  * Gap says that events before `cursor` may have been missed: nothing read before is to be trusted without
@@ -1789,7 +2081,7 @@ export type Gap = Message<"meshcache.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 33);
+  messageDesc(file_meshcache_v1_cache, 37);
 
 /**
  * Why events may have been missed.
@@ -1844,7 +2136,7 @@ export type Gap_Reason = (typeof Gap_Reason)[keyof typeof Gap_Reason] | UnknownE
  * Describes the enum meshcache.v1.Gap.Reason.
  */
 export const Gap_ReasonSchema: GenEnum<Gap_Reason> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 33, 0);
+  enumDesc(file_meshcache_v1_cache, 37, 0);
 
 /**
  * Draining says that the server is shutting down: connect elsewhere now and resume there. The stream
@@ -1860,7 +2152,7 @@ export type Draining = Message<"meshcache.v1.Draining"> & {
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 34);
+  messageDesc(file_meshcache_v1_cache, 38);
 
 /**
  * Event says that something was changed. Expiry and eviction emit none: a copy of an entry that is gone for
@@ -1951,7 +2243,7 @@ export type Event = Message<"meshcache.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 35);
+  messageDesc(file_meshcache_v1_cache, 39);
 
 /**
  * What became of the target.
@@ -1967,7 +2259,7 @@ export const Event_Kind = {
   UNSPECIFIED: 0,
 
   /**
-   * The key was set: older copies are out of date.
+   * The key was set or incremented: older copies are out of date.
    *
    * @generated from enum value: KIND_SET = 1;
    */
@@ -2006,7 +2298,7 @@ export type Event_Kind = (typeof Event_Kind)[keyof typeof Event_Kind] | UnknownE
  * Describes the enum meshcache.v1.Event.Kind.
  */
 export const Event_KindSchema: GenEnum<Event_Kind> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 35, 0);
+  enumDesc(file_meshcache_v1_cache, 39, 0);
 
 /**
  * ExchangeRequest is one frame from a client.
@@ -2074,7 +2366,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
  * Use `create(ExchangeRequestSchema)` to create a new message.
  */
 export const ExchangeRequestSchema: GenMessage<ExchangeRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 36);
+  messageDesc(file_meshcache_v1_cache, 40);
 
 /**
  * Open introduces the client. Answered by Opened with the store's epoch and no subscription.
@@ -2118,7 +2410,7 @@ export type Open = Message<"meshcache.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 37);
+  messageDesc(file_meshcache_v1_cache, 41);
 
 /**
  * Subscription says which events the client wants on this stream.
@@ -2155,7 +2447,7 @@ export type Subscription = Message<"meshcache.v1.Subscription"> & {
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema: GenMessage<Subscription> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 38);
+  messageDesc(file_meshcache_v1_cache, 42);
 
 /**
  * Ping asks how far the stream is.
@@ -2176,7 +2468,7 @@ export type Ping = Message<"meshcache.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 39);
+  messageDesc(file_meshcache_v1_cache, 43);
 
 /**
  * Ack says that the client has processed everything up to `cursor`. The server measures the lag of its
@@ -2198,7 +2490,7 @@ export type Ack = Message<"meshcache.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 40);
+  messageDesc(file_meshcache_v1_cache, 44);
 
 /**
  * ExchangeResponse is one frame from the server.
@@ -2302,7 +2594,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
  * Use `create(ExchangeResponseSchema)` to create a new message.
  */
 export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 41);
+  messageDesc(file_meshcache_v1_cache, 45);
 
 /**
  * CacheService is the whole data plane. Every method may be called from any language with a client
@@ -2354,6 +2646,19 @@ export const CacheService: GenService<{
     methodKind: "unary";
     input: typeof TouchRequestSchema;
     output: typeof TouchResponseSchema;
+  },
+  /**
+   * Increment adds to a counter, in one step that nothing comes between, and answers with its new value. A counter is
+   * an entry whose value is a whole number as decimal text, so that every Get reads it and every Set may write it.
+   * It is a Set of that text: it makes a new version, emits a SET event and ends leases of the key. Safe to retry
+   * only with a `request_id`.
+   *
+   * @generated from rpc meshcache.v1.CacheService.Increment
+   */
+  increment: {
+    methodKind: "unary";
+    input: typeof IncrementRequestSchema;
+    output: typeof IncrementResponseSchema;
   },
   /**
    * Lease is "get, or win the right to fill": on a miss one caller in the mesh is granted a token and

@@ -20,7 +20,10 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** The meaning of each code, as `--help` and the table in docs/cli.md have it. */
 export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [EXIT.ok, "done"],
-  [EXIT.negative, "the answer is no: a miss, not stored, not touched, not allowed, not connected"],
+  [
+    EXIT.negative,
+    "the answer is no: a miss, not stored, not touched, not incremented, not allowed, not connected",
+  ],
   [EXIT.usage, "wrong usage or configuration; nothing was done"],
   [EXIT.unavailable, "the server cannot be reached, cannot listen, or is shutting down"],
   [EXIT.refused, "the server refused the request: a field is out of its range, or a limit is reached"],

@@ -1,6 +1,6 @@
 /** Options of several commands. The error of each parser says which values it takes. */
 
-import { InvalidArgumentError, Option } from "commander";
+import { Argument, InvalidArgumentError, Option } from "commander";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { toVariable } from "../settings/names.ts";
@@ -98,6 +98,23 @@ export function uint64Option(flags: string, description: string): Option {
       throw new InvalidArgumentError("It must be a whole number from 1 to 2^64 - 1.");
     return value;
   });
+}
+
+function parseInt64(text: string): bigint {
+  const value = /^-?\d+$/.test(text) ? BigInt(text) : undefined;
+  if (value === undefined || BigInt.asIntN(64, value) !== value)
+    throw new InvalidArgumentError("It must be a whole number from -2^63 to 2^63 - 1.");
+  return value;
+}
+
+/** A 64-bit number with a sign. */
+export function int64Option(flags: string, description: string, fallback: string): Option {
+  return new Option(flags, description).argParser(parseInt64).default(parseInt64(fallback), fallback);
+}
+
+/** As `int64Option`, without a name. */
+export function int64Argument(name: string, description: string, fallback: string): Argument {
+  return new Argument(name, description).argParser(parseInt64).default(parseInt64(fallback), fallback);
 }
 
 /** How long a call may take, at most as long as an operation of the client library may. */

@@ -140,6 +140,19 @@ export function checkUint64(field: string, value: bigint | undefined): bigint {
   return value;
 }
 
+/** An int64 of the contract, from a bigint or a safe integer. */
+export function checkInt64(field: string, value: bigint | number | undefined, fallback: bigint): bigint {
+  if (value === undefined || value === null) return fallback;
+  const given = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof given !== "bigint" || BigInt.asIntN(64, given) !== given) {
+    throw fieldInvalid(
+      field,
+      "a whole number from -(2^53 - 1) to 2^53 - 1, or a bigint from -2^63 to 2^63 - 1",
+    );
+  }
+  return given;
+}
+
 /** A whole number of milliseconds from 0 to the server's longest lifetime. */
 export function checkLifetimeMs(
   field: string,

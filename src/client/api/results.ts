@@ -62,6 +62,28 @@ export type SetOutcome =
   | { readonly kind: "stored"; readonly version: EntryVersion }
   | { readonly kind: "refused"; readonly reason: RefusalReason };
 
+/**
+ * Why an Increment was refused; nothing was changed. "exists", "absent" and "versionMismatch": its condition did not hold.
+ * "notACounter": the entry has another value than a 64-bit integer as decimal text. "overflow": the sum has more than 64 bits.
+ */
+export type IncrementRefusalReason = "exists" | "absent" | "versionMismatch" | "notACounter" | "overflow";
+
+export type IncrementOutcome =
+  | {
+      readonly kind: "incremented";
+      /**
+       * The counter after this call: a bigint, since it may have 64 bits. As a number, digits of large ones would be lost; to
+       * throw would hide that it was added. `Number(value)` is exact up to 2^53 - 1.
+       */
+      readonly value: bigint;
+      readonly version: EntryVersion;
+      /** How long the counter stays fresh, in milliseconds. Infinity: it has no TTL. */
+      readonly ttlRemainingMs: number;
+      /** There was no fresh entry: the counter began with `initial` and has the lifetimes of this call. */
+      readonly created: boolean;
+    }
+  | { readonly kind: "refused"; readonly reason: IncrementRefusalReason };
+
 export interface InvalidateOutcome {
   /** With keys: how many entries were removed, or made stale. With any other target 0: what that removes is not counted. */
   readonly removed: number;

@@ -81,7 +81,7 @@ export class CallSender {
     this.#queue.admitBeyond(call, isFirst);
   }
 
-  /** A Set or Touch of the namespace waits to be sent. */
+  /** A Set, Touch or Increment of the namespace waits to be sent. */
   hasWaitingWrite(namespace: string): boolean {
     return this.#queue.waitingCalls().some((call) => !call.settled && isWriteOf(call, namespace));
   }
@@ -191,5 +191,5 @@ export class CallSender {
 
 function isWriteOf({ plan: { namespace, operation } }: Call, wanted: string): boolean {
   const kind = operation.operation.case;
-  return namespace === wanted && (kind === "set" || kind === "touch");
+  return namespace === wanted && (kind === "set" || kind === "touch" || kind === "increment");
 }

@@ -185,7 +185,7 @@ export class Connection {
     return this.#streams.primary !== undefined;
   }
 
-  /** A Set or Touch of the namespace waits to be sent. */
+  /** A Set, Touch or Increment of the namespace waits to be sent. */
   hasWaitingWrite(namespace: string): boolean {
     return this.#calls.hasWaitingWrite(namespace);
   }

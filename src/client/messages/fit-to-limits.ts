@@ -37,6 +37,7 @@ export function fitToLimits(namespace: string, { operation }: Operation, limits:
       return;
     }
     case "touch":
+    case "increment":
       checkKey(operation.value.key, limits);
       checkLifetimes(operation.value.ttlMs, operation.value.staleMs, limits);
       return;

@@ -2,8 +2,10 @@
 import {
   type GetResponse,
   type Hit,
+  type IncrementResponse,
   type InvalidateResponse,
   type LeaseResponse,
+  NotIncremented_Reason,
   NotStored_Reason,
   type OperationResult,
   type SetResponse,
@@ -12,7 +14,7 @@ import {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { NO_TAGS } from "../../codec/fast/messages.ts";
 import { CacheError } from "../../common/errors.ts";
-import type { RefusalReason } from "../api/results.ts";
+import type { IncrementRefusalReason, RefusalReason } from "../api/results.ts";
 import type { AsOf } from "../coherence/coherence.ts";
 import type { Reading } from "../near-cache/cached-entry.ts";
 
@@ -114,6 +116,7 @@ interface Answers {
   readonly set: SetResponse;
   readonly invalidate: InvalidateResponse;
   readonly touch: TouchResponse;
+  readonly increment: IncrementResponse;
   readonly lease: LeaseResponse;
 }
 
@@ -174,6 +177,44 @@ export function readSet(response: SetResponse): SetReading {
   const { outcome } = response;
   if (outcome.case === "stored") return new StoredReading(asOf, outcome.value.version);
   const reason = outcome.case === "notStored" ? REFUSALS[outcome.value.reason] : undefined;
+  if (reason === undefined) throw malformed();
+  return { kind: "refused", asOf, reason };
+}
+
+const INCREMENT_REFUSALS: Partial<Record<number, IncrementRefusalReason>> = {
+  [NotIncremented_Reason.EXISTS]: "exists",
+  [NotIncremented_Reason.ABSENT]: "absent",
+  [NotIncremented_Reason.VERSION_MISMATCH]: "versionMismatch",
+  [NotIncremented_Reason.NOT_A_COUNTER]: "notACounter",
+  [NotIncremented_Reason.OVERFLOW]: "overflow",
+};
+
+export type IncrementReading =
+  | {
+      readonly kind: "incremented";
+      readonly asOf: AsOf;
+      readonly value: bigint;
+      readonly version: number;
+      /** Infinity: it never expires. */
+      readonly ttlRemainingMs: number;
+      readonly created: boolean;
+    }
+  | { readonly kind: "refused"; readonly asOf: AsOf; readonly reason: IncrementRefusalReason };
+
+export function readIncrement({ asOf: stamp, outcome }: IncrementResponse): IncrementReading {
+  const asOf = toAsOf(stamp);
+  if (outcome.case === "incremented") {
+    const { value, version, ttlRemainingMs, created } = outcome.value;
+    return {
+      kind: "incremented",
+      asOf,
+      value,
+      version: Number(version),
+      ttlRemainingMs: ttlRemainingMs === 0n ? Number.POSITIVE_INFINITY : Number(ttlRemainingMs),
+      created,
+    };
+  }
+  const reason = outcome.case === "notIncremented" ? INCREMENT_REFUSALS[outcome.value.reason] : undefined;
   if (reason === undefined) throw malformed();
   return { kind: "refused", asOf, reason };
 }

@@ -6,16 +6,19 @@ import {
   type BatchRequest,
   type ExchangeRequest,
   type GetRequest,
+  type IncrementRequest,
   type InvalidateRequest,
   InvalidateRequest_Mode,
   type Operation,
   type SetRequest,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { Case } from "../../codec/fast/messages.ts";
+import { Case, IncrementRequestMessage } from "../../codec/fast/messages.ts";
 import type { EntryVersion } from "../api/results.ts";
 
 /** When a Set may store. Unset: always. */
 export type SetCondition = SetRequest["condition"];
+/** When an Increment may add. Unset: always. */
+export type IncrementCondition = IncrementRequest["condition"];
 export type InvalidateTarget = InvalidateRequest["target"];
 
 export interface SetArguments {
@@ -156,6 +159,30 @@ export function touchOperation(key: string, ttlMs: number, staleMs: number): Ope
   });
 }
 
+export interface IncrementArguments {
+  readonly key: string;
+  readonly delta: bigint;
+  readonly initial: bigint;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly condition: IncrementCondition;
+  readonly ifEpoch: bigint;
+  readonly requestId: bigint;
+}
+
+export function incrementOperation(increment: IncrementArguments): Operation {
+  const request = new IncrementRequestMessage();
+  request.key = increment.key;
+  request.delta = increment.delta;
+  request.initial = increment.initial;
+  request.ttlMs = BigInt(increment.ttlMs);
+  request.staleMs = BigInt(increment.staleMs);
+  request.condition = increment.condition;
+  request.ifEpoch = increment.ifEpoch;
+  request.requestId = increment.requestId;
+  return operation(new Case("increment", request));
+}
+
 export function leaseOperation(key: string, waitMs: number, leaseMs: number): Operation {
   return operation({
     case: "lease",
@@ -198,6 +225,7 @@ export function operationBytes(namespace: string, { operation: body }: Operation
     case "get":
     case "touch":
     case "lease":
+    case "increment":
       return bytes + textBytes(body.value.key);
     case "set":
       for (const tag of body.value.tags) bytes += textBytes(tag) + 4;
@@ -222,6 +250,7 @@ export function countedBytes({ operation: body }: Operation): number {
     case "get":
     case "touch":
     case "lease":
+    case "increment":
       return body.value.key.length;
     case "set":
       return body.value.key.length + body.value.value.length + countedLengths(body.value.tags);

@@ -1,5 +1,5 @@
 /**
- * What an overloaded server has asked for: it refuses reads, or Sets without a lease, and says how long to wait. Until then
+ * What an overloaded server has asked for: it refuses reads, or Increments and Sets without a lease, and says how long to wait. Until then
  * such operations fail here, and nothing is sent. Others are sent: a server never refuses them for load.
  */
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -38,5 +38,6 @@ export class Pushback {
 
 function kindOf(body: Body): Kind | undefined {
   if (body.case === "get") return "get";
+  if (body.case === "increment") return "set";
   return body.case === "set" && body.value.condition.case !== "leaseToken" ? "set" : undefined;
 }

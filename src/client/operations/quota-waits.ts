@@ -93,6 +93,7 @@ function isQuota({ reason, retryAfterMs }: CacheError): boolean {
 function isMetered(body: Body): boolean {
   switch (body.case) {
     case "get":
+    case "increment":
       return true;
     case "set":
       return body.value.condition.case !== "leaseToken";

@@ -1,11 +1,11 @@
-/** The options of writes, and the condition of a Set. */
+/** The options of writes, and the conditions of Sets and Increments. */
 
 import { fieldInvalid } from "../../common/errors.ts";
 import { checkUint64, checkWhole } from "../api/checks.ts";
 import type { Duration } from "../api/duration.ts";
 import { optionNames } from "../api/option-names.ts";
 import type { EntryVersion } from "../api/results.ts";
-import type { SetCondition } from "../messages/requests.ts";
+import type { IncrementCondition, SetCondition } from "../messages/requests.ts";
 import type { CallOptions } from "./runner.ts";
 
 export interface SetOptions extends CallOptions {
@@ -24,6 +24,17 @@ export interface SetOptions extends CallOptions {
 export interface TouchOptions extends CallOptions {
   readonly ttlMs?: Duration;
   readonly staleMs?: Duration;
+}
+
+export interface IncrementOptions extends CallOptions {
+  /** What a counter has before `delta` is added, when there is no fresh entry: a 64-bit integer. Default 0. */
+  readonly initial?: bigint | number;
+  /** Of a counter that this call creates; one that is there keeps its own. Default: the namespace's. */
+  readonly ttlMs?: Duration;
+  /** Of a counter that this call creates. Default: the namespace's, or 0 when `ttlMs` is 0. */
+  readonly staleMs?: Duration;
+  /** Add only if there is no fresh entry ("absent"), there is one ("present"), or it is fresh and has this version. */
+  readonly when?: "absent" | "present" | EntryVersion;
 }
 
 export interface InvalidateOptions extends CallOptions {
@@ -51,6 +62,14 @@ export const TOUCH_OPTIONS = optionNames<TouchOptions>({
   ttlMs: true,
   staleMs: true,
 });
+export const INCREMENT_OPTIONS = optionNames<IncrementOptions>({
+  deadlineMs: true,
+  signal: true,
+  initial: true,
+  ttlMs: true,
+  staleMs: true,
+  when: true,
+});
 export const INVALIDATE_OPTIONS = optionNames<InvalidateOptions>({
   deadlineMs: true,
   signal: true,
@@ -58,7 +77,7 @@ export const INVALIDATE_OPTIONS = optionNames<InvalidateOptions>({
   sourceVersion: true,
 });
 
-const ALWAYS: SetCondition = { case: undefined };
+const ALWAYS: IncrementCondition = { case: undefined };
 
 /** Throws FIELD_INVALID. */
 export function checkWhen(when: SetOptions["when"]): SetOptions["when"] {
@@ -73,7 +92,10 @@ export function checkWhen(when: SetOptions["when"]): SetOptions["when"] {
 
 /** A lease stands in for any other condition. */
 export function toCondition(when: SetOptions["when"], leaseToken: bigint | undefined): SetCondition {
-  if (leaseToken !== undefined) return { case: "leaseToken", value: leaseToken };
+  return leaseToken === undefined ? toPlainCondition(when) : { case: "leaseToken", value: leaseToken };
+}
+
+export function toPlainCondition(when: SetOptions["when"]): IncrementCondition {
   if (when === undefined) return ALWAYS;
   if (when === "absent") return { case: "ifAbsent", value: true };
   if (when === "present") return { case: "ifPresent", value: true };

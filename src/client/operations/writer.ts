@@ -8,6 +8,7 @@ import {
   checkContentType,
   checkEntryTags,
   checkFlag,
+  checkInt64,
   checkKey,
   checkLifetimeMs,
   checkSignal,
@@ -15,13 +16,21 @@ import {
   checkValue,
 } from "../api/checks.ts";
 import { encodeValue } from "../api/codecs.ts";
-import type { InvalidateOutcome, SetOutcome } from "../api/results.ts";
+import type { IncrementOutcome, InvalidateOutcome, SetOutcome } from "../api/results.ts";
 import { isAborted } from "../api/signals.ts";
 import { type AsOf, type Change, NOT_COVERED } from "../coherence/coherence.ts";
 import type { Call } from "../connection/pending-call.ts";
 import type { OperationReply } from "../messages/replies.ts";
-import { expectReply, readInvalidate, readSet, type SetReading, toAsOf } from "../messages/replies.ts";
 import {
+  expectReply,
+  readIncrement,
+  readInvalidate,
+  readSet,
+  type SetReading,
+  toAsOf,
+} from "../messages/replies.ts";
+import {
+  incrementOperation,
   invalidateOperation,
   type SetArguments,
   setOperation,
@@ -40,10 +49,12 @@ import type { NamespaceContext } from "./namespace-context.ts";
 import { cancelled, FrequentRequest, type RunOptions } from "./runner.ts";
 import {
   checkWhen,
+  type IncrementOptions,
   type InvalidateOptions,
   type SetOptions,
   type TouchOptions,
   toCondition,
+  toPlainCondition,
 } from "./write-options.ts";
 
 /** An encoded value, or the absence of one. */
@@ -202,6 +213,39 @@ export class EntryWriter<Value> {
         },
       }),
     );
+  }
+
+  /** Its copy is invalidated, and the new one is read when it is asked for: counters are written more than read. */
+  async increment(key: string, delta: bigint | number, options: IncrementOptions): Promise<IncrementOutcome> {
+    const { namespace, runner, options: defaults } = this.#context;
+    const { limits } = runner;
+    checkKey(key, limits);
+    const ttlMs = checkLifetimeMs("ttlMs", options.ttlMs, defaults.ttlMs, limits);
+    const when = checkWhen(options.when);
+    const operation = incrementOperation({
+      key,
+      delta: checkInt64("delta", delta, 1n),
+      initial: checkInt64("initial", options.initial, 0n),
+      ttlMs,
+      staleMs: checkLifetimeMs("staleMs", options.staleMs, ttlMs === 0 ? 0 : defaults.staleMs, limits),
+      condition: toPlainCondition(when),
+      ifEpoch: typeof when === "object" ? when.epoch : 0n,
+      requestId: this.#context.nextRequestId(),
+    });
+    const read = (reply: OperationReply) => {
+      const reading = readIncrement(expectReply(reply, "increment"));
+      this.#answered("key", [key], [reading.asOf]);
+      return reading;
+    };
+    const answer = await this.#write("key", [key], () =>
+      runner.run(
+        new FrequentRequest("Increment", namespace, operation, "sameEpoch", options, undefined, read),
+      ),
+    );
+    if (answer.kind === "refused") return { kind: "refused", reason: answer.reason };
+    const { value, ttlRemainingMs, created } = answer;
+    const version = { epoch: answer.asOf.epoch, revision: answer.version };
+    return { kind: "incremented", value, version, ttlRemainingMs, created };
   }
 
   #invalidatePart(

@@ -124,6 +124,8 @@ function outcomeOf(reply: OperationReply): string {
       return "invalidated";
     case "touch":
       return reply.value.touched ? "touched" : "miss";
+    case "increment":
+      return reply.value.outcome.case === "incremented" ? "incremented" : "not_incremented";
     case "lease":
       return reply.value.outcome.case ?? "unknown";
     case "error":

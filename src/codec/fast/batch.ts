@@ -1,6 +1,6 @@
 /**
- * BatchRequest and BatchResponse, read and written by hand. Of their operations, Get and Set are too; the others are
- * left to the generated codec.
+ * BatchRequest and BatchResponse, read and written by hand. Of their operations, Get, Set and Increment are too; the
+ * others are left to the generated codec.
  */
 import { toBinary } from "@bufbuild/protobuf";
 import { type Status, StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
@@ -19,6 +19,12 @@ import {
 import { NO_BYTES } from "../../common/bytes.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
 import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
+import {
+  readIncrementRequest,
+  readIncrementResponse,
+  writeIncrementRequest,
+  writeIncrementResponse,
+} from "./increment.ts";
 import { BatchResponseMessage, Case, newArray, OperationResultMessage, UNSET } from "./messages.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
 import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
@@ -71,8 +77,8 @@ function readOperation(reader: WireReader): Operation {
       traceparent = reader.string();
       continue;
     }
-    if (tag > 0x2a) {
-      reader.skip(tag, 6);
+    if (tag > 0x3a) {
+      reader.skip(tag, 7);
       continue;
     }
     if (operation.case !== undefined) throw IRREGULAR;
@@ -84,6 +90,7 @@ function readOperation(reader: WireReader): Operation {
       const outerEnd = reader.enter();
       if (tag === 0x0a) operation = { case: "get", value: readGetRequest(reader) };
       else if (tag === 0x12) operation = { case: "set", value: readSetRequest(reader) };
+      else if (tag === 0x3a) operation = { case: "increment", value: readIncrementRequest(reader) };
       else throw IRREGULAR;
       reader.leave(outerEnd);
     }
@@ -111,6 +118,10 @@ function writeOperation(writer: WireWriter, { operation, traceparent }: Operatio
       break;
     case "lease":
       writeGenerated(writer, 5, LeaseRequestSchema, operation.value);
+      break;
+    case "increment":
+      writeIncrementRequest(writer, operation.value);
+      writer.message(7, mark);
       break;
     case undefined:
       break;
@@ -146,8 +157,8 @@ function readOperationResult(reader: WireReader): OperationResult {
   let result: OperationResult["result"] = UNSET;
   while (reader.position < reader.end) {
     const tag = reader.tag();
-    if (tag > 0x32) {
-      reader.skip(tag, 6);
+    if (tag > 0x3a) {
+      reader.skip(tag, 7);
       continue;
     }
     if (result.case !== undefined) throw IRREGULAR;
@@ -176,6 +187,12 @@ function readOperationResult(reader: WireReader): OperationResult {
       case 0x32:
         result = { case: "error", value: readGenerated(reader, StatusSchema) };
         break;
+      case 0x3a: {
+        const outerEnd = reader.enter();
+        result = new Case("increment", readIncrementResponse(reader));
+        reader.leave(outerEnd);
+        break;
+      }
       default:
         throw IRREGULAR;
     }
@@ -205,6 +222,10 @@ function writeOperationResult(writer: WireWriter, { result }: OperationResult): 
       break;
     case "error":
       writeError(writer, result.value);
+      break;
+    case "increment":
+      writeIncrementResponse(writer, result.value);
+      writer.message(7, mark);
       break;
     case undefined:
       break;

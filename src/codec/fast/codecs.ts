@@ -11,6 +11,8 @@ import {
   ExchangeResponseSchema,
   GetRequestSchema,
   GetResponseSchema,
+  IncrementRequestSchema,
+  IncrementResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -23,6 +25,12 @@ import {
   writeExchangeResponse,
 } from "./exchange.ts";
 import { readGetRequest, readGetResponse, writeGetRequest, writeGetResponse } from "./get.ts";
+import {
+  readIncrementRequest,
+  readIncrementResponse,
+  writeIncrementRequest,
+  writeIncrementResponse,
+} from "./increment.ts";
 import { IRREGULAR, WireReader } from "./reader.ts";
 import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
 import { WireWriter } from "./writer.ts";
@@ -42,6 +50,8 @@ register(GetRequestSchema, { read: readGetRequest, write: writeGetRequest });
 register(GetResponseSchema, { read: readGetResponse, write: writeGetResponse });
 register(SetRequestSchema, { read: readSetRequest, write: writeSetRequest });
 register(SetResponseSchema, { read: readSetResponse, write: writeSetResponse });
+register(IncrementRequestSchema, { read: readIncrementRequest, write: writeIncrementRequest });
+register(IncrementResponseSchema, { read: readIncrementResponse, write: writeIncrementResponse });
 register(BatchRequestSchema, { read: readBatchRequest, write: writeBatchRequest });
 register(BatchResponseSchema, { read: readBatchResponse, write: writeBatchResponse });
 register(ExchangeRequestSchema, { read: readExchangeRequest, write: writeExchangeRequest });

@@ -12,6 +12,9 @@ import type {
   ExchangeResponse,
   GetResponse,
   Hit,
+  Incremented,
+  IncrementRequest,
+  IncrementResponse,
   OperationResult,
   SetResponse,
   Stamp,
@@ -100,6 +103,46 @@ export class StoredMessage implements Stored {
 
   constructor(version: bigint) {
     this.version = version;
+  }
+}
+
+/** Its fields begin at their defaults. */
+export class IncrementRequestMessage implements IncrementRequest {
+  readonly $typeName = "meshcache.v1.IncrementRequest";
+  namespace = "";
+  key = "";
+  delta = 0n;
+  initial = 0n;
+  ttlMs = 0n;
+  staleMs = 0n;
+  condition: IncrementRequest["condition"] = UNSET;
+  ifEpoch = 0n;
+  requestId = 0n;
+}
+
+export class IncrementResponseMessage implements IncrementResponse {
+  readonly $typeName = "meshcache.v1.IncrementResponse";
+  outcome: IncrementResponse["outcome"];
+  declare asOf?: Stamp;
+
+  constructor(outcome: IncrementResponse["outcome"], asOf: Stamp | undefined) {
+    this.outcome = outcome;
+    if (asOf !== undefined) this.asOf = asOf;
+  }
+}
+
+export class IncrementedMessage implements Incremented {
+  readonly $typeName = "meshcache.v1.Incremented";
+  value: bigint;
+  version: bigint;
+  ttlRemainingMs: bigint;
+  created: boolean;
+
+  constructor(value: bigint, version: bigint, ttlRemainingMs: bigint, created: boolean) {
+    this.value = value;
+    this.version = version;
+    this.ttlRemainingMs = ttlRemainingMs;
+    this.created = created;
   }
 }
 

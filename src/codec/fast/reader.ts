@@ -92,6 +92,12 @@ export class WireReader {
     return this.#uint64Tail(low, high);
   }
 
+  /** A signed integer, as its zigzag form: 0, -1, 1, -2 are 0, 1, 2, 3. */
+  sint64(): bigint {
+    const zigzag = this.uint64();
+    return (zigzag & 1n) === 0n ? zigzag >> 1n : -(zigzag >> 1n) - 1n;
+  }
+
   fixed64(): bigint {
     const at = this.position;
     if (at + 8 > this.end) throw IRREGULAR;

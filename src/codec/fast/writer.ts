@@ -12,10 +12,10 @@ import { returnMemory, takeMemory } from "../framing/message-memory.ts";
 import { FIXED64, LENGTH_DELIMITED, VARINT, varintBytes } from "./wire-format.ts";
 
 const START_BYTES = 64 * 1024;
-/** A larger scratch buffer is given back after a message that could not be written. */
+/** A larger buffer of the writer is given back after a message that could not be written. */
 const KEPT_MAX_BYTES = 4 * 1024 * 1024;
 /**
- * A message that fills at least this share of the scratch buffer is sent from there, without a copy. A smaller one
+ * A message that fills at least this share of the buffer of the writer is sent from there, without a copy. A smaller one
  * would keep too much memory until it is sent.
  */
 const SENT_IN_PLACE_SHARE = 1 / 8;
@@ -158,6 +158,11 @@ export class WireWriter {
       this.#varint(small);
     } else this.#bigVarint(value);
     this.#tag(field, VARINT);
+  }
+
+  /** A signed integer, in zigzag form. */
+  sint64(field: number, value: bigint): void {
+    if (value !== 0n) this.presentUint64(field, value < 0n ? -2n * value - 1n : 2n * value);
   }
 
   fixed64(field: number, value: bigint): void {

@@ -31,6 +31,8 @@ export const NEEDS = {
   /** With a condition, a lease's token or a source version: its outcome tells of the entry that is there. */
   setConditionally: permission.write | permission.read,
   touch: permission.write | permission.read,
+  /** It answers with the value that is there. */
+  increment: permission.write | permission.read,
   /** Also to give a lease back. */
   lease: permission.write | permission.read,
   /** Keys, tags or a prefix. */

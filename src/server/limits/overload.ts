@@ -1,5 +1,5 @@
 /**
- * Sheds load by kind when a server has more to do than it can: Sets without a lease first, then Gets. Never an Invalidate, a
+ * Sheds load by kind when a server has more to do than it can: Increments and Sets without a lease first, then Gets. Never an Invalidate, a
  * Touch, a Lease, its release or its fill: copies depend on them, and a load that was made is worth keeping.
  *
  * Pressure is a call that waits long for its turn, a late event loop, or much memory held by calls. When it lasts, the part

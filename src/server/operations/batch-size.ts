@@ -45,6 +45,7 @@ function requestBytesOf({ operation }: Operation): number {
     case "get":
     case "touch":
     case "lease":
+    case "increment":
       return operation.value.key.length;
     case undefined:
       return 0;

@@ -29,6 +29,10 @@ export function outcomeAttributes(result: OperationOutcome): OperationAttributes
       return describe(result.value.asOf, result.value.outcome.case === "stored" ? "stored" : "not_stored");
     case "touch":
       return describe(result.value.asOf, result.value.touched ? "touched" : "miss");
+    case "increment": {
+      const { asOf, outcome } = result.value;
+      return describe(asOf, outcome.case === "incremented" ? "incremented" : "not_incremented");
+    }
     case "invalidate":
       return { outcome: "invalidated" };
     default:

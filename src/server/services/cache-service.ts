@@ -9,6 +9,7 @@ import {
   type OperationContext,
   type OperationOutcome,
   runGet,
+  runIncrement,
   runInvalidate,
   runLease,
   runSet,
@@ -100,6 +101,11 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     touch: immediate((request, context) => {
       const value = runTouch(request, operation(context));
       describe(context, request.namespace, { case: "touch", value });
+      return value;
+    }),
+    increment: immediate((request, context) => {
+      const value = runIncrement(request, operation(context));
+      describe(context, request.namespace, { case: "increment", value });
       return value;
     }),
     lease: unary((request, context, settle) => {

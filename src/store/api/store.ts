@@ -149,6 +149,40 @@ export interface TouchResult {
   readonly touched: boolean;
 }
 
+export interface IncrementCommand {
+  readonly namespace: string;
+  readonly key: string;
+  /** An int64. */
+  readonly delta: bigint;
+  /** An int64: what a counter has that no fresh entry is there for. */
+  readonly initial: bigint;
+  /** Of a counter that it creates. */
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly condition: IncrementCondition;
+  /** 0n: none. */
+  readonly requestId: bigint;
+  readonly writer: Writer;
+}
+
+/** As of a Set, but that "ifVersion" holds of a fresh entry alone. */
+export type IncrementCondition = Exclude<SetCondition, { kind: "lease" }>;
+
+export type IncrementRefusal = "exists" | "absent" | "versionMismatch" | "notACounter" | "overflow";
+
+export type IncrementResult =
+  | {
+      readonly kind: "incremented";
+      readonly asOf: Stamp;
+      readonly value: bigint;
+      readonly version: number;
+      /** 0: it never expires. Else at least 1. */
+      readonly ttlRemainingMs: number;
+      /** No entry was fresh. */
+      readonly created: boolean;
+    }
+  | { readonly kind: "notIncremented"; readonly asOf: Stamp; readonly reason: IncrementRefusal };
+
 export interface LeaseCommand {
   readonly namespace: string;
   readonly key: string;
@@ -358,6 +392,8 @@ export interface Store {
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;
+  /** Counts as a Set, or as a refused one. */
+  increment(command: IncrementCommand): IncrementResult;
   /**
    * Without `settle`, or with `waitMs` 0, the answer is immediate. Otherwise the call waits while another caller has
    * the lease: `settle` is called exactly once, unless cancelled, from inside the store call that decides the wait, or

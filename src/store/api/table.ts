@@ -23,6 +23,8 @@ export interface TableEntry {
    * an engine may return its own bytes. Others make a copy at each read, so read it once.
    */
   readonly value: Uint8Array;
+  /** The length of `value`, which it takes no copy to know. */
+  readonly valueBytes: number;
   /** At least 1 and below 2^48, which a shard reaches after nine years of a million sets a second. */
   readonly version: number;
   /** 0n: none. */

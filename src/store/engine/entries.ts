@@ -240,6 +240,11 @@ export class ShardEntries {
   }
 }
 
+/** The end of a lifetime that begins now. */
+export function endOf(nowMs: number, ttlMs: number): number {
+  return ttlMs === 0 ? Infinity : nowMs + ttlMs;
+}
+
 function deathOf(entry: TableEntry, fencedAtMs: number): NamespaceCounter {
   return fencedAtMs < entry.staleUntilMs ? COUNTER.evictedFenced : COUNTER.evictedExpired;
 }

@@ -1,37 +1,39 @@
 /**
- * Remembers the answers to recent Sets by their request ids: a retry gets the first answer again.
+ * Remembers the answers to recent Sets and Increments by their request ids: a retry gets the first answer again.
  *
  * Their number is bounded. When they are full, the namespace that has most of them loses its oldest one.
  */
 
-import type { SetResult } from "../api/store.ts";
+import type { Stamp } from "../api/store.ts";
 import type { Fingerprint, FingerprintOf } from "../hashing/fingerprint.ts";
 import type { NamespaceTable } from "../namespaces/namespace-table.ts";
 import { OwnerLists, ownerListsBytes } from "../namespaces/owner-lists.ts";
 import type { MemoryPart } from "../shm/memory-part.ts";
 import { RecordMap, recordMapBytes } from "../shm/record-map.ts";
 import { alignedBytes, createCutter, type Region } from "../shm/region.ts";
+import type { AnswerKind } from "./request-answers.ts";
 
 export const REQUEST_ID_MS = 60_000;
 
 /** Cells of an answer. */
 const UNTIL_MS_CELL = 0;
-/** 0: stored. Else the index of the reason, plus one. */
-const OUTCOME_CELL = 1;
-const REVISION_CELL = 2;
-/** Only when stored. */
+const REVISION_CELL = 1;
+/** These are as in `KeptAnswer`. */
+const OUTCOME_CELL = 2;
 const VERSION_CELL = 3;
-const CELLS = 4;
+const VALUE_CELL = 4;
+const FRESH_UNTIL_MS_CELL = 5;
+const CELLS = 6;
 
-/** A missing reason is a type error in `#remember`. */
-const REASONS = ["exists", "absent", "versionMismatch", "leaseLost", "olderSourceVersion"] as const;
+/** The word of a fingerprint that the mark of a kind changes. The first one chooses the bucket. */
+const MARKED_WORD = 3;
 
 export function requestIdsBytes(maxCount: number, records: number): number {
   return alignedBytes(recordMapBytes(maxCount, CELLS)) + alignedBytes(ownerListsBytes(maxCount, records));
 }
 
-/** What names a Set that may be sent again. */
-interface SetId {
+/** What names an operation that may be sent again, of one kind. */
+interface RequestId {
   readonly namespace: string;
   readonly key: string;
   readonly requestId: bigint;
@@ -77,28 +79,51 @@ export class RequestIds {
     return [...this.#answers.parts(), ...this.#owners.parts(this.#answers.touched)];
   }
 
-  /** Returns the answer to the Set with this request id. The first time it calls `run`, and remembers what it returns. */
-  once(record: number, { namespace, key, requestId }: SetId, nowMs: number, run: () => SetResult): SetResult {
+  /**
+   * Returns the answer to the operation with this request id. The first time it calls `run`, and remembers what it returns.
+   */
+  once<Result extends { readonly asOf: Stamp }>(
+    record: number,
+    { namespace, key, requestId }: RequestId,
+    nowMs: number,
+    kind: AnswerKind<Result>,
+    run: () => Result,
+  ): Result {
     const answers = this.#answers;
-    this.#id.set(this.#fingerprintOf(namespace, key, requestId));
-    const slot = answers.find(this.#id);
-    if (slot !== 0 && nowMs < answers.number(slot, UNTIL_MS_CELL)) return this.#answerAt(slot);
+    const id = this.#id;
+    id.set(this.#fingerprintOf(namespace, key, requestId));
+    id[MARKED_WORD] = (id[MARKED_WORD] ?? 0) ^ kind.mark;
+    const slot = answers.find(id);
+    if (slot !== 0 && nowMs < answers.number(slot, UNTIL_MS_CELL)) return this.#again(slot, kind, nowMs);
     const result = run();
-    this.#remember(slot, record, result, nowMs);
+    this.#remember(slot, record, result, kind, nowMs);
     return result;
   }
 
-  #answerAt(slot: number): SetResult {
+  #again<Result extends { readonly asOf: Stamp }>(
+    slot: number,
+    kind: AnswerKind<Result>,
+    nowMs: number,
+  ): Result {
     const answers = this.#answers;
+    const kept = {
+      outcome: answers.number(slot, OUTCOME_CELL),
+      version: answers.number(slot, VERSION_CELL),
+      value: BigInt.asIntN(64, answers.bigint(slot, VALUE_CELL)),
+      freshUntilMs: answers.number(slot, FRESH_UNTIL_MS_CELL),
+    };
     const asOf = { shard: this.#shard, revision: answers.number(slot, REVISION_CELL) };
-    const reason = REASONS[answers.number(slot, OUTCOME_CELL) - 1];
-    return reason === undefined
-      ? { kind: "stored", asOf, version: answers.number(slot, VERSION_CELL) }
-      : { kind: "notStored", asOf, reason };
+    return kind.again(kept, asOf, nowMs);
   }
 
   /** Writes the answer into the slot of an expired one, or into a new slot when `former` is 0. */
-  #remember(former: number, record: number, result: SetResult, nowMs: number): void {
+  #remember<Result extends { readonly asOf: Stamp }>(
+    former: number,
+    record: number,
+    result: Result,
+    kind: AnswerKind<Result>,
+    nowMs: number,
+  ): void {
     const answers = this.#answers;
     let slot = former;
     if (slot !== 0) {
@@ -109,11 +134,13 @@ export class RequestIds {
       slot = answers.insert(this.#id);
       this.#owners.add(slot, record);
     }
-    const isStored = result.kind === "stored";
+    const kept = kind.keep(result, nowMs);
     answers.setNumber(slot, UNTIL_MS_CELL, nowMs + REQUEST_ID_MS);
-    answers.setNumber(slot, OUTCOME_CELL, isStored ? 0 : REASONS.indexOf(result.reason) + 1);
     answers.setNumber(slot, REVISION_CELL, result.asOf.revision);
-    answers.setNumber(slot, VERSION_CELL, isStored ? result.version : 0);
+    answers.setNumber(slot, OUTCOME_CELL, kept.outcome);
+    answers.setNumber(slot, VERSION_CELL, kept.version);
+    answers.setBigint(slot, VALUE_CELL, BigInt.asUintN(64, kept.value));
+    answers.setNumber(slot, FRESH_UNTIL_MS_CELL, kept.freshUntilMs);
     if (nowMs >= answers.number(answers.oldest(), UNTIL_MS_CELL)) this.#expire(nowMs);
   }
 

@@ -1,6 +1,12 @@
-/** Decides whether a Set may store, by its condition, its lease and its source version. */
+/** Decides whether a Set or an Increment may store, by its condition, its lease and its source version. */
 
-import type { NotStoredReason, SetCommand, SetCondition } from "../api/store.ts";
+import type {
+  IncrementCommand,
+  IncrementRefusal,
+  NotStoredReason,
+  SetCommand,
+  SetCondition,
+} from "../api/store.ts";
 import type { TableEntry } from "../api/table.ts";
 import type { Lineage } from "../events/lineage.ts";
 import type { Fences } from "../fences/fences.ts";
@@ -43,6 +49,27 @@ export class SetConditions {
       this.#conditionRefusal(command, former) ??
       (sourceVersion !== 0n && sourceVersion < former.sourceVersion ? "olderSourceVersion" : undefined)
     );
+  }
+
+  /** The reason why the Increment may not add to what is fresh; `undefined` when its condition holds. */
+  incrementRefusal(
+    { condition }: IncrementCommand,
+    fresh: TableEntry | undefined,
+  ): IncrementRefusal | undefined {
+    switch (condition.kind) {
+      case "always":
+        return undefined;
+      case "ifAbsent":
+        return fresh === undefined ? undefined : "exists";
+      case "ifPresent":
+        return fresh === undefined ? "absent" : undefined;
+      case "ifVersion":
+        return fresh?.version === condition.version && this.isEpochOf(fresh.version, condition.epoch)
+          ? undefined
+          : "versionMismatch";
+      default:
+        return condition satisfies never;
+    }
   }
 
   #conditionRefusal(command: SetCommand, former: FormerEntry): NotStoredReason | undefined {

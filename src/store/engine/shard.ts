@@ -11,6 +11,8 @@ import type {
   EntryView,
   GetCommand,
   GetResult,
+  IncrementCommand,
+  IncrementResult,
   InspectedState,
   InspectResult,
   LeaseCommand,
@@ -23,6 +25,7 @@ import type {
   Stamp,
   TouchCommand,
   TouchResult,
+  Writer,
 } from "../api/store.ts";
 import type { CreateTable, NewTableEntry, TableEntry } from "../api/table.ts";
 import type { StoreMessage, StoreThreads } from "../api/threads.ts";
@@ -40,8 +43,10 @@ import { COUNTER, type CounterRow } from "../shm/counters.ts";
 import { type Lock, NO_LOCK, SharedLock } from "../shm/lock.ts";
 import type { MemoryPart } from "../shm/memory-part.ts";
 import { ShardClock } from "../shm/shard-clock.ts";
-import { type EntryState, ShardEntries, toEntryView } from "./entries.ts";
+import { type EntryState, endOf, ShardEntries, toEntryView } from "./entries.ts";
+import { Increments } from "./increments.ts";
 import { Invalidations } from "./invalidations.ts";
+import { INCREMENT_ANSWERS, SET_ANSWERS } from "./request-answers.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
 import { ShardEvents } from "./shard-events.ts";
@@ -91,6 +96,7 @@ export class Shard {
   readonly #entries: ShardEntries;
   readonly #leases: Leases;
   readonly #conditions: SetConditions;
+  readonly #increments: Increments;
   readonly #requestIds: RequestIds;
   readonly #hashOf: KeyHash;
 
@@ -145,6 +151,18 @@ export class Shard {
       guard: { enter: () => this.enter(), leave: () => this.leave() },
     });
     this.#conditions = new SetConditions(context.lineage, index, this.#leases, fences);
+    this.#increments = new Increments({
+      entries: this.#entries,
+      conditions: this.#conditions,
+      stamp: () => this.stamp,
+      bump: () => {
+        this.#clock.bump();
+        return this.revision;
+      },
+      count: (record, counter) => this.#count(record, counter),
+      put: (entry, hash, former, { writer }, nowMs) =>
+        this.#put(entry, hash, former, writer, undefined, nowMs),
+    });
     this.invalidations = new Invalidations({
       isFirst: index === 0,
       clock: this.#clock,
@@ -220,7 +238,18 @@ export class Shard {
     this.#leases.endDue(nowMs);
     const record = this.#namespaces.claim(command.namespace);
     if (command.requestId === 0n) return this.#setOnce(record, command, hash, nowMs);
-    return this.#requestIds.once(record, command, nowMs, () => this.#setOnce(record, command, hash, nowMs));
+    return this.#requestIds.once(record, command, nowMs, SET_ANSWERS, () =>
+      this.#setOnce(record, command, hash, nowMs),
+    );
+  }
+
+  increment(command: IncrementCommand, hash: number, nowMs: number): IncrementResult {
+    this.#leases.endDue(nowMs);
+    const record = this.#namespaces.claim(command.namespace);
+    if (command.requestId === 0n) return this.#increments.run(record, command, hash, nowMs);
+    return this.#requestIds.once(record, command, nowMs, INCREMENT_ANSWERS, () =>
+      this.#increments.run(record, command, hash, nowMs),
+    );
   }
 
   touch(command: TouchCommand, hash: number, nowMs: number): TouchResult {
@@ -389,13 +418,24 @@ export class Shard {
       tags: command.tags,
       contentType: command.contentType,
     };
-    this.#entries.put(entry, hash, former, nowMs);
-    this.#count(record, COUNTER.sets);
-    this.#events.emit("set", namespace, "key", key, command.writer);
-    if (this.#leases.count > 0) {
-      this.#fillLease(entry, hash, condition.kind === "lease" ? condition.token : undefined, nowMs);
-    }
+    const token = condition.kind === "lease" ? condition.token : undefined;
+    this.#put(entry, hash, former, command.writer, token, nowMs);
     return { kind: "stored", asOf: this.stamp, version: this.revision };
+  }
+
+  /** Stores an entry in the place of `former`, tells it, and ends the lease of its key. */
+  #put(
+    entry: NewTableEntry,
+    hash: number,
+    former: TableEntry | undefined,
+    writer: Writer,
+    token: bigint | undefined,
+    nowMs: number,
+  ): void {
+    this.#entries.put(entry, hash, former, nowMs);
+    this.#count(entry.record, COUNTER.sets);
+    this.#events.emit("set", entry.namespace, "key", entry.key, writer);
+    if (this.#leases.count > 0) this.#fillLease(entry, hash, token, nowMs);
   }
 
   /** Ends the lease of an entry that was just put, if there is one. `token`: that of the Set, if it has one. */
@@ -406,7 +446,7 @@ export class Shard {
       // An entry that is larger than the budget was evicted at once. The waiters still get a copy of its value.
       return stored === undefined
         ? toEntryView(
-            { entry: { ...entry, staled: false }, state: "fresh" },
+            { entry: { ...entry, valueBytes: entry.value.length, staled: false }, state: "fresh" },
             new Uint8Array(entry.value),
             nowMs,
           )
@@ -429,8 +469,3 @@ const INSPECTED = {
 } as const satisfies Record<EntryState, InspectedState>;
 
 const NO_TAGS: readonly string[] = [];
-
-/** The end of a lifetime that begins now. */
-function endOf(nowMs: number, ttlMs: number): number {
-  return ttlMs === 0 ? Infinity : nowMs + ttlMs;
-}

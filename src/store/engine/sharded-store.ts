@@ -8,6 +8,8 @@ import type { Rng } from "../../common/random.ts";
 import type {
   GetCommand,
   GetResult,
+  IncrementCommand,
+  IncrementResult,
   InspectResult,
   InvalidateCommand,
   InvalidateResult,
@@ -197,6 +199,11 @@ export class ShardedStore implements AttachedStore {
   touch(command: TouchCommand): TouchResult {
     const hash = this.#hashOf(command.namespace, command.key);
     return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.touch(command, hash, nowMs));
+  }
+
+  increment(command: IncrementCommand): IncrementResult {
+    const hash = this.#hashOf(command.namespace, command.key);
+    return this.#mutate(this.#shardAt(hash), (shard, nowMs) => shard.increment(command, hash, nowMs));
   }
 
   lease(

@@ -82,6 +82,7 @@ class LruTable implements Table {
       key: entry.key,
       // A copy: the value may be a view of a whole request.
       value: new Uint8Array(entry.value),
+      valueBytes: entry.value.length,
       version: entry.version,
       sourceVersion: entry.sourceVersion,
       freshUntilMs: entry.freshUntilMs,

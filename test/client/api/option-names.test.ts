@@ -21,6 +21,7 @@ describe("C7: an unknown option", () => {
     ["ttl", "ttlMs", (users) => users.setMany([["k", 1]], untyped({ ttl: 60 }))],
     ["tag", "tags", (users) => users.set("k", 1, untyped({ tag: "t" }))],
     ["ttl", "ttlMs", (users) => users.touch("k", untyped({ ttl: 60 }))],
+    ["ttl", "ttlMs", (users) => users.increment("k", 1, untyped({ ttl: 60 }))],
     ["ttl", "ttlMs", (users) => users.getOrLoad("k", () => 1, untyped({ ttl: 60 }))],
     ["hardTimeout", "hardTimeoutMs", (users) => users.getOrLoad("k", () => 1, untyped({ hardTimeout: 60 }))],
     ["loadr", "loader", (users) => users.entry("k", untyped({ loadr: () => 1 }))],

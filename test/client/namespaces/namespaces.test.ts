@@ -93,6 +93,7 @@ describe("C9: a namespace that is closed", () => {
       users.setAbsent("a"),
       users.setMany([["a", "x"]]),
       users.touch("a"),
+      users.increment("a"),
       users.invalidate({ all: true }),
     ];
     expect(new Set(await Promise.all(calls.map(reasonOf)))).toEqual(new Set(["CLOSED"]));

@@ -10,6 +10,8 @@ import {
   ExchangeResponseSchema,
   GetRequestSchema,
   GetResponseSchema,
+  IncrementRequestSchema,
+  IncrementResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -21,6 +23,8 @@ const schemas: readonly DescMessage[] = [
   GetResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
+  IncrementRequestSchema,
+  IncrementResponseSchema,
   BatchRequestSchema,
   BatchResponseSchema,
   ExchangeRequestSchema,
@@ -186,7 +190,7 @@ describe("the hand codecs", () => {
     expect(encodeFast(GetRequestSchema, next)).toEqual(Buffer.from(toBinary(GetRequestSchema, next)));
   });
 
-  it("write a message much larger than the scratch buffer", () => {
+  it("write a message much larger than the buffer of the writer", () => {
     const message = fromBinary(SetRequestSchema, new Uint8Array(0));
     message.value = new Uint8Array(6 << 20).fill(7);
     message.key = "k";

@@ -123,6 +123,8 @@ export class TalkingPrincipal implements AsyncDisposable {
     await this.#unary(method.set, { ...entry, condition: { case: "ifAbsent", value: true } });
     await this.#unary(method.get, { namespace, key });
     await this.#unary(method.touch, { namespace, key, ttlMs: 60_000n });
+    await this.#unary(method.increment, { namespace, key });
+    await this.#unary(method.increment, { namespace, key: `${key}6`, delta: 7n });
     await this.#batch(this.#operationsIn(namespace, key));
     await this.#exchange(namespace, key);
     await this.#unary(method.invalidate, { namespace, target: { case: "tags", value: { tags: [tag] } } });
@@ -144,6 +146,7 @@ export class TalkingPrincipal implements AsyncDisposable {
       if (operation?.case === "get") await this.#unary(method.get, operation.value);
       if (operation?.case === "set") await this.#unary(method.set, operation.value);
       if (operation?.case === "touch") await this.#unary(method.touch, operation.value);
+      if (operation?.case === "increment") await this.#unary(method.increment, operation.value);
       if (operation?.case === "lease") await this.#unary(method.lease, operation.value);
     }
     const targets: Invalidation["target"][] = [
@@ -230,6 +233,7 @@ export class TalkingPrincipal implements AsyncDisposable {
       { operation: { case: "set", value: set } },
       { operation: { case: "set", value: { ...set, condition: { case: "ifVersion", value: 1n } } } },
       { operation: { case: "touch", value: { namespace, key, ttlMs: 60_000n } } },
+      { operation: { case: "increment", value: { namespace, key } } },
       { operation: { case: "lease", value: { namespace, key: `${key}9` } } },
       { operation: { case: "invalidate", value: { namespace, target: { case: "prefix", value: "none" } } } },
       { traceparent: this.canaries.header },

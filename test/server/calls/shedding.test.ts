@@ -84,12 +84,14 @@ describe.each(["on", "off"] as const)(
       const operations: MessageInitShape<typeof OperationSchema>[] = [
         { operation: { case: "set", value: { namespace, key: "k", value } } },
         { operation: { case: "get", value: { namespace, key: "k" } } },
+        { operation: { case: "increment", value: { namespace, key: "k" } } },
       ];
       const { body } = await raw.call(methodPath(method.batch), encode(BatchRequestSchema, { operations }));
       const [message = new Uint8Array()] = unframed(body);
       const { results } = decodeMessage(BatchResponseSchema, message);
-      expect(results.map(({ result }) => result.case)).toEqual(["error", "get"]);
-      expect(results[0]?.result.value).toMatchObject({ code: status.UNAVAILABLE });
+      expect(results.map(({ result }) => result.case)).toEqual(["error", "get", "error"]);
+      const unavailable = { result: { value: { code: status.UNAVAILABLE } } };
+      expect(results).toMatchObject([unavailable, {}, unavailable]);
     });
   },
 );

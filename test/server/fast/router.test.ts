@@ -8,6 +8,7 @@ import {
   BatchRequestSchema,
   CacheService,
   GetRequestSchema,
+  IncrementRequestSchema,
   InvalidateRequestSchema,
   LeaseRequestSchema,
   SetRequestSchema,
@@ -48,6 +49,7 @@ describe("an accelerated call", () => {
     ["Set", toBinary(SetRequestSchema, create(SetRequestSchema, { ...at, value: Buffer.from("v") }))],
     ["Get", toBinary(GetRequestSchema, create(GetRequestSchema, at))],
     ["Touch", toBinary(TouchRequestSchema, create(TouchRequestSchema, at))],
+    ["Increment", toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { ...at, key: "" }))],
     [
       "Invalidate",
       toBinary(

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
   GetResponseSchema,
+  IncrementResponseSchema,
   LeaseResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
@@ -39,6 +40,16 @@ describe("outcomeAttributes()", () => {
   it("says whether a Set stored its value", () => {
     const value = create(SetResponseSchema, { asOf, outcome: { case: "notStored", value: {} } });
     expect(outcomeAttributes({ case: "set", value })).toEqual({ outcome: "not_stored", shard: 3 });
+  });
+
+  it("says whether an Increment has added, and not what", () => {
+    const incremented = { case: "incremented" as const, value: { value: 42n } };
+    const value = create(IncrementResponseSchema, { asOf, outcome: incremented });
+    expect(outcomeAttributes({ case: "increment", value })).toEqual({ outcome: "incremented", shard: 3 });
+    const refused = create(IncrementResponseSchema, { asOf, outcome: { case: "notIncremented", value: {} } });
+    expect(outcomeAttributes({ case: "increment", value: refused })).toMatchObject({
+      outcome: "not_incremented",
+    });
   });
 });
 

@@ -10,6 +10,7 @@ import {
   recordAt,
   setAtMsAt,
   staleUntilMsAt,
+  valueBytesAt,
   versionAt,
 } from "./entry-header.ts";
 import { readValue } from "./entry-value.ts";
@@ -48,6 +49,10 @@ export class EntryCursor implements TableEntry {
 
   get value(): Uint8Array {
     return readValue(this.#memory, this.#pool, this.at, undefined);
+  }
+
+  get valueBytes(): number {
+    return valueBytesAt(this.#memory, this.at);
   }
 
   get version(): number {

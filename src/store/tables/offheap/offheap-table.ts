@@ -285,6 +285,6 @@ export class OffheapTable implements Table {
   }
 
   #refuse(entry: NewTableEntry): void {
-    this.#evicted({ ...entry, staled: false });
+    this.#evicted({ ...entry, valueBytes: entry.value.length, staled: false });
   }
 }
