@@ -8,6 +8,7 @@ const TAKEN = "every caller of the file passes a guarded one";
 const NO_CALLBACK = "takes a status, an error or data, no callback";
 const MAIN_THREAD = "the main thread's own orders; no bytes from outside";
 const SETTLES = "only settles a promise";
+const OF_APPLICATION = "what the application's own callbacks throw ends its process, as without a cache";
 const CLIENT_CLOCK = "the client guards every timer of its clock";
 
 export const exceptions: Exceptions = {
@@ -134,4 +135,22 @@ export const exceptions: Exceptions = {
     "void answer": "it handles every failure",
     "clock.schedule": SETTLES,
   },
+  "src/responses/connect/interceptor.ts": {
+    "signal.addEventListener": SETTLES,
+    "promise.then().finally": SETTLES,
+  },
+  "src/responses/grpc/cached-call.ts": {
+    queueMicrotask: OF_APPLICATION,
+    "systemClock.schedule": "only queues the end of the call",
+    "parent.once": "only queues the end of the call",
+    "signal.addEventListener": SETTLES,
+  },
+  "src/responses/grpc/detached-call.ts": { "signal.addEventListener": OF_APPLICATION },
+  "src/responses/grpc/service-wrapper.ts": {
+    "void written": "never rejects",
+    "call.once": "what it calls never throws",
+    "void answer": "what it waits for never rejects, and grpc-js's callback does not throw",
+  },
+  "src/responses/sidecar/forward.ts": { "call.end": NO_CALLBACK },
+  "src/responses/sidecar/index.ts": { "listener.listen": NO_CALLBACK },
 };

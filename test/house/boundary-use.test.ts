@@ -20,6 +20,7 @@ const ROOMS = [
   "src/cli/serving",
   "src/cli/telemetry",
   "src/common",
+  "src/responses",
   "src/http-proxy",
 ];
 

@@ -1,16 +1,12 @@
 /** Passes a call on to the service as it is, in both directions, and a reset of either side to the other. */
-import {
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from "node:http2";
-import { forwarded, responseHeaders, STATUS, statusHeaders, statusOf } from "./grpc-http2.ts";
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import type { Boundary } from "../../common/boundary.ts";
+import { forwarded, STATUS, statusOf } from "./grpc-http2.ts";
+import type { IncomingCall } from "./incoming-call.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface ForwardedCall {
-  readonly stream: ServerHttp2Stream;
-  readonly headers: IncomingHttpHeaders;
+  readonly call: IncomingCall;
   /** What was read of the request already; the rest follows unless `isWhole`. */
   readonly body: Buffer | undefined;
   readonly isWhole: boolean;
@@ -23,13 +19,20 @@ export interface ForwardedCall {
 
 const PSEUDO = [":method", ":scheme", ":path", ":authority"];
 
-export function forward(upstream: Upstream, { stream, headers, body, isWhole, ending }: ForwardedCall): void {
+/** Throws LIMIT_EXCEEDED when the service has as many calls as it may. */
+export function forward(
+  upstream: Upstream,
+  { call, body, isWhole, ending }: ForwardedCall,
+  boundary: Boundary,
+): void {
+  const { stream } = call;
   let ended: Promise<OutgoingHttpHeaders> | undefined;
-  const end = (code: number) => {
+  /** Runs `then` behind the end of the call, which is told of once. */
+  const end = (code: number, then: (more: OutgoingHttpHeaders) => void) => {
     ended ??= ending?.(code) ?? Promise.resolve({});
-    return ended;
+    ended.then(then).catch((error: unknown) => boundary.caught(stream, error));
   };
-  const target = upstream.open(forwarded(headers, PSEUDO), false);
+  const target = boundary.contain(upstream.open(forwarded(call.headers, PSEUDO)));
   let trailers: IncomingHttpHeaders = {};
   /** The service has said how the call ended. */
   let isAnswered = false;
@@ -39,46 +42,48 @@ export function forward(upstream: Upstream, { stream, headers, body, isWhole, en
   });
   target.on("response", (response, flags) => {
     const sent = forwarded(response, [":status"]);
-    const isEnd = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    if (!isEnd) {
-      if (stream.destroyed) return;
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) {
+      if (call.isOver) return;
       stream.respond(sent, { waitForTrailers: true });
       target.pipe(stream);
       return;
     }
     isAnswered = true;
-    void end(statusOf(response)?.code ?? STATUS.unknown).then((more) => {
-      if (!stream.destroyed) stream.respond({ ...sent, ...more }, { endStream: true });
+    end(statusOf(response)?.code ?? STATUS.unknown, (more) => {
+      if (!call.isOver) stream.respond({ ...sent, ...more }, { endStream: true });
     });
   });
-  stream.on("wantTrailers", () => {
-    void end(statusOf(trailers)?.code ?? STATUS.unknown).then((more) => {
-      if (!stream.destroyed) stream.sendTrailers({ ...forwarded(trailers, []), ...more });
-    });
-  });
+  stream.on(
+    "wantTrailers",
+    boundary.guard(stream, () =>
+      end(statusOf(trailers)?.code ?? STATUS.unknown, (more) => {
+        if (!stream.destroyed) stream.sendTrailers({ ...forwarded(trailers, []), ...more });
+      }),
+    ),
+  );
   target.on("error", () => {
     // The `close` that follows ends the call.
   });
   target.on("close", () => {
     const isClean = target.rstCode === constants.NGHTTP2_NO_ERROR && stream.headersSent;
-    if (isAnswered || isClean) return;
-    void end(STATUS.unknown).then((more) => fail(stream, target.rstCode, more));
+    if (!isAnswered && !isClean) end(STATUS.unknown, (more) => fail(call, target.rstCode, more));
   });
-  stream.on("close", () => {
-    if (!target.destroyed) target.close(constants.NGHTTP2_CANCEL);
-    void end(STATUS.cancelled);
-  });
+  stream.on(
+    "close",
+    boundary.guard(target, () => {
+      if (!target.destroyed) target.close(constants.NGHTTP2_CANCEL);
+      end(STATUS.cancelled, () => {});
+    }),
+  );
   if (body !== undefined && body.length > 0) target.write(body);
   if (isWhole) target.end();
   else stream.pipe(target);
 }
 
 /** The service has not answered, or not to the end. */
-function fail(stream: ServerHttp2Stream, rstCode: number, more: OutgoingHttpHeaders): void {
+function fail(call: IncomingCall, rstCode: number, more: OutgoingHttpHeaders): void {
+  const { stream } = call;
   if (stream.destroyed || stream.closed) return;
   if (stream.headersSent) stream.close(rstCode || constants.NGHTTP2_INTERNAL_ERROR);
-  else {
-    const status = { code: STATUS.unavailable, details: "the service behind the proxy cannot be reached" };
-    stream.respond({ ...responseHeaders(undefined), ...statusHeaders(status), ...more }, { endStream: true });
-  }
+  else call.end(STATUS.unavailable, "the service behind the proxy cannot be reached", more);
 }

@@ -14,7 +14,8 @@ export const STATUS = {
   unavailable: 14,
 };
 
-const PREFIX_BYTES = 5;
+/** Before each message: a flag, and four bytes of its length. */
+export const PREFIX_BYTES = 5;
 
 /** Of the connection and not of the call. Node refuses to send them over HTTP/2. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([

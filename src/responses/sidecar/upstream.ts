@@ -6,45 +6,45 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
-import type { Boundary } from "../../common/boundary.ts";
-import { CacheError } from "../../common/errors.ts";
+import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { type HostPort, toHostPort } from "../../common/host-port.ts";
 import type { Answer } from "../answer.ts";
-import { readMessage, STATUS, statusOf, toList } from "./grpc-http2.ts";
-
-/** What the service has answered to a unary call, with what only the caller gets who has asked. */
-export interface UpstreamAnswer {
-  readonly answer: Answer;
-  readonly contentType: unknown;
-}
+import { PREFIX_BYTES, readMessage, STATUS, statusOf, toList } from "./grpc-http2.ts";
+import type { CallDeps } from "./incoming-call.ts";
 
 export class Upstream {
   readonly #authority: string;
-  readonly #boundary: Boundary;
+  readonly #deps: CallDeps;
   #session: ClientHttp2Session | undefined;
+  /** Calls under way. */
+  #calls = 0;
 
-  constructor({ host, port }: HostPort, boundary: Boundary) {
+  constructor({ host, port }: HostPort, deps: CallDeps) {
     this.#authority = `http://${toHostPort(host, port)}`;
-    this.#boundary = boundary;
+    this.#deps = deps;
   }
 
-  /** A stream to the service. Its `error` event tells that there is no connection. */
-  open(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
-    return this.#boundary.contain(this.#ready().request(headers, { endStream }));
+  /** A stream to the service. Its `error` event tells that there is no connection. Throws LIMIT_EXCEEDED. */
+  open(headers: OutgoingHttpHeaders): ClientHttp2Stream {
+    const { boundary, limits } = this.#deps;
+    if (this.#calls >= limits.upstreamCallsMax)
+      throw limitExceeded("upstreamCallsMax", String(limits.upstreamCallsMax));
+    const stream = boundary.contain(this.#ready().request(headers, { endStream: false }));
+    this.#calls += 1;
+    stream.once("close", () => {
+      this.#calls -= 1;
+    });
+    return stream;
   }
 
   /**
-   * A unary call. Rejects when the service gives no answer, or one of more than `maxBytes`, and when `signal` is aborted; then
-   * the stream is reset.
+   * A unary call. Rejects when the service gives no answer, or one that is too long, and when `signal` is aborted; then the stream
+   * is reset.
    */
-  call(
-    headers: OutgoingHttpHeaders,
-    body: Buffer,
-    maxBytes: number,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer> {
-    const stream = this.open(headers, false);
+  call(headers: OutgoingHttpHeaders, body: Buffer, signal: AbortSignal): Promise<Answer> {
+    const { boundary, budget, limits } = this.#deps;
     return new Promise((resolve, reject) => {
+      const stream = boundary.contain(this.open(headers));
       const chunks: Buffer[] = [];
       let size = 0;
       let response: IncomingHttpHeaders = {};
@@ -53,25 +53,30 @@ export class Upstream {
         reject(error);
         stream.destroy();
       };
-      const abort = () => fail(new CacheError("CANCELLED", "the load was given up"));
+      const abort = boundary.guard(stream, () => fail(new CacheError("CANCELLED", "the load was given up")));
       signal.addEventListener("abort", abort, { once: true });
-      stream.on("response", (headersReceived) => {
-        response = headersReceived;
+      stream.on("response", (received) => {
+        response = received;
       });
       stream.on("trailers", (received) => {
         trailers = received;
       });
       stream.on("data", (chunk: Buffer) => {
+        if (stream.destroyed) return;
+        if (size + chunk.length > limits.messageMaxBytes + PREFIX_BYTES || !budget.take(chunk.length)) {
+          fail(new CacheError("LIMIT_EXCEEDED", "the response is too large to be kept"));
+          return;
+        }
         size += chunk.length;
-        if (size > maxBytes) fail(new CacheError("LIMIT_EXCEEDED", "the response is too large to be kept"));
-        else chunks.push(chunk);
+        chunks.push(chunk);
       });
       stream.on("error", fail);
       stream.on("close", () => {
+        budget.give(size);
         signal.removeEventListener("abort", abort);
-        const answer = toAnswer(response, trailers, Buffer.concat(chunks), maxBytes);
+        const answer = toAnswer(response, trailers, Buffer.concat(chunks), limits.messageMaxBytes);
         if (answer === undefined) reject(new CacheError("UNAVAILABLE", "the service gave no answer"));
-        else resolve({ answer, contentType: response["content-type"] });
+        else resolve(answer);
       });
       stream.end(body);
     });
@@ -84,7 +89,9 @@ export class Upstream {
   #ready(): ClientHttp2Session {
     const current = this.#session;
     if (current !== undefined && !current.closed && !current.destroyed) return current;
-    const session = this.#boundary.contain(connect(this.#authority));
+    const { boundary, limits } = this.#deps;
+    const settings = { enablePush: false, maxHeaderListSize: limits.headersMaxBytes };
+    const session = boundary.contain(connect(this.#authority, { settings }));
     // Streams tell of it.
     session.on("error", () => this.#forget(session));
     session.on("close", () => this.#forget(session));
