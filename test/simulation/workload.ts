@@ -518,6 +518,19 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     await readEntry(client, key);
   }
 
+  /**
+   * A load that begins after the process has written the row, and ends after it has written it once more. Then the row is read at
+   * once. In an outage nobody but the process itself knows that what it loads is outdated.
+   */
+  async function loadAcross(client: ClientLife, key: string, stopped: () => boolean): Promise<void> {
+    await write(client, key, stopped);
+    const loading = getOrLoad(client, key);
+    await client.process.sleep(between(rng, 1, plan.loadMs));
+    await write(client, key, stopped);
+    await loading;
+    await getOrLoad(client, key);
+  }
+
   /** The write was answered or has failed. From now on the process must know every effect that it has had. */
   function ownWrite(client: ClientLife, key: string, effect: Moment | undefined): void {
     if (effect !== undefined) judge.raise(client.name, key, effect);
@@ -550,7 +563,8 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       await overtake(client, note);
       return;
     }
-    if (dice < 0.2) await readEntry(client, pick(rng, allKeys));
+    if (chance(rng, 0.03)) await loadAcross(client, user, stopped);
+    else if (dice < 0.2) await readEntry(client, pick(rng, allKeys));
     else if (dice < 0.25) await readEntry(client, pick(rng, allKeys), { allowStale: true });
     else if (dice < 0.29)
       await readEntry(client, pick(rng, allKeys), { maxStalenessMs: pick(rng, [0, plan.pingMs]) });
