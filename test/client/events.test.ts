@@ -154,7 +154,7 @@ describe("onEvent: messages", () => {
     ],
     [
       { kind: "clocksDiverged", aheadMs: -60_000, suspectCopies: 2 },
-      "the clock of the host was set back by 60000 ms: 2 near copies are asked for again before they are served",
+      "the clock of the host was set back by 1 min: 2 near copies are asked for again before they are served",
     ],
     [
       { kind: "loadUnkept", namespace: "users", reason: "outage", cause: "the cache could not be reached" },

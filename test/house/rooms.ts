@@ -283,7 +283,7 @@ export const rooms: Rooms = {
   ],
   cli: ["cli/commands", "cli/output", "cli/service", "cli/serving", "cli/settings", "common"],
   testing: ["client", "client/api", "common", "server"],
-  "console/format": ["cli/output"],
+  "console/format": ["cli/output", "common"],
   "console/data": ["gen"],
   "console/ui": ["console/data", "console/format"],
   "console/views": ["console/data", "console/format", "console/ui", "gen"],

@@ -1,7 +1,8 @@
 /** How commands show an entry and its stamp. */
 import type { Hit, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { toDuration } from "../../common/duration.ts";
 import { toJsonBytes } from "../output/json.ts";
-import { oneLine, toDuration } from "../output/text.ts";
+import { oneLine } from "../output/text.ts";
 
 export function toJsonStamp(stamp: Stamp | undefined): object | undefined {
   return stamp && { epoch: stamp.epoch, shard: stamp.shard, revision: Number(stamp.revision) };

@@ -2,10 +2,10 @@
 
 import { type Command, Option } from "commander";
 import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { toDuration } from "../../common/duration.ts";
 import { createSeededRng, systemRng } from "../../common/random.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
 import { exitCodeOfSignal } from "../output/failure.ts";
-import { toDuration } from "../output/text.ts";
 import { createCallTraffic } from "../replay/call-traffic.ts";
 import { MESH_LEASE_MS, openMeshTraffic } from "../replay/mesh-traffic.ts";
 import { createOrigin } from "../replay/origin.ts";

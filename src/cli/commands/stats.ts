@@ -6,8 +6,9 @@ import {
   type OperationStats,
   type StatsResponse,
 } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { toDuration } from "../../common/duration.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
-import { oneLine, plural, toColumns, toCount, toDuration, toShare, toSize } from "../output/text.ts";
+import { oneLine, plural, toColumns, toCount, toShare, toSize } from "../output/text.ts";
 import {
   addSessionOptions,
   type CommandContext,

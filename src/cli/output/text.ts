@@ -59,24 +59,6 @@ export function toSize(bytes: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${SIZES[step]}`;
 }
 
-/** 192000 -> "3 min 12 s": the greatest unit and the next one. Milliseconds below one second. */
-export function toDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.floor(ms / 1000);
-  const parts: [number, string][] = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3_600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "min"],
-    [seconds % 60, "s"],
-  ];
-  const first = parts.findIndex(([value]) => value > 0);
-  return parts
-    .slice(first, first + 2)
-    .filter(([value]) => value > 0)
-    .map(([value, unit]) => `${value} ${unit}`)
-    .join(" ");
-}
-
 /** "93.1 %", or "-" when the total is 0. */
 export function toShare(part: number, total: number): string {
   return total === 0 ? "-" : `${((100 * part) / total).toFixed(1)} %`;

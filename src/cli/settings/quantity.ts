@@ -1,6 +1,6 @@
 /** Reads and writes sizes and times as text: "64MiB", "30s", "1.5h". */
-import { MS_OF_UNITS } from "../../common/duration.ts";
-import { toCount, toDuration, toSize } from "../output/text.ts";
+import { MS_OF_UNITS, toDuration } from "../../common/duration.ts";
+import { toCount, toSize } from "../output/text.ts";
 
 /** The unit of a number: none, bytes or milliseconds. */
 export type Unit = "" | "bytes" | "ms";

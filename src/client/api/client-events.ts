@@ -3,6 +3,7 @@
  * sentence here; what it happens to calls `report`. No event holds a key, a value or a token.
  */
 
+import { toDuration } from "../../common/duration.ts";
 import { adviceFor, type ConnectionProblem } from "../../rpc/connection-problem.ts";
 
 /**
@@ -233,7 +234,7 @@ function messageOf(facts: ClientEventFacts): string {
         "raise subscriptionMaxSelectors of the server"
       );
     case "loadFailed":
-      return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${facts.cooldownMs} ms`;
+      return `a loader of namespace ${facts.namespace} ${facts.reason === "threw" ? `threw ${facts.error}` : "took too long"}; its key is not loaded again for up to ${toDuration(facts.cooldownMs)}`;
     case "loadUnkept":
       return `a loaded value of namespace ${facts.namespace} was returned and not kept${UNTIL_MENDED[facts.reason]}: ${facts.cause}`;
     case "undecodable":
@@ -245,7 +246,7 @@ function messageOf(facts: ClientEventFacts): string {
     case "overflow":
       return OVERFLOWS[facts.reason](facts.namespace);
     case "probeViolation":
-      return `a near hit of namespace ${facts.namespace} was out of date by ${facts.stalenessMs} ms although no event is missing: please report it`;
+      return `a near hit of namespace ${facts.namespace} was out of date by ${toDuration(facts.stalenessMs)} although no event is missing: please report it`;
     case "fault":
       return `a callback of the client or of its telemetry failed: ${facts.error} ${facts.at}`;
     default:
@@ -268,8 +269,8 @@ const askedAgain = (copies: number): string =>
 
 const clockMove = (aheadMs: number): string =>
   aheadMs < 0
-    ? `the clock of the host was set back by ${-aheadMs} ms`
-    : `the host was suspended for ${aheadMs} ms, or its clock was set forth by as much`;
+    ? `the clock of the host was set back by ${toDuration(-aheadMs)}`
+    : `the host was suspended for ${toDuration(aheadMs)}, or its clock was set forth by as much`;
 
 const GAP_CAUSES: Readonly<Record<GapCause, string>> = {
   cursorExpired: "the server does not remember events from so long ago",

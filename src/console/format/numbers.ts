@@ -1,7 +1,8 @@
 /** Numbers with their units, as the page shows them: short, of even width, and never without saying what they count. */
 import { toCount } from "../../cli/output/text.ts";
 
-export { plural, toCount, toDuration, toSize } from "../../cli/output/text.ts";
+export { plural, toCount, toSize } from "../../cli/output/text.ts";
+export { toDuration } from "../../common/duration.ts";
 
 /** For what is not known, or cannot be computed. */
 export const NOTHING = "–";

@@ -1,15 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toJsonBytes, toJsonLine } from "../../../src/cli/output/json.ts";
-import {
-  manyLines,
-  oneLine,
-  plural,
-  toColumns,
-  toDuration,
-  toSize,
-  toText,
-} from "../../../src/cli/output/text.ts";
+import { manyLines, oneLine, plural, toColumns, toSize, toText } from "../../../src/cli/output/text.ts";
 
 /** Characters that control a terminal or end a line. */
 const acts = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
@@ -65,15 +57,6 @@ describe("text for people", () => {
     expect(toText(Buffer.from("ok"))).toBe("ok");
     expect(toText(Uint8Array.of(0xc3, 0x28))).toBeUndefined();
   });
-
-  it.each([
-    [0, "0 ms"],
-    [999, "999 ms"],
-    [60_000, "1 min"],
-    [192_000, "3 min 12 s"],
-    [3_601_000, "1 h"],
-    [90_000_000, "1 d 1 h"],
-  ])("writes %d ms as %s", (ms, text) => expect(toDuration(ms)).toBe(text));
 
   it("writes sizes and counts", () => {
     expect([toSize(0), toSize(1023), toSize(1536), toSize(1024 ** 3)]).toEqual([
