@@ -7,8 +7,8 @@ export async function apiKilled(): Promise<void> {
   await world.replaceApi(api(0));
   await pause(500);
   tell(
-    "An API process was killed, with the requests that it was answering. Another one took its place, and took the rows from the " +
-      "cache, not from the database.",
+    "An API process was killed. What it was answering failed. Another one took its place, and took the rows from the cache, not " +
+      "from the database.",
     world.look(),
   );
 }
@@ -40,8 +40,8 @@ export async function loaderKilled(): Promise<void> {
   const ms = performance.now() - killedAtMs;
   await replaced;
   tell(
-    `An API process was killed while it loaded a row for the whole mesh. Another process, which waited for this row, loaded it ` +
-      `instead, and had it ${time(ms)} later.`,
+    `An API process was killed while it loaded a row for the whole mesh. What it was answering failed. Another process, which ` +
+      `waited for this row, loaded it instead, and had it ${time(ms)} later.`,
     world.look(),
   );
 }

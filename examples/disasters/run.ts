@@ -9,6 +9,7 @@ import { LEASE_MS } from "./promise.ts";
 import { serverKilled, serverReplaced, twoStores } from "./servers.ts";
 import { UNEXPECTED_ENDS } from "./service.ts";
 import { faults, time, world } from "./stage.ts";
+import { CACHE_NAME } from "./world.ts";
 
 console.log("Three APIs, a writer, a database that is 20 ms away. Six users read ten rows all the time.\n");
 for (const disaster of [
@@ -32,7 +33,7 @@ for (const disaster of [
 }
 await world.end();
 
-console.log("\nWhat the clients of the cache told their applications:");
+console.log(`\nWhat the clients of the cache told their applications, with ${CACHE_NAME} for its address:`);
 for (const [message, count] of world.events) console.log(`    ${count} × ${message}`);
 const { wrong } = world.check;
 for (const { key, version, expected } of wrong.slice(0, 10)) {

@@ -4,6 +4,11 @@ import { say } from "./messages.ts";
 
 const [address = ""] = process.argv.slice(2);
 const server = createServer({ listen: address });
-process.once("SIGTERM", () => void server.close().then(() => process.exit(0)));
+async function end(): Promise<void> {
+  await server.drain();
+  await server.close();
+  process.exit(0);
+}
+process.once("SIGTERM", () => void end());
 await server.start();
 say({ kind: "ready" });

@@ -62,5 +62,8 @@ export async function serverReplaced(): Promise<void> {
   await world.endServer("SIGTERM");
   await world.startServer();
   await pause(1_000);
-  tell("The cache server was replaced by a new one, in order (SIGTERM).", world.look());
+  tell(
+    "The cache server was replaced by a new one, in order (SIGTERM): it told its clients, which left it before it ended.",
+    world.look(),
+  );
 }

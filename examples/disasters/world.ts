@@ -10,6 +10,8 @@ const KEYS = Array.from({ length: 10 }, (_, at) => `row-${at}`);
 /** The row that the writer writes. */
 export const WRITTEN = "row-0";
 const THINK_MS = 10;
+/** Stands for the addresses at which the processes reach the cache. */
+export const CACHE_NAME = "cache:50051";
 
 /** What users saw since the last `look()`. */
 export interface Seen {
@@ -73,6 +75,8 @@ export class World {
   async #use(api: Api): Promise<void> {
     for (let at = 0; !this.#over; at += 1) {
       const key = KEYS[at % KEYS.length] ?? "";
+      // As behind a load balancer: nobody asks a process that is not ready.
+      await api.service.ready;
       await this.read(api, key).catch(() => undefined);
       await pause(THINK_MS);
     }
@@ -182,7 +186,7 @@ export class World {
 
   #startService(file: string, cacheAddress: string): Service {
     return new Service(file, [cacheAddress, this.#database.url], (message) => {
-      const kind = message.replaceAll(/127\.0\.0\.1:\d+/g, "the server");
+      const kind = message.replaceAll(/127\.0\.0\.1:\d+/g, CACHE_NAME);
       this.events.set(kind, (this.events.get(kind) ?? 0) + 1);
     });
   }
