@@ -30,7 +30,7 @@ const SPREADS: readonly Allowed[] = [
 const SHIFTS: readonly Allowed[] = [
   { path: "src/client/connection/bulk-calls.ts", text: "calls.shift()", why: "a Fifo" },
   { path: "src/client/connection/send-window.ts", text: "this.#alone.shift()", why: "a Fifo" },
-  { path: "src/client/connection/send-window.ts", text: "this.#together.shift()", why: "a Fifo" },
+  { path: "src/client/connection/send-window.ts", text: "lane.shift()", why: "a Fifo" },
   { path: "src/client/operations/event-subscription.ts", text: "this.#events.shift()", why: "a Fifo" },
   { path: "src/client/operations/event-subscription.ts", text: "this.#waiting.shift()", why: "a Fifo" },
 ];

@@ -81,9 +81,10 @@ export class CallSender {
     this.#queue.admitBeyond(call, isFirst);
   }
 
-  /** A Set, Touch or Increment of the namespace waits to be sent. */
-  hasWaitingWrite(namespace: string): boolean {
-    return this.#queue.waitingCalls().some((call) => !call.settled && isWriteOf(call, namespace));
+  /** Of these a Set, Touch or Increment waits to be sent. */
+  get namespacesToWrite(): Set<string> {
+    const writes = this.#queue.waitingCalls().filter((call) => !call.settled && isWrite(call));
+    return new Set(writes.map(({ plan }) => plan.namespace));
   }
 
   /** Sends what waits, as far as the stream and the pacing of messages allow. */
@@ -189,7 +190,7 @@ export class CallSender {
   }
 }
 
-function isWriteOf({ plan: { namespace, operation } }: Call, wanted: string): boolean {
+function isWrite({ plan: { operation } }: Call): boolean {
   const kind = operation.operation.case;
-  return namespace === wanted && (kind === "set" || kind === "touch" || kind === "increment");
+  return kind === "set" || kind === "touch" || kind === "increment";
 }

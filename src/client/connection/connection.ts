@@ -185,9 +185,9 @@ export class Connection {
     return this.#streams.primary !== undefined;
   }
 
-  /** A Set, Touch or Increment of the namespace waits to be sent. */
-  hasWaitingWrite(namespace: string): boolean {
-    return this.#calls.hasWaitingWrite(namespace);
+  /** Of these a Set, Touch or Increment waits to be sent. */
+  get namespacesToWrite(): Set<string> {
+    return this.#calls.namespacesToWrite;
   }
 
   /** What a call fails with in the state "unavailable". Its cause is that of the last failure. */

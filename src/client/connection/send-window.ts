@@ -36,7 +36,10 @@ export class CallQueue {
   readonly #limits: WindowLimits;
   #batchMaxOperations = BATCH_MAX_OPERATIONS;
   #batchMaxBytes = BATCH_MAX_BYTES;
+  /** What goes before all others, in its order. */
+  readonly #first = new Fifo<Call>();
   readonly #together = new Fifo<Call>();
+  /** Of both. */
   #togetherBytes = 0;
   readonly #alone = new Fifo<Call>();
   readonly #window = new LinkedList<Call>();
@@ -88,13 +91,19 @@ export class CallQueue {
   admitBeyond(call: Call, isFirst: boolean): void {
     this.#window.add(call);
     this.#bytes += call.plan.sizeBytes;
-    if (isFirst) this.putBack([call]);
-    else this.#push(call);
+    if (!isFirst) this.#push(call);
+    else {
+      this.#togetherBytes += call.plan.sizeBytes;
+      this.#first.push(call);
+    }
   }
 
-  /** Puts calls that are to be sent again in front of all that wait. */
+  /** Puts calls that are to be sent again in front of all that wait, but for those that go before all others. */
   putBack(calls: readonly Call[]): void {
-    const later = this.#drainUnsent();
+    const later = [...this.#together.toArray(), ...this.#alone.toArray()];
+    for (const call of this.#together.toArray()) this.#togetherBytes -= call.plan.sizeBytes;
+    this.#together.clear();
+    this.#alone.clear();
     for (const call of calls) this.#push(call);
     for (const call of later) this.#push(call);
   }
@@ -112,7 +121,7 @@ export class CallQueue {
 
   /** Calls wait to be sent. */
   get waiting(): boolean {
-    return this.#together.length > 0 || this.#alone.length > 0;
+    return this.#togetherLength > 0 || this.#alone.length > 0;
   }
 
   /** The calls that wait to be sent, or for room. */
@@ -122,7 +131,7 @@ export class CallQueue {
 
   /** Calls wait that may share a message, and are too few for a good one. */
   get waitingFew(): boolean {
-    const { length } = this.#together;
+    const length = this.#togetherLength;
     return length > 0 && length < BATCH_MIN_OPERATIONS && this.#togetherBytes < BATCH_MIN_BYTES;
   }
 
@@ -133,7 +142,7 @@ export class CallQueue {
    * a lease. Settled calls are released.
    */
   take(server: "idle" | "working" | "busy", mayWait: boolean): Call[] | undefined {
-    const { length } = this.#together;
+    const length = this.#togetherLength;
     const full = length >= this.#batchMaxOperations || this.#togetherBytes > this.#batchMaxBytes;
     const two = length >= 2 * BATCH_MIN_OPERATIONS || this.#togetherBytes >= 2 * BATCH_MIN_BYTES;
     const half = two ? Math.ceil(length / 2) : length;
@@ -150,19 +159,20 @@ export class CallQueue {
 
   /** Takes all calls that wait. Those in the window stay in it until they are released. */
   drain(): Call[] {
-    return [...this.#drainUnsent(), ...this.#bulk.drain()];
-  }
-
-  #unsent(): Call[] {
-    return [...this.#together.toArray(), ...this.#alone.toArray()];
-  }
-
-  #drainUnsent(): Call[] {
-    const calls = this.#unsent();
+    const unsent = this.#unsent();
+    this.#first.clear();
     this.#together.clear();
     this.#togetherBytes = 0;
     this.#alone.clear();
-    return calls;
+    return [...unsent, ...this.#bulk.drain()];
+  }
+
+  get #togetherLength(): number {
+    return this.#first.length + this.#together.length;
+  }
+
+  #unsent(): Call[] {
+    return [...this.#first.toArray(), ...this.#together.toArray(), ...this.#alone.toArray()];
   }
 
   /** Why the window does not take the call now, if it does not. An empty one has its reserve for any call. */
@@ -204,7 +214,10 @@ export class CallQueue {
   #takeTogether(mostOperations: number): Call[] {
     const batch = newArray<Call>();
     let bytes = 0;
-    for (let call = this.#together.peek(); call !== undefined; call = this.#together.peek()) {
+    for (;;) {
+      const lane = this.#first.length > 0 ? this.#first : this.#together;
+      const call = lane.peek();
+      if (call === undefined) break;
       const { sizeBytes } = call.plan;
       if (call.settled) this.release(call);
       else {
@@ -214,7 +227,7 @@ export class CallQueue {
         bytes += sizeBytes;
       }
       this.#togetherBytes -= sizeBytes;
-      this.#together.shift();
+      lane.shift();
     }
     return batch;
   }

@@ -14,6 +14,8 @@ export class InvalidationBacklog {
   readonly #limits: BacklogLimits;
   readonly #overflowed: (namespace: string) => void;
   readonly #byNamespace = new Map<string, QueuedNames>();
+  /** Those with more than one name. There may be very many others, and each has the one that it needs. */
+  readonly #large = new Map<string, QueuedNames>();
   #names = 0;
   #bytes = 0;
 
@@ -30,7 +32,7 @@ export class InvalidationBacklog {
   add(namespace: string, names: readonly QueuedName[]): void {
     const queued = this.#byNamespace.get(namespace) ?? new QueuedNames();
     this.#byNamespace.set(namespace, queued);
-    this.#change(queued, () => {
+    this.#change(namespace, queued, () => {
       for (const name of names) queued.add(name);
     });
     this.#makeRoom();
@@ -44,6 +46,7 @@ export class InvalidationBacklog {
   take(): { readonly namespace: string; readonly names: readonly QueuedName[] }[] {
     const all = this.all();
     this.#byNamespace.clear();
+    this.#large.clear();
     this.#names = 0;
     this.#bytes = 0;
     return all;
@@ -55,7 +58,7 @@ export class InvalidationBacklog {
       const largest = this.#largest();
       if (largest === undefined) return;
       const [namespace, names] = largest;
-      this.#change(names, () => names.overflow());
+      this.#change(namespace, names, () => names.overflow());
       this.#overflowed(namespace);
     }
   }
@@ -63,16 +66,18 @@ export class InvalidationBacklog {
   /** Undefined: each namespace has one name, or is a clear. */
   #largest(): readonly [namespace: string, names: QueuedNames] | undefined {
     let largest: readonly [string, QueuedNames] | undefined;
-    for (const one of this.#byNamespace) {
+    for (const one of this.#large) {
       const [, names] = one;
-      if (names.size > 1 && names.bytes > (largest?.[1].bytes ?? 0)) largest = one;
+      if (names.bytes > (largest?.[1].bytes ?? 0)) largest = one;
     }
     return largest;
   }
 
-  #change(queued: QueuedNames, change: () => void): void {
+  #change(namespace: string, queued: QueuedNames, change: () => void): void {
     const { size, bytes } = queued;
     change();
+    if (queued.size > 1) this.#large.set(namespace, queued);
+    else this.#large.delete(namespace);
     this.#names += queued.size - size;
     this.#bytes += queued.bytes - bytes;
   }

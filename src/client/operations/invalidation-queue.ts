@@ -41,7 +41,7 @@ export interface InvalidationCounters {
 }
 
 export interface InvalidationQueueDeps extends BacklogLimits {
-  readonly connection: Pick<Connection, "isConnected" | "hasWaitingWrite" | "flushSoon">;
+  readonly connection: Pick<Connection, "isConnected" | "namespacesToWrite" | "flushSoon">;
   readonly runner: OperationRunner;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -124,9 +124,10 @@ export class InvalidationQueue {
    */
   flush(): void {
     if (this.#backlog.size === 0 || this.#retryTimer !== undefined) return;
+    // A Set from before an invalidation, which is still to be sent, must not outlive it.
+    const { namespacesToWrite } = this.#deps.connection;
     for (const { namespace, names } of this.#backlog.take()) {
-      // A Set from before an invalidation, which is still to be sent, must not outlive it.
-      const isSentTwice = this.#deps.connection.hasWaitingWrite(namespace);
+      const isSentTwice = namespacesToWrite.has(namespace);
       const messages = toMessages(namespace, names, this.#deps.runner.limits);
       for (const message of messages) this.#send(message, isSentTwice);
     }
@@ -264,7 +265,7 @@ export class InvalidationQueue {
   }
 
   get #isEmpty(): boolean {
-    return this.#attempts.size === 0 && this.waiting === 0;
+    return this.#attempts.size === 0 && this.#sent.size === 0 && this.#backlog.size === 0;
   }
 
   #checkEmpty(): void {

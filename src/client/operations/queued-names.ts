@@ -29,7 +29,7 @@ export class QueuedNames {
 
   add(name: QueuedName): void {
     if (this.#overflowed) {
-      this.#clear([...this.take(), name]);
+      this.#addToOverflow(name);
       return;
     }
     const clear = this.#names.get(HARD_CLEAR);
@@ -53,6 +53,15 @@ export class QueuedNames {
     this.#bytes = 0;
     this.#overflowed = false;
     return names;
+  }
+
+  #addToOverflow(name: QueuedName): void {
+    const [clear] = this.#names.values();
+    // All who wait for the clear would move with each name.
+    if (clear !== undefined && (name.soft || !clear.soft)) {
+      clear.takeOver(name);
+      clear.sourceVersion = 0n;
+    } else this.#clear([...this.take(), name]);
   }
 
   #clear(names: readonly QueuedName[]): void {

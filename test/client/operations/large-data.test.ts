@@ -6,6 +6,8 @@ import { Call, CallPlan } from "../../../src/client/connection/pending-call.ts";
 import { CallQueue } from "../../../src/client/connection/send-window.ts";
 import { getOperation } from "../../../src/client/messages/requests.ts";
 import { EventQueue } from "../../../src/client/operations/event-subscription.ts";
+import { InvalidationBacklog } from "../../../src/client/operations/invalidation-backlog.ts";
+import { Acknowledgement, QueuedName } from "../../../src/client/operations/queued-name.ts";
 import { json } from "../../../src/index.ts";
 import { Mesh } from "../../support/mesh.ts";
 
@@ -107,6 +109,51 @@ describe("C3: a long window of calls", () => {
     expect(sent.length).toBe(calls.length);
     expect(sent.every((call, at) => call === calls[at])).toBe(true);
     expect(queue.waiting).toBe(false);
+  });
+});
+
+describe("C3: a long queue of invalidations", () => {
+  it("goes before all other calls in its order, in proportion to its length", () => {
+    const queue = new CallQueue({ inFlightMaxOperations: 2 ** 20, inFlightMaxBytes: 2 ** 40 });
+    const operation = getOperation("k", false);
+    const call = () => new SilentCall(new CallPlan("n", operation, 100, 0, "byOwner", false, true, false));
+    const other = call();
+    expect(queue.admit(other)).toBeUndefined();
+    const calls = Array.from({ length: 300_000 }, call);
+    for (const one of calls) queue.admitBeyond(one, true);
+    queue.putBack([other]);
+    const sent: Call[] = [];
+    for (let batch = queue.take("working", true); batch !== undefined; batch = queue.take("working", true)) {
+      for (const one of batch) sent.push(one);
+    }
+    expect(sent.length).toBe(calls.length + 2);
+    expect(calls.every((one, at) => one === sent[at])).toBe(true);
+    expect(queue.waiting).toBe(false);
+  });
+
+  it("becomes one clear for all who wait, in proportion to their number", async () => {
+    let overflows = 0;
+    const backlog = new InvalidationBacklog({ maxNames: 10, maxBytes: 2 ** 40 }, () => {
+      overflows += 1;
+    });
+    const waiting = Array.from({ length: 100_000 }, (_, at) => {
+      const name = new QueuedName("key", `k${at}`, at % 2 === 0, 0n);
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      new Acknowledgement([name], resolve, reject);
+      backlog.add("n", [name]);
+      return promise;
+    });
+    expect([backlog.size, overflows]).toEqual([1, 1]);
+    for (const { names } of backlog.take()) for (const name of names) name.acknowledged();
+    expect((await Promise.all(waiting)).length).toBe(100_000);
+  });
+
+  it("has one clear for each of very many namespaces, in proportion to their number", () => {
+    const backlog = new InvalidationBacklog({ maxNames: 10, maxBytes: 2 ** 40 }, () => undefined);
+    for (let at = 0; at < 100_000; at += 1) {
+      backlog.add(`n${at}`, [new QueuedName("key", "k", false, 0n), new QueuedName("key", "l", false, 0n)]);
+    }
+    expect(backlog.size).toBe(100_000);
   });
 });
 
