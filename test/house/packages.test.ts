@@ -2,13 +2,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { NODE_MIN } from "../../src/common/node-version.ts";
-import { importsOf, sourceFiles } from "./imports.ts";
+import { importsOf, reachedFrom, sourceFiles } from "./imports.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 const [full, client] = [read("package.json"), read("packages/client/package.json")];
-
-/** Bundled for the command line, or for browsers: nothing is imported from there. */
-const BUNDLED = ["src/cli/", "src/console/", "src/http-proxy/"];
 
 describe("the packages", () => {
   it.each(["version", "license", "type", "engines"])("have the same %s", (field) => {
@@ -27,14 +24,17 @@ describe("the packages", () => {
     for (const { scripts } of [full, client]) expect(scripts.prepack).toMatch(/build\.ts/);
   });
 
-  it("have what applications import from them, beside the command line, which is a bundle", () => {
-    const installed = new Set(Object.keys({ ...full.dependencies, ...full.peerDependencies }));
-    const missing = importsOf(sourceFiles("src"))
-      .filter(({ file }) => !BUNDLED.some((folder) => file.startsWith(folder)))
-      .flatMap(({ file, package: name }) =>
-        name === undefined || installed.has(name) ? [] : [`${file}: ${name}`],
-      );
-    expect(missing).toEqual([]);
+  it("install what an application imports of them, and nothing that only the bundled command has", () => {
+    const imports = importsOf([...sourceFiles("src"), ...sourceFiles("gen")]);
+    const entries = Object.values<{ default: string }>(full.exports)
+      .map((paths) => paths.default ?? "")
+      .filter((path) => path.startsWith("./dist/src/"))
+      .map((path) => path.replace("./dist/", "").replace(/\.js$/, ".ts"));
+    expect(entries.length).toBeGreaterThan(4);
+    const reached = new Set(entries.flatMap((entry) => [...reachedFrom(entry, imports)]));
+    const used = imports.filter(({ file }) => reached.has(file)).flatMap((one) => one.package ?? []);
+    const installed = Object.keys({ ...full.dependencies, ...full.peerDependencies });
+    expect([...new Set(used)].sort()).toEqual(installed.sort());
   });
 
   it("start the server by npm as by their command", () => {
