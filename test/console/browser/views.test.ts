@@ -150,6 +150,7 @@ describe("the console", () => {
     await page.getByLabel("Key", { exact: true }).fill("kept:1");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Invalidate …" }).click();
+    await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     // And may be asked again.
