@@ -47,7 +47,7 @@ describe("the documents", () => {
   it("name only npm scripts that exist", () => {
     const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
     const named = pages.flatMap(({ path, text }) =>
-      [...text.matchAll(/(?<!--prefix \S+ )npm run (?:-s )?([a-z]+(?::[a-z0-9]+)*)/g)].map(
+      [...text.matchAll(/(?<!--prefix \S+ )npm run (?:-s )?([a-z]+(?::[a-z0-9-]+)*)/g)].map(
         ([, name = ""]) => ({
           path,
           name,
