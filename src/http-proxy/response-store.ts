@@ -8,7 +8,7 @@ import type { Namespace } from "../client/namespace.ts";
 import { CacheError } from "../common/errors.ts";
 import { type Lifetimes, lifetimesOf } from "./rules/lifetimes.ts";
 import { PASSED, type Stored, type StoredResponse, storedCodec } from "./rules/stored-response.ts";
-import { tagsOf } from "./rules/tags.ts";
+import { entryTagsOf, urlTagOf } from "./rules/tags.ts";
 
 export type StoredEntry = Extract<Entry<Stored>, { readonly kind: "hit" }>;
 
@@ -24,9 +24,6 @@ export type Invalidated = "done" | "queued" | "failed";
 
 /** Longer ones are hashed: a server takes keys of 512 bytes unless it is set otherwise. */
 const KEY_MAX_CHARS = 256;
-const TAG_MAX_BYTES = 128;
-/** What an entry may have, without the one for its URL. */
-const TAGS_MAX = 15;
 /**
  * How many responses of one URL may be kept beside the first, whatever headers they vary by: each variant has its place by its
  * hash, and takes it from the one that was there.
@@ -114,14 +111,17 @@ export class ResponseStore {
 
   /** Undefined: it has more tags, or longer ones, than an entry may have; without them nobody could invalidate it. */
   toKept(target: string, response: StoredResponse): Kept | undefined {
-    const own = tagsOf(response.headers);
-    if (own.length > TAGS_MAX || own.some((tag) => Buffer.byteLength(tag) > TAG_MAX_BYTES)) return undefined;
-    return { value: response, lifetimes: lifetimesOf(response), tags: [this.#urlTag(target), ...own] };
+    const tags = entryTagsOf(this.#origin + target, response.headers);
+    return tags && { value: response, lifetimes: lifetimesOf(response), tags };
   }
 
   /** What is kept in the place of a response that must not be. */
   toPassed(target: string): Kept {
-    return { value: PASSED, lifetimes: { ttlMs: PASSED_MS, staleMs: 0 }, tags: [this.#urlTag(target)] };
+    return {
+      value: PASSED,
+      lifetimes: { ttlMs: PASSED_MS, staleMs: 0 },
+      tags: [urlTagOf(this.#origin + target)],
+    };
   }
 
   /** All responses of these URLs, and all with these tags, in the whole mesh. Waits for the acknowledgement. Never rejects. */
@@ -131,17 +131,13 @@ export class ResponseStore {
     soft = false,
   ): Promise<Invalidated> {
     const all = new Set(tags);
-    for (const target of targets) all.add(this.#urlTag(target));
+    for (const target of targets) all.add(urlTagOf(this.#origin + target));
     try {
       await this.#responses.invalidate({ tags: [...all] }, { soft, deadlineMs: ACKNOWLEDGE_WITHIN_MS });
       return "done";
     } catch (error) {
       return error instanceof QueuedInvalidationError ? "queued" : "failed";
     }
-  }
-
-  #urlTag(target: string): string {
-    return `url:${hash(this.#origin + target)}`;
   }
 }
 

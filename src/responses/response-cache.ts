@@ -12,7 +12,7 @@ import type { Namespace } from "../client/namespace.ts";
 import { activeSpan } from "../client/telemetry/otel-global.ts";
 import { CacheError, fieldInvalid } from "../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
-import { type Answer, fromStored, storedCodec, toStored } from "./answer.ts";
+import { type Answer, fromStored, toStored } from "./answer.ts";
 import { UNSET } from "./options/canonical-text.ts";
 import { compileRules, type MethodRule } from "./options/method-rules.ts";
 import type { ReadRule } from "./options/read-rule.ts";
@@ -20,6 +20,7 @@ import { hash, withVariant } from "./options/request-key.ts";
 import { readServices, type ServiceMethod, type ServiceSource } from "./options/service-methods.ts";
 import { UnkeyableRequest } from "./options/wire-reader.ts";
 import type { WriteRule } from "./options/write-rule.ts";
+import { responseNamespace } from "./response-namespace.ts";
 
 export interface ResponseCacheOptions {
   /** Keeps the responses. */
@@ -124,12 +125,7 @@ export class ResponseCache {
       maxStalenessMs === undefined
         ? undefined
         : { maxStalenessMs: durationOption("maxStalenessMs", maxStalenessMs, 0, 0, LONGEST_WAIT_MS) };
-    this.#responses = options.cache.namespace(options.namespace ?? "responses", {
-      codec: storedCodec,
-      undecodable: "miss",
-      // Errors are as without a cache: one call each.
-      failureCooldownMs: 0,
-    });
+    this.#responses = responseNamespace(options.cache, options.namespace);
   }
 
   /** Undefined: calls of this path are none of its business. */

@@ -47,6 +47,7 @@ describe("the TypeScript blocks", () => {
       "meshcache/server": [resolve("src/server/index.ts")],
       "meshcache/testing": [resolve("src/testing/index.ts")],
       "meshcache/grpc": [resolve("src/responses/grpc/index.ts")],
+      "meshcache/undici": [resolve("src/responses/undici/index.ts")],
       "meshcache/connect": [resolve("src/responses/connect/index.ts")],
     };
     const compilerOptions = { paths, noUnusedLocals: false, noUnusedParameters: false };

@@ -7,6 +7,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   "meshcache/server": "../../src/server/index.ts",
   "meshcache/testing": "../../src/testing/index.ts",
   "meshcache/grpc": "../../src/responses/grpc/index.ts",
+  "meshcache/undici": "../../src/responses/undici/index.ts",
   "meshcache/connect": "../../src/responses/connect/index.ts",
 };
 

@@ -13,7 +13,8 @@ describe("the packages", () => {
   });
 
   it("give the same API under their names", () => {
-    for (const path of [".", "./connect", "./grpc"]) expect(client.exports[path]).toEqual(full.exports[path]);
+    for (const path of [".", "./connect", "./grpc", "./undici"])
+      expect(client.exports[path]).toEqual(full.exports[path]);
   });
 
   it("want the Node that the code asks for", () => {

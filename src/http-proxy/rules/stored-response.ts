@@ -1,5 +1,6 @@
 /** A response as the cache keeps it, with what its headers have said about its use, so that a hit need not read them again. */
 import type { Codec } from "../../client/api/codecs.ts";
+import { fromFrame, toFrame } from "./framed.ts";
 import type { RawHeaders } from "./header-fields.ts";
 
 export interface StoredResponse {
@@ -42,7 +43,6 @@ export const PASSED: Passed = Object.freeze({ kind: "passed" });
 
 /** The form, in the first byte. */
 const FORM = { passed: 0, response: 1 } as const;
-const LENGTH_BYTES = 4;
 
 export const storedCodec: Codec<Stored> = {
   name: "http",
@@ -50,25 +50,18 @@ export const storedCodec: Codec<Stored> = {
   encode(stored) {
     if (stored.kind === "passed") return Buffer.of(FORM.passed);
     const { kind: _, body, ...head } = stored;
-    const text = JSON.stringify(head);
-    const headBytes = Buffer.byteLength(text);
-    const bytes = Buffer.allocUnsafe(1 + LENGTH_BYTES + headBytes + body.length);
-    bytes[0] = FORM.response;
-    bytes.writeUInt32BE(headBytes, 1);
-    bytes.write(text, 1 + LENGTH_BYTES);
-    bytes.write(body, 1 + LENGTH_BYTES + headBytes, "latin1");
-    return bytes;
+    return toFrame(FORM.response, head, Buffer.from(body, "latin1"));
   },
   decode(encoded) {
     const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
     if (bytes[0] === FORM.passed) return PASSED;
-    if (bytes[0] !== FORM.response) throw new TypeError("it is no stored response");
-    const bodyAt = 1 + LENGTH_BYTES + bytes.readUInt32BE(1);
-    const head: Omit<StoredResponse, "kind" | "body"> = JSON.parse(
-      bytes.toString("utf8", 1 + LENGTH_BYTES, bodyAt),
-    );
-    if (!Array.isArray(head.headers) || typeof head.use !== "object")
-      throw new TypeError("it is no stored response");
-    return { kind: "response", ...head, body: bytes.toString("latin1", bodyAt) };
+    const { head, body } = fromFrame(FORM.response, bytes);
+    const { headers, use } = head as Partial<StoredResponse>;
+    if (!Array.isArray(headers) || typeof use !== "object") throw new TypeError("it is no stored response");
+    return {
+      kind: "response",
+      ...(head as Omit<StoredResponse, "kind" | "body">),
+      body: body.toString("latin1"),
+    };
   },
 };
