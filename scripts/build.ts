@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { bundleModules } from "./bundle.ts";
+import { bundleCommand } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -16,10 +16,9 @@ function emit(config: string, folder: string): void {
 
 /** Nobody imports the command line, and it is to start soon: a bundle takes the place of its modules. */
 async function bundleCommandLine(): Promise<void> {
-  const [sources, folder] = ["src/cli", "dist/src/cli"];
+  const folder = "dist/src/cli";
   rmSync(folder, { recursive: true });
-  const entries = [`${sources}/launch.ts`, `${sources}/serving/serve-thread.ts`];
-  writeFileSync("dist/THIRD-PARTY-LICENSES.txt", await bundleModules(entries, sources, folder));
+  writeFileSync("dist/THIRD-PARTY-LICENSES.txt", await bundleCommand(folder));
 }
 
 const builds: Readonly<Record<string, () => void | Promise<void>>> = {

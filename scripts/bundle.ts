@@ -4,14 +4,20 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 
-/** Modules in `folder` that load their parts when they need them. Returns the licences of what is in them. */
-export function bundleModules(entryPoints: readonly string[], base: string, folder: string): Promise<string> {
+const SOURCES = fileURLToPath(new URL("../src/cli", import.meta.url));
+
+/**
+ * Modules in `folder`, which load their parts when they need them: `launch.js` is to be run. Returns the licences of what is in
+ * them.
+ */
+export function bundleCommand(folder: string): Promise<string> {
   return bundle({
-    entryPoints: [...entryPoints],
-    outbase: base,
+    entryPoints: [join(SOURCES, "launch.ts"), join(SOURCES, "serving/serve-thread.ts")],
+    outbase: SOURCES,
     outdir: folder,
     format: "esm",
     splitting: true,
@@ -46,8 +52,8 @@ export function bundleFunction(entryPoint: string, file: string): Promise<string
 
 /** Packages whose modules ask for others in a way that no bundler sees. */
 const BUNDLED_FORMS = {
-  "@opentelemetry/otlp-grpc-exporter-base": resolve(
-    "node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs",
+  "@opentelemetry/otlp-grpc-exporter-base": fileURLToPath(
+    new URL("../node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs", import.meta.url),
   ),
 };
 

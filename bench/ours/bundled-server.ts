@@ -4,8 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { bundleModules } from "../../scripts/bundle.ts";
+import { bundleCommand } from "../../scripts/bundle.ts";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 
 export interface BundledCommand extends Disposable {
@@ -14,15 +13,10 @@ export interface BundledCommand extends Disposable {
   readonly folder: string;
 }
 
-export async function bundleCommand(): Promise<BundledCommand> {
+export async function makeBundle(): Promise<BundledCommand> {
   const folder = mkdtempSync(join(tmpdir(), "meshcache-bench-"));
   const program = join(folder, "program");
-  const sources = fileURLToPath(new URL("../../src/cli", import.meta.url));
-  await bundleModules(
-    [join(sources, "launch.ts"), join(sources, "serving/serve-thread.ts")],
-    sources,
-    program,
-  );
+  await bundleCommand(program);
   return {
     launch: join(program, "launch.js"),
     folder,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Comparison, emptyRow, type Row } from "../comparison.ts";
 import type { RemoteLoad } from "../load/remote-load.ts";
-import { type BundledServer, bundleCommand, startBundledServer } from "../ours/bundled-server.ts";
+import { type BundledServer, makeBundle, startBundledServer } from "../ours/bundled-server.ts";
 import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { type RedisServer, redisProgram, saveRedis, startRedisServer } from "../peers/redis-server.ts";
 import type { Child } from "../process/child.ts";
@@ -80,7 +80,7 @@ async function fill(session: Session, load: Child<RemoteLoad>, client: RemoteCli
 async function openOurs(session: Session, load: Child<RemoteLoad>): Promise<Restarted> {
   const { entries } = session.plan;
   const budgetBytes = Math.max(BUDGET_MIN_BYTES, entries * BUDGET_AN_ENTRY);
-  const command = await bundleCommand();
+  const command = await makeBundle();
   let server: BundledServer = await startBundledServer(command, { budgetBytes });
   await fill(session, load, "meshcache", server.port);
   return {
@@ -139,7 +139,7 @@ export const startUp: Comparison = {
   steps: (plan) => 2 * plan.pairs,
   async run(session) {
     await using load = session.start<RemoteLoad>("other", loadFile);
-    using command = await bundleCommand();
+    using command = await makeBundle();
     const firstAnswer = async (
       client: RemoteClientName,
       start: () => Promise<AsyncDisposable & { readonly port: number }>,

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
+import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
+import { bundledCommand } from "../support/bundled-command.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { CALM } from "../support/test-workers.ts";
 
@@ -17,6 +19,7 @@ interface Exporting {
 }
 
 let receiver: OtlpReceiver;
+const COMMAND = await bundledCommand();
 const undo: (() => unknown)[] = [];
 
 beforeEach(async () => {
@@ -32,7 +35,8 @@ async function startExporting(workers: number, env: Record<string, string> = {})
   const child = spawn(
     process.execPath,
     [
-      "src/cli/main.ts",
+      ...SERVER_V8_FLAGS,
+      COMMAND,
       "serve",
       ...["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", String(workers)],
       ...["--shed-after-ms", String(CALM.shedAfterMs)],

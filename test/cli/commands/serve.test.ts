@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { SERVER_V8_FLAGS } from "../../../src/cli/v8-flags.ts";
 import { MeshCache } from "../../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../../src/rpc/client.ts";
+import { bundledCommand } from "../../support/bundled-command.ts";
 import { Captured, runCommand } from "../../support/command-line.ts";
 import { startServer } from "../../support/running-server.ts";
 import { CALM } from "../../support/test-workers.ts";
@@ -23,6 +25,7 @@ interface Spawned {
   readonly ended: Promise<number | string>;
 }
 
+const COMMAND = await bundledCommand();
 const children: ChildProcess[] = [];
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
@@ -30,7 +33,7 @@ afterEach(() => {
 
 function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Spawned {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(MESHCACHE|OTEL)_/.test(name));
-  const child = spawn(process.execPath, ["src/cli/main.ts", ...argv], {
+  const child = spawn(process.execPath, [...SERVER_V8_FLAGS, COMMAND, ...argv], {
     env: {
       ...Object.fromEntries(inherited),
       MESHCACHE_SHED_AFTER_MS: `${CALM.shedAfterMs}`,

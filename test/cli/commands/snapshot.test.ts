@@ -17,6 +17,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SnapshotStatus_Outcome } from "../../../gen/meshcache/v1/admin_pb.ts";
+import { SERVER_V8_FLAGS } from "../../../src/cli/v8-flags.ts";
+import { bundledCommand } from "../../support/bundled-command.ts";
 import { Captured, runCommand } from "../../support/command-line.ts";
 import { CALM } from "../../support/test-workers.ts";
 
@@ -27,6 +29,7 @@ interface Started {
   readonly stderr: Captured;
 }
 
+const COMMAND = await bundledCommand();
 let folder: string;
 let file: string;
 const children: ChildProcess[] = [];
@@ -41,7 +44,7 @@ afterEach(() => {
 
 async function start(...argv: string[]): Promise<Started> {
   const always = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--snapshot", file];
-  const child = spawn(process.execPath, ["src/cli/main.ts", "serve", ...always, ...argv], {
+  const child = spawn(process.execPath, [...SERVER_V8_FLAGS, COMMAND, "serve", ...always, ...argv], {
     env: { ...process.env, MESHCACHE_SHED_AFTER_MS: `${CALM.shedAfterMs}` },
     stdio: ["ignore", "pipe", "pipe"],
   });
