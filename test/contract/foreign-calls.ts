@@ -24,6 +24,16 @@ interface Answer {
   readonly Message?: string | null;
   readonly End?: boolean;
   readonly Status?: string | null;
+  /** Of a unary call, trailers included. */
+  readonly Metadata?: Readonly<Record<string, readonly string[]>> | null;
+}
+
+/** What came back of a unary call. */
+export interface ForeignAnswer {
+  readonly code: number;
+  readonly message: string;
+  readonly response: Uint8Array | undefined;
+  readonly metadata: Readonly<Record<string, readonly string[]>>;
 }
 
 type Method<Input extends DescMessage, Output extends DescMessage> = Pick<DescMethod, "parent" | "name"> & {
@@ -81,6 +91,24 @@ export class ForeignClient implements AsyncDisposable {
     };
   }
 
+  /** A unary call of a method that the program knows: "users.v1.UserService/GetUser". */
+  async unary(
+    method: string,
+    request: Uint8Array,
+    metadata: Readonly<Record<string, string>> = {},
+  ): Promise<ForeignAnswer> {
+    let response: Uint8Array | undefined;
+    for await (const answer of this.#answers(method, [request], metadata)) {
+      if (answer.End !== true) {
+        response = Buffer.from(answer.Message ?? "", "base64");
+        continue;
+      }
+      const { code, message } = fromBinary(StatusSchema, Buffer.from(answer.Status ?? "", "base64"));
+      return { code, message, response, metadata: answer.Metadata ?? {} };
+    }
+    throw new Error("the call has no end");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin.end();
     this.#child.kill();
@@ -99,6 +127,22 @@ export class ForeignClient implements AsyncDisposable {
     { parent, name, input, output }: Method<Input, Output>,
     requests: readonly MessageInitShape<Input>[],
   ): AsyncGenerator<MessageShape<Output>> {
+    const messages = requests.map((request) => toBinary(input, create(input, request)));
+    for await (const answer of this.#answers(`${parent.typeName}/${name}`, messages)) {
+      if (answer.End === true) {
+        if (answer.Status) throw fromStatus(fromBinary(StatusSchema, Buffer.from(answer.Status, "base64")));
+        return;
+      }
+      yield fromBinary(output, Buffer.from(answer.Message ?? "", "base64"));
+    }
+  }
+
+  /** The last one is the end of the call. */
+  async *#answers(
+    method: string,
+    messages: readonly Uint8Array[],
+    metadata: Readonly<Record<string, string>> = {},
+  ): AsyncGenerator<Answer> {
     this.#lastId += 1;
     const id = this.#lastId;
     const answers: Answer[] = [];
@@ -107,21 +151,19 @@ export class ForeignClient implements AsyncDisposable {
       answers.push(answer);
       wake();
     });
-    const messages = requests.map((request) =>
-      Buffer.from(toBinary(input, create(input, request))).toString("base64"),
-    );
-    this.#write({ Id: id, Method: `${parent.typeName}/${name}`, Messages: messages });
+    const encoded = messages.map((message) => Buffer.from(message).toString("base64"));
+    this.#write({ Id: id, Method: method, Messages: encoded, Metadata: metadata });
     try {
-      while (true) {
+      for (;;) {
         const answer = answers.shift();
         if (answer === undefined) {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
-        } else if (answer.End === true) {
-          if (answer.Status) throw fromStatus(fromBinary(StatusSchema, Buffer.from(answer.Status, "base64")));
-          return;
-        } else yield fromBinary(output, Buffer.from(answer.Message ?? "", "base64"));
+          continue;
+        }
+        yield answer;
+        if (answer.End === true) return;
       }
     } finally {
       this.#taking.delete(id);

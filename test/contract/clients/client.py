@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
 from meshcache.v1 import admin_pb2, cache_pb2  # noqa: F401: they add to the pool
+from users.v1 import users_pb2  # noqa: F401
 
 MESSAGE_MAX_BYTES = 8 << 20
 writing = threading.Lock()
@@ -30,6 +31,15 @@ def status_of(error: grpc.RpcError) -> bytes:
     return status_pb2.Status(code=error.code().value[0], message=error.details()).SerializeToString()
 
 
+def metadata_of(call: grpc.Call) -> dict:
+    """What is text of the metadata and the trailers."""
+    received: dict = {}
+    for name, value in [*(call.initial_metadata() or ()), *(call.trailing_metadata() or ())]:
+        if isinstance(value, str):
+            received.setdefault(name, []).append(value)
+    return received
+
+
 class Calls:
     """The calls that run, by id."""
 
@@ -42,18 +52,21 @@ class Calls:
         if call is not None:
             call.cancel()
 
-    def make(self, call_id: int, path: str, messages: list) -> None:
+    def make(self, call_id: int, path: str, messages: list, metadata: dict) -> None:
         status = b""
+        received: dict = {}
         try:
-            for message in self.messages_of(call_id, path, messages):
+            for message in self.messages_of(call_id, path, messages, metadata, received):
                 encoded = base64.b64encode(message.SerializeToString()).decode()
                 write({"Id": call_id, "Message": encoded})
         except grpc.RpcError as error:
             status = status_of(error)
+            received.update(metadata_of(error))
         self.running.pop(call_id, None)
-        write({"Id": call_id, "End": True, "Status": base64.b64encode(status).decode()})
+        encoded = base64.b64encode(status).decode()
+        write({"Id": call_id, "End": True, "Status": encoded, "Metadata": received})
 
-    def messages_of(self, call_id: int, path: str, messages: list):
+    def messages_of(self, call_id: int, path: str, messages: list, metadata: dict, received: dict):
         method = descriptor_pool.Default().FindMethodByName(path.replace("/", "."))
         to_input = GetMessageClass(method.input_type).FromString
         inputs = [to_input(base64.b64decode(message)) for message in messages]
@@ -66,7 +79,10 @@ class Calls:
         elif method.server_streaming:
             call = self.channel.unary_stream("/" + path, **codecs)(inputs[0])
         else:
-            yield self.channel.unary_unary("/" + path, **codecs)(inputs[0])
+            unary = self.channel.unary_unary("/" + path, **codecs)
+            response, call = unary.with_call(inputs[0], metadata=tuple(metadata.items()))
+            received.update(metadata_of(call))
+            yield response
             return
         self.running[call_id] = call
         yield from call
@@ -89,7 +105,7 @@ def main() -> None:
             if asked.get("Cancel"):
                 calls.cancel(asked["Id"])
                 continue
-            made = (asked["Id"], asked["Method"], asked["Messages"])
+            made = (asked["Id"], asked["Method"], asked["Messages"], asked.get("Metadata", {}))
             threading.Thread(target=calls.make, args=made, daemon=True).start()
 
 

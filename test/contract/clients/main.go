@@ -20,12 +20,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "example.com/meshcache-client/gen/meshcache/v1"
+	_ "example.com/meshcache-client/gen/users/v1"
 )
 
 const messageMaxBytes = 8 << 20
@@ -35,15 +37,17 @@ type request struct {
 	Id       int
 	Method   string // "meshcache.v1.CacheService/Get"
 	Messages [][]byte
+	Metadata map[string]string
 	Cancel   bool
 }
 
-// A message, or the end of a call: Status is a google.rpc.Status, empty for OK.
+// A message, or the end of a call: Status is a google.rpc.Status, empty for OK, and Metadata that of a unary call, trailers included.
 type answer struct {
-	Id      int
-	Message []byte
-	End     bool
-	Status  []byte
+	Id       int
+	Message  []byte
+	End      bool
+	Status   []byte
+	Metadata map[string][]string
 }
 
 func main() {
@@ -82,14 +86,16 @@ func main() {
 		running.Store(asked.Id, cancel)
 		go func() {
 			defer cancel()
-			err := call(ctx, connection, asked, write)
+			var header, trailer metadata.MD
+			ctx := metadata.NewOutgoingContext(ctx, metadata.New(asked.Metadata))
+			err := call(ctx, connection, asked, write, grpc.Header(&header), grpc.Trailer(&trailer))
 			running.Delete(asked.Id)
-			write(answer{Id: asked.Id, End: true, Status: statusBytes(err)})
+			write(answer{Id: asked.Id, End: true, Status: statusBytes(err), Metadata: metadata.Join(header, trailer)})
 		}()
 	}
 }
 
-func call(ctx context.Context, connection *grpc.ClientConn, asked request, write func(answer)) error {
+func call(ctx context.Context, connection *grpc.ClientConn, asked request, write func(answer), options ...grpc.CallOption) error {
 	service, name, _ := strings.Cut(asked.Method, "/")
 	described, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service + "." + name))
 	if err != nil {
@@ -119,7 +125,7 @@ func call(ctx context.Context, connection *grpc.ClientConn, asked request, write
 	}
 	path := "/" + asked.Method
 	if !method.IsStreamingServer() {
-		return receive(func(output proto.Message) error { return connection.Invoke(ctx, path, inputs[0], output) })
+		return receive(func(output proto.Message) error { return connection.Invoke(ctx, path, inputs[0], output, options...) })
 	}
 	stream, err := connection.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: method.IsStreamingClient()}, path)
 	if err != nil {
