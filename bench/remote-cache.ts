@@ -1,12 +1,16 @@
 /** The interface of a client of a remote cache: the same calls for every client. */
 
-export interface RemoteCache<Answer = unknown, SetAnswer = unknown> {
+export interface RemoteCache<Answer = unknown, SetAnswer = unknown, CountAnswer = unknown> {
   /** The promise of the client itself. A wrapper would add a cost that its users do not have. */
   get(key: string): Promise<Answer>;
   /** The size of the value in an answer. -1 for a miss. */
   valueBytes(answer: Answer): number;
   set(key: string, value: Buffer): Promise<SetAnswer>;
   isStored(answer: SetAnswer): boolean;
+  /** Adds one to a counter. Undefined: no row counts with this client. */
+  readonly count?: ((key: string) => Promise<CountAnswer>) | undefined;
+  /** The counter in an answer. Undefined: it was refused. */
+  counted?(answer: CountAnswer): number | undefined;
   close(): Promise<void>;
 }
 

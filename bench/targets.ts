@@ -9,6 +9,7 @@ export const targets = {
   tlsOverPlaintext: atLeast(0.9, 1.1),
   policyOverNone: atLeast(0.97, 0.99),
   remoteGetLarge: atLeast(0.8, 1.2),
+  remoteIncrement: atLeast(1.2, 1.6),
   clientCpu: atMost(0.5, 0.35),
   unaryGet: atLeast(0.85, 0.95),
   nearHitOverRedis: atLeast(10, 20),

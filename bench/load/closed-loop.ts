@@ -6,7 +6,7 @@ import { createDraws, createValues, type Distribution } from "../keyspace.ts";
 import type { RemoteCache } from "../remote-cache.ts";
 
 export interface ClosedLoopShape {
-  readonly operation: "get" | "set";
+  readonly operation: "get" | "set" | "increment";
   readonly inFlight: number;
   readonly distribution: Distribution;
   readonly durationMs: number;
@@ -21,7 +21,10 @@ export interface ClosedLoopWindow {
   readonly cpuMicros: number;
 }
 
-/** Every read must return a value of `valueBytes`, or a miss where that is allowed. Every Set must be stored. */
+/**
+ * Every read must return a value of `valueBytes`, or a miss where that is allowed. Every Set must be stored, and every
+ * Increment must count. Counters have keys of their own, which no fill sets.
+ */
 export async function runClosedLoop(
   cache: RemoteCache,
   keys: readonly string[],
@@ -48,7 +51,16 @@ export async function runClosedLoop(
       if (!cache.isStored(answer)) wrong++;
     }
   };
-  const lane = shape.operation === "get" ? read : write;
+  const { count } = cache;
+  const counters = shape.operation === "increment" ? keys.map((key) => `c${key.slice(1)}`) : [];
+  const increment = async (): Promise<void> => {
+    while (running) {
+      const answer = await count?.(counters[draw()] ?? "");
+      operations++;
+      if ((cache.counted?.(answer) ?? 0) < 1) wrong++;
+    }
+  };
+  const lane = { get: read, set: write, increment }[shape.operation];
   const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
   setTimeout(() => {

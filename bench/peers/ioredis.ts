@@ -4,7 +4,10 @@ import { Redis } from "ioredis";
 import type { RemoteCache } from "../remote-cache.ts";
 
 /** `ca`: over TLS, with the authorities in this file. */
-export async function connect(address: string, ca?: string): Promise<RemoteCache<Buffer | null, string>> {
+export async function connect(
+  address: string,
+  ca?: string,
+): Promise<RemoteCache<Buffer | null, string, number>> {
   const options = { enableAutoPipelining: true, lazyConnect: true };
   const client =
     ca === undefined
@@ -16,6 +19,8 @@ export async function connect(address: string, ca?: string): Promise<RemoteCache
     valueBytes: (answer) => answer?.length ?? -1,
     set: (key, value) => client.set(key, value),
     isStored: (answer) => answer === "OK",
+    count: (key) => client.incr(key),
+    counted: (answer) => answer,
     async close() {
       client.disconnect();
     },

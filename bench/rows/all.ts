@@ -10,6 +10,7 @@ import {
   remoteGetLarge,
   remoteGetNodeRedis,
   remoteGetValkey,
+  remoteIncrement,
   remoteSet,
 } from "./remote-operations.ts";
 import { cachedResponses } from "./responses.ts";
@@ -25,6 +26,7 @@ export const comparisons: readonly Comparison[] = [
   remoteGetNodeRedis,
   remoteGetValkey,
   remoteSet,
+  remoteIncrement,
   unaryGet,
   nearHit,
   storeMemory,

@@ -1,4 +1,4 @@
-/** Rows 1, 1b, 1s, 2 and 2s: operations over the network, and the CPU time of the client. */
+/** Rows 1, 1b, 1i, 1s, 2, 2i and 2s: operations over the network, and the CPU time of the client. */
 import { type Comparison, emptyRow, type Row, reasonOf, type Target } from "../comparison.ts";
 import type { Distribution } from "../keyspace.ts";
 import type { ClosedLoopShape, ClosedLoopWindow } from "../load/closed-loop.ts";
@@ -240,4 +240,18 @@ export const remoteSet = compareRemoteOperations({
   entries: (plan) => plan.entries,
   // The quick run leaves it out too. A profile covers one shape only, because two would be mixed.
   shapes: (plan) => (plan.quick ? [] : plan.everyShape ? targetShapes : targetShapes.slice(0, 1)),
+});
+
+export const remoteIncrement = compareRemoteOperations({
+  operation: "increment",
+  name: "remote-increment",
+  title: "increments by the client, compared with INCR of auto-pipelined ioredis on redis-server",
+  id: "1i",
+  cpuId: "2i",
+  ...overIoredis,
+  valueBytes: 1,
+  figure: "remote increments",
+  target: targets.remoteIncrement,
+  entries: (plan) => plan.entries,
+  shapes: (plan) => (plan.everyShape ? targetShapes : targetShapes.slice(0, 1)),
 });
