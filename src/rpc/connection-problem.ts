@@ -160,6 +160,8 @@ export function diagnoseService({
   if (/^Protocol error/.test(text)) {
     return { problem: "wrongProtocol", what: "it answers in a protocol that is not HTTP/2" };
   }
+  if (/^Response message parsing error/.test(text))
+    return { problem: "wrongService", what: "it answered with what is no message of meshcache.v1" };
   if (/without gRPC status/.test(text))
     return { problem: "closed", what: "it ended the call without a gRPC status" };
   return /^Failed to connect|ECONNRESET|socket hang up/.test(text)

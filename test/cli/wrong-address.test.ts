@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { runCommand } from "../support/command-line.ts";
 import { type WrongServerName, wrongServers } from "../support/wrong-servers.ts";
 
-const EXPECTED: Record<Exclude<WrongServerName, "silence">, RegExp> = {
+const EXPECTED: Record<Exclude<WrongServerName, "silence" | "a gRPC message without an end">, RegExp> = {
   nothing:
     /no server answers at .* \(nothing listens there: connect ECONNREFUSED .*is --address its gRPC port\?/,
   "an unknown name":
@@ -16,6 +16,8 @@ const EXPECTED: Record<Exclude<WrongServerName, "silence">, RegExp> = {
   "503 over HTTP/2": /no server answers at .* \(it answers with the HTTP status 503.*behind --address/,
   "gRPC without the service":
     /no meshcache server answers at .* \(it is a gRPC server without.*of this version/,
+  "another gRPC service":
+    /no meshcache server answers at .* \(it answered with what is no message of meshcache.v1\); --address must be of a/,
   TLS: /no meshcache server answers at .* \(it expects TLS\); set --tls-ca, or use a port without TLS/,
   "an alert of TLS": /no meshcache server answers at .* \(it expects TLS\)/,
   Redis: /no meshcache server answers at .* \(it answers in a protocol that is not HTTP\/2\)/,

@@ -21,6 +21,8 @@ const OVER_HTTP2: Record<WrongServerName, Expected> = {
   "404 over HTTP/2": ["wrongProtocol", /HTTP status 404/],
   "503 over HTTP/2": ["proxy", /HTTP status 503.*is the server behind `address` running/],
   "gRPC without the service": ["wrongService", /gRPC server without.*of this version/],
+  "another gRPC service": ["wrongService", /no frame of an Exchange.*meshcache server of this version/],
+  "a gRPC message without an end": ["wrongService", /no frame of an Exchange/],
   TLS: ["closed", /closed the connection.*TLS, which needs `tls`/],
   "an alert of TLS": ["needsTls", /expects TLS.*set `tls`/],
   Redis: ["wrongProtocol", /not HTTP\/2/],

@@ -77,6 +77,7 @@ describe("C6: diagnoseService(), by the words of grpc-js", () => {
     [last("connect ECONNREFUSED 127.0.0.1:1 (2026-11-29T01:10:55.417Z)"), 14, "refused"],
     ["Name resolution failed for target dns:no-such-host.invalid:50051", 14, "unknownName"],
     [last("Error: connect EHOSTUNREACH 10.0.0.1:1"), 14, "unreachable"],
+    ["Response message parsing error: premature EOF", 13, "wrongService"],
     [last("Protocol error (2026-11-29T01:10:55.417Z)"), 14, "wrongProtocol"],
     [last("Failed to connect (2026-11-29T01:10:55.421Z)"), 14, "closed"],
     [last("read ECONNRESET (2026-11-29T01:10:55.446Z)"), 14, "closed"],

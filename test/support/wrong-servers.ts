@@ -50,6 +50,12 @@ const answering = (status: number, contentType: string) =>
     response.end("<html>");
   });
 
+const speaking = (messages: Uint8Array) =>
+  createHttp2Server((_request, response) => {
+    response.writeHead(200, { "content-type": "application/grpc" });
+    response.write(messages);
+  });
+
 /** Started anew at each call. */
 export const wrongServers = {
   nothing,
@@ -62,6 +68,8 @@ export const wrongServers = {
   "404 over HTTP/2": () => listen(answering(404, "text/plain")),
   "503 over HTTP/2": () => listen(answering(503, "text/plain")),
   "gRPC without the service": emptyGrpc,
+  "another gRPC service": () => listen(speaking(Buffer.from("0000000003ffffff", "hex"))),
+  "a gRPC message without an end": () => listen(speaking(Buffer.from("00ffffffff00", "hex"))),
   TLS: () => listen(createTlsServer()),
   "an alert of TLS": () =>
     listen(

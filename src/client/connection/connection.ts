@@ -192,10 +192,10 @@ export class Connection {
 
   /** What a call fails with in the state "unavailable". Its cause is that of the last failure. */
   unreachable(): CacheError {
-    const { lastFailure } = this.#reconnection;
+    const { addresses, lastFailure } = this.#reconnection;
     // The servers are there and refuse this client: its id, say. Or its TLS files cannot be used.
     if (lastFailure !== undefined && REFUSED_REASONS.has(lastFailure.reason)) return lastFailure;
-    return noServer(lastFailure);
+    return noServer(addresses, lastFailure);
   }
 
   // ---- What callers ask for ------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ export function unavailable(message: string, cause?: unknown): CacheError {
 }
 
 /** No address answers. The error says why the last one did not, and has the same cause. */
-export function noServer(last: CacheError | undefined): CacheError {
-  if (last === undefined) return unavailable("no server can be reached");
-  const { message, detail, cause } = last;
-  if (isConnectionProblem(detail.problem)) return new CacheError("UNAVAILABLE", message, detail, { cause });
-  return unavailable(`no server can be reached: ${message}`, cause ?? last);
+export function noServer(addresses: readonly string[], last: CacheError | undefined): CacheError {
+  const message = `no server can be reached at ${addresses.join(", ")}`;
+  if (last === undefined) return unavailable(message);
+  const { detail, cause } = last;
+  if (isConnectionProblem(detail.problem))
+    return new CacheError("UNAVAILABLE", last.message, detail, { cause });
+  return unavailable(`${message}: ${last.message}`, cause ?? last);
 }
 
 /** What a call fails with when it was refused for `cause`: an error of its own, or else a fault. */

@@ -79,6 +79,8 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   #status: Headers | undefined;
   /** The server has answered as one that serves the call. */
   #accepted = false;
+  /** A frame was read. */
+  #hasRead = false;
   #over = false;
 
   constructor(address: string, handlers: LinkHandlers, deps: LinkDeps) {
@@ -184,11 +186,15 @@ class Http2Link implements Link, Http2ConnectionHandlers {
   #nextFrame(): ExchangeResponse | undefined {
     try {
       const message = this.#splitter.next();
-      if (message !== undefined) return decodeMessage(ExchangeResponseSchema, message);
+      if (message !== undefined) {
+        const frame = decodeMessage(ExchangeResponseSchema, message);
+        this.#hasRead = true;
+        return frame;
+      }
     } catch (error) {
-      this.#end(unreadable(error));
+      this.#end(this.#unreadable(error));
     }
-    if (this.#splitter.fault !== undefined) this.#end(unreadable(this.#splitter.fault));
+    if (this.#splitter.fault !== undefined) this.#end(this.#unreadable(this.#splitter.fault));
     return undefined;
   }
 
@@ -206,6 +212,13 @@ class Http2Link implements Link, Http2ConnectionHandlers {
     else this.#end(toConnectionError(this.#address, diagnoseConnection(cause, first), cause));
   }
 
+  /** Before a first frame it is another service that answers there. */
+  #unreadable(cause: unknown): CacheError {
+    const what = "the server sent bytes that are no frame of an Exchange";
+    if (this.#hasRead) return new CacheError("INTERNAL", what, { address: this.#address }, { cause });
+    return toConnectionError(this.#address, { problem: "wrongService", what }, cause);
+  }
+
   #end(error: CacheError | undefined): void {
     if (this.#over) return;
     this.close();
@@ -217,8 +230,4 @@ function connectionLost(address: string, cause: Error | undefined): CacheError {
   const why = cause ?? new Error("the other end closed it");
   const message = `the connection to ${address} was lost: ${why.message}`;
   return new CacheError("UNAVAILABLE", message, { address }, { cause: why });
-}
-
-function unreadable(cause: unknown): CacheError {
-  return new CacheError("INTERNAL", "the server sent bytes that are no frame of an Exchange", {}, { cause });
 }

@@ -258,7 +258,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
     ],
     [
       "what is no message",
-      "INTERNAL",
+      "UNAVAILABLE",
       (stream: ServerHttp2Stream) => {
         stream.respond({ ":status": 200, "content-type": "application/grpc" });
         stream.write(framed(Buffer.alloc(20, 0xff)));
