@@ -38,6 +38,9 @@ export function encodeStreamResponse(response: StreamResponse): GrpcFrame {
   return encodeEventsFrame(STREAM_EVENTS, frame.value, STREAM_SEQUENCE, Number(sequence));
 }
 
+/** Tags, lengths, and the numbers of a frame. */
+const MESSAGE_OVERHEAD_BYTES = 32;
+
 function encodeEventsFrame(
   eventsTag: number,
   events: Events,
@@ -54,6 +57,11 @@ function encodeEventsFrame(
   at += body.length;
   if (sequence !== 0) writeHeader(frame, at, sequenceTag, sequence);
   return new GrpcFrame(frame);
+}
+
+/** What a message with these events takes, at most. They are encoded by it, once for all subscribers. */
+export function eventsMessageBytes(events: Events): number {
+  return encodeBody(events).length + MESSAGE_OVERHEAD_BYTES;
 }
 
 const encodedBodies = new WeakMap<Events, Buffer>();

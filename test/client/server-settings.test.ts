@@ -472,3 +472,31 @@ describe("L3: a client of a server", () => {
     }
   });
 });
+
+describe("L3: an invalidation whose events are more than the server sends in a message", () => {
+  const TAGS = names(64, "tag");
+  const KEYS = names(300, "key");
+
+  it.each([
+    ["tags", { tags: TAGS }],
+    ["keys", { keys: KEYS }],
+  ])("is a gap for who listens, and ends no stream: %s", async (_what, target) => {
+    const settings = { shards: 1, valueMaxBytes: 512, sendMaxBytes: KIB };
+    await using field = await startField(settingsSchema.parse(settings));
+    const { cache: writer, other: reader } = field;
+    const [written, read] = [open(writer, "n"), open(reader, "n")];
+    await written.set("key0", value(1), { tags: TAGS.slice(0, 1) });
+    await read.get("key0");
+    expect((await read.entry("key0")).source).toBe("near");
+    await written.invalidate(target);
+    await reader.sync();
+    expect((await read.get("key0")).kind).toBe("miss");
+    expect((await written.get("key0")).kind).toBe("miss");
+    // Those that fit come one by one.
+    await Promise.all(KEYS.map((key) => written.set(key, value(1))));
+    await reader.sync();
+    for (const cache of [writer, reader]) {
+      expect(cache.stats().connection).toMatchObject({ gaps: 1, failures: 0, streams: 1 });
+    }
+  });
+});

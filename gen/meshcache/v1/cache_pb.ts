@@ -2118,7 +2118,8 @@ export const Gap_Reason = {
   CURSOR_AHEAD: 3,
 
   /**
-   * The subscriber read too slowly: the log overran it.
+   * The subscriber read too slowly: the log overran it. Or the events of one revision
+   * are larger than a message may be.
    *
    * @generated from enum value: REASON_OVERRUN = 4;
    */

@@ -4,9 +4,15 @@
  * store, and when a log overruns its reader, the reader gets one Gap.
  */
 import { create } from "@bufbuild/protobuf";
-import { type Limits, OpenedSchema, type StreamResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
+import {
+  Gap_Reason,
+  type Limits,
+  OpenedSchema,
+  type StreamResponse,
+} from "../../../gen/meshcache/v1/cache_pb.ts";
+import { eventsMessageBytes } from "../../codec/event-frames.ts";
 import { toEvents, toGap, toPredecessors } from "../../rpc/subscription.ts";
-import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
+import type { Selector, Store, Subscriber, SubscriberRead } from "../../store/api/store.ts";
 
 /** The frames that Stream and Exchange have in common. */
 export type FeedFrame = Extract<StreamResponse["frame"], { case: "opened" | "events" | "progress" | "gap" }>;
@@ -44,6 +50,8 @@ export function createEventFeed(
   wake: () => void,
 ): EventFeed {
   const subscriber = store.subscribe(selectors, cursor, wake);
+  const { sendMaxBytes } = limits.openedLimits;
+  const frameMaxBytes = Math.min(limits.frameMaxBytes, sendMaxBytes / 2);
   let progressDue = false;
   /** The first read is made even without new events: it returns the gap of an expired cursor. */
   let firstRead = true;
@@ -66,20 +74,19 @@ export function createEventFeed(
       let more = firstRead || subscriber.behind();
       firstRead = false;
       while (more) {
-        const read = subscriber.read(limits.frameMaxEvents, limits.frameMaxBytes);
+        const read = subscriber.read(limits.frameMaxEvents, frameMaxBytes);
         // Events that are appended from here on belong to a later call, or other threads could keep this one going.
         more = subscriber.unfinished();
         if (read === undefined) {
           if (more) return "later";
           break;
         }
+        const frame = toFrame(store.epoch, read, sendMaxBytes);
         // A Gap carries the position too.
-        if (read.kind === "gap") progressDue = false;
-        if (read.kind === "gap" && read.reason === "overrun") overruns += 1;
-        const frame: FeedFrame =
-          read.kind === "gap"
-            ? { case: "gap", value: toGap(read.reason, read.cursor, store.epoch) }
-            : { case: "events", value: toEvents(read, store.epoch) };
+        if (frame.case === "gap") {
+          progressDue = false;
+          if (frame.value.reason === Gap_Reason.OVERRUN) overruns += 1;
+        }
         if (!send(frame)) return "full";
       }
       if (progressDue) {
@@ -89,6 +96,14 @@ export function createEventFeed(
       return "caughtUp";
     },
   };
+}
+
+/** The events of a revision are one frame. Where they are larger than a message may be, a gap is in their place. */
+function toFrame(epoch: bigint, read: SubscriberRead, sendMaxBytes: number): FeedFrame {
+  if (read.kind === "gap") return { case: "gap", value: toGap(read.reason, read.cursor, epoch) };
+  const events = toEvents(read, epoch);
+  if (eventsMessageBytes(events) <= sendMaxBytes) return { case: "events", value: events };
+  return { case: "gap", value: toGap("overrun", read.cursor, epoch) };
 }
 
 /** `cursor`: empty for a stream without a subscription. */
