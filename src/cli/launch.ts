@@ -4,6 +4,8 @@
  * started anew in this process with V8's flags for one: most of them count only from the start, and `env` of Alpine passes
  * none. Every other command runs as it is.
  */
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { nodeComplaint } from "../common/node-version.ts";
@@ -29,8 +31,10 @@ function startWithFlags(): void {
     fileURLToPath(import.meta.url),
     ...process.argv.slice(2),
   ];
+  // From the sources this file would be stripped of its types again, for which Node loads a compiler.
+  const NODE_COMPILE_CACHE = join(tmpdir(), "node-compile-cache");
   // What the user has set comes last and wins.
-  const environment = { ...SERVER_ENVIRONMENT, ...process.env };
+  const environment = { ...SERVER_ENVIRONMENT, NODE_COMPILE_CACHE, ...process.env };
   process.execve?.(process.execPath, [process.argv0, ...args], environment);
   for (const flag of SERVER_V8_FLAGS) setFlagsFromString(flag);
 }
