@@ -51,9 +51,9 @@ const results: [name: string, judged: Judged][] = [];
 const proxy = await startMeshProxy(`http://127.0.0.1:${originPort}`);
 results.push(["meshcache", await run(proxy)]);
 if (values.peers) {
-  for (const peer of await startPeers(originPort, folder)) {
-    cleanup.use(peer);
-    results.push([peer.name, await run(`http://127.0.0.1:${peer.port}`)]);
+  for await (const peer of startPeers(originPort, folder)) {
+    await using running = peer;
+    results.push([running.name, await run(`http://127.0.0.1:${running.port}`)]);
   }
 }
 

@@ -6,10 +6,11 @@ import { createBoundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import type { HostPort } from "../common/host-port.ts";
 import { ClientAnswer } from "./client-answer.ts";
+import { type Counts, createCounts } from "./counts.ts";
 import { createHostCheck } from "./hosts.ts";
 import { HttpListener, PEER_TIMES, type PeerTimes } from "./listener.ts";
 import { Origin } from "./origin.ts";
-import { type Counts, Passing } from "./passing.ts";
+import { Passing } from "./passing.ts";
 import { toProxiedRequest } from "./proxied-request.ts";
 import { Purge } from "./purge.ts";
 import { Reads } from "./reads.ts";
@@ -42,10 +43,12 @@ export interface HttpProxy {
   /** "HOST:PORT" */
   readonly address: string;
   readonly counts: Readonly<Counts>;
-  close(): Promise<void>;
+  /** `graceMs`: how long what is under way may take; default 5,000. */
+  close(graceMs?: number): Promise<void>;
 }
 
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+const GRACE_MS = 5_000;
 const CONNECTIONS_MAX = 256;
 const WAITING_MAX = 4_096;
 const RECORDED_MAX_BYTES = 64 * 2 ** 20;
@@ -69,12 +72,12 @@ export async function startHttpProxy(
     { origin: url.origin, timeoutMs, connectionsMax: CONNECTIONS_MAX, waitingMax: WAITING_MAX, wallMs },
     boundary,
   );
-  const counts = zeroCounts();
+  const counts = createCounts();
   const closing = new AbortController();
   const passing = new Passing(origin, boundary, counts, closing.signal);
   const store = new ResponseStore(options.cache, namespace, url.origin, timeoutMs);
   const budget = new RecordingBudget(RECORDED_MAX_BYTES);
-  const deps = { origin, store, budget, bodyMaxBytes, wallMs, boundary };
+  const deps = { origin, store, budget, bodyMaxBytes, wallMs, boundary, counts };
   const reads = new Reads(deps, passing, counts);
   const writes = new Writes(store, passing, url.origin, counts, boundary);
   const purge = new Purge(store, options.purgeToken, counts);
@@ -96,29 +99,16 @@ export async function startHttpProxy(
     const handler = request.method === "PURGE" ? purge : READS.has(request.method) ? reads : writes;
     handler.serve(request, answer).catch((error: unknown) => boundary.caught(response, error));
   };
-  const listener = new HttpListener(boundary, { ...PEER_TIMES, ...peerTimes }, serve);
+  const listener = new HttpListener(boundary, { ...PEER_TIMES, ...peerTimes }, serve, () => {
+    counts.connectionsRefused += 1;
+  });
   return {
     address: await listener.start(options.listen),
     counts,
-    close: async () => {
+    close: async (graceMs = GRACE_MS) => {
+      await listener.drain(graceMs);
       closing.abort();
-      await listener.close();
       await origin.close();
     },
-  };
-}
-
-function zeroCounts(): Counts {
-  return {
-    hits: 0,
-    loads: 0,
-    collapsed: 0,
-    staleAfterErrors: 0,
-    passed: 0,
-    refused: 0,
-    originErrors: 0,
-    writes: 0,
-    invalidationsUnacknowledged: 0,
-    purges: 0,
   };
 }

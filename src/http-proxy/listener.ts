@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
+import { systemClock } from "../common/clock.ts";
 import { type HostPort, toHostPort } from "../common/host-port.ts";
 
 const CONNECTIONS_MAX = 16_384;
@@ -37,6 +38,7 @@ export class HttpListener {
     boundary: Boundary,
     times: PeerTimes,
     serve: (request: IncomingMessage, response: ServerResponse) => void,
+    onRefused: () => void,
   ) {
     this.#boundary = boundary;
     const plain = createServer({
@@ -53,6 +55,7 @@ export class HttpListener {
     this.#server = server;
     server.maxConnections = CONNECTIONS_MAX;
     server.setTimeout(times.stalledMs);
+    server.on("drop", () => onRefused());
     server.on("connection", (socket: Socket) => boundary.contain(socket));
     server.on("request", (request: IncomingMessage, response: ServerResponse) => {
       boundary.guard(request.socket, serve)(request, response);
@@ -81,10 +84,19 @@ export class HttpListener {
     });
   }
 
-  close(): Promise<void> {
+  /** Takes no more connections, and ends those that are there: at once where nothing is under way, else within `graceMs`. */
+  drain(graceMs: number): Promise<void> {
+    const server = this.#server;
     return new Promise((resolve) => {
-      this.#server.close(this.#boundary.guard(undefined, () => resolve()));
-      this.#server.closeAllConnections();
+      const end = this.#boundary.guard(undefined, () => server.closeAllConnections());
+      const timer = systemClock.schedule(graceMs, end);
+      server.close(
+        this.#boundary.guard(undefined, () => {
+          timer.cancel();
+          resolve();
+        }),
+      );
+      server.closeIdleConnections();
     });
   }
 }

@@ -3,14 +3,15 @@
  * client as it comes.
  */
 import type { Boundary } from "../common/boundary.ts";
-import { CacheError } from "../common/errors.ts";
 import type { CacheStatus } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
+import type { Counts } from "./counts.ts";
 import type { Origin, OriginResponse } from "./origin.ts";
+import { isAway } from "./passing.ts";
 import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
 import { handOn, type RecordingBudget, record } from "./recording.ts";
 import type { Kept, ResponseStore } from "./response-store.ts";
-import { type Aged, isUsableAfter, type OriginFailure } from "./rules/reuse.ts";
+import { type Aged, failureOf, isUsableAfter, type OriginFailure } from "./rules/reuse.ts";
 import type { StoredResponse } from "./rules/stored-response.ts";
 import { type ResponseHead, toKeeping } from "./rules/storing.ts";
 import { confirms, updatedHeaders } from "./rules/update.ts";
@@ -25,6 +26,7 @@ export interface LoadDeps {
   readonly bodyMaxBytes: number;
   readonly wallMs: () => number;
   readonly boundary: Boundary;
+  readonly counts: Counts;
 }
 
 /** What has become of the client's own request. */
@@ -146,9 +148,11 @@ export class OriginLoad {
   }
 
   async #taken(response: OriginResponse, signal: AbortSignal): Promise<Kept> {
-    const { store, budget, bodyMaxBytes, boundary } = this.#deps;
+    const { store, budget, bodyMaxBytes, boundary, counts } = this.#deps;
     const { request, answer, status, asItCame } = this.#load;
-    const isKept = toKeeping(request.askedWith, response) !== undefined && !isTooLong(response, bodyMaxBytes);
+    const isLong = isTooLong(response, bodyMaxBytes);
+    const isKept = !isLong && this.#isKept(response);
+    if (isLong) counts.bodiesTooLong += 1;
     answer?.begin(request, response, { ...status, stored: isKept }, asItCame !== true);
     this.#settle({ kind: "answered" });
     if (!isKept) {
@@ -160,8 +164,17 @@ export class OriginLoad {
     }
     const body = await record(response.body, answer, { maxBytes: bodyMaxBytes, budget, boundary, signal });
     if (body === "broken") throw new NotKept("the body broke off");
+    if (body === "tooLong") counts.bodiesTooLong += 1;
     const stored = body === "tooLong" ? undefined : this.#toStored(response, body.toString("latin1"));
     return (stored && store.toKept(request.target, stored)) ?? store.toPassed(request.target);
+  }
+
+  #isKept(head: ResponseHead): boolean {
+    const { request } = this.#load;
+    return (
+      toKeeping(request.askedWith, head) !== undefined &&
+      this.#deps.store.hasRoom(request.target, head.headers)
+    );
   }
 
   #toStored(head: ResponseHead, body: string): StoredResponse | undefined {
@@ -183,16 +196,6 @@ export class OriginLoad {
       body,
     };
   }
-}
-
-function isAway(error: unknown): boolean {
-  return error instanceof CacheError && (error.reason === "UNAVAILABLE" || error.reason === "LIMIT_EXCEEDED");
-}
-
-/** Undefined: it has not failed. */
-function failureOf(status: number): OriginFailure | undefined {
-  if (status === 500) return "answered";
-  return status >= 502 && status <= 504 ? "away" : undefined;
 }
 
 function isTooLong({ headers }: ResponseHead, maxBytes: number): boolean {

@@ -3,33 +3,10 @@ import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
 import type { CacheStatus, ForwardReason } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
+import type { Counts } from "./counts.ts";
 import type { Origin, OriginResponse } from "./origin.ts";
 import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
 import { handOn } from "./recording.ts";
-
-/** What a proxy has counted since it began. */
-export interface Counts {
-  /** Answers from the cache, stale ones too. */
-  hits: number;
-  /** Requests to the origin whose answers might be kept. */
-  loads: number;
-  /** Answers that somebody else's request has brought. */
-  collapsed: number;
-  /** Stale answers because the origin had failed. */
-  staleAfterErrors: number;
-  /** Requests that went to the origin as they are. */
-  passed: number;
-  /** Requests that were refused before anything was done for them. */
-  refused: number;
-  /** Requests that the origin did not answer. */
-  originErrors: number;
-  /** Requests with a method that may change something. */
-  writes: number;
-  /** Those of them whose invalidation no server has acknowledged in time. */
-  invalidationsUnacknowledged: number;
-  /** Permitted requests to remove responses. */
-  purges: number;
-}
 
 export class Passing {
   readonly #origin: Origin;
@@ -84,6 +61,11 @@ const FAILURES: Readonly<Record<string, readonly [status: number, text: string]>
   UND_ERR_BODY_TIMEOUT: [504, "the origin did not answer in time"],
   UND_ERR_CONNECT_TIMEOUT: [504, "the origin did not answer in time"],
 };
+
+/** The origin gave no answer, or could not be asked. */
+export function isAway(error: unknown): boolean {
+  return error instanceof CacheError && (error.reason === "UNAVAILABLE" || error.reason === "LIMIT_EXCEEDED");
+}
 
 /** The request has not reached the origin. */
 export function hasNotLeft(error: unknown): boolean {

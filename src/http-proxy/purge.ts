@@ -1,7 +1,7 @@
 /** PURGE: removes a URL, or all responses with some tags, for whoever has the token. Without a token nobody may. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./passing.ts";
+import type { Counts } from "./counts.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { Invalidated, ResponseStore } from "./response-store.ts";
 import { tagsOf } from "./rules/tags.ts";

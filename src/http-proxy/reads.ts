@@ -1,21 +1,14 @@
 /** GET and HEAD: from the cache as the rules permit, else from the origin, once in the mesh for all who wait for the same. */
 import { CacheError } from "../common/errors.ts";
-import type { CacheStatus, ForwardReason } from "./cache-status.ts";
+import type { CacheStatus } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
+import type { Counts } from "./counts.ts";
 import { type LoadDeps, type LoadOutcome, type LoadRequest, NotKept, OriginLoad } from "./origin-load.ts";
-import { answerFailure, type Counts, type Passing } from "./passing.ts";
+import { answerFailure, type Passing } from "./passing.ts";
+import { findPlace, hitStatus, type Place, toAged } from "./place.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { StoredEntry } from "./response-store.ts";
 import { type Aged, toReuse } from "./rules/reuse.ts";
-import { variantOf } from "./rules/vary.ts";
-
-/** Where a request looks, and what it has found there. */
-interface Place {
-  readonly key: string;
-  readonly entry: StoredEntry | undefined;
-  /** Why the origin is asked, if it is. */
-  readonly reason: ForwardReason;
-}
 
 const ONLY_IF_CACHED = 504;
 
@@ -38,8 +31,8 @@ export class Reads {
       await this.#passing.pass(request, answer, hasBody ? "bypass" : "request");
       return;
     }
-    const place = await this.#find(request);
-    const aged = toAged(place, request);
+    const place = await findPlace(this.#deps.store, request);
+    const aged = toAged(place.entry, request);
     if (aged !== undefined && (!askedWith.authorization || aged.response.use.authorized)) {
       const reuse = toReuse(aged, directives);
       if (reuse.kind !== "validate") {
@@ -52,19 +45,6 @@ export class Reads {
       return;
     }
     await this.#ask(request, answer, place, undefined);
-  }
-
-  /** The entry that answers the request by its URL and by the headers that responses vary by. */
-  async #find(request: ProxiedRequest): Promise<Place> {
-    const { store } = this.#deps;
-    const key = store.keyOf(request.target);
-    const first = await store.find(key);
-    if (first === undefined) return { key, entry: undefined, reason: "uri-miss" };
-    if (first.value.kind === "passed") return { key, entry: first, reason: "miss" };
-    const variant = variantOf(first.value.vary, request);
-    if (variant === first.value.variant) return { key, entry: first, reason: "miss" };
-    const variantKey = store.variantKeyOf(key, variant);
-    return { key: variantKey, entry: await store.find(variantKey), reason: "vary-miss" };
   }
 
   #serveStored(request: ProxiedRequest, answer: ClientAnswer, aged: Aged, status: CacheStatus): void {
@@ -128,7 +108,7 @@ export class Reads {
       answerFailure(answer, error, load.status);
       return;
     }
-    const aged = toAged({ key, entry, reason: "miss" }, request);
+    const aged = toAged(entry, request);
     const mayUse = aged !== undefined && (!request.askedWith.authorization || aged.response.use.authorized);
     if (mayUse && !aged.isStale && !aged.response.use.validate) {
       this.#counts.collapsed += 1;
@@ -198,16 +178,3 @@ export class Reads {
 }
 
 type ClientLoad = LoadRequest & { readonly answer: ClientAnswer };
-
-/** Undefined: what is there is no response to this request. */
-function toAged({ entry }: Place, request: ProxiedRequest): Aged | undefined {
-  if (entry === undefined || entry.value.kind !== "response") return undefined;
-  const response = entry.value;
-  if (response.vary.length > 0 && variantOf(response.vary, request) !== response.variant) return undefined;
-  return { response, ageMs: response.initialAgeMs + entry.ageMs, isStale: entry.stale };
-}
-
-function hitStatus({ response, ageMs }: Aged, entry: StoredEntry | undefined): CacheStatus {
-  const detail = entry?.source === "near" ? "near" : "remote";
-  return { hit: true, ttlMs: response.lifetimeMs - ageMs, detail };
-}

@@ -6,6 +6,7 @@ import type { Entry } from "../client/api/results.ts";
 import type { MeshCache } from "../client/mesh-cache.ts";
 import type { Namespace } from "../client/namespace.ts";
 import { CacheError } from "../common/errors.ts";
+import type { RawHeaders } from "./rules/header-fields.ts";
 import { type Lifetimes, lifetimesOf } from "./rules/lifetimes.ts";
 import { PASSED, type Stored, type StoredResponse, storedCodec } from "./rules/stored-response.ts";
 import { entryTagsOf, urlTagOf } from "./rules/tags.ts";
@@ -31,16 +32,18 @@ const KEY_MAX_CHARS = 256;
 const VARIANT_PLACES = 1_024;
 /** How long requests do not wait for each other after an answer that was not kept. */
 const PASSED_MS = 60_000;
+/** How long a request to the origin may take with its body, for its answer to be kept: as long as a lease can last. */
+const LOAD_MAX_MS = 58_000;
 const READ_DEADLINE_MS = 1_000;
 const ACKNOWLEDGE_WITHIN_MS = 2_000;
 
 export class ResponseStore {
   readonly #responses: Namespace<Stored>;
   readonly #origin: string;
-  readonly #loadTimeoutMs: number;
+  readonly #waitMs: number;
 
-  /** Throws FIELD_INVALID for a namespace that is none. */
-  constructor(cache: MeshCache, namespace: string, origin: string, loadTimeoutMs: number) {
+  /** `waitMs`: how long the request of another proxy is waited for. Throws FIELD_INVALID for a namespace that is none. */
+  constructor(cache: MeshCache, namespace: string, origin: string, waitMs: number) {
     this.#responses = cache.namespace(namespace, {
       codec: storedCodec,
       undecodable: "miss",
@@ -49,7 +52,7 @@ export class ResponseStore {
       failureCooldownMs: 0,
     });
     this.#origin = origin;
-    this.#loadTimeoutMs = loadTimeoutMs;
+    this.#waitMs = waitMs;
   }
 
   /** `target`: path and query. */
@@ -82,18 +85,18 @@ export class ResponseStore {
   /**
    * The entry after `load` has run, once in the mesh for all who wait for it, unless there is a fresh one. What `load` resolves
    * with is kept, unless the key or a tag is invalidated meanwhile. Rejects with what it rejects with, and with errors of the
-   * cache. `waitMs`: how long a fresh one is waited for where there is one that is stale.
+   * cache. `staleWaitMs`: how long a fresh one is waited for where there is one that is stale.
    */
   async load(
     key: string,
     load: (signal: AbortSignal) => Promise<Kept>,
-    waitMs = this.#loadTimeoutMs,
+    staleWaitMs = this.#waitMs,
   ): Promise<StoredEntry | undefined> {
     const entry = await this.#responses.entry(key, {
       loader: async ({ signal }) => toLoaded(await load(signal)),
-      hardTimeoutMs: this.#loadTimeoutMs,
-      softTimeoutMs: waitMs,
-      waitMs: this.#loadTimeoutMs,
+      hardTimeoutMs: LOAD_MAX_MS,
+      softTimeoutMs: staleWaitMs,
+      waitMs: this.#waitMs,
     });
     return entry.kind === "hit" ? entry : undefined;
   }
@@ -107,6 +110,11 @@ export class ResponseStore {
       // The client counts what it cannot store.
       if (!(error instanceof CacheError)) throw error;
     }
+  }
+
+  /** An entry may have all the tags that the response has. */
+  hasRoom(target: string, headers: RawHeaders): boolean {
+    return entryTagsOf(this.#origin + target, headers) !== undefined;
   }
 
   /** Undefined: it has more tags, or longer ones, than an entry may have; without them nobody could invalidate it. */

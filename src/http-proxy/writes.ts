@@ -2,7 +2,8 @@
 
 import type { Boundary } from "../common/boundary.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import { answerFailure, type Counts, hasNotLeft, type Passing } from "./passing.ts";
+import type { Counts } from "./counts.ts";
+import { answerFailure, hasNotLeft, type Passing } from "./passing.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import { handOn } from "./recording.ts";
 import type { ResponseStore } from "./response-store.ts";

@@ -251,6 +251,94 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
 
 type Limit = keyof Limits | keyof TransportLimits | keyof typeof STORE_BOUNDS;
 
+const smuggling = of("http-proxy/smuggling");
+const poisoning = of("http-proxy/poisoning");
+const slowPeers = of("http-proxy/slow-peers");
+const variants = of("http-proxy/variants");
+const storing = of("http-proxy/storing");
+
+export const HTTP: readonly Promised[] = [
+  {
+    what: "two lengths, a length and chunks, unknown or misspelt codings, folded headers, broken chunks, HTTP/0.9: 34 shapes",
+    answer:
+      "400 or 501, or one request that both sides see the same; what is behind an unclear end is not looked at",
+    proofs: smuggling(
+      "lets nothing through behind %s",
+      "keeps apart the answers to requests that are sent at once",
+    ),
+  },
+  {
+    what: "an answer of the origin with two lengths, or none",
+    answer: "502",
+    proofs: smuggling("is a 502: %s"),
+  },
+  {
+    what: "`X-Forwarded-Host`, `X-Original-URL` and 17 others that are in no key",
+    answer: "the origin does not see them",
+    proofs: poisoning("does not reach the origin: %s"),
+  },
+  {
+    what: "`Host` of somebody else",
+    answer: "421; the origin sees its own",
+    proofs: poisoning("such as the host decides nothing, and others than the proxy's own are refused"),
+  },
+  {
+    what: "`Connection` that names a header which the response varies by, or the credentials",
+    answer: "a variant of its own; a private response",
+    proofs: poisoning(
+      "that the client says is of the connection alone is not what a variant is kept under",
+      "credentials that the client says are of the connection alone still make a response private",
+    ),
+  },
+  {
+    what: "a `GET` with a body",
+    answer: "handed on, and its answer is not stored",
+    proofs: poisoning("the body of a GET is not, and neither is its answer stored"),
+  },
+  {
+    what: "`/account/x.css`, `/account%2Fx.css`, `/static/../account` and others like them",
+    answer: "the path that came is the key, and what the origin gets; no suffix makes anything storable",
+    proofs: poisoning(
+      "reaches the origin as it came, and is another key than the one it may mean: %s",
+      "that looks like a file makes nothing storable that its headers do not",
+    ),
+  },
+  {
+    what: "a head of more than 16 KiB; one that takes too long; a body that takes too long",
+    answer: "431, 408",
+    proofs: slowPeers(
+      "that sends a head of more than 16 KiB is refused",
+      "that takes too long for the head of a request is told so, and put off",
+      "that takes too long for a body does not keep a connection to the origin",
+    ),
+  },
+  {
+    what: "a client that takes nothing of its answer, or leaves",
+    answer: "others and the store do not wait for it",
+    proofs: slowPeers(
+      "that takes nothing of an answer keeps neither the others nor the store waiting",
+      "that leaves does not end the request that others wait for, and what it brings is stored",
+      "that leaves ends a request that nobody else waits for",
+    ),
+  },
+  {
+    what: "an origin that stops, or whose body has no end",
+    answer: "504, or a broken body; read no faster than the client takes it, and not kept",
+    proofs: [
+      ...slowPeers(
+        "that does not answer in time is a 504, and one that stops in a body breaks it off",
+        "that sends a body without an end is read no faster than the client takes it",
+      ),
+      ...storing("hands on bodies that are too long to be stored, as they come"),
+    ],
+  },
+  {
+    what: "`Vary` by a header that is different in each request",
+    answer: "1,025 variants of a URL; others take their places",
+    proofs: variants("keeps no more variants of a URL than there are places for them"),
+  },
+];
+
 export const LIMITS: readonly {
   readonly setting: Limit;
   readonly answer: string;

@@ -7,7 +7,7 @@ import { toMarkdownTable } from "../../src/cli/settings/table.ts";
 import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
 import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
 import { rooms } from "../house/rooms.ts";
-import { defaultOf, IDENTITIES, INVARIANTS, LIMITS, type Proof } from "./proofs.ts";
+import { defaultOf, HTTP, IDENTITIES, INVARIANTS, LIMITS, type Proof } from "./proofs.ts";
 
 /** The documents that have tables. */
 export const tableFiles: readonly string[] = [
@@ -38,6 +38,11 @@ const TABLES: Readonly<Record<string, (current: string) => string>> = {
     table(
       ["what comes", "what it gets", "proven by"],
       IDENTITIES.map(({ what, answer, proofs }) => [what, answer, linksTo(proofs)]),
+    ),
+  "hostile HTTP": () =>
+    table(
+      ["what comes", "what it gets", "proven by"],
+      HTTP.map(({ what, answer, proofs }) => [what, answer, linksTo(proofs)]),
     ),
   limits: () =>
     table(

@@ -50,6 +50,12 @@ function wantsNewer(request: Directives, ageMs: number, leftMs: number): boolean
 /** How the origin has failed. "answered": with a 500, which may be the answer to this very request. */
 export type OriginFailure = "away" | "answered";
 
+/** Undefined: it has not failed. */
+export function failureOf(status: number): OriginFailure | undefined {
+  if (status === 500) return "answered";
+  return status >= 502 && status <= 504 ? "away" : undefined;
+}
+
 /** Whether a response may be served because the origin has failed. */
 export function isUsableAfter(
   failure: OriginFailure,

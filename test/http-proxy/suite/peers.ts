@@ -28,6 +28,7 @@ const KINDS: readonly PeerKind[] = [
     variable: "NGINX_BIN",
     file: "nginx.conf",
     config: (port, originPort, folder) => `
+      ${process.getuid?.() === 0 ? "user root;" : ""}
       daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr crit; events {}
       http {
         access_log off;
@@ -72,15 +73,13 @@ shutdown_lifetime 1 second
   },
 ];
 
-/** Those that are installed, or are named by a variable. */
-export async function startPeers(originPort: number, folder: string): Promise<Peer[]> {
-  const started: Peer[] = [];
+/** Those that are installed, or are named by a variable, one after the other. */
+export async function* startPeers(originPort: number, folder: string): AsyncGenerator<Peer> {
   for (const kind of KINDS) {
     const program = process.env[kind.variable] ?? programOf(kind.program);
     if (program === undefined) console.error(`${kind.name} is not here`);
-    else started.push(await start(kind, program, originPort, join(folder, kind.program)));
+    else yield await start(kind, program, originPort, join(folder, kind.program));
   }
-  return started;
 }
 
 async function start(kind: PeerKind, program: string, originPort: number, folder: string): Promise<Peer> {
@@ -89,11 +88,18 @@ async function start(kind: PeerKind, program: string, originPort: number, folder
   const file = join(folder, kind.file);
   writeFileSync(file, kind.config(port, originPort, folder));
   const child = spawn(program, kind.flags(file, port, folder), { stdio: ["ignore", "ignore", "inherit"] });
-  await untilListening(port);
-  return { name: kind.name, port, [Symbol.asyncDispose]: () => end(child) };
+  const peer = { name: kind.name, port, [Symbol.asyncDispose]: () => end(child) };
+  try {
+    await untilListening(port);
+    return peer;
+  } catch (error) {
+    await end(child);
+    throw error;
+  }
 }
 
 async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill();
   await once(child, "exit");
 }
