@@ -11,8 +11,8 @@ if (absent.length > 0) {
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     maxWorkers: "100%",
     projects: [
       { extends: true, test: { name: "proxies", include: ["test/proxies/*.test.ts"] } },
