@@ -49,34 +49,52 @@ export interface HttpProxy {
 
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const GRACE_MS = 5_000;
-const CONNECTIONS_MAX = 256;
-const WAITING_MAX = 4_096;
-const RECORDED_MAX_BYTES = 64 * 2 ** 20;
+
+/** What a proxy may hold at a time. */
+export interface ProxyBounds {
+  /** Connections of clients. More are ended at once. */
+  readonly connections: number;
+  /** Connections to the origin. */
+  readonly originConnections: number;
+  /** Requests that wait for one of them. More are answered with 503. */
+  readonly waiting: number;
+  /** Bytes of bodies that are on their way into the cache. More are handed on and not kept. */
+  readonly recordedBytes: number;
+}
+
+const BOUNDS: ProxyBounds = {
+  connections: 16_384,
+  originConnections: 256,
+  waiting: 4_096,
+  recordedBytes: 64 * 2 ** 20,
+};
 
 /** What a test replaces. */
 export interface HttpProxyInternals {
   readonly clock?: Pick<Clock, "wallMs">;
   readonly peerTimes?: Partial<PeerTimes>;
+  readonly bounds?: Partial<ProxyBounds>;
 }
 
 /** Resolves once it listens. Rejects when it cannot, and with FIELD_INVALID for a namespace that is none. */
 export async function startHttpProxy(
   options: HttpProxyOptions,
-  { clock = systemClock, peerTimes }: HttpProxyInternals = {},
+  { clock = systemClock, peerTimes, bounds }: HttpProxyInternals = {},
 ): Promise<HttpProxy> {
   const { timeoutMs = 30_000, bodyMaxBytes = 1_000_000, namespace = "responses" } = options;
   const boundary = createBoundary(options.onFault ?? (() => {}));
   const wallMs = () => clock.wallMs();
   const url = new URL(options.origin);
+  const { connections, originConnections, waiting, recordedBytes } = { ...BOUNDS, ...bounds };
   const origin = new Origin(
-    { origin: url.origin, timeoutMs, connectionsMax: CONNECTIONS_MAX, waitingMax: WAITING_MAX, wallMs },
+    { origin: url.origin, timeoutMs, connectionsMax: originConnections, waitingMax: waiting, wallMs },
     boundary,
   );
   const counts = createCounts();
   const closing = new AbortController();
   const passing = new Passing(origin, boundary, counts, closing.signal);
   const store = new ResponseStore(options.cache, namespace, url.origin, timeoutMs);
-  const budget = new RecordingBudget(RECORDED_MAX_BYTES);
+  const budget = new RecordingBudget(recordedBytes);
   const deps = { origin, store, budget, bodyMaxBytes, wallMs, boundary, counts };
   const reads = new Reads(deps, passing, counts);
   const writes = new Writes(store, passing, url.origin, counts, boundary);
@@ -99,7 +117,7 @@ export async function startHttpProxy(
     const handler = request.method === "PURGE" ? purge : READS.has(request.method) ? reads : writes;
     handler.serve(request, answer).catch((error: unknown) => boundary.caught(response, error));
   };
-  const listener = new HttpListener(boundary, { ...PEER_TIMES, ...peerTimes }, serve, () => {
+  const listener = new HttpListener(boundary, connections, { ...PEER_TIMES, ...peerTimes }, serve, () => {
     counts.connectionsRefused += 1;
   });
   return {

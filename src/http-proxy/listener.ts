@@ -5,7 +5,6 @@ import type { Boundary } from "../common/boundary.ts";
 import { systemClock } from "../common/clock.ts";
 import { type HostPort, toHostPort } from "../common/host-port.ts";
 
-const CONNECTIONS_MAX = 16_384;
 const HEADERS_MAX_BYTES = 16 * 1024;
 
 /** How long a peer may take. */
@@ -36,6 +35,7 @@ export class HttpListener {
 
   constructor(
     boundary: Boundary,
+    connectionsMax: number,
     times: PeerTimes,
     serve: (request: IncomingMessage, response: ServerResponse) => void,
     onRefused: () => void,
@@ -53,7 +53,7 @@ export class HttpListener {
     });
     const server = boundary.contain(Object.assign(plain, { destroy: () => {} }));
     this.#server = server;
-    server.maxConnections = CONNECTIONS_MAX;
+    server.maxConnections = connectionsMax;
     server.setTimeout(times.stalledMs);
     server.on("drop", () => onRefused());
     server.on("connection", (socket: Socket) => boundary.contain(socket));

@@ -10,8 +10,8 @@ export interface Refusal {
   readonly endsConnection?: true;
 }
 
-/** Path and query, or "*" of OPTIONS. Node refuses spaces and control characters; what is not ASCII must be escaped. */
-const TARGET = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/;
+/** Path and query. Node refuses spaces and control characters; what is not ASCII must be escaped. */
+const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(\/.*)?$/i;
 const LOOPS_MAX = 4;
 /** What they do is not for a cache before a service to do. */

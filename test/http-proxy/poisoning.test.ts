@@ -139,6 +139,7 @@ describe("a path", () => {
   it.each([
     ["a fragment", "/a#b"],
     ["no slash", "a"],
+    ["a star", "*"],
     ["bytes beyond ASCII", "/\xfc"],
   ])("is refused with %s", async (_name, target) => {
     await using proxied = await startProxiedOrigin((_request, response) => response.end());

@@ -57,7 +57,7 @@ export interface ProxiedOptions extends Partial<HttpProxyOptions>, Omit<HttpProx
 
 export async function startProxiedOrigin(
   handler: OriginHandler,
-  { count = 1, peerTimes, ...options }: ProxiedOptions = {},
+  { count = 1, peerTimes, bounds, ...options }: ProxiedOptions = {},
 ): Promise<ProxiedOrigin> {
   const clock = createTestClock();
   const mesh = await startTestCache({ client: PATIENT, clock });
@@ -87,7 +87,7 @@ export async function startProxiedOrigin(
           onFault: (error) => faults.push(error),
           ...options,
         },
-        { clock, ...(peerTimes !== undefined && { peerTimes }) },
+        { clock, ...(peerTimes !== undefined && { peerTimes }), ...(bounds !== undefined && { bounds }) },
       ),
     );
   }
