@@ -2,20 +2,13 @@
 
 import { once } from "node:events";
 import { isSea } from "node:sea";
-import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
-import { DEFAULT_ADDRESS, parseListenAddress, toHostPort } from "../../common/host-port.ts";
+import { DEFAULT_ADDRESS, toHostPort } from "../../common/host-port.ts";
 import { VERSION } from "../../common/version.ts";
-import { openSecurity } from "../../security/security.ts";
-import type { ServerTls } from "../../security/tls/server-tls.ts";
-import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
-import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
+import type { AdminHttp } from "../../server/admin-http.ts";
 import { isHttpPortError } from "../../server/http-port.ts";
-import type { CacheServer } from "../../server/index.ts";
-
 import { WorkerCrash } from "../../server/workers/index.ts";
 import { createLogger } from "../../telemetry/logger.ts";
-import { observeAdmin } from "../../telemetry/observation.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
@@ -24,12 +17,12 @@ import type { Machine } from "../settings/machine.ts";
 import { ceilingBytes, usableBytes } from "../settings/memory-model.ts";
 import type { Settings } from "../settings/settings.ts";
 import { TELEMETRY_FLUSH_MS } from "../telemetry/sdk.ts";
-import { startTelemetrySdk, type TelemetrySdk } from "../telemetry/telemetry-sdk.ts";
+import { startTelemetrySdk } from "../telemetry/telemetry-sdk.ts";
 import { createThreadMetrics } from "../telemetry/thread-metrics/collection.ts";
+import type { AdminPortOptions } from "./admin-port.ts";
+import { cannotListen } from "./cannot-listen.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
-import { readConsoleFiles } from "./console-files.ts";
 import { protectionOf } from "./protection.ts";
-import { adminSecurityOptions, consoleLacksIdentity, consoleSecurityOptions } from "./security-options.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(
@@ -67,20 +60,17 @@ function warnOfMemory(logger: Logger, settings: Settings, { memoryBytes }: Machi
   );
 }
 
-interface Serving {
-  readonly terminal: Terminal;
-  readonly settings: Settings;
-  readonly logger: Logger;
-  readonly sdk: TelemetrySdk;
-}
-
-async function serve(configured: ConfiguredServer, serving: Serving): Promise<void> {
+async function serve(configured: ConfiguredServer, serving: AdminPortOptions): Promise<void> {
   const { server, crashed, snapshot } = configured;
   const { terminal, settings, logger } = serving;
   const { workers, drainMaxMs } = settings;
-  const address = await startListening(configured, settings);
+  const listening = startListening(configured, settings);
+  // Its code is loaded while the workers load theirs.
+  const adminPort = settings.admin === "off" ? undefined : import("./admin-port.ts");
+  const address = await listening;
   const http = server.httpAddress && `${settings.tlsCert === "" ? "http" : "https"}://${server.httpAddress}`;
-  const admin = await startAdmin(serving, server).catch(async (error: unknown) => {
+  const startAdmin = async () => (await adminPort)?.startAdmin(serving, server);
+  const admin = await startAdmin().catch(async (error: unknown) => {
     await server.close();
     snapshot?.end();
     throw error;
@@ -123,88 +113,6 @@ async function startListening(
     if (error instanceof WorkerCrash) throw error;
     throw isHttpPortError(error) ? cannotListen("http", http, error) : cannotListen("listen", listen, error);
   }
-}
-
-async function startAdmin(
-  { terminal, settings, sdk, logger }: Serving,
-  server: CacheServer,
-): Promise<AdminHttp | undefined> {
-  const { admin, adminHosts: hosts, adminConnectionsMax: connectionsMax } = settings;
-  const endpoint = parseListenAddress(admin);
-  if (endpoint === undefined) return undefined; // "off"
-  try {
-    const ready = () => !terminal.interrupted.aborted;
-    const { metricsText, meterProvider } = sdk;
-    const security = openSecurity(adminSecurityOptions(settings), endpoint.host);
-    const gateway = openConsole(settings, endpoint.host, server, logger);
-    const http = await startAdminHttp({
-      ...endpoint,
-      gateway,
-      hosts,
-      connectionsMax,
-      metricsText,
-      ready,
-      logger,
-      tls: security.tls?.value,
-    });
-    observeAdmin(meterProvider, { refusedConnections: () => http.refusedConnections });
-    const boundary = createBoundary((error) => {
-      logger.error({ err: error }, "the TLS files of the admin port cannot be followed");
-    });
-    const target = { replaceTls: (tls: ServerTls) => http.replaceTls(tls), checkStreams: () => {} };
-    security.watch({ clock: systemClock, boundary, logger }, target);
-    return http;
-  } catch (error) {
-    throw cannotListen("admin", admin, error, " (port 0 picks a free one, off starts none)");
-  }
-}
-
-/** Undefined: there is no console. */
-function openConsole(
-  settings: Settings,
-  host: string,
-  { store, operators }: CacheServer,
-  logger: Logger,
-): AdminGateway | undefined {
-  if (settings.console === "off" || consoleLacksIdentity(settings)) return undefined;
-  const security = openSecurity(consoleSecurityOptions(settings), host);
-  const gateway = createAdminGateway({
-    store,
-    operators,
-    security,
-    host,
-    anonymousWrites: settings.consoleWrite,
-    anonymousBeyondLoopback: settings.console === "anonymous",
-    page: readConsoleFiles(),
-  });
-  const boundary = createBoundary((error) => {
-    logger.error({ err: error }, "the files of identities cannot be followed for the console");
-  });
-  // The admin port follows the certificates itself.
-  security.watch(
-    { clock: systemClock, boundary, logger },
-    { replaceTls: () => {}, checkStreams: () => gateway.checkStreams() },
-  );
-  return gateway;
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "something else listens there",
-  EADDRNOTAVAIL: "this machine has no such address",
-  EACCES: "not permitted",
-  ENOTFOUND: "no such host",
-};
-
-function cannotListen(
-  setting: "listen" | "http" | "admin",
-  address: string,
-  error: unknown,
-  advice = "",
-): CliError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const why = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
-  const message = `cannot listen on ${address}: ${why}; --${setting} names another address${advice}`;
-  return new CliError(EXIT.unavailable, "CANNOT_LISTEN", message, { cause: error });
 }
 
 function adminUrl({ host, port, encrypts }: AdminHttp): string {
