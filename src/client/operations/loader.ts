@@ -146,7 +146,7 @@ export class EntryLoader<Value> {
       const kept = this.#keptInOutage(key, plan);
       if (kept !== undefined) return kept;
       if (!plan.failOpen) throw error;
-      return this.#loadUnkept(load, isHeld && isDeadline(error) ? "held" : "outage");
+      return this.#loadUnkept(load, isHeld && isDeadline(error) ? "held" : "outage", error);
     }
     asked();
     switch (answer.kind) {
@@ -221,9 +221,15 @@ export class EntryLoader<Value> {
   }
 
   /** Runs the loader without a lease. */
-  async #loadUnkept(load: KeyLoad<Value>, reason: "held" | "outage"): Promise<LoadResult<Value>> {
+  async #loadUnkept(
+    load: KeyLoad<Value>,
+    reason: "held" | "outage",
+    error: CacheError,
+  ): Promise<LoadResult<Value>> {
     const { result, isJoined } = await this.#runOnce(load);
-    if (!isJoined) this.#context.unkept.count(this.#context.namespace, reason);
+    // That nobody answers, events of the connection say better.
+    const said = reason === "outage" && error.reason !== "UNAVAILABLE" ? error : undefined;
+    if (!isJoined) this.#context.unkept.count(this.#context.namespace, reason, said);
     return this.#keeper.unkept(load.plan, result);
   }
 

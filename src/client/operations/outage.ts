@@ -2,12 +2,12 @@
 import { CacheError } from "../../common/errors.ts";
 
 /** Whether something was not there by its deadline. */
-export function isDeadline(error: unknown): boolean {
+export function isDeadline(error: unknown): error is CacheError {
   return error instanceof CacheError && error.reason === "DEADLINE";
 }
 
 /** Whether the cache failed, and not the caller or the loader: the load can go on without the cache. */
-export function isOutage(error: unknown): boolean {
+export function isOutage(error: unknown): error is CacheError {
   if (!(error instanceof CacheError)) return false;
   switch (error.reason) {
     case "UNAVAILABLE":

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   absent,
   bytes,
+  type ClientEvent,
+  type ClientOptions,
   type Codec,
   json,
   type Loader,
@@ -113,6 +115,26 @@ describe("C4: once a loader has returned, its caller gets the value", () => {
     await mesh.advance(3_000);
     expect(await reading).toBe("v");
     expect(cache.stats().loads.unkeptBy.outage).toBe(1);
+  });
+
+  it.each<[string, Partial<ClientOptions>, RegExp]>([
+    ["its window is full", { inFlightMaxOperations: 16 }, /inFlightMaxOperations/],
+    ["no answer comes in time", { deadlineMs: 100 }, /no answer by the deadline/],
+  ])("when %s, and says so in its event", async (_what, options, cause) => {
+    const mesh = new Mesh();
+    const events: ClientEvent[] = [];
+    const cache = mesh.connect({ ...options, onEvent: (event) => events.push(event) });
+    const users = cache.namespace("users", { codec: json<string>(), ttlMs: 10_000 });
+    await mesh.settle();
+    mesh.link.holdRequests = true;
+    const loading = Array.from({ length: 17 }, (_, at) => users.getOrLoad(`${at}`, () => "v"));
+    await mesh.advance(100);
+    mesh.link.release();
+    expect(new Set(await mesh.run(Promise.all(loading)))).toEqual(new Set(["v"]));
+    expect(events.find(({ kind }) => kind === "loadUnkept")).toMatchObject({
+      reason: "outage",
+      cause: expect.stringMatching(cause),
+    });
   });
 
   it("when the lease is lost during the load, without a warning", async () => {
