@@ -1,7 +1,9 @@
 /** C3: data that is long or deep neither breaks the stack nor takes more time than in proportion. */
+import { getEventListeners } from "node:events";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Event_Kind } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { deepFreeze, freezeIfPlain, isDeepFrozen } from "../../../src/client/api/deep-freeze.ts";
+import { onAbort } from "../../../src/client/api/signals.ts";
 import { Call, CallPlan } from "../../../src/client/connection/pending-call.ts";
 import { CallQueue } from "../../../src/client/connection/send-window.ts";
 import { getOperation } from "../../../src/client/messages/requests.ts";
@@ -109,6 +111,38 @@ describe("C3: a long window of calls", () => {
     expect(sent.length).toBe(calls.length);
     expect(sent.every((call, at) => call === calls[at])).toBe(true);
     expect(queue.waiting).toBe(false);
+  });
+});
+
+describe("C3: a signal of very many calls", () => {
+  it("is listened to in proportion to their number, and no longer than they wait", () => {
+    const controller = new AbortController();
+    let ended = 0;
+    const end = () => {
+      ended += 1;
+    };
+    const stops = Array.from({ length: 200_000 }, () => onAbort(controller.signal, () => end()));
+    for (const stop of stops.slice(1)) stop();
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
+    stops[0]?.();
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+    for (const stop of stops) stop();
+    for (let at = 0; at < 200_000; at += 1) onAbort(controller.signal, () => end());
+    controller.abort();
+    expect(ended).toBe(200_000);
+  });
+
+  it("tells all who wait, although one of them stops another", () => {
+    const controller = new AbortController();
+    const order: string[] = [];
+    const stop = onAbort(controller.signal, () => order.push("stopped"));
+    onAbort(controller.signal, () => {
+      order.push("first");
+      stop();
+    });
+    onAbort(controller.signal, () => order.push("last"));
+    controller.abort();
+    expect(order).toEqual(["stopped", "first", "last"]);
   });
 });
 
