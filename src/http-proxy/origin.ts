@@ -1,6 +1,6 @@
 /** The connections to the origin: requests go out by undici, and each answer comes as its head and a stream of its body. */
 import { Readable } from "node:stream";
-import { type Dispatcher, Pool } from "undici";
+import { type Dispatcher, errors, Pool } from "undici";
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
 import { fieldOf, type RawHeaders } from "./rules/header-fields.ts";
@@ -34,6 +34,7 @@ export interface OriginOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const HEADERS_MAX_BYTES = 64 * 1024;
+const REPEATABLE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 export class Origin {
   readonly #options: OriginOptions;
@@ -55,9 +56,24 @@ export class Origin {
 
   /**
    * Resolves with the head of the final answer. Rejects with LIMIT_EXCEEDED when too many requests wait, with CANCELLED when
-   * `signal` is aborted before, and with UNAVAILABLE when there is no answer.
+   * `signal` is aborted before, and with UNAVAILABLE when there is no answer. A GET or HEAD is asked again, once, where the origin
+   * has ended a connection that it had answered on before: it may not have seen the request.
    */
-  fetch(request: OriginRequest, signal: AbortSignal): Promise<OriginResponse> {
+  async fetch(request: OriginRequest, signal: AbortSignal): Promise<OriginResponse> {
+    try {
+      return await this.#ask(request, signal);
+    } catch (error) {
+      const mayRepeat = request.body === undefined && REPEATABLE.has(request.method) && !signal.aborted;
+      if (!mayRepeat || !isLostConnection(error)) throw error;
+      return this.#ask(request, signal);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+
+  #ask(request: OriginRequest, signal: AbortSignal): Promise<OriginResponse> {
     const { waitingMax, wallMs } = this.#options;
     if (this.#pool.stats.queued >= waitingMax) {
       const detail = { limit: "waitingMax", bound: String(waitingMax) };
@@ -82,10 +98,6 @@ export class Origin {
         call,
       );
     });
-  }
-
-  close(): Promise<void> {
-    return this.#pool.destroy();
   }
 }
 
@@ -168,6 +180,13 @@ class OriginCall implements Dispatcher.DispatchHandler {
     if (this.#body !== undefined) this.#body.destroy(cause);
     else this.#settle.reject(new CacheError("UNAVAILABLE", "the origin gave no answer", {}, { cause }));
   }
+}
+
+/** The origin has ended an idle connection while the request was on its way. */
+function isLostConnection(error: unknown): boolean {
+  const cause = error instanceof CacheError ? error.cause : undefined;
+  if (!(cause instanceof errors.SocketError)) return false;
+  return (cause.socket?.bytesRead ?? 0) > 0;
 }
 
 function toText(headers: Dispatcher.DispatchController["rawHeaders"]): string[] {

@@ -101,6 +101,26 @@ describe("an origin", () => {
     await expect(proxied.ask("/b")).rejects.toThrow();
   }, 20_000);
 
+  it("that ends a connection between two requests is asked again, but for a write", async () => {
+    const seen = new WeakSet<object>();
+    await using proxied = await startProxiedOrigin(({ method }, response) => {
+      const { socket } = response;
+      if (socket === null) return;
+      if (seen.has(socket)) {
+        socket.destroy();
+        return;
+      }
+      seen.add(socket);
+      response.writeHead(200, { "cache-control": "no-store" });
+      response.end(method);
+    });
+    const { ask, requests } = proxied;
+    for (const path of ["/a", "/b", "/c"]) expect((await ask(path)).status).toBe(200);
+    expect(requests.map(({ url }) => url)).toEqual(["/a", "/b", "/b", "/c", "/c"]);
+    expect((await ask("/d", { method: "POST" })).status).toBe(502);
+    expect(requests.filter(({ method }) => method === "POST")).toHaveLength(1);
+  });
+
   it("that sends a body without an end is read no faster than the client takes it", async () => {
     let sent = 0;
     const part = Buffer.alloc(64 * 1024);
