@@ -44,6 +44,7 @@ export type {
   IncrementOutcome,
   IncrementRefusalReason,
   InvalidateOutcome,
+  KeyFacts,
   Outcome,
   RefusalReason,
   SetOutcome,
@@ -64,6 +65,7 @@ export type {
   InvalidationCounters,
   UnacknowledgedInvalidation,
 } from "./client/operations/invalidation-queue.ts";
+export type { KeysOptions } from "./client/operations/key-listing.ts";
 export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";

@@ -49,6 +49,7 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<string, () => Promise<Ad
     set: async () => (await import("./commands/set.ts")).addSetCommand,
     incr: async () => (await import("./commands/incr.ts")).addIncrCommand,
     touch: async () => (await import("./commands/touch.ts")).addTouchCommand,
+    keys: async () => (await import("./commands/keys.ts")).addKeysCommand,
     invalidate: async () => (await import("./commands/invalidate.ts")).addInvalidateCommand,
   },
   "Responses of gRPC services:": {

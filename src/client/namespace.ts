@@ -8,6 +8,7 @@ import {
   type Entry,
   type IncrementOutcome,
   type InvalidateOutcome,
+  type KeyFacts,
   MISS,
   type Outcome,
   type SetOutcome,
@@ -21,6 +22,7 @@ import {
   type SubscribeOptions,
 } from "./operations/event-subscription.ts";
 import type { Target } from "./operations/invalidate-target.ts";
+import { KEYS_OPTIONS, type KeysOptions, listKeys } from "./operations/key-listing.ts";
 import { LOAD_OPTIONS, type LoadOptions } from "./operations/load-options.ts";
 import { EntryLoader } from "./operations/loader.ts";
 import type { NamespaceContext } from "./operations/namespace-context.ts";
@@ -235,6 +237,18 @@ export class Namespace<Value> implements AsyncDisposable {
       }
     }
     return values;
+  }
+
+  /**
+   * The keys on the server, in no order, page by page as they are asked for; `deadlineMs` is that of a page. What is there all
+   * the time comes, perhaps more than once; what comes and goes meanwhile may come. A page looks at a bounded number of
+   * entries of all namespaces. Needs the permission `inspect`. Throws FIELD_INVALID and CLOSED; the iteration rejects when
+   * the server is replaced meanwhile (FIELD_INVALID, `page_token`).
+   */
+  keys(options?: KeysOptions): AsyncGenerator<KeyFacts, void, undefined> {
+    this.#refuseIfClosed();
+    const given = readable("options", () => ({ ...checkOptions(options, KEYS_OPTIONS) }));
+    return listKeys(this.#parts.context, given, () => this.#refuseIfClosed());
   }
 
   // ---- Writing -------------------------------------------------------------------------------------------

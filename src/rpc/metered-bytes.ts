@@ -1,6 +1,6 @@
-/** The bytes of operations that a quota counts: keys, tags and values of requests, and values of answers. Text by its UTF-16 units. */
+/** The bytes of operations that a quota counts: keys, tags and values of requests, and values and keys of answers. Text by its UTF-16 units. */
 import type { InvalidateRequest, SetRequest } from "../../gen/meshcache/v1/cache_pb.ts";
-import type { LeaseResult } from "../store/api/store.ts";
+import type { LeaseResult, ListKeysResult } from "../store/api/store.ts";
 
 export function setBytes({ key, value, tags }: SetRequest): number {
   return key.length + value.length + lengths(tags);
@@ -26,6 +26,13 @@ export function invalidateBytes({ target }: InvalidateRequest): number {
 export function leaseBytes(result: LeaseResult): number {
   const entry = result.kind === "hit" ? result.entry : result.stale;
   return entry === undefined ? 0 : entry.value.length;
+}
+
+/** The keys of a page. */
+export function listedBytes({ keys }: ListKeysResult): number {
+  let sum = 0;
+  for (const { key } of keys) sum += key.length;
+  return sum;
 }
 
 function lengths(texts: readonly string[]): number {

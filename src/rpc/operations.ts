@@ -11,6 +11,8 @@ import type {
   InvalidateResponse,
   LeaseRequest,
   LeaseResponse,
+  ListKeysRequest,
+  ListKeysResponse,
   Operation,
   OperationResult,
   SetRequest,
@@ -29,7 +31,8 @@ import { fromIncrementRequest, toIncrementResponse } from "./increment.ts";
 import { fromInvalidateRequest, toInvalidateResponse } from "./invalidate.ts";
 import { fromLeaseRequest, toLeaseResponse, toReleaseResponse } from "./lease.ts";
 import type { Limits } from "./limits.ts";
-import { invalidateBytes, leaseBytes, setBytes } from "./metered-bytes.ts";
+import { fromListKeysRequest, toListKeysResponse } from "./list-keys.ts";
+import { invalidateBytes, leaseBytes, listedBytes, setBytes } from "./metered-bytes.ts";
 import { fromSetRequest, toSetResponse } from "./set.ts";
 import { fromTouchRequest, toTouchResponse } from "./touch.ts";
 
@@ -102,6 +105,18 @@ export function runTouch(request: TouchRequest, context: OperationContext): Touc
   const command = fromTouchRequest(request, context.limits, context.writer, context.defaultNamespace);
   requireAccess(context.access, command.namespace, NEEDS.touch);
   return toTouchResponse(context.store.touch(command), context.store.epoch);
+}
+
+/** Refused for load and for quotas as a Get is. */
+export function runListKeys(request: ListKeysRequest, context: OperationContext): ListKeysResponse {
+  shed("get", context);
+  const { store, limits, defaultNamespace } = context;
+  const meter = requireRoom(context.access);
+  const command = fromListKeysRequest(request, store, limits, defaultNamespace);
+  requireAccess(context.access, command.namespace, NEEDS.listKeys);
+  const result = store.listKeys(command);
+  meter?.spend(listedBytes(result));
+  return toListKeysResponse(result, command, store);
 }
 
 /** Refused for load and for quotas as a Set without a lease is. */
@@ -199,12 +214,15 @@ export function runOperation(
     case "increment":
       settle({ case: "increment", value: runIncrement(operation.value, context) });
       return undefined;
+    case "listKeys":
+      settle({ case: "listKeys", value: runListKeys(operation.value, context) });
+      return undefined;
     case "lease":
       return runLease(operation.value, context, (value) =>
         settle(value instanceof CacheError ? value : { case: "lease", value }),
       );
     case undefined:
-      throw fieldInvalid("operation", "one of get, set, invalidate, touch, lease and increment");
+      throw fieldInvalid("operation", "one of get, set, invalidate, touch, lease, increment and list_keys");
     default:
       return operation satisfies never;
   }

@@ -221,6 +221,28 @@ describe("meshcache incr", () => {
   });
 });
 
+describe("meshcache keys", () => {
+  it("prints the keys of a namespace, by their prefix, and exits with 1 without any", async () => {
+    for (const key of ["user:1", "user:2", "order:1", "line\nfeed"]) {
+      await mesh(["set", key, "12345", "--namespace", "listed", "--ttl", "1h"]);
+    }
+    const listed = async (...argv: string[]) => {
+      const { stdout, exitCode } = await mesh(["keys", ...argv, "--namespace", "listed"]);
+      return { exitCode, lines: stdout.trim().split("\n").sort() };
+    };
+    expect(await listed("user:")).toEqual({ exitCode: 0, lines: ["user:1", "user:2"] });
+    expect((await listed()).lines).toEqual(["line\\nfeed", "order:1", "user:1", "user:2"]);
+    expect((await listed("user:", "--limit", "1")).lines).toHaveLength(1);
+    expect(await listed("none")).toEqual({ exitCode: 1, lines: [""] });
+    expect(jsonOf(await mesh(["keys", "order", "--namespace", "listed", "--json"]))).toMatchObject({
+      key: "order:1",
+      valueBytes: 5,
+      ttlRemainingMs: expect.closeTo(3_600_000, -5),
+      stale: false,
+    });
+  });
+});
+
 describe("meshcache stats", () => {
   it("shows counters to people and to programs", async () => {
     const shown = await mesh(["stats", "--shards"]);
@@ -362,15 +384,24 @@ describe("meshcache --help", () => {
     expect(stdout).toMatch(/^A time needs a unit: ms, s, m or min, h, or d\. /m);
   });
 
-  it.each(["serve", "config print", "get", "set", "incr", "touch", "invalidate", "watch", "stats", "replay"])(
-    "has examples for %s, within 100 columns",
-    async (command) => {
-      const { exitCode, stdout } = await mesh([...command.split(" "), "--help"]);
-      expect(exitCode).toBe(0);
-      expect(stdout).toMatch(/^Examples:\n/m);
-      expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
-    },
-  );
+  it.each([
+    "serve",
+    "config print",
+    "get",
+    "set",
+    "incr",
+    "touch",
+    "keys",
+    "invalidate",
+    "watch",
+    "stats",
+    "replay",
+  ])("has examples for %s, within 100 columns", async (command) => {
+    const { exitCode, stdout } = await mesh([...command.split(" "), "--help"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n/m);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
 
   it("prints the version", async () => {
     expect((await mesh(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

@@ -21,6 +21,7 @@ describe("createServiceDefinition()", () => {
       ["touch", "/meshcache.v1.CacheService/Touch", "one to one"],
       ["increment", "/meshcache.v1.CacheService/Increment", "one to one"],
       ["lease", "/meshcache.v1.CacheService/Lease", "one to one"],
+      ["listKeys", "/meshcache.v1.CacheService/ListKeys", "one to one"],
       ["batch", "/meshcache.v1.CacheService/Batch", "one to one"],
       ["stream", "/meshcache.v1.CacheService/Stream", "one to stream"],
       ["exchange", "/meshcache.v1.CacheService/Exchange", "stream to stream"],

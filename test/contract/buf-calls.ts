@@ -61,6 +61,7 @@ export function createBufCalls(address: string): CacheCalls {
     invalidate: (request) => one(method.invalidate, request),
     touch: (request) => one(method.touch, request),
     increment: (request) => one(method.increment, request),
+    listKeys: (request) => one(method.listKeys, request),
     lease: (request) => one(method.lease, request),
     batch: (request) => one(method.batch, request),
     stats: () => one(AdminService.method.stats, {}),

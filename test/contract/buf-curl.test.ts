@@ -34,6 +34,7 @@ describe("reflection", () => {
       "meshcache.v1.CacheService/Increment",
       "meshcache.v1.CacheService/Invalidate",
       "meshcache.v1.CacheService/Lease",
+      "meshcache.v1.CacheService/ListKeys",
       "meshcache.v1.CacheService/Set",
       "meshcache.v1.CacheService/Stream",
       "meshcache.v1.CacheService/Touch",

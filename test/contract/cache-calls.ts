@@ -14,6 +14,8 @@ import type {
   InvalidateResponse,
   LeaseRequestSchema,
   LeaseResponse,
+  ListKeysRequestSchema,
+  ListKeysResponse,
   SetRequestSchema,
   SetResponse,
   StreamRequestSchema,
@@ -28,6 +30,7 @@ export interface CacheCalls {
   invalidate(request: MessageInitShape<typeof InvalidateRequestSchema>): Promise<InvalidateResponse>;
   touch(request: MessageInitShape<typeof TouchRequestSchema>): Promise<TouchResponse>;
   increment(request: MessageInitShape<typeof IncrementRequestSchema>): Promise<IncrementResponse>;
+  listKeys(request: MessageInitShape<typeof ListKeysRequestSchema>): Promise<ListKeysResponse>;
   lease(request: MessageInitShape<typeof LeaseRequestSchema>): Promise<LeaseResponse>;
   batch(request: MessageInitShape<typeof BatchRequestSchema>): Promise<BatchResponse>;
   stats(): Promise<StatsResponse>;

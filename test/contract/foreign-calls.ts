@@ -79,6 +79,7 @@ export class ForeignClient implements AsyncDisposable {
       invalidate: (request) => this.#one(method.invalidate, request),
       touch: (request) => this.#one(method.touch, request),
       increment: (request) => this.#one(method.increment, request),
+      listKeys: (request) => this.#one(method.listKeys, request),
       lease: (request) => this.#one(method.lease, request),
       batch: (request) => this.#one(method.batch, request),
       stats: () => this.#one(AdminService.method.stats, {}),

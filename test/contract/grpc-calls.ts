@@ -18,6 +18,7 @@ export function createGrpcCalls(client: ServiceClient): CacheCalls {
     invalidate: (request) => client.unary(method.invalidate, request),
     touch: (request) => client.unary(method.touch, request),
     increment: (request) => client.unary(method.increment, request),
+    listKeys: (request) => client.unary(method.listKeys, request),
     lease: (request) => client.unary(method.lease, request),
     batch: (request) => client.unary(method.batch, request),
     stats: () => client.unary(AdminService.method.stats, {}),

@@ -254,6 +254,59 @@ export function describeService(client: string, calls: () => CacheCalls): void {
     });
   });
 
+  describe(`CacheService by ${client}: ListKeys`, () => {
+    const space = "contract-listed";
+
+    it("lists the keys of a prefix page by page, with their versions, sizes and lifetimes", async () => {
+      const { set, listKeys, batch } = calls();
+      const keys = Array.from({ length: 7 }, (_, index) => `p/${index}`);
+      const versions = new Map<string, bigint | undefined>();
+      for (const key of [...keys, "other"]) {
+        const stored = await set({ namespace: space, key, value: bytes("12345"), ttlMs: 60_000n });
+        versions.set(key, stored.asOf?.revision);
+      }
+      const found = new Map<string, bigint>();
+      let pageToken = new Uint8Array();
+      do {
+        const page = await listKeys({ namespace: space, prefix: "p/", maxKeys: 3, pageToken });
+        expect(page.stamps[0]?.epoch).not.toBe(0n);
+        for (const { key, version, valueBytes, ttlRemainingMs, stale } of page.keys) {
+          found.set(key, version);
+          expect({ valueBytes, stale }).toEqual({ valueBytes: 5n, stale: false });
+          expect(ttlRemainingMs).toBeGreaterThan(30_000n);
+        }
+        pageToken = Uint8Array.from(page.nextPageToken);
+      } while (pageToken.length > 0);
+      expect([...found.keys()].sort()).toEqual(keys);
+      for (const [key, version] of found) expect(version).toBe(versions.get(key));
+      const { results } = await batch({
+        namespace: space,
+        operations: [{ operation: { case: "listKeys", value: { prefix: "other" } } }],
+      });
+      expect(results[0]?.result).toMatchObject({ case: "listKeys", value: { keys: [{ key: "other" }] } });
+    });
+
+    it("refuses what is no token of this listing", async () => {
+      const { listKeys } = calls();
+      const { nextPageToken } = await listKeys({ namespace: space, prefix: "p/", maxKeys: 1 });
+      const damaged = Uint8Array.from(nextPageToken);
+      damaged[15] = (damaged[15] ?? 0) ^ 1;
+      for (const request of [
+        { prefix: "p/", pageToken: damaged },
+        { prefix: "q/", pageToken: nextPageToken },
+        { prefix: "p/", pageToken: bytes("garbage") },
+      ]) {
+        await expect(listKeys({ namespace: space, ...request })).rejects.toMatchObject({
+          reason: "FIELD_INVALID",
+          detail: { field: "page_token" },
+        });
+      }
+      await expect(listKeys({ namespace: space, maxKeys: 1_001 })).rejects.toMatchObject({
+        detail: { field: "max_keys" },
+      });
+    });
+  });
+
   describe(`CacheService by ${client}: Lease`, () => {
     it("grants one caller the right to fill, tells the next one to wait, and takes the fill", async () => {
       const { lease, set } = calls();

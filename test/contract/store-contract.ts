@@ -7,11 +7,13 @@ import { storeInvalidates } from "./store-fences.ts";
 import { storeIncrements } from "./store-increments.ts";
 import { storeShowsEntries } from "./store-inspect.ts";
 import { storeLeases } from "./store-leases.ts";
+import { storeListsKeys } from "./store-listing.ts";
 import { storeFollowsModel } from "./store-model.ts";
 
 export function storeFollowsContract(create: CreateStoreUnderTest): void {
   storeKeepsEntries(create);
   storeIncrements(create);
+  storeListsKeys(create);
   storeShowsEntries(create);
   storeInvalidates(create);
   storeLeases(create);

@@ -87,6 +87,7 @@ const OPERATIONS: readonly (readonly [
     { case: "increment", value: { namespace, key: "counter" } },
     permission.write | permission.read,
   ],
+  ["ListKeys", { case: "listKeys", value: { namespace, prefix: "k" } }, permission.inspect],
   ["Lease", { case: "lease", value: { namespace, key: "free" } }, permission.write | permission.read],
   [
     "the return of a lease",
@@ -137,6 +138,8 @@ async function byEachCall(
         return client.unary(method.touch, operation.value, as(name));
       case "increment":
         return client.unary(method.increment, operation.value, as(name));
+      case "listKeys":
+        return client.unary(method.listKeys, operation.value, as(name));
       case "lease":
         return client.unary(method.lease, operation.value, as(name));
       case "invalidate":

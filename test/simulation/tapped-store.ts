@@ -462,6 +462,7 @@ export function createTap(history: History, truth: Truth): Tap {
       maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
       get: (command) => checked(() => get(command)),
       inspect: (namespace, key) => store.inspect(namespace, key),
+      listKeys: (command) => store.listKeys(command),
       set: (command) => checked(() => set(command)),
       invalidate: (command) => checked(() => invalidate(command)),
       touch: (command) => checked(() => touch(command)),

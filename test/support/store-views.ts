@@ -42,6 +42,7 @@ export function createStoreViews(
     shardOf: (namespace, key) => first.shardOf(namespace, key),
     get: (command, arena) => then(pick().get(command, arena)),
     inspect: (namespace, key) => pick().inspect(namespace, key),
+    listKeys: (command) => pick().listKeys(command),
     set: (command) => then(pick().set(command)),
     invalidate: (command) => then(pick().invalidate(command)),
     touch: (command) => then(pick().touch(command)),

@@ -72,7 +72,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meshcache/v1/cache.proto.
  */
 export const file_meshcache_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgi6AEKEEluY3JlbWVudFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgVkZWx0YRgDIAEoEhIPCgdpbml0aWFsGAQgASgSEg4KBnR0bF9tcxgFIAEoBBIQCghzdGFsZV9tcxgGIAEoBBITCglpZl9hYnNlbnQYByABKAhIABIUCgppZl9wcmVzZW50GAggASgISAASFAoKaWZfdmVyc2lvbhgJIAEoBEgAEhAKCGlmX2Vwb2NoGAogASgGEhIKCnJlcXVlc3RfaWQYCyABKAZCCwoJY29uZGl0aW9uIq0BChFJbmNyZW1lbnRSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIwCgtpbmNyZW1lbnRlZBgCIAEoCzIZLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRlZEgAEjcKD25vdF9pbmNyZW1lbnRlZBgDIAEoCzIcLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZEgAQgkKB291dGNvbWUiWAoLSW5jcmVtZW50ZWQSDQoFdmFsdWUYASABKBISDwoHdmVyc2lvbhgCIAEoBBIYChB0dGxfcmVtYWluaW5nX21zGAMgASgEEg8KB2NyZWF0ZWQYBCABKAgi2gEKDk5vdEluY3JlbWVudGVkEjMKBnJlYXNvbhgBIAEoDjIjLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZC5SZWFzb24ikgEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIRCg1SRUFTT05fRVhJU1RTEAESEQoNUkVBU09OX0FCU0VOVBACEhsKF1JFQVNPTl9WRVJTSU9OX01JU01BVENIEAMSGAoUUkVBU09OX05PVF9BX0NPVU5URVIQBBITCg9SRUFTT05fT1ZFUkZMT1cQBSJoCgxMZWFzZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIPCgd3YWl0X21zGAMgASgNEhAKCGxlYXNlX21zGAQgASgNEhUKDXJlbGVhc2VfdG9rZW4YBSABKAYi6QEKDUxlYXNlUmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEi0KB2dyYW50ZWQYAyABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VHcmFudGVkSAASJwoEaGVsZBgEIAEoCzIXLm1lc2hjYWNoZS52MS5MZWFzZUhlbGRIABIvCghyZWxlYXNlZBgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlbGVhc2VkSABCCQoHb3V0Y29tZSJRCgxMZWFzZUdyYW50ZWQSDQoFdG9rZW4YASABKAYSEAoIbGVhc2VfbXMYAiABKAQSIAoFc3RhbGUYAyABKAsyES5tZXNoY2FjaGUudjEuSGl0IkUKCUxlYXNlSGVsZBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoBBIgCgVzdGFsZRgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiIQoNTGVhc2VSZWxlYXNlZBIQCghyZWxlYXNlZBgBIAEoCCJOCgxCYXRjaFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEisKCm9wZXJhdGlvbnMYAiADKAsyFy5tZXNoY2FjaGUudjEuT3BlcmF0aW9uIsUCCglPcGVyYXRpb24SJwoDZ2V0GAEgASgLMhgubWVzaGNhY2hlLnYxLkdldFJlcXVlc3RIABInCgNzZXQYAiABKAsyGC5tZXNoY2FjaGUudjEuU2V0UmVxdWVzdEgAEjUKCmludmFsaWRhdGUYAyABKAsyHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlcXVlc3RIABIrCgV0b3VjaBgEIAEoCzIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3RIABIrCgVsZWFzZRgFIAEoCzIaLm1lc2hjYWNoZS52MS5MZWFzZVJlcXVlc3RIABIzCglpbmNyZW1lbnQYByABKAsyHi5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0It4CCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABI0CglpbmNyZW1lbnQYByABKAsyHy5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiTAoIU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEhAKCHByZWZpeGVzGAIgAygJEhsKE25hbWVzcGFjZV9pc19wcmVmaXgYAyABKAgiRAoNU3RyZWFtUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSDgoGY3Vyc29yGAMgASgMIvUBCg5TdHJlYW1SZXNwb25zZRImCgZvcGVuZWQYASABKAsyFC5tZXNoY2FjaGUudjEuT3BlbmVkSAASJgoGZXZlbnRzGAIgASgLMhQubWVzaGNhY2hlLnYxLkV2ZW50c0gAEioKCHByb2dyZXNzGAMgASgLMhYubWVzaGNhY2hlLnYxLlByb2dyZXNzSAASIAoDZ2FwGAQgASgLMhEubWVzaGNhY2hlLnYxLkdhcEgAEioKCGRyYWluaW5nGAUgASgLMhYubWVzaGNhY2hlLnYxLkRyYWluaW5nSAASEAoIc2VxdWVuY2UYBiABKARCBwoFZnJhbWUiuwEKBk9wZW5lZBIOCgZjdXJzb3IYASABKAwSDQoFZXBvY2gYAiABKAYSDgoGc2hhcmRzGAMgASgNEiQKBmxpbWl0cxgEIAEoCzIULm1lc2hjYWNoZS52MS5MaW1pdHMSFAoMc3RyZWFtX3Rva2VuGAUgASgGEhgKEGRlbmllZF9zZWxlY3RvcnMYBiADKA0SLAoJY29udGludWVzGAcgAygLMhkubWVzaGNhY2hlLnYxLlByZWRlY2Vzc29yIjMKC1ByZWRlY2Vzc29yEg0KBWVwb2NoGAEgASgGEhUKDWVuZF9yZXZpc2lvbnMYAiADKAQipQUKBkxpbWl0cxIbChNuYW1lc3BhY2VfbWF4X2J5dGVzGAEgASgNEhUKDWtleV9tYXhfYnl0ZXMYAiABKA0SFQoNdGFnX21heF9ieXRlcxgDIAEoDRIbCg5lbnRyeV9tYXhfdGFncxgEIAEoDUgAiAEBEhcKD3ZhbHVlX21heF9ieXRlcxgFIAEoDRIjChZjb250ZW50X3R5cGVfbWF4X2J5dGVzGAYgASgNSAGIAQESGwoTY2xpZW50X2lkX21heF9ieXRlcxgHIAEoDRIXCg9saWZldGltZV9tYXhfbXMYCCABKAQSFAoMbGVhc2VfbWF4X21zGAkgASgNEh4KEWxlYXNlX3dhaXRfbWF4X21zGAogASgNSAKIAQESGwoTaW52YWxpZGF0ZV9tYXhfa2V5cxgLIAEoDRIbChNpbnZhbGlkYXRlX21heF90YWdzGAwgASgNEhwKFGJhdGNoX21heF9vcGVyYXRpb25zGA0gASgNEhcKD2JhdGNoX21heF9ieXRlcxgOIAEoDRIiChpzdWJzY3JpcHRpb25fbWF4X3NlbGVjdG9ycxgPIAEoDRIhChlzdWJzY3JpcHRpb25fbWF4X3ByZWZpeGVzGBAgASgNEhgKEGN1cnNvcl9tYXhfYnl0ZXMYESABKA0SGQoRcmVjZWl2ZV9tYXhfYnl0ZXMYEiABKA0SFgoOc2VuZF9tYXhfYnl0ZXMYEyABKA0SJAocZXhjaGFuZ2VfbWF4X3dhaXRpbmdfYmF0Y2hlcxgUIAEoDRIaChJuYW1lc3BhY2VfcHJlZml4ZXMYFSABKAhCEQoPX2VudHJ5X21heF90YWdzQhkKF19jb250ZW50X3R5cGVfbWF4X2J5dGVzQhQKEl9sZWFzZV93YWl0X21heF9tcyI9CgZFdmVudHMSIwoGZXZlbnRzGAEgAygLMhMubWVzaGNhY2hlLnYxLkV2ZW50Eg4KBmN1cnNvchgCIAEoDCIpCghQcm9ncmVzcxIOCgZjdXJzb3IYASABKAwSDQoFbm9uY2UYAiABKAYi0wEKA0dhcBIoCgZyZWFzb24YASABKA4yGC5tZXNoY2FjaGUudjEuR2FwLlJlYXNvbhIOCgZjdXJzb3IYAiABKAwSDQoFZXBvY2gYAyABKAYiggEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIZChVSRUFTT05fQ1VSU09SX0VYUElSRUQQARIYChRSRUFTT05fRVBPQ0hfQ0hBTkdFRBACEhcKE1JFQVNPTl9DVVJTT1JfQUhFQUQQAxISCg5SRUFTT05fT1ZFUlJVThAEIgoKCERyYWluaW5nIrkCCgVFdmVudBIiCgVzdGFtcBgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBINCgNrZXkYAiABKAlIABINCgN0YWcYAyABKAlIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABImCgRraW5kGAYgASgOMhgubWVzaGNhY2hlLnYxLkV2ZW50LktpbmQSDgoGb3JpZ2luGAcgASgJEhMKC3RyYWNlcGFyZW50GAggASgJEhEKCW5hbWVzcGFjZRgJIAEoCSJjCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIMCghLSU5EX1NFVBABEhQKEEtJTkRfSU5WQUxJREFURUQQAhIPCgtLSU5EX1NUQUxFRBADEhAKDEtJTkRfVE9VQ0hFRBAEQggKBnRhcmdldCLxAQoPRXhjaGFuZ2VSZXF1ZXN0EgoKAmlkGAEgASgEEiIKBG9wZW4YAiABKAsyEi5tZXNoY2FjaGUudjEuT3BlbkgAEjIKDHN1YnNjcmlwdGlvbhgDIAEoCzIaLm1lc2hjYWNoZS52MS5TdWJzY3JpcHRpb25IABIrCgViYXRjaBgEIAEoCzIaLm1lc2hjYWNoZS52MS5CYXRjaFJlcXVlc3RIABIiCgRwaW5nGAUgASgLMhIubWVzaGNhY2hlLnYxLlBpbmdIABIgCgNhY2sYBiABKAsyES5tZXNoY2FjaGUudjEuQWNrSABCBwoFZnJhbWUiXgoET3BlbhIRCgljbGllbnRfaWQYASABKAkSGQoRcHJlZGVjZXNzb3JfdG9rZW4YAiABKAYSDwoHbGlicmFyeRgDIAEoCRIXCg9saWJyYXJ5X3ZlcnNpb24YBCABKAkiYQoMU3Vic2NyaXB0aW9uEikKCXNlbGVjdG9ycxgBIAMoCzIWLm1lc2hjYWNoZS52MS5TZWxlY3RvchIOCgZjdXJzb3IYAiABKAwSFgoOcGVybWl0dGVkX29ubHkYAyABKAgiFQoEUGluZxINCgVub25jZRgBIAEoBiIVCgNBY2sSDgoGY3Vyc29yGAEgASgMIuQCChBFeGNoYW5nZVJlc3BvbnNlEgoKAmlkGAEgASgEEiYKBm9wZW5lZBgCIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABIsCgViYXRjaBgDIAEoCzIbLm1lc2hjYWNoZS52MS5CYXRjaFJlc3BvbnNlSAASJgoGZXZlbnRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkV2ZW50c0gAEioKCHByb2dyZXNzGAUgASgLMhYubWVzaGNhY2hlLnYxLlByb2dyZXNzSAASIAoDZ2FwGAYgASgLMhEubWVzaGNhY2hlLnYxLkdhcEgAEioKCGRyYWluaW5nGAcgASgLMhYubWVzaGNhY2hlLnYxLkRyYWluaW5nSAASIwoFZXJyb3IYCCABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHNlcXVlbmNlGAkgASgEEgwKBG1vcmUYCiABKAhCBwoFZnJhbWUykAUKDENhY2hlU2VydmljZRI/CgNHZXQSGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdBoZLm1lc2hjYWNoZS52MS5HZXRSZXNwb25zZSIDkAIBEjoKA1NldBIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlElQKCkludmFsaWRhdGUSHy5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlcXVlc3QaIC5tZXNoY2FjaGUudjEuSW52YWxpZGF0ZVJlc3BvbnNlIgOQAgISRQoFVG91Y2gSGi5tZXNoY2FjaGUudjEuVG91Y2hSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLlRvdWNoUmVzcG9uc2UiA5ACAhJMCglJbmNyZW1lbnQSHi5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVxdWVzdBofLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRSZXNwb25zZRJACgVMZWFzZRIaLm1lc2hjYWNoZS52MS5MZWFzZVJlcXVlc3QaGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZRJACgVCYXRjaBIaLm1lc2hjYWNoZS52MS5CYXRjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuQmF0Y2hSZXNwb25zZRJFCgZTdHJlYW0SGy5tZXNoY2FjaGUudjEuU3RyZWFtUmVxdWVzdBocLm1lc2hjYWNoZS52MS5TdHJlYW1SZXNwb25zZTABEk0KCEV4Y2hhbmdlEh0ubWVzaGNhY2hlLnYxLkV4Y2hhbmdlUmVxdWVzdBoeLm1lc2hjYWNoZS52MS5FeGNoYW5nZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_rpc_status]);
+  fileDesc("ChhtZXNoY2FjaGUvdjEvY2FjaGUucHJvdG8SDG1lc2hjYWNoZS52MSI3CgVTdGFtcBINCgVlcG9jaBgBIAEoBhINCgVzaGFyZBgCIAEoDRIQCghyZXZpc2lvbhgDIAEoBCJnCgpHZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkSEgoKaWZfdmVyc2lvbhgDIAEoBBITCgthbGxvd19zdGFsZRgEIAEoCBIQCghpZl9lcG9jaBgFIAEoBiK1AQoLR2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEiIKBG1pc3MYAyABKAsyEi5tZXNoY2FjaGUudjEuTWlzc0gAEjEKDG5vdF9tb2RpZmllZBgEIAEoCzIZLm1lc2hjYWNoZS52MS5Ob3RNb2RpZmllZEgAQgkKB291dGNvbWUixgEKA0hpdBINCgV2YWx1ZRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEhYKDnNvdXJjZV92ZXJzaW9uGAMgASgEEhgKEHR0bF9yZW1haW5pbmdfbXMYBCABKAQSGgoSc3RhbGVfcmVtYWluaW5nX21zGAUgASgEEg0KBXN0YWxlGAYgASgIEg4KBmFic2VudBgHIAEoCBIMCgR0YWdzGAggAygJEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRIOCgZhZ2VfbXMYCiABKAQiBgoETWlzcyJiCgtOb3RNb2RpZmllZBIYChB0dGxfcmVtYWluaW5nX21zGAEgASgEEhoKEnN0YWxlX3JlbWFpbmluZ19tcxgCIAEoBBINCgVzdGFsZRgDIAEoCBIOCgZhZ2VfbXMYBCABKAQitAIKClNldFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDBIOCgZ0dGxfbXMYBCABKAQSEAoIc3RhbGVfbXMYBSABKAQSDAoEdGFncxgGIAMoCRIUCgxjb250ZW50X3R5cGUYByABKAkSDgoGYWJzZW50GAggASgIEhYKDnNvdXJjZV92ZXJzaW9uGAkgASgEEhMKCWlmX2Fic2VudBgKIAEoCEgAEhQKCmlmX3ByZXNlbnQYCyABKAhIABIUCgppZl92ZXJzaW9uGAwgASgESAASFQoLbGVhc2VfdG9rZW4YDSABKAZIABIQCghpZl9lcG9jaBgOIAEoBhISCgpyZXF1ZXN0X2lkGA8gASgGQgsKCWNvbmRpdGlvbiKTAQoLU2V0UmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASJgoGc3RvcmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLlN0b3JlZEgAEi0KCm5vdF9zdG9yZWQYAyABKAsyFy5tZXNoY2FjaGUudjEuTm90U3RvcmVkSABCCQoHb3V0Y29tZSIZCgZTdG9yZWQSDwoHdmVyc2lvbhgBIAEoBCLZAQoJTm90U3RvcmVkEi4KBnJlYXNvbhgBIAEoDjIeLm1lc2hjYWNoZS52MS5Ob3RTdG9yZWQuUmVhc29uIpsBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNUkVBU09OX0VYSVNUUxABEhEKDVJFQVNPTl9BQlNFTlQQAhIbChdSRUFTT05fVkVSU0lPTl9NSVNNQVRDSBADEhUKEVJFQVNPTl9MRUFTRV9MT1NUEAQSHwobUkVBU09OX09MREVSX1NPVVJDRV9WRVJTSU9OEAUipwIKEUludmFsaWRhdGVSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIlCgRrZXlzGAIgASgLMhUubWVzaGNhY2hlLnYxLktleUxpc3RIABIlCgR0YWdzGAMgASgLMhUubWVzaGNhY2hlLnYxLlRhZ0xpc3RIABIQCgZwcmVmaXgYBCABKAlIABINCgNhbGwYBSABKAhIABIyCgRtb2RlGAYgASgOMiQubWVzaGNhY2hlLnYxLkludmFsaWRhdGVSZXF1ZXN0Lk1vZGUSFgoOc291cmNlX3ZlcnNpb24YByABKAQiOgoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9IQVJEEAESDQoJTU9ERV9TT0ZUEAJCCAoGdGFyZ2V0IhcKB0tleUxpc3QSDAoEa2V5cxgBIAMoCSIXCgdUYWdMaXN0EgwKBHRhZ3MYASADKAkiSgoSSW52YWxpZGF0ZVJlc3BvbnNlEiMKBnN0YW1wcxgBIAMoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIPCgdyZW1vdmVkGAIgASgEIlAKDFRvdWNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEg4KBnR0bF9tcxgDIAEoBBIQCghzdGFsZV9tcxgEIAEoBCJECg1Ub3VjaFJlc3BvbnNlEiIKBWFzX29mGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg8KB3RvdWNoZWQYAiABKAgi6AEKEEluY3JlbWVudFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRINCgVkZWx0YRgDIAEoEhIPCgdpbml0aWFsGAQgASgSEg4KBnR0bF9tcxgFIAEoBBIQCghzdGFsZV9tcxgGIAEoBBITCglpZl9hYnNlbnQYByABKAhIABIUCgppZl9wcmVzZW50GAggASgISAASFAoKaWZfdmVyc2lvbhgJIAEoBEgAEhAKCGlmX2Vwb2NoGAogASgGEhIKCnJlcXVlc3RfaWQYCyABKAZCCwoJY29uZGl0aW9uIq0BChFJbmNyZW1lbnRSZXNwb25zZRIiCgVhc19vZhgBIAEoCzITLm1lc2hjYWNoZS52MS5TdGFtcBIwCgtpbmNyZW1lbnRlZBgCIAEoCzIZLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRlZEgAEjcKD25vdF9pbmNyZW1lbnRlZBgDIAEoCzIcLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZEgAQgkKB291dGNvbWUiWAoLSW5jcmVtZW50ZWQSDQoFdmFsdWUYASABKBISDwoHdmVyc2lvbhgCIAEoBBIYChB0dGxfcmVtYWluaW5nX21zGAMgASgEEg8KB2NyZWF0ZWQYBCABKAgi2gEKDk5vdEluY3JlbWVudGVkEjMKBnJlYXNvbhgBIAEoDjIjLm1lc2hjYWNoZS52MS5Ob3RJbmNyZW1lbnRlZC5SZWFzb24ikgEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIRCg1SRUFTT05fRVhJU1RTEAESEQoNUkVBU09OX0FCU0VOVBACEhsKF1JFQVNPTl9WRVJTSU9OX01JU01BVENIEAMSGAoUUkVBU09OX05PVF9BX0NPVU5URVIQBBITCg9SRUFTT05fT1ZFUkZMT1cQBSJoCgxMZWFzZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgsKA2tleRgCIAEoCRIPCgd3YWl0X21zGAMgASgNEhAKCGxlYXNlX21zGAQgASgNEhUKDXJlbGVhc2VfdG9rZW4YBSABKAYi6QEKDUxlYXNlUmVzcG9uc2USIgoFYXNfb2YYASABKAsyEy5tZXNoY2FjaGUudjEuU3RhbXASIAoDaGl0GAIgASgLMhEubWVzaGNhY2hlLnYxLkhpdEgAEi0KB2dyYW50ZWQYAyABKAsyGi5tZXNoY2FjaGUudjEuTGVhc2VHcmFudGVkSAASJwoEaGVsZBgEIAEoCzIXLm1lc2hjYWNoZS52MS5MZWFzZUhlbGRIABIvCghyZWxlYXNlZBgFIAEoCzIbLm1lc2hjYWNoZS52MS5MZWFzZVJlbGVhc2VkSABCCQoHb3V0Y29tZSJRCgxMZWFzZUdyYW50ZWQSDQoFdG9rZW4YASABKAYSEAoIbGVhc2VfbXMYAiABKAQSIAoFc3RhbGUYAyABKAsyES5tZXNoY2FjaGUudjEuSGl0IkUKCUxlYXNlSGVsZBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoBBIgCgVzdGFsZRgCIAEoCzIRLm1lc2hjYWNoZS52MS5IaXQiIQoNTGVhc2VSZWxlYXNlZBIQCghyZWxlYXNlZBgBIAEoCCJaCg9MaXN0S2V5c1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnByZWZpeBgCIAEoCRIQCghtYXhfa2V5cxgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgMInUKEExpc3RLZXlzUmVzcG9uc2USIwoEa2V5cxgBIAMoCzIVLm1lc2hjYWNoZS52MS5LZXlJbmZvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoDBIjCgZzdGFtcHMYAyADKAsyEy5tZXNoY2FjaGUudjEuU3RhbXAikQEKB0tleUluZm8SCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAQSEwoLdmFsdWVfYnl0ZXMYAyABKAQSGAoQdHRsX3JlbWFpbmluZ19tcxgEIAEoBBIaChJzdGFsZV9yZW1haW5pbmdfbXMYBSABKAQSDQoFc3RhbGUYBiABKAgSDgoGYWJzZW50GAcgASgIIk4KDEJhdGNoUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoKb3BlcmF0aW9ucxgCIAMoCzIXLm1lc2hjYWNoZS52MS5PcGVyYXRpb24i+QIKCU9wZXJhdGlvbhInCgNnZXQYASABKAsyGC5tZXNoY2FjaGUudjEuR2V0UmVxdWVzdEgAEicKA3NldBgCIAEoCzIYLm1lc2hjYWNoZS52MS5TZXRSZXF1ZXN0SAASNQoKaW52YWxpZGF0ZRgDIAEoCzIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdEgAEisKBXRvdWNoGAQgASgLMhoubWVzaGNhY2hlLnYxLlRvdWNoUmVxdWVzdEgAEisKBWxlYXNlGAUgASgLMhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdEgAEjMKCWluY3JlbWVudBgHIAEoCzIeLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRSZXF1ZXN0SAASMgoJbGlzdF9rZXlzGAggASgLMh0ubWVzaGNhY2hlLnYxLkxpc3RLZXlzUmVxdWVzdEgAEhMKC3RyYWNlcGFyZW50GAYgASgJQgsKCW9wZXJhdGlvbiI/Cg1CYXRjaFJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5tZXNoY2FjaGUudjEuT3BlcmF0aW9uUmVzdWx0IpMDCg9PcGVyYXRpb25SZXN1bHQSKAoDZ2V0GAEgASgLMhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlSAASKAoDc2V0GAIgASgLMhkubWVzaGNhY2hlLnYxLlNldFJlc3BvbnNlSAASNgoKaW52YWxpZGF0ZRgDIAEoCzIgLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2VIABIsCgV0b3VjaBgEIAEoCzIbLm1lc2hjYWNoZS52MS5Ub3VjaFJlc3BvbnNlSAASLAoFbGVhc2UYBSABKAsyGy5tZXNoY2FjaGUudjEuTGVhc2VSZXNwb25zZUgAEiMKBWVycm9yGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABI0CglpbmNyZW1lbnQYByABKAsyHy5tZXNoY2FjaGUudjEuSW5jcmVtZW50UmVzcG9uc2VIABIzCglsaXN0X2tleXMYCCABKAsyHi5tZXNoY2FjaGUudjEuTGlzdEtleXNSZXNwb25zZUgAQggKBnJlc3VsdCJMCghTZWxlY3RvchIRCgluYW1lc3BhY2UYASABKAkSEAoIcHJlZml4ZXMYAiADKAkSGwoTbmFtZXNwYWNlX2lzX3ByZWZpeBgDIAEoCCJECg1TdHJlYW1SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCghwcmVmaXhlcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwi9QEKDlN0cmVhbVJlc3BvbnNlEiYKBm9wZW5lZBgBIAEoCzIULm1lc2hjYWNoZS52MS5PcGVuZWRIABImCgZldmVudHMYAiABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYAyABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBCABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYBSABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIQCghzZXF1ZW5jZRgGIAEoBEIHCgVmcmFtZSK7AQoGT3BlbmVkEg4KBmN1cnNvchgBIAEoDBINCgVlcG9jaBgCIAEoBhIOCgZzaGFyZHMYAyABKA0SJAoGbGltaXRzGAQgASgLMhQubWVzaGNhY2hlLnYxLkxpbWl0cxIUCgxzdHJlYW1fdG9rZW4YBSABKAYSGAoQZGVuaWVkX3NlbGVjdG9ycxgGIAMoDRIsCgljb250aW51ZXMYByADKAsyGS5tZXNoY2FjaGUudjEuUHJlZGVjZXNzb3IiMwoLUHJlZGVjZXNzb3ISDQoFZXBvY2gYASABKAYSFQoNZW5kX3JldmlzaW9ucxgCIAMoBCKlBQoGTGltaXRzEhsKE25hbWVzcGFjZV9tYXhfYnl0ZXMYASABKA0SFQoNa2V5X21heF9ieXRlcxgCIAEoDRIVCg10YWdfbWF4X2J5dGVzGAMgASgNEhsKDmVudHJ5X21heF90YWdzGAQgASgNSACIAQESFwoPdmFsdWVfbWF4X2J5dGVzGAUgASgNEiMKFmNvbnRlbnRfdHlwZV9tYXhfYnl0ZXMYBiABKA1IAYgBARIbChNjbGllbnRfaWRfbWF4X2J5dGVzGAcgASgNEhcKD2xpZmV0aW1lX21heF9tcxgIIAEoBBIUCgxsZWFzZV9tYXhfbXMYCSABKA0SHgoRbGVhc2Vfd2FpdF9tYXhfbXMYCiABKA1IAogBARIbChNpbnZhbGlkYXRlX21heF9rZXlzGAsgASgNEhsKE2ludmFsaWRhdGVfbWF4X3RhZ3MYDCABKA0SHAoUYmF0Y2hfbWF4X29wZXJhdGlvbnMYDSABKA0SFwoPYmF0Y2hfbWF4X2J5dGVzGA4gASgNEiIKGnN1YnNjcmlwdGlvbl9tYXhfc2VsZWN0b3JzGA8gASgNEiEKGXN1YnNjcmlwdGlvbl9tYXhfcHJlZml4ZXMYECABKA0SGAoQY3Vyc29yX21heF9ieXRlcxgRIAEoDRIZChFyZWNlaXZlX21heF9ieXRlcxgSIAEoDRIWCg5zZW5kX21heF9ieXRlcxgTIAEoDRIkChxleGNoYW5nZV9tYXhfd2FpdGluZ19iYXRjaGVzGBQgASgNEhoKEm5hbWVzcGFjZV9wcmVmaXhlcxgVIAEoCEIRCg9fZW50cnlfbWF4X3RhZ3NCGQoXX2NvbnRlbnRfdHlwZV9tYXhfYnl0ZXNCFAoSX2xlYXNlX3dhaXRfbWF4X21zIj0KBkV2ZW50cxIjCgZldmVudHMYASADKAsyEy5tZXNoY2FjaGUudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgMIikKCFByb2dyZXNzEg4KBmN1cnNvchgBIAEoDBINCgVub25jZRgCIAEoBiLTAQoDR2FwEigKBnJlYXNvbhgBIAEoDjIYLm1lc2hjYWNoZS52MS5HYXAuUmVhc29uEg4KBmN1cnNvchgCIAEoDBINCgVlcG9jaBgDIAEoBiKCAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAISFwoTUkVBU09OX0NVUlNPUl9BSEVBRBADEhIKDlJFQVNPTl9PVkVSUlVOEAQiCgoIRHJhaW5pbmciuQIKBUV2ZW50EiIKBXN0YW1wGAEgASgLMhMubWVzaGNhY2hlLnYxLlN0YW1wEg0KA2tleRgCIAEoCUgAEg0KA3RhZxgDIAEoCUgAEhAKBnByZWZpeBgEIAEoCUgAEg0KA2FsbBgFIAEoCEgAEiYKBGtpbmQYBiABKA4yGC5tZXNoY2FjaGUudjEuRXZlbnQuS2luZBIOCgZvcmlnaW4YByABKAkSEwoLdHJhY2VwYXJlbnQYCCABKAkSEQoJbmFtZXNwYWNlGAkgASgJImMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfU0VUEAESFAoQS0lORF9JTlZBTElEQVRFRBACEg8KC0tJTkRfU1RBTEVEEAMSEAoMS0lORF9UT1VDSEVEEARCCAoGdGFyZ2V0IvEBCg9FeGNoYW5nZVJlcXVlc3QSCgoCaWQYASABKAQSIgoEb3BlbhgCIAEoCzISLm1lc2hjYWNoZS52MS5PcGVuSAASMgoMc3Vic2NyaXB0aW9uGAMgASgLMhoubWVzaGNhY2hlLnYxLlN1YnNjcmlwdGlvbkgAEisKBWJhdGNoGAQgASgLMhoubWVzaGNhY2hlLnYxLkJhdGNoUmVxdWVzdEgAEiIKBHBpbmcYBSABKAsyEi5tZXNoY2FjaGUudjEuUGluZ0gAEiAKA2FjaxgGIAEoCzIRLm1lc2hjYWNoZS52MS5BY2tIAEIHCgVmcmFtZSJeCgRPcGVuEhEKCWNsaWVudF9pZBgBIAEoCRIZChFwcmVkZWNlc3Nvcl90b2tlbhgCIAEoBhIPCgdsaWJyYXJ5GAMgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgEIAEoCSJhCgxTdWJzY3JpcHRpb24SKQoJc2VsZWN0b3JzGAEgAygLMhYubWVzaGNhY2hlLnYxLlNlbGVjdG9yEg4KBmN1cnNvchgCIAEoDBIWCg5wZXJtaXR0ZWRfb25seRgDIAEoCCIVCgRQaW5nEg0KBW5vbmNlGAEgASgGIhUKA0FjaxIOCgZjdXJzb3IYASABKAwi5AIKEEV4Y2hhbmdlUmVzcG9uc2USCgoCaWQYASABKAQSJgoGb3BlbmVkGAIgASgLMhQubWVzaGNhY2hlLnYxLk9wZW5lZEgAEiwKBWJhdGNoGAMgASgLMhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2VIABImCgZldmVudHMYBCABKAsyFC5tZXNoY2FjaGUudjEuRXZlbnRzSAASKgoIcHJvZ3Jlc3MYBSABKAsyFi5tZXNoY2FjaGUudjEuUHJvZ3Jlc3NIABIgCgNnYXAYBiABKAsyES5tZXNoY2FjaGUudjEuR2FwSAASKgoIZHJhaW5pbmcYByABKAsyFi5tZXNoY2FjaGUudjEuRHJhaW5pbmdIABIjCgVlcnJvchgIIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIc2VxdWVuY2UYCSABKAQSDAoEbW9yZRgKIAEoCEIHCgVmcmFtZTLgBQoMQ2FjaGVTZXJ2aWNlEj8KA0dldBIYLm1lc2hjYWNoZS52MS5HZXRSZXF1ZXN0GhkubWVzaGNhY2hlLnYxLkdldFJlc3BvbnNlIgOQAgESOgoDU2V0EhgubWVzaGNhY2hlLnYxLlNldFJlcXVlc3QaGS5tZXNoY2FjaGUudjEuU2V0UmVzcG9uc2USVAoKSW52YWxpZGF0ZRIfLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVxdWVzdBogLm1lc2hjYWNoZS52MS5JbnZhbGlkYXRlUmVzcG9uc2UiA5ACAhJFCgVUb3VjaBIaLm1lc2hjYWNoZS52MS5Ub3VjaFJlcXVlc3QaGy5tZXNoY2FjaGUudjEuVG91Y2hSZXNwb25zZSIDkAICEkwKCUluY3JlbWVudBIeLm1lc2hjYWNoZS52MS5JbmNyZW1lbnRSZXF1ZXN0Gh8ubWVzaGNhY2hlLnYxLkluY3JlbWVudFJlc3BvbnNlEkAKBUxlYXNlEhoubWVzaGNhY2hlLnYxLkxlYXNlUmVxdWVzdBobLm1lc2hjYWNoZS52MS5MZWFzZVJlc3BvbnNlEk4KCExpc3RLZXlzEh0ubWVzaGNhY2hlLnYxLkxpc3RLZXlzUmVxdWVzdBoeLm1lc2hjYWNoZS52MS5MaXN0S2V5c1Jlc3BvbnNlIgOQAgESQAoFQmF0Y2gSGi5tZXNoY2FjaGUudjEuQmF0Y2hSZXF1ZXN0GhsubWVzaGNhY2hlLnYxLkJhdGNoUmVzcG9uc2USRQoGU3RyZWFtEhsubWVzaGNhY2hlLnYxLlN0cmVhbVJlcXVlc3QaHC5tZXNoY2FjaGUudjEuU3RyZWFtUmVzcG9uc2UwARJNCghFeGNoYW5nZRIdLm1lc2hjYWNoZS52MS5FeGNoYW5nZVJlcXVlc3QaHi5tZXNoY2FjaGUudjEuRXhjaGFuZ2VSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_rpc_status]);
 
 /**
  * Stamp says "the shard as of this revision". Of two stamps of one epoch and shard the one with the
@@ -1376,6 +1376,149 @@ export const LeaseReleasedSchema: GenMessage<LeaseReleased> = /*@__PURE__*/
   messageDesc(file_meshcache_v1_cache, 24);
 
 /**
+ * ListKeysRequest asks for a page of keys. Needs the permission `inspect`.
+ *
+ * @generated from message meshcache.v1.ListKeysRequest
+ */
+export type ListKeysRequest = Message<"meshcache.v1.ListKeysRequest"> & {
+  /**
+   * Namespace of the keys. Required, except in a Batch that names a default.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * What the keys begin with: 0 to 512 bytes. Empty: all keys.
+   *
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * The most keys of this page: 0 to 1,000. 0: 100.
+   *
+   * @generated from field: uint32 max_keys = 3;
+   */
+  maxKeys: number;
+
+  /**
+   * `next_page_token` of the page before, for the same namespace and prefix. Empty: the first page. FIELD_INVALID for
+   * any other bytes, and once the server has been started anew: then begin again.
+   *
+   * @generated from field: bytes page_token = 4;
+   */
+  pageToken: Uint8Array;
+};
+
+/**
+ * Describes the message meshcache.v1.ListKeysRequest.
+ * Use `create(ListKeysRequestSchema)` to create a new message.
+ */
+export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 25);
+
+/**
+ * ListKeysResponse is a page. From the first page to the last, a key that has an entry all the time, also one that is
+ * set again meanwhile, comes at least once, and with the off-heap engine exactly once. A key whose entry comes or goes
+ * meanwhile may or may not come. Each is listed as it was when its page was made.
+ *
+ * @generated from message meshcache.v1.ListKeysResponse
+ */
+export type ListKeysResponse = Message<"meshcache.v1.ListKeysResponse"> & {
+  /**
+   * At most `max_keys`, and a few more where keys have equal hashes. A page ends too at about 256 KiB of keys.
+   *
+   * @generated from field: repeated meshcache.v1.KeyInfo keys = 1;
+   */
+  keys: KeyInfo[];
+
+  /**
+   * Where the next page begins. Empty: this is the last one. Otherwise there may be more keys.
+   *
+   * @generated from field: bytes next_page_token = 2;
+   */
+  nextPageToken: Uint8Array;
+
+  /**
+   * The shards that this page looked at, when it did, in their order.
+   *
+   * @generated from field: repeated meshcache.v1.Stamp stamps = 3;
+   */
+  stamps: Stamp[];
+};
+
+/**
+ * Describes the message meshcache.v1.ListKeysResponse.
+ * Use `create(ListKeysResponseSchema)` to create a new message.
+ */
+export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 26);
+
+/**
+ * KeyInfo describes an entry by its key: one that a Get with `allow_stale` finds.
+ *
+ * @generated from message meshcache.v1.KeyInfo
+ */
+export type KeyInfo = Message<"meshcache.v1.KeyInfo"> & {
+  /**
+   * The key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * As in Hit.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The size of the value, in bytes. 0 when `absent`.
+   *
+   * @generated from field: uint64 value_bytes = 3;
+   */
+  valueBytes: bigint;
+
+  /**
+   * As in Hit.
+   *
+   * @generated from field: uint64 ttl_remaining_ms = 4;
+   */
+  ttlRemainingMs: bigint;
+
+  /**
+   * As in Hit.
+   *
+   * @generated from field: uint64 stale_remaining_ms = 5;
+   */
+  staleRemainingMs: bigint;
+
+  /**
+   * As in Hit.
+   *
+   * @generated from field: bool stale = 6;
+   */
+  stale: boolean;
+
+  /**
+   * As in Hit.
+   *
+   * @generated from field: bool absent = 7;
+   */
+  absent: boolean;
+};
+
+/**
+ * Describes the message meshcache.v1.KeyInfo.
+ * Use `create(KeyInfoSchema)` to create a new message.
+ */
+export const KeyInfoSchema: GenMessage<KeyInfo> = /*@__PURE__*/
+  messageDesc(file_meshcache_v1_cache, 27);
+
+/**
  * BatchRequest carries operations.
  *
  * @generated from message meshcache.v1.BatchRequest
@@ -1401,7 +1544,7 @@ export type BatchRequest = Message<"meshcache.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 25);
+  messageDesc(file_meshcache_v1_cache, 28);
 
 /**
  * Operation is one request of a batch.
@@ -1462,6 +1605,14 @@ export type Operation = Message<"meshcache.v1.Operation"> & {
      */
     value: IncrementRequest;
     case: "increment";
+  } | {
+    /**
+     * As the ListKeys method. Older servers as with `increment`.
+     *
+     * @generated from field: meshcache.v1.ListKeysRequest list_keys = 8;
+     */
+    value: ListKeysRequest;
+    case: "listKeys";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -1478,7 +1629,7 @@ export type Operation = Message<"meshcache.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 26);
+  messageDesc(file_meshcache_v1_cache, 29);
 
 /**
  * BatchResponse answers a batch.
@@ -1499,7 +1650,7 @@ export type BatchResponse = Message<"meshcache.v1.BatchResponse"> & {
  * Use `create(BatchResponseSchema)` to create a new message.
  */
 export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 27);
+  messageDesc(file_meshcache_v1_cache, 30);
 
 /**
  * OperationResult is the result of one operation.
@@ -1568,6 +1719,14 @@ export type OperationResult = Message<"meshcache.v1.OperationResult"> & {
      */
     value: IncrementResponse;
     case: "increment";
+  } | {
+    /**
+     * To a list_keys.
+     *
+     * @generated from field: meshcache.v1.ListKeysResponse list_keys = 8;
+     */
+    value: ListKeysResponse;
+    case: "listKeys";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1576,7 +1735,7 @@ export type OperationResult = Message<"meshcache.v1.OperationResult"> & {
  * Use `create(OperationResultSchema)` to create a new message.
  */
 export const OperationResultSchema: GenMessage<OperationResult> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 28);
+  messageDesc(file_meshcache_v1_cache, 31);
 
 /**
  * Selector says which keys a subscription is about.
@@ -1615,7 +1774,7 @@ export type Selector = Message<"meshcache.v1.Selector"> & {
  * Use `create(SelectorSchema)` to create a new message.
  */
 export const SelectorSchema: GenMessage<Selector> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 29);
+  messageDesc(file_meshcache_v1_cache, 32);
 
 /**
  * StreamRequest opens an invalidation stream of one namespace.
@@ -1650,7 +1809,7 @@ export type StreamRequest = Message<"meshcache.v1.StreamRequest"> & {
  * Use `create(StreamRequestSchema)` to create a new message.
  */
 export const StreamRequestSchema: GenMessage<StreamRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 30);
+  messageDesc(file_meshcache_v1_cache, 33);
 
 /**
  * StreamResponse is one frame of an invalidation stream.
@@ -1718,7 +1877,7 @@ export type StreamResponse = Message<"meshcache.v1.StreamResponse"> & {
  * Use `create(StreamResponseSchema)` to create a new message.
  */
 export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 31);
+  messageDesc(file_meshcache_v1_cache, 34);
 
 /**
  * Opened says that a subscription is live: from now on every matching event after `cursor` is delivered, or
@@ -1786,7 +1945,7 @@ export type Opened = Message<"meshcache.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 32);
+  messageDesc(file_meshcache_v1_cache, 35);
 
 /**
  * Predecessor is an earlier epoch whose state the store was started with, from a snapshot that was written when that
@@ -1817,7 +1976,7 @@ export type Predecessor = Message<"meshcache.v1.Predecessor"> & {
  * Use `create(PredecessorSchema)` to create a new message.
  */
 export const PredecessorSchema: GenMessage<Predecessor> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 33);
+  messageDesc(file_meshcache_v1_cache, 36);
 
 /**
  * Limits are the bounds of this server's messages, as its operator set them. What breaks one is answered with
@@ -1986,7 +2145,7 @@ export type Limits = Message<"meshcache.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 34);
+  messageDesc(file_meshcache_v1_cache, 37);
 
 /**
  * Events carries events in the order in which each shard produced them. Events of one stamp belong to one
@@ -2015,7 +2174,7 @@ export type Events = Message<"meshcache.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 35);
+  messageDesc(file_meshcache_v1_cache, 38);
 
 /**
  * Progress says that every matching event up to `cursor` has been sent before it. It goes the way the
@@ -2045,7 +2204,7 @@ export type Progress = Message<"meshcache.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 36);
+  messageDesc(file_meshcache_v1_cache, 39);
 
 /**
  * Gap says that events before `cursor` may have been missed: nothing read before is to be trusted without
@@ -2081,7 +2240,7 @@ export type Gap = Message<"meshcache.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 37);
+  messageDesc(file_meshcache_v1_cache, 40);
 
 /**
  * Why events may have been missed.
@@ -2137,7 +2296,7 @@ export type Gap_Reason = (typeof Gap_Reason)[keyof typeof Gap_Reason] | UnknownE
  * Describes the enum meshcache.v1.Gap.Reason.
  */
 export const Gap_ReasonSchema: GenEnum<Gap_Reason> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 37, 0);
+  enumDesc(file_meshcache_v1_cache, 40, 0);
 
 /**
  * Draining says that the server is shutting down: connect elsewhere now and resume there. The stream
@@ -2153,7 +2312,7 @@ export type Draining = Message<"meshcache.v1.Draining"> & {
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 38);
+  messageDesc(file_meshcache_v1_cache, 41);
 
 /**
  * Event says that something was changed. Expiry and eviction emit none: a copy of an entry that is gone for
@@ -2244,7 +2403,7 @@ export type Event = Message<"meshcache.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 39);
+  messageDesc(file_meshcache_v1_cache, 42);
 
 /**
  * What became of the target.
@@ -2299,7 +2458,7 @@ export type Event_Kind = (typeof Event_Kind)[keyof typeof Event_Kind] | UnknownE
  * Describes the enum meshcache.v1.Event.Kind.
  */
 export const Event_KindSchema: GenEnum<Event_Kind> = /*@__PURE__*/
-  enumDesc(file_meshcache_v1_cache, 39, 0);
+  enumDesc(file_meshcache_v1_cache, 42, 0);
 
 /**
  * ExchangeRequest is one frame from a client.
@@ -2367,7 +2526,7 @@ export type ExchangeRequest = Message<"meshcache.v1.ExchangeRequest"> & {
  * Use `create(ExchangeRequestSchema)` to create a new message.
  */
 export const ExchangeRequestSchema: GenMessage<ExchangeRequest> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 40);
+  messageDesc(file_meshcache_v1_cache, 43);
 
 /**
  * Open introduces the client. Answered by Opened with the store's epoch and no subscription.
@@ -2411,7 +2570,7 @@ export type Open = Message<"meshcache.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 41);
+  messageDesc(file_meshcache_v1_cache, 44);
 
 /**
  * Subscription says which events the client wants on this stream.
@@ -2448,7 +2607,7 @@ export type Subscription = Message<"meshcache.v1.Subscription"> & {
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema: GenMessage<Subscription> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 42);
+  messageDesc(file_meshcache_v1_cache, 45);
 
 /**
  * Ping asks how far the stream is.
@@ -2469,7 +2628,7 @@ export type Ping = Message<"meshcache.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 43);
+  messageDesc(file_meshcache_v1_cache, 46);
 
 /**
  * Ack says that the client has processed everything up to `cursor`. The server measures the lag of its
@@ -2491,7 +2650,7 @@ export type Ack = Message<"meshcache.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 44);
+  messageDesc(file_meshcache_v1_cache, 47);
 
 /**
  * ExchangeResponse is one frame from the server.
@@ -2595,7 +2754,7 @@ export type ExchangeResponse = Message<"meshcache.v1.ExchangeResponse"> & {
  * Use `create(ExchangeResponseSchema)` to create a new message.
  */
 export const ExchangeResponseSchema: GenMessage<ExchangeResponse> = /*@__PURE__*/
-  messageDesc(file_meshcache_v1_cache, 45);
+  messageDesc(file_meshcache_v1_cache, 48);
 
 /**
  * CacheService is the whole data plane. Every method may be called from any language with a client
@@ -2672,6 +2831,19 @@ export const CacheService: GenService<{
     methodKind: "unary";
     input: typeof LeaseRequestSchema;
     output: typeof LeaseResponseSchema;
+  },
+  /**
+   * ListKeys lists the keys of a namespace, by a prefix if one is given, in pages and in no order. A page looks at a
+   * bounded number of entries of the whole store, whose namespaces lie side by side: it may have few keys, or none,
+   * and there are more pages all the same. Ask until `next_page_token` is empty. It changes nothing, not even which
+   * entries are evicted next. For tools and for the odd job: nothing that a user waits for should list.
+   *
+   * @generated from rpc meshcache.v1.CacheService.ListKeys
+   */
+  listKeys: {
+    methodKind: "unary";
+    input: typeof ListKeysRequestSchema;
+    output: typeof ListKeysResponseSchema;
   },
   /**
    * Batch runs many operations in one round trip, in their order, with one result each. Operations fail

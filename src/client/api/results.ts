@@ -84,6 +84,19 @@ export type IncrementOutcome =
     }
   | { readonly kind: "refused"; readonly reason: IncrementRefusalReason };
 
+/** What a listing says of a key. */
+export interface KeyFacts {
+  readonly key: string;
+  readonly version: EntryVersion;
+  /** The size of the encoded value. */
+  readonly valueBytes: number;
+  /** How long the entry stays fresh, in milliseconds, when its page was made. Infinity: it has no TTL. 0: it is stale. */
+  readonly ttlRemainingMs: number;
+  readonly stale: boolean;
+  /** The entry says that the source has no such record. */
+  readonly absent: boolean;
+}
+
 export interface InvalidateOutcome {
   /** With keys: how many entries were removed, or made stale. With any other target 0: what that removes is not counted. */
   readonly removed: number;

@@ -41,6 +41,9 @@ export function fitToLimits(namespace: string, { operation }: Operation, limits:
       checkKey(operation.value.key, limits);
       checkLifetimes(operation.value.ttlMs, operation.value.staleMs, limits);
       return;
+    case "listKeys":
+      if (operation.value.prefix !== "") checkPrefix(operation.value.prefix, limits);
+      return;
     case "lease":
       checkKey(operation.value.key, limits);
       operation.value.waitMs = Math.min(operation.value.waitMs, limits.leaseWaitMaxMs);

@@ -5,6 +5,7 @@ import {
   type IncrementResponse,
   type InvalidateResponse,
   type LeaseResponse,
+  type ListKeysResponse,
   NotIncremented_Reason,
   NotStored_Reason,
   type OperationResult,
@@ -117,6 +118,7 @@ interface Answers {
   readonly invalidate: InvalidateResponse;
   readonly touch: TouchResponse;
   readonly increment: IncrementResponse;
+  readonly listKeys: ListKeysResponse;
   readonly lease: LeaseResponse;
 }
 

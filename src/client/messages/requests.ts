@@ -183,6 +183,13 @@ export function incrementOperation(increment: IncrementArguments): Operation {
   return operation(new Case("increment", request));
 }
 
+export function listKeysOperation(prefix: string, maxKeys: number, pageToken: Uint8Array): Operation {
+  return operation({
+    case: "listKeys",
+    value: { $typeName: "meshcache.v1.ListKeysRequest", namespace: "", prefix, maxKeys, pageToken },
+  });
+}
+
 export function leaseOperation(key: string, waitMs: number, leaseMs: number): Operation {
   return operation({
     case: "lease",
@@ -227,6 +234,8 @@ export function operationBytes(namespace: string, { operation: body }: Operation
     case "lease":
     case "increment":
       return bytes + textBytes(body.value.key);
+    case "listKeys":
+      return bytes + textBytes(body.value.prefix);
     case "set":
       for (const tag of body.value.tags) bytes += textBytes(tag) + 4;
       return bytes + textBytes(body.value.key) + body.value.contentType.length + body.value.value.length;
@@ -252,6 +261,8 @@ export function countedBytes({ operation: body }: Operation): number {
     case "lease":
     case "increment":
       return body.value.key.length;
+    case "listKeys":
+      return body.value.prefix.length;
     case "set":
       return body.value.key.length + body.value.value.length + countedLengths(body.value.tags);
     case "invalidate": {

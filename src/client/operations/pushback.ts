@@ -37,7 +37,7 @@ export class Pushback {
 }
 
 function kindOf(body: Body): Kind | undefined {
-  if (body.case === "get") return "get";
+  if (body.case === "get" || body.case === "listKeys") return "get";
   if (body.case === "increment") return "set";
   return body.case === "set" && body.value.condition.case !== "leaseToken" ? "set" : undefined;
 }

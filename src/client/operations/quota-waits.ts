@@ -94,6 +94,7 @@ function isMetered(body: Body): boolean {
   switch (body.case) {
     case "get":
     case "increment":
+    case "listKeys":
       return true;
     case "set":
       return body.value.condition.case !== "leaseToken";

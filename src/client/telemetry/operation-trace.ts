@@ -126,6 +126,8 @@ function outcomeOf(reply: OperationReply): string {
       return reply.value.touched ? "touched" : "miss";
     case "increment":
       return reply.value.outcome.case === "incremented" ? "incremented" : "not_incremented";
+    case "listKeys":
+      return "listed";
     case "lease":
       return reply.value.outcome.case ?? "unknown";
     case "error":

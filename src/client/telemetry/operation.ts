@@ -6,7 +6,7 @@ import type { CacheError } from "../../common/errors.ts";
 import type { OperationReply } from "../messages/replies.ts";
 
 /** The methods of the contract that an operation can stand for. */
-export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Increment" | "Lease";
+export type OperationName = "Get" | "Set" | "Invalidate" | "Touch" | "Increment" | "Lease" | "ListKeys";
 
 /** Never throws. */
 export interface OperationTrace {

@@ -11,6 +11,8 @@ import {
   InvalidateResponseSchema,
   LeaseRequestSchema,
   LeaseResponseSchema,
+  ListKeysRequestSchema,
+  ListKeysResponseSchema,
   type Operation,
   type OperationResult,
   TouchRequestSchema,
@@ -77,8 +79,8 @@ function readOperation(reader: WireReader): Operation {
       traceparent = reader.string();
       continue;
     }
-    if (tag > 0x3a) {
-      reader.skip(tag, 7);
+    if (tag > 0x42) {
+      reader.skip(tag, 8);
       continue;
     }
     if (operation.case !== undefined) throw IRREGULAR;
@@ -86,6 +88,8 @@ function readOperation(reader: WireReader): Operation {
       operation = { case: "invalidate", value: readGenerated(reader, InvalidateRequestSchema) };
     else if (tag === 0x22) operation = { case: "touch", value: readGenerated(reader, TouchRequestSchema) };
     else if (tag === 0x2a) operation = { case: "lease", value: readGenerated(reader, LeaseRequestSchema) };
+    else if (tag === 0x42)
+      operation = { case: "listKeys", value: readGenerated(reader, ListKeysRequestSchema) };
     else {
       const outerEnd = reader.enter();
       if (tag === 0x0a) operation = { case: "get", value: readGetRequest(reader) };
@@ -123,6 +127,9 @@ function writeOperation(writer: WireWriter, { operation, traceparent }: Operatio
       writeIncrementRequest(writer, operation.value);
       writer.message(7, mark);
       break;
+    case "listKeys":
+      writeGenerated(writer, 8, ListKeysRequestSchema, operation.value);
+      break;
     case undefined:
       break;
     default:
@@ -157,8 +164,8 @@ function readOperationResult(reader: WireReader): OperationResult {
   let result: OperationResult["result"] = UNSET;
   while (reader.position < reader.end) {
     const tag = reader.tag();
-    if (tag > 0x3a) {
-      reader.skip(tag, 7);
+    if (tag > 0x42) {
+      reader.skip(tag, 8);
       continue;
     }
     if (result.case !== undefined) throw IRREGULAR;
@@ -193,6 +200,9 @@ function readOperationResult(reader: WireReader): OperationResult {
         reader.leave(outerEnd);
         break;
       }
+      case 0x42:
+        result = { case: "listKeys", value: readGenerated(reader, ListKeysResponseSchema) };
+        break;
       default:
         throw IRREGULAR;
     }
@@ -226,6 +236,9 @@ function writeOperationResult(writer: WireWriter, { result }: OperationResult): 
     case "increment":
       writeIncrementResponse(writer, result.value);
       writer.message(7, mark);
+      break;
+    case "listKeys":
+      writeGenerated(writer, 8, ListKeysResponseSchema, result.value);
       break;
     case undefined:
       break;

@@ -41,6 +41,7 @@ export const NEEDS = {
   subscribe: permission.subscribe,
   /** In all namespaces: counters do not tell them apart. */
   stats: permission.observe,
+  listKeys: permission.inspect,
   /** What the store has for a key, and the prefixes that others subscribe to. */
   inspect: permission.inspect,
   /** In any namespace: the schema is the same for all. */

@@ -9,7 +9,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { EntryView, GetResult } from "../../store/api/store.ts";
-import { KEY_WORK_BYTES } from "../limits/work.ts";
+import { KEY_WORK_BYTES, PAGE_WORK_BYTES } from "../limits/work.ts";
 
 /** An error with its framing. Any other result takes at most this and what `extraBytesOf` counts. */
 export const RESULT_MIN_BYTES = 256;
@@ -18,6 +18,8 @@ const ANSWER_MIN_BYTES = 112;
 /** A frame without its results. */
 export const ENVELOPE_BYTES = 32;
 const STAMP_BYTES = 24;
+/** A key of a listing beside its text: a version, a size and lifetimes with their framing. */
+const LISTED_BYTES = 64;
 const UTF8_BYTES_PER_UNIT = 3;
 
 /** Throws FIELD_INVALID when the batch is refused as a whole. */
@@ -47,6 +49,8 @@ function requestBytesOf({ operation }: Operation): number {
     case "lease":
     case "increment":
       return operation.value.key.length;
+    case "listKeys":
+      return operation.value.prefix.length;
     case undefined:
       return 0;
     default:
@@ -57,6 +61,7 @@ function requestBytesOf({ operation }: Operation): number {
 /** What an operation costs beside itself, in bytes that are copied in the same time. */
 export function workBytesOf(operation: Operation["operation"]): number {
   if (operation.case === "set") return operation.value.value.length;
+  if (operation.case === "listKeys") return PAGE_WORK_BYTES;
   if (operation.case !== "invalidate") return 0;
   const { target } = operation.value;
   if (target.case === "keys") return target.value.keys.length * KEY_WORK_BYTES;
@@ -80,6 +85,12 @@ export function extraBytesOf(result: OperationResult["result"]): number {
     }
     case "invalidate":
       return result.value.stamps.length * STAMP_BYTES;
+    case "listKeys": {
+      const { keys, stamps } = result.value;
+      let bytes = stamps.length * STAMP_BYTES;
+      for (const { key } of keys) bytes += UTF8_BYTES_PER_UNIT * key.length + LISTED_BYTES;
+      return bytes;
+    }
     default:
       return 0;
   }

@@ -33,6 +33,8 @@ export function outcomeAttributes(result: OperationOutcome): OperationAttributes
       const { asOf, outcome } = result.value;
       return describe(asOf, outcome.case === "incremented" ? "incremented" : "not_incremented");
     }
+    case "listKeys":
+      return { outcome: "listed" };
     case "invalidate":
       return { outcome: "invalidated" };
     default:

@@ -12,6 +12,7 @@ import {
   runIncrement,
   runInvalidate,
   runLease,
+  runListKeys,
   runSet,
   runTouch,
 } from "../../rpc/operations.ts";
@@ -133,6 +134,12 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       });
       waited = true;
       return wait && (() => wait.cancel());
+    }),
+    listKeys: immediate((request, context) => {
+      context.memory.turns.spend(workBytesOf({ case: "listKeys", value: request }));
+      const value = runListKeys(request, operation(context));
+      describe(context, request.namespace, { case: "listKeys", value });
+      return value;
     }),
     batch: unary((request, context, settle) => {
       context.span.set({ operations: request.operations.length });

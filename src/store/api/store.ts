@@ -183,6 +183,38 @@ export type IncrementResult =
     }
   | { readonly kind: "notIncremented"; readonly asOf: Stamp; readonly reason: IncrementRefusal };
 
+/** Where a listing goes on. */
+export interface ListPosition {
+  readonly shard: number;
+  /** Of the scan of its table, below 2^48. 0: at its begin. */
+  readonly position: number;
+}
+
+export interface ListKeysCommand {
+  readonly namespace: string;
+  /** Empty: every key. */
+  readonly prefix: string;
+  /** At least 1. */
+  readonly maxKeys: number;
+  /** `undefined`: at the begin. */
+  readonly from: ListPosition | undefined;
+}
+
+/** An entry that a Get finds, which may see stale ones. The lifetimes are as in `EntryView`. */
+export interface KeyView
+  extends Pick<EntryView, "version" | "ttlRemainingMs" | "staleRemainingMs" | "stale" | "absent"> {
+  readonly key: string;
+  readonly valueBytes: number;
+}
+
+export interface ListKeysResult {
+  readonly keys: readonly KeyView[];
+  /** Of the shards that were looked at. */
+  readonly stamps: readonly Stamp[];
+  /** `undefined`: there are no more. */
+  readonly next: ListPosition | undefined;
+}
+
 export interface LeaseCommand {
   readonly namespace: string;
   readonly key: string;
@@ -389,6 +421,12 @@ export interface Store {
   get(command: GetCommand, memory?: ValueMemory): GetResult;
   /** What is there of a key, also when no read may see it. It is no read: nothing is counted, kept or removed for it. */
   inspect(namespace: string, key: string): InspectResult;
+  /**
+   * A page of the keys of a namespace. It looks at a bounded number of entries, of all namespaces, and holds the lock of
+   * a shard for a few of them at a time. A key with an entry from the first page to the last, also one that is set again
+   * meanwhile, is listed at least once. It is no read: nothing is counted, kept or removed for it.
+   */
+  listKeys(command: ListKeysCommand): ListKeysResult;
   set(command: SetCommand): SetResult;
   invalidate(command: InvalidateCommand): InvalidateResult;
   touch(command: TouchCommand): TouchResult;

@@ -137,8 +137,8 @@ export interface Table {
 
   /**
    * Visits at most `maxEntries` entries from `position` on and does with each what `visit` returns. Returns the next
-   * position, or 0 at the end. Other calls may come between two slices: an entry that was put before `scanStart` and
-   * stays until the end is visited at least once, a later one perhaps. Does not count as a use of an entry.
+   * position, or 0 at the end. Other calls may come between two slices: a key that has an entry from `scanStart`
+   * until the end, also one that is put again meanwhile, is visited at least once, another one perhaps. Does not count as a use of an entry.
    */
   scan(position: number, maxEntries: number, visit: Visit): number;
 }

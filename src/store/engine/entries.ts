@@ -195,6 +195,19 @@ export class ShardEntries {
     return visited;
   }
 
+  /** Visits at most `maxEntries` entries of all namespaces, as `Table.scan` does. It is no use of them. */
+  list(position: number, maxEntries: number, visit: (entry: TableEntry) => void): number {
+    return this.table.scan(position, maxEntries, (entry) => {
+      visit(entry);
+      return "keep";
+    });
+  }
+
+  /** Who may read an entry that is visited. */
+  stateOf(entry: TableEntry, nowMs: number): EntryState {
+    return this.#stateOf(entry, nowMs);
+  }
+
   /** A sweep is in progress, or is to begin at once. */
   isSweepWaiting(): boolean {
     return this.#sweep.sweeping || this.#sweep.isWanted;

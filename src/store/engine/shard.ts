@@ -18,6 +18,7 @@ import type {
   LeaseCommand,
   LeaseResult,
   LeaseWait,
+  ListKeysCommand,
   NamespaceUsage,
   SetCommand,
   SetResult,
@@ -46,6 +47,7 @@ import { ShardClock } from "../shm/shard-clock.ts";
 import { type EntryState, endOf, ShardEntries, toEntryView } from "./entries.ts";
 import { Increments } from "./increments.ts";
 import { Invalidations } from "./invalidations.ts";
+import { type ListedSlice, listSlice } from "./key-listing.ts";
 import { INCREMENT_ANSWERS, SET_ANSWERS } from "./request-answers.ts";
 import { RequestIds } from "./request-ids.ts";
 import { SetConditions } from "./set-conditions.ts";
@@ -228,6 +230,13 @@ export class Shard {
     const { entry, state } = found;
     const view = toEntryView(found, entry.value, nowMs);
     return { asOf: this.stamp, entry: { state: INSPECTED[state], view }, fences };
+  }
+
+  /** The keys of the namespace among the next entries: see key-listing.ts. */
+  listKeys(command: ListKeysCommand, position: number, maxEntries: number, nowMs: number): ListedSlice {
+    const record = this.#namespaces.find(command.namespace);
+    const slice = listSlice(this.#entries, command, record, position, maxEntries, nowMs);
+    return { ...slice, stamp: this.stamp };
   }
 
   #valueOf(entry: TableEntry, memory: ValueMemory | undefined): Uint8Array {

@@ -17,6 +17,8 @@ import type {
   LeaseHolder,
   LeaseResult,
   LeaseWait,
+  ListKeysCommand,
+  ListKeysResult,
   NamespaceBounds,
   NamespaceUsage,
   Predecessor,
@@ -46,6 +48,7 @@ import { HolderList } from "../leases/holder-list.ts";
 import { checkNamespaceBounds, NamespaceRules } from "../namespaces/namespace-bounds.ts";
 import { COUNTER, CounterRow, totalsOf } from "../shm/counters.ts";
 import type { HashedKey } from "./invalidations.ts";
+import { listPage } from "./key-listing.ts";
 import { NamespaceSums } from "./namespace-sums.ts";
 import { Shard } from "./shard.ts";
 import { cutShardState, type ShardLimits } from "./shard-memory.ts";
@@ -166,6 +169,14 @@ export class ShardedStore implements AttachedStore {
     } finally {
       shard.leave();
     }
+  }
+
+  listKeys(command: ListKeysCommand): ListKeysResult {
+    return listPage(command, this.#shards.length, (index, position, maxEntries) => {
+      const shard = this.#shards[index];
+      if (shard === undefined) throw new RangeError("there is no such shard");
+      return this.#locked(shard, (_, nowMs) => shard.listKeys(command, position, maxEntries, nowMs));
+    });
   }
 
   set(command: SetCommand): SetResult {

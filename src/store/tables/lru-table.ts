@@ -41,7 +41,7 @@ class LruTable implements Table {
   readonly #cache: LRUCache<string, LruEntry>;
   /**
    * All entries. The last one takes the place of a removed one. A scan runs from the end down, so an entry that takes
-   * another one's place was scanned already or was put later.
+   * another one's place was scanned already or was put later. An entry that is put again keeps its place.
    */
   readonly #scanList: LruEntry[] = [];
 
@@ -96,6 +96,7 @@ class LruTable implements Table {
       slot: this.#scanList.length,
     };
     const id = toEntryId(entry.namespace, entry.key);
+    const formerSlot = this.#cache.peek(id)?.slot;
     if (kept.costBytes > this.budgetBytes) {
       this.#cache.delete(id);
       this.#evicted(kept);
@@ -109,6 +110,7 @@ class LruTable implements Table {
     this.#cache.set(id, kept);
     kept.slot = this.#scanList.length;
     this.#scanList.push(kept);
+    if (formerSlot !== undefined) this.#exchange(kept, formerSlot);
     this.#charge(kept, 1);
   }
 
@@ -184,6 +186,19 @@ class LruTable implements Table {
     const kept = this.#cache.peek(toEntryId(entry.namespace, entry.key));
     if (kept !== entry) throw new Error("the entry is no longer in the table");
     return kept;
+  }
+
+  /**
+   * Gives the last entry of the scan list the place that its key had before. What stands there now came from the end, so
+   * that a scan has seen it, or will see it at the end too.
+   */
+  #exchange(last: LruEntry, slot: number): void {
+    const other = this.#scanList[slot];
+    if (other === undefined) return;
+    this.#scanList[last.slot] = other;
+    other.slot = last.slot;
+    this.#scanList[slot] = last;
+    last.slot = slot;
   }
 
   #unlist(entry: LruEntry): void {

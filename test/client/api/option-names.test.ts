@@ -28,6 +28,7 @@ describe("C7: an unknown option", () => {
     ["maxStaleness", "maxStalenessMs", (users) => users.get("k", untyped({ maxStaleness: 1 }))],
     ["deadline", "deadlineMs", (users) => users.getMany(["k"], untyped({ deadline: 1 }))],
     ["Soft", "soft", (users) => users.invalidate({ keys: ["k"] }, untyped({ Soft: true }))],
+    ["prefixes", "prefix", (users) => users.keys(untyped({ prefixes: ["k"] })).next()],
     ["prefix", "prefixes", (users) => users.subscribe(untyped({ prefix: ["k"] }))],
     ["grace", "graceMs", (_users, cache) => cache.close(untyped({ grace: 1 }))],
     ["timeoutMs", "", (_users, cache) => cache.sync(untyped({ timeoutMs: 1 }))],

@@ -51,7 +51,7 @@ it.each(["on", "off"])(
       match: [`token:${name}`],
       allow: [
         { namespaces: [name], may: PERMISSIONS },
-        { namespaces: ["*"], may: ["observe", "inspect"] },
+        { namespaces: ["*"], may: ["observe"] },
       ],
     }));
     const policy = folder.write("policy.yaml", JSON.stringify({ principals }));

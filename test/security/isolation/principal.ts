@@ -146,6 +146,7 @@ export class TalkingPrincipal implements AsyncDisposable {
       if (operation?.case === "get") await this.#unary(method.get, operation.value);
       if (operation?.case === "set") await this.#unary(method.set, operation.value);
       if (operation?.case === "touch") await this.#unary(method.touch, operation.value);
+      if (operation?.case === "listKeys") await this.#unary(method.listKeys, operation.value);
       if (operation?.case === "increment") await this.#unary(method.increment, operation.value);
       if (operation?.case === "lease") await this.#unary(method.lease, operation.value);
     }
@@ -234,6 +235,7 @@ export class TalkingPrincipal implements AsyncDisposable {
       { operation: { case: "set", value: { ...set, condition: { case: "ifVersion", value: 1n } } } },
       { operation: { case: "touch", value: { namespace, key, ttlMs: 60_000n } } },
       { operation: { case: "increment", value: { namespace, key } } },
+      { operation: { case: "listKeys", value: { namespace, prefix: key.slice(0, 3) } } },
       { operation: { case: "lease", value: { namespace, key: `${key}9` } } },
       { operation: { case: "invalidate", value: { namespace, target: { case: "prefix", value: "none" } } } },
       { traceparent: this.canaries.header },
