@@ -228,6 +228,24 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
     command: "",
   },
   {
+    what: "a restart in order, with a snapshot",
+    answer: "no gap, and no copy of a near cache is lost or stale; a copied file is another life",
+    proofs: of("coherence/clean-restarts")(
+      "scenario 38: a clean restart leaves all copies as they are, without a gap and without a question",
+      "scenario 38: a copy of a snapshot is another life: whoever knows the first has a gap, and trusts nothing of it",
+    ),
+    command: "MESHCACHE_TRACES=FOLDER npm run proof:restarts",
+  },
+  {
+    what: "a snapshot on a full disk, or of a server that is killed while it writes",
+    answer: "the next start is empty and says why, and nothing of the file is left",
+    proofs: of("snapshot/interrupted-writes")(
+      "leaves nothing of a snapshot, wherever it is full, and the next start is empty",
+      "is found by the next start, which removes what it had written",
+    ),
+    command: "",
+  },
+  {
     what: "clocks that stop or jump",
     answer: "no hit past its end",
     proofs: of("coherence/clocks")(
