@@ -2,14 +2,15 @@
 import type { ServerResponse } from "node:http";
 import type { Boundary } from "../common/boundary.ts";
 import { type CacheStatus, toCacheStatus } from "./cache-status.ts";
+import type { OriginResponse } from "./origin.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { BodySink } from "./recording.ts";
 import { endToEnd, fieldOf, type RawHeaders, without } from "./rules/header-fields.ts";
-import { toRange } from "./rules/range.ts";
+import { type Part, toPart } from "./rules/range.ts";
 import type { StoredResponse } from "./rules/stored-response.ts";
 import type { ResponseHead } from "./rules/storing.ts";
 import { TAG_FIELDS } from "./rules/tags.ts";
-import { isNotModified, isSameRange } from "./rules/validators.ts";
+import { isNotModified } from "./rules/validators.ts";
 
 const NOT_MODIFIED = 304;
 const BODILESS: ReadonlySet<number> = new Set([204, 205, NOT_MODIFIED]);
@@ -51,7 +52,12 @@ export class ClientAnswer implements BodySink {
       this.#response.end();
       return;
     }
-    if (stored.status === 200 && this.#range(request, stored, headers)) return;
+    const part = stored.status === 200 && request.method === "GET" ? partFor(request, stored) : undefined;
+    if (part !== undefined) {
+      this.#head(part.status, part.statusMessage, [...withoutLength(headers), ...part.headers]);
+      this.#response.end(part.body, "latin1");
+      return;
+    }
     if (!BODILESS.has(stored.status) && fieldOf(headers, "content-length") === undefined)
       headers.push("content-length", String(stored.body.length));
     this.#head(stored.status, stored.statusMessage, headers);
@@ -59,20 +65,30 @@ export class ClientAnswer implements BodySink {
     else this.#response.end(stored.body, "latin1");
   }
 
-  /** The head of an answer of the origin, whose body follows. */
+  /**
+   * The head of an answer of the origin, whose body follows. `hasConditions`: those of the client were not sent on. What Node
+   * refuses of it ends the body, and is thrown.
+   */
   begin(
     request: ProxiedRequest,
-    head: ResponseHead,
+    response: OriginResponse,
     status: CacheStatus,
-    /** The conditions of the client were not sent on. */
     hasConditions: boolean,
   ): void {
     if (this.isGone) return;
+    try {
+      this.#begin(request, response, status, hasConditions);
+    } catch (error) {
+      response.body.destroy();
+      throw error;
+    }
+  }
+
+  #begin(request: ProxiedRequest, head: ResponseHead, status: CacheStatus, hasConditions: boolean): void {
     const headers = this.#headers(endToEnd(head.headers), { ...status, fwdStatus: head.status });
+    const { respondedAtMs } = head.times;
     const isUnchanged =
-      hasConditions &&
-      head.status === 200 &&
-      isNotModified(head.headers, request.headers, head.times.respondedAtMs);
+      hasConditions && head.status === 200 && isNotModified(head.headers, request.headers, respondedAtMs);
     this.#isWithoutBody = isUnchanged || request.method === "HEAD";
     if (isUnchanged) this.#head(NOT_MODIFIED, "Not Modified", withoutContent(headers));
     else this.#head(head.status, head.statusMessage, headers);
@@ -158,42 +174,18 @@ export class ClientAnswer implements BodySink {
   #head(status: number, message: string, headers: string[]): void {
     this.#response.writeHead(status, message, headers);
   }
-
-  /** Answers with a part, if the request asks for one that there is. */
-  #range(request: ProxiedRequest, { headers: stored, body }: StoredResponse, headers: string[]): boolean {
-    const { range: asked, "if-range": ifRange } = request.headers;
-    if (asked === undefined || request.method !== "GET") return false;
-    if (typeof ifRange === "string" && !isSameRange(stored, ifRange)) return false;
-    const range = toRange(asked, body.length);
-    if (range === undefined) return false;
-    const rest = without(headers, (name) => name === "content-length" || name === "content-range");
-    if (range === "unsatisfiable") {
-      this.#head(416, "Range Not Satisfiable", [
-        ...rest,
-        "content-range",
-        `bytes */${body.length}`,
-        "content-length",
-        "0",
-      ]);
-      this.#response.end();
-      return true;
-    }
-    const { first, last } = range;
-    const part = body.slice(first, last + 1);
-    const contentRange = `bytes ${first}-${last}/${body.length}`;
-    this.#head(206, "Partial Content", [
-      ...rest,
-      "content-range",
-      contentRange,
-      "content-length",
-      String(part.length),
-    ]);
-    this.#response.end(part, "latin1");
-    return true;
-  }
 }
 
 /** A 304 describes no bytes. */
 function withoutContent(headers: RawHeaders): string[] {
   return without(headers, (name) => name.startsWith("content-") && name !== "content-location");
+}
+
+function partFor({ headers }: ProxiedRequest, stored: StoredResponse): Part | undefined {
+  const ifRange = headers["if-range"];
+  return toPart(stored, headers.range, typeof ifRange === "string" ? ifRange : undefined);
+}
+
+function withoutLength(headers: RawHeaders): string[] {
+  return without(headers, (name) => name === "content-length" || name === "content-range");
 }

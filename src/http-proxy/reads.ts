@@ -25,10 +25,9 @@ export class Reads {
 
   /** Never rejects, but for faults. */
   async serve(request: ProxiedRequest, answer: ClientAnswer): Promise<void> {
-    const { directives, hasBody, askedWith } = request;
-    // The body of a GET is in no key, and what must not be stored need not be looked for.
-    if (hasBody || askedWith.noStore) {
-      await this.#passing.pass(request, answer, hasBody ? "bypass" : "request");
+    const { directives, askedWith } = request;
+    if (isForOrigin(request) || askedWith.noStore) {
+      await this.#passing.pass(request, answer, askedWith.noStore ? "request" : "bypass");
       return;
     }
     const place = await findPlace(this.#deps.store, request);
@@ -178,3 +177,8 @@ export class Reads {
 }
 
 type ClientLoad = LoadRequest & { readonly answer: ClientAnswer };
+
+/** The body of a GET is in no key, and these conditions are not for caches (RFC 9111, 4.3.2). */
+function isForOrigin({ hasBody, headers }: ProxiedRequest): boolean {
+  return hasBody || headers["if-match"] !== undefined || headers["if-unmodified-since"] !== undefined;
+}

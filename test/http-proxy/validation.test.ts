@@ -159,6 +159,19 @@ describe("a request", () => {
     expect((await proxied.ask("/", { headers })).body).toBe("answer 1");
   });
 
+  it.each(["if-match", "if-unmodified-since"])(
+    "whose condition is for the origin goes there: %s",
+    async (name) => {
+      await using proxied = await startProxiedOrigin(numbered({ "cache-control": "max-age=60" }));
+      const { ask, requests } = proxied;
+      await ask("/");
+      const headers = { [name]: name === "if-match" ? '"v1"' : MODIFIED };
+      expect((await ask("/", { headers })).body).toBe("answer 2");
+      expect(requests[1]?.headers[name]).toBe(headers[name]);
+      expect((await ask("/")).body).toBe("answer 1");
+    },
+  );
+
   it("takes a stale response by max-stale, as far as it says", async () => {
     await using proxied = await startProxiedOrigin(numbered({ "cache-control": "max-age=10" }));
     const { ask, pass } = proxied;

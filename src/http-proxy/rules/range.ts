@@ -1,6 +1,9 @@
 /** One range of bytes of a stored response (RFC 9110, 14). Several at once are answered with the whole, as 14.2 permits. */
 
-export type Range =
+import type { StoredResponse } from "./stored-response.ts";
+import { isSameRange } from "./validators.ts";
+
+type Range =
   /** The range is not one that is understood: the whole is the answer. */
   | undefined
   | "unsatisfiable"
@@ -22,4 +25,32 @@ export function toRange(header: string, length: number): Range {
   const last = to === undefined ? length - 1 : Number(to);
   if (last < first && to !== undefined) return undefined;
   return first < length ? { first, last: Math.min(last, length - 1) } : "unsatisfiable";
+}
+
+/** What a request for a range is answered with. */
+export interface Part {
+  readonly status: number;
+  readonly statusMessage: string;
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+/** Undefined: the whole is the answer, also where `ifRange` names another response. */
+export function toPart(
+  { headers, body }: StoredResponse,
+  range: string | undefined,
+  ifRange: string | undefined,
+): Part | undefined {
+  if (range === undefined || (ifRange !== undefined && !isSameRange(headers, ifRange))) return undefined;
+  const found = toRange(range, body.length);
+  if (found === undefined) return undefined;
+  const isThere = found !== "unsatisfiable";
+  const part = isThere ? body.slice(found.first, found.last + 1) : "";
+  const bounds = isThere ? `${found.first}-${found.last}` : "*";
+  return {
+    status: isThere ? 206 : 416,
+    statusMessage: isThere ? "Partial Content" : "Range Not Satisfiable",
+    headers: ["content-range", `bytes ${bounds}/${body.length}`, "content-length", String(part.length)],
+    body: part,
+  };
 }
