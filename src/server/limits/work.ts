@@ -12,7 +12,7 @@ export const ERROR_WORK_BYTES = 32 * 1024;
 export const FRAME_WORK_BYTES = 4 * 1024;
 /** What a key of an Invalidate costs. */
 export const KEY_WORK_BYTES = 1024;
-/** What a page of ListKeys costs. */
-export const PAGE_WORK_BYTES = 1024 * 1024;
+/** What a page of ListKeys costs, which looks at a thousand entries. */
+export const PAGE_WORK_BYTES = 3 * 1024 * 1024;
 /** What it costs to look whether a call has to end. */
 export const JUDGE_WORK_BYTES = 64;
