@@ -158,6 +158,7 @@ export class Reads {
         });
         return;
       case "error":
+        this.#counts.originErrors += 1;
         answerFailure(answer, outcome.error, load.status);
         return;
       default:
