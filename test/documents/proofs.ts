@@ -133,6 +133,28 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
     command: "npm run simulate -- --seeds 10000",
   },
   {
+    what: "increments of a counter add up; one that is sent again adds once",
+    answer: "no violation",
+    proofs: [
+      ...of("simulation/simulation")("keeps every promise in"),
+      ...of("client/operations/increments")(
+        "adds once when its stream ends before the answer, and is answered with its own sum",
+      ),
+    ],
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "a listing has every key that is there all the time, whatever is written meanwhile",
+    answer: "none is missed",
+    proofs: [
+      [
+        "test/contract/store-listing.ts",
+        "lists at least once what is there all the time, and nothing that never was, while others write",
+      ],
+    ],
+    command: "npx vitest run --project meshcache test/store/tables",
+  },
+  {
     what: "a stream is in order, without repetitions and gaps, and can be resumed after every event",
     answer: "nothing lost, nothing twice",
     proofs: [
