@@ -41,8 +41,12 @@ export function pathOf(url: string): EntryPath | undefined {
   };
 }
 
+/** Throws FIELD_INVALID for a header. */
 export function toGetRequest({ namespace, key }: EntryPath, header: HeaderReader): GetRequest {
-  return create(GetRequestSchema, { namespace, key, allowStale: header("meshcache-allow-stale") === "true" });
+  const allowStale = header("meshcache-allow-stale") ?? "false";
+  if (allowStale !== "true" && allowStale !== "false")
+    throw fieldInvalid("meshcache-allow-stale", '"true" or "false"');
+  return create(GetRequestSchema, { namespace, key, allowStale: allowStale === "true" });
 }
 
 /** `value`: copied by nobody. Throws FIELD_INVALID for a header, or for a value that should be JSON and is none. */

@@ -82,6 +82,7 @@ it("answers as the document says, whatever is asked", async () => {
     ["GET", "1", { "if-none-match": etag }],
     ["HEAD", "1", { "if-none-match": etag }],
     ["GET", "1", { "meshcache-allow-stale": "true" }],
+    ["GET", "1", { "meshcache-allow-stale": "yes" }],
     ["GET", "none"],
     ["GET", "%ff"],
     ["HEAD", "%ff"],
