@@ -1,8 +1,8 @@
 /** What a client is answered: a stored response, one that comes from the origin, or that there is none. */
-import type { ServerResponse } from "node:http";
+import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Boundary } from "../common/boundary.ts";
 import { type CacheStatus, toCacheStatus } from "./cache-status.ts";
-import type { OriginResponse } from "./origin.ts";
+import type { OriginResponse } from "./origin-call.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { BodySink } from "./recording.ts";
 import { endToEnd, fieldOf, type RawHeaders, without } from "./rules/header-fields.ts";
@@ -119,7 +119,7 @@ export class ClientAnswer implements BodySink {
   ): void {
     if (this.isGone || this.isBegun) return;
     const body = `${text}\n`;
-    this.#response.writeHead(status, {
+    this.#response.writeHead(status, STATUS_CODES[status] ?? "", {
       "content-type": "text/plain",
       "content-length": Buffer.byteLength(body),
       "cache-control": "no-store",

@@ -4,7 +4,8 @@ import { CacheError } from "../common/errors.ts";
 import type { CacheStatus, ForwardReason } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
 import type { Counts } from "./counts.ts";
-import type { Origin, OriginResponse } from "./origin.ts";
+import type { Origin } from "./origin.ts";
+import type { OriginResponse } from "./origin-call.ts";
 import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
 import { handOn } from "./recording.ts";
 
