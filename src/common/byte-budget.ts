@@ -17,8 +17,4 @@ export class ByteBudget {
   give(bytes: number): void {
     this.#bytes -= bytes;
   }
-
-  get heldBytes(): number {
-    return this.#bytes;
-  }
 }

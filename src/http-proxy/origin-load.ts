@@ -3,6 +3,7 @@
  * client as it comes.
  */
 import type { Boundary } from "../common/boundary.ts";
+import type { ByteBudget } from "../common/byte-budget.ts";
 import type { CacheStatus } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
 import type { Counts } from "./counts.ts";
@@ -10,7 +11,7 @@ import type { Origin } from "./origin.ts";
 import type { OriginResponse } from "./origin-call.ts";
 import { isAway } from "./passing.ts";
 import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
-import { handOn, type RecordingBudget, record } from "./recording.ts";
+import { handOn, record } from "./recording.ts";
 import type { Kept, ResponseStore } from "./response-store.ts";
 import { type Aged, failureOf, isUsableAfter, type OriginFailure } from "./rules/reuse.ts";
 import type { StoredResponse } from "./rules/stored-response.ts";
@@ -22,7 +23,7 @@ import { variantOf } from "./rules/vary.ts";
 export interface LoadDeps {
   readonly origin: Origin;
   readonly store: ResponseStore;
-  readonly budget: RecordingBudget;
+  readonly budget: ByteBudget;
   /** The longest body that is kept. */
   readonly bodyMaxBytes: number;
   readonly wallMs: () => number;

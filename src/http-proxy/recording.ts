@@ -4,6 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import type { Boundary } from "../common/boundary.ts";
+import type { ByteBudget } from "../common/byte-budget.ts";
 
 /** A client to which a body is handed on as it comes. */
 export interface BodySink {
@@ -20,29 +21,10 @@ export interface BodySink {
 /** "tooLong": it is not kept, and handed on. "broken": it broke off. */
 export type Recorded = Buffer | "tooLong" | "broken";
 
-/** Bytes that all recordings of a proxy may hold at a time. */
-export class RecordingBudget {
-  readonly #maxBytes: number;
-  #bytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  take(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#maxBytes) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-}
-
 export interface RecordingDeps {
   readonly maxBytes: number;
-  readonly budget: RecordingBudget;
+  /** Bytes that all recordings of a proxy may hold at a time. */
+  readonly budget: ByteBudget;
   readonly boundary: Boundary;
   /** Aborted when nobody waits for it any more. */
   readonly signal: AbortSignal;
