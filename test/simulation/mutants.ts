@@ -52,12 +52,15 @@ export const mutants: readonly Mutant[] = [
     "? this.#lastAnsweredPingSentAtMs + this.#leaseMs",
     "? Number.POSITIVE_INFINITY * this.#leaseMs",
   ),
-  mutant(
-    "client: age counted from the receipt of the answer to a ping",
-    "Coherence.pingAnswered",
-    "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs)",
-    "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs, this.#clock.nowMs())",
-  ),
+  {
+    ...mutant(
+      "client: age counted from the receipt of the answer to a ping",
+      "Coherence.pingAnswered",
+      "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs)",
+      "Math.max(this.#lastAnsweredPingSentAtMs, sentAtMs, this.#clock.nowMs())",
+    ),
+    test: "scenario 15: the lease counts from when a ping was sent, however late its answer comes",
+  },
   mutant(
     "client: served between a disconnect and the catch-up",
     "Coherence.fellBehind",
@@ -76,12 +79,15 @@ export const mutants: readonly Mutant[] = [
     "const reading = readGet(key, response, call.sentAtMs);",
     "const reading = readGet(key, response, this.#context.coherence.nowMs());",
   ),
-  mutant(
-    "client: a bound shorter than the lease is ignored",
-    "Coherence.mayServeWithin",
-    "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
-    "",
-  ),
+  {
+    ...mutant(
+      "client: a bound shorter than the lease is ignored",
+      "Coherence.mayServeWithin",
+      "nowMs - this.#lastAnsweredPingSentAtMs <= maxStalenessMs &&",
+      "",
+    ),
+    test: "serves within the shorter bound of a read",
+  },
 
   // ---- Clocks that stop or jump (scenario 33) --------------------------------------------------------------------
   mutant(
@@ -249,12 +255,15 @@ export const mutants: readonly Mutant[] = [
     ],
     test: "without an answer removes the entry of its key, also one that was read during the write",
   },
-  mutant(
-    "client: a resumed stream begins from now",
-    "StreamSubscription.subscribe",
-    "const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_BYTES;",
-    "const resumed = NO_BYTES;",
-  ),
+  {
+    ...mutant(
+      "client: a resumed stream begins from now",
+      "StreamSubscription.subscribe",
+      "const resumed = isFirst && isCursorTaken(cursor, limits) ? cursor : NO_BYTES;",
+      "const resumed = NO_BYTES;",
+    ),
+    test: "misses no event of a real server",
+  },
   mutant(
     "client: sync() does not wait for the events",
     "Barriers.add",
@@ -353,12 +362,15 @@ export const mutants: readonly Mutant[] = [
     "this.#outage = 0;",
     "void this.#outage;",
   ),
-  mutant(
-    "client: outage copies are served after a gap",
-    "Coherence.#knownCurrentAtMs",
-    "if (generation !== this.generation) return Number.NEGATIVE_INFINITY;",
-    "",
-  ),
+  {
+    ...mutant(
+      "client: outage copies are served after a gap",
+      "Coherence.#knownCurrentAtMs",
+      "if (generation !== this.generation) return Number.NEGATIVE_INFINITY;",
+      "",
+    ),
+    test: "scenario 35: is never served after a gap was seen",
+  },
   mutant(
     "client: outage copies are served for ever",
     "Coherence.mayServeInOutage",
@@ -371,12 +383,15 @@ export const mutants: readonly Mutant[] = [
     '"near", { outage: true }',
     '"near", {}',
   ),
-  mutant(
-    "client: a load is kept in an outage though its key was invalidated since",
-    "EntryLoader.#runOnce",
-    "if (isCurrent()) this",
-    "if (isCurrent() || begun.atMs > 0) this",
-  ),
+  {
+    ...mutant(
+      "client: a load is kept in an outage though its key was invalidated since",
+      "EntryLoader.#runOnce",
+      "if (isCurrent()) this",
+      "if (isCurrent() || begun.atMs > 0) this",
+    ),
+    test: "scenario 35: is not kept when this process has invalidated %s since it began",
+  },
   mutant(
     "client: what was loaded in an outage is served after it",
     "NearCache.keepInOutage",
@@ -799,6 +814,7 @@ export const mutants: readonly Mutant[] = [
         replace: "if (command.ifVersion === entry.version) {",
       },
     ],
+    test: "scenario 12: an entry of an old epoch is not revalidated, even when the version is the same number",
   },
   mutant(
     "server: Progress overtakes events",
@@ -819,12 +835,15 @@ export const mutants: readonly Mutant[] = [
     ],
     test: "drops its copies: the events between them and its subscription may be missing",
   },
-  mutant(
-    "client: a namespace counts as covered by the selector of another one that begins like it",
-    "SelectorCover.covers",
-    "return this.#namespacePrefixes.some((prefix) => namespace.startsWith(prefix));",
-    "return this.#namespacePrefixes.length > 0;",
-  ),
+  {
+    ...mutant(
+      "client: a namespace counts as covered by the selector of another one that begins like it",
+      "SelectorCover.covers",
+      "return this.#namespacePrefixes.some((prefix) => namespace.startsWith(prefix));",
+      "return this.#namespacePrefixes.length > 0;",
+    ),
+    test: "get one more selector for one that they do not cover, as long as there is one",
+  },
   mutant(
     "server: a selector with a prefix of names selects the namespace of that name alone",
     "matches",
