@@ -72,9 +72,11 @@ export class Reads {
       return;
     }
     const load = { request, stored: aged, answer, status: { fwd: reason } };
-    // A fresh entry that is of no use here is no reason to wait for anybody.
-    if (place.entry !== undefined && !place.entry.stale) await this.#askAlone(load, place.key, place.entry);
-    else await this.#askTogether(load, place.key);
+    // Nothing that somebody else gets would answer it: it is fresh and of no use here, or must be confirmed for each request.
+    const { key, entry } = place;
+    if (entry !== undefined && (!entry.stale || aged?.response.use.validate))
+      await this.#askAlone(load, key, entry);
+    else await this.#askTogether(load, key);
   }
 
   /** One request to the origin in the whole mesh, for all who wait for this key. */

@@ -56,6 +56,23 @@ describe("a stale response", () => {
     }
   });
 
+  it("with no-cache is confirmed for each of many requests at once, which do not wait for each other", async () => {
+    await using proxied = await startProxiedOrigin(confirming({ "cache-control": "no-cache" }));
+    const { ask, requests } = proxied;
+    await ask("/");
+    await proxied.mesh.cache.sync();
+    const waiting: (() => void)[] = [];
+    proxied.handler = (_request, response) => {
+      waiting.push(() => response.writeHead(304, { etag: '"v1"', "cache-control": "no-cache" }).end());
+    };
+    const asking = Array.from({ length: 5 }, () => ask("/"));
+    await expect.poll(() => waiting.length).toBe(5);
+    for (const answer of waiting) answer();
+    for (const { status, body } of await Promise.all(asking))
+      expect({ status, body }).toEqual({ status: 200, body: "body" });
+    expect(requests).toHaveLength(6);
+  });
+
   it("is served at once while the origin is asked, within stale-while-revalidate", async () => {
     const headers = { "cache-control": "max-age=10, stale-while-revalidate=60" };
     await using proxied = await startProxiedOrigin(numbered(headers));
