@@ -27,6 +27,7 @@ beforeAll(() => {
     "test/proxies",
     "test/documents/pages.ts",
     "test/support",
+    "scripts/bundle.ts",
     "package.json",
   ]) {
     cpSync(path, join(copy, path), { recursive: true, filter: (from) => resolve(from) !== FAST });
