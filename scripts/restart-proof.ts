@@ -127,6 +127,8 @@ function patient(client: MeshClient): MeshClient {
 
 interface Replayed {
   readonly hitRatio: number;
+  /** Of the reads, those that near caches answered. */
+  readonly nearRatio: number;
   readonly reads: number;
   readonly stale: number;
   readonly gaps: number;
@@ -182,7 +184,14 @@ async function replay(name: string, signal: NodeJS.Signals | undefined): Promise
   await Promise.all(caches.map((cache) => cache.close()));
   await server.stop();
   const { reads, near, remote, stale, wrong } = tally.counts;
-  return { hitRatio: (near + remote) / reads, reads, stale: stale + wrong, gaps, downMs: server.downMs };
+  return {
+    hitRatio: (near + remote) / reads,
+    nearRatio: near / reads,
+    reads,
+    stale: stale + wrong,
+    gaps,
+    downMs: server.downMs,
+  };
 }
 
 const faults: string[] = [];
@@ -192,10 +201,10 @@ const must = (holds: boolean, what: string): void => {
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 const longest = (ms: readonly number[]): string => `${Math.round(Math.max(0, ...ms))} ms`;
 
-function tell(title: string, { hitRatio, reads, stale, gaps, downMs }: Replayed): void {
+function tell(title: string, { hitRatio, nearRatio, reads, stale, gaps, downMs }: Replayed): void {
   const down = downMs.length === 0 ? "" : ` · away for at most ${longest(downMs)}`;
   console.log(
-    `${title.padEnd(24)} hit ratio ${percent(hitRatio)} of ${reads} reads · ${stale} stale · ${gaps} gaps${down}`,
+    `${title.padEnd(24)} hit ratio ${percent(hitRatio)}, ${percent(nearRatio)} near, of ${reads} reads · ${stale} stale · ${gaps} gaps${down}`,
   );
 }
 
@@ -266,6 +275,7 @@ try {
   must(clean.stale === 0, "a read was stale over a restart in order");
   must(clean.gaps === 0, "a restart in order was a gap");
   must(Math.abs(clean.hitRatio - none.hitRatio) <= 0.01, "the hit ratio moved by more than a point");
+  must(clean.nearRatio >= none.nearRatio - 0.01, "near caches lost copies over a restart in order");
   const killed = await replay("killed", "SIGKILL");
   tell(`${RESTARTS} kills`, killed);
   must(killed.stale === 0, "a read was stale after a kill");

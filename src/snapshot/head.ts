@@ -104,16 +104,62 @@ export function readHead(fileBytes: number, read: (bytes: number, at: number) =>
   const crc = all.readUInt32LE(bytes - CRC_BYTES);
   if (crc32(all.subarray(0, bytes - CRC_BYTES)) !== crc) throw damaged("the checksum of its head is wrong");
   const text = all.toString("utf8", FIXED_BYTES, bytes - CRC_BYTES);
-  return { head: fromDescription(JSON.parse(text)), bytes, crc };
+  return { head: fromDescription(toDescription(text)), bytes, crc };
 }
 
-/** What `JSON.stringify` made of a head, in a file whose checksum is right. */
+/** What `JSON.stringify` made of a head. */
 interface Description extends Pick<SnapshotHead, "writtenAtMs" | "revisions" | "limits"> {
   readonly id: string;
   readonly epoch: string;
   readonly seeds: { readonly hash: string; readonly names: readonly [string, string] };
   readonly predecessors: readonly { readonly epoch: string; readonly endRevisions: readonly number[] }[];
   readonly parts: readonly (readonly (readonly [number, number])[])[];
+}
+
+/** A checksum that is right says nothing of who wrote it: another build may have another head in the same format. */
+function toDescription(text: string): Description {
+  let description: unknown;
+  try {
+    description = JSON.parse(text);
+  } catch {
+    // Told below.
+  }
+  if (!isDescription(description)) throw new SnapshotRefusal("format", "its head has another form");
+  return description;
+}
+
+function isDescription(value: unknown): value is Description {
+  if (!isRecord(value)) return false;
+  const { id, epoch, writtenAtMs, revisions, limits, seeds, predecessors, parts } = value;
+  const isWhole =
+    [id, epoch].every(isHex) && isCount(writtenAtMs) && isRecord(limits) && isList(revisions, isCount);
+  const hasSeeds =
+    isRecord(seeds) && isHex(seeds.hash) && isList(seeds.names, isHex) && seeds.names.length === 2;
+  const isPredecessor = (one: unknown) =>
+    isRecord(one) && isHex(one.epoch) && isList(one.endRevisions, isCount);
+  const isSize = (one: unknown) => isList(one, isCount) && one.length === 2;
+  return (
+    isWhole &&
+    hasSeeds &&
+    isList(predecessors, isPredecessor) &&
+    isList(parts, (shard): shard is unknown[] => isList(shard, isSize))
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isList(value: unknown, isElement: (element: unknown) => boolean): value is readonly unknown[] {
+  return Array.isArray(value) && value.every(isElement);
+}
+
+function isHex(value: unknown): boolean {
+  return typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function fromDescription(description: Description): SnapshotHead {

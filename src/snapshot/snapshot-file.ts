@@ -66,9 +66,11 @@ export class SnapshotFile {
     try {
       this.#putAside(started.outcome.kind === "loaded" ? this.#usedPath : `${this.#path}.refused`);
     } catch (error) {
-      if (started.outcome.kind === "refused") return started;
-      // The next start would load it again, after all that happens from now on.
-      return refused(all, ioRefusal("it cannot be put aside", error));
+      // The next start must not load it, after all that happens from now on.
+      this.#empty();
+      return started.outcome.kind === "refused"
+        ? started
+        : refused(all, ioRefusal("it cannot be put aside", error));
     }
     this.#isLoaded = started.outcome.kind === "loaded";
     return started;
@@ -146,6 +148,18 @@ export class SnapshotFile {
   #putAside(to: string): void {
     renameSync(this.#path, to);
     this.#syncFolder();
+  }
+
+  /** For a file that can be written where its folder cannot. Errors do no harm: then no server here writes another one. */
+  #empty(): void {
+    try {
+      this.#withFile(this.#path, "r+", (file) => {
+        ftruncateSync(file);
+        fsyncSync(file);
+      });
+    } catch {
+      // Where neither can be written it stays.
+    }
   }
 
   #syncFolder(): void {

@@ -1,7 +1,8 @@
 /** One snapshot: what comes back, what does not, and every way in which its bytes or its moment can be wrong. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
 import { BLOCK_BYTES } from "../../src/snapshot/blocks.ts";
@@ -44,6 +45,15 @@ function fill(options: Partial<StoreOptions> = {}, valueRepeats = 100): Written 
   driver.set("once", { requestId: 9n, condition: { kind: "ifAbsent" } });
   driver.token("leased", 60_000);
   return { driver, memory };
+}
+
+/** The same snapshot with another description in its head, and the right checksum for that. */
+function withDescription(bytes: Buffer, text: string): Buffer {
+  const head = Buffer.concat([bytes.subarray(0, 16), Buffer.from(text)]);
+  head.writeUInt32LE(Buffer.byteLength(text), 12);
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32LE(crc32(head));
+  return Buffer.concat([head, crc, bytes.subarray(16 + bytes.readUInt32LE(12) + 4)]);
 }
 
 function load(
@@ -110,6 +120,29 @@ describe("a snapshot", () => {
         "32,64,12,64,4,32,4,4,232,256,64,4,56,8,4,4,4,12,64,4,56,8,4,4,4,12,1336,8,4,4,4,12,64,64,2,64,4,48,8,4,4,4,12,64,4,80,8,4,4,4,12,64,4160,256,4160,256,64,24,32768,256,4,4,4,16384",
       ]
     `);
+  });
+
+  it("with a head of another form in the same format is refused, though its checksum is right", () => {
+    const { driver, memory } = fill();
+    const bytes = bytesOf(memory, driver.clock);
+    const description = JSON.parse(bytes.toString("utf8", 16, 16 + bytes.readUInt32LE(12)));
+    const next = driver.clock.restarted(5, 100);
+    const wrong = [null, [], "text", 1, -1, 2 ** 60, {}, [[["a"]]], [[[1, 2, 3]]]];
+    for (const name of Object.keys(description)) {
+      for (const value of [undefined, ...wrong]) {
+        // It continues no other life.
+        if (name === "predecessors" && JSON.stringify(value) === "[]") continue;
+        const forged = withDescription(bytes, JSON.stringify({ ...description, [name]: value }));
+        const { outcome } = load(forged, next);
+        expect(outcome.kind, `${name}: ${JSON.stringify(value)}`).toBe("refused");
+      }
+    }
+    for (const text of ["", "{", "null", "[]"]) {
+      expect(load(withDescription(bytes, text), next).outcome).toMatchObject({
+        kind: "refused",
+        reason: "format",
+      });
+    }
   });
 
   it("fits into other limits where there is room, and says which has none", () => {
@@ -283,15 +316,33 @@ describe("the file of a snapshot", () => {
     expect(new SnapshotFile(path).start(options).outcome.kind).toBe("loaded");
   });
 
-  it("that is a folder, or cannot be put aside, is refused", () => {
+  it("that is a folder is refused", () => {
     const { driver } = fill();
-    const options = {
-      store: { ...SMALL, clock: driver.clock },
-      threads: 1,
-      clock: driver.clock,
-      maxAgeMs: 1_000,
-    };
-    expect(new SnapshotFile(folder).start(options).outcome).toMatchObject({ kind: "refused", reason: "io" });
+    const outcome = new SnapshotFile(folder).start(optionsAt(driver.clock)).outcome;
+    expect(outcome).toMatchObject({ kind: "refused", reason: "io" });
     folder = `${folder}.refused`;
   });
+
+  it.each([
+    ["was loaded", ".used", 1_000, "io"],
+    ["was refused", ".refused", 0, "too_old"],
+  ])("that %s and cannot be put aside is never loaded later", (_, suffix, maxAgeMs, reason) => {
+    const { driver, memory } = fill();
+    const path = join(folder, "snapshot");
+    const file = new SnapshotFile(path);
+    file.save(memory, driver.clock, createSeededRng(1));
+    mkdirSync(join(`${path}${suffix}`, "full"), { recursive: true });
+    driver.clock.advance(10);
+    expect(file.start({ ...optionsAt(driver.clock), maxAgeMs }).outcome).toMatchObject({
+      kind: "refused",
+      reason,
+    });
+    rmSync(`${path}${suffix}`, { recursive: true });
+    const later = new SnapshotFile(path).start(optionsAt(driver.clock)).outcome;
+    expect(later).toMatchObject({ kind: "refused", reason: "damaged" });
+  });
+
+  function optionsAt(clock: ManualClock) {
+    return { store: { ...SMALL, clock }, threads: 1, clock, maxAgeMs: 1_000 };
+  }
 });
