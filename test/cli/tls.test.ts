@@ -164,6 +164,10 @@ describe("serve beyond loopback", () => {
     expect(await faults(...wide, ...SECURE)).toBe("");
     expect(await faults(...wide, ...SECURE, "--admin-tls", "off")).toMatch(/--admin: .*needs TLS/);
     expect(await faults(...wide, ...SECURE.slice(0, 4))).toMatch(/needs identities/);
+    // The admin port knows its callers by their certificates alone.
+    const tokens = await faults(...wide, ...SECURE.slice(0, 4), "--tokens", "file");
+    expect(tokens).not.toMatch(/--listen/);
+    expect(tokens).toMatch(/--admin: .*needs client certificates \(tlsClientCa\)/);
   });
 
   it("refuses files that do not go together", async () => {

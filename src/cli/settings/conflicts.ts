@@ -97,7 +97,7 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
     if (missing === undefined) continue;
     faults.push({
       where: isGiven(port) ? originOf(port) : port,
-      message: `${values[port]} ${NEEDS[missing]}`,
+      message: `${values[port]} ${port === "admin" && missing === "identity" ? ADMIN_NEEDS_IDENTITY : NEEDS[missing]}`,
     });
   }
   return faults;
@@ -109,6 +109,9 @@ const NEEDS: Readonly<Record<Missing, string>> = {
   identity:
     "is not loopback: it needs identities (tlsClientCa, tokens or jwtIssuers), or --anonymous where whoever reaches it may do everything",
 };
+
+const ADMIN_NEEDS_IDENTITY =
+  "is not loopback: it needs client certificates (tlsClientCa), or --anonymous where whoever reaches it may do everything";
 
 /** The budget is bounded for each shard. */
 function budgetConflict(values: Settings): string | undefined {

@@ -30,6 +30,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- if and .Values.tls.secretName .Values.plaintext }}{{ fail "tls.secretName and plaintext exclude one another" }}{{ end -}}
 {{- $identified := and .Values.tls.secretName .Values.tls.requireClientCertificate -}}
+{{- if and (or .Values.config.tokens .Values.config.jwtIssuers .Values.config.policy) (not .Values.identity.secretName) -}}
+{{- fail "set identity.secretName: a pod has no other files for config.tokens, config.jwtIssuers and config.policy" -}}
+{{- end -}}
 {{- if .Values.anonymous }}{{ $_ := set $own "anonymous" true }}{{ else if not $identified }}{{ fail "set tls.requireClientCertificate, or anonymous: true where the network decides who reaches the cache" }}{{ end -}}
 {{- if and (eq (.Values.config.console | default "on" | toString) "anonymous") (not (and .Values.networkPolicy.enabled .Values.networkPolicy.monitoring)) -}}
 {{- fail "config.console=anonymous shows keys and values to whoever reaches the admin port: name who may in networkPolicy.monitoring" -}}
