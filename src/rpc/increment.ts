@@ -4,17 +4,11 @@ import {
   type IncrementResponse,
   NotIncremented_Reason,
 } from "../../gen/meshcache/v1/cache_pb.ts";
-import { fieldInvalid } from "../common/errors.ts";
-import type {
-  IncrementCommand,
-  IncrementCondition,
-  IncrementRefusal,
-  IncrementResult,
-  Writer,
-} from "../store/api/store.ts";
+import type { IncrementCommand, IncrementRefusal, IncrementResult, Writer } from "../store/api/store.ts";
+import { fromEntryCondition } from "./conditions.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import { checkKey, checkNamespace, fromLifetimes, fromUint64 } from "./validate.ts";
+import { checkKey, checkNamespace, fromLifetimes } from "./validate.ts";
 
 export function fromIncrementRequest(
   request: IncrementRequest,
@@ -32,32 +26,10 @@ export function fromIncrementRequest(
     initial: request.initial,
     ttlMs,
     staleMs,
-    condition: fromCondition(request),
+    condition: fromEntryCondition(request.condition, request.ifEpoch),
     requestId: request.requestId,
     writer,
   };
-}
-
-const ALWAYS: IncrementCondition = { kind: "always" };
-const IF_ABSENT: IncrementCondition = { kind: "ifAbsent" };
-const IF_PRESENT: IncrementCondition = { kind: "ifPresent" };
-
-function fromCondition({ condition, ifEpoch }: IncrementRequest): IncrementCondition {
-  switch (condition.case) {
-    case undefined:
-      return ALWAYS;
-    case "ifAbsent":
-      if (!condition.value) throw fieldInvalid("if_absent", "true or not given");
-      return IF_ABSENT;
-    case "ifPresent":
-      if (!condition.value) throw fieldInvalid("if_present", "true or not given");
-      return IF_PRESENT;
-    case "ifVersion":
-      if (condition.value === 0n) throw fieldInvalid("if_version", "at least 1");
-      return { kind: "ifVersion", version: fromUint64(condition.value, "if_version"), epoch: ifEpoch };
-    default:
-      return condition satisfies never;
-  }
 }
 
 const NOT_INCREMENTED: Record<IncrementRefusal, NotIncremented_Reason> = {

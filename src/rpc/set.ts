@@ -2,16 +2,10 @@
 import { NotStored_Reason, type SetRequest, type SetResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { NotStoredReason, SetCommand, SetCondition, SetResult, Writer } from "../store/api/store.ts";
+import { fromEntryCondition } from "./conditions.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import {
-  checkContentType,
-  checkKey,
-  checkNamespace,
-  checkTags,
-  fromLifetimes,
-  fromUint64,
-} from "./validate.ts";
+import { checkContentType, checkKey, checkNamespace, checkTags, fromLifetimes } from "./validate.ts";
 
 /** The command refers to the bytes of the request; the store copies them. */
 export function fromSetRequest(
@@ -49,29 +43,10 @@ function checkEntryTags(tags: readonly string[], limits: Limits): readonly strin
   return tags;
 }
 
-const ALWAYS: SetCondition = { kind: "always" };
-const IF_ABSENT: SetCondition = { kind: "ifAbsent" };
-const IF_PRESENT: SetCondition = { kind: "ifPresent" };
-
 function fromCondition({ condition, ifEpoch }: SetRequest): SetCondition {
-  switch (condition.case) {
-    case undefined:
-      return ALWAYS;
-    case "ifAbsent":
-      if (!condition.value) throw fieldInvalid("if_absent", "true or not given");
-      return IF_ABSENT;
-    case "ifPresent":
-      if (!condition.value) throw fieldInvalid("if_present", "true or not given");
-      return IF_PRESENT;
-    case "ifVersion":
-      if (condition.value === 0n) throw fieldInvalid("if_version", "at least 1");
-      return { kind: "ifVersion", version: fromUint64(condition.value, "if_version"), epoch: ifEpoch };
-    case "leaseToken":
-      if (condition.value === 0n) throw fieldInvalid("lease_token", "a token that was granted");
-      return { kind: "lease", token: condition.value };
-    default:
-      return condition satisfies never;
-  }
+  if (condition.case !== "leaseToken") return fromEntryCondition(condition, ifEpoch);
+  if (condition.value === 0n) throw fieldInvalid("lease_token", "a token that was granted");
+  return { kind: "lease", token: condition.value };
 }
 
 const NOT_STORED: Record<NotStoredReason, NotStored_Reason> = {

@@ -1,13 +1,9 @@
 /** `meshcache incr`: adds to a counter and prints its new value. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type Command, Option } from "commander";
-import {
-  CacheService,
-  type IncrementRequestSchema,
-  NotIncremented_Reason,
-} from "../../../gen/meshcache/v1/cache_pb.ts";
+import type { Command } from "commander";
+import { CacheService, NotIncremented_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { EXIT, type ExitCode } from "../output/exit-codes.ts";
-import { durationOption, int64Argument, int64Option, TIME_HELP, uint64Option } from "../service/options.ts";
+import { addConditionOptions, type ConditionOptions, toCondition } from "../service/conditions.ts";
+import { durationOption, int64Argument, int64Option, TIME_HELP } from "../service/options.ts";
 import {
   addNamespaceOptions,
   type CommandContext,
@@ -17,14 +13,10 @@ import {
 } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
 
-interface IncrOptions extends NamespaceOptions {
+interface IncrOptions extends NamespaceOptions, ConditionOptions {
   readonly initial: bigint;
   readonly ttl: number;
   readonly stale: number;
-  readonly ifAbsent?: true;
-  readonly ifPresent?: true;
-  readonly ifVersion?: bigint;
-  readonly ifEpoch?: bigint;
 }
 
 const HELP = `
@@ -69,14 +61,8 @@ export function addIncrCommand(program: Command, context: CommandContext): void 
     )
     .addOption(
       durationOption("--stale <time>", "how long after that it may be served stale, such as 5min", "0"),
-    )
-    .optionsGroup("Conditions:")
-    .addOption(
-      new Option("--if-absent", "only if there is no fresh entry").conflicts(["ifPresent", "ifVersion"]),
-    )
-    .addOption(new Option("--if-present", "only if there is a fresh entry").conflicts("ifVersion"))
-    .addOption(uint64Option("--if-version <version>", "only if a fresh entry has this version"))
-    .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"));
+    );
+  addConditionOptions(command, "a fresh entry");
   addNamespaceOptions(command, context)
     .addHelpText("after", HELP)
     .action((key: string, delta: bigint, options: IncrOptions) =>
@@ -121,15 +107,4 @@ async function incr(session: Session, key: string, delta: bigint, options: IncrO
     () => `not incremented: ${words}`,
   );
   return EXIT.negative;
-}
-
-function toCondition({
-  ifAbsent,
-  ifPresent,
-  ifVersion,
-}: IncrOptions): NonNullable<MessageInitShape<typeof IncrementRequestSchema>["condition"]> {
-  if (ifAbsent) return { case: "ifAbsent", value: true };
-  if (ifPresent) return { case: "ifPresent", value: true };
-  if (ifVersion !== undefined) return { case: "ifVersion", value: ifVersion };
-  return { case: undefined };
 }

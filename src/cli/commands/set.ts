@@ -2,12 +2,12 @@
 
 import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
-import { CacheService, NotStored_Reason, type SetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { CacheService, NotStored_Reason } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import type { Terminal } from "../output/terminal.ts";
+import { addConditionOptions, type ConditionOptions, toCondition } from "../service/conditions.ts";
 import { durationOption, listOption, TIME_HELP, uint64Option } from "../service/options.ts";
 import {
   addNamespaceOptions,
@@ -18,7 +18,7 @@ import {
 } from "../service/session.ts";
 import { toJsonStamp } from "./entry.ts";
 
-interface SetOptions extends NamespaceOptions {
+interface SetOptions extends NamespaceOptions, ConditionOptions {
   readonly file?: string;
   readonly absent?: true;
   readonly ttl: number;
@@ -26,10 +26,6 @@ interface SetOptions extends NamespaceOptions {
   readonly tag?: readonly string[];
   readonly contentType?: string;
   readonly sourceVersion?: bigint;
-  readonly ifAbsent?: true;
-  readonly ifPresent?: true;
-  readonly ifVersion?: bigint;
-  readonly ifEpoch?: bigint;
 }
 
 const HELP = `
@@ -79,20 +75,13 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     .addOption(
       durationOption("--stale <time>", "how long after that it may be served stale, such as 5min", "0"),
     )
-    .addOption(listOption("--tag <tag>", "a tag, by which it can be invalidated; may be repeated"))
-    .optionsGroup("Conditions:")
-    .addOption(
-      new Option("--if-absent", "only if there is no fresh entry").conflicts(["ifPresent", "ifVersion"]),
-    )
-    .addOption(new Option("--if-present", "only if there is a fresh entry").conflicts("ifVersion"))
-    .addOption(uint64Option("--if-version <version>", "only if the entry has this version"))
-    .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"))
-    .addOption(
-      uint64Option(
-        "--source-version <n>",
-        "version of the record in the source; refused if a greater one is known",
-      ),
-    );
+    .addOption(listOption("--tag <tag>", "a tag, by which it can be invalidated; may be repeated"));
+  addConditionOptions(command, "the entry").addOption(
+    uint64Option(
+      "--source-version <n>",
+      "version of the record in the source; refused if a greater one is known",
+    ),
+  );
   addNamespaceOptions(command, context)
     .addHelpText("after", HELP)
     .action((key: string, value: string | undefined, options: SetOptions) =>
@@ -138,15 +127,6 @@ async function set(
     () => `not stored: ${words}`,
   );
   return EXIT.negative;
-}
-
-type Condition = NonNullable<MessageInitShape<typeof SetRequestSchema>["condition"]>;
-
-function toCondition({ ifAbsent, ifPresent, ifVersion }: SetOptions): Condition {
-  if (ifAbsent) return { case: "ifAbsent", value: true };
-  if (ifPresent) return { case: "ifPresent", value: true };
-  if (ifVersion !== undefined) return { case: "ifVersion", value: ifVersion };
-  return { case: undefined };
 }
 
 async function readValue(
