@@ -1,17 +1,26 @@
 /**
  * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and runs the simulation, or the test
  * that the bug names. Prints what caught the bug, and fails when nothing did. `--only TEXT` takes the bugs whose name
- * contains the text, `--seeds N [--from S]` tries so many seeds, in `--threads N` threads.
+ * contains the text, `--seeds N [--from S]` tries so many seeds, in `--threads N` threads. `--tier` plants those of the
+ * shared tier, test/simulation/tier/mutants.ts.
  */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { type Mutant, mutants } from "../test/simulation/mutants.ts";
-import { fileOfTest, plantAll, readModules, readTests } from "../test/simulation/planting.ts";
+import {
+  fileOfTest,
+  pathOfPart,
+  plantAll,
+  plantInPart,
+  readModules,
+  readTests,
+} from "../test/simulation/planting.ts";
 import { type Outcome, runInWorker } from "../test/simulation/seeds.ts";
+import { tierMutants } from "../test/simulation/tier/mutants.ts";
 import { type Catch, type Trial, Trials, type Try } from "../test/simulation/trials.ts";
 
 const { values } = parseArgs({
@@ -20,6 +29,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "0" },
     only: { type: "string", default: "" },
     threads: { type: "string", default: String(Math.min(availableParallelism(), 4)) },
+    tier: { type: "boolean", default: false },
   },
 });
 
@@ -39,9 +49,14 @@ class Copies {
   of(mutant: Mutant): string {
     const known = this.#planted.get(mutant);
     if (known !== undefined) return known;
-    const folder = this.#copy(String(mutants.indexOf(mutant)), this.original);
+    const folder = this.#copy(String(all.indexOf(mutant)), this.original);
     for (const { path, text } of plantAll(this.modules, mutant.edits))
       writeFileSync(join(folder, path), text);
+    const { inLibrary } = mutant;
+    if (inLibrary !== undefined) {
+      const path = join(folder, pathOfPart(inLibrary.inPart));
+      writeFileSync(path, plantInPart(readFileSync(path, "utf8"), inLibrary));
+    }
     this.#planted.set(mutant, folder);
     return folder;
   }
@@ -65,8 +80,9 @@ class Copies {
   }
 }
 
+const all = values.tier ? tierMutants : mutants;
 using copies = new Copies();
-const wanted = mutants.filter(({ name }) => name.includes(values.only));
+const wanted = all.filter(({ name }) => name.includes(values.only));
 const trials = new Trials(wanted, Number(values.from), Number(values.seeds));
 const running = new Set<Try>();
 /** Seeds that fail without any bug, so that they catch none. */
@@ -74,7 +90,7 @@ const failing = new Set<number>();
 
 function simulate(folder: string, from: number, seeds: number): Promise<Outcome> {
   const entry = pathToFileURL(join(folder, "test/simulation/seeds.ts"));
-  return runInWorker({ from, seeds, step: 1, stopAtFirst: true }, entry, HANG_MS);
+  return runInWorker({ from, seeds, step: 1, stopAtFirst: true, isTier: values.tier }, entry, HANG_MS);
 }
 
 async function runSeeds({ trial, from, seeds }: Try): Promise<Catch | undefined> {

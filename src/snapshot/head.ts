@@ -10,13 +10,19 @@
  * Numbers are little-endian. The version comes first: a later one may change all behind it.
  */
 import { crc32 } from "node:zlib";
+import { isRecord } from "../common/record.ts";
 import type { StoreMemory } from "../store/engine/create-store.ts";
 import type { BoundedParts, Inheritance } from "../store/engine/store-image.ts";
 import { SnapshotRefusal } from "./refusal.ts";
 
 const MAGIC = Buffer.from("meshsnap");
-/** To be raised with every change of the layout of memory, or of the meaning of its bytes. */
-export const FORMAT_VERSION = 2;
+/**
+ * To be raised with every change of the layout of memory, or of the meaning of its bytes. 3: entries may have a content
+ * encoding, for which a reader of 2 would take bytes that it has not.
+ */
+export const FORMAT_VERSION = 3;
+/** Memory of this format, and of all since, is memory of the format now. */
+export const OLDEST_READ = 2;
 const FIXED_BYTES = 16;
 export const CRC_BYTES = 4;
 const DESCRIPTION_MAX_BYTES = 4 * 1024 * 1024;
@@ -95,8 +101,9 @@ export function readHead(fileBytes: number, read: (bytes: number, at: number) =>
     throw new SnapshotRefusal("format", "the file is no snapshot of meshcache");
   }
   const version = fixed.readUInt32LE(8);
-  if (version !== FORMAT_VERSION) {
-    throw new SnapshotRefusal("format", `it has format ${version}, and this version reads ${FORMAT_VERSION}`);
+  if (version < OLDEST_READ || version > FORMAT_VERSION) {
+    const read = `${OLDEST_READ} to ${FORMAT_VERSION}`;
+    throw new SnapshotRefusal("format", `it has format ${version}, and this version reads ${read}`);
   }
   const bytes = FIXED_BYTES + fixed.readUInt32LE(12) + CRC_BYTES;
   if (bytes > DESCRIPTION_MAX_BYTES || bytes > fileBytes) throw damaged("its head has no possible length");
@@ -144,10 +151,6 @@ function isDescription(value: unknown): value is Description {
     isList(predecessors, isPredecessor) &&
     isList(parts, (shard): shard is unknown[] => isList(shard, isSize))
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
 
 function isList(value: unknown, isElement: (element: unknown) => boolean): value is readonly unknown[] {

@@ -66,6 +66,7 @@ export function createClientNode(
   plan: Plan,
   network: Network,
   born: (life: ClientLife) => void,
+  addresses: readonly string[] = ["one:1", "other:1"],
 ): ClientNode {
   const wire: Wire = {
     upHeld: false,
@@ -83,7 +84,7 @@ export function createClientNode(
     const process = createProcess(lifeName, time, rng);
     const cache = new MeshCache(
       {
-        address: ["one:1", "other:1"],
+        address: addresses,
         clientId: lifeName,
         leaseMs: plan.leaseMs,
         pingMs: plan.pingMs,

@@ -5,6 +5,7 @@ import type { Network, Wire } from "./network.ts";
 import { between, chance, type FaultKind, type Plan, pick } from "./plan.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { ServerNode } from "./server-node.ts";
+import { otherSettings } from "./settings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What the faults need of a client. */
@@ -122,8 +123,18 @@ export function scheduleFaults(
       case "cleanRestart":
         if (!server.process.alive()) break;
         server.stopCleanly();
-        if (chance(rng, 0.1)) server.disk.damage();
         forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+        break;
+      case "spoiltSnapshot":
+        if (!server.process.alive()) break;
+        server.stopCleanly();
+        server.disk.spoil();
+        forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start());
+        break;
+      case "otherSettings":
+        if (!server.process.alive()) break;
+        server.stopCleanly();
+        forMs(chance(rng, 0.5) ? 0 : durationMs, () => server.start(otherSettings(rng, server.settings)));
         break;
       case "restoredCopy":
         if (!server.process.alive()) break;

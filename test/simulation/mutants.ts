@@ -1,10 +1,12 @@
 /** Bugs to plant, one at a time, in copies of the real modules: each must be caught. planting.ts finds their places. */
-import type { Edit } from "./planting.ts";
+import type { Edit, LibraryEdit } from "./planting.ts";
 
 export interface Mutant {
   /** What is wrong with it. */
   readonly name: string;
-  readonly edits: readonly [Edit, ...Edit[]];
+  readonly edits: readonly Edit[];
+  /** In the function library of the shared tier. */
+  readonly inLibrary?: LibraryEdit;
   /** The title of the test that catches it, where the simulation would need too many seeds to find it. */
   readonly test?: string;
 }
@@ -652,6 +654,31 @@ export const mutants: readonly Mutant[] = [
     'new FrequentRequest("Increment", namespace, operation, "anyEpoch",',
   ),
   mutant(
+    "store: a listing misses an entry that is put again meanwhile",
+    "LruTable.put",
+    "if (formerSlot !== undefined) this.#exchange(kept, formerSlot);",
+    "",
+  ),
+  mutant(
+    "store: a listing shows what a fence has ended",
+    "toKeyView",
+    'if (state === "dead") return undefined;',
+    "",
+  ),
+  mutant(
+    "store: a listing shows what is stale as fresh",
+    "toKeyView",
+    "{ entry, state }",
+    '{ entry, state: "fresh" }',
+  ),
+  mutant(
+    "store: a listing leaves out the rest of a shard behind a full page",
+    "listPage",
+    "if (position === 0) shard += 1;",
+    "if (position === 0 || keys.length >= maxKeys) { position = 0; shard += 1; }",
+  ),
+  mutant("client: a listing ends with its first page", "listKeys", "page.nextPageToken.slice()", "NO_BYTES"),
+  mutant(
     "store: an entry is still fresh at the end of its TTL",
     "ShardEntries.#stateOf",
     "nowMs < entry.freshUntilMs",
@@ -782,6 +809,26 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "both: a life is known by its revisions alone, so that the file of another server is trusted",
+    edits: [
+      {
+        inFunction: "Lineage.#endsOf",
+        find: "predecessor.epoch === epoch",
+        replace: "epoch !== 0n && predecessor.endRevisions.length > 0",
+      },
+      {
+        inFunction: "Coherence.epochSeen",
+        find: "predecessors.some((ended) => ended.epoch === this.epoch)",
+        replace: "predecessors.length > 0",
+      },
+      {
+        inFunction: "NearCache.continueIn",
+        find: "predecessor.epoch === entry.epoch",
+        replace: "predecessor.endRevisions.length > 0",
+      },
+    ],
+  },
+  {
     name: "client: a copy that is newer than the end of its epoch is adopted",
     edits: [
       {
@@ -797,6 +844,44 @@ export const mutants: readonly Mutant[] = [
     "BlockReader.#next",
     "if (crc !== this.#block.readUInt32LE(bytes))",
     "if (crc === this.#block.readUInt32LE(bytes) + 0.5)",
+  ),
+  {
+    name: "snapshot: a truncated file is taken for as far as it goes",
+    edits: [
+      {
+        inFunction: "load",
+        find: 'if (source.bytes !== read.bytes + blocksBytes(payload)) throw damaged("it has not the length that its head says");',
+        replace: "",
+      },
+      {
+        inFunction: "load",
+        find: "source.read(into, at);",
+        replace: "source.read(into.subarray(0, Math.max(0, source.bytes - at)), at);",
+      },
+      {
+        inFunction: "BlockReader.#next",
+        find: "if (crc !== this.#block.readUInt32LE(bytes))",
+        replace: "if (crc === this.#block.readUInt32LE(bytes) + 0.5)",
+      },
+    ],
+  },
+  mutant(
+    "snapshot: the file of another version is taken",
+    "readHead",
+    "if (version < OLDEST_READ || version > FORMAT_VERSION) {",
+    "if (version > 1_000) {",
+  ),
+  mutant(
+    "snapshot: entries are not moved to their places in a budget of another size",
+    "StoreImage.resume",
+    "moveTable(table, budgetBytes, formerBudgetBytes);",
+    "void formerBudgetBytes;",
+  ),
+  mutant(
+    "snapshot: a file that has room is refused after a change of settings",
+    "fillPart",
+    "if (bytes > region.bytes && !isLeftOut)",
+    "if (bytes > 0 && size.count * elementBytes !== region.bytes && !isLeftOut)",
   ),
 
   // ---- Several places at once, or the server -------------------------------------------------------------------------

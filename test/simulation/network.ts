@@ -48,6 +48,8 @@ export type FrameTap = (client: SimulatedProcess, frame: ExchangeResponse, conne
 
 export interface Connection {
   readonly client: SimulatedProcess;
+  /** Undefined: none has accepted it yet. */
+  readonly server: SimulatedProcess | undefined;
   readonly address: string;
   /** A random number of the frames under way still arrive. Both sides learn of the end after the latency. */
   reset(): void;
@@ -63,6 +65,8 @@ export interface Network {
   listener: Listener | undefined;
   /** Another server behind the same addresses. While there is one, every other connection of a client goes there. */
   second: Listener | undefined;
+  /** Servers by their addresses. Other addresses lead to `listener`. */
+  readonly servers: Map<string, Listener>;
   readonly connections: ReadonlySet<Connection>;
   /** Whether the client has, as far as it knows, an open connection that has reported its catch-up. */
   hasCaughtUp(client: SimulatedProcess): boolean;
@@ -84,6 +88,7 @@ export function createNetwork(
   const network: Network = {
     listener: undefined,
     second: undefined,
+    servers: new Map(),
     connections,
     transport: (client, wire) => ({ open: (address, handlers) => connect(client, address, wire, handlers) }),
     hasCaughtUp: (client) => (caughtUp.get(client)?.size ?? 0) > 0,
@@ -126,7 +131,7 @@ export function createNetwork(
     function accept(): void {
       const goesToSecond = network.second !== undefined && !lastWentToSecond.get(client);
       lastWentToSecond.set(client, goesToSecond);
-      const listener = goesToSecond ? network.second : network.listener;
+      const listener = goesToSecond ? network.second : (network.servers.get(address) ?? network.listener);
       if (listener === undefined || !listener.process.alive()) {
         connection.reset();
         return;
@@ -209,6 +214,9 @@ export function createNetwork(
 
     const connection: Connection = {
       client,
+      get server() {
+        return server;
+      },
       address,
       reset() {
         up.cut(someSurvivors());

@@ -69,6 +69,8 @@ export const faultKinds = [
   "powerLoss",
   "cleanRestart",
   "restoredCopy",
+  "spoiltSnapshot",
+  "otherSettings",
   "slowReader",
   "slowNetwork",
   "drain",

@@ -4,6 +4,7 @@
  * format of the code disarms nothing. A place that is not found exactly once is an error.
  */
 import { join, relative } from "node:path";
+import type { LibraryPart } from "../../src/tier/library/source.ts";
 import { type SourceFile, sourceFiles } from "../house/imports.ts";
 import { functionsOf, type NamedFunction, testTitlesOf } from "../support/parsed-source.ts";
 
@@ -13,6 +14,26 @@ export interface Edit {
   /** Occurs exactly once in the functions of that name. */
   readonly find: string;
   readonly replace: string;
+}
+
+/** A place in the function library of the shared tier, which has no functions that are known by name. */
+export interface LibraryEdit {
+  readonly inPart: LibraryPart;
+  /** Occurs exactly once in the part. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** Where a part of the library is in the repository. */
+export function pathOfPart(part: LibraryPart): string {
+  return `src/tier/library/lua/${part}.lua`;
+}
+
+/** The part with the edit made. Throws when its place is not found exactly once. */
+export function plantInPart(text: string, { inPart, find, replace }: LibraryEdit): string {
+  const places = text.split(find).length - 1;
+  if (places !== 1) throw new Error(`${inPart}.lua has ${places} places, not one, for: ${find}`);
+  return text.replace(find, () => replace);
 }
 
 /** The modules below a copy of the repository. */

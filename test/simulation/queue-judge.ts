@@ -35,10 +35,12 @@ export interface QueueJudge {
   readonly judged: number;
 }
 
+/** `parts`: of the truth, each with keys of its own, whose stores are told of an invalidation one by one. */
 export function createQueueJudge(
   history: History,
   truth: Truth,
   tagsOf: (key: string, observed: Observed) => readonly string[],
+  parts: readonly Truth[] = [truth],
 ): QueueJudge {
   const byClient = new Map<string, Queued[]>();
   const effects = new Map<Queued, Moment>();
@@ -47,11 +49,24 @@ export function createQueueJudge(
   function effectOf(queued: Queued): Moment | undefined {
     const known = effects.get(queued);
     if (known !== undefined) return known;
-    const effect = truth.invalidations.find(
-      (one) => one.origin === queued.client && one.moment.order > queued.call.order && covers(one, queued),
-    );
-    if (effect !== undefined) effects.set(queued, effect.moment);
-    return effect?.moment;
+    const effect = effectIn(queued, parts);
+    if (effect !== undefined) effects.set(queued, effect);
+    return effect;
+  }
+
+  /** When the last of these stores was told. Undefined: one was not. */
+  function effectIn(queued: Queued, told: readonly Truth[]): Moment | undefined {
+    let latest: Moment | undefined;
+    for (const { keys, invalidations } of told) {
+      const part = partOf(queued, keys);
+      if (part === undefined) continue;
+      const effect = invalidations.find(
+        (one) => one.origin === queued.client && one.moment.order > queued.call.order && covers(one, part),
+      );
+      if (effect === undefined) return undefined;
+      if (latest === undefined || effect.moment.order > latest.order) latest = effect.moment;
+    }
+    return latest;
   }
 
   return {
@@ -71,7 +86,10 @@ export function createQueueJudge(
       let latest = floor;
       for (const queued of byClient.get(client) ?? []) {
         if (queued.rejected.order > call.order || !matchesKey(queued.target, key, tags)) continue;
-        const effect = effectOf(queued);
+        const effect = effectIn(
+          queued,
+          parts.filter(({ keys }) => keys.includes(key)),
+        );
         if (effect === undefined || effect.order > returned.order) {
           history.violate(
             "queued-order",
@@ -94,6 +112,13 @@ export function createQueueJudge(
 
 const describe = ({ target, soft }: Queued): string =>
   `queued ${soft ? "soft " : ""}invalidation of ${JSON.stringify(target)}`;
+
+/** What concerns a store with these keys. Undefined: nothing does. */
+function partOf(queued: Queued, keys: readonly string[]): Queued | undefined {
+  if (queued.target.kind !== "keys") return queued;
+  const own = queued.target.keys.filter((key) => keys.includes(key));
+  return own.length === 0 ? undefined : { ...queued, target: { kind: "keys", keys: own } };
+}
 
 /** Whether `done` did what was queued: the same, merged with others, or a clear of the namespace. */
 function covers(done: Invalidation, queued: Queued): boolean {

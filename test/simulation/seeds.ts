@@ -1,6 +1,7 @@
 /** Runs many seeds, in this thread or in worker threads, and adds up what was checked. */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { runSeed, type SeedReport } from "./simulation.ts";
+import { runTierSeed } from "./tier/tier-simulation.ts";
 
 /** A run that broke a promise, in a form that can be sent between threads. */
 export interface Failure {
@@ -23,6 +24,8 @@ export interface SeedRange {
   readonly step: number;
   /** End at the first failure. */
   readonly stopAtFirst: boolean;
+  /** On the shared tier. Default: one server with an embedded store. */
+  readonly isTier?: boolean;
 }
 
 const nothing: SeedReport["counts"] = {
@@ -32,6 +35,7 @@ const nothing: SeedReport["counts"] = {
   registerOperations: 0,
   undecided: 0,
   increments: 0,
+  listings: 0,
   restarts: 0,
   continued: 0,
   forks: 0,
@@ -48,6 +52,7 @@ const sum = (one: SeedReport["counts"], other: SeedReport["counts"]): SeedReport
   registerOperations: one.registerOperations + other.registerOperations,
   undecided: one.undecided + other.undecided,
   increments: one.increments + other.increments,
+  listings: one.listings + other.listings,
   restarts: one.restarts + other.restarts,
   continued: one.continued + other.continued,
   forks: one.forks + other.forks,
@@ -59,7 +64,7 @@ const sum = (one: SeedReport["counts"], other: SeedReport["counts"]): SeedReport
 
 /** `begins` is told of each seed just before it runs. */
 export async function runSeeds(
-  { from, seeds, step, stopAtFirst }: SeedRange,
+  { from, seeds, step, stopAtFirst, isTier = false }: SeedRange,
   begins: (seed: number) => void = () => undefined,
 ): Promise<Outcome> {
   let counts = nothing;
@@ -67,7 +72,7 @@ export async function runSeeds(
   const failures: Failure[] = [];
   for (let seed = from; seed < from + seeds; seed += step) {
     begins(seed);
-    const report = await runSeed(seed);
+    const report = await (isTier ? runTierSeed(seed) : runSeed(seed));
     run += 1;
     counts = sum(counts, report.counts);
     const [first] = report.violations;

@@ -12,12 +12,11 @@ import type { History } from "./history.ts";
 import type { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
 import { createProcess, type SimulatedProcess } from "./process.ts";
+import { firstSettings, type ServerSettings } from "./settings.ts";
 import type { Tap, TappedStore } from "./tapped-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const MAINTENANCE_MS = 20;
-/** Large enough that nothing is evicted: no miss is the result of an eviction. */
-const SHARD_BUDGET_BYTES = 1024 * 1024;
 
 export interface ServerNode {
   readonly process: SimulatedProcess;
@@ -28,8 +27,13 @@ export interface ServerNode {
   stop(silently: boolean): void;
   /** Ends the process in order: it writes a snapshot, where its engine has any. */
   stopCleanly(): void;
-  /** Begins a new store with a new epoch: with the snapshot that is there, or with nothing. */
-  start(): void;
+  /**
+   * Begins a new store with a new epoch: with the snapshot that is there, or with nothing. The settings are those of the life
+   * before unless others are given.
+   */
+  start(settings?: ServerSettings): void;
+  /** Of its last life. */
+  readonly settings: ServerSettings;
   /** Where it writes and finds its snapshot. */
   readonly disk: Disk;
 }
@@ -52,22 +56,24 @@ export function createServerNode(
   const disk = new Disk(rng, history);
   let process: SimulatedProcess;
   let wallStartMs: number | undefined;
+  let settings = firstSettings(plan);
   let write = (): void => {};
 
-  function start(): void {
+  function start(changed = settings): void {
+    settings = changed;
     process = createProcess("server", time, rng, wallStartMs);
     const { clock } = process;
-    const { engine, shards, logMaxEvents } = plan;
+    const { engine } = plan;
+    const { shardBudgetBytes, threads: workers, ...bounds } = settings;
     const storeSeed = Number(rng.uint64() & 0xffff_ffffn);
     const options = {
+      ...bounds,
       engine,
-      shards,
-      logMaxEvents,
       clock,
       rng: createSeededRng(storeSeed),
-      budgetBytes: shards * SHARD_BUDGET_BYTES,
+      budgetBytes: settings.shards * shardBudgetBytes,
     };
-    const threads = engine === "offheap" ? plan.threads : 1;
+    const threads = engine === "offheap" ? workers : 1;
     const store = engine === "offheap" ? startOnDisk() : tap.around(createStore(options), time.nowMs);
     function startOnDisk(): TappedStore {
       const maxAgeMs = plan.snapshotMaxAgeMs;
@@ -102,6 +108,9 @@ export function createServerNode(
   start();
   return {
     disk,
+    get settings() {
+      return settings;
+    },
     get process() {
       return process;
     },

@@ -15,6 +15,7 @@ describe("the simulation", () => {
     expect(counts.remoteReads / SEEDS).toBeGreaterThan(20);
     expect(counts.registerOperations / SEEDS).toBeGreaterThan(100);
     expect(counts.increments / SEEDS).toBeGreaterThan(5);
+    expect(counts.listings / SEEDS).toBeGreaterThan(1);
     expect(counts.restarts).toBeGreaterThan(SEEDS / 10);
     expect(counts.continued).toBeGreaterThan(SEEDS / 20);
     expect(counts.forks).toBeGreaterThan(SEEDS / 50);

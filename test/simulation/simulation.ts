@@ -5,10 +5,12 @@
 import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";
+import { ClientPrograms } from "./client-programs.ts";
 import { examine } from "./exam.ts";
 import { scheduleFaults } from "./faults.ts";
 import { createHistory, type History, type Moment, type Violation } from "./history.ts";
 import { createJudge } from "./judge.ts";
+import { createListJudge } from "./list-judge.ts";
 import { createLoadJudge } from "./load-judge.ts";
 import { createNetwork } from "./network.ts";
 import { createOperations } from "./operations.ts";
@@ -35,6 +37,8 @@ export interface SeedReport {
     readonly undecided: number;
     /** Increments that were answered. */
     readonly increments: number;
+    /** Listings that came to their end. */
+    readonly listings: number;
     readonly restarts: number;
     /** Restarts that went on with what was there. */
     readonly continued: number;
@@ -81,6 +85,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     hasOverflowed() ? { order: Number.POSITIVE_INFINITY, atMs: time.nowMs() } : lastRestart();
   const loadJudge = createLoadJudge(history, operations, versionsLost, undone, VERSIONED_KEY);
   const isOrigin = (key: string): boolean => originKeys.some((one) => one === key);
+  const listJudge = createListJudge(history, truth);
   // Each Set of a note has tags of its own.
   const queueJudge = createQueueJudge(history, truth, (key, observed) => {
     if (isOrigin(key)) return tagsOf(key);
@@ -94,6 +99,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     tap,
     judge,
     loadJudge,
+    listJudge,
     queueJudge,
     origin,
     operations,
@@ -113,25 +119,12 @@ export async function runSeed(seed: number): Promise<SeedReport> {
 
   let gaps = 0;
   let retries = 0;
-  let stopped = false;
-  const running = new Map<ClientLife, number>();
+  const programs = new ClientPrograms(plan.programs, workload, history);
   const born = (life: ClientLife): void => {
     lives.set(life.name, life);
-    running.set(life, plan.programs);
-    for (let index = 0; index < plan.programs; index += 1) {
-      const done = (): unknown => running.set(life, (running.get(life) ?? 1) - 1);
-      workload
-        .run(life, () => stopped)
-        .then(done, (error: unknown) => {
-          history.violate("program", error instanceof Error ? `${error.stack}` : String(error));
-          done();
-        });
-    }
+    programs.begin(life);
   };
-  const rejected = (error: unknown): void => {
-    history.violate("unhandled", error instanceof Error ? `${error.stack}` : String(error));
-  };
-  process.on("unhandledRejection", rejected);
+  process.on("unhandledRejection", programs.rejected);
   try {
     const rng = rngFor(seed, 5);
     const clients = Array.from({ length: plan.clients }, (_, index) =>
@@ -140,9 +133,9 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     const faults = scheduleFaults(time, rngFor(seed, 6), plan, history, network, server, clients);
 
     await time.run(plan.workMs);
-    stopped = true;
+    programs.stop();
     faults.heal();
-    const busy = (): boolean => clients.some(({ life }) => (running.get(life) ?? 0) > 0);
+    const busy = (): boolean => clients.some(({ life }) => programs.isBusy(life));
     await time.run(plan.workMs + SETTLE_MAX_MS, () => !busy());
     if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
@@ -167,7 +160,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
     for (const { life } of clients) void life.cache.close({ graceMs: 0 });
     await time.run(time.nowMs() + 100);
   } finally {
-    process.off("unhandledRejection", rejected);
+    process.off("unhandledRejection", programs.rejected);
   }
 
   // The model of a key knows no state that comes back. The tap compares every answer with the truth anyway.
@@ -187,6 +180,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
       registerOperations: registers.operations,
       undecided: registers.undecided,
       increments: operations.all.filter((one) => one.kind === "increment" && one.answer !== undefined).length,
+      listings: listJudge.judged,
       restarts: restarts.length - 1,
       continued: starts.continued,
       forks: forks.length,
@@ -213,6 +207,7 @@ function reportOf(seed: number, { history, nearReads, remoteReads, tasks }: TwoS
         registerOperations: 0,
         undecided: 0,
         increments: 0,
+        listings: 0,
         restarts: 0,
         continued: 0,
         forks: 0,

@@ -42,6 +42,7 @@ function start(wrong: (store: Store) => Partial<Store> = () => ({})) {
       staleMs: 0,
       tags: ["t"],
       contentType: "",
+      contentEncoding: "",
       absent: false,
       sourceVersion: 0n,
       condition,

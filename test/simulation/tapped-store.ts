@@ -1,6 +1,6 @@
 /**
  * A store with a tap: passes every command to the real store, records the truth, and checks at once what
- * needs no search: reads and sums against the truth, leases against the invalidations since they were granted, source
+ * needs no search: reads, sums and listed keys against the truth, leases against the invalidations since they were granted, source
  * versions against those that are known, and request ids against a second effect.
  */
 import type {
@@ -19,6 +19,7 @@ import type {
 } from "../../src/store/api/store.ts";
 import type { ValueArena } from "../../src/store/api/value-arena.ts";
 import type { History, Moment } from "./history.ts";
+import { checkPage } from "./list-judge.ts";
 import { matchesKey, type SavedTruth, type Spell, type Truth } from "./truth.ts";
 
 /** Every Set of the simulation writes a value of its own, so that a value identifies its Set. */
@@ -462,7 +463,11 @@ export function createTap(history: History, truth: Truth): Tap {
       maintain: (maxEntries) => checked(() => store.maintain(maxEntries)),
       get: (command) => checked(() => get(command)),
       inspect: (namespace, key) => store.inspect(namespace, key),
-      listKeys: (command) => store.listKeys(command),
+      listKeys(command) {
+        const result = store.listKeys(command);
+        checkPage(history, truth, command, result.keys, nowMs());
+        return result;
+      },
       set: (command) => checked(() => set(command)),
       invalidate: (command) => checked(() => invalidate(command)),
       touch: (command) => checked(() => touch(command)),

@@ -109,7 +109,8 @@ export const matchesKey = (target: InvalidateTarget, key: string, tags: readonly
   }
 };
 
-export function createTruth(keys: readonly string[]): Truth {
+/** `isOneLife`: no revision is ever used twice, so that all epochs are of one life. */
+export function createTruth(keys: readonly string[], isOneLife = false): Truth {
   const beginning: Moment = { order: -1, atMs: 0 };
   const nothing = (key: string, from: Moment): Spell => ({
     key,
@@ -160,9 +161,9 @@ export function createTruth(keys: readonly string[]): Truth {
     get life() {
       return life;
     },
-    lifeOf: (epoch) => lives.get(epoch),
+    lifeOf: (epoch) => (isOneLife ? 0 : lives.get(epoch)),
     restarted(epoch, moment) {
-      life += 1;
+      life = isOneLife ? 0 : life + 1;
       lastSaved = undefined;
       lives.set(epoch, life);
       for (const key of keys) begin(nothing(key, moment));

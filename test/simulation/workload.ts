@@ -2,14 +2,15 @@
  * The programs that run in the clients. They use two kinds of keys in one namespace. "user:*" come from the
  * origin: they are loaded by getOrLoad, and written by a commit to the origin and then an invalidation (or a
  * Set with a source version). "note:*" exist in the cache alone: they are set, compared and set, touched and
- * invalidated. "count:*" are counters, which are incremented and invalidated.
+ * invalidated. "count:*" are counters, which are incremented and invalidated. Now and then they list the keys.
  */
 import { QueuedInvalidationError } from "../../src/client/api/queued-invalidation-error.ts";
-import type { Entry, OutageMark } from "../../src/client/api/results.ts";
+import type { Entry, KeyFacts, OutageMark } from "../../src/client/api/results.ts";
 import type { Rng } from "../../src/common/random.ts";
 import type { ClientLife } from "./client-node.ts";
 import type { History, Moment } from "./history.ts";
 import type { Judge } from "./judge.ts";
+import type { ListJudge } from "./list-judge.ts";
 import type { LoadJudge } from "./load-judge.ts";
 import type { ClientOperation, Operations } from "./operations.ts";
 import { type Origin, type Row, rowValue } from "./origin.ts";
@@ -40,6 +41,7 @@ export interface WorkloadDeps {
   readonly tap: Tap;
   readonly judge: Judge;
   readonly loadJudge: LoadJudge;
+  readonly listJudge: ListJudge;
   readonly queueJudge: QueueJudge;
   readonly origin: Origin;
   readonly operations: Operations;
@@ -59,13 +61,15 @@ interface ReadChoice {
 }
 
 export function createWorkload(deps: WorkloadDeps): Workload {
-  const { plan, rng, history, truth, tap, judge, loadJudge, queueJudge, origin, operations } = deps;
+  const { plan, rng, history, truth, tap, judge, loadJudge, listJudge, queueJudge, origin, operations } =
+    deps;
   let serial = 0;
   const nextSerial = (): number => {
     serial += 1;
     return serial;
   };
   const counting = rngFor(plan.seed, 14);
+  const listing = rngFor(plan.seed, 15);
   const touchesOf = new Map<string, number>();
   /** Each Touch of a client has a TTL of its own, by which its effect is told from that of another one under way. */
   const nextTouchOf = ({ name }: ClientLife): number => {
@@ -263,6 +267,23 @@ export function createWorkload(deps: WorkloadDeps): Workload {
     if (chance(rng, 0.05)) throw new Error(`${name} failed on purpose`);
     history.note(client.name, `${name} has ${row.deleted ? "nothing" : value}`);
     return row.deleted ? undefined : value;
+  }
+
+  /** In small pages, so that others write between them. */
+  async function list(client: ClientLife): Promise<void> {
+    const prefix = pick(listing, ["", "", "user:", "note:"]);
+    const pageKeys = pick(listing, [1, 1, 2, 500]);
+    const call = history.note(client.name, `lists "${prefix}" in pages of ${pageKeys}`);
+    const keys: KeyFacts[] = [];
+    try {
+      const options = prefix === "" ? { pageKeys } : { prefix, pageKeys };
+      for await (const one of client.entries.keys(options)) keys.push(one);
+      const names = keys.map(({ key, version }) => `${key} v${version.revision}`);
+      const returned = history.note(client.name, `listed ${names.join(" ")}`);
+      listJudge.listed({ client: client.name, prefix, keys, call, returned });
+    } catch (error) {
+      history.note(client.name, `could not list: ${reasonOf(error)}`);
+    }
   }
 
   // ---- Writes --------------------------------------------------------------------------------------------
@@ -557,6 +578,10 @@ export function createWorkload(deps: WorkloadDeps): Workload {
       const counter = pick(counting, counterKeys);
       await increment(client, counter);
       if (chance(counting, 0.5)) await readEntry(client, counter);
+      return;
+    }
+    if (chance(listing, 0.05)) {
+      await list(client);
       return;
     }
     if (chance(rng, 0.05)) {

@@ -6,13 +6,13 @@ import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
 import { BLOCK_BYTES } from "../../src/snapshot/blocks.ts";
-import { FORMAT_VERSION } from "../../src/snapshot/head.ts";
+import { FORMAT_VERSION, OLDEST_READ } from "../../src/snapshot/head.ts";
 import { headOf, type LoadOptions } from "../../src/snapshot/load-snapshot.ts";
 import { SnapshotFile } from "../../src/snapshot/snapshot-file.ts";
 import type { SnapshotOutcome } from "../../src/store/api/snapshot-outcome.ts";
 import { attachStore, createStoreMemory, type StoreOptions } from "../../src/store/engine/create-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { bytesOf, loadBytes, sourceOf } from "../support/snapshot-bytes.ts";
+import { bytesOf, inFormat, loadBytes, sourceOf } from "../support/snapshot-bytes.ts";
 import { readAll, StoreDriver, sayings } from "../support/store-driver.ts";
 
 const SMALL = { shards: 2, budgetBytes: 16 * 2 ** 20 };
@@ -116,10 +116,26 @@ describe("a snapshot", () => {
     const sizes = head.parts[0]?.map(({ elementBytes }) => elementBytes).join();
     expect([FORMAT_VERSION, sizes]).toMatchInlineSnapshot(`
       [
-        2,
+        3,
         "32,64,12,64,4,32,4,4,232,256,64,4,56,8,4,4,4,12,64,4,56,8,4,4,4,12,1336,8,4,4,4,12,64,64,2,64,4,48,8,4,4,4,12,64,4,80,8,4,4,4,12,64,4160,256,4160,256,64,24,32768,256,4,4,4,16384",
       ]
     `);
+  });
+
+  it("reads the format before content encodings, whose memory means the same, and no other", () => {
+    const { driver, memory } = fill();
+    const bytes = bytesOf(memory, driver.clock);
+    const headBytes = 16 + bytes.readUInt32LE(12);
+    const inFormat = (version: number) => {
+      const other = Buffer.from(bytes);
+      other.writeUInt32LE(version, 8);
+      other.writeUInt32LE(crc32(other.subarray(0, headBytes)), headBytes);
+      return () => headOf(sourceOf(other)).head.epoch;
+    };
+    expect(inFormat(FORMAT_VERSION - 1)()).toBe(inFormat(FORMAT_VERSION)());
+    for (const version of [0, FORMAT_VERSION - 2, FORMAT_VERSION + 1]) {
+      expect(inFormat(version)).toThrow(`it has format ${version}, and this version reads 2 to 3`);
+    }
   });
 
   it("with a head of another form in the same format is refused, though its checksum is right", () => {
@@ -178,8 +194,22 @@ describe("a snapshot", () => {
     });
     expect(setting({ shards: 4 })).toMatchObject(refused("shards"));
     expect(setting({ budgetBytes: 200_000 })).toMatchObject(refused("storeBudgetBytes"));
+    // Room enough, in segments of another size.
+    expect(setting({ budgetBytes: 6 * 2 ** 20 })).toMatchObject(refused("storeBudgetBytes"));
     expect(setting({ logMaxBytes: 8_192 })).toMatchObject(refused("logMaxBytes"));
     expect(setting({ engine: "lru" })).toMatchObject(refused("storeEngine"));
+  });
+
+  it("of another version is refused, though all its checksums are right", () => {
+    const { driver, memory } = fill();
+    const bytes = bytesOf(memory, driver.clock);
+    const next = driver.clock.restarted(5, 100);
+    for (const version of [OLDEST_READ, FORMAT_VERSION])
+      expect(load(inFormat(bytes, version), next).outcome.kind, `version ${version}`).toBe("loaded");
+    for (const version of [0, OLDEST_READ - 1, FORMAT_VERSION + 1, 2 ** 32 - 1]) {
+      const { outcome } = load(inFormat(bytes, version), next);
+      expect(outcome, `version ${version}`).toMatchObject({ kind: "refused", reason: "format" });
+    }
   });
 
   it("is refused when it is too old, from the future, or used before", () => {

@@ -46,6 +46,7 @@ export interface EntryView {
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
+  readonly contentEncoding: string;
 }
 
 export interface GetCommand {
@@ -102,11 +103,14 @@ export interface SetCommand {
   readonly staleMs: number;
   readonly tags: readonly string[];
   readonly contentType: string;
+  readonly contentEncoding: string;
   readonly absent: boolean;
   readonly sourceVersion: bigint;
   readonly condition: SetCondition;
   /** 0n: none. */
   readonly requestId: bigint;
+  /** Of a retry without "ifVersion": the epoch of the store in which it was sent first. Default: 0n, it is none. */
+  readonly firstEpoch?: bigint;
   readonly writer: Writer;
 }
 
@@ -162,6 +166,8 @@ export interface IncrementCommand {
   readonly condition: IncrementCondition;
   /** 0n: none. */
   readonly requestId: bigint;
+  /** As of a Set. */
+  readonly firstEpoch?: bigint;
   readonly writer: Writer;
 }
 
@@ -404,15 +410,65 @@ export interface StoreCounters {
   leasesDisplaced: number;
 }
 
-/**
- * If a callback (`settle` or `wake`) throws, the others still run. Then the store call throws that error, or an
- * AggregateError for several. Its effect stands. A caller that passes a callback should contain its errors there.
- */
-export interface Store {
+/** What a server does with the engine that has its entries. Numbers without a word are counters. */
+export interface EngineObservation {
+  /** Gauge: shards by what keeps them from being used; "ready": nothing does. */
+  readonly shards: Readonly<Record<"ready" | "syncing" | "held" | "adrift", number>>;
+  /** Gauge: operations without an answer. */
+  readonly operationsOut: number;
+  /** Calls by how they ended. "lost": their connection ended first. */
+  readonly calls: Readonly<Record<"answered" | "refused" | "lost", number>>;
+  /** Epochs of the store that were announced: one at the start, and one for each time that shards have begun again. */
+  readonly epochs: number;
+  /** Mutations that were answered while a majority knew of another epoch. */
+  readonly unacknowledged: number;
+}
+
+/** What every backend of a server says at once, whether its entries are in this process or in an engine. */
+export interface StoreView {
+  /** Undefined: its entries are in this process. */
+  readonly engine?: EngineObservation;
   readonly epoch: bigint;
   /** The epochs that it continues, the latest first. None: it began empty. */
   readonly predecessors: readonly Predecessor[];
   readonly shardCount: number;
+  /** A holder of leases that end by time alone, which are counted together. */
+  createHolder(): LeaseHolder;
+  /**
+   * The holder of a new stream: the one with the token `predecessor`, when a stream of it is open; otherwise a new one.
+   * `predecessor` 0n: a new one.
+   */
+  openHolder(predecessor: bigint): LeaseHolder;
+  /**
+   * A stream of the holder is gone. With its last one all its leases end, and its tokens store nothing any more. Its
+   * waits are to be cancelled before.
+   */
+  closeHolder(holder: LeaseHolder): void;
+  /**
+   * Subscribes from `cursor`, or from now when it is empty. When the cursor cannot be resumed, the first read is a gap.
+   * `wake` is called when there is something to read, once until the next read; it must not call the store. Throws
+   * FIELD_INVALID for bytes that are no cursor.
+   */
+  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
+  /**
+   * Ends leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered by a
+   * fence are removed. True when there is more to do.
+   */
+  maintain(maxEntries: number): boolean;
+  shards(): readonly ShardStats[];
+  /** Every namespace that has a record, and then the rest together. Reads numbers that are kept anyway. */
+  namespaces(): readonly NamespaceUsage[];
+  /** The current values at each read. */
+  readonly counters: Readonly<StoreCounters>;
+}
+
+/**
+ * If a callback (`settle` or `wake`) throws, the others still run. Then the store call throws that error, or an
+ * AggregateError for several. Its effect stands. A caller that passes a callback should contain its errors there.
+ */
+export interface Store extends StoreView {
+  /** Tells it from a `RemoteStore`: it answers at once. */
+  readonly remote?: undefined;
   /** The shard of a key, by a hash that is seeded at each start, so that nobody can aim at one shard. */
   shardOf(namespace: string, key: string): number;
   /**
@@ -448,37 +504,9 @@ export interface Store {
     key: string,
     token: bigint,
   ): { readonly asOf: Stamp; readonly released: boolean };
-  /** A holder of leases that end by time alone, which are counted together. */
-  createHolder(): LeaseHolder;
-  /**
-   * The holder of a new stream: the one with the token `predecessor`, when a stream of it is open; otherwise a new one.
-   * `predecessor` 0n: a new one.
-   */
-  openHolder(predecessor: bigint): LeaseHolder;
-  /**
-   * A stream of the holder is gone. With its last one all its leases end, and its tokens store nothing any more. Its
-   * waits are to be cancelled before.
-   */
-  closeHolder(holder: LeaseHolder): void;
-  /**
-   * Subscribes from `cursor`, or from now when it is empty. When the cursor cannot be resumed, the first read is a gap.
-   * `wake` is called when there is something to read, once until the next read; it must not call the store. Throws
-   * FIELD_INVALID for bytes that are no cursor.
-   */
-  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber;
-  /**
-   * Ends leases and waits that are due, and sweeps at most `maxEntries` entries: those that are expired or covered by a
-   * fence are removed. True when there is more to do.
-   */
-  maintain(maxEntries: number): boolean;
-  shards(): readonly ShardStats[];
-  /** Every namespace that has a record, and then the rest together. Reads numbers that are kept anyway. */
-  namespaces(): readonly NamespaceUsage[];
   /**
    * Sets the bounds of all namespaces in the place of former ones. In a store of several threads, call it in each.
    * Throws FIELD_INVALID as `checkNamespaceBounds`, and then changes nothing.
    */
   boundNamespaces(bounds: readonly NamespaceBounds[]): void;
-  /** The current values at each read. */
-  readonly counters: Readonly<StoreCounters>;
 }

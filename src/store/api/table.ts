@@ -40,6 +40,7 @@ export interface TableEntry {
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
+  readonly contentEncoding: string;
 }
 
 /** A table may keep the time of a Set modulo this: 34 years. */
@@ -60,6 +61,7 @@ export interface NewTableEntry {
   readonly absent: boolean;
   readonly tags: readonly string[];
   readonly contentType: string;
+  readonly contentEncoding: string;
 }
 
 /**

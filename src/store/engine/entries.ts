@@ -293,5 +293,6 @@ export function toEntryView(
     absent: entry.absent,
     tags: entry.tags,
     contentType: entry.contentType,
+    contentEncoding: entry.contentEncoding,
   };
 }

@@ -89,6 +89,7 @@ function toEntry(
     absent: false,
     tags: fresh?.tags ?? NO_TAGS,
     contentType: fresh?.contentType ?? "",
+    contentEncoding: "",
   };
 }
 

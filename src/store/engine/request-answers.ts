@@ -1,5 +1,6 @@
 /** How the answers to Sets and Increments are kept under their request ids. */
-import type { IncrementRefusal, IncrementResult, NotStoredReason, SetResult, Stamp } from "../api/store.ts";
+import { INCREMENT_REASONS, SET_REASONS } from "../api/refusals.ts";
+import type { IncrementResult, SetResult, Stamp } from "../api/store.ts";
 
 /** An answer but for its stamp. */
 export interface KeptAnswer {
@@ -19,21 +20,6 @@ export interface AnswerKind<Result extends { readonly asOf: Stamp }> {
   again(kept: KeptAnswer, asOf: Stamp, nowMs: number): Result;
 }
 
-/** The number of a reason is its index, plus one. */
-const SET_REASONS: readonly NotStoredReason[] = [
-  "exists",
-  "absent",
-  "versionMismatch",
-  "leaseLost",
-  "olderSourceVersion",
-];
-const INCREMENT_REASONS: readonly IncrementRefusal[] = [
-  "exists",
-  "absent",
-  "versionMismatch",
-  "notACounter",
-  "overflow",
-];
 /** An Increment that began a counter. */
 const CREATED = 100;
 

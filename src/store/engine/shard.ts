@@ -426,6 +426,7 @@ export class Shard {
       absent: command.absent,
       tags: command.tags,
       contentType: command.contentType,
+      contentEncoding: command.contentEncoding,
     };
     const token = condition.kind === "lease" ? condition.token : undefined;
     this.#put(entry, hash, former, command.writer, token, nowMs);

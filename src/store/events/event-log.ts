@@ -116,6 +116,18 @@ export class EventLog {
     head.setEnd(position + 1, event.revision);
   }
 
+  /**
+   * Events up to this revision, at least the newest one, were never appended, or are to be forgotten: every reader before them
+   * is overrun.
+   */
+  lose(revision: number): void {
+    const head = this.#head;
+    const position = head.end;
+    while (head.start < position) this.#dropOldest();
+    head.setStart(position + 1, revision);
+    head.setEnd(position + 1, revision);
+  }
+
   /** The numbers of the selected namespaces, for `next`. 0: no event in the log refers to the namespace by a number. */
   namespaceIds(selectors: readonly Selector[]): number[] {
     const { namespaces } = this.#names;

@@ -36,6 +36,8 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   /** The last read, if there was one, stopped before the end of a log. */
   #unfinished = true;
   #gap: GapReason | undefined;
+  /** Of the position: a source that follows another store may come to another one. */
+  #lineage: Lineage;
   /** The cursor that could not be resumed, until the gap is read. */
   #refusedCursor: Uint8Array | undefined;
   #closed = false;
@@ -47,6 +49,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
       throw fieldInvalid("cursor", "one of this store");
     }
     this.#source = source;
+    this.#lineage = source.lineage;
     this.#selectors = selectors;
     this.#selection = JSON.stringify(selectors);
     this.wake = wake;
@@ -64,6 +67,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
 
   read(maxEvents: number, maxBytes: number): SubscriberRead | undefined {
     if (!this.#closed) this.#source.waitList.add(this);
+    if (this.#lineage !== this.#source.lineage) return this.#readGap("epochChanged");
     if (this.#gap !== undefined) return this.#readGap(this.#gap);
     const { reads, logs } = this.#source;
     const known = reads.find(this.#position, this.#selection, maxEvents, maxBytes);
@@ -75,6 +79,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
   }
 
   behind(): boolean {
+    if (this.#lineage !== this.#source.lineage) return true;
     return this.#gap !== undefined || this.#position.isBehind(this.#source.logs);
   }
 
@@ -144,6 +149,7 @@ export class LogSubscriber implements Subscriber, WaitingSubscriber {
 
   #readGap(reason: GapReason): SubscriberRead {
     this.#gap = undefined;
+    this.#lineage = this.#source.lineage;
     this.#refusedCursor = undefined;
     this.#unfinished = false;
     this.#position = this.#endOfLogs();

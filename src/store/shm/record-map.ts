@@ -116,7 +116,8 @@ export class RecordMap {
     const at = this.#at(slot);
     this.#unchain(slot);
     this.#detach(slot);
-    words.fill(0, at, at + this.#slotWords);
+    // Of so few words in shared memory, `fill` takes twice as long.
+    for (let word = at; word < at + this.#slotWords; word++) words[word] = 0;
     words[at + NEXT_AT] = words[FREE_AT] ?? 0;
     words[FREE_AT] = slot;
     words[COUNT_AT] = this.count - 1;

@@ -92,6 +92,7 @@ class LruTable implements Table {
       absent: entry.absent,
       tags: entry.tags.slice(),
       contentType: entry.contentType,
+      contentEncoding: entry.contentEncoding,
       costBytes: costBytes(entry),
       slot: this.#scanList.length,
     };
@@ -215,6 +216,7 @@ function costBytes(entry: NewTableEntry): number {
     textBytes(entry.namespace) +
     textBytes(entry.key) +
     textBytes(entry.contentType) +
+    textBytes(entry.contentEncoding) +
     entry.value.length;
   for (const tag of entry.tags) bytes += TAG_OVERHEAD_BYTES + textBytes(tag);
   return bytes;

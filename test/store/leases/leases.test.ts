@@ -31,6 +31,7 @@ function viewOf(text: string): EntryView {
     absent: false,
     tags: ["t"],
     contentType: "",
+    contentEncoding: "",
   };
 }
 

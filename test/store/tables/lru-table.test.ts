@@ -23,6 +23,7 @@ function put(table: Table, key: string, parts: Partial<NewTableEntry> = {}): voi
     absent: false,
     tags: [],
     contentType: "",
+    contentEncoding: "",
     ...parts,
   };
   table.put(entry, 0);

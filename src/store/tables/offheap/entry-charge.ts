@@ -1,6 +1,6 @@
 /** Accounts the entries of the log to their namespaces: each once with 1, and once with -1 when it goes. */
 import type { NamespaceRecords } from "../../api/table.ts";
-import { labelsByteOf } from "./entry-head.ts";
+import { labelsByteOf, tagsByteOf } from "./entry-head.ts";
 import { entryBytesAt, FLAG, hasFlag, recordAt, SLOT_BYTES, uint16At } from "./entry-header.ts";
 import type { Memory } from "./memory.ts";
 
@@ -22,9 +22,7 @@ export function chargeTagsAt(
   const { bytes } = memory;
   const labels = labelsByteOf(memory, at);
   const labelsEnd = labels + uint16At(bytes, labels);
-  // The content type is the first label.
-  let byte = labels + 2;
-  byte += 2 + uint16At(bytes, byte);
+  let byte = tagsByteOf(bytes, labels);
   while (byte < labelsEnd) {
     const begin = byte + 2;
     byte = begin + uint16At(bytes, byte);

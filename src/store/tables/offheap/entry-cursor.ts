@@ -2,7 +2,14 @@
  * The entry that a table returns: one object that is moved from entry to entry, and decodes a property when it is read.
  */
 import type { NamespaceRecords, TableEntry } from "../../api/table.ts";
-import { contentTypeAt, keyAt, namespaceAt, sourceVersionAt, tagsAt } from "./entry-head.ts";
+import {
+  contentEncodingAt,
+  contentTypeAt,
+  keyAt,
+  namespaceAt,
+  sourceVersionAt,
+  tagsAt,
+} from "./entry-head.ts";
 import {
   FLAG,
   freshUntilMsAt,
@@ -89,5 +96,9 @@ export class EntryCursor implements TableEntry {
 
   get contentType(): string {
     return contentTypeAt(this.#memory, this.at);
+  }
+
+  get contentEncoding(): string {
+    return contentEncodingAt(this.#memory, this.at);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * The variable part of an entry's head: namespace, key, source version, content type and tags as bytes.
+ * The variable part of an entry's head: namespace, key, source version and labels as bytes. The labels are the content
+ * type, the content encoding if there is one, and the tags, each behind its length; the length of all is before them.
  *
  * Text is UTF-8. A lone surrogate, which no request can contain, becomes U+FFFD.
  */
@@ -20,6 +21,9 @@ import type { Memory } from "./memory.ts";
 
 const NO_TAGS: readonly string[] = [];
 const LABELS_MAX_BYTES = 0xffff;
+/** In the length of the content type: the content encoding comes next. Most entries have none, and no byte for it. */
+const HAS_ENCODING = 0x8000;
+const CONTENT_TYPE_MAX_BYTES = HAS_ENCODING - 1;
 
 /** The bytes of an entry beside its value, with texts of so many bytes: namespace, key, content type, and each tag. */
 export function headBytes([namespace = 0, key = 0, ...labels]: readonly number[]): number {
@@ -66,7 +70,7 @@ export class HeadEncoder {
     this.scratch.copy(memory.bytes, at * 4 + HEADER_BYTES, 0, this.length);
   }
 
-  /** The entry at `at` has the encoded content type and tags. */
+  /** The entry at `at` has the encoded labels. */
   hasLabelsOf(memory: Memory, at: number): boolean {
     const { bytes } = memory;
     const labels = labelsByteOf(memory, at);
@@ -80,22 +84,28 @@ export class HeadEncoder {
   }
 
   #labels(entry: NewTableEntry): number {
-    if (entry.tags.length === 0 && entry.contentType === "") return 0;
+    if (entry.tags.length === 0 && entry.contentType === "" && entry.contentEncoding === "") return 0;
     this.flags |= FLAG.labels;
     const begin = this.length;
     this.length += 2;
-    this.#sizedText(entry.contentType);
+    const typeBytes = this.#sizedText(entry.contentType);
+    if (typeBytes > CONTENT_TYPE_MAX_BYTES) return LABELS_MAX_BYTES + 1;
+    if (entry.contentEncoding !== "") {
+      setUint16At(this.scratch, begin + 2, typeBytes | HAS_ENCODING);
+      this.#sizedText(entry.contentEncoding);
+    }
     for (const tag of entry.tags) this.#sizedText(tag);
     const bytes = this.length - begin;
     if (bytes <= LABELS_MAX_BYTES) setUint16At(this.scratch, begin, bytes);
     return bytes;
   }
 
-  #sizedText(text: string): void {
+  #sizedText(text: string): number {
     const begin = this.length;
     this.length += 2;
     const bytes = this.#text(text);
     setUint16At(this.scratch, begin, bytes);
+    return bytes;
   }
 
   #text(text: string): number {
@@ -105,7 +115,8 @@ export class HeadEncoder {
   }
 
   #reserve(entry: NewTableEntry): void {
-    let units = entry.namespace.length + entry.key.length + entry.contentType.length;
+    let units = entry.namespace.length + entry.key.length;
+    units += entry.contentType.length + entry.contentEncoding.length;
     for (const tag of entry.tags) units += tag.length + 1;
     const bytes = units * UTF8_MAX_BYTES_PER_UNIT + 64;
     if (bytes > this.scratch.length) this.scratch = Buffer.alloc(bytes * 2);
@@ -134,11 +145,27 @@ let recentContentType = "";
 export function contentTypeAt(memory: Memory, at: number): string {
   const labels = labelsByteOf(memory, at);
   if (labels === 0) return "";
-  const length = uint16At(memory.bytes, labels + 2);
-  if (!isTextAt(memory, labels + 4, length, recentContentType)) {
-    recentContentType = sizedTextAt(memory, labels + 2);
+  const begin = labels + 4;
+  const length = uint16At(memory.bytes, labels + 2) & CONTENT_TYPE_MAX_BYTES;
+  if (!isTextAt(memory, begin, length, recentContentType)) {
+    recentContentType = memory.bytes.toString("utf8", begin, begin + length);
   }
   return recentContentType;
+}
+
+/** The content encoding decoded last. Those of one namespace nearly always are the same. */
+let recentContentEncoding = "";
+
+export function contentEncodingAt(memory: Memory, at: number): string {
+  const labels = labelsByteOf(memory, at);
+  if (labels === 0) return "";
+  const sized = uint16At(memory.bytes, labels + 2);
+  if ((sized & HAS_ENCODING) === 0) return "";
+  const byte = labels + 4 + (sized & CONTENT_TYPE_MAX_BYTES);
+  if (!isTextAt(memory, byte + 2, uint16At(memory.bytes, byte), recentContentEncoding)) {
+    recentContentEncoding = sizedTextAt(memory, byte);
+  }
+  return recentContentEncoding;
 }
 
 export function tagsAt(memory: Memory, at: number): readonly string[] {
@@ -146,8 +173,7 @@ export function tagsAt(memory: Memory, at: number): readonly string[] {
   if (labels === 0) return NO_TAGS;
   const end = labels + uint16At(memory.bytes, labels);
   const tags: string[] = [];
-  let byte = labels + 2;
-  byte += 2 + uint16At(memory.bytes, byte);
+  let byte = tagsByteOf(memory.bytes, labels);
   while (byte < end) {
     tags.push(sizedTextAt(memory, byte));
     byte += 2 + uint16At(memory.bytes, byte);
@@ -190,6 +216,13 @@ export function labelsByteOf(memory: Memory, at: number): number {
   if ((word & FLAG.labels) === 0) return 0;
   const begin = keyByteOf(memory, at) + keyBytesAt(memory, at);
   return (word & FLAG.sourceVersion) === 0 ? begin : begin + SOURCE_VERSION_BYTES;
+}
+
+/** Where the tags begin, of an entry whose labels begin at `labels`. */
+export function tagsByteOf(bytes: Uint8Array, labels: number): number {
+  const sized = uint16At(bytes, labels + 2);
+  const byte = labels + 4 + (sized & CONTENT_TYPE_MAX_BYTES);
+  return (sized & HAS_ENCODING) === 0 ? byte : byte + 2 + uint16At(bytes, byte);
 }
 
 function sizedTextAt(memory: Memory, byte: number): string {

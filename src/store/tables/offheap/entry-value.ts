@@ -25,7 +25,7 @@ export function readValue(
   while (done < bytes) {
     const part = Math.min(bytes - done, pool.geometry.segmentBytes - offset);
     const from = pool.byteOf(segment) + offset;
-    memory.bytes.copy(value, done, from, from + part);
+    memory.copyBytes(from, from + part, value, done);
     done += part;
     segment = pool.next(segment);
     offset = 0;

@@ -156,11 +156,14 @@ export class LogRing {
       this.#leaveTail(bytes);
     }
     target.endEntry();
-    this.#leaveTail(entryBytes(headBytes, valueBytes) - headBytes - valueBytes);
+    this.dropTail(entryBytes(headBytes, valueBytes) - headBytes - valueBytes);
     return to;
   }
 
-  /** Moves the tail by at most `bytes` within its segment, or to the next segment at its end. Returns by how much. */
+  /**
+   * Moves the tail by at most `bytes` within its segment, or to the next segment at its end. Returns by how much. Only where more
+   * of an entry is to come: there is a next segment then.
+   */
   #leaveTail(bytes: number): number {
     const offset = this.#get(RING_WORD.tailOffset);
     const room = this.#segmentBytes - offset;

@@ -19,6 +19,9 @@ export const CONTROL = {
   mainRing: 32,
 } as const;
 
+/** Up to here a loop takes less time than the call of a native copy. */
+const SHORT_BYTES = 24;
+
 export class Memory {
   readonly buffer: SharedArrayBuffer;
   readonly words: Uint32Array<SharedArrayBuffer>;
@@ -42,8 +45,19 @@ export class Memory {
     this.words[at] = this.word(at) + delta;
   }
 
+  /** Copies its bytes from `begin` to `end`. */
+  copyBytes(begin: number, end: number, target: Uint8Array, atByte: number): void {
+    if (end - begin <= SHORT_BYTES) {
+      for (let at = begin; at < end; at++) target[atByte + at - begin] = this.bytes[at] ?? 0;
+    } else this.bytes.copy(target, atByte, begin, end);
+  }
+
   /** Copies the bytes of `source` from `begin` to `end`. Mostly that is all of them, which needs no view. */
   setBytes(atByte: number, source: Uint8Array, begin: number, end: number): void {
+    if (end - begin <= SHORT_BYTES) {
+      for (let at = begin; at < end; at++) this.bytes[atByte + at - begin] = source[at] ?? 0;
+      return;
+    }
     const isWhole = begin === 0 && end === source.length;
     this.bytes.set(isWhole ? source : source.subarray(begin, end), atByte);
   }

@@ -77,6 +77,7 @@ const set = fc
     lifetimes,
     tags,
     contentType: fc.constantFrom("", "text/plain"),
+    contentEncoding: fc.constantFrom("", "gzip"),
     absent: fc.boolean(),
     sourceVersion,
     condition,

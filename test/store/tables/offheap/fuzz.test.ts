@@ -55,6 +55,7 @@ const entry = fc.record({
   absent: fc.boolean(),
   tags: fc.array(fc.string({ unit: "grapheme", maxLength: 20 }), { maxLength: 4 }),
   contentType: fc.constantFrom("", "text/plain"),
+  contentEncoding: fc.constantFrom("", "gzip", "zstd"),
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("put" as const), entry, length }) },
@@ -109,6 +110,7 @@ function expectSame(shown: TableEntry, kept: Kept): void {
     absent: shown.absent,
     tags: shown.tags,
     contentType: shown.contentType,
+    contentEncoding: shown.contentEncoding,
   }).toEqual({ ...kept, value: undefined });
   expect(Buffer.compare(shown.value, kept.value)).toBe(0);
 }
@@ -247,6 +249,7 @@ const plain = {
   absent: false,
   tags: [],
   contentType: "",
+  contentEncoding: "",
 };
 
 describe("OffheapTable under random histories", () => {

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../../../src/common/random.ts";
 import type { NewTableEntry, TableEntry } from "../../../../src/store/api/table.ts";
 import { createKeyHash } from "../../../../src/store/hashing/shard-hash.ts";
+import { entryBytesAt, headBytesAt } from "../../../../src/store/tables/offheap/entry-header.ts";
 import { BUDGET_MIN_BYTES } from "../../../../src/store/tables/offheap/geometry.ts";
+import { RING_WORD } from "../../../../src/store/tables/offheap/log-ring.ts";
 import { CONTROL } from "../../../../src/store/tables/offheap/memory.ts";
 import { createOffheapTable, type OffheapTable } from "../../../../src/store/tables/offheap/offheap-table.ts";
 import { checkInvariants } from "../../../support/offheap-invariants.ts";
@@ -41,6 +43,7 @@ function createFixture(budgetBytes = mebibyte): Fixture {
         absent: false,
         tags: [],
         contentType: "",
+        contentEncoding: "",
         ...more,
       };
       table.put(entry, hashOf(entry.namespace, key));
@@ -66,6 +69,7 @@ const copyOf = (entry: TableEntry | undefined) =>
     absent: entry.absent,
     tags: entry.tags,
     contentType: entry.contentType,
+    contentEncoding: entry.contentEncoding,
   };
 
 const bytesOf = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
@@ -81,6 +85,7 @@ describe("OffheapTable.find()", () => {
       setAtMs: 2 ** 40 - 1,
       tags: ["user:1", "größe", ""],
       contentType: "application/json",
+      contentEncoding: "gzip",
     });
     expect(copyOf(find("k"))).toEqual({
       namespace: "ns",
@@ -95,6 +100,7 @@ describe("OffheapTable.find()", () => {
       absent: false,
       tags: ["user:1", "größe", ""],
       contentType: "application/json",
+      contentEncoding: "gzip",
     });
     check();
   });
@@ -136,6 +142,7 @@ describe("OffheapTable.find()", () => {
       absent: false,
       tags: [],
       contentType: "",
+      contentEncoding: "",
     };
     for (let one = 0; one < 20; one++) {
       table.put({ ...entry, key: `k${one}`, value: Buffer.from([one]), version: one + 1 }, 42);
@@ -423,6 +430,7 @@ describe("OffheapTable eviction", () => {
           absent: false,
           tags: ["t"],
           contentType: "c",
+          contentEncoding: "",
         },
         hashOf("ns", `k${one}`),
       );
@@ -441,6 +449,7 @@ describe("OffheapTable eviction", () => {
       absent: false,
       tags: ["t"],
       contentType: "c",
+      contentEncoding: "",
     });
   });
 
@@ -550,4 +559,18 @@ describe("createOffheapTable()", () => {
       expect(table.memory.buffer.byteLength).toBeGreaterThan(budget * 0.93);
     },
   );
+});
+
+it("a ring has neither head nor tail when its last entry ended with its segment, and has moved to the other ring", () => {
+  const probe = createFixture();
+  probe.put("k", "");
+  const headBytes = headBytesAt(probe.table.memory, probe.table.small.tail());
+  const { table, put } = createFixture();
+  const { memory, pool, small, main } = table;
+  put("k", bytesOf(pool.geometry.segmentBytes - headBytes, 1));
+  expect(entryBytesAt(memory, small.tail())).toBe(pool.geometry.segmentBytes);
+  small.moveTail(main);
+  expect(small.tail()).toBe(0);
+  expect(memory.word(CONTROL.smallRing + RING_WORD.headSegment)).toBe(0);
+  expect([small.segments, main.segments]).toEqual([0, 1]);
 });

@@ -1,0 +1,275 @@
+/**
+ * The leases of this server's callers. Between servers a lease is a race that the engine decides. Within one, callers that wait for the
+ * lease of a key wait in their order, and one of them asks for all.
+ */
+import type { Clock } from "../common/clock.ts";
+import type { Rng } from "../common/random.ts";
+import type { Pending, ReleaseResult, Settle } from "../store/api/backend.ts";
+import type { LeaseCommand, LeaseResult, StoreEvent } from "../store/api/store.ts";
+import type { TierCounters } from "./counters.ts";
+import type { LeaseHolders } from "./lease-holders.ts";
+import { leaseOperation, releaseOperation } from "./library/operations.ts";
+import type { TierRecord } from "./library/records.ts";
+import { readLease, readRelease } from "./library/results.ts";
+
+/** Callers that wait, of all keys. */
+const WAITERS_MAX = 65_536;
+/** Asks again after this at the latest, should nothing have told that the lease has ended. */
+const ASK_MAX_MS = 1_000;
+
+interface Waiter {
+  readonly command: LeaseCommand;
+  readonly untilMs: number;
+  readonly settle: Settle<LeaseResult>;
+  readonly traceparent: string;
+}
+
+interface Queue {
+  readonly namespace: string;
+  readonly key: string;
+  readonly waiters: Waiter[];
+  /** An ask is out. `again`: something has happened since. */
+  isAsking: boolean;
+  again: boolean;
+  askAtMs: number;
+  lastHeld: (LeaseResult & { kind: "held" }) | undefined;
+}
+
+/** Runs one operation of the shard of a key. */
+export type RunKeyed = <Result>(
+  on: { readonly namespace: string; readonly key: string },
+  bytes: Buffer,
+  read: (bytes: Buffer, context: { readonly shard: number; readonly nowMs: number }) => Result,
+  settle: Settle<Result>,
+  traceparent?: string,
+) => Pending;
+
+export interface LeaseDeps {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly run: RunKeyed;
+  readonly holders: LeaseHolders;
+  readonly counters: TierCounters;
+}
+
+export class Leases {
+  readonly #deps: LeaseDeps;
+  /** By namespace, then by key. */
+  readonly #queues = new Map<string, Map<string, Queue>>();
+  #waiting = 0;
+
+  constructor(deps: LeaseDeps) {
+    this.#deps = deps;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  ask(command: LeaseCommand, settle: Settle<LeaseResult>, traceparent: string): Pending {
+    if (command.waitMs === 0 || this.#waiting >= WAITERS_MAX) {
+      if (command.waitMs > 0) this.#deps.counters.count("leasesRefused");
+      return this.#askOnce(command, settle, traceparent);
+    }
+    const queue = this.#queueOf(command);
+    const waiter = { command, settle, traceparent, untilMs: this.#deps.clock.nowMs() + command.waitMs };
+    queue.waiters.push(waiter);
+    this.#waiting += 1;
+    if (queue.waiters.length === 1 && !queue.isAsking) this.#askFor(queue);
+    return {
+      cancel: () => {
+        if (this.#remove(queue, waiter)) this.#drop(queue);
+      },
+    };
+  }
+
+  release(namespace: string, key: string, token: bigint, settle: Settle<ReleaseResult>): Pending {
+    const bytes = releaseOperation({ namespace, key }, token);
+    return this.#deps.run({ namespace, key }, bytes, readRelease, (result) => {
+      if (!(result instanceof Error)) {
+        this.#deps.holders.forget(token);
+        if (result.released) this.#deps.counters.count("leasesReleased");
+      }
+      settle(result);
+    });
+  }
+
+  /** Gives back what a holder has, now that it has ended. */
+  abandon(
+    leases: readonly { readonly namespace: string; readonly key: string; readonly token: bigint }[],
+  ): void {
+    for (const { namespace, key, token } of leases) {
+      this.#deps.counters.count("leasesAbandoned");
+      this.#deps.run({ namespace, key }, releaseOperation({ namespace, key }, token), readRelease, () => {});
+    }
+  }
+
+  recorded(record: TierRecord): void {
+    if (this.#queues.size === 0 || record.kind === "claimed") return;
+    if (record.kind === "leaseEnded") {
+      const queues = this.#queues.get(record.namespace);
+      for (const key of queues === undefined ? [] : record.keys) this.#changed(queues?.get(key));
+      return;
+    }
+    for (const event of record.events) this.#covered(event);
+  }
+
+  /** Answers those whose time is over, and asks for those that nobody has woken. */
+  expire(nowMs: number): void {
+    if (this.#waiting === 0) return;
+    for (const queues of [...this.#queues.values()]) {
+      for (const queue of [...queues.values()]) {
+        if (queue.lastHeld !== undefined) this.#endDue(queue, queue.lastHeld, nowMs);
+        if (!queue.isAsking && queue.waiters.length > 0 && queue.askAtMs <= nowMs) this.#askFor(queue);
+      }
+    }
+  }
+
+  #covered({ namespace, target, name, kind }: StoreEvent): void {
+    const queues = this.#queues.get(namespace);
+    if (queues === undefined || kind === "touched" || target === "tag") return;
+    if (target === "key") this.#changed(queues.get(name));
+    else for (const queue of [...queues.values()]) if (queue.key.startsWith(name)) this.#changed(queue);
+  }
+
+  #changed(queue: Queue | undefined): void {
+    if (queue === undefined) return;
+    if (queue.isAsking) queue.again = true;
+    else this.#askFor(queue);
+  }
+
+  #askOnce(command: LeaseCommand, settle: Settle<LeaseResult>, traceparent: string): Pending {
+    const { rng, run } = this.#deps;
+    const token = rng.uint64();
+    let isCancelled = false;
+    run(
+      command,
+      leaseOperation(command, token),
+      (bytes, context) => readLease(bytes, context, token),
+      (result) => {
+        if (isCancelled) {
+          if (!(result instanceof Error) && result.kind === "granted") this.#giveBack(command, token);
+          return;
+        }
+        this.#count(result);
+        this.#took(command, result);
+        settle(result);
+      },
+      traceparent,
+    );
+    return {
+      cancel() {
+        isCancelled = true;
+      },
+    };
+  }
+
+  /** Asks with the command of the one that waits longest. */
+  #askFor(queue: Queue): void {
+    const [first] = queue.waiters;
+    if (first === undefined) return;
+    const { command } = first;
+    const { rng, run, clock } = this.#deps;
+    const token = rng.uint64();
+    queue.isAsking = true;
+    queue.again = false;
+    run(
+      command,
+      leaseOperation(command, token),
+      (bytes, context) => readLease(bytes, context, token),
+      (result) => {
+        queue.isAsking = false;
+        this.#answered(queue, first, result);
+        const nowMs = clock.nowMs();
+        if (queue.lastHeld !== undefined) this.#endDue(queue, queue.lastHeld, nowMs);
+        if (queue.again && queue.waiters.length > 0) this.#askFor(queue);
+        this.#drop(queue);
+      },
+      first.traceparent,
+    );
+  }
+
+  #answered(queue: Queue, first: Waiter, result: LeaseResult | Error): void {
+    const { clock, counters } = this.#deps;
+    if (result instanceof Error || result.kind === "hit") {
+      for (const waiter of [...queue.waiters]) {
+        this.#remove(queue, waiter);
+        if (!(result instanceof Error)) counters.count("leasesShared");
+        waiter.settle(result);
+      }
+      return;
+    }
+    if (result.kind === "held") {
+      queue.lastHeld = result;
+      queue.askAtMs = clock.nowMs() + Math.min(ASK_MAX_MS, result.retryAfterMs + 1);
+      return;
+    }
+    queue.askAtMs = clock.nowMs() + Math.min(ASK_MAX_MS, result.leaseMs + 1);
+    if (!this.#remove(queue, first)) {
+      this.#giveBack(first.command, result.token);
+      queue.again = true;
+      return;
+    }
+    counters.count("leasesGranted");
+    this.#took(first.command, result);
+    queue.lastHeld = { kind: "held", asOf: result.asOf, retryAfterMs: result.leaseMs, stale: result.stale };
+    first.settle(result);
+  }
+
+  #endDue(queue: Queue, held: LeaseResult & { kind: "held" }, nowMs: number): void {
+    for (const waiter of queue.waiters.filter(({ untilMs }) => untilMs <= nowMs)) {
+      this.#remove(queue, waiter);
+      this.#deps.counters.count("leasesHeld");
+      waiter.settle({ ...held, retryAfterMs: Math.max(1, queue.askAtMs - nowMs) });
+    }
+    this.#drop(queue);
+  }
+
+  #took(command: LeaseCommand, result: LeaseResult | Error): void {
+    if (result instanceof Error || result.kind !== "granted") return;
+    const { namespace, key, holder = 0 } = command;
+    const untilMs = this.#deps.clock.nowMs() + result.leaseMs;
+    const isOver = !this.#deps.holders.took(holder, { namespace, key, token: result.token, untilMs });
+    if (isOver) this.#giveBack(command, result.token);
+  }
+
+  #giveBack({ namespace, key }: LeaseCommand, token: bigint): void {
+    this.#deps.run({ namespace, key }, releaseOperation({ namespace, key }, token), readRelease, () => {});
+  }
+
+  #count(result: LeaseResult | Error): void {
+    if (result instanceof Error) return;
+    if (result.kind === "granted") this.#deps.counters.count("leasesGranted");
+    else if (result.kind === "held") this.#deps.counters.count("leasesHeld");
+  }
+
+  #queueOf({ namespace, key }: LeaseCommand): Queue {
+    let queues = this.#queues.get(namespace);
+    if (queues === undefined) {
+      queues = new Map();
+      this.#queues.set(namespace, queues);
+    }
+    let queue = queues.get(key);
+    if (queue === undefined) {
+      queue = { namespace, key, waiters: [], isAsking: false, again: false, askAtMs: 0, lastHeld: undefined };
+      queues.set(key, queue);
+    }
+    return queue;
+  }
+
+  #remove(queue: Queue, waiter: Waiter): boolean {
+    const index = queue.waiters.indexOf(waiter);
+    if (index < 0) return false;
+    queue.waiters.splice(index, 1);
+    this.#waiting -= 1;
+    return true;
+  }
+
+  /** Forgets a queue in which nobody waits. */
+  #drop({ namespace, key, waiters, isAsking }: Queue): void {
+    if (waiters.length > 0 || isAsking) return;
+    const queues = this.#queues.get(namespace);
+    queues?.delete(key);
+    if (queues?.size === 0) this.#queues.delete(namespace);
+  }
+}

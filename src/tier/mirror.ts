@@ -1,0 +1,270 @@
+/**
+ * The events of all shards as this server has them from the feed, in the event logs that its subscribers read. The mirror may lag
+ * behind the engine, and says up to where it has come.
+ */
+import { createHash } from "node:crypto";
+import { throwErrors } from "../common/callback-errors.ts";
+import type { Selector, StoreEvent, Subscriber } from "../store/api/store.ts";
+import { SINGLE_THREAD } from "../store/api/threads.ts";
+import { DecodedEvents } from "../store/events/decoded-events.ts";
+import { EventLog, type EventLogLimits, eventLogBytes } from "../store/events/event-log.ts";
+import { Lineage } from "../store/events/lineage.ts";
+import { SharedReads } from "../store/events/shared-reads.ts";
+import { type EventSource, LogSubscriber } from "../store/events/subscriber.ts";
+import { ThreadWakeups, threadWakeupsBytes } from "../store/events/thread-wakeups.ts";
+import { WaitList } from "../store/events/wait-list.ts";
+import { createRegion } from "../store/shm/region.ts";
+
+/** One mutation of a shard. `events` is empty for what clients never see. */
+export interface MirroredRecord {
+  readonly epoch: bigint;
+  readonly revision: number;
+  readonly events: readonly StoreEvent[];
+}
+
+/** "applied", "known" already, or a "gap" before it: nothing was applied. */
+export type Applied = "applied" | "known" | "gap";
+
+interface Held {
+  readonly epoch: bigint;
+  readonly revision: number;
+  readonly dueMs: number;
+  readonly run: (isReached: boolean) => void;
+}
+
+const FORMER_EPOCHS_MAX = 16;
+const ANNOUNCEMENTS_MAX = 64;
+
+class MirroredShard {
+  /** What subscribers read. */
+  log: EventLog;
+  /** Of an epoch that they do not know of: revisions may begin again. */
+  nextLog: EventLog | undefined;
+  /** 0n: not known yet. */
+  epoch = 0n;
+  announcedEpoch = 0n;
+  revision = 0;
+  /** What subscribers can read up to. */
+  announcedRevision = 0;
+  held: Held[] = [];
+  /** The latest last. */
+  readonly formerEpochs: bigint[] = [];
+  readonly #shard: number;
+  readonly #limits: EventLogLimits;
+
+  constructor(shard: number, limits: EventLogLimits) {
+    this.#shard = shard;
+    this.#limits = limits;
+    this.log = this.emptyLog();
+  }
+
+  emptyLog(): EventLog {
+    return new EventLog(createRegion(eventLogBytes(this.#limits)), this.#shard, this.#limits);
+  }
+
+  enter(epoch: bigint, revision: number): void {
+    if (this.epoch !== 0n) this.formerEpochs.push(this.epoch);
+    if (this.formerEpochs.length > FORMER_EPOCHS_MAX) this.formerEpochs.shift();
+    this.epoch = epoch;
+    this.revision = revision;
+    this.nextLog = this.emptyLog();
+    this.nextLog.lose(revision);
+  }
+
+  announce(): void {
+    if (this.nextLog !== undefined) this.log = this.nextLog;
+    this.nextLog = undefined;
+    this.announcedEpoch = this.epoch;
+    this.announcedRevision = this.revision;
+  }
+
+  hasReached({ epoch, revision }: Pick<Held, "epoch" | "revision">): boolean {
+    return epoch === this.announcedEpoch && revision <= this.announcedRevision;
+  }
+
+  isOver({ epoch }: Pick<Held, "epoch">): boolean {
+    return this.formerEpochs.includes(epoch);
+  }
+
+  isBehind({ epoch, revision }: Pick<Held, "epoch" | "revision">): boolean {
+    return epoch === this.epoch ? revision > this.revision : !this.isOver({ epoch });
+  }
+}
+
+export class Mirror {
+  readonly #shards: readonly MirroredShard[];
+  readonly #waitList: WaitList;
+  readonly #logs: EventLog[];
+  readonly #source: EventSource & { lineage: Lineage };
+  /** The epochs of all shards, by the epoch of the store that stands for them, the latest last. */
+  readonly #announcements = new Map<bigint, readonly bigint[]>();
+
+  /** `overran`: called for each gap that a log's overrun makes. */
+  constructor(shards: number, limits: EventLogLimits, overran: () => void) {
+    this.#shards = Array.from({ length: shards }, (_, shard) => new MirroredShard(shard, limits));
+    const decoded = new DecodedEvents();
+    const wakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
+    this.#waitList = new WaitList(wakeups, () => decoded.clear());
+    this.#logs = this.#shards.map(({ log }) => log);
+    this.#source = {
+      lineage: new Lineage(0n, []),
+      logs: this.#logs,
+      acquire() {},
+      release() {},
+      revisionOf: (shard) => this.#shards[shard]?.announcedRevision ?? 0,
+      waitList: this.#waitList,
+      reads: new SharedReads(),
+      decoded,
+      overran,
+    };
+  }
+
+  /** The same for every server whose mirror knows the same epochs of all shards. 0n: those of some shards are not known. */
+  get epoch(): bigint {
+    return this.#source.lineage.epoch;
+  }
+
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  epochOf(shard: number): bigint {
+    return this.#shardAt(shard).epoch;
+  }
+
+  revisionOf(shard: number): number {
+    return this.#shardAt(shard).revision;
+  }
+
+  /** Of an epoch of the store, one of the latest. */
+  shardEpochOf(epoch: bigint, shard: number): bigint | undefined {
+    return this.#announcements.get(epoch)?.[shard];
+  }
+
+  /** What was answered as of there has events that have not come yet, or comes from an epoch that the feed has not told of. */
+  isBehind(shard: number, epoch: bigint, revision: number): boolean {
+    return this.#shardAt(shard).isBehind({ epoch, revision });
+  }
+
+  logEventsOf(shard: number): number {
+    const { log } = this.#shardAt(shard);
+    return log.end - log.start;
+  }
+
+  subscribe(selectors: readonly Selector[], cursor: Uint8Array, wake: () => void): Subscriber {
+    return new LogSubscriber(this.#source, selectors, cursor, wake);
+  }
+
+  /** The next record of a shard. Of another epoch it is a gap. Wakes nobody: call `wake` after the last one. */
+  apply(shard: number, { epoch, revision, events }: MirroredRecord): Applied {
+    const mirrored = this.#shardAt(shard);
+    if (epoch !== mirrored.epoch || revision > mirrored.revision + 1) return "gap";
+    if (revision <= mirrored.revision) return "known";
+    const log = mirrored.nextLog ?? mirrored.log;
+    for (const event of events) log.append(event);
+    this.#moved(mirrored, revision);
+    return "applied";
+  }
+
+  /** The shard stands at this revision, and what came before it and was not applied is lost to subscribers. */
+  moveTo(shard: number, epoch: bigint, revision: number): void {
+    const mirrored = this.#shardAt(shard);
+    if (mirrored.epoch !== epoch) {
+      mirrored.enter(epoch, revision);
+      this.#releaseHeld(mirrored);
+    } else if (revision > mirrored.revision) {
+      (mirrored.nextLog ?? mirrored.log).lose(revision);
+      this.#moved(mirrored, revision);
+    }
+  }
+
+  /** True: some shards have epochs that subscribers do not know of. */
+  get isAnnouncementDue(): boolean {
+    return this.#shards.some(({ epoch, announcedEpoch }) => epoch !== announcedEpoch);
+  }
+
+  /** Every subscriber reads a gap, if an epoch has changed. Not before those of all shards are known. */
+  announce(): void {
+    if (!this.isAnnouncementDue || this.#shards.some(({ epoch }) => epoch === 0n)) return;
+    this.#shards.forEach((mirrored, shard) => {
+      mirrored.announce();
+      this.#logs[shard] = mirrored.log;
+    });
+    const epochs = this.#shards.map(({ epoch }) => epoch);
+    const epoch = hashOf(epochs);
+    this.#announcements.delete(epoch);
+    this.#announcements.set(epoch, epochs);
+    if (this.#announcements.size > ANNOUNCEMENTS_MAX) {
+      const [oldest] = this.#announcements.keys();
+      if (oldest !== undefined) this.#announcements.delete(oldest);
+    }
+    this.#source.lineage = new Lineage(epoch, []);
+    for (const mirrored of this.#shards) this.#releaseHeld(mirrored);
+    throwErrors(this.#waitList.wake());
+  }
+
+  /** Wakes the subscribers that are behind. */
+  wake(): void {
+    throwErrors(this.#waitList.wake());
+  }
+
+  /**
+   * Calls `run` when subscribers can read all events up to there: at once, or later. With false: they never will, as the shard
+   * has come to another epoch since, or they could not until `dueMs`.
+   */
+  whenReached(shard: number, epoch: bigint, revision: number, dueMs: number, run: Held["run"]): void {
+    const mirrored = this.#shardAt(shard);
+    const held = { epoch, revision, dueMs, run };
+    if (mirrored.hasReached(held)) run(true);
+    else if (mirrored.isOver(held)) run(false);
+    else mirrored.held.push(held);
+  }
+
+  /** Fails what could not be read until now. */
+  expire(nowMs: number): void {
+    for (const mirrored of this.#shards) {
+      if (mirrored.held.length === 0) continue;
+      this.#release(mirrored, ({ dueMs }) => (dueMs <= nowMs ? false : undefined));
+    }
+  }
+
+  #shardAt(shard: number): MirroredShard {
+    const mirrored = this.#shards[shard];
+    if (mirrored === undefined) throw new RangeError("there is no such shard");
+    return mirrored;
+  }
+
+  #moved(mirrored: MirroredShard, revision: number): void {
+    mirrored.revision = revision;
+    if (mirrored.nextLog === undefined) mirrored.announcedRevision = revision;
+    this.#releaseHeld(mirrored);
+  }
+
+  #releaseHeld(mirrored: MirroredShard): void {
+    if (mirrored.held.length === 0) return;
+    this.#release(mirrored, (held) => {
+      if (mirrored.hasReached(held)) return true;
+      return mirrored.isOver(held) ? false : undefined;
+    });
+  }
+
+  /** `verdict`: what to tell one that is held; undefined: it is held on. */
+  #release(mirrored: MirroredShard, verdict: (held: Held) => boolean | undefined): void {
+    const released: { held: Held; isReached: boolean }[] = [];
+    const kept: Held[] = [];
+    for (const held of mirrored.held) {
+      const isReached = verdict(held);
+      if (isReached === undefined) kept.push(held);
+      else released.push({ held, isReached });
+    }
+    mirrored.held = kept;
+    for (const { held, isReached } of released) held.run(isReached);
+  }
+}
+
+/** Every server computes the same. Never 0n. */
+function hashOf(epochs: readonly bigint[]): bigint {
+  const bytes = Buffer.alloc(epochs.length * 8);
+  for (const [index, epoch] of epochs.entries()) bytes.writeBigUInt64BE(epoch, index * 8);
+  return createHash("sha256").update(bytes).digest().readBigUInt64BE(0) || 1n;
+}

@@ -1,0 +1,164 @@
+/** Bugs of the shared tier to plant, one at a time: in the servers' part of it, and in its function library. */
+import type { Mutant } from "../mutants.ts";
+import type { LibraryEdit } from "../planting.ts";
+
+const inServer = (name: string, inFunction: string, find: string, replace: string): Mutant => ({
+  name,
+  edits: [{ inFunction, find, replace }],
+});
+
+const inLibrary = (name: string, inPart: LibraryEdit["inPart"], find: string, replace: string): Mutant => ({
+  name,
+  edits: [],
+  inLibrary: { inPart, find, replace },
+});
+
+export const tierMutants: readonly Mutant[] = [
+  // ---- The library ---------------------------------------------------------------------------------------------
+  inLibrary(
+    "library: no tenure check",
+    "head",
+    "if s.lost or s.bytes ~= bytes then return nil end",
+    "if s.lost then return nil end",
+  ),
+  inLibrary(
+    "library: whoever has no memory of a shard takes it over",
+    "head",
+    "if not s and found.owner ~= replication_id() then return nil end",
+    "",
+  ),
+  inLibrary("library: no pause fence", "pause", "pause.suspect = true", "pause.suspect = false"),
+  inLibrary("library: entries outlive a claim", "head", "s.base = s.revision", "s.base = 0"),
+  inLibrary(
+    "library: a claim keeps the epoch",
+    "head",
+    "s.epoch, s.owner, s.layout = epoch,",
+    "s.epoch, s.owner, s.layout = former and former.epoch or epoch,",
+  ),
+  inLibrary("library: a claim leaves the stream", "head", "call('UNLINK', s.stream)", ""),
+  inLibrary(
+    "library: what is written is not published",
+    "head",
+    "call('SPUBLISH', s.stream, payload .. concat(s.ended))",
+    "",
+  ),
+  inLibrary(
+    "library: request ids are not remembered",
+    "buckets",
+    "bucket_write(s, 'q', field, pack('>I6', s.now) .. answer)",
+    "",
+  ),
+  inLibrary(
+    "library: a retry of before a claim runs",
+    "operations",
+    "return epoch == NONE or epoch == s.epoch",
+    "return true",
+  ),
+  inLibrary(
+    "library: an engine without memory refuses invalidations",
+    "functions",
+    "callback = function(keys, args) return run(keys, args, FREES) end,\n  flags = { 'allow-oom' },",
+    "callback = function(keys, args) return run(keys, args, FREES) end,",
+  ),
+  // ---- The feed ------------------------------------------------------------------------------------------------
+  inServer(
+    "feed: a gap is ignored",
+    "ShardLine.#take",
+    'mirror.apply(this.shard, record) === "gap"',
+    "!mirror.apply(this.shard, record)",
+  ),
+  inServer(
+    "feed: a record after a gap is applied",
+    "Mirror.apply",
+    'if (epoch !== mirrored.epoch || revision > mirrored.revision + 1) return "gap";',
+    'if (epoch !== mirrored.epoch) return "gap";',
+  ),
+  inServer(
+    "feed: what was missed is not read from the stream",
+    "ShardLine.#catchUp",
+    "for (const record of records) this.#take(record, link);",
+    "mirror.moveTo(this.shard, head.epoch, head.revision);",
+  ),
+  inServer(
+    "feed: trimmed records are no loss",
+    "ShardLine.#catchUp",
+    "if (!isNext) mirror.moveTo(this.shard, first.epoch, first.revision - 1);",
+    "if (!isNext) { mirror.moveTo(this.shard, first.epoch, mirror.revisionOf(this.shard)); }",
+  ),
+  inServer(
+    "feed: a push that was lost is waited for",
+    "ShardLine.#checkFeed",
+    "this.#resync(this.#link);",
+    "",
+  ),
+  inServer("feed: a new epoch is not announced", "ShardGroup.#announce", "this.mirror.announce();", ""),
+  inServer(
+    "feed: the epoch of the tier is not computed again",
+    "Mirror.announce",
+    "const epoch = hashOf(epochs);",
+    "const epoch = this.epoch || hashOf(epochs);",
+  ),
+  inServer(
+    "feed: the events of an epoch are put behind those of the one before",
+    "MirroredShard.announce",
+    "if (this.nextLog !== undefined) this.log = this.nextLog;",
+    "",
+  ),
+  // ---- Answers -------------------------------------------------------------------------------------------------
+  inServer(
+    "answers: not held until their events can be read",
+    "Mirror.whenReached",
+    "if (mirrored.hasReached(held)) run(true);",
+    "if (mirrored.hasReached(held) || !mirrored.isOver(held)) run(true);",
+  ),
+  inServer(
+    "answers: a mutation needs no majority",
+    "ShardLine.#answer",
+    "if (isRead) settle();",
+    "if (isRead || call.length > 0) settle();",
+  ),
+  // ---- The barrier ---------------------------------------------------------------------------------------------
+  inServer(
+    "barrier: skipped",
+    "TierStore.barrier",
+    "return this.#group.barrier.ask(settle);",
+    "queueMicrotask(() => settle(undefined)); return { cancel() {} };",
+  ),
+  inServer(
+    "barrier: a cursor is judged by the mirror",
+    "Barrier.#prove",
+    "for (const line of lines) line.add(tenureCheck(dueMs, answered));",
+    "for (const _line of lines) answered(undefined);",
+  ),
+  inServer(
+    "barrier: no majority is asked",
+    "Barrier.#agree",
+    "const isAgreed = epoch !== undefined && epochs.every((one) => one === epoch);",
+    "const isAgreed = epoch !== undefined || epochs.length > 0;",
+  ),
+  inServer(
+    "barrier: who asks later shares the proof that is under way",
+    "Barrier.#begin",
+    "this.#tell(askers, error);",
+    "this.#tell([...askers, ...this.#take()], error);",
+  ),
+  // ---- Nodes ---------------------------------------------------------------------------------------------------
+  inServer(
+    "nodes: verified without a majority",
+    "Cluster.#confirm",
+    "if (agreeing > voters.length / 2) return view.info.epoch;",
+    "if (agreeing > 0) return view.info.epoch;",
+  ),
+  inServer(
+    "nodes: no other is looked for while one is not confirmed",
+    "Cluster.#confirm",
+    "this.refresh();",
+    "",
+  ),
+  inServer(
+    "leases: an abandoned one is not given back",
+    "TierStore.closeHolder",
+    "this.#leases.abandon(this.#holders.close(holder));",
+    "this.#holders.close(holder);",
+  ),
+];
