@@ -193,13 +193,14 @@ export class MeshCache implements AsyncDisposable {
   /** A snapshot of what the client has counted since it was made. */
   stats(): ClientStats {
     const { counters, state, address, inFlight, selectors } = this.#connection;
-    const { near, loads, probes, invalidations, gaps } = this.#counters;
+    const { near, loads, probes, invalidations, compression, gaps } = this.#counters;
     return {
       namespaces: this.#namespaces.size,
       near: { ...near, ...this.#namespaces.nearSize() },
       loads: { ...loads, unkeptBy: { ...loads.unkeptBy } },
       probes: { ...probes },
       invalidations: { waiting: this.#invalidationQueue.waiting, ...invalidations },
+      compression: { ...compression },
       connection: {
         ...{ state, address, inFlight, ...counters, gaps },
         selectors: selectors.length,

@@ -129,6 +129,14 @@ export class Namespace<Value> implements AsyncDisposable {
     return copy.shared ?? { kind: "hit", value: this.#parts.context.values.value(copy) };
   }
 
+  /** As `peek`, with the version, age and source of the value. */
+  peekEntry(key: string, options?: ReadOptions): Entry<Value> | undefined {
+    const copy = this.#reader.near(key, options);
+    if (copy === undefined) return undefined;
+    if (this.#observed) this.#hit(copy);
+    return this.#reader.entry(this.#reader.fromCached(copy), "near");
+  }
+
   /**
    * The outcomes in the order of the keys, of any number of them. Keys that the near cache does not have go to the server
    * together, as the window has room for them. Rejects when one cannot be read.

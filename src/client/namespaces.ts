@@ -27,6 +27,7 @@ import { NamespaceContext, type SharedParts } from "./operations/namespace-conte
 import { EntryReader } from "./operations/reader.ts";
 import type { OperationRunner } from "./operations/runner.ts";
 import { UnkeptLoads } from "./operations/unkept-loads.ts";
+import { ValuePacking } from "./operations/value-packing.ts";
 import { EntryWriter } from "./operations/writer.ts";
 import type { ClientCounters } from "./stats.ts";
 import type { ClientTelemetry } from "./telemetry/telemetry.ts";
@@ -157,6 +158,10 @@ export class Namespaces implements NamespaceClient {
       options,
       near,
       values: new ValueReader(options.codec, name, nearCache?.values === "frozen"),
+      packing: new ValuePacking(
+        { ...options, namespace: name, codec: options.codec.name },
+        counters.compression,
+      ),
       outageHit: clientOptions.nearHitSpans ? () => telemetry.nearHit(name, true) : undefined,
     };
     const context = new NamespaceContext(own, this.#shared);

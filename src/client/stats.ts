@@ -6,6 +6,7 @@ import type { NearCounters } from "./near-cache/near-cache.ts";
 import type { InvalidationCounters } from "./operations/invalidation-queue.ts";
 import type { LoadCounters } from "./operations/namespace-context.ts";
 import { createUnkeptCounts } from "./operations/unkept-loads.ts";
+import { type CompressionCounters, createCompressionCounters } from "./operations/value-packing.ts";
 import type { Observations } from "./telemetry/instruments.ts";
 
 /** Counted over all namespaces from when the client was made. */
@@ -14,6 +15,7 @@ export interface ClientCounters {
   readonly loads: LoadCounters;
   readonly probes: ProbeCounters;
   readonly invalidations: InvalidationCounters;
+  readonly compression: CompressionCounters;
   /** Times that events may have been missed. */
   gaps: number;
 }
@@ -42,6 +44,7 @@ export function createCounters(): ClientCounters {
     },
     probes: { probes: 0, probesStale: 0, probeViolations: 0 },
     invalidations: { queued: 0, overflows: 0, refused: 0 },
+    compression: createCompressionCounters(),
     gaps: 0,
   };
 }
@@ -96,6 +99,8 @@ export interface ClientStats {
   readonly probes: Readonly<ProbeCounters>;
   /** The invalidations that are or were queued. */
   readonly invalidations: InvalidationStats;
+  /** Values that were compressed or came compressed. */
+  readonly compression: Readonly<CompressionCounters>;
   /** The state of the connection, and what it did. */
   readonly connection: ConnectionStats;
   /** How often each kind of event happened, reported or not. */
@@ -104,7 +109,7 @@ export interface ClientStats {
 
 /** The values of the instruments that metrics read. */
 export function toObservations(stats: ClientStats): Observations {
-  const { near, loads, probes, invalidations, connection, events } = stats;
+  const { near, loads, probes, invalidations, compression, connection, events } = stats;
   return {
     nearHits: near.hits,
     nearMisses: near.misses,
@@ -129,6 +134,9 @@ export function toObservations(stats: ClientStats): Observations {
     invalidationsQueued: invalidations.queued,
     invalidationsOverflows: invalidations.overflows,
     invalidationsRefused: invalidations.refused,
+    valuesCompressed: compression.compressed,
+    valuesSavedBytes: compression.savedBytes,
+    valuesDecompressed: compression.decompressed,
     streams: connection.streams,
     failures: connection.failures,
     gaps: connection.gaps,

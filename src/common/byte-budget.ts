@@ -7,6 +7,11 @@ export class ByteBudget {
     this.#maxBytes = maxBytes;
   }
 
+  /** Those that are held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** False: there are not so many left, and none are taken. */
   take(bytes: number): boolean {
     if (this.#bytes + bytes > this.#maxBytes) return false;

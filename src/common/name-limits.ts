@@ -3,3 +3,5 @@
 export const NAMESPACE_LIMIT_BYTES = 255;
 /** Of a key, and of a prefix of keys. */
 export const KEY_LIMIT_BYTES = 16 * 1024;
+/** Of the name of a content encoding. No configuration changes it. */
+export const CONTENT_ENCODING_MAX_BYTES = 32;

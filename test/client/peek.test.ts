@@ -1,7 +1,7 @@
-/** `peek`: what the near cache may serve, without a promise. */
+/** `peek` and `peekEntry`: what the near cache may serve, without a promise. */
 import { describe, expect, it } from "vitest";
 import { bytes, json } from "../../src/index.ts";
-import { startTestCache } from "../../src/testing/index.ts";
+import { createTestClock, startTestCache } from "../../src/testing/index.ts";
 
 describe("Namespace.peek()", () => {
   it("is undefined until the server was asked, and then what get() answers", async () => {
@@ -36,5 +36,20 @@ describe("Namespace.peek()", () => {
     expect(users.peek("1", { maxStalenessMs: 0 })).toBeUndefined();
     await users.invalidate({ keys: ["1"] });
     expect(users.peek("1")).toBeUndefined();
+  });
+});
+
+describe("Namespace.peekEntry()", () => {
+  it("gives the entry of a near hit, and nothing where the server has to be asked", async () => {
+    await using mesh = await startTestCache({ clock: createTestClock() });
+    const users = mesh.cache.namespace("users");
+    expect(users.peekEntry("1")).toBeUndefined();
+    await users.set("1", "Ada");
+    await users.get("1");
+    const got = await users.entry("1");
+    expect(got).toMatchObject({ kind: "hit", value: "Ada", source: "near", stale: false });
+    expect(users.peekEntry("1")).toEqual(got);
+    await users.invalidate({ keys: ["1"] });
+    expect(users.peekEntry("1")).toBeUndefined();
   });
 });

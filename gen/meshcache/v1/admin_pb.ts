@@ -1006,7 +1006,7 @@ export type InspectEntryRequest = Message<"meshcache.v1.InspectEntryRequest"> & 
   key: string;
 
   /**
-   * Sends the value too.
+   * Sends the value too. Needs `read`.
    *
    * @generated from field: bool with_value = 3;
    */
@@ -1589,7 +1589,8 @@ export const AdminService: GenService<{
   },
   /**
    * InspectEntry shows what the store has for a key, also when no reader may see it any more, and why. It is no read:
-   * it counts as none, and neither keeps the entry nor removes it. Needs `inspect` in the namespace.
+   * it counts as none, and neither keeps the entry nor removes it. Needs `inspect` in the namespace, and for the value
+   * `read` too.
    *
    * @generated from rpc meshcache.v1.AdminService.InspectEntry
    */

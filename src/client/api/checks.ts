@@ -59,6 +59,12 @@ export function checkValue(encoded: Uint8Array, limits: ServerLimits): void {
   }
 }
 
+/** An older server would drop it, and readers would take the compressed bytes for the value. */
+export function checkContentEncoding(contentEncoding: string, { contentEncodings }: ServerLimits): void {
+  if (contentEncoding !== "" && !contentEncodings)
+    throw fieldInvalid("contentEncoding", "empty for this server");
+}
+
 export function checkContentType(contentType: string, limits: ServerLimits): string {
   if (contentType.length <= limits.contentTypeMaxBytes) return contentType;
   throw fieldInvalid("contentType", `at most ${limits.contentTypeMaxBytes} bytes`);
@@ -96,8 +102,8 @@ export function checkEntryTags(tags: readonly string[] | undefined, limits: Serv
 }
 
 /** Any number of tags. */
-export function checkTags(tags: readonly string[], limits: ServerLimits): string[] {
-  return checkTexts("tags", tags, Number.POSITIVE_INFINITY, limits.tagMaxBytes);
+export function checkTags(tags: readonly string[], limits: ServerLimits, field = "tags"): string[] {
+  return checkTexts(field, tags, Number.POSITIVE_INFINITY, limits.tagMaxBytes);
 }
 
 /** As many prefixes as any server takes: for a server that takes fewer, the subscription is widened to the namespace. */

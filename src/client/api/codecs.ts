@@ -18,6 +18,11 @@ export interface Codec<Value> {
   readonly name: string;
   /** Stored beside the value: 0 to 255 printable ASCII characters, of which a server takes 128 unless configured. */
   readonly contentType: string;
+  /**
+   * Values that are encoded in at least this many bytes are stored compressed where that is shorter, with the content encoding
+   * "zstd": 1 to 67,108,864. `compressed(codec)` sets it. Default: none is. Reading does not depend on it.
+   */
+  readonly compressFromBytes?: number;
   /** The cache owns the returned bytes: do not write to them later, and do not transfer their buffer. */
   encode(value: Value): Uint8Array;
   /** `bytes` is borrowed for the length of the call: copy what the value is to keep of it. */

@@ -4,6 +4,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../../common/longest-wait.ts";
 import { checkFunction, checkShare, checkWord, durationOption, unreadable } from "./checks.ts";
 import type { Codec } from "./codecs.ts";
+import { checkCompressFrom } from "./compressed.ts";
 import type { Duration } from "./duration.ts";
 import {
   differingNearCache,
@@ -70,6 +71,8 @@ export interface ResolvedNamespaceOptions<Value> {
   readonly codec: Codec<Value>;
   /** The codec's, read once. */
   readonly contentType: string;
+  /** The codec's, read once. Infinity: nothing is compressed. */
+  readonly compressFromBytes: number;
   readonly ttlMs: number;
   readonly staleMs: number;
   readonly negativeTtlMs: number;
@@ -125,6 +128,7 @@ function resolve<Value>(
   return {
     codec,
     contentType: checkCodec(codec),
+    compressFromBytes: compressFromBytesOf(codec),
     ttlMs,
     staleMs: durationOption("staleMs", options.staleMs, 0, 0, ttlMs === 0 ? 0 : lifetimeMaxMs),
     negativeTtlMs: durationOption("negativeTtlMs", options.negativeTtlMs, negativeMs, 1, lifetimeMaxMs),
@@ -140,6 +144,11 @@ function resolve<Value>(
     undecodable: checkWord("undecodable", options.undecodable, "error", ["error", "miss"]),
     nearCache,
   };
+}
+
+function compressFromBytesOf({ compressFromBytes }: Pick<Codec<never>, "compressFromBytes">): number {
+  if (compressFromBytes === undefined) return Number.POSITIVE_INFINITY;
+  return checkCompressFrom("codec.compressFromBytes", compressFromBytes);
 }
 
 /** Checks a codec and returns its content type, which is read once. */

@@ -88,7 +88,7 @@ export type IncrementOutcome =
 export interface KeyFacts {
   readonly key: string;
   readonly version: EntryVersion;
-  /** The size of the encoded value. */
+  /** The size of the value as it is stored: compressed, where it is. */
   readonly valueBytes: number;
   /** How long the entry stays fresh, in milliseconds, when its page was made. Infinity: it has no TTL. 0: it is stale. */
   readonly ttlRemainingMs: number;

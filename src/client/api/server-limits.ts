@@ -33,6 +33,7 @@ export const ASSUMED_LIMITS: ServerLimits = {
   sendMaxBytes: LIMIT_BOUNDS.sendMaxBytes.fallback,
   exchangeMaxWaitingBatches: 4_096,
   namespacePrefixes: false,
+  contentEncodings: false,
 };
 
 /** The most prefixes that a server can be set to take in one subscription. */

@@ -4,6 +4,7 @@ import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { NOT_COVERED } from "../coherence/coherence.ts";
 import { type OperationReply, valueBytesIn } from "../messages/replies.ts";
+import { markRetry } from "../messages/requests.ts";
 
 /**
  * Whether an operation is sent again when a stream ended between it and its answer. "anyEpoch": yes, to any store, since
@@ -85,6 +86,7 @@ export abstract class Call {
 
   /** `sentAtMs`: by the lease clock. */
   sending(sentAtMs: number, epoch: bigint): void {
+    if (this.attempts > 0) markRetry(this.plan.operation, this.sentEpoch);
     this.sentEpoch = epoch;
     this.attempts += 1;
     this.sentAtMs = sentAtMs;

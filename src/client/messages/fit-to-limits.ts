@@ -5,6 +5,7 @@
 import type { Operation } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import {
+  checkContentEncoding,
   checkContentType,
   checkEntryTags,
   checkKey,
@@ -28,11 +29,12 @@ export function fitToLimits(namespace: string, { operation }: Operation, limits:
       checkKey(operation.value.key, limits);
       return;
     case "set": {
-      const { key, value, tags, contentType, ttlMs, staleMs } = operation.value;
+      const { key, value, tags, contentType, contentEncoding, ttlMs, staleMs } = operation.value;
       checkKey(key, limits);
       checkValue(value, limits);
       checkEntryTags(tags, limits);
       checkContentType(contentType, limits);
+      checkContentEncoding(contentEncoding, limits);
       checkLifetimes(ttlMs, staleMs, limits);
       return;
     }

@@ -53,6 +53,7 @@ class HitReading implements Reading {
   readonly sourceVersion: bigint;
   readonly tags: readonly string[];
   readonly contentType: string;
+  readonly contentEncoding: string;
   readonly encoded: Uint8Array | undefined;
 
   constructor(key: string, asOf: AsOf, hit: Hit, sentAtMs: number) {
@@ -66,6 +67,7 @@ class HitReading implements Reading {
     this.sourceVersion = hit.sourceVersion;
     this.tags = hit.tags;
     this.contentType = hit.contentType;
+    this.contentEncoding = hit.contentEncoding;
     this.encoded = hit.absent ? undefined : hit.value;
   }
 }
@@ -82,6 +84,7 @@ class MissReading implements Reading {
   readonly sourceVersion = 0n;
   readonly tags: readonly string[] = NO_TAGS;
   readonly contentType = "";
+  readonly contentEncoding = "";
   readonly encoded = undefined;
 
   constructor(key: string, asOf: AsOf, sentAtMs: number) {

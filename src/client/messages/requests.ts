@@ -26,6 +26,7 @@ export interface SetArguments {
   readonly value: Uint8Array;
   readonly absent: boolean;
   readonly contentType: string;
+  readonly contentEncoding: string;
   readonly ttlMs: number;
   readonly staleMs: number;
   /** The message keeps this array: nobody may change it later. */
@@ -79,6 +80,7 @@ class SetRequestMessage implements SetRequest {
   condition: SetCondition;
   ifEpoch: bigint;
   requestId: bigint;
+  contentEncoding: string;
 
   constructor(set: SetArguments) {
     this.key = set.key;
@@ -92,6 +94,7 @@ class SetRequestMessage implements SetRequest {
     this.condition = set.condition;
     this.ifEpoch = set.ifEpoch;
     this.requestId = set.requestId;
+    this.contentEncoding = set.contentEncoding;
   }
 }
 
@@ -181,6 +184,12 @@ export function incrementOperation(increment: IncrementArguments): Operation {
   request.ifEpoch = increment.ifEpoch;
   request.requestId = increment.requestId;
   return operation(new Case("increment", request));
+}
+
+/** Says in a retry in which epoch it was sent before: what has begun again since does not know its request id. */
+export function markRetry({ operation: body }: Operation, epoch: bigint): void {
+  if (body.case !== "set" && body.case !== "increment") return;
+  if (body.value.condition.case !== "ifVersion") body.value.ifEpoch = epoch;
 }
 
 export function listKeysOperation(prefix: string, maxKeys: number, pageToken: Uint8Array): Operation {

@@ -29,6 +29,8 @@ export interface Reading {
   readonly sourceVersion: bigint;
   readonly tags: readonly string[];
   readonly contentType: string;
+  /** How `encoded` is compressed. "": it is not, which is so of all but an answer that was just received. */
+  readonly contentEncoding: string;
   /** The bytes of the value, borrowed: they may be a view of a whole message. Only for a hit. */
   readonly encoded: Uint8Array | undefined;
 }

@@ -18,6 +18,26 @@ export type LeaseAnswer<Value> =
   /** A fresh entry that the codec cannot decode, in a namespace that treats such an entry as a miss. */
   | { readonly kind: "undecodable"; readonly when: EntryVersion };
 
+type HeldLease<Value> = {
+  readonly kind: "held";
+  readonly retryAfterMs: number;
+  readonly stale: Found<Value> | undefined;
+};
+
+/** How a lease is asked for. */
+export interface LeaseTerms<Value> {
+  /** How long the lease of another process is waited for. */
+  readonly waitMs: number;
+  /** The same where there is a stale value. */
+  readonly staleWaitMs: number;
+  readonly leaseMs: number;
+  readonly wait: LeaseWait;
+  /** Called when there is somebody to wait for, with the stale value that there is meanwhile. */
+  readonly held: (stale: Found<Value> | undefined) => void;
+  /** It waits for room in the window. */
+  readonly isOneOfMany: boolean;
+}
+
 /** The longest pause after a server did not wait although it was asked to: it has reached a limit. */
 const RETRY_MAX_MS = 1_000;
 
@@ -32,28 +52,26 @@ export class LeaseClient<Value> {
 
   /**
    * Throws DEADLINE when another process still holds the lease after `waitMs`, or when `wait` is ended, and there is no stale
-   * value. `held` is called when there is somebody to wait for. `isOneOfMany`: it waits for room in the window.
+   * value.
    */
   async acquire(
     key: string,
-    waitMs: number,
-    leaseMs: number,
-    wait: LeaseWait,
-    held: () => void,
-    isOneOfMany: boolean,
+    { waitMs, staleWaitMs, leaseMs, wait, held, isOneOfMany }: LeaseTerms<Value>,
   ): Promise<LeaseAnswer<Value>> {
     const { clock, rng, runner } = this.#context;
-    const untilMs = clock.nowMs() + waitMs;
+    const begunAtMs = clock.nowMs();
     // First without waiting: it goes with the other operations of its tick, and mostly there is nobody to wait for.
     let holdMs = 0;
     for (let isFirst = true; ; isFirst = false) {
       const answer = await this.#ask(key, holdMs, leaseMs, isOneOfMany && isFirst);
       if (wait.ended && answer.kind === "granted") this.release(key, answer.token);
       if (answer.kind !== "held") return answer;
-      held();
-      const remainingMs = untilMs - clock.nowMs();
-      if (remainingMs <= 0 || wait.ended)
-        throw new CacheError("DEADLINE", "another process was still loading the value");
+      const { stale } = answer;
+      const atMostMs = stale === undefined ? waitMs : Math.min(waitMs, staleWaitMs);
+      const remainingMs = wait.ended ? 0 : begunAtMs + atMostMs - clock.nowMs();
+      if (stale !== undefined && remainingMs <= 0) return { kind: "found", found: stale };
+      held(stale);
+      if (remainingMs <= 0) throw new CacheError("DEADLINE", "another process was still loading the value");
       if (!isFirst) {
         const retryMs = Math.min(answer.retryAfterMs, remainingMs, RETRY_MAX_MS);
         await pause(clock, Math.ceil(retryMs * (0.5 + rng.fraction() / 2)));
@@ -84,7 +102,7 @@ export class LeaseClient<Value> {
     waitMs: number,
     leaseMs: number,
     isOneOfMany: boolean,
-  ): Promise<LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number }> {
+  ): Promise<LeaseAnswer<Value> | HeldLease<Value>> {
     const { near, namespace, runner } = this.#context;
     return runner.run({
       options: isOneOfMany ? { bulk: runner.bulk() } : undefined,
@@ -104,10 +122,7 @@ export class LeaseClient<Value> {
     });
   }
 
-  #read(
-    lease: LeaseReading,
-    coverage: number,
-  ): LeaseAnswer<Value> | { readonly kind: "held"; readonly retryAfterMs: number } {
+  #read(lease: LeaseReading, coverage: number): LeaseAnswer<Value> | HeldLease<Value> {
     switch (lease.kind) {
       case "hit": {
         const found = this.#reader.take(lease.reading, coverage);
@@ -117,12 +132,8 @@ export class LeaseClient<Value> {
       }
       case "granted":
         return { kind: "granted", token: lease.token, stale: this.#stale(lease.stale, coverage) };
-      case "held": {
-        const found = this.#stale(lease.stale, coverage);
-        return found === undefined
-          ? { kind: "held", retryAfterMs: lease.retryAfterMs }
-          : { kind: "found", found };
-      }
+      case "held":
+        return { kind: "held", retryAfterMs: lease.retryAfterMs, stale: this.#stale(lease.stale, coverage) };
       default:
         return lease satisfies never;
     }

@@ -5,13 +5,17 @@ export class LeaseWait {
   #reject: ((error: CacheError) => void) | undefined;
   #ended = false;
 
-  /** The result of `asked`, or DEADLINE when the wait is ended first. */
-  over<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  /** The result of `asked`. When the wait is ended first: that of `otherwise`, or DEADLINE where it has none. */
+  over<Answer>(asked: Promise<Answer>, otherwise: () => Answer | undefined): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#reject = undefined;
       };
-      this.#reject = reject;
+      this.#reject = (error) => {
+        const answer = otherwise();
+        if (answer === undefined) reject(error);
+        else resolve(answer);
+      };
       asked.then(
         (answer) => {
           leave();

@@ -115,6 +115,7 @@ export class LoadKeeper<Value> {
         sourceVersion: said.sourceVersion ?? 0n,
         tags: said.tags ?? [],
         contentType: options.contentType,
+        contentEncoding: "",
         encoded: stored?.encoded,
       },
       stored?.shared,

@@ -131,14 +131,22 @@ export class EntryLoader<Value> {
     }
     let answer: LeaseAnswer<Value>;
     let isHeld = false;
-    const held = () => {
+    let stale: Found<Value> | undefined;
+    const held = (meanwhile: Found<Value> | undefined) => {
       isHeld = true;
+      stale = meanwhile;
       asked();
     };
     try {
-      const leaseMs = plan.hardTimeoutMs + LEASE_MARGIN_MS;
-      const acquired = this.#leases.acquire(key, plan.waitMs, leaseMs, wait, held, isOneOfMany);
-      answer = await wait.over(acquired);
+      const acquired = this.#leases.acquire(key, {
+        waitMs: plan.waitMs,
+        staleWaitMs: plan.softTimeoutMs,
+        leaseMs: plan.hardTimeoutMs + LEASE_MARGIN_MS,
+        wait,
+        held,
+        isOneOfMany,
+      });
+      answer = await wait.over(acquired, () => stale && { kind: "found", found: stale });
     } catch (error) {
       asked();
       if (!isOutage(error)) throw error;

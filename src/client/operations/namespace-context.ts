@@ -11,6 +11,7 @@ import type { ClientTelemetry } from "../telemetry/telemetry.ts";
 import type { InvalidationQueue } from "./invalidation-queue.ts";
 import type { OperationRunner } from "./runner.ts";
 import type { UnkeptLoads } from "./unkept-loads.ts";
+import type { ValuePacking } from "./value-packing.ts";
 
 /** What `getOrLoad` did, counted over all namespaces from when the client was made. */
 export interface LoadCounters {
@@ -54,6 +55,7 @@ interface OwnParts<Value> {
   readonly options: ResolvedNamespaceOptions<Value>;
   readonly near: NearCache<Value> | undefined;
   readonly values: ValueReader<Value>;
+  readonly packing: ValuePacking;
   /** Makes a span for a copy that is served in an outage. Undefined: the options do not ask for it. */
   readonly outageHit: (() => void) | undefined;
 }
@@ -64,6 +66,7 @@ export class NamespaceContext<Value> implements OwnParts<Value>, SharedParts {
   readonly options: ResolvedNamespaceOptions<Value>;
   readonly near: NearCache<Value> | undefined;
   readonly values: ValueReader<Value>;
+  readonly packing: ValuePacking;
   readonly outageHit: (() => void) | undefined;
   readonly #shared: SharedParts;
 
@@ -72,6 +75,7 @@ export class NamespaceContext<Value> implements OwnParts<Value>, SharedParts {
     this.options = own.options;
     this.near = own.near;
     this.values = own.values;
+    this.packing = own.packing;
     this.outageHit = own.outageHit;
     this.#shared = shared;
   }

@@ -160,8 +160,9 @@ export class EntryReader<Value> {
   }
 
   /** Decodes a response and offers it to the near cache. Throws CODEC. */
-  take(reading: Reading, coverage: number): Found<Value> {
+  take(answer: Reading, coverage: number): Found<Value> {
     const { near } = this.#context;
+    const reading = answer.contentEncoding === "" ? answer : this.#unpack(answer);
     const decoded = reading.encoded && this.#decode(reading.encoded);
     const outcome = decoded?.hit ?? (reading.kind === "absent" ? ABSENT : MISS);
     if (near !== undefined) {
@@ -221,11 +222,27 @@ export class EntryReader<Value> {
     try {
       return this.#context.values.decode(encoded);
     } catch (error) {
-      const { options, namespace, report } = this.#context;
-      if (options.undecodable === "error") throw error;
-      report({ kind: "undecodable", namespace, codec: options.codec.name });
+      this.#undecodable(error);
       return undefined;
     }
+  }
+
+  /** As `#decode`: then it has no bytes. */
+  #unpack(answer: Reading): Reading {
+    const { packing, runner } = this.#context;
+    try {
+      return packing.unpack(answer, runner.limits);
+    } catch (error) {
+      this.#undecodable(error);
+      return { ...answer, encoded: undefined };
+    }
+  }
+
+  /** Throws the error, unless the namespace treats what cannot be decoded as a miss. */
+  #undecodable(error: unknown): void {
+    const { options, namespace, report } = this.#context;
+    if (options.undecodable === "error") throw error;
+    report({ kind: "undecodable", namespace, codec: options.codec.name });
   }
 }
 
@@ -244,6 +261,7 @@ function toReading<Value>(cached: CachedEntry<Value>): Reading {
     sourceVersion: cached.sourceVersion,
     tags: cached.tags,
     contentType: cached.contentType,
+    contentEncoding: "",
     encoded: cached.encoded,
   };
 }

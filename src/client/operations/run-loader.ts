@@ -23,9 +23,13 @@ export async function runLoader<Result>(
   const { signal } = controller;
   loads.loads += 1;
   try {
-    const running = telemetry.load(namespace, async () => loader({ signal }));
-    const returned = running.then((result) => ({ result }));
-    const outcome = await runWithin(clock, hardTimeoutMs, returned, closing);
+    let returned: { readonly result: Result } | undefined;
+    const running = telemetry.load(namespace, async () => {
+      returned = { result: await loader({ signal }) };
+      return returned;
+    });
+    // What it has returned counts, also where its callers have closed the client since.
+    const outcome = (await runWithin(clock, hardTimeoutMs, running, closing)) ?? returned;
     if (outcome !== undefined) return outcome.result;
     const bound = String(hardTimeoutMs);
     throw closing.aborted

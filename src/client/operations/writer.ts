@@ -93,7 +93,7 @@ export class EntryWriter<Value> {
     leaseToken?: bigint,
     shared?: SharedHit<Value>,
   ): Promise<SetOutcome> {
-    const { near, namespace, runner, options: defaults } = this.#context;
+    const { near, namespace, packing, runner, options: defaults } = this.#context;
     const { limits } = runner;
     checkKey(key, limits);
     checkValue(encoded, limits);
@@ -106,7 +106,7 @@ export class EntryWriter<Value> {
     const contentType = absent ? "" : checkContentType(defaults.contentType, limits);
     const set: SetArguments = {
       key,
-      value: encoded,
+      ...packing.pack(encoded, limits),
       absent,
       contentType,
       ttlMs,
@@ -119,7 +119,8 @@ export class EntryWriter<Value> {
     };
     const operation = setOperation(set);
     const coverage = () => near?.coverage() ?? NOT_COVERED;
-    const read = (reply: OperationReply, call: Call): SetReading => this.#readSet(set, shared, reply, call);
+    const read = (reply: OperationReply, call: Call): SetReading =>
+      this.#readSet(set, encoded, shared, reply, call);
     const answer = await this.#write("key", [key], () =>
       runner.run(new FrequentRequest("Set", namespace, operation, "sameEpoch", options, coverage, read)),
     );
@@ -130,6 +131,7 @@ export class EntryWriter<Value> {
   /** Takes the answer to a Set, and keeps the value if the fill rule allows it. */
   #readSet(
     set: SetArguments,
+    encoded: Uint8Array,
     shared: SharedHit<Value> | undefined,
     reply: OperationReply,
     call: Call,
@@ -151,7 +153,8 @@ export class EntryWriter<Value> {
         sourceVersion: set.sourceVersion,
         tags: set.tags,
         contentType: set.contentType,
-        encoded: set.absent ? undefined : set.value,
+        contentEncoding: "",
+        encoded: set.absent ? undefined : encoded,
       };
       this.#context.near?.keep(entry, coverage, shared);
     }

@@ -152,6 +152,21 @@ export const observed = {
     "Names of queued invalidations that a server refused for good",
     CLIENT,
   ),
+  valuesCompressed: row(
+    "counter",
+    "values.compressed",
+    "{value}",
+    "Values that were sent compressed",
+    CLIENT,
+  ),
+  valuesSavedBytes: row(
+    "counter",
+    "values.saved",
+    "By",
+    "How much shorter compressed values were, when they were sent",
+    CLIENT,
+  ),
+  valuesDecompressed: row("counter", "values.decompressed", "{value}", "Values that came compressed", CLIENT),
   streams: row("counter", "connection.streams", "{stream}", "Streams that became ready", CLIENT),
   failures: row(
     "counter",

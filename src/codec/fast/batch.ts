@@ -1,22 +1,15 @@
 /**
- * BatchRequest and BatchResponse, read and written by hand. Of their operations, Get, Set and Increment are too; the
- * others are left to the generated codec.
+ * BatchRequest and BatchResponse, read and written by hand. ListKeys, which is rare, is left to the generated codec.
  */
 import { toBinary } from "@bufbuild/protobuf";
 import { type Status, StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import {
   type BatchRequest,
   type BatchResponse,
-  InvalidateRequestSchema,
-  InvalidateResponseSchema,
-  LeaseRequestSchema,
-  LeaseResponseSchema,
   ListKeysRequestSchema,
   ListKeysResponseSchema,
   type Operation,
   type OperationResult,
-  TouchRequestSchema,
-  TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 import { readGenerated, writeGenerated } from "./generated.ts";
@@ -27,9 +20,17 @@ import {
   writeIncrementRequest,
   writeIncrementResponse,
 } from "./increment.ts";
+import {
+  readInvalidateRequest,
+  readInvalidateResponse,
+  writeInvalidateRequest,
+  writeInvalidateResponse,
+} from "./invalidate.ts";
+import { readLeaseRequest, readLeaseResponse, writeLeaseRequest, writeLeaseResponse } from "./lease.ts";
 import { BatchResponseMessage, Case, newArray, OperationResultMessage, UNSET } from "./messages.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
 import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
+import { readTouchRequest, readTouchResponse, writeTouchRequest, writeTouchResponse } from "./touch.ts";
 import type { WireWriter } from "./writer.ts";
 
 export function readBatchRequest(reader: WireReader): BatchRequest {
@@ -84,16 +85,14 @@ function readOperation(reader: WireReader): Operation {
       continue;
     }
     if (operation.case !== undefined) throw IRREGULAR;
-    if (tag === 0x1a)
-      operation = { case: "invalidate", value: readGenerated(reader, InvalidateRequestSchema) };
-    else if (tag === 0x22) operation = { case: "touch", value: readGenerated(reader, TouchRequestSchema) };
-    else if (tag === 0x2a) operation = { case: "lease", value: readGenerated(reader, LeaseRequestSchema) };
-    else if (tag === 0x42)
-      operation = { case: "listKeys", value: readGenerated(reader, ListKeysRequestSchema) };
+    if (tag === 0x42) operation = { case: "listKeys", value: readGenerated(reader, ListKeysRequestSchema) };
     else {
       const outerEnd = reader.enter();
       if (tag === 0x0a) operation = { case: "get", value: readGetRequest(reader) };
       else if (tag === 0x12) operation = { case: "set", value: readSetRequest(reader) };
+      else if (tag === 0x1a) operation = { case: "invalidate", value: readInvalidateRequest(reader) };
+      else if (tag === 0x22) operation = { case: "touch", value: readTouchRequest(reader) };
+      else if (tag === 0x2a) operation = { case: "lease", value: readLeaseRequest(reader) };
       else if (tag === 0x3a) operation = { case: "increment", value: readIncrementRequest(reader) };
       else throw IRREGULAR;
       reader.leave(outerEnd);
@@ -115,13 +114,16 @@ function writeOperation(writer: WireWriter, { operation, traceparent }: Operatio
       writer.message(2, mark);
       break;
     case "invalidate":
-      writeGenerated(writer, 3, InvalidateRequestSchema, operation.value);
+      writeInvalidateRequest(writer, operation.value);
+      writer.message(3, mark);
       break;
     case "touch":
-      writeGenerated(writer, 4, TouchRequestSchema, operation.value);
+      writeTouchRequest(writer, operation.value);
+      writer.message(4, mark);
       break;
     case "lease":
-      writeGenerated(writer, 5, LeaseRequestSchema, operation.value);
+      writeLeaseRequest(writer, operation.value);
+      writer.message(5, mark);
       break;
     case "increment":
       writeIncrementRequest(writer, operation.value);
@@ -182,15 +184,24 @@ function readOperationResult(reader: WireReader): OperationResult {
         reader.leave(outerEnd);
         break;
       }
-      case 0x1a:
-        result = { case: "invalidate", value: readGenerated(reader, InvalidateResponseSchema) };
+      case 0x1a: {
+        const outerEnd = reader.enter();
+        result = new Case("invalidate", readInvalidateResponse(reader));
+        reader.leave(outerEnd);
         break;
-      case 0x22:
-        result = { case: "touch", value: readGenerated(reader, TouchResponseSchema) };
+      }
+      case 0x22: {
+        const outerEnd = reader.enter();
+        result = new Case("touch", readTouchResponse(reader));
+        reader.leave(outerEnd);
         break;
-      case 0x2a:
-        result = { case: "lease", value: readGenerated(reader, LeaseResponseSchema) };
+      }
+      case 0x2a: {
+        const outerEnd = reader.enter();
+        result = new Case("lease", readLeaseResponse(reader));
+        reader.leave(outerEnd);
         break;
+      }
       case 0x32:
         result = { case: "error", value: readGenerated(reader, StatusSchema) };
         break;
@@ -222,13 +233,16 @@ function writeOperationResult(writer: WireWriter, { result }: OperationResult): 
       writer.message(2, mark);
       break;
     case "invalidate":
-      writeGenerated(writer, 3, InvalidateResponseSchema, result.value);
+      writeInvalidateResponse(writer, result.value);
+      writer.message(3, mark);
       break;
     case "touch":
-      writeGenerated(writer, 4, TouchResponseSchema, result.value);
+      writeTouchResponse(writer, result.value);
+      writer.message(4, mark);
       break;
     case "lease":
-      writeGenerated(writer, 5, LeaseResponseSchema, result.value);
+      writeLeaseResponse(writer, result.value);
+      writer.message(5, mark);
       break;
     case "error":
       writeError(writer, result.value);

@@ -13,8 +13,14 @@ import {
   GetResponseSchema,
   IncrementRequestSchema,
   IncrementResponseSchema,
+  InvalidateRequestSchema,
+  InvalidateResponseSchema,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
+  TouchRequestSchema,
+  TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import type { GrpcFrame } from "../framing/grpc-frame.ts";
 import { readBatchRequest, readBatchResponse, writeBatchRequest, writeBatchResponse } from "./batch.ts";
@@ -31,8 +37,16 @@ import {
   writeIncrementRequest,
   writeIncrementResponse,
 } from "./increment.ts";
+import {
+  readInvalidateRequest,
+  readInvalidateResponse,
+  writeInvalidateRequest,
+  writeInvalidateResponse,
+} from "./invalidate.ts";
+import { readLeaseRequest, readLeaseResponse, writeLeaseRequest, writeLeaseResponse } from "./lease.ts";
 import { IRREGULAR, WireReader } from "./reader.ts";
 import { readSetRequest, readSetResponse, writeSetRequest, writeSetResponse } from "./set.ts";
+import { readTouchRequest, readTouchResponse, writeTouchRequest, writeTouchResponse } from "./touch.ts";
 import { WireWriter } from "./writer.ts";
 
 interface FastCodec<Shape extends Message> {
@@ -52,6 +66,12 @@ register(SetRequestSchema, { read: readSetRequest, write: writeSetRequest });
 register(SetResponseSchema, { read: readSetResponse, write: writeSetResponse });
 register(IncrementRequestSchema, { read: readIncrementRequest, write: writeIncrementRequest });
 register(IncrementResponseSchema, { read: readIncrementResponse, write: writeIncrementResponse });
+register(InvalidateRequestSchema, { read: readInvalidateRequest, write: writeInvalidateRequest });
+register(InvalidateResponseSchema, { read: readInvalidateResponse, write: writeInvalidateResponse });
+register(TouchRequestSchema, { read: readTouchRequest, write: writeTouchRequest });
+register(TouchResponseSchema, { read: readTouchResponse, write: writeTouchResponse });
+register(LeaseRequestSchema, { read: readLeaseRequest, write: writeLeaseRequest });
+register(LeaseResponseSchema, { read: readLeaseResponse, write: writeLeaseResponse });
 register(BatchRequestSchema, { read: readBatchRequest, write: writeBatchRequest });
 register(BatchResponseSchema, { read: readBatchResponse, write: writeBatchResponse });
 register(ExchangeRequestSchema, { read: readExchangeRequest, write: writeExchangeRequest });

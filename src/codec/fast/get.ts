@@ -94,7 +94,7 @@ export function writeGetResponse(writer: WireWriter, response: GetResponse): voi
   writeStamp(writer, 1, asOf);
 }
 
-function readHit(reader: WireReader): Hit {
+export function readHit(reader: WireReader): Hit {
   const hit = new HitMessage();
   while (reader.position < reader.end) {
     const tag = reader.tag();
@@ -110,12 +110,14 @@ function readHit(reader: WireReader): Hit {
       hit.tags.push(reader.string());
     } else if (tag === 0x4a) hit.contentType = reader.recurringString();
     else if (tag === 0x50) hit.ageMs = reader.uint64();
-    else reader.skip(tag, 10);
+    else if (tag === 0x5a) hit.contentEncoding = reader.recurringString();
+    else reader.skip(tag, 11);
   }
   return hit;
 }
 
-function writeHit(writer: WireWriter, hit: Hit): void {
+export function writeHit(writer: WireWriter, hit: Hit): void {
+  writer.string(11, hit.contentEncoding);
   writer.uint64(10, hit.ageMs);
   writer.string(9, hit.contentType);
   for (let index = hit.tags.length - 1; index >= 0; index--) writer.presentString(8, hit.tags[index] ?? "");

@@ -15,6 +15,7 @@ import {
   UNSET,
 } from "./messages.ts";
 import { IRREGULAR, type WireReader } from "./reader.ts";
+import { SelfWritingMessage } from "./self-writing-message.ts";
 import { readStamp, writeStamp } from "./stamp.ts";
 import type { WireWriter } from "./writer.ts";
 
@@ -102,7 +103,12 @@ export function readIncrementResponse(reader: WireReader): IncrementResponse {
   return new IncrementResponseMessage(outcome, asOf);
 }
 
-export function writeIncrementResponse(writer: WireWriter, { asOf, outcome }: IncrementResponse): void {
+export function writeIncrementResponse(writer: WireWriter, response: IncrementResponse): void {
+  if (response instanceof SelfWritingMessage) {
+    response.writeTo(writer);
+    return;
+  }
+  const { asOf, outcome } = response;
   const mark = writer.mark();
   if (outcome.case === "incremented") {
     const { value, version, ttlRemainingMs, created } = outcome.value;

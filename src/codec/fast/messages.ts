@@ -15,11 +15,21 @@ import type {
   Incremented,
   IncrementRequest,
   IncrementResponse,
+  InvalidateRequest,
+  InvalidateResponse,
+  LeaseGranted,
+  LeaseHeld,
+  LeaseReleased,
+  LeaseRequest,
+  LeaseResponse,
   OperationResult,
   SetResponse,
   Stamp,
   Stored,
+  TouchRequest,
+  TouchResponse,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { InvalidateRequest_Mode } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 
 /** A oneof whose field `case` is set. */
@@ -72,6 +82,7 @@ export class HitMessage implements Hit {
   tags: string[] = NO_TAGS;
   contentType = "";
   ageMs = 0n;
+  contentEncoding = "";
 }
 
 export class GetResponseMessage implements GetResponse {
@@ -143,6 +154,100 @@ export class IncrementedMessage implements Incremented {
     this.version = version;
     this.ttlRemainingMs = ttlRemainingMs;
     this.created = created;
+  }
+}
+
+/** Its fields begin at their defaults. */
+export class InvalidateRequestMessage implements InvalidateRequest {
+  readonly $typeName = "meshcache.v1.InvalidateRequest";
+  namespace = "";
+  target: InvalidateRequest["target"] = UNSET;
+  mode: InvalidateRequest["mode"] = InvalidateRequest_Mode.UNSPECIFIED;
+  sourceVersion = 0n;
+}
+
+export class InvalidateResponseMessage implements InvalidateResponse {
+  readonly $typeName = "meshcache.v1.InvalidateResponse";
+  stamps: Stamp[];
+  removed: bigint;
+
+  constructor(stamps: Stamp[], removed: bigint) {
+    this.stamps = stamps;
+    this.removed = removed;
+  }
+}
+
+/** Its fields begin at their defaults. */
+export class LeaseRequestMessage implements LeaseRequest {
+  readonly $typeName = "meshcache.v1.LeaseRequest";
+  namespace = "";
+  key = "";
+  waitMs = 0;
+  leaseMs = 0;
+  releaseToken = 0n;
+}
+
+export class LeaseResponseMessage implements LeaseResponse {
+  readonly $typeName = "meshcache.v1.LeaseResponse";
+  outcome: LeaseResponse["outcome"];
+  declare asOf?: Stamp;
+
+  constructor(outcome: LeaseResponse["outcome"], asOf: Stamp | undefined) {
+    this.outcome = outcome;
+    if (asOf !== undefined) this.asOf = asOf;
+  }
+}
+
+export class LeaseGrantedMessage implements LeaseGranted {
+  readonly $typeName = "meshcache.v1.LeaseGranted";
+  token: bigint;
+  leaseMs: bigint;
+  declare stale?: Hit;
+
+  constructor(token: bigint, leaseMs: bigint, stale: Hit | undefined) {
+    this.token = token;
+    this.leaseMs = leaseMs;
+    if (stale !== undefined) this.stale = stale;
+  }
+}
+
+export class LeaseHeldMessage implements LeaseHeld {
+  readonly $typeName = "meshcache.v1.LeaseHeld";
+  retryAfterMs: bigint;
+  declare stale?: Hit;
+
+  constructor(retryAfterMs: bigint, stale: Hit | undefined) {
+    this.retryAfterMs = retryAfterMs;
+    if (stale !== undefined) this.stale = stale;
+  }
+}
+
+export class LeaseReleasedMessage implements LeaseReleased {
+  readonly $typeName = "meshcache.v1.LeaseReleased";
+  released: boolean;
+
+  constructor(released: boolean) {
+    this.released = released;
+  }
+}
+
+/** Its fields begin at their defaults. */
+export class TouchRequestMessage implements TouchRequest {
+  readonly $typeName = "meshcache.v1.TouchRequest";
+  namespace = "";
+  key = "";
+  ttlMs = 0n;
+  staleMs = 0n;
+}
+
+export class TouchResponseMessage implements TouchResponse {
+  readonly $typeName = "meshcache.v1.TouchResponse";
+  touched: boolean;
+  declare asOf?: Stamp;
+
+  constructor(touched: boolean, asOf: Stamp | undefined) {
+    this.touched = touched;
+    if (asOf !== undefined) this.asOf = asOf;
   }
 }
 

@@ -94,6 +94,11 @@ export class WireReader {
 
   /** A signed integer, as its zigzag form: 0, -1, 1, -2 are 0, 1, 2, 3. */
   sint64(): bigint {
+    const first = this.position < this.end ? this.#at(this.position) : 0x80;
+    if (first < 0x80) {
+      this.position++;
+      return BigInt((first >>> 1) ^ -(first & 1));
+    }
     const zigzag = this.uint64();
     return (zigzag & 1n) === 0n ? zigzag >> 1n : -(zigzag >> 1n) - 1n;
   }

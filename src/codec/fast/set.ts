@@ -26,6 +26,7 @@ export function readSetRequest(reader: WireReader): SetRequest {
   let condition: SetRequest["condition"] = { case: undefined };
   let ifEpoch = 0n;
   let requestId = 0n;
+  let contentEncoding = "";
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -74,8 +75,11 @@ export function readSetRequest(reader: WireReader): SetRequest {
       case 0x79:
         requestId = reader.fixed64();
         break;
+      case 0x82:
+        contentEncoding = reader.recurringString();
+        break;
       default:
-        reader.skip(tag, 15);
+        reader.skip(tag, 16);
     }
   }
   return {
@@ -92,10 +96,12 @@ export function readSetRequest(reader: WireReader): SetRequest {
     condition,
     ifEpoch,
     requestId,
+    contentEncoding,
   };
 }
 
 export function writeSetRequest(writer: WireWriter, request: SetRequest): void {
+  writer.string(16, request.contentEncoding);
   writer.fixed64(15, request.requestId);
   writer.fixed64(14, request.ifEpoch);
   const { condition } = request;

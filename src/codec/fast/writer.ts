@@ -3,8 +3,8 @@
  * must be written: nothing is measured beforehand, and the bytes are copied once.
  *
  * Callers therefore write the fields of a message in descending order. A field at its zero value is left out, as
- * proto3 demands; the `present*` methods write it all the same. Field numbers are below 16, so that a tag is one
- * byte.
+ * proto3 demands; the `present*` methods write it all the same. Field numbers are below 2,048: a tag takes one byte, or
+ * two from 16 on.
  */
 import { Buffer } from "node:buffer";
 import { GrpcFrame, PREFIX_BYTES, writePrefix } from "../framing/grpc-frame.ts";
@@ -20,6 +20,8 @@ const KEPT_MAX_BYTES = 4 * 1024 * 1024;
  */
 const SENT_IN_PLACE_SHARE = 1 / 8;
 
+/** Below it, a signed integer is exact as a number in its zigzag form too. */
+const SINT_SMALL = 2n ** 51n;
 const UINT64_MAX = 2n ** 64n - 1n;
 
 export class WireWriter {
@@ -82,7 +84,7 @@ export class WireWriter {
 
   /** Makes everything written since `mark` the nested message of a field. */
   message(field: number, mark: number): void {
-    this.#reserve(6);
+    this.#reserve(7);
     this.#varint(this.mark() - mark);
     this.#tag(field, LENGTH_DELIMITED);
   }
@@ -93,7 +95,7 @@ export class WireWriter {
 
   /** As `bytes`, but also when it is empty: for a nested message that was encoded elsewhere. */
   presentBytes(field: number, value: Uint8Array): void {
-    this.#reserve(value.length + 6);
+    this.#reserve(value.length + 7);
     this.#at -= value.length;
     this.#bytes.set(value, this.#at);
     this.#varint(value.length);
@@ -106,7 +108,7 @@ export class WireWriter {
 
   presentString(field: number, text: string): void {
     const { length } = text;
-    this.#reserve(length + 6);
+    this.#reserve(length + 7);
     const start = this.#at - length;
     for (let index = 0; index < length; index++) {
       const unit = text.charCodeAt(index);
@@ -126,14 +128,14 @@ export class WireWriter {
   }
 
   presentBool(field: number, value: boolean): void {
-    this.#reserve(2);
+    this.#reserve(3);
     this.#bytes[--this.#at] = value ? 1 : 0;
     this.#tag(field, VARINT);
   }
 
   uint32(field: number, value: number): void {
     if (value === 0) return;
-    this.#reserve(6);
+    this.#reserve(7);
     this.#varint(value);
     this.#tag(field, VARINT);
   }
@@ -141,7 +143,7 @@ export class WireWriter {
   /** A uint64 as a number: whole, not negative, below 2^53. */
   uint53(field: number, value: number): void {
     if (value === 0) return;
-    this.#reserve(9);
+    this.#reserve(10);
     this.#varint(value);
     this.#tag(field, VARINT);
   }
@@ -151,7 +153,7 @@ export class WireWriter {
   }
 
   presentUint64(field: number, value: bigint): void {
-    this.#reserve(11);
+    this.#reserve(12);
     if (value <= Number.MAX_SAFE_INTEGER) {
       const small = Number(value);
       if (small < 0) throw new RangeError("a uint64 is negative");
@@ -162,7 +164,11 @@ export class WireWriter {
 
   /** A signed integer, in zigzag form. */
   sint64(field: number, value: bigint): void {
-    if (value !== 0n) this.presentUint64(field, value < 0n ? -2n * value - 1n : 2n * value);
+    if (value === 0n) return;
+    if (value < SINT_SMALL && value > -SINT_SMALL) {
+      const number = Number(value);
+      this.uint53(field, number < 0 ? -2 * number - 1 : 2 * number);
+    } else this.presentUint64(field, value < 0n ? -2n * value - 1n : 2n * value);
   }
 
   fixed64(field: number, value: bigint): void {
@@ -170,7 +176,7 @@ export class WireWriter {
   }
 
   presentFixed64(field: number, value: bigint): void {
-    this.#reserve(9);
+    this.#reserve(10);
     this.#at -= 8;
     if (value !== this.#recentFixed64) {
       const high = Number(value >> 32n);
@@ -187,7 +193,7 @@ export class WireWriter {
   #unicode(field: number, text: string): void {
     if (!text.isWellFormed()) throw new TypeError("text has a lone surrogate");
     const length = Buffer.byteLength(text);
-    this.#reserve(length + 6);
+    this.#reserve(length + 7);
     this.#at -= length;
     this.#bytes.write(text, this.#at, length, "utf8");
     this.#varint(length);
@@ -195,7 +201,12 @@ export class WireWriter {
   }
 
   #tag(field: number, wireType: number): void {
-    this.#bytes[--this.#at] = (field << 3) | wireType;
+    if (field < 16) {
+      this.#bytes[--this.#at] = (field << 3) | wireType;
+      return;
+    }
+    this.#bytes[--this.#at] = field >>> 4;
+    this.#bytes[--this.#at] = 0x80 | ((field & 0xf) << 3) | wireType;
   }
 
   #varint(value: number): void {

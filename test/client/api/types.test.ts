@@ -8,6 +8,9 @@ import {
   type ClientOptions,
   type ClientStats,
   type Codec,
+  type CompressedOptions,
+  type CompressionCounters,
+  compressed,
   type Duration,
   type Entry,
   json,
@@ -33,6 +36,9 @@ describe("Types", () => {
   it("a codec decides the type of a namespace's values", () => {
     expectTypeOf<ValueOf<ReturnType<typeof text>>>().toEqualTypeOf<string>();
     expectTypeOf<ValueOf<ReturnType<typeof bytes>>>().toEqualTypeOf<Uint8Array>();
+    expectTypeOf(compressed(json<User>(), { minBytes: 1 })).toEqualTypeOf<Codec<User>>();
+    expectTypeOf<Parameters<typeof compressed>[1]>().toEqualTypeOf<CompressedOptions | undefined>();
+    expectTypeOf<ClientStats["compression"]>().toEqualTypeOf<Readonly<CompressionCounters>>();
     const hits = protobuf(HitSchema);
     expectTypeOf(hits).toEqualTypeOf<Codec<Hit>>();
     const open = () => cache.namespace("users", { codec: json<User>() });

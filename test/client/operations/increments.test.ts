@@ -1,5 +1,5 @@
 /** `increment()`: exact sums, its own near copy, copies elsewhere, and calls that are sent again. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { json, text } from "../../../src/index.ts";
 import { Mesh } from "../../support/mesh.ts";
 
@@ -92,12 +92,18 @@ describe("Namespace.increment()", () => {
     const [link] = mesh.links;
     if (link === undefined) throw new Error("nobody has connected");
     link.holdResponses = true;
+    const increment = vi.spyOn(mesh.store, "increment");
     const unanswered = one.increment("k", 5);
     await mesh.settle();
     await mesh.run(other.increment("k", 100));
     link.reset();
     await mesh.advance(500);
     expect(await unanswered).toMatchObject({ value: 15n });
+    // What is sent again says so: a tier where the key has begun again since refuses it.
+    const firstEpochs = increment.mock.calls
+      .filter(([{ delta }]) => delta === 5n)
+      .map(([{ firstEpoch }]) => firstEpoch);
+    expect(firstEpochs).toEqual([0n, mesh.store.epoch]);
     expect(await valueIn(one)).toBe(115);
   });
 

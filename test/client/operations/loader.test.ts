@@ -57,6 +57,29 @@ describe("getOrLoad", () => {
     expect(await slow).toBe("in time");
   });
 
+  it("waits as long for the load of another process, and no longer than its deadline", async () => {
+    const { mesh, users } = await start({ staleMs: 60_000 });
+    const options = { codec: json<string>(), ttlMs: 10_000, ttlJitter: 0, staleMs: 60_000 };
+    const others = mesh.connect().namespace("users", options);
+    await mesh.run(users.getOrLoad("k", () => "first"));
+    await mesh.advance(10_000, 1_000);
+    const source = Promise.withResolvers<string>();
+    expect(await mesh.run(others.getOrLoad("k", () => source.promise))).toBe("first");
+    const reading = users.getOrLoad("k", never, { softTimeoutMs: 200 });
+    await mesh.advance(150);
+    source.resolve("second");
+    expect(await mesh.run(reading)).toBe("second");
+
+    await mesh.advance(10_000, 1_000);
+    expect(await mesh.run(others.getOrLoad("k", never))).toBe("second");
+    const slow = users.getOrLoad("k", never, { softTimeoutMs: 200 });
+    await mesh.advance(250);
+    expect(await slow).toBe("second");
+    const short = users.getOrLoad("k", never, { softTimeoutMs: 1_000, deadlineMs: 100 });
+    await mesh.advance(150);
+    expect(await short).toBe("second");
+  });
+
   it("serves the stale value when the loader fails", async () => {
     const { mesh, cache, users } = await start({ staleMs: 60_000 });
     await mesh.run(users.getOrLoad("k", () => "first"));
@@ -168,6 +191,24 @@ describe("getOrLoad", () => {
     expect(await ended).toBe("CLOSED");
     await closing;
     expect(mesh.store.counters.leasesReleased).toBe(1);
+  });
+
+  it("stores what a loader has returned, though the client is closed at once", async () => {
+    const { mesh, cache, users } = await start();
+    let closing: Promise<unknown> | undefined;
+    const load = () => {
+      queueMicrotask(() => {
+        queueMicrotask(() => {
+          closing = cache.close();
+        });
+      });
+      return "v";
+    };
+    expect(await mesh.run(users.getOrLoad("k", load))).toBe("v");
+    expect(closing).toBeDefined();
+    await mesh.run(Promise.resolve(closing));
+    const other = mesh.connect().namespace("users", { codec: json<string>() });
+    expect(await mesh.run(other.get("k"))).toMatchObject({ kind: "hit", value: "v" });
   });
 
   it("runs the loader without the cache when no server answers, and keeps nothing", async () => {

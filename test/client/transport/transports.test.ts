@@ -216,6 +216,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
                     staleMs: 0n,
                     tags: [],
                     contentType: "",
+                    contentEncoding: "",
                     absent: false,
                     sourceVersion: 0n,
                     requestId: 0n,

@@ -12,8 +12,14 @@ import {
   GetResponseSchema,
   IncrementRequestSchema,
   IncrementResponseSchema,
+  InvalidateRequestSchema,
+  InvalidateResponseSchema,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
+  TouchRequestSchema,
+  TouchResponseSchema,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { decodeFast, encodeFast } from "../../../src/codec/fast/codecs.ts";
 import { arbitraryMessage } from "../../support/arbitrary-message.ts";
@@ -25,6 +31,12 @@ const schemas: readonly DescMessage[] = [
   SetResponseSchema,
   IncrementRequestSchema,
   IncrementResponseSchema,
+  InvalidateRequestSchema,
+  InvalidateResponseSchema,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
+  TouchRequestSchema,
+  TouchResponseSchema,
   BatchRequestSchema,
   BatchResponseSchema,
   ExchangeRequestSchema,
