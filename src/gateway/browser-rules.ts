@@ -22,18 +22,24 @@ export const SAFE_HEADERS: Readonly<Record<string, string>> = {
 
 /** Beyond those of the Connect protocol. */
 const OTHER_HEADERS = ["authorization", "if-match", "if-none-match", "meshcache-client-id", "traceparent"];
-const EXPOSED_HEADERS = ["age", "etag"];
+const EXPOSED_HEADERS = ["age", "content-encoding", "etag"];
 const METHODS = ["GET", "POST", "PUT", "DELETE"];
 const PREFLIGHT_MAX_S = 7_200;
 
+/** Others that a page may send, and read. */
+export interface MoreHeaders {
+  readonly ofRequests: readonly string[];
+  readonly ofAnswers: readonly string[];
+}
+
 export class BrowserRules {
   readonly #origins: ReadonlySet<string>;
-  readonly #moreHeaders: readonly string[];
+  readonly #more: MoreHeaders;
 
-  /** `origins`: as browsers send them, "https://console.example"; "*" for all. `moreHeaders`: others that requests may have. */
-  constructor(origins: readonly string[], moreHeaders: readonly string[] = []) {
+  /** `origins`: as browsers send them, "https://console.example"; "*" for all. */
+  constructor(origins: readonly string[], more: MoreHeaders = { ofRequests: [], ofAnswers: [] }) {
     this.#origins = new Set(origins);
-    this.#moreHeaders = moreHeaders;
+    this.#more = more;
   }
 
   callerOf({ headers, socket }: IncomingMessage): Caller {
@@ -51,7 +57,11 @@ export class BrowserRules {
   answerHeaders(origin: string): OutgoingHttpHeaders {
     return {
       "access-control-allow-origin": origin,
-      "access-control-expose-headers": [...cors.exposedHeaders, ...EXPOSED_HEADERS].join(", "),
+      "access-control-expose-headers": [
+        ...cors.exposedHeaders,
+        ...EXPOSED_HEADERS,
+        ...this.#more.ofAnswers,
+      ].join(", "),
       "cross-origin-resource-policy": "cross-origin",
       vary: "Origin",
     };
@@ -63,7 +73,7 @@ export class BrowserRules {
       ...this.answerHeaders(origin),
       "access-control-allow-methods": METHODS.join(", "),
       "access-control-allow-headers": [
-        ...new Set([...cors.allowedHeaders.map(toLower), ...OTHER_HEADERS, ...this.#moreHeaders]),
+        ...new Set([...cors.allowedHeaders.map(toLower), ...OTHER_HEADERS, ...this.#more.ofRequests]),
       ].join(", "),
       "access-control-max-age": String(PREFLIGHT_MAX_S),
     };

@@ -10,6 +10,8 @@ import {
 } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { HeaderReader } from "../server/calls/registry.ts";
+import type { MoreHeaders } from "./browser-rules.ts";
+import { toContentEncoding } from "./content-coding.ts";
 import { scanJson } from "./json-scan.ts";
 
 export interface EntryPath {
@@ -17,13 +19,23 @@ export interface EntryPath {
   readonly key: string;
 }
 
-/** Headers that a page may send beyond those of any HTTP API. */
-export const EDGE_HEADERS = [
-  "meshcache-allow-stale",
-  "meshcache-stale-ms",
-  "meshcache-tags",
-  "meshcache-ttl-ms",
-];
+/** Beyond those of any HTTP API. */
+export const EDGE_HEADERS: MoreHeaders = {
+  ofRequests: [
+    "content-encoding",
+    "meshcache-allow-stale",
+    "meshcache-stale-ms",
+    "meshcache-tags",
+    "meshcache-ttl-ms",
+  ],
+  ofAnswers: [
+    "meshcache-absent",
+    "meshcache-content-encoding",
+    "meshcache-stale",
+    "meshcache-tags",
+    "meshcache-ttl-ms",
+  ],
+};
 
 const BASE = "/v1/";
 const ENTITY_TAG = /^"([0-9a-f]{1,16})-(\d{1,16})(?:-stale)?"$/;
@@ -49,14 +61,15 @@ export function toGetRequest({ namespace, key }: EntryPath, header: HeaderReader
   return create(GetRequestSchema, { namespace, key, allowStale: allowStale === "true" });
 }
 
-/** `value`: copied by nobody. Throws FIELD_INVALID for a header, or for a value that should be JSON and is none. */
+/** `value`: copied by nobody. Throws FIELD_INVALID for a header, or for a plain value that should be JSON and is none. */
 export function toSetRequest(
   { namespace, key }: EntryPath,
   header: HeaderReader,
   value: Uint8Array,
 ): SetRequest {
   const contentType = header("content-type") ?? "";
-  if (JSON_TYPE.test(contentType)) {
+  const contentEncoding = toContentEncoding(header("content-encoding"));
+  if (contentEncoding === "" && JSON_TYPE.test(contentType)) {
     const { faultAt } = scanJson(value);
     if (faultAt !== undefined) throw fieldInvalid("value", `JSON, and is none from byte ${faultAt} on`);
   }
@@ -65,6 +78,7 @@ export function toSetRequest(
     key,
     value,
     contentType,
+    contentEncoding,
     ttlMs: milliseconds("meshcache-ttl-ms", header),
     staleMs: milliseconds("meshcache-stale-ms", header),
     tags: tagsOf(header("meshcache-tags")),

@@ -15,10 +15,11 @@ import type { Boundary } from "../common/boundary.ts";
 import type { Limits } from "../rpc/limits.ts";
 import type { UnaryHandler } from "../server/calls/handler.ts";
 import type { ServedMethod } from "../server/calls/methods.ts";
-import type { CallRegister } from "../server/calls/registry.ts";
+import type { CallRegister, HeaderReader } from "../server/calls/registry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { failureOf } from "./call-interceptor.ts";
 import { isNoneMatch, MUST_ASK, toEntityTag } from "./conditional-get.ts";
+import { acceptsCoding } from "./content-coding.ts";
 import { type EntryPath, pathOf, toGetRequest, toInvalidateRequest, toSetRequest } from "./edge-request.ts";
 import type { Route } from "./gateway.ts";
 import { HttpCall } from "./http-call.ts";
@@ -104,7 +105,7 @@ export class EdgeRoute implements Route {
       call.holdRequest(0);
       const outcome = await call.orEnd(this.#run(call, verb, asked));
       call.conclude(0);
-      return toAnswer(outcome, readerOf(request)("if-none-match"));
+      return toAnswer(outcome, readerOf(request));
     } catch (error) {
       const { code, rawMessage } = failureOf(call, error, this.#options.telemetry);
       const body = JSON.stringify({ code: codeToString(code), message: rawMessage });
@@ -129,10 +130,10 @@ export class EdgeRoute implements Route {
   }
 }
 
-function toAnswer(outcome: Message, ifNoneMatch: string | undefined): EdgeAnswer {
+function toAnswer(outcome: Message, header: HeaderReader): EdgeAnswer {
   if (isMessage(outcome, GetResponseSchema)) {
     if (outcome.outcome.case !== "hit") return { status: 404 };
-    return toRepresentation(outcome.asOf?.epoch ?? 0n, outcome.outcome.value, ifNoneMatch);
+    return toRepresentation(outcome.asOf?.epoch ?? 0n, outcome.outcome.value, header);
   }
   if (!isMessage(outcome, SetResponseSchema)) return { status: 204 };
   if (outcome.outcome.case !== "stored") {
@@ -145,7 +146,7 @@ function toAnswer(outcome: Message, ifNoneMatch: string | undefined): EdgeAnswer
   return { status: 204, headers: { etag } };
 }
 
-function toRepresentation(epoch: bigint, hit: Hit, ifNoneMatch: string | undefined): EdgeAnswer {
+function toRepresentation(epoch: bigint, hit: Hit, header: HeaderReader): EdgeAnswer {
   if (hit.absent) return { status: 404, headers: { "meshcache-absent": "true" } };
   const etag = toEntityTag(epoch, hit);
   const headers = {
@@ -155,19 +156,33 @@ function toRepresentation(epoch: bigint, hit: Hit, ifNoneMatch: string | undefin
     ...(hit.ttlRemainingMs > 0n && { "meshcache-ttl-ms": String(hit.ttlRemainingMs) }),
     ...(hit.stale && { "meshcache-stale": "true" }),
     ...(hit.tags.length > 0 && { "meshcache-tags": hit.tags.map(encodeURIComponent).join(", ") }),
+    ...(hit.contentEncoding !== "" && { vary: "Accept-Encoding" }),
   };
-  if (isNoneMatch(ifNoneMatch, etag)) return { status: 304, headers };
+  if (isNoneMatch(header("if-none-match"), etag)) return { status: 304, headers };
+  if (hit.contentEncoding !== "" && !acceptsCoding(header("accept-encoding"), hit.contentEncoding)) {
+    return {
+      status: 406,
+      headers: { vary: headers.vary, "meshcache-content-encoding": hit.contentEncoding },
+    };
+  }
   const contentType = hit.contentType === "" ? "application/octet-stream" : hit.contentType;
-  return { status: 200, headers: { ...headers, "content-type": contentType }, body: hit.value };
+  const representation = {
+    "content-type": contentType,
+    ...(hit.contentEncoding !== "" && { "content-encoding": hit.contentEncoding }),
+  };
+  return { status: 200, headers: { ...headers, ...representation }, body: hit.value };
 }
 
 function send(call: HttpCall, response: ServerResponse, request: IncomingMessage, answer: EdgeAnswer): void {
   const { status, headers = {}, body } = answer;
   const bytes = body === undefined ? undefined : Buffer.from(body);
   const hasLength = bytes !== undefined || (status !== 204 && status !== 304);
+  const { vary, ...others } = headers;
+  // An answer to a page of another origin varies by that too.
+  if (vary !== undefined) response.appendHeader("vary", vary);
   response.writeHead(status, {
     "cache-control": "no-store",
-    ...headers,
+    ...others,
     ...(hasLength && { "content-length": bytes?.length ?? 0 }),
   });
   if (bytes === undefined || request.method === "HEAD") {

@@ -9,23 +9,49 @@ import { endToEnd, fieldOf, type RawHeaders, without } from "./rules/header-fiel
 import { type Part, toPart } from "./rules/range.ts";
 import type { StoredResponse } from "./rules/stored-response.ts";
 import type { ResponseHead } from "./rules/storing.ts";
-import { TAG_FIELDS } from "./rules/tags.ts";
 import { isNotModified } from "./rules/validators.ts";
+import { BODILESS, type StoredHeads } from "./stored-heads.ts";
+import type { Counts, Outcome } from "./telemetry/counts.ts";
+import type { RequestSpan } from "./telemetry/request-span.ts";
 
 const NOT_MODIFIED = 304;
-const BODILESS: ReadonlySet<number> = new Set([204, 205, NOT_MODIFIED]);
+
+/** What all answers of a proxy share. */
+export interface AnswerDeps {
+  readonly boundary: Boundary;
+  readonly counts: Counts;
+  readonly heads: StoredHeads;
+}
 
 export class ClientAnswer implements BodySink {
   readonly #response: ServerResponse;
   readonly #boundary: Boundary;
-  readonly #origin: string;
+  readonly #heads: StoredHeads;
+  readonly #counts: Counts;
+  readonly #span: RequestSpan | undefined;
   /** The client has it already, or asked for the head alone. */
   #isWithoutBody = false;
 
-  constructor(response: ServerResponse, origin: string, boundary: Boundary) {
+  constructor(
+    response: ServerResponse,
+    { boundary, counts, heads }: AnswerDeps,
+    span: RequestSpan | undefined,
+  ) {
     this.#response = response;
-    this.#origin = origin;
     this.#boundary = boundary;
+    this.#heads = heads;
+    this.#counts = counts;
+    this.#span = span;
+    if (span === undefined) return;
+    const end = () => span.end(response.headersSent ? response.statusCode : 0);
+    response.once("close", boundary.guard(response, end));
+  }
+
+  /** Counts what becomes of the request: once, before it is answered. `source`: of what comes from the cache. */
+  outcome(outcome: Outcome, source?: "near" | "remote"): void {
+    const known = this.isGone ? "gone" : outcome;
+    this.#counts.requests[known] += 1;
+    this.#span?.outcome(known, source);
   }
 
   get isBegun(): boolean {
@@ -44,7 +70,9 @@ export class ClientAnswer implements BodySink {
     status: CacheStatus,
     nowMs: number,
   ): void {
-    const headers = this.#headers(stored.headers, status);
+    const { fields, cacheStatus } = this.#heads.of(stored);
+    const headers = fields.slice();
+    headers.push("cache-status", joined(cacheStatus, toCacheStatus(status)));
     headers.push("age", String(Math.max(0, Math.round(ageMs / 1_000))));
     const isOk = stored.status >= 200 && stored.status < 300;
     if (isOk && isNotModified(stored.headers, request.headers, nowMs)) {
@@ -55,14 +83,17 @@ export class ClientAnswer implements BodySink {
     const part = stored.status === 200 && request.method === "GET" ? partFor(request, stored) : undefined;
     if (part !== undefined) {
       this.#head(part.status, part.statusMessage, [...withoutLength(headers), ...part.headers]);
+      this.#counts.sentBytes.cache += part.body.length;
       this.#response.end(part.body, "latin1");
       return;
     }
-    if (!BODILESS.has(stored.status) && fieldOf(headers, "content-length") === undefined)
-      headers.push("content-length", String(stored.body.length));
     this.#head(stored.status, stored.statusMessage, headers);
-    if (request.method === "HEAD" || BODILESS.has(stored.status)) this.#response.end();
-    else this.#response.end(stored.body, "latin1");
+    if (request.method === "HEAD" || BODILESS.has(stored.status)) {
+      this.#response.end();
+      return;
+    }
+    this.#counts.sentBytes.cache += stored.body.length;
+    this.#response.end(stored.body, "latin1");
   }
 
   /**
@@ -85,7 +116,9 @@ export class ClientAnswer implements BodySink {
   }
 
   #begin(request: ProxiedRequest, head: ResponseHead, status: CacheStatus, hasConditions: boolean): void {
-    const headers = this.#headers(endToEnd(head.headers), { ...status, fwdStatus: head.status });
+    const { fields, cacheStatus } = this.#heads.toHead(endToEnd(head.headers));
+    const own = toCacheStatus({ ...status, fwdStatus: head.status });
+    const headers = [...fields, "cache-status", joined(cacheStatus, own)];
     const { respondedAtMs } = head.times;
     const isUnchanged =
       hasConditions && head.status === 200 && isNotModified(head.headers, request.headers, respondedAtMs);
@@ -132,7 +165,9 @@ export class ClientAnswer implements BodySink {
   // ---- The body of an answer of the origin ---------------------------------------------------------------
 
   write(chunk: Buffer): boolean {
-    return this.#isWithoutBody || this.isGone || this.#response.write(chunk);
+    if (this.#isWithoutBody || this.isGone) return true;
+    this.#counts.sentBytes.origin += chunk.length;
+    return this.#response.write(chunk);
   }
 
   end(): void {
@@ -152,28 +187,13 @@ export class ClientAnswer implements BodySink {
     else this.#response.on("close", this.#boundary.guard(this.#response, stop));
   }
 
-  // ---- Heads ---------------------------------------------------------------------------------------------
-
-  #headers(headers: RawHeaders, status: CacheStatus): string[] {
-    const before = fieldOf(headers, "cache-status");
-    const kept = without(headers, (name) => name === "cache-status" || TAG_FIELDS.has(name));
-    const own = toCacheStatus(status);
-    kept.push("cache-status", before === undefined ? own : `${before}, ${own}`);
-    return kept.map((text, at) =>
-      at % 2 === 1 && kept[at - 1]?.toLowerCase() === "location" ? this.#own(text) : text,
-    );
-  }
-
-  /** A link to the origin is one to this proxy: its clients need not reach the origin. */
-  #own(location: string): string {
-    if (!location.startsWith(this.#origin)) return location;
-    const rest = location.slice(this.#origin.length);
-    return rest === "" ? "/" : rest.startsWith("/") && !rest.startsWith("//") ? rest : location;
-  }
-
   #head(status: number, message: string, headers: string[]): void {
     this.#response.writeHead(status, message, headers);
   }
+}
+
+function joined(before: string | undefined, own: string): string {
+  return before === undefined ? own : `${before}, ${own}`;
 }
 
 /** A 304 describes no bytes. */

@@ -7,7 +7,6 @@ import { ByteBudget } from "../common/byte-budget.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import type { HostPort } from "../common/host-port.ts";
 import { ClientAnswer } from "./client-answer.ts";
-import { type Counts, createCounts } from "./counts.ts";
 import { createHostCheck } from "./hosts.ts";
 import { HttpListener, PEER_TIMES, type PeerTimes } from "./listener.ts";
 import { Origin } from "./origin.ts";
@@ -17,6 +16,10 @@ import { Purge } from "./purge.ts";
 import { Reads } from "./reads.ts";
 import { refusalOf } from "./request-check.ts";
 import { ResponseStore } from "./response-store.ts";
+import { StoredHeads } from "./stored-heads.ts";
+import { type Counts, createCounts } from "./telemetry/counts.ts";
+import { type Providers, ProxyTelemetry } from "./telemetry/proxy-telemetry.ts";
+import type { OriginAddress } from "./telemetry/request-span.ts";
 import { Writes } from "./writes.ts";
 
 export interface HttpProxyOptions {
@@ -35,6 +38,8 @@ export interface HttpProxyOptions {
   readonly bodyMaxBytes?: number;
   /** Whoever sends it as a bearer token may PURGE. Default: nobody may. */
   readonly purgeToken?: string;
+  /** Where metrics and spans go. Default: nowhere. */
+  readonly telemetry?: Providers;
   /** Told of faults of the proxy itself, once for each cause. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -43,6 +48,8 @@ export interface HttpProxy {
   /** "HOST:PORT" */
   readonly address: string;
   readonly counts: Readonly<Counts>;
+  /** Of clients, that are open. */
+  readonly connections: number;
   /** `graceMs`: how long what is under way may take; default 5,000. */
   close(graceMs?: number): Promise<void>;
 }
@@ -86,47 +93,80 @@ export async function startHttpProxy(
   const wallMs = () => clock.wallMs();
   const url = new URL(options.origin);
   const { connections, originConnections, waiting, recordedBytes } = { ...BOUNDS, ...bounds };
+  const counts = createCounts();
+  const telemetry = new ProxyTelemetry(options.telemetry, namespace, addressOf(url));
   const origin = new Origin(
-    { origin: url.origin, timeoutMs, connectionsMax: originConnections, waitingMax: waiting, wallMs },
+    {
+      origin: url.origin,
+      timeoutMs,
+      connectionsMax: originConnections,
+      waitingMax: waiting,
+      wallMs,
+      counts,
+      telemetry,
+    },
     boundary,
   );
-  const counts = createCounts();
   const closing = new AbortController();
-  const passing = new Passing(origin, boundary, counts, closing.signal);
+  const passing = new Passing(origin, boundary, closing.signal);
   const store = new ResponseStore(options.cache, namespace, url.origin, timeoutMs);
   const budget = new ByteBudget(recordedBytes);
   const deps = { origin, store, budget, bodyMaxBytes, wallMs, boundary, counts };
-  const reads = new Reads(deps, passing, counts);
+  const reads = new Reads(deps, passing);
   const writes = new Writes(store, passing, url.origin, counts, boundary);
   const purge = new Purge(store, options.purgeToken, counts);
   const isOwnHost = createHostCheck([...(options.hosts ?? []), url.hostname, options.listen.host]);
+
+  const answerDeps = { boundary, counts, heads: new StoredHeads(url.origin) };
 
   /** Connections with a request whose end is not clear: what comes after it is not looked at. */
   const ended = new WeakSet<Socket>();
   const serve = (message: IncomingMessage, response: ServerResponse): void => {
     if (ended.has(message.socket)) return;
-    const answer = new ClientAnswer(boundary.contain(response), url.origin, boundary);
+    const { method = "GET", headers } = message;
+    const span = telemetry.startRequest(method, (name) => lineOf(headers[name]));
+    const answer = new ClientAnswer(boundary.contain(response), answerDeps, span);
     const refusal = refusalOf(message, isOwnHost);
     if (refusal !== undefined) {
-      counts.refused += 1;
+      answer.outcome("refused");
       answer.refuse(refusal.status, refusal.text, refusal.endsConnection ? { connection: "close" } : {});
       if (refusal.endsConnection) ended.add(message.socket);
       return;
     }
-    const request = toProxiedRequest(message);
+    const request = toProxiedRequest(message, span);
     const handler = request.method === "PURGE" ? purge : READS.has(request.method) ? reads : writes;
-    handler.serve(request, answer).catch((error: unknown) => boundary.caught(response, error));
+    const run = () => handler.serve(request, answer);
+    const served = span === undefined ? run() : span.run(run);
+    served.catch((error: unknown) => boundary.caught(response, error));
   };
   const listener = new HttpListener(boundary, connections, { ...PEER_TIMES, ...peerTimes }, serve, () => {
-    counts.connectionsRefused += 1;
+    counts.refusedByLimit.connections += 1;
+  });
+  const unobserve = telemetry.observe({
+    counts,
+    connections: () => listener.connections,
+    waiting: () => origin.waiting,
+    recordedBytes: () => budget.bytes,
   });
   return {
     address: await listener.start(options.listen),
     counts,
+    get connections() {
+      return listener.connections;
+    },
     close: async (graceMs = GRACE_MS) => {
       await listener.drain(graceMs);
       closing.abort();
       await origin.close();
+      unobserve();
     },
   };
+}
+
+function addressOf({ hostname, port, protocol }: URL): OriginAddress {
+  return { host: hostname, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
+}
+
+function lineOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { systemClock } from "../common/clock.ts";
+import { earlyResponses } from "../common/early-response.ts";
 import { type HostPort, toHostPort } from "../common/host-port.ts";
 
 const HEADERS_MAX_BYTES = 16 * 1024;
@@ -32,6 +33,7 @@ export const PEER_TIMES: PeerTimes = {
 export class HttpListener {
   readonly #boundary: Boundary;
   readonly #server: Server;
+  #connections = 0;
 
   constructor(
     boundary: Boundary,
@@ -42,6 +44,7 @@ export class HttpListener {
   ) {
     this.#boundary = boundary;
     const plain = createServer({
+      ServerResponse: earlyResponses(boundary),
       maxHeaderSize: HEADERS_MAX_BYTES,
       headersTimeout: times.headMs,
       requestTimeout: times.requestMs,
@@ -56,10 +59,28 @@ export class HttpListener {
     server.maxConnections = connectionsMax;
     server.setTimeout(times.stalledMs);
     server.on("drop", () => onRefused());
-    server.on("connection", (socket: Socket) => boundary.contain(socket));
-    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-      boundary.guard(request.socket, serve)(request, response);
+    server.on("connection", (socket: Socket) => {
+      boundary.contain(socket);
+      this.#connections += 1;
+      const closed = boundary.guard(undefined, () => {
+        this.#connections -= 1;
+      });
+      socket.once("close", closed);
     });
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      // It came behind one whose answer said that it was the last.
+      if (request.socket.writableEnded) return;
+      try {
+        serve(request, response);
+      } catch (error) {
+        boundary.caught(request.socket, error);
+      }
+    });
+  }
+
+  /** Those that are open. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** Resolves with "HOST:PORT". Rejects when it cannot listen. */

@@ -5,6 +5,8 @@ import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
 import { fieldOf, type RawHeaders } from "./rules/header-fields.ts";
 import type { ResponseHead } from "./rules/storing.ts";
+import type { OriginExchange } from "./telemetry/proxy-telemetry.ts";
+import type { RequestSpan } from "./telemetry/request-span.ts";
 
 export interface OriginRequest {
   readonly method: string;
@@ -13,6 +15,8 @@ export interface OriginRequest {
   readonly body: Readable | undefined;
   /** Told of interim answers. */
   readonly onInterim?: ((status: number, headers: RawHeaders) => void) | undefined;
+  /** Of the client that it is asked for. */
+  readonly span: RequestSpan | undefined;
 }
 
 export interface OriginResponse extends ResponseHead {
@@ -22,6 +26,14 @@ export interface OriginResponse extends ResponseHead {
 /** What Node would refuse to send on. */
 const REASON = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+export interface CallDeps {
+  readonly wallMs: () => number;
+  readonly boundary: Boundary;
+  readonly exchange: OriginExchange;
+  /** Told of bytes of bodies. */
+  readonly onBytes: (count: number) => void;
+}
+
 export interface Settle {
   readonly resolve: (response: OriginResponse) => void;
   readonly reject: (error: Error) => void;
@@ -29,19 +41,18 @@ export interface Settle {
 
 export class OriginCall implements Dispatcher.DispatchHandler {
   readonly #request: OriginRequest;
-  readonly #wallMs: () => number;
+  readonly #deps: CallDeps;
   readonly #requestedAtMs: number;
-  readonly #boundary: Boundary;
   readonly #settle: Settle;
   #controller: Dispatcher.DispatchController | undefined;
   #body: Readable | undefined;
   #isAborted = false;
+  #status: number | undefined;
 
-  constructor(request: OriginRequest, wallMs: () => number, boundary: Boundary, settle: Settle) {
+  constructor(request: OriginRequest, deps: CallDeps, settle: Settle) {
     this.#request = request;
-    this.#wallMs = wallMs;
-    this.#requestedAtMs = wallMs();
-    this.#boundary = boundary;
+    this.#deps = deps;
+    this.#requestedAtMs = deps.wallMs();
     this.#settle = settle;
   }
 
@@ -69,7 +80,8 @@ export class OriginCall implements Dispatcher.DispatchHandler {
       this.#request.onInterim?.(status, headers);
       return;
     }
-    const body = this.#boundary.contain(
+    this.#status = status;
+    const body = this.#deps.boundary.contain(
       new Readable({
         read: () => controller.resume(),
         destroy: (error, done) => {
@@ -81,7 +93,7 @@ export class OriginCall implements Dispatcher.DispatchHandler {
     // Whoever reads it is told too; it may be before somebody does.
     body.on("error", () => {});
     this.#body = body;
-    const times = { requestedAtMs: this.#requestedAtMs, respondedAtMs: this.#wallMs() };
+    const times = { requestedAtMs: this.#requestedAtMs, respondedAtMs: this.#deps.wallMs() };
     // Whoever has a clock gives a date to what came without one (RFC 9110, 6.6.1).
     if (fieldOf(headers, "date") === undefined)
       headers.push("date", new Date(times.respondedAtMs).toUTCString());
@@ -95,14 +107,17 @@ export class OriginCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#deps.onBytes(chunk.length);
     if (this.#body?.push(chunk) === false) controller.pause();
   }
 
   onResponseEnd(): void {
     this.#body?.push(null);
+    this.#deps.exchange.end(this.#status);
   }
 
   onResponseError(_controller: unknown, cause: Error): void {
+    this.#deps.exchange.end(this.#status, "code" in cause ? String(cause.code) : cause.name);
     if (this.#body !== undefined) this.#body.destroy(cause);
     else this.#settle.reject(new CacheError("UNAVAILABLE", "the origin gave no answer", {}, { cause }));
   }

@@ -6,7 +6,6 @@ import type { Boundary } from "../common/boundary.ts";
 import type { ByteBudget } from "../common/byte-budget.ts";
 import type { CacheStatus } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./counts.ts";
 import type { Origin } from "./origin.ts";
 import type { OriginResponse } from "./origin-call.ts";
 import { isAway } from "./passing.ts";
@@ -15,10 +14,11 @@ import { handOn, record } from "./recording.ts";
 import type { Kept, ResponseStore } from "./response-store.ts";
 import { type Aged, failureOf, isUsableAfter, type OriginFailure } from "./rules/reuse.ts";
 import type { StoredResponse } from "./rules/stored-response.ts";
-import { type ResponseHead, toKeeping } from "./rules/storing.ts";
+import { isKeeping, type ResponseHead, toKeeping } from "./rules/storing.ts";
 import { confirms, updatedHeaders } from "./rules/update.ts";
 import { validatingHeaders } from "./rules/validators.ts";
 import { variantOf } from "./rules/vary.ts";
+import type { Counts, Unkept } from "./telemetry/counts.ts";
 
 export interface LoadDeps {
   readonly origin: Origin;
@@ -85,7 +85,9 @@ export class OriginLoad {
     this.isBegun = true;
     this.#begin();
     try {
-      return await this.#run(signal);
+      const kept = await this.#run(signal);
+      if (kept.value.kind === "response") this.#deps.counts.stored += 1;
+      return kept;
     } catch (error) {
       this.#settle({ kind: "error", error });
       throw error;
@@ -111,7 +113,7 @@ export class OriginLoad {
     if (failure !== undefined && this.#mayServeStored(failure)) {
       response.body.destroy();
       this.#settle({ kind: "failed", status: response.status });
-      throw new NotKept("the origin has failed");
+      throw this.#notKept("server_error");
     }
     return this.#taken(response, signal);
   }
@@ -125,7 +127,7 @@ export class OriginLoad {
     const onInterim =
       answer && ((status: number, fields: readonly string[]) => answer.interim(status, fields));
     return this.#deps.origin.fetch(
-      { method: "GET", target: request.target, headers, body: undefined, onInterim },
+      { method: "GET", target: request.target, headers, body: undefined, onInterim, span: request.span },
       signal,
     );
   }
@@ -136,53 +138,63 @@ export class OriginLoad {
   }
 
   #confirmed(stored: StoredResponse, head: ResponseHead): Kept {
-    const { store } = this.#deps;
-    const { request } = this.#load;
     const headers = updatedHeaders(stored.headers, head.headers);
     const updated = this.#toStored(
       { ...head, status: stored.status, statusMessage: stored.statusMessage, headers },
       stored.body,
     );
-    // It cannot be kept as it is now, but it is the answer to this request.
-    this.#settle({ kind: "confirmed", response: updated ?? { ...stored, headers, initialAgeMs: 0 } });
-    const kept = updated && store.toKept(request.target, updated);
-    return kept ?? store.toPassed(request.target);
+    // Where it cannot be kept as it is now, it is the answer to this request all the same.
+    const response = typeof updated === "string" ? { ...stored, headers, initialAgeMs: 0 } : updated;
+    this.#settle({ kind: "confirmed", response });
+    return this.#toKept(updated);
   }
 
   async #taken(response: OriginResponse, signal: AbortSignal): Promise<Kept> {
-    const { store, budget, bodyMaxBytes, boundary, counts } = this.#deps;
+    const { budget, bodyMaxBytes, boundary } = this.#deps;
     const { request, answer, status, asItCame } = this.#load;
-    const isLong = isTooLong(response, bodyMaxBytes);
-    const isKept = !isLong && this.#isKept(response);
-    if (isLong) counts.bodiesTooLong += 1;
-    answer?.begin(request, response, { ...status, stored: isKept }, asItCame !== true);
+    const unkept = this.#unkept(response);
+    answer?.begin(request, response, { ...status, stored: unkept === undefined }, asItCame !== true);
     this.#settle({ kind: "answered" });
-    if (!isKept) {
+    if (unkept !== undefined) {
       if (answer === undefined) response.body.destroy();
       else handOn(response.body, answer, boundary);
       // An origin that fails may be well again with the next request.
-      if (response.status >= 500) throw new NotKept("the origin has failed");
-      return store.toPassed(request.target);
+      if (response.status >= 500) throw this.#notKept("server_error");
+      return this.#toKept(unkept);
     }
     const body = await record(response.body, answer, { maxBytes: bodyMaxBytes, budget, boundary, signal });
-    if (body === "broken") throw new NotKept("the body broke off");
-    if (body === "tooLong") counts.bodiesTooLong += 1;
-    const stored = body === "tooLong" ? undefined : this.#toStored(response, body.toString("latin1"));
-    return (stored && store.toKept(request.target, stored)) ?? store.toPassed(request.target);
+    if (body === "broken") throw this.#notKept(body);
+    if (body === "no_room") this.#deps.counts.refusedByLimit.recorded_bytes += 1;
+    return this.#toKept(typeof body === "string" ? body : this.#toStored(response, body.toString("latin1")));
   }
 
-  #isKept(head: ResponseHead): boolean {
-    const { request } = this.#load;
-    return (
-      toKeeping(request.askedWith, head) !== undefined &&
-      this.#deps.store.hasRoom(request.target, head.headers)
-    );
-  }
-
-  #toStored(head: ResponseHead, body: string): StoredResponse | undefined {
+  #unkept(head: ResponseHead): Unkept | undefined {
     const { request } = this.#load;
     const keeping = toKeeping(request.askedWith, head);
-    if (keeping === undefined) return undefined;
+    if (!isKeeping(keeping)) return keeping;
+    if (!this.#deps.store.hasRoom(request.target, head.headers)) return "tags";
+    return isTooLong(head, this.#deps.bodyMaxBytes) ? "too_long" : undefined;
+  }
+
+  #notKept(reason: Unkept): NotKept {
+    this.#deps.counts.notStored[reason] += 1;
+    return new NotKept(reason);
+  }
+
+  /** Of what is not kept: that requests for it need not wait for each other. */
+  #toKept(response: StoredResponse | Unkept): Kept {
+    const { store, counts } = this.#deps;
+    const { target } = this.#load.request;
+    const kept = typeof response === "string" ? undefined : store.toKept(target, response);
+    if (kept !== undefined) return kept;
+    counts.notStored[typeof response === "string" ? response : "tags"] += 1;
+    return store.toPassed(target);
+  }
+
+  #toStored(head: ResponseHead, body: string): StoredResponse | Unkept {
+    const { request } = this.#load;
+    const keeping = toKeeping(request.askedWith, head);
+    if (!isKeeping(keeping)) return keeping;
     const { status, statusMessage, times } = head;
     const { headers, ageMs, lifetimeMs, use, vary } = keeping;
     return {

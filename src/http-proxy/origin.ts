@@ -2,7 +2,16 @@
 import { type Dispatcher, errors, Pool } from "undici";
 import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
-import { cancelled, OriginCall, type OriginRequest, type OriginResponse } from "./origin-call.ts";
+import {
+  cancelled,
+  OriginCall,
+  type OriginRequest,
+  type OriginResponse,
+  type Settle,
+} from "./origin-call.ts";
+import { type RawHeaders, without } from "./rules/header-fields.ts";
+import type { Counts } from "./telemetry/counts.ts";
+import type { ProxyTelemetry } from "./telemetry/proxy-telemetry.ts";
 
 export interface OriginOptions {
   /** "http://host:port" */
@@ -15,6 +24,8 @@ export interface OriginOptions {
   readonly waitingMax: number;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
+  readonly counts: Counts;
+  readonly telemetry: ProxyTelemetry;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -54,36 +65,53 @@ export class Origin {
     }
   }
 
+  /** Requests that wait for a connection. */
+  get waiting(): number {
+    return this.#pool.stats.queued;
+  }
+
   close(): Promise<void> {
     return this.#pool.destroy();
   }
 
   #ask(request: OriginRequest, signal: AbortSignal): Promise<OriginResponse> {
-    const { waitingMax, wallMs } = this.#options;
-    if (this.#pool.stats.queued >= waitingMax) {
+    const { waitingMax, counts } = this.#options;
+    if (this.waiting >= waitingMax) {
+      counts.refusedByLimit.waiting += 1;
       const detail = { limit: "waitingMax", bound: String(waitingMax) };
       return Promise.reject(
         new CacheError("LIMIT_EXCEEDED", "too many requests wait for the origin", detail),
       );
     }
-    return new Promise((resolve, reject) => {
-      const call = new OriginCall(request, wallMs, this.#boundary, { resolve, reject });
-      if (signal.aborted) {
-        reject(cancelled());
-        return;
-      }
-      signal.addEventListener(
-        "abort",
-        this.#boundary.guard(undefined, () => call.abort()),
-        { once: true },
-      );
-      const { method, target, headers, body } = request;
-      this.#pool.dispatch(
-        { method: method as Dispatcher.HttpMethod, path: target, headers: [...headers], body: body ?? null },
-        call,
-      );
-    });
+    if (signal.aborted) return Promise.reject(cancelled());
+    return new Promise((resolve, reject) => this.#dispatch(request, signal, { resolve, reject }));
   }
+
+  #dispatch(request: OriginRequest, signal: AbortSignal, settle: Settle): void {
+    const { wallMs, counts, telemetry } = this.#options;
+    const { method, target, body, span } = request;
+    counts.originRequests += 1;
+    const exchange = telemetry.startOrigin(method, span);
+    const onBytes = (count: number) => {
+      counts.originBytes += count;
+    };
+    const call = new OriginCall(request, { wallMs, boundary: this.#boundary, exchange, onBytes }, settle);
+    signal.addEventListener(
+      "abort",
+      this.#boundary.guard(undefined, () => call.abort()),
+      { once: true },
+    );
+    const headers = withTrace(request.headers, exchange.traceparent);
+    this.#pool.dispatch(
+      { method: method as Dispatcher.HttpMethod, path: target, headers, body: body ?? null },
+      call,
+    );
+  }
+}
+
+function withTrace(headers: RawHeaders, traceparent: string | undefined): string[] {
+  if (traceparent === undefined) return [...headers];
+  return [...without(headers, (name) => name === "traceparent"), "traceparent", traceparent];
 }
 
 /** The origin has ended an idle connection while the request was on its way. */

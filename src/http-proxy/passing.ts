@@ -3,38 +3,35 @@ import type { Boundary } from "../common/boundary.ts";
 import { CacheError } from "../common/errors.ts";
 import type { CacheStatus, ForwardReason } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./counts.ts";
 import type { Origin } from "./origin.ts";
 import type { OriginResponse } from "./origin-call.ts";
 import { forwardedHeaders, type ProxiedRequest } from "./proxied-request.ts";
 import { handOn } from "./recording.ts";
+import { toRequestBody } from "./request-body.ts";
 
 export class Passing {
   readonly #origin: Origin;
   readonly #boundary: Boundary;
-  readonly #counts: Counts;
   readonly #closing: AbortSignal;
 
-  constructor(origin: Origin, boundary: Boundary, counts: Counts, closing: AbortSignal) {
+  constructor(origin: Origin, boundary: Boundary, closing: AbortSignal) {
     this.#origin = origin;
     this.#boundary = boundary;
-    this.#counts = counts;
     this.#closing = closing;
   }
 
-  /** For requests that end with the proxy. */
+  /** For one request that ends with the proxy. Its own, since what listens to that of the proxy would stay there. */
   signal(): AbortSignal {
-    return this.#closing;
+    return AbortSignal.any([this.#closing]);
   }
 
   async pass(request: ProxiedRequest, answer: ClientAnswer, fwd: ForwardReason): Promise<void> {
-    this.#counts.passed += 1;
     try {
       const response = await this.send(request, answer);
+      answer.outcome("pass");
       answer.begin(request, response, { fwd }, false);
       handOn(response.body, answer, this.#boundary);
     } catch (error) {
-      this.#counts.originErrors += 1;
       answerFailure(answer, error, { fwd });
     }
   }
@@ -43,16 +40,26 @@ export class Passing {
   send(request: ProxiedRequest, answer: ClientAnswer): Promise<OriginResponse> {
     const gone = new AbortController();
     answer.onGone(() => gone.abort());
+    return this.#send(request, answer, AbortSignal.any([gone.signal, this.#closing]));
+  }
+
+  /** As `send`, but goes on when its client is gone: what the origin does is done, and its outcome is of interest to others. */
+  sendToEnd(request: ProxiedRequest, answer: ClientAnswer): Promise<OriginResponse> {
+    return this.#send(request, answer, this.signal());
+  }
+
+  #send(request: ProxiedRequest, answer: ClientAnswer, signal: AbortSignal): Promise<OriginResponse> {
     const { method, target, hasBody, message } = request;
     return this.#origin.fetch(
       {
         method,
         target,
         headers: forwardedHeaders(request),
-        body: hasBody ? this.#boundary.contain(message) : undefined,
+        body: hasBody ? toRequestBody(message, this.#boundary) : undefined,
         onInterim: (status, headers) => answer.interim(status, headers),
+        span: request.span,
       },
-      AbortSignal.any([gone.signal, this.#closing]),
+      signal,
     );
   }
 }
@@ -88,9 +95,11 @@ function codeOf({ cause }: Error): string {
 /** What a client gets whose request the origin has not answered. */
 export function answerFailure(answer: ClientAnswer, error: unknown, status: CacheStatus): void {
   if (error instanceof CacheError && error.reason === "LIMIT_EXCEEDED") {
+    answer.outcome("refused");
     answer.refuse(503, "too many requests wait for the origin", { "retry-after": "1" }, status);
     return;
   }
+  answer.outcome("error");
   if (error instanceof CacheError && error.reason === "LOADER_TIMEOUT") {
     answer.refuse(504, "the origin did not answer in time", {}, status);
     return;

@@ -12,6 +12,16 @@ export interface Place {
   readonly reason: ForwardReason;
 }
 
+/** Where the response is in the memory of this process, and fresh there. At once. */
+export function findNear(store: ResponseStore, request: ProxiedRequest): Place | undefined {
+  const key = store.keyOf(request.target);
+  const entry = store.near(key);
+  if (entry === undefined || entry.value.kind === "passed") return undefined;
+  const { vary, variant } = entry.value;
+  if (vary.length === 0 || variantOf(vary, request) === variant) return { key, entry, reason: "miss" };
+  return undefined;
+}
+
 /** By the URL, and by the headers that the response there varies by. */
 export async function findPlace(store: ResponseStore, request: ProxiedRequest): Promise<Place> {
   const key = store.keyOf(request.target);

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { type Directives, requestDirectives, SURROGATE_CAPABILITY } from "./rules/cache-control.ts";
 import { endToEnd, type RawHeaders } from "./rules/header-fields.ts";
 import type { AskedWith } from "./rules/storing.ts";
+import type { RequestSpan } from "./telemetry/request-span.ts";
 
 export interface ProxiedRequest {
   readonly message: IncomingMessage;
@@ -15,6 +16,7 @@ export interface ProxiedRequest {
   readonly directives: Directives;
   readonly askedWith: AskedWith;
   readonly hasBody: boolean;
+  readonly span: RequestSpan | undefined;
 }
 
 /** The conditions of a client, which the proxy answers itself. */
@@ -42,7 +44,7 @@ const OWN: ReadonlySet<string> = new Set([
   "surrogate-capability",
 ]);
 
-export function toProxiedRequest(message: IncomingMessage): ProxiedRequest {
+export function toProxiedRequest(message: IncomingMessage, span: RequestSpan | undefined): ProxiedRequest {
   const { headers, method = "GET", url = "/" } = message;
   let seen: Map<string, string> | undefined;
   const directives = requestDirectives(headers["cache-control"], headers.pragma);
@@ -62,6 +64,7 @@ export function toProxiedRequest(message: IncomingMessage): ProxiedRequest {
       noStore: directives.has("no-store"),
     },
     hasBody: headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined,
+    span,
   };
 }
 

@@ -1,10 +1,10 @@
 /** PURGE: removes a URL, or all responses with some tags, for whoever has the token. Without a token nobody may. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./counts.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { Invalidated, ResponseStore } from "./response-store.ts";
 import { tagsOf } from "./rules/tags.ts";
+import type { Counts } from "./telemetry/counts.ts";
 
 /** More in one request are refused. */
 const TAGS_MAX = 64;
@@ -29,20 +29,23 @@ export class Purge {
   async serve(request: ProxiedRequest, answer: ClientAnswer): Promise<void> {
     const refusal = this.#refusalOf(request);
     if (refusal !== undefined) {
-      this.#counts.refused += 1;
+      answer.outcome("refused");
       const [status, text, headers] = refusal;
       answer.refuse(status, text, headers);
       return;
     }
     const tags = tagsOf(request.message.rawHeaders);
     if (tags.length > TAGS_MAX) {
+      answer.outcome("refused");
       answer.refuse(400, `at most ${TAGS_MAX} tags`);
       return;
     }
-    this.#counts.purges += 1;
     const isSoft = request.headers["soft-purge"] === "1";
     const targets = tags.length > 0 ? [] : [request.target];
-    const [status, text] = ANSWERS[await this.#store.invalidate(targets, tags, isSoft)];
+    const invalidated = await this.#store.invalidate(targets, tags, isSoft);
+    if (invalidated !== "done") this.#counts.invalidationsUnacknowledged += 1;
+    const [status, text] = ANSWERS[invalidated];
+    answer.outcome("purge");
     answer.refuse(status, text);
   }
 

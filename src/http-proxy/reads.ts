@@ -2,10 +2,9 @@
 import { CacheError } from "../common/errors.ts";
 import type { CacheStatus } from "./cache-status.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./counts.ts";
 import { type LoadDeps, type LoadOutcome, type LoadRequest, NotKept, OriginLoad } from "./origin-load.ts";
 import { answerFailure, type Passing } from "./passing.ts";
-import { findPlace, hitStatus, type Place, toAged } from "./place.ts";
+import { findNear, findPlace, hitStatus, type Place, toAged } from "./place.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import type { StoredEntry } from "./response-store.ts";
 import { type Aged, toReuse } from "./rules/reuse.ts";
@@ -15,12 +14,10 @@ const ONLY_IF_CACHED = 504;
 export class Reads {
   readonly #deps: LoadDeps;
   readonly #passing: Passing;
-  readonly #counts: Counts;
 
-  constructor(deps: LoadDeps, passing: Passing, counts: Counts) {
+  constructor(deps: LoadDeps, passing: Passing) {
     this.#deps = deps;
     this.#passing = passing;
-    this.#counts = counts;
   }
 
   /** Never rejects, but for faults. */
@@ -30,13 +27,15 @@ export class Reads {
       await this.#passing.pass(request, answer, askedWith.noStore ? "request" : "bypass");
       return;
     }
-    const place = await findPlace(this.#deps.store, request);
+    const { store } = this.#deps;
+    const place = findNear(store, request) ?? (await findPlace(store, request));
     const aged = toAged(place.entry, request);
     if (aged !== undefined && (!askedWith.authorization || aged.response.use.authorized)) {
       const reuse = toReuse(aged, directives);
       if (reuse.kind !== "validate") {
-        this.#serveStored(request, answer, aged, hitStatus(aged, place.entry));
-        this.#counts.hits += 1;
+        const status = hitStatus(aged, place.entry);
+        answer.outcome(reuse.kind === "stale" ? "stale" : "hit", status.detail);
+        this.#serveStored(request, answer, aged, status);
         if (reuse.kind === "stale" && reuse.refresh) await this.#refresh(request, place, aged);
         return;
       }
@@ -61,6 +60,7 @@ export class Reads {
   ): Promise<void> {
     const { reason } = place;
     if (request.directives.has("only-if-cached")) {
+      answer.outcome("refused");
       answer.refuse(ONLY_IF_CACHED, "it is not in the cache");
       return;
     }
@@ -89,7 +89,6 @@ export class Reads {
     );
     await Promise.race([own.begun, others]);
     if (own.isBegun) {
-      this.#counts.loads += 1;
       await this.#finish(load, own);
       return;
     }
@@ -112,7 +111,7 @@ export class Reads {
     const aged = toAged(entry, request);
     const mayUse = aged !== undefined && (!request.askedWith.authorization || aged.response.use.authorized);
     if (mayUse && !aged.isStale && !aged.response.use.validate) {
-      this.#counts.collapsed += 1;
+      answer.outcome("collapsed");
       this.#serveStored(request, answer, aged, { ...load.status, collapsed: true });
       return;
     }
@@ -126,7 +125,6 @@ export class Reads {
       ...load,
       asItCame: load.stored === undefined && entry.value.kind === "passed",
     });
-    this.#counts.loads += 1;
     const done = own.run(this.#passing.signal()).then(
       (kept) =>
         kept.value.kind === "passed" && entry.value.kind === "passed"
@@ -143,16 +141,18 @@ export class Reads {
     const outcome: LoadOutcome = await own.outcome;
     switch (outcome.kind) {
       case "answered":
+        answer.outcome("miss");
         return;
       case "confirmed": {
         const { response } = outcome;
+        answer.outcome("revalidated");
         const aged = { response, ageMs: response.initialAgeMs, isStale: false };
         this.#serveStored(request, answer, aged, { ...load.status, fwdStatus: 304, stored: true });
         return;
       }
       case "failed":
         if (stored === undefined) throw new TypeError("nothing is stored that could be served");
-        this.#counts.staleAfterErrors += 1;
+        answer.outcome("stale_on_error");
         this.#serveStored(request, answer, stored, {
           ...load.status,
           ...(outcome.status !== undefined && { fwdStatus: outcome.status }),
@@ -160,7 +160,6 @@ export class Reads {
         });
         return;
       case "error":
-        this.#counts.originErrors += 1;
         answerFailure(answer, outcome.error, load.status);
         return;
       default:

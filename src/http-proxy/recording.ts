@@ -18,8 +18,10 @@ export interface BodySink {
   onGone(stop: () => void): void;
 }
 
-/** "tooLong": it is not kept, and handed on. "broken": it broke off. */
-export type Recorded = Buffer | "tooLong" | "broken";
+/** "broken": it broke off. For the other reasons it is not kept, and handed on. */
+export type Recorded = Buffer | "broken" | GivenUp;
+
+type GivenUp = "too_long" | "too_slow" | "no_room";
 
 export interface RecordingDeps {
   readonly maxBytes: number;
@@ -45,12 +47,13 @@ export function record(
       chunks = undefined;
       resolve(recorded);
     };
-    const giveUp = () => {
+    const giveUp = (why: GivenUp) => {
       if (chunks === undefined) return;
-      settle("tooLong");
+      settle(why);
       if (sink === undefined || sink.isGone) body.destroy();
     };
-    signal.addEventListener("abort", boundary.guard(body, giveUp), { once: true });
+    const tooSlow = boundary.guard(body, () => giveUp("too_slow"));
+    signal.addEventListener("abort", tooSlow, { once: true });
     sink?.onDrain(() => body.resume());
     sink?.onGone(() => {
       if (chunks === undefined) body.destroy();
@@ -58,7 +61,8 @@ export function record(
     body.on("data", (chunk: Buffer) => {
       const wantsMore = sink?.write(chunk) ?? true;
       if (chunks !== undefined) {
-        if (size + chunk.length > maxBytes || !budget.take(chunk.length)) giveUp();
+        if (size + chunk.length > maxBytes) giveUp("too_long");
+        else if (!budget.take(chunk.length)) giveUp("no_room");
         else {
           size += chunk.length;
           chunks.push(chunk);
@@ -68,7 +72,7 @@ export function record(
     });
     body.on("end", () => {
       sink?.end();
-      settle(chunks === undefined ? "tooLong" : Buffer.concat(chunks, size));
+      if (chunks !== undefined) settle(Buffer.concat(chunks, size));
     });
     body.on("close", () => {
       if (!body.readableEnded) sink?.fail();

@@ -38,6 +38,7 @@ export function refusalOf(
     return { status: 501, text: "the transfer coding is not known", endsConnection: true };
   if (encoding !== undefined && (headers["content-length"] !== undefined || message.httpVersion !== "1.1"))
     return { status: 400, text: "the length of the body is not clear", endsConnection: true };
+  if (headers.via === undefined) return undefined;
   const loops = linesOf(rawHeaders, "via").join(",").split(VIA).length - 1;
   return loops > LOOPS_MAX ? { status: 508, text: "the origin leads back to this proxy" } : undefined;
 }

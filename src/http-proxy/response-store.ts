@@ -67,14 +67,18 @@ export class ResponseStore {
     return `${key} ${place}`;
   }
 
+  /** The entry, if it is in the memory of this process and fresh. At once. */
+  near(key: string): StoredEntry | undefined {
+    const entry = this.#responses.peekEntry(key);
+    return entry?.kind === "hit" ? entry : undefined;
+  }
+
   /** The entry, stale ones too. Undefined also while there is no cache. */
   async find(key: string): Promise<StoredEntry | undefined> {
+    const near = this.near(key);
+    if (near !== undefined) return near;
     try {
-      const isNear = this.#responses.peek(key)?.kind === "hit";
-      const entry = await this.#responses.entry(
-        key,
-        isNear ? undefined : { allowStale: true, deadlineMs: READ_DEADLINE_MS },
-      );
+      const entry = await this.#responses.entry(key, { allowStale: true, deadlineMs: READ_DEADLINE_MS });
       return entry.kind === "hit" ? entry : undefined;
     } catch (error) {
       if (error instanceof CacheError) return undefined;

@@ -2,15 +2,23 @@
 
 import type { Boundary } from "../common/boundary.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { Counts } from "./counts.ts";
 import { answerFailure, hasNotLeft, type Passing } from "./passing.ts";
 import type { ProxiedRequest } from "./proxied-request.ts";
 import { handOn } from "./recording.ts";
 import type { ResponseStore } from "./response-store.ts";
 import { fieldOf, type RawHeaders } from "./rules/header-fields.ts";
+import type { Counts } from "./telemetry/counts.ts";
 
 /** Methods that change nothing (RFC 9110, 9.2.1, and the registry of methods). */
 const SAFE: ReadonlySet<string> = new Set(["OPTIONS", "PROPFIND", "QUERY", "REPORT", "SEARCH"]);
+
+/** 4xx: it was refused. These: by what they mean, nothing was done either. */
+const NOTHING_DONE: ReadonlySet<number> = new Set([501, 505, 511]);
+
+/** Whether the answer proves that the request has changed nothing. Other answers of 5xx may come after the change was made. */
+function changedNothing(status: number): boolean {
+  return (status >= 400 && status < 500) || NOTHING_DONE.has(status);
+}
 
 export class Writes {
   readonly #store: ResponseStore;
@@ -32,16 +40,15 @@ export class Writes {
       await this.#passing.pass(request, answer, "method");
       return;
     }
-    this.#counts.writes += 1;
     try {
-      const response = await this.#passing.send(request, answer);
-      if (response.status < 400) await this.#invalidate(request, response.headers);
+      const response = await this.#passing.sendToEnd(request, answer);
+      if (!changedNothing(response.status)) await this.#invalidate(request, response.headers);
+      answer.outcome("write");
       answer.begin(request, response, { fwd: "method" }, false);
       handOn(response.body, answer, this.#boundary);
     } catch (error) {
       // It may have been done, though nobody has said so.
       if (!hasNotLeft(error)) await this.#invalidate(request, []);
-      this.#counts.originErrors += 1;
       answerFailure(answer, error, { fwd: "method" });
     }
   }

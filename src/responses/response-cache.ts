@@ -2,24 +2,25 @@
  * Keeps the responses of services in a namespace of the cache, as their options say: which calls may be answered from it, under
  * which keys, and what a write invalidates. It knows nothing of what carries the calls.
  */
-import { Sharing } from "../../gen/meshcache/options/v1/caching_pb.ts";
+import { checkCache } from "../client/api/cache-option.ts";
 import { durationOption } from "../client/api/checks.ts";
 import type { Duration } from "../client/api/duration.ts";
 import { type Loaded, loaded } from "../client/api/load-result.ts";
 import { QueuedInvalidationError } from "../client/api/queued-invalidation-error.ts";
 import type { MeshCache } from "../client/mesh-cache.ts";
 import type { Namespace } from "../client/namespace.ts";
-import { activeSpan } from "../client/telemetry/otel-global.ts";
 import { CacheError, fieldInvalid } from "../common/errors.ts";
 import { LONGEST_WAIT_MS } from "../common/longest-wait.ts";
 import { type Answer, fromStored, toStored } from "./answer.ts";
-import { UNSET } from "./options/canonical-text.ts";
+import type { AnswerSource, WriteEffect } from "./answer-source.ts";
+import { type CallMetadata, type OtherCredentials, variantOf } from "./caller-variant.ts";
 import { compileRules, type MethodRule } from "./options/method-rules.ts";
 import type { ReadRule } from "./options/read-rule.ts";
-import { hash, withVariant } from "./options/request-key.ts";
+import { withVariant } from "./options/request-key.ts";
 import { readServices, type ServiceMethod, type ServiceSource } from "./options/service-methods.ts";
 import { UnkeyableRequest } from "./options/wire-reader.ts";
 import type { WriteRule } from "./options/write-rule.ts";
+import { PendingFills } from "./pending-fills.ts";
 import { responseNamespace } from "./response-namespace.ts";
 
 export interface ResponseCacheOptions {
@@ -46,40 +47,12 @@ export interface ResponseCacheOptions {
   readonly acknowledgeWithinMs?: Duration;
 }
 
-/** Where an answer came from: this process's near cache, the cache, the service, or the stale window of the cache. */
-export type AnswerSource = "near" | "remote" | "miss" | "stale";
-
-/** What became of the invalidations of a write. */
-export type WriteEffect =
-  /** They were acknowledged. */
-  | "invalidated"
-  /** The outcome is one of `unchanged_on`. */
-  | "unchanged"
-  /** No server has answered in time. They are sent as soon as there is a connection. */
-  | "queued"
-  /** The cache has refused them. */
-  | "failed";
-
-/** The metadata that says where an answer came from, or what became of the invalidations of a write. */
-export const SOURCE_METADATA = "x-meshcache";
-export const SOURCE_ATTRIBUTE = "meshcache.response";
-
 export interface SourcedAnswer {
   readonly answer: Answer;
   readonly source: AnswerSource;
   /** It is the answer to this very call, with all its metadata. */
   readonly isOwn: boolean;
 }
-
-/** The metadata of a call. */
-export interface CallMetadata {
-  /** In lower case. */
-  readonly names: Iterable<string>;
-  valuesOf(name: string): readonly (string | Uint8Array)[];
-}
-
-/** What says who calls, beside metadata: a certificate, or its hash, as text; "hidden": it cannot be seen here. */
-export type OtherCredentials = { readonly text: string } | "hidden" | undefined;
 
 export interface KeyedCall {
   readonly rule: ReadRule;
@@ -108,9 +81,12 @@ export class ResponseCache {
   readonly #readOptions: { readonly maxStalenessMs: number } | undefined;
   readonly loadTimeoutMs: number;
   readonly #acknowledgeWithinMs: number;
+  readonly #fills: PendingFills;
 
   /** Throws FIELD_INVALID for an option out of its range, and for options of methods that are wrong. */
-  constructor(options: ResponseCacheOptions, services: readonly ServiceSource[]) {
+  constructor(options: ResponseCacheOptions, services: readonly ServiceSource[], fills = new PendingFills()) {
+    checkCache(options);
+    this.#fills = fills;
     this.#rules = resolveRules(readServices(services));
     this.loadTimeoutMs = durationOption("loadTimeoutMs", options.loadTimeoutMs, 30_000, 1, 58_000);
     const { maxStalenessMs, acknowledgeWithinMs } = options;
@@ -166,18 +142,40 @@ export class ResponseCache {
 
   /**
    * The answer, from the cache or by `load`, which runs once in the mesh for all who wait, and resolves with errors of the
-   * service too. Undefined: the cache cannot help, or `load` took too long; the call goes to the service. Rejects with what
-   * `load` rejects with.
+   * service too. It does not wait until what `load` resolves with is stored. Undefined: the cache cannot help, or `load` took
+   * too long; the call goes to the service. Rejects with what `load` rejects with.
    */
   async read(
+    call: KeyedCall,
+    load: (signal: AbortSignal) => Promise<Answer>,
+  ): Promise<SourcedAnswer | undefined> {
+    const filling = this.#fills.of(call.key);
+    if (filling !== undefined) {
+      await filling;
+      const answer = this.near(call);
+      if (answer !== undefined) return { answer, source: "near", isOwn: false };
+    }
+    if (!this.#fills.hasRoom) return this.#read(call, load, () => {});
+    const { promise: own, resolve } = Promise.withResolvers<SourcedAnswer>();
+    const entry = this.#read(call, load, (answer) => resolve({ answer, source: "miss", isOwn: true }));
+    const first = await Promise.race([own, entry]);
+    if (first?.isOwn) this.#fills.add(call.key, entry);
+    return first;
+  }
+
+  /** `loaded` is called with an answer that is about to be stored. */
+  async #read(
     { rule, key, tags }: KeyedCall,
     load: (signal: AbortSignal) => Promise<Answer>,
+    loaded: (answer: Answer) => void,
   ): Promise<SourcedAnswer | undefined> {
     let own: Answer | undefined;
     const loader = async ({ signal }: { readonly signal: AbortSignal }): Promise<Loaded<Buffer>> => {
       const answer = await load(signal);
       own = answer;
-      return this.#toLoaded(rule, answer, tags());
+      const kept = this.#toLoaded(rule, answer, tags());
+      loaded(answer);
+      return kept;
     };
     try {
       const entry = await this.#responses.entry(key, {
@@ -236,50 +234,4 @@ function resolveRules(methods: readonly ServiceMethod[]): ReadonlyMap<string, Me
   if (first === undefined) return byPath;
   const error = fieldInvalid("services", "descriptors with valid options of methods");
   throw new CacheError("FIELD_INVALID", `${first.option} of ${first.method} ${first.text}`, error.detail);
-}
-
-/** What the key has for the metadata and the caller; undefined: the answer may depend on what is not declared. */
-function variantOf(rule: ReadRule, metadata: CallMetadata, other: OtherCredentials): string | undefined {
-  let credentials: string[] | undefined;
-  let varies = false;
-  for (const name of metadata.names) {
-    switch (rule.metadata.useOf(name)) {
-      case "undeclared":
-        return undefined;
-      case "credentials":
-        credentials ??= [];
-        credentials.push(`${name}=${JSON.stringify(metadata.valuesOf(name).map(String))}`);
-        break;
-      case "varies":
-        varies = true;
-        break;
-      case "ignored":
-    }
-  }
-  if (credentials === undefined && other === undefined && !varies) return "";
-  const parts: string[] = [];
-  if (rule.sharing !== Sharing.ALL && (credentials !== undefined || other !== undefined)) {
-    if (rule.sharing !== Sharing.CALLER || other === "hidden") return undefined;
-    const all = [
-      ...(credentials ?? []).sort(),
-      ...(other === undefined ? [] : [`certificate=${other.text}`]),
-    ];
-    // Never the credentials themselves: whoever may follow the events of the namespace sees the keys.
-    parts.push(`caller=${hash(all.join(";"))}`);
-  }
-  if (varies) for (const name of rule.vary) parts.push(`${name}=${valuesText(metadata.valuesOf(name))}`);
-  return parts.join(",");
-}
-
-function valuesText(values: readonly unknown[]): string {
-  return values.length === 0 ? UNSET : JSON.stringify(values);
-}
-
-/** Says on the active span where an answer came from. */
-export function markSpan(source: AnswerSource | WriteEffect): void {
-  try {
-    activeSpan()?.setAttribute(SOURCE_ATTRIBUTE, source);
-  } catch {
-    // What the application has registered must not end its calls.
-  }
 }

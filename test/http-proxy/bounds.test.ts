@@ -43,7 +43,8 @@ describe("a proxy", () => {
     // What was taken is given back.
     for (const path of ["/a", "/b", "/c", "/a"]) expect((await proxied.ask(path)).body).toHaveLength(900);
     expect(proxied.requests).toHaveLength(5);
-    expect(proxied.proxies[0]?.counts.bodiesTooLong).toBe(2);
+    expect(proxied.proxies[0]?.counts.notStored.no_room).toBe(2);
+    expect(proxied.proxies[0]?.counts.refusedByLimit.recorded_bytes).toBe(2);
   });
 
   it("ends connections beyond its number of them", async () => {
@@ -52,7 +53,7 @@ describe("a proxy", () => {
     const first = connect(Number(address.split(":")[1]), "127.0.0.1");
     await new Promise<void>((resolve) => first.once("connect", () => resolve()));
     await expect(proxied.ask("/")).rejects.toThrow();
-    expect(counts?.connectionsRefused).toBe(1);
+    expect(counts?.refusedByLimit.connections).toBe(1);
     first.destroy();
     await expect.poll(async () => (await proxied.ask("/").catch(() => undefined))?.status).toBe(200);
   });

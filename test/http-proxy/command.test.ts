@@ -24,6 +24,7 @@ describe("meshcache proxy --origin", () => {
       ...["--cache", proxied.mesh.address],
       ...["--host", "shop.example"],
       ...["--purge-token-file", tokenFile],
+      ...["--admin", "127.0.0.1:0"],
     ]);
     await stdout.until(/listening on \S+, before \S+/);
     const base = `http://${/on (\S+),/.exec(stdout.text())?.[1]}`;
@@ -32,10 +33,22 @@ describe("meshcache proxy --origin", () => {
     expect((await ask(base, "/", { headers: { host: "other.example" } })).status).toBe(421);
     const headers = { authorization: `Bearer ${TOKEN}` };
     expect((await ask(base, "/", { method: "PURGE", headers })).status).toBe(200);
+    const admin = /stats on http:\/\/(\S+)/.exec(stdout.text())?.[1] ?? "";
+    const shown = await runCommand(["stats", "--proxy", admin]);
+    expect(shown.stdout).toMatch(/before http:\/\/127\.0\.0\.1:\d+ · namespace responses/);
+    expect(shown.stdout).toMatch(
+      /reads +2 +50\.0 % hits · 0 stale · 0 revalidated · 0 collapsed · 1 miss · /,
+    );
+    const metrics = await (await fetch(`http://${admin}/metrics`)).text();
+    expect(metrics).toMatch(/^meshcache_proxy_requests_total\{.*meshcache_outcome="hit"\} 1$/m);
+    expect(metrics).toMatch(/^meshcache_client_near_hits_total\{/m);
     interrupt("SIGTERM");
     expect(await exitCode).toBe(0);
-    const counts = { hits: 1, loads: 1, purges: 1, refused: 1, writes: 0, originErrors: 0 };
-    expect(JSON.parse(stdout.lines().at(-1) ?? "")).toMatchObject(counts);
+    const requests = { hit: 1, miss: 1, purge: 1, refused: 1, write: 0, error: 0 };
+    expect(JSON.parse(stdout.lines().at(-1) ?? "")).toMatchObject({ requests, stored: 1 });
+    const gone = await runCommand(["stats", "--proxy", admin]);
+    expect(gone.exitCode).toBe(3);
+    expect(gone.stderr).toContain("no proxy answers at");
   });
 
   it.each([
@@ -47,6 +60,11 @@ describe("meshcache proxy --origin", () => {
       "an address for all without --exposed",
       ["--origin", "http://127.0.0.1:1", "--listen", "0.0.0.0:0"],
       /--exposed/,
+    ],
+    [
+      "an admin port for all without --exposed",
+      ["--origin", "http://127.0.0.1:1", "--admin", "0.0.0.0:0"],
+      /--admin must be a loopback address/,
     ],
     ["a short token", ["--origin", "http://127.0.0.1:1", "--purge-token-file", shortFile], /16 to 1,024/],
     ["gRPC without descriptors", ["--grpc"], /--descriptors and --upstream/],

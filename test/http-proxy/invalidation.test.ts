@@ -1,4 +1,5 @@
 /** What removes responses: writes through a proxy, PURGE with the token, and invalidations of the mesh. */
+import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import { bytes } from "../../src/index.ts";
 import { numbered, startProxiedOrigin } from "./proxied-origin.ts";
@@ -39,8 +40,11 @@ describe("a write", () => {
   });
 
   it.each([
-    ["has failed", 500, "answer 1"],
+    ["has failed: it may have been done before that", 500, "answer 2"],
+    ["has failed behind a gateway", 503, "answer 2"],
+    ["was not understood", 501, "answer 1"],
     ["was refused", 404, "answer 1"],
+    ["lost a race", 409, "answer 1"],
     ["has no answer: it may have been done", undefined, "answer 2"],
   ])("that %s", async (_name, status, body) => {
     await using proxied = await startProxiedOrigin(numbered(FRESH));
@@ -53,6 +57,35 @@ describe("a write", () => {
     expect((await ask("/", { method: "POST" })).status).toBe(status ?? 502);
     proxied.handler = handler;
     expect((await ask("/")).body).toBe(body);
+  });
+
+  it("that is not answered in time may have been done", async () => {
+    await using proxied = await startProxiedOrigin(numbered(FRESH), { timeoutMs: 1_000 });
+    const { ask, handler } = proxied;
+    await ask("/");
+    proxied.handler = () => {};
+    expect((await ask("/", { method: "POST" })).status).toBe(504);
+    proxied.handler = handler;
+    expect((await ask("/")).body).toBe("answer 2");
+  });
+
+  it("removes its URL once it is done, although its client has not waited for that", async () => {
+    await using proxied = await startProxiedOrigin(numbered(FRESH));
+    const { ask, handler, requests } = proxied;
+    await ask("/");
+    let answerWrite = () => {};
+    proxied.handler = (_request, response) => {
+      answerWrite = () => response.end();
+    };
+    const socket = connect(Number(proxied.proxies[0]?.address.split(":")[1]), "127.0.0.1");
+    socket.end("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
+    await expect.poll(() => requests.length).toBe(2);
+    socket.destroy();
+    await expect.poll(() => proxied.proxies[0]?.connections).toBe(0);
+    proxied.handler = handler;
+    expect((await ask("/")).body).toBe("answer 1");
+    answerWrite();
+    await expect.poll(async () => (await ask("/")).body).toBe("answer 2");
   });
 
   it("removes all variants", async () => {

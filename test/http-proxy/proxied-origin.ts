@@ -10,7 +10,7 @@ import {
 import { createTestClock, startTestCache, type TestCache } from "../../src/testing/index.ts";
 
 /** Nothing here may take too long because the machine is busy. */
-const PATIENT = { leaseMs: 600_000, silenceMaxMs: 600_000, deadlineMs: 60_000, pingMs: 600_000 };
+export const PATIENT = { leaseMs: 600_000, silenceMaxMs: 600_000, deadlineMs: 60_000, pingMs: 600_000 };
 
 export interface Answered {
   readonly status: number;

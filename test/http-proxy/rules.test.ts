@@ -7,7 +7,7 @@ import { parseHttpDate } from "../../src/http-proxy/rules/http-date.ts";
 import { lifetimesOf } from "../../src/http-proxy/rules/lifetimes.ts";
 import { toRange } from "../../src/http-proxy/rules/range.ts";
 import { type StoredResponse, storedCodec } from "../../src/http-proxy/rules/stored-response.ts";
-import { toKeeping } from "../../src/http-proxy/rules/storing.ts";
+import { isKeeping, toKeeping } from "../../src/http-proxy/rules/storing.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 29, 12);
 const date = (secondsFromNow: number) => new Date(NOW_MS + secondsFromNow * 1_000).toUTCString();
@@ -15,7 +15,8 @@ const NOBODY = { authorization: false, cookie: false, noStore: false };
 
 function keep(headers: readonly string[], status = 200, request = NOBODY) {
   const times = { requestedAtMs: NOW_MS - 1_000, respondedAtMs: NOW_MS };
-  return toKeeping(request, { status, statusMessage: "", headers, times });
+  const keeping = toKeeping(request, { status, statusMessage: "", headers, times });
+  return isKeeping(keeping) ? keeping : undefined;
 }
 
 describe("Cache-Control", () => {

@@ -94,7 +94,7 @@ describe("the proxy", () => {
     );
     for (const _ of [1, 2]) expect((await proxied.ask("/")).body).toHaveLength(32 * part.length);
     expect(proxied.requests).toHaveLength(2);
-    expect(proxied.proxies[0]?.counts.bodiesTooLong).toBe(2);
+    expect(proxied.proxies[0]?.counts.notStored.too_long).toBe(2);
   });
 
   it("stores no body that broke off, and lets its client see that", async () => {

@@ -265,6 +265,18 @@ describe.each(sides)("a cache in the %s", (side) => {
 });
 
 describe("a cache in the client", () => {
+  it("lets calls with an authority of their own pass: it is in no key", async () => {
+    await using mesh = await startTestCache({ client: PATIENT });
+    const service = createUsersService();
+    await using server = await listen(definition, service.handlers);
+    const interceptor = createCacheInterceptor({ cache: mesh.cache, definitions: definition });
+    using client = connectUsers(server.address, definition, [interceptor]);
+    const request = { userId: "1" };
+    expect((await client.call("GetUser", request, { host: "other.example" })).mark).toBeUndefined();
+    expect((await client.call("GetUser", request)).mark).toBe("miss");
+    expect((await client.call("GetUser", request, { host: "other.example" })).mark).toBeUndefined();
+  });
+
   it("lets calls pass whose credentials it cannot see", async () => {
     await using mesh = await startTestCache({ client: PATIENT });
     const service = createUsersService();

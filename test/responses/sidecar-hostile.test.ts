@@ -239,6 +239,33 @@ describe("callers of a sidecar", () => {
     expect(calls).toHaveLength(5);
   });
 
+  it("cannot choose the authority that an answer for all depends on", async () => {
+    const authorities: unknown[] = [];
+    const names = await startService((stream, headers) => {
+      authorities.push(headers[":authority"]);
+      respond(stream, user("Ada"));
+    });
+    const peer = new Peer(await start(names));
+    expect((await peer.call(GET, ask(1), { ":authority": "evil.example" })).mark).toBe("miss");
+    expect((await peer.call(GET, ask(1))).mark).toBe("near");
+    expect(authorities).toEqual([`${HOST}:${names}`]);
+  });
+
+  it("get nothing cached of messages that are no protobuf, and do not write with them", async () => {
+    const peer = new Peer(await start(port));
+    for (const type of ["application/grpc+json", "application/grpc+thrift"]) {
+      expect((await peer.call(GET, ask(1), { "content-type": type })).mark).toBeUndefined();
+      expect((await peer.call(RENAME, ask(1), { "content-type": type })).code).toBe(status.UNIMPLEMENTED);
+    }
+    expect(calls).toEqual([GET, GET]);
+    for (const [type, mark] of [
+      ["application/grpc+proto", "miss"],
+      ["application/grpc; charset=utf-8", "near"],
+    ]) {
+      expect((await peer.call(GET, ask(1), { "content-type": type })).mark).toBe(mark);
+    }
+  });
+
   it("are refused with more metadata than a call may have, and others are served", async () => {
     const sidecar = await start(port, { headersMaxBytes: 4_096 });
     const options = { settings: { maxHeaderListSize: 2 ** 20 }, maxSendHeaderBlockLength: 2 ** 20 };

@@ -127,6 +127,37 @@ describe("createCacheStore()", () => {
     expect(await ask(0)).toBe("answer 1");
   });
 
+  it("stores the answer that follows one that was not kept", async () => {
+    let count = 0;
+    handler = (_request, response) => {
+      count += 1;
+      response.writeHead(count === 1 ? 500 : 200, count === 1 ? {} : FRESH);
+      response.end(`answer ${count}`);
+    };
+    for (const answer of ["answer 1", "answer 2"]) expect(await ask(0)).toBe(answer);
+    await expect.poll(() => ask(1)).toBe("answer 2");
+    expect(requests).toHaveLength(2);
+  });
+
+  it("stores an answer after any number of others that were not kept", async () => {
+    const store = createCacheStore({ cache: mesh.cache });
+    const keyOf = (path: string) => ({ origin, path, method: "GET" });
+    const unkept = Array.from({ length: 1_024 }, (_, at) => store.get(keyOf(`/unkept/${at}`)));
+    expect(await Promise.all(unkept)).toEqual(unkept.map(() => undefined));
+    const key = keyOf("/kept");
+    expect(await store.get(key)).toBeUndefined();
+    const nowMs = Date.now();
+    const times = { cachedAt: nowMs, staleAt: nowMs + 60_000, deleteAt: nowMs + 60_000 };
+    const stream = store.createWriteStream(key, {
+      statusCode: 200,
+      statusMessage: "OK",
+      headers: {},
+      ...times,
+    });
+    stream?.end("kept");
+    await expect.poll(() => store.get(keyOf("/kept"))).toBeDefined();
+  });
+
   it("has what undici confirms, whichever service has stored it", async () => {
     handler = ({ headers }, response) => {
       const isSame = headers["if-none-match"] === '"v1"';

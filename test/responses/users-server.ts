@@ -171,6 +171,8 @@ export interface SeenAnswer {
 export interface CallSettings {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
+  /** The authority that the service sees, instead of that of the channel. */
+  readonly host?: string;
   /** Called with a function that cancels the call. */
   readonly begun?: (cancel: () => void) => void;
 }
@@ -201,14 +203,17 @@ export function connectUsers(
         for (const [name, value] of Object.entries(settings.metadata ?? {})) metadata.set(name, value);
         let received: Metadata | undefined;
         let response: unknown;
-        const { deadlineMs } = settings;
+        const { deadlineMs, host } = settings;
         const call = client.makeUnaryRequest(
           path,
           requestSerialize,
           responseDeserialize,
           request,
           metadata,
-          deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
+          {
+            ...(deadlineMs !== undefined && { deadline: Date.now() + deadlineMs }),
+            ...(host !== undefined && { host }),
+          },
           (_, answer) => {
             response = answer;
           },

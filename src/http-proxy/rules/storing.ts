@@ -36,6 +36,20 @@ export interface Keeping {
   readonly vary: readonly string[];
 }
 
+/** Why a response is not kept. "stale": as it comes, and without a validator. */
+export type Unkeepable =
+  | "no_store"
+  | "private"
+  | "status"
+  | "authorization"
+  | "no_lifetime"
+  | "stale"
+  | "vary";
+
+export function isKeeping(keeping: Keeping | Unkeepable): keeping is Keeping {
+  return typeof keeping !== "string";
+}
+
 /** Statuses whose meaning this cache knows, for `must-understand`. */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501,
@@ -45,20 +59,22 @@ const HEURISTIC: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 40
 const PARTIAL = 206;
 const NOT_MODIFIED = 304;
 
-/** Undefined: it must not be kept, or there is no use in it. */
-export function toKeeping(request: AskedWith, head: ResponseHead): Keeping | undefined {
+/** How a response is to be kept, or why it must not be, or is of no use. */
+export function toKeeping(request: AskedWith, head: ResponseHead): Keeping | Unkeepable {
   const response = responseDirectives(head.headers);
   const { directives } = response;
-  if (request.noStore || !mayBeStored(head.status, directives)) return undefined;
+  const forbidden = request.noStore ? "no_store" : forbiddenBy(head.status, directives);
+  if (forbidden !== undefined) return forbidden;
   const authorized = ["public", "s-maxage", "must-revalidate"].some((name) => directives.has(name));
-  if (request.authorization && !authorized) return undefined;
+  if (request.authorization && !authorized) return "authorization";
   const vary = varyNames(head.headers);
   const lifetimeMs = lifetimeOf(request, head, response);
-  if (vary === undefined || lifetimeMs === undefined) return undefined;
+  if (vary === undefined) return "vary";
+  if (lifetimeMs === undefined) return "no_lifetime";
   const ageMs = initialAgeMs(head.headers, head.times);
   const validate = isUnqualified(directives, "no-cache");
   const isFresh = lifetimeMs > ageMs && !validate;
-  if (!isFresh && validatingHeaders(head.headers).length === 0) return undefined;
+  if (!isFresh && validatingHeaders(head.headers).length === 0) return "stale";
   const headers = endToEnd(
     head.headers,
     new Set(["age", ...namedFields(directives, "no-cache"), ...namedFields(directives, "private")]),
@@ -66,13 +82,13 @@ export function toKeeping(request: AskedWith, head: ResponseHead): Keeping | und
   return { headers, ageMs, lifetimeMs, use: toUse(directives, validate, authorized), vary };
 }
 
-function mayBeStored(status: number, directives: Directives): boolean {
-  if (status === PARTIAL || status === NOT_MODIFIED || status < 200) return false;
+function forbiddenBy(status: number, directives: Directives): Unkeepable | undefined {
+  if (status === PARTIAL || status === NOT_MODIFIED || status < 200) return "status";
   const mustUnderstand = directives.has("must-understand");
-  if (mustUnderstand && !UNDERSTOOD.has(status)) return false;
+  if (mustUnderstand && !UNDERSTOOD.has(status)) return "status";
   // A cache that understands both ignores the no-store that is for those that do not (5.2.2.3).
-  if (directives.has("no-store") && !mustUnderstand) return false;
-  return !isUnqualified(directives, "private");
+  if (directives.has("no-store") && !mustUnderstand) return "no_store";
+  return isUnqualified(directives, "private") ? "private" : undefined;
 }
 
 /** Undefined: nothing permits to keep it. */

@@ -4,7 +4,7 @@ import { type Any, AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import { type Answer, type Metadatum, STATUS_DETAILS } from "../answer.ts";
-import { SOURCE_METADATA } from "../response-cache.ts";
+import { SOURCE_METADATA } from "../answer-source.ts";
 import { toHeaders, toList } from "./headers.ts";
 
 const TYPE_URL = "type.googleapis.com/";

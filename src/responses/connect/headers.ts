@@ -1,6 +1,6 @@
 /** Headers of Connect as the cache of responses sees them. */
 import type { Metadatum } from "../answer.ts";
-import type { CallMetadata } from "../response-cache.ts";
+import type { CallMetadata } from "../caller-variant.ts";
 
 export function toCallMetadata(headers: Headers): CallMetadata {
   return {

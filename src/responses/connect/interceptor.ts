@@ -2,16 +2,11 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConnectError, type Interceptor, type UnaryRequest, type UnaryResponse } from "@connectrpc/connect";
 import type { Answer } from "../answer.ts";
+import { type AnswerSource, markSpan, SOURCE_METADATA } from "../answer-source.ts";
 import type { ReadRule } from "../options/read-rule.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
 import type { WriteRule } from "../options/write-rule.ts";
-import {
-  type AnswerSource,
-  markSpan,
-  ResponseCache,
-  type ResponseCacheOptions,
-  SOURCE_METADATA,
-} from "../response-cache.ts";
+import { ResponseCache, type ResponseCacheOptions } from "../response-cache.ts";
 import { fromConnectError, toConnectError } from "./errors.ts";
 import { toCallMetadata, toHeaders, toList } from "./headers.ts";
 

@@ -10,19 +10,14 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { systemClock, type Timer } from "../../common/clock.ts";
-import { CacheError } from "../../common/errors.ts";
 import type { Answer } from "../answer.ts";
+import { type AnswerSource, markSpan } from "../answer-source.ts";
 import type { ReadRule } from "../options/read-rule.ts";
-import {
-  type AnswerSource,
-  type KeyedCall,
-  markSpan,
-  type ResponseCache,
-  type SourcedAnswer,
-} from "../response-cache.ts";
+import type { KeyedCall, ResponseCache, SourcedAnswer } from "../response-cache.ts";
 import type { SerializeResponse } from "./client-interceptor.ts";
 import { remainingMs } from "./deadline.ts";
-import { toCallMetadata, toList, toMetadata, withMark } from "./metadata.ts";
+import { toCallMetadata, toMetadata, withMark } from "./metadata.ts";
+import { callService, type Received, toAnswer } from "./service-call.ts";
 
 type NextInterceptingCall = ConstructorParameters<typeof InterceptingCall>[0];
 type MessageContext = Parameters<NextInterceptingCall["sendMessageWithContext"]>[0];
@@ -35,16 +30,6 @@ export interface CachedMethod {
   /** The channel has credentials. */
   readonly hidden: boolean;
 }
-
-/** What the service has answered, as grpc-js gives it. */
-interface Received {
-  readonly metadata: Metadata;
-  readonly message: unknown;
-  readonly status: StatusObject;
-}
-
-/** A load goes on this much longer than its callers wait for it, so that its own end is not taken for an answer. */
-const LOAD_MARGIN_MS = 1_000;
 
 export class CachedCall implements NextInterceptingCall {
   readonly #method: CachedMethod;
@@ -116,7 +101,8 @@ export class CachedCall implements NextInterceptingCall {
     const { responses, rule, hidden } = this.#method;
     const callOptions = this.#callOptions;
     const metadata = this.#metadata;
-    if (metadata === undefined) return undefined;
+    // An authority of its own may lead it to another service.
+    if (metadata === undefined || callOptions.host !== undefined) return undefined;
     let request: Uint8Array;
     try {
       request = callOptions.method_definition.requestSerialize(this.#message);
@@ -139,8 +125,13 @@ export class CachedCall implements NextInterceptingCall {
     this.#followParent();
     let received: Received | undefined;
     const load = async (signal: AbortSignal) => {
-      received = await this.#load(signal);
-      return this.#toAnswer(received);
+      received = await callService(this.#nextCall, callOptions, {
+        metadata: this.#metadata?.clone() ?? new Metadata(),
+        message: this.#message,
+        timeoutMs: responses.loadTimeoutMs,
+        signal,
+      });
+      return toAnswer(received, this.#method.serialize);
     };
     responses.read(keyed, load).then(
       (sourced) => this.#answerRead(sourced, received),
@@ -203,48 +194,5 @@ export class CachedCall implements NextInterceptingCall {
     direct.start(metadata, this.#listener);
     direct.sendMessageWithContext(this.#context, this.#message);
     direct.halfClose();
-  }
-
-  /**
-   * A call that ends neither with the deadline of this call nor with its cancellation: others may wait for its answer. Rejects
-   * when it has taken too long, or the cache was closed.
-   */
-  #load(signal: AbortSignal): Promise<Received> {
-    const { deadline: _, parent: __, ...others } = this.#callOptions;
-    const deadline = systemClock.wallMs() + this.#method.responses.loadTimeoutMs + LOAD_MARGIN_MS;
-    const call = this.#nextCall({ ...others, deadline });
-    return new Promise((resolve, reject) => {
-      let metadata = new Metadata();
-      let message: unknown;
-      const abort = () => {
-        call.cancelWithStatus(status.CANCELLED, "the load was given up");
-        reject(new CacheError("CANCELLED", "the load was given up"));
-      };
-      signal.addEventListener("abort", abort, { once: true });
-      call.start(this.#metadata?.clone() ?? new Metadata(), {
-        onReceiveMetadata: (received) => {
-          metadata = received;
-        },
-        onReceiveMessage: (received) => {
-          // grpc-js says null where there was none.
-          message = received ?? undefined;
-        },
-        onReceiveStatus: (end) => {
-          signal.removeEventListener("abort", abort);
-          resolve({ metadata, message, status: end });
-        },
-      });
-      call.sendMessage(this.#message);
-      call.halfClose();
-    });
-  }
-
-  #toAnswer({ metadata, message, status: { code, details, metadata: trailers } }: Received): Answer {
-    const lists = { metadata: toList(metadata), trailers: toList(trailers) };
-    if (code !== status.OK) return { code, details, message: undefined, ...lists };
-    // grpc-js makes this error of it, so it is not to be kept as an answer that is OK.
-    if (message === undefined)
-      return { code: status.UNIMPLEMENTED, details: "No message received", message, ...lists };
-    return { code, details, message: this.#method.serialize(message), ...lists };
   }
 }

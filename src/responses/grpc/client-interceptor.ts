@@ -8,9 +8,10 @@ import {
   type ServiceDefinition,
 } from "@grpc/grpc-js";
 import { fieldInvalid } from "../../common/errors.ts";
+import { markSpan } from "../answer-source.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
 import type { WriteRule } from "../options/write-rule.ts";
-import { markSpan, ResponseCache, type ResponseCacheOptions } from "../response-cache.ts";
+import { ResponseCache, type ResponseCacheOptions } from "../response-cache.ts";
 import { CachedCall, type CachedMethod } from "./cached-call.ts";
 import { remainingMs } from "./deadline.ts";
 import { withMark } from "./metadata.ts";

@@ -1,7 +1,8 @@
 /** Metadata of grpc-js as the cache of responses sees it. */
 import { Metadata } from "@grpc/grpc-js";
 import type { Metadatum } from "../answer.ts";
-import { type CallMetadata, SOURCE_METADATA } from "../response-cache.ts";
+import { SOURCE_METADATA } from "../answer-source.ts";
+import type { CallMetadata } from "../caller-variant.ts";
 
 export function toCallMetadata(metadata: Metadata): CallMetadata {
   return { names: Object.keys(metadata.getMap()), valuesOf: (name) => metadata.get(name) };

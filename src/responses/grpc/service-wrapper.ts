@@ -11,16 +11,12 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Answer } from "../answer.ts";
+import { markSpan } from "../answer-source.ts";
+import type { OtherCredentials } from "../caller-variant.ts";
 import type { ReadRule } from "../options/read-rule.ts";
 import type { ServiceSource } from "../options/service-methods.ts";
 import type { WriteRule } from "../options/write-rule.ts";
-import {
-  markSpan,
-  type OtherCredentials,
-  ResponseCache,
-  type ResponseCacheOptions,
-  type SourcedAnswer,
-} from "../response-cache.ts";
+import { ResponseCache, type ResponseCacheOptions, type SourcedAnswer } from "../response-cache.ts";
 import { remainingMs } from "./deadline.ts";
 import { type Outcome, runDetached } from "./detached-call.ts";
 import { toCallMetadata, toList, toMetadata, withMark } from "./metadata.ts";

@@ -13,6 +13,7 @@ import {
   readTime,
   TRANSIENT,
 } from "./option-checks.ts";
+import { RememberedKeys } from "./remembered-keys.ts";
 import { type FieldPath, FieldReader, findField } from "./request-fields.ts";
 import { KeyFields, toKey, toPrefix } from "./request-key.ts";
 import type { ServiceMethod } from "./service-methods.ts";
@@ -93,6 +94,11 @@ export function compileRead(method: ServiceMethod, cache: Cache, report: Report)
   const keep = checkNames(cache.keepMetadata, "cache.keep_metadata", LIST_MAX, report);
   if (!SHARINGS.has(cache.sharing)) report("cache.sharing", "has a value that is not known");
   const prefix = toPrefix(method.service, method.name);
+  const remembered = new RememberedKeys((request) => {
+    const values = reader.isEmpty ? [] : reader.read(request);
+    const text = key.length === 0 ? `*={${toCanonicalText(method.input, [request])}}` : fields.textOf(values);
+    return { key: toKey(prefix, text), tags: () => expand(tags, values) };
+  });
   return {
     kind: "read",
     name: methodName(method),
@@ -109,11 +115,6 @@ export function compileRead(method: ServiceMethod, cache: Cache, report: Report)
     key,
     tags,
     hasManyTags: tags.some(({ isList }) => isList),
-    keyOf(request) {
-      const values = reader.isEmpty ? [] : reader.read(request);
-      const text =
-        key.length === 0 ? `*={${toCanonicalText(method.input, [request])}}` : fields.textOf(values);
-      return { key: toKey(prefix, text), tags: () => expand(tags, values) };
-    },
+    keyOf: (request) => remembered.keyOf(request),
   };
 }

@@ -2,9 +2,10 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { Sharing } from "../../../gen/meshcache/options/v1/caching_pb.ts";
 import type { Answer } from "../answer.ts";
+import { type AnswerSource, markSpan } from "../answer-source.ts";
 import type { ReadRule } from "../options/read-rule.ts";
-import { type AnswerSource, type KeyedCall, markSpan, type ResponseCache } from "../response-cache.ts";
-import { forwarded, readMessage, STATUS, timeoutMsOf, toCallMetadata } from "./grpc-http2.ts";
+import type { KeyedCall, ResponseCache } from "../response-cache.ts";
+import { forwarded, isProtobuf, readMessage, STATUS, timeoutMsOf, toCallMetadata } from "./grpc-http2.ts";
 import type { CallDeps, IncomingCall } from "./incoming-call.ts";
 import type { Passing } from "./passing.ts";
 import type { Upstream } from "./upstream.ts";
@@ -88,14 +89,18 @@ export class CachedReads {
     const { responses, shareAuthorized } = this.#parts;
     const hasCredentials = headers.authorization !== undefined || headers.cookie !== undefined;
     if (rule.sharing === Sharing.ALL && hasCredentials && !shareAuthorized) return undefined;
+    if (!isProtobuf(headers)) return undefined;
     const request = readMessage(body, headers["grpc-encoding"], this.#deps.limits.messageMaxBytes);
     return request && responses.keyOf(rule, request, toCallMetadata(headers), undefined);
   }
 
-  /** Others wait for the answer too: it has a time of its own, and an encoding that can be read here. */
+  /**
+   * Others wait for the answer too: it has a time of its own, an encoding that can be read here, and the authority of the service,
+   * since that of a caller is in no key.
+   */
   #loadHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
     return {
-      ...forwarded(headers, [":method", ":scheme", ":path", ":authority"]),
+      ...forwarded(headers, [":method", ":path"]),
       "grpc-timeout": `${this.#parts.responses.loadTimeoutMs + LOAD_MARGIN_MS}m`,
       "grpc-accept-encoding": "identity",
     };

@@ -2,7 +2,8 @@
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { gunzipSync, inflateSync } from "node:zlib";
 import type { Answer, Metadatum } from "../answer.ts";
-import { type CallMetadata, SOURCE_METADATA } from "../response-cache.ts";
+import { SOURCE_METADATA } from "../answer-source.ts";
+import type { CallMetadata } from "../caller-variant.ts";
 
 export const STATUS = {
   ok: 0,
@@ -44,6 +45,11 @@ export function isGrpc(headers: IncomingHttpHeaders): boolean {
   return (
     headers[":method"] === "POST" && /^application\/grpc(?:$|[+;])/.test(String(headers["content-type"]))
   );
+}
+
+/** Messages may be of other formats, "application/grpc+json". */
+export function isProtobuf(headers: IncomingHttpHeaders): boolean {
+  return /^application\/grpc(?:\+proto)?(?:$|;)/.test(String(headers["content-type"]));
 }
 
 /** The headers to send on: pseudo-headers but those that are named, and no headers of the connection. */

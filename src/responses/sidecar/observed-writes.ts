@@ -1,7 +1,9 @@
 /** Calls of methods that write: passed on, and what they make untrue is invalidated before their callers have the answer. */
+
+import { markSpan, SOURCE_METADATA } from "../answer-source.ts";
 import type { WriteRule } from "../options/write-rule.ts";
-import { markSpan, type ResponseCache, SOURCE_METADATA } from "../response-cache.ts";
-import { readMessage, STATUS, timeoutMsOf } from "./grpc-http2.ts";
+import type { ResponseCache } from "../response-cache.ts";
+import { isProtobuf, readMessage, STATUS, timeoutMsOf } from "./grpc-http2.ts";
 import type { CallDeps, IncomingCall } from "./incoming-call.ts";
 import type { Passing } from "./passing.ts";
 
@@ -22,6 +24,10 @@ export class ObservedWrites {
     // What a request that cannot be read makes untrue cannot be told, so it must not happen.
     if (!isWhole) {
       call.refuse(`requests of writes are limited to ${limits.messageMaxBytes} bytes`);
+      return;
+    }
+    if (!isProtobuf(call.headers)) {
+      call.end(STATUS.unimplemented, "the proxy reads requests that are protobuf");
       return;
     }
     const request = readMessage(body, call.headers["grpc-encoding"], limits.messageMaxBytes);

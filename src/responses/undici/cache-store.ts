@@ -5,10 +5,12 @@
  * A miss takes the lease of its key before undici asks the origin, and what undici then stores is stored by that lease. So a
  * response that was asked for before an invalidation is never stored after it.
  */
+
 import { Writable } from "node:stream";
+import { checkCacheOptions } from "../../client/api/cache-option.ts";
 import { durationOption, wholeOption } from "../../client/api/checks.ts";
 import type { Duration } from "../../client/api/duration.ts";
-import { loaded } from "../../client/api/load-result.ts";
+import { optionNames } from "../../client/api/option-names.ts";
 import type { EntryVersion } from "../../client/api/results.ts";
 import type { MeshCache } from "../../client/mesh-cache.ts";
 import type { Namespace } from "../../client/namespace.ts";
@@ -26,6 +28,7 @@ import {
   toCached,
   variantPlace,
 } from "./entries.ts";
+import { type KeptFor, Leases, type Right } from "./leases.ts";
 
 export interface CacheStoreOptions {
   /** Keeps the responses. */
@@ -46,20 +49,9 @@ export interface MeshCacheStore {
   delete(key: CacheKey): Promise<void>;
 }
 
-/** Throws FIELD_INVALID for an option out of its range. */
+/** Throws FIELD_INVALID for what is no option, or out of its range. */
 export function createCacheStore(options: CacheStoreOptions): MeshCacheStore {
   return new UndiciStore(options);
-}
-
-/** The right to store what the origin answers to one request. */
-interface Right {
-  keep(encoded: Buffer, lifetime: KeptFor): void;
-  giveUp(): void;
-}
-
-interface KeptFor {
-  readonly ttlMs: number;
-  readonly tags: readonly string[];
 }
 
 interface Found {
@@ -70,24 +62,30 @@ interface Found {
   readonly ageMs: number;
 }
 
-/** Requests under way whose answers may be stored. Answers to more are not. */
-const LEASES_MAX = 1_024;
+const OPTIONS = optionNames<CacheStoreOptions>({
+  cache: true,
+  namespace: true,
+  bodyMaxBytes: true,
+  loadTimeoutMs: true,
+});
+
 const LIFETIME_MAX_MS = 30 * 86_400_000;
 const READ_DEADLINE_MS = 1_000;
 
 class UndiciStore implements MeshCacheStore {
   readonly #responses: Namespace<Buffer>;
   readonly #bodyMaxBytes: number;
-  readonly #loadTimeoutMs: number;
   /** undici gives the same object to `get` and to `createWriteStream`. */
   readonly #rights = new WeakMap<CacheKey, Right>();
-  /** Keys whose leases this store has, or asks for. */
-  readonly #leases = new Set<string>();
+  readonly #leases: Leases;
 
-  constructor({ cache, namespace, bodyMaxBytes, loadTimeoutMs }: CacheStoreOptions) {
+  constructor(options: CacheStoreOptions) {
+    checkCacheOptions(options, OPTIONS);
+    const { cache, namespace, bodyMaxBytes, loadTimeoutMs } = options;
     this.#responses = responseNamespace(cache, namespace);
     this.#bodyMaxBytes = wholeOption("bodyMaxBytes", bodyMaxBytes, 1_000_000, 0, 64 * 2 ** 20);
-    this.#loadTimeoutMs = durationOption("loadTimeoutMs", loadTimeoutMs, 10_000, 1, 58_000);
+    const timeoutMs = durationOption("loadTimeoutMs", loadTimeoutMs, 10_000, 1, 58_000);
+    this.#leases = new Leases(this.#responses, timeoutMs);
   }
 
   async get(key: CacheKey): Promise<CachedResponse | undefined> {
@@ -179,30 +177,9 @@ class UndiciStore implements MeshCacheStore {
     };
   }
 
-  /** Resolves when it is known whether this store may load the key. Where another one does, the answer is not stored here. */
   async #lease(key: CacheKey, place: string): Promise<undefined> {
-    if (this.#leases.has(place) || this.#leases.size >= LEASES_MAX) return undefined;
-    this.#leases.add(place);
-    await new Promise<void>((known) => {
-      const loading = this.#responses.entry(place, {
-        loader: () =>
-          new Promise((resolve, reject) => {
-            this.#rights.set(key, {
-              keep: (encoded, lifetime) => resolve(loaded(encoded, lifetime)),
-              giveUp: () => reject(new CacheError("CANCELLED", "the response is not stored")),
-            });
-            known();
-          }),
-        waitMs: 0,
-        hardTimeoutMs: this.#loadTimeoutMs,
-        failOpen: false,
-      });
-      const ended = () => {
-        this.#leases.delete(place);
-        known();
-      };
-      loading.then(ended, ended);
-    });
+    const right = await this.#leases.take(place);
+    if (right !== undefined) this.#rights.set(key, right);
     return undefined;
   }
 }
