@@ -41,6 +41,7 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<string, () => Promise<Ad
     serve: async () => (await import("./commands/serve.ts")).addServeCommand,
     config: async () => (await import("./commands/config.ts")).addConfigCommand,
     sizing: async () => (await import("./commands/sizing.ts")).addSizingCommand,
+    tier: async () => (await import("./commands/tier.ts")).addTierCommand,
     cert: async () => (await import("./commands/cert.ts")).addCertCommand,
     policy: async () => (await import("./commands/policy.ts")).addPolicyCommand,
   },

@@ -1,5 +1,5 @@
 /** The conditions that Set and Increment have in common. */
-import type { IncrementRequest } from "../../gen/meshcache/v1/cache_pb.ts";
+import type { IncrementRequest, SetRequest } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { IncrementCondition } from "../store/api/store.ts";
 import { fromUint64 } from "./validate.ts";
@@ -28,4 +28,9 @@ export function fromEntryCondition(
     default:
       return condition satisfies never;
   }
+}
+
+/** Of a retry, the epoch in which it was sent first. 0n: it is none, or its condition has an epoch. */
+export function fromFirstEpoch({ condition, ifEpoch }: IncrementRequest | SetRequest): bigint {
+  return condition.case === "ifVersion" ? 0n : ifEpoch;
 }

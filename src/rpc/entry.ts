@@ -23,5 +23,6 @@ export function toHit(entry: EntryView): Hit {
     absent: entry.absent,
     tags: [...entry.tags],
     contentType: entry.contentType,
+    contentEncoding: entry.contentEncoding,
   };
 }

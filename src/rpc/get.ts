@@ -44,6 +44,7 @@ export class StoredGetResponse extends SelfWritingMessage implements GetResponse
     switch (result.kind) {
       case "hit": {
         const { entry } = result;
+        writer.string(11, entry.contentEncoding);
         writer.uint53(10, entry.ageMs);
         writer.string(9, entry.contentType);
         for (let index = entry.tags.length - 1; index >= 0; index--) {

@@ -3,9 +3,13 @@ import {
   type IncrementRequest,
   type IncrementResponse,
   NotIncremented_Reason,
+  type Stamp,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { SelfWritingMessage } from "../codec/fast/self-writing-message.ts";
+import { writeStamp } from "../codec/fast/stamp.ts";
+import type { WireWriter } from "../codec/fast/writer.ts";
 import type { IncrementCommand, IncrementRefusal, IncrementResult, Writer } from "../store/api/store.ts";
-import { fromEntryCondition } from "./conditions.ts";
+import { fromEntryCondition, fromFirstEpoch } from "./conditions.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
 import { checkKey, checkNamespace, fromLifetimes } from "./validate.ts";
@@ -28,6 +32,7 @@ export function fromIncrementRequest(
     staleMs,
     condition: fromEntryCondition(request.condition, request.ifEpoch),
     requestId: request.requestId,
+    firstEpoch: fromFirstEpoch(request),
     writer,
   };
 }
@@ -40,12 +45,37 @@ const NOT_INCREMENTED: Record<IncrementRefusal, NotIncremented_Reason> = {
   overflow: NotIncremented_Reason.OVERFLOW,
 };
 
-export function toIncrementResponse(result: IncrementResult, epoch: bigint): IncrementResponse {
-  return {
-    $typeName: "meshcache.v1.IncrementResponse",
-    asOf: toStamp(epoch, result.asOf),
-    outcome: toOutcome(result),
-  };
+/** The response to an Increment, with the store's result inside: as `StoredGetResponse`. */
+export class StoredIncrementResponse extends SelfWritingMessage implements IncrementResponse {
+  readonly $typeName = "meshcache.v1.IncrementResponse";
+  readonly asOf: Stamp;
+  readonly #result: IncrementResult;
+
+  constructor(result: IncrementResult, epoch: bigint) {
+    super();
+    this.asOf = toStamp(epoch, result.asOf);
+    this.#result = result;
+  }
+
+  get outcome(): IncrementResponse["outcome"] {
+    return toOutcome(this.#result);
+  }
+
+  override writeTo(writer: WireWriter): void {
+    const result = this.#result;
+    const mark = writer.mark();
+    if (result.kind === "incremented") {
+      writer.bool(4, result.created);
+      writer.uint53(3, result.ttlRemainingMs);
+      writer.uint53(2, result.version);
+      writer.sint64(1, result.value);
+      writer.message(2, mark);
+    } else {
+      writer.uint32(1, NOT_INCREMENTED[result.reason]);
+      writer.message(3, mark);
+    }
+    writeStamp(writer, 1, this.asOf);
+  }
 }
 
 function toOutcome(result: IncrementResult): IncrementResponse["outcome"] {

@@ -11,10 +11,13 @@ import {
   InspectEntryResponseSchema,
 } from "../../gen/meshcache/v1/admin_pb.ts";
 import { NO_BYTES } from "../common/bytes.ts";
+import type { CacheError } from "../common/errors.ts";
 import { type Access, NEEDS, requireAccess } from "../security/access/access.ts";
-import type { EntryView, FenceView, InspectedState, InspectResult, Store } from "../store/api/store.ts";
+import type { Backend } from "../store/api/backend.ts";
+import type { EntryView, FenceView, InspectedState, InspectResult } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
+import { toFailure } from "./remote-operations.ts";
 import { checkKey, checkNamespace } from "./validate.ts";
 
 const FENCES_MAX = 32;
@@ -31,17 +34,29 @@ const KINDS: Readonly<Record<FenceView["kind"], FenceKind>> = {
   namespace: FenceKind.NAMESPACE,
 };
 
-/** Throws FIELD_INVALID, or PERMISSION_DENIED. */
+/**
+ * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. Throws FIELD_INVALID, or
+ * PERMISSION_DENIED.
+ */
 export function runInspect(
   request: InspectEntryRequest,
   access: Access | undefined,
-  store: Store,
+  store: Backend,
   limits: Limits,
-): InspectEntryResponse {
+  settle: (outcome: InspectEntryResponse | CacheError) => void,
+): (() => void) | undefined {
   const namespace = checkNamespace(request.namespace, "", limits);
   const key = checkKey(request.key, limits);
-  requireAccess(access, namespace, NEEDS.inspect);
-  return toInspected(store.inspect(namespace, key), store.epoch, request.withValue);
+  requireAccess(access, namespace, request.withValue ? NEEDS.inspectValue : NEEDS.inspect);
+  if (request.withValue) access?.acted("shown", namespace);
+  if (store.remote === undefined) {
+    settle(toInspected(store.inspect(namespace, key), store.epoch, request.withValue));
+    return undefined;
+  }
+  const pending = store.inspect(namespace, key, (result) =>
+    settle(result instanceof Error ? toFailure(result) : toInspected(result, store.epoch, request.withValue)),
+  );
+  return () => pending.cancel();
 }
 
 function toInspected(

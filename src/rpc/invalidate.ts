@@ -1,11 +1,10 @@
 /** Invalidate: request to command, result to response. */
-import { create } from "@bufbuild/protobuf";
 import {
   type InvalidateRequest,
   InvalidateRequest_Mode,
   type InvalidateResponse,
-  InvalidateResponseSchema,
 } from "../../gen/meshcache/v1/cache_pb.ts";
+import { InvalidateResponseMessage } from "../codec/fast/messages.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { InvalidateCommand, InvalidateResult, InvalidateTarget, Writer } from "../store/api/store.ts";
 import { toStamp } from "./entry.ts";
@@ -64,8 +63,6 @@ function fromTarget({ target }: InvalidateRequest, limits: Limits): InvalidateTa
 }
 
 export function toInvalidateResponse(result: InvalidateResult, epoch: bigint): InvalidateResponse {
-  return create(InvalidateResponseSchema, {
-    stamps: result.stamps.map((stamp) => toStamp(epoch, stamp)),
-    removed: BigInt(result.removed),
-  });
+  const stamps = result.stamps.map((stamp) => toStamp(epoch, stamp));
+  return new InvalidateResponseMessage(stamps, BigInt(result.removed));
 }

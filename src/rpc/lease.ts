@@ -1,15 +1,14 @@
 /** Lease: request to command, result to response. */
-import { create } from "@bufbuild/protobuf";
+import type { Hit, LeaseRequest, LeaseResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import {
-  LeaseGrantedSchema,
-  LeaseHeldSchema,
-  LeaseReleasedSchema,
-  type LeaseRequest,
-  type LeaseResponse,
-  LeaseResponseSchema,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+  Case,
+  LeaseGrantedMessage,
+  LeaseHeldMessage,
+  LeaseReleasedMessage,
+  LeaseResponseMessage,
+} from "../codec/fast/messages.ts";
 import { fieldInvalid } from "../common/errors.ts";
-import type { LeaseCommand, LeaseResult, Stamp } from "../store/api/store.ts";
+import type { EntryView, LeaseCommand, LeaseResult, Stamp } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
 import { checkKey, checkNamespace } from "./validate.ts";
@@ -35,17 +34,15 @@ export function fromLeaseRequest(
 }
 
 export function toLeaseResponse(result: LeaseResult, epoch: bigint): LeaseResponse {
-  return create(LeaseResponseSchema, { asOf: toStamp(epoch, result.asOf), outcome: toOutcome(result) });
+  return new LeaseResponseMessage(toOutcome(result), toStamp(epoch, result.asOf));
 }
 
 export function toReleaseResponse(
   result: { readonly asOf: Stamp; readonly released: boolean },
   epoch: bigint,
 ): LeaseResponse {
-  return create(LeaseResponseSchema, {
-    asOf: toStamp(epoch, result.asOf),
-    outcome: { case: "released", value: create(LeaseReleasedSchema, { released: result.released }) },
-  });
+  const released = new LeaseReleasedMessage(result.released);
+  return new LeaseResponseMessage(new Case("released", released), toStamp(epoch, result.asOf));
 }
 
 /** When to ask again for a value that there was no memory to send: the entry is there already. */
@@ -56,10 +53,10 @@ export function withoutValue(response: LeaseResponse): LeaseResponse {
   const { asOf, outcome } = response;
   switch (outcome.case) {
     case "hit":
-      return create(LeaseResponseSchema, {
+      return new LeaseResponseMessage(
+        new Case("held", new LeaseHeldMessage(NO_MEMORY_RETRY_MS, undefined)),
         asOf,
-        outcome: { case: "held", value: create(LeaseHeldSchema, { retryAfterMs: NO_MEMORY_RETRY_MS }) },
-      });
+      );
     case "granted":
     case "held":
       outcome.value.stale = undefined;
@@ -72,18 +69,19 @@ export function withoutValue(response: LeaseResponse): LeaseResponse {
 function toOutcome(result: LeaseResult): LeaseResponse["outcome"] {
   switch (result.kind) {
     case "hit":
-      return { case: "hit", value: toHit(result.entry) };
-    case "granted": {
-      const granted = create(LeaseGrantedSchema, { token: result.token, leaseMs: BigInt(result.leaseMs) });
-      if (result.stale !== undefined) granted.stale = toHit(result.stale);
-      return { case: "granted", value: granted };
-    }
-    case "held": {
-      const held = create(LeaseHeldSchema, { retryAfterMs: BigInt(result.retryAfterMs) });
-      if (result.stale !== undefined) held.stale = toHit(result.stale);
-      return { case: "held", value: held };
-    }
+      return new Case("hit", toHit(result.entry));
+    case "granted":
+      return new Case(
+        "granted",
+        new LeaseGrantedMessage(result.token, BigInt(result.leaseMs), staleOf(result)),
+      );
+    case "held":
+      return new Case("held", new LeaseHeldMessage(BigInt(result.retryAfterMs), staleOf(result)));
     default:
       return result satisfies never;
   }
+}
+
+function staleOf({ stale }: { readonly stale?: EntryView | undefined }): Hit | undefined {
+  return stale && toHit(stale);
 }

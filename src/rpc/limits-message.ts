@@ -8,9 +8,13 @@ export interface OpenedLimits extends Omit<Limits, "leaseDefaultMs"> {
   readonly exchangeMaxWaitingBatches: number;
   /** A selector may be of all namespaces whose names have a prefix. */
   readonly namespacePrefixes: boolean;
+  /** The server keeps the content encoding of a value. */
+  readonly contentEncodings: boolean;
 }
 
-export function toLimitsMessage(limits: Omit<OpenedLimits, "namespacePrefixes">): LimitsMessage {
+export function toLimitsMessage(
+  limits: Omit<OpenedLimits, "contentEncodings" | "namespacePrefixes">,
+): LimitsMessage {
   return {
     $typeName: "meshcache.v1.Limits",
     namespaceMaxBytes: limits.namespaceMaxBytes,
@@ -34,6 +38,7 @@ export function toLimitsMessage(limits: Omit<OpenedLimits, "namespacePrefixes">)
     sendMaxBytes: limits.sendMaxBytes,
     exchangeMaxWaitingBatches: limits.exchangeMaxWaitingBatches,
     namespacePrefixes: true,
+    contentEncodings: true,
   };
 }
 
@@ -61,5 +66,6 @@ export function fromLimitsMessage(message: LimitsMessage, assumed: OpenedLimits)
     sendMaxBytes: message.sendMaxBytes || assumed.sendMaxBytes,
     exchangeMaxWaitingBatches: message.exchangeMaxWaitingBatches || assumed.exchangeMaxWaitingBatches,
     namespacePrefixes: message.namespacePrefixes,
+    contentEncodings: message.contentEncodings,
   };
 }

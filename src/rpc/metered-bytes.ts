@@ -1,6 +1,6 @@
 /** The bytes of operations that a quota counts: keys, tags and values of requests, and values and keys of answers. Text by its UTF-16 units. */
 import type { InvalidateRequest, SetRequest } from "../../gen/meshcache/v1/cache_pb.ts";
-import type { LeaseResult, ListKeysResult } from "../store/api/store.ts";
+import type { GetCommand, GetResult, LeaseResult, ListKeysResult } from "../store/api/store.ts";
 
 export function setBytes({ key, value, tags }: SetRequest): number {
   return key.length + value.length + lengths(tags);
@@ -20,6 +20,10 @@ export function invalidateBytes({ target }: InvalidateRequest): number {
     default:
       return target satisfies never;
   }
+}
+
+export function getBytes({ key }: GetCommand, result: GetResult): number {
+  return key.length + (result.kind === "hit" ? result.entry.value.length : 0);
 }
 
 /** Of the answer. */

@@ -2,10 +2,17 @@
 import { NotStored_Reason, type SetRequest, type SetResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../common/errors.ts";
 import type { NotStoredReason, SetCommand, SetCondition, SetResult, Writer } from "../store/api/store.ts";
-import { fromEntryCondition } from "./conditions.ts";
+import { fromEntryCondition, fromFirstEpoch } from "./conditions.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
-import { checkContentType, checkKey, checkNamespace, checkTags, fromLifetimes } from "./validate.ts";
+import {
+  checkContentEncoding,
+  checkContentType,
+  checkKey,
+  checkNamespace,
+  checkTags,
+  fromLifetimes,
+} from "./validate.ts";
 
 /** The command refers to the bytes of the request; the store copies them. */
 export function fromSetRequest(
@@ -29,10 +36,12 @@ export function fromSetRequest(
     staleMs,
     tags: checkEntryTags(request.tags, limits),
     contentType: checkContentType(request.contentType, limits),
+    contentEncoding: checkContentEncoding(request),
     absent: request.absent,
     sourceVersion: request.sourceVersion,
     condition: fromCondition(request),
     requestId: request.requestId,
+    firstEpoch: fromFirstEpoch(request),
     writer,
   };
 }

@@ -1,10 +1,6 @@
 /** Touch: request to command, result to response. */
-import { create } from "@bufbuild/protobuf";
-import {
-  type TouchRequest,
-  type TouchResponse,
-  TouchResponseSchema,
-} from "../../gen/meshcache/v1/cache_pb.ts";
+import type { TouchRequest, TouchResponse } from "../../gen/meshcache/v1/cache_pb.ts";
+import { TouchResponseMessage } from "../codec/fast/messages.ts";
 import type { TouchCommand, TouchResult, Writer } from "../store/api/store.ts";
 import { toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
@@ -29,5 +25,5 @@ export function fromTouchRequest(
 }
 
 export function toTouchResponse(result: TouchResult, epoch: bigint): TouchResponse {
-  return create(TouchResponseSchema, { asOf: toStamp(epoch, result.asOf), touched: result.touched });
+  return new TouchResponseMessage(result.touched, toStamp(epoch, result.asOf));
 }

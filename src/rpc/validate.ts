@@ -6,11 +6,13 @@
  */
 import { Buffer } from "node:buffer";
 import { fieldInvalid } from "../common/errors.ts";
+import { CONTENT_ENCODING_MAX_BYTES } from "../common/name-limits.ts";
 import type { Limits } from "./limits.ts";
 
 const NAMESPACE = /^[a-z0-9][a-z0-9._-]*$/;
 const PLAIN_NAME = /^[A-Za-z0-9._-]*$/;
 const LIBRARY_MAX_BYTES = 64;
+const CONTENT_CODING = /^(?!identity$)[a-z0-9][a-z0-9._+-]*$/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** The most bytes of UTF-8 that one UTF-16 code unit takes. */
 const BYTES_PER_UNIT_MAX = 3;
@@ -59,6 +61,21 @@ export function checkContentType(contentType: string, limits: Limits): string {
     throw fieldInvalid("content_type", `0 to ${limits.contentTypeMaxBytes} printable ASCII bytes`);
   }
   return contentType;
+}
+
+/** Its bound is the contract's, as that of a library: encodings have the names that HTTP gives them. */
+export function checkContentEncoding(request: {
+  readonly contentEncoding: string;
+  readonly absent: boolean;
+}): string {
+  const { contentEncoding, absent } = request;
+  if (contentEncoding === "") return contentEncoding;
+  if (absent) throw fieldInvalid("content_encoding", "empty when absent");
+  if (contentEncoding.length > CONTENT_ENCODING_MAX_BYTES || !CONTENT_CODING.test(contentEncoding)) {
+    const bound = `0 to ${CONTENT_ENCODING_MAX_BYTES} bytes of [a-z0-9._+-], [a-z0-9] first, and not "identity"`;
+    throw fieldInvalid("content_encoding", bound);
+  }
+  return contentEncoding;
 }
 
 /** `field`: "client_id" in a message, "meshcache-client-id" in metadata. */

@@ -3,6 +3,7 @@ import { type Bound, pickWithin } from "../common/bound.ts";
 import type { Boundary } from "../common/boundary.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { fieldInvalid } from "../common/errors.ts";
+import { networkOf } from "../common/peer-network.ts";
 import { AuditLog } from "./access/audit-log.ts";
 import { FullAccess } from "./access/full-access.ts";
 import { missingProtection } from "./exposure.ts";
@@ -77,6 +78,8 @@ export interface Security {
   readonly denials: Readonly<Record<string, number>>;
   /** What was refused since a principal had used what it may, by what that was. */
   readonly limited: Readonly<Record<string, number>>;
+  /** A client was refused for its certificate, and the audit log says so. `host`: its address. */
+  refusedClient(host: string, reason: string): void;
   /** Whether files have contents that cannot be used, and the last good ones are in use. */
   readonly filesRefused: boolean;
   /** Follows the files from now on. Returns what stops it. */
@@ -135,7 +138,12 @@ export function openSecurity(
   };
   const takesTokens = tokens !== undefined || jwt !== undefined;
   const isIdentified = takesTokens || tls?.value.asksClients === true;
-  const authenticator = isIdentified ? new Authenticator(tokens?.value, jwt, permissions) : undefined;
+  const authenticator = isIdentified
+    ? new Authenticator(tokens?.value, jwt, permissions, Date.now, (why, from, principal) => {
+        const about = principal === undefined ? {} : { principal };
+        audit.refused("unauthenticated", networkOf(from?.host ?? ""), why, about);
+      })
+    : undefined;
   if (inForce !== undefined && !isIdentified) {
     throw fieldInvalid("security.policy", "left out without tls.clientCa, tokens or jwtIssuers");
   }
@@ -145,6 +153,7 @@ export function openSecurity(
     memory,
     denials: inForce?.denials ?? {},
     limited: inForce?.limited ?? {},
+    refusedClient: (host, reason) => audit.refused("handshake", networkOf(host), reason),
     get filesRefused() {
       return [tls?.isRefused, tokens?.isRefused, jwt?.filesRefused, policy?.isRefused].includes(true);
     },
@@ -185,11 +194,10 @@ export function openSecurity(
         boundary,
         everyMs,
         replaced(issuer, fingerprints) {
-          if (news.isNew(`keys of ${issuer}`, [...fingerprints].sort().join()))
-            logger.info(
-              { audit: "keys", issuer, keys: fingerprints.size },
-              "the keys of an issuer were replaced",
-            );
+          if (!news.isNew(`keys of ${issuer}`, [...fingerprints].sort().join())) return;
+          const line = { audit: "keys", issuer, keys: fingerprints.size };
+          if (fingerprints.size > 0) logger.info(line, "the keys of an issuer were replaced");
+          else logger.warn(line, "the keys of an issuer could not be asked for too long, and are not used");
         },
         refused(error) {
           if (news.isNew("keys", String(error)))
@@ -200,8 +208,8 @@ export function openSecurity(
         },
       });
       audit.write = (line, message) => {
-        if (line.audit !== "cleared") logger.warn(line, message);
-        else logger.info(line, message);
+        if (line.audit === "cleared" || line.audit === "shown") logger.info(line, message);
+        else logger.warn(line, message);
       };
       const stopPolicy = policy?.watch({
         clock,

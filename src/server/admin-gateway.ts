@@ -4,23 +4,19 @@
  *
  * Without an identity it serves loopback alone unless the operator says otherwise, and nothing that changes the store unless that is asked for.
  */
-import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 import { isLoopback } from "../common/host-port.ts";
 import { BrowserRules } from "../gateway/browser-rules.ts";
 import { ConsolePage, type PageFiles } from "../gateway/console-page.ts";
 import { answerText, HttpGateway, type Route } from "../gateway/gateway.ts";
-import { certifiedPeer } from "../security/identity/certificate-identity.ts";
-import type { Principal } from "../security/identity/principal.ts";
 import type { Security } from "../security/security.ts";
-import type { Store } from "../store/api/store.ts";
+import type { Backend } from "../store/api/backend.ts";
 import { createProcessBounds } from "./limits/quotas.ts";
 import { createRpcRoute } from "./rpc-route.ts";
 import { createServiceHost, type OperatorView } from "./service-host.ts";
 import { endDeniedStreams } from "./streams/stream-registry.ts";
 
 export interface AdminGatewayOptions {
-  readonly store: Store;
+  readonly store: Backend;
   readonly operators: OperatorView;
   /** Who may call. */
   readonly security: Security;
@@ -62,12 +58,15 @@ export function createAdminGateway(options: AdminGatewayOptions): AdminGateway {
   const { calls, streams } = services;
   const isAnonymous = security.authenticator === undefined;
   const readOnly = isAnonymous && !anonymousWrites;
-  const rpc = createRpcRoute(services, readOnly, principalsOf());
+  const rpc = createRpcRoute(services, readOnly);
   const isServed = !isAnonymous || anonymousBeyondLoopback || isLoopback(host);
   const gateway = new HttpGateway(new BrowserRules([]), isServed ? [rpc, new ConsolePage(page)] : [REFUSING]);
   return {
     serve: (request, response) => gateway.serve(request, response),
-    checkStreams: () => endDeniedStreams(streams),
+    checkStreams() {
+      calls.compareIdentities();
+      endDeniedStreams(streams);
+    },
     close: () => calls.close(),
   };
 }
@@ -78,16 +77,3 @@ const REFUSING: Route = {
     return true;
   },
 };
-
-/** Of each connection, the principal of the client certificate that it has shown. */
-export function principalsOf(): (socket: Socket) => Principal | undefined {
-  const known = new WeakMap<Socket, Principal>();
-  return (socket) => {
-    const found = known.get(socket);
-    if (found !== undefined) return found;
-    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-    const principal = certifiedPeer(socket)?.principal;
-    if (principal !== undefined) known.set(socket, principal);
-    return principal;
-  };
-}

@@ -2,15 +2,25 @@
  * The admin port: metrics and health probes over HTTP, for monitoring systems, whose answers contain no data of the cache; and
  * the console with what it asks, which `admin-gateway.ts` serves.
  */
-import { type TlsOptions as SecureOptions, TLSSocket, Server as TlsServer } from "node:tls";
+import type { Socket } from "node:net";
+import { type TLSSocket, type TlsOptions, Server as TlsServer } from "node:tls";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
-import { createBoundary } from "../common/boundary.ts";
+import { type Boundary, createBoundary } from "../common/boundary.ts";
+import { systemClock } from "../common/clock.ts";
+import { earlyResponses } from "../common/early-response.ts";
+import type { Authenticator, CallOrigin } from "../security/identity/authenticator.ts";
+import { refusalOfObserver } from "../security/observer.ts";
 import type { ServerTls } from "../security/tls/server-tls.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 import { boundConnections } from "./admin-connections.ts";
 import type { AdminGateway } from "./admin-gateway.ts";
 import { createHostCheck } from "./admin-hosts.ts";
-import { earlyResponses } from "./connections/early-response.ts";
+import {
+  CertifiedPeers,
+  type ClientRefused,
+  peerOf,
+  serverOptionsOf,
+} from "./connections/certified-peers.ts";
 import { keepWhilePaused } from "./connections/tls-backpressure.ts";
 
 export interface AdminHttpOptions {
@@ -23,11 +33,21 @@ export interface AdminHttpOptions {
   readonly connectionsMax: number;
   /** All metrics in the Prometheus text format. */
   readonly metricsText: () => Promise<string>;
+  /** What `/stats` answers as JSON. Undefined: there is no such path. */
+  readonly stats?: (() => object) | undefined;
   /** False while the server drains: load balancers then send it no new callers. */
   readonly ready: () => boolean;
+  /** What else keeps it from taking calls, in a line. Undefined: nothing does. Default: nothing ever does. */
+  readonly problem?: () => string | undefined;
   readonly logger: Logger;
   /** Undefined: without TLS. Where it asks clients for certificates, only probes are answered without one. */
   readonly tls: ServerTls | undefined;
+  /**
+   * Who clients with certificates are; those that a policy lets observe get metrics. Default: all of them do.
+   */
+  readonly authenticator?: Authenticator | undefined;
+  /** Is told of clients that were refused for their certificates. Default: nobody is. */
+  readonly refusedClient?: ClientRefused;
   /** Serves every path that is not of the port itself. Undefined: nothing more is served. */
   readonly gateway?: AdminGateway | undefined;
 }
@@ -38,7 +58,7 @@ export interface AdminHttp {
   readonly encrypts: boolean;
   /** How many connections were closed since there were too many. */
   readonly refusedConnections: number;
-  /** New connections get this certificate. */
+  /** New connections get this certificate. Those end whose client certificate is of no such authority. */
   replaceTls(tls: ServerTls): void;
   /** Stops listening and closes all connections, also in the middle of a request. */
   close(): Promise<void>;
@@ -48,13 +68,24 @@ const INDEX = `meshcache admin
 
 /metrics   Prometheus metrics
 /healthz   200 while the process lives
-/readyz    200 while it takes calls, 503 while it drains
+/readyz    200 while it takes calls, 503 with the reason while it does not
 `;
 
+const STATS = "/stats     what has been counted, as JSON\n";
 const CONSOLE = "/console/  the console\n";
 
 /** What needs no client certificate: probes of Kubernetes show none, and the answers say next to nothing. */
 const PROBES: ReadonlySet<string | undefined> = new Set(["/healthz", "/readyz"]);
+
+/** What shows the counters of all namespaces. */
+const METRICS: ReadonlySet<string | undefined> = new Set(["/metrics", "/stats"]);
+/** Of refusals, by their reasons. */
+const STATUSES: Readonly<Record<string, number>> = {
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
+  LIMIT_EXCEEDED: 429,
+  UNAVAILABLE: 503,
+};
 
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
@@ -86,20 +117,16 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
-    ...(tls === undefined ? { http } : { https: { ...http, ...toHttps(tls) } }),
+    ...(tls === undefined ? { http } : { https: { ...http, ...toHttps(tls, boundary) } }),
     forceCloseConnections: true,
     // The default answers of Fastify repeat the path and the message of the error. They are replaced here and below.
     frameworkErrors: (error, _request, reply) => plain(reply, error.statusCode ?? 400, "bad request\n"),
   });
   addHostCheck(app, options);
   addRoutes(app, options);
-  if (tls?.asksClients) addCertificateCheck(app);
+  if (tls?.asksClients) addCertificateCheck(app, options);
   if (options.gateway !== undefined) addGateway(app, options.gateway);
-  if (tls !== undefined)
-    app.server.on(
-      "secureConnection",
-      boundary.guard(undefined, (socket: TLSSocket) => keepWhilePaused(socket, boundary)),
-    );
+  const certified = tls && identifyClients(app, tls, boundary, options);
   const connections = boundConnections(app.server, options.connectionsMax, boundary);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
@@ -112,24 +139,42 @@ export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHt
       return connections.refused;
     },
     replaceTls(replacing) {
-      if (app.server instanceof TlsServer) app.server.setSecureContext(replacing.options);
+      certified?.replace(replacing);
     },
     async close() {
       options.gateway?.close();
+      certified?.close();
       await app.close();
     },
   };
 }
 
-function toHttps({ options, asksClients }: ServerTls): SecureOptions {
+function toHttps(tls: ServerTls, boundary: Boundary): TlsOptions {
   return {
-    ...options,
-    requestCert: asksClients,
+    ...serverOptionsOf(tls, "http/1.1", boundary),
     // Refused in the answer, so that probes get theirs.
     rejectUnauthorized: false,
-    ALPNProtocols: ["http/1.1"],
     handshakeTimeout: SILENCE_MAX_MS,
   };
+}
+
+function identifyClients(
+  app: FastifyInstance,
+  tls: ServerTls,
+  boundary: Boundary,
+  { refusedClient }: AdminHttpOptions,
+): CertifiedPeers {
+  if (!(app.server instanceof TlsServer)) throw new Error("the admin port has no TLS");
+  const certified = new CertifiedPeers(app.server, tls, { clock: systemClock, boundary, refusedClient });
+  app.server.on(
+    "secureConnection",
+    boundary.guard(undefined, (socket: TLSSocket) => {
+      boundary.contain(socket);
+      keepWhilePaused(socket, boundary);
+      if (socket.authorized) certified.identify(socket);
+    }),
+  );
+  return certified;
 }
 
 function addHostCheck(app: FastifyInstance, { host, hosts }: AdminHttpOptions): void {
@@ -139,11 +184,28 @@ function addHostCheck(app: FastifyInstance, { host, hosts }: AdminHttpOptions): 
   });
 }
 
-function addCertificateCheck(app: FastifyInstance): void {
-  app.addHook("onRequest", async ({ socket, routeOptions }, reply) => {
-    const isKnown = socket instanceof TLSSocket && socket.authorized;
-    if (!isKnown && !PROBES.has(routeOptions.url))
+function addCertificateCheck(app: FastifyInstance, { refusedClient, authenticator }: AdminHttpOptions): void {
+  const origins = new WeakMap<Socket, CallOrigin>();
+  const originOf = (socket: Socket): CallOrigin => {
+    const known = origins.get(socket) ?? { host: socket.remoteAddress ?? "" };
+    origins.set(socket, known);
+    return known;
+  };
+  app.addHook("onRequest", async ({ socket, routeOptions, raw }, reply) => {
+    const { url } = routeOptions;
+    if (PROBES.has(url)) return;
+    const peer = peerOf(socket);
+    if (peer?.isValid(Date.now()) !== true) {
+      refusedClient?.(socket.remoteAddress ?? "", "absent");
       await plain(reply, 401, "a client certificate is needed\n");
+      return;
+    }
+    if (authenticator === undefined || !METRICS.has(url)) return;
+    // Two headers, joined, are no token.
+    const authorization = raw.headersDistinct.authorization?.join(", ");
+    const observer = { peer, authorization, connection: originOf(socket) };
+    const refusal = refusalOfObserver(authenticator, observer);
+    if (refusal !== undefined) await plain(reply, STATUSES[refusal.reason] ?? 401, `${refusal.message}\n`);
   });
 }
 
@@ -166,12 +228,17 @@ function addGateway(app: FastifyInstance, gateway: AdminGateway): void {
   });
 }
 
-function addRoutes(app: FastifyInstance, { metricsText, ready, logger, gateway }: AdminHttpOptions): void {
-  app.get("/", (_request, reply) => plain(reply, 200, gateway === undefined ? INDEX : INDEX + CONSOLE));
-  app.get("/healthz", (_request, reply) => plain(reply, 200, "ok\n"));
-  app.get("/readyz", (_request, reply) =>
-    ready() ? plain(reply, 200, "ready\n") : plain(reply, 503, "draining\n"),
+function addRoutes(app: FastifyInstance, options: AdminHttpOptions): void {
+  const { metricsText, ready, problem, logger, gateway, stats } = options;
+  app.get("/", (_request, reply) =>
+    plain(reply, 200, INDEX + (stats === undefined ? "" : STATS) + (gateway === undefined ? "" : CONSOLE)),
   );
+  if (stats !== undefined) app.get("/stats", (_request, reply) => reply.send(stats()));
+  app.get("/healthz", (_request, reply) => plain(reply, 200, "ok\n"));
+  app.get("/readyz", (_request, reply) => {
+    const why = ready() ? problem?.() : "draining";
+    return why === undefined ? plain(reply, 200, "ready\n") : plain(reply, 503, `${why}\n`);
+  });
   app.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS_TEXT).send(await metricsText()));
 
   app.setNotFoundHandler((_request, reply) => plain(reply, 404, "not found\n"));

@@ -6,6 +6,7 @@ import { EdgeRoute } from "../gateway/edge-route.ts";
 import { answerText, HttpGateway } from "../gateway/gateway.ts";
 import type { ServerTls } from "../security/tls/server-tls.ts";
 import { createHostCheck } from "./admin-hosts.ts";
+import type { ClientRefused } from "./connections/certified-peers.ts";
 import { Http1Listener } from "./connections/http1-listener.ts";
 import type { Quota } from "./limits/quotas.ts";
 import { createRpcRoute } from "./rpc-route.ts";
@@ -42,21 +43,31 @@ export interface HttpPortDeps {
   readonly sharesPort: boolean;
   /** Where it listens, without the port. */
   readonly listenHost: string;
+  readonly refusedClient: ClientRefused;
 }
 
 export function createHttpPort(
   { hosts = "", origins = [] }: HttpPortOptions,
   deps: HttpPortDeps,
 ): Http1Listener {
-  const { host, tls, quota, sharesPort, listenHost } = deps;
+  const { host, tls, quota, sharesPort, listenHost, refusedClient } = deps;
   const { boundary, clock, transport } = host;
   const isOwnHost = createHostCheck(listenHost, hosts);
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     if (!isOwnHost(request.headers.host)) answerText(response, 421, "the host is not one of this port\n");
     else if (!gateway.serve(request, response)) answerText(response, 404, "not found\n");
   };
-  const listener = new Http1Listener({ limits: transport, clock, boundary, tls, quota, sharesPort, serve });
-  const rpc = createRpcRoute(host, false, listener.peerOf);
+  const listener = new Http1Listener({
+    limits: transport,
+    clock,
+    boundary,
+    tls,
+    quota,
+    sharesPort,
+    refusedClient,
+    serve,
+  });
+  const rpc = createRpcRoute(host, false);
   const edge = new EdgeRoute({
     methods: host.services.all.flat(),
     rpc,

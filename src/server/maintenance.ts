@@ -1,7 +1,7 @@
 /** Calls the store's maintenance at an interval, and in every turn of the event loop while there is more to sweep. */
 import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../common/clock.ts";
-import type { Store } from "../store/api/store.ts";
+import type { StoreView } from "../store/api/store.ts";
 import type { Logger } from "../telemetry/telemetry.ts";
 
 const INTERVAL_MS = 20;
@@ -11,7 +11,7 @@ const SLICE_MAX_ENTRIES = 512;
 const SLICES_MAX = 64;
 
 /** Returns a function that stops it. An error of the store is logged, and maintenance goes on at the next interval. */
-export function maintainStore(store: Store, clock: Clock, logger: Logger): () => void {
+export function maintainStore(store: StoreView, clock: Clock, logger: Logger): () => void {
   let timer: Timer;
   let slice: NodeJS.Immediate | undefined;
   const sweep = (slicesLeft: number) => {

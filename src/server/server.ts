@@ -15,6 +15,7 @@ import {
   type SecurityMemory,
   type SecurityOptions,
 } from "../security/security.ts";
+import type { Backend } from "../store/api/backend.ts";
 import type { Store } from "../store/api/store.ts";
 import type { TlsObservation } from "../telemetry/telemetry.ts";
 import type { Acceleration } from "./connections/accelerator.ts";
@@ -58,7 +59,10 @@ export interface CacheServer {
   readonly address: string;
   /** The same of the HTTP port. Undefined: it has none. Throws before the start. */
   readonly httpAddress: string | undefined;
+  /** Its embedded store. Throws when its entries are elsewhere. */
   readonly store: Store;
+  /** Where its entries are. */
+  readonly backend: Backend;
   /** What the admin port needs of it to answer operators. */
   readonly operators: OperatorView;
   /** Resolves with the address once the server accepts connections; rejects when it cannot listen. */
@@ -115,7 +119,11 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
   };
 
   return {
-    store,
+    get store() {
+      if (store.remote) throw new Error("the server has no embedded store");
+      return store;
+    },
+    backend: store,
     operators: host.operators,
     get address() {
       if (address === undefined) throw new Error("the server has not started");
@@ -188,6 +196,7 @@ function assemble(
     throughput: calls.throughput,
     quota: bounds.connections,
     sharesPort,
+    refusedClient: security.refusedClient,
   });
   const http = options.http && openHttpPort(options.http, host, options, place, security);
   let drainCuts = 0;
@@ -225,7 +234,10 @@ function assemble(
               connections.replaceTls(tls);
               http?.listener.replaceTls(tls);
             },
-            checkStreams: () => endDeniedStreams(streams),
+            checkStreams() {
+              calls.compareIdentities();
+              endDeniedStreams(streams);
+            },
           },
         ),
       ];
@@ -276,6 +288,7 @@ function openHttpPort(
     quota: bounds.connections,
     sharesPort,
     listenHost: endpoint.host,
+    refusedClient: security.refusedClient,
   });
   return { listener, endpoint };
 }

@@ -5,8 +5,8 @@ import { type Rng, systemRng } from "../common/random.ts";
 import { VERSION } from "../common/version.ts";
 import { type Limits, resolveLimits } from "../rpc/limits.ts";
 import type { Security } from "../security/security.ts";
+import type { Backend } from "../store/api/backend.ts";
 import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
-import type { Store } from "../store/api/store.ts";
 import { createStore } from "../store/engine/create-store.ts";
 import { createNoTelemetry } from "../telemetry/no-telemetry.ts";
 import type { ProcessObservation, Telemetry } from "../telemetry/telemetry.ts";
@@ -23,7 +23,7 @@ import { createStreamRegistry, type StreamRegistry } from "./streams/stream-regi
 
 export interface HostOptions {
   /** Default: an embedded store with its own defaults. */
-  readonly store?: Store;
+  readonly store?: Backend;
   /** Bounds of message fields. */
   readonly limits?: Partial<Limits>;
   /** Default: none. */
@@ -65,7 +65,7 @@ export interface OperatorView {
 }
 
 export interface ServiceHost {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly transport: TransportLimits;
   readonly telemetry: Telemetry;

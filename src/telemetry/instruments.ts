@@ -161,6 +161,38 @@ export const instruments = {
     "{gap}",
     "Gaps that subscribers got because they read too slowly",
   ),
+  tierShards: row(
+    "gauge",
+    "meshcache.tier.shards",
+    "{shard}",
+    "Shards of the shared tier by state: ready, syncing (their events are being read), held (their node is being verified), adrift (no node is known)",
+    "meshcache.state",
+  ),
+  tierOperations: row(
+    "gauge",
+    "meshcache.tier.operations",
+    "{operation}",
+    "Operations that wait for the engine of the shared tier",
+  ),
+  tierCalls: row(
+    "counter",
+    "meshcache.tier.calls",
+    "{call}",
+    "Calls of the engine's functions by outcome: answered, refused, lost (their connection ended first)",
+    "meshcache.outcome",
+  ),
+  tierEpochs: row(
+    "counter",
+    "meshcache.tier.epochs",
+    "{epoch}",
+    "Epochs of the shared tier: one at the start, and one for each time that shards have begun again",
+  ),
+  tierUnacknowledged: row(
+    "counter",
+    "meshcache.tier.unacknowledged",
+    "{mutation}",
+    "Mutations that ended with UNAVAILABLE since a majority of the engine's primaries knew of an election",
+  ),
   connections: row("gauge", "meshcache.connections", "{connection}", "Open connections"),
   tlsHandshakes: row(
     "counter",

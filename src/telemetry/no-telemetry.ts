@@ -21,6 +21,7 @@ export function createNoTelemetry(logger: Logger = SILENT_LOGGER): Telemetry {
     logger,
     startCall: () => UNSAMPLED_CALL,
     startOperation: () => undefined,
+    startEngineCall: () => undefined,
     withCall: (_call, body) => body(),
     observeProcess: () => () => {},
     observeThread: () => () => {},

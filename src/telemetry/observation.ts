@@ -8,7 +8,13 @@ import type {
   Observable,
 } from "@opentelemetry/api";
 import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
-import type { NamespaceCounters, NamespaceUsage, ShardStats, Store } from "../store/api/store.ts";
+import type {
+  EngineObservation,
+  NamespaceCounters,
+  NamespaceUsage,
+  ShardStats,
+  StoreView,
+} from "../store/api/store.ts";
 import { SCOPE } from "./conventions.ts";
 import { type InstrumentRow, instruments } from "./instruments.ts";
 import { NamedNamespaces } from "./named-namespaces.ts";
@@ -20,9 +26,10 @@ type Observe = (value: number, attributes?: Attributes) => void;
 type Reader = readonly [row: InstrumentRow, read: (observe: Observe) => void];
 
 /** Registers the instruments of a process. Returns a function that unregisters them. */
-export function observeProcess(meter: Meter, store: Store, process: ProcessObservation): () => void {
+export function observeProcess(meter: Meter, store: StoreView, process: ProcessObservation): () => void {
   return register(meter, [
     ...storeReaders(store),
+    ...engineReaders(store),
     single(instruments.subscribers, () => process.subscribers()),
     single(instruments.connections, () => process.connections()),
     single(instruments.heldBytes, () => process.heldBytes()),
@@ -116,7 +123,7 @@ function createObservable(meter: Meter, row: InstrumentRow): Observable {
     : meter.createObservableGauge(row.name, options);
 }
 
-function storeReaders(store: Store): Reader[] {
+function storeReaders(store: StoreView): Reader[] {
   const { counters } = store;
   return [
     byLabel(instruments.reads, "meshcache.outcome", () => toReads(counters)),
@@ -152,6 +159,20 @@ function storeReaders(store: Store): Reader[] {
   ];
 }
 
+function engineReaders(store: StoreView): Reader[] {
+  if (store.engine === undefined) return [];
+  const { engine } = store;
+  // Each read is of now.
+  const now = (): EngineObservation => store.engine ?? engine;
+  return [
+    byLabel(instruments.tierShards, "meshcache.state", () => now().shards),
+    single(instruments.tierOperations, () => now().operationsOut),
+    byLabel(instruments.tierCalls, "meshcache.outcome", () => now().calls),
+    single(instruments.tierEpochs, () => now().epochs),
+    single(instruments.tierUnacknowledged, () => now().unacknowledged),
+  ];
+}
+
 function snapshotReaders(outcome: SnapshotOutcome | undefined): Reader[] {
   if (outcome === undefined) return [];
   const word = outcome.kind === "refused" ? outcome.reason : outcome.kind;
@@ -167,7 +188,7 @@ function snapshotReaders(outcome: SnapshotOutcome | undefined): Reader[] {
 }
 
 /** Each collection reads the namespaces once: the readers of a collection run one after the other, this one first. */
-function namespaceReaders(store: Store): Reader[] {
+function namespaceReaders(store: StoreView): Reader[] {
   const named = new NamedNamespaces();
   let usages: readonly NamespaceUsage[] = [];
   const gauge =
@@ -243,7 +264,7 @@ function byLabel(row: InstrumentRow, label: string, read: () => Readonly<Record<
   ];
 }
 
-function byShard(row: InstrumentRow, store: Store, read: (shard: ShardStats) => number): Reader {
+function byShard(row: InstrumentRow, store: StoreView, read: (shard: ShardStats) => number): Reader {
   return [
     row,
     (observe) => {

@@ -6,7 +6,6 @@ import {
   type Attributes,
   type Context,
   context,
-  createTraceState,
   type Meter,
   type MeterProvider,
   ROOT_CONTEXT,
@@ -19,6 +18,8 @@ import {
 } from "@opentelemetry/api";
 import type { CallDurations } from "./call-durations.ts";
 import { methodAttributes, SCOPE, statusAttributes } from "./conventions.ts";
+import { endEngineCall, engineCallAttributes, engineCallName } from "./engine-spans.ts";
+import { incomingContext } from "./incoming-context.ts";
 import { CALL_DURATION_BOUNDS_S, instruments } from "./instruments.ts";
 import { observeProcess, observeThread } from "./observation.ts";
 import { MeasuredCall, RecordedOperation } from "./spans.ts";
@@ -72,6 +73,17 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         trace.setSpanContext(ROOT_CONTEXT, parent),
       );
       return span.isRecording() ? new RecordedOperation(span) : passOn(formatTraceparent(span.spanContext()));
+    },
+    startEngineCall(call, traceparent) {
+      if (!maybeSampled(traceparent)) return undefined;
+      const parent = parseTraceparent(traceparent);
+      if (parent === undefined) return undefined;
+      const span = tracer.startSpan(
+        engineCallName(call),
+        { kind: SpanKind.CLIENT, attributes: engineCallAttributes(call) },
+        trace.setSpanContext(ROOT_CONTEXT, parent),
+      );
+      return { end: (error) => endEngineCall(span, error) };
     },
     withCall(call, body) {
       // Entering a context costs more than a small call, and log lines show no ids of a call that is not sampled.
@@ -136,15 +148,6 @@ function describeMethod(method: string, seriesOf: (attributes: Attributes) => Re
 function startSpan(tracer: Tracer, method: KnownMethod, parent: Context): Span {
   // The conventions name the span of an unknown method after its system.
   return tracer.startSpan(method.name === OTHER_METHOD ? "grpc" : method.name, method.spanOptions, parent);
-}
-
-function incomingContext(header: (name: string) => string | undefined): Context {
-  const traceparent = header("traceparent");
-  const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent);
-  if (parent === undefined) return ROOT_CONTEXT;
-  const tracestate = header("tracestate");
-  const state = tracestate === undefined ? undefined : createTraceState(tracestate);
-  return trace.setSpanContext(ROOT_CONTEXT, state === undefined ? parent : { ...parent, traceState: state });
 }
 
 /** Without an SDK nothing is recorded here, but events of the operation still join the trace of its caller. */

@@ -3,7 +3,7 @@
  * calls, and what is read from store and server when metrics are collected. Never a key, a value or a token.
  */
 import type { SnapshotOutcome } from "../store/api/snapshot-outcome.ts";
-import type { Store } from "../store/api/store.ts";
+import type { StoreView } from "../store/api/store.ts";
 import type { CallDurations } from "./call-durations.ts";
 
 /** The attributes that a span may have for an operation. */
@@ -36,6 +36,21 @@ export interface OperationSpan {
   end(statusCode: number): void;
 }
 
+/** One call of a function of the engine. */
+export interface EngineCall {
+  readonly functionName: string;
+  /** Of the node. */
+  readonly address: string;
+  readonly port: number;
+  /** Operations that it runs. */
+  readonly operations: number;
+}
+
+export interface EngineSpan {
+  /** `error`: the word by which the engine refused it, or why there is no answer. Empty: it was answered. */
+  end(error: string): void;
+}
+
 export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -53,10 +68,15 @@ export interface Telemetry {
    * case: "get". Undefined, at no cost, when `traceparent` is empty, malformed or not sampled.
    */
   startOperation(call: CallSpan, operation: string, traceparent: string): OperationSpan | undefined;
+  /**
+   * A span for one operation's part in a call of the engine of a shared tier, by the stable database conventions. Undefined, at no cost,
+   * when `traceparent` is empty, malformed or not sampled.
+   */
+  startEngineCall(call: EngineCall, traceparent: string): EngineSpan | undefined;
   /** Runs `body` with the span of the call active, so that log lines have its ids. */
   withCall<Result>(call: CallSpan, body: () => Result): Result;
   /** Registers observable instruments for what a process has once. Returns a function that unregisters them. */
-  observeProcess(store: Store, process: ProcessObservation): () => void;
+  observeProcess(store: StoreView, process: ProcessObservation): () => void;
   /** The same for what each serving thread has of its own, including its event loop. */
   observeThread(thread: ThreadObservation): () => void;
 }

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { startServerProcess } from "../fuzz/server-process.ts";
 import { faultsOf, median } from "./measurement.ts";
 import { burn, run } from "./processes.ts";
+import { steady } from "./processor-course.ts";
 
 export const LOAD_KINDS = ["unary", "exchange"] as const;
 type LoadKind = (typeof LOAD_KINDS)[number];
@@ -50,7 +51,7 @@ export async function measureGoodput(kind: LoadKind, options: GoodputOptions): P
     await pause(REST_MS);
     // The same again, with as much processor time taken away as the greater load took.
     const burnt = Math.max(0, (overloaded?.cpuShare ?? 0) - (alone?.cpuShare ?? 0));
-    const [control] = await Promise.all([load(windowS, 0), burn([burnt], windowS)]);
+    const [control] = await Promise.all([load(windowS, 0), burn([steady(burnt, windowS)])]);
     good.push(overloaded?.goodPerSecond ?? 0);
     best.push(control?.goodPerSecond ?? 0);
   }

@@ -2,10 +2,10 @@
  * Measures one attack: what it does to a polite client and to the memory of a server of its own.
  *
  * The polite client's p99 is compared with that under a control, in windows that take turns. In a window of the control
- * nothing is sent, and as much processor time is burnt as the attack took: that of the attacker, and that of the server
- * beyond what it takes for the polite client alone. Each is burnt in a process of its own, and the kernel divides the cores
- * between them as it does in the attack. So the control shows what a client of an idle server waits for on a machine that is as busy;
- * what the attacked server adds is how it divides its own thread, and its pauses.
+ * nothing is sent, and as much processor time is burnt as the attack took, in the same parts of the window: that of the attacker,
+ * and that of the server beyond what it takes for the polite client alone. Each is burnt in a process of its own, and the
+ * kernel divides the cores between them as it does in the attack. So the control shows what a client of an idle server waits
+ * for on a machine that is as busy; what the attacked server adds is how it divides its own thread, and its pauses.
  *
  * The server's share has to be in the control: on a machine without idle cores a polite client waits for the processor
  * longer when three programs are busy than when two are, whatever the server does. It is not burnt in the server's own
@@ -14,7 +14,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type ServerProcess, startServerProcess } from "../fuzz/server-process.ts";
 import type { Attack } from "./attack.ts";
-import { burn, run } from "./processes.ts";
+import { burn, run, start } from "./processes.ts";
+import { beyond, follow } from "./processor-course.ts";
 
 export interface Window {
   readonly p50Ms: number;
@@ -64,27 +65,22 @@ export async function measure(attack: Attack, options: MeasurementOptions): Prom
   }, SAMPLE_MS);
   const attacked: Window[] = [];
   const control: Window[] = [];
-  const polite = async (): Promise<{ window: Window | undefined; serverShare: number }> => {
+  const polite = async (): Promise<Window | undefined> => {
     await pause(HEAD_START_MS);
-    const beganMs = performance.now();
-    const before = server.cpuMs();
-    const window = await run<Window>("polite", server.port, windowS);
-    return { window, serverShare: (server.cpuMs() - before) / (performance.now() - beganMs) };
+    return await run<Window>("polite", server.port, windowS);
   };
-  const alone = await polite();
+  const before = server.cpuMs();
+  await polite();
+  const aloneShare = (server.cpuMs() - before) / (HEAD_START_MS + 1_000 * windowS);
   for (let window = 0; window < windows && server.ended === undefined; window++) {
-    const [attacker, hit] = await Promise.all([
-      run<{ cpuShare: number }>("attacker", attack.name, server.port, server.adminPort, windowS),
-      polite(),
-    ]);
-    if (hit.window !== undefined) attacked.push(hit.window);
+    const attacker = start("attacker", attack.name, server.port, server.adminPort, windowS);
+    const courses = [follow(attacker.pid), follow(server.pid)] as const;
+    const [hit] = await Promise.all([polite(), attacker.output]);
+    const [spent, served] = [courses[0](), courses[1]()];
+    if (hit !== undefined) attacked.push(hit);
     await pause(REST_MS);
-    const serverShare = Math.max(0, hit.serverShare - alone.serverShare);
-    const [, calm] = await Promise.all([
-      burn([attacker?.cpuShare ?? 1, serverShare], HEAD_START_MS / 1_000 + windowS),
-      polite(),
-    ]);
-    if (calm.window !== undefined) control.push(calm.window);
+    const [calm] = await Promise.all([polite(), burn([spent, beyond(served, aloneShare)])]);
+    if (calm !== undefined) control.push(calm);
   }
   const recovery = await recover(server, idleMiB, options);
   clearInterval(sampler);

@@ -3,12 +3,17 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { environmentOf, testTls } from "../support/test-tls.ts";
+import { type Course, SLOT_MS, split } from "./processor-course.ts";
 
-/** Resolves with what the process has printed, when it has ended. Undefined: it has printed nothing. */
-export async function run<Output>(
-  script: "attacker" | "burner" | "load" | "polite",
-  ...args: (string | number)[]
-): Promise<Output | undefined> {
+interface Started<Output> {
+  readonly pid: number | undefined;
+  /** What it has printed, when it has ended. Undefined: nothing. */
+  readonly output: Promise<Output | undefined>;
+}
+
+type Script = "attacker" | "burner" | "load" | "polite";
+
+export function start<Output>(script: Script, ...args: (string | number)[]): Started<Output> {
   const child = spawn(process.execPath, [`test/attack/${script}-process.ts`, ...args.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
@@ -16,15 +21,21 @@ export async function run<Output>(
       ...environmentOf(testTls?.folder, script === "attacker" ? "attacker" : "client"),
     },
   });
-  const [output] = await Promise.all([text(child.stdout), once(child, "exit")]);
-  return output === "" ? undefined : JSON.parse(output);
+  const printed = Promise.all([text(child.stdout), once(child, "exit")]);
+  return {
+    pid: child.pid,
+    output: printed.then(([output]) => (output === "" ? undefined : JSON.parse(output))),
+  };
 }
 
-/** Burns these shares of a core, each in a process of its own, or in several if it is more than one core. */
-export async function burn(shares: readonly number[], seconds: number): Promise<void> {
-  const parts = shares.flatMap((share) => {
-    const processes = Math.ceil(share);
-    return Array<number>(processes).fill(share / processes);
-  });
-  await Promise.all(parts.map((part) => run("burner", part, seconds)));
+/** Resolves with what the process has printed, when it has ended. Undefined: it has printed nothing. */
+export function run<Output>(script: Script, ...args: (string | number)[]): Promise<Output | undefined> {
+  return start<Output>(script, ...args).output;
+}
+
+/** Burns processor time as these courses say from now on, each in a process of its own, or in several for more than a core. */
+export async function burn(courses: readonly Course[]): Promise<void> {
+  const sinceMs = Date.now();
+  const parts = courses.flatMap(split);
+  await Promise.all(parts.map((course) => run("burner", sinceMs, SLOT_MS, course.map(Math.round).join())));
 }

@@ -3,6 +3,7 @@ import { createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type CommandOptions,
@@ -92,6 +93,29 @@ describe("meshcache set and get", () => {
       asOf: { epoch: String(running.server.store.epoch) },
     });
     expect(jsonOf(await mesh(["get", "none", "--json"]))).toMatchObject({ key: "none", outcome: "miss" });
+  });
+
+  it("decompresses a value that says how it is compressed, unless it is asked for as it is stored", async () => {
+    const zipped = gzipSync("hé");
+    await mesh(["set", "zipped", "-", "--content-encoding", "gzip"], { stdin: zipped });
+    expect((await mesh(["get", "zipped"])).stdout).toBe("hé");
+    expect(await mesh(["get", "zipped"], { tty: true })).toMatchObject({
+      stdout: "hé\n",
+      stderr: expect.stringContaining("stored as gzip"),
+    });
+    const plain = { value: "aMOp", text: "hé", contentEncoding: "gzip" };
+    expect(jsonOf(await mesh(["get", "zipped", "--json"]))).toMatchObject(plain);
+    const raw = jsonOf(await mesh(["get", "zipped", "--json", "--raw"]));
+    expect(raw).toMatchObject({ value: zipped.toString("base64"), contentEncoding: "gzip" });
+    await mesh(["set", "own", "v", "--content-encoding", "x-own"]);
+    expect(await mesh(["get", "own"])).toMatchObject({
+      exitCode: 2,
+      stdout: "",
+      stderr: expect.stringContaining("stored as x-own, which this command does not know"),
+    });
+    expect((await mesh(["get", "own", "--raw"])).stdout).toBe("v");
+    const refused = await mesh(["set", "own", "v", "--content-encoding", "GZIP"]);
+    expect(refused).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("content_encoding") });
   });
 
   it("exits with 1 for a miss, and for an entry that was stored with --absent", async () => {

@@ -115,6 +115,17 @@ describe("the admin port over TLS", () => {
     expect(metrics).toMatch(/^meshcache_tls_handshakes_total\{meshcache_outcome="completed"\} [1-9]/m);
   });
 
+  it("is served without TLS too, where a policy knows clients by certificates alone", async () => {
+    const policy = folder.write("policy.yaml", "principals: []\n");
+    const plain = startCommand(["serve", ...LISTEN, ...SECURE, "--policy", policy, "--admin-tls", "off"]);
+    await plain.stdout.until(/Try it/);
+    const [, url = ""] = /health on (\S+)/.exec(plain.stdout.text()) ?? [];
+    expect((await fetch(`${url}/metrics`)).status).toBe(200);
+    expect((await fetch(`${url}/console/`)).status).toBe(404);
+    plain.interrupt("SIGTERM");
+    expect(await plain.exitCode).toBe(0);
+  });
+
   it("is not kept busy by connections without a handshake", { timeout: 40_000 }, async () => {
     const silent = Array.from({ length: 300 }, () => connect(Number(admin.port), "127.0.0.1"));
     for (const socket of silent) socket.on("error", () => {});

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { cpuMs } from "../support/process-cpu.ts";
 import { connectRaw } from "../support/raw-grpc.ts";
 import { testTls } from "../support/test-tls.ts";
 
@@ -11,6 +12,7 @@ const CHECK = Buffer.alloc(5);
 const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
 
 export interface ServerProcess {
+  readonly pid: number | undefined;
   readonly port: number;
   readonly adminPort: number;
   /** How the process ended. Undefined while it runs. */
@@ -63,6 +65,7 @@ export async function startServerProcess(
     return Number(value);
   };
   return {
+    pid: child.pid,
     port,
     adminPort: Number(new URL(adminUrl).port),
     errors,
@@ -100,18 +103,6 @@ function securityFlags(): readonly string[] {
 function residentKiB(pid: number | undefined): number {
   try {
     return Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-/** Linux counts in hundredths of a second. 0 if the system does not tell. */
-function cpuMs(pid: number | undefined): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Behind the name, which may have anything in it, utime and stime are the 12th and 13th.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return 10 * (Number(fields[11]) + Number(fields[12]));
   } catch {
     return 0;
   }

@@ -21,6 +21,7 @@ const entry: fc.Arbitrary<EntryView> = fc.record({
   absent: fc.boolean(),
   tags: fc.array(fc.string({ unit: "grapheme", maxLength: 20 }), { maxLength: 4 }),
   contentType: fc.string({ maxLength: 20 }),
+  contentEncoding: fc.constantFrom("", "zstd"),
 });
 const result: fc.Arbitrary<GetResult> = fc.oneof(
   fc.record({ kind: fc.constant("hit" as const), asOf, entry }),

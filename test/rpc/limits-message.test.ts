@@ -1,6 +1,6 @@
 /** The limits in Opened: what a server says comes back, and what an older one does not say is assumed. */
 import { readFileSync } from "node:fs";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, ScalarType, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { LimitsSchema } from "../../gen/meshcache/v1/cache_pb.ts";
 import { LIMIT_BOUNDS, resolveLimits } from "../../src/rpc/limits.ts";
@@ -8,7 +8,12 @@ import { fromLimitsMessage, type OpenedLimits, toLimitsMessage } from "../../src
 import { TRANSPORT_BOUNDS } from "../../src/server/limits/transport-limits.ts";
 
 const { leaseDefaultMs: _, ...assumedLimits } = resolveLimits();
-const assumed: OpenedLimits = { ...assumedLimits, exchangeMaxWaitingBatches: 4_096, namespacePrefixes: true };
+const assumed: OpenedLimits = {
+  ...assumedLimits,
+  exchangeMaxWaitingBatches: 4_096,
+  namespacePrefixes: true,
+  contentEncodings: true,
+};
 
 function ofBounds(end: "min" | "max"): OpenedLimits {
   const bounds = Object.entries(LIMIT_BOUNDS).map(([name, bound]) => [name, bound[end]]);
@@ -28,7 +33,7 @@ describe("The limits of a greeting", () => {
   });
 
   it("are assumed where the server does not say them", () => {
-    const old = { ...assumed, namespacePrefixes: false };
+    const old = { ...assumed, namespacePrefixes: false, contentEncodings: false };
     expect(fromLimitsMessage(create(LimitsSchema), assumed)).toEqual(old);
     const some = create(LimitsSchema, { keyMaxBytes: 7, entryMaxTags: 0 });
     expect(fromLimitsMessage(some, assumed)).toEqual({ ...old, keyMaxBytes: 7, entryMaxTags: 0 });
@@ -40,7 +45,7 @@ describe("The contract", () => {
   const message = /^message Limits \{\n(.*?)^\}/ms.exec(proto)?.[1] ?? "";
   const bounds = { ...LIMIT_BOUNDS, ...TRANSPORT_BOUNDS };
 
-  const numbers = LimitsSchema.fields.filter(({ localName }) => localName !== "namespacePrefixes");
+  const numbers = LimitsSchema.fields.filter(({ scalar }) => scalar !== ScalarType.BOOL);
 
   it.each(numbers.map(({ name, localName }) => [name, localName]))(
     "names the range and the default of %s as they are enforced",

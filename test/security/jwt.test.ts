@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { CacheError } from "../../src/common/errors.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
+import { Authenticator, type CallOrigin } from "../../src/security/identity/authenticator.ts";
 import { Principal } from "../../src/security/identity/principal.ts";
 import { digestOf } from "../../src/security/identity/static-tokens.ts";
 import { readIssuers } from "../../src/security/jwt/issuers.ts";
@@ -171,7 +172,7 @@ describe("tokens that are wrongly signed", () => {
     const threads = [0, 1].map(
       () => new JwtVerifier(issuers, new Map(), new VerificationBudget(memory, clock)),
     );
-    const verify = (thread: number, text: string, connection: object) => {
+    const verify = (thread: number, text: string, connection: CallOrigin) => {
       const found = threads[thread]?.verify(text, digestOf(text), connection);
       if (found instanceof CacheError) return found.detail.limit;
       return found instanceof Principal ? found.name : found;
@@ -181,7 +182,7 @@ describe("tokens that are wrongly signed", () => {
 
   it("are verified ten times on a connection, then once a second, and not seen in between", () => {
     const { clock, verify } = guarded();
-    const [hostile, other] = [{}, {}];
+    const [hostile, other] = [{ host: "192.0.2.1" }, { host: "192.0.2.1" }];
     const known = token({ jti: "known" });
     expect(verify(0, known, hostile)).toBe("jwt:corp:orders");
     for (let at = 0; at < 10; at += 1) expect(verify(0, wrong(at), hostile)).toBe("unknown");
@@ -195,18 +196,74 @@ describe("tokens that are wrongly signed", () => {
     expect(verify(0, wrong(12), hostile)).toBe("connection_wrong_tokens_per_second");
   });
 
+  /** Connections of hosts of their own, or of one. */
+  const connectionsOf = (count: number, hostOf: (at: number) => string) =>
+    Array.from({ length: count }, (_, at) => ({ host: hostOf(at) }));
+  const privateHost = (at: number) => `10.0.${at >> 8}.${at & 255}`;
+
   it("are bounded over all connections and threads, and right ones are not counted", () => {
     const { clock, verify } = guarded();
+    const connections = connectionsOf(300, privateHost);
     for (let at = 0; at < 2_000; at += 1)
-      expect(verify(at % 2, token({ jti: `right ${at}` }), {})).toBe("jwt:corp:orders");
+      expect(verify(at % 2, token({ jti: `right ${at}` }), { host: privateHost(at) })).toBe(
+        "jwt:corp:orders",
+      );
     let verified = 0;
-    for (let at = 0; at < 600; at += 1) if (verify(at % 2, wrong(at), {}) === "unknown") verified += 1;
+    for (let round = 0; round < 3; round += 1)
+      for (const [at, connection] of connections.entries())
+        if (verify(at % 2, wrong(verified + at), connection) === "unknown") verified += 1;
+    // The first one of each, and what is left of all then.
     expect(verified).toBe(500);
-    expect(verify(0, wrong(601), {})).toBe("wrong_tokens_per_second");
+    const [first] = connections;
+    if (first === undefined) throw new Error("no connection");
+    expect(verify(0, wrong(601), first)).toBe("wrong_tokens_per_second");
     clock.advance(10);
-    expect(verify(1, wrong(602), {})).toBe("unknown");
+    expect(verify(0, wrong(602), first)).toBe("unknown");
+  });
+
+  it.each([
+    ["one host", () => "192.0.2.1"],
+    ["hosts of one IPv6 network", (at: number) => `2001:db8::1:${at}`],
+    ["hosts of their own", privateHost],
+  ])("on 50 connections of %s keep nobody from being verified who has sent none", (_who, hostOf) => {
+    const { verify } = guarded();
+    const hostile = connectionsOf(50, hostOf);
+    const honest = { host: "198.51.100.7" };
+    // Behind a proxy it has the address of the others.
+    const beside = { host: hostOf(0) };
+    let verified = 0;
+    for (let round = 0; round < 11; round += 1) {
+      for (const connection of hostile)
+        if (verify(0, wrong(verified), connection) === "unknown") verified += 1;
+      for (const connection of [honest, beside])
+        expect(verify(0, token({ jti: `${round} ${connection.host}` }), connection)).toBe("jwt:corp:orders");
+    }
+    expect(verified).toBeLessThanOrEqual(500);
+  });
+
+  it("of one host hold back its own connections alone", () => {
+    const { verify } = guarded();
+    const hostile = connectionsOf(50, () => "192.0.2.1");
+    const once = { host: "198.51.100.7" };
+    expect(verify(0, wrong(0), once)).toBe("unknown");
+    const answers = new Set<unknown>();
+    for (let round = 0; round < 9; round += 1)
+      for (const connection of hostile) answers.add(verify(0, wrong(1), connection));
+    expect(answers).toEqual(new Set(["unknown", "host_wrong_tokens_per_second"]));
+    expect(verify(0, token({ jti: "x" }), once)).toBe("jwt:corp:orders");
   });
 });
+
+/** A token that was verified by keys of a file, which is followed. */
+function verifiedToken() {
+  const verifier = verifierOf(keyFile());
+  const clock = new ManualClock();
+  undo.defer(verifier.watch({ clock, boundary: loudBoundary, everyMs: 100, refused: () => {} }));
+  const text = token();
+  const principal = verifier.verify(text, digestOf(text));
+  if (!(principal instanceof Principal)) throw new Error("it was refused");
+  return { verifier, clock, text, principal };
+}
 
 describe("a set of keys", () => {
   it("keeps no key that is weak, of another curve, symmetric, for encryption or for another algorithm", () => {
@@ -227,13 +284,7 @@ describe("a set of keys", () => {
   });
 
   it("in a file that changes revokes the tokens of keys that leave it", async () => {
-    const path = keyFile();
-    const verifier = verifierOf(path);
-    const clock = new ManualClock();
-    undo.defer(verifier.watch({ clock, boundary: loudBoundary, everyMs: 100, refused: () => {} }));
-    const text = token();
-    const principal = verifier.verify(text, digestOf(text));
-    if (!(principal instanceof Principal)) throw new Error("it was refused");
+    const { verifier, clock, text, principal } = verifiedToken();
     const kept = join({ alg: "EdDSA", kid: "d" }, CLAIMS, (signed) =>
       sign(null, Buffer.from(signed), ed.privateKey),
     );
@@ -245,6 +296,18 @@ describe("a set of keys", () => {
     });
     expect(check(verifier, text)).toBe("unknown");
     expect(check(verifier, kept)).toBe("jwt:corp:orders");
+  });
+
+  it("revokes also what is not remembered any more, since others came after it", async () => {
+    const { verifier, clock, text, principal } = verifiedToken();
+    // Whoever has the key can sign as many as it likes.
+    for (let at = 0; at < 10_001; at++) verifier.verify(text, `another digest ${at}`);
+    keyFile([jwk(ed.publicKey, "d")]);
+    await eventually(() => {
+      clock.advance(100);
+      expect(check(verifier, text)).toBe("unknown");
+    });
+    expect(principal.isValid(Date.now())).toBe(false);
   });
 });
 
@@ -268,16 +331,21 @@ describe("keys of an URL", () => {
   function follow(url: string) {
     const clock = new ManualClock();
     const refusals: unknown[] = [];
-    const verifier = verifierOf(url);
-    undo.defer(
-      verifier.watch({
-        clock,
-        boundary: loudBoundary,
-        everyMs: 100,
-        refused: (error) => refusals.push(error),
-      }),
-    );
-    return { verifier, clock, refusals };
+    const watched = (verifier: JwtVerifier) => {
+      undo.defer(
+        verifier.watch({
+          clock,
+          boundary: loudBoundary,
+          everyMs: 100,
+          refused: (error) => refusals.push(error),
+        }),
+      );
+      return verifier;
+    };
+    const verifier = watched(verifierOf(url));
+    /** The verifier of another thread. */
+    const share = () => watched(verifierOf(url, verifier.keyMemory));
+    return { verifier, clock, refusals, share };
   }
 
   it("are asked for at the start, and again when they are old", async () => {
@@ -391,8 +459,9 @@ describe("keys of an URL", () => {
   it("stay in use while the URL does not answer as it should", async () => {
     let answer: RequestListener = (_request, response) => response.end(JSON.stringify({ keys: KEYS }));
     const { url, asked } = await serveKeys((request, response) => answer(request, response));
-    const { verifier, clock, refusals } = follow(url);
+    const { verifier, clock, refusals, share } = follow(url);
     await eventually(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    const threads = [verifier, share()];
     const faults: RequestListener[] = [
       (_request, response) => response.writeHead(500).end(),
       (_request, response) => response.end("no JSON"),
@@ -411,9 +480,55 @@ describe("keys of an URL", () => {
         expect(asked()).toBeGreaterThan(before);
       });
       expect(check(verifier, token({ jti: String(before) }))).toBe("jwt:corp:orders");
+      // It may be a new key, which nobody can know of.
+      const unknown = token({}, { kid: "x" });
+      await eventually(() => expect(verifier.filesRefused).toBe(true));
+      expect(threads.map((thread) => check(thread, unknown))).toEqual(["unavailable", "unavailable"]);
     }
     await eventually(() => expect(verifier.filesRefused).toBe(true));
     expect(refusals.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it("are not trusted any more when the URL has not answered for an hour, until it does", async () => {
+    let isDown = false;
+    const { url, asked } = await serveKeys((_request, response) =>
+      isDown ? response.writeHead(500).end() : response.end(JSON.stringify({ keys: KEYS })),
+    );
+    const { verifier, clock, share } = follow(url);
+    const threads = [verifier, share()];
+    const all = (answer: string) => threads.map(() => answer);
+    const answers = (text = token()) => threads.map((thread) => check(thread, text));
+    await eventually(() => expect(answers()).toEqual(all("jwt:corp:orders")));
+    const open = verifier.verify(token({ sub: "open" }), "digest of an open stream");
+    if (!(open instanceof Principal)) throw new Error("the token was refused");
+    isDown = true;
+    clock.advance(3_599_000);
+    expect(answers()).toEqual(all("jwt:corp:orders"));
+    expect(open.isValid(Date.now())).toBe(true);
+    clock.advance(1_000);
+    expect(answers()).toEqual(all("unavailable"));
+    const authenticator = new Authenticator(undefined, verifier);
+    expect(authenticator.expiryOf(open, undefined)).toMatchObject({ reason: "UNAVAILABLE" });
+    isDown = false;
+    const before = asked();
+    await eventually(() => {
+      clock.advance(30_000);
+      expect(asked()).toBeGreaterThan(before);
+    });
+    await eventually(() => {
+      clock.advance(100);
+      expect(answers()).toEqual(all("jwt:corp:orders"));
+    });
+  });
+
+  it("grow old while the host is suspended too", async () => {
+    const { url } = await serveKeys((_request, response) => response.end(JSON.stringify({ keys: KEYS })));
+    const { verifier, clock } = follow(url);
+    await eventually(() => expect(check(verifier, token())).toBe("jwt:corp:orders"));
+    // The monotonic clock stands still.
+    clock.setWall(clock.wallMs() + 3_600_000);
+    clock.advance(100);
+    expect(check(verifier, token())).toBe("unavailable");
   });
 });
 

@@ -117,6 +117,23 @@ describe.each(["on", "off"] as const)("operations a second with acceleration %s"
     );
   });
 
+  it("bound Sets by leases that there are not", async () => {
+    const running = await servers.start(
+      { few: limitedTo({ operationsPerSecond: 10, operationsBurst: 2 }) },
+      { acceleration, clock: createStoppedClock() },
+    );
+    const client = servers.clientOf(running);
+    const { outcome } = await client.unary(method.lease, { namespace, key: "k" }, as("few"));
+    const fill = (value: bigint) =>
+      client.unary(method.set, { namespace, key: "k", condition: { case: "leaseToken", value } }, as("few"));
+    const errors: unknown[] = [];
+    for (let call = 0; call < 110; call += 1) errors.push(await settle(fill(7n)));
+    expect(errors.findIndex((error) => error !== undefined)).toBe(100);
+    expect(errors.slice(100)).toEqual(Array(10).fill(expect.objectContaining({ reason: "LIMIT_EXCEEDED" })));
+    if (outcome.case !== "granted") throw new Error("no lease");
+    expect(await settle(fill(outcome.value.token))).toMatchObject({ reason: "LIMIT_EXCEEDED" });
+  });
+
   it("are counted for what repairs copies and leases, and never refuse it", async () => {
     const clock = createStoppedClock();
     const running = await servers.start(

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { credentials } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import {
@@ -271,6 +271,66 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
     expect(await running.health()).toBe("SERVING");
   });
 
+  it("are asked for by each method of AdminService, and a value that is shown is in the audit log", async () => {
+    const running = await start(
+      {
+        inspector: [{ namespaces: ["orders"], may: ["inspect"] }],
+        reader: [{ namespaces: ["orders"], may: ["inspect", "read", "write"] }],
+        writer: [{ namespaces: ["*"], may: ["read", "write"] }],
+        observer: [{ namespaces: ["*"], may: ["observe"] }],
+        half: [{ namespaces: ["orders*"], may: PERMISSIONS }],
+      },
+      acceleration,
+    );
+    const client = clientOf(running);
+    const { inspectEntry, describeCaller, stats, activity, listClients, describeServer, history } =
+      AdminService.method;
+    const denied = { reason: "PERMISSION_DENIED" };
+    await client.unary(CacheService.method.set, { namespace: "orders", key: "k", value }, as("reader"));
+    const inspect = (name: string, withValue: boolean, of = "orders") =>
+      client.unary(inspectEntry, { namespace: of, key: "k", withValue }, as(name));
+    expect((await inspect("inspector", false)).entry?.hit?.value).toHaveLength(0);
+    expect(Buffer.from((await inspect("reader", true)).entry?.hit?.value ?? [])).toEqual(value);
+    await expect(inspect("inspector", true)).rejects.toMatchObject(denied);
+    await expect(inspect("inspector", false, "users")).rejects.toMatchObject(denied);
+    await expect(inspect("writer", false)).rejects.toMatchObject(denied);
+    await expect(inspect("writer", true)).rejects.toMatchObject(denied);
+    expect(running.logged.filter((line) => line.includes('"shown"'))).toEqual([
+      'a value was shown to an operator {"audit":"shown","principal":"token:reader","namespace":"orders","unlogged":0}',
+    ]);
+
+    const observing = {
+      stats: (name: string) => client.unary(stats, {}, as(name)),
+      activity: (name: string) => client.unary(activity, {}, as(name)),
+      listClients: (name: string) => client.unary(listClients, {}, as(name)),
+      describeServer: (name: string) => client.unary(describeServer, {}, as(name)),
+      history: (name: string) => client.unary(history, {}, as(name)),
+    };
+    for (const [what, call] of Object.entries(observing)) {
+      await expect(call("half"), what).rejects.toMatchObject(denied);
+      const outcome = await call("observer").catch((error: unknown) => error);
+      expect(outcome, what).not.toMatchObject(denied);
+    }
+    expect(await client.unary(describeCaller, {}, as("nobody"))).toMatchObject({ permissionsSomewhere: [] });
+  });
+
+  it("end reflection when the new policy does not permit it", async () => {
+    const running = await start({ a: [{ namespaces: ["a"], may: ["inspect"] }] }, acceleration);
+    const call = clientOf(running).bidi(ServerReflection.method.serverReflectionInfo, as("a"));
+    const ended = new Promise<unknown>((resolve) =>
+      call.on("error", (error) => resolve(fromServiceError(Object.assign(error)))),
+    );
+    const answered = once(call, "data");
+    call.write({
+      $typeName: "grpc.reflection.v1.ServerReflectionRequest",
+      host: "",
+      messageRequest: { case: "listServices", value: "" },
+    });
+    await answered;
+    running.replace(policyOf({ a: [{ namespaces: ["a"], may: ["read"] }] }));
+    expect(await ended).toMatchObject({ reason: "PERMISSION_DENIED" });
+  });
+
   it("let a selector with namespace_is_prefix reach no namespace that may not be subscribed to", async () => {
     const running = await start(
       {
@@ -402,6 +462,37 @@ describe.each(["on", "off"] as const)("permissions with acceleration %s", (accel
     await set("stays");
     await news;
     stays.stream.cancel();
+  });
+
+  it("end what waits for a lease when they are taken away, in each kind of call, and let others wait on", async () => {
+    const both: Rights[] = [{ namespaces: ["orders"], may: ["read", "write"] }];
+    const open: Rights[] = [{ namespaces: ["open"], may: ["read"] }];
+    const running = await undo.start(
+      { owns: both, stays: both, leaves: [...both, ...open] },
+      { acceleration, http: { listen: "127.0.0.1:0" } },
+    );
+    const client = clientOf(running);
+    const lease = { namespace: "orders", key: "k", waitMs: 20_000 };
+    const { outcome } = await client.unary(CacheService.method.lease, lease, as("owns"));
+    const leased = vi.spyOn(running.server.store, "lease");
+    const stays = client.unary(CacheService.method.lease, lease, as("stays"));
+    const denied = byEachCall(client, "leaves", { case: "lease", value: lease });
+    const byHttp = fetch(`http://${running.server.httpAddress}/meshcache.v1.CacheService/Lease`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: "Bearer leaves" },
+      body: JSON.stringify(lease),
+    });
+    const waiting = () => leased.mock.results.filter(({ value }) => value?.kind === "waiting").length;
+    await eventually(() => expect(waiting()).toBe(5));
+    running.replace(policyOf({ owns: both, stays: both, leaves: open }));
+    const error = expect.objectContaining({ reason: "PERMISSION_DENIED" });
+    expect(await denied).toEqual([error, error, error]);
+    expect((await byHttp).status).toBe(403);
+    if (outcome.case !== "granted") throw new Error("no lease");
+    const back = { namespace: "orders", key: "k", releaseToken: outcome.value.token };
+    await client.unary(CacheService.method.lease, back, as("owns"));
+    expect((await stays).outcome.case).toBe("granted");
+    expect(running.observed.denials()).toMatchObject({ read: 4, write: 4 });
   });
 
   it("are in the audit log: who cleared a namespace, and that the file was replaced, without keys", async () => {
@@ -670,7 +761,7 @@ describe("a policy", () => {
     expect(fault).not.toMatch(/canary|reed/i);
     expect(faultOf("principals: [")).toContain("line 1");
     expect(faultOf("")).not.toBe("");
-    expect(faultOf("a: &a [*a]")).not.toBe("");
+    expect(faultOf("a: &a [*a]")).toContain("line 1: has an alias");
     const twice =
       "principals:\n  - { name: a, match: [x], allow: [] }\n  - { name: a, match: [y], allow: [] }\n";
     expect(faultOf(twice)).toContain("line 3: has the name of line 2");
@@ -778,7 +869,13 @@ describe("a policy", () => {
     for (const [what, needed] of [
       ...OPERATIONS.map(([name, , mask]) => [name, mask] as const),
       ["Stream", NEEDS.subscribe],
-      ["Stats", NEEDS.stats],
+      ...AdminService.methods
+        .filter(({ name }) => !["InspectEntry", "DescribeCaller"].includes(name))
+        .map(({ name }) => [name, NEEDS.stats] as const),
+      ["DescribeCaller", 0],
+      ["metrics of an admin port with client certificates", NEEDS.stats],
+      ["InspectEntry", NEEDS.inspect],
+      ["InspectEntry with the value", NEEDS.inspectValue],
       ["reflection", NEEDS.reflection],
     ] as const) {
       const row = page.split("\n").find(
@@ -841,6 +938,11 @@ describe("meshcache policy", () => {
       stdout: expect.stringContaining("line 2: token:orders may not read in users"),
     });
     expect((await runCommand(["policy", "test", policy, "--policy", policy])).exitCode).toBe(2);
+    const idle = undo.folder.write("idle.yaml", "expect:\n  - { as: token:orders, namespace: orders }\n");
+    expect(await runCommand(["policy", "test", idle, "--policy", policy])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("line 2 expect.0: needs may or mayNot"),
+    });
     expect((await runCommand(["policy", "test", "/nowhere", "--policy", policy])).exitCode).toBe(7);
   });
 

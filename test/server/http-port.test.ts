@@ -81,6 +81,22 @@ describe("the HTTP port", () => {
     expect([foreign.status, foreign.headers["access-control-allow-origin"]]).toEqual([403, undefined]);
   });
 
+  it("lets such pages read what the answers say of an entry", async () => {
+    const shop = "https://shop.example";
+    const url = await start({ http: { listen: "127.0.0.1:0", origins: [shop] } });
+    const { headers } = await send(`${url}/v1/users/1`, { origin: shop }, "GET");
+    expect(String(headers["access-control-expose-headers"]).split(", ")).toEqual(
+      expect.arrayContaining([
+        "etag",
+        "meshcache-absent",
+        "meshcache-content-encoding",
+        "meshcache-stale",
+        "meshcache-tags",
+        "meshcache-ttl-ms",
+      ]),
+    );
+  });
+
   it("ends a request that does not come", async () => {
     const url = await start({ transport: { halfCloseMaxMs: 100 } });
     const status = await new Promise<number>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
-import type { SetCommand, Store } from "../../src/store/api/store.ts";
+import type { EngineObservation, SetCommand, Store } from "../../src/store/api/store.ts";
 import { createStore } from "../../src/store/engine/create-store.ts";
 import { instruments } from "../../src/telemetry/instruments.ts";
 import { observeAdmin } from "../../src/telemetry/observation.ts";
@@ -42,6 +42,7 @@ const set: SetCommand = {
   staleMs: 0,
   tags: [],
   contentType: "",
+  contentEncoding: "",
   absent: false,
   sourceVersion: 0n,
   condition: { kind: "always" },
@@ -67,8 +68,17 @@ const spelled = (name: string): string => name.replaceAll(".", "_");
 let store: Store;
 let traced: TracedProcess;
 
+const engine: EngineObservation = {
+  shards: { ready: 60, syncing: 1, held: 1, adrift: 2 },
+  operationsOut: 7,
+  calls: { answered: 30, refused: 4, lost: 1 },
+  epochs: 2,
+  unacknowledged: 3,
+};
+
+/** A store of each kind has some instruments to itself: those of a tier are read from here. */
 const observeAll = (): void => {
-  traced.telemetry.observeProcess(store, gauges);
+  traced.telemetry.observeProcess(Object.assign(store, { engine }), gauges);
   traced.telemetry.observeThread(gauges);
   observeAdmin(traced.sdk.meterProvider, { refusedConnections: () => 5 });
 };
@@ -88,6 +98,19 @@ describe("instruments", () => {
       expect(row.description).not.toBe("");
       expect(row.unit).toMatch(/^(s|By|\{[a-z]+\})$/);
     }
+  });
+
+  it("are not collected of an engine where there is none", async () => {
+    traced.telemetry.observeProcess(store, gauges);
+    expect(await traced.sdk.metricsText()).not.toContain("meshcache_tier_");
+  });
+
+  it("show what a server does with its engine", async () => {
+    observeAll();
+    const found = samples(await traced.sdk.metricsText());
+    expect(found.get('meshcache_tier_shards{meshcache_state="adrift"}')).toBe(2);
+    expect(found.get('meshcache_tier_calls_total{meshcache_outcome="lost"}')).toBe(1);
+    expect(found.get("meshcache_tier_operations")).toBe(7);
   });
 
   it("are all collected, with exactly the labels of the table", async () => {

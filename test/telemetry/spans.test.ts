@@ -214,3 +214,44 @@ describe("createNoTelemetry()", () => {
     expect(telemetry.withCall(call, () => "ran")).toBe("ran");
   });
 });
+
+describe("startEngineCall()", () => {
+  const call = { functionName: "mc_run", address: "10.0.0.7", port: 6379, operations: 3 };
+
+  it("starts a client span below whoever asks, as the stable database conventions specify", async () => {
+    const { telemetry } = await start();
+    telemetry.startEngineCall(call, sampled)?.end("");
+    telemetry.startEngineCall({ ...call, operations: 1 }, sampled)?.end("TENURE");
+    await flush();
+    expect(receiver.spans).toEqual([
+      expect.objectContaining({
+        name: "FCALL mc_run",
+        kind: "SPAN_KIND_CLIENT",
+        traceId,
+        parentSpanId: spanId,
+        statusCode: "STATUS_CODE_UNSET",
+        attributes: {
+          "db.system.name": "redis",
+          "db.operation.name": "FCALL",
+          "db.stored_procedure.name": "mc_run",
+          "db.operation.batch.size": 3,
+          "server.address": "10.0.0.7",
+          "server.port": 6379,
+        },
+      }),
+      expect.objectContaining({
+        statusCode: "STATUS_CODE_ERROR",
+        attributes: expect.objectContaining({ "db.response.status_code": "TENURE", "error.type": "TENURE" }),
+      }),
+    ]);
+  });
+
+  it.each([
+    ["empty", ""],
+    ["malformed", `${sampled}0`],
+    ["unsampled", unsampled],
+  ])("is undefined when the traceparent is %s", async (_name, traceparent) => {
+    const { telemetry } = await start();
+    expect(telemetry.startEngineCall(call, traceparent)).toBeUndefined();
+  });
+});

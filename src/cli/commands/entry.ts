@@ -1,11 +1,32 @@
 /** How commands show an entry and its stamp. */
 import type { Hit, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
+import { UnpackError, unpack } from "../../common/content-encoding.ts";
 import { toDuration } from "../../common/duration.ts";
+import { LIMIT_BOUNDS } from "../../rpc/limits.ts";
+import { CliError, EXIT } from "../output/exit-codes.ts";
 import { toJsonBytes } from "../output/json.ts";
 import { oneLine } from "../output/text.ts";
 
 export function toJsonStamp(stamp: Stamp | undefined): object | undefined {
   return stamp && { epoch: stamp.epoch, shard: stamp.shard, revision: Number(stamp.revision) };
+}
+
+const WHY: Readonly<Record<UnpackError["fault"], string>> = {
+  unknown: "which this command does not know",
+  tooLarge: `and has more than ${LIMIT_BOUNDS.valueMaxBytes.max} bytes`,
+  damaged: "and cannot be decompressed",
+};
+
+/** Its value as it was before it was compressed. Throws a CliError. */
+export function plainValueOf({ value, contentEncoding }: Hit): Uint8Array {
+  if (contentEncoding === "") return value;
+  try {
+    return unpack(value, contentEncoding, LIMIT_BOUNDS.valueMaxBytes.max);
+  } catch (error) {
+    if (!(error instanceof UnpackError)) throw error;
+    const message = `the value is stored as ${contentEncoding}, ${WHY[error.fault]}; --raw writes it as it is stored`;
+    throw new CliError(EXIT.usage, "CODEC", message, { detail: { encoding: contentEncoding }, cause: error });
+  }
 }
 
 export function toJsonHit(hit: Hit): object {
@@ -19,6 +40,7 @@ export function toJsonHit(hit: Hit): object {
     staleRemainingMs: Number(hit.staleRemainingMs),
     tags: hit.tags,
     ...(hit.contentType === "" ? {} : { contentType: hit.contentType }),
+    ...(hit.contentEncoding === "" ? {} : { contentEncoding: hit.contentEncoding }),
   };
 }
 
@@ -39,6 +61,7 @@ export function describeHit(hit: Hit, stamp: Stamp | undefined): string {
     toLifetime(hit),
     ...(hit.tags.length === 0 ? [] : [`tags ${hit.tags.map(oneLine).join(", ")}`]),
     ...(hit.contentType === "" ? [] : [oneLine(hit.contentType)]),
+    ...(hit.contentEncoding === "" ? [] : [`stored as ${hit.contentEncoding}`]),
     ...(stamp === undefined ? [] : [`shard ${stamp.shard}`]),
   ].join(" · ");
 }

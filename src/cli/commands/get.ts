@@ -13,17 +13,18 @@ import {
   runSession,
   type Session,
 } from "../service/session.ts";
-import { describeHit, toJsonHit, toJsonStamp } from "./entry.ts";
+import { describeHit, plainValueOf, toJsonHit, toJsonStamp } from "./entry.ts";
 
 interface GetOptions extends NamespaceOptions {
   readonly allowStale?: true;
+  readonly raw?: true;
   readonly ifVersion?: bigint;
   readonly ifEpoch?: bigint;
 }
 
 const EXAMPLES = `
 On a terminal it prints the value as text, and details on stderr. Into a pipe or a file it writes
-only the bytes of the value.
+only the bytes of the value. A compressed value is decompressed, unless you say --raw.
 
 Examples:
   meshcache get greeting
@@ -38,6 +39,7 @@ export function addGetCommand(program: Command, context: CommandContext): void {
     .description("read one entry")
     .argument("<key>", "key of the entry")
     .option("--allow-stale", "also return a stale entry: past its TTL, or invalidated with --soft")
+    .option("--raw", "leave a compressed value as it is stored")
     .addOption(uint64Option("--if-version <version>", "return the value only if its version is not this one"))
     .addOption(uint64Option("--if-epoch <epoch>", "the epoch in which that version was read"));
   addNamespaceOptions(command, context)
@@ -55,6 +57,8 @@ async function get(session: Session, key: string, options: GetOptions): Promise<
     ifVersion: options.ifVersion ?? 0n,
     ifEpoch: options.ifEpoch ?? 0n,
   });
+  const { outcome } = response;
+  if (outcome.case === "hit" && !options.raw) outcome.value.value = plainValueOf(outcome.value);
   if (session.json) {
     const line = toJsonLine({
       namespace: options.namespace,
@@ -66,7 +70,6 @@ async function get(session: Session, key: string, options: GetOptions): Promise<
   } else {
     await show(session.terminal, response);
   }
-  const { outcome } = response;
   const found = outcome.case === "hit" ? !outcome.value.absent : outcome.case === "notModified";
   return found ? EXIT.ok : EXIT.negative;
 }

@@ -9,17 +9,23 @@ import {
   parseServerAddress,
   SERVER_ADDRESS_FORM,
 } from "../../common/host-port.ts";
+import { VERSION } from "../../common/version.ts";
+import type { Providers } from "../../http-proxy/telemetry/proxy-telemetry.ts";
 import { MeshCache } from "../../index.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../output/exit-codes.ts";
 import { toJsonLine } from "../output/json.ts";
 import { type Terminal, writeLine } from "../output/terminal.ts";
 import { environmentOption, fileOption, switchOption } from "../service/options.ts";
 import { readToken, type TlsFlags, toClientTls } from "../service/tls.ts";
+import { startProxyTelemetry } from "../serving/proxy-telemetry.ts";
+import type { ProxyStats } from "./proxy-stats.ts";
 
 export interface CacheFlags extends TlsFlags {
   readonly cache: string;
   readonly listen: string;
   readonly exposed?: true;
+  readonly admin: string;
+  readonly namespace: string;
 }
 
 /** A proxy that runs. */
@@ -27,6 +33,8 @@ export interface RunningProxy {
   /** "HOST:PORT" */
   readonly address: string;
   readonly counts: object;
+  /** Connections of clients. */
+  readonly connections?: number;
   close(): Promise<void>;
 }
 
@@ -57,8 +65,17 @@ export function readServer(name: string, text: string): HostPort {
   return readAddress(name, text, parseServerAddress, SERVER_ADDRESS_FORM);
 }
 
+/** Undefined: there is no admin port. Throws a CliError as `readListen`. */
+function readAdmin({ admin, exposed }: CacheFlags): HostPort | undefined {
+  if (admin === "off") return undefined;
+  const address = readAddress("--admin", admin, parseListenAddress, `${LISTEN_ADDRESS_FORM}, or off`);
+  if (!isLoopback(address.host) && exposed !== true)
+    throw usageError("--admin must be a loopback address, unless --exposed is given");
+  return address;
+}
+
 /** A client of the cache. Throws a CliError for flags that cannot be used together. */
-export function connectCache(terminal: Terminal, flags: CacheFlags): MeshCache {
+function connectCache(terminal: Terminal, flags: CacheFlags): MeshCache {
   readServer("--cache", flags.cache);
   const tls = toClientTls(flags);
   const token = readToken(flags, tls, flags.cache);
@@ -74,24 +91,59 @@ export function connectCache(terminal: Terminal, flags: CacheFlags): MeshCache {
   });
 }
 
-/** Runs until it is interrupted, and prints what it has counted. `start` rejects with FIELD_INVALID for wrong options. */
-export async function runProxy(
-  terminal: Terminal,
-  { listen }: CacheFlags,
-  before: string,
-  start: (onFault: () => void) => Promise<RunningProxy>,
-): Promise<ExitCode> {
-  const proxy = await start(() => void writeLine(terminal.stderr, "a callback of the proxy failed")).catch(
-    (cause: unknown) => {
+export interface ProxyRun {
+  /** What speaks to the service. */
+  readonly kind: "grpc" | "http";
+  /** The service. */
+  readonly before: string;
+  /** Rejects with FIELD_INVALID for wrong options. */
+  start(cache: MeshCache, telemetry: Providers | undefined, onFault: () => void): Promise<RunningProxy>;
+}
+
+/** Runs until it is interrupted, and prints what it has counted. */
+export async function runProxy(terminal: Terminal, flags: CacheFlags, run: ProxyRun): Promise<ExitCode> {
+  const admin = readAdmin(flags);
+  const telemetry = await startProxyTelemetry(terminal, admin !== undefined);
+  try {
+    await using cache = connectCache(terminal, flags);
+    const onFault = () => void writeLine(terminal.stderr, "a callback of the proxy failed");
+    const proxy = await run.start(cache, telemetry?.providers, onFault).catch((cause: unknown) => {
       if (cause instanceof CacheError) throw new CliError(EXIT.usage, "OPTIONS", cause.message, { cause });
-      throw new CliError(EXIT.unavailable, "LISTEN", `cannot listen on ${listen}`, { cause });
-    },
-  );
-  await writeLine(terminal.stdout, `listening on ${proxy.address}, before ${before}`);
-  await interrupted(terminal.interrupted);
-  await proxy.close();
-  await writeLine(terminal.stdout, toJsonLine({ ...proxy.counts }));
-  return EXIT.ok;
+      throw new CliError(EXIT.unavailable, "LISTEN", `cannot listen on ${flags.listen}`, { cause });
+    });
+    await using stack = new AsyncDisposableStack();
+    const stop = stack.adopt(proxy, (running) => running.close());
+    if (admin !== undefined && telemetry !== undefined) {
+      const port = await telemetry.startAdmin(admin, statsOf(flags, run, stop));
+      stack.defer(() => port.close());
+      await writeLine(terminal.stdout, `metrics and stats on http://${port.address}`);
+    }
+    await writeLine(terminal.stdout, `listening on ${proxy.address}, before ${run.before}`);
+    await interrupted(terminal.interrupted);
+    await stack.disposeAsync();
+    await writeLine(terminal.stdout, toJsonLine({ ...proxy.counts }));
+    return EXIT.ok;
+  } finally {
+    await telemetry?.shutdown();
+  }
+}
+
+/** What `meshcache stats --proxy` reads. */
+function statsOf(
+  { namespace }: CacheFlags,
+  { kind, before }: ProxyRun,
+  proxy: RunningProxy,
+): () => ProxyStats {
+  const startedAtMs = performance.now();
+  return () => ({
+    kind,
+    version: VERSION,
+    before,
+    namespace,
+    uptimeMs: Math.round(performance.now() - startedAtMs),
+    connections: proxy.connections ?? 0,
+    counts: proxy.counts,
+  });
 }
 
 function readAddress(

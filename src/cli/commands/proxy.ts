@@ -10,17 +10,9 @@ import type { Terminal } from "../output/terminal.ts";
 import { countOption, durationOption, listOption } from "../service/options.ts";
 import type { CommandContext } from "../service/session.ts";
 import { readDescriptors } from "./descriptors.ts";
-import {
-  addCacheOptions,
-  type CacheFlags,
-  connectCache,
-  readListen,
-  readServer,
-  runProxy,
-} from "./proxy-cache.ts";
+import { addCacheOptions, type CacheFlags, readListen, readServer, runProxy } from "./proxy-cache.ts";
 
 interface ProxyOptions extends CacheFlags {
-  readonly namespace: string;
   readonly loadTimeout: number;
   readonly grpc?: true;
   readonly descriptors?: string;
@@ -37,12 +29,14 @@ const HELP = `
 With --grpc, calls of methods with options are answered from the cache, and all others pass through as they are. An answer says in
 "x-meshcache" where it came from: near, remote, miss or stale.
 With --origin, responses are stored as their headers permit (RFC 9111). An answer says in "Cache-Status" what was done (RFC 9211).
-What it has counted is printed at the end, as one line of JSON.
+What it has counted is printed at the end, as one line of JSON. With --admin, "meshcache stats --proxy" shows it meanwhile, and
+/metrics is for Prometheus. The standard OTEL_* variables say where to export traces and metrics.
 
 Examples:
   buf build -o users.binpb
   meshcache proxy --grpc --descriptors users.binpb --upstream 127.0.0.1:9090 --cache 127.0.0.1:50051
-  meshcache proxy --origin http://127.0.0.1:8080 --listen 127.0.0.1:8000 --cache 127.0.0.1:50051`;
+  meshcache proxy --origin http://127.0.0.1:8080 --listen 127.0.0.1:8000 --cache 127.0.0.1:50051
+  meshcache proxy --origin http://127.0.0.1:8080 --admin 127.0.0.1:9465`;
 
 /** A token in a file is a line of it. */
 const TOKEN = /^[\x21-\x7e]{16,1024}$/;
@@ -62,6 +56,7 @@ export function addProxyCommand(program: Command, context: CommandContext): void
       "--exposed",
       "listen beyond loopback: the network encrypts, and lets only those through who may call",
     )
+    .option("--admin <host:port>", "where metrics and what is counted are read, or off", "off")
     .addOption(
       durationOption("--load-timeout <time>", "how long a call may take whose response is kept", "30s"),
     )
@@ -107,19 +102,21 @@ async function proxyGrpc(terminal: Terminal, options: ProxyOptions): Promise<Exi
   const upstream = readServer("--upstream", options.upstream);
   const listen = readListen(options);
   const { sources } = await readDescriptors(options.descriptors, options.protoPath ?? []);
-  await using cache = connectCache(terminal, options);
-  return await runProxy(terminal, options, options.upstream, (onFault) =>
-    startSidecar({
-      cache,
-      listen,
-      upstream,
-      services: sources,
-      namespace: options.namespace,
-      loadTimeoutMs: options.loadTimeout,
-      shareAuthorized: options.shareAuthorized === true,
-      onFault,
-    }),
-  );
+  return await runProxy(terminal, options, {
+    kind: "grpc",
+    before: options.upstream,
+    start: (cache, _telemetry, onFault) =>
+      startSidecar({
+        cache,
+        listen,
+        upstream,
+        services: sources,
+        namespace: options.namespace,
+        loadTimeoutMs: options.loadTimeout,
+        shareAuthorized: options.shareAuthorized === true,
+        onFault,
+      }),
+  });
 }
 
 async function proxyHttp(terminal: Terminal, options: ProxyOptions): Promise<ExitCode> {
@@ -128,20 +125,23 @@ async function proxyHttp(terminal: Terminal, options: ProxyOptions): Promise<Exi
   if (options.loadTimeout < 1 || options.loadTimeout > LOAD_TIMEOUT_MAX_MS)
     throw usageError('--load-timeout must be from "1ms" to "58s"');
   const purgeToken = readPurgeToken(options.purgeTokenFile);
-  await using cache = connectCache(terminal, options);
-  return await runProxy(terminal, options, origin, (onFault) =>
-    startHttpProxy({
-      cache,
-      listen,
-      origin,
-      namespace: options.namespace,
-      timeoutMs: options.loadTimeout,
-      bodyMaxBytes: options.bodyMaxBytes,
-      ...(options.host !== undefined && { hosts: options.host }),
-      ...(purgeToken !== undefined && { purgeToken }),
-      onFault,
-    }),
-  );
+  return await runProxy(terminal, options, {
+    kind: "http",
+    before: origin,
+    start: (cache, telemetry, onFault) =>
+      startHttpProxy({
+        cache,
+        listen,
+        origin,
+        namespace: options.namespace,
+        timeoutMs: options.loadTimeout,
+        bodyMaxBytes: options.bodyMaxBytes,
+        ...(options.host !== undefined && { hosts: options.host }),
+        ...(purgeToken !== undefined && { purgeToken }),
+        ...(telemetry !== undefined && { telemetry }),
+        onFault,
+      }),
+  });
 }
 
 function readOrigin(text: string): string {

@@ -25,6 +25,7 @@ interface SetOptions extends NamespaceOptions, ConditionOptions {
   readonly stale: number;
   readonly tag?: readonly string[];
   readonly contentType?: string;
+  readonly contentEncoding?: string;
   readonly sourceVersion?: bigint;
 }
 
@@ -36,6 +37,7 @@ Examples:
   meshcache set user:42 '{"name":"Ada"}' --namespace users --ttl 60s --stale 5min --tag tenant:7
   meshcache set logo --file logo.png --content-type image/png
   pg_dump -s shop | meshcache set schema -
+  zstd -c report.csv | meshcache set report - --content-type text/csv --content-encoding zstd
   meshcache set lock:job-7 me --if-absent --ttl 30s
 
 Exit code 1: not stored, because of a condition or of the source version.`;
@@ -64,6 +66,12 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     .addOption(new Option("--file <path>", 'read the value from a file; "-" is stdin').conflicts("absent"))
     .option("--absent", "store, instead of a value, that the source has no such record")
     .option("--content-type <type>", 'media type of the value, such as "application/json"')
+    .addOption(
+      new Option(
+        "--content-encoding <name>",
+        'how the value is compressed, such as "zstd"; it is stored as it comes',
+      ).conflicts("absent"),
+    )
     .optionsGroup("Lifetime:")
     .addOption(
       durationOption(
@@ -103,6 +111,7 @@ async function set(
     staleMs: BigInt(options.stale),
     tags: [...(options.tag ?? [])],
     contentType: options.contentType ?? "",
+    contentEncoding: options.contentEncoding ?? "",
     absent: options.absent ?? false,
     sourceVersion: options.sourceVersion ?? 0n,
     condition: toCondition(options),

@@ -1,5 +1,6 @@
-/** `meshcache sizing`: the memory that a server with given settings may take, and what limits it has. */
+/** `meshcache sizing`: the memory and the time that a server with given settings may take, and what limits it has. */
 import type { Command } from "commander";
+import { toDuration } from "../../common/duration.ts";
 import { EXIT } from "../output/exit-codes.ts";
 import { reportFailure } from "../output/failure.ts";
 import { toJsonLine } from "../output/json.ts";
@@ -17,11 +18,13 @@ import {
   usableBytes,
 } from "../settings/memory-model.ts";
 import { toQuantity } from "../settings/quantity.ts";
+import { restartBounds } from "../settings/restart-bounds.ts";
 import { infoOf, SETTING_NAMES } from "../settings/settings.ts";
 
 const HELP = `
 Takes the options of "meshcache serve". The ceiling is what the server takes when everything that
-has a bound is at its bound. Requests that are being received or answered come on top.
+has a bound is at its bound. Requests that are being received or answered come on top. The times
+are for the supervisor: with --snapshot they have room for a full store and a slow disk.
 
 Examples:
   meshcache sizing
@@ -33,7 +36,9 @@ type SizingOptions = SettingsOptions & { readonly json?: true };
 export function addSizingCommand(program: Command, context: CommandContext): void {
   const command = program
     .command("sizing")
-    .description("compute the memory that a server needs with these settings")
+    .description(
+      "compute the memory that a server needs with these settings, and how long it may take to restart",
+    )
     .option("--json", "print one JSON object");
   addSettingsOptions(command)
     .addHelpText("after", HELP)
@@ -72,6 +77,7 @@ function toJson(settings: ResolvedSettings, machine: Machine): object {
     cpuQuota: machine.cpus ?? null,
     cores: machine.cores,
     fits: fits(settings, machine),
+    ...restartBounds(values),
     fitted: fittedSettings(settings).map(([name, source]) => ({ name, value: values[name], source })),
   };
 }
@@ -100,7 +106,18 @@ function toLines(settings: ResolvedSettings, machine: Machine): string[] {
       ["memory limit", limitText(settings, machine)],
       ["CPU quota", quotaText(machine)],
     ]),
+    "",
+    ...toColumns(restartRows(values)),
     ...(fitted.length === 0 ? [] : ["", "Defaults that follow these limits:", ...toColumns(fitted, [1])]),
+  ];
+}
+
+function restartRows(values: ResolvedSettings["values"]): [string, string][] {
+  const { snapshotMaxBytes, stopMaxMs, startMaxMs } = restartBounds(values);
+  return [
+    ["snapshot", snapshotMaxBytes === 0 ? "none" : `at most ${toMib(snapshotMaxBytes)}`],
+    ["stop in order", `at most ${toDuration(stopMaxMs)}`],
+    ["start", `at most ${toDuration(startMaxMs)}`],
   ];
 }
 

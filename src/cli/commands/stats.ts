@@ -16,20 +16,24 @@ import {
   type Session,
   type SessionOptions,
 } from "../service/session.ts";
+import { showProxyStats } from "./proxy-stats.ts";
 
 interface StatsOptions extends SessionOptions {
   readonly shards?: true;
   readonly namespaces?: true;
+  readonly proxy?: string;
 }
 
 const EXAMPLES = `
 Counters start at zero when the server starts. A fenced entry was removed because an invalidation
-covers it.
+covers it. What near caches answer never reaches the server, and is not in its counters; those of a
+"meshcache proxy" with --admin are read with --proxy.
 
 Examples:
   meshcache stats
   meshcache stats --shards
   meshcache stats --namespaces
+  meshcache stats --proxy 127.0.0.1:9465
   meshcache stats --json | jq .operations.hits`;
 
 export function addStatsCommand(program: Command, context: CommandContext): void {
@@ -37,10 +41,15 @@ export function addStatsCommand(program: Command, context: CommandContext): void
     .command("stats")
     .description("show the counters of the server")
     .option("--shards", "also show a row for each shard")
-    .option("--namespaces", "also show a row for each namespace, those with the most reads and sets first");
+    .option("--namespaces", "also show a row for each namespace, those with the most reads and sets first")
+    .option("--proxy <host:port>", "show the counters of the proxy whose admin port this is");
   addSessionOptions(command, context)
     .addHelpText("after", EXAMPLES)
-    .action((options: StatsOptions) => runSession(context, options, (session) => stats(session, options)));
+    .action((options: StatsOptions) =>
+      options.proxy === undefined
+        ? runSession(context, options, (session) => stats(session, options))
+        : showProxyStats(context, { ...options, proxy: options.proxy }),
+    );
 }
 
 async function stats(session: Session, options: StatsOptions): Promise<ExitCode> {

@@ -2,7 +2,7 @@
 import { createBoundary } from "../../common/boundary.ts";
 import { systemClock } from "../../common/clock.ts";
 import { parseListenAddress } from "../../common/host-port.ts";
-import { openSecurity } from "../../security/security.ts";
+import { checkExposure, openSecurity, type Security } from "../../security/security.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { type AdminGateway, createAdminGateway } from "../../server/admin-gateway.ts";
 import { type AdminHttp, startAdminHttp } from "../../server/admin-http.ts";
@@ -32,10 +32,13 @@ export async function startAdmin(
   const endpoint = parseListenAddress(admin);
   if (endpoint === undefined) return undefined; // "off"
   try {
+    const { backend } = server;
     const ready = () => !terminal.interrupted.aborted;
+    const problem = () => (backend.remote ? backend.problem() : undefined);
     const { metricsText, meterProvider } = sdk;
-    const security = openSecurity(adminSecurityOptions(settings), endpoint.host);
-    const gateway = openConsole(settings, endpoint.host, server, logger);
+    checkExposure(adminSecurityOptions(settings), endpoint.host);
+    const security = openSecurity(consoleSecurityOptions(settings), endpoint.host);
+    const gateway = openConsole(settings, endpoint.host, server, security);
     const http = await startAdminHttp({
       ...endpoint,
       gateway,
@@ -43,14 +46,20 @@ export async function startAdmin(
       connectionsMax,
       metricsText,
       ready,
+      problem,
       logger,
       tls: security.tls?.value,
+      refusedClient: security.refusedClient,
+      authenticator: security.authenticator,
     });
     observeAdmin(meterProvider, { refusedConnections: () => http.refusedConnections });
     const boundary = createBoundary((error) => {
-      logger.error({ err: error }, "the TLS files of the admin port cannot be followed");
+      logger.error({ err: error }, "the files of the admin port cannot be followed");
     });
-    const target = { replaceTls: (tls: ServerTls) => http.replaceTls(tls), checkStreams: () => {} };
+    const target = {
+      replaceTls: (tls: ServerTls) => http.replaceTls(tls),
+      checkStreams: () => gateway?.checkStreams(),
+    };
     security.watch({ clock: systemClock, boundary, logger }, target);
     return http;
   } catch (error) {
@@ -62,13 +71,12 @@ export async function startAdmin(
 function openConsole(
   settings: Settings,
   host: string,
-  { store, operators }: CacheServer,
-  logger: Logger,
+  { backend, operators }: Pick<CacheServer, "backend" | "operators">,
+  security: Security,
 ): AdminGateway | undefined {
   if (settings.console === "off" || consoleLacksIdentity(settings)) return undefined;
-  const security = openSecurity(consoleSecurityOptions(settings), host);
-  const gateway = createAdminGateway({
-    store,
+  return createAdminGateway({
+    store: backend,
     operators,
     security,
     host,
@@ -76,13 +84,4 @@ function openConsole(
     anonymousBeyondLoopback: settings.console === "anonymous",
     page: readConsoleFiles(),
   });
-  const boundary = createBoundary((error) => {
-    logger.error({ err: error }, "the files of identities cannot be followed for the console");
-  });
-  // The admin port follows the certificates itself.
-  security.watch(
-    { clock: systemClock, boundary, logger },
-    { replaceTls: () => {}, checkStreams: () => gateway.checkStreams() },
-  );
-  return gateway;
 }

@@ -12,6 +12,7 @@ import { createServerThreads, type WorkerCrash } from "../../server/workers/inde
 import { attachStore } from "../../store/engine/create-store.ts";
 import { createTelemetry } from "../../telemetry/otel-telemetry.ts";
 import type { Logger } from "../../telemetry/telemetry.ts";
+import type { TierStore } from "../../tier/tier-store.ts";
 import { CliError, EXIT } from "../output/exit-codes.ts";
 import { plural } from "../output/text.ts";
 import type { ResolvedSettings } from "../settings/conflicts.ts";
@@ -25,6 +26,7 @@ import { ProcessSnapshot } from "./process-snapshot.ts";
 import { securityOptions } from "./security-options.ts";
 import { threadEntry } from "./thread-entry.ts";
 import type { ThreadServerExtra } from "./thread-server.ts";
+import { openTier } from "./tier.ts";
 
 export interface ConfiguredServer {
   readonly server: CacheServer;
@@ -32,6 +34,8 @@ export interface ConfiguredServer {
   readonly crashed: Promise<WorkerCrash>;
   /** Undefined: the store begins empty, and nothing of it is kept. */
   readonly snapshot: ProcessSnapshot | undefined;
+  /** Undefined: this process keeps the entries. */
+  readonly tier: TierStore | undefined;
 }
 
 export interface ServerTelemetry {
@@ -80,12 +84,21 @@ async function create(
     facts: factsOf(resolved),
     ...(settings.http !== "off" && { http: httpOptions(settings) }),
   };
+  if (settings.tier !== "") {
+    const tier = openTier(settings, options.telemetry);
+    return {
+      server: createServer({ ...options, store: tier }),
+      crashed: new Promise(() => {}),
+      snapshot: undefined,
+      tier,
+    };
+  }
   const snapshot = createSnapshot(settings, logger);
   if (threads === undefined) {
     const started = snapshot?.start(1);
     const store = started === undefined ? createStore(storeOptions(settings)) : attachStore(started.memory);
     const server = createServer({ ...options, store, snapshot: started?.outcome });
-    return { server, crashed: new Promise(() => {}), snapshot };
+    return { server, crashed: new Promise(() => {}), snapshot, tier: undefined };
   }
   const resource = await sdk.resource();
   const server = createServerThreads({
@@ -100,7 +113,7 @@ async function create(
       return { value, transfer: [metrics] };
     },
   });
-  return { server, crashed: server.crashed, snapshot };
+  return { server, crashed: server.crashed, snapshot, tier: undefined };
 }
 
 function createSnapshot(settings: Settings, logger: Logger): ProcessSnapshot | undefined {

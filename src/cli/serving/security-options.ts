@@ -29,11 +29,21 @@ export function securityOptions(settings: Settings): SecurityOptions {
   return { ...common, tls: { cert: tlsCert, key: tlsKey, minVersion: tlsMinVersion, ...clientCa } };
 }
 
-/** Of what the console asks on the admin port. Where that listens, and whether in the clear, is checked with its own options. */
+/**
+ * Of who asks on the admin port. Where that listens, and whether in the clear, is checked with its own options. Where nobody can show who
+ * they are there, no policy decides.
+ */
 export function consoleSecurityOptions(settings: Settings): SecurityOptions {
-  const { tls, ...others } = securityOptions(settings);
+  const { tls, policy, ...others } = securityOptions(settings);
   const encrypts = settings.adminTls === "on" && tls !== undefined;
-  return { ...others, ...(encrypts && { tls }), plaintext: true, anonymous: true };
+  const decides = policy !== undefined && !consoleLacksIdentity(settings);
+  return {
+    ...others,
+    ...(encrypts && { tls }),
+    ...(decides && { policy }),
+    plaintext: true,
+    anonymous: true,
+  };
 }
 
 /** Whether the server knows its callers, and the admin port does not: it has no way to be shown who they are. */

@@ -23,6 +23,7 @@ import type { AdminPortOptions } from "./admin-port.ts";
 import { cannotListen } from "./cannot-listen.ts";
 import { type ConfiguredServer, createConfiguredServer } from "./configured-server.ts";
 import { protectionOf } from "./protection.ts";
+import { tierIsReady } from "./tier.ts";
 
 /** Resolves when the server has drained after an interruption. Rejects when it cannot start, or a worker has ended. */
 export async function runServer(
@@ -37,7 +38,13 @@ export async function runServer(
   const sdk = await startTelemetrySdk({ serviceVersion: VERSION, logger, threads });
   try {
     const server = await createConfiguredServer(resolved, { logger, sdk, threads });
-    await serve(server, { terminal, settings, logger, sdk });
+    try {
+      const isReady =
+        server.tier === undefined || (await tierIsReady(server.tier, settings, terminal.interrupted));
+      if (isReady) await serve(server, { terminal, settings, logger, sdk });
+    } finally {
+      server.tier?.close();
+    }
   } catch (error) {
     // Without a last export: it would read the store, which the worker may have left locked.
     if (error instanceof WorkerCrash) throw toCrashError(error, logger);

@@ -1,5 +1,6 @@
 /** Finds settings that contradict each other, though each is in its range. */
 import { parseListenAddress } from "../../common/host-port.ts";
+import { CONTENT_ENCODING_MAX_BYTES } from "../../common/name-limits.ts";
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
 import { type Missing, missingProtection } from "../../security/exposure.ts";
 import {
@@ -43,7 +44,7 @@ const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName]
 export function conflictsOf(settings: ResolvedSettings, machine: Machine): SettingsFault[] {
   const { values, isGiven, originOf } = settings;
   const whereOf = (one: SettingName, other: SettingName) => originOf(isGiven(one) ? one : other);
-  const faults = securityConflicts(settings);
+  const faults = [...securityConflicts(settings), ...tierConflicts(settings)];
   for (const [smaller, greater] of RELATIONS) {
     if (values[smaller] <= values[greater]) continue;
     const message = `${describe(smaller, values)} must not be greater than ${describe(greater, values)}`;
@@ -103,6 +104,33 @@ function securityConflicts({ values, originOf, isGiven }: ResolvedSettings): Set
   return faults;
 }
 
+/** Settings that say how the engine is reached. */
+const OF_THE_ENGINE = ["tierTls", "tierCa", "tierCert", "tierKey", "tierUser", "tierPasswordFile"] as const;
+
+function tierConflicts({ values, originOf }: ResolvedSettings): SettingsFault[] {
+  const { tier, tierTls, tierCa, tierCert, tierKey, tierUser, tierPasswordFile, workers } = values;
+  const faults: SettingsFault[] = [];
+  const refuse = (name: SettingName, message: string) => faults.push({ where: originOf(name), message });
+  if (tier === "") {
+    for (const name of OF_THE_ENGINE)
+      if (values[name] !== false && values[name] !== "") refuse(name, `${name} needs tier`);
+    return faults;
+  }
+  if (values.snapshot !== "")
+    refuse("snapshot", "snapshot has no meaning with tier: its engine keeps the entries");
+  if (Object.keys(values.namespaces).length > 0) {
+    refuse("namespaces", "namespaces cannot be bounded with tier: its engine does not account them");
+  }
+  if (workers > 1) refuse("workers", `workers (${workers}) must be 1 with tier: start more servers`);
+  const certificate = tierCa === "" ? "tierCert" : "tierCa";
+  if (!tierTls && values[certificate] !== "") refuse(certificate, `${certificate} needs tierTls`);
+  if ((tierCert === "") !== (tierKey === "")) {
+    refuse(tierCert === "" ? "tierKey" : "tierCert", "tierCert and tierKey go together");
+  }
+  if (tierUser !== "" && tierPasswordFile === "") refuse("tierUser", "tierUser needs tierPasswordFile");
+  return faults;
+}
+
 /** What an address beyond loopback needs. */
 const NEEDS: Readonly<Record<Missing, string>> = {
   tls: "is not loopback: it needs TLS (tlsCert, tlsKey), or --plaintext where sidecars or the network encrypt",
@@ -150,6 +178,7 @@ function headConflict(values: Settings): Conflict | undefined {
     namespaceMaxBytes,
     keyMaxBytes,
     contentTypeMaxBytes,
+    CONTENT_ENCODING_MAX_BYTES,
     ...Array(entryMaxTags).fill(tagMaxBytes),
   ];
   const head = headBytes(texts);

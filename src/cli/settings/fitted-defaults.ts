@@ -81,8 +81,8 @@ interface WorkersChoice {
 }
 
 /** A worker for each core, where there may be more than one, and no more than the limits have room for. */
-function workersMost({ storeEngine }: Settings, machine: Machine): WorkersChoice {
-  if (storeEngine === "lru" || !sharesPorts(machine)) return { workers: 1, reason: undefined };
+function workersMost({ storeEngine, tier }: Settings, machine: Machine): WorkersChoice {
+  if (tier !== "" || storeEngine === "lru" || !sharesPorts(machine)) return { workers: 1, reason: undefined };
   const { cores, cpus, memoryBytes } = machine;
   let most: WorkersChoice = { workers: Math.min(cores, WORKERS_BOUND.max), reason: undefined };
   const bound = (workers: number, reason: string): void => {

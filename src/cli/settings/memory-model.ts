@@ -30,7 +30,7 @@ export const MEASURED_BYTES = {
 const USABLE_SHARE = 0.95;
 
 export function memoryParts(settings: Settings): MemoryPart[] {
-  const { workers, storeBudgetBytes, shards, queuesMaxBytes, heldMaxBytes, connectionsMax } = settings;
+  const { workers, storeBudgetBytes, queuesMaxBytes, heldMaxBytes, connectionsMax } = settings;
   return [
     { part: "process", bytes: MEASURED_BYTES.process, from: "measured: idle, its store empty" },
     {
@@ -41,7 +41,7 @@ export function memoryParts(settings: Settings): MemoryPart[] {
     { part: "entries", bytes: storeBudgetBytes, from: "storeBudgetBytes" },
     {
       part: "event logs, fences, tombstones, leases, request ids, namespaces",
-      bytes: shards * shardStateBytes(shardLimits(settings)),
+      bytes: stateBytes(settings),
       from: "shards, storeBudgetBytes, logMaxBytes, leasesMax, tombstonesMax, tagFencesMax, prefixFencesMax, requestIdsMax, namespacesMax",
     },
     { part: "queues of streams", bytes: queuesMaxBytes, from: "queuesMaxBytes" },
@@ -52,6 +52,16 @@ export function memoryParts(settings: Settings): MemoryPart[] {
       from: `connectionsMax, ${toCount(MEASURED_BYTES.connection / KIB)} KiB each, measured`,
     },
   ];
+}
+
+/** Of all shards, what is not entries. */
+function stateBytes(settings: Settings): number {
+  return settings.shards * shardStateBytes(shardLimits(settings));
+}
+
+/** A snapshot has the memory of the shards, as far as it is in use. */
+export function snapshotMaxBytes(settings: Settings): number {
+  return settings.storeBudgetBytes + stateBytes(settings);
 }
 
 export function workerBytes(workers: number): number {

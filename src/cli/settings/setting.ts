@@ -5,6 +5,7 @@ import type { Bound } from "../../common/bound.ts";
 import { LISTEN_ADDRESS_FORM, parseListenAddress } from "../../common/host-port.ts";
 import { ADMIN_HOSTS, ORIGINS } from "../../server/limits/admin-limits.ts";
 import { NAMESPACE_PATTERN } from "../../store/engine/store-options.ts";
+import { parseTierAddress, TIER_ADDRESS_FORM } from "../../tier/options.ts";
 import { parseBytes, parseCount, parseDurationMs, toQuantity, type Unit } from "./quantity.ts";
 
 export interface SettingInfo {
@@ -55,6 +56,15 @@ export function quantitySetting(
     .register(INFOS, { group, initial, unit, bound, description });
 }
 
+/**
+ * YAML before 1.2 reads `off` and `on` as booleans, and so does Helm, which then writes them as such. Where a setting has these
+ * words, the booleans mean them.
+ */
+function wordOf(raw: unknown, words: readonly string[]): unknown {
+  const word = raw === false ? "off" : raw === true ? "on" : undefined;
+  return word !== undefined && words.includes(word) ? word : raw;
+}
+
 /** One of several words. */
 export function wordSetting<Word extends string>(
   group: string,
@@ -64,7 +74,7 @@ export function wordSetting<Word extends string>(
 ) {
   const bound = words.join(", ");
   return z
-    .enum(words, { error: `must be one of ${bound}` })
+    .preprocess((raw) => wordOf(raw, words), z.enum(words, { error: `must be one of ${bound}` }))
     .default(() => fallback)
     .register(INFOS, { group, initial: fallback, unit: "", bound, description });
 }
@@ -154,13 +164,35 @@ export function labelsSetting(group: string, fallback: string, description: stri
     .register(INFOS, { group, initial: fallback, unit: "", bound: "labels", description });
 }
 
+/** Nodes of an engine; empty for none. */
+export function tierSetting(group: string, description: string) {
+  const error = `must be ${TIER_ADDRESS_FORM}`;
+  return z
+    .string({ error })
+    .refine((text) => text === "" || parseTierAddress(text) !== undefined, { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "an address", description });
+}
+
+/** The name of a user; empty for none. */
+export function userSetting(group: string, description: string) {
+  const error = "must be a name without spaces, of at most 128 characters";
+  return z
+    .string({ error })
+    .regex(/^\S{0,128}$/, { error })
+    .default("")
+    .register(INFOS, { group, initial: { words: "none" }, unit: "", bound: "a name", description });
+}
+
 /** Where something listens; "off" too, if it is `optional`. */
 export function listenSetting(group: string, fallback: string, description: string, optional = false) {
   const error = `must be ${LISTEN_ADDRESS_FORM}${optional ? ', or "off"' : ""}`;
   const bound = optional ? "HOST:PORT or off" : "HOST:PORT";
-  return z
+  const address = z
     .string({ error })
-    .refine((text) => (optional && text === "off") || parseListenAddress(text) !== undefined, { error })
+    .refine((text) => (optional && text === "off") || parseListenAddress(text) !== undefined, { error });
+  return z
+    .preprocess((raw) => wordOf(raw, optional ? ["off"] : []), address)
     .default(fallback)
     .register(INFOS, { group, initial: fallback, unit: "", bound, description });
 }

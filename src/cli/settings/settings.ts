@@ -21,6 +21,7 @@ import {
   storeBudgetBound,
 } from "../../store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL, LOG_LEVELS } from "../../telemetry/logger.ts";
+import { TIER_BOUNDS } from "../../tier/options.ts";
 import { toQuantity, type Unit } from "./quantity.ts";
 import {
   fileSetting,
@@ -33,8 +34,10 @@ import {
   quantitySetting,
   type SettingInfo,
   switchSetting,
+  tierSetting,
   traceUrlSetting,
   urlSetting,
+  userSetting,
   wordSetting,
 } from "./setting.ts";
 
@@ -159,7 +162,7 @@ export const settingsSchema = z.strictObject({
     "Security",
     ["on", "off"],
     "on",
-    "Whether the admin port speaks TLS when the gRPC port does. With `tlsClientCa`, its metrics need a client certificate, and its probes do not.",
+    "Whether the admin port speaks TLS when the gRPC port does. With `tlsClientCa`, its metrics need a client certificate, and with a policy the permission `observe`; its probes need neither.",
   ),
   plaintext: switchSetting(
     "Security",
@@ -233,6 +236,35 @@ export const settingsSchema = z.strictObject({
     "ms",
     SNAPSHOT_BOUNDS.maxAgeMs,
     "A file that was written longer ago is not loaded: what was invalidated meanwhile, and did not reach the server, would come back.",
+  ),
+
+  tier: tierSetting(
+    "Tier",
+    "Nodes of a Valkey or Redis Cluster that keeps the entries, for several servers; the others are found. By default this process keeps them.",
+  ),
+  tierTls: switchSetting("Tier", "Speaks TLS to the engine."),
+  tierCa: fileSetting(
+    "Tier",
+    "PEM file: authorities of the certificates of the engine's nodes. Default: those that Node knows.",
+  ),
+  tierCert: fileSetting("Tier", "PEM file: the certificate that this server shows to the engine."),
+  tierKey: fileSetting("Tier", "PEM file: the private key of that certificate, without a passphrase."),
+  tierUser: userSetting("Tier", "User of the engine's access control list. By default its `default` user."),
+  tierPasswordFile: fileSetting(
+    "Tier",
+    "File with the password of that user. It is read at each connection, so that it can be replaced.",
+  ),
+  tierStart: wordSetting(
+    "Tier",
+    ["wait", "exit"],
+    "wait",
+    "What a server does whose engine cannot be used at its start: it says why and tries again, or ends with exit code 3 after `tierOperationMaxMs`.",
+  ),
+  tierOperationMaxMs: quantitySetting(
+    "Tier",
+    "ms",
+    TIER_BOUNDS.operationMaxMs,
+    "Time that an operation waits for a node of the engine and for its answer. Beyond, it ends with UNAVAILABLE, and a connection that gives no answer is closed.",
   ),
 
   namespaceMaxBytes: limit("namespaceMaxBytes", "Longest namespace."),
@@ -334,7 +366,7 @@ export const settingsSchema = z.strictObject({
   ),
   turnMaxBytes: transport(
     "turnMaxBytes",
-    "Work that a worker does before it looks at its connections again, in bytes copied. An operation of a batch counts as 4 KiB, a unary call as 64 KiB. What does not fit waits for its turn, in which connections take turns.",
+    "Work that a worker does before it looks at its connections again, in bytes copied. An operation of a batch counts as 2 KiB, an Invalidate or a Lease as more, a unary call as 64 KiB. What does not fit waits for its turn, in which connections take turns.",
   ),
   shedDelayMs: transport(
     "shedDelayMs",

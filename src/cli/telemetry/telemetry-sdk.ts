@@ -30,6 +30,8 @@ export interface TelemetrySdk extends Sdk {
 }
 
 export interface TelemetrySdkOptions {
+  /** Default: "meshcache". OTEL_SERVICE_NAME replaces it. */
+  readonly serviceName?: string;
   readonly serviceVersion: string;
   /** Gets the warnings of the SDK, such as an unreachable collector. */
   readonly logger: Logger;
@@ -41,7 +43,7 @@ export interface TelemetrySdkOptions {
 const DETECTORS = [serviceInstanceIdDetector, hostDetector, envDetector];
 
 export async function startTelemetrySdk(options: TelemetrySdkOptions): Promise<TelemetrySdk> {
-  const { serviceVersion, logger, threads } = options;
+  const { serviceName = "meshcache", serviceVersion, logger, threads } = options;
   const { env } = process;
   if (isDisabled(env)) {
     return {
@@ -54,7 +56,7 @@ export async function startTelemetrySdk(options: TelemetrySdkOptions): Promise<T
   const callDurations = createCallDurations();
   const sources = { callDurations, threads };
   const pull = createPullReader(sources);
-  const own = { [ATTR_SERVICE_NAME]: "meshcache", [ATTR_SERVICE_VERSION]: serviceVersion };
+  const own = { [ATTR_SERVICE_NAME]: serviceName, [ATTR_SERVICE_VERSION]: serviceVersion };
   const providers = await startProviders(logger, {
     resource: defaultResource().merge(resourceFromAttributes(own)),
     detectors: DETECTORS,

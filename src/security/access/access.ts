@@ -1,5 +1,6 @@
 /** What a caller may do: permissions as bits, the table of what each operation needs, and the check. */
 import { CacheError } from "../../common/errors.ts";
+import type { AuditedAction } from "./audit-log.ts";
 import type { Meter } from "./meter.ts";
 
 export const PERMISSIONS = [
@@ -42,8 +43,9 @@ export const NEEDS = {
   /** In all namespaces: counters do not tell them apart. */
   stats: permission.observe,
   listKeys: permission.inspect,
-  /** What the store has for a key, and the prefixes that others subscribe to. */
+  /** What the store has for a key but its value, and the prefixes that others subscribe to. */
   inspect: permission.inspect,
+  inspectValue: permission.inspect | permission.read,
   /** In any namespace: the schema is the same for all. */
   reflection: permission.inspect,
 } as const;
@@ -59,8 +61,13 @@ export interface Access {
   permitsPrefix(namespacePrefix: string, needed: number): boolean;
   permitsEverywhere(needed: number): boolean;
   permitsSomewhere(needed: number): boolean;
-  /** A whole namespace was invalidated: the audit log says so. */
-  cleared(namespace: string): void;
+  /**
+   * Calls `denied` once when a new policy takes away what something that waits needs. Returns what is to be
+   * called when it waits no more.
+   */
+  whilePermitted(namespace: string, needed: number, denied: (error: CacheError) => void): () => void;
+  /** The audit log says that a whole namespace was invalidated, or the value of one of its entries shown to an operator. */
+  acted(action: AuditedAction, namespace: string): void;
   /**
    * Counts a denial, and returns its error. `namespace`: where, in its checked form; empty: in none. `field`: of the request,
    * where one alone is what is denied.

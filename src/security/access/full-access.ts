@@ -1,7 +1,7 @@
 /** The permissions of callers that are known, where no policy says what they may do: all. */
 import type { CacheError } from "../../common/errors.ts";
 import { type Access, permissionDenied } from "./access.ts";
-import type { AuditLog } from "./audit-log.ts";
+import type { AuditedAction, AuditLog } from "./audit-log.ts";
 
 export class FullAccess implements Access {
   readonly meter = undefined;
@@ -29,11 +29,16 @@ export class FullAccess implements Access {
     return true;
   }
 
+  /** Nothing is ever taken away. */
+  whilePermitted(): () => void {
+    return () => {};
+  }
+
   deny(needed: number, _namespace: string, field?: string): CacheError {
     return permissionDenied(needed, field);
   }
 
-  cleared(namespace: string): void {
-    this.#audit.record("cleared", this.principal, { namespace });
+  acted(action: AuditedAction, namespace: string): void {
+    this.#audit.record(action, this.principal, { namespace });
   }
 }

@@ -11,6 +11,13 @@ export interface Meter {
   spend(bytes: number): void;
   /** Counts an operation that is never refused, with its bytes. What is beyond its rate is remembered up to one burst. */
   count(bytes: number): void;
+  /**
+   * Asked for a Set by a lease, which is then counted. Undefined: it is not refused. Otherwise as `admit`: too many of the caller's
+   * were of no lease, and cannot be told from other Sets.
+   */
+  admitFill(): CacheError | undefined;
+  /** A Set by a lease was of none. */
+  filledInVain(): void;
   /** Undefined: one more may be open, and is counted until `close`. Otherwise LIMIT_EXCEEDED. */
   open(kind: OpenKind): CacheError | undefined;
   close(kind: OpenKind): void;

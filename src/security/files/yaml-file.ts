@@ -1,5 +1,5 @@
 /** Reads YAML by a schema, and finds all faults at once, each with its line. */
-import { isNode, LineCounter, parseDocument } from "yaml";
+import { isNode, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { CacheError } from "../../common/errors.ts";
 
@@ -24,7 +24,13 @@ export function readYaml<Schema extends z.ZodType>(
       document.errors.map(({ pos, code }) => `${lineOf(pos[0])}: ${code}`),
     );
   }
-  const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  const aliases: string[] = [];
+  visit(document, {
+    Alias: (_key, { range }) =>
+      void aliases.push(`${lineOf(range?.[0] ?? 0)}: has an alias, write what it stands for`),
+  });
+  if (aliases.length > 0) throw faultyFile(field, aliases);
+  const result = schema.safeParse(document.toJS());
   if (result.success) {
     const lineAt = (path: readonly PropertyKey[]) => lines.linePos(offsetOf(document, path)).line;
     return { value: result.data, lineOf: lineAt };

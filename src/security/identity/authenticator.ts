@@ -21,12 +21,18 @@ export type AuthenticationFailure =
   | "different"
   | "throttled";
 
+/** The connection that a call came on. */
+export interface CallOrigin {
+  /** The address of its peer, without the port. */
+  readonly host: string;
+}
+
 /** Knows tokens that are no static ones. `digest`: the hash of the token. A CacheError: it was not looked at. */
 export interface TokenVerifier {
   verify(
     token: string,
     digest: string,
-    connection: object | undefined,
+    connection: CallOrigin | undefined,
   ): Principal | "unknown" | "expired" | "unavailable" | CacheError;
 }
 
@@ -34,6 +40,13 @@ export interface TokenVerifier {
 const TOKEN_MAX_BYTES = 8_192;
 /** "Bearer" and a token of the characters of RFC 6750, section 2.1. Two headers are joined by a comma, which is none. */
 const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+
+/** Is told of each refusal: why, where it came from, and which principal it was of, if that is known. */
+export type RefusalListener = (
+  why: AuthenticationFailure,
+  from: CallOrigin | undefined,
+  principal?: string,
+) => void;
 
 /** Answers without an identity: probes have none, and learn nothing. */
 const OPEN_PATHS = "/grpc.health.v1.Health/";
@@ -51,6 +64,7 @@ export class Authenticator {
   readonly #wallNow: () => number;
   readonly #verifier: TokenVerifier | undefined;
   readonly #permissions: Permissions | undefined;
+  readonly #refused: RefusalListener;
   #tokens: StaticTokens | undefined;
 
   /** Both are undefined when no call may have a token. */
@@ -59,11 +73,13 @@ export class Authenticator {
     verifier?: TokenVerifier,
     permissions?: Permissions,
     wallNow: () => number = Date.now,
+    refused: RefusalListener = () => {},
   ) {
     this.#tokens = tokens;
     this.#verifier = verifier;
     this.#permissions = permissions;
     this.#wallNow = wallNow;
+    this.#refused = refused;
   }
 
   /** Tokens that are not in this list are revoked. */
@@ -79,29 +95,46 @@ export class Authenticator {
     path: string,
     authorization: string | undefined,
     peer: Principal | undefined,
-    connection?: object,
+    connection?: CallOrigin,
   ): Principal | CacheError | undefined {
-    if (peer !== undefined && !this.isValid(peer)) return this.#refuse("expired");
+    if (peer !== undefined && !this.isValid(peer)) return this.#refuseInvalid(peer, connection);
     if (peer?.refusal !== undefined) return peer.refusal;
     const takesTokens = this.#tokens !== undefined || this.#verifier !== undefined;
     if (authorization !== undefined && takesTokens) {
       const found = this.#ofToken(authorization, connection);
       if (found instanceof CacheError) return found;
-      const isOther = peer !== undefined && this.#permissions?.isSame(peer.name, found.name) === false;
-      return isOther ? this.#refuse("different") : this.withAccess(found);
+      return this.differenceOf(found, peer, connection) ?? this.withAccess(found);
     }
     if (peer !== undefined) return this.withAccess(peer);
-    return path.startsWith(OPEN_PATHS) ? undefined : this.#refuse("absent");
+    return path.startsWith(OPEN_PATHS) ? undefined : this.#refuse("absent", connection);
   }
 
-  /** Asked again and again for calls that last. */
   isValid(principal: Principal): boolean {
     return principal.isValid(this.#wallNow());
   }
 
-  /** What a call gets whose principal is not valid any more. */
-  expired(): CacheError {
-    return this.#refuse("expired");
+  /**
+   * Asked again and again for calls that last: what one ends with that is of this principal, on a connection of `peer`. Undefined:
+   * both are valid.
+   */
+  expiryOf(
+    principal: Principal,
+    peer: Principal | undefined,
+    connection?: CallOrigin,
+  ): CacheError | undefined {
+    if (peer !== undefined && !this.isValid(peer)) return this.#refuseInvalid(peer, connection);
+    return this.isValid(principal) ? undefined : this.#refuseInvalid(principal, connection);
+  }
+
+  /** Asked for such calls when the permissions are others. Undefined: both are still the same for the policy. */
+  differenceOf(
+    principal: Principal,
+    peer: Principal | undefined,
+    connection?: CallOrigin,
+  ): CacheError | undefined {
+    if (peer === undefined || peer === principal) return undefined;
+    const isSame = this.#permissions?.isSame(peer.name, principal.name) !== false;
+    return isSame ? undefined : this.#refuse("different", connection, peer.name);
   }
 
   /** Gives the principal its permissions. */
@@ -110,22 +143,35 @@ export class Authenticator {
     return principal;
   }
 
-  #ofToken(authorization: string, connection: object | undefined): Principal | CacheError {
+  #ofToken(authorization: string, connection: CallOrigin | undefined): Principal | CacheError {
     const [, token] = authorization.length > TOKEN_MAX_BYTES ? [] : (BEARER.exec(authorization) ?? []);
-    if (token === undefined) return this.#refuse("malformed");
+    if (token === undefined) return this.#refuse("malformed", connection);
     const digest = digestOf(token);
     const found = this.#tokens?.get(digest) ?? this.#verifier?.verify(token, digest, connection) ?? "unknown";
     if (found instanceof CacheError) {
-      this.failures.throttled += 1;
+      this.#count("throttled", connection);
       return found;
     }
-    if (typeof found === "string") return this.#refuse(found);
-    return this.isValid(found) ? found : this.#refuse("expired");
+    if (typeof found === "string") return this.#refuse(found, connection);
+    return this.isValid(found) ? found : this.#refuseInvalid(found, connection);
   }
 
-  #refuse(why: Exclude<AuthenticationFailure, "throttled">): CacheError {
-    this.failures[why] += 1;
+  #refuseInvalid(principal: Principal, connection: CallOrigin | undefined): CacheError {
+    return this.#refuse(principal.isUnknown ? "unavailable" : "expired", connection, principal.name);
+  }
+
+  #refuse(
+    why: Exclude<AuthenticationFailure, "throttled">,
+    connection: CallOrigin | undefined,
+    principal?: string,
+  ): CacheError {
+    this.#count(why, connection, principal);
     return new CacheError(why === "unavailable" ? "UNAVAILABLE" : "UNAUTHENTICATED", MESSAGES[why]);
+  }
+
+  #count(why: AuthenticationFailure, connection: CallOrigin | undefined, principal?: string): void {
+    this.failures[why] += 1;
+    this.#refused(why, connection, principal);
   }
 }
 
@@ -134,6 +180,6 @@ const MESSAGES: Readonly<Record<Exclude<AuthenticationFailure, "throttled">, str
   malformed: "the authorization header must be one Bearer token",
   unknown: "the token is not known",
   different: "the token and the client certificate are of different principals",
-  unavailable: "the keys of the token's issuer are not known yet",
+  unavailable: "the keys of the token's issuer are not known now",
   expired: "the token or the certificate is not valid any more",
 };

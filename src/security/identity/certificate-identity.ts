@@ -1,14 +1,8 @@
 /** Who a client certificate is of: its SPIFFE id, or its DNS name. */
-import type { X509Certificate } from "node:crypto";
-import type { TLSSocket } from "node:tls";
-import { Principal } from "./principal.ts";
-
 /** A SPIFFE id: its trust domain and its path, by the SPIFFE-ID standard (sections 2.1 to 2.3). */
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)*$/;
 const SPIFFE_ID_MAX_BYTES = 2_048;
 const DNS_NAME = /^[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?$/;
-/** Certificates between a client's and its authority. */
-const CHAIN_MAX = 8;
 
 /**
  * Undefined: the certificate names nobody, or more than one. It must have one URI, a SPIFFE id (X509-SVID, section 2); or no URI
@@ -25,32 +19,4 @@ export function nameOfCertificate(subjectAltName: string | undefined): string | 
   if (uri !== undefined) return SPIFFE_ID.test(uri) && uri.length <= SPIFFE_ID_MAX_BYTES ? uri : undefined;
   const [dns, ...otherDns] = of("DNS:").map((name) => name.toLowerCase());
   return dns !== undefined && otherDns.length === 0 && DNS_NAME.test(dns) ? `dns:${dns}` : undefined;
-}
-
-/** A client whose certificate was verified in a handshake. */
-export interface CertifiedPeer {
-  readonly principal: Principal;
-  readonly certificate: X509Certificate;
-}
-
-/** Undefined: its certificate is not of one client. */
-export function certifiedPeer(socket: TLSSocket): CertifiedPeer | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  const name = nameOfCertificate(certificate?.subjectAltName);
-  if (certificate === undefined || name === undefined) return undefined;
-  return { certificate, principal: new Principal(name, certificate.validToDate.getTime()) };
-}
-
-/** Whether a certificate that was verified before would be by these authorities. Its own validity is not looked at. */
-export function isOfAuthorities(
-  certificate: X509Certificate,
-  authorities: readonly X509Certificate[],
-): boolean {
-  let link: X509Certificate | undefined = certificate;
-  for (let depth = 0; link !== undefined && depth < CHAIN_MAX; depth += 1) {
-    const current: X509Certificate = link;
-    if (authorities.some((one) => current.checkIssued(one) && current.verify(one.publicKey))) return true;
-    link = current.issuerCertificate;
-  }
-  return false;
 }

@@ -8,14 +8,16 @@
 import { Buffer } from "node:buffer";
 import { constants, verify } from "node:crypto";
 import type { CacheError } from "../../common/errors.ts";
-import { Principal } from "../identity/principal.ts";
+import { isRecord } from "../../common/record.ts";
+import type { CallOrigin } from "../identity/authenticator.ts";
+import { type Ground, Principal } from "../identity/principal.ts";
 import type { Issuer } from "./issuers.ts";
-import { ALGORITHMS, type Algorithm, isRecord, type VerificationKey } from "./key-set.ts";
+import { ALGORITHMS, type Algorithm, type VerificationKey } from "./key-set.ts";
 import { type KeySource, type KeySourceDeps, openKeySource } from "./key-source.ts";
 import type { KeyMemory } from "./shared-keys.ts";
 import type { VerificationBudget } from "./verification-budget.ts";
 
-/** "unavailable": the keys of its issuer are not known yet. */
+/** "unavailable": the keys of its issuer are not known now. */
 export type TokenRefusal = "unknown" | "expired" | "unavailable";
 
 /** How far clocks may be apart. */
@@ -31,14 +33,14 @@ export interface VerifierWatchDeps extends KeySourceDeps {
   readonly replaced?: (issuer: string, fingerprints: ReadonlySet<string>) => void;
 }
 
-interface Trusted extends Issuer {
-  readonly source: KeySource;
+interface KeyGround extends Ground {
+  state: Ground["state"];
 }
 
-interface Remembered {
-  readonly principal: Principal;
-  readonly issuer: string;
-  readonly fingerprint: string;
+interface Trusted extends Issuer {
+  readonly source: KeySource;
+  /** By the fingerprints of its keys: those that signed a token. */
+  readonly grounds: Map<string, KeyGround>;
 }
 
 interface Claims {
@@ -52,7 +54,7 @@ export class JwtVerifier {
   readonly #wallNow: () => number;
   readonly #budget: VerificationBudget | undefined;
   /** By the hash of the token, the oldest first. */
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #remembered = new Map<string, Principal>();
 
   /**
    * Throws FIELD_INVALID for a file of keys that cannot be used. `shared`: the `keyMemory` of a verifier in another thread.
@@ -66,7 +68,10 @@ export class JwtVerifier {
   ) {
     this.#budget = budget;
     this.#issuers = new Map(
-      issuers.map((one) => [one.issuer, { ...one, source: openKeySource(one.jwks, shared) }]),
+      issuers.map((one) => [
+        one.issuer,
+        { ...one, source: openKeySource(one.jwks, shared), grounds: new Map() },
+      ]),
     );
     this.#wallNow = wallNow;
   }
@@ -100,9 +105,9 @@ export class JwtVerifier {
   }
 
   /** `digest`: the hash of the token. A CacheError: too many were wrong. */
-  verify(token: string, digest: string, connection?: object): Principal | TokenRefusal | CacheError {
+  verify(token: string, digest: string, connection?: CallOrigin): Principal | TokenRefusal | CacheError {
     const known = this.#remembered.get(digest);
-    if (known !== undefined) return known.principal;
+    if (known !== undefined) return known;
     const [head = "", body = "", signature = "", ...more] = token.split(".");
     if (more.length > 0 || ![head, body, signature].every((part) => BASE64URL.test(part))) return "unknown";
     const header = parsePart(head);
@@ -117,8 +122,9 @@ export class JwtVerifier {
       this.#budget?.wasWrong(connection);
       return "unknown";
     }
-    const principal = new Principal(`jwt:${claims.issuer.name}:${claims.subject}`, claims.untilMs);
-    this.#remember(digest, { principal, issuer: claims.issuer.name, fingerprint: key.fingerprint });
+    const { issuer, subject, untilMs } = claims;
+    const principal = new Principal(`jwt:${issuer.name}:${subject}`, untilMs, groundOf(issuer, key));
+    this.#remember(digest, principal);
     return principal;
   }
 
@@ -149,20 +155,35 @@ export class JwtVerifier {
     return findKey(source.keys, algorithm, kid) ?? refusal;
   }
 
-  #remember(digest: string, remembered: Remembered): void {
-    this.#remembered.set(digest, remembered);
+  #remember(digest: string, principal: Principal): void {
+    this.#remembered.set(digest, principal);
     if (this.#remembered.size <= REMEMBERED_MAX) return;
     const [oldest] = this.#remembered.keys();
     if (oldest !== undefined) this.#remembered.delete(oldest);
   }
 
-  /** Tokens whose keys are not in the set any more are revoked, and those that have expired forgotten. */
-  #forget({ name }: Trusted, fingerprints: ReadonlySet<string>): void {
-    for (const [digest, { principal, issuer, fingerprint }] of this.#remembered) {
-      if (issuer === name && !fingerprints.has(fingerprint)) principal.revoke();
-      if (!principal.isValid(this.#wallNow())) this.#remembered.delete(digest);
+  /**
+   * Tokens whose keys are not in the set any more are revoked, also those that are not remembered, whose streams may be open. A
+   * set has keys: where there are none, they are not known.
+   * Those that are not valid any more are forgotten.
+   */
+  #forget({ grounds }: Trusted, fingerprints: ReadonlySet<string>): void {
+    for (const [fingerprint, ground] of grounds) {
+      if (fingerprints.has(fingerprint)) continue;
+      ground.state = fingerprints.size === 0 ? "unknown" : "gone";
+      grounds.delete(fingerprint);
     }
+    for (const [digest, principal] of this.#remembered)
+      if (!principal.isValid(this.#wallNow())) this.#remembered.delete(digest);
   }
+}
+
+function groundOf({ grounds }: Trusted, { fingerprint }: VerificationKey): KeyGround {
+  const known = grounds.get(fingerprint);
+  if (known !== undefined) return known;
+  const ground: KeyGround = { state: "there" };
+  grounds.set(fingerprint, ground);
+  return ground;
 }
 
 function fingerprintsOf({ source }: Trusted): Set<string> {

@@ -1,5 +1,6 @@
 /** The public keys of an issuer: JSON Web Key Sets (RFC 7517), of which only keys for signatures that are taken are kept. */
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import { isRecord } from "../../common/record.ts";
 
 export const ALGORITHMS = ["RS256", "ES256", "EdDSA"] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
@@ -57,8 +58,4 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): Al
     default:
       return undefined;
   }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

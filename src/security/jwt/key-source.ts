@@ -3,7 +3,7 @@
  * the process. Keeps the last good ones.
  */
 import type { Boundary } from "../../common/boundary.ts";
-import type { Clock, Timer } from "../../common/clock.ts";
+import { ageOf, type Clock, type Timer } from "../../common/clock.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import { WatchedFiles } from "../files/watched-files.ts";
 import { isUrl } from "./issuers.ts";
@@ -17,11 +17,11 @@ export interface KeySourceDeps {
   readonly refused: (error: unknown) => void;
 }
 
-/** "pending": keys may be on their way that are not known yet. */
+/** "pending": there may be keys that are not known yet, since they are on their way, or cannot be asked for. */
 export type KeyState = "known" | "pending";
 
 export interface KeySource {
-  /** Empty: none has come yet. */
+  /** Empty: none has come yet, or they are too old. */
   readonly keys: readonly VerificationKey[];
   /** Whether the last attempt to get new keys failed. */
   readonly isRefused: boolean;
@@ -33,8 +33,10 @@ export interface KeySource {
   watch(deps: KeySourceDeps, replaced: () => void): () => void;
 }
 
-/** How old the keys of an URL may become. */
+/** How old the keys of an URL become before they are asked for again. */
 const AGE_MAX_MS = 600_000;
+/** How old they may become while the URL does not answer: who withdraws a key could not say so. */
+const TRUSTED_MAX_MS = 3_600_000;
 /** The shortest time between two requests. */
 const COOL_DOWN_MS = 30_000;
 const TIMEOUT_MS = 5_000;
@@ -83,6 +85,7 @@ class KeyUrl implements KeySource {
   #replaced = (): void => {};
   #aging: Timer | undefined;
   #following: Timer | undefined;
+  #expiring: Timer | undefined;
 
   constructor(url: string, memory: SharedArrayBuffer) {
     this.#url = url;
@@ -96,7 +99,8 @@ class KeyUrl implements KeySource {
   miss(): KeyState {
     this.#takeNew();
     this.#ask();
-    return this.#shared.isAsking || this.keys.length === 0 ? "pending" : "known";
+    const { isAsking, hasFailed } = this.#shared;
+    return isAsking || hasFailed || this.keys.length === 0 ? "pending" : "known";
   }
 
   watch(deps: KeySourceDeps, replaced: () => void): () => void {
@@ -108,6 +112,7 @@ class KeyUrl implements KeySource {
       this.#deps = undefined;
       this.#aging?.cancel();
       this.#following?.cancel();
+      this.#expiring?.cancel();
     };
   }
 
@@ -115,11 +120,11 @@ class KeyUrl implements KeySource {
     const deps = this.#deps;
     if (deps === undefined || !this.#shared.claim(deps.clock.nowMs(), COOL_DOWN_MS)) return;
     const took = deps.boundary.guard(undefined, (answer: Uint8Array) => {
-      this.#shared.answered(answer);
+      this.#shared.answer(answer, deps.clock);
       this.#takeNew();
     });
     const failed = deps.boundary.guard(undefined, (error: unknown) => {
-      this.#shared.failed();
+      this.#shared.fail();
       if (!this.isRefused) deps.refused(error);
       this.isRefused = true;
       this.#askLater(COOL_DOWN_MS);
@@ -132,6 +137,7 @@ class KeyUrl implements KeySource {
     const deps = this.#deps;
     if (deps === undefined) return;
     this.#takeNew();
+    this.#dropOld(deps);
     this.#following = deps.clock.schedule(
       deps.everyMs,
       deps.boundary.guard(undefined, () => this.#follow()),
@@ -146,6 +152,22 @@ class KeyUrl implements KeySource {
     this.keys = keys;
     this.#askLater(AGE_MAX_MS);
     this.#replaced();
+    if (this.#deps !== undefined) this.#dropOld(this.#deps);
+  }
+
+  /** Drops the keys when they have become too old, now or later. */
+  #dropOld(deps: KeySourceDeps): void {
+    this.#expiring?.cancel();
+    if (this.keys.length === 0) return;
+    const leftMs = TRUSTED_MAX_MS - ageOf(this.#shared.answered, deps.clock);
+    if (leftMs <= 0) {
+      this.keys = [];
+      this.#replaced();
+      this.#ask();
+      return;
+    }
+    const drop = deps.boundary.guard(undefined, () => this.#dropOld(deps));
+    this.#expiring = deps.clock.schedule(leftMs, drop);
   }
 
   #askLater(afterMs: number): void {

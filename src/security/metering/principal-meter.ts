@@ -5,7 +5,7 @@ import type { HeldMemory, Meter, OpenKind } from "../access/meter.ts";
 import type { MeterLimits } from "./meter-limits.ts";
 import type { PrincipalRecord } from "./principal-table.ts";
 import { SharedBytes } from "./shared-bytes.ts";
-import { SharedRate } from "./shared-rate.ts";
+import { type RateLimits, SharedRate } from "./shared-rate.ts";
 
 /** By the names that errors give to what is spent. */
 export const LIMIT_NAMES = {
@@ -26,6 +26,10 @@ const LIMIT_OF = { connections: "connectionsMax", streams: "streamsMax" } as con
   OpenKind,
   Limited
 >;
+/** Sets by leases that there are not, in each thread: some leases end while their values are loaded. At least so many. */
+const VAIN_FILLS: RateLimits = { perSecond: 10, burst: 100 };
+/** And of the operations that the principal may make. */
+const VAIN_FILLS_PART = 0.1;
 /** When to ask again for what is free when somebody else has closed something: nobody knows. */
 const CLOSED_LATER_MS = 1_000;
 
@@ -35,6 +39,7 @@ export class PrincipalMeter implements Meter {
   readonly #refused: Refused;
   readonly #clock: Clock;
   #limits: MeterLimits;
+  readonly #vainFills: SharedRate;
   #operations: SharedRate | undefined;
   #bytes: SharedRate | undefined;
 
@@ -43,6 +48,7 @@ export class PrincipalMeter implements Meter {
     this.#refused = refused;
     this.#clock = clock;
     this.#limits = limits;
+    this.#vainFills = new SharedRate(new BigInt64Array(1), VAIN_FILLS, clock);
     this.follow(limits);
     const held = new SharedBytes(record.held);
     const heldMaxBytes = () => this.#limits.heldMaxBytes ?? Number.POSITIVE_INFINITY;
@@ -63,6 +69,11 @@ export class PrincipalMeter implements Meter {
     const { operationsPerSecond, operationsBurst, bytesPerSecond, bytesBurst } = limits;
     const { operationsDue, bytesDue } = this.#record;
     this.#limits = limits;
+    const vainFills = VAIN_FILLS_PART * (operationsPerSecond ?? 0);
+    this.#vainFills.follow({
+      perSecond: Math.max(VAIN_FILLS.perSecond, vainFills),
+      burst: Math.max(VAIN_FILLS.burst, vainFills),
+    });
     this.#operations = this.#followed(this.#operations, operationsDue, operationsPerSecond, operationsBurst);
     this.#bytes = this.#followed(this.#bytes, bytesDue, bytesPerSecond, bytesBurst);
   }
@@ -74,6 +85,14 @@ export class PrincipalMeter implements Meter {
     if (bytesMs > 0) return this.#refuse("bytesPerSecond", bytesMs);
     this.#operations?.spend(1);
     return undefined;
+  }
+
+  admitFill(): CacheError | undefined {
+    return this.#vainFills.waitMs() > 0 ? this.admit() : undefined;
+  }
+
+  filledInVain(): void {
+    this.#vainFills.count(1);
   }
 
   spend(bytes: number): void {

@@ -11,12 +11,14 @@ const permissions = z
 const expectationsSchema = z.strictObject({
   expect: z
     .array(
-      z.strictObject({
-        as: z.string({ error: "must be a principal" }).min(1, "must be a principal"),
-        namespace: z.string({ error: "must be a namespace" }).min(1, "must be a namespace"),
-        may: permissions,
-        mayNot: permissions,
-      }),
+      z
+        .strictObject({
+          as: z.string({ error: "must be a principal" }).min(1, "must be a principal"),
+          namespace: z.string({ error: "must be a namespace" }).min(1, "must be a namespace"),
+          may: permissions,
+          mayNot: permissions,
+        })
+        .refine(({ may, mayNot }) => may.length + mayNot.length > 0, "needs may or mayNot"),
     )
     .min(1, "must have one at least"),
 });

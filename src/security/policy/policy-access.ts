@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
 import { type Access, namesOf, type Permission, permissionDenied } from "../access/access.ts";
-import type { AuditLog } from "../access/audit-log.ts";
+import type { AuditedAction, AuditLog } from "../access/audit-log.ts";
 import type { Meter } from "../access/meter.ts";
 import { LIMIT_NAMES, PrincipalMeter, type SpentLimit } from "../metering/principal-meter.ts";
 import { createPrincipalMemory, PrincipalTable } from "../metering/principal-table.ts";
@@ -10,6 +10,13 @@ import { maskOf, maskOfPrefix, maskSomewhere, type Policy, type PolicyEntry } fr
 
 /** Namespaces whose masks one principal keeps. Names come from callers. */
 const NAMESPACES_MAX = 1_024;
+
+interface GuardedWait {
+  readonly access: Access;
+  readonly namespace: string;
+  readonly needed: number;
+  readonly denied: (error: CacheError) => void;
+}
 
 export class PolicyInForce {
   /** Denied operations by what they needed. One that needed two counts for both. */
@@ -23,6 +30,8 @@ export class PolicyInForce {
   readonly #clock: Clock;
   /** Of the principals that have called, by their names in the policy. */
   readonly #meters = new Map<string, PrincipalMeter>();
+  /** What waits, and ends when it is not permitted any more. */
+  readonly #waits = new Set<GuardedWait>();
   #policy: Policy;
 
   /** `memory`: that of the policies in force in other threads of the process. */
@@ -50,6 +59,13 @@ export class PolicyInForce {
       if (entry === undefined) this.#meters.delete(name);
       else meter.follow(entry.limits);
     }
+    for (const { access, namespace, needed, denied } of [...this.#waits])
+      if (!access.permits(namespace, needed)) denied(access.deny(needed, namespace));
+  }
+
+  guard(wait: GuardedWait): () => void {
+    this.#waits.add(wait);
+    return () => this.#waits.delete(wait);
   }
 
   isSame(one: string, other: string): boolean {
@@ -135,8 +151,21 @@ class PolicyAccess implements Access {
     return permissionDenied(needed, field);
   }
 
-  cleared(namespace: string): void {
-    this.#inForce.audit.record("cleared", this.principal, { namespace });
+  whilePermitted(namespace: string, needed: number, denied: (error: CacheError) => void): () => void {
+    const stop = this.#inForce.guard({
+      access: this,
+      namespace,
+      needed,
+      denied(error) {
+        stop();
+        denied(error);
+      },
+    });
+    return stop;
+  }
+
+  acted(action: AuditedAction, namespace: string): void {
+    this.#inForce.audit.record(action, this.principal, { namespace });
   }
 
   #compile(): void {

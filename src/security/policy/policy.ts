@@ -78,14 +78,25 @@ export interface PolicyEntry {
 
 export class Policy {
   readonly entries: readonly PolicyEntry[];
+  /** The first entry of each principal that is named in full. */
+  readonly #named = new Map<string, number>();
+  /** The beginnings of names, in the order of their entries. */
+  readonly #beginnings: { readonly text: string; readonly at: number }[] = [];
 
   constructor(entries: readonly PolicyEntry[]) {
     this.entries = entries;
+    for (const [at, { match }] of entries.entries())
+      for (const one of match) {
+        if (one.endsWith("*")) this.#beginnings.push({ text: one.slice(0, -1), at });
+        else if (!this.#named.has(one)) this.#named.set(one, at);
+      }
   }
 
   /** Undefined: nothing is allowed to this principal. */
   entryOf(principal: string): PolicyEntry | undefined {
-    return this.entries.find(({ match }) => match.some((one) => isMatch(one, principal)));
+    const named = this.#named.get(principal) ?? Number.POSITIVE_INFINITY;
+    const begun = this.#beginnings.find(({ text, at }) => at > named || principal.startsWith(text));
+    return this.entries[Math.min(named, begun?.at ?? Number.POSITIVE_INFINITY)];
   }
 }
 

@@ -10,6 +10,8 @@ export interface ListedConnection {
   readonly session: CallSession;
   /** HOST:PORT of the peer. */
   readonly address: string;
+  /** Without the port. */
+  readonly host: string;
   readonly sinceMs: number;
 }
 
@@ -25,14 +27,20 @@ export class ConnectionList {
   /** Lists it until its socket is closed. */
   add(session: CallSession, socket: Socket, nowMs: number): void {
     this.#last += 1;
-    const address = toHostPort(socket.remoteAddress ?? "", socket.remotePort ?? 0);
-    this.#open.set(session, { number: this.#last, session, address, sinceMs: nowMs });
+    const host = socket.remoteAddress ?? "";
+    const address = toHostPort(host, socket.remotePort ?? 0);
+    this.#open.set(session, { number: this.#last, session, address, host, sinceMs: nowMs });
     socket.once(
       "close",
       this.#boundary.guard(undefined, () => {
         this.#open.delete(session);
       }),
     );
+  }
+
+  /** Undefined: it is closed. */
+  of(session: CallSession): ListedConnection | undefined {
+    return this.#open.get(session);
   }
 
   get size(): number {

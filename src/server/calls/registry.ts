@@ -23,7 +23,7 @@ import type { Reading } from "../limits/readers.ts";
 import { Throughput } from "../limits/throughput.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { Turns } from "../limits/turns.ts";
-import { JUDGE_WORK_BYTES, STREAM_WORK_BYTES } from "../limits/work.ts";
+import { JUDGE_WORK_BYTES, LEFT_CALL_WORK_BYTES, STREAM_WORK_BYTES } from "../limits/work.ts";
 import type { ListedCall } from "./call-list.ts";
 import { ConnectionList } from "./connection-list.ts";
 import { EmptySignal } from "./empty-signal.ts";
@@ -69,6 +69,8 @@ export interface OpenCalls {
   readonly size: number;
   /** The open calls, the oldest first. */
   all(): Iterable<ListedCall>;
+  /** Ends the calls whose certificate and token are not of the same principal any more, since the policy was replaced. */
+  compareIdentities(): void;
   /** Resolves when no call is open. Any number may wait. */
   emptied(): Promise<void>;
   close(): void;
@@ -133,6 +135,8 @@ export function createOpenCalls(
     end(call, code) {
       if (call === next) next = call.newer;
       if (!calls.delete(call)) return;
+      // A peer that goes may leave hundreds: then no other connection is looked at in this turn.
+      if (!call.answered && call.memory !== undefined) turns.arrived(call.memory, LEFT_CALL_WORK_BYTES);
       if (!call.streaming) throughput.ended();
       call.span?.end(code);
       if (call.streaming) endStream(call);
@@ -143,7 +147,8 @@ export function createOpenCalls(
   /** Undefined: the call is of a principal, or needs none. */
   function identify(call: ListedCall, header: HeaderReader, by: Authenticator): CacheError | undefined {
     const { session } = call.stream;
-    const found = by.authenticate(call.method.path, header("authorization"), session?.peer, session);
+    const connection = session && connections.of(session);
+    const found = by.authenticate(call.method.path, header("authorization"), session?.peer, connection);
     if (found instanceof CacheError) return found;
     const meter = found?.access?.meter;
     // The connection of a certificate was counted when it began.
@@ -219,8 +224,11 @@ export function createOpenCalls(
     if (call.streaming) call.recount();
     if (call.answered) return;
     const { principal } = call;
-    if (principal !== undefined && authenticator !== undefined && !authenticator.isValid(principal)) {
-      call.refuse(authenticator.expired());
+    const { session } = call.stream;
+    const expiry =
+      principal && authenticator?.expiryOf(principal, session?.peer, session && connections.of(session));
+    if (expiry !== undefined) {
+      call.refuse(expiry);
       return;
     }
     const ageMs = nowMs - call.startedMs;
@@ -245,6 +253,17 @@ export function createOpenCalls(
       return calls.size;
     },
     all: () => calls,
+    compareIdentities() {
+      // To end one may end others.
+      for (const call of [...calls]) {
+        const { principal, stream, answered } = call;
+        if (principal === undefined || answered) continue;
+        const { session } = stream;
+        const connection = session && connections.of(session);
+        const difference = authenticator?.differenceOf(principal, session?.peer, connection);
+        if (difference !== undefined) boundary.guard(stream, () => call.refuse(difference))();
+      }
+    },
     emptied: () => empty.wait(calls.size),
     close() {
       timer.cancel();

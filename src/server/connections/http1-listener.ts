@@ -8,22 +8,19 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
+import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
-import { certifiedPeer } from "../../security/identity/certificate-identity.ts";
-import type { Principal } from "../../security/identity/principal.ts";
+import { earlyResponses } from "../../common/early-response.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
-import { CertifiedPeers } from "./certified-peers.ts";
-import { earlyResponses } from "./early-response.ts";
+import { CertifiedPeers, type ClientRefused, serverOptionsOf } from "./certified-peers.ts";
 import { listenOn } from "./listener.ts";
 import { keepWhilePaused } from "./tls-backpressure.ts";
-import { SECURE_OPTIONS } from "./tls-handshakes.ts";
 
 /** How often Node looks for requests that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
@@ -37,6 +34,8 @@ export interface Http1ListenerOptions {
   /** Connections that the process may have. */
   readonly quota: Quota;
   readonly sharesPort: boolean;
+  /** Default: nobody is told. */
+  readonly refusedClient?: ClientRefused;
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -44,18 +43,17 @@ export class Http1Listener {
   readonly #options: Http1ListenerOptions;
   readonly #server: HttpServer;
   readonly #sockets: AcceptedSockets;
-  readonly #certified: CertifiedPeers;
-  readonly #peers = new WeakMap<Socket, Principal>();
+  /** Undefined: without TLS. */
+  readonly #certified: CertifiedPeers | undefined;
   readonly #sinceMs = new WeakMap<Socket, number>();
   #retired = false;
 
   constructor(options: Http1ListenerOptions) {
-    const { limits, clock, boundary, tls, quota } = options;
+    const { limits, clock, boundary, tls, quota, refusedClient } = options;
     this.#options = options;
     this.#sockets = new AcceptedSockets(quota, boundary);
-    this.#certified = new CertifiedPeers(clock, boundary);
     const http = {
-      ServerResponse: earlyResponses(boundary),
+      ServerResponse: earlyResponses(boundary, clock),
       noDelay: true,
       maxHeaderSize: limits.headersMaxBytes,
       headersTimeout: limits.halfCloseMaxMs,
@@ -63,8 +61,12 @@ export class Http1Listener {
       keepAliveTimeout: limits.connectionIdleMs,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
     };
-    this.#server =
-      tls === undefined ? createHttpServer(http) : createHttpsServer({ ...http, ...this.#httpsOf(tls) });
+    if (tls === undefined) this.#server = createHttpServer(http);
+    else {
+      const server = createHttpsServer({ ...http, ...this.#httpsOf(tls) });
+      this.#certified = new CertifiedPeers(server, tls, { clock, boundary, refusedClient });
+      this.#server = server;
+    }
     this.#server.maxHeadersCount = limits.headersMaxPairs;
     // Before Node's own listener, which would begin to serve.
     this.#server.prependListener(
@@ -85,9 +87,6 @@ export class Http1Listener {
     );
   }
 
-  /** Whose client certificate the connection has shown. */
-  readonly peerOf = (socket: Socket): Principal | undefined => this.#peers.get(socket);
-
   get open(): number {
     return this.#sockets.size;
   }
@@ -103,10 +102,7 @@ export class Http1Listener {
   }
 
   replaceTls(tls: ServerTls): void {
-    if (this.#server instanceof HttpsServer) {
-      this.#server.setSecureContext({ ...tls.options, secureOptions: SECURE_OPTIONS });
-    }
-    if (tls.asksClients) this.#certified.keepOf(tls.clientAuthorities);
+    this.#certified?.replace(tls);
   }
 
   /** Accepts no connection any more; each open one ends with its request. */
@@ -123,19 +119,13 @@ export class Http1Listener {
 
   destroy(): void {
     this.#server.close();
-    this.#certified.close();
+    this.#certified?.close();
     this.#sockets.destroyAll();
   }
 
-  #httpsOf({ options, asksClients }: ServerTls) {
-    return {
-      ...options,
-      requestCert: asksClients,
-      rejectUnauthorized: asksClients,
-      ALPNProtocols: ["http/1.1"],
-      secureOptions: SECURE_OPTIONS,
-      handshakeTimeout: this.#options.limits.handshakeMaxMs,
-    };
+  #httpsOf(tls: ServerTls) {
+    const { boundary, limits } = this.#options;
+    return { ...serverOptionsOf(tls, "http/1.1", boundary), handshakeTimeout: limits.handshakeMaxMs };
   }
 
   #identify(socket: TLSSocket): void {
@@ -145,13 +135,7 @@ export class Http1Listener {
     // Every error of a socket also closes it.
     socket.on("error", () => {});
     if (tls?.asksClients !== true) return;
-    const peer = certifiedPeer(socket);
-    if (peer === undefined) {
-      socket.destroy();
-      return;
-    }
-    this.#certified.add(socket, peer);
-    this.#peers.set(socket, peer.principal);
+    if (this.#certified?.identify(socket) === undefined) socket.destroy();
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

@@ -16,6 +16,7 @@ import type { Throughput } from "../limits/throughput.ts";
 import { AcceleratedConnections } from "./accelerated-connections.ts";
 import { type Acceleration, type AcceleratorDeps, chooseAccelerator } from "./accelerator.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
+import type { ClientRefused } from "./certified-peers.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
 import { type HandshakeOutcome, TlsHandshakes } from "./tls-handshakes.ts";
 
@@ -48,6 +49,8 @@ export interface ConnectionsOptions extends AcceleratorDeps {
   readonly quota: Quota;
   /** Other servers of this process listen on the same port, and the system spreads connections over them. */
   readonly sharesPort: boolean;
+  /** Default: nobody is told. */
+  readonly refusedClient?: ClientRefused;
   /** Bounds the unary calls of the connections of node:http2. */
   readonly throughput: Throughput;
 }
@@ -64,6 +67,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     sharesPort,
     register,
     throughput,
+    refusedClient,
   } = options;
   const accelerator = chooseAccelerator(acceleration, options);
   const sockets = new AcceptedSockets(quota, boundary);
@@ -80,7 +84,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });
-  const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary });
+  const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary, refusedClient });
 
   /** A socket with or without TLS. */
   const serve = (socket: Socket, peer?: Principal): void => {

@@ -1,37 +1,28 @@
 /**
  * Ends TLS: makes encrypted sockets of accepted ones, within bounds. What comes out is served as a socket without TLS would
  * be, by whichever HTTP/2.
- *
- * Sessions are not resumed. So each connection proves its certificate anew, to the authorities of that moment.
  */
-import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import type { Boundary } from "../../common/boundary.ts";
-import type { Clock, Timer } from "../../common/clock.ts";
-import { certifiedPeer } from "../../security/identity/certificate-identity.ts";
+import type { Timer } from "../../common/clock.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { endsOf } from "../limits/socket-ends.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { CertifiedPeers } from "./certified-peers.ts";
+import { CertifiedPeers, type CertifiedPeersDeps, serverOptionsOf } from "./certified-peers.ts";
+import { certificateFault } from "./shown-certificates.ts";
 
 /**
- * "failed": the peer broke it off, or broke its rules. "refused": it showed no certificate, none that is trusted, or one that is
- * not of one client. "late": it
- * took too long. "displaced": it was the oldest when there were too many.
+ * "failed": the peer broke it off, or broke its rules. "refused": it showed no certificate, none that is trusted, one that is
+ * not of one client, or one whose authority was removed meanwhile. "late": it took too long. "displaced": it was the oldest
+ * when there were too many.
  */
 export type HandshakeOutcome = "completed" | "failed" | "refused" | "late" | "displaced";
 
-export const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
-
-const NO_CERTIFICATE = "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE";
 const CLOSED = "ECONNRESET";
 
-interface TlsHandshakesDeps {
+interface TlsHandshakesDeps extends CertifiedPeersDeps {
   readonly limits: Pick<TransportLimits, "handshakeMaxMs" | "handshakesMax">;
-  readonly clock: Clock;
-  readonly boundary: Boundary;
 }
 
 interface Handshake {
@@ -60,16 +51,12 @@ export class TlsHandshakes {
   constructor(tls: ServerTls, deps: TlsHandshakesDeps) {
     this.#deps = deps;
     this.#asksClients = tls.asksClients;
-    this.#peers = new CertifiedPeers(deps.clock, deps.boundary);
     this.#server = createServer({
-      ...tls.options,
-      requestCert: tls.asksClients,
-      rejectUnauthorized: tls.asksClients,
-      ALPNProtocols: ["h2"],
-      secureOptions: SECURE_OPTIONS,
+      ...serverOptionsOf(tls, "h2", deps.boundary),
       // Node's own limit is on silence alone, and begins again with each byte.
       handshakeTimeout: 2 * deps.limits.handshakeMaxMs,
     });
+    this.#peers = new CertifiedPeers(this.#server, tls, deps);
     this.#server.on(
       "secureConnection",
       deps.boundary.guard(undefined, (encrypted: TLSSocket) => this.#completed(encrypted)),
@@ -80,10 +67,8 @@ export class TlsHandshakes {
     );
   }
 
-  /** New handshakes use this; connections are left as they are. */
-  replace({ options, clientAuthorities }: ServerTls): void {
-    this.#server.setSecureContext({ ...options, secureOptions: SECURE_OPTIONS });
-    if (this.#asksClients) this.#peers.keepOf(clientAuthorities);
+  replace(tls: ServerTls): void {
+    this.#peers.replace(tls);
   }
 
   close(): void {
@@ -117,21 +102,20 @@ export class TlsHandshakes {
     const handshake = ends === undefined ? undefined : this.#settle(ends);
     // A client that names no protocol, and so does not speak HTTP/2, completes it too.
     const speaks = encrypted.alpnProtocol === "h2";
-    const peer = this.#asksClients ? certifiedPeer(encrypted) : undefined;
+    const peer = this.#asksClients && speaks ? this.#peers.identify(encrypted) : undefined;
     const isRefused = this.#asksClients && peer === undefined;
     this.counts[speaks ? (isRefused ? "refused" : "completed") : "failed"] += 1;
     if (handshake === undefined || !speaks || isRefused) {
       encrypted.destroy();
       return;
     }
-    if (peer !== undefined) this.#peers.add(encrypted, peer);
-    handshake.done(encrypted, peer?.principal);
+    handshake.done(encrypted, peer);
   }
 
   /** Node reports each handshake that is not completed, also when its socket has been destroyed. */
   #failed(error: Error, encrypted: TLSSocket): void {
     const code = "code" in error ? error.code : undefined;
-    if (encrypted.authorizationError || code === NO_CERTIFICATE) this.counts.refused += 1;
+    if (certificateFault(error, encrypted) !== undefined) this.counts.refused += 1;
     else if (code === CLOSED && this.#givenUp > 0) this.#givenUp -= 1;
     else this.counts.failed += 1;
     encrypted.destroy();

@@ -26,15 +26,27 @@ export interface Keepalive {
 
 /** As in grpc-js, ages differ by up to a tenth, so that connections that began together do not end together. */
 const AGE_JITTER = 0.1;
+/**
+ * A time-out that is so late was not a peer's silence: the process, or its host, was stopped, and what the peer has answered is not
+ * read yet. It gets the time once more.
+ */
+const STOPPED_MS = 1_000;
 
 export function startKeepalive(connection: WatchedConnection, deps: KeepaliveDeps): Keepalive {
-  const { limits, rng } = deps;
+  const { limits, rng, clock } = deps;
   const { keepaliveTimeMs, keepaliveTimeoutMs, connectionAgeMs, connectionGraceMs } = limits;
   const after = (delayMs: number, run: () => void) =>
-    deps.clock.schedule(delayMs, deps.boundary.guard(connection, run));
+    clock.schedule(delayMs, deps.boundary.guard(connection, run));
   const headersLate = after(limits.halfCloseMaxMs, () => connection.destroy());
+  const awaitAnswer = (mayWaitOn: boolean): void => {
+    const dueMs = clock.nowMs() + keepaliveTimeoutMs;
+    keepalive = after(keepaliveTimeoutMs, () => {
+      if (mayWaitOn && clock.nowMs() - dueMs >= STOPPED_MS) awaitAnswer(false);
+      else connection.destroy();
+    });
+  };
   const ping = (): void => {
-    keepalive = after(keepaliveTimeoutMs, () => connection.destroy());
+    awaitAnswer(true);
     connection.ping(() => {
       keepalive.cancel();
       keepalive = after(keepaliveTimeMs, ping);

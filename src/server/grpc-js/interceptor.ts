@@ -149,9 +149,15 @@ class OpenCall extends ServerInterceptingCall implements ListedCall {
 
   #end(result: CallStatus): void {
     this.#holdRequest(0);
+    const stream = http2StreamOf(this.base);
+    const hasTrailers = stream.headersSent;
     this.base.sendStatus(result);
+    if (this.halfClosed) return;
     // Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1).
-    if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
+    const leave = () => stream.close(constants.NGHTTP2_NO_ERROR);
+    // nghttp2 sends them right after this event: a reset now would go before them.
+    if (hasTrailers) stream.once("wantTrailers", () => setImmediate(leave));
+    else leave();
   }
 
   /** Its handler has the last message of its stream, and asks for the next. Other handlers run when the request has ended. */

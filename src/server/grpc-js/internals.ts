@@ -81,8 +81,10 @@ export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void
   return (stream) => Reflect.apply(opened, server, [stream]);
 }
 
+type Http2Stream = ListedStream & Duplex & { readonly headersSent: boolean };
+
 /** The http2 stream of a call that no interceptor wraps. */
-export function http2StreamOf(call: object): ListedStream & Duplex {
+export function http2StreamOf(call: object): Http2Stream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
@@ -105,8 +107,8 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-function isHttp2Stream(value: unknown): value is ListedStream & Duplex {
-  return value instanceof Duplex && "session" in value && "rstCode" in value && "close" in value;
+function isHttp2Stream(value: unknown): value is Http2Stream {
+  return value instanceof Duplex && "session" in value && "headersSent" in value && "close" in value;
 }
 
 function unknownRelease(what: string): Error {

@@ -1,7 +1,8 @@
 /**
  * Gives memory back after a burst. The memory of buffers that nobody uses is freed by a full collection, which V8 puts off
  * while little is allocated, for minutes with `--no-memory-reducer`. So one is asked for, when a burst is over and has left
- * much behind, and at most once in 20 seconds.
+ * much behind, and at most once in 20 seconds. What the first one leaves may have been on its way to be freed, as of
+ * connections that were just closed: so it is asked for again, a few times.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -10,6 +11,10 @@ const MIB = 1024 * 1024;
 /** A collection stops its thread for some tens of milliseconds: less is not worth it. */
 const WORTH_BYTES = 32 * MIB;
 const INTERVAL_MS = 20_000;
+/** From the end of a burst: its connections are closed by then. */
+const SETTLE_MS = 1_000;
+/** What is left after so many is used by somebody. */
+const COLLECTIONS_MAX = 3;
 
 export interface MemoryReturnDeps {
   /** The bytes of all buffers of this thread, those included that nobody uses. */
@@ -27,6 +32,9 @@ export class MemoryReturn {
   /** The most that was held since the last collection. */
   #peakBytes = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
+  /** How many collections may follow the last burst, and when the next one. */
+  #left = 0;
+  #dueMs = 0;
 
   constructor(deps: MemoryReturnDeps = { bufferBytes, collect }) {
     this.#deps = deps;
@@ -36,14 +44,26 @@ export class MemoryReturn {
   /** To be called a few times a second, with what calls hold now. */
   check(heldBytes: number, nowMs: number): void {
     this.#peakBytes = Math.max(this.#peakBytes, heldBytes);
-    if (this.#peakBytes - heldBytes < WORTH_BYTES || nowMs - this.#lastMs < INTERVAL_MS) return;
-    this.#lastMs = nowMs;
-    this.#peakBytes = heldBytes;
+    if (this.#peakBytes - heldBytes >= WORTH_BYTES) {
+      this.#peakBytes = heldBytes;
+      if (this.#left === 0) this.#dueMs = Math.max(nowMs + SETTLE_MS, this.#lastMs + INTERVAL_MS);
+      this.#left = COLLECTIONS_MAX;
+    }
+    if (this.#left > 0 && nowMs >= this.#dueMs) this.#collect(heldBytes, nowMs);
+  }
+
+  #collect(heldBytes: number, nowMs: number): void {
     const { bufferBytes, collect } = this.#deps;
-    if (bufferBytes() - this.#otherBytes - heldBytes < WORTH_BYTES) return;
+    if (bufferBytes() - this.#otherBytes - heldBytes < WORTH_BYTES) {
+      this.#left = 0;
+      return;
+    }
     collect();
     this.collections += 1;
-    this.#otherBytes = Math.max(0, bufferBytes() - heldBytes);
+    this.#left -= 1;
+    this.#lastMs = nowMs;
+    this.#dueMs = nowMs + INTERVAL_MS;
+    if (this.#left === 0) this.#otherBytes = Math.max(0, bufferBytes() - heldBytes);
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * Bounds what connections bring in one turn of the event loop. A socket is read up to two megabytes at a time, a connection may
  * begin hundreds of calls with that, and all that are readable are read in the same turn. So when a turn has brought
- * enough, no connection is read any more. In the next turn those are read on that bring little, and of the others as many as
- * bring work for a part of a turn, by what they have brought before: one that is new may bring much.
+ * enough, no connection is read any more. In the next turn only those are read on that bring least, and in the one after it
+ * others, as many as bring work for a part of a turn, by what they have brought before: one that is new may bring much.
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
@@ -15,9 +15,19 @@ export interface Reading {
   resume(): boolean;
 }
 
-/** Of a turn's work: what may arrive in it, and up to what a connection brings little. */
+/** Of a turn's work: what may arrive in it. */
 const ARRIVING_PART = 1 / 2;
-const LITTLE_PART = 1 / 16;
+/** Of a turn's work: up to what a connection is of a class, those that bring least first. The last class has the others. */
+const CLASS_PARTS: readonly number[] = [1 / 16, 1 / 4, Number.POSITIVE_INFINITY];
+/** What a turn's arrivals count in what a connection is expected to bring. */
+const LATEST_PART = 1 / 4;
+/** Of what was expected, what counts of one turn: a connection that was not read for long brings more for once. */
+const LATEST_MAX = 4;
+/**
+ * When some were passed over in so many turns, one is for those that have waited longest, whatever they bring: the first that
+ * does not follow one that brought enough, or the last of twice as many.
+ */
+const PASSED_OVER_MAX = 4;
 /** A connection with so many calls that wait is not read: it would only add to them. */
 const READ_AHEAD_CALLS = 32;
 /** So many connections are stopped in a turn: each takes a part of a microsecond. */
@@ -32,8 +42,8 @@ export class Reader {
   readonly waitingCalls: () => number;
   /** What has come in this turn. */
   arrivedBytes = 0;
-  /** What came in the last turn in which anything did. Undefined: nothing has come yet. */
-  lastBytes: number | undefined;
+  /** What comes in a turn in which anything does, on a moving average. Undefined: nothing has come yet. */
+  expectedBytes: number | undefined;
 
   constructor(reading: Reading, waitingCalls: () => number) {
     this.reading = reading;
@@ -43,7 +53,7 @@ export class Reader {
 
 export class Readers {
   readonly #maxBytes: number;
-  readonly #littleBytes: number;
+  readonly #classBytes: readonly number[];
   readonly #clock: Clock;
   readonly #boundary: Boundary;
   readonly #read = new Set<Reader>();
@@ -52,8 +62,10 @@ export class Readers {
   /** Those that have brought something in this turn. */
   readonly #touched: Reader[] = [];
   #arrivedBytes = 0;
-  /** The last turn brought enough before all connections were read. */
-  #wasCut = false;
+  /** The turn has brought enough before all connections were read. */
+  #isCut = false;
+  /** In how many turns some were passed over, since one was for those that have waited longest. */
+  #passedOver = 0;
   /** Of those that are stopped, as many wait for their peers or for their calls. */
   #blocked = 0;
   #retries = false;
@@ -61,7 +73,7 @@ export class Readers {
   /** `turnMaxBytes`: the work of a turn. */
   constructor(turnMaxBytes: number, clock: Clock, boundary: Boundary) {
     this.#maxBytes = turnMaxBytes * ARRIVING_PART;
-    this.#littleBytes = turnMaxBytes * LITTLE_PART;
+    this.#classBytes = CLASS_PARTS.map((part) => part * turnMaxBytes);
     this.#clock = clock;
     this.#boundary = boundary;
   }
@@ -92,33 +104,59 @@ export class Readers {
   /** To be called at the end of each turn. */
   readOn(): void {
     for (const reader of this.#touched) {
-      reader.lastBytes = reader.arrivedBytes;
+      const { arrivedBytes, expectedBytes = arrivedBytes } = reader;
+      const latestBytes = Math.min(arrivedBytes, LATEST_MAX * expectedBytes);
+      reader.expectedBytes = expectedBytes + LATEST_PART * (latestBytes - expectedBytes);
       reader.arrivedBytes = 0;
     }
     this.#touched.length = 0;
     this.#arrivedBytes = 0;
-    // After a turn that was cut those that bring little get one to themselves: they may have been the ones that were not read.
-    let roomBytes = this.#wasCut ? 0 : this.#maxBytes;
-    this.#wasCut = false;
+    const wasCut = this.#isCut;
+    this.#isCut = false;
     this.#blocked = 0;
-    for (const reader of this.#stopped) {
-      const bytes = reader.lastBytes ?? this.#maxBytes;
-      const isLittle = bytes <= this.#littleBytes;
-      if (!isLittle && roomBytes <= 0) continue;
-      if (reader.waitingCalls() >= READ_AHEAD_CALLS || !reader.reading.resume()) {
-        this.#blocked += 1;
-        continue;
-      }
-      if (!isLittle) roomBytes -= bytes;
-      this.#stopped.delete(reader);
-      this.#read.add(reader);
-    }
+    if (this.#stopped.size > 0) this.#resume(wasCut);
     if (this.#blocked > 0) this.#retryLater();
+  }
+
+  #resume(wasCut: boolean): void {
+    const isOverdue = this.#passedOver >= (wasCut ? 2 * PASSED_OVER_MAX : PASSED_OVER_MAX);
+    this.#passedOver = isOverdue ? 0 : this.#passedOver + 1;
+    let roomBytes = this.#maxBytes;
+    for (const readers of isOverdue ? [[...this.#stopped]] : this.#classes()) {
+      const roomBefore = roomBytes;
+      for (const reader of readers) {
+        if (roomBytes <= 0) return;
+        if (this.#resumeOne(reader)) roomBytes -= reader.expectedBytes ?? this.#maxBytes;
+      }
+      // They have the turn to themselves: the others were read before them.
+      if (wasCut && roomBytes < roomBefore) return;
+    }
+    this.#passedOver = 0;
+  }
+
+  #resumeOne(reader: Reader): boolean {
+    if (reader.waitingCalls() >= READ_AHEAD_CALLS || !reader.reading.resume()) {
+      this.#blocked += 1;
+      return false;
+    }
+    this.#stopped.delete(reader);
+    this.#read.add(reader);
+    return true;
+  }
+
+  /** Those that are stopped, by what they bring; within a class the longest first. */
+  #classes(): Reader[][] {
+    const classes = this.#classBytes.map((): Reader[] => []);
+    for (const reader of this.#stopped) {
+      const bytes = reader.expectedBytes ?? this.#maxBytes;
+      classes[this.#classBytes.findIndex((mostBytes) => bytes <= mostBytes)]?.push(reader);
+    }
+    return classes;
   }
 
   /** `last` comes behind those that were not read. */
   #stopAll(last: Reader): void {
-    this.#wasCut = true;
+    this.#isCut = true;
     let left = STOPS_MAX;
     for (const reader of this.#read) {
       if (left === 0) break;

@@ -107,7 +107,7 @@ export const TRANSPORT_BOUNDS: Record<keyof TransportLimits, Bound> = {
   queuesMaxBytes: { fallback: 64 * MIB, min: KIB, max: 2 ** 40 },
   connectionMaxHeldBytes: { fallback: 32 * MIB, min: MIB, max: 2 ** 40 },
   heldMaxBytes: { fallback: 128 * MIB, min: MIB, max: 2 ** 40 },
-  turnMaxBytes: { fallback: 2 * MIB, min: 64 * KIB, max: 2 ** 30 },
+  turnMaxBytes: { fallback: MIB, min: 64 * KIB, max: 2 ** 30 },
   shedDelayMs: { fallback: 50, min: 1, max: DAY_MS },
   shedAfterMs: { fallback: 1_000, min: 0, max: DAY_MS },
   residentMaxBytes: { fallback: 0, min: 0, max: 2 ** 50 },

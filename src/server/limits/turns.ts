@@ -1,12 +1,15 @@
 /**
  * Bounds the work of one turn of the event loop, so that a peer whose few bytes ask for much work delays others by no more
- * than a turn. Work is counted in bytes copied; an operation counts as some. What does not fit waits for the next turn, in
- * which connections run one call each, and then the next. What arrives is work too: a connection is read no further in a
- * turn that is over.
+ * than a turn. Work is counted in bytes copied; an operation counts as some. What does not fit waits for the next turn.
+ * What arrives is work too: a connection is read no further in a turn that is over.
  *
- * A connection that has not waited of late runs before those that have (as the new flows of FQ-CoDel, RFC 8290): a client
- * with a call now and then does not wait for all calls of the others.
+ * Connections whose calls wait share turns by work, not by calls (deficit round robin, Shreedhar and Varghese, 1995): each
+ * runs calls until its share of work is done, and what a call did beyond it counts in the next rounds, as does what the
+ * connection brings: beginning its calls is work too. A connection that has not waited of late has its first share, a larger
+ * one, before the others (as the new flows of FQ-CoDel, RFC 8290): a client with a call now and then does not wait for the
+ * calls of those that ask for more.
  */
+import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { Fifo } from "../../common/fifo.ts";
@@ -14,6 +17,10 @@ import { type Reader, Readers } from "./readers.ts";
 
 /** The count begins anew in the turn after this part of a turn's work: what little was done in the turns before counts too. */
 const WATCHED_PART = 1 / 8;
+/** A connection's share of a round, as a part of a turn's work. */
+const SHARE_PART = 1 / 16;
+/** The first one: a client with few calls may send some at once, and has some behind each pause. */
+const FIRST_SHARE_PART = 1 / 4;
 
 /** A connection. */
 export interface Owner {
@@ -33,12 +40,19 @@ interface Line {
   readonly waiting: Job[];
   /** Index of the first in `waiting`. */
   first: number;
-  /** How many calls have run, one behind the other. */
-  ran: number;
+  /** What is left of its share. Negative: it did more. */
+  leftBytes: number;
+  /** It has done the work of a share, and more calls waited then. */
+  busy: boolean;
 }
+
+/** How a connection's share ended: with the turn, without more calls, or with its work. */
+type Share = "cut" | "empty" | "spent";
 
 export class Turns {
   readonly #maxBytes: number;
+  readonly #shareBytes: number;
+  readonly #firstShareBytes: number;
   readonly #clock: Clock;
   readonly #boundary: Boundary;
   readonly #nextTurn: (run: () => void) => void;
@@ -60,6 +74,8 @@ export class Turns {
     nextTurn: (run: () => void) => void = setImmediate,
   ) {
     this.#maxBytes = maxBytes;
+    this.#shareBytes = maxBytes * SHARE_PART;
+    this.#firstShareBytes = maxBytes * FIRST_SHARE_PART;
     this.#clock = clock;
     this.#boundary = boundary;
     this.#nextTurn = nextTurn;
@@ -73,8 +89,11 @@ export class Turns {
   }
 
   /** Adds what a connection has brought to the work of this turn. When that is enough, no connection is read any more in it. */
-  arrived({ reader }: Owner, bytes: number): void {
+  arrived(owner: Owner, bytes: number): void {
     this.spend(bytes);
+    const line = this.#lines.size === 0 ? undefined : this.#lines.get(owner);
+    if (line !== undefined) line.leftBytes -= bytes;
+    const { reader } = owner;
     if (reader === undefined) return;
     this.readers.arrived(reader, bytes);
     if (this.readers.waits && !this.#scheduled) this.#schedule();
@@ -113,16 +132,16 @@ export class Turns {
     return line === undefined ? 0 : line.waiting.length - line.first;
   }
 
-  /** Whether calls of this owner have waited one behind the other: it asks for more than its turns. */
+  /** Whether calls of this owner wait that are more than its share: it asks for more than its turns. */
   isBusy(owner: Owner): boolean {
-    return (this.#lines.get(owner)?.ran ?? 0) > 1;
+    return this.#lines.get(owner)?.busy === true;
   }
 
   /** How long the call that waits longest has waited. 0: none waits. `ofBusy`: default, those of busy owners count too. */
   oldestWaitMs(nowMs: number, ofBusy = true): number {
     let oldestMs = nowMs;
-    for (const { begun, waiting, first, ran } of this.#lines.values()) {
-      if (ran > 1 && !ofBusy) continue;
+    for (const { begun, waiting, first, busy } of this.#lines.values()) {
+      if (busy && !ofBusy) continue;
       oldestMs = Math.min(oldestMs, begun[0]?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
     }
     return nowMs - oldestMs;
@@ -131,7 +150,8 @@ export class Turns {
   #lineOf(owner: Owner): Line {
     let line = this.#lines.get(owner);
     if (line === undefined) {
-      line = { owner, begun: [], waiting: [], first: 0, ran: 0 };
+      const leftBytes = this.#firstShareBytes - (owner.reader?.arrivedBytes ?? 0);
+      line = { owner, begun: [], waiting: [], first: 0, leftBytes, busy: false };
       this.#lines.set(owner, line);
       this.#newLines.push(line);
       if (!this.#scheduled) this.#schedule();
@@ -147,30 +167,53 @@ export class Turns {
   #run(): void {
     this.#scheduled = false;
     this.#spentBytes = 0;
-    while (!this.over) {
-      const line = this.#newLines.shift() ?? this.#oldLines.shift();
-      if (line === undefined) break;
-      this.#runNext(line);
-    }
+    while (!this.over && this.#runRound());
     this.readers.readOn();
     if ((this.#lines.size > 0 || this.readers.waits) && !this.#scheduled) this.#schedule();
   }
 
-  #runNext(line: Line): void {
-    const job = takeFirst(line);
-    // A line ends when it is found empty, not when it becomes so: an owner that comes back at once is not new.
-    if (job === undefined) {
-      this.#lines.delete(line.owner);
-      return;
+  /** Lets one connection do the work of its share. False: none waits. */
+  #runRound(): boolean {
+    const fresh = this.#newLines.shift();
+    const line = fresh ?? this.#oldLines.shift();
+    if (line === undefined) return false;
+    let state: Share = "spent";
+    try {
+      state = this.#runShare(line);
+    } finally {
+      // A line ends when it is found empty in its second round, not before: an owner that comes back at once is not new.
+      if (state === "empty" && fresh === undefined) this.#lines.delete(line.owner);
+      else if (state === "cut" && fresh !== undefined) this.#newLines.push(line);
+      else this.#oldLines.push(line);
     }
-    this.#oldLines.push(line);
-    line.ran += 1;
+    return true;
+  }
+
+  #runShare(line: Line): Share {
+    while (line.leftBytes > 0) {
+      if (this.over) return "cut";
+      const job = takeFirst(line);
+      if (job === undefined) return "empty";
+      const beforeBytes = this.#spentBytes;
+      this.#runJob(job);
+      line.leftBytes -= this.#spentBytes - beforeBytes;
+    }
+    line.leftBytes += this.#shareBytes;
+    line.busy ||= isWaiting(line);
+    return "spent";
+  }
+
+  #runJob(job: Job): void {
     try {
       job.run();
     } catch (error) {
       this.#boundary.caught(undefined, error);
     }
   }
+}
+
+function isWaiting({ begun, waiting, first }: Line): boolean {
+  return begun.length > 0 || first < waiting.length;
 }
 
 function takeFirst(line: Line): Job | undefined {

@@ -9,7 +9,7 @@ import type {
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
-import type { OperationContext } from "../../rpc/operations.ts";
+import type { OperationContext } from "../../rpc/admission.ts";
 import { toStatus } from "../../rpc/status.ts";
 import type { ValueArena } from "../../store/api/value-arena.ts";
 import { type BatchDeps, type Caller, contextOf, runOne } from "./batch.ts";

@@ -2,6 +2,7 @@
 import type {
   BatchRequest,
   BatchResponse,
+  InvalidateRequest,
   Operation,
   OperationResult,
 } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -9,7 +10,7 @@ import { fieldInvalid } from "../../common/errors.ts";
 import { StoredGetResponse } from "../../rpc/get.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import type { EntryView, GetResult } from "../../store/api/store.ts";
-import { KEY_WORK_BYTES, PAGE_WORK_BYTES } from "../limits/work.ts";
+import { INVALIDATE_WORK_BYTES, KEY_WORK_BYTES, LEASE_WORK_BYTES, PAGE_WORK_BYTES } from "../limits/work.ts";
 
 /** An error with its framing. Any other result takes at most this and what `extraBytesOf` counts. */
 export const RESULT_MIN_BYTES = 256;
@@ -60,12 +61,23 @@ function requestBytesOf({ operation }: Operation): number {
 
 /** What an operation costs beside itself, in bytes that are copied in the same time. */
 export function workBytesOf(operation: Operation["operation"]): number {
-  if (operation.case === "set") return operation.value.value.length;
-  if (operation.case === "listKeys") return PAGE_WORK_BYTES;
-  if (operation.case !== "invalidate") return 0;
-  const { target } = operation.value;
-  if (target.case === "keys") return target.value.keys.length * KEY_WORK_BYTES;
-  return target.case === "tags" ? target.value.tags.length * KEY_WORK_BYTES : KEY_WORK_BYTES;
+  switch (operation.case) {
+    case "set":
+      return operation.value.value.length;
+    case "listKeys":
+      return PAGE_WORK_BYTES;
+    case "lease":
+      return LEASE_WORK_BYTES;
+    case "invalidate":
+      return INVALIDATE_WORK_BYTES + KEY_WORK_BYTES * targetsOf(operation.value);
+    default:
+      return 0;
+  }
+}
+
+function targetsOf({ target }: InvalidateRequest): number {
+  if (target.case === "keys") return target.value.keys.length;
+  return target.case === "tags" ? target.value.tags.length : 1;
 }
 
 /** The most that the result takes. */
@@ -107,9 +119,12 @@ function storedBytes(result: GetResult): number {
   return result.kind === "hit" ? hitBytes(result.entry) : 0;
 }
 
-function hitBytes(hit: Pick<EntryView, "value" | "contentType" | "tags"> | undefined): number {
+function hitBytes(
+  hit: Pick<EntryView, "value" | "contentType" | "contentEncoding" | "tags"> | undefined,
+): number {
   if (hit === undefined) return 0;
-  return hit.value.length + hit.contentType.length + UTF8_BYTES_PER_UNIT * lengths(hit.tags);
+  const labels = hit.contentType.length + hit.contentEncoding.length;
+  return hit.value.length + labels + UTF8_BYTES_PER_UNIT * lengths(hit.tags);
 }
 
 function lengths(texts: readonly string[]): number {

@@ -8,18 +8,14 @@ import type {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { PooledValues } from "../../codec/framing/pooled-values.ts";
 import type { Boundary } from "../../common/boundary.ts";
-import { CacheError, limitExceeded } from "../../common/errors.ts";
+import { CacheError, limitExceeded, overloaded } from "../../common/errors.ts";
+import type { LoadShedder, OperationContext, OperationOutcome } from "../../rpc/admission.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import {
-  type LoadShedder,
-  type OperationContext,
-  type OperationOutcome,
-  runOperation,
-} from "../../rpc/operations.ts";
+import { runOperation } from "../../rpc/operations.ts";
 import { isFault, statusCodeOf, toStatus } from "../../rpc/status.ts";
 import type { Access } from "../../security/access/access.ts";
-import type { LeaseWait, Store } from "../../store/api/store.ts";
+import type { Backend, Pending } from "../../store/api/backend.ts";
 import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
@@ -29,7 +25,7 @@ import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
 export interface BatchDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly boundary: Boundary;
@@ -42,6 +38,10 @@ export interface BatchDeps {
    * again. Default false: values get memory of their own.
    */
   readonly doneEncodes?: boolean;
+  /**
+   * Whoever gets the response of `runBatch` sends it in several messages: only each result has to fit into one. Default false.
+   */
+  readonly answersInParts?: boolean;
 }
 
 /** The caller of a batch, or of all batches of a stream. */
@@ -92,7 +92,7 @@ class BatchRun {
   readonly #begun: () => void;
   readonly #context: OperationContext;
   readonly #results: OperationResult[];
-  readonly #waits = new Map<number, LeaseWait>();
+  readonly #waits = new Map<number, Pending>();
   readonly #values: PooledValues | undefined;
   #next = 0;
   #spareBytes: number;
@@ -118,7 +118,8 @@ class BatchRun {
     this.#done = done;
     this.#begun = begun;
     this.#results = new Array(operations.length);
-    this.#spareBytes = deps.limits.sendMaxBytes - operations.length * RESULT_MIN_BYTES;
+    const results = deps.answersInParts ? 1 : operations.length;
+    this.#spareBytes = deps.limits.sendMaxBytes - results * RESULT_MIN_BYTES;
     this.#unsettled = operations.length + 1;
     this.#values = deps.doneEncodes ? new PooledValues() : undefined;
     this.#context = {
@@ -153,9 +154,11 @@ class BatchRun {
     const { memory } = this.#caller;
     if (this.#resultBytes > HELD_WHILE_WAITING_MAX_BYTES || memory?.admitsAnswer() === false) {
       for (const [index, wait] of [...this.#waits]) {
+        const hasty = withoutWaiting(this.#operations[index]);
+        if (hasty === undefined) continue;
         this.#waits.delete(index);
         wait.cancel();
-        this.#run(withoutWaiting(this.#operations[index]), index);
+        this.#run(hasty, index);
       }
     }
     this.#hold();
@@ -173,11 +176,11 @@ class BatchRun {
   #settle(settled: OperationResult["result"], index: number): void {
     const { memory } = this.#caller;
     const isLate = this.#waits.delete(index);
-    const result = isLate && memory?.admitsAnswer() === false ? withoutLeasedValue(settled) : settled;
+    const result = isLate && memory?.admitsAnswer() === false ? withoutItsValue(settled) : settled;
     const extraBytes = extraBytesOf(result);
     const fits = result !== NO_ROOM_RESULT && extraBytes <= this.#spareBytes;
     if (fits) {
-      this.#spareBytes -= extraBytes;
+      if (!this.#deps.answersInParts) this.#spareBytes -= extraBytes;
       memory?.turns.spend(extraBytes);
       this.#count(extraBytes);
     } else this.#deps.refusals?.count("LIMIT_EXCEEDED");
@@ -265,13 +268,20 @@ function tooLarge({ sendMaxBytes }: Limits): CacheError {
 /** Stands for the error that its batch makes once for all values without room. */
 const NO_ROOM_RESULT: OperationResult["result"] = { case: undefined };
 
-function withoutWaiting(operation: Operation | undefined): Operation {
-  if (operation?.operation.case !== "lease") throw new Error("an operation waits that is no lease");
+/** Undefined: it waits for its answer alone, and not for a lease. */
+function withoutWaiting(operation: Operation | undefined): Operation | undefined {
+  if (operation?.operation.case !== "lease" || operation.operation.value.waitMs === 0) return undefined;
   return { ...operation, operation: { case: "lease", value: { ...operation.operation.value, waitMs: 0 } } };
 }
 
-function withoutLeasedValue(result: OperationResult["result"]): OperationResult["result"] {
-  return result.case === "lease" ? { case: "lease", value: withoutValue(result.value) } : result;
+/** When to ask again for a value that there was no memory to hold. */
+const NO_MEMORY_RETRY_MS = 100;
+
+/** A late result for which its connection has no memory left. */
+function withoutItsValue(result: OperationResult["result"]): OperationResult["result"] {
+  if (result.case === "lease") return { case: "lease", value: withoutValue(result.value) };
+  if (result.case !== "get" || extraBytesOf(result) === 0) return result;
+  return { case: "error", value: toStatus(overloaded(NO_MEMORY_RETRY_MS)) };
 }
 
 /** An operation of the batch may wait until a lease is decided. */
@@ -310,7 +320,7 @@ export function runOne(
   caller: Caller,
   deps: BatchDeps,
   settle: (result: OperationResult["result"]) => void,
-): LeaseWait | undefined {
+): Pending | undefined {
   const { traceparent } = operation;
   caller.memory?.turns.spend(OPERATION_WORK_BYTES + workBytesOf(operation.operation));
   const name = operation.operation.case ?? "unknown";
@@ -366,9 +376,8 @@ function describe(
   }
 }
 
-function withSpan(wait: LeaseWait, span: OperationSpan): LeaseWait {
+function withSpan(wait: Pending, span: OperationSpan): Pending {
   return {
-    kind: "waiting",
     cancel() {
       wait.cancel();
       span.end(STATUS_CANCELLED);

@@ -1,12 +1,12 @@
 /** The holders of the leases that unary calls take: one for each connection. Their leases end by time. */
-import type { LeaseHolder, Store } from "../../store/api/store.ts";
+import type { LeaseHolder, StoreView } from "../../store/api/store.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 
 export class ConnectionHolders {
-  readonly #store: Store;
+  readonly #store: StoreView;
   readonly #holders = new WeakMap<ConnectionMemory, LeaseHolder>();
 
-  constructor(store: Store) {
+  constructor(store: StoreView) {
     this.#store = store;
   }
 

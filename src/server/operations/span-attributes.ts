@@ -1,6 +1,6 @@
 /** The span attributes of an operation: its outcome, its shard and the size of its value. Never a key, a value or a token. */
 import type { Hit, Operation, Stamp } from "../../../gen/meshcache/v1/cache_pb.ts";
-import type { OperationOutcome } from "../../rpc/operations.ts";
+import type { OperationOutcome } from "../../rpc/admission.ts";
 import type { OperationAttributes } from "../../telemetry/telemetry.ts";
 
 export function outcomeAttributes(result: OperationOutcome): OperationAttributes {

@@ -12,7 +12,7 @@ import { toCaller } from "../../rpc/caller.ts";
 import { runInspect } from "../../rpc/inspect.ts";
 import { toNamespaceStats, toOperationStats, toShardStats, toSnapshotStatus } from "../../rpc/stats.ts";
 import { type Access, NEEDS, requireRoom } from "../../security/access/access.ts";
-import type { Store } from "../../store/api/store.ts";
+import type { Backend } from "../../store/api/backend.ts";
 import type { ProcessObservation } from "../../telemetry/telemetry.ts";
 import { type HandlerDeps, immediate, unary } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
@@ -32,7 +32,7 @@ export interface ServerFacts {
 export const NO_FACTS: ServerFacts = { settings: [], traceUrl: "" };
 
 export interface AdminServiceDeps extends HandlerDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly clock: Clock;
   readonly observation: ProcessObservation;
   /** When the process began to serve, by `clock`. */
@@ -79,9 +79,9 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
       history(request, leave.signal).then(settle, (error: CacheError) => settle(error));
       return () => leave.abort();
     }),
-    inspectEntry: immediate((request, { access }) => {
+    inspectEntry: unary((request, { access }, settle) => {
       requireRoom(access);
-      return runInspect(request, access, store, limits);
+      return runInspect(request, access, store, limits, settle);
     }),
     describeServer: immediate((_request, { access }) => {
       requireObserve(access);

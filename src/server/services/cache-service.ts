@@ -3,11 +3,9 @@ import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cach
 import { PooledValues } from "../../codec/framing/pooled-values.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
+import type { LoadShedder, OperationContext, OperationOutcome } from "../../rpc/admission.ts";
 import { withoutValue } from "../../rpc/lease.ts";
 import {
-  type LoadShedder,
-  type OperationContext,
-  type OperationOutcome,
   runGet,
   runIncrement,
   runInvalidate,
@@ -16,6 +14,7 @@ import {
   runSet,
   runTouch,
 } from "../../rpc/operations.ts";
+import type { Backend } from "../../store/api/backend.ts";
 import type { Store } from "../../store/api/store.ts";
 import type { ValueMemory } from "../../store/api/value-arena.ts";
 import {
@@ -37,9 +36,10 @@ import type { BusyPoll } from "../streams/busy-poll.ts";
 import { openStream } from "../streams/event-stream.ts";
 import { openExchange } from "../streams/exchange.ts";
 import type { StreamRegistry } from "../streams/stream-registry.ts";
+import { createRemoteHandlers, type OperationParts } from "./remote-handlers.ts";
 
 export interface CacheServiceDeps extends HandlerDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly clock: Clock;
   readonly streams: StreamRegistry;
   readonly busyPoll: BusyPoll;
@@ -52,7 +52,6 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
   const holders = new ConnectionHolders(store);
   // Whoever settles a unary call encodes its response at once.
   const batchDeps = { ...deps, doneEncodes: true };
-  const values = new PooledValues();
   const operation = (
     { writer, access, memory }: CallContext,
     valueArena?: ValueMemory,
@@ -76,10 +75,40 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       if (context.span.sampled) context.span.set({ namespace, ...outcomeAttributes(outcome) });
     },
   );
+  const ofOperations =
+    store.remote === undefined
+      ? createLocalHandlers(store, { operation, describe, holders })
+      : createRemoteHandlers(store, {
+          contextOf: (context) => operation(context, undefined, holders.of(context.memory)),
+          describe,
+        });
+  return {
+    ...ofOperations,
+    batch: unary((request, context, settle) => {
+      context.span.set({ operations: request.operations.length });
+      const { span, clientId, memory, access } = context;
+      const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
+      return runBatch(request, caller, batchDeps, settle);
+    }),
+    stream: serverStream((call, request, context) => openStream(call, request, context, deps)),
+    exchange: bidi((call, context) => openExchange(call, context, deps)),
+  };
+}
+
+interface LocalParts extends Pick<OperationParts, "describe"> {
+  operation(context: CallContext, valueArena?: ValueMemory, leaseHolder?: number): OperationContext;
+  readonly holders: ConnectionHolders;
+}
+
+function createLocalHandlers(
+  store: Store,
+  { operation, describe, holders }: LocalParts,
+): ReturnType<typeof createRemoteHandlers> {
+  const values = new PooledValues();
   return {
     get: unary((request, context, settle) => {
       try {
-        const value = runGet(request, operation(context, values));
+        const value = runGet(request, store, operation(context, values));
         describe(context, request.namespace, { case: "get", value });
         settle(value);
       } finally {
@@ -88,24 +117,24 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
       return undefined;
     }),
     set: immediate((request, context) => {
-      const value = runSet(request, operation(context));
+      const value = runSet(request, store, operation(context));
       describe(context, request.namespace, { case: "set", value });
       if (context.span.sampled) context.span.set(requestAttributes({ case: "set", value: request }));
       return value;
     }),
     invalidate: immediate((request, context) => {
       context.memory.turns.spend(workBytesOf({ case: "invalidate", value: request }));
-      const value = runInvalidate(request, operation(context));
+      const value = runInvalidate(request, store, operation(context));
       describe(context, request.namespace, { case: "invalidate", value });
       return value;
     }),
     touch: immediate((request, context) => {
-      const value = runTouch(request, operation(context));
+      const value = runTouch(request, store, operation(context));
       describe(context, request.namespace, { case: "touch", value });
       return value;
     }),
     increment: immediate((request, context) => {
-      const value = runIncrement(request, operation(context));
+      const value = runIncrement(request, store, operation(context));
       describe(context, request.namespace, { case: "increment", value });
       return value;
     }),
@@ -121,7 +150,7 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
         describe(context, request.namespace, { case: "lease", value });
         settle(value);
       };
-      const wait = runLease(request, operation(context, undefined, holders.of(memory)), (outcome) => {
+      const wait = runLease(request, store, operation(context, undefined, holders.of(memory)), (outcome) => {
         if (!waited) {
           answer(outcome);
           return;
@@ -137,17 +166,9 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     }),
     listKeys: immediate((request, context) => {
       context.memory.turns.spend(workBytesOf({ case: "listKeys", value: request }));
-      const value = runListKeys(request, operation(context));
+      const value = runListKeys(request, store, operation(context));
       describe(context, request.namespace, { case: "listKeys", value });
       return value;
     }),
-    batch: unary((request, context, settle) => {
-      context.span.set({ operations: request.operations.length });
-      const { span, clientId, memory, access } = context;
-      const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
-      return runBatch(request, caller, batchDeps, settle);
-    }),
-    stream: serverStream((call, request, context) => openStream(call, request, context, deps)),
-    exchange: bidi((call, context) => openExchange(call, context, deps)),
   };
 }

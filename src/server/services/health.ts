@@ -17,6 +17,7 @@ import { limitExceeded } from "../../common/errors.ts";
 import { type Cancel, type HandlerDeps, immediate, StatusError, serverStream } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
 import type { RequestBound, ServiceHandlers } from "../calls/methods.ts";
+import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { DrainableStream, StreamRegistry } from "../streams/stream-registry.ts";
 
@@ -41,6 +42,7 @@ export function healthBoundOf(method: DescMethod): RequestBound {
 export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof Health> {
   // "" stands for the server as a whole.
   const known: ReadonlySet<string> = new Set(["", ...deps.services]);
+  const watches = new Watches(deps.watchers, deps.streams.limits.connectionsMax);
   const current = () => {
     const status = deps.streams.draining ? ServingStatus.NOT_SERVING : ServingStatus.SERVING;
     return create(HealthCheckResponseSchema, { status });
@@ -56,7 +58,7 @@ export function createHealthHandlers(deps: HealthDeps): ServiceHandlers<typeof H
       }),
     ),
     watch: serverStream((call, request) => {
-      return openWatch(call, deps, known.has(takeService(request)) ? current : undefined);
+      return openWatch(call, deps.streams, watches, known.has(takeService(request)) ? current : undefined);
     }),
   };
 }
@@ -70,13 +72,41 @@ function takeService(request: HealthCheckRequest): string {
 
 const UNKNOWN = create(HealthCheckResponseSchema, { status: ServingStatus.SERVICE_UNKNOWN });
 
+/**
+ * The open watches of the process, as one thread counts them. They need no identity: beyond half of what there may be, each
+ * connection has one, so that no connection takes the last ones from others.
+ */
+class Watches {
+  readonly #ofAll: Quota;
+  readonly #max: number;
+  readonly #ofConnections = new WeakMap<ConnectionMemory, number>();
+
+  constructor(ofAll: Quota, max: number) {
+    this.#ofAll = ofAll;
+    this.#max = max;
+  }
+
+  /** Throws LIMIT_EXCEEDED. Returns what is to be called at its end. */
+  open(connection: ConnectionMemory): () => void {
+    const own = this.#ofConnections.get(connection) ?? 0;
+    const max = own === 0 ? this.#max : Math.ceil(this.#max / 2);
+    if (this.#ofAll.taken >= max || !this.#ofAll.take()) throw limitExceeded("watchers", String(max));
+    this.#ofConnections.set(connection, own + 1);
+    return () => {
+      this.#ofAll.give();
+      this.#ofConnections.set(connection, (this.#ofConnections.get(connection) ?? 1) - 1);
+    };
+  }
+}
+
 /** `current`: the status of a known service. It changes once, so at most two frames wait for a slow peer. */
 function openWatch(
   call: StreamingCall,
-  { streams, watchers }: HealthDeps,
+  streams: StreamRegistry,
+  watches: Watches,
   current: (() => HealthCheckResponse) | undefined,
 ): Cancel {
-  if (!watchers.take()) throw limitExceeded("watchers", String(streams.limits.connectionsMax));
+  const close = watches.open(call.connectionMemory);
   const tell = (response: HealthCheckResponse) => {
     if (call.open) call.send(encodeFrame(HealthCheckResponseSchema, response), () => {});
   };
@@ -90,6 +120,6 @@ function openWatch(
   tell(current?.() ?? UNKNOWN);
   return () => {
     streams.open.delete(watcher);
-    watchers.give();
+    close();
   };
 }

@@ -43,7 +43,10 @@ function openReflection(
   access: Access | undefined,
   deps: ReflectionDeps,
 ): RequestReader<ServerReflectionRequest> {
-  if (access?.permitsSomewhere(NEEDS.reflection) === false) throw access.deny(NEEDS.reflection, "");
+  const denial = () =>
+    access?.permitsSomewhere(NEEDS.reflection) === false ? access.deny(NEEDS.reflection, "") : undefined;
+  const denied = denial();
+  if (denied !== undefined) throw denied;
   const { streams } = deps;
   let taken = true;
   // A queue without room lets one answer wait at a time.
@@ -51,7 +54,7 @@ function openReflection(
     taken = true;
     call.readOn();
   });
-  const stream: DrainableStream = { drain: () => {}, end: (error) => call.end(error) };
+  const stream: DrainableStream = { drain: () => {}, end: (error) => call.end(error), denial };
   streams.open.add(stream);
   return {
     receive(request) {

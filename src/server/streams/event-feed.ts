@@ -12,7 +12,8 @@ import {
 } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { eventsMessageBytes } from "../../codec/event-frames.ts";
 import { toEvents, toGap, toPredecessors } from "../../rpc/subscription.ts";
-import type { Selector, Store, Subscriber, SubscriberRead } from "../../store/api/store.ts";
+import type { Backend } from "../../store/api/backend.ts";
+import type { Selector, Subscriber, SubscriberRead } from "../../store/api/store.ts";
 
 /** The frames that Stream and Exchange have in common. */
 export type FeedFrame = Extract<StreamResponse["frame"], { case: "opened" | "events" | "progress" | "gap" }>;
@@ -43,7 +44,7 @@ export type FeedState = "caughtUp" | "full" | "later";
 
 /** Subscribes from `cursor`, or from now when it is empty. `wake`: called when there may be events to send. */
 export function createEventFeed(
-  store: Store,
+  store: Backend,
   selectors: readonly Selector[],
   cursor: Uint8Array,
   limits: FeedLimits,
@@ -108,7 +109,7 @@ function toFrame(epoch: bigint, read: SubscriberRead, sendMaxBytes: number): Fee
 
 /** `cursor`: empty for a stream without a subscription. */
 export function toOpened(
-  store: Store,
+  store: Backend,
   cursor: Uint8Array,
   limits: Limits,
 ): Extract<FeedFrame, { case: "opened" }> {

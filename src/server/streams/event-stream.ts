@@ -10,10 +10,12 @@ import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
+import { toFailure } from "../../rpc/remote-operations.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkCursor } from "../../rpc/validate.ts";
 import { type Access, NEEDS, requireAccess, requireRoom } from "../../security/access/access.ts";
-import type { Selector, Store } from "../../store/api/store.ts";
+import type { Backend, Pending } from "../../store/api/backend.ts";
+import type { Selector } from "../../store/api/store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { CallContext, Cancel } from "../calls/handler.ts";
 import type { StreamingCall } from "../calls/handler-call.ts";
@@ -23,7 +25,7 @@ import type { DrainableStream, StreamDescription, StreamRegistry } from "./strea
 import { deferOnce } from "./turn-scheduler.ts";
 
 export interface StreamDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -53,7 +55,11 @@ class EventStream implements DrainableStream {
   readonly #selectors: readonly Selector[];
   readonly #call: StreamingCall;
   readonly #deps: StreamDeps;
-  readonly #feed: EventFeed;
+  readonly #cursor: Uint8Array;
+  /** Undefined: its position is not known yet. */
+  #feed: EventFeed | undefined;
+  /** Of the store, until everything is there that was acknowledged before. */
+  #barrier: Pending | undefined;
   readonly #queue: SendQueue;
   readonly #sendLater: () => void;
   readonly #sendFrame = (frame: StreamResponse["frame"]): boolean => this.#send(frame);
@@ -72,14 +78,12 @@ class EventStream implements DrainableStream {
     this.#namespace = namespace;
     this.#access = access;
     this.#clientId = clientId;
-    const { store, limits, streams } = deps;
+    const { limits, streams } = deps;
     this.#selectors = selectors;
     this.#call = call;
     this.#deps = deps;
     this.#sendLater = deferOnce(streams.defer, () => this.#sendPending());
-    const feedLimits = { ...streams.limits, openedLimits: toLimitsMessage({ ...limits, ...streams.limits }) };
-    const checkedCursor = checkCursor(cursor, limits);
-    this.#feed = createEventFeed(store, this.#selectors, checkedCursor, feedLimits, this.#sendLater);
+    this.#cursor = checkCursor(cursor, limits);
     this.#queue = createSendQueue(
       call,
       streams.limits.queueMaxBytes,
@@ -95,12 +99,8 @@ class EventStream implements DrainableStream {
   }
 
   open(): void {
-    const { streams } = this.#deps;
-    streams.open.add(this);
-    streams.subscribers.add(this.#feed.subscriber);
-    this.#scheduleProgress();
-    this.#send(this.#feed.opened());
-    this.#sendPending();
+    this.#deps.streams.open.add(this);
+    this.#afterBarrier(() => this.#begin());
   }
 
   drain(): void {
@@ -118,7 +118,6 @@ class EventStream implements DrainableStream {
   }
 
   describe(): StreamDescription {
-    const { subscriber, overruns } = this.#feed;
     return {
       connection: this.#call.connectionMemory,
       method: "Stream",
@@ -126,8 +125,8 @@ class EventStream implements DrainableStream {
       library: "",
       libraryVersion: "",
       selectors: this.#selectors,
-      lagEvents: subscriber.lag(),
-      overruns,
+      lagEvents: this.#feed?.subscriber.lag() ?? 0,
+      overruns: this.#feed?.overruns ?? 0,
     };
   }
 
@@ -135,11 +134,45 @@ class EventStream implements DrainableStream {
   close(): void {
     const { streams } = this.#deps;
     this.#closed = true;
+    this.#barrier?.cancel();
     this.#progressTimer?.cancel();
     this.#queue.close();
     streams.open.delete(this);
+    if (this.#feed === undefined) return;
     streams.subscribers.delete(this.#feed.subscriber);
     this.#feed.subscriber.close();
+  }
+
+  /** Throws FIELD_INVALID for the cursor. */
+  #begin(): void {
+    const { store, limits, streams } = this.#deps;
+    const feedLimits = { ...streams.limits, openedLimits: toLimitsMessage({ ...limits, ...streams.limits }) };
+    const feed = createEventFeed(store, this.#selectors, this.#cursor, feedLimits, this.#sendLater);
+    this.#feed = feed;
+    streams.subscribers.add(feed.subscriber);
+    this.#scheduleProgress();
+    this.#send(feed.opened());
+    this.#sendPending();
+  }
+
+  /** Throws what `run` throws if it runs at once; otherwise that ends the call. */
+  #afterBarrier(run: () => void): void {
+    const { store, streams } = this.#deps;
+    if (store.remote === undefined) {
+      run();
+      return;
+    }
+    this.#barrier = store.barrier(
+      streams.boundary.guard(undefined, (error) => {
+        this.#barrier = undefined;
+        try {
+          if (error instanceof Error) throw error;
+          run();
+        } catch (failure) {
+          this.end(toFailure(failure));
+        }
+      }),
+    );
   }
 
   #scheduleProgress(): void {
@@ -147,20 +180,21 @@ class EventStream implements DrainableStream {
     const sendProgress = streams.boundary.guard(undefined, () => {
       // First: sending may end the call, and `close()` then cancels this timer.
       this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
-      this.#sendPending(true);
+      if (this.#barrier === undefined) this.#afterBarrier(() => this.#sendPending(true));
     });
     this.#progressTimer = clock.schedule(streams.limits.progressIntervalMs, sendProgress);
   }
 
   /** Sends pending events, and then a Progress if `withProgress`. An error becomes the status of the call. */
   #sendPending(withProgress = false): void {
-    if (!this.#writable || this.#closed) return;
+    const feed = this.#feed;
+    if (!this.#writable || this.#closed || feed === undefined) return;
     this.#writable = this.#queue.ready();
     if (!this.#writable) return;
     try {
-      const state = this.#feed.sendPending(this.#sendFrame);
+      const state = feed.sendPending(this.#sendFrame);
       if (state === "later") this.#sendLater();
-      else if (state === "caughtUp" && withProgress) this.#send(this.#feed.progress(0n));
+      else if (state === "caughtUp" && withProgress) this.#send(feed.progress(0n));
     } catch (error) {
       this.#deps.telemetry.logger.error({ err: error }, "a stream failed");
       this.end(new CacheError("INTERNAL", "internal error", {}, { cause: error }));

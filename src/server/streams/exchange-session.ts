@@ -17,14 +17,16 @@ import {
 import { type Boundary, createBoundary } from "../../common/boundary.ts";
 import { NO_BYTES } from "../../common/bytes.ts";
 import { CacheError, fieldInvalid } from "../../common/errors.ts";
+import type { LoadShedder } from "../../rpc/admission.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { toLimitsMessage } from "../../rpc/limits-message.ts";
-import type { LoadShedder } from "../../rpc/operations.ts";
+import { toFailure } from "../../rpc/remote-operations.ts";
 import { isFault, toStatus } from "../../rpc/status.ts";
 import { fromSelectors } from "../../rpc/subscription.ts";
 import { checkClientId, checkLibrary } from "../../rpc/validate.ts";
 import { type Access, deniedSelectors, selectorDenial } from "../../security/access/access.ts";
-import type { LeaseHolder, Selector, Store, Subscriber } from "../../store/api/store.ts";
+import type { Backend, Pending } from "../../store/api/backend.ts";
+import type { LeaseHolder, Selector, Subscriber } from "../../store/api/store.ts";
 import { UNSAMPLED_CALL } from "../../telemetry/no-telemetry.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
@@ -38,6 +40,9 @@ import { ExchangeSubscription } from "./exchange-subscription.ts";
 import { FrameOutput, type FrameSink } from "./frame-output.ts";
 import type { StreamDescription } from "./stream-registry.ts";
 import { type Defer, deferOnce } from "./turn-scheduler.ts";
+
+/** Frames of a stream whose answers may wait for barriers at once. */
+const BARRIERS_MAX = 16;
 
 export interface ExchangeSession {
   receive(frame: ExchangeRequest): void;
@@ -63,7 +68,7 @@ export type ExchangeLimits = Pick<
 >;
 
 export interface ExchangeSessionDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly transport: ExchangeLimits;
   readonly telemetry: Telemetry;
@@ -111,6 +116,10 @@ class Session implements ExchangeSession {
   #holder: LeaseHolder | undefined;
   /** What the client says that it is. */
   #client = { library: "", libraryVersion: "" };
+  /** Frames whose answers wait for a barrier of the store. */
+  readonly #barriers = new Set<Pending>();
+  /** Such a frame changes the subscription: those behind it wait too. */
+  #isSubscribing = false;
   #lastId = 0n;
   #advancing = false;
   #waitsForTurn = false;
@@ -183,6 +192,8 @@ class Session implements ExchangeSession {
   close(): void {
     this.#closed = true;
     this.#inbox.length = 0;
+    for (const barrier of this.#barriers) barrier.cancel();
+    this.#barriers.clear();
     this.#batches.close();
     this.#subscription.close();
     // Last: it may grant leases to others, whose answers are sent later.
@@ -228,7 +239,7 @@ class Session implements ExchangeSession {
     if (state === "later") this.#advanceLater();
     if (state !== "caughtUp") return false;
     if (this.#batches.sendAnswer(this.#output) || this.#batches.runChunk()) return true;
-    if (this.#batches.running) return false;
+    if (this.#batches.running || this.#isSubscribing || this.#barriers.size >= BARRIERS_MAX) return false;
     const request = this.#inbox.shift();
     if (request !== undefined) {
       this.#handle(request);
@@ -255,13 +266,40 @@ class Session implements ExchangeSession {
       if (frame.case === "open") this.#open(id, frame.value);
       else if (caller !== undefined) this.#answer(id, frame, caller);
     } catch (error) {
-      if (isFault(error)) {
-        this.#deps.telemetry.logger.error({ err: error, frame: frame.case }, "a frame failed");
-      }
-      this.#deps.refusals?.add(error);
-      this.#deps.memory?.turns.spend(ERROR_WORK_BYTES);
-      this.#output.send({ case: "error", value: toStatus(error) }, id);
+      this.#batches.inOrder(() => this.#refuse(id, frame.case, error));
     }
+  }
+
+  /** The error is the answer to the frame. */
+  #refuse(id: bigint, frame: ExchangeRequest["frame"]["case"], error: unknown): void {
+    if (isFault(error)) this.#deps.telemetry.logger.error({ err: error, frame }, "a frame failed");
+    this.#deps.refusals?.add(error);
+    this.#deps.memory?.turns.spend(ERROR_WORK_BYTES);
+    this.#output.send({ case: "error", value: toStatus(error) }, id);
+  }
+
+  /** Answers a frame when the store has passed a barrier: at once, if it answers at once. */
+  #afterBarrier(id: bigint, frame: "subscription" | "ping", run: () => void): void {
+    const { store } = this.#deps;
+    if (store.remote === undefined) {
+      run();
+      return;
+    }
+    if (frame === "subscription") this.#isSubscribing = true;
+    const place = this.#batches.reserve();
+    const barrier = store.barrier((error) => {
+      this.#barriers.delete(barrier);
+      place.fill(() => {
+        if (frame === "subscription") this.#isSubscribing = false;
+        try {
+          if (error instanceof Error) throw toFailure(error);
+          run();
+        } catch (failure) {
+          this.#refuse(id, frame, failure);
+        }
+      });
+    });
+    this.#barriers.add(barrier);
   }
 
   #open(id: bigint, { clientId, predecessorToken, library, libraryVersion }: Open): void {
@@ -292,10 +330,12 @@ class Session implements ExchangeSession {
       case "batch":
         this.#batches.start(id, frame.value, caller);
         return;
-      case "ping":
-        if (frame.value.nonce === 0n) throw fieldInvalid("nonce", "not 0");
-        this.#output.send(this.#subscription.progress(frame.value.nonce), id);
+      case "ping": {
+        const { nonce } = frame.value;
+        if (nonce === 0n) throw fieldInvalid("nonce", "not 0");
+        this.#afterBarrier(id, "ping", () => this.#output.send(this.#subscription.progress(nonce), id));
         return;
+      }
       case "ack":
         this.#subscription.acknowledge(frame.value.cursor);
         return;
@@ -309,14 +349,17 @@ class Session implements ExchangeSession {
   #subscribe(id: bigint, subscription: Subscription): void {
     const { limits, access } = this.#deps;
     const asked = fromSelectors(subscription.selectors, limits);
-    const denied = subscription.permittedOnly ? deniedSelectors(access, asked) : [];
-    const selectors = asked.filter((_, at) => !denied.includes(at));
-    const denial = selectorDenial(access, selectors);
-    if (denial !== undefined) throw denial;
-    const opened = this.#subscription.subscribe(selectors, subscription.cursor);
-    if (opened.case === "opened") opened.value.deniedSelectors = denied;
-    this.#output.send(opened, id);
-    this.#subscribed = selectors;
+    // Behind the barrier: until then the permissions may be others.
+    this.#afterBarrier(id, "subscription", () => {
+      const denied = subscription.permittedOnly ? deniedSelectors(access, asked) : [];
+      const selectors = asked.filter((_, at) => !denied.includes(at));
+      const denial = selectorDenial(access, selectors);
+      if (denial !== undefined) throw denial;
+      const opened = this.#subscription.subscribe(selectors, subscription.cursor);
+      if (opened.case === "opened") opened.value.deniedSelectors = denied;
+      this.#output.send(opened, id);
+      this.#subscribed = selectors;
+    });
   }
 
   #finish(error?: CacheError): void {

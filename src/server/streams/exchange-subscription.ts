@@ -4,7 +4,8 @@ import { ProgressSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { fieldInvalid } from "../../common/errors.ts";
 import type { Limits } from "../../rpc/limits.ts";
 import { checkCursor } from "../../rpc/validate.ts";
-import type { Selector, Store, Subscriber } from "../../store/api/store.ts";
+import type { Backend } from "../../store/api/backend.ts";
+import type { Selector, Subscriber } from "../../store/api/store.ts";
 import {
   createEventFeed,
   type EventFeed,
@@ -14,7 +15,7 @@ import {
 } from "./event-feed.ts";
 
 export interface ExchangeSubscriptionDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly feed: FeedLimits;
   /** Where the subscriber is listed from the first subscription to `close()`. */

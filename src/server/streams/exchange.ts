@@ -2,9 +2,9 @@
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { encodeExchangeResponse } from "../../codec/event-frames.ts";
 import { CacheError } from "../../common/errors.ts";
+import type { LoadShedder } from "../../rpc/admission.ts";
 import type { Limits } from "../../rpc/limits.ts";
-import type { LoadShedder } from "../../rpc/operations.ts";
-import type { Store } from "../../store/api/store.ts";
+import type { Backend } from "../../store/api/backend.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { CallContext } from "../calls/handler.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
@@ -15,7 +15,7 @@ import { createSendQueue } from "./send-queue.ts";
 import type { DrainableStream, StreamRegistry } from "./stream-registry.ts";
 
 export interface ExchangeDeps {
-  readonly store: Store;
+  readonly store: Backend;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly streams: StreamRegistry;

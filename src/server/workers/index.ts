@@ -95,6 +95,7 @@ export function createServerThreads(options: ServerThreadsOptions): ServerThread
 
 class ServerThreadGroup implements ServerThreads {
   readonly store: CacheServer["store"];
+  readonly backend: CacheServer["backend"];
   readonly operators: CacheServer["operators"];
   readonly crashed: Promise<WorkerCrash>;
   readonly #options: ServerThreadsOptions;
@@ -138,6 +139,7 @@ class ServerThreadGroup implements ServerThreads {
     this.#snapshot = started?.outcome;
     this.#boundsMemory = createBoundsMemory(workers);
     this.store = attachThreadStore(this.#storeMemory, workers, this.#ownPorts, this.#telemetry.logger);
+    this.backend = this.store;
     this.crashed = this.#crash.promise;
     this.#channel = openInquiryChannel(this.#channelName, workers, systemClock, this.#telemetry.logger);
     this.operators = this.#viewFor(this.#channel.inquiry);

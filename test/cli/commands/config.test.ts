@@ -17,6 +17,7 @@ import { WORKERS_BOUND } from "../../../src/server/workers/thread-ports.ts";
 import { SNAPSHOT_BOUNDS } from "../../../src/snapshot/bounds.ts";
 import { DEFAULT_STORE_ENGINE, STORE_BOUNDS } from "../../../src/store/engine/store-options.ts";
 import { DEFAULT_LOG_LEVEL } from "../../../src/telemetry/logger.ts";
+import { TIER_BOUNDS } from "../../../src/tier/options.ts";
 import { runCommand } from "../../support/command-line.ts";
 
 /** Options of the store whose settings have another name. */
@@ -32,6 +33,7 @@ const enforced: ReadonlyMap<string, Bound> = new Map([
     adminConnectionsMax: ADMIN_CONNECTIONS_BOUND,
     securityReloadMs: SECURITY_BOUNDS.reloadMs,
     snapshotMaxAgeMs: SNAPSHOT_BOUNDS.maxAgeMs,
+    tierOperationMaxMs: TIER_BOUNDS.operationMaxMs,
     ...LIMIT_BOUNDS,
     ...TRANSPORT_BOUNDS,
   }),
@@ -64,6 +66,14 @@ const words: ReadonlyMap<string, string | boolean | object> = new Map<string, st
   ["jwtIssuers", ""],
   ["policy", ""],
   ["snapshot", ""],
+  ["tier", ""],
+  ["tierTls", false],
+  ["tierCa", ""],
+  ["tierCert", ""],
+  ["tierKey", ""],
+  ["tierUser", ""],
+  ["tierPasswordFile", ""],
+  ["tierStart", "wait"],
   ["tlsMinVersion", "TLSv1.3"],
   ["adminTls", "on"],
   ["plaintext", false],
@@ -87,6 +97,12 @@ const dependent: ReadonlyMap<string, string> = new Map([
   ["jwtIssuers", "none"],
   ["policy", "none"],
   ["snapshot", "none"],
+  ["tier", "none"],
+  ["tierCa", "none"],
+  ["tierCert", "none"],
+  ["tierKey", "none"],
+  ["tierUser", "none"],
+  ["tierPasswordFile", "none"],
   ["namespaces", "none"],
   ["residentMaxBytes", "the ceiling"],
 ]);

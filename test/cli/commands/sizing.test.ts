@@ -52,6 +52,27 @@ describe("L6: meshcache sizing", () => {
     for (const argv of smaller) expect(await ceilingOf(...argv), argv[0]).toBeLessThan(usual);
   });
 
+  it("has time for a larger store, a longer drain and a slow disk, where there is a snapshot", async () => {
+    const boundsOf = async (...argv: string[]) =>
+      JSON.parse((await runCommand(["sizing", "--json", ...argv])).stdout);
+    const none = await boundsOf();
+    expect(none).toMatchObject({ snapshotMaxBytes: 0, stopMaxMs: 20_000, startMaxMs: 30_000 });
+    const snapshot = ["--snapshot", "/var/lib/meshcache/snapshot"];
+    const usual = await boundsOf(...snapshot);
+    const large = await boundsOf(...snapshot, "--store-budget-bytes", "4GiB");
+    const more = (large.snapshotMaxBytes - usual.snapshotMaxBytes) / (32 * MIB);
+    expect(more).toBeGreaterThan((4_096 - 256) / 32);
+    for (const time of ["stopMaxMs", "startMaxMs"]) {
+      expect(usual[time] - none[time]).toBeGreaterThanOrEqual((usual.snapshotMaxBytes / (32 * MIB)) * 1_000);
+      expect(Math.abs((large[time] - usual[time]) / 1_000 - more)).toBeLessThanOrEqual(1);
+    }
+    expect((await boundsOf("--drain-max-ms", "1m")).stopMaxMs).toBe(70_000);
+    const { stdout } = await runCommand(["sizing", ...snapshot]);
+    expect(stdout).toMatch(/^ {2}snapshot {7}at most 6\d\d MiB$/m);
+    expect(stdout).toMatch(/^ {2}stop in order {2}at most \d\d s$/m);
+    expect(stdout).toMatch(/^ {2}start {10}at most \d\d s$/m);
+  });
+
   it("shows people the limits, and the defaults that follow them", async () => {
     const { stdout } = await runCommand(["sizing"], { machine: small });
     expect(stdout).toMatch(/^Give a container for these settings (50\d|51[0-2]) MiB of memory\.$/m);

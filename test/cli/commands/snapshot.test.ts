@@ -1,6 +1,4 @@
 /** Snapshots of real server processes: clean stops, kills, and files that somebody has touched. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import {
   copyFileSync,
   existsSync,
@@ -17,58 +15,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SnapshotStatus_Outcome } from "../../../gen/meshcache/v1/admin_pb.ts";
-import { SERVER_V8_FLAGS } from "../../../src/cli/v8-flags.ts";
-import { bundledCommand } from "../../support/bundled-command.ts";
-import { Captured, runCommand } from "../../support/command-line.ts";
-import { CALM } from "../../support/test-workers.ts";
+import { runCommand } from "../../support/command-line.ts";
+import { type ServerProcess, startServerProcess, stopServerProcess } from "../../support/server-process.ts";
 
-interface Started {
-  readonly child: ChildProcess;
-  readonly address: string;
-  readonly admin: string;
-  readonly stderr: Captured;
-}
-
-const COMMAND = await bundledCommand();
 let folder: string;
 let file: string;
-const children: ChildProcess[] = [];
+const running: ServerProcess[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "meshcache-snapshot-"));
   file = join(folder, "snapshot");
 });
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
+  for (const { child } of running.splice(0)) child.kill("SIGKILL");
   rmSync(folder, { recursive: true });
 });
 
-async function start(...argv: string[]): Promise<Started> {
-  const always = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--snapshot", file];
-  const child = spawn(process.execPath, [...SERVER_V8_FLAGS, COMMAND, "serve", ...always, ...argv], {
-    env: { ...process.env, MESHCACHE_SHED_AFTER_MS: `${CALM.shedAfterMs}` },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  children.push(child);
-  const [stdout, stderr] = [new Captured(), new Captured()];
-  child.stdout.pipe(stdout);
-  child.stderr.pipe(stderr);
-  await stdout.until(/Try it/);
-  const address = /listens on (\S+)/.exec(stdout.text())?.[1] ?? "";
-  const admin = /health on (\S+)/.exec(stdout.text())?.[1] ?? "";
-  return { child, address, admin, stderr };
+async function start(...argv: string[]): Promise<ServerProcess> {
+  const server = await startServerProcess(["--snapshot", file, ...argv]);
+  running.push(server);
+  return server;
 }
 
-async function stop({ child }: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-  const closed = once(child, "close");
-  child.kill(signal);
-  await closed;
-}
-
-const set = async ({ address }: Started, key: string, value: string) =>
+const stop = stopServerProcess;
+const set = async ({ address }: ServerProcess, key: string, value: string) =>
   expect((await runCommand(["set", key, value, "--address", address])).exitCode).toBe(0);
-const get = async ({ address }: Started, key: string): Promise<string> =>
+const get = async ({ address }: ServerProcess, key: string): Promise<string> =>
   (await runCommand(["get", key, "--address", address])).stdout;
-const messages = ({ stderr }: Started): string[] => stderr.lines().map((line) => JSON.parse(line).msg);
+const messages = ({ stderr }: ServerProcess): string[] => stderr.lines().map((line) => JSON.parse(line).msg);
 
 /** A server that was stopped in order with one entry. */
 async function stopped(...argv: string[]): Promise<void> {

@@ -34,6 +34,7 @@ const set = (store: Store, key: string) =>
     staleMs: 0,
     tags: [],
     contentType: "",
+    contentEncoding: "",
     absent: false,
     sourceVersion: 0n,
     condition: { kind: "always" },

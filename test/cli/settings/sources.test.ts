@@ -59,6 +59,19 @@ describe("resolveSettings()", () => {
     expect(values.valueMaxBytes).toBe(65_536);
   });
 
+  it("takes the booleans that Helm makes of off and on, where these are words of a setting", () => {
+    const { values } = resolve({ file: "console: false\nadmin: false\nhttp: false\nacceleration: true\n" });
+    expect([values.console, values.admin, values.http, values.acceleration]).toEqual([
+      "off",
+      "off",
+      "off",
+      "on",
+    ]);
+    expect(faultsOf({ file: "logLevel: false\nlisten: false\nadmin: true\ntierStart: true\n" })).toHaveLength(
+      4,
+    );
+  });
+
   it("names every fault of every source at once", () => {
     const faults = faultsOf({
       flags: { shards: "many", logLevel: "loud" },

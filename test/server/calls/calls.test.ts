@@ -26,7 +26,7 @@ describe("a unary call", () => {
     const waiting = client.unary(method.lease, { ...at, waitMs: 30_000 });
     await expect(waiting).rejects.toMatchObject({ reason: "DEADLINE" });
     await client.unary(method.set, { ...at, value: Buffer.from("v") });
-    expect(server.store.counters.leasesShared).toBe(0);
+    expect(server.backend.counters.leasesShared).toBe(0);
   });
 
   it("ends at its own deadline when that is shorter", async () => {
@@ -51,7 +51,7 @@ describe("a unary call", () => {
     await client.unary(method.get, at);
     await client.unary(method.set, { ...at, value: Buffer.from("v") });
     expect((await other).outcome.case).toBe("hit");
-    expect(server.store.counters.leasesShared).toBe(1);
+    expect(server.backend.counters.leasesShared).toBe(1);
   });
 
   it("gives its client id to the events it causes", async () => {

@@ -1,10 +1,11 @@
 /** The register of open calls: that every waiter learns that none is left, and that many ends do not come in one turn. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
 import type { ListedCall } from "../../../src/server/calls/call-list.ts";
 import { createOpenCalls, type OpenCalls } from "../../../src/server/calls/registry.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { ERROR_WORK_BYTES } from "../../../src/server/limits/work.ts";
+import { ERROR_WORK_BYTES, LEFT_CALL_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -74,5 +75,22 @@ it("A4: ends calls whose time is over in turns, each of them once", async () => 
     expect(turns).toBeLessThan(50);
   }
   expect(refused).toEqual(Array.from({ length: COUNT }, (_, index) => index));
+  calls.close();
+});
+
+it("A4: counts the ends of calls that their peer has left as work of the turn", async () => {
+  const COUNT = 8;
+  const calls = openCalls(new ManualClock(), COUNT * LEFT_CALL_WORK_BYTES);
+  const begun = Array.from({ length: 2 * COUNT }, (_, index) => {
+    const call = callOf(() => {});
+    call.answered = index < COUNT;
+    calls.register.begin(call, () => undefined);
+    return call;
+  });
+  await nextTurn();
+  for (const call of begun.slice(0, -1)) calls.register.end(call, status.CANCELLED);
+  expect(calls.memory.turns.over).toBe(false);
+  for (const call of begun) calls.register.end(call, status.CANCELLED);
+  expect(calls.memory.turns.over).toBe(true);
   calls.close();
 });

@@ -121,9 +121,9 @@ describe.each([
     const peer = new Peer(port, encrypts);
     peer.socket.write(`${HEAD}transfer-encoding: chunked\r\n\r\n`);
     await eventually(() => expect(peer.ended).toBe(true));
-    for (let sent = 0; sent < 64; sent += 1) peer.chunk(64 * KIB);
+    for (let sent = 0; sent < 256; sent += 1) peer.chunk(64 * KIB);
     await eventually(() => expect(peer.socket.destroyed).toBe(true));
-    expect(read()).toBeLessThan(1024 * KIB);
+    expect(read()).toBeLessThan(9 * 1024 * KIB);
   });
 
   it("gives the rest of the request no more time than the whole of it has", async () => {

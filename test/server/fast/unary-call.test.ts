@@ -20,7 +20,7 @@ import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { OPERATION_WORK_BYTES } from "../../../src/server/limits/work.ts";
+import { CALL_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -310,9 +310,9 @@ describe("A8: calls whose deadline passes before their turn", () => {
       settle(create(LeaseResponseSchema));
       return undefined;
     });
-    const { begin, calls, clock } = fakeCalls(handler, CALLS_PER_TURN * OPERATION_WORK_BYTES);
+    const { begin, calls, clock } = fakeCalls(handler, CALLS_PER_TURN * CALL_WORK_BYTES);
     const { turns } = calls.memory;
-    turns.spend(CALLS_PER_TURN * OPERATION_WORK_BYTES);
+    turns.spend(CALLS_PER_TURN * CALL_WORK_BYTES);
     let ended = 0;
     for (let call = 0; call < CALLS; call++) {
       const stream = new FakeStream(() => {

@@ -199,6 +199,7 @@ describe("a reader", () => {
       staleMs: 0,
       tags: [],
       contentType: "",
+      contentEncoding: "",
       absent: false,
       sourceVersion: 0n,
       condition: { kind: "always" },

@@ -18,13 +18,33 @@ describe("A3: memory that a burst has left", () => {
     memory.check(120 * MIB, 0);
     expect(collected).toEqual([]);
     memory.check(0, 250);
+    memory.check(0, 1_000);
+    expect(collected).toEqual([]);
+    memory.check(0, 1_250);
     expect(collected).toEqual([220 * MIB]);
     bytes = 220 * MIB;
-    memory.check(120 * MIB, 500);
-    memory.check(0, 20_000);
+    memory.check(120 * MIB, 2_000);
+    memory.check(0, 21_000);
     expect(memory.collections).toBe(1);
-    memory.check(0, 20_250);
+    memory.check(0, 21_250);
     expect(memory.collections).toBe(2);
+  });
+
+  it("is collected again when the first time it was not free yet, and left to its user after the third", () => {
+    let bytes = 100 * MIB;
+    const memory = new MemoryReturn({ bufferBytes: () => bytes, collect: () => {} });
+    const collectionsAfter = (ms: number) => {
+      for (let nowMs = 1_000; nowMs <= ms; nowMs += 250) memory.check(0, nowMs);
+      return memory.collections;
+    };
+    bytes = 220 * MIB;
+    memory.check(120 * MIB, 0);
+    expect(collectionsAfter(2_000)).toBe(1);
+    expect(collectionsAfter(22_000)).toBe(2);
+    expect(collectionsAfter(200_000)).toBe(3);
+    // As much more: it is compared with what has stayed.
+    memory.check(120 * MIB, 200_250);
+    expect(collectionsAfter(300_000)).toBe(3);
   });
 
   it("is left alone while little was held, or when V8 has freed it already", () => {

@@ -6,7 +6,7 @@ import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 const TURN = 1_600;
-/** Half of a turn may arrive in it, and up to a 16th is little. */
+/** Half of a turn may arrive in it, and up to a 16th is of those who bring least. */
 const MUCH = TURN / 2;
 const LITTLE = TURN / 16;
 
@@ -16,7 +16,7 @@ class Peer {
   isRead = true;
   takesAnswers = true;
   reads = 0;
-  readonly bytes: number;
+  bytes: number;
   readonly close: () => void;
 
   constructor(bytes: number) {
@@ -93,6 +93,38 @@ describe("A4: in a turn of the event loop", () => {
       expect(unread).toBeLessThanOrEqual(1);
     }
     expect(Math.min(...readsOf(busy))).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ["some", TURN / 8],
+    ["much", MUCH],
+  ])("who brings least is read in every second turn at least, beside many who bring %s", (_, bytes) => {
+    const polite = new Peer(TURN / 40);
+    passTurn([polite]);
+    const others = Array.from({ length: 60 }, () => new Peer(bytes));
+    const peers = [...others, polite];
+    let unread = 0;
+    for (let turn = 0; turn < 1_500; turn++) {
+      const { reads } = polite;
+      // All have been read once.
+      if (turn === 1_000) for (const peer of others) peer.reads = 0;
+      // Once it has not been read for some time, and has more to bring.
+      polite.bytes = turn === 100 ? TURN / 4 : TURN / 40;
+      passTurn(peers);
+      unread = polite.reads > reads ? 0 : unread + 1;
+      expect(unread).toBeLessThanOrEqual(1);
+    }
+    const reads = readsOf(others);
+    expect(Math.min(...reads)).toBeGreaterThan(0);
+    expect(Math.max(...reads) / Math.min(...reads)).toBeLessThanOrEqual(3);
+  });
+
+  it("who brings much is read too while many who bring little fill each turn", () => {
+    const little = Array.from({ length: 100 }, () => new Peer(TURN / 20));
+    const much = new Peer(MUCH);
+    for (let turn = 0; turn < 2_000; turn++) passTurn([...little, much]);
+    expect(much.reads).toBeGreaterThan(50);
+    expect(Math.min(...readsOf(little))).toBeGreaterThan(5);
   });
 
   it("a connection is not read whose calls wait, until they have run", () => {

@@ -1,15 +1,17 @@
 /** Turns of the event loop: bounded by work, in which connections take turns. */
 import { describe, expect, it } from "vitest";
+import type { Boundary } from "../../../src/common/boundary.ts";
+import { Reader } from "../../../src/server/limits/readers.ts";
 import { Turns } from "../../../src/server/limits/turns.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 const MAX = 1_000;
 
-function createTurns() {
+function createTurns(boundary: Boundary = loudBoundary) {
   const next: (() => void)[] = [];
   const clock = new ManualClock();
-  const turns = new Turns(MAX, clock, loudBoundary, (run) => next.push(run));
+  const turns = new Turns(MAX, clock, boundary, (run) => next.push(run));
   const passTurn = () => {
     for (const run of next.splice(0)) run();
   };
@@ -92,6 +94,135 @@ describe("A4: a turn of the event loop", () => {
     });
     passTurn();
     expect([isServed, heavy - before]).toEqual([true, 1]);
+  });
+
+  it("counts what a connection brings as work of its share", () => {
+    const { turns, passTurn } = createTurns();
+    const reader = new Reader({ stop() {}, resume: () => true }, () => 0);
+    const [bringer, other] = [{ reader }, {}];
+    const ran: string[] = [];
+    const call = (name: string) => () => {
+      ran.push(name);
+      turns.spend(MAX / 8);
+    };
+    turns.wait(other, call("other"));
+    passTurn();
+    // It begins many calls, while the other one has its third and fourth: neither is new then.
+    turns.arrived(bringer, MAX);
+    turns.wait(bringer, call("bringer"));
+    for (let index = 0; index < 8; index++) turns.wait(other, call("other"));
+    passTurn();
+    passTurn();
+    expect(ran).toEqual([...Array(9).fill("other"), "bringer"]);
+  });
+
+  it("lets a connection run some calls at once that come behind a pause", () => {
+    const { turns, passTurn } = createTurns();
+    const hogs = Array.from({ length: 16 }, () => ({}));
+    const ran: string[] = [];
+    const hog = (owner: object) => {
+      ran.push("hog");
+      turns.spend(MAX);
+      turns.goOn(owner, () => hog(owner));
+    };
+    turns.spend(MAX);
+    for (const owner of hogs) turns.wait(owner, () => hog(owner));
+    for (let turn = 0; turn < 40; turn++) passTurn();
+    ran.length = 0;
+    const polite = {};
+    for (let index = 0; index < 4; index++) {
+      turns.wait(polite, () => {
+        ran.push("polite");
+        turns.spend(MAX / 15);
+      });
+    }
+    passTurn();
+    expect(ran).toEqual(["polite", "polite", "polite", "polite", "hog"]);
+  });
+
+  it("shares turns by work: what goes on for whole turns does not hold back many small calls", () => {
+    const { turns, passTurn } = createTurns();
+    const hogs = Array.from({ length: 4 }, () => ({}));
+    const hogTurns = hogs.map(() => 0);
+    const hog = (index: number) => {
+      hogTurns[index] = (hogTurns[index] ?? 0) + 1;
+      turns.spend(MAX);
+      turns.goOn(hogs[index] ?? {}, () => hog(index));
+    };
+    turns.spend(MAX);
+    hogs.forEach((owner, index) => {
+      turns.wait(owner, () => hog(index));
+    });
+    const small = {};
+    let ran = 0;
+    for (let call = 0; call < 400; call++) {
+      turns.wait(small, () => {
+        ran += 1;
+        turns.spend(MAX / 50);
+      });
+    }
+    for (let turn = 0; turn < 40; turn++) passTurn();
+    // Of the work of forty turns it has about a fifth, and so has each of the others.
+    expect(ran / 50).toBeGreaterThan(6);
+    expect(ran / 50).toBeLessThan(10);
+    for (const count of hogTurns) expect(count).toBeGreaterThanOrEqual(7);
+  });
+
+  it("calls a connection busy when it has done the work of its share and more calls wait", () => {
+    const { turns, passTurn } = createTurns();
+    const [busy, other] = [{}, {}];
+    const call = () => turns.spend(MAX / 40);
+    turns.spend(MAX);
+    for (let index = 0; index < 100; index++) turns.wait(busy, call);
+    for (let index = 0; index < 2; index++) turns.wait(other, call);
+    expect([turns.isBusy(busy), turns.isBusy(other)]).toEqual([false, false]);
+    passTurn();
+    expect([turns.isBusy(busy), turns.isBusy(other)]).toEqual([true, false]);
+  });
+
+  it("does not take an owner for new that comes back as soon as its calls have run", () => {
+    const { turns, passTurn } = createTurns();
+    const [eager, heavy, fresh] = [{}, {}, {}];
+    const ran: string[] = [];
+    turns.spend(MAX);
+    turns.wait(eager, () => ran.push("eager"));
+    turns.wait(heavy, () => {
+      ran.push("heavy");
+      turns.spend(MAX);
+    });
+    passTurn();
+    turns.wait(eager, () => ran.push("eager again"));
+    turns.wait(fresh, () => ran.push("fresh"));
+    passTurn();
+    expect(ran).toEqual(["eager", "heavy", "fresh", "eager again"]);
+  });
+
+  it("goes on behind a call that throws, also where the boundary does not contain it", () => {
+    const leaky: Boundary = {
+      ...loudBoundary,
+      guard: (_owner, run) => run,
+      caught(_owner, error) {
+        throw error;
+      },
+    };
+    const { turns, passTurn } = createTurns(leaky);
+    const owner = {};
+    let ran = 0;
+    turns.spend(MAX);
+    turns.wait(owner, () => {
+      throw new Error("thrown by a call");
+    });
+    turns.wait(owner, () => {
+      ran += 1;
+    });
+    expect(passTurn).toThrow("thrown by a call");
+    turns.wait({}, () => {
+      ran += 1;
+    });
+    // What threw was about to ask for the next turn: the next work does.
+    turns.spend(MAX);
+    passTurn();
+    expect(ran).toBe(2);
   });
 
   it("goes on with what has begun before it begins the next call of a connection", () => {

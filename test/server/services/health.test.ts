@@ -123,16 +123,18 @@ describe("Health/Watch", () => {
     });
   });
 
-  it("may be open as many times as there may be connections", async () => {
-    running = await startServer({ transport: { connectionsMax: 3 } });
-    const { client } = running;
-    const watches = ["", "unknown", ""].map((service) => watch(client, service));
-    for (const { next } of watches) await next();
+  it("may be open as many times as there may be connections, of which one connection does not take the last ones", async () => {
+    running = await startServer({ transport: { connectionsMax: 8 } });
+    const { client, connect } = running;
+    const greedy = Array.from({ length: 4 }, () => watch(client, "unknown"));
+    for (const { next } of greedy) await next();
     expect(await watch(client, "").error).toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
-      details: "watchers is limited to 3",
+      details: "watchers is limited to 4",
     });
-    watches[1]?.call.cancel();
+    const others = Array.from({ length: 3 }, () => watch(connect(), ""));
+    for (const { next } of others) expect(await next()).toBe(ServingStatus.SERVING);
+    for (const { call } of [...others, ...greedy.slice(1)]) call.cancel();
     await eventually(async () => {
       const again = watch(client, "");
       expect(await Promise.race([again.next(), again.error])).toBe(ServingStatus.SERVING);

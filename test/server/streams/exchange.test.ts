@@ -37,8 +37,8 @@ describe("a client that does not read", () => {
     }
     stream.end();
     let before = -1;
-    while (server.store.counters.hits !== before || before === 0) {
-      before = server.store.counters.hits;
+    while (server.backend.counters.hits !== before || before === 0) {
+      before = server.backend.counters.hits;
       for (let turn = 0; turn < 500; turn++) await nextTurn();
     }
     expect(before).toBeLessThan(10);
@@ -46,7 +46,7 @@ describe("a client that does not read", () => {
     const ids = unframed(body).map((message) => decodeMessage(ExchangeResponseSchema, message).id);
     expect(ids).toEqual(Array.from({ length: 101 }, (_, n) => BigInt(n + 1)));
     raw.close();
-    expect(server.store.counters.hits).toBe(100);
+    expect(server.backend.counters.hits).toBe(100);
   });
 });
 
@@ -78,13 +78,11 @@ describe("a client whose subscription has many events to skip", () => {
   it("is read from again when they are skipped, although it gets no frame", async () => {
     running = await startServer();
     const { client, server } = running;
-    const { store } = server;
-    const cursor = store.subscribe([], new Uint8Array(0), () => {}).cursor();
+    const cursor = server.backend.subscribe([], new Uint8Array(0), () => {}).cursor();
     const keys = Array.from({ length: 1_000 }, (_, n) => `k${n}`);
-    const writer = { origin: "", traceparent: "" };
     for (let n = 0; n < 40; n++) {
-      const target = { kind: "keys" as const, keys };
-      store.invalidate({ namespace: "elsewhere", target, soft: false, sourceVersion: 0n, writer });
+      const target = { case: "keys" as const, value: { keys } };
+      await client.unary(method.invalidate, { namespace: "elsewhere", target });
     }
     const call = client.bidi(method.exchange);
     call.on("error", () => {});
