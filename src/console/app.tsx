@@ -10,6 +10,7 @@ import { SignIn } from "./ui/sign-in.tsx";
 import { ClientsView } from "./views/clients.tsx";
 import { EntryView } from "./views/entry.tsx";
 import { EventsView } from "./views/events.tsx";
+import { KeysView } from "./views/keys.tsx";
 import { NamespacesView } from "./views/namespaces.tsx";
 import { NowView } from "./views/now.tsx";
 import { SettingsView } from "./views/settings.tsx";
@@ -27,6 +28,7 @@ const VIEWS: readonly View[] = [
   NOW,
   { name: "namespaces", title: "Namespaces", content: NamespacesView },
   { name: "clients", title: "Clients", content: ClientsView },
+  { name: "keys", title: "Keys", content: KeysView },
   { name: "entry", title: "Entry", content: EntryView },
   { name: "events", title: "Events", content: EventsView },
   { name: "settings", title: "Settings", content: SettingsView },
@@ -137,7 +139,7 @@ function Trouble() {
   return (
     <Notice tone="bad">
       {problem.text} The page tries again every few seconds.
-      {hasNumbers && " The numbers below are the last ones it got."}
+      {hasNumbers && " What is below was read before."}
     </Notice>
   );
 }

@@ -10,4 +10,11 @@ const root = document.querySelector("#console");
 if (root === null) throw new Error("the page has no place for the console");
 const token = createToken(sessionStorage);
 const api = createApi(createPageTransport(() => token.value));
-render(<App page={createPage({ api, token, schedule: scheduleByTimer, nowMs: () => Date.now() })} />, root);
+const page = createPage({
+  api,
+  token,
+  schedule: scheduleByTimer,
+  nowMs: () => Date.now(),
+  newRequestId: () => crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n,
+});
+render(<App page={page} />, root);

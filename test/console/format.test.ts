@@ -1,5 +1,6 @@
 /** What people read: numbers, values, links to traces. */
 import { describe, expect, it } from "vitest";
+import { toCounter, toDelta } from "../../src/console/format/counter.ts";
 import { orNothing, toLatency, toPercent, toRate, toShort } from "../../src/console/format/numbers.ts";
 import { toTraceLink } from "../../src/console/format/trace-link.ts";
 import { formsOf, SHOWN_MAX_BYTES, showValue } from "../../src/console/format/value.ts";
@@ -89,5 +90,30 @@ describe("toTraceLink()", () => {
     ["to a script", "javascript:alert('{traceId}')", traceparent],
   ])("makes no link %s", (_, template, parent) => {
     expect(toTraceLink(template, parent)).toBeUndefined();
+  });
+});
+
+describe("counters", () => {
+  it.each(["0", "42", "-1", "9223372036854775807", "-9223372036854775808"])("sees that %s is one", (text) => {
+    expect(toCounter(bytes(text))).toBe(BigInt(text));
+  });
+
+  it.each(["", "-", "-0", "007", "+1", "1.5", "1e3", " 1", "1\n", "9223372036854775808", "1".repeat(40)])(
+    "sees that %j is none",
+    (text) => {
+      expect(toCounter(bytes(text))).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ["1", 1n],
+    [" +7 ", 7n],
+    ["-9223372036854775808", -(2n ** 63n)],
+    ["9223372036854775808", undefined],
+    ["1.5", undefined],
+    ["", undefined],
+    ["0x10", undefined],
+  ])("takes %j as %s to add", (text, delta) => {
+    expect(toDelta(text)).toBe(delta);
   });
 });

@@ -13,8 +13,8 @@ export interface Session {
   readonly traceUrl: ReadonlySignal<string>;
   /** In at least one namespace: for which ones the server decides. True while it is not known. */
   may(permission: Permission): boolean;
-  /** Why nothing can be changed from here. Undefined: something can. */
-  readonly readOnlyBecause: ReadonlySignal<string | undefined>;
+  /** Why nothing that needs the permission can be changed from here. Undefined: something can. */
+  readOnlyBecause(permission: Permission): string | undefined;
 }
 
 const INTERVAL_MS = 10_000;
@@ -37,11 +37,11 @@ export function createSession(api: Api, schedule: Schedule): Session {
     server,
     may,
     traceUrl: computed(() => server.answer.value?.traceUrl ?? ""),
-    readOnlyBecause: computed(() => {
+    readOnlyBecause(permission) {
       if (caller.answer.value?.readOnly)
         return "The console is read-only here. The server's setting consoleWrite allows more.";
-      return may("invalidate") ? undefined : "Your identity does not have the permission “invalidate”.";
-    }),
+      return may(permission) ? undefined : `Your identity does not have the permission “${permission}”.`;
+    },
   };
 }
 

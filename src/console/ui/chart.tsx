@@ -104,7 +104,10 @@ export function Chart(props: ChartProps) {
   );
 }
 
-/** Each column becomes the sum of itself and of those before it. */
+/**
+ * Each column becomes the sum of itself and of those before it. The last one comes first: what is drawn later covers it where
+ * both are the same, and so the line of a part of 0 does not hide the one below.
+ */
 function stack([times = [], ...columns]: (number | null)[][]): (number | null)[][] {
   const sums = times.map(() => 0);
   const stacked = columns.map((column) =>
@@ -114,7 +117,7 @@ function stack([times = [], ...columns]: (number | null)[][]): (number | null)[]
       return sums[index];
     }),
   );
-  return [times, ...stacked];
+  return [times, ...stacked.reverse()];
 }
 
 function toOptions(
@@ -124,6 +127,7 @@ function toOptions(
 ): uPlot.Options {
   const { series, show, showTick = show, max, isStacked = false, isBytes = false, windowS } = props;
   const color = (name: string) => resolveColor(element, name);
+  const drawn = isStacked ? series.toReversed() : series;
   const axis = {
     stroke: color("--text-soft"),
     font: `11px ${getComputedStyle(element).fontFamily}`,
@@ -160,9 +164,9 @@ function toOptions(
     ],
     series: [
       {},
-      ...series.map(({ tone, isLimit }, index): uPlot.Series => {
+      ...drawn.map(({ tone, isLimit }, index): uPlot.Series => {
         const stroke = color(`--series-${tone}`);
-        const isFilled = isStacked ? index === 0 : series.length === 1;
+        const isFilled = isStacked ? index === drawn.length - 1 : drawn.length === 1;
         return {
           stroke,
           width: 1.5,
@@ -174,8 +178,8 @@ function toOptions(
       }),
     ],
     bands: isStacked
-      ? series.slice(1).map(({ tone }, index) => ({
-          series: [index + 2, index + 1] as [number, number],
+      ? drawn.slice(0, -1).map(({ tone }, index) => ({
+          series: [index + 1, index + 2] as [number, number],
           fill: withAlpha(color(`--series-${tone}`), 0.18),
         }))
       : [],

@@ -6,7 +6,7 @@ export function Heading({ title, children }: { title: string; children?: Compone
   return (
     <div class="heading">
       <h1>{title}</h1>
-      {children !== undefined && <p>{children}</p>}
+      {children !== undefined && children !== false && <p>{children}</p>}
     </div>
   );
 }
@@ -48,7 +48,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   return (
     <div class="empty">
       <h2 class="empty-title">{title}</h2>
-      {children !== undefined && <p>{children}</p>}
+      {children !== undefined && children !== false && <p>{children}</p>}
     </div>
   );
 }
@@ -81,6 +81,19 @@ export function ProblemNotice({ problem }: { problem: Problem | undefined }) {
   // The frame of the page says that the server does not answer.
   if (problem === undefined || problem.kind === "unreachable") return null;
   return <Notice tone="bad">{problem.text}</Notice>;
+}
+
+/** In the place of what no answer has told yet. */
+export function NotRead({ what, problem }: { what: string; problem: Problem | undefined }) {
+  return (
+    <Panel>
+      {problem === undefined ? (
+        <Empty title={`Reading the ${what} …`}>A moment.</Empty>
+      ) : (
+        <Empty title="Nothing was read yet">The {what} will be here when the server answers.</Empty>
+      )}
+    </Panel>
+  );
 }
 
 export function Field({

@@ -3,9 +3,9 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { type ClientInfo, ClientOrder, type ClientStream } from "../../../gen/meshcache/v1/admin_pb.ts";
 import type { Selector } from "../../../gen/meshcache/v1/cache_pb.ts";
-import { NOTHING, orNothing, plural, toCount, toDuration, toRate, toSize } from "../format/numbers.ts";
+import { orNothing, plural, toCount, toDuration, toRate, toSize } from "../format/numbers.ts";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Heading, Notice, Panel, ProblemNotice, Switch } from "../ui/parts.tsx";
+import { Denied, Empty, Heading, Notice, NotRead, Panel, ProblemNotice, Switch } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { usePoll } from "../ui/use-poll.ts";
 
@@ -26,25 +26,26 @@ interface ClientRow {
   readonly operations: number;
 }
 
-const PRINCIPAL = "Principal";
-
 const COLUMNS: readonly Column<ClientRow>[] = [
   { title: "Client", wraps: true, show: ({ client }) => <ClientName client={client} /> },
   { title: "Operations", isNumber: true, show: ({ operations }) => orNothing(operations, toRate) },
   { title: "Subscribes to", wraps: true, show: ({ client }) => <Selectors streams={client.streams} /> },
-  { title: "Lag, events", isNumber: true, show: ({ client }) => toCount(lagOf(client)) },
+  { title: "Lag", isNumber: true, show: ({ client }) => toCount(lagOf(client)) },
   {
     title: "Overruns",
     isNumber: true,
     show: ({ client }) => toCount(client.streams.reduce((sum, { overruns }) => sum + overruns, 0n)),
   },
-  { title: PRINCIPAL, wraps: true, show: ({ client }) => client.principal || NOTHING },
-  { title: "Address", show: ({ client }) => <span class="mono">{client.address}</span> },
-  { title: "Streams", isNumber: true, show: ({ client }) => toCount(client.streamsTotal) },
-  { title: "Open calls", isNumber: true, show: ({ client }) => toCount(client.openCalls) },
+  {
+    title: "Streams",
+    group: "Open",
+    isNumber: true,
+    show: ({ client }) => toCount(client.streamsTotal),
+  },
+  { title: "Calls", group: "Open", isNumber: true, show: ({ client }) => toCount(client.openCalls) },
   { title: "Holds", isNumber: true, show: ({ client }) => toSize(Number(client.heldBytes)) },
-  { title: "Connected for", isNumber: true, show: ({ client }) => toDuration(Number(client.connectedMs)) },
-  { title: "Worker", isNumber: true, show: ({ client }) => client.worker },
+  { title: "Connected", isNumber: true, show: ({ client }) => toDuration(Number(client.connectedMs)) },
+  { title: "Address", wraps: true, show: ({ client }) => <Address client={client} /> },
 ];
 
 const lagOf = ({ streams }: ClientInfo): number =>
@@ -61,6 +62,22 @@ function ClientName({ client }: { client: ClientInfo }) {
     <>
       {ids.length === 0 ? <span class="soft">unnamed</span> : ids.join(", ")}
       {libraries.size > 0 && <div class="soft small">{[...libraries].join(", ")}</div>}
+      {client.principal !== "" && <div class="soft small">{client.principal}</div>}
+    </>
+  );
+}
+
+/** Breaks before its port, if it must. */
+function Address({ client }: { client: ClientInfo }) {
+  const port = client.address.lastIndexOf(":");
+  return (
+    <>
+      <span class="mono">
+        {client.address.slice(0, Math.max(0, port))}
+        <wbr />
+        {client.address.slice(Math.max(0, port))}
+      </span>
+      <div class="soft small">worker {client.worker}</div>
     </>
   );
 }
@@ -114,12 +131,10 @@ export function ClientsView() {
   if (!session.may("observe") || poll.problem.value?.kind === "denied")
     return <Denied view="Clients" permission="observe" />;
   const answer = poll.answer.value;
-  const hasPrincipals = answer?.clients.some(({ principal }) => principal !== "");
-  const columns = hasPrincipals ? COLUMNS : COLUMNS.filter(({ title }) => title !== PRINCIPAL);
   return (
     <div class="view">
       <Heading title="Clients">
-        {answer === undefined ? "Reading the list …" : plural(Number(answer.total), "open connection")}
+        {answer !== undefined && plural(Number(answer.total), "open connection")}
       </Heading>
       <ProblemNotice problem={poll.problem.value} />
       {answer !== undefined && answer.workersSilent > 0 && (
@@ -127,7 +142,9 @@ export function ClientsView() {
           {plural(answer.workersSilent, "worker")} did not answer in time: its clients are not in the list.
         </Notice>
       )}
-      {answer !== undefined && answer.total === 0n ? (
+      {answer === undefined ? (
+        <NotRead what="list" problem={poll.problem.value} />
+      ) : answer.total === 0n ? (
         <Panel>
           <Empty title="Nobody is connected">
             Connect a service with <code>meshcache-client</code>, or try <code>meshcache get greeting</code>.
@@ -150,7 +167,7 @@ export function ClientsView() {
                   afterId.value = 0n;
                 }}
               />
-              {answer !== undefined && Number(answer.total) > answer.clients.length && (
+              {Number(answer.total) > answer.clients.length && (
                 <span class="soft small">
                   Showing {toCount(answer.clients.length)} of {toCount(answer.total)}.
                 </span>
@@ -158,8 +175,8 @@ export function ClientsView() {
             </div>
             <Table
               label="Clients"
-              columns={columns}
-              rows={answer?.rows ?? []}
+              columns={COLUMNS}
+              rows={answer.rows}
               id={({ client }) => String(client.id)}
             />
           </div>

@@ -108,10 +108,12 @@ function Result({ found, onChanged }: { found: Found; onChanged: () => void }) {
       </div>
       {entry?.hit !== undefined && entry.state !== EntryState.GONE && !entry.hit.absent && (
         <ValuePanel
-          key={`${namespace} ${key} ${entry.hit.version}`}
+          key={`${namespace} ${key} ${asOf?.epoch}`}
           namespace={namespace}
           entryKey={key}
-          bytes={Number(entry.valueBytes)}
+          entry={entry}
+          hit={entry.hit}
+          onChanged={onChanged}
         />
       )}
       <Fences fences={fences} hasEntry={entry !== undefined} />
@@ -142,6 +144,7 @@ function EntryFacts({ entry, hit, epoch }: { entry: EntryInfo; hit: Hit; epoch: 
         ["Stale window", staleFor(entry, hit)],
         ["Value", hit.absent ? "absent: the source has no such record" : toSize(Number(entry.valueBytes))],
         ["Content type", hit.contentType || NOTHING],
+        ["Content encoding", hit.contentEncoding || NOTHING],
         ["Tags", hit.tags.length === 0 ? NOTHING : hit.tags.map((tag) => <code key={tag}>{tag} </code>)],
         ["Version", toCount(hit.version)],
         ["Source version", hit.sourceVersion === 0n ? NOTHING : toCount(hit.sourceVersion)],

@@ -14,9 +14,10 @@ import { plural, toCount } from "../format/numbers.ts";
 import { toTraceLink } from "../format/trace-link.ts";
 import { LongList } from "../ui/long-list.tsx";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Field, Heading, Notice, Panel } from "../ui/parts.tsx";
+import { Denied, Empty, Field, Heading, Panel, ProblemNotice } from "../ui/parts.tsx";
 import { TextField } from "../ui/text-field.tsx";
 import { useIsNarrow } from "../ui/use-is-narrow.ts";
+import { KeyLink } from "./key-link.tsx";
 
 /** As in events.css. */
 const ROW_PX = { wide: 32, narrow: 52 } as const;
@@ -92,7 +93,7 @@ export function EventsView() {
           </span>
         </form>
       </Panel>
-      {events.problem.value !== undefined && <Notice tone="bad">{events.problem.value.text}</Notice>}
+      <ProblemNotice problem={events.problem.value} />
       <EventList />
     </div>
   );
@@ -207,22 +208,9 @@ function Event({ row, topPx, traceUrl }: { row: EventRow; topPx: number; traceUr
 }
 
 function Target({ row }: { row: EventRow }) {
-  const { key } = usePage();
   switch (row.targetKind) {
     case "key":
-      return (
-        <button
-          type="button"
-          class="button link"
-          title="Look the entry up"
-          onClick={() => {
-            key.value = row.target;
-            globalThis.location.hash = "#entry";
-          }}
-        >
-          {row.target}
-        </button>
-      );
+      return <KeyLink entryKey={row.target} />;
     case "tag":
       return <>tag {row.target}</>;
     case "prefix":

@@ -37,7 +37,7 @@ export function Invalidate({ namespace, entryKey, tags, onChanged }: InvalidateP
   const done = useSignal<string | undefined>(undefined);
   const names: Readonly<Record<Target, string>> = { key: entryKey, tag: tag.value, prefix: prefix.value };
   const name = names[target.value];
-  const readOnly = session.readOnlyBecause.value;
+  const readOnly = session.readOnlyBecause("invalidate");
 
   async function invalidate(): Promise<void> {
     isAsking.value = false;

@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { type NamespaceFigures, type NamespaceReading, namespacesBetween } from "../data/namespace-rates.ts";
 import { orNothing, plural, toCount, toPercent, toRate, toShort, toSize } from "../format/numbers.ts";
 import { usePage } from "../ui/page.ts";
-import { Denied, Empty, Heading, Panel, ProblemNotice } from "../ui/parts.tsx";
+import { Denied, Empty, Heading, NotRead, Panel, ProblemNotice } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { TextField } from "../ui/text-field.tsx";
 import { usePoll } from "../ui/use-poll.ts";
@@ -124,12 +124,13 @@ export function NamespacesView() {
   return (
     <div class="view">
       <Heading title="Namespaces">
-        {all === undefined
-          ? "Reading the counters …"
-          : `${plural(named.filter(({ name }) => name !== "").length, "namespace")} with the most reads and Sets`}
+        {named.length > 0 &&
+          `${plural(named.filter(({ name }) => name !== "").length, "namespace")} with the most reads and Sets`}
       </Heading>
       <ProblemNotice problem={poll.problem.value} />
-      {all !== undefined && named.length === 0 ? (
+      {all === undefined ? (
+        <NotRead what="counters" problem={poll.problem.value} />
+      ) : named.length === 0 ? (
         <Panel>
           <Empty title="No namespaces yet">A namespace appears with its first read or Set.</Empty>
         </Panel>

@@ -33,6 +33,11 @@ function toRoundPercent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
+/** There are no parts of events. */
+function toWholeTick(value: number): string {
+  return Number.isInteger(value) ? toShort(value) : "";
+}
+
 const NO_READS = "No reads in this time";
 
 const FIGURES: readonly Figure[] = [
@@ -104,6 +109,7 @@ const FIGURES: readonly Figure[] = [
     names: ["lagEvents"],
     series: [{ label: "events", tone: "blue" }],
     show: toShort,
+    showTick: toWholeTick,
     nothing: "",
   },
   {
@@ -210,7 +216,7 @@ function Tiles({ figures }: { figures: Figures | undefined }) {
       <Tile
         label="Memory of entries"
         value={orNothing(used, toPercent)}
-        note={`${of("bytes", toRoundSize)} of ${of("budgetBytes", toRoundSize)}, ${of("entries", toShort)} entries`}
+        note={`${of("bytes", toRoundSize)} of ${of("budgetBytes", toRoundSize)}, ${of("entries", toShort)}\u00a0entries`}
       />
       <Tile
         label="Evictions for room"

@@ -57,8 +57,7 @@ export async function startBrowser(): Promise<Browser> {
         if (new URL(request.url()).origin !== new URL(address).origin)
           complaints.push(`asked ${request.url()}`);
       });
-      await page.setViewportSize(VIEWPORTS[width]);
-      await page.emulateMedia({ colorScheme: colours });
+      await setLook(page, width, colours);
       await page.goto(address);
       return {
         page,
@@ -72,6 +71,15 @@ export async function startBrowser(): Promise<Browser> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** As a person turns the window of a page, or the colours of the system. Resolves once the page is drawn anew. */
+export async function setLook(page: Page, width: Width, colours: Colours): Promise<void> {
+  await page.setViewportSize(VIEWPORTS[width]);
+  await page.emulateMedia({ colorScheme: colours });
+  await page.evaluate(
+    () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))),
+  );
 }
 
 export async function takeScreenshot(page: Page, name: string): Promise<void> {
@@ -104,4 +112,19 @@ export async function expectNoSidewaysScrolling(page: Page): Promise<void> {
     document.documentElement.clientWidth,
   ]);
   expect(inner).toBeLessThanOrEqual(outer ?? 0);
+}
+
+/** On a wide page no table hides a column. On a narrow one it scrolls in its box. */
+export async function expectWholeTables(page: Page): Promise<void> {
+  if ((page.viewportSize()?.width ?? 0) < VIEWPORTS.wide.width) return;
+  const cut = await page
+    .locator(".table")
+    .evaluateAll((tables) =>
+      tables
+        .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(
+          (table) => `${table.getAttribute("aria-label")}: ${table.scrollWidth} px in ${table.clientWidth}`,
+        ),
+    );
+  expect(cut).toEqual([]);
 }

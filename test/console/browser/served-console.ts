@@ -111,7 +111,8 @@ export function startEvents(address: string, namespace: string, perSecond: numbe
         { length: Math.max(0, Math.floor(due - sent)) },
         (_, index) => `key:${sent + index}`,
       );
-      if (keys.length > 0) await space.invalidate({ keys });
+      // Where its answer is late, on a busy machine, it is queued, and takes effect later.
+      if (keys.length > 0) await space.invalidate({ keys }).catch(() => undefined);
       sent += keys.length;
       await delay(PAUSE_MS);
     }

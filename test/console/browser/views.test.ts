@@ -5,15 +5,8 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { json, MeshCache } from "../../../src/index.ts";
-import {
-  accessibilityFaults,
-  type Browser,
-  type Colours,
-  expectNoSidewaysScrolling,
-  startBrowser,
-  takeScreenshot,
-  type Width,
-} from "./chromium.ts";
+import { accessibilityFaults, type Browser, setLook, startBrowser, takeScreenshot } from "./chromium.ts";
+import { expectGoodLook, LOOKS, VIEWS, type View } from "./looks.ts";
 import {
   type ServedConsole,
   serveConsole,
@@ -55,10 +48,12 @@ async function setEntries(address: string): Promise<void> {
     { tags: ["kept", "sale"] },
   );
   await shop.set("kept:3", { name: "item 3" });
+  await shop.set("kept:4", { name: "item 4" }, { ttlMs: 0, staleMs: 0 });
+  await cache.namespace("visits").increment("page:home", 41);
 }
 
 /** What shows that a view has its content. */
-const CONTENT: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+const CONTENT: Readonly<Record<View, (page: Page) => Promise<void>>> = {
   async now(page) {
     // Some history, for people who look at the screenshot.
     await page.waitForFunction(() => document.querySelectorAll("canvas").length >= 8);
@@ -66,7 +61,7 @@ const CONTENT: Readonly<Record<string, (page: Page) => Promise<void>>> = {
       .getByText(/[\d.]+ %/)
       .first()
       .waitFor();
-    await page.waitForTimeout(8_000);
+    await page.waitForTimeout(4_000);
   },
   async namespaces(page) {
     await page.getByRole("rowheader", { name: "shop" }).waitFor();
@@ -75,6 +70,12 @@ const CONTENT: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   },
   async clients(page) {
     await page.getByRole("row", { name: /orders.*\/s/ }).waitFor();
+  },
+  async keys(page) {
+    await page.getByLabel("Namespace").fill("shop");
+    await page.getByRole("button", { name: "List" }).click();
+    await page.getByRole("rowheader", { name: "kept:1" }).waitFor();
+    await page.getByRole("row", { name: /^kept:2 / }).waitFor({ state: "detached" });
   },
   async entry(page) {
     await page.getByLabel("Namespace").fill("shop");
@@ -97,20 +98,11 @@ const CONTENT: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   },
 };
 
-const LOOKS: readonly (readonly [Width, Colours])[] = [
-  ["wide", "light"],
-  ["wide", "dark"],
-  ["narrow", "light"],
-  ["narrow", "dark"],
-];
-
 describe.each(LOOKS)("the console, %s and %s,", (width, colours) => {
-  it.each(Object.keys(CONTENT))("shows %s", async (view) => {
+  it.each(VIEWS)("shows %s", async (view) => {
     const { page, check } = await browser.open(`${server.console}#${view}`, width, colours);
-    await CONTENT[view]?.(page);
-    await takeScreenshot(page, `busy-${view}-${width}-${colours}`);
-    expect(await accessibilityFaults(page)).toEqual([]);
-    await expectNoSidewaysScrolling(page);
+    await CONTENT[view](page);
+    await expectGoodLook(page, `busy-${view}-${width}-${colours}`);
     check();
     await page.close();
   });
@@ -174,7 +166,7 @@ describe("the console", () => {
 
   it("sorts a table by the title that is pressed", async () => {
     const { page } = await browser.open(`${server.console}#namespaces`);
-    await CONTENT.namespaces?.(page);
+    await CONTENT.namespaces(page);
     await page.getByRole("button", { name: "Namespace", exact: true }).press("Enter");
     const names = await page.getByRole("rowheader").allTextContents();
     const named = names.filter((name) => name !== "all others");
@@ -187,7 +179,7 @@ describe("the console", () => {
 
   it("pauses, resumes and filters events, and leads from an event to its entry", async () => {
     const { page, check } = await browser.open(`${server.console}#events`);
-    await CONTENT.events?.(page);
+    await CONTENT.events(page);
     await page.getByRole("button", { name: "Pause" }).click();
     await page.getByText("paused", { exact: true }).waitFor();
     const received = page.getByText(/events received/);
@@ -212,6 +204,60 @@ describe("the console", () => {
     expect(await page.getByLabel("Key", { exact: true }).inputValue()).toBe(key);
     // The key is in no address: addresses are kept and shared.
     expect(page.url()).not.toContain("shop:");
+    check();
+    await page.close();
+  });
+
+  it("lists keys by prefix, page by page, and leads from a key to its entry and back", async () => {
+    const { page, check } = await browser.open(`${server.console}#keys`);
+    await page.getByLabel("Namespace").fill("prices");
+    await page.getByRole("button", { name: "List" }).click();
+    await page.getByText("100 keys on page 1").waitFor();
+    await page.getByRole("button", { name: "Next page" }).click();
+    await page.getByText(/on page 2, the last one/).waitFor();
+    await page.getByLabel("Key begins with").fill("prices:1");
+    await page.getByLabel("Key begins with").press("Enter");
+    await page.getByText("that begin with prices:1").waitFor();
+    const keys = await page.getByRole("rowheader").allTextContents();
+    expect(keys.filter((key) => !key.startsWith("prices:1"))).toEqual([]);
+    await page.getByRole("button", { name: keys[0] ?? "", exact: true }).click();
+    await page.getByRole("heading", { name: "Entry", level: 1 }).waitFor();
+    expect(await page.getByLabel("Key", { exact: true }).inputValue()).toBe(keys[0]);
+    expect(page.url()).not.toContain("prices");
+    await page.getByRole("link", { name: "Keys" }).click();
+    expect(await page.getByRole("rowheader").allTextContents()).toEqual(keys);
+    check();
+    await page.close();
+  });
+
+  it("adds to a counter, and only to one", async () => {
+    const { page, check } = await browser.open(`${server.console}#entry`);
+    await page.getByLabel("Namespace").fill("visits");
+    await page.getByLabel("Key", { exact: true }).fill("page:home");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Show the value" }).click();
+    await page.getByLabel("Value").getByText("41", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByLabel("Value").getByText("42", { exact: true }).waitFor();
+    const field = page.getByLabel("Add to this counter");
+    await field.fill("-2");
+    await field.press("Enter");
+    await page.getByLabel("Value").getByText("40", { exact: true }).waitFor();
+    await field.fill("9223372036854775800");
+    await field.press("Enter");
+    await page.getByText(/more than 64 bits. Nothing was added/).waitFor();
+    for (const [width, colours] of LOOKS) {
+      await setLook(page, width, colours);
+      await expectGoodLook(page, `counter-${width}-${colours}`);
+    }
+    await field.fill("one");
+    expect(await page.getByRole("button", { name: "Add", exact: true }).isDisabled()).toBe(true);
+    await page.getByLabel("Namespace").fill("shop");
+    await page.getByLabel("Key", { exact: true }).fill("kept:1");
+    await page.getByRole("button", { name: "Look up" }).click();
+    await page.getByRole("button", { name: "Show the value" }).click();
+    await page.getByText('"item 1"').waitFor();
+    expect(await field.count()).toBe(0);
     check();
     await page.close();
   });
