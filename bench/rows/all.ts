@@ -1,8 +1,12 @@
 /** Every comparison, in the order of the targets table. */
 import type { Comparison } from "../comparison.ts";
+import { compression } from "./compression.ts";
+import { countersOfUse } from "./counters.ts";
 import { fanOut } from "./fan-out.ts";
 import { gcPause } from "./gc-pause.ts";
 import { hitRatio } from "./hit-ratio.ts";
+import { httpHitsOverNginx, httpHitsOverVarnish, httpIdle } from "./http-proxy.ts";
+import { keyvGet } from "./keyv.ts";
 import { nearHit } from "./near-hit.ts";
 import { meteredPolicy } from "./policy.ts";
 import {
@@ -14,9 +18,12 @@ import {
   remoteSet,
 } from "./remote-operations.ts";
 import { cachedResponses } from "./responses.ts";
-import { restart, startUp } from "./restart.ts";
+import { restart } from "./restart.ts";
+import { startUp } from "./start-up.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
+import { tierEvents } from "./tier-events.ts";
+import { tierGet, tierSet } from "./tier-operations.ts";
 import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";
 import { unaryGet } from "./unary-get.ts";
 
@@ -27,6 +34,7 @@ export const comparisons: readonly Comparison[] = [
   remoteGetValkey,
   remoteSet,
   remoteIncrement,
+  compression,
   unaryGet,
   nearHit,
   storeMemory,
@@ -38,9 +46,17 @@ export const comparisons: readonly Comparison[] = [
   tlsHandshakes,
   tlsMemory,
   meteredPolicy,
+  countersOfUse,
   restart,
   startUp,
   cachedResponses,
+  httpHitsOverNginx,
+  httpHitsOverVarnish,
+  httpIdle,
+  keyvGet,
+  tierGet,
+  tierSet,
+  tierEvents,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */

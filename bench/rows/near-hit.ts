@@ -45,10 +45,15 @@ const peers: readonly NearPeer[] = [
 const loadFile = new URL("../load/local-load.ts", import.meta.url);
 const BUDGET_BYTES = 2 ** 30;
 
-async function openLocal(session: Session, name: LocalCacheName, address: string): Promise<Child<LocalLoad>> {
+/** A process of the cache, filled. */
+export async function openLocal(
+  session: Session,
+  name: LocalCacheName,
+  address: string,
+): Promise<Child<LocalLoad>> {
   // Otherwise the process of a fill that fails would keep the run alive.
   await using undo = new AsyncDisposableStack();
-  const load = undo.use(session.start<LocalLoad>(name === "meshcache" ? "client" : "other", loadFile));
+  const load = undo.use(session.start<LocalLoad>(name.endsWith("meshcache") ? "client" : "other", loadFile));
   await load.call("prepare", name, address, session.plan.nearEntries, session.plan.seed);
   undo.move();
   return load;

@@ -8,7 +8,7 @@ import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { PolicyFiles } from "../process/policy-files.ts";
 import type { ServerFiles } from "../process/tls-files.ts";
-import type { RemoteClientName } from "../remote-cache.ts";
+import type { ClientSecurity, RemoteClientName } from "../remote-cache.ts";
 import type { Session } from "../session.ts";
 
 export interface RemoteSide extends AsyncDisposable {
@@ -27,12 +27,14 @@ const loadFile = new URL("../load/remote-load.ts", import.meta.url);
  */
 const loadNodeArgs = ["--expose-gc", "--no-memory-reducer", "--no-parallel-scavenge"];
 
-/** What a server asks of its clients. Default: nothing. */
-export interface SideSecurity {
+/** How a server differs from a plain one, that asks its clients for nothing. */
+export interface SideOptions {
   /** Both sides speak TLS. */
   readonly tls?: ServerFiles | undefined;
   /** Calls have a token, and are permitted and metered by a policy. Of meshcache alone. */
   readonly policy?: PolicyFiles | undefined;
+  /** Of meshcache alone. Default: the command of this checkout. */
+  readonly program?: URL | undefined;
 }
 
 /** `budgetBytes` bounds the store of meshcache. The servers of the others have no bound. */
@@ -40,22 +42,17 @@ export async function openRemoteSide(
   session: Session,
   client: RemoteClientName,
   budgetBytes: number,
-  { tls, policy }: SideSecurity = {},
+  { tls, policy, program: ownProgram }: SideOptions = {},
 ): Promise<RemoteSide> {
   await using undo = new AsyncDisposableStack();
   const ours =
     client === "meshcache"
-      ? undo.use(await startMeshcacheServer(session, { budgetBytes, tls, policy }))
+      ? undo.use(await startMeshcacheServer(session, { budgetBytes, tls, policy, program: ownProgram }))
       : undefined;
   const program = client === "valkey-glide" ? "valkey-server" : "redis-server";
   const server = ours ?? undo.use(await startRedisServer(tls, program));
   const address = `${LOOPBACK}:${server.port}`;
-  const load = undo.use(
-    session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
-      nodeArgs: loadNodeArgs,
-    }),
-  );
-  await load.call("connect", client, address, { ca: tls?.ca, token: policy?.token });
+  const load = undo.use(await startLoad(session, client, address, { ca: tls?.ca, token: policy?.token }));
   const kept = undo.move();
   return {
     serverPid: server.pid,
@@ -64,6 +61,24 @@ export async function openRemoteSide(
     observer: ours?.observer,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** A process with a client that is connected to the address. */
+export async function startLoad(
+  session: Session,
+  client: RemoteClientName,
+  address: string,
+  security?: ClientSecurity,
+): Promise<Child<RemoteLoad>> {
+  await using undo = new AsyncDisposableStack();
+  const load = undo.use(
+    session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
+      nodeArgs: loadNodeArgs,
+    }),
+  );
+  await load.call("connect", client, address, security);
+  undo.move();
+  return load;
 }
 
 /** Fills both sides with the same entries, one after the other. */

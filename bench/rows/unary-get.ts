@@ -8,7 +8,7 @@ import { runH2load } from "../load/h2load.ts";
 import type { UnaryLoad } from "../load/unary-load.ts";
 import { CONNECTIONS, STREAMS_PER_CONNECTION } from "../load/unary-shape.ts";
 import { NAMESPACE } from "../ours/namespace.ts";
-import { interleave, ratioRow } from "../pairs.ts";
+import { interleave, type Pair, ratioRow } from "../pairs.ts";
 import { isPresent } from "../peers/catalog.ts";
 import type { GrpcEcho } from "../peers/grpc-echo.ts";
 import { LOOPBACK } from "../process/loopback.ts";
@@ -44,6 +44,29 @@ async function openCaller(session: Session, address: string): Promise<UnaryCalle
   };
 }
 
+/** The calls per second of two servers in turns, each round with another key. */
+export async function compareUnaryGets(
+  session: Session,
+  entries: number,
+  addresses: Pair<string>,
+): Promise<readonly Pair<number>[]> {
+  const { plan } = session;
+  await using ours = await openCaller(session, addresses.ours);
+  await using peer = await openCaller(session, addresses.peer);
+  const requestOf = (round: number): Uint8Array => {
+    const key = keyAt((round * KEY_STRIDE) % entries);
+    return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: NAMESPACE, key }));
+  };
+  for (const caller of [ours, peer]) {
+    session.step("warm-up");
+    await caller.run(requestOf(0), plan.warmUpMs);
+  }
+  return await interleave(session, "unary gets", {
+    ours: (round) => ours.run(requestOf(round), plan.windowMs),
+    peer: (round) => peer.run(requestOf(round), plan.windowMs),
+  });
+}
+
 export const unaryGet: Comparison = {
   name: "unary-get",
   ids: ["3"],
@@ -58,20 +81,7 @@ export const unaryGet: Comparison = {
     session.step("filling");
     await side.load.call("fill", plan.entries, 100, plan.seed);
 
-    await using ours = await openCaller(session, side.address);
-    await using peer = await openCaller(session, echoAddress);
-    const requestOf = (round: number): Uint8Array => {
-      const key = keyAt((round * KEY_STRIDE) % plan.entries);
-      return toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: NAMESPACE, key }));
-    };
-    for (const caller of [ours, peer]) {
-      session.step("warm-up");
-      await caller.run(requestOf(0), plan.warmUpMs);
-    }
-    const pairs = await interleave(session, "unary gets", {
-      ours: (round) => ours.run(requestOf(round), plan.windowMs),
-      peer: (round) => peer.run(requestOf(round), plan.windowMs),
-    });
+    const pairs = await compareUnaryGets(session, plan.entries, { ours: side.address, peer: echoAddress });
     const fast = isPresent("h2load");
     const caller = fast
       ? "h2load"
