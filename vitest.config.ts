@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: "meshcache",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/proxies/**", "test/console/browser/**"],
+          exclude: ["test/proxies/**", "test/console/browser/**", "test/adapters/{suites,next}/**"],
         },
       },
       {
@@ -65,6 +65,20 @@ export default defineConfig({
             "test/client/{faulty-network,lease-holders,queued-invalidations,silence,stampede}.test.ts",
           ],
           env: { MESH_TEST_TLS: "on" },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // The contract, the streams and what clients rely on, of servers on the shared tier, where an engine for it is installed.
+          name: "tier",
+          include: [
+            "test/contract/{grpc,buf-curl}.test.ts",
+            "test/server/streams/{event-stream,exchange}.test.ts",
+            "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
+          ],
+          env: { MESH_TEST_TIER: "on" },
+          setupFiles: ["test/support/test-tier-setup.ts"],
         },
       },
     ],

@@ -1,4 +1,7 @@
-/** Runs the example: starts a cache, a worker and an API as processes, sends requests, and prints their traces. */
+/**
+ * Runs the example: starts a cache, a worker and an API as processes, sends requests, and prints their traces. With `--tier` the one of
+ * the shared tier.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { call } from "./http.ts";
@@ -97,9 +100,22 @@ export function drawTraces(spans: readonly SpanReport[]): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--tier")) await showTier();
+  else await showTraces();
+}
+
+async function showTraces(): Promise<void> {
   const { steps, spans } = await runExample();
   for (const { request, status, answer } of steps) {
     console.log(`${request.padEnd(24)} ${status} ${JSON.stringify(answer)}`);
   }
   console.log(`\nTraces:\n${drawTraces(spans)}`);
+}
+
+async function showTier(): Promise<void> {
+  const { runTierExample } = await import("./tier.ts");
+  const { staleReads } = await runTierExample((line) => console.log(line));
+  console.log(`${staleReads.length} stale reads`);
+  for (const fault of staleReads) console.log(fault);
+  process.exitCode = staleReads.length === 0 ? 0 : 6;
 }

@@ -1,13 +1,14 @@
 /**
  * Runs each attack of test/attack/attacks.ts against a server of its own with its default settings, and prints what it did
  * to a polite client and to the server's memory: `npm run attack [-- --quick] [--only TEXT] [--workers N]
- * [--principal] [--serve ARGUMENT]…`.
+ * [--principal] [--quota] [--serve ARGUMENT]…`.
  *
  * Fails when a server ended, when it kept more memory than it may, or when the polite client waited more than twice as long
  * as under a control that burns as much processor time (test/attack/measurement.ts says what that is), when its calls failed,
  * or when it lost entries or a lease. At the end it measures the goodput of an overloaded server (A8).
  *
  * `--principal`: over mutual TLS, and the attacker is a principal that may only read and write in some namespaces of its own.
+ * `--quota`: the same, and the policy bounds how much the attacker may use. What it may use it uses: it is within its quota.
  * `--serve` passes an argument to the server. An unfair server has to fail: `--serve --turn-max-bytes=1GiB` makes one, whose
  * turns end with the work that there is.
  */
@@ -20,12 +21,14 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     workers: { type: "string", default: "1" },
     principal: { type: "boolean", default: false },
+    quota: { type: "boolean", default: false },
     serve: { type: "string", multiple: true, default: [] },
   },
 });
 
 // Modules of the tests read it when they are loaded.
-if (values.principal) process.env.MESH_TEST_TLS = "on";
+if (values.principal || values.quota) process.env.MESH_TEST_TLS = "on";
+if (values.quota) process.env.MESH_TEST_QUOTA = "on";
 const { attacks } = await import("../test/attack/attacks.ts");
 const { LOAD_KINDS, measureGoodput } = await import("../test/attack/goodput.ts");
 const { measure, median } = await import("../test/attack/measurement.ts");

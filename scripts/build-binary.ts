@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { CONSOLE_ASSET_PREFIX, CONSOLE_LIST_ASSET, readFolder } from "../src/cli/serving/console-files.ts";
 import { CODE_CACHE_ASSET, PROGRAM_ASSET, START_ASSET } from "../src/cli/serving/executable-assets.ts";
 import { SERVER_V8_FLAGS } from "../src/cli/v8-flags.ts";
+import { joinLibrary, LIBRARY_FILE } from "../src/tier/library/source.ts";
 import { bundleFunction, bundleScript } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -35,6 +36,8 @@ try {
   const run = (args: readonly string[]) =>
     execFileSync(process.execPath, [...SERVER_V8_FLAGS, ...args], { stdio: ["ignore", "ignore", "inherit"] });
   run(["scripts/code-cache.ts", program, cache]);
+  const library = inWork(LIBRARY_FILE);
+  writeFileSync(library, joinLibrary());
   const blob = join(work, "blob");
   const config = join(work, "sea.json");
   writeFileSync(
@@ -48,6 +51,7 @@ try {
         [START_ASSET]: start,
         [PROGRAM_ASSET]: program,
         [CODE_CACHE_ASSET]: cache,
+        [LIBRARY_FILE]: library,
         ...consoleAssets(work),
       },
     }),

@@ -3,8 +3,9 @@
  * builds one of them, and both without a name.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { joinLibrary, LIBRARY_FILE } from "../src/tier/library/source.ts";
 import { bundleCommand } from "./bundle.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -26,6 +27,9 @@ const builds: Readonly<Record<string, () => void | Promise<void>>> = {
     emit("tsconfig.build.json", "dist");
     await bundleCommandLine();
     chmodSync("dist/src/cli/launch.js", 0o755);
+    // What servers load into the engine of the shared tier.
+    mkdirSync("dist/lua");
+    writeFileSync(`dist/lua/${LIBRARY_FILE}`, joinLibrary());
     // Into dist/console: the page that the admin port serves.
     execFileSync("node_modules/.bin/vite", ["build", "--logLevel", "warn"], { stdio: "inherit" });
   },

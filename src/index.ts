@@ -19,6 +19,7 @@ export {
   text,
   type ValueOf,
 } from "./client/api/codecs.ts";
+export { type CompressedOptions, compressed } from "./client/api/compressed.ts";
 export type { Duration } from "./client/api/duration.ts";
 export {
   absent,
@@ -70,6 +71,7 @@ export type { LoadOptions } from "./client/operations/load-options.ts";
 export type { LoadCounters } from "./client/operations/namespace-context.ts";
 export type { ReadOptions } from "./client/operations/reader.ts";
 export type { CallOptions } from "./client/operations/runner.ts";
+export type { CompressionCounters } from "./client/operations/value-packing.ts";
 export type {
   IncrementOptions,
   InvalidateOptions,

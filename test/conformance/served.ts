@@ -12,6 +12,7 @@ import { answerText, HttpGateway } from "../../src/gateway/gateway.ts";
 import { RpcGateway } from "../../src/gateway/rpc-gateway.ts";
 import { openSecurity } from "../../src/security/security.ts";
 import type { ServerTls } from "../../src/security/tls/server-tls.ts";
+import { peerOf } from "../../src/server/connections/certified-peers.ts";
 import { Http1Listener } from "../../src/server/connections/http1-listener.ts";
 import { createProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
@@ -91,7 +92,7 @@ async function serve(): Promise<void> {
     anyTypes: registry,
     callMaxMs: transport.callMaxMs,
     readOnly: false,
-    peerOf: listener.peerOf,
+    peerOf,
   });
   const gateway = new HttpGateway(new BrowserRules([]), [rpc]);
   const port = await listener.listen(HOST, 0);

@@ -19,6 +19,7 @@ export function storeKeepsEntries(create: CreateStoreUnderTest): void {
         staleMs: 50,
         tags: ["a", "b"],
         contentType: "text/plain",
+        contentEncoding: "gzip",
         sourceVersion: 9n,
       });
       driver.clock.advance(40);
@@ -37,6 +38,7 @@ export function storeKeepsEntries(create: CreateStoreUnderTest): void {
           absent: false,
           tags: ["a", "b"],
           contentType: "text/plain",
+          contentEncoding: "gzip",
         },
       });
     });

@@ -91,6 +91,13 @@ export function storeIncrements(create: CreateStoreUnderTest): void {
       },
     );
 
+    it("refuses digits that are compressed, as whoever set them says", () => {
+      const driver = start();
+      driver.set("k", { value: "41", contentEncoding: "gzip" });
+      expect(driver.tryIncrement("k")).toBe("notACounter");
+      expect(driver.get("k")).toMatchObject({ entry: { version: 1, contentEncoding: "gzip" } });
+    });
+
     it("refuses an entry without a value, and one of the largest size", () => {
       const driver = start();
       driver.set("none", { absent: true, value: "" });

@@ -304,6 +304,7 @@ class ModelRun {
       value: storedBytes(command.value),
       absent,
       contentType: command.pick % 2 === 0 ? "" : "text/plain",
+      contentEncoding: command.pick % 3 === 0 && !absent ? "gzip" : "",
       condition: condition(grant?.naive),
       writer: { origin: `writer-${command.value}`, traceparent: "" },
     };

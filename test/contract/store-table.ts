@@ -29,6 +29,7 @@ function entryOf(key: string, parts: Partial<NewTableEntry> = {}): NewTableEntry
     absent: false,
     tags: [],
     contentType: "",
+    contentEncoding: "",
     ...parts,
   };
 }
@@ -87,10 +88,37 @@ export function tableKeepsEntries(create: CreateTable): void {
         absent: true,
         tags: ["t", "ключ", ""],
         contentType: "text/plain",
+        contentEncoding: "zstd",
       };
       driver.put("größe", parts);
       const entry = driver.find("größe");
       expect({ ...parts, ...pick(entry) }).toEqual({ ...parts, namespace: "n", key: "größe", staled: false });
+    });
+
+    it.each(["", "text/plain"])(
+      "keeps an encoding of its own for each put, beside the type '%s'",
+      (contentType) => {
+        const driver = new TableDriver(create);
+        for (const contentEncoding of ["zstd", "", "gzip", "x".repeat(32), ""]) {
+          for (const tags of [[], ["a", "b"]]) {
+            driver.put("k", { contentType, contentEncoding, tags });
+            expect(driver.find("k")).toMatchObject({ contentType, contentEncoding, tags });
+          }
+        }
+      },
+    );
+
+    it("counts the bytes of an encoding, and none where there is none", () => {
+      const bytes = (parts: { contentType?: string; contentEncoding?: string }) => {
+        const driver = new TableDriver(create);
+        driver.put("k", { tags: ["t"], ...parts });
+        return driver.table.bytes;
+      };
+      const plain = bytes({ contentType: "text/plain" });
+      expect(bytes({ contentType: "text/plain", contentEncoding: "" })).toBe(plain);
+      expect(bytes({ contentType: "text/plain", contentEncoding: "x".repeat(32) })).toBeGreaterThanOrEqual(
+        plain + 32,
+      );
     });
 
     it("keeps when a value was set, through new lifetimes and until the next put", () => {
@@ -234,7 +262,7 @@ export function tableKeepsEntries(create: CreateTable): void {
 function pick(entry: TableEntry | undefined): Partial<TableEntry> {
   if (entry === undefined) return {};
   const { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs } = entry;
-  const { setAtMs, staled, absent, tags, contentType } = entry;
+  const { setAtMs, staled, absent, tags, contentType, contentEncoding } = entry;
   const parts = { namespace, key, value, version, sourceVersion, freshUntilMs, staleUntilMs };
-  return { ...parts, setAtMs, staled, absent, tags, contentType };
+  return { ...parts, setAtMs, staled, absent, tags, contentType, contentEncoding };
 }

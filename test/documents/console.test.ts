@@ -135,13 +135,24 @@ describe("the documents", () => {
 
   it("say of no block what this test does not know", () => {
     const known =
-      /^(server$|background$|not run:|run by:|needs:|before:|runs: (http|test)$|config: (envoy(-client|-server)?|nginx|haproxy)$|$)/;
+      /^(server$|background$|makes: |part of: |not run:|run by:|needs:|before:|runs: (http|test)$|config: (envoy(-client|-server)?|nginx|haproxy)$|$)/;
     expect(blocks.filter(({ comment }) => !known.test(comment)).map(nameOf)).toEqual([]);
   });
 
   it("have no block in a language that nothing looks at", () => {
     const languages = new Set(blocks.map(({ language }) => language));
-    expect([...languages].sort()).toEqual(["console", "nginx", "proto", "sh", "text", "ts", "yaml"]);
+    expect([...languages].sort()).toEqual([
+      "console",
+      "diff",
+      "go",
+      "nginx",
+      "proto",
+      "python",
+      "sh",
+      "text",
+      "ts",
+      "yaml",
+    ]);
   });
 });
 

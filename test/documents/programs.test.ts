@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MeshCache } from "../../src/index.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
+import { packageSources } from "./package-sources.ts";
 import { type Block, readPages } from "./pages.ts";
 import { Running } from "./shell.ts";
 
@@ -41,15 +42,7 @@ describe("the TypeScript blocks", () => {
       const before = block.comment.startsWith("before:") ? block.comment.slice("before:".length) : "";
       writeFileSync(join(checked, fileOf(block)), `${before}\n${block.code}\nexport {};\n`);
     }
-    const paths = {
-      meshcache: [resolve("src/index.ts")],
-      "meshcache-client": [resolve("src/index.ts")],
-      "meshcache/server": [resolve("src/server/index.ts")],
-      "meshcache/testing": [resolve("src/testing/index.ts")],
-      "meshcache/grpc": [resolve("src/responses/grpc/index.ts")],
-      "meshcache/undici": [resolve("src/responses/undici/index.ts")],
-      "meshcache/connect": [resolve("src/responses/connect/index.ts")],
-    };
+    const paths = Object.fromEntries([...packageSources].map(([name, source]) => [name, [source]]));
     const compilerOptions = { paths, noUnusedLocals: false, noUnusedParameters: false };
     const config = { extends: resolve("tsconfig.json"), compilerOptions, include: ["*.ts"] };
     writeFileSync(join(checked, "tsconfig.json"), JSON.stringify(config));

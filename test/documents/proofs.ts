@@ -72,10 +72,12 @@ export const IDENTITIES: readonly Promised[] = [
   },
   {
     what: "the server of the keys does not answer",
-    answer: "the last keys are used; before the first ones `UNAVAILABLE`",
+    answer:
+      "the last keys are used for an hour; before the first ones, after that, and for a key that is not known `UNAVAILABLE`",
     proofs: jwt(
       "stay in use while the URL does not answer as it should",
       "are asked for at the start, and again when they are old",
+      "are not trusted any more when the URL has not answered for an hour, until it does",
     ),
   },
   {
@@ -98,6 +100,18 @@ export const IDENTITIES: readonly Promised[] = [
     ],
   },
   {
+    what: "the policy changes while a Lease waits",
+    answer: "the call, or the operation, ends with `PERMISSION_DENIED`",
+    proofs: policy(
+      "end what waits for a lease when they are taken away, in each kind of call, and let others wait on",
+    ),
+  },
+  {
+    what: "wrong tokens on 50 connections",
+    answer: "connections without a wrong one are not held back",
+    proofs: jwt("on 50 connections of %s keep nobody from being verified who has sent none"),
+  },
+  {
     what: "two `authorization` headers",
     answer: "`UNAUTHENTICATED`",
     proofs: identity("are refused by %s, although each is a token"),
@@ -113,6 +127,23 @@ export const IDENTITIES: readonly Promised[] = [
     ],
   },
   {
+    what: "an authority leaves while clients of it are connected, or in a handshake; others show its certificate beside their own",
+    answer: "its clients end, and no others, on each port",
+    proofs: of("security/certificates/replaced-authorities")(
+      "keeps clients behind intermediates, and ends them when their root goes",
+      "ends a client that shows a certificate of a trusted authority beside its own",
+      "judges a handshake by the authorities at its end",
+    ),
+  },
+  {
+    what: "a certificate of a client's chain expires",
+    answer: "streams end at once, connections within ten seconds",
+    proofs: [
+      ...of("security/certificates/shown-chain")("is that of the first certificate of its chain to expire"),
+      ...identity("end their connections when %s, and their streams at once"),
+    ],
+  },
+  {
     what: "`x-forwarded-client-cert`",
     answer: "ignored",
     proofs: identity("are not replaced by a header"),
@@ -120,7 +151,10 @@ export const IDENTITIES: readonly Promised[] = [
   {
     what: "a certificate and a token that are different entries of the policy",
     answer: "`UNAUTHENTICATED`",
-    proofs: policy("are those of one entry where a call has a certificate and a token"),
+    proofs: [
+      ...policy("are those of one entry where a call has a certificate and a token"),
+      ...identity("and tokens of one connection must stay the same principal, also while a stream lasts"),
+    ],
   },
 ];
 
@@ -151,8 +185,37 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
         "test/contract/store-listing.ts",
         "lists at least once what is there all the time, and nothing that never was, while others write",
       ],
+      ...of("simulation/simulation")("keeps every promise in"),
     ],
-    command: "npx vitest run --project meshcache test/store/tables",
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "a compressed value comes back, near and far, whoever compresses; none is larger than a value may be",
+    answer: "no other value",
+    proofs: of("client/operations/compression")(
+      "brings back every value, by every way of reading and writing, near and far",
+    ),
+    command: "npx vitest run --project meshcache test/client/operations",
+  },
+  {
+    what: "a tag or a path that one server of Next.js has revalidated is so for all servers, at their next request",
+    answer: "no stale page",
+    proofs: [
+      ...of("adapters/next/next")("show no stale page after a %s was revalidated on one of them"),
+      ...of("adapters/next")(
+        "discards what was being generated when its tag was revalidated, even if it is stored later",
+      ),
+    ],
+    command: "npm run proof:next",
+  },
+  {
+    what: "keys and namespaces of other interfaces, of any length and text, stay apart",
+    answer: "no two have one key",
+    proofs: of("adapters/foreign-keys")(
+      "gives keys that the contract allows, different ones for different keys",
+      "has no key of one namespace under the prefix of another",
+    ),
+    command: "npx vitest run --project meshcache test/adapters",
   },
   {
     what: "a stream is in order, without repetitions and gaps, and can be resumed after every event",
@@ -206,6 +269,16 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
     command: "npm run proof:memory",
   },
   {
+    what: "a namespace notices nothing of what another reads, writes and invalidates",
+    answer:
+      "the same hit ratio within a point, no lease refused, no deletion forgotten; of a million entries beside 8,000 tags a second too",
+    proofs: of("store/engine/isolation")(
+      "keeps the hit ratio of a namespace with a floor within one point, beside ten times its traffic",
+      "keeps fences, leases and tombstones of a namespace, beside one that overflows them",
+    ),
+    command: "npm run proof:isolation",
+  },
+  {
     what: "a slow subscriber harms nobody",
     answer: "one `Gap` for it, every event for the others; cut when it takes nothing",
     proofs: events(
@@ -230,7 +303,7 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
       ...calls("that is a mutated copy of a good one at most fails"),
       ...of("server/fast/protocol-errors")("survives any bytes"),
     ],
-    command: "npm run fuzz; npm run fuzz -- --tls",
+    command: "npm run fuzz; npm run fuzz -- --tls; npm run proof:endurance",
   },
   {
     what: "nothing is left behind by clients that come and go",
@@ -256,7 +329,7 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
       "scenario 38: a clean restart leaves all copies as they are, without a gap and without a question",
       "scenario 38: a copy of a snapshot is another life: whoever knows the first has a gap, and trusts nothing of it",
     ),
-    command: "MESHCACHE_TRACES=FOLDER npm run proof:restarts",
+    command: "MESHCACHE_TRACES=FOLDER npm run proof:restarts; npm run proof:compose",
   },
   {
     what: "a snapshot on a full disk, or of a server that is killed while it writes",
@@ -265,6 +338,29 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
       "leaves nothing of a snapshot, wherever it is full, and the next start is empty",
       "is found by the next start, which removes what it had written",
     ),
+    command: "",
+  },
+  {
+    what: "a snapshot that is damaged, truncated, or of another version, and the whole file of another server",
+    answer:
+      "the store begins empty and says why; of another server, no client trusts what it knew of its own",
+    proofs: of("snapshot/snapshot")(
+      "is refused, and never loaded in part, when a bit of it turns over",
+      "is refused when it is cut off, at every end of a block and anywhere else",
+      "of another version is refused, though all its checksums are right",
+    ),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "a restart with another number of workers",
+    answer: "nothing is lost that a restart with as many keeps",
+    proofs: of("snapshot/other-workers")("keeps all that a snapshot keeps, with more of them and with fewer"),
+    command: "npm run simulate -- --seeds 10000",
+  },
+  {
+    what: "memory beside the store, to write a snapshot or to load one",
+    answer: "less than 64 MiB",
+    proofs: of("snapshot/memory")("takes less than 64 MiB beside the store to write, and to load"),
     command: "",
   },
   {

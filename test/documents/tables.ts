@@ -5,6 +5,7 @@ import { ceilingBytes, memoryParts } from "../../src/cli/settings/memory-model.t
 import { settingsSchema } from "../../src/cli/settings/settings.ts";
 import { toMarkdownTable } from "../../src/cli/settings/table.ts";
 import { observed, recorded } from "../../src/client/telemetry/instruments.ts";
+import { originDuration, observed as proxyObserved } from "../../src/http-proxy/telemetry/instruments.ts";
 import { type InstrumentRow, instruments } from "../../src/telemetry/instruments.ts";
 import { rooms } from "../house/rooms.ts";
 import { defaultOf, HTTP, IDENTITIES, INVARIANTS, LIMITS, type Proof } from "./proofs.ts";
@@ -26,6 +27,7 @@ const TABLES: Readonly<Record<string, (current: string) => string>> = {
   settings: toMarkdownTable,
   "server metrics": () => metrics(Object.values(instruments)),
   "client metrics": () => metrics([...Object.values(recorded), ...Object.values(observed)]),
+  "proxy metrics": () => metrics([originDuration, ...Object.values(proxyObserved)]),
   "exit codes": () =>
     table(
       ["exit code", "meaning"],

@@ -32,7 +32,6 @@ export const exceptions: Exceptions = {
       "emits only inside of its sessions, which are contained, and while a socket is accepted",
   },
   "src/server/connections/listener.ts": { "listener.once": SETTLES, "listener.listen": SETTLES },
-  "src/server/connections/certified-peers.ts": { "socket.once": "contained when its handshake ended" },
   "src/server/connections/tls-handshakes.ts": { "socket.once": "contained when it was accepted" },
   "src/server/fast/call.ts": {
     "stream.on": CALL_STREAM,
@@ -56,6 +55,8 @@ export const exceptions: Exceptions = {
   "src/server/fast/unary-call.ts": { "stream.on": CALL_STREAM, "stream.once": CALL_STREAM },
   "src/server/grpc-js/interceptor.ts": {
     "stream.on": CALL_STREAM,
+    "stream.once": CALL_STREAM,
+    setImmediate: "closes a stream, which throws nothing",
     "this.#register.end": NO_CALLBACK,
     "this.span.end": NO_CALLBACK,
   },
@@ -121,7 +122,6 @@ export const exceptions: Exceptions = {
     "void ended.then": "only forgets the load, whose failure is handled before",
   },
   "src/client/operations/quota-waits.ts": { "clock.schedule": CLIENT_CLOCK },
-  "src/client/operations/run-loader.ts": { "running.then": "runWithin() handles its rejection" },
   "src/client/operations/runner.ts": {
     "this.#trace.end": NO_CALLBACK,
   },
@@ -143,14 +143,17 @@ export const exceptions: Exceptions = {
     queueMicrotask: OF_APPLICATION,
     "systemClock.schedule": "only queues the end of the call",
     "parent.once": "only queues the end of the call",
-    "signal.addEventListener": SETTLES,
   },
+  "src/responses/grpc/service-call.ts": { "signal.addEventListener": SETTLES },
   "src/responses/grpc/detached-call.ts": { "signal.addEventListener": OF_APPLICATION },
   "src/responses/grpc/service-wrapper.ts": {
     "void written": "never rejects",
     "call.once": "what it calls never throws",
     "void answer": "what it waits for never rejects, and grpc-js's callback does not throw",
   },
+  "src/http-proxy/client-answer.ts": { "span.end": NO_CALLBACK },
+  "src/http-proxy/origin-call.ts": { "this.#deps.exchange.end": NO_CALLBACK },
+  "src/http-proxy/telemetry/proxy-telemetry.ts": { "span.end": NO_CALLBACK },
   "src/responses/sidecar/forward.ts": { "call.end": NO_CALLBACK },
   "src/responses/sidecar/index.ts": { "listener.listen": NO_CALLBACK },
 };

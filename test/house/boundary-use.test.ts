@@ -16,6 +16,7 @@ const ROOMS = [
   "src/rpc",
   "src/client",
   "src/store",
+  "src/tier",
   "src/telemetry",
   "src/cli/serving",
   "src/cli/telemetry",

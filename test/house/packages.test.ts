@@ -6,6 +6,9 @@ import { importsOf, reachedFrom, sourceFiles } from "./imports.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 const [full, client] = [read("package.json"), read("packages/client/package.json")];
+const APPLICATIONS = ["test/adapters/suites/package.json", "test/adapters/next/package.json"];
+/** What the adapters are for. They import no code of it. */
+const ADAPTED = ["@apollo/server", "bentocache", "fastify", "keyv", "next", "unstorage"];
 
 describe("the packages", () => {
   it.each(["version", "license", "type", "engines"])("have the same %s", (field) => {
@@ -13,8 +16,8 @@ describe("the packages", () => {
   });
 
   it("give the same API under their names", () => {
-    for (const path of [".", "./connect", "./grpc", "./undici"])
-      expect(client.exports[path]).toEqual(full.exports[path]);
+    expect(Object.keys(client.exports)).toContain("./keyv");
+    for (const path of Object.keys(client.exports)) expect(client.exports[path]).toEqual(full.exports[path]);
   });
 
   it("want the Node that the code asks for", () => {
@@ -35,7 +38,19 @@ describe("the packages", () => {
     const reached = new Set(entries.flatMap((entry) => [...reachedFrom(entry, imports)]));
     const used = imports.filter(({ file }) => reached.has(file)).flatMap((one) => one.package ?? []);
     const installed = Object.keys({ ...full.dependencies, ...full.peerDependencies });
-    expect([...new Set(used)].sort()).toEqual(installed.sort());
+    expect([...new Set([...used, ...ADAPTED])].sort()).toEqual(installed.sort());
+  });
+
+  it("leave it to the application what it adapts", () => {
+    for (const name of ADAPTED) {
+      expect(full.peerDependenciesMeta[name]).toEqual({ optional: true });
+      expect(client.peerDependencies[name]).toBe(full.peerDependencies[name]);
+      const tried = [full.devDependencies, ...APPLICATIONS.map((path) => read(path).dependencies)];
+      expect(
+        tried.some((packages) => name in packages),
+        `${name} is tried`,
+      ).toBe(true);
+    }
   });
 
   it("start the server by npm as by their command", () => {
@@ -53,7 +68,7 @@ describe("the client's package", () => {
 
   it("works without its peers", () => {
     const peers = Object.keys(client.peerDependencies);
-    expect(peers).toEqual(["@connectrpc/connect", "@grpc/grpc-js", "@opentelemetry/api"]);
+    expect(peers).toEqual(["@connectrpc/connect", "@grpc/grpc-js", "@opentelemetry/api", ...ADAPTED].sort());
     expect(client.peerDependenciesMeta).toEqual(
       Object.fromEntries(peers.map((name) => [name, { optional: true }])),
     );

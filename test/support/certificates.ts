@@ -9,13 +9,21 @@ import { join } from "node:path";
 
 const DAY_MS = 86_400_000;
 
-export interface CertificateOptions {
-  /** Subject alternative names: "DNS:…", "IP:127.0.0.1" or "URI:…". */
-  readonly names?: readonly string[];
+interface KeyPair {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
+export interface Validity {
   /** From now on, in milliseconds. Default: a day ago. */
   readonly fromMs?: number;
   /** From now on, in milliseconds. Default: in 30 days. */
   readonly untilMs?: number;
+}
+
+export interface CertificateOptions extends Validity {
+  /** Subject alternative names: "DNS:…", "IP:127.0.0.1" or "URI:…". */
+  readonly names?: readonly string[];
 }
 
 /** Texts as PEM. */
@@ -27,11 +35,15 @@ export interface Certificate {
 export interface Authority extends Certificate {
   issue(options?: CertificateOptions): Certificate;
   /** An authority below this one. */
-  intermediate(): Authority;
+  intermediate(validity?: Validity): Authority;
+  /** A certificate that is no authority's, whose owner signs others all the same. */
+  impostor(): Authority;
+  /** The same name and key in another certificate. */
+  again(validity?: Validity): Authority;
 }
 
-export function createAuthority(name = "test authority"): Authority {
-  return authority(name, undefined);
+export function createAuthority(name = "test authority", validity: Validity = {}): Authority {
+  return authority(name, undefined, validity, newKeys());
 }
 
 /** A folder of PEM files that ends with the test. */
@@ -61,22 +73,34 @@ interface Issuer {
   readonly key: KeyObject;
 }
 
-function authority(name: string, above: Issuer | undefined): Authority {
-  const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+function newKeys(): KeyPair {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" });
+}
+
+function authority(
+  name: string,
+  above: Issuer | undefined,
+  validity: Validity,
+  keys: KeyPair,
+  isAuthority = true,
+): Authority {
   const own: Issuer = { name, key: keys.privateKey };
-  const cert = toPem("CERTIFICATE", certificate(name, keys.publicKey, above ?? own, { names: [] }, true));
+  const options = { ...validity, names: [] };
+  const cert = toPem("CERTIFICATE", certificate(name, keys.publicKey, above ?? own, options, isAuthority));
   return {
     cert,
     key: keyPem(keys.privateKey),
     issue(options = {}) {
-      const leaf = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const leaf = newKeys();
       const subject = `leaf ${randomInt(1_000_000)}`;
       return {
         cert: toPem("CERTIFICATE", certificate(subject, leaf.publicKey, own, options, false)),
         key: keyPem(leaf.privateKey),
       };
     },
-    intermediate: () => authority(`${name} below`, own),
+    intermediate: (below = {}) => authority(`${name} below`, own, below, newKeys()),
+    impostor: () => authority(`${name} below`, own, {}, newKeys(), false),
+    again: (other = {}) => authority(name, above, other, keys),
   };
 }
 

@@ -17,6 +17,7 @@ export function fencedEntry(
     absent: false,
     tags: [],
     contentType: "",
+    contentEncoding: "",
     ...entry,
   };
 }

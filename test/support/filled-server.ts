@@ -1,7 +1,6 @@
 /** A `meshcache serve` in a process of its own, filled over its budget: its resident memory, and what `sizing` says. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -10,6 +9,7 @@ import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { toFlag } from "../../src/cli/settings/names.ts";
 import type { Settings } from "../../src/cli/settings/settings.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
+import { statusBytes } from "./process-memory.ts";
 import { CALM } from "./test-workers.ts";
 
 const LAUNCH = "src/cli/launch.ts";
@@ -109,9 +109,4 @@ async function fill(address: string, bytes: number): Promise<void> {
 /** The golden ratio spreads the numbers evenly over the orders of magnitude, the same in each run. */
 function sizeOf(count: number): number {
   return Math.floor(VALUE_MAX_BYTES ** ((count * 0.618_033_988_75) % 1));
-}
-
-function statusBytes(pid: number | undefined, field: "VmRSS" | "VmHWM"): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
 }

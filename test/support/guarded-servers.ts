@@ -6,6 +6,7 @@ import { MeshCache } from "../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
 import type { Permission } from "../../src/security/access/access.ts";
 import type { SecurityOptions } from "../../src/security/security.ts";
+import type { HttpPortOptions } from "../../src/server/http-port.ts";
 import type { TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ProcessObservation, ThreadObservation } from "../../src/telemetry/telemetry.ts";
@@ -46,6 +47,7 @@ export interface GuardedOptions {
   readonly acceleration?: "on" | "off";
   readonly clock?: Clock;
   readonly transport?: Partial<TransportLimits>;
+  readonly http?: HttpPortOptions;
   /** Beside tokens and the policy. */
   readonly security?: SecurityOptions;
 }

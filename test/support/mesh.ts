@@ -8,11 +8,11 @@ import { MeshCache } from "../../src/client/mesh-cache.ts";
 import type { LinkHandlers, Transport } from "../../src/client/transport/transport.ts";
 import { CacheError } from "../../src/common/errors.ts";
 import { createSeededRng } from "../../src/common/random.ts";
-import { resolveLimits } from "../../src/rpc/limits.ts";
+import { type Limits, resolveLimits } from "../../src/rpc/limits.ts";
 import { resolveTransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createExchangeSession, type ExchangeSession } from "../../src/server/streams/exchange-session.ts";
 import type { SnapshotOutcome } from "../../src/store/api/snapshot-outcome.ts";
-import type { Store } from "../../src/store/api/store.ts";
+import type { SetCommand, Store } from "../../src/store/api/store.ts";
 import {
   createStore,
   createStoreMemory,
@@ -102,6 +102,10 @@ export class Mesh {
   readonly links: MeshLink[] = [];
   /** Addresses that refuse every connection. */
   readonly down = new Set<string>();
+  /** Of the sessions that begin from now on. */
+  limits: Partial<Limits> = {};
+  /** False: they are of a server that knows no content encodings. */
+  keepsEncodings = true;
   store: Store;
   readonly #storeOptions: Partial<StoreOptions>;
   #memory: StoreMemory | undefined;
@@ -162,7 +166,7 @@ export class Mesh {
     this.writeBytes(namespace, key, Buffer.from(JSON.stringify(value)));
   }
 
-  writeBytes(namespace: string, key: string, value: Uint8Array): void {
+  writeBytes(namespace: string, key: string, value: Uint8Array, more: Partial<SetCommand> = {}): void {
     this.store.set({
       namespace,
       key,
@@ -171,11 +175,13 @@ export class Mesh {
       staleMs: 0,
       tags: [],
       contentType: "",
+      contentEncoding: "",
       absent: false,
       sourceVersion: 0n,
       condition: { kind: "always" },
       requestId: 0n,
       writer: { origin: "", traceparent: "" },
+      ...more,
     });
   }
 
@@ -223,7 +229,7 @@ export class Mesh {
       link.session = createExchangeSession(
         {
           store: this.store,
-          limits: resolveLimits(),
+          limits: resolveLimits(this.limits),
           transport: resolveTransportLimits(),
           telemetry: createNoTelemetry(),
           boundary: loudBoundary,
@@ -232,6 +238,9 @@ export class Mesh {
         },
         {
           send: (frame) => {
+            const { frame: body } = frame;
+            if (body.case === "opened" && body.value.limits !== undefined)
+              body.value.limits.contentEncodings = this.keepsEncodings;
             link.responses.push(frame);
             return !link.full;
           },

@@ -186,7 +186,8 @@ export class NaiveStore {
       if (fresh?.version !== condition.version || !isSameEpoch) return refused("versionMismatch");
     }
     const text = fresh === undefined ? String(initial) : Buffer.from(fresh.value).toString("latin1");
-    if (fresh?.set.absent || !/^(?:0|-?[1-9][0-9]*)$/.test(text)) return refused("notACounter");
+    const isPlain = !fresh?.set.absent && (fresh?.set.contentEncoding ?? "") === "";
+    if (!isPlain || !/^(?:0|-?[1-9][0-9]*)$/.test(text)) return refused("notACounter");
     const value = BigInt(text);
     if (value > INT64_MAX || value < -INT64_MAX - 1n) return refused("notACounter");
     const sum = value + delta;
@@ -199,6 +200,7 @@ export class NaiveStore {
         sourceVersion: fresh?.set.sourceVersion ?? 0n,
         tags: fresh?.set.tags ?? [],
         contentType: fresh?.set.contentType ?? "",
+        contentEncoding: "",
         absent: false,
       },
       false,
@@ -462,6 +464,7 @@ export class NaiveStore {
       absent: entry.set.absent,
       tags: entry.set.tags,
       contentType: entry.set.contentType,
+      contentEncoding: entry.set.contentEncoding,
     };
   }
 

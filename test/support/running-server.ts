@@ -7,6 +7,7 @@ import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts
 import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
 import { type ProxyProcess, startProxy } from "../proxies/proxy.ts";
+import { startTestTier, testTier } from "./test-tier.ts";
 import { testCredentials, testTls } from "./test-tls.ts";
 import { CALM, testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
 
@@ -34,11 +35,13 @@ export interface RunningServerOptions extends ServerOptions {
 }
 
 export async function startServer(options: RunningServerOptions = {}): Promise<RunningServer> {
+  const tier = isOnTestTier(options) ? await startTestTier() : undefined;
   const server = createServerFor({
     listen: "127.0.0.1:0",
     acceleration: testAcceleration,
     ...(testTls === undefined ? {} : { security: testTls.security }),
     ...options,
+    ...(tier && { store: tier }),
     transport: { ...CALM, ...options.transport },
   });
   const listensOn = await server.start();
@@ -60,9 +63,15 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
     async stop() {
       for (const client of clients) client.close();
       await server.close();
+      tier?.close();
       await proxy?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A test that gives its server a store, a clock or threads is about these. */
+function isOnTestTier({ store, clock, rng, workers }: RunningServerOptions): boolean {
+  return testTier && store === undefined && clock === undefined && rng === undefined && workers === undefined;
 }
 
 function createServerFor({ workers, ...options }: RunningServerOptions): CacheServer {

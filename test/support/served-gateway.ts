@@ -1,12 +1,13 @@
 /** A gateway on a port of its own, over a store in memory. */
 import { createServer } from "node:http";
+import { earlyResponses } from "../../src/common/early-response.ts";
 import { openSecurity, type SecurityOptions } from "../../src/security/security.ts";
 import { type AdminGatewayOptions, createAdminGateway } from "../../src/server/admin-gateway.ts";
-import { earlyResponses } from "../../src/server/connections/early-response.ts";
 import { createProcessBounds } from "../../src/server/limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createServiceHost, type HostOptions } from "../../src/server/service-host.ts";
 import type { Store } from "../../src/store/api/store.ts";
+import { createStore } from "../../src/store/engine/create-store.ts";
 import { loudBoundary } from "./loud-boundary.ts";
 
 export interface ServedGateway {
@@ -17,6 +18,7 @@ export interface ServedGateway {
 }
 
 export interface ServedGatewayOptions extends HostOptions {
+  readonly store?: Store;
   readonly security?: SecurityOptions;
   readonly transport?: Partial<TransportLimits>;
   readonly gateway?: Partial<AdminGatewayOptions>;
@@ -27,7 +29,8 @@ export async function serveGateway(options: ServedGatewayOptions = {}): Promise<
   const transport = resolveTransportLimits(options.transport);
   const security = openSecurity(options.security, host);
   const place = { bounds: createProcessBounds(transport), startedMs: 0, worker: 0, workers: 1 };
-  const { store, operators, calls } = createServiceHost(options, transport, place, security);
+  const store = options.store ?? createStore();
+  const { operators, calls } = createServiceHost({ ...options, store }, transport, place, security);
   const gateway = createAdminGateway({
     store,
     operators,

@@ -67,6 +67,7 @@ export class StoreDriver {
       staleMs: 0,
       tags: [],
       contentType: "",
+      contentEncoding: "",
       absent: false,
       sourceVersion: 0n,
       condition: { kind: "always" },

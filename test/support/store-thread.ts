@@ -125,6 +125,7 @@ function main({ memory, self, count, ports, seed, cursor, operations, known }: S
       staleMs: 0,
       tags: [tagOf(key)],
       contentType: "",
+      contentEncoding: "",
       absent: false,
       sourceVersion: 0n,
       condition: token === undefined ? always : { kind: "lease", token },

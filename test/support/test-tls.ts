@@ -19,6 +19,14 @@ import { createAuthority, PemFolder } from "./certificates.ts";
 const CLIENT = "spiffe://example.org/test";
 /** May read and write in the namespaces of the attacks, and nothing else. */
 const ATTACKER = "spiffe://example.org/attacker";
+/** How much it may use where its quota is asked for: what one service of a mesh could need. */
+const ATTACKER_LIMITS = {
+  operationsPerSecond: 5_000,
+  bytesPerSecond: 16 * 2 ** 20,
+  connectionsMax: 64,
+  streamsMax: 64,
+  heldMaxBytes: 16 * 2 ** 20,
+};
 
 interface TestTls {
   readonly folder: string;
@@ -111,11 +119,12 @@ export function makeTestTls(): PemFolder {
   folder.save("client", authority.issue({ names: [`URI:${CLIENT}`] }));
   folder.save("attacker", authority.issue({ names: [`URI:${ATTACKER}`] }));
   const attacked = [{ namespaces: ["a3-*", "a4*", "a5-*", "a6"], may: ["read", "write"] }];
+  const limits = process.env.MESH_TEST_QUOTA === "on" ? { limits: ATTACKER_LIMITS } : {};
   folder.write(
     "policy.yaml",
     JSON.stringify({
       principals: [
-        { name: "attacker", match: [ATTACKER], allow: attacked },
+        { name: "attacker", match: [ATTACKER], allow: attacked, ...limits },
         { name: "test", match: [CLIENT], allow: [{ namespaces: ["*"], may: PERMISSIONS }] },
       ],
     }),

@@ -1,5 +1,5 @@
 // A client of meshcache in Go, generated from cache.proto alone: fills a key under a lease, reads it,
-// invalidates its tag and watches the invalidation arrive.
+// invalidates its tag and watches the invalidation arrive; then counts, and lists keys.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -84,6 +85,44 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("miss: %t\n", answer.GetMiss() != nil)
+
+	count(ctx, cache, "visits:home")
+	list(ctx, cache, "visits:")
+}
+
+// Adds 1 to a counter, which a Get reads as decimal text.
+func count(ctx context.Context, cache meshcache.CacheServiceClient, key string) {
+	// Sent again with the same id, it adds once.
+	answer, err := cache.Increment(ctx, &meshcache.IncrementRequest{
+		Namespace: "users", Key: key, Delta: 1, TtlMs: 60_000, RequestId: rand.Uint64(),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if refused := answer.GetNotIncremented(); refused != nil {
+		log.Fatal(refused.Reason)
+	}
+	fmt.Printf("counted: %d\n", answer.GetIncremented().Value)
+}
+
+// Prints the keys with a prefix, page by page, and removes them. A page may be empty and not the last one.
+func list(ctx context.Context, cache meshcache.CacheServiceClient, prefix string) {
+	for page := (&meshcache.ListKeysRequest{Namespace: "users", Prefix: prefix}); ; {
+		answer, err := cache.ListKeys(ctx, page)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, info := range answer.Keys {
+			fmt.Printf("listed: %s, a value of %d B\n", info.Key, info.ValueBytes)
+		}
+		if page.PageToken = answer.NextPageToken; len(page.PageToken) == 0 {
+			break
+		}
+	}
+	target := &meshcache.InvalidateRequest_Prefix{Prefix: prefix}
+	if _, err := cache.Invalidate(ctx, &meshcache.InvalidateRequest{Namespace: "users", Target: target}); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // Mutual TLS where MESHCACHE_TLS_CA, MESHCACHE_TLS_CERT and MESHCACHE_TLS_KEY name files.

@@ -1,5 +1,5 @@
 """A client of meshcache in Python, generated from cache.proto alone: fills a key under a lease, reads it,
-invalidates its tag and watches the invalidation arrive.
+invalidates its tag and watches the invalidation arrive; then counts, and lists keys.
 
     pip install -r examples/clients/python/requirements.txt
     python -m grpc_tools.protoc -I proto --python_out=examples/clients/python --grpc_python_out=examples/clients/python \
@@ -8,6 +8,7 @@ invalidates its tag and watches the invalidation arrive.
 """
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -23,6 +24,31 @@ def open_channel(address: str) -> grpc.Channel:
         return grpc.insecure_channel(address)
     ca, key, cert = (Path(os.environ[f"MESHCACHE_TLS_{name}"]).read_bytes() for name in ("CA", "KEY", "CERT"))
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, cert))
+
+
+def count(cache: cache_pb2_grpc.CacheServiceStub, key: str) -> None:
+    """Adds 1 to a counter, which a Get reads as decimal text."""
+    # Sent again with the same id, it adds once.
+    request = pb.IncrementRequest(
+        namespace="users", key=key, delta=1, ttl_ms=60_000, request_id=secrets.randbits(64)
+    )
+    answer = cache.Increment(request, timeout=5)
+    if answer.WhichOneof("outcome") == "not_incremented":
+        sys.exit(pb.NotIncremented.Reason.Name(answer.not_incremented.reason))
+    print("counted:", answer.incremented.value)
+
+
+def list_keys(cache: cache_pb2_grpc.CacheServiceStub, prefix: str) -> None:
+    """Prints the keys with a prefix, page by page, and removes them. A page may be empty and not the last one."""
+    page = pb.ListKeysRequest(namespace="users", prefix=prefix)
+    while True:
+        answer = cache.ListKeys(page, timeout=5)
+        for info in answer.keys:
+            print(f"listed: {info.key}, a value of {info.value_bytes} B")
+        page.page_token = answer.next_page_token
+        if not page.page_token:
+            break
+    cache.Invalidate(pb.InvalidateRequest(namespace="users", prefix=prefix), timeout=5)
 
 
 def main() -> None:
@@ -58,6 +84,9 @@ def main() -> None:
         print("invalidated: tag tenant:7")
 
         print("miss:", str(cache.Get(get, timeout=5).WhichOneof("outcome") == "miss").lower())
+
+        count(cache, "visits:home")
+        list_keys(cache, "visits:")
 
 
 if __name__ == "__main__":
