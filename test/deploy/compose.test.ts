@@ -1,5 +1,5 @@
 /**
- * What the compose file says of its parts is true of them. `.ci/deploy` loads the file as Docker Compose does, and `.ci/compose`
+ * What the compose file says of its parts is true of them. `.ci/deploy` loads the file as Docker Compose does, and `npm run proof:compose`
  * runs its parts.
  */
 import { existsSync, readFileSync } from "node:fs";
