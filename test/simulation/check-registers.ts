@@ -16,7 +16,7 @@ type Timed = Operation<RegisterInput>;
 
 /**
  * An operation that failed may have taken effect, but only at a moment when the store was asked for it. For such an
- * operation the tap knows the last of these moments, which keeps the search small.
+ * operation the tap knows the last of these moments, which keeps the search small. `mayKnowSources`: source versions may outlive a restart.
  */
 export function checkRegisters(
   history: History,
@@ -24,6 +24,7 @@ export function checkRegisters(
   operations: readonly ClientOperation[],
   calls: StoreCalls,
   restarts: readonly Moment[],
+  mayKnowSources: boolean,
 ): RegisterCheck {
   let undecided = 0;
   let checked = 0;
@@ -86,7 +87,7 @@ export function checkRegisters(
       const moment = call.stored?.moment;
       if (moment !== undefined) point(moment, (span) => setInput(span, call, "stored", { kind: "lease" }));
     }
-    for (const moment of restarts) point(moment, (span) => ({ ...span, kind: "restart" }));
+    for (const moment of restarts) point(moment, (span) => ({ ...span, kind: "restart", mayKnowSources }));
 
     checked += timed.length;
     const verdict = checkLinearizable(timed, registerModel);

@@ -50,7 +50,8 @@ const invalidate = (call: number, returned: number, soft = false): Operation<Reg
     sourceVersion: 0,
     answered: true,
   });
-const restart = (at: number): Operation<RegisterInput> => operation(at, at, { kind: "restart" });
+const restart = (at: number): Operation<RegisterInput> =>
+  operation(at, at, { kind: "restart", mayKnowSources: false });
 
 const verdict = (...operations: Operation<RegisterInput>[]): string =>
   checkLinearizable(operations, registerModel).kind;
@@ -120,6 +121,22 @@ describe("checkLinearizable() of a register", () => {
         input: { ...older.input, answer: "olderSourceVersion" } as RegisterInput,
       }),
     ).toBe("linearizable");
+  });
+
+  it("lets a new life know older source versions only where it may", () => {
+    const refused = set(5, 6, 101, { sourceVersion: 4, answer: "olderSourceVersion" });
+    const afterRestart = (mayKnowSources: boolean) =>
+      verdict(
+        set(1, 2, 100, { sourceVersion: 5 }),
+        operation(3, 3, { kind: "restart", mayKnowSources }),
+        refused,
+      );
+    expect(afterRestart(false)).toBe("violation");
+    expect(afterRestart(true)).toBe("linearizable");
+    const get100 = get(5, 6, 100);
+    expect(verdict(set(1, 2, 100), operation(3, 3, { kind: "restart", mayKnowSources: true }), get100)).toBe(
+      "violation",
+    );
   });
 
   it("names the operation at which every order ends", () => {

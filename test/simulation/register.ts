@@ -63,8 +63,8 @@ export type RegisterInput = Span &
         readonly sourceVersion: number;
         readonly answered: boolean;
       }
-    /** A new life of the store. */
-    | { readonly kind: "restart" }
+    /** A new life of the store. `mayKnowSources`: it may know the source versions of the life before. */
+    | { readonly kind: "restart"; readonly mayKnowSources: boolean }
   );
 
 type SetInput = Extract<RegisterInput, { kind: "set" }>;
@@ -230,7 +230,8 @@ export const registerModel: Model<RegisterInput, RegisterState> = {
       case "invalidate":
         return afterInvalidate(state, input);
       case "restart":
-        return [empty];
+        if (!input.mayKnowSources) return [empty];
+        return [empty, { ...empty, knownSourceVersion: state.knownSourceVersion }];
       default:
         return input satisfies never;
     }

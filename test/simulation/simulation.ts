@@ -167,7 +167,7 @@ export async function runSeed(seed: number): Promise<SeedReport> {
   const registers =
     forks.length > 0
       ? { operations: 0, undecided: 0 }
-      : checkRegisters(history, truth, operations.all, tap, restarts);
+      : checkRegisters(history, truth, operations.all, tap, restarts, false);
   const [first] = history.violations;
   return {
     seed,

@@ -147,7 +147,7 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
   // The model of a key knows no operation with two effects.
   const once = shards.filter(({ repeats }) => repeats === 0);
   const registers = once.map((shard) =>
-    checkRegisters(history, shard.truth, operations.all, shard.tap, shard.begins),
+    checkRegisters(history, shard.truth, operations.all, shard.tap, shard.begins, true),
   );
   const [first] = history.violations;
   return {
