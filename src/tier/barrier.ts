@@ -8,7 +8,8 @@ import type { Pending, Settle } from "../store/api/backend.ts";
 import { unavailable } from "./engine/connection.ts";
 import type { ShardOperation } from "./operation.ts";
 import type { Quorum } from "./quorum.ts";
-import { type ShardLine, TENURE_CHECK } from "./shard-line.ts";
+import type { ShardLine } from "./shard-line.ts";
+import { TENURE_CHECK } from "./tenure.ts";
 
 /** Proofs begin at most so often: each is a call for each shard. */
 const INTERVAL_MS = 5;

@@ -87,8 +87,8 @@ export const tierMutants: readonly Mutant[] = [
   ),
   inServer(
     "feed: a push that was lost is waited for",
-    "ShardLine.#checkFeed",
-    "this.#resync(this.#link);",
+    "ShardLine.expire",
+    "if (this.#link !== undefined && this.#watch.isStill(nowMs)) this.#resync(this.#link);",
     "",
   ),
   inServer("feed: a new epoch is not announced", "ShardGroup.#announce", "this.mirror.announce();", ""),
@@ -113,7 +113,7 @@ export const tierMutants: readonly Mutant[] = [
   ),
   inServer(
     "answers: a mutation needs no majority",
-    "ShardLine.#answer",
+    "ShardOperations.#answer",
     "if (isRead) settle();",
     "if (isRead || call.length > 0) settle();",
   ),
