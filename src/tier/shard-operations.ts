@@ -58,6 +58,10 @@ export class ShardOperations {
   #queue: ShardOperation[] = [];
   /** What was refused before it ran, in its order: it goes before the queue. */
   #again: ShardOperation[] = [];
+  /** What changes something and waits for the answer to what was changed before it: it goes before the queue. */
+  #held: ShardOperation[] = [];
+  /** Calls that may change something and have no answer yet, at the node that was called last. */
+  #out: { readonly link: NodeLink | undefined; writes: number } = { link: undefined, writes: 0 };
 
   constructor(shard: number, keys: ShardKeys, deps: OperationDeps, line: OperationLine) {
     this.#shard = shard;
@@ -67,7 +71,7 @@ export class ShardOperations {
   }
 
   get queued(): number {
-    return this.#again.length + this.#queue.length;
+    return this.#again.length + this.#held.length + this.#queue.length;
   }
 
   add(operation: ShardOperation): void {
@@ -78,10 +82,31 @@ export class ShardOperations {
   flush(): void {
     const link = this.#line.readyLink();
     if (link === undefined || this.queued === 0) return;
-    const operations = [...this.#again, ...this.#queue];
+    if (link !== this.#out.link) this.#out = { link, writes: 0 };
+    if (this.#queue.every(({ isRead }) => !isRead)) {
+      for (const operation of this.#take()) this.#held.push(operation);
+    }
+    if (this.#isHolding()) return;
+    const before = [...this.#again, ...this.#held];
     this.#again = [];
+    this.#held = [];
+    this.#sendAll(before, link);
+    this.#sendAll(this.#take(), link);
+  }
+
+  /**
+   * The engine runs one call after the other. What changes something and comes while another change is there leaves behind it as one
+   * call, which costs the engine less than several. A read is not kept waiting so: it leaves at once, behind what is held.
+   */
+  #isHolding(): boolean {
+    if (this.#out.writes === 0 || this.#again.length > 0 || this.#queue.length > 0) return false;
+    return this.#held.length < CALL_MAX_OPERATIONS;
+  }
+
+  #take(): readonly ShardOperation[] {
+    const queue = this.#queue;
     this.#queue = [];
-    this.#sendAll(operations, link);
+    return queue;
   }
 
   #sendAll(operations: readonly ShardOperation[], link: NodeLink): void {
@@ -106,10 +131,11 @@ export class ShardOperations {
     this.flush();
     if (this.queued === 0) return;
     const isDue = ({ dueMs }: ShardOperation) => dueMs <= nowMs;
-    const due = [...this.#again, ...this.#queue].filter(isDue);
+    const due = [...this.#again, ...this.#held, ...this.#queue].filter(isDue);
     if (due.length === 0) return;
     const isLeft = (operation: ShardOperation) => !isDue(operation);
     this.#again = this.#again.filter(isLeft);
+    this.#held = this.#held.filter(isLeft);
     this.#queue = this.#queue.filter(isLeft);
     fail(due, unavailable("no node of the engine serves the shard now"));
   }
@@ -158,10 +184,15 @@ export class ShardOperations {
   #call(call: readonly ShardOperation[], link: NodeLink): void {
     const name = functionOf(call);
     const spans = startSpans(this.#deps.telemetry, name, call, link.node.endpoint);
+    const out = this.#out;
+    const writes = name === "mc_read" ? 0 : 1;
+    out.writes += writes;
     link.connection.send(argumentsOf(name, this.#keys, this.#deps.callHeader(), call), (reply) => {
       for (const span of spans) span.end(errorOf(reply));
       this.#deps.counts[outcomeOf(reply)] += 1;
+      out.writes -= writes;
       this.#answer(call, link, reply);
+      if (out.writes === 0 && this.#held.length > 0) this.flush();
     });
   }
 
