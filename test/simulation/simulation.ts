@@ -2,12 +2,12 @@
  * Runs one seed: builds server, network and clients, runs the workload with faults, heals all, and reports
  * violations.
  */
-import { Event_Kind, type ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import { checkRegisters } from "./check-registers.ts";
 import { type ClientLife, createClientNode } from "./client-node.ts";
 import { ClientPrograms } from "./client-programs.ts";
 import { examine } from "./exam.ts";
 import { scheduleFaults } from "./faults.ts";
+import { describeFrame } from "./frames.ts";
 import { createHistory, type History, type Moment, type Violation } from "./history.ts";
 import { createJudge } from "./judge.ts";
 import { createListJudge } from "./list-judge.ts";
@@ -218,16 +218,6 @@ function reportOf(seed: number, { history, nearReads, remoteReads, tasks }: TwoS
     },
     trace: (before, after) => history.trace(first?.order ?? history.length, before, after),
   };
-}
-
-const kindNames = new Map<number, string>(Object.entries(Event_Kind).map(([name, kind]) => [kind, name]));
-
-function describeFrame({ frame }: ExchangeResponse): string {
-  if (frame.case !== "events") return frame.case ?? "nothing";
-  const events = frame.value.events.map(
-    ({ kind, target, stamp }) => `${kindNames.get(kind)} ${target.value} ${stamp?.shard}/${stamp?.revision}`,
-  );
-  return `events: ${events.join(", ")}`;
 }
 
 /** When stores began. */

@@ -3,9 +3,11 @@
  * stores a client has met. Once it has met one again after another, it must serve nothing from its near cache as long as both
  * servers live, and use its near cache again when one remains.
  */
+
 import type { ExchangeResponse } from "../../gen/meshcache/v1/cache_pb.ts";
 import type { ClientLife, ClientNode } from "./client-node.ts";
 import { createClientNode } from "./client-node.ts";
+import { describeFrame } from "./frames.ts";
 import { createHistory, type History } from "./history.ts";
 import { type Connection, createNetwork } from "./network.ts";
 import { between, chance, type Plan, pick, rngFor } from "./plan.ts";
@@ -55,7 +57,7 @@ export async function runTwoStores(plan: Plan): Promise<TwoStoresReport> {
   const history = createHistory(time.nowMs);
   const meetings = new Map<SimulatedProcess, Meetings>();
   const network = createNetwork(time, rngFor(seed, 3), plan, (client, frame, connection) => {
-    history.note(client.name, `receives ${frame.frame.case}`);
+    history.note(client.name, `receives ${describeFrame(frame)}`);
     meetings.get(client)?.received(frame, connection);
   });
   const serve = (purpose: number, place: "listener" | "second") =>

@@ -2,11 +2,13 @@
  * Runs one seed on the shared tier: several servers with the real backend over a modelled engine, under whole clients with near
  * caches. The real function library runs in the model. The judges are those of the other simulation.
  */
+
 import { checkRegisters } from "../check-registers.ts";
 import { type ClientLife, createClientNode } from "../client-node.ts";
 import { ClientPrograms } from "../client-programs.ts";
 import { examine } from "../exam.ts";
 import { scheduleFaults } from "../faults.ts";
+import { describeFrame } from "../frames.ts";
 import { createHistory, type Moment } from "../history.ts";
 import { createJudge } from "../judge.ts";
 import { createListJudge } from "../list-judge.ts";
@@ -71,7 +73,7 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
     ...{ origin, operations },
   });
   const network = createNetwork(time, rngFor(seed, 43), plan, (client, frame) => {
-    history.note(client.name, `receives ${frame.frame.case}`);
+    history.note(client.name, `receives ${describeFrame(frame)}`);
     judge.received(client.name, frame);
   });
   const engine = new EngineModel(time, rngFor(seed, 44), history, cluster, judgeOfTier);
