@@ -95,16 +95,16 @@ export class Mirror {
   readonly #shards: readonly MirroredShard[];
   readonly #waitList: WaitList;
   readonly #logs: EventLog[];
-  readonly #source: EventSource & { lineage: Lineage };
+  /** What is kept of reads and of decoded events is by places in these very logs. */
+  readonly #source: EventSource & { lineage: Lineage; reads: SharedReads; decoded: DecodedEvents };
   /** The epochs of all shards, by the epoch of the store that stands for them, the latest last. */
   readonly #announcements = new Map<bigint, readonly bigint[]>();
 
   /** `overran`: called for each gap that a log's overrun makes. */
   constructor(shards: number, limits: EventLogLimits, overran: () => void) {
     this.#shards = Array.from({ length: shards }, (_, shard) => new MirroredShard(shard, limits));
-    const decoded = new DecodedEvents();
     const wakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
-    this.#waitList = new WaitList(wakeups, () => decoded.clear());
+    this.#waitList = new WaitList(wakeups, () => this.#source.decoded.clear());
     this.#logs = this.#shards.map(({ log }) => log);
     this.#source = {
       lineage: new Lineage(0n, []),
@@ -114,7 +114,7 @@ export class Mirror {
       revisionOf: (shard) => this.#shards[shard]?.announcedRevision ?? 0,
       waitList: this.#waitList,
       reads: new SharedReads(),
-      decoded,
+      decoded: new DecodedEvents(),
       overran,
     };
   }
@@ -199,6 +199,9 @@ export class Mirror {
       if (oldest !== undefined) this.#announcements.delete(oldest);
     }
     this.#source.lineage = new Lineage(epoch, []);
+    // Places of a new log are counted from its beginning, as those of the log before were.
+    this.#source.reads = new SharedReads();
+    this.#source.decoded = new DecodedEvents();
     for (const mirrored of this.#shards) this.#releaseHeld(mirrored);
     throwErrors(this.#waitList.wake());
   }

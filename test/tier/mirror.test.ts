@@ -1,0 +1,44 @@
+/** What subscribers read of the mirror over the epochs of its shards. */
+import { describe, expect, it } from "vitest";
+import type { StoreEvent, SubscriberRead } from "../../src/store/api/store.ts";
+import { Mirror } from "../../src/tier/mirror.ts";
+
+const FIRST_EPOCH = 7n;
+const NEXT_EPOCH = 8n;
+
+function createMirror(): Mirror {
+  const mirror = new Mirror(1, { maxEvents: 64, maxBytes: 4_096 }, () => {});
+  mirror.moveTo(0, FIRST_EPOCH, 100);
+  mirror.announce();
+  return mirror;
+}
+
+function write(mirror: Mirror, epoch: bigint, revision: number, key: string): void {
+  const event: StoreEvent = {
+    ...{ shard: 0, revision, kind: "set", namespace: "n", target: "key", name: key },
+    ...{ origin: "", traceparent: "" },
+  };
+  expect(mirror.apply(0, { epoch, revision, events: [event] })).toBe("applied");
+  mirror.wake();
+}
+
+const keysOf = (read: SubscriberRead | undefined): unknown =>
+  read?.kind === "events" ? read.events.map(({ name }) => name) : read?.kind;
+
+const ALL = [{ namespace: "n", prefixes: [""] }] as const;
+
+describe("the mirror", () => {
+  it("gives the events of a new epoch also while a subscriber has not read those of the one before", () => {
+    const mirror = createMirror();
+    mirror.subscribe(ALL, Buffer.alloc(0), () => {});
+    const reader = mirror.subscribe(ALL, Buffer.alloc(0), () => {});
+    reader.read(10, 1_000);
+    write(mirror, FIRST_EPOCH, 101, "before");
+    expect(keysOf(reader.read(10, 1_000))).toEqual(["before"]);
+    mirror.moveTo(0, NEXT_EPOCH, 50);
+    mirror.announce();
+    expect(keysOf(reader.read(10, 1_000))).toBe("gap");
+    write(mirror, NEXT_EPOCH, 51, "after");
+    expect(keysOf(reader.read(10, 1_000))).toEqual(["after"]);
+  });
+});
