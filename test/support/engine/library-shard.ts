@@ -118,6 +118,11 @@ export class LibraryShard {
     return { stamps: [asOf], removed };
   }
 
+  /** As a sweep does with the entries that it has come to. */
+  async removeDead(names: readonly { readonly namespace: string; readonly key: string }[]): Promise<void> {
+    await this.#one(operations.sweepOperation(names));
+  }
+
   /** A sweep over all entries of the engine, as a server makes it. */
   async sweep(): Promise<void> {
     const head = await this.readHead();
@@ -137,7 +142,7 @@ export class LibraryShard {
         namesIn(key.toString().slice(this.keys.entries.length)),
       );
       for (let begin = 0; begin < names.length; begin += SWEPT_MAX) {
-        await this.#one(operations.sweepOperation(names.slice(begin, begin + SWEPT_MAX)));
+        await this.removeDead(names.slice(begin, begin + SWEPT_MAX));
       }
       cursor = String(next);
       if (cursor === "0") break;

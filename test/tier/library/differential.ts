@@ -20,7 +20,7 @@ import { LibraryShard } from "../../support/engine/library-shard.ts";
 import type { RespConnection } from "../../support/engine/resp-connection.ts";
 import { setTime, verify } from "../../support/engine/test-library.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { namespaces, type StoreCommand } from "../../support/store-commands.ts";
+import { keys, namespaces, type StoreCommand } from "../../support/store-commands.ts";
 
 const writer = { origin: "writer", traceparent: "" };
 /** Later than the engine's own clock ever is in a test, which would let entries expire. */
@@ -241,10 +241,21 @@ export class DifferentialRun {
     target: InvalidateTarget,
     sourceVersion = 0n,
   ): Promise<void> {
+    if (target.kind !== "keys") await this.#removeDead(namespace);
     const invalidate = { namespace, soft, target, sourceVersion, writer };
     const result = this.#embedded.invalidate(invalidate);
     this.#saw(`removed ${result.removed}`);
     this.#same(result, await this.#tier.invalidate(invalidate));
+  }
+
+  /**
+   * Before an invalidation that may take the place of an earlier one. An entry that is still there then has ended with the later one, and what
+   * is known of its source lasts that much longer: which entries a sweep has come to by then differs.
+   */
+  async #removeDead(namespace: string): Promise<void> {
+    for (const key of keys)
+      this.#embedded.get({ namespace, key, ifVersion: 0, ifEpoch: 0n, allowStale: true });
+    await this.#tier.removeDead(keys.map((key) => ({ namespace, key })));
   }
 
   async #lease(command: Extract<StoreCommand, { do: "lease" }>): Promise<void> {
