@@ -124,7 +124,7 @@ export class EngineNode {
   apply(commands: readonly Command[]): void {
     for (const command of commands) {
       if (command[0] === "FUNCTION") this.load(command[1]);
-      else this.data.run(command);
+      else this.data.runReplicated(command);
     }
   }
 

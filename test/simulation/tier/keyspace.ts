@@ -33,6 +33,7 @@ export class Keyspace {
   readonly #values = new Map<string, Value>();
   readonly #nowMs: () => number;
   readonly #fraction: () => number;
+  #isReplicating = false;
 
   constructor(nowMs: () => number, fraction: () => number) {
     this.#nowMs = nowMs;
@@ -55,6 +56,16 @@ export class Keyspace {
     other.clear();
     for (const [key, { content, endsAtMs }] of this.#values) {
       other.#values.set(key, { content: copyOf(content), endsAtMs });
+    }
+  }
+
+  /** A command that the primary has run. A replica lets no key expire by its own clock: the primary says when one goes. */
+  runReplicated(command: Command): void {
+    this.#isReplicating = true;
+    try {
+      this.run(command);
+    } finally {
+      this.#isReplicating = false;
     }
   }
 
@@ -162,7 +173,7 @@ export class Keyspace {
 
   #live(key: string): Value | undefined {
     const value = this.#values.get(key);
-    if (value === undefined || value.endsAtMs > this.#nowMs()) return value;
+    if (value === undefined || this.#isReplicating || value.endsAtMs > this.#nowMs()) return value;
     this.#values.delete(key);
     return undefined;
   }
