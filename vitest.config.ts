@@ -77,7 +77,7 @@ export default defineConfig({
             "test/server/streams/{event-stream,exchange}.test.ts",
             "test/client/{faulty-network,lease-holders,silence,stampede}.test.ts",
           ],
-          env: { MESH_TEST_TIER: "on" },
+          env: { MESH_TEST_TIER: "redis" },
           setupFiles: ["test/support/test-tier-setup.ts"],
         },
       },

@@ -1,11 +1,10 @@
 /** T4, scenario 34 over real sockets: what no server has acknowledged goes again, first, on the stream that comes next. */
 import { afterEach, describe, expect, it } from "vitest";
 import { json, MeshCache, type Namespace, QueuedInvalidationError, type Target } from "../../src/index.ts";
-import { createStore } from "../../src/store/engine/create-store.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
-import { type RunningServer, type RunningServerOptions, startServer } from "../support/running-server.ts";
+import { type RunningServer, startServer, startTwoServers } from "../support/running-server.ts";
 import { withTestTls } from "../support/test-tls.ts";
-import { testProxy, testWorkers } from "../support/test-workers.ts";
+import { testProxy } from "../support/test-workers.ts";
 import { until } from "../support/until.ts";
 
 const codec = json<string>();
@@ -25,10 +24,8 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-async function serve(options: RunningServerOptions): Promise<RunningServer> {
-  const running = await startServer(options);
-  cleanups.push(() => running.stop());
-  return running;
+function cleanUp(...servers: readonly RunningServer[]): void {
+  for (const server of servers) cleanups.push(() => server.stop());
 }
 
 async function stand(running: RunningServer): Promise<FaultProxy> {
@@ -100,9 +97,8 @@ describe.skipIf(testProxy).each(targets)(
   "T4: a queued invalidation of %s that was under way on a stream that is replaced",
   (_what, target) => {
     it("scenario 34: takes effect by the next stream when its server drains", async () => {
-      const store = createStore({ engine: "lru" });
-      const first = await serve({ store, transport: { drainMaxMs: LONG_MS } });
-      const second = await serve({ store });
+      const [first, second] = await startTwoServers({ transport: { drainMaxMs: LONG_MS } }, {});
+      cleanUp(first, second);
       const proxy = await stand(first);
       const [writer, reader] = [join(proxy.address, second.address), join(second.address)];
       await fill(writer, reader);
@@ -118,7 +114,8 @@ describe.skipIf(testProxy).each(targets)(
 
     it("scenario 34: takes effect by the next stream when its connection has reached its age", async () => {
       const transport = { connectionAgeMs: 1_000, connectionGraceMs: LONG_MS };
-      const running = await serve({ workers: testWorkers, transport });
+      const running = await startServer({ transport });
+      cleanUp(running);
       const proxy = await stand(running);
       const [writer, reader] = [join(proxy.address), join(running.address)];
       await fill(writer, reader);

@@ -26,7 +26,8 @@ const HTTP2 =
     ? ["--http2-prior-knowledge"]
     : ["--cacert", testTls.client.ca, "--cert", testTls.client.cert, "--key", testTls.client.key];
 
-export function createBufCalls(address: string): CacheCalls {
+/** `addressOf` is asked for each call. */
+export function createBufCalls(addressOf: () => string): CacheCalls {
   const { method } = CacheService;
 
   async function* call<Input extends DescMessage, Output extends DescMessage>(
@@ -36,7 +37,7 @@ export function createBufCalls(address: string): CacheCalls {
     const body = requests
       .map((request) => toJsonString(input, create(input, request), { registry }))
       .join("\n");
-    const child = curl([`${testScheme}://${address}/${parent.typeName}/${name}`, "-d", "@-"]);
+    const child = curl([`${testScheme}://${addressOf()}/${parent.typeName}/${name}`, "-d", "@-"]);
     child.stdin.end(body);
     try {
       for await (const json of jsonObjects(child)) {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => running.stop());
 
-describeService("buf curl", () => createBufCalls(running.address));
+describeService("buf curl", () => createBufCalls(() => running.address));
 
 describe("reflection", () => {
   it("names every method of every service", async () => {

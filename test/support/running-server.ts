@@ -4,16 +4,20 @@ import {
   HealthCheckResponse_ServingStatusSchema as ServingStatusSchema,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
-import { type CacheServer, createServer, type ServerOptions } from "../../src/server/index.ts";
+import { type CacheServer, createServer, createStore, type ServerOptions } from "../../src/server/index.ts";
 import { createServerThreads } from "../../src/server/workers/index.ts";
+import type { TierStore } from "../../src/tier/tier-store.ts";
 import { type ProxyProcess, startProxy } from "../proxies/proxy.ts";
-import { startTestTier, testTier } from "./test-tier.ts";
+import { inTurns } from "./servers-in-turns.ts";
+import { closeTestTier, startTestTier, testTier, testTierServers } from "./test-tier.ts";
 import { testCredentials, testTls } from "./test-tls.ts";
 import { CALM, testAcceleration, testProxy, testWorkers } from "./test-workers.ts";
 
 export interface RunningServer {
+  /** The first one, where a suite runs on a tier of several. */
   readonly server: CacheServer;
-  /** The proxy's, where a suite runs through one. */
+  readonly servers: readonly CacheServer[];
+  /** The proxy's, where a suite runs through one. Of several servers that of the next one, each time. */
   readonly address: string;
   readonly port: number;
   readonly client: ServiceClient;
@@ -35,13 +39,40 @@ export interface RunningServerOptions extends ServerOptions {
 }
 
 export async function startServer(options: RunningServerOptions = {}): Promise<RunningServer> {
-  const tier = isOnTestTier(options) ? await startTestTier() : undefined;
+  if (!isOnTestTier(options)) return startOne(options);
+  const stores = await startTestTier(testTierServers);
+  return inTurns(await Promise.all(stores.map((store) => startOnTier(store, options))));
+}
+
+/** Two servers of one store, which is on the tier where a suite runs on one. */
+export async function startTwoServers(
+  first: RunningServerOptions,
+  second: RunningServerOptions,
+): Promise<readonly [RunningServer, RunningServer]> {
+  if (testTier === undefined) {
+    const store = createStore({ engine: "lru" });
+    return Promise.all([startOne({ ...first, store }), startOne({ ...second, store })]);
+  }
+  const [one, other] = await startTestTier(2);
+  if (one === undefined || other === undefined) throw new Error("there are two stores");
+  return Promise.all([startOnTier(one, first), startOnTier(other, second)]);
+}
+
+async function startOnTier(store: TierStore, options: RunningServerOptions): Promise<RunningServer> {
+  const running = await startOne({ ...options, store });
+  const stop = async (): Promise<void> => {
+    await running.stop();
+    closeTestTier(store);
+  };
+  return { ...running, stop };
+}
+
+async function startOne(options: RunningServerOptions): Promise<RunningServer> {
   const server = createServerFor({
     listen: "127.0.0.1:0",
     acceleration: testAcceleration,
     ...(testTls === undefined ? {} : { security: testTls.security }),
     ...options,
-    ...(tier && { store: tier }),
     transport: { ...CALM, ...options.transport },
   });
   const listensOn = await server.start();
@@ -55,6 +86,7 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
   };
   return {
     server,
+    servers: [server],
     address,
     port: Number(address.slice(address.lastIndexOf(":") + 1)),
     client: connect(),
@@ -63,7 +95,6 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
     async stop() {
       for (const client of clients) client.close();
       await server.close();
-      tier?.close();
       await proxy?.[Symbol.asyncDispose]();
     },
   };
@@ -71,7 +102,8 @@ export async function startServer(options: RunningServerOptions = {}): Promise<R
 
 /** A test that gives its server a store, a clock or threads is about these. */
 function isOnTestTier({ store, clock, rng, workers }: RunningServerOptions): boolean {
-  return testTier && store === undefined && clock === undefined && rng === undefined && workers === undefined;
+  const own = [store, clock, rng, workers];
+  return testTier !== undefined && own.every((one) => one === undefined);
 }
 
 function createServerFor({ workers, ...options }: RunningServerOptions): CacheServer {
