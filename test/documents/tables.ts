@@ -169,7 +169,7 @@ const SCENARIOS: readonly (readonly [scenario: string, closedBy: string])[] = [
   ["a pruned tag fence", "the floor: in the safe direction only"],
   [
     "a read is served by a replica that lags",
-    "replicas are of the shared tier, which is **not built**; a client does not keep an answer older than what it knows",
+    "servers of a [shared tier](tier.md) read of primaries alone, which refuse once they are none; a client does not keep an answer older than what it knows",
   ],
   [
     "a conditional Set is retried after an ambiguous timeout",
@@ -232,9 +232,6 @@ export const scenarios: ReadonlyMap<number, readonly [scenario: string, closedBy
   ...SCENARIOS.map((scenario, index) => [index + 1, scenario] as const),
   ...[...LATER_SCENARIOS].sort(([one], [other]) => one - other),
 ]);
-
-/** Its replicas are of a tier that is not built: it needs no test. */
-export const UNBUILT_SCENARIO = 28;
 
 export interface ScenarioTest {
   readonly path: string;
