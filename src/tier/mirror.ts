@@ -7,13 +7,14 @@ import { throwErrors } from "../common/callback-errors.ts";
 import type { Selector, StoreEvent, Subscriber } from "../store/api/store.ts";
 import { SINGLE_THREAD } from "../store/api/threads.ts";
 import { DecodedEvents } from "../store/events/decoded-events.ts";
-import { EventLog, type EventLogLimits, eventLogBytes } from "../store/events/event-log.ts";
+import type { EventLog, EventLogLimits } from "../store/events/event-log.ts";
 import { Lineage } from "../store/events/lineage.ts";
 import { SharedReads } from "../store/events/shared-reads.ts";
 import { type EventSource, LogSubscriber } from "../store/events/subscriber.ts";
 import { ThreadWakeups, threadWakeupsBytes } from "../store/events/thread-wakeups.ts";
 import { WaitList } from "../store/events/wait-list.ts";
 import { createRegion } from "../store/shm/region.ts";
+import { createMirroredShards, type Held, type MirroredShard } from "./mirrored-shard.ts";
 
 /** One mutation of a shard. `events` is empty for what clients never see. */
 export interface MirroredRecord {
@@ -25,71 +26,7 @@ export interface MirroredRecord {
 /** "applied", "known" already, or a "gap" before it: nothing was applied. */
 export type Applied = "applied" | "known" | "gap";
 
-interface Held {
-  readonly epoch: bigint;
-  readonly revision: number;
-  readonly dueMs: number;
-  readonly run: (isReached: boolean) => void;
-}
-
-const FORMER_EPOCHS_MAX = 16;
 const ANNOUNCEMENTS_MAX = 64;
-
-class MirroredShard {
-  /** What subscribers read. */
-  log: EventLog;
-  /** Of an epoch that they do not know of: revisions may begin again. */
-  nextLog: EventLog | undefined;
-  /** 0n: not known yet. */
-  epoch = 0n;
-  announcedEpoch = 0n;
-  revision = 0;
-  /** What subscribers can read up to. */
-  announcedRevision = 0;
-  held: Held[] = [];
-  /** The latest last. */
-  readonly formerEpochs: bigint[] = [];
-  readonly #shard: number;
-  readonly #limits: EventLogLimits;
-
-  constructor(shard: number, limits: EventLogLimits) {
-    this.#shard = shard;
-    this.#limits = limits;
-    this.log = this.emptyLog();
-  }
-
-  emptyLog(): EventLog {
-    return new EventLog(createRegion(eventLogBytes(this.#limits)), this.#shard, this.#limits);
-  }
-
-  enter(epoch: bigint, revision: number): void {
-    if (this.epoch !== 0n) this.formerEpochs.push(this.epoch);
-    if (this.formerEpochs.length > FORMER_EPOCHS_MAX) this.formerEpochs.shift();
-    this.epoch = epoch;
-    this.revision = revision;
-    this.nextLog = this.emptyLog();
-    this.nextLog.lose(revision);
-  }
-
-  announce(): void {
-    if (this.nextLog !== undefined) this.log = this.nextLog;
-    this.nextLog = undefined;
-    this.announcedEpoch = this.epoch;
-    this.announcedRevision = this.revision;
-  }
-
-  hasReached({ epoch, revision }: Pick<Held, "epoch" | "revision">): boolean {
-    return epoch === this.announcedEpoch && revision <= this.announcedRevision;
-  }
-
-  isOver({ epoch }: Pick<Held, "epoch">): boolean {
-    return this.formerEpochs.includes(epoch);
-  }
-
-  isBehind({ epoch, revision }: Pick<Held, "epoch" | "revision">): boolean {
-    return epoch === this.epoch ? revision > this.revision : !this.isOver({ epoch });
-  }
-}
 
 export class Mirror {
   readonly #shards: readonly MirroredShard[];
@@ -102,7 +39,7 @@ export class Mirror {
 
   /** `overran`: called for each gap that a log's overrun makes. */
   constructor(shards: number, limits: EventLogLimits, overran: () => void) {
-    this.#shards = Array.from({ length: shards }, (_, shard) => new MirroredShard(shard, limits));
+    this.#shards = createMirroredShards(shards, limits);
     const wakeups = new ThreadWakeups(createRegion(threadWakeupsBytes(1)), SINGLE_THREAD);
     this.#waitList = new WaitList(wakeups, () => this.#source.decoded.clear());
     this.#logs = this.#shards.map(({ log }) => log);

@@ -28,6 +28,36 @@ const keysOf = (read: SubscriberRead | undefined): unknown =>
 const ALL = [{ namespace: "n", prefixes: [""] }] as const;
 
 describe("the mirror", () => {
+  it("has room for the logs of its shards twice, and takes no more for later epochs", () => {
+    const [shards, maxBytes] = [64, 1 << 20];
+    const before = process.memoryUsage().arrayBuffers;
+    const mirror = new Mirror(shards, { maxEvents: 64, maxBytes }, () => {});
+    for (let epoch = 1n; epoch <= 4n; epoch++) {
+      for (let shard = 0; shard < shards; shard++) mirror.moveTo(shard, epoch, 1);
+      mirror.announce();
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2.5 * shards * maxBytes);
+  });
+
+  it("begins with an empty log in each epoch, also where the one before was never announced", () => {
+    const mirror = createMirror();
+    const reader = mirror.subscribe(ALL, Buffer.alloc(0), () => {});
+    const keys = (epoch: bigint) => Array.from({ length: 100 }, (_, index) => `${epoch}/${index}`);
+    const fill = (epoch: bigint) => {
+      mirror.moveTo(0, epoch, 0);
+      for (const [index, key] of keys(epoch).entries()) write(mirror, epoch, index + 1, key);
+    };
+    for (let epoch = 10n; epoch < 20n; epoch += 2n) {
+      fill(epoch);
+      fill(epoch + 1n);
+      mirror.announce();
+      expect(keysOf(reader.read(10, 1_000))).toBe("gap");
+      write(mirror, epoch + 1n, 101, "last");
+      expect(keysOf(reader.read(10, 1_000))).toEqual(["last"]);
+      expect(mirror.logEventsOf(0)).toBe(64);
+    }
+  });
+
   it("gives the events of a new epoch also while a subscriber has not read those of the one before", () => {
     const mirror = createMirror();
     mirror.subscribe(ALL, Buffer.alloc(0), () => {});

@@ -29,3 +29,9 @@ export function partOf(view: SharedView, count: number, numbers = 1): MemoryPart
 export function fixedPartOf(view: SharedView): MemoryPart {
   return { ...partOf(view, view.length), isFixed: true };
 }
+
+/** Makes the elements those of new memory, which is all zero. */
+export function clearPart({ region, count, elementBytes, isFixed }: MemoryPart): void {
+  const bytes = isFixed ? region.bytes : count * elementBytes;
+  new Uint8Array(region.buffer, region.begin, bytes).fill(0);
+}
