@@ -19,7 +19,7 @@ import {
 } from "./api/options.ts";
 import { isAborted } from "./api/signals.ts";
 import { runWithin } from "./api/timeouts.ts";
-import { Coherence } from "./coherence/coherence.ts";
+import { Coherence, type EndedEpoch } from "./coherence/coherence.ts";
 import { InvalidationBus } from "./coherence/invalidation-bus.ts";
 import { LeaseClock } from "./coherence/lease-clock.ts";
 import { Connection, type ConnectionDeps } from "./connection/connection.ts";
@@ -87,9 +87,9 @@ export class MeshCache implements AsyncDisposable {
         this.#invalidationQueue.connected();
         this.#coherence.outageEnded();
         this.#coherence.fellBehind();
-        if (epoch !== this.#coherence.epoch) this.#namespaces.continueIn(epoch, predecessors);
-        this.#coherence.epochSeen(epoch, predecessors);
+        this.#epochSeen(epoch, predecessors);
       },
+      epochSeen: (epoch, predecessors) => this.#epochSeen(epoch, predecessors),
       covered: (cover) => {
         this.#coherence.cover = cover;
       },
@@ -297,6 +297,11 @@ export class MeshCache implements AsyncDisposable {
     this.#events.report({ kind: "clocksDiverged", aheadMs, suspectCopies });
     this.#namespaces.revalidate();
     return true;
+  }
+
+  #epochSeen(epoch: bigint, predecessors: readonly EndedEpoch[]): void {
+    if (epoch !== this.#coherence.epoch) this.#namespaces.continueIn(epoch, predecessors);
+    this.#coherence.epochSeen(epoch, predecessors);
   }
 
   #gap(gap: Gap): void {

@@ -310,4 +310,21 @@ describe("The fill rule", () => {
     await read;
     expect(await batchesOf(mesh, () => mesh.users.get("k"))).toBe(1);
   });
+
+  it("keeps answers of the epoch that its subscription names, which the store came to while the stream had none", async () => {
+    const mesh = createScriptedClient();
+    await mesh.cache.sync();
+    const { link } = mesh.server;
+    link.stopAnswering();
+    const users = mesh.cache.namespace(NAMESPACE, { codec: json<string>() });
+    await mesh.settle();
+    const [subscription] = link.takeSubscriptions();
+    link.opened(subscription?.id ?? 0n, OTHER_EPOCH);
+    link.progress();
+    const read = users.get("k");
+    await mesh.settle();
+    link.takeBatch().answer(hit("v1", { revision: 5, epoch: OTHER_EPOCH }));
+    await read;
+    expect(await batchesOf(mesh, () => users.get("k"))).toBe(0);
+  });
 });

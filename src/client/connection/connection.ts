@@ -51,6 +51,8 @@ export interface ConnectionDeps extends StreamDeps {
 export interface ConnectionObserver {
   /** A stream became the primary. It has not caught up. `predecessors`: the epochs that this one continues. */
   opened(epoch: bigint, predecessors: readonly EndedEpoch[]): void;
+  /** The primary answered a subscription. While it had none, nothing told of the epochs that the store came to. */
+  epochSeen(epoch: bigint, predecessors: readonly EndedEpoch[]): void;
   /** What the subscription of the primary covers from now on. */
   covered(cover: Cover): void;
   /** Calls are about to be sent. What is submitted now as the first goes before all of them. */
@@ -133,7 +135,10 @@ export class Connection {
       },
       promotionDone: (stream) => this.#promotionDone(stream),
       subscribeAgain: (stream) => this.#subscriptions.subscribe(stream, stream === this.#streams.primary),
-      subscribed: (stream) => this.#subscriptions.answered(stream),
+      subscribed: (stream) => {
+        observer.epochSeen(stream.epoch, stream.predecessors);
+        this.#subscriptions.answered(stream);
+      },
       events: (events) => observer.events(events),
       eventsOfReplaced: (events) => observer.eventsOfReplaced(events),
       gap: (gap) => {
