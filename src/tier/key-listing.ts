@@ -13,6 +13,7 @@ import { entryName, shardKeys } from "./library/keys.ts";
 import { getOperation } from "./library/operations.ts";
 import { readKeyView } from "./library/results.ts";
 import type { NodeLink } from "./node-link.ts";
+import { TENURE_CHECK } from "./tenure.ts";
 
 /** Steps of the scan for one page, and entries that each looks at. */
 const STEPS_MAX = 16;
@@ -45,8 +46,10 @@ export async function listKeys(
   const epoch = epochNow();
   const keys: KeyView[] = [];
   const stamps = new Map<number, Stamp>();
+  const scanned = new Set<ListedNode>();
   let place = from === undefined ? placeOf(nodes[0], 0) : resume(from, epoch, nodes);
   for (let step = 0; place !== undefined && step < STEPS_MAX && keys.length < maxKeys; step++) {
+    scanned.add(place.node);
     const found = await scan(place, command, Math.min(STEP_MAX_ENTRIES, maxKeys - keys.length));
     const views = await Promise.all(found.names.map((name) => viewOf(name, command.namespace, askShard)));
     for (const { view, stamp } of views) {
@@ -58,10 +61,16 @@ export async function listKeys(
         ? { ...place, cursor: found.cursor }
         : placeOf(nodes[nodes.indexOf(place.node) + 1], 0);
   }
+  await Promise.all([...scanned].flatMap((node) => checkShards(node, askShard)));
   if (epochNow() !== epoch) {
     throw from === undefined ? unavailable("the store has begun again while it was listed") : otherPlace();
   }
   return { keys, stamps: [...stamps.values()], next: place && toPosition(place, epoch) };
+}
+
+/** A node scans what it has, also when that is not what was written last, or another node is in its place: its shards tell. */
+function checkShards({ shards }: ListedNode, askShard: AskShard): Promise<unknown>[] {
+  return shards.map((shard) => askShard(shard, TENURE_CHECK, []));
 }
 
 interface Place {
