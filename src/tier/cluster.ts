@@ -55,6 +55,7 @@ export class Cluster {
   #isDue = false;
   #lastMs = -RETRY_MIN_MS;
   #failures = 0;
+  #retries = 0;
   #timer: Timer | undefined;
   #isClosed = false;
 
@@ -95,6 +96,13 @@ export class Cluster {
     );
   }
 
+  /** What was found is of no use yet. Looks again, later each time. */
+  retry(): void {
+    if (this.#isClosed) return;
+    this.#retries += 1;
+    this.#again(this.#backoffMs(this.#retries));
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -133,8 +141,8 @@ export class Cluster {
     this.#timer = clock.schedule(delayMs, refresh);
   }
 
-  #backoffMs(): number {
-    const maxMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures, 8));
+  #backoffMs(failures = this.#failures): number {
+    const maxMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 8));
     return RETRY_MIN_MS + this.#deps.fraction() * (maxMs - RETRY_MIN_MS);
   }
 

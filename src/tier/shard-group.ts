@@ -298,7 +298,10 @@ export class ShardGroup {
         this.#layout ??= layout;
         this.#cluster.refresh();
       },
-      (error: unknown) => this.#failed(error),
+      (error: unknown) => {
+        this.#failed(error);
+        this.#cluster.retry();
+      },
     );
   }
 
