@@ -4,7 +4,7 @@ import { getAsset, isSea } from "node:sea";
 
 export const LIBRARY_NAME = "meshcache";
 /** Greater for newer. The library of a greater version takes all calls of those before it. */
-export const LIBRARY_VERSION = 2;
+export const LIBRARY_VERSION = 3;
 
 /** The asset of the single executable file, and the file in `dist/lua`. */
 export const LIBRARY_FILE = "tier-library.lua";

@@ -42,13 +42,17 @@ async function hasReplica(connection: RespConnection): Promise<void> {
 /** An engine gives up a failover by command after five seconds. */
 async function failOverTo(node: EngineProcess): Promise<RespConnection> {
   await using asked = await node.connect();
+  await failOver(asked);
+  return asPrimary(node);
+}
+
+async function failOver(asked: RespConnection): Promise<void> {
   for (let isDone = false; !isDone; ) {
     await asked.send("CLUSTER", "FAILOVER");
     isDone = await vi
       .waitUntil(async () => (await roleOf(asked)) === "master", { timeout: 6_000 })
       .catch(() => false);
   }
-  return asPrimary(node);
 }
 
 /** A process that was started again has it from its primary, once that has sent everything. */
@@ -122,6 +126,24 @@ describeEngines(
       const read = await back.read("k").catch((error: EngineError) => error.code);
       expect(["v", "TENURE"]).toContain(read);
       expect(await back.connection.call("GET", back.shard.keys.head)).toEqual(before);
+    });
+
+    it("there and back to a node that never had what the other wrote leaves the shard to be claimed", async () => {
+      await driver.set("k");
+      await driver.connection.call("WAIT", 1, 5_000);
+      await using other = await replica.connect();
+      // The former primary has no password for the next one.
+      await other.call("CONFIG", "SET", "requirepass", "secret");
+      await failOver(other);
+      const next = shardOf(other);
+      await verify(next.connection);
+      await next.shard.claim();
+      await next.set("k", { value: "new" });
+      await replica.killed();
+      await driver.connection.call("CLUSTER", "FAILOVER", "TAKEOVER");
+      const back = await takeOver(await asPrimary(primary));
+      expect(await back.read("k")).toBeUndefined();
+      await replica.restart();
     });
 
     it("after a death with a suffix that was never replicated reuses no revision and shows nothing of before", async () => {

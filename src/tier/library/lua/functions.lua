@@ -98,6 +98,10 @@ redis.register_function({
 
 redis.register_function({
   function_name = 'mc_verify',
-  callback = function(_, args) return verify(run_now(), args[1], args[2]) end,
+  callback = function(_, args)
+    local now = run_now()
+    forget_former_tenure()
+    return verify(now, args[1], args[2])
+  end,
   flags = { 'no-writes' },
 })

@@ -1,12 +1,15 @@
 -- Heads of shards, and the tenure: this process may go on with a shard when its head is the one that it wrote last. Library
 -- memory is neither replicated nor saved, so that whatever lost or rolled back a suffix is seen at the next call. Where there is
--- no memory of the shard (the library was loaded again), the replication id says whether the node is the one that wrote it.
+-- no memory of the shard (the library was loaded again), the replication id says whether the node is the one that wrote it. What
+-- is remembered counts only for as long as the node keeps that id.
 local HEAD = '>Bc8c40I6I6I6I6I6I6I6I6I4c4'
 local HEAD_FORMAT = 1
 local CLAIM_STEP = 1048576
 
 -- By the key of the head.
 local shards = {}
+-- Of the node, when it began to write what is remembered of them.
+local replication
 
 local function parse_head(bytes)
   if #bytes ~= 105 or byte(bytes) ~= HEAD_FORMAT then return nil end
@@ -30,6 +33,13 @@ local function name_keys(s, head_key)
   s.stream = s.root .. 'x'
   s.buckets = {}
   return s
+end
+
+-- A node that is primary again has another replication id. What it remembers may be from before another node was primary in its
+-- place, and so may its data, which then are as it remembers them: it has never had what the other wrote.
+local function forget_former_tenure()
+  local id = replication_id()
+  if id ~= replication then shards, replication = {}, id end
 end
 
 -- The shard, when this process is its writer.
