@@ -7,6 +7,10 @@ import type { Owner, Turns } from "./turns.ts";
 
 /** Requests of at most this size arrive in any case: a connection has a bounded number of streams. */
 const SMALL_REQUEST_BYTES = 4 * 1024;
+/** A connection that holds no more than this of answers may hold one more as long as the process may: its peer takes them. */
+const FEW_ANSWERS_BYTES = 64 * 1024;
+/** Of the bound of the process: up to it a connection may hold its only request. The rest is for answers. */
+const ONLY_REQUEST_PART = 7 / 8;
 /** A principal that holds more than this part of what is shared gets none of the rest. */
 const LARGEST_PART = 0.5;
 
@@ -85,18 +89,19 @@ export class ConnectionMemory implements Owner {
     if (bytes < 0) this.#account.freed();
   }
 
-  /** Whether there is memory for one more answer. Always for the first one, unless the process has none left. */
+  /** Whether there is memory for one more answer. Always beside few others, unless the process has none left. */
   admitsAnswer(): boolean {
     const { total, maxBytes, sharedMaxBytes, connectionMaxBytes } = this.#account;
     const { principal } = this;
     const heldBytes = this.#answerBytes;
     if (principal !== undefined && !this.#principalAdmits(principal)) return false;
-    if (heldBytes === 0) return total.bytes < maxBytes;
+    if (heldBytes <= FEW_ANSWERS_BYTES) return total.bytes < maxBytes;
     return heldBytes < connectionMaxBytes && heldBytes + total.bytes < sharedMaxBytes;
   }
 
   #principalAdmits({ bytes, maxBytes }: HeldMemory): boolean {
-    if (bytes >= (this.#answerBytes === 0 ? maxBytes : SHARED_PART * maxBytes)) return false;
+    const hasFew = this.#answerBytes <= FEW_ANSWERS_BYTES;
+    if (bytes >= (hasFew ? maxBytes : SHARED_PART * maxBytes)) return false;
     const { total, sharedMaxBytes } = this.#account;
     return total.bytes < sharedMaxBytes || bytes <= LARGEST_PART * sharedMaxBytes;
   }
@@ -112,7 +117,8 @@ export class ConnectionMemory implements Owner {
     }
     if (heldBytes > connectionMaxBytes) return this.#refuse("connection_held_bytes", connectionMaxBytes);
     // A connection that holds nothing else gets room for its only request.
-    const roomBytes = heldBytes === requestBytes ? maxBytes : sharedMaxBytes - heldBytes;
+    const isOnly = heldBytes === requestBytes;
+    const roomBytes = isOnly ? ONLY_REQUEST_PART * maxBytes : sharedMaxBytes - heldBytes;
     return total.bytes < roomBytes ? undefined : this.#refuse("held_bytes", maxBytes);
   }
 

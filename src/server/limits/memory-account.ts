@@ -18,7 +18,7 @@ import { Turns } from "./turns.ts";
 
 export type MemoryLimits = Pick<TransportLimits, "connectionMaxHeldBytes" | "heldMaxBytes">;
 
-/** Up to this part of the bound connections share what is free. The rest is for connections that hold no answer. */
+/** Up to this part of the bound connections share what is free. The rest is for those that hold few answers. */
 export const SHARED_PART = 0.75;
 
 const MEMORY = Symbol("memory");

@@ -104,6 +104,25 @@ describe("A3: the account of what calls hold", () => {
     expect([first.admitsAnswer(), second.admitsAnswer()]).toEqual([false, false]);
   });
 
+  it("lets a connection whose peer takes its answers have some at a time, when others hold what they can", () => {
+    total.add((3 * MAX) / 4);
+    first.addAnswer(64 * 1024);
+    expect(first.admitsAnswer()).toBe(true);
+    first.addAnswer(1);
+    expect(first.admitsAnswer()).toBe(false);
+  });
+
+  it("keeps memory for answers when each of many connections holds a request", () => {
+    const connections = Array.from({ length: 100 }, () => account.of({}));
+    for (const connection of connections) {
+      connection.addRequest(2 * MIB);
+      if (connection.refusalOf(2 * MIB) !== undefined) connection.addRequest(-2 * MIB);
+    }
+    expect(total.bytes).toBeGreaterThan((3 * MAX) / 4);
+    expect(total.bytes).toBeLessThanOrEqual((7 * MAX) / 8);
+    expect(first.admitsAnswer()).toBe(true);
+  });
+
   it("refuses large requests, and never small ones, when there is no memory", () => {
     first.addRequest(33 * MIB);
     expect(first.refusalOf(MIB)?.detail).toMatchObject({ limit: "connection_held_bytes" });

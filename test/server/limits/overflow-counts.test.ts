@@ -109,9 +109,10 @@ describe("a queue of frames", () => {
   });
 
   it("says that the memory of its connection was full", () => {
-    const limits = { connectionMaxHeldBytes: MAX, heldMaxBytes: 100 * MAX };
+    const heldBytes = 2 ** 20;
+    const limits = { connectionMaxHeldBytes: heldBytes, heldMaxBytes: 100 * heldBytes };
     const memory = new MemoryAccount(limits, createHeldTotal(), loudBoundary).of(undefined);
-    memory.addAnswer(MAX);
+    memory.addAnswer(heldBytes);
     const overflows: QueueBound[] = [];
     const call = { open: true, connectionMemory: memory, send: () => {} };
     const budget = { spent: false, add: () => {} };
