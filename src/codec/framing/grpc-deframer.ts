@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { PREFIX_BYTES } from "./grpc-frame.ts";
+import { returnMemory, STEP_BYTES, takeMemory } from "./message-memory.ts";
 
 export interface DeframerLimits {
   /** A longer message is the fault "tooLarge". */
@@ -38,6 +39,8 @@ export class GrpcDeframer {
   #messageBytes = -1;
   /** A message that arrives in several chunks, and how much of it has arrived. */
   #memory: Buffer = NO_BUFFER;
+  /** Its memory is from the pool. */
+  #isPooled = false;
   #assembledBytes = 0;
   #fault: DeframerFault | undefined;
 
@@ -97,6 +100,17 @@ export class GrpcDeframer {
     this.#end = 0;
   }
 
+  /** Nobody takes its messages any more: the memory of the incomplete one is used again. */
+  drop(): void {
+    this.#replaceMemory(NO_BUFFER, false);
+    this.#chunk = NO_BUFFER;
+    this.#at = 0;
+    this.#end = 0;
+    this.#prefixBytes = 0;
+    this.#assembledBytes = 0;
+    this.#messageBytes = -1;
+  }
+
   #readPrefix(): boolean {
     if (this.#fault !== undefined) return false;
     const chunk = this.#chunk;
@@ -134,7 +148,9 @@ export class GrpcDeframer {
     this.#assembledBytes = assembledBytes;
     if (assembledBytes < messageBytes) return undefined;
     const message = this.#memory.subarray(0, messageBytes);
+    // It is the message's now.
     this.#memory = NO_BUFFER;
+    this.#isPooled = false;
     this.#assembledBytes = 0;
     this.#messageBytes = -1;
     return message;
@@ -143,8 +159,16 @@ export class GrpcDeframer {
   /** At least doubles the memory, so that many small chunks do not cause as many copies. */
   #grow(neededBytes: number): void {
     const capacityBytes = Math.max(2 * neededBytes, this.#limits.firstAllocationMaxBytes);
-    const grown = Buffer.allocUnsafe(Math.min(this.#messageBytes, capacityBytes));
+    const grownBytes = Math.min(this.#messageBytes, capacityBytes);
+    const isPooled = grownBytes >= STEP_BYTES;
+    const grown = isPooled ? takeMemory(grownBytes) : Buffer.allocUnsafe(grownBytes);
     this.#memory.copy(grown, 0, 0, this.#assembledBytes);
-    this.#memory = grown;
+    this.#replaceMemory(grown, isPooled);
+  }
+
+  #replaceMemory(memory: Buffer, isPooled: boolean): void {
+    if (this.#isPooled) returnMemory(this.#memory);
+    this.#memory = memory;
+    this.#isPooled = isPooled;
   }
 }

@@ -17,6 +17,7 @@ import {
   type FastCallDeps,
   NO_REQUEST,
   OK_TRAILERS,
+  type Refusal,
   SECOND_REQUEST,
 } from "./call.ts";
 import type { FastStreamingMethod } from "./streaming-methods.ts";
@@ -61,7 +62,10 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       this.fail(error);
       return;
     }
-    stream.on("close", () => this.#reader?.closed());
+    stream.on("close", () => {
+      this.#splitter.drop();
+      this.#reader?.closed();
+    });
     stream.on("data", (chunk: Buffer) => {
       this.arrived(chunk.length);
       if (this.answered) return;
@@ -178,6 +182,11 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     }
     this.#counted = this.#requests;
     this.holdRequest(heldBytes + this.stream.readableLength);
+  }
+
+  protected override conclude(refusal: Refusal): void {
+    super.conclude(refusal);
+    this.#splitter.drop();
   }
 
   #hold(held: boolean): void {

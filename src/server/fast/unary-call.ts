@@ -40,6 +40,8 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   /** The pooled memory that the request lies in, as long as anybody may read it. Undefined: it is not pooled. */
   #pooled: Buffer | undefined;
   #receivedBytes = 0;
+  /** Its handler has the request, until it settles. */
+  #ran = false;
   /** Of a handler that answers later. */
   #cancel: Cancel | undefined;
 
@@ -51,6 +53,9 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     this.enter();
     stream.on("data", (chunk: Buffer) => this.#take(chunk));
     stream.on("end", () => this.#requested());
+    stream.on("close", () => {
+      if (!this.#ran) this.#freeRequest();
+    });
   }
 
   #take(chunk: Buffer): void {
@@ -136,6 +141,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const message = this.#memory.subarray(PREFIX_BYTES, this.#receivedBytes);
     this.connectionMemory.turns.spend(CALL_WORK_BYTES + message.length);
     this.#memory = NO_BUFFER;
+    this.#ran = true;
     try {
       const request = decodeRequest(input, message, this.deps.limits);
       const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));

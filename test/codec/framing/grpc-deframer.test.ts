@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GrpcDeframer } from "../../../src/codec/framing/grpc-deframer.ts";
+import { takeMemory } from "../../../src/codec/framing/message-memory.ts";
 import { framed } from "../../support/raw-grpc.ts";
 
 const limits = { messageMaxBytes: 1_000, firstAllocationMaxBytes: 16 };
@@ -81,5 +82,38 @@ describe("GrpcDeframer", () => {
     deframer.push(bytes);
     expect(() => deframer.push(bytes)).toThrow("has unread bytes");
     expect(deframer.next()?.buffer).toBe(bytes.buffer);
+  });
+
+  it("gives back what an incomplete message takes, while it grows and when nobody waits for it", () => {
+    const messageBytes = 700 * 1024;
+    const canary = Buffer.alloc(messageBytes, "canary");
+    const deframer = new GrpcDeframer({ messageMaxBytes: messageBytes, firstAllocationMaxBytes: 64 * 1024 });
+    for (const piece of piecesOf(framed(canary).subarray(0, -1), Array(40).fill(16 * 1024))) {
+      expect(cut(deframer, [piece])).toEqual([]);
+    }
+    const outgrown = takeMemory(128 * 1024);
+    expect(outgrown.indexOf("canary")).toBe(0);
+    const { heldBytes } = deframer;
+    expect(heldBytes).toBeGreaterThanOrEqual(messageBytes - 1);
+    deframer.drop();
+    expect(deframer.heldBytes).toBe(0);
+    const dropped = takeMemory(heldBytes);
+    expect(dropped.length).toBe(heldBytes);
+    expect(dropped.indexOf("canary")).toBe(0);
+  });
+
+  it("gives nothing back of a message that it has returned", () => {
+    const messageBytes = 300 * 1024;
+    const sent = Buffer.alloc(messageBytes, "sent");
+    const deframer = new GrpcDeframer({ messageMaxBytes: messageBytes, firstAllocationMaxBytes: 64 * 1024 });
+    const pieces = piecesOf(framed(sent), Array(18).fill(16 * 1024));
+    let message: Buffer | undefined;
+    for (const piece of pieces) {
+      deframer.push(piece);
+      message = deframer.next();
+    }
+    deframer.drop();
+    for (let taken = 0; taken < 4; taken++) takeMemory(messageBytes).fill(0);
+    expect(message).toEqual(sent);
   });
 });
