@@ -8,6 +8,8 @@ export const STREAM_WORK_BYTES = 16 * 1024;
 export const LEFT_CALL_WORK_BYTES = 8 * 1024;
 /** What a unary call costs beside its stream. */
 export const CALL_WORK_BYTES = 48 * 1024;
+/** What it costs to answer a unary call that has waited, beside its answer: its stream is ended too. */
+export const ANSWER_WORK_BYTES = 32 * 1024;
 /** What an error costs: it is made, described and encoded. */
 export const ERROR_WORK_BYTES = 32 * 1024;
 /** What a frame of an Exchange costs beside its operations. */

@@ -20,7 +20,7 @@ import type { ValueMemory } from "../../store/api/value-arena.ts";
 import type { CallSpan, OperationSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/work.ts";
+import { ANSWER_WORK_BYTES, ERROR_WORK_BYTES, OPERATION_WORK_BYTES } from "../limits/work.ts";
 import { checkBatch, extraBytesOf, RESULT_MIN_BYTES, workBytesOf } from "./batch-size.ts";
 import { outcomeAttributes, requestAttributes } from "./span-attributes.ts";
 
@@ -199,8 +199,9 @@ class BatchRun {
       this.#settleOne();
       return;
     }
+    const answerBytes = this.#deps.doneEncodes ? ANSWER_WORK_BYTES : OPERATION_WORK_BYTES;
     memory.turns.runOrWait(memory, () => {
-      memory.turns.spend(OPERATION_WORK_BYTES + this.#resultBytes);
+      memory.turns.spend(answerBytes + this.#resultBytes);
       if (!this.#cancelled) this.#settleOne();
     });
   }

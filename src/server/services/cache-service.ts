@@ -27,7 +27,7 @@ import {
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { OPERATION_WORK_BYTES } from "../limits/work.ts";
+import { ANSWER_WORK_BYTES } from "../limits/work.ts";
 import { runBatch } from "../operations/batch.ts";
 import { workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
@@ -157,7 +157,7 @@ function createLocalHandlers(
         }
         // Many may wait for one value, and its writer may answer them all.
         memory.turns.runOrWait(memory, () => {
-          memory.turns.spend(OPERATION_WORK_BYTES);
+          memory.turns.spend(ANSWER_WORK_BYTES);
           answer(outcome);
         });
       });

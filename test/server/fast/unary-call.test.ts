@@ -20,7 +20,7 @@ import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
-import { CALL_WORK_BYTES } from "../../../src/server/limits/work.ts";
+import { ANSWER_WORK_BYTES, CALL_WORK_BYTES } from "../../../src/server/limits/work.ts";
 import type { LeaseResult, Store } from "../../../src/store/api/store.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -212,6 +212,40 @@ describe("a Batch with a lease whose answer fails inside the store call of anoth
       { result: { case: "error", value: { code: status.INTERNAL, message: "internal error" } } },
     ]);
     expect(log).toMatchObject([expect.any(Error)]);
+  });
+});
+
+describe("A3: a write that ends many waits", () => {
+  it("answers a few of them in each turn", async () => {
+    const WAITERS = 20;
+    const TURN_ANSWERS = 2;
+    let deferredCalls = () => 0;
+    const server = await startServer({
+      acceleration: "on",
+      store: countWaits(createStore()),
+      telemetry: {
+        ...createNoTelemetry(),
+        observeThread(observed) {
+          ({ deferredCalls } = observed);
+          return () => {};
+        },
+      },
+      transport: { turnMaxBytes: TURN_ANSWERS * ANSWER_WORK_BYTES },
+    });
+    await server.client.unary(method.lease, { ...at, leaseMs: 30_000 });
+    const raw = await connectRaw(server.address);
+    const [path, body] = waiting.Lease;
+    const answers = Array.from({ length: WAITERS }, () => raw.call(path, body));
+    await until(
+      async () => waits,
+      (count) => count === WAITERS,
+    );
+    const before = deferredCalls();
+    await server.client.unary(method.set, { ...at, value: Buffer.from("v") });
+    for (const { grpcStatus } of await Promise.all(answers)) expect(grpcStatus).toBe(status.OK);
+    expect(deferredCalls() - before).toBeGreaterThanOrEqual(WAITERS - TURN_ANSWERS);
+    raw.close();
+    await server.stop();
   });
 });
 
