@@ -19,6 +19,7 @@ import {
   createScriptedClient,
   hit,
   invalidated,
+  miss,
   NAMESPACE,
   type ScriptedClient,
   stored,
@@ -461,5 +462,29 @@ describe("T4: the queue of invalidations", () => {
     await settle();
     link.takeBatch().answer(invalidated({ revision: 1 }));
     expect(await delayed).toEqual({ removed: 1 });
+  });
+
+  it("scenario 34: lets no read overtake what a server did not take, on a stream that goes on", async () => {
+    const client = await scripted();
+    const { users, server, settle, clock } = client;
+    const failed = errorOf(users.invalidate({ keys: ["k"] }, { deadlineMs: 100 }));
+    await settle();
+    server.link.takeBatch();
+    clock.advance(100);
+    await settle();
+    expect(await failed).toMatchObject({ queued: true });
+    server.link
+      .takeBatch()
+      .answer({ case: "error", value: { code: 14, message: "the engine elects another node" } });
+    await settle();
+    expect(server.link.batchesWaiting).toBe(0);
+    const read = users.get("k");
+    await settle();
+    const batch = server.link.takeBatch();
+    expect(kindsOf(batch)).toEqual(["invalidate", "get"]);
+    batch.answer(invalidated({ revision: 2 }), miss({ revision: 2 }));
+    await read;
+    await settle();
+    expect(client.cache.stats().invalidations.waiting).toBe(0);
   });
 });

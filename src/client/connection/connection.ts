@@ -190,6 +190,11 @@ export class Connection {
     return this.#streams.primary !== undefined;
   }
 
+  /** Calls wait to be sent. */
+  get hasWaitingCalls(): boolean {
+    return this.#calls.waiting;
+  }
+
   /** Of these a Set, Touch or Increment waits to be sent. */
   get namespacesToWrite(): Set<string> {
     return this.#calls.namespacesToWrite;

@@ -41,7 +41,10 @@ export interface InvalidationCounters {
 }
 
 export interface InvalidationQueueDeps extends BacklogLimits {
-  readonly connection: Pick<Connection, "isConnected" | "namespacesToWrite" | "flushSoon">;
+  readonly connection: Pick<
+    Connection,
+    "isConnected" | "hasWaitingCalls" | "namespacesToWrite" | "flushSoon"
+  >;
   readonly runner: OperationRunner;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -57,7 +60,7 @@ export interface Patience {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The longest pause after a server did not take a message, on a stream that goes on. */
+/** The longest pause after a server did not take a message, on a stream that goes on and has nothing else to carry. */
 const RETRY_MAX_MS = 1_000;
 
 export class InvalidationQueue {
@@ -68,7 +71,7 @@ export class InvalidationQueue {
   /** Calls that are not queued, or not yet. */
   readonly #attempts = new Set<Promise<unknown>>();
   readonly #whenEmpty = new Set<() => void>();
-  /** Until it runs, nothing is sent again on the stream that goes on. */
+  /** Until it runs, nothing is sent again on the stream that goes on, unless calls are. */
   #retryTimer: Timer | undefined;
   #isClosed = false;
 
@@ -120,10 +123,12 @@ export class InvalidationQueue {
 
   /**
    * Calls are about to be sent: sends all that waits, before them. Until then names are merged, also while the stream is
-   * congested, so that what is under way needs no bound of its own.
+   * congested, so that what is under way needs no bound of its own. A pause after a refusal holds only while no call waits: none
+   * may overtake what is queued.
    */
   flush(): void {
-    if (this.#backlog.size === 0 || this.#retryTimer !== undefined) return;
+    if (this.#backlog.size === 0) return;
+    if (this.#retryTimer !== undefined && !this.#deps.connection.hasWaitingCalls) return;
     // A Set from before an invalidation, which is still to be sent, must not outlive it.
     const { namespacesToWrite } = this.#deps.connection;
     for (const { namespace, names } of this.#backlog.take()) {
