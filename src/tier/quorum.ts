@@ -7,8 +7,8 @@ import type { Clock, Timer } from "../common/clock.ts";
 import type { EngineConnection } from "./engine/connection.ts";
 import { toClusterInfo } from "./engine/topology.ts";
 
-/** Rounds begin at most so often: 200 a second. */
-const ROUND_INTERVAL_MS = 5;
+/** Rounds begin at most so often: 1,000 a second. A round is one short command for each primary. */
+const ROUND_INTERVAL_MS = 1;
 
 /** The epoch of a majority. Undefined: there is none that agrees. */
 export type TakeEpoch = (epoch: number | undefined) => void;
