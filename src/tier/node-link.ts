@@ -146,11 +146,11 @@ export class NodeLink {
       },
     );
     if (version >= LIBRARY_VERSION) return;
+    await ask(this.connection, ["FUNCTION", "LOAD", "REPLACE", readLibrary()]);
     this.#deps.telemetry.logger.info(
       { node: this.node.id, version: LIBRARY_VERSION },
       "the function library is loaded",
     );
-    await ask(this.connection, ["FUNCTION", "LOAD", "REPLACE", readLibrary()]);
   }
 
   async #status(): Promise<NodeStatus> {
