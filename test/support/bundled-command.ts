@@ -13,12 +13,14 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { bundleCommand } from "../../scripts/bundle.ts";
+import { joinLibrary, LIBRARY_FILE } from "../../src/tier/library/source.ts";
 
 const CACHE = ".cache/command";
-const INPUTS = ["src/**/*.ts", "gen/**/*.ts", "scripts/bundle.ts", "package-lock.json"];
+const INPUTS = ["src/**/*.{ts,lua}", "gen/**/*.ts", "scripts/bundle.ts", "package-lock.json"];
 /** No run of the tests takes as long. */
 const OLD_MS = 3_600_000;
 
@@ -44,6 +46,8 @@ async function make(folder: string): Promise<void> {
   }
   const temporary = mkdtempSync(join(CACHE, "making-"));
   await bundleCommand(join(temporary, "src/cli"));
+  mkdirSync(join(temporary, "lua"));
+  writeFileSync(join(temporary, "lua", LIBRARY_FILE), joinLibrary());
   try {
     renameSync(temporary, folder);
   } catch (error) {
