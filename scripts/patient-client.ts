@@ -6,20 +6,22 @@ import { CacheError } from "../src/index.ts";
 const AGAIN_MS = 20;
 const AWAY: ReadonlySet<string> = new Set(["UNAVAILABLE", "DEADLINE", "DRAINING"]);
 
-export function patient(client: MeshClient): MeshClient {
-  const again = async <Result>(ask: () => Promise<Result>): Promise<Result> => {
+/** `readFailed`: called for each read that is asked again. */
+export function patient(client: MeshClient, readFailed: () => void = () => {}): MeshClient {
+  const again = async <Result>(ask: () => Promise<Result>, failed = () => {}): Promise<Result> => {
     for (;;) {
       try {
         return await ask();
       } catch (error) {
         if (!(error instanceof CacheError && AWAY.has(error.reason))) throw error;
+        failed();
         await sleep(AGAIN_MS);
       }
     }
   };
   return {
     ...client,
-    read: (object, load) => again(() => client.read(object, load)),
+    read: (object, load) => again(() => client.read(object, load), readFailed),
     invalidateKey: (object) => again(() => client.invalidateKey(object)),
     invalidateTag: (object) => again(() => client.invalidateTag(object)),
     sync: () => again(() => client.sync()),

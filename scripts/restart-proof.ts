@@ -10,10 +10,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readTrace } from "../src/cli/replay/trace.ts";
 import { p99OutsideMs, useOverRestarts } from "./restarts/example.ts";
 import { type Replayed, replayOverRestarts } from "./restarts/replay.ts";
 import { longestMs, RestartedServer } from "./restarts/restarted-server.ts";
+import { readWeb07 } from "./restarts/web07.ts";
 
 const SLOW_MS = 50;
 const WHOLE = { restarts: 10, clients: 50 };
@@ -21,15 +21,12 @@ const WHOLE = { restarts: 10, clients: 50 };
 const { values } = parseArgs({
   options: {
     server: { type: "string" },
-    limit: { type: "string", default: `${Number.MAX_SAFE_INTEGER}` },
+    limit: { type: "string" },
     restarts: { type: "string", default: `${WHOLE.restarts}` },
     clients: { type: "string", default: `${WHOLE.clients}` },
   },
 });
-const traces = process.env.MESHCACHE_TRACES;
-if (traces === undefined) throw new Error("MESHCACHE_TRACES must name the folder of web07.trace.gz");
-const trace = await readTrace(join(traces, "web07.trace.gz"), "web");
-const accesses = Math.min(Number(values.limit), trace.accesses);
+const { trace, accesses } = await readWeb07(values.limit);
 const [restarts, clients] = [Number(values.restarts), Number(values.clients)];
 const folder = mkdtempSync(join(tmpdir(), "meshcache-restarts-"));
 
