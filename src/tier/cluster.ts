@@ -35,6 +35,8 @@ export interface ClusterListener {
   suspected(link: NodeLink): void;
   closed(link: NodeLink, cause: Error): void;
   message(link: NodeLink, channel: string, payload: Buffer): void;
+  /** The node has ended the subscription, as it does when it has the slot no more. The topology is asked for again. */
+  unsubscribed(link: NodeLink, channel: string): void;
   /** No node has told the topology. It is asked for again. */
   failed(cause: unknown): void;
 }
@@ -164,7 +166,10 @@ export class Cluster {
       verified: () => this.#listener.verified(link),
       suspected: () => this.#listener.suspected(link),
       message: (channel, payload) => this.#listener.message(link, channel, payload),
-      unsubscribed: () => this.refresh(),
+      unsubscribed: (channel) => {
+        this.#listener.unsubscribed(link, channel);
+        this.refresh();
+      },
       closed: (cause) => {
         if (this.#isClosed) return;
         this.#listener.closed(link, cause);

@@ -124,7 +124,9 @@ export class ShardGroup {
           this.#failed(cause);
           this.#hold(link);
         },
-        message: (link, channel, payload) => this.#message(link, channel, payload),
+        message: (link, channel, payload) => this.#lineOf(channel)?.message(link, payload),
+        // Not followed any more, whatever is known of the topology by now: it is followed again, or the node says where it is.
+        unsubscribed: (link, channel) => this.#lineOf(channel)?.hold(link),
         failed: (cause) => this.#failed(cause),
       },
     );
@@ -331,9 +333,9 @@ export class ShardGroup {
     return await ask(connection, ["GET", key]);
   }
 
-  #message(link: NodeLink, channel: string, payload: Buffer): void {
+  #lineOf(channel: string): ShardLine | undefined {
     const shard = this.#shardOfStream.get(channel);
-    if (shard !== undefined) this.#lines[shard]?.message(link, payload);
+    return shard === undefined ? undefined : this.#lines[shard];
   }
 
   #recorded(record: TierRecord): void {
