@@ -11,6 +11,8 @@ const SMALL_REQUEST_BYTES = 4 * 1024;
 const FEW_ANSWERS_BYTES = 64 * 1024;
 /** Of the bound of the process: up to it a connection may hold its only request. The rest is for answers. */
 const ONLY_REQUEST_PART = 7 / 8;
+/** Of the same: up to it a connection may have any answer beside few. The rest is for those whose answers have been as small. */
+const ANY_ANSWER_PART = 15 / 16;
 /** A principal that holds more than this part of what is shared gets none of the rest. */
 const LARGEST_PART = 0.5;
 
@@ -28,6 +30,7 @@ export class ConnectionMemory implements Owner {
   #requestBytes = 0;
   /** Of results that wait for others, and of answers until the connection has taken them. */
   #answerBytes = 0;
+  #largestAnswerBytes = 0;
   #waiting: (() => void)[] = [];
   /** Index of the first: to shift a long array moves all of it. */
   #firstWaiting = 0;
@@ -84,6 +87,7 @@ export class ConnectionMemory implements Owner {
   /** Negative: so many bytes are held no longer. */
   addAnswer(bytes: number): void {
     this.#answerBytes += bytes;
+    if (bytes > this.#largestAnswerBytes) this.#largestAnswerBytes = bytes;
     this.#account.total.add(bytes);
     this.principal?.add(bytes);
     if (bytes < 0) this.#account.freed();
@@ -95,8 +99,15 @@ export class ConnectionMemory implements Owner {
     const { principal } = this;
     const heldBytes = this.#answerBytes;
     if (principal !== undefined && !this.#principalAdmits(principal)) return false;
-    if (heldBytes <= FEW_ANSWERS_BYTES) return total.bytes < maxBytes;
+    if (heldBytes <= FEW_ANSWERS_BYTES) {
+      return total.bytes < (this.#hasSmallAnswers ? maxBytes : ANY_ANSWER_PART * maxBytes);
+    }
     return heldBytes < connectionMaxBytes && heldBytes + total.bytes < sharedMaxBytes;
+  }
+
+  /** It has had some, and none was large. */
+  get #hasSmallAnswers(): boolean {
+    return this.#largestAnswerBytes > 0 && this.#largestAnswerBytes <= FEW_ANSWERS_BYTES;
   }
 
   #principalAdmits({ bytes, maxBytes }: HeldMemory): boolean {

@@ -49,7 +49,8 @@ export class MemoryReturn {
       if (this.#left === 0) this.#dueMs = Math.max(nowMs + SETTLE_MS, this.#lastMs + INTERVAL_MS);
       this.#left = COLLECTIONS_MAX;
     }
-    if (this.#left > 0 && nowMs >= this.#dueMs) this.#collect(heldBytes, nowMs);
+    // While calls hold much, V8 collects by itself, and thousands of open streams make it long.
+    if (this.#left > 0 && nowMs >= this.#dueMs && heldBytes < WORTH_BYTES) this.#collect(heldBytes, nowMs);
   }
 
   #collect(heldBytes: number, nowMs: number): void {

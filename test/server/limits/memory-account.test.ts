@@ -97,11 +97,29 @@ describe("A3: the account of what calls hold", () => {
     expect(second.admitsAnswer()).toBe(true);
   });
 
-  it("lets a connection without answers have one until the process holds its bound", () => {
-    total.add(MAX - 1);
+  it("lets a connection without answers have one until the process holds nearly its bound", () => {
+    total.add((15 * MAX) / 16 - 1);
     expect(first.admitsAnswer()).toBe(true);
-    first.addAnswer(1);
+    first.addAnswer(MIB);
     expect([first.admitsAnswer(), second.admitsAnswer()]).toEqual([false, false]);
+  });
+
+  it("keeps the last of the memory for connections whose answers have been small", () => {
+    first.addAnswer(100);
+    second.addAnswer(MIB);
+    for (const [memory, bytes] of [
+      [first, 100],
+      [second, MIB],
+    ] as const)
+      memory.addAnswer(-bytes);
+    total.add(MAX - 1);
+    expect([first.admitsAnswer(), second.admitsAnswer(), account.of({}).admitsAnswer()]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    total.add(1);
+    expect(first.admitsAnswer()).toBe(false);
   });
 
   it("lets a connection whose peer takes its answers have some at a time, when others hold what they can", () => {

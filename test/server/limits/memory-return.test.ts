@@ -47,6 +47,20 @@ describe("A3: memory that a burst has left", () => {
     expect(collectionsAfter(300_000)).toBe(3);
   });
 
+  it("is not collected while calls hold much again", () => {
+    let collections = 0;
+    let bytes = 100 * MIB;
+    const memory = new MemoryReturn({ bufferBytes: () => bytes, collect: () => collections++ });
+    bytes = 300 * MIB;
+    memory.check(120 * MIB, 0);
+    memory.check(80 * MIB, 250);
+    for (let nowMs = 1_000; nowMs < 5_000; nowMs += 250) memory.check(80 * MIB, nowMs);
+    expect(collections).toBe(0);
+    memory.check(0, 5_000);
+    memory.check(0, 6_250);
+    expect(collections).toBe(1);
+  });
+
   it("is left alone while little was held, or when V8 has freed it already", () => {
     let collections = 0;
     let bytes = 0;
