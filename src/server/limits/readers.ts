@@ -16,7 +16,7 @@ export interface Reading {
 }
 
 /** Of a turn's work: what may arrive in it. */
-const ARRIVING_PART = 1 / 2;
+const ARRIVING_PART = 1 / 4;
 /** Of a turn's work: up to what a connection is of a class, those that bring least first. The last class has the others. */
 const CLASS_PARTS: readonly number[] = [1 / 16, 1 / 4, Number.POSITIVE_INFINITY];
 /** What a turn's arrivals count in what a connection is expected to bring. */
