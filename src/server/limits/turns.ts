@@ -6,8 +6,8 @@
  * Connections whose calls wait share turns by work, not by calls (deficit round robin, Shreedhar and Varghese, 1995): each
  * runs calls until its share of work is done, and what a call did beyond it counts in the next rounds, as does what the
  * connection brings: beginning its calls is work too. A connection that has not waited of late has its first share, a larger
- * one, before the others (as the new flows of FQ-CoDel, RFC 8290): a client with a call now and then does not wait for the
- * calls of those that ask for more.
+ * one, before the others (as the new flows of FQ-CoDel, RFC 8290), and calls it later with what is left of that: a client with
+ * a call now and then does not wait for the calls of those that ask for more.
  */
 import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
@@ -44,6 +44,9 @@ interface Line {
   leftBytes: number;
   /** It has done the work of a share, and more calls waited then. */
   busy: boolean;
+  /** It is among the lines that run before the others, and among the others. It may be both. */
+  isEarly: boolean;
+  isOld: boolean;
 }
 
 /** How a connection's share ended: with the turn, without more calls, or with its work. */
@@ -57,8 +60,9 @@ export class Turns {
   readonly #boundary: Boundary;
   readonly #nextTurn: (run: () => void) => void;
   readonly #lines = new Map<Owner, Line>();
-  /** Lines of owners that had none before, and the others. Each is in one of the two. */
+  /** Lines of owners that had none before, those that had no call and some of their share left when their next one came, and all others. */
   readonly #newLines = new Fifo<Line>();
+  readonly #returnedLines = new Fifo<Line>();
   readonly #oldLines = new Fifo<Line>();
   readonly readers: Readers;
   #spentBytes = 0;
@@ -118,12 +122,12 @@ export class Turns {
   /** Runs `run` in a later turn, behind what waits for this owner. Whoever is gone by then does nothing in it. */
   wait(owner: Owner, run: () => void): void {
     this.deferrals += 1;
-    this.#lineOf(owner).waiting.push({ run, sinceMs: this.#clock.nowMs() });
+    this.#lineFor(owner).waiting.push({ run, sinceMs: this.#clock.nowMs() });
   }
 
   /** As `wait`, before what waits for this owner: `run` goes on with what has begun. */
   goOn(owner: Owner, run: () => void): void {
-    this.#lineOf(owner).begun.unshift({ run, sinceMs: this.#clock.nowMs() });
+    this.#lineFor(owner).begun.unshift({ run, sinceMs: this.#clock.nowMs() });
   }
 
   /** How many calls of this owner wait for their turn. */
@@ -147,16 +151,34 @@ export class Turns {
     return nowMs - oldestMs;
   }
 
-  #lineOf(owner: Owner): Line {
-    let line = this.#lines.get(owner);
-    if (line === undefined) {
-      const leftBytes = this.#firstShareBytes - (owner.reader?.arrivedBytes ?? 0);
-      line = { owner, begun: [], waiting: [], first: 0, leftBytes, busy: false };
-      this.#lines.set(owner, line);
-      this.#newLines.push(line);
-      if (!this.#scheduled) this.#schedule();
+  /** The line for one more call of an owner. */
+  #lineFor(owner: Owner): Line {
+    const known = this.#lines.get(owner);
+    if (known !== undefined) {
+      if (!(known.isEarly || isWaiting(known)) && known.leftBytes > 0) this.#addEarly(known);
+      return known;
     }
+    const leftBytes = this.#firstShareBytes - (owner.reader?.arrivedBytes ?? 0);
+    const line = {
+      owner,
+      begun: [],
+      waiting: [],
+      first: 0,
+      leftBytes,
+      busy: false,
+      isEarly: false,
+      isOld: false,
+    };
+    this.#lines.set(owner, line);
+    this.#addEarly(line);
+    if (!this.#scheduled) this.#schedule();
     return line;
+  }
+
+  #addEarly(line: Line): void {
+    line.isEarly = true;
+    if (line.isOld) this.#returnedLines.push(line);
+    else this.#newLines.push(line);
   }
 
   #schedule(): void {
@@ -174,19 +196,44 @@ export class Turns {
 
   /** Lets one connection do the work of its share. False: none waits. */
   #runRound(): boolean {
-    const fresh = this.#newLines.shift();
-    const line = fresh ?? this.#oldLines.shift();
+    const early = this.#newLines.shift() ?? this.#returnedLines.shift();
+    if (early !== undefined) {
+      early.isEarly = false;
+      this.#runEarly(early);
+      return true;
+    }
+    const line = this.#oldLines.shift();
     if (line === undefined) return false;
     let state: Share = "spent";
     try {
       state = this.#runShare(line);
+      if (state === "spent") this.#renew(line);
     } finally {
-      // A line ends when it is found empty in its second round, not before: an owner that comes back at once is not new.
-      if (state === "empty" && fresh === undefined) this.#lines.delete(line.owner);
-      else if (state === "cut" && fresh !== undefined) this.#newLines.push(line);
+      // A line ends when it is found empty here, not before: an owner that comes back at once is not new.
+      if (state === "empty" && !line.isEarly) this.#lines.delete(line.owner);
       else this.#oldLines.push(line);
     }
     return true;
+  }
+
+  /** What is left of the share of a line that is old already is no more for that it runs early. */
+  #runEarly(line: Line): void {
+    let state: Share = "spent";
+    try {
+      state = this.#runShare(line);
+      if (state === "spent" && !line.isOld) this.#renew(line);
+    } finally {
+      if (state === "cut" && !line.isEarly) this.#addEarly(line);
+      else if (!line.isOld) {
+        line.isOld = true;
+        this.#oldLines.push(line);
+      }
+    }
+  }
+
+  #renew(line: Line): void {
+    line.leftBytes += this.#shareBytes;
+    line.busy ||= isWaiting(line);
   }
 
   #runShare(line: Line): Share {
@@ -198,8 +245,6 @@ export class Turns {
       this.#runJob(job);
       line.leftBytes -= this.#spentBytes - beforeBytes;
     }
-    line.leftBytes += this.#shareBytes;
-    line.busy ||= isWaiting(line);
     return "spent";
   }
 

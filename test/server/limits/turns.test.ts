@@ -197,6 +197,31 @@ describe("A4: a turn of the event loop", () => {
     expect(ran).toEqual(["eager", "heavy", "fresh", "eager again"]);
   });
 
+  it.each([
+    ["before those of others that wait, when it has done little", MAX / 20, ["asked", "asked", "asked"]],
+    ["with theirs, when it has done its first share", MAX / 3, ["asked", "busy", "busy"]],
+  ])("runs the next call of an owner %s", (_, bytes, first) => {
+    const { turns, passTurn } = createTurns();
+    const asking = {};
+    const ran: string[] = [];
+    const call = (name: string, work: number) => () => {
+      ran.push(name);
+      turns.spend(work);
+    };
+    turns.spend(MAX);
+    const busy = Array.from({ length: 40 }, () => ({}));
+    for (const owner of busy)
+      for (let index = 0; index < 10; index++) turns.wait(owner, call("busy", MAX / 4));
+    for (let turn = 0; turn < busy.length / 3; turn++) passTurn();
+    ran.length = 0;
+    const firstOfTurns = first.map(() => {
+      turns.wait(asking, call("asked", bytes));
+      passTurn();
+      return ran.splice(0)[0];
+    });
+    expect(firstOfTurns).toEqual(first);
+  });
+
   it("goes on behind a call that throws, also where the boundary does not contain it", () => {
     const leaky: Boundary = {
       ...loudBoundary,
