@@ -2,20 +2,29 @@
  * Measures one attack: what it does to a polite client and to the memory of a server of its own.
  *
  * The polite client's p99 is compared with that under a control, in windows that take turns. In a window of the control
- * nothing is sent, and as much processor time is burnt as the attack took, in the same parts of the window: that of the attacker,
- * and that of the server beyond what it takes for the polite client alone. Each is burnt in a process of its own, and the
- * kernel divides the cores between them as it does in the attack. So the control shows what a client of an idle server waits
- * for on a machine that is as busy; what the attacked server adds is how it divides its own thread, and its pauses.
+ * nothing is sent, and as much processor time is burnt as the attack took, in the same parts of the window and where the attack took it:
+ * that of the attacker, and of the server's helpers, in processes of their own, and that of the thread that serves, beyond what it
+ * takes for the polite client alone, in that thread, in slices of a millisecond (thread-burner.ts). So the control is a server that
+ * does as much work and divides its thread well; what the attacked server adds is how it divides it, and its pauses.
  *
- * The server's share has to be in the control: on a machine without idle cores a polite client waits for the processor
- * longer when three programs are busy than when two are, whatever the server does. It is not burnt in the server's own
- * thread: then every server, however unfair, would be compared with one whose thread is as busy as its own.
+ * Burnt beside the thread that serves, the same time is no control: where no core is idle, a thread that has had much of the
+ * processor waits for it, and one that slept gets it at once, whatever they do with it. The comparison would ask
+ * the server for what no program can do that answers what it is asked. A server whose turns are long is as far from this control as from
+ * that one: `npm run attack -- --serve --turn-max-bytes=1GiB` makes one, and fails.
+ *
+ * The first window of the attack is not compared: until then nobody has run the code that it runs, and V8 compiles it beside the
+ * thread that serves.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type ServerProcess, startServerProcess } from "../fuzz/server-process.ts";
+import { cpuMs, helpersCpuMs } from "../support/process-cpu.ts";
 import type { Attack } from "./attack.ts";
-import { burn, run, start } from "./processes.ts";
-import { beyond, follow } from "./processor-course.ts";
+import { burn, burnInThreads, run, start } from "./processes.ts";
+import { beyond, type Course, follow } from "./processor-course.ts";
+import { BURN_SOCKET } from "./thread-burner.ts";
 
 export interface Window {
   readonly p50Ms: number;
@@ -54,9 +63,27 @@ const REST_MS = 1_000;
 const HEAD_START_MS = 300;
 const SAMPLE_MS = 200;
 
+/** What a window of the attack took of the processor. */
+interface Courses {
+  readonly attacker: Course;
+  readonly helpers: Course;
+  readonly threads: Course;
+}
+
+interface Attacked {
+  readonly window: Window | undefined;
+  readonly courses: Courses;
+}
+
 export async function measure(attack: Attack, options: MeasurementOptions): Promise<Measurement> {
   const { workers, settings, windows, windowS } = options;
-  const server = await startServerProcess(workers, { settings });
+  const folder = await mkdtemp(join(tmpdir(), "meshcache-burn-"));
+  const socket = join(folder, "thread");
+  const env = {
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --import=${new URL("thread-burner.ts", import.meta.url)}`,
+    [BURN_SOCKET]: socket,
+  };
+  const server = await startServerProcess(workers, { settings, env });
   await run("polite", server.port, 2);
   const idleMiB = server.residentMiB();
   let peakMiB = idleMiB;
@@ -65,28 +92,47 @@ export async function measure(attack: Attack, options: MeasurementOptions): Prom
   }, SAMPLE_MS);
   const attacked: Window[] = [];
   const control: Window[] = [];
-  const polite = async (): Promise<Window | undefined> => {
-    await pause(HEAD_START_MS);
-    return await run<Window>("polite", server.port, windowS);
-  };
-  const before = server.cpuMs();
-  await polite();
-  const aloneShare = (server.cpuMs() - before) / (HEAD_START_MS + 1_000 * windowS);
-  for (let window = 0; window < windows && server.ended === undefined; window++) {
-    const attacker = start("attacker", attack.name, server.port, server.adminPort, windowS);
-    const courses = [follow(attacker.pid), follow(server.pid)] as const;
-    const [hit] = await Promise.all([polite(), attacker.output]);
-    const [spent, served] = [courses[0](), courses[1]()];
-    if (hit !== undefined) attacked.push(hit);
+  const threadsMs = () => cpuMs(server.pid) - helpersCpuMs(server.pid);
+  const before = threadsMs();
+  await polite(server, windowS);
+  const aloneShare = (threadsMs() - before) / (HEAD_START_MS + 1_000 * windowS);
+  for (let window = 0; window <= windows && server.ended === undefined; window++) {
+    const hit = await attackOnce(attack, server, windowS);
     await pause(REST_MS);
-    const [calm] = await Promise.all([polite(), burn([spent, beyond(served, aloneShare)])]);
+    if (window === 0 || server.ended !== undefined) continue;
+    if (hit.window !== undefined) attacked.push(hit.window);
+    const { attacker, helpers, threads } = hit.courses;
+    const [calm] = await Promise.all([
+      polite(server, windowS),
+      burn([attacker, helpers]),
+      burnInThreads(socket, workers, beyond(threads, aloneShare)),
+    ]);
     if (calm !== undefined) control.push(calm);
   }
   const recovery = await recover(server, idleMiB, options);
   clearInterval(sampler);
   const faults = await faultsOf(server);
   await server.stop();
+  await rm(folder, { recursive: true });
   return { attack, attacked, control, idleMiB, peakMiB, ...recovery, faults };
+}
+
+async function attackOnce(attack: Attack, server: ServerProcess, windowS: number): Promise<Attacked> {
+  const { pid, port, adminPort } = server;
+  const attacker = start("attacker", attack.name, port, adminPort, windowS);
+  const courses = [
+    follow(() => cpuMs(attacker.pid)),
+    follow(() => helpersCpuMs(pid)),
+    follow(() => cpuMs(pid) - helpersCpuMs(pid)),
+  ] as const;
+  const [window] = await Promise.all([polite(server, windowS), attacker.output]);
+  const [ofAttacker, ofHelpers, ofThreads] = courses;
+  return { window, courses: { attacker: ofAttacker(), helpers: ofHelpers(), threads: ofThreads() } };
+}
+
+async function polite({ port }: ServerProcess, windowS: number): Promise<Window | undefined> {
+  await pause(HEAD_START_MS);
+  return await run<Window>("polite", port, windowS);
 }
 
 /** Waits until the memory is back, or its time is over. What is in the store stays, within its budget. */

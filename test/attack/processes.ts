@@ -1,9 +1,11 @@
 /** Starts the processes of this folder beside a server, and reads what they print. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { environmentOf, testTls } from "../support/test-tls.ts";
-import { type Course, SLOT_MS, split } from "./processor-course.ts";
+import { type Course, split } from "./processor-course.ts";
+import { type BurnOrder, socketOf } from "./thread-burner.ts";
 
 interface Started<Output> {
   readonly pid: number | undefined;
@@ -37,5 +39,19 @@ export function run<Output>(script: Script, ...args: (string | number)[]): Promi
 export async function burn(courses: readonly Course[]): Promise<void> {
   const sinceMs = Date.now();
   const parts = courses.flatMap(split);
-  await Promise.all(parts.map((course) => run("burner", sinceMs, SLOT_MS, course.map(Math.round).join())));
+  await Promise.all(parts.map((course) => run("burner", sinceMs, course.map(Math.round).join())));
+}
+
+/** Has the threads of a server burn processor time as this course says from now on, each as much. `path`: of their sockets. */
+export async function burnInThreads(path: string, workers: number, course: Course): Promise<void> {
+  const order: BurnOrder = { sinceMs: Date.now(), course: course.map((spent) => spent / workers) };
+  // A single worker is the main thread.
+  const threads = workers === 1 ? [0] : Array.from({ length: workers }, (_, index) => index + 1);
+  await Promise.all(
+    threads.map(async (thread) => {
+      const socket = connect(socketOf(path, thread));
+      await once(socket, "connect");
+      socket.end(JSON.stringify(order));
+    }),
+  );
 }

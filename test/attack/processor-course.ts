@@ -1,18 +1,17 @@
 /** How a process takes processor time in the course of a window: milliseconds at the end of each slot. */
-import { cpuMs } from "../support/process-cpu.ts";
 
 /** The kernel counts in steps of 10 ms. */
 export const SLOT_MS = 50;
 
 export type Course = readonly number[];
 
-/** Follows a process from now on. Returns what ends that, and gives the course. */
-export function follow(pid: number | undefined): () => Course {
+/** Follows from now on what `cpuMs` reads. Returns what ends that, and gives the course. */
+export function follow(cpuMs: () => number): () => Course {
   const beganMs = performance.now();
-  const before = cpuMs(pid);
+  const before = cpuMs();
   const course: number[] = [];
   const timer = setInterval(() => {
-    const spent = Math.max(cpuMs(pid) - before, course.at(-1) ?? 0);
+    const spent = Math.max(cpuMs() - before, course.at(-1) ?? 0);
     // A timer may be late, and some slots are then as one.
     while ((course.length + 1) * SLOT_MS <= performance.now() - beganMs) course.push(spent);
   }, SLOT_MS);
@@ -29,6 +28,14 @@ export function beyond(course: Course, share: number): Course {
     most = Math.max(most, spent - share * (slot + 1) * SLOT_MS);
     return most;
   });
+}
+
+/** What is to be burnt so long after the beginning. Undefined: the course is over. */
+export function dueMs(course: Course, passedMs: number): number | undefined {
+  if (passedMs >= course.length * SLOT_MS) return undefined;
+  const slot = Math.floor(passedMs / SLOT_MS);
+  const [before = 0, after = before] = [course[slot - 1] ?? 0, course[slot]];
+  return before + (after - before) * (passedMs / SLOT_MS - slot);
 }
 
 /** The same in as many processes as it takes cores. */
