@@ -28,7 +28,12 @@ function count(name: "primaries" | "replicas", min: number): number {
 const engine = ENGINES.find((one) => one === values.engine);
 if (engine === undefined) throw new Error(`--engine must be one of ${ENGINES.join(", ")}`);
 const primaries = count("primaries", 1);
-const options = { engine, primaries, replicas: count("replicas", 0) };
+/** As `meshcache tier check` wants it. A node is told of a replica after the first ping of its primary. */
+const settings = [
+  ["client-output-buffer-limit", "pubsub 268435456 67108864 60"],
+  ["repl-ping-replica-period", "1"],
+] as const;
+const options = { engine, primaries, replicas: count("replicas", 0), settings };
 
 const ended = Promise.race(["SIGINT", "SIGTERM"].map((signal) => once(process, signal)));
 await using cluster = await EngineCluster.start(options);
