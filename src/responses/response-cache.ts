@@ -2,10 +2,11 @@
  * Keeps the responses of services in a namespace of the cache, as their options say: which calls may be answered from it, under
  * which keys, and what a write invalidates. It knows nothing of what carries the calls.
  */
+import { setImmediate } from "node:timers";
 import { checkCache } from "../client/api/cache-option.ts";
 import { durationOption } from "../client/api/checks.ts";
 import type { Duration } from "../client/api/duration.ts";
-import { type Loaded, loaded } from "../client/api/load-result.ts";
+import { keptAfter, type Loaded, loaded } from "../client/api/load-result.ts";
 import { QueuedInvalidationError } from "../client/api/queued-invalidation-error.ts";
 import type { MeshCache } from "../client/mesh-cache.ts";
 import type { Namespace } from "../client/namespace.ts";
@@ -74,6 +75,9 @@ class UnkeptAnswer extends Error {
     this.answer = answer;
   }
 }
+
+/** After what runs in this turn of the event loop. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class ResponseCache {
   readonly #rules: ReadonlyMap<string, MethodRule>;
@@ -155,7 +159,7 @@ export class ResponseCache {
       const answer = this.near(call);
       if (answer !== undefined) return { answer, source: "near", isOwn: false };
     }
-    if (!this.#fills.hasRoom) return this.#read(call, load, () => {});
+    if (!this.#fills.hasRoom) return this.#read(call, load);
     const { promise: own, resolve } = Promise.withResolvers<SourcedAnswer>();
     const entry = this.#read(call, load, (answer) => resolve({ answer, source: "miss", isOwn: true }));
     const first = await Promise.race([own, entry]);
@@ -163,19 +167,20 @@ export class ResponseCache {
     return first;
   }
 
-  /** `loaded` is called with an answer that is about to be stored. */
+  /** `answered` is called with an answer that is about to be stored, behind what its caller does with it at once. */
   async #read(
     { rule, key, tags }: KeyedCall,
     load: (signal: AbortSignal) => Promise<Answer>,
-    loaded: (answer: Answer) => void,
+    answered?: (answer: Answer) => void,
   ): Promise<SourcedAnswer | undefined> {
     let own: Answer | undefined;
     const loader = async ({ signal }: { readonly signal: AbortSignal }): Promise<Loaded<Buffer>> => {
       const answer = await load(signal);
       own = answer;
       const kept = this.#toLoaded(rule, answer, tags());
-      loaded(answer);
-      return kept;
+      if (answered === undefined) return kept;
+      answered(answer);
+      return keptAfter(kept, nextTurn());
     };
     try {
       const entry = await this.#responses.entry(key, {

@@ -154,6 +154,7 @@ export const exceptions: Exceptions = {
   "src/http-proxy/client-answer.ts": { "span.end": NO_CALLBACK },
   "src/http-proxy/origin-call.ts": { "this.#deps.exchange.end": NO_CALLBACK },
   "src/http-proxy/telemetry/proxy-telemetry.ts": { "span.end": NO_CALLBACK },
+  "src/responses/response-cache.ts": { setImmediate: SETTLES },
   "src/responses/sidecar/forward.ts": { "call.end": NO_CALLBACK },
   "src/responses/sidecar/index.ts": { "listener.listen": NO_CALLBACK },
 };

@@ -18,6 +18,13 @@ const RESPONSE = Buffer.from("response");
 const ANSWER: Answer = { code: 0, details: "", message: RESPONSE, metadata: [], trailers: [] };
 const NOBODY = { names: [], valuesOf: () => [] };
 
+/** The keyed call of a GetUser. */
+function keyOf(responses: ResponseCache, request: Uint8Array): KeyedCall {
+  const call = responses.keyOf(responses.ruleOf(GET_USER) as ReadRule, request, NOBODY, undefined);
+  if (call === undefined) throw new Error("the call has no key");
+  return call;
+}
+
 interface Unstored extends AsyncDisposable {
   readonly proxy: FaultProxy;
   readonly cache: MeshCache;
@@ -34,13 +41,11 @@ async function startUnstored(fills?: PendingFills): Promise<Unstored> {
   const cache = stack.use(new MeshCache({ ...PATIENT, address: proxy.address }));
   await cache.namespace("warm-up").get("warm-up");
   const responses = new ResponseCache({ ...PATIENT_WRITES, cache }, [definition], fills);
-  const call = responses.keyOf(responses.ruleOf(GET_USER) as ReadRule, Buffer.from([]), NOBODY, undefined);
-  if (call === undefined) throw new Error("the call has no key");
   return {
     proxy,
     cache,
     responses,
-    call,
+    call: keyOf(responses, Buffer.from([])),
     answerUnstored: async () => {
       proxy.swallowRequests();
       return ANSWER;
@@ -77,6 +82,21 @@ describe("an answer that is on its way into the cache", () => {
       const load = source === "miss" ? async () => ANSWER : never;
       expect(await at.responses.read(at.call, load)).toMatchObject({ source });
     }
+  });
+
+  it("is sent to the cache behind what its caller asks for at once", async () => {
+    await using at = await startUnstored();
+    const { responses, cache } = at;
+    const sent = () => {
+      const { batches, operations } = cache.stats().connection;
+      return { batches, operations };
+    };
+    const before = sent();
+    await responses.read(at.call, async () => ANSWER);
+    // Its lease does not wait behind the Set of the one before.
+    await responses.read(keyOf(responses, Buffer.from([10, 1, 97])), async () => ANSWER);
+    await expect.poll(() => sent().operations - before.operations).toBe(4);
+    expect(sent().batches - before.batches).toBe(4);
   });
 
   it("is waited for by its caller where there are too many of them", async () => {

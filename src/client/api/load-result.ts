@@ -30,6 +30,7 @@ export const LOADED_OPTIONS = optionNames<LoadedOptions>({
 });
 
 const LOADED: unique symbol = Symbol("meshcache.loaded");
+const KEEP_AFTER: unique symbol = Symbol("meshcache.keepAfter");
 
 /** A loaded value with its options. Made by `loaded()` and `absent()`. */
 export interface Loaded<Value> {
@@ -37,6 +38,7 @@ export interface Loaded<Value> {
   readonly value: Value | undefined;
   readonly absent: boolean;
   readonly options: LoadedOptions;
+  readonly [KEEP_AFTER]?: Promise<void>;
 }
 
 /** What a loader returns to set lifetimes and tags: `return loaded(user, { tags: user.groups })`. */
@@ -48,6 +50,14 @@ export function loaded<Value>(value: Value, options: LoadedOptions): Loaded<Valu
 export function absent(options: LoadedOptions = {}): Loaded<never> {
   return { [LOADED]: true, value: undefined, absent: true, options };
 }
+
+/** For a value whose callers do not wait until it is stored: storing it begins after this promise, which never rejects. */
+export function keptAfter<Value>(result: Loaded<Value>, after: Promise<void>): Loaded<Value> {
+  return { ...result, [KEEP_AFTER]: after };
+}
+
+/** Undefined: it is stored at once. */
+export const keepAfterOf = (result: Loaded<unknown>): Promise<void> | undefined => result[KEEP_AFTER];
 
 export interface LoadContext {
   /** Aborted when the loader has taken longer than `hardTimeoutMs`, and when the client is closed. */

@@ -10,7 +10,7 @@
  */
 import { CacheError, errorNameOf } from "../../common/errors.ts";
 import { checkKey } from "../api/checks.ts";
-import { type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
+import { keepAfterOf, type Loader, type ManyLoader, toLoaded } from "../api/load-result.ts";
 import { runWithin } from "../api/timeouts.ts";
 import { type FailedLoad, FailedLoads } from "./failed-loads.ts";
 import { type LeaseAnswer, LeaseClient } from "./lease-client.ts";
@@ -218,7 +218,11 @@ export class EntryLoader<Value> {
     const release = () => this.#leases.release(load.key, token);
     try {
       const { result, isJoined } = await this.#runOnce(load);
-      if (!isJoined) return await this.#keeper.keep(load, result, { leaseToken: token }, release);
+      if (!isJoined) {
+        const keepAfter = keepAfterOf(result.loaded);
+        if (keepAfter !== undefined) await keepAfter;
+        return await this.#keeper.keep(load, result, { leaseToken: token }, release);
+      }
       // It was begun before the lease was granted, so it may not be stored by it.
       release();
       return toResult(result, load.plan.entry);
