@@ -1,5 +1,5 @@
 /** Responses of a grpc-js service, cached by an interceptor of its clients or by its server: equal to those without a cache. */
-import { Metadata, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { InterceptingCall, type Interceptor, Metadata, type ServiceDefinition, status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cacheService, createCacheInterceptor } from "../../src/responses/grpc/index.ts";
@@ -275,6 +275,39 @@ describe("a cache in the client", () => {
     expect((await client.call("GetUser", request, { host: "other.example" })).mark).toBeUndefined();
     expect((await client.call("GetUser", request)).mark).toBe("miss");
     expect((await client.call("GetUser", request, { host: "other.example" })).mark).toBeUndefined();
+  });
+
+  it("gives each caller metadata of its own, which another interceptor may change", async () => {
+    await using mesh = await startTestCache({ client: PATIENT });
+    const { handlers } = createUsersService();
+    await using server = await listen(definition, handlers);
+    let calls = 0;
+    const counting: Interceptor = (options, nextCall) =>
+      new InterceptingCall(nextCall(options), {
+        start: (metadata, _listener, next) =>
+          next(metadata, {
+            onReceiveMetadata: (received, nextMetadata) => {
+              calls += 1;
+              received.add("x-calls", String(calls));
+              nextMetadata(received);
+            },
+          }),
+      });
+    const cached = createCacheInterceptor({ ...PATIENT_WRITES, cache: mesh.cache, definitions: definition });
+    using client = connectUsers(server.address, definition, [counting, cached]);
+    const request = { tenantId: "acme", userId: "1" };
+    for (const [call, mark] of [
+      ["1", "miss"],
+      ["2", "near"],
+      ["3", "near"],
+    ]) {
+      expect(await client.call("GetUser", request)).toMatchObject({
+        code: status.OK,
+        response: request,
+        mark,
+        metadata: { "x-calls": [call] },
+      });
+    }
   });
 
   it("lets calls pass whose credentials it cannot see", async () => {

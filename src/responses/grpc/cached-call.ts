@@ -1,7 +1,7 @@
 /** One call of a cached method in a client of grpc-js: answered from the cache, by a load that others share, or by the service. */
 import type { EventEmitter } from "node:events";
 import {
-  type InterceptingCall,
+  InterceptingCall,
   type InterceptingListener,
   type InterceptorOptions,
   Metadata,
@@ -31,14 +31,18 @@ export interface CachedMethod {
   readonly hidden: boolean;
 }
 
-export class CachedCall implements NextInterceptingCall {
+/** Everything that would lead to it is overridden. */
+const NOWHERE = {} as NextInterceptingCall;
+
+/** It is what grpc-js calls, and not what an InterceptingCall leads to: that binds three listeners for each call. */
+export class CachedCall extends InterceptingCall {
   readonly #method: CachedMethod;
   readonly #callOptions: InterceptorOptions;
   readonly #nextCall: NextCall;
   #metadata: Metadata | undefined;
-  #listener: InterceptingListener | undefined;
+  #listener: Partial<InterceptingListener> | undefined;
   #message: unknown;
-  #context: MessageContext = {};
+  #context: MessageContext | undefined;
   #isOver = false;
   #timer: Timer | undefined;
   /** Stops listening to the call that this one is part of. */
@@ -47,31 +51,32 @@ export class CachedCall implements NextInterceptingCall {
   #direct: NextInterceptingCall | undefined;
 
   constructor(method: CachedMethod, callOptions: InterceptorOptions, nextCall: NextCall) {
+    super(NOWHERE);
     this.#method = method;
     this.#callOptions = callOptions;
     this.#nextCall = nextCall;
   }
 
-  start(metadata: Metadata, listener?: Partial<InterceptingListener>): void {
+  override start(metadata: Metadata, listener?: Partial<InterceptingListener>): void {
     this.#metadata = metadata;
-    this.#listener = listener as InterceptingListener;
+    this.#listener = listener;
   }
 
-  sendMessageWithContext(context: MessageContext, message: unknown): void {
+  override sendMessageWithContext(context: MessageContext, message: unknown): void {
     this.#context = context;
     this.#message = message;
   }
 
-  sendMessage(message: unknown): void {
+  override sendMessage(message: unknown): void {
     this.#message = message;
   }
 
   /** grpc-js reads the one message of a unary call without being asked. */
-  startRead(): void {
+  override startRead(): void {
     this.#direct?.startRead();
   }
 
-  halfClose(): void {
+  override halfClose(): void {
     const keyed = this.#key();
     if (keyed === undefined) {
       this.#callDirectly();
@@ -83,17 +88,17 @@ export class CachedCall implements NextInterceptingCall {
     else this.#read(keyed);
   }
 
-  cancelWithStatus(code: status, details: string): void {
+  override cancelWithStatus(code: status, details: string): void {
     if (this.#direct !== undefined) this.#direct.cancelWithStatus(code, details);
     else
       queueMicrotask(() => this.#end(new Metadata(), undefined, { code, details, metadata: new Metadata() }));
   }
 
-  getPeer(): string {
+  override getPeer(): string {
     return this.#direct?.getPeer() ?? "meshcache";
   }
 
-  getAuthContext(): ReturnType<NextInterceptingCall["getAuthContext"]> {
+  override getAuthContext(): ReturnType<NextInterceptingCall["getAuthContext"]> {
     return this.#direct?.getAuthContext() ?? null;
   }
 
@@ -171,9 +176,9 @@ export class CachedCall implements NextInterceptingCall {
 
   #end(metadata: Metadata, message: unknown, end: StatusObject): void {
     if (!this.#finish()) return;
-    this.#listener?.onReceiveMetadata(metadata);
-    if (message !== undefined) this.#listener?.onReceiveMessage(message);
-    this.#listener?.onReceiveStatus(end);
+    this.#listener?.onReceiveMetadata?.(metadata);
+    if (message !== undefined) this.#listener?.onReceiveMessage?.(message);
+    this.#listener?.onReceiveStatus?.(end);
   }
 
   /** False: it has ended before. */
@@ -192,7 +197,7 @@ export class CachedCall implements NextInterceptingCall {
     const direct = this.#nextCall(this.#callOptions);
     this.#direct = direct;
     direct.start(metadata, this.#listener);
-    direct.sendMessageWithContext(this.#context, this.#message);
+    direct.sendMessageWithContext(this.#context ?? {}, this.#message);
     direct.halfClose();
   }
 }

@@ -54,7 +54,7 @@ export function createCacheInterceptor(options: CacheInterceptorOptions): Interc
   return (callOptions, nextCall) => {
     const { path } = callOptions.method_definition;
     const read = reads.get(path);
-    if (read !== undefined) return new InterceptingCall(new CachedCall(read, callOptions, nextCall));
+    if (read !== undefined) return new CachedCall(read, callOptions, nextCall);
     const rule = responses.ruleOf(path);
     if (rule === undefined) return new InterceptingCall(nextCall(callOptions));
     if (rule.kind === "write") return observeWrite(responses, rule, callOptions, nextCall);
