@@ -439,7 +439,13 @@ export const mutants: readonly Mutant[] = [
   ),
   {
     name: "client: a load from before its lease is stored by the lease",
-    edits: [{ inFunction: "EntryLoader.#fillLease", find: "if (!isJoined) return", replace: "return" }],
+    edits: [
+      {
+        inFunction: "EntryLoader.#fillLease",
+        find: "if (!isJoined) {",
+        replace: "if (load !== undefined) {",
+      },
+    ],
     test: "are one at a time when the new server grants a lease that the old one had granted",
   },
   mutant(

@@ -101,8 +101,8 @@ export const tierMutants: readonly Mutant[] = [
   inServer(
     "feed: the events of an epoch are put behind those of the one before",
     "MirroredShard.announce",
-    "if (this.nextLog !== undefined) this.log = this.nextLog;",
-    "",
+    "if (this.nextLog !== undefined) {",
+    "if (this.nextLog === null) {",
   ),
   // ---- Answers -------------------------------------------------------------------------------------------------
   inServer(
