@@ -52,7 +52,8 @@ export class ShardLine {
     this.#deps = deps;
     this.#watch = new FeedWatch(shard, deps.mirror);
     this.#operations = new ShardOperations(shard, keys, deps, {
-      readyLink: () => (this.#state === "ready" ? this.#link : undefined),
+      // A connection that ends fails its calls before the line is told of it.
+      readyLink: () => (this.#state === "ready" && this.#link?.connection.isOpen ? this.#link : undefined),
       expect: (epoch, revision) => this.#watch.expect(epoch, revision, deps.clock.nowMs()),
       resync: (link) => this.#resync(link),
       left: (link) => {

@@ -137,7 +137,15 @@ export class ShardOperations {
     this.#again = this.#again.filter(isLeft);
     this.#held = this.#held.filter(isLeft);
     this.#queue = this.#queue.filter(isLeft);
-    fail(due, unavailable("no node of the engine serves the shard now"));
+    const isServed = this.#line.readyLink() !== undefined;
+    fail(
+      due,
+      unavailable(
+        isServed
+          ? "the engine has not answered what was sent before"
+          : "no node of the engine serves the shard now",
+      ),
+    );
   }
 
   #send(call: readonly ShardOperation[], link: NodeLink): void {

@@ -17,6 +17,7 @@ interface Sent {
 /** A node that answers when the test says so. */
 class ScriptedNode {
   readonly sent: Sent[] = [];
+  isOpen = true;
   readonly link = {
     connection: {
       send: (args: readonly Argument[], answer: Sent["answer"]) => void this.sent.push({ args, answer }),
@@ -59,7 +60,12 @@ function createOperations() {
       callHeader: () => Buffer.alloc(0),
       acknowledge: () => {},
     },
-    { readyLink: () => node.link, expect: () => {}, resync: () => {}, left: () => {} },
+    {
+      readyLink: () => (node.isOpen ? node.link : undefined),
+      expect: () => {},
+      resync: () => {},
+      left: () => {},
+    },
   );
   return {
     operations,
@@ -114,6 +120,20 @@ describe("operations of a shard", () => {
     run(set("c"));
     expect(first.commands()).toEqual(["mc_run set a"]);
     expect(other.commands()).toEqual(["mc_run set b set c"]);
+  });
+
+  it("outlive the end of the connection on which they would have left next", () => {
+    const { first, moveToOther, run } = createOperations();
+    run(set("a"));
+    run(set("b"));
+    const [change] = first.sent;
+    first.commands();
+    first.isOpen = false;
+    change?.answer(new Error("the engine closed the connection"));
+    expect(first.commands()).toEqual([]);
+    const other = moveToOther();
+    run();
+    expect(other.commands()).toEqual(["mc_run set b"]);
   });
 
   it("fail when they are due, also those that wait for an answer", () => {
