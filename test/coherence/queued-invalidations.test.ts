@@ -478,6 +478,7 @@ describe("T4: the queue of invalidations", () => {
       .answer({ case: "error", value: { code: 14, message: "the engine elects another node" } });
     await settle();
     expect(server.link.batchesWaiting).toBe(0);
+    clock.advance(5);
     const read = users.get("k");
     await settle();
     const batch = server.link.takeBatch();
@@ -486,5 +487,37 @@ describe("T4: the queue of invalidations", () => {
     await read;
     await settle();
     expect(client.cache.stats().invalidations.waiting).toBe(0);
+  });
+
+  it("scenario 34: spares a server that did not take many names the next sending of all for a while", async () => {
+    const client = await scripted();
+    const { users, server, settle, clock } = client;
+    const keys = Array.from({ length: 500 }, (_, number) => `k${number}`);
+    const failed = errorOf(users.invalidate({ keys }, { deadlineMs: 100 }));
+    await settle();
+    server.link.takeBatch();
+    clock.advance(100);
+    await settle();
+    expect(await failed).toMatchObject({ queued: true });
+    const refusal = {
+      case: "error",
+      value: { code: 14, message: "the engine elects another node" },
+    } as const;
+    server.link.takeBatch().answer(refusal);
+    await settle();
+    clock.advance(49);
+    const early = users.get("k1000");
+    await settle();
+    const alone = server.link.takeBatch();
+    expect(kindsOf(alone)).toEqual(["get"]);
+    alone.answer(miss({ revision: 1 }));
+    await early;
+    clock.advance(1);
+    const late = users.get("k1001");
+    await settle();
+    const both = server.link.takeBatch();
+    expect(kindsOf(both)).toEqual(["invalidate", "get"]);
+    both.answer(invalidated({ revision: 2 }), miss({ revision: 2 }));
+    await late;
   });
 });

@@ -62,6 +62,9 @@ export interface Patience {
 
 /** The longest pause after a server did not take a message, on a stream that goes on and has nothing else to carry. */
 const RETRY_MAX_MS = 1_000;
+/** The shortest, whatever waits, and what a server in trouble is spared with many names. */
+const REST_MIN_MS = 5;
+const RESENT_NAMES_PER_MS = 10;
 
 export class InvalidationQueue {
   readonly #deps: InvalidationQueueDeps;
@@ -73,6 +76,8 @@ export class InvalidationQueue {
   readonly #whenEmpty = new Set<() => void>();
   /** Until it runs, nothing is sent again on the stream that goes on, unless calls are. */
   #retryTimer: Timer | undefined;
+  /** When a server did not take a message the last time. */
+  #refusedAtMs = 0;
   #isClosed = false;
 
   constructor(deps: InvalidationQueueDeps) {
@@ -123,12 +128,11 @@ export class InvalidationQueue {
 
   /**
    * Calls are about to be sent: sends all that waits, before them. Until then names are merged, also while the stream is
-   * congested, so that what is under way needs no bound of its own. A pause after a refusal holds only while no call waits: none
-   * may overtake what is queued.
+   * congested, so that what is under way needs no bound of its own. After a refusal calls wake it sooner than its pause does, so that
+   * few overtake what is queued, but no sooner than so many names may be sent again.
    */
   flush(): void {
-    if (this.#backlog.size === 0) return;
-    if (this.#retryTimer !== undefined && !this.#deps.connection.hasWaitingCalls) return;
+    if (this.#backlog.size === 0 || this.#isPausing) return;
     // A Set from before an invalidation, which is still to be sent, must not outlive it.
     const { namespacesToWrite } = this.#deps.connection;
     for (const { namespace, names } of this.#backlog.take()) {
@@ -161,6 +165,13 @@ export class InvalidationQueue {
       soft,
       sourceVersion,
     }));
+  }
+
+  get #isPausing(): boolean {
+    if (this.#retryTimer === undefined) return false;
+    const { clock, connection } = this.#deps;
+    const restMs = Math.max(REST_MIN_MS, this.#backlog.size / RESENT_NAMES_PER_MS);
+    return !connection.hasWaitingCalls || clock.nowMs() < this.#refusedAtMs + restMs;
   }
 
   // ---- Callers -------------------------------------------------------------------------------------------
@@ -263,6 +274,7 @@ export class InvalidationQueue {
   #retryLater(): void {
     const { clock, rng, connection } = this.#deps;
     const delayMs = Math.ceil(RETRY_MAX_MS * (0.5 + rng.fraction() / 2));
+    this.#refusedAtMs = clock.nowMs();
     this.#retryTimer ??= clock.schedule(delayMs, () => {
       this.#retryTimer = undefined;
       connection.flushSoon();
