@@ -129,8 +129,9 @@ export class ConnectionMemory implements Owner {
     if (heldBytes > connectionMaxBytes) return this.#refuse("connection_held_bytes", connectionMaxBytes);
     // A connection that holds nothing else gets room for its only request.
     const isOnly = heldBytes === requestBytes;
-    const roomBytes = isOnly ? ONLY_REQUEST_PART * maxBytes : sharedMaxBytes - heldBytes;
-    return total.bytes < roomBytes ? undefined : this.#refuse("held_bytes", maxBytes);
+    const onlyMaxBytes = Math.floor(ONLY_REQUEST_PART * maxBytes);
+    const roomBytes = isOnly ? onlyMaxBytes : sharedMaxBytes - heldBytes;
+    return total.bytes < roomBytes ? undefined : this.#refuse("held_bytes", isOnly ? onlyMaxBytes : maxBytes);
   }
 
   /** Calls `run` when there is memory for an answer, not now. Whoever is gone by then does nothing in it. */

@@ -35,7 +35,7 @@ interface Job {
 
 interface Line {
   readonly owner: Owner;
-  /** The first is at the end: what has begun goes on first. Few: a connection has a bounded number of calls. */
+  /** The latest is the first. What has begun goes on before what waits. Few: a connection has a bounded number of calls. */
   readonly begun: Job[];
   readonly waiting: Job[];
   /** Index of the first in `waiting`. */
