@@ -11,7 +11,9 @@ export interface TestHost {
 
 export class TestNetwork implements Disposable {
   readonly hosts: readonly TestHost[];
-  readonly #bridge = `mc${process.pid}`;
+  /** A namespace goes later than the command that deletes it: no name is used twice. */
+  static #opened = 0;
+  readonly #bridge = `mc${process.pid}-${++TestNetwork.#opened}`;
   readonly #end = (): void => this[Symbol.dispose]();
 
   private constructor(hosts: number) {
@@ -71,7 +73,10 @@ export class TestNetwork implements Disposable {
 
   [Symbol.dispose](): void {
     process.removeListener("exit", this.#end);
-    for (const { networkNamespace } of this.hosts) spawnSync("ip", ["netns", "del", networkNamespace]);
+    for (const [index, { networkNamespace }] of this.hosts.entries()) {
+      spawnSync("ip", ["link", "del", `${this.#bridge}p${index}`]);
+      spawnSync("ip", ["netns", "del", networkNamespace]);
+    }
     spawnSync("ip", ["link", "del", this.#bridge]);
   }
 }
