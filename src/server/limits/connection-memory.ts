@@ -11,7 +11,10 @@ const SMALL_REQUEST_BYTES = 4 * 1024;
 const FEW_ANSWERS_BYTES = 64 * 1024;
 /** Of the bound of the process: up to it a connection may hold its only request. The rest is for answers. */
 const ONLY_REQUEST_PART = 7 / 8;
-/** Of the same: up to it a connection may have any answer beside few. The rest is for those whose answers have been as small. */
+/**
+ * Of the same: up to it a connection may have any answer beside few. The rest is for those whose latest answer was as small: the next
+ * is likely to be so too, and a large one is the only one there of its connection until the peer has taken it.
+ */
 const ANY_ANSWER_PART = 15 / 16;
 /** A principal that holds more than this part of what is shared gets none of the rest. */
 const LARGEST_PART = 0.5;
@@ -30,7 +33,8 @@ export class ConnectionMemory implements Owner {
   #requestBytes = 0;
   /** Of results that wait for others, and of answers until the connection has taken them. */
   #answerBytes = 0;
-  #largestAnswerBytes = 0;
+  /** 0: it has had none. */
+  #latestAnswerBytes = 0;
   #waiting: (() => void)[] = [];
   /** Index of the first: to shift a long array moves all of it. */
   #firstWaiting = 0;
@@ -87,7 +91,7 @@ export class ConnectionMemory implements Owner {
   /** Negative: so many bytes are held no longer. */
   addAnswer(bytes: number): void {
     this.#answerBytes += bytes;
-    if (bytes > this.#largestAnswerBytes) this.#largestAnswerBytes = bytes;
+    if (bytes > 0) this.#latestAnswerBytes = bytes;
     this.#account.total.add(bytes);
     this.principal?.add(bytes);
     if (bytes < 0) this.#account.freed();
@@ -100,14 +104,14 @@ export class ConnectionMemory implements Owner {
     const heldBytes = this.#answerBytes;
     if (principal !== undefined && !this.#principalAdmits(principal)) return false;
     if (heldBytes <= FEW_ANSWERS_BYTES) {
-      return total.bytes < (this.#hasSmallAnswers ? maxBytes : ANY_ANSWER_PART * maxBytes);
+      return total.bytes < (this.#takesSmallAnswers ? maxBytes : ANY_ANSWER_PART * maxBytes);
     }
     return heldBytes < connectionMaxBytes && heldBytes + total.bytes < sharedMaxBytes;
   }
 
-  /** It has had some, and none was large. */
-  get #hasSmallAnswers(): boolean {
-    return this.#largestAnswerBytes > 0 && this.#largestAnswerBytes <= FEW_ANSWERS_BYTES;
+  /** It has had some, and the latest was not large. */
+  get #takesSmallAnswers(): boolean {
+    return this.#latestAnswerBytes > 0 && this.#latestAnswerBytes <= FEW_ANSWERS_BYTES;
   }
 
   #principalAdmits({ bytes, maxBytes }: HeldMemory): boolean {

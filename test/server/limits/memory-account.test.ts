@@ -122,6 +122,36 @@ describe("A3: the account of what calls hold", () => {
     expect(first.admitsAnswer()).toBe(false);
   });
 
+  it("keeps the last of the memory for connections whose latest answer was small, and forgets larger ones before it", () => {
+    const take = (memory: ConnectionMemory, bytes: number) => {
+      memory.addAnswer(bytes);
+      memory.addAnswer(-bytes);
+    };
+    for (const bytes of [100, MIB]) take(first, bytes);
+    for (const bytes of [MIB, 64 * 1024]) take(second, bytes);
+    total.add(MAX - 1);
+    expect([first.admitsAnswer(), second.admitsAnswer()]).toEqual([false, true]);
+    take(first, 100);
+    expect(first.admitsAnswer()).toBe(true);
+  });
+
+  it("has memory for small answers when many connections hold what they can of large ones that nobody reads", () => {
+    const hostile = Array.from({ length: 200 }, () => account.of({}));
+    for (const connection of hostile) connection.addAnswer(MIB);
+    for (const connection of hostile) connection.addAnswer(-MIB);
+    first.addAnswer(MIB);
+    first.addAnswer(-MIB);
+    first.addAnswer(100);
+    first.addAnswer(-100);
+    for (const connection of hostile) while (connection.admitsAnswer()) connection.addAnswer(MIB / 4);
+    expect(total.bytes).toBeGreaterThanOrEqual((3 * MAX) / 4);
+    total.add((15 * MAX) / 16 - total.bytes);
+    expect([first.admitsAnswer(), hostile.some((connection) => connection.admitsAnswer())]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
   it("lets a connection whose peer takes its answers have some at a time, when others hold what they can", () => {
     total.add((3 * MAX) / 4);
     first.addAnswer(64 * 1024);
