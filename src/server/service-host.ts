@@ -13,7 +13,7 @@ import type { ProcessObservation, Telemetry } from "../telemetry/telemetry.ts";
 import { createOpenCalls, type OpenCalls } from "./calls/registry.ts";
 import type { ProcessBounds } from "./limits/quotas.ts";
 import { RefusalCounts } from "./limits/refusal-counts.ts";
-import type { TransportLimits } from "./limits/transport-limits.ts";
+import { checkRequestRoom, type TransportLimits } from "./limits/transport-limits.ts";
 import { NO_FACTS, type ServerFacts } from "./services/admin-service.ts";
 import { askOne, type Inquiry, type Respond } from "./services/inquiry.ts";
 import { createServices, type Services } from "./services/services.ts";
@@ -99,6 +99,7 @@ export function createServiceHost(
     telemetry.logger.error({ err: error }, "a callback failed; its stream or connection was ended");
   });
   const { receiveMaxBytes } = limits;
+  checkRequestRoom(receiveMaxBytes, transport);
   const calls = createOpenCalls(
     clock,
     telemetry,

@@ -3,6 +3,7 @@ import { parseListenAddress } from "../../common/host-port.ts";
 import { CONTENT_ENCODING_MAX_BYTES } from "../../common/name-limits.ts";
 import { LIMIT_RELATIONS } from "../../rpc/limits.ts";
 import { type Missing, missingProtection } from "../../security/exposure.ts";
+import { onlyRequestMaxBytes } from "../../server/limits/transport-limits.ts";
 import {
   checkNamespaceBounds,
   headBytes,
@@ -34,8 +35,11 @@ export interface ResolvedSettings {
  */
 const RELATIONS: readonly (readonly [smaller: SettingName, greater: SettingName])[] = [
   ...LIMIT_RELATIONS,
+  ["keyMaxBytes", "batchMaxBytes"],
+  ["tagMaxBytes", "batchMaxBytes"],
   ["valueMaxBytes", "batchMaxBytes"],
   ["batchMaxBytes", "receiveMaxBytes"],
+  ["receiveMaxBytes", "connectionMaxHeldBytes"],
   ["queueMaxBytes", "queuesMaxBytes"],
   ["connectionMaxHeldBytes", "heldMaxBytes"],
 ];
@@ -49,6 +53,12 @@ export function conflictsOf(settings: ResolvedSettings, machine: Machine): Setti
     if (values[smaller] <= values[greater]) continue;
     const message = `${describe(smaller, values)} must not be greater than ${describe(greater, values)}`;
     faults.push({ where: whereOf(smaller, greater), message });
+  }
+  const room = requestRoomConflict(values);
+  if (room !== undefined) faults.push({ where: whereOf("receiveMaxBytes", "heldMaxBytes"), message: room });
+  if (values.residentMaxBytes !== 0 && values.storeBudgetBytes > values.residentMaxBytes) {
+    const message = `${describe("storeBudgetBytes", values)} must not be greater than ${describe("residentMaxBytes", values)}`;
+    faults.push({ where: whereOf("storeBudgetBytes", "residentMaxBytes"), message });
   }
   const budget = budgetConflict(values);
   if (budget !== undefined) {
@@ -140,6 +150,13 @@ const NEEDS: Readonly<Record<Missing, string>> = {
 
 const ADMIN_NEEDS_IDENTITY =
   "is not loopback: it needs client certificates (tlsClientCa), or --anonymous where whoever reaches it may do everything";
+
+/** The last of the memory of calls is for answers. */
+function requestRoomConflict(values: Settings): string | undefined {
+  const most = onlyRequestMaxBytes(values.heldMaxBytes);
+  if (values.receiveMaxBytes <= most) return undefined;
+  return `${describe("receiveMaxBytes", values)} must not be greater than seven eighths of ${describe("heldMaxBytes", values)}, ${toQuantity(most, "bytes")}: the rest is for answers`;
+}
 
 /** The budget is bounded for each shard. */
 function budgetConflict(values: Settings): string | undefined {

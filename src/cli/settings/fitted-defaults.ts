@@ -2,6 +2,8 @@
  * The defaults that depend on the machine: workers follow its cores and the CPU quota, busy polling is off under a quota,
  * and what takes memory fits the memory limit. A setting that was given is never changed.
  */
+
+import { heldBytesFor } from "../../server/limits/transport-limits.ts";
 import { WORKERS_BOUND } from "../../server/workers/thread-ports.ts";
 import { storeBudgetBound } from "../../store/engine/store-options.ts";
 import type { CgroupLimit } from "./cgroup.ts";
@@ -118,10 +120,13 @@ function leftFor(settings: Settings, usable: number): number {
   return usable - (ceilingBytes(settings) - settings.storeBudgetBytes);
 }
 
-/** What one stream or one connection may hold, all of them must have room for. */
+/** What one request, one stream or one connection may hold, all of them must have room for. */
 function leastFor(name: keyof HalvedSettings, settings: Settings): number {
-  if (name === "queuesMaxBytes") return settings.queueMaxBytes;
-  return name === "heldMaxBytes" ? settings.connectionMaxHeldBytes : 0;
+  const { queueMaxBytes, connectionMaxHeldBytes, receiveMaxBytes } = settings;
+  if (name === "queuesMaxBytes") return queueMaxBytes;
+  if (name === "connectionMaxHeldBytes") return receiveMaxBytes;
+  if (name !== "heldMaxBytes") return 0;
+  return Math.max(connectionMaxHeldBytes, heldBytesFor(receiveMaxBytes));
 }
 
 function halve(settings: Settings, isGiven: IsGiven, divisor: number): Partial<HalvedSettings> {

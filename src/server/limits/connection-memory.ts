@@ -3,16 +3,17 @@ import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import type { HeldMemory } from "../../security/access/meter.ts";
 import { type MemoryAccount, SHARED_PART } from "./memory-account.ts";
 import type { Reader } from "./readers.ts";
+import { onlyRequestMaxBytes } from "./transport-limits.ts";
 import type { Owner, Turns } from "./turns.ts";
 
 /** Requests of at most this size arrive in any case: a connection has a bounded number of streams. */
 const SMALL_REQUEST_BYTES = 4 * 1024;
+/** The frame around its message: a request holds it too, and the bound of messages does not count it. */
+const FRAME_BYTES = 5;
 /** A connection that holds no more than this of answers may hold one more as long as the process may: its peer takes them. */
 const FEW_ANSWERS_BYTES = 64 * 1024;
-/** Of the bound of the process: up to it a connection may hold its only request. The rest is for answers. */
-const ONLY_REQUEST_PART = 7 / 8;
 /**
- * Of the same: up to it a connection may have any answer beside few. The rest is for those whose latest answer was as small: the next
+ * Of the bound of the process: up to it a connection may have any answer beside few. The rest is for those whose latest answer was as small: the next
  * is likely to be so too, and a large one is the only one there of its connection until the peer has taken it.
  */
 const ANY_ANSWER_PART = 15 / 16;
@@ -130,12 +131,14 @@ export class ConnectionMemory implements Owner {
       this.#account.refusals += 1;
       return this.principal.refuse();
     }
-    if (heldBytes > connectionMaxBytes) return this.#refuse("connection_held_bytes", connectionMaxBytes);
+    if (heldBytes > connectionMaxBytes + FRAME_BYTES)
+      return this.#refuse("connection_held_bytes", connectionMaxBytes);
     // A connection that holds nothing else gets room for its only request.
-    const isOnly = heldBytes === requestBytes;
-    const onlyMaxBytes = Math.floor(ONLY_REQUEST_PART * maxBytes);
-    const roomBytes = isOnly ? onlyMaxBytes : sharedMaxBytes - heldBytes;
-    return total.bytes < roomBytes ? undefined : this.#refuse("held_bytes", isOnly ? onlyMaxBytes : maxBytes);
+    if (heldBytes === requestBytes) {
+      const onlyMaxBytes = onlyRequestMaxBytes(maxBytes);
+      return total.bytes > onlyMaxBytes + FRAME_BYTES ? this.#refuse("held_bytes", onlyMaxBytes) : undefined;
+    }
+    return total.bytes < sharedMaxBytes - heldBytes ? undefined : this.#refuse("held_bytes", maxBytes);
   }
 
   /** Calls `run` when there is memory for an answer, not now. Whoever is gone by then does nothing in it. */

@@ -73,6 +73,11 @@ export interface TransportLimits {
   readonly busyPollMaxMs: number;
 }
 
+type HeldLimits = Pick<TransportLimits, "connectionMaxHeldBytes" | "heldMaxBytes">;
+
+/** Of `heldMaxBytes`: up to it a connection may hold its only request. The rest is for answers. */
+const ONLY_REQUEST_PART = 7 / 8;
+
 /** Pings of the server on one connection that wait for their answers. */
 export const PINGS_MAX = 10;
 
@@ -158,4 +163,27 @@ export function resolveTransportLimits(options: Partial<TransportLimits> = {}): 
     exchangeMaxWaitingBatches: pick("exchangeMaxWaitingBatches"),
     busyPollMaxMs: pick("busyPollMaxMs"),
   };
+}
+
+/** Of `heldMaxBytes`: the largest message for which there is room when nothing else is held. */
+export function onlyRequestMaxBytes(heldMaxBytes: number): number {
+  return Math.floor(ONLY_REQUEST_PART * heldMaxBytes);
+}
+
+/** The least `heldMaxBytes` with room for a message of this size. */
+export function heldBytesFor(requestBytes: number): number {
+  return Math.ceil(requestBytes / ONLY_REQUEST_PART);
+}
+
+/** Throws a RangeError that names both limits, if the largest request that a server accepts could never arrive. */
+export function checkRequestRoom(receiveMaxBytes: number, limits: HeldLimits): void {
+  const { connectionMaxHeldBytes, heldMaxBytes } = limits;
+  const onlyMaxBytes = onlyRequestMaxBytes(heldMaxBytes);
+  const must = `receiveMaxBytes (${receiveMaxBytes}) must not exceed`;
+  if (receiveMaxBytes > connectionMaxHeldBytes) {
+    throw new RangeError(`${must} connectionMaxHeldBytes (${connectionMaxHeldBytes})`);
+  }
+  if (receiveMaxBytes > onlyMaxBytes) {
+    throw new RangeError(`${must} seven eighths of heldMaxBytes (${heldMaxBytes}), ${onlyMaxBytes}`);
+  }
 }

@@ -23,7 +23,11 @@ import { createNoTelemetry } from "../../telemetry/no-telemetry.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Acceleration } from "../connections/accelerator.ts";
 import { asHttpPortError, type HttpPortOptions } from "../http-port.ts";
-import { resolveTransportLimits, type TransportLimits } from "../limits/transport-limits.ts";
+import {
+  checkRequestRoom,
+  resolveTransportLimits,
+  type TransportLimits,
+} from "../limits/transport-limits.ts";
 import type { CacheServer } from "../server.ts";
 import type { OperatorView } from "../service-host.ts";
 import { NO_FACTS, type ServerFacts } from "../services/admin-service.ts";
@@ -127,6 +131,7 @@ class ServerThreadGroup implements ServerThreads {
     this.#telemetry = options.telemetry ?? createNoTelemetry();
     this.#limits = resolveLimits(options.limits);
     this.#transport = resolveTransportLimits(options.transport);
+    checkRequestRoom(this.#limits.receiveMaxBytes, this.#transport);
     const listen = parseListenAddress(options.listen ?? DEFAULT_ADDRESS);
     if (listen === undefined) throw fieldInvalid("listen", LISTEN_ADDRESS_FORM);
     this.#listen = listen;

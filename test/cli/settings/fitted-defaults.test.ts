@@ -75,6 +75,14 @@ describe("L6: the defaults under a memory limit", () => {
     expect(values.storeBudgetBytes).toBe(16 * MIB);
   });
 
+  it("have room for the largest request that was allowed", () => {
+    const { values } = resolve({ memoryBytes: memoryOf(512) }, { receiveMaxBytes: "30MiB" });
+    expect([values.connectionMaxHeldBytes, values.heldMaxBytes]).toEqual([
+      30 * MIB,
+      Math.ceil((240 * MIB) / 7),
+    ]);
+  });
+
   it("make room for a budget that was given", () => {
     const memoryBytes = memoryOf(1_024);
     const { values, originOf } = resolve({ memoryBytes }, { storeBudgetBytes: "400MiB", workers: "1" });

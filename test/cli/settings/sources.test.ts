@@ -124,6 +124,42 @@ describe("resolveSettings()", () => {
     expect(faults[0]).toMatch(/^MESHCACHE_VALUE_MAX_BYTES: valueMaxBytes \(8 MiB\) must not be greater than/);
   });
 
+  it.each([
+    [
+      { receiveMaxBytes: "33MiB" },
+      "--receive-max-bytes: receiveMaxBytes (33 MiB) must not be greater than connectionMaxHeldBytes (32 MiB)",
+    ],
+    [
+      { receiveMaxBytes: "113MiB", connectionMaxHeldBytes: "128MiB" },
+      "--receive-max-bytes: receiveMaxBytes (113 MiB) must not be greater than seven eighths of heldMaxBytes (128 MiB), 112 MiB: the rest is for answers",
+    ],
+    [
+      { heldMaxBytes: "2MiB", connectionMaxHeldBytes: "2MiB" },
+      "--held-max-bytes: receiveMaxBytes (2.5 MiB) must not be greater than seven eighths of heldMaxBytes (2 MiB), 1,835,008 bytes: the rest is for answers",
+    ],
+    [{ keyMaxBytes: "3MiB" }, "--key-max-bytes: must be bytes"],
+    [
+      { keyMaxBytes: "2KiB", batchMaxBytes: "1KiB", valueMaxBytes: "1KiB" },
+      "--key-max-bytes: keyMaxBytes (2 KiB) must not be greater than batchMaxBytes (1 KiB)",
+    ],
+    [
+      { tagMaxBytes: "2KiB", entryMaxTags: "1", batchMaxBytes: "1KiB", valueMaxBytes: "1KiB" },
+      "--tag-max-bytes: tagMaxBytes (2 KiB) must not be greater than batchMaxBytes (1 KiB)",
+    ],
+    [
+      { residentMaxBytes: "200MiB" },
+      "--resident-max-bytes: storeBudgetBytes (256 MiB) must not be greater than residentMaxBytes (200 MiB)",
+    ],
+  ])("refuses %j: a size that could never be used", (flags, fault) => {
+    expect(faultsOf({ flags }).join("\n")).toContain(fault);
+  });
+
+  it("takes sizes that just fit", () => {
+    expect(faultsOf({ flags: { receiveMaxBytes: "32MiB" } })).toEqual([]);
+    expect(faultsOf({ flags: { receiveMaxBytes: "112MiB", connectionMaxHeldBytes: "128MiB" } })).toEqual([]);
+    expect(faultsOf({ flags: { residentMaxBytes: "0" } })).toEqual([]);
+  });
+
   it("takes the bounds of namespaces as a map of the file, or as text, and prints them as a file", () => {
     const file = "namespaces:\n  users: { floorBytes: 16MiB }\n  import-*:\n    ceilingBytes: 64MiB\n";
     const { values, originOf } = resolve({ file });

@@ -7,6 +7,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService, GetRequestSchema } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { createCacheServer } from "../../../src/server/server.ts";
+import { createServerThreads } from "../../../src/server/workers/index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { connectRaw, framed } from "../../support/raw-grpc.ts";
 import { connectSocket } from "../../support/raw-http2.ts";
@@ -178,5 +180,12 @@ describe("start()", () => {
 describe("resolveTransportLimits()", () => {
   it("refuses a limit out of its range, naming it", () => {
     expect(() => resolveTransportLimits({ connectionsMax: 0 })).toThrow(/connectionsMax/);
+  });
+
+  it("is followed by a check that the largest request has room, by the server and by its threads", () => {
+    const options = { transport: { connectionMaxHeldBytes: 2 ** 20 } };
+    const refusal = "receiveMaxBytes (2621440) must not exceed connectionMaxHeldBytes (1048576)";
+    expect(() => createCacheServer(options)).toThrow(refusal);
+    expect(() => createServerThreads({ ...options, workers: 2 })).toThrow(refusal);
   });
 });

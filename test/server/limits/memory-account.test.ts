@@ -4,6 +4,7 @@ import { quotaSpent } from "../../../src/common/errors.ts";
 import type { ConnectionMemory } from "../../../src/server/limits/connection-memory.ts";
 import { MemoryAccount } from "../../../src/server/limits/memory-account.ts";
 import { createHeldTotal, type HeldTotal } from "../../../src/server/limits/quotas.ts";
+import { checkRequestRoom } from "../../../src/server/limits/transport-limits.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 
 const MIB = 2 ** 20;
@@ -179,6 +180,39 @@ describe("A3: the account of what calls hold", () => {
     second.addRequest(MIB);
     expect(second.refusalOf(MIB)?.detail).toMatchObject({ limit: "held_bytes" });
     expect(account.refusals).toBe(2);
+  });
+
+  it("has room for the largest request that it lets a server allow, and the frame around it", () => {
+    const [most, toHold] = [Math.floor((7 * MAX) / 8), { connectionMaxHeldBytes: MAX, heldMaxBytes: MAX }];
+    checkRequestRoom(most, toHold);
+    const memory = new MemoryAccount(toHold, total, loudBoundary).of({});
+    memory.addRequest(most + 5);
+    expect(memory.refusalOf(most + 5)).toBeUndefined();
+    memory.addRequest(1);
+    expect(memory.refusalOf(most + 6)?.detail).toEqual({ limit: "held_bytes", bound: String(most) });
+    memory.addRequest(-most - 6);
+
+    checkRequestRoom(MIB, { connectionMaxHeldBytes: MIB, heldMaxBytes: MAX });
+    const small = new MemoryAccount(
+      { connectionMaxHeldBytes: MIB, heldMaxBytes: MAX },
+      total,
+      loudBoundary,
+    ).of({});
+    small.addRequest(MIB + 5);
+    expect(small.refusalOf(MIB + 5)).toBeUndefined();
+    small.addRequest(1);
+    expect(small.refusalOf(MIB + 6)?.detail).toEqual({ limit: "connection_held_bytes", bound: String(MIB) });
+  });
+
+  it("refuses to allow a request for which it has no room, naming both limits", () => {
+    expect(() => checkRequestRoom(MIB + 1, { connectionMaxHeldBytes: MIB, heldMaxBytes: MAX })).toThrow(
+      new RangeError("receiveMaxBytes (1048577) must not exceed connectionMaxHeldBytes (1048576)"),
+    );
+    expect(() => checkRequestRoom(MAX, { connectionMaxHeldBytes: MAX, heldMaxBytes: MAX })).toThrow(
+      new RangeError(
+        "receiveMaxBytes (134217728) must not exceed seven eighths of heldMaxBytes (134217728), 117440512",
+      ),
+    );
   });
 
   it("runs the calls that wait in turns of their connections, as far as there is memory", async () => {
