@@ -1,4 +1,5 @@
 /** One shard of the mirror: its event logs, and where it stands. */
+import { CacheError } from "../common/errors.ts";
 import { EventLog, type EventLogLimits, eventLogBytes } from "../store/events/event-log.ts";
 import { clearPart } from "../store/shm/memory-part.ts";
 import { alignedBytes, createBuffer, createCutter, type Region } from "../store/shm/region.ts";
@@ -15,15 +16,27 @@ const FORMER_EPOCHS_MAX = 16;
 
 /**
  * Shards with all their memory in one buffer. A buffer for each log would be 32 MiB of address space for each, and a process that
- * has asked for more of it than the machine has memory cannot start another one (`vm.overcommit_memory` 0).
+ * has asked for more of it than the machine has memory cannot start another one (`vm.overcommit_memory` 0). Throws LIMIT_EXCEEDED
+ * when the system does not have the memory.
  */
 export function createMirroredShards(shards: number, limits: EventLogLimits): MirroredShard[] {
   const logBytes = eventLogBytes(limits);
-  const cut = createCutter(createBuffer(2 * shards * alignedBytes(logBytes)));
+  const cut = createCutter(createLogBuffer(2 * shards, logBytes, limits));
   return Array.from(
     { length: shards },
     (_, shard) => new MirroredShard(shard, limits, cut(logBytes), cut(logBytes)),
   );
+}
+
+function createLogBuffer(logs: number, logBytes: number, { maxBytes }: EventLogLimits): SharedArrayBuffer {
+  try {
+    return createBuffer(logs * alignedBytes(logBytes));
+  } catch (cause) {
+    // V8 throws a RangeError when it cannot allocate a buffer.
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `the system does not have the memory for ${logs} event logs of ${maxBytes} bytes (logMaxBytes)`;
+    throw new CacheError("LIMIT_EXCEEDED", message, { limit: "memory", bound: "the system's" }, { cause });
+  }
 }
 
 export class MirroredShard {

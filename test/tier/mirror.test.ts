@@ -28,6 +28,17 @@ const keysOf = (read: SubscriberRead | undefined): unknown =>
 const ALL = [{ namespace: "n", prefixes: [""] }] as const;
 
 describe("the mirror", () => {
+  it("says so when the system has no room for the logs of all shards", () => {
+    const limits = { maxEvents: 64, maxBytes: 2 ** 46 };
+    expect(() => new Mirror(64, limits, () => {})).toThrow(
+      expect.objectContaining({
+        reason: "LIMIT_EXCEEDED",
+        message: `the system does not have the memory for 128 event logs of ${2 ** 46} bytes (logMaxBytes)`,
+        detail: { limit: "memory", bound: "the system's" },
+      }),
+    );
+  });
+
   it("has room for the logs of its shards twice, and takes no more for later epochs", () => {
     const [shards, maxBytes] = [64, 1 << 20];
     const before = process.memoryUsage().arrayBuffers;

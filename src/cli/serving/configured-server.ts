@@ -63,9 +63,14 @@ export async function createConfiguredServer(
 }
 
 /** All memory of the store is reserved at the start, so that this is known before the first call. */
-function noMemory({ storeBudgetBytes, shards }: Settings, cause: CacheError): CliError {
+function noMemory({ storeBudgetBytes, shards, logMaxBytes, tier }: Settings, cause: CacheError): CliError {
   const size = `${toQuantity(storeBudgetBytes, "bytes")} (storeBudgetBytes) on ${plural(shards, "shard")}`;
-  const message = `the system does not give the memory for a store of ${size} with its logs, fences and leases`;
+  const log = `${toQuantity(logMaxBytes, "bytes")} (logMaxBytes)`;
+  const what =
+    tier === ""
+      ? `a store of ${size} with its fences and leases, and logs of ${log}`
+      : `the event logs of a tier, two of ${log} for each of its shards`;
+  const message = `the system does not give the memory for ${what}`;
   return new CliError(EXIT.usage, "CONFIG", message, { cause });
 }
 

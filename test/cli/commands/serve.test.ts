@@ -226,11 +226,26 @@ describe("meshcache serve", () => {
       });
       expect(stderr).toBe(
         "meshcache: the system does not give the memory for a store of 256 MiB (storeBudgetBytes) on 16 shards " +
-          "with its logs, fences and leases\n",
+          "with its fences and leases, and logs of 1 GiB (logMaxBytes)\n",
       );
       expect(status).toBe(2);
     },
   );
+
+  it.runIf(process.platform === "linux")("says that the system has no memory for the logs of a tier", () => {
+    // 32 GiB are asked for.
+    const command = `ulimit -v ${12 * 2 ** 20} && exec "$0" "$@"`;
+    const tier = ["--tier", "valkey://127.0.0.1:1", "--log-max-bytes", "256MiB"];
+    const argv = ["src/cli/main.ts", "serve", ...anyPort, ...tier];
+    const { status, stderr } = spawnSync("sh", ["-c", command, process.execPath, ...argv], {
+      encoding: "utf8",
+    });
+    expect(stderr).toBe(
+      "meshcache: the system does not give the memory for the event logs of a tier, " +
+        "two of 256 MiB (logMaxBytes) for each of its shards\n",
+    );
+    expect(status).toBe(2);
+  });
 
   it("refuses a budget that its shards cannot have, and exits with 2", async () => {
     const { ended, stderr } = start(["serve", ...anyPort, "--store-budget-bytes", "32GiB"]);
