@@ -555,7 +555,9 @@ describe("the file of issuers", () => {
     expect(message).not.toContain("evil");
     expect(() => readIssuers("issuers", "issuers: [")).toThrow("line 1");
     expect(() => readIssuers("issuers", "")).toThrow();
-    expect(() => readIssuers("issuers", `issuers:\n${entry()}${entry()}`)).toThrow("same name");
+    expect(() => readIssuers("issuers", `issuers:\n${entry()}${entry()}    extra: 1\n`)).toThrow(
+      /line 6: has the name of line 2; line 6: has the issuer of line 2; line \d+ issuers\.1: /,
+    );
   });
 
   it("takes https everywhere, http on loopback alone, and paths", () => {

@@ -765,6 +765,10 @@ describe("a policy", () => {
     const twice =
       "principals:\n  - { name: a, match: [x], allow: [] }\n  - { name: a, match: [y], allow: [] }\n";
     expect(faultOf(twice)).toContain("line 3: has the name of line 2");
+    const both = `${twice}  - { name: c, match: [z], allow: [], deny: [] }\n  - { name: a, match: [], allow: [] }\n`;
+    expect(faultOf(both)).toMatch(
+      /faults: line 3: has the name of line 2; line 4 [^;]*; line 5: has the name of line 2; line 5 [^;]*match[^;]*$/,
+    );
   });
 
   it("needs identities", () => {

@@ -1,7 +1,7 @@
 /** The file that names the issuers of tokens. */
 import { z } from "zod";
 import { isLoopback } from "../../common/host-port.ts";
-import { faultyFile, readYaml } from "../files/yaml-file.ts";
+import { readYaml } from "../files/yaml-file.ts";
 
 export interface Issuer {
   /** Principals of its tokens are "jwt:NAME:SUBJECT". */
@@ -33,12 +33,7 @@ const issuersSchema = z.strictObject({
 
 /** Throws FIELD_INVALID with all faults and their lines. */
 export function readIssuers(field: string, yaml: string): readonly Issuer[] {
-  const { issuers } = readYaml(field, yaml, issuersSchema).value;
-  for (const key of ["name", "issuer"] as const) {
-    const values = issuers.map((one) => one[key]);
-    if (new Set(values).size < values.length) throw faultyFile(field, [`two issuers have the same ${key}`]);
-  }
-  return issuers;
+  return readYaml(field, yaml, issuersSchema, { list: "issuers", keys: ["name", "issuer"] }).value.issuers;
 }
 
 export function isUrl(jwks: string): boolean {

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { describeRange } from "../../common/bound.ts";
 import { PERMISSIONS, permission } from "../access/access.ts";
-import { faultyFile, readYaml } from "../files/yaml-file.ts";
+import { readYaml } from "../files/yaml-file.ts";
 import { METER_RANGES, type MeterLimits, NO_LIMITS } from "../metering/meter-limits.ts";
 
 /** Text, or the beginning of a text and "*". */
@@ -127,7 +127,10 @@ export function isMatch(patternText: string, text: string): boolean {
 
 /** Throws FIELD_INVALID with all faults and their lines. */
 export function readPolicy(field: string, yaml: string): Policy {
-  const { value, lineOf } = readYaml(field, yaml, policySchema);
+  const { value, lineOf } = readYaml(field, yaml, policySchema, {
+    list: "principals",
+    keys: ["name"],
+  });
   const entries = value.principals.map(({ name, match, limits, allow }, at) => ({
     name,
     match,
@@ -139,13 +142,5 @@ export function readPolicy(field: string, yaml: string): Policy {
       mask: may.reduce((mask, one) => mask | permission[one], 0),
     })),
   }));
-  const faults: string[] = [];
-  const lines = new Map<string, number>();
-  for (const { name, line } of entries) {
-    const former = lines.get(name);
-    if (former !== undefined) faults.push(`line ${line}: has the name of line ${former}`);
-    else lines.set(name, line);
-  }
-  if (faults.length > 0) throw faultyFile(field, faults);
   return new Policy(entries);
 }
