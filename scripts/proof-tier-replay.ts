@@ -63,6 +63,8 @@ async function replayOverEnds(clients: TwoClients, servers: readonly ServerProce
     begun += 1;
     console.log(`  ${end.what} ${address} (${end.signal}) after ${done} of ${accesses} accesses`);
     ending = ending.then(() => stopServerProcess(server, end.signal));
+    // It is told of below: until then nobody waits for it.
+    ending.catch(() => {});
   });
   await ending;
   if (begun < ends.length) throw new Error("the trace ended before each server was ended");

@@ -36,6 +36,8 @@ export async function replayOverRestarts(
     begun += 1;
     // Both clients know of each life: two of them at once would be one gap.
     restarting = restarting.then(() => server.restart(restarts.signal)).then(synced);
+    // It is told of below: until then nobody waits for it.
+    restarting.catch(() => {});
   });
   await restarting;
   const { gaps } = clients;
