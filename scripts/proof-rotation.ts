@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { RotatedFiles, type Service } from "../test/security/rotation/rotated-files.ts";
 import { ReplacementLog, Rotation } from "../test/security/rotation/rotation.ts";
 import { PemFolder } from "../test/support/certificates.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const { values } = parseArgs({
   options: {
@@ -18,8 +19,8 @@ const { values } = parseArgs({
     clients: { type: "string", default: "50" },
   },
 });
-const rounds = Number(values.rounds);
-const clients = Number(values.clients);
+const rounds = wholeNumber("rounds", values.rounds);
+const clients = wholeNumber("clients", values.clients);
 const ROUND_MS = 1_200;
 const RELOAD_MS = 100;
 /** Each client rests so long between its calls, of which it makes some at once. */

@@ -14,6 +14,7 @@ import { p99OutsideMs, useOverRestarts } from "./restarts/example.ts";
 import { type Replayed, replayOverRestarts } from "./restarts/replay.ts";
 import { longestMs, RestartedServer } from "./restarts/restarted-server.ts";
 import { readWeb07 } from "./restarts/web07.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const SLOW_MS = 50;
 const WHOLE = { restarts: 10, clients: 50 };
@@ -27,7 +28,8 @@ const { values } = parseArgs({
   },
 });
 const { trace, accesses } = await readWeb07(values.limit);
-const [restarts, clients] = [Number(values.restarts), Number(values.clients)];
+const restarts = wholeNumber("restarts", values.restarts);
+const clients = wholeNumber("clients", values.clients);
 const folder = mkdtempSync(join(tmpdir(), "meshcache-restarts-"));
 
 const faults: string[] = [];
