@@ -19,6 +19,7 @@ import { Mirror } from "./mirror.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { ShardOperation } from "./operation.ts";
 import type { TierOptions } from "./options.ts";
+import { serversOf } from "./quorum.ts";
 import { ShardLine } from "./shard-line.ts";
 
 /** Operations that wait for their nodes or for their answers, and what they hold. */
@@ -273,6 +274,15 @@ export class ShardGroup {
       line.attach(link?.isOpen ? link : undefined);
     }
     if (this.#layout === undefined) this.#learnLayout(topology, linkOf);
+    else this.#countServers();
+  }
+
+  /** With each look at the topology. Where a node may not say it, the number stays as it was. */
+  #countServers(): void {
+    const line = this.#lines.find(({ link }) => link?.isOpen);
+    line?.link?.connection.send(["PUBSUB", "SHARDNUMSUB", line.keys.stream], (reply) => {
+      this.#cluster.quorum.servers = serversOf(reply) ?? this.#cluster.quorum.servers;
+    });
   }
 
   #verified(link: NodeLink): void {

@@ -174,6 +174,8 @@ export class EngineNode {
         peer.channels.add(first);
         peer.send(encodePush(["ssubscribe", first, 1]));
         return undefined;
+      case "PUBSUB":
+        return [second, [...this.peers].filter(({ channels }) => channels.has(second)).length];
       case "SCAN":
         return ["0", this.#scan(command[3] ?? "")];
       default:
