@@ -43,8 +43,11 @@ export class Service {
     this.#lastId += 1;
     const asked = Promise.withResolvers<Answer>();
     this.#asked.set(this.#lastId, asked);
-    if (this.#child.connected) this.#child.send({ ...question, id: this.#lastId });
-    else asked.reject(new Error("the process is gone"));
+    // It may be dead already, and nobody has been told yet.
+    const sent = (error: Error | null) => {
+      if (error !== null) asked.reject(new Error("the process is gone", { cause: error }));
+    };
+    this.#child.send({ ...question, id: this.#lastId }, sent);
     return asked.promise;
   }
 

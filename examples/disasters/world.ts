@@ -76,7 +76,7 @@ export class World {
     for (let at = 0; !this.#over; at += 1) {
       const key = KEYS[at % KEYS.length] ?? "";
       // As behind a load balancer: nobody asks a process that is not ready.
-      await api.service.ready;
+      await api.service.ready.catch(() => undefined);
       await this.read(api, key).catch(() => undefined);
       await pause(THINK_MS);
     }
