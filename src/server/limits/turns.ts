@@ -146,7 +146,7 @@ export class Turns {
     let oldestMs = nowMs;
     for (const { begun, waiting, first, busy } of this.#lines.values()) {
       if (busy && !ofBusy) continue;
-      oldestMs = Math.min(oldestMs, begun[0]?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
+      oldestMs = Math.min(oldestMs, begun.at(-1)?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
     }
     return nowMs - oldestMs;
   }

@@ -277,4 +277,15 @@ describe("A4: a turn of the event loop", () => {
     passTurn();
     expect(turns.oldestWaitMs(clock.nowMs())).toBe(0);
   });
+
+  it("knows how long the oldest has waited of what one connection has begun", () => {
+    const { turns, clock } = createTurns();
+    turns.spend(MAX);
+    const owner = {};
+    turns.goOn(owner, () => {});
+    clock.advance(30);
+    turns.goOn(owner, () => {});
+    clock.advance(10);
+    expect(turns.oldestWaitMs(clock.nowMs())).toBe(40);
+  });
 });
