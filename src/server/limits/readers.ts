@@ -2,7 +2,8 @@
  * Bounds what connections bring in one turn of the event loop. A socket is read up to two megabytes at a time, a connection may
  * begin hundreds of calls with that, and all that are readable are read in the same turn. So when a turn has brought
  * enough, no connection is read any more. In the next turn only those are read on that bring least, and in the one after it
- * others, as many as bring work for a part of a turn, by what they have brought before: one that is new may bring much.
+ * others, as many as bring work for a part of a turn, by what they have brought before: one that is new may bring much. Those that
+ * bring most wait until as many turns have passed as what has arrived takes.
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
@@ -28,6 +29,8 @@ const LATEST_MAX = 4;
  * does not follow one that brought enough, or the last of twice as many.
  */
 const PASSED_OVER_MAX = 4;
+/** The same, while what has arrived is more than turns have had room for: those turns come by themselves. */
+const PASSED_OVER_AHEAD_MAX = 32;
 /** A connection with so many calls that wait is not read: it would only add to them. */
 const READ_AHEAD_CALLS = 32;
 /** So many connections are stopped in a turn: each takes a part of a microsecond. */
@@ -62,6 +65,8 @@ export class Readers {
   /** Those that have brought something in this turn. */
   readonly #touched: Reader[] = [];
   #arrivedBytes = 0;
+  /** What earlier turns have brought beyond what may arrive in them: one read may bring a hundred calls. */
+  #aheadBytes = 0;
   /** The turn has brought enough before all connections were read. */
   #isCut = false;
   /** In how many turns some were passed over, since one was for those that have waited longest. */
@@ -110,6 +115,7 @@ export class Readers {
       reader.arrivedBytes = 0;
     }
     this.#touched.length = 0;
+    this.#aheadBytes = Math.max(0, this.#aheadBytes + this.#arrivedBytes - this.#maxBytes);
     this.#arrivedBytes = 0;
     const wasCut = this.#isCut;
     this.#isCut = false;
@@ -119,7 +125,8 @@ export class Readers {
   }
 
   #resume(wasCut: boolean): void {
-    const isOverdue = this.#passedOver >= (wasCut ? 2 * PASSED_OVER_MAX : PASSED_OVER_MAX);
+    const passedOverMax = this.#aheadBytes > 0 ? PASSED_OVER_AHEAD_MAX : PASSED_OVER_MAX;
+    const isOverdue = this.#passedOver >= (wasCut ? 2 * passedOverMax : passedOverMax);
     this.#passedOver = isOverdue ? 0 : this.#passedOver + 1;
     let roomBytes = this.#maxBytes;
     for (const readers of isOverdue ? [[...this.#stopped]] : this.#classes()) {
@@ -144,13 +151,17 @@ export class Readers {
     return true;
   }
 
-  /** Those that are stopped, by what they bring; within a class the longest first. */
+  /**
+   * Those that are stopped, by what they bring; within a class the longest first. The last class is empty until turns have had
+   * room for what its members have brought: else each would bring a hundred calls beside those of the others that wait.
+   */
   #classes(): Reader[][] {
     const classes = this.#classBytes.map((): Reader[] => []);
     for (const reader of this.#stopped) {
       const bytes = reader.expectedBytes ?? this.#maxBytes;
       classes[this.#classBytes.findIndex((mostBytes) => bytes <= mostBytes)]?.push(reader);
     }
+    if (this.#aheadBytes > 0) classes.pop();
     return classes;
   }
 

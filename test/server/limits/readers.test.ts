@@ -127,6 +127,34 @@ describe("A4: in a turn of the event loop", () => {
     expect(Math.min(...readsOf(little))).toBeGreaterThan(5);
   });
 
+  it("who brings what takes many turns is read again when as many have passed, and the others meanwhile", () => {
+    const polite = new Peer(LITTLE);
+    passTurn([polite]);
+    const heavy = [new Peer(4 * TURN), new Peer(4 * TURN)];
+    const peers = [...heavy, polite];
+    for (let turn = 0; turn < 20; turn++) passTurn(peers);
+    const before = readsOf(peers);
+    const TURNS = 160;
+    for (let turn = 0; turn < TURNS; turn++) passTurn(peers);
+    const [first = 0, second = 0, ofPolite = 0] = readsOf(peers).map(
+      (reads, at) => reads - (before[at] ?? 0),
+    );
+    expect(ofPolite).toBeGreaterThanOrEqual(TURNS / 2);
+    // A fourth of a turn's work arrives in a turn, of which the polite connection brings some.
+    const most = (TURNS * MUCH) / (4 * TURN);
+    expect(first + second).toBeLessThanOrEqual(most + 1);
+    expect(first + second).toBeGreaterThanOrEqual(most / 2);
+    expect(Math.abs(first - second)).toBeLessThanOrEqual(1);
+  });
+
+  it("who brings what takes many turns is read too while many who bring little fill each turn", () => {
+    const little = Array.from({ length: 100 }, () => new Peer(TURN / 20));
+    const heavy = new Peer(4 * TURN);
+    for (let turn = 0; turn < 2_000; turn++) passTurn([...little, heavy]);
+    expect(heavy.reads).toBeGreaterThan(10);
+    expect(Math.min(...readsOf(little))).toBeGreaterThan(5);
+  });
+
   it("a connection is not read whose calls wait, until they have run", () => {
     const peer = new Peer(LITTLE);
     turns.spend(TURN);
