@@ -66,7 +66,9 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   abstract readonly streaming: boolean;
   abstract recount(): void;
   protected readonly deps: FastCallDeps;
-  readonly #headers: IncomingHttpHeaders;
+  /** Until it is entered: each value is a string outside of the heap, which lives as long as it is referred to. */
+  #headers: IncomingHttpHeaders | undefined;
+  readonly #clientId: string;
   readonly deadlineMs: number;
   span: CallSpan | undefined;
   session: ListedCall["session"];
@@ -87,6 +89,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     this.stream = stream;
     this.#headers = headers;
     this.deps = deps;
+    this.#clientId = this.#header(CLIENT_ID_HEADER) ?? "";
     const timeout = headers["grpc-timeout"];
     const timeoutMs = typeof timeout === "string" ? parseTimeoutMs(timeout) : undefined;
     this.deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : deps.clock.nowMs() + timeoutMs;
@@ -94,7 +97,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
 
   /** node:http2 joins the values of a repeated header, and the result is neither a valid trace nor a valid client id. */
   readonly #header: HeaderReader = (name) => {
-    const value = this.#headers[name];
+    const value = this.#headers?.[name];
     return typeof value === "string" ? value : value?.[0];
   };
 
@@ -109,10 +112,9 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
 
   /** Throws FIELD_INVALID. */
   protected context(): CallContext {
-    const clientId = this.#header(CLIENT_ID_HEADER) ?? "";
     return toContext(
       this.#ownSpan,
-      clientId,
+      this.#clientId,
       this.deps.limits,
       this.connectionMemory,
       this.principal?.access,
@@ -137,7 +139,9 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
       this.freeAnswer();
       this.deps.register.end(this, status.CANCELLED);
     });
-    return this.deps.register.begin(this, this.#header);
+    const isEntered = this.deps.register.begin(this, this.#header);
+    this.#headers = undefined;
+    return isEntered;
   }
 
   /** That of its connection, which the register has given it. */
