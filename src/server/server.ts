@@ -213,7 +213,7 @@ function assemble(
           busyPollMicros: () => busyPoll.spentMicros,
           containedFaults: () => boundary.faults,
           memoryRefusals: () => calls.memory.refusals,
-          memoryCollections: () => calls.memoryReturn.collections,
+          memoryCollections: () => calls.collections,
           shedOperations: () => calls.overload.counts,
           deferredCalls: () => calls.memory.turns.deferrals,
           refusedConnections: () => connections.refused + (http?.listener.refused ?? 0),

@@ -13,6 +13,7 @@ import type { Meter } from "../../security/access/meter.ts";
 import type { Authenticator } from "../../security/identity/authenticator.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { HeapReturn } from "../limits/heap-return.ts";
 import { LoadHistory } from "../limits/load-history.ts";
 import { observeSignals } from "../limits/load-signals.ts";
 import { MemoryAccount } from "../limits/memory-account.ts";
@@ -61,7 +62,8 @@ export type HeaderReader = (name: string) => string | undefined;
 export interface OpenCalls {
   readonly register: CallRegister;
   readonly memory: MemoryAccount;
-  readonly memoryReturn: MemoryReturn;
+  /** How many full collections were asked for, to give memory back. */
+  readonly collections: number;
   readonly overload: Overload;
   readonly throughput: Throughput;
   readonly load: LoadHistory;
@@ -95,6 +97,7 @@ export function createOpenCalls(
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
   const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
   const memoryReturn = new MemoryReturn();
+  const heapReturn = new HeapReturn();
   const signals = observeSignals(memory, limits.residentMaxBytes);
   const load = new LoadHistory();
   const connections = new ConnectionList(boundary);
@@ -194,6 +197,7 @@ export function createOpenCalls(
     overload.check(nowMs);
     throughput.check(nowMs, memory.turns.oldestWaitMs(nowMs));
     memoryReturn.check(memory.total.bytes, nowMs);
+    heapReturn.check(memory.operations, nowMs);
   }
 
   /** Thousands may have to end at once: it goes on in the next turn when this one is over. */
@@ -244,11 +248,13 @@ export function createOpenCalls(
   return {
     register,
     memory,
-    memoryReturn,
     overload,
     throughput,
     load,
     connections,
+    get collections() {
+      return memoryReturn.collections + heapReturn.collections;
+    },
     get size() {
       return calls.size;
     },
