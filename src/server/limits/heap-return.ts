@@ -1,8 +1,8 @@
 /**
  * Gives the heap back that a burst of calls has grown. V8 keeps the pages that a collection has emptied, and what objects of
  * the old generation hold outside of the heap stays until one: an idle server would keep both for minutes. So when a burst is
- * over and has left much, a collection is asked for that gives back all it can. It takes the thread for a tenth of a second,
- * and comes at most once in 20 seconds, when hardly anybody is there to wait for it.
+ * over and has left much, a collection is asked for that gives back all it can. It takes the thread for a tenth of a second or
+ * two, so it comes when nobody has called for some time, and at most once in 20 seconds.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -10,9 +10,7 @@ import { runInNewContext } from "node:vm";
 const MIB = 1024 * 1024;
 /** The heap keeps some pages for its next objects: less is not worth the time. */
 const WORTH_BYTES = 32 * MIB;
-/** Of the operations between two looks of the busiest time: with no more of them a burst is over. */
-const CALM_PART = 1 / 16;
-/** So long after the burst: its connections are closed by then. */
+/** Without a call: the connections of the burst are closed by then. */
 const SETTLE_MS = 2_000;
 const INTERVAL_MS = 20_000;
 
@@ -30,9 +28,9 @@ export class HeapReturn {
   /** What is in use, as far as it is known. */
   #keptBytes: number;
   #operations = 0;
-  /** The most operations between two looks since the last collection. */
-  #busiest = 0;
-  #busyMs = 0;
+  #calledMs = 0;
+  /** Nobody has called since the heap was looked at. */
+  #isLookedAt = true;
   #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: HeapReturnDeps = { heapBytes, release }) {
@@ -42,13 +40,15 @@ export class HeapReturn {
 
   /** To be called a few times a second, with the number of operations so far. */
   check(operations: number, nowMs: number): void {
-    const done = operations - this.#operations;
-    this.#operations = operations;
-    this.#busiest = Math.max(this.#busiest, done);
-    if (done > CALM_PART * this.#busiest) this.#busyMs = nowMs;
-    if (this.#busiest === 0 || nowMs - this.#busyMs < SETTLE_MS || nowMs - this.#lastMs < INTERVAL_MS) return;
+    if (operations !== this.#operations) {
+      this.#operations = operations;
+      this.#calledMs = nowMs;
+      this.#isLookedAt = false;
+    }
+    const isDue = nowMs - this.#calledMs >= SETTLE_MS && nowMs - this.#lastMs >= INTERVAL_MS;
+    if (!isDue || this.#isLookedAt) return;
+    this.#isLookedAt = true;
     const { heapBytes, release } = this.#deps;
-    this.#busiest = 0;
     if (heapBytes() - this.#keptBytes < WORTH_BYTES) return;
     release();
     this.collections += 1;
