@@ -2,7 +2,7 @@
  * Reads entries of a shard without the library, at a fifth of its cost: the head of the shard and the entries by one MGET.
  *
  * It is as good as a call when the head is the one that the feed on this connection has come to, for nobody else writes under this
- * epoch; and when the node, asked at the end of what was sent together, was not suspect. Otherwise the library is asked.
+ * epoch; and when the node, asked at the end of what was sent together, had not been still. Otherwise the library is asked.
  */
 import type { Reply } from "./engine/resp3.ts";
 import { ENTRY_STATE, stateByHead } from "./library/entry.ts";
@@ -57,10 +57,10 @@ export function readNatively(
     if (reply instanceof Error) failure = reply;
     else found = toFound(reply, followed());
   });
-  link.beatAfter((beat) => {
+  link.timeAfter((nowMs) => {
     if (failure !== undefined) take({ kind: "failed", error: failure });
-    else if (beat === undefined || beat.isSuspect || found === undefined) take({ kind: "unsure" });
-    else take(toAnswer(call, found, beat.nowMs));
+    else if (nowMs === undefined || found === undefined) take({ kind: "unsure" });
+    else take(toAnswer(call, found, nowMs));
   });
 }
 
@@ -72,8 +72,8 @@ function toFound(reply: Reply, { epoch, revision }: Followed): Found | undefined
   return head?.epoch === epoch && head.revision === revision ? { head, entries } : undefined;
 }
 
-function toAnswer(call: readonly ShardOperation[], { head, entries }: Found, beatMs: number): NativeAnswer {
-  const nowMs = Math.max(head.timeMs, beatMs);
+function toAnswer(call: readonly ShardOperation[], { head, entries }: Found, nodeMs: number): NativeAnswer {
+  const nowMs = Math.max(head.timeMs, nodeMs);
   const results = call.map(({ entry }, index) => {
     const found = entries[index];
     const bytes = Buffer.isBuffer(found) ? found : null;

@@ -48,7 +48,9 @@ export class NodeLink {
   epoch = 0;
   readonly #deps: LinkDeps;
   readonly #listener: LinkListener;
-  #beats: TakeBeat[] = [];
+  /** Of the library, by the clock of the node. Undefined: it may have been still since, or before. */
+  #beatMs: number | undefined;
+  #askers: TakeTime[] = [];
   #isVerified = false;
   #isVerifying = false;
   #timer: Timer | undefined;
@@ -87,6 +89,7 @@ export class NodeLink {
   verify(): void {
     if (this.#isClosed || this.#isVerifying) return;
     this.#isVerifying = true;
+    this.#beatMs = undefined;
     if (this.#isVerified) {
       this.#isVerified = false;
       this.#listener.suspected();
@@ -120,7 +123,10 @@ export class NodeLink {
         const verified = toStatus(
           await ask(this.connection, ["FCALL", "mc_verify", "0", String(pause), String(PAUSE_MAX_MS)]),
         );
-        if (!verified.isSuspect) return epoch;
+        if (!verified.isSuspect) {
+          this.#beatMs = verified.nowMs;
+          return epoch;
+        }
       }
       await this.#pause();
     }
@@ -165,21 +171,27 @@ export class NodeLink {
     });
   }
 
-  /** Asks the node, once for all of a turn, after all that was sent in it. Undefined: it gave no answer. */
-  beatAfter(take: TakeBeat): void {
-    this.#beats.push(take);
-    if (this.#beats.length > 1) return;
-    queueMicrotask(
-      this.#deps.boundary.guard(this, () => {
-        const beats = this.#beats;
-        this.#beats = [];
-        this.connection.send(["FCALL_RO", "mc_beat", "0"], (reply) => {
-          const status = reply instanceof Error ? undefined : toStatus(reply);
-          if (status?.isSuspect) this.verify();
-          for (const beat of beats) beat(status);
-        });
-      }),
-    );
+  /**
+   * Asks the node for its time, once for all of a turn, behind all that was sent in it. Where that is no later than the library's limit
+   * after its last beat, the library would have found no pause either. Undefined: the node may have been still, or gave no answer.
+   */
+  timeAfter(take: TakeTime): void {
+    this.#askers.push(take);
+    if (this.#askers.length > 1) return;
+    this.connection.sendLast(() => {
+      const askers = this.#askers;
+      this.#askers = [];
+      this.connection.send(["TIME"], (reply) => {
+        const nowMs = this.#withoutPause(reply instanceof Error ? undefined : toMs(reply));
+        for (const asker of askers) asker(nowMs);
+      });
+    });
+  }
+
+  #withoutPause(nowMs: number | undefined): number | undefined {
+    if (nowMs === undefined || this.#beatMs === undefined) return undefined;
+    const sinceMs = nowMs - this.#beatMs;
+    return sinceMs >= 0 && sinceMs <= PAUSE_MAX_MS ? nowMs : undefined;
   }
 
   #beatLater(): void {
@@ -193,7 +205,9 @@ export class NodeLink {
     this.#beatLater();
     if (!this.#isVerified) return;
     this.connection.send(["FCALL", "mc_beat", "0"], (reply) => {
-      if (reply instanceof Error || toStatus(reply).isSuspect) this.verify();
+      const status = reply instanceof Error ? undefined : toStatus(reply);
+      if (status === undefined || status.isSuspect) this.verify();
+      else if (this.#isVerified) this.#beatMs = status.nowMs;
     });
   }
 
@@ -209,11 +223,12 @@ function unverified(error: unknown): CacheError {
   return error instanceof CacheError ? error : unavailable("the engine cannot be verified", error);
 }
 
-export type TakeBeat = (status: NodeStatus | undefined) => void;
+/** Of the node. */
+export type TakeTime = (nowMs: number | undefined) => void;
 
 interface NodeStatus {
   readonly version: number;
-  /** Of the engine. */
+  /** Of the node. */
   readonly nowMs: number;
   readonly pause: number | bigint;
   readonly isSuspect: boolean;
@@ -230,4 +245,12 @@ function toStatus(reply: Reply): NodeStatus {
     throw new Error("the library gave no status");
   }
   return { version, nowMs, pause, isSuspect: suspect === 1 };
+}
+
+/** The answer to TIME: seconds and microseconds. Undefined: it is none. */
+function toMs(reply: Reply): number | undefined {
+  if (!Array.isArray(reply)) return undefined;
+  const [seconds, micros] = reply as readonly Reply[];
+  const nowMs = Number(String(seconds)) * 1_000 + Math.floor(Number(String(micros)) / 1_000);
+  return Number.isSafeInteger(nowMs) ? nowMs : undefined;
 }

@@ -23,7 +23,7 @@ class ScriptedNode {
       send: (args: readonly Argument[], answer: Sent["answer"]) => void this.sent.push({ args, answer }),
     },
     node: { id: "a", endpoint: { host: "127.0.0.1", port: 1 } },
-    beatAfter: () => {},
+    timeAfter: () => {},
   } as unknown as NodeLink;
 
   /** The operations of each command since the last look. */

@@ -55,6 +55,8 @@ export class EngineConnection {
   /** The index of the next one that is answered: to shift a long list moves all of it. */
   #next = 0;
   #waitingBytes = 0;
+  /** Sends what leaves last in this turn. */
+  #last: (() => void)[] = [];
   #timer: Timer | undefined;
   #closed: Error | undefined;
 
@@ -96,6 +98,12 @@ export class EngineConnection {
     this.#send(["SSUBSCRIBE", channel], take, true);
   }
 
+  /** What `send` sends in it leaves with what is sent in this turn, behind all of it. */
+  sendLast(send: () => void): void {
+    this.#last.push(send);
+    this.#gather();
+  }
+
   #send(args: readonly Argument[], take: TakeReply, isSubscription: boolean): void {
     if (this.#closed !== undefined) {
       take(this.#closed);
@@ -135,11 +143,21 @@ export class EngineConnection {
   }
 
   #write(pieces: readonly Uint8Array[]): void {
-    if (this.#socket.writableCorked === 0) {
-      this.#socket.cork();
-      process.nextTick(this.#options.boundary.guard(this.#socket, () => this.#socket.uncork()));
-    }
+    this.#gather();
     for (const piece of pieces) this.#socket.write(piece);
+  }
+
+  #gather(): void {
+    if (this.#socket.writableCorked > 0) return;
+    this.#socket.cork();
+    process.nextTick(
+      this.#options.boundary.guard(this.#socket, () => {
+        const last = this.#last;
+        this.#last = [];
+        for (const send of last) send();
+        this.#socket.uncork();
+      }),
+    );
   }
 
   #take(chunk: Buffer): void {

@@ -156,6 +156,8 @@ export class EngineNode {
     switch (name) {
       case "HELLO":
         return [];
+      case "TIME":
+        return this.#run(command);
       case "INFO":
         return "maxmemory_policy:noeviction\r\n";
       case "CLUSTER":

@@ -149,6 +149,15 @@ export const tierMutants: readonly Mutant[] = [
     "if (agreeing > voters.length / 2) return view.info.epoch;",
     "if (agreeing > 0) return view.info.epoch;",
   ),
+  {
+    ...inServer(
+      "nodes: one that was still is read from as before",
+      "NodeLink.#withoutPause",
+      "return sinceMs >= 0 && sinceMs <= PAUSE_MAX_MS ? nowMs : undefined;",
+      "return nowMs;",
+    ),
+    test: "is relied on for as long after its last beat as the library would",
+  },
   inServer(
     "nodes: no other is looked for while one is not confirmed",
     "Cluster.#confirm",
