@@ -29,7 +29,10 @@ export class Fifo<Item extends object> {
     this.#from += 1;
     if (this.#from === this.#items.length) this.clear();
     else if (this.#from >= COMPACT_MIN && this.#from * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#from);
+      const items = this.#items;
+      this.#items = items.slice(this.#from);
+      // Else the former list, once it is old, would keep the items until a full collection.
+      items.fill(undefined);
       this.#from = 0;
     }
     return item;

@@ -1,5 +1,6 @@
 /** What the calls of one connection hold, and whether it may be more. memory-account.ts adds up those of all. */
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
+import { Fifo } from "../../common/fifo.ts";
 import type { HeldMemory } from "../../security/access/meter.ts";
 import { type MemoryAccount, SHARED_PART } from "./memory-account.ts";
 import type { Reader } from "./readers.ts";
@@ -36,9 +37,7 @@ export class ConnectionMemory implements Owner {
   #answerBytes = 0;
   /** 0: it has had none. */
   #latestAnswerBytes = 0;
-  #waiting: (() => void)[] = [];
-  /** Index of the first: to shift a long array moves all of it. */
-  #firstWaiting = 0;
+  readonly #waiting = new Fifo<() => void>();
 
   constructor(account: MemoryAccount, principal?: HeldMemory, reader?: Reader) {
     this.#account = account;
@@ -78,7 +77,7 @@ export class ConnectionMemory implements Owner {
   }
 
   get waits(): boolean {
-    return this.#firstWaiting < this.#waiting.length;
+    return this.#waiting.length > 0;
   }
 
   /** Negative: so many bytes are held no longer. */
@@ -149,15 +148,9 @@ export class ConnectionMemory implements Owner {
 
   /** Runs the call that waits longest. False: none waits, or there is no memory for its answer. */
   runNext(): boolean {
-    const run = this.#waiting[this.#firstWaiting];
-    if (run === undefined || !this.admitsAnswer()) return false;
-    this.#firstWaiting += 1;
-    if (this.#firstWaiting === this.#waiting.length) {
-      this.#waiting = [];
-      this.#firstWaiting = 0;
-    }
-    run();
-    return true;
+    const run = this.admitsAnswer() ? this.#waiting.shift() : undefined;
+    run?.();
+    return run !== undefined;
   }
 
   #refuse(limit: string, bound: number): CacheError {

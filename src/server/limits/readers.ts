@@ -7,6 +7,7 @@
  */
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
+import { type Linked, LinkedList } from "../../common/linked-list.ts";
 
 /** The socket of a connection. */
 export interface Reading {
@@ -39,8 +40,12 @@ const STOPS_MAX = 1_024;
 const RETRY_MS = 20;
 
 /** How a connection is read. */
-export class Reader {
+export class Reader implements Linked<Reader> {
   readonly reading: Reading;
+  /** It is among those that are read, and not among those that are stopped. Undefined: it is among neither. */
+  isRead: boolean | undefined;
+  older: Reader | undefined;
+  newer: Reader | undefined;
   /** How many calls of the connection wait for their turn. */
   readonly waitingCalls: () => number;
   /** What has come in this turn. */
@@ -59,9 +64,9 @@ export class Readers {
   readonly #classBytes: readonly number[];
   readonly #clock: Clock;
   readonly #boundary: Boundary;
-  readonly #read = new Set<Reader>();
+  readonly #read = new LinkedList<Reader>();
   /** Those that are not read, the longest first. */
-  readonly #stopped = new Set<Reader>();
+  readonly #stopped = new LinkedList<Reader>();
   /** Those that have brought something in this turn. */
   readonly #touched: Reader[] = [];
   #arrivedBytes = 0;
@@ -84,13 +89,12 @@ export class Readers {
   }
 
   add(reader: Reader): void {
-    this.#read.add(reader);
+    this.#move(reader, true);
   }
 
   /** Its connection is closed. */
   delete(reader: Reader): void {
-    this.#read.delete(reader);
-    this.#stopped.delete(reader);
+    this.#move(reader, undefined);
   }
 
   /** Connections may be read on in a next turn. */
@@ -146,8 +150,7 @@ export class Readers {
       this.#blocked += 1;
       return false;
     }
-    this.#stopped.delete(reader);
-    this.#read.add(reader);
+    this.#move(reader, true);
     return true;
   }
 
@@ -180,7 +183,13 @@ export class Readers {
   #stop(reader: Reader): void {
     // Even if it is stopped: node:http2 reads on by itself when it has sent something.
     reader.reading.stop();
-    if (this.#read.delete(reader)) this.#stopped.add(reader);
+    if (reader.isRead === true) this.#move(reader, false);
+  }
+
+  #move(reader: Reader, isRead: boolean | undefined): void {
+    if (reader.isRead !== undefined) (reader.isRead ? this.#read : this.#stopped).delete(reader);
+    reader.isRead = isRead;
+    if (isRead !== undefined) (isRead ? this.#read : this.#stopped).add(reader);
   }
 
   #retryLater(): void {

@@ -37,9 +37,7 @@ interface Line {
   readonly owner: Owner;
   /** The latest is the first. What has begun goes on before what waits. Few: a connection has a bounded number of calls. */
   readonly begun: Job[];
-  readonly waiting: Job[];
-  /** Index of the first in `waiting`. */
-  first: number;
+  readonly waiting: Fifo<Job>;
   /** What is left of its share. Negative: it did more. */
   leftBytes: number;
   /** It has done the work of a share, and more calls waited then. */
@@ -133,7 +131,7 @@ export class Turns {
   /** How many calls of this owner wait for their turn. */
   waitingOf(owner: Owner): number {
     const line = this.#lines.get(owner);
-    return line === undefined ? 0 : line.waiting.length - line.first;
+    return line === undefined ? 0 : line.waiting.length;
   }
 
   /** Whether calls of this owner wait that are more than its share: it asks for more than its turns. */
@@ -144,9 +142,9 @@ export class Turns {
   /** How long the call that waits longest has waited. 0: none waits. `ofBusy`: default, those of busy owners count too. */
   oldestWaitMs(nowMs: number, ofBusy = true): number {
     let oldestMs = nowMs;
-    for (const { begun, waiting, first, busy } of this.#lines.values()) {
+    for (const { begun, waiting, busy } of this.#lines.values()) {
       if (busy && !ofBusy) continue;
-      oldestMs = Math.min(oldestMs, begun.at(-1)?.sinceMs ?? nowMs, waiting[first]?.sinceMs ?? nowMs);
+      oldestMs = Math.min(oldestMs, begun.at(-1)?.sinceMs ?? nowMs, waiting.peek()?.sinceMs ?? nowMs);
     }
     return nowMs - oldestMs;
   }
@@ -162,8 +160,7 @@ export class Turns {
     const line = {
       owner,
       begun: [],
-      waiting: [],
-      first: 0,
+      waiting: new Fifo<Job>(),
       leftBytes,
       busy: false,
       isEarly: false,
@@ -257,18 +254,10 @@ export class Turns {
   }
 }
 
-function isWaiting({ begun, waiting, first }: Line): boolean {
-  return begun.length > 0 || first < waiting.length;
+function isWaiting({ begun, waiting }: Line): boolean {
+  return begun.length > 0 || waiting.length > 0;
 }
 
-function takeFirst(line: Line): Job | undefined {
-  const begun = line.begun.shift();
-  if (begun !== undefined) return begun;
-  const job = line.waiting[line.first];
-  line.first += 1;
-  if (line.first >= line.waiting.length) {
-    line.waiting.length = 0;
-    line.first = 0;
-  }
-  return job;
+function takeFirst({ begun, waiting }: Line): Job | undefined {
+  return begun.shift() ?? waiting.shift();
 }
