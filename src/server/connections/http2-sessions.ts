@@ -25,6 +25,7 @@ import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { Reading } from "../limits/readers.ts";
 import type { Throughput } from "../limits/throughput.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
+import { replaceStreamTables } from "./session-streams.ts";
 import { SocketReading } from "./socket-reading.ts";
 
 /** Unary calls that a session may have under way, however busy the server is. */
@@ -110,6 +111,7 @@ export function createHttp2Sessions(
     guardStreams(http2Server, boundary, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
       boundary.contain(session);
+      replaceStreamTables(session);
       Object.assign(session, { peer: arriving?.peer });
       if (arriving !== undefined) {
         opened(session, arriving.socket);
