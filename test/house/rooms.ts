@@ -257,7 +257,7 @@ export const rooms: Rooms = {
   "responses/grpc": ["common", "responses", "responses/options"],
   "responses/connect": ["common", "gen", "responses", "responses/options"],
   "responses/undici": ["client", "client/api", "common", "http-proxy/rules", "responses"],
-  "responses/sidecar": ["common", "gen", "responses", "responses/options"],
+  "responses/sidecar": ["common", "gen", "http2", "responses", "responses/options"],
   adapters: ["common", "rpc"],
   "adapters/apollo": ["adapters", "client", "client/api"],
   "adapters/bentocache": ["adapters", "client", "client/api", "client/operations", "common"],

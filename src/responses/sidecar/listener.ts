@@ -8,6 +8,7 @@ import {
 import type { AddressInfo } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import { type HostPort, toHostPort } from "../../common/host-port.ts";
+import { replaceStreamTables } from "../../http2/session-streams.ts";
 import type { SidecarCounts, SidecarLimits } from "./limits.ts";
 
 type Take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
@@ -56,6 +57,7 @@ export class SidecarListener {
   #keep(session: ServerHttp2Session, idleMs: number): void {
     let streams = 0;
     this.#boundary.contain(session);
+    replaceStreamTables(session);
     this.#sessions.add(session);
     session.on("error", () => session.destroy());
     session.on("close", () => this.#sessions.delete(session));

@@ -17,6 +17,7 @@ import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { type FrameKind, SETTINGS_MAX } from "../../http2/frame.ts";
+import { replaceStreamTables } from "../../http2/session-streams.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import { admitStream } from "../calls/header-validation.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
@@ -25,7 +26,6 @@ import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { Reading } from "../limits/readers.ts";
 import type { Throughput } from "../limits/throughput.ts";
 import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
-import { replaceStreamTables } from "./session-streams.ts";
 import { SocketReading } from "./socket-reading.ts";
 
 /** Unary calls that a session may have under way, however busy the server is. */

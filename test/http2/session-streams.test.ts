@@ -2,12 +2,8 @@
 import { connect, createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
-import { createSeededRng } from "../../../src/common/random.ts";
-import {
-  PendingStreams,
-  replaceStreamTables,
-  StreamTable,
-} from "../../../src/server/connections/session-streams.ts";
+import { createSeededRng } from "../../src/common/random.ts";
+import { PendingStreams, replaceStreamTables, StreamTable } from "../../src/http2/session-streams.ts";
 
 const SEED = 20_261_130;
 
