@@ -4,8 +4,7 @@
  * over and has left much, a collection is asked for that gives back all it can. It takes the thread for a tenth of a second or
  * two, so it comes when nobody has called for some time, and at most once in 20 seconds.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectFully } from "./full-collection.ts";
 
 const MIB = 1024 * 1024;
 /** The heap keeps some pages for its next objects: less is not worth the time. */
@@ -61,12 +60,6 @@ function heapBytes(): number {
   return process.memoryUsage().heapTotal;
 }
 
-let collect: ((options: { type: "major"; flavor: "last-resort" }) => void) | undefined;
-
 function release(): void {
-  if (collect === undefined) {
-    setFlagsFromString("--expose-gc");
-    collect = runInNewContext("gc") as typeof collect;
-  }
-  collect?.({ type: "major", flavor: "last-resort" });
+  collectFully({ type: "major", flavor: "last-resort" });
 }

@@ -4,8 +4,7 @@
  * much behind, and at most once in 20 seconds. What the first one leaves may have been on its way to be freed, as of
  * connections that were just closed: so it is asked for again, a few times.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectFully } from "./full-collection.ts";
 
 const MIB = 1024 * 1024;
 /** A collection stops its thread for some tens of milliseconds: less is not worth it. */
@@ -36,7 +35,7 @@ export class MemoryReturn {
   #left = 0;
   #dueMs = 0;
 
-  constructor(deps: MemoryReturnDeps = { bufferBytes, collect }) {
+  constructor(deps: MemoryReturnDeps = { bufferBytes, collect: collectFully }) {
     this.#deps = deps;
     this.#otherBytes = deps.bufferBytes();
   }
@@ -71,14 +70,4 @@ export class MemoryReturn {
 function bufferBytes(): number {
   const { arrayBuffers, external } = process.memoryUsage();
   return Math.max(arrayBuffers, external);
-}
-
-let gc: (() => void) | undefined;
-
-function collect(): void {
-  if (gc === undefined) {
-    setFlagsFromString("--expose-gc");
-    gc = runInNewContext("gc") as () => void;
-  }
-  gc();
 }
