@@ -12,8 +12,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { startPeers } from "../test/http-proxy/suite/peers.ts";
-import { freePort, untilListening } from "../test/http-proxy/suite/ports.ts";
+import { untilListening } from "../test/http-proxy/suite/ports.ts";
 import { type Judged, judge, loadSuite, runSuite } from "../test/http-proxy/suite/suite.ts";
+import { freePort } from "../test/support/free-port.ts";
 
 const PACKAGE = "http-cache-tests@0.4.5";
 const DOCUMENT = "docs/http-proxy.md";

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleCommand } from "../../scripts/bundle.ts";
-import { freePort, LOOPBACK } from "../process/loopback.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 
 export interface BundledCommand extends Disposable {
   /** Program and arguments. */

@@ -1,6 +1,7 @@
 /** `meshcache proxy --origin` as its command starts it, before a server of meshcache. */
 import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
-import { freePort, LOOPBACK } from "../process/loopback.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Session } from "../session.ts";
 
 export interface HttpProxyProcess extends AsyncDisposable {

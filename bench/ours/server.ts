@@ -1,8 +1,9 @@
 /** meshcache as its command starts it, with limits and metrics. One trace in a hundred is sampled and exported. */
 
 import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
+import { freePort } from "../../test/support/free-port.ts";
 import type { Child } from "../process/child.ts";
-import { freePort, LOOPBACK } from "../process/loopback.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { Observer } from "../process/observer.ts";
 import type { PolicyFiles } from "../process/policy-files.ts";
 import type { ServerFiles } from "../process/tls-files.ts";

@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { untilListening } from "../../test/http-proxy/suite/ports.ts";
-import { freePort, LOOPBACK } from "../process/loopback.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 
 export type HttpCacheName = "nginx" | "varnish";
 

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { freePort, LOOPBACK } from "../process/loopback.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { LOOPBACK } from "../process/loopback.ts";
 import type { ServerFiles } from "../process/tls-files.ts";
 import { type ServerProgram, serverPrograms } from "./server-programs.ts";
 

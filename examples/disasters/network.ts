@@ -59,13 +59,3 @@ export class Network {
     });
   }
 }
-
-/** A port that nobody uses now: the server keeps it when it is started again. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("there is no free port");
-  return address.port;
-}

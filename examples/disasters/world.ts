@@ -1,8 +1,9 @@
 /** The world of the example: a cache server, a database, a writer, three API processes, and users who read all the time. */
 import { setTimeout as pause } from "node:timers/promises";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Database, startDatabase } from "./database.ts";
 import type { Answer } from "./messages.ts";
-import { freePort, Network } from "./network.ts";
+import { Network } from "./network.ts";
 import { PromiseCheck } from "./promise.ts";
 import { Service } from "./service.ts";
 

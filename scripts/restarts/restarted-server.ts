@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { freePort } from "../../examples/disasters/network.ts";
 import { SERVER_V8_FLAGS } from "../../src/cli/v8-flags.ts";
 import { bundledCommand } from "../../test/support/bundled-command.ts";
+import { freePort } from "../../test/support/free-port.ts";
 
 /** A restart: from the signal until the server listens again. */
 export interface Outage {

@@ -4,10 +4,11 @@ import { meshcacheBusDriver, meshcacheDriver } from "../../src/adapters/bentocac
 import { json } from "../../src/index.ts";
 import { startTestCache, type TestCache } from "../../src/testing/index.ts";
 import { eventually } from "../support/eventually.ts";
+import { freeAddress } from "../support/free-port.ts";
 
 let mesh: TestCache;
 beforeEach(async () => {
-  mesh = await startTestCache();
+  mesh = await startTestCache({ server: { listen: await freeAddress() } });
 });
 afterEach(() => mesh.close());
 

@@ -1,6 +1,7 @@
 /** What a client does when the only server ends, and when the next one is there. */
 import { afterEach, describe, expect, it } from "vitest";
 import { json, MeshCache } from "../../src/index.ts";
+import { freeAddress } from "../support/free-port.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { until } from "../support/until.ts";
 
@@ -14,7 +15,8 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-async function serve(listen = "127.0.0.1:0", workers = 1): Promise<RunningServer> {
+async function serve(address?: string, workers = 1): Promise<RunningServer> {
+  const listen = address ?? (await freeAddress());
   const running = await startServer({ listen, workers, transport: { drainMaxMs: DRAIN_MAX_MS } });
   cleanups.push(() => running.stop());
   return running;

@@ -1,26 +1,15 @@
 /** docs/security.md Ten minutes on one machine: all of its commands in one bash, as a reader runs them, on another port and folder. */
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { freeAddress } from "../support/free-port.ts";
 import { toPage } from "./pages.ts";
 import { isOnPath, missingLines, PATIENCE_MS, runInTerminal, stepsOf } from "./shell.ts";
 
 const PAGE = "docs/security.md";
 const HEADING = "## Ten minutes on one machine\n";
 const FOLDER = "/tmp/meshcache-tls";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 it.skipIf(!["openssl", "script"].every(isOnPath))(
   "the ten minutes of docs/security.md are as they are told",
@@ -29,7 +18,7 @@ it.skipIf(!["openssl", "script"].every(isOnPath))(
     const { blocks } = toPage(PAGE, part.slice(0, part.indexOf("\n## ")));
     const steps = blocks.flatMap(stepsOf);
     const folder = mkdtempSync(join(tmpdir(), "meshcache-walk-"));
-    const address = `127.0.0.1:${await freePort()}`;
+    const address = await freeAddress();
     const env = {
       ...Object.fromEntries(
         Object.entries(process.env).filter(([name]) => !/^(MESHCACHE|OTEL|VITEST)/.test(name)),

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type ClientOptions, json, MeshCache, type Namespace } from "../../src/index.ts";
 import { createServiceClient, type ServiceClient } from "../../src/rpc/client.ts";
+import { freeAddress } from "../support/free-port.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 import { until } from "../support/until.ts";
 import type { Change } from "./configs.ts";
@@ -22,7 +23,7 @@ let writer: Namespace<number>;
 
 beforeEach(async () => {
   undo = new AsyncDisposableStack();
-  running = await startServer();
+  running = await startServer({ listen: await freeAddress() });
   undo.defer(() => running.stop());
   writer = connect(running.address, { nearCache: false }).namespace("n", { codec: numbers });
 });
@@ -167,7 +168,7 @@ describe.each(here)("L1: %s between clients and the server", (kind) => {
   });
 
   it("stands before a server that drains: calls are answered to its end, and then by the next", async () => {
-    const draining = await startServer({ transport: { drainMaxMs: 1_000 } });
+    const draining = await startServer({ listen: await freeAddress(), transport: { drainMaxMs: 1_000 } });
     undo.defer(() => draining.stop());
     const proxy = undo.use(await startProxy(kind, draining.address));
     const cache = connect(proxy.address);

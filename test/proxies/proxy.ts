@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freeAddress } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { type Change, configOf } from "./configs.ts";
 import { type ProxyKind, programOf } from "./programs.ts";
@@ -113,16 +114,6 @@ export async function startProxy(
   };
   await proxy.start();
   return proxy;
-}
-
-/** Nobody listens there now. */
-export async function freeAddress(): Promise<string> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return `127.0.0.1:${port}`;
 }
 
 function accepts(address: string): Promise<boolean> {

@@ -1,8 +1,8 @@
 /** A real OpenTelemetry Collector with the configuration of the example, if one is installed. */
 import { spawn } from "node:child_process";
 import { accessSync, constants, globSync } from "node:fs";
-import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
+import { freePort } from "./free-port.ts";
 
 export interface Collector {
   readonly grpcUrl: string;
@@ -78,13 +78,4 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

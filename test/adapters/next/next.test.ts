@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MeshCache } from "../../../src/index.ts";
 import { eventually } from "../../support/eventually.ts";
+import { freeAddress } from "../../support/free-port.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
 import { type AppServer, buildApp, type Source, startApp, startSource } from "./servers.ts";
 
@@ -12,7 +13,7 @@ let cache: RunningServer;
 let source: Source;
 let apps: readonly AppServer[] = [];
 beforeAll(async () => {
-  cache = await startServer();
+  cache = await startServer({ listen: await freeAddress() });
   source = await startSource();
   const environment = { MESHCACHE_ADDRESS: cache.address, SOURCE_URL: source.url };
   await buildApp(environment);

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
+import { freePort } from "../../support/free-port.ts";
 
 const FOLDER = import.meta.dirname;
 const NEXT = `${FOLDER}/node_modules/next/dist/bin/next`;
@@ -79,12 +80,4 @@ export async function startSource(): Promise<Source> {
     },
   };
   return source;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

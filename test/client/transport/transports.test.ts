@@ -1,7 +1,7 @@
 /** Both transports over real connections: what they carry, and how they report the end of a stream. */
 
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
-import { createServer as createNetServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ExchangeRequest, ExchangeResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
@@ -10,6 +10,7 @@ import { createHttp2Transport } from "../../../src/client/transport/http2-transp
 import type { Link, MessageLimits, Transport } from "../../../src/client/transport/transport.ts";
 import type { CacheError } from "../../../src/common/errors.ts";
 import { json, MeshCache } from "../../../src/index.ts";
+import { freeAddress } from "../../support/free-port.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
 import { framed } from "../../support/raw-grpc.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
@@ -154,12 +155,7 @@ describe.each(transports)("the transport over %s", (name, createTransport) => {
   });
 
   it("reports that nobody listens", async () => {
-    const free = createNetServer();
-    await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
-    const address = free.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
-    await new Promise((resolve) => free.close(resolve));
-    const { link, closed } = openLink(createTransport(), `127.0.0.1:${address.port}`);
+    const { link, closed } = openLink(createTransport(), await freeAddress());
     link.send(open);
     expect(await closed).toMatchObject({ reason: "UNAVAILABLE" });
   });

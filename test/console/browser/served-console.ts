@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { json, MeshCache } from "../../../src/index.ts";
+import { freeAddress } from "../../support/free-port.ts";
 
 export interface ServedConsole {
   /** HOST:PORT of gRPC. */
@@ -19,8 +20,8 @@ const [program = process.execPath, ...before] = process.env.CONSOLE_COMMAND?.spl
 
 /** `options`: those of `serve`. */
 export async function serveConsole(...options: readonly string[]): Promise<ServedConsole> {
-  const at = options.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-  const admin = options.includes("--admin") ? [] : ["--admin", "127.0.0.1:0"];
+  const at = options.includes("--listen") ? [] : ["--listen", await freeAddress()];
+  const admin = options.includes("--admin") ? [] : ["--admin", await freeAddress()];
   const server = spawn(program, [...before, "serve", ...at, ...admin, ...options], {
     stdio: ["ignore", "ignore", "pipe"],
   });

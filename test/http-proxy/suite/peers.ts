@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, chmodSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { freePort } from "../../support/free-port.ts";
 import { PEER_KINDS, type PeerKind } from "./peer-kinds.ts";
-import { freePort, untilListening } from "./ports.ts";
+import { untilListening } from "./ports.ts";
 
 export interface Peer extends AsyncDisposable {
   readonly name: string;

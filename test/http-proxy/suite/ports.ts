@@ -1,20 +1,9 @@
-/** Ports of this machine: one that is free, and one that somebody is to listen on. */
+/** A port of this machine that somebody is to listen on. */
 
-import type { AddressInfo } from "node:net";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const TRIES_MAX = 300;
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Rejects when nobody listens after half a minute. */
 export async function untilListening(port: number): Promise<void> {

@@ -15,6 +15,7 @@ import {
   type ServerThreadsOptions,
   WorkerCrash,
 } from "../../../src/server/workers/index.ts";
+import { freeAddress } from "../../support/free-port.ts";
 import { connectSocket, FRAME, frame } from "../../support/raw-http2.ts";
 import type { Script } from "../../support/scripted-thread.ts";
 import { CALM } from "../../support/test-workers.ts";
@@ -262,8 +263,8 @@ describe("createServerThreads()", () => {
   });
 
   it("can listen on the port of a server that has ended", async () => {
-    const first = await start();
-    const { address } = first;
+    const address = await freeAddress();
+    const first = await start({ listen: address });
     await statsOf(clientOf(address));
     await first.close();
     expect(await create({ listen: address }).start()).toBe(address);
@@ -288,8 +289,8 @@ describe("createServerThreads()", () => {
   });
 
   it("drains all of its workers at once: streams get Draining, and then the port is free", async () => {
-    const threads = await start({ transport: { drainMaxMs: 2_000 } });
-    const { address } = threads;
+    const address = await freeAddress();
+    const threads = await start({ listen: address, transport: { drainMaxMs: 2_000 } });
     const streams = await Promise.all(
       Array.from({ length: MANY }, async () => {
         const client = clientOf(address);

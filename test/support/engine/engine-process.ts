@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../free-port.ts";
 import { type Engine, engineProgram, INSTALLATION } from "./programs.ts";
 import { connectTo, type RespConnection } from "./resp-connection.ts";
 import type { TestHost } from "./test-network.ts";
@@ -113,14 +113,4 @@ export class EngineProcess implements AsyncDisposable {
     await this.killed();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("a listening server has a port");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }

@@ -4,8 +4,8 @@ import type { EngineSecurity } from "../../../src/tier/engine/socket.ts";
 import type { TierStore } from "../../../src/tier/tier-store.ts";
 import { type Certificate, createAuthority, PemFolder } from "../../support/certificates.ts";
 import { EngineCluster } from "../../support/engine/engine-cluster.ts";
-import { freePort } from "../../support/engine/engine-process.ts";
 import { requireEngine } from "../../support/engine/programs.ts";
+import { freePort } from "../../support/free-port.ts";
 import { tierStoreOver } from "../../support/tier-server.ts";
 
 const authority = createAuthority();
