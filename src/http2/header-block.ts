@@ -1,20 +1,13 @@
-/** Puts a header block together from HEADERS and CONTINUATION frames, within its limits. */
+/** Puts the header blocks of a connection together from HEADERS and CONTINUATION frames, within their limits. */
 import { Buffer } from "node:buffer";
-import {
-  connectionFault,
-  errorCode,
-  type Fault,
-  flag,
-  PRIORITY_BYTES,
-  STREAM_ID,
-  streamFault,
-} from "./frame.ts";
+import { connectionFault, errorCode, type Fault, flag, PRIORITY_BYTES, streamFault } from "./frame.ts";
 import { type FrameHead, withoutPadding } from "./frame-parser.ts";
-import { decodeHeaders, type HeaderField, type HeaderLimits } from "./hpack.ts";
+import { HeaderDecoder } from "./header-decoder.ts";
+import type { HeaderField, HeaderLimits } from "./hpack.ts";
 
 const CONTINUATIONS_MAX = 16;
 
-/** What a frame adds: the whole block with its end, nothing yet, or a fault of the peer. */
+/** What a frame adds: the whole block with its end, nothing yet, or a fault of the peer; one of the stream with its end. */
 export type HeaderBlockState =
   | { readonly kind: "whole"; readonly fields: readonly HeaderField[]; readonly isLast: boolean }
   | { readonly kind: "continues" }
@@ -37,14 +30,19 @@ const CONTINUES: HeaderBlockState = { kind: "continues" };
 
 export class HeaderBlock {
   readonly #limits: HeaderLimits;
+  readonly #decoder: HeaderDecoder;
   /** Of a block that goes on in the next frame. */
   #bytes: Buffer | undefined;
   #continuations = 0;
   /** The block ends the stream. */
   #isLast = false;
+  /** Known before the block can be decoded. The table of headers is the connection's, and so the block is decoded first. */
+  #streamFault: Fault | undefined;
 
-  constructor(limits: HeaderLimits) {
+  /** `tableMaxBytes`: see HeaderDecoder. */
+  constructor(limits: HeaderLimits, tableMaxBytes: number) {
     this.#limits = limits;
+    this.#decoder = new HeaderDecoder(limits, tableMaxBytes);
   }
 
   /** The next frame has to be a CONTINUATION. */
@@ -52,17 +50,18 @@ export class HeaderBlock {
     return this.#bytes !== undefined;
   }
 
-  begin({ flags }: FrameHead, body: Buffer): HeaderBlockState {
+  begin({ flags, streamId }: FrameHead, body: Buffer): HeaderBlockState {
     let content = (flags & flag.padded) === 0 ? body : withoutPadding(body);
     if (content === undefined) return failed(ALL_PADDING);
+    this.#streamFault = undefined;
     if ((flags & flag.priority) !== 0) {
       if (content.length < PRIORITY_BYTES) return failed(CUT_PRIORITY);
-      if (dependsOn(content, STREAM_ID)) return failed(DEPENDS_ON_ITSELF);
+      if (dependsOn(content, streamId)) this.#streamFault = DEPENDS_ON_ITSELF;
       content = content.subarray(PRIORITY_BYTES);
     }
     this.#continuations = 0;
     this.#isLast = (flags & flag.endStream) !== 0;
-    return this.#add(flags, Buffer.from(content));
+    return this.#add(flags, (flags & flag.endHeaders) === 0 ? Buffer.from(content) : content);
   }
 
   continue({ flags }: FrameHead, body: Buffer): HeaderBlockState {
@@ -79,8 +78,9 @@ export class HeaderBlock {
       return CONTINUES;
     }
     this.#bytes = undefined;
-    const fields = decodeHeaders(bytes, this.#limits);
+    const fields = this.#decoder.decode(bytes);
     if (fields === "malformed") return failed(UNDECODABLE);
+    if (this.#streamFault !== undefined) return failed(this.#streamFault);
     if (fields === "tooLarge") return failed(TOO_LARGE);
     return { kind: "whole", fields, isLast: this.#isLast };
   }

@@ -33,6 +33,8 @@ const NO_ROOM = connectionFault("more data than there is room for", errorCode.fl
 const FLOOD = connectionFault("too many frames that carry nothing", errorCode.enhanceYourCalm);
 const MALFORMED = streamFault("malformed headers", errorCode.protocolError);
 const WRONG_CONTENT_LENGTH = streamFault("data of another length than announced", errorCode.protocolError);
+/** Each side announces a table of headers without room. */
+const NO_TABLE_BYTES = 0;
 const DEPENDS_ON_ITSELF = "a stream that depends on itself";
 
 export interface SingleStreamLimits {
@@ -96,7 +98,7 @@ export class SingleStreamConnection {
     this.#sender = new DataSender(socket);
     this.#control = new ControlFrames(socket, boundary, this.#sender);
     this.#window = new ReceiveWindow(socket, limits.windowBytes);
-    this.#headerBlock = new HeaderBlock(limits.headers);
+    this.#headerBlock = new HeaderBlock(limits.headers, NO_TABLE_BYTES);
     this.#parser = new FrameParser({
       dataBegins: (head) => this.#dataBegins(head),
       data: (bytes, from, to) => this.#data(bytes, from, to),
