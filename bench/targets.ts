@@ -35,5 +35,6 @@ export const targets = {
   tierGet: atLeast(0.45, 0.8),
   tierSet: atLeast(0.12, 0.3),
   tierGetEngineCpu: atMost(1.6, 1.2),
+  tierEntryBytes: atMost(1.4, 1.2),
   tierEventP50: atMost(2, 1.2),
 } as const satisfies Record<string, Target>;

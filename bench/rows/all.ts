@@ -23,7 +23,9 @@ import { startUp } from "./start-up.ts";
 import { storeMemory } from "./store-memory.ts";
 import { tailLatency } from "./tail-latency.ts";
 import { tierEvents } from "./tier-events.ts";
+import { tierMemory } from "./tier-memory.ts";
 import { tierGet, tierSet } from "./tier-operations.ts";
+import { tierShape } from "./tier-shape.ts";
 import { remoteGetTls, tlsHandshakes, tlsMemory } from "./tls.ts";
 import { unaryGet } from "./unary-get.ts";
 
@@ -57,6 +59,8 @@ export const comparisons: readonly Comparison[] = [
   tierGet,
   tierSet,
   tierEvents,
+  tierShape,
+  tierMemory,
 ];
 
 /** Selects comparisons by name or by the id of a row; without names, all. Throws RangeError for an unknown name. */
