@@ -35,6 +35,7 @@ program
     "engine of our store in rows 5, 6 and 9: lru or offheap (default: the default of the store)",
   )
   .option("--traces <folder>", "folder with web07.trace.gz and orm-night.trace.gz (or MESHCACHE_TRACES)")
+  .option("--against <folder>", "another checkout, with its packages: rows 1e to 3e compare this one with it")
   .action(async (names: string[], options: PlanOptions & { json?: boolean }) => {
     const plan = resolvePlan(options);
     const loadAverageBefore = loadavg()[0] ?? 0;

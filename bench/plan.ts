@@ -28,6 +28,8 @@ export interface Plan {
   readonly traces: string;
   /** The engine of our store. Undefined: its default. */
   readonly engine: StoreEngine | undefined;
+  /** The folder of another checkout, with its packages, for rows 1e to 3e. Undefined: without these rows. */
+  readonly against: string | undefined;
 }
 
 export interface PlanOptions {
@@ -37,6 +39,7 @@ export interface PlanOptions {
   readonly entries?: number;
   readonly traces?: string;
   readonly engine?: string;
+  readonly against?: string;
 }
 
 const full = {
@@ -81,6 +84,7 @@ export function resolvePlan(options: PlanOptions): Plan {
     pairs,
     entries,
     engine: toEngine(options.engine),
+    against: options.against,
     traces:
       options.traces ??
       process.env.MESHCACHE_TRACES ??

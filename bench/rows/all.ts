@@ -2,6 +2,7 @@
 import type { Comparison } from "../comparison.ts";
 import { compression } from "./compression.ts";
 import { countersOfUse } from "./counters.ts";
+import { earlier } from "./earlier.ts";
 import { fanOut } from "./fan-out.ts";
 import { gcPause } from "./gc-pause.ts";
 import { hitRatio } from "./hit-ratio.ts";
@@ -49,6 +50,7 @@ export const comparisons: readonly Comparison[] = [
   tlsMemory,
   meteredPolicy,
   countersOfUse,
+  earlier,
   restart,
   startUp,
   cachedResponses,

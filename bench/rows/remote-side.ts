@@ -35,6 +35,8 @@ export interface SideOptions {
   readonly policy?: PolicyFiles | undefined;
   /** Of meshcache alone. Default: the command of this checkout. */
   readonly program?: URL | undefined;
+  /** The process of the client. Of meshcache alone. Default: that of this checkout. */
+  readonly load?: URL | undefined;
 }
 
 /** `budgetBytes` bounds the store of meshcache. The servers of the others have no bound. */
@@ -42,7 +44,7 @@ export async function openRemoteSide(
   session: Session,
   client: RemoteClientName,
   budgetBytes: number,
-  { tls, policy, program: ownProgram }: SideOptions = {},
+  { tls, policy, program: ownProgram, load: ownLoad }: SideOptions = {},
 ): Promise<RemoteSide> {
   await using undo = new AsyncDisposableStack();
   const ours =
@@ -52,7 +54,9 @@ export async function openRemoteSide(
   const program = client === "valkey-glide" ? "valkey-server" : "redis-server";
   const server = ours ?? undo.use(await startRedisServer(tls, program));
   const address = `${LOOPBACK}:${server.port}`;
-  const load = undo.use(await startLoad(session, client, address, { ca: tls?.ca, token: policy?.token }));
+  const load = undo.use(
+    await startLoad(session, client, address, { ca: tls?.ca, token: policy?.token }, ownLoad),
+  );
   const kept = undo.move();
   return {
     serverPid: server.pid,
@@ -69,10 +73,11 @@ export async function startLoad(
   client: RemoteClientName,
   address: string,
   security?: ClientSecurity,
+  file = loadFile,
 ): Promise<Child<RemoteLoad>> {
   await using undo = new AsyncDisposableStack();
   const load = undo.use(
-    session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", loadFile, {
+    session.start<RemoteLoad>(client === "meshcache" ? "client" : "other", file, {
       nodeArgs: loadNodeArgs,
     }),
   );
