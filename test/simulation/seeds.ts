@@ -100,6 +100,9 @@ export async function runSeedsInThreads(range: SeedRange, threads: number): Prom
 /** What a worker says: which seed it begins, or at last what came out. */
 type Message = { readonly begins: number } | Outcome;
 
+/** Time in which the whole process was stopped does not count: it has one tick. */
+const TICK_MS = 1_000;
+
 /** `entry` is this file, or its copy beside a copy of the modules. A seed that takes longer than `hangMs` has failed. */
 export function runInWorker(
   range: SeedRange,
@@ -108,21 +111,25 @@ export function runInWorker(
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(entry, { workerData: range });
-    let timeout: NodeJS.Timeout | undefined;
+    let ticking: NodeJS.Timeout | undefined;
     let begun = 0;
     const end = (settle: () => void): void => {
-      clearTimeout(timeout);
+      clearInterval(ticking);
       settle();
     };
     const begins = (seed: number): void => {
-      clearTimeout(timeout);
+      clearInterval(ticking);
       begun += 1;
       if (hangMs === Number.POSITIVE_INFINITY) return;
-      timeout = setTimeout(() => {
+      let leftMs = hangMs;
+      ticking = setInterval(() => {
+        leftMs -= TICK_MS;
+        if (leftMs > 0) return;
+        clearInterval(ticking);
         worker.terminate().catch(reject);
         const failure = { seed, check: "hang", message: `no end after ${hangMs} ms` };
         resolve({ seeds: begun, counts: nothing, failures: [failure] });
-      }, hangMs);
+      }, TICK_MS);
     };
     worker.on("message", (message: Message) => {
       if ("begins" in message) begins(message.begins);
