@@ -1,8 +1,8 @@
 /**
  * Plants each bug of test/simulation/mutants.ts in a copy of the real modules and runs the simulation, or the test
  * that the bug names. Prints what caught the bug, and fails when nothing did. `--only TEXT` takes the bugs whose name
- * contains the text, `--seeds N [--from S]` tries so many seeds, in `--threads N` threads. `--tier` plants those of the
- * shared tier, test/simulation/tier/mutants.ts.
+ * contains the text, `--seeds N [--from S]` tries so many seeds, or more where a bug says that it needs them, in `--threads N`
+ * threads. `--tier` plants those of the shared tier, test/simulation/tier/mutants.ts.
  */
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -139,9 +139,9 @@ async function run(one: Try): Promise<void> {
   print(one.trial);
 }
 
-function print({ mutant, caught, seconds }: Trial): void {
+function print({ mutant, seeds, caught, seconds }: Trial): void {
   const [line = ""] = caught?.message.split("\n") ?? [];
-  const seed = caught === undefined ? `none of ${values.seeds}` : (caught.seed ?? "a test");
+  const seed = caught === undefined ? `none of ${seeds}` : (caught.seed ?? "a test");
   const cells = [mutant.name, caught?.by ?? "GOT AWAY", seed, seconds.toFixed(0), line.slice(0, 140)];
   console.log(`| ${cells.join(" | ")} |`);
 }

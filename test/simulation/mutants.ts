@@ -9,6 +9,8 @@ export interface Mutant {
   readonly inLibrary?: LibraryEdit;
   /** The title of the test that catches it, where the simulation would need too many seeds to find it. */
   readonly test?: string;
+  /** At least so many seeds are tried. Default: as many as of every other one. */
+  readonly seeds?: number;
 }
 
 const mutant = (name: string, inFunction: string, find: string, replace: string): Mutant => ({

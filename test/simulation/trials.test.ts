@@ -36,6 +36,21 @@ describe("The trials of planted bugs", () => {
     expect(trials.all).toMatchObject([{ caught: { seed: 20 }, seconds: 3 }]);
   });
 
+  it("are more of a bug that says that it needs more seeds", () => {
+    const trials = new Trials([bug("a"), { ...bug("b"), seeds: 60 }, { ...bug("c"), seeds: 10 }], 0, 30);
+    const all = Array.from({ length: 8 }, () => spanOf(trials.next()));
+    expect(all.sort()).toEqual([
+      "a 0+25",
+      "a 25+5",
+      "b 0+25",
+      "b 25+25",
+      "b 50+10",
+      "c 0+25",
+      "c 25+5",
+      undefined,
+    ]);
+  });
+
   it("end with a bug that got away only when all of its seeds are done", () => {
     const trials = new Trials([bug("a"), bug("b", "its test")], 0, 50);
     const [a, b, rest] = [next(trials), next(trials), next(trials)];

@@ -27,6 +27,8 @@ export interface Try {
 
 export class Trial {
   readonly mutant: Mutant;
+  /** To try. */
+  readonly seeds: number;
   caught: Catch | undefined;
   /** Of all threads together. */
   seconds = 0;
@@ -34,30 +36,29 @@ export class Trial {
   begun = 0;
   underWay = 0;
 
-  constructor(mutant: Mutant) {
+  constructor(mutant: Mutant, seeds: number) {
     this.mutant = mutant;
+    this.seeds = Math.max(seeds, mutant.seeds ?? 0);
   }
 }
 
 export class Trials {
   readonly all: readonly Trial[];
   readonly #from: number;
-  readonly #seeds: number;
 
   constructor(mutants: readonly Mutant[], from: number, seeds: number) {
-    this.all = mutants.map((mutant) => new Trial(mutant));
+    this.all = mutants.map((mutant) => new Trial(mutant, seeds));
     this.#from = from;
-    this.#seeds = seeds;
   }
 
   /** What to do next. Undefined: all is done, or being done. */
   next(): Try | undefined {
-    const open = this.all.filter((trial) => trial.caught === undefined && trial.begun < this.#seeds);
+    const open = this.all.filter((trial) => trial.caught === undefined && trial.begun < trial.seeds);
     const [first, ...others] = open;
     if (first === undefined) return undefined;
     const trial = others.reduce((least, one) => (one.begun < least.begun ? one : least), first);
     const from = this.#from + trial.begun;
-    const left = this.#seeds - trial.begun;
+    const left = trial.seeds - trial.begun;
     const hasTest = trial.mutant.test !== undefined;
     const seeds = hasTest ? 0 : Math.min(left, Math.max(FIRST_SEEDS, Math.min(trial.begun, SEEDS_MAX)));
     trial.begun += hasTest ? left : seeds;
@@ -72,6 +73,6 @@ export class Trials {
     if (caught !== undefined && (caught.seed ?? 0) < (trial.caught?.seed ?? Number.POSITIVE_INFINITY)) {
       trial.caught = caught;
     }
-    return trial.underWay === 0 && (trial.caught !== undefined || trial.begun >= this.#seeds);
+    return trial.underWay === 0 && (trial.caught !== undefined || trial.begun >= trial.seeds);
   }
 }
