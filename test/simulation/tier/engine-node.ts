@@ -30,6 +30,8 @@ export interface NodeListener {
     args: readonly string[],
     reply: EngineReply,
   ): void;
+  /** A function has published this, in a call that `called` tells of next. */
+  published(channel: string, payload: string): void;
   /** A server was told of the epoch that this node has seen. */
   told(node: EngineNode, server: string): void;
 }
@@ -225,6 +227,7 @@ export class EngineNode {
   }
 
   #publish(channel: string, payload: string): number {
+    this.#options.listener.published(channel, payload);
     for (const peer of this.peers) {
       if (!peer.channels.has(channel)) continue;
       if (this.lostPushes > 0 && this.#options.rng.fraction() < this.lostPushes) continue;

@@ -14,6 +14,12 @@ describe("the mutants of the tier", () => {
     expect(new Set(tierMutants.map(({ name }) => name)).size).toBe(tierMutants.length);
   });
 
+  it("are in the document with what finds each", () => {
+    const [, table = ""] = readFileSync("docs/coherence.md", "utf8").split("| planted bug |");
+    const named = [...table.matchAll(/^\| ([a-z]+: [^|]+) \| [^|]+ \| [^|]+ \|$/gm)].map(([, name]) => name);
+    expect(named).toEqual(tierMutants.map(({ name }) => name));
+  });
+
   for (const { name, edits, inLibrary } of tierMutants) {
     it(`applies: ${name}`, () => {
       const changed = plantAll(modules, edits).filter((module) => !modules.includes(module));

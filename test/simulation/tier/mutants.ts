@@ -67,12 +67,15 @@ export const tierMutants: readonly Mutant[] = [
     'mirror.apply(this.shard, record) === "gap"',
     "!mirror.apply(this.shard, record)",
   ),
-  inServer(
-    "feed: a record after a gap is applied",
-    "Mirror.apply",
-    'if (epoch !== mirrored.epoch || revision > mirrored.revision + 1) return "gap";',
-    'if (epoch !== mirrored.epoch) return "gap";',
-  ),
+  {
+    ...inServer(
+      "feed: a record after a gap is applied",
+      "Mirror.apply",
+      'if (epoch !== mirrored.epoch || revision > mirrored.revision + 1) return "gap";',
+      'if (epoch !== mirrored.epoch) return "gap";',
+    ),
+    seeds: 100,
+  },
   inServer(
     "feed: what was missed is not read from the stream",
     "ShardLine.#catchUp",
@@ -98,12 +101,15 @@ export const tierMutants: readonly Mutant[] = [
     "const epoch = hashOf(epochs);",
     "const epoch = this.epoch || hashOf(epochs);",
   ),
-  inServer(
-    "feed: the events of an epoch are put behind those of the one before",
-    "MirroredShard.announce",
-    "if (this.nextLog !== undefined) {",
-    "if (this.nextLog === null) {",
-  ),
+  {
+    ...inServer(
+      "feed: the events of an epoch are put behind those of the one before",
+      "MirroredShard.announce",
+      "if (this.nextLog !== undefined) {",
+      "if (this.nextLog === null) {",
+    ),
+    seeds: 100,
+  },
   // ---- Answers -------------------------------------------------------------------------------------------------
   inServer(
     "answers: not held until their events can be read",

@@ -27,6 +27,7 @@ describe("a server of the tier", () => {
     node.refusal = () => "CLUSTERDOWN The cluster is down";
     const server = new TierServer("s1", "s1:1", {
       ...{ time, rng: rngFor(SEED, 3), plan, network, engine, history, judge, shards: cluster.shards },
+      operationMaxMs: 1_000,
     });
     await time.run(REFUSING_MS);
     expect(server.problem()).toBe("engine: the engine cannot be used");

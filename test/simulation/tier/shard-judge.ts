@@ -4,6 +4,7 @@
  */
 
 import type { Store } from "../../../src/store/api/store.ts";
+import { readRecords } from "../../../src/tier/library/records.ts";
 import {
   type CallHead,
   type ResultContext,
@@ -39,6 +40,8 @@ export class ShardJudge {
   readonly tap: Tap;
   /** When lives began. */
   readonly begins: Moment[] = [];
+  /** Of each life. */
+  readonly firstRevisions: number[] = [];
   /** Requests that took effect in two lives. */
   repeats = 0;
   /** The mutations of the current life, by their revisions. */
@@ -49,6 +52,8 @@ export class ShardJudge {
   #epoch = 0n;
   #revision = 0;
   #before = 0;
+  /** What was published last. */
+  #published = { epoch: 0n, revision: 0 };
   /** Of the lease that is asked for. */
   #token = 0n;
   #isRetry = false;
@@ -80,15 +85,29 @@ export class ShardJudge {
     return this.#epoch;
   }
 
-  claimed(node: string, epoch: bigint, revision: number): void {
+  /** Of the latest mutation, or of the claim that its life began with. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  published(payload: Buffer): void {
+    const last = readRecords(payload, this.shard).findLast(({ kind }) => kind !== "leaseEnded");
+    if (last !== undefined) this.#published = { epoch: last.epoch, revision: last.revision };
+  }
+
+  /** `records`: in its stream. */
+  claimed(node: string, epoch: bigint, revision: number, records: number): void {
     this.begins.push(
       this.#history.note(node, `shard ${this.shard} was claimed at ${revision}, epoch ${epoch}`),
     );
+    this.firstRevisions.push(revision);
     this.#epoch = epoch;
     this.mutations.clear();
     // Of another epoch: a shard that has lost its head counts from the beginning.
     this.#revision = revision;
     this.#store = this.tap.around(this.#life(epoch), this.#nowMs);
+    if (records !== 1) this.#violate(node, "the stream of a life does not begin with its claim", "feed");
+    this.#checkPublished(node);
   }
 
   ran(
@@ -97,6 +116,7 @@ export class ShardJudge {
     results: readonly Buffer[],
     { epoch, nowMs }: CallHead,
   ): void {
+    const revisionBefore = this.#revision;
     for (const [index, bytes] of operations.entries()) {
       const operation = readOperation(bytes);
       const result = results[index];
@@ -120,6 +140,14 @@ export class ShardJudge {
       this.#result = { bytes: result, context: { shard: this.shard, nowMs } };
       if (operation !== undefined) this.#replay(operation);
     }
+    if (this.#revision > revisionBefore) this.#checkPublished(node);
+  }
+
+  /** Whoever follows the feed is told of each mutation by the call that has made it. */
+  #checkPublished(node: string): void {
+    const { epoch, revision } = this.#published;
+    if (epoch === this.#epoch && revision === this.#revision) return;
+    this.#violate(node, `revision ${this.#revision} was not published`, "feed");
   }
 
   /**
@@ -143,8 +171,8 @@ export class ShardJudge {
     this.#revision = Math.max(revision, this.#revision);
   }
 
-  #violate(who: string, what: string): void {
-    this.#history.violate("revision", `shard ${this.shard}, ${who}: ${what}`);
+  #violate(who: string, what: string, check = "revision"): void {
+    this.#history.violate(check, `shard ${this.shard}, ${who}: ${what}`);
   }
 
   #replay(operation: StoreCommand): void {

@@ -24,12 +24,16 @@ export class TierFaults {
   readonly #deps: TierFaultDeps;
   readonly #undo = new Set<() => void>();
   #isHealed = false;
+  #sleepsUntilMs = 0;
 
   constructor(deps: TierFaultDeps) {
     this.#deps = deps;
     const { time, rng, tier } = deps;
     for (let index = 0; index < tier.faults; index += 1) {
-      time.at(between(rng, 300, tier.plan.workMs), () => this.#strike(pick(rng, tier.kinds)));
+      const kind = pick(rng, tier.kinds);
+      // What takes long begins early enough to end before all is healed.
+      const lastMs = kind === "sleepThroughElection" ? tier.plan.workMs - this.#sleepMaxMs : tier.plan.workMs;
+      time.at(between(rng, 300, Math.max(300, lastMs)), () => this.#strike(kind));
     }
   }
 
@@ -40,6 +44,10 @@ export class TierFaults {
     engine.heal();
     for (const server of servers) if (!server.process.alive()) server.start();
     history.note("fault", "all of the tier healed");
+  }
+
+  get #sleepMaxMs(): number {
+    return this.#deps.tier.cluster.nodeTimeoutMs + 2_700;
   }
 
   #forMs(durationMs: number, end: () => void): void {
@@ -77,6 +85,9 @@ export class TierFaults {
       }
       case "pauseNode":
         engine.pause(node, durationMs);
+        break;
+      case "sleepThroughElection":
+        this.#sleepThroughElection(node);
         break;
       case "isolateNode":
         this.#isolate(node, durationMs);
@@ -158,6 +169,26 @@ export class TierFaults {
         break;
       default:
         kind satisfies never;
+    }
+  }
+
+  /**
+   * The node wakes up when another one is in its place. A server that hears nothing of the others, and waits for longer than it
+   * sleeps, still takes it for the primary.
+   */
+  #sleepThroughElection(node: EngineNode): void {
+    const { rng, engine, tier, servers, time } = this.#deps;
+    // Two that sleep are a majority.
+    if (time.nowMs() < this.#sleepsUntilMs) return;
+    const durationMs = between(rng, this.#sleepMaxMs - 1_000, this.#sleepMaxMs);
+    engine.pause(node, durationMs);
+    this.#sleepsUntilMs = time.nowMs() + durationMs;
+    const patient = servers.filter((_, index) => (tier.servers[index]?.operationMaxMs ?? 0) > durationMs);
+    const server = pick(rng, patient.length > 0 ? patient : servers);
+    for (const other of engine.nodes) {
+      if (other === node) continue;
+      engine.wires.hold(server.name, other);
+      this.#forMs(durationMs + between(rng, 20, 300), () => engine.wires.release(server.name, other));
     }
   }
 

@@ -31,6 +31,7 @@ export class TierJudge implements NodeListener {
   }[] = [];
   readonly #shardOfKey: ReadonlyMap<string, ShardJudge>;
   readonly #shardOfHead: ReadonlyMap<string, ShardJudge>;
+  readonly #shardOfStream: ReadonlyMap<string, ShardJudge>;
   readonly #invalidations: Invalidation[] = [];
   readonly #history: History;
   readonly #nowMs: () => number;
@@ -48,6 +49,7 @@ export class TierJudge implements NodeListener {
     });
     this.#shardOfKey = new Map(keys.map((key) => [key, this.#shardAt(shardOf(key))]));
     this.#shardOfHead = new Map(this.shards.map((judge) => [shardKeys(judge.shard).head, judge]));
+    this.#shardOfStream = new Map(this.shards.map((judge) => [shardKeys(judge.shard).stream, judge]));
     this.truth = this.#joinTruths(keys);
     this.tap = this.#joinTaps();
   }
@@ -72,6 +74,10 @@ export class TierJudge implements NodeListener {
     this.votes.push({ atMs: this.#nowMs(), node, server, epoch: node.epoch });
   }
 
+  published(channel: string, payload: string): void {
+    this.#shardOfStream.get(channel)?.published(bytesOf(payload));
+  }
+
   called(
     node: EngineNode,
     name: string,
@@ -86,7 +92,9 @@ export class TierJudge implements NodeListener {
     if (name === "mc_claim") {
       if (results[0] !== 1) return;
       const claimed = readHead(top);
-      if (claimed !== undefined) judge.claimed(node.name, claimed.epoch, claimed.revision);
+      const stream = node.data.run(["XRANGE", shardKeys(judge.shard).stream, "-", "+", "COUNT", "2"]);
+      const records = Array.isArray(stream) ? stream.length : 0;
+      if (claimed !== undefined) judge.claimed(node.name, claimed.epoch, claimed.revision, records);
     } else judge.ran(node.name, args.slice(1).map(bytesOf), results.map(bytesOf), readCallHead(top));
   }
 
@@ -98,6 +106,21 @@ export class TierJudge implements NodeListener {
       const what = `revision ${revision} of shard ${shard}, which ${mutation.node} ran at ${mutation.atMs} ms`;
       this.#history.violate("acknowledgement", `${server} has answered ${what}, and asked no majority since`);
     }
+  }
+
+  /**
+   * A server is asked for an entry. Its answer is as of no revision from before: a deposed primary could give such an answer. A life
+   * that has begun since may count from a lower one.
+   */
+  asked(server: string, key: string): (asOf: Stamp) => void {
+    const { shard, revision, firstRevisions } = this.judgeOf(key);
+    const lives = firstRevisions.length;
+    return (asOf) => {
+      const least = Math.min(revision, ...firstRevisions.slice(lives));
+      if (asOf.revision >= least) return;
+      const what = `as of revision ${asOf.revision}, though it was at ${revision} when it was asked`;
+      this.#history.violate("answer-order", `${server} has answered a Get of shard ${shard} ${what}`);
+    };
   }
 
   #isAgreed(server: string, { atMs, node }: Mutation): boolean {

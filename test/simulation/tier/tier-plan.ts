@@ -1,12 +1,13 @@
 /** What a seed decides of a run on the tier, beside what it decides of every run. */
 import type { Rng } from "../../../src/common/random.ts";
-import { between, createPlan, type FaultKind, type Plan, pick, rngFor } from "../plan.ts";
+import { between, chance, createPlan, type FaultKind, type Plan, pick, rngFor } from "../plan.ts";
 import type { ClusterSettings } from "./engine-cluster.ts";
 
 export const tierFaultKinds = [
   "killPrimary",
   "killAndRestart",
   "pauseNode",
+  "sleepThroughElection",
   "isolateNode",
   "switchOver",
   "thereAndBack",
@@ -30,9 +31,15 @@ const CLIENT_FAULTS: readonly FaultKind[] = [
   ...(["slowReader", "slowNetwork", "drain", "crashClient"] as const),
 ];
 
+/** A server and clients that wait for longer than an election takes. The second is the default of clients. */
+const PATIENT_OPERATION_MAX_MS = 4_000;
+const PATIENT_SILENCE_MAX_MS = 3_000;
+const OPERATION_MAX_MS = 1_000;
+
 export interface TierPlan {
   readonly plan: Plan;
-  readonly servers: number;
+  /** Each with the time that it waits for an answer of the engine. */
+  readonly servers: readonly { readonly operationMaxMs: number }[];
   readonly cluster: ClusterSettings;
   readonly faults: number;
   readonly kinds: readonly TierFaultKind[];
@@ -45,6 +52,9 @@ export function createTierPlan(seed: number): TierPlan {
     rng.fraction() < 0.3
       ? tierFaultKinds
       : [pick(rng, tierFaultKinds), pick(rng, tierFaultKinds), pick(rng, tierFaultKinds)];
+  const rngOfPatience = rngFor(seed, 49);
+  const hasSleeper = kinds.includes("sleepThroughElection");
+  const isPatient = chance(rngOfPatience, 0.4) || hasSleeper;
   const clientFaults = base.faultKinds.filter((kind) => CLIENT_FAULTS.includes(kind));
   return {
     plan: {
@@ -54,15 +64,25 @@ export function createTierPlan(seed: number): TierPlan {
       logMaxEvents: pick(rng, [16, 64, 1_024]),
       // A failover takes longer than the shortest deadlines.
       deadlineMs: Math.max(600, base.deadlineMs),
+      // Only a read shows what a sleeper answers: what changes something is answered when a majority has agreed.
+      readShare: hasSleeper ? Math.max(0.5, base.readShare) : base.readShare,
+      silenceMaxMs: isPatient ? PATIENT_SILENCE_MAX_MS : base.silenceMaxMs,
       clients: between(rng, 2, 3),
       faults: clientFaults.length === 0 ? 0 : pick(rng, [0, 0, 2, 4]),
       faultKinds: clientFaults.length === 0 ? ["reset"] : clientFaults,
     },
-    servers: pick(rng, [2, 3]),
+    servers: serversOf(rngOfPatience, pick(rng, [2, 3]), isPatient),
     cluster: clusterOf(rng),
     faults: between(rng, 1, 6),
     kinds,
   };
+}
+
+function serversOf(rng: Rng, count: number, isPatient: boolean): TierPlan["servers"] {
+  const patient = isPatient ? between(rng, 0, count - 1) : undefined;
+  return Array.from({ length: count }, (_, index) => ({
+    operationMaxMs: index === patient ? PATIENT_OPERATION_MAX_MS : OPERATION_MAX_MS,
+  }));
 }
 
 function clusterOf(rng: Rng): ClusterSettings {

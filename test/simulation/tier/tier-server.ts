@@ -16,7 +16,6 @@ import type { EngineModel } from "./engine-cluster.ts";
 import type { TierJudge } from "./tier-judge.ts";
 
 const MAINTENANCE_MS = 20;
-const OPERATION_MAX_MS = 1_000;
 const LOG_MAX_BYTES = 1 << 18;
 
 export interface TierServerDeps {
@@ -28,6 +27,7 @@ export interface TierServerDeps {
   readonly history: History;
   readonly judge: TierJudge;
   readonly shards: number;
+  readonly operationMaxMs: number;
 }
 
 export class TierServer {
@@ -70,7 +70,7 @@ export class TierServer {
   }
 
   #begin(): [SimulatedProcess, TierStore] {
-    const { time, rng, plan, network, engine, history, judge, shards } = this.#deps;
+    const { time, rng, plan, network, engine, history, judge, shards, operationMaxMs } = this.#deps;
     const { name, address } = this;
     const process = createProcess(name, time, rng);
     const { clock } = process;
@@ -93,7 +93,7 @@ export class TierServer {
       defer: (run) => void clock.schedule(0, run),
       logMaxEvents: plan.logMaxEvents,
       logMaxBytes: LOG_MAX_BYTES,
-      operationMaxMs: OPERATION_MAX_MS,
+      operationMaxMs,
     });
     const tick = (): void => {
       store.maintain();
@@ -102,7 +102,12 @@ export class TierServer {
     tick();
     const defer = (run: () => void) => void clock.schedule(plan.turnMs, run);
     const deps = {
-      store: watchAnswers(store, (stamps) => judge.acknowledged(name, stamps)),
+      store: watchAnswers(store, {
+        acknowledged: (stamps) => judge.acknowledged(name, stamps),
+        asks: (key) => judge.asked(name, key),
+        invalidationRefused: ({ message }) =>
+          history.violate("full-engine", `${name} refuses to invalidate: ${message}`),
+      }),
       limits: resolveLimits({ subscriptionMaxSelectors: plan.selectorsMax }),
       transport: { ...resolveTransportLimits(), frameMaxEvents: plan.frameMaxEvents },
       telemetry: createNoTelemetry(logger),

@@ -24,14 +24,20 @@ import { allKeys, createWorkload, originKeys, tagsOf, VERSIONED_KEY } from "../w
 import { EngineModel } from "./engine-cluster.ts";
 import { TierFaults } from "./tier-faults.ts";
 import { TierJudge } from "./tier-judge.ts";
-import { createTierPlan } from "./tier-plan.ts";
+import { createTierPlan, type TierPlan } from "./tier-plan.ts";
 import { TierServer } from "./tier-server.ts";
 
 const NEVER: Moment = { order: -1, atMs: 0 };
 const START_MAX_MS = 3_000;
 /** After healing: an election, and what clients wait until they try again. */
-const RECOVER_MS = 4_000;
+const RECOVER_MS = 3_000;
 const SETTLE_MAX_MS = 20_000;
+
+/** Until servers and clients have ended all connections that give no answer. */
+function silenceMaxMs({ servers, plan }: TierPlan): number {
+  const ofServers = servers.map(({ operationMaxMs }) => 1.25 * operationMaxMs);
+  return Math.max(...ofServers, 1.5 * plan.silenceMaxMs);
+}
 
 export async function runTierSeed(seed: number): Promise<SeedReport> {
   const tier = createTierPlan(seed);
@@ -89,9 +95,9 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
     judge: judgeOfTier,
     shards: cluster.shards,
   };
-  const servers = Array.from(
-    { length: tier.servers },
-    (_, index) => new TierServer(`s${index + 1}`, `s${index + 1}:1`, deps),
+  const servers = tier.servers.map(
+    ({ operationMaxMs }, index) =>
+      new TierServer(`s${index + 1}`, `s${index + 1}:1`, { ...deps, operationMaxMs }),
   );
 
   const programs = new ClientPrograms(plan.programs, workload, history);
@@ -124,7 +130,7 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
     await time.run(plan.workMs + SETTLE_MAX_MS, () => !busy());
     if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
-    await time.run(time.nowMs() + RECOVER_MS);
+    await time.run(time.nowMs() + RECOVER_MS + silenceMaxMs(tier));
     for (const server of servers) {
       const problem = server.problem();
       if (problem !== undefined) history.violate("liveness", `${server.name} does not serve: ${problem}`);
