@@ -82,25 +82,34 @@ export const tierMutants: readonly Mutant[] = [
     "for (const record of records) this.#take(record, link);",
     "mirror.moveTo(this.shard, head.epoch, head.revision);",
   ),
-  inServer(
-    "feed: trimmed records are no loss",
-    "ShardLine.#catchUp",
-    "if (!isNext) mirror.moveTo(this.shard, first.epoch, first.revision - 1);",
-    "if (!isNext) { mirror.moveTo(this.shard, first.epoch, mirror.revisionOf(this.shard)); }",
-  ),
-  inServer(
-    "feed: a push that was lost is waited for",
-    "ShardLine.expire",
-    "if (this.#link !== undefined && this.#watch.isStill(nowMs)) this.#resync(this.#link);",
-    "",
-  ),
+  {
+    ...inServer(
+      "feed: trimmed records are no loss",
+      "ShardLine.#catchUp",
+      "if (!isNext) mirror.moveTo(this.shard, first.epoch, first.revision - 1);",
+      "if (!isNext) { mirror.moveTo(this.shard, first.epoch, mirror.revisionOf(this.shard)); }",
+    ),
+    seeds: 1_100,
+  },
+  {
+    ...inServer(
+      "feed: a push that was lost is waited for",
+      "ShardLine.expire",
+      "if (this.#link !== undefined && this.#watch.isStill(nowMs)) this.#resync(this.#link);",
+      "",
+    ),
+    seeds: 200,
+  },
   inServer("feed: a new epoch is not announced", "ShardGroup.#announce", "this.mirror.announce();", ""),
-  inServer(
-    "feed: the epoch of the tier is not computed again",
-    "Mirror.announce",
-    "const epoch = hashOf(epochs);",
-    "const epoch = this.epoch || hashOf(epochs);",
-  ),
+  {
+    ...inServer(
+      "feed: the epoch of the tier is not computed again",
+      "Mirror.announce",
+      "const epoch = hashOf(epochs);",
+      "const epoch = this.epoch || hashOf(epochs);",
+    ),
+    seeds: 100,
+  },
   {
     ...inServer(
       "feed: the events of an epoch are put behind those of the one before",
@@ -111,12 +120,15 @@ export const tierMutants: readonly Mutant[] = [
     seeds: 100,
   },
   // ---- Answers -------------------------------------------------------------------------------------------------
-  inServer(
-    "answers: not held until their events can be read",
-    "Mirror.whenReached",
-    "if (mirrored.hasReached(held)) run(true);",
-    "if (mirrored.hasReached(held) || !mirrored.isOver(held)) run(true);",
-  ),
+  {
+    ...inServer(
+      "answers: not held until their events can be read",
+      "Mirror.whenReached",
+      "if (mirrored.hasReached(held)) run(true);",
+      "if (mirrored.hasReached(held) || !mirrored.isOver(held)) run(true);",
+    ),
+    seeds: 250,
+  },
   inServer(
     "answers: a mutation needs no majority",
     "ShardOperations.#answer",
